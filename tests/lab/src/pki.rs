@@ -1,0 +1,94 @@
+//! The lab's certificate authority: everything that speaks TLS in the lab is signed by it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose,
+};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// A certificate with its key, both as PEM.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub certificate: String,
+    pub key: String,
+}
+
+/// The authority; kept with a seeded state, because the cluster's stored objects name it.
+pub struct Authority {
+    pub certificate: String,
+    key: String,
+}
+
+impl Authority {
+    /// Reads `ca.pem` and `ca-key.pem` in `folder`, or makes them there.
+    pub fn load_or_create(folder: &Path) -> anyhow::Result<Self> {
+        let (certificate_path, key_path) = (folder.join("ca.pem"), folder.join("ca-key.pem"));
+        if key_path.exists() {
+            return Ok(Self {
+                certificate: std::fs::read_to_string(certificate_path)?,
+                key: std::fs::read_to_string(key_path)?,
+            });
+        }
+        std::fs::create_dir_all(folder)?;
+        let key = KeyPair::generate()?;
+        let certificate = authority_parameters().self_signed(&key)?.pem();
+        std::fs::write(certificate_path, &certificate)?;
+        std::fs::write(key_path, key.serialize_pem())?;
+        Ok(Self { certificate, key: key.serialize_pem() })
+    }
+
+    /// A certificate for servers (`names`: host names or addresses) and clients (`common_name`, `organization`:
+    /// Kubernetes' user and group).
+    pub fn issue(
+        &self,
+        common_name: &str,
+        organization: Option<&str>,
+        names: &[&str],
+    ) -> anyhow::Result<Identity> {
+        let mut parameters = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        parameters.distinguished_name = DistinguishedName::new();
+        parameters.distinguished_name.push(DnType::CommonName, common_name);
+        if let Some(organization) = organization {
+            parameters.distinguished_name.push(DnType::OrganizationName, organization);
+        }
+        parameters.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate()?;
+        let issuer = Issuer::new(authority_parameters(), KeyPair::from_pem(&self.key)?);
+        Ok(Identity {
+            certificate: parameters.signed_by(&key, &issuer)?.pem(),
+            key: key.serialize_pem(),
+        })
+    }
+
+    /// TLS settings of a server that answers as `names`, over HTTP/2 and HTTP/1.1.
+    pub fn server(&self, names: &[&str]) -> anyhow::Result<Arc<ServerConfig>> {
+        self.issue(names.first().context("a server needs a name")?, None, names)?.server()
+    }
+}
+
+impl Identity {
+    /// TLS settings of a server that shows this certificate, over HTTP/2 and HTTP/1.1.
+    pub fn server(&self) -> anyhow::Result<Arc<ServerConfig>> {
+        let chain = CertificateDer::pem_slice_iter(self.certificate.as_bytes()).collect::<Result<Vec<_>, _>>()?;
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes())?;
+        let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+}
+
+fn authority_parameters() -> CertificateParams {
+    let mut parameters = CertificateParams::default();
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    parameters.distinguished_name = DistinguishedName::new();
+    parameters.distinguished_name.push(DnType::CommonName, "lab CA");
+    parameters
+}
