@@ -1,1 +1,11 @@
+//! `kubectl castai-privatelink`: proves that a cluster reaches Cast AI privately, and mirrors and rewrites the
+//! images it needs.
+//!
+//! Every command is three beats: gather facts (I/O), decide on plain values (pure), apply or report (I/O).
 
+pub mod castai;
+pub mod cluster;
+pub mod event;
+pub mod image;
+pub mod sync;
+pub mod transport;

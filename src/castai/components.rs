@@ -1,0 +1,199 @@
+//! Where Cast AI's components live and how their images are called.
+//!
+//! Sources: castai/helm-charts (August 2026), castai/kvisor, castai/castware-operator, and the notes beside each
+//! entry. Nobody publishes the whole list, so that adding to it must stay a matter of one line.
+
+use crate::image::Image;
+use crate::sync::inventory::Carrier;
+
+/// Namespaces that hold Cast AI alone: every workload in them is taken. Other namespaces' own workloads never are.
+pub const NAMESPACES: &[&str] = &[
+    "castai-agent",
+    "castai-live",
+    "castai-omni",
+    "castai-pod-node-lifecycle",
+    "castware-operator",
+];
+
+/// Repositories as written that are Cast AI's own. Artifact Registry and GHCR hold the same images under the same
+/// paths and tags (castai/helm-charts `charts/castai-umbrella/gar-values.yaml`), so that one component may be named
+/// in two ways.
+const PREFIXES: &[&str] = &["us-docker.pkg.dev/castai-hub/", "ghcr.io/castai/"];
+
+/// Cast AI's organisation on Docker Hub, as each of its spellings.
+const DOCKER_HUB_PREFIXES: &[&str] = &["castai/", "docker.io/castai/", "index.docker.io/castai/"];
+
+/// Images of others that Cast AI's charts and hooks use.
+const THIRD_PARTY: &[&str] = &[
+    // Charts castai-agent and castai-evictor.
+    "registry.k8s.io/cpa/cpvpa",
+    // Hooks of castai-evictor, castware-operator, castai-kentroller, castware-components.
+    "rancher/kubectl",
+    "bitnami/kubectl",
+    "lachlanevenson/k8s-kubectl",
+    // castai-chart-upgrader and the hook of gpu-metrics-exporter.
+    "alpine/k8s",
+    // castai-kvisor and gpu-metrics-exporter.
+    "nvcr.io/nvidia/k8s/dcgm-exporter",
+    "otel/ebpf-instrument",
+    "clickhouse/clickhouse-server",
+    // castai-db-optimizer and castai-db-proxy.
+    "ghcr.io/pgdogdev/pgdog",
+    "gcr.io/cloud-sql-connectors/cloud-sql-proxy",
+    "proxysql/proxysql",
+];
+
+/// Values of the `helm.sh/chart` label start with one of these.
+const CHARTS: &[&str] = &[
+    "castai-",
+    "castware-",
+    "egressd-",
+    "gpu-metrics-exporter-",
+    "omni-agent-",
+];
+
+/// Variables whose value is an image that a component starts later (castai/kvisor `GetKvisorAgentImageDetails`;
+/// charts/castai-workload-autoscaler `templates/deployment.yaml`). Others that end in `_IMAGE` hold a bare tag.
+pub const IMAGE_VARIABLES: &[&str] = &[SCANNERS_VARIABLE, "JMX_EXPORTER_INIT_IMAGE"];
+
+const SCANNERS_VARIABLE: &str = "SCANNERS_IMAGE";
+
+/// The Cast AI prefix of an image, as written or behind a mirror's registry and path.
+pub fn image_prefix(image: &Image) -> Option<&'static str> {
+    let repository = image.repository();
+    PREFIXES
+        .iter()
+        .chain(DOCKER_HUB_PREFIXES)
+        .find(|prefix| repository.starts_with(**prefix))
+        .or_else(|| {
+            PREFIXES
+                .iter()
+                .find(|prefix| repository.contains(&format!("/{prefix}")))
+        })
+        .copied()
+}
+
+/// Whether Cast AI is known to use images of this name. Only such a name may be read back out of a mirror's layout:
+/// anybody can publish the others.
+pub fn knows(image: &Image) -> bool {
+    let repository = image.repository();
+    let bare = repository.strip_prefix("docker.io/").unwrap_or(repository);
+    PREFIXES
+        .iter()
+        .chain(DOCKER_HUB_PREFIXES)
+        .any(|prefix| repository.starts_with(prefix))
+        || THIRD_PARTY.contains(&bare)
+}
+
+/// The chart in a `helm.sh/chart` label, if it is one of Cast AI's.
+pub fn chart(label: &str) -> Option<&str> {
+    CHARTS
+        .iter()
+        .any(|prefix| label.starts_with(prefix))
+        .then_some(label)
+}
+
+/// The image that a component makes out of its own at run time, and the carrier that says so.
+///
+/// kvisor's controller starts scan jobs from its own image's name with the first `-controller` replaced, unless
+/// `SCANNERS_IMAGE` names one (castai/kvisor `cmd/controller/kube/client.go`).
+pub fn derived_image(
+    container: &str,
+    image: &Image,
+    has_variable: impl Fn(&str) -> bool,
+) -> Option<(Carrier, Image)> {
+    let component = image.repository().rsplit('/').next()?;
+    if component != "kvisor-controller" || has_variable(SCANNERS_VARIABLE) {
+        return None;
+    }
+    let scanners = image
+        .as_written()
+        .replacen("-controller", "-scanners", 1)
+        .parse()
+        .ok()?;
+    let carrier = Carrier::Derived {
+        container: container.to_owned(),
+        component: "kvisor-scanners".to_owned(),
+    };
+    Some((carrier, scanners))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(text: &str) -> Image {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn cast_ai_images_are_recognised_as_written_and_behind_a_mirror() {
+        let cases = [
+            ("us-docker.pkg.dev/castai-hub/library/agent:v1", true),
+            ("ghcr.io/castai/kvisor/kvisor-agent:v1", true),
+            ("castai/hibernate:v0.14", true),
+            ("docker.io/castai/hibernate:v0.14", true),
+            (
+                "123456789012.dkr.ecr.us-east-1.amazonaws.com/ghcr.io/castai/kvisor/kvisor-agent:v1",
+                true,
+            ),
+            (
+                "registry.example/team/us-docker.pkg.dev/castai-hub/library/agent:v1",
+                true,
+            ),
+            ("ghcr.io/acme/castai/thing:1", false),
+            (
+                "123456789012.dkr.ecr.us-east-1.amazonaws.com/castai-dashboards:1",
+                false,
+            ),
+            ("us-docker.pkg.dev/castai-hubble/x:1", false),
+            ("nginx:1.27", false),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(image_prefix(&image(text)).is_some(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_known_names_are_read_back() {
+        for known in [
+            "castai/hibernate:1",
+            "docker.io/alpine/k8s:1.33.12",
+            "registry.k8s.io/cpa/cpvpa:v0.8.4",
+        ] {
+            assert!(knows(&image(known)), "{known}");
+        }
+        for unknown in [
+            "castai-agent:1",
+            "shop/web:1",
+            "ghcr.io/acme/agent:1",
+            "alpine/k8s-tools:1",
+        ] {
+            assert!(!knows(&image(unknown)), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn charts_are_recognised_by_name() {
+        assert_eq!(chart("castai-agent-0.161.1"), Some("castai-agent-0.161.1"));
+        assert_eq!(chart("egressd-0.1.43"), Some("egressd-0.1.43"));
+        assert_eq!(chart("my-castai-dashboards-1.0.0"), None);
+    }
+
+    #[test]
+    fn the_scanners_image_follows_kvisors_own_rule() {
+        let controller = image("ghcr.io/castai/kvisor/kvisor-controller:v1.164.8");
+        let (carrier, scanners) = derived_image("controller", &controller, |_| false).unwrap();
+        assert_eq!(carrier.to_string(), "derived/controller/kvisor-scanners");
+        assert_eq!(
+            scanners.as_written(),
+            "ghcr.io/castai/kvisor/kvisor-scanners:v1.164.8"
+        );
+        assert_eq!(
+            derived_image("controller", &controller, |name| name == "SCANNERS_IMAGE"),
+            None
+        );
+        let agent = image("ghcr.io/castai/kvisor/kvisor-agent:v1.164.8");
+        assert_eq!(derived_image("kvisor", &agent, |_| false), None);
+    }
+}

@@ -1,0 +1,156 @@
+//! Cast AI's PrivateLink endpoint services per region, and the hosts that are behind them.
+//!
+//! Source: castai/privatelink-aws README (October 2025) and docs.cast.ai/docs/communication-requirements. The files
+//! service's host is published nowhere: only EC2's `DescribeVpcEndpointServices` can tell it.
+
+use std::sync::LazyLock;
+
+const TABLE: &str = include_str!("endpoint-services.csv");
+
+/// How a service is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    Https,
+    Grpc,
+}
+
+/// Which of Cast AI's installations a cluster talks to. They differ in their hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Installation {
+    Us,
+    Eu,
+}
+
+/// An endpoint service that Cast AI offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Short name, such as `rest-api`.
+    pub name: &'static str,
+    pub purpose: &'static str,
+    pub protocol: Protocol,
+    pub needed_by: &'static str,
+    us_host: Option<&'static str>,
+    eu_host: Option<&'static str>,
+    /// Region and service id.
+    regions: Vec<(&'static str, &'static str)>,
+}
+
+impl Service {
+    /// The host that components use, where it is known.
+    pub fn host(&self, installation: Installation) -> Option<&'static str> {
+        match installation {
+            Installation::Us => self.us_host,
+            Installation::Eu => self.eu_host,
+        }
+    }
+
+    /// The full name to create an endpoint with, where the service exists in that region.
+    pub fn service_name(&self, region: &str) -> Option<String> {
+        let (_, id) = self.regions.iter().find(|(name, _)| *name == region)?;
+        Some(format!("com.amazonaws.vpce.{region}.{id}"))
+    }
+}
+
+/// All services, in the table's order.
+pub fn services() -> &'static [Service] {
+    static SERVICES: LazyLock<Vec<Service>> = LazyLock::new(|| read(TABLE));
+    &SERVICES
+}
+
+/// Regions that have Cast AI's services, in the table's order.
+pub fn regions() -> impl Iterator<Item = &'static str> {
+    services()
+        .first()
+        .into_iter()
+        .flat_map(|service| service.regions.iter().map(|(region, _)| *region))
+}
+
+/// The installation that a host belongs to, if it is one of the table's or follows its naming.
+pub fn installation_of(host: &str) -> Option<Installation> {
+    if services().iter().any(|service| service.eu_host == Some(host)) {
+        return Some(Installation::Eu);
+    }
+    services()
+        .iter()
+        .any(|service| service.us_host == Some(host))
+        .then_some(Installation::Us)
+}
+
+fn read(table: &'static str) -> Vec<Service> {
+    let mut lines = table.lines();
+    let columns: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
+    lines
+        .map(|line| {
+            let row: Vec<&'static str> = line.split(',').collect();
+            let field = |name: &str| {
+                columns
+                    .iter()
+                    .position(|column| *column == name)
+                    .and_then(|index| row.get(index))
+                    .copied()
+                    .unwrap_or_default()
+            };
+            let host = |name: &str| Some(field(name)).filter(|host| !host.is_empty());
+            Service {
+                name: field("service"),
+                purpose: field("purpose"),
+                protocol: if field("protocol") == "grpc" {
+                    Protocol::Grpc
+                } else {
+                    Protocol::Https
+                },
+                needed_by: field("needed_by"),
+                us_host: host("usual_host_us"),
+                eu_host: host("usual_host_eu"),
+                // Regions are the columns behind the last one with a fixed name.
+                regions: columns
+                    .iter()
+                    .zip(&row)
+                    .skip_while(|(column, _)| **column != "listed_in")
+                    .skip(1)
+                    .filter(|(_, id)| !id.is_empty())
+                    .map(|(region, id)| (*region, *id))
+                    .collect(),
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_holds_six_services_in_four_regions() {
+        assert_eq!(services().len(), 6);
+        assert_eq!(
+            regions().collect::<Vec<_>>(),
+            ["us-east-1", "us-east-2", "ap-south-1", "ap-south-2"]
+        );
+        for service in services() {
+            for region in regions() {
+                let name = service.service_name(region).unwrap();
+                let id = name
+                    .strip_prefix(&format!("com.amazonaws.vpce.{region}.vpce-svc-"))
+                    .unwrap();
+                assert_eq!(id.len(), 17, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn hosts_belong_to_an_installation() {
+        let rest = &services()[0];
+        assert_eq!((rest.name, rest.protocol), ("rest-api", Protocol::Https));
+        assert_eq!(rest.host(Installation::Us), Some("api.cast.ai"));
+        assert_eq!(rest.service_name("eu-west-1"), None);
+        assert_eq!(installation_of("kvisor.prod-eu.cast.ai"), Some(Installation::Eu));
+        assert_eq!(
+            installation_of("telemetry.prod-master.cast.ai"),
+            Some(Installation::Us)
+        );
+        assert_eq!(installation_of("example.com"), None);
+        let files = services().iter().find(|service| service.name == "files").unwrap();
+        assert_eq!(files.host(Installation::Us), None);
+    }
+}

@@ -1,0 +1,4 @@
+//! What we know of Cast AI, as data with its sources: components, names of images, endpoints.
+
+pub mod components;
+pub mod endpoints;

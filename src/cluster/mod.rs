@@ -1,0 +1,3 @@
+//! The Kubernetes adapter: connecting, reading workloads and nodes, patching, watching rollouts.
+
+pub mod workload;

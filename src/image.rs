@@ -1,0 +1,466 @@
+//! Image references: as written in a manifest, as pulled, and their names in a mirror and back.
+
+use std::fmt;
+use std::str::FromStr;
+
+use oci_distribution::Reference;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A content digest, `sha256:<64 hex digits>`: the only algorithm that registries in use accept.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(String);
+
+impl Digest {
+    /// The digest of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        use sha2::Digest as _;
+        Self::from_hash(&sha2::Sha256::digest(bytes))
+    }
+
+    /// The digest whose SHA-256 sum is `hash`.
+    pub fn from_hash(hash: &[u8]) -> Self {
+        use fmt::Write as _;
+        hash.iter().fold(Self("sha256:".to_owned()), |mut digest, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(digest.0, "{byte:02x}");
+            digest
+        })
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first twelve hex digits, as docker shows image ids.
+    pub fn short(&self) -> &str {
+        &self.0["sha256:".len()..][..12]
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = InvalidReference;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let valid = text.strip_prefix("sha256:").is_some_and(|hex| {
+            hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        });
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidReference::digest(text))
+        }
+    }
+}
+
+/// The text is no image reference, or one that cannot be used here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid image reference {text:?}: {reason}")]
+pub struct InvalidReference {
+    text: String,
+    reason: String,
+}
+
+impl InvalidReference {
+    fn new(text: &str, reason: impl Into<String>) -> Self {
+        Self {
+            text: text.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    fn digest(text: &str) -> Self {
+        Self::new(text, "a digest is `sha256:` and 64 lower-case hex digits")
+    }
+}
+
+/// What a reference names in its repository: a tag, a digest, or a tag that must have that digest.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Version {
+    Tag(String),
+    Digest(Digest),
+    TagAndDigest(String, Digest),
+}
+
+impl Version {
+    pub fn tag(&self) -> Option<&str> {
+        match self {
+            Self::Tag(tag) | Self::TagAndDigest(tag, _) => Some(tag),
+            Self::Digest(_) => None,
+        }
+    }
+
+    pub fn digest(&self) -> Option<&Digest> {
+        match self {
+            Self::Digest(digest) | Self::TagAndDigest(_, digest) => Some(digest),
+            Self::Tag(_) => None,
+        }
+    }
+}
+
+/// An image reference exactly as somebody wrote it, read by Docker's rules.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Image {
+    written: String,
+    /// Length of the repository part of `written`.
+    repository: usize,
+    version: Version,
+    host: String,
+    path: String,
+}
+
+impl Image {
+    /// The reference as written.
+    pub fn as_written(&self) -> &str {
+        &self.written
+    }
+
+    /// The repository as written: `castai/hibernate` stays without a host.
+    pub fn repository(&self) -> &str {
+        &self.written[..self.repository]
+    }
+
+    /// What is named in the repository; without tag and digest it is `latest`.
+    pub fn version(&self) -> &Version {
+        &self.version
+    }
+
+    /// The registry's host (and port) that this image is pulled from; Docker Hub's API host for short names.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The repository's path at that host: `library/busybox` for `busybox`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The same repository, another version.
+    fn with_repository(&self, repository: &str) -> Result<Self, InvalidReference> {
+        format!("{repository}{}", &self.written[self.repository..]).parse()
+    }
+
+    /// Adds the tag that an untagged reference means, so that a mirror and a manifest name the same thing.
+    fn with_explicit_tag(self) -> Self {
+        match (&self.version, self.written.len() == self.repository) {
+            (Version::Tag(tag), true) => Self {
+                written: format!("{}:{tag}", self.written),
+                ..self
+            },
+            _ => self,
+        }
+    }
+}
+
+impl FromStr for Image {
+    type Err = InvalidReference;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let reference: Reference = text
+            .parse()
+            .map_err(|error| InvalidReference::new(text, format!("{error}")))?;
+        let digest = reference.digest().map(str::parse).transpose()?;
+        let without_digest = text.split('@').next().unwrap_or(text);
+        // A colon after the last slash starts a tag; one before it starts a port.
+        let name_start = without_digest.rfind('/').map_or(0, |slash| slash + 1);
+        let tag_start = without_digest[name_start..]
+            .find(':')
+            .map(|colon| name_start + colon);
+        let tag = tag_start.map(|start| without_digest[start + 1..].to_owned());
+        let version = match (tag, digest) {
+            (Some(tag), Some(digest)) => Version::TagAndDigest(tag, digest),
+            (None, Some(digest)) => Version::Digest(digest),
+            (Some(tag), None) => Version::Tag(tag),
+            (None, None) => Version::Tag("latest".to_owned()),
+        };
+        let host = match reference.registry() {
+            // Docker Hub's API answers under this name.
+            "docker.io" | "index.docker.io" => "registry-1.docker.io",
+            host => host,
+        };
+        Ok(Self {
+            written: text.to_owned(),
+            repository: tag_start.unwrap_or(without_digest.len()),
+            version,
+            host: host.to_owned(),
+            path: reference.repository().to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Image {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.written)
+    }
+}
+
+/// Where images are mirrored to: a registry's host (and port), and a path that all of them share.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Mirror {
+    pub registry: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub prefix: Option<String>,
+}
+
+impl Mirror {
+    /// The name of `image` in this mirror: the repository exactly as written, behind registry and prefix, which
+    /// is what the charts' `global.registry` value produces (castai/helm-charts #1398 to #1403).
+    ///
+    /// # Errors
+    /// The repository as written is no legal path, for example because its host has a port.
+    pub fn name_of(&self, image: &Image) -> Result<Image, InvalidReference> {
+        let repository = image.repository();
+        let legal = repository.split('/').all(|segment| {
+            segment
+                .bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
+        });
+        if !legal {
+            let reason = "as a repository name it has characters other than a-z, 0-9, `.`, `_`, `-` and `/`; \
+                          give it a name with --map";
+            return Err(InvalidReference::new(image.as_written(), reason));
+        }
+        Ok(image
+            .with_repository(&format!("{}/{repository}", self.location()))?
+            .with_explicit_tag())
+    }
+
+    /// The name that was mirrored as `image`, if `image` lies in this mirror and its path can be read as a name.
+    pub fn source_of(&self, image: &Image) -> Option<Image> {
+        let repository = image
+            .repository()
+            .strip_prefix(&self.location())?
+            .strip_prefix('/')?;
+        image.with_repository(repository).ok()
+    }
+
+    /// Whether `image` is pulled from this mirror's registry, under its prefix.
+    pub fn holds(&self, image: &Image) -> bool {
+        image
+            .repository()
+            .strip_prefix(&self.location())
+            .is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    fn location(&self) -> String {
+        match &self.prefix {
+            Some(prefix) => format!("{}/{prefix}", self.registry),
+            None => self.registry.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Mirror {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.location())
+    }
+}
+
+impl FromStr for Mirror {
+    type Err = InvalidReference;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim_end_matches('/');
+        if text.contains("://") {
+            return Err(InvalidReference::new(
+                text,
+                "write the registry without `https://`",
+            ));
+        }
+        // Read as the repository of some image: the same rules tell a host from a path.
+        let probe: Image = format!("{text}/x").parse().map_err(|_| {
+            InvalidReference::new(
+                text,
+                "a registry is `host[:port]`, with a path behind it or without",
+            )
+        })?;
+        let (registry, prefix) = text
+            .split_once('/')
+            .map_or((text, None), |(host, path)| (host, Some(path)));
+        if probe.host() != registry {
+            let reason = "the registry's host is missing: `host[:port]` or `host[:port]/path`";
+            return Err(InvalidReference::new(text, reason));
+        }
+        Ok(Self {
+            registry: registry.to_owned(),
+            prefix: prefix.map(str::to_owned),
+        })
+    }
+}
+
+macro_rules! serialize_as_text {
+    ($($type:ty),*) => {$(
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+serialize_as_text!(Digest, Image);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEX: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    fn image(text: &str) -> Image {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn references_are_read_by_dockers_rules() {
+        let cases = [
+            (
+                "busybox",
+                "busybox",
+                "registry-1.docker.io",
+                "library/busybox",
+                Some("latest"),
+                false,
+            ),
+            (
+                "castai/hibernate:v0.14",
+                "castai/hibernate",
+                "registry-1.docker.io",
+                "castai/hibernate",
+                Some("v0.14"),
+                false,
+            ),
+            (
+                "docker.io/castai/x:1",
+                "docker.io/castai/x",
+                "registry-1.docker.io",
+                "castai/x",
+                Some("1"),
+                false,
+            ),
+            (
+                "ghcr.io/castai/kvisor/kvisor-agent:v1",
+                "ghcr.io/castai/kvisor/kvisor-agent",
+                "ghcr.io",
+                "castai/kvisor/kvisor-agent",
+                Some("v1"),
+                false,
+            ),
+            (
+                "localhost:5000/a/b",
+                "localhost:5000/a/b",
+                "localhost:5000",
+                "a/b",
+                Some("latest"),
+                false,
+            ),
+            (
+                "clickhouse/server:1@DIGEST",
+                "clickhouse/server",
+                "registry-1.docker.io",
+                "clickhouse/server",
+                Some("1"),
+                true,
+            ),
+            ("gcr.io/x@DIGEST", "gcr.io/x", "gcr.io", "x", None, true),
+        ];
+        for (text, repository, host, path, tag, digest) in cases {
+            let text = text.replace("DIGEST", HEX);
+            let image = image(&text);
+            assert_eq!(image.as_written(), text);
+            assert_eq!(
+                (image.repository(), image.host(), image.path()),
+                (repository, host, path),
+                "{text}"
+            );
+            assert_eq!(image.version().tag(), tag, "{text}");
+            assert_eq!(image.version().digest().is_some(), digest, "{text}");
+        }
+    }
+
+    #[test]
+    fn text_that_is_no_reference_is_refused_with_its_name() {
+        for text in ["", "Upper/Case", "a b", "x:tag:tag", "x@sha256:12", "\u{1b}[31mx"] {
+            let error = text.parse::<Image>().unwrap_err().to_string();
+            assert!(error.contains("invalid image reference"), "{error}");
+            assert!(
+                !error.contains('\u{1b}'),
+                "control characters must not pass: {error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn mirrored_names_follow_the_layout_and_can_be_read_back() {
+        let cases = [
+            (
+                "us-docker.pkg.dev/castai-hub/library/agent:v1",
+                "REG/us-docker.pkg.dev/castai-hub/library/agent:v1",
+            ),
+            ("castai/hibernate:v0.14", "REG/castai/hibernate:v0.14"),
+            ("busybox", "REG/busybox:latest"),
+            ("clickhouse/server:1@DIGEST", "REG/clickhouse/server:1@DIGEST"),
+            ("gcr.io/x@DIGEST", "REG/gcr.io/x@DIGEST"),
+        ];
+        for registry in [
+            "123456789012.dkr.ecr.us-east-1.amazonaws.com",
+            "localhost:5000/mirror/of",
+        ] {
+            let mirror: Mirror = registry.parse().unwrap();
+            for (source, mirrored) in cases {
+                let source = image(&source.replace("DIGEST", HEX));
+                let mirrored = mirrored.replace("DIGEST", HEX).replace("REG", registry);
+                let name = mirror.name_of(&source).unwrap();
+                assert_eq!(name.as_written(), mirrored);
+                assert!(mirror.holds(&name));
+                let back = mirror.source_of(&name).unwrap();
+                assert_eq!(
+                    (back.host(), back.path(), back.version()),
+                    (source.host(), source.path(), source.version())
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn names_outside_the_mirror_are_not_read_back() {
+        let mirror: Mirror = "registry.example/castai".parse().unwrap();
+        for text in [
+            "registry.example/other/x:1",
+            "registry.example/castaix/y",
+            "ghcr.io/castai/x",
+        ] {
+            assert_eq!(mirror.source_of(&image(text)), None, "{text}");
+            assert!(!mirror.holds(&image(text)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_with_a_port_cannot_be_a_repository_name() {
+        let mirror: Mirror = "registry.example".parse().unwrap();
+        let error = mirror.name_of(&image("localhost:5000/x:1")).unwrap_err();
+        assert!(error.to_string().contains("--map"), "{error}");
+    }
+
+    #[test]
+    fn mirrors_need_a_host() {
+        for (text, hint) in [
+            ("https://registry.example", "without `https://`"),
+            ("castai/mirror", "host"),
+            ("", "host"),
+        ] {
+            let error = text.parse::<Mirror>().unwrap_err().to_string();
+            assert!(error.contains(hint), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The inventory: every image that Cast AI needs, every place that carries it, and why it was taken.
+//!
+//! It comes from clusters and files alone and needs no registry, so that it can be made where only the cluster is
+//! reachable.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::image::Image;
+
+/// Version of the three values that machines hand to each other.
+pub const API_VERSION: &str = "privatelink.cast.ai/v1alpha1";
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inventory {
+    pub api_version: String,
+    pub kind: InventoryKind,
+    pub created: Timestamp,
+    pub clusters: Vec<Cluster>,
+    /// Ordered by name as written; each with every place that carries it.
+    pub images: Vec<WantedImage>,
+    /// What could not be looked at, one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// The `kind` field of an inventory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InventoryKind {
+    Inventory,
+}
+
+/// A cluster, as far as naming and mirroring need to know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cluster {
+    /// The kubeconfig's context, or the EKS name where there is none.
+    pub name: String,
+    /// AWS account that the nodes or the EKS ARN belong to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Platforms of the nodes, such as `linux/arm64`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub platforms: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WantedImage {
+    pub image: Image,
+    pub used_by: Vec<Use>,
+}
+
+/// One place that carries an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Use {
+    pub place: Place,
+    pub carrier: Carrier,
+    pub reason: Reason,
+    /// What our annotation says was here before, if it speaks of this carrier and this image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded_source: Option<Image>,
+    /// Why the image cannot be rewritten in place; absent where it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed: Option<String>,
+}
+
+/// The object or file that an image was found in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "type")]
+pub enum Place {
+    #[serde(rename_all = "camelCase")]
+    Workload(WorkloadName),
+    #[serde(rename_all = "camelCase")]
+    File {
+        path: String,
+        /// `Kind/name` of the manifest in the file.
+        manifest: String,
+    },
+}
+
+/// A workload of a cluster, named as kubectl names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadName {
+    pub cluster: String,
+    pub namespace: String,
+    pub kind: WorkloadKind,
+    pub name: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum WorkloadKind {
+    Deployment,
+    DaemonSet,
+    StatefulSet,
+    ReplicaSet,
+    ReplicationController,
+    CronJob,
+    Job,
+    Pod,
+}
+
+impl WorkloadKind {
+    pub const ALL: [Self; 8] = [
+        Self::Deployment,
+        Self::DaemonSet,
+        Self::StatefulSet,
+        Self::ReplicaSet,
+        Self::ReplicationController,
+        Self::CronJob,
+        Self::Job,
+        Self::Pod,
+    ];
+
+    /// The kind as manifests spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deployment => "Deployment",
+            Self::DaemonSet => "DaemonSet",
+            Self::StatefulSet => "StatefulSet",
+            Self::ReplicaSet => "ReplicaSet",
+            Self::ReplicationController => "ReplicationController",
+            Self::CronJob => "CronJob",
+            Self::Job => "Job",
+            Self::Pod => "Pod",
+        }
+    }
+
+    /// The resource as kubectl prints it before a slash and a name: `deployment.apps`, `pod`.
+    pub const fn resource(self) -> &'static str {
+        match self {
+            Self::Deployment => "deployment.apps",
+            Self::DaemonSet => "daemonset.apps",
+            Self::StatefulSet => "statefulset.apps",
+            Self::ReplicaSet => "replicaset.apps",
+            Self::ReplicationController => "replicationcontroller",
+            Self::CronJob => "cronjob.batch",
+            Self::Job => "job.batch",
+            Self::Pod => "pod",
+        }
+    }
+}
+
+impl fmt::Display for WorkloadName {
+    /// `deployment.apps/castai-agent`, as kubectl names what it changes.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.kind.resource(), self.name)
+    }
+}
+
+/// The field of an object that carries an image. Keyed by names and never by an index, because indices move.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Carrier {
+    Container(String),
+    InitContainer(String),
+    EphemeralContainer(String),
+    /// A variable of a container whose value is an image.
+    Environment {
+        container: String,
+        variable: String,
+    },
+    /// No field of its own: the component derives it from the image of `container`.
+    Derived {
+        container: String,
+        component: String,
+    },
+}
+
+impl Carrier {
+    /// Whether there is a field that a patch can set.
+    pub const fn is_field(&self) -> bool {
+        !matches!(self, Self::Derived { .. })
+    }
+}
+
+impl fmt::Display for Carrier {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Container(name) => write!(formatter, "container/{name}"),
+            Self::InitContainer(name) => write!(formatter, "init/{name}"),
+            Self::EphemeralContainer(name) => write!(formatter, "ephemeral/{name}"),
+            Self::Environment { container, variable } => write!(formatter, "env/{container}/{variable}"),
+            Self::Derived { container, component } => write!(formatter, "derived/{container}/{component}"),
+        }
+    }
+}
+
+/// The text names no carrier.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "unknown carrier {0:?}: expected container/NAME, init/NAME, ephemeral/NAME, env/CONTAINER/VARIABLE or derived/CONTAINER/COMPONENT"
+)]
+pub struct UnknownCarrier(String);
+
+impl FromStr for Carrier {
+    type Err = UnknownCarrier;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts: Vec<&str> = text.split('/').collect();
+        match parts.as_slice() {
+            ["container", name] => Ok(Self::Container((*name).to_owned())),
+            ["init", name] => Ok(Self::InitContainer((*name).to_owned())),
+            ["ephemeral", name] => Ok(Self::EphemeralContainer((*name).to_owned())),
+            ["env", container, variable] => Ok(Self::Environment {
+                container: (*container).to_owned(),
+                variable: (*variable).to_owned(),
+            }),
+            ["derived", container, component] => Ok(Self::Derived {
+                container: (*container).to_owned(),
+                component: (*component).to_owned(),
+            }),
+            _ => Err(UnknownCarrier(text.to_owned())),
+        }
+    }
+}
+
+impl Serialize for Carrier {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Carrier {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// Why an image was taken.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "rule")]
+pub enum Reason {
+    /// The workload lives in a namespace that holds Cast AI.
+    #[serde(rename_all = "camelCase")]
+    Namespace { namespace: String },
+    /// The image's name starts with a prefix of Cast AI's, as written or behind a mirror's name.
+    #[serde(rename_all = "camelCase")]
+    ImagePrefix { prefix: String },
+    /// The workload's `helm.sh/chart` label names a Cast AI chart.
+    #[serde(rename_all = "camelCase")]
+    Chart { chart: String },
+    /// Our annotation says that this image was rewritten.
+    Annotation,
+    /// A component of Cast AI derives it from another image at run time.
+    #[serde(rename_all = "camelCase")]
+    Derived { from: Image },
+    /// A variable that a component of Cast AI reads an image from.
+    #[serde(rename_all = "camelCase")]
+    Variable { variable: String },
+    /// A file given with -f: everything in it is wanted.
+    #[serde(rename_all = "camelCase")]
+    File { path: String },
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Namespace { namespace } => write!(formatter, "in Cast AI namespace {namespace}"),
+            Self::ImagePrefix { prefix } => write!(formatter, "Cast AI image prefix {prefix}"),
+            Self::Chart { chart } => write!(formatter, "chart {chart}"),
+            Self::Annotation => formatter.write_str("rewritten before"),
+            Self::Derived { from } => write!(formatter, "derived from {from}"),
+            Self::Variable { variable } => write!(formatter, "read from variable {variable}"),
+            Self::File { path } => write!(formatter, "in file {path}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn carriers_are_written_and_read_by_name() {
+        for text in [
+            "container/agent",
+            "init/gpu",
+            "ephemeral/debug",
+            "env/controller/SCANNERS_IMAGE",
+            "derived/controller/kvisor-scanners",
+        ] {
+            assert_eq!(text.parse::<Carrier>().unwrap().to_string(), text);
+        }
+        for text in ["agent", "container", "container/a/b", "env/x", ""] {
+            assert!(text.parse::<Carrier>().is_err(), "{text}");
+        }
+    }
+}

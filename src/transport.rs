@@ -1,0 +1,79 @@
+//! One TLS configuration and one set of time-outs for everything that we connect to ourselves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::{ClientConfig, RootCertStore};
+
+/// Time-outs and retries, each a documented flag.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Longest wait for a connection, TLS included.
+    pub connect_timeout: Duration,
+    /// Longest silence on an open connection.
+    pub idle_timeout: Duration,
+    /// How often a request is tried again after the first time.
+    pub retries: u32,
+    /// Upper bound of the first delay; each further one doubles, with full jitter.
+    pub retry_delay: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            retries: 5,
+            retry_delay: Duration::from_millis(500),
+        }
+    }
+}
+
+/// Our certificate roots could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("no trusted root certificates found: set SSL_CERT_FILE to a PEM file that holds them")]
+    NoRoots,
+    #[error("TLS could not be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    #[error("the HTTP client could not be set up: {0}")]
+    Http(#[from] reqwest::Error),
+}
+
+/// The TLS configuration of all our own clients: the system's roots, or those of `SSL_CERT_FILE` and
+/// `SSL_CERT_DIR`, on every platform. Certificates are always verified.
+///
+/// # Errors
+/// No root certificate can be read.
+pub fn tls() -> Result<Arc<ClientConfig>, Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        return Err(Error::NoRoots);
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// The HTTP client of the registry module. It follows no redirect by itself, because credentials must not follow
+/// one to another host; proxies and `NO_PROXY` come from the environment.
+///
+/// # Errors
+/// TLS cannot be set up.
+pub fn http(settings: &Settings) -> Result<reqwest::Client, Error> {
+    let tls = ClientConfig::clone(&*tls()?);
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .connect_timeout(settings.connect_timeout)
+        .read_timeout(settings.idle_timeout)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(USER_AGENT)
+        .build()?)
+}
+
+/// How we call ourselves to servers, so that audit logs show who it was.
+pub const USER_AGENT: &str = concat!("kubectl-castai_privatelink/", env!("CARGO_PKG_VERSION"));
