@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose,
+    KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
@@ -40,7 +40,10 @@ impl Authority {
         let certificate = authority_parameters().self_signed(&key)?.pem();
         std::fs::write(certificate_path, &certificate)?;
         std::fs::write(key_path, key.serialize_pem())?;
-        Ok(Self { certificate, key: key.serialize_pem() })
+        Ok(Self {
+            certificate,
+            key: key.serialize_pem(),
+        })
     }
 
     /// A certificate for servers (`names`: host names or addresses) and clients (`common_name`, `organization`:
@@ -51,14 +54,18 @@ impl Authority {
         organization: Option<&str>,
         names: &[&str],
     ) -> anyhow::Result<Identity> {
-        let mut parameters = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        parameters.distinguished_name = DistinguishedName::new();
-        parameters.distinguished_name.push(DnType::CommonName, common_name);
-        if let Some(organization) = organization {
-            parameters.distinguished_name.push(DnType::OrganizationName, organization);
-        }
-        parameters.extended_key_usages =
-            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        self.sign(&leaf_parameters(common_name, organization, names)?)
+    }
+
+    /// A certificate for a server called `name` that ended with the year 2019.
+    pub fn issue_expired(&self, name: &str) -> anyhow::Result<Identity> {
+        let mut parameters = leaf_parameters(name, None, &[name])?;
+        parameters.not_before = date_time_ymd(2019, 1, 1);
+        parameters.not_after = date_time_ymd(2020, 1, 1);
+        self.sign(&parameters)
+    }
+
+    fn sign(&self, parameters: &CertificateParams) -> anyhow::Result<Identity> {
         let key = KeyPair::generate()?;
         let issuer = Issuer::new(authority_parameters(), KeyPair::from_pem(&self.key)?);
         Ok(Identity {
@@ -69,19 +76,45 @@ impl Authority {
 
     /// TLS settings of a server that answers as `names`, over HTTP/2 and HTTP/1.1.
     pub fn server(&self, names: &[&str]) -> anyhow::Result<Arc<ServerConfig>> {
-        self.issue(names.first().context("a server needs a name")?, None, names)?.server()
+        self.issue(names.first().context("a server needs a name")?, None, names)?
+            .server()
     }
 }
 
 impl Identity {
     /// TLS settings of a server that shows this certificate, over HTTP/2 and HTTP/1.1.
     pub fn server(&self) -> anyhow::Result<Arc<ServerConfig>> {
-        let chain = CertificateDer::pem_slice_iter(self.certificate.as_bytes()).collect::<Result<Vec<_>, _>>()?;
+        let chain =
+            CertificateDer::pem_slice_iter(self.certificate.as_bytes()).collect::<Result<Vec<_>, _>>()?;
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes())?;
-        let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
+        let mut config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
+}
+
+fn leaf_parameters(
+    common_name: &str,
+    organization: Option<&str>,
+    names: &[&str],
+) -> anyhow::Result<CertificateParams> {
+    let mut parameters = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    parameters.distinguished_name = DistinguishedName::new();
+    parameters
+        .distinguished_name
+        .push(DnType::CommonName, common_name);
+    if let Some(organization) = organization {
+        parameters
+            .distinguished_name
+            .push(DnType::OrganizationName, organization);
+    }
+    parameters.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
+    Ok(parameters)
 }
 
 fn authority_parameters() -> CertificateParams {
