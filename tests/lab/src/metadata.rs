@@ -20,7 +20,7 @@ pub const INSTANCE: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 5);
 const MAC: &str = "0e:49:61:0f:c3:11";
 const SECURITY_GROUP: &str = "sg-0c1d2e3f4a5b6c7d8";
 
-/// The longest life of a token, in seconds (EC2 user guide, "Use IMDSv2").
+/// The longest life of a token, in seconds (EC2 user guide, "Use the Instance Metadata Service").
 const LONGEST_TOKEN: u32 = 21_600;
 const TOKEN_TTL_HEADER: &str = "x-aws-ec2-metadata-token-ttl-seconds";
 const TOKEN_HEADER: &str = "x-aws-ec2-metadata-token";

@@ -19,7 +19,7 @@ use super::SUBNETS;
 use crate::address;
 
 /// Python needs about two seconds to import moto; a busy machine much longer.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(50);
 
 pub(super) struct Moto {

@@ -64,10 +64,12 @@ async fn ask(castai: &Castai, certificate: &str, host: &str, path: &str) -> Resu
             ended_with_headers,
             "a status among the headers belongs to a response of trailers only"
         );
-        text += &format!(" grpc-status {}", status.to_str().unwrap());
+        text.push_str(" grpc-status ");
+        text.push_str(status.to_str().unwrap());
     }
     while let Some(chunk) = body.data().await {
-        text += &format!(" {}", String::from_utf8_lossy(&chunk.unwrap()));
+        text.push(' ');
+        text.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap());
     }
     Ok(text)
 }
