@@ -1,1 +1,30 @@
-fn main() {}
+//! Parses the command line, runs the command, and turns its end into an exit code.
+
+use std::process::ExitCode;
+
+use castai_privatelink::cli::Arguments;
+use castai_privatelink::commands::{self, Ending};
+use clap::Parser as _;
+
+// musl's own allocator is slow under threads.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().enable_all().build() else {
+        return Ending::CouldNotRun.exit_code();
+    };
+    // Dropping the command's future cancels everything that it has under way, at a point where each request is
+    // either made or not made.
+    let ending = runtime.block_on(async {
+        tokio::select! {
+            ending = commands::run(arguments) => ending,
+            _ = tokio::signal::ctrl_c() => commands::interrupted(),
+        }
+    });
+    // Blocking work that cannot be cancelled, such as a credential plugin, must not delay the end.
+    runtime.shutdown_background();
+    ending.exit_code()
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose,
+    KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
@@ -54,21 +54,18 @@ impl Authority {
         organization: Option<&str>,
         names: &[&str],
     ) -> anyhow::Result<Identity> {
-        let mut parameters =
-            CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        parameters.distinguished_name = DistinguishedName::new();
-        parameters
-            .distinguished_name
-            .push(DnType::CommonName, common_name);
-        if let Some(organization) = organization {
-            parameters
-                .distinguished_name
-                .push(DnType::OrganizationName, organization);
-        }
-        parameters.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
+        self.sign(&leaf_parameters(common_name, organization, names)?)
+    }
+
+    /// A certificate for a server called `name` that ended with the year 2019.
+    pub fn issue_expired(&self, name: &str) -> anyhow::Result<Identity> {
+        let mut parameters = leaf_parameters(name, None, &[name])?;
+        parameters.not_before = date_time_ymd(2019, 1, 1);
+        parameters.not_after = date_time_ymd(2020, 1, 1);
+        self.sign(&parameters)
+    }
+
+    fn sign(&self, parameters: &CertificateParams) -> anyhow::Result<Identity> {
         let key = KeyPair::generate()?;
         let issuer = Issuer::new(authority_parameters(), KeyPair::from_pem(&self.key)?);
         Ok(Identity {
@@ -96,6 +93,28 @@ impl Identity {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
+}
+
+fn leaf_parameters(
+    common_name: &str,
+    organization: Option<&str>,
+    names: &[&str],
+) -> anyhow::Result<CertificateParams> {
+    let mut parameters = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    parameters.distinguished_name = DistinguishedName::new();
+    parameters
+        .distinguished_name
+        .push(DnType::CommonName, common_name);
+    if let Some(organization) = organization {
+        parameters
+            .distinguished_name
+            .push(DnType::OrganizationName, organization);
+    }
+    parameters.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
+    Ok(parameters)
 }
 
 fn authority_parameters() -> CertificateParams {

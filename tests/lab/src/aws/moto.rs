@@ -1,0 +1,172 @@
+//! moto: the child process that keeps the state of STS and EC2, and its first content.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use http::{Request, Response, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
+
+use super::SUBNETS;
+use crate::address;
+
+/// Python needs about two seconds to import moto; a busy machine much longer.
+const START_LIMIT: Duration = Duration::from_mins(1);
+const POLL: Duration = Duration::from_millis(50);
+
+pub(super) struct Moto {
+    address: SocketAddr,
+    log: PathBuf,
+    child: Mutex<Child>,
+    /// Set once moto answers and holds the lab's VPC.
+    identifiers: Mutex<Option<Identifiers>>,
+}
+
+/// moto gives random identifiers; these pairs (moto's, the lab's) are exchanged in both directions.
+type Identifiers = Vec<(String, &'static str)>;
+
+impl Moto {
+    /// Starts the program and returns at once; [`Self::exchange`] waits for it.
+    pub(super) fn start(program: &PathBuf, address: SocketAddr, log: PathBuf) -> anyhow::Result<Self> {
+        let output = File::create(&log).with_context(|| format!("creating {}", log.display()))?;
+        let child = Command::new(program)
+            .args([
+                "--host",
+                &address.ip().to_string(),
+                "--port",
+                &address.port().to_string(),
+            ])
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| {
+                format!(
+                    "starting {}: run tests/lab/tools/build.sh first",
+                    program.display()
+                )
+            })?;
+        Ok(Self {
+            address,
+            log,
+            child: Mutex::new(child),
+            identifiers: Mutex::default(),
+        })
+    }
+
+    /// Sends a request of a client to moto, with the lab's identifiers exchanged for moto's and back.
+    pub(super) async fn exchange(&self, request: Request<Bytes>) -> anyhow::Result<Response<Bytes>> {
+        let identifiers = self.ready().await?;
+        let (head, body) = request.into_parts();
+        let body = identifiers
+            .iter()
+            .fold(text(&body), |body, (moto, lab)| body.replace(lab, moto));
+        let response = self.send(Request::from_parts(head, Full::from(body))).await?;
+        let (head, body) = response.into_parts();
+        let body = identifiers
+            .iter()
+            .fold(text(&body), |body, (moto, lab)| body.replace(moto, lab));
+        Ok(Response::from_parts(head, Bytes::from(body)))
+    }
+
+    /// Forgets everything that was created; the next request fills in the lab's VPC again.
+    pub(super) async fn reset(&self) -> anyhow::Result<()> {
+        let mut identifiers = self.identifiers.lock().await;
+        if identifiers.take().is_some() {
+            let request = Request::post("/moto-api/reset").header(header::HOST, self.address.to_string());
+            self.send(request.body(Full::default())?).await?;
+        }
+        Ok(())
+    }
+
+    async fn ready(&self) -> anyhow::Result<Identifiers> {
+        let mut identifiers = self.identifiers.lock().await;
+        if let Some(identifiers) = &*identifiers {
+            return Ok(identifiers.clone());
+        }
+        let deadline = Instant::now() + START_LIMIT;
+        while TcpStream::connect(self.address).await.is_err() {
+            if let Some(status) = self.child.lock().await.try_wait()? {
+                anyhow::bail!("moto ended with {status}: see {}", self.log.display());
+            }
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "moto does not listen: see {}",
+                self.log.display()
+            );
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(identifiers.insert(self.fill().await?).clone())
+    }
+
+    /// Creates the lab's VPC with its subnets.
+    async fn fill(&self) -> anyhow::Result<Identifiers> {
+        let vpc = self
+            .create(
+                "vpcId",
+                &format!("Action=CreateVpc&CidrBlock={}", address::VPC_CIDR),
+            )
+            .await?;
+        let dns = format!("Action=ModifyVpcAttribute&VpcId={vpc}&EnableDnsHostnames.Value=true");
+        self.ec2(&dns).await?;
+        let mut identifiers = Vec::new();
+        for (subnet, zone, cidr) in SUBNETS {
+            let form = format!("Action=CreateSubnet&VpcId={vpc}&AvailabilityZone={zone}&CidrBlock={cidr}");
+            identifiers.push((self.create("subnetId", &form).await?, subnet));
+        }
+        identifiers.push((vpc, address::VPC_ID));
+        Ok(identifiers)
+    }
+
+    async fn create(&self, element: &str, form: &str) -> anyhow::Result<String> {
+        let answer = self.ec2(form).await?;
+        let (_, rest) = answer.split_once(&format!("<{element}>")).with_context(|| {
+            format!(
+                "moto answered `{form}` without a {element}: see {}",
+                self.log.display()
+            )
+        })?;
+        Ok(rest.split('<').next().unwrap_or(rest).to_owned())
+    }
+
+    async fn ec2(&self, form: &str) -> anyhow::Result<String> {
+        let scope = format!("lab/20260101/{}/ec2/aws4_request", address::REGION);
+        let signature = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
+        let request = Request::post("/")
+            .header(header::HOST, address::EC2.0)
+            .header(header::AUTHORIZATION, signature)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Full::from(format!("{form}&Version=2016-11-15")))?;
+        let response = self.send(request).await?;
+        let (status, body) = (response.status(), text(response.body()));
+        anyhow::ensure!(status.is_success(), "moto answered {status} to `{form}`: {body}");
+        Ok(body)
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Response<Bytes>> {
+        let stream = TcpStream::connect(self.address)
+            .await
+            .context("connecting to moto")?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        let (head, body) = sender
+            .send_request(request)
+            .await
+            .context("asking moto")?
+            .into_parts();
+        Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
+    }
+}
+
+fn text(body: &Bytes) -> String {
+    String::from_utf8_lossy(body).into_owned()
+}
