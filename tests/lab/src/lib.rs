@@ -1,5 +1,6 @@
 //! The lab: a VPC in a box, where the unmodified plugin meets real parts under their real names.
 
 pub mod address;
+pub mod kubelet;
 pub mod pki;
 pub mod serve;
