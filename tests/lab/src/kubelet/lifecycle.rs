@@ -335,9 +335,8 @@ fn exit_code(pod: &Pod, role: Role, behaviour: Behaviour) -> Option<i32> {
 /// Whether a container that ended with `code` is started again.
 pub(super) fn restarts(pod: &Pod, role: Role, code: i32) -> bool {
     match (role, restart_policy(pod)) {
-        (Role::Sidecar, _) => true,
+        (Role::Sidecar, _) | (Role::Main, "Always") => true,
         (Role::Main | Role::Init, "Never") => false,
-        (Role::Main, "Always") => true,
         (Role::Main | Role::Init, _) => code != 0,
     }
 }

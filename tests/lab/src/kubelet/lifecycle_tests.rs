@@ -26,7 +26,7 @@ fn pod(restart_policy: &str) -> Pod {
     .unwrap()
 }
 
-fn single(container: Value, restart_policy: &str) -> (Pod, Record) {
+fn single(container: &Value, restart_policy: &str) -> (Pod, Record) {
     let pod: Pod =
         serde_json::from_value(json!({"spec": {"restartPolicy": restart_policy, "containers": [container]}}))
             .unwrap();
@@ -79,7 +79,7 @@ fn a_sidecar_ends_with_the_job() {
 
 #[test]
 fn a_failed_pull_backs_off_and_is_tried_again() {
-    let (pod, mut record) = single(json!({"name": "main", "image": "i"}), "Always");
+    let (pod, mut record) = single(&json!({"name": "main", "image": "i"}), "Always");
     let delays = Delays::default().pull;
     for failures in 1..5 {
         record.miss(Missing::Pull, "no".into(), NOW);
@@ -115,7 +115,7 @@ fn delays_double_up_to_a_limit() {
 
 #[test]
 fn a_crash_restarts_once_at_once_and_then_backs_off() {
-    let (pod, mut record) = single(json!({"name": "main", "image": "i"}), "Always");
+    let (pod, mut record) = single(&json!({"name": "main", "image": "i"}), "Always");
     record.start("a".into(), pulled(Behaviour::Crash), false, NOW);
     assert_eq!(step(&pod, &record, NOW + RUN), Next::Now(0, Change::Exit(1)));
     record.exit(1, NOW);
@@ -148,7 +148,7 @@ fn restart_policies() {
         ("Never", Behaviour::Run, 0, false),
         ("Never", Behaviour::Crash, 1, false),
     ] {
-        let (pod, mut record) = single(json!({"name": "main", "image": "i"}), policy);
+        let (pod, mut record) = single(&json!({"name": "main", "image": "i"}), policy);
         record.start("a".into(), pulled(behaviour), false, NOW);
         assert_eq!(
             step(&pod, &record, NOW + RUN),
@@ -182,7 +182,7 @@ fn readiness() {
         (probe.clone(), Behaviour::Unready, (false, Next::Never)),
         (probe, Behaviour::Run, (false, Next::At(NOW + PROBE))),
     ] {
-        let (pod, mut record) = single(container, "Always");
+        let (pod, mut record) = single(&container, "Always");
         let probed = pod.spec.as_ref().unwrap().containers[0].readiness_probe.is_some();
         record.start("a".into(), pulled(behaviour), probed, NOW);
         let State::Running { ready, .. } = record.state else {
@@ -194,7 +194,7 @@ fn readiness() {
 
 #[test]
 fn a_changed_image_restarts_what_ran() {
-    let (pod, mut record) = single(json!({"name": "main", "image": "j"}), "Always");
+    let (pod, mut record) = single(&json!({"name": "main", "image": "j"}), "Always");
     record.start("a".into(), pulled(Behaviour::Run), false, NOW);
     record.change_image("j", NOW);
     assert_eq!(record.last.as_ref().map(|exit| exit.code), Some(143));
@@ -202,7 +202,7 @@ fn a_changed_image_restarts_what_ran() {
     record.start("b".into(), pulled(Behaviour::Run), false, NOW);
     assert_eq!(record.restarts, 1);
 
-    let (pod, mut record) = single(json!({"name": "main", "image": "j"}), "Always");
+    let (pod, mut record) = single(&json!({"name": "main", "image": "j"}), "Always");
     record.miss(Missing::Pull, "no".into(), NOW);
     record.change_image("j", NOW);
     assert_eq!(step(&pod, &record, NOW), Next::Now(0, Change::Start));

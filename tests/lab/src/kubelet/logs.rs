@@ -118,9 +118,12 @@ fn text(lines: &[(Timestamp, String)], options: &Options) -> String {
         .map_or(0, |wanted| lines.len().saturating_sub(wanted));
     lines[first..]
         .iter()
-        .map(|(time, line)| match options.timestamps {
-            true => format!("{time:.9} {line}\n"),
-            false => format!("time=\"{time:.0}\" {line}\n"),
+        .map(|(time, line)| {
+            if options.timestamps {
+                format!("{time:.9} {line}\n")
+            } else {
+                format!("time=\"{time:.0}\" {line}\n")
+            }
         })
         .collect()
 }

@@ -268,7 +268,7 @@ mod tests {
         let node = Node::new(0, "amd64");
         let (before, now) = (
             Timestamp::UNIX_EPOCH,
-            Timestamp::UNIX_EPOCH + Duration::from_secs(60),
+            Timestamp::UNIX_EPOCH + Duration::from_mins(1),
         );
         let since = [(("Ready".to_owned(), "True".to_owned()), before)].into();
         let status = status(&node, &since, now);

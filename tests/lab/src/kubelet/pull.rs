@@ -1,8 +1,10 @@
 //! Pulling an image as containerd does it, with the texts of its errors.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +15,8 @@ use sha2::{Digest as _, Sha256};
 use super::image::Name;
 use crate::address;
 
+/// A registry that stays silent for so long has failed.
+const SILENCE: Duration = Duration::from_secs(30);
 const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json, \
     application/vnd.docker.distribution.manifest.v2+json, */*";
@@ -93,15 +97,15 @@ struct Platform {
 struct Config {
     architecture: String,
     os: String,
-    #[serde(default)]
-    config: Option<Runtime>,
+    #[serde(default, rename = "config")]
+    runtime: Option<Runtime>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Runtime {
     #[serde(default)]
-    labels: Option<std::collections::BTreeMap<String, String>>,
+    labels: Option<BTreeMap<String, String>>,
 }
 
 /// One pull by one node.
@@ -143,7 +147,7 @@ impl Pull<'_> {
             self.opened(&url, &response)?;
         }
         let labels = config
-            .config
+            .runtime
             .and_then(|runtime| runtime.labels)
             .unwrap_or_default();
         Ok(Pulled {
@@ -219,7 +223,11 @@ impl Pull<'_> {
     }
 
     async fn request(&self, method: Method, url: &str) -> Result<Response, String> {
-        let mut request = self.http.request(method, url).header("accept", ACCEPT);
+        let mut request = self
+            .http
+            .request(method, url)
+            .timeout(SILENCE)
+            .header("accept", ACCEPT);
         if let Some(token) = &self.registry.token {
             let credentials = STANDARD.encode(format!("AWS:{}", token()));
             request = request.header("authorization", format!("Basic {credentials}"));

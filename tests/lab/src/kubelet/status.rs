@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{
     HostIP, Pod, PodCondition, PodIP, PodStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::{Value, json};
 
 use super::lifecycle::{Exit, Missing, Record, Role, State, containers, restarts};
 
@@ -105,6 +106,23 @@ pub(super) fn status(
         ),
         ..PodStatus::default()
     }
+}
+
+/// The patch that puts `status` in the place of what the pod shows.
+///
+/// Conditions are merged one by one, so that those of the scheduler stay; what a condition no longer says has to
+/// be named to go.
+pub(super) fn patch(pod: &Pod, status: &PodStatus) -> Value {
+    let mut status = json!(status);
+    for condition in status["conditions"].as_array_mut().into_iter().flatten() {
+        for field in ["reason", "message"] {
+            if condition[field].is_null() {
+                condition[field] = Value::Null;
+            }
+        }
+    }
+    // With the uid, a pod of the same name that came after this one is left alone.
+    json!({"metadata": {"uid": pod.metadata.uid}, "status": status})
 }
 
 #[derive(Clone)]

@@ -222,3 +222,19 @@ fn conditions_keep_the_time_of_their_status() {
         after
     );
 }
+
+#[test]
+fn a_patch_takes_back_what_a_condition_said() {
+    let pod = pod("Always", false);
+    let mut records = records(&pod);
+    start(&mut records[0]);
+    let patch = patch(&pod, &report(&pod, &records));
+    assert_eq!(patch["metadata"]["uid"], "u");
+    for condition in patch["status"]["conditions"].as_array().unwrap() {
+        let condition = condition.as_object().unwrap();
+        assert_eq!(
+            (condition.get("reason"), condition.get("message")),
+            (Some(&Value::Null), Some(&Value::Null))
+        );
+    }
+}

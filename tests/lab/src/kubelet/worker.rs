@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod, PodStatus};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
-use serde_json::json;
 use tokio::sync::watch;
 
 use super::events::Notice;
@@ -14,7 +13,7 @@ use super::image::Name;
 use super::lifecycle::{Change, Missing, Next, Record, Role, State, containers, next};
 use super::node::Host;
 use super::pull::{Pull, Pulled, hex, unreachable};
-use super::status::{Addresses, pod_name, status};
+use super::status::{Addresses, patch, pod_name, status};
 use super::{Shared, lock};
 
 /// How long to wait before an API call that failed is tried again.
@@ -273,8 +272,7 @@ impl Worker {
         if self.reported.as_ref() == Some(&current) {
             return true;
         }
-        // With the uid, a pod of the same name that came after this one is left alone.
-        let patch = json!({"metadata": {"uid": pod.metadata.uid}, "status": current});
+        let patch = patch(pod, &current);
         let (pods, name) = self.api(pod);
         loop {
             match pods
