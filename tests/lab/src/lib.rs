@@ -5,5 +5,6 @@ pub mod aws;
 pub mod castai;
 pub mod dns;
 pub mod metadata;
+pub mod kubelet;
 pub mod pki;
 pub mod serve;

@@ -1,0 +1,325 @@
+//! Pulling an image as containerd does it, with the texts of its errors.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::{Method, Response, StatusCode};
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+use super::image::Name;
+use crate::address;
+
+/// A registry that stays silent for so long has failed.
+const SILENCE: Duration = Duration::from_secs(30);
+const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, \
+    application/vnd.docker.distribution.manifest.v2+json, */*";
+
+/// Gives the node role's current ECR token: the password of user `AWS`.
+pub type NodeToken = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// A registry of the lab that the nodes reach.
+#[derive(Clone)]
+pub struct Registry {
+    pub host: String,
+    /// `None`: pulled from anonymously.
+    pub token: Option<NodeToken>,
+}
+
+/// What a container of an image does; the image's config says it in its label `lab.behaviour`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Behaviour {
+    Run,
+    /// Ends with code 1 soon after its start.
+    Crash,
+    /// Ends with code 0 soon after its start.
+    Exit,
+    /// Runs without ever getting ready.
+    Unready,
+}
+
+/// An image on a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pulled {
+    /// Normalised name.
+    pub(super) name: String,
+    /// `<repository>@<digest>`, the digest being that of the index where there is one.
+    pub(super) id: String,
+    /// Bytes of config and layers.
+    pub(super) size: u64,
+    pub(super) behaviour: Behaviour,
+}
+
+impl Pulled {
+    /// An image that the lab has no server for.
+    pub(super) fn assumed(name: &Name) -> Self {
+        let full = name.full();
+        Self {
+            id: name.id(&digest(full.as_bytes())),
+            name: full,
+            size: 30_000_000,
+            behaviour: Behaviour::Run,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Manifest {
+    #[serde(default)]
+    manifests: Vec<Descriptor>,
+    config: Option<Descriptor>,
+    #[serde(default)]
+    layers: Vec<Descriptor>,
+}
+
+#[derive(Deserialize)]
+struct Descriptor {
+    digest: String,
+    #[serde(default)]
+    size: u64,
+    platform: Option<Platform>,
+}
+
+#[derive(Deserialize)]
+struct Platform {
+    architecture: String,
+    os: String,
+}
+
+#[derive(Deserialize)]
+struct Config {
+    architecture: String,
+    os: String,
+    #[serde(default, rename = "config")]
+    runtime: Option<Runtime>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Runtime {
+    #[serde(default)]
+    labels: Option<BTreeMap<String, String>>,
+}
+
+/// One pull by one node.
+pub(super) struct Pull<'a> {
+    pub(super) http: &'a reqwest::Client,
+    pub(super) registry: &'a Registry,
+    pub(super) name: &'a Name,
+    /// Go's name of the node's architecture.
+    pub(super) architecture: &'a str,
+}
+
+impl Pull<'_> {
+    /// Pulls; the error is the CRI text that the kubelet shows.
+    pub(super) async fn run(&self) -> Result<Pulled, String> {
+        let digest = self.resolve().await?;
+        let mut manifest: Manifest = self.content("manifests", &digest).await?;
+        if !manifest.manifests.is_empty() {
+            let wanted = manifest.manifests.iter().find(|entry| {
+                entry.platform.as_ref().is_some_and(|platform| {
+                    platform.os == "linux" && platform.architecture == self.architecture
+                })
+            });
+            let wanted = wanted.ok_or_else(|| self.no_platform())?.digest.clone();
+            manifest = self.content("manifests", &wanted).await?;
+        }
+        let descriptor = manifest
+            .config
+            .ok_or_else(|| self.failed("Unknown", "the manifest names no config"))?;
+        let config: Config = self.content("blobs", &descriptor.digest).await?;
+        if config.os != "linux" || config.architecture != self.architecture {
+            return Err(self.no_platform());
+        }
+        for layer in &manifest.layers {
+            let url = self.name.url("blobs", &layer.digest);
+            let response = self
+                .request(Method::HEAD, &url)
+                .await
+                .map_err(|why| self.failed("Unknown", why))?;
+            self.opened(&url, &response)?;
+        }
+        let labels = config
+            .runtime
+            .and_then(|runtime| runtime.labels)
+            .unwrap_or_default();
+        Ok(Pulled {
+            name: self.name.full(),
+            id: self.name.id(&digest),
+            size: descriptor.size + manifest.layers.iter().map(|layer| layer.size).sum::<u64>(),
+            behaviour: match labels.get("lab.behaviour").map(String::as_str) {
+                Some("crash") => Behaviour::Crash,
+                Some("exit") => Behaviour::Exit,
+                Some("unready") => Behaviour::Unready,
+                _ => Behaviour::Run,
+            },
+        })
+    }
+
+    /// Asks what digest the reference stands for.
+    async fn resolve(&self) -> Result<String, String> {
+        let url = self.name.url("manifests", &self.name.reference);
+        let full = self.name.full();
+        let unresolved = |code: &str, why: &dyn Display| {
+            self.failed(code, format!("failed to resolve reference \"{full}\": {why}"))
+        };
+        let response = self
+            .request(Method::HEAD, &url)
+            .await
+            .map_err(|why| unresolved("Unknown", &format!("failed to do request: Head \"{url}\": {why}")))?;
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => return Err(unresolved("NotFound", &format!("{full}: not found"))),
+            StatusCode::UNAUTHORIZED => {
+                return Err(unresolved(
+                    "Unknown",
+                    &"pull access denied, repository does not exist or may require authorization: \
+                      authorization failed: no basic auth credentials",
+                ));
+            }
+            status => {
+                let why = format!("unexpected status from HEAD request to {url}: {status}");
+                return Err(unresolved("Unknown", &why));
+            }
+        }
+        let header = response
+            .headers()
+            .get("docker-content-digest")
+            .and_then(|value| value.to_str().ok());
+        match header {
+            Some(digest) => Ok(digest.to_owned()),
+            None => Err(unresolved("Unknown", &"could not resolve digest for reference")),
+        }
+    }
+
+    /// Fetches a manifest or config and checks it against its digest.
+    async fn content<T: serde::de::DeserializeOwned>(&self, kind: &str, wanted: &str) -> Result<T, String> {
+        let url = self.name.url(kind, wanted);
+        let response = self
+            .request(Method::GET, &url)
+            .await
+            .map_err(|why| self.failed("Unknown", why))?;
+        self.opened(&url, &response)?;
+        let body = response
+            .bytes()
+            .await
+            .map_err(|error| self.failed("Unknown", root_cause(&error)))?;
+        let found = digest(&body);
+        if found != wanted {
+            let why = format!("unexpected commit digest {found}, expected {wanted}: failed precondition");
+            return Err(self.failed(
+                "FailedPrecondition",
+                format!("failed commit on ref \"{wanted}\": {why}"),
+            ));
+        }
+        serde_json::from_slice(&body).map_err(|error| self.failed("Unknown", error))
+    }
+
+    async fn request(&self, method: Method, url: &str) -> Result<Response, String> {
+        let mut request = self
+            .http
+            .request(method, url)
+            .timeout(SILENCE)
+            .header("accept", ACCEPT);
+        if let Some(token) = &self.registry.token {
+            let credentials = STANDARD.encode(format!("AWS:{}", token()));
+            request = request.header("authorization", format!("Basic {credentials}"));
+        }
+        request.send().await.map_err(|error| root_cause(&error))
+    }
+
+    fn opened(&self, url: &str, response: &Response) -> Result<(), String> {
+        match response.status() {
+            status if status.is_success() => Ok(()),
+            StatusCode::NOT_FOUND => Err(self.failed(
+                "NotFound",
+                format!("failed to copy: httpReadSeeker: failed open: content at {url} not found: not found"),
+            )),
+            status => Err(self.failed(
+                "Unknown",
+                format!(
+                    "failed to copy: httpReadSeeker: failed open: unexpected status from GET request to {url}: \
+                     {status}"
+                ),
+            )),
+        }
+    }
+
+    fn no_platform(&self) -> String {
+        self.failed("NotFound", "no match for platform in manifest: not found")
+    }
+
+    fn failed(&self, code: &str, why: impl Display) -> String {
+        failed(self.name, code, why)
+    }
+}
+
+/// The error of a pull from the internet, which the nodes have no way to.
+pub(super) fn unreachable(name: &Name) -> String {
+    let known = [address::GAR, address::GHCR, address::DOCKER_HUB];
+    let server = name.server();
+    let server_address = known.iter().find(|(host, _)| *host == server).map_or_else(
+        // Every other public host gets an address of its own, the same each time.
+        || Ipv4Addr::new(203, 0, 113, 100 + Sha256::digest(server)[0] % 100),
+        |(_, server_address)| *server_address,
+    );
+    let url = name.url("manifests", &name.reference);
+    let why = format!(
+        "failed to resolve reference \"{}\": failed to do request: Head \"{url}\": \
+         dial tcp {server_address}:443: i/o timeout",
+        name.full()
+    );
+    failed(name, "DeadlineExceeded", why)
+}
+
+fn failed(name: &Name, code: &str, why: impl Display) -> String {
+    format!(
+        "rpc error: code = {code} desc = failed to pull and unpack image \"{}\": {why}",
+        name.full()
+    )
+}
+
+fn digest(content: &[u8]) -> String {
+    format!("sha256:{}", hex(&Sha256::digest(content)))
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The innermost error, which names what went wrong; the layers above it are the HTTP client's own.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_internet_is_a_time_out() {
+        let name = Name::parse("castai/hibernate:v1").unwrap();
+        assert_eq!(
+            unreachable(&name),
+            "rpc error: code = DeadlineExceeded desc = failed to pull and unpack image \
+             \"docker.io/castai/hibernate:v1\": failed to resolve reference \"docker.io/castai/hibernate:v1\": \
+             failed to do request: Head \"https://registry-1.docker.io/v2/castai/hibernate/manifests/v1\": \
+             dial tcp 203.0.113.30:443: i/o timeout"
+        );
+    }
+}

@@ -1,0 +1,358 @@
+//! The life of one pod: carries out what [`lifecycle`](super::lifecycle) decides and reports it.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Container, Pod, PodStatus};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
+use tokio::sync::watch;
+
+use super::events::Notice;
+use super::image::Name;
+use super::lifecycle::{Change, Missing, Next, Record, Role, State, containers, next};
+use super::node::Host;
+use super::pull::{Pull, Pulled, hex, unreachable};
+use super::status::{Addresses, patch, pod_name, status};
+use super::{Shared, lock};
+
+/// How long to wait before an API call that failed is tried again.
+const RETRY: Duration = Duration::from_millis(200);
+
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) host: Arc<Host>,
+    pub(super) pods: watch::Receiver<Arc<Pod>>,
+    /// In the order of [`containers`]; the log server reads them too.
+    pub(super) records: Arc<Mutex<Vec<Record>>>,
+    pub(super) addresses: Addresses,
+    pub(super) reported: Option<PodStatus>,
+}
+
+impl Worker {
+    /// Ends when the pod is gone.
+    pub(super) async fn run(mut self) {
+        loop {
+            let pod = self.pods.borrow_and_update().clone();
+            if pod.metadata.deletion_timestamp.is_some() {
+                return self.remove(&pod).await;
+            }
+            let phase = self.reported.as_ref().and_then(|status| status.phase.as_deref());
+            if matches!(phase, Some("Succeeded" | "Failed")) {
+                if self.pods.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            self.follow_spec(&pod);
+            if !self.report(&pod).await {
+                return;
+            }
+            let step = {
+                let records = lock(&self.records);
+                next(&pod, &records, &lock(&self.shared.delays), Timestamp::now())
+            };
+            match step {
+                Next::Now(index, Change::Start) => self.start(&pod, index).await,
+                Next::Now(index, change) => self.change(&pod, index, change),
+                Next::At(time) => {
+                    let wait = Duration::try_from(time.duration_since(Timestamp::now())).unwrap_or_default();
+                    let _ = tokio::time::timeout(wait, self.pods.changed()).await;
+                }
+                Next::Never => {
+                    if self.pods.changed().await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes up images that were changed in the pod itself.
+    fn follow_spec(&self, pod: &Pod) {
+        for ((role, container), record) in containers(pod).zip(lock(&self.records).iter_mut()) {
+            let image = container.image.as_deref().unwrap_or_default();
+            // An init container that has done its work is not run again.
+            let is_done =
+                role == Role::Init && matches!(&record.state, State::Exited(exit) if exit.code == 0);
+            if record.image == image || is_done {
+                continue;
+            }
+            if record.is_running() {
+                let message = format!("Container {} definition changed, will be restarted", record.name);
+                self.tell(pod, role, container, Notice::normal("Killing", message));
+            }
+            record.change_image(image, Timestamp::now());
+        }
+    }
+
+    /// Sees to the image of a container and starts it, unless the pod is changed meanwhile.
+    async fn start(&mut self, pod: &Pod, index: usize) {
+        let Some((role, container)) = containers(pod).nth(index) else {
+            return;
+        };
+        let mut pods = self.pods.clone();
+        let outcome = tokio::select! {
+            outcome = self.image(pod, role, container) => outcome,
+            () = superseded(&mut pods, pod) => return,
+        };
+        let now = Timestamp::now();
+        match outcome {
+            Ok(pulled) => {
+                let probed = container.readiness_probe.is_some();
+                let id = hex(&rand::random::<[u8; 32]>());
+                lock(&self.records)[index].start(id, pulled, probed, now);
+                self.tell(
+                    pod,
+                    role,
+                    container,
+                    Notice::normal("Created", "Container created".into()),
+                );
+                self.tell(
+                    pod,
+                    role,
+                    container,
+                    Notice::normal("Started", "Container started".into()),
+                );
+            }
+            Err((missing, message)) => {
+                let error = format!("Error: {}", missing.reason());
+                self.tell(pod, role, container, Notice::warning("Failed", error));
+                lock(&self.records)[index].miss(missing, message, now);
+            }
+        }
+    }
+
+    /// Gets the image as the container's pull policy says. The error is the waiting reason and its message.
+    async fn image(&self, pod: &Pod, role: Role, container: &Container) -> Result<Pulled, (Missing, String)> {
+        let image = container.image.as_deref().unwrap_or_default();
+        let name = Name::parse(image).map_err(|why| {
+            let message = format!("Failed to apply default image tag \"{image}\": {why}");
+            self.tell(
+                pod,
+                role,
+                container,
+                Notice::warning("InspectFailed", message.clone()),
+            );
+            (Missing::InvalidName, message)
+        })?;
+        // The API server has filled in the policy's default.
+        let policy = container.image_pull_policy.as_deref().unwrap_or("IfNotPresent");
+        let present = lock(&self.host.images).get(image).cloned();
+        if let (Some(pulled), "IfNotPresent" | "Never") = (present, policy) {
+            let message = format!(
+                "Container image \"{image}\" already present on machine and can be accessed by the pod"
+            );
+            self.tell(pod, role, container, Notice::normal("Pulled", message));
+            return Ok(pulled);
+        }
+        if policy == "Never" {
+            let message = format!("Container image \"{image}\" is not present with pull policy of Never");
+            self.tell(
+                pod,
+                role,
+                container,
+                Notice::warning("ErrImageNeverPull", message.clone()),
+            );
+            return Err((Missing::NeverPull, message));
+        }
+        self.tell(
+            pod,
+            role,
+            container,
+            Notice::normal("Pulling", format!("Pulling image \"{image}\"")),
+        );
+        let asked = Instant::now();
+        let turn = self.host.pulling.lock().await;
+        let begun = Instant::now();
+        let result = self.pull(image, &name).await;
+        drop(turn);
+        match result {
+            Ok(pulled) => {
+                let message = format!(
+                    "Successfully pulled image \"{image}\" in {}ms ({}ms including waiting). \
+                     Image size: {} bytes.",
+                    begun.elapsed().as_millis(),
+                    asked.elapsed().as_millis(),
+                    pulled.size
+                );
+                self.tell(pod, role, container, Notice::normal("Pulled", message));
+                lock(&self.host.images).insert(image.to_owned(), pulled.clone());
+                Ok(pulled)
+            }
+            Err(why) => {
+                let message = format!("Failed to pull image \"{image}\": {why}");
+                self.tell(pod, role, container, Notice::warning("Failed", message));
+                Err((Missing::Pull, why))
+            }
+        }
+    }
+
+    async fn pull(&self, image: &str, name: &Name) -> Result<Pulled, String> {
+        // The sender lives as long as the shared state.
+        let _ = self.shared.paused.subscribe().wait_for(|paused| !paused).await;
+        let node = &self.host.node;
+        let failing = lock(&self.shared.failing)
+            .iter()
+            .find(|rule| rule.applies(&node.name, image))
+            .cloned();
+        if let Some(rule) = failing {
+            return Err(rule.message);
+        }
+        if let Some(registry) = self
+            .shared
+            .registries
+            .iter()
+            .find(|registry| registry.host == name.host)
+        {
+            let http = &self.shared.http;
+            return Pull {
+                http,
+                registry,
+                name,
+                architecture: &node.architecture,
+            }
+            .run()
+            .await;
+        }
+        if self
+            .shared
+            .assumed
+            .iter()
+            .any(|pattern| super::matches(pattern, &name.host))
+        {
+            return Ok(Pulled::assumed(name));
+        }
+        Err(unreachable(name))
+    }
+
+    /// Everything that needs no image.
+    fn change(&self, pod: &Pod, index: usize, change: Change) {
+        let Some((role, container)) = containers(pod).nth(index) else {
+            return;
+        };
+        let mut records = lock(&self.records);
+        let record = &mut records[index];
+        match (&mut record.state, change) {
+            (State::NoImage { missing, .. }, Change::BackOff) => {
+                *missing = Missing::BackOff;
+                let message = format!("Back-off pulling image \"{}\"", record.image);
+                self.tell(pod, role, container, Notice::normal("BackOff", message));
+                self.tell(
+                    pod,
+                    role,
+                    container,
+                    Notice::warning("Failed", "Error: ImagePullBackOff".into()),
+                );
+            }
+            (State::Running { ready, .. }, Change::Ready) => *ready = true,
+            (State::Exited(exit), Change::CrashLoop) => {
+                record.state = State::CrashLoop(exit.clone());
+                let message = format!(
+                    "Back-off restarting failed container {} in pod {}",
+                    container.name,
+                    pod_name(pod)
+                );
+                self.tell(pod, role, container, Notice::warning("BackOff", message));
+            }
+            (_, Change::Exit(code)) => record.exit(code, Timestamp::now()),
+            _ => {}
+        }
+    }
+
+    /// Writes the pod's status where it differs from what was written last. `false`: the pod is gone.
+    async fn report(&mut self, pod: &Pod) -> bool {
+        let current = status(
+            pod,
+            &lock(&self.records),
+            self.reported.as_ref(),
+            self.addresses,
+            Timestamp::now(),
+        );
+        if self.reported.as_ref() == Some(&current) {
+            return true;
+        }
+        let patch = patch(pod, &current);
+        let (pods, name) = self.api(pod);
+        loop {
+            match pods
+                .patch_status(&name, &PatchParams::default(), &Patch::Strategic(&patch))
+                .await
+            {
+                Ok(_) => break,
+                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return false,
+                Err(kube::Error::Api(status)) if matches!(status.code, 400 | 422) => {
+                    eprintln!(
+                        "lab: the status of pod {} was refused: {}",
+                        pod_name(pod),
+                        status.message
+                    );
+                    break;
+                }
+                Err(_) => tokio::time::sleep(RETRY).await,
+            }
+        }
+        self.reported = Some(current);
+        true
+    }
+
+    /// Finishes a pod that is to be deleted.
+    async fn remove(&self, pod: &Pod) {
+        for ((role, container), record) in containers(pod).zip(lock(&self.records).iter()) {
+            if record.is_running() {
+                let message = format!("Stopping container {}", container.name);
+                self.tell(pod, role, container, Notice::normal("Killing", message));
+            }
+        }
+        let (pods, name) = self.api(pod);
+        let preconditions = Preconditions {
+            uid: pod.metadata.uid.clone(),
+            resource_version: None,
+        };
+        let parameters = DeleteParams::default()
+            .grace_period(0)
+            .preconditions(preconditions);
+        loop {
+            match pods.delete(&name, &parameters).await {
+                Ok(_) => return,
+                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return,
+                Err(_) => tokio::time::sleep(RETRY).await,
+            }
+        }
+    }
+
+    fn api(&self, pod: &Pod) -> (Api<Pod>, String) {
+        let metadata = &pod.metadata;
+        let namespace = metadata.namespace.as_deref().unwrap_or_default();
+        (
+            Api::namespaced(self.shared.client.clone(), namespace),
+            metadata.name.clone().unwrap_or_default(),
+        )
+    }
+
+    fn tell(&self, pod: &Pod, role: Role, container: &Container, notice: Notice) {
+        let list = if role == Role::Main {
+            "containers"
+        } else {
+            "initContainers"
+        };
+        let field = format!("spec.{list}{{{}}}", container.name);
+        self.shared
+            .recorder
+            .record(pod, &self.host.node.name, &field, notice);
+    }
+}
+
+/// Waits until the pod is deleted or its images are changed.
+async fn superseded(pods: &mut watch::Receiver<Arc<Pod>>, before: &Pod) {
+    let images = |pod: &Pod| {
+        containers(pod)
+            .map(|(_, container)| container.image.clone())
+            .collect::<Vec<_>>()
+    };
+    let wanted = images(before);
+    // A closed channel means that the pod is gone; the main loop sees to that.
+    let _ = pods
+        .wait_for(|pod| pod.metadata.deletion_timestamp.is_some() || images(pod) != wanted)
+        .await;
+}
