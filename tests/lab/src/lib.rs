@@ -1,5 +1,14 @@
 //! The lab: a VPC in a box, where the unmodified plugin meets real parts under their real names.
 
 pub mod address;
+pub mod cluster;
+pub mod control_plane;
+pub mod host;
+pub mod inside;
+pub mod kubeconfig;
+pub mod network;
 pub mod pki;
+pub mod process;
+pub mod seed;
 pub mod serve;
+pub mod settings;
