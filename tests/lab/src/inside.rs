@@ -5,7 +5,8 @@ use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use axum::Router;
+use axum::routing::get;
+use axum::{Json, Router};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, wait};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixListener;
@@ -14,7 +15,7 @@ use crate::cluster;
 use crate::control_plane::ControlPlane;
 use crate::network;
 use crate::pki::Authority;
-use crate::settings::{Folder, Purpose, Session};
+use crate::settings::{Folder, Purpose, Session, Settings};
 
 /// What the server prints on standard output when the lab can be used, or when the seed is complete.
 pub const READY: &str = "ready";
@@ -78,10 +79,11 @@ async fn run(folder: &Folder, session: &Session) -> anyhow::Result<()> {
         )
         .await?;
         parts.control_plane.stop().await?;
-        return announce();
+        announce();
+        return Ok(());
     }
     let listener = UnixListener::bind(folder.control_socket()).context("listening on the control socket")?;
-    announce()?;
+    announce();
     tokio::select! {
         result = axum::serve(listener, parts.control()) => result.context("serving the control socket"),
         failure = parts.control_plane.failure() => bail!(failure),
@@ -91,28 +93,28 @@ async fn run(folder: &Folder, session: &Session) -> anyhow::Result<()> {
 /// Everything that makes up the lab.
 struct Parts {
     control_plane: ControlPlane,
+    settings: Settings,
 }
 
 impl Parts {
     async fn start(folder: &Folder, session: &Session, authority: &Arc<Authority>) -> anyhow::Result<Self> {
         let control_plane = ControlPlane::start(&session.tools, folder, authority).await?;
-        Ok(Self { control_plane })
+        Ok(Self {
+            control_plane,
+            settings: session.settings.clone(),
+        })
     }
 
-    /// The control API: each part's own routes below its name.
-    #[expect(
-        clippy::unused_self,
-        reason = "each part that can be controlled adds its routes here"
-    )]
+    /// The control API: what the lab was asked to be, and each part's own routes below its name.
     fn control(&self) -> Router {
-        Router::new()
+        let settings = self.settings.clone();
+        Router::new().route("/settings", get(async move || Json(settings)))
     }
 }
 
 #[expect(clippy::print_stdout, reason = "the host side waits for this line")]
-fn announce() -> anyhow::Result<()> {
+fn announce() {
     println!("{READY}");
-    Ok(())
 }
 
 async fn input_closes() {

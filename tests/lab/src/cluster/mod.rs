@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::settings::Fixture;
 
-const SETTLE_LIMIT: Duration = Duration::from_secs(120);
+const SETTLE_LIMIT: Duration = Duration::from_mins(2);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Manifests of one owner, and how that owner brings them into the cluster: it shows in `managedFields` and in

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::inside;
 use crate::settings::Folder;
 
-const START_LIMIT: Duration = Duration::from_secs(300);
+const START_LIMIT: Duration = Duration::from_mins(5);
 const END_LIMIT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(10);
 
