@@ -55,12 +55,8 @@ fn key(settings: &Settings, tools: &Path) -> anyhow::Result<String> {
     for manifests in cluster::manifests(settings.fixture) {
         hash.update(manifests.yaml);
     }
-    Ok(hash
-        .finalize()
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    let start = hash.finalize().into_iter().take(8);
+    Ok(start.fold(String::new(), |name, byte| name + &format!("{byte:02x}")))
 }
 
 /// Runs a lab up to the settled state and moves that into place as a whole.
