@@ -1,0 +1,202 @@
+//! What runs inside the private namespaces: the first process, which reaps and ends everything, and the server,
+//! which starts the lab's parts.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{ExitCode, Stdio};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use axum::routing::get;
+use axum::{Json, Router};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, wait};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::UnixListener;
+
+use crate::aws::{self, Aws};
+use crate::castai::{self, Castai};
+use crate::control_plane::{self, ControlPlane};
+use crate::dns::{self, Dns};
+use crate::kubelet::{self, Delays, Kubelet, Node};
+use crate::metadata::{self, Metadata};
+use crate::network;
+use crate::pki::Authority;
+use crate::settings::{Folder, Purpose, Session};
+use crate::{address, cluster};
+
+/// What the server prints on standard output when the lab can be used, or when the seed is complete.
+pub const READY: &str = "ready";
+
+/// The first process of the namespace: it runs the server, reaps what is orphaned, and once the server ends, ends
+/// everything else and removes the lab's folder.
+/// The two are separate processes because a process that waits for any child takes the results of those that its
+/// own libraries wait for.
+pub fn init(folder: &Folder) -> anyhow::Result<ExitCode> {
+    let session = folder.read_session()?;
+    let server = std::process::Command::new(std::env::current_exe()?)
+        .args(["inside", "--serve", "--folder"])
+        .arg(folder.path())
+        .spawn()
+        .context("starting the server")?;
+    let server = Pid::from_child(&server);
+    let succeeded = loop {
+        match wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) if pid == server => break status.exit_status() == Some(0),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error).context("waiting for the server"),
+        }
+    };
+    // The process group "1" is by kill(2) every process of the namespace but this one.
+    let _ = kill_process_group(Pid::INIT, Signal::KILL);
+    while wait(WaitOptions::empty()).is_ok() {}
+    let is_seed = session.purpose == Purpose::Seed && succeeded;
+    if !is_seed && !session.keep {
+        std::fs::remove_dir_all(folder.path())
+            .with_context(|| format!("removing `{}`", folder.path().display()))?;
+    }
+    Ok(if succeeded {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Starts everything, says so on standard output, and serves until standard input closes: so nothing outlives the
+/// process that started the lab, however that ends.
+pub async fn serve(folder: &Folder) -> anyhow::Result<()> {
+    let session = folder.read_session()?;
+    tokio::select! {
+        result = run(folder, &session) => result,
+        () = input_closes() => match session.purpose {
+            Purpose::Seed => bail!("the process that wanted the seed is gone"),
+            Purpose::Use => Ok(()),
+        },
+    }
+}
+
+async fn run(folder: &Folder, session: &Session) -> anyhow::Result<()> {
+    network::set_up(folder).await?;
+    let authority = Arc::new(Authority::load_or_create(&folder.pki())?);
+    let mut parts = Parts::start(folder, session, &authority).await?;
+    if session.purpose == Purpose::Seed {
+        cluster::apply(
+            session.settings.fixture,
+            &session.tools,
+            &folder.internal_kubeconfig(),
+        )
+        .await?;
+        parts.control_plane.stop().await?;
+        announce();
+        return Ok(());
+    }
+    let listener = UnixListener::bind(folder.control_socket()).context("listening on the control socket")?;
+    announce();
+    tokio::select! {
+        result = axum::serve(listener, parts.control.clone()) => result.context("serving the control socket"),
+        failure = parts.control_plane.failure() => bail!(failure),
+    }
+}
+
+/// Everything that makes up the lab.
+struct Parts {
+    control_plane: ControlPlane,
+    control: Router,
+}
+
+impl Parts {
+    async fn start(folder: &Folder, session: &Session, authority: &Arc<Authority>) -> anyhow::Result<Self> {
+        // Everything else is found by name, so names come first.
+        let dns = Dns::start(dns::Settings {
+            address: on(address::DNS, 53),
+        })
+        .await?;
+        let metadata = Metadata::start(metadata::Settings {
+            address: on(address::METADATA, 80),
+        })
+        .await?;
+        let castai = Castai::start(castai::Settings {
+            authority: authority.clone(),
+            addresses: castai::addresses(),
+        })
+        .await?;
+        let aws = Aws::start(aws::Settings {
+            authority: authority.clone(),
+            moto: session.tools.join("moto/bin/moto_server"),
+            moto_address: on(Ipv4Addr::LOCALHOST, 5555),
+            moto_log: folder.logs().join("moto.log"),
+            sts: on(address::STS.1, 443),
+            ec2: on(address::EC2.1, 443),
+        })
+        .await?;
+        let control_plane = ControlPlane::start(&session.tools, folder, authority).await?;
+        let kubelet = start_kubelet(folder, session, authority).await?;
+        let settings = session.settings.clone();
+        let control = Router::new()
+            .route("/settings", get(async move || Json(settings)))
+            .nest("/dns", dns.control())
+            .nest("/metadata", metadata.control())
+            .nest("/castai", castai.control())
+            .nest("/aws", aws.control())
+            .nest("/kubelet", kubelet.control());
+        Ok(Self {
+            control_plane,
+            control,
+        })
+    }
+}
+
+/// Nodes of both architectures in both zones, which pull as the node role may.
+async fn start_kubelet(folder: &Folder, session: &Session, authority: &Authority) -> anyhow::Result<Kubelet> {
+    let nodes = (0..session.settings.nodes)
+        .map(|index| Node::new(index, if index % 4 < 2 { "amd64" } else { "arm64" }))
+        .collect::<Vec<_>>();
+    let trusted = reqwest::Certificate::from_pem(authority.certificate.as_bytes())?;
+    Kubelet::start(kubelet::Settings {
+        client: control_plane::client(&folder.internal_kubeconfig()).await?,
+        http: reqwest::Client::builder().tls_certs_only([trusted]).build()?,
+        registries: Vec::new(),
+        // EKS' add-on registry: the nodes reach it, the lab has no server for it.
+        assumed: vec!["602401143452.dkr.ecr.*".to_owned()],
+        identity: authority.issue("system:node", Some("system:nodes"), &["*.compute.internal"])?,
+        delays: Delays::default(),
+        nodes,
+    })
+    .await
+}
+
+fn on(address: Ipv4Addr, port: u16) -> SocketAddr {
+    SocketAddr::from((address, port))
+}
+
+#[expect(clippy::print_stdout, reason = "the host side waits for this line")]
+fn announce() {
+    println!("{READY}");
+}
+
+async fn input_closes() {
+    let mut input = tokio::io::stdin();
+    let mut buffer = [0; 64];
+    while matches!(input.read(&mut buffer).await, Ok(count) if count > 0) {}
+}
+
+/// The command that makes the private namespaces, with `inside` as their first process.
+pub fn command(lab: &std::path::Path, folder: &Folder) -> std::process::Command {
+    let mut command = std::process::Command::new("unshare");
+    command
+        .args([
+            "--user",
+            "--map-root-user",
+            "--net",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+        ])
+        .arg("--")
+        .arg(lab)
+        .args(["inside", "--folder"])
+        .arg(folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    command
+}
