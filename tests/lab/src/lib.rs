@@ -2,4 +2,5 @@
 
 pub mod address;
 pub mod pki;
+pub mod registry;
 pub mod serve;

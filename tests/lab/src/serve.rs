@@ -19,7 +19,9 @@ pub async fn https(address: SocketAddr, tls: Arc<ServerConfig>, router: Router) 
     let acceptor = TlsAcceptor::from(tls);
     tokio::spawn(async move {
         loop {
-            let Ok((stream, _)) = listener.accept().await else { continue };
+            let Ok((stream, _)) = listener.accept().await else {
+                continue;
+            };
             let (acceptor, router) = (acceptor.clone(), router.clone());
             tokio::spawn(async move {
                 if let Ok(stream) = acceptor.accept(stream).await {
@@ -36,7 +38,9 @@ pub async fn http(address: SocketAddr, router: Router) -> anyhow::Result<()> {
     let listener = bind(address).await?;
     tokio::spawn(async move {
         loop {
-            let Ok((stream, _)) = listener.accept().await else { continue };
+            let Ok((stream, _)) = listener.accept().await else {
+                continue;
+            };
             tokio::spawn(connection(stream, router.clone()));
         }
     });
@@ -44,7 +48,9 @@ pub async fn http(address: SocketAddr, router: Router) -> anyhow::Result<()> {
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listening on {address}"))
 }
 
 async fn connection<S>(stream: S, router: Router)
