@@ -15,8 +15,8 @@ use tokio::sync::Notify;
 use super::fault::{Action, Side};
 use super::traffic::Exchange;
 
-/// How long a throttled body rests between two pieces.
-const PIECE_TIME: Duration = Duration::from_millis(20);
+/// A throttled body passes in so many pieces a second.
+const PIECES_PER_SECOND: u64 = 50;
 
 /// What is to be done to one body.
 #[derive(Clone, Copy, Debug, Default)]
@@ -108,7 +108,7 @@ impl Passage {
         }
         let mut length = self.rest.len();
         if let Some(rate) = self.alterations.bytes_per_second {
-            let piece = rate.saturating_mul(PIECE_TIME.as_millis() as u64) / 1000;
+            let piece = rate / PIECES_PER_SECOND;
             length = length.min(usize::try_from(piece.max(1)).unwrap_or(usize::MAX));
             let nanoseconds = (length as u64).saturating_mul(1_000_000_000) / rate;
             tokio::time::sleep(Duration::from_nanos(nanoseconds)).await;

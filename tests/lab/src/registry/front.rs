@@ -116,14 +116,15 @@ async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Respons
             &cut,
         )
     });
-    let response = match replacement {
-        Some(response) => response,
-        None => tokio::select! {
+    let response = if let Some(response) = replacement {
+        response
+    } else {
+        tokio::select! {
             // A request cut by a rule gets no answer, whatever the registry makes of its first bytes.
             biased;
             () = cut.notified() => return Response::new(broken()),
             response = next.run(request) => response,
-        },
+        }
     };
     exchange.answered(response.status().as_u16());
     finish(response, |body| {

@@ -79,7 +79,7 @@ impl Route {
         }
     }
 
-    /// The ECR API call that stands behind a request, as CloudTrail and IAM name it.
+    /// The ECR API call that stands behind a request, as `CloudTrail` and IAM name it.
     pub fn ecr_action(&self, method: &Method) -> Option<&'static str> {
         match (self, method) {
             (Self::Uploads { .. }, &Method::POST) => Some("InitiateLayerUpload"),

@@ -31,7 +31,7 @@ use crate::serve;
 /// The three registries; each has its own manners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Registry {
-    ArtifactRegistry,
+    Artifact,
     Ghcr,
     DockerHub,
 }
@@ -71,7 +71,7 @@ struct Desk {
 impl Registry {
     fn host(self) -> &'static str {
         match self {
-            Self::ArtifactRegistry => address::GAR.0,
+            Self::Artifact => address::GAR.0,
             Self::Ghcr => address::GHCR.0,
             Self::DockerHub => address::DOCKER_HUB.0,
         }
@@ -81,13 +81,13 @@ impl Registry {
     fn store(self) -> &'static str {
         match self {
             Self::DockerHub => "docker.io",
-            Self::ArtifactRegistry | Self::Ghcr => self.host(),
+            Self::Artifact | Self::Ghcr => self.host(),
         }
     }
 
     fn realm(self) -> &'static str {
         match self {
-            Self::ArtifactRegistry => "https://us-docker.pkg.dev/v2/token",
+            Self::Artifact => "https://us-docker.pkg.dev/v2/token",
             Self::Ghcr => "https://ghcr.io/token",
             Self::DockerHub => "https://auth.docker.io/token",
         }
@@ -96,13 +96,13 @@ impl Registry {
     fn service(self) -> &'static str {
         match self {
             Self::DockerHub => "registry.docker.io",
-            Self::ArtifactRegistry | Self::Ghcr => self.host(),
+            Self::Artifact | Self::Ghcr => self.host(),
         }
     }
 
     fn blob_host(self) -> &'static str {
         match self {
-            Self::ArtifactRegistry => address::GAR_BLOBS.0,
+            Self::Artifact => address::GAR_BLOBS.0,
             Self::Ghcr => address::GHCR_BLOBS.0,
             Self::DockerHub => address::DOCKER_HUB_BLOBS.0,
         }
@@ -140,7 +140,7 @@ impl Sources {
         };
         for (registry, listen, blobs) in [
             (
-                Registry::ArtifactRegistry,
+                Registry::Artifact,
                 addresses.artifact_registry,
                 addresses.artifact_registry_blobs,
             ),

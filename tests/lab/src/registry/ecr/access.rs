@@ -16,7 +16,7 @@ use crate::address::{ACCOUNT, REGION};
 use crate::registry::upstream::{header, hexadecimal};
 
 /// How long a password of `GetAuthorizationToken` is valid (API reference).
-const TOKEN_LIFETIME: Duration = Duration::from_secs(12 * 3600);
+const TOKEN_LIFETIME: Duration = Duration::from_hours(12);
 const NODE: &str = "assumed-role/demo-node/i-0a1b2c3d4e5f60718";
 /// What `AmazonEC2ContainerRegistryReadOnly` and the pull-only policy give to nodes.
 const NODE_ACTIONS: [&str; 4] = [

@@ -168,7 +168,7 @@ fn parse(body: &[u8]) -> Result<Value, ApiError> {
 /// One page of a listing under `name`, with the token of the next.
 pub fn page(
     name: &str,
-    items: Vec<Value>,
+    items: &[Value],
     token: Option<&str>,
     size: Option<usize>,
 ) -> Result<Value, ApiError> {
@@ -219,7 +219,7 @@ mod tests {
         let items: Vec<Value> = (0..250).map(Value::from).collect();
         let (mut seen, mut token, mut sizes) = (Vec::new(), None, Vec::new());
         loop {
-            let answer = page("items", items.clone(), token.as_deref(), None).unwrap();
+            let answer = page("items", &items, token.as_deref(), None).unwrap();
             let found = answer["items"].as_array().unwrap().clone();
             sizes.push(found.len());
             seen.extend(found);
@@ -229,7 +229,7 @@ mod tests {
             }
         }
         assert_eq!((seen, sizes), (items, vec![100, 100, 50]));
-        assert!(page("items", Vec::new(), Some("nonsense"), None).is_err());
-        assert!(page("items", Vec::new(), None, Some(1001)).is_err());
+        assert!(page("items", &[], Some("nonsense"), None).is_err());
+        assert!(page("items", &[], None, Some(1001)).is_err());
     }
 }

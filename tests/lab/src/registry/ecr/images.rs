@@ -68,7 +68,7 @@ pub fn list(service: &Service, input: Value) -> Result<Value, ApiError> {
         }
         Ok::<_, ApiError>(items)
     })?;
-    page("imageIds", items, input.next_token.as_deref(), input.max_results)
+    page("imageIds", &items, input.next_token.as_deref(), input.max_results)
 }
 
 pub fn describe(service: &Service, input: Value) -> Result<Value, ApiError> {
@@ -108,7 +108,7 @@ pub fn describe(service: &Service, input: Value) -> Result<Value, ApiError> {
     }
     page(
         "imageDetails",
-        details,
+        &details,
         input.next_token.as_deref(),
         input.max_results,
     )

@@ -152,7 +152,7 @@ impl Service {
             self.keep(repository, tag, &manifest.media_type, manifest.bytes.clone())
                 .await?;
         }
-        Ok(Published::new(&image, recipe)?)
+        Published::new(&image, recipe)
     }
 }
 

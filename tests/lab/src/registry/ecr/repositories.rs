@@ -89,7 +89,7 @@ pub fn describe(service: &Service, input: Value) -> Result<Value, ApiError> {
     }
     page(
         "repositories",
-        all,
+        &all,
         input.next_token.as_deref(),
         input.max_results,
     )
@@ -127,23 +127,24 @@ pub fn delete(service: &Service, input: Value) -> Result<Value, ApiError> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Mutability {
+struct PutMutability {
     repository_name: String,
-    image_tag_mutability: String,
+    #[serde(rename = "imageTagMutability")]
+    mode: String,
     #[serde(default)]
     image_tag_mutability_exclusion_filters: Value,
 }
 
 pub fn put_mutability(service: &Service, input: Value) -> Result<Value, ApiError> {
-    let input: Mutability = read(input)?;
-    check_mutability(&input.image_tag_mutability)?;
+    let input: PutMutability = read(input)?;
+    check_mutability(&input.mode)?;
     let name = input.repository_name;
     service.store.change(|state| {
         let found = state
             .repositories
             .get_mut(&name)
             .ok_or_else(|| ApiError::no_repository(&name))?;
-        found.mutability.clone_from(&input.image_tag_mutability);
+        found.mutability.clone_from(&input.mode);
         found.exclusions = input.image_tag_mutability_exclusion_filters;
         let mut answer = json!({
             "registryId": ACCOUNT, "repositoryName": name, "imageTagMutability": found.mutability,

@@ -30,7 +30,7 @@ impl Pace {
     pub fn set(&self, rate: Option<f64>) {
         let bucket = rate.map(|rate| Bucket {
             rate,
-            left: rate,
+            left: rate.max(1.0),
             filled: Instant::now(),
         });
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = bucket;
@@ -199,6 +199,10 @@ mod tests {
         assert!((0..100).all(|_| pace.admit()));
         // So slow that nothing is gained while the test runs.
         pace.set(Some(0.001));
-        assert_eq!((0..5).filter(|_| pace.admit()).count(), 1, "at least one request always passes");
+        assert_eq!(
+            (0..5).filter(|_| pace.admit()).count(),
+            1,
+            "at least one request always passes"
+        );
     }
 }

@@ -50,7 +50,7 @@ pub async fn answer(State(desk): State<Desk>, request: Request) -> Response {
 
 async fn challenge(desk: &Desk, route: &Route, standing: Standing) -> Response {
     let registry = desk.registry;
-    if let (Registry::ArtifactRegistry, Standing::Elsewhere, Some(repository)) =
+    if let (Registry::Artifact, Standing::Elsewhere, Some(repository)) =
         (registry, standing, route.repository())
     {
         let name = format!("{}/{repository}", registry.store());
@@ -66,7 +66,7 @@ async fn challenge(desk: &Desk, route: &Route, standing: Standing) -> Response {
         registry.service()
     );
     match route.repository() {
-        Some(repository) => bearer.push_str(&format!(",scope=\"repository:{repository}:pull\"")),
+        Some(repository) => bearer = format!("{bearer},scope=\"repository:{repository}:pull\""),
         None if registry == Registry::Ghcr => bearer.push_str(",scope=\"repository:user/image:pull\""),
         None => {}
     }

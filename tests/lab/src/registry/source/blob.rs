@@ -24,7 +24,7 @@ impl Tickets {
         let host = registry.blob_host();
         let hexadecimal = digest.trim_start_matches("sha256:");
         let location = match registry {
-            Registry::ArtifactRegistry => format!(
+            Registry::Artifact => format!(
                 "https://{host}/artifacts-us-docker-pkg-dev/files/{digest}\
                  ?X-Goog-Algorithm=GOOG4-RSA-SHA256&X-Goog-Expires=3600&X-Goog-Signature={signature}"
             ),

@@ -13,6 +13,7 @@ struct Meeting {
     _bench: Bench,
     client: reqwest::Client,
     control: Control,
+    sources: Sources,
 }
 
 const GHCR_IMAGE: &str = "castai/kvisor/kvisor-agent";
@@ -48,6 +49,7 @@ impl Meeting {
             _bench: bench,
             client,
             control,
+            sources,
         }
     }
 
@@ -333,4 +335,27 @@ async fn tags_are_moved_removed_and_corrupted_on_demand() {
         meeting.get(&format!("{base}/manifests/v1"), &token).await.status,
         404
     );
+}
+
+#[tokio::test]
+async fn the_fixture_is_published_once() {
+    let meeting = Meeting::start().await;
+    let upstream = meeting.sources.world.upstream.clone();
+    meeting.sources.seed().await.unwrap();
+    let notes = || {
+        let notes = std::fs::read_dir(upstream.folder().join("published")).unwrap();
+        notes
+            .map(|note| note.unwrap().metadata().unwrap().modified().unwrap())
+            .collect::<Vec<_>>()
+    };
+    let first = notes();
+    meeting.sources.seed().await.unwrap();
+    assert_eq!((first.len(), notes()), (fixture::sources().len(), first));
+    for image in fixture::sources() {
+        let name = format!("{}/{}", image.host, image.repository);
+        assert!(
+            upstream.manifest(&name, image.tag).await.unwrap().is_some(),
+            "{name}"
+        );
+    }
 }

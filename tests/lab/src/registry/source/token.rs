@@ -57,8 +57,8 @@ impl Tokens {
     fn lifetime(&self, registry: Registry) -> Duration {
         let chosen = *self.lifetime.lock().unwrap_or_else(PoisonError::into_inner);
         chosen.unwrap_or(match registry {
-            Registry::DockerHub | Registry::Ghcr => Duration::from_secs(300),
-            Registry::ArtifactRegistry => Duration::from_secs(3600),
+            Registry::DockerHub | Registry::Ghcr => Duration::from_mins(5),
+            Registry::Artifact => Duration::from_hours(1),
         })
     }
 
@@ -127,7 +127,7 @@ pub async fn grant(State(desk): State<Desk>, request: Request) -> Response {
     let issued = jiff::Timestamp::now();
     let secret = hexadecimal(&rand::rng().random::<[u8; 24]>());
     let (token, mut answer) = match registry {
-        Registry::ArtifactRegistry => (
+        Registry::Artifact => (
             format!("ya29.{secret}"),
             json!({"expires_in": lifetime, "issued_at": issued.to_string()}),
         ),
