@@ -58,7 +58,11 @@ pub async fn publish(
     {
         return Ok(noted);
     }
-    let image = generate(&name, tag, recipe)?;
+    let image = {
+        // Hashing keeps a core busy, and several images may be made at a time.
+        let (name, tag, recipe) = (name.clone(), tag.to_owned(), recipe.clone());
+        tokio::task::spawn_blocking(move || generate(&name, &tag, &recipe)).await??
+    };
     for blob in &image.blobs {
         upstream
             .push_blob(&name, &blob.digest, blob.bytes.clone())

@@ -180,7 +180,8 @@ impl Sources {
 
     /// Publishes the fixture's images, as far as they are not there.
     pub async fn seed(&self) -> anyhow::Result<()> {
-        for image in fixture::sources() {
+        let images = fixture::sources();
+        let published = images.iter().map(|image| {
             publish::publish(
                 &self.world.upstream,
                 image.host,
@@ -188,8 +189,8 @@ impl Sources {
                 image.tag,
                 &image.recipe,
             )
-            .await?;
-        }
+        });
+        futures::future::try_join_all(published).await?;
         Ok(())
     }
 

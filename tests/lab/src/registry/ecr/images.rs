@@ -82,11 +82,12 @@ pub fn describe(service: &Service, input: Value) -> Result<Value, ApiError> {
                 .iter()
                 .map(|identifier| {
                     resolve(repository, identifier).ok_or_else(|| {
-                        let wanted = json!(identifier);
+                        let shown = |part: &Option<String>| part.clone().unwrap_or_else(|| "null".into());
+                        let (digest, tag) = (shown(&identifier.image_digest), shown(&identifier.image_tag));
                         ApiError::new(
                             "ImageNotFoundException",
                             &format!(
-                                "The image with imageId {wanted} does not exist within the repository with name \
+                                "The image with imageId {{imageDigest:'{digest}', imageTag:'{tag}'}} does not exist within the repository with name \
                                  '{name}' in the registry with id '{ACCOUNT}'"
                             ),
                         )
