@@ -16,12 +16,16 @@ use crate::aws::{self, Aws};
 use crate::castai::{self, Castai};
 use crate::control_plane::{self, ControlPlane};
 use crate::dns::{self, Dns};
-use crate::kubelet::{self, Delays, Kubelet, Node};
+use crate::kubelet::{self, Delays, Kubelet, Node, Registry};
 use crate::metadata::{self, Metadata};
 use crate::network;
 use crate::pki::Authority;
+use crate::registry::distribution::Distribution;
+use crate::registry::ecr::{self, Ecr};
+use crate::registry::oci::Oci;
+use crate::registry::source::{self, Sources};
 use crate::settings::{Folder, Purpose, Session};
-use crate::{address, cluster};
+use crate::{address, cluster, host};
 
 /// What the server prints on standard output when the lab can be used, or when the seed is complete.
 pub const READY: &str = "ready";
@@ -100,6 +104,8 @@ async fn run(folder: &Folder, session: &Session) -> anyhow::Result<()> {
 struct Parts {
     control_plane: ControlPlane,
     control: Router,
+    /// The registries' processes, which end when this is dropped.
+    _storage: [Distribution; 3],
 }
 
 impl Parts {
@@ -127,8 +133,11 @@ impl Parts {
             ec2: on(address::EC2.1, 443),
         })
         .await?;
-        let control_plane = ControlPlane::start(&session.tools, folder, authority).await?;
-        let kubelet = start_kubelet(folder, session, authority).await?;
+        let (control_plane, registries) = tokio::try_join!(
+            ControlPlane::start(&session.tools, folder, authority),
+            Registries::start(folder, session, authority),
+        )?;
+        let kubelet = start_kubelet(folder, session, authority, registries.ecr.node_token()).await?;
         let settings = session.settings.clone();
         let control = Router::new()
             .route("/settings", get(async move || Json(settings)))
@@ -136,16 +145,73 @@ impl Parts {
             .nest("/metadata", metadata.control())
             .nest("/castai", castai.control())
             .nest("/aws", aws.control())
+            .nest("/source", registries.sources.control())
+            .nest("/ecr", registries.ecr.control())
+            .nest("/oci", registries.oci.control())
             .nest("/kubelet", kubelet.control());
         Ok(Self {
             control_plane,
             control,
+            _storage: registries.storage,
+        })
+    }
+}
+
+/// The sources, ECR and an in-house registry: fronts over real registries, whose content is part of the seed.
+struct Registries {
+    sources: Sources,
+    ecr: Ecr,
+    oci: Oci,
+    storage: [Distribution; 3],
+}
+
+impl Registries {
+    async fn start(folder: &Folder, session: &Session, authority: &Authority) -> anyhow::Result<Self> {
+        let program = session.tools.join("registry");
+        let storage = folder.state().join("registry");
+        let [in_sources, in_ecr, in_oci] = ["sources", "ecr", "oci"].map(|name| storage.join(name));
+        let (behind_sources, behind_ecr, behind_oci) = tokio::try_join!(
+            Distribution::start(&program, &in_sources, 5001),
+            Distribution::start(&program, &in_ecr, 5002),
+            Distribution::start(&program, &in_oci, 5003),
+        )?;
+        let upstream = behind_sources.upstream().clone();
+        let sources = Sources::start(source::Addresses::real(), authority, upstream).await?;
+        let ecr = Ecr::start(
+            ecr::Settings {
+                api: on(address::ECR_API.1, 443),
+                registry: on(address::ECR.1, 443),
+                folder: storage.join("ecr-front"),
+                access_keys: vec![host::ACCESS_KEY.0.to_owned()],
+                caller: format!("arn:aws:iam::{}:user/platform-engineer", address::ACCOUNT),
+            },
+            authority,
+            behind_ecr.upstream().clone(),
+        )
+        .await?;
+        let oci = Oci::start(
+            on(address::OCI_REGISTRY.1, 443),
+            authority,
+            behind_oci.upstream().clone(),
+        )
+        .await?;
+        tokio::try_join!(sources.seed(), ecr.seed())?;
+        Ok(Self {
+            sources,
+            ecr,
+            oci,
+            storage: [behind_sources, behind_ecr, behind_oci],
         })
     }
 }
 
 /// Nodes of both architectures in both zones, which pull as the node role may.
-async fn start_kubelet(folder: &Folder, session: &Session, authority: &Authority) -> anyhow::Result<Kubelet> {
+async fn start_kubelet(
+    folder: &Folder,
+    session: &Session,
+    authority: &Authority,
+    token: String,
+) -> anyhow::Result<Kubelet> {
     let nodes = (0..session.settings.nodes)
         .map(|index| Node::new(index, if index % 4 < 2 { "amd64" } else { "arm64" }))
         .collect::<Vec<_>>();
@@ -153,7 +219,16 @@ async fn start_kubelet(folder: &Folder, session: &Session, authority: &Authority
     Kubelet::start(kubelet::Settings {
         client: control_plane::client(&folder.internal_kubeconfig()).await?,
         http: reqwest::Client::builder().tls_certs_only([trusted]).build()?,
-        registries: Vec::new(),
+        registries: vec![
+            Registry {
+                host: address::ECR.0.to_owned(),
+                token: Some(Arc::new(move || token.clone())),
+            },
+            Registry {
+                host: address::OCI_REGISTRY.0.to_owned(),
+                token: None,
+            },
+        ],
         // EKS' add-on registry: the nodes reach it, the lab has no server for it.
         assumed: vec!["602401143452.dkr.ecr.*".to_owned()],
         identity: authority.issue("system:node", Some("system:nodes"), &["*.compute.internal"])?,

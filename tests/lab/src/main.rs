@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use lab::demo;
 use lab::host::Lab;
 use lab::host::namespaces::say;
 use lab::inside;
@@ -40,6 +41,8 @@ enum Subcommands {
         #[arg(required = true, last = true)]
         command: Vec<String>,
     },
+    /// Show the main job: preflight, the images before, sync-images, the images after.
+    Demo,
     /// The processes inside the namespaces.
     #[command(hide = true)]
     Inside {
@@ -65,6 +68,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Subcommands::Up { settings } => up(&settings),
         Subcommands::Shell { settings } => shell(&settings),
         Subcommands::Run { settings, command } => command_in_lab(&settings, &command),
+        Subcommands::Demo => demo::run(),
         Subcommands::Inside { folder, serve: false } => inside::init(&Folder::new(folder)),
         Subcommands::Inside { folder, serve: true } => {
             rustls::crypto::aws_lc_rs::default_provider()

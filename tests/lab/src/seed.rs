@@ -17,7 +17,13 @@ const SOURCES: &[&str] = &[
     include_str!("cluster/mod.rs"),
     include_str!("control_plane.rs"),
     include_str!("inside.rs"),
+    include_str!("kubelet/lifecycle.rs"),
+    include_str!("kubelet/node.rs"),
     include_str!("pki.rs"),
+    include_str!("registry/ecr/state.rs"),
+    include_str!("registry/fixture.rs"),
+    include_str!("registry/image.rs"),
+    include_str!("registry/publish.rs"),
 ];
 
 /// Copies the seed of `settings` into `folder`, after making it where it is missing.

@@ -10,6 +10,9 @@ use anyhow::Context as _;
 
 use super::Lab;
 
+/// The platform engineer's access key id and secret: AWS' own documentation examples.
+pub const ACCESS_KEY: (&str, &str) = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+
 const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl Lab {
@@ -75,11 +78,8 @@ impl Lab {
             ("HOME", self.folder.home().into()),
             ("KUBECONFIG", self.folder.kubeconfig().into()),
             ("SSL_CERT_FILE", self.folder.authority_certificate().into()),
-            ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE".into()),
-            (
-                "AWS_SECRET_ACCESS_KEY",
-                "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into(),
-            ),
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY.0.into()),
+            ("AWS_SECRET_ACCESS_KEY", ACCESS_KEY.1.into()),
             ("LANG", "C.UTF-8".into()),
         ];
         for name in ["TERM", "COLUMNS", "LINES", "COLORTERM"] {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
+pub use self::command::ACCESS_KEY;
 pub use self::control::Control;
 use self::namespaces::{Namespaces, children, kill, say};
 use crate::address;

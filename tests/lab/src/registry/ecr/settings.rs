@@ -1,0 +1,208 @@
+//! What tests and the demo can change about ECR while it runs.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use axum::extract::{Query, State};
+use axum::routing::{delete, get, post, put};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::access::Credentials;
+use super::state::{self, Repository};
+use super::{Service, corrupt};
+use crate::registry::publish::{Failure, Order, Published, Tag};
+
+/// The rate at which `PutImage` is allowed; unlimited until it is set. A full second's worth may come at once.
+#[derive(Default)]
+pub struct Pace(Mutex<Option<Bucket>>);
+
+struct Bucket {
+    rate: f64,
+    left: f64,
+    filled: Instant,
+}
+
+impl Pace {
+    pub fn set(&self, rate: Option<f64>) {
+        let bucket = rate.map(|rate| Bucket {
+            rate,
+            left: rate.max(1.0),
+            filled: Instant::now(),
+        });
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = bucket;
+    }
+
+    /// Takes one request out of the allowance, if it holds one.
+    pub fn admit(&self) -> bool {
+        let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(bucket) = bucket.as_mut() else {
+            return true;
+        };
+        let now = Instant::now();
+        let gained = now.duration_since(bucket.filled).as_secs_f64() * bucket.rate;
+        bucket.left = (bucket.left + gained).min(bucket.rate.max(1.0));
+        bucket.filled = now;
+        if bucket.left < 1.0 {
+            return false;
+        }
+        bucket.left -= 1.0;
+        true
+    }
+}
+
+pub fn control(service: &Service) -> Router {
+    Router::new()
+        .route("/state", get(show))
+        .route("/node-token", get(node_token))
+        .route("/settings", put(change))
+        .route("/access", put(access))
+        .route("/passwords", delete(expire))
+        .route("/repositories", put(put_repository).delete(delete_repository))
+        .route("/images", post(add_image).put(move_tag).delete(delete_tag))
+        .with_state(service.clone())
+}
+
+async fn show(State(service): State<Service>) -> Json<state::State> {
+    Json(service.store.read(Clone::clone))
+}
+
+async fn node_token(State(service): State<Service>) -> String {
+    service.access.node_token()
+}
+
+/// Only what is given is changed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    blob_mounting: Option<bool>,
+    /// Of passwords issued from now on.
+    token_lifetime_milliseconds: Option<u64>,
+    /// 0 takes the limit away.
+    put_image_per_second: Option<f64>,
+}
+
+async fn change(State(service): State<Service>, Json(change): Json<Change>) -> Result<(), Failure> {
+    if let Some(enabled) = change.blob_mounting {
+        service.store.change(|state| state.blob_mounting = enabled)?;
+    }
+    if let Some(milliseconds) = change.token_lifetime_milliseconds {
+        service.access.set_lifetime(Duration::from_millis(milliseconds));
+    }
+    if let Some(rate) = change.put_image_per_second {
+        service.pace.set((rate > 0.0).then_some(rate));
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Standing {
+    #[serde(default)]
+    credentials: Credentials,
+    /// Actions without their `ecr:`, refused on both hosts.
+    #[serde(default)]
+    denied: BTreeSet<String>,
+}
+
+async fn access(State(service): State<Service>, Json(standing): Json<Standing>) {
+    service
+        .access
+        .set_credentials(standing.credentials, standing.denied);
+}
+
+async fn expire(State(service): State<Service>) {
+    service.access.expire_passwords();
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    name: String,
+    mutability: Option<String>,
+    #[serde(default)]
+    exclusions: Value,
+}
+
+/// Makes a repository, or changes the mutability of one.
+async fn put_repository(State(service): State<Service>, Json(named): Json<Named>) -> Result<(), Failure> {
+    service.store.change(|state| {
+        let repository = state
+            .repositories
+            .entry(named.name)
+            .or_insert_with(Repository::default);
+        if let Some(mutability) = named.mutability {
+            repository.mutability = mutability;
+            repository.exclusions = named.exclusions;
+        }
+    })?;
+    Ok(())
+}
+
+async fn delete_repository(
+    State(service): State<Service>,
+    Query(named): Query<Named>,
+) -> Result<(), Failure> {
+    let removed = service
+        .store
+        .change(|state| state.repositories.remove(&named.name))?;
+    removed.with_context(|| format!("there is no repository {}", named.name))?;
+    Ok(())
+}
+
+async fn add_image(
+    State(service): State<Service>,
+    Json(order): Json<Order>,
+) -> Result<Json<Published>, Failure> {
+    let published = service
+        .place(&order.repository, &order.tag, &order.recipe)
+        .await?;
+    if order.recipe.corrupt {
+        corrupt(&service.front, &published);
+    }
+    Ok(Json(published))
+}
+
+async fn move_tag(State(service): State<Service>, Json(tag): Json<Tag>) -> Result<(), Failure> {
+    let to = tag
+        .to
+        .context("`to` is missing: a tag or digest of the same repository")?;
+    let moved = service.store.change(|state| {
+        let held = state.repositories.get_mut(&tag.repository)?;
+        let digest = held.tags.get(&to).unwrap_or(&to).clone();
+        held.images
+            .contains_key(&digest)
+            .then(|| held.tags.insert(tag.tag, digest))
+    })?;
+    moved.with_context(|| format!("{} has no {to}", tag.repository))?;
+    Ok(())
+}
+
+async fn delete_tag(State(service): State<Service>, Query(tag): Query<Tag>) -> Result<(), Failure> {
+    let removed = service
+        .store
+        .change(|state| state.repositories.get_mut(&tag.repository)?.tags.remove(&tag.tag))?;
+    removed.with_context(|| format!("{} has no tag {}", tag.repository, tag.tag))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pace_holds_back_only_once_it_is_set() {
+        let pace = Pace::default();
+        assert!((0..100).all(|_| pace.admit()));
+        // So slow that nothing is gained while the test runs.
+        pace.set(Some(0.001));
+        assert_eq!(
+            (0..5).filter(|_| pace.admit()).count(),
+            1,
+            "at least one request always passes"
+        );
+    }
+}

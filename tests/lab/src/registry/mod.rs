@@ -1,0 +1,21 @@
+//! The registries of the lab: the public ones that images come from, ECR, and an in-house registry.
+//!
+//! The real CNCF distribution keeps the content; the fronts add what makes each registry what it is, and all of
+//! them count their traffic and misbehave on demand.
+
+pub mod body;
+pub mod distribution;
+pub mod ecr;
+pub mod fault;
+pub mod fixture;
+pub mod front;
+pub mod image;
+pub mod oci;
+pub mod publish;
+pub mod route;
+pub mod source;
+pub mod traffic;
+pub mod upstream;
+
+#[cfg(test)]
+mod harness;

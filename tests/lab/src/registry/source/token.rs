@@ -1,0 +1,167 @@
+//! Anonymous bearer tokens: granted per repository, in the shape that each registry gives them, and expiring.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, StatusCode};
+use rand::Rng as _;
+use serde_json::{Value, json};
+
+use super::{Desk, Registry};
+use crate::registry::route::{refuse, url_pairs};
+use crate::registry::upstream::{header, hexadecimal};
+
+/// The tokens that are valid now.
+#[derive(Default)]
+pub struct Tokens {
+    granted: Mutex<HashMap<String, Grant>>,
+    lifetime: Mutex<Option<Duration>>,
+}
+
+struct Grant {
+    registry: Registry,
+    repositories: BTreeSet<String>,
+    expires: Instant,
+}
+
+/// What a request may do with the token that it carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// No token, an unknown one, or one that has expired.
+    Stranger,
+    /// A valid token for something else.
+    Elsewhere,
+    Allowed,
+}
+
+impl Tokens {
+    pub fn set_lifetime(&self, lifetime: Duration) {
+        *self.lifetime.lock().unwrap_or_else(PoisonError::into_inner) = Some(lifetime);
+    }
+
+    pub fn revoke(&self) {
+        self.granted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
+    /// Docker Hub documents 300 s; Artifact Registry and GHCR give longer ones.
+    fn lifetime(&self, registry: Registry) -> Duration {
+        let chosen = *self.lifetime.lock().unwrap_or_else(PoisonError::into_inner);
+        chosen.unwrap_or(match registry {
+            Registry::DockerHub | Registry::Ghcr => Duration::from_mins(5),
+            Registry::Artifact => Duration::from_hours(1),
+        })
+    }
+
+    fn grant(&self, registry: Registry, token: String, repositories: BTreeSet<String>) {
+        let expires = Instant::now() + self.lifetime(registry);
+        let grant = Grant {
+            registry,
+            repositories,
+            expires,
+        };
+        self.granted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(token, grant);
+    }
+
+    /// What the bearer may do with `repository`; with none, whether the token is valid at all.
+    pub fn standing(&self, registry: Registry, headers: &HeaderMap, repository: Option<&str>) -> Standing {
+        let authorization = header(headers, AUTHORIZATION.as_str());
+        let Some(token) = authorization.strip_prefix("Bearer ") else {
+            return Standing::Stranger;
+        };
+        let granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
+        match granted.get(token) {
+            Some(grant) if grant.registry == registry && grant.expires > Instant::now() => match repository {
+                Some(repository) if !grant.repositories.contains(repository) => Standing::Elsewhere,
+                _ => Standing::Allowed,
+            },
+            _ => Standing::Stranger,
+        }
+    }
+}
+
+/// `GET …/token?service=…&scope=repository:NAME:pull`, any number of scopes.
+pub async fn grant(State(desk): State<Desk>, request: Request) -> Response {
+    let Desk { registry, world } = desk;
+    let mut repositories = BTreeSet::new();
+    for (name, value) in url_pairs(request.uri().query().unwrap_or_default()) {
+        if name != "scope" {
+            continue;
+        }
+        for scope in value.split(' ') {
+            let Some((repository, actions)) = scope
+                .strip_prefix("repository:")
+                .and_then(|scope| scope.rsplit_once(':'))
+            else {
+                continue;
+            };
+            let exists = world
+                .upstream
+                .holds(&format!("{}/{repository}", registry.store()))
+                .await;
+            if matches!(exists, Ok(true)) && actions.split(',').any(|action| action == "pull") {
+                repositories.insert(repository.to_owned());
+            } else if registry == Registry::Ghcr {
+                // GHCR refuses the token itself where the package is private or missing.
+                return refuse(
+                    StatusCode::UNAUTHORIZED,
+                    "UNAUTHORIZED",
+                    "authentication required",
+                );
+            }
+        }
+    }
+    let lifetime = world.tokens.lifetime(registry).as_secs();
+    let issued = jiff::Timestamp::now();
+    let secret = hexadecimal(&rand::rng().random::<[u8; 24]>());
+    let (token, mut answer) = match registry {
+        Registry::Artifact => (
+            format!("ya29.{secret}"),
+            json!({"expires_in": lifetime, "issued_at": issued.to_string()}),
+        ),
+        Registry::Ghcr => (URL_SAFE_NO_PAD.encode(format!("v1:{secret}")), json!({})),
+        Registry::DockerHub => {
+            let token = web_token(&repositories, issued.as_second(), lifetime, &secret);
+            let answer = json!({
+                "access_token": token, "expires_in": lifetime, "issued_at": issued.to_string(),
+            });
+            (token, answer)
+        }
+    };
+    answer["token"] = Value::from(token.as_str());
+    world.tokens.grant(registry, token, repositories);
+    Json(answer).into_response()
+}
+
+/// A token in the shape of a JWT; its signature is only random.
+fn web_token(repositories: &BTreeSet<String>, issued: i64, lifetime: u64, secret: &str) -> String {
+    let access: Vec<Value> = repositories
+        .iter()
+        .map(|name| json!({"type": "repository", "name": name, "actions": ["pull"]}))
+        .collect();
+    let claims = json!({
+        "iss": "auth.docker.io", "aud": "registry.docker.io", "sub": "", "jti": secret,
+        "iat": issued, "nbf": issued, "exp": issued + i64::try_from(lifetime).unwrap_or(i64::MAX / 2),
+        "access": access,
+    });
+    let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let head = json!({"alg": "RS256", "typ": "JWT"});
+    format!(
+        "{}.{}.{}",
+        encode(&head),
+        encode(&claims),
+        URL_SAFE_NO_PAD.encode(secret)
+    )
+}
