@@ -93,7 +93,7 @@ fn image_of(container: &Container) -> Option<Image> {
     container.image.as_ref()?.parse().ok()
 }
 
-/// The endpoints of one component, with `objects` for what it takes from ConfigMaps and Secrets.
+/// The endpoints of one component, with `objects` for what it takes from `ConfigMap`s and Secrets.
 pub fn resolve(workload: &Workload, objects: &Objects) -> Component {
     let mut component = Component {
         workload: format!("{}/{}", workload.name.namespace, workload.name),
@@ -291,5 +291,4 @@ fn telemetry_host(rest: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "configured_tests.rs"]
 mod tests;

@@ -265,5 +265,4 @@ fn is_private(address: IpAddr, vpc: &[IpNet]) -> bool {
 }
 
 #[cfg(test)]
-#[path = "dns_tests.rs"]
 mod tests;

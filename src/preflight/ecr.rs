@@ -135,7 +135,46 @@ pub fn judge(reply: &Reply, action: &str) -> Judgement {
 
 #[cfg(test)]
 mod tests {
+    use aws_config::BehaviorVersion;
+    use aws_sdk_ecr::config::{Credentials, SharedCredentialsProvider};
+    use tokio::task::JoinSet;
+
     use super::*;
+    use crate::preflight::http_server;
+
+    #[tokio::test]
+    async fn the_apis_answers_are_told_apart() {
+        let mut tasks = JoinSet::new();
+        let server = http_server::start(&mut tasks, |request| {
+            if request.contains("GetAuthorizationToken") {
+                let body = r#"{"authorizationData":[{"authorizationToken":"QVdTOng="}]}"#;
+                ("200 OK", body.to_owned())
+            } else {
+                let body = r#"{"__type":"AccessDeniedException","message":"not authorized"}"#;
+                ("400 Bad Request", body.to_owned())
+            }
+        })
+        .await;
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+                "AKID", "secret", None, None, "test",
+            )))
+            .endpoint_url(server)
+            .build();
+        let client = client(&config, "us-east-1");
+        let timeout = Duration::from_secs(10);
+        assert_eq!(
+            fetch_token(&client, timeout).await,
+            Reply::Done("a token was given".to_owned())
+        );
+        let listing = fetch_listing(&client, "123456789012", timeout).await;
+        let expected = Reply::Refused {
+            code: "AccessDeniedException".to_owned(),
+            message: "not authorized".to_owned(),
+        };
+        assert_eq!(listing, expected);
+    }
 
     #[test]
     fn hosts_follow_region_and_account() {

@@ -76,13 +76,25 @@ impl Trail {
             .copied()
     }
 
-    /// Ends the trail: those of `codes` that did not run are skipped because of the requirement that did not pass.
+    /// What a check that did not pass waited for itself, if it was skipped.
+    fn root(&self, blocker: &'static str) -> &'static str {
+        self.findings
+            .iter()
+            .find_map(|finding| match finding.outcome {
+                Outcome::Skipped { because } if finding.check.code == blocker => Some(because),
+                _ => None,
+            })
+            .unwrap_or(blocker)
+    }
+
+    /// Ends the trail: those of `codes` that did not run are skipped because of the one at the root that did not pass.
     pub fn finish(mut self, codes: &[&str]) -> Vec<Finding> {
         for code in codes {
             if self.findings.iter().any(|finding| finding.check.code == *code) {
                 continue;
             }
-            if let Some(because) = self.blocker(code) {
+            if let Some(blocker) = self.blocker(code) {
+                let because = self.root(blocker);
                 let judgement = Judgement {
                     outcome: Outcome::Skipped { because },
                     ..Judgement::pass("")
@@ -118,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn checks_behind_a_failure_name_what_they_wait_for() {
+    fn checks_behind_a_failure_name_it() {
         let mut trail = trail();
         assert!(trail.judge("CPL210", Judgement::pass("10.0.0.1")));
         assert!(!trail.judge("CPL211", Judgement::fail("public")));
@@ -133,8 +145,8 @@ mod tests {
                 Outcome::Pass,
                 Outcome::Fail,
                 Outcome::Skipped { because: "CPL211" },
-                Outcome::Skipped { because: "CPL220" },
-                Outcome::Skipped { because: "CPL230" },
+                Outcome::Skipped { because: "CPL211" },
+                Outcome::Skipped { because: "CPL211" },
             ]
         );
     }

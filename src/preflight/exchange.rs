@@ -38,7 +38,8 @@ pub async fn http2(
     timeout: Duration,
 ) -> Result<Response, Failure> {
     let broken = |error: h2::Error| Failure::Broken(error.to_string());
-    let exchange = async {
+    // HTTP/2's state is large, and several of these futures wait side by side.
+    let exchange = Box::pin(async {
         let (sender, connection) = h2::client::handshake(stream).await.map_err(broken)?;
         tokio::select! {
             response = ask(sender, request, body) => response.map_err(broken),
@@ -47,7 +48,7 @@ pub async fn http2(
                 Ok(()) => Err(Failure::Broken("the server closed the connection".to_owned())),
             },
         }
-    };
+    });
     tokio::time::timeout(timeout, exchange)
         .await
         .unwrap_or(Err(Failure::TimedOut))

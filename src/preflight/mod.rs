@@ -57,7 +57,7 @@ pub struct Inputs {
     pub workloads: Vec<Workload>,
     /// What could not be listed and why, one sentence each, such as `Error from server (Forbidden): …`.
     pub unread: Vec<String>,
-    /// For ConfigMaps and Secrets that components refer to.
+    /// For `ConfigMap`s and Secrets that components refer to.
     pub client: Option<Client>,
     /// Internal addresses of the nodes.
     pub nodes: Vec<IpAddr>,
@@ -149,7 +149,7 @@ pub async fn run(inputs: &Inputs, settings: &Settings, observer: Observer<'_>) -
         let network = &network;
         async move {
             match here {
-                Here::Inside => network::probe(trail, &way, network).await,
+                Here::Inside => Box::pin(network::probe(trail, &way, network)).await,
                 Here::Outside => network::unknown(trail, &way, place::OUTSIDE, &[place::look_from_inside()]),
             }
         }
@@ -174,7 +174,7 @@ fn judge_cluster(inputs: &Inputs, components: &[Component]) -> Vec<Finding> {
     let read = trail.judge(
         CLUSTER_ANSWERS,
         if inputs.unread.is_empty() {
-            Judgement::pass(format!("{} workloads", inputs.workloads.len()))
+            Judgement::pass(format!("workloads read: {}", inputs.workloads.len()))
         } else {
             Judgement::unknown(inputs.unread.join("; ")).evidence(json!({ "unread": inputs.unread }))
         },
@@ -286,21 +286,25 @@ async fn check_registry(inputs: &Inputs, timeout: Duration) -> Vec<Finding> {
     match client {
         Err(why) => {
             let why = format!("AWS cannot be asked: {why}");
-            trail.judge(ECR_TOKEN, Judgement::unknown(why));
+            let judgement = Judgement::unknown(why).remedy(Remedy::command(
+                "give AWS credentials, as for the AWS CLI; see which ones are found",
+                "aws sts get-caller-identity",
+            ));
+            trail.judge(ECR_TOKEN, judgement);
         }
         Ok(client) => {
-            let token = async {
+            let token = Box::pin(async {
                 let reply = ecr::fetch_token(&client, timeout).await;
                 (ecr::judge(&reply, "ecr:GetAuthorizationToken"), ())
-            };
+            });
             trail.check(ECR_TOKEN, token).await;
             if let Some((_, account)) = registry
                 && trail.allows(ECR_LISTING)
             {
-                let listing = async {
+                let listing = Box::pin(async {
                     let reply = ecr::fetch_listing(&client, account, timeout).await;
                     (ecr::judge(&reply, "ecr:DescribeRepositories"), ())
-                };
+                });
                 trail.check(ECR_LISTING, listing).await;
             }
         }
@@ -309,5 +313,6 @@ async fn check_registry(inputs: &Inputs, timeout: Duration) -> Vec<Finding> {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
+mod http_server;
+#[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! ConfigMaps and Secrets that components take their endpoints from: which ones, and what they hold.
+//! `ConfigMap`s and Secrets that components take their endpoints from: which ones, and what they hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,7 +11,7 @@ use kube::{Api, Client};
 use super::configured::VARIABLES;
 use crate::cluster::workload::Workload;
 
-/// A ConfigMap or a Secret.
+/// A `ConfigMap` or a Secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ObjectReference {
     pub kind: ObjectKind,
@@ -210,5 +210,63 @@ fn unreadable(error: &kube::Error) -> Unreadable {
         kube::Error::Api(status) if status.code == 404 => Unreadable::Missing,
         kube::Error::Api(status) if status.code == 403 => Unreadable::Forbidden,
         other => Unreadable::Failed(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::preflight::http_server;
+
+    #[tokio::test]
+    async fn only_wanted_keys_are_kept_and_refusals_are_told_apart() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let mut tasks = JoinSet::new();
+        let status = |code: u16, reason: &str| {
+            format!(
+                r#"{{"kind":"Status","apiVersion":"v1","status":"Failure","message":"no","reason":"{reason}","code":{code}}}"#
+            )
+        };
+        let server = http_server::start(&mut tasks, move |request| {
+            match request.split(' ').nth(1).unwrap_or_default() {
+                "/api/v1/namespaces/castai-agent/configmaps/cluster" => (
+                    "200 OK",
+                    r#"{"data":{"API_URL":"https://api.cast.ai","OTHER":"x"}}"#.to_owned(),
+                ),
+                "/api/v1/namespaces/castai-agent/secrets/keys" => (
+                    "200 OK",
+                    r#"{"data":{"API_KEY":"c2VjcmV0","GRPC_URL":"Z3JwYy5jYXN0LmFp"}}"#.to_owned(),
+                ),
+                "/api/v1/namespaces/castai-agent/secrets/closed" => {
+                    ("403 Forbidden", status(403, "Forbidden"))
+                }
+                _ => ("404 Not Found", status(404, "NotFound")),
+            }
+        })
+        .await;
+        let client = Client::try_from(kube::Config::new(server.parse().unwrap())).unwrap();
+        let reference = |kind, name: &str| ObjectReference::new(kind, "castai-agent", name);
+        let keys = || BTreeSet::from(["API_URL".to_owned(), "GRPC_URL".to_owned()]);
+        let (cluster, secret) = (
+            reference(ObjectKind::ConfigMap, "cluster"),
+            reference(ObjectKind::Secret, "keys"),
+        );
+        let closed = reference(ObjectKind::Secret, "closed");
+        let gone = reference(ObjectKind::ConfigMap, "gone");
+        let wanted = [&cluster, &secret, &closed, &gone]
+            .into_iter()
+            .map(|reference| (reference.clone(), keys()))
+            .collect();
+        let objects = read(&client, wanted, Duration::from_secs(10)).await;
+        let found = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), value.to_owned())]);
+        assert_eq!(
+            objects.get(&cluster),
+            Ok(&found("API_URL", "https://api.cast.ai"))
+        );
+        assert_eq!(objects.get(&secret), Ok(&found("GRPC_URL", "grpc.cast.ai")));
+        assert_eq!(objects.get(&closed), Err(&Unreadable::Forbidden));
+        assert_eq!(objects.get(&gone), Err(&Unreadable::Missing));
     }
 }

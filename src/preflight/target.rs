@@ -165,9 +165,9 @@ pub fn judge_coverage(targets: &[Target], components: &[Component]) -> Vec<Trail
         .iter()
         .filter(|target| is_configured(target))
         .map(|target| {
-            let judgement = match target.service {
-                Some(service) => Judgement::pass(format!("service {}", service.name)),
-                None => {
+            let judgement = if let Some(service) = target.service {
+                Judgement::pass(format!("service {}", service.name))
+            } else {
                     let hosts = endpoints::services()
                         .iter()
                         .filter_map(|service| service.host(installation(components)));
@@ -178,7 +178,6 @@ pub fn judge_coverage(targets: &[Target], components: &[Component]) -> Vec<Trail
                             hosts.join(", ")
                         ),
                     ))
-                }
             };
             let mut trail = Trail::new(target.subject());
             trail.judge(HOST_COVERED, judgement.expected("a host that an endpoint service covers"));
@@ -242,5 +241,4 @@ pub fn private_dns_remedies(target: &Target, region: Option<&str>) -> Vec<Remedy
 }
 
 #[cfg(test)]
-#[path = "target_tests.rs"]
 mod tests;

@@ -70,33 +70,20 @@ async fn name_server(tasks: &mut JoinSet<()>, table: &[(&str, Ipv4Addr)]) -> Soc
 
 /// Instance metadata, version 2, of a machine whose VPC is the loopback range.
 async fn metadata(tasks: &mut JoinSet<()>) -> MetadataService {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    tasks.spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n") {
-                if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
-                    break;
-                }
+    let base = http_server::start(tasks, |request| {
+        let has_token = request.contains("x-aws-ec2-metadata-token: secret");
+        let (status, body) = match request.split(' ').nth(1).unwrap_or_default() {
+            "/latest/api/token" if request.starts_with("PUT") => ("200 OK", "secret"),
+            _ if !has_token => ("401 Unauthorized", ""),
+            "/latest/meta-data/network/interfaces/macs/" => ("200 OK", "0a:00:00:00:00:01/\n"),
+            "/latest/meta-data/network/interfaces/macs/0a:00:00:00:00:01/vpc-ipv4-cidr-blocks" => {
+                ("200 OK", "127.0.0.0/8\n100.64.0.0/16")
             }
-            let request = String::from_utf8(request).unwrap();
-            let has_token = request.contains("x-aws-ec2-metadata-token: secret");
-            let (status, body) = match request.split(' ').nth(1).unwrap_or_default() {
-                "/latest/api/token" if request.starts_with("PUT") => ("200 OK", "secret"),
-                _ if !has_token => ("401 Unauthorized", ""),
-                "/latest/meta-data/network/interfaces/macs/" => ("200 OK", "0a:00:00:00:00:01/\n"),
-                "/latest/meta-data/network/interfaces/macs/0a:00:00:00:00:01/vpc-ipv4-cidr-blocks" => {
-                    ("200 OK", "127.0.0.0/8\n100.64.0.0/16")
-                }
-                _ => ("404 Not Found", ""),
-            };
-            let length = body.len();
-            let response =
-                format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
-            let _ = stream.write_all(response.as_bytes()).await;
-        }
-    });
+            _ => ("404 Not Found", ""),
+        };
+        (status, body.to_owned())
+    })
+    .await;
     MetadataService::At(base)
 }
 

@@ -351,5 +351,4 @@ pub fn judge_expiry(session: &Session, now: Timestamp) -> Judgement {
 }
 
 #[cfg(test)]
-#[path = "tls_tests.rs"]
 mod tests;

@@ -23,7 +23,7 @@ fn workload(namespace: &str, name: &str, pod: Value) -> Workload {
     }
 }
 
-fn agent(container: Value) -> Workload {
+fn agent(container: &Value) -> Workload {
     workload(
         "castai-agent",
         "castai-agent",
@@ -81,7 +81,7 @@ fn values_are_found_in_all_four_places() {
     .into_iter()
     .collect();
     let component = resolve(
-        &agent(json!({
+        &agent(&json!({
             "name": "agent",
             "envFrom": [
                 {"configMapRef": {"name": "cluster"}},
@@ -150,18 +150,21 @@ fn what_cannot_be_read_is_said_and_optional_things_may_be_missing() {
         ),
     ];
     for (container, unreadable, notes) in cases {
-        let component = resolve(&agent(container.clone()), &[forbidden()].into_iter().collect());
+        let component = resolve(&agent(&container), &[forbidden()].into_iter().collect());
         assert_eq!(component.unreadable.len(), unreadable, "{container}");
         assert_eq!(component.notes.len(), notes, "{container}");
     }
 }
+
+/// Image, variables, hosts.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
 
 #[test]
 fn telemetry_is_derived_as_the_components_derive_it() {
     let kvisor = "ghcr.io/castai/kvisor/kvisor-agent:v1";
     let mirrored = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ghcr.io/castai/kvisor/kvisor-controller:v1";
     let autoscaler = "us-docker.pkg.dev/castai-hub/library/workload-autoscaler:v1";
-    let cases: [(&str, &[(&str, &str)], &[&str]); 7] = [
+    let cases: [Case<'_>; 7] = [
         (
             kvisor,
             &[("CASTAI_API_GRPC_ADDR", "kvisor.prod-master.cast.ai:443")],
@@ -215,7 +218,7 @@ fn telemetry_is_derived_as_the_components_derive_it() {
             .map(|(name, value)| json!({"name": name, "value": value}))
             .collect();
         let component = resolve(
-            &agent(json!({"name": "a", "image": image, "env": env})),
+            &agent(&json!({"name": "a", "image": image, "env": env})),
             &Objects::default(),
         );
         let hosts: Vec<_> = component
