@@ -7,5 +7,6 @@ pub mod castai;
 pub mod cluster;
 pub mod event;
 pub mod image;
+pub mod preflight;
 pub mod sync;
 pub mod transport;

@@ -1,0 +1,294 @@
+//! Which hosts the cluster's components are configured with: their variables, resolved as the kubelet would.
+//!
+//! Where each component carries its endpoints: castai/helm-charts, castai/kvisor and the other sources named beside
+//! the rules. What is read from the cluster comes in as values, so that all of this is pure.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Container, EnvVar};
+
+use super::endpoint::Endpoint;
+use super::references::{ObjectReference, Objects};
+use crate::castai::components;
+use crate::castai::endpoints::Protocol;
+use crate::cluster::workload::Workload;
+use crate::image::Image;
+use crate::sync::inventory::WorkloadKind;
+
+/// Variables that hold an endpoint, and how it is spoken to.
+pub const VARIABLES: &[(&str, Protocol)] = &[
+    ("API_URL", Protocol::Https),
+    ("CASTAI_API_URL", Protocol::Https),
+    ("CAST_URL", Protocol::Https),
+    ("CAST_API", Protocol::Https),
+    ("API_GRPC_URL", Protocol::Grpc),
+    ("GRPC_URL", Protocol::Grpc),
+    ("CASTAI_API_GRPC_ADDR", Protocol::Grpc),
+    ("CASTAI_API_GRPC_URL", Protocol::Grpc),
+    ("CASTAI_GRPC_URL", Protocol::Grpc),
+    ("CASTAI_KVISOR_GRPC_URL", Protocol::Grpc),
+    ("CAST_GRPC_URL", Protocol::Grpc),
+    ("TUNNEL_ADDRESS", Protocol::Grpc),
+    (TELEMETRY, Protocol::Grpc),
+    ("INDEX_ADVISOR_CLIENT_GRPC_ENDPOINT", Protocol::Grpc),
+];
+
+const TELEMETRY: &str = "TELEMETRY_URL";
+
+/// A component and the endpoints that it calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Component {
+    /// As kubectl names it, with its namespace: `castai-agent/deployment.apps/castai-agent`.
+    pub workload: String,
+    /// The workload's own name, by which people know the component.
+    pub name: String,
+    pub endpoints: Vec<Configured>,
+    /// Why an endpoint is not known, one sentence each.
+    pub unreadable: Vec<String>,
+    /// Sources that could not be read but hardly hold an endpoint, since the container has its endpoints already.
+    pub notes: Vec<String>,
+}
+
+/// An endpoint and the variable that it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Configured {
+    pub endpoint: Endpoint,
+    pub protocol: Protocol,
+    /// Such as `API_URL`, or `derived from CASTAI_API_GRPC_ADDR`.
+    pub origin: String,
+}
+
+/// Cast AI's workloads, without those that another workload made.
+pub fn components(workloads: &[Workload]) -> Vec<&Workload> {
+    workloads
+        .iter()
+        .filter(|workload| is_cast_ai(workload) && !is_made_by_workload(workload))
+        .collect()
+}
+
+fn is_cast_ai(workload: &Workload) -> bool {
+    components::NAMESPACES.contains(&workload.name.namespace.as_str())
+        || workload
+            .labels
+            .get("helm.sh/chart")
+            .is_some_and(|label| components::chart(label).is_some())
+        || containers(workload)
+            .filter_map(image_of)
+            .any(|image| components::image_prefix(&image).is_some())
+}
+
+fn is_made_by_workload(workload: &Workload) -> bool {
+    workload
+        .owner
+        .as_ref()
+        .is_some_and(|owner| WorkloadKind::ALL.iter().any(|kind| kind.as_str() == owner.kind))
+}
+
+fn containers(workload: &Workload) -> impl Iterator<Item = &Container> {
+    let init = workload.pod.init_containers.iter().flatten();
+    workload.pod.containers.iter().chain(init)
+}
+
+fn image_of(container: &Container) -> Option<Image> {
+    container.image.as_ref()?.parse().ok()
+}
+
+/// The endpoints of one component, with `objects` for what it takes from `ConfigMap`s and Secrets.
+pub fn resolve(workload: &Workload, objects: &Objects) -> Component {
+    let mut component = Component {
+        workload: format!("{}/{}", workload.name.namespace, workload.name),
+        name: workload.name.name.clone(),
+        endpoints: Vec::new(),
+        unreadable: Vec::new(),
+        notes: Vec::new(),
+    };
+    for container in containers(workload) {
+        let values = Values::of(container, &workload.name.namespace, objects);
+        component.unreadable.extend(values.unreadable);
+        let mut endpoints = Vec::new();
+        for (variable, protocol) in VARIABLES {
+            let Some(value) = values.known.get(*variable) else {
+                continue;
+            };
+            if value.is_empty() || (*variable == TELEMETRY && value == "auto") {
+                continue;
+            }
+            match value.parse::<Endpoint>() {
+                Ok(endpoint) => {
+                    endpoints.push(Configured {
+                        endpoint,
+                        protocol: *protocol,
+                        origin: (*variable).to_owned(),
+                    });
+                }
+                Err(error) => component.unreadable.push(format!("{variable}: {error}")),
+            }
+        }
+        endpoints.extend(derived(container, &values.known));
+        if endpoints.is_empty() {
+            component.unreadable.extend(values.unreadable_sources);
+        } else {
+            component.notes.extend(values.unreadable_sources);
+        }
+        for endpoint in endpoints {
+            if !component.endpoints.contains(&endpoint) {
+                component.endpoints.push(endpoint);
+            }
+        }
+    }
+    component.unreadable.sort();
+    component.unreadable.dedup();
+    component
+}
+
+/// A container's endpoint variables.
+struct Values {
+    known: BTreeMap<&'static str, String>,
+    /// Variables that refer to something that cannot be read.
+    unreadable: Vec<String>,
+    /// Whole objects that cannot be read and may set anything.
+    unreadable_sources: Vec<String>,
+}
+
+impl Values {
+    /// As the kubelet does it: `envFrom` in order, each overriding those before it, then `env`.
+    fn of(container: &Container, namespace: &str, objects: &Objects) -> Self {
+        let mut values = Self {
+            known: BTreeMap::new(),
+            unreadable: Vec::new(),
+            unreadable_sources: Vec::new(),
+        };
+        for source in container.env_from.iter().flatten() {
+            let Some((reference, optional)) = ObjectReference::of_source(source, namespace) else {
+                continue;
+            };
+            let prefix = source.prefix.as_deref().unwrap_or_default();
+            match objects.get(&reference) {
+                Ok(data) => {
+                    for (variable, _) in VARIABLES {
+                        let value = variable.strip_prefix(prefix).and_then(|key| data.get(key));
+                        if let Some(value) = value {
+                            values.known.insert(variable, value.clone());
+                        }
+                    }
+                }
+                Err(reason) if !(optional && reason.is_missing()) => {
+                    values.unreadable_sources.push(format!("{reference}: {reason}"));
+                }
+                Err(_) => {}
+            }
+        }
+        for entry in container.env.iter().flatten() {
+            let known = VARIABLES.iter().find(|(variable, _)| *variable == entry.name);
+            if let Some((variable, _)) = known {
+                values.set(variable, entry, namespace, objects);
+            }
+        }
+        values
+    }
+
+    fn set(&mut self, variable: &'static str, entry: &EnvVar, namespace: &str, objects: &Objects) {
+        self.known.remove(variable);
+        if let Some(value) = &entry.value {
+            self.known.insert(variable, value.clone());
+            return;
+        }
+        let Some((reference, key, optional)) = ObjectReference::of_variable(entry, namespace) else {
+            return;
+        };
+        match objects.get(&reference) {
+            Ok(data) => match data.get(&key) {
+                Some(value) => {
+                    self.known.insert(variable, value.clone());
+                }
+                None if optional => {}
+                None => self
+                    .unreadable
+                    .push(format!("{variable}: {reference} has no key {key}")),
+            },
+            Err(reason) if !(optional && reason.is_missing()) => {
+                self.unreadable.push(format!("{variable}: {reference}: {reason}"));
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Endpoints that a component makes out of another one.
+fn derived(container: &Container, values: &BTreeMap<&'static str, String>) -> Vec<Configured> {
+    let image = image_of(container);
+    let component = image
+        .as_ref()
+        .and_then(|image| image.repository().rsplit('/').next())
+        .unwrap_or_default();
+    let endpoint = |variable: &str| {
+        values
+            .get(variable)
+            .and_then(|value| value.parse::<Endpoint>().ok())
+    };
+    let configured = |host: String, protocol, variable: &str| Configured {
+        endpoint: Endpoint { host, port: 443 },
+        protocol,
+        origin: format!("derived from {variable}"),
+    };
+    match component {
+        // castai/kvisor cmd/agent/daemon/app/app.go `resolveMetricsAddr`, pkg/castai/config.go.
+        "kvisor-agent" | "kvisor-controller" => {
+            const ADDRESS: &str = "CASTAI_API_GRPC_ADDR";
+            let Some(grpc) = endpoint(ADDRESS) else {
+                return Vec::new();
+            };
+            let Some(environment) = grpc.host.strip_prefix("kvisor.") else {
+                return Vec::new();
+            };
+            let mut found = vec![configured(
+                format!("telemetry.{environment}"),
+                Protocol::Grpc,
+                ADDRESS,
+            )];
+            let rest_is_set = ["CASTAI_API_URL", "API_URL"]
+                .iter()
+                .any(|variable| values.get(*variable).is_some_and(|value| !value.is_empty()));
+            let rest = match environment {
+                "prod-master.cast.ai" => Some("api.cast.ai"),
+                "prod-eu.cast.ai" => Some("api.eu.cast.ai"),
+                _ => None,
+            };
+            if let (false, Some(rest)) = (rest_is_set, rest) {
+                found.push(configured(rest.to_owned(), Protocol::Https, ADDRESS));
+            }
+            found
+        }
+        // castai/gpu-metrics-exporter internal/config/config.go `deriveTelemetryURL`; the workload autoscaler's charts
+        // say `telemetryURL: "auto"` for the same rule, and an empty value for none.
+        "workload-autoscaler" | "gpu-metrics-exporter" => {
+            let automatic = values.get(TELEMETRY).is_none_or(|value| value == "auto");
+            let variable = if component == "gpu-metrics-exporter" {
+                "CAST_API"
+            } else {
+                "API_URL"
+            };
+            endpoint(variable)
+                .filter(|_| automatic)
+                .and_then(|rest| telemetry_host(&rest.host))
+                .map(|host| configured(host, Protocol::Grpc, variable))
+                .into_iter()
+                .collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn telemetry_host(rest: &str) -> Option<String> {
+    match rest {
+        "api.cast.ai" => Some("telemetry.prod-master.cast.ai".to_owned()),
+        "api.eu.cast.ai" => Some("telemetry.prod-eu.cast.ai".to_owned()),
+        _ => rest
+            .strip_prefix("api.")
+            .filter(|environment| environment.ends_with(".cast.ai"))
+            .map(|environment| format!("telemetry.{environment}")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

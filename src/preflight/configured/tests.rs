@@ -1,0 +1,258 @@
+use k8s_openapi::api::core::v1::PodSpec;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::cluster::workload::Owner;
+use crate::preflight::references::{ObjectKind, Unreadable};
+use crate::sync::inventory::WorkloadName;
+
+fn workload(namespace: &str, name: &str, pod: Value) -> Workload {
+    Workload {
+        name: WorkloadName {
+            cluster: "prod".to_owned(),
+            namespace: namespace.to_owned(),
+            kind: WorkloadKind::Deployment,
+            name: name.to_owned(),
+        },
+        uid: String::new(),
+        resource_version: String::new(),
+        labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        owner: None,
+        pod: serde_json::from_value::<PodSpec>(pod).unwrap(),
+    }
+}
+
+fn agent(container: &Value) -> Workload {
+    workload(
+        "castai-agent",
+        "castai-agent",
+        json!({ "containers": [container] }),
+    )
+}
+
+fn config_map(
+    name: &str,
+    data: &[(&str, &str)],
+) -> (ObjectReference, Result<BTreeMap<String, String>, Unreadable>) {
+    let data = data
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
+    (reference(ObjectKind::ConfigMap, name), Ok(data))
+}
+
+fn reference(kind: ObjectKind, name: &str) -> ObjectReference {
+    ObjectReference {
+        kind,
+        namespace: "castai-agent".to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+/// `host origin` of each endpoint.
+fn seen(component: &Component) -> Vec<String> {
+    component
+        .endpoints
+        .iter()
+        .map(|configured| format!("{} {}", configured.endpoint, configured.origin))
+        .collect()
+}
+
+#[test]
+fn values_are_found_in_all_four_places() {
+    let objects: Objects = [
+        config_map(
+            "cluster",
+            &[
+                ("API_URL", "https://api.cast.ai"),
+                ("GRPC_URL", "old.cast.ai:443"),
+            ],
+        ),
+        config_map("later", &[("URL", "grpc.cast.ai:443")]),
+        (
+            reference(ObjectKind::Secret, "secret"),
+            Ok(BTreeMap::from([(
+                "addr".to_owned(),
+                "kvisor.prod-master.cast.ai:443".to_owned(),
+            )])),
+        ),
+    ]
+    .into_iter()
+    .collect();
+    let component = resolve(
+        &agent(&json!({
+            "name": "agent",
+            "envFrom": [
+                {"configMapRef": {"name": "cluster"}},
+                {"prefix": "GRPC_", "configMapRef": {"name": "later"}},
+            ],
+            "env": [
+                {"name": "CASTAI_API_GRPC_ADDR", "valueFrom": {"secretKeyRef": {"name": "secret", "key": "addr"}}},
+                {"name": "CASTAI_API_URL", "value": "api.eu.cast.ai"},
+                {"name": "UNRELATED", "value": "https://example.com"},
+            ],
+        })),
+        &objects,
+    );
+    assert_eq!(
+        seen(&component),
+        [
+            "api.cast.ai API_URL",
+            "api.eu.cast.ai CASTAI_API_URL",
+            "grpc.cast.ai GRPC_URL",
+            "kvisor.prod-master.cast.ai CASTAI_API_GRPC_ADDR",
+        ]
+    );
+    assert_eq!(component.unreadable, Vec::<String>::new());
+}
+
+#[test]
+fn what_cannot_be_read_is_said_and_optional_things_may_be_missing() {
+    let forbidden = || (reference(ObjectKind::Secret, "keys"), Err(Unreadable::Forbidden));
+    let from_secret =
+        json!({"name": "API_URL", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "url"}}});
+    let cases = [
+        (json!({"name": "a", "env": [from_secret]}), 1, 0),
+        (
+            json!({"name": "a", "envFrom": [{"secretRef": {"name": "keys"}}]}),
+            1,
+            0,
+        ),
+        (
+            json!({
+                "name": "a",
+                "envFrom": [{"secretRef": {"name": "keys"}}],
+                "env": [{"name": "API_URL", "value": "https://api.cast.ai"}],
+            }),
+            0,
+            1,
+        ),
+        (
+            json!({"name": "a", "envFrom": [{"configMapRef": {"name": "gone"}}]}),
+            1,
+            0,
+        ),
+        (
+            json!({"name": "a", "envFrom": [{"configMapRef": {"name": "gone", "optional": true}}]}),
+            0,
+            0,
+        ),
+        (
+            json!({"name": "a", "env": [{"name": "API_URL", "value": "$(HOST)"}]}),
+            1,
+            0,
+        ),
+        (
+            json!({"name": "a", "env": [{"name": "API_URL", "value": ""}]}),
+            0,
+            0,
+        ),
+    ];
+    for (container, unreadable, notes) in cases {
+        let component = resolve(&agent(&container), &[forbidden()].into_iter().collect());
+        assert_eq!(component.unreadable.len(), unreadable, "{container}");
+        assert_eq!(component.notes.len(), notes, "{container}");
+    }
+}
+
+/// Image, variables, hosts.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
+
+#[test]
+fn telemetry_is_derived_as_the_components_derive_it() {
+    let kvisor = "ghcr.io/castai/kvisor/kvisor-agent:v1";
+    let mirrored = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ghcr.io/castai/kvisor/kvisor-controller:v1";
+    let autoscaler = "us-docker.pkg.dev/castai-hub/library/workload-autoscaler:v1";
+    let cases: [Case<'_>; 7] = [
+        (
+            kvisor,
+            &[("CASTAI_API_GRPC_ADDR", "kvisor.prod-master.cast.ai:443")],
+            &[
+                "kvisor.prod-master.cast.ai",
+                "telemetry.prod-master.cast.ai",
+                "api.cast.ai",
+            ],
+        ),
+        (
+            mirrored,
+            &[
+                ("CASTAI_API_GRPC_ADDR", "kvisor.prod-eu.cast.ai:443"),
+                ("CASTAI_API_URL", "https://api.eu.cast.ai"),
+            ],
+            &[
+                "api.eu.cast.ai",
+                "kvisor.prod-eu.cast.ai",
+                "telemetry.prod-eu.cast.ai",
+            ],
+        ),
+        (
+            kvisor,
+            &[("CASTAI_API_GRPC_ADDR", "api-grpc.cast.ai:443")],
+            &["api-grpc.cast.ai"],
+        ),
+        (
+            autoscaler,
+            &[("API_URL", "https://api.cast.ai"), ("TELEMETRY_URL", "auto")],
+            &["api.cast.ai", "telemetry.prod-master.cast.ai"],
+        ),
+        (
+            autoscaler,
+            &[("API_URL", "https://api.india.cast.ai")],
+            &["api.india.cast.ai", "telemetry.india.cast.ai"],
+        ),
+        (
+            autoscaler,
+            &[("API_URL", "https://api.cast.ai"), ("TELEMETRY_URL", "")],
+            &["api.cast.ai"],
+        ),
+        (
+            "us-docker.pkg.dev/castai-hub/library/agent:v1",
+            &[("API_URL", "https://api.cast.ai")],
+            &["api.cast.ai"],
+        ),
+    ];
+    for (image, variables, expected) in cases {
+        let env: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| json!({"name": name, "value": value}))
+            .collect();
+        let component = resolve(
+            &agent(&json!({"name": "a", "image": image, "env": env})),
+            &Objects::default(),
+        );
+        let hosts: Vec<_> = component
+            .endpoints
+            .iter()
+            .map(|configured| configured.endpoint.host.as_str())
+            .collect();
+        assert_eq!(hosts, expected, "{image} {variables:?}");
+    }
+}
+
+#[test]
+fn only_cast_ais_own_workloads_are_asked() {
+    let pod = |image: &str| json!({"containers": [{"name": "a", "image": image}]});
+    let mut owned = workload("castai-agent", "castai-agent-7d9f", pod("nginx"));
+    owned.owner = Some(Owner {
+        api_version: "apps/v1".to_owned(),
+        kind: "Deployment".to_owned(),
+        name: "castai-agent".to_owned(),
+    });
+    let mut egressd = workload("monitoring", "castai-egressd", pod("nginx"));
+    egressd
+        .labels
+        .insert("helm.sh/chart".to_owned(), "egressd-0.1.43".to_owned());
+    let workloads = [
+        workload("castai-agent", "castai-agent", pod("nginx")),
+        owned,
+        egressd,
+        workload("shop", "pause", pod("castai/hibernate:v0.14")),
+        workload("shop", "web", pod("nginx")),
+    ];
+    let names: Vec<_> = components(&workloads)
+        .into_iter()
+        .map(|workload| workload.name.name.as_str())
+        .collect();
+    assert_eq!(names, ["castai-agent", "castai-egressd", "pause"]);
+}

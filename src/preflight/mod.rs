@@ -1,0 +1,318 @@
+//! Preflight: proves that this cluster can reach Cast AI privately.
+//!
+//! Checks are data ([`catalog`]). Each probe fetches facts and a pure function judges them. Targets are looked at
+//! side by side; what one target's checks hand on to each other stays in its [`engine::Trail`].
+
+pub mod catalog;
+pub mod check;
+pub mod configured;
+pub mod connect;
+pub mod dns;
+pub mod ecr;
+pub mod endpoint;
+pub mod engine;
+pub mod exchange;
+pub mod grpc;
+pub mod http;
+pub mod network;
+pub mod place;
+pub mod references;
+pub mod report;
+pub mod target;
+pub mod tls;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use futures::future::join_all;
+use kube::Client;
+use rustls::ClientConfig;
+use serde_json::json;
+
+pub use self::dns::NameServers;
+pub use self::endpoint::{Endpoint, NotAnEndpoint};
+
+use self::catalog::{
+    CLUSTER_ANSWERS, COMPONENTS_FOUND, CONFIGURATION_READ, ECR_KNOWN, ECR_LISTING, ECR_TOKEN, HERE_INSIDE,
+    REGION_KNOWN, REGION_OFFERED,
+};
+use self::check::{Finding, Judgement, Remedy, Subject, SubjectKind};
+use self::configured::Component;
+use self::engine::Trail;
+use self::network::{Checks, Network, Way};
+use self::place::{Here, MetadataService};
+use self::references::Objects;
+use self::report::Report;
+use crate::castai::endpoints::{self, Protocol};
+use crate::cluster::workload::Workload;
+use crate::event::{Event, Observer, Stage};
+
+/// What is known before anything is probed.
+pub struct Inputs {
+    /// The kubeconfig's context.
+    pub cluster: Option<String>,
+    /// Workloads of any kind and namespace; Cast AI's are picked out.
+    pub workloads: Vec<Workload>,
+    /// What could not be listed and why, one sentence each, such as `Error from server (Forbidden): …`.
+    pub unread: Vec<String>,
+    /// For `ConfigMap`s and Secrets that components refer to.
+    pub client: Option<Client>,
+    /// Internal addresses of the nodes.
+    pub nodes: Vec<IpAddr>,
+    pub region: Option<String>,
+    /// AWS account of the registry.
+    pub account: Option<String>,
+    /// How to speak to AWS, or why that cannot be.
+    pub aws: Result<SdkConfig, String>,
+    /// Further endpoints to look at.
+    pub extra: Vec<(Endpoint, Protocol)>,
+}
+
+/// How to look.
+pub struct Settings {
+    /// Longest wait for each name, connection, handshake, answer and API call.
+    pub timeout: Duration,
+    /// Longest wait for instance metadata, which is near or not there at all.
+    pub metadata_timeout: Duration,
+    /// What the user says about this machine's place.
+    pub here: Option<Here>,
+    pub metadata: MetadataService,
+    pub name_servers: NameServers,
+    /// The TLS configuration of all our clients ([`crate::transport::tls`]).
+    pub tls: Arc<ClientConfig>,
+}
+
+impl Settings {
+    /// The documented defaults, with the system's name servers and the usual metadata service.
+    pub fn new(tls: Arc<ClientConfig>) -> Self {
+        Self {
+            timeout: Duration::from_secs(5),
+            metadata_timeout: Duration::from_secs(1),
+            here: None,
+            metadata: MetadataService::from_variables(None, None),
+            name_servers: NameServers::System,
+            tls,
+        }
+    }
+}
+
+/// Runs all checks. What cannot be looked at is a finding, never an error.
+pub async fn run(inputs: &Inputs, settings: &Settings, observer: Observer<'_>) -> Report {
+    observer(Event::Stage(Stage::Preflight));
+    let found = configured::components(&inputs.workloads);
+    let (metadata, objects) = tokio::join!(
+        place::fetch(&settings.metadata, &settings.tls, settings.metadata_timeout),
+        read_objects(&found, inputs.client.as_ref(), settings.timeout),
+    );
+    let components: Vec<Component> = found
+        .iter()
+        .map(|workload| configured::resolve(workload, &objects))
+        .collect();
+    let (here, place_judgement) = place::decide(settings.here, &metadata, &inputs.nodes);
+
+    let region = inputs.region.as_deref();
+    // Hosts do not depend on the region, so that an unknown one is no reason not to look.
+    let offered = region.is_none_or(|region| endpoints::regions().any(|known| known == region));
+    let targets = target::targets(&components, offered, &inputs.extra);
+    let mut findings = judge_cluster(inputs, &components);
+    findings.extend(judge_region(region));
+    let mut machine = Trail::new(Subject::new(SubjectKind::Machine, "this machine"));
+    machine.judge(HERE_INSIDE, place_judgement);
+    findings.extend(machine.finish(&[]));
+    let mut configuration = target::judge_configuration(&components);
+    configuration.extend(target::judge_coverage(&targets, &components));
+    if offered {
+        configuration.extend(target::judge_hosts(region, target::installation(&components)));
+    }
+    findings.extend(configuration.into_iter().flat_map(|trail| trail.finish(&[])));
+
+    let network = Network {
+        resolver: dns::resolver(&settings.name_servers, settings.timeout).map_err(|error| error.to_string()),
+        tls: Arc::clone(&settings.tls),
+        timeout: settings.timeout,
+        vpc: metadata.ranges().to_vec(),
+    };
+    let ways = targets
+        .iter()
+        .map(|target| {
+            let way = Way {
+                endpoint: target.endpoint.clone(),
+                checks: Checks::cast_ai(target.protocol),
+                private_dns: target::private_dns_remedies(target, region),
+            };
+            (Trail::new(target.subject()).optional(target.optional), way)
+        })
+        .chain(ecr_ways(region, inputs.account.as_deref()));
+    let probes = join_all(ways.map(|(trail, way)| {
+        let network = &network;
+        async move {
+            match here {
+                Here::Inside => Box::pin(network::probe(trail, &way, network)).await,
+                Here::Outside => network::unknown(trail, &way, place::OUTSIDE, &[place::look_from_inside()]),
+            }
+        }
+    }));
+    let (probed, registry) = tokio::join!(probes, check_registry(inputs, settings.timeout));
+    findings.extend(probed.into_iter().flatten());
+    findings.extend(registry);
+    Report::new(inputs.cluster.clone(), inputs.region.clone(), findings)
+}
+
+async fn read_objects(workloads: &[&Workload], client: Option<&Client>, timeout: Duration) -> Objects {
+    let wanted = references::wanted(workloads.iter().copied());
+    match client {
+        Some(client) => references::read(client, wanted, timeout).await,
+        None => Objects::unreadable(wanted, "the cluster cannot be asked from here"),
+    }
+}
+
+fn judge_cluster(inputs: &Inputs, components: &[Component]) -> Vec<Finding> {
+    let name = inputs.cluster.as_deref().unwrap_or("cluster");
+    let mut trail = Trail::new(Subject::new(SubjectKind::Cluster, name));
+    let read = trail.judge(
+        CLUSTER_ANSWERS,
+        if inputs.unread.is_empty() {
+            Judgement::pass(format!("workloads read: {}", inputs.workloads.len()))
+        } else {
+            Judgement::unknown(inputs.unread.join("; ")).evidence(json!({ "unread": inputs.unread }))
+        },
+    );
+    if !components.is_empty() {
+        let names: Vec<_> = components
+            .iter()
+            .map(|component| component.name.as_str())
+            .collect();
+        let evidence = json!({ "components": components.iter().map(|component| &component.workload).collect::<Vec<_>>() });
+        trail.judge(
+            COMPONENTS_FOUND,
+            Judgement::pass(names.join(", ")).evidence(evidence),
+        );
+    } else if read {
+        trail.judge(COMPONENTS_FOUND, Judgement::fail("none"));
+    }
+    if components.is_empty() {
+        trail.finish(&[COMPONENTS_FOUND, CONFIGURATION_READ])
+    } else {
+        trail.finish(&[])
+    }
+}
+
+fn judge_region(region: Option<&str>) -> Vec<Finding> {
+    let mut trail = Trail::new(Subject::new(SubjectKind::Region, region.unwrap_or("region")));
+    let known: Vec<_> = endpoints::regions().collect();
+    if let Some(region) = region {
+        trail.judge(REGION_KNOWN, Judgement::pass(region));
+        let services = endpoints::services()
+            .iter()
+            .filter(|service| service.service_name(region).is_some())
+            .count();
+        let judgement = if services > 0 {
+            Judgement::pass(format!("{services} services"))
+        } else {
+            let why = format!(
+                "no endpoint service is known for {region}, only for {}",
+                known.join(", ")
+            );
+            Judgement::unknown(why).remedy(Remedy::text(
+                "ask Cast AI for the endpoint services of this region; the hosts that components are configured with are checked anyway",
+            ))
+        };
+        trail.judge(REGION_OFFERED, judgement.expected(known.join(", ")));
+    } else {
+        let judgement =
+            Judgement::unknown("neither nodes nor AWS settings tell the region").remedy(Remedy::command(
+                "give the region",
+                "kubectl castai-privatelink preflight --region <region>",
+            ));
+        trail.judge(REGION_KNOWN, judgement);
+    }
+    trail.finish(&[REGION_OFFERED])
+}
+
+fn ecr_ways(region: Option<&str>, account: Option<&str>) -> Vec<(Trail, Way)> {
+    let Some(region) = region else {
+        return Vec::new();
+    };
+    ecr::hosts(region, account)
+        .into_iter()
+        .map(|host| {
+            let service = if host.starts_with("api.") { "ecr.api" } else { "ecr.dkr" };
+            let subject = Subject {
+                needed_by: std::iter::once("nodes that pull images".to_owned()).collect(),
+                ..Subject::new(SubjectKind::Host, host.clone())
+            };
+            let way = Way {
+                endpoint: Endpoint { host, port: 443 },
+                checks: Checks::ECR,
+                private_dns: vec![Remedy::command(
+                    format!("create the endpoint {service} with private DNS, or enable private DNS on it"),
+                    format!(
+                        "aws ec2 create-vpc-endpoint --region {region} --vpc-endpoint-type Interface --service-name com.amazonaws.{region}.{service} --vpc-id <VPC id> --subnet-ids <subnet ids> --security-group-ids <security group id> --private-dns-enabled"
+                    ),
+                )],
+            };
+            (Trail::new(subject), way)
+        })
+        .collect()
+}
+
+async fn check_registry(inputs: &Inputs, timeout: Duration) -> Vec<Finding> {
+    let (region, account) = (inputs.region.as_deref(), inputs.account.as_deref());
+    let name = account.map_or_else(|| "ECR".to_owned(), |account| format!("ECR of {account}"));
+    let mut trail = Trail::new(Subject::new(SubjectKind::Registry, name));
+    let registry = region.zip(account);
+    trail.judge(
+        ECR_KNOWN,
+        match registry {
+            Some((region, account)) => Judgement::pass(format!("account {account} in {region}")),
+            None => Judgement::unknown(match (region, account) {
+                (None, Some(_)) => "the region is not known",
+                (Some(_), _) => "the account is not known",
+                (None, None) => "neither the account nor the region is known",
+            })
+            .remedy(Remedy::command(
+                "give the registry",
+                "kubectl castai-privatelink preflight --registry <account>.dkr.ecr.<region>.amazonaws.com",
+            )),
+        },
+    );
+    let client = match (&inputs.aws, region) {
+        (Ok(config), Some(region)) => Ok(ecr::client(config, region)),
+        (Ok(_), None) => Err("the region is not known".to_owned()),
+        (Err(why), _) => Err(why.clone()),
+    };
+    match client {
+        Err(why) => {
+            let why = format!("AWS cannot be asked: {why}");
+            let judgement = Judgement::unknown(why).remedy(Remedy::command(
+                "give AWS credentials, as for the AWS CLI; see which ones are found",
+                "aws sts get-caller-identity",
+            ));
+            trail.judge(ECR_TOKEN, judgement);
+        }
+        Ok(client) => {
+            let token = Box::pin(async {
+                let reply = ecr::fetch_token(&client, timeout).await;
+                (ecr::judge(&reply, "ecr:GetAuthorizationToken"), ())
+            });
+            trail.check(ECR_TOKEN, token).await;
+            if let Some((_, account)) = registry
+                && trail.allows(ECR_LISTING)
+            {
+                let listing = Box::pin(async {
+                    let reply = ecr::fetch_listing(&client, account, timeout).await;
+                    (ecr::judge(&reply, "ecr:DescribeRepositories"), ())
+                });
+                trail.check(ECR_LISTING, listing).await;
+            }
+        }
+    }
+    trail.finish(&[ECR_LISTING])
+}
+
+#[cfg(test)]
+mod http_server;
+#[cfg(test)]
+mod tests;

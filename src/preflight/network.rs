@@ -1,0 +1,160 @@
+//! The way to one host: name, address, connection, handshake, answer. Each step uses what the one before it found,
+//! so that the connection that is judged is one connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use ipnet::IpNet;
+use jiff::Timestamp;
+use rustls::ClientConfig;
+
+use super::catalog;
+use super::check::{Finding, Judgement, Outcome, Remedy};
+use super::endpoint::Endpoint;
+use super::engine::Trail;
+use super::{connect, dns, grpc, http, tls};
+use crate::castai::endpoints::Protocol;
+
+/// What probing needs.
+pub struct Network {
+    /// Why there is no resolver, where there is none.
+    pub resolver: Result<TokioResolver, String>,
+    pub tls: Arc<ClientConfig>,
+    pub timeout: Duration,
+    /// The VPC's ranges, where they are known.
+    pub vpc: Vec<IpNet>,
+}
+
+/// A host, the checks on the way to it, and how to make its name private.
+pub struct Way {
+    pub endpoint: Endpoint,
+    pub checks: Checks,
+    pub private_dns: Vec<Remedy>,
+}
+
+/// Codes of the checks on a way, in their order.
+pub struct Checks {
+    resolves: &'static str,
+    private: &'static str,
+    tcp: &'static str,
+    tls: &'static str,
+    certificate: Option<&'static str>,
+    answers: Option<(Protocol, &'static str)>,
+}
+
+impl Checks {
+    /// To Cast AI.
+    pub const fn cast_ai(protocol: Protocol) -> Self {
+        let answers = match protocol {
+            Protocol::Https => catalog::ENDPOINT_HTTPS,
+            Protocol::Grpc => catalog::ENDPOINT_GRPC,
+        };
+        Self {
+            resolves: catalog::ENDPOINT_RESOLVES,
+            private: catalog::ENDPOINT_PRIVATE,
+            tcp: catalog::ENDPOINT_TCP,
+            tls: catalog::ENDPOINT_TLS,
+            certificate: Some(catalog::ENDPOINT_CERTIFICATE),
+            answers: Some((protocol, answers)),
+        }
+    }
+
+    /// To ECR, whose API is asked elsewhere.
+    pub const ECR: Self = Self {
+        resolves: catalog::ECR_RESOLVES,
+        private: catalog::ECR_PRIVATE,
+        tcp: catalog::ECR_TCP,
+        tls: catalog::ECR_TLS,
+        certificate: None,
+        answers: None,
+    };
+
+    fn codes(&self) -> Vec<&'static str> {
+        [self.resolves, self.private, self.tcp, self.tls]
+            .into_iter()
+            .chain(self.certificate)
+            .chain(self.answers.map(|(_, code)| code))
+            .collect()
+    }
+}
+
+/// Goes the way as far as it leads.
+pub async fn probe(mut trail: Trail, way: &Way, network: &Network) -> Vec<Finding> {
+    follow(&mut trail, way, network).await;
+    trail.finish(&way.checks.codes())
+}
+
+/// Does not go, because it would prove nothing.
+pub fn unknown(trail: Trail, way: &Way, why: &str, remedies: &[Remedy]) -> Vec<Finding> {
+    trail.unknown(&way.checks.codes(), why, remedies)
+}
+
+/// Gives `None` where the way ends early.
+async fn follow(trail: &mut Trail, way: &Way, network: &Network) -> Option<()> {
+    let (host, timeout) = (way.endpoint.host.as_str(), network.timeout);
+    let checks = &way.checks;
+    let resolver = match &network.resolver {
+        Ok(resolver) => resolver,
+        Err(why) => {
+            let why = format!("this machine's name servers are not known: {why}");
+            trail.judge(checks.resolves, Judgement::unknown(why));
+            return None;
+        }
+    };
+    let addresses = trail
+        .check(checks.resolves, async {
+            let answers = dns::look_up(resolver, host, timeout).await;
+            let mut judgement = dns::judge_resolution(&answers);
+            if judgement.outcome == Outcome::Fail && judgement.remedies.is_empty() {
+                judgement.remedies.clone_from(&way.private_dns);
+            }
+            (judgement, answers.addresses())
+        })
+        .await?;
+
+    let mut judgement = dns::judge_private(&addresses, &network.vpc);
+    if judgement.outcome != Outcome::Pass {
+        judgement.remedies.clone_from(&way.private_dns);
+    }
+    trail.judge(checks.private, judgement);
+    if !trail.allows(checks.tcp) {
+        return None;
+    }
+
+    let (address, stream) = trail
+        .check(checks.tcp, async {
+            let attempts = connect::open(&addresses, way.endpoint.port, timeout).await;
+            let seen: Vec<_> = attempts
+                .iter()
+                .map(|attempt| (attempt.address, attempt.result.as_ref().err().cloned()))
+                .collect();
+            let opened = attempts
+                .into_iter()
+                .find_map(|attempt| Some((attempt.address, attempt.result.ok()?)));
+            (connect::judge(&seen), opened)
+        })
+        .await??;
+
+    let (stream, session) = trail
+        .check(checks.tls, async {
+            let result = tls::shake_hands(stream, address, host, &network.tls, timeout).await;
+            let judgement = tls::judge(host, result.as_ref().map(|(_, session)| session));
+            (judgement, result.ok())
+        })
+        .await??;
+
+    if let Some(certificate) = checks.certificate {
+        trail.judge(certificate, tls::judge_expiry(&session, Timestamp::now()));
+    }
+    let (protocol, answers) = checks.answers?;
+    trail
+        .check(answers, async {
+            let judgement = match protocol {
+                Protocol::Https => http::judge(&http::ask(stream, host, timeout).await),
+                Protocol::Grpc => grpc::judge(&grpc::call(stream, host, timeout).await),
+            };
+            (judgement, ())
+        })
+        .await
+}

@@ -1,0 +1,272 @@
+//! `ConfigMap`s and Secrets that components take their endpoints from: which ones, and what they hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::{ConfigMap, EnvFromSource, EnvVar, Secret};
+use kube::{Api, Client};
+
+use super::configured::VARIABLES;
+use crate::cluster::workload::Workload;
+
+/// A `ConfigMap` or a Secret.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ObjectReference {
+    pub kind: ObjectKind,
+    pub namespace: String,
+    pub name: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ObjectKind {
+    ConfigMap,
+    Secret,
+}
+
+impl fmt::Display for ObjectReference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            ObjectKind::ConfigMap => "configmap",
+            ObjectKind::Secret => "secret",
+        };
+        write!(formatter, "{kind}/{} in {}", self.name, self.namespace)
+    }
+}
+
+impl ObjectReference {
+    fn new(kind: ObjectKind, namespace: &str, name: &str) -> Self {
+        Self {
+            kind,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    /// What an `envFrom` entry refers to, and whether it may be missing.
+    pub fn of_source(source: &EnvFromSource, namespace: &str) -> Option<(Self, bool)> {
+        let (kind, name, optional) = if let Some(reference) = &source.config_map_ref {
+            (ObjectKind::ConfigMap, &reference.name, reference.optional)
+        } else {
+            let reference = source.secret_ref.as_ref()?;
+            (ObjectKind::Secret, &reference.name, reference.optional)
+        };
+        Some((Self::new(kind, namespace, name), optional.unwrap_or_default()))
+    }
+
+    /// What a variable refers to, with the key, and whether it may be missing.
+    pub fn of_variable(variable: &EnvVar, namespace: &str) -> Option<(Self, String, bool)> {
+        let from = variable.value_from.as_ref()?;
+        let (kind, name, key, optional) = if let Some(reference) = &from.config_map_key_ref {
+            (
+                ObjectKind::ConfigMap,
+                &reference.name,
+                &reference.key,
+                reference.optional,
+            )
+        } else {
+            let reference = from.secret_key_ref.as_ref()?;
+            (
+                ObjectKind::Secret,
+                &reference.name,
+                &reference.key,
+                reference.optional,
+            )
+        };
+        let reference = Self::new(kind, namespace, name);
+        Some((reference, key.clone(), optional.unwrap_or_default()))
+    }
+}
+
+/// Why an object's contents are not known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    #[error("not found")]
+    Missing,
+    #[error("Forbidden: allow `get` on it")]
+    Forbidden,
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Unreadable {
+    pub const fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing)
+    }
+}
+
+/// Contents of the objects that were read: only the keys that were asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Objects(BTreeMap<ObjectReference, Result<BTreeMap<String, String>, Unreadable>>);
+
+impl Objects {
+    /// # Errors
+    /// The object could not be read.
+    pub fn get(&self, reference: &ObjectReference) -> Result<&BTreeMap<String, String>, &Unreadable> {
+        static NOT_READ: Unreadable = Unreadable::Missing;
+        self.0.get(reference).map_or(Err(&NOT_READ), Result::as_ref)
+    }
+}
+
+impl Objects {
+    /// None of the objects can be read, all for the same reason.
+    pub fn unreadable(wanted: BTreeMap<ObjectReference, BTreeSet<String>>, why: &str) -> Self {
+        wanted
+            .into_keys()
+            .map(|reference| (reference, Err(Unreadable::Failed(why.to_owned()))))
+            .collect()
+    }
+}
+
+impl FromIterator<(ObjectReference, Result<BTreeMap<String, String>, Unreadable>)> for Objects {
+    fn from_iter<I>(objects: I) -> Self
+    where
+        I: IntoIterator<Item = (ObjectReference, Result<BTreeMap<String, String>, Unreadable>)>,
+    {
+        Self(objects.into_iter().collect())
+    }
+}
+
+/// The keys of each object that may hold an endpoint of these workloads. Nothing else is kept: Secrets hold keys too.
+pub fn wanted<'a>(
+    workloads: impl IntoIterator<Item = &'a Workload>,
+) -> BTreeMap<ObjectReference, BTreeSet<String>> {
+    let mut wanted: BTreeMap<ObjectReference, BTreeSet<String>> = BTreeMap::new();
+    for workload in workloads {
+        let namespace = workload.name.namespace.as_str();
+        let init = workload.pod.init_containers.iter().flatten();
+        for container in workload.pod.containers.iter().chain(init) {
+            for source in container.env_from.iter().flatten() {
+                if let Some((reference, _)) = ObjectReference::of_source(source, namespace) {
+                    let prefix = source.prefix.as_deref().unwrap_or_default();
+                    let keys = VARIABLES
+                        .iter()
+                        .filter_map(|(variable, _)| variable.strip_prefix(prefix));
+                    wanted
+                        .entry(reference)
+                        .or_default()
+                        .extend(keys.map(ToOwned::to_owned));
+                }
+            }
+            for variable in container.env.iter().flatten() {
+                if VARIABLES.iter().any(|(name, _)| *name == variable.name)
+                    && let Some((reference, key, _)) = ObjectReference::of_variable(variable, namespace)
+                {
+                    wanted.entry(reference).or_default().insert(key);
+                }
+            }
+        }
+    }
+    wanted
+}
+
+/// Reads objects side by side, each within `timeout`.
+pub async fn read(
+    client: &Client,
+    wanted: BTreeMap<ObjectReference, BTreeSet<String>>,
+    timeout: Duration,
+) -> Objects {
+    let reads = wanted.into_iter().map(|(reference, keys)| async move {
+        let data = tokio::time::timeout(timeout, read_one(client, &reference))
+            .await
+            .unwrap_or_else(|_| Err(Unreadable::Failed("no answer in time".to_owned())));
+        let data = data.map(|data| data.into_iter().filter(|(key, _)| keys.contains(key)).collect());
+        (reference, data)
+    });
+    join_all(reads).await.into_iter().collect()
+}
+
+async fn read_one(
+    client: &Client,
+    reference: &ObjectReference,
+) -> Result<BTreeMap<String, String>, Unreadable> {
+    let namespace = reference.namespace.as_str();
+    match reference.kind {
+        ObjectKind::ConfigMap => {
+            let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+            let object = api
+                .get(&reference.name)
+                .await
+                .map_err(|error| unreadable(&error))?;
+            Ok(object.data.unwrap_or_default())
+        }
+        ObjectKind::Secret => {
+            let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+            let object = api
+                .get(&reference.name)
+                .await
+                .map_err(|error| unreadable(&error))?;
+            let data = object.data.unwrap_or_default().into_iter();
+            Ok(data
+                .filter_map(|(key, value)| Some((key, String::from_utf8(value.0).ok()?)))
+                .collect())
+        }
+    }
+}
+
+fn unreadable(error: &kube::Error) -> Unreadable {
+    match error {
+        kube::Error::Api(status) if status.code == 404 => Unreadable::Missing,
+        kube::Error::Api(status) if status.code == 403 => Unreadable::Forbidden,
+        other => Unreadable::Failed(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::preflight::http_server;
+
+    #[tokio::test]
+    async fn only_wanted_keys_are_kept_and_refusals_are_told_apart() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let mut tasks = JoinSet::new();
+        let status = |code: u16, reason: &str| {
+            format!(
+                r#"{{"kind":"Status","apiVersion":"v1","status":"Failure","message":"no","reason":"{reason}","code":{code}}}"#
+            )
+        };
+        let server = http_server::start(&mut tasks, move |request| {
+            match request.split(' ').nth(1).unwrap_or_default() {
+                "/api/v1/namespaces/castai-agent/configmaps/cluster" => (
+                    "200 OK",
+                    r#"{"data":{"API_URL":"https://api.cast.ai","OTHER":"x"}}"#.to_owned(),
+                ),
+                "/api/v1/namespaces/castai-agent/secrets/keys" => (
+                    "200 OK",
+                    r#"{"data":{"API_KEY":"c2VjcmV0","GRPC_URL":"Z3JwYy5jYXN0LmFp"}}"#.to_owned(),
+                ),
+                "/api/v1/namespaces/castai-agent/secrets/closed" => {
+                    ("403 Forbidden", status(403, "Forbidden"))
+                }
+                _ => ("404 Not Found", status(404, "NotFound")),
+            }
+        })
+        .await;
+        let client = Client::try_from(kube::Config::new(server.parse().unwrap())).unwrap();
+        let reference = |kind, name: &str| ObjectReference::new(kind, "castai-agent", name);
+        let keys = || BTreeSet::from(["API_URL".to_owned(), "GRPC_URL".to_owned()]);
+        let (cluster, secret) = (
+            reference(ObjectKind::ConfigMap, "cluster"),
+            reference(ObjectKind::Secret, "keys"),
+        );
+        let closed = reference(ObjectKind::Secret, "closed");
+        let gone = reference(ObjectKind::ConfigMap, "gone");
+        let wanted = [&cluster, &secret, &closed, &gone]
+            .into_iter()
+            .map(|reference| (reference.clone(), keys()))
+            .collect();
+        let objects = read(&client, wanted, Duration::from_secs(10)).await;
+        let found = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), value.to_owned())]);
+        assert_eq!(
+            objects.get(&cluster),
+            Ok(&found("API_URL", "https://api.cast.ai"))
+        );
+        assert_eq!(objects.get(&secret), Ok(&found("GRPC_URL", "grpc.cast.ai")));
+        assert_eq!(objects.get(&closed), Err(&Unreadable::Forbidden));
+        assert_eq!(objects.get(&gone), Err(&Unreadable::Missing));
+    }
+}

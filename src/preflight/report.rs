@@ -1,0 +1,281 @@
+//! The report: findings in the catalogue's order, their counts, the exit decision, and the frozen JSON shape.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::catalog;
+use super::check::{Category, Finding, Outcome, Place, Remedy, Severity, Subject};
+use crate::sync::inventory::API_VERSION;
+
+/// What preflight found out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    pub created: Timestamp,
+    /// The cluster's name, as the kubeconfig's context calls it.
+    pub cluster: Option<String>,
+    pub region: Option<String>,
+    /// In the catalogue's order; findings of one check in the order of their subjects.
+    pub findings: Vec<Finding>,
+}
+
+/// From which result on the exit code says that something needs attention. Each includes those before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FailOn {
+    #[default]
+    Fail,
+    Warn,
+    /// Unknown and Skipped too: nothing but Pass is good enough.
+    Unknown,
+}
+
+/// How many findings there are of each result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    pub pass: usize,
+    pub warn: usize,
+    pub fail: usize,
+    pub skipped: usize,
+    pub unknown: usize,
+}
+
+impl Report {
+    /// Puts findings into the catalogue's order, whatever order they were made in. Those of one check keep theirs.
+    pub fn new(cluster: Option<String>, region: Option<String>, mut findings: Vec<Finding>) -> Self {
+        findings.sort_by_key(|finding| catalog::position(finding.check.code));
+        Self {
+            created: Timestamp::now(),
+            cluster,
+            region,
+            findings,
+        }
+    }
+
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for finding in &self.findings {
+            match finding.outcome {
+                Outcome::Pass => counts.pass += 1,
+                Outcome::Warn => counts.warn += 1,
+                Outcome::Fail => counts.fail += 1,
+                Outcome::Skipped { .. } => counts.skipped += 1,
+                Outcome::Unknown { .. } => counts.unknown += 1,
+            }
+        }
+        counts
+    }
+
+    /// Whether the exit code is 1.
+    pub fn needs_attention(&self, fail_on: FailOn) -> bool {
+        self.findings.iter().any(|finding| match finding.outcome {
+            Outcome::Pass => false,
+            Outcome::Fail => true,
+            Outcome::Warn => fail_on >= FailOn::Warn,
+            Outcome::Skipped { .. } | Outcome::Unknown { .. } => fail_on >= FailOn::Unknown,
+        })
+    }
+
+    /// The shape that machines read. It only ever grows within one `apiVersion`.
+    pub fn document(&self) -> Document<'_> {
+        Document {
+            api_version: API_VERSION,
+            kind: "PreflightReport",
+            created: self.created,
+            cluster: self.cluster.as_deref(),
+            region: self.region.as_deref(),
+            counts: self.counts(),
+            findings: self.findings.iter().map(FindingDocument::new).collect(),
+        }
+    }
+}
+
+/// A report as JSON or YAML.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Document<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    created: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a str>,
+    counts: Counts,
+    findings: Vec<FindingDocument<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FindingDocument<'a> {
+    code: &'static str,
+    title: &'static str,
+    category: Category,
+    severity: Severity,
+    subject: &'a Subject,
+    place: Place,
+    result: &'static str,
+    /// Why it was skipped or is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// The check that did not pass, where it was skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    because: Option<&'static str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    observed: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    expected: &'a str,
+    #[serde(skip_serializing_if = "Value::is_null")]
+    evidence: &'a Value,
+    #[serde(skip_serializing_if = "<[Remedy]>::is_empty")]
+    remedies: &'a [Remedy],
+    milliseconds: u64,
+}
+
+impl<'a> FindingDocument<'a> {
+    fn new(finding: &'a Finding) -> Self {
+        let because = match finding.outcome {
+            Outcome::Skipped { because } => Some(because),
+            _ => None,
+        };
+        Self {
+            code: finding.check.code,
+            title: finding.check.title,
+            category: finding.check.category,
+            severity: finding.severity,
+            subject: &finding.subject,
+            place: finding.place,
+            result: finding.outcome.name(),
+            reason: finding.outcome.reason(),
+            because,
+            observed: &finding.observed,
+            expected: &finding.expected,
+            evidence: &finding.evidence,
+            remedies: &finding.remedies,
+            milliseconds: u64::try_from(finding.elapsed.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+impl Outcome {
+    /// The result in one word, as reports spell it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Pass => "Pass",
+            Self::Warn => "Warn",
+            Self::Fail => "Fail",
+            Self::Skipped { .. } => "Skipped",
+            Self::Unknown { .. } => "Unknown",
+        }
+    }
+
+    /// Why nothing was seen, where nothing was.
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Self::Skipped { because } => Some(format!("{because} did not pass")),
+            Self::Unknown { why } => Some(why.clone()),
+            Self::Pass | Self::Warn | Self::Fail => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::preflight::check::{Judgement, SubjectKind};
+
+    fn finding(code: &str, subject: &str, judgement: Judgement) -> Finding {
+        let check = catalog::check(code);
+        let subject = Subject::new(SubjectKind::Host, subject);
+        Finding::new(
+            check,
+            check.severity,
+            subject,
+            judgement,
+            Duration::from_millis(7),
+        )
+    }
+
+    fn report(findings: Vec<Finding>) -> Report {
+        Report::new(Some("prod".to_owned()), Some("us-east-1".to_owned()), findings)
+    }
+
+    #[test]
+    fn findings_stand_in_the_catalogues_order_however_they_ran() {
+        let report = report(vec![
+            finding("CPL303", "x", Judgement::pass("")),
+            finding("CPL210", "b", Judgement::pass("")),
+            finding("CPL101", "x", Judgement::pass("")),
+            finding("CPL210", "a", Judgement::pass("")),
+        ]);
+        let order: Vec<_> = report
+            .findings
+            .iter()
+            .map(|finding| (finding.check.code, finding.subject.name.as_str()))
+            .collect();
+        assert_eq!(
+            order,
+            [("CPL101", "x"), ("CPL210", "b"), ("CPL210", "a"), ("CPL303", "x")]
+        );
+    }
+
+    #[test]
+    fn the_exit_code_follows_fail_on() {
+        use FailOn::{Fail, Unknown, Warn};
+        let skipped = Judgement {
+            outcome: Outcome::Skipped { because: "CPL210" },
+            ..Judgement::pass("")
+        };
+        let cases = [
+            (Judgement::pass(""), [false, false, false]),
+            (Judgement::fail(""), [true, true, true]),
+            (Judgement::warn(""), [false, true, true]),
+            (Judgement::unknown("no route"), [false, false, true]),
+            (skipped, [false, false, true]),
+        ];
+        for (judgement, expected) in cases {
+            let report = report(vec![finding("CPL210", "x", judgement.clone())]);
+            let seen = [Fail, Warn, Unknown].map(|fail_on| report.needs_attention(fail_on));
+            assert_eq!(seen, expected, "{judgement:?}");
+        }
+    }
+
+    #[test]
+    fn the_json_shape_is_frozen() {
+        let report = report(vec![finding(
+            "CPL211",
+            "api.cast.ai",
+            Judgement::fail("104.16.81.56 is public")
+                .expected("private addresses")
+                .remedy(Remedy::command("enable private DNS", "aws ec2 …")),
+        )]);
+        let mut json = serde_json::to_value(report.document()).unwrap();
+        json["created"] = Value::Null;
+        assert_eq!(
+            json,
+            serde_json::json!({
+                "apiVersion": "privatelink.cast.ai/v1alpha1",
+                "kind": "PreflightReport",
+                "created": null,
+                "cluster": "prod",
+                "region": "us-east-1",
+                "counts": {"pass": 0, "warn": 0, "fail": 1, "skipped": 0, "unknown": 0},
+                "findings": [{
+                    "code": "CPL211",
+                    "title": "the host resolves to private addresses only",
+                    "category": "Endpoints",
+                    "severity": "Error",
+                    "subject": {"kind": "Host", "name": "api.cast.ai"},
+                    "place": {"type": "here"},
+                    "result": "Fail",
+                    "observed": "104.16.81.56 is public",
+                    "expected": "private addresses",
+                    "remedies": [{"text": "enable private DNS", "command": "aws ec2 …"}],
+                    "milliseconds": 7,
+                }],
+            })
+        );
+    }
+}
