@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::PodSpec;
+use kube::api::{ApiResource, DynamicObject};
 
 use crate::sync::inventory::{WorkloadKind, WorkloadName};
 
@@ -28,6 +29,59 @@ pub struct Owner {
     pub name: String,
 }
 
+impl Workload {
+    /// Whether its controller is a workload that carries the same images, so that this object is never looked at.
+    pub fn is_carried_by_its_owner(&self) -> bool {
+        let Some(owner) = &self.owner else { return false };
+        let group = owner.api_version.split_once('/').map_or("", |(group, _)| group);
+        match self.name.kind {
+            WorkloadKind::Pod => WorkloadKind::ALL
+                .iter()
+                .any(|kind| kind.as_str() == owner.kind && kind.group() == group),
+            WorkloadKind::ReplicaSet => (group, owner.kind.as_str()) == ("apps", "Deployment"),
+            WorkloadKind::Job => (group, owner.kind.as_str()) == ("batch", "CronJob"),
+            _ => false,
+        }
+    }
+
+    /// Takes what we need out of an object as the server sent it.
+    pub(super) fn from_object(
+        kind: WorkloadKind,
+        cluster: &str,
+        mut object: DynamicObject,
+    ) -> Result<Self, serde_json::Error> {
+        let pod = object
+            .data
+            .pointer_mut(kind.pod_spec_pointer())
+            .map(serde_json::Value::take)
+            .unwrap_or_default();
+        let metadata = object.metadata;
+        Ok(Self {
+            name: WorkloadName {
+                cluster: cluster.to_owned(),
+                namespace: metadata.namespace.unwrap_or_default(),
+                kind,
+                name: metadata.name.unwrap_or_default(),
+            },
+            uid: metadata.uid.unwrap_or_default(),
+            resource_version: metadata.resource_version.unwrap_or_default(),
+            labels: metadata.labels.unwrap_or_default(),
+            annotations: metadata.annotations.unwrap_or_default(),
+            owner: metadata
+                .owner_references
+                .unwrap_or_default()
+                .into_iter()
+                .find(|owner| owner.controller == Some(true))
+                .map(|owner| Owner {
+                    api_version: owner.api_version,
+                    kind: owner.kind,
+                    name: owner.name,
+                }),
+            pod: serde_json::from_value(pod)?,
+        })
+    }
+}
+
 impl WorkloadKind {
     /// JSON pointer to the pod spec in an object of this kind.
     pub const fn pod_spec_pointer(self) -> &'static str {
@@ -35,6 +89,84 @@ impl WorkloadKind {
             Self::Pod => "/spec",
             Self::CronJob => "/spec/jobTemplate/spec/template/spec",
             _ => "/spec/template/spec",
+        }
+    }
+
+    const fn group(self) -> &'static str {
+        match self {
+            Self::Pod | Self::ReplicationController => "",
+            Self::CronJob | Self::Job => "batch",
+            _ => "apps",
+        }
+    }
+
+    /// The API that serves this kind.
+    pub(super) fn api_resource(self) -> ApiResource {
+        let group = self.group();
+        ApiResource {
+            group: group.to_owned(),
+            version: "v1".to_owned(),
+            api_version: if group.is_empty() {
+                "v1".to_owned()
+            } else {
+                format!("{group}/v1")
+            },
+            kind: self.as_str().to_owned(),
+            plural: format!("{}s", self.as_str().to_lowercase()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owned(kind: WorkloadKind, api_version: &str, owner: &str) -> Workload {
+        let object = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "x", "namespace": "y", "ownerReferences": [
+                {"apiVersion": api_version, "kind": owner, "name": "o", "uid": "u", "controller": true}
+            ]},
+        }));
+        let mut object: DynamicObject = object.unwrap();
+        let pod = serde_json::json!({"containers": [{"name": "c", "image": "i"}]});
+        let wrapped = kind
+            .pod_spec_pointer()
+            .rsplit('/')
+            .filter(|part| !part.is_empty())
+            .fold(pod, |inner, part| serde_json::json!({part: inner}));
+        object.data = wrapped;
+        Workload::from_object(kind, "cluster", object).unwrap()
+    }
+
+    #[test]
+    fn objects_of_a_known_controller_are_left_to_it() {
+        let cases = [
+            (WorkloadKind::ReplicaSet, "apps/v1", "Deployment", true),
+            (WorkloadKind::ReplicaSet, "argoproj.io/v1alpha1", "Rollout", false),
+            (WorkloadKind::Job, "batch/v1", "CronJob", true),
+            (WorkloadKind::Job, "apps/v1", "Deployment", false),
+            (WorkloadKind::Pod, "apps/v1", "ReplicaSet", true),
+            (WorkloadKind::Pod, "batch/v1", "Job", true),
+            (WorkloadKind::Pod, "v1", "Node", false),
+            (WorkloadKind::Pod, "apps.kruise.io/v1alpha1", "DaemonSet", false),
+        ];
+        for (kind, api_version, owner, expected) in cases {
+            assert_eq!(
+                owned(kind, api_version, owner).is_carried_by_its_owner(),
+                expected,
+                "{kind:?} of {owner}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_pod_spec_is_found_in_every_kind() {
+        for kind in WorkloadKind::ALL {
+            assert_eq!(
+                owned(kind, "x/v1", "X").pod.containers[0].image.as_deref(),
+                Some("i"),
+                "{kind:?}"
+            );
         }
     }
 }

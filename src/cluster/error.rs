@@ -1,0 +1,329 @@
+//! What went wrong with the cluster, in kubectl's words and in one line, since users search for those words.
+
+use std::error::Error as StdError;
+use std::io;
+
+use kube::client::AuthError;
+use kube::core::Status;
+
+/// The cases that callers tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The kubeconfig, a flag or a credential plugin is at fault.
+    Config,
+    Unreachable,
+    Unauthorized,
+    Forbidden,
+    NotFound,
+    /// The object changed meanwhile (409).
+    Conflict,
+    /// The server refuses the content (422), which is also how a failed `test` of a JSON patch answers.
+    Invalid,
+    /// An admission webhook or policy said no.
+    Denied,
+    Other,
+}
+
+/// One line in kubectl's words, and where we know it one line on what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    hint: Option<String>,
+    transient: bool,
+}
+
+impl Error {
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// Whether the same request may succeed in a moment.
+    pub fn is_transient(&self) -> bool {
+        self.transient
+    }
+
+    pub(super) fn config(message: impl AsRef<str>, hint: Option<&str>) -> Self {
+        Self {
+            hint: hint.map(printable),
+            ..Self::new(ErrorKind::Config, format!("error: {}", message.as_ref()))
+        }
+    }
+
+    pub(super) fn other(message: impl AsRef<str>) -> Self {
+        Self::new(ErrorKind::Other, format!("error: {}", message.as_ref()))
+    }
+
+    /// Reads kube's error; `server` is the URL that was spoken to, `plugin` the credential plugin in use.
+    pub(super) fn from_kube(error: &kube::Error, server: &str, plugin: Option<&Plugin>) -> Self {
+        if let kube::Error::Api(status) = error {
+            return Self::from_status(status);
+        }
+        let chain = || causes(error);
+        if let Some(error) = chain().find_map(|error| error.downcast_ref::<AuthError>()) {
+            return Self::credentials(error, plugin);
+        }
+        if matches!(
+            error,
+            kube::Error::SerdeError(_) | kube::Error::BuildRequest(_) | kube::Error::FromUtf8(_)
+        ) {
+            return Self::other(format!("the answer of the server cannot be read: {error}"));
+        }
+        let kind = chain()
+            .filter_map(|error| error.downcast_ref::<io::Error>())
+            .map(io::Error::kind)
+            .last();
+        let last = chain().last().map(ToString::to_string).unwrap_or_default();
+        match kind {
+            Some(io::ErrorKind::ConnectionRefused) => Self {
+                transient: true,
+                ..Self::new(
+                    ErrorKind::Unreachable,
+                    format!(
+                        "The connection to the server {} was refused - did you specify the right host or port?",
+                        server.split("://").last().unwrap_or(server).trim_end_matches('/')
+                    ),
+                )
+            },
+            Some(io::ErrorKind::TimedOut) => Self {
+                hint: Some(format!(
+                    "{server} does not answer: is a VPN or bastion needed? (--request-timeout sets how long we wait)"
+                )),
+                ..Self::new(
+                    ErrorKind::Unreachable,
+                    "Unable to connect to the server: timed out",
+                )
+            },
+            _ => Self {
+                transient: !last.contains("certificate"),
+                ..Self::new(
+                    ErrorKind::Unreachable,
+                    format!("Unable to connect to the server: {last}"),
+                )
+            },
+        }
+    }
+
+    fn from_status(status: &Status) -> Self {
+        let message = &status.message;
+        let denied = message.contains("admission webhook") || message.contains("ValidatingAdmissionPolicy");
+        let kind = match status.code {
+            401 => ErrorKind::Unauthorized,
+            _ if denied => ErrorKind::Denied,
+            403 => ErrorKind::Forbidden,
+            404 => ErrorKind::NotFound,
+            409 => ErrorKind::Conflict,
+            422 => ErrorKind::Invalid,
+            _ => ErrorKind::Other,
+        };
+        let text = match kind {
+            ErrorKind::Unauthorized => "error: You must be logged in to the server (Unauthorized)".to_owned(),
+            ErrorKind::Invalid => invalid(status),
+            _ if status.reason.is_empty() => format!("Error from server: {message}"),
+            _ => format!("Error from server ({}): {message}", status.reason),
+        };
+        let hint = (kind == ErrorKind::Unauthorized).then(|| {
+            "the credentials of this context have expired or belong to nobody that the cluster knows"
+                .to_owned()
+        });
+        Self {
+            hint,
+            transient: matches!(status.code, 429 | 500 | 502 | 503 | 504),
+            ..Self::new(kind, text)
+        }
+    }
+
+    fn credentials(error: &AuthError, plugin: Option<&Plugin>) -> Self {
+        let command = plugin.map_or("plugin", |plugin| plugin.command.as_str());
+        let prefix = "Unable to connect to the server: getting credentials: exec: executable";
+        let (message, hint) = match error {
+            AuthError::AuthExecStart(start) if start.kind() == io::ErrorKind::NotFound => (
+                format!("{prefix} {command} not found"),
+                Some(
+                    plugin
+                        .and_then(|plugin| plugin.install_hint.clone())
+                        .unwrap_or_else(|| install_hint(command)),
+                ),
+            ),
+            AuthError::AuthExecStart(start) => {
+                (format!("{prefix} {command} cannot be started: {start}"), None)
+            }
+            AuthError::AuthExecRun { out, .. } => {
+                let said = String::from_utf8_lossy(&out.stderr);
+                let said = said
+                    .lines()
+                    .rfind(|line| !line.trim().is_empty())
+                    .map(str::to_owned);
+                (
+                    format!("{prefix} {command} failed with {}", out.status),
+                    said.or_else(|| {
+                        Some("its own words are above; for EKS try `aws sts get-caller-identity`".to_owned())
+                    }),
+                )
+            }
+            other => (
+                format!("Unable to connect to the server: getting credentials: {other}"),
+                None,
+            ),
+        };
+        Self {
+            hint: hint.as_deref().map(printable),
+            ..Self::new(ErrorKind::Config, message)
+        }
+    }
+
+    fn new(kind: ErrorKind, message: impl AsRef<str>) -> Self {
+        Self {
+            kind,
+            message: printable(message.as_ref()),
+            hint: None,
+            transient: false,
+        }
+    }
+}
+
+/// A credential plugin of the kubeconfig's user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Plugin {
+    pub(super) command: String,
+    pub(super) install_hint: Option<String>,
+}
+
+/// The error and what caused it, down to the first cause.
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}
+
+fn install_hint(command: &str) -> String {
+    let known = match command.rsplit(['/', '\\']).next().unwrap_or(command) {
+        "aws" => "the AWS CLI: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html",
+        "aws-iam-authenticator" => {
+            "aws-iam-authenticator, or run `aws eks update-kubeconfig`, which does not need it"
+        }
+        _ => "it",
+    };
+    format!("the kubeconfig's user gets its credentials from `{command}`: install {known}, or pass --token")
+}
+
+/// kubectl's wording for 422: what it is, and each cause with its field.
+fn invalid(status: &Status) -> String {
+    let details = status.details.as_ref();
+    let subject = details.filter(|details| !details.kind.is_empty()).map_or_else(
+        || "The request is invalid".to_owned(),
+        |details| format!("The {} \"{}\" is invalid", details.kind, details.name),
+    );
+    let causes: Vec<String> = details
+        .map(|details| &details.causes)
+        .into_iter()
+        .flatten()
+        .map(|cause| format!("{}: {}", cause.field, cause.message))
+        .collect();
+    if causes.is_empty() {
+        format!("{subject}: {}", status.message)
+    } else {
+        format!("{subject}: {}", causes.join("; "))
+    }
+}
+
+/// The text in one line, without control characters, at most 1000 characters: servers and pods are not trusted
+/// with the terminal.
+pub fn printable(text: &str) -> String {
+    let line: String = text
+        .trim()
+        .chars()
+        .map(|character| if character.is_control() { ' ' } else { character })
+        .take(1000)
+        .collect();
+    line.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(code: u16, reason: &str, message: &str) -> kube::Error {
+        kube::Error::Api(Status::failure(message, reason).with_code(code).boxed())
+    }
+
+    #[test]
+    fn answers_of_the_server_are_told_in_kubectls_words() {
+        let cases = [
+            (
+                status(403, "Forbidden", "pods is forbidden"),
+                ErrorKind::Forbidden,
+                "Error from server (Forbidden): pods is forbidden",
+            ),
+            (
+                status(404, "NotFound", "pods \"x\" not found"),
+                ErrorKind::NotFound,
+                "Error from server (NotFound): pods \"x\" not found",
+            ),
+            (
+                status(409, "Conflict", "changed"),
+                ErrorKind::Conflict,
+                "Error from server (Conflict): changed",
+            ),
+            (
+                status(401, "Unauthorized", "Unauthorized"),
+                ErrorKind::Unauthorized,
+                "error: You must be logged in to the server (Unauthorized)",
+            ),
+            (
+                status(
+                    422,
+                    "Invalid",
+                    "the server rejected our request due to an error in our request",
+                ),
+                ErrorKind::Invalid,
+                "The request is invalid: the server rejected our request due to an error in our request",
+            ),
+            (
+                status(403, "Forbidden", "admission webhook \"x\" denied the request: no"),
+                ErrorKind::Denied,
+                "Error from server (Forbidden): admission webhook \"x\" denied the request: no",
+            ),
+            (
+                status(500, "", "boom\u{1b}[31m\nmore"),
+                ErrorKind::Other,
+                "Error from server: boom [31m more",
+            ),
+        ];
+        for (error, kind, text) in cases {
+            let error = Error::from_kube(&error, "https://server", None);
+            assert_eq!((error.kind(), error.to_string().as_str()), (kind, text));
+        }
+    }
+
+    #[test]
+    fn a_missing_credential_plugin_is_named_with_the_way_to_get_it() {
+        let error = kube::Error::Auth(AuthError::AuthExecStart(io::Error::from(io::ErrorKind::NotFound)));
+        let plugin = Plugin {
+            command: "aws".to_owned(),
+            install_hint: None,
+        };
+        let error = Error::from_kube(&error, "https://server", Some(&plugin));
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert_eq!(
+            error.to_string(),
+            "Unable to connect to the server: getting credentials: exec: executable aws not found"
+        );
+        assert!(error.hint().unwrap().contains("install the AWS CLI"), "{error:?}");
+    }
+
+    #[test]
+    fn a_refused_connection_names_the_server_and_may_be_tried_again() {
+        let refused = kube::Error::Service(Box::new(io::Error::from(io::ErrorKind::ConnectionRefused)));
+        let error = Error::from_kube(&refused, "https://10.0.0.1:6443/", None);
+        assert_eq!(
+            error.to_string(),
+            "The connection to the server 10.0.0.1:6443 was refused - did you specify the right host or port?"
+        );
+        assert!(error.is_transient());
+        assert_eq!(error.kind(), ErrorKind::Unreachable);
+    }
+}

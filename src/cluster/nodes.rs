@@ -1,0 +1,220 @@
+//! The cluster's nodes: platforms to mirror for, the region to mirror to, and addresses that lie in the VPC.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use k8s_openapi::api::core::v1::{self, ConfigMap};
+use kube::Api;
+use kube::api::ListParams;
+
+use super::connect::Connection;
+use super::error::{Error, ErrorKind};
+use super::list::PAGE;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Node {
+    pub name: String,
+    /// Such as `linux/arm64`.
+    pub platform: Option<String>,
+    pub region: Option<String>,
+    pub zone: Option<String>,
+    pub internal_addresses: Vec<IpAddr>,
+    /// The node runs on AWS, by its `providerID`.
+    pub on_aws: bool,
+}
+
+/// All nodes that could be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Nodes {
+    pub nodes: Vec<Node>,
+    /// Accounts of the roles that nodes join with (`kube-system/aws-auth`), in order.
+    pub accounts: BTreeSet<String>,
+    /// What could not be read, one sentence each.
+    pub notes: Vec<String>,
+}
+
+impl Nodes {
+    /// Platforms of all nodes, in order, each once.
+    pub fn platforms(&self) -> Vec<String> {
+        let platforms: BTreeSet<_> = self
+            .nodes
+            .iter()
+            .filter_map(|node| node.platform.clone())
+            .collect();
+        platforms.into_iter().collect()
+    }
+
+    /// The region of most nodes.
+    pub fn region(&self) -> Option<&str> {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for region in self.nodes.iter().filter_map(|node| node.region.as_deref()) {
+            *counts.entry(region).or_default() += 1;
+        }
+        counts
+            .into_iter()
+            .max_by_key(|(_, count)| *count)
+            .map(|(region, _)| region)
+    }
+
+    pub fn internal_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.nodes
+            .iter()
+            .flat_map(|node| node.internal_addresses.iter().copied())
+    }
+}
+
+/// Reads all nodes. Where they may not be listed, that is a note.
+///
+/// # Errors
+/// The server cannot be reached.
+pub async fn nodes(connection: &Connection) -> Result<Nodes, Error> {
+    let api: Api<v1::Node> = Api::all(connection.client.clone());
+    let mut result = Nodes::default();
+    let mut parameters = ListParams::default().limit(PAGE);
+    loop {
+        let page = match connection.read(|| api.list(&parameters)).await {
+            Ok(page) => page,
+            Err(error) if error.kind() == ErrorKind::Forbidden => {
+                result.notes.push(format!(
+                    "cannot list nodes: {error}; their platforms and region are not known"
+                ));
+                return Ok(result);
+            }
+            Err(error) => return Err(error),
+        };
+        result.nodes.extend(page.items.into_iter().map(node));
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => parameters = parameters.continue_token(&token),
+            None => break,
+        }
+    }
+    if result.nodes.iter().any(|node| node.on_aws) {
+        result.accounts = accounts(connection).await;
+    }
+    Ok(result)
+}
+
+/// A hint only, so that neither a missing nor a forbidden ConfigMap is worth a word.
+async fn accounts(connection: &Connection) -> BTreeSet<String> {
+    let api: Api<ConfigMap> = Api::namespaced(connection.client.clone(), "kube-system");
+    let read = connection.read(|| api.get_opt("aws-auth")).await;
+    let data = read.ok().flatten().and_then(|map| map.data).unwrap_or_default();
+    data.get("mapRoles")
+        .map(|roles| role_accounts(roles))
+        .unwrap_or_default()
+}
+
+/// Accounts in `mapRoles` of entries that let nodes join.
+fn role_accounts(roles: &str) -> BTreeSet<String> {
+    #[derive(serde::Deserialize)]
+    struct Role {
+        #[serde(default)]
+        rolearn: String,
+        #[serde(default)]
+        groups: Vec<String>,
+    }
+    let roles: Vec<Role> = serde_saphyr::from_str(roles).unwrap_or_default();
+    roles
+        .iter()
+        .filter(|role| role.groups.iter().any(|group| group == "system:nodes"))
+        .filter_map(|role| role.rolearn.split(':').nth(4))
+        .filter(|account| account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn node(node: v1::Node) -> Node {
+    let labels = node.metadata.labels.unwrap_or_default();
+    let label = |name: &str| labels.get(name).filter(|value| !value.is_empty()).cloned();
+    let provider = node.spec.and_then(|spec| spec.provider_id).unwrap_or_default();
+    let provider_zone = provider
+        .strip_prefix("aws:///")
+        .and_then(|rest| rest.split('/').next())
+        .map(str::to_owned);
+    let zone = label("topology.kubernetes.io/zone").or(provider_zone);
+    let status = node.status.unwrap_or_default();
+    let platform = status
+        .node_info
+        .map(|info| format!("{}/{}", info.operating_system, info.architecture))
+        .or_else(|| {
+            Some(format!(
+                "{}/{}",
+                label("kubernetes.io/os")?,
+                label("kubernetes.io/arch")?
+            ))
+        });
+    Node {
+        name: node.metadata.name.unwrap_or_default(),
+        platform,
+        region: label("topology.kubernetes.io/region").or_else(|| zone.as_deref().and_then(region_of_zone)),
+        zone,
+        internal_addresses: status
+            .addresses
+            .unwrap_or_default()
+            .iter()
+            .filter(|address| address.type_ == "InternalIP")
+            .filter_map(|address| address.address.parse().ok())
+            .collect(),
+        on_aws: provider.starts_with("aws:"),
+    }
+}
+
+/// `us-east-1` of `us-east-1a` and of the local zone `us-east-1-bos-1a`.
+fn region_of_zone(zone: &str) -> Option<String> {
+    let start = zone.find(|character: char| character.is_ascii_digit())?;
+    let digits = zone[start..].bytes().take_while(u8::is_ascii_digit).count();
+    Some(zone[..start + digits].to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(value: serde_json::Value) -> Node {
+        node(serde_json::from_value(value).unwrap())
+    }
+
+    #[test]
+    fn a_node_tells_platform_region_and_addresses() {
+        let seen = read(serde_json::json!({
+            "metadata": {"name": "n"},
+            "spec": {"providerID": "aws:///us-east-1-bos-1a/i-0abc"},
+            "status": {
+                "addresses": [{"type": "InternalIP", "address": "10.0.1.2"}, {"type": "Hostname", "address": "n"}],
+                "nodeInfo": {"architecture": "arm64", "operatingSystem": "linux", "bootID": "", "containerRuntimeVersion": "",
+                    "kernelVersion": "", "kubeProxyVersion": "", "kubeletVersion": "", "machineID": "", "osImage": "", "systemUUID": ""},
+            },
+        }));
+        assert_eq!(seen.platform.as_deref(), Some("linux/arm64"));
+        assert_eq!(
+            (seen.region.as_deref(), seen.zone.as_deref()),
+            (Some("us-east-1"), Some("us-east-1-bos-1a"))
+        );
+        assert_eq!(seen.internal_addresses, ["10.0.1.2".parse::<IpAddr>().unwrap()]);
+        let labelled = read(serde_json::json!({
+            "metadata": {"labels": {"topology.kubernetes.io/region": "eu-west-1", "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}},
+        }));
+        assert_eq!(
+            (labelled.region.as_deref(), labelled.platform.as_deref()),
+            (Some("eu-west-1"), Some("linux/amd64"))
+        );
+    }
+
+    #[test]
+    fn regions_are_read_from_zones() {
+        for (zone, region) in [("us-gov-west-1a", "us-gov-west-1"), ("ap-south-2c", "ap-south-2")] {
+            assert_eq!(region_of_zone(zone).as_deref(), Some(region));
+        }
+        assert_eq!(region_of_zone("rack"), None);
+    }
+
+    #[test]
+    fn node_roles_tell_the_account() {
+        let roles = "- rolearn: arn:aws:iam::123456789012:role/nodes\n  username: system:node:{{EC2PrivateDNSName}}\n  groups: [system:bootstrappers, system:nodes]\n- rolearn: arn:aws:iam::999999999999:role/admin\n  groups: [system:masters]\n";
+        assert_eq!(
+            role_accounts(roles).into_iter().collect::<Vec<_>>(),
+            ["123456789012"]
+        );
+        assert!(role_accounts("{").is_empty());
+    }
+}

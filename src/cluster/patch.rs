@@ -1,0 +1,43 @@
+//! The only calls that change a cluster.
+
+use json_patch::Patch;
+use kube::api::{self, PatchParams};
+
+use super::connect::Connection;
+use super::error::Error;
+use super::list::api;
+use super::workload::Workload;
+use crate::sync::inventory::WorkloadName;
+
+/// Who the API server says changed a field.
+pub const FIELD_MANAGER: &str = "kubectl-castai_privatelink";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatchMode {
+    /// The server checks everything, admission included, and stores nothing.
+    DryRun,
+    Apply,
+}
+
+/// Patches one workload in one step, and returns it as it is then.
+///
+/// # Errors
+/// It changed (`Conflict`, or `Invalid` for a failed `test`), is gone (`NotFound`), or the change is refused
+/// (`Denied`, `Forbidden`, `Invalid`).
+pub async fn patch(
+    connection: &Connection,
+    name: &WorkloadName,
+    patch: &Patch,
+    mode: PatchMode,
+) -> Result<Workload, Error> {
+    let api = api(connection, name.kind, Some(&name.namespace));
+    let parameters = PatchParams {
+        dry_run: mode == PatchMode::DryRun,
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let body = api::Patch::Json::<()>(patch.clone());
+    let object = connection.once(api.patch(&name.name, &parameters, &body)).await?;
+    Workload::from_object(name.kind, &name.cluster, object)
+        .map_err(|error| Error::other(format!("{name} cannot be understood: {error}")))
+}

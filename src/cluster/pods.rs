@@ -1,0 +1,306 @@
+//! What the pods of a workload say: which of them are new, whether they started, and what is wrong with them.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodSpec};
+use kube::Api;
+use kube::api::LogParams;
+use serde::Serialize;
+
+use super::connect::Connection;
+use super::error::printable;
+use crate::sync::carriers::carried;
+
+/// Lines of a crashed container's log that are shown.
+const LOG_LINES: i64 = 5;
+/// Bytes of a log that are read at most.
+const LOG_BYTES: i64 = 16 * 1024;
+
+/// Something that keeps a pod from running.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodProblem {
+    pub pod: String,
+    /// Absent where the whole pod is concerned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    pub kind: ProblemKind,
+    /// As Kubernetes says it, such as `ImagePullBackOff`.
+    pub reason: String,
+    pub message: String,
+    /// Last lines of a crashed container's log.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ProblemKind {
+    /// The image cannot be pulled or is no image.
+    Image,
+    /// The container cannot be made, for example because a Secret is missing.
+    Configuration,
+    /// The container started and ended, again and again.
+    Crash,
+    /// No node takes the pod, for now.
+    Unschedulable,
+}
+
+/// What keeps `pod` from running, in the order of its containers.
+pub fn problems(pod: &Pod) -> Vec<PodProblem> {
+    let name = name(pod);
+    let mut problems = Vec::new();
+    if let Some(condition) = pod
+        .status
+        .iter()
+        .flat_map(|status| status.conditions.iter().flatten())
+        .find(|condition| {
+            condition.type_ == "PodScheduled"
+                && condition.status == "False"
+                && condition.reason.as_deref() == Some("Unschedulable")
+        })
+    {
+        problems.push(PodProblem {
+            pod: name.clone(),
+            container: None,
+            kind: ProblemKind::Unschedulable,
+            reason: "Unschedulable".to_owned(),
+            message: printable(condition.message.as_deref().unwrap_or_default()),
+            log: Vec::new(),
+        });
+    }
+    for status in statuses(pod) {
+        let Some(waiting) = status.state.as_ref().and_then(|state| state.waiting.as_ref()) else {
+            continue;
+        };
+        let reason = waiting.reason.as_deref().unwrap_or_default();
+        let Some(kind) = kind_of(reason) else { continue };
+        problems.push(PodProblem {
+            pod: name.clone(),
+            container: Some(status.name.clone()),
+            kind,
+            reason: reason.to_owned(),
+            message: printable(waiting.message.as_deref().unwrap_or_default()),
+            log: Vec::new(),
+        });
+    }
+    problems
+}
+
+/// The kubelet's reasons for a container that waits, as far as they do not pass by themselves.
+fn kind_of(reason: &str) -> Option<ProblemKind> {
+    match reason {
+        "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull"
+        | "ImageInspectError" => Some(ProblemKind::Image),
+        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
+            Some(ProblemKind::Configuration)
+        }
+        "CrashLoopBackOff" => Some(ProblemKind::Crash),
+        _ => None,
+    }
+}
+
+/// Whether every image of `pod` was pulled and every container started, whatever became of it then. Where an init
+/// container crashes, those after it have their turn later.
+pub fn started(pod: &Pod) -> bool {
+    let started = |status: &ContainerStatus| {
+        let ran = |state: Option<&k8s_openapi::api::core::v1::ContainerState>| {
+            state.is_some_and(|state| state.running.is_some() || state.terminated.is_some())
+        };
+        ran(status.state.as_ref()) || ran(status.last_state.as_ref()) || status.restart_count > 0
+    };
+    let Some(status) = &pod.status else { return false };
+    let init = status.init_container_statuses.as_deref().unwrap_or_default();
+    let containers = status.container_statuses.as_deref().unwrap_or_default();
+    let expected = pod.spec.as_ref().map_or(0, |spec| spec.containers.len());
+    init.iter().any(|status| started(status) && is_crashing(status))
+        || (containers.len() == expected && containers.iter().all(started))
+}
+
+fn is_crashing(status: &ContainerStatus) -> bool {
+    let waiting = status.state.as_ref().and_then(|state| state.waiting.as_ref());
+    waiting.is_some_and(|waiting| waiting.reason.as_deref() == Some("CrashLoopBackOff"))
+}
+
+/// Whether `pod` was made from `template`, as far as images go: whatever admission added is not looked at.
+pub fn is_made_from(pod: &Pod, template: &PodSpec) -> bool {
+    let Some(spec) = &pod.spec else { return false };
+    let there: BTreeMap<_, _> = carried(spec)
+        .into_iter()
+        .map(|field| (field.carrier, field.value))
+        .collect();
+    carried(template)
+        .iter()
+        .all(|field| there.get(&field.carrier) == Some(&field.value))
+}
+
+pub fn is_ready(pod: &Pod) -> bool {
+    let mut conditions = pod
+        .status
+        .iter()
+        .flat_map(|status| status.conditions.iter().flatten());
+    conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// Whether each of `containers` runs, and not as the same process as in `before`.
+pub fn runs_anew(before: &Pod, now: &Pod, containers: &[&str]) -> bool {
+    let identity = |pod: &Pod, name: &str| {
+        statuses(pod)
+            .find(|status| {
+                status.name == name && status.state.as_ref().is_some_and(|state| state.running.is_some())
+            })
+            .and_then(|status| status.container_id.clone())
+    };
+    containers.iter().all(|name| {
+        let now = identity(now, name);
+        now.is_some() && now != identity(before, name)
+    })
+}
+
+pub fn name(pod: &Pod) -> String {
+    pod.metadata.name.clone().unwrap_or_default()
+}
+
+/// Adds the last lines of crashed containers' logs, as far as they can be read.
+pub async fn add_logs(connection: &Connection, namespace: &str, problems: &mut [PodProblem]) {
+    let api: Api<Pod> = Api::namespaced(connection.client.clone(), namespace);
+    for problem in problems
+        .iter_mut()
+        .filter(|problem| problem.kind == ProblemKind::Crash)
+    {
+        let parameters = |previous| LogParams {
+            container: problem.container.clone(),
+            previous,
+            tail_lines: Some(LOG_LINES),
+            limit_bytes: Some(LOG_BYTES),
+            ..LogParams::default()
+        };
+        let mut text = connection
+            .once(api.logs(&problem.pod, &parameters(true)))
+            .await
+            .unwrap_or_default();
+        if text.is_empty() {
+            text = connection
+                .once(api.logs(&problem.pod, &parameters(false)))
+                .await
+                .unwrap_or_default();
+        }
+        problem.log = text
+            .lines()
+            .map(printable)
+            .filter(|line| !line.is_empty())
+            .collect();
+    }
+}
+
+fn statuses(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
+    pod.status.iter().flat_map(|status| {
+        status
+            .init_container_statuses
+            .iter()
+            .flatten()
+            .chain(status.container_statuses.iter().flatten())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(status: serde_json::Value) -> Pod {
+        serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "p"},
+            "spec": {"containers": [{"name": "a", "image": "i:1"}]},
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    fn container(state: serde_json::Value, restarts: i32) -> serde_json::Value {
+        serde_json::json!({"name": "a", "image": "i:1", "imageID": "", "ready": false, "restartCount": restarts, "state": state,
+            "containerID": format!("id-{restarts}")})
+    }
+
+    fn waiting(reason: &str) -> serde_json::Value {
+        serde_json::json!({"waiting": {"reason": reason, "message": "because\u{7}"}})
+    }
+
+    #[test]
+    fn waiting_reasons_are_judged() {
+        let cases = [
+            ("ImagePullBackOff", 0, Some(ProblemKind::Image), false),
+            (
+                "CreateContainerConfigError",
+                0,
+                Some(ProblemKind::Configuration),
+                false,
+            ),
+            ("CrashLoopBackOff", 3, Some(ProblemKind::Crash), true),
+            ("ContainerCreating", 0, None, false),
+        ];
+        for (reason, restarts, kind, has_started) in cases {
+            let pod = pod(serde_json::json!({"containerStatuses": [container(waiting(reason), restarts)]}));
+            let problems = problems(&pod);
+            assert_eq!(problems.first().map(|problem| problem.kind), kind, "{reason}");
+            assert!(
+                problems.iter().all(|problem| problem.message == "because"),
+                "{problems:?}"
+            );
+            assert_eq!(started(&pod), has_started, "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_pod_without_statuses_has_not_started() {
+        assert!(!started(&pod(serde_json::json!({}))));
+        let running = serde_json::json!({"running": {}});
+        assert!(started(&pod(
+            serde_json::json!({"containerStatuses": [container(running, 0)]})
+        )));
+    }
+
+    #[test]
+    fn a_crashing_init_container_counts_as_started() {
+        let pod = pod(serde_json::json!({
+            "initContainerStatuses": [container(waiting("CrashLoopBackOff"), 2)],
+            "containerStatuses": [container(waiting("PodInitializing"), 0)],
+        }));
+        assert!(started(&pod));
+    }
+
+    #[test]
+    fn pods_of_the_new_template_are_told_by_their_images() {
+        let template = |image: &str| -> PodSpec {
+            serde_json::from_value(serde_json::json!({"containers": [{"name": "a", "image": image}]}))
+                .unwrap()
+        };
+        let mut pod = pod(serde_json::json!({}));
+        let injected = serde_json::from_value(serde_json::json!({"name": "mesh", "image": "m:1"})).unwrap();
+        pod.spec.as_mut().unwrap().containers.push(injected);
+        assert!(is_made_from(&pod, &template("i:1")));
+        assert!(!is_made_from(&pod, &template("i:2")));
+    }
+
+    #[test]
+    fn a_container_runs_anew_under_another_id() {
+        let running = |restarts| {
+            pod(
+                serde_json::json!({"containerStatuses": [container(serde_json::json!({"running": {}}), restarts)]}),
+            )
+        };
+        let broken =
+            pod(serde_json::json!({"containerStatuses": [container(waiting("ImagePullBackOff"), 0)]}));
+        assert!(!runs_anew(&running(0), &running(0), &["a"]));
+        assert!(runs_anew(&running(0), &running(1), &["a"]));
+        assert!(runs_anew(&broken, &running(0), &["a"]));
+        assert!(!runs_anew(&broken, &broken, &["a"]));
+    }
+
+    #[test]
+    fn an_unschedulable_pod_says_so() {
+        let pod = pod(serde_json::json!({"conditions": [
+            {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes are available"}
+        ]}));
+        assert_eq!(problems(&pod)[0].kind, ProblemKind::Unschedulable);
+    }
+}

@@ -1,0 +1,285 @@
+//! Manifests given with `-f`: files, directories or the standard input, which need not be in the cluster yet.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use k8s_openapi::api::core::v1::PodSpec;
+use serde_json::Value;
+
+use crate::cluster::printable;
+use crate::sync::inventory::WorkloadKind;
+
+/// File names that kubectl reads in a directory.
+const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
+
+/// Pod templates of kinds that we do not know, such as `PodTemplate` and custom resources.
+const OTHER_TEMPLATES: [&str; 3] = [
+    "/spec/template/spec",
+    "/spec/jobTemplate/spec/template/spec",
+    "/template/spec",
+];
+
+/// A manifest with a pod spec in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest {
+    /// As given, or below the directory given; `-` for the standard input.
+    pub path: String,
+    /// `Kind/name`.
+    pub name: String,
+    pub annotations: BTreeMap<String, String>,
+    pub pod: PodSpec,
+}
+
+/// A file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{path}: {error}")]
+    Read { path: String, error: std::io::Error },
+    #[error("{path}: no file with the extension .yaml, .yml or .json in this directory")]
+    Empty { path: String },
+    /// Documents are counted from 1, and lines from the beginning of the document.
+    #[error("{path}: document {document}: {why}")]
+    Document {
+        path: String,
+        document: usize,
+        why: String,
+    },
+}
+
+/// Reads `-`, a file, or a directory with all that is below it.
+///
+/// # Errors
+/// A file cannot be read or is neither YAML nor JSON, or a workload in it has no valid pod spec.
+pub fn read(path: &str) -> Result<Vec<Manifest>, Error> {
+    let failed = |path: &str| {
+        let path = path.to_owned();
+        move |error| Error::Read { path, error }
+    };
+    if path == "-" {
+        let mut text = String::new();
+        std::io::stdin()
+            .lock()
+            .read_to_string(&mut text)
+            .map_err(failed(path))?;
+        return parse(path, &text);
+    }
+    let mut files = Vec::new();
+    let metadata = std::fs::metadata(path).map_err(failed(path))?;
+    if metadata.is_dir() {
+        walk(Path::new(path), &mut files).map_err(failed(path))?;
+        if files.is_empty() {
+            return Err(Error::Empty {
+                path: path.to_owned(),
+            });
+        }
+    } else {
+        files.push(PathBuf::from(path));
+    }
+    let mut manifests = Vec::new();
+    for file in files {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(&file).map_err(failed(&name))?;
+        manifests.extend(parse(&name, &text)?);
+    }
+    Ok(manifests)
+}
+
+/// Links to directories are not followed, so that a walk always ends.
+fn walk(directory: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    let mut entries: Vec<_> = std::fs::read_dir(directory)?.collect::<Result<_, _>>()?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        if entry.file_type()?.is_dir() {
+            walk(&path, files)?;
+        } else if path.is_file()
+            && path
+                .extension()
+                .is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known))
+        {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Finds the pod specs in `text`, which came from `path`.
+///
+/// # Errors
+/// See [`read`].
+pub fn parse(path: &str, text: &str) -> Result<Vec<Manifest>, Error> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let wrong = |document: usize, why: &str| Error::Document {
+        path: path.to_owned(),
+        document,
+        why: printable(why.lines().next().unwrap_or(why)),
+    };
+    let mut manifests = Vec::new();
+    if text.trim_start().starts_with('{') {
+        for (index, value) in serde_json::Deserializer::from_str(text)
+            .into_iter::<Value>()
+            .enumerate()
+        {
+            let value = value.map_err(|error| wrong(index + 1, &error.to_string()))?;
+            collect(path, value, &mut manifests).map_err(|why| wrong(index + 1, &why))?;
+        }
+        return Ok(manifests);
+    }
+    for (index, document) in documents(text).into_iter().enumerate() {
+        let value: Option<Value> =
+            serde_saphyr::from_str(&document).map_err(|error| wrong(index + 1, &error.to_string()))?;
+        collect(path, value.unwrap_or_default(), &mut manifests).map_err(|why| wrong(index + 1, &why))?;
+    }
+    Ok(manifests)
+}
+
+/// Splits where kubectl splits: at lines that begin with `---`. Documents of comments alone are not counted, as
+/// nobody who counts by eye would.
+fn documents(text: &str) -> Vec<String> {
+    let mut documents = vec![String::new()];
+    for line in text.lines() {
+        if let Some(rest) = line
+            .strip_prefix("---")
+            .filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
+        {
+            documents.push(rest.to_owned());
+        } else if let Some(document) = documents.last_mut() {
+            document.push_str(line);
+        }
+        if let Some(document) = documents.last_mut() {
+            document.push('\n');
+        }
+    }
+    documents.retain(|document| {
+        document.lines().any(|line| {
+            let line = line.trim_start();
+            !line.is_empty() && !line.starts_with('#') && line.trim_end() != "..."
+        })
+    });
+    documents
+}
+
+fn collect(path: &str, mut value: Value, manifests: &mut Vec<Manifest>) -> Result<(), String> {
+    let text = |pointer| {
+        value
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let (kind, mut name) = (text("/kind"), text("/metadata/name"));
+    if name.is_empty() {
+        name = text("/metadata/generateName");
+    }
+    let name = format!("{kind}/{name}");
+    if kind.ends_with("List")
+        && let Some(Value::Array(items)) = value.get_mut("items").map(Value::take)
+    {
+        return items
+            .into_iter()
+            .try_for_each(|item| collect(path, item, manifests));
+    }
+    let annotations = value
+        .pointer("/metadata/annotations")
+        .cloned()
+        .unwrap_or_default();
+    let annotations: Option<BTreeMap<String, String>> =
+        serde_json::from_value(annotations).unwrap_or_default();
+    let mut push = |pod| {
+        manifests.push(Manifest {
+            path: path.to_owned(),
+            name: name.clone(),
+            annotations: annotations.clone().unwrap_or_default(),
+            pod,
+        });
+    };
+    if let Some(kind) = WorkloadKind::ALL.into_iter().find(|known| known.as_str() == kind) {
+        let pod = value
+            .pointer_mut(kind.pod_spec_pointer())
+            .map(Value::take)
+            .ok_or_else(|| format!("{name} has no pod spec at {}", kind.pod_spec_pointer()))?;
+        push(serde_json::from_value(pod).map_err(|error| format!("{name}: {error}"))?);
+        return Ok(());
+    }
+    for pointer in OTHER_TEMPLATES {
+        let template = value
+            .pointer_mut(pointer)
+            .filter(|template| template.get("containers").is_some());
+        // Other kinds may have something else of that name.
+        if let Some(pod) = template.and_then(|template| serde_json::from_value(template.take()).ok()) {
+            push(pod);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Vec<(String, Option<String>)> {
+        parse("x.yaml", text)
+            .unwrap()
+            .into_iter()
+            .map(|manifest| (manifest.name, manifest.pod.containers[0].image.clone()))
+            .collect()
+    }
+
+    #[test]
+    fn pod_specs_are_found_in_every_form() {
+        let pod = "{containers: [{name: a, image: \"i:1\"}]}";
+        let cases = [
+            (format!("kind: Pod\nmetadata: {{name: p}}\nspec: {pod}"), "Pod/p"),
+            (format!("# note\n---\nkind: Deployment\nmetadata: {{name: d}}\nspec: {{template: {{spec: {pod}}}}}"), "Deployment/d"),
+            (format!("kind: CronJob\nmetadata: {{name: c}}\nspec: {{jobTemplate: {{spec: {{template: {{spec: {pod}}}}}}}}}"), "CronJob/c"),
+            (format!("kind: Rollout\nmetadata: {{name: r}}\nspec: {{template: {{spec: {pod}}}}}"), "Rollout/r"),
+            (format!("kind: PodTemplate\nmetadata: {{name: t}}\ntemplate: {{spec: {pod}}}"), "PodTemplate/t"),
+            (format!("kind: List\nitems:\n- kind: ConfigMap\n- kind: Job\n  metadata: {{generateName: j-}}\n  spec: {{template: {{spec: {pod}}}}}"), "Job/j-"),
+            (r#"{"kind":"Pod","metadata":{"name":"p"},"spec":{"containers":[{"name":"a","image":"i:1"}]}}"#.to_owned(), "Pod/p"),
+            (format!("---\r\nkind: Pod\r\nmetadata: {{name: p}}\r\nspec: {pod}\r\n---\r\n"), "Pod/p"),
+        ];
+        for (text, name) in cases {
+            assert_eq!(
+                names(&text),
+                [(name.to_owned(), Some("i:1".to_owned()))],
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn documents_without_workloads_are_ignored() {
+        for text in [
+            "",
+            "# only a comment",
+            "---\n---\n",
+            "kind: Service\nspec: {template: {spec: 1}}",
+            "kind: Workflow\nspec: {template: {spec: {containers: 3}}}",
+            "just text",
+        ] {
+            assert_eq!(names(text), []);
+        }
+    }
+
+    #[test]
+    fn errors_name_file_document_and_fault() {
+        let cases = [
+            ("kind: A\n---\n# comment\n---\nkind: [", "x.yaml: document 2: "),
+            (
+                "kind: A\n---\nkind: Deployment\nmetadata: {name: d}",
+                "x.yaml: document 2: Deployment/d has no pod spec at /spec/template/spec",
+            ),
+            (
+                "kind: Pod\nmetadata: {name: p}\nspec: {containers: 3}",
+                "x.yaml: document 1: Pod/p: ",
+            ),
+            ("{\"kind\": \"A\"}\n{\"kind\": ", "x.yaml: document 2: "),
+        ];
+        for (text, start) in cases {
+            let error = parse("x.yaml", text).unwrap_err().to_string();
+            assert!(error.starts_with(start), "{error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
+        }
+    }
+}

@@ -1,0 +1,447 @@
+//! Carries out patches under the two laws: nothing is written before every dry run was made, and whatever moment
+//! this stops at, each workload has either its former images or its new ones, and a new run goes on from there.
+
+mod report;
+mod verdict;
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::future::join_all;
+use futures::stream;
+use tokio::time::Instant;
+
+pub use self::report::{Outcome, RolloutReport, WorkloadReport};
+use self::verdict::{Health, Verdict};
+use crate::cluster::pods::{self, PodProblem};
+use crate::cluster::rollout::{Observation, observe};
+use crate::cluster::workload::Workload;
+use crate::cluster::{Connection, Error, ErrorKind, PatchMode, patch, read_workload};
+use crate::event::{Event, Observer};
+use crate::sync::inventory::{WorkloadKind, WorkloadName};
+use crate::sync::rewrite::{Rewrite, Rewriter, WorkloadPatch, restoring};
+
+/// Requests to the API server at a time.
+const CONCURRENCY: usize = 8;
+
+/// Components without which Cast AI cannot see or steer the cluster: they come last, after others have shown that
+/// the images work.
+const CRITICAL: [&str; 2] = ["castai-agent", "cluster-controller"];
+
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub mode: PatchMode,
+    /// Whether rollouts are waited for; without, nothing is restored either.
+    pub wait: bool,
+    /// For each rollout.
+    pub timeout: Duration,
+    /// Between two looks at a rollout.
+    pub poll: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            mode: PatchMode::Apply,
+            wait: true,
+            timeout: Duration::from_mins(5),
+            poll: Duration::from_millis(300),
+        }
+    }
+}
+
+/// A patch that passed the server's dry run. Nothing else is ever written.
+struct Proven(WorkloadPatch);
+
+/// A proven patch, and its workload as it was before.
+struct Watched {
+    proven: Proven,
+    health: Health,
+    before: Observation,
+}
+
+struct Run<'a> {
+    connection: &'a Connection,
+    rewriter: Rewriter<'a>,
+    options: Options,
+    observer: Observer<'a>,
+}
+
+/// Brings `workloads`, as they were just read, to the verified images. Dropping the future stops between two
+/// requests.
+pub async fn roll_out(
+    connection: &Connection,
+    workloads: &[Workload],
+    rewriter: Rewriter<'_>,
+    options: Options,
+    observer: Observer<'_>,
+) -> RolloutReport {
+    let run = Run {
+        connection,
+        rewriter,
+        options,
+        observer,
+    };
+    let mut reports = run.all(workloads).await;
+    reports.sort_by(|left, right| left.workload.cmp(&right.workload));
+    RolloutReport { workloads: reports }
+}
+
+impl Run<'_> {
+    async fn all(&self, workloads: &[Workload]) -> Vec<WorkloadReport> {
+        let mut reports = Vec::new();
+        let mut patches = Vec::new();
+        for workload in workloads {
+            match self.rewriter.rewrite(workload) {
+                Some(Rewrite::Patch(patch)) => patches.push(patch),
+                Some(other) => reports.push(settled(&workload.name, other)),
+                None => {}
+            }
+        }
+        let mut proven = Vec::new();
+        let attempts: Vec<_> = stream::iter(patches)
+            .map(|patch| self.prove_or_renew(patch))
+            .buffered(CONCURRENCY)
+            .collect()
+            .await;
+        for attempt in attempts {
+            match attempt {
+                Ok(patch) => proven.push(patch),
+                Err(report) => reports.push(report),
+            }
+        }
+        if self.options.mode == PatchMode::DryRun {
+            reports.extend(proven.into_iter().map(|Proven(patch)| {
+                let outcome = if patch.changes.is_empty() {
+                    Outcome::Unchanged
+                } else {
+                    Outcome::DryRunOk
+                };
+                WorkloadReport::new(patch.workload, patch.changes, outcome)
+            }));
+            return reports;
+        }
+        reports.extend(self.write(proven).await);
+        reports
+    }
+
+    /// Everything that changes the cluster. All dry runs are behind us.
+    async fn write(&self, proven: Vec<Proven>) -> Vec<WorkloadReport> {
+        let mut reports = Vec::new();
+        let (mut broken, mut unwatched, mut healthy) = (Vec::new(), Vec::new(), Vec::new());
+        let watched: Vec<_> = stream::iter(proven)
+            .map(|proven| self.look(proven))
+            .buffered(CONCURRENCY)
+            .collect()
+            .await;
+        for watched in watched {
+            match watched {
+                Ok(watched) => match &watched.health {
+                    Health::Broken => broken.push(watched),
+                    Health::Unwatched(_) => unwatched.push(watched),
+                    Health::Healthy => healthy.push(watched),
+                },
+                Err(report) => reports.push(report),
+            }
+        }
+        let mut applied = Vec::new();
+        for watched in broken {
+            match self.apply(watched).await {
+                Ok(watched) => applied.push(watched),
+                Err(report) => reports.push(report),
+            }
+        }
+        reports.extend(join_all(applied.into_iter().map(|watched| self.finish(watched))).await);
+        for watched in unwatched {
+            reports.push(match self.apply(watched).await {
+                Ok(watched) => self.finish(watched).await,
+                Err(report) => report,
+            });
+        }
+        healthy.sort_by_key(|watched| criticality(&watched.proven.0.workload));
+        let mut stopped = false;
+        for watched in healthy {
+            let report = if stopped {
+                let Proven(patch) = watched.proven;
+                WorkloadReport::new(patch.workload, patch.changes, Outcome::NotReached)
+            } else {
+                match self.apply(watched).await {
+                    Ok(watched) => {
+                        let report = self.finish(watched).await;
+                        stopped = matches!(report.outcome, Outcome::Restored(_) | Outcome::Failed(_));
+                        report
+                    }
+                    Err(report) => report,
+                }
+            };
+            reports.push(report);
+        }
+        reports
+    }
+
+    async fn prove(&self, candidate: WorkloadPatch) -> Result<Proven, (WorkloadPatch, Error)> {
+        match patch(
+            self.connection,
+            &candidate.workload,
+            &candidate.patch,
+            PatchMode::DryRun,
+        )
+        .await
+        {
+            Ok(_) => Ok(Proven(candidate)),
+            Err(error) => Err((candidate, error)),
+        }
+    }
+
+    async fn prove_or_renew(&self, candidate: WorkloadPatch) -> Result<Proven, WorkloadReport> {
+        match self.prove(candidate).await {
+            Ok(proven) => Ok(proven),
+            Err((candidate, error)) if changed_meanwhile(&error) => self.renew(candidate, &error).await,
+            Err((candidate, error)) => Err(failed(candidate, &error)),
+        }
+    }
+
+    /// Decides anew on a workload that changed under our hands, once.
+    async fn renew(&self, outdated: WorkloadPatch, refusal: &Error) -> Result<Proven, WorkloadReport> {
+        let fresh = match read_workload(self.connection, &outdated.workload).await {
+            Ok(fresh) => fresh,
+            Err(error) => return Err(failed(outdated, &error)),
+        };
+        match self.rewriter.rewrite(&fresh) {
+            // The server refuses the very same patch for another reason than a change.
+            Some(Rewrite::Patch(renewed)) if renewed.patch == outdated.patch => {
+                Err(failed(outdated, refusal))
+            }
+            Some(Rewrite::Patch(renewed)) => self
+                .prove(renewed)
+                .await
+                .map_err(|(renewed, error)| failed(renewed, &error)),
+            Some(other) => Err(settled(&outdated.workload, other)),
+            None => Err(settled(&outdated.workload, Rewrite::Unchanged)),
+        }
+    }
+
+    async fn look(&self, proven: Proven) -> Result<Watched, WorkloadReport> {
+        match observe(self.connection, &proven.0.workload).await {
+            Ok(before) => Ok(Watched {
+                health: if !self.options.wait {
+                    Health::Unwatched("its rollout was not waited for".to_owned())
+                } else if proven.0.changes.is_empty() {
+                    Health::Unwatched("only our record of its images was brought up to date".to_owned())
+                } else {
+                    verdict::health(&before)
+                },
+                proven,
+                before,
+            }),
+            Err(error) => Err(failed(proven.0, &error)),
+        }
+    }
+
+    async fn apply(&self, watched: Watched) -> Result<Watched, WorkloadReport> {
+        let Watched {
+            proven,
+            health,
+            before,
+        } = watched;
+        let workload = proven.0.workload.clone();
+        let written = |proven| Watched {
+            proven,
+            health,
+            before,
+        };
+        let result = match patch(self.connection, &workload, &proven.0.patch, PatchMode::Apply).await {
+            Ok(_) => Ok(proven),
+            Err(error) if changed_meanwhile(&error) => {
+                let renewed = self.renew(proven.0, &error).await?;
+                match patch(self.connection, &workload, &renewed.0.patch, PatchMode::Apply).await {
+                    Ok(_) => Ok(renewed),
+                    Err(error) => Err(failed(renewed.0, &error)),
+                }
+            }
+            Err(error) => Err(failed(proven.0, &error)),
+        }?;
+        (self.observer)(Event::RolloutStarted { workload });
+        Ok(written(result))
+    }
+
+    /// Waits for what the health rule asks of a patched workload, and restores it where it asks for that.
+    async fn finish(&self, watched: Watched) -> WorkloadReport {
+        let Watched {
+            proven: Proven(patch),
+            health,
+            before,
+        } = watched;
+        let mut report = WorkloadReport::new(patch.workload.clone(), patch.changes.clone(), Outcome::Updated);
+        if let Health::Unwatched(why) = &health {
+            if patch.changes.is_empty() {
+                report.outcome = Outcome::Unchanged;
+            }
+            report.notes.push(why.clone());
+            self.finished(&patch.workload, why);
+            return report;
+        }
+        match self.wait(&patch, &health, &before).await {
+            Verdict::Done {
+                message,
+                problems,
+                notes,
+            } => {
+                self.finished(&patch.workload, &message);
+                report.problems = problems;
+                report.notes = notes;
+            }
+            Verdict::Failed { why, problems } => {
+                report.problems = problems;
+                report.outcome = match health {
+                    Health::Healthy => self.restore(&patch, &why).await,
+                    _ => Outcome::Failed(why),
+                };
+                if let Outcome::Restored(why) | Outcome::Failed(why) = &report.outcome {
+                    self.finished(&patch.workload, why);
+                }
+            }
+            Verdict::Waiting(message) => report.outcome = Outcome::Failed(message),
+        }
+        report
+    }
+
+    /// Looks at the rollout until it is decided, at the latest when its time is up.
+    async fn wait(&self, patch: &WorkloadPatch, health: &Health, before: &Observation) -> Verdict {
+        let deadline = Instant::now() + self.options.timeout;
+        let mut shown = String::new();
+        loop {
+            let verdict = match observe(self.connection, &patch.workload).await {
+                Ok(now) => verdict::judge(patch.workload.kind, health, before, &now, &patch.changes),
+                Err(error) if error.is_transient() => Verdict::Waiting(error.to_string()),
+                Err(error) => Verdict::Failed {
+                    why: error.to_string(),
+                    problems: Vec::new(),
+                },
+            };
+            match verdict {
+                Verdict::Waiting(message) if Instant::now() < deadline => {
+                    if message != shown {
+                        let workload = patch.workload.clone();
+                        shown.clone_from(&message);
+                        (self.observer)(Event::RolloutProgress { workload, message });
+                    }
+                    tokio::time::sleep(self.options.poll).await;
+                }
+                Verdict::Waiting(message) => {
+                    let limit = self.options.timeout.as_secs();
+                    return Verdict::Failed {
+                        why: format!("not done after {limit}s: {message}"),
+                        problems: Vec::new(),
+                    };
+                }
+                Verdict::Done {
+                    message,
+                    problems,
+                    notes,
+                } => {
+                    let problems = self.with_logs(&patch.workload, problems).await;
+                    return Verdict::Done {
+                        message,
+                        problems,
+                        notes,
+                    };
+                }
+                Verdict::Failed { why, problems } => {
+                    let problems = self.with_logs(&patch.workload, problems).await;
+                    return Verdict::Failed { why, problems };
+                }
+            }
+        }
+    }
+
+    async fn with_logs(&self, workload: &WorkloadName, mut problems: Vec<PodProblem>) -> Vec<PodProblem> {
+        pods::add_logs(self.connection, &workload.namespace, &mut problems).await;
+        problems
+    }
+
+    /// Puts the former images back where ours still stand, and waits until they run.
+    async fn restore(&self, applied: &WorkloadPatch, why: &str) -> Outcome {
+        for attempt in 0..2 {
+            let result = match read_workload(self.connection, &applied.workload).await {
+                Ok(fresh) => match restoring(&fresh, applied) {
+                    Some(former) => {
+                        patch(self.connection, &applied.workload, &former, PatchMode::Apply).await
+                    }
+                    None => {
+                        return Outcome::Failed(format!(
+                            "{why}; not restored, since somebody else changed its images"
+                        ));
+                    }
+                },
+                Err(error) => Err(error),
+            };
+            match result {
+                Ok(_) => break,
+                Err(error) if attempt == 0 && (changed_meanwhile(&error) || error.is_transient()) => {}
+                Err(error) => {
+                    return Outcome::Failed(format!(
+                        "{why}; and its former images could not be put back: {error}"
+                    ));
+                }
+            }
+        }
+        let message = "putting its former images back".to_owned();
+        (self.observer)(Event::RolloutProgress {
+            workload: applied.workload.clone(),
+            message,
+        });
+        let deadline = Instant::now() + self.options.timeout;
+        while Instant::now() < deadline {
+            if observe(self.connection, &applied.workload)
+                .await
+                .is_ok_and(|now| verdict::health(&now) == Health::Healthy)
+            {
+                return Outcome::Restored(format!("{why}; its former images run again"));
+            }
+            tokio::time::sleep(self.options.poll).await;
+        }
+        Outcome::Restored(format!("{why}; it has its former images, but is not healthy yet"))
+    }
+
+    fn finished(&self, workload: &WorkloadName, message: &str) {
+        (self.observer)(Event::RolloutFinished {
+            workload: workload.clone(),
+            message: message.to_owned(),
+        });
+    }
+}
+
+/// 409, or a `test` that failed.
+fn changed_meanwhile(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Invalid)
+}
+
+fn failed(patch: WorkloadPatch, error: &Error) -> WorkloadReport {
+    WorkloadReport::new(patch.workload, patch.changes, Outcome::Failed(error.to_string()))
+}
+
+/// The report on a workload that is not patched.
+fn settled(workload: &WorkloadName, rewrite: Rewrite) -> WorkloadReport {
+    let outcome = match rewrite {
+        Rewrite::HeldBack(why) => Outcome::HeldBack(why),
+        Rewrite::Fixed(why) => Outcome::Fixed(why),
+        Rewrite::Unchanged | Rewrite::Patch(_) => Outcome::Unchanged,
+    };
+    WorkloadReport::new(workload.clone(), Vec::new(), outcome)
+}
+
+/// Least critical first; then by name, so that runs are alike.
+fn criticality(workload: &WorkloadName) -> (u8, WorkloadName) {
+    let critical = CRITICAL
+        .iter()
+        .position(|name| workload.name.ends_with(name) || workload.name.starts_with(name));
+    let rank = match (critical, workload.kind) {
+        (Some(0), _) => 4,
+        (Some(_), _) => 3,
+        (None, WorkloadKind::DaemonSet) => 2,
+        (None, WorkloadKind::StatefulSet) => 1,
+        (None, _) => 0,
+    };
+    (rank, workload.clone())
+}

@@ -1,0 +1,76 @@
+//! What became of each workload, as plain data for whoever renders it.
+
+use serde::Serialize;
+
+use crate::cluster::pods::PodProblem;
+use crate::sync::inventory::WorkloadName;
+use crate::sync::rewrite::Change;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutReport {
+    /// In order of the workloads' names.
+    pub workloads: Vec<WorkloadReport>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadReport {
+    pub workload: WorkloadName,
+    pub changes: Vec<Change>,
+    pub outcome: Outcome,
+    /// What its pods say; crash logs of a component that was broken before are shown, not judged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<PodProblem>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "type", content = "why")]
+pub enum Outcome {
+    Updated,
+    /// It runs the verified images already.
+    Unchanged,
+    /// The server would accept the patch.
+    DryRunOk,
+    /// An image that it needs is not verified.
+    HeldBack(String),
+    /// None of its images can be changed in place.
+    Fixed(String),
+    Failed(String),
+    /// It was healthy, did not become healthy again, and has its former images back.
+    Restored(String),
+    /// The run stopped before its turn.
+    NotReached,
+}
+
+impl Outcome {
+    /// Whether somebody has to do something about it.
+    pub fn needs_attention(&self) -> bool {
+        matches!(
+            self,
+            Self::HeldBack(_) | Self::Failed(_) | Self::Restored(_) | Self::NotReached
+        )
+    }
+}
+
+impl RolloutReport {
+    pub fn needs_attention(&self) -> bool {
+        self.workloads
+            .iter()
+            .any(|workload| workload.outcome.needs_attention())
+    }
+}
+
+impl WorkloadReport {
+    pub(super) fn new(workload: WorkloadName, changes: Vec<Change>, outcome: Outcome) -> Self {
+        Self {
+            workload,
+            changes,
+            outcome,
+            problems: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+}
