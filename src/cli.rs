@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::image::Mirror;
+use crate::preflight::Endpoint;
 use crate::sync::assignment::NameMap;
 
 #[derive(Debug, Parser)]
@@ -36,7 +37,6 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Preflight(PreflightArguments),
-    SyncImages(Box<SyncArguments>),
     Version(VersionArguments),
 }
 
@@ -77,7 +77,12 @@ pub struct ConnectionArguments {
     pub impersonate: Option<String>,
 
     /// Group to impersonate for the operation; may be repeated
-    #[arg(long = "as-group", global = true, value_name = "GROUP", hide_short_help = true)]
+    #[arg(
+        long = "as-group",
+        global = true,
+        value_name = "GROUP",
+        hide_short_help = true
+    )]
     pub impersonate_group: Vec<String>,
 
     /// Path to a certificate file for the certificate authority of the API server
@@ -110,7 +115,13 @@ pub struct NetworkArguments {
     pub idle_timeout: Duration,
 
     /// How often a failed request is tried again
-    #[arg(long, global = true, value_name = "COUNT", default_value_t = 5, hide_short_help = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "COUNT",
+        default_value_t = 5,
+        hide_short_help = true
+    )]
     pub retries: u32,
 
     /// Upper bound of the first delay before a retry; each further one doubles
@@ -157,6 +168,18 @@ pub struct PreflightArguments {
     /// Longest wait for one answer of one check
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5s")]
     pub timeout: Duration,
+
+    /// Longest wait for this machine's instance metadata
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1s", hide_short_help = true)]
+    pub metadata_timeout: Duration,
+
+    /// A further HTTPS endpoint to check; may be repeated
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub https: Vec<Endpoint>,
+
+    /// A further gRPC endpoint to check; may be repeated
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub grpc: Vec<Endpoint>,
 
     /// The mildest result that makes the exit code 1
     #[arg(long, value_enum, value_name = "RESULT", default_value_t = FailOn::Fail)]
@@ -339,7 +362,13 @@ mod tests {
 
     #[test]
     fn durations_are_read_as_kubectl_reads_them() {
-        for (text, milliseconds) in [("30s", 30_000), ("2m", 120_000), ("500ms", 500), ("7", 7_000), ("0", 0)] {
+        for (text, milliseconds) in [
+            ("30s", 30_000),
+            ("2m", 120_000),
+            ("500ms", 500),
+            ("7", 7_000),
+            ("0", 0),
+        ] {
             assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
         }
         for text in ["", "x", "-5s", "5 parsecs"] {
@@ -349,10 +378,15 @@ mod tests {
 
     #[test]
     fn global_flags_are_accepted_before_and_after_the_command() {
-        for line in ["x --context a sync-images --dry-run", "x sync-images --dry-run --context a"] {
+        for line in [
+            "x --context a sync-images --dry-run",
+            "x sync-images --dry-run --context a",
+        ] {
             let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
             assert_eq!(arguments.connection.context.as_deref(), Some("a"));
-            let Command::SyncImages(sync) = arguments.command else { panic!("{line}") };
+            let Command::SyncImages(sync) = arguments.command else {
+                panic!("{line}")
+            };
             assert_eq!(sync.dry_run, DryRun::Server);
         }
     }

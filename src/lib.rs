@@ -3,10 +3,15 @@
 //!
 //! Every command is three beats: gather facts (I/O), decide on plain values (pure), apply or report (I/O).
 
+pub mod aws;
 pub mod castai;
+pub mod cli;
 pub mod cluster;
+pub mod commands;
 pub mod event;
 pub mod image;
+pub mod output;
 pub mod preflight;
+pub mod printable;
 pub mod sync;
 pub mod transport;

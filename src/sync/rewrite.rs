@@ -296,11 +296,7 @@ mod tests {
     }
 
     /// An object as the API server holds it, and the snapshot that is made of it.
-    fn workload(
-        kind: WorkloadKind,
-        annotations: &Value,
-        pod: &Value,
-    ) -> (Value, Workload) {
+    fn workload(kind: WorkloadKind, annotations: &Value, pod: &Value) -> (Value, Workload) {
         let wrapped = kind
             .pod_spec_pointer()
             .rsplit('/')

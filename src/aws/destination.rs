@@ -1,0 +1,157 @@
+//! Where images go when nobody said so: the private ECR of the cluster's account and region.
+
+use crate::image::Mirror;
+use crate::sync::plan::RegistryKind;
+
+/// What is known of the cluster's account and region, and of ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// From the EKS ARN in the kubeconfig.
+    pub cluster_account: Option<String>,
+    /// From `--region`, the nodes' labels and provider ids, or the EKS ARN, in this order.
+    pub region: Option<String>,
+    /// From STS.
+    pub own_account: Option<String>,
+}
+
+/// It cannot be told where images should go.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("the cluster's AWS region is unknown: neither its nodes nor the kubeconfig name one")]
+    NoRegion,
+    #[error("the AWS account to mirror to is unknown")]
+    NoAccount,
+    #[error(
+        "the cluster is in AWS account {cluster}, but the AWS credentials belong to account {own}: it is not clear \
+         which one's ECR is meant"
+    )]
+    AccountsDiffer { cluster: String, own: String },
+}
+
+impl Error {
+    /// What the user can do about it.
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::NoRegion => "name it with --region, or the whole registry with --registry",
+            Self::NoAccount | Self::AccountsDiffer { .. } => {
+                "name the registry: --registry <account>.dkr.ecr.<region>.amazonaws.com"
+            }
+        }
+    }
+}
+
+/// The ECR registry of the cluster's account and region.
+///
+/// # Errors
+/// One of both is unknown, or our credentials belong to another account than the cluster.
+pub fn default_mirror(facts: &Facts) -> Result<Mirror, Error> {
+    let account = match (&facts.cluster_account, &facts.own_account) {
+        (Some(cluster), Some(own)) if cluster != own => {
+            return Err(Error::AccountsDiffer {
+                cluster: cluster.clone(),
+                own: own.clone(),
+            });
+        }
+        (Some(account), _) | (None, Some(account)) => account,
+        (None, None) => return Err(Error::NoAccount),
+    };
+    let region = facts.region.as_ref().ok_or(Error::NoRegion)?;
+    // China's partition has a DNS suffix of its own (AWS General Reference, ECR endpoints).
+    let suffix = if region.starts_with("cn-") {
+        "amazonaws.com.cn"
+    } else {
+        "amazonaws.com"
+    };
+    Ok(Mirror {
+        registry: format!("{account}.dkr.ecr.{region}.{suffix}"),
+        prefix: None,
+    })
+}
+
+/// Whether a registry is ECR, by its name.
+pub fn registry_kind(mirror: &Mirror) -> RegistryKind {
+    ecr_parts(&mirror.registry).map_or(RegistryKind::Oci, |(account, region)| RegistryKind::Ecr {
+        account: account.to_owned(),
+        region: region.to_owned(),
+    })
+}
+
+/// Account and region of a private ECR registry's host.
+fn ecr_parts(host: &str) -> Option<(&str, &str)> {
+    let (account, rest) = host.split_once(".dkr.ecr.")?;
+    let region = rest
+        .strip_suffix(".amazonaws.com")
+        .or_else(|| rest.strip_suffix(".amazonaws.com.cn"))?;
+    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    (is_account && !region.contains('.')).then_some((account, region))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(cluster: &str, own: &str, region: &str) -> Facts {
+        let known = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        Facts {
+            cluster_account: known(cluster),
+            own_account: known(own),
+            region: known(region),
+        }
+    }
+
+    #[test]
+    fn the_default_is_the_clusters_own_ecr() {
+        let cases = [
+            (
+                "111111111111",
+                "111111111111",
+                "us-east-1",
+                Ok("111111111111.dkr.ecr.us-east-1.amazonaws.com"),
+            ),
+            (
+                "",
+                "222222222222",
+                "us-east-2",
+                Ok("222222222222.dkr.ecr.us-east-2.amazonaws.com"),
+            ),
+            (
+                "111111111111",
+                "",
+                "cn-north-1",
+                Ok("111111111111.dkr.ecr.cn-north-1.amazonaws.com.cn"),
+            ),
+            ("", "", "us-east-1", Err(Error::NoAccount)),
+            ("111111111111", "111111111111", "", Err(Error::NoRegion)),
+            (
+                "111111111111",
+                "222222222222",
+                "us-east-1",
+                Err(Error::AccountsDiffer {
+                    cluster: "111111111111".to_owned(),
+                    own: "222222222222".to_owned(),
+                }),
+            ),
+        ];
+        for (cluster, own, region, expected) in cases {
+            let mirror = default_mirror(&facts(cluster, own, region)).map(|mirror| mirror.registry);
+            assert_eq!(mirror, expected.map(str::to_owned), "{cluster} {own} {region}");
+        }
+    }
+
+    #[test]
+    fn ecr_is_recognised_by_its_name() {
+        let kind = |host: &str| registry_kind(&host.parse().unwrap());
+        let ecr = RegistryKind::Ecr {
+            account: "123456789012".to_owned(),
+            region: "us-east-1".to_owned(),
+        };
+        assert_eq!(kind("123456789012.dkr.ecr.us-east-1.amazonaws.com/castai"), ecr);
+        for other in [
+            "registry.example",
+            "12.dkr.ecr.us-east-1.amazonaws.com",
+            "123456789012.dkr.ecr.example.com",
+        ] {
+            assert_eq!(kind(other), RegistryKind::Oci, "{other}");
+        }
+    }
+}

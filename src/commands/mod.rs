@@ -1,0 +1,100 @@
+//! One short file per subcommand: connect, call the domain, hand the result to output.
+
+mod preflight;
+mod scene;
+mod version;
+
+use std::io;
+use std::process::ExitCode;
+
+use crate::cli::{Arguments, Command};
+use crate::output;
+use crate::{cluster, transport};
+
+/// How a command ended, which decides the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Done, or nothing to do.
+    Done,
+    /// Something needs attention: an image, a check, a rollout.
+    Attention,
+    /// Wrong usage, or the command could not do its work.
+    CouldNotRun,
+    Interrupted,
+}
+
+impl Ending {
+    /// The documented exit code.
+    pub fn exit_code(self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Done => 0,
+            Self::Attention => 1,
+            Self::CouldNotRun => 2,
+            // 128 + SIGINT, as shells report it.
+            Self::Interrupted => 130,
+        })
+    }
+}
+
+/// Why a command could not do its work, in one line, and what to do next.
+#[derive(Debug)]
+struct Stop {
+    message: String,
+    hint: Option<String>,
+}
+
+impl Stop {
+    fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: Some(hint.into()),
+        }
+    }
+}
+
+impl From<io::Error> for Stop {
+    /// Only our own output is written without a path of its own.
+    fn from(error: io::Error) -> Self {
+        Self::new(format!("error: writing the result: {error}"))
+    }
+}
+
+impl From<cluster::Error> for Stop {
+    fn from(error: cluster::Error) -> Self {
+        Self {
+            message: error.to_string(),
+            hint: error.hint().map(str::to_owned),
+        }
+    }
+}
+
+impl From<transport::Error> for Stop {
+    fn from(error: transport::Error) -> Self {
+        Self::new(format!("error: {error}"))
+    }
+}
+
+/// Runs the command that the command line names.
+pub async fn run(arguments: Arguments) -> Ending {
+    let ending = match &arguments.command {
+        Command::Preflight(preflight) => preflight::run(&arguments, preflight).await,
+        Command::Version(version) => version::run(version),
+    };
+    ending.unwrap_or_else(|stop| {
+        output::error(&stop.message, stop.hint.as_deref());
+        Ending::CouldNotRun
+    })
+}
+
+/// Says that Ctrl-C ended the command.
+pub fn interrupted() -> Ending {
+    output::say("interrupted: nothing is half done, run again to continue");
+    Ending::Interrupted
+}

@@ -1,0 +1,132 @@
+//! `preflight`: gather what is known of cluster and account, run the checks, print the report.
+
+use super::scene::{self, Scene};
+use super::{Ending, Stop};
+use crate::aws::{destination, identity};
+use crate::castai::endpoints::Protocol;
+use crate::cli::{self, Arguments, OutputFormat, PreflightArguments};
+use crate::cluster;
+use crate::output::progress::Progress;
+use crate::output::{self, preflight as text};
+use crate::preflight::place::{Here, MetadataService};
+use crate::preflight::report::FailOn;
+use crate::preflight::{self, Inputs, Settings};
+use crate::sync::plan::RegistryKind;
+use crate::transport;
+
+pub(super) async fn run(arguments: &Arguments, preflight: &PreflightArguments) -> Result<Ending, Stop> {
+    let settings = probe_settings(preflight)?;
+    let progress = Progress::new(arguments.network.verbosity);
+    let inputs = gather(arguments, preflight).await?;
+    let report = preflight::run(&inputs, &settings, &|event| progress.observe(event)).await;
+    progress.clear();
+    match preflight.output {
+        OutputFormat::Table => output::result(&text::text(&report, false))?,
+        OutputFormat::Wide => output::result(&text::text(&report, true))?,
+        OutputFormat::Name => output::result(&text::names(&report))?,
+        OutputFormat::Json | OutputFormat::Yaml => output::document(&report.document(), preflight.output)?,
+    }
+    let fail_on = match preflight.fail_on {
+        cli::FailOn::Warn => FailOn::Warn,
+        cli::FailOn::Fail => FailOn::Fail,
+        cli::FailOn::Unknown => FailOn::Unknown,
+    };
+    Ok(if report.needs_attention(fail_on) {
+        Ending::Attention
+    } else {
+        Ending::Done
+    })
+}
+
+/// A cluster that cannot be read is itself a finding; a kubeconfig that cannot be used stops the command.
+async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result<Inputs, Stop> {
+    let connection = scene::connect(arguments).await?;
+    let (scene, mut unread) = match Scene::of(&connection).await {
+        Ok(scene) => (Some(scene), Vec::new()),
+        Err(error) => (None, vec![error.to_string()]),
+    };
+    let mut workloads = Vec::new();
+    if let Some(scene) = &scene {
+        unread.extend(scene.nodes.notes.iter().cloned());
+        match cluster::list_workloads(&connection, arguments.connection.namespace.as_deref(), None).await {
+            Ok((found, notes)) => {
+                workloads = found;
+                unread.extend(notes);
+            }
+            Err(error) => unread.push(error.to_string()),
+        }
+    }
+    let registry = preflight.registry.as_ref().map(destination::registry_kind);
+    let region = match (&preflight.region, &registry, &scene) {
+        (Some(region), _, _) => Some(region.clone()),
+        (None, _, Some(scene)) => scene.region(None),
+        (None, Some(RegistryKind::Ecr { region, .. }), None) => Some(region.clone()),
+        _ => None,
+    };
+    let network = scene::settings(&arguments.network);
+    let (account, aws) = match (&registry, &region) {
+        (Some(RegistryKind::Oci), _) => (
+            None,
+            Err("--registry names a registry that is not ECR".to_owned()),
+        ),
+        (_, None) => (
+            None,
+            Err("the region is unknown: name it with --region".to_owned()),
+        ),
+        (Some(RegistryKind::Ecr { account, region }), _) => (
+            Some(account.clone()),
+            Ok(identity::configuration(region, &network).await),
+        ),
+        (None, Some(region)) => {
+            let aws = identity::configuration(region, &network).await;
+            let account = match scene.as_ref().and_then(Scene::account) {
+                Some(account) => Some(account),
+                None => identity::identity(&aws)
+                    .await
+                    .ok()
+                    .map(|identity| identity.account),
+            };
+            (account, Ok(aws))
+        }
+    };
+    let of = |endpoints: &[preflight::Endpoint], protocol: Protocol| {
+        endpoints
+            .iter()
+            .map(move |endpoint| (endpoint.clone(), protocol))
+            .collect::<Vec<_>>()
+    };
+    Ok(Inputs {
+        cluster: Some(connection.name.clone()),
+        workloads,
+        unread,
+        client: scene.is_some().then(|| connection.client.clone()),
+        nodes: scene
+            .iter()
+            .flat_map(|scene| scene.nodes.internal_addresses())
+            .collect(),
+        region,
+        account,
+        aws,
+        extra: [
+            of(&preflight.https, Protocol::Https),
+            of(&preflight.grpc, Protocol::Grpc),
+        ]
+        .concat(),
+    })
+}
+
+fn probe_settings(preflight: &PreflightArguments) -> Result<Settings, Stop> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let mut settings = Settings::new(transport::tls()?);
+    settings.timeout = preflight.timeout;
+    settings.metadata_timeout = preflight.metadata_timeout;
+    settings.here = preflight.here.map(|here| match here {
+        cli::Here::Inside => Here::Inside,
+        cli::Here::Outside => Here::Outside,
+    });
+    settings.metadata = MetadataService::from_variables(
+        variable("AWS_EC2_METADATA_DISABLED").as_deref(),
+        variable("AWS_EC2_METADATA_SERVICE_ENDPOINT").as_deref(),
+    );
+    Ok(settings)
+}

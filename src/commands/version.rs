@@ -1,0 +1,31 @@
+//! `version`: what this binary is, without asking anybody.
+
+use serde::Serialize;
+
+use super::{Ending, Stop};
+use crate::cli::{OutputFormat, VersionArguments, VersionFormat};
+use crate::output;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Version {
+    version: &'static str,
+    platform: String,
+}
+
+pub(super) fn run(arguments: &VersionArguments) -> Result<Ending, Stop> {
+    let platform = format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH);
+    let version = Version {
+        version: concat!("v", env!("CARGO_PKG_VERSION")),
+        platform,
+    };
+    match arguments.output {
+        None => output::result(&format!(
+            "kubectl castai-privatelink {} {}\n",
+            version.version, version.platform
+        ))?,
+        Some(VersionFormat::Json) => output::document(&version, OutputFormat::Json)?,
+        Some(VersionFormat::Yaml) => output::document(&version, OutputFormat::Yaml)?,
+    }
+    Ok(Ending::Done)
+}

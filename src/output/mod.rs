@@ -1,0 +1,77 @@
+//! Everything that is printed is printed here: results on stdout, all else on stderr.
+
+pub mod preflight;
+pub mod progress;
+pub mod table;
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use serde::Serialize;
+
+use crate::cli::OutputFormat;
+use crate::printable::one_line;
+
+/// Longest line that we print of somebody else's text, in characters.
+const LINE_LIMIT: usize = 2000;
+
+/// Writes a result to stdout. A reader that hung up is no error: it has seen what it wanted.
+///
+/// # Errors
+/// Standard output cannot be written, for example because a disk is full.
+pub fn result(text: &str) -> io::Result<()> {
+    let mut stdout = anstream::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+/// Writes a value to stdout as the machine-readable `format`; the others are no business of this function.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn document(value: &impl Serialize, format: OutputFormat) -> io::Result<()> {
+    let text = if format == OutputFormat::Yaml {
+        serde_saphyr::to_string(value).map_err(io::Error::other)?
+    } else {
+        serde_json::to_string_pretty(value).map_err(io::Error::other)? + "\n"
+    };
+    result(&text)
+}
+
+/// Says something to the person who waits, on stderr.
+pub fn say(text: &str) {
+    // Nobody can be told that stderr is gone.
+    let _ = writeln!(anstream::stderr(), "{}", one_line(text, LINE_LIMIT));
+}
+
+/// Says what went wrong, in kubectl's form, and what to do next where that is known.
+pub fn error(message: &str, hint: Option<&str>) {
+    say(message);
+    if let Some(hint) = hint {
+        say(&format!("hint: {hint}"));
+    }
+}
+
+/// Warns of something that does not stop the work.
+pub fn warning(text: &str) {
+    say(&format!("warning: {text}"));
+}
+
+/// Asks on the terminal whether to go on. Anything but yes is no.
+///
+/// # Errors
+/// The terminal cannot be read.
+pub fn confirm(question: &str) -> io::Result<bool> {
+    let mut stderr = anstream::stderr().lock();
+    write!(stderr, "{} [y/N] ", one_line(question, LINE_LIMIT))?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Whether somebody can be asked: both what we print and what we read is a terminal.
+pub fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}

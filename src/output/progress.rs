@@ -1,0 +1,234 @@
+//! Renders events: bars on a terminal, plain lines elsewhere, both on stderr.
+
+use std::collections::HashMap;
+use std::io::IsTerminal as _;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::event::{Event, Stage};
+use crate::output::table::{bytes, count};
+use crate::printable::one_line;
+
+/// Longest name on a bar, in characters, so that a line fits a usual terminal.
+const NAME_LIMIT: usize = 48;
+
+/// The renderer of one run.
+pub struct Progress {
+    bars: Option<MultiProgress>,
+    verbose: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    stage: Option<ProgressBar>,
+    total: Option<ProgressBar>,
+    images: HashMap<String, ProgressBar>,
+    rollouts: HashMap<String, ProgressBar>,
+    sizes: HashMap<String, u64>,
+}
+
+impl Progress {
+    /// Bars where stderr is a terminal that can show them.
+    pub fn new(verbosity: u8) -> Self {
+        let dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+        let bars = (std::io::stderr().is_terminal() && !dumb)
+            .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)));
+        Self {
+            bars,
+            verbose: verbosity > 0,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Renders one event.
+    pub fn observe(&self, event: Event) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Stage(stage) => self.stage(&mut state, stage),
+            Event::MirrorStarted { images, bytes: total } => self.mirror_started(&mut state, images, total),
+            Event::ImageStarted { image, bytes: size } => {
+                self.image_started(&mut state, image.as_written(), size);
+            }
+            Event::ImageProgress { image, bytes: moved } => {
+                if let Some(bar) = state.images.get(image.as_written()) {
+                    bar.inc(moved);
+                }
+                if let Some(bar) = &state.total {
+                    bar.inc(moved);
+                }
+            }
+            Event::ImageCopied { image } => {
+                let size = state.sizes.get(image.as_written()).copied().unwrap_or_default();
+                self.image_ended(
+                    &mut state,
+                    image.as_written(),
+                    &format!("copied {image} ({})", bytes(size)),
+                );
+            }
+            Event::ImageFailed { image, error } => {
+                self.image_ended(
+                    &mut state,
+                    image.as_written(),
+                    &format!("failed {image}: {error}"),
+                );
+            }
+            Event::Retry {
+                host,
+                reason,
+                milliseconds,
+            } => {
+                if self.verbose {
+                    self.line(&format!("retrying {host} in {milliseconds} ms: {reason}"));
+                }
+            }
+            Event::MirrorFinished => {
+                let State { images, total, .. } = &mut *state;
+                images
+                    .drain()
+                    .map(|(_, bar)| bar)
+                    .chain(total.take())
+                    .for_each(|bar| bar.finish_and_clear());
+            }
+            Event::RolloutStarted { workload } => {
+                let name = workload.to_string();
+                if let Some(bars) = &self.bars {
+                    let bar = bars.add(ProgressBar::new_spinner().with_style(spinner_style()));
+                    bar.set_message(format!("{name}: waiting for rollout"));
+                    bar.enable_steady_tick(Duration::from_millis(100));
+                    state.rollouts.insert(name, bar);
+                }
+            }
+            Event::RolloutProgress { workload, message } => {
+                if let Some(bar) = state.rollouts.get(&workload.to_string()) {
+                    bar.set_message(one_line(&format!("{workload}: {message}"), 100));
+                } else if self.verbose {
+                    self.line(&format!("{workload}: {message}"));
+                }
+            }
+            Event::RolloutFinished { workload, message } => {
+                if let Some(bar) = state.rollouts.remove(&workload.to_string()) {
+                    bar.finish_and_clear();
+                }
+                self.line(&format!("{workload}: {message}"));
+            }
+        }
+    }
+
+    /// Removes whatever is still drawn, before the result is printed or the program ends.
+    pub fn clear(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State {
+            stage,
+            total,
+            images,
+            rollouts,
+            ..
+        } = &mut *state;
+        let bars = images.drain().chain(rollouts.drain()).map(|(_, bar)| bar);
+        for bar in bars.chain(stage.take()).chain(total.take()) {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn stage(&self, state: &mut State, stage: Stage) {
+        if let Some(bar) = state.stage.take() {
+            bar.finish_and_clear();
+        }
+        let text = match stage {
+            Stage::Discover => "looking for Cast AI's workloads",
+            Stage::Plan => "comparing sources and registry",
+            Stage::Verify => "verifying images in the registry",
+            Stage::Rewrite => "checking patches with the API server",
+            Stage::Preflight => "checking",
+            // These two have bars of their own.
+            Stage::Mirror | Stage::Rollout => return,
+        };
+        if let Some(bars) = &self.bars {
+            let bar = bars.add(ProgressBar::new_spinner().with_style(spinner_style()));
+            bar.set_message(text);
+            bar.enable_steady_tick(Duration::from_millis(100));
+            state.stage = Some(bar);
+        } else if self.verbose {
+            self.line(text);
+        }
+    }
+
+    fn mirror_started(&self, state: &mut State, images: usize, total: u64) {
+        if let Some(bars) = &self.bars {
+            let style =
+                style("{msg:48!}  {bar:24}  {bytes:>10}/{total_bytes:<10}  {bytes_per_sec:>12}  {eta} left");
+            let bar = bars.add(ProgressBar::new(total).with_style(style));
+            bar.set_message(format!("copying {}", count(images, "image")));
+            state.total = Some(bar);
+        } else {
+            self.line(&format!("copying {} ({})", count(images, "image"), bytes(total)));
+        }
+    }
+
+    fn image_started(&self, state: &mut State, name: &str, size: u64) {
+        state.sizes.insert(name.to_owned(), size);
+        let Some(bars) = &self.bars else { return };
+        let bar =
+            ProgressBar::new(size).with_style(style("  {msg:46!}  {bar:24}  {bytes:>10}/{total_bytes:<10}"));
+        bar.set_message(shortened(name));
+        let bar = match &state.total {
+            Some(total) => bars.insert_before(total, bar),
+            None => bars.add(bar),
+        };
+        state.images.insert(name.to_owned(), bar);
+    }
+
+    fn image_ended(&self, state: &mut State, name: &str, line: &str) {
+        if let Some(bar) = state.images.remove(name) {
+            bar.finish_and_clear();
+        }
+        self.line(line);
+    }
+
+    fn line(&self, text: &str) {
+        let text = one_line(text, 1000);
+        match &self.bars {
+            // Bars are redrawn below the line. A terminal that is gone cannot be told so.
+            Some(bars) => drop(bars.println(text)),
+            None => super::say(&text),
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).map_or_else(
+        |_| ProgressStyle::default_bar(),
+        |style| style.progress_chars("=> "),
+    )
+}
+
+fn spinner_style() -> ProgressStyle {
+    ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+/// The end of a long name, where image names differ.
+fn shortened(name: &str) -> String {
+    let name = one_line(name, 300);
+    let length = name.chars().count();
+    if length <= NAME_LIMIT - 2 {
+        return name;
+    }
+    let tail: String = name.chars().skip(length - (NAME_LIMIT - 3)).collect();
+    format!("…{tail}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_keep_their_end() {
+        assert_eq!(shortened("castai/hibernate:v0.14"), "castai/hibernate:v0.14");
+        let name = "us-docker.pkg.dev/castai-hub/library/workload-autoscaler:v1.9.3";
+        assert_eq!(shortened(name).chars().count(), NAME_LIMIT - 2);
+        assert!(shortened(name).ends_with("workload-autoscaler:v1.9.3"));
+    }
+}

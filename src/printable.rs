@@ -1,0 +1,33 @@
+//! Text from clusters, registries, DNS and AWS is untrusted: nothing in it may steer a terminal.
+
+/// `text` on one line, without control characters, cut to `limit` characters.
+pub fn one_line(text: &str, limit: usize) -> String {
+    let mut line: String = text
+        .trim()
+        .chars()
+        .map(|c| if is_harmful(c) { ' ' } else { c })
+        .take(limit)
+        .collect();
+    if text.trim().chars().nth(limit).is_some() {
+        line.push('…');
+    }
+    line
+}
+
+/// Control characters, and the marks that change the order in which text is shown (Unicode TR 9).
+fn is_harmful(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_steers_the_terminal() {
+        assert_eq!(one_line("a\u{1b}[31mb\nc\td\u{202e}e", 100), "a [31mb c d e");
+        assert_eq!(one_line("  trimmed \n", 100), "trimmed");
+        assert_eq!(one_line("abcdef", 3), "abc…");
+        assert_eq!(one_line("abc", 3), "abc");
+    }
+}

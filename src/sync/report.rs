@@ -1,0 +1,169 @@
+//! What a run did, as one value: for people it becomes a table, for machines it is printed as it is.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::image::{Digest, Image, Mirror};
+use crate::sync::inventory::{API_VERSION, Carrier, Place, WorkloadName};
+use crate::sync::plan::{PlannedImage, Step};
+
+/// The whole run. Its shape is a promise to scripts: fields are added, never changed.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncReport {
+    pub api_version: &'static str,
+    pub kind: &'static str,
+    pub destination: Option<Mirror>,
+    pub images: Vec<ImageReport>,
+    pub workloads: Vec<WorkloadReport>,
+    /// What could not be looked at, one sentence each.
+    pub notes: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageReport {
+    /// The public image; the name as written where its source is unknown.
+    pub image: Image,
+    pub destination: Image,
+    pub result: ImageResult,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    pub platforms: Vec<String>,
+    /// Bytes of all manifests and blobs; absent where only the digest was compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    pub used_by: Vec<UseReport>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ImageResult {
+    Copied,
+    UpToDate,
+    LeftAlone,
+    Failed,
+}
+
+impl ImageResult {
+    /// The word in tables.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Copied => "copied",
+            Self::UpToDate => "up to date",
+            Self::LeftAlone => "left alone",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One place that carries an image, and why the image was taken there.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UseReport {
+    pub place: Place,
+    pub carrier: Carrier,
+    pub why: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadReport {
+    pub workload: WorkloadName,
+    pub result: WorkloadResult,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    pub changes: Vec<ChangeReport>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum WorkloadResult {
+    Updated,
+    /// The API server accepted the patch in a dry run.
+    ServerDryRun,
+    /// The patch was made but not shown to the API server.
+    ClientDryRun,
+    /// An image that it needs is not verified, so nothing of it was changed.
+    HeldBack,
+    /// It cannot be rewritten in place, though its images are mirrored.
+    NotRewritable,
+    Failed,
+    /// It was healthy, became unhealthy by our change, and has its old images again.
+    Restored,
+    /// The run stopped before it.
+    NotReached,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangeReport {
+    pub carrier: Carrier,
+    pub from: Image,
+    pub to: Image,
+}
+
+impl SyncReport {
+    pub fn new(destination: Option<Mirror>, notes: Vec<String>) -> Self {
+        Self {
+            api_version: API_VERSION,
+            kind: "SyncReport",
+            destination,
+            images: Vec::new(),
+            workloads: Vec::new(),
+            notes,
+        }
+    }
+
+    /// Whether something needs a person: the exit code is then 1.
+    pub fn needs_attention(&self) -> bool {
+        self.images.iter().any(|image| image.result == ImageResult::Failed)
+            || self.workloads.iter().any(|workload| {
+                use WorkloadResult::{Failed, HeldBack, NotReached, Restored};
+                matches!(workload.result, Failed | HeldBack | NotReached | Restored)
+            })
+    }
+
+    /// Whether neither the registry nor the cluster was changed, nor had to be.
+    pub fn is_unchanged(&self) -> bool {
+        !self.needs_attention()
+            && self.images.iter().all(|image| image.result != ImageResult::Copied)
+            && self.workloads.iter().all(|workload| workload.result == WorkloadResult::NotRewritable)
+    }
+
+    /// The workloads that images of this result belong to, for a person's overview.
+    pub fn namespaces(&self) -> BTreeSet<&str> {
+        self.workloads.iter().map(|workload| workload.workload.namespace.as_str()).collect()
+    }
+}
+
+impl ImageReport {
+    /// The report of a planned image, with the result and message that its mirroring had.
+    pub fn of(planned: &PlannedImage, result: ImageResult, message: Option<String>) -> Self {
+        let content = match &planned.step {
+            Step::UpToDate { content } | Step::Copy { content } => Some(content),
+            Step::LeaveAlone { .. } | Step::Failed { .. } => None,
+        };
+        Self {
+            image: planned.source.clone().unwrap_or_else(|| planned.destination.clone()),
+            destination: planned.destination.clone(),
+            result,
+            message,
+            digest: content.map(|content| content.digest.clone()),
+            platforms: content.map(|content| content.platforms.clone()).unwrap_or_default(),
+            size: content.map(|content| content.size).filter(|size| *size > 0),
+            used_by: planned
+                .used_by
+                .iter()
+                .map(|used| UseReport {
+                    place: used.used_by.place.clone(),
+                    carrier: used.used_by.carrier.clone(),
+                    why: used.used_by.reason.to_string(),
+                })
+                .collect(),
+        }
+    }
+}
