@@ -64,27 +64,38 @@ fn is_step(finding: &Finding) -> bool {
         && STEPS.iter().any(|(_, codes)| codes.contains(&finding.check.code))
 }
 
+/// One line for each check that is no step: the worst result, and what was seen or how many passed.
 fn facts(report: &Report) -> String {
-    let rows: Vec<_> = report
-        .findings
+    let mut checks: Vec<Vec<&Finding>> = Vec::new();
+    for finding in report.findings.iter().filter(|finding| !is_step(finding)) {
+        match checks.last_mut() {
+            Some(same) if same[0].check.code == finding.check.code => same.push(finding),
+            _ => checks.push(vec![finding]),
+        }
+    }
+    let rows: Vec<_> = checks
         .iter()
-        .filter(|finding| !is_step(finding))
-        .map(|finding| {
-            let seen = if finding.observed.is_empty() {
-                "-"
-            } else {
-                &finding.observed
+        .filter_map(|findings| {
+            let worst = findings.iter().max_by_key(|finding| gravity(&finding.outcome))?;
+            let passed = findings
+                .iter()
+                .filter(|finding| finding.outcome == Outcome::Pass)
+                .count();
+            let seen = match findings.as_slice() {
+                [only] if only.observed.is_empty() => "-".to_owned(),
+                [only] => one_line(&only.observed, 50),
+                all => format!("{passed} of {} passed", all.len()),
             };
-            [
-                finding.outcome.name().to_owned(),
-                finding.check.code.to_owned(),
-                finding.check.title.to_owned(),
-                finding.subject.name.clone(),
-                one_line(seen, 100),
-            ]
+            let check = worst.check;
+            Some([
+                worst.outcome.name().to_owned(),
+                check.code.to_owned(),
+                check.title.to_owned(),
+                seen,
+            ])
         })
         .collect();
-    table::render(["RESULT", "CODE", "CHECK", "SUBJECT", "OBSERVED"], &rows)
+    table::render(["RESULT", "CODE", "CHECK", "OBSERVED"], &rows)
 }
 
 fn hosts(report: &Report) -> String {
