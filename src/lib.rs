@@ -3,9 +3,11 @@
 //!
 //! Every command is three beats: gather facts (I/O), decide on plain values (pure), apply or report (I/O).
 
+pub mod aws;
 pub mod castai;
 pub mod cluster;
 pub mod event;
 pub mod image;
+pub mod registry;
 pub mod sync;
 pub mod transport;

@@ -1,0 +1,3 @@
+//! AWS, as far as the product needs it.
+
+pub mod ecr;
