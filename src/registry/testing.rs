@@ -41,8 +41,8 @@ pub(crate) struct World {
     pub(crate) log: Vec<String>,
     /// `Authorization` headers that the other origin saw.
     pub(crate) leaked: Vec<String>,
-    uploads: u32,
-    port: u16,
+    pub(crate) uploads: u32,
+    pub(crate) port: u16,
 }
 
 pub(crate) type Shared = Arc<Mutex<World>>;

@@ -5,6 +5,8 @@
 
 mod fan_out;
 mod progress;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
