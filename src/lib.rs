@@ -13,5 +13,6 @@ pub mod image;
 pub mod output;
 pub mod preflight;
 pub mod printable;
+pub mod registry;
 pub mod sync;
 pub mod transport;

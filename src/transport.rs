@@ -60,7 +60,8 @@ pub fn tls() -> Result<Arc<ClientConfig>, Error> {
 }
 
 /// The HTTP client of the registry module. It follows no redirect by itself, because credentials must not follow
-/// one to another host; proxies and `NO_PROXY` come from the environment.
+/// one to another host; proxies and `NO_PROXY` come from the environment. The registry module minds the idle
+/// time-out itself: reqwest's would end an upload that takes longer, because the answer comes only after it.
 ///
 /// # Errors
 /// TLS cannot be set up.
@@ -69,7 +70,6 @@ pub fn http(settings: &Settings) -> Result<reqwest::Client, Error> {
     Ok(reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .connect_timeout(settings.connect_timeout)
-        .read_timeout(settings.idle_timeout)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(USER_AGENT)
         .build()?)

@@ -1,5 +1,6 @@
 //! The AWS adapters: configuration and identity, ECR, and what its names say.
 
 pub mod destination;
+pub mod ecr;
 pub mod error;
 pub mod identity;

@@ -2,11 +2,19 @@
 
 pub mod assignment;
 pub mod carriers;
+pub mod content;
+pub mod decide;
+pub mod destination;
 pub mod discover;
 pub mod inventory;
+pub mod lint;
 pub mod lock;
 pub mod manifests;
+pub mod mirror;
 pub mod plan;
+pub mod prepare;
 pub mod record;
+pub mod report;
 pub mod rewrite;
 pub mod rollout;
+pub mod verify;

@@ -35,8 +35,11 @@ pub struct DestinationPlan {
     pub images: Vec<PlannedImage>,
     /// Repositories that do not exist yet, in order.
     pub create_repositories: Vec<String>,
-    /// What has to be uploaded: each pair of blob and repository that lacks it.
+    /// What has to be uploaded, each blob once, largest first.
     pub uploads: Vec<Upload>,
+    /// Whether the registry takes a blob that several repositories need from the first of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mounting: bool,
     pub estimate: Estimate,
 }
 
@@ -58,6 +61,9 @@ pub struct PlannedImage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Image>,
     pub step: Step,
+    /// What is worth knowing although it stops nothing, one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// The image as each place writes it today, which may already be the destination.
     pub used_by: Vec<PlannedUse>,
 }
@@ -93,6 +99,7 @@ pub enum Step {
 #[serde(rename_all = "camelCase")]
 pub struct Content {
     pub digest: Digest,
+    /// Empty where only the digest was compared.
     pub media_type: String,
     /// Such as `linux/amd64`; without attestations. Empty where only the digest was compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -115,7 +122,7 @@ pub struct Manifest {
     /// Config and layers, in the manifest's order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blobs: Vec<Blob>,
-    /// Set where the destination repository lists this digest already.
+    /// Set where the destination repository lists this digest already, and thus all that it names.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub present: bool,
 }
@@ -136,7 +143,7 @@ pub struct Upload {
     pub blob: Blob,
     /// A source image whose repository holds the blob.
     pub from: Image,
-    /// Destination repositories' paths, in order.
+    /// Destination repositories' paths, in order: the first one is what the others mount from.
     pub to: Vec<String>,
 }
 

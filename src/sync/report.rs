@@ -1,12 +1,11 @@
 //! What a run did, as one value: for people it becomes a table, for machines it is printed as it is.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 
 use crate::image::{Digest, Image, Mirror};
-use crate::sync::inventory::{API_VERSION, Carrier, Place, WorkloadName};
+use crate::sync::inventory::{API_VERSION, Carrier, Place};
 use crate::sync::plan::{PlannedImage, Step};
+use crate::sync::rollout::{Outcome, WorkloadReport};
 
 /// The whole run. Its shape is a promise to scripts: fields are added, never changed.
 #[derive(Clone, Debug, Serialize)]
@@ -69,43 +68,6 @@ pub struct UseReport {
     pub why: String,
 }
 
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct WorkloadReport {
-    pub workload: WorkloadName,
-    pub result: WorkloadResult,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-    pub changes: Vec<ChangeReport>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum WorkloadResult {
-    Updated,
-    /// The API server accepted the patch in a dry run.
-    ServerDryRun,
-    /// The patch was made but not shown to the API server.
-    ClientDryRun,
-    /// An image that it needs is not verified, so nothing of it was changed.
-    HeldBack,
-    /// It cannot be rewritten in place, though its images are mirrored.
-    NotRewritable,
-    Failed,
-    /// It was healthy, became unhealthy by our change, and has its old images again.
-    Restored,
-    /// The run stopped before it.
-    NotReached,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ChangeReport {
-    pub carrier: Carrier,
-    pub from: Image,
-    pub to: Image,
-}
-
 impl SyncReport {
     pub fn new(destination: Option<Mirror>, notes: Vec<String>) -> Self {
         Self {
@@ -121,22 +83,14 @@ impl SyncReport {
     /// Whether something needs a person: the exit code is then 1.
     pub fn needs_attention(&self) -> bool {
         self.images.iter().any(|image| image.result == ImageResult::Failed)
-            || self.workloads.iter().any(|workload| {
-                use WorkloadResult::{Failed, HeldBack, NotReached, Restored};
-                matches!(workload.result, Failed | HeldBack | NotReached | Restored)
-            })
+            || self.workloads.iter().any(|workload| workload.outcome.needs_attention())
     }
 
     /// Whether neither the registry nor the cluster was changed, nor had to be.
     pub fn is_unchanged(&self) -> bool {
         !self.needs_attention()
             && self.images.iter().all(|image| image.result != ImageResult::Copied)
-            && self.workloads.iter().all(|workload| workload.result == WorkloadResult::NotRewritable)
-    }
-
-    /// The workloads that images of this result belong to, for a person's overview.
-    pub fn namespaces(&self) -> BTreeSet<&str> {
-        self.workloads.iter().map(|workload| workload.workload.namespace.as_str()).collect()
+            && self.workloads.iter().all(|workload| matches!(workload.outcome, Outcome::Unchanged | Outcome::Fixed(_)))
     }
 }
 

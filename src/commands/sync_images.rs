@@ -1,0 +1,179 @@
+//! `sync-images`: discover → plan → mirror → verify → rewrite → rollout → report.
+
+mod images;
+mod request;
+mod workloads;
+
+use jiff::Timestamp;
+
+use self::images::Registry;
+use self::request::{Halves, Request};
+use super::scene::{self, Scene};
+use super::{Ending, Stop, handed_over};
+use crate::cli::{Arguments, DryRun, SyncArguments};
+use crate::cluster::workload::Workload;
+use crate::event::{Event, Observer, Stage};
+use crate::output::progress::Progress;
+use crate::output::{self, sync as text};
+use crate::sync::discover::discover;
+use crate::sync::inventory::Inventory;
+use crate::sync::lock::Lock;
+use crate::sync::report::SyncReport;
+
+pub(super) async fn run(arguments: &Arguments, sync: &SyncArguments) -> Result<Ending, Stop> {
+    let request = Request::read(sync)?;
+    let progress = Progress::new(arguments.network.verbosity);
+    let ending = pipeline(arguments, sync, request, &progress, &|event| progress.observe(event)).await;
+    progress.clear();
+    ending
+}
+
+async fn pipeline(
+    arguments: &Arguments,
+    sync: &SyncArguments,
+    request: Request,
+    progress: &Progress,
+    observer: Observer<'_>,
+) -> Result<Ending, Stop> {
+    observer(Event::Stage(Stage::Discover));
+    let cluster = if request.halves.needs_cluster() { Some(Cluster::gather(arguments, sync).await?) } else { None };
+    let inventory = inventory(sync, &request, cluster.as_ref())?;
+    if inventory.images.is_empty() && request.plan.is_none() {
+        progress.clear();
+        return nothing_found(sync, &inventory);
+    }
+    if !request.halves.mirror && !request.halves.rewrite {
+        progress.clear();
+        text::inventory(&inventory, sync.output)?;
+        return Ok(Ending::Done);
+    }
+
+    // A lock that was made elsewhere says what is verified; else the registries do.
+    let registry = match &request.lock {
+        Some(lock) => Registry::of_lock(lock.clone(), &inventory, sync)?,
+        None => Registry::plan(arguments, sync, &request, &inventory, cluster.as_ref(), observer).await?,
+    };
+    if let (Some(path), Some(plan), None) = (&sync.plan, registry.plan(), &request.plan) {
+        handed_over::write(path, plan)?;
+    }
+    let expected = registry.expected_lock();
+    let preview = match &cluster {
+        Some(cluster) if request.halves.rewrite => {
+            workloads::count_patches(cluster, &request.filter, &expected, registry.left_alone())
+        }
+        _ => 0,
+    };
+    if sync.dry_run != DryRun::None {
+        let mut report = registry.planned_report(&inventory, request.halves.mirror);
+        if let Some(cluster) = cluster.as_ref().filter(|_| request.halves.rewrite) {
+            report.workloads =
+                workloads::preview(cluster, &request.filter, &expected, registry.left_alone(), sync, observer).await;
+        }
+        progress.clear();
+        text::planned(registry.plan(), &report, sync.output)?;
+        return Ok(ending_of(&report));
+    }
+    progress.clear();
+    if !request::confirm(sync, registry.copies(), preview, &registry.mirror())? {
+        output::say("nothing was changed");
+        return Ok(Ending::Done);
+    }
+
+    let (mut report, lock) = registry.carry_out(&request, sync, &inventory, observer).await?;
+    if let (Some(path), true) = (&sync.lock, request.halves.mirror) {
+        handed_over::write(path, &lock)?;
+    }
+    if let Some(cluster) = cluster.as_ref().filter(|_| request.halves.rewrite) {
+        report.workloads = workloads::rewrite(
+            cluster,
+            arguments,
+            sync,
+            &request.filter,
+            &lock,
+            registry.left_alone(),
+            report.has_copied(),
+            observer,
+        )
+        .await?;
+    }
+    progress.clear();
+    if arguments.network.verbosity > 0 {
+        registry.traffic().iter().for_each(|line| output::say(line));
+    }
+    text::done(&report, request.halves.rewrite, sync.output)?;
+    Ok(ending_of(&report))
+}
+
+/// The cluster as it was read at the start.
+struct Cluster {
+    scene: Scene,
+    workloads: Vec<Workload>,
+    notes: Vec<String>,
+}
+
+impl Cluster {
+    async fn gather(arguments: &Arguments, sync: &SyncArguments) -> Result<Self, Stop> {
+        let connection = scene::connect(arguments).await?;
+        let (nodes, workloads) =
+            tokio::join!(Scene::of(&connection), workloads::list(&connection, arguments, sync));
+        let scene = nodes?;
+        let (workloads, mut notes) = workloads?;
+        notes.extend(scene.nodes.notes.iter().cloned());
+        Ok(Self { scene, workloads, notes })
+    }
+}
+
+fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Cluster>) -> Result<Inventory, Stop> {
+    let inventory = match (&request.inventory, cluster.filter(|_| request.halves.discover)) {
+        (Some(inventory), _) => inventory.clone(),
+        (None, Some(cluster)) => discover(
+            vec![cluster.scene.cluster(sync.region.as_deref())],
+            &cluster.workloads,
+            &request.manifests,
+            &request.filter,
+            cluster.notes.clone(),
+            Timestamp::now(),
+        ),
+        (None, None) => {
+            discover(Vec::new(), &[], &request.manifests, &request.filter, Vec::new(), Timestamp::now())
+        }
+    };
+    for note in &inventory.notes {
+        output::warning(note);
+    }
+    if let (Some(path), true) = (&sync.inventory, request.halves.discover) {
+        handed_over::write(path, &inventory)?;
+    }
+    Ok(inventory)
+}
+
+/// Nothing to do because nothing was found is no success: the ways on are named.
+fn nothing_found(sync: &SyncArguments, inventory: &Inventory) -> Result<Ending, Stop> {
+    let narrowed = sync.selector.is_some() || !sync.only.is_empty() || !sync.exclude.is_empty();
+    let place = match inventory.clusters.first() {
+        Some(cluster) => format!("in cluster {}", cluster.name),
+        None => "in the files given".to_owned(),
+    };
+    let hint = if narrowed {
+        "widen -l, --only and --exclude"
+    } else {
+        "install Cast AI first; or mirror its images before that: helm template … | kubectl castai-privatelink \
+         sync-images -f - --no-rewrite; or look at another cluster with --context"
+    };
+    output::error(&format!("error: no image of Cast AI found {place}"), Some(hint));
+    text::done(&SyncReport::new(None, inventory.notes.clone()), false, sync.output)?;
+    Ok(Ending::Attention)
+}
+
+fn ending_of(report: &SyncReport) -> Ending {
+    if report.needs_attention() { Ending::Attention } else { Ending::Done }
+}
+
+impl Halves {
+    const fn needs_cluster(&self) -> bool {
+        self.discover || self.rewrite
+    }
+}
+
+/// A lock that stands for what a plan promises, to see what rewriting would do.
+type ExpectedLock = Lock;

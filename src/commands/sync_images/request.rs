@@ -1,0 +1,122 @@
+//! What the user asked for, checked before anything is touched.
+
+use crate::cli::{DryRun, SyncArguments};
+use crate::commands::{Stop, handed_over};
+use crate::image::Mirror;
+use crate::output;
+use crate::output::table::{bytes, count};
+use crate::sync::discover::ImageFilter;
+use crate::sync::inventory::Inventory;
+use crate::sync::lock::Lock;
+use crate::sync::manifests::{self, Manifest};
+use crate::sync::plan::Plan;
+
+/// Which parts of the pipeline run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Halves {
+    pub(super) discover: bool,
+    pub(super) mirror: bool,
+    pub(super) rewrite: bool,
+}
+
+/// The command line with its files read.
+pub(super) struct Request {
+    pub(super) halves: Halves,
+    pub(super) filter: ImageFilter,
+    pub(super) manifests: Vec<Manifest>,
+    /// Read, not written: the part that would make it is left out.
+    pub(super) inventory: Option<Inventory>,
+    pub(super) plan: Option<Plan>,
+    pub(super) lock: Option<Lock>,
+}
+
+impl Request {
+    pub(super) fn read(sync: &SyncArguments) -> Result<Self, Stop> {
+        let halves =
+            Halves { discover: !sync.no_discover, mirror: !sync.no_mirror, rewrite: !sync.no_rewrite };
+        check(sync, halves)?;
+        let filter = ImageFilter::new(&sync.only, &sync.exclude)
+            .map_err(|error| Stop::new(format!("error: --only or --exclude: {error}")))?;
+        let mut manifests = Vec::new();
+        for file in &sync.files {
+            let found = manifests::read(&file.to_string_lossy());
+            manifests.extend(found.map_err(|error| Stop::new(format!("error: {error}")))?);
+        }
+        let reads_plan = sync.no_discover && sync.inventory.is_none() && sync.files.is_empty();
+        Ok(Self {
+            halves,
+            filter,
+            manifests,
+            inventory: match &sync.inventory {
+                Some(path) if sync.no_discover => Some(handed_over::read(path, "Inventory")?),
+                _ => None,
+            },
+            plan: match &sync.plan {
+                Some(path) if reads_plan => Some(handed_over::read(path, "Plan")?),
+                _ => None,
+            },
+            lock: match &sync.lock {
+                Some(path) if sync.no_mirror => Some(handed_over::read(path, "Lock")?),
+                _ => None,
+            },
+        })
+    }
+}
+
+/// Combinations that mean nothing are refused, so that none is silently ignored.
+fn check(sync: &SyncArguments, halves: Halves) -> Result<(), Stop> {
+    let dry = sync.dry_run != DryRun::None;
+    let refused = |message: &str, hint: &str| Err(Stop::with_hint(format!("error: {message}"), hint));
+    if !halves.discover {
+        if sync.inventory.is_none() && sync.plan.is_none() && sync.files.is_empty() {
+            return refused(
+                "--no-discover leaves no images to work on",
+                "give them with --inventory, --plan or -f",
+            );
+        }
+        if sync.inventory.is_some() && !sync.files.is_empty() {
+            return refused(
+                "--inventory is read because of --no-discover, and cannot be joined with -f",
+                "make the inventory with -f on the machine that discovers",
+            );
+        }
+        if !halves.mirror {
+            return refused(
+                "--no-discover and --no-mirror leave nothing to do",
+                "with --no-mirror the cluster is looked at to see what --lock applies to",
+            );
+        }
+    }
+    if !halves.mirror && sync.plan.is_some() {
+        return refused("--plan has no use with --no-mirror", "nothing is planned where nothing is copied");
+    }
+    if dry && halves.mirror && sync.lock.is_some() {
+        return refused("--lock is not written by a dry run", "nothing is verified; --plan FILE keeps the plan");
+    }
+    if !halves.mirror && !halves.rewrite && sync.lock.is_some() {
+        return refused("--lock has no use with --no-mirror and --no-rewrite", "leave one of them out");
+    }
+    Ok(())
+}
+
+/// Asks before anything is changed, on a terminal; elsewhere somebody must have said yes.
+pub(super) fn confirm(
+    sync: &SyncArguments,
+    (images, size): (usize, u64),
+    workloads: usize,
+    mirror: &Mirror,
+) -> Result<bool, Stop> {
+    if sync.yes || (images == 0 && workloads == 0) {
+        return Ok(true);
+    }
+    let copying = (images > 0).then(|| format!("copy {} ({}) to {mirror}", count(images, "image"), bytes(size)));
+    let rewriting = (workloads > 0).then(|| format!("change {}", count(workloads, "workload")));
+    let work = copying.into_iter().chain(rewriting).collect::<Vec<_>>().join(" and ");
+    if !output::is_interactive() {
+        let message = format!("error: refusing to {work} without --yes, because nobody can be asked here");
+        return Err(Stop::with_hint(message, "add --yes, or look first with --dry-run"));
+    }
+    let mut question = work;
+    question[..1].make_ascii_uppercase();
+    Ok(output::confirm(&format!("{question}?"))?)
+}

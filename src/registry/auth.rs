@@ -1,0 +1,237 @@
+//! Who we are to a registry: anonymous tokens by challenge, ECR's passwords, both renewed before they end.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, HeaderValue, header};
+use serde::Deserialize;
+
+use crate::registry::Error;
+
+/// What a registry wants to see, as its first answer said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Open,
+    Bearer(Challenge),
+    Ecr,
+}
+
+/// `WWW-Authenticate: Bearer` (distribution specification, token authentication).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Challenge {
+    pub(super) realm: String,
+    pub(super) service: Option<String>,
+}
+
+/// What is known of a registry host.
+#[derive(Debug)]
+pub(super) enum Contact {
+    /// Whoever asks first finds out; the others wait, so that a silent host costs its time-outs once.
+    Never,
+    Reached(Scheme),
+    Unreachable(Error),
+}
+
+/// A registry host: its scheme, and one token per set of scopes.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) contact: tokio::sync::Mutex<Contact>,
+    tokens: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<Token>>>>>,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        Self {
+            contact: tokio::sync::Mutex::new(Contact::Never),
+            tokens: Mutex::default(),
+        }
+    }
+}
+
+impl Host {
+    /// The place of the token for `scopes`: whoever holds its lock fetches, the others wait for the result.
+    pub(super) fn token(&self, scopes: &[String]) -> Arc<tokio::sync::Mutex<Option<Token>>> {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(tokens.entry(scopes.join(" ")).or_default())
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Token {
+    pub(super) header: HeaderValue,
+    renew_at: Instant,
+}
+
+impl Token {
+    /// A token that is renewed when three quarters of its life are over, and at most an hour before its end.
+    pub(super) fn new(header: HeaderValue, valid_for: Duration) -> Self {
+        let margin = (valid_for / 4).min(Duration::from_secs(3600));
+        Self {
+            header,
+            renew_at: Instant::now() + (valid_for - margin),
+        }
+    }
+
+    pub(super) fn is_fresh(&self) -> bool {
+        Instant::now() < self.renew_at
+    }
+}
+
+/// Header value of a secret, kept out of debug output.
+pub(super) fn secret_header(scheme: &str, secret: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(&format!("{scheme} {secret}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// How long a token lasts whose answer does not say (distribution specification, token authentication).
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    token: Option<String>,
+    access_token: Option<String>,
+    expires_in: Option<u64>,
+}
+
+/// Reads the answer of a token service.
+pub(super) fn read_token(body: &[u8]) -> Option<Token> {
+    let answer: TokenAnswer = serde_json::from_slice(body).ok()?;
+    let token = answer
+        .token
+        .or(answer.access_token)
+        .filter(|token| !token.is_empty())?;
+    let valid_for = answer
+        .expires_in
+        .filter(|&seconds| seconds > 0)
+        .map_or(DEFAULT_LIFETIME, |seconds| {
+            Duration::from_secs(seconds.min(24 * 60 * 60))
+        });
+    Some(Token::new(secret_header("Bearer", &token)?, valid_for))
+}
+
+/// The first Bearer challenge of an answer.
+pub(super) fn challenge(headers: &HeaderMap) -> Option<Challenge> {
+    headers
+        .get_all(header::WWW_AUTHENTICATE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .find_map(read_challenge)
+}
+
+/// Reads a header that may hold several challenges (RFC 9110, section 11.6.1).
+fn read_challenge(text: &str) -> Option<Challenge> {
+    let mut rest = text;
+    let mut is_bearer = false;
+    let (mut realm, mut service) = (None, None);
+    while !rest.is_empty() {
+        rest = rest.trim_start_matches([' ', ',', '\t']);
+        let name_length = rest.find([' ', '=', ',']).unwrap_or(rest.len());
+        let (name, tail) = rest.split_at(name_length);
+        let tail = tail.trim_start_matches(' ');
+        let Some(value) = tail.strip_prefix('=') else {
+            // A word without a value begins the next challenge.
+            if realm.is_some() && is_bearer {
+                break;
+            }
+            is_bearer = name.eq_ignore_ascii_case("bearer");
+            rest = tail;
+            continue;
+        };
+        let (value, tail) = read_value(value.trim_start_matches(' '));
+        match name.to_ascii_lowercase().as_str() {
+            "realm" if is_bearer => realm = Some(value),
+            "service" if is_bearer => service = Some(value),
+            _ => {}
+        }
+        rest = tail;
+    }
+    realm.map(|realm| Challenge { realm, service })
+}
+
+/// A token or a quoted string, and what follows it.
+fn read_value(text: &str) -> (String, &str) {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let length = text.find([',', ' ']).unwrap_or(text.len());
+        return (text[..length].to_owned(), &text[length..]);
+    };
+    let mut value = String::new();
+    let mut characters = quoted.char_indices();
+    while let Some((index, character)) = characters.next() {
+        match character {
+            '"' => return (value, &quoted[index + 1..]),
+            '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
+            character => value.push(character),
+        }
+    }
+    (value, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bearer_challenges_are_found_among_others() {
+        let cases = [
+            (
+                r#"Bearer realm="https://ghcr.io/token",service="ghcr.io",scope="repository:a/b:pull""#,
+                Some(("https://ghcr.io/token", Some("ghcr.io"))),
+            ),
+            (r#"bearer realm="https://a/t""#, Some(("https://a/t", None))),
+            (
+                r#"Bearer realm="https://a/t?x=1,2", service=plain"#,
+                Some(("https://a/t?x=1,2", Some("plain"))),
+            ),
+            (
+                r#"Basic realm="x", Bearer service="s\"q", realm="https://a/t""#,
+                Some(("https://a/t", Some("s\"q"))),
+            ),
+            (
+                r#"Bearer realm="https://a/t", Basic realm="x""#,
+                Some(("https://a/t", None)),
+            ),
+            (r#"Basic realm="https://a/t",service="ecr.amazonaws.com""#, None),
+            (r#"Bearer service="s""#, None),
+            (r#"Bearer realm="unterminated"#, Some(("unterminated", None))),
+            ("", None),
+            ("=,=", None),
+        ];
+        for (text, expected) in cases {
+            let seen = read_challenge(text);
+            let seen = seen
+                .as_ref()
+                .map(|challenge| (challenge.realm.as_str(), challenge.service.as_deref()));
+            assert_eq!(seen, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_renewed_before_they_end() {
+        let lifetime = |body: &str| {
+            let token = read_token(body.as_bytes())?;
+            Some(
+                token
+                    .renew_at
+                    .saturating_duration_since(Instant::now())
+                    .as_secs_f64()
+                    .round(),
+            )
+        };
+        assert_eq!(lifetime(r#"{"token":"x"}"#), Some(45.0));
+        assert_eq!(lifetime(r#"{"access_token":"x","expires_in":300}"#), Some(225.0));
+        assert_eq!(lifetime(r#"{"token":"","expires_in":300}"#), None);
+        assert_eq!(lifetime(r#"{"details":"denied"}"#), None);
+        let twelve_hours = Duration::from_secs(12 * 3600);
+        let token = Token::new(HeaderValue::from_static("x"), twelve_hours);
+        let left = token.renew_at.saturating_duration_since(Instant::now());
+        assert!(left > Duration::from_secs(10 * 3600) && left < twelve_hours);
+    }
+
+    #[test]
+    fn tokens_do_not_show_in_debug_output() {
+        let token = read_token(br#"{"token":"very-secret"}"#).unwrap();
+        assert!(!format!("{token:?}").contains("very-secret"));
+    }
+}

@@ -1,0 +1,353 @@
+//! Blobs: read as streams that prove their digest, written from memory or from such a stream.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use reqwest::{Response, Url};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
+
+use crate::image::Digest;
+use crate::registry::client::{
+    Answer, BodyProgress, LONGEST_EXPLANATION, OnceBody, Request, Wants, host_of, location_from,
+};
+use crate::registry::manifest::{address, answered_digest, scope};
+use crate::registry::retry::Retries;
+use crate::registry::{Client, Error, Repository};
+
+/// A blob on its way here. Its last part is given out only when length and digest of the whole are right.
+pub struct BlobReader<'c> {
+    client: &'c Client<'c>,
+    repository: &'c Repository,
+    digest: &'c Digest,
+    size: u64,
+    received: u64,
+    hash: Sha256,
+    held: Option<Bytes>,
+    response: Response,
+    url: Url,
+    retries: Retries,
+    ended: bool,
+}
+
+/// Where a blob can be mounted from: another repository of the same registry.
+#[derive(Clone, Copy, Debug)]
+pub struct Mount<'m> {
+    pub digest: &'m Digest,
+    pub from: &'m str,
+}
+
+/// What became of the wish to upload.
+pub enum Started {
+    /// The registry took the blob from the other repository.
+    Mounted,
+    Session(UploadSession),
+}
+
+/// An open upload.
+pub struct UploadSession(Url);
+
+/// The bytes of a blob to upload.
+pub enum UploadBody {
+    Whole(Bytes),
+    /// Parts that add up to `size` bytes; if the channel closes before, the upload is broken off uncommitted.
+    Parts {
+        parts: mpsc::Receiver<Bytes>,
+        size: u64,
+    },
+}
+
+impl Client<'_> {
+    /// Whether `repository` holds the blob.
+    pub async fn has_blob(&self, repository: &Repository, digest: &Digest) -> Result<bool, Error> {
+        let request = blob_request(Method::HEAD, repository, digest)?;
+        match self.send(&request).await {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Starts to read a blob of `size` bytes.
+    pub async fn blob<'c>(
+        &'c self,
+        repository: &'c Repository,
+        digest: &'c Digest,
+        size: u64,
+    ) -> Result<BlobReader<'c>, Error> {
+        let request = blob_request(Method::GET, repository, digest)?;
+        let (response, url) = streamed(repository, self.send(&request).await?)?;
+        Ok(BlobReader {
+            client: self,
+            repository,
+            digest,
+            size,
+            received: 0,
+            hash: Sha256::new(),
+            held: None,
+            response,
+            url,
+            retries: Retries::new(&self.settings),
+            ended: false,
+        })
+    }
+
+    /// Opens an upload, or mounts the blob from another repository where the registry does that.
+    pub async fn start_upload(
+        &self,
+        repository: &Repository,
+        mount: Option<Mount<'_>>,
+    ) -> Result<Started, Error> {
+        let mut url = address(repository, "blobs/uploads/")?;
+        let mut scopes = vec![scope(&repository.path, "pull,push")];
+        if let Some(Mount { digest, from }) = mount {
+            url.query_pairs_mut()
+                .append_pair("mount", digest.as_str())
+                .append_pair("from", from);
+            scopes.push(scope(from, "pull"));
+            scopes.sort();
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        let request = Request {
+            method: Method::POST,
+            url,
+            repository,
+            object: "an upload".to_owned(),
+            tag: None,
+            scopes,
+            headers,
+            body: Bytes::new(),
+            wants: Wants::Whole(LONGEST_EXPLANATION),
+        };
+        let answer = self.send(&request).await?;
+        if mount.is_some() && answer.status == StatusCode::CREATED {
+            return Ok(Started::Mounted);
+        }
+        let location = location_from(&answer.url, answer.headers.get(header::LOCATION));
+        let location = location.ok_or_else(|| Error::InvalidAnswer {
+            repository: repository.clone(),
+            what: "an upload without a location, or with one that leads from https to http".to_owned(),
+        })?;
+        Ok(Started::Session(UploadSession(location)))
+    }
+
+    /// Sends the whole blob and commits it.
+    pub async fn finish_upload(
+        &self,
+        repository: &Repository,
+        session: UploadSession,
+        digest: &Digest,
+        body: UploadBody,
+    ) -> Result<(), Error> {
+        let mut url = session.0;
+        url.query_pairs_mut().append_pair("digest", digest.as_str());
+        let mut headers = HeaderMap::new();
+        let octets = HeaderValue::from_static("application/octet-stream");
+        headers.insert(header::CONTENT_TYPE, octets);
+        let size = match &body {
+            UploadBody::Whole(bytes) => bytes.len() as u64,
+            UploadBody::Parts { size, .. } => *size,
+        };
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(size));
+        let mut request = Request {
+            method: Method::PUT,
+            url,
+            repository,
+            object: format!("blob {}", digest.short()),
+            tag: None,
+            scopes: vec![scope(&repository.path, "pull,push")],
+            headers,
+            body: Bytes::new(),
+            wants: Wants::Whole(LONGEST_EXPLANATION),
+        };
+        let answer = match body {
+            UploadBody::Whole(bytes) => {
+                request.body = bytes;
+                self.send(&request).await?
+            }
+            UploadBody::Parts { parts, size } => self.send_once(&request, once(parts, size)).await?,
+        };
+        match answered_digest(&answer.headers) {
+            Some(actual) if actual != *digest => Err(Error::DigestMismatch {
+                repository: repository.clone(),
+                expected: digest.clone(),
+                actual,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl BlobReader<'_> {
+    /// The next part, or nothing at the end. Where the connection breaks, reading goes on where it stopped.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        while !self.ended {
+            let chunk = match self.client.chunk(&mut self.response, &self.url).await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) if self.received == self.size => {
+                    self.ended = true;
+                    self.prove()?;
+                    break;
+                }
+                // The body ended before the blob did.
+                Ok(None) => {
+                    self.resume("the blob was cut short").await?;
+                    continue;
+                }
+                Err(error) => {
+                    self.resume(&error.to_string()).await?;
+                    continue;
+                }
+            };
+            if chunk.is_empty() {
+                continue;
+            }
+            self.received += chunk.len() as u64;
+            if self.received > self.size {
+                return Err(Error::InvalidAnswer {
+                    repository: self.repository.clone(),
+                    what: format!(
+                        "more than the {} bytes of blob {}",
+                        self.size,
+                        self.digest.short()
+                    ),
+                });
+            }
+            self.hash.update(&chunk);
+            if let Some(previous) = self.held.replace(chunk) {
+                return Ok(Some(previous));
+            }
+        }
+        Ok(self.held.take())
+    }
+
+    fn prove(&self) -> Result<(), Error> {
+        let actual = Digest::from_hash(&self.hash.clone().finalize());
+        if actual == *self.digest {
+            return Ok(());
+        }
+        Err(Error::DigestMismatch {
+            repository: self.repository.clone(),
+            expected: self.digest.clone(),
+            actual,
+        })
+    }
+
+    /// Asks for the rest of the blob.
+    async fn resume(&mut self, reason: &str) -> Result<(), Error> {
+        let delay = self.retries.next(self.client.settings.retries);
+        let delay = delay.ok_or_else(|| Error::Unreachable {
+            host: host_of(&self.url),
+            cause: crate::registry::Cause::Reset(reason.to_owned()),
+        })?;
+        self.client.pause(&host_of(&self.url), reason, delay).await;
+        let mut request = blob_request(Method::GET, self.repository, self.digest)?;
+        if self.received > 0 {
+            let range = HeaderValue::from_str(&format!("bytes={}-", self.received));
+            if let Ok(range) = range {
+                request.headers.insert(header::RANGE, range);
+            }
+        }
+        let answer = self.client.send(&request).await?;
+        let continues =
+            answer.status == StatusCode::PARTIAL_CONTENT && starts_at(&answer.headers) == Some(self.received);
+        (self.response, self.url) = streamed(self.repository, answer)?;
+        if !continues {
+            self.skip(self.received).await?;
+        }
+        Ok(())
+    }
+
+    /// Drops what is known already from a registry that sends everything again.
+    async fn skip(&mut self, bytes: u64) -> Result<(), Error> {
+        // From the beginning: hash and length of what was given out stay true only if it is the same again.
+        let mut hash = Sha256::new();
+        let mut left = bytes;
+        while left > 0 {
+            let Some(mut chunk) = self.client.chunk(&mut self.response, &self.url).await? else {
+                break;
+            };
+            let known = usize::try_from(left).unwrap_or(usize::MAX).min(chunk.len());
+            let rest = chunk.split_off(known);
+            hash.update(&chunk);
+            left -= known as u64;
+            if !rest.is_empty() {
+                self.received += rest.len() as u64;
+                hash.update(&rest);
+                let joined = [self.held.take().unwrap_or_default(), rest].concat();
+                self.held = Some(joined.into());
+            }
+        }
+        self.hash = hash;
+        Ok(())
+    }
+}
+
+fn streamed(repository: &Repository, answer: Answer) -> Result<(Response, Url), Error> {
+    let url = answer.url;
+    answer
+        .stream
+        .map(|response| (response, url))
+        .ok_or_else(|| Error::InvalidAnswer {
+            repository: repository.clone(),
+            what: "no body".to_owned(),
+        })
+}
+
+/// The first byte of a partial answer: `Content-Range: bytes 5-9/10`.
+fn starts_at(headers: &HeaderMap) -> Option<u64> {
+    let range = headers.get(header::CONTENT_RANGE)?.to_str().ok()?;
+    range.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
+}
+
+/// A body of exactly `size` bytes, or one that breaks: what is not whole is never committed.
+fn once(parts: mpsc::Receiver<Bytes>, size: u64) -> OnceBody {
+    let progress = Arc::new(BodyProgress::default());
+    let counter = Arc::clone(&progress);
+    let stream = stream::try_unfold((parts, size), move |(mut parts, left)| {
+        let progress = Arc::clone(&counter);
+        async move {
+            if left == 0 {
+                return Ok(None);
+            }
+            let part = progress
+                .waiting(parts.recv())
+                .await
+                .ok_or("the source ended early")?;
+            let length = part.len() as u64;
+            let left = left.checked_sub(length).ok_or("the source gave too much")?;
+            progress.sent(length);
+            Ok::<_, &'static str>(Some((part, (parts, left))))
+        }
+    });
+    OnceBody {
+        body: reqwest::Body::wrap_stream(stream),
+        progress,
+    }
+}
+
+fn blob_request<'r>(
+    method: Method,
+    repository: &'r Repository,
+    digest: &Digest,
+) -> Result<Request<'r>, Error> {
+    let wants = if method == Method::GET {
+        Wants::Stream
+    } else {
+        Wants::Whole(0)
+    };
+    Ok(Request {
+        method,
+        url: address(repository, &format!("blobs/{digest}"))?,
+        repository,
+        object: format!("blob {}", digest.short()),
+        tag: None,
+        scopes: vec![scope(&repository.path, "pull")],
+        headers: HeaderMap::new(),
+        body: Bytes::new(),
+        wants,
+    })
+}

@@ -1,0 +1,293 @@
+//! What can go wrong at a registry, by what the caller has to do about it.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+
+use http::StatusCode;
+use serde::Deserialize;
+
+use crate::image::Digest;
+use crate::registry::Repository;
+
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{repository} has no {object}: check the name, and whether it was removed there")]
+    NotFound { repository: Repository, object: String },
+    #[error("{repository} does not exist or needs a login, and it was asked for without one")]
+    NeedsLogin { repository: Repository },
+    #[error("{repository} denies access: {message}")]
+    Denied { repository: Repository, message: String },
+    #[error(
+        "tag {tag} of {repository} is immutable and names another image: push a new tag, or allow overwriting there"
+    )]
+    Immutable { repository: Repository, tag: String },
+    #[error("{repository} refused {object}: {status} {code} {message}")]
+    Refused {
+        repository: Repository,
+        object: String,
+        status: u16,
+        code: String,
+        message: String,
+    },
+    #[error("{host} limits the rate of requests and kept doing so: run again later, or with fewer --jobs")]
+    RateLimited { host: String },
+    #[error("{host} cannot be reached: {cause}")]
+    Unreachable { host: String, cause: Cause },
+    #[error(
+        "{repository} answered {actual} where {expected} was asked for: its content is damaged or was changed"
+    )]
+    DigestMismatch {
+        repository: Repository,
+        expected: Digest,
+        actual: Digest,
+    },
+    #[error("{repository} answered with {what}")]
+    InvalidAnswer { repository: Repository, what: String },
+    /// ECR's own API failed.
+    #[error(transparent)]
+    Ecr(#[from] crate::aws::ecr::Error),
+    /// What should be uploaded could not be read; every try of that is over.
+    #[error(transparent)]
+    SourceFailed { reason: Box<Self> },
+}
+
+impl Error {
+    /// Whether the same request may succeed a little later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { cause, .. } => !matches!(cause, Cause::Tls(_) | Cause::Dns),
+            Self::Refused { status, code, .. } => {
+                *status >= 500 || matches!(code.as_str(), "BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID")
+            }
+            Self::RateLimited { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether nothing of the registry was seen at all.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+}
+
+/// Why a host cannot be reached.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Cause {
+    #[error("its name is not known to DNS here; check the name, and whether this machine has a way to it")]
+    Dns,
+    #[error("the connection was refused; check the address, and proxies on the way")]
+    Refused,
+    #[error("no connection within the time-out; check the way there, proxies and --connect-timeout")]
+    ConnectTimeout,
+    #[error("silence for longer than --idle-timeout")]
+    Timeout,
+    #[error("TLS failed: {0}; behind a private CA, set SSL_CERT_FILE to its certificates")]
+    Tls(String),
+    #[error("the connection broke: {0}")]
+    Reset(String),
+}
+
+impl Cause {
+    pub(super) fn of(error: &reqwest::Error) -> Self {
+        let mut chain = Vec::new();
+        let mut next: Option<&(dyn StdError + 'static)> = error.source();
+        while let Some(error) = next {
+            chain.push(error);
+            // An io::Error hides what it wraps from `source`, but gives it here.
+            next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+                Some(inner) => Some(inner),
+                None => error.source(),
+            };
+        }
+        let io_kind = chain
+            .iter()
+            .find_map(|error| error.downcast_ref::<io::Error>().map(io::Error::kind));
+        if let Some(tls) = chain
+            .iter()
+            .find_map(|error| error.downcast_ref::<rustls::Error>())
+        {
+            return Self::Tls(plain(&tls.to_string()));
+        }
+        if error.is_connect() {
+            if chain.iter().any(|error| error.to_string().contains("dns error")) {
+                return Self::Dns;
+            }
+            if error.is_timeout() || io_kind == Some(io::ErrorKind::TimedOut) {
+                return Self::ConnectTimeout;
+            }
+            if io_kind == Some(io::ErrorKind::ConnectionRefused) {
+                return Self::Refused;
+            }
+        }
+        if error.is_timeout() {
+            return Self::Timeout;
+        }
+        let innermost = chain.last().map_or_else(String::new, ToString::to_string);
+        Self::Reset(plain(&innermost))
+    }
+}
+
+/// A registry's own description of an error (OCI distribution specification, "Error Codes").
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Diagnosis {
+    pub(super) code: String,
+    pub(super) message: String,
+}
+
+impl Diagnosis {
+    pub(super) fn read(body: &[u8]) -> Self {
+        #[derive(Deserialize)]
+        struct Body {
+            errors: Vec<Entry>,
+        }
+        #[derive(Deserialize)]
+        struct Entry {
+            #[serde(default)]
+            code: String,
+            #[serde(default)]
+            message: Option<String>,
+        }
+        let first = serde_json::from_slice::<Body>(body)
+            .ok()
+            .and_then(|body| body.errors.into_iter().next());
+        first.map_or_else(Self::default, |entry| Self {
+            code: plain(&entry.code),
+            message: plain(&entry.message.unwrap_or_default()),
+        })
+    }
+}
+
+/// What was asked for, for messages about it.
+pub(super) struct Subject<'s> {
+    pub(super) repository: &'s Repository,
+    /// Such as `manifest v1`.
+    pub(super) object: &'s str,
+    /// The tag that is written, if one is.
+    pub(super) tag: Option<&'s str>,
+}
+
+/// The error that an answer without success means.
+pub(super) fn refused(subject: &Subject<'_>, status: StatusCode, body: &[u8]) -> Error {
+    let Diagnosis { code, message } = Diagnosis::read(body);
+    let repository = subject.repository.clone();
+    let immutable = message.contains("immutable") || code == "IMAGE_TAG_ALREADY_EXISTS";
+    if let (Some(tag), true) = (subject.tag, immutable) {
+        let tag = tag.to_owned();
+        return Error::Immutable { repository, tag };
+    }
+    match (status, code.as_str()) {
+        (StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN") => {}
+        (StatusCode::NOT_FOUND, "NAME_UNKNOWN") => {
+            let object = "such repository".to_owned();
+            return Error::NotFound { repository, object };
+        }
+        (StatusCode::NOT_FOUND, _) => {
+            let object = subject.object.to_owned();
+            return Error::NotFound { repository, object };
+        }
+        (StatusCode::UNAUTHORIZED, _) => return Error::NeedsLogin { repository },
+        (StatusCode::FORBIDDEN, _) => {
+            let message = if message.is_empty() {
+                "403 without a reason".to_owned()
+            } else {
+                message
+            };
+            return Error::Denied { repository, message };
+        }
+        (StatusCode::TOO_MANY_REQUESTS, _) => {
+            let host = repository.host;
+            return Error::RateLimited { host };
+        }
+        _ => {}
+    }
+    Error::Refused {
+        repository,
+        object: subject.object.to_owned(),
+        status: status.as_u16(),
+        code,
+        message,
+    }
+}
+
+/// Longest text of a server that a message carries, in characters.
+const LONGEST_TEXT: usize = 300;
+
+/// A server's text, fit for a terminal and for one line.
+pub(crate) fn plain(text: &str) -> String {
+    let mut plain: String = text
+        .chars()
+        .map(|character| if character.is_control() { ' ' } else { character })
+        .take(LONGEST_TEXT)
+        .collect();
+    if text.chars().nth(LONGEST_TEXT).is_some() {
+        plain.push('…');
+    }
+    plain
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.code, self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_without_success_become_what_the_caller_decides_on() {
+        let cases = [
+            (404, "MANIFEST_UNKNOWN", "", None, "has no manifest v1"),
+            (404, "NAME_UNKNOWN", "", None, "has no such repository"),
+            (401, "UNAUTHORIZED", "", None, "needs a login"),
+            (
+                403,
+                "DENIED",
+                "not authorized to perform",
+                None,
+                "denies access: not authorized",
+            ),
+            (
+                400,
+                "TAG_INVALID",
+                "the repository is immutable",
+                Some("v1"),
+                "tag v1 of",
+            ),
+            (429, "TOOMANYREQUESTS", "", None, "limits the rate"),
+            (
+                405,
+                "UNSUPPORTED",
+                "Invalid JSON syntax",
+                None,
+                "405 UNSUPPORTED Invalid JSON syntax",
+            ),
+        ];
+        let repository = Repository {
+            host: "ghcr.io".to_owned(),
+            path: "a/b".to_owned(),
+        };
+        for (status, code, message, tag, expected) in cases {
+            let body = format!(r#"{{"errors":[{{"code":"{code}","message":"{message}"}}]}}"#);
+            let subject = Subject {
+                repository: &repository,
+                object: "manifest v1",
+                tag,
+            };
+            let status = StatusCode::from_u16(status).unwrap();
+            let text = refused(&subject, status, body.as_bytes()).to_string();
+            assert!(text.contains(expected), "{text}");
+            assert!(text.contains("ghcr.io"), "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_of_servers_are_cut_and_cannot_steer_a_terminal() {
+        let text = plain(&format!("\u{1b}[31m\n{}", "x".repeat(1000)));
+        assert!(!text.contains('\u{1b}') && !text.contains('\n'));
+        assert_eq!(text.chars().count(), LONGEST_TEXT + 1);
+        assert_eq!(Diagnosis::read(b"<html>"), Diagnosis::default());
+    }
+}

@@ -1,0 +1,187 @@
+//! Manifests: asked for, read and written as the raw bytes that their digests are of.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use oci_distribution::manifest::{
+    IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE,
+    OCI_IMAGE_MEDIA_TYPE,
+};
+
+use crate::image::Digest;
+use crate::registry::client::{Answer, LONGEST_EXPLANATION, Request, Wants, base};
+use crate::registry::{Client, Error, Reference, Repository};
+
+/// Most bytes of a manifest (OCI distribution specification: registries should accept 4 MiB; ECR's limit is that).
+const LARGEST_MANIFEST: usize = 4 * 1024 * 1024;
+
+/// What a registry says of a manifest without sending it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    pub digest: Digest,
+    pub media_type: String,
+}
+
+/// A manifest as the registry holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// Computed from the bytes.
+    pub digest: Digest,
+    pub media_type: String,
+    pub bytes: Bytes,
+}
+
+impl Client<'_> {
+    /// Digest and media type of a manifest, by HEAD. Registries that leave the digest out are asked by GET.
+    pub async fn describe_manifest(
+        &self,
+        repository: &Repository,
+        reference: Reference<'_>,
+    ) -> Result<Described, Error> {
+        let request = manifest_request(Method::HEAD, repository, reference)?;
+        let answer = self.send(&request).await?;
+        if let Some(digest) = answered_digest(&answer.headers) {
+            let media_type = media_type(&answer).unwrap_or_default();
+            return Ok(Described { digest, media_type });
+        }
+        let fetched = self.manifest(repository, reference).await?;
+        Ok(Described {
+            digest: fetched.digest,
+            media_type: fetched.media_type,
+        })
+    }
+
+    /// A manifest's bytes. What was asked for by digest has that digest.
+    pub async fn manifest(
+        &self,
+        repository: &Repository,
+        reference: Reference<'_>,
+    ) -> Result<Fetched, Error> {
+        let request = manifest_request(Method::GET, repository, reference)?;
+        let answer = self.send(&request).await?;
+        let digest = Digest::of(&answer.body);
+        let expected = match reference {
+            Reference::Digest(digest) => Some(digest.clone()),
+            Reference::Tag(_) => answered_digest(&answer.headers),
+        };
+        if let Some(expected) = expected.filter(|expected| *expected != digest) {
+            return Err(Error::DigestMismatch {
+                repository: repository.clone(),
+                expected,
+                actual: digest,
+            });
+        }
+        let media_type = media_type(&answer).ok_or_else(|| Error::InvalidAnswer {
+            repository: repository.clone(),
+            what: format!("manifest {reference} without a media type"),
+        })?;
+        Ok(Fetched {
+            digest,
+            media_type,
+            bytes: answer.body,
+        })
+    }
+
+    /// Writes a manifest by tag or digest. The answer is whether the registry confirmed its digest.
+    ///
+    /// # Errors
+    /// Also when the registry stored something else than `bytes`.
+    pub async fn put_manifest(
+        &self,
+        repository: &Repository,
+        reference: Reference<'_>,
+        media_type: &str,
+        bytes: Bytes,
+    ) -> Result<bool, Error> {
+        let mut request = manifest_request(Method::PUT, repository, reference)?;
+        let digest = Digest::of(&bytes);
+        request.headers = HeaderMap::new();
+        let media_type = HeaderValue::from_str(media_type).map_err(|_| Error::InvalidAnswer {
+            repository: repository.clone(),
+            what: "a media type that is no header value".to_owned(),
+        })?;
+        request.headers.insert(header::CONTENT_TYPE, media_type);
+        request.body = bytes;
+        request.wants = Wants::Whole(LONGEST_EXPLANATION);
+        if let Reference::Tag(tag) = reference {
+            request.tag = Some(tag);
+        }
+        let answer = self.send(&request).await?;
+        match answered_digest(&answer.headers) {
+            Some(actual) if actual != digest => Err(Error::DigestMismatch {
+                repository: repository.clone(),
+                expected: digest,
+                actual,
+            }),
+            answered => Ok(answered.is_some()),
+        }
+    }
+}
+
+fn manifest_request<'r>(
+    method: Method,
+    repository: &'r Repository,
+    reference: Reference<'_>,
+) -> Result<Request<'r>, Error> {
+    let actions = if method == Method::PUT {
+        "pull,push"
+    } else {
+        "pull"
+    };
+    let mut headers = HeaderMap::new();
+    for media_type in [
+        OCI_IMAGE_INDEX_MEDIA_TYPE,
+        IMAGE_MANIFEST_LIST_MEDIA_TYPE,
+        OCI_IMAGE_MEDIA_TYPE,
+        IMAGE_MANIFEST_MEDIA_TYPE,
+    ] {
+        headers.append(header::ACCEPT, HeaderValue::from_static(media_type));
+    }
+    Ok(Request {
+        method,
+        url: address(repository, &format!("manifests/{reference}"))?,
+        repository,
+        object: format!("manifest {reference}"),
+        tag: None,
+        scopes: vec![scope(&repository.path, actions)],
+        headers,
+        body: Bytes::new(),
+        wants: Wants::Whole(LARGEST_MANIFEST),
+    })
+}
+
+/// The address of something in a repository.
+pub(super) fn address(repository: &Repository, rest: &str) -> Result<reqwest::Url, Error> {
+    let base = base(&repository.host)?;
+    base.join(&format!("{}/{rest}", repository.path))
+        .map_err(|_| Error::InvalidAnswer {
+            repository: repository.clone(),
+            what: "a name that is no address".to_owned(),
+        })
+}
+
+pub(super) fn scope(path: &str, actions: &str) -> String {
+    format!("repository:{path}:{actions}")
+}
+
+pub(super) fn answered_digest(headers: &HeaderMap) -> Option<Digest> {
+    headers.get("docker-content-digest")?.to_str().ok()?.parse().ok()
+}
+
+/// The media type that the bytes state, else the answer's: some registries answer with a general one.
+fn media_type(answer: &Answer) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Stated {
+        media_type: Option<String>,
+    }
+    let stated = serde_json::from_slice::<Stated>(&answer.body)
+        .ok()
+        .and_then(|stated| stated.media_type);
+    let answered = || {
+        let text = answer.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+        Some(text.split(';').next()?.trim().to_owned())
+    };
+    stated
+        .or_else(answered)
+        .filter(|media_type| !media_type.is_empty())
+}

@@ -1,0 +1,74 @@
+//! A client of the OCI distribution API: manifests as raw bytes, blobs as streams, with tokens, retries and counts.
+
+mod auth;
+mod blob;
+mod client;
+mod error;
+mod manifest;
+mod retry;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+mod traffic;
+
+use std::fmt;
+
+pub use blob::{BlobReader, Mount, Started, UploadBody, UploadSession};
+pub use client::{Client, Pauses};
+pub(crate) use error::plain;
+pub use error::{Cause, Error};
+pub use manifest::{Described, Fetched};
+pub use traffic::HostTraffic;
+
+use crate::image::{Digest, Image, Version};
+
+/// A repository of a registry: where requests go, and what messages name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Repository {
+    /// Host, with its port where it has one.
+    pub host: String,
+    pub path: String,
+}
+
+impl Repository {
+    /// The repository that `image` is pulled from.
+    pub fn of(image: &Image) -> Self {
+        Self {
+            host: image.host().to_owned(),
+            path: image.path().to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Repository {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.host, self.path)
+    }
+}
+
+/// Which manifest of a repository is meant.
+#[derive(Clone, Copy, Debug)]
+pub enum Reference<'r> {
+    Tag(&'r str),
+    Digest(&'r Digest),
+}
+
+impl<'r> Reference<'r> {
+    /// What has to be asked for to get `version`: its digest where it has one, because tags move.
+    pub fn to(version: &'r Version) -> Self {
+        match version {
+            Version::Tag(tag) => Self::Tag(tag),
+            Version::Digest(digest) | Version::TagAndDigest(_, digest) => Self::Digest(digest),
+        }
+    }
+}
+
+impl fmt::Display for Reference<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tag(tag) => formatter.write_str(tag),
+            Self::Digest(digest) => digest.fmt(formatter),
+        }
+    }
+}

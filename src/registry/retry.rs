@@ -1,0 +1,155 @@
+//! When a request is tried again, and after how long.
+
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode, header};
+use jiff::Timestamp;
+
+use crate::registry::error::Cause;
+use crate::transport::Settings;
+
+/// The longest delay that is drawn, and the longest that a server may ask for.
+const LONGEST_DRAWN: Duration = Duration::from_secs(30);
+const LONGEST_ASKED: Duration = Duration::from_secs(300);
+
+/// How often a host that nothing was seen of is tried again: its time-outs add up, and it rarely comes back.
+const RETRIES_OF_SILENT_HOSTS: u32 = 2;
+
+/// The tries of one request.
+#[derive(Debug)]
+pub(super) struct Retries {
+    settings: Settings,
+    done: u32,
+}
+
+impl Retries {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self {
+            settings: *settings,
+            done: 0,
+        }
+    }
+
+    /// The delay before the request is sent again after `status`, or nothing if it is not sent again.
+    pub(super) fn after_status(&mut self, status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+        if !is_retryable(status) {
+            return None;
+        }
+        let asked = retry_after(headers, Timestamp::now());
+        if asked.is_some_and(|delay| delay > LONGEST_ASKED) {
+            return None;
+        }
+        let drawn = self.next(self.settings.retries)?;
+        Some(asked.unwrap_or(drawn))
+    }
+
+    /// The delay before the request is sent again after no answer came.
+    pub(super) fn after_cause(&mut self, cause: &Cause) -> Option<Duration> {
+        match cause {
+            Cause::Tls(_) => None,
+            Cause::Dns | Cause::ConnectTimeout => {
+                self.next(self.settings.retries.min(RETRIES_OF_SILENT_HOSTS))
+            }
+            Cause::Refused | Cause::Timeout | Cause::Reset(_) => self.next(self.settings.retries),
+        }
+    }
+
+    /// Full jitter: anything between nothing and a bound that doubles each time.
+    pub(super) fn next(&mut self, limit: u32) -> Option<Duration> {
+        if self.done >= limit {
+            return None;
+        }
+        let bound = self
+            .settings
+            .retry_delay
+            .saturating_mul(2_u32.saturating_pow(self.done))
+            .min(LONGEST_DRAWN);
+        self.done += 1;
+        Some(bound.mul_f64(rand::random::<f64>()))
+    }
+}
+
+fn is_retryable(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
+}
+
+/// `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3).
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    Some(Duration::try_from(date.duration_since(now)).unwrap_or(Duration::ZERO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(retries: u32) -> Settings {
+        Settings {
+            retries,
+            ..Settings::default()
+        }
+    }
+
+    fn headers(retry_after: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RETRY_AFTER, retry_after.parse().unwrap());
+        headers
+    }
+
+    #[test]
+    fn only_answers_that_may_change_are_asked_for_again() {
+        for (status, again) in [
+            (429, true),
+            (503, true),
+            (500, true),
+            (408, true),
+            (404, false),
+            (403, false),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let delay = Retries::new(&settings(5)).after_status(status, &HeaderMap::new());
+            assert_eq!(delay.is_some(), again, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_server_may_set_the_delay_within_reason() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let cases = [
+            ("7", Some(7)),
+            ("Thu, 01 Jan 2026 00:00:09 GMT", Some(9)),
+            ("Wed, 31 Dec 2025 00:00:00 GMT", Some(0)),
+            ("soon", None),
+        ];
+        for (text, seconds) in cases {
+            assert_eq!(
+                retry_after(&headers(text), now),
+                seconds.map(Duration::from_secs),
+                "{text}"
+            );
+        }
+        let mut retries = Retries::new(&settings(5));
+        let delay = retries.after_status(StatusCode::TOO_MANY_REQUESTS, &headers("3600"));
+        assert_eq!(delay, None, "nobody waits for an hour");
+    }
+
+    #[test]
+    fn delays_grow_within_their_bounds_and_end() {
+        let mut retries = Retries::new(&settings(3));
+        let mut bound = Duration::from_millis(500);
+        for _ in 0..3 {
+            let delay = retries.after_cause(&Cause::Refused).unwrap();
+            assert!(delay <= bound, "{delay:?}");
+            bound *= 2;
+        }
+        assert_eq!(retries.after_cause(&Cause::Refused), None);
+        assert_eq!(
+            Retries::new(&settings(3)).after_cause(&Cause::Tls(String::new())),
+            None
+        );
+    }
+}

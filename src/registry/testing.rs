@@ -1,0 +1,420 @@
+//! A small registry on loopback for tests of what speaks to registries, with faults on demand.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use futures::stream;
+use http::{HeaderMap, Method, StatusCode, header};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::image::Digest;
+
+/// What the registry holds, how it behaves, and what it was asked.
+#[derive(Default)]
+pub(crate) struct World {
+    pub(crate) blobs: HashSet<(String, Digest)>,
+    pub(crate) contents: HashMap<Digest, Bytes>,
+    pub(crate) manifests: BTreeMap<(String, Digest), (String, Bytes)>,
+    pub(crate) tags: BTreeMap<(String, String), Digest>,
+    /// The repositories of an ECR; nothing where repositories come to be by being written to.
+    pub(crate) ecr: Option<BTreeSet<String>>,
+    pub(crate) mounting: bool,
+    /// Whether requests need a Bearer token.
+    pub(crate) wants_token: bool,
+    /// Serial number of the tokens that are accepted now; others answer 401.
+    pub(crate) token: u32,
+    /// Whether blobs are handed out by another origin, `localhost` instead of `127.0.0.1`.
+    pub(crate) redirects: bool,
+    /// Blob answers that break after half of the bytes.
+    pub(crate) cuts: u32,
+    /// Answers to come before anything else, each once, to requests whose method and path contain the text.
+    pub(crate) faults: Vec<(&'static str, StatusCode, &'static str)>,
+    /// Blobs that are served with other bytes of the same length.
+    pub(crate) corrupt: HashSet<Digest>,
+    /// Method, path and query of every request, and of ECR's API the action.
+    pub(crate) log: Vec<String>,
+    /// `Authorization` headers that the other origin saw.
+    pub(crate) leaked: Vec<String>,
+    pub(crate) uploads: u32,
+    pub(crate) port: u16,
+}
+
+pub(crate) type Shared = Arc<Mutex<World>>;
+
+impl World {
+    pub(crate) fn add_blob(&mut self, repository: &str, bytes: &[u8]) -> Digest {
+        let digest = Digest::of(bytes);
+        self.blobs.insert((repository.to_owned(), digest.clone()));
+        self.contents
+            .insert(digest.clone(), Bytes::copy_from_slice(bytes));
+        digest
+    }
+
+    pub(crate) fn add_manifest(&mut self, repository: &str, manifest: &Value, tag: Option<&str>) -> Digest {
+        let bytes = Bytes::from(manifest.to_string());
+        let digest = Digest::of(&bytes);
+        let media_type = manifest["mediaType"].as_str().unwrap().to_owned();
+        self.manifests
+            .insert((repository.to_owned(), digest.clone()), (media_type, bytes));
+        if let Some(tag) = tag {
+            self.tags
+                .insert((repository.to_owned(), tag.to_owned()), digest.clone());
+        }
+        digest
+    }
+
+    /// An index of two platforms and an attestation; `shared` are layers, and one of its own is added per platform.
+    pub(crate) fn add_image(&mut self, repository: &str, tag: &str, shared: &[&[u8]]) -> Digest {
+        let mut entries = Vec::new();
+        for architecture in ["amd64", "arm64"] {
+            let own = format!("{repository} {tag} {architecture}");
+            let layers: Vec<Value> = shared
+                .iter()
+                .copied()
+                .chain([own.as_bytes()])
+                .map(|layer| {
+                    json!({
+                        "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
+                        "digest": self.add_blob(repository, layer), "size": layer.len(),
+                    })
+                })
+                .collect();
+            let config = format!(r#"{{"os":"linux","architecture":"{architecture}","of":"{repository}"}}"#);
+            let manifest = json!({
+                "schemaVersion": 2,
+                "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                "config": {
+                    "mediaType": "application/vnd.oci.image.config.v1+json",
+                    "digest": self.add_blob(repository, config.as_bytes()), "size": config.len(),
+                },
+                "layers": layers,
+            });
+            let digest = self.add_manifest(repository, &manifest, None);
+            entries.push(json!({
+                "mediaType": manifest["mediaType"], "digest": digest, "size": manifest.to_string().len(),
+                "platform": {"os": "linux", "architecture": architecture},
+            }));
+        }
+        let index = json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.index.v1+json",
+            "manifests": entries,
+        });
+        self.add_manifest(repository, &index, Some(tag))
+    }
+
+    /// How many logged requests contain all of `words`.
+    pub(crate) fn count(&self, words: &[&str]) -> usize {
+        let has_all = |line: &&String| words.iter().all(|word| line.contains(word));
+        self.log.iter().filter(has_all).count()
+    }
+}
+
+/// Runs `test` with a registry and its host.
+pub(crate) async fn with_registry<T>(world: World, test: impl AsyncFnOnce(Shared, String) -> T) -> T {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let world = Arc::new(Mutex::new(World { port, ..world }));
+    let router = Router::new().fallback(serve).with_state(Arc::clone(&world));
+    tokio::select! {
+        ended = axum::serve(listener, router) => panic!("the server ended: {ended:?}"),
+        result = test(world, format!("127.0.0.1:{port}")) => result,
+    }
+}
+
+fn lock(world: &Shared) -> MutexGuard<'_, World> {
+    world.lock().unwrap()
+}
+
+async fn serve(State(world): State<Shared>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path().to_owned();
+    let query: HashMap<String, String> = reqwest::Url::parse(&format!("http://x{}", parts.uri))
+        .unwrap()
+        .query_pairs()
+        .into_owned()
+        .collect();
+    let action = parts
+        .headers
+        .get("x-amz-target")
+        .and_then(|value| value.to_str().ok());
+    let line = format!("{} {} {}", parts.method, parts.uri, action.unwrap_or_default());
+    {
+        let mut world = lock(&world);
+        world.log.push(line.clone());
+        let fault = world.faults.iter().position(|(text, ..)| line.contains(text));
+        if let Some(position) = fault {
+            let (_, status, retry_after) = world.faults.remove(position);
+            let headers = [(header::RETRY_AFTER, retry_after)];
+            return (status, headers, r#"{"errors":[{"code":"X","message":"fault"}]}"#).into_response();
+        }
+    }
+    if path == "/token" {
+        let token = lock(&world).token;
+        return axum::Json(json!({"token": format!("t{token}"), "expires_in": 300})).into_response();
+    }
+    if let Some(bytes) = path.strip_prefix("/elsewhere/") {
+        let mut world = lock(&world);
+        let seen = parts.headers.get(header::AUTHORIZATION);
+        world.leaked.extend(seen.map(|value| format!("{value:?}")));
+        return blob(&mut world, &bytes.parse().unwrap(), &parts.headers);
+    }
+    // A body that breaks is never committed.
+    let Ok(body) = to_bytes(body, usize::MAX).await else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    let mut world = lock(&world);
+    if let Some(action) = action {
+        return ecr(&mut world, action.rsplit('.').next().unwrap(), &body);
+    }
+    if let Some(refusal) = refuse(&world, &parts.headers) {
+        return refusal;
+    }
+    distribution(&mut world, &parts.method, &path, &query, &parts.headers, body)
+}
+
+/// The 401 of a request without the token that is wanted now.
+fn refuse(world: &World, headers: &HeaderMap) -> Option<Response> {
+    let seen = headers
+        .get(header::AUTHORIZATION)
+        .map(|value| value.to_str().unwrap());
+    let (wanted, challenge) = if world.ecr.is_some() {
+        (
+            format!("Basic ecr{}", world.token),
+            r#"Basic realm="ecr""#.to_owned(),
+        )
+    } else if world.wants_token {
+        let realm = format!(
+            r#"Bearer realm="http://127.0.0.1:{}/token",service="test""#,
+            world.port
+        );
+        (format!("Bearer t{}", world.token), realm)
+    } else {
+        return None;
+    };
+    if seen == Some(wanted.as_str()) {
+        return None;
+    }
+    Some((StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)]).into_response())
+}
+
+fn distribution(
+    world: &mut World,
+    method: &Method,
+    path: &str,
+    query: &HashMap<String, String>,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Response {
+    let path = path.strip_prefix("/v2/").unwrap();
+    if let Some((repository, upload)) = path.split_once("/blobs/uploads/") {
+        return upload_blob(world, method, repository, upload, query, body);
+    }
+    if let Some((repository, digest)) = path.split_once("/blobs/") {
+        let digest: Digest = digest.parse().unwrap();
+        if !world.blobs.contains(&(repository.to_owned(), digest.clone())) {
+            return unknown("BLOB_UNKNOWN");
+        }
+        if *method == Method::HEAD {
+            return StatusCode::OK.into_response();
+        }
+        if world.redirects {
+            let location = format!("http://localhost:{}/elsewhere/{digest}", world.port);
+            return (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response();
+        }
+        return blob(world, &digest, headers);
+    }
+    let (repository, reference) = path.split_once("/manifests/").unwrap();
+    let repository = repository.to_owned();
+    if *method == Method::PUT {
+        let media_type = headers[header::CONTENT_TYPE].to_str().unwrap().to_owned();
+        let digest = Digest::of(&body);
+        for needed in needed(&body) {
+            let place = (repository.clone(), needed);
+            if !world.blobs.contains(&place) && !world.manifests.contains_key(&place) {
+                return (
+                    StatusCode::BAD_REQUEST,
+                    r#"{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}"#,
+                )
+                    .into_response();
+            }
+        }
+        if reference.parse::<Digest>().is_err() {
+            world
+                .tags
+                .insert((repository.clone(), reference.to_owned()), digest.clone());
+        }
+        world
+            .manifests
+            .insert((repository, digest.clone()), (media_type, body));
+        return (
+            StatusCode::CREATED,
+            [("docker-content-digest", digest.to_string())],
+        )
+            .into_response();
+    }
+    let digest = reference.parse().ok();
+    let digest = digest.or_else(|| {
+        world
+            .tags
+            .get(&(repository.clone(), reference.to_owned()))
+            .cloned()
+    });
+    let found = digest.and_then(|digest| Some((world.manifests.get(&(repository, digest.clone()))?, digest)));
+    match found {
+        Some(((media_type, bytes), digest)) => {
+            let headers = [
+                ("content-type", media_type.clone()),
+                ("docker-content-digest", digest.to_string()),
+            ];
+            (headers, bytes.clone()).into_response()
+        }
+        None => unknown("MANIFEST_UNKNOWN"),
+    }
+}
+
+/// All digests that a manifest names.
+fn needed(manifest: &[u8]) -> Vec<Digest> {
+    let manifest: Value = serde_json::from_slice(manifest).unwrap();
+    let lists = ["layers", "manifests"]
+        .into_iter()
+        .filter_map(|field| manifest[field].as_array());
+    let entries = lists.flatten().chain(manifest.get("config"));
+    entries
+        .map(|entry| entry["digest"].as_str().unwrap().parse().unwrap())
+        .collect()
+}
+
+fn unknown(code: &str) -> Response {
+    let body = format!(r#"{{"errors":[{{"code":"{code}"}}]}}"#);
+    (StatusCode::NOT_FOUND, body).into_response()
+}
+
+fn upload_blob(
+    world: &mut World,
+    method: &Method,
+    repository: &str,
+    upload: &str,
+    query: &HashMap<String, String>,
+    body: Bytes,
+) -> Response {
+    if world
+        .ecr
+        .as_ref()
+        .is_some_and(|repositories| !repositories.contains(repository))
+    {
+        return unknown("NAME_UNKNOWN");
+    }
+    if *method == Method::POST {
+        if let (Some(mount), Some(from), true) = (query.get("mount"), query.get("from"), world.mounting) {
+            let digest: Digest = mount.parse().unwrap();
+            let is_named = world
+                .manifests
+                .iter()
+                .any(|((path, _), (_, bytes))| path == from && needed(bytes).contains(&digest));
+            let is_there = world.blobs.contains(&(from.clone(), digest.clone()));
+            if is_there && (is_named || world.ecr.is_none()) {
+                world.blobs.insert((repository.to_owned(), digest));
+                return StatusCode::CREATED.into_response();
+            }
+        }
+        world.uploads += 1;
+        let location = format!("/v2/{repository}/blobs/uploads/{}?state=x", world.uploads);
+        return (StatusCode::ACCEPTED, [(header::LOCATION, location)]).into_response();
+    }
+    assert!(!upload.is_empty() && query["state"] == "x", "{upload}");
+    if Digest::of(&body).to_string() != query["digest"] {
+        return (
+            StatusCode::BAD_REQUEST,
+            r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#,
+        )
+            .into_response();
+    }
+    world.add_blob(repository, &body);
+    StatusCode::CREATED.into_response()
+}
+
+fn blob(world: &mut World, digest: &Digest, headers: &HeaderMap) -> Response {
+    let mut bytes = world.contents[digest].clone();
+    if world.corrupt.contains(digest) {
+        bytes = bytes.iter().map(|byte| byte ^ 1).collect();
+    }
+    let total = bytes.len();
+    let range = headers.get(header::RANGE).map(|range| range.to_str().unwrap());
+    let start: usize = range.map_or(0, |range| {
+        range["bytes=".len()..].trim_end_matches('-').parse().unwrap()
+    });
+    let rest = bytes.slice(start..);
+    let status = if start > 0 {
+        StatusCode::PARTIAL_CONTENT
+    } else {
+        StatusCode::OK
+    };
+    let answer = Response::builder()
+        .status(status)
+        .header(header::CONTENT_LENGTH, rest.len())
+        .header(
+            header::CONTENT_RANGE,
+            format!("bytes {start}-{}/{total}", total.saturating_sub(1)),
+        );
+    if world.cuts > 0 {
+        world.cuts -= 1;
+        let half = rest.slice(..rest.len() / 2);
+        let parts = stream::iter([Ok(half), Err(std::io::Error::other("cut"))]);
+        return answer.body(Body::from_stream(parts)).unwrap();
+    }
+    answer.body(Body::from(rest)).unwrap()
+}
+
+/// ECR's own API, as far as the product uses it.
+fn ecr(world: &mut World, action: &str, body: &[u8]) -> Response {
+    let asked: Value = serde_json::from_slice(body).unwrap();
+    let repository = asked["repositoryName"].as_str().unwrap_or_default().to_owned();
+    let exists = world.ecr.as_ref().unwrap().contains(&repository);
+    let error = |code: &str| {
+        let body = json!({"__type": code, "message": "from the test"});
+        (StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
+    };
+    let answer = match action {
+        "GetAuthorizationToken" => json!({"authorizationData": [{
+            "authorizationToken": format!("ecr{}", world.token), "expiresAt": 4_000_000_000_u64,
+        }]}),
+        "GetAccountSetting" => {
+            let value = if world.mounting { "ENABLED" } else { "DISABLED" };
+            json!({"name": "BLOB_MOUNTING", "value": value})
+        }
+        "CreateRepository" => {
+            world.ecr.as_mut().unwrap().insert(repository);
+            json!({})
+        }
+        _ if !exists => return error("RepositoryNotFoundException"),
+        "ListImages" => {
+            let tagged = world.tags.iter().filter(|((path, _), _)| *path == repository);
+            let tagged = tagged.map(|((_, tag), digest)| json!({"imageTag": tag, "imageDigest": digest}));
+            let all = world.manifests.keys().filter(|(path, _)| *path == repository);
+            let all = all.map(|(_, digest)| json!({"imageDigest": digest}));
+            json!({"imageIds": tagged.chain(all).collect::<Vec<_>>()})
+        }
+        "BatchCheckLayerAvailability" => {
+            let asked = asked["layerDigests"].as_array().unwrap().iter();
+            let layers = asked.map(|layer| {
+                let place = (repository.clone(), layer.as_str().unwrap().parse().unwrap());
+                let state = if world.blobs.contains(&place) {
+                    "AVAILABLE"
+                } else {
+                    "UNAVAILABLE"
+                };
+                json!({"layerDigest": layer, "layerAvailability": state})
+            });
+            json!({"layers": layers.collect::<Vec<_>>()})
+        }
+        _ => return error("UnknownOperationException"),
+    };
+    axum::Json(answer).into_response()
+}

@@ -1,0 +1,325 @@
+//! The client against a real server on loopback.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use tokio::sync::mpsc;
+
+use super::testing::{Shared, World, with_registry};
+use super::*;
+use crate::event::Event;
+use crate::transport::Settings;
+
+fn settings() -> Settings {
+    Settings {
+        connect_timeout: Duration::from_secs(5),
+        idle_timeout: Duration::from_secs(5),
+        retries: 3,
+        retry_delay: Duration::from_millis(1),
+    }
+}
+
+fn client() -> Client<'static> {
+    Client::new(&settings(), &|_| {}).unwrap()
+}
+
+fn repository(host: &str) -> Repository {
+    Repository {
+        host: host.to_owned(),
+        path: "a/b".to_owned(),
+    }
+}
+
+fn with(change: impl FnOnce(&mut World)) -> World {
+    let mut world = World::default();
+    change(&mut world);
+    world
+}
+
+/// Several times what fits into the buffers on the way.
+fn large() -> Vec<u8> {
+    (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect()
+}
+
+async fn read(
+    client: &Client<'_>,
+    repository: &Repository,
+    digest: &Digest,
+    size: usize,
+) -> Result<Bytes, Error> {
+    let mut reader = client.blob(repository, digest, size as u64).await?;
+    let mut bytes = Vec::new();
+    while let Some(part) = reader.next().await? {
+        bytes.extend_from_slice(&part);
+    }
+    Ok(bytes.into())
+}
+
+fn count(world: &Shared, words: &[&str]) -> usize {
+    world.lock().unwrap().count(words)
+}
+
+#[tokio::test]
+async fn one_challenge_per_host_and_one_token_per_repository() {
+    let world = with(|world| {
+        world.wants_token = true;
+        world.add_image("a/b", "v1", &[]);
+        world.add_image("c/d", "v1", &[]);
+    });
+    with_registry(world, async |world, host| {
+        let client = client();
+        let first = repository(&host);
+        let second = Repository {
+            path: "c/d".to_owned(),
+            ..first.clone()
+        };
+        let get = |repository| client.manifest(repository, Reference::Tag("v1"));
+        let all = [get(&first), get(&second), get(&first), get(&second), get(&first)];
+        for result in futures::future::join_all(all).await {
+            result.unwrap();
+        }
+        assert_eq!(count(&world, &["/token", "a%2Fb%3Apull"]), 1);
+        assert_eq!(count(&world, &["/token"]), 2);
+        assert_eq!(count(&world, &["/manifests/"]), 6, "the first one is asked twice");
+        assert_eq!(client.traffic()[&host].requests, 8);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_renewed_once() {
+    let world = with(|world| {
+        world.wants_token = true;
+        world.add_image("a/b", "v1", &[]);
+    });
+    with_registry(world, async |world, host| {
+        let client = client();
+        let repository = repository(&host);
+        client.manifest(&repository, Reference::Tag("v1")).await.unwrap();
+        world.lock().unwrap().token += 1;
+        client.manifest(&repository, Reference::Tag("v1")).await.unwrap();
+        assert_eq!(count(&world, &["/token"]), 2);
+        // A token service whose tokens are never good enough ends with an error instead of a loop.
+        let mut answers = vec![("/manifests/", StatusCode::UNAUTHORIZED, ""); 2];
+        world.lock().unwrap().faults.append(&mut answers);
+        let error = client
+            .manifest(&repository, Reference::Tag("v1"))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, Error::NeedsLogin { .. }), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn credentials_do_not_follow_a_redirect() {
+    let mut digest = None;
+    let world = with(|world| {
+        world.wants_token = true;
+        world.redirects = true;
+        digest = Some(world.add_blob("a/b", b"hello"));
+    });
+    with_registry(world, async |world, host| {
+        let bytes = read(&client(), &repository(&host), &digest.unwrap(), 5)
+            .await
+            .unwrap();
+        assert_eq!(bytes, "hello");
+        assert_eq!(count(&world, &["/elsewhere/"]), 1);
+        assert_eq!(world.lock().unwrap().leaked, Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn retries_wait_as_long_as_the_server_asks_and_are_told() {
+    let world = with(|world| {
+        world.add_image("a/b", "v1", &[]);
+        world.faults = vec![
+            ("/manifests/", StatusCode::TOO_MANY_REQUESTS, "1"),
+            ("/manifests/", StatusCode::SERVICE_UNAVAILABLE, ""),
+        ];
+    });
+    with_registry(world, async |world, host| {
+        let events = Mutex::new(Vec::new());
+        let observer = |event| {
+            if let Event::Retry {
+                host,
+                reason,
+                milliseconds,
+            } = event
+            {
+                events.lock().unwrap().push((host, reason, milliseconds));
+            }
+        };
+        let client = Client::new(&settings(), &observer).unwrap();
+        client
+            .manifest(&repository(&host), Reference::Tag("v1"))
+            .await
+            .unwrap();
+        let events = events.lock().unwrap();
+        assert_eq!(events.len(), 2);
+        assert_eq!((&events[0].0, events[0].2), (&host, 1000));
+        assert!(
+            events[0].1.contains("429") && events[1].1.contains("503"),
+            "{events:?}"
+        );
+        assert_eq!(count(&world, &["/manifests/"]), 3);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn tries_end() {
+    let faults = vec![("/manifests/", StatusCode::TOO_MANY_REQUESTS, "0"); 9];
+    with_registry(with(|world| world.faults = faults), async |world, host| {
+        let result = client().manifest(&repository(&host), Reference::Tag("v1")).await;
+        assert!(matches!(result, Err(Error::RateLimited { .. })), "{result:?}");
+        assert_eq!(count(&world, &["/manifests/"]), 4);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_blob_that_is_cut_is_resumed_where_it_stopped() {
+    let bytes = large();
+    let mut digest = None;
+    let world = with(|world| {
+        world.cuts = 2;
+        digest = Some(world.add_blob("a/b", &bytes));
+    });
+    with_registry(world, async |world, host| {
+        let client = client();
+        let read = read(&client, &repository(&host), &digest.unwrap(), bytes.len())
+            .await
+            .unwrap();
+        assert!(read == bytes, "the bytes differ");
+        assert_eq!(count(&world, &["GET", "/blobs/"]), 3);
+        assert_eq!(
+            client.traffic()[&host].received,
+            bytes.len() as u64,
+            "no byte twice"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn wrong_bytes_are_noticed_before_the_last_part_is_given_out() {
+    let mut digest = None;
+    let world = with(|world| {
+        let added = world.add_blob("a/b", &large());
+        world.corrupt = HashSet::from([added.clone()]);
+        digest = Some(added);
+    });
+    with_registry(world, async |_, host| {
+        let (client, repository, digest) = (client(), repository(&host), digest.unwrap());
+        let size = large().len();
+        let mut reader = client.blob(&repository, &digest, size as u64).await.unwrap();
+        let mut given = 0;
+        let error = loop {
+            match reader.next().await {
+                Ok(part) => given += part.expect("an error comes before the end").len(),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, Error::DigestMismatch { .. }), "{error}");
+        assert!(given < size);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_upload_whose_source_stops_is_not_committed() {
+    with_registry(World::default(), async |world, host| {
+        let (client, repository) = (client(), repository(&host));
+        let bytes = Bytes::from(large());
+        let digest = Digest::of(&bytes);
+        for whole in [false, true] {
+            let Started::Session(session) = client.start_upload(&repository, None).await.unwrap() else {
+                panic!("nothing to mount");
+            };
+            let (sender, parts) = mpsc::channel(1);
+            let body = UploadBody::Parts {
+                parts,
+                size: bytes.len() as u64,
+            };
+            let feed = async {
+                let end = if whole { bytes.len() } else { bytes.len() - 1 };
+                let middle = end / 2;
+                for part in [bytes.slice(..middle), bytes.slice(middle..end)] {
+                    sender.send(part).await.unwrap();
+                }
+                drop(sender);
+            };
+            let upload = client.finish_upload(&repository, session, &digest, body);
+            let ((), result) = futures::join!(feed, upload);
+            assert_eq!(result.is_ok(), whole, "{result:?}");
+            let place = ("a/b".to_owned(), digest.clone());
+            assert_eq!(world.lock().unwrap().blobs.contains(&place), whole);
+        }
+        assert!(client.traffic()[&host].sent >= bytes.len() as u64);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn manifests_are_what_was_asked_for() {
+    let mut digest = None;
+    let world = with(|world| digest = Some(world.add_image("a/b", "v1", &[])));
+    with_registry(world, async |world, host| {
+        let (client, repository, digest) = (client(), repository(&host), digest.unwrap());
+        let described = client
+            .describe_manifest(&repository, Reference::Tag("v1"))
+            .await
+            .unwrap();
+        assert_eq!(described.digest, digest);
+        let fetched = client
+            .manifest(&repository, Reference::Digest(&digest))
+            .await
+            .unwrap();
+        assert_eq!(Digest::of(&fetched.bytes), digest);
+        let missing = client
+            .manifest(&repository, Reference::Tag("v2"))
+            .await
+            .unwrap_err();
+        assert!(missing.to_string().contains("has no manifest v2"), "{missing}");
+        // The registry now answers with something else for that digest.
+        for (_, bytes) in world.lock().unwrap().manifests.values_mut() {
+            *bytes = Bytes::from([bytes.as_ref(), b" "].concat());
+        }
+        for reference in [Reference::Tag("v1"), Reference::Digest(&digest)] {
+            let error = client.manifest(&repository, reference).await.unwrap_err();
+            assert!(matches!(error, Error::DigestMismatch { .. }), "{error}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_host_that_nobody_answers_for_is_tried_once_for_all() {
+    let tries = Mutex::new(0);
+    let observer = |_| *tries.lock().unwrap() += 1;
+    let client = Client::new(&settings(), &observer).unwrap();
+    // A port that was free a moment ago.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let repository = repository(&listener.local_addr().unwrap().to_string());
+    drop(listener);
+    let asked = (0..5).map(|_| client.manifest(&repository, Reference::Tag("v1")));
+    for result in futures::future::join_all(asked).await {
+        let error = result.unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::Unreachable {
+                    cause: Cause::Refused,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+    assert_eq!(*tries.lock().unwrap(), 3, "one request and its retries, not five");
+}

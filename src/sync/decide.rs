@@ -1,0 +1,314 @@
+//! The deciding half of planning: from what was found at sources and destination to steps. No I/O.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::aws::ecr::{Listing, repository_name_fault};
+use crate::image::{Digest, Image, Mirror, Version};
+use crate::sync::assignment::{Assignment, Source};
+use crate::sync::plan::{
+    Blob, Content, DestinationPlan, Estimate, Manifest, PlannedImage, PlannedUse, RegistryKind, Step, Upload,
+};
+
+/// What planning needs to know of the world.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    pub registry: RegistryKind,
+    /// By path: what a destination repository holds, nothing if it does not exist, or why that is not known.
+    pub repositories: BTreeMap<String, Result<Option<Listing>, String>>,
+    /// What sources were asked and how they answered. Those that did not need to be asked are absent.
+    pub sources: BTreeMap<Image, Result<Resolved, String>>,
+    /// Pairs of destination repository and blob that it holds, of those that were asked for.
+    pub present_blobs: BTreeSet<(String, Digest)>,
+    /// Whether the destination mounts blobs across repositories.
+    pub mounting: bool,
+}
+
+/// An image at its source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// With manifests, unless only the digest was asked for.
+    pub content: Content,
+    /// Why the destination would refuse it.
+    pub fault: Option<String>,
+}
+
+/// One reference in the destination and everything that wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub destination: Image,
+    pub source: Source,
+    pub used_by: Vec<PlannedUse>,
+}
+
+/// One target per destination reference, in order. Where two sources claim one, neither gets it.
+pub fn targets(assignments: Vec<Assignment>) -> Vec<Target> {
+    let mut targets: BTreeMap<Image, Target> = BTreeMap::new();
+    for Assignment {
+        destination,
+        source,
+        used_by,
+    } in assignments
+    {
+        let Some(target) = targets.get_mut(&destination) else {
+            let target = Target {
+                destination: destination.clone(),
+                source,
+                used_by,
+            };
+            targets.insert(destination, target);
+            continue;
+        };
+        target.used_by.extend(used_by);
+        match (&target.source, source) {
+            (Source::Known(one), Source::Known(other)) if !is_same(one, &other) => {
+                target.source = Source::Unnameable(format!(
+                    "{one} and {other} would both be mirrored as {destination}: give one of them another name with --map"
+                ));
+            }
+            // One place knows what another does not, such as by an annotation.
+            (Source::Unknown(_), known) => target.source = known,
+            _ => {}
+        }
+    }
+    targets.into_values().collect()
+}
+
+/// Whether the two are pulled from the same place.
+fn is_same(one: &Image, other: &Image) -> bool {
+    (one.host(), one.path(), one.version()) == (other.host(), other.path(), other.version())
+}
+
+/// The digest that the destination has for a version, if it has it.
+pub fn held<'l>(listing: &'l Listing, version: &Version) -> Option<&'l Digest> {
+    match version {
+        Version::Tag(tag) | Version::TagAndDigest(tag, _) => listing.tags.get(tag),
+        Version::Digest(digest) => listing.digests.get(digest),
+    }
+}
+
+/// Decides what to do for every target.
+pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> DestinationPlan {
+    let images: Vec<PlannedImage> = targets
+        .into_iter()
+        .map(|target| {
+            let (step, note) = step(&target, facts);
+            let source = match target.source {
+                Source::Known(source) => Some(source),
+                Source::Reachable(_) => Some(target.destination.clone()),
+                Source::Unknown(_) | Source::Unnameable(_) => None,
+            };
+            PlannedImage {
+                destination: target.destination,
+                source,
+                step,
+                note,
+                used_by: target.used_by,
+            }
+        })
+        .collect();
+    let copies = || {
+        images
+            .iter()
+            .filter_map(|image| match (&image.step, &image.source) {
+                (Step::Copy { content }, Some(source)) => Some((image, source, content)),
+                _ => None,
+            })
+    };
+    let repositories: BTreeSet<&str> = copies().map(|(image, ..)| image.destination.path()).collect();
+    let create_repositories: Vec<String> = repositories
+        .iter()
+        .filter(|path| matches!(facts.repositories.get(**path), Some(Ok(None))))
+        .map(|path| (*path).to_owned())
+        .collect();
+    let uploads = uploads(copies(), facts);
+    let manifests: BTreeSet<_> = copies()
+        .flat_map(|(image, _, content)| {
+            missing_manifests(content).map(|manifest| {
+                let tag = image
+                    .destination
+                    .version()
+                    .tag()
+                    .filter(|_| manifest.digest == content.digest);
+                (image.destination.path(), tag, &manifest.digest)
+            })
+        })
+        .collect();
+    let verifying = match facts.registry {
+        RegistryKind::Ecr { .. } => repositories.len(),
+        RegistryKind::Oci => 0,
+    };
+    let estimate = estimate(
+        &uploads,
+        facts.mounting,
+        [create_repositories.len(), manifests.len(), verifying],
+    );
+    DestinationPlan {
+        mirror: mirror.clone(),
+        registry: facts.registry.clone(),
+        create_repositories,
+        uploads,
+        mounting: facts.mounting,
+        estimate,
+        images,
+    }
+}
+
+/// The manifests that still have to be written: those that are not there, and the one that the tag shall name.
+pub(super) fn missing_manifests(content: &Content) -> impl Iterator<Item = &Manifest> {
+    content
+        .manifests
+        .iter()
+        .filter(|manifest| !manifest.present || manifest.digest == content.digest)
+}
+
+fn step(target: &Target, facts: &Facts) -> (Step, Option<String>) {
+    let failed = |error: &str| {
+        (
+            Step::Failed {
+                error: error.to_owned(),
+            },
+            None,
+        )
+    };
+    let source = match &target.source {
+        Source::Reachable(why) => return (Step::LeaveAlone { why: why.clone() }, None),
+        Source::Unnameable(error) => return failed(error),
+        Source::Known(source) => Some(source),
+        Source::Unknown(_) => None,
+    };
+    if let Some(fault) = name_fault(&facts.registry, target.destination.path()) {
+        return failed(&fault);
+    }
+    let version = target.destination.version();
+    let nothing = Listing::default();
+    let listing = match facts.repositories.get(target.destination.path()) {
+        Some(Ok(Some(listing))) => listing,
+        Some(Ok(None)) | None => &nothing,
+        Some(Err(error)) => return failed(error),
+    };
+    let held = held(listing, version);
+    let up_to_date = |digest: &Digest, media_type: &str| Step::UpToDate {
+        content: Content {
+            digest: digest.clone(),
+            media_type: media_type.to_owned(),
+            platforms: Vec::new(),
+            size: 0,
+            manifests: Vec::new(),
+        },
+    };
+    let Some(source) = source else {
+        let Source::Unknown(hint) = &target.source else {
+            return failed("no source");
+        };
+        return match held {
+            Some(_) => (Step::LeaveAlone { why: hint.clone() }, None),
+            None => failed(&format!("it is not there yet, and {hint}")),
+        };
+    };
+    // A digest in the reference is what the tag must name, wherever the source stands.
+    if let (Some(held), Some(wanted)) = (held, source.version().digest())
+        && held == wanted
+    {
+        return (up_to_date(held, ""), None);
+    }
+    match (facts.sources.get(source), held) {
+        (Some(Ok(resolved)), Some(held)) if *held == resolved.content.digest => {
+            (up_to_date(held, &resolved.content.media_type), None)
+        }
+        (
+            Some(Ok(Resolved {
+                fault: Some(fault), ..
+            })),
+            _,
+        ) => failed(fault),
+        (Some(Ok(resolved)), _) => {
+            let mut content = resolved.content.clone();
+            for manifest in &mut content.manifests {
+                manifest.present = listing.digests.contains(&manifest.digest);
+            }
+            (Step::Copy { content }, None)
+        }
+        // Everything runs from the mirror already: what it holds is good enough as long as nobody can compare.
+        (Some(Err(error)), Some(held)) if is_settled(target) && version.digest().is_none() => {
+            let note = format!("it could not be compared with its source: {error}");
+            (up_to_date(held, ""), Some(note))
+        }
+        (Some(Err(error)), _) => failed(error),
+        (None, _) => failed("its source was not asked"),
+    }
+}
+
+/// Whether every place names the destination already.
+fn is_settled(target: &Target) -> bool {
+    target
+        .used_by
+        .iter()
+        .all(|used| is_same(&used.image, &target.destination))
+}
+
+/// Why the destination cannot have a repository of this name, if so.
+pub fn name_fault(registry: &RegistryKind, path: &str) -> Option<String> {
+    match registry {
+        RegistryKind::Ecr { .. } => repository_name_fault(path),
+        RegistryKind::Oci => None,
+    }
+}
+
+/// Each blob once, with all repositories that lack it, largest first.
+fn uploads<'i>(
+    copies: impl Iterator<Item = (&'i PlannedImage, &'i Image, &'i Content)>,
+    facts: &Facts,
+) -> Vec<Upload> {
+    let mut lacking: BTreeMap<&Digest, (&Blob, &Image, BTreeSet<&str>)> = BTreeMap::new();
+    for (image, source, content) in copies {
+        let path = image.destination.path();
+        let missing = content.manifests.iter().filter(|manifest| !manifest.present);
+        for blob in missing.flat_map(|manifest| &manifest.blobs) {
+            if !facts
+                .present_blobs
+                .contains(&(path.to_owned(), blob.digest.clone()))
+            {
+                let entry = lacking.entry(&blob.digest);
+                entry.or_insert((blob, source, BTreeSet::new())).2.insert(path);
+            }
+        }
+    }
+    let mut uploads: Vec<Upload> = lacking
+        .into_values()
+        .map(|(blob, from, to)| Upload {
+            blob: blob.clone(),
+            from: from.clone(),
+            to: to.into_iter().map(str::to_owned).collect(),
+        })
+        .collect();
+    uploads.sort_by(|one, other| {
+        let order = other.blob.size.cmp(&one.blob.size);
+        order.then_with(|| one.blob.digest.cmp(&other.blob.digest))
+    });
+    uploads
+}
+
+/// `single` are the requests that count one each: creations, manifests, listings to verify.
+fn estimate(uploads: &[Upload], mounting: bool, single: [usize; 3]) -> Estimate {
+    let mut estimate = Estimate {
+        destination_requests: single.iter().map(|&count| count as u64).sum(),
+        ..Estimate::default()
+    };
+    for Upload { blob, to, .. } in uploads {
+        let repositories = to.len() as u64;
+        let (uploaded, mounted) = if mounting {
+            (1, repositories - 1)
+        } else {
+            (repositories, 0)
+        };
+        estimate.destination_requests += 2 * uploaded + mounted;
+        estimate.upload_bytes += blob.size * uploaded;
+        estimate.source_requests += 1;
+        estimate.download_bytes += blob.size;
+    }
+    estimate
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

@@ -1,0 +1,303 @@
+use super::*;
+use crate::sync::inventory::{Carrier, Place, Reason, Use};
+
+const ECR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
+
+fn image(text: &str) -> Image {
+    text.replace("ECR", ECR).parse().unwrap()
+}
+
+fn digest(text: &str) -> Digest {
+    Digest::of(text.as_bytes())
+}
+
+fn used(name: &str) -> PlannedUse {
+    let path = "x.yaml".to_owned();
+    PlannedUse {
+        image: image(name),
+        used_by: Use {
+            place: Place::File {
+                path: path.clone(),
+                manifest: "Deployment/x".to_owned(),
+            },
+            carrier: Carrier::Container("x".to_owned()),
+            reason: Reason::File { path },
+            recorded_source: None,
+            fixed: None,
+        },
+    }
+}
+
+/// A known source, used under `written`.
+fn known(source: &str, destination: &str, written: &str) -> Assignment {
+    Assignment {
+        destination: image(destination),
+        source: Source::Known(image(source)),
+        used_by: vec![used(written)],
+    }
+}
+
+fn manifest(name: &str, blobs: &[(&str, u64)]) -> Manifest {
+    let blob = |(name, size): &(&str, u64)| Blob {
+        digest: digest(name),
+        size: *size,
+    };
+    Manifest {
+        digest: digest(name),
+        media_type: "m".to_owned(),
+        size: 10,
+        blobs: blobs.iter().map(blob).collect(),
+        present: false,
+    }
+}
+
+/// An image whose index `name` names one manifest with these blobs.
+fn resolved(name: &str, blobs: &[(&str, u64)]) -> Result<Resolved, String> {
+    let child = format!("{name}-child");
+    Ok(Resolved {
+        content: Content {
+            digest: digest(name),
+            media_type: "i".to_owned(),
+            platforms: vec!["linux/amd64".to_owned()],
+            size: 20,
+            manifests: vec![manifest(&child, blobs), manifest(name, &[])],
+        },
+        fault: None,
+    })
+}
+
+fn listing(tags: &[(&str, &str)], digests: &[&str]) -> Listing {
+    Listing {
+        tags: tags
+            .iter()
+            .map(|(tag, name)| ((*tag).to_owned(), digest(name)))
+            .collect(),
+        digests: tags
+            .iter()
+            .map(|(_, name)| *name)
+            .chain(digests.iter().copied())
+            .map(digest)
+            .collect(),
+    }
+}
+
+fn facts(repositories: &[(&str, Option<Listing>)], sources: &[(&str, Result<Resolved, String>)]) -> Facts {
+    Facts {
+        registry: RegistryKind::Ecr {
+            account: "123456789012".to_owned(),
+            region: "us-east-1".to_owned(),
+        },
+        repositories: repositories
+            .iter()
+            .map(|(path, listing)| ((*path).to_owned(), Ok(listing.clone())))
+            .collect(),
+        sources: sources
+            .iter()
+            .map(|(name, resolved)| (image(name), resolved.clone()))
+            .collect(),
+        present_blobs: BTreeSet::new(),
+        mounting: false,
+    }
+}
+
+fn planned(assignments: Vec<Assignment>, facts: &Facts) -> DestinationPlan {
+    decide(&ECR.parse().unwrap(), targets(assignments), facts)
+}
+
+/// The first step in words.
+fn outcome(plan: &DestinationPlan) -> String {
+    match &plan.images[0].step {
+        Step::UpToDate { .. } => "up to date".to_owned(),
+        Step::Copy { .. } => "copy".to_owned(),
+        Step::LeaveAlone { why } => format!("leave alone: {why}"),
+        Step::Failed { error } => format!("failed: {error}"),
+    }
+}
+
+#[test]
+fn a_step_follows_from_what_source_and_destination_hold() {
+    let there = || Some(listing(&[("v1", "one")], &[]));
+    let gone = || Err("ghcr.io cannot be reached".to_owned());
+    let (source, mirrored) = ("ghcr.io/a/b:v1", "ECR/a/b:v1");
+    let cases = [
+        (source, None, resolved("one", &[]), "copy"),
+        (source, Some(Listing::default()), resolved("one", &[]), "copy"),
+        (source, there(), resolved("one", &[]), "up to date"),
+        (source, there(), resolved("two", &[]), "copy"),
+        (source, there(), gone(), "failed: ghcr.io cannot be reached"),
+        (mirrored, there(), gone(), "up to date"),
+        (mirrored, None, gone(), "failed: ghcr.io cannot be reached"),
+        (mirrored, there(), resolved("two", &[]), "copy"),
+    ];
+    for (written, held, source, expected) in cases {
+        let unreached = source.is_err();
+        let facts = facts(&[("a/b", held)], &[("ghcr.io/a/b:v1", source)]);
+        let plan = planned(vec![known("ghcr.io/a/b:v1", mirrored, written)], &facts);
+        assert_eq!(outcome(&plan), expected, "{written}");
+        let says_so = plan.images[0].note.is_some();
+        assert_eq!(says_so, unreached && expected == "up to date", "{written}");
+    }
+}
+
+#[test]
+fn a_pinned_digest_that_is_there_needs_no_source() {
+    let one = digest("one");
+    for (version, held) in [
+        (format!(":v1@{one}"), listing(&[("v1", "one")], &[])),
+        (format!("@{one}"), listing(&[], &["one"])),
+    ] {
+        let (source, destination) = (format!("ghcr.io/a/b{version}"), format!("ECR/a/b{version}"));
+        let plan = planned(
+            vec![known(&source, &destination, &source)],
+            &facts(&[("a/b", Some(held))], &[]),
+        );
+        assert_eq!(outcome(&plan), "up to date", "{version}");
+        let moved = facts(
+            &[("a/b", Some(listing(&[("v1", "two")], &[])))],
+            &[(&source, resolved("one", &[]))],
+        );
+        let plan = planned(vec![known(&source, &destination, &source)], &moved);
+        assert_eq!(outcome(&plan), "copy", "{version}");
+    }
+}
+
+#[test]
+fn what_has_no_known_source_is_never_copied() {
+    let assignment = |source| Assignment {
+        destination: image("ECR/a/b:v1"),
+        source,
+        used_by: vec![used("ECR/a/b:v1")],
+    };
+    let there = || Some(listing(&[("v1", "one")], &[]));
+    let unknown = || Source::Unknown("add --map x".to_owned());
+    let cases = [
+        (unknown(), there(), "leave alone: add --map x"),
+        (unknown(), None, "failed: it is not there yet, and add --map x"),
+        (Source::Reachable("near".to_owned()), None, "leave alone: near"),
+        (Source::Unnameable("odd".to_owned()), None, "failed: odd"),
+    ];
+    for (source, held, expected) in cases {
+        let plan = planned(vec![assignment(source)], &facts(&[("a/b", held)], &[]));
+        assert_eq!(outcome(&plan), expected);
+        assert_eq!((plan.uploads.len(), plan.create_repositories.len()), (0, 0));
+    }
+}
+
+#[test]
+fn faults_stop_the_image_and_nothing_else() {
+    let mut refused = resolved("one", &[("layer", 5)]);
+    if let Ok(resolved) = &mut refused {
+        resolved.fault = Some("ECR does not accept it".to_owned());
+    }
+    let mut facts = facts(
+        &[("a/b", None), ("c/d", None)],
+        &[
+            ("ghcr.io/a/b:v1", refused),
+            ("ghcr.io/c/d:v1", resolved("two", &[("layer", 5)])),
+        ],
+    );
+    facts
+        .repositories
+        .insert("e/f".to_owned(), Err("AWS denies ecr:ListImages".to_owned()));
+    let plan = planned(
+        vec![
+            known("ghcr.io/a/b:v1", "ECR/a/b:v1", "ghcr.io/a/b:v1"),
+            known("ghcr.io/c/d:v1", "ECR/c/d:v1", "ghcr.io/c/d:v1"),
+            known("ghcr.io/e/f:v1", "ECR/e/f:v1", "ghcr.io/e/f:v1"),
+            known("ghcr.io/g__h:v1", "ECR/g__h:v1", "ghcr.io/g__h:v1"),
+        ],
+        &facts,
+    );
+    let failed: Vec<bool> = plan
+        .images
+        .iter()
+        .map(|image| matches!(image.step, Step::Failed { .. }))
+        .collect();
+    assert_eq!(failed, [true, false, true, true]);
+    assert_eq!(plan.create_repositories, ["c/d"]);
+    assert_eq!(plan.uploads[0].to, ["c/d"]);
+}
+
+#[test]
+fn two_sources_with_one_name_both_fail() {
+    let facts = facts(&[("x", None)], &[]);
+    let both = vec![
+        known("ghcr.io/a/x:v1", "ECR/x:v1", "ghcr.io/a/x:v1"),
+        known("ghcr.io/b/x:v1", "ECR/x:v1", "ghcr.io/b/x:v1"),
+    ];
+    let plan = planned(both, &facts);
+    assert_eq!((plan.images.len(), plan.images[0].used_by.len()), (1, 2));
+    let outcome = outcome(&plan);
+    assert!(outcome.contains("ghcr.io/a/x:v1 and ghcr.io/b/x:v1"), "{outcome}");
+}
+
+#[test]
+fn two_spellings_of_one_source_are_one() {
+    let source = "docker.io/castai/x:v1";
+    let facts = facts(&[("xy", None)], &[(source, resolved("one", &[]))]);
+    let both = vec![
+        known(source, "ECR/xy:v1", source),
+        known("castai/x:v1", "ECR/xy:v1", "castai/x:v1"),
+    ];
+    let plan = planned(both, &facts);
+    assert_eq!(
+        (outcome(&plan).as_str(), plan.images[0].used_by.len()),
+        ("copy", 2)
+    );
+}
+
+#[test]
+fn each_blob_goes_up_once_per_repository_that_lacks_it_largest_first() {
+    let blobs: &[(&str, u64)] = &[("small", 5), ("large", 100)];
+    let mut facts = facts(
+        &[("a", Some(listing(&[], &["three-child"]))), ("b", None)],
+        &[
+            ("ghcr.io/a:v1", resolved("one", blobs)),
+            ("ghcr.io/a:v2", resolved("two", &[("small", 5), ("here", 9)])),
+            ("ghcr.io/a:v3", resolved("three", &[("elsewhere", 7)])),
+            ("ghcr.io/b:v1", resolved("four", blobs)),
+        ],
+    );
+    facts.present_blobs.insert(("a".to_owned(), digest("here")));
+    let assignments = || {
+        ["a:v1", "a:v2", "a:v3", "b:v1"]
+            .map(|name| {
+                let source = format!("ghcr.io/{name}");
+                known(&source, &format!("ECR/{name}"), &source)
+            })
+            .to_vec()
+    };
+    // Names of one letter are no repositories of ECR.
+    facts.registry = RegistryKind::Oci;
+    let plan = planned(assignments(), &facts);
+    let uploads: Vec<(u64, Vec<&str>)> = plan
+        .uploads
+        .iter()
+        .map(|upload| (upload.blob.size, upload.to.iter().map(String::as_str).collect()))
+        .collect();
+    assert_eq!(uploads, [(100, vec!["a", "b"]), (5, vec!["a", "b"])]);
+    assert_eq!(plan.create_repositories, ["b"]);
+    // One creation, two requests for each of four pairs, and seven manifests: one of eight is there.
+    let estimate = plan.estimate;
+    assert_eq!(estimate.destination_requests, 1 + 8 + 7);
+    assert_eq!(
+        (
+            estimate.source_requests,
+            estimate.download_bytes,
+            estimate.upload_bytes
+        ),
+        (2, 105, 210)
+    );
+
+    facts.mounting = true;
+    let estimate = planned(assignments(), &facts).estimate;
+    assert_eq!(estimate.destination_requests, 1 + 2 * 2 + 2 + 7);
+    assert_eq!(
+        (
+            estimate.source_requests,
+            estimate.download_bytes,
+            estimate.upload_bytes
+        ),
+        (2, 105, 105)
+    );
+}

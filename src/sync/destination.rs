@@ -1,0 +1,125 @@
+//! The registry that images are mirrored to: Amazon ECR with its own API, or any other by the distribution API.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use crate::aws::ecr::{self, Ecr, Listing};
+use crate::image::{Digest, Version};
+use crate::registry::{Client, Error, Reference, Repository};
+use crate::sync::plan::RegistryKind;
+
+#[derive(Clone, Debug)]
+pub enum Destination {
+    Ecr(Ecr),
+    Oci,
+}
+
+/// Requests of one kind that are under way at the same time.
+const WIDTH: usize = 16;
+
+impl Destination {
+    pub fn kind(&self) -> RegistryKind {
+        match self {
+            Self::Ecr(ecr) => RegistryKind::Ecr {
+                account: ecr.account().to_owned(),
+                region: ecr.region().to_owned(),
+            },
+            Self::Oci => RegistryKind::Oci,
+        }
+    }
+
+    /// What `repository` holds, or nothing if it does not exist. ECR lists all; another registry is asked only for
+    /// `versions`, and does not tell a repository that is missing from one that is empty.
+    pub async fn list(
+        &self,
+        client: &Client<'_>,
+        repository: &Repository,
+        versions: &BTreeSet<&Version>,
+    ) -> Result<Option<Listing>, Error> {
+        if let Self::Ecr(ecr) = self {
+            return ecr.list(&repository.path).await.map_err(Error::Ecr);
+        }
+        let mut listing = Listing::default();
+        for version in versions {
+            // By tag where there is one: it is the tag that has to name the digest.
+            let reference = version.tag().map_or(Reference::to(version), Reference::Tag);
+            match client.describe_manifest(repository, reference).await {
+                Ok(described) => {
+                    if let Some(tag) = version.tag() {
+                        listing.tags.insert(tag.to_owned(), described.digest.clone());
+                    }
+                    listing.digests.insert(described.digest);
+                }
+                Err(Error::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Some(listing))
+    }
+
+    /// Those of `blobs` that `repository` holds.
+    pub async fn present_blobs(
+        &self,
+        client: &Client<'_>,
+        repository: &Repository,
+        blobs: &[Digest],
+    ) -> Result<BTreeSet<Digest>, Error> {
+        match self {
+            Self::Ecr(ecr) => ecr
+                .present_layers(&repository.path, blobs)
+                .await
+                .map_err(Error::Ecr),
+            Self::Oci => {
+                stream::iter(blobs)
+                    .map(|blob| async move {
+                        let present = client.has_blob(repository, blob).await?;
+                        Ok(present.then(|| blob.clone()))
+                    })
+                    .buffer_unordered(WIDTH)
+                    .try_filter_map(|blob| std::future::ready(Ok(blob)))
+                    .try_collect()
+                    .await
+            }
+        }
+    }
+
+    /// Creates a repository where registries do not do that by themselves.
+    pub async fn create_repository(&self, path: &str) -> Result<(), Error> {
+        match self {
+            Self::Ecr(ecr) => ecr.create_repository(path).await.map_err(Error::Ecr),
+            Self::Oci => Ok(()),
+        }
+    }
+
+    /// Whether a blob can be mounted from one repository into another. Only asked for where one would be.
+    pub async fn mounting(&self) -> Result<bool, Error> {
+        match self {
+            Self::Ecr(ecr) => ecr.blob_mounting().await.map_err(Error::Ecr),
+            Self::Oci => Ok(true),
+        }
+    }
+
+    /// The least time between two manifests written: ECR takes ten a second (service quotas, `PutImage`).
+    pub(super) const fn manifest_interval(&self) -> Duration {
+        match self {
+            Self::Ecr(_) => Duration::from_millis(100),
+            Self::Oci => Duration::ZERO,
+        }
+    }
+}
+
+/// Whether an error speaks of the whole registry or the caller, so that no image can be mirrored.
+pub(super) fn stops_everything(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Unreachable { .. }
+            | Error::Ecr(
+                ecr::Error::Expired
+                    | ecr::Error::Invalid { .. }
+                    | ecr::Error::NoCredentials { .. }
+                    | ecr::Error::Unreachable { .. }
+            )
+    )
+}

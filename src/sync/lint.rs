@@ -1,0 +1,97 @@
+//! Manifests that ECR refuses with 405 "Invalid JSON syntax", found before any layer is sent.
+
+use serde_json::Value;
+
+/// What ECR would refuse in this manifest, if anything. Seen by users and reported in: config annotations
+/// (goharbor/acceleration-service#353), inline `data` (aws/containers-roadmap#2023, moby/buildkit#5747),
+/// `platform.features` (aws/containers-roadmap#2439), media types with parameters (sigstore/sigstore-js#1058),
+/// no layers (werf/werf#2544), empty blobs (devcontainers/cli#814).
+pub fn refused_by_ecr(manifest: &[u8]) -> Option<String> {
+    // What is no JSON is reported where it is read.
+    let manifest: Value = serde_json::from_slice(manifest).ok()?;
+    let fault = fault(&manifest)?;
+    Some(format!(
+        "ECR does not accept its manifest: {fault}; no layer was sent. Ask its publisher for an image without it"
+    ))
+}
+
+fn fault(manifest: &Value) -> Option<String> {
+    if let Some(config) = manifest.get("config") {
+        if config.get("annotations").is_some() {
+            return Some("`config.annotations` is set".to_owned());
+        }
+        if manifest
+            .get("layers")
+            .and_then(Value::as_array)
+            .is_none_or(Vec::is_empty)
+        {
+            return Some("it has no layers".to_owned());
+        }
+    }
+    let listed = ["manifests", "layers"].into_iter().flat_map(|field| {
+        let entries = manifest.get(field).and_then(Value::as_array);
+        let entries = entries.into_iter().flatten().enumerate();
+        entries.map(move |(index, entry)| (format!("{field}[{index}]"), entry))
+    });
+    let config = manifest.get("config").map(|config| ("config".to_owned(), config));
+    listed.chain(config).find_map(|(place, descriptor)| {
+        if descriptor.get("data").is_some() {
+            return Some(format!("`{place}.data` is set"));
+        }
+        if descriptor.pointer("/platform/features").is_some() {
+            return Some(format!("`{place}.platform.features` is set"));
+        }
+        let media_type = descriptor.get("mediaType").and_then(Value::as_str);
+        if media_type.is_some_and(|media_type| media_type.contains(';')) {
+            return Some(format!("`{place}.mediaType` has parameters"));
+        }
+        if descriptor.get("size").and_then(Value::as_u64) == Some(0) {
+            return Some(format!("`{place}` is empty"));
+        }
+        None
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_that_ecr_refuses_are_named() {
+        let layer = r#"{"mediaType":"a","size":1}"#;
+        let cases = [
+            (
+                format!(r#"{{"config":{{"annotations":{{}}}},"layers":[{layer}]}}"#),
+                "`config.annotations`",
+            ),
+            (
+                format!(r#"{{"config":{{"data":"e30="}},"layers":[{layer}]}}"#),
+                "`config.data`",
+            ),
+            (r#"{"config":{},"layers":[]}"#.to_owned(), "no layers"),
+            (
+                r#"{"manifests":[{},{"platform":{"features":["x"]}}]}"#.to_owned(),
+                "`manifests[1].platform.features`",
+            ),
+            (
+                r#"{"config":{},"layers":[{"mediaType":"a;b=c"}]}"#.to_owned(),
+                "`layers[0].mediaType`",
+            ),
+            (
+                r#"{"config":{},"layers":[{"mediaType":"a","size":0}]}"#.to_owned(),
+                "`layers[0]` is empty",
+            ),
+        ];
+        for (manifest, expected) in cases {
+            let fault = refused_by_ecr(manifest.as_bytes()).unwrap();
+            assert!(fault.contains(expected), "{fault}");
+        }
+        for manifest in [
+            format!(r#"{{"config":{{"mediaType":"c","size":2}},"layers":[{layer}],"annotations":{{}}}}"#),
+            r#"{"manifests":[{"annotations":{"vnd.docker.reference.type":"attestation-manifest"}}]}"#
+                .to_owned(),
+        ] {
+            assert_eq!(refused_by_ecr(manifest.as_bytes()), None, "{manifest}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! One blob to several repositories: one read, as many uploads, in bounded memory.
+
+use bytes::Bytes;
+use futures::future;
+use tokio::sync::{Notify, mpsc};
+
+use crate::registry::{BlobReader, Client, Error, Repository, Started, UploadBody, UploadSession};
+use crate::sync::mirror::{MOST_REPOSITORIES, Receiver, Run};
+use crate::sync::plan::Upload;
+use crate::sync::prepare::{at, whole_blob};
+
+/// Blobs up to this size, in bytes, are held in memory, so that an upload is tried again without another read.
+const SMALL: u64 = 1024 * 1024;
+
+/// Parts that wait for one upload. The slowest one sets the pace.
+const PARTS_IN_FLIGHT: usize = 2;
+
+/// How one upload ended.
+struct Outcome<'r> {
+    path: &'r str,
+    result: Result<(), Error>,
+}
+
+impl<'r> Run<'r> {
+    /// Uploads a blob to all of `receivers`, and opens their gates.
+    pub(super) async fn deliver(&self, upload: &'r Upload, receivers: Vec<Receiver<'r>>) {
+        let digest = &upload.blob.digest;
+        // A repository that could not be created has its result already.
+        let mut open: Vec<Receiver<'r>> = receivers
+            .into_iter()
+            .filter(|receiver| !self.is_settled(receiver.path, digest))
+            .collect();
+        let mut pauses = self.client.pauses();
+        while !open.is_empty() {
+            let streams = u32::try_from(open.len().min(MOST_REPOSITORIES)).unwrap_or(1);
+            let Ok(_permit) = self.streams.acquire_many(streams).await else {
+                return;
+            };
+            let outcomes = if upload.blob.size <= SMALL {
+                self.from_memory(upload, open).await
+            } else {
+                self.from_stream(upload, open).await
+            };
+            open = Vec::new();
+            let mut reason = None;
+            for Outcome { path, result } in outcomes {
+                match result {
+                    Ok(()) => {
+                        self.progress.sent(path, digest, upload.blob.size);
+                        self.open(path, digest, Ok(()));
+                    }
+                    Err(error) if error.is_transient() && pauses.may_go_on() => {
+                        open.push(Receiver { path, session: None });
+                        reason = Some(error);
+                    }
+                    Err(error) => self.open(path, digest, Err(error.to_string().into())),
+                }
+            }
+            if let Some(reason) = reason {
+                pauses.pause(&self.plan.mirror.registry, &reason).await;
+            }
+        }
+    }
+
+    async fn from_memory(&self, upload: &'r Upload, receivers: Vec<Receiver<'r>>) -> Vec<Outcome<'r>> {
+        let digest = &upload.blob.digest;
+        let source = Repository::of(&upload.from);
+        let bytes = match self.store.get(digest) {
+            Some(bytes) => Ok(bytes),
+            None => whole_blob(self.client, &source, digest, upload.blob.size).await,
+        };
+        let bytes = match bytes {
+            Ok(bytes) => bytes,
+            Err(error) => return all(&receivers, &from_source(error)),
+        };
+        let uploads = receivers.into_iter().map(|receiver| {
+            let body = UploadBody::Whole(bytes.clone());
+            async move {
+                let repository = at(&self.plan.mirror, receiver.path);
+                let result = async {
+                    let session = open_upload(self.client, &repository, receiver.session).await?;
+                    self.client
+                        .finish_upload(&repository, session, digest, body)
+                        .await
+                };
+                Outcome {
+                    path: receiver.path,
+                    result: result.await,
+                }
+            }
+        });
+        future::join_all(uploads).await
+    }
+
+    async fn from_stream(&self, upload: &'r Upload, receivers: Vec<Receiver<'r>>) -> Vec<Outcome<'r>> {
+        let (digest, size) = (&upload.blob.digest, upload.blob.size);
+        let source = Repository::of(&upload.from);
+        let paths: Vec<&'r str> = receivers.iter().map(|receiver| receiver.path).collect();
+        let opening = receivers.into_iter().map(|receiver| async move {
+            let repository = at(&self.plan.mirror, receiver.path);
+            open_upload(self.client, &repository, receiver.session).await
+        });
+        let (reader, sessions) =
+            future::join(self.client.blob(&source, digest, size), future::join_all(opening)).await;
+        let reader = match reader {
+            Ok(reader) => reader,
+            Err(error) => {
+                let error = from_source(error);
+                let outcome = |path| Outcome {
+                    path,
+                    result: Err(error.clone()),
+                };
+                return paths.into_iter().map(outcome).collect();
+            }
+        };
+        let ended: Vec<Notify> = paths.iter().map(|_| Notify::new()).collect();
+        let mut outlets = Vec::new();
+        let mut outcomes = Vec::new();
+        let mut uploads = Vec::new();
+        for ((path, session), ended) in paths.into_iter().zip(sessions).zip(&ended) {
+            match session {
+                Err(error) => outcomes.push(Outcome {
+                    path,
+                    result: Err(error),
+                }),
+                Ok(session) => {
+                    let (sender, parts) = mpsc::channel(PARTS_IN_FLIGHT);
+                    outlets.push(Outlet { path, sender, ended });
+                    uploads.push(async move {
+                        let repository = at(&self.plan.mirror, path);
+                        let body = UploadBody::Parts { parts, size };
+                        let result = self
+                            .client
+                            .finish_upload(&repository, session, digest, body)
+                            .await;
+                        ended.notify_one();
+                        Outcome { path, result }
+                    });
+                }
+            }
+        }
+        if uploads.is_empty() {
+            return outcomes;
+        }
+        let (read, uploaded) =
+            future::join(self.feed(upload, reader, outlets), future::join_all(uploads)).await;
+        for outcome in uploaded {
+            // Where the source failed, that is the reason, and not the body that broke because of it.
+            let result = match (&read, outcome.result) {
+                (Err(error), Err(_)) => Err(from_source(error.clone())),
+                (_, result) => result,
+            };
+            outcomes.push(Outcome {
+                path: outcome.path,
+                result,
+            });
+        }
+        outcomes
+    }
+
+    /// Reads the blob and hands each part to every upload that still takes it.
+    async fn feed(
+        &self,
+        upload: &'r Upload,
+        mut reader: BlobReader<'_>,
+        mut outlets: Vec<Outlet<'r, '_>>,
+    ) -> Result<(), Error> {
+        let mut sent = 0;
+        while let Some(part) = reader.next().await? {
+            sent += part.len() as u64;
+            let taken = future::join_all(outlets.iter().map(|outlet| outlet.give(part.clone()))).await;
+            let mut taken = taken.into_iter();
+            outlets.retain(|_| taken.next().unwrap_or(false));
+            if outlets.is_empty() {
+                break;
+            }
+            for outlet in &outlets {
+                self.progress.sent(outlet.path, &upload.blob.digest, sent);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The way into one upload.
+struct Outlet<'r, 'n> {
+    path: &'r str,
+    sender: mpsc::Sender<Bytes>,
+    /// Told when the upload is over, because a server may answer early and take no more.
+    ended: &'n Notify,
+}
+
+impl Outlet<'_, '_> {
+    /// Whether the upload took the part.
+    async fn give(&self, part: Bytes) -> bool {
+        tokio::select! {
+            biased;
+            () = self.ended.notified() => false,
+            sent = self.sender.send(part) => sent.is_ok(),
+        }
+    }
+}
+
+async fn open_upload(
+    client: &Client<'_>,
+    repository: &Repository,
+    session: Option<UploadSession>,
+) -> Result<UploadSession, Error> {
+    if let Some(session) = session {
+        return Ok(session);
+    }
+    match client.start_upload(repository, None).await? {
+        Started::Session(session) => Ok(session),
+        Started::Mounted => Err(Error::InvalidAnswer {
+            repository: repository.clone(),
+            what: "a mount that nobody asked for".to_owned(),
+        }),
+    }
+}
+
+/// An error of the source has had its tries, so the upload is not tried again for it.
+fn from_source(error: Error) -> Error {
+    Error::SourceFailed {
+        reason: Box::new(error),
+    }
+}
+
+fn all<'r>(receivers: &[Receiver<'r>], error: &Error) -> Vec<Outcome<'r>> {
+    let outcome = |receiver: &Receiver<'r>| Outcome {
+        path: receiver.path,
+        result: Err(error.clone()),
+    };
+    receivers.iter().map(outcome).collect()
+}

@@ -1,0 +1,415 @@
+//! From plan to proof, between two real servers on loopback.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_ecr::config::{Credentials, SharedCredentialsProvider};
+use http::StatusCode;
+
+use super::*;
+use crate::aws::ecr::Ecr;
+use crate::event::Event;
+use crate::image::Mirror;
+use crate::registry::testing::{Shared, World, with_registry};
+use crate::sync::assignment::{Assignment, Source};
+use crate::sync::plan::RegistryKind;
+use crate::sync::prepare::prepare;
+use crate::sync::verify::{PlanAge, Verified, verify};
+use crate::transport::Settings;
+
+/// Two servers, and what is needed to mirror from the first to the second.
+struct Lab {
+    source: Shared,
+    target: Shared,
+    source_host: String,
+    mirror: Mirror,
+    destination: Destination,
+    events: Mutex<Vec<Event>>,
+}
+
+struct Ran {
+    plan: DestinationPlan,
+    mirrored: Mirrored,
+    verified: Verified,
+}
+
+/// A layer that is streamed, and one that is held in memory.
+fn base() -> Vec<u8> {
+    (0..600_000_u32).flat_map(u32::to_le_bytes).collect()
+}
+
+async fn with_lab(target: World, test: impl AsyncFnOnce(&Lab)) {
+    let mut source = World {
+        wants_token: true,
+        redirects: true,
+        ..World::default()
+    };
+    let base = base();
+    for repository in ["a/one", "a/two", "a/three"] {
+        source.add_image(repository, "v1", &[&base, b"small shared layer"]);
+    }
+    let is_ecr = target.ecr.is_some();
+    with_registry(source, async |source, source_host| {
+        with_registry(target, async |target, host| {
+            let destination = if is_ecr {
+                Destination::Ecr(ecr(&host))
+            } else {
+                Destination::Oci
+            };
+            let mirror = format!("{host}/mirror").parse().unwrap();
+            let events = Mutex::default();
+            test(&Lab {
+                source,
+                target,
+                source_host,
+                mirror,
+                destination,
+                events,
+            })
+            .await;
+        })
+        .await;
+    })
+    .await;
+}
+
+fn ecr(host: &str) -> Ecr {
+    let credentials = Credentials::new("id", "secret", None, None, "test");
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .endpoint_url(format!("http://{host}"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build();
+    Ecr::new(&config, "123456789012".to_owned(), "us-east-1".to_owned())
+}
+
+fn ecr_world() -> World {
+    World {
+        ecr: Some(std::collections::BTreeSet::new()),
+        ..World::default()
+    }
+}
+
+impl Lab {
+    fn assignments(&self) -> Vec<Assignment> {
+        let assignment = |name: &str| Assignment {
+            destination: format!("{}/{name}", self.mirror).parse().unwrap(),
+            source: Source::Known(format!("{}/{name}", self.source_host).parse().unwrap()),
+            used_by: Vec::new(),
+        };
+        ["a/one:v1", "a/three:v1", "a/two:v1"].map(assignment).to_vec()
+    }
+
+    /// A whole run, as a new process does it.
+    async fn run(&self) -> Ran {
+        let settings = Settings {
+            connect_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(5),
+            retries: 2,
+            retry_delay: Duration::from_millis(1),
+        };
+        let observer = |event| self.events.lock().unwrap().push(event);
+        let mut client = Client::new(&settings, &observer).unwrap();
+        if let Destination::Ecr(ecr) = &self.destination {
+            client = client.with_ecr(self.mirror.registry.clone(), ecr.clone());
+        }
+        let prepared = prepare(&client, &self.destination, &self.mirror, self.assignments())
+            .await
+            .unwrap();
+        assert_eq!(prepared.notes, Vec::<String>::new());
+        // What a file would hold is as good as the value itself; manifests are then read again.
+        let text = serde_json::to_string(&prepared.plan).unwrap();
+        let plan: DestinationPlan = serde_json::from_str(&text).unwrap();
+        assert_eq!(plan, prepared.plan);
+        let mirrored = mirror(&client, &self.destination, &plan, &prepared.store, 4, &observer).await;
+        let verified = verify(&client, &self.destination, &plan, &mirrored, PlanAge::Fresh).await;
+        Ran {
+            plan,
+            mirrored,
+            verified,
+        }
+    }
+
+    fn forget_log(&self) {
+        self.source.lock().unwrap().log.clear();
+        self.target.lock().unwrap().log.clear();
+    }
+
+    fn sent(&self, words: &[&str]) -> usize {
+        self.target.lock().unwrap().count(words)
+    }
+
+    fn asked(&self, words: &[&str]) -> usize {
+        self.source.lock().unwrap().count(words)
+    }
+
+    /// Everything that the source holds is in the mirror, byte for byte.
+    fn assert_equal(&self) {
+        let (source, target) = (self.source.lock().unwrap(), self.target.lock().unwrap());
+        let in_mirror = |path: &str| format!("mirror/{path}");
+        for ((path, digest), manifest) in &source.manifests {
+            assert_eq!(
+                target.manifests.get(&(in_mirror(path), digest.clone())),
+                Some(manifest)
+            );
+        }
+        for (path, digest) in &source.blobs {
+            assert!(target.blobs.contains(&(in_mirror(path), digest.clone())));
+        }
+        for ((path, tag), digest) in &source.tags {
+            assert_eq!(target.tags.get(&(in_mirror(path), tag.clone())), Some(digest));
+        }
+    }
+}
+
+const REPOSITORIES: usize = 3;
+/// An index and two platforms each.
+const MANIFESTS: usize = 9;
+/// Two shared layers, and a config and a layer for each platform of each image; the two configs are the image's own.
+const BLOBS: usize = 2 + 3 * 4;
+/// Pairs of blob and repository.
+const PAIRS: usize = 3 * 6;
+
+#[tokio::test]
+async fn requests_to_ecr_are_the_budget_term_by_term() {
+    with_lab(ecr_world(), async |lab| {
+        let run = lab.run().await;
+        assert_eq!(run.verified.failures, Vec::new());
+        assert_eq!(run.verified.locked.images.len(), 3);
+        assert_eq!(
+            run.verified.locked.images[0].platforms,
+            ["linux/amd64", "linux/arm64"]
+        );
+        lab.assert_equal();
+        let terms = [
+            (lab.sent(&["GetAuthorizationToken"]), 1),
+            (lab.sent(&["ListImages"]), 2 * REPOSITORIES),
+            (lab.sent(&["CreateRepository"]), REPOSITORIES),
+            (lab.sent(&["POST", "/blobs/uploads/"]), PAIRS),
+            (lab.sent(&["PUT", "/blobs/uploads/"]), PAIRS),
+            (lab.sent(&["PUT", "/manifests/"]), MANIFESTS),
+            // Whether to mount has to be asked, and only where there is something to mount.
+            (lab.sent(&["GetAccountSetting"]), 1),
+        ];
+        for (index, (seen, expected)) in terms.iter().enumerate() {
+            assert_eq!(seen, expected, "term {index} of the destination");
+        }
+        let total: usize = terms.iter().map(|(_, expected)| expected).sum();
+        assert_eq!(lab.sent(&[""]), total, "nothing else is sent");
+        // Estimated: what is left to do after planning.
+        let listed = REPOSITORIES + 2;
+        assert_eq!(run.plan.estimate.destination_requests, (total - listed) as u64);
+
+        let terms = [
+            (lab.asked(&["/token"]), REPOSITORIES),
+            // The first request to a host finds out where its tokens come from.
+            (lab.asked(&["GET", "/manifests/"]), MANIFESTS + 1),
+            (lab.asked(&["GET", "/blobs/"]), BLOBS),
+            (lab.asked(&["/elsewhere/"]), BLOBS),
+        ];
+        for (index, (seen, expected)) in terms.iter().enumerate() {
+            assert_eq!(seen, expected, "term {index} of the source");
+        }
+        let total: usize = terms.iter().map(|(_, expected)| expected).sum();
+        assert_eq!(lab.asked(&[""]), total, "nothing else is asked");
+
+        lab.forget_log();
+        let again = lab.run().await;
+        assert_eq!(again.verified.locked.images.len(), 3);
+        assert_eq!(lab.sent(&["ListImages"]), REPOSITORIES);
+        assert_eq!(lab.sent(&[""]), REPOSITORIES, "up to date costs the listings");
+        assert_eq!(lab.asked(&["HEAD", "/manifests/"]), 3 + 1);
+        assert_eq!(lab.asked(&["GET", "/manifests/"]) + lab.asked(&["/blobs/"]), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn with_mounting_each_blob_goes_up_once() {
+    let oci = World {
+        wants_token: true,
+        ..World::default()
+    };
+    for world in [ecr_world(), oci] {
+        with_lab(
+            World {
+                mounting: true,
+                ..world
+            },
+            async |lab| {
+                let run = lab.run().await;
+                assert_eq!(run.verified.failures, Vec::new());
+                lab.assert_equal();
+                assert_eq!(lab.sent(&["PUT", "/blobs/uploads/"]), BLOBS);
+                assert_eq!(lab.sent(&["POST", "mount="]), PAIRS - BLOBS);
+                assert_eq!(lab.asked(&["/elsewhere/"]), BLOBS);
+            },
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_mount_that_is_not_done_continues_as_an_upload() {
+    // Any registry is asked to mount, and this one does not.
+    with_lab(World::default(), async |lab| {
+        let run = lab.run().await;
+        assert_eq!(run.plan.registry, RegistryKind::Oci);
+        assert_eq!(run.verified.failures, Vec::new());
+        lab.assert_equal();
+        assert_eq!(
+            lab.sent(&["POST", "/blobs/uploads/"]),
+            PAIRS,
+            "the session that is offered is used"
+        );
+        assert_eq!(lab.sent(&["PUT", "/blobs/uploads/"]), PAIRS);
+        assert_eq!(
+            lab.sent(&["HEAD", "/manifests/"]),
+            3,
+            "the answers to the PUTs are the proof"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_receiver_that_fails_does_not_stop_the_others_and_the_next_run_goes_on() {
+    with_lab(ecr_world(), async |lab| {
+        let faults = vec![("PUT /v2/mirror/a/two/blobs/", StatusCode::FORBIDDEN, ""); PAIRS];
+        lab.target.lock().unwrap().faults = faults;
+        let run = lab.run().await;
+        let failed: Vec<&str> = run
+            .mirrored
+            .iter()
+            .filter_map(|(image, result)| result.is_err().then(|| image.path()))
+            .collect();
+        assert_eq!(failed, ["mirror/a/two"]);
+        assert_eq!(run.verified.locked.images.len(), 2);
+        assert_eq!(
+            lab.asked(&["/elsewhere/"]),
+            BLOBS,
+            "a refusal is no reason to read again"
+        );
+        assert!(
+            !lab.target
+                .lock()
+                .unwrap()
+                .tags
+                .keys()
+                .any(|(path, _)| path.contains("two"))
+        );
+
+        lab.target.lock().unwrap().faults.clear();
+        lab.forget_log();
+        let run = lab.run().await;
+        assert_eq!(
+            (run.verified.failures.len(), run.verified.locked.images.len()),
+            (0, 3)
+        );
+        lab.assert_equal();
+        assert_eq!(lab.sent(&["PUT", "/blobs/uploads/"]), 6, "only what is lacking");
+        assert_eq!(lab.sent(&["BatchCheckLayerAvailability"]), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_busy_or_breaking_world_only_costs_time() {
+    with_lab(ecr_world(), async |lab| {
+        lab.source.lock().unwrap().cuts = 2;
+        lab.target.lock().unwrap().faults = vec![
+            ("PUT /v2/mirror/a/one/blobs/", StatusCode::SERVICE_UNAVAILABLE, ""),
+            ("PUT /v2/mirror/a/three/blobs/", StatusCode::UNAUTHORIZED, ""),
+            (
+                "PUT /v2/mirror/a/two/manifests/",
+                StatusCode::TOO_MANY_REQUESTS,
+                "0",
+            ),
+            ("POST /v2/mirror/a/two/blobs/", StatusCode::UNAUTHORIZED, ""),
+        ];
+        let run = lab.run().await;
+        assert_eq!(run.verified.failures, Vec::new());
+        assert_eq!(run.verified.locked.images.len(), 3);
+        lab.assert_equal();
+        assert_eq!(lab.target.lock().unwrap().faults.len(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn damaged_bytes_never_arrive_and_fail_only_who_needs_them() {
+    with_lab(ecr_world(), async |lab| {
+        let own = Digest::of(b"a/one v1 arm64");
+        let shared = Digest::of(&base());
+        lab.source.lock().unwrap().corrupt.insert(own.clone());
+        let run = lab.run().await;
+        assert_eq!(run.verified.locked.images.len(), 2);
+        let error = run
+            .mirrored
+            .values()
+            .find_map(|result| result.as_ref().err())
+            .unwrap();
+        assert!(
+            error.contains(&lab.source_host) && error.contains("damaged"),
+            "{error}"
+        );
+
+        lab.source.lock().unwrap().corrupt.insert(shared.clone());
+        lab.target.lock().unwrap().blobs.clear();
+        lab.target.lock().unwrap().manifests.clear();
+        lab.target.lock().unwrap().tags.clear();
+        let run = lab.run().await;
+        assert_eq!(run.verified.locked.images.len(), 0);
+        let target = lab.target.lock().unwrap();
+        assert!(
+            !target
+                .blobs
+                .iter()
+                .any(|(_, digest)| *digest == shared || *digest == own)
+        );
+        assert!(target.tags.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn progress_adds_up_to_what_was_announced() {
+    with_lab(ecr_world(), async |lab| {
+        lab.target.lock().unwrap().faults =
+            vec![("PUT /v2/mirror/a/one/blobs/", StatusCode::SERVICE_UNAVAILABLE, ""); 2];
+        lab.run().await;
+        let (mut announced, mut started, mut moved, mut copied) = (0, 0, 0, 0);
+        for event in lab.events.lock().unwrap().iter() {
+            match event {
+                Event::MirrorStarted { bytes, images } => announced += *bytes * u64::from(*images == 3),
+                Event::ImageStarted { bytes, .. } => started += bytes,
+                Event::ImageProgress { bytes, .. } => moved += bytes,
+                Event::ImageCopied { .. } => copied += 1,
+                _ => {}
+            }
+        }
+        assert_eq!((announced, started, copied), (moved, moved, 3));
+        assert!(moved > 3 * base().len() as u64);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_source_that_lacks_one_image_fails_that_one() {
+    with_lab(ecr_world(), async |lab| {
+        lab.source
+            .lock()
+            .unwrap()
+            .tags
+            .retain(|(path, _), _| path != "a/one");
+        let run = lab.run().await;
+        assert_eq!(run.verified.locked.images.len(), 2);
+        let Step::Failed { error } = &run.plan.images[0].step else {
+            panic!("{:?}", run.plan.images[0])
+        };
+        assert!(error.contains("a/one has no manifest v1"), "{error}");
+    })
+    .await;
+}

@@ -1,0 +1,159 @@
+//! Verifying: what the destination itself says that it holds now. Only what passes may be written into workloads.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt as _, stream};
+use jiff::Timestamp;
+
+use crate::aws::ecr::Listing;
+use crate::image::{Image, Version};
+use crate::registry::{Client, Reference, Repository};
+use crate::sync::decide::held;
+use crate::sync::destination::Destination;
+use crate::sync::lock::{LockedDestination, LockedImage};
+use crate::sync::mirror::Mirrored;
+use crate::sync::plan::{Content, DestinationPlan, Step};
+use crate::sync::prepare::at;
+
+/// Repositories that are asked at the same time.
+const WIDTH: usize = 16;
+
+/// How old the plan's knowledge of the destination is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlanAge {
+    /// Made in this run: images that were up to date then have been seen.
+    Fresh,
+    /// Read from a file: everything is looked at again.
+    Stored,
+}
+
+/// What was proven, and what was not.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    pub locked: LockedDestination,
+    /// Destination references that should be there and could not be proven, with the reason.
+    pub failures: Vec<(Image, String)>,
+}
+
+/// Looks at everything that `plan` promises and `mirrored` says is done.
+pub async fn verify(
+    client: &Client<'_>,
+    destination: &Destination,
+    plan: &DestinationPlan,
+    mirrored: &Mirrored,
+    age: PlanAge,
+) -> Verified {
+    let mut proven: Vec<(&Image, &Image, &Content)> = Vec::new();
+    let mut open: BTreeMap<&str, Vec<(&Image, &Image, &Content)>> = BTreeMap::new();
+    for image in &plan.images {
+        let Some(source) = &image.source else { continue };
+        let (content, is_proven) = match &image.step {
+            Step::UpToDate { content } => (content, age == PlanAge::Fresh),
+            Step::Copy { content } => match mirrored.get(&image.destination) {
+                // ECR's answers do not prove that the index's children are there.
+                Some(Ok(confirmed)) => (content, *confirmed && matches!(destination, Destination::Oci)),
+                Some(Err(_)) | None => continue,
+            },
+            Step::LeaveAlone { .. } | Step::Failed { .. } => continue,
+        };
+        let entry = (&image.destination, source, content);
+        if is_proven {
+            proven.push(entry);
+        } else {
+            open.entry(image.destination.path()).or_default().push(entry);
+        }
+    }
+    let answers: Vec<_> = stream::iter(open)
+        .map(|(path, images)| async move {
+            let repository = at(&plan.mirror, path);
+            let versions: BTreeSet<&Version> = images.iter().map(|(image, ..)| image.version()).collect();
+            let listing = destination.list(client, &repository, &versions).await;
+            let mut results = Vec::new();
+            for entry in images {
+                let result = match &listing {
+                    Ok(listing) => {
+                        judge(
+                            client,
+                            destination,
+                            &repository,
+                            listing.as_ref(),
+                            entry.0,
+                            entry.2,
+                        )
+                        .await
+                    }
+                    Err(error) => Err(error.to_string()),
+                };
+                results.push((entry, result));
+            }
+            results
+        })
+        .buffer_unordered(WIDTH)
+        .collect()
+        .await;
+    let mut failures = Vec::new();
+    for (entry, result) in answers.into_iter().flatten() {
+        match result {
+            Ok(()) => proven.push(entry),
+            Err(reason) => failures.push((entry.0.clone(), reason)),
+        }
+    }
+    proven.sort_by_key(|(destination, ..)| *destination);
+    failures.sort();
+    let verified = Timestamp::now();
+    let images = proven
+        .into_iter()
+        .map(|(destination, source, content)| LockedImage {
+            source: source.clone(),
+            destination: destination.clone(),
+            digest: content.digest.clone(),
+            media_type: content.media_type.clone(),
+            platforms: content.platforms.clone(),
+            size: content.size,
+            verified,
+        })
+        .collect();
+    let mirror = plan.mirror.clone();
+    Verified {
+        locked: LockedDestination { mirror, images },
+        failures,
+    }
+}
+
+async fn judge(
+    client: &Client<'_>,
+    destination: &Destination,
+    repository: &Repository,
+    listing: Option<&Listing>,
+    image: &Image,
+    content: &Content,
+) -> Result<(), String> {
+    let again = "run again";
+    let listing = listing.ok_or_else(|| format!("{repository} is gone: {again}"))?;
+    match held(listing, image.version()) {
+        Some(digest) if *digest == content.digest => {}
+        Some(digest) => {
+            return Err(format!(
+                "{image} names {digest} there, not {}: somebody pushed in between, {again}",
+                content.digest
+            ));
+        }
+        None => return Err(format!("{image} is not there: {again}")),
+    }
+    for manifest in &content.manifests {
+        let is_there = match destination {
+            Destination::Ecr(_) => listing.digests.contains(&manifest.digest),
+            Destination::Oci => {
+                let reference = Reference::Digest(&manifest.digest);
+                client.describe_manifest(repository, reference).await.is_ok()
+            }
+        };
+        if !is_there {
+            return Err(format!(
+                "{image} lacks its manifest {} there: {again}",
+                manifest.digest
+            ));
+        }
+    }
+    Ok(())
+}
