@@ -37,6 +37,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Preflight(PreflightArguments),
+    SyncImages(Box<SyncArguments>),
     Version(VersionArguments),
 }
 

@@ -1,7 +1,9 @@
 //! One short file per subcommand: connect, call the domain, hand the result to output.
 
+mod handed_over;
 mod preflight;
 mod scene;
+mod sync_images;
 mod version;
 
 use std::io;
@@ -85,6 +87,7 @@ impl From<transport::Error> for Stop {
 pub async fn run(arguments: Arguments) -> Ending {
     let ending = match &arguments.command {
         Command::Preflight(preflight) => preflight::run(&arguments, preflight).await,
+        Command::SyncImages(sync) => sync_images::run(&arguments, sync).await,
         Command::Version(version) => version::run(version),
     };
     ending.unwrap_or_else(|stop| {

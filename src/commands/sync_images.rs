@@ -23,7 +23,10 @@ use crate::sync::report::SyncReport;
 pub(super) async fn run(arguments: &Arguments, sync: &SyncArguments) -> Result<Ending, Stop> {
     let request = Request::read(sync)?;
     let progress = Progress::new(arguments.network.verbosity);
-    let ending = pipeline(arguments, sync, request, &progress, &|event| progress.observe(event)).await;
+    let ending = pipeline(arguments, sync, request, &progress, &|event| {
+        progress.observe(event)
+    })
+    .await;
     progress.clear();
     ending
 }
@@ -36,7 +39,11 @@ async fn pipeline(
     observer: Observer<'_>,
 ) -> Result<Ending, Stop> {
     observer(Event::Stage(Stage::Discover));
-    let cluster = if request.halves.needs_cluster() { Some(Cluster::gather(arguments, sync).await?) } else { None };
+    let cluster = if request.halves.needs_cluster() {
+        Some(Cluster::gather(arguments, sync).await?)
+    } else {
+        None
+    };
     let inventory = inventory(sync, &request, cluster.as_ref())?;
     if inventory.images.is_empty() && request.plan.is_none() {
         progress.clear();
@@ -53,10 +60,10 @@ async fn pipeline(
         Some(lock) => Registry::of_lock(lock.clone(), &inventory, sync)?,
         None => Registry::plan(arguments, sync, &request, &inventory, cluster.as_ref(), observer).await?,
     };
-    if let (Some(path), Some(plan), None) = (&sync.plan, registry.plan(), &request.plan) {
+    if let (Some(path), Some(plan), None) = (&sync.plan, registry.plan_made(), &request.plan) {
         handed_over::write(path, plan)?;
     }
-    let expected = registry.expected_lock();
+    let expected = registry.expected_lock(request.halves.mirror);
     let preview = match &cluster {
         Some(cluster) if request.halves.rewrite => {
             workloads::count_patches(cluster, &request.filter, &expected, registry.left_alone())
@@ -66,15 +73,22 @@ async fn pipeline(
     if sync.dry_run != DryRun::None {
         let mut report = registry.planned_report(&inventory, request.halves.mirror);
         if let Some(cluster) = cluster.as_ref().filter(|_| request.halves.rewrite) {
-            report.workloads =
-                workloads::preview(cluster, &request.filter, &expected, registry.left_alone(), sync, observer).await;
+            report.workloads = workloads::preview(
+                cluster,
+                &request.filter,
+                &expected,
+                registry.left_alone(),
+                sync,
+                observer,
+            )
+            .await;
         }
         progress.clear();
-        text::planned(registry.plan(), &report, sync.output)?;
+        text::planned(registry.plan_made(), &report, sync.output)?;
         return Ok(ending_of(&report));
     }
     progress.clear();
-    if !request::confirm(sync, registry.copies(), preview, &registry.mirror())? {
+    if !request::confirm(sync, registry.copies(), preview, registry.mirror())? {
         output::say("nothing was changed");
         return Ok(Ending::Done);
     }
@@ -114,12 +128,18 @@ struct Cluster {
 impl Cluster {
     async fn gather(arguments: &Arguments, sync: &SyncArguments) -> Result<Self, Stop> {
         let connection = scene::connect(arguments).await?;
-        let (nodes, workloads) =
-            tokio::join!(Scene::of(&connection), workloads::list(&connection, arguments, sync));
+        let (nodes, workloads) = tokio::join!(
+            Scene::of(&connection),
+            workloads::list(&connection, arguments, sync)
+        );
         let scene = nodes?;
         let (workloads, mut notes) = workloads?;
         notes.extend(scene.nodes.notes.iter().cloned());
-        Ok(Self { scene, workloads, notes })
+        Ok(Self {
+            scene,
+            workloads,
+            notes,
+        })
     }
 }
 
@@ -134,9 +154,14 @@ fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Cluster>)
             cluster.notes.clone(),
             Timestamp::now(),
         ),
-        (None, None) => {
-            discover(Vec::new(), &[], &request.manifests, &request.filter, Vec::new(), Timestamp::now())
-        }
+        (None, None) => discover(
+            Vec::new(),
+            &[],
+            &request.manifests,
+            &request.filter,
+            Vec::new(),
+            Timestamp::now(),
+        ),
     };
     for note in &inventory.notes {
         output::warning(note);
@@ -161,12 +186,20 @@ fn nothing_found(sync: &SyncArguments, inventory: &Inventory) -> Result<Ending, 
          sync-images -f - --no-rewrite; or look at another cluster with --context"
     };
     output::error(&format!("error: no image of Cast AI found {place}"), Some(hint));
-    text::done(&SyncReport::new(None, inventory.notes.clone()), false, sync.output)?;
+    text::done(
+        &SyncReport::new(None, inventory.notes.clone()),
+        false,
+        sync.output,
+    )?;
     Ok(Ending::Attention)
 }
 
 fn ending_of(report: &SyncReport) -> Ending {
-    if report.needs_attention() { Ending::Attention } else { Ending::Done }
+    if report.needs_attention() {
+        Ending::Attention
+    } else {
+        Ending::Done
+    }
 }
 
 impl Halves {

@@ -2,6 +2,7 @@
 
 pub mod preflight;
 pub mod progress;
+pub mod sync;
 pub mod table;
 
 use std::io::{self, IsTerminal as _, Write as _};

@@ -67,6 +67,18 @@ struct Run<'a> {
     observer: Observer<'a>,
 }
 
+/// What rewriting would do, without asking the server.
+pub fn preview(workloads: &[Workload], rewriter: Rewriter<'_>) -> Vec<WorkloadReport> {
+    let report = |workload: &Workload| {
+        Some(match rewriter.rewrite(workload)? {
+            Rewrite::Patch(patch) if patch.changes.is_empty() => settled(&workload.name, Rewrite::Unchanged),
+            Rewrite::Patch(patch) => WorkloadReport::new(patch.workload, patch.changes, Outcome::Planned),
+            other => settled(&workload.name, other),
+        })
+    };
+    workloads.iter().filter_map(report).collect()
+}
+
 /// Brings `workloads`, as they were just read, to the verified images. Dropping the future stops between two
 /// requests.
 pub async fn roll_out(

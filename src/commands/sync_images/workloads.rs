@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{Cluster, ExpectedLock};
 use crate::cli::{Arguments, DryRun, SyncArguments};
-use crate::cluster::{self, Connection, PatchMode};
 use crate::cluster::workload::Workload;
+use crate::cluster::{self, Connection, PatchMode};
 use crate::commands::Stop;
 use crate::event::{Event, Observer, Stage};
 use crate::image::Image;
@@ -31,9 +31,18 @@ pub(super) fn count_patches(
     lock: &ExpectedLock,
     left_alone: &BTreeSet<Image>,
 ) -> usize {
-    let rewriter = Rewriter { lock, filter, left_alone };
-    let rewrites = cluster.workloads.iter().filter_map(|workload| rewriter.rewrite(workload));
-    rewrites.filter(|rewrite| matches!(rewrite, Rewrite::Patch(_))).count()
+    let rewriter = Rewriter {
+        lock,
+        filter,
+        left_alone,
+    };
+    let rewrites = cluster
+        .workloads
+        .iter()
+        .filter_map(|workload| rewriter.rewrite(workload));
+    rewrites
+        .filter(|rewrite| matches!(rewrite, Rewrite::Patch(_)))
+        .count()
 }
 
 /// What rewriting would do: by the server's own dry run, or by us alone.
@@ -45,17 +54,35 @@ pub(super) async fn preview(
     sync: &SyncArguments,
     observer: Observer<'_>,
 ) -> Vec<WorkloadReport> {
-    let rewriter = Rewriter { lock, filter, left_alone };
+    let rewriter = Rewriter {
+        lock,
+        filter,
+        left_alone,
+    };
     if sync.dry_run == DryRun::Client {
         return rollout::preview(&cluster.workloads, rewriter);
     }
     observer(Event::Stage(Stage::Rewrite));
-    let options = Options { mode: PatchMode::DryRun, ..Options::default() };
-    rollout::roll_out(&cluster.scene.connection, &cluster.workloads, rewriter, options, observer).await.workloads
+    let options = Options {
+        mode: PatchMode::DryRun,
+        ..Options::default()
+    };
+    rollout::roll_out(
+        &cluster.scene.connection,
+        &cluster.workloads,
+        rewriter,
+        options,
+        observer,
+    )
+    .await
+    .workloads
 }
 
 /// Rewrites what the lock allows. After a long copy the workloads are read anew, because others work too.
-#[expect(clippy::too_many_arguments, reason = "each is a plain value from the command's one screen")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is a plain value from the command's one screen"
+)]
 pub(super) async fn rewrite(
     cluster: &Cluster,
     arguments: &Arguments,
@@ -67,9 +94,17 @@ pub(super) async fn rewrite(
     observer: Observer<'_>,
 ) -> Result<Vec<WorkloadReport>, Stop> {
     let connection = &cluster.scene.connection;
-    let fresh = if time_has_passed { Some(list(connection, arguments, sync).await?.0) } else { None };
+    let fresh = if time_has_passed {
+        Some(list(connection, arguments, sync).await?.0)
+    } else {
+        None
+    };
     observer(Event::Stage(Stage::Rewrite));
-    let rewriter = Rewriter { lock, filter, left_alone };
+    let rewriter = Rewriter {
+        lock,
+        filter,
+        left_alone,
+    };
     let options = Options {
         mode: PatchMode::Apply,
         wait: sync.wait,
@@ -77,5 +112,9 @@ pub(super) async fn rewrite(
         ..Options::default()
     };
     let workloads = fresh.as_ref().unwrap_or(&cluster.workloads);
-    Ok(rollout::roll_out(connection, workloads, rewriter, options, observer).await.workloads)
+    Ok(
+        rollout::roll_out(connection, workloads, rewriter, options, observer)
+            .await
+            .workloads,
+    )
 }

@@ -32,6 +32,8 @@ pub enum Outcome {
     Updated,
     /// It runs the verified images already.
     Unchanged,
+    /// The patch was made, and not shown to the server.
+    Planned,
     /// The server would accept the patch.
     DryRunOk,
     /// An image that it needs is not verified.

@@ -1,0 +1,361 @@
+//! The half that fills the registry: which registry, what to copy, copying and verifying; or a lock instead.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::request::Request;
+use super::{Cluster, ExpectedLock};
+use crate::aws::destination::{self, Facts, default_mirror, registry_kind};
+use crate::aws::ecr::Ecr;
+use crate::aws::identity;
+use crate::cli::{Arguments, SyncArguments};
+use crate::commands::{Stop, scene};
+use crate::event::{Event, Observer, Stage};
+use crate::image::{Image, Mirror};
+use crate::output::table::{bytes, count};
+use crate::registry::Client;
+use crate::sync::assignment::{Source, assign};
+use crate::sync::destination::Destination;
+use crate::sync::inventory::{API_VERSION, Inventory};
+use crate::sync::lock::{Lock, LockKind, LockedDestination, LockedImage};
+use crate::sync::mirror::{Mirrored, mirror};
+use crate::sync::plan::{Content, DestinationPlan, Plan, PlanKind, PlannedImage, RegistryKind, Step};
+use crate::sync::prepare::{Store, prepare};
+use crate::sync::report::{ImageReport, ImageResult, SyncReport};
+use crate::sync::verify::{PlanAge, verify};
+
+/// Where verified images come from: a registry that is asked, or a lock that was made where it could be asked.
+pub(super) enum Registry<'o> {
+    Asked(Box<Asked<'o>>),
+    Locked {
+        lock: Lock,
+        mirror: Mirror,
+        left_alone: BTreeSet<Image>,
+    },
+}
+
+pub(super) struct Asked<'o> {
+    client: Client<'o>,
+    destination: Destination,
+    plan: Plan,
+    age: PlanAge,
+    store: Store,
+    left_alone: BTreeSet<Image>,
+}
+
+impl<'o> Registry<'o> {
+    /// Takes a lock's word for what is in its registry. Nothing but the cluster is needed then.
+    pub(super) fn of_lock(lock: Lock, inventory: &Inventory, sync: &SyncArguments) -> Result<Self, Stop> {
+        let Some(locked) = lock.destinations.first() else {
+            return Err(Stop::new(
+                "error: the lock holds no destination, so it proves nothing",
+            ));
+        };
+        let mirror = locked.mirror.clone();
+        let region = inventory
+            .clusters
+            .first()
+            .and_then(|cluster| cluster.region.as_deref());
+        let left_alone = assign(inventory, &mirror, &sync.maps, region)
+            .into_iter()
+            .filter(|assignment| matches!(assignment.source, Source::Reachable(_)))
+            .flat_map(|assignment| assignment.used_by)
+            .map(|used| used.image)
+            .collect();
+        Ok(Self::Locked {
+            lock,
+            mirror,
+            left_alone,
+        })
+    }
+
+    /// Finds out which registry is meant, and what it lacks.
+    pub(super) async fn plan(
+        arguments: &Arguments,
+        sync: &SyncArguments,
+        request: &Request,
+        inventory: &Inventory,
+        cluster: Option<&Cluster>,
+        observer: Observer<'o>,
+    ) -> Result<Self, Stop> {
+        observer(Event::Stage(Stage::Plan));
+        let settings = scene::settings(&arguments.network);
+        let mirror = match &request.plan {
+            Some(plan) => planned_destination(plan)?.mirror.clone(),
+            None => chosen_mirror(arguments, sync, inventory, cluster).await?,
+        };
+        let mut client = Client::new(&settings, observer)?;
+        let destination = match registry_kind(&mirror) {
+            RegistryKind::Ecr { account, region } => {
+                let configuration = identity::configuration(&region, &settings).await;
+                let ecr = Ecr::new(&configuration, account, region);
+                client = client.with_ecr(ecr.host(), ecr.clone());
+                Destination::Ecr(ecr)
+            }
+            RegistryKind::Oci => Destination::Oci,
+        };
+        let (plan, age, store) = match &request.plan {
+            Some(plan) => (plan.clone(), PlanAge::Stored, Store::default()),
+            None => {
+                let region = inventory
+                    .clusters
+                    .first()
+                    .and_then(|cluster| cluster.region.clone());
+                let assignments = assign(inventory, &mirror, &sync.maps, region.as_deref());
+                let prepared = prepare(&client, &destination, &mirror, assignments)
+                    .await
+                    .map_err(|error| Stop::new(format!("error: {error}")))?;
+                let plan = Plan {
+                    api_version: API_VERSION.to_owned(),
+                    kind: PlanKind::Plan,
+                    created: Timestamp::now(),
+                    clusters: inventory.clusters.clone(),
+                    destinations: vec![prepared.plan],
+                    notes: prepared.notes,
+                };
+                (plan, PlanAge::Fresh, prepared.store)
+            }
+        };
+        for note in &plan.notes {
+            crate::output::warning(note);
+        }
+        let left_alone = planned_destination(&plan)?
+            .images
+            .iter()
+            .filter(|image| matches!(image.step, Step::LeaveAlone { .. }))
+            .flat_map(|image| image.used_by.iter().map(|used| used.image.clone()))
+            .collect();
+        Ok(Self::Asked(Box::new(Asked {
+            client,
+            destination,
+            plan,
+            age,
+            store,
+            left_alone,
+        })))
+    }
+
+    pub(super) const fn plan_made(&self) -> Option<&Plan> {
+        match self {
+            Self::Asked(asked) => Some(&asked.plan),
+            Self::Locked { .. } => None,
+        }
+    }
+
+    pub(super) fn mirror(&self) -> Option<&Mirror> {
+        match self {
+            Self::Asked(asked) => asked.plan.destinations.first().map(|plan| &plan.mirror),
+            Self::Locked { mirror, .. } => Some(mirror),
+        }
+    }
+
+    pub(super) const fn left_alone(&self) -> &BTreeSet<Image> {
+        match self {
+            Self::Asked(asked) => &asked.left_alone,
+            Self::Locked { left_alone, .. } => left_alone,
+        }
+    }
+
+    /// How many images would be copied, and how many bytes that uploads.
+    pub(super) fn copies(&self) -> (usize, u64) {
+        let Self::Asked(asked) = self else { return (0, 0) };
+        let plans = &asked.plan.destinations;
+        let images = plans.iter().flat_map(|plan| &plan.images);
+        let copied = images
+            .filter(|image| matches!(image.step, Step::Copy { .. }))
+            .count();
+        (copied, plans.iter().map(|plan| plan.estimate.upload_bytes).sum())
+    }
+
+    /// What will be verified if everything goes well. `copying` says whether what is missing is copied.
+    pub(super) fn expected_lock(&self, copying: bool) -> ExpectedLock {
+        match self {
+            Self::Locked { lock, .. } => lock.clone(),
+            Self::Asked(asked) => new_lock(
+                asked
+                    .plan
+                    .destinations
+                    .iter()
+                    .map(|plan| expected_destination(plan, copying))
+                    .collect(),
+            ),
+        }
+    }
+
+    /// The report of a dry run.
+    pub(super) fn planned_report(&self, inventory: &Inventory, copying: bool) -> SyncReport {
+        self.report(inventory, |image| match &image.step {
+            Step::Copy { .. } if !copying => (ImageResult::Failed, Some(NOT_COPIED.to_owned())),
+            Step::Copy { .. } => (ImageResult::Copied, None),
+            _ => settled(&image.step),
+        })
+    }
+
+    /// Copies what is missing, and verifies everything.
+    pub(super) async fn carry_out(
+        &self,
+        request: &Request,
+        sync: &SyncArguments,
+        inventory: &Inventory,
+        observer: Observer<'_>,
+    ) -> Result<(SyncReport, Lock), Stop> {
+        let asked = match self {
+            Self::Locked { lock, .. } => return Ok((self.planned_report(inventory, false), lock.clone())),
+            Self::Asked(asked) => asked,
+        };
+        let plan = planned_destination(&asked.plan)?;
+        let mirrored = if request.halves.mirror && self.copies().0 > 0 {
+            observer(Event::Stage(Stage::Mirror));
+            let jobs = usize::from(sync.jobs);
+            mirror(
+                &asked.client,
+                &asked.destination,
+                plan,
+                &asked.store,
+                jobs,
+                observer,
+            )
+            .await
+        } else {
+            Mirrored::new()
+        };
+        observer(Event::Stage(Stage::Verify));
+        let verified = verify(&asked.client, &asked.destination, plan, &mirrored, asked.age).await;
+        let failures: BTreeMap<&Image, &String> = verified
+            .failures
+            .iter()
+            .map(|(image, error)| (image, error))
+            .collect();
+        let report = self.report(inventory, |image| {
+            let failure = match mirrored.get(&image.destination) {
+                Some(Err(error)) => Some(error),
+                _ => failures.get(&image.destination).copied(),
+            };
+            match (&image.step, failure) {
+                (_, Some(error)) => (ImageResult::Failed, Some(error.clone())),
+                (Step::Copy { .. }, None) if !request.halves.mirror => {
+                    (ImageResult::Failed, Some(NOT_COPIED.to_owned()))
+                }
+                (Step::Copy { .. }, None) => (ImageResult::Copied, None),
+                (step, None) => settled(step),
+            }
+        });
+        Ok((report, new_lock(vec![verified.locked])))
+    }
+
+    /// One line for each host that was spoken to.
+    pub(super) fn traffic(&self) -> Vec<String> {
+        let Self::Asked(asked) = self else {
+            return Vec::new();
+        };
+        let line = |(host, traffic): (String, crate::registry::HostTraffic)| {
+            let requests = count(usize::try_from(traffic.requests).unwrap_or(usize::MAX), "request");
+            format!(
+                "{host}: {requests}, {} sent, {} received",
+                bytes(traffic.sent),
+                bytes(traffic.received)
+            )
+        };
+        asked.client.traffic().into_iter().map(line).collect()
+    }
+
+    fn report(
+        &self,
+        inventory: &Inventory,
+        result: impl Fn(&PlannedImage) -> (ImageResult, Option<String>),
+    ) -> SyncReport {
+        let mut report = SyncReport::new(self.mirror().cloned(), inventory.notes.clone());
+        if let Self::Asked(asked) = self {
+            report.notes.extend(asked.plan.notes.iter().cloned());
+            let images = asked.plan.destinations.iter().flat_map(|plan| &plan.images);
+            report.images = images
+                .map(|image| {
+                    let (result, message) = result(image);
+                    ImageReport::of(image, result, message)
+                })
+                .collect();
+        }
+        report
+    }
+}
+
+const NOT_COPIED: &str = "the registry does not hold it, and --no-mirror says not to copy it";
+
+/// The result of a step that mirroring does not touch.
+fn settled(step: &Step) -> (ImageResult, Option<String>) {
+    match step {
+        Step::LeaveAlone { why } => (ImageResult::LeftAlone, Some(why.clone())),
+        Step::Failed { error } => (ImageResult::Failed, Some(error.clone())),
+        Step::UpToDate { .. } | Step::Copy { .. } => (ImageResult::UpToDate, None),
+    }
+}
+
+fn planned_destination(plan: &Plan) -> Result<&DestinationPlan, Stop> {
+    plan.destinations
+        .first()
+        .ok_or_else(|| Stop::new("error: the plan holds no destination"))
+}
+
+/// The registry that the user names, or else the ECR of the cluster's account and region.
+async fn chosen_mirror(
+    arguments: &Arguments,
+    sync: &SyncArguments,
+    inventory: &Inventory,
+    cluster: Option<&Cluster>,
+) -> Result<Mirror, Stop> {
+    if let Some(mirror) = &sync.registry {
+        return Ok(mirror.clone());
+    }
+    let described = match cluster {
+        Some(cluster) => Some(cluster.scene.cluster(sync.region.as_deref())),
+        None => inventory.clusters.first().cloned(),
+    };
+    let mut facts = Facts {
+        cluster_account: described.as_ref().and_then(|cluster| cluster.account.clone()),
+        region: sync.region.clone().or_else(|| described.as_ref()?.region.clone()),
+        own_account: None,
+    };
+    let stop = |error: destination::Error| Stop::with_hint(format!("error: {error}"), error.hint());
+    let Some(region) = &facts.region else {
+        return Err(stop(destination::Error::NoRegion));
+    };
+    let configuration = identity::configuration(region, &scene::settings(&arguments.network)).await;
+    let own = identity::identity(&configuration)
+        .await
+        .map_err(|error| Stop::new(format!("error: {error}")))?;
+    facts.own_account = Some(own.account);
+    default_mirror(&facts).map_err(stop)
+}
+
+fn new_lock(destinations: Vec<LockedDestination>) -> Lock {
+    Lock {
+        api_version: API_VERSION.to_owned(),
+        kind: LockKind::Lock,
+        created: Timestamp::now(),
+        destinations,
+    }
+}
+
+fn expected_destination(plan: &DestinationPlan, copying: bool) -> LockedDestination {
+    let locked = |image: &PlannedImage| {
+        let content: &Content = match &image.step {
+            Step::UpToDate { content } => content,
+            Step::Copy { content } if copying => content,
+            _ => return None,
+        };
+        Some(LockedImage {
+            source: image.source.clone()?,
+            destination: image.destination.clone(),
+            digest: content.digest.clone(),
+            media_type: content.media_type.clone(),
+            platforms: content.platforms.clone(),
+            size: content.size,
+            verified: Timestamp::now(),
+        })
+    };
+    LockedDestination {
+        mirror: plan.mirror.clone(),
+        images: plan.images.iter().filter_map(locked).collect(),
+    }
+}

@@ -1,0 +1,322 @@
+//! What `sync-images` found, would do and did, for people and for machines.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io;
+
+use crate::cli::OutputFormat;
+use crate::output::table::{bytes, count};
+use crate::output::{document, result, say, table};
+use crate::sync::inventory::{Inventory, Place, Use};
+use crate::sync::plan::Plan;
+use crate::sync::report::{ImageReport, ImageResult, SyncReport};
+use crate::sync::rollout::{Outcome, WorkloadReport};
+
+/// Prints an inventory: each image, who uses it, and why it was taken.
+pub fn inventory(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
+    match format {
+        OutputFormat::Json | OutputFormat::Yaml => document(inventory, format),
+        OutputFormat::Name => {
+            let names: String = inventory
+                .images
+                .iter()
+                .map(|wanted| format!("{}\n", wanted.image))
+                .collect();
+            result(&names)
+        }
+        OutputFormat::Table | OutputFormat::Wide => {
+            let mut rows = Vec::new();
+            for wanted in &inventory.images {
+                for used in &wanted.used_by {
+                    let (namespace, place) = place(&used.place);
+                    rows.push([
+                        wanted.image.to_string(),
+                        namespace,
+                        place,
+                        used.carrier.to_string(),
+                        why(used),
+                    ]);
+                }
+            }
+            result(&table::render(
+                ["IMAGE", "NAMESPACE", "USED BY", "AS", "WHY"],
+                &rows,
+            ))
+        }
+    }
+}
+
+/// Prints what a run would do. As JSON and YAML this is the plan itself where one was made.
+pub fn planned(plan: Option<&Plan>, report: &SyncReport, format: OutputFormat) -> io::Result<()> {
+    match (format, plan) {
+        (OutputFormat::Json | OutputFormat::Yaml, Some(plan)) => document(plan, format),
+        (OutputFormat::Json | OutputFormat::Yaml, None) => document(report, format),
+        (OutputFormat::Name, _) => names(report),
+        (OutputFormat::Table | OutputFormat::Wide, _) => {
+            let mut text = images(report, true, format == OutputFormat::Wide);
+            for estimate in plan
+                .iter()
+                .flat_map(|plan| &plan.destinations)
+                .map(|plan| plan.estimate)
+            {
+                let requests = estimate.source_requests + estimate.destination_requests;
+                if estimate.upload_bytes > 0 || estimate.download_bytes > 0 {
+                    // Writing to a string cannot fail.
+                    let _ = writeln!(
+                        text,
+                        "\nto read: {}, to upload: {}, about {requests} requests",
+                        bytes(estimate.download_bytes),
+                        bytes(estimate.upload_bytes),
+                    );
+                }
+            }
+            text.push_str(&workloads(report, format == OutputFormat::Wide));
+            result(&text)?;
+            problems(report);
+            Ok(())
+        }
+    }
+}
+
+/// Prints what a run did. `rewriting` says whether workloads were to be changed.
+pub fn done(report: &SyncReport, rewriting: bool, format: OutputFormat) -> io::Result<()> {
+    match format {
+        OutputFormat::Json | OutputFormat::Yaml => document(report, format),
+        OutputFormat::Name => names(report),
+        OutputFormat::Table | OutputFormat::Wide => {
+            if !report.images.is_empty() || !report.workloads.is_empty() {
+                let wide = format == OutputFormat::Wide;
+                let text = if report.is_unchanged() && !wide {
+                    nothing_to_do(report, rewriting)
+                } else {
+                    images(report, false, wide) + &workloads(report, wide)
+                };
+                result(&text)?;
+            }
+            problems(report);
+            Ok(())
+        }
+    }
+}
+
+fn nothing_to_do(report: &SyncReport, rewriting: bool) -> String {
+    let there = report
+        .images
+        .iter()
+        .filter(|image| image.result == ImageResult::UpToDate)
+        .count();
+    let mut text = "nothing to do".to_owned();
+    if let (Some(mirror), true) = (&report.destination, there > 0) {
+        // Writing to a string cannot fail.
+        let _ = write!(text, ": {mirror} holds {}", count(there, "image"));
+    }
+    let using = report
+        .workloads
+        .iter()
+        .filter(|workload| workload.outcome == Outcome::Unchanged)
+        .count();
+    if rewriting && using > 0 {
+        let _ = write!(
+            text,
+            ", {} of Cast AI use what is there",
+            count(using, "workload")
+        );
+    }
+    text + "\n"
+}
+
+/// The workloads that were changed, or the images where none was to be.
+fn names(report: &SyncReport) -> io::Result<()> {
+    let changed: String = report
+        .workloads
+        .iter()
+        .filter(|workload| {
+            matches!(
+                workload.outcome,
+                Outcome::Updated | Outcome::DryRunOk | Outcome::Planned
+            )
+        })
+        .map(|workload| format!("{}\n", workload.workload))
+        .collect();
+    result(&changed)?;
+    problems(report);
+    Ok(())
+}
+
+fn images(report: &SyncReport, planned: bool, wide: bool) -> String {
+    let rows: Vec<_> = report
+        .images
+        .iter()
+        .map(|image| {
+            [
+                image.image.to_string(),
+                image
+                    .digest
+                    .as_ref()
+                    .map_or_else(|| "-".to_owned(), |digest| digest.short().to_owned()),
+                platforms(image),
+                image.size.map_or_else(|| "-".to_owned(), bytes),
+                users(image),
+                match (image.result, planned) {
+                    (ImageResult::Copied, true) => "to copy".to_owned(),
+                    (result, _) => result.as_str().to_owned(),
+                },
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut text = table::render(
+        ["IMAGE", "DIGEST", "PLATFORMS", "SIZE", "USED BY", "RESULT"],
+        &rows,
+    );
+    if wide {
+        let rows: Vec<_> = report
+            .images
+            .iter()
+            .flat_map(|image| {
+                image.used_by.iter().map(|used| {
+                    let (namespace, place) = place(&used.place);
+                    [
+                        image.destination.to_string(),
+                        namespace,
+                        place,
+                        used.carrier.to_string(),
+                        used.why.clone(),
+                    ]
+                })
+            })
+            .collect();
+        text.push('\n');
+        text.push_str(&table::render(
+            ["DESTINATION", "NAMESPACE", "USED BY", "AS", "WHY"],
+            &rows,
+        ));
+    }
+    text
+}
+
+fn workloads(report: &SyncReport, wide: bool) -> String {
+    let told = |workload: &&WorkloadReport| wide || workload.outcome != Outcome::Unchanged;
+    let rows: Vec<_> = report
+        .workloads
+        .iter()
+        .filter(told)
+        .map(|workload| {
+            [
+                workload.workload.namespace.clone(),
+                workload.workload.to_string(),
+                workload
+                    .changes
+                    .iter()
+                    .map(|change| change.carrier.to_string())
+                    .collect::<Vec<_>>()
+                    .join(","),
+                outcome(&workload.outcome).to_owned(),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    "\n".to_owned() + &table::render(["NAMESPACE", "WORKLOAD", "IMAGES", "RESULT"], &rows)
+}
+
+/// In kubectl's words where it has some.
+const fn outcome(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Updated => "image updated",
+        Outcome::Unchanged => "unchanged",
+        Outcome::Planned => "image updated (dry run)",
+        Outcome::DryRunOk => "image updated (server dry run)",
+        Outcome::HeldBack(_) => "held back",
+        Outcome::Fixed(_) => "not rewritable",
+        Outcome::Failed(_) => "failed",
+        Outcome::Restored(_) => "restored",
+        Outcome::NotReached => "not reached",
+    }
+}
+
+/// What went wrong or is worth knowing, a line each, on stderr.
+fn problems(report: &SyncReport) {
+    // One cause often fails many images: it is told once, with all of them.
+    let mut failures: BTreeMap<&str, Vec<&ImageReport>> = BTreeMap::new();
+    for image in &report.images {
+        match (&image.message, image.result) {
+            (Some(message), ImageResult::Failed) => failures.entry(message).or_default().push(image),
+            (Some(message), _) => say(&format!("note: {}: {message}", image.image)),
+            (None, _) => {}
+        }
+    }
+    for (message, images) in failures {
+        let names = images
+            .iter()
+            .map(|image| image.image.to_string())
+            .collect::<Vec<_>>()
+            .join(", ");
+        say(&format!("error: {names}: {message}"));
+    }
+    for workload in &report.workloads {
+        let name = format!(
+            "{} in namespace {}",
+            workload.workload, workload.workload.namespace
+        );
+        match &workload.outcome {
+            Outcome::HeldBack(why) => say(&format!("error: {name} held back: {why}")),
+            Outcome::Failed(why) => say(&format!("error: {name}: {why}")),
+            Outcome::Restored(why) => say(&format!("error: {name} has its former images again: {why}")),
+            Outcome::NotReached => say(&format!(
+                "error: {name} was not reached, because the run stopped before it"
+            )),
+            Outcome::Fixed(why) => say(&format!("note: {name} cannot be rewritten in place: {why}")),
+            Outcome::Updated | Outcome::Unchanged | Outcome::Planned | Outcome::DryRunOk => {}
+        }
+        for problem in &workload.problems {
+            let container = problem
+                .container
+                .as_ref()
+                .map(|name| format!(" container {name}"))
+                .unwrap_or_default();
+            say(&format!(
+                "  pod {}{container}: {}: {}",
+                problem.pod, problem.reason, problem.message
+            ));
+            problem.log.iter().for_each(|line| say(&format!("    {line}")));
+        }
+        workload
+            .notes
+            .iter()
+            .for_each(|note| say(&format!("note: {name}: {note}")));
+    }
+}
+
+fn platforms(image: &ImageReport) -> String {
+    if image.platforms.is_empty() {
+        return "-".to_owned();
+    }
+    image.platforms.join(",")
+}
+
+fn users(image: &ImageReport) -> String {
+    let places: std::collections::BTreeSet<_> = image.used_by.iter().map(|used| &used.place).collect();
+    match places.into_iter().collect::<Vec<_>>().as_slice() {
+        [only] => place(only).1,
+        several => count(several.len(), "place"),
+    }
+}
+
+/// Namespace and name of a place; a file has no namespace.
+fn place(place: &Place) -> (String, String) {
+    match place {
+        Place::Workload(workload) => (workload.namespace.clone(), workload.to_string()),
+        Place::File { path, manifest } => ("-".to_owned(), format!("{manifest} in {path}")),
+    }
+}
+
+fn why(used: &Use) -> String {
+    match &used.fixed {
+        Some(fixed) => format!("{}; not rewritable: {fixed}", used.reason),
+        None => used.reason.to_string(),
+    }
+}
