@@ -217,7 +217,7 @@ mod tests {
     use crate::cluster::rollout::Pods;
 
     /// A pod whose only container is in the given state, after so many restarts.
-    fn pod(state: serde_json::Value, restarts: i32) -> Pod {
+    fn pod(state: &serde_json::Value, restarts: i32) -> Pod {
         serde_json::from_value(json!({
             "metadata": {"name": "p"},
             "spec": {"containers": [{"name": "a"}]},
@@ -229,13 +229,13 @@ mod tests {
 
     fn waiting(reason: &str, restarts: i32) -> Pod {
         pod(
-            json!({"waiting": {"reason": reason, "message": "cannot pull private/a:1"}}),
+            &json!({"waiting": {"reason": reason, "message": "cannot pull private/a:1"}}),
             restarts,
         )
     }
 
     fn running(restarts: i32) -> Pod {
-        pod(json!({"running": {}}), restarts)
+        pod(&json!({"running": {}}), restarts)
     }
 
     fn observed(progress: Progress, new: Vec<Pod>, old: Vec<Pod>) -> Observation {
