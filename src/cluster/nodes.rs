@@ -135,6 +135,7 @@ fn node(node: v1::Node) -> Node {
     let status = node.status.unwrap_or_default();
     let platform = status
         .node_info
+        .filter(|info| !info.operating_system.is_empty() && !info.architecture.is_empty())
         .map(|info| format!("{}/{}", info.operating_system, info.architecture))
         .or_else(|| {
             Some(format!(

@@ -30,7 +30,7 @@ pub struct Observation {
     pub progress: Progress,
     /// Pods that there should be.
     pub desired: i32,
-    /// A StatefulSet that waits for each pod to be ready before it goes on to the next.
+    /// A StatefulSet that has seen the change, and waits for each pod to be ready before it goes on to the next.
     pub ordered: bool,
     /// `None` where pods may not be listed.
     pub pods: Option<Pods>,

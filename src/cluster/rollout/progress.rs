@@ -60,11 +60,17 @@ pub(super) fn judge(
         WorkloadKind::StatefulSet => {
             let stateful_set: StatefulSet = object.try_parse()?;
             let progress = stateful_set_progress(&stateful_set);
+            let generation = stateful_set.metadata.generation;
+            let seen = generation
+                <= stateful_set
+                    .status
+                    .as_ref()
+                    .and_then(|status| status.observed_generation);
             let spec = stateful_set.spec.unwrap_or_default();
             Status {
                 progress,
                 desired: spec.replicas.unwrap_or(1),
-                ordered: spec.pod_management_policy.as_deref() != Some("Parallel"),
+                ordered: seen && spec.pod_management_policy.as_deref() != Some("Parallel"),
                 selector: spec.template.spec.map(|pod| (spec.selector, pod)),
             }
         }

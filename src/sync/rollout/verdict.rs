@@ -98,11 +98,15 @@ fn judge_broken(kind: WorkloadKind, now: &Observation, problems: Vec<PodProblem>
         .collect();
     if now.ordered && new.is_empty() && !stuck.is_empty() {
         // kubernetes/kubernetes#67250: an ordered StatefulSet does not replace a pod that never became ready.
+        let namespace = old
+            .iter()
+            .find_map(|pod| pod.metadata.namespace.as_deref())
+            .unwrap_or("default");
         let note = format!(
-            "a StatefulSet does not replace pods that never became ready: kubectl delete pod {}",
+            "a StatefulSet does not replace pods that never became ready: kubectl delete pod -n {namespace} {}",
             stuck.join(" ")
         );
-        return done(message.to_owned(), problems, vec![note]);
+        return done("its images are set".to_owned(), problems, vec![note]);
     }
     // Elsewhere a new pod that is not ready may keep the next from being made.
     let expected = if kind == WorkloadKind::DaemonSet {
@@ -331,7 +335,7 @@ mod tests {
         else {
             panic!("nothing to wait for")
         };
-        assert!(notes[0].contains("kubectl delete pod p"), "{notes:?}");
+        assert!(notes[0].contains("kubectl delete pod -n default p"), "{notes:?}");
     }
 
     #[test]
