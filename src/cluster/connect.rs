@@ -19,7 +19,7 @@ use crate::transport::USER_AGENT;
 /// How long we wait for a connection unless `--request-timeout` says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an answer may stay silent unless `--request-timeout` says otherwise.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
 /// Pauses before a failed read is tried again.
 const READ_DELAYS: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(600)];
 
@@ -282,7 +282,7 @@ fn percent_encoded(login: &[u8]) -> String {
     login.iter().fold(String::new(), |mut text, byte| {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => {
-                text.push(char::from(*byte))
+                text.push(char::from(*byte));
             }
             _ => {
                 // Writing to a string cannot fail.

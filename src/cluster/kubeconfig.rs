@@ -172,7 +172,7 @@ impl EksIdentity {
             identity.complete(from_eksctl(name));
         }
         if let Some(arguments) = selection.user.exec.as_ref().and_then(|exec| exec.args.as_deref()) {
-            identity.complete(from_arguments(arguments));
+            identity.complete(Some(from_arguments(arguments)));
         }
         identity.complete(from_server(server));
         (identity != Self::default()).then_some(identity)
@@ -215,7 +215,7 @@ fn from_eksctl(text: &str) -> Option<EksIdentity> {
 }
 
 /// `--region us-east-1 eks get-token --cluster-name name`, or aws-iam-authenticator's `token -i name`.
-fn from_arguments(arguments: &[String]) -> Option<EksIdentity> {
+fn from_arguments(arguments: &[String]) -> EksIdentity {
     let value = |flags: &[&str]| {
         arguments
             .iter()
@@ -226,11 +226,11 @@ fn from_arguments(arguments: &[String]) -> Option<EksIdentity> {
                 _ => None,
             })
     };
-    Some(EksIdentity {
+    EksIdentity {
         name: value(&["--cluster-name", "--cluster-id", "-i"]),
         account: None,
         region: value(&["--region"]),
-    })
+    }
 }
 
 /// `https://<id>.gr7.us-east-1.eks.amazonaws.com`.
@@ -271,16 +271,16 @@ users:
   user: {token: secret}
 "#;
 
-    fn chosen(flags: ConnectionFlags) -> Result<Selection, Error> {
-        select(Kubeconfig::from_yaml(CONFIG).unwrap(), &flags)
+    fn chosen(flags: &ConnectionFlags) -> Result<Selection, Error> {
+        select(Kubeconfig::from_yaml(CONFIG).unwrap(), flags)
     }
 
     #[test]
     fn flags_choose_context_cluster_and_user() {
-        let selection = chosen(ConnectionFlags::default()).unwrap();
+        let selection = chosen(&ConnectionFlags::default()).unwrap();
         assert_eq!(selection.cluster.server.as_deref(), Some("https://one"));
         assert_eq!(selection.namespace.as_deref(), Some("team"));
-        let selection = chosen(ConnectionFlags {
+        let selection = chosen(&ConnectionFlags {
             cluster: Some("two".to_owned()),
             user: Some("token".to_owned()),
             ..ConnectionFlags::default()
@@ -324,13 +324,13 @@ users:
             ),
         ];
         for (flags, text) in cases {
-            assert_eq!(chosen(flags).err().unwrap().to_string(), text);
+            assert_eq!(chosen(&flags).err().unwrap().to_string(), text);
         }
     }
 
     #[test]
     fn names_tell_about_eks() {
-        let selection = chosen(ConnectionFlags::default()).unwrap();
+        let selection = chosen(&ConnectionFlags::default()).unwrap();
         let identity = EksIdentity::read(&selection, "https://one").unwrap();
         let part = |text: &str| Some(text.to_owned());
         assert_eq!(
@@ -348,9 +348,7 @@ users:
             part("us-east-2")
         );
         assert_eq!(
-            from_arguments(&["token".to_owned(), "-i".to_owned(), "x".to_owned()])
-                .unwrap()
-                .name,
+            from_arguments(&["token".to_owned(), "-i".to_owned(), "x".to_owned()]).name,
             part("x")
         );
         for nothing in [

@@ -94,7 +94,7 @@ pub async fn nodes(connection: &Connection) -> Result<Nodes, Error> {
     Ok(result)
 }
 
-/// A hint only, so that neither a missing nor a forbidden ConfigMap is worth a word.
+/// A hint only, so that neither a missing nor a forbidden `ConfigMap` is worth a word.
 async fn accounts(connection: &Connection) -> BTreeSet<String> {
     let api: Api<ConfigMap> = Api::namespaced(connection.client.clone(), "kube-system");
     let read = connection.read(|| api.get_opt("aws-auth")).await;
@@ -135,6 +135,7 @@ fn node(node: v1::Node) -> Node {
     let status = node.status.unwrap_or_default();
     let platform = status
         .node_info
+        .filter(|info| !info.operating_system.is_empty() && !info.architecture.is_empty())
         .map(|info| format!("{}/{}", info.operating_system, info.architecture))
         .or_else(|| {
             Some(format!(

@@ -207,7 +207,7 @@ fn statuses(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
 mod tests {
     use super::*;
 
-    fn pod(status: serde_json::Value) -> Pod {
+    fn pod(status: &serde_json::Value) -> Pod {
         serde_json::from_value(serde_json::json!({
             "metadata": {"name": "p"},
             "spec": {"containers": [{"name": "a", "image": "i:1"}]},
@@ -216,7 +216,7 @@ mod tests {
         .unwrap()
     }
 
-    fn container(state: serde_json::Value, restarts: i32) -> serde_json::Value {
+    fn container(state: &serde_json::Value, restarts: i32) -> serde_json::Value {
         serde_json::json!({"name": "a", "image": "i:1", "imageID": "", "ready": false, "restartCount": restarts, "state": state,
             "containerID": format!("id-{restarts}")})
     }
@@ -239,7 +239,7 @@ mod tests {
             ("ContainerCreating", 0, None, false),
         ];
         for (reason, restarts, kind, has_started) in cases {
-            let pod = pod(serde_json::json!({"containerStatuses": [container(waiting(reason), restarts)]}));
+            let pod = pod(&serde_json::json!({"containerStatuses": [container(&waiting(reason), restarts)]}));
             let problems = problems(&pod);
             assert_eq!(problems.first().map(|problem| problem.kind), kind, "{reason}");
             assert!(
@@ -252,18 +252,18 @@ mod tests {
 
     #[test]
     fn a_pod_without_statuses_has_not_started() {
-        assert!(!started(&pod(serde_json::json!({}))));
+        assert!(!started(&pod(&serde_json::json!({}))));
         let running = serde_json::json!({"running": {}});
         assert!(started(&pod(
-            serde_json::json!({"containerStatuses": [container(running, 0)]})
+            &serde_json::json!({"containerStatuses": [container(&running, 0)]})
         )));
     }
 
     #[test]
     fn a_crashing_init_container_counts_as_started() {
-        let pod = pod(serde_json::json!({
-            "initContainerStatuses": [container(waiting("CrashLoopBackOff"), 2)],
-            "containerStatuses": [container(waiting("PodInitializing"), 0)],
+        let pod = pod(&serde_json::json!({
+            "initContainerStatuses": [container(&waiting("CrashLoopBackOff"), 2)],
+            "containerStatuses": [container(&waiting("PodInitializing"), 0)],
         }));
         assert!(started(&pod));
     }
@@ -274,7 +274,7 @@ mod tests {
             serde_json::from_value(serde_json::json!({"containers": [{"name": "a", "image": image}]}))
                 .unwrap()
         };
-        let mut pod = pod(serde_json::json!({}));
+        let mut pod = pod(&serde_json::json!({}));
         let injected = serde_json::from_value(serde_json::json!({"name": "mesh", "image": "m:1"})).unwrap();
         pod.spec.as_mut().unwrap().containers.push(injected);
         assert!(is_made_from(&pod, &template("i:1")));
@@ -285,11 +285,11 @@ mod tests {
     fn a_container_runs_anew_under_another_id() {
         let running = |restarts| {
             pod(
-                serde_json::json!({"containerStatuses": [container(serde_json::json!({"running": {}}), restarts)]}),
+                &serde_json::json!({"containerStatuses": [container(&serde_json::json!({"running": {}}), restarts)]}),
             )
         };
         let broken =
-            pod(serde_json::json!({"containerStatuses": [container(waiting("ImagePullBackOff"), 0)]}));
+            pod(&serde_json::json!({"containerStatuses": [container(&waiting("ImagePullBackOff"), 0)]}));
         assert!(!runs_anew(&running(0), &running(0), &["a"]));
         assert!(runs_anew(&running(0), &running(1), &["a"]));
         assert!(runs_anew(&broken, &running(0), &["a"]));
@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn an_unschedulable_pod_says_so() {
-        let pod = pod(serde_json::json!({"conditions": [
+        let pod = pod(&serde_json::json!({"conditions": [
             {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes are available"}
         ]}));
         assert_eq!(problems(&pod)[0].kind, ProblemKind::Unschedulable);

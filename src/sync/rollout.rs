@@ -273,7 +273,9 @@ impl Run<'_> {
             }
             Err(error) => Err(failed(proven.0, &error)),
         }?;
-        (self.observer)(Event::RolloutStarted { workload });
+        if !result.0.changes.is_empty() {
+            (self.observer)(Event::RolloutStarted { workload });
+        }
         Ok(written(result))
     }
 
@@ -286,11 +288,12 @@ impl Run<'_> {
         } = watched;
         let mut report = WorkloadReport::new(patch.workload.clone(), patch.changes.clone(), Outcome::Updated);
         if let Health::Unwatched(why) = &health {
+            report.notes.push(why.clone());
             if patch.changes.is_empty() {
                 report.outcome = Outcome::Unchanged;
+            } else {
+                self.finished(&patch.workload, why);
             }
-            report.notes.push(why.clone());
-            self.finished(&patch.workload, why);
             return report;
         }
         match self.wait(&patch, &health, &before).await {

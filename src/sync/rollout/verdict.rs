@@ -98,11 +98,15 @@ fn judge_broken(kind: WorkloadKind, now: &Observation, problems: Vec<PodProblem>
         .collect();
     if now.ordered && new.is_empty() && !stuck.is_empty() {
         // kubernetes/kubernetes#67250: an ordered StatefulSet does not replace a pod that never became ready.
+        let namespace = old
+            .iter()
+            .find_map(|pod| pod.metadata.namespace.as_deref())
+            .unwrap_or("default");
         let note = format!(
-            "a StatefulSet does not replace pods that never became ready: kubectl delete pod {}",
+            "a StatefulSet does not replace pods that never became ready: kubectl delete pod -n {namespace} {}",
             stuck.join(" ")
         );
-        return done(message.to_owned(), problems, vec![note]);
+        return done("its images are set".to_owned(), problems, vec![note]);
     }
     // Elsewhere a new pod that is not ready may keep the next from being made.
     let expected = if kind == WorkloadKind::DaemonSet {
@@ -217,7 +221,7 @@ mod tests {
     use crate::cluster::rollout::Pods;
 
     /// A pod whose only container is in the given state, after so many restarts.
-    fn pod(state: serde_json::Value, restarts: i32) -> Pod {
+    fn pod(state: &serde_json::Value, restarts: i32) -> Pod {
         serde_json::from_value(json!({
             "metadata": {"name": "p"},
             "spec": {"containers": [{"name": "a"}]},
@@ -229,13 +233,13 @@ mod tests {
 
     fn waiting(reason: &str, restarts: i32) -> Pod {
         pod(
-            json!({"waiting": {"reason": reason, "message": "cannot pull private/a:1"}}),
+            &json!({"waiting": {"reason": reason, "message": "cannot pull private/a:1"}}),
             restarts,
         )
     }
 
     fn running(restarts: i32) -> Pod {
-        pod(json!({"running": {}}), restarts)
+        pod(&json!({"running": {}}), restarts)
     }
 
     fn observed(progress: Progress, new: Vec<Pod>, old: Vec<Pod>) -> Observation {
@@ -331,7 +335,7 @@ mod tests {
         else {
             panic!("nothing to wait for")
         };
-        assert!(notes[0].contains("kubectl delete pod p"), "{notes:?}");
+        assert!(notes[0].contains("kubectl delete pod -n default p"), "{notes:?}");
     }
 
     #[test]

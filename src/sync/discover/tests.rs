@@ -1,0 +1,218 @@
+use super::*;
+use crate::cluster::workload::Owner;
+use crate::sync::inventory::WorkloadName;
+use crate::sync::record::ANNOTATION;
+
+const GAR: &str = "us-docker.pkg.dev/castai-hub/library";
+
+fn workload(kind: WorkloadKind, namespace: &str, pod: serde_json::Value) -> Workload {
+    Workload {
+        name: WorkloadName {
+            cluster: "c".to_owned(),
+            namespace: namespace.to_owned(),
+            kind,
+            name: "w".to_owned(),
+        },
+        uid: String::new(),
+        resource_version: String::new(),
+        labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        owner: None,
+        pod: serde_json::from_value(pod).unwrap(),
+    }
+}
+
+fn container(name: &str, image: &str) -> serde_json::Value {
+    serde_json::json!({"name": name, "image": image})
+}
+
+/// Image, carrier, reason and why it is fixed of everything taken.
+fn seen(workload: &Workload) -> Vec<(String, String, String, Option<String>)> {
+    let (uses, _) = uses(workload, &ImageFilter::default());
+    uses.into_iter()
+        .map(|(image, used_by)| {
+            (
+                image.to_string(),
+                used_by.carrier.to_string(),
+                used_by.reason.to_string(),
+                used_by.fixed,
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn a_namespace_of_cast_ai_is_taken_whole() {
+    let pod = serde_json::json!({
+        "initContainers": [container("gpu", "nvcr.io/x/y:1")],
+        "containers": [container("agent", &format!("{GAR}/agent:v1"))],
+    });
+    let reason = "in Cast AI namespace castai-agent".to_owned();
+    assert_eq!(
+        seen(&workload(WorkloadKind::DaemonSet, "castai-agent", pod)),
+        [
+            (
+                "nvcr.io/x/y:1".to_owned(),
+                "init/gpu".to_owned(),
+                reason.clone(),
+                None
+            ),
+            (
+                format!("{GAR}/agent:v1"),
+                "container/agent".to_owned(),
+                reason,
+                None
+            ),
+        ]
+    );
+}
+
+#[test]
+fn elsewhere_only_cast_ai_images_are_taken() {
+    let pod = serde_json::json!({"containers": [container("app", "shop/web:1"), container("sidecar", &format!("{GAR}/x:1"))]});
+    let mut workload = workload(WorkloadKind::Deployment, "shop", pod);
+    let taken = seen(&workload);
+    assert_eq!(taken.len(), 1);
+    assert_eq!(taken[0].1, "container/sidecar");
+    workload
+        .labels
+        .insert("helm.sh/chart".to_owned(), "castai-evictor-0.35.143".to_owned());
+    assert_eq!(seen(&workload).len(), 2, "a chart of Cast AI is taken whole");
+}
+
+#[test]
+fn a_rewritten_image_is_taken_with_its_source_while_the_record_is_true() {
+    let pod = serde_json::json!({"containers": [container("app", "registry.example/flat:1")]});
+    let mut workload = workload(WorkloadKind::Deployment, "shop", pod);
+    for (to, source) in [
+        ("registry.example/flat:1", Some("castai/x:1")),
+        ("registry.example/flat:0", None),
+    ] {
+        let record = serde_json::json!({"container/app": {"from": "castai/x:1", "to": to}}).to_string();
+        workload.annotations.insert(ANNOTATION.to_owned(), record);
+        let (uses, _) = uses(&workload, &ImageFilter::default());
+        let sources: Vec<_> = uses
+            .iter()
+            .map(|(_, used_by)| used_by.recorded_source.as_ref().map(Image::as_written))
+            .collect();
+        assert_eq!(
+            sources,
+            source.map(|source| vec![Some(source)]).unwrap_or_default()
+        );
+    }
+}
+
+#[test]
+fn variables_and_derived_images_come_with_their_container() {
+    let controller = "ghcr.io/castai/kvisor/kvisor-controller:v1";
+    let pod = serde_json::json!({"containers": [
+        container("controller", controller),
+        {"name": "woop", "image": format!("{GAR}/workload-autoscaler:1"), "env": [
+            {"name": "JMX_EXPORTER_INIT_IMAGE", "value": "ghcr.io/castai/jmx:1"},
+            {"name": "AGENT_IMAGE", "value": "v0.21.0"},
+        ]},
+        {"name": "other", "image": "shop/web:1", "env": [{"name": "SCANNERS_IMAGE", "value": "shop/scanner:1"}]},
+    ]});
+    let carriers: Vec<_> = seen(&workload(WorkloadKind::Deployment, "shop", pod))
+        .into_iter()
+        .map(|(image, carrier, ..)| (image, carrier))
+        .collect();
+    let expected = [
+        (
+            "ghcr.io/castai/kvisor/kvisor-scanners:v1",
+            "derived/controller/kvisor-scanners",
+        ),
+        (controller, "container/controller"),
+        ("ghcr.io/castai/jmx:1", "env/woop/JMX_EXPORTER_INIT_IMAGE"),
+        (
+            "us-docker.pkg.dev/castai-hub/library/workload-autoscaler:1",
+            "container/woop",
+        ),
+    ];
+    assert_eq!(
+        carriers,
+        expected.map(|(image, carrier)| (image.to_owned(), carrier.to_owned()))
+    );
+}
+
+#[test]
+fn what_cannot_be_patched_says_why() {
+    let pod = || serde_json::json!({"containers": [container("x", &format!("{GAR}/x:1"))]});
+    let rollout = Some(Owner {
+        api_version: "argoproj.io/v1alpha1".to_owned(),
+        kind: "Rollout".to_owned(),
+        name: "x".to_owned(),
+    });
+    let cases = [
+        (WorkloadKind::Job, None, Some("a Job's template is immutable")),
+        (
+            WorkloadKind::ReplicaSet,
+            rollout.clone(),
+            Some("managed by Rollout/x (argoproj.io/v1alpha1)"),
+        ),
+        (WorkloadKind::Deployment, rollout, None),
+        (WorkloadKind::Pod, None, None),
+    ];
+    for (kind, owner, expected) in cases {
+        let mut workload = workload(kind, "castai-agent", pod());
+        workload.owner = owner;
+        assert_eq!(seen(&workload)[0].3.as_deref(), expected, "{kind:?}");
+    }
+}
+
+#[test]
+fn filters_match_names_as_written() {
+    let filter = |only: &[&str], exclude: &[&str]| {
+        let owned = |globs: &[&str]| globs.iter().map(|glob| (*glob).to_owned()).collect::<Vec<_>>();
+        ImageFilter::new(&owned(only), &owned(exclude))
+    };
+    let image: Image = format!("{GAR}/agent:v1").parse().unwrap();
+    assert!(filter(&["*/agent:*"], &[]).unwrap().admits(&image));
+    assert!(!filter(&["*kvisor*"], &[]).unwrap().admits(&image));
+    assert!(!filter(&[], &["us-docker.pkg.dev/*"]).unwrap().admits(&image));
+    assert!(filter(&["["], &[]).is_err());
+}
+
+#[test]
+fn the_inventory_is_ordered_and_names_what_it_cannot_read() {
+    let pod = |image: &str| serde_json::json!({"containers": [container("x", image)]});
+    let workloads = [
+        workload(WorkloadKind::Pod, "castai-agent", pod("z:1")),
+        workload(WorkloadKind::Deployment, "castai-agent", pod("a:1")),
+        workload(WorkloadKind::DaemonSet, "castai-agent", pod("a:1")),
+        workload(WorkloadKind::CronJob, "castai-agent", pod("NOT AN IMAGE")),
+    ];
+    let inventory = discover(
+        Vec::new(),
+        &workloads,
+        &[],
+        &ImageFilter::default(),
+        Vec::new(),
+        Timestamp::UNIX_EPOCH,
+    );
+    let names: Vec<_> = inventory
+        .images
+        .iter()
+        .map(|wanted| (wanted.image.as_written(), wanted.used_by.len()))
+        .collect();
+    assert_eq!(names, [("a:1", 2), ("z:1", 1)]);
+    assert!(
+        inventory.notes[0]
+            .starts_with("cronjob.batch/w in namespace castai-agent: container/x: invalid image"),
+        "{:?}",
+        inventory.notes
+    );
+}
+
+#[test]
+fn a_pods_variable_is_fixed_although_its_image_is_not() {
+    let pod = serde_json::json!({"containers": [{"name": "a", "image": format!("{GAR}/workload-autoscaler:1"), "env": [
+        {"name": "JMX_EXPORTER_INIT_IMAGE", "value": "registry.example/jmx:1"},
+    ]}]});
+    let fixed: Vec<_> = seen(&workload(WorkloadKind::Pod, "shop", pod))
+        .into_iter()
+        .map(|(_, carrier, _, fixed)| (carrier, fixed))
+        .collect();
+    assert_eq!(fixed[0].1.as_deref(), Some("a pod's variables are immutable"));
+    assert_eq!(fixed[1], ("container/a".to_owned(), None));
+}
