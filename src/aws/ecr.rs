@@ -36,7 +36,7 @@ pub struct Authorization {
 }
 
 /// What an ECR token lasts (Amazon ECR, `GetAuthorizationToken`).
-const TOKEN_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+const TOKEN_LIFETIME: Duration = Duration::from_hours(12);
 
 /// Most layers that one `BatchCheckLayerAvailability` answers for.
 const LAYERS_PER_CHECK: usize = 100;
@@ -76,7 +76,7 @@ impl Ecr {
         let basic = data.and_then(|data| data.authorization_token());
         let expires = data
             .and_then(|data| data.expires_at())
-            .map_or(0, |time| time.secs());
+            .map_or(0, aws_sdk_ecr::primitives::DateTime::secs);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let left = u64::try_from(expires).unwrap_or(0).saturating_sub(now.as_secs());
         // A remaining time that cannot be comes from a wrong clock.

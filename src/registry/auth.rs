@@ -66,10 +66,10 @@ pub(super) struct Token {
 impl Token {
     /// A token that is renewed when three quarters of its life are over, and at most an hour before its end.
     pub(super) fn new(header: HeaderValue, valid_for: Duration) -> Self {
-        let margin = (valid_for / 4).min(Duration::from_secs(3600));
+        let margin = (valid_for / 4).min(Duration::from_hours(1));
         Self {
             header,
-            renew_at: Instant::now() + (valid_for - margin),
+            renew_at: Instant::now() + valid_for.saturating_sub(margin),
         }
     }
 
@@ -86,7 +86,7 @@ pub(super) fn secret_header(scheme: &str, secret: &str) -> Option<HeaderValue> {
 }
 
 /// How long a token lasts whose answer does not say (distribution specification, token authentication).
-const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
+const DEFAULT_LIFETIME: Duration = Duration::from_mins(1);
 
 #[derive(Deserialize)]
 struct TokenAnswer {
@@ -223,10 +223,10 @@ mod tests {
         assert_eq!(lifetime(r#"{"access_token":"x","expires_in":300}"#), Some(225.0));
         assert_eq!(lifetime(r#"{"token":"","expires_in":300}"#), None);
         assert_eq!(lifetime(r#"{"details":"denied"}"#), None);
-        let twelve_hours = Duration::from_secs(12 * 3600);
+        let twelve_hours = Duration::from_hours(12);
         let token = Token::new(HeaderValue::from_static("x"), twelve_hours);
         let left = token.renew_at.saturating_duration_since(Instant::now());
-        assert!(left > Duration::from_secs(10 * 3600) && left < twelve_hours);
+        assert!(left > Duration::from_hours(10) && left < twelve_hours);
     }
 
     #[test]

@@ -10,9 +10,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 use crate::image::Digest;
-use crate::registry::client::{
-    Answer, BodyProgress, LONGEST_EXPLANATION, OnceBody, Request, Wants, host_of, location_from,
-};
+use crate::registry::client::{Answer, Request, Wants};
+use crate::registry::exchange::{BodyProgress, LONGEST_EXPLANATION, OnceBody, host_of, location_from};
 use crate::registry::manifest::{address, answered_digest, scope};
 use crate::registry::retry::Retries;
 use crate::registry::{Client, Error, Repository};

@@ -1,7 +1,6 @@
 //! What can go wrong at a registry, by what the caller has to do about it.
 
 use std::error::Error as StdError;
-use std::fmt;
 use std::io;
 
 use http::StatusCode;
@@ -224,12 +223,6 @@ pub(crate) fn plain(text: &str) -> String {
         plain.push('…');
     }
     plain
-}
-
-impl fmt::Display for Diagnosis {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {}", self.code, self.message)
-    }
 }
 
 #[cfg(test)]

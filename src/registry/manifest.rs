@@ -8,7 +8,8 @@ use oci_distribution::manifest::{
 };
 
 use crate::image::Digest;
-use crate::registry::client::{Answer, LONGEST_EXPLANATION, Request, Wants, base};
+use crate::registry::client::{Answer, Request, Wants};
+use crate::registry::exchange::{LONGEST_EXPLANATION, base};
 use crate::registry::{Client, Error, Reference, Repository};
 
 /// Most bytes of a manifest (OCI distribution specification: registries should accept 4 MiB; ECR's limit is that).

@@ -1,9 +1,11 @@
 //! A client of the OCI distribution API: manifests as raw bytes, blobs as streams, with tokens, retries and counts.
 
 mod auth;
+mod authorize;
 mod blob;
 mod client;
 mod error;
+mod exchange;
 mod manifest;
 mod retry;
 #[cfg(test)]

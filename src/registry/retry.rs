@@ -10,7 +10,7 @@ use crate::transport::Settings;
 
 /// The longest delay that is drawn, and the longest that a server may ask for.
 const LONGEST_DRAWN: Duration = Duration::from_secs(30);
-const LONGEST_ASKED: Duration = Duration::from_secs(300);
+const LONGEST_ASKED: Duration = Duration::from_mins(5);
 
 /// How often a host that nothing was seen of is tried again: its time-outs add up, and it rarely comes back.
 const RETRIES_OF_SILENT_HOSTS: u32 = 2;

@@ -35,6 +35,8 @@ pub(crate) struct World {
     pub(crate) cuts: u32,
     /// Answers to come before anything else, each once, to requests whose method and path contain the text.
     pub(crate) faults: Vec<(&'static str, StatusCode, &'static str)>,
+    /// Requests that are never read and never answered contain this text.
+    pub(crate) stalls: Option<&'static str>,
     /// Blobs that are served with other bytes of the same length.
     pub(crate) corrupt: HashSet<Digest>,
     /// Method, path and query of every request, and of ECR's API the action.
@@ -155,6 +157,10 @@ async fn serve(State(world): State<Shared>, request: Request) -> Response {
             return (status, headers, r#"{"errors":[{"code":"X","message":"fault"}]}"#).into_response();
         }
     }
+    let stalls = lock(&world).stalls;
+    if stalls.is_some_and(|text| line.contains(text)) {
+        std::future::pending::<()>().await;
+    }
     if path == "/token" {
         let token = lock(&world).token;
         return axum::Json(json!({"token": format!("t{token}"), "expires_in": 300})).into_response();
@@ -214,7 +220,7 @@ fn distribution(
 ) -> Response {
     let path = path.strip_prefix("/v2/").unwrap();
     if let Some((repository, upload)) = path.split_once("/blobs/uploads/") {
-        return upload_blob(world, method, repository, upload, query, body);
+        return upload_blob(world, method, repository, upload, query, &body);
     }
     if let Some((repository, digest)) = path.split_once("/blobs/") {
         let digest: Digest = digest.parse().unwrap();
@@ -302,7 +308,7 @@ fn upload_blob(
     repository: &str,
     upload: &str,
     query: &HashMap<String, String>,
-    body: Bytes,
+    body: &[u8],
 ) -> Response {
     if world
         .ecr
@@ -329,14 +335,14 @@ fn upload_blob(
         return (StatusCode::ACCEPTED, [(header::LOCATION, location)]).into_response();
     }
     assert!(!upload.is_empty() && query["state"] == "x", "{upload}");
-    if Digest::of(&body).to_string() != query["digest"] {
+    if Digest::of(body).to_string() != query["digest"] {
         return (
             StatusCode::BAD_REQUEST,
             r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#,
         )
             .into_response();
     }
-    world.add_blob(repository, &body);
+    world.add_blob(repository, body);
     StatusCode::CREATED.into_response()
 }
 

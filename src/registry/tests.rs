@@ -77,7 +77,7 @@ async fn one_challenge_per_host_and_one_token_per_repository() {
             ..first.clone()
         };
         let get = |repository| client.manifest(repository, Reference::Tag("v1"));
-        let all = [get(&first), get(&second), get(&first), get(&second), get(&first)];
+        let all = [&first, &second, &first, &second, &first].map(get);
         for result in futures::future::join_all(all).await {
             result.unwrap();
         }

@@ -75,7 +75,7 @@ impl Platform {
     }
 }
 
-/// The annotation by which BuildKit marks a manifest that only describes another one.
+/// The annotation by which `BuildKit` marks a manifest that only describes another one.
 const ATTESTATION: &str = "vnd.docker.reference.type";
 
 impl Document {

@@ -37,9 +37,9 @@ impl<'r> Run<'r> {
                 return;
             };
             let outcomes = if upload.blob.size <= SMALL {
-                self.from_memory(upload, open).await
+                self.upload_held(upload, open).await
             } else {
-                self.from_stream(upload, open).await
+                self.upload_streamed(upload, open).await
             };
             open = Vec::new();
             let mut reason = None;
@@ -62,7 +62,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    async fn from_memory(&self, upload: &'r Upload, receivers: Vec<Receiver<'r>>) -> Vec<Outcome<'r>> {
+    async fn upload_held(&self, upload: &'r Upload, receivers: Vec<Receiver<'r>>) -> Vec<Outcome<'r>> {
         let digest = &upload.blob.digest;
         let source = Repository::of(&upload.from);
         let bytes = match self.store.get(digest) {
@@ -92,7 +92,7 @@ impl<'r> Run<'r> {
         future::join_all(uploads).await
     }
 
-    async fn from_stream(&self, upload: &'r Upload, receivers: Vec<Receiver<'r>>) -> Vec<Outcome<'r>> {
+    async fn upload_streamed(&self, upload: &'r Upload, receivers: Vec<Receiver<'r>>) -> Vec<Outcome<'r>> {
         let (digest, size) = (&upload.blob.digest, upload.blob.size);
         let source = Repository::of(&upload.from);
         let paths: Vec<&'r str> = receivers.iter().map(|receiver| receiver.path).collect();

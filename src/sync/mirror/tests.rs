@@ -25,6 +25,7 @@ struct Lab {
     source_host: String,
     mirror: Mirror,
     destination: Destination,
+    idle_timeout: Duration,
     events: Mutex<Vec<Event>>,
 }
 
@@ -39,7 +40,7 @@ fn base() -> Vec<u8> {
     (0..600_000_u32).flat_map(u32::to_le_bytes).collect()
 }
 
-async fn with_lab(target: World, test: impl AsyncFnOnce(&Lab)) {
+async fn with_lab(target: World, test: impl AsyncFnOnce(&mut Lab)) {
     let mut source = World {
         wants_token: true,
         redirects: true,
@@ -59,12 +60,13 @@ async fn with_lab(target: World, test: impl AsyncFnOnce(&Lab)) {
             };
             let mirror = format!("{host}/mirror").parse().unwrap();
             let events = Mutex::default();
-            test(&Lab {
+            test(&mut Lab {
                 source,
                 target,
                 source_host,
                 mirror,
                 destination,
+                idle_timeout: Duration::from_secs(5),
                 events,
             })
             .await;
@@ -106,7 +108,7 @@ impl Lab {
     async fn run(&self) -> Ran {
         let settings = Settings {
             connect_timeout: Duration::from_secs(5),
-            idle_timeout: Duration::from_secs(5),
+            idle_timeout: self.idle_timeout,
             retries: 2,
             retry_delay: Duration::from_millis(1),
         };
@@ -283,7 +285,8 @@ async fn one_receiver_that_fails_does_not_stop_the_others_and_the_next_run_goes_
         let failed: Vec<&str> = run
             .mirrored
             .iter()
-            .filter_map(|(image, result)| result.is_err().then(|| image.path()))
+            .filter(|(_, result)| result.is_err())
+            .map(|(image, _)| image.path())
             .collect();
         assert_eq!(failed, ["mirror/a/two"]);
         assert_eq!(run.verified.locked.images.len(), 2);
@@ -410,6 +413,19 @@ async fn a_source_that_lacks_one_image_fails_that_one() {
             panic!("{:?}", run.plan.images[0])
         };
         assert!(error.contains("a/one has no manifest v1"), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_stalls_is_given_up_and_the_others_finish() {
+    with_lab(ecr_world(), async |lab| {
+        lab.idle_timeout = Duration::from_millis(500);
+        lab.target.lock().unwrap().stalls = Some("PUT /v2/mirror/a/two/blobs/");
+        let run = lab.run().await;
+        assert_eq!(run.verified.locked.images.len(), 2);
+        let error = run.mirrored.values().find_map(|result| result.as_ref().err());
+        assert!(error.unwrap().contains("silence"), "{error:?}");
     })
     .await;
 }
