@@ -78,12 +78,7 @@ pub struct ConnectionArguments {
     pub impersonate: Option<String>,
 
     /// Group to impersonate for the operation; may be repeated
-    #[arg(
-        long = "as-group",
-        global = true,
-        value_name = "GROUP",
-        hide_short_help = true
-    )]
+    #[arg(long = "as-group", global = true, value_name = "GROUP", hide_short_help = true)]
     pub impersonate_group: Vec<String>,
 
     /// Path to a certificate file for the certificate authority of the API server
@@ -116,13 +111,7 @@ pub struct NetworkArguments {
     pub idle_timeout: Duration,
 
     /// How often a failed request is tried again
-    #[arg(
-        long,
-        global = true,
-        value_name = "COUNT",
-        default_value_t = 5,
-        hide_short_help = true
-    )]
+    #[arg(long, global = true, value_name = "COUNT", default_value_t = 5, hide_short_help = true)]
     pub retries: u32,
 
     /// Upper bound of the first delay before a retry; each further one doubles
@@ -363,13 +352,8 @@ mod tests {
 
     #[test]
     fn durations_are_read_as_kubectl_reads_them() {
-        for (text, milliseconds) in [
-            ("30s", 30_000),
-            ("2m", 120_000),
-            ("500ms", 500),
-            ("7", 7_000),
-            ("0", 0),
-        ] {
+        for (text, milliseconds) in [("30s", 30_000), ("2m", 120_000), ("500ms", 500), ("7", 7_000), ("0", 0)]
+        {
             assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
         }
         for text in ["", "x", "-5s", "5 parsecs"] {
@@ -379,15 +363,10 @@ mod tests {
 
     #[test]
     fn global_flags_are_accepted_before_and_after_the_command() {
-        for line in [
-            "x --context a sync-images --dry-run",
-            "x sync-images --dry-run --context a",
-        ] {
+        for line in ["x --context a sync-images --dry-run", "x sync-images --dry-run --context a"] {
             let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
             assert_eq!(arguments.connection.context.as_deref(), Some("a"));
-            let Command::SyncImages(sync) = arguments.command else {
-                panic!("{line}")
-            };
+            let Command::SyncImages(sync) = arguments.command else { panic!("{line}") };
             assert_eq!(sync.dry_run, DryRun::Server);
         }
     }

@@ -50,11 +50,7 @@ impl FromStr for Digest {
         let valid = text.strip_prefix("sha256:").is_some_and(|hex| {
             hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
         });
-        if valid {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidReference::digest(text))
-        }
+        if valid { Ok(Self(text.to_owned())) } else { Err(InvalidReference::digest(text)) }
     }
 }
 
@@ -68,10 +64,7 @@ pub struct InvalidReference {
 
 impl InvalidReference {
     fn new(text: &str, reason: impl Into<String>) -> Self {
-        Self {
-            text: text.to_owned(),
-            reason: reason.into(),
-        }
+        Self { text: text.to_owned(), reason: reason.into() }
     }
 
     fn digest(text: &str) -> Self {
@@ -148,10 +141,7 @@ impl Image {
     /// Adds the tag that an untagged reference means, so that a mirror and a manifest name the same thing.
     fn with_explicit_tag(self) -> Self {
         match (&self.version, self.written.len() == self.repository) {
-            (Version::Tag(tag), true) => Self {
-                written: format!("{}:{tag}", self.written),
-                ..self
-            },
+            (Version::Tag(tag), true) => Self { written: format!("{}:{tag}", self.written), ..self },
             _ => self,
         }
     }
@@ -161,16 +151,13 @@ impl FromStr for Image {
     type Err = InvalidReference;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let reference: Reference = text
-            .parse()
-            .map_err(|error| InvalidReference::new(text, format!("{error}")))?;
+        let reference: Reference =
+            text.parse().map_err(|error| InvalidReference::new(text, format!("{error}")))?;
         let digest = reference.digest().map(str::parse).transpose()?;
         let without_digest = text.split('@').next().unwrap_or(text);
         // A colon after the last slash starts a tag; one before it starts a port.
         let name_start = without_digest.rfind('/').map_or(0, |slash| slash + 1);
-        let tag_start = without_digest[name_start..]
-            .find(':')
-            .map(|colon| name_start + colon);
+        let tag_start = without_digest[name_start..].find(':').map(|colon| name_start + colon);
         let tag = tag_start.map(|start| without_digest[start + 1..].to_owned());
         let version = match (tag, digest) {
             (Some(tag), Some(digest)) => Version::TagAndDigest(tag, digest),
@@ -217,35 +204,25 @@ impl Mirror {
     pub fn name_of(&self, image: &Image) -> Result<Image, InvalidReference> {
         let repository = image.repository();
         let legal = repository.split('/').all(|segment| {
-            segment
-                .bytes()
-                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
+            segment.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
         });
         if !legal {
             let reason = "as a repository name it has characters other than a-z, 0-9, `.`, `_`, `-` and `/`; \
                           give it a name with --map";
             return Err(InvalidReference::new(image.as_written(), reason));
         }
-        Ok(image
-            .with_repository(&format!("{}/{repository}", self.location()))?
-            .with_explicit_tag())
+        Ok(image.with_repository(&format!("{}/{repository}", self.location()))?.with_explicit_tag())
     }
 
     /// The name that was mirrored as `image`, if `image` lies in this mirror and its path can be read as a name.
     pub fn source_of(&self, image: &Image) -> Option<Image> {
-        let repository = image
-            .repository()
-            .strip_prefix(&self.location())?
-            .strip_prefix('/')?;
+        let repository = image.repository().strip_prefix(&self.location())?.strip_prefix('/')?;
         image.with_repository(repository).ok()
     }
 
     /// Whether `image` is pulled from this mirror's registry, under its prefix.
     pub fn holds(&self, image: &Image) -> bool {
-        image
-            .repository()
-            .strip_prefix(&self.location())
-            .is_some_and(|rest| rest.starts_with('/'))
+        image.repository().strip_prefix(&self.location()).is_some_and(|rest| rest.starts_with('/'))
     }
 
     fn location(&self) -> String {
@@ -268,29 +245,18 @@ impl FromStr for Mirror {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim_end_matches('/');
         if text.contains("://") {
-            return Err(InvalidReference::new(
-                text,
-                "write the registry without `https://`",
-            ));
+            return Err(InvalidReference::new(text, "write the registry without `https://`"));
         }
         // Read as the repository of some image: the same rules tell a host from a path.
         let probe: Image = format!("{text}/x").parse().map_err(|_| {
-            InvalidReference::new(
-                text,
-                "a registry is `host[:port]`, with a path behind it or without",
-            )
+            InvalidReference::new(text, "a registry is `host[:port]`, with a path behind it or without")
         })?;
-        let (registry, prefix) = text
-            .split_once('/')
-            .map_or((text, None), |(host, path)| (host, Some(path)));
+        let (registry, prefix) = text.split_once('/').map_or((text, None), |(host, path)| (host, Some(path)));
         if probe.host() != registry {
             let reason = "the registry's host is missing: `host[:port]` or `host[:port]/path`";
             return Err(InvalidReference::new(text, reason));
         }
-        Ok(Self {
-            registry: registry.to_owned(),
-            prefix: prefix.map(str::to_owned),
-        })
+        Ok(Self { registry: registry.to_owned(), prefix: prefix.map(str::to_owned) })
     }
 }
 
@@ -324,14 +290,7 @@ mod tests {
     #[test]
     fn references_are_read_by_dockers_rules() {
         let cases = [
-            (
-                "busybox",
-                "busybox",
-                "registry-1.docker.io",
-                "library/busybox",
-                Some("latest"),
-                false,
-            ),
+            ("busybox", "busybox", "registry-1.docker.io", "library/busybox", Some("latest"), false),
             (
                 "castai/hibernate:v0.14",
                 "castai/hibernate",
@@ -356,14 +315,7 @@ mod tests {
                 Some("v1"),
                 false,
             ),
-            (
-                "localhost:5000/a/b",
-                "localhost:5000/a/b",
-                "localhost:5000",
-                "a/b",
-                Some("latest"),
-                false,
-            ),
+            ("localhost:5000/a/b", "localhost:5000/a/b", "localhost:5000", "a/b", Some("latest"), false),
             (
                 "clickhouse/server:1@DIGEST",
                 "clickhouse/server",
@@ -378,11 +330,7 @@ mod tests {
             let text = text.replace("DIGEST", HEX);
             let image = image(&text);
             assert_eq!(image.as_written(), text);
-            assert_eq!(
-                (image.repository(), image.host(), image.path()),
-                (repository, host, path),
-                "{text}"
-            );
+            assert_eq!((image.repository(), image.host(), image.path()), (repository, host, path), "{text}");
             assert_eq!(image.version().tag(), tag, "{text}");
             assert_eq!(image.version().digest().is_some(), digest, "{text}");
         }
@@ -393,10 +341,7 @@ mod tests {
         for text in ["", "Upper/Case", "a b", "x:tag:tag", "x@sha256:12", "\u{1b}[31mx"] {
             let error = text.parse::<Image>().unwrap_err().to_string();
             assert!(error.contains("invalid image reference"), "{error}");
-            assert!(
-                !error.contains('\u{1b}'),
-                "control characters must not pass: {error:?}"
-            );
+            assert!(!error.contains('\u{1b}'), "control characters must not pass: {error:?}");
         }
     }
 
@@ -412,10 +357,7 @@ mod tests {
             ("clickhouse/server:1@DIGEST", "REG/clickhouse/server:1@DIGEST"),
             ("gcr.io/x@DIGEST", "REG/gcr.io/x@DIGEST"),
         ];
-        for registry in [
-            "123456789012.dkr.ecr.us-east-1.amazonaws.com",
-            "localhost:5000/mirror/of",
-        ] {
+        for registry in ["123456789012.dkr.ecr.us-east-1.amazonaws.com", "localhost:5000/mirror/of"] {
             let mirror: Mirror = registry.parse().unwrap();
             for (source, mirrored) in cases {
                 let source = image(&source.replace("DIGEST", HEX));
@@ -435,11 +377,7 @@ mod tests {
     #[test]
     fn names_outside_the_mirror_are_not_read_back() {
         let mirror: Mirror = "registry.example/castai".parse().unwrap();
-        for text in [
-            "registry.example/other/x:1",
-            "registry.example/castaix/y",
-            "ghcr.io/castai/x",
-        ] {
+        for text in ["registry.example/other/x:1", "registry.example/castaix/y", "ghcr.io/castai/x"] {
             assert_eq!(mirror.source_of(&image(text)), None, "{text}");
             assert!(!mirror.holds(&image(text)), "{text}");
         }
@@ -454,11 +392,9 @@ mod tests {
 
     #[test]
     fn mirrors_need_a_host() {
-        for (text, hint) in [
-            ("https://registry.example", "without `https://`"),
-            ("castai/mirror", "host"),
-            ("", "host"),
-        ] {
+        for (text, hint) in
+            [("https://registry.example", "without `https://`"), ("castai/mirror", "host"), ("", "host")]
+        {
             let error = text.parse::<Mirror>().unwrap_err().to_string();
             assert!(error.contains(hint), "{text}: {error}");
         }

@@ -2,12 +2,8 @@
 
 /// `text` on one line, without control characters, cut to `limit` characters.
 pub fn one_line(text: &str, limit: usize) -> String {
-    let mut line: String = text
-        .trim()
-        .chars()
-        .map(|c| if is_harmful(c) { ' ' } else { c })
-        .take(limit)
-        .collect();
+    let mut line: String =
+        text.trim().chars().map(|c| if is_harmful(c) { ' ' } else { c }).take(limit).collect();
     if text.trim().chars().nth(limit).is_some() {
         line.push('…');
     }

@@ -47,25 +47,15 @@ impl Error {
 pub fn default_mirror(facts: &Facts) -> Result<Mirror, Error> {
     let account = match (&facts.cluster_account, &facts.own_account) {
         (Some(cluster), Some(own)) if cluster != own => {
-            return Err(Error::AccountsDiffer {
-                cluster: cluster.clone(),
-                own: own.clone(),
-            });
+            return Err(Error::AccountsDiffer { cluster: cluster.clone(), own: own.clone() });
         }
         (Some(account), _) | (None, Some(account)) => account,
         (None, None) => return Err(Error::NoAccount),
     };
     let region = facts.region.as_ref().ok_or(Error::NoRegion)?;
     // China's partition has a DNS suffix of its own (AWS General Reference, ECR endpoints).
-    let suffix = if region.starts_with("cn-") {
-        "amazonaws.com.cn"
-    } else {
-        "amazonaws.com"
-    };
-    Ok(Mirror {
-        registry: format!("{account}.dkr.ecr.{region}.{suffix}"),
-        prefix: None,
-    })
+    let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    Ok(Mirror { registry: format!("{account}.dkr.ecr.{region}.{suffix}"), prefix: None })
 }
 
 /// Whether a registry is ECR, by its name.
@@ -79,9 +69,7 @@ pub fn registry_kind(mirror: &Mirror) -> RegistryKind {
 /// Account and region of a private ECR registry's host.
 fn ecr_parts(host: &str) -> Option<(&str, &str)> {
     let (account, rest) = host.split_once(".dkr.ecr.")?;
-    let region = rest
-        .strip_suffix(".amazonaws.com")
-        .or_else(|| rest.strip_suffix(".amazonaws.com.cn"))?;
+    let region = rest.strip_suffix(".amazonaws.com").or_else(|| rest.strip_suffix(".amazonaws.com.cn"))?;
     let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
     (is_account && !region.contains('.')).then_some((account, region))
 }
@@ -92,34 +80,15 @@ mod tests {
 
     fn facts(cluster: &str, own: &str, region: &str) -> Facts {
         let known = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        Facts {
-            cluster_account: known(cluster),
-            own_account: known(own),
-            region: known(region),
-        }
+        Facts { cluster_account: known(cluster), own_account: known(own), region: known(region) }
     }
 
     #[test]
     fn the_default_is_the_clusters_own_ecr() {
         let cases = [
-            (
-                "111111111111",
-                "111111111111",
-                "us-east-1",
-                Ok("111111111111.dkr.ecr.us-east-1.amazonaws.com"),
-            ),
-            (
-                "",
-                "222222222222",
-                "us-east-2",
-                Ok("222222222222.dkr.ecr.us-east-2.amazonaws.com"),
-            ),
-            (
-                "111111111111",
-                "",
-                "cn-north-1",
-                Ok("111111111111.dkr.ecr.cn-north-1.amazonaws.com.cn"),
-            ),
+            ("111111111111", "111111111111", "us-east-1", Ok("111111111111.dkr.ecr.us-east-1.amazonaws.com")),
+            ("", "222222222222", "us-east-2", Ok("222222222222.dkr.ecr.us-east-2.amazonaws.com")),
+            ("111111111111", "", "cn-north-1", Ok("111111111111.dkr.ecr.cn-north-1.amazonaws.com.cn")),
             ("", "", "us-east-1", Err(Error::NoAccount)),
             ("111111111111", "111111111111", "", Err(Error::NoRegion)),
             (
@@ -141,16 +110,11 @@ mod tests {
     #[test]
     fn ecr_is_recognised_by_its_name() {
         let kind = |host: &str| registry_kind(&host.parse().unwrap());
-        let ecr = RegistryKind::Ecr {
-            account: "123456789012".to_owned(),
-            region: "us-east-1".to_owned(),
-        };
+        let ecr = RegistryKind::Ecr { account: "123456789012".to_owned(), region: "us-east-1".to_owned() };
         assert_eq!(kind("123456789012.dkr.ecr.us-east-1.amazonaws.com/castai"), ecr);
-        for other in [
-            "registry.example",
-            "12.dkr.ecr.us-east-1.amazonaws.com",
-            "123456789012.dkr.ecr.example.com",
-        ] {
+        for other in
+            ["registry.example", "12.dkr.ecr.us-east-1.amazonaws.com", "123456789012.dkr.ecr.example.com"]
+        {
             assert_eq!(kind(other), RegistryKind::Oci, "{other}");
         }
     }

@@ -43,11 +43,7 @@ const LAYERS_PER_CHECK: usize = 100;
 
 impl Ecr {
     pub fn new(config: &aws_config::SdkConfig, account: String, region: String) -> Self {
-        Self {
-            client: aws_sdk_ecr::Client::new(config),
-            account,
-            region,
-        }
+        Self { client: aws_sdk_ecr::Client::new(config), account, region }
     }
 
     pub fn account(&self) -> &str {
@@ -60,11 +56,7 @@ impl Ecr {
 
     /// The host of the distribution API.
     pub fn host(&self) -> String {
-        let suffix = if self.region.starts_with("cn-") {
-            "amazonaws.com.cn"
-        } else {
-            "amazonaws.com"
-        };
+        let suffix = if self.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
         format!("{}.dkr.ecr.{}.{suffix}", self.account, self.region)
     }
 
@@ -74,9 +66,8 @@ impl Ecr {
         let answer = answer.map_err(|error| self.error(action, None, &error))?;
         let data = answer.authorization_data().first();
         let basic = data.and_then(|data| data.authorization_token());
-        let expires = data
-            .and_then(|data| data.expires_at())
-            .map_or(0, aws_sdk_ecr::primitives::DateTime::secs);
+        let expires =
+            data.and_then(|data| data.expires_at()).map_or(0, aws_sdk_ecr::primitives::DateTime::secs);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let left = u64::try_from(expires).unwrap_or(0).saturating_sub(now.as_secs());
         // A remaining time that cannot be comes from a wrong clock.
@@ -84,14 +75,9 @@ impl Ecr {
             Duration::ZERO => TOKEN_LIFETIME,
             left => left.min(TOKEN_LIFETIME),
         };
-        let basic = basic.ok_or_else(|| Error::Service {
-            action,
-            message: "the answer holds no token".to_owned(),
-        })?;
-        Ok(Authorization {
-            basic: basic.to_owned(),
-            valid_for,
-        })
+        let basic = basic
+            .ok_or_else(|| Error::Service { action, message: "the answer holds no token".to_owned() })?;
+        Ok(Authorization { basic: basic.to_owned(), valid_for })
     }
 
     /// Tags and digests of `repository`, or nothing if it does not exist.
@@ -126,11 +112,7 @@ impl Ecr {
 
     /// Creates `repository`; one that exists is fine.
     pub async fn create_repository(&self, repository: &str) -> Result<(), Error> {
-        let request = self
-            .client
-            .create_repository()
-            .registry_id(&self.account)
-            .repository_name(repository);
+        let request = self.client.create_repository().registry_id(&self.account).repository_name(repository);
         match request.send().await {
             Ok(_) => Ok(()),
             Err(error) if has_code(&error, "RepositoryAlreadyExistsException") => Ok(()),
@@ -191,19 +173,12 @@ impl Ecr {
                     || "*".to_owned(),
                     |path| format!("arn:aws:ecr:{}:{}:repository/{path}", self.region, self.account),
                 );
-                return Error::Denied {
-                    action,
-                    resource,
-                    message,
-                };
+                return Error::Denied { action, resource, message };
             }
             "" => {}
             code => {
                 let message = format!("{} {code} {message}", repository.unwrap_or_default());
-                return Error::Service {
-                    action,
-                    message: message.trim().to_owned(),
-                };
+                return Error::Service { action, message: message.trim().to_owned() };
             }
         }
         let reason = plain(&innermost(error));
@@ -211,14 +186,10 @@ impl Ecr {
             // The signer fails here, where no credentials can be had.
             SdkError::DispatchFailure(failure) if failure.is_other() => Error::NoCredentials { reason },
             SdkError::ConstructionFailure(_) => Error::NoCredentials { reason },
-            SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => Error::Unreachable {
-                host: format!("api.ecr.{}.amazonaws.com", self.region),
-                reason,
-            },
-            _ => Error::Service {
-                action,
-                message: reason,
-            },
+            SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => {
+                Error::Unreachable { host: format!("api.ecr.{}.amazonaws.com", self.region), reason }
+            }
+            _ => Error::Service { action, message: reason },
         }
     }
 }
@@ -268,15 +239,9 @@ pub fn repository_name_fault(name: &str) -> Option<String> {
     for segment in name.split('/') {
         let bytes = segment.as_bytes();
         let ends = [bytes.first(), bytes.last()];
-        let legal_ends = ends
-            .iter()
-            .all(|byte| byte.is_some_and(|&byte| starts_or_ends(byte)));
-        let legal = bytes
-            .iter()
-            .all(|&byte| starts_or_ends(byte) || b"._-".contains(&byte));
-        let separated = bytes
-            .windows(2)
-            .all(|pair| pair.iter().any(|&byte| starts_or_ends(byte)));
+        let legal_ends = ends.iter().all(|byte| byte.is_some_and(|&byte| starts_or_ends(byte)));
+        let legal = bytes.iter().all(|&byte| starts_or_ends(byte) || b"._-".contains(&byte));
+        let separated = bytes.windows(2).all(|pair| pair.iter().any(|&byte| starts_or_ends(byte)));
         if !(legal_ends && legal && separated) {
             return Some(format!(
                 "ECR does not accept `{segment}` in a repository name (a-z and 0-9, single `.`, `_` or `-` between): \
@@ -293,25 +258,10 @@ mod tests {
 
     #[test]
     fn repository_names_are_checked_as_ecr_does() {
-        for name in [
-            "castai/agent",
-            "us-docker.pkg.dev/castai-hub/library/agent",
-            "a0/b_c",
-            "ab",
-        ] {
+        for name in ["castai/agent", "us-docker.pkg.dev/castai-hub/library/agent", "a0/b_c", "ab"] {
             assert_eq!(repository_name_fault(name), None, "{name}");
         }
-        for name in [
-            "a",
-            "a__b",
-            "a--b",
-            "A/b",
-            "a//b",
-            "-ab",
-            "ab-",
-            "a/b.",
-            &"x".repeat(257),
-        ] {
+        for name in ["a", "a__b", "a--b", "A/b", "a//b", "-ab", "ab-", "a/b.", &"x".repeat(257)] {
             assert!(repository_name_fault(name).is_some(), "{name}");
         }
     }

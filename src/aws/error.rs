@@ -21,11 +21,7 @@ pub enum Error {
     #[error("{action} got no answer from AWS ({reason}): check the endpoint, the proxy and the region")]
     Unreachable { action: String, reason: String },
     #[error("{action} failed: {code}: {message}")]
-    Service {
-        action: String,
-        code: String,
-        message: String,
-    },
+    Service { action: String, code: String, message: String },
 }
 
 impl Error {
@@ -48,11 +44,7 @@ impl Error {
                 "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
                     Self::Denied { action, message }
                 }
-                _ => Self::Service {
-                    action,
-                    code,
-                    message,
-                },
+                _ => Self::Service { action, code, message },
             };
         }
         let texts = chain(&error);
@@ -61,16 +53,10 @@ impl Error {
             && whole.contains("credentials")
             && !whole.contains("dispatch failure: timeout")
         {
-            return if whole.contains("xpired") {
-                Self::Expired
-            } else {
-                Self::NoCredentials
-            };
+            return if whole.contains("xpired") { Self::Expired } else { Self::NoCredentials };
         }
         // The innermost error says what happened to the connection; those around it only that something did.
-        let reason = texts
-            .last()
-            .map_or_else(|| "no reason given".to_owned(), |text| one_line(text, LIMIT));
+        let reason = texts.last().map_or_else(|| "no reason given".to_owned(), |text| one_line(text, LIMIT));
         Self::Unreachable { action, reason }
     }
 }

@@ -47,8 +47,5 @@ pub async fn identity(configuration: &SdkConfig) -> Result<Identity, Error> {
         .send()
         .await
         .map_err(|error| Error::of("sts:GetCallerIdentity", error))?;
-    Ok(Identity {
-        account: answer.account.unwrap_or_default(),
-        arn: answer.arn.unwrap_or_default(),
-    })
+    Ok(Identity { account: answer.account.unwrap_or_default(), arn: answer.arn.unwrap_or_default() })
 }

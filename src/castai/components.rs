@@ -7,13 +7,8 @@ use crate::image::Image;
 use crate::sync::inventory::Carrier;
 
 /// Namespaces that hold Cast AI alone: every workload in them is taken. Other namespaces' own workloads never are.
-pub const NAMESPACES: &[&str] = &[
-    "castai-agent",
-    "castai-live",
-    "castai-omni",
-    "castai-pod-node-lifecycle",
-    "castware-operator",
-];
+pub const NAMESPACES: &[&str] =
+    &["castai-agent", "castai-live", "castai-omni", "castai-pod-node-lifecycle", "castware-operator"];
 
 /// Repositories as written that are Cast AI's own. Artifact Registry and GHCR hold the same images under the same
 /// paths and tags (castai/helm-charts `charts/castai-umbrella/gar-values.yaml`), so that one component may be named
@@ -44,13 +39,7 @@ const THIRD_PARTY: &[&str] = &[
 ];
 
 /// Values of the `helm.sh/chart` label start with one of these.
-const CHARTS: &[&str] = &[
-    "castai-",
-    "castware-",
-    "egressd-",
-    "gpu-metrics-exporter-",
-    "omni-agent-",
-];
+const CHARTS: &[&str] = &["castai-", "castware-", "egressd-", "gpu-metrics-exporter-", "omni-agent-"];
 
 /// Variables whose value is an image that a component starts later (castai/kvisor `GetKvisorAgentImageDetails`;
 /// charts/castai-workload-autoscaler `templates/deployment.yaml`). Others that end in `_IMAGE` hold a bare tag.
@@ -65,11 +54,7 @@ pub fn image_prefix(image: &Image) -> Option<&'static str> {
         .iter()
         .chain(DOCKER_HUB_PREFIXES)
         .find(|prefix| repository.starts_with(**prefix))
-        .or_else(|| {
-            PREFIXES
-                .iter()
-                .find(|prefix| repository.contains(&format!("/{prefix}")))
-        })
+        .or_else(|| PREFIXES.iter().find(|prefix| repository.contains(&format!("/{prefix}"))))
         .copied()
 }
 
@@ -78,19 +63,13 @@ pub fn image_prefix(image: &Image) -> Option<&'static str> {
 pub fn knows(image: &Image) -> bool {
     let repository = image.repository();
     let bare = repository.strip_prefix("docker.io/").unwrap_or(repository);
-    PREFIXES
-        .iter()
-        .chain(DOCKER_HUB_PREFIXES)
-        .any(|prefix| repository.starts_with(prefix))
+    PREFIXES.iter().chain(DOCKER_HUB_PREFIXES).any(|prefix| repository.starts_with(prefix))
         || THIRD_PARTY.contains(&bare)
 }
 
 /// The chart in a `helm.sh/chart` label, if it is one of Cast AI's.
 pub fn chart(label: &str) -> Option<&str> {
-    CHARTS
-        .iter()
-        .any(|prefix| label.starts_with(prefix))
-        .then_some(label)
+    CHARTS.iter().any(|prefix| label.starts_with(prefix)).then_some(label)
 }
 
 /// The image that a component makes out of its own at run time, and the carrier that says so.
@@ -106,15 +85,9 @@ pub fn derived_image(
     if component != "kvisor-controller" || has_variable(SCANNERS_VARIABLE) {
         return None;
     }
-    let scanners = image
-        .as_written()
-        .replacen("-controller", "-scanners", 1)
-        .parse()
-        .ok()?;
-    let carrier = Carrier::Derived {
-        container: container.to_owned(),
-        component: "kvisor-scanners".to_owned(),
-    };
+    let scanners = image.as_written().replacen("-controller", "-scanners", 1).parse().ok()?;
+    let carrier =
+        Carrier::Derived { container: container.to_owned(), component: "kvisor-scanners".to_owned() };
     Some((carrier, scanners))
 }
 
@@ -133,19 +106,10 @@ mod tests {
             ("ghcr.io/castai/kvisor/kvisor-agent:v1", true),
             ("castai/hibernate:v0.14", true),
             ("docker.io/castai/hibernate:v0.14", true),
-            (
-                "123456789012.dkr.ecr.us-east-1.amazonaws.com/ghcr.io/castai/kvisor/kvisor-agent:v1",
-                true,
-            ),
-            (
-                "registry.example/team/us-docker.pkg.dev/castai-hub/library/agent:v1",
-                true,
-            ),
+            ("123456789012.dkr.ecr.us-east-1.amazonaws.com/ghcr.io/castai/kvisor/kvisor-agent:v1", true),
+            ("registry.example/team/us-docker.pkg.dev/castai-hub/library/agent:v1", true),
             ("ghcr.io/acme/castai/thing:1", false),
-            (
-                "123456789012.dkr.ecr.us-east-1.amazonaws.com/castai-dashboards:1",
-                false,
-            ),
+            ("123456789012.dkr.ecr.us-east-1.amazonaws.com/castai-dashboards:1", false),
             ("us-docker.pkg.dev/castai-hubble/x:1", false),
             ("nginx:1.27", false),
         ];
@@ -156,19 +120,12 @@ mod tests {
 
     #[test]
     fn only_known_names_are_read_back() {
-        for known in [
-            "castai/hibernate:1",
-            "docker.io/alpine/k8s:1.33.12",
-            "registry.k8s.io/cpa/cpvpa:v0.8.4",
-        ] {
+        for known in
+            ["castai/hibernate:1", "docker.io/alpine/k8s:1.33.12", "registry.k8s.io/cpa/cpvpa:v0.8.4"]
+        {
             assert!(knows(&image(known)), "{known}");
         }
-        for unknown in [
-            "castai-agent:1",
-            "shop/web:1",
-            "ghcr.io/acme/agent:1",
-            "alpine/k8s-tools:1",
-        ] {
+        for unknown in ["castai-agent:1", "shop/web:1", "ghcr.io/acme/agent:1", "alpine/k8s-tools:1"] {
             assert!(!knows(&image(unknown)), "{unknown}");
         }
     }
@@ -185,14 +142,8 @@ mod tests {
         let controller = image("ghcr.io/castai/kvisor/kvisor-controller:v1.164.8");
         let (carrier, scanners) = derived_image("controller", &controller, |_| false).unwrap();
         assert_eq!(carrier.to_string(), "derived/controller/kvisor-scanners");
-        assert_eq!(
-            scanners.as_written(),
-            "ghcr.io/castai/kvisor/kvisor-scanners:v1.164.8"
-        );
-        assert_eq!(
-            derived_image("controller", &controller, |name| name == "SCANNERS_IMAGE"),
-            None
-        );
+        assert_eq!(scanners.as_written(), "ghcr.io/castai/kvisor/kvisor-scanners:v1.164.8");
+        assert_eq!(derived_image("controller", &controller, |name| name == "SCANNERS_IMAGE"), None);
         let agent = image("ghcr.io/castai/kvisor/kvisor-agent:v1.164.8");
         assert_eq!(derived_image("kvisor", &agent, |_| false), None);
     }

@@ -59,10 +59,7 @@ pub fn services() -> &'static [Service] {
 
 /// Regions that have Cast AI's services, in the table's order.
 pub fn regions() -> impl Iterator<Item = &'static str> {
-    services()
-        .first()
-        .into_iter()
-        .flat_map(|service| service.regions.iter().map(|(region, _)| *region))
+    services().first().into_iter().flat_map(|service| service.regions.iter().map(|(region, _)| *region))
 }
 
 /// The installation that a host belongs to, if it is one of the table's or follows its naming.
@@ -70,10 +67,7 @@ pub fn installation_of(host: &str) -> Option<Installation> {
     if services().iter().any(|service| service.eu_host == Some(host)) {
         return Some(Installation::Eu);
     }
-    services()
-        .iter()
-        .any(|service| service.us_host == Some(host))
-        .then_some(Installation::Us)
+    services().iter().any(|service| service.us_host == Some(host)).then_some(Installation::Us)
 }
 
 fn read(table: &'static str) -> Vec<Service> {
@@ -94,11 +88,7 @@ fn read(table: &'static str) -> Vec<Service> {
             Service {
                 name: field("service"),
                 purpose: field("purpose"),
-                protocol: if field("protocol") == "grpc" {
-                    Protocol::Grpc
-                } else {
-                    Protocol::Https
-                },
+                protocol: if field("protocol") == "grpc" { Protocol::Grpc } else { Protocol::Https },
                 needed_by: field("needed_by"),
                 us_host: host("usual_host_us"),
                 eu_host: host("usual_host_eu"),
@@ -123,16 +113,11 @@ mod tests {
     #[test]
     fn the_table_holds_six_services_in_four_regions() {
         assert_eq!(services().len(), 6);
-        assert_eq!(
-            regions().collect::<Vec<_>>(),
-            ["us-east-1", "us-east-2", "ap-south-1", "ap-south-2"]
-        );
+        assert_eq!(regions().collect::<Vec<_>>(), ["us-east-1", "us-east-2", "ap-south-1", "ap-south-2"]);
         for service in services() {
             for region in regions() {
                 let name = service.service_name(region).unwrap();
-                let id = name
-                    .strip_prefix(&format!("com.amazonaws.vpce.{region}.vpce-svc-"))
-                    .unwrap();
+                let id = name.strip_prefix(&format!("com.amazonaws.vpce.{region}.vpce-svc-")).unwrap();
                 assert_eq!(id.len(), 17, "{name}");
             }
         }
@@ -145,10 +130,7 @@ mod tests {
         assert_eq!(rest.host(Installation::Us), Some("api.cast.ai"));
         assert_eq!(rest.service_name("eu-west-1"), None);
         assert_eq!(installation_of("kvisor.prod-eu.cast.ai"), Some(Installation::Eu));
-        assert_eq!(
-            installation_of("telemetry.prod-master.cast.ai"),
-            Some(Installation::Us)
-        );
+        assert_eq!(installation_of("telemetry.prod-master.cast.ai"), Some(Installation::Us));
         assert_eq!(installation_of("example.com"), None);
         let files = services().iter().find(|service| service.name == "files").unwrap();
         assert_eq!(files.host(Installation::Us), None);

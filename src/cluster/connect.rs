@@ -82,10 +82,9 @@ pub async fn connect(flags: &ConnectionFlags) -> Result<Connection, Error> {
         }
         None if flags.choose_a_cluster() => {
             return Err(match &flags.context {
-                Some(context) => Error::config(
-                    format!("context \"{context}\" does not exist"),
-                    Some(NO_KUBECONFIG),
-                ),
+                Some(context) => {
+                    Error::config(format!("context \"{context}\" does not exist"), Some(NO_KUBECONFIG))
+                }
                 None => Error::config("no kubeconfig found", Some(NO_KUBECONFIG)),
             });
         }
@@ -97,13 +96,10 @@ pub async fn connect(flags: &ConnectionFlags) -> Result<Connection, Error> {
     };
     let config = with_manners(config, flags);
     let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
-    let plugin = selection
-        .as_ref()
-        .and_then(|selection| selection.user.exec.as_ref())
-        .map(|exec| Plugin {
-            command: exec.command.clone().unwrap_or_default(),
-            install_hint: exec.install_hint.clone(),
-        });
+    let plugin = selection.as_ref().and_then(|selection| selection.user.exec.as_ref()).map(|exec| Plugin {
+        command: exec.command.clone().unwrap_or_default(),
+        install_hint: exec.install_hint.clone(),
+    });
     let default_namespace = config.default_namespace.clone();
     // A credential plugin runs while the client is made, and may take its time or ask for a code.
     let client = tokio::task::spawn_blocking(move || Client::try_from(config))
@@ -114,16 +110,9 @@ pub async fn connect(flags: &ConnectionFlags) -> Result<Connection, Error> {
         client,
         name: selection
             .as_ref()
-            .and_then(|selection| {
-                selection
-                    .context
-                    .clone()
-                    .or_else(|| selection.cluster_name.clone())
-            })
+            .and_then(|selection| selection.context.clone().or_else(|| selection.cluster_name.clone()))
             .unwrap_or_else(|| server.clone()),
-        eks: selection
-            .as_ref()
-            .and_then(|selection| EksIdentity::read(selection, &server)),
+        eks: selection.as_ref().and_then(|selection| EksIdentity::read(selection, &server)),
         server,
         default_namespace,
         plugin,
@@ -149,9 +138,7 @@ impl Connection {
 
     /// Sends a request once, as every writing one must be.
     pub(super) async fn once<T>(&self, request: impl Future<Output = kube::Result<T>>) -> Result<T, Error> {
-        request
-            .await
-            .map_err(|error| Error::from_kube(&error, &self.server, self.plugin.as_ref()))
+        request.await.map_err(|error| Error::from_kube(&error, &self.server, self.plugin.as_ref()))
     }
 }
 
@@ -159,21 +146,10 @@ impl Connection {
 /// the proxy instead of the server (kube-client 5.0.0, `ConfigLoader::proxy_url`).
 fn configure(selection: &Selection, flags: &ConnectionFlags) -> Result<Config, Error> {
     let cluster = overridden(&selection.cluster, flags);
-    let server = cluster
-        .server
-        .as_deref()
-        .filter(|server| !server.is_empty())
-        .ok_or_else(|| {
-            Error::config(
-                "the cluster's entry in the kubeconfig has no server",
-                Some("name one with --server"),
-            )
-        })?;
-    let server = if server.contains("://") {
-        server.to_owned()
-    } else {
-        format!("https://{server}")
-    };
+    let server = cluster.server.as_deref().filter(|server| !server.is_empty()).ok_or_else(|| {
+        Error::config("the cluster's entry in the kubeconfig has no server", Some("name one with --server"))
+    })?;
+    let server = if server.contains("://") { server.to_owned() } else { format!("https://{server}") };
     let url: Uri = server
         .parse()
         .map_err(|error| Error::config(format!("server {server:?} is no URL: {error}"), None))?;
@@ -190,9 +166,7 @@ fn configure(selection: &Selection, flags: &ConnectionFlags) -> Result<Config, E
                 .parse()
                 .map_err(|error| Error::config(format!("proxy-url {proxy:?} is no URL: {error}"), None))?,
         ),
-        None => Matcher::from_env()
-            .intercept(&config.cluster_url)
-            .map(|proxy| with_login(&proxy)),
+        None => Matcher::from_env().intercept(&config.cluster_url).map(|proxy| with_login(&proxy)),
     };
     let mut user = selection.user.clone();
     if let Some(exec) = user.exec.as_mut().filter(|exec| exec.provide_cluster_info) {
@@ -233,10 +207,7 @@ fn overridden(cluster: &Cluster, flags: &ConnectionFlags) -> Cluster {
 
 fn root_certificates(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, Error> {
     let wrong = |why: String| Error::config(format!("certificate-authority: {why}"), None);
-    let pem = match (
-        &cluster.certificate_authority_data,
-        &cluster.certificate_authority,
-    ) {
+    let pem = match (&cluster.certificate_authority_data, &cluster.certificate_authority) {
         (Some(data), _) if !data.is_empty() => base64::engine::general_purpose::STANDARD
             .decode(data)
             .map_err(|error| wrong(error.to_string()))?,
@@ -271,9 +242,7 @@ fn with_login(proxy: &hyper_util::client::proxy::matcher::Intercept) -> Uri {
     };
     let authority = uri.authority().map_or("", http::uri::Authority::as_str);
     let authority = login.map_or_else(|| authority.to_owned(), |login| format!("{login}@{authority}"));
-    format!("{scheme}://{authority}/")
-        .parse()
-        .unwrap_or_else(|_| uri.clone())
+    format!("{scheme}://{authority}/").parse().unwrap_or_else(|_| uri.clone())
 }
 
 /// `user:password` as it may stand in a URL; the colon between them stays.
@@ -304,10 +273,7 @@ fn with_manners(mut config: Config, flags: &ConnectionFlags) -> Config {
     config.read_timeout = limit(READ_TIMEOUT);
     config.reset_reader_on_write = true;
     config.default_retry = false;
-    config.headers.push((
-        HeaderName::from_static("user-agent"),
-        HeaderValue::from_static(USER_AGENT),
-    ));
+    config.headers.push((HeaderName::from_static("user-agent"), HeaderValue::from_static(USER_AGENT)));
     if flags.impersonate.is_some() {
         config.auth_info.impersonate.clone_from(&flags.impersonate);
     }
@@ -336,10 +302,8 @@ mod tests {
 
     #[test]
     fn a_certificate_authority_that_is_none_is_named() {
-        let cluster = Cluster {
-            certificate_authority_data: Some("aGVsbG8=".to_owned()),
-            ..Cluster::default()
-        };
+        let cluster =
+            Cluster { certificate_authority_data: Some("aGVsbG8=".to_owned()), ..Cluster::default() };
         let error = root_certificates(&cluster).unwrap_err().to_string();
         assert!(error.contains("certificate-authority"), "{error}");
     }
@@ -358,9 +322,6 @@ mod tests {
         };
         let overridden = overridden(&cluster, &flags);
         assert_eq!(overridden.server.as_deref(), Some("https://two"));
-        assert_eq!(
-            overridden.certificate_authority_data, None,
-            "kube would verify against it"
-        );
+        assert_eq!(overridden.certificate_authority_data, None, "kube would verify against it");
     }
 }

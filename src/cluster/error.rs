@@ -74,10 +74,7 @@ impl Error {
         ) {
             return Self::other(format!("the answer of the server cannot be read: {error}"));
         }
-        let kind = chain()
-            .filter_map(|error| error.downcast_ref::<io::Error>())
-            .map(io::Error::kind)
-            .last();
+        let kind = chain().filter_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind).last();
         let last = chain().last().map(ToString::to_string).unwrap_or_default();
         match kind {
             Some(io::ErrorKind::ConnectionRefused) => Self {
@@ -94,17 +91,11 @@ impl Error {
                 hint: Some(format!(
                     "{server} does not answer: is a VPN or bastion needed? (--request-timeout sets how long we wait)"
                 )),
-                ..Self::new(
-                    ErrorKind::Unreachable,
-                    "Unable to connect to the server: timed out",
-                )
+                ..Self::new(ErrorKind::Unreachable, "Unable to connect to the server: timed out")
             },
             _ => Self {
                 transient: !last.contains("certificate"),
-                ..Self::new(
-                    ErrorKind::Unreachable,
-                    format!("Unable to connect to the server: {last}"),
-                )
+                ..Self::new(ErrorKind::Unreachable, format!("Unable to connect to the server: {last}"))
             },
         }
     }
@@ -131,11 +122,7 @@ impl Error {
             "the credentials of this context have expired or belong to nobody that the cluster knows"
                 .to_owned()
         });
-        Self {
-            hint,
-            transient: matches!(status.code, 429 | 500 | 502 | 503 | 504),
-            ..Self::new(kind, text)
-        }
+        Self { hint, transient: matches!(status.code, 429 | 500 | 502 | 503 | 504), ..Self::new(kind, text) }
     }
 
     fn credentials(error: &AuthError, plugin: Option<&Plugin>) -> Self {
@@ -155,10 +142,7 @@ impl Error {
             }
             AuthError::AuthExecRun { out, .. } => {
                 let said = String::from_utf8_lossy(&out.stderr);
-                let said = said
-                    .lines()
-                    .rfind(|line| !line.trim().is_empty())
-                    .map(str::to_owned);
+                let said = said.lines().rfind(|line| !line.trim().is_empty()).map(str::to_owned);
                 (
                     format!("{prefix} {command} failed with {}", out.status),
                     said.or_else(|| {
@@ -166,24 +150,13 @@ impl Error {
                     }),
                 )
             }
-            other => (
-                format!("Unable to connect to the server: getting credentials: {other}"),
-                None,
-            ),
+            other => (format!("Unable to connect to the server: getting credentials: {other}"), None),
         };
-        Self {
-            hint: hint.as_deref().map(printable),
-            ..Self::new(ErrorKind::Config, message)
-        }
+        Self { hint: hint.as_deref().map(printable), ..Self::new(ErrorKind::Config, message) }
     }
 
     fn new(kind: ErrorKind, message: impl AsRef<str>) -> Self {
-        Self {
-            kind,
-            message: printable(message.as_ref()),
-            hint: None,
-            transient: false,
-        }
+        Self { kind, message: printable(message.as_ref()), hint: None, transient: false }
     }
 }
 
@@ -274,11 +247,7 @@ mod tests {
                 "error: You must be logged in to the server (Unauthorized)",
             ),
             (
-                status(
-                    422,
-                    "Invalid",
-                    "the server rejected our request due to an error in our request",
-                ),
+                status(422, "Invalid", "the server rejected our request due to an error in our request"),
                 ErrorKind::Invalid,
                 "The request is invalid: the server rejected our request due to an error in our request",
             ),
@@ -287,11 +256,7 @@ mod tests {
                 ErrorKind::Denied,
                 "Error from server (Forbidden): admission webhook \"x\" denied the request: no",
             ),
-            (
-                status(500, "", "boom\u{1b}[31m\nmore"),
-                ErrorKind::Other,
-                "Error from server: boom [31m more",
-            ),
+            (status(500, "", "boom\u{1b}[31m\nmore"), ErrorKind::Other, "Error from server: boom [31m more"),
         ];
         for (error, kind, text) in cases {
             let error = Error::from_kube(&error, "https://server", None);
@@ -302,10 +267,7 @@ mod tests {
     #[test]
     fn a_missing_credential_plugin_is_named_with_the_way_to_get_it() {
         let error = kube::Error::Auth(AuthError::AuthExecStart(io::Error::from(io::ErrorKind::NotFound)));
-        let plugin = Plugin {
-            command: "aws".to_owned(),
-            install_hint: None,
-        };
+        let plugin = Plugin { command: "aws".to_owned(), install_hint: None };
         let error = Error::from_kube(&error, "https://server", Some(&plugin));
         assert_eq!(error.kind(), ErrorKind::Config);
         assert_eq!(

@@ -34,21 +34,13 @@ pub(super) fn load(flag: Option<&Path>) -> Result<Option<Kubeconfig>, Error> {
     };
     if let Some(path) = flag {
         if !path.exists() {
-            return Err(Error::config(
-                format!("stat {}: no such file or directory", path.display()),
-                None,
-            ));
+            return Err(Error::config(format!("stat {}: no such file or directory", path.display()), None));
         }
         return read(path).map(Some);
     }
     let paths: Vec<_> = match std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty()) {
-        Some(value) => std::env::split_paths(&value)
-            .filter(|path| !path.as_os_str().is_empty())
-            .collect(),
-        None => std::env::home_dir()
-            .map(|home| home.join(".kube").join("config"))
-            .into_iter()
-            .collect(),
+        Some(value) => std::env::split_paths(&value).filter(|path| !path.as_os_str().is_empty()).collect(),
+        None => std::env::home_dir().map(|home| home.join(".kube").join("config")).into_iter().collect(),
     };
     let mut merged: Option<Kubeconfig> = None;
     for path in paths.iter().filter(|path| path.exists()) {
@@ -72,11 +64,7 @@ pub(super) fn select(kubeconfig: Kubeconfig, flags: &ConnectionFlags) -> Result<
         };
         Error::config(format!("{what} \"{name}\" does not exist"), Some(&hint))
     };
-    let wanted = flags
-        .context
-        .clone()
-        .or(kubeconfig.current_context)
-        .filter(|name| !name.is_empty());
+    let wanted = flags.context.clone().or(kubeconfig.current_context).filter(|name| !name.is_empty());
     let context = match &wanted {
         Some(name) => Some(
             kubeconfig
@@ -88,20 +76,14 @@ pub(super) fn select(kubeconfig: Kubeconfig, flags: &ConnectionFlags) -> Result<
                     missing(
                         "context",
                         name,
-                        kubeconfig
-                            .contexts
-                            .iter()
-                            .map(|entry| entry.name.as_str())
-                            .collect(),
+                        kubeconfig.contexts.iter().map(|entry| entry.name.as_str()).collect(),
                     )
                 })?,
         ),
         None => None,
     };
-    let cluster_name = flags
-        .cluster
-        .clone()
-        .or_else(|| context.as_ref().map(|context| context.cluster.clone()));
+    let cluster_name =
+        flags.cluster.clone().or_else(|| context.as_ref().map(|context| context.cluster.clone()));
     let cluster = match &cluster_name {
         Some(name) => kubeconfig
             .clusters
@@ -112,11 +94,7 @@ pub(super) fn select(kubeconfig: Kubeconfig, flags: &ConnectionFlags) -> Result<
                 missing(
                     "cluster",
                     name,
-                    kubeconfig
-                        .clusters
-                        .iter()
-                        .map(|entry| entry.name.as_str())
-                        .collect(),
+                    kubeconfig.clusters.iter().map(|entry| entry.name.as_str()).collect(),
                 )
             })?,
         None if flags.server.is_some() => Cluster::default(),
@@ -127,10 +105,7 @@ pub(super) fn select(kubeconfig: Kubeconfig, flags: &ConnectionFlags) -> Result<
             ));
         }
     };
-    let user_name = flags
-        .user
-        .clone()
-        .or_else(|| context.as_ref().and_then(|context| context.user.clone()));
+    let user_name = flags.user.clone().or_else(|| context.as_ref().and_then(|context| context.user.clone()));
     let user = match user_name.filter(|name| !name.is_empty()) {
         Some(name) => kubeconfig
             .auth_infos
@@ -141,11 +116,7 @@ pub(super) fn select(kubeconfig: Kubeconfig, flags: &ConnectionFlags) -> Result<
                 missing(
                     "auth info",
                     &name,
-                    kubeconfig
-                        .auth_infos
-                        .iter()
-                        .map(|entry| entry.name.as_str())
-                        .collect(),
+                    kubeconfig.auth_infos.iter().map(|entry| entry.name.as_str()).collect(),
                 )
             })?,
         None => AuthInfo::default(),
@@ -164,10 +135,7 @@ impl EksIdentity {
     /// the server's own name. The first that tells a part wins.
     pub(super) fn read(selection: &Selection, server: &str) -> Option<Self> {
         let mut identity = Self::default();
-        for name in [&selection.cluster_name, &selection.context]
-            .into_iter()
-            .flatten()
-        {
+        for name in [&selection.cluster_name, &selection.context].into_iter().flatten() {
             identity.complete(from_arn(name));
             identity.complete(from_eksctl(name));
         }
@@ -202,29 +170,18 @@ fn from_arn(text: &str) -> Option<EksIdentity> {
 
 /// `name.us-east-1.eksctl.io`, for contexts with `user@` before it.
 fn from_eksctl(text: &str) -> Option<EksIdentity> {
-    let (name, region) = text
-        .rsplit('@')
-        .next()?
-        .strip_suffix(".eksctl.io")?
-        .rsplit_once('.')?;
-    Some(EksIdentity {
-        name: Some(name.to_owned()),
-        account: None,
-        region: Some(region.to_owned()),
-    })
+    let (name, region) = text.rsplit('@').next()?.strip_suffix(".eksctl.io")?.rsplit_once('.')?;
+    Some(EksIdentity { name: Some(name.to_owned()), account: None, region: Some(region.to_owned()) })
 }
 
 /// `--region us-east-1 eks get-token --cluster-name name`, or aws-iam-authenticator's `token -i name`.
 fn from_arguments(arguments: &[String]) -> EksIdentity {
     let value = |flags: &[&str]| {
-        arguments
-            .iter()
-            .enumerate()
-            .find_map(|(index, argument)| match argument.split_once('=') {
-                Some((flag, value)) if flags.contains(&flag) => Some(value.to_owned()),
-                _ if flags.contains(&argument.as_str()) => arguments.get(index + 1).cloned(),
-                _ => None,
-            })
+        arguments.iter().enumerate().find_map(|(index, argument)| match argument.split_once('=') {
+            Some((flag, value)) if flags.contains(&flag) => Some(value.to_owned()),
+            _ if flags.contains(&argument.as_str()) => arguments.get(index + 1).cloned(),
+            _ => None,
+        })
     };
     EksIdentity {
         name: value(&["--cluster-name", "--cluster-id", "-i"]),
@@ -236,13 +193,9 @@ fn from_arguments(arguments: &[String]) -> EksIdentity {
 /// `https://<id>.gr7.us-east-1.eks.amazonaws.com`.
 fn from_server(server: &str) -> Option<EksIdentity> {
     let host = server.split("://").last()?.split(['/', ':']).next()?;
-    let host = host
-        .strip_suffix(".eks.amazonaws.com")
-        .or_else(|| host.strip_suffix(".eks.amazonaws.com.cn"))?;
-    Some(EksIdentity {
-        region: host.rsplit('.').next().map(str::to_owned),
-        ..EksIdentity::default()
-    })
+    let host =
+        host.strip_suffix(".eks.amazonaws.com").or_else(|| host.strip_suffix(".eks.amazonaws.com.cn"))?;
+    Some(EksIdentity { region: host.rsplit('.').next().map(str::to_owned), ..EksIdentity::default() })
 }
 
 #[cfg(test)]
@@ -295,31 +248,19 @@ users:
         let name = |text: &str| Some(text.to_owned());
         let cases = [
             (
-                ConnectionFlags {
-                    context: name("x"),
-                    ..ConnectionFlags::default()
-                },
+                ConnectionFlags { context: name("x"), ..ConnectionFlags::default() },
                 "error: context \"x\" does not exist",
             ),
             (
-                ConnectionFlags {
-                    cluster: name("x"),
-                    ..ConnectionFlags::default()
-                },
+                ConnectionFlags { cluster: name("x"), ..ConnectionFlags::default() },
                 "error: cluster \"x\" does not exist",
             ),
             (
-                ConnectionFlags {
-                    user: name("x"),
-                    ..ConnectionFlags::default()
-                },
+                ConnectionFlags { user: name("x"), ..ConnectionFlags::default() },
                 "error: auth info \"x\" does not exist",
             ),
             (
-                ConnectionFlags {
-                    context: name("dangling"),
-                    ..ConnectionFlags::default()
-                },
+                ConnectionFlags { context: name("dangling"), ..ConnectionFlags::default() },
                 "error: cluster \"gone\" does not exist",
             ),
         ];
@@ -337,29 +278,14 @@ users:
             (identity.name, identity.account, identity.region),
             (part("prod"), part("123456789012"), part("us-east-1"))
         );
+        assert_eq!(from_eksctl("me@prod.eu-west-1.eksctl.io").unwrap().region, part("eu-west-1"));
         assert_eq!(
-            from_eksctl("me@prod.eu-west-1.eksctl.io").unwrap().region,
-            part("eu-west-1")
-        );
-        assert_eq!(
-            from_server("https://ABC.gr7.us-east-2.eks.amazonaws.com")
-                .unwrap()
-                .region,
+            from_server("https://ABC.gr7.us-east-2.eks.amazonaws.com").unwrap().region,
             part("us-east-2")
         );
-        assert_eq!(
-            from_arguments(&["token".to_owned(), "-i".to_owned(), "x".to_owned()]).name,
-            part("x")
-        );
-        for nothing in [
-            "kind-kind",
-            "arn:aws:iam::123456789012:role/x",
-            "https://127.0.0.1:6443",
-        ] {
-            assert_eq!(
-                (from_arn(nothing), from_eksctl(nothing), from_server(nothing)),
-                (None, None, None)
-            );
+        assert_eq!(from_arguments(&["token".to_owned(), "-i".to_owned(), "x".to_owned()]).name, part("x"));
+        for nothing in ["kind-kind", "arn:aws:iam::123456789012:role/x", "https://127.0.0.1:6443"] {
+            assert_eq!((from_arn(nothing), from_eksctl(nothing), from_server(nothing)), (None, None, None));
         }
     }
 }

@@ -32,10 +32,7 @@ pub async fn list_workloads(
                 notes.append(&mut unread);
             }
             Err(error) if error.kind() == ErrorKind::Forbidden => {
-                notes.push(format!(
-                    "cannot list {}: {error}; images there are not seen",
-                    plural(kind)
-                ));
+                notes.push(format!("cannot list {}: {error}; images there are not seen", plural(kind)));
                 refused = Some(error);
             }
             Err(error) => return Err(error),
@@ -90,10 +87,7 @@ async fn list(
             match Workload::from_object(kind, &connection.name, object) {
                 Ok(workload) if workload.is_carried_by_its_owner() => {}
                 Ok(workload) => workloads.push(workload),
-                Err(error) => notes.push(format!(
-                    "{}/{name} cannot be understood: {error}",
-                    kind.resource()
-                )),
+                Err(error) => notes.push(format!("{}/{name} cannot be understood: {error}", kind.resource())),
             }
         }
         match page.metadata.continue_.filter(|token| !token.is_empty()) {

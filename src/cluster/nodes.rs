@@ -36,11 +36,7 @@ pub struct Nodes {
 impl Nodes {
     /// Platforms of all nodes, in order, each once.
     pub fn platforms(&self) -> Vec<String> {
-        let platforms: BTreeSet<_> = self
-            .nodes
-            .iter()
-            .filter_map(|node| node.platform.clone())
-            .collect();
+        let platforms: BTreeSet<_> = self.nodes.iter().filter_map(|node| node.platform.clone()).collect();
         platforms.into_iter().collect()
     }
 
@@ -50,16 +46,11 @@ impl Nodes {
         for region in self.nodes.iter().filter_map(|node| node.region.as_deref()) {
             *counts.entry(region).or_default() += 1;
         }
-        counts
-            .into_iter()
-            .max_by_key(|(_, count)| *count)
-            .map(|(region, _)| region)
+        counts.into_iter().max_by_key(|(_, count)| *count).map(|(region, _)| region)
     }
 
     pub fn internal_addresses(&self) -> impl Iterator<Item = IpAddr> {
-        self.nodes
-            .iter()
-            .flat_map(|node| node.internal_addresses.iter().copied())
+        self.nodes.iter().flat_map(|node| node.internal_addresses.iter().copied())
     }
 }
 
@@ -75,9 +66,9 @@ pub async fn nodes(connection: &Connection) -> Result<Nodes, Error> {
         let page = match connection.read(|| api.list(&parameters)).await {
             Ok(page) => page,
             Err(error) if error.kind() == ErrorKind::Forbidden => {
-                result.notes.push(format!(
-                    "cannot list nodes: {error}; their platforms and region are not known"
-                ));
+                result
+                    .notes
+                    .push(format!("cannot list nodes: {error}; their platforms and region are not known"));
                 return Ok(result);
             }
             Err(error) => return Err(error),
@@ -99,9 +90,7 @@ async fn accounts(connection: &Connection) -> BTreeSet<String> {
     let api: Api<ConfigMap> = Api::namespaced(connection.client.clone(), "kube-system");
     let read = connection.read(|| api.get_opt("aws-auth")).await;
     let data = read.ok().flatten().and_then(|map| map.data).unwrap_or_default();
-    data.get("mapRoles")
-        .map(|roles| role_accounts(roles))
-        .unwrap_or_default()
+    data.get("mapRoles").map(|roles| role_accounts(roles)).unwrap_or_default()
 }
 
 /// Accounts in `mapRoles` of entries that let nodes join.
@@ -127,23 +116,15 @@ fn node(node: v1::Node) -> Node {
     let labels = node.metadata.labels.unwrap_or_default();
     let label = |name: &str| labels.get(name).filter(|value| !value.is_empty()).cloned();
     let provider = node.spec.and_then(|spec| spec.provider_id).unwrap_or_default();
-    let provider_zone = provider
-        .strip_prefix("aws:///")
-        .and_then(|rest| rest.split('/').next())
-        .map(str::to_owned);
+    let provider_zone =
+        provider.strip_prefix("aws:///").and_then(|rest| rest.split('/').next()).map(str::to_owned);
     let zone = label("topology.kubernetes.io/zone").or(provider_zone);
     let status = node.status.unwrap_or_default();
     let platform = status
         .node_info
         .filter(|info| !info.operating_system.is_empty() && !info.architecture.is_empty())
         .map(|info| format!("{}/{}", info.operating_system, info.architecture))
-        .or_else(|| {
-            Some(format!(
-                "{}/{}",
-                label("kubernetes.io/os")?,
-                label("kubernetes.io/arch")?
-            ))
-        });
+        .or_else(|| Some(format!("{}/{}", label("kubernetes.io/os")?, label("kubernetes.io/arch")?)));
     Node {
         name: node.metadata.name.unwrap_or_default(),
         platform,
@@ -212,10 +193,7 @@ mod tests {
     #[test]
     fn node_roles_tell_the_account() {
         let roles = "- rolearn: arn:aws:iam::123456789012:role/nodes\n  username: system:node:{{EC2PrivateDNSName}}\n  groups: [system:bootstrappers, system:nodes]\n- rolearn: arn:aws:iam::999999999999:role/admin\n  groups: [system:masters]\n";
-        assert_eq!(
-            role_accounts(roles).into_iter().collect::<Vec<_>>(),
-            ["123456789012"]
-        );
+        assert_eq!(role_accounts(roles).into_iter().collect::<Vec<_>>(), ["123456789012"]);
         assert!(role_accounts("{").is_empty());
     }
 }

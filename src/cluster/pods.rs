@@ -50,11 +50,8 @@ pub enum ProblemKind {
 pub fn problems(pod: &Pod) -> Vec<PodProblem> {
     let name = name(pod);
     let mut problems = Vec::new();
-    if let Some(condition) = pod
-        .status
-        .iter()
-        .flat_map(|status| status.conditions.iter().flatten())
-        .find(|condition| {
+    if let Some(condition) =
+        pod.status.iter().flat_map(|status| status.conditions.iter().flatten()).find(|condition| {
             condition.type_ == "PodScheduled"
                 && condition.status == "False"
                 && condition.reason.as_deref() == Some("Unschedulable")
@@ -125,20 +122,12 @@ fn is_crashing(status: &ContainerStatus) -> bool {
 /// Whether `pod` was made from `template`, as far as images go: whatever admission added is not looked at.
 pub fn is_made_from(pod: &Pod, template: &PodSpec) -> bool {
     let Some(spec) = &pod.spec else { return false };
-    let there: BTreeMap<_, _> = carried(spec)
-        .into_iter()
-        .map(|field| (field.carrier, field.value))
-        .collect();
-    carried(template)
-        .iter()
-        .all(|field| there.get(&field.carrier) == Some(&field.value))
+    let there: BTreeMap<_, _> = carried(spec).into_iter().map(|field| (field.carrier, field.value)).collect();
+    carried(template).iter().all(|field| there.get(&field.carrier) == Some(&field.value))
 }
 
 pub fn is_ready(pod: &Pod) -> bool {
-    let mut conditions = pod
-        .status
-        .iter()
-        .flat_map(|status| status.conditions.iter().flatten());
+    let mut conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
     conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
@@ -164,10 +153,7 @@ pub fn name(pod: &Pod) -> String {
 /// Adds the last lines of crashed containers' logs, as far as they can be read.
 pub async fn add_logs(connection: &Connection, namespace: &str, problems: &mut [PodProblem]) {
     let api: Api<Pod> = Api::namespaced(connection.client.clone(), namespace);
-    for problem in problems
-        .iter_mut()
-        .filter(|problem| problem.kind == ProblemKind::Crash)
-    {
+    for problem in problems.iter_mut().filter(|problem| problem.kind == ProblemKind::Crash) {
         let parameters = |previous| LogParams {
             container: problem.container.clone(),
             previous,
@@ -175,31 +161,17 @@ pub async fn add_logs(connection: &Connection, namespace: &str, problems: &mut [
             limit_bytes: Some(LOG_BYTES),
             ..LogParams::default()
         };
-        let mut text = connection
-            .once(api.logs(&problem.pod, &parameters(true)))
-            .await
-            .unwrap_or_default();
+        let mut text = connection.once(api.logs(&problem.pod, &parameters(true))).await.unwrap_or_default();
         if text.is_empty() {
-            text = connection
-                .once(api.logs(&problem.pod, &parameters(false)))
-                .await
-                .unwrap_or_default();
+            text = connection.once(api.logs(&problem.pod, &parameters(false))).await.unwrap_or_default();
         }
-        problem.log = text
-            .lines()
-            .map(printable)
-            .filter(|line| !line.is_empty())
-            .collect();
+        problem.log = text.lines().map(printable).filter(|line| !line.is_empty()).collect();
     }
 }
 
 fn statuses(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
     pod.status.iter().flat_map(|status| {
-        status
-            .init_container_statuses
-            .iter()
-            .flatten()
-            .chain(status.container_statuses.iter().flatten())
+        status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten())
     })
 }
 
@@ -229,12 +201,7 @@ mod tests {
     fn waiting_reasons_are_judged() {
         let cases = [
             ("ImagePullBackOff", 0, Some(ProblemKind::Image), false),
-            (
-                "CreateContainerConfigError",
-                0,
-                Some(ProblemKind::Configuration),
-                false,
-            ),
+            ("CreateContainerConfigError", 0, Some(ProblemKind::Configuration), false),
             ("CrashLoopBackOff", 3, Some(ProblemKind::Crash), true),
             ("ContainerCreating", 0, None, false),
         ];
@@ -242,10 +209,7 @@ mod tests {
             let pod = pod(&serde_json::json!({"containerStatuses": [container(&waiting(reason), restarts)]}));
             let problems = problems(&pod);
             assert_eq!(problems.first().map(|problem| problem.kind), kind, "{reason}");
-            assert!(
-                problems.iter().all(|problem| problem.message == "because"),
-                "{problems:?}"
-            );
+            assert!(problems.iter().all(|problem| problem.message == "because"), "{problems:?}");
             assert_eq!(started(&pod), has_started, "{reason}");
         }
     }
@@ -254,9 +218,7 @@ mod tests {
     fn a_pod_without_statuses_has_not_started() {
         assert!(!started(&pod(&serde_json::json!({}))));
         let running = serde_json::json!({"running": {}});
-        assert!(started(&pod(
-            &serde_json::json!({"containerStatuses": [container(&running, 0)]})
-        )));
+        assert!(started(&pod(&serde_json::json!({"containerStatuses": [container(&running, 0)]}))));
     }
 
     #[test]

@@ -64,16 +64,11 @@ pub async fn observe(connection: &Connection, name: &WorkloadName) -> Result<Obs
         let pod = object
             .try_parse()
             .map_err(|error| Error::other(format!("{name} cannot be understood: {error}")))?;
-        observation.pods = Some(Pods {
-            new: vec![pod],
-            old: Vec::new(),
-        });
+        observation.pods = Some(Pods { new: vec![pod], old: Vec::new() });
     } else if let Some((selector, template)) = status.selector {
         observation.pods = match list(connection, name, &uid, selector).await {
             Ok(listed) => {
-                let (new, old) = listed
-                    .into_iter()
-                    .partition(|pod| pods::is_made_from(pod, &template));
+                let (new, old) = listed.into_iter().partition(|pod| pods::is_made_from(pod, &template));
                 Some(Pods { new, old })
             }
             Err(error) if error.kind() == ErrorKind::Forbidden => None,
@@ -107,20 +102,13 @@ async fn list(
 /// Whether `pod` belongs to the workload and is there to stay. A Deployment owns pods through a `ReplicaSet`, which is
 /// called after it.
 fn is_of(pod: &Pod, name: &WorkloadName, uid: &str) -> bool {
-    let mut owners = pod
-        .metadata
-        .owner_references
-        .iter()
-        .flatten()
-        .filter(|owner| owner.controller == Some(true));
+    let mut owners =
+        pod.metadata.owner_references.iter().flatten().filter(|owner| owner.controller == Some(true));
     pod.metadata.deletion_timestamp.is_none()
         && owners.any(|owner| match name.kind {
             WorkloadKind::Deployment => {
                 owner.kind == "ReplicaSet"
-                    && owner
-                        .name
-                        .rsplit_once('-')
-                        .is_some_and(|(owner, _)| owner == name.name)
+                    && owner.name.rsplit_once('-').is_some_and(|(owner, _)| owner == name.name)
             }
             _ => owner.uid == uid,
         })

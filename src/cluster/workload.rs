@@ -35,9 +35,9 @@ impl Workload {
         let Some(owner) = &self.owner else { return false };
         let group = owner.api_version.split_once('/').map_or("", |(group, _)| group);
         match self.name.kind {
-            WorkloadKind::Pod => WorkloadKind::ALL
-                .iter()
-                .any(|kind| kind.as_str() == owner.kind && kind.group() == group),
+            WorkloadKind::Pod => {
+                WorkloadKind::ALL.iter().any(|kind| kind.as_str() == owner.kind && kind.group() == group)
+            }
             WorkloadKind::ReplicaSet => (group, owner.kind.as_str()) == ("apps", "Deployment"),
             WorkloadKind::Job => (group, owner.kind.as_str()) == ("batch", "CronJob"),
             _ => false,
@@ -50,11 +50,8 @@ impl Workload {
         cluster: &str,
         mut object: DynamicObject,
     ) -> Result<Self, serde_json::Error> {
-        let pod = object
-            .data
-            .pointer_mut(kind.pod_spec_pointer())
-            .map(serde_json::Value::take)
-            .unwrap_or_default();
+        let pod =
+            object.data.pointer_mut(kind.pod_spec_pointer()).map(serde_json::Value::take).unwrap_or_default();
         let metadata = object.metadata;
         Ok(Self {
             name: WorkloadName {
@@ -72,11 +69,7 @@ impl Workload {
                 .unwrap_or_default()
                 .into_iter()
                 .find(|owner| owner.controller == Some(true))
-                .map(|owner| Owner {
-                    api_version: owner.api_version,
-                    kind: owner.kind,
-                    name: owner.name,
-                }),
+                .map(|owner| Owner { api_version: owner.api_version, kind: owner.kind, name: owner.name }),
             pod: serde_json::from_value(pod)?,
         })
     }
@@ -106,11 +99,7 @@ impl WorkloadKind {
         ApiResource {
             group: group.to_owned(),
             version: "v1".to_owned(),
-            api_version: if group.is_empty() {
-                "v1".to_owned()
-            } else {
-                format!("{group}/v1")
-            },
+            api_version: if group.is_empty() { "v1".to_owned() } else { format!("{group}/v1") },
             kind: self.as_str().to_owned(),
             plural: format!("{}s", self.as_str().to_lowercase()),
         }
@@ -162,11 +151,7 @@ mod tests {
     #[test]
     fn the_pod_spec_is_found_in_every_kind() {
         for kind in WorkloadKind::ALL {
-            assert_eq!(
-                owned(kind, "x/v1", "X").pod.containers[0].image.as_deref(),
-                Some("i"),
-                "{kind:?}"
-            );
+            assert_eq!(owned(kind, "x/v1", "X").pod.containers[0].image.as_deref(), Some("i"), "{kind:?}");
         }
     }
 }

@@ -23,17 +23,12 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, St
     let (found_kind, found_version) = (value["kind"].as_str(), value["apiVersion"].as_str());
     if found_kind != Some(kind) {
         let found = found_kind.unwrap_or("nothing that this plugin wrote");
-        return Err(Stop::new(format!(
-            "error: {shown} holds {found}, not the {kind} that is wanted here"
-        )));
+        return Err(Stop::new(format!("error: {shown} holds {found}, not the {kind} that is wanted here")));
     }
     if found_version != Some(API_VERSION) {
         let found = found_version.unwrap_or("no version");
         let message = format!("error: {shown} has version {found}, and this plugin reads {API_VERSION}");
-        return Err(Stop::with_hint(
-            message,
-            "use the same version of the plugin on all machines",
-        ));
+        return Err(Stop::with_hint(message, "use the same version of the plugin on all machines"));
     }
     serde_json::from_value(value).map_err(|error| Stop::new(format!("error: {shown} is damaged: {error}")))
 }

@@ -47,17 +47,11 @@ struct Stop {
 
 impl Stop {
     fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            hint: None,
-        }
+        Self { message: message.into(), hint: None }
     }
 
     fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            hint: Some(hint.into()),
-        }
+        Self { message: message.into(), hint: Some(hint.into()) }
     }
 }
 
@@ -70,10 +64,7 @@ impl From<io::Error> for Stop {
 
 impl From<cluster::Error> for Stop {
     fn from(error: cluster::Error) -> Self {
-        Self {
-            message: error.to_string(),
-            hint: error.hint().map(str::to_owned),
-        }
+        Self { message: error.to_string(), hint: error.hint().map(str::to_owned) }
     }
 }
 

@@ -31,11 +31,7 @@ pub(super) async fn run(arguments: &Arguments, preflight: &PreflightArguments) -
         cli::FailOn::Fail => FailOn::Fail,
         cli::FailOn::Unknown => FailOn::Unknown,
     };
-    Ok(if report.needs_attention(fail_on) {
-        Ending::Attention
-    } else {
-        Ending::Done
-    })
+    Ok(if report.needs_attention(fail_on) { Ending::Attention } else { Ending::Done })
 }
 
 /// A cluster that cannot be read is itself a finding; a kubeconfig that cannot be used stops the command.
@@ -57,61 +53,40 @@ async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result
         }
     }
     let registry = preflight.registry.as_ref().map(destination::registry_kind);
-    let region = match (&preflight.region, &registry, &scene) {
-        (Some(region), _, _) => Some(region.clone()),
-        (None, _, Some(scene)) => scene.region(None),
-        (None, Some(RegistryKind::Ecr { region, .. }), None) => Some(region.clone()),
+    let said = preflight.region.clone();
+    let region = said.or_else(|| scene.as_ref()?.region(None)).or_else(|| match &registry {
+        Some(RegistryKind::Ecr { region, .. }) => Some(region.clone()),
         _ => None,
-    };
+    });
     let network = scene::settings(&arguments.network);
     let (account, aws) = match (&registry, &region) {
-        (Some(RegistryKind::Oci), _) => (
-            None,
-            Err("--registry names a registry that is not ECR".to_owned()),
-        ),
-        (_, None) => (
-            None,
-            Err("the region is unknown: name it with --region".to_owned()),
-        ),
-        (Some(RegistryKind::Ecr { account, region }), _) => (
-            Some(account.clone()),
-            Ok(identity::configuration(region, &network).await),
-        ),
+        (Some(RegistryKind::Oci), _) => (None, Err("--registry names a registry that is not ECR".to_owned())),
+        (_, None) => (None, Err("the region is unknown: name it with --region".to_owned())),
+        (Some(RegistryKind::Ecr { account, region }), _) => {
+            (Some(account.clone()), Ok(identity::configuration(region, &network).await))
+        }
         (None, Some(region)) => {
             let aws = identity::configuration(region, &network).await;
             let account = match scene.as_ref().and_then(Scene::account) {
                 Some(account) => Some(account),
-                None => identity::identity(&aws)
-                    .await
-                    .ok()
-                    .map(|identity| identity.account),
+                None => identity::identity(&aws).await.ok().map(|identity| identity.account),
             };
             (account, Ok(aws))
         }
     };
     let of = |endpoints: &[preflight::Endpoint], protocol: Protocol| {
-        endpoints
-            .iter()
-            .map(move |endpoint| (endpoint.clone(), protocol))
-            .collect::<Vec<_>>()
+        endpoints.iter().map(move |endpoint| (endpoint.clone(), protocol)).collect::<Vec<_>>()
     };
     Ok(Inputs {
         cluster: Some(connection.name.clone()),
         workloads,
         unread,
         client: scene.is_some().then(|| connection.client.clone()),
-        nodes: scene
-            .iter()
-            .flat_map(|scene| scene.nodes.internal_addresses())
-            .collect(),
+        nodes: scene.iter().flat_map(|scene| scene.nodes.internal_addresses()).collect(),
         region,
         account,
         aws,
-        extra: [
-            of(&preflight.https, Protocol::Https),
-            of(&preflight.grpc, Protocol::Grpc),
-        ]
-        .concat(),
+        extra: [of(&preflight.https, Protocol::Https), of(&preflight.grpc, Protocol::Grpc)].concat(),
     })
 }
 

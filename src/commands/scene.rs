@@ -15,10 +15,7 @@ impl Scene {
     /// Reads the nodes.
     pub(super) async fn of(connection: &Connection) -> Result<Self, cluster::Error> {
         let nodes = cluster::nodes(connection).await?;
-        Ok(Self {
-            connection: connection.clone(),
-            nodes,
-        })
+        Ok(Self { connection: connection.clone(), nodes })
     }
 
     /// The cluster's region: as the user says, else by its nodes, else by the EKS ARN.

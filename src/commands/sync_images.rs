@@ -24,7 +24,7 @@ pub(super) async fn run(arguments: &Arguments, sync: &SyncArguments) -> Result<E
     let request = Request::read(sync)?;
     let progress = Progress::new(arguments.network.verbosity);
     let ending = pipeline(arguments, sync, request, &progress, &|event| {
-        progress.observe(event)
+        progress.observe(event);
     })
     .await;
     progress.clear();
@@ -39,11 +39,8 @@ async fn pipeline(
     observer: Observer<'_>,
 ) -> Result<Ending, Stop> {
     observer(Event::Stage(Stage::Discover));
-    let cluster = if request.halves.needs_cluster() {
-        Some(Cluster::gather(arguments, sync).await?)
-    } else {
-        None
-    };
+    let cluster =
+        if request.halves.needs_cluster() { Some(Cluster::gather(arguments, sync).await?) } else { None };
     let inventory = inventory(sync, &request, cluster.as_ref())?;
     if inventory.images.is_empty() && request.plan.is_none() {
         progress.clear();
@@ -128,18 +125,12 @@ struct Cluster {
 impl Cluster {
     async fn gather(arguments: &Arguments, sync: &SyncArguments) -> Result<Self, Stop> {
         let connection = scene::connect(arguments).await?;
-        let (nodes, workloads) = tokio::join!(
-            Scene::of(&connection),
-            workloads::list(&connection, arguments, sync)
-        );
+        let (nodes, workloads) =
+            tokio::join!(Scene::of(&connection), workloads::list(&connection, arguments, sync));
         let scene = nodes?;
         let (workloads, mut notes) = workloads?;
         notes.extend(scene.nodes.notes.iter().cloned());
-        Ok(Self {
-            scene,
-            workloads,
-            notes,
-        })
+        Ok(Self { scene, workloads, notes })
     }
 }
 
@@ -154,14 +145,9 @@ fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Cluster>)
             cluster.notes.clone(),
             Timestamp::now(),
         ),
-        (None, None) => discover(
-            Vec::new(),
-            &[],
-            &request.manifests,
-            &request.filter,
-            Vec::new(),
-            Timestamp::now(),
-        ),
+        (None, None) => {
+            discover(Vec::new(), &[], &request.manifests, &request.filter, Vec::new(), Timestamp::now())
+        }
     };
     for note in &inventory.notes {
         output::warning(note);
@@ -186,24 +172,16 @@ fn nothing_found(sync: &SyncArguments, inventory: &Inventory) -> Result<Ending, 
          sync-images -f - --no-rewrite; or look at another cluster with --context"
     };
     output::error(&format!("error: no image of Cast AI found {place}"), Some(hint));
-    text::done(
-        &SyncReport::new(None, inventory.notes.clone()),
-        false,
-        sync.output,
-    )?;
+    text::done(&SyncReport::new(None, inventory.notes.clone()), false, sync.output)?;
     Ok(Ending::Attention)
 }
 
 fn ending_of(report: &SyncReport) -> Ending {
-    if report.needs_attention() {
-        Ending::Attention
-    } else {
-        Ending::Done
-    }
+    if report.needs_attention() { Ending::Attention } else { Ending::Done }
 }
 
 impl Halves {
-    const fn needs_cluster(&self) -> bool {
+    const fn needs_cluster(self) -> bool {
         self.discover || self.rewrite
     }
 }

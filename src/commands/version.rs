@@ -15,15 +15,11 @@ struct Version {
 
 pub(super) fn run(arguments: &VersionArguments) -> Result<Ending, Stop> {
     let platform = format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH);
-    let version = Version {
-        version: concat!("v", env!("CARGO_PKG_VERSION")),
-        platform,
-    };
+    let version = Version { version: concat!("v", env!("CARGO_PKG_VERSION")), platform };
     match arguments.output {
-        None => output::result(&format!(
-            "kubectl castai-privatelink {} {}\n",
-            version.version, version.platform
-        ))?,
+        None => {
+            output::result(&format!("kubectl castai-privatelink {} {}\n", version.version, version.platform))?
+        }
         Some(VersionFormat::Json) => output::document(&version, OutputFormat::Json)?,
         Some(VersionFormat::Yaml) => output::document(&version, OutputFormat::Yaml)?,
     }

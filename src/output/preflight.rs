@@ -14,14 +14,7 @@ const STEPS: [(&str, &[&str]); 5] = [
     ("DNS", &[catalog::ENDPOINT_RESOLVES, catalog::ECR_RESOLVES]),
     ("PRIVATE", &[catalog::ENDPOINT_PRIVATE, catalog::ECR_PRIVATE]),
     ("TCP", &[catalog::ENDPOINT_TCP, catalog::ECR_TCP]),
-    (
-        "TLS",
-        &[
-            catalog::ENDPOINT_TLS,
-            catalog::ENDPOINT_CERTIFICATE,
-            catalog::ECR_TLS,
-        ],
-    ),
+    ("TLS", &[catalog::ENDPOINT_TLS, catalog::ENDPOINT_CERTIFICATE, catalog::ECR_TLS]),
     ("ANSWER", &[catalog::ENDPOINT_HTTPS, catalog::ENDPOINT_GRPC]),
 ];
 
@@ -30,11 +23,7 @@ const LIMIT: usize = 400;
 
 /// The report as text; `wide` adds every finding with its time.
 pub fn text(report: &Report, wide: bool) -> String {
-    let mut text = if wide {
-        every_finding(report)
-    } else {
-        facts(report) + "\n" + &hosts(report)
-    };
+    let mut text = if wide { every_finding(report) } else { facts(report) + "\n" + &hosts(report) };
     let problems = problems(report);
     if !problems.is_empty() {
         text.push('\n');
@@ -49,12 +38,7 @@ pub fn text(report: &Report, wide: bool) -> String {
 pub fn names(report: &Report) -> String {
     report.findings.iter().fold(String::new(), |mut names, finding| {
         // Writing to a string cannot fail.
-        let _ = writeln!(
-            names,
-            "{}/{}",
-            finding.check.code,
-            one_line(&finding.subject.name, LIMIT)
-        );
+        let _ = writeln!(names, "{}/{}", finding.check.code, one_line(&finding.subject.name, LIMIT));
         names
     })
 }
@@ -77,22 +61,14 @@ fn facts(report: &Report) -> String {
         .iter()
         .filter_map(|findings| {
             let worst = findings.iter().max_by_key(|finding| gravity(&finding.outcome))?;
-            let passed = findings
-                .iter()
-                .filter(|finding| finding.outcome == Outcome::Pass)
-                .count();
+            let passed = findings.iter().filter(|finding| finding.outcome == Outcome::Pass).count();
             let seen = match findings.as_slice() {
                 [only] if only.observed.is_empty() => "-".to_owned(),
                 [only] => one_line(&only.observed, 50),
                 all => format!("{passed} of {} passed", all.len()),
             };
             let check = worst.check;
-            Some([
-                worst.outcome.name().to_owned(),
-                check.code.to_owned(),
-                check.title.to_owned(),
-                seen,
-            ])
+            Some([worst.outcome.name().to_owned(), check.code.to_owned(), check.title.to_owned(), seen])
         })
         .collect();
     table::render(["RESULT", "CODE", "CHECK", "OBSERVED"], &rows)
@@ -114,18 +90,13 @@ fn hosts(report: &Report) -> String {
             let of_host = &findings[host];
             let step = |index: usize| {
                 let (_, codes) = STEPS[index];
-                let results = of_host
-                    .iter()
-                    .filter(|finding| codes.contains(&finding.check.code));
+                let results = of_host.iter().filter(|finding| codes.contains(&finding.check.code));
                 results
                     .max_by_key(|finding| gravity(&finding.outcome))
                     .map_or("-", |finding| finding.outcome.name())
             };
-            let needed_by: BTreeSet<&str> = of_host
-                .iter()
-                .flat_map(|finding| &finding.subject.needed_by)
-                .map(String::as_str)
-                .collect();
+            let needed_by: BTreeSet<&str> =
+                of_host.iter().flat_map(|finding| &finding.subject.needed_by).map(String::as_str).collect();
             let needed_by = needed_by.into_iter().collect::<Vec<_>>().join(",");
             [
                 (*host).to_owned(),
@@ -134,11 +105,7 @@ fn hosts(report: &Report) -> String {
                 step(2).to_owned(),
                 step(3).to_owned(),
                 step(4).to_owned(),
-                if needed_by.is_empty() {
-                    "-".to_owned()
-                } else {
-                    one_line(&needed_by, 60)
-                },
+                if needed_by.is_empty() { "-".to_owned() } else { one_line(&needed_by, 60) },
             ]
         })
         .collect();
@@ -158,18 +125,11 @@ fn every_finding(report: &Report) -> String {
                 finding.check.title.to_owned(),
                 finding.place.to_string(),
                 format!("{} ms", finding.elapsed.as_millis()),
-                if finding.observed.is_empty() {
-                    "-".to_owned()
-                } else {
-                    finding.observed.clone()
-                },
+                if finding.observed.is_empty() { "-".to_owned() } else { finding.observed.clone() },
             ]
         })
         .collect();
-    table::render(
-        ["RESULT", "CODE", "SUBJECT", "CHECK", "PLACE", "TIME", "OBSERVED"],
-        &rows,
-    )
+    table::render(["RESULT", "CODE", "SUBJECT", "CHECK", "PLACE", "TIME", "OBSERVED"], &rows)
 }
 
 /// How much a result asks for attention.
@@ -197,10 +157,7 @@ fn problems(report: &Report) -> String {
         }
     }
     told.sort_by_key(|(finding, _)| std::cmp::Reverse(gravity(&finding.outcome)));
-    told.iter()
-        .map(|(finding, all)| problem(finding, all))
-        .collect::<Vec<_>>()
-        .join("\n")
+    told.iter().map(|(finding, all)| problem(finding, all)).collect::<Vec<_>>().join("\n")
 }
 
 /// Only what could not be looked at repeats itself: one reason, many subjects.
@@ -218,11 +175,7 @@ fn problem(finding: &Finding, all: &[&Finding]) -> String {
         1 => one_line(&finding.subject.name, LIMIT),
         count => format!("{count} subjects"),
     };
-    let title = if all.len() == 1 {
-        finding.check.title
-    } else {
-        "could not be looked at"
-    };
+    let title = if all.len() == 1 { finding.check.title } else { "could not be looked at" };
     let mut text = format!("{} {codes} {subjects}: {title}\n", finding.outcome.name());
     let mut line = |label: &str, sentence: &str| {
         if !sentence.is_empty() {
@@ -231,20 +184,9 @@ fn problem(finding: &Finding, all: &[&Finding]) -> String {
         }
     };
     line("observed", &finding.observed);
-    line(
-        "expected",
-        if matches!(finding.outcome, Outcome::Unknown { .. }) {
-            ""
-        } else {
-            &finding.expected
-        },
-    );
+    line("expected", if matches!(finding.outcome, Outcome::Unknown { .. }) { "" } else { &finding.expected });
     line("why", finding.outcome.reason().as_deref().unwrap_or_default());
-    for Remedy {
-        text: sentence,
-        command,
-    } in &finding.remedies
-    {
+    for Remedy { text: sentence, command } in &finding.remedies {
         line("to do", sentence);
         line("", command.as_deref().unwrap_or_default());
     }

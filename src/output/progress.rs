@@ -36,11 +36,7 @@ impl Progress {
         let dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
         let bars = (std::io::stderr().is_terminal() && !dumb)
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)));
-        Self {
-            bars,
-            verbose: verbosity > 0,
-            state: Mutex::default(),
-        }
+        Self { bars, verbose: verbosity > 0, state: Mutex::default() }
     }
 
     /// Renders one event.
@@ -69,28 +65,16 @@ impl Progress {
                 );
             }
             Event::ImageFailed { image, error } => {
-                self.image_ended(
-                    &mut state,
-                    image.as_written(),
-                    &format!("failed {image}: {error}"),
-                );
+                self.image_ended(&mut state, image.as_written(), &format!("failed {image}: {error}"));
             }
-            Event::Retry {
-                host,
-                reason,
-                milliseconds,
-            } => {
+            Event::Retry { host, reason, milliseconds } => {
                 if self.verbose {
                     self.line(&format!("retrying {host} in {milliseconds} ms: {reason}"));
                 }
             }
             Event::MirrorFinished => {
                 let State { images, total, .. } = &mut *state;
-                images
-                    .drain()
-                    .map(|(_, bar)| bar)
-                    .chain(total.take())
-                    .for_each(|bar| bar.finish_and_clear());
+                images.drain().map(|(_, bar)| bar).chain(total.take()).for_each(|bar| bar.finish_and_clear());
             }
             Event::RolloutStarted { workload } => {
                 let name = workload.to_string();
@@ -120,13 +104,7 @@ impl Progress {
     /// Removes whatever is still drawn, before the result is printed or the program ends.
     pub fn clear(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State {
-            stage,
-            total,
-            images,
-            rollouts,
-            ..
-        } = &mut *state;
+        let State { stage, total, images, rollouts, .. } = &mut *state;
         let bars = images.drain().chain(rollouts.drain()).map(|(_, bar)| bar);
         for bar in bars.chain(stage.take()).chain(total.take()) {
             bar.finish_and_clear();
@@ -199,10 +177,8 @@ impl Progress {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).map_or_else(
-        |_| ProgressStyle::default_bar(),
-        |style| style.progress_chars("=> "),
-    )
+    ProgressStyle::with_template(template)
+        .map_or_else(|_| ProgressStyle::default_bar(), |style| style.progress_chars("=> "))
 }
 
 fn spinner_style() -> ProgressStyle {

@@ -16,14 +16,7 @@ use crate::sync::rollout::{Outcome, WorkloadReport};
 pub fn inventory(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
     match format {
         OutputFormat::Json | OutputFormat::Yaml => document(inventory, format),
-        OutputFormat::Name => {
-            let names: String = inventory
-                .images
-                .iter()
-                .map(|wanted| format!("{}\n", wanted.image))
-                .collect();
-            result(&names)
-        }
+        OutputFormat::Name => lines(inventory.images.iter().map(|wanted| wanted.image.to_string())),
         OutputFormat::Table | OutputFormat::Wide => {
             let mut rows = Vec::new();
             for wanted in &inventory.images {
@@ -38,10 +31,7 @@ pub fn inventory(inventory: &Inventory, format: OutputFormat) -> io::Result<()> 
                     ]);
                 }
             }
-            result(&table::render(
-                ["IMAGE", "NAMESPACE", "USED BY", "AS", "WHY"],
-                &rows,
-            ))
+            result(&table::render(["IMAGE", "NAMESPACE", "USED BY", "AS", "WHY"], &rows))
         }
     }
 }
@@ -54,11 +44,7 @@ pub fn planned(plan: Option<&Plan>, report: &SyncReport, format: OutputFormat) -
         (OutputFormat::Name, _) => names(report),
         (OutputFormat::Table | OutputFormat::Wide, _) => {
             let mut text = images(report, true, format == OutputFormat::Wide);
-            for estimate in plan
-                .iter()
-                .flat_map(|plan| &plan.destinations)
-                .map(|plan| plan.estimate)
-            {
+            for estimate in plan.iter().flat_map(|plan| &plan.destinations).map(|plan| plan.estimate) {
                 let requests = estimate.source_requests + estimate.destination_requests;
                 if estimate.upload_bytes > 0 || estimate.download_bytes > 0 {
                     // Writing to a string cannot fail.
@@ -100,47 +86,31 @@ pub fn done(report: &SyncReport, rewriting: bool, format: OutputFormat) -> io::R
 }
 
 fn nothing_to_do(report: &SyncReport, rewriting: bool) -> String {
-    let there = report
-        .images
-        .iter()
-        .filter(|image| image.result == ImageResult::UpToDate)
-        .count();
+    let there = report.images.iter().filter(|image| image.result == ImageResult::UpToDate).count();
     let mut text = "nothing to do".to_owned();
     if let (Some(mirror), true) = (&report.destination, there > 0) {
         // Writing to a string cannot fail.
         let _ = write!(text, ": {mirror} holds {}", count(there, "image"));
     }
-    let using = report
-        .workloads
-        .iter()
-        .filter(|workload| workload.outcome == Outcome::Unchanged)
-        .count();
+    let using = report.workloads.iter().filter(|workload| workload.outcome == Outcome::Unchanged).count();
     if rewriting && using > 0 {
-        let _ = write!(
-            text,
-            ", {} of Cast AI use what is there",
-            count(using, "workload")
-        );
+        let _ = write!(text, ", {} of Cast AI use what is there", count(using, "workload"));
     }
     text + "\n"
 }
 
 /// The workloads that were changed, or the images where none was to be.
 fn names(report: &SyncReport) -> io::Result<()> {
-    let changed: String = report
-        .workloads
-        .iter()
-        .filter(|workload| {
-            matches!(
-                workload.outcome,
-                Outcome::Updated | Outcome::DryRunOk | Outcome::Planned
-            )
-        })
-        .map(|workload| format!("{}\n", workload.workload))
-        .collect();
-    result(&changed)?;
+    let changed = |workload: &&WorkloadReport| {
+        matches!(workload.outcome, Outcome::Updated | Outcome::DryRunOk | Outcome::Planned)
+    };
+    lines(report.workloads.iter().filter(changed).map(|workload| workload.workload.to_string()))?;
     problems(report);
     Ok(())
+}
+
+fn lines(names: impl Iterator<Item = String>) -> io::Result<()> {
+    result(&names.fold(String::new(), |text, name| text + &name + "\n"))
 }
 
 fn images(report: &SyncReport, planned: bool, wide: bool) -> String {
@@ -150,10 +120,7 @@ fn images(report: &SyncReport, planned: bool, wide: bool) -> String {
         .map(|image| {
             [
                 image.image.to_string(),
-                image
-                    .digest
-                    .as_ref()
-                    .map_or_else(|| "-".to_owned(), |digest| digest.short().to_owned()),
+                image.digest.as_ref().map_or_else(|| "-".to_owned(), |digest| digest.short().to_owned()),
                 platforms(image),
                 image.size.map_or_else(|| "-".to_owned(), bytes),
                 users(image),
@@ -167,10 +134,7 @@ fn images(report: &SyncReport, planned: bool, wide: bool) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let mut text = table::render(
-        ["IMAGE", "DIGEST", "PLATFORMS", "SIZE", "USED BY", "RESULT"],
-        &rows,
-    );
+    let mut text = table::render(["IMAGE", "DIGEST", "PLATFORMS", "SIZE", "USED BY", "RESULT"], &rows);
     if wide {
         let rows: Vec<_> = report
             .images
@@ -189,10 +153,7 @@ fn images(report: &SyncReport, planned: bool, wide: bool) -> String {
             })
             .collect();
         text.push('\n');
-        text.push_str(&table::render(
-            ["DESTINATION", "NAMESPACE", "USED BY", "AS", "WHY"],
-            &rows,
-        ));
+        text.push_str(&table::render(["DESTINATION", "NAMESPACE", "USED BY", "AS", "WHY"], &rows));
     }
     text
 }
@@ -250,44 +211,27 @@ fn problems(report: &SyncReport) {
         }
     }
     for (message, images) in failures {
-        let names = images
-            .iter()
-            .map(|image| image.image.to_string())
-            .collect::<Vec<_>>()
-            .join(", ");
+        let names = images.iter().map(|image| image.image.to_string()).collect::<Vec<_>>().join(", ");
         say(&format!("error: {names}: {message}"));
     }
     for workload in &report.workloads {
-        let name = format!(
-            "{} in namespace {}",
-            workload.workload, workload.workload.namespace
-        );
+        let name = format!("{} in namespace {}", workload.workload, workload.workload.namespace);
         match &workload.outcome {
             Outcome::HeldBack(why) => say(&format!("error: {name} held back: {why}")),
             Outcome::Failed(why) => say(&format!("error: {name}: {why}")),
             Outcome::Restored(why) => say(&format!("error: {name} has its former images again: {why}")),
-            Outcome::NotReached => say(&format!(
-                "error: {name} was not reached, because the run stopped before it"
-            )),
+            Outcome::NotReached => {
+                say(&format!("error: {name} was not reached, because the run stopped before it"))
+            }
             Outcome::Fixed(why) => say(&format!("note: {name} cannot be rewritten in place: {why}")),
             Outcome::Updated | Outcome::Unchanged | Outcome::Planned | Outcome::DryRunOk => {}
         }
         for problem in &workload.problems {
-            let container = problem
-                .container
-                .as_ref()
-                .map(|name| format!(" container {name}"))
-                .unwrap_or_default();
-            say(&format!(
-                "  pod {}{container}: {}: {}",
-                problem.pod, problem.reason, problem.message
-            ));
+            let container =
+                problem.container.as_ref().map(|name| format!(" container {name}")).unwrap_or_default();
+            say(&format!("  pod {}{container}: {}: {}", problem.pod, problem.reason, problem.message));
             problem.log.iter().for_each(|line| say(&format!("    {line}")));
         }
-        workload
-            .notes
-            .iter()
-            .for_each(|note| say(&format!("note: {name}: {note}")));
     }
 }
 

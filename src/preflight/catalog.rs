@@ -10,18 +10,12 @@ use super::check::{Category, Check, Place, Severity};
 /// # Panics
 /// No check has that code: a mistake of ours, found by every test that runs the check.
 pub fn check(code: &str) -> &'static Check {
-    CHECKS
-        .iter()
-        .find(|check| check.code == code)
-        .unwrap_or_else(|| panic!("no check has the code {code}"))
+    CHECKS.iter().find(|check| check.code == code).unwrap_or_else(|| panic!("no check has the code {code}"))
 }
 
 /// Where a code stands in the report.
 pub fn position(code: &str) -> usize {
-    CHECKS
-        .iter()
-        .position(|check| check.code == code)
-        .unwrap_or(CHECKS.len())
+    CHECKS.iter().position(|check| check.code == code).unwrap_or(CHECKS.len())
 }
 
 pub const CLUSTER_ANSWERS: &str = "CPL101";

@@ -92,11 +92,7 @@ pub enum SubjectKind {
 
 impl Subject {
     pub fn new(kind: SubjectKind, name: impl Into<String>) -> Self {
-        Self {
-            kind,
-            name: name.into(),
-            needed_by: BTreeSet::new(),
-        }
+        Self { kind, name: name.into(), needed_by: BTreeSet::new() }
     }
 }
 
@@ -133,17 +129,11 @@ pub struct Remedy {
 
 impl Remedy {
     pub fn text(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            command: None,
-        }
+        Self { text: text.into(), command: None }
     }
 
     pub fn command(text: impl Into<String>, command: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            command: Some(command.into()),
-        }
+        Self { text: text.into(), command: Some(command.into()) }
     }
 }
 
@@ -261,13 +251,7 @@ mod tests {
     fn a_failure_is_as_bad_as_its_severity() {
         let find = |severity, judgement| {
             let subject = Subject::new(SubjectKind::Host, "api.cast.ai");
-            Finding::new(
-                catalog::check("CPL210"),
-                severity,
-                subject,
-                judgement,
-                Duration::ZERO,
-            )
+            Finding::new(catalog::check("CPL210"), severity, subject, judgement, Duration::ZERO)
         };
         let cases = [
             (Severity::Error, Judgement::fail("x"), Outcome::Fail),

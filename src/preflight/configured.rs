@@ -60,21 +60,13 @@ pub struct Configured {
 
 /// Cast AI's workloads, without those that another workload made.
 pub fn components(workloads: &[Workload]) -> Vec<&Workload> {
-    workloads
-        .iter()
-        .filter(|workload| is_cast_ai(workload) && !is_made_by_workload(workload))
-        .collect()
+    workloads.iter().filter(|workload| is_cast_ai(workload) && !is_made_by_workload(workload)).collect()
 }
 
 fn is_cast_ai(workload: &Workload) -> bool {
     components::NAMESPACES.contains(&workload.name.namespace.as_str())
-        || workload
-            .labels
-            .get("helm.sh/chart")
-            .is_some_and(|label| components::chart(label).is_some())
-        || containers(workload)
-            .filter_map(image_of)
-            .any(|image| components::image_prefix(&image).is_some())
+        || workload.labels.get("helm.sh/chart").is_some_and(|label| components::chart(label).is_some())
+        || containers(workload).filter_map(image_of).any(|image| components::image_prefix(&image).is_some())
 }
 
 fn is_made_by_workload(workload: &Workload) -> bool {
@@ -153,11 +145,8 @@ struct Values {
 impl Values {
     /// As the kubelet does it: `envFrom` in order, each overriding those before it, then `env`.
     fn of(container: &Container, namespace: &str, objects: &Objects) -> Self {
-        let mut values = Self {
-            known: BTreeMap::new(),
-            unreadable: Vec::new(),
-            unreadable_sources: Vec::new(),
-        };
+        let mut values =
+            Self { known: BTreeMap::new(), unreadable: Vec::new(), unreadable_sources: Vec::new() };
         for source in container.env_from.iter().flatten() {
             let Some((reference, optional)) = ObjectReference::of_source(source, namespace) else {
                 continue;
@@ -202,9 +191,7 @@ impl Values {
                     self.known.insert(variable, value.clone());
                 }
                 None if optional => {}
-                None => self
-                    .unreadable
-                    .push(format!("{variable}: {reference} has no key {key}")),
+                None => self.unreadable.push(format!("{variable}: {reference} has no key {key}")),
             },
             Err(reason) if !(optional && reason.is_missing()) => {
                 self.unreadable.push(format!("{variable}: {reference}: {reason}"));
@@ -217,15 +204,9 @@ impl Values {
 /// Endpoints that a component makes out of another one.
 fn derived(container: &Container, values: &BTreeMap<&'static str, String>) -> Vec<Configured> {
     let image = image_of(container);
-    let component = image
-        .as_ref()
-        .and_then(|image| image.repository().rsplit('/').next())
-        .unwrap_or_default();
-    let endpoint = |variable: &str| {
-        values
-            .get(variable)
-            .and_then(|value| value.parse::<Endpoint>().ok())
-    };
+    let component =
+        image.as_ref().and_then(|image| image.repository().rsplit('/').next()).unwrap_or_default();
+    let endpoint = |variable: &str| values.get(variable).and_then(|value| value.parse::<Endpoint>().ok());
     let configured = |host: String, protocol, variable: &str| Configured {
         endpoint: Endpoint { host, port: 443 },
         protocol,
@@ -241,11 +222,7 @@ fn derived(container: &Container, values: &BTreeMap<&'static str, String>) -> Ve
             let Some(environment) = grpc.host.strip_prefix("kvisor.") else {
                 return Vec::new();
             };
-            let mut found = vec![configured(
-                format!("telemetry.{environment}"),
-                Protocol::Grpc,
-                ADDRESS,
-            )];
+            let mut found = vec![configured(format!("telemetry.{environment}"), Protocol::Grpc, ADDRESS)];
             let rest_is_set = ["CASTAI_API_URL", "API_URL"]
                 .iter()
                 .any(|variable| values.get(*variable).is_some_and(|value| !value.is_empty()));
@@ -263,11 +240,7 @@ fn derived(container: &Container, values: &BTreeMap<&'static str, String>) -> Ve
         // say `telemetryURL: "auto"` for the same rule, and an empty value for none.
         "workload-autoscaler" | "gpu-metrics-exporter" => {
             let automatic = values.get(TELEMETRY).is_none_or(|value| value == "auto");
-            let variable = if component == "gpu-metrics-exporter" {
-                "CAST_API"
-            } else {
-                "API_URL"
-            };
+            let variable = if component == "gpu-metrics-exporter" { "CAST_API" } else { "API_URL" };
             endpoint(variable)
                 .filter(|_| automatic)
                 .and_then(|rest| telemetry_host(&rest.host))

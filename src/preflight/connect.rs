@@ -78,10 +78,8 @@ pub async fn open(addresses: &[IpAddr], port: u16, timeout: Duration) -> Vec<Att
 /// Whether clients get a connection, whichever address they take. IPv6 addresses that this machine has no route to
 /// do no harm where IPv4 works, because clients then do not try them.
 pub fn judge(attempts: &[(SocketAddr, Option<Failure>)]) -> Judgement {
-    let evidence: Vec<_> = attempts
-        .iter()
-        .map(|(address, failure)| json!({ "address": address, "failure": failure }))
-        .collect();
+    let evidence: Vec<_> =
+        attempts.iter().map(|(address, failure)| json!({ "address": address, "failure": failure })).collect();
     let seen: Vec<_> = attempts
         .iter()
         .map(|(address, failure)| {
@@ -102,9 +100,7 @@ pub fn judge(attempts: &[(SocketAddr, Option<Failure>)]) -> Judgement {
         (false, Some(failure)) => Judgement::fail(seen).remedy(remedy(failure)),
         (false, None) => Judgement::fail("no address to connect to"),
     };
-    judgement
-        .expected("a connection to every address")
-        .evidence(json!(evidence))
+    judgement.expected("a connection to every address").evidence(json!(evidence))
 }
 
 fn remedy(failure: &Failure) -> Remedy {

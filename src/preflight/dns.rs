@@ -110,11 +110,7 @@ pub async fn look_up(resolver: &TokioResolver, host: &str, timeout: Duration) ->
 }
 
 async fn ask(resolver: &TokioResolver, host: &str, record_type: RecordType, timeout: Duration) -> Answer {
-    let failed = |reply| Answer {
-        reply,
-        aliases: Vec::new(),
-        ttl: None,
-    };
+    let failed = |reply| Answer { reply, aliases: Vec::new(), ttl: None };
     let mut name = match Name::from_ascii(host) {
         Ok(name) => name,
         Err(error) => return failed(Reply::Error(format!("{host:?} is no host name: {error}"))),
@@ -139,11 +135,7 @@ async fn ask(resolver: &TokioResolver, host: &str, record_type: RecordType, time
     addresses.sort_unstable();
     addresses.dedup();
     Answer {
-        reply: if addresses.is_empty() {
-            Reply::NoRecords
-        } else {
-            Reply::Addresses(addresses)
-        },
+        reply: if addresses.is_empty() { Reply::NoRecords } else { Reply::Addresses(addresses) },
         aliases,
         ttl: lookup.answers().iter().map(|record| record.ttl).min(),
     }
@@ -187,12 +179,10 @@ pub fn judge_resolution(answers: &Answers) -> Judgement {
             ))),
         }
     } else if let Some(problem) =
-        [&answers.a, &answers.aaaa]
-            .into_iter()
-            .find_map(|answer| match &answer.reply {
-                Reply::Error(problem) => Some(problem),
-                _ => None,
-            })
+        [&answers.a, &answers.aaaa].into_iter().find_map(|answer| match &answer.reply {
+            Reply::Error(problem) => Some(problem),
+            _ => None,
+        })
     {
         Judgement::unknown(format!("no name server could be asked: {problem}"))
     } else {
@@ -207,9 +197,7 @@ pub fn judge_resolution(answers: &Answers) -> Judgement {
             _ => judgement,
         }
     };
-    judgement
-        .expected("an address for A or AAAA")
-        .evidence(json!(answers))
+    judgement.expected("an address for A or AAAA").evidence(json!(answers))
 }
 
 fn describe(answer: &Answer) -> String {
@@ -230,24 +218,17 @@ fn list(addresses: &[IpAddr]) -> String {
 /// Whether all addresses are private. Private addresses beside public ones of the other family are a warning:
 /// clients may take either.
 pub fn judge_private(addresses: &[IpAddr], vpc: &[IpNet]) -> Judgement {
-    let (private, public): (Vec<IpAddr>, Vec<IpAddr>) = addresses
-        .iter()
-        .copied()
-        .partition(|address| is_private(*address, vpc));
+    let (private, public): (Vec<IpAddr>, Vec<IpAddr>) =
+        addresses.iter().copied().partition(|address| is_private(*address, vpc));
     let evidence = json!({ "private": private, "public": public });
     let judgement = match (private.is_empty(), public.is_empty()) {
         (_, true) => Judgement::pass(list(&private)),
         (true, false) => Judgement::fail(format!("{}: public", list(&public))),
         (false, false) => {
             let seen = format!("{}: private; {}: public", list(&private), list(&public));
-            let same_family = public
-                .iter()
-                .any(|address| private.iter().any(|other| other.is_ipv4() == address.is_ipv4()));
-            if same_family {
-                Judgement::fail(seen)
-            } else {
-                Judgement::warn(seen)
-            }
+            let same_family =
+                public.iter().any(|address| private.iter().any(|other| other.is_ipv4() == address.is_ipv4()));
+            if same_family { Judgement::fail(seen) } else { Judgement::warn(seen) }
         }
     };
     judgement

@@ -24,15 +24,9 @@ pub enum Reply {
 
 /// The hosts that a node needs to pull from ECR: its API and the account's registry, where the account is known.
 pub fn hosts(region: &str, account: Option<&str>) -> Vec<String> {
-    let suffix = if region.starts_with("cn-") {
-        "amazonaws.com.cn"
-    } else {
-        "amazonaws.com"
-    };
+    let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
     let registry = account.map(|account| format!("{account}.dkr.ecr.{region}.{suffix}"));
-    std::iter::once(format!("api.ecr.{region}.{suffix}"))
-        .chain(registry)
-        .collect()
+    std::iter::once(format!("api.ecr.{region}.{suffix}")).chain(registry).collect()
 }
 
 /// A client for the cluster's region. It tries once: a preflight shows what the first try meets.
@@ -52,11 +46,7 @@ pub async fn fetch_token(client: &aws_sdk_ecr::Client, timeout: Duration) -> Rep
 
 /// Asks for one repository of the account.
 pub async fn fetch_listing(client: &aws_sdk_ecr::Client, account: &str, timeout: Duration) -> Reply {
-    let call = client
-        .describe_repositories()
-        .registry_id(account)
-        .max_results(1)
-        .send();
+    let call = client.describe_repositories().registry_id(account).max_results(1).send();
     reply(timeout, call, |listing| {
         if listing.repositories().is_empty() {
             "the registry has no repositories yet".to_owned()
@@ -90,11 +80,7 @@ where
 fn chain(error: &dyn std::error::Error) -> String {
     let sources = std::iter::successors(error.source(), |source| source.source());
     let texts: Vec<_> = sources.map(ToString::to_string).collect();
-    if texts.is_empty() {
-        error.to_string()
-    } else {
-        texts.join(": ")
-    }
+    if texts.is_empty() { error.to_string() } else { texts.join(": ") }
 }
 
 /// Refused credentials are a failure, because AWS looked at them; a missing right or an unreachable API leaves open
@@ -115,9 +101,8 @@ pub fn judge(reply: &Reply, action: &str) -> Judgement {
             Judgement::unknown(format!("no permission for {action}"))
                 .remedy(Remedy::text(format!("allow {action} to these AWS credentials")))
         }
-        "ExpiredTokenException" | "ExpiredToken" | "RequestExpired" => Judgement::fail(seen).remedy(
-            Remedy::command("the AWS credentials have expired: renew them", "aws sso login"),
-        ),
+        "ExpiredTokenException" | "ExpiredToken" | "RequestExpired" => Judgement::fail(seen)
+            .remedy(Remedy::command("the AWS credentials have expired: renew them", "aws sso login")),
         "UnrecognizedClientException"
         | "InvalidClientTokenId"
         | "InvalidSignatureException"
@@ -164,15 +149,10 @@ mod tests {
             .build();
         let client = client(&config, "us-east-1");
         let timeout = Duration::from_secs(10);
-        assert_eq!(
-            fetch_token(&client, timeout).await,
-            Reply::Done("a token was given".to_owned())
-        );
+        assert_eq!(fetch_token(&client, timeout).await, Reply::Done("a token was given".to_owned()));
         let listing = fetch_listing(&client, "123456789012", timeout).await;
-        let expected = Reply::Refused {
-            code: "AccessDeniedException".to_owned(),
-            message: "not authorized".to_owned(),
-        };
+        let expected =
+            Reply::Refused { code: "AccessDeniedException".to_owned(), message: "not authorized".to_owned() };
         assert_eq!(listing, expected);
     }
 
@@ -180,20 +160,14 @@ mod tests {
     fn hosts_follow_region_and_account() {
         assert_eq!(
             hosts("us-east-1", Some("123456789012")),
-            [
-                "api.ecr.us-east-1.amazonaws.com",
-                "123456789012.dkr.ecr.us-east-1.amazonaws.com"
-            ]
+            ["api.ecr.us-east-1.amazonaws.com", "123456789012.dkr.ecr.us-east-1.amazonaws.com"]
         );
         assert_eq!(hosts("cn-north-1", None), ["api.ecr.cn-north-1.amazonaws.com.cn"]);
     }
 
     #[test]
     fn a_missing_permission_is_unknown_and_refused_credentials_fail() {
-        let refused = |code: &str| Reply::Refused {
-            code: code.to_owned(),
-            message: "…".to_owned(),
-        };
+        let refused = |code: &str| Reply::Refused { code: code.to_owned(), message: "…".to_owned() };
         let cases = [
             (Reply::Done("x".to_owned()), "Pass"),
             (refused("AccessDeniedException"), "Unknown"),

@@ -18,9 +18,7 @@ impl Endpoint {
         let host = self.host.as_str();
         !host.contains('.')
             || host.parse::<IpAddr>().is_ok()
-            || [".svc", ".local", ".localhost"]
-                .iter()
-                .any(|ending| host.ends_with(ending))
+            || [".svc", ".local", ".localhost"].iter().any(|ending| host.ends_with(ending))
     }
 }
 
@@ -66,11 +64,7 @@ impl FromStr for Endpoint {
                         .chars()
                         .all(|letter| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_')
             });
-        if is_name && port != 0 {
-            Ok(Self { host, port })
-        } else {
-            Err(NotAnEndpoint)
-        }
+        if is_name && port != 0 { Ok(Self { host, port }) } else { Err(NotAnEndpoint) }
     }
 }
 
@@ -121,11 +115,7 @@ mod tests {
             ("proxy.example.com", false),
         ];
         for (text, expected) in cases {
-            assert_eq!(
-                text.parse::<Endpoint>().unwrap().is_in_cluster(),
-                expected,
-                "{text}"
-            );
+            assert_eq!(text.parse::<Endpoint>().unwrap().is_in_cluster(), expected, "{text}");
         }
     }
 }

@@ -20,12 +20,7 @@ pub struct Trail {
 
 impl Trail {
     pub const fn new(subject: Subject) -> Self {
-        Self {
-            subject,
-            optional: false,
-            findings: Vec::new(),
-            blocking: Vec::new(),
-        }
+        Self { subject, optional: false, findings: Vec::new(), blocking: Vec::new() }
     }
 
     /// A trail whose failures are warnings at most.
@@ -49,11 +44,7 @@ impl Trail {
 
     fn record(&mut self, code: &str, judgement: Judgement, elapsed: Duration) -> bool {
         let check = catalog::check(code);
-        let severity = if self.optional {
-            Severity::Warning
-        } else {
-            check.severity
-        };
+        let severity = if self.optional { Severity::Warning } else { check.severity };
         let goes_on = judgement.outcome.lets_others_run();
         if !goes_on {
             self.blocking.push(check.code);
@@ -69,11 +60,7 @@ impl Trail {
     }
 
     fn blocker(&self, code: &str) -> Option<&'static str> {
-        catalog::check(code)
-            .requires
-            .iter()
-            .find(|required| self.blocking.contains(required))
-            .copied()
+        catalog::check(code).requires.iter().find(|required| self.blocking.contains(required)).copied()
     }
 
     /// What a check that did not pass waited for itself, if it was skipped.
@@ -95,10 +82,7 @@ impl Trail {
             }
             if let Some(blocker) = self.blocker(code) {
                 let because = self.root(blocker);
-                let judgement = Judgement {
-                    outcome: Outcome::Skipped { because },
-                    ..Judgement::pass("")
-                };
+                let judgement = Judgement { outcome: Outcome::Skipped { because }, ..Judgement::pass("") };
                 self.record(code, judgement, Duration::ZERO);
             }
         }
@@ -108,10 +92,7 @@ impl Trail {
     /// Ends the trail of a subject that cannot be looked at from here: all of `codes` are unknown.
     pub fn unknown(mut self, codes: &[&str], why: &str, remedies: &[Remedy]) -> Vec<Finding> {
         for code in codes {
-            let judgement = Judgement {
-                remedies: remedies.to_vec(),
-                ..Judgement::unknown(why)
-            };
+            let judgement = Judgement { remedies: remedies.to_vec(), ..Judgement::unknown(why) };
             self.record(code, judgement, Duration::ZERO);
         }
         self.findings
@@ -134,11 +115,7 @@ mod tests {
         let mut trail = trail();
         assert!(trail.judge("CPL210", Judgement::pass("10.0.0.1")));
         assert!(!trail.judge("CPL211", Judgement::fail("public")));
-        let outcomes: Vec<_> = trail
-            .finish(&CHAIN)
-            .into_iter()
-            .map(|finding| finding.outcome)
-            .collect();
+        let outcomes: Vec<_> = trail.finish(&CHAIN).into_iter().map(|finding| finding.outcome).collect();
         assert_eq!(
             outcomes,
             [

@@ -49,9 +49,7 @@ pub async fn http2(
             },
         }
     });
-    tokio::time::timeout(timeout, exchange)
-        .await
-        .unwrap_or(Err(Failure::TimedOut))
+    tokio::time::timeout(timeout, exchange).await.unwrap_or(Err(Failure::TimedOut))
 }
 
 async fn ask(
@@ -74,14 +72,6 @@ async fn ask(
             break;
         }
     }
-    let trailers = if received > LONGEST_BODY {
-        None
-    } else {
-        download.trailers().await?
-    };
-    Ok(Response {
-        status: parts.status,
-        headers: parts.headers,
-        trailers: trailers.unwrap_or_default(),
-    })
+    let trailers = if received > LONGEST_BODY { None } else { download.trailers().await? };
+    Ok(Response { status: parts.status, headers: parts.headers, trailers: trailers.unwrap_or_default() })
 }

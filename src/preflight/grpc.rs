@@ -41,9 +41,7 @@ pub enum Problem {
 pub async fn call(stream: TlsStream<TcpStream>, host: &str, timeout: Duration) -> Result<Reply, Problem> {
     let agreed = stream.get_ref().1.alpn_protocol();
     if agreed != Some(b"h2") {
-        return Err(Problem::NoHttp2(
-            agreed.map(|protocol| String::from_utf8_lossy(protocol).into_owned()),
-        ));
+        return Err(Problem::NoHttp2(agreed.map(|protocol| String::from_utf8_lossy(protocol).into_owned())));
     }
     let request = Request::post(format!("https://{host}/grpc.health.v1.Health/Check"))
         .header(http::header::CONTENT_TYPE, "application/grpc")
@@ -65,10 +63,7 @@ fn reply_of(response: &Response) -> Reply {
         .find_map(|headers| headers.get("grpc-status"))
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse().ok());
-    Reply {
-        http_status: response.status.as_u16(),
-        grpc_status,
-    }
+    Reply { http_status: response.status.as_u16(), grpc_status }
 }
 
 /// Any gRPC status proves the way.
@@ -89,9 +84,7 @@ pub fn judge(result: &Result<Reply, Problem>) -> Judgement {
         }
         Err(Problem::Failed(failure)) => Judgement::fail(failure.to_string()),
     };
-    judgement
-        .expected("any grpc-status over HTTP/2")
-        .evidence(json!(result.as_ref().ok()))
+    judgement.expected("any grpc-status over HTTP/2").evidence(json!(result.as_ref().ok()))
 }
 
 /// Names of google.rpc.Code, which people search for.
@@ -131,11 +124,7 @@ mod tests {
             headers.insert("grpc-status", HeaderValue::from_static(value));
             headers
         };
-        let response = |headers, trailers| Response {
-            status: StatusCode::OK,
-            headers,
-            trailers,
-        };
+        let response = |headers, trailers| Response { status: StatusCode::OK, headers, trailers };
         let cases = [
             (response(HeaderMap::new(), status("0")), Some(0)),
             (response(status("12"), HeaderMap::new()), Some(12)),
@@ -149,12 +138,7 @@ mod tests {
 
     #[test]
     fn every_grpc_status_passes_and_everything_else_fails() {
-        let reply = |http_status, grpc_status| {
-            Ok(Reply {
-                http_status,
-                grpc_status,
-            })
-        };
+        let reply = |http_status, grpc_status| Ok(Reply { http_status, grpc_status });
         let cases = [
             (reply(200, Some(0)), "Pass"),
             (reply(200, Some(12)), "Pass"),

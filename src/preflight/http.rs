@@ -25,9 +25,7 @@ pub async fn ask(stream: TlsStream<TcpStream>, host: &str, timeout: Duration) ->
         let response = exchange::http2(stream, request, None, timeout).await?;
         return Ok(response.status.as_u16());
     }
-    tokio::time::timeout(timeout, ask_http1(stream, host))
-        .await
-        .unwrap_or(Err(Failure::TimedOut))
+    tokio::time::timeout(timeout, ask_http1(stream, host)).await.unwrap_or(Err(Failure::TimedOut))
 }
 
 async fn ask_http1(mut stream: TlsStream<TcpStream>, host: &str) -> Result<u16, Failure> {
@@ -62,9 +60,7 @@ pub fn judge(result: &Result<u16, Failure>) -> Judgement {
         )),
         Err(failure) => Judgement::fail(failure.to_string()),
     };
-    judgement
-        .expected("a status below 500")
-        .evidence(json!({ "status": result.as_ref().ok() }))
+    judgement.expected("a status below 500").evidence(json!({ "status": result.as_ref().ok() }))
 }
 
 #[cfg(test)]

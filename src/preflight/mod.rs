@@ -106,10 +106,8 @@ pub async fn run(inputs: &Inputs, settings: &Settings, observer: Observer<'_>) -
         place::fetch(&settings.metadata, &settings.tls, settings.metadata_timeout),
         read_objects(&found, inputs.client.as_ref(), settings.timeout),
     );
-    let components: Vec<Component> = found
-        .iter()
-        .map(|workload| configured::resolve(workload, &objects))
-        .collect();
+    let components: Vec<Component> =
+        found.iter().map(|workload| configured::resolve(workload, &objects)).collect();
     let (here, place_judgement) = place::decide(settings.here, &metadata, &inputs.nodes);
 
     let region = inputs.region.as_deref();
@@ -180,15 +178,9 @@ fn judge_cluster(inputs: &Inputs, components: &[Component]) -> Vec<Finding> {
         },
     );
     if !components.is_empty() {
-        let names: Vec<_> = components
-            .iter()
-            .map(|component| component.name.as_str())
-            .collect();
+        let names: Vec<_> = components.iter().map(|component| component.name.as_str()).collect();
         let evidence = json!({ "components": components.iter().map(|component| &component.workload).collect::<Vec<_>>() });
-        trail.judge(
-            COMPONENTS_FOUND,
-            Judgement::pass(names.join(", ")).evidence(evidence),
-        );
+        trail.judge(COMPONENTS_FOUND, Judgement::pass(names.join(", ")).evidence(evidence));
     } else if read {
         trail.judge(COMPONENTS_FOUND, Judgement::fail("none"));
     }
@@ -204,28 +196,21 @@ fn judge_region(region: Option<&str>) -> Vec<Finding> {
     let known: Vec<_> = endpoints::regions().collect();
     if let Some(region) = region {
         trail.judge(REGION_KNOWN, Judgement::pass(region));
-        let services = endpoints::services()
-            .iter()
-            .filter(|service| service.service_name(region).is_some())
-            .count();
+        let services =
+            endpoints::services().iter().filter(|service| service.service_name(region).is_some()).count();
         let judgement = if services > 0 {
             Judgement::pass(format!("{services} services"))
         } else {
-            let why = format!(
-                "no endpoint service is known for {region}, only for {}",
-                known.join(", ")
-            );
+            let why = format!("no endpoint service is known for {region}, only for {}", known.join(", "));
             Judgement::unknown(why).remedy(Remedy::text(
                 "ask Cast AI for the endpoint services of this region; the hosts that components are configured with are checked anyway",
             ))
         };
         trail.judge(REGION_OFFERED, judgement.expected(known.join(", ")));
     } else {
-        let judgement =
-            Judgement::unknown("neither nodes nor AWS settings tell the region").remedy(Remedy::command(
-                "give the region",
-                "kubectl castai-privatelink preflight --region <region>",
-            ));
+        let judgement = Judgement::unknown("neither nodes nor AWS settings tell the region").remedy(
+            Remedy::command("give the region", "kubectl castai-privatelink preflight --region <region>"),
+        );
         trail.judge(REGION_KNOWN, judgement);
     }
     trail.finish(&[REGION_OFFERED])

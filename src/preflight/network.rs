@@ -129,9 +129,8 @@ async fn follow(trail: &mut Trail, way: &Way, network: &Network) -> Option<()> {
                 .iter()
                 .map(|attempt| (attempt.address, attempt.result.as_ref().err().cloned()))
                 .collect();
-            let opened = attempts
-                .into_iter()
-                .find_map(|attempt| Some((attempt.address, attempt.result.ok()?)));
+            let opened =
+                attempts.into_iter().find_map(|attempt| Some((attempt.address, attempt.result.ok()?)));
             (connect::judge(&seen), opened)
         })
         .await??;

@@ -66,10 +66,7 @@ pub async fn fetch(service: &MetadataService, tls: &ClientConfig, timeout: Durat
         return Metadata::Disabled;
     };
     // Link-local: a proxy would answer for its own machine, if at all.
-    let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls.clone())
-        .no_proxy()
-        .build();
+    let client = reqwest::Client::builder().tls_backend_preconfigured(tls.clone()).no_proxy().build();
     let ranges = async { read_ranges(&client?, base).await };
     match tokio::time::timeout(timeout, ranges).await {
         Err(_) => Metadata::Silent("no answer in time".to_owned()),
@@ -106,11 +103,7 @@ async fn read_ranges(client: &reqwest::Client, base: &str) -> Result<Vec<IpNet>,
     // A VPC without IPv6 has no such leaf.
     let texts = join_all(leaves.map(get)).await.into_iter().filter_map(Result::ok);
     let mut ranges: Vec<IpNet> = texts
-        .flat_map(|text| {
-            text.lines()
-                .filter_map(|line| line.trim().parse().ok())
-                .collect::<Vec<_>>()
-        })
+        .flat_map(|text| text.lines().filter_map(|line| line.trim().parse().ok()).collect::<Vec<_>>())
         .collect();
     ranges.sort_unstable();
     ranges.dedup();
@@ -140,15 +133,9 @@ pub fn decide(told: Option<Here>, metadata: &Metadata, nodes: &[IpAddr]) -> (Her
     let texts: Vec<_> = ranges.iter().map(ToString::to_string).collect();
     let texts = texts.join(", ");
     // Nodes in a peered VPC, or hybrid ones, do not take away that this machine stands beside the others.
-    let beside = nodes
-        .iter()
-        .filter(|node| ranges.iter().any(|range| range.contains(*node)))
-        .count();
+    let beside = nodes.iter().filter(|node| ranges.iter().any(|range| range.contains(*node))).count();
     let (here, judgement) = if beside > 0 {
-        let seen = format!(
-            "{beside} of {} nodes lie in this machine's VPC ({texts})",
-            nodes.len()
-        );
+        let seen = format!("{beside} of {} nodes lie in this machine's VPC ({texts})", nodes.len());
         (Here::Inside, Judgement::pass(seen))
     } else {
         let why = format!("no node lies in this machine's VPC ({texts})");
@@ -183,10 +170,7 @@ mod tests {
 
     #[test]
     fn inside_is_where_the_nodes_are() {
-        let ranges = Metadata::Ranges(vec![
-            "10.0.0.0/16".parse().unwrap(),
-            "100.64.0.0/16".parse().unwrap(),
-        ]);
+        let ranges = Metadata::Ranges(vec!["10.0.0.0/16".parse().unwrap(), "100.64.0.0/16".parse().unwrap()]);
         let silent = Metadata::Silent("no route".to_owned());
         let cases = [
             (None, &ranges, nodes(&["10.0.1.5"]), Here::Inside),
@@ -214,11 +198,7 @@ mod tests {
             (None, None, at(ADDRESS)),
             (Some("true"), None, MetadataService::Disabled),
             (Some("TRUE"), Some("http://x"), MetadataService::Disabled),
-            (
-                Some("false"),
-                Some("http://[fd00:ec2::254]/"),
-                at("http://[fd00:ec2::254]"),
-            ),
+            (Some("false"), Some("http://[fd00:ec2::254]/"), at("http://[fd00:ec2::254]")),
             (None, Some(""), at(ADDRESS)),
         ];
         for (disabled, endpoint, expected) in cases {

@@ -37,11 +37,7 @@ impl fmt::Display for ObjectReference {
 
 impl ObjectReference {
     fn new(kind: ObjectKind, namespace: &str, name: &str) -> Self {
-        Self {
-            kind,
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        }
+        Self { kind, namespace: namespace.to_owned(), name: name.to_owned() }
     }
 
     /// What an `envFrom` entry refers to, and whether it may be missing.
@@ -59,20 +55,10 @@ impl ObjectReference {
     pub fn of_variable(variable: &EnvVar, namespace: &str) -> Option<(Self, String, bool)> {
         let from = variable.value_from.as_ref()?;
         let (kind, name, key, optional) = if let Some(reference) = &from.config_map_key_ref {
-            (
-                ObjectKind::ConfigMap,
-                &reference.name,
-                &reference.key,
-                reference.optional,
-            )
+            (ObjectKind::ConfigMap, &reference.name, &reference.key, reference.optional)
         } else {
             let reference = from.secret_key_ref.as_ref()?;
-            (
-                ObjectKind::Secret,
-                &reference.name,
-                &reference.key,
-                reference.optional,
-            )
+            (ObjectKind::Secret, &reference.name, &reference.key, reference.optional)
         };
         let reference = Self::new(kind, namespace, name);
         Some((reference, key.clone(), optional.unwrap_or_default()))
@@ -112,10 +98,7 @@ impl Objects {
 impl Objects {
     /// None of the objects can be read, all for the same reason.
     pub fn unreadable(wanted: BTreeMap<ObjectReference, BTreeSet<String>>, why: &str) -> Self {
-        wanted
-            .into_keys()
-            .map(|reference| (reference, Err(Unreadable::Failed(why.to_owned()))))
-            .collect()
+        wanted.into_keys().map(|reference| (reference, Err(Unreadable::Failed(why.to_owned())))).collect()
     }
 }
 
@@ -140,13 +123,8 @@ pub fn wanted<'a>(
             for source in container.env_from.iter().flatten() {
                 if let Some((reference, _)) = ObjectReference::of_source(source, namespace) {
                     let prefix = source.prefix.as_deref().unwrap_or_default();
-                    let keys = VARIABLES
-                        .iter()
-                        .filter_map(|(variable, _)| variable.strip_prefix(prefix));
-                    wanted
-                        .entry(reference)
-                        .or_default()
-                        .extend(keys.map(ToOwned::to_owned));
+                    let keys = VARIABLES.iter().filter_map(|(variable, _)| variable.strip_prefix(prefix));
+                    wanted.entry(reference).or_default().extend(keys.map(ToOwned::to_owned));
                 }
             }
             for variable in container.env.iter().flatten() {
@@ -185,22 +163,14 @@ async fn read_one(
     match reference.kind {
         ObjectKind::ConfigMap => {
             let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-            let object = api
-                .get(&reference.name)
-                .await
-                .map_err(|error| unreadable(&error))?;
+            let object = api.get(&reference.name).await.map_err(|error| unreadable(&error))?;
             Ok(object.data.unwrap_or_default())
         }
         ObjectKind::Secret => {
             let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-            let object = api
-                .get(&reference.name)
-                .await
-                .map_err(|error| unreadable(&error))?;
+            let object = api.get(&reference.name).await.map_err(|error| unreadable(&error))?;
             let data = object.data.unwrap_or_default().into_iter();
-            Ok(data
-                .filter_map(|(key, value)| Some((key, String::from_utf8(value.0).ok()?)))
-                .collect())
+            Ok(data.filter_map(|(key, value)| Some((key, String::from_utf8(value.0).ok()?))).collect())
         }
     }
 }
@@ -231,14 +201,12 @@ mod tests {
         };
         let server = http_server::start(&mut tasks, move |request| {
             match request.split(' ').nth(1).unwrap_or_default() {
-                "/api/v1/namespaces/castai-agent/configmaps/cluster" => (
-                    "200 OK",
-                    r#"{"data":{"API_URL":"https://api.cast.ai","OTHER":"x"}}"#.to_owned(),
-                ),
-                "/api/v1/namespaces/castai-agent/secrets/keys" => (
-                    "200 OK",
-                    r#"{"data":{"API_KEY":"c2VjcmV0","GRPC_URL":"Z3JwYy5jYXN0LmFp"}}"#.to_owned(),
-                ),
+                "/api/v1/namespaces/castai-agent/configmaps/cluster" => {
+                    ("200 OK", r#"{"data":{"API_URL":"https://api.cast.ai","OTHER":"x"}}"#.to_owned())
+                }
+                "/api/v1/namespaces/castai-agent/secrets/keys" => {
+                    ("200 OK", r#"{"data":{"API_KEY":"c2VjcmV0","GRPC_URL":"Z3JwYy5jYXN0LmFp"}}"#.to_owned())
+                }
                 "/api/v1/namespaces/castai-agent/secrets/closed" => {
                     ("403 Forbidden", status(403, "Forbidden"))
                 }
@@ -249,10 +217,8 @@ mod tests {
         let client = Client::try_from(kube::Config::new(server.parse().unwrap())).unwrap();
         let reference = |kind, name: &str| ObjectReference::new(kind, "castai-agent", name);
         let keys = || BTreeSet::from(["API_URL".to_owned(), "GRPC_URL".to_owned()]);
-        let (cluster, secret) = (
-            reference(ObjectKind::ConfigMap, "cluster"),
-            reference(ObjectKind::Secret, "keys"),
-        );
+        let (cluster, secret) =
+            (reference(ObjectKind::ConfigMap, "cluster"), reference(ObjectKind::Secret, "keys"));
         let closed = reference(ObjectKind::Secret, "closed");
         let gone = reference(ObjectKind::ConfigMap, "gone");
         let wanted = [&cluster, &secret, &closed, &gone]
@@ -261,10 +227,7 @@ mod tests {
             .collect();
         let objects = read(&client, wanted, Duration::from_secs(10)).await;
         let found = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), value.to_owned())]);
-        assert_eq!(
-            objects.get(&cluster),
-            Ok(&found("API_URL", "https://api.cast.ai"))
-        );
+        assert_eq!(objects.get(&cluster), Ok(&found("API_URL", "https://api.cast.ai")));
         assert_eq!(objects.get(&secret), Ok(&found("GRPC_URL", "grpc.cast.ai")));
         assert_eq!(objects.get(&closed), Err(&Unreadable::Forbidden));
         assert_eq!(objects.get(&gone), Err(&Unreadable::Missing));

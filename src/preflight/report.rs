@@ -44,12 +44,7 @@ impl Report {
     /// Puts findings into the catalogue's order, whatever order they were made in. Those of one check keep theirs.
     pub fn new(cluster: Option<String>, region: Option<String>, mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|finding| catalog::position(finding.check.code));
-        Self {
-            created: Timestamp::now(),
-            cluster,
-            region,
-            findings,
-        }
+        Self { created: Timestamp::now(), cluster, region, findings }
     }
 
     pub fn counts(&self) -> Counts {
@@ -189,13 +184,7 @@ mod tests {
     fn finding(code: &str, subject: &str, judgement: Judgement) -> Finding {
         let check = catalog::check(code);
         let subject = Subject::new(SubjectKind::Host, subject);
-        Finding::new(
-            check,
-            check.severity,
-            subject,
-            judgement,
-            Duration::from_millis(7),
-        )
+        Finding::new(check, check.severity, subject, judgement, Duration::from_millis(7))
     }
 
     fn report(findings: Vec<Finding>) -> Report {
@@ -215,19 +204,13 @@ mod tests {
             .iter()
             .map(|finding| (finding.check.code, finding.subject.name.as_str()))
             .collect();
-        assert_eq!(
-            order,
-            [("CPL101", "x"), ("CPL210", "b"), ("CPL210", "a"), ("CPL303", "x")]
-        );
+        assert_eq!(order, [("CPL101", "x"), ("CPL210", "b"), ("CPL210", "a"), ("CPL303", "x")]);
     }
 
     #[test]
     fn the_exit_code_follows_fail_on() {
         use FailOn::{Fail, Unknown, Warn};
-        let skipped = Judgement {
-            outcome: Outcome::Skipped { because: "CPL210" },
-            ..Judgement::pass("")
-        };
+        let skipped = Judgement { outcome: Outcome::Skipped { because: "CPL210" }, ..Judgement::pass("") };
         let cases = [
             (Judgement::pass(""), [false, false, false]),
             (Judgement::fail(""), [true, true, true]),

@@ -41,15 +41,8 @@ pub fn installation(components: &[Component]) -> Installation {
         .flat_map(|component| &component.endpoints)
         .map(|configured| configured.endpoint.host.as_str());
     let installations: Vec<_> = hosts.filter_map(endpoints::installation_of).collect();
-    let european = installations
-        .iter()
-        .filter(|installation| **installation == Installation::Eu)
-        .count();
-    if european * 2 > installations.len() {
-        Installation::Eu
-    } else {
-        Installation::Us
-    }
+    let european = installations.iter().filter(|installation| **installation == Installation::Eu).count();
+    if european * 2 > installations.len() { Installation::Eu } else { Installation::Us }
 }
 
 /// All targets: the services in the table's order, then other configured hosts, then what was asked for besides.
@@ -63,10 +56,7 @@ pub fn targets(components: &[Component], services: bool, extra: &[(Endpoint, Pro
                 continue;
             };
             targets.push(Target {
-                endpoint: Endpoint {
-                    host: host.to_owned(),
-                    port: 443,
-                },
+                endpoint: Endpoint { host: host.to_owned(), port: 443 },
                 protocol: service.protocol,
                 service: Some(service),
                 needed_by: BTreeSet::new(),
@@ -139,10 +129,7 @@ pub fn judge_configuration(components: &[Component]) -> Vec<Trail> {
             let judgement = if component.unreadable.is_empty() {
                 Judgement::pass(seen.join(", "))
             } else {
-                Judgement {
-                    observed: seen.join(", "),
-                    ..Judgement::unknown(component.unreadable.join("; "))
-                }
+                Judgement { observed: seen.join(", "), ..Judgement::unknown(component.unreadable.join("; ")) }
             };
             let evidence =
                 json!({ "endpoints": seen, "unreadable": component.unreadable, "notes": component.notes });

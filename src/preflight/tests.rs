@@ -30,22 +30,14 @@ fn authority(name: &str) -> Authority {
 
 fn trusting(authority: &Authority) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_slice(authority.certificate.as_bytes()).unwrap())
-        .unwrap();
-    Arc::new(
-        ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth(),
-    )
+    roots.add(CertificateDer::from_pem_slice(authority.certificate.as_bytes()).unwrap()).unwrap();
+    Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }
 
 /// Answers A with an address by host name; hosts that are not in the table get nothing at all.
 async fn name_server(tasks: &mut JoinSet<()>, table: &[(&str, Ipv4Addr)]) -> SocketAddr {
-    let table: BTreeMap<String, Ipv4Addr> = table
-        .iter()
-        .map(|(host, address)| (format!("{host}."), *address))
-        .collect();
+    let table: BTreeMap<String, Ipv4Addr> =
+        table.iter().map(|(host, address)| (format!("{host}."), *address)).collect();
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let server = socket.local_addr().unwrap();
     tasks.spawn(async move {
@@ -133,10 +125,7 @@ async fn answer_grpc(stream: tokio_rustls::server::TlsStream<tokio::net::TcpStre
 }
 
 fn inputs(variables: &[(&str, String)]) -> Inputs {
-    let env: Vec<_> = variables
-        .iter()
-        .map(|(name, value)| json!({"name": name, "value": value}))
-        .collect();
+    let env: Vec<_> = variables.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
     let workload = Workload {
         name: WorkloadName {
             cluster: "prod".to_owned(),
@@ -170,9 +159,7 @@ fn result<'a>(report: &'a Report, code: &str, subject: &str) -> &'a Finding {
         .findings
         .iter()
         .filter(|finding| finding.check.code == code && finding.subject.name.starts_with(subject));
-    let finding = findings
-        .next()
-        .unwrap_or_else(|| panic!("no {code} for {subject}"));
+    let finding = findings.next().unwrap_or_else(|| panic!("no {code} for {subject}"));
     assert!(findings.next().is_none(), "{code} twice for {subject}");
     finding
 }
@@ -180,9 +167,7 @@ fn result<'a>(report: &'a Report, code: &str, subject: &str) -> &'a Finding {
 #[tokio::test]
 async fn the_whole_way_to_real_servers_is_judged() {
     let authority = authority("way");
-    let tls = authority
-        .server(&["api.cast.ai", "grpc.cast.ai", "old.cast.ai"])
-        .unwrap();
+    let tls = authority.server(&["api.cast.ai", "grpc.cast.ai", "old.cast.ai"]).unwrap();
     let mut tasks = JoinSet::new();
     let rest = server(&mut tasks, Arc::clone(&tls), Speaks::Http1("401 Unauthorized")).await;
     let grpc = server(&mut tasks, Arc::clone(&tls), Speaks::Grpc("12")).await;
@@ -209,10 +194,7 @@ async fn the_whole_way_to_real_servers_is_judged() {
             ("API_URL", format!("https://api.cast.ai:{rest}")),
             ("API_GRPC_URL", format!("grpc.cast.ai:{grpc}")),
             ("GRPC_URL", format!("old.cast.ai:{old}")),
-            (
-                "CASTAI_API_GRPC_ADDR",
-                "kvisor.prod-master.cast.ai:443".to_owned(),
-            ),
+            ("CASTAI_API_GRPC_ADDR", "kvisor.prod-master.cast.ai:443".to_owned()),
             ("TUNNEL_ADDRESS", "silent.cast.ai:443".to_owned()),
         ]),
         &settings,
@@ -232,30 +214,13 @@ async fn the_whole_way_to_real_servers_is_judged() {
     assert_eq!(result(&report, "CPL241", "grpc.cast.ai").outcome.name(), "Pass");
     let without_http2 = result(&report, "CPL241", "old.cast.ai");
     assert_eq!(without_http2.outcome.name(), "Fail");
-    assert!(
-        without_http2.observed.contains("http/1.1"),
-        "{}",
-        without_http2.observed
-    );
+    assert!(without_http2.observed.contains("http/1.1"), "{}", without_http2.observed);
 
     let public = result(&report, "CPL211", "kvisor");
     assert_eq!(public.outcome.name(), "Fail");
-    assert!(
-        public.remedies[0]
-            .command
-            .as_deref()
-            .unwrap()
-            .contains("--private-dns-enabled")
-    );
-    assert_eq!(
-        result(&report, "CPL220", "kvisor").outcome,
-        check::Outcome::Skipped { because: "CPL211" }
-    );
-    assert!(
-        result(&report, "CPL210", "silent")
-            .observed
-            .contains("no answer in time")
-    );
+    assert!(public.remedies[0].command.as_deref().unwrap().contains("--private-dns-enabled"));
+    assert_eq!(result(&report, "CPL220", "kvisor").outcome, check::Outcome::Skipped { because: "CPL211" });
+    assert!(result(&report, "CPL210", "silent").observed.contains("no answer in time"));
     assert_eq!(result(&report, "CPL302", "ECR").outcome.name(), "Unknown");
     assert!(report.needs_attention(report::FailOn::Fail));
 }
@@ -275,18 +240,9 @@ async fn outside_the_vpc_nothing_is_judged_and_nothing_fails() {
     for code in ["CPL210", "CPL240"] {
         let finding = result(&report, code, "api.cast.ai");
         assert_eq!(finding.outcome.name(), "Unknown");
-        assert!(
-            finding.remedies[0]
-                .command
-                .as_deref()
-                .unwrap()
-                .contains("--here=inside")
-        );
+        assert!(finding.remedies[0].command.as_deref().unwrap().contains("--here=inside"));
     }
-    assert_eq!(
-        result(&report, "CPL310", "123456789012").outcome.name(),
-        "Unknown"
-    );
+    assert_eq!(result(&report, "CPL310", "123456789012").outcome.name(), "Unknown");
     assert_eq!(result(&report, "CPL202", "files").outcome.name(), "Unknown");
     assert_eq!(report.counts().fail, 0);
     assert!(!report.needs_attention(report::FailOn::Warn));
@@ -308,25 +264,15 @@ async fn silent_endpoints_cost_one_time_out_together() {
     inputs.account = Some("123456789012".to_owned());
     let started = tokio::time::Instant::now();
     let report = run(&inputs, &settings, &|_| {}).await;
-    assert!(
-        started.elapsed() < settings.timeout * 2,
-        "{:?}",
-        started.elapsed()
-    );
-    let silent = report
-        .findings
-        .iter()
-        .filter(|finding| finding.observed.contains("no answer in time"));
+    assert!(started.elapsed() < settings.timeout * 2, "{:?}", started.elapsed());
+    let silent = report.findings.iter().filter(|finding| finding.observed.contains("no answer in time"));
     assert_eq!(silent.count(), 7);
 }
 
 #[tokio::test]
 async fn a_cluster_that_cannot_be_read_is_unknown() {
     let authority = authority("unread");
-    let settings = Settings {
-        metadata: MetadataService::Disabled,
-        ..Settings::new(trusting(&authority))
-    };
+    let settings = Settings { metadata: MetadataService::Disabled, ..Settings::new(trusting(&authority)) };
     let inputs = Inputs {
         workloads: Vec::new(),
         unread: vec!["Error from server (Forbidden): deployments.apps is forbidden".to_owned()],
@@ -336,15 +282,9 @@ async fn a_cluster_that_cannot_be_read_is_unknown() {
     let report = run(&inputs, &settings, &|_| {}).await;
     assert_eq!(result(&report, "CPL101", "prod").outcome.name(), "Unknown");
     for code in ["CPL102", "CPL103"] {
-        assert_eq!(
-            result(&report, code, "prod").outcome,
-            check::Outcome::Skipped { because: "CPL101" }
-        );
+        assert_eq!(result(&report, code, "prod").outcome, check::Outcome::Skipped { because: "CPL101" });
     }
     assert_eq!(result(&report, "CPL104", "region").outcome.name(), "Unknown");
-    assert_eq!(
-        result(&report, "CPL105", "region").outcome,
-        check::Outcome::Skipped { because: "CPL104" }
-    );
+    assert_eq!(result(&report, "CPL105", "region").outcome, check::Outcome::Skipped { because: "CPL104" });
     assert_eq!(report.counts().fail, 0);
 }

@@ -84,11 +84,7 @@ pub async fn shake_hands(
     tls: &ClientConfig,
     timeout: Duration,
 ) -> Result<(TlsStream<TcpStream>, Session), Failure> {
-    let failure = |class| Failure {
-        address,
-        class,
-        certificate: None,
-    };
+    let failure = |class| Failure { address, class, certificate: None };
     let name =
         ServerName::try_from(host.to_owned()).map_err(|error| failure(Class::Other(error.to_string())))?;
     let mut config = tls.clone();
@@ -103,23 +99,14 @@ pub async fn shake_hands(
         }
     };
     let class = classify(&error);
-    let shown = matches!(
-        class,
-        Class::UnknownIssuer | Class::WrongName | Class::Expired | Class::NotYetValid
-    );
+    let shown =
+        matches!(class, Class::UnknownIssuer | Class::WrongName | Class::Expired | Class::NotYetValid);
     let certificate = if shown {
-        tokio::time::timeout(timeout, look_at_certificate(address, name, tls))
-            .await
-            .ok()
-            .flatten()
+        tokio::time::timeout(timeout, look_at_certificate(address, name, tls)).await.ok().flatten()
     } else {
         None
     };
-    Err(Failure {
-        address,
-        class,
-        certificate,
-    })
+    Err(Failure { address, class, certificate })
 }
 
 fn describe(stream: &TlsStream<TcpStream>, address: SocketAddr) -> Session {
@@ -131,9 +118,7 @@ fn describe(stream: &TlsStream<TcpStream>, address: SocketAddr) -> Session {
             .and_then(|version| version.as_str())
             .unwrap_or("unknown")
             .to_owned(),
-        alpn: connection
-            .alpn_protocol()
-            .map(|protocol| String::from_utf8_lossy(protocol).into_owned()),
+        alpn: connection.alpn_protocol().map(|protocol| String::from_utf8_lossy(protocol).into_owned()),
         certificate: connection
             .peer_certificates()
             .and_then(<[_]>::first)
@@ -211,9 +196,7 @@ async fn look_at_certificate(
         shown: Mutex::new(None),
     });
     let mut config = tls.clone();
-    config
-        .dangerous()
-        .set_certificate_verifier(Arc::clone(&onlooker) as Arc<dyn ServerCertVerifier>);
+    config.dangerous().set_certificate_verifier(Arc::clone(&onlooker) as Arc<dyn ServerCertVerifier>);
     let stream = TcpStream::connect(address).await.ok()?;
     let refused = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
     drop(refused);
@@ -288,9 +271,8 @@ pub fn judge(host: &str, result: Result<&Session, &Failure>) -> Judgement {
             "if a proxy inspects TLS here, exempt this host from it; if this is your own authority, give its file in SSL_CERT_FILE (components then need it too)",
         ),
         Class::WrongName => {
-            let names = shown.map_or_else(String::new, |shown| {
-                format!(" but for {}", shown.names.join(", "))
-            });
+            let names =
+                shown.map_or_else(String::new, |shown| format!(" but for {}", shown.names.join(", ")));
             (
                 format!("the certificate is not for this name{names}"),
                 "the name points to another service's endpoint: compare the endpoint's service with the one that this host belongs to",
@@ -303,10 +285,7 @@ pub fn judge(host: &str, result: Result<&Session, &Failure>) -> Judgement {
             ),
             "check this machine's clock; if it is right, something else than Cast AI or AWS answers",
         ),
-        Class::NotYetValid => (
-            "the certificate is not valid yet".to_owned(),
-            "check this machine's clock",
-        ),
+        Class::NotYetValid => ("the certificate is not valid yet".to_owned(), "check this machine's clock"),
         Class::TimedOut => (
             "the connection was taken, but the handshake got no answer".to_owned(),
             "look for a firewall that holds TLS back, and for a path MTU that drops large packets",
@@ -323,15 +302,11 @@ pub fn judge(host: &str, result: Result<&Session, &Failure>) -> Judgement {
             format!("the server ended the handshake: {alert}"),
             "the server does not know this name: compare the endpoint's service with the one that this host belongs to",
         ),
-        Class::Other(problem) => (
-            problem.clone(),
-            "look for something between here and the endpoint that changes TLS",
-        ),
+        Class::Other(problem) => {
+            (problem.clone(), "look for something between here and the endpoint that changes TLS")
+        }
     };
-    Judgement::fail(seen)
-        .expected(expected)
-        .evidence(json!(failure))
-        .remedy(Remedy::text(remedy))
+    Judgement::fail(seen).expected(expected).evidence(json!(failure)).remedy(Remedy::text(remedy))
 }
 
 /// Whether the certificate stays valid for a while: half of the shortest usual time between renewals.
@@ -342,11 +317,7 @@ pub fn judge_expiry(session: &Session, now: Timestamp) -> Judgement {
     };
     let left = certificate.not_after.as_second() - now.as_second();
     let seen = format!("valid until {}", certificate.not_after);
-    let judgement = if left >= TWO_WEEKS {
-        Judgement::pass(seen)
-    } else {
-        Judgement::fail(seen)
-    };
+    let judgement = if left >= TWO_WEEKS { Judgement::pass(seen) } else { Judgement::fail(seen) };
     judgement.expected("at least two weeks")
 }
 

@@ -42,10 +42,7 @@ pub(super) struct Host {
 
 impl Default for Host {
     fn default() -> Self {
-        Self {
-            contact: tokio::sync::Mutex::new(Contact::Never),
-            tokens: Mutex::default(),
-        }
+        Self { contact: tokio::sync::Mutex::new(Contact::Never), tokens: Mutex::default() }
     }
 }
 
@@ -67,10 +64,7 @@ impl Token {
     /// A token that is renewed when three quarters of its life are over, and at most an hour before its end.
     pub(super) fn new(header: HeaderValue, valid_for: Duration) -> Self {
         let margin = (valid_for / 4).min(Duration::from_hours(1));
-        Self {
-            header,
-            renew_at: Instant::now() + valid_for.saturating_sub(margin),
-        }
+        Self { header, renew_at: Instant::now() + valid_for.saturating_sub(margin) }
     }
 
     pub(super) fn is_fresh(&self) -> bool {
@@ -98,16 +92,11 @@ struct TokenAnswer {
 /// Reads the answer of a token service.
 pub(super) fn read_token(body: &[u8]) -> Option<Token> {
     let answer: TokenAnswer = serde_json::from_slice(body).ok()?;
-    let token = answer
-        .token
-        .or(answer.access_token)
-        .filter(|token| !token.is_empty())?;
+    let token = answer.token.or(answer.access_token).filter(|token| !token.is_empty())?;
     let valid_for = answer
         .expires_in
         .filter(|&seconds| seconds > 0)
-        .map_or(DEFAULT_LIFETIME, |seconds| {
-            Duration::from_secs(seconds.min(24 * 60 * 60))
-        });
+        .map_or(DEFAULT_LIFETIME, |seconds| Duration::from_secs(seconds.min(24 * 60 * 60)));
     Some(Token::new(secret_header("Bearer", &token)?, valid_for))
 }
 
@@ -188,10 +177,7 @@ mod tests {
                 r#"Basic realm="x", Bearer service="s\"q", realm="https://a/t""#,
                 Some(("https://a/t", Some("s\"q"))),
             ),
-            (
-                r#"Bearer realm="https://a/t", Basic realm="x""#,
-                Some(("https://a/t", None)),
-            ),
+            (r#"Bearer realm="https://a/t", Basic realm="x""#, Some(("https://a/t", None))),
             (r#"Basic realm="https://a/t",service="ecr.amazonaws.com""#, None),
             (r#"Bearer service="s""#, None),
             (r#"Bearer realm="unterminated"#, Some(("unterminated", None))),
@@ -200,9 +186,8 @@ mod tests {
         ];
         for (text, expected) in cases {
             let seen = read_challenge(text);
-            let seen = seen
-                .as_ref()
-                .map(|challenge| (challenge.realm.as_str(), challenge.service.as_deref()));
+            let seen =
+                seen.as_ref().map(|challenge| (challenge.realm.as_str(), challenge.service.as_deref()));
             assert_eq!(seen, expected, "{text}");
         }
     }
@@ -211,13 +196,7 @@ mod tests {
     fn tokens_are_renewed_before_they_end() {
         let lifetime = |body: &str| {
             let token = read_token(body.as_bytes())?;
-            Some(
-                token
-                    .renew_at
-                    .saturating_duration_since(Instant::now())
-                    .as_secs_f64()
-                    .round(),
-            )
+            Some(token.renew_at.saturating_duration_since(Instant::now()).as_secs_f64().round())
         };
         assert_eq!(lifetime(r#"{"token":"x"}"#), Some(45.0));
         assert_eq!(lifetime(r#"{"access_token":"x","expires_in":300}"#), Some(225.0));

@@ -70,10 +70,8 @@ impl Client<'_> {
             repository: request.repository.clone(),
             what: what.to_owned(),
         };
-        let mut url: Url = challenge
-            .realm
-            .parse()
-            .map_err(|_| invalid("a challenge without a usable realm"))?;
+        let mut url: Url =
+            challenge.realm.parse().map_err(|_| invalid("a challenge without a usable realm"))?;
         let is_downgrade = request.url.scheme() == "https" && url.scheme() != "https";
         if is_downgrade || !matches!(url.scheme(), "http" | "https") {
             return Err(invalid("a token service that is not https"));
@@ -108,11 +106,7 @@ impl Client<'_> {
                 Err(Error::NeedsLogin { repository })
             }
             status => {
-                let subject = Subject {
-                    repository: request.repository,
-                    object: "a token",
-                    tag: None,
-                };
+                let subject = Subject { repository: request.repository, object: "a token", tag: None };
                 Err(error::refused(&subject, status, &answer.body))
             }
         }
@@ -121,9 +115,5 @@ impl Client<'_> {
 
 /// ECR's one password is good for everything.
 fn token_scopes<'r>(scheme: &Scheme, request: &'r Request<'_>) -> &'r [String] {
-    if *scheme == Scheme::Ecr {
-        &[]
-    } else {
-        &request.scopes
-    }
+    if *scheme == Scheme::Ecr { &[] } else { &request.scopes }
 }

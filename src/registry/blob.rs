@@ -102,9 +102,7 @@ impl Client<'_> {
         let mut url = address(repository, "blobs/uploads/")?;
         let mut scopes = vec![scope(&repository.path, "pull,push")];
         if let Some(Mount { digest, from }) = mount {
-            url.query_pairs_mut()
-                .append_pair("mount", digest.as_str())
-                .append_pair("from", from);
+            url.query_pairs_mut().append_pair("mount", digest.as_str()).append_pair("from", from);
             scopes.push(scope(from, "pull"));
             scopes.sort();
         }
@@ -208,11 +206,7 @@ impl BlobReader<'_> {
             if self.received > self.size {
                 return Err(Error::InvalidAnswer {
                     repository: self.repository.clone(),
-                    what: format!(
-                        "more than the {} bytes of blob {}",
-                        self.size,
-                        self.digest.short()
-                    ),
+                    what: format!("more than the {} bytes of blob {}", self.size, self.digest.short()),
                 });
             }
             self.hash.update(&chunk);
@@ -290,10 +284,7 @@ fn streamed(repository: &Repository, answer: Answer) -> Result<(Response, Url), 
     answer
         .stream
         .map(|response| (response, url))
-        .ok_or_else(|| Error::InvalidAnswer {
-            repository: repository.clone(),
-            what: "no body".to_owned(),
-        })
+        .ok_or_else(|| Error::InvalidAnswer { repository: repository.clone(), what: "no body".to_owned() })
 }
 
 /// The first byte of a partial answer: `Content-Range: bytes 5-9/10`.
@@ -312,20 +303,14 @@ fn once(parts: mpsc::Receiver<Bytes>, size: u64) -> OnceBody {
             if left == 0 {
                 return Ok(None);
             }
-            let part = progress
-                .waiting(parts.recv())
-                .await
-                .ok_or("the source ended early")?;
+            let part = progress.waiting(parts.recv()).await.ok_or("the source ended early")?;
             let length = part.len() as u64;
             let left = left.checked_sub(length).ok_or("the source gave too much")?;
             progress.sent(length);
             Ok::<_, &'static str>(Some((part, (parts, left))))
         }
     });
-    OnceBody {
-        body: reqwest::Body::wrap_stream(stream),
-        progress,
-    }
+    OnceBody { body: reqwest::Body::wrap_stream(stream), progress }
 }
 
 fn blob_request<'r>(
@@ -333,11 +318,7 @@ fn blob_request<'r>(
     repository: &'r Repository,
     digest: &Digest,
 ) -> Result<Request<'r>, Error> {
-    let wants = if method == Method::GET {
-        Wants::Stream
-    } else {
-        Wants::Whole(0)
-    };
+    let wants = if method == Method::GET { Wants::Stream } else { Wants::Whole(0) };
     Ok(Request {
         method,
         url: address(repository, &format!("blobs/{digest}"))?,

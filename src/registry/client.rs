@@ -100,11 +100,7 @@ impl<'o> Client<'o> {
 
     /// Pauses between tries of something that takes more than one request.
     pub fn pauses(&self) -> Pauses<'_> {
-        Pauses {
-            client: self,
-            retries: Retries::new(&self.settings),
-            next: None,
-        }
+        Pauses { client: self, retries: Retries::new(&self.settings), next: None }
     }
 
     fn host(&self, name: &str) -> Arc<Host> {
@@ -128,11 +124,7 @@ impl<'o> Client<'o> {
                     (answer, authorization)
                 }
                 Contact::Never => {
-                    let scheme = if self.ecr.contains_key(name) {
-                        Scheme::Ecr
-                    } else {
-                        Scheme::Open
-                    };
+                    let scheme = if self.ecr.contains_key(name) { Scheme::Ecr } else { Scheme::Open };
                     let authorization = self.authorization(&host, &scheme, request).await?;
                     let answer = self.exchange(request, authorization.as_ref()).await;
                     match &answer {
@@ -154,11 +146,7 @@ impl<'o> Client<'o> {
         if answer.status.is_success() {
             return Ok(answer);
         }
-        let subject = Subject {
-            repository: request.repository,
-            object: &request.object,
-            tag: request.tag,
-        };
+        let subject = Subject { repository: request.repository, object: &request.object, tag: request.tag };
         Err(error::refused(&subject, answer.status, &answer.body))
     }
 
@@ -213,11 +201,7 @@ impl<'o> Client<'o> {
                 message: "the token ended during the upload".to_owned(),
             });
         }
-        let subject = Subject {
-            repository: request.repository,
-            object: &request.object,
-            tag: request.tag,
-        };
+        let subject = Subject { repository: request.repository, object: &request.object, tag: request.tag };
         Err(error::refused(&subject, answer.status, &answer.body))
     }
 }

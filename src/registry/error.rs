@@ -22,13 +22,7 @@ pub enum Error {
     )]
     Immutable { repository: Repository, tag: String },
     #[error("{repository} refused {object}: {status} {code} {message}")]
-    Refused {
-        repository: Repository,
-        object: String,
-        status: u16,
-        code: String,
-        message: String,
-    },
+    Refused { repository: Repository, object: String, status: u16, code: String, message: String },
     #[error("{host} limits the rate of requests and kept doing so: run again later, or with fewer --jobs")]
     RateLimited { host: String },
     #[error("{host} cannot be reached: {cause}")]
@@ -36,11 +30,7 @@ pub enum Error {
     #[error(
         "{repository} answered {actual} where {expected} was asked for: its content is damaged or was changed"
     )]
-    DigestMismatch {
-        repository: Repository,
-        expected: Digest,
-        actual: Digest,
-    },
+    DigestMismatch { repository: Repository, expected: Digest, actual: Digest },
     #[error("{repository} answered with {what}")]
     InvalidAnswer { repository: Repository, what: String },
     /// ECR's own API failed.
@@ -99,13 +89,8 @@ impl Cause {
                 None => error.source(),
             };
         }
-        let io_kind = chain
-            .iter()
-            .find_map(|error| error.downcast_ref::<io::Error>().map(io::Error::kind));
-        if let Some(tls) = chain
-            .iter()
-            .find_map(|error| error.downcast_ref::<rustls::Error>())
-        {
+        let io_kind = chain.iter().find_map(|error| error.downcast_ref::<io::Error>().map(io::Error::kind));
+        if let Some(tls) = chain.iter().find_map(|error| error.downcast_ref::<rustls::Error>()) {
             return Self::Tls(plain(&tls.to_string()));
         }
         if error.is_connect() {
@@ -147,9 +132,7 @@ impl Diagnosis {
             #[serde(default)]
             message: Option<String>,
         }
-        let first = serde_json::from_slice::<Body>(body)
-            .ok()
-            .and_then(|body| body.errors.into_iter().next());
+        let first = serde_json::from_slice::<Body>(body).ok().and_then(|body| body.errors.into_iter().next());
         first.map_or_else(Self::default, |entry| Self {
             code: plain(&entry.code),
             message: plain(&entry.message.unwrap_or_default()),
@@ -187,11 +170,7 @@ pub(super) fn refused(subject: &Subject<'_>, status: StatusCode, body: &[u8]) ->
         }
         (StatusCode::UNAUTHORIZED, _) => return Error::NeedsLogin { repository },
         (StatusCode::FORBIDDEN, _) => {
-            let message = if message.is_empty() {
-                "403 without a reason".to_owned()
-            } else {
-                message
-            };
+            let message = if message.is_empty() { "403 without a reason".to_owned() } else { message };
             return Error::Denied { repository, message };
         }
         (StatusCode::TOO_MANY_REQUESTS, _) => {
@@ -200,13 +179,7 @@ pub(super) fn refused(subject: &Subject<'_>, status: StatusCode, body: &[u8]) ->
         }
         _ => {}
     }
-    Error::Refused {
-        repository,
-        object: subject.object.to_owned(),
-        status: status.as_u16(),
-        code,
-        message,
-    }
+    Error::Refused { repository, object: subject.object.to_owned(), status: status.as_u16(), code, message }
 }
 
 /// Longest text of a server that a message carries, in characters.
@@ -235,40 +208,15 @@ mod tests {
             (404, "MANIFEST_UNKNOWN", "", None, "has no manifest v1"),
             (404, "NAME_UNKNOWN", "", None, "has no such repository"),
             (401, "UNAUTHORIZED", "", None, "needs a login"),
-            (
-                403,
-                "DENIED",
-                "not authorized to perform",
-                None,
-                "denies access: not authorized",
-            ),
-            (
-                400,
-                "TAG_INVALID",
-                "the repository is immutable",
-                Some("v1"),
-                "tag v1 of",
-            ),
+            (403, "DENIED", "not authorized to perform", None, "denies access: not authorized"),
+            (400, "TAG_INVALID", "the repository is immutable", Some("v1"), "tag v1 of"),
             (429, "TOOMANYREQUESTS", "", None, "limits the rate"),
-            (
-                405,
-                "UNSUPPORTED",
-                "Invalid JSON syntax",
-                None,
-                "405 UNSUPPORTED Invalid JSON syntax",
-            ),
+            (405, "UNSUPPORTED", "Invalid JSON syntax", None, "405 UNSUPPORTED Invalid JSON syntax"),
         ];
-        let repository = Repository {
-            host: "ghcr.io".to_owned(),
-            path: "a/b".to_owned(),
-        };
+        let repository = Repository { host: "ghcr.io".to_owned(), path: "a/b".to_owned() };
         for (status, code, message, tag, expected) in cases {
             let body = format!(r#"{{"errors":[{{"code":"{code}","message":"{message}"}}]}}"#);
-            let subject = Subject {
-                repository: &repository,
-                object: "manifest v1",
-                tag,
-            };
+            let subject = Subject { repository: &repository, object: "manifest v1", tag };
             let status = StatusCode::from_u16(status).unwrap();
             let text = refused(&subject, status, body.as_bytes()).to_string();
             assert!(text.contains(expected), "{text}");

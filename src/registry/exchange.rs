@@ -81,10 +81,8 @@ impl Client<'_> {
     ) -> Result<Answer, Error> {
         let mut url = request.url.clone();
         for _ in 0..=MOST_REDIRECTS {
-            let mut builder = self
-                .http
-                .request(request.method.clone(), url.clone())
-                .headers(request.headers.clone());
+            let mut builder =
+                self.http.request(request.method.clone(), url.clone()).headers(request.headers.clone());
             // Credentials stay with the host that they are for.
             if let Some(authorization) = authorization.filter(|_| url.origin() == request.url.origin()) {
                 builder = builder.header(header::AUTHORIZATION, authorization.clone());
@@ -144,13 +142,7 @@ impl Client<'_> {
         let limit = match request.wants {
             Wants::Stream if status.is_success() => {
                 let body = Bytes::new();
-                return Ok(Answer {
-                    status,
-                    headers,
-                    url,
-                    body,
-                    stream: Some(response),
-                });
+                return Ok(Answer { status, headers, url, body, stream: Some(response) });
             }
             Wants::Whole(limit) if status.is_success() => limit,
             _ => LONGEST_EXPLANATION,
@@ -168,13 +160,7 @@ impl Client<'_> {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer {
-            status,
-            headers,
-            url,
-            body: body.into(),
-            stream: None,
-        })
+        Ok(Answer { status, headers, url, body: body.into(), stream: None })
     }
 
     /// The next part of an answer's body.
@@ -205,10 +191,7 @@ fn is_read(method: &Method) -> bool {
 }
 
 fn unreachable(url: &Url, cause: Cause) -> Error {
-    Error::Unreachable {
-        host: host_of(url),
-        cause,
-    }
+    Error::Unreachable { host: host_of(url), cause }
 }
 
 /// Host and port as written; never the query, which may hold a signature.
@@ -230,14 +213,9 @@ pub(super) fn base(host: &str) -> Result<Url, Error> {
         _ => host,
     };
     let is_local = matches!(name, "localhost" | "[::1]")
-        || name
-            .parse::<std::net::Ipv4Addr>()
-            .is_ok_and(|address| address.is_loopback());
+        || name.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback());
     let scheme = if is_local { "http" } else { "https" };
     format!("{scheme}://{host}/v2/")
         .parse()
-        .map_err(|_| Error::Unreachable {
-            host: host.to_owned(),
-            cause: Cause::Dns,
-        })
+        .map_err(|_| Error::Unreachable { host: host.to_owned(), cause: Cause::Dns })
 }

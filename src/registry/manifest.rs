@@ -45,10 +45,7 @@ impl Client<'_> {
             return Ok(Described { digest, media_type });
         }
         let fetched = self.manifest(repository, reference).await?;
-        Ok(Described {
-            digest: fetched.digest,
-            media_type: fetched.media_type,
-        })
+        Ok(Described { digest: fetched.digest, media_type: fetched.media_type })
     }
 
     /// A manifest's bytes. What was asked for by digest has that digest.
@@ -65,21 +62,13 @@ impl Client<'_> {
             Reference::Tag(_) => answered_digest(&answer.headers),
         };
         if let Some(expected) = expected.filter(|expected| *expected != digest) {
-            return Err(Error::DigestMismatch {
-                repository: repository.clone(),
-                expected,
-                actual: digest,
-            });
+            return Err(Error::DigestMismatch { repository: repository.clone(), expected, actual: digest });
         }
         let media_type = media_type(&answer).ok_or_else(|| Error::InvalidAnswer {
             repository: repository.clone(),
             what: format!("manifest {reference} without a media type"),
         })?;
-        Ok(Fetched {
-            digest,
-            media_type,
-            bytes: answer.body,
-        })
+        Ok(Fetched { digest, media_type, bytes: answer.body })
     }
 
     /// Writes a manifest by tag or digest. The answer is whether the registry confirmed its digest.
@@ -108,11 +97,9 @@ impl Client<'_> {
         }
         let answer = self.send(&request).await?;
         match answered_digest(&answer.headers) {
-            Some(actual) if actual != digest => Err(Error::DigestMismatch {
-                repository: repository.clone(),
-                expected: digest,
-                actual,
-            }),
+            Some(actual) if actual != digest => {
+                Err(Error::DigestMismatch { repository: repository.clone(), expected: digest, actual })
+            }
             answered => Ok(answered.is_some()),
         }
     }
@@ -123,11 +110,7 @@ fn manifest_request<'r>(
     repository: &'r Repository,
     reference: Reference<'_>,
 ) -> Result<Request<'r>, Error> {
-    let actions = if method == Method::PUT {
-        "pull,push"
-    } else {
-        "pull"
-    };
+    let actions = if method == Method::PUT { "pull,push" } else { "pull" };
     let mut headers = HeaderMap::new();
     for media_type in [
         OCI_IMAGE_INDEX_MEDIA_TYPE,
@@ -153,11 +136,10 @@ fn manifest_request<'r>(
 /// The address of something in a repository.
 pub(super) fn address(repository: &Repository, rest: &str) -> Result<reqwest::Url, Error> {
     let base = base(&repository.host)?;
-    base.join(&format!("{}/{rest}", repository.path))
-        .map_err(|_| Error::InvalidAnswer {
-            repository: repository.clone(),
-            what: "a name that is no address".to_owned(),
-        })
+    base.join(&format!("{}/{rest}", repository.path)).map_err(|_| Error::InvalidAnswer {
+        repository: repository.clone(),
+        what: "a name that is no address".to_owned(),
+    })
 }
 
 pub(super) fn scope(path: &str, actions: &str) -> String {
@@ -175,14 +157,10 @@ fn media_type(answer: &Answer) -> Option<String> {
     struct Stated {
         media_type: Option<String>,
     }
-    let stated = serde_json::from_slice::<Stated>(&answer.body)
-        .ok()
-        .and_then(|stated| stated.media_type);
+    let stated = serde_json::from_slice::<Stated>(&answer.body).ok().and_then(|stated| stated.media_type);
     let answered = || {
         let text = answer.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
         Some(text.split(';').next()?.trim().to_owned())
     };
-    stated
-        .or_else(answered)
-        .filter(|media_type| !media_type.is_empty())
+    stated.or_else(answered).filter(|media_type| !media_type.is_empty())
 }

@@ -36,10 +36,7 @@ pub struct Repository {
 impl Repository {
     /// The repository that `image` is pulled from.
     pub fn of(image: &Image) -> Self {
-        Self {
-            host: image.host().to_owned(),
-            path: image.path().to_owned(),
-        }
+        Self { host: image.host().to_owned(), path: image.path().to_owned() }
     }
 }
 

@@ -24,10 +24,7 @@ pub(super) struct Retries {
 
 impl Retries {
     pub(super) fn new(settings: &Settings) -> Self {
-        Self {
-            settings: *settings,
-            done: 0,
-        }
+        Self { settings: *settings, done: 0 }
     }
 
     /// The delay before the request is sent again after `status`, or nothing if it is not sent again.
@@ -59,11 +56,8 @@ impl Retries {
         if self.done >= limit {
             return None;
         }
-        let bound = self
-            .settings
-            .retry_delay
-            .saturating_mul(2_u32.saturating_pow(self.done))
-            .min(LONGEST_DRAWN);
+        let bound =
+            self.settings.retry_delay.saturating_mul(2_u32.saturating_pow(self.done)).min(LONGEST_DRAWN);
         self.done += 1;
         Some(bound.mul_f64(rand::random::<f64>()))
     }
@@ -88,10 +82,7 @@ mod tests {
     use super::*;
 
     fn settings(retries: u32) -> Settings {
-        Settings {
-            retries,
-            ..Settings::default()
-        }
+        Settings { retries, ..Settings::default() }
     }
 
     fn headers(retry_after: &str) -> HeaderMap {
@@ -102,14 +93,9 @@ mod tests {
 
     #[test]
     fn only_answers_that_may_change_are_asked_for_again() {
-        for (status, again) in [
-            (429, true),
-            (503, true),
-            (500, true),
-            (408, true),
-            (404, false),
-            (403, false),
-        ] {
+        for (status, again) in
+            [(429, true), (503, true), (500, true), (408, true), (404, false), (403, false)]
+        {
             let status = StatusCode::from_u16(status).unwrap();
             let delay = Retries::new(&settings(5)).after_status(status, &HeaderMap::new());
             assert_eq!(delay.is_some(), again, "{status}");
@@ -126,11 +112,7 @@ mod tests {
             ("soon", None),
         ];
         for (text, seconds) in cases {
-            assert_eq!(
-                retry_after(&headers(text), now),
-                seconds.map(Duration::from_secs),
-                "{text}"
-            );
+            assert_eq!(retry_after(&headers(text), now), seconds.map(Duration::from_secs), "{text}");
         }
         let mut retries = Retries::new(&settings(5));
         let delay = retries.after_status(StatusCode::TOO_MANY_REQUESTS, &headers("3600"));
@@ -147,9 +129,6 @@ mod tests {
             bound *= 2;
         }
         assert_eq!(retries.after_cause(&Cause::Refused), None);
-        assert_eq!(
-            Retries::new(&settings(3)).after_cause(&Cause::Tls(String::new())),
-            None
-        );
+        assert_eq!(Retries::new(&settings(3)).after_cause(&Cause::Tls(String::new())), None);
     }
 }

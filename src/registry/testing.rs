@@ -53,8 +53,7 @@ impl World {
     pub(crate) fn add_blob(&mut self, repository: &str, bytes: &[u8]) -> Digest {
         let digest = Digest::of(bytes);
         self.blobs.insert((repository.to_owned(), digest.clone()));
-        self.contents
-            .insert(digest.clone(), Bytes::copy_from_slice(bytes));
+        self.contents.insert(digest.clone(), Bytes::copy_from_slice(bytes));
         digest
     }
 
@@ -62,11 +61,9 @@ impl World {
         let bytes = Bytes::from(manifest.to_string());
         let digest = Digest::of(&bytes);
         let media_type = manifest["mediaType"].as_str().unwrap().to_owned();
-        self.manifests
-            .insert((repository.to_owned(), digest.clone()), (media_type, bytes));
+        self.manifests.insert((repository.to_owned(), digest.clone()), (media_type, bytes));
         if let Some(tag) = tag {
-            self.tags
-                .insert((repository.to_owned(), tag.to_owned()), digest.clone());
+            self.tags.insert((repository.to_owned(), tag.to_owned()), digest.clone());
         }
         digest
     }
@@ -137,15 +134,9 @@ fn lock(world: &Shared) -> MutexGuard<'_, World> {
 async fn serve(State(world): State<Shared>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
-    let query: HashMap<String, String> = reqwest::Url::parse(&format!("http://x{}", parts.uri))
-        .unwrap()
-        .query_pairs()
-        .into_owned()
-        .collect();
-    let action = parts
-        .headers
-        .get("x-amz-target")
-        .and_then(|value| value.to_str().ok());
+    let query: HashMap<String, String> =
+        reqwest::Url::parse(&format!("http://x{}", parts.uri)).unwrap().query_pairs().into_owned().collect();
+    let action = parts.headers.get("x-amz-target").and_then(|value| value.to_str().ok());
     let line = format!("{} {} {}", parts.method, parts.uri, action.unwrap_or_default());
     {
         let mut world = lock(&world);
@@ -187,19 +178,11 @@ async fn serve(State(world): State<Shared>, request: Request) -> Response {
 
 /// The 401 of a request without the token that is wanted now.
 fn refuse(world: &World, headers: &HeaderMap) -> Option<Response> {
-    let seen = headers
-        .get(header::AUTHORIZATION)
-        .map(|value| value.to_str().unwrap());
+    let seen = headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap());
     let (wanted, challenge) = if world.ecr.is_some() {
-        (
-            format!("Basic ecr{}", world.token),
-            r#"Basic realm="ecr""#.to_owned(),
-        )
+        (format!("Basic ecr{}", world.token), r#"Basic realm="ecr""#.to_owned())
     } else if world.wants_token {
-        let realm = format!(
-            r#"Bearer realm="http://127.0.0.1:{}/token",service="test""#,
-            world.port
-        );
+        let realm = format!(r#"Bearer realm="http://127.0.0.1:{}/token",service="test""#, world.port);
         (format!("Bearer t{}", world.token), realm)
     } else {
         return None;
@@ -244,41 +227,23 @@ fn distribution(
         for needed in needed(&body) {
             let place = (repository.clone(), needed);
             if !world.blobs.contains(&place) && !world.manifests.contains_key(&place) {
-                return (
-                    StatusCode::BAD_REQUEST,
-                    r#"{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}"#,
-                )
+                return (StatusCode::BAD_REQUEST, r#"{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}"#)
                     .into_response();
             }
         }
         if reference.parse::<Digest>().is_err() {
-            world
-                .tags
-                .insert((repository.clone(), reference.to_owned()), digest.clone());
+            world.tags.insert((repository.clone(), reference.to_owned()), digest.clone());
         }
-        world
-            .manifests
-            .insert((repository, digest.clone()), (media_type, body));
-        return (
-            StatusCode::CREATED,
-            [("docker-content-digest", digest.to_string())],
-        )
-            .into_response();
+        world.manifests.insert((repository, digest.clone()), (media_type, body));
+        return (StatusCode::CREATED, [("docker-content-digest", digest.to_string())]).into_response();
     }
     let digest = reference.parse().ok();
-    let digest = digest.or_else(|| {
-        world
-            .tags
-            .get(&(repository.clone(), reference.to_owned()))
-            .cloned()
-    });
+    let digest = digest.or_else(|| world.tags.get(&(repository.clone(), reference.to_owned())).cloned());
     let found = digest.and_then(|digest| Some((world.manifests.get(&(repository, digest.clone()))?, digest)));
     match found {
         Some(((media_type, bytes), digest)) => {
-            let headers = [
-                ("content-type", media_type.clone()),
-                ("docker-content-digest", digest.to_string()),
-            ];
+            let headers =
+                [("content-type", media_type.clone()), ("docker-content-digest", digest.to_string())];
             (headers, bytes.clone()).into_response()
         }
         None => unknown("MANIFEST_UNKNOWN"),
@@ -288,13 +253,9 @@ fn distribution(
 /// All digests that a manifest names.
 fn needed(manifest: &[u8]) -> Vec<Digest> {
     let manifest: Value = serde_json::from_slice(manifest).unwrap();
-    let lists = ["layers", "manifests"]
-        .into_iter()
-        .filter_map(|field| manifest[field].as_array());
+    let lists = ["layers", "manifests"].into_iter().filter_map(|field| manifest[field].as_array());
     let entries = lists.flatten().chain(manifest.get("config"));
-    entries
-        .map(|entry| entry["digest"].as_str().unwrap().parse().unwrap())
-        .collect()
+    entries.map(|entry| entry["digest"].as_str().unwrap().parse().unwrap()).collect()
 }
 
 fn unknown(code: &str) -> Response {
@@ -310,11 +271,7 @@ fn upload_blob(
     query: &HashMap<String, String>,
     body: &[u8],
 ) -> Response {
-    if world
-        .ecr
-        .as_ref()
-        .is_some_and(|repositories| !repositories.contains(repository))
-    {
+    if world.ecr.as_ref().is_some_and(|repositories| !repositories.contains(repository)) {
         return unknown("NAME_UNKNOWN");
     }
     if *method == Method::POST {
@@ -336,11 +293,7 @@ fn upload_blob(
     }
     assert!(!upload.is_empty() && query["state"] == "x", "{upload}");
     if Digest::of(body).to_string() != query["digest"] {
-        return (
-            StatusCode::BAD_REQUEST,
-            r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#,
-        )
-            .into_response();
+        return (StatusCode::BAD_REQUEST, r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#).into_response();
     }
     world.add_blob(repository, body);
     StatusCode::CREATED.into_response()
@@ -353,22 +306,14 @@ fn blob(world: &mut World, digest: &Digest, headers: &HeaderMap) -> Response {
     }
     let total = bytes.len();
     let range = headers.get(header::RANGE).map(|range| range.to_str().unwrap());
-    let start: usize = range.map_or(0, |range| {
-        range["bytes=".len()..].trim_end_matches('-').parse().unwrap()
-    });
+    let start: usize =
+        range.map_or(0, |range| range["bytes=".len()..].trim_end_matches('-').parse().unwrap());
     let rest = bytes.slice(start..);
-    let status = if start > 0 {
-        StatusCode::PARTIAL_CONTENT
-    } else {
-        StatusCode::OK
-    };
+    let status = if start > 0 { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let answer = Response::builder()
         .status(status)
         .header(header::CONTENT_LENGTH, rest.len())
-        .header(
-            header::CONTENT_RANGE,
-            format!("bytes {start}-{}/{total}", total.saturating_sub(1)),
-        );
+        .header(header::CONTENT_RANGE, format!("bytes {start}-{}/{total}", total.saturating_sub(1)));
     if world.cuts > 0 {
         world.cuts -= 1;
         let half = rest.slice(..rest.len() / 2);
@@ -411,11 +356,7 @@ fn ecr(world: &mut World, action: &str, body: &[u8]) -> Response {
             let asked = asked["layerDigests"].as_array().unwrap().iter();
             let layers = asked.map(|layer| {
                 let place = (repository.clone(), layer.as_str().unwrap().parse().unwrap());
-                let state = if world.blobs.contains(&place) {
-                    "AVAILABLE"
-                } else {
-                    "UNAVAILABLE"
-                };
+                let state = if world.blobs.contains(&place) { "AVAILABLE" } else { "UNAVAILABLE" };
                 json!({"layerDigest": layer, "layerAvailability": state})
             });
             json!({"layers": layers.collect::<Vec<_>>()})

@@ -27,10 +27,7 @@ fn client() -> Client<'static> {
 }
 
 fn repository(host: &str) -> Repository {
-    Repository {
-        host: host.to_owned(),
-        path: "a/b".to_owned(),
-    }
+    Repository { host: host.to_owned(), path: "a/b".to_owned() }
 }
 
 fn with(change: impl FnOnce(&mut World)) -> World {
@@ -72,10 +69,7 @@ async fn one_challenge_per_host_and_one_token_per_repository() {
     with_registry(world, async |world, host| {
         let client = client();
         let first = repository(&host);
-        let second = Repository {
-            path: "c/d".to_owned(),
-            ..first.clone()
-        };
+        let second = Repository { path: "c/d".to_owned(), ..first.clone() };
         let get = |repository| client.manifest(repository, Reference::Tag("v1"));
         let all = [&first, &second, &first, &second, &first].map(get);
         for result in futures::future::join_all(all).await {
@@ -105,10 +99,7 @@ async fn a_token_that_is_refused_is_renewed_once() {
         // A token service whose tokens are never good enough ends with an error instead of a loop.
         let mut answers = vec![("/manifests/", StatusCode::UNAUTHORIZED, ""); 2];
         world.lock().unwrap().faults.append(&mut answers);
-        let error = client
-            .manifest(&repository, Reference::Tag("v1"))
-            .await
-            .unwrap_err();
+        let error = client.manifest(&repository, Reference::Tag("v1")).await.unwrap_err();
         assert!(matches!(error, Error::NeedsLogin { .. }), "{error}");
     })
     .await;
@@ -123,9 +114,7 @@ async fn credentials_do_not_follow_a_redirect() {
         digest = Some(world.add_blob("a/b", b"hello"));
     });
     with_registry(world, async |world, host| {
-        let bytes = read(&client(), &repository(&host), &digest.unwrap(), 5)
-            .await
-            .unwrap();
+        let bytes = read(&client(), &repository(&host), &digest.unwrap(), 5).await.unwrap();
         assert_eq!(bytes, "hello");
         assert_eq!(count(&world, &["/elsewhere/"]), 1);
         assert_eq!(world.lock().unwrap().leaked, Vec::<String>::new());
@@ -145,27 +134,16 @@ async fn retries_wait_as_long_as_the_server_asks_and_are_told() {
     with_registry(world, async |world, host| {
         let events = Mutex::new(Vec::new());
         let observer = |event| {
-            if let Event::Retry {
-                host,
-                reason,
-                milliseconds,
-            } = event
-            {
+            if let Event::Retry { host, reason, milliseconds } = event {
                 events.lock().unwrap().push((host, reason, milliseconds));
             }
         };
         let client = Client::new(&settings(), &observer).unwrap();
-        client
-            .manifest(&repository(&host), Reference::Tag("v1"))
-            .await
-            .unwrap();
+        client.manifest(&repository(&host), Reference::Tag("v1")).await.unwrap();
         let events = events.lock().unwrap();
         assert_eq!(events.len(), 2);
         assert_eq!((&events[0].0, events[0].2), (&host, 1000));
-        assert!(
-            events[0].1.contains("429") && events[1].1.contains("503"),
-            "{events:?}"
-        );
+        assert!(events[0].1.contains("429") && events[1].1.contains("503"), "{events:?}");
         assert_eq!(count(&world, &["/manifests/"]), 3);
     })
     .await;
@@ -192,16 +170,10 @@ async fn a_blob_that_is_cut_is_resumed_where_it_stopped() {
     });
     with_registry(world, async |world, host| {
         let client = client();
-        let read = read(&client, &repository(&host), &digest.unwrap(), bytes.len())
-            .await
-            .unwrap();
+        let read = read(&client, &repository(&host), &digest.unwrap(), bytes.len()).await.unwrap();
         assert!(read == bytes, "the bytes differ");
         assert_eq!(count(&world, &["GET", "/blobs/"]), 3);
-        assert_eq!(
-            client.traffic()[&host].received,
-            bytes.len() as u64,
-            "no byte twice"
-        );
+        assert_eq!(client.traffic()[&host].received, bytes.len() as u64, "no byte twice");
     })
     .await;
 }
@@ -242,10 +214,7 @@ async fn an_upload_whose_source_stops_is_not_committed() {
                 panic!("nothing to mount");
             };
             let (sender, parts) = mpsc::channel(1);
-            let body = UploadBody::Parts {
-                parts,
-                size: bytes.len() as u64,
-            };
+            let body = UploadBody::Parts { parts, size: bytes.len() as u64 };
             let feed = async {
                 let end = if whole { bytes.len() } else { bytes.len() - 1 };
                 let middle = end / 2;
@@ -271,20 +240,11 @@ async fn manifests_are_what_was_asked_for() {
     let world = with(|world| digest = Some(world.add_image("a/b", "v1", &[])));
     with_registry(world, async |world, host| {
         let (client, repository, digest) = (client(), repository(&host), digest.unwrap());
-        let described = client
-            .describe_manifest(&repository, Reference::Tag("v1"))
-            .await
-            .unwrap();
+        let described = client.describe_manifest(&repository, Reference::Tag("v1")).await.unwrap();
         assert_eq!(described.digest, digest);
-        let fetched = client
-            .manifest(&repository, Reference::Digest(&digest))
-            .await
-            .unwrap();
+        let fetched = client.manifest(&repository, Reference::Digest(&digest)).await.unwrap();
         assert_eq!(Digest::of(&fetched.bytes), digest);
-        let missing = client
-            .manifest(&repository, Reference::Tag("v2"))
-            .await
-            .unwrap_err();
+        let missing = client.manifest(&repository, Reference::Tag("v2")).await.unwrap_err();
         assert!(missing.to_string().contains("has no manifest v2"), "{missing}");
         // The registry now answers with something else for that digest.
         for (_, bytes) in world.lock().unwrap().manifests.values_mut() {
@@ -310,16 +270,7 @@ async fn a_host_that_nobody_answers_for_is_tried_once_for_all() {
     let asked = (0..5).map(|_| client.manifest(&repository, Reference::Tag("v1")));
     for result in futures::future::join_all(asked).await {
         let error = result.unwrap_err();
-        assert!(
-            matches!(
-                error,
-                Error::Unreachable {
-                    cause: Cause::Refused,
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        assert!(matches!(error, Error::Unreachable { cause: Cause::Refused, .. }), "{error}");
     }
     assert_eq!(*tries.lock().unwrap(), 3, "one request and its retries, not five");
 }

@@ -46,19 +46,10 @@ impl FromStr for NameMap {
         let usage = || format!("expected PRIVATE=PUBLIC, two repositories without tags, not {text:?}");
         let (private, public) = text.split_once('=').ok_or_else(usage)?;
         let repository = |name: &str| -> Result<String, String> {
-            let image: Image = name
-                .parse()
-                .map_err(|error: InvalidReference| error.to_string())?;
-            if image.repository() == name {
-                Ok(name.to_owned())
-            } else {
-                Err(usage())
-            }
+            let image: Image = name.parse().map_err(|error: InvalidReference| error.to_string())?;
+            if image.repository() == name { Ok(name.to_owned()) } else { Err(usage()) }
         };
-        Ok(Self {
-            private: repository(private)?,
-            public: repository(public)?,
-        })
+        Ok(Self { private: repository(private)?, public: repository(public)? })
     }
 }
 
@@ -79,16 +70,9 @@ pub fn assign(
             };
             assignments
                 .entry((destination.clone(), key))
-                .or_insert_with(|| Assignment {
-                    destination,
-                    source,
-                    used_by: Vec::new(),
-                })
+                .or_insert_with(|| Assignment { destination, source, used_by: Vec::new() })
                 .used_by
-                .push(PlannedUse {
-                    image: wanted.image.clone(),
-                    used_by: used_by.clone(),
-                });
+                .push(PlannedUse { image: wanted.image.clone(), used_by: used_by.clone() });
         }
     }
     assignments.into_values().collect()
@@ -102,10 +86,7 @@ fn assign_one(
     region: Option<&str>,
 ) -> (Image, Source) {
     if let Some(map) = maps.iter().find(|map| map.private == image.repository()) {
-        return (
-            image.clone(),
-            renamed(image, &map.public).map_or_else(unnameable, Source::Known),
-        );
+        return (image.clone(), renamed(image, &map.public).map_or_else(unnameable, Source::Known));
     }
     if let Some(map) = maps.iter().find(|map| map.public == image.repository()) {
         return match renamed(image, &map.private) {
@@ -183,14 +164,9 @@ mod tests {
                 .map(|(name, recorded)| WantedImage {
                     image: image(name),
                     used_by: vec![Use {
-                        place: Place::File {
-                            path: "x.yaml".to_owned(),
-                            manifest: "Deployment/x".to_owned(),
-                        },
+                        place: Place::File { path: "x.yaml".to_owned(), manifest: "Deployment/x".to_owned() },
                         carrier: Carrier::Container("x".to_owned()),
-                        reason: Reason::File {
-                            path: "x.yaml".to_owned(),
-                        },
+                        reason: Reason::File { path: "x.yaml".to_owned() },
                         recorded_source: recorded.map(image),
                         fixed: None,
                     }],
@@ -202,10 +178,7 @@ mod tests {
 
     /// Destination and source, or the first words of why there is none.
     fn outcome(name: &str, recorded: Option<&str>, mirror: &str, maps: &[&str]) -> (String, String) {
-        let maps: Vec<NameMap> = maps
-            .iter()
-            .map(|map| map.replace("ECR", ECR).parse().unwrap())
-            .collect();
+        let maps: Vec<NameMap> = maps.iter().map(|map| map.replace("ECR", ECR).parse().unwrap()).collect();
         let mirror = mirror.replace("ECR", ECR).parse().unwrap();
         let assigned = assign(&inventory(&[(name, recorded)]), &mirror, &maps, Some("us-east-1"));
         let source = match &assigned[0].source {
@@ -214,10 +187,7 @@ mod tests {
             Source::Reachable(_) => "reachable".to_owned(),
             Source::Unnameable(_) => "unnameable".to_owned(),
         };
-        (
-            assigned[0].destination.to_string().replace(ECR, "ECR"),
-            source.replace(ECR, "ECR"),
-        )
+        (assigned[0].destination.to_string().replace(ECR, "ECR"), source.replace(ECR, "ECR"))
     }
 
     #[test]
@@ -251,14 +221,7 @@ mod tests {
                 "ECR/castai-agent:v1",
                 agent,
             ),
-            (
-                "ECR/busybox:1",
-                Some("busybox:1"),
-                "ECR",
-                &[],
-                "ECR/busybox:1",
-                "busybox:1",
-            ),
+            ("ECR/busybox:1", Some("busybox:1"), "ECR", &[], "ECR/busybox:1", "busybox:1"),
             (
                 "602401143452.dkr.ecr.us-east-1.amazonaws.com/amazon-k8s-cni:v1",
                 None,
@@ -267,14 +230,7 @@ mod tests {
                 "602401143452.dkr.ecr.us-east-1.amazonaws.com/amazon-k8s-cni:v1",
                 "reachable",
             ),
-            (
-                "ECR/shop/web:1",
-                None,
-                "ECR/castai",
-                &[],
-                "ECR/shop/web:1",
-                "reachable",
-            ),
+            ("ECR/shop/web:1", None, "ECR/castai", &[], "ECR/shop/web:1", "reachable"),
             (
                 "602401143452.dkr.ecr.eu-west-1.amazonaws.com/x:v1",
                 None,
@@ -283,30 +239,12 @@ mod tests {
                 "ECR/602401143452.dkr.ecr.eu-west-1.amazonaws.com/x:v1",
                 "602401143452.dkr.ecr.eu-west-1.amazonaws.com/x:v1",
             ),
-            (
-                "public.ecr.aws/x/y:v1",
-                None,
-                "ECR",
-                &[],
-                "ECR/public.ecr.aws/x/y:v1",
-                "public.ecr.aws/x/y:v1",
-            ),
-            (
-                "localhost:5000/x:1",
-                None,
-                "ECR",
-                &[],
-                "localhost:5000/x:1",
-                "unnameable",
-            ),
+            ("public.ecr.aws/x/y:v1", None, "ECR", &[], "ECR/public.ecr.aws/x/y:v1", "public.ecr.aws/x/y:v1"),
+            ("localhost:5000/x:1", None, "ECR", &[], "localhost:5000/x:1", "unnameable"),
         ];
         for (name, recorded, mirror, maps, destination, source) in cases {
             let (seen_destination, seen_source) = outcome(name, *recorded, mirror, maps);
-            assert_eq!(
-                (seen_destination.as_str(), seen_source.as_str()),
-                (*destination, *source),
-                "{name}"
-            );
+            assert_eq!((seen_destination.as_str(), seen_source.as_str()), (*destination, *source), "{name}");
         }
     }
 
@@ -315,20 +253,15 @@ mod tests {
         for name in ["ECR/castai-agent:v1", "ECR/shop/web:1"] {
             let (_, source) = outcome(name, None, "ECR", &[]);
             let repository = name.rsplit_once(':').unwrap().0;
-            assert!(
-                source.contains(&format!("--map {repository}=<public repository>")),
-                "{source}"
-            );
+            assert!(source.contains(&format!("--map {repository}=<public repository>")), "{source}");
         }
     }
 
     #[test]
     fn the_same_image_written_in_two_ways_is_mirrored_once() {
         let mirrored = "ECR/us-docker.pkg.dev/castai-hub/library/agent:v1";
-        let inventory = inventory(&[
-            ("us-docker.pkg.dev/castai-hub/library/agent:v1", None),
-            (mirrored, None),
-        ]);
+        let inventory =
+            inventory(&[("us-docker.pkg.dev/castai-hub/library/agent:v1", None), (mirrored, None)]);
         let assigned = assign(&inventory, &ECR.parse().unwrap(), &[], Some("us-east-1"));
         assert_eq!(assigned.len(), 1);
         assert_eq!(assigned[0].used_by.len(), 2);

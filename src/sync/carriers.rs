@@ -24,10 +24,7 @@ pub struct Carried {
 pub fn carried(pod: &PodSpec) -> Vec<Carried> {
     let mut result = Vec::new();
     let lists = [
-        (
-            "initContainers",
-            pod.init_containers.as_deref().unwrap_or_default(),
-        ),
+        ("initContainers", pod.init_containers.as_deref().unwrap_or_default()),
         ("containers", pod.containers.as_slice()),
     ];
     for (list, containers) in lists {
@@ -36,13 +33,7 @@ pub fn carried(pod: &PodSpec) -> Vec<Carried> {
                 "initContainers" => Carrier::InitContainer(container.name.clone()),
                 _ => Carrier::Container(container.name.clone()),
             };
-            result.extend(image(
-                list,
-                index,
-                carrier,
-                &container.name,
-                container.image.as_deref(),
-            ));
+            result.extend(image(list, index, carrier, &container.name, container.image.as_deref()));
             result.extend(variables(list, index, container));
         }
     }
@@ -81,10 +72,8 @@ fn variables(list: &str, index: usize, container: &Container) -> Vec<Carried> {
         .iter()
         .filter_map(|name| {
             // Of several with one name the last counts.
-            let (position, variable) = environment
-                .iter()
-                .enumerate()
-                .rfind(|(_, variable)| variable.name == *name)?;
+            let (position, variable) =
+                environment.iter().enumerate().rfind(|(_, variable)| variable.name == *name)?;
             let position = position.to_string();
             Some(Carried {
                 carrier: Carrier::Environment {
@@ -105,9 +94,5 @@ fn variables(list: &str, index: usize, container: &Container) -> Vec<Carried> {
 
 fn path(list: &str, index: usize, rest: &[&str]) -> Vec<String> {
     let index = index.to_string();
-    [list, &index]
-        .into_iter()
-        .chain(rest.iter().copied())
-        .map(str::to_owned)
-        .collect()
+    [list, &index].into_iter().chain(rest.iter().copied()).map(str::to_owned).collect()
 }

@@ -97,23 +97,15 @@ impl Document {
         let invalid = |what: &str| format!("its manifest is invalid: {what}");
         let raw: Raw = serde_json::from_slice(bytes).map_err(|error| invalid(&plain(&error.to_string())))?;
         if is_index {
-            let manifests = raw
-                .manifests
-                .ok_or_else(|| invalid("an index without manifests"))?;
+            let manifests = raw.manifests.ok_or_else(|| invalid("an index without manifests"))?;
             return Ok(Self::Index(manifests.into_iter().map(child).collect()));
         }
         let config = raw.config.ok_or_else(|| invalid("no config"))?;
         let layers = raw.layers.ok_or_else(|| invalid("no layers"))?;
-        let config = Blob {
-            digest: config.digest,
-            size: config.size,
-        };
+        let config = Blob { digest: config.digest, size: config.size };
         let mut blobs = vec![config.clone()];
         for layer in layers.into_iter().filter(|layer| !is_foreign(&layer.media_type)) {
-            let blob = Blob {
-                digest: layer.digest,
-                size: layer.size,
-            };
+            let blob = Blob { digest: layer.digest, size: layer.size };
             if !blobs.contains(&blob) {
                 blobs.push(blob);
             }
@@ -125,10 +117,7 @@ impl Document {
 fn child(descriptor: RawDescriptor) -> Child {
     let is_attestation = descriptor.annotations.contains_key(ATTESTATION);
     let platform = descriptor.platform.filter(|_| !is_attestation);
-    Child {
-        digest: descriptor.digest,
-        platform: platform.and_then(|platform| platform.name()),
-    }
+    Child { digest: descriptor.digest, platform: platform.and_then(|platform| platform.name()) }
 }
 
 fn is_foreign(media_type: &str) -> bool {
@@ -167,9 +156,7 @@ mod tests {
         });
         for media_type in [OCI_IMAGE_INDEX_MEDIA_TYPE, IMAGE_MANIFEST_LIST_MEDIA_TYPE] {
             let document = Document::read(media_type, text.to_string().as_bytes()).unwrap();
-            let Document::Index(children) = document else {
-                panic!("an index")
-            };
+            let Document::Index(children) = document else { panic!("an index") };
             let platforms: Vec<Option<&str>> =
                 children.iter().map(|child| child.platform.as_deref()).collect();
             assert_eq!(platforms, [Some("linux/arm64/v8"), None, None, None]);
@@ -188,9 +175,7 @@ mod tests {
             ]
         });
         let document = Document::read(OCI_IMAGE_MEDIA_TYPE, text.to_string().as_bytes()).unwrap();
-        let Document::Image { config, blobs } = document else {
-            panic!("an image")
-        };
+        let Document::Image { config, blobs } = document else { panic!("an image") };
         assert_eq!(config.digest, digest("config"));
         let seen: Vec<&Digest> = blobs.iter().map(|blob| &blob.digest).collect();
         assert_eq!(seen, [&digest("config"), &digest("a"), &digest("c")]);
@@ -203,10 +188,7 @@ mod tests {
             (OCI_IMAGE_INDEX_MEDIA_TYPE, "{}"),
             (OCI_IMAGE_MEDIA_TYPE, "{}"),
             (OCI_IMAGE_MEDIA_TYPE, "no json"),
-            (
-                OCI_IMAGE_INDEX_MEDIA_TYPE,
-                r#"{"manifests":[{"digest":"sha256:../x"}]}"#,
-            ),
+            (OCI_IMAGE_INDEX_MEDIA_TYPE, r#"{"manifests":[{"digest":"sha256:../x"}]}"#),
         ] {
             assert!(Document::read(media_type, text.as_bytes()).is_err(), "{text}");
         }

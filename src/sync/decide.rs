@@ -43,18 +43,9 @@ pub struct Target {
 /// One target per destination reference, in order. Where two sources claim one, neither gets it.
 pub fn targets(assignments: Vec<Assignment>) -> Vec<Target> {
     let mut targets: BTreeMap<Image, Target> = BTreeMap::new();
-    for Assignment {
-        destination,
-        source,
-        used_by,
-    } in assignments
-    {
+    for Assignment { destination, source, used_by } in assignments {
         let Some(target) = targets.get_mut(&destination) else {
-            let target = Target {
-                destination: destination.clone(),
-                source,
-                used_by,
-            };
+            let target = Target { destination: destination.clone(), source, used_by };
             targets.insert(destination, target);
             continue;
         };
@@ -97,22 +88,14 @@ pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> Destinati
                 Source::Reachable(_) => Some(target.destination.clone()),
                 Source::Unknown(_) | Source::Unnameable(_) => None,
             };
-            PlannedImage {
-                destination: target.destination,
-                source,
-                step,
-                note,
-                used_by: target.used_by,
-            }
+            PlannedImage { destination: target.destination, source, step, note, used_by: target.used_by }
         })
         .collect();
     let copies = || {
-        images
-            .iter()
-            .filter_map(|image| match (&image.step, &image.source) {
-                (Step::Copy { content }, Some(source)) => Some((image, source, content)),
-                _ => None,
-            })
+        images.iter().filter_map(|image| match (&image.step, &image.source) {
+            (Step::Copy { content }, Some(source)) => Some((image, source, content)),
+            _ => None,
+        })
     };
     let repositories: BTreeSet<&str> = copies().map(|(image, ..)| image.destination.path()).collect();
     let create_repositories: Vec<String> = repositories
@@ -124,11 +107,7 @@ pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> Destinati
     let manifests: BTreeSet<_> = copies()
         .flat_map(|(image, _, content)| {
             missing_manifests(content).map(|manifest| {
-                let tag = image
-                    .destination
-                    .version()
-                    .tag()
-                    .filter(|_| manifest.digest == content.digest);
+                let tag = image.destination.version().tag().filter(|_| manifest.digest == content.digest);
                 (image.destination.path(), tag, &manifest.digest)
             })
         })
@@ -137,11 +116,8 @@ pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> Destinati
         RegistryKind::Ecr { .. } => repositories.len(),
         RegistryKind::Oci => 0,
     };
-    let estimate = estimate(
-        &uploads,
-        facts.mounting,
-        [create_repositories.len(), manifests.len(), verifying],
-    );
+    let estimate =
+        estimate(&uploads, facts.mounting, [create_repositories.len(), manifests.len(), verifying]);
     DestinationPlan {
         mirror: mirror.clone(),
         registry: facts.registry.clone(),
@@ -155,21 +131,11 @@ pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> Destinati
 
 /// The manifests that still have to be written: those that are not there, and the one that the tag shall name.
 pub(super) fn missing_manifests(content: &Content) -> impl Iterator<Item = &Manifest> {
-    content
-        .manifests
-        .iter()
-        .filter(|manifest| !manifest.present || manifest.digest == content.digest)
+    content.manifests.iter().filter(|manifest| !manifest.present || manifest.digest == content.digest)
 }
 
 fn step(target: &Target, facts: &Facts) -> (Step, Option<String>) {
-    let failed = |error: &str| {
-        (
-            Step::Failed {
-                error: error.to_owned(),
-            },
-            None,
-        )
-    };
+    let failed = |error: &str| (Step::Failed { error: error.to_owned() }, None);
     let source = match &target.source {
         Source::Reachable(why) => return (Step::LeaveAlone { why: why.clone() }, None),
         Source::Unnameable(error) => return failed(error),
@@ -215,12 +181,7 @@ fn step(target: &Target, facts: &Facts) -> (Step, Option<String>) {
         (Some(Ok(resolved)), Some(held)) if *held == resolved.content.digest => {
             (up_to_date(held, &resolved.content.media_type), None)
         }
-        (
-            Some(Ok(Resolved {
-                fault: Some(fault), ..
-            })),
-            _,
-        ) => failed(fault),
+        (Some(Ok(Resolved { fault: Some(fault), .. })), _) => failed(fault),
         (Some(Ok(resolved)), _) => {
             let mut content = resolved.content.clone();
             for manifest in &mut content.manifests {
@@ -240,10 +201,7 @@ fn step(target: &Target, facts: &Facts) -> (Step, Option<String>) {
 
 /// Whether every place names the destination already.
 fn is_settled(target: &Target) -> bool {
-    target
-        .used_by
-        .iter()
-        .all(|used| is_same(&used.image, &target.destination))
+    target.used_by.iter().all(|used| is_same(&used.image, &target.destination))
 }
 
 /// Why the destination cannot have a repository of this name, if so.
@@ -264,10 +222,7 @@ fn uploads<'i>(
         let path = image.destination.path();
         let missing = content.manifests.iter().filter(|manifest| !manifest.present);
         for blob in missing.flat_map(|manifest| &manifest.blobs) {
-            if !facts
-                .present_blobs
-                .contains(&(path.to_owned(), blob.digest.clone()))
-            {
+            if !facts.present_blobs.contains(&(path.to_owned(), blob.digest.clone())) {
                 let entry = lacking.entry(&blob.digest);
                 entry.or_insert((blob, source, BTreeSet::new())).2.insert(path);
             }
@@ -296,11 +251,7 @@ fn estimate(uploads: &[Upload], mounting: bool, single: [usize; 3]) -> Estimate 
     };
     for Upload { blob, to, .. } in uploads {
         let repositories = to.len() as u64;
-        let (uploaded, mounted) = if mounting {
-            (1, repositories - 1)
-        } else {
-            (repositories, 0)
-        };
+        let (uploaded, mounted) = if mounting { (1, repositories - 1) } else { (repositories, 0) };
         estimate.destination_requests += 2 * uploaded + mounted;
         estimate.upload_bytes += blob.size * uploaded;
         estimate.source_requests += 1;

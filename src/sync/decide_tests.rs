@@ -16,10 +16,7 @@ fn used(name: &str) -> PlannedUse {
     PlannedUse {
         image: image(name),
         used_by: Use {
-            place: Place::File {
-                path: path.clone(),
-                manifest: "Deployment/x".to_owned(),
-            },
+            place: Place::File { path: path.clone(), manifest: "Deployment/x".to_owned() },
             carrier: Carrier::Container("x".to_owned()),
             reason: Reason::File { path },
             recorded_source: None,
@@ -38,10 +35,7 @@ fn known(source: &str, destination: &str, written: &str) -> Assignment {
 }
 
 fn manifest(name: &str, blobs: &[(&str, u64)]) -> Manifest {
-    let blob = |(name, size): &(&str, u64)| Blob {
-        digest: digest(name),
-        size: *size,
-    };
+    let blob = |(name, size): &(&str, u64)| Blob { digest: digest(name), size: *size };
     Manifest {
         digest: digest(name),
         media_type: "m".to_owned(),
@@ -52,10 +46,7 @@ fn manifest(name: &str, blobs: &[(&str, u64)]) -> Manifest {
 }
 
 /// An image whose index `name` names one manifest with these blobs.
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "it stands in tables beside answers that failed"
-)]
+#[expect(clippy::unnecessary_wraps, reason = "it stands in tables beside answers that failed")]
 fn resolved(name: &str, blobs: &[(&str, u64)]) -> Result<Resolved, String> {
     let child = format!("{name}-child");
     Ok(Resolved {
@@ -72,33 +63,19 @@ fn resolved(name: &str, blobs: &[(&str, u64)]) -> Result<Resolved, String> {
 
 fn listing(tags: &[(&str, &str)], digests: &[&str]) -> Listing {
     Listing {
-        tags: tags
-            .iter()
-            .map(|(tag, name)| ((*tag).to_owned(), digest(name)))
-            .collect(),
-        digests: tags
-            .iter()
-            .map(|(_, name)| *name)
-            .chain(digests.iter().copied())
-            .map(digest)
-            .collect(),
+        tags: tags.iter().map(|(tag, name)| ((*tag).to_owned(), digest(name))).collect(),
+        digests: tags.iter().map(|(_, name)| *name).chain(digests.iter().copied()).map(digest).collect(),
     }
 }
 
 fn facts(repositories: &[(&str, Option<Listing>)], sources: &[(&str, Result<Resolved, String>)]) -> Facts {
     Facts {
-        registry: RegistryKind::Ecr {
-            account: "123456789012".to_owned(),
-            region: "us-east-1".to_owned(),
-        },
+        registry: RegistryKind::Ecr { account: "123456789012".to_owned(), region: "us-east-1".to_owned() },
         repositories: repositories
             .iter()
             .map(|(path, listing)| ((*path).to_owned(), Ok(listing.clone())))
             .collect(),
-        sources: sources
-            .iter()
-            .map(|(name, resolved)| (image(name), resolved.clone()))
-            .collect(),
+        sources: sources.iter().map(|(name, resolved)| (image(name), resolved.clone())).collect(),
         present_blobs: BTreeSet::new(),
         mounting: false,
     }
@@ -146,20 +123,14 @@ fn a_step_follows_from_what_source_and_destination_hold() {
 #[test]
 fn a_pinned_digest_that_is_there_needs_no_source() {
     let one = digest("one");
-    for (version, held) in [
-        (format!(":v1@{one}"), listing(&[("v1", "one")], &[])),
-        (format!("@{one}"), listing(&[], &["one"])),
-    ] {
+    for (version, held) in
+        [(format!(":v1@{one}"), listing(&[("v1", "one")], &[])), (format!("@{one}"), listing(&[], &["one"]))]
+    {
         let (source, destination) = (format!("ghcr.io/a/b{version}"), format!("ECR/a/b{version}"));
-        let plan = planned(
-            vec![known(&source, &destination, &source)],
-            &facts(&[("a/b", Some(held))], &[]),
-        );
+        let plan = planned(vec![known(&source, &destination, &source)], &facts(&[("a/b", Some(held))], &[]));
         assert_eq!(outcome(&plan), "up to date", "{version}");
-        let moved = facts(
-            &[("a/b", Some(listing(&[("v1", "two")], &[])))],
-            &[(&source, resolved("one", &[]))],
-        );
+        let moved =
+            facts(&[("a/b", Some(listing(&[("v1", "two")], &[])))], &[(&source, resolved("one", &[]))]);
         let plan = planned(vec![known(&source, &destination, &source)], &moved);
         assert_eq!(outcome(&plan), "copy", "{version}");
     }
@@ -167,11 +138,8 @@ fn a_pinned_digest_that_is_there_needs_no_source() {
 
 #[test]
 fn what_has_no_known_source_is_never_copied() {
-    let assignment = |source| Assignment {
-        destination: image("ECR/a/b:v1"),
-        source,
-        used_by: vec![used("ECR/a/b:v1")],
-    };
+    let assignment =
+        |source| Assignment { destination: image("ECR/a/b:v1"), source, used_by: vec![used("ECR/a/b:v1")] };
     let there = || Some(listing(&[("v1", "one")], &[]));
     let unknown = || Source::Unknown("add --map x".to_owned());
     let cases = [
@@ -195,14 +163,9 @@ fn faults_stop_the_image_and_nothing_else() {
     }
     let mut facts = facts(
         &[("a/b", None), ("c/d", None)],
-        &[
-            ("ghcr.io/a/b:v1", refused),
-            ("ghcr.io/c/d:v1", resolved("two", &[("layer", 5)])),
-        ],
+        &[("ghcr.io/a/b:v1", refused), ("ghcr.io/c/d:v1", resolved("two", &[("layer", 5)]))],
     );
-    facts
-        .repositories
-        .insert("e/f".to_owned(), Err("AWS denies ecr:ListImages".to_owned()));
+    facts.repositories.insert("e/f".to_owned(), Err("AWS denies ecr:ListImages".to_owned()));
     let plan = planned(
         vec![
             known("ghcr.io/a/b:v1", "ECR/a/b:v1", "ghcr.io/a/b:v1"),
@@ -212,11 +175,8 @@ fn faults_stop_the_image_and_nothing_else() {
         ],
         &facts,
     );
-    let failed: Vec<bool> = plan
-        .images
-        .iter()
-        .map(|image| matches!(image.step, Step::Failed { .. }))
-        .collect();
+    let failed: Vec<bool> =
+        plan.images.iter().map(|image| matches!(image.step, Step::Failed { .. })).collect();
     assert_eq!(failed, [true, false, true, true]);
     assert_eq!(plan.create_repositories, ["c/d"]);
     assert_eq!(plan.uploads[0].to, ["c/d"]);
@@ -239,15 +199,9 @@ fn two_sources_with_one_name_both_fail() {
 fn two_spellings_of_one_source_are_one() {
     let source = "docker.io/castai/x:v1";
     let facts = facts(&[("xy", None)], &[(source, resolved("one", &[]))]);
-    let both = vec![
-        known(source, "ECR/xy:v1", source),
-        known("castai/x:v1", "ECR/xy:v1", "castai/x:v1"),
-    ];
+    let both = vec![known(source, "ECR/xy:v1", source), known("castai/x:v1", "ECR/xy:v1", "castai/x:v1")];
     let plan = planned(both, &facts);
-    assert_eq!(
-        (outcome(&plan).as_str(), plan.images[0].used_by.len()),
-        ("copy", 2)
-    );
+    assert_eq!((outcome(&plan).as_str(), plan.images[0].used_by.len()), ("copy", 2));
 }
 
 #[test]
@@ -284,24 +238,10 @@ fn each_blob_goes_up_once_per_repository_that_lacks_it_largest_first() {
     // One creation, two requests for each of four pairs, and seven manifests: one of eight is there.
     let estimate = plan.estimate;
     assert_eq!(estimate.destination_requests, 1 + 8 + 7);
-    assert_eq!(
-        (
-            estimate.source_requests,
-            estimate.download_bytes,
-            estimate.upload_bytes
-        ),
-        (2, 105, 210)
-    );
+    assert_eq!((estimate.source_requests, estimate.download_bytes, estimate.upload_bytes), (2, 105, 210));
 
     facts.mounting = true;
     let estimate = planned(assignments(), &facts).estimate;
     assert_eq!(estimate.destination_requests, 1 + 2 * 2 + 2 + 7);
-    assert_eq!(
-        (
-            estimate.source_requests,
-            estimate.download_bytes,
-            estimate.upload_bytes
-        ),
-        (2, 105, 105)
-    );
+    assert_eq!((estimate.source_requests, estimate.download_bytes, estimate.upload_bytes), (2, 105, 105));
 }

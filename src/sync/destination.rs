@@ -22,10 +22,9 @@ const WIDTH: usize = 16;
 impl Destination {
     pub fn kind(&self) -> RegistryKind {
         match self {
-            Self::Ecr(ecr) => RegistryKind::Ecr {
-                account: ecr.account().to_owned(),
-                region: ecr.region().to_owned(),
-            },
+            Self::Ecr(ecr) => {
+                RegistryKind::Ecr { account: ecr.account().to_owned(), region: ecr.region().to_owned() }
+            }
             Self::Oci => RegistryKind::Oci,
         }
     }
@@ -67,10 +66,7 @@ impl Destination {
         blobs: &[Digest],
     ) -> Result<BTreeSet<Digest>, Error> {
         match self {
-            Self::Ecr(ecr) => ecr
-                .present_layers(&repository.path, blobs)
-                .await
-                .map_err(Error::Ecr),
+            Self::Ecr(ecr) => ecr.present_layers(&repository.path, blobs).await.map_err(Error::Ecr),
             Self::Oci => {
                 stream::iter(blobs)
                     .map(|blob| async move {

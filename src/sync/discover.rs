@@ -38,10 +38,7 @@ impl ImageFilter {
             }
             builder.build()
         };
-        Ok(Self {
-            only: if only.is_empty() { None } else { Some(set(only)?) },
-            exclude: set(exclude)?,
-        })
+        Ok(Self { only: if only.is_empty() { None } else { Some(set(only)?) }, exclude: set(exclude)? })
     }
 
     pub fn admits(&self, image: &Image) -> bool {
@@ -69,10 +66,7 @@ pub fn discover(
         for (image, used_by) in uses {
             images
                 .entry(image.as_written().to_owned())
-                .or_insert_with(|| WantedImage {
-                    image,
-                    used_by: Vec::new(),
-                })
+                .or_insert_with(|| WantedImage { image, used_by: Vec::new() })
                 .used_by
                 .push(used_by);
         }
@@ -108,38 +102,19 @@ pub fn uses(workload: &Workload, filter: &ImageFilter) -> (Vec<(Image, Use)>, Ve
 
 fn file_uses(manifest: &Manifest, filter: &ImageFilter) -> (Vec<(Image, Use)>, Vec<String>) {
     let records = Records::read(&manifest.annotations);
-    let place = Place::File {
-        path: manifest.path.clone(),
-        manifest: manifest.name.clone(),
-    };
+    let place = Place::File { path: manifest.path.clone(), manifest: manifest.name.clone() };
     let described = format!("{} in {}", manifest.name, manifest.path);
-    let reason = |_: &Carried| {
-        Some(Reason::File {
-            path: manifest.path.clone(),
-        })
-    };
-    collect(
-        &manifest.pod,
-        &records,
-        &place,
-        &described,
-        filter,
-        reason,
-        |_| None,
-    )
+    let reason = |_: &Carried| Some(Reason::File { path: manifest.path.clone() });
+    collect(&manifest.pod, &records, &place, &described, filter, reason, |_| None)
 }
 
 /// Why a workload is taken with all its containers.
 fn whole_workload(workload: &Workload) -> Option<Reason> {
     if components::NAMESPACES.contains(&workload.name.namespace.as_str()) {
-        return Some(Reason::Namespace {
-            namespace: workload.name.namespace.clone(),
-        });
+        return Some(Reason::Namespace { namespace: workload.name.namespace.clone() });
     }
     let chart = components::chart(workload.labels.get("helm.sh/chart")?)?;
-    Some(Reason::Chart {
-        chart: chart.to_owned(),
-    })
+    Some(Reason::Chart { chart: chart.to_owned() })
 }
 
 /// Why a single container is taken.
@@ -148,9 +123,7 @@ fn own_reason(field: &Carried, records: &Records) -> Option<Reason> {
         return Some(Reason::Annotation);
     }
     let prefix = components::image_prefix(&field.value.parse().ok()?)?;
-    Some(Reason::ImagePrefix {
-        prefix: prefix.to_owned(),
-    })
+    Some(Reason::ImagePrefix { prefix: prefix.to_owned() })
 }
 
 /// Why a field that was taken cannot be patched. Controllers such as an operator may own a Deployment, which can be
@@ -159,10 +132,9 @@ fn fixed(workload: &Workload, carrier: &Carrier) -> Option<String> {
     use WorkloadKind::{Job, Pod, ReplicaSet, ReplicationController};
     match (workload.name.kind, carrier, &workload.owner) {
         (Job, ..) => Some("a Job's template is immutable".to_owned()),
-        (Pod | ReplicaSet | ReplicationController, _, Some(owner)) => Some(format!(
-            "managed by {}/{} ({})",
-            owner.kind, owner.name, owner.api_version
-        )),
+        (Pod | ReplicaSet | ReplicationController, _, Some(owner)) => {
+            Some(format!("managed by {}/{} ({})", owner.kind, owner.name, owner.api_version))
+        }
         (_, Carrier::EphemeralContainer(_), _) => Some("an ephemeral container cannot be changed".to_owned()),
         (Pod, Carrier::Environment { .. }, _) => Some("a pod's variables are immutable".to_owned()),
         _ => None,
@@ -181,18 +153,12 @@ fn collect(
 ) -> (Vec<(Image, Use)>, Vec<String>) {
     let (mut uses, mut notes) = (Vec::new(), Vec::new());
     let fields = carried(pod);
-    let (variables, containers): (Vec<_>, Vec<_>) = fields
-        .iter()
-        .partition(|field| matches!(field.carrier, Carrier::Environment { .. }));
+    let (variables, containers): (Vec<_>, Vec<_>) =
+        fields.iter().partition(|field| matches!(field.carrier, Carrier::Environment { .. }));
     let mut take = |image: Image, carrier: Carrier, reason, recorded_source| {
         if filter.admits(&image) {
-            let used_by = Use {
-                place: place.clone(),
-                fixed: fixed(&carrier),
-                carrier,
-                reason,
-                recorded_source,
-            };
+            let used_by =
+                Use { place: place.clone(), fixed: fixed(&carrier), carrier, reason, recorded_source };
             uses.push((image, used_by));
         }
     };
@@ -206,11 +172,7 @@ fn collect(
             }
         };
         let recorded = records.source(&field.carrier, &field.value);
-        let own_variables = || {
-            variables
-                .iter()
-                .filter(|variable| variable.container == field.container)
-        };
+        let own_variables = || variables.iter().filter(|variable| variable.container == field.container);
         let has_variable = |name: &str| {
             own_variables().any(|variable| matches!(&variable.carrier, Carrier::Environment { variable, .. } if variable == name))
         };
@@ -219,21 +181,14 @@ fn collect(
                 .as_ref()
                 .and_then(|source| components::derived_image(&field.container, source, |_| false));
             let from = image.clone();
-            take(
-                derived,
-                carrier,
-                Reason::Derived { from },
-                source.map(|(_, source)| source),
-            );
+            take(derived, carrier, Reason::Derived { from }, source.map(|(_, source)| source));
         }
         for variable in own_variables() {
             match (&variable.carrier, variable.value.parse::<Image>()) {
                 (Carrier::Environment { variable: name, .. }, Ok(image)) => {
                     let reason = match &reason {
                         Reason::File { .. } => reason.clone(),
-                        _ => Reason::Variable {
-                            variable: name.clone(),
-                        },
+                        _ => Reason::Variable { variable: name.clone() },
                     };
                     take(
                         image,

@@ -209,14 +209,12 @@ impl FromStr for Carrier {
             ["container", name] => Ok(Self::Container((*name).to_owned())),
             ["init", name] => Ok(Self::InitContainer((*name).to_owned())),
             ["ephemeral", name] => Ok(Self::EphemeralContainer((*name).to_owned())),
-            ["env", container, variable] => Ok(Self::Environment {
-                container: (*container).to_owned(),
-                variable: (*variable).to_owned(),
-            }),
-            ["derived", container, component] => Ok(Self::Derived {
-                container: (*container).to_owned(),
-                component: (*component).to_owned(),
-            }),
+            ["env", container, variable] => {
+                Ok(Self::Environment { container: (*container).to_owned(), variable: (*variable).to_owned() })
+            }
+            ["derived", container, component] => {
+                Ok(Self::Derived { container: (*container).to_owned(), component: (*component).to_owned() })
+            }
             _ => Err(UnknownCarrier(text.to_owned())),
         }
     }
@@ -230,9 +228,7 @@ impl Serialize for Carrier {
 
 impl<'de> Deserialize<'de> for Carrier {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -20,11 +20,7 @@ fn fault(manifest: &Value) -> Option<String> {
         if config.get("annotations").is_some() {
             return Some("`config.annotations` is set".to_owned());
         }
-        if manifest
-            .get("layers")
-            .and_then(Value::as_array)
-            .is_none_or(Vec::is_empty)
-        {
+        if manifest.get("layers").and_then(Value::as_array).is_none_or(Vec::is_empty) {
             return Some("it has no layers".to_owned());
         }
     }
@@ -60,27 +56,15 @@ mod tests {
     fn fields_that_ecr_refuses_are_named() {
         let layer = r#"{"mediaType":"a","size":1}"#;
         let cases = [
-            (
-                format!(r#"{{"config":{{"annotations":{{}}}},"layers":[{layer}]}}"#),
-                "`config.annotations`",
-            ),
-            (
-                format!(r#"{{"config":{{"data":"e30="}},"layers":[{layer}]}}"#),
-                "`config.data`",
-            ),
+            (format!(r#"{{"config":{{"annotations":{{}}}},"layers":[{layer}]}}"#), "`config.annotations`"),
+            (format!(r#"{{"config":{{"data":"e30="}},"layers":[{layer}]}}"#), "`config.data`"),
             (r#"{"config":{},"layers":[]}"#.to_owned(), "no layers"),
             (
                 r#"{"manifests":[{},{"platform":{"features":["x"]}}]}"#.to_owned(),
                 "`manifests[1].platform.features`",
             ),
-            (
-                r#"{"config":{},"layers":[{"mediaType":"a;b=c"}]}"#.to_owned(),
-                "`layers[0].mediaType`",
-            ),
-            (
-                r#"{"config":{},"layers":[{"mediaType":"a","size":0}]}"#.to_owned(),
-                "`layers[0]` is empty",
-            ),
+            (r#"{"config":{},"layers":[{"mediaType":"a;b=c"}]}"#.to_owned(), "`layers[0].mediaType`"),
+            (r#"{"config":{},"layers":[{"mediaType":"a","size":0}]}"#.to_owned(), "`layers[0]` is empty"),
         ];
         for (manifest, expected) in cases {
             let fault = refused_by_ecr(manifest.as_bytes()).unwrap();

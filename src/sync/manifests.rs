@@ -14,11 +14,8 @@ use crate::sync::inventory::WorkloadKind;
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// Pod templates of kinds that we do not know, such as `PodTemplate` and custom resources.
-const OTHER_TEMPLATES: [&str; 3] = [
-    "/spec/template/spec",
-    "/spec/jobTemplate/spec/template/spec",
-    "/template/spec",
-];
+const OTHER_TEMPLATES: [&str; 3] =
+    ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec", "/template/spec"];
 
 /// A manifest with a pod spec in it.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,11 +37,7 @@ pub enum Error {
     Empty { path: String },
     /// Documents are counted from 1, and lines from the beginning of the document.
     #[error("{path}: document {document}: {why}")]
-    Document {
-        path: String,
-        document: usize,
-        why: String,
-    },
+    Document { path: String, document: usize, why: String },
 }
 
 /// Reads `-`, a file, or a directory with all that is below it.
@@ -58,10 +51,7 @@ pub fn read(path: &str) -> Result<Vec<Manifest>, Error> {
     };
     if path == "-" {
         let mut text = String::new();
-        std::io::stdin()
-            .lock()
-            .read_to_string(&mut text)
-            .map_err(failed(path))?;
+        std::io::stdin().lock().read_to_string(&mut text).map_err(failed(path))?;
         return parse(path, &text);
     }
     let mut files = Vec::new();
@@ -69,9 +59,7 @@ pub fn read(path: &str) -> Result<Vec<Manifest>, Error> {
     if metadata.is_dir() {
         walk(Path::new(path), &mut files).map_err(failed(path))?;
         if files.is_empty() {
-            return Err(Error::Empty {
-                path: path.to_owned(),
-            });
+            return Err(Error::Empty { path: path.to_owned() });
         }
     } else {
         files.push(PathBuf::from(path));
@@ -94,9 +82,7 @@ fn walk(directory: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
         if entry.file_type()?.is_dir() {
             walk(&path, files)?;
         } else if path.is_file()
-            && path
-                .extension()
-                .is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known))
+            && path.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known))
         {
             files.push(path);
         }
@@ -117,10 +103,7 @@ pub fn parse(path: &str, text: &str) -> Result<Vec<Manifest>, Error> {
     };
     let mut manifests = Vec::new();
     if text.trim_start().starts_with('{') {
-        for (index, value) in serde_json::Deserializer::from_str(text)
-            .into_iter::<Value>()
-            .enumerate()
-        {
+        for (index, value) in serde_json::Deserializer::from_str(text).into_iter::<Value>().enumerate() {
             let value = value.map_err(|error| wrong(index + 1, &error.to_string()))?;
             collect(path, value, &mut manifests).map_err(|why| wrong(index + 1, &why))?;
         }
@@ -139,9 +122,8 @@ pub fn parse(path: &str, text: &str) -> Result<Vec<Manifest>, Error> {
 fn documents(text: &str) -> Vec<String> {
     let mut documents = vec![String::new()];
     for line in text.lines() {
-        if let Some(rest) = line
-            .strip_prefix("---")
-            .filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
+        if let Some(rest) =
+            line.strip_prefix("---").filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
         {
             documents.push(rest.to_owned());
         } else if let Some(document) = documents.last_mut() {
@@ -161,13 +143,7 @@ fn documents(text: &str) -> Vec<String> {
 }
 
 fn collect(path: &str, mut value: Value, manifests: &mut Vec<Manifest>) -> Result<(), String> {
-    let text = |pointer| {
-        value
-            .pointer(pointer)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
+    let text = |pointer| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (kind, mut name) = (text("/kind"), text("/metadata/name"));
     if name.is_empty() {
         name = text("/metadata/generateName");
@@ -176,14 +152,9 @@ fn collect(path: &str, mut value: Value, manifests: &mut Vec<Manifest>) -> Resul
     if kind.ends_with("List")
         && let Some(Value::Array(items)) = value.get_mut("items").map(Value::take)
     {
-        return items
-            .into_iter()
-            .try_for_each(|item| collect(path, item, manifests));
+        return items.into_iter().try_for_each(|item| collect(path, item, manifests));
     }
-    let annotations = value
-        .pointer("/metadata/annotations")
-        .cloned()
-        .unwrap_or_default();
+    let annotations = value.pointer("/metadata/annotations").cloned().unwrap_or_default();
     let annotations: Option<BTreeMap<String, String>> =
         serde_json::from_value(annotations).unwrap_or_default();
     let mut push = |pod| {
@@ -203,9 +174,7 @@ fn collect(path: &str, mut value: Value, manifests: &mut Vec<Manifest>) -> Resul
         return Ok(());
     }
     for pointer in OTHER_TEMPLATES {
-        let template = value
-            .pointer_mut(pointer)
-            .filter(|template| template.get("containers").is_some());
+        let template = value.pointer_mut(pointer).filter(|template| template.get("containers").is_some());
         // Other kinds may have something else of that name.
         if let Some(pod) = template.and_then(|template| serde_json::from_value(template.take()).ok()) {
             push(pod);
@@ -240,11 +209,7 @@ mod tests {
             (format!("---\r\nkind: Pod\r\nmetadata: {{name: p}}\r\nspec: {pod}\r\n---\r\n"), "Pod/p"),
         ];
         for (text, name) in cases {
-            assert_eq!(
-                names(&text),
-                [(name.to_owned(), Some("i:1".to_owned()))],
-                "{text}"
-            );
+            assert_eq!(names(&text), [(name.to_owned(), Some("i:1".to_owned()))], "{text}");
         }
     }
 
@@ -270,10 +235,7 @@ mod tests {
                 "kind: A\n---\nkind: Deployment\nmetadata: {name: d}",
                 "x.yaml: document 2: Deployment/d has no pod spec at /spec/template/spec",
             ),
-            (
-                "kind: Pod\nmetadata: {name: p}\nspec: {containers: 3}",
-                "x.yaml: document 1: Pod/p: ",
-            ),
+            ("kind: Pod\nmetadata: {name: p}\nspec: {containers: 3}", "x.yaml: document 1: Pod/p: "),
             ("{\"kind\": \"A\"}\n{\"kind\": ", "x.yaml: document 2: "),
         ];
         for (text, start) in cases {

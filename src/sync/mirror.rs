@@ -77,26 +77,20 @@ pub async fn mirror(
         .map(|upload| run.upload(upload))
         .buffer_unordered(jobs.max(1))
         .collect::<()>();
-    let shared = plan
-        .uploads
-        .iter()
-        .filter(|upload| plan.mounting && upload.to.len() > 1);
+    let shared = plan.uploads.iter().filter(|upload| plan.mounting && upload.to.len() > 1);
     let mounts: FuturesUnordered<_> = shared.map(|upload| run.mount(upload)).collect();
-    let images: FuturesUnordered<_> = copies(plan)
-        .map(|(image, source, content)| run.image(image, source, content))
-        .collect();
+    let images: FuturesUnordered<_> =
+        copies(plan).map(|(image, source, content)| run.image(image, source, content)).collect();
     let ((), (), mirrored) = future::join3(uploads, mounts.collect::<()>(), images.collect()).await;
     run.progress.end();
     mirrored
 }
 
 fn copies(plan: &DestinationPlan) -> impl Iterator<Item = (&Image, &Image, &Content)> {
-    plan.images
-        .iter()
-        .filter_map(|image| match (&image.step, &image.source) {
-            (Step::Copy { content }, Some(source)) => Some((&image.destination, source, content)),
-            _ => None,
-        })
+    plan.images.iter().filter_map(|image| match (&image.step, &image.source) {
+        (Step::Copy { content }, Some(source)) => Some((&image.destination, source, content)),
+        _ => None,
+    })
 }
 
 /// Something in a repository of the destination, by path and digest.
@@ -175,10 +169,7 @@ impl<'r> Run<'r> {
                     self.open(path, digest, Ok(()));
                     None
                 }
-                Ok(Started::Session(session)) => Some(Receiver {
-                    path,
-                    session: Some(session),
-                }),
+                Ok(Started::Session(session)) => Some(Receiver { path, session: Some(session) }),
                 Err(error) => {
                     self.open(path, digest, Err(error.to_string().into()));
                     None
@@ -283,10 +274,8 @@ impl<'r> Run<'r> {
         let repository = at(&self.plan.mirror, image.path());
         let _permit = self.small.acquire().await.ok();
         self.pace().await;
-        let written = self
-            .client
-            .put_manifest(&repository, reference, &planned.media_type, fetched.bytes)
-            .await;
+        let written =
+            self.client.put_manifest(&repository, reference, &planned.media_type, fetched.bytes).await;
         match written {
             // A try whose answer was lost may have written it.
             Err(Error::Immutable { repository, tag }) => {

@@ -66,13 +66,8 @@ pub async fn prepare(
     let repositories = list(client, destination, mirror, &registry, &targets).await?;
     let store = Store::default();
     let sources = resolve(client, &registry, &targets, &repositories, &store).await;
-    let mut facts = Facts {
-        registry,
-        repositories,
-        sources,
-        present_blobs: BTreeSet::new(),
-        mounting: false,
-    };
+    let mut facts =
+        Facts { registry, repositories, sources, present_blobs: BTreeSet::new(), mounting: false };
     // The plan as if no blob were there says which ones to ask for.
     let draft = decide(mirror, targets.clone(), &facts);
     check_blobs(client, destination, mirror, &draft, &mut facts).await?;
@@ -103,10 +98,7 @@ async fn list(
         let path = target.destination.path();
         let is_ours = matches!(target.source, Source::Known(_) | Source::Unknown(_));
         if is_ours && name_fault(registry, path).is_none() {
-            wanted
-                .entry(path)
-                .or_default()
-                .insert(target.destination.version());
+            wanted.entry(path).or_default().insert(target.destination.version());
         }
     }
     stream::iter(wanted)
@@ -124,10 +116,7 @@ async fn list(
 
 /// A repository of the destination.
 pub(super) fn at(mirror: &Mirror, path: &str) -> Repository {
-    Repository {
-        host: mirror.registry.clone(),
-        path: path.to_owned(),
-    }
+    Repository { host: mirror.registry.clone(), path: path.to_owned() }
 }
 
 /// Asks sources for what the destination cannot answer: nothing where a pinned digest is there, the digest where a
@@ -146,9 +135,7 @@ async fn resolve(
         else {
             continue;
         };
-        let held = listing
-            .as_ref()
-            .and_then(|listing| held(listing, target.destination.version()));
+        let held = listing.as_ref().and_then(|listing| held(listing, target.destination.version()));
         let wanted = source.version().digest();
         if held.is_none() || held != wanted {
             questions.entry(source).or_default().insert(held);
@@ -178,10 +165,7 @@ async fn resolve_one(
         let root = client.manifest(&repository, reference).await.map_err(text)?;
         return tree(client, registry, &repository, root, store).await;
     }
-    let described = client
-        .describe_manifest(&repository, reference)
-        .await
-        .map_err(text)?;
+    let described = client.describe_manifest(&repository, reference).await.map_err(text)?;
     if held.iter().all(|held| *held == Some(&described.digest)) {
         let content = Content {
             digest: described.digest,
@@ -314,11 +298,7 @@ pub(super) async fn manifest(
     });
     if let Some((media_type, bytes)) = known {
         let digest = digest.clone();
-        return Ok(Fetched {
-            digest,
-            media_type,
-            bytes,
-        });
+        return Ok(Fetched { digest, media_type, bytes });
     }
     client.manifest(repository, Reference::Digest(digest)).await
 }
@@ -351,15 +331,8 @@ async fn check_blobs(
 ) -> Result<(), Error> {
     let mut questions: BTreeMap<&str, Vec<Digest>> = BTreeMap::new();
     for upload in &draft.uploads {
-        for path in upload
-            .to
-            .iter()
-            .filter(|path| !draft.create_repositories.contains(path))
-        {
-            questions
-                .entry(path)
-                .or_default()
-                .push(upload.blob.digest.clone());
+        for path in upload.to.iter().filter(|path| !draft.create_repositories.contains(path)) {
+            questions.entry(path).or_default().push(upload.blob.digest.clone());
         }
     }
     let answers: Vec<(&str, Result<BTreeSet<Digest>, Error>)> = stream::iter(questions)

@@ -27,10 +27,7 @@ pub struct Records(BTreeMap<String, Record>);
 impl Records {
     /// The records among `annotations`. A value that is not ours in form holds none.
     pub fn read(annotations: &BTreeMap<String, String>) -> Self {
-        annotations
-            .get(ANNOTATION)
-            .and_then(|text| serde_json::from_str(text).ok())
-            .unwrap_or_default()
+        annotations.get(ANNOTATION).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
 
     pub fn get(&self, carrier: &Carrier) -> Option<&Record> {

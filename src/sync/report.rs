@@ -82,20 +82,13 @@ impl SyncReport {
 
     /// Whether something needs a person: the exit code is then 1.
     pub fn needs_attention(&self) -> bool {
-        self.images
-            .iter()
-            .any(|image| image.result == ImageResult::Failed)
-            || self
-                .workloads
-                .iter()
-                .any(|workload| workload.outcome.needs_attention())
+        self.images.iter().any(|image| image.result == ImageResult::Failed)
+            || self.workloads.iter().any(|workload| workload.outcome.needs_attention())
     }
 
     /// Whether anything was copied into the registry.
     pub fn has_copied(&self) -> bool {
-        self.images
-            .iter()
-            .any(|image| image.result == ImageResult::Copied)
+        self.images.iter().any(|image| image.result == ImageResult::Copied)
     }
 
     /// Whether neither the registry nor the cluster was changed, nor had to be.
@@ -117,17 +110,12 @@ impl ImageReport {
             Step::LeaveAlone { .. } | Step::Failed { .. } => None,
         };
         Self {
-            image: planned
-                .source
-                .clone()
-                .unwrap_or_else(|| planned.destination.clone()),
+            image: planned.source.clone().unwrap_or_else(|| planned.destination.clone()),
             destination: planned.destination.clone(),
             result,
             message,
             digest: content.map(|content| content.digest.clone()),
-            platforms: content
-                .map(|content| content.platforms.clone())
-                .unwrap_or_default(),
+            platforms: content.map(|content| content.platforms.clone()).unwrap_or_default(),
             size: content.map(|content| content.size).filter(|size| *size > 0),
             used_by: planned
                 .used_by

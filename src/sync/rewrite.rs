@@ -58,10 +58,7 @@ impl Rewriter<'_> {
     /// Decides on one workload; `None` where nothing of it is taken.
     pub fn rewrite(&self, workload: &Workload) -> Option<Rewrite> {
         let (uses, _) = discover::uses(workload, self.filter);
-        let uses: Vec<_> = uses
-            .into_iter()
-            .filter(|(image, _)| !self.left_alone.contains(image))
-            .collect();
+        let uses: Vec<_> = uses.into_iter().filter(|(image, _)| !self.left_alone.contains(image)).collect();
         if uses.is_empty() {
             return None;
         }
@@ -76,14 +73,8 @@ impl Rewriter<'_> {
                 }
                 Some(Locked::Destination(locked)) => {
                     // Somebody put another version of ours there; our record must not speak of the old one.
-                    if before
-                        .get(carrier)
-                        .is_some_and(|record| record.to != image.as_written())
-                    {
-                        let record = Record {
-                            from: locked.source.to_string(),
-                            to: image.to_string(),
-                        };
+                    if before.get(carrier).is_some_and(|record| record.to != image.as_written()) {
+                        let record = Record { from: locked.source.to_string(), to: image.to_string() };
                         records.set(carrier, Some(record));
                     }
                 }
@@ -128,25 +119,12 @@ impl Rewriter<'_> {
 
     /// The locked image that `image` names, as written before any other that means the same.
     fn locked(&self, image: &Image) -> Option<Locked<'_>> {
-        let locked = || {
-            self.lock
-                .destinations
-                .iter()
-                .flat_map(|destination| &destination.images)
-        };
+        let locked = || self.lock.destinations.iter().flat_map(|destination| &destination.images);
         locked()
             .find(|locked| is_same(&locked.destination, image))
             .map(Locked::Destination)
-            .or_else(|| {
-                locked()
-                    .find(|locked| &locked.source == image)
-                    .map(Locked::Source)
-            })
-            .or_else(|| {
-                locked()
-                    .find(|locked| is_same(&locked.source, image))
-                    .map(Locked::Source)
-            })
+            .or_else(|| locked().find(|locked| &locked.source == image).map(Locked::Source))
+            .or_else(|| locked().find(|locked| is_same(&locked.source, image)).map(Locked::Source))
     }
 }
 

@@ -88,12 +88,7 @@ pub async fn roll_out(
     options: Options,
     observer: Observer<'_>,
 ) -> RolloutReport {
-    let run = Run {
-        connection,
-        rewriter,
-        options,
-        observer,
-    };
+    let run = Run { connection, rewriter, options, observer };
     let mut reports = run.all(workloads).await;
     reports.sort_by(|left, right| left.workload.cmp(&right.workload));
     RolloutReport { workloads: reports }
@@ -124,11 +119,7 @@ impl Run<'_> {
         }
         if self.options.mode == PatchMode::DryRun {
             reports.extend(proven.into_iter().map(|Proven(patch)| {
-                let outcome = if patch.changes.is_empty() {
-                    Outcome::Unchanged
-                } else {
-                    Outcome::DryRunOk
-                };
+                let outcome = if patch.changes.is_empty() { Outcome::Unchanged } else { Outcome::DryRunOk };
                 WorkloadReport::new(patch.workload, patch.changes, outcome)
             }));
             return reports;
@@ -141,11 +132,8 @@ impl Run<'_> {
     async fn write(&self, proven: Vec<Proven>) -> Vec<WorkloadReport> {
         let mut reports = Vec::new();
         let (mut broken, mut unwatched, mut healthy) = (Vec::new(), Vec::new(), Vec::new());
-        let watched: Vec<_> = stream::iter(proven)
-            .map(|proven| self.look(proven))
-            .buffered(CONCURRENCY)
-            .collect()
-            .await;
+        let watched: Vec<_> =
+            stream::iter(proven).map(|proven| self.look(proven)).buffered(CONCURRENCY).collect().await;
         for watched in watched {
             match watched {
                 Ok(watched) => match &watched.health {
@@ -192,14 +180,7 @@ impl Run<'_> {
     }
 
     async fn prove(&self, candidate: WorkloadPatch) -> Result<Proven, (WorkloadPatch, Error)> {
-        match patch(
-            self.connection,
-            &candidate.workload,
-            &candidate.patch,
-            PatchMode::DryRun,
-        )
-        .await
-        {
+        match patch(self.connection, &candidate.workload, &candidate.patch, PatchMode::DryRun).await {
             Ok(_) => Ok(Proven(candidate)),
             Err(error) => Err((candidate, error)),
         }
@@ -224,10 +205,9 @@ impl Run<'_> {
             Some(Rewrite::Patch(renewed)) if renewed.patch == outdated.patch => {
                 Err(failed(outdated, refusal))
             }
-            Some(Rewrite::Patch(renewed)) => self
-                .prove(renewed)
-                .await
-                .map_err(|(renewed, error)| failed(renewed, &error)),
+            Some(Rewrite::Patch(renewed)) => {
+                self.prove(renewed).await.map_err(|(renewed, error)| failed(renewed, &error))
+            }
             Some(other) => Err(settled(&outdated.workload, other)),
             None => Err(settled(&outdated.workload, Rewrite::Unchanged)),
         }
@@ -251,17 +231,9 @@ impl Run<'_> {
     }
 
     async fn apply(&self, watched: Watched) -> Result<Watched, WorkloadReport> {
-        let Watched {
-            proven,
-            health,
-            before,
-        } = watched;
+        let Watched { proven, health, before } = watched;
         let workload = proven.0.workload.clone();
-        let written = |proven| Watched {
-            proven,
-            health,
-            before,
-        };
+        let written = |proven| Watched { proven, health, before };
         let result = match patch(self.connection, &workload, &proven.0.patch, PatchMode::Apply).await {
             Ok(_) => Ok(proven),
             Err(error) if changed_meanwhile(&error) => {
@@ -281,11 +253,7 @@ impl Run<'_> {
 
     /// Waits for what the health rule asks of a patched workload, and restores it where it asks for that.
     async fn finish(&self, watched: Watched) -> WorkloadReport {
-        let Watched {
-            proven: Proven(patch),
-            health,
-            before,
-        } = watched;
+        let Watched { proven: Proven(patch), health, before } = watched;
         let mut report = WorkloadReport::new(patch.workload.clone(), patch.changes.clone(), Outcome::Updated);
         if let Health::Unwatched(why) = &health {
             report.notes.push(why.clone());
@@ -297,12 +265,9 @@ impl Run<'_> {
             return report;
         }
         match self.wait(&patch, &health, &before).await {
-            Verdict::Done {
-                message,
-                problems,
-                notes,
-            } => {
-                self.finished(&patch.workload, &message);
+            Verdict::Done { message, problems, notes } => {
+                let told = std::iter::once(message).chain(notes.iter().cloned()).collect::<Vec<_>>();
+                self.finished(&patch.workload, &told.join("; "));
                 report.problems = problems;
                 report.notes = notes;
             }
@@ -329,10 +294,7 @@ impl Run<'_> {
             let verdict = match observe(self.connection, &patch.workload).await {
                 Ok(now) => verdict::judge(patch.workload.kind, health, before, &now, &patch.changes),
                 Err(error) if error.is_transient() => Verdict::Waiting(error.to_string()),
-                Err(error) => Verdict::Failed {
-                    why: error.to_string(),
-                    problems: Vec::new(),
-                },
+                Err(error) => Verdict::Failed { why: error.to_string(), problems: Vec::new() },
             };
             match verdict {
                 Verdict::Waiting(message) if Instant::now() < deadline => {
@@ -350,17 +312,9 @@ impl Run<'_> {
                         problems: Vec::new(),
                     };
                 }
-                Verdict::Done {
-                    message,
-                    problems,
-                    notes,
-                } => {
+                Verdict::Done { message, problems, notes } => {
                     let problems = self.with_logs(&patch.workload, problems).await;
-                    return Verdict::Done {
-                        message,
-                        problems,
-                        notes,
-                    };
+                    return Verdict::Done { message, problems, notes };
                 }
                 Verdict::Failed { why, problems } => {
                     let problems = self.with_logs(&patch.workload, problems).await;
@@ -402,10 +356,7 @@ impl Run<'_> {
             }
         }
         let message = "putting its former images back".to_owned();
-        (self.observer)(Event::RolloutProgress {
-            workload: applied.workload.clone(),
-            message,
-        });
+        (self.observer)(Event::RolloutProgress { workload: applied.workload.clone(), message });
         let deadline = Instant::now() + self.options.timeout;
         while Instant::now() < deadline {
             if observe(self.connection, &applied.workload)
@@ -420,10 +371,7 @@ impl Run<'_> {
     }
 
     fn finished(&self, workload: &WorkloadName, message: &str) {
-        (self.observer)(Event::RolloutFinished {
-            workload: workload.clone(),
-            message: message.to_owned(),
-        });
+        (self.observer)(Event::RolloutFinished { workload: workload.clone(), message: message.to_owned() });
     }
 }
 
@@ -448,9 +396,8 @@ fn settled(workload: &WorkloadName, rewrite: Rewrite) -> WorkloadReport {
 
 /// Least critical first; then by name, so that runs are alike.
 fn criticality(workload: &WorkloadName) -> (u8, WorkloadName) {
-    let critical = CRITICAL
-        .iter()
-        .position(|name| workload.name.ends_with(name) || workload.name.starts_with(name));
+    let critical =
+        CRITICAL.iter().position(|name| workload.name.ends_with(name) || workload.name.starts_with(name));
     let rank = match (critical, workload.kind) {
         (Some(0), _) => 4,
         (Some(_), _) => 3,

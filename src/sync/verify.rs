@@ -72,15 +72,7 @@ pub async fn verify(
             for entry in images {
                 let result = match &listing {
                     Ok(listing) => {
-                        judge(
-                            client,
-                            destination,
-                            &repository,
-                            listing.as_ref(),
-                            entry.0,
-                            entry.2,
-                        )
-                        .await
+                        judge(client, destination, &repository, listing.as_ref(), entry.0, entry.2).await
                     }
                     Err(error) => Err(error.to_string()),
                 };
@@ -114,10 +106,7 @@ pub async fn verify(
         })
         .collect();
     let mirror = plan.mirror.clone();
-    Verified {
-        locked: LockedDestination { mirror, images },
-        failures,
-    }
+    Verified { locked: LockedDestination { mirror, images }, failures }
 }
 
 async fn judge(
@@ -149,10 +138,7 @@ async fn judge(
             }
         };
         if !is_there {
-            return Err(format!(
-                "{image} lacks its manifest {} there: {again}",
-                manifest.digest
-            ));
+            return Err(format!("{image} lacks its manifest {} there: {again}", manifest.digest));
         }
     }
     Ok(())

@@ -19,12 +19,7 @@ pub(super) struct Status {
 
 impl Status {
     fn unwatched(why: impl Into<String>) -> Self {
-        Self {
-            progress: Progress::Unwatched(why.into()),
-            desired: 0,
-            ordered: false,
-            selector: None,
-        }
+        Self { progress: Progress::Unwatched(why.into()), desired: 0, ordered: false, selector: None }
     }
 }
 
@@ -50,9 +45,7 @@ pub(super) fn judge(
             let spec = daemon_set.spec.unwrap_or_default();
             Status {
                 progress,
-                desired: daemon_set
-                    .status
-                    .map_or(0, |status| status.desired_number_scheduled),
+                desired: daemon_set.status.map_or(0, |status| status.desired_number_scheduled),
                 ordered: false,
                 selector: spec.template.spec.map(|pod| (spec.selector, pod)),
             }
@@ -61,11 +54,8 @@ pub(super) fn judge(
             let stateful_set: StatefulSet = object.try_parse()?;
             let progress = stateful_set_progress(&stateful_set);
             let generation = stateful_set.metadata.generation;
-            let seen = generation
-                <= stateful_set
-                    .status
-                    .as_ref()
-                    .and_then(|status| status.observed_generation);
+            let seen =
+                generation <= stateful_set.status.as_ref().and_then(|status| status.observed_generation);
             let spec = stateful_set.spec.unwrap_or_default();
             Status {
                 progress,
@@ -82,12 +72,7 @@ pub(super) fn judge(
             } else {
                 Progress::Waiting(format!("Waiting for pod \"{name}\" to be ready..."))
             };
-            Status {
-                progress,
-                desired: 1,
-                ordered: false,
-                selector: None,
-            }
+            Status { progress, desired: 1, ordered: false, selector: None }
         }
         WorkloadKind::CronJob => Status::unwatched("its next run uses the new images"),
         WorkloadKind::Job => Status::unwatched("its pods keep their images"),
@@ -116,24 +101,14 @@ fn deployment_progress(deployment: &Deployment) -> Progress {
         return Progress::Failed(format!("deployment \"{name}\" exceeded its progress deadline"));
     }
     let (replicas, total) = (spec.replicas.unwrap_or(1), status.replicas.unwrap_or(0));
-    let (updated, available) = (
-        status.updated_replicas.unwrap_or(0),
-        status.available_replicas.unwrap_or(0),
-    );
+    let (updated, available) = (status.updated_replicas.unwrap_or(0), status.available_replicas.unwrap_or(0));
     let waiting = |what: String| {
-        Progress::Waiting(format!(
-            "Waiting for deployment \"{name}\" rollout to finish: {what}..."
-        ))
+        Progress::Waiting(format!("Waiting for deployment \"{name}\" rollout to finish: {what}..."))
     };
     if updated < replicas {
-        waiting(format!(
-            "{updated} out of {replicas} new replicas have been updated"
-        ))
+        waiting(format!("{updated} out of {replicas} new replicas have been updated"))
     } else if total > updated {
-        waiting(format!(
-            "{} old replicas are pending termination",
-            total - updated
-        ))
+        waiting(format!("{} old replicas are pending termination", total - updated))
     } else if available < updated {
         waiting(format!("{available} of {updated} updated replicas are available"))
     } else {
@@ -143,10 +118,7 @@ fn deployment_progress(deployment: &Deployment) -> Progress {
 
 fn daemon_set_progress(daemon_set: &DaemonSet) -> Progress {
     let name = daemon_set.metadata.name.as_deref().unwrap_or_default();
-    let strategy = daemon_set
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.update_strategy.as_ref());
+    let strategy = daemon_set.spec.as_ref().and_then(|spec| spec.update_strategy.as_ref());
     if strategy.and_then(|strategy| strategy.type_.as_deref()) == Some("OnDelete") {
         return Progress::Unwatched("its update strategy is OnDelete: delete its pods yourself".to_owned());
     }
@@ -158,9 +130,7 @@ fn daemon_set_progress(daemon_set: &DaemonSet) -> Progress {
     let updated = status.updated_number_scheduled.unwrap_or(0);
     let available = status.number_available.unwrap_or(0);
     let waiting = |what: String| {
-        Progress::Waiting(format!(
-            "Waiting for daemon set \"{name}\" rollout to finish: {what}..."
-        ))
+        Progress::Waiting(format!("Waiting for daemon set \"{name}\" rollout to finish: {what}..."))
     };
     if updated < desired {
         waiting(format!("{updated} out of {desired} new pods have been updated"))
@@ -184,17 +154,11 @@ fn stateful_set_progress(stateful_set: &StatefulSet) -> Progress {
         return Progress::Waiting("Waiting for statefulset spec update to be observed...".to_owned());
     }
     let replicas = spec.replicas.unwrap_or(1);
-    let (ready, updated) = (
-        status.ready_replicas.unwrap_or(0),
-        status.updated_replicas.unwrap_or(0),
-    );
+    let (ready, updated) = (status.ready_replicas.unwrap_or(0), status.updated_replicas.unwrap_or(0));
     if ready < replicas {
         return Progress::Waiting(format!("Waiting for {} pods to be ready...", replicas - ready));
     }
-    let partition = strategy
-        .rolling_update
-        .and_then(|rolling| rolling.partition)
-        .unwrap_or(0);
+    let partition = strategy.rolling_update.and_then(|rolling| rolling.partition).unwrap_or(0);
     if partition > 0 {
         return if updated < replicas - partition {
             Progress::Waiting(format!(
@@ -232,9 +196,7 @@ mod tests {
         object["spec"]["selector"] = json!({});
         object["spec"]["serviceName"] = json!("x");
         object["spec"]["template"] = json!({"spec": {"containers": []}});
-        judge(kind, &serde_json::from_value(object).unwrap())
-            .unwrap()
-            .progress
+        judge(kind, &serde_json::from_value(object).unwrap()).unwrap().progress
     }
 
     fn text(progress: Progress) -> (&'static str, String) {
@@ -315,24 +277,9 @@ mod tests {
                 "unwatched",
                 "paused",
             ),
-            (
-                DaemonSet,
-                daemon_set(daemon(1, 1)),
-                "waiting",
-                "1 out of 3 new pods have been updated",
-            ),
-            (
-                DaemonSet,
-                daemon_set(daemon(3, 1)),
-                "waiting",
-                "1 of 3 updated pods are available",
-            ),
-            (
-                DaemonSet,
-                daemon_set(daemon(3, 3)),
-                "complete",
-                "successfully rolled out",
-            ),
+            (DaemonSet, daemon_set(daemon(1, 1)), "waiting", "1 out of 3 new pods have been updated"),
+            (DaemonSet, daemon_set(daemon(3, 1)), "waiting", "1 of 3 updated pods are available"),
+            (DaemonSet, daemon_set(daemon(3, 3)), "complete", "successfully rolled out"),
             (
                 DaemonSet,
                 json!({"metadata": {}, "spec": {"updateStrategy": {"type": "OnDelete"}}}),
@@ -341,10 +288,7 @@ mod tests {
             ),
             (
                 StatefulSet,
-                stateful_set(
-                    json!({"observedGeneration": 2, "replicas": 3, "readyReplicas": 1}),
-                    0,
-                ),
+                stateful_set(json!({"observedGeneration": 2, "replicas": 3, "readyReplicas": 1}), 0),
                 "waiting",
                 "2 pods to be ready",
             ),
@@ -375,19 +319,11 @@ mod tests {
                 "complete",
                 "partitioned roll out complete",
             ),
-            (
-                CronJob,
-                json!({"metadata": {}, "spec": {}}),
-                "unwatched",
-                "next run",
-            ),
+            (CronJob, json!({"metadata": {}, "spec": {}}), "unwatched", "next run"),
         ];
         for (kind, object, outcome, part) in cases {
             let (seen, message) = text(progress(kind, object.clone()));
-            assert!(
-                seen == outcome && message.contains(part),
-                "{object}: {seen} {message}"
-            );
+            assert!(seen == outcome && message.contains(part), "{object}: {seen} {message}");
         }
     }
 }

@@ -28,11 +28,7 @@ use crate::sync::verify::{PlanAge, verify};
 /// Where verified images come from: a registry that is asked, or a lock that was made where it could be asked.
 pub(super) enum Registry<'o> {
     Asked(Box<Asked<'o>>),
-    Locked {
-        lock: Lock,
-        mirror: Mirror,
-        left_alone: BTreeSet<Image>,
-    },
+    Locked { lock: Lock, mirror: Mirror, left_alone: BTreeSet<Image> },
 }
 
 pub(super) struct Asked<'o> {
@@ -48,26 +44,17 @@ impl<'o> Registry<'o> {
     /// Takes a lock's word for what is in its registry. Nothing but the cluster is needed then.
     pub(super) fn of_lock(lock: Lock, inventory: &Inventory, sync: &SyncArguments) -> Result<Self, Stop> {
         let Some(locked) = lock.destinations.first() else {
-            return Err(Stop::new(
-                "error: the lock holds no destination, so it proves nothing",
-            ));
+            return Err(Stop::new("error: the lock holds no destination, so it proves nothing"));
         };
         let mirror = locked.mirror.clone();
-        let region = inventory
-            .clusters
-            .first()
-            .and_then(|cluster| cluster.region.as_deref());
+        let region = inventory.clusters.first().and_then(|cluster| cluster.region.as_deref());
         let left_alone = assign(inventory, &mirror, &sync.maps, region)
             .into_iter()
             .filter(|assignment| matches!(assignment.source, Source::Reachable(_)))
             .flat_map(|assignment| assignment.used_by)
             .map(|used| used.image)
             .collect();
-        Ok(Self::Locked {
-            lock,
-            mirror,
-            left_alone,
-        })
+        Ok(Self::Locked { lock, mirror, left_alone })
     }
 
     /// Finds out which registry is meant, and what it lacks.
@@ -95,27 +82,23 @@ impl<'o> Registry<'o> {
             }
             RegistryKind::Oci => Destination::Oci,
         };
-        let (plan, age, store) = match &request.plan {
-            Some(plan) => (plan.clone(), PlanAge::Stored, Store::default()),
-            None => {
-                let region = inventory
-                    .clusters
-                    .first()
-                    .and_then(|cluster| cluster.region.clone());
-                let assignments = assign(inventory, &mirror, &sync.maps, region.as_deref());
-                let prepared = prepare(&client, &destination, &mirror, assignments)
-                    .await
-                    .map_err(|error| Stop::new(format!("error: {error}")))?;
-                let plan = Plan {
-                    api_version: API_VERSION.to_owned(),
-                    kind: PlanKind::Plan,
-                    created: Timestamp::now(),
-                    clusters: inventory.clusters.clone(),
-                    destinations: vec![prepared.plan],
-                    notes: prepared.notes,
-                };
-                (plan, PlanAge::Fresh, prepared.store)
-            }
+        let (plan, age, store) = if let Some(plan) = &request.plan {
+            (plan.clone(), PlanAge::Stored, Store::default())
+        } else {
+            let region = inventory.clusters.first().and_then(|cluster| cluster.region.clone());
+            let assignments = assign(inventory, &mirror, &sync.maps, region.as_deref());
+            let prepared = prepare(&client, &destination, &mirror, assignments)
+                .await
+                .map_err(|error| Stop::new(format!("error: {error}")))?;
+            let plan = Plan {
+                api_version: API_VERSION.to_owned(),
+                kind: PlanKind::Plan,
+                created: Timestamp::now(),
+                clusters: inventory.clusters.clone(),
+                destinations: vec![prepared.plan],
+                notes: prepared.notes,
+            };
+            (plan, PlanAge::Fresh, prepared.store)
         };
         for note in &plan.notes {
             crate::output::warning(note);
@@ -126,14 +109,7 @@ impl<'o> Registry<'o> {
             .filter(|image| matches!(image.step, Step::LeaveAlone { .. }))
             .flat_map(|image| image.used_by.iter().map(|used| used.image.clone()))
             .collect();
-        Ok(Self::Asked(Box::new(Asked {
-            client,
-            destination,
-            plan,
-            age,
-            store,
-            left_alone,
-        })))
+        Ok(Self::Asked(Box::new(Asked { client, destination, plan, age, store, left_alone })))
     }
 
     pub(super) const fn plan_made(&self) -> Option<&Plan> {
@@ -162,9 +138,7 @@ impl<'o> Registry<'o> {
         let Self::Asked(asked) = self else { return (0, 0) };
         let plans = &asked.plan.destinations;
         let images = plans.iter().flat_map(|plan| &plan.images);
-        let copied = images
-            .filter(|image| matches!(image.step, Step::Copy { .. }))
-            .count();
+        let copied = images.filter(|image| matches!(image.step, Step::Copy { .. })).count();
         (copied, plans.iter().map(|plan| plan.estimate.upload_bytes).sum())
     }
 
@@ -173,12 +147,7 @@ impl<'o> Registry<'o> {
         match self {
             Self::Locked { lock, .. } => lock.clone(),
             Self::Asked(asked) => new_lock(
-                asked
-                    .plan
-                    .destinations
-                    .iter()
-                    .map(|plan| expected_destination(plan, copying))
-                    .collect(),
+                asked.plan.destinations.iter().map(|plan| expected_destination(plan, copying)).collect(),
             ),
         }
     }
@@ -208,25 +177,14 @@ impl<'o> Registry<'o> {
         let mirrored = if request.halves.mirror && self.copies().0 > 0 {
             observer(Event::Stage(Stage::Mirror));
             let jobs = usize::from(sync.jobs);
-            mirror(
-                &asked.client,
-                &asked.destination,
-                plan,
-                &asked.store,
-                jobs,
-                observer,
-            )
-            .await
+            mirror(&asked.client, &asked.destination, plan, &asked.store, jobs, observer).await
         } else {
             Mirrored::new()
         };
         observer(Event::Stage(Stage::Verify));
         let verified = verify(&asked.client, &asked.destination, plan, &mirrored, asked.age).await;
-        let failures: BTreeMap<&Image, &String> = verified
-            .failures
-            .iter()
-            .map(|(image, error)| (image, error))
-            .collect();
+        let failures: BTreeMap<&Image, &String> =
+            verified.failures.iter().map(|(image, error)| (image, error)).collect();
         let report = self.report(inventory, |image| {
             let failure = match mirrored.get(&image.destination) {
                 Some(Err(error)) => Some(error),
@@ -251,11 +209,7 @@ impl<'o> Registry<'o> {
         };
         let line = |(host, traffic): (String, crate::registry::HostTraffic)| {
             let requests = count(usize::try_from(traffic.requests).unwrap_or(usize::MAX), "request");
-            format!(
-                "{host}: {requests}, {} sent, {} received",
-                bytes(traffic.sent),
-                bytes(traffic.received)
-            )
+            format!("{host}: {requests}, {} sent, {} received", bytes(traffic.sent), bytes(traffic.received))
         };
         asked.client.traffic().into_iter().map(line).collect()
     }
@@ -292,9 +246,7 @@ fn settled(step: &Step) -> (ImageResult, Option<String>) {
 }
 
 fn planned_destination(plan: &Plan) -> Result<&DestinationPlan, Stop> {
-    plan.destinations
-        .first()
-        .ok_or_else(|| Stop::new("error: the plan holds no destination"))
+    plan.destinations.first().ok_or_else(|| Stop::new("error: the plan holds no destination"))
 }
 
 /// The registry that the user names, or else the ECR of the cluster's account and region.
@@ -321,9 +273,8 @@ async fn chosen_mirror(
         return Err(stop(destination::Error::NoRegion));
     };
     let configuration = identity::configuration(region, &scene::settings(&arguments.network)).await;
-    let own = identity::identity(&configuration)
-        .await
-        .map_err(|error| Stop::new(format!("error: {error}")))?;
+    let own =
+        identity::identity(&configuration).await.map_err(|error| Stop::new(format!("error: {error}")))?;
     facts.own_account = Some(own.account);
     default_mirror(&facts).map_err(stop)
 }
@@ -354,8 +305,5 @@ fn expected_destination(plan: &DestinationPlan, copying: bool) -> LockedDestinat
             verified: Timestamp::now(),
         })
     };
-    LockedDestination {
-        mirror: plan.mirror.clone(),
-        images: plan.images.iter().filter_map(locked).collect(),
-    }
+    LockedDestination { mirror: plan.mirror.clone(), images: plan.images.iter().filter_map(locked).collect() }
 }

@@ -32,11 +32,8 @@ pub(super) struct Request {
 
 impl Request {
     pub(super) fn read(sync: &SyncArguments) -> Result<Self, Stop> {
-        let halves = Halves {
-            discover: !sync.no_discover,
-            mirror: !sync.no_mirror,
-            rewrite: !sync.no_rewrite,
-        };
+        let halves =
+            Halves { discover: !sync.no_discover, mirror: !sync.no_mirror, rewrite: !sync.no_rewrite };
         check(sync, halves)?;
         let filter = ImageFilter::new(&sync.only, &sync.exclude)
             .map_err(|error| Stop::new(format!("error: --only or --exclude: {error}")))?;
@@ -91,10 +88,7 @@ fn check(sync: &SyncArguments, halves: Halves) -> Result<(), Stop> {
         }
     }
     if !halves.mirror && sync.plan.is_some() {
-        return refused(
-            "--plan has no use with --no-mirror",
-            "nothing is planned where nothing is copied",
-        );
+        return refused("--plan has no use with --no-mirror", "nothing is planned where nothing is copied");
     }
     if dry && halves.mirror && sync.lock.is_some() {
         return refused(
@@ -103,10 +97,7 @@ fn check(sync: &SyncArguments, halves: Halves) -> Result<(), Stop> {
         );
     }
     if !halves.mirror && !halves.rewrite && sync.lock.is_some() {
-        return refused(
-            "--lock has no use with --no-mirror and --no-rewrite",
-            "leave one of them out",
-        );
+        return refused("--lock has no use with --no-mirror and --no-rewrite", "leave one of them out");
     }
     Ok(())
 }
@@ -125,17 +116,10 @@ pub(super) fn confirm(
     let copying =
         (images > 0).then(|| format!("copy {} ({}) to {place}", count(images, "image"), bytes(size)));
     let rewriting = (workloads > 0).then(|| format!("change {}", count(workloads, "workload")));
-    let work = copying
-        .into_iter()
-        .chain(rewriting)
-        .collect::<Vec<_>>()
-        .join(" and ");
+    let work = copying.into_iter().chain(rewriting).collect::<Vec<_>>().join(" and ");
     if !output::is_interactive() {
         let message = format!("error: refusing to {work} without --yes, because nobody can be asked here");
-        return Err(Stop::with_hint(
-            message,
-            "add --yes, or look first with --dry-run",
-        ));
+        return Err(Stop::with_hint(message, "add --yes, or look first with --dry-run"));
     }
     let mut question = work;
     question[..1].make_ascii_uppercase();

@@ -31,18 +31,9 @@ pub(super) fn count_patches(
     lock: &ExpectedLock,
     left_alone: &BTreeSet<Image>,
 ) -> usize {
-    let rewriter = Rewriter {
-        lock,
-        filter,
-        left_alone,
-    };
-    let rewrites = cluster
-        .workloads
-        .iter()
-        .filter_map(|workload| rewriter.rewrite(workload));
-    rewrites
-        .filter(|rewrite| matches!(rewrite, Rewrite::Patch(_)))
-        .count()
+    let rewriter = Rewriter { lock, filter, left_alone };
+    let rewrites = cluster.workloads.iter().filter_map(|workload| rewriter.rewrite(workload));
+    rewrites.filter(|rewrite| matches!(rewrite, Rewrite::Patch(_))).count()
 }
 
 /// What rewriting would do: by the server's own dry run, or by us alone.
@@ -54,35 +45,19 @@ pub(super) async fn preview(
     sync: &SyncArguments,
     observer: Observer<'_>,
 ) -> Vec<WorkloadReport> {
-    let rewriter = Rewriter {
-        lock,
-        filter,
-        left_alone,
-    };
+    let rewriter = Rewriter { lock, filter, left_alone };
     if sync.dry_run == DryRun::Client {
         return rollout::preview(&cluster.workloads, rewriter);
     }
     observer(Event::Stage(Stage::Rewrite));
-    let options = Options {
-        mode: PatchMode::DryRun,
-        ..Options::default()
-    };
-    rollout::roll_out(
-        &cluster.scene.connection,
-        &cluster.workloads,
-        rewriter,
-        options,
-        observer,
-    )
-    .await
-    .workloads
+    let options = Options { mode: PatchMode::DryRun, ..Options::default() };
+    rollout::roll_out(&cluster.scene.connection, &cluster.workloads, rewriter, options, observer)
+        .await
+        .workloads
 }
 
 /// Rewrites what the lock allows. After a long copy the workloads are read anew, because others work too.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "each is a plain value from the command's one screen"
-)]
+#[expect(clippy::too_many_arguments, reason = "each is a plain value from the command's one screen")]
 pub(super) async fn rewrite(
     cluster: &Cluster,
     arguments: &Arguments,
@@ -94,27 +69,11 @@ pub(super) async fn rewrite(
     observer: Observer<'_>,
 ) -> Result<Vec<WorkloadReport>, Stop> {
     let connection = &cluster.scene.connection;
-    let fresh = if time_has_passed {
-        Some(list(connection, arguments, sync).await?.0)
-    } else {
-        None
-    };
+    let fresh = if time_has_passed { Some(list(connection, arguments, sync).await?.0) } else { None };
     observer(Event::Stage(Stage::Rewrite));
-    let rewriter = Rewriter {
-        lock,
-        filter,
-        left_alone,
-    };
-    let options = Options {
-        mode: PatchMode::Apply,
-        wait: sync.wait,
-        timeout: sync.timeout,
-        ..Options::default()
-    };
+    let rewriter = Rewriter { lock, filter, left_alone };
+    let options =
+        Options { mode: PatchMode::Apply, wait: sync.wait, timeout: sync.timeout, ..Options::default() };
     let workloads = fresh.as_ref().unwrap_or(&cluster.workloads);
-    Ok(
-        rollout::roll_out(connection, workloads, rewriter, options, observer)
-            .await
-            .workloads,
-    )
+    Ok(rollout::roll_out(connection, workloads, rewriter, options, observer).await.workloads)
 }

@@ -24,30 +24,19 @@ fn workload(namespace: &str, name: &str, pod: Value) -> Workload {
 }
 
 fn agent(container: &Value) -> Workload {
-    workload(
-        "castai-agent",
-        "castai-agent",
-        json!({ "containers": [container] }),
-    )
+    workload("castai-agent", "castai-agent", json!({ "containers": [container] }))
 }
 
 fn config_map(
     name: &str,
     data: &[(&str, &str)],
 ) -> (ObjectReference, Result<BTreeMap<String, String>, Unreadable>) {
-    let data = data
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect();
+    let data = data.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     (reference(ObjectKind::ConfigMap, name), Ok(data))
 }
 
 fn reference(kind: ObjectKind, name: &str) -> ObjectReference {
-    ObjectReference {
-        kind,
-        namespace: "castai-agent".to_owned(),
-        name: name.to_owned(),
-    }
+    ObjectReference { kind, namespace: "castai-agent".to_owned(), name: name.to_owned() }
 }
 
 /// `host origin` of each endpoint.
@@ -62,20 +51,11 @@ fn seen(component: &Component) -> Vec<String> {
 #[test]
 fn values_are_found_in_all_four_places() {
     let objects: Objects = [
-        config_map(
-            "cluster",
-            &[
-                ("API_URL", "https://api.cast.ai"),
-                ("GRPC_URL", "old.cast.ai:443"),
-            ],
-        ),
+        config_map("cluster", &[("API_URL", "https://api.cast.ai"), ("GRPC_URL", "old.cast.ai:443")]),
         config_map("later", &[("URL", "grpc.cast.ai:443")]),
         (
             reference(ObjectKind::Secret, "secret"),
-            Ok(BTreeMap::from([(
-                "addr".to_owned(),
-                "kvisor.prod-master.cast.ai:443".to_owned(),
-            )])),
+            Ok(BTreeMap::from([("addr".to_owned(), "kvisor.prod-master.cast.ai:443".to_owned())])),
         ),
     ]
     .into_iter()
@@ -114,11 +94,7 @@ fn what_cannot_be_read_is_said_and_optional_things_may_be_missing() {
         json!({"name": "API_URL", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "url"}}});
     let cases = [
         (json!({"name": "a", "env": [from_secret]}), 1, 0),
-        (
-            json!({"name": "a", "envFrom": [{"secretRef": {"name": "keys"}}]}),
-            1,
-            0,
-        ),
+        (json!({"name": "a", "envFrom": [{"secretRef": {"name": "keys"}}]}), 1, 0),
         (
             json!({
                 "name": "a",
@@ -128,26 +104,10 @@ fn what_cannot_be_read_is_said_and_optional_things_may_be_missing() {
             0,
             1,
         ),
-        (
-            json!({"name": "a", "envFrom": [{"configMapRef": {"name": "gone"}}]}),
-            1,
-            0,
-        ),
-        (
-            json!({"name": "a", "envFrom": [{"configMapRef": {"name": "gone", "optional": true}}]}),
-            0,
-            0,
-        ),
-        (
-            json!({"name": "a", "env": [{"name": "API_URL", "value": "$(HOST)"}]}),
-            1,
-            0,
-        ),
-        (
-            json!({"name": "a", "env": [{"name": "API_URL", "value": ""}]}),
-            0,
-            0,
-        ),
+        (json!({"name": "a", "envFrom": [{"configMapRef": {"name": "gone"}}]}), 1, 0),
+        (json!({"name": "a", "envFrom": [{"configMapRef": {"name": "gone", "optional": true}}]}), 0, 0),
+        (json!({"name": "a", "env": [{"name": "API_URL", "value": "$(HOST)"}]}), 1, 0),
+        (json!({"name": "a", "env": [{"name": "API_URL", "value": ""}]}), 0, 0),
     ];
     for (container, unreadable, notes) in cases {
         let component = resolve(&agent(&container), &[forbidden()].into_iter().collect());
@@ -168,11 +128,7 @@ fn telemetry_is_derived_as_the_components_derive_it() {
         (
             kvisor,
             &[("CASTAI_API_GRPC_ADDR", "kvisor.prod-master.cast.ai:443")],
-            &[
-                "kvisor.prod-master.cast.ai",
-                "telemetry.prod-master.cast.ai",
-                "api.cast.ai",
-            ],
+            &["kvisor.prod-master.cast.ai", "telemetry.prod-master.cast.ai", "api.cast.ai"],
         ),
         (
             mirrored,
@@ -180,17 +136,9 @@ fn telemetry_is_derived_as_the_components_derive_it() {
                 ("CASTAI_API_GRPC_ADDR", "kvisor.prod-eu.cast.ai:443"),
                 ("CASTAI_API_URL", "https://api.eu.cast.ai"),
             ],
-            &[
-                "api.eu.cast.ai",
-                "kvisor.prod-eu.cast.ai",
-                "telemetry.prod-eu.cast.ai",
-            ],
+            &["api.eu.cast.ai", "kvisor.prod-eu.cast.ai", "telemetry.prod-eu.cast.ai"],
         ),
-        (
-            kvisor,
-            &[("CASTAI_API_GRPC_ADDR", "api-grpc.cast.ai:443")],
-            &["api-grpc.cast.ai"],
-        ),
+        (kvisor, &[("CASTAI_API_GRPC_ADDR", "api-grpc.cast.ai:443")], &["api-grpc.cast.ai"]),
         (
             autoscaler,
             &[("API_URL", "https://api.cast.ai"), ("TELEMETRY_URL", "auto")],
@@ -201,11 +149,7 @@ fn telemetry_is_derived_as_the_components_derive_it() {
             &[("API_URL", "https://api.india.cast.ai")],
             &["api.india.cast.ai", "telemetry.india.cast.ai"],
         ),
-        (
-            autoscaler,
-            &[("API_URL", "https://api.cast.ai"), ("TELEMETRY_URL", "")],
-            &["api.cast.ai"],
-        ),
+        (autoscaler, &[("API_URL", "https://api.cast.ai"), ("TELEMETRY_URL", "")], &["api.cast.ai"]),
         (
             "us-docker.pkg.dev/castai-hub/library/agent:v1",
             &[("API_URL", "https://api.cast.ai")],
@@ -213,19 +157,12 @@ fn telemetry_is_derived_as_the_components_derive_it() {
         ),
     ];
     for (image, variables, expected) in cases {
-        let env: Vec<_> = variables
-            .iter()
-            .map(|(name, value)| json!({"name": name, "value": value}))
-            .collect();
-        let component = resolve(
-            &agent(&json!({"name": "a", "image": image, "env": env})),
-            &Objects::default(),
-        );
-        let hosts: Vec<_> = component
-            .endpoints
-            .iter()
-            .map(|configured| configured.endpoint.host.as_str())
-            .collect();
+        let env: Vec<_> =
+            variables.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+        let component =
+            resolve(&agent(&json!({"name": "a", "image": image, "env": env})), &Objects::default());
+        let hosts: Vec<_> =
+            component.endpoints.iter().map(|configured| configured.endpoint.host.as_str()).collect();
         assert_eq!(hosts, expected, "{image} {variables:?}");
     }
 }
@@ -240,9 +177,7 @@ fn only_cast_ais_own_workloads_are_asked() {
         name: "castai-agent".to_owned(),
     });
     let mut egressd = workload("monitoring", "castai-egressd", pod("nginx"));
-    egressd
-        .labels
-        .insert("helm.sh/chart".to_owned(), "egressd-0.1.43".to_owned());
+    egressd.labels.insert("helm.sh/chart".to_owned(), "egressd-0.1.43".to_owned());
     let workloads = [
         workload("castai-agent", "castai-agent", pod("nginx")),
         owned,
@@ -250,9 +185,7 @@ fn only_cast_ais_own_workloads_are_asked() {
         workload("shop", "pause", pod("castai/hibernate:v0.14")),
         workload("shop", "web", pod("nginx")),
     ];
-    let names: Vec<_> = components(&workloads)
-        .into_iter()
-        .map(|workload| workload.name.name.as_str())
-        .collect();
+    let names: Vec<_> =
+        components(&workloads).into_iter().map(|workload| workload.name.name.as_str()).collect();
     assert_eq!(names, ["castai-agent", "castai-egressd", "pause"]);
 }

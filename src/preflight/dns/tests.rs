@@ -11,11 +11,7 @@ use super::*;
 use crate::preflight::check::Outcome;
 
 fn answer(reply: Reply) -> Answer {
-    Answer {
-        reply,
-        aliases: Vec::new(),
-        ttl: None,
-    }
+    Answer { reply, aliases: Vec::new(), ttl: None }
 }
 
 fn addresses(texts: &[&str]) -> Vec<IpAddr> {
@@ -37,27 +33,17 @@ fn every_pair_of_answers_has_its_result() {
         (code("SERVFAIL"), code("SERVFAIL"), "Fail"),
         (code("REFUSED"), code("REFUSED"), "Fail"),
         (Reply::TimedOut, Reply::TimedOut, "Fail"),
-        (
-            Reply::Error("none".to_owned()),
-            Reply::Error("none".to_owned()),
-            "Unknown",
-        ),
+        (Reply::Error("none".to_owned()), Reply::Error("none".to_owned()), "Unknown"),
     ];
     for (a, aaaa, expected) in cases {
-        let answers = Answers {
-            a: answer(a),
-            aaaa: answer(aaaa),
-        };
+        let answers = Answers { a: answer(a), aaaa: answer(aaaa) };
         assert_eq!(judge_resolution(&answers).outcome.name(), expected, "{answers:?}");
     }
 }
 
 #[test]
 fn private_means_what_cannot_be_reached_from_the_internet() {
-    let vpc: Vec<IpNet> = vec![
-        "198.51.100.0/24".parse().unwrap(),
-        "2600:1f18::/56".parse().unwrap(),
-    ];
+    let vpc: Vec<IpNet> = vec!["198.51.100.0/24".parse().unwrap(), "2600:1f18::/56".parse().unwrap()];
     let cases: [(&[&str], Outcome); 12] = [
         (&["10.0.1.5", "10.0.2.5"], Outcome::Pass),
         (&["172.16.0.1"], Outcome::Pass),
@@ -73,11 +59,7 @@ fn private_means_what_cannot_be_reached_from_the_internet() {
         (&["10.0.1.5", "2606:4700::1"], Outcome::Warn),
     ];
     for (texts, expected) in cases {
-        assert_eq!(
-            judge_private(&addresses(texts), &vpc).outcome,
-            expected,
-            "{texts:?}"
-        );
+        assert_eq!(judge_private(&addresses(texts), &vpc).outcome, expected, "{texts:?}");
     }
 }
 
@@ -106,9 +88,7 @@ async fn name_server(tasks: &mut JoinSet<()>) -> SocketAddr {
             if name == "api.test." && query.query_type() == RecordType::A {
                 let alias = Name::from_ascii("vpce-1.test.").unwrap();
                 let target = RData::CNAME(CNAME(alias.clone()));
-                response
-                    .answers
-                    .push(Record::from_rdata(query.name().clone(), 60, target));
+                response.answers.push(Record::from_rdata(query.name().clone(), 60, target));
                 let address = RData::A(A(Ipv4Addr::new(10, 0, 0, 9)));
                 response.answers.push(Record::from_rdata(alias, 20, address));
             }
@@ -143,10 +123,6 @@ async fn a_real_name_servers_answers_are_told_apart() {
     ];
     for (host, expected) in cases {
         let answers = look_up(&resolver, host, timeout).await;
-        assert_eq!(
-            (answers.a.reply, answers.aaaa.reply),
-            (expected.clone(), expected),
-            "{host}"
-        );
+        assert_eq!((answers.a.reply, answers.aaaa.reply), (expected.clone(), expected), "{host}");
     }
 }

@@ -19,10 +19,7 @@ fn component(name: &str, endpoints: &[(&str, Protocol)]) -> Component {
 }
 
 fn hosts(targets: &[Target]) -> Vec<&str> {
-    targets
-        .iter()
-        .map(|target| target.endpoint.host.as_str())
-        .collect()
+    targets.iter().map(|target| target.endpoint.host.as_str()).collect()
 }
 
 #[test]
@@ -47,10 +44,7 @@ fn a_host_is_one_target_however_many_need_it() {
         component("castai-agent", &[("https://api.cast.ai", Protocol::Https)]),
         component(
             "castai-pod-pinner",
-            &[
-                ("api.cast.ai", Protocol::Https),
-                ("grpc.cast.ai:443", Protocol::Grpc),
-            ],
+            &[("api.cast.ai", Protocol::Https), ("grpc.cast.ai:443", Protocol::Grpc)],
         ),
     ];
     let targets = targets(&components, true, &[]);
@@ -63,10 +57,7 @@ fn a_host_is_one_target_however_many_need_it() {
 
 #[test]
 fn hosts_follow_the_installation_that_components_talk_to() {
-    let components = [component(
-        "castai-agent",
-        &[("https://api.eu.cast.ai", Protocol::Https)],
-    )];
+    let components = [component("castai-agent", &[("https://api.eu.cast.ai", Protocol::Https)])];
     assert_eq!(hosts(&targets(&components, true, &[]))[1], "grpc.eu.cast.ai");
     // A region without services leaves what is configured.
     assert_eq!(hosts(&targets(&components, false, &[])), ["api.eu.cast.ai"]);
@@ -91,10 +82,7 @@ fn hosts_that_no_service_covers_are_warned_of_and_the_clusters_own_are_left_out(
         .collect();
     assert_eq!(
         findings,
-        [
-            ("api.cast.ai".to_owned(), "Pass"),
-            ("grpc.prod-master.cast.ai".to_owned(), "Warn")
-        ]
+        [("api.cast.ai".to_owned(), "Pass"), ("grpc.prod-master.cast.ai".to_owned(), "Warn")]
     );
 }
 
@@ -102,10 +90,7 @@ fn hosts_that_no_service_covers_are_warned_of_and_the_clusters_own_are_left_out(
 fn remedies_name_the_regions_service() {
     let targets = targets(&[], true, &[]);
     let remedies = private_dns_remedies(&targets[0], Some("us-east-1"));
-    let commands: Vec<_> = remedies
-        .iter()
-        .filter_map(|remedy| remedy.command.as_deref())
-        .collect();
+    let commands: Vec<_> = remedies.iter().filter_map(|remedy| remedy.command.as_deref()).collect();
     assert!(commands[0].contains("modify-vpc-endpoint") && commands[0].contains("--private-dns-enabled"));
     assert!(
         commands[1].contains("com.amazonaws.vpce.us-east-1.vpce-svc-0f648001d494b9a46"),
@@ -121,13 +106,7 @@ fn the_files_service_tells_how_to_find_its_host() {
         .flat_map(|trail| trail.finish(&[]))
         .collect();
     assert_eq!(findings.len(), 1);
-    assert_eq!(
-        (findings[0].subject.name.as_str(), findings[0].outcome.name()),
-        ("files", "Unknown")
-    );
+    assert_eq!((findings[0].subject.name.as_str(), findings[0].outcome.name()), ("files", "Unknown"));
     let command = findings[0].remedies[0].command.as_deref().unwrap();
-    assert!(
-        command.contains("com.amazonaws.vpce.us-east-2.vpce-svc-0d1fad36f0230d84c"),
-        "{command}"
-    );
+    assert!(command.contains("com.amazonaws.vpce.us-east-2.vpce-svc-0d1fad36f0230d84c"), "{command}");
 }

@@ -25,9 +25,7 @@ fn authority(name: &str) -> Authority {
 
 fn trusting(authority: &Authority) -> ClientConfig {
     let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_slice(authority.certificate.as_bytes()).unwrap())
-        .unwrap();
+    roots.add(CertificateDer::from_pem_slice(authority.certificate.as_bytes()).unwrap()).unwrap();
     ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -72,20 +70,14 @@ fn server_config(authority: &Authority, name: &str) -> Arc<ServerConfig> {
 
 async fn probe(address: SocketAddr, tls: &ClientConfig, timeout: Duration) -> Result<Session, Failure> {
     let stream = TcpStream::connect(address).await.unwrap();
-    shake_hands(stream, address, "api.cast.ai", tls, timeout)
-        .await
-        .map(|(_, session)| session)
+    shake_hands(stream, address, "api.cast.ai", tls, timeout).await.map(|(_, session)| session)
 }
 
 #[tokio::test]
 async fn a_trusted_server_is_described() {
     let authority = authority("trusted");
     let mut tasks = JoinSet::new();
-    let address = server(
-        &mut tasks,
-        Behaviour::Tls(server_config(&authority, "api.cast.ai")),
-    )
-    .await;
+    let address = server(&mut tasks, Behaviour::Tls(server_config(&authority, "api.cast.ai"))).await;
     let session = probe(address, &trusting(&authority), TIMEOUT).await.unwrap();
     assert_eq!(session.alpn.as_deref(), Some("h2"));
     assert_eq!(session.version, "TLSv1_3");
@@ -99,11 +91,7 @@ async fn a_trusted_server_is_described() {
 async fn a_stranger_between_is_named_by_its_issuer() {
     let (trusted, stranger) = (authority("ours"), authority("stranger"));
     let mut tasks = JoinSet::new();
-    let address = server(
-        &mut tasks,
-        Behaviour::Tls(server_config(&stranger, "api.cast.ai")),
-    )
-    .await;
+    let address = server(&mut tasks, Behaviour::Tls(server_config(&stranger, "api.cast.ai"))).await;
     let failure = probe(address, &trusting(&trusted), TIMEOUT).await.unwrap_err();
     assert_eq!(failure.class, Class::UnknownIssuer);
     assert_eq!(failure.certificate.as_ref().unwrap().issuer, "CN=lab CA");
@@ -115,19 +103,11 @@ async fn a_stranger_between_is_named_by_its_issuer() {
 async fn another_services_certificate_is_named() {
     let authority = authority("name");
     let mut tasks = JoinSet::new();
-    let address = server(
-        &mut tasks,
-        Behaviour::Tls(server_config(&authority, "grpc.cast.ai")),
-    )
-    .await;
+    let address = server(&mut tasks, Behaviour::Tls(server_config(&authority, "grpc.cast.ai"))).await;
     let failure = probe(address, &trusting(&authority), TIMEOUT).await.unwrap_err();
     assert_eq!(failure.class, Class::WrongName);
     let judgement = judge("api.cast.ai", Err(&failure));
-    assert!(
-        judgement.observed.contains("grpc.cast.ai"),
-        "{}",
-        judgement.observed
-    );
+    assert!(judgement.observed.contains("grpc.cast.ai"), "{}", judgement.observed);
 }
 
 #[tokio::test]
@@ -135,11 +115,7 @@ async fn servers_that_do_not_speak_tls_are_told_apart() {
     let tls = trusting(&authority("other"));
     let mut tasks = JoinSet::new();
     let cases = [
-        (
-            Behaviour::Says(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
-            Class::NotTls,
-            TIMEOUT,
-        ),
+        (Behaviour::Says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), Class::NotTls, TIMEOUT),
         (Behaviour::Says(b""), Class::Reset, TIMEOUT),
         (Behaviour::Silence, Class::TimedOut, Duration::from_millis(200)),
     ];

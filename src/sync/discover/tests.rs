@@ -31,12 +31,7 @@ fn seen(workload: &Workload) -> Vec<(String, String, String, Option<String>)> {
     let (uses, _) = uses(workload, &ImageFilter::default());
     uses.into_iter()
         .map(|(image, used_by)| {
-            (
-                image.to_string(),
-                used_by.carrier.to_string(),
-                used_by.reason.to_string(),
-                used_by.fixed,
-            )
+            (image.to_string(), used_by.carrier.to_string(), used_by.reason.to_string(), used_by.fixed)
         })
         .collect()
 }
@@ -51,18 +46,8 @@ fn a_namespace_of_cast_ai_is_taken_whole() {
     assert_eq!(
         seen(&workload(WorkloadKind::DaemonSet, "castai-agent", pod)),
         [
-            (
-                "nvcr.io/x/y:1".to_owned(),
-                "init/gpu".to_owned(),
-                reason.clone(),
-                None
-            ),
-            (
-                format!("{GAR}/agent:v1"),
-                "container/agent".to_owned(),
-                reason,
-                None
-            ),
+            ("nvcr.io/x/y:1".to_owned(), "init/gpu".to_owned(), reason.clone(), None),
+            (format!("{GAR}/agent:v1"), "container/agent".to_owned(), reason, None),
         ]
     );
 }
@@ -74,9 +59,7 @@ fn elsewhere_only_cast_ai_images_are_taken() {
     let taken = seen(&workload);
     assert_eq!(taken.len(), 1);
     assert_eq!(taken[0].1, "container/sidecar");
-    workload
-        .labels
-        .insert("helm.sh/chart".to_owned(), "castai-evictor-0.35.143".to_owned());
+    workload.labels.insert("helm.sh/chart".to_owned(), "castai-evictor-0.35.143".to_owned());
     assert_eq!(seen(&workload).len(), 2, "a chart of Cast AI is taken whole");
 }
 
@@ -84,21 +67,13 @@ fn elsewhere_only_cast_ai_images_are_taken() {
 fn a_rewritten_image_is_taken_with_its_source_while_the_record_is_true() {
     let pod = serde_json::json!({"containers": [container("app", "registry.example/flat:1")]});
     let mut workload = workload(WorkloadKind::Deployment, "shop", pod);
-    for (to, source) in [
-        ("registry.example/flat:1", Some("castai/x:1")),
-        ("registry.example/flat:0", None),
-    ] {
+    for (to, source) in [("registry.example/flat:1", Some("castai/x:1")), ("registry.example/flat:0", None)] {
         let record = serde_json::json!({"container/app": {"from": "castai/x:1", "to": to}}).to_string();
         workload.annotations.insert(ANNOTATION.to_owned(), record);
         let (uses, _) = uses(&workload, &ImageFilter::default());
-        let sources: Vec<_> = uses
-            .iter()
-            .map(|(_, used_by)| used_by.recorded_source.as_ref().map(Image::as_written))
-            .collect();
-        assert_eq!(
-            sources,
-            source.map(|source| vec![Some(source)]).unwrap_or_default()
-        );
+        let sources: Vec<_> =
+            uses.iter().map(|(_, used_by)| used_by.recorded_source.as_ref().map(Image::as_written)).collect();
+        assert_eq!(sources, source.map(|source| vec![Some(source)]).unwrap_or_default());
     }
 }
 
@@ -118,21 +93,12 @@ fn variables_and_derived_images_come_with_their_container() {
         .map(|(image, carrier, ..)| (image, carrier))
         .collect();
     let expected = [
-        (
-            "ghcr.io/castai/kvisor/kvisor-scanners:v1",
-            "derived/controller/kvisor-scanners",
-        ),
+        ("ghcr.io/castai/kvisor/kvisor-scanners:v1", "derived/controller/kvisor-scanners"),
         (controller, "container/controller"),
         ("ghcr.io/castai/jmx:1", "env/woop/JMX_EXPORTER_INIT_IMAGE"),
-        (
-            "us-docker.pkg.dev/castai-hub/library/workload-autoscaler:1",
-            "container/woop",
-        ),
+        ("us-docker.pkg.dev/castai-hub/library/workload-autoscaler:1", "container/woop"),
     ];
-    assert_eq!(
-        carriers,
-        expected.map(|(image, carrier)| (image.to_owned(), carrier.to_owned()))
-    );
+    assert_eq!(carriers, expected.map(|(image, carrier)| (image.to_owned(), carrier.to_owned())));
 }
 
 #[test]
@@ -145,11 +111,7 @@ fn what_cannot_be_patched_says_why() {
     });
     let cases = [
         (WorkloadKind::Job, None, Some("a Job's template is immutable")),
-        (
-            WorkloadKind::ReplicaSet,
-            rollout.clone(),
-            Some("managed by Rollout/x (argoproj.io/v1alpha1)"),
-        ),
+        (WorkloadKind::ReplicaSet, rollout.clone(), Some("managed by Rollout/x (argoproj.io/v1alpha1)")),
         (WorkloadKind::Deployment, rollout, None),
         (WorkloadKind::Pod, None, None),
     ];
@@ -182,19 +144,10 @@ fn the_inventory_is_ordered_and_names_what_it_cannot_read() {
         workload(WorkloadKind::DaemonSet, "castai-agent", pod("a:1")),
         workload(WorkloadKind::CronJob, "castai-agent", pod("NOT AN IMAGE")),
     ];
-    let inventory = discover(
-        Vec::new(),
-        &workloads,
-        &[],
-        &ImageFilter::default(),
-        Vec::new(),
-        Timestamp::UNIX_EPOCH,
-    );
-    let names: Vec<_> = inventory
-        .images
-        .iter()
-        .map(|wanted| (wanted.image.as_written(), wanted.used_by.len()))
-        .collect();
+    let inventory =
+        discover(Vec::new(), &workloads, &[], &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
+    let names: Vec<_> =
+        inventory.images.iter().map(|wanted| (wanted.image.as_written(), wanted.used_by.len())).collect();
     assert_eq!(names, [("a:1", 2), ("z:1", 1)]);
     assert!(
         inventory.notes[0]

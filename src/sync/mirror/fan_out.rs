@@ -26,10 +26,8 @@ impl<'r> Run<'r> {
     pub(super) async fn deliver(&self, upload: &'r Upload, receivers: Vec<Receiver<'r>>) {
         let digest = &upload.blob.digest;
         // A repository that could not be created has its result already.
-        let mut open: Vec<Receiver<'r>> = receivers
-            .into_iter()
-            .filter(|receiver| !self.is_settled(receiver.path, digest))
-            .collect();
+        let mut open: Vec<Receiver<'r>> =
+            receivers.into_iter().filter(|receiver| !self.is_settled(receiver.path, digest)).collect();
         let mut pauses = self.client.pauses();
         while !open.is_empty() {
             let streams = u32::try_from(open.len().min(MOST_REPOSITORIES)).unwrap_or(1);
@@ -79,14 +77,9 @@ impl<'r> Run<'r> {
                 let repository = at(&self.plan.mirror, receiver.path);
                 let result = async {
                     let session = open_upload(self.client, &repository, receiver.session).await?;
-                    self.client
-                        .finish_upload(&repository, session, digest, body)
-                        .await
+                    self.client.finish_upload(&repository, session, digest, body).await
                 };
-                Outcome {
-                    path: receiver.path,
-                    result: result.await,
-                }
+                Outcome { path: receiver.path, result: result.await }
             }
         });
         future::join_all(uploads).await
@@ -106,10 +99,7 @@ impl<'r> Run<'r> {
             Ok(reader) => reader,
             Err(error) => {
                 let error = from_source(error);
-                let outcome = |path| Outcome {
-                    path,
-                    result: Err(error.clone()),
-                };
+                let outcome = |path| Outcome { path, result: Err(error.clone()) };
                 return paths.into_iter().map(outcome).collect();
             }
         };
@@ -119,20 +109,14 @@ impl<'r> Run<'r> {
         let mut uploads = Vec::new();
         for ((path, session), ended) in paths.into_iter().zip(sessions).zip(&ended) {
             match session {
-                Err(error) => outcomes.push(Outcome {
-                    path,
-                    result: Err(error),
-                }),
+                Err(error) => outcomes.push(Outcome { path, result: Err(error) }),
                 Ok(session) => {
                     let (sender, parts) = mpsc::channel(PARTS_IN_FLIGHT);
                     outlets.push(Outlet { path, sender, ended });
                     uploads.push(async move {
                         let repository = at(&self.plan.mirror, path);
                         let body = UploadBody::Parts { parts, size };
-                        let result = self
-                            .client
-                            .finish_upload(&repository, session, digest, body)
-                            .await;
+                        let result = self.client.finish_upload(&repository, session, digest, body).await;
                         ended.notify_one();
                         Outcome { path, result }
                     });
@@ -150,10 +134,7 @@ impl<'r> Run<'r> {
                 (Err(error), Err(_)) => Err(from_source(error.clone())),
                 (_, result) => result,
             };
-            outcomes.push(Outcome {
-                path: outcome.path,
-                result,
-            });
+            outcomes.push(Outcome { path: outcome.path, result });
         }
         outcomes
     }
@@ -220,15 +201,10 @@ async fn open_upload(
 
 /// An error of the source has had its tries, so the upload is not tried again for it.
 fn from_source(error: Error) -> Error {
-    Error::SourceFailed {
-        reason: Box::new(error),
-    }
+    Error::SourceFailed { reason: Box::new(error) }
 }
 
 fn all<'r>(receivers: &[Receiver<'r>], error: &Error) -> Vec<Outcome<'r>> {
-    let outcome = |receiver: &Receiver<'r>| Outcome {
-        path: receiver.path,
-        result: Err(error.clone()),
-    };
+    let outcome = |receiver: &Receiver<'r>| Outcome { path: receiver.path, result: Err(error.clone()) };
     receivers.iter().map(outcome).collect()
 }

@@ -41,11 +41,7 @@ fn base() -> Vec<u8> {
 }
 
 async fn with_lab(target: World, test: impl AsyncFnOnce(&mut Lab)) {
-    let mut source = World {
-        wants_token: true,
-        redirects: true,
-        ..World::default()
-    };
+    let mut source = World { wants_token: true, redirects: true, ..World::default() };
     let base = base();
     for repository in ["a/one", "a/two", "a/three"] {
         source.add_image(repository, "v1", &[&base, b"small shared layer"]);
@@ -53,11 +49,7 @@ async fn with_lab(target: World, test: impl AsyncFnOnce(&mut Lab)) {
     let is_ecr = target.ecr.is_some();
     with_registry(source, async |source, source_host| {
         with_registry(target, async |target, host| {
-            let destination = if is_ecr {
-                Destination::Ecr(ecr(&host))
-            } else {
-                Destination::Oci
-            };
+            let destination = if is_ecr { Destination::Ecr(ecr(&host)) } else { Destination::Oci };
             let mirror = format!("{host}/mirror").parse().unwrap();
             let events = Mutex::default();
             test(&mut Lab {
@@ -88,10 +80,7 @@ fn ecr(host: &str) -> Ecr {
 }
 
 fn ecr_world() -> World {
-    World {
-        ecr: Some(std::collections::BTreeSet::new()),
-        ..World::default()
-    }
+    World { ecr: Some(std::collections::BTreeSet::new()), ..World::default() }
 }
 
 impl Lab {
@@ -117,9 +106,7 @@ impl Lab {
         if let Destination::Ecr(ecr) = &self.destination {
             client = client.with_ecr(self.mirror.registry.clone(), ecr.clone());
         }
-        let prepared = prepare(&client, &self.destination, &self.mirror, self.assignments())
-            .await
-            .unwrap();
+        let prepared = prepare(&client, &self.destination, &self.mirror, self.assignments()).await.unwrap();
         assert_eq!(prepared.notes, Vec::<String>::new());
         // What a file would hold is as good as the value itself; manifests are then read again.
         let text = serde_json::to_string(&prepared.plan).unwrap();
@@ -127,11 +114,7 @@ impl Lab {
         assert_eq!(plan, prepared.plan);
         let mirrored = mirror(&client, &self.destination, &plan, &prepared.store, 4, &observer).await;
         let verified = verify(&client, &self.destination, &plan, &mirrored, PlanAge::Fresh).await;
-        Ran {
-            plan,
-            mirrored,
-            verified,
-        }
+        Ran { plan, mirrored, verified }
     }
 
     fn forget_log(&self) {
@@ -152,10 +135,7 @@ impl Lab {
         let (source, target) = (self.source.lock().unwrap(), self.target.lock().unwrap());
         let in_mirror = |path: &str| format!("mirror/{path}");
         for ((path, digest), manifest) in &source.manifests {
-            assert_eq!(
-                target.manifests.get(&(in_mirror(path), digest.clone())),
-                Some(manifest)
-            );
+            assert_eq!(target.manifests.get(&(in_mirror(path), digest.clone())), Some(manifest));
         }
         for (path, digest) in &source.blobs {
             assert!(target.blobs.contains(&(in_mirror(path), digest.clone())));
@@ -180,10 +160,7 @@ async fn requests_to_ecr_are_the_budget_term_by_term() {
         let run = lab.run().await;
         assert_eq!(run.verified.failures, Vec::new());
         assert_eq!(run.verified.locked.images.len(), 3);
-        assert_eq!(
-            run.verified.locked.images[0].platforms,
-            ["linux/amd64", "linux/arm64"]
-        );
+        assert_eq!(run.verified.locked.images[0].platforms, ["linux/amd64", "linux/arm64"]);
         lab.assert_equal();
         let terms = [
             (lab.sent(&["GetAuthorizationToken"]), 1),
@@ -230,25 +207,16 @@ async fn requests_to_ecr_are_the_budget_term_by_term() {
 
 #[tokio::test]
 async fn with_mounting_each_blob_goes_up_once() {
-    let oci = World {
-        wants_token: true,
-        ..World::default()
-    };
+    let oci = World { wants_token: true, ..World::default() };
     for world in [ecr_world(), oci] {
-        with_lab(
-            World {
-                mounting: true,
-                ..world
-            },
-            async |lab| {
-                let run = lab.run().await;
-                assert_eq!(run.verified.failures, Vec::new());
-                lab.assert_equal();
-                assert_eq!(lab.sent(&["PUT", "/blobs/uploads/"]), BLOBS);
-                assert_eq!(lab.sent(&["POST", "mount="]), PAIRS - BLOBS);
-                assert_eq!(lab.asked(&["/elsewhere/"]), BLOBS);
-            },
-        )
+        with_lab(World { mounting: true, ..world }, async |lab| {
+            let run = lab.run().await;
+            assert_eq!(run.verified.failures, Vec::new());
+            lab.assert_equal();
+            assert_eq!(lab.sent(&["PUT", "/blobs/uploads/"]), BLOBS);
+            assert_eq!(lab.sent(&["POST", "mount="]), PAIRS - BLOBS);
+            assert_eq!(lab.asked(&["/elsewhere/"]), BLOBS);
+        })
         .await;
     }
 }
@@ -261,17 +229,9 @@ async fn a_mount_that_is_not_done_continues_as_an_upload() {
         assert_eq!(run.plan.registry, RegistryKind::Oci);
         assert_eq!(run.verified.failures, Vec::new());
         lab.assert_equal();
-        assert_eq!(
-            lab.sent(&["POST", "/blobs/uploads/"]),
-            PAIRS,
-            "the session that is offered is used"
-        );
+        assert_eq!(lab.sent(&["POST", "/blobs/uploads/"]), PAIRS, "the session that is offered is used");
         assert_eq!(lab.sent(&["PUT", "/blobs/uploads/"]), PAIRS);
-        assert_eq!(
-            lab.sent(&["HEAD", "/manifests/"]),
-            3,
-            "the answers to the PUTs are the proof"
-        );
+        assert_eq!(lab.sent(&["HEAD", "/manifests/"]), 3, "the answers to the PUTs are the proof");
     })
     .await;
 }
@@ -290,27 +250,13 @@ async fn one_receiver_that_fails_does_not_stop_the_others_and_the_next_run_goes_
             .collect();
         assert_eq!(failed, ["mirror/a/two"]);
         assert_eq!(run.verified.locked.images.len(), 2);
-        assert_eq!(
-            lab.asked(&["/elsewhere/"]),
-            BLOBS,
-            "a refusal is no reason to read again"
-        );
-        assert!(
-            !lab.target
-                .lock()
-                .unwrap()
-                .tags
-                .keys()
-                .any(|(path, _)| path.contains("two"))
-        );
+        assert_eq!(lab.asked(&["/elsewhere/"]), BLOBS, "a refusal is no reason to read again");
+        assert!(!lab.target.lock().unwrap().tags.keys().any(|(path, _)| path.contains("two")));
 
         lab.target.lock().unwrap().faults.clear();
         lab.forget_log();
         let run = lab.run().await;
-        assert_eq!(
-            (run.verified.failures.len(), run.verified.locked.images.len()),
-            (0, 3)
-        );
+        assert_eq!((run.verified.failures.len(), run.verified.locked.images.len()), (0, 3));
         lab.assert_equal();
         assert_eq!(lab.sent(&["PUT", "/blobs/uploads/"]), 6, "only what is lacking");
         assert_eq!(lab.sent(&["BatchCheckLayerAvailability"]), 1);
@@ -325,11 +271,7 @@ async fn a_busy_or_breaking_world_only_costs_time() {
         lab.target.lock().unwrap().faults = vec![
             ("PUT /v2/mirror/a/one/blobs/", StatusCode::SERVICE_UNAVAILABLE, ""),
             ("PUT /v2/mirror/a/three/blobs/", StatusCode::UNAUTHORIZED, ""),
-            (
-                "PUT /v2/mirror/a/two/manifests/",
-                StatusCode::TOO_MANY_REQUESTS,
-                "0",
-            ),
+            ("PUT /v2/mirror/a/two/manifests/", StatusCode::TOO_MANY_REQUESTS, "0"),
             ("POST /v2/mirror/a/two/blobs/", StatusCode::UNAUTHORIZED, ""),
         ];
         let run = lab.run().await;
@@ -349,15 +291,8 @@ async fn damaged_bytes_never_arrive_and_fail_only_who_needs_them() {
         lab.source.lock().unwrap().corrupt.insert(own.clone());
         let run = lab.run().await;
         assert_eq!(run.verified.locked.images.len(), 2);
-        let error = run
-            .mirrored
-            .values()
-            .find_map(|result| result.as_ref().err())
-            .unwrap();
-        assert!(
-            error.contains(&lab.source_host) && error.contains("damaged"),
-            "{error}"
-        );
+        let error = run.mirrored.values().find_map(|result| result.as_ref().err()).unwrap();
+        assert!(error.contains(&lab.source_host) && error.contains("damaged"), "{error}");
 
         lab.source.lock().unwrap().corrupt.insert(shared.clone());
         lab.target.lock().unwrap().blobs.clear();
@@ -366,12 +301,7 @@ async fn damaged_bytes_never_arrive_and_fail_only_who_needs_them() {
         let run = lab.run().await;
         assert_eq!(run.verified.locked.images.len(), 0);
         let target = lab.target.lock().unwrap();
-        assert!(
-            !target
-                .blobs
-                .iter()
-                .any(|(_, digest)| *digest == shared || *digest == own)
-        );
+        assert!(!target.blobs.iter().any(|(_, digest)| *digest == shared || *digest == own));
         assert!(target.tags.is_empty());
     })
     .await;
@@ -402,16 +332,10 @@ async fn progress_adds_up_to_what_was_announced() {
 #[tokio::test]
 async fn a_source_that_lacks_one_image_fails_that_one() {
     with_lab(ecr_world(), async |lab| {
-        lab.source
-            .lock()
-            .unwrap()
-            .tags
-            .retain(|(path, _), _| path != "a/one");
+        lab.source.lock().unwrap().tags.retain(|(path, _), _| path != "a/one");
         let run = lab.run().await;
         assert_eq!(run.verified.locked.images.len(), 2);
-        let Step::Failed { error } = &run.plan.images[0].step else {
-            panic!("{:?}", run.plan.images[0])
-        };
+        let Step::Failed { error } = &run.plan.images[0].step else { panic!("{:?}", run.plan.images[0]) };
         assert!(error.contains("a/one has no manifest v1"), "{error}");
     })
     .await;

@@ -18,9 +18,7 @@ pub fn restoring(workload: &Workload, applied: &WorkloadPatch) -> Option<Patch> 
         .changes
         .iter()
         .filter(|change| {
-            fields
-                .iter()
-                .any(|field| field.carrier == change.carrier && field.value == change.to)
+            fields.iter().any(|field| field.carrier == change.carrier && field.value == change.to)
         })
         .map(|change| Change {
             carrier: change.carrier.clone(),
@@ -29,10 +27,7 @@ pub fn restoring(workload: &Workload, applied: &WorkloadPatch) -> Option<Patch> 
         })
         .collect();
     for change in &changes {
-        records.set(
-            &change.carrier,
-            applied.previous.get(&change.carrier).cloned().flatten(),
-        );
+        records.set(&change.carrier, applied.previous.get(&change.carrier).cloned().flatten());
     }
     (!changes.is_empty()).then(|| build(workload, &changes, &records))
 }
@@ -56,16 +51,11 @@ fn replace(workload: &Workload, field: &Carried, value: &str) -> Vec<PatchOperat
         let prefix = workload.name.kind.pod_spec_pointer().split('/').skip(1);
         PointerBuf::from_tokens(prefix.chain(path.iter().map(String::as_str)))
     };
-    let mut operations: Vec<_> = field
-        .names
-        .iter()
-        .map(|(path, name)| test(absolute(path), name.as_str().into()))
-        .collect();
+    let mut operations: Vec<_> =
+        field.names.iter().map(|(path, name)| test(absolute(path), name.as_str().into())).collect();
     operations.push(test(absolute(&field.path), field.value.as_str().into()));
-    operations.push(PatchOperation::Replace(ReplaceOperation {
-        path: absolute(&field.path),
-        value: value.into(),
-    }));
+    operations
+        .push(PatchOperation::Replace(ReplaceOperation { path: absolute(&field.path), value: value.into() }));
     operations
 }
 
@@ -80,15 +70,9 @@ fn annotate(workload: &Workload, value: Option<String>) -> Vec<PatchOperation> {
     let add = |path, value| PatchOperation::Add(AddOperation { path, value });
     match (current, value) {
         (_, Some(value)) if workload.annotations.is_empty() => {
-            vec![
-                test(all(), Value::Null),
-                add(all(), serde_json::json!({ANNOTATION: value})),
-            ]
+            vec![test(all(), Value::Null), add(all(), serde_json::json!({ANNOTATION: value}))]
         }
-        (current, Some(value)) => vec![
-            test(ours(), serde_json::json!(current)),
-            add(ours(), value.into()),
-        ],
+        (current, Some(value)) => vec![test(ours(), serde_json::json!(current)), add(ours(), value.into())],
         (current, None) => {
             vec![
                 test(ours(), serde_json::json!(current)),

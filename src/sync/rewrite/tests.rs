@@ -126,15 +126,8 @@ fn every_kind_and_carrier_is_patched_and_recorded_by_name() {
                 let patch = patched(&lock, &workload);
                 let after = apply(object, &patch.patch).unwrap();
                 let pointer = format!("{}{path}", kind.pod_spec_pointer());
-                assert_eq!(
-                    after.pointer(&pointer),
-                    Some(&json!(destination)),
-                    "{kind:?} {carrier}"
-                );
-                assert_eq!(
-                    recorded(&after),
-                    json!({*carrier: {"from": AGENT, "to": destination}})
-                );
+                assert_eq!(after.pointer(&pointer), Some(&json!(destination)), "{kind:?} {carrier}");
+                assert_eq!(recorded(&after), json!({*carrier: {"from": AGENT, "to": destination}}));
                 let stays = annotations.get("other/key");
                 assert_eq!(after["metadata"]["annotations"].get("other/key"), stays);
             }
@@ -190,12 +183,7 @@ fn what_is_recorded_is_what_rollback_must_put_back() {
             "public/x:2",
         ),
         // Not our form.
-        (
-            json!({ANNOTATION: "nonsense"}),
-            "public/x:1",
-            ("public/x:1", "registry.example/x:1"),
-            "public/x:1",
-        ),
+        (json!({ANNOTATION: "nonsense"}), "public/x:1", ("public/x:1", "registry.example/x:1"), "public/x:1"),
     ];
     for (annotations, current, (source, destination), from) in cases {
         let lock = lock(&[(source, destination)]);
@@ -224,11 +212,7 @@ fn other_outcomes() {
         ),
         (WorkloadKind::Deployment, pod(destination), Rewrite::Unchanged),
         (WorkloadKind::Deployment, reached, Rewrite::Unchanged),
-        (
-            WorkloadKind::Job,
-            pod(AGENT),
-            Rewrite::Fixed("a Job's template is immutable".to_owned()),
-        ),
+        (WorkloadKind::Job, pod(AGENT), Rewrite::Fixed("a Job's template is immutable".to_owned())),
         (WorkloadKind::Job, pod(destination), Rewrite::Unchanged),
     ];
     for (kind, pod, expected) in cases {
@@ -250,10 +234,7 @@ fn a_derived_image_holds_its_workload_back_until_it_is_verified() {
         matches!(rewrite(&without, &workload), Some(Rewrite::HeldBack(why)) if why.contains("kvisor-scanners:v1"))
     );
     let scanners = controller.replace("-controller", "-scanners");
-    let with = lock(&[
-        (controller, &destination),
-        (&scanners, &format!("{MIRROR}/{scanners}")),
-    ]);
+    let with = lock(&[(controller, &destination), (&scanners, &format!("{MIRROR}/{scanners}"))]);
     assert_eq!(patched(&with, &workload).changes.len(), 1);
 }
 
@@ -262,23 +243,14 @@ fn equal_references_are_the_same_image() {
     let digest = Digest::of(b"x");
     let pinned = format!("docker.io/castai/x:1@{digest}");
     let lock = lock(&[(&pinned, &format!("{MIRROR}/docker.io/castai/x:1@{digest}"))]);
-    let (_, workload) = workload(
-        WorkloadKind::Deployment,
-        &Value::Null,
-        &pod(&format!("castai/x:1@{digest}")),
-    );
-    assert_eq!(
-        patched(&lock, &workload).changes[0].to,
-        format!("{MIRROR}/docker.io/castai/x:1@{digest}")
-    );
+    let (_, workload) =
+        workload(WorkloadKind::Deployment, &Value::Null, &pod(&format!("castai/x:1@{digest}")));
+    assert_eq!(patched(&lock, &workload).changes[0].to, format!("{MIRROR}/docker.io/castai/x:1@{digest}"));
 }
 
 #[test]
 fn restoring_undoes_exactly_what_is_still_ours() {
-    let lock = lock(&[
-        (AGENT, "registry.example/agent:v1"),
-        ("b:1", "registry.example/b:1"),
-    ]);
+    let lock = lock(&[(AGENT, "registry.example/agent:v1"), ("b:1", "registry.example/b:1")]);
     let before = json!({"containers": [{"name": "agent", "image": AGENT}, {"name": "b", "image": "b:1"}]});
     for annotations in [
         json!({"a": "b"}),
@@ -304,9 +276,6 @@ fn restoring_undoes_exactly_what_is_still_ours() {
         );
         let restored = apply(theirs, &restoring(&fresh, &applied).unwrap()).unwrap();
         let containers = &restored["spec"]["template"]["spec"]["containers"];
-        assert_eq!(
-            (&containers[0]["image"], &containers[1]["image"]),
-            (&json!("theirs:1"), &json!("b:1"))
-        );
+        assert_eq!((&containers[0]["image"], &containers[1]["image"]), (&json!("theirs:1"), &json!("b:1")));
     }
 }

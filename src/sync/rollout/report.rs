@@ -50,29 +50,18 @@ pub enum Outcome {
 impl Outcome {
     /// Whether somebody has to do something about it.
     pub fn needs_attention(&self) -> bool {
-        matches!(
-            self,
-            Self::HeldBack(_) | Self::Failed(_) | Self::Restored(_) | Self::NotReached
-        )
+        matches!(self, Self::HeldBack(_) | Self::Failed(_) | Self::Restored(_) | Self::NotReached)
     }
 }
 
 impl RolloutReport {
     pub fn needs_attention(&self) -> bool {
-        self.workloads
-            .iter()
-            .any(|workload| workload.outcome.needs_attention())
+        self.workloads.iter().any(|workload| workload.outcome.needs_attention())
     }
 }
 
 impl WorkloadReport {
     pub(super) fn new(workload: WorkloadName, changes: Vec<Change>, outcome: Outcome) -> Self {
-        Self {
-            workload,
-            changes,
-            outcome,
-            problems: Vec::new(),
-            notes: Vec::new(),
-        }
+        Self { workload, changes, outcome, problems: Vec::new(), notes: Vec::new() }
     }
 }

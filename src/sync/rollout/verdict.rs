@@ -21,16 +21,9 @@ pub(super) enum Health {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Verdict {
-    Done {
-        message: String,
-        problems: Vec<PodProblem>,
-        notes: Vec<String>,
-    },
+    Done { message: String, problems: Vec<PodProblem>, notes: Vec<String> },
     Waiting(String),
-    Failed {
-        why: String,
-        problems: Vec<PodProblem>,
-    },
+    Failed { why: String, problems: Vec<PodProblem> },
 }
 
 pub(super) fn health(observation: &Observation) -> Health {
@@ -62,20 +55,13 @@ pub(super) fn judge(
         (Health::Broken, Progress::Waiting(message) | Progress::Failed(message)) => {
             judge_broken(kind, now, problems, message)
         }
-        (_, Progress::Failed(message)) => Verdict::Failed {
-            why: message.clone(),
-            problems,
-        },
-        (_, Progress::Waiting(message)) => match problems
-            .iter()
-            .find(|problem| problem.kind != ProblemKind::Unschedulable)
-        {
-            Some(problem) => Verdict::Failed {
-                why: describe(problem),
-                problems,
-            },
-            None => Verdict::Waiting(with_unschedulable(message, &problems)),
-        },
+        (_, Progress::Failed(message)) => Verdict::Failed { why: message.clone(), problems },
+        (_, Progress::Waiting(message)) => {
+            match problems.iter().find(|problem| problem.kind != ProblemKind::Unschedulable) {
+                Some(problem) => Verdict::Failed { why: describe(problem), problems },
+                None => Verdict::Waiting(with_unschedulable(message, &problems)),
+            }
+        }
     }
 }
 
@@ -84,24 +70,14 @@ fn judge_broken(kind: WorkloadKind, now: &Observation, problems: Vec<PodProblem>
         .iter()
         .find(|problem| matches!(problem.kind, ProblemKind::Image | ProblemKind::Configuration))
     {
-        return Verdict::Failed {
-            why: describe(problem),
-            problems,
-        };
+        return Verdict::Failed { why: describe(problem), problems };
     }
     let new = new_pods(now);
     let old = now.pods.as_ref().map_or(&[][..], |pods| &pods.old);
-    let stuck: Vec<_> = old
-        .iter()
-        .filter(|pod| !pods::is_ready(pod))
-        .map(pods::name)
-        .collect();
+    let stuck: Vec<_> = old.iter().filter(|pod| !pods::is_ready(pod)).map(pods::name).collect();
     if now.ordered && new.is_empty() && !stuck.is_empty() {
         // kubernetes/kubernetes#67250: an ordered StatefulSet does not replace a pod that never became ready.
-        let namespace = old
-            .iter()
-            .find_map(|pod| pod.metadata.namespace.as_deref())
-            .unwrap_or("default");
+        let namespace = old.iter().find_map(|pod| pod.metadata.namespace.as_deref()).unwrap_or("default");
         let note = format!(
             "a StatefulSet does not replace pods that never became ready: kubectl delete pod -n {namespace} {}",
             stuck.join(" ")
@@ -109,11 +85,7 @@ fn judge_broken(kind: WorkloadKind, now: &Observation, problems: Vec<PodProblem>
         return done("its images are set".to_owned(), problems, vec![note]);
     }
     // Elsewhere a new pod that is not ready may keep the next from being made.
-    let expected = if kind == WorkloadKind::DaemonSet {
-        now.desired
-    } else {
-        now.desired.min(1)
-    };
+    let expected = if kind == WorkloadKind::DaemonSet { now.desired } else { now.desired.min(1) };
     let enough = i32::try_from(new.len()).is_ok_and(|count| count >= expected);
     if enough && new.iter().all(pods::started) {
         return done(
@@ -149,29 +121,18 @@ fn judge_pod(health: &Health, before: &Observation, now: &Observation, changes: 
         })
         .collect();
     match problems.first() {
-        Some(problem) => Verdict::Failed {
-            why: describe(problem),
-            problems,
-        },
-        None if *health == Health::Broken && restarted(before, now) => done(
-            "its containers have started".to_owned(),
-            pods::problems(now),
-            Vec::new(),
-        ),
-        None => Verdict::Waiting(format!(
-            "Waiting for pod \"{}\" to run its new images...",
-            pods::name(now)
-        )),
+        Some(problem) => Verdict::Failed { why: describe(problem), problems },
+        None if *health == Health::Broken && restarted(before, now) => {
+            done("its containers have started".to_owned(), pods::problems(now), Vec::new())
+        }
+        None => Verdict::Waiting(format!("Waiting for pod \"{}\" to run its new images...", pods::name(now))),
     }
 }
 
 /// Whether any container was started since, even if it ended again.
 fn restarted(before: &Pod, now: &Pod) -> bool {
     let restarts = |pod: &Pod| -> i32 {
-        let statuses = pod
-            .status
-            .iter()
-            .flat_map(|status| status.container_statuses.iter().flatten());
+        let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
         statuses.map(|status| status.restart_count).sum()
     };
     restarts(now) > restarts(before)
@@ -182,32 +143,17 @@ fn new_pods(observation: &Observation) -> &[Pod] {
 }
 
 fn done(message: String, problems: Vec<PodProblem>, notes: Vec<String>) -> Verdict {
-    Verdict::Done {
-        message,
-        problems,
-        notes,
-    }
+    Verdict::Done { message, problems, notes }
 }
 
 fn describe(problem: &PodProblem) -> String {
-    let container = problem
-        .container
-        .as_ref()
-        .map(|name| format!(" container {name}"))
-        .unwrap_or_default();
-    let message = if problem.message.is_empty() {
-        String::new()
-    } else {
-        format!(": {}", problem.message)
-    };
+    let container = problem.container.as_ref().map(|name| format!(" container {name}")).unwrap_or_default();
+    let message = if problem.message.is_empty() { String::new() } else { format!(": {}", problem.message) };
     format!("pod {}{container}: {}{message}", problem.pod, problem.reason)
 }
 
 fn with_unschedulable(message: &str, problems: &[PodProblem]) -> String {
-    match problems
-        .iter()
-        .find(|problem| problem.kind == ProblemKind::Unschedulable)
-    {
+    match problems.iter().find(|problem| problem.kind == ProblemKind::Unschedulable) {
         Some(problem) => format!("{message} ({})", describe(problem)),
         None => message.to_owned(),
     }
@@ -232,10 +178,7 @@ mod tests {
     }
 
     fn waiting(reason: &str, restarts: i32) -> Pod {
-        pod(
-            &json!({"waiting": {"reason": reason, "message": "cannot pull private/a:1"}}),
-            restarts,
-        )
+        pod(&json!({"waiting": {"reason": reason, "message": "cannot pull private/a:1"}}), restarts)
     }
 
     fn running(restarts: i32) -> Pod {
@@ -243,12 +186,7 @@ mod tests {
     }
 
     fn observed(progress: Progress, new: Vec<Pod>, old: Vec<Pod>) -> Observation {
-        Observation {
-            progress,
-            desired: 2,
-            ordered: false,
-            pods: Some(Pods { new, old }),
-        }
+        Observation { progress, desired: 2, ordered: false, pods: Some(Pods { new, old }) }
     }
 
     fn in_progress() -> Progress {
@@ -272,52 +210,16 @@ mod tests {
         let cases = [
             (Deployment, Healthy, in_progress(), vec![running(0)], "waiting"),
             (Deployment, Healthy, complete(), vec![running(0)], "done"),
-            (
-                Deployment,
-                Healthy,
-                in_progress(),
-                vec![waiting("ErrImagePull", 0)],
-                "failed",
-            ),
-            (
-                Deployment,
-                Healthy,
-                in_progress(),
-                vec![waiting("CrashLoopBackOff", 2)],
-                "failed",
-            ),
+            (Deployment, Healthy, in_progress(), vec![waiting("ErrImagePull", 0)], "failed"),
+            (Deployment, Healthy, in_progress(), vec![waiting("CrashLoopBackOff", 2)], "failed"),
             (Deployment, Healthy, exceeded(), vec![], "failed"),
             (Deployment, Broken, in_progress(), vec![], "waiting"),
-            (
-                Deployment,
-                Broken,
-                in_progress(),
-                vec![waiting("ContainerCreating", 0)],
-                "waiting",
-            ),
-            (
-                Deployment,
-                Broken,
-                in_progress(),
-                vec![waiting("CrashLoopBackOff", 2)],
-                "done",
-            ),
+            (Deployment, Broken, in_progress(), vec![waiting("ContainerCreating", 0)], "waiting"),
+            (Deployment, Broken, in_progress(), vec![waiting("CrashLoopBackOff", 2)], "done"),
             (Deployment, Broken, exceeded(), vec![running(0)], "done"),
-            (
-                Deployment,
-                Broken,
-                in_progress(),
-                vec![waiting("ImagePullBackOff", 0)],
-                "failed",
-            ),
+            (Deployment, Broken, in_progress(), vec![waiting("ImagePullBackOff", 0)], "failed"),
             (DaemonSet, Broken, in_progress(), vec![running(0)], "waiting"),
-            (
-                DaemonSet,
-                Broken,
-                in_progress(),
-                vec![running(0), waiting("CrashLoopBackOff", 1)],
-                "done",
-            ),
+            (DaemonSet, Broken, in_progress(), vec![running(0), waiting("CrashLoopBackOff", 1)], "done"),
         ];
         for (kind, health, progress, pods, expected) in cases {
             let before = observed(in_progress(), Vec::new(), Vec::new());
@@ -350,53 +252,25 @@ mod tests {
         let seen = |pod: Pod| observed(in_progress(), vec![pod], Vec::new());
         let before = seen(waiting("ImagePullBackOff", 0));
         let cases = [
-            (
-                Health::Broken,
-                waiting("ImagePullBackOff", 0),
-                "ecr/a:1",
-                "waiting",
-            ),
-            (
-                Health::Broken,
-                waiting("ImagePullBackOff", 0),
-                "private/a:1",
-                "failed",
-            ),
+            (Health::Broken, waiting("ImagePullBackOff", 0), "ecr/a:1", "waiting"),
+            (Health::Broken, waiting("ImagePullBackOff", 0), "private/a:1", "failed"),
             (Health::Broken, running(0), "ecr/a:1", "done"),
             (Health::Broken, waiting("CrashLoopBackOff", 1), "ecr/a:1", "done"),
         ];
         for (health, pod, to, expected) in cases {
             assert_eq!(
-                word(&judge(
-                    WorkloadKind::Pod,
-                    &health,
-                    &before,
-                    &seen(pod),
-                    &change(to)
-                )),
+                word(&judge(WorkloadKind::Pod, &health, &before, &seen(pod), &change(to))),
                 expected,
                 "{to}"
             );
         }
         let before = seen(running(0));
         assert_eq!(
-            word(&judge(
-                WorkloadKind::Pod,
-                &Health::Healthy,
-                &before,
-                &seen(running(0)),
-                &change("x")
-            )),
+            word(&judge(WorkloadKind::Pod, &Health::Healthy, &before, &seen(running(0)), &change("x"))),
             "waiting"
         );
         assert_eq!(
-            word(&judge(
-                WorkloadKind::Pod,
-                &Health::Healthy,
-                &before,
-                &seen(running(1)),
-                &change("x")
-            )),
+            word(&judge(WorkloadKind::Pod, &Health::Healthy, &before, &seen(running(1)), &change("x"))),
             "done"
         );
     }

@@ -23,10 +23,8 @@ pub const API_SERVER_HOST: &str = "0123456789ABCDEF0123456789ABCDEF.gr7.us-east-
 
 /// AWS interface endpoints of the VPC: `ecr.api`, `ecr.dkr`, `sts`, `ec2`.
 pub const ECR_API: (&str, Ipv4Addr) = ("api.ecr.us-east-1.amazonaws.com", Ipv4Addr::new(10, 0, 1, 200));
-pub const ECR: (&str, Ipv4Addr) = (
-    "123456789012.dkr.ecr.us-east-1.amazonaws.com",
-    Ipv4Addr::new(10, 0, 1, 201),
-);
+pub const ECR: (&str, Ipv4Addr) =
+    ("123456789012.dkr.ecr.us-east-1.amazonaws.com", Ipv4Addr::new(10, 0, 1, 201));
 pub const STS: (&str, Ipv4Addr) = ("sts.us-east-1.amazonaws.com", Ipv4Addr::new(10, 0, 1, 202));
 pub const EC2: (&str, Ipv4Addr) = ("ec2.us-east-1.amazonaws.com", Ipv4Addr::new(10, 0, 1, 203));
 /// An in-house OCI registry that is not ECR, for `--registry`.
@@ -36,10 +34,8 @@ pub const OCI_REGISTRY: (&str, Ipv4Addr) = ("registry.corp.example", Ipv4Addr::n
 pub const GAR: (&str, Ipv4Addr) = ("us-docker.pkg.dev", Ipv4Addr::new(203, 0, 113, 10));
 pub const GAR_BLOBS: (&str, Ipv4Addr) = ("storage.googleapis.com", Ipv4Addr::new(203, 0, 113, 11));
 pub const GHCR: (&str, Ipv4Addr) = ("ghcr.io", Ipv4Addr::new(203, 0, 113, 20));
-pub const GHCR_BLOBS: (&str, Ipv4Addr) = (
-    "pkg-containers.githubusercontent.com",
-    Ipv4Addr::new(203, 0, 113, 21),
-);
+pub const GHCR_BLOBS: (&str, Ipv4Addr) =
+    ("pkg-containers.githubusercontent.com", Ipv4Addr::new(203, 0, 113, 21));
 pub const DOCKER_HUB: (&str, Ipv4Addr) = ("registry-1.docker.io", Ipv4Addr::new(203, 0, 113, 30));
 pub const DOCKER_HUB_AUTH: (&str, Ipv4Addr) = ("auth.docker.io", Ipv4Addr::new(203, 0, 113, 31));
 pub const DOCKER_HUB_BLOBS: (&str, Ipv4Addr) =

@@ -65,18 +65,10 @@ impl ControlPlane {
         connects(ETCD, &mut etcd).await?;
         let mut api_server = Process::start("kube-apiserver", &mut api_server(tools, &files), &logs)?;
         ready(&files.internal_kubeconfig, &mut [&mut etcd, &mut api_server]).await?;
-        let controller_manager = Process::start(
-            "kube-controller-manager",
-            &mut controller_manager(tools, &files),
-            &logs,
-        )?;
+        let controller_manager =
+            Process::start("kube-controller-manager", &mut controller_manager(tools, &files), &logs)?;
         let scheduler = Process::start("kube-scheduler", &mut scheduler(tools, &files), &logs)?;
-        Ok(Self {
-            etcd,
-            api_server,
-            controller_manager,
-            scheduler,
-        })
+        Ok(Self { etcd, api_server, controller_manager, scheduler })
     }
 
     /// Waits until one of the programs ends by itself, and says which and why.
@@ -133,15 +125,9 @@ impl Files {
         let administrator = authority.issue("kubernetes-admin", Some("system:masters"), &[])?;
         let internal_kubeconfig = folder.internal_kubeconfig();
         let by_address = format!("https://{}", address::API_SERVER);
-        write(
-            &internal_kubeconfig,
-            &kubeconfig(&by_address, authority, &administrator),
-        )?;
+        write(&internal_kubeconfig, &kubeconfig(&by_address, authority, &administrator))?;
         let by_name = format!("https://{}", address::API_SERVER_HOST);
-        write(
-            &folder.kubeconfig(),
-            &kubeconfig(&by_name, authority, &administrator),
-        )?;
+        write(&folder.kubeconfig(), &kubeconfig(&by_name, authority, &administrator))?;
         Ok(Self {
             authority: folder.authority_certificate(),
             server: Pair::write(&certificates, "apiserver", &server)?,
@@ -188,12 +174,7 @@ fn etcd(tools: &Path, folder: &Folder) -> Command {
     command
         .arg("--data-dir")
         .arg(folder.state().join("etcd"))
-        .args([
-            "--unsafe-no-fsync",
-            "--log-level=warn",
-            "--heartbeat-interval=10",
-            "--election-timeout=100",
-        ])
+        .args(["--unsafe-no-fsync", "--log-level=warn", "--heartbeat-interval=10", "--election-timeout=100"])
         .args([
             format!("--listen-client-urls=http://{ETCD}"),
             format!("--advertise-client-urls=http://{ETCD}"),
@@ -221,19 +202,10 @@ fn api_server(tools: &Path, files: &Files) -> Command {
         .args(flag("--client-ca-file", &files.authority))
         .args(flag("--tls-cert-file", &files.server.certificate))
         .args(flag("--tls-private-key-file", &files.server.key))
-        .args(flag(
-            "--kubelet-client-certificate",
-            &files.kubelet_client.certificate,
-        ))
+        .args(flag("--kubelet-client-certificate", &files.kubelet_client.certificate))
         .args(flag("--kubelet-client-key", &files.kubelet_client.key))
-        .args(flag(
-            "--service-account-key-file",
-            &files.service_accounts.certificate,
-        ))
-        .args(flag(
-            "--service-account-signing-key-file",
-            &files.service_accounts.key,
-        ));
+        .args(flag("--service-account-key-file", &files.service_accounts.certificate))
+        .args(flag("--service-account-signing-key-file", &files.service_accounts.key));
     command
 }
 
@@ -242,10 +214,7 @@ fn controller_manager(tools: &Path, files: &Files) -> Command {
     command
         .args(flag("--kubeconfig", &files.internal_kubeconfig))
         .args(flag("--root-ca-file", &files.authority))
-        .args(flag(
-            "--service-account-private-key-file",
-            &files.service_accounts.key,
-        ))
+        .args(flag("--service-account-private-key-file", &files.service_accounts.key))
         .arg(format!("--controllers={}", CONTROLLERS.join(",")))
         .args([
             "--leader-elect=false",
@@ -260,14 +229,12 @@ fn controller_manager(tools: &Path, files: &Files) -> Command {
 
 fn scheduler(tools: &Path, files: &Files) -> Command {
     let mut command = Command::new(tools.join("kube-scheduler"));
-    command
-        .args(flag("--kubeconfig", &files.internal_kubeconfig))
-        .args([
-            "--leader-elect=false",
-            "--secure-port=0",
-            "--kube-api-qps=500",
-            "--kube-api-burst=1000",
-        ]);
+    command.args(flag("--kubeconfig", &files.internal_kubeconfig)).args([
+        "--leader-elect=false",
+        "--secure-port=0",
+        "--kube-api-qps=500",
+        "--kube-api-burst=1000",
+    ]);
     command
 }
 
@@ -299,10 +266,7 @@ async fn ready(kubeconfig: &Path, processes: &mut [&mut Process]) -> anyhow::Res
             process.check()?;
         }
         if Instant::now() > end {
-            bail!(
-                "kube-apiserver is not ready after {} s: {error}",
-                START_LIMIT.as_secs()
-            );
+            bail!("kube-apiserver is not ready after {} s: {error}", START_LIMIT.as_secs());
         }
         sleep(PAUSE).await;
     }

@@ -26,10 +26,7 @@ const STEPS: &[Step] = &[
         title: "Mirror the images to ECR, and rewrite the workloads:",
         command: "kubectl castai-privatelink sync-images --yes",
     },
-    Step {
-        title: "After it:",
-        command: "kubectl get pods -n castai-agent",
-    },
+    Step { title: "After it:", command: "kubectl get pods -n castai-agent" },
     Step {
         title: "The images that run now:",
         command: "kubectl get deployments,daemonsets,cronjobs -n castai-agent -o custom-columns=KIND:.kind,NAME:.metadata.name,IMAGE:..image",
@@ -57,11 +54,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
 }
 
 fn step_text(step: &Step) -> String {
-    format!(
-        "\n# {}\n$ {}",
-        step.title,
-        step.command.trim_start_matches("time ")
-    )
+    format!("\n# {}\n$ {}", step.title, step.command.trim_start_matches("time "))
 }
 
 fn run_to_end(mut command: Command) -> anyhow::Result<bool> {

@@ -57,11 +57,7 @@ pub fn init(folder: &Folder) -> anyhow::Result<ExitCode> {
         std::fs::remove_dir_all(folder.path())
             .with_context(|| format!("removing `{}`", folder.path().display()))?;
     }
-    Ok(if succeeded {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Starts everything, says so on standard output, and serves until standard input closes: so nothing outlives the
@@ -82,12 +78,7 @@ async fn run(folder: &Folder, session: &Session) -> anyhow::Result<()> {
     let authority = Arc::new(Authority::load_or_create(&folder.pki())?);
     let mut parts = Parts::start(folder, session, &authority).await?;
     if session.purpose == Purpose::Seed {
-        cluster::apply(
-            session.settings.fixture,
-            &session.tools,
-            &folder.internal_kubeconfig(),
-        )
-        .await?;
+        cluster::apply(session.settings.fixture, &session.tools, &folder.internal_kubeconfig()).await?;
         parts.control_plane.stop().await?;
         announce();
         return Ok(());
@@ -111,19 +102,11 @@ struct Parts {
 impl Parts {
     async fn start(folder: &Folder, session: &Session, authority: &Arc<Authority>) -> anyhow::Result<Self> {
         // Everything else is found by name, so names come first.
-        let dns = Dns::start(dns::Settings {
-            address: on(address::DNS, 53),
-        })
-        .await?;
-        let metadata = Metadata::start(metadata::Settings {
-            address: on(address::METADATA, 80),
-        })
-        .await?;
-        let castai = Castai::start(castai::Settings {
-            authority: authority.clone(),
-            addresses: castai::addresses(),
-        })
-        .await?;
+        let dns = Dns::start(dns::Settings { address: on(address::DNS, 53) }).await?;
+        let metadata = Metadata::start(metadata::Settings { address: on(address::METADATA, 80) }).await?;
+        let castai =
+            Castai::start(castai::Settings { authority: authority.clone(), addresses: castai::addresses() })
+                .await?;
         let aws = Aws::start(aws::Settings {
             authority: authority.clone(),
             moto: session.tools.join("moto/bin/moto_server"),
@@ -149,11 +132,7 @@ impl Parts {
             .nest("/ecr", registries.ecr.control())
             .nest("/oci", registries.oci.control())
             .nest("/kubelet", kubelet.control());
-        Ok(Self {
-            control_plane,
-            control,
-            _storage: registries.storage,
-        })
+        Ok(Self { control_plane, control, _storage: registries.storage })
     }
 }
 
@@ -189,19 +168,10 @@ impl Registries {
             behind_ecr.upstream().clone(),
         )
         .await?;
-        let oci = Oci::start(
-            on(address::OCI_REGISTRY.1, 443),
-            authority,
-            behind_oci.upstream().clone(),
-        )
-        .await?;
+        let oci =
+            Oci::start(on(address::OCI_REGISTRY.1, 443), authority, behind_oci.upstream().clone()).await?;
         tokio::try_join!(sources.seed(), ecr.seed())?;
-        Ok(Self {
-            sources,
-            ecr,
-            oci,
-            storage: [behind_sources, behind_ecr, behind_oci],
-        })
+        Ok(Self { sources, ecr, oci, storage: [behind_sources, behind_ecr, behind_oci] })
     }
 }
 
@@ -220,14 +190,8 @@ async fn start_kubelet(
         client: control_plane::client(&folder.internal_kubeconfig()).await?,
         http: reqwest::Client::builder().tls_certs_only([trusted]).build()?,
         registries: vec![
-            Registry {
-                host: address::ECR.0.to_owned(),
-                token: Some(Arc::new(move || token.clone())),
-            },
-            Registry {
-                host: address::OCI_REGISTRY.0.to_owned(),
-                token: None,
-            },
+            Registry { host: address::ECR.0.to_owned(), token: Some(Arc::new(move || token.clone())) },
+            Registry { host: address::OCI_REGISTRY.0.to_owned(), token: None },
         ],
         // EKS' add-on registry: the nodes reach it, the lab has no server for it.
         assumed: vec!["602401143452.dkr.ecr.*".to_owned()],

@@ -39,10 +39,5 @@ users:
 
 /// The cluster's ARN, by which EKS and `aws eks update-kubeconfig` call it.
 pub fn cluster_arn() -> String {
-    format!(
-        "arn:aws:eks:{}:{}:cluster/{}",
-        address::REGION,
-        address::ACCOUNT,
-        address::CLUSTER
-    )
+    format!("arn:aws:eks:{}:{}:cluster/{}", address::REGION, address::ACCOUNT, address::CLUSTER)
 }

@@ -85,10 +85,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 fn up(settings: &Settings) -> anyhow::Result<ExitCode> {
     let lab = start(settings)?;
-    say(&format!(
-        "enter it with: {} [COMMAND…]",
-        lab.enter_script().display()
-    ));
+    say(&format!("enter it with: {} [COMMAND…]", lab.enter_script().display()));
     say("Ctrl-C ends it");
     Runtime::new()?.block_on(async {
         let (mut interrupt, mut terminate) =
@@ -123,9 +120,7 @@ fn command_in_lab(settings: &Settings, command: &[String]) -> anyhow::Result<Exi
 fn wait(command: std::process::Command) -> anyhow::Result<ExitCode> {
     Runtime::new()?.block_on(async {
         let _interrupt = signal(SignalKind::interrupt())?;
-        let mut child = tokio::process::Command::from(command)
-            .spawn()
-            .context("entering the lab")?;
+        let mut child = tokio::process::Command::from(command).spawn().context("entering the lab")?;
         let status = child.wait().await?;
         // A shell reports a signal as 128 plus its number.
         let signalled = || std::os::unix::process::ExitStatusExt::signal(&status).map(|signal| 128 + signal);

@@ -65,11 +65,7 @@ pub struct Instance {
 
 impl Default for Instance {
     fn default() -> Self {
-        Self {
-            mode: Mode::default(),
-            vpc_cidrs: vec![address::VPC_CIDR.to_owned()],
-            role: None,
-        }
+        Self { mode: Mode::default(), vpc_cidrs: vec![address::VPC_CIDR.to_owned()], role: None }
     }
 }
 
@@ -86,10 +82,7 @@ struct Shared {
 
 impl Shared {
     fn instance(&self) -> Instance {
-        self.instance
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.instance.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn set(&self, instance: Instance) {
@@ -110,17 +103,12 @@ impl Metadata {
         Router::new()
             .route(
                 "/instance",
-                put(
-                    async |State(shared): State<Arc<Shared>>, Json(instance): Json<Instance>| {
-                        shared.set(instance);
-                    },
-                )
+                put(async |State(shared): State<Arc<Shared>>, Json(instance): Json<Instance>| {
+                    shared.set(instance);
+                })
                 .get(async |State(shared): State<Arc<Shared>>| Json(shared.instance())),
             )
-            .route(
-                "/reset",
-                post(async |State(shared): State<Arc<Shared>>| shared.set(Instance::default())),
-            )
+            .route("/reset", post(async |State(shared): State<Arc<Shared>>| shared.set(Instance::default())))
             .with_state(self.shared.clone())
     }
 }
@@ -140,10 +128,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     match *request.method() {
         Method::PUT if path == "/latest/api/token" => token(&shared, request.headers()),
         Method::GET | Method::HEAD => {
-            let known = request
-                .headers()
-                .get(TOKEN_HEADER)
-                .and_then(|value| value.to_str().ok());
+            let known = request.headers().get(TOKEN_HEADER).and_then(|value| value.to_str().ok());
             let tokens = shared.tokens.read().unwrap_or_else(PoisonError::into_inner);
             if !known.is_some_and(|token| tokens.contains(token)) {
                 return StatusCode::UNAUTHORIZED.into_response();
@@ -158,18 +143,12 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
 }
 
 fn token(shared: &Shared, headers: &HeaderMap) -> Response {
-    let seconds = headers
-        .get(TOKEN_TTL_HEADER)
-        .and_then(|value| value.to_str().ok()?.parse::<u32>().ok());
+    let seconds = headers.get(TOKEN_TTL_HEADER).and_then(|value| value.to_str().ok()?.parse::<u32>().ok());
     let Some(seconds) = seconds.filter(|seconds| (1..=LONGEST_TOKEN).contains(seconds)) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
     let token = format!("{:032x}==", rand::random::<u128>());
-    shared
-        .tokens
-        .write()
-        .unwrap_or_else(PoisonError::into_inner)
-        .insert(token.clone());
+    shared.tokens.write().unwrap_or_else(PoisonError::into_inner).insert(token.clone());
     ([(TOKEN_TTL_HEADER, seconds.to_string())], token).into_response()
 }
 
@@ -182,10 +161,7 @@ fn find(tree: &BTreeMap<String, String>, path: &str) -> Option<String> {
     let entries = tree
         .keys()
         .filter_map(|key| key.strip_prefix(path)?.strip_prefix('/'))
-        .map(|rest| {
-            rest.split_once('/')
-                .map_or_else(|| rest.to_owned(), |(folder, _)| format!("{folder}/"))
-        })
+        .map(|rest| rest.split_once('/').map_or_else(|| rest.to_owned(), |(folder, _)| format!("{folder}/")))
         .collect::<BTreeSet<_>>();
     (!entries.is_empty()).then(|| Vec::from_iter(entries).join("\n"))
 }
@@ -207,10 +183,7 @@ fn tree(instance: &Instance) -> BTreeMap<String, String> {
     });
     let name = "ip-10-0-1-5.ec2.internal";
     let mut tree: BTreeMap<String, String> = [
-        (
-            "dynamic/instance-identity/document",
-            document.to_string().as_str(),
-        ),
+        ("dynamic/instance-identity/document", document.to_string().as_str()),
         ("meta-data/hostname", name),
         ("meta-data/instance-id", INSTANCE_ID),
         ("meta-data/instance-type", "t3.medium"),
@@ -239,10 +212,7 @@ fn tree(instance: &Instance) -> BTreeMap<String, String> {
         ("vpc-ipv4-cidr-block", primary),
         ("vpc-ipv4-cidr-blocks", &instance.vpc_cidrs.join("\n")),
     ] {
-        tree.insert(
-            format!("meta-data/network/interfaces/macs/{MAC}/{leaf}"),
-            text.to_owned(),
-        );
+        tree.insert(format!("meta-data/network/interfaces/macs/{MAC}/{leaf}"), text.to_owned());
     }
     if let Some(role) = &instance.role {
         let credentials = json!({
@@ -254,10 +224,7 @@ fn tree(instance: &Instance) -> BTreeMap<String, String> {
             "Token": role.token,
             "Expiration": role.expiration,
         });
-        tree.insert(
-            format!("meta-data/iam/security-credentials/{}", role.name),
-            credentials.to_string(),
-        );
+        tree.insert(format!("meta-data/iam/security-credentials/{}", role.name), credentials.to_string());
     }
     tree
 }
@@ -276,10 +243,7 @@ mod tests {
             expiration: "2030-01-01T00:00:00Z".into(),
         };
         let plain = Instance::default();
-        let with_role = Instance {
-            role: Some(role),
-            ..Instance::default()
-        };
+        let with_role = Instance { role: Some(role), ..Instance::default() };
         let elsewhere = Instance {
             vpc_cidrs: vec!["172.16.0.0/16".into(), "100.64.0.0/16".into()],
             ..Instance::default()
@@ -288,20 +252,12 @@ mod tests {
         let cidrs = format!("{macs}/{MAC}/vpc-ipv4-cidr-blocks");
         let cases = [
             (&plain, "/latest/meta-data/placement/region", Some("us-east-1")),
-            (
-                &plain,
-                "/latest/meta-data/placement/",
-                Some("availability-zone\navailability-zone-id\nregion"),
-            ),
+            (&plain, "/latest/meta-data/placement/", Some("availability-zone\navailability-zone-id\nregion")),
             (&plain, macs, Some("0e:49:61:0f:c3:11/")),
             (&plain, &cidrs, Some("10.0.0.0/16")),
             (&elsewhere, &cidrs, Some("172.16.0.0/16\n100.64.0.0/16")),
             (&plain, "/latest/meta-data/iam/security-credentials/", None),
-            (
-                &with_role,
-                "/latest/meta-data/iam/security-credentials/",
-                Some("bastion"),
-            ),
+            (&with_role, "/latest/meta-data/iam/security-credentials/", Some("bastion")),
             (&plain, "/latest/meta-data/plac", None),
             (&plain, "/other", None),
         ];
@@ -315,11 +271,7 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        answer(
-            State(shared.clone()),
-            request.body(axum::body::Body::empty()).unwrap(),
-        )
-        .await
+        answer(State(shared.clone()), request.body(axum::body::Body::empty()).unwrap()).await
     }
 
     #[tokio::test]
@@ -328,17 +280,10 @@ mod tests {
         let leaf = "/latest/meta-data/instance-id";
         let token_path = "/latest/api/token";
         assert_eq!(send(&shared, Method::GET, leaf, &[]).await.status(), 401);
-        assert_eq!(
-            send(&shared, Method::GET, leaf, &[(TOKEN_HEADER, "guess")])
-                .await
-                .status(),
-            401
-        );
+        assert_eq!(send(&shared, Method::GET, leaf, &[(TOKEN_HEADER, "guess")]).await.status(), 401);
         assert_eq!(send(&shared, Method::PUT, token_path, &[]).await.status(), 400);
         assert_eq!(
-            send(&shared, Method::PUT, token_path, &[(TOKEN_TTL_HEADER, "21601")])
-                .await
-                .status(),
+            send(&shared, Method::PUT, token_path, &[(TOKEN_TTL_HEADER, "21601")]).await.status(),
             400
         );
 
@@ -349,22 +294,9 @@ mod tests {
         );
         let token = axum::body::to_bytes(response.into_body(), 100).await.unwrap();
         let token = std::str::from_utf8(&token).unwrap();
-        assert_eq!(
-            send(&shared, Method::GET, leaf, &[(TOKEN_HEADER, token)])
-                .await
-                .status(),
-            200
-        );
+        assert_eq!(send(&shared, Method::GET, leaf, &[(TOKEN_HEADER, token)]).await.status(), 200);
 
-        shared.set(Instance {
-            mode: Mode::Off,
-            ..Instance::default()
-        });
-        assert_eq!(
-            send(&shared, Method::GET, leaf, &[(TOKEN_HEADER, token)])
-                .await
-                .status(),
-            404
-        );
+        shared.set(Instance { mode: Mode::Off, ..Instance::default() });
+        assert_eq!(send(&shared, Method::GET, leaf, &[(TOKEN_HEADER, token)]).await.status(), 404);
     }
 }

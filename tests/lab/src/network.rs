@@ -21,17 +21,11 @@ const CASTAI_ENDPOINTS: u8 = 12;
 pub async fn set_up(folder: &Folder) -> anyhow::Result<()> {
     ip(&commands()).await?;
     let files = [
-        (
-            "resolv.conf",
-            format!("nameserver {}\noptions timeout:1 attempts:2\n", address::DNS),
-        ),
+        ("resolv.conf", format!("nameserver {}\noptions timeout:1 attempts:2\n", address::DNS)),
         ("hosts", "127.0.0.1 localhost\n::1 localhost\n".to_owned()),
         // Services such as systemd-resolved listen on sockets in the file system, which a network namespace
         // does not hide.
-        (
-            "nsswitch.conf",
-            "passwd: files\ngroup: files\nhosts: files dns\n".to_owned(),
-        ),
+        ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n".to_owned()),
     ];
     for (name, content) in files {
         let own = folder.path().join(name);
@@ -50,12 +44,7 @@ pub async fn set_up(folder: &Folder) -> anyhow::Result<()> {
 
 /// Every address that answers, or refuses, by itself.
 fn addresses() -> Vec<Ipv4Addr> {
-    let mut addresses = vec![
-        address::DNS,
-        address::METADATA,
-        address::API_SERVER,
-        address::REFUSING,
-    ];
+    let mut addresses = vec![address::DNS, address::METADATA, address::API_SERVER, address::REFUSING];
     addresses.extend(
         [
             address::ECR_API,
@@ -109,26 +98,15 @@ async fn ip(commands: &str) -> anyhow::Result<()> {
     drop(input);
     let output = child.wait_with_output().await?;
     if !output.status.success() {
-        bail!(
-            "setting up the network: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("setting up the network: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(())
 }
 
 async fn bind(own: &Path, system: &Path) -> anyhow::Result<()> {
-    let output = Command::new("mount")
-        .arg("--bind")
-        .args([own, system])
-        .output()
-        .await?;
+    let output = Command::new("mount").arg("--bind").args([own, system]).output().await?;
     if !output.status.success() {
-        bail!(
-            "binding `{}`: {}",
-            system.display(),
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("binding `{}`: {}", system.display(), String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(())
 }

@@ -40,10 +40,7 @@ impl Authority {
         let certificate = authority_parameters().self_signed(&key)?.pem();
         std::fs::write(certificate_path, &certificate)?;
         std::fs::write(key_path, key.serialize_pem())?;
-        Ok(Self {
-            certificate,
-            key: key.serialize_pem(),
-        })
+        Ok(Self { certificate, key: key.serialize_pem() })
     }
 
     /// A certificate for servers (`names`: host names or addresses) and clients (`common_name`, `organization`:
@@ -68,16 +65,12 @@ impl Authority {
     fn sign(&self, parameters: &CertificateParams) -> anyhow::Result<Identity> {
         let key = KeyPair::generate()?;
         let issuer = Issuer::new(authority_parameters(), KeyPair::from_pem(&self.key)?);
-        Ok(Identity {
-            certificate: parameters.signed_by(&key, &issuer)?.pem(),
-            key: key.serialize_pem(),
-        })
+        Ok(Identity { certificate: parameters.signed_by(&key, &issuer)?.pem(), key: key.serialize_pem() })
     }
 
     /// TLS settings of a server that answers as `names`, over HTTP/2 and HTTP/1.1.
     pub fn server(&self, names: &[&str]) -> anyhow::Result<Arc<ServerConfig>> {
-        self.issue(names.first().context("a server needs a name")?, None, names)?
-            .server()
+        self.issue(names.first().context("a server needs a name")?, None, names)?.server()
     }
 }
 
@@ -87,9 +80,7 @@ impl Identity {
         let chain =
             CertificateDer::pem_slice_iter(self.certificate.as_bytes()).collect::<Result<Vec<_>, _>>()?;
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes())?;
-        let mut config = ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(chain, key)?;
+        let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
@@ -102,18 +93,12 @@ fn leaf_parameters(
 ) -> anyhow::Result<CertificateParams> {
     let mut parameters = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     parameters.distinguished_name = DistinguishedName::new();
-    parameters
-        .distinguished_name
-        .push(DnType::CommonName, common_name);
+    parameters.distinguished_name.push(DnType::CommonName, common_name);
     if let Some(organization) = organization {
-        parameters
-            .distinguished_name
-            .push(DnType::OrganizationName, organization);
+        parameters.distinguished_name.push(DnType::OrganizationName, organization);
     }
-    parameters.extended_key_usages = vec![
-        ExtendedKeyUsagePurpose::ServerAuth,
-        ExtendedKeyUsagePurpose::ClientAuth,
-    ];
+    parameters.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     Ok(parameters)
 }
 

@@ -54,10 +54,7 @@ impl Process {
         if let Some(pid) = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
             kill_process(pid, Signal::TERM).with_context(|| format!("stopping {}", self.name))?;
             if tokio::time::timeout(PATIENCE, self.child.wait()).await.is_err() {
-                self.child
-                    .kill()
-                    .await
-                    .with_context(|| format!("killing {}", self.name))?;
+                self.child.kill().await.with_context(|| format!("killing {}", self.name))?;
             }
         }
         Ok(())

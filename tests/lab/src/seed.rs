@@ -29,16 +29,12 @@ const SOURCES: &[&str] = &[
 /// Copies the seed of `settings` into `folder`, after making it where it is missing.
 /// Labs that start at the same time make it once.
 pub fn plant(settings: &Settings, tools: &Path, folder: &Folder) -> anyhow::Result<()> {
-    let seeds = tools
-        .parent()
-        .context("the tools lie in no cache folder")?
-        .join("seeds");
+    let seeds = tools.parent().context("the tools lie in no cache folder")?.join("seeds");
     let seed = seeds.join(key(settings, tools)?);
     if !seed.exists() {
         std::fs::create_dir_all(&seeds).with_context(|| format!("making `{}`", seeds.display()))?;
         let lock = File::create(seed.with_extension("lock"))?;
-        lock.lock()
-            .context("waiting for another lab that makes the same seed")?;
+        lock.lock().context("waiting for another lab that makes the same seed")?;
         if !seed.exists() {
             grow(settings, tools, &seed)?;
         }
@@ -49,12 +45,7 @@ pub fn plant(settings: &Settings, tools: &Path, folder: &Folder) -> anyhow::Resu
 fn key(settings: &Settings, tools: &Path) -> anyhow::Result<String> {
     let mut hash = Sha256::new();
     hash.update(serde_json::to_vec(settings)?);
-    hash.update(
-        tools
-            .file_name()
-            .context("the tools' folder has no name")?
-            .as_encoded_bytes(),
-    );
+    hash.update(tools.file_name().context("the tools' folder has no name")?.as_encoded_bytes());
     for source in SOURCES {
         hash.update(source);
     }
@@ -94,10 +85,7 @@ fn copy(seed: &Path, state: &Path) -> anyhow::Result<()> {
         .output()
         .context("starting `cp`")?;
     if !output.status.success() {
-        bail!(
-            "copying the seed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("copying the seed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(())
 }
@@ -111,10 +99,7 @@ mod tests {
     fn each_setting_has_a_seed_of_its_own() {
         let tools = Path::new("/cache/tools-1");
         let usual = Settings::default();
-        let empty = Settings {
-            fixture: Fixture::Empty,
-            ..usual.clone()
-        };
+        let empty = Settings { fixture: Fixture::Empty, ..usual.clone() };
         let key_of = |settings: &Settings, tools: &Path| key(settings, tools).unwrap();
         assert_eq!(key_of(&usual, tools), key_of(&usual, tools));
         assert_ne!(key_of(&usual, tools), key_of(&empty, tools));

@@ -48,9 +48,7 @@ pub async fn http(address: SocketAddr, router: Router) -> anyhow::Result<()> {
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("listening on {address}"))
+    TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))
 }
 
 async fn connection<S>(stream: S, router: Router)

@@ -18,10 +18,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            fixture: Fixture::default(),
-            nodes: 2,
-        }
+        Self { fixture: Fixture::default(), nodes: 2 }
     }
 }
 
@@ -121,14 +118,9 @@ impl Folder {
 
     /// Makes the folders that are there from the start.
     pub fn create(&self) -> anyhow::Result<()> {
-        for folder in [
-            self.state(),
-            self.pki(),
-            self.certificates(),
-            self.logs(),
-            self.home(),
-            self.programs(),
-        ] {
+        for folder in
+            [self.state(), self.pki(), self.certificates(), self.logs(), self.home(), self.programs()]
+        {
             std::fs::create_dir_all(&folder).with_context(|| format!("making `{}`", folder.display()))?;
         }
         Ok(())

@@ -12,11 +12,7 @@ use lab::settings::{Fixture, Settings};
 const LIMIT: Duration = Duration::from_mins(1);
 
 fn start(fixture: Fixture) -> Lab {
-    Lab::start(&Settings {
-        fixture,
-        ..Settings::default()
-    })
-    .unwrap()
+    Lab::start(&Settings { fixture, ..Settings::default() }).unwrap()
 }
 
 /// Whether any process on this machine was started for the lab in `folder`.
@@ -42,10 +38,7 @@ fn two_labs_run_side_by_side_and_leave_nothing() {
     let has_castai = |lab: &Lab| lab.kubectl(&["get", "namespace", "castai-agent"]).unwrap().code == Some(0);
     assert!(has_castai(&first));
     assert!(!has_castai(&second));
-    assert_eq!(
-        second.control().get::<Settings>("/settings").unwrap().fixture,
-        Fixture::Empty
-    );
+    assert_eq!(second.control().get::<Settings>("/settings").unwrap().fixture, Fixture::Empty);
 
     let folders: Vec<PathBuf> = [&first, &second].map(|lab| lab.folder().path().to_owned()).into();
     drop((first, second));
@@ -63,16 +56,8 @@ fn nothing_survives_a_lab_program_that_is_killed() {
         .spawn()
         .unwrap();
     let output = BufReader::new(program.stderr.take().unwrap());
-    let line = output
-        .lines()
-        .map_while(Result::ok)
-        .find(|line| line.contains("enter it with"))
-        .unwrap();
-    let script = PathBuf::from(
-        line.split_whitespace()
-            .find(|word| word.ends_with("/enter"))
-            .unwrap(),
-    );
+    let line = output.lines().map_while(Result::ok).find(|line| line.contains("enter it with")).unwrap();
+    let script = PathBuf::from(line.split_whitespace().find(|word| word.ends_with("/enter")).unwrap());
     let folder = script.parent().unwrap().to_owned();
     let mut forgotten = Command::new(&script).args(["sleep", "1000"]).spawn().unwrap();
     assert!(has_processes(&folder));
@@ -104,16 +89,9 @@ fn a_user_without_rights_is_forbidden() {
     let lab = start(Fixture::Empty);
     let kubeconfig = lab.kubeconfig_for("reader", Some("readers")).unwrap();
     let mut command = lab.command("kubectl");
-    let output = command
-        .env("KUBECONFIG", kubeconfig)
-        .args(["get", "pods", "-A"])
-        .output()
-        .unwrap();
+    let output = command.env("KUBECONFIG", kubeconfig).args(["get", "pods", "-A"]).output().unwrap();
     let words = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        words.contains(r#"User "reader" cannot list resource "pods""#),
-        "{words}"
-    );
+    assert!(words.contains(r#"User "reader" cannot list resource "pods""#), "{words}");
 }
 
 #[test]

@@ -38,17 +38,13 @@ pub(super) fn response(service: Service, action: &str, arn: &str, fault: &Fault)
     let denied = |prefix: &str| format!("User: {arn} is not authorized to perform: {prefix}:{action}");
     let (status, code, message) = match (service, fault) {
         (_, Fault::Silent) => return None,
-        (Sts, Fault::ExpiredToken) => (
-            403,
-            "ExpiredToken",
-            "The security token included in the request is expired".to_owned(),
-        ),
+        (Sts, Fault::ExpiredToken) => {
+            (403, "ExpiredToken", "The security token included in the request is expired".to_owned())
+        }
         (Ec2, Fault::ExpiredToken) => (400, "RequestExpired", "Request has expired.".to_owned()),
-        (Sts, Fault::InvalidClientTokenId) => (
-            403,
-            "InvalidClientTokenId",
-            "The security token included in the request is invalid.".to_owned(),
-        ),
+        (Sts, Fault::InvalidClientTokenId) => {
+            (403, "InvalidClientTokenId", "The security token included in the request is invalid.".to_owned())
+        }
         (Ec2, Fault::InvalidClientTokenId) => {
             let message = "AWS was not able to validate the provided access credentials";
             (401, "AuthFailure", message.to_owned())
@@ -56,24 +52,18 @@ pub(super) fn response(service: Service, action: &str, arn: &str, fault: &Fault)
         (Sts, Fault::AccessDenied) => (403, "AccessDenied", denied("sts")),
         (Ec2, Fault::AccessDenied) => {
             let reason = format!("because no identity-based policy allows the ec2:{action} action");
-            let message = format!(
-                "You are not authorized to perform this operation. {} {reason}",
-                denied("ec2")
-            );
+            let message =
+                format!("You are not authorized to perform this operation. {} {reason}", denied("ec2"));
             (403, "UnauthorizedOperation", message)
         }
         (Sts, Fault::Throttling) => (400, "Throttling", "Rate exceeded".to_owned()),
         (Ec2, Fault::Throttling) => (503, "RequestLimitExceeded", "Request limit exceeded.".to_owned()),
-        (_, Fault::ServerError { status: 503 }) => (
-            503,
-            "ServiceUnavailable",
-            "Service is unable to handle request.".to_owned(),
-        ),
-        (_, Fault::ServerError { status }) => (
-            *status,
-            "InternalFailure",
-            "An internal error has occurred.".to_owned(),
-        ),
+        (_, Fault::ServerError { status: 503 }) => {
+            (503, "ServiceUnavailable", "Service is unable to handle request.".to_owned())
+        }
+        (_, Fault::ServerError { status }) => {
+            (*status, "InternalFailure", "An internal error has occurred.".to_owned())
+        }
     };
     Some(document(service, status, code, &message))
 }
@@ -102,18 +92,9 @@ pub(super) fn document(service: Service, status: u16, code: &str, message: &str)
 /// An identifier of a request, in the form of a UUID.
 pub(super) fn request_id() -> String {
     let digits = format!("{:032x}", rand::random::<u128>());
-    [
-        &digits[..8],
-        &digits[8..12],
-        &digits[12..16],
-        &digits[16..20],
-        &digits[20..],
-    ]
-    .join("-")
+    [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
 }
 
 pub(super) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

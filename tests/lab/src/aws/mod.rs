@@ -112,14 +112,9 @@ impl Aws {
     /// Starts moto and the front; only a request waits for moto.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         let moto = Moto::start(&settings.moto, settings.moto_address, settings.moto_log)?;
-        let shared = Arc::new(Shared {
-            moto,
-            state: Mutex::default(),
-        });
-        let fronts = [
-            (Service::Sts, address::STS.0, settings.sts),
-            (Service::Ec2, address::EC2.0, settings.ec2),
-        ];
+        let shared = Arc::new(Shared { moto, state: Mutex::default() });
+        let fronts =
+            [(Service::Sts, address::STS.0, settings.sts), (Service::Ec2, address::EC2.0, settings.ec2)];
         for (service, name, address) in fronts {
             let handler = async move |State(shared): State<Arc<Shared>>, request: Request| {
                 answer(&shared, service, name, request).await
@@ -164,11 +159,7 @@ async fn reset(State(shared): State<Arc<Shared>>) -> Result<(), (StatusCode, Str
         state.rules.clear();
         state.identity = None;
     }
-    shared
-        .moto
-        .reset()
-        .await
-        .map_err(|error| (StatusCode::BAD_GATEWAY, format!("{error:#}")))
+    shared.moto.reset().await.map_err(|error| (StatusCode::BAD_GATEWAY, format!("{error:#}")))
 }
 
 async fn answer(shared: &Shared, service: Service, name: &'static str, request: Request) -> Response {
@@ -185,19 +176,14 @@ async fn forward(
     request: Request,
 ) -> anyhow::Result<Response> {
     let (mut head, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, LARGEST_BODY)
-        .await
-        .context("reading the request")?;
+    let body = axum::body::to_bytes(body, LARGEST_BODY).await.context("reading the request")?;
     let action = action(head.uri.query(), &body);
     let (fault, identity) = {
         let mut state = shared.state();
         if state.calls.len() == LOGGED_REQUESTS {
             state.calls.pop_front();
         }
-        state.calls.push_back(Call {
-            service,
-            action: action.clone(),
-        });
+        state.calls.push_back(Call { service, action: action.clone() });
         (due(&mut state.rules, service, &action), state.identity.clone())
     };
     if let Some(fault) = fault {
@@ -211,25 +197,14 @@ async fn forward(
         return Ok(caller_identity(identity));
     }
     // moto finds the service by the host, which HTTP/2 carries in the target; and the length is about to change.
-    let path = head
-        .uri
-        .path_and_query()
-        .map_or("/", http::uri::PathAndQuery::as_str);
+    let path = head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     head.uri = path.parse()?;
     head.version = http::Version::HTTP_11;
     head.headers.insert(header::HOST, HeaderValue::from_static(name));
     head.headers.remove(header::CONTENT_LENGTH);
     head.headers.remove(header::ACCEPT_ENCODING);
-    let (mut head, body) = shared
-        .moto
-        .exchange(Request::from_parts(head, body))
-        .await?
-        .into_parts();
-    for hop in [
-        header::CONTENT_LENGTH,
-        header::TRANSFER_ENCODING,
-        header::CONNECTION,
-    ] {
+    let (mut head, body) = shared.moto.exchange(Request::from_parts(head, body)).await?.into_parts();
+    for hop in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION] {
         head.headers.remove(hop);
     }
     Ok(Response::from_parts(head, Body::from(body)))
@@ -239,9 +214,7 @@ async fn forward(
 fn action(query: Option<&str>, body: &Bytes) -> String {
     let form = String::from_utf8_lossy(body);
     let mut fields = form.split('&').chain(query.unwrap_or_default().split('&'));
-    let action = fields
-        .find_map(|field| field.strip_prefix("Action="))
-        .unwrap_or_default();
+    let action = fields.find_map(|field| field.strip_prefix("Action=")).unwrap_or_default();
     action.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
@@ -279,20 +252,12 @@ mod tests {
         let cases = [
             (None, "Action=DescribeVpcs&Version=2016-11-15", "DescribeVpcs"),
             (None, "Version=2016-11-15&Action=DescribeVpcs", "DescribeVpcs"),
-            (
-                Some("Action=GetCallerIdentity&Version=2011-06-15"),
-                "",
-                "GetCallerIdentity",
-            ),
+            (Some("Action=GetCallerIdentity&Version=2011-06-15"), "", "GetCallerIdentity"),
             (None, "Action=%3Cb%3E", "3Cb3E"),
             (None, "", ""),
         ];
         for (query, body, expected) in cases {
-            assert_eq!(
-                action(query, &Bytes::from_static(body.as_bytes())),
-                expected,
-                "{query:?} {body}"
-            );
+            assert_eq!(action(query, &Bytes::from_static(body.as_bytes())), expected, "{query:?} {body}");
         }
     }
 
@@ -306,63 +271,22 @@ mod tests {
         let mut next = |service, action| due(&mut rules, service, action);
         assert_eq!(next(Service::Sts, "GetCallerIdentity"), None);
         assert_eq!(next(Service::Ec2, "DescribeVpcs"), Some(Fault::Throttling));
-        assert_eq!(
-            next(Service::Ec2, "DescribeSubnets"),
-            Some(Fault::ServerError { status: 503 })
-        );
+        assert_eq!(next(Service::Ec2, "DescribeSubnets"), Some(Fault::ServerError { status: 503 }));
         assert_eq!(next(Service::Ec2, "DescribeVpcs"), Some(Fault::Throttling));
-        assert_eq!(
-            next(Service::Ec2, "DescribeVpcs"),
-            Some(Fault::ServerError { status: 503 })
-        );
+        assert_eq!(next(Service::Ec2, "DescribeVpcs"), Some(Fault::ServerError { status: 503 }));
     }
 
     #[tokio::test]
     async fn errors_have_the_services_own_codes() {
         let cases = [
-            (
-                Service::Sts,
-                Fault::ExpiredToken,
-                403,
-                "<Code>ExpiredToken</Code>",
-            ),
-            (
-                Service::Sts,
-                Fault::InvalidClientTokenId,
-                403,
-                "<Code>InvalidClientTokenId</Code>",
-            ),
-            (
-                Service::Sts,
-                Fault::AccessDenied,
-                403,
-                "arn:a&amp;b is not authorized to perform: sts:Act<",
-            ),
+            (Service::Sts, Fault::ExpiredToken, 403, "<Code>ExpiredToken</Code>"),
+            (Service::Sts, Fault::InvalidClientTokenId, 403, "<Code>InvalidClientTokenId</Code>"),
+            (Service::Sts, Fault::AccessDenied, 403, "arn:a&amp;b is not authorized to perform: sts:Act<"),
             (Service::Sts, Fault::Throttling, 400, "<Type>Sender</Type>"),
-            (
-                Service::Sts,
-                Fault::ServerError { status: 500 },
-                500,
-                "<Type>Receiver</Type>",
-            ),
-            (
-                Service::Ec2,
-                Fault::ExpiredToken,
-                400,
-                "<Code>RequestExpired</Code>",
-            ),
-            (
-                Service::Ec2,
-                Fault::InvalidClientTokenId,
-                401,
-                "<Code>AuthFailure</Code>",
-            ),
-            (
-                Service::Ec2,
-                Fault::AccessDenied,
-                403,
-                "<Code>UnauthorizedOperation</Code>",
-            ),
+            (Service::Sts, Fault::ServerError { status: 500 }, 500, "<Type>Receiver</Type>"),
+            (Service::Ec2, Fault::ExpiredToken, 400, "<Code>RequestExpired</Code>"),
+            (Service::Ec2, Fault::InvalidClientTokenId, 401, "<Code>AuthFailure</Code>"),
+            (Service::Ec2, Fault::AccessDenied, 403, "<Code>UnauthorizedOperation</Code>"),
             (
                 Service::Ec2,
                 Fault::Throttling,
@@ -373,9 +297,7 @@ mod tests {
         for (service, fault, status, part) in cases {
             let response = error::response(service, "Act", "arn:a&b", &fault).unwrap();
             assert_eq!(response.status(), status, "{service:?} {fault:?}");
-            let body = axum::body::to_bytes(response.into_body(), LARGEST_BODY)
-                .await
-                .unwrap();
+            let body = axum::body::to_bytes(response.into_body(), LARGEST_BODY).await.unwrap();
             let body = String::from_utf8(body.to_vec()).unwrap();
             assert!(body.contains(part), "{service:?} {fault:?}: {body}");
         }

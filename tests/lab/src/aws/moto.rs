@@ -38,43 +38,24 @@ impl Moto {
     pub(super) fn start(program: &PathBuf, address: SocketAddr, log: PathBuf) -> anyhow::Result<Self> {
         let output = File::create(&log).with_context(|| format!("creating {}", log.display()))?;
         let child = Command::new(program)
-            .args([
-                "--host",
-                &address.ip().to_string(),
-                "--port",
-                &address.port().to_string(),
-            ])
+            .args(["--host", &address.ip().to_string(), "--port", &address.port().to_string()])
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| {
-                format!(
-                    "starting {}: run tests/lab/tools/build.sh first",
-                    program.display()
-                )
-            })?;
-        Ok(Self {
-            address,
-            log,
-            child: Mutex::new(child),
-            identifiers: Mutex::default(),
-        })
+            .with_context(|| format!("starting {}: run tests/lab/tools/build.sh first", program.display()))?;
+        Ok(Self { address, log, child: Mutex::new(child), identifiers: Mutex::default() })
     }
 
     /// Sends a request of a client to moto, with the lab's identifiers exchanged for moto's and back.
     pub(super) async fn exchange(&self, request: Request<Bytes>) -> anyhow::Result<Response<Bytes>> {
         let identifiers = self.ready().await?;
         let (head, body) = request.into_parts();
-        let body = identifiers
-            .iter()
-            .fold(text(&body), |body, (moto, lab)| body.replace(lab, moto));
+        let body = identifiers.iter().fold(text(&body), |body, (moto, lab)| body.replace(lab, moto));
         let response = self.send(Request::from_parts(head, Full::from(body))).await?;
         let (head, body) = response.into_parts();
-        let body = identifiers
-            .iter()
-            .fold(text(&body), |body, (moto, lab)| body.replace(moto, lab));
+        let body = identifiers.iter().fold(text(&body), |body, (moto, lab)| body.replace(moto, lab));
         Ok(Response::from_parts(head, Bytes::from(body)))
     }
 
@@ -98,11 +79,7 @@ impl Moto {
             if let Some(status) = self.child.lock().await.try_wait()? {
                 anyhow::bail!("moto ended with {status}: see {}", self.log.display());
             }
-            anyhow::ensure!(
-                Instant::now() < deadline,
-                "moto does not listen: see {}",
-                self.log.display()
-            );
+            anyhow::ensure!(Instant::now() < deadline, "moto does not listen: see {}", self.log.display());
             tokio::time::sleep(POLL).await;
         }
         Ok(identifiers.insert(self.fill().await?).clone())
@@ -110,12 +87,7 @@ impl Moto {
 
     /// Creates the lab's VPC with its subnets.
     async fn fill(&self) -> anyhow::Result<Identifiers> {
-        let vpc = self
-            .create(
-                "vpcId",
-                &format!("Action=CreateVpc&CidrBlock={}", address::VPC_CIDR),
-            )
-            .await?;
+        let vpc = self.create("vpcId", &format!("Action=CreateVpc&CidrBlock={}", address::VPC_CIDR)).await?;
         let dns = format!("Action=ModifyVpcAttribute&VpcId={vpc}&EnableDnsHostnames.Value=true");
         self.ec2(&dns).await?;
         let mut identifiers = Vec::new();
@@ -130,10 +102,7 @@ impl Moto {
     async fn create(&self, element: &str, form: &str) -> anyhow::Result<String> {
         let answer = self.ec2(form).await?;
         let (_, rest) = answer.split_once(&format!("<{element}>")).with_context(|| {
-            format!(
-                "moto answered `{form}` without a {element}: see {}",
-                self.log.display()
-            )
+            format!("moto answered `{form}` without a {element}: see {}", self.log.display())
         })?;
         Ok(rest.split('<').next().unwrap_or(rest).to_owned())
     }
@@ -153,16 +122,10 @@ impl Moto {
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Response<Bytes>> {
-        let stream = TcpStream::connect(self.address)
-            .await
-            .context("connecting to moto")?;
+        let stream = TcpStream::connect(self.address).await.context("connecting to moto")?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        let (head, body) = sender
-            .send_request(request)
-            .await
-            .context("asking moto")?
-            .into_parts();
+        let (head, body) = sender.send_request(request).await.context("asking moto")?.into_parts();
         Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
     }
 }

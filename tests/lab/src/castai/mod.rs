@@ -37,24 +37,12 @@ pub struct Host {
 ///
 /// The host of the files service is known to nobody, so there is none.
 pub fn hosts() -> Vec<Host> {
-    let rows = || {
-        ENDPOINT_SERVICES
-            .lines()
-            .skip(1)
-            .map(|line| line.split(',').collect::<Vec<_>>())
-    };
+    let rows = || ENDPOINT_SERVICES.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
     let of_column = |column: usize| {
         rows().filter_map(move |row| {
             let name = row.get(column).filter(|name| !name.is_empty())?;
-            let protocol = if row.get(2) == Some(&"grpc") {
-                Protocol::Grpc
-            } else {
-                Protocol::Https
-            };
-            Some(Host {
-                name: (*name).to_owned(),
-                protocol,
-            })
+            let protocol = if row.get(2) == Some(&"grpc") { Protocol::Grpc } else { Protocol::Https };
+            Some(Host { name: (*name).to_owned(), protocol })
         })
     };
     of_column(3).chain(of_column(4)).collect()
@@ -62,11 +50,7 @@ pub fn hosts() -> Vec<Host> {
 
 /// Where every host listens inside of the lab, in the order of [`hosts`].
 pub fn addresses() -> Vec<SocketAddr> {
-    hosts()
-        .iter()
-        .zip(0..)
-        .map(|(_, index)| (address::castai_endpoint(index), 443).into())
-        .collect()
+    hosts().iter().zip(0..).map(|(_, index)| (address::castai_endpoint(index), 443).into()).collect()
 }
 
 /// What is wrong with a server. Refused and silent TCP are made with DNS records that point at
@@ -137,10 +121,7 @@ impl Castai {
                 protocol: host.protocol,
                 fault: None,
             };
-            endpoints
-                .write()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(host.name.clone(), endpoint);
+            endpoints.write().unwrap_or_else(PoisonError::into_inner).insert(host.name.clone(), endpoint);
             let server = server::Server::new(host, settings.authority.clone())?;
             let fault = {
                 let endpoints = endpoints.clone();
@@ -156,12 +137,7 @@ impl Castai {
 
     /// Every server by host name.
     pub fn endpoints(&self) -> Vec<Endpoint> {
-        self.endpoints
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .cloned()
-            .collect()
+        self.endpoints.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// `GET /hosts` ([`Endpoint`]s), `PUT|DELETE /faults/{host}` ([`Fault`]), `POST /reset`.
@@ -175,14 +151,7 @@ impl Castai {
 }
 
 async fn list(State(endpoints): State<Shared>) -> Json<Vec<Endpoint>> {
-    Json(
-        endpoints
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .cloned()
-            .collect(),
-    )
+    Json(endpoints.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect())
 }
 
 async fn set(
@@ -201,23 +170,16 @@ async fn clear(
 }
 
 async fn reset(State(endpoints): State<Shared>) {
-    for endpoint in endpoints
-        .write()
-        .unwrap_or_else(PoisonError::into_inner)
-        .values_mut()
-    {
+    for endpoint in endpoints.write().unwrap_or_else(PoisonError::into_inner).values_mut() {
         endpoint.fault = None;
     }
 }
 
 fn change(endpoints: &Shared, host: &str, fault: Option<Fault>) -> Result<(), (StatusCode, String)> {
     let mut endpoints = endpoints.write().unwrap_or_else(PoisonError::into_inner);
-    let endpoint = endpoints.get_mut(host).ok_or_else(|| {
-        (
-            StatusCode::NOT_FOUND,
-            format!("no Cast AI server is called {host}"),
-        )
-    })?;
+    let endpoint = endpoints
+        .get_mut(host)
+        .ok_or_else(|| (StatusCode::NOT_FOUND, format!("no Cast AI server is called {host}")))?;
     endpoint.fault = fault;
     Ok(())
 }

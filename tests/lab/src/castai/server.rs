@@ -58,9 +58,7 @@ impl Server {
                 while stream.read(&mut ignored).await? > 0 {}
             }
             _ => {
-                let stream = TlsAcceptor::from(self.tls(fault.as_ref())?)
-                    .accept(stream)
-                    .await?;
+                let stream = TlsAcceptor::from(self.tls(fault.as_ref())?).accept(stream).await?;
                 let router = self.router(fault.as_ref());
                 // The error type is not `Sync`, and nobody reads it.
                 let _ = Builder::new(TokioExecutor::new())
@@ -96,10 +94,7 @@ impl Server {
         };
         match self.host.protocol {
             Protocol::Https => Router::new()
-                .route(
-                    "/healthz",
-                    get(async || ([(header::CONTENT_TYPE, "application/json")], "{}")),
-                )
+                .route("/healthz", get(async || ([(header::CONTENT_TYPE, "application/json")], "{}")))
                 .fallback(any(unauthorized)),
             Protocol::Grpc => {
                 Router::new().fallback(any(async move |version: Version| grpc(version, grpc_status)))
@@ -111,12 +106,7 @@ impl Server {
 /// The API's answer to a request without a valid key.
 async fn unauthorized() -> Response {
     let body = r#"{"message":"Unauthorized","fieldViolations":[]}"#;
-    (
-        StatusCode::UNAUTHORIZED,
-        [(header::CONTENT_TYPE, "application/json")],
-        body,
-    )
-        .into_response()
+    (StatusCode::UNAUTHORIZED, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 /// A response that consists of trailers only: the status stands in its single header block.
@@ -129,10 +119,7 @@ fn grpc(version: Version, status: u16) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "application/grpc".to_owned()),
         (header::HeaderName::from_static("grpc-status"), status.to_string()),
-        (
-            header::HeaderName::from_static("grpc-message"),
-            "unknown service".to_owned(),
-        ),
+        (header::HeaderName::from_static("grpc-message"), "unknown service".to_owned()),
     ];
     (headers, ()).into_response()
 }
@@ -140,14 +127,9 @@ fn grpc(version: Version, status: u16) -> Response {
 fn issued_by_a_stranger(name: &str) -> anyhow::Result<Identity> {
     let mut parameters = CertificateParams::default();
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    parameters
-        .distinguished_name
-        .push(DnType::CommonName, "intercepting proxy CA");
+    parameters.distinguished_name.push(DnType::CommonName, "intercepting proxy CA");
     let issuer = Issuer::new(parameters, KeyPair::generate()?);
     let key = KeyPair::generate()?;
     let certificate = CertificateParams::new(vec![name.to_owned()])?.signed_by(&key, &issuer)?;
-    Ok(Identity {
-        certificate: certificate.pem(),
-        key: key.serialize_pem(),
-    })
+    Ok(Identity { certificate: certificate.pem(), key: key.serialize_pem() })
 }

@@ -18,52 +18,30 @@ async fn start() -> (Castai, String) {
     std::fs::remove_dir_all(&folder).unwrap();
     let certificate = authority.certificate.clone();
     let addresses = vec![SocketAddr::from(([127, 0, 0, 1], 0)); hosts().len()];
-    (
-        Castai::start(Settings { authority, addresses }).await.unwrap(),
-        certificate,
-    )
+    (Castai::start(Settings { authority, addresses }).await.unwrap(), certificate)
 }
 
 /// What a client that asks for `path` sees: `status body`, with `grpc-status` where there is one, or the error.
 async fn ask(castai: &Castai, certificate: &str, host: &str, path: &str) -> Result<String, String> {
-    let endpoint = castai
-        .endpoints()
-        .into_iter()
-        .find(|endpoint| endpoint.host == host)
-        .unwrap();
+    let endpoint = castai.endpoints().into_iter().find(|endpoint| endpoint.host == host).unwrap();
     let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap())
-        .unwrap();
-    let mut tls = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    roots.add(CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()).unwrap();
+    let mut tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     tls.alpn_protocols = vec![b"h2".to_vec()];
-    let stream = TcpStream::connect(endpoint.address)
-        .await
-        .map_err(|error| error.to_string())?;
+    let stream = TcpStream::connect(endpoint.address).await.map_err(|error| error.to_string())?;
     let stream = TlsConnector::from(Arc::new(tls))
         .connect(ServerName::try_from(host.to_owned()).unwrap(), stream)
         .await
         .map_err(|error| error.to_string())?;
-    let (mut send, connection) = h2::client::handshake(stream)
-        .await
-        .map_err(|error| error.to_string())?;
+    let (mut send, connection) = h2::client::handshake(stream).await.map_err(|error| error.to_string())?;
     tokio::spawn(connection);
-    let request = http::Request::post(format!("https://{host}{path}"))
-        .body(())
-        .unwrap();
-    let (response, _) = send
-        .send_request(request, true)
-        .map_err(|error| error.to_string())?;
+    let request = http::Request::post(format!("https://{host}{path}")).body(()).unwrap();
+    let (response, _) = send.send_request(request, true).map_err(|error| error.to_string())?;
     let (head, mut body) = response.await.map_err(|error| error.to_string())?.into_parts();
     let ended_with_headers = body.is_end_stream();
     let mut text = head.status.as_u16().to_string();
     if let Some(status) = head.headers.get("grpc-status") {
-        assert!(
-            ended_with_headers,
-            "a status among the headers belongs to a response of trailers only"
-        );
+        assert!(ended_with_headers, "a status among the headers belongs to a response of trailers only");
         text.push_str(" grpc-status ");
         text.push_str(status.to_str().unwrap());
     }
@@ -89,20 +67,12 @@ async fn healthy_servers_answer_as_cast_ai_does() {
     let (castai, certificate) = start().await;
     let method = "/grpc.health.v1.Health/Check";
     let cases = [
-        (
-            "api.cast.ai",
-            "/v1/kubernetes",
-            r#"401 {"message":"Unauthorized","fieldViolations":[]}"#,
-        ),
+        ("api.cast.ai", "/v1/kubernetes", r#"401 {"message":"Unauthorized","fieldViolations":[]}"#),
         ("kvisor.prod-master.cast.ai", method, "200 grpc-status 12"),
         ("telemetry.prod-eu.cast.ai", method, "200 grpc-status 12"),
     ];
     for (host, path, expected) in cases {
-        assert_eq!(
-            ask(&castai, &certificate, host, path).await.as_deref(),
-            Ok(expected),
-            "{host}"
-        );
+        assert_eq!(ask(&castai, &certificate, host, path).await.as_deref(), Ok(expected), "{host}");
     }
 }
 
@@ -111,10 +81,7 @@ async fn faults_show_and_end() {
     let (castai, certificate) = start().await;
     let host = "grpc.cast.ai";
     let cases = [
-        (
-            r#"{"fault": "other-name", "name": "proxy.example"}"#,
-            Err("not valid for name"),
-        ),
+        (r#"{"fault": "other-name", "name": "proxy.example"}"#, Err("not valid for name")),
         (r#"{"fault": "expired"}"#, Err("certificate expired")),
         (r#"{"fault": "unknown-authority"}"#, Err("UnknownIssuer")),
         (r#"{"fault": "reset"}"#, Err("reset")),
@@ -125,12 +92,7 @@ async fn faults_show_and_end() {
         (r#"{"fault": "grpc", "status": 16}"#, Ok("200 grpc-status 16")),
     ];
     for (fault, expected) in cases {
-        change(
-            &castai.endpoints,
-            host,
-            Some(serde_json::from_str(fault).unwrap()),
-        )
-        .unwrap();
+        change(&castai.endpoints, host, Some(serde_json::from_str(fault).unwrap())).unwrap();
         match (ask(&castai, &certificate, host, "/a.B/C").await, expected) {
             (Ok(seen), Ok(expected)) => assert_eq!(seen, expected, "{fault}"),
             (Err(seen), Err(expected)) => assert!(seen.contains(expected), "{fault}: {seen}"),
@@ -138,10 +100,7 @@ async fn faults_show_and_end() {
         }
     }
     change(&castai.endpoints, host, None).unwrap();
-    assert_eq!(
-        ask(&castai, &certificate, host, "/a.B/C").await.as_deref(),
-        Ok("200 grpc-status 12")
-    );
+    assert_eq!(ask(&castai, &certificate, host, "/a.B/C").await.as_deref(), Ok("200 grpc-status 12"));
     assert!(change(&castai.endpoints, "files.cast.ai", None).is_err());
 }
 
@@ -149,11 +108,7 @@ async fn faults_show_and_end() {
 async fn a_silent_server_holds_the_connection_without_a_word() {
     let (castai, _) = start().await;
     change(&castai.endpoints, "api.cast.ai", Some(Fault::Silent)).unwrap();
-    let endpoint = castai
-        .endpoints()
-        .into_iter()
-        .find(|endpoint| endpoint.host == "api.cast.ai")
-        .unwrap();
+    let endpoint = castai.endpoints().into_iter().find(|endpoint| endpoint.host == "api.cast.ai").unwrap();
     let mut stream = TcpStream::connect(endpoint.address).await.unwrap();
     let read = tokio::time::timeout(std::time::Duration::from_millis(100), stream.read_u8());
     assert!(read.await.is_err(), "the server said something or hung up");

@@ -22,18 +22,11 @@ pub struct Manifests {
     command: &'static [&'static str],
 }
 
-const AMAZON: Manifests = Manifests {
-    yaml: include_str!("amazon.yaml"),
-    command: &["create", "--field-manager=eks"],
-};
-const CASTAI: Manifests = Manifests {
-    yaml: include_str!("castai.yaml"),
-    command: &["create", "--field-manager=helm"],
-};
-const CUSTOMER: Manifests = Manifests {
-    yaml: include_str!("customer.yaml"),
-    command: &["apply"],
-};
+const AMAZON: Manifests =
+    Manifests { yaml: include_str!("amazon.yaml"), command: &["create", "--field-manager=eks"] };
+const CASTAI: Manifests =
+    Manifests { yaml: include_str!("castai.yaml"), command: &["create", "--field-manager=helm"] };
+const CUSTOMER: Manifests = Manifests { yaml: include_str!("customer.yaml"), command: &["apply"] };
 
 /// The manifests of `fixture`, in the order in which they are applied.
 pub fn manifests(fixture: Fixture) -> &'static [Manifests] {
@@ -47,9 +40,7 @@ pub fn manifests(fixture: Fixture) -> &'static [Manifests] {
 pub async fn apply(fixture: Fixture, tools: &Path, kubeconfig: &Path) -> anyhow::Result<()> {
     for manifests in manifests(fixture) {
         let arguments = [manifests.command, &["-f", "-"]].concat();
-        kubectl(tools, kubeconfig, &arguments, manifests.yaml)
-            .await
-            .context("applying the fixture")?;
+        kubectl(tools, kubeconfig, &arguments, manifests.yaml).await.context("applying the fixture")?;
     }
     let end = Instant::now() + SETTLE_LIMIT;
     loop {
@@ -59,10 +50,7 @@ pub async fn apply(fixture: Fixture, tools: &Path, kubeconfig: &Path) -> anyhow:
             return Ok(());
         };
         if Instant::now() > end {
-            bail!(
-                "the fixture is not settled after {} s: {reason}",
-                SETTLE_LIMIT.as_secs()
-            );
+            bail!("the fixture is not settled after {} s: {reason}", SETTLE_LIMIT.as_secs());
         }
         sleep(PAUSE).await;
     }
@@ -88,11 +76,7 @@ async fn kubectl(
     drop(stdin);
     let output = child.wait_with_output().await?;
     if !output.status.success() {
-        bail!(
-            "kubectl {}: {}",
-            arguments.join(" "),
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("kubectl {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(output.stdout)
 }
@@ -113,10 +97,7 @@ fn settled(list: &Value) -> Result<(), String> {
         };
         if !rests {
             let (kind, metadata) = (&item["kind"], &item["metadata"]);
-            return Err(format!(
-                "{kind} {} in {} is on its way",
-                metadata["name"], metadata["namespace"]
-            ));
+            return Err(format!("{kind} {} in {} is on its way", metadata["name"], metadata["namespace"]));
         }
     }
     Ok(())
@@ -134,16 +115,11 @@ fn stands_still(pod: &Value) -> bool {
     }
     // While an init container is stuck, the containers after it wait in state PodInitializing.
     init.iter().any(is_stuck)
-        || main
-            .iter()
-            .all(|status| is_stuck(status) || status["ready"] == true || is_terminated(status))
+        || main.iter().all(|status| is_stuck(status) || status["ready"] == true || is_terminated(status))
 }
 
 fn is_stuck(status: &Value) -> bool {
-    matches!(
-        status["state"]["waiting"]["reason"].as_str(),
-        Some("ImagePullBackOff" | "CrashLoopBackOff")
-    )
+    matches!(status["state"]["waiting"]["reason"].as_str(), Some("ImagePullBackOff" | "CrashLoopBackOff"))
 }
 
 fn is_terminated(status: &Value) -> bool {
@@ -177,11 +153,7 @@ mod tests {
             (&waiting("ImagePullBackOff"), &waiting("PodInitializing"), true),
             (&done, &waiting("ContainerCreating"), false),
             (&done, &waiting("ErrImagePull"), false),
-            (
-                &json!({"state": {"running": {}}}),
-                &waiting("PodInitializing"),
-                false,
-            ),
+            (&json!({"state": {"running": {}}}), &waiting("PodInitializing"), false),
             (&done, &json!({"ready": false, "state": {"running": {}}}), false),
         ] {
             assert_eq!(stands_still(&pod(init, main)), still, "{init} {main}");
@@ -190,10 +162,7 @@ mod tests {
 
     #[test]
     fn pods_need_not_be_started_where_there_are_no_nodes() {
-        let pending = pod(
-            &Value::Null,
-            &json!({"state": {"waiting": {"reason": "ContainerCreating"}}}),
-        );
+        let pending = pod(&Value::Null, &json!({"state": {"waiting": {"reason": "ContainerCreating"}}}));
         assert!(settled(&json!({"items": [pending]})).is_ok());
         assert!(settled(&json!({"items": [{"kind": "Node"}, pending]})).is_err());
     }

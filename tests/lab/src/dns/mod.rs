@@ -56,9 +56,8 @@ impl Dns {
             .await
             .with_context(|| format!("listening on {} over UDP", settings.address))?;
         let address = udp.local_addr()?;
-        let tcp = TcpListener::bind(address)
-            .await
-            .with_context(|| format!("listening on {address} over TCP"))?;
+        let tcp =
+            TcpListener::bind(address).await.with_context(|| format!("listening on {address} over TCP"))?;
         let shared = Shared::default();
         tokio::spawn(serve_udp(udp, shared.clone()));
         tokio::spawn(serve_tcp(tcp, shared.clone()));
@@ -75,10 +74,7 @@ impl Dns {
         Router::new()
             .route("/records", get(records).put(set_records))
             .route("/records/{name}", put(set_record).delete(restore_record))
-            .route(
-                "/reset",
-                post(async |State(shared): State<Shared>| lock(&shared).zone.reset()),
-            )
+            .route("/reset", post(async |State(shared): State<Shared>| lock(&shared).zone.reset()))
             .route(
                 "/queries",
                 get(async |State(shared): State<Shared>| Json(lock(&shared).queries.clone()))
@@ -100,9 +96,7 @@ async fn set_records(
     State(shared): State<Shared>,
     Json(records): Json<BTreeMap<String, Behaviour>>,
 ) -> Result<(), (StatusCode, String)> {
-    records
-        .into_iter()
-        .try_for_each(|(name, behaviour)| set(&shared, &name, behaviour))
+    records.into_iter().try_for_each(|(name, behaviour)| set(&shared, &name, behaviour))
 }
 
 async fn set_record(
@@ -165,9 +159,7 @@ async fn serve_stream(mut stream: TcpStream, shared: &Shared) -> anyhow::Result<
 fn respond(shared: &Shared, wire: &[u8], transport: Transport) -> Option<Vec<u8>> {
     let Ok(query) = Message::from_vec(wire) else {
         let id = u16::from_be_bytes([*wire.first()?, *wire.get(1)?]);
-        return Message::error_msg(id, OpCode::Query, ResponseCode::FormErr)
-            .to_vec()
-            .ok();
+        return Message::error_msg(id, OpCode::Query, ResponseCode::FormErr).to_vec().ok();
     };
     let answer = {
         let mut resolver = lock(shared);
@@ -224,30 +216,15 @@ mod tests {
 
     #[tokio::test]
     async fn it_answers_over_udp_and_tcp_and_logs_the_questions() {
-        let dns = Dns::start(Settings {
-            address: (Ipv4Addr::LOCALHOST, 0).into(),
-        })
-        .await
-        .unwrap();
-        let many = (0..100)
-            .map(|last| Ipv4Addr::new(10, 0, 9, last))
-            .collect::<Vec<_>>();
-        lock(&dns.shared)
-            .zone
-            .set("many.example", Behaviour::addresses(&many))
-            .unwrap();
+        let dns = Dns::start(Settings { address: (Ipv4Addr::LOCALHOST, 0).into() }).await.unwrap();
+        let many = (0..100).map(|last| Ipv4Addr::new(10, 0, 9, last)).collect::<Vec<_>>();
+        lock(&dns.shared).zone.set("many.example", Behaviour::addresses(&many)).unwrap();
 
         assert_eq!(over_udp(&dns, &question("api.cast.ai.")).await.answers.len(), 1);
         let cut = over_udp(&dns, &question("many.example.")).await;
         assert!(cut.metadata.truncation && cut.answers.is_empty());
-        assert_eq!(
-            over_tcp(&dns, &question("many.example.")).await.answers.len(),
-            100
-        );
-        assert_eq!(
-            over_udp(&dns, b"\x01\x02junk").await.metadata.response_code,
-            ResponseCode::FormErr
-        );
+        assert_eq!(over_tcp(&dns, &question("many.example.")).await.answers.len(), 100);
+        assert_eq!(over_udp(&dns, b"\x01\x02junk").await.metadata.response_code, ResponseCode::FormErr);
 
         let asked = lock(&dns.shared)
             .queries
@@ -259,9 +236,6 @@ mod tests {
             ("many.example", Transport::Udp),
             ("many.example", Transport::Tcp),
         ];
-        assert_eq!(
-            asked,
-            expected.map(|(name, transport)| (name.to_owned(), transport))
-        );
+        assert_eq!(asked, expected.map(|(name, transport)| (name.to_owned(), transport)));
     }
 }

@@ -50,20 +50,12 @@ pub enum Behaviour {
 
 impl Behaviour {
     pub fn addresses(v4: &[Ipv4Addr]) -> Self {
-        Self::Addresses {
-            v4: v4.to_vec(),
-            v6: Vec::new(),
-            ttl: TTL,
-        }
+        Self::Addresses { v4: v4.to_vec(), v6: Vec::new(), ttl: TTL }
     }
 
     /// What public DNS says about a Cast AI name.
     pub fn public() -> Self {
-        Self::Addresses {
-            v4: vec![address::CASTAI_PUBLIC],
-            v6: Vec::new(),
-            ttl: 300,
-        }
+        Self::Addresses { v4: vec![address::CASTAI_PUBLIC], v6: Vec::new(), ttl: 300 }
     }
 }
 
@@ -109,17 +101,10 @@ impl Default for Zone {
             .into_iter()
             .map(|(name, address)| (key(name), Behaviour::addresses(&[address])))
             .chain(castai.map(|(host, index)| {
-                (
-                    key(&host.name),
-                    Behaviour::addresses(&[address::castai_endpoint(index)]),
-                )
+                (key(&host.name), Behaviour::addresses(&[address::castai_endpoint(index)]))
             }))
             .collect();
-        Self {
-            standing,
-            overrides: BTreeMap::new(),
-            turns: HashMap::new(),
-        }
+        Self { standing, overrides: BTreeMap::new(), turns: HashMap::new() }
     }
 }
 
@@ -178,24 +163,15 @@ impl Zone {
         let behaviour = self.behaviour(question.name());
         let name = key(&question.name().to_ascii());
         let turn = self.turns.entry((name, question.query_type())).or_default();
-        let asked = Asked {
-            query_type: question.query_type(),
-            transport,
-            turn: *turn,
-        };
+        let asked = Asked { query_type: question.query_type(), transport, turn: *turn };
         *turn += 1;
         match said(&behaviour, question.name(), &asked) {
             Ok(Said::Nothing) => return None,
             Ok(Said::Truncated) => message.metadata.truncation = true,
             Ok(Said::Records(records, code)) => {
                 message.metadata.response_code = code;
-                let owner = records
-                    .last()
-                    .map_or(question.name(), |record| &record.name)
-                    .clone();
-                let negative = !records
-                    .iter()
-                    .any(|record| record.record_type() == question.query_type());
+                let owner = records.last().map_or(question.name(), |record| &record.name).clone();
+                let negative = !records.iter().any(|record| record.record_type() == question.query_type());
                 message.add_answers(records);
                 if negative && matches!(code, ResponseCode::NXDomain | ResponseCode::NoError) {
                     message.add_authority(start_of_authority(&owner));
@@ -212,10 +188,7 @@ impl Zone {
             return behaviour.clone();
         }
         // A client may walk the chain by itself, so the names inside of an alias answer too.
-        let inside = self
-            .overrides
-            .values()
-            .find_map(|behaviour| rest_of_chain(behaviour, &name));
+        let inside = self.overrides.values().find_map(|behaviour| rest_of_chain(behaviour, &name));
         inside
             .or_else(|| self.overrides.get(EVERY_NAME).cloned())
             .or_else(|| self.standing.get(&name).cloned())
@@ -243,10 +216,7 @@ fn said(behaviour: &Behaviour, owner: &Name, asked: &Asked) -> Result<Said, Prot
             let record = |data| Record::from_rdata(owner.clone(), *ttl, data);
             let records = match asked.query_type {
                 RecordType::A => v4.iter().map(|address| record(RData::A(A(*address)))).collect(),
-                RecordType::AAAA => v6
-                    .iter()
-                    .map(|address| record(RData::AAAA(AAAA(*address))))
-                    .collect(),
+                RecordType::AAAA => v6.iter().map(|address| record(RData::AAAA(AAAA(*address)))).collect(),
                 _ => Vec::new(),
             };
             Ok(Said::Records(records, ResponseCode::NoError))
@@ -274,15 +244,9 @@ fn said(behaviour: &Behaviour, owner: &Name, asked: &Asked) -> Result<Said, Prot
         Behaviour::ServerFailure => code(ResponseCode::ServFail),
         Behaviour::Refused => code(ResponseCode::Refused),
         Behaviour::Silent => Ok(Said::Nothing),
-        Behaviour::ByType { a, aaaa } => said(
-            if asked.query_type == RecordType::AAAA {
-                aaaa
-            } else {
-                a
-            },
-            owner,
-            asked,
-        ),
+        Behaviour::ByType { a, aaaa } => {
+            said(if asked.query_type == RecordType::AAAA { aaaa } else { a }, owner, asked)
+        }
         Behaviour::Rotating { answers } => match answers.iter().cycle().nth(asked.turn) {
             Some(behaviour) => said(behaviour, owner, asked),
             None => code(ResponseCode::ServFail),
@@ -322,10 +286,7 @@ fn rest_of_chain(behaviour: &Behaviour, name: &str) -> Option<Behaviour> {
             if rest.is_empty() {
                 return Some((**target).clone());
             }
-            Some(Behaviour::Alias {
-                names: rest.to_vec(),
-                target: target.clone(),
-            })
+            Some(Behaviour::Alias { names: rest.to_vec(), target: target.clone() })
         }
         Behaviour::ByType { a, aaaa } => rest_of_chain(a, name).or_else(|| rest_of_chain(aaaa, name)),
         Behaviour::Rotating { answers } => answers.iter().find_map(|answer| rest_of_chain(answer, name)),

@@ -25,10 +25,7 @@ impl Lab {
     /// A command in the lab, started in `folder`.
     pub fn command_in(&self, folder: &Path, program: &str) -> Command {
         let mut command = Command::new("nsenter");
-        command
-            .env_clear()
-            .envs(self.environment())
-            .args(self.enter_arguments());
+        command.env_clear().envs(self.environment()).args(self.enter_arguments());
         // Entering a mount namespace leaves one in its root folder.
         command.args(["--", "env", "--chdir"]).arg(folder).arg(program);
         command
@@ -61,9 +58,7 @@ impl Lab {
     fn enter_arguments(&self) -> Vec<String> {
         let target = format!("--target={}", self.namespaces.init());
         let flags = ["--user", "--net", "--mount", "--pid", "--preserve-credentials"];
-        std::iter::once(target)
-            .chain(flags.map(ToOwned::to_owned))
-            .collect()
+        std::iter::once(target).chain(flags.map(ToOwned::to_owned)).collect()
     }
 
     /// AWS' region is not set: the product finds it from the cluster.

@@ -55,11 +55,7 @@ impl Control {
         stream.read_to_end(&mut answer).with_context(call)?;
         let (status, body) = parse(&answer).with_context(call)?;
         if !(200..300).contains(&status) {
-            bail!(
-                "{}: status {status}: {}",
-                call(),
-                String::from_utf8_lossy(body).trim()
-            );
+            bail!("{}: status {status}: {}", call(), String::from_utf8_lossy(body).trim());
         }
         Ok(body.to_vec())
     }
@@ -67,16 +63,10 @@ impl Control {
 
 /// Status and body of an answer.
 fn parse(answer: &[u8]) -> anyhow::Result<(u16, &[u8])> {
-    let end = answer
-        .windows(4)
-        .position(|bytes| bytes == b"\r\n\r\n")
-        .context("the answer has no end of head")?;
+    let end =
+        answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").context("the answer has no end of head")?;
     let head = std::str::from_utf8(&answer[..end])?;
-    let status = head
-        .split(' ')
-        .nth(1)
-        .context("the answer has no status")?
-        .parse()?;
+    let status = head.split(' ').nth(1).context("the answer has no status")?.parse()?;
     Ok((status, &answer[end + 4..]))
 }
 

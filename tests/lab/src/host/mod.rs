@@ -78,11 +78,7 @@ impl Lab {
             std::os::unix::fs::symlink(plugin, folder.programs().join(tools::PLUGIN))?;
         }
         let namespaces = Namespaces::start(&folder)?;
-        let lab = Self {
-            namespaces,
-            folder,
-            tools,
-        };
+        let lab = Self { namespaces, folder, tools };
         lab.write_enter_script()?;
         Ok(lab)
     }
@@ -136,10 +132,7 @@ impl Lab {
             }
             if let Some(status) = child.try_wait()? {
                 let output = child.wait_with_output()?;
-                bail!(
-                    "the plugin ended at once with {status}: {}",
-                    String::from_utf8_lossy(&output.stderr)
-                );
+                bail!("the plugin ended at once with {status}: {}", String::from_utf8_lossy(&output.stderr));
             }
             if Instant::now() > end {
                 bail!("the plugin did not start in {} s", PLUGIN_LIMIT.as_secs());
@@ -165,10 +158,7 @@ impl Lab {
             }
             if Instant::now() > end {
                 let call = arguments.join(" ");
-                bail!(
-                    "kubectl {call}: not as wanted after {limit:?}: {}{value:#}",
-                    output.stderr
-                );
+                bail!("kubectl {call}: not as wanted after {limit:?}: {}{value:#}", output.stderr);
             }
             std::thread::sleep(PAUSE);
         }
@@ -180,10 +170,7 @@ impl Lab {
         let authority = Authority::load_or_create(&self.folder.pki())?;
         let identity = authority.issue(user, group, &[])?;
         let server = format!("https://{}", address::API_SERVER_HOST);
-        let path = self
-            .folder
-            .path()
-            .join(format!("{}.kubeconfig", user.replace('/', "-")));
+        let path = self.folder.path().join(format!("{}.kubeconfig", user.replace('/', "-")));
         std::fs::write(&path, kubeconfig(&server, &authority, &identity))?;
         Ok(path)
     }
@@ -224,10 +211,7 @@ impl From<std::process::Output> for Output {
 }
 
 fn finished(command: &mut Command) -> anyhow::Result<Output> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("starting {command:?}"))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("starting {command:?}"))?;
     Ok(Output::from(output))
 }
 

@@ -31,12 +31,7 @@ impl Namespaces {
     pub fn start(folder: &Folder) -> anyhow::Result<Self> {
         let log_path = folder.logs().join("lab.log");
         // Open for reading too: after a failure the folder is gone, but not this file.
-        let mut log = File::options()
-            .create(true)
-            .truncate(true)
-            .read(true)
-            .write(true)
-            .open(&log_path)?;
+        let mut log = File::options().create(true).truncate(true).read(true).write(true).open(&log_path)?;
         let mut unshare = inside::command(&lab_program()?, folder)
             .stderr(log.try_clone()?)
             // Ctrl-C on the terminal is for the command in the lab, not for the lab.
@@ -51,11 +46,7 @@ impl Namespaces {
             let _ = BufReader::new(output).read_line(&mut line);
             let _ = sender.send(line);
         });
-        let mut namespaces = Self {
-            unshare,
-            input,
-            init: 0,
-        };
+        let mut namespaces = Self { unshare, input, init: 0 };
         let line = receiver.recv_timeout(START_LIMIT).unwrap_or_default();
         if line.trim() != inside::READY {
             namespaces.end();
@@ -64,10 +55,7 @@ impl Namespaces {
             log.read_to_string(&mut words)?;
             bail!("the lab did not start: {}", explained(words.trim()));
         }
-        namespaces.init = children(namespaces.unshare.id())
-            .first()
-            .copied()
-            .unwrap_or_default();
+        namespaces.init = children(namespaces.unshare.id()).first().copied().unwrap_or_default();
         Ok(namespaces)
     }
 
@@ -130,14 +118,9 @@ fn lab_program() -> anyhow::Result<PathBuf> {
         return Ok(this);
     }
     let near = this.ancestors().skip(1).take(2).map(|folder| folder.join("lab"));
-    near.into_iter()
-        .find(|program| program.is_file())
-        .with_context(|| {
-            format!(
-                "no program `lab` near `{}`: run `cargo build --workspace`",
-                folder_of(&this)
-            )
-        })
+    near.into_iter().find(|program| program.is_file()).with_context(|| {
+        format!("no program `lab` near `{}`: run `cargo build --workspace`", folder_of(&this))
+    })
 }
 
 fn folder_of(file: &Path) -> String {

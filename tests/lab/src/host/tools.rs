@@ -17,10 +17,7 @@ pub fn ready() -> anyhow::Result<PathBuf> {
         .with_context(|| format!("starting `{}`", script.display()))?;
     let folder = PathBuf::from(String::from_utf8(output.stdout)?.trim());
     if !output.status.success() || !folder.is_dir() {
-        bail!(
-            "building the lab's tools failed ({}): see the lines above",
-            output.status
-        );
+        bail!("building the lab's tools failed ({}): see the lines above", output.status);
     }
     Ok(folder)
 }
@@ -29,9 +26,7 @@ pub fn ready() -> anyhow::Result<PathBuf> {
 pub fn plugin() -> anyhow::Result<PathBuf> {
     if let Some(path) = std::env::var_os("PLUGIN") {
         let path = PathBuf::from(path);
-        return path
-            .canonicalize()
-            .with_context(|| format!("`PLUGIN={}`", path.display()));
+        return path.canonicalize().with_context(|| format!("`PLUGIN={}`", path.display()));
     }
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);

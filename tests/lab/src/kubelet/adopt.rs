@@ -12,9 +12,7 @@ pub(super) fn adopt(pod: &Pod) -> Vec<Record> {
     let status = pod.status.as_ref();
     let statuses = |list: Option<&Vec<ContainerStatus>>| list.cloned().unwrap_or_default();
     let mut reported = statuses(status.and_then(|status| status.init_container_statuses.as_ref()));
-    reported.extend(statuses(
-        status.and_then(|status| status.container_statuses.as_ref()),
-    ));
+    reported.extend(statuses(status.and_then(|status| status.container_statuses.as_ref())));
     containers(pod)
         .map(|(_, container)| {
             let mut record = Record::new(container);
@@ -29,32 +27,14 @@ pub(super) fn adopt(pod: &Pod) -> Vec<Record> {
 fn restore(record: &mut Record, status: &ContainerStatus) {
     record.restarts = status.restart_count;
     record.crashes = u32::try_from(status.restart_count).unwrap_or_default();
-    record.last = status
-        .last_state
-        .as_ref()
-        .and_then(|state| state.terminated.as_ref())
-        .map(exit);
-    let Some(ContainerState {
-        running, terminated, ..
-    }) = &status.state
-    else {
+    record.last = status.last_state.as_ref().and_then(|state| state.terminated.as_ref()).map(exit);
+    let Some(ContainerState { running, terminated, .. }) = &status.state else {
         return;
     };
-    let id = status
-        .container_id
-        .as_deref()
-        .unwrap_or_default()
-        .trim_start_matches("containerd://");
+    let id = status.container_id.as_deref().unwrap_or_default().trim_start_matches("containerd://");
     if let Some(running) = running {
-        let started = running
-            .started_at
-            .as_ref()
-            .map_or(Timestamp::UNIX_EPOCH, |time| time.0);
-        record.state = State::Running {
-            id: id.to_owned(),
-            started,
-            ready: status.ready,
-        };
+        let started = running.started_at.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
+        record.state = State::Running { id: id.to_owned(), started, ready: status.ready };
     } else if let Some(terminated) = terminated {
         record.state = State::Exited(exit(terminated));
     } else {
@@ -64,11 +44,7 @@ fn restore(record: &mut Record, status: &ContainerStatus) {
         name: status.image.clone(),
         id: status.image_id.clone(),
         size: 0,
-        behaviour: if record.is_running() && !status.ready {
-            Behaviour::Unready
-        } else {
-            Behaviour::Run
-        },
+        behaviour: if record.is_running() && !status.ready { Behaviour::Unready } else { Behaviour::Run },
     });
     // An image that was changed while the lab was down is seen as a change, not as what runs.
     if Name::parse(&record.image).is_ok_and(|name| name.full() != status.image) {
@@ -127,10 +103,7 @@ mod tests {
                 ready: true
             }
         );
-        assert_eq!(
-            next(&pod, &records, &Delays::default(), Timestamp::now()),
-            Next::Never
-        );
+        assert_eq!(next(&pod, &records, &Delays::default(), Timestamp::now()), Next::Never);
     }
 
     #[test]

@@ -48,19 +48,10 @@ struct Chosen {
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/nodes", get(nodes))
-        .route(
-            "/pulls/pause",
-            post(async |State(shared): State<Arc<Shared>>| pause(&shared, true)),
-        )
-        .route(
-            "/pulls/resume",
-            post(async |State(shared): State<Arc<Shared>>| pause(&shared, false)),
-        )
+        .route("/pulls/pause", post(async |State(shared): State<Arc<Shared>>| pause(&shared, true)))
+        .route("/pulls/resume", post(async |State(shared): State<Arc<Shared>>| pause(&shared, false)))
         .route("/images", delete(drop_images))
-        .route(
-            "/failures",
-            get(failures).post(add_failure).delete(clear_failures),
-        )
+        .route("/failures", get(failures).post(add_failure).delete(clear_failures))
         .route("/delays", axum::routing::put(set_delays))
         .with_state(shared)
 }

@@ -22,19 +22,11 @@ pub(super) struct Notice {
 
 impl Notice {
     pub(super) fn normal(reason: &'static str, message: String) -> Self {
-        Self {
-            warning: false,
-            reason,
-            message,
-        }
+        Self { warning: false, reason, message }
     }
 
     pub(super) fn warning(reason: &'static str, message: String) -> Self {
-        Self {
-            warning: true,
-            reason,
-            message,
-        }
+        Self { warning: true, reason, message }
     }
 }
 
@@ -54,10 +46,7 @@ impl Recorder {
     pub(super) fn start(client: kube::Client) -> Self {
         let (sender, mut receiver) = mpsc::unbounded_channel();
         tokio::spawn(async move {
-            let mut journal = Journal {
-                client,
-                known: HashMap::new(),
-            };
+            let mut journal = Journal { client, known: HashMap::new() };
             while let Some(occurrence) = receiver.recv().await {
                 journal.write(&occurrence).await;
             }
@@ -101,16 +90,8 @@ struct Known {
 
 impl Journal {
     async fn write(&mut self, occurrence: &Occurrence) {
-        let Occurrence {
-            namespace,
-            pod,
-            notice,
-            ..
-        } = occurrence;
-        let key = format!(
-            "{} {} {} {}",
-            pod["uid"], pod["fieldPath"], notice.reason, notice.message
-        );
+        let Occurrence { namespace, pod, notice, .. } = occurrence;
+        let key = format!("{} {} {} {}", pod["uid"], pod["fieldPath"], notice.reason, notice.message);
         let events: Api<Event> = Api::namespaced(self.client.clone(), namespace);
         if let Some(known) = self.known.get_mut(&key) {
             known.count += 1;
@@ -119,44 +100,25 @@ impl Journal {
             }
             known.written = Instant::now();
             let patch = json!({"count": known.count, "lastTimestamp": format!("{:.0}", occurrence.at)});
-            let patched = events
-                .patch(&known.name, &PatchParams::default(), &Patch::Merge(patch))
-                .await;
+            let patched = events.patch(&known.name, &PatchParams::default(), &Patch::Merge(patch)).await;
             match patched {
                 Err(kube::Error::Api(status)) if status.code == 404 => {}
                 _ => return,
             }
         }
-        let name = format!(
-            "{}.{:016x}",
-            pod["name"].as_str().unwrap_or_default(),
-            rand::random::<u64>()
-        );
+        let name = format!("{}.{:016x}", pod["name"].as_str().unwrap_or_default(), rand::random::<u64>());
         let Ok(event) = serde_json::from_value(event(&name, occurrence)) else {
             return;
         };
         // Events of a namespace that is going away are refused: nobody will read them.
         if events.create(&PostParams::default(), &event).await.is_ok() {
-            self.known.insert(
-                key,
-                Known {
-                    name,
-                    count: 1,
-                    written: Instant::now(),
-                },
-            );
+            self.known.insert(key, Known { name, count: 1, written: Instant::now() });
         }
     }
 }
 
 fn event(name: &str, occurrence: &Occurrence) -> Value {
-    let Occurrence {
-        namespace,
-        pod,
-        host,
-        notice,
-        at,
-    } = occurrence;
+    let Occurrence { namespace, pod, host, notice, at } = occurrence;
     json!({
         "metadata": {"name": name, "namespace": namespace},
         "involvedObject": pod,

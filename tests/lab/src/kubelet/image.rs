@@ -33,18 +33,12 @@ impl Name {
             _ => ("docker.io", path),
         };
         if repository.chars().any(|character| character.is_ascii_uppercase()) {
-            return Err(invalid(&format!(
-                ": repository name ({repository}) must be lowercase"
-            )));
+            return Err(invalid(&format!(": repository name ({repository}) must be lowercase")));
         }
         if !is_host(host) || !repository.split('/').all(is_component) {
             return Err(invalid(""));
         }
-        let host = if host == "index.docker.io" {
-            "docker.io"
-        } else {
-            host
-        };
+        let host = if host == "index.docker.io" { "docker.io" } else { host };
         let repository = if host == "docker.io" && !repository.contains('/') {
             format!("library/{repository}")
         } else {
@@ -70,11 +64,7 @@ impl Name {
 
     /// The host that is asked for this image.
     pub(super) fn server(&self) -> &str {
-        if self.host == "docker.io" {
-            "registry-1.docker.io"
-        } else {
-            &self.host
-        }
+        if self.host == "docker.io" { "registry-1.docker.io" } else { &self.host }
     }
 
     /// The address of `kind` (`manifests` or `blobs`) `what` of this image's repository.
@@ -85,26 +75,19 @@ impl Name {
 
 fn is_digest(text: &str) -> bool {
     text.strip_prefix("sha256:").is_some_and(|hex| {
-        hex.len() == 64
-            && hex
-                .chars()
-                .all(|character| matches!(character, '0'..='9' | 'a'..='f'))
+        hex.len() == 64 && hex.chars().all(|character| matches!(character, '0'..='9' | 'a'..='f'))
     })
 }
 
 fn is_tag(text: &str) -> bool {
     text.len() <= 128
         && text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
-        && text
-            .chars()
-            .all(|character| character.is_ascii_alphanumeric() || "_.-".contains(character))
+        && text.chars().all(|character| character.is_ascii_alphanumeric() || "_.-".contains(character))
 }
 
 fn is_host(text: &str) -> bool {
     !text.is_empty()
-        && text
-            .chars()
-            .all(|character| character.is_ascii_alphanumeric() || ".-:[]".contains(character))
+        && text.chars().all(|character| character.is_ascii_alphanumeric() || ".-:[]".contains(character))
 }
 
 /// Letters and digits, with single `.`, one or two `_`, or any number of `-` between them.
@@ -127,56 +110,32 @@ mod tests {
     fn names_are_normalised() {
         for (image, expected) in [
             ("nginx", "docker.io/library/nginx:latest".to_owned()),
-            (
-                "castai/hibernate:v0.14",
-                "docker.io/castai/hibernate:v0.14".to_owned(),
-            ),
+            ("castai/hibernate:v0.14", "docker.io/castai/hibernate:v0.14".to_owned()),
             ("index.docker.io/nginx:1", "docker.io/library/nginx:1".to_owned()),
             ("localhost:5000/agent", "localhost:5000/agent:latest".to_owned()),
-            (
-                "ghcr.io/castai/kvisor/kvisor:v1",
-                "ghcr.io/castai/kvisor/kvisor:v1".to_owned(),
-            ),
+            ("ghcr.io/castai/kvisor/kvisor:v1", "ghcr.io/castai/kvisor/kvisor:v1".to_owned()),
             (
                 "1.dkr.ecr.us-east-1.amazonaws.com/us-docker.pkg.dev/a/b:v1",
                 "1.dkr.ecr.us-east-1.amazonaws.com/us-docker.pkg.dev/a/b:v1".to_owned(),
             ),
-            (
-                &format!("ghcr.io/a/b:v1@{DIGEST}"),
-                format!("ghcr.io/a/b@{DIGEST}"),
-            ),
+            (&format!("ghcr.io/a/b:v1@{DIGEST}"), format!("ghcr.io/a/b@{DIGEST}")),
         ] {
-            assert_eq!(
-                Name::parse(image).map(|name| name.full()),
-                Ok(expected),
-                "{image}"
-            );
+            assert_eq!(Name::parse(image).map(|name| name.full()), Ok(expected), "{image}");
         }
     }
 
     #[test]
     fn unparsable_names_are_refused() {
-        for image in [
-            "",
-            ":v1",
-            "ghcr.io/",
-            "a//b",
-            "a/b:",
-            "a/b@sha256:12",
-            "a/-b",
-            "a/b..c",
-            "a/b c",
-            "a/B",
-        ] {
+        for image in
+            ["", ":v1", "ghcr.io/", "a//b", "a/b:", "a/b@sha256:12", "a/-b", "a/b..c", "a/b c", "a/B"]
+        {
             assert!(Name::parse(image).is_err(), "{image}");
         }
         assert_eq!(
             Name::parse("ghcr.io/Cast/agent:v1"),
-            Err(
-                "couldn't parse image name \"ghcr.io/Cast/agent:v1\": invalid reference format: \
+            Err("couldn't parse image name \"ghcr.io/Cast/agent:v1\": invalid reference format: \
                  repository name (Cast/agent) must be lowercase"
-                    .to_owned()
-            )
+                .to_owned())
         );
     }
 

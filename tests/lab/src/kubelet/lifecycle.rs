@@ -31,14 +31,8 @@ pub struct BackOff {
 impl Default for Delays {
     fn default() -> Self {
         Self {
-            pull: BackOff {
-                first: Duration::from_millis(300),
-                most: Duration::from_secs(3),
-            },
-            crash: BackOff {
-                first: Duration::from_secs(1),
-                most: Duration::from_secs(10),
-            },
+            pull: BackOff { first: Duration::from_millis(300), most: Duration::from_secs(3) },
+            crash: BackOff { first: Duration::from_secs(1), most: Duration::from_secs(10) },
         }
     }
 }
@@ -135,33 +129,20 @@ impl Record {
         self.pull_failures = 0;
         let ready = !probed && pulled.behaviour != Behaviour::Unready;
         self.pulled = Some(pulled);
-        self.state = State::Running {
-            id,
-            started: now,
-            ready,
-        };
+        self.state = State::Running { id, started: now, ready };
     }
 
     /// The image could not be had.
     pub(super) fn miss(&mut self, missing: Missing, message: String, now: Timestamp) {
         self.keep_last();
         self.pull_failures += 1;
-        self.state = State::NoImage {
-            missing,
-            message,
-            since: now,
-        };
+        self.state = State::NoImage { missing, message, since: now };
     }
 
     /// A running container ends.
     pub(super) fn exit(&mut self, code: i32, now: Timestamp) {
         if let State::Running { id, started, .. } = &self.state {
-            self.state = State::Exited(Exit {
-                id: id.clone(),
-                code,
-                started: *started,
-                finished: now,
-            });
+            self.state = State::Exited(Exit { id: id.clone(), code, started: *started, finished: now });
             self.crashes += 1;
         }
     }
@@ -183,9 +164,7 @@ impl Record {
     }
 
     fn behaviour(&self) -> Behaviour {
-        self.pulled
-            .as_ref()
-            .map_or(Behaviour::Run, |pulled| pulled.behaviour)
+        self.pulled.as_ref().map_or(Behaviour::Run, |pulled| pulled.behaviour)
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -223,16 +202,10 @@ pub(super) enum Role {
 /// All containers in the order of their start, with their roles.
 pub(super) fn containers(pod: &Pod) -> impl Iterator<Item = (Role, &Container)> {
     let spec = pod.spec.as_ref();
-    let init = spec
-        .and_then(|spec| spec.init_containers.as_deref())
-        .unwrap_or_default();
+    let init = spec.and_then(|spec| spec.init_containers.as_deref()).unwrap_or_default();
     let main = spec.map(|spec| spec.containers.as_slice()).unwrap_or_default();
     let role = |container: &Container| {
-        if container.restart_policy.as_deref() == Some("Always") {
-            Role::Sidecar
-        } else {
-            Role::Init
-        }
+        if container.restart_policy.as_deref() == Some("Always") { Role::Sidecar } else { Role::Init }
     };
     init.iter()
         .map(move |container| (role(container), container))
@@ -314,10 +287,9 @@ fn due(
         State::Exited(exit) if !restarts(pod, role, exit.code) => None,
         State::Exited(exit) if record.crashes <= 1 => Some((exit.finished, Change::Start)),
         State::Exited(exit) => Some((exit.finished + TERMINATED, Change::CrashLoop)),
-        State::CrashLoop(exit) => Some((
-            exit.finished + delays.crash.after(record.crashes - 1),
-            Change::Start,
-        )),
+        State::CrashLoop(exit) => {
+            Some((exit.finished + delays.crash.after(record.crashes - 1), Change::Start))
+        }
     }
 }
 
@@ -348,10 +320,7 @@ fn mains_are_done(pod: &Pod, records: &[Record]) -> bool {
 }
 
 fn restart_policy(pod: &Pod) -> &str {
-    pod.spec
-        .as_ref()
-        .and_then(|spec| spec.restart_policy.as_deref())
-        .unwrap_or("Always")
+    pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref()).unwrap_or("Always")
 }
 
 #[cfg(test)]

@@ -5,12 +5,7 @@ use super::*;
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn pulled(behaviour: Behaviour) -> Pulled {
-    Pulled {
-        name: "r/i:1".into(),
-        id: "r/i@sha256:1".into(),
-        size: 1,
-        behaviour,
-    }
+    Pulled { name: "r/i:1".into(), id: "r/i@sha256:1".into(), size: 1, behaviour }
 }
 
 /// A pod with the init container `init`, the sidecar `side` and the container `main`.
@@ -41,9 +36,7 @@ fn step(pod: &Pod, record: &Record, at: Timestamp) -> Next {
 #[test]
 fn containers_start_in_order() {
     let pod = pod("Always");
-    let mut records: Vec<Record> = containers(&pod)
-        .map(|(_, container)| Record::new(container))
-        .collect();
+    let mut records: Vec<Record> = containers(&pod).map(|(_, container)| Record::new(container)).collect();
     let decide = |records: &[Record], at| next(&pod, records, &Delays::default(), at);
 
     assert_eq!(decide(&records, NOW), Next::Now(0, Change::Start));
@@ -61,18 +54,13 @@ fn containers_start_in_order() {
 #[test]
 fn a_sidecar_ends_with_the_job() {
     let pod = pod("Never");
-    let mut records: Vec<Record> = containers(&pod)
-        .map(|(_, container)| Record::new(container))
-        .collect();
+    let mut records: Vec<Record> = containers(&pod).map(|(_, container)| Record::new(container)).collect();
     for record in &mut records {
         record.start("a".into(), pulled(Behaviour::Run), false, NOW);
     }
     records[0].exit(0, NOW);
     records[2].exit(0, NOW);
-    assert_eq!(
-        next(&pod, &records, &Delays::default(), NOW),
-        Next::Now(1, Change::Exit(0))
-    );
+    assert_eq!(next(&pod, &records, &Delays::default(), NOW), Next::Now(1, Change::Exit(0)));
     records[1].exit(0, NOW);
     assert_eq!(next(&pod, &records, &Delays::default(), NOW), Next::Never);
 }
@@ -84,20 +72,10 @@ fn a_failed_pull_backs_off_and_is_tried_again() {
     for failures in 1..5 {
         record.miss(Missing::Pull, "no".into(), NOW);
         assert_eq!(record.pull_failures, failures);
-        assert_eq!(
-            step(&pod, &record, NOW + delays.after(failures) / 3),
-            Next::Now(0, Change::BackOff)
-        );
-        record.state = State::NoImage {
-            missing: Missing::BackOff,
-            message: "no".into(),
-            since: NOW,
-        };
+        assert_eq!(step(&pod, &record, NOW + delays.after(failures) / 3), Next::Now(0, Change::BackOff));
+        record.state = State::NoImage { missing: Missing::BackOff, message: "no".into(), since: NOW };
         assert_eq!(step(&pod, &record, NOW), Next::At(NOW + delays.after(failures)));
-        assert_eq!(
-            step(&pod, &record, NOW + delays.after(failures)),
-            Next::Now(0, Change::Start)
-        );
+        assert_eq!(step(&pod, &record, NOW + delays.after(failures)), Next::Now(0, Change::Start));
     }
     record.miss(Missing::InvalidName, "no".into(), NOW);
     assert_eq!(step(&pod, &record, Timestamp::MAX), Next::Never);
@@ -124,19 +102,11 @@ fn a_crash_restarts_once_at_once_and_then_backs_off() {
     assert_eq!(record.restarts, 1);
     record.exit(1, NOW);
     assert_eq!(step(&pod, &record, NOW), Next::At(NOW + TERMINATED));
-    let State::Exited(exit) = record.state.clone() else {
-        panic!("{record:?}")
-    };
+    let State::Exited(exit) = record.state.clone() else { panic!("{record:?}") };
     record.state = State::CrashLoop(exit);
-    assert_eq!(
-        step(&pod, &record, NOW),
-        Next::At(NOW + Delays::default().crash.after(1))
-    );
+    assert_eq!(step(&pod, &record, NOW), Next::At(NOW + Delays::default().crash.after(1)));
     record.start("c".into(), pulled(Behaviour::Crash), false, NOW);
-    assert_eq!(
-        (record.restarts, record.last.map(|exit| exit.id)),
-        (2, Some("b".to_owned()))
-    );
+    assert_eq!((record.restarts, record.last.map(|exit| exit.id)), (2, Some("b".to_owned())));
 }
 
 #[test]
@@ -156,11 +126,7 @@ fn restart_policies() {
             "{policy} {behaviour:?}"
         );
         record.exit(code, NOW);
-        let expected = if restarted {
-            Next::Now(0, Change::Start)
-        } else {
-            Next::Never
-        };
+        let expected = if restarted { Next::Now(0, Change::Start) } else { Next::Never };
         assert_eq!(step(&pod, &record, NOW), expected, "{policy} {behaviour:?}");
     }
 }
@@ -169,25 +135,15 @@ fn restart_policies() {
 fn readiness() {
     let probe = json!({"name": "main", "image": "i", "readinessProbe": {"httpGet": {"port": 80}}});
     for (container, behaviour, expected) in [
-        (
-            json!({"name": "main", "image": "i"}),
-            Behaviour::Run,
-            (true, Next::Never),
-        ),
-        (
-            json!({"name": "main", "image": "i"}),
-            Behaviour::Unready,
-            (false, Next::Never),
-        ),
+        (json!({"name": "main", "image": "i"}), Behaviour::Run, (true, Next::Never)),
+        (json!({"name": "main", "image": "i"}), Behaviour::Unready, (false, Next::Never)),
         (probe.clone(), Behaviour::Unready, (false, Next::Never)),
         (probe, Behaviour::Run, (false, Next::At(NOW + PROBE))),
     ] {
         let (pod, mut record) = single(&container, "Always");
         let probed = pod.spec.as_ref().unwrap().containers[0].readiness_probe.is_some();
         record.start("a".into(), pulled(behaviour), probed, NOW);
-        let State::Running { ready, .. } = record.state else {
-            panic!("{record:?}")
-        };
+        let State::Running { ready, .. } = record.state else { panic!("{record:?}") };
         assert_eq!((ready, step(&pod, &record, NOW)), expected, "{behaviour:?}");
     }
 }

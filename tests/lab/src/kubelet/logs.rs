@@ -36,9 +36,8 @@ async fn logs(
     Path((namespace, pod, container)): Path<(String, String, String)>,
     Query(options): Query<Options>,
 ) -> Response {
-    let records = lock(&shared.pods)
-        .get(&(namespace.clone(), pod.clone()))
-        .map(|handle| handle.records.clone());
+    let records =
+        lock(&shared.pods).get(&(namespace.clone(), pod.clone())).map(|handle| handle.records.clone());
     let Some(records) = records else {
         return (StatusCode::NOT_FOUND, format!("pod \"{pod}\" not found")).into_response();
     };
@@ -57,50 +56,27 @@ async fn logs(
 fn run(record: &Record, pod: &str, previous: bool) -> Result<(Timestamp, Option<Timestamp>), String> {
     let name = &record.name;
     let ended = |exit: &Exit| Ok((exit.started, Some(exit.finished)));
-    let waiting = |why: &str| {
-        Err(format!(
-            "container \"{name}\" in pod \"{pod}\" is waiting to start: {why}"
-        ))
-    };
+    let waiting =
+        |why: &str| Err(format!("container \"{name}\" in pod \"{pod}\" is waiting to start: {why}"));
     match (&record.state, &record.last) {
         (lifecycle::State::CrashLoop(exit), _) => ended(exit),
         (_, Some(exit)) if previous => ended(exit),
-        _ if previous => Err(format!(
-            "previous terminated container \"{name}\" in pod \"{pod}\" not found"
-        )),
+        _ if previous => Err(format!("previous terminated container \"{name}\" in pod \"{pod}\" not found")),
         (lifecycle::State::Running { started, .. }, _) => Ok((*started, None)),
         (lifecycle::State::Exited(exit), _) | (_, Some(exit)) => ended(exit),
-        (
-            lifecycle::State::NoImage {
-                missing: Missing::Pull,
-                ..
-            },
-            _,
-        ) => waiting("image can't be pulled"),
-        (
-            lifecycle::State::NoImage {
-                missing: Missing::BackOff,
-                ..
-            },
-            _,
-        ) => waiting("trying and failing to pull image"),
+        (lifecycle::State::NoImage { missing: Missing::Pull, .. }, _) => waiting("image can't be pulled"),
+        (lifecycle::State::NoImage { missing: Missing::BackOff, .. }, _) => {
+            waiting("trying and failing to pull image")
+        }
         (lifecycle::State::NoImage { missing, .. }, _) => waiting(missing.reason()),
         (lifecycle::State::Created, None) => waiting("ContainerCreating"),
     }
 }
 
 fn lines(record: &Record, started: Timestamp, finished: Option<Timestamp>) -> Vec<(Timestamp, String)> {
-    let mut lines = vec![(
-        started,
-        format!(
-            "level=info msg=\"starting {}\" image={}",
-            record.name, record.image
-        ),
-    )];
-    let behaviour = record
-        .pulled
-        .as_ref()
-        .map_or(Behaviour::Run, |pulled| pulled.behaviour);
+    let mut lines =
+        vec![(started, format!("level=info msg=\"starting {}\" image={}", record.name, record.image))];
+    let behaviour = record.pulled.as_ref().map_or(Behaviour::Run, |pulled| pulled.behaviour);
     lines.extend(finished.map(|finished| {
         let line = if behaviour == Behaviour::Crash {
             "level=fatal msg=\"cannot reach https://api.cast.ai: context deadline exceeded\""
@@ -113,9 +89,7 @@ fn lines(record: &Record, started: Timestamp, finished: Option<Timestamp>) -> Ve
 }
 
 fn text(lines: &[(Timestamp, String)], options: &Options) -> String {
-    let first = options
-        .tail_lines
-        .map_or(0, |wanted| lines.len().saturating_sub(wanted));
+    let first = options.tail_lines.map_or(0, |wanted| lines.len().saturating_sub(wanted));
     lines[first..]
         .iter()
         .map(|(time, line)| {

@@ -103,14 +103,9 @@ impl Kubelet {
         let tls = settings.identity.server()?;
         for host in shared.hosts.values() {
             let address = SocketAddr::from((host.node.address, PORT));
-            serve::https(address, tls.clone(), logs::router(shared.clone()))
-                .await
-                .with_context(|| {
-                    format!(
-                        "opening the server of node {}: is its address on this machine?",
-                        host.node.name
-                    )
-                })?;
+            serve::https(address, tls.clone(), logs::router(shared.clone())).await.with_context(|| {
+                format!("opening the server of node {}: is its address on this machine?", host.node.name)
+            })?;
         }
         futures::future::try_join_all(shared.hosts.values().map(|host| host.register(&shared.client)))
             .await?;
@@ -159,19 +154,12 @@ async fn run(shared: Arc<Shared>) {
 }
 
 fn key(pod: &Pod) -> (String, String) {
-    (
-        pod.metadata.namespace.clone().unwrap_or_default(),
-        pod.metadata.name.clone().unwrap_or_default(),
-    )
+    (pod.metadata.namespace.clone().unwrap_or_default(), pod.metadata.name.clone().unwrap_or_default())
 }
 
 /// Hands a new or changed pod to its worker.
 fn apply(shared: &Arc<Shared>, pod: Pod) {
-    let node = pod
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.node_name.clone())
-        .unwrap_or_default();
+    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_default();
     let Some(host) = shared.hosts.get(&node) else {
         return;
     };
@@ -203,27 +191,12 @@ fn apply(shared: &Arc<Shared>, pod: Pod) {
         reported,
     };
     let task = tokio::spawn(worker.run());
-    pods.insert(
-        key,
-        Handle {
-            uid,
-            pods: sender,
-            records,
-            task,
-        },
-    );
+    pods.insert(key, Handle { uid, pods: sender, records, task });
 }
 
 fn addresses(host: &node::Host, pod: &Pod) -> status::Addresses {
-    let on_host = pod
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.host_network)
-        .unwrap_or_default();
-    let reported = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.pod_ip.as_deref()?.parse().ok());
+    let on_host = pod.spec.as_ref().and_then(|spec| spec.host_network).unwrap_or_default();
+    let reported = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref()?.parse().ok());
     let pod_address = match reported {
         _ if on_host => host.node.address,
         Some(address) => {
@@ -232,18 +205,13 @@ fn addresses(host: &node::Host, pod: &Pod) -> status::Addresses {
         }
         None => host.pod_address(),
     };
-    status::Addresses {
-        host: host.node.address,
-        pod: pod_address,
-    }
+    status::Addresses { host: host.node.address, pod: pod_address }
 }
 
 fn forget(shared: &Shared, pod: &Pod) {
     let mut pods = lock(&shared.pods);
     let key = key(pod);
-    if pods
-        .get(&key)
-        .is_some_and(|handle| handle.uid == pod.metadata.uid)
+    if pods.get(&key).is_some_and(|handle| handle.uid == pod.metadata.uid)
         && let Some(handle) = pods.remove(&key)
     {
         handle.task.abort();
@@ -275,16 +243,8 @@ mod tests {
     #[test]
     fn patterns() {
         for (pattern, text, expected) in [
-            (
-                "602401143452.dkr.ecr.*",
-                "602401143452.dkr.ecr.us-east-1.amazonaws.com",
-                true,
-            ),
-            (
-                "602401143452.dkr.ecr.*",
-                "123456789012.dkr.ecr.us-east-1.amazonaws.com",
-                false,
-            ),
+            ("602401143452.dkr.ecr.*", "602401143452.dkr.ecr.us-east-1.amazonaws.com", true),
+            ("602401143452.dkr.ecr.*", "123456789012.dkr.ecr.us-east-1.amazonaws.com", false),
             ("*/agent:*", "ghcr.io/castai/agent:v1", true),
             ("*", "", true),
             ("agent", "agents", false),

@@ -77,18 +77,12 @@ impl Host {
     /// The next address for a pod; the whole subnet is gone through before an address is used again.
     pub(super) fn pod_address(&self) -> Ipv4Addr {
         let next = self.next_pod.fetch_add(1, Ordering::Relaxed) % 250;
-        Ipv4Addr::new(
-            10,
-            0,
-            self.pods_subnet,
-            4 + u8::try_from(next).unwrap_or_default(),
-        )
+        Ipv4Addr::new(10, 0, self.pods_subnet, 4 + u8::try_from(next).unwrap_or_default())
     }
 
     /// Keeps the address of a pod that is there already from being given to the next ones.
     pub(super) fn reserve(&self, taken: Ipv4Addr) {
-        self.next_pod
-            .fetch_max(u32::from(taken.octets()[3].saturating_sub(3)), Ordering::Relaxed);
+        self.next_pod.fetch_max(u32::from(taken.octets()[3].saturating_sub(3)), Ordering::Relaxed);
     }
 
     /// Registers the node, or takes over the registration that a seeded cluster has.
@@ -107,9 +101,7 @@ impl Host {
             }
             Err(error) => return Err(error).with_context(|| format!("registering node {name}")),
         }
-        self.report(client)
-            .await
-            .with_context(|| format!("reporting the status of node {name}"))
+        self.report(client).await.with_context(|| format!("reporting the status of node {name}"))
     }
 
     /// Renews lease and status for as long as the lab runs.
@@ -126,9 +118,7 @@ impl Host {
         let now = Timestamp::now();
         let leases: Api<Lease> = Api::namespaced(client.clone(), "kube-node-lease");
         let lease = Patch::Apply(lease(&self.node.name, now));
-        leases
-            .patch(&self.node.name, &PatchParams::apply("kubelet").force(), &lease)
-            .await?;
+        leases.patch(&self.node.name, &PatchParams::apply("kubelet").force(), &lease).await?;
         let nodes: Api<Object> = Api::all(client.clone());
         let current = nodes.get(&self.node.name).await?;
         let since = current
@@ -137,16 +127,11 @@ impl Host {
             .unwrap_or_default()
             .into_iter()
             .filter_map(|condition| {
-                Some((
-                    (condition.type_, condition.status),
-                    condition.last_transition_time?.0,
-                ))
+                Some(((condition.type_, condition.status), condition.last_transition_time?.0))
             })
             .collect();
         let status = Patch::Strategic(json!({"status": status(&self.node, &since, now)}));
-        nodes
-            .patch_status(&self.node.name, &PatchParams::default(), &status)
-            .await?;
+        nodes.patch_status(&self.node.name, &PatchParams::default(), &status).await?;
         Ok(())
     }
 }
@@ -157,11 +142,7 @@ fn stable_id(node: &Node, purpose: &str) -> String {
 }
 
 fn object(node: &Node) -> Value {
-    let instance_type = if node.architecture == "arm64" {
-        "m7g.xlarge"
-    } else {
-        "m6i.xlarge"
-    };
+    let instance_type = if node.architecture == "arm64" { "m7g.xlarge" } else { "m6i.xlarge" };
     json!({
         "apiVersion": "v1",
         "kind": "Node",
@@ -200,10 +181,7 @@ fn lease(name: &str, now: Timestamp) -> Value {
 /// The node's status; `since` holds when each condition took the status that it has.
 fn status(node: &Node, since: &BTreeMap<(String, String), Timestamp>, now: Timestamp) -> Value {
     let condition = |type_: &str, status: &str, reason: &str, message: &str| {
-        let transition = since
-            .get(&(type_.to_owned(), status.to_owned()))
-            .copied()
-            .unwrap_or(now);
+        let transition = since.get(&(type_.to_owned(), status.to_owned())).copied().unwrap_or(now);
         json!({
             "type": type_, "status": status, "reason": reason, "message": message,
             "lastHeartbeatTime": format!("{now:.0}"), "lastTransitionTime": format!("{transition:.0}"),
@@ -251,39 +229,21 @@ mod tests {
         let node = Node::new(1, "arm64");
         assert_eq!(node.name, "ip-10-0-2-11.us-east-1.compute.internal");
         let object = object(&node);
-        assert_eq!(
-            object["metadata"]["labels"]["topology.kubernetes.io/zone"],
-            "us-east-1b"
-        );
+        assert_eq!(object["metadata"]["labels"]["topology.kubernetes.io/zone"], "us-east-1b");
         assert_eq!(object["metadata"]["labels"]["kubernetes.io/arch"], "arm64");
         let provider = object["spec"]["providerID"].as_str().unwrap();
-        assert!(
-            provider.starts_with("aws:///us-east-1b/i-0") && provider.len() == 37,
-            "{provider}"
-        );
+        assert!(provider.starts_with("aws:///us-east-1b/i-0") && provider.len() == 37, "{provider}");
     }
 
     #[test]
     fn a_condition_keeps_the_time_of_its_status() {
         let node = Node::new(0, "amd64");
-        let (before, now) = (
-            Timestamp::UNIX_EPOCH,
-            Timestamp::UNIX_EPOCH + Duration::from_mins(1),
-        );
+        let (before, now) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH + Duration::from_mins(1));
         let since = [(("Ready".to_owned(), "True".to_owned()), before)].into();
         let status = status(&node, &since, now);
-        assert_eq!(
-            status["conditions"][3]["lastTransitionTime"],
-            "1970-01-01T00:00:00Z"
-        );
-        assert_eq!(
-            status["conditions"][3]["lastHeartbeatTime"],
-            "1970-01-01T00:01:00Z"
-        );
-        assert_eq!(
-            status["conditions"][0]["lastTransitionTime"],
-            "1970-01-01T00:01:00Z"
-        );
+        assert_eq!(status["conditions"][3]["lastTransitionTime"], "1970-01-01T00:00:00Z");
+        assert_eq!(status["conditions"][3]["lastHeartbeatTime"], "1970-01-01T00:01:00Z");
+        assert_eq!(status["conditions"][0]["lastTransitionTime"], "1970-01-01T00:01:00Z");
     }
 
     #[test]

@@ -131,25 +131,19 @@ impl Pull<'_> {
             let wanted = wanted.ok_or_else(|| self.no_platform())?.digest.clone();
             manifest = self.content("manifests", &wanted).await?;
         }
-        let descriptor = manifest
-            .config
-            .ok_or_else(|| self.failed("Unknown", "the manifest names no config"))?;
+        let descriptor =
+            manifest.config.ok_or_else(|| self.failed("Unknown", "the manifest names no config"))?;
         let config: Config = self.content("blobs", &descriptor.digest).await?;
         if config.os != "linux" || config.architecture != self.architecture {
             return Err(self.no_platform());
         }
         for layer in &manifest.layers {
             let url = self.name.url("blobs", &layer.digest);
-            let response = self
-                .request(Method::HEAD, &url)
-                .await
-                .map_err(|why| self.failed("Unknown", why))?;
+            let response =
+                self.request(Method::HEAD, &url).await.map_err(|why| self.failed("Unknown", why))?;
             self.opened(&url, &response)?;
         }
-        let labels = config
-            .runtime
-            .and_then(|runtime| runtime.labels)
-            .unwrap_or_default();
+        let labels = config.runtime.and_then(|runtime| runtime.labels).unwrap_or_default();
         Ok(Pulled {
             name: self.name.full(),
             id: self.name.id(&digest),
@@ -189,10 +183,7 @@ impl Pull<'_> {
                 return Err(unresolved("Unknown", &why));
             }
         }
-        let header = response
-            .headers()
-            .get("docker-content-digest")
-            .and_then(|value| value.to_str().ok());
+        let header = response.headers().get("docker-content-digest").and_then(|value| value.to_str().ok());
         match header {
             Some(digest) => Ok(digest.to_owned()),
             None => Err(unresolved("Unknown", &"could not resolve digest for reference")),
@@ -202,32 +193,21 @@ impl Pull<'_> {
     /// Fetches a manifest or config and checks it against its digest.
     async fn content<T: serde::de::DeserializeOwned>(&self, kind: &str, wanted: &str) -> Result<T, String> {
         let url = self.name.url(kind, wanted);
-        let response = self
-            .request(Method::GET, &url)
-            .await
-            .map_err(|why| self.failed("Unknown", why))?;
+        let response = self.request(Method::GET, &url).await.map_err(|why| self.failed("Unknown", why))?;
         self.opened(&url, &response)?;
-        let body = response
-            .bytes()
-            .await
-            .map_err(|error| self.failed("Unknown", root_cause(&error)))?;
+        let body = response.bytes().await.map_err(|error| self.failed("Unknown", root_cause(&error)))?;
         let found = digest(&body);
         if found != wanted {
             let why = format!("unexpected commit digest {found}, expected {wanted}: failed precondition");
-            return Err(self.failed(
-                "FailedPrecondition",
-                format!("failed commit on ref \"{wanted}\": {why}"),
-            ));
+            return Err(
+                self.failed("FailedPrecondition", format!("failed commit on ref \"{wanted}\": {why}"))
+            );
         }
         serde_json::from_slice(&body).map_err(|error| self.failed("Unknown", error))
     }
 
     async fn request(&self, method: Method, url: &str) -> Result<Response, String> {
-        let mut request = self
-            .http
-            .request(method, url)
-            .timeout(SILENCE)
-            .header("accept", ACCEPT);
+        let mut request = self.http.request(method, url).timeout(SILENCE).header("accept", ACCEPT);
         if let Some(token) = &self.registry.token {
             let credentials = STANDARD.encode(format!("AWS:{}", token()));
             request = request.header("authorization", format!("Basic {credentials}"));
@@ -280,10 +260,7 @@ pub(super) fn unreachable(name: &Name) -> String {
 }
 
 fn failed(name: &Name, code: &str, why: impl Display) -> String {
-    format!(
-        "rpc error: code = {code} desc = failed to pull and unpack image \"{}\": {why}",
-        name.full()
-    )
+    format!("rpc error: code = {code} desc = failed to pull and unpack image \"{}\": {why}", name.full())
 }
 
 fn digest(content: &[u8]) -> String {

@@ -57,10 +57,7 @@ pub(super) fn status(
         ),
     };
     let initialized = match phase {
-        "Succeeded" => Verdict {
-            reason: Some("PodCompleted"),
-            ..Verdict::YES
-        },
+        "Succeeded" => Verdict { reason: Some("PodCompleted"), ..Verdict::YES },
         _ if initialized => Verdict::YES,
         _ => Verdict::no(
             "ContainersNotInitialized",
@@ -68,10 +65,7 @@ pub(super) fn status(
         ),
     };
     let has_sandbox = if matches!(phase, "Succeeded" | "Failed") {
-        Verdict {
-            status: "False",
-            ..Verdict::YES
-        }
+        Verdict { status: "False", ..Verdict::YES }
     } else {
         Verdict::YES
     };
@@ -86,16 +80,10 @@ pub(super) fn status(
         phase: Some(phase.to_owned()),
         observed_generation: generation,
         host_ip: Some(addresses.host.to_string()),
-        host_ips: Some(vec![HostIP {
-            ip: addresses.host.to_string(),
-        }]),
+        host_ips: Some(vec![HostIP { ip: addresses.host.to_string() }]),
         pod_ip: Some(addresses.pod.to_string()),
-        pod_ips: Some(vec![PodIP {
-            ip: addresses.pod.to_string(),
-        }]),
-        start_time: reported
-            .and_then(|status| status.start_time.clone())
-            .or(Some(Time(now))),
+        pod_ips: Some(vec![PodIP { ip: addresses.pod.to_string() }]),
+        start_time: reported.and_then(|status| status.start_time.clone()).or(Some(Time(now))),
         init_container_statuses: (!init_statuses.is_empty()).then_some(init_statuses),
         container_statuses: Some(main_statuses),
         conditions: Some(
@@ -133,18 +121,10 @@ struct Verdict {
 }
 
 impl Verdict {
-    const YES: Self = Self {
-        status: "True",
-        reason: None,
-        message: None,
-    };
+    const YES: Self = Self { status: "True", reason: None, message: None };
 
     fn no(reason: &'static str, message: String) -> Self {
-        Self {
-            status: "False",
-            reason: Some(reason),
-            message: (!message.is_empty()).then_some(message),
-        }
+        Self { status: "False", reason: Some(reason), message: (!message.is_empty()).then_some(message) }
     }
 }
 
@@ -205,9 +185,7 @@ fn phase(pod: &Pod, records: &[Record]) -> &'static str {
 
 fn initialized(pod: &Pod, records: &[Record]) -> bool {
     // Once a main container has run, a restarting sidecar does not undo the initialisation.
-    containers(pod)
-        .zip(records)
-        .all(|((role, _), record)| is_initialized(role, record))
+    containers(pod).zip(records).all(|((role, _), record)| is_initialized(role, record))
         || containers(pod)
             .zip(records)
             .any(|((role, _), record)| role == Role::Main && (record.is_running() || record.last.is_some()))
@@ -230,33 +208,17 @@ fn container_status(pod: &Pod, role: Role, record: &Record, initialized: bool) -
         State::NoImage { missing, message, .. } => {
             let message = match missing {
                 Missing::BackOff => {
-                    format!(
-                        "Back-off pulling image \"{}\": ErrImagePull: {message}",
-                        record.image
-                    )
+                    format!("Back-off pulling image \"{}\": ErrImagePull: {message}", record.image)
                 }
                 Missing::Pull | Missing::NeverPull | Missing::InvalidName => message.clone(),
             };
             (waiting(missing.reason(), Some(message)), false, None)
         }
         State::Running { id, started, ready } => {
-            let running = ContainerStateRunning {
-                started_at: Some(Time(*started)),
-            };
-            (
-                ContainerState {
-                    running: Some(running),
-                    ..ContainerState::default()
-                },
-                *ready,
-                Some(id),
-            )
+            let running = ContainerStateRunning { started_at: Some(Time(*started)) };
+            (ContainerState { running: Some(running), ..ContainerState::default() }, *ready, Some(id))
         }
-        State::Exited(exit) => (
-            terminated(exit),
-            role == Role::Init && exit.code == 0,
-            Some(&exit.id),
-        ),
+        State::Exited(exit) => (terminated(exit), role == Role::Init && exit.code == 0, Some(&exit.id)),
         State::CrashLoop(exit) => {
             let message = format!(
                 "back-off {} restarting failed container={} pod={}",
@@ -302,23 +264,12 @@ fn nominal_delay(crashes: u32) -> &'static str {
 pub(super) fn pod_name(pod: &Pod) -> String {
     let metadata = &pod.metadata;
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    format!(
-        "{}_{}({})",
-        text(&metadata.name),
-        text(&metadata.namespace),
-        text(&metadata.uid)
-    )
+    format!("{}_{}({})", text(&metadata.name), text(&metadata.namespace), text(&metadata.uid))
 }
 
 fn waiting(reason: &str, message: Option<String>) -> ContainerState {
-    let waiting = ContainerStateWaiting {
-        reason: Some(reason.to_owned()),
-        message,
-    };
-    ContainerState {
-        waiting: Some(waiting),
-        ..ContainerState::default()
-    }
+    let waiting = ContainerStateWaiting { reason: Some(reason.to_owned()), message };
+    ContainerState { waiting: Some(waiting), ..ContainerState::default() }
 }
 
 fn terminated(exit: &Exit) -> ContainerState {

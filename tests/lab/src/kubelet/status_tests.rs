@@ -4,17 +4,11 @@ use super::*;
 use crate::kubelet::pull::{Behaviour, Pulled};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
-const ADDRESSES: Addresses = Addresses {
-    host: Ipv4Addr::new(10, 0, 1, 10),
-    pod: Ipv4Addr::new(10, 0, 64, 4),
-};
+const ADDRESSES: Addresses =
+    Addresses { host: Ipv4Addr::new(10, 0, 1, 10), pod: Ipv4Addr::new(10, 0, 64, 4) };
 
 fn pod(restart_policy: &str, with_init: bool) -> Pod {
-    let init = if with_init {
-        json!([{"name": "init", "image": "castai/init:1"}])
-    } else {
-        json!([])
-    };
+    let init = if with_init { json!([{"name": "init", "image": "castai/init:1"}]) } else { json!([]) };
     serde_json::from_value(json!({
         "metadata": {"name": "agent-0", "namespace": "castai-agent", "uid": "u", "generation": 3},
         "spec": {
@@ -27,9 +21,7 @@ fn pod(restart_policy: &str, with_init: bool) -> Pod {
 }
 
 fn records(pod: &Pod) -> Vec<Record> {
-    containers(pod)
-        .map(|(_, container)| Record::new(container))
-        .collect()
+    containers(pod).map(|(_, container)| Record::new(container)).collect()
 }
 
 fn start(record: &mut Record) {
@@ -47,18 +39,9 @@ fn report(pod: &Pod, records: &[Record]) -> PodStatus {
 }
 
 fn truth<'a>(status: &'a PodStatus, type_: &str) -> (&'a str, Option<&'a str>, Option<&'a str>) {
-    let condition = status
-        .conditions
-        .as_ref()
-        .unwrap()
-        .iter()
-        .find(|condition| condition.type_ == type_)
-        .unwrap();
-    (
-        &condition.status,
-        condition.reason.as_deref(),
-        condition.message.as_deref(),
-    )
+    let condition =
+        status.conditions.as_ref().unwrap().iter().find(|condition| condition.type_ == type_).unwrap();
+    (&condition.status, condition.reason.as_deref(), condition.message.as_deref())
 }
 
 fn reason(status: &ContainerStatus) -> (Option<&str>, Option<&str>) {
@@ -77,12 +60,7 @@ fn a_running_pod() {
     let status = report(&pod, &records);
     assert_eq!(status.phase.as_deref(), Some("Running"));
     assert_eq!(status.observed_generation, Some(3));
-    for type_ in [
-        "PodReadyToStartContainers",
-        "Initialized",
-        "Ready",
-        "ContainersReady",
-    ] {
+    for type_ in ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"] {
         assert_eq!(truth(&status, type_), ("True", None, None), "{type_}");
     }
     let container = &status.container_statuses.unwrap()[0];
@@ -100,21 +78,12 @@ fn a_pod_whose_image_is_missing() {
     let status = report(&pod, &records);
     assert_eq!(status.phase.as_deref(), Some("Pending"));
     let message = "containers with unready status: [agent]";
-    assert_eq!(
-        truth(&status, "Ready"),
-        ("False", Some("ContainersNotReady"), Some(message))
-    );
+    assert_eq!(truth(&status, "Ready"), ("False", Some("ContainersNotReady"), Some(message)));
     let containers = status.container_statuses.unwrap();
-    assert_eq!(
-        reason(&containers[0]),
-        (Some("ErrImagePull"), Some("rpc error: no"))
-    );
+    assert_eq!(reason(&containers[0]), (Some("ErrImagePull"), Some("rpc error: no")));
 
-    records[0].state = State::NoImage {
-        missing: Missing::BackOff,
-        message: "rpc error: no".into(),
-        since: NOW,
-    };
+    records[0].state =
+        State::NoImage { missing: Missing::BackOff, message: "rpc error: no".into(), since: NOW };
     let containers = report(&pod, &records).container_statuses.unwrap();
     let message = "Back-off pulling image \"castai/agent:1\": ErrImagePull: rpc error: no";
     assert_eq!(reason(&containers[0]), (Some("ImagePullBackOff"), Some(message)));
@@ -129,14 +98,8 @@ fn a_pod_that_initializes() {
     let status = report(&pod, &records);
     assert_eq!(status.phase.as_deref(), Some("Pending"));
     let message = "containers with incomplete status: [init]";
-    assert_eq!(
-        truth(&status, "Initialized"),
-        ("False", Some("ContainersNotInitialized"), Some(message))
-    );
-    assert_eq!(
-        reason(&status.container_statuses.unwrap()[0]),
-        (Some("PodInitializing"), None)
-    );
+    assert_eq!(truth(&status, "Initialized"), ("False", Some("ContainersNotInitialized"), Some(message)));
+    assert_eq!(reason(&status.container_statuses.unwrap()[0]), (Some("PodInitializing"), None));
 
     records[0].exit(0, NOW);
     start(&mut records[1]);
@@ -154,9 +117,7 @@ fn a_crash_loop() {
     records[0].exit(1, NOW);
     start(&mut records[0]);
     records[0].exit(1, NOW);
-    let State::Exited(exit) = records[0].state.clone() else {
-        panic!("{records:?}")
-    };
+    let State::Exited(exit) = records[0].state.clone() else { panic!("{records:?}") };
     records[0].state = State::CrashLoop(exit);
     let status = report(&pod, &records);
     assert_eq!(status.phase.as_deref(), Some("Running"));
@@ -164,11 +125,7 @@ fn a_crash_loop() {
     let message = "back-off 10s restarting failed container=agent pod=agent-0_castai-agent(u)";
     assert_eq!(reason(container), (Some("CrashLoopBackOff"), Some(message)));
     assert_eq!(container.restart_count, 1);
-    let last = container
-        .last_state
-        .as_ref()
-        .and_then(|state| state.terminated.as_ref())
-        .unwrap();
+    let last = container.last_state.as_ref().and_then(|state| state.terminated.as_ref()).unwrap();
     assert_eq!((last.exit_code, last.reason.as_deref()), (1, Some("Error")));
 }
 
@@ -205,22 +162,11 @@ fn conditions_keep_the_time_of_their_status() {
     let after = status(&pod, &records, Some(&before), ADDRESSES, later);
     let time = |type_: &str| {
         let conditions = after.conditions.as_ref().unwrap();
-        conditions
-            .iter()
-            .find(|condition| condition.type_ == type_)
-            .unwrap()
-            .last_transition_time
-            .clone()
+        conditions.iter().find(|condition| condition.type_ == type_).unwrap().last_transition_time.clone()
     };
-    assert_eq!(
-        (time("Initialized"), time("Ready")),
-        (Some(Time(NOW)), Some(Time(later)))
-    );
+    assert_eq!((time("Initialized"), time("Ready")), (Some(Time(NOW)), Some(Time(later))));
     assert_eq!(after.start_time, Some(Time(NOW)));
-    assert_eq!(
-        status(&pod, &records, Some(&after), ADDRESSES, Timestamp::MAX),
-        after
-    );
+    assert_eq!(status(&pod, &records, Some(&after), ADDRESSES, Timestamp::MAX), after);
 }
 
 #[test]

@@ -102,18 +102,8 @@ impl Worker {
                 let probed = container.readiness_probe.is_some();
                 let id = hex(&rand::random::<[u8; 32]>());
                 lock(&self.records)[index].start(id, pulled, probed, now);
-                self.tell(
-                    pod,
-                    role,
-                    container,
-                    Notice::normal("Created", "Container created".into()),
-                );
-                self.tell(
-                    pod,
-                    role,
-                    container,
-                    Notice::normal("Started", "Container started".into()),
-                );
+                self.tell(pod, role, container, Notice::normal("Created", "Container created".into()));
+                self.tell(pod, role, container, Notice::normal("Started", "Container started".into()));
             }
             Err((missing, message)) => {
                 let error = format!("Error: {}", missing.reason());
@@ -128,12 +118,7 @@ impl Worker {
         let image = container.image.as_deref().unwrap_or_default();
         let name = Name::parse(image).map_err(|why| {
             let message = format!("Failed to apply default image tag \"{image}\": {why}");
-            self.tell(
-                pod,
-                role,
-                container,
-                Notice::warning("InspectFailed", message.clone()),
-            );
+            self.tell(pod, role, container, Notice::warning("InspectFailed", message.clone()));
             (Missing::InvalidName, message)
         })?;
         // The API server has filled in the policy's default.
@@ -148,20 +133,10 @@ impl Worker {
         }
         if policy == "Never" {
             let message = format!("Container image \"{image}\" is not present with pull policy of Never");
-            self.tell(
-                pod,
-                role,
-                container,
-                Notice::warning("ErrImageNeverPull", message.clone()),
-            );
+            self.tell(pod, role, container, Notice::warning("ErrImageNeverPull", message.clone()));
             return Err((Missing::NeverPull, message));
         }
-        self.tell(
-            pod,
-            role,
-            container,
-            Notice::normal("Pulling", format!("Pulling image \"{image}\"")),
-        );
+        self.tell(pod, role, container, Notice::normal("Pulling", format!("Pulling image \"{image}\"")));
         let asked = Instant::now();
         let turn = self.host.pulling.lock().await;
         let begun = Instant::now();
@@ -192,35 +167,15 @@ impl Worker {
         // The sender lives as long as the shared state.
         let _ = self.shared.paused.subscribe().wait_for(|paused| !paused).await;
         let node = &self.host.node;
-        let failing = lock(&self.shared.failing)
-            .iter()
-            .find(|rule| rule.applies(&node.name, image))
-            .cloned();
+        let failing = lock(&self.shared.failing).iter().find(|rule| rule.applies(&node.name, image)).cloned();
         if let Some(rule) = failing {
             return Err(rule.message);
         }
-        if let Some(registry) = self
-            .shared
-            .registries
-            .iter()
-            .find(|registry| registry.host == name.host)
-        {
+        if let Some(registry) = self.shared.registries.iter().find(|registry| registry.host == name.host) {
             let http = &self.shared.http;
-            return Pull {
-                http,
-                registry,
-                name,
-                architecture: &node.architecture,
-            }
-            .run()
-            .await;
+            return Pull { http, registry, name, architecture: &node.architecture }.run().await;
         }
-        if self
-            .shared
-            .assumed
-            .iter()
-            .any(|pattern| super::matches(pattern, &name.host))
-        {
+        if self.shared.assumed.iter().any(|pattern| super::matches(pattern, &name.host)) {
             return Ok(Pulled::assumed(name));
         }
         Err(unreachable(name))
@@ -238,12 +193,7 @@ impl Worker {
                 *missing = Missing::BackOff;
                 let message = format!("Back-off pulling image \"{}\"", record.image);
                 self.tell(pod, role, container, Notice::normal("BackOff", message));
-                self.tell(
-                    pod,
-                    role,
-                    container,
-                    Notice::warning("Failed", "Error: ImagePullBackOff".into()),
-                );
+                self.tell(pod, role, container, Notice::warning("Failed", "Error: ImagePullBackOff".into()));
             }
             (State::Running { ready, .. }, Change::Ready) => *ready = true,
             (State::Exited(exit), Change::CrashLoop) => {
@@ -262,31 +212,19 @@ impl Worker {
 
     /// Writes the pod's status where it differs from what was written last. `false`: the pod is gone.
     async fn report(&mut self, pod: &Pod) -> bool {
-        let current = status(
-            pod,
-            &lock(&self.records),
-            self.reported.as_ref(),
-            self.addresses,
-            Timestamp::now(),
-        );
+        let current =
+            status(pod, &lock(&self.records), self.reported.as_ref(), self.addresses, Timestamp::now());
         if self.reported.as_ref() == Some(&current) {
             return true;
         }
         let patch = patch(pod, &current);
         let (pods, name) = self.api(pod);
         loop {
-            match pods
-                .patch_status(&name, &PatchParams::default(), &Patch::Strategic(&patch))
-                .await
-            {
+            match pods.patch_status(&name, &PatchParams::default(), &Patch::Strategic(&patch)).await {
                 Ok(_) => break,
                 Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return false,
                 Err(kube::Error::Api(status)) if matches!(status.code, 400 | 422) => {
-                    eprintln!(
-                        "lab: the status of pod {} was refused: {}",
-                        pod_name(pod),
-                        status.message
-                    );
+                    eprintln!("lab: the status of pod {} was refused: {}", pod_name(pod), status.message);
                     break;
                 }
                 Err(_) => tokio::time::sleep(RETRY).await,
@@ -305,13 +243,8 @@ impl Worker {
             }
         }
         let (pods, name) = self.api(pod);
-        let preconditions = Preconditions {
-            uid: pod.metadata.uid.clone(),
-            resource_version: None,
-        };
-        let parameters = DeleteParams::default()
-            .grace_period(0)
-            .preconditions(preconditions);
+        let preconditions = Preconditions { uid: pod.metadata.uid.clone(), resource_version: None };
+        let parameters = DeleteParams::default().grace_period(0).preconditions(preconditions);
         loop {
             match pods.delete(&name, &parameters).await {
                 Ok(_) => return,
@@ -324,35 +257,21 @@ impl Worker {
     fn api(&self, pod: &Pod) -> (Api<Pod>, String) {
         let metadata = &pod.metadata;
         let namespace = metadata.namespace.as_deref().unwrap_or_default();
-        (
-            Api::namespaced(self.shared.client.clone(), namespace),
-            metadata.name.clone().unwrap_or_default(),
-        )
+        (Api::namespaced(self.shared.client.clone(), namespace), metadata.name.clone().unwrap_or_default())
     }
 
     fn tell(&self, pod: &Pod, role: Role, container: &Container, notice: Notice) {
-        let list = if role == Role::Main {
-            "containers"
-        } else {
-            "initContainers"
-        };
+        let list = if role == Role::Main { "containers" } else { "initContainers" };
         let field = format!("spec.{list}{{{}}}", container.name);
-        self.shared
-            .recorder
-            .record(pod, &self.host.node.name, &field, notice);
+        self.shared.recorder.record(pod, &self.host.node.name, &field, notice);
     }
 }
 
 /// Waits until the pod is deleted or its images are changed.
 async fn superseded(pods: &mut watch::Receiver<Arc<Pod>>, before: &Pod) {
-    let images = |pod: &Pod| {
-        containers(pod)
-            .map(|(_, container)| container.image.clone())
-            .collect::<Vec<_>>()
-    };
+    let images =
+        |pod: &Pod| containers(pod).map(|(_, container)| container.image.clone()).collect::<Vec<_>>();
     let wanted = images(before);
     // A closed channel means that the pod is gone; the main loop sees to that.
-    let _ = pods
-        .wait_for(|pod| pod.metadata.deletion_timestamp.is_some() || images(pod) != wanted)
-        .await;
+    let _ = pods.wait_for(|pod| pod.metadata.deletion_timestamp.is_some() || images(pod) != wanted).await;
 }

@@ -130,10 +130,7 @@ impl Passage {
     }
 
     fn corrupted(&self, piece: Bytes) -> Bytes {
-        let offset = self
-            .alterations
-            .corrupt
-            .and_then(|at| at.checked_sub(self.passed));
+        let offset = self.alterations.corrupt.and_then(|at| at.checked_sub(self.passed));
         let Some(offset) = offset.and_then(|offset| usize::try_from(offset).ok()) else {
             return piece;
         };

@@ -65,26 +65,13 @@ impl Distribution {
         let limit = Instant::now() + START_LIMIT;
         loop {
             if let Some(status) = child.try_wait()? {
-                bail!(
-                    "the registry on {address} ended with {status}: see {}",
-                    log_path.display()
-                );
+                bail!("the registry on {address} ended with {status}: see {}", log_path.display());
             }
-            if upstream
-                .ask(Method::GET, "/v2/")
-                .await
-                .is_ok_and(|answer| answer.status().is_success())
-            {
-                return Ok(Self {
-                    upstream,
-                    _child: child,
-                });
+            if upstream.ask(Method::GET, "/v2/").await.is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(Self { upstream, _child: child });
             }
             if Instant::now() > limit {
-                bail!(
-                    "the registry on {address} does not answer: see {}",
-                    log_path.display()
-                );
+                bail!("the registry on {address} does not answer: see {}", log_path.display());
             }
             sleep(Duration::from_millis(20)).await;
         }

@@ -116,10 +116,7 @@ impl Faults {
         for armed in rules.iter_mut().filter(|armed| armed.rule.matches(subject)) {
             armed.matched += 1;
             let begun = armed.matched > armed.rule.skip;
-            let over = armed
-                .rule
-                .times
-                .is_some_and(|times| armed.matched > armed.rule.skip + times);
+            let over = armed.rule.times.is_some_and(|times| armed.matched > armed.rule.skip + times);
             if begun && !over {
                 actions.push(armed.rule.action.clone());
             }
@@ -135,31 +132,14 @@ impl Faults {
 impl Rule {
     /// A rule that matches every request, to be narrowed down.
     pub fn always(action: Action) -> Self {
-        Self {
-            host: None,
-            method: None,
-            path: None,
-            operation: None,
-            skip: 0,
-            times: None,
-            action,
-        }
+        Self { host: None, method: None, path: None, operation: None, skip: 0, times: None, action }
     }
 
     fn matches(&self, subject: Subject<'_>) -> bool {
         self.host.as_deref().is_none_or(|host| host == subject.host)
-            && self
-                .method
-                .as_deref()
-                .is_none_or(|method| method.eq_ignore_ascii_case(subject.method))
-            && self
-                .path
-                .as_deref()
-                .is_none_or(|part| subject.path.contains(part))
-            && self
-                .operation
-                .as_deref()
-                .is_none_or(|operation| subject.operation == Some(operation))
+            && self.method.as_deref().is_none_or(|method| method.eq_ignore_ascii_case(subject.method))
+            && self.path.as_deref().is_none_or(|part| subject.path.contains(part))
+            && self.operation.as_deref().is_none_or(|operation| subject.operation == Some(operation))
     }
 }
 
@@ -177,11 +157,7 @@ mod tests {
     #[test]
     fn a_rule_skips_then_disturbs_then_stops() {
         let faults = Faults::default();
-        faults.add(Rule {
-            skip: 1,
-            times: Some(2),
-            ..Rule::always(Action::Reset)
-        });
+        faults.add(Rule { skip: 1, times: Some(2), ..Rule::always(Action::Reset) });
         let hits: Vec<bool> = (0..5).map(|_| !faults.actions(SUBJECT).is_empty()).collect();
         assert_eq!(hits, [false, true, true, false, false]);
     }
@@ -191,27 +167,12 @@ mod tests {
         let rule = |json: &str| serde_json::from_str::<Rule>(json).unwrap();
         let cases = [
             (r#"{"action":{"kind":"silence"}}"#, true),
-            (
-                r#"{"host":"ghcr.io","path":"manifests/v1","action":{"kind":"reset"}}"#,
-                true,
-            ),
+            (r#"{"host":"ghcr.io","path":"manifests/v1","action":{"kind":"reset"}}"#, true),
             (r#"{"host":"docker.io","action":{"kind":"reset"}}"#, false),
-            (
-                r#"{"method":"get","action":{"kind":"delay","milliseconds":5}}"#,
-                true,
-            ),
-            (
-                r#"{"method":"PUT","action":{"kind":"cut","after":9,"of":"request"}}"#,
-                false,
-            ),
-            (
-                r#"{"operation":"BatchGetImage","action":{"kind":"corrupt","at":0}}"#,
-                true,
-            ),
-            (
-                r#"{"operation":"PutImage","action":{"kind":"status","status":429}}"#,
-                false,
-            ),
+            (r#"{"method":"get","action":{"kind":"delay","milliseconds":5}}"#, true),
+            (r#"{"method":"PUT","action":{"kind":"cut","after":9,"of":"request"}}"#, false),
+            (r#"{"operation":"BatchGetImage","action":{"kind":"corrupt","at":0}}"#, true),
+            (r#"{"operation":"PutImage","action":{"kind":"status","status":429}}"#, false),
         ];
         for (json, expected) in cases {
             assert_eq!(rule(json).matches(SUBJECT), expected, "{json}");

@@ -30,51 +30,18 @@ pub fn sources() -> Vec<Fixture> {
         },
     };
     vec![
-        image(
-            "us-docker.pkg.dev",
-            "castai-hub/library/agent",
-            "v0.161.1",
-            Form::ManifestList,
-            5,
-        ),
-        image(
-            "ghcr.io",
-            "castai/kvisor/kvisor-controller",
-            "v1.164.8",
-            Form::Index,
-            4,
-        ),
-        image(
-            "ghcr.io",
-            "castai/kvisor/kvisor-agent",
-            "v1.164.8",
-            Form::Index,
-            6,
-        ),
-        image(
-            "ghcr.io",
-            "castai/kvisor/kvisor-scanners",
-            "v1.164.8",
-            Form::Index,
-            4,
-        ),
+        image("us-docker.pkg.dev", "castai-hub/library/agent", "v0.161.1", Form::ManifestList, 5),
+        image("ghcr.io", "castai/kvisor/kvisor-controller", "v1.164.8", Form::Index, 4),
+        image("ghcr.io", "castai/kvisor/kvisor-agent", "v1.164.8", Form::Index, 6),
+        image("ghcr.io", "castai/kvisor/kvisor-scanners", "v1.164.8", Form::Index, 4),
         image("docker.io", "castai/hibernate", "v0.14", Form::Index, 2),
     ]
 }
 
 /// What the account's ECR holds before the plugin ever ran: an application of the user's own.
 pub fn ecr() -> Vec<Fixture> {
-    let recipe = Recipe {
-        form: Form::Single,
-        family: "shop".into(),
-        ..Recipe::default()
-    };
+    let recipe = Recipe { form: Form::Single, family: "shop".into(), ..Recipe::default() };
     [("shop/web", "1.0"), ("platform/castai-cost-report", "2.3")]
-        .map(|(repository, tag)| Fixture {
-            host: "",
-            repository,
-            tag,
-            recipe: recipe.clone(),
-        })
+        .map(|(repository, tag)| Fixture { host: "", repository, tag, recipe: recipe.clone() })
         .into()
 }

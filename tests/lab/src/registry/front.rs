@@ -36,11 +36,7 @@ struct Gate {
 impl Front {
     /// Puts the front before the router of `host`. `operation` names the API call of a request, if it is one.
     pub fn guard(&self, host: &str, operation: fn(&Request) -> Option<String>, router: Router) -> Router {
-        let gate = Gate {
-            front: self.clone(),
-            host: host.into(),
-            operation,
-        };
+        let gate = Gate { front: self.clone(), host: host.into(), operation };
         router.layer(from_fn_with_state(gate, pass))
     }
 
@@ -75,18 +71,9 @@ async fn clear_faults(State(front): State<Front>) {
 
 async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let operation = (gate.operation)(&request);
-    let path = request
-        .uri()
-        .path_and_query()
-        .map_or("/", http::uri::PathAndQuery::as_str)
-        .to_owned();
+    let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned();
     let method = request.method().as_str().to_owned();
-    let subject = Subject {
-        host: &gate.host,
-        method: &method,
-        path: &path,
-        operation: operation.as_deref(),
-    };
+    let subject = Subject { host: &gate.host, method: &method, path: &path, operation: operation.as_deref() };
     let actions = gate.front.faults.actions(subject);
     let exchange = gate.front.traffic.begin(&gate.host, &method, &path, operation);
 
@@ -96,26 +83,15 @@ async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Respons
             Action::Delay { milliseconds } => tokio::time::sleep(Duration::from_millis(*milliseconds)).await,
             Action::Silence => pending().await,
             Action::Reset => return Response::new(broken()),
-            Action::Status {
-                status,
-                headers,
-                body,
-            } => {
+            Action::Status { status, headers, body } => {
                 replacement = Some(answer(*status, headers, body));
             }
             Action::Cut { .. } | Action::Corrupt { .. } | Action::Throttle { .. } => {}
         }
     }
     let cut = Arc::new(Notify::new());
-    let request = request.map(|body| {
-        watch(
-            body,
-            Side::Request,
-            &exchange,
-            Alterations::of(&actions, Side::Request),
-            &cut,
-        )
-    });
+    let request = request
+        .map(|body| watch(body, Side::Request, &exchange, Alterations::of(&actions, Side::Request), &cut));
     let response = if let Some(response) = replacement {
         response
     } else {
@@ -145,9 +121,7 @@ fn finish(mut response: Response, replace: impl FnOnce(Body) -> Body) -> Respons
         && response.status() != StatusCode::NO_CONTENT
         && !response.headers().contains_key(CONTENT_LENGTH)
     {
-        response
-            .headers_mut()
-            .insert(CONTENT_LENGTH, HeaderValue::from(length));
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     response.map(replace)
 }

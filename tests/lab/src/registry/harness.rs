@@ -34,14 +34,9 @@ impl Bench {
             COUNT.fetch_add(1, Ordering::Relaxed)
         ));
         let authority = Authority::load_or_create(&folder.join("ca")).unwrap();
-        let distribution = Distribution::start(&program(), &folder.join("storage"), free_port().port())
-            .await
-            .unwrap();
-        Self {
-            folder,
-            authority,
-            distribution,
-        }
+        let distribution =
+            Distribution::start(&program(), &folder.join("storage"), free_port().port()).await.unwrap();
+        Self { folder, authority, distribution }
     }
 
     pub fn upstream(&self) -> Upstream {
@@ -51,15 +46,11 @@ impl Bench {
     /// A client that trusts the authority and finds `hosts` where they listen; it follows no redirect.
     pub fn client(&self, hosts: &[(&str, SocketAddr)]) -> reqwest::Client {
         let certificate = reqwest::Certificate::from_pem(self.authority.certificate.as_bytes()).unwrap();
-        let builder = reqwest::Client::builder()
-            .tls_certs_only([certificate])
-            .redirect(Policy::none())
-            .no_proxy();
+        let builder =
+            reqwest::Client::builder().tls_certs_only([certificate]).redirect(Policy::none()).no_proxy();
         hosts
             .iter()
-            .fold(builder, |builder, (host, address)| {
-                builder.resolve(host, *address)
-            })
+            .fold(builder, |builder, (host, address)| builder.resolve(host, *address))
             .build()
             .unwrap()
     }
@@ -72,10 +63,7 @@ impl Drop for Bench {
 }
 
 pub fn free_port() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
 /// A control router, served in plain HTTP.
@@ -88,22 +76,13 @@ impl Control {
     pub async fn start(router: Router) -> Self {
         let address = free_port();
         serve::http(address, router).await.unwrap();
-        Self {
-            address,
-            client: reqwest::Client::new(),
-        }
+        Self { address, client: reqwest::Client::new() }
     }
 
     pub async fn call(&self, method: &str, path: &str, body: Value) -> Value {
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
-        let request = self
-            .client
-            .request(method, format!("http://{}{path}", self.address));
-        let request = if body.is_null() {
-            request
-        } else {
-            request.json(&body)
-        };
+        let request = self.client.request(method, format!("http://{}{path}", self.address));
+        let request = if body.is_null() { request } else { request.json(&body) };
         let response = request.send().await.unwrap();
         let status = response.status();
         let text = response.text().await.unwrap();
@@ -137,10 +116,7 @@ impl Answer {
     }
 
     pub fn header(&self, name: &str) -> String {
-        self.headers
-            .get(name)
-            .map(|value| value.to_str().unwrap().to_owned())
-            .unwrap_or_default()
+        self.headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
     }
 }
 
@@ -148,9 +124,5 @@ pub async fn read(request: reqwest::RequestBuilder) -> Result<Answer, reqwest::E
     let response = request.send().await?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = response.bytes().await?;
-    Ok(Answer {
-        status,
-        headers,
-        body,
-    })
+    Ok(Answer { status, headers, body })
 }

@@ -108,27 +108,16 @@ impl Image {
 
 /// Makes the image `name:tag`; `name` is the host and the repository.
 pub fn generate(name: &str, tag: &str, recipe: &Recipe) -> anyhow::Result<Image> {
-    let mut image = Image {
-        blobs: Vec::new(),
-        manifests: Vec::new(),
-        own_layer: String::new(),
-    };
+    let mut image = Image { blobs: Vec::new(), manifests: Vec::new(), own_layer: String::new() };
     let docker = recipe.form == Form::ManifestList;
-    let count = if recipe.form == Form::Single {
-        1
-    } else {
-        recipe.platforms.len()
-    };
+    let count = if recipe.form == Form::Single { 1 } else { recipe.platforms.len() };
     let mut entries = Vec::new();
     let mut attestations = Vec::new();
     for platform in recipe.platforms.iter().take(count) {
         let (system, architecture) = platform.split_once('/').unwrap_or(("linux", platform));
         let program = name.rsplit('/').next().unwrap_or(name);
-        let base = layer(
-            "usr/lib/base.bin",
-            &format!("base {} {platform}", recipe.family),
-            recipe.base_size,
-        )?;
+        let base =
+            layer("usr/lib/base.bin", &format!("base {} {platform}", recipe.family), recipe.base_size)?;
         let own = layer(
             &format!("app/{program}"),
             &format!("own {name}:{tag} {platform} {}", recipe.revision),
@@ -147,11 +136,8 @@ pub fn generate(name: &str, tag: &str, recipe: &Recipe) -> anyhow::Result<Image>
             },
             "rootfs": {"type": "layers", "diff_ids": [base.diff_id, own.diff_id]},
         }));
-        let (manifest_type, config_type, layer_type) = if docker {
-            (DOCKER_IMAGE, DOCKER_CONFIG, DOCKER_LAYER)
-        } else {
-            (IMAGE, CONFIG, LAYER)
-        };
+        let (manifest_type, config_type, layer_type) =
+            if docker { (DOCKER_IMAGE, DOCKER_CONFIG, DOCKER_LAYER) } else { (IMAGE, CONFIG, LAYER) };
         let manifest = manifest(
             manifest_type,
             &json!({
@@ -189,10 +175,9 @@ pub fn generate(name: &str, tag: &str, recipe: &Recipe) -> anyhow::Result<Image>
         Form::Single => return Ok(image),
     };
     entries.extend(attestations);
-    image.manifests.push(manifest(
-        top_type,
-        &json!({"schemaVersion": 2, "mediaType": top_type, "manifests": entries}),
-    ));
+    image
+        .manifests
+        .push(manifest(top_type, &json!({"schemaVersion": 2, "mediaType": top_type, "manifests": entries})));
     Ok(image)
 }
 
@@ -234,13 +219,7 @@ fn layer(path: &str, seed: &str, size: usize) -> anyhow::Result<Layer> {
     let mut gzip = GzEncoder::new(Vec::with_capacity(size + 8192), Compression::none());
     gzip.write_all(&archive)?;
     let bytes = Bytes::from(gzip.finish()?);
-    Ok(Layer {
-        blob: Blob {
-            digest: digest_of(&bytes),
-            bytes,
-        },
-        diff_id: digest_of(&archive),
-    })
+    Ok(Layer { blob: Blob { digest: digest_of(&bytes), bytes }, diff_id: digest_of(&archive) })
 }
 
 /// Bytes that look random and depend on `seed` alone (the `SplitMix64` generator).
@@ -267,20 +246,13 @@ fn descriptor(media_type: &str, blob: &Blob) -> Value {
 
 fn json_blob(value: &Value) -> Blob {
     let bytes = Bytes::from(value.to_string());
-    Blob {
-        digest: digest_of(&bytes),
-        bytes,
-    }
+    Blob { digest: digest_of(&bytes), bytes }
 }
 
 fn manifest(media_type: &str, value: &Value) -> Manifest {
     // Indented, as buildx writes it: a copy that parses and writes again changes the digest.
     let bytes = Bytes::from(format!("{value:#}"));
-    Manifest {
-        digest: digest_of(&bytes),
-        media_type: media_type.into(),
-        bytes,
-    }
+    Manifest { digest: digest_of(&bytes), media_type: media_type.into(), bytes }
 }
 
 /// A name for a recipe, to know one again.
@@ -304,15 +276,7 @@ mod tests {
         let recipe = Recipe::default();
         let first = generate("ghcr.io/a/b", "v1", &recipe).unwrap();
         let again = generate("ghcr.io/a/b", "v1", &recipe).unwrap();
-        let moved = generate(
-            "ghcr.io/a/b",
-            "v1",
-            &Recipe {
-                revision: 1,
-                ..recipe.clone()
-            },
-        )
-        .unwrap();
+        let moved = generate("ghcr.io/a/b", "v1", &Recipe { revision: 1, ..recipe.clone() }).unwrap();
         assert_eq!(first.top().unwrap().digest, again.top().unwrap().digest);
         assert_ne!(first.top().unwrap().digest, moved.top().unwrap().digest);
     }
@@ -322,10 +286,7 @@ mod tests {
         let recipe = Recipe::default();
         let one = generate("ghcr.io/a/one", "v1", &recipe).unwrap();
         let two = generate("ghcr.io/a/two", "v1", &recipe).unwrap();
-        let list = Recipe {
-            form: Form::ManifestList,
-            ..recipe
-        };
+        let list = Recipe { form: Form::ManifestList, ..recipe };
         let docker = generate("us-docker.pkg.dev/a/three", "v1", &list).unwrap();
         assert_eq!(digests(&one).intersection(&digests(&two)).count(), 2);
         assert_eq!(digests(&one).intersection(&digests(&docker)).count(), 2);
@@ -339,19 +300,12 @@ mod tests {
         assert_eq!(entries.len(), 4);
         assert_eq!(entries[0]["platform"]["architecture"], "amd64");
         assert_eq!(entries[2]["platform"]["architecture"], "unknown");
-        assert_eq!(
-            entries[2]["annotations"]["vnd.docker.reference.digest"],
-            entries[0]["digest"]
-        );
+        assert_eq!(entries[2]["annotations"]["vnd.docker.reference.digest"], entries[0]["digest"]);
     }
 
     #[test]
     fn layers_are_gzipped_archives_whose_content_is_the_configured_diff() {
-        let recipe = Recipe {
-            form: Form::Single,
-            behaviour: Behaviour::Crash,
-            ..Recipe::default()
-        };
+        let recipe = Recipe { form: Form::Single, behaviour: Behaviour::Crash, ..Recipe::default() };
         let image = generate("docker.io/a/b", "v1", &recipe).unwrap();
         let manifest: Value = serde_json::from_slice(&image.top().unwrap().bytes).unwrap();
         let blob = |digest: &Value| image.blobs.iter().find(|blob| digest == &blob.digest).unwrap();
@@ -364,9 +318,7 @@ mod tests {
             .zip(config["rootfs"]["diff_ids"].as_array().unwrap())
         {
             let mut archive = Vec::new();
-            flate2::read::GzDecoder::new(&*blob(&layer["digest"]).bytes)
-                .read_to_end(&mut archive)
-                .unwrap();
+            flate2::read::GzDecoder::new(&*blob(&layer["digest"]).bytes).read_to_end(&mut archive).unwrap();
             assert_eq!(diff_id, &digest_of(&archive));
             assert_eq!(tar::Archive::new(&*archive).entries().unwrap().count(), 1);
         }

@@ -35,18 +35,12 @@ impl Oci {
 
     /// Traffic, faults and images.
     pub fn control(&self) -> Router {
-        self.front
-            .control()
-            .merge(publish::control(&self.front, &self.upstream))
+        self.front.control().merge(publish::control(&self.front, &self.upstream))
     }
 }
 
 async fn forward(State(upstream): State<Upstream>, request: Request) -> Response {
-    let target = request
-        .uri()
-        .path_and_query()
-        .map_or("/", http::uri::PathAndQuery::as_str)
-        .to_owned();
+    let target = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned();
     upstream.forward(request, &target).await
 }
 
@@ -63,28 +57,18 @@ mod tests {
         let bench = Bench::start().await;
         let address = free_port();
         let client = bench.client(&[(OCI_REGISTRY.0, address)]);
-        let oci = Oci::start(address, &bench.authority, bench.upstream())
-            .await
-            .unwrap();
+        let oci = Oci::start(address, &bench.authority, bench.upstream()).await.unwrap();
         let control = Control::start(oci.control()).await;
         let base = format!("https://{}", OCI_REGISTRY.0);
-        let opened = read(client.post(format!("{base}/v2/a/b/blobs/uploads/")))
-            .await
-            .unwrap();
+        let opened = read(client.post(format!("{base}/v2/a/b/blobs/uploads/"))).await.unwrap();
         assert_eq!(opened.status, 202);
         let digest = digest_of(b"content");
         let target = format!("{base}{}&digest={digest}", opened.header("location"));
-        assert_eq!(
-            read(client.put(target).body("content")).await.unwrap().status,
-            201
-        );
+        assert_eq!(read(client.put(target).body("content")).await.unwrap().status, 201);
         let blob = format!("{base}/v2/a/b/blobs/{digest}");
         assert_eq!(&read(client.get(&blob)).await.unwrap().body[..], b"content");
         let traffic = control.call("GET", "/traffic", Value::Null).await;
-        assert_eq!(
-            (&traffic[1]["received"], &traffic[2]["sent"]),
-            (&json!(7), &json!(7))
-        );
+        assert_eq!((&traffic[1]["received"], &traffic[2]["sent"]), (&json!(7), &json!(7)));
         let rule = json!({"times": 1, "action": {"kind": "status", "status": 500}});
         control.call("POST", "/faults", rule).await;
         assert_eq!(read(client.get(&blob)).await.unwrap().status, 500);

@@ -44,13 +44,8 @@ pub async fn publish(
     recipe: &Recipe,
 ) -> anyhow::Result<Published> {
     let name = join(host, repository);
-    let note = upstream
-        .folder()
-        .join("published")
-        .join(format!("{}_{tag}.json", name.replace('/', "_")));
-    let noted = std::fs::read(&note)
-        .ok()
-        .and_then(|text| serde_json::from_slice::<Published>(&text).ok());
+    let note = upstream.folder().join("published").join(format!("{}_{tag}.json", name.replace('/', "_")));
+    let noted = std::fs::read(&note).ok().and_then(|text| serde_json::from_slice::<Published>(&text).ok());
     if let Some(noted) = noted
         && noted.recipe == fingerprint(recipe)
         && let Some(headers) = upstream.head(&format!("/v2/{name}/manifests/{tag}")).await?
@@ -64,20 +59,12 @@ pub async fn publish(
         tokio::task::spawn_blocking(move || generate(&name, &tag, &recipe)).await??
     };
     for blob in &image.blobs {
-        upstream
-            .push_blob(&name, &blob.digest, blob.bytes.clone())
-            .await?;
+        upstream.push_blob(&name, &blob.digest, blob.bytes.clone()).await?;
     }
     let top = image.top().context("an image needs a platform")?;
     for manifest in &image.manifests {
-        let reference = if manifest.digest == top.digest {
-            tag
-        } else {
-            &manifest.digest
-        };
-        upstream
-            .push_manifest(&name, reference, &manifest.media_type, manifest.bytes.clone())
-            .await?;
+        let reference = if manifest.digest == top.digest { tag } else { &manifest.digest };
+        upstream.push_manifest(&name, reference, &manifest.media_type, manifest.bytes.clone()).await?;
     }
     let published = Published::new(&image, recipe)?;
     std::fs::create_dir_all(note.parent().context("the note has a folder")?)?;
@@ -91,10 +78,7 @@ pub fn corruption(published: &Published) -> Rule {
     Rule {
         method: Some("GET".into()),
         path: Some(digest),
-        ..Rule::always(Action::Corrupt {
-            at: 1000,
-            of: Side::Response,
-        })
+        ..Rule::always(Action::Corrupt { at: 1000, of: Side::Response })
     }
 }
 
@@ -130,13 +114,8 @@ struct Shelf {
 
 /// `POST /images` publishes, `PUT /images` moves a tag, `DELETE /images?host=…&repository=…&tag=…` removes one.
 pub fn control(front: &Front, upstream: &Upstream) -> Router {
-    let shelf = Shelf {
-        front: front.clone(),
-        upstream: upstream.clone(),
-    };
-    Router::new()
-        .route("/images", post(add).put(point).delete(remove))
-        .with_state(shelf)
+    let shelf = Shelf { front: front.clone(), upstream: upstream.clone() };
+    Router::new().route("/images", post(add).put(point).delete(remove)).with_state(shelf)
 }
 
 /// A failure of the control API.
@@ -155,12 +134,7 @@ impl IntoResponse for Failure {
 }
 
 async fn add(State(shelf): State<Shelf>, Json(order): Json<Order>) -> Result<Json<Published>, Failure> {
-    let Order {
-        host,
-        repository,
-        tag,
-        recipe,
-    } = order;
+    let Order { host, repository, tag, recipe } = order;
     let published = publish(&shelf.upstream, &host, &repository, &tag, &recipe).await?;
     if recipe.corrupt {
         shelf.front.faults.add(corruption(&published));
@@ -170,15 +144,10 @@ async fn add(State(shelf): State<Shelf>, Json(order): Json<Order>) -> Result<Jso
 
 async fn point(State(shelf): State<Shelf>, Json(tag): Json<Tag>) -> Result<(), Failure> {
     let name = join(&tag.host, &tag.repository);
-    let to = tag
-        .to
-        .context("`to` is missing: a tag or digest of the same repository")?;
+    let to = tag.to.context("`to` is missing: a tag or digest of the same repository")?;
     let manifest = shelf.upstream.manifest(&name, &to).await?;
     let manifest = manifest.with_context(|| format!("{name} has no {to}"))?;
-    shelf
-        .upstream
-        .push_manifest(&name, &tag.tag, &manifest.media_type, manifest.bytes)
-        .await?;
+    shelf.upstream.push_manifest(&name, &tag.tag, &manifest.media_type, manifest.bytes).await?;
     Ok(())
 }
 
@@ -191,9 +160,5 @@ async fn remove(State(shelf): State<Shelf>, Query(tag): Query<Tag>) -> Result<Bo
 }
 
 fn join(host: &str, repository: &str) -> String {
-    if host.is_empty() {
-        repository.into()
-    } else {
-        format!("{host}/{repository}")
-    }
+    if host.is_empty() { repository.into() } else { format!("{host}/{repository}") }
 }

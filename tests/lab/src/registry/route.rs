@@ -26,44 +26,22 @@ impl Route {
         }
         let rest = rest.strip_prefix('/')?;
         if let Some(repository) = rest.strip_suffix("/tags/list") {
-            return Some(Self::Tags {
-                repository: repository.into(),
-            });
+            return Some(Self::Tags { repository: repository.into() });
         }
-        if let Some(repository) = rest
-            .strip_suffix("/blobs/uploads/")
-            .or(rest.strip_suffix("/blobs/uploads"))
+        if let Some(repository) = rest.strip_suffix("/blobs/uploads/").or(rest.strip_suffix("/blobs/uploads"))
         {
-            return Some(Self::Uploads {
-                repository: repository.into(),
-            });
+            return Some(Self::Uploads { repository: repository.into() });
         }
         let (head, last) = rest.rsplit_once('/')?;
-        let named = |kind: &str| {
-            head.strip_suffix(kind)
-                .filter(|name| !name.is_empty())
-                .map(str::to_owned)
-        };
+        let named = |kind: &str| head.strip_suffix(kind).filter(|name| !name.is_empty()).map(str::to_owned);
         if let Some(repository) = named("/manifests") {
-            Some(Self::Manifest {
-                repository,
-                reference: last.into(),
-            })
+            Some(Self::Manifest { repository, reference: last.into() })
         } else if let Some(repository) = named("/blobs/uploads") {
-            Some(Self::Upload {
-                repository,
-                session: last.into(),
-            })
+            Some(Self::Upload { repository, session: last.into() })
         } else if let Some(repository) = named("/blobs") {
-            Some(Self::Blob {
-                repository,
-                digest: last.into(),
-            })
+            Some(Self::Blob { repository, digest: last.into() })
         } else {
-            named("/referrers").map(|repository| Self::Referrers {
-                repository,
-                digest: last.into(),
-            })
+            named("/referrers").map(|repository| Self::Referrers { repository, digest: last.into() })
         }
     }
 
@@ -104,9 +82,7 @@ pub fn is_digest(reference: &str) -> bool {
 /// The value of one parameter of a query, decoded.
 pub fn parameter(query: Option<&str>, name: &str) -> Option<String> {
     let query = query.unwrap_or_default();
-    url_pairs(query)
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value)
+    url_pairs(query).find(|(key, _)| key == name).map(|(_, value)| value)
 }
 
 /// All `name=value` pairs of a query, decoded.
@@ -122,10 +98,7 @@ fn percent_decode(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
         let hexadecimal = tail.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
-        match (
-            first,
-            hexadecimal.and_then(|pair| u8::from_str_radix(pair, 16).ok()),
-        ) {
+        match (first, hexadecimal.and_then(|pair| u8::from_str_radix(pair, 16).ok())) {
             (b'%', Some(byte)) => {
                 bytes.push(byte);
                 rest = &tail[2..];
@@ -145,11 +118,7 @@ fn percent_decode(text: &str) -> String {
 
 /// An error of the OCI distribution API.
 pub fn refuse(status: StatusCode, code: &str, message: &str) -> Response {
-    (
-        status,
-        Json(json!({"errors": [{"code": code, "message": message}]})),
-    )
-        .into_response()
+    (status, Json(json!({"errors": [{"code": code, "message": message}]}))).into_response()
 }
 
 #[cfg(test)]
@@ -163,50 +132,25 @@ mod tests {
             ("/v2", Some(Route::Ping)),
             (
                 "/v2/a/b/manifests/v1",
-                Some(Route::Manifest {
-                    repository: "a/b".into(),
-                    reference: "v1".into(),
-                }),
+                Some(Route::Manifest { repository: "a/b".into(), reference: "v1".into() }),
             ),
             (
                 "/v2/manifests/manifests/v1",
-                Some(Route::Manifest {
-                    repository: "manifests".into(),
-                    reference: "v1".into(),
-                }),
+                Some(Route::Manifest { repository: "manifests".into(), reference: "v1".into() }),
             ),
             (
                 "/v2/ghcr.io/a/blobs/sha256:0",
-                Some(Route::Blob {
-                    repository: "ghcr.io/a".into(),
-                    digest: "sha256:0".into(),
-                }),
+                Some(Route::Blob { repository: "ghcr.io/a".into(), digest: "sha256:0".into() }),
             ),
-            (
-                "/v2/a/blobs/uploads/",
-                Some(Route::Uploads {
-                    repository: "a".into(),
-                }),
-            ),
+            ("/v2/a/blobs/uploads/", Some(Route::Uploads { repository: "a".into() })),
             (
                 "/v2/a/blobs/uploads/7-8",
-                Some(Route::Upload {
-                    repository: "a".into(),
-                    session: "7-8".into(),
-                }),
+                Some(Route::Upload { repository: "a".into(), session: "7-8".into() }),
             ),
-            (
-                "/v2/a/b/tags/list",
-                Some(Route::Tags {
-                    repository: "a/b".into(),
-                }),
-            ),
+            ("/v2/a/b/tags/list", Some(Route::Tags { repository: "a/b".into() })),
             (
                 "/v2/a/referrers/sha256:1",
-                Some(Route::Referrers {
-                    repository: "a".into(),
-                    digest: "sha256:1".into(),
-                }),
+                Some(Route::Referrers { repository: "a".into(), digest: "sha256:1".into() }),
             ),
             ("/v2//manifests/v1", None),
             ("/token", None),

@@ -139,42 +139,19 @@ impl Sources {
             tickets: Arc::new(Tickets::default()),
         };
         for (registry, listen, blobs) in [
-            (
-                Registry::Artifact,
-                addresses.artifact_registry,
-                addresses.artifact_registry_blobs,
-            ),
+            (Registry::Artifact, addresses.artifact_registry, addresses.artifact_registry_blobs),
             (Registry::Ghcr, addresses.ghcr, addresses.ghcr_blobs),
-            (
-                Registry::DockerHub,
-                addresses.docker_hub,
-                addresses.docker_hub_blobs,
-            ),
+            (Registry::DockerHub, addresses.docker_hub, addresses.docker_hub_blobs),
         ] {
-            let desk = Desk {
-                registry,
-                world: world.clone(),
-            };
+            let desk = Desk { registry, world: world.clone() };
             let answer = Router::new().fallback(api::answer).with_state(desk.clone());
             world.serve(listen, registry.host(), authority, answer).await?;
             let stored = Router::new().fallback(blob::stored).with_state(desk);
-            world
-                .serve(blobs, registry.blob_host(), authority, stored)
-                .await?;
+            world.serve(blobs, registry.blob_host(), authority, stored).await?;
         }
-        let desk = Desk {
-            registry: Registry::DockerHub,
-            world: world.clone(),
-        };
+        let desk = Desk { registry: Registry::DockerHub, world: world.clone() };
         let auth = Router::new().fallback(token::grant).with_state(desk);
-        world
-            .serve(
-                addresses.docker_hub_auth,
-                address::DOCKER_HUB_AUTH.0,
-                authority,
-                auth,
-            )
-            .await?;
+        world.serve(addresses.docker_hub_auth, address::DOCKER_HUB_AUTH.0, authority, auth).await?;
         Ok(Self { world })
     }
 
@@ -182,13 +159,7 @@ impl Sources {
     pub async fn seed(&self) -> anyhow::Result<()> {
         let images = fixture::sources();
         let published = images.iter().map(|image| {
-            publish::publish(
-                &self.world.upstream,
-                image.host,
-                image.repository,
-                image.tag,
-                &image.recipe,
-            )
+            publish::publish(&self.world.upstream, image.host, image.repository, image.tag, &image.recipe)
         });
         futures::future::try_join_all(published).await?;
         Ok(())
@@ -200,10 +171,7 @@ impl Sources {
             .route("/tokens", put(set_lifetime).delete(revoke_tokens))
             .with_state(Arc::clone(&self.world.tokens));
         let World { front, upstream, .. } = &self.world;
-        front
-            .control()
-            .merge(publish::control(front, upstream))
-            .merge(tokens)
+        front.control().merge(publish::control(front, upstream)).merge(tokens)
     }
 }
 
@@ -215,12 +183,7 @@ impl World {
         authority: &Authority,
         router: Router,
     ) -> anyhow::Result<()> {
-        serve::https(
-            address,
-            authority.server(&[host])?,
-            self.front.guard(host, |_| None, router),
-        )
-        .await
+        serve::https(address, authority.server(&[host])?, self.front.guard(host, |_| None, router)).await
     }
 }
 

@@ -43,11 +43,7 @@ impl Upstream {
     /// `folder` is where the process keeps its content.
     pub fn new(address: SocketAddr, folder: &Path) -> Self {
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self {
-            client,
-            address,
-            folder: folder.into(),
-        }
+        Self { client, address, folder: folder.into() }
     }
 
     pub fn folder(&self) -> &Path {
@@ -56,20 +52,13 @@ impl Upstream {
 
     /// Sends a request whose target is given as path and query.
     pub async fn send(&self, mut request: Request<Body>) -> anyhow::Result<Response> {
-        let path = request
-            .uri()
-            .path_and_query()
-            .map_or("/", http::uri::PathAndQuery::as_str);
+        let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         *request.uri_mut() = Uri::try_from(format!("http://{}{path}", self.address))?;
         *request.version_mut() = http::Version::HTTP_11;
         for name in [HOST, AUTHORIZATION, CONNECTION, TRANSFER_ENCODING] {
             request.headers_mut().remove(name);
         }
-        let response = self
-            .client
-            .request(request)
-            .await
-            .context("asking the distribution process")?;
+        let response = self.client.request(request).await.context("asking the distribution process")?;
         let mut response = response.map(Body::new);
         response.headers_mut().remove(CONNECTION);
         response.headers_mut().remove(TRANSFER_ENCODING);
@@ -83,17 +72,12 @@ impl Upstream {
             parts.uri = Uri::try_from(target)?;
             self.send(Request::from_parts(parts, body)).await
         };
-        answer
-            .await
-            .unwrap_or_else(|error| refuse(StatusCode::BAD_GATEWAY, "UNKNOWN", &format!("{error:#}")))
+        answer.await.unwrap_or_else(|error| refuse(StatusCode::BAD_GATEWAY, "UNKNOWN", &format!("{error:#}")))
     }
 
     /// A request without a body.
     pub async fn ask(&self, method: Method, target: &str) -> anyhow::Result<Response> {
-        let request = Request::builder()
-            .method(method)
-            .uri(target)
-            .header(ACCEPT, MANIFEST_TYPES);
+        let request = Request::builder().method(method).uri(target).header(ACCEPT, MANIFEST_TYPES);
         self.send(request.body(Body::empty())?).await
     }
 
@@ -105,46 +89,28 @@ impl Upstream {
 
     /// True for a repository that was ever pushed to.
     pub async fn holds(&self, repository: &str) -> anyhow::Result<bool> {
-        let response = self
-            .ask(Method::GET, &format!("/v2/{repository}/tags/list?n=1"))
-            .await?;
+        let response = self.ask(Method::GET, &format!("/v2/{repository}/tags/list?n=1")).await?;
         Ok(response.status().is_success())
     }
 
     /// A manifest by tag or digest.
     pub async fn manifest(&self, repository: &str, reference: &str) -> anyhow::Result<Option<Manifest>> {
-        let response = self
-            .ask(Method::GET, &format!("/v2/{repository}/manifests/{reference}"))
-            .await?;
+        let response = self.ask(Method::GET, &format!("/v2/{repository}/manifests/{reference}")).await?;
         if response.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        ensure!(
-            response.status().is_success(),
-            "reading {repository}:{reference}: {}",
-            response.status()
-        );
+        ensure!(response.status().is_success(), "reading {repository}:{reference}: {}", response.status());
         let media_type = header(response.headers(), CONTENT_TYPE.as_str());
         let bytes = response.into_body().collect().await?.to_bytes();
-        Ok(Some(Manifest {
-            digest: digest_of(&bytes),
-            media_type,
-            bytes,
-        }))
+        Ok(Some(Manifest { digest: digest_of(&bytes), media_type, bytes }))
     }
 
     /// Uploads a blob unless it is there.
     pub async fn push_blob(&self, repository: &str, digest: &str, bytes: Bytes) -> anyhow::Result<()> {
-        if self
-            .head(&format!("/v2/{repository}/blobs/{digest}"))
-            .await?
-            .is_some()
-        {
+        if self.head(&format!("/v2/{repository}/blobs/{digest}")).await?.is_some() {
             return Ok(());
         }
-        let opened = self
-            .ask(Method::POST, &format!("/v2/{repository}/blobs/uploads/"))
-            .await?;
+        let opened = self.ask(Method::POST, &format!("/v2/{repository}/blobs/uploads/")).await?;
         let location = header(opened.headers(), LOCATION.as_str());
         ensure!(
             opened.status() == StatusCode::ACCEPTED,
@@ -175,29 +141,20 @@ impl Upstream {
         let status = response.status();
         let text = response.into_body().collect().await?.to_bytes();
         let text = String::from_utf8_lossy(&text);
-        ensure!(
-            status == StatusCode::CREATED,
-            "storing {repository}:{reference}: {status} {text}"
-        );
+        ensure!(status == StatusCode::CREATED, "storing {repository}:{reference}: {status} {text}");
         Ok(())
     }
 
     /// Removes a tag (distribution 3 untags where the reference is a tag); false where it was not there.
     pub async fn delete_tag(&self, repository: &str, tag: &str) -> anyhow::Result<bool> {
-        let response = self
-            .ask(Method::DELETE, &format!("/v2/{repository}/manifests/{tag}"))
-            .await?;
+        let response = self.ask(Method::DELETE, &format!("/v2/{repository}/manifests/{tag}")).await?;
         Ok(response.status() == StatusCode::ACCEPTED)
     }
 }
 
 /// A header as text, empty where it is missing.
 pub fn header(headers: &HeaderMap, name: &str) -> String {
-    headers
-        .get(name)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default()
-        .to_owned()
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }
 
 /// `sha256:` and the digest of `bytes` in hexadecimal.
@@ -207,10 +164,8 @@ pub fn digest_of(bytes: &[u8]) -> String {
 
 pub fn hexadecimal(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

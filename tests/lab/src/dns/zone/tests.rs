@@ -20,43 +20,19 @@ fn shown(message: &Message) -> (ResponseCode, Vec<String>) {
 #[test]
 fn the_zone_answers_as_a_vpc_resolver() {
     let cases: &[(&str, RecordType, ResponseCode, &[&str])] = &[
-        (
-            "api.cast.ai",
-            RecordType::A,
-            ResponseCode::NoError,
-            &["api.cast.ai. A 10.0.1.100"],
-        ),
-        (
-            "API.Cast.AI",
-            RecordType::A,
-            ResponseCode::NoError,
-            &["API.Cast.AI. A 10.0.1.100"],
-        ),
+        ("api.cast.ai", RecordType::A, ResponseCode::NoError, &["api.cast.ai. A 10.0.1.100"]),
+        ("API.Cast.AI", RecordType::A, ResponseCode::NoError, &["API.Cast.AI. A 10.0.1.100"]),
         ("api.cast.ai", RecordType::AAAA, ResponseCode::NoError, &[]),
         ("api.cast.ai", RecordType::HTTPS, ResponseCode::NoError, &[]),
-        (
-            "api.eu.cast.ai",
-            RecordType::A,
-            ResponseCode::NoError,
-            &["api.eu.cast.ai. A 10.0.1.105"],
-        ),
-        (
-            "ghcr.io",
-            RecordType::A,
-            ResponseCode::NoError,
-            &["ghcr.io. A 203.0.113.20"],
-        ),
+        ("api.eu.cast.ai", RecordType::A, ResponseCode::NoError, &["api.eu.cast.ai. A 10.0.1.105"]),
+        ("ghcr.io", RecordType::A, ResponseCode::NoError, &["ghcr.io. A 203.0.113.20"]),
         ("files.cast.ai", RecordType::A, ResponseCode::NXDomain, &[]),
     ];
     for (name, query_type, code, records) in cases {
         let message = ask(&mut Zone::default(), name, *query_type, Transport::Udp).unwrap();
         let expected = (*code, records.iter().map(ToString::to_string).collect());
         assert_eq!(shown(&message), expected, "{name} {query_type}");
-        assert_eq!(
-            message.authorities.len(),
-            usize::from(records.is_empty()),
-            "{name} {query_type}: SOA"
-        );
+        assert_eq!(message.authorities.len(), usize::from(records.is_empty()), "{name} {query_type}: SOA");
     }
 }
 
@@ -99,25 +75,14 @@ fn behaviours_differ_by_transport_type_and_turn() {
     zone.set("*", Behaviour::Silent).unwrap();
     assert_eq!(ask(&mut zone, "ghcr.io", RecordType::A, Transport::Udp), None);
 
-    zone.set(
-        "split.example",
-        Behaviour::Rotating {
-            answers: vec![private.clone(), Behaviour::public()],
-        },
-    )
-    .unwrap();
+    zone.set("split.example", Behaviour::Rotating { answers: vec![private.clone(), Behaviour::public()] })
+        .unwrap();
     let mut turn = || shown(&ask(&mut zone, "split.example", RecordType::A, Transport::Udp).unwrap()).1;
     assert_eq!(turn(), ["split.example. A 10.0.1.100"]);
     assert_eq!(turn(), ["split.example. A 104.16.81.56"]);
     assert_eq!(turn(), ["split.example. A 10.0.1.100"]);
 
-    zone.set(
-        "big.example",
-        Behaviour::TruncatedOverUdp {
-            then: Box::new(private),
-        },
-    )
-    .unwrap();
+    zone.set("big.example", Behaviour::TruncatedOverUdp { then: Box::new(private) }).unwrap();
     let udp = ask(&mut zone, "big.example", RecordType::A, Transport::Udp).unwrap();
     assert!(udp.metadata.truncation && udp.answers.is_empty());
     let tcp = ask(&mut zone, "big.example", RecordType::A, Transport::Tcp).unwrap();
@@ -132,14 +97,7 @@ fn behaviours_differ_by_transport_type_and_turn() {
 fn a_name_inside_an_alias_answers_too() {
     let mut zone = Zone::default();
     let target = Box::new(Behaviour::addresses(&[address::castai_endpoint(0)]));
-    zone.set(
-        "api.cast.ai",
-        Behaviour::Alias {
-            names: vec!["vpce-1.example".into()],
-            target,
-        },
-    )
-    .unwrap();
+    zone.set("api.cast.ai", Behaviour::Alias { names: vec!["vpce-1.example".into()], target }).unwrap();
     let message = ask(&mut zone, "VPCE-1.example", RecordType::A, Transport::Udp).unwrap();
     assert_eq!(shown(&message).1, ["VPCE-1.example. A 10.0.1.100"]);
     let message = ask(&mut zone, "api.cast.ai", RecordType::CNAME, Transport::Udp).unwrap();
@@ -149,14 +107,8 @@ fn a_name_inside_an_alias_answers_too() {
 #[test]
 fn an_impossible_record_is_refused() {
     let mut zone = Zone::default();
-    let bad = Behaviour::Alias {
-        names: vec!["a..b".into()],
-        target: Box::new(Behaviour::NameError),
-    };
+    let bad = Behaviour::Alias { names: vec!["a..b".into()], target: Box::new(Behaviour::NameError) };
     assert!(zone.set("api.cast.ai", bad).is_err());
-    assert!(
-        zone.set("api.cast.ai", Behaviour::Rotating { answers: vec![] })
-            .is_err()
-    );
+    assert!(zone.set("api.cast.ai", Behaviour::Rotating { answers: vec![] }).is_err());
     assert!(zone.set("a..b", Behaviour::Silent).is_err());
 }

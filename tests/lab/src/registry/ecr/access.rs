@@ -19,12 +19,8 @@ use crate::registry::upstream::{header, hexadecimal};
 const TOKEN_LIFETIME: Duration = Duration::from_hours(12);
 const NODE: &str = "assumed-role/demo-node/i-0a1b2c3d4e5f60718";
 /// What `AmazonEC2ContainerRegistryReadOnly` and the pull-only policy give to nodes.
-const NODE_ACTIONS: [&str; 4] = [
-    "BatchCheckLayerAvailability",
-    "BatchGetImage",
-    "GetDownloadUrlForLayer",
-    "ListImages",
-];
+const NODE_ACTIONS: [&str; 4] =
+    ["BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer", "ListImages"];
 
 /// How the access keys of the caller fare.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,38 +96,27 @@ impl Access {
     /// Makes every password that was handed out an expired one.
     pub fn expire_passwords(&self) {
         let now = Instant::now();
-        self.changing()
-            .passwords
-            .values_mut()
-            .for_each(|expires| *expires = now);
+        self.changing().passwords.values_mut().for_each(|expires| *expires = now);
     }
 
     /// A new password for the caller, and how long it is valid.
     pub fn issue(&self) -> (String, Duration) {
         let mut changing = self.changing();
         let (password, lifetime) = (password(), changing.lifetime);
-        changing
-            .passwords
-            .insert(password.clone(), Instant::now() + lifetime);
+        changing.passwords.insert(password.clone(), Instant::now() + lifetime);
         (password, lifetime)
     }
 
     /// Checks the access key of a signed request, as far as its id goes.
     pub fn signed(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let authorization = header(headers, AUTHORIZATION.as_str());
-        let Some(credential) = authorization
-            .strip_prefix("AWS4-HMAC-SHA256 ")
-            .and_then(|fields| {
-                fields
-                    .split(", ")
-                    .flat_map(|field| field.split(','))
-                    .find_map(|field| field.trim().strip_prefix("Credential="))
-            })
-        else {
-            return Err(ApiError::new(
-                "MissingAuthenticationTokenException",
-                "Missing Authentication Token",
-            ));
+        let Some(credential) = authorization.strip_prefix("AWS4-HMAC-SHA256 ").and_then(|fields| {
+            fields
+                .split(", ")
+                .flat_map(|field| field.split(','))
+                .find_map(|field| field.trim().strip_prefix("Credential="))
+        }) else {
+            return Err(ApiError::new("MissingAuthenticationTokenException", "Missing Authentication Token"));
         };
         let mut scope = credential.split('/');
         let known = scope.next().is_some_and(|key| self.keys.contains(key));
@@ -174,10 +159,7 @@ impl Access {
     pub fn allow(&self, principal: Principal, action: &str, resource: &str) -> Result<(), String> {
         let (arn, denied) = match principal {
             Principal::Caller => (self.caller.clone(), self.changing().denied.contains(action)),
-            Principal::Node => (
-                format!("arn:aws:sts::{ACCOUNT}:{NODE}"),
-                !NODE_ACTIONS.contains(&action),
-            ),
+            Principal::Node => (format!("arn:aws:sts::{ACCOUNT}:{NODE}"), !NODE_ACTIONS.contains(&action)),
         };
         if !denied {
             return Ok(());

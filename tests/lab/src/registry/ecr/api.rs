@@ -30,11 +30,7 @@ pub struct ApiError {
 
 impl ApiError {
     pub fn new(name: &'static str, message: &str) -> Self {
-        Self {
-            name,
-            message: message.into(),
-            status: StatusCode::BAD_REQUEST,
-        }
+        Self { name, message: message.into(), status: StatusCode::BAD_REQUEST }
     }
 
     pub fn invalid(message: &str) -> Self {
@@ -46,10 +42,7 @@ impl ApiError {
     }
 
     fn respond(&self) -> Response {
-        respond(
-            self.status,
-            &json!({"__type": self.name, "message": self.message}),
-        )
+        respond(self.status, &json!({"__type": self.name, "message": self.message}))
     }
 }
 
@@ -115,10 +108,9 @@ async fn call(service: &Service, request: Request) -> Result<Value, ApiError> {
         "BatchGetImage" => images::batch_get(service, input).await,
         "BatchDeleteImage" => images::batch_delete(service, input),
         "BatchCheckLayerAvailability" => images::batch_check_layers(service, input),
-        _ => Err(ApiError::new(
-            "UnknownOperationException",
-            &format!("the lab's ECR does not know {action}"),
-        )),
+        _ => {
+            Err(ApiError::new("UnknownOperationException", &format!("the lab's ECR does not know {action}")))
+        }
     }
 }
 
@@ -144,10 +136,7 @@ fn account_setting(service: &Service, input: &Value, put: bool) -> Result<Value,
             Some("ENABLED") => true,
             Some("DISABLED") => false,
             _ => {
-                return Err(ApiError::new(
-                    "ValidationException",
-                    "the value must be ENABLED or DISABLED",
-                ));
+                return Err(ApiError::new("ValidationException", "the value must be ENABLED or DISABLED"));
             }
         };
         service.store.change(|state| state.blob_mounting = enabled)?;
@@ -180,16 +169,10 @@ pub fn page(
     }
     let start = token.map_or(Some(0), |token| {
         let decoded = STANDARD.decode(token).ok()?;
-        String::from_utf8(decoded)
-            .ok()?
-            .strip_prefix("lab:")?
-            .parse()
-            .ok()
+        String::from_utf8(decoded).ok()?.strip_prefix("lab:")?.parse().ok()
     });
     let Some(start) = start else {
-        return Err(ApiError::invalid(
-            "Invalid parameter at 'nextToken': the token is not one of ours",
-        ));
+        return Err(ApiError::invalid("Invalid parameter at 'nextToken': the token is not one of ours"));
     };
     let end = items.len().min(start + size);
     let mut answer = json!({});
@@ -203,10 +186,7 @@ pub fn page(
 fn respond(status: StatusCode, value: &Value) -> Response {
     let mut response = Response::new(Body::from(value.to_string()));
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        http::HeaderValue::from_static("application/x-amz-json-1.1"),
-    );
+    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/x-amz-json-1.1"));
     response
 }
 

@@ -61,10 +61,7 @@ pub fn list(service: &Service, input: Value) -> Result<Value, ApiError> {
             if tags.is_empty() {
                 items.push(json!({"imageDigest": digest}));
             }
-            items.extend(
-                tags.iter()
-                    .map(|tag| json!({"imageDigest": digest, "imageTag": tag})),
-            );
+            items.extend(tags.iter().map(|tag| json!({"imageDigest": digest, "imageTag": tag})));
         }
         Ok::<_, ApiError>(items)
     })?;
@@ -107,12 +104,7 @@ pub fn describe(service: &Service, input: Value) -> Result<Value, ApiError> {
     if input.image_ids.is_some() {
         return Ok(json!({"imageDetails": details}));
     }
-    page(
-        "imageDetails",
-        &details,
-        input.next_token.as_deref(),
-        input.max_results,
-    )
+    page("imageDetails", &details, input.next_token.as_deref(), input.max_results)
 }
 
 fn detail(repository: &Repository, name: &str, digest: &str, tags: &[&str]) -> Value {
@@ -145,10 +137,7 @@ pub async fn batch_get(service: &Service, input: Value) -> Result<Value, ApiErro
         for identifier in identifiers {
             match resolve(repository, &identifier) {
                 Some(digest) => {
-                    let media_type = repository
-                        .images
-                        .get(&digest)
-                        .map(|image| image.media_type.clone());
+                    let media_type = repository.images.get(&digest).map(|image| image.media_type.clone());
                     found.push((identifier, digest, media_type));
                 }
                 None => failures.push(failure(&identifier, "ImageNotFound", "Requested image not found")),
@@ -177,10 +166,7 @@ pub fn batch_delete(service: &Service, input: Value) -> Result<Value, ApiError> 
     let identifiers = limited(input.image_ids)?;
     service.store.change(|state| {
         let name = &input.repository_name;
-        let repository = state
-            .repositories
-            .get_mut(name)
-            .ok_or_else(|| ApiError::no_repository(name))?;
+        let repository = state.repositories.get_mut(name).ok_or_else(|| ApiError::no_repository(name))?;
         let (mut deleted, mut failures) = (Vec::new(), Vec::new());
         for identifier in identifiers {
             let Some(digest) = resolve(repository, &identifier) else {
@@ -196,11 +182,7 @@ pub fn batch_delete(service: &Service, input: Value) -> Result<Value, ApiError> 
                 continue;
             }
             // With its last tag an image goes away as a whole (API reference).
-            if repository
-                .images
-                .values()
-                .any(|image| image.children.contains(&digest))
-            {
+            if repository.images.values().any(|image| image.children.contains(&digest)) {
                 let reason = "Requested image referenced by manifest list";
                 failures.push(failure(&identifier, "ImageReferencedByManifestList", reason));
                 continue;
@@ -226,10 +208,7 @@ struct Layers {
 }
 
 pub fn batch_check_layers(service: &Service, input: Value) -> Result<Value, ApiError> {
-    let Layers {
-        repository_name,
-        layer_digests,
-    } = read(input)?;
+    let Layers { repository_name, layer_digests } = read(input)?;
     if layer_digests.is_empty() || layer_digests.len() > BATCH {
         return Err(batch_error("layerDigests"));
     }
@@ -255,10 +234,7 @@ pub fn batch_check_layers(service: &Service, input: Value) -> Result<Value, ApiE
 }
 
 fn find<'a>(state: &'a State, name: &str) -> Result<&'a Repository, ApiError> {
-    state
-        .repositories
-        .get(name)
-        .ok_or_else(|| ApiError::no_repository(name))
+    state.repositories.get(name).ok_or_else(|| ApiError::no_repository(name))
 }
 
 fn resolve(repository: &Repository, identifier: &Identifier) -> Option<String> {

@@ -20,10 +20,7 @@ pub fn objection(manifest: &Value) -> Option<String> {
             return Some(format!("the config descriptor has `{member}`"));
         }
     }
-    let listed = ["layers", "manifests"]
-        .into_iter()
-        .filter_map(|list| manifest[list].as_array())
-        .flatten();
+    let listed = ["layers", "manifests"].into_iter().filter_map(|list| manifest[list].as_array()).flatten();
     for descriptor in listed.chain([config, &manifest["subject"]]) {
         // aws/containers-roadmap#2023: so attestations and signatures in the artifact form are refused as well.
         if descriptor.get("data").is_some() {
@@ -34,10 +31,7 @@ pub fn objection(manifest: &Value) -> Option<String> {
             return Some("a platform has `features`".into());
         }
         // sigstore/sigstore-js#1058
-        if descriptor["mediaType"]
-            .as_str()
-            .is_some_and(|media_type| media_type.contains(';'))
-        {
+        if descriptor["mediaType"].as_str().is_some_and(|media_type| media_type.contains(';')) {
             return Some("a media type has parameters".into());
         }
     }
@@ -59,10 +53,7 @@ mod tests {
             manifest
         };
         assert_eq!(objection(&plain), None);
-        assert_eq!(
-            objection(&json!({"manifests": [{"platform": {"os": "linux"}}]})),
-            None
-        );
+        assert_eq!(objection(&json!({"manifests": [{"platform": {"os": "linux"}}]})), None);
         let refused = [
             changed("", "layers", json!([])),
             changed("/config", "annotations", json!({})),

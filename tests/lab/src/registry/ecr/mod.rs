@@ -88,9 +88,7 @@ impl Ecr {
         let api = Router::new().fallback(api::answer).with_state(service.clone());
         let api = service.front.guard(address::ECR_API.0, api_action, api);
         serve::https(settings.api, authority.server(&[address::ECR_API.0])?, api).await?;
-        let registry = Router::new()
-            .fallback(registry::answer)
-            .with_state(service.clone());
+        let registry = Router::new().fallback(registry::answer).with_state(service.clone());
         let registry = service.front.guard(address::ECR.0, registry_action, registry);
         serve::https(settings.registry, authority.server(&[address::ECR.0])?, registry).await?;
         Ok(Self { service })
@@ -106,9 +104,7 @@ impl Ecr {
                     .is_some_and(|found| found.tags.contains_key(image.tag))
             });
             if !present {
-                self.service
-                    .place(image.repository, image.tag, &image.recipe)
-                    .await?;
+                self.service.place(image.repository, image.tag, &image.recipe).await?;
             }
         }
         Ok(())
@@ -121,10 +117,7 @@ impl Ecr {
 
     /// Traffic, faults, images, state, settings and credentials.
     pub fn control(&self) -> Router {
-        self.service
-            .front
-            .control()
-            .merge(settings::control(&self.service))
+        self.service.front.control().merge(settings::control(&self.service))
     }
 }
 
@@ -133,24 +126,16 @@ impl Service {
     async fn place(&self, repository: &str, tag: &str, recipe: &Recipe) -> anyhow::Result<Published> {
         let image = generate(&format!("{}/{repository}", address::ECR.0), tag, recipe)?;
         for blob in &image.blobs {
-            self.upstream
-                .push_blob(repository, &blob.digest, blob.bytes.clone())
-                .await?;
+            self.upstream.push_blob(repository, &blob.digest, blob.bytes.clone()).await?;
         }
         self.store.change(|state| {
             let held = state.repositories.entry(repository.into()).or_default();
-            held.layers.extend(
-                image
-                    .blobs
-                    .iter()
-                    .map(|blob| (blob.digest.clone(), blob.bytes.len() as u64)),
-            );
+            held.layers.extend(image.blobs.iter().map(|blob| (blob.digest.clone(), blob.bytes.len() as u64)));
         })?;
         let top = image.top().context("an image needs a platform")?;
         for manifest in &image.manifests {
             let tag = (manifest.digest == top.digest).then_some(tag);
-            self.keep(repository, tag, &manifest.media_type, manifest.bytes.clone())
-                .await?;
+            self.keep(repository, tag, &manifest.media_type, manifest.bytes.clone()).await?;
         }
         Published::new(&image, recipe)
     }
@@ -161,9 +146,7 @@ fn api_action(request: &Request) -> Option<String> {
 }
 
 fn registry_action(request: &Request) -> Option<String> {
-    Route::parse(request.uri().path())?
-        .ecr_action(request.method())
-        .map(str::to_owned)
+    Route::parse(request.uri().path())?.ecr_action(request.method()).map(str::to_owned)
 }
 
 /// The corruption of an image that was placed.

@@ -48,10 +48,7 @@ pub async fn put(service: &Service, repository: &str, reference: &str, request: 
     }
     let tag = (!is_digest(reference)).then_some(reference);
     let refused = service.store.read(|state| {
-        state
-            .repositories
-            .get(repository)
-            .and_then(|held| refusal(held, repository, tag, &manifest))
+        state.repositories.get(repository).and_then(|held| refusal(held, repository, tag, &manifest))
     });
     if let Some((status, code, message)) = refused {
         return refuse(status, code, &message);
@@ -59,11 +56,7 @@ pub async fn put(service: &Service, repository: &str, reference: &str, request: 
     match service.keep(repository, tag, &media_type, bytes).await {
         // ECR sends no Location here, which clients must cope with.
         Ok(()) => (StatusCode::CREATED, [("docker-content-digest", digest)]).into_response(),
-        Err(error) => refuse(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "UNKNOWN",
-            &format!("{error:#}"),
-        ),
+        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", &format!("{error:#}")),
     }
 }
 
@@ -95,19 +88,13 @@ fn refusal(
     }
     let image = describe("", manifest, 0);
     let missing = |wanted: &BTreeSet<String>, there: &dyn Fn(&String) -> bool| {
-        wanted
-            .iter()
-            .filter(|digest| !there(digest))
-            .cloned()
-            .collect::<Vec<_>>()
-            .join(", ")
+        wanted.iter().filter(|digest| !there(digest)).cloned().collect::<Vec<_>>().join(", ")
     };
     let layers = missing(&image.blobs, &|digest| held.layers.contains_key(digest));
     let children = missing(&image.children, &|digest| held.images.contains_key(digest));
-    for (kind, code, digests) in [
-        ("Images", "MANIFEST_BLOB_UNKNOWN", children),
-        ("Layers", "BLOB_UNKNOWN", layers),
-    ] {
+    for (kind, code, digests) in
+        [("Images", "MANIFEST_BLOB_UNKNOWN", children), ("Layers", "BLOB_UNKNOWN", layers)]
+    {
         if !digests.is_empty() {
             let message = format!(
                 "{kind} with digests '[{digests}]' required for pushing image into repository with name '{name}' \
@@ -129,10 +116,7 @@ fn describe(media_type: &str, manifest: &Value, manifest_size: u64) -> Image {
         media_type: media_type.into(),
         artifact_type: artifact_type.map(str::to_owned),
         manifest_size,
-        size: list("layers")
-            .iter()
-            .filter_map(|layer| layer["size"].as_u64())
-            .sum(),
+        size: list("layers").iter().filter_map(|layer| layer["size"].as_u64()).sum(),
         pushed_at: now(),
         blobs: list("layers").iter().chain([config]).filter_map(digest).collect(),
         children: list("manifests").iter().filter_map(digest).collect(),
@@ -152,18 +136,13 @@ impl Service {
         let digest = digest_of(&bytes);
         let manifest: Value = serde_json::from_slice(&bytes)?;
         let mut image = describe(media_type, &manifest, bytes.len() as u64);
-        self.upstream
-            .push_manifest(repository, &digest, media_type, bytes)
-            .await?;
+        self.upstream.push_manifest(repository, &digest, media_type, bytes).await?;
         self.store.change(|state| {
             let Some(held) = state.repositories.get_mut(repository) else {
                 return;
             };
-            let largest = image
-                .children
-                .iter()
-                .filter_map(|child| held.images.get(child))
-                .map(|child| child.size);
+            let largest =
+                image.children.iter().filter_map(|child| held.images.get(child)).map(|child| child.size);
             image.size = image.size.max(largest.max().unwrap_or_default());
             if let Some(tag) = tag {
                 held.tags.insert(tag.into(), digest.clone());

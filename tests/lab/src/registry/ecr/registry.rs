@@ -22,10 +22,9 @@ pub async fn answer(State(service): State<Service>, request: Request) -> Respons
         Ok(principal) => serve(&service, principal, request).await,
         Err(refusal) => login_refused(refusal),
     };
-    response.headers_mut().insert(
-        "docker-distribution-api-version",
-        HeaderValue::from_static("registry/2.0"),
-    );
+    response
+        .headers_mut()
+        .insert("docker-distribution-api-version", HeaderValue::from_static("registry/2.0"));
     response
 }
 
@@ -33,12 +32,7 @@ fn login_refused(refusal: Refusal) -> Response {
     match refusal {
         Refusal::Missing | Refusal::Unknown => {
             let challenge = format!("Basic realm=\"https://{}/\",service=\"ecr.amazonaws.com\"", ECR.0);
-            (
-                StatusCode::UNAUTHORIZED,
-                [(WWW_AUTHENTICATE, challenge)],
-                "Not Authorized\n",
-            )
-                .into_response()
+            (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, challenge)], "Not Authorized\n").into_response()
         }
         Refusal::Expired => refuse(
             StatusCode::FORBIDDEN,
@@ -57,15 +51,8 @@ async fn serve(service: &Service, principal: Principal, request: Request) -> Res
     };
     let method = request.method().clone();
     let cancels = matches!(&route, Route::Upload { .. }) && method == Method::DELETE;
-    let Some(action) = route
-        .ecr_action(&method)
-        .or(cancels.then_some("InitiateLayerUpload"))
-    else {
-        return refuse(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "UNSUPPORTED",
-            "The operation is unsupported.",
-        );
+    let Some(action) = route.ecr_action(&method).or(cancels.then_some("InitiateLayerUpload")) else {
+        return refuse(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "The operation is unsupported.");
     };
     if let Err(message) = service.access.allow(principal, action, &arn(name)) {
         return refuse(StatusCode::FORBIDDEN, "DENIED", &message);
@@ -95,57 +82,38 @@ async fn manifest(service: &Service, name: &str, reference: &str, mut request: R
     let found = service.store.read(|state| {
         let held = state.repositories.get(name)?;
         let digest = held.tags.get(reference).map_or(reference, String::as_str);
-        held.images
-            .get(digest)
-            .map(|image| (digest.to_owned(), image.media_type.clone()))
+        held.images.get(digest).map(|image| (digest.to_owned(), image.media_type.clone()))
     });
     let Some((digest, media_type)) = found else {
-        return refuse(
-            StatusCode::NOT_FOUND,
-            "MANIFEST_UNKNOWN",
-            "Requested image not found",
-        );
+        return refuse(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", "Requested image not found");
     };
     // The stored form is the only one there is, whatever the client accepts.
     if let Ok(accepted) = HeaderValue::from_str(&media_type) {
         request.headers_mut().insert(ACCEPT, accepted);
     }
-    service
-        .upstream
-        .forward(request, &format!("/v2/{name}/manifests/{digest}"))
-        .await
+    service.upstream.forward(request, &format!("/v2/{name}/manifests/{digest}")).await
 }
 
 async fn blob(service: &Service, name: &str, digest: &str, request: Request) -> Response {
     let held = |repository: &super::state::Repository| repository.layers.contains_key(digest);
-    if !service
-        .store
-        .read(|state| state.repositories.get(name).is_some_and(held))
-    {
+    if !service.store.read(|state| state.repositories.get(name).is_some_and(held)) {
         return refuse(StatusCode::NOT_FOUND, "BLOB_UNKNOWN", "Requested layer not found");
     }
-    service
-        .upstream
-        .forward(request, &format!("/v2/{name}/blobs/{digest}"))
-        .await
+    service.upstream.forward(request, &format!("/v2/{name}/blobs/{digest}")).await
 }
 
 fn tags(service: &Service, name: &str, query: Option<&str>) -> Response {
-    let size = parameter(query, "n")
-        .and_then(|size| size.parse().ok())
-        .unwrap_or(1000_usize);
+    let size = parameter(query, "n").and_then(|size| size.parse().ok()).unwrap_or(1000_usize);
     let last = parameter(query, "last").unwrap_or_default();
     let all: Vec<String> = service.store.read(|state| {
         let held = state.repositories.get(name);
-        held.map(|held| held.tags.keys().filter(|tag| **tag > last).cloned().collect())
-            .unwrap_or_default()
+        held.map(|held| held.tags.keys().filter(|tag| **tag > last).cloned().collect()).unwrap_or_default()
     });
     let shown = &all[..all.len().min(size)];
     let mut response = Json(json!({"name": name, "tags": shown})).into_response();
     if let Some(next) = shown.last().filter(|_| all.len() > size)
-        && let Ok(link) = HeaderValue::from_str(&format!(
-            "</v2/{name}/tags/list?n={size}&last={next}>; rel=\"next\""
-        ))
+        && let Ok(link) =
+            HeaderValue::from_str(&format!("</v2/{name}/tags/list?n={size}&last={next}>; rel=\"next\""))
     {
         response.headers_mut().insert("link", link);
     }
@@ -155,10 +123,8 @@ fn tags(service: &Service, name: &str, query: Option<&str>) -> Response {
 fn referrers(service: &Service, name: &str, digest: &str) -> Response {
     let manifests = service.store.read(|state| {
         let images = state.repositories.get(name).map(|held| held.images.iter());
-        let referring = images
-            .into_iter()
-            .flatten()
-            .filter(|(_, image)| image.subject.as_deref() == Some(digest));
+        let referring =
+            images.into_iter().flatten().filter(|(_, image)| image.subject.as_deref() == Some(digest));
         referring
             .map(|(digest, image)| {
                 json!({
@@ -170,12 +136,5 @@ fn referrers(service: &Service, name: &str, digest: &str) -> Response {
     });
     let index =
         Bytes::from(json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}).to_string());
-    (
-        [
-            (CONTENT_TYPE, INDEX.to_owned()),
-            (CONTENT_LENGTH, index.len().to_string()),
-        ],
-        index,
-    )
-        .into_response()
+    ([(CONTENT_TYPE, INDEX.to_owned()), (CONTENT_LENGTH, index.len().to_string())], index).into_response()
 }

@@ -8,12 +8,8 @@ use super::api::{ApiError, page, read};
 use super::state::Repository;
 use crate::address::ACCOUNT;
 
-const MUTABILITIES: [&str; 4] = [
-    "MUTABLE",
-    "IMMUTABLE",
-    "MUTABLE_WITH_EXCLUSION",
-    "IMMUTABLE_WITH_EXCLUSION",
-];
+const MUTABILITIES: [&str; 4] =
+    ["MUTABLE", "IMMUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"];
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -69,30 +65,19 @@ struct Describe {
 pub fn describe(service: &Service, input: Value) -> Result<Value, ApiError> {
     let input: Describe = read(input)?;
     let all = service.store.read(|state| match &input.repository_names {
-        None => Ok(state
-            .repositories
-            .iter()
-            .map(|(name, found)| found.describe(name))
-            .collect()),
+        None => Ok(state.repositories.iter().map(|(name, found)| found.describe(name)).collect()),
         Some(names) => names
             .iter()
             .map(|name| {
                 let found = state.repositories.get(name);
-                found
-                    .map(|found| found.describe(name))
-                    .ok_or_else(|| ApiError::no_repository(name))
+                found.map(|found| found.describe(name)).ok_or_else(|| ApiError::no_repository(name))
             })
             .collect::<Result<Vec<_>, _>>(),
     })?;
     if input.repository_names.is_some() {
         return Ok(json!({"repositories": all}));
     }
-    page(
-        "repositories",
-        &all,
-        input.next_token.as_deref(),
-        input.max_results,
-    )
+    page("repositories", &all, input.next_token.as_deref(), input.max_results)
 }
 
 #[derive(Deserialize)]
@@ -104,10 +89,7 @@ struct Delete {
 }
 
 pub fn delete(service: &Service, input: Value) -> Result<Value, ApiError> {
-    let Delete {
-        repository_name: name,
-        force,
-    } = read(input)?;
+    let Delete { repository_name: name, force } = read(input)?;
     service.store.change(|state| {
         let found = state.repositories.get(&name).ok_or_else(|| ApiError::no_repository(&name))?;
         if !found.images.is_empty() && !force {
@@ -140,10 +122,7 @@ pub fn put_mutability(service: &Service, input: Value) -> Result<Value, ApiError
     check_mutability(&input.mode)?;
     let name = input.repository_name;
     service.store.change(|state| {
-        let found = state
-            .repositories
-            .get_mut(&name)
-            .ok_or_else(|| ApiError::no_repository(&name))?;
+        let found = state.repositories.get_mut(&name).ok_or_else(|| ApiError::no_repository(&name))?;
         found.mutability.clone_from(&input.mode);
         found.exclusions = input.image_tag_mutability_exclusion_filters;
         let mut answer = json!({
@@ -172,9 +151,7 @@ fn is_name(name: &str) -> bool {
         && name.split('/').all(|segment| {
             segment.split(['.', '_', '-']).all(|word| {
                 !word.is_empty()
-                    && word
-                        .bytes()
-                        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+                    && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
             })
         })
 }
@@ -185,12 +162,7 @@ mod tests {
 
     #[test]
     fn names_follow_the_rule_of_the_api_reference() {
-        let good = [
-            "us-docker.pkg.dev/castai-hub/library/agent",
-            "ab",
-            "a/b",
-            "1_2-3.4",
-        ];
+        let good = ["us-docker.pkg.dev/castai-hub/library/agent", "ab", "a/b", "1_2-3.4"];
         let bad = ["a", "A/b", "a//b", "-ab", "ab-", "a__b", "a/b/", "a b", "a:b"];
         for name in good {
             assert!(is_name(name), "{name}");

@@ -28,11 +28,7 @@ struct Bucket {
 
 impl Pace {
     pub fn set(&self, rate: Option<f64>) {
-        let bucket = rate.map(|rate| Bucket {
-            rate,
-            left: rate.max(1.0),
-            filled: Instant::now(),
-        });
+        let bucket = rate.map(|rate| Bucket { rate, left: rate.max(1.0), filled: Instant::now() });
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = bucket;
     }
 
@@ -109,9 +105,7 @@ struct Standing {
 }
 
 async fn access(State(service): State<Service>, Json(standing): Json<Standing>) {
-    service
-        .access
-        .set_credentials(standing.credentials, standing.denied);
+    service.access.set_credentials(standing.credentials, standing.denied);
 }
 
 async fn expire(State(service): State<Service>) {
@@ -130,10 +124,7 @@ struct Named {
 /// Makes a repository, or changes the mutability of one.
 async fn put_repository(State(service): State<Service>, Json(named): Json<Named>) -> Result<(), Failure> {
     service.store.change(|state| {
-        let repository = state
-            .repositories
-            .entry(named.name)
-            .or_insert_with(Repository::default);
+        let repository = state.repositories.entry(named.name).or_insert_with(Repository::default);
         if let Some(mutability) = named.mutability {
             repository.mutability = mutability;
             repository.exclusions = named.exclusions;
@@ -146,9 +137,7 @@ async fn delete_repository(
     State(service): State<Service>,
     Query(named): Query<Named>,
 ) -> Result<(), Failure> {
-    let removed = service
-        .store
-        .change(|state| state.repositories.remove(&named.name))?;
+    let removed = service.store.change(|state| state.repositories.remove(&named.name))?;
     removed.with_context(|| format!("there is no repository {}", named.name))?;
     Ok(())
 }
@@ -157,9 +146,7 @@ async fn add_image(
     State(service): State<Service>,
     Json(order): Json<Order>,
 ) -> Result<Json<Published>, Failure> {
-    let published = service
-        .place(&order.repository, &order.tag, &order.recipe)
-        .await?;
+    let published = service.place(&order.repository, &order.tag, &order.recipe).await?;
     if order.recipe.corrupt {
         corrupt(&service.front, &published);
     }
@@ -167,24 +154,19 @@ async fn add_image(
 }
 
 async fn move_tag(State(service): State<Service>, Json(tag): Json<Tag>) -> Result<(), Failure> {
-    let to = tag
-        .to
-        .context("`to` is missing: a tag or digest of the same repository")?;
+    let to = tag.to.context("`to` is missing: a tag or digest of the same repository")?;
     let moved = service.store.change(|state| {
         let held = state.repositories.get_mut(&tag.repository)?;
         let digest = held.tags.get(&to).unwrap_or(&to).clone();
-        held.images
-            .contains_key(&digest)
-            .then(|| held.tags.insert(tag.tag, digest))
+        held.images.contains_key(&digest).then(|| held.tags.insert(tag.tag, digest))
     })?;
     moved.with_context(|| format!("{} has no {to}", tag.repository))?;
     Ok(())
 }
 
 async fn delete_tag(State(service): State<Service>, Query(tag): Query<Tag>) -> Result<(), Failure> {
-    let removed = service
-        .store
-        .change(|state| state.repositories.get_mut(&tag.repository)?.tags.remove(&tag.tag))?;
+    let removed =
+        service.store.change(|state| state.repositories.get_mut(&tag.repository)?.tags.remove(&tag.tag))?;
     removed.with_context(|| format!("{} has no tag {}", tag.repository, tag.tag))?;
     Ok(())
 }
@@ -199,10 +181,6 @@ mod tests {
         assert!((0..100).all(|_| pace.admit()));
         // So slow that nothing is gained while the test runs.
         pace.set(Some(0.001));
-        assert_eq!(
-            (0..5).filter(|_| pace.admit()).count(),
-            1,
-            "at least one request always passes"
-        );
+        assert_eq!((0..5).filter(|_| pace.admit()).count(), 1, "at least one request always passes");
     }
 }

@@ -82,10 +82,7 @@ impl Store {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => State::default(),
             Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
         };
-        Ok(Self {
-            state: Mutex::new(state),
-            file,
-        })
+        Ok(Self { state: Mutex::new(state), file })
     }
 
     pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
@@ -125,9 +122,7 @@ impl Repository {
     /// True where an existing tag must not be written again.
     pub fn is_immutable(&self, tag: &str) -> bool {
         let excluded = self.exclusions.as_array().is_some_and(|filters| {
-            filters
-                .iter()
-                .any(|filter| wildcard(filter["filter"].as_str().unwrap_or_default(), tag))
+            filters.iter().any(|filter| wildcard(filter["filter"].as_str().unwrap_or_default(), tag))
         });
         match self.mutability.as_str() {
             "IMMUTABLE" => true,
@@ -138,11 +133,7 @@ impl Repository {
     }
 
     pub fn tags_of(&self, digest: &str) -> Vec<&str> {
-        self.tags
-            .iter()
-            .filter(|(_, held)| *held == digest)
-            .map(|(tag, _)| tag.as_str())
-            .collect()
+        self.tags.iter().filter(|(_, held)| *held == digest).map(|(tag, _)| tag.as_str()).collect()
     }
 }
 
@@ -151,10 +142,7 @@ pub fn arn(repository: &str) -> String {
 }
 
 /// Seconds since 1970, with milliseconds.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "milliseconds since 1970 fit into 53 bits for ages to come"
-)]
+#[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit into 53 bits for ages to come")]
 pub fn now() -> f64 {
     jiff::Timestamp::now().as_millisecond() as f64 / 1000.0
 }
@@ -180,21 +168,13 @@ mod tests {
             ("MUTABLE", Value::Null, "v1", false),
             ("IMMUTABLE", Value::Null, "v1", true),
             ("IMMUTABLE_WITH_EXCLUSION", filters.clone(), "v1", true),
-            (
-                "IMMUTABLE_WITH_EXCLUSION",
-                filters.clone(),
-                "sha256-ab.sig",
-                false,
-            ),
+            ("IMMUTABLE_WITH_EXCLUSION", filters.clone(), "sha256-ab.sig", false),
             ("MUTABLE_WITH_EXCLUSION", filters.clone(), "sha256-ab.sig", true),
             ("MUTABLE_WITH_EXCLUSION", filters, "v1", false),
         ];
         for (mutability, exclusions, tag, expected) in cases {
-            let repository = Repository {
-                mutability: mutability.into(),
-                exclusions,
-                ..Repository::default()
-            };
+            let repository =
+                Repository { mutability: mutability.into(), exclusions, ..Repository::default() };
             assert_eq!(repository.is_immutable(tag), expected, "{mutability} {tag}");
         }
     }

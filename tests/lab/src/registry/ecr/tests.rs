@@ -34,30 +34,17 @@ impl Account {
             access_keys: vec!["AKIALAB".into()],
             caller: "arn:aws:iam::123456789012:user/engineer".into(),
         };
-        let client = bench.client(&[
-            (address::ECR_API.0, settings.api),
-            (address::ECR.0, settings.registry),
-        ]);
-        let ecr = Ecr::start(settings, &bench.authority, bench.upstream())
-            .await
-            .unwrap();
+        let client = bench.client(&[(address::ECR_API.0, settings.api), (address::ECR.0, settings.registry)]);
+        let ecr = Ecr::start(settings, &bench.authority, bench.upstream()).await.unwrap();
         let control = Control::start(ecr.control()).await;
-        let mut account = Self {
-            bench,
-            client,
-            control,
-            ecr,
-            password: String::new(),
-        };
+        let mut account = Self { bench, client, control, ecr, password: String::new() };
         account.password = account.login().await;
         account
     }
 
     async fn login(&self) -> String {
         let answer = self.api("GetAuthorizationToken", json!({})).await;
-        let token = answer["authorizationData"][0]["authorizationToken"]
-            .as_str()
-            .unwrap();
+        let token = answer["authorizationData"][0]["authorizationToken"].as_str().unwrap();
         let decoded = String::from_utf8(STANDARD.decode(token).unwrap()).unwrap();
         decoded.strip_prefix("AWS:").unwrap().to_owned()
     }
@@ -72,9 +59,7 @@ impl Account {
         );
         let request = self.client.post(format!("https://{}/", address::ECR_API.0));
         let target = format!("AmazonEC2ContainerRegistry_V20150921.{action}");
-        let request = request
-            .header("x-amz-target", target)
-            .header("authorization", authorization);
+        let request = request.header("x-amz-target", target).header("authorization", authorization);
         read(request.body(input.to_string())).await.unwrap()
     }
 
@@ -84,13 +69,8 @@ impl Account {
         } else {
             format!("https://{}{path}", address::ECR.0)
         };
-        let request = self
-            .client
-            .request(method, url)
-            .basic_auth("AWS", Some(&self.password));
-        read(request.header("content-type", kind).body(body))
-            .await
-            .unwrap()
+        let request = self.client.request(method, url).basic_auth("AWS", Some(&self.password));
+        read(request.header("content-type", kind).body(body)).await.unwrap()
     }
 
     async fn get(&self, path: &str) -> Answer {
@@ -98,43 +78,27 @@ impl Account {
     }
 
     async fn upload(&self, repository: &str, bytes: Bytes) -> Answer {
-        let opened = self
-            .send(Method::POST, &format!("/v2/{repository}/blobs/uploads/"), "", "")
-            .await;
+        let opened = self.send(Method::POST, &format!("/v2/{repository}/blobs/uploads/"), "", "").await;
         assert_eq!(opened.status, 202);
         let target = format!("{}?digest={}", opened.header("location"), digest_of(&bytes));
-        self.send(Method::PUT, &target, "application/octet-stream", bytes)
-            .await
+        self.send(Method::PUT, &target, "application/octet-stream", bytes).await
     }
 
     async fn put_manifest(&self, repository: &str, reference: &str, kind: &str, bytes: Bytes) -> Answer {
-        self.send(
-            Method::PUT,
-            &format!("/v2/{repository}/manifests/{reference}"),
-            kind,
-            bytes,
-        )
-        .await
+        self.send(Method::PUT, &format!("/v2/{repository}/manifests/{reference}"), kind, bytes).await
     }
 
     /// Pushes an image as a client does, in the order that ECR wants.
     async fn push(&self, repository: &str, tag: &str, image: &Image) {
-        self.api("CreateRepository", json!({"repositoryName": repository}))
-            .await;
+        self.api("CreateRepository", json!({"repositoryName": repository})).await;
         for blob in &image.blobs {
             assert_eq!(self.upload(repository, blob.bytes.clone()).await.status, 201);
         }
         for manifest in &image.manifests {
             let top = manifest.digest == image.top().unwrap().digest;
             let reference = if top { tag } else { &manifest.digest };
-            let answer = self
-                .put_manifest(
-                    repository,
-                    reference,
-                    &manifest.media_type,
-                    manifest.bytes.clone(),
-                )
-                .await;
+            let answer =
+                self.put_manifest(repository, reference, &manifest.media_type, manifest.bytes.clone()).await;
             assert_eq!(answer.status, 201);
             assert_eq!(answer.header("location"), "", "ECR sends none");
             assert_eq!(answer.header("docker-content-digest"), manifest.digest);
@@ -143,13 +107,5 @@ impl Account {
 }
 
 fn image(form: Form) -> Image {
-    generate(
-        "ghcr.io/castai/kvisor/kvisor-agent",
-        "v1",
-        &Recipe {
-            form,
-            ..Recipe::default()
-        },
-    )
-    .unwrap()
+    generate("ghcr.io/castai/kvisor/kvisor-agent", "v1", &Recipe { form, ..Recipe::default() }).unwrap()
 }

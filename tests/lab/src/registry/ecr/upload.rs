@@ -33,10 +33,7 @@ impl Sessions {
     }
 
     fn find(&self, repository: &str, id: &str) -> Option<Session> {
-        self.lock()
-            .get(id)
-            .filter(|session| session.repository == repository)
-            .cloned()
+        self.lock().get(id).filter(|session| session.repository == repository).cloned()
     }
 }
 
@@ -52,37 +49,16 @@ pub async fn open(service: &Service, repository: &str, request: Request) -> Resp
             return stored(service, repository, &digest, size);
         }
     }
-    let opened = service
-        .upstream
-        .ask(Method::POST, &format!("/v2/{repository}/blobs/uploads/"))
-        .await;
-    let target = opened
-        .map(|answer| header(answer.headers(), LOCATION.as_str()))
-        .unwrap_or_default();
+    let opened = service.upstream.ask(Method::POST, &format!("/v2/{repository}/blobs/uploads/")).await;
+    let target = opened.map(|answer| header(answer.headers(), LOCATION.as_str())).unwrap_or_default();
     let path = target.split('?').next().unwrap_or_default();
-    let Some(id) = path
-        .rsplit('/')
-        .next()
-        .filter(|id| !id.is_empty())
-        .map(str::to_owned)
-    else {
-        return refuse(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "UNKNOWN",
-            "distribution opened no upload",
-        );
+    let Some(id) = path.rsplit('/').next().filter(|id| !id.is_empty()).map(str::to_owned) else {
+        return refuse(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", "distribution opened no upload");
     };
-    let session = Session {
-        repository: repository.into(),
-        target,
-        first_range: None,
-    };
+    let session = Session { repository: repository.into(), target, first_range: None };
     service.sessions.lock().insert(id.clone(), session);
-    let headers = [
-        ("location", location(repository, &id)),
-        ("docker-upload-uuid", id),
-        ("range", "0-0".into()),
-    ];
+    let headers =
+        [("location", location(repository, &id)), ("docker-upload-uuid", id), ("range", "0-0".into())];
     (StatusCode::ACCEPTED, headers).into_response()
 }
 
@@ -108,17 +84,10 @@ pub async fn part(service: &Service, repository: &str, id: &str, request: Reques
     let reached = header(answer.headers(), RANGE.as_str());
     let range = session.first_range.unwrap_or(reached);
     let target = header(answer.headers(), LOCATION.as_str());
-    let session = Session {
-        target,
-        first_range: Some(range.clone()),
-        repository: repository.into(),
-    };
+    let session = Session { target, first_range: Some(range.clone()), repository: repository.into() };
     service.sessions.lock().insert(id.into(), session);
-    let headers = [
-        ("location", location(repository, id)),
-        ("docker-upload-uuid", id.into()),
-        ("range", range),
-    ];
+    let headers =
+        [("location", location(repository, id)), ("docker-upload-uuid", id.into()), ("range", range)];
     (StatusCode::CREATED, headers).into_response()
 }
 
@@ -145,14 +114,8 @@ pub async fn complete(service: &Service, repository: &str, id: &str, request: Re
         return answer;
     }
     service.sessions.lock().remove(id);
-    let size = match service
-        .upstream
-        .head(&format!("/v2/{repository}/blobs/{digest}"))
-        .await
-    {
-        Ok(Some(headers)) => header(&headers, CONTENT_LENGTH.as_str())
-            .parse()
-            .unwrap_or_default(),
+    let size = match service.upstream.head(&format!("/v2/{repository}/blobs/{digest}")).await {
+        Ok(Some(headers)) => header(&headers, CONTENT_LENGTH.as_str()).parse().unwrap_or_default(),
         _ => 0,
     };
     stored(service, repository, &digest, size)
@@ -172,23 +135,13 @@ pub async fn cancel(service: &Service, repository: &str, id: &str) -> Response {
 
 fn stored(service: &Service, repository: &str, digest: &str, size: u64) -> Response {
     let kept = service.store.change(|state| {
-        state
-            .repositories
-            .get_mut(repository)
-            .map(|held| held.layers.insert(digest.into(), size))
+        state.repositories.get_mut(repository).map(|held| held.layers.insert(digest.into(), size))
     });
     if let Err(error) = kept {
-        return refuse(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "UNKNOWN",
-            &format!("{error:#}"),
-        );
+        return refuse(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", &format!("{error:#}"));
     }
     let location = format!("https://{}/v2/{repository}/blobs/{digest}", ECR.0);
-    let headers = [
-        ("location", location),
-        ("docker-content-digest", digest.to_owned()),
-    ];
+    let headers = [("location", location), ("docker-content-digest", digest.to_owned())];
     (StatusCode::CREATED, headers).into_response()
 }
 

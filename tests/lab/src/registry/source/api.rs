@@ -21,30 +21,21 @@ pub async fn answer(State(desk): State<Desk>, request: Request) -> Response {
     let Some(route) = Route::parse(&path) else {
         return refuse(StatusCode::NOT_FOUND, "UNSUPPORTED", "no such page");
     };
-    let standing = desk
-        .world
-        .tokens
-        .standing(registry, request.headers(), route.repository());
+    let standing = desk.world.tokens.standing(registry, request.headers(), route.repository());
     if standing != Standing::Allowed {
         return challenge(&desk, &route, standing).await;
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return refuse(
-            StatusCode::FORBIDDEN,
-            "DENIED",
-            "requested access to the resource is denied",
-        );
+        return refuse(StatusCode::FORBIDDEN, "DENIED", "requested access to the resource is denied");
     }
     match &route {
         Route::Ping => axum::Json(serde_json::json!({})).into_response(),
         Route::Blob { repository, digest } => blob(&desk, repository, digest, request.method()).await,
         Route::Tags { .. } => tags(&desk, request).await,
         Route::Manifest { .. } | Route::Referrers { .. } => forward(&desk, request).await,
-        Route::Uploads { .. } | Route::Upload { .. } => refuse(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "UNSUPPORTED",
-            "the operation is unsupported",
-        ),
+        Route::Uploads { .. } | Route::Upload { .. } => {
+            refuse(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "the operation is unsupported")
+        }
     }
 }
 
@@ -60,11 +51,7 @@ async fn challenge(desk: &Desk, route: &Route, standing: Standing) -> Response {
             return refuse(StatusCode::NOT_FOUND, "NAME_UNKNOWN", &message);
         }
     }
-    let mut bearer = format!(
-        "Bearer realm=\"{}\",service=\"{}\"",
-        registry.realm(),
-        registry.service()
-    );
+    let mut bearer = format!("Bearer realm=\"{}\",service=\"{}\"", registry.realm(), registry.service());
     match route.repository() {
         Some(repository) => bearer = format!("{bearer},scope=\"repository:{repository}:pull\""),
         None if registry == Registry::Ghcr => bearer.push_str(",scope=\"repository:user/image:pull\""),
@@ -73,11 +60,7 @@ async fn challenge(desk: &Desk, route: &Route, standing: Standing) -> Response {
     if standing == Standing::Elsewhere {
         bearer.push_str(",error=\"insufficient_scope\"");
     }
-    let mut response = refuse(
-        StatusCode::UNAUTHORIZED,
-        "UNAUTHORIZED",
-        "authentication required",
-    );
+    let mut response = refuse(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "authentication required");
     if let Ok(value) = HeaderValue::from_str(&bearer) {
         response.headers_mut().insert(WWW_AUTHENTICATE, value);
     }
@@ -99,10 +82,7 @@ async fn blob(desk: &Desk, repository: &str, digest: &str, method: &Method) -> R
 }
 
 async fn forward(desk: &Desk, request: Request) -> Response {
-    let path = request
-        .uri()
-        .path_and_query()
-        .map_or("/", http::uri::PathAndQuery::as_str);
+    let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     let target = path.replacen("/v2/", &format!("/v2/{}/", desk.registry.store()), 1);
     desk.world.upstream.forward(request, &target).await
 }
@@ -117,11 +97,7 @@ async fn tags(desk: &Desk, request: Request) -> Response {
         parts.headers.insert(LINK, link);
     }
     parts.headers.remove(CONTENT_LENGTH);
-    let bytes = body
-        .collect()
-        .await
-        .map(http_body_util::Collected::to_bytes)
-        .unwrap_or_default();
+    let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes).replacen(&store, "", 1);
     (parts, Bytes::from(text)).into_response()
 }

@@ -39,10 +39,7 @@ impl Tickets {
                 hexadecimal.get(..2).unwrap_or_default()
             ),
         };
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(signature, target);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(signature, target);
         location
     }
 
@@ -62,11 +59,7 @@ pub async fn stored(State(desk): State<Desk>, mut request: Request) -> Response 
             "Only one auth mechanism allowed; a signed query and an Authorization header were both given",
         );
     }
-    let Some(target) = desk
-        .world
-        .tickets
-        .redeem(request.uri().query().unwrap_or_default())
-    else {
+    let Some(target) = desk.world.tickets.redeem(request.uri().query().unwrap_or_default()) else {
         return refuse(
             StatusCode::FORBIDDEN,
             "SignatureDoesNotMatch",

@@ -41,16 +41,9 @@ impl Meeting {
             (address::DOCKER_HUB_AUTH.0, addresses.docker_hub_auth),
             (address::DOCKER_HUB_BLOBS.0, addresses.docker_hub_blobs),
         ]);
-        let sources = Sources::start(addresses, &bench.authority, bench.upstream())
-            .await
-            .unwrap();
+        let sources = Sources::start(addresses, &bench.authority, bench.upstream()).await.unwrap();
         let control = Control::start(sources.control()).await;
-        Self {
-            _bench: bench,
-            client,
-            control,
-            sources,
-        }
+        Self { _bench: bench, client, control, sources }
     }
 
     async fn publish(&self, host: &str, repository: &str, tag: &str, recipe: &Recipe) {
@@ -59,32 +52,20 @@ impl Meeting {
     }
 
     async fn get(&self, url: &str, token: &str) -> Answer {
-        let request = self
-            .client
-            .get(url)
-            .bearer_auth(token)
-            .header("accept", MANIFEST_TYPES);
+        let request = self.client.get(url).bearer_auth(token).header("accept", MANIFEST_TYPES);
         read(request).await.unwrap()
     }
 
     /// Reads the challenge at `url` and gets the token that it asks for.
     async fn login(&self, url: &str) -> (String, Value) {
         let challenge = read(self.client.get(url)).await.unwrap();
-        assert_eq!(
-            (challenge.status, challenge.code().as_str()),
-            (401, "UNAUTHORIZED")
-        );
+        assert_eq!((challenge.status, challenge.code().as_str()), (401, "UNAUTHORIZED"));
         let bearer = challenge.header("www-authenticate");
         let field = |name: &str| {
             let (_, rest) = bearer.split_once(&format!("{name}=\"")).unwrap();
             rest.split('"').next().unwrap().to_owned()
         };
-        let url = format!(
-            "{}?service={}&scope={}",
-            field("realm"),
-            field("service"),
-            field("scope")
-        );
+        let url = format!("{}?service={}&scope={}", field("realm"), field("service"), field("scope"));
         let answer = read(self.client.get(url)).await.unwrap().json();
         (answer["token"].as_str().unwrap().to_owned(), answer)
     }
@@ -94,39 +75,21 @@ impl Meeting {
 async fn every_registry_hands_out_what_was_published_byte_for_byte() {
     let meeting = Meeting::start().await;
     let cases = [
-        (
-            "us-docker.pkg.dev",
-            address::GAR.0,
-            "castai-hub/library/agent",
-            Form::ManifestList,
-        ),
+        ("us-docker.pkg.dev", address::GAR.0, "castai-hub/library/agent", Form::ManifestList),
         ("ghcr.io", address::GHCR.0, GHCR_IMAGE, Form::Index),
-        (
-            "docker.io",
-            address::DOCKER_HUB.0,
-            "castai/hibernate",
-            Form::Single,
-        ),
+        ("docker.io", address::DOCKER_HUB.0, "castai/hibernate", Form::Single),
     ];
     for (name, host, repository, form) in cases {
-        let recipe = Recipe {
-            form,
-            ..Recipe::default()
-        };
+        let recipe = Recipe { form, ..Recipe::default() };
         meeting.publish(name, repository, "v1", &recipe).await;
         let expected = generate(&format!("{name}/{repository}"), "v1", &recipe).unwrap();
         let base = format!("https://{host}/v2/{repository}");
         let (token, _) = meeting.login(&format!("{base}/manifests/v1")).await;
         let top = meeting.get(&format!("{base}/manifests/v1"), &token).await;
         assert_eq!(top.body, expected.top().unwrap().bytes, "{host}");
-        assert_eq!(
-            top.header("docker-content-digest"),
-            expected.top().unwrap().digest
-        );
+        assert_eq!(top.header("docker-content-digest"), expected.top().unwrap().digest);
         for manifest in &expected.manifests {
-            let found = meeting
-                .get(&format!("{base}/manifests/{}", manifest.digest), &token)
-                .await;
+            let found = meeting.get(&format!("{base}/manifests/{}", manifest.digest), &token).await;
             assert_eq!(
                 (found.body, found.headers["content-type"].as_bytes()),
                 (manifest.bytes.clone(), manifest.media_type.as_bytes()),
@@ -134,27 +97,17 @@ async fn every_registry_hands_out_what_was_published_byte_for_byte() {
             );
         }
         for blob in &expected.blobs {
-            let moved = meeting
-                .get(&format!("{base}/blobs/{}", blob.digest), &token)
-                .await;
+            let moved = meeting.get(&format!("{base}/blobs/{}", blob.digest), &token).await;
             assert_eq!(moved.status, 307, "{host}");
             let location = moved.header("location");
-            assert_eq!(
-                read(meeting.client.get(&location)).await.unwrap().body,
-                blob.bytes,
-                "{host}"
-            );
+            assert_eq!(read(meeting.client.get(&location)).await.unwrap().body, blob.bytes, "{host}");
             let signed_twice = meeting.get(&location, &token).await;
             assert_eq!(signed_twice.status, 400, "{host}");
         }
         let tags = meeting.get(&format!("{base}/tags/list"), &token).await.json();
         assert_eq!(tags, json!({"name": repository, "tags": ["v1"]}));
         let missing = meeting.get(&format!("{base}/manifests/v2"), &token).await;
-        assert_eq!(
-            (missing.status, missing.code().as_str()),
-            (404, "MANIFEST_UNKNOWN"),
-            "{host}"
-        );
+        assert_eq!((missing.status, missing.code().as_str()), (404, "MANIFEST_UNKNOWN"), "{host}");
     }
 }
 
@@ -168,38 +121,18 @@ async fn tokens_have_each_registry_s_shape_and_count_for_their_repository_alone(
     ] {
         meeting.publish(host, repository, "v1", &Recipe::default()).await;
     }
-    let hub = format!(
-        "https://{}/v2/castai/hibernate/manifests/v1",
-        address::DOCKER_HUB.0
-    );
+    let hub = format!("https://{}/v2/castai/hibernate/manifests/v1", address::DOCKER_HUB.0);
     let (token, answer) = meeting.login(&hub).await;
-    assert_eq!(
-        (token.split('.').count(), &answer["expires_in"]),
-        (3, &json!(300))
-    );
+    assert_eq!((token.split('.').count(), &answer["expires_in"]), (3, &json!(300)));
     let other = format!("https://{}/v2/castai/else/manifests/v1", address::DOCKER_HUB.0);
     let refused = meeting.get(&other, &token).await;
     assert_eq!(refused.status, 401);
-    assert!(
-        refused
-            .header("www-authenticate")
-            .ends_with("error=\"insufficient_scope\"")
-    );
+    assert!(refused.header("www-authenticate").ends_with("error=\"insufficient_scope\""));
 
     let ghcr = format!("https://{}/v2/{GHCR_IMAGE}/manifests/v1", address::GHCR.0);
     let (token, answer) = meeting.login(&ghcr).await;
-    assert_eq!(
-        (
-            answer.as_object().unwrap().len(),
-            meeting.get(&ghcr, &token).await.status
-        ),
-        (1, 200)
-    );
-    assert_eq!(
-        meeting.get(&hub, &token).await.status,
-        401,
-        "a token of another registry"
-    );
+    assert_eq!((answer.as_object().unwrap().len(), meeting.get(&ghcr, &token).await.status), (1, 200));
+    assert_eq!(meeting.get(&hub, &token).await.status, 401, "a token of another registry");
     let private = "https://ghcr.io/token?service=ghcr.io&scope=repository:castai/private:pull";
     assert_eq!(read(meeting.client.get(private)).await.unwrap().status, 401);
 
@@ -209,10 +142,7 @@ async fn tokens_have_each_registry_s_shape_and_count_for_their_repository_alone(
     assert_eq!(meeting.get(gar, &token).await.status, 200);
     meeting.control.call("DELETE", "/tokens", Value::Null).await;
     assert_eq!(meeting.get(gar, &token).await.status, 401);
-    meeting
-        .control
-        .call("PUT", "/tokens", json!({"lifetime_milliseconds": 0}))
-        .await;
+    meeting.control.call("PUT", "/tokens", json!({"lifetime_milliseconds": 0})).await;
     let (token, _) = meeting.login(gar).await;
     assert_eq!(meeting.get(gar, &token).await.status, 401, "expired at once");
 }
@@ -220,18 +150,10 @@ async fn tokens_have_each_registry_s_shape_and_count_for_their_repository_alone(
 #[tokio::test]
 async fn faults_reach_bodies_and_traffic_is_counted() {
     let meeting = Meeting::start().await;
-    let recipe = Recipe {
-        form: Form::Single,
-        size: 300_000,
-        ..Recipe::default()
-    };
+    let recipe = Recipe { form: Form::Single, size: 300_000, ..Recipe::default() };
     meeting.publish("ghcr.io", GHCR_IMAGE, "v1", &recipe).await;
     let image = generate(&format!("ghcr.io/{GHCR_IMAGE}"), "v1", &recipe).unwrap();
-    let own = image
-        .blobs
-        .iter()
-        .find(|blob| blob.digest == image.own_layer)
-        .unwrap();
+    let own = image.blobs.iter().find(|blob| blob.digest == image.own_layer).unwrap();
     let base = format!("https://ghcr.io/v2/{GHCR_IMAGE}");
     let (token, _) = meeting.login(&format!("{base}/manifests/v1")).await;
     let moved = meeting.get(&format!("{base}/blobs/{}", own.digest), &token).await;
@@ -239,17 +161,12 @@ async fn faults_reach_bodies_and_traffic_is_counted() {
     let fetch = || read(meeting.client.get(&location));
 
     meeting.control.call("DELETE", "/traffic", Value::Null).await;
-    let part = read(meeting.client.get(&location).header("range", "bytes=100000-"))
-        .await
-        .unwrap();
+    let part = read(meeting.client.get(&location).header("range", "bytes=100000-")).await.unwrap();
     assert_eq!((part.status, &part.body[..]), (206, &own.bytes[100_000..]));
     let traffic = meeting.control.call("GET", "/traffic", Value::Null).await;
     assert_eq!(traffic.as_array().unwrap().len(), 1);
     assert_eq!(traffic[0]["host"], address::GHCR_BLOBS.0);
-    assert_eq!(
-        (&traffic[0]["status"], &traffic[0]["sent"]),
-        (&json!(206), &json!(part.body.len()))
-    );
+    assert_eq!((&traffic[0]["status"], &traffic[0]["sent"]), (&json!(206), &json!(part.body.len())));
 
     let arm = |action: Value| {
         let rule = json!({"host": address::GHCR_BLOBS.0, "times": 1, "action": action});
@@ -262,24 +179,15 @@ async fn faults_reach_bodies_and_traffic_is_counted() {
     assert_eq!(traffic[0]["sent"], 70_000);
     arm(json!({"kind": "corrupt", "at": 200_000})).await;
     let wrong = fetch().await.unwrap().body;
-    let differing: Vec<usize> = (0..own.bytes.len())
-        .filter(|at| wrong[*at] != own.bytes[*at])
-        .collect();
+    let differing: Vec<usize> = (0..own.bytes.len()).filter(|at| wrong[*at] != own.bytes[*at]).collect();
     assert_eq!(differing, [200_000]);
     arm(json!({"kind": "status", "status": 503, "headers": {"Retry-After": "7"}, "body": "busy"})).await;
     let busy = fetch().await.unwrap();
-    assert_eq!(
-        (busy.status, busy.header("retry-after").as_str(), &busy.body[..]),
-        (503, "7", &b"busy"[..])
-    );
+    assert_eq!((busy.status, busy.header("retry-after").as_str(), &busy.body[..]), (503, "7", &b"busy"[..]));
     arm(json!({"kind": "reset"})).await;
     assert!(fetch().await.is_err());
     arm(json!({"kind": "silence"})).await;
-    assert!(
-        tokio::time::timeout(Duration::from_millis(300), fetch())
-            .await
-            .is_err()
-    );
+    assert!(tokio::time::timeout(Duration::from_millis(300), fetch()).await.is_err());
     arm(json!({"kind": "throttle", "bytes_per_second": 100_000_000})).await;
     assert_eq!(fetch().await.unwrap().body, own.bytes);
     assert_eq!(fetch().await.unwrap().body, own.bytes, "all rules are used up");
@@ -288,35 +196,15 @@ async fn faults_reach_bodies_and_traffic_is_counted() {
 #[tokio::test]
 async fn tags_are_moved_removed_and_corrupted_on_demand() {
     let meeting = Meeting::start().await;
-    let recipe = Recipe {
-        form: Form::Single,
-        ..Recipe::default()
-    };
+    let recipe = Recipe { form: Form::Single, ..Recipe::default() };
     let repository = "castai-hub/library/agent";
-    meeting
-        .publish("us-docker.pkg.dev", repository, "v1", &recipe)
-        .await;
-    meeting
-        .publish(
-            "us-docker.pkg.dev",
-            repository,
-            "v2",
-            &Recipe {
-                corrupt: true,
-                ..recipe.clone()
-            },
-        )
-        .await;
+    meeting.publish("us-docker.pkg.dev", repository, "v1", &recipe).await;
+    meeting.publish("us-docker.pkg.dev", repository, "v2", &Recipe { corrupt: true, ..recipe.clone() }).await;
     let base = format!("https://us-docker.pkg.dev/v2/{repository}");
     let (token, _) = meeting.login(&format!("{base}/manifests/v1")).await;
     let second = generate(&format!("us-docker.pkg.dev/{repository}"), "v2", &recipe).unwrap();
-    let moved = meeting
-        .get(&format!("{base}/blobs/{}", second.own_layer), &token)
-        .await;
-    let wrong = read(meeting.client.get(moved.header("location")))
-        .await
-        .unwrap()
-        .body;
+    let moved = meeting.get(&format!("{base}/blobs/{}", second.own_layer), &token).await;
+    let wrong = read(meeting.client.get(moved.header("location"))).await.unwrap().body;
     assert_ne!(digest_of(&wrong), second.own_layer);
 
     let tag = json!({"host": "us-docker.pkg.dev", "repository": repository, "tag": "v1", "to": "v2"});
@@ -324,17 +212,12 @@ async fn tags_are_moved_removed_and_corrupted_on_demand() {
     let now = meeting.get(&format!("{base}/manifests/v1"), &token).await;
     assert_eq!(now.header("docker-content-digest"), second.top().unwrap().digest);
     // Publishing again notices that the tag is no longer what it was.
-    meeting
-        .publish("us-docker.pkg.dev", repository, "v1", &recipe)
-        .await;
+    meeting.publish("us-docker.pkg.dev", repository, "v1", &recipe).await;
     let back = meeting.get(&format!("{base}/manifests/v1"), &token).await;
     assert_ne!(back.header("docker-content-digest"), second.top().unwrap().digest);
     let gone = format!("/images?host=us-docker.pkg.dev&repository={repository}&tag=v1");
     meeting.control.call("DELETE", &gone, Value::Null).await;
-    assert_eq!(
-        meeting.get(&format!("{base}/manifests/v1"), &token).await.status,
-        404
-    );
+    assert_eq!(meeting.get(&format!("{base}/manifests/v1"), &token).await.status, 404);
 }
 
 #[tokio::test]
@@ -344,18 +227,13 @@ async fn the_fixture_is_published_once() {
     meeting.sources.seed().await.unwrap();
     let notes = || {
         let notes = std::fs::read_dir(upstream.folder().join("published")).unwrap();
-        notes
-            .map(|note| note.unwrap().metadata().unwrap().modified().unwrap())
-            .collect::<Vec<_>>()
+        notes.map(|note| note.unwrap().metadata().unwrap().modified().unwrap()).collect::<Vec<_>>()
     };
     let first = notes();
     meeting.sources.seed().await.unwrap();
     assert_eq!((first.len(), notes()), (fixture::sources().len(), first));
     for image in fixture::sources() {
         let name = format!("{}/{}", image.host, image.repository);
-        assert!(
-            upstream.manifest(&name, image.tag).await.unwrap().is_some(),
-            "{name}"
-        );
+        assert!(upstream.manifest(&name, image.tag).await.unwrap().is_some(), "{name}");
     }
 }

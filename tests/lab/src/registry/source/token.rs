@@ -47,10 +47,7 @@ impl Tokens {
     }
 
     pub fn revoke(&self) {
-        self.granted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.granted.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Docker Hub documents 300 s; Artifact Registry and GHCR give longer ones.
@@ -64,15 +61,8 @@ impl Tokens {
 
     fn grant(&self, registry: Registry, token: String, repositories: BTreeSet<String>) {
         let expires = Instant::now() + self.lifetime(registry);
-        let grant = Grant {
-            registry,
-            repositories,
-            expires,
-        };
-        self.granted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(token, grant);
+        let grant = Grant { registry, repositories, expires };
+        self.granted.lock().unwrap_or_else(PoisonError::into_inner).insert(token, grant);
     }
 
     /// What the bearer may do with `repository`; with none, whether the token is valid at all.
@@ -101,25 +91,17 @@ pub async fn grant(State(desk): State<Desk>, request: Request) -> Response {
             continue;
         }
         for scope in value.split(' ') {
-            let Some((repository, actions)) = scope
-                .strip_prefix("repository:")
-                .and_then(|scope| scope.rsplit_once(':'))
+            let Some((repository, actions)) =
+                scope.strip_prefix("repository:").and_then(|scope| scope.rsplit_once(':'))
             else {
                 continue;
             };
-            let exists = world
-                .upstream
-                .holds(&format!("{}/{repository}", registry.store()))
-                .await;
+            let exists = world.upstream.holds(&format!("{}/{repository}", registry.store())).await;
             if matches!(exists, Ok(true)) && actions.split(',').any(|action| action == "pull") {
                 repositories.insert(repository.to_owned());
             } else if registry == Registry::Ghcr {
                 // GHCR refuses the token itself where the package is private or missing.
-                return refuse(
-                    StatusCode::UNAUTHORIZED,
-                    "UNAUTHORIZED",
-                    "authentication required",
-                );
+                return refuse(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "authentication required");
             }
         }
     }
@@ -127,10 +109,9 @@ pub async fn grant(State(desk): State<Desk>, request: Request) -> Response {
     let issued = jiff::Timestamp::now();
     let secret = hexadecimal(&rand::rng().random::<[u8; 24]>());
     let (token, mut answer) = match registry {
-        Registry::Artifact => (
-            format!("ya29.{secret}"),
-            json!({"expires_in": lifetime, "issued_at": issued.to_string()}),
-        ),
+        Registry::Artifact => {
+            (format!("ya29.{secret}"), json!({"expires_in": lifetime, "issued_at": issued.to_string()}))
+        }
         Registry::Ghcr => (URL_SAFE_NO_PAD.encode(format!("v1:{secret}")), json!({})),
         Registry::DockerHub => {
             let token = web_token(&repositories, issued.as_second(), lifetime, &secret);
@@ -158,10 +139,5 @@ fn web_token(repositories: &BTreeSet<String>, issued: i64, lifetime: u64, secret
     });
     let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let head = json!({"alg": "RS256", "typ": "JWT"});
-    format!(
-        "{}.{}.{}",
-        encode(&head),
-        encode(&claims),
-        URL_SAFE_NO_PAD.encode(secret)
-    )
+    format!("{}.{}.{}", encode(&head), encode(&claims), URL_SAFE_NO_PAD.encode(secret))
 }
