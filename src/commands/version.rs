@@ -18,7 +18,10 @@ pub(super) fn run(arguments: &VersionArguments) -> Result<Ending, Stop> {
     let version = Version { version: concat!("v", env!("CARGO_PKG_VERSION")), platform };
     match arguments.output {
         None => {
-            output::result(&format!("kubectl castai-privatelink {} {}\n", version.version, version.platform))?
+            output::result(&format!(
+                "kubectl castai-privatelink {} {}\n",
+                version.version, version.platform
+            ))?;
         }
         Some(VersionFormat::Json) => output::document(&version, OutputFormat::Json)?,
         Some(VersionFormat::Yaml) => output::document(&version, OutputFormat::Yaml)?,

@@ -221,7 +221,7 @@ fn problems(report: &SyncReport) {
             Outcome::Failed(why) => say(&format!("error: {name}: {why}")),
             Outcome::Restored(why) => say(&format!("error: {name} has its former images again: {why}")),
             Outcome::NotReached => {
-                say(&format!("error: {name} was not reached, because the run stopped before it"))
+                say(&format!("error: {name} was not reached, because the run stopped before it"));
             }
             Outcome::Fixed(why) => say(&format!("note: {name} cannot be rewritten in place: {why}")),
             Outcome::Updated | Outcome::Unchanged | Outcome::Planned | Outcome::DryRunOk => {}

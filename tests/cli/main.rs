@@ -1,1 +1,10 @@
-fn main() {}
+//! The shipped binary, driven through the real kubectl in the lab.
+
+mod bad_days;
+mod interruption;
+mod laws;
+mod machines;
+mod preflight;
+mod support;
+mod sync_images;
+mod usage;

@@ -1,0 +1,1 @@
+//! kill -9 and Ctrl-C in the middle.

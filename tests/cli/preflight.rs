@@ -1,0 +1,1 @@
+//! Preflight: what each fault looks like.
