@@ -280,6 +280,10 @@ pub struct SyncArguments {
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5m")]
     pub timeout: Duration,
 
+    /// How long a component that was broken before may take to become ready after its containers have started
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s", hide_short_help = true)]
+    pub settle: Duration,
+
     /// Output format
     #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Table)]
     pub output: OutputFormat,

@@ -35,6 +35,8 @@ pub struct Options {
     pub wait: bool,
     /// For each rollout.
     pub timeout: Duration,
+    /// How long a component that was broken before may take to become ready once its containers have started.
+    pub settle: Duration,
     /// Between two looks at a rollout.
     pub poll: Duration,
 }
@@ -45,6 +47,7 @@ impl Default for Options {
             mode: PatchMode::Apply,
             wait: true,
             timeout: Duration::from_mins(5),
+            settle: Duration::from_secs(30),
             poll: Duration::from_millis(300),
         }
     }
@@ -281,7 +284,9 @@ impl Run<'_> {
                     self.finished(&patch.workload, why);
                 }
             }
-            Verdict::Waiting(message) => report.outcome = Outcome::Failed(message),
+            Verdict::Started { message, .. } | Verdict::Waiting(message) => {
+                report.outcome = Outcome::Failed(message);
+            }
         }
         report
     }
@@ -289,7 +294,7 @@ impl Run<'_> {
     /// Looks at the rollout until it is decided, at the latest when its time is up.
     async fn wait(&self, patch: &WorkloadPatch, health: &Health, before: &Observation) -> Verdict {
         let deadline = Instant::now() + self.options.timeout;
-        let mut shown = String::new();
+        let (mut shown, mut started) = (String::new(), None);
         loop {
             let verdict = match observe(self.connection, &patch.workload).await {
                 Ok(now) => verdict::judge(patch.workload.kind, health, before, &now, &patch.changes),
@@ -302,6 +307,14 @@ impl Run<'_> {
                         let workload = patch.workload.clone();
                         shown.clone_from(&message);
                         (self.observer)(Event::RolloutProgress { workload, message });
+                    }
+                    tokio::time::sleep(self.options.poll).await;
+                }
+                Verdict::Started { message, problems } => {
+                    let since = *started.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= self.options.settle {
+                        let notes = vec!["it is not ready yet".to_owned()];
+                        return Verdict::Done { message, problems, notes };
                     }
                     tokio::time::sleep(self.options.poll).await;
                 }

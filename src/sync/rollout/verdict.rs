@@ -21,9 +21,21 @@ pub(super) enum Health {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Verdict {
-    Done { message: String, problems: Vec<PodProblem>, notes: Vec<String> },
+    Done {
+        message: String,
+        problems: Vec<PodProblem>,
+        notes: Vec<String>,
+    },
+    /// What was broken has done what it must; whether it also becomes ready is worth a moment's wait.
+    Started {
+        message: String,
+        problems: Vec<PodProblem>,
+    },
     Waiting(String),
-    Failed { why: String, problems: Vec<PodProblem> },
+    Failed {
+        why: String,
+        problems: Vec<PodProblem>,
+    },
 }
 
 pub(super) fn health(observation: &Observation) -> Health {
@@ -88,11 +100,13 @@ fn judge_broken(kind: WorkloadKind, now: &Observation, problems: Vec<PodProblem>
     let expected = if kind == WorkloadKind::DaemonSet { now.desired } else { now.desired.min(1) };
     let enough = i32::try_from(new.len()).is_ok_and(|count| count >= expected);
     if enough && new.iter().all(pods::started) {
-        return done(
-            "its images are pulled and its containers have started".to_owned(),
-            problems,
-            Vec::new(),
-        );
+        let message = "its images are pulled and its containers have started".to_owned();
+        let crashes = problems.iter().any(|problem| problem.kind == ProblemKind::Crash);
+        return if crashes {
+            done(message, problems, Vec::new())
+        } else {
+            Verdict::Started { message, problems }
+        };
     }
     Verdict::Waiting(with_unschedulable(message, &problems))
 }
@@ -196,6 +210,7 @@ mod tests {
     fn word(verdict: &Verdict) -> &'static str {
         match verdict {
             Verdict::Done { .. } => "done",
+            Verdict::Started { .. } => "started",
             Verdict::Waiting(_) => "waiting",
             Verdict::Failed { .. } => "failed",
         }
@@ -216,7 +231,9 @@ mod tests {
             (Deployment, Broken, in_progress(), vec![], "waiting"),
             (Deployment, Broken, in_progress(), vec![waiting("ContainerCreating", 0)], "waiting"),
             (Deployment, Broken, in_progress(), vec![waiting("CrashLoopBackOff", 2)], "done"),
-            (Deployment, Broken, exceeded(), vec![running(0)], "done"),
+            (Deployment, Broken, in_progress(), vec![running(0)], "started"),
+            (Deployment, Broken, exceeded(), vec![running(0)], "started"),
+            (Deployment, Broken, complete(), vec![running(0), running(0)], "done"),
             (Deployment, Broken, in_progress(), vec![waiting("ImagePullBackOff", 0)], "failed"),
             (DaemonSet, Broken, in_progress(), vec![running(0)], "waiting"),
             (DaemonSet, Broken, in_progress(), vec![running(0), waiting("CrashLoopBackOff", 1)], "done"),
