@@ -136,8 +136,9 @@ impl Progress {
 
     fn mirror_started(&self, state: &mut State, images: usize, total: u64) {
         if let Some(bars) = &self.bars {
-            let style =
-                style("{msg:48!}  {bar:24}  {bytes:>10}/{total_bytes:<10}  {bytes_per_sec:>12}  {eta} left");
+            let style = style(
+                "{msg:48!}  {bar:24}  {decimal_bytes:>10}/{decimal_total_bytes:<10}  {decimal_bytes_per_sec:>12}  {eta} left",
+            );
             let bar = bars.add(ProgressBar::new(total).with_style(style));
             bar.set_message(format!("copying {}", count(images, "image")));
             state.total = Some(bar);
@@ -149,8 +150,8 @@ impl Progress {
     fn image_started(&self, state: &mut State, name: &str, size: u64) {
         state.sizes.insert(name.to_owned(), size);
         let Some(bars) = &self.bars else { return };
-        let bar =
-            ProgressBar::new(size).with_style(style("  {msg:46!}  {bar:24}  {bytes:>10}/{total_bytes:<10}"));
+        let bar = ProgressBar::new(size)
+            .with_style(style("  {msg:46!}  {bar:24}  {decimal_bytes:>10}/{decimal_total_bytes:<10}"));
         bar.set_message(shortened(name));
         let bar = match &state.total {
             Some(total) => bars.insert_before(total, bar),

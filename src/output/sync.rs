@@ -123,7 +123,6 @@ fn images(report: &SyncReport, planned: bool, wide: bool) -> String {
                 image.digest.as_ref().map_or_else(|| "-".to_owned(), |digest| digest.short().to_owned()),
                 platforms(image),
                 image.size.map_or_else(|| "-".to_owned(), bytes),
-                users(image),
                 match (image.result, planned) {
                     (ImageResult::Copied, true) => "to copy".to_owned(),
                     (result, _) => result.as_str().to_owned(),
@@ -134,7 +133,7 @@ fn images(report: &SyncReport, planned: bool, wide: bool) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let mut text = table::render(["IMAGE", "DIGEST", "PLATFORMS", "SIZE", "USED BY", "RESULT"], &rows);
+    let mut text = table::render(["IMAGE", "DIGEST", "PLATFORMS", "SIZE", "RESULT"], &rows);
     if wide {
         let rows: Vec<_> = report
             .images
@@ -235,19 +234,13 @@ fn problems(report: &SyncReport) {
     }
 }
 
+/// Nearly all images are for Linux, so that only other systems are named.
 fn platforms(image: &ImageReport) -> String {
     if image.platforms.is_empty() {
         return "-".to_owned();
     }
-    image.platforms.join(",")
-}
-
-fn users(image: &ImageReport) -> String {
-    let places: std::collections::BTreeSet<_> = image.used_by.iter().map(|used| &used.place).collect();
-    match places.into_iter().collect::<Vec<_>>().as_slice() {
-        [only] => place(only).1,
-        several => count(several.len(), "place"),
-    }
+    let short = |platform: &String| platform.strip_prefix("linux/").unwrap_or(platform).to_owned();
+    image.platforms.iter().map(short).collect::<Vec<_>>().join(",")
 }
 
 /// Namespace and name of a place; a file has no namespace.

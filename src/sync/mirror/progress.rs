@@ -15,6 +15,8 @@ pub(super) struct Progress<'p> {
     /// What each image adds to the destination, in bytes.
     added: HashMap<&'p Image, u64>,
     owners: HashMap<Place<'p>, &'p Image>,
+    /// By destination: the names that people know.
+    sources: HashMap<&'p Image, &'p Image>,
     state: Mutex<State<'p>>,
 }
 
@@ -48,6 +50,7 @@ impl<'p> Progress<'p> {
             bytes: added.values().sum(),
             added,
             owners,
+            sources: copies(plan).map(|(image, source, _)| (image, source)).collect(),
             state: Mutex::default(),
         }
     }
@@ -75,7 +78,7 @@ impl<'p> Progress<'p> {
             bytes
         };
         if bytes > 0 {
-            let image = image.clone();
+            let image = self.known(image);
             (self.observer)(Event::ImageProgress { image, bytes });
         }
     }
@@ -87,18 +90,22 @@ impl<'p> Progress<'p> {
         };
         if is_new {
             let bytes = self.added.get(image).copied().unwrap_or(0);
-            let image = image.clone();
+            let image = self.known(image);
             (self.observer)(Event::ImageStarted { image, bytes });
         }
     }
 
     pub(super) fn copied(&self, image: &Image) {
-        let image = image.clone();
+        let image = self.known(image);
         (self.observer)(Event::ImageCopied { image });
     }
 
     pub(super) fn failed(&self, image: &Image, error: &str) {
-        let (image, error) = (image.clone(), error.to_owned());
+        let (image, error) = (self.known(image), error.to_owned());
         (self.observer)(Event::ImageFailed { image, error });
+    }
+
+    fn known(&self, image: &Image) -> Image {
+        (*self.sources.get(image).unwrap_or(&image)).clone()
     }
 }
