@@ -39,6 +39,10 @@ plugin: ## Build the release binary (static, musl)
 	@command -v musl-gcc >/dev/null || { echo 'musl-gcc is missing: apt-get install musl-tools' >&2; exit 1; }
 	cargo build --release --locked --target $(TARGET) --package kubectl-castai-privatelink
 
+.PHONY: dist
+dist: plugin ## Pack the release binary for krew, and put the archive's hash into krew-manifest.yaml
+	@scripts/dist.sh $(PLUGIN) linux amd64
+
 .PHONY: tools
 tools: ## Build the lab's real parts (Kubernetes, etcd, registry, moto) into a cache outside the checkout
 	@tests/lab/tools/build.sh >/dev/null
