@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::aws::ecr::{Listing, repository_name_fault};
-use crate::image::{Digest, Image, Mirror, Version};
+use crate::image::ecr::repository_name_fault;
+use crate::image::{Digest, Image, Mirror};
 use crate::sync::assignment::{Assignment, Source};
+use crate::sync::listing::Listing;
 use crate::sync::plan::{
     Blob, Content, DestinationPlan, Estimate, Manifest, PlannedImage, PlannedUse, RegistryKind, Step, Upload,
 };
@@ -51,7 +52,7 @@ pub fn targets(assignments: Vec<Assignment>) -> Vec<Target> {
         };
         target.used_by.extend(used_by);
         match (&target.source, source) {
-            (Source::Known(one), Source::Known(other)) if !is_same(one, &other) => {
+            (Source::Known(one), Source::Known(other)) if !one.is_same(&other) => {
                 target.source = Source::Unnameable(format!(
                     "{one} and {other} would both be mirrored as {destination}: give one of them another name with --map"
                 ));
@@ -62,19 +63,6 @@ pub fn targets(assignments: Vec<Assignment>) -> Vec<Target> {
         }
     }
     targets.into_values().collect()
-}
-
-/// Whether the two are pulled from the same place.
-fn is_same(one: &Image, other: &Image) -> bool {
-    (one.host(), one.path(), one.version()) == (other.host(), other.path(), other.version())
-}
-
-/// The digest that the destination has for a version, if it has it.
-pub fn held<'l>(listing: &'l Listing, version: &Version) -> Option<&'l Digest> {
-    match version {
-        Version::Tag(tag) | Version::TagAndDigest(tag, _) => listing.tags.get(tag),
-        Version::Digest(digest) => listing.digests.get(digest),
-    }
 }
 
 /// Decides what to do for every target.
@@ -152,7 +140,7 @@ fn step(target: &Target, facts: &Facts) -> (Step, Option<String>) {
         Some(Ok(None)) | None => &nothing,
         Some(Err(error)) => return failed(error),
     };
-    let held = held(listing, version);
+    let held = listing.held(version);
     let up_to_date = |digest: &Digest, media_type: &str| Step::UpToDate {
         content: Content {
             digest: digest.clone(),
@@ -201,7 +189,7 @@ fn step(target: &Target, facts: &Facts) -> (Step, Option<String>) {
 
 /// Whether every place names the destination already.
 fn is_settled(target: &Target) -> bool {
-    target.used_by.iter().all(|used| is_same(&used.image, &target.destination))
+    target.used_by.iter().all(|used| used.image.is_same(&target.destination))
 }
 
 /// Why the destination cannot have a repository of this name, if so.

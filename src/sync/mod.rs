@@ -8,6 +8,7 @@ pub mod destination;
 pub mod discover;
 pub mod inventory;
 pub mod lint;
+pub mod listing;
 pub mod lock;
 pub mod manifests;
 pub mod mirror;

@@ -6,14 +6,14 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use crate::aws::ecr::Listing;
 use crate::image::{Digest, Image, Mirror, Version};
 use crate::registry::{Client, Error, Fetched, Reference, Repository};
 use crate::sync::assignment::{Assignment, Source};
 use crate::sync::content::{Document, config_platform};
-use crate::sync::decide::{Facts, Resolved, Target, decide, held, name_fault, targets};
+use crate::sync::decide::{Facts, Resolved, Target, decide, name_fault, targets};
 use crate::sync::destination::{Destination, stops_everything};
 use crate::sync::lint;
+use crate::sync::listing::Listing;
 use crate::sync::plan::{Content, DestinationPlan, Manifest, RegistryKind};
 
 /// Questions that are open at the same time.
@@ -135,7 +135,7 @@ async fn resolve(
         else {
             continue;
         };
-        let held = listing.as_ref().and_then(|listing| held(listing, target.destination.version()));
+        let held = listing.as_ref().and_then(|listing| listing.held(target.destination.version()));
         let wanted = source.version().digest();
         if held.is_none() || held != wanted {
             questions.entry(source).or_default().insert(held);

@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 
-use crate::aws::ecr::Listing;
 use crate::image::{Image, Version};
 use crate::registry::{Client, Reference, Repository};
-use crate::sync::decide::held;
 use crate::sync::destination::Destination;
+use crate::sync::listing::Listing;
 use crate::sync::lock::{LockedDestination, LockedImage};
 use crate::sync::mirror::Mirrored;
 use crate::sync::plan::{Content, DestinationPlan, Step};
@@ -119,7 +118,7 @@ async fn judge(
 ) -> Result<(), String> {
     let again = "run again";
     let listing = listing.ok_or_else(|| format!("{repository} is gone: {again}"))?;
-    match held(listing, image.version()) {
+    match listing.held(image.version()) {
         Some(digest) if *digest == content.digest => {}
         Some(digest) => {
             return Err(format!(

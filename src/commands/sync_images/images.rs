@@ -6,12 +6,13 @@ use jiff::Timestamp;
 
 use super::request::Request;
 use super::{Cluster, ExpectedLock};
-use crate::aws::destination::{self, Facts, default_mirror, registry_kind};
+use crate::aws::destination::{self, Facts, default_mirror};
 use crate::aws::ecr::Ecr;
 use crate::aws::identity;
 use crate::cli::{Arguments, SyncArguments};
 use crate::commands::{Stop, scene};
 use crate::event::{Event, Observer, Stage};
+use crate::image::ecr::EcrRegistry;
 use crate::image::{Image, Mirror};
 use crate::output::table::{bytes, count};
 use crate::registry::Client;
@@ -20,7 +21,7 @@ use crate::sync::destination::Destination;
 use crate::sync::inventory::{API_VERSION, Inventory};
 use crate::sync::lock::{Lock, LockKind, LockedDestination, LockedImage};
 use crate::sync::mirror::{Mirrored, mirror};
-use crate::sync::plan::{Content, DestinationPlan, Plan, PlanKind, PlannedImage, RegistryKind, Step};
+use crate::sync::plan::{Content, DestinationPlan, Plan, PlanKind, PlannedImage, Step};
 use crate::sync::prepare::{Store, prepare};
 use crate::sync::report::{ImageReport, ImageResult, SyncReport};
 use crate::sync::verify::{PlanAge, verify};
@@ -73,14 +74,14 @@ impl<'o> Registry<'o> {
             None => chosen_mirror(arguments, sync, inventory, cluster).await?,
         };
         let mut client = Client::new(&settings, observer)?;
-        let destination = match registry_kind(&mirror) {
-            RegistryKind::Ecr { account, region } => {
-                let configuration = identity::configuration(&region, &settings).await;
-                let ecr = Ecr::new(&configuration, account, region);
-                client = client.with_ecr(ecr.host(), ecr.clone());
+        let destination = match EcrRegistry::of_host(&mirror.registry) {
+            Some(registry) => {
+                let configuration = identity::configuration(&registry.region, &settings).await;
+                let ecr = Ecr::new(&configuration, registry);
+                client = client.with_ecr(mirror.registry.clone(), ecr.clone());
                 Destination::Ecr(ecr)
             }
-            RegistryKind::Oci => Destination::Oci,
+            None => Destination::Oci,
         };
         let (plan, age, store) = if let Some(plan) = &request.plan {
             (plan.clone(), PlanAge::Stored, Store::default())

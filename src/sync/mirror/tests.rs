@@ -11,6 +11,7 @@ use super::*;
 use crate::aws::ecr::Ecr;
 use crate::event::Event;
 use crate::image::Mirror;
+use crate::image::ecr::EcrRegistry;
 use crate::registry::testing::{Shared, World, with_registry};
 use crate::sync::assignment::{Assignment, Source};
 use crate::sync::plan::RegistryKind;
@@ -76,7 +77,7 @@ fn ecr(host: &str) -> Ecr {
         .endpoint_url(format!("http://{host}"))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .build();
-    Ecr::new(&config, "123456789012".to_owned(), "us-east-1".to_owned())
+    Ecr::new(&config, EcrRegistry { account: "123456789012".to_owned(), region: "us-east-1".to_owned() })
 }
 
 fn ecr_world() -> World {
