@@ -3,6 +3,8 @@
 //!
 //! Every command is three beats: gather facts (I/O), decide on plain values (pure), apply or report (I/O).
 
+#[cfg(test)]
+mod architecture;
 pub mod aws;
 pub mod castai;
 pub mod cli;

@@ -2,12 +2,12 @@
 
 /// `text` on one line, without control characters, cut to `limit` characters.
 pub fn one_line(text: &str, limit: usize) -> String {
-    let mut line: String =
-        text.trim().chars().map(|c| if is_harmful(c) { ' ' } else { c }).take(limit).collect();
-    if text.trim().chars().nth(limit).is_some() {
-        line.push('…');
+    let clean: String = text.chars().map(|c| if is_harmful(c) { ' ' } else { c }).collect();
+    let clean = clean.trim();
+    match clean.char_indices().nth(limit) {
+        Some((end, _)) => format!("{}…", &clean[..end]),
+        None => clean.to_owned(),
     }
-    line
 }
 
 /// Control characters, and the marks that change the order in which text is shown (Unicode TR 9).
@@ -23,6 +23,7 @@ mod tests {
     fn nothing_steers_the_terminal() {
         assert_eq!(one_line("a\u{1b}[31mb\nc\td\u{202e}e", 100), "a [31mb c d e");
         assert_eq!(one_line("  trimmed \n", 100), "trimmed");
+        assert_eq!(one_line("ends in nul\0", 100), "ends in nul");
         assert_eq!(one_line("abcdef", 3), "abc…");
         assert_eq!(one_line("abc", 3), "abc");
     }

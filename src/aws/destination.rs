@@ -1,7 +1,7 @@
 //! Where images go when nobody said so: the private ECR of the cluster's account and region.
 
 use crate::image::Mirror;
-use crate::sync::plan::RegistryKind;
+use crate::image::ecr::EcrRegistry;
 
 /// What is known of the cluster's account and region, and of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,25 +53,8 @@ pub fn default_mirror(facts: &Facts) -> Result<Mirror, Error> {
         (None, None) => return Err(Error::NoAccount),
     };
     let region = facts.region.as_ref().ok_or(Error::NoRegion)?;
-    // China's partition has a DNS suffix of its own (AWS General Reference, ECR endpoints).
-    let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-    Ok(Mirror { registry: format!("{account}.dkr.ecr.{region}.{suffix}"), prefix: None })
-}
-
-/// Whether a registry is ECR, by its name.
-pub fn registry_kind(mirror: &Mirror) -> RegistryKind {
-    ecr_parts(&mirror.registry).map_or(RegistryKind::Oci, |(account, region)| RegistryKind::Ecr {
-        account: account.to_owned(),
-        region: region.to_owned(),
-    })
-}
-
-/// Account and region of a private ECR registry's host.
-fn ecr_parts(host: &str) -> Option<(&str, &str)> {
-    let (account, rest) = host.split_once(".dkr.ecr.")?;
-    let region = rest.strip_suffix(".amazonaws.com").or_else(|| rest.strip_suffix(".amazonaws.com.cn"))?;
-    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    (is_account && !region.contains('.')).then_some((account, region))
+    let registry = EcrRegistry { account: account.clone(), region: region.clone() };
+    Ok(Mirror { registry: registry.host(), prefix: None })
 }
 
 #[cfg(test)]
@@ -104,18 +87,6 @@ mod tests {
         for (cluster, own, region, expected) in cases {
             let mirror = default_mirror(&facts(cluster, own, region)).map(|mirror| mirror.registry);
             assert_eq!(mirror, expected.map(str::to_owned), "{cluster} {own} {region}");
-        }
-    }
-
-    #[test]
-    fn ecr_is_recognised_by_its_name() {
-        let kind = |host: &str| registry_kind(&host.parse().unwrap());
-        let ecr = RegistryKind::Ecr { account: "123456789012".to_owned(), region: "us-east-1".to_owned() };
-        assert_eq!(kind("123456789012.dkr.ecr.us-east-1.amazonaws.com/castai"), ecr);
-        for other in
-            ["registry.example", "12.dkr.ecr.us-east-1.amazonaws.com", "123456789012.dkr.ecr.example.com"]
-        {
-            assert_eq!(kind(other), RegistryKind::Oci, "{other}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! AWS failures in one plain line, with what to do next.
 
+use std::error::Error as StdError;
+
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 
 use crate::printable::one_line;
@@ -7,66 +9,81 @@ use crate::printable::one_line;
 /// Longest text of AWS that we repeat, in characters.
 const LIMIT: usize = 300;
 
-/// A call to AWS failed.
+/// A call to AWS failed. `call` is the action as IAM writes it, and the resource where there is one:
+/// `ecr:ListImages on arn:aws:ecr:…`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    #[error("no AWS credentials found: log in (aws sso login, aws configure) or set AWS_PROFILE")]
-    NoCredentials,
+    #[error("no AWS credentials ({reason}): log in (aws sso login, aws configure) or set AWS_PROFILE")]
+    NoCredentials { reason: String },
     #[error("the AWS credentials have expired: renew them (for example aws sso login) and run again")]
     Expired,
-    #[error("AWS does not accept the credentials ({0}): check AWS_PROFILE and the access key")]
-    NotAccepted(String),
-    #[error("AWS denies {action}: {message}")]
-    Denied { action: String, message: String },
-    #[error("{action} got no answer from AWS ({reason}): check the endpoint, the proxy and the region")]
-    Unreachable { action: String, reason: String },
-    #[error("{action} failed: {code}: {message}")]
-    Service { action: String, code: String, message: String },
+    #[error(
+        "AWS does not accept the credentials ({code}): check AWS_PROFILE, the access key and this machine's clock"
+    )]
+    NotAccepted { code: String },
+    /// AWS' own words name the caller.
+    #[error("AWS denies {call}: {message}: allow it in the caller's IAM policy")]
+    Denied { call: String, message: String },
+    #[error(
+        "{call} got no answer from AWS ({reason}): check the way to AWS from here, the proxy and --region"
+    )]
+    Unreachable { call: String, reason: String },
+    #[error("{call} failed: {message}")]
+    Service { call: String, message: String },
 }
 
 impl Error {
-    /// What went wrong in `action`, which is written as IAM writes it: `ecr:ListImages`.
-    pub fn of<E, R>(action: &str, error: SdkError<E, R>) -> Self
+    /// What went wrong in `call`.
+    pub fn of<E, R>(call: &str, error: &SdkError<E, R>) -> Self
     where
-        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-        R: std::fmt::Debug + Send + Sync + 'static,
+        E: ProvideErrorMetadata + StdError + 'static,
+        R: std::fmt::Debug,
     {
-        let action = action.to_owned();
-        if let Some(service) = error.as_service_error() {
-            let code = service.code().unwrap_or("unknown error").to_owned();
-            let message = one_line(service.message().unwrap_or("no message"), LIMIT);
-            return match code.as_str() {
-                "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => Self::Expired,
-                "InvalidClientTokenId"
-                | "UnrecognizedClientException"
-                | "InvalidSignatureException"
-                | "SignatureDoesNotMatch" => Self::NotAccepted(code),
-                "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
-                    Self::Denied { action, message }
+        let call = call.to_owned();
+        // The innermost error says what happened; those around it only that something did.
+        let mut chain = vec![error.to_string()];
+        let mut source = error.source();
+        while let Some(error) = source {
+            chain.push(error.to_string());
+            source = error.source();
+        }
+        let reason = chain.last().map(|text| one_line(text, LIMIT)).unwrap_or_default();
+        match error {
+            SdkError::ServiceError(context) => {
+                let code = one_line(context.err().code().unwrap_or("an error without a code"), LIMIT);
+                let message = one_line(context.err().message().unwrap_or_default(), LIMIT);
+                match code.as_str() {
+                    "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => Self::Expired,
+                    "InvalidClientTokenId"
+                    | "UnrecognizedClientException"
+                    | "InvalidSignatureException"
+                    | "SignatureDoesNotMatch" => Self::NotAccepted { code },
+                    "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
+                        Self::Denied { call, message }
+                    }
+                    _ if message.is_empty() => Self::Service { call, message: code },
+                    _ => Self::Service { call, message: format!("{code}: {message}") },
                 }
-                _ => Self::Service { action, code, message },
-            };
+            }
+            SdkError::ResponseError(_) => Self::Service { call, message: reason },
+            // The signer fails before anything is sent where no credentials can be had.
+            SdkError::DispatchFailure(failure) if failure.is_other() => {
+                let is_expired = chain.iter().any(|text| text.contains("xpired"));
+                if is_expired { Self::Expired } else { Self::NoCredentials { reason } }
+            }
+            SdkError::ConstructionFailure(_) => Self::NoCredentials { reason },
+            _ => Self::Unreachable { call, reason },
         }
-        let texts = chain(&error);
-        let whole = texts.join(": ");
-        if whole.contains("provid")
-            && whole.contains("credentials")
-            && !whole.contains("dispatch failure: timeout")
-        {
-            return if whole.contains("xpired") { Self::Expired } else { Self::NoCredentials };
-        }
-        // The innermost error says what happened to the connection; those around it only that something did.
-        let reason = texts.last().map_or_else(|| "no reason given".to_owned(), |text| one_line(text, LIMIT));
-        Self::Unreachable { action, reason }
     }
-}
 
-fn chain(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
-    let mut texts = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        texts.push(error.to_string());
-        cause = error.source();
+    /// Whether it speaks of the caller or the way to AWS, so that no other call would fare better.
+    pub const fn stops_everything(&self) -> bool {
+        match self {
+            Self::NoCredentials { .. }
+            | Self::Expired
+            | Self::NotAccepted { .. }
+            | Self::Unreachable { .. } => true,
+            Self::Denied { .. } | Self::Service { .. } => false,
+        }
     }
-    texts
 }

@@ -46,6 +46,6 @@ pub async fn identity(configuration: &SdkConfig) -> Result<Identity, Error> {
         .get_caller_identity()
         .send()
         .await
-        .map_err(|error| Error::of("sts:GetCallerIdentity", error))?;
+        .map_err(|error| Error::of("sts:GetCallerIdentity", &error))?;
     Ok(Identity { account: answer.account.unwrap_or_default(), arn: answer.arn.unwrap_or_default() })
 }

@@ -6,6 +6,11 @@ use std::io;
 use kube::client::AuthError;
 use kube::core::Status;
 
+use crate::printable::one_line;
+
+/// Longest text of a server or pod that is repeated, in characters.
+const LONGEST_TEXT: usize = 1000;
+
 /// The cases that callers tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -49,10 +54,7 @@ impl Error {
     }
 
     pub(super) fn config(message: impl AsRef<str>, hint: Option<&str>) -> Self {
-        Self {
-            hint: hint.map(printable),
-            ..Self::new(ErrorKind::Config, format!("error: {}", message.as_ref()))
-        }
+        Self { hint: hint.map(plain), ..Self::new(ErrorKind::Config, format!("error: {}", message.as_ref())) }
     }
 
     pub(super) fn other(message: impl AsRef<str>) -> Self {
@@ -152,11 +154,11 @@ impl Error {
             }
             other => (format!("Unable to connect to the server: getting credentials: {other}"), None),
         };
-        Self { hint: hint.as_deref().map(printable), ..Self::new(ErrorKind::Config, message) }
+        Self { hint: hint.as_deref().map(plain), ..Self::new(ErrorKind::Config, message) }
     }
 
     fn new(kind: ErrorKind, message: impl AsRef<str>) -> Self {
-        Self { kind, message: printable(message.as_ref()), hint: None, transient: false }
+        Self { kind, message: plain(message.as_ref()), hint: None, transient: false }
     }
 }
 
@@ -203,16 +205,9 @@ fn invalid(status: &Status) -> String {
     }
 }
 
-/// The text in one line, without control characters, at most 1000 characters: servers and pods are not trusted
-/// with the terminal.
-pub fn printable(text: &str) -> String {
-    let line: String = text
-        .trim()
-        .chars()
-        .map(|character| if character.is_control() { ' ' } else { character })
-        .take(1000)
-        .collect();
-    line.trim_end().to_owned()
+/// A server's or pod's text, fit for a terminal.
+pub(super) fn plain(text: &str) -> String {
+    one_line(text, LONGEST_TEXT)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ pub mod rollout;
 pub mod workload;
 
 pub use connect::{Connection, ConnectionFlags, connect};
-pub use error::{Error, ErrorKind, printable};
+pub use error::{Error, ErrorKind};
 pub use kubeconfig::EksIdentity;
 pub use list::{list_workloads, read_workload};
 pub use nodes::{Node, Nodes, nodes};

@@ -8,7 +8,7 @@ use kube::api::LogParams;
 use serde::Serialize;
 
 use super::connect::Connection;
-use super::error::printable;
+use super::error::plain;
 use crate::sync::carriers::carried;
 
 /// Lines of a crashed container's log that are shown.
@@ -62,7 +62,7 @@ pub fn problems(pod: &Pod) -> Vec<PodProblem> {
             container: None,
             kind: ProblemKind::Unschedulable,
             reason: "Unschedulable".to_owned(),
-            message: printable(condition.message.as_deref().unwrap_or_default()),
+            message: plain(condition.message.as_deref().unwrap_or_default()),
             log: Vec::new(),
         });
     }
@@ -77,7 +77,7 @@ pub fn problems(pod: &Pod) -> Vec<PodProblem> {
             container: Some(status.name.clone()),
             kind,
             reason: reason.to_owned(),
-            message: printable(waiting.message.as_deref().unwrap_or_default()),
+            message: plain(waiting.message.as_deref().unwrap_or_default()),
             log: Vec::new(),
         });
     }
@@ -165,7 +165,7 @@ pub async fn add_logs(connection: &Connection, namespace: &str, problems: &mut [
         if text.is_empty() {
             text = connection.once(api.logs(&problem.pod, &parameters(false))).await.unwrap_or_default();
         }
-        problem.log = text.lines().map(printable).filter(|line| !line.is_empty()).collect();
+        problem.log = text.lines().map(plain).filter(|line| !line.is_empty()).collect();
     }
 }
 

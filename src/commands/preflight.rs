@@ -2,16 +2,16 @@
 
 use super::scene::{self, Scene};
 use super::{Ending, Stop};
-use crate::aws::{destination, identity};
+use crate::aws::identity;
 use crate::castai::endpoints::Protocol;
 use crate::cli::{self, Arguments, OutputFormat, PreflightArguments};
 use crate::cluster;
+use crate::image::ecr::EcrRegistry;
 use crate::output::progress::Progress;
 use crate::output::{self, preflight as text};
 use crate::preflight::place::{Here, MetadataService};
 use crate::preflight::report::FailOn;
 use crate::preflight::{self, Inputs, Settings};
-use crate::sync::plan::RegistryKind;
 use crate::transport;
 
 pub(super) async fn run(arguments: &Arguments, preflight: &PreflightArguments) -> Result<Ending, Stop> {
@@ -52,18 +52,18 @@ async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result
             Err(error) => unread.push(error.to_string()),
         }
     }
-    let registry = preflight.registry.as_ref().map(destination::registry_kind);
+    let registry = preflight.registry.as_ref().map(|mirror| EcrRegistry::of_host(&mirror.registry));
     let said = preflight.region.clone();
     let region = said.or_else(|| scene.as_ref()?.region(None)).or_else(|| match &registry {
-        Some(RegistryKind::Ecr { region, .. }) => Some(region.clone()),
+        Some(Some(ecr)) => Some(ecr.region.clone()),
         _ => None,
     });
     let network = scene::settings(&arguments.network);
     let (account, aws) = match (&registry, &region) {
-        (Some(RegistryKind::Oci), _) => (None, Err("--registry names a registry that is not ECR".to_owned())),
+        (Some(None), _) => (None, Err("--registry names a registry that is not ECR".to_owned())),
         (_, None) => (None, Err("the region is unknown: name it with --region".to_owned())),
-        (Some(RegistryKind::Ecr { account, region }), _) => {
-            (Some(account.clone()), Ok(identity::configuration(region, &network).await))
+        (Some(Some(ecr)), _) => {
+            (Some(ecr.account.clone()), Ok(identity::configuration(&ecr.region, &network).await))
         }
         (None, Some(region)) => {
             let aws = identity::configuration(region, &network).await;

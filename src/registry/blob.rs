@@ -254,27 +254,25 @@ impl BlobReader<'_> {
         Ok(())
     }
 
-    /// Drops what is known already from a registry that sends everything again.
+    /// Drops what was given out already, from a registry that sends everything again. The hash stays that of what
+    /// was given out, so that a blob which is another one now is noticed at its end.
     async fn skip(&mut self, bytes: u64) -> Result<(), Error> {
-        // From the beginning: hash and length of what was given out stay true only if it is the same again.
-        let mut hash = Sha256::new();
         let mut left = bytes;
         while left > 0 {
+            // If this one is cut short too, the next try asks for the rest once more.
             let Some(mut chunk) = self.client.chunk(&mut self.response, &self.url).await? else {
                 break;
             };
             let known = usize::try_from(left).unwrap_or(usize::MAX).min(chunk.len());
             let rest = chunk.split_off(known);
-            hash.update(&chunk);
             left -= known as u64;
             if !rest.is_empty() {
                 self.received += rest.len() as u64;
-                hash.update(&rest);
+                self.hash.update(&rest);
                 let joined = [self.held.take().unwrap_or_default(), rest].concat();
                 self.held = Some(joined.into());
             }
         }
-        self.hash = hash;
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use crate::image::Digest;
+use crate::printable::one_line;
 use crate::registry::Repository;
 
 #[derive(Clone, Debug, thiserror::Error)]
@@ -21,7 +22,7 @@ pub enum Error {
         "tag {tag} of {repository} is immutable and names another image: push a new tag, or allow overwriting there"
     )]
     Immutable { repository: Repository, tag: String },
-    #[error("{repository} refused {object}: {status} {code} {message}")]
+    #[error("{repository} refused {object}: {status} {}", [code.as_str(), message.as_str()].join(" ").trim())]
     Refused { repository: Repository, object: String, status: u16, code: String, message: String },
     #[error("{host} limits the rate of requests and kept doing so: run again later, or with fewer --jobs")]
     RateLimited { host: String },
@@ -35,7 +36,7 @@ pub enum Error {
     InvalidAnswer { repository: Repository, what: String },
     /// ECR's own API failed.
     #[error(transparent)]
-    Ecr(#[from] crate::aws::ecr::Error),
+    Ecr(#[from] crate::aws::error::Error),
     /// What should be uploaded could not be read; every try of that is over.
     #[error(transparent)]
     SourceFailed { reason: Box<Self> },
@@ -91,7 +92,7 @@ impl Cause {
         }
         let io_kind = chain.iter().find_map(|error| error.downcast_ref::<io::Error>().map(io::Error::kind));
         if let Some(tls) = chain.iter().find_map(|error| error.downcast_ref::<rustls::Error>()) {
-            return Self::Tls(plain(&tls.to_string()));
+            return Self::Tls(one_line(&tls.to_string(), LONGEST_TEXT));
         }
         if error.is_connect() {
             if chain.iter().any(|error| error.to_string().contains("dns error")) {
@@ -108,7 +109,7 @@ impl Cause {
             return Self::Timeout;
         }
         let innermost = chain.last().map_or_else(String::new, ToString::to_string);
-        Self::Reset(plain(&innermost))
+        Self::Reset(one_line(&innermost, LONGEST_TEXT))
     }
 }
 
@@ -134,8 +135,8 @@ impl Diagnosis {
         }
         let first = serde_json::from_slice::<Body>(body).ok().and_then(|body| body.errors.into_iter().next());
         first.map_or_else(Self::default, |entry| Self {
-            code: plain(&entry.code),
-            message: plain(&entry.message.unwrap_or_default()),
+            code: one_line(&entry.code, LONGEST_TEXT),
+            message: one_line(&entry.message.unwrap_or_default(), LONGEST_TEXT),
         })
     }
 }
@@ -179,24 +180,16 @@ pub(super) fn refused(subject: &Subject<'_>, status: StatusCode, body: &[u8]) ->
         }
         _ => {}
     }
+    // Gateways answer in HTML or not at all.
+    let message = match status.canonical_reason() {
+        Some(reason) if code.is_empty() && message.is_empty() => reason.to_owned(),
+        _ => message,
+    };
     Error::Refused { repository, object: subject.object.to_owned(), status: status.as_u16(), code, message }
 }
 
 /// Longest text of a server that a message carries, in characters.
 const LONGEST_TEXT: usize = 300;
-
-/// A server's text, fit for a terminal and for one line.
-pub(crate) fn plain(text: &str) -> String {
-    let mut plain: String = text
-        .chars()
-        .map(|character| if character.is_control() { ' ' } else { character })
-        .take(LONGEST_TEXT)
-        .collect();
-    if text.chars().nth(LONGEST_TEXT).is_some() {
-        plain.push('…');
-    }
-    plain
-}
 
 #[cfg(test)]
 mod tests {
@@ -226,8 +219,9 @@ mod tests {
 
     #[test]
     fn texts_of_servers_are_cut_and_cannot_steer_a_terminal() {
-        let text = plain(&format!("\u{1b}[31m\n{}", "x".repeat(1000)));
-        assert!(!text.contains('\u{1b}') && !text.contains('\n'));
+        let body = format!(r#"{{"errors":[{{"code":"X","message":"\u001b[31m{}"}}]}}"#, "x".repeat(1000));
+        let text = Diagnosis::read(body.as_bytes()).message;
+        assert!(text.contains("[31mx") && !text.contains('\u{1b}'));
         assert_eq!(text.chars().count(), LONGEST_TEXT + 1);
         assert_eq!(Diagnosis::read(b"<html>"), Diagnosis::default());
     }

@@ -133,10 +133,13 @@ fn manifest_request<'r>(
     })
 }
 
-/// The address of something in a repository.
+/// The address of something in a repository, which no name can lead out of that repository.
 pub(super) fn address(repository: &Repository, rest: &str) -> Result<reqwest::Url, Error> {
     let base = base(&repository.host)?;
-    base.join(&format!("{}/{rest}", repository.path)).map_err(|_| Error::InvalidAnswer {
+    let path = format!("{}/{rest}", repository.path);
+    let address = base.join(&path).ok();
+    let is_below = |url: &reqwest::Url| url.path().strip_prefix(base.path()) == Some(path.as_str());
+    address.filter(|url| url.origin() == base.origin() && is_below(url)).ok_or_else(|| Error::InvalidAnswer {
         repository: repository.clone(),
         what: "a name that is no address".to_owned(),
     })
@@ -163,4 +166,22 @@ fn media_type(answer: &Answer) -> Option<String> {
         Some(text.split(';').next()?.trim().to_owned())
     };
     stated.or_else(answered).filter(|media_type| !media_type.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_leads_out_of_its_repository() {
+        let of = |path: &str, rest: &str| {
+            let repository = Repository { host: "registry.example".to_owned(), path: path.to_owned() };
+            address(&repository, rest).map(|url| url.to_string())
+        };
+        assert_eq!(of("a/b", "manifests/v1").unwrap(), "https://registry.example/v2/a/b/manifests/v1");
+        for path in ["../a", "a/../../b", "//evil.example/a", "https://evil.example/a", "a?b", "a#b", "a\\b"]
+        {
+            assert!(of(path, "manifests/v1").is_err(), "{path}");
+        }
+    }
 }

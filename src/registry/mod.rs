@@ -18,7 +18,6 @@ use std::fmt;
 
 pub use blob::{BlobReader, Mount, Started, UploadBody, UploadSession};
 pub use client::{Client, Pauses};
-pub(crate) use error::plain;
 pub use error::{Cause, Error};
 pub use manifest::{Described, Fetched};
 pub use traffic::HostTraffic;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use crate::castai::components;
+use crate::image::ecr::EcrRegistry;
 use crate::image::{Image, InvalidReference, Mirror};
 use crate::sync::inventory::{Inventory, Use};
 use crate::sync::plan::PlannedUse;
@@ -86,10 +87,10 @@ fn assign_one(
     region: Option<&str>,
 ) -> (Image, Source) {
     if let Some(map) = maps.iter().find(|map| map.private == image.repository()) {
-        return (image.clone(), renamed(image, &map.public).map_or_else(unnameable, Source::Known));
+        return (image.clone(), image.with_repository(&map.public).map_or_else(unnameable, Source::Known));
     }
     if let Some(map) = maps.iter().find(|map| map.public == image.repository()) {
-        return match renamed(image, &map.private) {
+        return match image.with_repository(&map.private) {
             Ok(destination) => (destination, Source::Known(image.clone())),
             Err(error) => (image.clone(), unnameable(error)),
         };
@@ -120,11 +121,6 @@ fn read_back(image: &Image, used_by: &Use, mirror: &Mirror) -> Source {
     }
 }
 
-/// The same tag or digest in another repository.
-fn renamed(image: &Image, repository: &str) -> Result<Image, InvalidReference> {
-    format!("{repository}{}", &image.as_written()[image.repository().len()..]).parse()
-}
-
 #[expect(clippy::needless_pass_by_value, reason = "it ends a chain of combinators")]
 fn unnameable(error: InvalidReference) -> Source {
     Source::Unnameable(error.to_string())
@@ -133,13 +129,11 @@ fn unnameable(error: InvalidReference) -> Source {
 /// Why nodes without internet reach this image's registry, if they do: any private ECR of the cluster's region is
 /// behind the same `ecr.dkr` endpoint, EKS' own add-on registries included. `public.ecr.aws` is not one of them.
 fn reachable(image: &Image, region: Option<&str>) -> Option<String> {
-    let (account, rest) = image.host().split_once(".dkr.ecr.")?;
-    let image_region = rest.split('.').next()?;
-    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    if !is_account || Some(image_region) != region {
+    let registry = EcrRegistry::of_host(image.host())?;
+    if Some(registry.region.as_str()) != region {
         return None;
     }
-    Some(format!("nodes reach private ECR registries of {image_region}"))
+    Some(format!("nodes reach private ECR registries of {}", registry.region))
 }
 
 #[cfg(test)]
@@ -190,11 +184,14 @@ mod tests {
         (assigned[0].destination.to_string().replace(ECR, "ECR"), source.replace(ECR, "ECR"))
     }
 
+    /// Name, recorded source, mirror and maps; then the destination and the source that are expected.
+    type Case<'c> = (&'c str, Option<&'c str>, &'c str, &'c [&'c str], &'c str, &'c str);
+
     #[test]
     fn names_are_read_both_ways() {
         let agent = "us-docker.pkg.dev/castai-hub/library/agent:v1";
         let mirrored = format!("ECR/{agent}");
-        let cases: &[(&str, Option<&str>, &str, &[&str], &str, &str)] = &[
+        let cases: &[Case] = &[
             (agent, None, "ECR", &[], &mirrored, agent),
             (&mirrored, None, "ECR", &[], &mirrored, agent),
             (

@@ -8,8 +8,11 @@ use oci_distribution::manifest::{
 use serde::Deserialize;
 
 use crate::image::Digest;
-use crate::registry::plain;
+use crate::printable::one_line;
 use crate::sync::plan::Blob;
+
+/// Longest text of a manifest that is repeated, in characters.
+const LONGEST_TEXT: usize = 100;
 
 /// A manifest, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,10 +71,11 @@ impl Platform {
             return None;
         }
         let name = format!("{}/{}", self.os, self.architecture);
-        Some(plain(&match self.variant.as_deref() {
+        let name = match self.variant.as_deref() {
             Some(variant) if !variant.is_empty() => format!("{name}/{variant}"),
             _ => name,
-        }))
+        };
+        Some(one_line(&name, LONGEST_TEXT))
     }
 }
 
@@ -90,12 +94,13 @@ impl Document {
             other => {
                 return Err(format!(
                     "its manifest has media type {:?}, which is not supported",
-                    plain(other)
+                    one_line(other, LONGEST_TEXT)
                 ));
             }
         };
         let invalid = |what: &str| format!("its manifest is invalid: {what}");
-        let raw: Raw = serde_json::from_slice(bytes).map_err(|error| invalid(&plain(&error.to_string())))?;
+        let raw: Raw = serde_json::from_slice(bytes)
+            .map_err(|error| invalid(&one_line(&error.to_string(), LONGEST_TEXT)))?;
         if is_index {
             let manifests = raw.manifests.ok_or_else(|| invalid("an index without manifests"))?;
             return Ok(Self::Index(manifests.into_iter().map(child).collect()));

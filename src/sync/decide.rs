@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::aws::ecr::{Listing, repository_name_fault};
-use crate::image::{Digest, Image, Mirror, Version};
+use crate::image::ecr::repository_name_fault;
+use crate::image::{Digest, Image, Mirror};
 use crate::sync::assignment::{Assignment, Source};
+use crate::sync::listing::Listing;
 use crate::sync::plan::{
     Blob, Content, DestinationPlan, Estimate, Manifest, PlannedImage, PlannedUse, RegistryKind, Step, Upload,
 };
@@ -21,6 +22,10 @@ pub struct Facts {
     pub present_blobs: BTreeSet<(String, Digest)>,
     /// Whether the destination mounts blobs across repositories.
     pub mounting: bool,
+    /// By path and digest: what was read of an image that the destination holds.
+    pub contents: BTreeMap<(String, Digest), Content>,
+    /// Platforms of the clusters' nodes, such as `linux/arm64`.
+    pub node_platforms: BTreeSet<String>,
 }
 
 /// An image at its source.
@@ -51,7 +56,7 @@ pub fn targets(assignments: Vec<Assignment>) -> Vec<Target> {
         };
         target.used_by.extend(used_by);
         match (&target.source, source) {
-            (Source::Known(one), Source::Known(other)) if !is_same(one, &other) => {
+            (Source::Known(one), Source::Known(other)) if !one.is_same(&other) => {
                 target.source = Source::Unnameable(format!(
                     "{one} and {other} would both be mirrored as {destination}: give one of them another name with --map"
                 ));
@@ -64,22 +69,9 @@ pub fn targets(assignments: Vec<Assignment>) -> Vec<Target> {
     targets.into_values().collect()
 }
 
-/// Whether the two are pulled from the same place.
-fn is_same(one: &Image, other: &Image) -> bool {
-    (one.host(), one.path(), one.version()) == (other.host(), other.path(), other.version())
-}
-
-/// The digest that the destination has for a version, if it has it.
-pub fn held<'l>(listing: &'l Listing, version: &Version) -> Option<&'l Digest> {
-    match version {
-        Version::Tag(tag) | Version::TagAndDigest(tag, _) => listing.tags.get(tag),
-        Version::Digest(digest) => listing.digests.get(digest),
-    }
-}
-
 /// Decides what to do for every target.
 pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> DestinationPlan {
-    let images: Vec<PlannedImage> = targets
+    let mut images: Vec<PlannedImage> = targets
         .into_iter()
         .map(|target| {
             let (step, note) = step(&target, facts);
@@ -91,6 +83,8 @@ pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> Destinati
             PlannedImage { destination: target.destination, source, step, note, used_by: target.used_by }
         })
         .collect();
+    refuse_contested_tags(&mut images);
+    note_missing_platforms(&mut images, &facts.node_platforms);
     let copies = || {
         images.iter().filter_map(|image| match (&image.step, &image.source) {
             (Step::Copy { content }, Some(source)) => Some((image, source, content)),
@@ -152,15 +146,12 @@ fn step(target: &Target, facts: &Facts) -> (Step, Option<String>) {
         Some(Ok(None)) | None => &nothing,
         Some(Err(error)) => return failed(error),
     };
-    let held = held(listing, version);
-    let up_to_date = |digest: &Digest, media_type: &str| Step::UpToDate {
-        content: Content {
-            digest: digest.clone(),
-            media_type: media_type.to_owned(),
-            platforms: Vec::new(),
-            size: 0,
-            manifests: Vec::new(),
-        },
+    let held = listing.held(version);
+    let up_to_date = |digest: &Digest, media_type: &str| {
+        let read = facts.contents.get(&(target.destination.path().to_owned(), digest.clone()));
+        Step::UpToDate {
+            content: read.cloned().unwrap_or_else(|| Content::unread(digest.clone(), media_type.to_owned())),
+        }
     };
     let Some(source) = source else {
         let Source::Unknown(hint) = &target.source else {
@@ -199,9 +190,58 @@ fn step(target: &Target, facts: &Facts) -> (Step, Option<String>) {
     }
 }
 
+/// A tag names one digest. Where one place pins another one than the tag now has at the source, each run would
+/// take the tag away from the other, so nobody gets it.
+fn refuse_contested_tags(images: &mut [PlannedImage]) {
+    let mut wanted: BTreeMap<(String, String), BTreeSet<Digest>> = BTreeMap::new();
+    let place = |image: &PlannedImage| {
+        let tag = image.destination.version().tag()?;
+        Some((image.destination.path().to_owned(), tag.to_owned()))
+    };
+    for image in &*images {
+        if let (Some(place), Some(content)) = (place(image), image.step.content()) {
+            wanted.entry(place).or_default().insert(content.digest.clone());
+        }
+    }
+    for image in images {
+        let digests = place(image).and_then(|place| wanted.get(&place));
+        if let (Some(digests), Some(_)) = (digests.filter(|digests| digests.len() > 1), image.step.content())
+        {
+            let digests = digests.iter().map(Digest::as_str).collect::<Vec<_>>().join(" and ");
+            image.step = Step::Failed {
+                error: format!(
+                    "its tag would have to name {digests}, because one place pins a digest that the tag no longer \
+                     has: let all places name one version"
+                ),
+            };
+        }
+    }
+}
+
+/// Says which nodes an image cannot run on. It stops nothing: a component may be kept off them.
+fn note_missing_platforms(images: &mut [PlannedImage], nodes: &BTreeSet<String>) {
+    for image in images {
+        let Some(content) = image.step.content().filter(|content| !content.platforms.is_empty()) else {
+            continue;
+        };
+        // `linux/arm64/v8` runs on a node that calls itself `linux/arm64`.
+        let runs_on = |node: &str| {
+            let mut platforms = content.platforms.iter();
+            platforms.any(|platform| {
+                platform.strip_prefix(node).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        };
+        let missing: Vec<&str> = nodes.iter().map(String::as_str).filter(|node| !runs_on(node)).collect();
+        if !missing.is_empty() {
+            let note = format!("it has no {}, which nodes of the cluster have", missing.join(" and no "));
+            image.note = Some(image.note.take().map_or(note.clone(), |former| format!("{former}; {note}")));
+        }
+    }
+}
+
 /// Whether every place names the destination already.
 fn is_settled(target: &Target) -> bool {
-    target.used_by.iter().all(|used| is_same(&used.image, &target.destination))
+    target.used_by.iter().all(|used| used.image.is_same(&target.destination))
 }
 
 /// Why the destination cannot have a repository of this name, if so.

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use crate::aws::ecr::{self, Ecr, Listing};
+use crate::aws::ecr::Ecr;
+use crate::image::ecr::EcrRegistry;
 use crate::image::{Digest, Version};
 use crate::registry::{Client, Error, Reference, Repository};
+use crate::sync::listing::Listing;
 use crate::sync::plan::RegistryKind;
 
 #[derive(Clone, Debug)]
@@ -23,7 +25,8 @@ impl Destination {
     pub fn kind(&self) -> RegistryKind {
         match self {
             Self::Ecr(ecr) => {
-                RegistryKind::Ecr { account: ecr.account().to_owned(), region: ecr.region().to_owned() }
+                let EcrRegistry { account, region } = ecr.registry().clone();
+                RegistryKind::Ecr { account, region }
             }
             Self::Oci => RegistryKind::Oci,
         }
@@ -107,15 +110,10 @@ impl Destination {
 }
 
 /// Whether an error speaks of the whole registry or the caller, so that no image can be mirrored.
-pub(super) fn stops_everything(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Unreachable { .. }
-            | Error::Ecr(
-                ecr::Error::Expired
-                    | ecr::Error::Invalid { .. }
-                    | ecr::Error::NoCredentials { .. }
-                    | ecr::Error::Unreachable { .. }
-            )
-    )
+pub(super) const fn stops_everything(error: &Error) -> bool {
+    match error {
+        Error::Unreachable { .. } => true,
+        Error::Ecr(error) => error.stops_everything(),
+        _ => false,
+    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use k8s_openapi::api::core::v1::PodSpec;
 use serde_json::Value;
 
-use crate::cluster::printable;
+use crate::printable::one_line;
 use crate::sync::inventory::WorkloadKind;
 
 /// File names that kubectl reads in a directory.
@@ -99,7 +99,7 @@ pub fn parse(path: &str, text: &str) -> Result<Vec<Manifest>, Error> {
     let wrong = |document: usize, why: &str| Error::Document {
         path: path.to_owned(),
         document,
-        why: printable(why.lines().next().unwrap_or(why)),
+        why: one_line(why.lines().next().unwrap_or(why), 300),
     };
     let mut manifests = Vec::new();
     if text.trim_start().starts_with('{') {

@@ -121,21 +121,16 @@ impl Rewriter<'_> {
     fn locked(&self, image: &Image) -> Option<Locked<'_>> {
         let locked = || self.lock.destinations.iter().flat_map(|destination| &destination.images);
         locked()
-            .find(|locked| is_same(&locked.destination, image))
+            .find(|locked| locked.destination.is_same(image))
             .map(Locked::Destination)
             .or_else(|| locked().find(|locked| &locked.source == image).map(Locked::Source))
-            .or_else(|| locked().find(|locked| is_same(&locked.source, image)).map(Locked::Source))
+            .or_else(|| locked().find(|locked| locked.source.is_same(image)).map(Locked::Source))
     }
 }
 
 enum Locked<'a> {
     Destination(&'a LockedImage),
     Source(&'a LockedImage),
-}
-
-/// Whether two references, however written, pull the same thing.
-fn is_same(left: &Image, right: &Image) -> bool {
-    (left.host(), left.path(), left.version()) == (right.host(), right.path(), right.version())
 }
 
 /// What has to be put back is what stood there before our first change, as long as every change since was ours.

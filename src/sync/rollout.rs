@@ -246,12 +246,19 @@ impl Run<'_> {
                     Err(error) => Err(failed(renewed.0, &error)),
                 }
             }
+            // The answer may have been lost after the server had stored the patch: then it has to be watched too.
+            Err(error) if error.is_transient() && self.is_applied(&workload).await => Ok(proven),
             Err(error) => Err(failed(proven.0, &error)),
         }?;
         if !result.0.changes.is_empty() {
             (self.observer)(Event::RolloutStarted { workload });
         }
         Ok(written(result))
+    }
+
+    async fn is_applied(&self, workload: &WorkloadName) -> bool {
+        let fresh = read_workload(self.connection, workload).await;
+        fresh.is_ok_and(|fresh| self.rewriter.rewrite(&fresh) == Some(Rewrite::Unchanged))
     }
 
     /// Waits for what the health rule asks of a patched workload, and restores it where it asks for that.
