@@ -201,7 +201,12 @@ pub fn judge_resolution(answers: &Answers) -> Judgement {
 }
 
 fn describe(answer: &Answer) -> String {
-    match &answer.reply {
+    let aliases = answer.aliases.iter().map(|alias| format!("{alias} → "));
+    aliases.collect::<String>() + &describe_reply(&answer.reply)
+}
+
+fn describe_reply(reply: &Reply) -> String {
+    match reply {
         Reply::Addresses(addresses) => list(addresses),
         Reply::NoRecords => "no records".to_owned(),
         Reply::Code(code) => code.clone(),
