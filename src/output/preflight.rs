@@ -28,9 +28,10 @@ const FACT_LIMIT: usize = 36;
 const WIDE_LIMIT: usize = 80;
 
 /// The report as text, in colour; `wide` shows every finding with its time instead of the tables that sum up.
-/// Sentences are wrapped at `width`, the terminal's.
+/// Tables that sum up are cut and sentences are wrapped at `width`, the terminal's.
 pub fn text(report: &Report, wide: bool, width: Option<usize>) -> String {
-    let tables = if wide { vec![every_finding(report)] } else { vec![facts(report), hosts(report)] };
+    let tables =
+        if wide { vec![every_finding(report)] } else { vec![facts(report, width), hosts(report, width)] };
     let mut parts: Vec<_> = tables.iter().map(|table| style::results(table)).collect();
     parts.extend([problems::text(report, width), summary(report)]);
     parts.retain(|part| !part.is_empty());
@@ -62,7 +63,20 @@ fn is_step(finding: &Finding) -> bool {
 }
 
 /// One line for each check that is no step: the worst result, and what was seen or how many passed.
-fn facts(report: &Report) -> String {
+fn facts(report: &Report, width: Option<usize>) -> String {
+    const SHORTEST: usize = 8;
+    let whole = facts_cut(report, FACT_LIMIT);
+    let limit = FACT_LIMIT.saturating_sub(overflow(&whole, width)).max(SHORTEST);
+    if limit == FACT_LIMIT { whole } else { facts_cut(report, limit) }
+}
+
+/// By how many characters the longest line is too long.
+fn overflow(table: &str, width: Option<usize>) -> usize {
+    let longest = table.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+    longest.saturating_sub(width.unwrap_or(usize::MAX))
+}
+
+fn facts_cut(report: &Report, limit: usize) -> String {
     let mut checks: Vec<Vec<&Finding>> = Vec::new();
     for finding in report.findings.iter().filter(|finding| !is_step(finding)) {
         match checks.last_mut() {
@@ -76,7 +90,7 @@ fn facts(report: &Report) -> String {
             let worst = findings.iter().max_by_key(|finding| gravity(&finding.outcome))?;
             let passed = findings.iter().filter(|finding| finding.outcome == Outcome::Pass).count();
             let seen = match findings.as_slice() {
-                [only] => seen(only, FACT_LIMIT),
+                [only] => seen(only, limit),
                 all => format!("{passed} of {} passed", all.len()),
             };
             let check = worst.check;
@@ -86,8 +100,9 @@ fn facts(report: &Report) -> String {
     table::render(["RESULT", "CODE", "CHECK", "OBSERVED"], &rows)
 }
 
-/// One line for each host: how far the way to it leads.
-fn hosts(report: &Report) -> String {
+/// One line for each host: how far the way to it leads. Where a terminal is too narrow, who needs the host is left to
+/// the problems below, and long names are cut.
+fn hosts(report: &Report, width: Option<usize>) -> String {
     let mut order: Vec<&str> = Vec::new();
     let mut findings: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
     for finding in report.findings.iter().filter(|finding| is_step(finding)) {
@@ -104,9 +119,13 @@ fn hosts(report: &Report) -> String {
             let step = |index: usize| {
                 let (_, codes) = STEPS[index];
                 let results = of_host.iter().filter(|finding| codes.contains(&finding.check.code));
-                results
-                    .max_by_key(|finding| gravity(&finding.outcome))
-                    .map_or("-", |finding| finding.outcome.name())
+                results.max_by_key(|finding| gravity(&finding.outcome)).map_or("-", |finding| {
+                    match finding.outcome {
+                        // Behind what did not pass: the table shows where the way ends.
+                        Outcome::Skipped { .. } => "-",
+                        _ => finding.outcome.name(),
+                    }
+                })
             };
             let needed_by: BTreeSet<&str> =
                 of_host.iter().flat_map(|finding| &finding.subject.needed_by).map(String::as_str).collect();
@@ -126,8 +145,29 @@ fn hosts(report: &Report) -> String {
             ]
         })
         .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
     let [dns, private, tcp, tls, answer] = STEPS.map(|(name, _)| name);
-    table::render(["HOST", dns, private, tcp, tls, answer, "NEEDED BY"], &rows)
+    let whole = table::render(["HOST", dns, private, tcp, tls, answer, "NEEDED BY"], &rows);
+    if overflow(&whole, width) == 0 {
+        return whole;
+    }
+    let narrow = |limit: usize| {
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|[host, dns, private, tcp, tls, answer, _]| {
+                let steps = [dns, private, tcp, tls, answer].map(Clone::clone);
+                let [dns, private, tcp, tls, answer] = steps;
+                [one_line(host, limit), dns, private, tcp, tls, answer]
+            })
+            .collect();
+        table::render(["HOST", dns, private, tcp, tls, answer], &rows)
+    };
+    let longest = order.iter().map(|host| host.chars().count()).max().unwrap_or_default();
+    let too_long = overflow(&narrow(longest), width);
+    // One character more is the mark of the cut.
+    narrow(if too_long == 0 { longest } else { longest.saturating_sub(too_long + 1).max(20) })
 }
 
 fn every_finding(report: &Report) -> String {
@@ -164,8 +204,8 @@ fn summary(report: &Report) -> String {
     let counts = report.counts();
     let mut parts = vec![format!("{} passed", counts.pass)];
     for (count, word) in [
-        (counts.warn, "warned"),
         (counts.fail, "failed"),
+        (counts.warn, "warned"),
         (counts.unknown, "unknown"),
         (counts.skipped, "skipped"),
     ] {

@@ -66,7 +66,7 @@ pub static CHECKS: &[Check] = &[
     },
     Check {
         code: CONFIGURATION_READ,
-        title: "the endpoints that a component is configured with can be read",
+        title: "a component's endpoints can be read",
         category: Category::Cluster,
         severity: Severity::Error,
         requires: &[CLUSTER_ANSWERS],

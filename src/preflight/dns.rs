@@ -167,7 +167,8 @@ fn code_name(code: ResponseCode) -> String {
 
 /// Whether the answers give clients an address to go to.
 pub fn judge_resolution(answers: &Answers) -> Judgement {
-    let seen = format!("A: {}; AAAA: {}", describe(&answers.a), describe(&answers.aaaa));
+    let (a, aaaa) = (describe(&answers.a), describe(&answers.aaaa));
+    let seen = if a == aaaa { format!("A and AAAA: {a}") } else { format!("A: {a}; AAAA: {aaaa}") };
     let judgement = if !answers.addresses().is_empty() {
         let broken = [("A", &answers.a), ("AAAA", &answers.aaaa)]
             .into_iter()

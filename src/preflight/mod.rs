@@ -304,24 +304,20 @@ async fn check_registry(inputs: &Inputs, timeout: Duration) -> Vec<Finding> {
     match client {
         Err(why) => {
             let why = format!("AWS cannot be asked: {why}");
-            let judgement = Judgement::unknown(why).remedy(Remedy::command(
-                "give AWS credentials, as for the AWS CLI; see which ones are found",
-                "aws sts get-caller-identity",
-            ));
-            trail.judge(ECR_TOKEN, judgement);
+            trail.judge(ECR_TOKEN, Judgement::unknown(why).remedy(ecr::no_credentials()));
         }
         Ok(client) => {
             let token = Box::pin(async {
-                let reply = ecr::fetch_token(&client, timeout).await;
-                (ecr::judge(&reply, "ecr:GetAuthorizationToken"), ())
+                let answer = ecr::fetch_token(&client, timeout).await;
+                (ecr::judge(&answer), ())
             });
             trail.check(ECR_TOKEN, token).await;
             if let Some((_, account)) = registry
                 && trail.allows(ECR_LISTING)
             {
                 let listing = Box::pin(async {
-                    let reply = ecr::fetch_listing(&client, account, timeout).await;
-                    (ecr::judge(&reply, "ecr:DescribeRepositories"), ())
+                    let answer = ecr::fetch_listing(&client, account, timeout).await;
+                    (ecr::judge(&answer), ())
                 });
                 trail.check(ECR_LISTING, listing).await;
             }

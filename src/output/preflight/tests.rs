@@ -61,8 +61,8 @@ fn a_failure_is_told_whole_with_its_consequences_and_what_to_do() {
 RESULT   CODE     CHECK                                      OBSERVED
 Pass     CPL110   this machine is inside the cluster's VPC   2 of 2 nodes
 
-HOST          DNS    PRIVATE   TCP       TLS       ANSWER   NEEDED BY
-api.cast.ai   Pass   Fail      Skipped   Skipped   -        castai-agent +1
+HOST          DNS    PRIVATE   TCP   TLS   ANSWER   NEEDED BY
+api.cast.ai   Pass   Fail      -     -     -        castai-agent +1
 
 Fail CPL211 api.cast.ai
   check      the host resolves to private addresses only
@@ -165,6 +165,25 @@ fn tables_cut_long_texts_and_problems_tell_them_whole() {
     let longest = table.lines().take_while(|line| !line.is_empty()).map(|line| line.chars().count()).max();
     assert!(longest < Some(120), "{table}");
     assert!(table.contains(&format!("observed   {}\n", long.trim())), "{table}");
+}
+
+#[test]
+fn tables_fit_the_terminal() {
+    let mut findings = vec![
+        finding("CPL104", SubjectKind::Region, "us-east-1", Judgement::pass("us-east-1")),
+        finding("CPL105", SubjectKind::Region, "us-east-1", Judgement::pass("a long sight ".repeat(5))),
+    ];
+    for code in ["CPL310", "CPL311", "CPL320", "CPL330"] {
+        findings.push(host(code, "123456789012.dkr.ecr.us-east-1.amazonaws.com", Judgement::unknown("x")));
+    }
+    let report = report(findings);
+    for width in [80, 100, 160] {
+        let text = plain(&report, false, Some(width));
+        let tables = text.split_once("\nUnknown").unwrap().0;
+        assert!(tables.lines().all(|line| line.chars().count() <= width), "{width}:\n{tables}");
+        assert!(tables.contains("\n123456789012.dkr.ecr."), "{tables}");
+    }
+    assert!(plain(&report, false, None).contains("a long sight a long sight"));
 }
 
 #[test]
