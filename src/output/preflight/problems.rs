@@ -67,7 +67,7 @@ fn problem(report: &Report, same: &[&Finding], width: Option<usize>) -> String {
     };
     let codes = match codes.as_slice() {
         [only] => (*only).to_owned(),
-        [first, others @ ..] => format!("{first} and {} more", others.len()),
+        [first, others @ ..] => format!("{first} and {} more:", others.len()),
         [] => String::new(),
     };
     let mut block =
@@ -79,12 +79,8 @@ fn problem(report: &Report, same: &[&Finding], width: Option<usize>) -> String {
     if titles.len() == 1 {
         block.line("check", titles[0]);
     }
-    if let [only] = same {
-        block.line("observed", &only.observed);
-    } else {
-        distinct(same.iter().map(|finding| finding.observed.as_str()))
-            .iter()
-            .for_each(|observed| block.line("observed", observed));
+    for observed in distinct(same.iter().map(|finding| finding.observed.as_str())) {
+        block.line("observed", observed);
     }
     if !matches!(first.outcome, Outcome::Unknown { .. }) {
         block.line("expected", &first.expected);
@@ -110,7 +106,7 @@ fn problem(report: &Report, same: &[&Finding], width: Option<usize>) -> String {
     });
     let skipped = distinct(skipped.map(|finding| finding.check.code)).join(", ");
     if !skipped.is_empty() {
-        block.line("skipped", &format!("{skipped}, which wait for this"));
+        block.line("skipped", &format!("{skipped}, until this passes"));
     }
     for (index, Remedy { text, command }) in first.remedies.iter().enumerate() {
         block.line(if index == 0 { "to do" } else { "" }, text);

@@ -69,7 +69,7 @@ Fail CPL211 api.cast.ai
   observed   104.16.81.56: public
   expected   private addresses
   needed by  castai-agent, hibernate
-  skipped    CPL220, CPL230, which wait for this
+  skipped    CPL220, CPL230, until this passes
   to do      enable private DNS
              aws ec2 modify-vpc-endpoint
              or create the endpoint
@@ -129,7 +129,7 @@ fn what_waits_for_the_same_remedy_is_one_problem() {
     assert_eq!(
         problems,
         "\
-Unknown CPL110 and 2 more 2 subjects
+Unknown CPL110 and 2 more: 2 subjects
   of         this machine, api.cast.ai
   why        taken to be outside
              it proves nothing
