@@ -27,6 +27,9 @@ const FACT_LIMIT: usize = 36;
 /// Longest sight in the table of all findings, in characters.
 const WIDE_LIMIT: usize = 80;
 
+/// Longest name of a subject, in characters: a host name has 253 at most.
+const NAME_LIMIT: usize = 260;
+
 /// The report as text, in colour; `wide` shows every finding with its time instead of the tables that sum up.
 /// Tables that sum up are cut and sentences are wrapped at `width`, the terminal's.
 pub fn text(report: &Report, wide: bool, width: Option<usize>) -> String {
@@ -42,7 +45,7 @@ pub fn text(report: &Report, wide: bool, width: Option<usize>) -> String {
 pub fn names(report: &Report) -> String {
     report.findings.iter().fold(String::new(), |mut names, finding| {
         // Writing to a string cannot fail.
-        let _ = writeln!(names, "{}/{}", finding.check.code, one_line(&finding.subject.name, 400));
+        let _ = writeln!(names, "{}/{}", finding.check.code, one_line(&finding.subject.name, NAME_LIMIT));
         names
     })
 }
@@ -221,10 +224,9 @@ fn verdict(report: &Report) -> String {
     let failed: Vec<_> = report.findings.iter().filter(|finding| finding.outcome == Outcome::Fail).collect();
     if !failed.is_empty() {
         const NAMED: usize = 4;
-        let names = failed
-            .iter()
-            .take(NAMED)
-            .map(|finding| format!("{} ({})", one_line(&finding.subject.name, 80), finding.check.code));
+        let names = failed.iter().take(NAMED).map(|finding| {
+            format!("{} ({})", one_line(&finding.subject.name, NAME_LIMIT), finding.check.code)
+        });
         let mut names = names.collect::<Vec<_>>().join(", ");
         if failed.len() > NAMED {
             // Writing to a string cannot fail.
