@@ -58,6 +58,7 @@ impl Ecr {
             left => left.min(TOKEN_LIFETIME),
         };
         let basic = basic.ok_or_else(|| Error::Service {
+            code: String::new(),
             call: action.to_owned(),
             message: "the answer holds no token".to_owned(),
         })?;

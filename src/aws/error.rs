@@ -28,8 +28,9 @@ pub enum Error {
         "{call} got no answer from AWS ({reason}): check the way to AWS from here, the proxy and --region"
     )]
     Unreachable { call: String, reason: String },
+    /// The message holds the code too.
     #[error("{call} failed: {message}")]
-    Service { call: String, message: String },
+    Service { call: String, code: String, message: String },
 }
 
 impl Error {
@@ -61,11 +62,11 @@ impl Error {
                     "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
                         Self::Denied { call, message }
                     }
-                    _ if message.is_empty() => Self::Service { call, message: code },
-                    _ => Self::Service { call, message: format!("{code}: {message}") },
+                    _ if message.is_empty() => Self::Service { call, message: code.clone(), code },
+                    _ => Self::Service { call, message: format!("{code}: {message}"), code },
                 }
             }
-            SdkError::ResponseError(_) => Self::Service { call, message: reason },
+            SdkError::ResponseError(_) => Self::Service { call, code: String::new(), message: reason },
             // The signer fails before anything is sent where no credentials can be had.
             SdkError::DispatchFailure(failure) if failure.is_other() => {
                 let is_expired = chain.iter().any(|text| text.contains("xpired"));

@@ -11,7 +11,7 @@ use crate::output::progress::Progress;
 use crate::output::{self, preflight as text};
 use crate::preflight::place::{Here, MetadataService};
 use crate::preflight::report::FailOn;
-use crate::preflight::{self, Inputs, Settings};
+use crate::preflight::{self, Inputs, Settings, Unread};
 use crate::transport;
 
 pub(super) async fn run(arguments: &Arguments, preflight: &PreflightArguments) -> Result<Ending, Stop> {
@@ -21,8 +21,8 @@ pub(super) async fn run(arguments: &Arguments, preflight: &PreflightArguments) -
     let report = preflight::run(&inputs, &settings, &|event| progress.observe(event)).await;
     progress.clear();
     match preflight.output {
-        OutputFormat::Table => output::result(&text::text(&report, false))?,
-        OutputFormat::Wide => output::result(&text::text(&report, true))?,
+        OutputFormat::Table => output::result(&text::text(&report, false, output::terminal_width()))?,
+        OutputFormat::Wide => output::result(&text::text(&report, true, output::terminal_width()))?,
         OutputFormat::Name => output::result(&text::names(&report))?,
         OutputFormat::Json | OutputFormat::Yaml => output::document(&report.document(), preflight.output)?,
     }
@@ -37,27 +37,34 @@ pub(super) async fn run(arguments: &Arguments, preflight: &PreflightArguments) -
 /// A cluster that cannot be read is itself a finding; a kubeconfig that cannot be used stops the command.
 async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result<Inputs, Stop> {
     let connection = scene::connect(arguments).await?;
-    let (scene, mut unread) = match Scene::of(&connection).await {
-        Ok(scene) => (Some(scene), Vec::new()),
-        Err(error) => (None, vec![error.to_string()]),
+    let mut unread = Vec::new();
+    let scene = match Scene::of(&connection).await {
+        Ok(scene) => Some(scene),
+        Err(error) => {
+            unread.push(Unread::of(&error));
+            None
+        }
     };
     let mut workloads = Vec::new();
     if let Some(scene) = &scene {
-        unread.extend(scene.nodes.notes.iter().cloned());
+        unread.extend(scene.nodes.notes.iter().cloned().map(Unread::Forbidden));
         match cluster::list_workloads(&connection, arguments.connection.namespace.as_deref(), None).await {
             Ok((found, notes)) => {
                 workloads = found;
-                unread.extend(notes);
+                unread.extend(notes.into_iter().map(Unread::Forbidden));
             }
-            Err(error) => unread.push(error.to_string()),
+            Err(error) => unread.push(Unread::of(&error)),
         }
     }
     let registry = preflight.registry.as_ref().map(|mirror| EcrRegistry::of_host(&mirror.registry));
     let said = preflight.region.clone();
-    let region = said.or_else(|| scene.as_ref()?.region(None)).or_else(|| match &registry {
-        Some(Some(ecr)) => Some(ecr.region.clone()),
-        _ => None,
-    });
+    let region = said
+        .or_else(|| scene.as_ref()?.region(None))
+        .or_else(|| connection.eks.as_ref()?.region.clone())
+        .or_else(|| match &registry {
+            Some(Some(ecr)) => Some(ecr.region.clone()),
+            _ => None,
+        });
     let network = scene::settings(&arguments.network);
     let (account, aws) = match (&registry, &region) {
         (Some(None), _) => (None, Err("--registry names a registry that is not ECR".to_owned())),

@@ -2,6 +2,7 @@
 
 pub mod preflight;
 pub mod progress;
+pub mod style;
 pub mod sync;
 pub mod table;
 
@@ -38,6 +39,12 @@ pub fn document(value: &impl Serialize, format: OutputFormat) -> io::Result<()> 
         serde_json::to_string_pretty(value).map_err(io::Error::other)? + "\n"
     };
     result(&text)
+}
+
+/// Columns of the terminal that results go to; none elsewhere, so that a pipe gets each sentence on one line.
+pub fn terminal_width() -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
+    Some(width.0.into())
 }
 
 /// Says something to the person who waits, on stderr.

@@ -1,11 +1,14 @@
-//! A preflight report for people: facts, one line per host, and then what is not well, with what to do about it.
+//! A preflight report for people: facts, one line per host, what is not well with what to do about it, and last, where
+//! a terminal's reader looks first, the verdict.
+
+mod problems;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use crate::output::table;
+use crate::output::{style, table};
 use crate::preflight::catalog;
-use crate::preflight::check::{Finding, Outcome, Remedy, SubjectKind};
+use crate::preflight::check::{Finding, Outcome, SubjectKind};
 use crate::preflight::report::Report;
 use crate::printable::one_line;
 
@@ -18,29 +21,43 @@ const STEPS: [(&str, &[&str]); 5] = [
     ("ANSWER", &[catalog::ENDPOINT_HTTPS, catalog::ENDPOINT_GRPC]),
 ];
 
-/// Longest sentence of a finding, in characters.
-const LIMIT: usize = 400;
+/// Longest sight in the table of facts, in characters, so that it fits about 120 columns.
+const FACT_LIMIT: usize = 36;
 
-/// The report as text; `wide` adds every finding with its time.
-pub fn text(report: &Report, wide: bool) -> String {
-    let mut text = if wide { every_finding(report) } else { facts(report) + "\n" + &hosts(report) };
-    let problems = problems(report);
-    if !problems.is_empty() {
-        text.push('\n');
-        text.push_str(&problems);
-    }
-    text.push('\n');
-    text.push_str(&summary(report));
-    text
+/// Longest sight in the table of all findings, in characters.
+const WIDE_LIMIT: usize = 80;
+
+/// Longest name of a subject, in characters: a host name has 253 at most.
+const NAME_LIMIT: usize = 260;
+
+/// The report as text, in colour; `wide` shows every finding with its time instead of the tables that sum up.
+/// Tables that sum up are cut and sentences are wrapped at `width`, the terminal's.
+pub fn text(report: &Report, wide: bool, width: Option<usize>) -> String {
+    let tables =
+        if wide { vec![every_finding(report)] } else { vec![facts(report, width), hosts(report, width)] };
+    let mut parts: Vec<_> = tables.iter().map(|table| style::results(table)).collect();
+    parts.extend([problems::text(report, width), summary(report)]);
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n")
 }
 
 /// `CODE/subject`, a line for each finding.
 pub fn names(report: &Report) -> String {
     report.findings.iter().fold(String::new(), |mut names, finding| {
         // Writing to a string cannot fail.
-        let _ = writeln!(names, "{}/{}", finding.check.code, one_line(&finding.subject.name, LIMIT));
+        let _ = writeln!(names, "{}/{}", finding.check.code, one_line(&finding.subject.name, NAME_LIMIT));
         names
     })
+}
+
+/// What was seen, else why nothing was.
+fn seen(finding: &Finding, limit: usize) -> String {
+    let reason = finding.outcome.reason();
+    match (finding.observed.as_str(), reason) {
+        ("", None) => "-".to_owned(),
+        ("", Some(reason)) => one_line(&reason, limit),
+        (observed, _) => one_line(observed, limit),
+    }
 }
 
 fn is_step(finding: &Finding) -> bool {
@@ -49,7 +66,20 @@ fn is_step(finding: &Finding) -> bool {
 }
 
 /// One line for each check that is no step: the worst result, and what was seen or how many passed.
-fn facts(report: &Report) -> String {
+fn facts(report: &Report, width: Option<usize>) -> String {
+    const SHORTEST: usize = 8;
+    let whole = facts_cut(report, FACT_LIMIT);
+    let limit = FACT_LIMIT.saturating_sub(overflow(&whole, width)).max(SHORTEST);
+    if limit == FACT_LIMIT { whole } else { facts_cut(report, limit) }
+}
+
+/// By how many characters the longest line is too long.
+fn overflow(table: &str, width: Option<usize>) -> usize {
+    let longest = table.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+    longest.saturating_sub(width.unwrap_or(usize::MAX))
+}
+
+fn facts_cut(report: &Report, limit: usize) -> String {
     let mut checks: Vec<Vec<&Finding>> = Vec::new();
     for finding in report.findings.iter().filter(|finding| !is_step(finding)) {
         match checks.last_mut() {
@@ -63,8 +93,7 @@ fn facts(report: &Report) -> String {
             let worst = findings.iter().max_by_key(|finding| gravity(&finding.outcome))?;
             let passed = findings.iter().filter(|finding| finding.outcome == Outcome::Pass).count();
             let seen = match findings.as_slice() {
-                [only] if only.observed.is_empty() => "-".to_owned(),
-                [only] => one_line(&only.observed, 50),
+                [only] => seen(only, limit),
                 all => format!("{passed} of {} passed", all.len()),
             };
             let check = worst.check;
@@ -74,7 +103,9 @@ fn facts(report: &Report) -> String {
     table::render(["RESULT", "CODE", "CHECK", "OBSERVED"], &rows)
 }
 
-fn hosts(report: &Report) -> String {
+/// One line for each host: how far the way to it leads. Where a terminal is too narrow, who needs the host is left to
+/// the problems below, and long names are cut.
+fn hosts(report: &Report, width: Option<usize>) -> String {
     let mut order: Vec<&str> = Vec::new();
     let mut findings: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
     for finding in report.findings.iter().filter(|finding| is_step(finding)) {
@@ -91,13 +122,21 @@ fn hosts(report: &Report) -> String {
             let step = |index: usize| {
                 let (_, codes) = STEPS[index];
                 let results = of_host.iter().filter(|finding| codes.contains(&finding.check.code));
-                results
-                    .max_by_key(|finding| gravity(&finding.outcome))
-                    .map_or("-", |finding| finding.outcome.name())
+                results.max_by_key(|finding| gravity(&finding.outcome)).map_or("-", |finding| {
+                    match finding.outcome {
+                        // Behind what did not pass: the table shows where the way ends.
+                        Outcome::Skipped { .. } => "-",
+                        _ => finding.outcome.name(),
+                    }
+                })
             };
             let needed_by: BTreeSet<&str> =
                 of_host.iter().flat_map(|finding| &finding.subject.needed_by).map(String::as_str).collect();
-            let needed_by = needed_by.into_iter().collect::<Vec<_>>().join(",");
+            let needed_by = match (needed_by.first(), needed_by.len()) {
+                (None, _) => "-".to_owned(),
+                (Some(only), 1) => (*only).to_owned(),
+                (Some(first), all) => format!("{first} +{}", all - 1),
+            };
             [
                 (*host).to_owned(),
                 step(0).to_owned(),
@@ -105,12 +144,33 @@ fn hosts(report: &Report) -> String {
                 step(2).to_owned(),
                 step(3).to_owned(),
                 step(4).to_owned(),
-                if needed_by.is_empty() { "-".to_owned() } else { one_line(&needed_by, 60) },
+                needed_by,
             ]
         })
         .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
     let [dns, private, tcp, tls, answer] = STEPS.map(|(name, _)| name);
-    table::render(["HOST", dns, private, tcp, tls, answer, "NEEDED BY"], &rows)
+    let whole = table::render(["HOST", dns, private, tcp, tls, answer, "NEEDED BY"], &rows);
+    if overflow(&whole, width) == 0 {
+        return whole;
+    }
+    let narrow = |limit: usize| {
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|[host, dns, private, tcp, tls, answer, _]| {
+                let steps = [dns, private, tcp, tls, answer].map(Clone::clone);
+                let [dns, private, tcp, tls, answer] = steps;
+                [one_line(host, limit), dns, private, tcp, tls, answer]
+            })
+            .collect();
+        table::render(["HOST", dns, private, tcp, tls, answer], &rows)
+    };
+    let longest = order.iter().map(|host| host.chars().count()).max().unwrap_or_default();
+    let too_long = overflow(&narrow(longest), width);
+    // One character more is the mark of the cut.
+    narrow(if too_long == 0 { longest } else { longest.saturating_sub(too_long + 1).max(20) })
 }
 
 fn every_finding(report: &Report) -> String {
@@ -125,7 +185,7 @@ fn every_finding(report: &Report) -> String {
                 finding.check.title.to_owned(),
                 finding.place.to_string(),
                 format!("{} ms", finding.elapsed.as_millis()),
-                if finding.observed.is_empty() { "-".to_owned() } else { finding.observed.clone() },
+                seen(finding, WIDE_LIMIT),
             ]
         })
         .collect();
@@ -143,62 +203,12 @@ const fn gravity(outcome: &Outcome) -> u8 {
     }
 }
 
-/// Everything that is not well, the worst first. Findings that say the same are told once, for all their subjects;
-/// skipped ones are consequences and stay in the tables.
-fn problems(report: &Report) -> String {
-    let mut told: Vec<(&Finding, Vec<&Finding>)> = Vec::new();
-    for finding in &report.findings {
-        if matches!(finding.outcome, Outcome::Pass | Outcome::Skipped { .. }) {
-            continue;
-        }
-        match told.iter_mut().find(|(first, _)| says_the_same(first, finding)) {
-            Some((_, others)) => others.push(finding),
-            None => told.push((finding, vec![finding])),
-        }
-    }
-    told.sort_by_key(|(finding, _)| std::cmp::Reverse(gravity(&finding.outcome)));
-    told.iter().map(|(finding, all)| problem(finding, all)).collect::<Vec<_>>().join("\n")
-}
-
-/// Only what could not be looked at repeats itself: one reason, many subjects.
-fn says_the_same(first: &Finding, other: &Finding) -> bool {
-    matches!(first.outcome, Outcome::Unknown { .. })
-        && first.outcome == other.outcome
-        && first.remedies == other.remedies
-}
-
-fn problem(finding: &Finding, all: &[&Finding]) -> String {
-    let subjects: BTreeSet<&str> = all.iter().map(|finding| finding.subject.name.as_str()).collect();
-    let codes: BTreeSet<&str> = all.iter().map(|finding| finding.check.code).collect();
-    let codes = codes.into_iter().collect::<Vec<_>>().join(",");
-    let subjects = match subjects.len() {
-        1 => one_line(&finding.subject.name, LIMIT),
-        count => format!("{count} subjects"),
-    };
-    let title = if all.len() == 1 { finding.check.title } else { "could not be looked at" };
-    let mut text = format!("{} {codes} {subjects}: {title}\n", finding.outcome.name());
-    let mut line = |label: &str, sentence: &str| {
-        if !sentence.is_empty() {
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "  {label:<9} {}", one_line(sentence, LIMIT));
-        }
-    };
-    line("observed", &finding.observed);
-    line("expected", if matches!(finding.outcome, Outcome::Unknown { .. }) { "" } else { &finding.expected });
-    line("why", finding.outcome.reason().as_deref().unwrap_or_default());
-    for Remedy { text: sentence, command } in &finding.remedies {
-        line("to do", sentence);
-        line("", command.as_deref().unwrap_or_default());
-    }
-    text
-}
-
 fn summary(report: &Report) -> String {
     let counts = report.counts();
     let mut parts = vec![format!("{} passed", counts.pass)];
     for (count, word) in [
-        (counts.warn, "warned"),
         (counts.fail, "failed"),
+        (counts.warn, "warned"),
         (counts.unknown, "unknown"),
         (counts.skipped, "skipped"),
     ] {
@@ -206,14 +216,39 @@ fn summary(report: &Report) -> String {
             parts.push(format!("{count} {word}"));
         }
     }
-    let inside = report
-        .findings
-        .iter()
-        .any(|finding| finding.check.code == catalog::HERE_INSIDE && finding.outcome == Outcome::Pass);
-    let verdict = match (counts.fail, inside) {
-        (0, true) => "nothing seen from here stands between this cluster and Cast AI",
-        (0, false) => "nothing failed, but the network was not looked at from inside the VPC",
-        (_, _) => "this cluster cannot rely on its private way to Cast AI",
-    };
-    format!("{}: {verdict}\n", parts.join(", "))
+    format!("{}\n{}\n", parts.join(", "), verdict(report))
 }
+
+/// The one sentence to take away.
+fn verdict(report: &Report) -> String {
+    let failed: Vec<_> = report.findings.iter().filter(|finding| finding.outcome == Outcome::Fail).collect();
+    if !failed.is_empty() {
+        const NAMED: usize = 4;
+        let names = failed.iter().take(NAMED).map(|finding| {
+            format!("{} ({})", one_line(&finding.subject.name, NAME_LIMIT), finding.check.code)
+        });
+        let mut names = names.collect::<Vec<_>>().join(", ");
+        if failed.len() > NAMED {
+            // Writing to a string cannot fail.
+            let _ = write!(names, " and {} more", failed.len() - NAMED);
+        }
+        return format!("Not ready for PrivateLink: {names}");
+    }
+    let is_unknown = |finding: &Finding| matches!(finding.outcome, Outcome::Unknown { .. });
+    let network = |finding: &&Finding| finding.subject.kind == SubjectKind::Host && is_step(finding);
+    if report.findings.iter().filter(network).any(is_unknown) {
+        return "Nothing failed, but the network was not looked at: run again from inside the VPC".to_owned();
+    }
+    // What nobody publishes is no gap in what was looked at.
+    let gap = |finding: &Finding| is_unknown(finding) && finding.check.code != catalog::HOST_KNOWN;
+    if report.findings.iter().any(gap) {
+        return "Nothing failed, but not all could be looked at: see Unknown above".to_owned();
+    }
+    if report.findings.iter().any(|finding| finding.outcome == Outcome::Warn) {
+        return "This cluster reaches Cast AI privately; see the warnings above".to_owned();
+    }
+    "This cluster reaches Cast AI privately".to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -90,6 +90,21 @@ pub enum SubjectKind {
     Registry,
 }
 
+impl SubjectKind {
+    /// Several of them, in words.
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::Cluster => "clusters",
+            Self::Machine => "machines",
+            Self::Workload => "workloads",
+            Self::Region => "regions",
+            Self::Service => "services",
+            Self::Host => "hosts",
+            Self::Registry => "registries",
+        }
+    }
+}
+
 impl Subject {
     pub fn new(kind: SubjectKind, name: impl Into<String>) -> Self {
         Self { kind, name: name.into(), needed_by: BTreeSet::new() }

@@ -107,7 +107,7 @@ fn remedy(failure: &Failure) -> Remedy {
     match failure {
         Failure::TimedOut => Remedy::command(
             "let port 443 in on the endpoint's security group from this machine's, the nodes' and the pods' addresses, and check the subnets' network ACLs",
-            "aws ec2 authorize-security-group-ingress --group-id <endpoint's security group> --protocol tcp --port 443 --cidr <VPC CIDR>",
+            "aws ec2 authorize-security-group-ingress --group-id SECURITY_GROUP_ID --protocol tcp --port 443 --cidr VPC_CIDR",
         ),
         Failure::Refused => Remedy::text(
             "nothing listens on this address: the name may point to a machine that is no endpoint, or the endpoint service has no healthy target",

@@ -167,7 +167,8 @@ fn code_name(code: ResponseCode) -> String {
 
 /// Whether the answers give clients an address to go to.
 pub fn judge_resolution(answers: &Answers) -> Judgement {
-    let seen = format!("A: {}; AAAA: {}", describe(&answers.a), describe(&answers.aaaa));
+    let (a, aaaa) = (describe(&answers.a), describe(&answers.aaaa));
+    let seen = if a == aaaa { format!("A and AAAA: {a}") } else { format!("A: {a}; AAAA: {aaaa}") };
     let judgement = if !answers.addresses().is_empty() {
         let broken = [("A", &answers.a), ("AAAA", &answers.aaaa)]
             .into_iter()
@@ -201,7 +202,12 @@ pub fn judge_resolution(answers: &Answers) -> Judgement {
 }
 
 fn describe(answer: &Answer) -> String {
-    match &answer.reply {
+    let aliases = answer.aliases.iter().map(|alias| format!("{alias} → "));
+    aliases.collect::<String>() + &describe_reply(&answer.reply)
+}
+
+fn describe_reply(reply: &Reply) -> String {
+    match reply {
         Reply::Addresses(addresses) => list(addresses),
         Reply::NoRecords => "no records".to_owned(),
         Reply::Code(code) => code.clone(),

@@ -8,19 +8,11 @@ use aws_sdk_ecr::config::retry::RetryConfig;
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 
 use super::check::{Judgement, Remedy};
+use crate::aws::error::Error;
 
-/// What a call came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reply {
-    Done(String),
-    /// AWS answered with an error of this code.
-    Refused {
-        code: String,
-        message: String,
-    },
-    /// No answer: no route, no credentials, or too slow.
-    Unreachable(String),
-}
+/// Actions that are looked at, as IAM writes them.
+pub const TOKEN: &str = "ecr:GetAuthorizationToken";
+pub const LISTING: &str = "ecr:DescribeRepositories";
 
 /// The hosts that a node needs to pull from ECR: its API and the account's registry, where the account is known.
 pub fn hosts(region: &str, account: Option<&str>) -> Vec<String> {
@@ -39,83 +31,84 @@ pub fn client(config: &SdkConfig, region: &str) -> aws_sdk_ecr::Client {
 }
 
 /// Asks for a token. It is not kept.
-pub async fn fetch_token(client: &aws_sdk_ecr::Client, timeout: Duration) -> Reply {
+///
+/// # Errors
+/// AWS refuses or does not answer within `timeout`.
+pub async fn fetch_token(client: &aws_sdk_ecr::Client, timeout: Duration) -> Result<&'static str, Error> {
     let call = client.get_authorization_token().send();
-    reply(timeout, call, |_| "a token was given".to_owned()).await
+    answer(TOKEN, timeout, call).await.map(|_| "a token was given")
 }
 
 /// Asks for one repository of the account.
-pub async fn fetch_listing(client: &aws_sdk_ecr::Client, account: &str, timeout: Duration) -> Reply {
+///
+/// # Errors
+/// AWS refuses or does not answer within `timeout`.
+pub async fn fetch_listing(
+    client: &aws_sdk_ecr::Client,
+    account: &str,
+    timeout: Duration,
+) -> Result<&'static str, Error> {
     let call = client.describe_repositories().registry_id(account).max_results(1).send();
-    reply(timeout, call, |listing| {
-        if listing.repositories().is_empty() {
-            "the registry has no repositories yet".to_owned()
-        } else {
-            "repositories are listed".to_owned()
-        }
+    let listing = answer(LISTING, timeout, call).await?;
+    Ok(match listing.repositories() {
+        [] => "the registry has no repositories yet",
+        _ => "repositories are listed",
     })
-    .await
 }
 
-async fn reply<T, E>(
+async fn answer<T, E>(
+    action: &str,
     timeout: Duration,
     call: impl Future<Output = Result<T, SdkError<E>>>,
-    describe: impl FnOnce(&T) -> String,
-) -> Reply
+) -> Result<T, Error>
 where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    match tokio::time::timeout(timeout, call).await {
-        Err(_) => Reply::Unreachable("no answer in time".to_owned()),
-        Ok(Ok(output)) => Reply::Done(describe(&output)),
-        Ok(Err(SdkError::ServiceError(error))) => Reply::Refused {
-            code: error.err().code().unwrap_or("Unknown").to_owned(),
-            message: error.err().message().unwrap_or_default().to_owned(),
-        },
-        Ok(Err(error)) => Reply::Unreachable(chain(&error)),
-    }
-}
-
-/// The SDK's own text says only "dispatch failure": what matters stands in the sources.
-fn chain(error: &dyn std::error::Error) -> String {
-    let sources = std::iter::successors(error.source(), |source| source.source());
-    let texts: Vec<_> = sources.map(ToString::to_string).collect();
-    if texts.is_empty() { error.to_string() } else { texts.join(": ") }
+    let late = |_| Error::Unreachable { call: action.to_owned(), reason: "no answer in time".to_owned() };
+    tokio::time::timeout(timeout, call).await.map_err(late)?.map_err(|error| Error::of(action, &error))
 }
 
 /// Refused credentials are a failure, because AWS looked at them; a missing right or an unreachable API leaves open
 /// whether the registry works.
-pub fn judge(reply: &Reply, action: &str) -> Judgement {
-    let (code, message) = match reply {
-        Reply::Done(seen) => return Judgement::pass(seen.clone()),
-        Reply::Unreachable(why) => {
-            return Judgement::unknown(format!("ECR's API could not be asked: {why}")).remedy(Remedy::text(
-                "check the AWS credentials and that this machine reaches the API of ECR",
-            ));
-        }
-        Reply::Refused { code, message } => (code.as_str(), message.as_str()),
+pub fn judge(answer: &Result<&'static str, Error>) -> Judgement {
+    let error = match answer {
+        Ok(seen) => return Judgement::pass(*seen),
+        Err(error) => error,
     };
-    let seen = format!("{code}: {message}");
-    match code {
-        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => {
-            Judgement::unknown(format!("no permission for {action}"))
-                .remedy(Remedy::text(format!("allow {action} to these AWS credentials")))
+    match error {
+        Error::NoCredentials { .. } => {
+            Judgement::unknown("no AWS credentials were found on this machine").remedy(no_credentials())
         }
-        "ExpiredTokenException" | "ExpiredToken" | "RequestExpired" => Judgement::fail(seen)
-            .remedy(Remedy::command("the AWS credentials have expired: renew them", "aws sso login")),
-        "UnrecognizedClientException"
-        | "InvalidClientTokenId"
-        | "InvalidSignatureException"
-        | "SignatureDoesNotMatch"
-        | "IncompleteSignature" => Judgement::fail(seen).remedy(Remedy::command(
-            "AWS does not know these credentials: see which ones are used",
-            "aws sts get-caller-identity",
-        )),
-        "ThrottlingException" | "ServerException" | "ServiceUnavailable" | "InternalFailure" => {
-            Judgement::unknown(format!("ECR's API has no answer now: {seen}"))
+        Error::Expired => Judgement::fail("the AWS credentials have expired")
+            .remedy(Remedy::command("renew them, for example", "aws sso login")),
+        Error::NotAccepted { code } => {
+            Judgement::fail(format!("AWS does not know these credentials ({code})"))
+                .remedy(Remedy::command("see which ones are used", "aws sts get-caller-identity"))
         }
-        _ => Judgement::fail(seen),
+        Error::Denied { call, .. } => Judgement::unknown(format!("no permission for {call}"))
+            .remedy(Remedy::text(format!("allow {call} to these AWS credentials"))),
+        Error::Unreachable { reason, .. } => {
+            Judgement::unknown(format!("ECR's API gave no answer: {reason}")).remedy(Remedy::text(
+                "check that this machine reaches ECR's API: through its endpoint, a proxy or the internet",
+            ))
+        }
+        Error::Service { code, .. } if is_overload(code) => {
+            Judgement::unknown(error.to_string()).remedy(Remedy::text("try again in a while"))
+        }
+        Error::Service { .. } => Judgement::fail(error.to_string()),
     }
+}
+
+fn is_overload(code: &str) -> bool {
+    matches!(code, "ThrottlingException" | "ServerException" | "ServiceUnavailable" | "InternalFailure")
+}
+
+/// How to get credentials.
+pub fn no_credentials() -> Remedy {
+    Remedy::command(
+        "give AWS credentials, as for the AWS CLI; see which ones are found",
+        "aws sts get-caller-identity",
+    )
 }
 
 #[cfg(test)]
@@ -149,11 +142,10 @@ mod tests {
             .build();
         let client = client(&config, "us-east-1");
         let timeout = Duration::from_secs(10);
-        assert_eq!(fetch_token(&client, timeout).await, Reply::Done("a token was given".to_owned()));
+        assert_eq!(fetch_token(&client, timeout).await, Ok("a token was given"));
         let listing = fetch_listing(&client, "123456789012", timeout).await;
-        let expected =
-            Reply::Refused { code: "AccessDeniedException".to_owned(), message: "not authorized".to_owned() };
-        assert_eq!(listing, expected);
+        let denied = Error::Denied { call: LISTING.to_owned(), message: "not authorized".to_owned() };
+        assert_eq!(listing, Err(denied));
     }
 
     #[test]
@@ -167,19 +159,21 @@ mod tests {
 
     #[test]
     fn a_missing_permission_is_unknown_and_refused_credentials_fail() {
-        let refused = |code: &str| Reply::Refused { code: code.to_owned(), message: "…".to_owned() };
+        let action = || TOKEN.to_owned();
+        let service =
+            |code: &str| Error::Service { call: action(), code: code.to_owned(), message: String::new() };
         let cases = [
-            (Reply::Done("x".to_owned()), "Pass"),
-            (refused("AccessDeniedException"), "Unknown"),
-            (refused("ThrottlingException"), "Unknown"),
-            (Reply::Unreachable("no route".to_owned()), "Unknown"),
-            (refused("ExpiredTokenException"), "Fail"),
-            (refused("UnrecognizedClientException"), "Fail"),
-            (refused("RepositoryNotFoundException"), "Fail"),
+            (Ok("x"), "Pass"),
+            (Err(Error::Denied { call: action(), message: String::new() }), "Unknown"),
+            (Err(service("ThrottlingException")), "Unknown"),
+            (Err(Error::Unreachable { call: action(), reason: "no route".to_owned() }), "Unknown"),
+            (Err(Error::NoCredentials { reason: String::new() }), "Unknown"),
+            (Err(Error::Expired), "Fail"),
+            (Err(Error::NotAccepted { code: "UnrecognizedClientException".to_owned() }), "Fail"),
+            (Err(service("RepositoryNotFoundException")), "Fail"),
         ];
-        for (reply, expected) in cases {
-            let judgement = judge(&reply, "ecr:GetAuthorizationToken");
-            assert_eq!(judgement.outcome.name(), expected, "{reply:?}");
+        for (answer, expected) in cases {
+            assert_eq!(judge(&answer).outcome.name(), expected, "{answer:?}");
         }
     }
 }

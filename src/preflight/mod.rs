@@ -47,6 +47,7 @@ use self::references::Objects;
 use self::report::Report;
 use crate::castai::endpoints::{self, Protocol};
 use crate::cluster::workload::Workload;
+use crate::cluster::{self, ErrorKind};
 use crate::event::{Event, Observer, Stage};
 
 /// What is known before anything is probed.
@@ -55,8 +56,7 @@ pub struct Inputs {
     pub cluster: Option<String>,
     /// Workloads of any kind and namespace; Cast AI's are picked out.
     pub workloads: Vec<Workload>,
-    /// What could not be listed and why, one sentence each, such as `Error from server (Forbidden): …`.
-    pub unread: Vec<String>,
+    pub unread: Vec<Unread>,
     /// For `ConfigMap`s and Secrets that components refer to.
     pub client: Option<Client>,
     /// Internal addresses of the nodes.
@@ -68,6 +68,24 @@ pub struct Inputs {
     pub aws: Result<SdkConfig, String>,
     /// Further endpoints to look at.
     pub extra: Vec<(Endpoint, Protocol)>,
+}
+
+/// Something of the cluster that could not be read, in the server's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// A right is missing: whether all is well stays open.
+    Forbidden(String),
+    /// The cluster does not answer, or does not know us; and what to do, where that is known.
+    Failed(String, Option<String>),
+}
+
+impl Unread {
+    pub fn of(error: &cluster::Error) -> Self {
+        if error.kind() == ErrorKind::Forbidden {
+            return Self::Forbidden(error.to_string());
+        }
+        Self::Failed(error.to_string(), error.hint().map(ToOwned::to_owned))
+    }
 }
 
 /// How to look.
@@ -169,14 +187,7 @@ async fn read_objects(workloads: &[&Workload], client: Option<&Client>, timeout:
 fn judge_cluster(inputs: &Inputs, components: &[Component]) -> Vec<Finding> {
     let name = inputs.cluster.as_deref().unwrap_or("cluster");
     let mut trail = Trail::new(Subject::new(SubjectKind::Cluster, name));
-    let read = trail.judge(
-        CLUSTER_ANSWERS,
-        if inputs.unread.is_empty() {
-            Judgement::pass(format!("workloads read: {}", inputs.workloads.len()))
-        } else {
-            Judgement::unknown(inputs.unread.join("; ")).evidence(json!({ "unread": inputs.unread }))
-        },
-    );
+    let read = trail.judge(CLUSTER_ANSWERS, judge_reading(inputs));
     if !components.is_empty() {
         let names: Vec<_> = components.iter().map(|component| component.name.as_str()).collect();
         let evidence = json!({ "components": components.iter().map(|component| &component.workload).collect::<Vec<_>>() });
@@ -189,6 +200,29 @@ fn judge_cluster(inputs: &Inputs, components: &[Component]) -> Vec<Finding> {
     } else {
         trail.finish(&[])
     }
+}
+
+fn judge_reading(inputs: &Inputs) -> Judgement {
+    let mut forbidden = Vec::new();
+    for unread in &inputs.unread {
+        match unread {
+            Unread::Forbidden(why) => forbidden.push(why.as_str()),
+            Unread::Failed(what, hint) => {
+                let judgement = Judgement::fail(what.clone());
+                return match hint {
+                    Some(hint) => judgement.remedy(Remedy::text(hint.clone())),
+                    None => judgement,
+                };
+            }
+        }
+    }
+    if forbidden.is_empty() {
+        return Judgement::pass(format!("{} workloads", inputs.workloads.len()));
+    }
+    Judgement::unknown(forbidden.join("; ")).evidence(json!({ "unread": forbidden })).remedy(Remedy::command(
+        "give this user the rights that docs/permissions.md lists, and see which ones it has",
+        "kubectl auth can-i --list",
+    ))
 }
 
 fn judge_region(region: Option<&str>) -> Vec<Finding> {
@@ -208,8 +242,8 @@ fn judge_region(region: Option<&str>) -> Vec<Finding> {
         };
         trail.judge(REGION_OFFERED, judgement.expected(known.join(", ")));
     } else {
-        let judgement = Judgement::unknown("neither nodes nor AWS settings tell the region").remedy(
-            Remedy::command("give the region", "kubectl castai-privatelink preflight --region <region>"),
+        let judgement = Judgement::unknown("neither the nodes nor the kubeconfig tell the region").remedy(
+            Remedy::command("give the region", "kubectl castai-privatelink preflight --region REGION"),
         );
         trail.judge(REGION_KNOWN, judgement);
     }
@@ -231,12 +265,11 @@ fn ecr_ways(region: Option<&str>, account: Option<&str>) -> Vec<(Trail, Way)> {
             let way = Way {
                 endpoint: Endpoint { host, port: 443 },
                 checks: Checks::ECR,
-                private_dns: vec![Remedy::command(
-                    format!("create the endpoint {service} with private DNS, or enable private DNS on it"),
-                    format!(
-                        "aws ec2 create-vpc-endpoint --region {region} --vpc-endpoint-type Interface --service-name com.amazonaws.{region}.{service} --vpc-id <VPC id> --subnet-ids <subnet ids> --security-group-ids <security group id> --private-dns-enabled"
-                    ),
-                )],
+                private_dns: target::endpoint_remedies(
+                    service,
+                    &format!("com.amazonaws.{region}.{service}"),
+                    region,
+                ),
             };
             (Trail::new(subject), way)
         })
@@ -259,7 +292,7 @@ async fn check_registry(inputs: &Inputs, timeout: Duration) -> Vec<Finding> {
             })
             .remedy(Remedy::command(
                 "give the registry",
-                "kubectl castai-privatelink preflight --registry <account>.dkr.ecr.<region>.amazonaws.com",
+                "kubectl castai-privatelink preflight --registry ACCOUNT.dkr.ecr.REGION.amazonaws.com",
             )),
         },
     );
@@ -271,24 +304,20 @@ async fn check_registry(inputs: &Inputs, timeout: Duration) -> Vec<Finding> {
     match client {
         Err(why) => {
             let why = format!("AWS cannot be asked: {why}");
-            let judgement = Judgement::unknown(why).remedy(Remedy::command(
-                "give AWS credentials, as for the AWS CLI; see which ones are found",
-                "aws sts get-caller-identity",
-            ));
-            trail.judge(ECR_TOKEN, judgement);
+            trail.judge(ECR_TOKEN, Judgement::unknown(why).remedy(ecr::no_credentials()));
         }
         Ok(client) => {
             let token = Box::pin(async {
-                let reply = ecr::fetch_token(&client, timeout).await;
-                (ecr::judge(&reply, "ecr:GetAuthorizationToken"), ())
+                let answer = ecr::fetch_token(&client, timeout).await;
+                (ecr::judge(&answer), ())
             });
             trail.check(ECR_TOKEN, token).await;
             if let Some((_, account)) = registry
                 && trail.allows(ECR_LISTING)
             {
                 let listing = Box::pin(async {
-                    let reply = ecr::fetch_listing(&client, account, timeout).await;
-                    (ecr::judge(&reply, "ecr:DescribeRepositories"), ())
+                    let answer = ecr::fetch_listing(&client, account, timeout).await;
+                    (ecr::judge(&answer), ())
                 });
                 trail.check(ECR_LISTING, listing).await;
             }

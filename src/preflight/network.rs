@@ -117,6 +117,8 @@ async fn follow(trail: &mut Trail, way: &Way, network: &Network) -> Option<()> {
     if judgement.outcome != Outcome::Pass {
         judgement.remedies.clone_from(&way.private_dns);
     }
+    // A connection to a public address waits for the same remedy.
+    let is_private = judgement.outcome == Outcome::Pass;
     trail.judge(checks.private, judgement);
     if !trail.allows(checks.tcp) {
         return None;
@@ -131,7 +133,11 @@ async fn follow(trail: &mut Trail, way: &Way, network: &Network) -> Option<()> {
                 .collect();
             let opened =
                 attempts.into_iter().find_map(|attempt| Some((attempt.address, attempt.result.ok()?)));
-            (connect::judge(&seen), opened)
+            let mut judgement = connect::judge(&seen);
+            if judgement.outcome == Outcome::Fail && !is_private {
+                judgement.remedies.clone_from(&way.private_dns);
+            }
+            (judgement, opened)
         })
         .await??;
 

@@ -93,9 +93,7 @@ impl Objects {
         static NOT_READ: Unreadable = Unreadable::Missing;
         self.0.get(reference).map_or(Err(&NOT_READ), Result::as_ref)
     }
-}
 
-impl Objects {
     /// None of the objects can be read, all for the same reason.
     pub fn unreadable(wanted: BTreeMap<ObjectReference, BTreeSet<String>>, why: &str) -> Self {
         wanted.into_keys().map(|reference| (reference, Err(Unreadable::Failed(why.to_owned())))).collect()

@@ -180,13 +180,13 @@ pub fn judge_hosts(region: Option<&str>, installation: Installation) -> Vec<Trai
         .filter(|service| service.host(installation).is_none())
         .map(|service| {
             let name = region.and_then(|region| service.service_name(region));
-            let name = name.as_deref().unwrap_or("<service name>");
-            let region = region.unwrap_or("<region>");
+            let name = name.as_deref().unwrap_or("SERVICE_NAME");
+            let region = region.unwrap_or("REGION");
             let judgement = Judgement::unknown("Cast AI publishes no host name for this service").remedy(
                 Remedy::command(
-                    "ask AWS for the private DNS name, from an account that may use the service; then check that host",
+                    "ask AWS for the private DNS name, from an account that may use the service, and check it with --https",
                     format!(
-                        "aws ec2 describe-vpc-endpoint-services --region {region} --service-names {name} --query ServiceDetails[].PrivateDnsNames"
+                        "aws ec2 describe-vpc-endpoint-services --region {region} --service-names {name} --query 'ServiceDetails[].PrivateDnsNames[].PrivateDnsName' --output text"
                     ),
                 ),
             );
@@ -209,19 +209,31 @@ pub fn private_dns_remedies(target: &Target, region: Option<&str>) -> Vec<Remedy
         )];
     };
     let name = region.and_then(|region| service.service_name(region));
-    let name = name.as_deref().unwrap_or("<service name>");
-    let region = region.unwrap_or("<region>");
+    endpoint_remedies(service.name, name.as_deref().unwrap_or("SERVICE_NAME"), region.unwrap_or("REGION"))
+}
+
+/// How to look for the interface endpoint of a service, to mend it, and to make it. Words in capitals are to be
+/// replaced: in angle brackets, a shell would take them for files.
+pub fn endpoint_remedies(called: &str, service: &str, region: &str) -> Vec<Remedy> {
     vec![
         Remedy::command(
-            format!("enable private DNS on the endpoint of {}", service.name),
             format!(
-                "aws ec2 modify-vpc-endpoint --region {region} --vpc-endpoint-id <endpoint id> --private-dns-enabled"
+                "look for the endpoint of {called} in the cluster's VPC, and whether its private DNS is on"
+            ),
+            format!(
+                "aws ec2 describe-vpc-endpoints --region {region} --filters Name=service-name,Values={service} --query 'VpcEndpoints[].[VpcId,VpcEndpointId,State,PrivateDnsEnabled]' --output text"
             ),
         ),
         Remedy::command(
-            "or create the endpoint, if there is none",
+            "where it is off (False), enable it",
             format!(
-                "aws ec2 create-vpc-endpoint --region {region} --vpc-endpoint-type Interface --service-name {name} --vpc-id <VPC id> --subnet-ids <subnet ids> --security-group-ids <security group id> --private-dns-enabled"
+                "aws ec2 modify-vpc-endpoint --region {region} --vpc-endpoint-id ENDPOINT_ID --private-dns-enabled"
+            ),
+        ),
+        Remedy::command(
+            "where there is no endpoint, create it",
+            format!(
+                "aws ec2 create-vpc-endpoint --region {region} --vpc-endpoint-type Interface --service-name {service} --vpc-id VPC_ID --subnet-ids SUBNET_ID SUBNET_ID --security-group-ids SECURITY_GROUP_ID --private-dns-enabled"
             ),
         ),
     ]

@@ -1,1 +1,543 @@
-//! Preflight: what each fault looks like.
+//! Preflight: what each fault looks like, from inside the VPC unless a test says otherwise.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use lab::address::{self, CASTAI_PUBLIC, REFUSING, SILENT};
+use lab::castai::Fault;
+use lab::dns::{Behaviour, Question};
+use lab::host::{Lab, Output};
+use lab::metadata::{Instance, Mode};
+use serde_json::{Value, json};
+
+use crate::support::{json, own_lab, plugin, shared_lab};
+
+const API: &str = "api.cast.ai";
+const GRPC: &str = "grpc.cast.ai";
+/// No component of the lab's cluster is configured with it.
+const UNUSED: &str = "api-grpc.cast.ai";
+const KVISOR: &str = "kvisor.prod-master.cast.ai";
+const TELEMETRY: &str = "telemetry.prod-master.cast.ai";
+const ECR_API: &str = address::ECR_API.0;
+
+/// Runs preflight and reads its report.
+#[track_caller]
+fn preflight(lab: &Lab, code: i32, arguments: &[&str]) -> Value {
+    json(&plugin(lab, code, &[&["preflight", "-o", "json"], arguments].concat()))
+}
+
+/// Everything in the lab as it was at the start, but for the cluster.
+fn mend(lab: &Lab) {
+    let control = lab.control();
+    for part in ["dns", "castai", "metadata", "aws"] {
+        control.post(&format!("/{part}/reset"), &()).expect("the lab is reset");
+    }
+    control.put("/ecr/access", &json!({})).expect("ECR's access is reset");
+}
+
+fn dns(lab: &Lab, host: &str, behaviour: &Behaviour) {
+    lab.control().put(&format!("/dns/records/{host}"), behaviour).expect("the record is set");
+}
+
+fn fault(lab: &Lab, host: &str, fault: &Fault) {
+    lab.control().put(&format!("/castai/faults/{host}"), fault).expect("the fault is set");
+}
+
+fn findings(report: &Value) -> &[Value] {
+    report["findings"].as_array().expect("a report has findings")
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
+}
+
+#[track_caller]
+fn finding<'a>(report: &'a Value, code: &str, subject: &str) -> &'a Value {
+    let found: Vec<_> = findings(report)
+        .iter()
+        .filter(|finding| finding["code"] == code && finding["subject"]["name"] == subject)
+        .collect();
+    let [only] = found.as_slice() else { panic!("{} × {code} of {subject} in {report:#}", found.len()) };
+    only
+}
+
+/// `code subject` of every finding with one of these results.
+fn with_result(report: &Value, results: &[&str]) -> Vec<String> {
+    findings(report)
+        .iter()
+        .filter(|finding| results.contains(&text(finding, "result")))
+        .map(|finding| format!("{} {}", text(finding, "code"), text(&finding["subject"], "name")))
+        .collect()
+}
+
+/// What a host with one fault must show.
+struct Expected {
+    host: &'static str,
+    code: &'static str,
+    result: &'static str,
+    observed: &'static str,
+    /// A word of the remedies, or of their commands.
+    remedy: &'static str,
+    skipped: &'static [&'static str],
+}
+
+fn fails(
+    host: &'static str,
+    code: &'static str,
+    observed: &'static str,
+    remedy: &'static str,
+    skipped: &'static [&'static str],
+) -> Expected {
+    Expected { host, code, result: "Fail", observed, remedy, skipped }
+}
+
+/// The fault shows as this finding, everything behind it is skipped because of it, and nothing else of the host is
+/// other than Pass.
+#[track_caller]
+fn shows_exactly(report: &Value, expected: &[Expected]) {
+    for Expected { host, code, result, observed, remedy, skipped } in expected {
+        let seen = finding(report, code, host);
+        assert_eq!(text(seen, "result"), *result, "{seen:#}");
+        assert!(text(seen, "observed").contains(observed), "{observed:?} in {seen:#}");
+        assert!(seen["remedies"].to_string().contains(remedy), "{remedy:?} in {seen:#}");
+        let others: BTreeMap<_, _> = findings(report)
+            .iter()
+            .filter(|finding| finding["subject"]["name"] == *host && finding["code"] != *code)
+            .filter(|finding| finding["result"] != "Pass")
+            .map(|finding| (text(finding, "code"), (text(finding, "result"), text(finding, "because"))))
+            .collect();
+        let wanted: BTreeMap<_, _> = skipped.iter().map(|skip| (*skip, ("Skipped", *code))).collect();
+        assert_eq!(others, wanted, "{host}");
+    }
+    let failed = with_result(report, &["Fail", "Warn"]);
+    assert_eq!(failed.len(), expected.len(), "{failed:?}");
+}
+
+#[test]
+fn a_cluster_that_is_well_passes_and_only_the_unpublished_host_is_unknown() {
+    let lab = shared_lab();
+    let report = preflight(lab, 0, &[]);
+    assert_eq!(with_result(&report, &["Fail", "Warn", "Skipped"]), Vec::<String>::new());
+    assert_eq!(with_result(&report, &["Unknown"]), ["CPL202 files"]);
+    assert_eq!(text(finding(&report, "CPL240", API), "observed"), "HTTP 401");
+    assert_eq!(text(finding(&report, "CPL241", KVISOR), "observed"), "grpc-status 12 (UNIMPLEMENTED)");
+    assert_eq!(report["region"], address::REGION);
+    let services = finding(&report, "CPL202", "files")["remedies"].to_string();
+    assert!(services.contains("describe-vpc-endpoint-services --region us-east-1"), "{services}");
+
+    assert!(plugin(lab, 0, &["preflight"]).stdout.ends_with("\nThis cluster reaches Cast AI privately\n"));
+    // Before Cast AI is installed, all of its services count as needed.
+    let report = preflight(lab, 0, &["-n", "default"]);
+    let found = finding(&report, "CPL102", text(&report, "cluster"));
+    assert_eq!(text(found, "result"), "Warn", "{found:#}");
+    assert_eq!(finding(&report, "CPL241", UNUSED)["severity"], "Error");
+
+    // Unknown is not good enough for whoever says so.
+    plugin(lab, 1, &["preflight", "--fail-on=unknown"]);
+    plugin(lab, 0, &["preflight", "--fail-on=warn"]);
+}
+
+#[test]
+fn every_format_tells_the_same_and_only_a_terminal_gets_colour() {
+    let lab = shared_lab();
+    let report = preflight(lab, 0, &[]);
+    let count = findings(&report).len();
+    let yaml: Value = serde_saphyr::from_str(&plugin(lab, 0, &["preflight", "-o", "yaml"]).stdout).unwrap();
+    assert_eq!((&yaml["kind"], yaml["findings"].as_array().unwrap().len()), (&report["kind"], count));
+
+    let names = plugin(lab, 0, &["preflight", "-o", "name"]).stdout;
+    assert_eq!(names.lines().count(), count);
+    assert!(names.lines().any(|line| line == "CPL211/api.cast.ai"), "{names}");
+
+    let wide = plugin(lab, 0, &["preflight", "-o", "wide"]);
+    assert_eq!(wide.stdout.lines().take_while(|line| !line.is_empty()).count(), count + 1);
+    let table = plugin(lab, 0, &["preflight"]);
+    assert!(
+        table
+            .stdout
+            .lines()
+            .take_while(|line| *line != "Unknown CPL202 files")
+            .all(|line| line.chars().count() <= 125)
+    );
+    assert_eq!(table.stderr, "");
+    assert!(!table.stdout.contains('\u{1b}') && !wide.stdout.contains('\u{1b}'));
+
+    let on_terminal = |prefix: &str| -> Output {
+        let command = format!("{prefix} kubectl castai-privatelink preflight");
+        lab.run("script", &["--quiet", "--return", "--command", &command, "/dev/null"]).unwrap()
+    };
+    assert!(on_terminal("env TERM=xterm").stdout.contains("\u{1b}[32mPass"));
+    let plain = on_terminal("env TERM=xterm NO_COLOR=1").stdout;
+    assert!(plain.contains("Pass") && !plain.contains("\u{1b}[32m"), "{plain:?}");
+}
+
+#[test]
+fn each_fault_of_a_name_is_told() {
+    const BEHIND_NAME: [&str; 5] = ["CPL211", "CPL220", "CPL230", "CPL231", "CPL241"];
+    let lab = own_lab();
+    let private = Ipv4Addr::new(10, 0, 1, 101);
+
+    dns(&lab, API, &Behaviour::public());
+    dns(&lab, GRPC, &Behaviour::NameError);
+    dns(&lab, KVISOR, &Behaviour::ServerFailure);
+    dns(&lab, TELEMETRY, &Behaviour::Refused);
+    shows_exactly(
+        &preflight(&lab, 1, &[]),
+        &[
+            fails(
+                API,
+                "CPL211",
+                "104.16.81.56: public",
+                "modify-vpc-endpoint --region us-east-1",
+                &["CPL220", "CPL230", "CPL231", "CPL240"],
+            ),
+            fails(GRPC, "CPL210", "A and AAAA: NXDOMAIN", "vpce-svc-05e9e206a737781a7", &BEHIND_NAME),
+            fails(KVISOR, "CPL210", "A and AAAA: SERVFAIL", "VPC's resolver", &BEHIND_NAME),
+            fails(TELEMETRY, "CPL210", "A and AAAA: REFUSED", "VPC's resolver", &BEHIND_NAME),
+        ],
+    );
+    let table = plugin(&lab, 1, &["preflight"]).stdout;
+    assert!(table.contains("\nFail CPL211 api.cast.ai\n"), "{table}");
+    assert!(table.contains("skipped    CPL220, CPL230, CPL231, CPL240, until this passes\n"), "{table}");
+    assert!(table.lines().last().unwrap().starts_with("Not ready for PrivateLink: grpc.cast.ai (CPL210), "));
+
+    mend(&lab);
+    let mixed = Behaviour::addresses(&[private, CASTAI_PUBLIC]);
+    let public_six = Behaviour::Addresses {
+        v4: vec![Ipv4Addr::new(10, 0, 1, 103)],
+        v6: vec!["2606:4700::6810:5138".parse().unwrap()],
+        ttl: 60,
+    };
+    let chain = Behaviour::Alias {
+        names: vec!["telemetry.corp.example".to_owned(), "vpce-1.vpce.amazonaws.com".to_owned()],
+        target: Box::new(Behaviour::addresses(&[Ipv4Addr::new(10, 0, 1, 104)])),
+    };
+    dns(&lab, GRPC, &mixed);
+    dns(&lab, KVISOR, &public_six);
+    dns(&lab, TELEMETRY, &chain);
+    dns(&lab, UNUSED, &Behaviour::NameError);
+    let report = preflight(&lab, 1, &[]);
+    shows_exactly(
+        &report,
+        &[
+            fails(
+                GRPC,
+                "CPL211",
+                "10.0.1.101: private; 104.16.81.56: public",
+                "modify-vpc-endpoint",
+                &["CPL220", "CPL230", "CPL231", "CPL241"],
+            ),
+            Expected {
+                result: "Warn",
+                ..fails(KVISOR, "CPL211", "2606:4700::6810:5138: public", "modify-vpc-endpoint", &[])
+            },
+            Expected {
+                result: "Warn",
+                ..fails(UNUSED, "CPL210", "NXDOMAIN", "create-vpc-endpoint", &BEHIND_NAME)
+            },
+        ],
+    );
+    let seen = text(finding(&report, "CPL210", TELEMETRY), "observed");
+    assert!(seen.starts_with("A: telemetry.corp.example → vpce-1.vpce.amazonaws.com → 10.0.1.104"), "{seen}");
+
+    // What nothing uses only warns, unless it is asked for.
+    mend(&lab);
+    dns(&lab, UNUSED, &Behaviour::NameError);
+    let table = plugin(&lab, 0, &["preflight"]).stdout;
+    assert!(table.contains("no component that is installed, so only a warning"), "{table}");
+    plugin(&lab, 1, &["preflight", "--fail-on=warn"]);
+    let report = preflight(&lab, 1, &["--grpc", UNUSED]);
+    assert_eq!(text(finding(&report, "CPL210", UNUSED), "result"), "Fail");
+}
+
+#[test]
+fn each_fault_of_a_connection_is_told() {
+    let lab = own_lab();
+
+    dns(&lab, API, &Behaviour::addresses(&[REFUSING]));
+    fault(&lab, GRPC, &Fault::OtherName { name: "api.example.com".to_owned() });
+    fault(&lab, KVISOR, &Fault::Expired);
+    fault(&lab, TELEMETRY, &Fault::UnknownAuthority);
+    shows_exactly(
+        &preflight(&lab, 1, &[]),
+        &[
+            fails(API, "CPL220", "connection refused", "nothing listens", &["CPL230", "CPL231", "CPL240"]),
+            fails(
+                GRPC,
+                "CPL230",
+                "not for this name but for api.example.com",
+                "another service",
+                &["CPL231", "CPL241"],
+            ),
+            fails(KVISOR, "CPL230", "the certificate expired at", "clock", &["CPL231", "CPL241"]),
+            fails(TELEMETRY, "CPL230", "issuer is not trusted (CN=", "SSL_CERT_FILE", &["CPL231", "CPL241"]),
+        ],
+    );
+
+    mend(&lab);
+    fault(&lab, API, &Fault::Http { status: 503 });
+    fault(&lab, GRPC, &Fault::Http1Only);
+    fault(&lab, KVISOR, &Fault::Reset);
+    fault(&lab, TELEMETRY, &Fault::Grpc { status: 14 });
+    let report = preflight(&lab, 1, &[]);
+    shows_exactly(
+        &report,
+        &[
+            fails(API, "CPL240", "HTTP 503", "the way is open", &[]),
+            fails(GRPC, "CPL241", "not on h2", "HTTP/2", &[]),
+            fails(KVISOR, "CPL230", "reset during the handshake", "SNI", &["CPL231", "CPL241"]),
+        ],
+    );
+    // Whatever a gRPC server says, it has been reached.
+    assert_eq!(text(finding(&report, "CPL241", TELEMETRY), "observed"), "grpc-status 14 (UNAVAILABLE)");
+
+    // All the silent ones together, since they wait.
+    mend(&lab);
+    dns(&lab, API, &Behaviour::Silent);
+    dns(&lab, GRPC, &Behaviour::addresses(&[SILENT]));
+    fault(&lab, KVISOR, &Fault::Silent);
+    fault(&lab, TELEMETRY, &Fault::Http { status: 404 });
+    shows_exactly(
+        &preflight(&lab, 1, &[]),
+        &[
+            fails(
+                API,
+                "CPL210",
+                "no answer in time",
+                "name server is silent",
+                &["CPL211", "CPL220", "CPL230", "CPL231", "CPL240"],
+            ),
+            fails(
+                GRPC,
+                "CPL220",
+                "10.0.250.1:443 timed out",
+                "authorize-security-group-ingress",
+                &["CPL230", "CPL231", "CPL241"],
+            ),
+            fails(KVISOR, "CPL230", "the handshake got no answer", "firewall", &["CPL231", "CPL241"]),
+            fails(TELEMETRY, "CPL241", "HTTP 404 without a grpc-status", "no gRPC server", &[]),
+        ],
+    );
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "polls with a bound, outside of any runtime")]
+fn silent_endpoints_are_all_waited_for_together() {
+    let lab = own_lab();
+    let hosts = [API, GRPC, UNUSED, KVISOR, TELEMETRY, ECR_API, address::ECR.0];
+    for host in hosts {
+        dns(&lab, host, &Behaviour::Silent);
+    }
+    // No time-out ends before all of them have begun, though each is longer than this test's patience.
+    let mut running = lab.spawn_plugin(&["preflight", "--timeout", "10m"]).unwrap();
+    let end = Instant::now() + Duration::from_mins(1);
+    loop {
+        let asked: Vec<Question> = lab.control().get("/dns/queries").unwrap();
+        let waiting = hosts.iter().filter(|host| {
+            ["A", "AAAA"].iter().all(|kind| {
+                asked.iter().any(|question| question.name == **host && question.query_type == *kind)
+            })
+        });
+        if waiting.count() == hosts.len() {
+            break;
+        }
+        assert!(running.try_wait().unwrap().is_none(), "ended before all names were asked for");
+        assert!(Instant::now() < end, "not all names were asked for at once: {asked:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    running.kill().unwrap();
+}
+
+#[test]
+fn faults_of_ecr_are_told_and_a_missing_right_is_unknown() {
+    let lab = own_lab();
+    let registry = format!("ECR of {}", address::ACCOUNT);
+    let access = |body: Value| lab.control().put("/ecr/access", &body).unwrap();
+
+    access(json!({ "credentials": "expired" }));
+    let report = preflight(&lab, 1, &[]);
+    assert_eq!(with_result(&report, &["Fail", "Warn"]), [format!("CPL302 {registry}")]);
+    let token = finding(&report, "CPL302", &registry);
+    assert_eq!(text(token, "observed"), "the AWS credentials have expired");
+    assert!(token["remedies"].to_string().contains("aws sso login"), "{token:#}");
+    assert_eq!(text(finding(&report, "CPL303", &registry), "because"), "CPL302");
+
+    access(json!({ "credentials": "unrecognized" }));
+    let report = preflight(&lab, 1, &[]);
+    let token = finding(&report, "CPL302", &registry);
+    assert!(token["remedies"].to_string().contains("aws sts get-caller-identity"), "{token:#}");
+
+    access(json!({ "denied": ["DescribeRepositories"] }));
+    let report = preflight(&lab, 0, &[]);
+    let listing = finding(&report, "CPL303", &registry);
+    assert_eq!(text(listing, "result"), "Unknown");
+    assert_eq!(text(listing, "reason"), "no permission for ecr:DescribeRepositories");
+    let table = plugin(&lab, 0, &["preflight"]).stdout;
+    assert!(
+        table.ends_with("Nothing failed, but not all could be looked at: see Unknown above\n"),
+        "{table}"
+    );
+
+    access(json!({ "denied": ["GetAuthorizationToken"] }));
+    let report = preflight(&lab, 0, &[]);
+    assert_eq!(text(finding(&report, "CPL302", &registry), "result"), "Unknown");
+    assert_eq!(text(finding(&report, "CPL303", &registry), "because"), "CPL302");
+
+    mend(&lab);
+    let mut command = lab.plugin_command().unwrap();
+    command.args(["preflight", "-o", "json"]);
+    let output =
+        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let token = finding(&report, "CPL302", &registry);
+    assert_eq!(text(token, "result"), "Unknown");
+    assert_eq!(text(token, "reason"), "no AWS credentials were found on this machine");
+    assert!(token["remedies"].to_string().contains("aws sts get-caller-identity"), "{token:#}");
+
+    // Without a way out, a public address of ECR is a warning that has a failure behind it.
+    dns(&lab, ECR_API, &Behaviour::addresses(&[Ipv4Addr::new(203, 0, 113, 99)]));
+    let report = preflight(&lab, 1, &[]);
+    assert_eq!(with_result(&report, &["Warn"]), [format!("CPL311 {ECR_API}")]);
+    assert_eq!(with_result(&report, &["Fail"]), [format!("CPL320 {ECR_API}")]);
+    for code in ["CPL311", "CPL320"] {
+        let remedies = finding(&report, code, ECR_API)["remedies"].to_string();
+        assert!(remedies.contains("com.amazonaws.us-east-1.ecr.api"), "{remedies}");
+    }
+}
+
+#[test]
+fn outside_the_vpc_the_network_is_unknown_and_the_way_inside_is_named() {
+    let lab = own_lab();
+    // A laptop sees public addresses, and that is right.
+    dns(&lab, API, &Behaviour::public());
+    let instance = |instance: Instance| lab.control().put("/metadata/instance", &instance).unwrap();
+    let outside = |arguments: &[&str], why: &str| {
+        let report = preflight(&lab, 0, arguments);
+        let place = finding(&report, "CPL110", "this machine");
+        assert_eq!(text(place, "result"), "Unknown");
+        assert!(text(place, "reason").contains(why), "{place:#}");
+        for (code, host) in [("CPL210", API), ("CPL241", KVISOR), ("CPL310", ECR_API)] {
+            let finding = finding(&report, code, host);
+            assert_eq!(text(finding, "result"), "Unknown", "{finding:#}");
+            assert!(finding["remedies"].to_string().contains("--here=inside"), "{finding:#}");
+        }
+        assert_eq!(with_result(&report, &["Fail", "Warn"]), Vec::<String>::new());
+    };
+    outside(&["--here=outside"], "--here=outside says so");
+    instance(Instance { vpc_cidrs: vec!["172.31.0.0/16".to_owned()], ..Instance::default() });
+    outside(&[], "no node lies in this machine's VPC (172.31.0.0/16)");
+    instance(Instance { mode: Mode::Silent, ..Instance::default() });
+    outside(&[], "no instance metadata");
+    instance(Instance { mode: Mode::Off, ..Instance::default() });
+    outside(&[], "no instance metadata");
+
+    let table = plugin(&lab, 0, &["preflight"]).stdout;
+    assert!(
+        table.ends_with("Nothing failed, but the network was not looked at: run again from inside the VPC\n"),
+        "{table}"
+    );
+    assert_eq!(table.matches("preflight --here=inside").count(), 1, "{table}");
+    // Whoever knows better says so.
+    let report = preflight(&lab, 1, &["--here=inside"]);
+    assert_eq!(with_result(&report, &["Fail"]), [format!("CPL211 {API}")]);
+}
+
+#[test]
+fn what_may_not_be_read_is_unknown_and_named() {
+    let lab = own_lab();
+    let workloads = "deployments.apps,daemonsets.apps,statefulsets.apps,replicasets.apps,cronjobs.batch,jobs.batch,\
+                     pods,replicationcontrollers";
+    let reader = |user: &str, resources: &str| {
+        let path = lab.kubeconfig_for(user, None).unwrap();
+        let resource = format!("--resource={resources}");
+        let role = ["create", "clusterrole", user, "--verb=get,list", &resource];
+        let binding = ["create", "clusterrolebinding", user, "--clusterrole", user, "--user", user];
+        for arguments in [&role[..], &binding[..]] {
+            let output = lab.kubectl(arguments).unwrap();
+            assert_eq!(output.code, Some(0), "{}", output.stderr);
+        }
+        path.to_str().unwrap().to_owned()
+    };
+
+    let without_objects = reader("without-objects", &format!("{workloads},nodes"));
+    let report = preflight(&lab, 0, &["--kubeconfig", &without_objects]);
+    for (name, object) in [
+        ("hibernate-pause", "configmap/castai-agent-metadata in castai-agent"),
+        ("hibernate-resume", "secret/castai-hibernate in castai-agent"),
+    ] {
+        let finding = finding(&report, "CPL103", &format!("castai-agent/cronjob.batch/{name}"));
+        assert_eq!(text(finding, "result"), "Unknown", "{finding:#}");
+        assert!(text(finding, "reason").contains(object), "{finding:#}");
+        assert!(text(finding, "reason").contains("Forbidden"), "{finding:#}");
+    }
+    // A component whose endpoints are literals is not in doubt.
+    let agent = finding(&report, "CPL103", "castai-agent/deployment.apps/castai-agent");
+    assert_eq!(text(agent, "result"), "Pass");
+
+    let without_nodes = reader("without-nodes", &format!("{workloads},configmaps,secrets"));
+    let report = preflight(&lab, 0, &["--kubeconfig", &without_nodes]);
+    let cluster = findings(&report).iter().find(|finding| finding["code"] == "CPL101").unwrap();
+    assert_eq!(text(cluster, "result"), "Unknown");
+    assert!(text(cluster, "reason").contains("cannot list nodes"), "{cluster:#}");
+    assert!(cluster["remedies"].to_string().contains("permissions"), "{cluster:#}");
+    let place = finding(&report, "CPL110", "this machine");
+    assert!(text(place, "reason").contains("nodes' addresses are not known"), "{place:#}");
+
+    let without_rights = lab.kubeconfig_for("nobody", None).unwrap();
+    let report = preflight(&lab, 0, &["--kubeconfig", without_rights.to_str().unwrap()]);
+    assert_eq!(with_result(&report, &["Fail"]), Vec::<String>::new());
+    assert!(with_result(&report, &["Skipped"]).iter().any(|finding| finding.starts_with("CPL102")));
+}
+
+#[test]
+fn a_cluster_that_does_not_answer_fails_and_one_that_is_not_configured_stops() {
+    let lab = shared_lab();
+    let server = format!("https://{REFUSING}");
+    let output = plugin(lab, 1, &["preflight", "--server", &server]);
+    assert!(output.stdout.contains("\nFail CPL101 "), "{}", output.stdout);
+    assert!(
+        output.stdout.contains("The connection to the server 10.0.251.1 was refused"),
+        "{}",
+        output.stdout
+    );
+    assert!(output.stdout.lines().last().unwrap().starts_with("Not ready for PrivateLink: "));
+
+    let output = plugin(lab, 2, &["preflight", "--kubeconfig", "/nowhere/config"]);
+    assert_eq!(output.stdout, "");
+    assert!(output.stderr.contains("/nowhere/config"), "{}", output.stderr);
+}
+
+#[test]
+fn regions_without_services_and_hosts_without_a_service_are_told() {
+    let lab = own_lab();
+    let report = preflight(&lab, 1, &["--region", "eu-west-1"]);
+    let region = finding(&report, "CPL105", "eu-west-1");
+    assert_eq!(text(region, "result"), "Unknown");
+    assert!(text(region, "reason").contains("us-east-1, us-east-2, ap-south-1, ap-south-2"), "{region:#}");
+    // What components are configured with is looked at all the same; what only the table names is not.
+    assert_eq!(text(finding(&report, "CPL240", API), "result"), "Pass");
+    assert!(findings(&report).iter().all(|finding| finding["subject"]["name"] != UNUSED));
+    // The lab has no ECR there.
+    assert!(with_result(&report, &["Fail"]).iter().all(|finding| finding.contains(".ecr.eu-west-1.")));
+
+    let report = preflight(&lab, 1, &["--https", address::OCI_REGISTRY.0, "--https", "gone.example:8443"]);
+    assert_eq!(text(finding(&report, "CPL240", address::OCI_REGISTRY.0), "result"), "Pass");
+    assert_eq!(with_result(&report, &["Fail"]), ["CPL210 gone.example:8443"]);
+
+    let set = [
+        "set",
+        "env",
+        "deployment/castai-agent",
+        "-n",
+        "castai-agent",
+        "API_URL=https://registry.corp.example",
+    ];
+    assert_eq!(lab.kubectl(&set).unwrap().code, Some(0));
+    let report = preflight(&lab, 0, &[]);
+    let covered = finding(&report, "CPL201", address::OCI_REGISTRY.0);
+    assert_eq!(text(covered, "result"), "Warn");
+    assert_eq!(covered["subject"]["neededBy"], json!(["castai-agent"]));
+    assert!(covered["remedies"].to_string().contains("api.cast.ai"), "{covered:#}");
+}

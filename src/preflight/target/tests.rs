@@ -91,12 +91,16 @@ fn remedies_name_the_regions_service() {
     let targets = targets(&[], true, &[]);
     let remedies = private_dns_remedies(&targets[0], Some("us-east-1"));
     let commands: Vec<_> = remedies.iter().filter_map(|remedy| remedy.command.as_deref()).collect();
-    assert!(commands[0].contains("modify-vpc-endpoint") && commands[0].contains("--private-dns-enabled"));
+    let service = "com.amazonaws.vpce.us-east-1.vpce-svc-0f648001d494b9a46";
     assert!(
-        commands[1].contains("com.amazonaws.vpce.us-east-1.vpce-svc-0f648001d494b9a46"),
+        commands[0].contains("describe-vpc-endpoints") && commands[0].contains(service),
         "{}",
-        commands[1]
+        commands[0]
     );
+    assert!(commands[1].contains("modify-vpc-endpoint") && commands[1].contains("--private-dns-enabled"));
+    assert!(commands[2].contains("create-vpc-endpoint") && commands[2].contains(service), "{}", commands[2]);
+    // In a shell they would be files.
+    assert!(commands.iter().all(|command| !command.contains(['<', '>'])));
 }
 
 #[test]

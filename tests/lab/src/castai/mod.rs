@@ -64,7 +64,7 @@ pub enum Fault {
     Expired,
     /// The certificate is signed by an authority that nobody knows, as behind an intercepting proxy.
     UnknownAuthority,
-    /// TCP connects, then the connection is reset.
+    /// TCP connects, then the connection is reset in the middle of the handshake.
     Reset,
     /// TCP connects, then nothing is ever said.
     Silent,

@@ -52,7 +52,11 @@ impl Server {
 
     async fn connection(&self, mut stream: TcpStream, fault: Option<Fault>) -> anyhow::Result<()> {
         match fault {
-            Some(Fault::Reset) => stream.set_zero_linger()?,
+            Some(Fault::Reset) => {
+                // At once, some clients would see it while they still connect.
+                let _ = stream.read(&mut [0; 1024]).await?;
+                stream.set_zero_linger()?;
+            }
             Some(Fault::Silent) => {
                 let mut ignored = [0; 1024];
                 while stream.read(&mut ignored).await? > 0 {}

@@ -1,0 +1,234 @@
+use std::time::Duration;
+
+use super::*;
+use crate::preflight::check::{Judgement, Remedy, Severity, Subject};
+
+fn finding(code: &str, kind: SubjectKind, name: &str, judgement: Judgement) -> Finding {
+    let check = catalog::check(code);
+    let mut subject = Subject::new(kind, name);
+    if kind == SubjectKind::Host {
+        subject.needed_by = ["castai-agent".to_owned(), "hibernate".to_owned()].into();
+    }
+    Finding::new(check, check.severity, subject, judgement, Duration::from_millis(7))
+}
+
+fn host(code: &str, name: &str, judgement: Judgement) -> Finding {
+    finding(code, SubjectKind::Host, name, judgement)
+}
+
+fn skipped(code: &str, name: &str, because: &'static str) -> Finding {
+    host(code, name, Judgement { outcome: Outcome::Skipped { because }, ..Judgement::pass("") })
+}
+
+fn inside() -> Finding {
+    finding("CPL110", SubjectKind::Machine, "this machine", Judgement::pass("2 of 2 nodes"))
+}
+
+fn report(findings: Vec<Finding>) -> Report {
+    Report::new(Some("prod".to_owned()), Some("us-east-1".to_owned()), findings)
+}
+
+/// Without colour.
+fn plain(report: &Report, wide: bool, width: Option<usize>) -> String {
+    anstream::adapter::strip_str(&text(report, wide, width)).to_string()
+}
+
+/// What stands below the tables.
+fn problems_of(report: &Report) -> String {
+    let whole = plain(report, true, None);
+    whole.split_once("\n\n").map(|(_, rest)| rest.to_owned()).unwrap()
+}
+
+#[test]
+fn a_failure_is_told_whole_with_its_consequences_and_what_to_do() {
+    let report = report(vec![
+        inside(),
+        host("CPL210", "api.cast.ai", Judgement::pass("A: 104.16.81.56; AAAA: no records")),
+        host(
+            "CPL211",
+            "api.cast.ai",
+            Judgement::fail("104.16.81.56: public")
+                .expected("private addresses")
+                .remedy(Remedy::command("enable private DNS", "aws ec2 modify-vpc-endpoint"))
+                .remedy(Remedy::text("or create the endpoint")),
+        ),
+        skipped("CPL220", "api.cast.ai", "CPL211"),
+        skipped("CPL230", "api.cast.ai", "CPL211"),
+    ]);
+    assert_eq!(
+        plain(&report, false, None),
+        "\
+RESULT   CODE     CHECK                                      OBSERVED
+Pass     CPL110   this machine is inside the cluster's VPC   2 of 2 nodes
+
+HOST          DNS    PRIVATE   TCP   TLS   ANSWER   NEEDED BY
+api.cast.ai   Pass   Fail      -     -     -        castai-agent +1
+
+Fail CPL211 api.cast.ai
+  check      the host resolves to private addresses only
+  observed   104.16.81.56: public
+  expected   private addresses
+  needed by  castai-agent, hibernate
+  skipped    CPL220, CPL230, until this passes
+  to do      enable private DNS
+             aws ec2 modify-vpc-endpoint
+             or create the endpoint
+
+2 passed, 1 failed, 2 skipped
+Not ready for PrivateLink: api.cast.ai (CPL211)
+"
+    );
+}
+
+#[test]
+fn one_cause_on_many_hosts_is_told_once() {
+    let silence = || Judgement::fail("no answer in time").remedy(Remedy::text("ask the name server"));
+    let hosts = ["a.cast.ai", "b.cast.ai", "c.cast.ai"];
+    let report = report(hosts.iter().map(|name| host("CPL210", name, silence())).collect());
+    let problems = problems_of(&report);
+    assert!(problems.starts_with("Fail CPL210 3 hosts\n  of         a.cast.ai, b.cast.ai, c.cast.ai\n"));
+    assert_eq!(problems.matches("to do").count(), 1, "{problems}");
+    assert!(problems.ends_with("a.cast.ai (CPL210), b.cast.ai (CPL210), c.cast.ai (CPL210)\n"));
+}
+
+#[test]
+fn different_sights_stay_apart_and_the_worst_comes_first() {
+    let report = report(vec![
+        finding("CPL202", SubjectKind::Service, "files", Judgement::unknown("nobody publishes it")),
+        host("CPL211", "x.amazonaws.com", Judgement::warn("203.0.113.1: public")),
+        host("CPL220", "a.cast.ai", Judgement::fail("10.0.0.1:443 timed out")),
+        host("CPL220", "b.cast.ai", Judgement::fail("10.0.0.2:443 timed out")),
+    ]);
+    let problems = problems_of(&report);
+    let order: Vec<_> =
+        problems.lines().filter(|line| line.contains(" CPL2") && !line.starts_with(' ')).collect();
+    assert_eq!(
+        order[..4],
+        [
+            "Fail CPL220 a.cast.ai",
+            "Fail CPL220 b.cast.ai",
+            "Warn CPL211 x.amazonaws.com",
+            "Unknown CPL202 files"
+        ]
+    );
+}
+
+#[test]
+fn what_waits_for_the_same_remedy_is_one_problem() {
+    let remedy = || Remedy::text("look from inside");
+    let mut findings = vec![finding(
+        "CPL110",
+        SubjectKind::Machine,
+        "this machine",
+        Judgement::unknown("taken to be outside").remedy(remedy()),
+    )];
+    for code in ["CPL210", "CPL211"] {
+        findings.push(host(code, "api.cast.ai", Judgement::unknown("it proves nothing").remedy(remedy())));
+    }
+    let problems = problems_of(&report(findings));
+    assert_eq!(
+        problems,
+        "\
+Unknown CPL110 and 2 more: 2 subjects
+  of         this machine, api.cast.ai
+  why        taken to be outside
+             it proves nothing
+  to do      look from inside
+
+0 passed, 3 unknown
+Nothing failed, but the network was not looked at: run again from inside the VPC
+"
+    );
+}
+
+#[test]
+fn an_endpoint_that_nothing_uses_says_why_it_only_warns() {
+    let mut unused = host("CPL210", "grpc.cast.ai", Judgement::fail("NXDOMAIN"));
+    unused = Finding::new(
+        unused.check,
+        Severity::Warning,
+        unused.subject,
+        Judgement::fail("NXDOMAIN"),
+        Duration::ZERO,
+    );
+    let problems = problems_of(&report(vec![inside(), unused]));
+    assert!(problems.starts_with("Warn CPL210 grpc.cast.ai\n"), "{problems}");
+    assert!(problems.contains("no component that is installed, so only a warning"), "{problems}");
+    assert!(problems.ends_with("This cluster reaches Cast AI privately; see the warnings above\n"));
+}
+
+#[test]
+fn tables_cut_long_texts_and_problems_tell_them_whole() {
+    let long = "word ".repeat(60);
+    let report = report(vec![finding("CPL101", SubjectKind::Cluster, "prod", Judgement::fail(long.trim()))]);
+    let table = plain(&report, false, None);
+    let longest = table.lines().take_while(|line| !line.is_empty()).map(|line| line.chars().count()).max();
+    assert!(longest < Some(120), "{table}");
+    assert!(table.contains(&format!("observed   {}\n", long.trim())), "{table}");
+}
+
+#[test]
+fn tables_fit_the_terminal() {
+    let mut findings = vec![
+        finding("CPL104", SubjectKind::Region, "us-east-1", Judgement::pass("us-east-1")),
+        finding("CPL105", SubjectKind::Region, "us-east-1", Judgement::pass("a long sight ".repeat(5))),
+    ];
+    for code in ["CPL310", "CPL311", "CPL320", "CPL330"] {
+        findings.push(host(code, "123456789012.dkr.ecr.us-east-1.amazonaws.com", Judgement::unknown("x")));
+    }
+    let report = report(findings);
+    for width in [80, 100, 160] {
+        let text = plain(&report, false, Some(width));
+        let tables = text.split_once("\nUnknown").unwrap().0;
+        assert!(tables.lines().all(|line| line.chars().count() <= width), "{width}:\n{tables}");
+        assert!(tables.contains("\n123456789012.dkr.ecr."), "{tables}");
+    }
+    assert!(plain(&report, false, None).contains("a long sight a long sight"));
+}
+
+#[test]
+fn sentences_are_wrapped_for_a_terminal_and_commands_are_not() {
+    let command = "aws ec2 ".repeat(20);
+    let judgement = Judgement::fail("seen ".repeat(30)).remedy(Remedy::command("do this", command.trim()));
+    let report = report(vec![host("CPL210", "api.cast.ai", judgement)]);
+    let text = plain(&report, false, Some(80));
+    let problems = text.split_once("\nFail CPL210").unwrap().1;
+    for line in problems.lines().filter(|line| line.contains("seen")) {
+        assert!(line.chars().count() <= 80, "{line}");
+        assert!(line.starts_with("  observed   seen") || line.starts_with("             seen"), "{line}");
+    }
+    assert!(problems.contains(command.trim()), "{problems}");
+}
+
+#[test]
+fn what_others_wrote_cannot_steer_the_terminal() {
+    let hostile = "x\u{1b}[2Jy\nFail CPL999 z";
+    let report = report(vec![host("CPL210", hostile, Judgement::fail(hostile))]);
+    for wide in [false, true] {
+        let text = text(&report, wide, Some(80));
+        assert!(!text.contains("\u{1b}[2J"), "{text:?}");
+        assert!(!text.lines().any(|line| line.starts_with("Fail CPL999")), "{text:?}");
+    }
+    assert_eq!(names(&report), "CPL210/x [2Jy Fail CPL999 z\n");
+}
+
+#[test]
+fn the_verdict_says_no_more_than_was_seen() {
+    let pass = || host("CPL210", "api.cast.ai", Judgement::pass("10.0.0.1"));
+    let unpublished = || finding("CPL202", SubjectKind::Service, "files", Judgement::unknown("nobody knows"));
+    let cases = [
+        (vec![inside(), pass(), unpublished()], "This cluster reaches Cast AI privately"),
+        (
+            vec![inside(), pass(), finding("CPL302", SubjectKind::Registry, "ECR", Judgement::unknown("no"))],
+            "Nothing failed, but not all could be looked at: see Unknown above",
+        ),
+        (
+            (0..6).map(|index| host("CPL210", &format!("{index}.cast.ai"), Judgement::fail("no"))).collect(),
+            "Not ready for PrivateLink: 0.cast.ai (CPL210), 1.cast.ai (CPL210), 2.cast.ai (CPL210), 3.cast.ai (CPL210) and 2 more",
+        ),
+    ];
+    for (findings, expected) in cases {
+        let text = plain(&report(findings), false, None);
+        assert_eq!(text.lines().last(), Some(expected), "{text}");
+    }
+}

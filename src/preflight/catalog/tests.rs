@@ -1,0 +1,102 @@
+//! The catalogue is sound, and `docs/checks.md` says what it says.
+
+use std::fmt::Write as _;
+
+use super::*;
+
+#[test]
+fn codes_are_unique_ordered_and_only_require_what_stands_before_them() {
+    for (index, entry) in CHECKS.iter().enumerate() {
+        assert_eq!(position(entry.code), index, "{}", entry.code);
+        assert!(entry.code.starts_with("CPL") && entry.code.len() == 6);
+        for required in entry.requires {
+            assert!(position(required) < index, "{} requires {required}", entry.code);
+        }
+    }
+    assert!(CHECKS.windows(2).all(|pair| pair[0].code < pair[1].code));
+}
+
+#[test]
+fn texts_are_whole() {
+    for entry in CHECKS {
+        assert!(
+            entry.title.starts_with(char::is_lowercase)
+                || entry.title.starts_with("Cast AI")
+                || entry.title.starts_with("ECR")
+        );
+        assert!(!entry.title.ends_with('.'), "{}", entry.code);
+        assert!(entry.explanation.ends_with('.'), "{}", entry.code);
+        assert!(!entry.remedy.ends_with('.'), "{}", entry.code);
+    }
+}
+
+/// The page for people, made from the catalogue.
+fn page() -> String {
+    let mut page = "# Checks
+
+What `kubectl castai-privatelink preflight` checks. Codes never change their meaning; `-o json` has them as `code`.
+A check that did not pass is `Fail` or `Warn` by its severity; `Unknown` where it could not look (a missing
+permission, an API that does not answer, or network facts seen from outside the VPC); `Skipped` where another check
+came first and did not pass. Generated from the catalogue (`src/preflight/catalog.rs`).
+"
+    .to_owned();
+    for entry in CHECKS {
+        let severity = match entry.severity {
+            Severity::Error => "error: a failure is a `Fail`",
+            Severity::Warning => "warning: a failure is a `Warn`",
+        };
+        let place = match entry.place {
+            Place::KubernetesApi => "the Kubernetes API",
+            Place::AwsApi => "the AWS API",
+            Place::Here => "this machine",
+        };
+        let list = |texts: &[&str], link: bool| match texts {
+            [] => "none".to_owned(),
+            texts if link => {
+                let links = texts.iter().map(|code| format!("[{code}](#{})", code.to_lowercase()));
+                links.collect::<Vec<_>>().join(", ")
+            }
+            texts => texts.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", "),
+        };
+        // Writing to a string cannot fail.
+        let _ = write!(
+            page,
+            "
+## {}
+
+**{}**
+
+| | |
+| --- | --- |
+| severity | {severity} |
+| looks from | {place} |
+| requires | {} |
+| permissions | {} |
+
+{}
+
+To do: {}.
+",
+            entry.code,
+            entry.title,
+            list(entry.requires, true),
+            list(entry.permissions, false),
+            entry.explanation,
+            entry.remedy,
+        );
+    }
+    page
+}
+
+#[test]
+fn the_page_of_checks_is_up_to_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/checks.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, page()).unwrap();
+    }
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        committed == page(),
+        "docs/checks.md differs from the catalogue; write it anew with: UPDATE_DOCS=1 cargo test --workspace --lib checks"
+    );
+}
