@@ -31,6 +31,12 @@ pub(super) async fn run(arguments: &Arguments, preflight: &PreflightArguments) -
         cli::FailOn::Fail => FailOn::Fail,
         cli::FailOn::Unknown => FailOn::Unknown,
     };
+    // Without the cluster the report is not what was asked for, whatever else it says.
+    for unread in &inputs.unread {
+        if let Unread::Failed(message, hint) = unread {
+            return Err(Stop { message: message.clone(), hint: hint.clone() });
+        }
+    }
     Ok(if report.needs_attention(fail_on) { Ending::Attention } else { Ending::Done })
 }
 

@@ -208,7 +208,8 @@ fn judge_reading(inputs: &Inputs) -> Judgement {
         match unread {
             Unread::Forbidden(why) => forbidden.push(why.as_str()),
             Unread::Failed(what, hint) => {
-                let judgement = Judgement::fail(what.clone());
+                // What cannot be looked at is unknown; the command says by its exit code that it could not look.
+                let judgement = Judgement::unknown(what.clone());
                 return match hint {
                     Some(hint) => judgement.remedy(Remedy::text(hint.clone())),
                     None => judgement,
