@@ -280,6 +280,10 @@ pub struct SyncArguments {
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5m")]
     pub timeout: Duration,
 
+    /// How long a component that was broken before is watched once its containers have started, to show what they say
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10s", hide_short_help = true)]
+    pub settle_time: Duration,
+
     /// Output format
     #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Table)]
     pub output: OutputFormat,

@@ -35,6 +35,9 @@ pub struct Options {
     pub wait: bool,
     /// For each rollout.
     pub timeout: Duration,
+    /// How long a component that was broken may take to become ready, or to show why it does not, once its
+    /// containers have started. Its health is not judged, but a crash is worth knowing.
+    pub settle_time: Duration,
     /// Between two looks at a rollout.
     pub poll: Duration,
 }
@@ -45,6 +48,7 @@ impl Default for Options {
             mode: PatchMode::Apply,
             wait: true,
             timeout: Duration::from_mins(5),
+            settle_time: Duration::from_secs(10),
             poll: Duration::from_millis(300),
         }
     }
@@ -281,6 +285,7 @@ impl Run<'_> {
                     self.finished(&patch.workload, why);
                 }
             }
+            Verdict::Started { .. } => {}
             Verdict::Waiting(message) => report.outcome = Outcome::Failed(message),
         }
         report
@@ -289,6 +294,7 @@ impl Run<'_> {
     /// Looks at the rollout until it is decided, at the latest when its time is up.
     async fn wait(&self, patch: &WorkloadPatch, health: &Health, before: &Observation) -> Verdict {
         let deadline = Instant::now() + self.options.timeout;
+        let mut settled = None;
         let mut shown = String::new();
         loop {
             let verdict = match observe(self.connection, &patch.workload).await {
@@ -297,6 +303,15 @@ impl Run<'_> {
                 Err(error) => Verdict::Failed { why: error.to_string(), problems: Vec::new() },
             };
             match verdict {
+                Verdict::Started { .. }
+                    if Instant::now()
+                        < *settled.get_or_insert_with(|| Instant::now() + self.options.settle_time) =>
+                {
+                    tokio::time::sleep(self.options.poll).await;
+                }
+                Verdict::Started { message } => {
+                    return Verdict::Done { message, problems: Vec::new(), notes: Vec::new() };
+                }
                 Verdict::Waiting(message) if Instant::now() < deadline => {
                     if message != shown {
                         let workload = patch.workload.clone();

@@ -4,6 +4,7 @@ mod bad_days;
 mod interruption;
 mod laws;
 mod machines;
+mod observed;
 mod preflight;
 mod support;
 mod sync_images;

@@ -72,8 +72,13 @@ pub(super) async fn rewrite(
     let fresh = if time_has_passed { Some(list(connection, arguments, sync).await?.0) } else { None };
     observer(Event::Stage(Stage::Rewrite));
     let rewriter = Rewriter { lock, filter, left_alone };
-    let options =
-        Options { mode: PatchMode::Apply, wait: sync.wait, timeout: sync.timeout, ..Options::default() };
+    let options = Options {
+        mode: PatchMode::Apply,
+        wait: sync.wait,
+        timeout: sync.timeout,
+        settle_time: sync.settle_time,
+        ..Options::default()
+    };
     let workloads = fresh.as_ref().unwrap_or(&cluster.workloads);
     Ok(rollout::roll_out(connection, workloads, rewriter, options, observer).await.workloads)
 }

@@ -21,9 +21,20 @@ pub(super) enum Health {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Verdict {
-    Done { message: String, problems: Vec<PodProblem>, notes: Vec<String> },
+    Done {
+        message: String,
+        problems: Vec<PodProblem>,
+        notes: Vec<String>,
+    },
+    /// All that is asked of a broken component is reached, but it is neither ready nor known to have a problem yet.
+    Started {
+        message: String,
+    },
     Waiting(String),
-    Failed { why: String, problems: Vec<PodProblem> },
+    Failed {
+        why: String,
+        problems: Vec<PodProblem>,
+    },
 }
 
 pub(super) fn health(observation: &Observation) -> Health {
@@ -88,11 +99,13 @@ fn judge_broken(kind: WorkloadKind, now: &Observation, problems: Vec<PodProblem>
     let expected = if kind == WorkloadKind::DaemonSet { now.desired } else { now.desired.min(1) };
     let enough = i32::try_from(new.len()).is_ok_and(|count| count >= expected);
     if enough && new.iter().all(pods::started) {
-        return done(
-            "its images are pulled and its containers have started".to_owned(),
-            problems,
-            Vec::new(),
-        );
+        let message = "its images are pulled and its containers have started".to_owned();
+        let may_become_ready = problems.is_empty() && !new.iter().all(pods::is_ready);
+        return if may_become_ready {
+            Verdict::Started { message }
+        } else {
+            done(message, problems, Vec::new())
+        };
     }
     Verdict::Waiting(with_unschedulable(message, &problems))
 }
@@ -196,6 +209,7 @@ mod tests {
     fn word(verdict: &Verdict) -> &'static str {
         match verdict {
             Verdict::Done { .. } => "done",
+            Verdict::Started { .. } => "started",
             Verdict::Waiting(_) => "waiting",
             Verdict::Failed { .. } => "failed",
         }
@@ -216,7 +230,7 @@ mod tests {
             (Deployment, Broken, in_progress(), vec![], "waiting"),
             (Deployment, Broken, in_progress(), vec![waiting("ContainerCreating", 0)], "waiting"),
             (Deployment, Broken, in_progress(), vec![waiting("CrashLoopBackOff", 2)], "done"),
-            (Deployment, Broken, exceeded(), vec![running(0)], "done"),
+            (Deployment, Broken, exceeded(), vec![running(0)], "started"),
             (Deployment, Broken, in_progress(), vec![waiting("ImagePullBackOff", 0)], "failed"),
             (DaemonSet, Broken, in_progress(), vec![running(0)], "waiting"),
             (DaemonSet, Broken, in_progress(), vec![running(0), waiting("CrashLoopBackOff", 1)], "done"),
