@@ -14,7 +14,7 @@ use crate::sync::content::{Document, config_platform};
 use crate::sync::decide::{Facts, Resolved, Target, decide, held, name_fault, targets};
 use crate::sync::destination::{Destination, stops_everything};
 use crate::sync::lint;
-use crate::sync::plan::{Content, DestinationPlan, Manifest, RegistryKind};
+use crate::sync::plan::{Content, DestinationPlan, Manifest, RegistryKind, Step};
 
 /// Questions that are open at the same time.
 const WIDTH: usize = 16;
@@ -66,6 +66,51 @@ pub async fn prepare(
     let repositories = list(client, destination, mirror, &registry, &targets).await?;
     let store = Store::default();
     let sources = resolve(client, &registry, &targets, &repositories, &store).await;
+    let (plan, notes) = settle(client, destination, mirror, targets, repositories, sources).await?;
+    Ok(Prepared { plan, notes, store })
+}
+
+/// Brings a plan that was made earlier, perhaps elsewhere, up to what the destination holds by now. What is copied
+/// stays as it was planned: sources are not asked.
+///
+/// # Errors
+/// As [`prepare`].
+pub async fn renew(
+    client: &Client<'_>,
+    destination: &Destination,
+    plan: &DestinationPlan,
+) -> Result<Prepared, Error> {
+    let mut targets = Vec::new();
+    let mut sources = BTreeMap::new();
+    for image in &plan.images {
+        if let (Step::Copy { content }, Some(source)) = (&image.step, &image.source) {
+            sources.insert(source.clone(), Ok(Resolved { content: content.clone(), fault: None }));
+            targets.push(Target {
+                destination: image.destination.clone(),
+                source: Source::Known(source.clone()),
+                used_by: image.used_by.clone(),
+            });
+        }
+    }
+    let repositories = list(client, destination, &plan.mirror, &plan.registry, &targets).await?;
+    let (mut renewed, notes) =
+        settle(client, destination, &plan.mirror, targets, repositories, sources).await?;
+    let others = plan.images.iter().filter(|image| !matches!(image.step, Step::Copy { .. }));
+    renewed.images.extend(others.cloned());
+    renewed.images.sort_by(|one, other| one.destination.cmp(&other.destination));
+    Ok(Prepared { plan: renewed, notes, store: Store::default() })
+}
+
+/// Decides with what else has to be asked of the destination: which blobs it holds, and whether it mounts them.
+async fn settle(
+    client: &Client<'_>,
+    destination: &Destination,
+    mirror: &Mirror,
+    targets: Vec<Target>,
+    repositories: BTreeMap<String, Result<Option<Listing>, String>>,
+    sources: BTreeMap<Image, Result<Resolved, String>>,
+) -> Result<(DestinationPlan, Vec<String>), Error> {
+    let registry = destination.kind();
     let mut facts =
         Facts { registry, repositories, sources, present_blobs: BTreeSet::new(), mounting: false };
     // The plan as if no blob were there says which ones to ask for.
@@ -83,7 +128,7 @@ pub async fn prepare(
             Err(error) => notes.push(format!("shared layers are uploaded once per repository: {error}")),
         }
     }
-    Ok(Prepared { plan, notes, store })
+    Ok((plan, notes))
 }
 
 async fn list(

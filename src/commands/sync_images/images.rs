@@ -21,7 +21,7 @@ use crate::sync::inventory::{API_VERSION, Inventory};
 use crate::sync::lock::{Lock, LockKind, LockedDestination, LockedImage};
 use crate::sync::mirror::{Mirrored, mirror};
 use crate::sync::plan::{Content, DestinationPlan, Plan, PlanKind, PlannedImage, RegistryKind, Step};
-use crate::sync::prepare::{Store, prepare};
+use crate::sync::prepare::{Store, prepare, renew};
 use crate::sync::report::{ImageReport, ImageResult, SyncReport};
 use crate::sync::verify::{PlanAge, verify};
 
@@ -83,7 +83,12 @@ impl<'o> Registry<'o> {
             RegistryKind::Oci => Destination::Oci,
         };
         let (plan, age, store) = if let Some(plan) = &request.plan {
-            (plan.clone(), PlanAge::Stored, Store::default())
+            let prepared = renew(&client, &destination, planned_destination(plan)?)
+                .await
+                .map_err(|error| Stop::new(format!("error: {error}")))?;
+            let notes = plan.notes.iter().cloned().chain(prepared.notes).collect();
+            let plan = Plan { destinations: vec![prepared.plan], notes, ..plan.clone() };
+            (plan, PlanAge::Stored, prepared.store)
         } else {
             let region = inventory.clusters.first().and_then(|cluster| cluster.region.clone());
             let assignments = assign(inventory, &mirror, &sync.maps, region.as_deref());
