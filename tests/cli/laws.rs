@@ -8,8 +8,8 @@ use lab::registry::fixture;
 use serde_json::json;
 
 use super::observed::{
-    ECR, KVISOR, SCANNERS, apply, castai_workloads, ecr, ecr_digest, end_faults, eventually, fault,
-    first_images, image, images, kubectl, our_writes, publish, record, traffic, unpublish, wait_until_ready,
+    ECR, KVISOR, SCANNERS, apply, castai_workloads, ecr_digest, end_faults, eventually, fault, first_images,
+    images, kubectl, our_writes, publish, traffic, unpublish, wait_until_ready,
 };
 use super::support::{own_lab, plugin};
 

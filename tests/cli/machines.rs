@@ -6,8 +6,8 @@ use lab::host::{Lab, Output};
 use serde_json::{Value, json};
 
 use super::observed::{
-    ECR, castai_workloads, ecr, ecr_digest, file, first_images, forget_traffic, image, images, our_writes,
-    read_json, record, traffic, wait_until_ready,
+    ECR, castai_workloads, ecr, ecr_digest, file, first_images, forget_traffic, images, our_writes,
+    read_json, traffic, wait_until_ready,
 };
 use super::support::{json, own_lab, plugin, shared_lab};
 
@@ -27,6 +27,16 @@ fn stand_at_the_registries(lab: &Lab) {
     lab.control().post("/dns/reset", &()).expect("the records are reset");
     let path = format!("/dns/records/{}", address::API_SERVER_HOST);
     lab.control().put(&path, &Behaviour::NameError).expect("the record is taken");
+}
+
+/// Only the cluster can be found; nodes find the registry that they pull from, which lets nobody else in.
+fn stand_at_the_cluster_as_nodes_pull(lab: &Lab) {
+    stand_at_the_cluster(lab);
+    let (name, address) = address::ECR;
+    lab.control()
+        .put(&format!("/dns/records/{name}"), &Behaviour::addresses(&[address]))
+        .expect("the record is taken");
+    lab.control().put("/ecr/access", &json!({"credentials": "unrecognized"})).expect("nobody is known");
 }
 
 /// Runs the plugin where no kubeconfig is.
@@ -72,7 +82,7 @@ fn three_machines_share_the_work() {
         assert_eq!(locked["digest"].as_str(), ecr_digest(&lab, image).as_deref(), "{image}");
     }
 
-    stand_at_the_cluster(&lab);
+    stand_at_the_cluster_as_nodes_pull(&lab);
     assert!(our_writes(&lab).is_empty(), "the cluster was not reached so far");
     let rewrite = [SYNC, "--no-mirror", "--lock", "lock.json"];
     let dry = plugin(&lab, 0, &[&rewrite[..], &["--dry-run"]].concat());

@@ -1,6 +1,7 @@
 //! The shipped binary, driven through the real kubectl in the lab.
 
 mod bad_days;
+mod health;
 mod interruption;
 mod laws;
 mod machines;

@@ -94,7 +94,7 @@ pub(crate) fn images(lab: &Lab) -> BTreeMap<(String, String), String> {
     for item in list["items"].as_array().expect("a list") {
         let spec = pod_spec(item);
         for container in
-            ["initContainers", "containers"].into_iter().flat_map(|list| spec[list].as_array()).flatten()
+            ["initContainers", "containers"].into_iter().filter_map(|list| spec[list].as_array()).flatten()
         {
             let key = (text(&item["metadata"]["name"]).to_owned(), text(&container["name"]).to_owned());
             images.insert(key, text(&container["image"]).to_owned());
@@ -234,6 +234,7 @@ pub(crate) fn unpublish(lab: &Lab, name: &str) {
 
 /// Polls until `condition` holds.
 #[track_caller]
+#[expect(clippy::disallowed_methods, reason = "tests run without a runtime")]
 pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + LIMIT;
     while !condition() {

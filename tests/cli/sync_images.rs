@@ -7,13 +7,13 @@ use std::process::Stdio;
 use lab::address;
 use lab::host::Lab;
 use lab::registry::fixture;
-use lab::registry::image::{Behaviour, Recipe, generate};
+use lab::registry::image::{Recipe, generate};
 use serde_json::{Value, json};
 
 use super::observed::{
-    AGENT, CONTROLLER, ECR, HIBERNATE, KVISOR, SCANNERS, apply, castai_workloads, ecr, ecr_digest,
-    ecr_writes, file, first_images, forget_traffic, image, images, kubectl, other_workloads, our_writes,
-    publish, record, traffic, wait_until_ready,
+    AGENT, CONTROLLER, ECR, HIBERNATE, KVISOR, SCANNERS, castai_workloads, ecr, ecr_digest, ecr_writes, file,
+    first_images, forget_traffic, image, images, kubectl, other_workloads, our_writes, publish, record,
+    traffic, wait_until_ready,
 };
 use super::support::{empty_lab, json, kubectl_json, own_lab, plugin, shared_lab};
 
@@ -313,62 +313,6 @@ fn each_half_works_alone() {
     assert!(rewritten.stderr.contains("its rollout was not waited for"), "{}", rewritten.stderr);
     wait_until_ready(&lab);
     assert_eq!(image(&lab, "hibernate-resume", "pauser"), format!("{ECR}/castai/hibernate:v0.14"));
-
-    health_is_kept(&lab);
-}
-
-/// A component that runs well is restored where our change breaks it; one that is broken anyway is brought to start.
-fn health_is_kept(lab: &Lab) {
-    let crashing = Recipe { behaviour: Behaviour::Crash, ..Recipe::default() };
-    let elsewhere = |name: &str| format!("{}/old/ghcr.io/castai/{name}:v1", address::OCI_REGISTRY.0);
-    let place = |name: &str, recipe: &Recipe| {
-        let order =
-            json!({"repository": format!("old/ghcr.io/castai/{name}"), "tag": "v1", "recipe": recipe});
-        lab.control().post("/oci/images", &order).expect("the image is published");
-    };
-    let broken = "ghcr.io/castai/broken:v1".to_owned();
-    publish(lab, &broken, &crashing);
-    for (name, image) in [("first", elsewhere("first")), ("later", elsewhere("later")), ("broken", broken)] {
-        place(name, &Recipe::default());
-        let container = json!({"name": "main", "image": image, "imagePullPolicy": "IfNotPresent"});
-        let labels = json!({"app": name});
-        let template = json!({"metadata": {"labels": labels}, "spec": {"containers": [container]}});
-        apply(
-            lab,
-            &json!({
-                "apiVersion": "apps/v1", "kind": "Deployment",
-                "metadata": {"name": name, "namespace": "castai-agent"},
-                "spec": {"selector": {"matchLabels": labels}, "template": template},
-            }),
-        );
-    }
-    for name in ["first", "later"] {
-        kubectl(
-            lab,
-            &["rollout", "status", "-n", "castai-agent", &format!("deployment/{name}"), "--timeout=60s"],
-        );
-    }
-    // What is mirrored is no longer what runs.
-    place("first", &crashing);
-
-    let output = plugin(lab, 1, &[SYNC, "--yes"]);
-    let says = |words: &str| assert!(output.stderr.contains(words), "{words}: {}", output.stderr);
-    says("error: deployment.apps/first in namespace castai-agent has its former images again: pod first-");
-    says("its former images run again");
-    says("error: deployment.apps/later in namespace castai-agent was not reached");
-    assert_eq!(image(lab, "first", "main"), elsewhere("first"));
-    assert_eq!(record(lab, "deployment/first"), Value::Null);
-    assert_eq!(image(lab, "later", "main"), elsewhere("later"));
-    // The broken one has started; that it crashes is shown with its log, and is no failure of this run.
-    says("deployment.apps/broken: its images are pulled and its containers have started");
-    says("\n  deployment.apps/broken in namespace castai-agent: pod broken-");
-    let mut logs = output.stderr.lines().filter(|line| line.starts_with("    "));
-    assert!(logs.any(|line| line.contains("castai/broken:v1")), "{}", output.stderr);
-    assert_eq!(image(lab, "broken", "main"), format!("{ECR}/ghcr.io/castai/broken:v1"));
-    for words in ["broken", "first", "later"].into_iter().zip(["image updated", "restored", "not reached"]) {
-        let line = output.stdout.lines().find(|line| line.contains(&format!("deployment.apps/{} ", words.0)));
-        assert!(line.is_some_and(|line| line.contains(words.1)), "{words:?}: {}", output.stdout);
-    }
 }
 
 #[test]
