@@ -282,7 +282,7 @@ pub struct SyncArguments {
 
     /// How long a component that was broken before may take to become ready after its containers have started
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s", hide_short_help = true)]
-    pub settle: Duration,
+    pub settle_time: Duration,
 
     /// Output format
     #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Table)]

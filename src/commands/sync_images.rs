@@ -42,7 +42,7 @@ async fn pipeline(
     let inventory = inventory(sync, &request, cluster.as_ref())?;
     progress.clear();
     if inventory.images.is_empty() && request.plan.is_none() {
-        return nothing_found(sync, &inventory);
+        return nothing_found(arguments, sync, &inventory);
     }
     if !mirror && !rewrite {
         text::inventory(&inventory, sync.output)?;
@@ -65,7 +65,7 @@ async fn pipeline(
             report.workloads = workloads::preview(cluster, rewriter, sync.dry_run, observer).await;
         }
         progress.clear();
-        text::planned(registry.plan_made(), &report, sync.output)?;
+        text::planned(registry.plan_made(), &report, rewrite, sync.output)?;
         return Ok(ending_of(&report));
     }
     let found = cluster.as_ref().filter(|_| rewrite).map_or(&[][..], |cluster| &cluster.workloads);
@@ -148,19 +148,26 @@ fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Cluster>)
 }
 
 /// Nothing to do because nothing was found is no success: the ways on are named.
-fn nothing_found(sync: &SyncArguments, inventory: &Inventory) -> Result<Ending, Stop> {
-    let narrowed = sync.selector.is_some() || !sync.only.is_empty() || !sync.exclude.is_empty();
+fn nothing_found(arguments: &Arguments, sync: &SyncArguments, inventory: &Inventory) -> Result<Ending, Stop> {
+    let narrowing = [
+        ("-n", arguments.connection.namespace.is_some()),
+        ("-l", sync.selector.is_some()),
+        ("--only", !sync.only.is_empty()),
+        ("--exclude", !sync.exclude.is_empty()),
+    ];
+    let narrowing: Vec<_> = narrowing.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect();
     let place = match inventory.clusters.first() {
         Some(cluster) => format!("in cluster {}", cluster.name),
         None => "in the files given".to_owned(),
     };
-    let hint = if narrowed {
-        "widen -l, --only and --exclude"
-    } else {
+    let hint = if narrowing.is_empty() {
         "install Cast AI first; or mirror its images before that: helm template … | kubectl castai-privatelink \
          sync-images -f - --no-rewrite; or look at another cluster with --context"
+            .to_owned()
+    } else {
+        format!("widen {}, or leave it out", narrowing.join(" and "))
     };
-    output::error(&format!("error: no image of Cast AI found {place}"), Some(hint));
+    output::error(&format!("error: no image of Cast AI found {place}"), Some(&hint));
     text::done(&SyncReport::new(None, inventory.notes.clone()), false, sync.output)?;
     Ok(Ending::Attention)
 }

@@ -53,6 +53,12 @@ pub fn say(text: &str) {
     let _ = writeln!(anstream::stderr(), "{}", one_line(text, LINE_LIMIT));
 }
 
+/// Says something that belongs to the line before, indented below it.
+pub fn detail(text: &str, depth: usize) {
+    // Nobody can be told that stderr is gone.
+    let _ = writeln!(anstream::stderr(), "{:width$}{}", "", one_line(text, LINE_LIMIT), width = 2 * depth);
+}
+
 /// Says what went wrong, in kubectl's form, and what to do next where that is known.
 pub fn error(message: &str, hint: Option<&str>) {
     say(message);

@@ -6,7 +6,7 @@ use std::io;
 
 use crate::cli::OutputFormat;
 use crate::output::table::{bytes, count};
-use crate::output::{document, result, say, table};
+use crate::output::{detail, document, result, say, table};
 use crate::sync::inventory::{Inventory, Place, Use};
 use crate::sync::plan::Plan;
 use crate::sync::report::{ImageReport, ImageResult, SyncReport};
@@ -37,11 +37,16 @@ pub fn inventory(inventory: &Inventory, format: OutputFormat) -> io::Result<()> 
 }
 
 /// Prints what a run would do. As JSON and YAML this is the plan itself where one was made.
-pub fn planned(plan: Option<&Plan>, report: &SyncReport, format: OutputFormat) -> io::Result<()> {
+pub fn planned(
+    plan: Option<&Plan>,
+    report: &SyncReport,
+    rewriting: bool,
+    format: OutputFormat,
+) -> io::Result<()> {
     match (format, plan) {
         (OutputFormat::Json | OutputFormat::Yaml, Some(plan)) => document(plan, format),
         (OutputFormat::Json | OutputFormat::Yaml, None) => document(report, format),
-        (OutputFormat::Name, _) => names(report),
+        (OutputFormat::Name, _) => names(report, rewriting),
         (OutputFormat::Table | OutputFormat::Wide, _) => {
             let mut text = images(report, true, format == OutputFormat::Wide);
             for estimate in plan.iter().flat_map(|plan| &plan.destinations).map(|plan| plan.estimate) {
@@ -68,7 +73,7 @@ pub fn planned(plan: Option<&Plan>, report: &SyncReport, format: OutputFormat) -
 pub fn done(report: &SyncReport, rewriting: bool, format: OutputFormat) -> io::Result<()> {
     match format {
         OutputFormat::Json | OutputFormat::Yaml => document(report, format),
-        OutputFormat::Name => names(report),
+        OutputFormat::Name => names(report, rewriting),
         OutputFormat::Table | OutputFormat::Wide => {
             if !report.images.is_empty() || !report.workloads.is_empty() {
                 let wide = format == OutputFormat::Wide;
@@ -94,13 +99,20 @@ fn nothing_to_do(report: &SyncReport, rewriting: bool) -> String {
     }
     let using = report.workloads.iter().filter(|workload| workload.outcome == Outcome::Unchanged).count();
     if rewriting && using > 0 {
-        let _ = write!(text, ", {} of Cast AI use what is there", count(using, "workload"));
+        let verb = if using == 1 { "uses" } else { "use" };
+        let _ = write!(text, ", {} of Cast AI {verb} what is there", count(using, "workload"));
     }
     text + "\n"
 }
 
 /// The workloads that were changed, or the images where none was to be.
-fn names(report: &SyncReport) -> io::Result<()> {
+fn names(report: &SyncReport, rewriting: bool) -> io::Result<()> {
+    if !rewriting {
+        let copied = report.images.iter().filter(|image| image.result == ImageResult::Copied);
+        lines(copied.map(|image| image.destination.to_string()))?;
+        problems(report);
+        return Ok(());
+    }
     let changed = |workload: &&WorkloadReport| {
         matches!(workload.outcome, Outcome::Updated | Outcome::DryRunOk | Outcome::Planned)
     };
@@ -225,11 +237,24 @@ fn problems(report: &SyncReport) {
             Outcome::Fixed(why) => say(&format!("note: {name} cannot be rewritten in place: {why}")),
             Outcome::Updated | Outcome::Unchanged | Outcome::Planned | Outcome::DryRunOk => {}
         }
+        let told = match &workload.outcome {
+            Outcome::Failed(why) | Outcome::Restored(why) => why.as_str(),
+            _ => "",
+        };
         for problem in &workload.problems {
-            let container =
-                problem.container.as_ref().map(|name| format!(" container {name}")).unwrap_or_default();
-            say(&format!("  pod {}{container}: {}: {}", problem.pod, problem.reason, problem.message));
-            problem.log.iter().for_each(|line| say(&format!("    {line}")));
+            // What decided the outcome was named above; its log still follows.
+            if !told.contains(&problem.message) || !told.contains(&problem.pod) {
+                let container =
+                    problem.container.as_ref().map(|name| format!(" container {name}")).unwrap_or_default();
+                detail(
+                    &format!(
+                        "{name}: pod {}{container}: {}: {}",
+                        problem.pod, problem.reason, problem.message
+                    ),
+                    1,
+                );
+            }
+            problem.log.iter().for_each(|line| detail(line, 2));
         }
     }
 }

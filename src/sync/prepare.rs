@@ -10,7 +10,7 @@ use crate::sync::assignment::{Assignment, Source};
 use crate::sync::decide::{Facts, Resolved, Target, decide, name_fault, targets};
 use crate::sync::destination::{Destination, stops_everything};
 use crate::sync::listing::Listing;
-use crate::sync::plan::{Content, DestinationPlan, RegistryKind};
+use crate::sync::plan::{Content, DestinationPlan, RegistryKind, Step};
 use crate::sync::tree::{Store, Unread, tree};
 
 /// Questions that are open at the same time.
@@ -68,7 +68,7 @@ pub async fn prepare(
         }
     };
     let sources = resolve(client, &registry, &targets, &repositories, &store).await;
-    let mut facts = Facts {
+    let facts = Facts {
         registry,
         repositories,
         sources,
@@ -77,6 +77,58 @@ pub async fn prepare(
         contents,
         node_platforms: wanted.node_platforms,
     };
+    let plan = settle(client, destination, mirror, targets, facts, &mut notes).await?;
+    Ok(Prepared { plan, notes, store })
+}
+
+/// Brings a plan that was made earlier, perhaps elsewhere, up to what the destination holds by now. What is copied
+/// stays as it was planned: sources are not asked.
+///
+/// # Errors
+/// As [`prepare`].
+pub async fn renew(
+    client: &Client<'_>,
+    destination: &Destination,
+    plan: &DestinationPlan,
+) -> Result<Prepared, Error> {
+    let mut targets = Vec::new();
+    let mut sources = BTreeMap::new();
+    for image in &plan.images {
+        if let (Step::Copy { content }, Some(source)) = (&image.step, &image.source) {
+            sources.insert(source.clone(), Ok(Resolved { content: content.clone(), fault: None }));
+            targets.push(Target {
+                destination: image.destination.clone(),
+                source: Source::Known(source.clone()),
+                used_by: image.used_by.clone(),
+            });
+        }
+    }
+    let facts = Facts {
+        registry: plan.registry.clone(),
+        repositories: list(client, destination, &plan.mirror, &plan.registry, &targets).await?,
+        sources,
+        present_blobs: BTreeSet::new(),
+        mounting: false,
+        contents: BTreeMap::new(),
+        node_platforms: BTreeSet::new(),
+    };
+    let mut notes = Vec::new();
+    let mut renewed = settle(client, destination, &plan.mirror, targets, facts, &mut notes).await?;
+    let others = plan.images.iter().filter(|image| !matches!(image.step, Step::Copy { .. }));
+    renewed.images.extend(others.cloned());
+    renewed.images.sort_by(|one, other| one.destination.cmp(&other.destination));
+    Ok(Prepared { plan: renewed, notes, store: Store::default() })
+}
+
+/// Decides with what else has to be asked of the destination: which blobs it holds, and whether it mounts them.
+async fn settle(
+    client: &Client<'_>,
+    destination: &Destination,
+    mirror: &Mirror,
+    targets: Vec<Target>,
+    mut facts: Facts,
+    notes: &mut Vec<String>,
+) -> Result<DestinationPlan, Error> {
     // The plan as if no blob were there says which ones to ask for.
     let draft = decide(mirror, targets.clone(), &facts);
     check_blobs(client, destination, mirror, &draft, &mut facts).await?;
@@ -91,7 +143,7 @@ pub async fn prepare(
             Err(error) => notes.push(format!("shared layers are uploaded once per repository: {error}")),
         }
     }
-    Ok(Prepared { plan, notes, store })
+    Ok(plan)
 }
 
 async fn list(

@@ -36,7 +36,7 @@ pub struct Options {
     /// For each rollout.
     pub timeout: Duration,
     /// How long a component that was broken before may take to become ready once its containers have started.
-    pub settle: Duration,
+    pub settle_time: Duration,
     /// Between two looks at a rollout.
     pub poll: Duration,
 }
@@ -47,7 +47,7 @@ impl Default for Options {
             mode: PatchMode::Apply,
             wait: true,
             timeout: Duration::from_mins(5),
-            settle: Duration::from_secs(30),
+            settle_time: Duration::from_secs(30),
             poll: Duration::from_millis(300),
         }
     }
@@ -319,7 +319,7 @@ impl Run<'_> {
                 }
                 Verdict::Started { message, problems } => {
                     let since = *started.get_or_insert_with(Instant::now);
-                    if since.elapsed() >= self.options.settle {
+                    if since.elapsed() >= self.options.settle_time {
                         let notes = vec!["it is not ready yet".to_owned()];
                         return Verdict::Done { message, problems, notes };
                     }

@@ -1,1 +1,182 @@
-//! The two laws, as tests.
+//! The two laws of docs/development.md.
+
+use std::collections::BTreeSet;
+
+use lab::host::Lab;
+use lab::registry::fault::{Action, Rule};
+use lab::registry::fixture;
+use serde_json::json;
+
+use super::observed::{
+    ECR, KVISOR, SCANNERS, apply, castai_workloads, ecr_digest, end_faults, eventually, fault, first_images,
+    images, kubectl, our_writes, publish, traffic, unpublish, wait_until_ready,
+};
+use super::support::{own_lab, plugin};
+
+const SYNC: &str = "sync-images";
+
+fn status(status: u16) -> Action {
+    Action::Status { status, headers: [].into(), body: String::new() }
+}
+
+#[test]
+fn nothing_in_the_cluster_changes_before_every_image_is_verified() {
+    let lab = own_lab();
+    let castai = castai_workloads(&lab);
+    // The very last thing that is missing in the registry never gets an answer.
+    let manifests = "castai/hibernate/manifests/v0.14";
+    let rule = Rule { path: Some(manifests.to_owned()), ..Rule::always(Action::Silence) };
+    fault(&lab, "ecr", &Rule { operation: Some("PutImage".to_owned()), ..rule });
+    let patient = ["--idle-timeout", "2s", "--retries", "1000", "--retry-delay", "10ms"];
+    let mut running =
+        lab.spawn_plugin(&[&[SYNC, "--yes"], &patient[..]].concat()).expect("the plugin starts");
+    let [_, rest @ ..] = first_images();
+    eventually("everything else is mirrored", || {
+        assert!(running.try_wait().expect("its state").is_none(), "the plugin goes on");
+        let waits = |record: &lab::registry::traffic::Record| {
+            record.path.contains(manifests) && record.method == "PUT"
+        };
+        rest.iter().all(|image| ecr_digest(&lab, image).is_some()) && traffic(&lab, "ecr").iter().any(waits)
+    });
+    assert_eq!(castai_workloads(&lab), castai);
+    assert!(our_writes(&lab).is_empty());
+    assert!(running.try_wait().expect("its state").is_none(), "the plugin still waits");
+
+    end_faults(&lab, "ecr");
+    let output = running.wait().expect("it ends");
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert_eq!(our_writes(&lab).len(), 5);
+    wait_until_ready(&lab);
+}
+
+/// Repository and digest of every blob whose upload was completed.
+fn uploads(lab: &Lab) -> Vec<(String, String)> {
+    let completed = |record: &lab::registry::traffic::Record| {
+        record.operation.as_deref() == Some("CompleteLayerUpload") && record.status == 201
+    };
+    let name = |record: lab::registry::traffic::Record| {
+        let (repository, rest) = record.path.strip_prefix("/v2/")?.split_once("/blobs/uploads/")?;
+        Some((repository.to_owned(), rest.rsplit_once("digest=")?.1.replace("%3A", ":")))
+    };
+    traffic(lab, "ecr").into_iter().filter(completed).filter_map(name).collect()
+}
+
+/// Refuses every change of `DaemonSets` in Cast AI's namespace, as a policy of the platform team might.
+fn refuse_daemon_sets(lab: &Lab) {
+    let policy = "no-daemonset-changes";
+    apply(
+        lab,
+        &json!({"apiVersion": "v1", "kind": "List", "items": [
+            {
+                "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+                "metadata": {"name": policy},
+                "spec": {
+                    "failurePolicy": "Fail",
+                    "matchConstraints": {"resourceRules": [{
+                        "apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["UPDATE"],
+                        "resources": ["daemonsets"],
+                    }]},
+                    "matchConditions": [{
+                        "name": "castai", "expression": "object.metadata.namespace == 'castai-agent'",
+                    }],
+                    "validations": [{"expression": "false", "message": "frozen until Monday"}],
+                },
+            },
+            {
+                "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+                "metadata": {"name": policy},
+                "spec": {"policyName": policy, "validationActions": ["Deny"]},
+            },
+        ]}),
+    );
+    eventually("the policy counts", || !may_change_daemon_sets(lab));
+}
+
+fn allow_daemon_sets(lab: &Lab) {
+    let kinds = "validatingadmissionpolicybindings,validatingadmissionpolicies";
+    kubectl(lab, &["delete", kinds, "no-daemonset-changes"]);
+    eventually("the policy is gone", || may_change_daemon_sets(lab));
+}
+
+fn may_change_daemon_sets(lab: &Lab) -> bool {
+    let attempt =
+        ["annotate", "daemonset", "castai-kvisor-agent", "-n", "castai-agent", "x=y", "--dry-run=server"];
+    lab.kubectl(&attempt).expect("kubectl runs").code == Some(0)
+}
+
+/// The workloads of `all` whose images are the mirror's.
+fn rewritten(lab: &Lab) -> BTreeSet<String> {
+    let mirrored =
+        |((workload, _), image): ((String, String), String)| image.starts_with(ECR).then_some(workload);
+    images(lab).into_iter().filter_map(mirrored).collect()
+}
+
+#[test]
+fn what_fails_holds_back_only_what_needs_it_and_running_again_is_enough() {
+    let lab = own_lab();
+    let before = castai_workloads(&lab);
+    let untouched = |workload: &str| {
+        let now = castai_workloads(&lab);
+        assert!(now.contains_key(workload), "{workload} in {:?}", now.keys());
+        assert_eq!(now.get(workload), before.get(workload), "{workload} is as it was, byte for byte");
+    };
+    let (controller, daemon_set) =
+        ("castai-agent Deployment/castai-kvisor-controller", "castai-agent DaemonSet/castai-kvisor-agent");
+    let cron_jobs = ["castai-agent CronJob/hibernate-pause", "castai-agent CronJob/hibernate-resume"];
+
+    // An image that another is derived into is missing, one cannot be pushed, and one source is down.
+    let scanners = format!("{SCANNERS}:v1.164.8");
+    unpublish(&lab, &scanners);
+    let push = Rule { path: Some("kvisor-agent/blobs".to_owned()), ..Rule::always(status(500)) };
+    fault(&lab, "ecr", &Rule { operation: Some("CompleteLayerUpload".to_owned()), skip: 2, ..push });
+    fault(
+        &lab,
+        "source",
+        &Rule { host: Some("registry-1.docker.io".to_owned()), ..Rule::always(status(503)) },
+    );
+    let hasty = [SYNC, "--yes", "--retries", "1", "--retry-delay", "1ms"];
+    let first = plugin(&lab, 1, &hasty);
+    for image in [&scanners, &format!("{KVISOR}:v1.164.8"), "castai/hibernate:v0.14"] {
+        let line = first.stdout.lines().find(|line| line.starts_with(image));
+        assert!(line.is_some_and(|line| line.contains("failed")), "{image}: {}", first.stdout);
+        let mut errors = first.stderr.lines().filter(|line| line.starts_with("error: "));
+        assert!(errors.any(|line| line.contains(image)), "{image}: {}", first.stderr);
+    }
+    assert_eq!(rewritten(&lab), ["castai-agent".to_owned()].into());
+    [controller, daemon_set].into_iter().chain(cron_jobs).for_each(untouched);
+
+    // Registries work again, but the cluster refuses one patch in its dry run.
+    end_faults(&lab, "ecr");
+    end_faults(&lab, "source");
+    refuse_daemon_sets(&lab);
+    let second = plugin(&lab, 1, &hasty);
+    assert!(
+        second.stderr.lines().any(|line| {
+            line.contains("daemonset.apps/castai-kvisor-agent") && line.contains("frozen until Monday")
+        }),
+        "{}",
+        second.stderr
+    );
+    let expected = ["castai-agent", "hibernate-pause", "hibernate-resume"];
+    assert_eq!(rewritten(&lab), expected.map(str::to_owned).into());
+    [controller, daemon_set].into_iter().for_each(untouched);
+
+    allow_daemon_sets(&lab);
+    let third = plugin(&lab, 1, &hasty);
+    assert!(third.stderr.contains(&scanners), "{}", third.stderr);
+    assert!(rewritten(&lab).contains("castai-kvisor-agent"));
+    untouched(controller);
+
+    let sources = fixture::sources();
+    let missing = sources.iter().find(|image| image.repository.ends_with("scanners")).expect("the scanners");
+    publish(&lab, &scanners, &missing.recipe);
+    plugin(&lab, 0, &hasty);
+    assert_eq!(rewritten(&lab).len(), 5);
+    wait_until_ready(&lab);
+    assert!(plugin(&lab, 0, &hasty).stdout.starts_with("nothing to do"));
+
+    let all = uploads(&lab);
+    let once: BTreeSet<_> = all.iter().collect();
+    assert!(once.len() > 20, "the uploads are seen: {all:?}");
+    assert_eq!(once.len(), all.len(), "no blob was uploaded twice: {all:?}");
+}

@@ -1,1 +1,163 @@
-//! Three machines: one reaches only the cluster, one only the registries, and one only the cluster again.
+//! Machines of which none reaches everything hand files to each other.
+
+use lab::address;
+use lab::dns::{Behaviour, EVERY_NAME};
+use lab::host::{Lab, Output};
+use serde_json::{Value, json};
+
+use super::observed::{
+    ECR, castai_workloads, ecr, ecr_digest, file, first_images, forget_traffic, images, our_writes,
+    read_json, traffic, wait_until_ready,
+};
+use super::support::{json, own_lab, plugin, shared_lab};
+
+const SYNC: &str = "sync-images";
+
+/// Only the cluster can be found.
+fn stand_at_the_cluster(lab: &Lab) {
+    let records = json!({
+        EVERY_NAME: Behaviour::NameError,
+        address::API_SERVER_HOST: Behaviour::addresses(&[address::API_SERVER]),
+    });
+    lab.control().put("/dns/records", &records).expect("the records are taken");
+}
+
+/// Everything but the cluster can be found.
+fn stand_at_the_registries(lab: &Lab) {
+    lab.control().post("/dns/reset", &()).expect("the records are reset");
+    let path = format!("/dns/records/{}", address::API_SERVER_HOST);
+    lab.control().put(&path, &Behaviour::NameError).expect("the record is taken");
+}
+
+/// Only the cluster can be found; nodes find the registry that they pull from, which lets nobody else in.
+fn stand_at_the_cluster_as_nodes_pull(lab: &Lab) {
+    stand_at_the_cluster(lab);
+    let (name, address) = address::ECR;
+    lab.control()
+        .put(&format!("/dns/records/{name}"), &Behaviour::addresses(&[address]))
+        .expect("the record is taken");
+    lab.control().put("/ecr/access", &json!({"credentials": "unrecognized"})).expect("nobody is known");
+}
+
+/// Runs the plugin where no kubeconfig is.
+fn without_kubeconfig(lab: &Lab, arguments: &[&str]) -> Output {
+    let mut command = lab.plugin_command().expect("the plugin");
+    command.args(arguments).env_remove("KUBECONFIG");
+    Output::from(command.output().expect("it runs"))
+}
+
+#[test]
+fn three_machines_share_the_work() {
+    let lab = own_lab();
+    stand_at_the_cluster(&lab);
+    let output = plugin(&lab, 0, &[SYNC, "--no-mirror", "--no-rewrite", "--inventory", "inventory.json"]);
+    assert_eq!(output.stderr, "", "registries are not even asked for");
+    let inventory = read_json(&lab, "inventory.json");
+    assert_eq!(inventory["kind"], "Inventory");
+    assert_eq!(inventory["images"].as_array().unwrap().len(), 5);
+    let cluster = &inventory["clusters"][0];
+    assert_eq!(
+        (&cluster["account"], &cluster["region"]),
+        (&json!(address::ACCOUNT), &json!(address::REGION))
+    );
+
+    stand_at_the_registries(&lab);
+    let inventory = ["--no-discover", "--inventory", "inventory.json"];
+    let dry = [&[SYNC, "--no-rewrite", "--dry-run", "-o", "name"], &inventory[..]].concat();
+    let planned = without_kubeconfig(&lab, &dry);
+    assert_eq!(planned.code, Some(0), "{}", planned.stderr);
+    assert_eq!(planned.stdout.lines().count(), 5, "{}", planned.stdout);
+    let mirror = [&[SYNC, "--no-rewrite", "--yes", "--lock", "lock.json"], &inventory[..]].concat();
+    let mirrored = without_kubeconfig(&lab, &mirror);
+    assert_eq!(mirrored.code, Some(0), "{}", mirrored.stderr);
+    for image in first_images() {
+        assert!(ecr_digest(&lab, &image).is_some(), "{image}");
+    }
+    let locked = read_json(&lab, "lock.json");
+    assert_eq!(locked["kind"], "Lock");
+    let digests = locked["destinations"][0]["images"].as_array().unwrap();
+    assert_eq!(digests.len(), 5);
+    for locked in digests {
+        let image = locked["source"].as_str().unwrap();
+        assert_eq!(locked["digest"].as_str(), ecr_digest(&lab, image).as_deref(), "{image}");
+    }
+
+    stand_at_the_cluster_as_nodes_pull(&lab);
+    assert!(our_writes(&lab).is_empty(), "the cluster was not reached so far");
+    let rewrite = [SYNC, "--no-mirror", "--lock", "lock.json"];
+    let dry = plugin(&lab, 0, &[&rewrite[..], &["--dry-run"]].concat());
+    assert_eq!(dry.stdout.matches("image updated (server dry run)").count(), 5, "{}", dry.stdout);
+    let rewritten = plugin(&lab, 0, &[&rewrite[..], &["--yes"]].concat());
+    assert_eq!(rewritten.stdout.matches("image updated").count(), 5, "{}", rewritten.stdout);
+    wait_until_ready(&lab);
+    assert!(images(&lab).values().all(|image| image.starts_with(ECR)));
+    let again = plugin(&lab, 0, &rewrite);
+    assert!(again.stdout.starts_with("nothing to do"), "{}", again.stdout);
+}
+
+#[test]
+fn a_plan_that_was_looked_at_is_carried_out_elsewhere() {
+    let lab = own_lab();
+    let printed = json(&plugin(&lab, 0, &[SYNC, "--dry-run", "--plan", "plan.json", "-o", "json"]));
+    assert_eq!(read_json(&lab, "plan.json"), printed, "the file holds what is printed");
+    assert!(our_writes(&lab).is_empty());
+
+    stand_at_the_registries(&lab);
+    let plan = ["--no-discover", "--plan", "plan.json", "--yes"];
+    let mirrored = without_kubeconfig(&lab, &[&[SYNC, "--no-rewrite"], &plan[..]].concat());
+    assert_eq!(mirrored.code, Some(0), "{}", mirrored.stderr);
+    assert_eq!(mirrored.stdout.matches(" copied").count(), 5, "{}", mirrored.stdout);
+    for image in first_images() {
+        assert!(ecr_digest(&lab, &image).is_some(), "{image}");
+    }
+
+    // Where both are reached, the same plan also rewrites; what it lists is there, so that nothing is copied again.
+    lab.control().post("/dns/reset", &()).expect("the records are reset");
+    forget_traffic(&lab);
+    plugin(&lab, 0, &[&[SYNC], &plan[..]].concat());
+    let uploads = |record: &lab::registry::traffic::Record| record.path.contains("/blobs/uploads");
+    assert!(!traffic(&lab, "ecr").iter().any(uploads), "blobs that are there are not uploaded again");
+    wait_until_ready(&lab);
+    assert!(images(&lab).values().all(|image| image.starts_with(ECR)));
+}
+
+#[test]
+fn files_that_cannot_be_used_are_refused_before_anything_is_touched() {
+    let lab = shared_lab();
+    let before = castai_workloads(lab);
+    let version =
+        json(&plugin(lab, 0, &[SYNC, "--no-mirror", "--no-rewrite", "-o", "json"]))["apiVersion"].clone();
+    let value = |kind: &str, version: &Value| json!({"apiVersion": version, "kind": kind}).to_string();
+    file(lab, "inventory-of-another.json", &value("Inventory", &json!("privatelink.cast.ai/v99")));
+    file(lab, "inventory.json", &value("Inventory", &version));
+    file(lab, "lock.json", &value("Lock", &version));
+    file(lab, "cut.json", &value("Plan", &version)[..20]);
+    file(lab, "foreign.json", "[1, 2]");
+    file(lab, "empty-lock.json", &{
+        let created = "2026-01-01T00:00:00Z";
+        json!({"apiVersion": version, "kind": "Lock", "created": created, "destinations": []}).to_string()
+    });
+    let cases: [(&[&str], &str); 9] = [
+        (&["--no-mirror", "--lock", "inventory.json"], "inventory.json holds Inventory, not the Lock"),
+        (&["--no-mirror", "--lock", "lock.json"], "lock.json is damaged: missing field"),
+        (&["--no-mirror", "--lock", "empty-lock.json"], "the lock holds no destination"),
+        (&["--no-mirror", "--lock", "foreign.json"], "foreign.json holds nothing that this plugin wrote"),
+        (&["--no-mirror", "--lock", "nowhere.json"], "nowhere.json: No such file"),
+        (&["--no-discover", "--inventory", "lock.json"], "lock.json holds Lock, not the Inventory"),
+        (
+            &["--no-discover", "--inventory", "inventory-of-another.json"],
+            "inventory-of-another.json has version privatelink.cast.ai/v99",
+        ),
+        (&["--no-discover", "--plan", "cut.json"], "cut.json is not JSON"),
+        (&["--no-discover", "--plan", "inventory.json"], "inventory.json holds Inventory, not the Plan"),
+    ];
+    for (flags, words) in cases {
+        let output = plugin(lab, 2, &[&[SYNC, "--yes"], flags].concat());
+        assert!(output.stderr.contains(words), "{flags:?}: {}", output.stderr);
+        assert!(output.stderr.starts_with("error: "), "{flags:?}: {}", output.stderr);
+        assert_eq!(output.stdout, "", "{flags:?}");
+    }
+    assert_eq!(castai_workloads(lab), before);
+    assert!(our_writes(lab).is_empty());
+    assert!(ecr(lab).repositories.keys().all(|name| !name.contains("castai/")));
+}

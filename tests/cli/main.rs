@@ -1,9 +1,11 @@
 //! The shipped binary, driven through the real kubectl in the lab.
 
 mod bad_days;
+mod health;
 mod interruption;
 mod laws;
 mod machines;
+mod observed;
 mod preflight;
 mod support;
 mod sync_images;

@@ -1,1 +1,393 @@
-//! The happy path: what is found, copied, verified and rewritten, and that a second run has nothing to do.
+//! `sync-images` on good days.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::process::Stdio;
+
+use lab::address;
+use lab::host::Lab;
+use lab::registry::fixture;
+use lab::registry::image::{Recipe, generate};
+use serde_json::{Value, json};
+
+use super::observed::{
+    AGENT, CONTROLLER, ECR, HIBERNATE, KVISOR, SCANNERS, castai_workloads, ecr, ecr_digest, ecr_writes, file,
+    first_images, forget_traffic, image, images, kubectl, other_workloads, our_writes, publish, record,
+    traffic, wait_until_ready,
+};
+use super::support::{empty_lab, json, kubectl_json, own_lab, plugin, shared_lab};
+
+const SYNC: &str = "sync-images";
+
+/// `(image, workload, carrier, why)` of every row of an inventory in JSON.
+fn rows(inventory: &Value) -> BTreeSet<(String, String, String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let images = inventory["images"].as_array().expect("images");
+    let uses = images.iter().flat_map(|wanted| {
+        wanted["usedBy"].as_array().expect("uses").iter().map(move |used| (&wanted["image"], used))
+    });
+    uses.map(|(image, used)| {
+        let reason = used["reason"].as_object().expect("a reason");
+        let why = reason.iter().map(|(key, value)| format!("{key}={}", text(value))).collect::<Vec<_>>();
+        (text(image), text(&used["place"]["name"]), text(&used["carrier"]), why.join(" "))
+    })
+    .collect()
+}
+
+#[test]
+fn every_image_is_found_with_the_reason_for_it() {
+    let lab = shared_lab();
+    let found = json(&plugin(lab, 0, &[SYNC, "--no-mirror", "--no-rewrite", "-o", "json"]));
+    assert_eq!(found["kind"], "Inventory");
+    let expected = [
+        (HIBERNATE, "v0.14", "hibernate-pause", "container/pauser"),
+        (HIBERNATE, "v0.14", "hibernate-resume", "container/pauser"),
+        (KVISOR, "v1.164.8", "castai-kvisor-agent", "container/kvisor"),
+        (KVISOR, "v1.164.8", "castai-kvisor-agent", "init/gpu-feature-discovery"),
+        (CONTROLLER, "v1.164.8", "castai-kvisor-controller", "container/controller"),
+        (SCANNERS, "v1.164.8", "castai-kvisor-controller", "derived/controller/kvisor-scanners"),
+        (AGENT, "v0.161.1", "castai-agent", "container/agent"),
+        (AGENT, "v0.161.1", "castai-agent", "container/monitor"),
+    ];
+    let expected = expected.map(|(repository, tag, workload, carrier)| {
+        let why = if repository == SCANNERS {
+            format!("from={CONTROLLER}:{tag} rule=derived")
+        } else {
+            "namespace=castai-agent rule=namespace".to_owned()
+        };
+        (format!("{repository}:{tag}"), workload.to_owned(), carrier.to_owned(), why)
+    });
+    assert_eq!(rows(&found), BTreeSet::from(expected));
+
+    let table = plugin(lab, 0, &[SYNC, "--no-mirror", "--no-rewrite"]).stdout;
+    let line = table.lines().find(|line| line.starts_with(SCANNERS)).expect("the scanners are listed");
+    assert!(line.contains(&format!("derived from {CONTROLLER}:v1.164.8")), "{line}");
+    let names = plugin(lab, 0, &[SYNC, "--no-mirror", "--no-rewrite", "-o", "name"]).stdout;
+    assert_eq!(names.lines().collect::<Vec<_>>(), first_images());
+}
+
+#[test]
+fn flags_narrow_what_is_taken() {
+    let lab = shared_lab();
+    let [hibernate, kvisor, controller, scanners, agent] = first_images();
+    let cases: [(&[&str], &[&String]); 6] = [
+        (&["-n", "castai-agent"], &[&hibernate, &kvisor, &controller, &scanners, &agent]),
+        (&["-l", "app.kubernetes.io/name=castai-agent"], &[&agent]),
+        (&["-l", "app.kubernetes.io/name in (castai-agent,castai-kvisor-agent)"], &[&kvisor, &agent]),
+        (&["--only", "ghcr.io/*"], &[&kvisor, &controller, &scanners]),
+        (&["--exclude", "*kvisor*", "--exclude", "castai/*"], &[&agent]),
+        (&["--only", "ghcr.io/*", "--exclude", "*-scanners:*"], &[&kvisor, &controller]),
+    ];
+    for (flags, expected) in cases {
+        let arguments = [&[SYNC, "--no-mirror", "--no-rewrite", "-o", "name"], flags].concat();
+        let names = plugin(lab, 0, &arguments).stdout;
+        assert_eq!(names.lines().collect::<Vec<_>>(), expected, "{flags:?}");
+    }
+    for flags in [&["-n", "shop"][..], &["-l", "app=web"], &["--only", "nginx*"]] {
+        let output = plugin(lab, 1, &[&[SYNC, "--dry-run"], flags].concat());
+        assert!(output.stderr.contains("no image of Cast AI found"), "{}", output.stderr);
+        assert!(output.stderr.contains(&format!("hint: widen {}", flags[0])), "{flags:?}: {}", output.stderr);
+    }
+}
+
+#[test]
+fn a_dry_run_shows_the_plan_and_changes_nothing() {
+    let lab = shared_lab();
+    let (castai, others) = (castai_workloads(lab), other_workloads(lab));
+    let repositories: Vec<String> = ecr(lab).repositories.into_keys().collect();
+
+    let plan = json(&plugin(lab, 0, &[SYNC, "--dry-run=server", "-o", "json"]));
+    assert_eq!(plan["kind"], "Plan");
+    let destination = &plan["destinations"][0];
+    assert_eq!(destination["mirror"]["registry"], ECR);
+    let images = destination["images"].as_array().expect("images");
+    let seen: Vec<_> = images
+        .iter()
+        .map(|image| {
+            assert_eq!(image["step"]["type"], "copy");
+            assert_eq!(image["destination"], format!("{ECR}/{}", image["source"].as_str().unwrap()));
+            image["source"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(seen, first_images());
+    assert_eq!(destination["createRepositories"], json!([HIBERNATE, KVISOR, CONTROLLER, SCANNERS, AGENT]));
+    let mut planned = json(&plugin(lab, 0, &[SYNC, "--dry-run=client", "-o", "json"]));
+    planned["created"] = plan["created"].clone();
+    assert_eq!(planned, plan, "server and client dry runs plan the same");
+    let yaml = plugin(lab, 0, &[SYNC, "--dry-run", "-o", "yaml"]).stdout;
+    assert!(yaml.contains("\nkind: Plan\n"), "{yaml}");
+
+    for (mode, words) in [("server", "image updated (server dry run)"), ("client", "image updated (dry run)")]
+    {
+        let table = plugin(lab, 0, &[SYNC, &format!("--dry-run={mode}")]).stdout;
+        assert_eq!(table.matches("to copy").count(), 5, "{table}");
+        assert_eq!(table.matches(words).count(), 5, "{table}");
+    }
+    let wide = plugin(lab, 0, &[SYNC, "--dry-run", "-o", "wide"]).stdout;
+    assert!(wide.contains(&format!("{ECR}/{HIBERNATE}:v0.14")), "{wide}");
+    assert!(wide.contains("in Cast AI namespace castai-agent"), "{wide}");
+    let names = plugin(lab, 0, &[SYNC, "--dry-run", "-o", "name"]).stdout;
+    let expected = [
+        "deployment.apps/castai-agent",
+        "deployment.apps/castai-kvisor-controller",
+        "daemonset.apps/castai-kvisor-agent",
+        "cronjob.batch/hibernate-pause",
+        "cronjob.batch/hibernate-resume",
+    ];
+    assert_eq!(names.lines().collect::<Vec<_>>(), expected);
+    let names = plugin(lab, 0, &[SYNC, "--dry-run", "--no-rewrite", "-o", "name"]).stdout;
+    let expected = first_images().map(|image| format!("{ECR}/{image}"));
+    assert_eq!(names.lines().collect::<Vec<_>>(), expected);
+
+    // Nobody is there to be asked, so that without --yes nothing happens either.
+    let refused = plugin(lab, 2, &[SYNC]);
+    assert!(refused.stderr.contains("refusing to copy 5 images"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--yes"), "{}", refused.stderr);
+
+    assert_eq!(castai_workloads(lab), castai);
+    assert_eq!(other_workloads(lab), others);
+    assert_eq!(ecr(lab).repositories.into_keys().collect::<Vec<_>>(), repositories);
+    assert!(our_writes(lab).is_empty());
+}
+
+/// The bytes that a registry of the lab holds under a digest.
+fn stored(lab: &Lab, registry: &str, digest: &str) -> Vec<u8> {
+    let hexadecimal = digest.strip_prefix("sha256:").expect("SHA-256");
+    let blobs =
+        lab.folder().state().join("registry").join(registry).join("content/docker/registry/v2/blobs/sha256");
+    let path = blobs.join(&hexadecimal[..2]).join(hexadecimal).join("data");
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{registry} lacks {digest}: {error}"))
+}
+
+/// Every manifest and blob of the fixture's images, attestations included, lies in ECR as it lies at its source.
+fn assert_everything_is_mirrored(lab: &Lab) {
+    let state = ecr(lab);
+    for source in fixture::sources() {
+        let name = format!("{}/{}", source.host, source.repository);
+        let mirrored = name.trim_start_matches("docker.io/");
+        let image = generate(&name, source.tag, &source.recipe).expect("the fixture's image");
+        let held = &state.repositories[mirrored];
+        let top = image.top().expect("a manifest");
+        assert_eq!(held.tags.get(source.tag), Some(&top.digest), "{name}");
+        assert_eq!(held.images.len(), image.manifests.len(), "{name}: nothing is added and nothing left out");
+        for manifest in &image.manifests {
+            assert_eq!(held.images[&manifest.digest].media_type, manifest.media_type, "{name}");
+            assert_eq!(stored(lab, "sources", &manifest.digest), manifest.bytes, "{name}");
+            assert_eq!(stored(lab, "ecr", &manifest.digest), manifest.bytes, "{name}");
+        }
+        for blob in &image.blobs {
+            assert!(held.layers.contains_key(&blob.digest), "{name}: {}", blob.digest);
+            assert_eq!(stored(lab, "sources", &blob.digest), blob.bytes, "{name}");
+            assert_eq!(stored(lab, "ecr", &blob.digest), blob.bytes, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_run_mirrors_rewrites_and_leaves_the_rest_alone() {
+    let lab = own_lab();
+    let (before, others) = (images(&lab), other_workloads(&lab));
+    let output = plugin(&lab, 0, &[SYNC, "--yes"]);
+    assert_eq!(output.stdout.matches(" copied").count(), 5, "{}", output.stdout);
+    assert_eq!(output.stdout.matches(" image updated").count(), 5, "{}", output.stdout);
+    for line in ["copying 5 images", "deployment.apps/castai-agent: "] {
+        assert!(output.stderr.contains(line), "{}", output.stderr);
+    }
+    wait_until_ready(&lab);
+    assert_everything_is_mirrored(&lab);
+
+    let expected = before.iter().map(|(key, image)| (key.clone(), format!("{ECR}/{image}"))).collect();
+    assert_eq!(images(&lab), expected);
+    let agent = format!("{AGENT}:v0.161.1");
+    let entry = |image: &str| json!({"from": image, "to": format!("{ECR}/{image}")});
+    assert_eq!(
+        record(&lab, "deployment/castai-agent"),
+        json!({"container/agent": entry(&agent), "container/monitor": entry(&agent)})
+    );
+    let kvisor = format!("{KVISOR}:v1.164.8");
+    assert_eq!(
+        record(&lab, "daemonset/castai-kvisor-agent"),
+        json!({"container/kvisor": entry(&kvisor), "init/gpu-feature-discovery": entry(&kvisor)})
+    );
+    let hibernate = "castai/hibernate:v0.14";
+    assert_eq!(record(&lab, "cronjob/hibernate-resume"), json!({"container/pauser": entry(hibernate)}));
+    let resume = kubectl_json(&lab, &["get", "cronjob", "hibernate-resume", "-n", "castai-agent"]);
+    assert_eq!(resume["spec"]["suspend"], true, "what was suspended stays so");
+    assert_eq!(other_workloads(&lab), others, "workloads that are not Cast AI's are as they were");
+
+    let (castai, writes) = (castai_workloads(&lab), our_writes(&lab));
+    assert_eq!(writes.len(), 5);
+    forget_traffic(&lab);
+    let again = plugin(&lab, 0, &[SYNC, "--yes"]);
+    assert_eq!(
+        again.stdout,
+        format!("nothing to do: {ECR} holds 5 images, 5 workloads of Cast AI use what is there\n")
+    );
+    assert_eq!(again.stderr, "");
+    let writing = ecr_writes(&lab);
+    assert!(writing.is_empty(), "{writing:?}");
+    assert_eq!((castai_workloads(&lab), our_writes(&lab)), (castai, writes), "nothing was patched");
+    // Without --yes nobody has to be asked when nothing is to be done.
+    assert_eq!(plugin(&lab, 0, &[SYNC]).stdout, again.stdout);
+    let report = json(&plugin(&lab, 0, &[SYNC, "-o", "json"]));
+    assert_eq!(report["kind"], "SyncReport");
+    assert!(report["images"].as_array().unwrap().iter().all(|image| image["result"] == "upToDate"));
+    let wide = plugin(&lab, 0, &[SYNC, "-o", "wide"]).stdout;
+    assert_eq!(wide.matches("up to date").count(), 5, "{wide}");
+
+    upgrade_by_private_name(&lab);
+    flat_names_need_a_map(&lab);
+}
+
+/// Somebody sets the next version by its private name, before anything has mirrored it.
+fn upgrade_by_private_name(lab: &Lab) {
+    let next = format!("{AGENT}:v0.162.0");
+    let digest = publish(lab, &next, &Recipe::default());
+    let private = format!("{ECR}/{next}");
+    let set = ["set", "image", "-n", "castai-agent", "deployment/castai-agent"];
+    let (agent, monitor) = (format!("agent={private}"), format!("monitor={private}"));
+    kubectl(lab, &[&set[..], &[&agent, &monitor]].concat());
+
+    let output = plugin(lab, 0, &[SYNC, "--yes"]);
+    assert!(output.stderr.contains(&format!("copied {private}")), "{}", output.stderr);
+    assert_eq!(output.stdout.matches(" copied").count(), 1, "{}", output.stdout);
+    wait_until_ready(lab);
+    assert_eq!(ecr_digest(lab, &next), Some(digest));
+    assert_eq!(image(lab, "castai-agent", "agent"), private);
+    let entry = json!({"from": next, "to": private});
+    assert_eq!(
+        record(lab, "deployment/castai-agent"),
+        json!({"container/agent": entry, "container/monitor": entry})
+    );
+    assert!(plugin(lab, 0, &[SYNC]).stdout.starts_with("nothing to do"));
+}
+
+/// Nobody can know what a flat name stands for; and other repositories of the account are none of our business.
+fn flat_names_need_a_map(lab: &Lab) {
+    let flat = format!("{ECR}/castai-agent");
+    publish(lab, &format!("{AGENT}:v1"), &Recipe::default());
+    let set = ["set", "image", "-n", "castai-agent"];
+    kubectl(lab, &[&set[..], &["deployment/castai-agent", &format!("*={flat}:v1")]].concat());
+    let output = plugin(lab, 1, &[SYNC, "--yes"]);
+    assert!(output.stderr.contains(&format!("add --map {flat}=<public repository>")), "{}", output.stderr);
+    assert_eq!(image(lab, "castai-agent", "agent"), format!("{flat}:v1"));
+    assert_eq!(ecr_digest(lab, "castai-agent:v1"), None);
+
+    let map = format!("{flat}={AGENT}");
+    let output = plugin(lab, 0, &[SYNC, "--yes", "--map", &map]);
+    assert!(output.stderr.contains(&format!("copied {flat}:v1")), "{}", output.stderr);
+    wait_until_ready(lab);
+    assert_eq!(image(lab, "castai-agent", "agent"), format!("{flat}:v1"));
+    let entry = json!({"from": format!("{AGENT}:v1"), "to": format!("{flat}:v1")});
+    assert_eq!(record(lab, "deployment/castai-agent")["container/agent"], entry);
+    // The record now says what the map said.
+    assert!(plugin(lab, 0, &[SYNC]).stdout.starts_with("nothing to do"));
+
+    let own = format!("{ECR}/shop/web:1.0");
+    kubectl(lab, &[&set[..], &["cronjob/hibernate-pause", &format!("pauser={own}")]].concat());
+    let output = plugin(lab, 0, &[SYNC]);
+    assert!(output.stdout.starts_with("nothing to do"), "{}", output.stdout);
+    assert!(output.stderr.contains(&format!("note: {own}: ")), "{}", output.stderr);
+    assert_eq!(image(lab, "hibernate-pause", "pauser"), own);
+}
+
+#[test]
+fn each_half_works_alone() {
+    let lab = own_lab();
+    let castai = castai_workloads(&lab);
+    let held = plugin(&lab, 1, &[SYNC, "--no-mirror", "--yes"]);
+    assert_eq!(held.stdout.matches("held back").count(), 5, "{}", held.stdout);
+    assert!(held.stderr.contains("deployment.apps/castai-agent in namespace castai-agent held back: "));
+    assert!(held.stderr.contains(&format!("{AGENT}:v0.161.1")), "{}", held.stderr);
+    assert!(ecr(&lab).repositories.keys().all(|name| !name.contains("castai/")));
+
+    let mirrored = plugin(&lab, 0, &[SYNC, "--no-rewrite", "--yes", "-o", "name"]);
+    let expected = first_images().map(|image| format!("{ECR}/{image}"));
+    assert_eq!(mirrored.stdout.lines().collect::<Vec<_>>(), expected);
+    assert_everything_is_mirrored(&lab);
+    assert_eq!(castai_workloads(&lab), castai, "the cluster is as it was");
+
+    // Rollouts that are not waited for are said so, and go on by themselves.
+    let rewritten = plugin(&lab, 0, &[SYNC, "--no-mirror", "--yes", "--wait=false", "-o", "yaml"]);
+    assert_eq!(rewritten.stdout.matches("type: updated").count(), 5, "{}", rewritten.stdout);
+    assert!(rewritten.stderr.contains("its rollout was not waited for"), "{}", rewritten.stderr);
+    wait_until_ready(&lab);
+    assert_eq!(image(&lab, "hibernate-resume", "pauser"), format!("{ECR}/castai/hibernate:v0.14"));
+}
+
+#[test]
+fn any_registry_will_do() {
+    let lab = own_lab();
+    let mirror = format!("{}/prefix", address::OCI_REGISTRY.0);
+    let (before, others) = (images(&lab), other_workloads(&lab));
+    plugin(&lab, 0, &[SYNC, "--yes", "--registry", &mirror]);
+    wait_until_ready(&lab);
+    let expected = before.iter().map(|(key, image)| (key.clone(), format!("{mirror}/{image}"))).collect();
+    assert_eq!(images(&lab), expected);
+    assert_eq!(other_workloads(&lab), others);
+    assert!(traffic(&lab, "ecr").iter().all(|record| !record.path.contains("castai/")), "ECR is left alone");
+    for source in fixture::sources() {
+        let name = format!("{}/{}", source.host, source.repository);
+        let image = generate(&name, source.tag, &source.recipe).expect("the fixture's image");
+        for manifest in &image.manifests {
+            assert_eq!(stored(&lab, "oci", &manifest.digest), manifest.bytes, "{name}");
+        }
+        for blob in &image.blobs {
+            assert_eq!(stored(&lab, "oci", &blob.digest), blob.bytes, "{name}");
+        }
+    }
+    forget_traffic(&lab);
+    let again = plugin(&lab, 0, &[SYNC, "--registry", &mirror]);
+    assert!(again.stdout.starts_with(&format!("nothing to do: {mirror} holds 5 images")), "{}", again.stdout);
+    assert!(traffic(&lab, "oci").iter().all(|record| record.method == "GET" || record.method == "HEAD"));
+}
+
+#[test]
+fn a_cluster_without_cast_ai_is_told_the_ways_on_and_manifests_are_mirrored_before_it_comes() {
+    let lab = empty_lab();
+    let before = other_workloads(&lab);
+    let output = plugin(&lab, 1, &[SYNC, "--yes"]);
+    for words in ["no image of Cast AI found", "install Cast AI first", "-f -", "--context"] {
+        assert!(output.stderr.contains(words), "{words}: {}", output.stderr);
+    }
+
+    let chart = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "castai-agent"},
+        "spec": {"template": {"spec": {"containers": [{"name": "agent", "image": format!("{AGENT}:v0.161.1")}]}}},
+    });
+    let hook = "kind: Job\napiVersion: batch/v1\nmetadata: {name: hook}\nspec: {template: {spec: {containers: \
+                [{name: pause, image: castai/hibernate:v0.14}]}}}\n";
+    file(&lab, "chart.json", &chart.to_string());
+    file(&lab, "rendered/deep/hook.yaml", &format!("# empty\n---\n{hook}---\n"));
+    file(&lab, "rendered/NOTES.txt", "not a manifest");
+    let agent = plugin(&lab, 0, &[SYNC, "-f", "chart.json", "--no-rewrite", "--yes"]);
+    assert!(agent.stderr.contains(&format!("copied {ECR}/{AGENT}:v0.161.1")), "{}", agent.stderr);
+    let rest = plugin(&lab, 0, &[SYNC, "-f", "rendered", "-f", "chart.json", "--yes", "-o", "json"]);
+    let results = json(&rest);
+    assert_eq!(results["images"][0]["result"], "copied");
+    assert_eq!(results["images"][0]["usedBy"][0]["place"]["path"], "rendered/deep/hook.yaml");
+    assert_eq!(results["images"][1]["result"], "upToDate");
+
+    let mut command = lab.plugin_command().expect("the plugin");
+    command.args([SYNC, "-f", "-", "--no-rewrite", "--yes", "--only", "ghcr.io/*"]);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let controller = hook.replace("castai/hibernate:v0.14", &format!("{CONTROLLER}:v1.164.8"));
+    child
+        .stdin
+        .take()
+        .expect("its input")
+        .write_all(format!("{hook}---\n{controller}").as_bytes())
+        .expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let mirrored: BTreeSet<_> =
+        ecr(&lab).repositories.into_keys().filter(|name| name.contains("castai")).collect();
+    let expected = [AGENT, CONTROLLER, HIBERNATE, SCANNERS, "platform/castai-cost-report"];
+    assert_eq!(mirrored, expected.map(str::to_owned).into(), "the image that kvisor derives comes with it");
+    assert_eq!(other_workloads(&lab), before);
+}

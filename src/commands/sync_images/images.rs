@@ -23,7 +23,7 @@ use crate::sync::inventory::{API_VERSION, Inventory};
 use crate::sync::lock::{Lock, LockKind, LockedDestination, LockedImage};
 use crate::sync::mirror::{Mirrored, mirror};
 use crate::sync::plan::{DestinationPlan, Plan, PlanKind, PlannedImage, Step};
-use crate::sync::prepare::{Detail, Wanted, prepare};
+use crate::sync::prepare::{Detail, Wanted, prepare, renew};
 use crate::sync::report::{ImageReport, ImageResult, SyncReport};
 use crate::sync::rewrite::Rewriter;
 use crate::sync::tree::Store;
@@ -87,7 +87,12 @@ impl<'o> Registry<'o> {
             None => Destination::Oci,
         };
         let (plan, age, store) = if let Some(plan) = &request.plan {
-            (plan.clone(), PlanAge::Stored, Store::default())
+            let prepared = renew(&client, &destination, planned_destination(plan)?)
+                .await
+                .map_err(|error| Stop::new(format!("error: {error}")))?;
+            let notes = plan.notes.iter().cloned().chain(prepared.notes).collect();
+            let plan = Plan { destinations: vec![prepared.plan], notes, ..plan.clone() };
+            (plan, PlanAge::Stored, prepared.store)
         } else {
             let region = inventory.clusters.first().and_then(|cluster| cluster.region.clone());
             let clusters = inventory.clusters.iter();

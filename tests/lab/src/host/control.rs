@@ -49,7 +49,7 @@ impl Control {
             "{method} {path} HTTP/1.0\r\nhost: lab\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
-        // In one piece: a route that reads no body answers and hangs up before a second one.
+        // In one piece: a route that wants no body may answer and close before it has seen one.
         stream.write_all(&[head.as_bytes(), body].concat()).with_context(call)?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).with_context(call)?;

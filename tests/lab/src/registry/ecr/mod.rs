@@ -11,7 +11,7 @@ mod push;
 mod registry;
 mod repositories;
 mod settings;
-mod state;
+pub mod state;
 mod upload;
 
 #[cfg(test)]

@@ -1,0 +1,69 @@
+//! The health rule: what a rewrite breaks is put back, and what was broken before is not judged.
+
+use lab::address;
+use lab::registry::image::{Behaviour, Recipe};
+use serde_json::{Value, json};
+
+use super::observed::{ECR, apply, image, kubectl, publish, record};
+use super::support::{own_lab, plugin};
+
+/// A component that runs well is restored where our change breaks it; one that is broken anyway is brought to start.
+#[test]
+fn what_ran_well_is_restored_and_what_was_broken_has_only_to_start() {
+    let lab = &own_lab();
+    let crashing = Recipe { behaviour: Behaviour::Crash, ..Recipe::default() };
+    let elsewhere = |name: &str| format!("{}/old/ghcr.io/castai/{name}:v1", address::OCI_REGISTRY.0);
+    let place = |name: &str, recipe: &Recipe| {
+        let order =
+            json!({"repository": format!("old/ghcr.io/castai/{name}"), "tag": "v1", "recipe": recipe});
+        lab.control().post("/oci/images", &order).expect("the image is published");
+    };
+    let broken = "ghcr.io/castai/broken:v1".to_owned();
+    publish(lab, &broken, &crashing);
+    for (name, image) in [("first", elsewhere("first")), ("later", elsewhere("later")), ("broken", broken)] {
+        place(name, &Recipe::default());
+        let container = json!({
+            "name": "main", "image": image, "imagePullPolicy": "IfNotPresent",
+            // Without it a container that crashes is ready until it does.
+            "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}},
+        });
+        let labels = json!({"app": name});
+        let template = json!({"metadata": {"labels": labels}, "spec": {"containers": [container]}});
+        apply(
+            lab,
+            &json!({
+                "apiVersion": "apps/v1", "kind": "Deployment",
+                "metadata": {"name": name, "namespace": "castai-agent", "labels": labels},
+                "spec": {"selector": {"matchLabels": labels}, "template": template},
+            }),
+        );
+    }
+    for name in ["first", "later"] {
+        kubectl(
+            lab,
+            &["rollout", "status", "-n", "castai-agent", &format!("deployment/{name}"), "--timeout=60s"],
+        );
+    }
+    // What is mirrored is no longer what runs.
+    place("first", &crashing);
+
+    let output = plugin(lab, 1, &["sync-images", "-l", "app", "--yes"]);
+    let says = |words: &str| assert!(output.stderr.contains(words), "{words}: {}", output.stderr);
+    says("error: deployment.apps/first in namespace castai-agent has its former images again: pod first-");
+    says("its former images run again");
+    says("error: deployment.apps/later in namespace castai-agent was not reached");
+    assert_eq!(image(lab, "first", "main"), elsewhere("first"));
+    assert_eq!(record(lab, "deployment/first"), Value::Null);
+    assert_eq!(image(lab, "later", "main"), elsewhere("later"));
+    // The broken one has started; that it crashes is shown with its log, and is no failure of this run.
+    says("deployment.apps/broken: its images are pulled and its containers have started");
+    says("\n  deployment.apps/broken in namespace castai-agent: pod broken-");
+    let mut logs = output.stderr.lines().filter(|line| line.starts_with("    "));
+    assert!(logs.any(|line| line.contains("castai/broken:v1")), "{}", output.stderr);
+    assert_eq!(image(lab, "broken", "main"), format!("{ECR}/ghcr.io/castai/broken:v1"));
+    for (name, result) in [("broken", "image updated"), ("first", "restored"), ("later", "not reached")] {
+        let name = format!("deployment.apps/{name} ");
+        let mut lines = output.stdout.lines();
+        assert!(lines.any(|line| line.contains(&name) && line.ends_with(result)), "{}", output.stdout);
+    }
+}
