@@ -17,16 +17,12 @@ use crate::output::progress::Progress;
 use crate::output::{self, sync as text};
 use crate::sync::discover::discover;
 use crate::sync::inventory::Inventory;
-use crate::sync::lock::Lock;
 use crate::sync::report::SyncReport;
 
 pub(super) async fn run(arguments: &Arguments, sync: &SyncArguments) -> Result<Ending, Stop> {
-    let request = Request::read(sync)?;
+    let request = Request::read(sync).await?;
     let progress = Progress::new(arguments.network.verbosity);
-    let ending = pipeline(arguments, sync, request, &progress, &|event| {
-        progress.observe(event);
-    })
-    .await;
+    let ending = pipeline(arguments, sync, request, &progress).await;
     progress.clear();
     ending
 }
@@ -36,23 +32,24 @@ async fn pipeline(
     sync: &SyncArguments,
     request: Request,
     progress: &Progress,
-    observer: Observer<'_>,
 ) -> Result<Ending, Stop> {
+    let observer: Observer<'_> = &|event| progress.observe(event);
+    let Halves { discover, mirror, rewrite } = request.halves;
+
+    // Discover: from the cluster and files, or what another machine discovered.
     observer(Event::Stage(Stage::Discover));
-    let cluster =
-        if request.halves.needs_cluster() { Some(Cluster::gather(arguments, sync).await?) } else { None };
+    let mut cluster = if discover || rewrite { Some(Cluster::gather(arguments, sync).await?) } else { None };
     let inventory = inventory(sync, &request, cluster.as_ref())?;
+    progress.clear();
     if inventory.images.is_empty() && request.plan.is_none() {
-        progress.clear();
         return nothing_found(sync, &inventory);
     }
-    if !request.halves.mirror && !request.halves.rewrite {
-        progress.clear();
+    if !mirror && !rewrite {
         text::inventory(&inventory, sync.output)?;
         return Ok(Ending::Done);
     }
 
-    // A lock that was made elsewhere says what is verified; else the registries do.
+    // Plan: a lock that was made elsewhere says what is verified; else the registries do.
     let registry = match &request.lock {
         Some(lock) => Registry::of_lock(lock.clone(), &inventory, sync)?,
         None => Registry::plan(arguments, sync, &request, &inventory, cluster.as_ref(), observer).await?,
@@ -60,58 +57,44 @@ async fn pipeline(
     if let (Some(path), Some(plan), None) = (&sync.plan, registry.plan_made(), &request.plan) {
         handed_over::write(path, plan)?;
     }
-    let expected = registry.expected_lock(request.halves.mirror);
-    let preview = match &cluster {
-        Some(cluster) if request.halves.rewrite => {
-            workloads::count_patches(cluster, &request.filter, &expected, registry.left_alone())
-        }
-        _ => 0,
-    };
+    let expected = registry.expected_lock(mirror);
+    let rewriter = registry.rewriter(&expected, &request.filter);
     if sync.dry_run != DryRun::None {
-        let mut report = registry.planned_report(&inventory, request.halves.mirror);
-        if let Some(cluster) = cluster.as_ref().filter(|_| request.halves.rewrite) {
-            report.workloads = workloads::preview(
-                cluster,
-                &request.filter,
-                &expected,
-                registry.left_alone(),
-                sync,
-                observer,
-            )
-            .await;
+        let mut report = registry.planned_report(&inventory, mirror);
+        if let Some(cluster) = cluster.as_ref().filter(|_| rewrite) {
+            report.workloads = workloads::preview(cluster, rewriter, sync.dry_run, observer).await;
         }
         progress.clear();
         text::planned(registry.plan_made(), &report, sync.output)?;
         return Ok(ending_of(&report));
     }
+    let found = cluster.as_ref().filter(|_| rewrite).map_or(&[][..], |cluster| &cluster.workloads);
+    let patches = workloads::count_patches(found, rewriter);
     progress.clear();
-    if !request::confirm(sync, registry.copies(), preview, registry.mirror())? {
+    if !request::confirm(sync, registry.copies(), patches, registry.mirror()).await? {
         output::say("nothing was changed");
         return Ok(Ending::Done);
     }
 
+    // Mirror and verify: only what the registry itself confirms comes into the lock.
     let (mut report, lock) = registry.carry_out(&request, sync, &inventory, observer).await?;
-    if let (Some(path), true) = (&sync.lock, request.halves.mirror) {
+    if let (Some(path), true) = (&sync.lock, mirror) {
         handed_over::write(path, &lock)?;
     }
-    if let Some(cluster) = cluster.as_ref().filter(|_| request.halves.rewrite) {
-        report.workloads = workloads::rewrite(
-            cluster,
-            arguments,
-            sync,
-            &request.filter,
-            &lock,
-            registry.left_alone(),
-            report.has_copied(),
-            observer,
-        )
-        .await?;
+
+    // Rewrite and roll out: by the lock alone.
+    if let Some(cluster) = cluster.as_mut().filter(|_| rewrite) {
+        if report.has_copied() {
+            cluster.look_again(arguments, sync).await?;
+        }
+        let rewriter = registry.rewriter(&lock, &request.filter);
+        report.workloads = workloads::rewrite(cluster, rewriter, sync, observer).await;
     }
     progress.clear();
     if arguments.network.verbosity > 0 {
         registry.traffic().iter().for_each(|line| output::say(line));
     }
-    text::done(&report, request.halves.rewrite, sync.output)?;
+    text::done(&report, rewrite, sync.output)?;
     Ok(ending_of(&report))
 }
 
@@ -131,6 +114,12 @@ impl Cluster {
         let (workloads, mut notes) = workloads?;
         notes.extend(scene.nodes.notes.iter().cloned());
         Ok(Self { scene, workloads, notes })
+    }
+
+    /// Reads the workloads anew: copying takes long, and others work too.
+    async fn look_again(&mut self, arguments: &Arguments, sync: &SyncArguments) -> Result<(), Stop> {
+        self.workloads = workloads::list(&self.scene.connection, arguments, sync).await?.0;
+        Ok(())
     }
 }
 
@@ -179,12 +168,3 @@ fn nothing_found(sync: &SyncArguments, inventory: &Inventory) -> Result<Ending, 
 fn ending_of(report: &SyncReport) -> Ending {
     if report.needs_attention() { Ending::Attention } else { Ending::Done }
 }
-
-impl Halves {
-    const fn needs_cluster(self) -> bool {
-        self.discover || self.rewrite
-    }
-}
-
-/// A lock that stands for what a plan promises, to see what rewriting would do.
-type ExpectedLock = Lock;

@@ -22,6 +22,10 @@ pub struct Facts {
     pub present_blobs: BTreeSet<(String, Digest)>,
     /// Whether the destination mounts blobs across repositories.
     pub mounting: bool,
+    /// By path and digest: what was read of an image that the destination holds.
+    pub contents: BTreeMap<(String, Digest), Content>,
+    /// Platforms of the clusters' nodes, such as `linux/arm64`.
+    pub node_platforms: BTreeSet<String>,
 }
 
 /// An image at its source.
@@ -67,7 +71,7 @@ pub fn targets(assignments: Vec<Assignment>) -> Vec<Target> {
 
 /// Decides what to do for every target.
 pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> DestinationPlan {
-    let images: Vec<PlannedImage> = targets
+    let mut images: Vec<PlannedImage> = targets
         .into_iter()
         .map(|target| {
             let (step, note) = step(&target, facts);
@@ -79,6 +83,8 @@ pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> Destinati
             PlannedImage { destination: target.destination, source, step, note, used_by: target.used_by }
         })
         .collect();
+    refuse_contested_tags(&mut images);
+    note_missing_platforms(&mut images, &facts.node_platforms);
     let copies = || {
         images.iter().filter_map(|image| match (&image.step, &image.source) {
             (Step::Copy { content }, Some(source)) => Some((image, source, content)),
@@ -141,14 +147,11 @@ fn step(target: &Target, facts: &Facts) -> (Step, Option<String>) {
         Some(Err(error)) => return failed(error),
     };
     let held = listing.held(version);
-    let up_to_date = |digest: &Digest, media_type: &str| Step::UpToDate {
-        content: Content {
-            digest: digest.clone(),
-            media_type: media_type.to_owned(),
-            platforms: Vec::new(),
-            size: 0,
-            manifests: Vec::new(),
-        },
+    let up_to_date = |digest: &Digest, media_type: &str| {
+        let read = facts.contents.get(&(target.destination.path().to_owned(), digest.clone()));
+        Step::UpToDate {
+            content: read.cloned().unwrap_or_else(|| Content::unread(digest.clone(), media_type.to_owned())),
+        }
     };
     let Some(source) = source else {
         let Source::Unknown(hint) = &target.source else {
@@ -184,6 +187,55 @@ fn step(target: &Target, facts: &Facts) -> (Step, Option<String>) {
         }
         (Some(Err(error)), _) => failed(error),
         (None, _) => failed("its source was not asked"),
+    }
+}
+
+/// A tag names one digest. Where one place pins another one than the tag now has at the source, each run would
+/// take the tag away from the other, so nobody gets it.
+fn refuse_contested_tags(images: &mut [PlannedImage]) {
+    let mut wanted: BTreeMap<(String, String), BTreeSet<Digest>> = BTreeMap::new();
+    let place = |image: &PlannedImage| {
+        let tag = image.destination.version().tag()?;
+        Some((image.destination.path().to_owned(), tag.to_owned()))
+    };
+    for image in &*images {
+        if let (Some(place), Some(content)) = (place(image), image.step.content()) {
+            wanted.entry(place).or_default().insert(content.digest.clone());
+        }
+    }
+    for image in images {
+        let digests = place(image).and_then(|place| wanted.get(&place));
+        if let (Some(digests), Some(_)) = (digests.filter(|digests| digests.len() > 1), image.step.content())
+        {
+            let digests = digests.iter().map(Digest::as_str).collect::<Vec<_>>().join(" and ");
+            image.step = Step::Failed {
+                error: format!(
+                    "its tag would have to name {digests}, because one place pins a digest that the tag no longer \
+                     has: let all places name one version"
+                ),
+            };
+        }
+    }
+}
+
+/// Says which nodes an image cannot run on. It stops nothing: a component may be kept off them.
+fn note_missing_platforms(images: &mut [PlannedImage], nodes: &BTreeSet<String>) {
+    for image in images {
+        let Some(content) = image.step.content().filter(|content| !content.platforms.is_empty()) else {
+            continue;
+        };
+        // `linux/arm64/v8` runs on a node that calls itself `linux/arm64`.
+        let runs_on = |node: &str| {
+            let mut platforms = content.platforms.iter();
+            platforms.any(|platform| {
+                platform.strip_prefix(node).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        };
+        let missing: Vec<&str> = nodes.iter().map(String::as_str).filter(|node| !runs_on(node)).collect();
+        if !missing.is_empty() {
+            let note = format!("it has no {}, which nodes of the cluster have", missing.join(" and no "));
+            image.note = Some(image.note.take().map_or(note.clone(), |former| format!("{former}; {note}")));
+        }
     }
 }
 

@@ -78,6 +78,8 @@ fn facts(repositories: &[(&str, Option<Listing>)], sources: &[(&str, Result<Reso
         sources: sources.iter().map(|(name, resolved)| (image(name), resolved.clone())).collect(),
         present_blobs: BTreeSet::new(),
         mounting: false,
+        contents: BTreeMap::new(),
+        node_platforms: BTreeSet::new(),
     }
 }
 
@@ -244,4 +246,48 @@ fn each_blob_goes_up_once_per_repository_that_lacks_it_largest_first() {
     let estimate = planned(assignments(), &facts).estimate;
     assert_eq!(estimate.destination_requests, 1 + 2 * 2 + 2 + 7);
     assert_eq!((estimate.source_requests, estimate.download_bytes, estimate.upload_bytes), (2, 105, 105));
+}
+
+#[test]
+fn a_tag_that_two_places_want_for_different_digests_goes_to_nobody() {
+    let pinned = format!("ghcr.io/a/b:v1@{}", digest("old"));
+    let mirrored = format!("ECR/a/b:v1@{}", digest("old"));
+    let wanted = || {
+        vec![
+            known("ghcr.io/a/b:v1", "ECR/a/b:v1", "ghcr.io/a/b:v1"),
+            known(&pinned, &mirrored, &pinned),
+            known("ghcr.io/a/c:v1", "ECR/a/c:v1", "ghcr.io/a/c:v1"),
+        ]
+    };
+    let sources = |tag: &str| {
+        [
+            ("ghcr.io/a/b:v1", resolved(tag, &[])),
+            (pinned.as_str(), resolved("old", &[])),
+            ("ghcr.io/a/c:v1", resolved("c", &[])),
+        ]
+    };
+    let steps = |tag: &str| {
+        let plan = planned(wanted(), &facts(&[], &sources(tag)));
+        plan.images.iter().map(|image| image.step.content().is_some()).collect::<Vec<_>>()
+    };
+    assert_eq!(steps("old"), [true, true, true]);
+    assert_eq!(steps("new"), [false, false, true]);
+}
+
+#[test]
+fn images_that_nodes_cannot_run_are_named() {
+    let assigned = || vec![known("ghcr.io/a/b:v1", "ECR/a/b:v1", "ghcr.io/a/b:v1")];
+    let note = |image: &[&str], nodes: &[&str]| {
+        let owned =
+            |platforms: &[&str]| platforms.iter().map(|platform| (*platform).to_owned()).collect::<Vec<_>>();
+        let mut source = resolved("one", &[]).unwrap();
+        source.content.platforms = owned(image);
+        let mut facts = facts(&[], &[("ghcr.io/a/b:v1", Ok(source))]);
+        facts.node_platforms = owned(nodes).into_iter().collect();
+        planned(assigned(), &facts).images[0].note.clone()
+    };
+    assert_eq!(note(&["linux/amd64", "linux/arm64/v8"], &["linux/amd64", "linux/arm64"]), None);
+    assert_eq!(note(&[], &["linux/arm64"]), None, "nothing is known of the image");
+    let missing = note(&["linux/amd64"], &["linux/amd64", "linux/arm64"]).unwrap();
+    assert!(missing.contains("linux/arm64") && !missing.contains("linux/amd64"), "{missing}");
 }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::image::{Digest, Image, Mirror};
+use crate::sync::plan::Content;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -35,11 +36,28 @@ pub struct LockedImage {
     pub source: Image,
     pub destination: Image,
     pub digest: Digest,
+    /// Absent, like platforms and size, where the registry told the digest and did not let the manifest be read.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub media_type: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub platforms: Vec<String>,
     /// Bytes of all manifests and blobs.
-    #[serde(default)]
-    pub size: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
     pub verified: Timestamp,
+}
+
+impl LockedImage {
+    /// Says that `destination` held `content` at the time `verified`.
+    pub fn new(source: &Image, destination: &Image, content: &Content, verified: Timestamp) -> Self {
+        Self {
+            source: source.clone(),
+            destination: destination.clone(),
+            digest: content.digest.clone(),
+            media_type: content.media_type.clone(),
+            platforms: content.platforms.clone(),
+            size: content.is_read().then_some(content.size),
+            verified,
+        }
+    }
 }

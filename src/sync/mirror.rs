@@ -24,7 +24,8 @@ use crate::sync::decide::missing_manifests;
 use crate::sync::destination::Destination;
 use crate::sync::mirror::progress::Progress;
 use crate::sync::plan::{Content, DestinationPlan, Manifest, Step, Upload};
-use crate::sync::prepare::{Store, at, manifest};
+use crate::sync::prepare::at;
+use crate::sync::tree::{Store, manifest};
 
 /// By destination reference: whether the registry confirmed the digest of what was written, or why it failed.
 pub type Mirrored = BTreeMap<Image, Result<bool, String>>;

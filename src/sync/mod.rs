@@ -18,4 +18,5 @@ pub mod record;
 pub mod report;
 pub mod rewrite;
 pub mod rollout;
+pub mod tree;
 pub mod verify;

@@ -94,6 +94,16 @@ pub enum Step {
     Failed { error: String },
 }
 
+impl Step {
+    /// What the destination holds, or will hold.
+    pub const fn content(&self) -> Option<&Content> {
+        match self {
+            Self::UpToDate { content } | Self::Copy { content } => Some(content),
+            Self::LeaveAlone { .. } | Self::Failed { .. } => None,
+        }
+    }
+}
+
 /// A proven or planned image: the digest that its tag names, and what that holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -110,6 +120,18 @@ pub struct Content {
     /// All manifests, children before the index that names them. Empty where only the digest was compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub manifests: Vec<Manifest>,
+}
+
+impl Content {
+    /// Of which only the digest is known; the media type is empty where that is not.
+    pub const fn unread(digest: Digest, media_type: String) -> Self {
+        Self { digest, media_type, platforms: Vec::new(), size: 0, manifests: Vec::new() }
+    }
+
+    /// Whether more than the digest is known.
+    pub const fn is_read(&self) -> bool {
+        !self.manifests.is_empty()
+    }
 }
 
 /// A manifest to push by its digest, or by tag if it is the image's own.

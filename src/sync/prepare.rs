@@ -1,30 +1,20 @@
 //! Gathering for the plan: what the destination lists, what the sources answer, which blobs are there already.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::image::{Digest, Image, Mirror, Version};
-use crate::registry::{Client, Error, Fetched, Reference, Repository};
+use crate::registry::{Client, Error, Reference, Repository};
 use crate::sync::assignment::{Assignment, Source};
-use crate::sync::content::{Document, config_platform};
 use crate::sync::decide::{Facts, Resolved, Target, decide, name_fault, targets};
 use crate::sync::destination::{Destination, stops_everything};
-use crate::sync::lint;
 use crate::sync::listing::Listing;
-use crate::sync::plan::{Content, DestinationPlan, Manifest, RegistryKind};
+use crate::sync::plan::{Content, DestinationPlan, RegistryKind};
+use crate::sync::tree::{Store, Unread, tree};
 
 /// Questions that are open at the same time.
 const WIDTH: usize = 16;
-
-/// Deepest nesting of indexes, and most manifests of one image, that are followed.
-const DEEPEST: usize = 5;
-const MOST_MANIFESTS: usize = 1000;
-
-/// Configs up to this size, in bytes, are read for their platform.
-const LARGEST_CONFIG: u64 = 1024 * 1024;
 
 /// A plan, and what was learned on the way.
 pub struct Prepared {
@@ -35,21 +25,25 @@ pub struct Prepared {
     pub store: Store,
 }
 
-/// Manifests and configs by digest, for the time of one run.
-#[derive(Default)]
-pub struct Store(Mutex<HashMap<Digest, Bytes>>);
-
-impl Store {
-    pub fn get(&self, digest: &Digest) -> Option<Bytes> {
-        let store = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        store.get(digest).cloned()
-    }
-
-    pub fn insert(&self, digest: Digest, bytes: Bytes) {
-        let mut store = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        store.insert(digest, bytes);
-    }
+/// How much has to be known of what the destination holds already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Its digest, which a listing tells.
+    Digest,
+    /// Its manifests too, which are read from the destination: platforms, size, and that nothing of it is missing.
+    Content,
 }
+
+/// What is wanted in the destination.
+pub struct Wanted {
+    pub assignments: Vec<Assignment>,
+    /// Platforms of the clusters' nodes.
+    pub node_platforms: BTreeSet<String>,
+    pub detail: Detail,
+}
+
+/// By path: what a destination repository holds, nothing if it does not exist, or why that is not known.
+type Repositories = BTreeMap<String, Result<Option<Listing>, String>>;
 
 /// Finds out what is needed, and decides.
 ///
@@ -59,20 +53,34 @@ pub async fn prepare(
     client: &Client<'_>,
     destination: &Destination,
     mirror: &Mirror,
-    assignments: Vec<Assignment>,
+    wanted: Wanted,
 ) -> Result<Prepared, Error> {
     let registry = destination.kind();
-    let targets = targets(assignments);
-    let repositories = list(client, destination, mirror, &registry, &targets).await?;
+    let targets = targets(wanted.assignments);
+    let mut repositories = list(client, destination, mirror, &registry, &targets).await?;
     let store = Store::default();
+    let mut notes = Vec::new();
+    let contents = match wanted.detail {
+        Detail::Digest => BTreeMap::new(),
+        Detail::Content => {
+            let read = inspect(client, mirror, &registry, &targets, &repositories, &store).await;
+            keep_whole(read, &mut repositories, &mut notes)
+        }
+    };
     let sources = resolve(client, &registry, &targets, &repositories, &store).await;
-    let mut facts =
-        Facts { registry, repositories, sources, present_blobs: BTreeSet::new(), mounting: false };
+    let mut facts = Facts {
+        registry,
+        repositories,
+        sources,
+        present_blobs: BTreeSet::new(),
+        mounting: false,
+        contents,
+        node_platforms: wanted.node_platforms,
+    };
     // The plan as if no blob were there says which ones to ask for.
     let draft = decide(mirror, targets.clone(), &facts);
     check_blobs(client, destination, mirror, &draft, &mut facts).await?;
     let mut plan = decide(mirror, targets.clone(), &facts);
-    let mut notes = Vec::new();
     if plan.uploads.iter().any(|upload| upload.to.len() > 1) {
         match destination.mounting().await {
             Ok(true) => {
@@ -92,7 +100,7 @@ async fn list(
     mirror: &Mirror,
     registry: &RegistryKind,
     targets: &[Target],
-) -> Result<BTreeMap<String, Result<Option<Listing>, String>>, Error> {
+) -> Result<Repositories, Error> {
     let mut wanted: BTreeMap<&str, BTreeSet<&Version>> = BTreeMap::new();
     for target in targets {
         let path = target.destination.path();
@@ -119,13 +127,77 @@ pub(super) fn at(mirror: &Mirror, path: &str) -> Repository {
     Repository { host: mirror.registry.clone(), path: path.to_owned() }
 }
 
+/// What was read of images that the destination holds, by path and digest.
+type Read = BTreeMap<(String, Digest), Result<Content, Unread>>;
+
+/// Reads from the destination what it holds of the wanted images.
+async fn inspect(
+    client: &Client<'_>,
+    mirror: &Mirror,
+    registry: &RegistryKind,
+    targets: &[Target],
+    repositories: &Repositories,
+    store: &Store,
+) -> Read {
+    let held =
+        targets.iter().filter(|target| matches!(target.source, Source::Known(_))).filter_map(|target| {
+            let path = target.destination.path();
+            let listing = repositories.get(path)?.as_ref().ok()?.as_ref()?;
+            Some((path.to_owned(), listing.held(target.destination.version())?.clone()))
+        });
+    stream::iter(held.collect::<BTreeSet<_>>())
+        .map(|(path, digest)| async move {
+            let repository = at(mirror, &path);
+            let content = async {
+                let root = client.manifest(&repository, Reference::Digest(&digest)).await?;
+                Ok(tree(client, registry, &repository, root, store).await?.content)
+            };
+            let content = content.await;
+            ((path, digest), content)
+        })
+        .buffer_unordered(WIDTH)
+        .collect()
+        .await
+}
+
+/// What is whole counts as read; what is damaged counts as absent, so that it is copied again.
+fn keep_whole(
+    read: Read,
+    repositories: &mut Repositories,
+    notes: &mut Vec<String>,
+) -> BTreeMap<(String, Digest), Content> {
+    let mut contents = BTreeMap::new();
+    for ((path, digest), content) in read {
+        match content {
+            Ok(content) => {
+                contents.insert((path, digest), content);
+            }
+            Err(Unread { reason, is_damaged: true }) => {
+                if let Some(Ok(Some(listing))) = repositories.get_mut(&path) {
+                    listing.tags.retain(|_, held| *held != digest);
+                    listing.digests.remove(&digest);
+                }
+                notes.push(format!(
+                    "what is mirrored in {path} is not whole, so it is copied again: {reason}"
+                ));
+            }
+            Err(Unread { reason, is_damaged: false }) => {
+                notes.push(format!(
+                    "platforms and size of what is mirrored in {path} are not known: {reason}"
+                ));
+            }
+        }
+    }
+    contents
+}
+
 /// Asks sources for what the destination cannot answer: nothing where a pinned digest is there, the digest where a
 /// tag is there, else everything.
 async fn resolve(
     client: &Client<'_>,
     registry: &RegistryKind,
     targets: &[Target],
-    repositories: &BTreeMap<String, Result<Option<Listing>, String>>,
+    repositories: &Repositories,
     store: &Store,
 ) -> BTreeMap<Image, Result<Resolved, String>> {
     let mut questions: BTreeMap<&Image, BTreeSet<Option<&Digest>>> = BTreeMap::new();
@@ -144,7 +216,7 @@ async fn resolve(
     stream::iter(questions)
         .map(|(source, held)| async move {
             let resolved = resolve_one(client, registry, source, &held, store).await;
-            (source.clone(), resolved)
+            (source.clone(), resolved.map_err(|unread| unread.reason))
         })
         .buffer_unordered(WIDTH)
         .collect()
@@ -157,165 +229,21 @@ async fn resolve_one(
     source: &Image,
     held: &BTreeSet<Option<&Digest>>,
     store: &Store,
-) -> Result<Resolved, String> {
+) -> Result<Resolved, Unread> {
     let repository = Repository::of(source);
-    let text = |error: Error| error.to_string();
     let reference = Reference::to(source.version());
     if held.contains(&None) || source.version().digest().is_some() {
-        let root = client.manifest(&repository, reference).await.map_err(text)?;
+        let root = client.manifest(&repository, reference).await?;
         return tree(client, registry, &repository, root, store).await;
     }
-    let described = client.describe_manifest(&repository, reference).await.map_err(text)?;
+    let described = client.describe_manifest(&repository, reference).await?;
     if held.iter().all(|held| *held == Some(&described.digest)) {
-        let content = Content {
-            digest: described.digest,
-            media_type: described.media_type,
-            platforms: Vec::new(),
-            size: 0,
-            manifests: Vec::new(),
-        };
+        let content = Content::unread(described.digest, described.media_type);
         return Ok(Resolved { content, fault: None });
     }
     let root = Reference::Digest(&described.digest);
-    let root = client.manifest(&repository, root).await.map_err(text)?;
+    let root = client.manifest(&repository, root).await?;
     tree(client, registry, &repository, root, store).await
-}
-
-/// Reads everything that `root` names.
-async fn tree(
-    client: &Client<'_>,
-    registry: &RegistryKind,
-    repository: &Repository,
-    root: Fetched,
-    store: &Store,
-) -> Result<Resolved, String> {
-    let mut content = Content {
-        digest: root.digest.clone(),
-        media_type: root.media_type.clone(),
-        platforms: Vec::new(),
-        size: 0,
-        manifests: Vec::new(),
-    };
-    let mut fault = None;
-    let mut levels: Vec<Vec<Manifest>> = Vec::new();
-    let mut level = vec![root];
-    let mut count = 0;
-    while !level.is_empty() {
-        count += level.len();
-        if levels.len() >= DEEPEST || count > MOST_MANIFESTS {
-            return Err(format!(
-                "its index nests deeper than {DEEPEST} or names more than {MOST_MANIFESTS} manifests"
-            ));
-        }
-        let mut children: Vec<Digest> = Vec::new();
-        let mut manifests = Vec::new();
-        for fetched in level {
-            if matches!(registry, RegistryKind::Ecr { .. }) {
-                fault = fault.or_else(|| lint::refused_by_ecr(&fetched.bytes));
-            }
-            let blobs = match Document::read(&fetched.media_type, &fetched.bytes)? {
-                Document::Index(named) => {
-                    for child in named {
-                        content.platforms.extend(child.platform);
-                        if !children.contains(&child.digest) {
-                            children.push(child.digest);
-                        }
-                    }
-                    Vec::new()
-                }
-                Document::Image { config, blobs } => {
-                    // Only the config of an image without an index says what it runs on.
-                    if levels.is_empty() && config.size <= LARGEST_CONFIG {
-                        let bytes = whole_blob(client, repository, &config.digest, config.size).await;
-                        let bytes = bytes.map_err(|error| error.to_string())?;
-                        content.platforms.extend(config_platform(&bytes));
-                        store.insert(config.digest.clone(), bytes);
-                    }
-                    blobs
-                }
-            };
-            manifests.push(Manifest {
-                digest: fetched.digest.clone(),
-                media_type: fetched.media_type,
-                size: fetched.bytes.len() as u64,
-                blobs,
-                present: false,
-            });
-            store.insert(fetched.digest, fetched.bytes);
-        }
-        levels.push(manifests);
-        level = fetch_all(client, repository, &children, store).await?;
-    }
-    // The deepest level first, so that whatever an index names is written before it.
-    let mut seen = BTreeSet::new();
-    for manifest in levels.into_iter().rev().flatten() {
-        if seen.insert(manifest.digest.clone()) {
-            content.size += manifest.size;
-            content.manifests.push(manifest);
-        }
-    }
-    let blobs: BTreeMap<&Digest, u64> = content
-        .manifests
-        .iter()
-        .flat_map(|manifest| &manifest.blobs)
-        .map(|blob| (&blob.digest, blob.size))
-        .collect();
-    content.size += blobs.values().sum::<u64>();
-    content.platforms.sort();
-    content.platforms.dedup();
-    Ok(Resolved { content, fault })
-}
-
-async fn fetch_all(
-    client: &Client<'_>,
-    repository: &Repository,
-    digests: &[Digest],
-    store: &Store,
-) -> Result<Vec<Fetched>, String> {
-    stream::iter(digests)
-        .map(|digest| manifest(client, repository, digest, store))
-        .buffered(WIDTH)
-        .try_collect()
-        .await
-        .map_err(|error: Error| error.to_string())
-}
-
-/// A manifest from the store, or from where the image comes from.
-pub(super) async fn manifest(
-    client: &Client<'_>,
-    repository: &Repository,
-    digest: &Digest,
-    store: &Store,
-) -> Result<Fetched, Error> {
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Stated {
-        media_type: String,
-    }
-    let known = store.get(digest).and_then(|bytes| {
-        let stated: Stated = serde_json::from_slice(&bytes).ok()?;
-        Some((stated.media_type, bytes))
-    });
-    if let Some((media_type, bytes)) = known {
-        let digest = digest.clone();
-        return Ok(Fetched { digest, media_type, bytes });
-    }
-    client.manifest(repository, Reference::Digest(digest)).await
-}
-
-/// A blob that is small enough to hold.
-pub(super) async fn whole_blob(
-    client: &Client<'_>,
-    repository: &Repository,
-    digest: &Digest,
-    size: u64,
-) -> Result<Bytes, Error> {
-    let mut reader = client.blob(repository, digest, size).await?;
-    let mut bytes = Vec::new();
-    while let Some(part) = reader.next().await? {
-        bytes.extend_from_slice(&part);
-    }
-    Ok(bytes.into())
 }
 
 /// Asks which of the draft's blobs are there, in repositories that exist.

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::image::{Digest, Image, Mirror};
 use crate::sync::inventory::{API_VERSION, Carrier, Place};
-use crate::sync::plan::{PlannedImage, Step};
+use crate::sync::plan::PlannedImage;
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
 /// The whole run. Its shape is a promise to scripts: fields are added, never changed.
@@ -27,6 +27,7 @@ pub struct ImageReport {
     pub image: Image,
     pub destination: Image,
     pub result: ImageResult,
+    /// Why it failed or was left alone, or what is worth knowing although it stops nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,18 +106,15 @@ impl SyncReport {
 impl ImageReport {
     /// The report of a planned image, with the result and message that its mirroring had.
     pub fn of(planned: &PlannedImage, result: ImageResult, message: Option<String>) -> Self {
-        let content = match &planned.step {
-            Step::UpToDate { content } | Step::Copy { content } => Some(content),
-            Step::LeaveAlone { .. } | Step::Failed { .. } => None,
-        };
+        let content = planned.step.content();
         Self {
             image: planned.source.clone().unwrap_or_else(|| planned.destination.clone()),
             destination: planned.destination.clone(),
             result,
-            message,
+            message: message.or_else(|| planned.note.clone()),
             digest: content.map(|content| content.digest.clone()),
             platforms: content.map(|content| content.platforms.clone()).unwrap_or_default(),
-            size: content.map(|content| content.size).filter(|size| *size > 0),
+            size: content.filter(|content| content.is_read()).map(|content| content.size),
             used_by: planned
                 .used_by
                 .iter()

@@ -6,7 +6,7 @@ use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 
 use crate::image::{Image, Version};
-use crate::registry::{Client, Reference, Repository};
+use crate::registry::{Client, Error, Reference, Repository};
 use crate::sync::destination::Destination;
 use crate::sync::listing::Listing;
 use crate::sync::lock::{LockedDestination, LockedImage};
@@ -94,15 +94,7 @@ pub async fn verify(
     let verified = Timestamp::now();
     let images = proven
         .into_iter()
-        .map(|(destination, source, content)| LockedImage {
-            source: source.clone(),
-            destination: destination.clone(),
-            digest: content.digest.clone(),
-            media_type: content.media_type.clone(),
-            platforms: content.platforms.clone(),
-            size: content.size,
-            verified,
-        })
+        .map(|(destination, source, content)| LockedImage::new(source, destination, content, verified))
         .collect();
     let mirror = plan.mirror.clone();
     Verified { locked: LockedDestination { mirror, images }, failures }
@@ -133,7 +125,11 @@ async fn judge(
             Destination::Ecr(_) => listing.digests.contains(&manifest.digest),
             Destination::Oci => {
                 let reference = Reference::Digest(&manifest.digest);
-                client.describe_manifest(repository, reference).await.is_ok()
+                match client.describe_manifest(repository, reference).await {
+                    Ok(_) => true,
+                    Err(Error::NotFound { .. }) => false,
+                    Err(error) => return Err(error.to_string()),
+                }
             }
         };
         if !is_there {

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::Cluster;
 use super::request::Request;
-use super::{Cluster, ExpectedLock};
 use crate::aws::destination::{self, Facts, default_mirror};
 use crate::aws::ecr::Ecr;
 use crate::aws::identity;
-use crate::cli::{Arguments, SyncArguments};
+use crate::cli::{Arguments, OutputFormat, SyncArguments};
 use crate::commands::{Stop, scene};
 use crate::event::{Event, Observer, Stage};
 use crate::image::ecr::EcrRegistry;
@@ -18,12 +18,15 @@ use crate::output::table::{bytes, count};
 use crate::registry::Client;
 use crate::sync::assignment::{Source, assign};
 use crate::sync::destination::Destination;
+use crate::sync::discover::ImageFilter;
 use crate::sync::inventory::{API_VERSION, Inventory};
 use crate::sync::lock::{Lock, LockKind, LockedDestination, LockedImage};
 use crate::sync::mirror::{Mirrored, mirror};
-use crate::sync::plan::{Content, DestinationPlan, Plan, PlanKind, PlannedImage, Step};
-use crate::sync::prepare::{Store, prepare};
+use crate::sync::plan::{DestinationPlan, Plan, PlanKind, PlannedImage, Step};
+use crate::sync::prepare::{Detail, Wanted, prepare};
 use crate::sync::report::{ImageReport, ImageResult, SyncReport};
+use crate::sync::rewrite::Rewriter;
+use crate::sync::tree::Store;
 use crate::sync::verify::{PlanAge, verify};
 
 /// Where verified images come from: a registry that is asked, or a lock that was made where it could be asked.
@@ -87,8 +90,13 @@ impl<'o> Registry<'o> {
             (plan.clone(), PlanAge::Stored, Store::default())
         } else {
             let region = inventory.clusters.first().and_then(|cluster| cluster.region.clone());
-            let assignments = assign(inventory, &mirror, &sync.maps, region.as_deref());
-            let prepared = prepare(&client, &destination, &mirror, assignments)
+            let clusters = inventory.clusters.iter();
+            let wanted = Wanted {
+                assignments: assign(inventory, &mirror, &sync.maps, region.as_deref()),
+                node_platforms: clusters.flat_map(|cluster| cluster.platforms.iter().cloned()).collect(),
+                detail: detail(sync),
+            };
+            let prepared = prepare(&client, &destination, &mirror, wanted)
                 .await
                 .map_err(|error| Stop::new(format!("error: {error}")))?;
             let plan = Plan {
@@ -127,11 +135,13 @@ impl<'o> Registry<'o> {
         }
     }
 
-    pub(super) const fn left_alone(&self) -> &BTreeSet<Image> {
-        match self {
+    /// What decides on patches by `lock`.
+    pub(super) const fn rewriter<'r>(&'r self, lock: &'r Lock, filter: &'r ImageFilter) -> Rewriter<'r> {
+        let left_alone = match self {
             Self::Asked(asked) => &asked.left_alone,
             Self::Locked { left_alone, .. } => left_alone,
-        }
+        };
+        Rewriter { lock, filter, left_alone }
     }
 
     /// How many images would be copied, and how many bytes that uploads.
@@ -143,8 +153,8 @@ impl<'o> Registry<'o> {
         (copied, plans.iter().map(|plan| plan.estimate.upload_bytes).sum())
     }
 
-    /// What will be verified if everything goes well. `copying` says whether what is missing is copied.
-    pub(super) fn expected_lock(&self, copying: bool) -> ExpectedLock {
+    /// A lock that stands for what the plan promises. `copying` says whether what is missing is copied.
+    pub(super) fn expected_lock(&self, copying: bool) -> Lock {
         match self {
             Self::Locked { lock, .. } => lock.clone(),
             Self::Asked(asked) => new_lock(
@@ -235,6 +245,12 @@ impl<'o> Registry<'o> {
     }
 }
 
+/// What is up to date is read as well where somebody will read about it: that costs a request per manifest.
+fn detail(sync: &SyncArguments) -> Detail {
+    let is_told = matches!(sync.output, OutputFormat::Wide | OutputFormat::Json | OutputFormat::Yaml);
+    if sync.lock.is_some() || is_told { Detail::Content } else { Detail::Digest }
+}
+
 const NOT_COPIED: &str = "the registry does not hold it, and --no-mirror says not to copy it";
 
 /// The result of a step that mirroring does not touch.
@@ -290,21 +306,14 @@ fn new_lock(destinations: Vec<LockedDestination>) -> Lock {
 }
 
 fn expected_destination(plan: &DestinationPlan, copying: bool) -> LockedDestination {
+    let now = Timestamp::now();
     let locked = |image: &PlannedImage| {
-        let content: &Content = match &image.step {
+        let content = match &image.step {
             Step::UpToDate { content } => content,
             Step::Copy { content } if copying => content,
             _ => return None,
         };
-        Some(LockedImage {
-            source: image.source.clone()?,
-            destination: image.destination.clone(),
-            digest: content.digest.clone(),
-            media_type: content.media_type.clone(),
-            platforms: content.platforms.clone(),
-            size: content.size,
-            verified: Timestamp::now(),
-        })
+        Some(LockedImage::new(image.source.as_ref()?, &image.destination, content, now))
     };
     LockedDestination { mirror: plan.mirror.clone(), images: plan.images.iter().filter_map(locked).collect() }
 }

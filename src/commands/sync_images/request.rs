@@ -31,17 +31,25 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) fn read(sync: &SyncArguments) -> Result<Self, Stop> {
+    pub(super) async fn read(sync: &SyncArguments) -> Result<Self, Stop> {
         let halves =
             Halves { discover: !sync.no_discover, mirror: !sync.no_mirror, rewrite: !sync.no_rewrite };
         check(sync, halves)?;
         let filter = ImageFilter::new(&sync.only, &sync.exclude)
             .map_err(|error| Stop::new(format!("error: --only or --exclude: {error}")))?;
-        let mut manifests = Vec::new();
-        for file in &sync.files {
-            let found = manifests::read(&file.to_string_lossy());
-            manifests.extend(found.map_err(|error| Stop::new(format!("error: {error}")))?);
-        }
+        // Standard input may be a person who types, and Ctrl-C must be heard meanwhile.
+        let files = sync.files.clone();
+        let read = tokio::task::spawn_blocking(move || -> Result<Vec<_>, manifests::Error> {
+            let found: Vec<_> = files
+                .iter()
+                .map(|file| manifests::read(&file.to_string_lossy()))
+                .collect::<Result<_, _>>()?;
+            Ok(found.into_iter().flatten().collect())
+        });
+        let manifests = read
+            .await
+            .map_err(std::io::Error::other)?
+            .map_err(|error| Stop::new(format!("error: {error}")))?;
         let reads_plan = sync.no_discover && sync.inventory.is_none() && sync.files.is_empty();
         Ok(Self {
             halves,
@@ -103,7 +111,7 @@ fn check(sync: &SyncArguments, halves: Halves) -> Result<(), Stop> {
 }
 
 /// Asks before anything is changed, on a terminal; elsewhere somebody must have said yes.
-pub(super) fn confirm(
+pub(super) async fn confirm(
     sync: &SyncArguments,
     (images, size): (usize, u64),
     workloads: usize,
@@ -123,5 +131,7 @@ pub(super) fn confirm(
     }
     let mut question = work;
     question[..1].make_ascii_uppercase();
-    Ok(output::confirm(&format!("{question}?"))?)
+    // Waiting for a person must not keep Ctrl-C from being heard.
+    let answer = tokio::task::spawn_blocking(move || output::confirm(&format!("{question}?"))).await;
+    Ok(answer.map_err(std::io::Error::other)??)
 }

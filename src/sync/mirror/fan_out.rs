@@ -7,7 +7,8 @@ use tokio::sync::{Notify, mpsc};
 use crate::registry::{BlobReader, Client, Error, Repository, Started, UploadBody, UploadSession};
 use crate::sync::mirror::{MOST_REPOSITORIES, Receiver, Run};
 use crate::sync::plan::Upload;
-use crate::sync::prepare::{at, whole_blob};
+use crate::sync::prepare::at;
+use crate::sync::tree::whole_blob;
 
 /// Blobs up to this size, in bytes, are held in memory, so that an upload is tried again without another read.
 const SMALL: u64 = 1024 * 1024;

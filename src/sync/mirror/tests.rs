@@ -1,5 +1,6 @@
 //! From plan to proof, between two real servers on loopback.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::image::ecr::EcrRegistry;
 use crate::registry::testing::{Shared, World, with_registry};
 use crate::sync::assignment::{Assignment, Source};
 use crate::sync::plan::RegistryKind;
-use crate::sync::prepare::prepare;
+use crate::sync::prepare::{Detail, Wanted, prepare};
 use crate::sync::verify::{PlanAge, Verified, verify};
 use crate::transport::Settings;
 
@@ -34,6 +35,7 @@ struct Ran {
     plan: DestinationPlan,
     mirrored: Mirrored,
     verified: Verified,
+    notes: Vec<String>,
 }
 
 /// A layer that is streamed, and one that is held in memory.
@@ -81,21 +83,28 @@ fn ecr(host: &str) -> Ecr {
 }
 
 fn ecr_world() -> World {
-    World { ecr: Some(std::collections::BTreeSet::new()), ..World::default() }
+    World { ecr: Some(BTreeSet::new()), ..World::default() }
 }
 
 impl Lab {
-    fn assignments(&self) -> Vec<Assignment> {
+    fn wanted(&self, detail: Detail) -> Wanted {
         let assignment = |name: &str| Assignment {
             destination: format!("{}/{name}", self.mirror).parse().unwrap(),
             source: Source::Known(format!("{}/{name}", self.source_host).parse().unwrap()),
             used_by: Vec::new(),
         };
-        ["a/one:v1", "a/three:v1", "a/two:v1"].map(assignment).to_vec()
+        let assignments = ["a/one:v1", "a/three:v1", "a/two:v1"].map(assignment).to_vec();
+        Wanted { assignments, node_platforms: BTreeSet::new(), detail }
+    }
+
+    async fn run(&self) -> Ran {
+        let run = self.run_with(Detail::Digest).await;
+        assert_eq!(run.notes, Vec::<String>::new());
+        run
     }
 
     /// A whole run, as a new process does it.
-    async fn run(&self) -> Ran {
+    async fn run_with(&self, detail: Detail) -> Ran {
         let settings = Settings {
             connect_timeout: Duration::from_secs(5),
             idle_timeout: self.idle_timeout,
@@ -107,15 +116,14 @@ impl Lab {
         if let Destination::Ecr(ecr) = &self.destination {
             client = client.with_ecr(self.mirror.registry.clone(), ecr.clone());
         }
-        let prepared = prepare(&client, &self.destination, &self.mirror, self.assignments()).await.unwrap();
-        assert_eq!(prepared.notes, Vec::<String>::new());
+        let prepared = prepare(&client, &self.destination, &self.mirror, self.wanted(detail)).await.unwrap();
         // What a file would hold is as good as the value itself; manifests are then read again.
         let text = serde_json::to_string(&prepared.plan).unwrap();
         let plan: DestinationPlan = serde_json::from_str(&text).unwrap();
         assert_eq!(plan, prepared.plan);
         let mirrored = mirror(&client, &self.destination, &plan, &prepared.store, 4, &observer).await;
         let verified = verify(&client, &self.destination, &plan, &mirrored, PlanAge::Fresh).await;
-        Ran { plan, mirrored, verified }
+        Ran { plan, mirrored, verified, notes: prepared.notes }
     }
 
     fn forget_log(&self) {
@@ -351,6 +359,36 @@ async fn a_receiver_that_stalls_is_given_up_and_the_others_finish() {
         assert_eq!(run.verified.locked.images.len(), 2);
         let error = run.mirrored.values().find_map(|result| result.as_ref().err());
         assert!(error.unwrap().contains("silence"), "{error:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_mirror_holds_is_read_where_that_is_wanted_and_mended_where_it_is_damaged() {
+    with_lab(World::default(), async |lab| {
+        let first = lab.run().await;
+        let again = lab.run_with(Detail::Content).await;
+        assert_eq!(again.notes, Vec::<String>::new());
+        assert!(again.mirrored.is_empty(), "all is there");
+        let told = |run: &Ran| {
+            let images = run.verified.locked.images.iter();
+            images.map(|image| (image.platforms.clone(), image.size)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&again), told(&first), "a lock says the same of what is there as of what was copied");
+        // A child of an index is gone, which its tag does not tell.
+        let child = {
+            let mut target = lab.target.lock().unwrap();
+            let tagged: BTreeSet<_> = target.tags.values().cloned().collect();
+            let mut places = target.manifests.keys().filter(|(_, digest)| !tagged.contains(digest));
+            let child = places.next().unwrap().clone();
+            target.manifests.remove(&child);
+            child
+        };
+        let mended = lab.run_with(Detail::Content).await;
+        assert!(mended.notes.len() == 1 && mended.notes[0].contains(&child.0), "{:?}", mended.notes);
+        assert_eq!(mended.mirrored.len(), 1);
+        assert_eq!(mended.verified.failures, Vec::new());
+        lab.assert_equal();
     })
     .await;
 }

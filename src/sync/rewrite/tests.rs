@@ -18,7 +18,7 @@ fn lock(images: &[(&str, &str)]) -> Lock {
         digest: Digest::of(b"x"),
         media_type: String::new(),
         platforms: Vec::new(),
-        size: 0,
+        size: None,
         verified: Timestamp::UNIX_EPOCH,
     };
     Lock {

@@ -1,0 +1,190 @@
+//! Reading an image as a whole: its manifest and everything that this one names.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use crate::image::Digest;
+use crate::registry::{Client, Error, Fetched, Reference, Repository};
+use crate::sync::content::{Document, config_platform};
+use crate::sync::decide::Resolved;
+use crate::sync::lint;
+use crate::sync::plan::{Content, Manifest, RegistryKind};
+
+/// Children of an index that are read at the same time.
+const WIDTH: usize = 16;
+
+/// Deepest nesting of indexes, and most manifests of one image, that are followed.
+const DEEPEST: usize = 5;
+const MOST_MANIFESTS: usize = 1000;
+
+/// Configs up to this size, in bytes, are read for their platform.
+const LARGEST_CONFIG: u64 = 1024 * 1024;
+
+/// Manifests and configs by digest, for the time of one run.
+#[derive(Default)]
+pub struct Store(Mutex<HashMap<Digest, Bytes>>);
+
+impl Store {
+    pub fn get(&self, digest: &Digest) -> Option<Bytes> {
+        let store = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        store.get(digest).cloned()
+    }
+
+    pub fn insert(&self, digest: Digest, bytes: Bytes) {
+        let mut store = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        store.insert(digest, bytes);
+    }
+}
+
+/// Why an image could not be read as a whole.
+pub(super) struct Unread {
+    pub(super) reason: String,
+    /// Something that it names is not there, or is another thing.
+    pub(super) is_damaged: bool,
+}
+
+impl From<Error> for Unread {
+    fn from(error: Error) -> Self {
+        let is_damaged = matches!(error, Error::NotFound { .. } | Error::DigestMismatch { .. });
+        Self { reason: error.to_string(), is_damaged }
+    }
+}
+
+impl From<String> for Unread {
+    fn from(reason: String) -> Self {
+        Self { reason, is_damaged: false }
+    }
+}
+
+/// Reads everything that `root` names.
+pub(super) async fn tree(
+    client: &Client<'_>,
+    registry: &RegistryKind,
+    repository: &Repository,
+    root: Fetched,
+    store: &Store,
+) -> Result<Resolved, Unread> {
+    let mut content = Content::unread(root.digest.clone(), root.media_type.clone());
+    let mut fault = None;
+    let mut levels: Vec<Vec<Manifest>> = Vec::new();
+    let mut level = vec![root];
+    let mut count = 0;
+    while !level.is_empty() {
+        count += level.len();
+        if levels.len() >= DEEPEST || count > MOST_MANIFESTS {
+            let reason = format!(
+                "its index nests deeper than {DEEPEST} or names more than {MOST_MANIFESTS} manifests"
+            );
+            return Err(reason.into());
+        }
+        let mut children: Vec<Digest> = Vec::new();
+        let mut manifests = Vec::new();
+        for fetched in level {
+            if matches!(registry, RegistryKind::Ecr { .. }) {
+                fault = fault.or_else(|| lint::refused_by_ecr(&fetched.bytes));
+            }
+            let blobs = match Document::read(&fetched.media_type, &fetched.bytes)? {
+                Document::Index(named) => {
+                    for child in named {
+                        content.platforms.extend(child.platform);
+                        if !children.contains(&child.digest) {
+                            children.push(child.digest);
+                        }
+                    }
+                    Vec::new()
+                }
+                Document::Image { config, blobs } => {
+                    // Only the config of an image without an index says what it runs on.
+                    if levels.is_empty() && config.size <= LARGEST_CONFIG {
+                        let bytes = whole_blob(client, repository, &config.digest, config.size).await?;
+                        content.platforms.extend(config_platform(&bytes));
+                        store.insert(config.digest.clone(), bytes);
+                    }
+                    blobs
+                }
+            };
+            manifests.push(Manifest {
+                digest: fetched.digest.clone(),
+                media_type: fetched.media_type,
+                size: fetched.bytes.len() as u64,
+                blobs,
+                present: false,
+            });
+            store.insert(fetched.digest, fetched.bytes);
+        }
+        levels.push(manifests);
+        level = fetch_all(client, repository, &children, store).await?;
+    }
+    // The deepest level first, so that whatever an index names is written before it.
+    let mut seen = BTreeSet::new();
+    for manifest in levels.into_iter().rev().flatten() {
+        if seen.insert(manifest.digest.clone()) {
+            content.size += manifest.size;
+            content.manifests.push(manifest);
+        }
+    }
+    let blobs: BTreeMap<&Digest, u64> = content
+        .manifests
+        .iter()
+        .flat_map(|manifest| &manifest.blobs)
+        .map(|blob| (&blob.digest, blob.size))
+        .collect();
+    content.size += blobs.values().sum::<u64>();
+    content.platforms.sort();
+    content.platforms.dedup();
+    Ok(Resolved { content, fault })
+}
+
+async fn fetch_all(
+    client: &Client<'_>,
+    repository: &Repository,
+    digests: &[Digest],
+    store: &Store,
+) -> Result<Vec<Fetched>, Error> {
+    stream::iter(digests)
+        .map(|digest| manifest(client, repository, digest, store))
+        .buffered(WIDTH)
+        .try_collect()
+        .await
+}
+
+/// A manifest from the store, or from where the image comes from.
+pub(super) async fn manifest(
+    client: &Client<'_>,
+    repository: &Repository,
+    digest: &Digest,
+    store: &Store,
+) -> Result<Fetched, Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Stated {
+        media_type: String,
+    }
+    let known = store.get(digest).and_then(|bytes| {
+        let stated: Stated = serde_json::from_slice(&bytes).ok()?;
+        Some((stated.media_type, bytes))
+    });
+    if let Some((media_type, bytes)) = known {
+        let digest = digest.clone();
+        return Ok(Fetched { digest, media_type, bytes });
+    }
+    client.manifest(repository, Reference::Digest(digest)).await
+}
+
+/// A blob that is small enough to hold.
+pub(super) async fn whole_blob(
+    client: &Client<'_>,
+    repository: &Repository,
+    digest: &Digest,
+    size: u64,
+) -> Result<Bytes, Error> {
+    let mut reader = client.blob(repository, digest, size).await?;
+    let mut bytes = Vec::new();
+    while let Some(part) = reader.next().await? {
+        bytes.extend_from_slice(&part);
+    }
+    Ok(bytes.into())
+}
