@@ -58,5 +58,5 @@ async fn roll_out(
 ) -> Vec<WorkloadReport> {
     observer(Event::Stage(Stage::Rewrite));
     let connection = &cluster.scene.connection;
-    rollout::roll_out(connection, &cluster.workloads, rewriter, options, observer).await.workloads
+    rollout::roll_out(connection, &cluster.workloads, rewriter, options, observer).await
 }
