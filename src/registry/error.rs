@@ -54,11 +54,6 @@ impl Error {
             _ => false,
         }
     }
-
-    /// Whether nothing of the registry was seen at all.
-    pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Unreachable { .. })
-    }
 }
 
 /// Why a host cannot be reached.

@@ -30,8 +30,8 @@ use crate::sync::tree::{Store, manifest};
 /// By destination reference: whether the registry confirmed the digest of what was written, or why it failed.
 pub type Mirrored = BTreeMap<Image, Result<bool, String>>;
 
-/// Uploads that are open at the same time over all blobs. HTTP/2 servers allow a hundred or more streams; a body
-/// that waited for a stream would hold up the read that feeds it.
+/// Uploads that are open at the same time over all blobs. Each has a connection of its own, and a body that waited
+/// for one would hold up the read that feeds it.
 const MOST_STREAMS: usize = 64;
 /// Repositories that one read feeds.
 const MOST_REPOSITORIES: usize = 32;

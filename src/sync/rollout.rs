@@ -11,7 +11,7 @@ use futures::future::join_all;
 use futures::stream;
 use tokio::time::Instant;
 
-pub use self::report::{Outcome, RolloutReport, WorkloadReport};
+pub use self::report::{Outcome, WorkloadReport};
 use self::verdict::{Health, Verdict};
 use crate::cluster::pods::{self, PodProblem};
 use crate::cluster::rollout::{Observation, observe};
@@ -90,11 +90,11 @@ pub async fn roll_out(
     rewriter: Rewriter<'_>,
     options: Options,
     observer: Observer<'_>,
-) -> RolloutReport {
+) -> Vec<WorkloadReport> {
     let run = Run { connection, rewriter, options, observer };
     let mut reports = run.all(workloads).await;
     reports.sort_by(|left, right| left.workload.cmp(&right.workload));
-    RolloutReport { workloads: reports }
+    reports
 }
 
 impl Run<'_> {

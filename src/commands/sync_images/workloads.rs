@@ -45,8 +45,13 @@ pub(super) async fn rewrite(
     sync: &SyncArguments,
     observer: Observer<'_>,
 ) -> Vec<WorkloadReport> {
-    let options =
-        Options { mode: PatchMode::Apply, wait: sync.wait, timeout: sync.timeout, ..Options::default() };
+    let options = Options {
+        mode: PatchMode::Apply,
+        wait: sync.wait,
+        timeout: sync.timeout,
+        settle_time: sync.settle_time,
+        ..Options::default()
+    };
     roll_out(cluster, rewriter, options, observer).await
 }
 
@@ -58,5 +63,5 @@ async fn roll_out(
 ) -> Vec<WorkloadReport> {
     observer(Event::Stage(Stage::Rewrite));
     let connection = &cluster.scene.connection;
-    rollout::roll_out(connection, &cluster.workloads, rewriter, options, observer).await.workloads
+    rollout::roll_out(connection, &cluster.workloads, rewriter, options, observer).await
 }

@@ -6,13 +6,6 @@ use crate::cluster::pods::PodProblem;
 use crate::sync::inventory::WorkloadName;
 use crate::sync::rewrite::Change;
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RolloutReport {
-    /// In order of the workloads' names.
-    pub workloads: Vec<WorkloadReport>,
-}
-
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadReport {
@@ -51,12 +44,6 @@ impl Outcome {
     /// Whether somebody has to do something about it.
     pub fn needs_attention(&self) -> bool {
         matches!(self, Self::HeldBack(_) | Self::Failed(_) | Self::Restored(_) | Self::NotReached)
-    }
-}
-
-impl RolloutReport {
-    pub fn needs_attention(&self) -> bool {
-        self.workloads.iter().any(|workload| workload.outcome.needs_attention())
     }
 }
 
