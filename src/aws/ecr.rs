@@ -162,7 +162,8 @@ impl Ecr {
         R: std::fmt::Debug,
     {
         let code = error.code().unwrap_or_default();
-        let message = plain(error.message().unwrap_or_default());
+        // Our own words follow it.
+        let message = plain(error.message().unwrap_or_default()).trim_end_matches('.').to_owned();
         match code {
             "ExpiredToken" | "ExpiredTokenException" => return Error::Expired,
             "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidSignatureException" => {
@@ -181,7 +182,11 @@ impl Ecr {
                 return Error::Service { action, message: message.trim().to_owned() };
             }
         }
-        let reason = plain(&innermost(error));
+        let reason = match innermost(error) {
+            // The chain lists each place that it looked at, with nothing in any.
+            chain if chain.starts_with("no credentials found in chain") => "none were found".to_owned(),
+            reason => plain(&reason),
+        };
         match error {
             // The signer fails here, where no credentials can be had.
             SdkError::DispatchFailure(failure) if failure.is_other() => Error::NoCredentials { reason },

@@ -21,7 +21,7 @@ pub enum Error {
         "tag {tag} of {repository} is immutable and names another image: push a new tag, or allow overwriting there"
     )]
     Immutable { repository: Repository, tag: String },
-    #[error("{repository} refused {object}: {status} {code} {message}")]
+    #[error("{repository} refused {object}: {}", answer(*.status, .code, .message))]
     Refused { repository: Repository, object: String, status: u16, code: String, message: String },
     #[error("{host} limits the rate of requests and kept doing so: run again later, or with fewer --jobs")]
     RateLimited { host: String },
@@ -39,6 +39,15 @@ pub enum Error {
     /// What should be uploaded could not be read; every try of that is over.
     #[error(transparent)]
     SourceFailed { reason: Box<Self> },
+}
+
+/// Status, code and text of an answer as far as it has them; a server that fails may work again later.
+fn answer(status: u16, code: &str, message: &str) -> String {
+    let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    let said = [code, message].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
+    let said = if said.is_empty() { reason.unwrap_or_default() } else { &said };
+    let advice = if status >= 500 { ", and kept doing so: run again later" } else { "" };
+    format!("{status} {said}{advice}")
 }
 
 impl Error {
@@ -106,6 +115,10 @@ impl Cause {
         }
         if error.is_timeout() {
             return Self::Timeout;
+        }
+        // rustls explains this one to programmers, with a link.
+        if io_kind == Some(io::ErrorKind::UnexpectedEof) {
+            return Self::Reset("the other side closed it without an answer".to_owned());
         }
         let innermost = chain.last().map_or_else(String::new, ToString::to_string);
         Self::Reset(plain(&innermost))
