@@ -119,9 +119,9 @@ impl Error {
             _ => format!("Error from server ({}): {message}", status.reason),
         };
         let hint = match kind {
-            ErrorKind::Unauthorized => {
-                Some("the credentials of this context have expired or belong to nobody that the cluster knows")
-            }
+            ErrorKind::Unauthorized => Some(
+                "the credentials of this context have expired or belong to nobody that the cluster knows",
+            ),
             ErrorKind::Forbidden => Some(
                 "`kubectl auth can-i --list` shows what this user may do; -n looks at one namespace alone",
             ),

@@ -40,10 +40,11 @@ pub fn document(value: &impl Serialize, format: OutputFormat) -> io::Result<()> 
     result(&text)
 }
 
-/// Says something to the person who waits, on stderr.
+/// Says something to the person who waits, on stderr. Spaces before it indent the line.
 pub fn say(text: &str) {
+    let indent = text.len() - text.trim_start_matches(' ').len();
     // Nobody can be told that stderr is gone.
-    let _ = writeln!(anstream::stderr(), "{}", one_line(text, LINE_LIMIT));
+    let _ = writeln!(anstream::stderr(), "{:indent$}{}", "", one_line(text, LINE_LIMIT));
 }
 
 /// Says what went wrong, in kubectl's form, and what to do next where that is known.
