@@ -77,7 +77,7 @@ fn wrong_usage_ends_with_2_and_names_what_is_wrong() {
         (&["preflight", "--https", "two words"], &["two words", "--https <HOST[:PORT]>"]),
         (&["preflight", "--here=there"], &["there", "inside, outside"]),
         (&["sync-images", "-f", "/absent.yaml"], &["/absent.yaml"]),
-        (&["sync-images", "-l", "a in (", "--dry-run"], &["a in ("]),
+        (&["sync-images", "-l", "a in (", "--dry-run"], &["unable to parse requirement"]),
     ];
     for (arguments, words) in cases {
         let output = plugin(lab, 2, arguments);
