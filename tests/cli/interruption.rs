@@ -21,7 +21,7 @@ const SLOW: u64 = 8_000_000;
 fn a_run_that_is_killed_while_it_copies_is_finished_by_the_next_one() {
     let mut dice = Dice::from_environment();
     let whole = uploads_of_a_whole_run();
-    for _ in 0..dice.rounds(3) {
+    for _ in 0..Dice::rounds(3) {
         let point = dice.below(whole.len());
         let lab = own_lab();
         let before = workloads(&lab);
@@ -46,7 +46,7 @@ fn a_run_that_is_killed_while_it_copies_is_finished_by_the_next_one() {
 #[test]
 fn a_run_that_is_killed_while_it_rewrites_is_finished_by_the_next_one() {
     let mut dice = Dice::from_environment();
-    for _ in 0..dice.rounds(2) {
+    for _ in 0..Dice::rounds(2) {
         let point = 1 + dice.below(5);
         let lab = own_lab();
         let before = workloads(&lab);
@@ -132,7 +132,7 @@ fn finish(lab: &Lab) {
     sync(lab, 0, &[]);
     assert_eq!(rewritten(lab).len(), 5, "{:?}", rewritten(lab));
     kubectl(lab, &["delete", "pods", "--all", "--namespace=castai-agent", "--wait=false"]);
-    lab.wait_for(&["deployments,daemonsets", "--namespace=castai-agent"], Duration::from_secs(60), |list| {
+    lab.wait_for(&["deployments,daemonsets", "--namespace=castai-agent"], Duration::from_mins(1), |list| {
         list["items"].as_array().unwrap().iter().all(|item| {
             let status = &item["status"];
             let (wanted, ready) = if item["kind"] == "DaemonSet" {
@@ -200,6 +200,7 @@ fn is_upload(record: &Record) -> bool {
 }
 
 /// Whether two looks at the traffic find the same uploads: those without an answer will not get one any more.
+#[expect(clippy::disallowed_methods, reason = "what has to be seen is that nothing happens for a while")]
 fn is_quiet(lab: &Lab) -> bool {
     let first = uploaded(lab);
     std::thread::sleep(Duration::from_millis(200));
@@ -219,6 +220,7 @@ struct Dice {
 }
 
 impl Dice {
+    #[expect(clippy::print_stdout, reason = "a test that fails has to tell its seed")]
     fn from_environment() -> Self {
         let given = std::env::var("TEST_SEED").ok().and_then(|text| text.parse().ok());
         let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos().into();
@@ -228,7 +230,7 @@ impl Dice {
     }
 
     /// `usual` kills, or ten times as many: fifty over both tests.
-    fn rounds(&self, usual: usize) -> usize {
+    fn rounds(usual: usize) -> usize {
         if std::env::var_os("TEST_LONG").is_some() { usual * 10 } else { usual }
     }
 

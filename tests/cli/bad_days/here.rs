@@ -15,11 +15,7 @@ fn a_file_that_cannot_be_written_is_named() {
         says(&sync(&lab, 2, &["--lock", path]), &[&format!("error: writing {path}: {reason}")]);
         assert_eq!(workloads(&lab), before, "without its lock nothing is rewritten");
     }
-    assert_eq!(
-        home.read_dir().unwrap().filter(|entry| is_part(entry)).count(),
-        0,
-        "no part of a file is left"
-    );
+    assert_eq!(home.read_dir().unwrap().filter(is_part).count(), 0, "no part of a file is left");
     sync(&lab, 0, &[]);
 }
 

@@ -167,7 +167,7 @@ fn a_rollout_that_does_not_come_up_names_the_pod_the_node_or_the_wait() {
     );
     assert!(!output.stderr.contains('\u{1b}'), "{:?}", output.stderr);
     lab.control().delete("/kubelet/failures").unwrap();
-    lab.wait_for(&["pods", NAMESPACE], Duration::from_secs(60), all_ready).unwrap();
+    lab.wait_for(&["pods", NAMESPACE], Duration::from_mins(1), all_ready).unwrap();
     sync(&lab, 0, &[]);
 }
 
