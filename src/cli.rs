@@ -291,6 +291,12 @@ pub struct SyncArguments {
 
 /// Print the version
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  # For a bug report
+  kubectl castai-privatelink version
+
+  # For a script
+  kubectl castai-privatelink version -o json")]
 pub struct VersionArguments {
     /// Output format
     #[arg(long, short, value_enum, value_name = "FORMAT")]

@@ -48,11 +48,17 @@ impl Error {
             chain.push(error.to_string());
             source = error.source();
         }
-        let reason = chain.last().map(|text| one_line(text, LIMIT)).unwrap_or_default();
+        let reason = match chain.last() {
+            // The chain lists each place that it looked at, with nothing in any.
+            Some(text) if text.starts_with("no credentials found in chain") => "none were found".to_owned(),
+            innermost => innermost.map(|text| one_line(text, LIMIT)).unwrap_or_default(),
+        };
         match error {
             SdkError::ServiceError(context) => {
                 let code = one_line(context.err().code().unwrap_or("an error without a code"), LIMIT);
+                // Our own words follow it.
                 let message = one_line(context.err().message().unwrap_or_default(), LIMIT);
+                let message = message.trim_end_matches('.').to_owned();
                 match code.as_str() {
                     "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => Self::Expired,
                     "InvalidClientTokenId"

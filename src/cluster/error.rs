@@ -120,10 +120,16 @@ impl Error {
             _ if status.reason.is_empty() => format!("Error from server: {message}"),
             _ => format!("Error from server ({}): {message}", status.reason),
         };
-        let hint = (kind == ErrorKind::Unauthorized).then(|| {
-            "the credentials of this context have expired or belong to nobody that the cluster knows"
-                .to_owned()
-        });
+        let hint = match kind {
+            ErrorKind::Unauthorized => Some(
+                "the credentials of this context have expired or belong to nobody that the cluster knows",
+            ),
+            ErrorKind::Forbidden => Some(
+                "`kubectl auth can-i --list` shows what this user may do; -n looks at one namespace alone",
+            ),
+            _ => None,
+        };
+        let hint = hint.map(str::to_owned);
         Self { hint, transient: matches!(status.code, 429 | 500 | 502 | 503 | 504), ..Self::new(kind, text) }
     }
 

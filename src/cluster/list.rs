@@ -33,7 +33,7 @@ pub async fn list_workloads(
             }
             Err(error) if error.kind() == ErrorKind::Forbidden => {
                 notes.push(format!("cannot list {}: {error}; images there are not seen", plural(kind)));
-                refused = Some(error);
+                refused.get_or_insert(error);
             }
             Err(error) => return Err(error),
         }

@@ -33,26 +33,73 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, St
     serde_json::from_value(value).map_err(|error| Stop::new(format!("error: {shown} is damaged: {error}")))
 }
 
-/// Writes a value so that the file is either the former one or the whole new one, whatever happens.
+/// Writes a value so that a file is either the former one or the whole new one, whatever happens.
 ///
 /// # Errors
 /// The folder cannot be written to, or the disk is full.
 pub(super) fn write(path: &Path, value: &impl Serialize) -> Result<(), Stop> {
     let attempt = || -> std::io::Result<()> {
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.part", std::process::id()));
-        let part = path.with_file_name(name);
-        let written = std::fs::File::create(&part).and_then(|mut file| {
-            file.write_all(serde_json::to_string_pretty(value)?.as_bytes())?;
-            file.write_all(b"\n")?;
-            file.sync_all()?;
-            std::fs::rename(&part, path)
-        });
-        if written.is_err() {
-            // What is left of it helps nobody.
-            let _ = std::fs::remove_file(&part);
+        let mut text = serde_json::to_string_pretty(value)?;
+        text.push('\n');
+        match std::fs::metadata(path) {
+            // A device, a pipe or a folder is nothing that a file may take the place of.
+            Ok(found) if !found.is_file() => {
+                let mut file = std::fs::OpenOptions::new().write(true).open(path)?;
+                file.write_all(text.as_bytes())
+            }
+            // Where a link leads to is replaced, and not the link.
+            Ok(_) => replace(&path.canonicalize()?, &text),
+            Err(_) => replace(path, &text),
         }
-        written
     };
     attempt().map_err(|error| Stop::new(format!("error: writing {}: {error}", path.display())))
+}
+
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.part", std::process::id()));
+    let part = path.with_file_name(name);
+    let written = std::fs::File::create(&part).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&part, path)
+    });
+    if written.is_err() {
+        // What is left of it helps nobody.
+        let _ = std::fs::remove_file(&part);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Devices are stood in for by a pipe: a test that failed must not have replaced one of this machine's.
+    #[test]
+    fn only_regular_files_are_replaced() {
+        let folder = std::env::temp_dir().join(format!("handed-over-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (file, link, pipe) = (folder.join("file"), folder.join("link"), folder.join("pipe"));
+        std::fs::write(&file, "former").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write(&link, &1).unwrap();
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "1\n");
+
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::read_to_string(pipe).unwrap()
+        });
+        write(&pipe, &2).unwrap();
+        assert_eq!(reader.join().unwrap(), "2\n");
+        assert!(!std::fs::metadata(&pipe).unwrap().is_file());
+
+        assert!(write(&folder, &3).unwrap_err().message.contains("irectory"));
+        let names = std::fs::read_dir(&folder).unwrap().count();
+        assert_eq!(names, 3, "nothing else is left");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

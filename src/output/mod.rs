@@ -47,16 +47,11 @@ pub fn terminal_width() -> Option<usize> {
     Some(width.0.into())
 }
 
-/// Says something to the person who waits, on stderr.
+/// Says something to the person who waits, on stderr. Spaces before it indent the line.
 pub fn say(text: &str) {
+    let indent = text.len() - text.trim_start_matches(' ').len();
     // Nobody can be told that stderr is gone.
-    let _ = writeln!(anstream::stderr(), "{}", one_line(text, LINE_LIMIT));
-}
-
-/// Says something that belongs to the line before, indented below it.
-pub fn detail(text: &str, depth: usize) {
-    // Nobody can be told that stderr is gone.
-    let _ = writeln!(anstream::stderr(), "{:width$}{}", "", one_line(text, LINE_LIMIT), width = 2 * depth);
+    let _ = writeln!(anstream::stderr(), "{:indent$}{}", "", one_line(text, LINE_LIMIT));
 }
 
 /// Says what went wrong, in kubectl's form, and what to do next where that is known.

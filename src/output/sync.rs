@@ -6,7 +6,7 @@ use std::io;
 
 use crate::cli::OutputFormat;
 use crate::output::table::{bytes, count};
-use crate::output::{detail, document, result, say, table};
+use crate::output::{document, result, say, table};
 use crate::sync::inventory::{Inventory, Place, Use};
 use crate::sync::plan::Plan;
 use crate::sync::report::{ImageReport, ImageResult, SyncReport};
@@ -246,15 +246,10 @@ fn problems(report: &SyncReport) {
             if !told.contains(&problem.message) || !told.contains(&problem.pod) {
                 let container =
                     problem.container.as_ref().map(|name| format!(" container {name}")).unwrap_or_default();
-                detail(
-                    &format!(
-                        "{name}: pod {}{container}: {}: {}",
-                        problem.pod, problem.reason, problem.message
-                    ),
-                    1,
-                );
+                let said = format!("{}: {}", problem.reason, problem.message);
+                say(&format!("  {name}: pod {}{container}: {said}", problem.pod));
             }
-            problem.log.iter().for_each(|line| detail(line, 2));
+            problem.log.iter().for_each(|line| say(&format!("    {line}")));
         }
     }
 }

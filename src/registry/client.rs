@@ -138,7 +138,7 @@ impl<'o> Client<'o> {
                 }
             }
         };
-        let answer = if answer.status == StatusCode::UNAUTHORIZED {
+        let answer = if is_token_refused(&answer) {
             self.send_again(&host, request, answer, used).await?
         } else {
             answer
@@ -150,7 +150,7 @@ impl<'o> Client<'o> {
         Err(error::refused(&subject, answer.status, &answer.body))
     }
 
-    /// After a 401: with a token if none was sent, with a new one if the old one was refused. Once.
+    /// After a refused token, or none: with a token if none was sent, with a new one if the old one was refused. Once.
     async fn send_again(
         &self,
         host: &Host,
@@ -190,7 +190,7 @@ impl<'o> Client<'o> {
         if answer.status.is_success() {
             return Ok(answer);
         }
-        if let (StatusCode::UNAUTHORIZED, Some(used)) = (answer.status, authorization) {
+        if let (true, Some(used)) = (is_token_refused(&answer), authorization) {
             // The next try of the whole upload fetches a new one.
             self.forget(&host, &scheme, request, &used).await;
             return Err(Error::Refused {
@@ -227,6 +227,16 @@ impl Pauses<'_> {
         if let Some(delay) = self.next.take() {
             self.client.pause(host, &reason.to_string(), delay).await;
         }
+    }
+}
+
+/// Whether another token may help. ECR answers 403 and not 401 where a password has ended.
+fn is_token_refused(answer: &Answer) -> bool {
+    let ended = || String::from_utf8_lossy(&answer.body).contains("authorization token has expired");
+    match answer.status {
+        StatusCode::UNAUTHORIZED => true,
+        StatusCode::FORBIDDEN => ended(),
+        _ => false,
     }
 }
 

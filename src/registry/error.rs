@@ -22,7 +22,7 @@ pub enum Error {
         "tag {tag} of {repository} is immutable and names another image: push a new tag, or allow overwriting there"
     )]
     Immutable { repository: Repository, tag: String },
-    #[error("{repository} refused {object}: {status} {}", [code.as_str(), message.as_str()].join(" ").trim())]
+    #[error("{repository} refused {object}: {}", answer(*.status, .code, .message))]
     Refused { repository: Repository, object: String, status: u16, code: String, message: String },
     #[error("{host} limits the rate of requests and kept doing so: run again later, or with fewer --jobs")]
     RateLimited { host: String },
@@ -42,7 +42,21 @@ pub enum Error {
     SourceFailed { reason: Box<Self> },
 }
 
+/// Status, code and text of an answer as far as it has them; a server that fails may work again later.
+fn answer(status: u16, code: &str, message: &str) -> String {
+    let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    let said = [code, message].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
+    let said = if said.is_empty() { reason.unwrap_or_default() } else { &said };
+    let advice = if status >= 500 { ", and kept doing so: run again later" } else { "" };
+    format!("{status} {said}{advice}")
+}
+
 impl Error {
+    /// Whether nothing of the registry was seen at all.
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+
     /// Whether the same request may succeed a little later.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -102,6 +116,10 @@ impl Cause {
         }
         if error.is_timeout() {
             return Self::Timeout;
+        }
+        // rustls explains this one to programmers, with a link.
+        if io_kind == Some(io::ErrorKind::UnexpectedEof) {
+            return Self::Reset("the other side closed it without an answer".to_owned());
         }
         let innermost = chain.last().map_or_else(String::new, ToString::to_string);
         Self::Reset(one_line(&innermost, LONGEST_TEXT))

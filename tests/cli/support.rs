@@ -1,5 +1,6 @@
 //! Labs for tests, and what a plugin's run left behind.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use lab::host::{Lab, Output};
@@ -49,4 +50,83 @@ pub(crate) fn kubectl_json(lab: &Lab, arguments: &[&str]) -> Value {
     let output = lab.kubectl(&[arguments, &["-o", "json"]].concat()).expect("kubectl runs");
     assert_eq!(output.code, Some(0), "kubectl {}: {}", arguments.join(" "), output.stderr);
     json(&output)
+}
+
+/// Retries so few and quick that a failure is seen at once. Time-outs stay as they are: what answers must not be
+/// given up on a busy machine.
+pub(crate) const QUICK: &[&str] = &["--retries=1", "--retry-delay=10ms"];
+
+/// Runs `sync-images --yes` with few retries and asserts its exit code.
+#[track_caller]
+pub(crate) fn sync(lab: &Lab, code: i32, arguments: &[&str]) -> Output {
+    plugin(lab, code, &[&["sync-images", "--yes"], QUICK, arguments].concat())
+}
+
+/// Asserts that every one of `words` was said on stderr.
+#[track_caller]
+pub(crate) fn says(output: &Output, words: &[&str]) {
+    for word in words {
+        assert!(output.stderr.contains(word), "`{word}` was not said:\n{}", output.stderr);
+    }
+}
+
+/// What of the cluster's workloads a user would call changed: each one's generation and annotations, by name.
+pub(crate) fn workloads(lab: &Lab) -> BTreeMap<String, Value> {
+    let list = kubectl_json(lab, &["get", "deployments,daemonsets,statefulsets,cronjobs,jobs", "-A"]);
+    let items = list["items"].as_array().cloned().unwrap_or_default();
+    items
+        .into_iter()
+        .map(|item| {
+            let metadata = &item["metadata"];
+            let name = format!("{}/{}", item["kind"].as_str().unwrap(), metadata["name"].as_str().unwrap());
+            let mut annotations = metadata["annotations"].clone();
+            if let Some(annotations) = annotations.as_object_mut() {
+                annotations.remove("deployment.kubernetes.io/revision");
+            }
+            (name, serde_json::json!({"spec": item["spec"], "annotations": annotations}))
+        })
+        .collect()
+}
+
+/// Tags in ECR as `repository:tag`.
+pub(crate) fn ecr_tags(lab: &Lab) -> BTreeSet<String> {
+    let state: Value = lab.control().get("/ecr/state").unwrap();
+    let repositories = state["repositories"].as_object().cloned().unwrap_or_default();
+    repositories
+        .iter()
+        .flat_map(|(name, held)| {
+            let tags = held["tags"].as_object().cloned().unwrap_or_default();
+            tags.into_iter().map(move |(tag, _)| format!("{name}:{tag}"))
+        })
+        .collect()
+}
+
+/// Adds a fault to a front (`source` or `ecr`).
+#[track_caller]
+pub(crate) fn fault(lab: &Lab, front: &str, rule: &Value) {
+    lab.control().post(&format!("/{front}/faults"), rule).unwrap();
+}
+
+/// Removes all faults of both fronts.
+pub(crate) fn heal(lab: &Lab) {
+    lab.control().delete("/source/faults").unwrap();
+    lab.control().delete("/ecr/faults").unwrap();
+}
+
+/// Polls until `condition` holds.
+#[expect(clippy::disallowed_methods, reason = "tests are blocking, and this is the pause of a poll")]
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = std::time::Instant::now() + std::time::Duration::from_mins(1);
+    while !condition() {
+        assert!(std::time::Instant::now() < end, "never came true: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+/// Runs kubectl and asserts that it succeeds.
+#[track_caller]
+pub(crate) fn kubectl(lab: &Lab, arguments: &[&str]) {
+    let output = lab.kubectl(arguments).unwrap();
+    assert_eq!(output.code, Some(0), "kubectl {}: {}", arguments.join(" "), output.stderr);
 }

@@ -1,1 +1,166 @@
 //! The command line itself: help, wrong usage, output formats.
+
+use serde_json::Value;
+
+use crate::support::{ecr_tags, json, own_lab, plugin, says, shared_lab, workloads};
+
+#[test]
+fn every_command_has_help_with_its_usage_and_examples() {
+    let lab = shared_lab();
+    let cases: &[(&[&str], &str, &[&str])] = &[
+        (
+            &["--help"],
+            "Usage: kubectl castai-privatelink [OPTIONS] <COMMAND>",
+            &["preflight", "sync-images", "version"],
+        ),
+        (&["help"], "Usage: kubectl castai-privatelink [OPTIONS] <COMMAND>", &["Exit codes"]),
+        (
+            &["preflight", "--help"],
+            "Usage: kubectl castai-privatelink preflight [OPTIONS]",
+            &[
+                "Examples:",
+                "  kubectl castai-privatelink preflight --here=inside",
+                "--context",
+                "--request-timeout",
+            ],
+        ),
+        (
+            &["sync-images", "--help"],
+            "Usage: kubectl castai-privatelink sync-images [OPTIONS]",
+            &["Examples:", "  kubectl castai-privatelink sync-images --dry-run", "--idle-timeout", "--lock"],
+        ),
+        (
+            &["sync-images", "-h"],
+            "Usage: kubectl castai-privatelink sync-images [OPTIONS]",
+            &["Examples:", "--yes"],
+        ),
+        (
+            &["version", "--help"],
+            "Usage: kubectl castai-privatelink version [OPTIONS]",
+            &["Examples:", "  kubectl castai-privatelink version -o json"],
+        ),
+    ];
+    for (arguments, usage, parts) in cases {
+        let output = plugin(lab, 0, arguments);
+        assert!(output.stdout.contains(usage), "{arguments:?}: {}", output.stdout);
+        for part in *parts {
+            assert!(output.stdout.contains(part), "{arguments:?}: `{part}` is missing: {}", output.stdout);
+        }
+        assert_eq!(output.stderr, "", "{arguments:?}");
+        assert!(!output.stdout.contains('\u{1b}'), "{arguments:?}");
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_names_what_is_wrong() {
+    let lab = shared_lab();
+    let cases: &[(&[&str], &[&str])] = &[
+        (&[], &["Usage: kubectl castai-privatelink"]),
+        (&["sync-image"], &["unrecognized subcommand 'sync-image'", "sync-images"]),
+        (&["sync-images", "--dryrun"], &["unexpected argument '--dryrun'", "--dry-run"]),
+        (
+            &["sync-images", "--registry", "https://x.example/y"],
+            &["https://x.example/y", "--registry <HOST[/PATH]>"],
+        ),
+        (&["sync-images", "--registry", "Upper/Case"], &["Upper/Case", "--registry <HOST[/PATH]>"]),
+        (&["sync-images", "--map", "one"], &["one", "--map <PRIVATE=PUBLIC>"]),
+        (&["sync-images", "--only", "[a"], &["--only", "[a"]),
+        (&["sync-images", "--jobs", "0"], &["0 is not in 1..=64", "--jobs <COUNT>"]),
+        (&["sync-images", "--jobs", "many"], &["many", "--jobs <COUNT>"]),
+        (
+            &["sync-images", "--timeout", "5 parsecs"],
+            &["5 parsecs", "--timeout <DURATION>", "30s, 5m or 500ms"],
+        ),
+        (&["sync-images", "--idle-timeout=-1s"], &["-1s", "--idle-timeout <DURATION>"]),
+        (&["sync-images", "--dry-run=maybe"], &["maybe", "none, client, server"]),
+        (&["sync-images", "-o", "jsonpath={}"], &["jsonpath={}", "table, wide, json, yaml, name"]),
+        (&["preflight", "--https", "two words"], &["two words", "--https <HOST[:PORT]>"]),
+        (&["preflight", "--here=there"], &["there", "inside, outside"]),
+        (&["sync-images", "-f", "/absent.yaml"], &["/absent.yaml"]),
+        (&["sync-images", "-l", "a in (", "--dry-run"], &["unable to parse requirement"]),
+    ];
+    for (arguments, words) in cases {
+        let output = plugin(lab, 2, arguments);
+        says(&output, words);
+        assert_eq!(output.stdout, "", "{arguments:?}");
+        assert!(!output.stderr.contains('\u{1b}'), "{arguments:?}");
+    }
+}
+
+#[test]
+fn flags_that_contradict_each_other_are_refused_with_the_way_on() {
+    let lab = shared_lab();
+    let cases: &[(&[&str], &str)] = &[
+        (&["--no-discover"], "--no-discover leaves no images"),
+        (&["--no-discover", "--inventory=i", "-f", "x"], "cannot be joined with -f"),
+        (&["--no-discover", "--no-mirror", "--inventory=i"], "leave nothing to do"),
+        (&["--no-mirror", "--plan=p"], "--plan has no use with --no-mirror"),
+        (&["--dry-run", "--lock=l"], "--lock is not written by a dry run"),
+        (&["--no-mirror", "--no-rewrite", "--lock=l"], "--lock has no use"),
+    ];
+    for (flags, words) in cases {
+        let output = plugin(lab, 2, &[&["sync-images", "--yes"], *flags].concat());
+        says(&output, &["error: ", words, "hint: "]);
+    }
+}
+
+#[test]
+fn without_yes_nothing_is_changed_where_nobody_can_be_asked() {
+    let lab = own_lab();
+    let (before, tags) = (workloads(&lab), ecr_tags(&lab));
+    let output = plugin(&lab, 2, &["sync-images"]);
+    says(&output, &["refusing to copy 5 images", "change 5 workloads", "--yes", "--dry-run"]);
+    assert_eq!(output.stdout, "");
+    assert_eq!((workloads(&lab), ecr_tags(&lab)), (before, tags));
+    // Where there is nothing to do, nothing has to be asked.
+    plugin(&lab, 0, &["sync-images", "--yes"]);
+    assert!(plugin(&lab, 0, &["sync-images"]).stdout.starts_with("nothing to do"));
+}
+
+#[test]
+fn the_clusters_flags_stand_before_and_after_the_command() {
+    let lab = shared_lab();
+    for arguments in
+        [["--context=absent", "sync-images", "--dry-run"], ["sync-images", "--context=absent", "--dry-run"]]
+    {
+        says(&plugin(lab, 2, &arguments), &["context \"absent\" does not exist"]);
+    }
+    let arn = lab::kubeconfig::cluster_arn();
+    plugin(lab, 0, &["-n", "castai-agent", "--context", &arn, "sync-images", "--no-mirror", "--no-rewrite"]);
+}
+
+#[test]
+fn the_version_is_told_to_people_and_machines() {
+    let lab = shared_lab();
+    let version = env!("CARGO_PKG_VERSION");
+    let text = plugin(lab, 0, &["version"]).stdout;
+    assert!(text.contains(version), "{text}");
+    let value = json(&plugin(lab, 0, &["version", "-o", "json"]));
+    assert!(value.to_string().contains(&format!("\"v{version}\"")), "{value}");
+    assert!(plugin(lab, 0, &["version", "-o", "yaml"]).stdout.contains(version));
+}
+
+#[test]
+fn a_pipe_gets_plain_text_and_machines_get_a_document_alone() {
+    let lab = shared_lab();
+    for arguments in
+        [&["sync-images", "--dry-run"][..], &["sync-images", "--dry-run", "-o", "wide"], &["preflight"]]
+    {
+        for variable in ["NO_COLOR", "TERM"] {
+            let mut command = lab.plugin_command().unwrap();
+            let value = if variable == "TERM" { "xterm-256color" } else { "1" };
+            let output = command.args(arguments).env(variable, value).output().unwrap();
+            let text = [output.stdout, output.stderr].concat();
+            assert!(!text.contains(&b'\x1b') && !text.contains(&b'\r'), "{}", String::from_utf8_lossy(&text));
+        }
+    }
+    let dry = json(&plugin(lab, 0, &["sync-images", "--dry-run", "-o", "json", "-v"]));
+    assert_eq!(dry["kind"], "Plan");
+    let inventory = plugin(lab, 0, &["sync-images", "--no-mirror", "--no-rewrite", "-o", "json", "-v"]);
+    assert_eq!(json(&inventory)["kind"], "Inventory");
+    let preflight = lab.plugin(&["preflight", "-o", "json", "-v"]).unwrap();
+    assert!(serde_json::from_str::<Value>(&preflight.stdout).is_ok(), "{}", preflight.stdout);
+    let names = plugin(lab, 0, &["sync-images", "--dry-run", "-o", "name"]).stdout;
+    assert!(names.lines().any(|line| line == "deployment.apps/castai-agent"), "{names}");
+    assert!(names.lines().all(|line| !line.contains(' ')), "{names}");
+}

@@ -8,6 +8,7 @@ use super::Cluster;
 use super::request::Request;
 use crate::aws::destination::{self, Facts, default_mirror};
 use crate::aws::ecr::Ecr;
+use crate::aws::error::Error;
 use crate::aws::identity;
 use crate::cli::{Arguments, OutputFormat, SyncArguments};
 use crate::commands::{Stop, scene};
@@ -295,8 +296,17 @@ async fn chosen_mirror(
         return Err(stop(destination::Error::NoRegion));
     };
     let configuration = identity::configuration(region, &scene::settings(&arguments.network)).await;
-    let own =
-        identity::identity(&configuration).await.map_err(|error| Stop::new(format!("error: {error}")))?;
+    let own = identity::identity(&configuration).await.map_err(|error| {
+        let message = format!("error: {error}");
+        match error {
+            // Credentials that STS does not take are no use for ECR either.
+            Error::NoCredentials { .. } | Error::Expired | Error::NotAccepted { .. } => Stop::new(message),
+            Error::Denied { .. } | Error::Unreachable { .. } | Error::Service { .. } => Stop::with_hint(
+                message,
+                "STS is asked whose registry is meant; with --registry it need not be",
+            ),
+        }
+    })?;
     facts.own_account = Some(own.account);
     default_mirror(&facts).map_err(stop)
 }

@@ -5,7 +5,7 @@ use futures::future;
 use tokio::sync::{Notify, mpsc};
 
 use crate::registry::{BlobReader, Client, Error, Repository, Started, UploadBody, UploadSession};
-use crate::sync::mirror::{MOST_REPOSITORIES, Receiver, Run};
+use crate::sync::mirror::{MOST_REPOSITORIES, Receiver, Run, copies};
 use crate::sync::plan::Upload;
 use crate::sync::prepare::at;
 use crate::sync::tree::whole_blob;
@@ -30,23 +30,41 @@ impl<'r> Run<'r> {
         let mut open: Vec<Receiver<'r>> =
             receivers.into_iter().filter(|receiver| !self.is_settled(receiver.path, digest)).collect();
         let mut pauses = self.client.pauses();
+        let mut sources = self.sources(upload);
         while !open.is_empty() {
+            let Some(source) = sources.first().cloned() else {
+                return;
+            };
             let streams = u32::try_from(open.len().min(MOST_REPOSITORIES)).unwrap_or(1);
             let Ok(_permit) = self.streams.acquire_many(streams).await else {
                 return;
             };
             let outcomes = if upload.blob.size <= SMALL {
-                self.upload_held(upload, open).await
+                self.upload_held(upload, &source, open).await
             } else {
-                self.upload_streamed(upload, open).await
+                self.upload_streamed(upload, &source, open).await
             };
             open = Vec::new();
             let mut reason = None;
+            // A blob that several images share must not fail them all because one of their sources does.
+            let failure = outcomes.iter().find_map(|outcome| match &outcome.result {
+                Err(Error::SourceFailed { reason }) => Some(reason.is_unreachable()),
+                _ => None,
+            });
+            if let Some(is_host_down) = failure
+                && sources.iter().skip(1).any(|other| !is_host_down || other.host != source.host)
+            {
+                sources.retain(|other| *other != source && (!is_host_down || other.host != source.host));
+            }
+            let has_other_source = sources.first() != Some(&source);
             for Outcome { path, result } in outcomes {
                 match result {
                     Ok(()) => {
                         self.progress.sent(path, digest, upload.blob.size);
                         self.open(path, digest, Ok(()));
+                    }
+                    Err(Error::SourceFailed { .. }) if has_other_source => {
+                        open.push(Receiver { path, session: None });
                     }
                     Err(error) if error.is_transient() && pauses.may_go_on() => {
                         open.push(Receiver { path, session: None });
@@ -61,12 +79,29 @@ impl<'r> Run<'r> {
         }
     }
 
-    async fn upload_held(&self, upload: &'r Upload, receivers: Vec<Receiver<'r>>) -> Vec<Outcome<'r>> {
+    /// The repositories that a blob can be read from: the planned one, then those of the other images that share it.
+    fn sources(&self, upload: &Upload) -> Vec<Repository> {
+        let mut sources = vec![Repository::of(&upload.from)];
+        for (_, source, content) in copies(self.plan) {
+            let mut blobs = content.manifests.iter().flat_map(|manifest| &manifest.blobs);
+            let source = Repository::of(source);
+            if !sources.contains(&source) && blobs.any(|blob| blob.digest == upload.blob.digest) {
+                sources.push(source);
+            }
+        }
+        sources
+    }
+
+    async fn upload_held(
+        &self,
+        upload: &'r Upload,
+        source: &Repository,
+        receivers: Vec<Receiver<'r>>,
+    ) -> Vec<Outcome<'r>> {
         let digest = &upload.blob.digest;
-        let source = Repository::of(&upload.from);
         let bytes = match self.store.get(digest) {
             Some(bytes) => Ok(bytes),
-            None => whole_blob(self.client, &source, digest, upload.blob.size).await,
+            None => whole_blob(self.client, source, digest, upload.blob.size).await,
         };
         let bytes = match bytes {
             Ok(bytes) => bytes,
@@ -86,16 +121,20 @@ impl<'r> Run<'r> {
         future::join_all(uploads).await
     }
 
-    async fn upload_streamed(&self, upload: &'r Upload, receivers: Vec<Receiver<'r>>) -> Vec<Outcome<'r>> {
+    async fn upload_streamed(
+        &self,
+        upload: &'r Upload,
+        source: &Repository,
+        receivers: Vec<Receiver<'r>>,
+    ) -> Vec<Outcome<'r>> {
         let (digest, size) = (&upload.blob.digest, upload.blob.size);
-        let source = Repository::of(&upload.from);
         let paths: Vec<&'r str> = receivers.iter().map(|receiver| receiver.path).collect();
         let opening = receivers.into_iter().map(|receiver| async move {
             let repository = at(&self.plan.mirror, receiver.path);
             open_upload(self.client, &repository, receiver.session).await
         });
         let (reader, sessions) =
-            future::join(self.client.blob(&source, digest, size), future::join_all(opening)).await;
+            future::join(self.client.blob(source, digest, size), future::join_all(opening)).await;
         let reader = match reader {
             Ok(reader) => reader,
             Err(error) => {

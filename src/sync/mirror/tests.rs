@@ -317,6 +317,22 @@ async fn damaged_bytes_never_arrive_and_fail_only_who_needs_them() {
 }
 
 #[tokio::test]
+async fn a_shared_layer_is_read_from_another_image_where_its_first_source_fails() {
+    with_lab(ecr_world(), async |lab| {
+        lab.source.lock().unwrap().faults = vec![("GET /v2/a/one/blobs/", StatusCode::FORBIDDEN, ""); 100];
+        let run = lab.run().await;
+        let shared = Digest::of(&base());
+        let upload = run.plan.uploads.iter().find(|upload| upload.blob.digest == shared).unwrap();
+        assert_eq!(upload.from.path(), "a/one");
+        assert_eq!(run.verified.locked.images.len(), 2, "{:?}", run.mirrored);
+        assert!(
+            run.mirrored.values().any(|result| result.as_ref().is_err_and(|error| error.contains("a/one")))
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn progress_adds_up_to_what_was_announced() {
     with_lab(ecr_world(), async |lab| {
         lab.target.lock().unwrap().faults =

@@ -1,0 +1,96 @@
+//! AWS does not know us, does not let us, or is somewhere else.
+
+use lab::aws::Identity;
+use serde_json::json;
+
+use super::{ALL, assert_rewritten};
+use crate::support::{QUICK, ecr_tags, own_lab, plugin, says, sync, workloads};
+
+const ECR: &str = "--registry=123456789012.dkr.ecr.us-east-1.amazonaws.com";
+
+#[test]
+fn credentials_that_do_not_work_stop_the_run_before_anything_is_done() {
+    let lab = own_lab();
+    let (before, tags) = (workloads(&lab), ecr_tags(&lab));
+    let control = lab.control();
+    for (fault, words) in [
+        ("expired-token", ["credentials have expired", "aws sso login"]),
+        ("invalid-client-token-id", ["does not accept the credentials", "AWS_PROFILE"]),
+        ("access-denied", ["AWS denies sts:GetCallerIdentity", "--registry"]),
+        ("silent", ["sts:GetCallerIdentity got no answer", "--registry"]),
+    ] {
+        control.put("/aws/faults", &json!([{"service": "sts", "fault": fault}])).unwrap();
+        let limit: &[&str] = if fault == "silent" { &["--idle-timeout=1s"] } else { &[] };
+        says(&sync(&lab, 2, limit), &words);
+    }
+    control.post("/aws/reset", &json!({})).unwrap();
+    for (credentials, words) in [
+        ("expired", ["credentials have expired", "aws sso login"]),
+        ("unrecognized", ["does not accept the credentials", "AWS_PROFILE"]),
+    ] {
+        control.put("/ecr/access", &json!({"credentials": credentials})).unwrap();
+        says(&sync(&lab, 2, &[]), &words);
+    }
+    control.put("/ecr/access", &json!({})).unwrap();
+    for registry in [None, Some(ECR)] {
+        let mut command = lab.command("env");
+        command.args([
+            "-u",
+            "AWS_ACCESS_KEY_ID",
+            "-u",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_EC2_METADATA_DISABLED=true",
+        ]);
+        command.args(["kubectl", "castai-privatelink", "sync-images", "--yes"]).args(registry);
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("no AWS credentials") && said.contains("aws sso login"), "{said}");
+        assert_eq!(said.lines().count(), 1, "one line says it all: {said}");
+    }
+    control.put("/aws/identity", &Identity::of_account("210987654321")).unwrap();
+    says(&sync(&lab, 2, &[]), &["account 123456789012", "account 210987654321", "--registry"]);
+    assert_rewritten(&before, &lab, &[]);
+    assert_eq!(ecr_tags(&lab), tags);
+
+    // The user's word settles it.
+    sync(&lab, 0, &[ECR]);
+    assert_rewritten(&before, &lab, &ALL);
+}
+
+#[test]
+fn an_action_that_iam_denies_is_named_with_its_resource() {
+    let lab = own_lab();
+    let (before, tags) = (workloads(&lab), ecr_tags(&lab));
+    for (action, words) in [
+        (
+            "ListImages",
+            ["AWS denies ecr:ListImages on arn:aws:ecr:us-east-1:123456789012:repository/", "IAM policy"],
+        ),
+        ("CreateRepository", ["AWS denies ecr:CreateRepository on arn:aws:ecr:us-east-1:", "IAM policy"]),
+        ("GetAuthorizationToken", ["AWS denies ecr:GetAuthorizationToken on *", "IAM policy"]),
+        ("InitiateLayerUpload", ["ecr:InitiateLayerUpload", "castai/hibernate"]),
+        ("PutImage", ["ecr:PutImage", "castai/hibernate"]),
+    ] {
+        lab.control().put("/ecr/access", &json!({"denied": [action]})).unwrap();
+        let output = sync(&lab, 1, &[]);
+        says(&output, &words);
+        says(&output, &["deployment.apps/castai-agent in namespace castai-agent held back"]);
+        assert_eq!(ecr_tags(&lab), tags, "{action}");
+        assert_rewritten(&before, &lab, &[]);
+    }
+    lab.control().put("/ecr/access", &json!({})).unwrap();
+    sync(&lab, 0, &[]);
+    assert_rewritten(&before, &lab, &ALL);
+}
+
+#[test]
+fn a_region_without_cast_ais_services_is_said_by_preflight_and_mirrors_all_the_same() {
+    let lab = own_lab();
+    let before = workloads(&lab);
+    let output = plugin(&lab, 1, &[&["preflight", "--region=sa-east-1"], QUICK].concat());
+    let words = "no endpoint service is known for sa-east-1, only for us-east-1, us-east-2";
+    assert!(output.stdout.contains(words), "{}", output.stdout);
+    sync(&lab, 0, &["--region=sa-east-1", ECR]);
+    assert_rewritten(&before, &lab, &ALL);
+}

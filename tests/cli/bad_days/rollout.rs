@@ -1,0 +1,186 @@
+//! Workloads change under our hands, are refused, or do not come up.
+
+use std::time::Duration;
+
+use lab::host::Lab;
+use lab::kubelet::FailingPull;
+use lab::registry::traffic::Record;
+use serde_json::{Value, json};
+
+use super::{AGENT, ALL, CONTROLLER, NODE_AGENT, PAUSE, RESUME, assert_rewritten};
+use crate::support::{eventually, fault, heal, kubectl, own_lab, says, sync, workloads};
+
+const NAMESPACE: &str = "--namespace=castai-agent";
+
+/// How often ECR was asked for `operation` since the traffic was last reset.
+fn asked(lab: &Lab, operation: &str) -> usize {
+    let records: Vec<Record> = lab.control().get("/ecr/traffic").unwrap();
+    records.iter().filter(|record| record.operation.as_deref() == Some(operation)).count()
+}
+
+#[test]
+fn what_changes_under_our_hands_is_decided_anew() {
+    let lab = own_lab();
+    sync(&lab, 0, &["--no-rewrite"]);
+    lab.control().delete("/ecr/traffic").unwrap();
+    let before = workloads(&lab);
+    // The cluster has been read when ECR is asked.
+    fault(
+        &lab,
+        "ecr",
+        &json!({"operation": "ListImages", "action": {"kind": "delay", "milliseconds": 3000}}),
+    );
+    let run = lab.spawn_plugin(&["sync-images", "--yes"]).unwrap();
+    eventually("ECR is asked", || asked(&lab, "ListImages") > 0);
+    kubectl(&lab, &["delete", "cronjob", "hibernate-pause", NAMESPACE]);
+    let unknown = "agent=us-docker.pkg.dev/castai-hub/library/agent:v0.162.0";
+    kubectl(&lab, &["set", "image", "deployment/castai-agent", unknown, NAMESPACE]);
+    let changes =
+        [("deployment/castai-kvisor-controller", "not JSON \u{1b}[31m"), ("cronjob/hibernate-resume", "{}")];
+    for (workload, record) in changes {
+        let annotation = format!("privatelink.cast.ai/images={record}");
+        kubectl(&lab, &["annotate", workload, &annotation, NAMESPACE]);
+    }
+    let output = run.wait().unwrap();
+    assert_eq!(output.code, Some(1), "{}", output.stderr);
+    says(
+        &output,
+        &[
+            "deployment.apps/castai-agent in namespace castai-agent held back",
+            "agent:v0.162.0",
+            "cronjob.batch/hibernate-pause in namespace castai-agent: Error from server (NotFound)",
+        ],
+    );
+    assert!(!output.stderr.contains('\u{1b}'), "{:?}", output.stderr);
+    let mut expected = before.clone();
+    let after = workloads(&lab);
+    expected.insert(AGENT.to_owned(), after[AGENT].clone());
+    assert!(
+        after[AGENT]["spec"].to_string().contains("library/agent:v0.162.0\""),
+        "the user's change stands"
+    );
+    assert!(after[AGENT]["annotations"]["privatelink.cast.ai/images"].is_null(), "{}", after[AGENT]);
+    assert_rewritten(&expected, &lab, &[CONTROLLER, NODE_AGENT, RESUME]);
+    heal(&lab);
+
+    let image =
+        json!({"host": "us-docker.pkg.dev", "repository": "castai-hub/library/agent", "tag": "v0.162.0"});
+    lab.control().post("/source/images", &image).unwrap();
+    sync(&lab, 0, &[]);
+    assert_rewritten(&before, &lab, &[AGENT, CONTROLLER, NODE_AGENT, RESUME]);
+}
+
+#[test]
+fn what_changes_while_images_are_copied_is_read_anew() {
+    let lab = own_lab();
+    let before = workloads(&lab);
+    fault(
+        &lab,
+        "ecr",
+        &json!({"operation": "PutImage", "times": 1, "action": {"kind": "delay", "milliseconds": 3000}}),
+    );
+    let run = lab.spawn_plugin(&["sync-images", "--yes"]).unwrap();
+    eventually("a manifest is written", || asked(&lab, "PutImage") > 0);
+    kubectl(&lab, &["delete", "cronjob", "hibernate-pause", NAMESPACE]);
+    kubectl(&lab, &["set", "env", "deployment/castai-agent", "MEANWHILE=yes", NAMESPACE]);
+    let output = run.wait().unwrap();
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert!(workloads(&lab)[AGENT]["spec"].to_string().contains("MEANWHILE"), "the user's change stands");
+    assert_rewritten(&before, &lab, &[AGENT, CONTROLLER, NODE_AGENT, RESUME]);
+}
+
+#[test]
+fn a_policy_that_refuses_is_quoted_and_the_others_are_rewritten() {
+    let lab = own_lab();
+    let before = workloads(&lab);
+    let policy = json!({"apiVersion": "v1", "kind": "List", "items": [
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+            "metadata": {"name": "freeze"},
+            "spec": {
+                "failurePolicy": "Fail",
+                "matchConstraints": {"resourceRules": [{
+                    "apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["UPDATE"],
+                    "resources": ["deployments"], "resourceNames": ["castai-agent"],
+                }]},
+                "validations": [{"expression": "false", "message": "frozen \u{1b}[31muntil Monday"}],
+            },
+        },
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": {"name": "freeze"},
+            "spec": {"policyName": "freeze", "validationActions": ["Deny"]},
+        },
+    ]});
+    let file = lab.folder().home().join("policy.json");
+    std::fs::write(&file, policy.to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    kubectl(&lab, &["apply", "-f", file]);
+    eventually("the policy is in force", || {
+        let touch = ["annotate", "deployment/castai-agent", "touch=1", NAMESPACE, "--dry-run=server"];
+        lab.kubectl(&touch).unwrap().code != Some(0)
+    });
+    let output = sync(&lab, 1, &[]);
+    says(&output, &["deployment.apps/castai-agent in namespace castai-agent:", "freeze", "until Monday"]);
+    assert!(!output.stderr.contains('\u{1b}'), "{:?}", output.stderr);
+    assert_rewritten(&before, &lab, &[CONTROLLER, NODE_AGENT, PAUSE, RESUME]);
+    kubectl(&lab, &["delete", "-f", file]);
+    eventually("the policy is gone", || {
+        let touch = ["annotate", "deployment/castai-agent", "touch=1", NAMESPACE, "--dry-run=server"];
+        lab.kubectl(&touch).unwrap().code == Some(0)
+    });
+    sync(&lab, 0, &[]);
+    assert_rewritten(&before, &lab, &ALL);
+}
+
+#[test]
+fn a_rollout_that_does_not_come_up_names_the_pod_the_node_or_the_wait() {
+    let lab = own_lab();
+    let before = workloads(&lab);
+    lab.control().post("/kubelet/pulls/pause", &json!({})).unwrap();
+    let output = sync(&lab, 1, &["--timeout=2s"]);
+    says(&output, &["deployment.apps/castai-agent in namespace castai-agent: not done after 2s"]);
+    assert_rewritten(&before, &lab, &ALL);
+    lab.control().post("/kubelet/pulls/resume", &json!({})).unwrap();
+
+    let rule = FailingPull {
+        node: None,
+        image: "*kvisor-controller*".to_owned(),
+        message: "failed to pull: \u{1b}[31mno space left on device".to_owned(),
+    };
+    lab.control().post("/kubelet/failures", &rule).unwrap();
+    lab.control().delete("/kubelet/images").unwrap();
+    let restart = ["rollout", "restart", "deployment/castai-kvisor-controller", NAMESPACE];
+    kubectl(&lab, &restart);
+    kubectl(
+        &lab,
+        &["patch", "deployment/castai-kvisor-controller", NAMESPACE, "--type=json", "-p", &public_image()],
+    );
+    let output = sync(&lab, 1, &["--timeout=20s"]);
+    says(
+        &output,
+        &[
+            "deployment.apps/castai-kvisor-controller in namespace castai-agent",
+            "pod castai-kvisor-controller-",
+            "no space left on device",
+        ],
+    );
+    assert!(!output.stderr.contains('\u{1b}'), "{:?}", output.stderr);
+    lab.control().delete("/kubelet/failures").unwrap();
+    lab.wait_for(&["pods", NAMESPACE], Duration::from_mins(1), all_ready).unwrap();
+    sync(&lab, 0, &[]);
+}
+
+fn public_image() -> String {
+    let image = "ghcr.io/castai/kvisor/kvisor-controller:v1.164.8";
+    json!([{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": image}]).to_string()
+}
+
+fn all_ready(pods: &Value) -> bool {
+    let pods = pods["items"].as_array().cloned().unwrap_or_default();
+    let ready = |pod: &Value| {
+        let statuses = pod["status"]["containerStatuses"].as_array().cloned().unwrap_or_default();
+        !statuses.is_empty() && statuses.iter().all(|status| status["ready"] == true)
+    };
+    !pods.is_empty() && pods.iter().all(ready)
+}

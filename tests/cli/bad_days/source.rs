@@ -1,0 +1,159 @@
+//! A source registry fails, or hands out something else.
+
+use serde_json::{Value, json};
+
+use super::{AGENT, ALL, CONTROLLER, NODE_AGENT, PAUSE, RESUME, assert_rewritten};
+use crate::support::{
+    QUICK, ecr_tags, eventually, fault, heal, json as read, own_lab, plugin, says, sync, workloads,
+};
+
+/// Named, so that STS, which takes its time in a fresh lab, is not asked.
+const ECR: &str = "--registry=123456789012.dkr.ecr.us-east-1.amazonaws.com";
+
+#[test]
+fn an_image_that_is_missing_at_its_source_holds_back_only_what_needs_it() {
+    let lab = own_lab();
+    let before = workloads(&lab);
+    let plan = read(&plugin(&lab, 0, &["sync-images", "--dry-run=client", "-o", "json"]));
+    let images = plan["destinations"][0]["images"].as_array().unwrap();
+    let image =
+        images.iter().find(|image| image["source"].as_str().unwrap().contains("kvisor-agent")).unwrap();
+    let digest = find(image, "digest").unwrap();
+    let place = "host=ghcr.io&repository=castai/kvisor/kvisor-agent&tag=v1.164.8";
+    lab.control().delete(&format!("/source/images?{place}")).unwrap();
+
+    let output = sync(&lab, 1, &[]);
+    says(
+        &output,
+        &[
+            "ghcr.io/castai/kvisor/kvisor-agent has no manifest v1.164.8",
+            "daemonset.apps/castai-kvisor-agent in namespace castai-agent held back",
+        ],
+    );
+    assert_rewritten(&before, &lab, &[AGENT, CONTROLLER, PAUSE, RESUME]);
+
+    let tag = json!({
+        "host": "ghcr.io", "repository": "castai/kvisor/kvisor-agent", "tag": "v1.164.8", "to": digest,
+    });
+    lab.control().put("/source/images", &tag).unwrap();
+    sync(&lab, 0, &[]);
+    assert_rewritten(&before, &lab, &ALL);
+}
+
+#[test]
+fn a_source_that_is_down_is_named_once_and_the_other_sources_are_copied() {
+    let lab = own_lab();
+    let (before, tags) = (workloads(&lab), ecr_tags(&lab));
+    let hostile = r#"{"errors":[{"code":"DENIED","message":"\u001b[31mgo \u0007away\u202e"}]}"#;
+    let cases: &[(Value, &[&str])] = &[
+        (json!({"kind": "reset"}), &["ghcr.io cannot be reached", "closed it without an answer"]),
+        (json!({"kind": "silence"}), &["ghcr.io cannot be reached", "--idle-timeout"]),
+        (json!({"kind": "status", "status": 503}), &["503 Service Unavailable", "run again later"]),
+        (
+            json!({"kind": "status", "status": 429, "headers": {"Retry-After": "0"}}),
+            &["ghcr.io limits the rate of requests", "--jobs"],
+        ),
+        (json!({"kind": "status", "status": 401}), &["does not exist or needs a login"]),
+        (json!({"kind": "status", "status": 403, "body": hostile}), &["denies access:", "[31mgo", "away"]),
+    ];
+    for (action, words) in cases {
+        fault(&lab, "source", &json!({"host": "ghcr.io", "action": action}));
+        let output =
+            plugin(&lab, 1, &[&["sync-images", "--dry-run", ECR, "--idle-timeout=5s"], QUICK].concat());
+        says(&output, words);
+        says(&output, &["daemonset.apps/castai-kvisor-agent in namespace castai-agent held back"]);
+        let line = output.stdout.lines().find(|line| line.starts_with("castai/hibernate")).unwrap();
+        assert!(line.contains("to copy"), "{line}");
+        assert!(!output.stderr.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{:?}", output.stderr);
+        heal(&lab);
+    }
+    assert_eq!(ecr_tags(&lab), tags);
+    assert_rewritten(&before, &lab, &[]);
+}
+
+#[test]
+fn a_source_that_fails_in_the_middle_fails_its_images_only() {
+    let lab = own_lab();
+    let before = workloads(&lab);
+    let blobs = "pkg-containers.githubusercontent.com";
+    fault(&lab, "source", &json!({"host": blobs, "skip": 1, "action": {"kind": "reset"}}));
+    let output = sync(&lab, 1, &[]);
+    says(
+        &output,
+        &[
+            blobs,
+            "cannot be reached",
+            "deployment.apps/castai-kvisor-controller in namespace castai-agent held",
+        ],
+    );
+    assert_rewritten(&before, &lab, &[AGENT, PAUSE, RESUME]);
+    heal(&lab);
+
+    fault(&lab, "source", &json!({"host": blobs, "action": {"kind": "cut", "after": 1000}}));
+    says(&sync(&lab, 1, &[]), &["ghcr.io/castai/kvisor/kvisor-agent:v1.164.8"]);
+    assert_rewritten(&before, &lab, &[AGENT, PAUSE, RESUME]);
+    heal(&lab);
+
+    // What happens once is tried again, and nobody is troubled.
+    fault(&lab, "source", &json!({"host": blobs, "times": 1, "action": {"kind": "cut", "after": 50_000}}));
+    fault(
+        &lab,
+        "source",
+        &json!({
+            "host": "ghcr.io", "times": 1,
+            "action": {"kind": "status", "status": 429, "headers": {"Retry-After": "1"}},
+        }),
+    );
+    sync(&lab, 0, &[]);
+    assert_rewritten(&before, &lab, &ALL);
+}
+
+#[test]
+fn a_blob_with_wrong_bytes_never_arrives() {
+    let lab = own_lab();
+    let before = workloads(&lab);
+    let host = "production.cloudfront.docker.com";
+    fault(&lab, "source", &json!({"host": host, "action": {"kind": "corrupt", "at": 10}}));
+    let output = sync(&lab, 1, &[]);
+    says(
+        &output,
+        &["error: castai/hibernate:v0.14", "damaged or was changed", "cronjob.batch/hibernate-pause"],
+    );
+    assert!(!ecr_tags(&lab).contains("castai/hibernate:v0.14"));
+    assert_rewritten(&before, &lab, &[AGENT, CONTROLLER, NODE_AGENT]);
+    heal(&lab);
+    sync(&lab, 0, &[]);
+    assert_rewritten(&before, &lab, &ALL);
+}
+
+#[test]
+fn tokens_and_passwords_that_end_in_the_middle_are_renewed() {
+    let lab = own_lab();
+    let before = workloads(&lab);
+    let slow = json!({"method": "PUT", "operation": "CompleteLayerUpload",
+        "action": {"kind": "throttle", "bytes_per_second": 4_000_000, "of": "request"}});
+    fault(&lab, "ecr", &slow);
+    lab.control().put("/source/tokens", &json!({"lifetime_milliseconds": 3000})).unwrap();
+    let run = lab.spawn_plugin(&["sync-images", "--yes", "--jobs=2", "--retry-delay=10ms"]).unwrap();
+    for count in [1, 4] {
+        eventually("blobs arrive", || super::destination::uploads(&lab) >= count);
+        lab.control().delete("/source/tokens").unwrap();
+        lab.control().delete("/ecr/passwords").unwrap();
+    }
+    let output = run.wait().unwrap();
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert_rewritten(&before, &lab, &ALL);
+}
+
+/// The first member of that name anywhere in `value`.
+fn find(value: &Value, name: &str) -> Option<String> {
+    match value {
+        Value::Object(members) => members
+            .get(name)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+            .or_else(|| members.values().find_map(|value| find(value, name))),
+        Value::Array(items) => items.iter().find_map(|item| find(item, name)),
+        _ => None,
+    }
+}
