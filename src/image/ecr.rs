@@ -38,7 +38,7 @@ impl EcrRegistry {
 }
 
 /// China's partition has a DNS suffix of its own (AWS General Reference, ECR endpoints).
-fn dns_suffix(region: &str) -> &'static str {
+pub fn dns_suffix(region: &str) -> &'static str {
     if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
 }
 

@@ -9,6 +9,7 @@ use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 
 use super::check::{Judgement, Remedy};
 use crate::aws::error::Error;
+use crate::image::ecr::{EcrRegistry, dns_suffix};
 
 /// Actions that are looked at, as IAM writes them.
 pub const TOKEN: &str = "ecr:GetAuthorizationToken";
@@ -16,9 +17,9 @@ pub const LISTING: &str = "ecr:DescribeRepositories";
 
 /// The hosts that a node needs to pull from ECR: its API and the account's registry, where the account is known.
 pub fn hosts(region: &str, account: Option<&str>) -> Vec<String> {
-    let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-    let registry = account.map(|account| format!("{account}.dkr.ecr.{region}.{suffix}"));
-    std::iter::once(format!("api.ecr.{region}.{suffix}")).chain(registry).collect()
+    let registry = account
+        .map(|account| EcrRegistry { account: account.to_owned(), region: region.to_owned() }.host());
+    std::iter::once(format!("api.ecr.{region}.{}", dns_suffix(region))).chain(registry).collect()
 }
 
 /// A client for the cluster's region. It tries once: a preflight shows what the first try meets.
