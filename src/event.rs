@@ -30,7 +30,6 @@ pub enum Event {
     /// An image failed; the others go on.
     ImageFailed {
         image: Image,
-        error: String,
     },
     /// A request is tried again: which host, why, after how many milliseconds.
     Retry {

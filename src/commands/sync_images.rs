@@ -18,6 +18,7 @@ use crate::output::{self, sync as text};
 use crate::sync::discover::discover;
 use crate::sync::inventory::Inventory;
 use crate::sync::report::SyncReport;
+use crate::sync::rollout;
 
 pub(super) async fn run(arguments: &Arguments, sync: &SyncArguments) -> Result<Ending, Stop> {
     let request = Request::read(sync).await?;
@@ -71,7 +72,12 @@ async fn pipeline(
     let found = cluster.as_ref().filter(|_| rewrite).map_or(&[][..], |cluster| &cluster.workloads);
     let patches = workloads::count_patches(found, rewriter);
     progress.clear();
-    if !request::confirm(sync, registry.copies(), patches, registry.mirror()).await? {
+    let show = || {
+        let mut report = registry.planned_report(&inventory, mirror);
+        report.workloads = rollout::preview(found, rewriter);
+        text::show_planned(registry.plan_made(), &report);
+    };
+    if !request::confirm(sync, registry.copies(), patches, registry.mirror(), show).await? {
         output::say("nothing was changed");
         return Ok(Ending::Done);
     }

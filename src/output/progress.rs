@@ -64,8 +64,9 @@ impl Progress {
                     &format!("copied {image} ({})", bytes(size)),
                 );
             }
-            Event::ImageFailed { image, error } => {
-                self.image_ended(&mut state, image.as_written(), &format!("failed {image}: {error}"));
+            // The reason is told at the end, once for all images that it concerns.
+            Event::ImageFailed { image } => {
+                self.image_ended(&mut state, image.as_written(), &format!("failed {image}"));
             }
             Event::Retry { host, reason, milliseconds } => {
                 if self.verbose {

@@ -48,25 +48,37 @@ pub fn planned(
         (OutputFormat::Json | OutputFormat::Yaml, None) => document(report, format),
         (OutputFormat::Name, _) => names(report, rewriting),
         (OutputFormat::Table | OutputFormat::Wide, _) => {
-            let mut text = images(report, true, format == OutputFormat::Wide);
-            for estimate in plan.iter().flat_map(|plan| &plan.destinations).map(|plan| plan.estimate) {
-                let requests = estimate.source_requests + estimate.destination_requests;
-                if estimate.upload_bytes > 0 || estimate.download_bytes > 0 {
-                    // Writing to a string cannot fail.
-                    let _ = writeln!(
-                        text,
-                        "\nto read: {}, to upload: {}, about {requests} requests",
-                        bytes(estimate.download_bytes),
-                        bytes(estimate.upload_bytes),
-                    );
-                }
-            }
-            text.push_str(&workloads(report, format == OutputFormat::Wide));
-            result(&text)?;
+            result(&planned_text(plan, report, format == OutputFormat::Wide))?;
             problems(report);
             Ok(())
         }
     }
+}
+
+/// Shows what a run is about to do to the person who is asked whether it may.
+pub fn show_planned(plan: Option<&Plan>, report: &SyncReport) {
+    for line in planned_text(plan, report, false).lines() {
+        say(line);
+    }
+    say("");
+}
+
+fn planned_text(plan: Option<&Plan>, report: &SyncReport, wide: bool) -> String {
+    let mut text = images(report, true, wide);
+    for estimate in plan.iter().flat_map(|plan| &plan.destinations).map(|plan| plan.estimate) {
+        let requests = estimate.source_requests + estimate.destination_requests;
+        if estimate.upload_bytes > 0 || estimate.download_bytes > 0 {
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                text,
+                "\nto read: {}, to upload: {}, about {requests} requests",
+                bytes(estimate.download_bytes),
+                bytes(estimate.upload_bytes),
+            );
+        }
+    }
+    text.push_str(&workloads(report, wide));
+    text
 }
 
 /// Prints what a run did. `rewriting` says whether workloads were to be changed.

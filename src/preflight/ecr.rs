@@ -17,8 +17,8 @@ pub const LISTING: &str = "ecr:DescribeRepositories";
 
 /// The hosts that a node needs to pull from ECR: its API and the account's registry, where the account is known.
 pub fn hosts(region: &str, account: Option<&str>) -> Vec<String> {
-    let registry = account
-        .map(|account| EcrRegistry { account: account.to_owned(), region: region.to_owned() }.host());
+    let registry =
+        account.map(|account| EcrRegistry { account: account.to_owned(), region: region.to_owned() }.host());
     std::iter::once(format!("api.ecr.{region}.{}", dns_suffix(region))).chain(registry).collect()
 }
 

@@ -225,7 +225,7 @@ impl<'r> Run<'r> {
                         });
                     }
                 }
-                self.progress.failed(image, error);
+                self.progress.failed(image);
             }
         }
         (image.clone(), result)

@@ -249,7 +249,7 @@ fn upgrade_by_private_name(lab: &Lab) {
     kubectl(lab, &[&set[..], &[&agent, &monitor]].concat());
 
     let output = plugin(lab, 0, &[SYNC, "--yes"]);
-    assert!(output.stderr.contains(&format!("copied {private}")), "{}", output.stderr);
+    assert!(output.stderr.contains(&format!("copied {next}")), "{}", output.stderr);
     assert_eq!(output.stdout.matches(" copied").count(), 1, "{}", output.stdout);
     wait_until_ready(lab);
     assert_eq!(ecr_digest(lab, &next), Some(digest));
@@ -361,7 +361,7 @@ fn a_cluster_without_cast_ai_is_told_the_ways_on_and_manifests_are_mirrored_befo
     file(&lab, "rendered/deep/hook.yaml", &format!("# empty\n---\n{hook}---\n"));
     file(&lab, "rendered/NOTES.txt", "not a manifest");
     let agent = plugin(&lab, 0, &[SYNC, "-f", "chart.json", "--no-rewrite", "--yes"]);
-    assert!(agent.stderr.contains(&format!("copied {ECR}/{AGENT}:v0.161.1")), "{}", agent.stderr);
+    assert!(agent.stderr.contains(&format!("copied {AGENT}:v0.161.1")), "{}", agent.stderr);
     let rest = plugin(&lab, 0, &[SYNC, "-f", "rendered", "-f", "chart.json", "--yes", "-o", "json"]);
     let results = json(&rest);
     assert_eq!(results["images"][0]["result"], "copied");

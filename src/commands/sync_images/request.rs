@@ -110,12 +110,13 @@ fn check(sync: &SyncArguments, halves: Halves) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Asks before anything is changed, on a terminal; elsewhere somebody must have said yes.
+/// Asks before anything is changed, on a terminal, after `show` has shown it; elsewhere somebody must have said yes.
 pub(super) async fn confirm(
     sync: &SyncArguments,
     (images, size): (usize, u64),
     workloads: usize,
     mirror: Option<&Mirror>,
+    show: impl FnOnce(),
 ) -> Result<bool, Stop> {
     if sync.yes || (images == 0 && workloads == 0) {
         return Ok(true);
@@ -129,6 +130,7 @@ pub(super) async fn confirm(
         let message = format!("error: refusing to {work} without --yes, because nobody can be asked here");
         return Err(Stop::with_hint(message, "add --yes, or look first with --dry-run"));
     }
+    show();
     let mut question = work;
     question[..1].make_ascii_uppercase();
     // Waiting for a person must not keep Ctrl-C from being heard.

@@ -100,9 +100,9 @@ impl<'p> Progress<'p> {
         (self.observer)(Event::ImageCopied { image });
     }
 
-    pub(super) fn failed(&self, image: &Image, error: &str) {
-        let (image, error) = (self.known(image), error.to_owned());
-        (self.observer)(Event::ImageFailed { image, error });
+    pub(super) fn failed(&self, image: &Image) {
+        let image = self.known(image);
+        (self.observer)(Event::ImageFailed { image });
     }
 
     fn known(&self, image: &Image) -> Image {

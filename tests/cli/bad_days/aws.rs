@@ -68,7 +68,7 @@ fn an_action_that_iam_denies_is_named_with_its_resource() {
             ["AWS denies ecr:ListImages on arn:aws:ecr:us-east-1:123456789012:repository/", "IAM policy"],
         ),
         ("CreateRepository", ["AWS denies ecr:CreateRepository on arn:aws:ecr:us-east-1:", "IAM policy"]),
-        ("GetAuthorizationToken", ["AWS denies ecr:GetAuthorizationToken on *", "IAM policy"]),
+        ("GetAuthorizationToken", ["AWS denies ecr:GetAuthorizationToken", "IAM policy"]),
         ("InitiateLayerUpload", ["ecr:InitiateLayerUpload", "castai/hibernate"]),
         ("PutImage", ["ecr:PutImage", "castai/hibernate"]),
     ] {
