@@ -23,6 +23,10 @@ demo: tools plugin ## Show the main job in the lab: preflight, images before, sy
 test: tools plugin ## Run all tests: units, and the shipped binary in the lab
 	cargo test --workspace --locked
 
+.PHONY: test-long
+test-long: tools plugin ## Run all tests with the full counts of random points
+	TEST_LONG=1 cargo test --workspace --locked
+
 .PHONY: lint
 lint: ## Check formatting, lints, licences and sources of dependencies
 	cargo fmt --all --check

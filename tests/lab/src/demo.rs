@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use crate::host::Lab;
 use crate::settings::Settings;
 
-/// One step: what it shows, the command, and the exit codes that it may have.
+/// One step: what it shows, and the command, which must succeed.
 struct Step {
     title: &'static str,
     command: &'static str,
