@@ -275,7 +275,7 @@ fn flat_names_need_a_map(lab: &Lab) {
 
     let map = format!("{flat}={AGENT}");
     let output = plugin(lab, 0, &[SYNC, "--yes", "--map", &map]);
-    assert!(output.stderr.contains(&format!("copied {flat}:v1")), "{}", output.stderr);
+    assert!(output.stderr.contains(&format!("copied {AGENT}:v1")), "{}", output.stderr);
     wait_until_ready(lab);
     assert_eq!(image(lab, "castai-agent", "agent"), format!("{flat}:v1"));
     let entry = json!({"from": format!("{AGENT}:v1"), "to": format!("{flat}:v1")});

@@ -13,24 +13,23 @@ struct Step {
     command: &'static str,
 }
 
+const PODS: &str = "kubectl get pods -n castai-agent";
+const IMAGES: &str = "kubectl get deployments,daemonsets,cronjobs -n castai-agent \
+                      -o custom-columns=NAME:.metadata.name,IMAGE:..containers[0].image";
+
 const STEPS: &[Step] = &[
     Step {
         title: "Does this cluster reach Cast AI privately?",
         command: "kubectl castai-privatelink preflight",
     },
+    Step { title: "Nodes without internet cannot pull Cast AI's images:", command: PODS },
+    Step { title: "Because these are public:", command: IMAGES },
     Step {
-        title: "Nodes without internet cannot pull Cast AI's images:",
-        command: "kubectl get pods -n castai-agent",
-    },
-    Step {
-        title: "Mirror the images to ECR, and rewrite the workloads:",
+        title: "Mirror them to ECR, and rewrite the workloads:",
         command: "kubectl castai-privatelink sync-images --yes",
     },
-    Step { title: "After it:", command: "kubectl get pods -n castai-agent" },
-    Step {
-        title: "The images that run now:",
-        command: "kubectl get deployments,daemonsets,cronjobs -n castai-agent -o custom-columns=KIND:.kind,NAME:.metadata.name,IMAGE:..image",
-    },
+    Step { title: "Now they are private:", command: IMAGES },
+    Step { title: "And every pod is ready:", command: PODS },
     Step {
         title: "Running again is always safe, and quick:",
         command: "time kubectl castai-privatelink sync-images --yes",
