@@ -1,10 +1,11 @@
 # Everything that is done more than once with this project. `make help` explains.
 
 TARGET  := x86_64-unknown-linux-musl
+BUILD   := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 # The shipped binary: lab, tests and demo drive this very file.
-PLUGIN  := $(CURDIR)/target/$(TARGET)/release/kubectl-castai_privatelink
+PLUGIN  := $(BUILD)/$(TARGET)/release/kubectl-castai_privatelink
 export PLUGIN
-LAB     := target/debug/lab
+LAB     := $(BUILD)/debug/lab
 # Debian's musl-tools compile the C parts (allocator, cryptography).
 export CC_x86_64_unknown_linux_musl := musl-gcc
 
