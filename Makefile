@@ -13,19 +13,20 @@ export CC_x86_64_unknown_linux_musl := musl-gcc
 
 .PHONY: help
 help: ## Explain the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: tools plugin ## Show the main job in the lab: preflight, images before, sync-images, images after
+demo: setup tools plugin ## Show the main job in the lab: preflight, images before, sync-images, images after
+	@echo 'building the lab' >&2
 	@cargo build --quiet --workspace --bin lab
 	@$(LAB) demo
 
 .PHONY: test
-test: tools plugin ## Run all tests: units, and the shipped binary in the lab
+test: setup tools plugin ## Run all tests: units, and the shipped binary in the lab
 	cargo test --workspace --locked
 
 .PHONY: test-long
-test-long: tools plugin ## Run all tests with the full counts of random points
+test-long: setup tools plugin ## Run all tests with the full counts of random points
 	TEST_LONG=1 cargo test --workspace --locked
 
 .PHONY: lint
@@ -35,14 +36,18 @@ lint: ## Check formatting, lints, licences and sources of dependencies
 	cargo deny --log-level error check bans licenses sources
 
 .PHONY: lab
-lab: tools plugin ## Open a shell inside a running lab
+lab: setup tools plugin ## Open a shell inside a running lab
 	@cargo build --quiet --workspace --bin lab
 	@$(LAB) shell
 
 .PHONY: plugin
-plugin: ## Build the release binary (static, musl)
-	@command -v musl-gcc >/dev/null || { echo 'musl-gcc is missing: apt-get install musl-tools' >&2; exit 1; }
+plugin: setup ## Build the release binary (static, musl)
+	@echo 'building the plugin (static; minutes the first time)' >&2
 	cargo build --release --locked --target $(TARGET) --package kubectl-castai-privatelink
+
+.PHONY: setup
+setup: ## Install what is missing on this machine, or say what to install
+	@scripts/setup.sh
 
 .PHONY: dist
 dist: plugin ## Pack the release binary for krew, and put the archive's hash into krew-manifest.yaml

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Sees to it that what builds, lab and tests need is there: installs it where that is possible, else says what is missing.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { echo "setup: $*" >&2; }
+
+# Program and the Debian package that has it.
+packages=()
+while read -r program package; do
+	command -v "$program" >/dev/null || packages+=("$package")
+done <<'END'
+cc gcc
+curl curl
+git git
+ip iproute2
+make make
+musl-gcc musl-tools
+python3 python3
+unshare util-linux
+END
+# Debian splits the venv module off.
+! command -v python3 >/dev/null || python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
+if [ ${#packages[@]} -gt 0 ]; then
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+		say "installing ${packages[*]}"
+		apt-get update -qq
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${packages[@]}" >/dev/null
+	else
+		say "missing: apt-get install ${packages[*]} (or your system's packages for them)"
+		exit 1
+	fi
+fi
+
+command -v rustup >/dev/null || {
+	say "rustup is missing: https://rustup.rs"
+	exit 1
+}
+toolchain=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+if ! rustup toolchain list | grep -q "^$toolchain"; then
+	say "installing Rust $toolchain"
+	rustup toolchain install "$toolchain" --profile minimal --component clippy --component rustfmt
+fi
+target=x86_64-unknown-linux-musl
+if ! rustup target list --installed --toolchain "$toolchain" | grep -q "^$target$"; then
+	say "adding Rust's target $target"
+	rustup target add --toolchain "$toolchain" "$target"
+fi
