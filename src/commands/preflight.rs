@@ -96,6 +96,7 @@ async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result
         unread,
         client: scene.is_some().then(|| connection.client.clone()),
         nodes: scene.iter().flat_map(|scene| scene.nodes.internal_addresses()).collect(),
+        registry_region: registry.flatten().map(|ecr| ecr.region).or_else(|| region.clone()),
         region,
         account,
         aws,

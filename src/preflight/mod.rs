@@ -64,6 +64,8 @@ pub struct Inputs {
     pub region: Option<String>,
     /// AWS account of the registry.
     pub account: Option<String>,
+    /// Region of the registry, which need not be the cluster's.
+    pub registry_region: Option<String>,
     /// How to speak to AWS, or why that cannot be.
     pub aws: Result<SdkConfig, String>,
     /// Further endpoints to look at.
@@ -160,7 +162,7 @@ pub async fn run(inputs: &Inputs, settings: &Settings, observer: Observer<'_>) -
             };
             (Trail::new(target.subject()).optional(target.optional), way)
         })
-        .chain(ecr_ways(region, inputs.account.as_deref()));
+        .chain(ecr_ways(inputs.registry_region.as_deref(), inputs.account.as_deref()));
     let probes = join_all(ways.map(|(trail, way)| {
         let network = &network;
         async move {
@@ -278,7 +280,7 @@ fn ecr_ways(region: Option<&str>, account: Option<&str>) -> Vec<(Trail, Way)> {
 }
 
 async fn check_registry(inputs: &Inputs, timeout: Duration) -> Vec<Finding> {
-    let (region, account) = (inputs.region.as_deref(), inputs.account.as_deref());
+    let (region, account) = (inputs.registry_region.as_deref(), inputs.account.as_deref());
     let name = account.map_or_else(|| "ECR".to_owned(), |account| format!("ECR of {account}"));
     let mut trail = Trail::new(Subject::new(SubjectKind::Registry, name));
     let registry = region.zip(account);

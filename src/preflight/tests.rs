@@ -149,6 +149,7 @@ fn inputs(variables: &[(&str, String)]) -> Inputs {
         // A region without services, so that only what is configured is looked at.
         region: Some("eu-west-1".to_owned()),
         account: None,
+        registry_region: Some("eu-west-1".to_owned()),
         aws: Err("no credentials".to_owned()),
         extra: Vec::new(),
     }
