@@ -20,7 +20,7 @@ python3 python3
 unshare util-linux
 END
 # Debian splits the venv module off.
-! command -v python3 >/dev/null || python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
+python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 if [ ${#packages[@]} -gt 0 ]; then
 	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 		say "installing ${packages[*]}"
@@ -32,8 +32,13 @@ if [ ${#packages[@]} -gt 0 ]; then
 	fi
 fi
 
+# These two come from their own projects, in versions that distributions do not have.
 command -v rustup >/dev/null || {
-	say "rustup is missing: https://rustup.rs"
+	say "missing: rustup (https://rustup.rs)"
+	exit 1
+}
+command -v go >/dev/null || {
+	say "missing: Go 1.26 or later (https://go.dev/dl)"
 	exit 1
 }
 toolchain=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)

@@ -61,7 +61,6 @@ pub struct Connection {
     pub name: String,
     pub server: String,
     pub eks: Option<EksIdentity>,
-    pub default_namespace: String,
     plugin: Option<Plugin>,
 }
 
@@ -100,7 +99,6 @@ pub async fn connect(flags: &ConnectionFlags) -> Result<Connection, Error> {
         command: exec.command.clone().unwrap_or_default(),
         install_hint: exec.install_hint.clone(),
     });
-    let default_namespace = config.default_namespace.clone();
     // A credential plugin runs while the client is made, and may take its time or ask for a code.
     let client = tokio::task::spawn_blocking(move || Client::try_from(config))
         .await
@@ -114,7 +112,6 @@ pub async fn connect(flags: &ConnectionFlags) -> Result<Connection, Error> {
             .unwrap_or_else(|| server.clone()),
         eks: selection.as_ref().and_then(|selection| EksIdentity::read(selection, &server)),
         server,
-        default_namespace,
         plugin,
     })
 }
@@ -160,14 +157,14 @@ fn configure(selection: &Selection, flags: &ConnectionFlags) -> Result<Config, E
     config.root_cert = root_certificates(&cluster)?;
     config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
     config.tls_server_name.clone_from(&cluster.tls_server_name);
-    config.proxy_url = match cluster.proxy_url.as_deref().filter(|proxy| !proxy.is_empty()) {
-        Some(proxy) => Some(
-            proxy
-                .parse()
-                .map_err(|error| Error::config(format!("proxy-url {proxy:?} is no URL: {error}"), None))?,
-        ),
-        None => Matcher::from_env().intercept(&config.cluster_url).map(|proxy| with_login(&proxy)),
-    };
+    config.proxy_url =
+        match cluster.proxy_url.as_deref().filter(|proxy| !proxy.is_empty()) {
+            // The value is not repeated: it may hold a password.
+            Some(proxy) => Some(proxy.parse().map_err(|error| {
+                Error::config(format!("the cluster's proxy-url is no URL: {error}"), None)
+            })?),
+            None => Matcher::from_env().intercept(&config.cluster_url).map(|proxy| with_login(&proxy)),
+        };
     let mut user = selection.user.clone();
     if let Some(exec) = user.exec.as_mut().filter(|exec| exec.provide_cluster_info) {
         exec.cluster = Some(

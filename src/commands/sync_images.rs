@@ -7,7 +7,7 @@ mod workloads;
 use jiff::Timestamp;
 
 use self::images::Registry;
-use self::request::{Halves, Request};
+use self::request::{Halves, Narrowing, Request};
 use super::scene::{self, Scene};
 use super::{Ending, Stop, handed_over};
 use crate::cli::{Arguments, DryRun, SyncArguments};
@@ -21,7 +21,9 @@ use crate::sync::report::SyncReport;
 use crate::sync::rollout;
 
 pub(super) async fn run(arguments: &Arguments, sync: &SyncArguments) -> Result<Ending, Stop> {
-    let request = Request::read(sync).await?;
+    let narrowing =
+        Narrowing { namespace: arguments.connection.namespace.is_some(), selector: sync.selector.is_some() };
+    let request = Request::read(sync, narrowing).await?;
     let progress = Progress::new(arguments.network.verbosity);
     let ending = pipeline(arguments, sync, request, &progress).await;
     progress.clear();
@@ -131,7 +133,11 @@ impl Cluster {
 
 fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Cluster>) -> Result<Inventory, Stop> {
     let inventory = match (&request.inventory, cluster.filter(|_| request.halves.discover)) {
-        (Some(inventory), _) => inventory.clone(),
+        (Some(inventory), _) => {
+            let mut inventory = inventory.clone();
+            inventory.images.retain(|wanted| request.filter.admits(&wanted.image));
+            inventory
+        }
         (None, Some(cluster)) => discover(
             vec![cluster.scene.cluster(sync.region.as_deref())],
             &cluster.workloads,

@@ -52,8 +52,8 @@ impl<'o> Registry<'o> {
             return Err(Stop::new("error: the lock holds no destination, so it proves nothing"));
         };
         let mirror = locked.mirror.clone();
-        let region = inventory.clusters.first().and_then(|cluster| cluster.region.as_deref());
-        let left_alone = assign(inventory, &mirror, &sync.maps, region)
+        let region = region(sync, inventory);
+        let left_alone = assign(inventory, &mirror, &sync.maps, region.as_deref())
             .into_iter()
             .filter(|assignment| matches!(assignment.source, Source::Reachable(_)))
             .flat_map(|assignment| assignment.used_by)
@@ -95,7 +95,7 @@ impl<'o> Registry<'o> {
             let plan = Plan { destinations: vec![prepared.plan], notes, ..plan.clone() };
             (plan, PlanAge::Stored, prepared.store)
         } else {
-            let region = inventory.clusters.first().and_then(|cluster| cluster.region.clone());
+            let region = region(sync, inventory);
             let clusters = inventory.clusters.iter();
             let wanted = Wanted {
                 assignments: assign(inventory, &mirror, &sync.maps, region.as_deref()),
@@ -270,6 +270,11 @@ fn settled(step: &Step) -> (ImageResult, Option<String>) {
 
 fn planned_destination(plan: &Plan) -> Result<&DestinationPlan, Stop> {
     plan.destinations.first().ok_or_else(|| Stop::new("error: the plan holds no destination"))
+}
+
+/// The cluster's region, as the user says or as the inventory has it.
+fn region(sync: &SyncArguments, inventory: &Inventory) -> Option<String> {
+    sync.region.clone().or_else(|| inventory.clusters.first()?.region.clone())
 }
 
 /// The registry that the user names, or else the ECR of the cluster's account and region.

@@ -31,10 +31,10 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) async fn read(sync: &SyncArguments) -> Result<Self, Stop> {
+    pub(super) async fn read(sync: &SyncArguments, narrowing: Narrowing) -> Result<Self, Stop> {
         let halves =
             Halves { discover: !sync.no_discover, mirror: !sync.no_mirror, rewrite: !sync.no_rewrite };
-        check(sync, halves)?;
+        check(sync, halves, narrowing)?;
         let filter = ImageFilter::new(&sync.only, &sync.exclude)
             .map_err(|error| Stop::new(format!("error: --only or --exclude: {error}")))?;
         // Standard input may be a person who types, and Ctrl-C must be heard meanwhile.
@@ -71,8 +71,15 @@ impl Request {
     }
 }
 
+/// Flags that narrow what is looked at in a cluster.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Narrowing {
+    pub(super) namespace: bool,
+    pub(super) selector: bool,
+}
+
 /// Combinations that mean nothing are refused, so that none is silently ignored.
-fn check(sync: &SyncArguments, halves: Halves) -> Result<(), Stop> {
+fn check(sync: &SyncArguments, halves: Halves, narrowing: Narrowing) -> Result<(), Stop> {
     let dry = sync.dry_run != DryRun::None;
     let refused = |message: &str, hint: &str| Err(Stop::with_hint(format!("error: {message}"), hint));
     if !halves.discover {
@@ -94,6 +101,32 @@ fn check(sync: &SyncArguments, halves: Halves) -> Result<(), Stop> {
                 "with --no-mirror the cluster is looked at to see what --lock applies to",
             );
         }
+    }
+    if !halves.discover && !halves.rewrite && (narrowing.namespace || narrowing.selector) {
+        return refused(
+            "-n and -l have no use where no cluster is looked at",
+            "narrow with --only and --exclude",
+        );
+    }
+    if !halves.discover && sync.inventory.is_none() && sync.files.is_empty() {
+        let fixed = [
+            ("--registry", sync.registry.is_some()),
+            ("--region", sync.region.is_some()),
+            ("--map", !sync.maps.is_empty()),
+            ("--only", !sync.only.is_empty()),
+            ("--exclude", !sync.exclude.is_empty()),
+        ];
+        if let Some((flag, _)) = fixed.into_iter().find(|(_, given)| *given) {
+            let message =
+                format!("{flag} has no use where --plan is carried out: the plan has decided on it");
+            return refused(&message, "give it where the plan is made");
+        }
+    }
+    if !halves.mirror && sync.lock.is_some() && sync.registry.is_some() {
+        return refused(
+            "--registry has no use where --lock is read",
+            "the lock names the registry that it proves",
+        );
     }
     if !halves.mirror && sync.plan.is_some() {
         return refused("--plan has no use with --no-mirror", "nothing is planned where nothing is copied");
