@@ -97,6 +97,9 @@ fn flags_that_contradict_each_other_are_refused_with_the_way_on() {
         (&["--no-mirror", "--plan=p"], "--plan has no use with --no-mirror"),
         (&["--dry-run", "--lock=l"], "--lock is not written by a dry run"),
         (&["--no-mirror", "--no-rewrite", "--lock=l"], "--lock has no use"),
+        (&["--no-mirror", "--lock=l", "--registry=r.example"], "--registry has no use where --lock is read"),
+        (&["--no-discover", "--plan=p", "--only=*agent*"], "--only has no use where --plan is carried out"),
+        (&["--no-discover", "--inventory=i", "--no-rewrite", "-n", "x"], "-n and -l have no use"),
     ];
     for (flags, words) in cases {
         let output = plugin(lab, 2, &[&["sync-images", "--yes"], *flags].concat());
