@@ -6,6 +6,8 @@ pub mod content;
 pub mod decide;
 pub mod destination;
 pub mod discover;
+#[cfg(test)]
+mod handed_over_tests;
 pub mod inventory;
 pub mod lint;
 pub mod listing;

@@ -1,0 +1,111 @@
+//! What machines hand to each other stays readable: each value is read and written again as it was.
+//!
+//! When one of these texts has to change otherwise than by a new field, the version has to change with it.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::sync::inventory::Inventory;
+use crate::sync::lock::Lock;
+use crate::sync::plan::Plan;
+
+const INVENTORY: &str = r#"{
+  "apiVersion": "privatelink.cast.ai/v1alpha1", "kind": "Inventory", "created": "2026-11-23T06:00:00Z",
+  "clusters": [{"name": "prod", "account": "123456789012", "region": "us-east-1", "platforms": ["linux/amd64"]}],
+  "images": [{
+    "image": "ghcr.io/castai/kvisor/kvisor-controller:v1",
+    "usedBy": [
+      {"place": {"type": "workload", "cluster": "prod", "namespace": "castai-agent", "kind": "Deployment",
+                 "name": "castai-kvisor-controller"},
+       "carrier": "container/controller", "reason": {"rule": "namespace", "namespace": "castai-agent"},
+       "recordedSource": "ghcr.io/castai/kvisor/kvisor-controller:v1"},
+      {"place": {"type": "file", "path": "hook.yaml", "manifest": "Job/hook"},
+       "carrier": "init/wait", "reason": {"rule": "file", "path": "hook.yaml"},
+       "fixed": "a Job's template is immutable"}
+    ]
+  }],
+  "notes": ["cannot list jobs.batch"]
+}"#;
+
+const PLAN: &str = r#"{
+  "apiVersion": "privatelink.cast.ai/v1alpha1", "kind": "Plan", "created": "2026-11-23T06:00:00Z",
+  "clusters": [],
+  "destinations": [{
+    "mirror": {"registry": "123456789012.dkr.ecr.us-east-1.amazonaws.com", "prefix": "castai"},
+    "registry": {"type": "ecr", "account": "123456789012", "region": "us-east-1"},
+    "images": [{
+      "destination": "123456789012.dkr.ecr.us-east-1.amazonaws.com/castai/ghcr.io/x:1", "source": "ghcr.io/x:1",
+      "step": {"type": "copy", "content": {
+        "digest": "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+        "mediaType": "application/vnd.oci.image.index.v1+json", "platforms": ["linux/amd64"], "size": 42,
+        "manifests": [{
+          "digest": "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+          "mediaType": "application/vnd.oci.image.manifest.v1+json", "size": 2, "present": true,
+          "blobs": [{"digest": "sha256:1123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "size": 40}]
+        }]
+      }},
+      "usedBy": [{
+        "image": "ghcr.io/x:1", "place": {"type": "file", "path": "-", "manifest": "Pod/x"},
+        "carrier": "env/x/SCANNERS_IMAGE", "reason": {"rule": "variable", "variable": "SCANNERS_IMAGE"}
+      }]
+    }],
+    "createRepositories": ["castai/ghcr.io/x"],
+    "uploads": [{
+      "digest": "sha256:1123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "size": 40,
+      "from": "ghcr.io/x:1", "to": ["castai/ghcr.io/x"]
+    }],
+    "estimate": {"destinationRequests": 5, "sourceRequests": 3, "downloadBytes": 40, "uploadBytes": 40}
+  }]
+}"#;
+
+const LOCK: &str = r#"{
+  "apiVersion": "privatelink.cast.ai/v1alpha1", "kind": "Lock", "created": "2026-11-23T06:00:00Z",
+  "destinations": [{
+    "mirror": {"registry": "registry.example"},
+    "images": [{
+      "source": "castai/hibernate:v0.14", "destination": "registry.example/castai/hibernate:v0.14",
+      "digest": "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+      "mediaType": "application/vnd.oci.image.index.v1+json", "platforms": ["linux/amd64", "linux/arm64"],
+      "size": 42, "verified": "2026-11-23T06:00:00Z"
+    }]
+  }]
+}"#;
+
+fn assert_kept<T: DeserializeOwned + Serialize>(text: &str) {
+    let before: Value = serde_json::from_str(text).unwrap();
+    let value: T = serde_json::from_str(text).unwrap();
+    let after = serde_json::to_value(&value).unwrap();
+    for (key, part) in before.as_object().unwrap() {
+        assert_eq!(part_without_new_fields(&after[key], part), *part, "{key}");
+    }
+}
+
+/// What was written of the members that were read: new ones may come, old ones may not go.
+fn part_without_new_fields(after: &Value, before: &Value) -> Value {
+    match (after, before) {
+        (Value::Object(after), Value::Object(before)) => before
+            .iter()
+            .filter_map(|(key, old)| Some((key.clone(), part_without_new_fields(after.get(key)?, old))))
+            .collect(),
+        (Value::Array(after), Value::Array(before)) if after.len() == before.len() => {
+            after.iter().zip(before).map(|(after, before)| part_without_new_fields(after, before)).collect()
+        }
+        _ => after.clone(),
+    }
+}
+
+#[test]
+fn an_inventory_is_read_and_written_as_it_was() {
+    assert_kept::<Inventory>(INVENTORY);
+}
+
+#[test]
+fn a_plan_is_read_and_written_as_it_was() {
+    assert_kept::<Plan>(PLAN);
+}
+
+#[test]
+fn a_lock_is_read_and_written_as_it_was() {
+    assert_kept::<Lock>(LOCK);
+}
