@@ -228,7 +228,7 @@ pub struct SyncArguments {
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
 
-    /// Show what would be done; `server` also has the API server check every patch
+    /// Show what would be done: `client` asks nobody, `server` (meant by the bare flag) has the API server check every patch
     #[arg(
         long,
         value_enum,

@@ -20,10 +20,11 @@ fn main() -> ExitCode {
     // either made or not made.
     let ending = runtime.block_on(async {
         tokio::select! {
-            ending = commands::run(arguments) => ending,
-            _ = tokio::signal::ctrl_c() => commands::interrupted(),
+            ending = commands::run(arguments) => Some(ending),
+            _ = tokio::signal::ctrl_c() => None,
         }
     });
+    let ending = ending.unwrap_or_else(commands::interrupted);
     // Blocking work that cannot be cancelled, such as a credential plugin, must not delay the end.
     runtime.shutdown_background();
     ending.exit_code()

@@ -89,6 +89,6 @@ pub async fn run(arguments: Arguments) -> Ending {
 
 /// Says that Ctrl-C ended the command.
 pub fn interrupted() -> Ending {
-    output::say("interrupted: nothing is half done, run again to continue");
+    output::say("interrupted: whatever was begun is whole or not done at all; run again to continue");
     Ending::Interrupted
 }

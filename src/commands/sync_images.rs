@@ -81,7 +81,7 @@ async fn pipeline(
     };
     if !request::confirm(sync, registry.copies(), patches, registry.mirror(), show).await? {
         output::say("nothing was changed");
-        return Ok(Ending::Done);
+        return Ok(Ending::Attention);
     }
 
     // Mirror and verify: only what the registry itself confirms comes into the lock.

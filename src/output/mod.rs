@@ -72,9 +72,12 @@ pub fn warning(text: &str) {
 /// # Errors
 /// The terminal cannot be read.
 pub fn confirm(question: &str) -> io::Result<bool> {
-    let mut stderr = anstream::stderr().lock();
-    write!(stderr, "{} [y/N] ", one_line(question, LINE_LIMIT))?;
-    stderr.flush()?;
+    {
+        // Not held while waiting: what else has to be said, such as on Ctrl-C, must get through.
+        let mut stderr = anstream::stderr().lock();
+        write!(stderr, "{} [y/N] ", one_line(question, LINE_LIMIT))?;
+        stderr.flush()?;
+    }
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))

@@ -178,6 +178,13 @@ impl Progress {
     }
 }
 
+impl Drop for Progress {
+    /// A command that is interrupted leaves no half-drawn lines.
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .map_or_else(|_| ProgressStyle::default_bar(), |style| style.progress_chars("=> "))

@@ -12,6 +12,9 @@ use crate::sync::plan::Plan;
 use crate::sync::report::{ImageReport, ImageResult, SyncReport};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
+/// What kubectl says of a change that was only tried.
+const DRY_RUN: &str = "image updated (dry run)";
+
 /// Prints an inventory: each image, who uses it, and why it was taken.
 pub fn inventory(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
     match format {
@@ -48,7 +51,7 @@ pub fn planned(
         (OutputFormat::Json | OutputFormat::Yaml, None) => document(report, format),
         (OutputFormat::Name, _) => names(report, rewriting),
         (OutputFormat::Table | OutputFormat::Wide, _) => {
-            result(&planned_text(plan, report, format == OutputFormat::Wide))?;
+            result(&planned_text(plan, report, format == OutputFormat::Wide, DRY_RUN))?;
             problems(report);
             Ok(())
         }
@@ -57,13 +60,13 @@ pub fn planned(
 
 /// Shows what a run is about to do to the person who is asked whether it may.
 pub fn show_planned(plan: Option<&Plan>, report: &SyncReport) {
-    for line in planned_text(plan, report, false).lines() {
+    for line in planned_text(plan, report, false, "to update").lines() {
         say(line);
     }
     say("");
 }
 
-fn planned_text(plan: Option<&Plan>, report: &SyncReport, wide: bool) -> String {
+fn planned_text(plan: Option<&Plan>, report: &SyncReport, wide: bool, planned: &'static str) -> String {
     let mut text = images(report, true, wide);
     for estimate in plan.iter().flat_map(|plan| &plan.destinations).map(|plan| plan.estimate) {
         let requests = estimate.source_requests + estimate.destination_requests;
@@ -77,7 +80,7 @@ fn planned_text(plan: Option<&Plan>, report: &SyncReport, wide: bool) -> String 
             );
         }
     }
-    text.push_str(&workloads(report, wide));
+    text.push_str(&workloads(report, wide, planned));
     text
 }
 
@@ -92,7 +95,7 @@ pub fn done(report: &SyncReport, rewriting: bool, format: OutputFormat) -> io::R
                 let text = if report.is_unchanged() && !wide {
                     nothing_to_do(report, rewriting)
                 } else {
-                    images(report, false, wide) + &workloads(report, wide)
+                    images(report, false, wide) + &workloads(report, wide, DRY_RUN)
                 };
                 result(&text)?;
             }
@@ -181,7 +184,7 @@ fn images(report: &SyncReport, planned: bool, wide: bool) -> String {
     text
 }
 
-fn workloads(report: &SyncReport, wide: bool) -> String {
+fn workloads(report: &SyncReport, wide: bool, planned: &'static str) -> String {
     let told = |workload: &&WorkloadReport| wide || workload.outcome != Outcome::Unchanged;
     let rows: Vec<_> = report
         .workloads
@@ -197,7 +200,7 @@ fn workloads(report: &SyncReport, wide: bool) -> String {
                     .map(|change| change.carrier.to_string())
                     .collect::<Vec<_>>()
                     .join(","),
-                outcome(&workload.outcome).to_owned(),
+                outcome(&workload.outcome, planned).to_owned(),
             ]
         })
         .collect();
@@ -208,11 +211,11 @@ fn workloads(report: &SyncReport, wide: bool) -> String {
 }
 
 /// In kubectl's words where it has some.
-const fn outcome(outcome: &Outcome) -> &'static str {
+const fn outcome(outcome: &Outcome, planned: &'static str) -> &'static str {
     match outcome {
         Outcome::Updated => "image updated",
         Outcome::Unchanged => "unchanged",
-        Outcome::Planned => "image updated (dry run)",
+        Outcome::Planned => planned,
         Outcome::DryRunOk => "image updated (server dry run)",
         Outcome::HeldBack(_) => "held back",
         Outcome::Fixed(_) => "not rewritable",

@@ -102,6 +102,12 @@ fn check(sync: &SyncArguments, halves: Halves, narrowing: Narrowing) -> Result<(
             );
         }
     }
+    if !halves.discover && halves.rewrite && !sync.files.is_empty() {
+        return refused(
+            "with --no-discover, -f only mirrors: no workload of the cluster is looked at",
+            "add --no-rewrite",
+        );
+    }
     if !halves.discover && !halves.rewrite && (narrowing.namespace || narrowing.selector) {
         return refused(
             "-n and -l have no use where no cluster is looked at",
