@@ -89,6 +89,10 @@ pub async fn run(arguments: Arguments) -> Ending {
 
 /// Says that Ctrl-C ended the command.
 pub fn interrupted() -> Ending {
+    if output::is_interactive() {
+        // The terminal shows ^C where the cursor was.
+        output::say("");
+    }
     output::say("interrupted: whatever was begun is whole or not done at all; run again to continue");
     Ending::Interrupted
 }

@@ -151,13 +151,11 @@ impl Progress {
     fn image_started(&self, state: &mut State, name: &str, size: u64) {
         state.sizes.insert(name.to_owned(), size);
         let Some(bars) = &self.bars else { return };
-        let bar = ProgressBar::new(size)
-            .with_style(style("  {msg:46!}  {bar:24}  {decimal_bytes:>10}/{decimal_total_bytes:<10}"));
+        let style = style("  {msg:46!}  {bar:24}  {decimal_bytes:>10}/{decimal_total_bytes:<10}");
+        let bar = ProgressBar::new(size).with_style(style);
+        // A bar that is not among the others yet would draw by itself, and leave a line behind.
+        let bar = bars.add(bar);
         bar.set_message(shortened(name));
-        let bar = match &state.total {
-            Some(total) => bars.insert_before(total, bar),
-            None => bars.add(bar),
-        };
         state.images.insert(name.to_owned(), bar);
     }
 
