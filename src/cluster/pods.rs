@@ -33,6 +33,16 @@ pub struct PodProblem {
     pub log: Vec<String>,
 }
 
+impl PodProblem {
+    /// Whether the kubelet tries again by itself and may well succeed, such as after a registry's short outage.
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self.reason.as_str(),
+            "ErrImagePull" | "ImagePullBackOff" | "CreateContainerError" | "RunContainerError"
+        )
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ProblemKind {
@@ -124,6 +134,12 @@ pub fn is_made_from(pod: &Pod, template: &PodSpec) -> bool {
     let Some(spec) = &pod.spec else { return false };
     let there: BTreeMap<_, _> = carried(spec).into_iter().map(|field| (field.carrier, field.value)).collect();
     carried(template).iter().all(|field| there.get(&field.carrier) == Some(&field.value))
+}
+
+/// Whether `pod` will not run any more.
+pub fn has_ended(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    pod.metadata.deletion_timestamp.is_some() || matches!(phase, Some("Succeeded" | "Failed"))
 }
 
 pub fn is_ready(pod: &Pod) -> bool {

@@ -24,6 +24,15 @@ pub enum Progress {
     Unwatched(String),
 }
 
+impl Progress {
+    /// The text, which changes with the counts of pods.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Complete(text) | Self::Waiting(text) | Self::Failed(text) | Self::Unwatched(text) => text,
+        }
+    }
+}
+
 /// A workload's rollout and its pods at one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observation {

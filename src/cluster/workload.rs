@@ -19,6 +19,8 @@ pub struct Workload {
     pub owner: Option<Owner>,
     /// The pod template's spec, or a pod's own.
     pub pod: PodSpec,
+    /// A pod that has ended or is about to: it will not run another image.
+    pub has_ended: bool,
 }
 
 /// A controlling owner reference.
@@ -52,7 +54,10 @@ impl Workload {
     ) -> Result<Self, serde_json::Error> {
         let pod =
             object.data.pointer_mut(kind.pod_spec_pointer()).map(serde_json::Value::take).unwrap_or_default();
+        let phase = object.data.pointer("/status/phase").and_then(serde_json::Value::as_str);
         let metadata = object.metadata;
+        let has_ended = kind == WorkloadKind::Pod
+            && (metadata.deletion_timestamp.is_some() || matches!(phase, Some("Succeeded" | "Failed")));
         Ok(Self {
             name: WorkloadName {
                 cluster: cluster.to_owned(),
@@ -71,6 +76,7 @@ impl Workload {
                 .find(|owner| owner.controller == Some(true))
                 .map(|owner| Owner { api_version: owner.api_version, kind: owner.kind, name: owner.name }),
             pod: serde_json::from_value(pod)?,
+            has_ended,
         })
     }
 }

@@ -127,6 +127,7 @@ async fn answer_grpc(stream: tokio_rustls::server::TlsStream<tokio::net::TcpStre
 fn inputs(variables: &[(&str, String)]) -> Inputs {
     let env: Vec<_> = variables.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
     let workload = Workload {
+        has_ended: false,
         name: WorkloadName {
             cluster: "prod".to_owned(),
             namespace: "castai-agent".to_owned(),

@@ -1,9 +1,12 @@
 //! Carries out patches under the two laws: nothing is written before every dry run was made, and whatever moment
 //! this stops at, each workload has either its former images or its new ones, and a new run goes on from there.
 
+mod patience;
 mod report;
+mod resume;
 mod verdict;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -11,6 +14,7 @@ use futures::future::join_all;
 use futures::stream;
 use tokio::time::Instant;
 
+use self::patience::Patience;
 pub use self::report::{Outcome, WorkloadReport};
 use self::verdict::{Health, Verdict};
 use crate::cluster::pods::{self, PodProblem};
@@ -19,7 +23,7 @@ use crate::cluster::workload::Workload;
 use crate::cluster::{Connection, Error, ErrorKind, PatchMode, patch, read_workload};
 use crate::event::{Event, Observer};
 use crate::sync::inventory::{WorkloadKind, WorkloadName};
-use crate::sync::rewrite::{Rewrite, Rewriter, WorkloadPatch, restoring};
+use crate::sync::rewrite::{Change, Rewrite, Rewriter, WorkloadPatch, restoring};
 
 /// Requests to the API server at a time.
 const CONCURRENCY: usize = 8;
@@ -33,9 +37,11 @@ pub struct Options {
     pub mode: PatchMode,
     /// Whether rollouts are waited for; without, nothing is restored either.
     pub wait: bool,
-    /// For each rollout.
+    /// How long each rollout may go on without progress.
     pub timeout: Duration,
-    /// How long a component that was broken before may take to become ready once its containers have started.
+    /// How long a component that was broken before may take to become ready once its containers have started. Half
+    /// of it is how long kubelets may try what they try again by themselves, such as a pull: by default 15 s, since
+    /// their second try comes after 10 s (`imageBackOffPeriod` in Kubernetes' `pkg/kubelet/kubelet.go`).
     pub settle_time: Duration,
     /// Between two looks at a rollout.
     pub poll: Duration,
@@ -63,6 +69,12 @@ struct Watched {
     before: Observation,
 }
 
+impl Options {
+    fn patience(&self) -> Patience {
+        Patience::new(self.settle_time / 2)
+    }
+}
+
 struct Run<'a> {
     connection: &'a Connection,
     rewriter: Rewriter<'a>,
@@ -73,7 +85,7 @@ struct Run<'a> {
 /// What rewriting would do, without asking the server.
 pub fn preview(workloads: &[Workload], rewriter: Rewriter<'_>) -> Vec<WorkloadReport> {
     let report = |workload: &Workload| {
-        Some(match rewriter.rewrite(workload)? {
+        Some(match rewrite(rewriter, workload)? {
             Rewrite::Patch(patch) if patch.changes.is_empty() => settled(&workload.name, Rewrite::Unchanged),
             Rewrite::Patch(patch) => WorkloadReport::new(patch.workload, patch.changes, Outcome::Planned),
             other => settled(&workload.name, other),
@@ -100,10 +112,11 @@ pub async fn roll_out(
 impl Run<'_> {
     async fn all(&self, workloads: &[Workload]) -> Vec<WorkloadReport> {
         let mut reports = Vec::new();
-        let mut patches = Vec::new();
+        let (mut patches, mut earlier) = (Vec::new(), Vec::new());
         for workload in workloads {
-            match self.rewriter.rewrite(workload) {
+            match rewrite(self.rewriter, workload) {
                 Some(Rewrite::Patch(patch)) => patches.push(patch),
+                Some(Rewrite::Unchanged) if self.is_worth_a_look(workload) => earlier.push(workload),
                 Some(other) => reports.push(settled(&workload.name, other)),
                 None => {}
             }
@@ -127,7 +140,9 @@ impl Run<'_> {
             }));
             return reports;
         }
-        reports.extend(self.write(proven).await);
+        let (resumed, written) = tokio::join!(self.resume(&earlier), self.write(proven));
+        reports.extend(resumed);
+        reports.extend(written);
         reports
     }
 
@@ -203,7 +218,7 @@ impl Run<'_> {
             Ok(fresh) => fresh,
             Err(error) => return Err(failed(outdated, &error)),
         };
-        match self.rewriter.rewrite(&fresh) {
+        match rewrite(self.rewriter, &fresh) {
             // The server refuses the very same patch for another reason than a change.
             Some(Rewrite::Patch(renewed)) if renewed.patch == outdated.patch => {
                 Err(failed(outdated, refusal))
@@ -274,7 +289,7 @@ impl Run<'_> {
             }
             return report;
         }
-        match self.wait(&patch, &health, &before).await {
+        match self.wait(&patch.workload, &patch.changes, &health, &before).await {
             Verdict::Done { message, problems, notes } => {
                 let told = std::iter::once(message).chain(notes.iter().cloned()).collect::<Vec<_>>();
                 self.finished(&patch.workload, &told.join("; "));
@@ -298,20 +313,39 @@ impl Run<'_> {
         report
     }
 
-    /// Looks at the rollout until it is decided, at the latest when its time is up.
-    async fn wait(&self, patch: &WorkloadPatch, health: &Health, before: &Observation) -> Verdict {
-        let deadline = Instant::now() + self.options.timeout;
+    /// Looks at the rollout until it is decided, at the latest when it has made no progress for too long.
+    async fn wait(
+        &self,
+        workload: &WorkloadName,
+        changes: &[Change],
+        health: &Health,
+        before: &Observation,
+    ) -> Verdict {
+        let start = Instant::now();
+        let mut deadline = start + self.options.timeout;
+        let (mut patience, mut reached) = (self.options.patience(), HashSet::new());
         let (mut shown, mut started) = (String::new(), None);
         loop {
-            let verdict = match observe(self.connection, &patch.workload).await {
-                Ok(now) => verdict::judge(patch.workload.kind, health, before, &now, &patch.changes),
+            let is_late = Instant::now() >= deadline;
+            let verdict = match observe(self.connection, workload).await {
+                Ok(now) => {
+                    // What was reached before is no progress: counts of a pod that comes and goes never end.
+                    if reached.insert(now.progress.text().to_owned()) {
+                        deadline = Instant::now() + self.options.timeout;
+                    }
+                    patience.look(&now, start.elapsed());
+                    if is_late {
+                        patience.end();
+                    }
+                    verdict::judge(workload.kind, health, before, &now, changes, &patience)
+                }
                 Err(error) if error.is_transient() => Verdict::Waiting(error.to_string()),
                 Err(error) => Verdict::Failed { why: error.to_string(), problems: Vec::new() },
             };
             match verdict {
                 Verdict::Waiting(message) if Instant::now() < deadline => {
                     if message != shown {
-                        let workload = patch.workload.clone();
+                        let workload = workload.clone();
                         shown.clone_from(&message);
                         (self.observer)(Event::RolloutProgress { workload, message });
                     }
@@ -325,19 +359,21 @@ impl Run<'_> {
                     }
                     tokio::time::sleep(self.options.poll).await;
                 }
+                // One look more: what was given time until now is no longer.
+                Verdict::Waiting(_) if !is_late => {}
                 Verdict::Waiting(message) => {
                     let limit = self.options.timeout.as_secs();
                     return Verdict::Failed {
-                        why: format!("not done after {limit}s: {message}"),
+                        why: format!("not done after {limit}s without progress: {message}"),
                         problems: Vec::new(),
                     };
                 }
                 Verdict::Done { message, problems, notes } => {
-                    let problems = self.with_logs(&patch.workload, problems).await;
+                    let problems = self.with_logs(workload, problems).await;
                     return Verdict::Done { message, problems, notes };
                 }
                 Verdict::Failed { why, problems } => {
-                    let problems = self.with_logs(&patch.workload, problems).await;
+                    let problems = self.with_logs(workload, problems).await;
                     return Verdict::Failed { why, problems };
                 }
             }
@@ -402,6 +438,17 @@ fn changed_meanwhile(error: &Error) -> bool {
 
 fn failed(patch: WorkloadPatch, error: &Error) -> WorkloadReport {
     WorkloadReport::new(patch.workload, patch.changes, Outcome::Failed(error.to_string()))
+}
+
+/// What is to be done with a workload that is there to stay.
+fn rewrite(rewriter: Rewriter<'_>, workload: &Workload) -> Option<Rewrite> {
+    let rewrite = rewriter.rewrite(workload)?;
+    Some(match rewrite {
+        Rewrite::Patch(_) | Rewrite::HeldBack(_) if workload.has_ended => {
+            Rewrite::Fixed("it has ended".to_owned())
+        }
+        other => other,
+    })
 }
 
 /// The report on a workload that is not patched.

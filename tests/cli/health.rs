@@ -1,11 +1,12 @@
 //! The health rule: what a rewrite breaks is put back, and what was broken before is not judged.
 
 use lab::address;
+use lab::kubelet::FailingPull;
 use lab::registry::image::{Behaviour, Recipe};
 use serde_json::{Value, json};
 
 use super::observed::{ECR, apply, image, kubectl, publish, record};
-use super::support::{own_lab, plugin};
+use super::support::{kubectl_json, own_lab, plugin, says, sync};
 
 /// A component that runs well is restored where our change breaks it; one that is broken anyway is brought to start.
 #[test]
@@ -66,4 +67,60 @@ fn what_ran_well_is_restored_and_what_was_broken_has_only_to_start() {
         let mut lines = output.stdout.lines();
         assert!(lines.any(|line| line.contains(&name) && line.ends_with(result)), "{}", output.stdout);
     }
+}
+
+/// What an earlier run wrote and did not see to its end is no success because there is nothing more to write.
+#[test]
+fn a_rollout_that_failed_is_not_forgotten_by_the_next_run() {
+    let lab = &own_lab();
+    let rule = FailingPull {
+        node: None,
+        image: "*kvisor-controller*".to_owned(),
+        message: "failed to pull: no space left on device".to_owned(),
+    };
+    lab.control().post("/kubelet/failures", &rule).expect("pulls fail");
+    for _ in 0..2 {
+        let output = sync(lab, 1, &["--settle-time=1s"]);
+        says(
+            &output,
+            &[
+                "error: deployment.apps/castai-kvisor-controller in namespace castai-agent: pod castai-kvisor-controller-",
+                "no space left on device",
+            ],
+        );
+        let controller = image(lab, "castai-kvisor-controller", "controller");
+        assert!(controller.starts_with(ECR), "{controller}");
+    }
+    lab.control().delete("/kubelet/failures").expect("pulls succeed");
+    // The kubelet's next try is waited for.
+    sync(lab, 0, &[]);
+    let output = sync(lab, 0, &[]);
+    assert!(output.stdout.starts_with("nothing to do"), "{}", output.stdout);
+}
+
+/// A pod that has run to its end keeps its image, whatever it was.
+#[test]
+fn a_pod_that_has_ended_is_left_as_it_is() {
+    let lab = &own_lab();
+    let there = format!("{}/old/ghcr.io/castai/once:v1", address::OCI_REGISTRY.0);
+    let recipe = Recipe { behaviour: Behaviour::Crash, ..Recipe::default() };
+    let order = json!({"repository": "old/ghcr.io/castai/once", "tag": "v1", "recipe": recipe});
+    lab.control().post("/oci/images", &order).expect("the image is published");
+    let container = json!({"name": "main", "image": there});
+    apply(
+        lab,
+        &json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": "once", "namespace": "castai-agent", "labels": {"app": "once"}},
+            "spec": {"restartPolicy": "Never", "containers": [container]},
+        }),
+    );
+    kubectl(
+        lab,
+        &["wait", "-n", "castai-agent", "pod/once", "--for=jsonpath={.status.phase}=Failed", "--timeout=60s"],
+    );
+    let output = sync(lab, 0, &["-l", "app=once"]);
+    says(&output, &["note: pod/once in namespace castai-agent cannot be rewritten in place: it has ended"]);
+    let pod = kubectl_json(lab, &["get", "pod/once", "-n", "castai-agent"]);
+    assert_eq!(pod["spec"]["containers"][0]["image"], there);
 }

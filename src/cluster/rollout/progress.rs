@@ -67,7 +67,9 @@ pub(super) fn judge(
         WorkloadKind::Pod => {
             let pod: Pod = object.try_parse()?;
             let name = pods::name(&pod);
-            let progress = if pods::is_ready(&pod) {
+            let progress = if pods::has_ended(&pod) {
+                Progress::Unwatched("it has ended".to_owned())
+            } else if pods::is_ready(&pod) {
                 Progress::Complete(format!("pod \"{name}\" is ready"))
             } else {
                 Progress::Waiting(format!("Waiting for pod \"{name}\" to be ready..."))

@@ -8,6 +8,7 @@ use crate::sync::inventory::WorkloadName;
 
 fn workload(namespace: &str, name: &str, pod: Value) -> Workload {
     Workload {
+        has_ended: false,
         name: WorkloadName {
             cluster: "prod".to_owned(),
             namespace: namespace.to_owned(),

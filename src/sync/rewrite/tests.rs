@@ -45,6 +45,7 @@ fn workload(kind: WorkloadKind, annotations: &Value, pod: &Value) -> (Value, Wor
         object["metadata"]["annotations"] = annotations.clone();
     }
     let workload = Workload {
+        has_ended: false,
         name: WorkloadName {
             cluster: "c".to_owned(),
             namespace: "castai-agent".to_owned(),

@@ -5,6 +5,7 @@
 
 use k8s_openapi::api::core::v1::Pod;
 
+use super::patience::Patience;
 use crate::cluster::pods::{self, PodProblem, ProblemKind};
 use crate::cluster::rollout::{Observation, Progress};
 use crate::sync::inventory::{Carrier, WorkloadKind};
@@ -56,20 +57,24 @@ pub(super) fn judge(
     before: &Observation,
     now: &Observation,
     changes: &[Change],
+    patience: &Patience,
 ) -> Verdict {
     if kind == WorkloadKind::Pod {
-        return judge_pod(health, before, now, changes);
+        return judge_pod(health, before, now, changes, patience);
     }
     let problems = new_pods(now).iter().flat_map(pods::problems).collect();
     match (health, &now.progress) {
         (_, Progress::Unwatched(why)) => done(String::new(), Vec::new(), vec![why.clone()]),
         (_, Progress::Complete(message)) => done(message.clone(), Vec::new(), Vec::new()),
         (Health::Broken, Progress::Waiting(message) | Progress::Failed(message)) => {
-            judge_broken(kind, now, problems, message)
+            judge_broken(kind, now, problems, message, patience)
         }
         (_, Progress::Failed(message)) => Verdict::Failed { why: message.clone(), problems },
         (_, Progress::Waiting(message)) => {
-            match problems.iter().find(|problem| problem.kind != ProblemKind::Unschedulable) {
+            let counts = |problem: &&PodProblem| {
+                problem.kind != ProblemKind::Unschedulable && patience.is_over(problem)
+            };
+            match problems.iter().find(counts) {
                 Some(problem) => Verdict::Failed { why: describe(problem), problems },
                 None => Verdict::Waiting(with_unschedulable(message, &problems)),
             }
@@ -77,11 +82,17 @@ pub(super) fn judge(
     }
 }
 
-fn judge_broken(kind: WorkloadKind, now: &Observation, problems: Vec<PodProblem>, message: &str) -> Verdict {
-    if let Some(problem) = problems
-        .iter()
-        .find(|problem| matches!(problem.kind, ProblemKind::Image | ProblemKind::Configuration))
-    {
+fn judge_broken(
+    kind: WorkloadKind,
+    now: &Observation,
+    problems: Vec<PodProblem>,
+    message: &str,
+    patience: &Patience,
+) -> Verdict {
+    let counts = |problem: &&PodProblem| {
+        matches!(problem.kind, ProblemKind::Image | ProblemKind::Configuration) && patience.is_over(problem)
+    };
+    if let Some(problem) = problems.iter().find(counts) {
         return Verdict::Failed { why: describe(problem), problems };
     }
     let new = new_pods(now);
@@ -112,7 +123,16 @@ fn judge_broken(kind: WorkloadKind, now: &Observation, problems: Vec<PodProblem>
 }
 
 /// A pod is changed in place, so that for a moment it still says what its former image was like.
-fn judge_pod(health: &Health, before: &Observation, now: &Observation, changes: &[Change]) -> Verdict {
+fn judge_pod(
+    health: &Health,
+    before: &Observation,
+    now: &Observation,
+    changes: &[Change],
+    patience: &Patience,
+) -> Verdict {
+    if let Progress::Unwatched(why) = &now.progress {
+        return done(String::new(), Vec::new(), vec![why.clone()]);
+    }
     let (Some(before), Some(now)) = (new_pods(before).first(), new_pods(now).first()) else {
         return Verdict::Waiting("Waiting for the pod to be observed...".to_owned());
     };
@@ -133,6 +153,7 @@ fn judge_pod(health: &Health, before: &Observation, now: &Observation, changes: 
             ProblemKind::Configuration | ProblemKind::Crash => *health == Health::Healthy,
             ProblemKind::Unschedulable => false,
         })
+        .filter(|problem| patience.is_over(problem))
         .collect();
     match problems.first() {
         Some(problem) => Verdict::Failed { why: describe(problem), problems },
@@ -175,6 +196,8 @@ fn with_unschedulable(message: &str, problems: &[PodProblem]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
 
     use super::*;
@@ -201,6 +224,13 @@ mod tests {
 
     fn observed(progress: Progress, new: Vec<Pod>, old: Vec<Pod>) -> Observation {
         Observation { progress, desired: 2, ordered: false, pods: Some(Pods { new, old }) }
+    }
+
+    /// Of one who has waited for long.
+    fn lost(now: &Observation) -> Patience {
+        let mut patience = Patience::new(Duration::ZERO);
+        patience.look(now, Duration::ZERO);
+        patience
     }
 
     fn in_progress() -> Progress {
@@ -241,8 +271,21 @@ mod tests {
         for (kind, health, progress, pods, expected) in cases {
             let before = observed(in_progress(), Vec::new(), Vec::new());
             let now = observed(progress, pods, Vec::new());
-            let verdict = judge(kind, &health, &before, &now, &[]);
+            let verdict = judge(kind, &health, &before, &now, &[], &lost(&now));
             assert_eq!(word(&verdict), expected, "{kind:?} {health:?} {now:?}");
+        }
+    }
+
+    #[test]
+    fn a_pull_that_kubelets_try_again_is_waited_for() {
+        for health in [Health::Healthy, Health::Broken] {
+            let now = observed(in_progress(), vec![waiting("ErrImagePull", 0)], Vec::new());
+            let mut patience = Patience::new(Duration::from_secs(1));
+            for (at, expected) in [(0, "waiting"), (1, "failed")] {
+                patience.look(&now, Duration::from_secs(at));
+                let verdict = judge(WorkloadKind::Deployment, &health, &now, &now, &[], &patience);
+                assert_eq!(word(&verdict), expected, "{health:?} after {at} s");
+            }
         }
     }
 
@@ -250,7 +293,8 @@ mod tests {
     fn an_ordered_stateful_set_that_is_stuck_is_said_so() {
         let mut now = observed(in_progress(), Vec::new(), vec![waiting("ImagePullBackOff", 0)]);
         now.ordered = true;
-        let Verdict::Done { notes, .. } = judge(WorkloadKind::StatefulSet, &Health::Broken, &now, &now, &[])
+        let Verdict::Done { notes, .. } =
+            judge(WorkloadKind::StatefulSet, &Health::Broken, &now, &now, &[], &Patience::new(Duration::MAX))
         else {
             panic!("nothing to wait for")
         };
@@ -276,18 +320,35 @@ mod tests {
         ];
         for (health, pod, to, expected) in cases {
             assert_eq!(
-                word(&judge(WorkloadKind::Pod, &health, &before, &seen(pod), &change(to))),
+                {
+                    let now = seen(pod);
+                    word(&judge(WorkloadKind::Pod, &health, &before, &now, &change(to), &lost(&now)))
+                },
                 expected,
                 "{to}"
             );
         }
         let before = seen(running(0));
         assert_eq!(
-            word(&judge(WorkloadKind::Pod, &Health::Healthy, &before, &seen(running(0)), &change("x"))),
+            word(&judge(
+                WorkloadKind::Pod,
+                &Health::Healthy,
+                &before,
+                &seen(running(0)),
+                &change("x"),
+                &Patience::new(Duration::MAX)
+            )),
             "waiting"
         );
         assert_eq!(
-            word(&judge(WorkloadKind::Pod, &Health::Healthy, &before, &seen(running(1)), &change("x"))),
+            word(&judge(
+                WorkloadKind::Pod,
+                &Health::Healthy,
+                &before,
+                &seen(running(1)),
+                &change("x"),
+                &Patience::new(Duration::MAX)
+            )),
             "done"
         );
     }

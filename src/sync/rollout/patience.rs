@@ -1,0 +1,91 @@
+//! How long kubelets may go on trying before what they say counts.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::cluster::pods::{self, PodProblem};
+use crate::cluster::rollout::Observation;
+
+/// For how long each problem that may pass by itself has been seen, from look to look.
+pub(super) struct Patience {
+    limit: Duration,
+    /// By pod and container: a kubelet that tries again and again gives one reason after the other.
+    seen: HashMap<(String, Option<String>), Sighting>,
+}
+
+struct Sighting {
+    first: Duration,
+    last: Duration,
+}
+
+impl Patience {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self { limit, seen: HashMap::new() }
+    }
+
+    /// Takes in what pods say `at` that time since the first look.
+    pub(super) fn look(&mut self, observation: &Observation, at: Duration) {
+        let pods = observation.pods.iter().flat_map(|pods| &pods.new);
+        for problem in pods.flat_map(pods::problems).filter(PodProblem::may_pass) {
+            let key = (problem.pod, problem.container);
+            self.seen.entry(key).or_insert(Sighting { first: at, last: at }).last = at;
+        }
+        self.seen.retain(|_, sighting| sighting.last == at);
+    }
+
+    /// From now on every problem counts.
+    pub(super) fn end(&mut self) {
+        self.limit = Duration::ZERO;
+    }
+
+    /// Whether `problem` will not pass by itself.
+    pub(super) fn is_over(&self, problem: &PodProblem) -> bool {
+        let lasted = || {
+            let sighting = self.seen.get(&(problem.pod.clone(), problem.container.clone()));
+            sighting.is_some_and(|sighting| sighting.last - sighting.first >= self.limit)
+        };
+        !problem.may_pass() || lasted()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::rollout::{Pods, Progress};
+
+    fn seen(reason: &str) -> Observation {
+        let pod = serde_json::from_value(json!({
+            "metadata": {"name": "p"},
+            "status": {"containerStatuses": [{"name": "a", "image": "", "imageID": "", "ready": false,
+                "restartCount": 0, "state": {"waiting": {"reason": reason}}}]},
+        }));
+        let pods = Pods { new: vec![pod.unwrap()], old: Vec::new() };
+        let progress = Progress::Waiting(String::new());
+        Observation { progress, desired: 1, ordered: false, pods: Some(pods) }
+    }
+
+    #[test]
+    fn only_what_lasts_counts_unless_it_cannot_pass() {
+        let cases: [(&[(&str, u64)], bool); 6] = [
+            (&[("ErrImagePull", 0)], false),
+            (&[("ErrImagePull", 0), ("ImagePullBackOff", 9)], false),
+            (&[("ErrImagePull", 0), ("ImagePullBackOff", 10)], true),
+            (&[("ErrImagePull", 0), ("ContainerCreating", 5), ("ErrImagePull", 10)], false),
+            (&[("InvalidImageName", 0)], true),
+            (&[("CrashLoopBackOff", 0)], true),
+        ];
+        for (looks, expected) in cases {
+            let mut patience = Patience::new(Duration::from_secs(10));
+            for (reason, at) in looks {
+                patience.look(&seen(reason), Duration::from_secs(*at));
+            }
+            let last = seen(looks.last().unwrap().0);
+            let problem = &pods::problems(&last.pods.unwrap().new[0])[0];
+            assert_eq!(patience.is_over(problem), expected, "{looks:?}");
+            patience.end();
+            assert!(patience.is_over(problem), "{looks:?}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What an earlier run wrote and did not see to its end: a run that is killed must not be taken for a success.
+
+use futures::StreamExt as _;
+use futures::future::join_all;
+use futures::stream;
+use k8s_openapi::api::core::v1::Pod;
+
+use super::report::{Outcome, WorkloadReport};
+use super::verdict::{self, Health, Verdict};
+use super::{CONCURRENCY, Run, settled};
+use crate::cluster::rollout::{Observation, Pods, observe};
+use crate::cluster::workload::Workload;
+use crate::cluster::{ErrorKind, PatchMode};
+use crate::event::Event;
+use crate::sync::carriers::carried;
+use crate::sync::inventory::WorkloadKind;
+use crate::sync::record::Records;
+use crate::sync::rewrite::{Change, Rewrite};
+
+/// A rollout of ours that is not done.
+struct Unfinished<'a> {
+    workload: &'a Workload,
+    changes: Vec<Change>,
+    seen: Observation,
+}
+
+impl Run<'_> {
+    /// Whether a workload that needs no patch may have a rollout of ours behind it that nobody waited for.
+    pub(super) fn is_worth_a_look(&self, workload: &Workload) -> bool {
+        use WorkloadKind::{DaemonSet, Deployment, Pod, StatefulSet};
+        self.options.mode == PatchMode::Apply
+            && self.options.wait
+            && matches!(workload.name.kind, Deployment | DaemonSet | StatefulSet | Pod)
+            && !recorded(workload).is_empty()
+    }
+
+    /// Looks at each workload once, and waits for those that are not done as for what was broken before: how they
+    /// were before our change is not known any more.
+    pub(super) async fn resume(&self, workloads: &[&Workload]) -> Vec<WorkloadReport> {
+        let looks: Vec<_> = stream::iter(workloads.iter().copied())
+            .map(|workload| self.look_back(workload))
+            .buffered(CONCURRENCY)
+            .collect()
+            .await;
+        join_all(looks.into_iter().map(|look| async {
+            match look {
+                Ok(report) => report,
+                Err(unfinished) => self.see_to_its_end(unfinished).await,
+            }
+        }))
+        .await
+    }
+
+    async fn look_back<'a>(&self, workload: &'a Workload) -> Result<WorkloadReport, Unfinished<'a>> {
+        let mut report = settled(&workload.name, Rewrite::Unchanged);
+        match observe(self.connection, &workload.name).await {
+            Ok(seen) if verdict::health(&seen) == Health::Broken => {
+                return Err(Unfinished { workload, changes: recorded(workload), seen });
+            }
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::NotFound) => {
+                report.notes.push(format!("its rollout was not looked at: {error}"));
+            }
+            Err(error) => report.outcome = Outcome::Failed(error.to_string()),
+        }
+        Ok(report)
+    }
+
+    async fn see_to_its_end(&self, unfinished: Unfinished<'_>) -> WorkloadReport {
+        let Unfinished { workload, changes, seen } = unfinished;
+        let name = &workload.name;
+        let mut report = settled(name, Rewrite::Unchanged);
+        (self.observer)(Event::RolloutStarted { workload: name.clone() });
+        // Whatever a pod runs now counts as new: it stands beside one that has not run anything.
+        let nothing = Pods { new: vec![Pod::default()], old: Vec::new() };
+        let before = Observation { pods: Some(nothing), ..seen };
+        match self.wait(name, &changes, &Health::Broken, &before).await {
+            Verdict::Done { message, problems, notes } => {
+                self.finished(name, &message);
+                report.problems = problems;
+                report.notes = notes;
+            }
+            Verdict::Failed { why, problems } => {
+                self.finished(name, &why);
+                report.problems = problems;
+                report.outcome = Outcome::Failed(why);
+            }
+            Verdict::Started { message, .. } | Verdict::Waiting(message) => {
+                report.outcome = Outcome::Failed(message);
+            }
+        }
+        report
+    }
+}
+
+/// The changes of earlier runs that still stand, by our record.
+fn recorded(workload: &Workload) -> Vec<Change> {
+    let records = Records::read(&workload.annotations);
+    let current = carried(&workload.pod).into_iter().filter_map(|field| {
+        let record = records.current(&field.carrier, &field.value)?;
+        Some(Change { carrier: field.carrier, from: record.from.clone(), to: record.to.clone() })
+    });
+    current.collect()
+}
