@@ -10,7 +10,7 @@ use std::str::FromStr;
 use crate::castai::components;
 use crate::image::ecr::EcrRegistry;
 use crate::image::{Image, InvalidReference, Mirror};
-use crate::sync::inventory::{Inventory, Use};
+use crate::sync::inventory::{Inventory, Reason, Use};
 use crate::sync::plan::PlannedUse;
 
 /// One destination reference, where it comes from, and the places that use it.
@@ -64,7 +64,11 @@ pub fn assign(
     let mut assignments: BTreeMap<(Image, Option<Image>), Assignment> = BTreeMap::new();
     for wanted in &inventory.images {
         for used_by in &wanted.used_by {
-            let (destination, source) = assign_one(&wanted.image, used_by, mirror, maps, region);
+            let assign_one = |image, used_by| assign_one(image, used_by, mirror, maps, region);
+            let (destination, source) = match container_of(inventory, used_by) {
+                Some((image, container)) => derive(&wanted.image, assign_one(image, container), maps),
+                None => assign_one(&wanted.image, used_by),
+            };
             let key = match &source {
                 Source::Known(source) => Some(source.clone()),
                 _ => None,
@@ -79,6 +83,34 @@ pub fn assign(
     assignments.into_values().collect()
 }
 
+/// The image and the place of the container that makes the image of `used_by` out of its own at run time.
+fn container_of<'i>(inventory: &'i Inventory, used_by: &Use) -> Option<(&'i Image, &'i Use)> {
+    let Reason::Derived { from } = &used_by.reason else {
+        return None;
+    };
+    let wanted = inventory.images.iter().find(|wanted| &wanted.image == from)?;
+    let container = wanted.used_by.iter().find(|container| container.contains_source_of(used_by))?;
+    Some((&wanted.image, container))
+}
+
+/// The destination and source of a derived image follow its container's: the component looks beside that alone.
+fn derive(image: &Image, (destination, source): (Image, Source), maps: &[NameMap]) -> (Image, Source) {
+    let source = match source {
+        Source::Reachable(_) | Source::Unnameable(_) => return (image.clone(), source),
+        Source::Known(source) => components::scanners_image(&source).map(Source::Known),
+        unknown @ Source::Unknown(_) => Ok(unknown),
+    };
+    let named = components::scanners_image(&destination).and_then(|destination| {
+        let map = maps.iter().find(|map| map.private == destination.repository());
+        let source = match map {
+            Some(map) => destination.with_repository(&map.public).map_or_else(unnameable, Source::Known),
+            None => source?,
+        };
+        Ok((destination, source))
+    });
+    named.unwrap_or_else(|why| (image.clone(), Source::Unnameable(why)))
+}
+
 fn assign_one(
     image: &Image,
     used_by: &Use,
@@ -89,20 +121,21 @@ fn assign_one(
     if let Some(map) = maps.iter().find(|map| map.private == image.repository()) {
         return (image.clone(), image.with_repository(&map.public).map_or_else(unnameable, Source::Known));
     }
-    if let Some(map) = maps.iter().find(|map| map.public == image.repository()) {
-        return match image.with_repository(&map.private) {
-            Ok(destination) => (destination, Source::Known(image.clone())),
-            Err(error) => (image.clone(), unnameable(error)),
-        };
-    }
-    if mirror.holds(image) {
+    if mirror.holds(image) && !maps.iter().any(|map| map.public == image.repository()) {
         return (image.clone(), read_back(image, used_by, mirror));
     }
-    if let Some(why) = reachable(image, region) {
+    // What we mirrored to another registry is still the public image, wherever it lies now.
+    let source = used_by.recorded_source.as_ref().unwrap_or(image);
+    let map = maps.iter().find(|map| map.public == source.repository());
+    if let (None, Some(why)) = (map, reachable(source, region)) {
         return (image.clone(), Source::Reachable(why));
     }
-    match mirror.name_of(image) {
-        Ok(destination) => (destination, Source::Known(image.clone())),
+    let destination = match map {
+        Some(map) => source.with_repository(&map.private),
+        None => mirror.name_of(source),
+    };
+    match destination {
+        Ok(destination) => (destination, Source::Known(source.clone())),
         Err(error) => (image.clone(), unnameable(error)),
     }
 }
@@ -242,6 +275,116 @@ mod tests {
         for (name, recorded, mirror, maps, destination, source) in cases {
             let (seen_destination, seen_source) = outcome(name, *recorded, mirror, maps);
             assert_eq!((seen_destination.as_str(), seen_source.as_str()), (*destination, *source), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_we_mirrored_to_another_registry_is_still_the_public_image() {
+        let agent = "us-docker.pkg.dev/castai-hub/library/agent:v1";
+        let other = "210987654321.dkr.ecr.us-east-1.amazonaws.com";
+        let cases: &[Case] = &[
+            (
+                "registry.corp.example/pfx/castai/hibernate:v1",
+                Some("castai/hibernate:v1"),
+                "ECR",
+                &[],
+                "ECR/castai/hibernate:v1",
+                "castai/hibernate:v1",
+            ),
+            ("ECR/old/flat:v1", Some(agent), "ECR/new", &[], &format!("ECR/new/{agent}"), agent),
+            (&format!("{other}/flat:v1"), Some(agent), "ECR", &[], &format!("ECR/{agent}"), agent),
+            (&format!("{other}/flat:v1"), None, "ECR", &[], &format!("{other}/flat:v1"), "reachable"),
+            (
+                "registry.corp.example/agent:v1",
+                Some(agent),
+                "ECR",
+                &["ECR/castai-agent=us-docker.pkg.dev/castai-hub/library/agent"],
+                "ECR/castai-agent:v1",
+                agent,
+            ),
+        ];
+        for (name, recorded, mirror, maps, destination, source) in cases {
+            let (seen_destination, seen_source) = outcome(name, *recorded, mirror, maps);
+            assert_eq!((seen_destination.as_str(), seen_source.as_str()), (*destination, *source), "{name}");
+        }
+    }
+
+    /// Destination and source, or why there is none, of the scanners beside `controller`.
+    fn scanners(controller: &str, recorded: Option<&str>, mirror: &str, maps: &[&str]) -> (String, String) {
+        let mut inventory = inventory(&[(controller, recorded)]);
+        let container = inventory.images[0].used_by[0].clone();
+        let from = inventory.images[0].image.clone();
+        let (carrier, derived) =
+            components::derived_image("x", &from, container.recorded_source.as_ref(), |_| false).unwrap();
+        let reason = Reason::Derived { from };
+        let used_by = Use { carrier, reason: reason.clone(), recorded_source: None, ..container };
+        inventory.images.push(WantedImage { image: derived, used_by: vec![used_by] });
+        let maps: Vec<NameMap> = maps.iter().map(|map| map.replace("ECR", ECR).parse().unwrap()).collect();
+        let mirror = mirror.replace("ECR", ECR).parse().unwrap();
+        let assigned = assign(&inventory, &mirror, &maps, Some("us-east-1"));
+        let derived = assigned
+            .iter()
+            .find(|assigned| assigned.used_by.iter().any(|used| used.used_by.reason == reason));
+        let Assignment { destination, source, .. } = derived.unwrap();
+        let source = match source {
+            Source::Known(source) => source.to_string(),
+            Source::Unknown(why) | Source::Reachable(why) | Source::Unnameable(why) => why.clone(),
+        };
+        (destination.to_string().replace(ECR, "ECR"), source.replace(ECR, "ECR"))
+    }
+
+    #[test]
+    fn derived_images_lie_where_the_component_looks() {
+        let controller = "ghcr.io/castai/kvisor/kvisor-controller:v1";
+        let public = "ghcr.io/castai/kvisor/kvisor-scanners:v1";
+        let map = "ECR/kvisor-controller=ghcr.io/castai/kvisor/kvisor-controller";
+        let pinned = format!("{controller}@{}", crate::image::Digest::of(b"x"));
+        let layout = "ECR/ghcr.io/castai/kvisor/kvisor-controller:v1";
+        let cases: &[Case] = &[
+            (controller, None, "ECR", &[], "ECR/ghcr.io/castai/kvisor/kvisor-scanners:v1", public),
+            (layout, None, "ECR", &[], "ECR/ghcr.io/castai/kvisor/kvisor-scanners:v1", public),
+            (controller, None, "ECR", &[map], "ECR/kvisor-scanners:v1", public),
+            ("ECR/kvisor-controller:v1", None, "ECR", &[map], "ECR/kvisor-scanners:v1", public),
+            ("ECR/kvisor-controller:v1", Some(controller), "ECR", &[], "ECR/kvisor-scanners:v1", public),
+            ("ECR/kv-controller:v1", Some(controller), "ECR", &[], "ECR/kv-scanners:v1", public),
+            (
+                controller,
+                None,
+                "ECR",
+                &[map, "ECR/kvisor-scanners=ghcr.io/acme/kvisor-scanners"],
+                "ECR/kvisor-scanners:v1",
+                "ghcr.io/acme/kvisor-scanners:v1",
+            ),
+            (controller, None, "ECR/my-controller", &[], public, "choose a --registry path"),
+            (
+                controller,
+                None,
+                "ECR",
+                &["ECR/kvisor=ghcr.io/castai/kvisor/kvisor-controller"],
+                public,
+                "choose a --map",
+            ),
+            (
+                "ECR/kvisor-controller:v1",
+                None,
+                "ECR",
+                &[],
+                "ECR/kvisor-scanners:v1",
+                "add --map ECR/kvisor-controller=",
+            ),
+            (
+                &pinned,
+                None,
+                "ECR",
+                &[],
+                &pinned.replace("-controller", "-scanners"),
+                "a digest in kvisor's controller",
+            ),
+        ];
+        for (name, recorded, mirror, maps, destination, source) in cases {
+            let (seen_destination, seen_source) = scanners(name, *recorded, mirror, maps);
+            assert_eq!(seen_destination.as_str(), *destination, "{name} {maps:?}: {seen_source}");
+            assert!(seen_source.contains(source), "{name} {maps:?}: {seen_source}");
         }
     }
 

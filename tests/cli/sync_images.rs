@@ -76,7 +76,8 @@ fn flags_narrow_what_is_taken() {
         (&["-l", "app.kubernetes.io/name in (castai-agent,castai-kvisor-agent)"], &[&kvisor, &agent]),
         (&["--only", "ghcr.io/*"], &[&kvisor, &controller, &scanners]),
         (&["--exclude", "*kvisor*", "--exclude", "castai/*"], &[&agent]),
-        (&["--only", "ghcr.io/*", "--exclude", "*-scanners:*"], &[&kvisor, &controller]),
+        // The scanners belong to their controller, which could not do its work without them.
+        (&["--only", "*kvisor*", "--exclude", "*-agent:*"], &[&controller, &scanners]),
     ];
     for (flags, expected) in cases {
         let arguments = [&[SYNC, "--no-mirror", "--no-rewrite", "-o", "name"], flags].concat();
