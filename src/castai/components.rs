@@ -3,7 +3,7 @@
 //! Sources: castai/helm-charts (August 2026), castai/kvisor, castai/castware-operator, and the notes beside each
 //! entry. Nobody publishes the whole list, so that adding to it must stay a matter of one line.
 
-use crate::image::Image;
+use crate::image::{Image, InvalidReference};
 use crate::sync::inventory::Carrier;
 
 /// Namespaces that hold Cast AI alone: every workload in them is taken. Other namespaces' own workloads never are.
@@ -67,6 +67,23 @@ pub fn knows(image: &Image) -> bool {
         || THIRD_PARTY.contains(&bare)
 }
 
+/// The public name that `image` seems to have behind a mirror's registry and path: from the first slash on after which
+/// a known name or another registry's host stands.
+pub fn name_behind_mirror(image: &Image) -> Option<&str> {
+    let written = image.as_written();
+    let starts_with_host = |name: &str| {
+        name.split_once('/').is_some_and(|(host, _)| host.contains('.') && !host.contains(['@', ':']))
+    };
+    if knows(image) {
+        return None;
+    }
+    image
+        .repository()
+        .match_indices('/')
+        .map(|(slash, _)| &written[slash + 1..])
+        .find(|name| starts_with_host(name) || name.parse().is_ok_and(|name| knows(&name)))
+}
+
 /// The chart in a `helm.sh/chart` label, if it is one of Cast AI's.
 pub fn chart(label: &str) -> Option<&str> {
     CHARTS.iter().any(|prefix| label.starts_with(prefix)).then_some(label)
@@ -75,20 +92,54 @@ pub fn chart(label: &str) -> Option<&str> {
 /// The image that a component makes out of its own at run time, and the carrier that says so.
 ///
 /// kvisor's controller starts scan jobs from its own image's name with the first `-controller` replaced, unless
-/// `SCANNERS_IMAGE` names one (castai/kvisor `cmd/controller/kube/client.go`).
+/// `SCANNERS_IMAGE` names one (castai/kvisor `cmd/controller/kube/client.go`). `source` is what `image` was mirrored
+/// from, if that is known: a mirror may call it otherwise.
 pub fn derived_image(
     container: &str,
     image: &Image,
+    source: Option<&Image>,
     has_variable: impl Fn(&str) -> bool,
 ) -> Option<(Carrier, Image)> {
-    let component = image.repository().rsplit('/').next()?;
-    if component != "kvisor-controller" || has_variable(SCANNERS_VARIABLE) {
+    let is_controller = |image: &Image| image.repository().rsplit('/').next() == Some("kvisor-controller");
+    if !(is_controller(image) || source.is_some_and(is_controller)) || has_variable(SCANNERS_VARIABLE) {
         return None;
     }
-    let scanners = image.as_written().replacen("-controller", "-scanners", 1).parse().ok()?;
+    let scanners = image.as_written().replacen(CONTROLLER, SCANNERS, 1).parse().ok()?;
     let carrier =
         Carrier::Derived { container: container.to_owned(), component: "kvisor-scanners".to_owned() };
     Some((carrier, scanners))
+}
+
+/// What kvisor replaces, the first time that it stands in the whole reference.
+const CONTROLLER: &str = "-controller";
+const SCANNERS: &str = "-scanners";
+
+/// The scanners' image that kvisor finds beside its controller's.
+///
+/// # Errors
+/// There can be none under the name that kvisor makes; the text says why and what to do.
+pub fn scanners_image(controller: &Image) -> Result<Image, String> {
+    let written = controller.as_written();
+    if controller.version().digest().is_some() {
+        return Err(format!(
+            "a digest in kvisor's controller image breaks its scanners: name it by tag instead of {written}"
+        ));
+    }
+    let component = controller.repository().rfind('/').map_or(0, |slash| slash + 1);
+    match written.find(CONTROLLER) {
+        Some(found) if (component..controller.repository().len()).contains(&found) => written
+            .replacen(CONTROLLER, SCANNERS, 1)
+            .parse()
+            .map_err(|error: InvalidReference| error.to_string()),
+        Some(found) if found < component => Err(format!(
+            "kvisor could not find its scanners beside {written}, because it replaces the first {CONTROLLER:?} there: \
+             choose a --registry path or a --map without it before the last slash"
+        )),
+        _ => Err(format!(
+            "kvisor could not find its scanners beside {written}, because it replaces {CONTROLLER:?} in the name: \
+             choose a --map to a name that ends in {CONTROLLER:?}"
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -140,11 +191,57 @@ mod tests {
     #[test]
     fn the_scanners_image_follows_kvisors_own_rule() {
         let controller = image("ghcr.io/castai/kvisor/kvisor-controller:v1.164.8");
-        let (carrier, scanners) = derived_image("controller", &controller, |_| false).unwrap();
+        let (carrier, scanners) = derived_image("controller", &controller, None, |_| false).unwrap();
         assert_eq!(carrier.to_string(), "derived/controller/kvisor-scanners");
         assert_eq!(scanners.as_written(), "ghcr.io/castai/kvisor/kvisor-scanners:v1.164.8");
-        assert_eq!(derived_image("controller", &controller, |name| name == "SCANNERS_IMAGE"), None);
+        assert_eq!(derived_image("controller", &controller, None, |name| name == "SCANNERS_IMAGE"), None);
+        let renamed = image("e.example/kv-controller:v1");
+        let (_, scanners) = derived_image("controller", &renamed, Some(&controller), |_| false).unwrap();
+        assert_eq!(scanners.as_written(), "e.example/kv-scanners:v1");
+        assert_eq!(derived_image("controller", &renamed, None, |_| false), None);
         let agent = image("ghcr.io/castai/kvisor/kvisor-agent:v1.164.8");
-        assert_eq!(derived_image("kvisor", &agent, |_| false), None);
+        assert_eq!(derived_image("kvisor", &agent, None, |_| false), None);
+    }
+
+    #[test]
+    fn scanners_have_a_name_only_where_kvisor_looks_for_it() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let (pinned, both) =
+            (format!("e/kvisor-controller@{digest}"), format!("e/kvisor-controller:v1@{digest}"));
+        let cases = [
+            ("ghcr.io/castai/kvisor/kvisor-controller:v1", Ok("ghcr.io/castai/kvisor/kvisor-scanners:v1")),
+            ("e.example/kvisor-controller:v1-controller", Ok("e.example/kvisor-scanners:v1-controller")),
+            ("e.example/my-controller/kvisor-controller:v1", Err("--registry path")),
+            ("my-controller.example/kvisor-controller:v1", Err("--registry path")),
+            ("e.example/kvisor:v1", Err("a name that ends in")),
+            ("e.example/kvisor:v1-controller", Err("a name that ends in")),
+            (
+                pinned.as_str(),
+                Err("a digest in kvisor's controller image breaks its scanners: name it by tag"),
+            ),
+            (both.as_str(), Err("a digest in kvisor's controller image breaks its scanners: name it by tag")),
+        ];
+        for (controller, expected) in cases {
+            match (scanners_image(&image(controller)), expected) {
+                (Ok(scanners), Ok(expected)) => assert_eq!(scanners.as_written(), expected),
+                (Err(error), Err(words)) => assert!(error.contains(words), "{controller}: {error}"),
+                (seen, _) => panic!("{controller}: {seen:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_behind_a_mirror_is_the_longest_that_can_be_public() {
+        let cases = [
+            ("e.example/castai/hibernate:v1", Some("castai/hibernate:v1")),
+            ("e.example:5000/pfx/ghcr.io/castai/kvisor/x:v1", Some("ghcr.io/castai/kvisor/x:v1")),
+            ("e.example/quay.io/some/thing:v1", Some("quay.io/some/thing:v1")),
+            ("ghcr.io/castai/kvisor/x:v1", None),
+            ("castai/hibernate:v1", None),
+            ("e.example/castai-agent:v1.2", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(name_behind_mirror(&image(text)), expected, "{text}");
+        }
     }
 }

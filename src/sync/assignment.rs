@@ -10,7 +10,7 @@ use std::str::FromStr;
 use crate::castai::components;
 use crate::image::ecr::EcrRegistry;
 use crate::image::{Image, InvalidReference, Mirror};
-use crate::sync::inventory::{Inventory, Use};
+use crate::sync::inventory::{Inventory, Reason, Use};
 use crate::sync::plan::PlannedUse;
 
 /// One destination reference, where it comes from, and the places that use it.
@@ -64,7 +64,11 @@ pub fn assign(
     let mut assignments: BTreeMap<(Image, Option<Image>), Assignment> = BTreeMap::new();
     for wanted in &inventory.images {
         for used_by in &wanted.used_by {
-            let (destination, source) = assign_one(&wanted.image, used_by, mirror, maps, region);
+            let assign_one = |image, used_by| assign_one(image, used_by, mirror, maps, region);
+            let (destination, source) = match container_of(inventory, used_by) {
+                Some((image, container)) => derive(&wanted.image, assign_one(image, container), maps),
+                None => assign_one(&wanted.image, used_by),
+            };
             let key = match &source {
                 Source::Known(source) => Some(source.clone()),
                 _ => None,
@@ -79,6 +83,34 @@ pub fn assign(
     assignments.into_values().collect()
 }
 
+/// The image and the place of the container that makes the image of `used_by` out of its own at run time.
+fn container_of<'i>(inventory: &'i Inventory, used_by: &Use) -> Option<(&'i Image, &'i Use)> {
+    let Reason::Derived { from } = &used_by.reason else {
+        return None;
+    };
+    let wanted = inventory.images.iter().find(|wanted| &wanted.image == from)?;
+    let container = wanted.used_by.iter().find(|container| container.contains_source_of(used_by))?;
+    Some((&wanted.image, container))
+}
+
+/// The destination and source of a derived image follow its container's: the component looks beside that alone.
+fn derive(image: &Image, (destination, source): (Image, Source), maps: &[NameMap]) -> (Image, Source) {
+    let source = match source {
+        Source::Reachable(_) | Source::Unnameable(_) => return (image.clone(), source),
+        Source::Known(source) => components::scanners_image(&source).map(Source::Known),
+        unknown @ Source::Unknown(_) => Ok(unknown),
+    };
+    let named = components::scanners_image(&destination).and_then(|destination| {
+        let map = maps.iter().find(|map| map.private == destination.repository());
+        let source = match map {
+            Some(map) => destination.with_repository(&map.public).map_or_else(unnameable, Source::Known),
+            None => source?,
+        };
+        Ok((destination, source))
+    });
+    named.unwrap_or_else(|why| (image.clone(), Source::Unnameable(why)))
+}
+
 fn assign_one(
     image: &Image,
     used_by: &Use,
@@ -89,20 +121,21 @@ fn assign_one(
     if let Some(map) = maps.iter().find(|map| map.private == image.repository()) {
         return (image.clone(), image.with_repository(&map.public).map_or_else(unnameable, Source::Known));
     }
-    if let Some(map) = maps.iter().find(|map| map.public == image.repository()) {
-        return match image.with_repository(&map.private) {
-            Ok(destination) => (destination, Source::Known(image.clone())),
-            Err(error) => (image.clone(), unnameable(error)),
-        };
-    }
-    if mirror.holds(image) {
+    if mirror.holds(image) && !maps.iter().any(|map| map.public == image.repository()) {
         return (image.clone(), read_back(image, used_by, mirror));
     }
-    if let Some(why) = reachable(image, region) {
+    // What we mirrored to another registry is still the public image, wherever it lies now.
+    let source = used_by.recorded_source.as_ref().unwrap_or(image);
+    let map = maps.iter().find(|map| map.public == source.repository());
+    if let (None, Some(why)) = (map, reachable(source, region)) {
         return (image.clone(), Source::Reachable(why));
     }
-    match mirror.name_of(image) {
-        Ok(destination) => (destination, Source::Known(image.clone())),
+    let destination = match map {
+        Some(map) => source.with_repository(&map.private),
+        None => mirror.name_of(source),
+    };
+    match destination {
+        Ok(destination) => (destination, Source::Known(source.clone())),
         Err(error) => (image.clone(), unnameable(error)),
     }
 }
@@ -137,137 +170,4 @@ fn reachable(image: &Image, region: Option<&str>) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sync::inventory::{API_VERSION, Carrier, InventoryKind, Place, Reason, WantedImage};
-
-    const ECR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
-
-    fn image(text: &str) -> Image {
-        text.replace("ECR", ECR).parse().unwrap()
-    }
-
-    fn inventory(images: &[(&str, Option<&str>)]) -> Inventory {
-        Inventory {
-            api_version: API_VERSION.to_owned(),
-            kind: InventoryKind::Inventory,
-            created: jiff::Timestamp::UNIX_EPOCH,
-            clusters: Vec::new(),
-            images: images
-                .iter()
-                .map(|(name, recorded)| WantedImage {
-                    image: image(name),
-                    used_by: vec![Use {
-                        place: Place::File { path: "x.yaml".to_owned(), manifest: "Deployment/x".to_owned() },
-                        carrier: Carrier::Container("x".to_owned()),
-                        reason: Reason::File { path: "x.yaml".to_owned() },
-                        recorded_source: recorded.map(image),
-                        fixed: None,
-                    }],
-                })
-                .collect(),
-            notes: Vec::new(),
-        }
-    }
-
-    /// Destination and source, or the first words of why there is none.
-    fn outcome(name: &str, recorded: Option<&str>, mirror: &str, maps: &[&str]) -> (String, String) {
-        let maps: Vec<NameMap> = maps.iter().map(|map| map.replace("ECR", ECR).parse().unwrap()).collect();
-        let mirror = mirror.replace("ECR", ECR).parse().unwrap();
-        let assigned = assign(&inventory(&[(name, recorded)]), &mirror, &maps, Some("us-east-1"));
-        let source = match &assigned[0].source {
-            Source::Known(source) => source.to_string(),
-            Source::Unknown(text) => format!("unknown: {text}"),
-            Source::Reachable(_) => "reachable".to_owned(),
-            Source::Unnameable(_) => "unnameable".to_owned(),
-        };
-        (assigned[0].destination.to_string().replace(ECR, "ECR"), source.replace(ECR, "ECR"))
-    }
-
-    /// Name, recorded source, mirror and maps; then the destination and the source that are expected.
-    type Case<'c> = (&'c str, Option<&'c str>, &'c str, &'c [&'c str], &'c str, &'c str);
-
-    #[test]
-    fn names_are_read_both_ways() {
-        let agent = "us-docker.pkg.dev/castai-hub/library/agent:v1";
-        let mirrored = format!("ECR/{agent}");
-        let cases: &[Case] = &[
-            (agent, None, "ECR", &[], &mirrored, agent),
-            (&mirrored, None, "ECR", &[], &mirrored, agent),
-            (
-                "castai/hibernate:v0.14",
-                None,
-                "ECR",
-                &[],
-                "ECR/castai/hibernate:v0.14",
-                "castai/hibernate:v0.14",
-            ),
-            (
-                "ECR/castai-agent:v1",
-                None,
-                "ECR",
-                &["ECR/castai-agent=us-docker.pkg.dev/castai-hub/library/agent"],
-                "ECR/castai-agent:v1",
-                agent,
-            ),
-            (
-                agent,
-                None,
-                "ECR",
-                &["ECR/castai-agent=us-docker.pkg.dev/castai-hub/library/agent"],
-                "ECR/castai-agent:v1",
-                agent,
-            ),
-            ("ECR/busybox:1", Some("busybox:1"), "ECR", &[], "ECR/busybox:1", "busybox:1"),
-            (
-                "602401143452.dkr.ecr.us-east-1.amazonaws.com/amazon-k8s-cni:v1",
-                None,
-                "ECR",
-                &[],
-                "602401143452.dkr.ecr.us-east-1.amazonaws.com/amazon-k8s-cni:v1",
-                "reachable",
-            ),
-            ("ECR/shop/web:1", None, "ECR/castai", &[], "ECR/shop/web:1", "reachable"),
-            (
-                "602401143452.dkr.ecr.eu-west-1.amazonaws.com/x:v1",
-                None,
-                "ECR",
-                &[],
-                "ECR/602401143452.dkr.ecr.eu-west-1.amazonaws.com/x:v1",
-                "602401143452.dkr.ecr.eu-west-1.amazonaws.com/x:v1",
-            ),
-            ("public.ecr.aws/x/y:v1", None, "ECR", &[], "ECR/public.ecr.aws/x/y:v1", "public.ecr.aws/x/y:v1"),
-            ("localhost:5000/x:1", None, "ECR", &[], "localhost:5000/x:1", "unnameable"),
-        ];
-        for (name, recorded, mirror, maps, destination, source) in cases {
-            let (seen_destination, seen_source) = outcome(name, *recorded, mirror, maps);
-            assert_eq!((seen_destination.as_str(), seen_source.as_str()), (*destination, *source), "{name}");
-        }
-    }
-
-    #[test]
-    fn an_unknown_name_in_the_mirror_is_never_guessed() {
-        for name in ["ECR/castai-agent:v1", "ECR/shop/web:1"] {
-            let (_, source) = outcome(name, None, "ECR", &[]);
-            let repository = name.rsplit_once(':').unwrap().0;
-            assert!(source.contains(&format!("--map {repository}=<public repository>")), "{source}");
-        }
-    }
-
-    #[test]
-    fn the_same_image_written_in_two_ways_is_mirrored_once() {
-        let mirrored = "ECR/us-docker.pkg.dev/castai-hub/library/agent:v1";
-        let inventory =
-            inventory(&[("us-docker.pkg.dev/castai-hub/library/agent:v1", None), (mirrored, None)]);
-        let assigned = assign(&inventory, &ECR.parse().unwrap(), &[], Some("us-east-1"));
-        assert_eq!(assigned.len(), 1);
-        assert_eq!(assigned[0].used_by.len(), 2);
-    }
-
-    #[test]
-    fn maps_name_repositories() {
-        for text in ["a", "a=", "=b", "a:1=b", "a=b@x", "A=b"] {
-            assert!(text.parse::<NameMap>().is_err(), "{text}");
-        }
-    }
-}
+mod tests;

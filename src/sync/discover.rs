@@ -20,7 +20,8 @@ use crate::sync::inventory::{
 use crate::sync::manifests::Manifest;
 use crate::sync::record::Records;
 
-/// `--only` and `--exclude`: globs on image names as written, in which `*` also matches slashes.
+/// `--only` and `--exclude`: globs on image names, in which `*` also matches slashes. A name is the one as written, the
+/// one that was there before we came, or the one behind a mirror, so that a filter means the same after a rewrite.
 #[derive(Clone, Debug, Default)]
 pub struct ImageFilter {
     only: Option<GlobSet>,
@@ -41,9 +42,11 @@ impl ImageFilter {
         Ok(Self { only: if only.is_empty() { None } else { Some(set(only)?) }, exclude: set(exclude)? })
     }
 
-    pub fn admits(&self, image: &Image) -> bool {
-        let name = image.as_written();
-        self.only.as_ref().is_none_or(|only| only.is_match(name)) && !self.exclude.is_match(name)
+    pub fn admits(&self, image: &Image, source: Option<&Image>) -> bool {
+        let names =
+            [Some(image.as_written()), source.map(Image::as_written), components::name_behind_mirror(image)];
+        let is_match = |globs: &GlobSet| names.iter().flatten().any(|name| globs.is_match(name));
+        self.only.as_ref().is_none_or(is_match) && !is_match(&self.exclude)
     }
 }
 
@@ -119,7 +122,9 @@ fn whole_workload(workload: &Workload) -> Option<Reason> {
 
 /// Why a single container is taken.
 fn own_reason(field: &Carried, records: &Records) -> Option<Reason> {
-    if records.current(&field.carrier, &field.value).is_some() {
+    if records.current(&field.carrier, &field.value).is_some()
+        || records.source(&field.carrier, &field.value).is_some()
+    {
         return Some(Reason::Annotation);
     }
     let prefix = components::image_prefix(&field.value.parse().ok()?)?;
@@ -141,7 +146,8 @@ fn fixed(workload: &Workload, carrier: &Carrier) -> Option<String> {
     }
 }
 
-/// Takes the containers that there is a reason for, and with each its variables and its derived image.
+/// Takes the containers that there is a reason for and the filter admits, and with each its variables and its derived
+/// image: without them a rewritten container could not do its work.
 fn collect(
     pod: &PodSpec,
     records: &Records,
@@ -156,11 +162,8 @@ fn collect(
     let (variables, containers): (Vec<_>, Vec<_>) =
         fields.iter().partition(|field| matches!(field.carrier, Carrier::Environment { .. }));
     let mut take = |image: Image, carrier: Carrier, reason, recorded_source| {
-        if filter.admits(&image) {
-            let used_by =
-                Use { place: place.clone(), fixed: fixed(&carrier), carrier, reason, recorded_source };
-            uses.push((image, used_by));
-        }
+        let used_by = Use { place: place.clone(), fixed: fixed(&carrier), carrier, reason, recorded_source };
+        uses.push((image, used_by));
     };
     for field in containers {
         let Some(reason) = reason_of(field) else { continue };
@@ -172,16 +175,19 @@ fn collect(
             }
         };
         let recorded = records.source(&field.carrier, &field.value);
+        if !filter.admits(&image, recorded.as_ref()) {
+            continue;
+        }
         let own_variables = || variables.iter().filter(|variable| variable.container == field.container);
         let has_variable = |name: &str| {
             own_variables().any(|variable| matches!(&variable.carrier, Carrier::Environment { variable, .. } if variable == name))
         };
-        if let Some((carrier, derived)) = components::derived_image(&field.container, &image, has_variable) {
-            let source = recorded
-                .as_ref()
-                .and_then(|source| components::derived_image(&field.container, source, |_| false));
+        if let Some((carrier, derived)) =
+            components::derived_image(&field.container, &image, recorded.as_ref(), has_variable)
+        {
+            let source = recorded.as_ref().and_then(|source| components::scanners_image(source).ok());
             let from = image.clone();
-            take(derived, carrier, Reason::Derived { from }, source.map(|(_, source)| source));
+            take(derived, carrier, Reason::Derived { from }, source);
         }
         for variable in own_variables() {
             match (&variable.carrier, variable.value.parse::<Image>()) {

@@ -72,6 +72,21 @@ pub struct Use {
     pub fixed: Option<String>,
 }
 
+impl Use {
+    /// Whether this is the container whose image `derived` is derived from.
+    pub fn contains_source_of(&self, derived: &Self) -> bool {
+        let Carrier::Derived { container, .. } = &derived.carrier else {
+            return false;
+        };
+        let (Carrier::Container(name) | Carrier::InitContainer(name) | Carrier::EphemeralContainer(name)) =
+            &self.carrier
+        else {
+            return false;
+        };
+        self.place == derived.place && name == container
+    }
+}
+
 /// The object or file that an image was found in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "type")]

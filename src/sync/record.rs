@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::image::Image;
 use crate::sync::inventory::Carrier;
@@ -19,10 +20,11 @@ pub struct Record {
     pub to: String,
 }
 
-/// Records by carrier as text, since a later version may know carriers that this one does not.
+/// Records by carrier as text, and as they stand: a later version may know carriers and forms that this one does not,
+/// and must find them as it left them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Records(BTreeMap<String, Record>);
+pub struct Records(BTreeMap<String, Value>);
 
 impl Records {
     /// The records among `annotations`. A value that is not ours in form holds none.
@@ -30,24 +32,32 @@ impl Records {
         annotations.get(ANNOTATION).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
 
-    pub fn get(&self, carrier: &Carrier) -> Option<&Record> {
-        self.0.get(&carrier.to_string())
+    pub fn get(&self, carrier: &Carrier) -> Option<Record> {
+        Record::deserialize(self.0.get(&carrier.to_string())?).ok()
     }
 
     /// The record of `carrier` if what it says is still true of the image that stands there.
-    pub fn current(&self, carrier: &Carrier, written: &str) -> Option<&Record> {
+    pub fn current(&self, carrier: &Carrier, written: &str) -> Option<Record> {
         self.get(carrier).filter(|record| record.to == written)
     }
 
-    /// What stood at `carrier` before `written`, if that is on record.
+    /// What stood at `carrier` before `written`, if that is on record. A record also pairs two repositories: of another
+    /// version in the recorded one, the source is that version in the other.
     pub fn source(&self, carrier: &Carrier, written: &str) -> Option<Image> {
-        self.current(carrier, written)?.from.parse().ok()
+        let record = self.get(carrier)?;
+        let from: Image = record.from.parse().ok()?;
+        if record.to == written {
+            return Some(from);
+        }
+        let (to, written): (Image, Image) = (record.to.parse().ok()?, written.parse().ok()?);
+        let is_paired = (to.host(), to.path()) == (written.host(), written.path());
+        is_paired.then(|| written.with_repository(from.repository()).ok())?
     }
 
     /// Sets or removes the record of `carrier`.
     pub fn set(&mut self, carrier: &Carrier, record: Option<Record>) {
         match record {
-            Some(record) => self.0.insert(carrier.to_string(), record),
+            Some(record) => self.0.insert(carrier.to_string(), serde_json::json!(record)),
             None => self.0.remove(&carrier.to_string()),
         };
     }
@@ -55,5 +65,52 @@ impl Records {
     /// The annotation's value; none where there is nothing to record.
     pub fn to_annotation(&self) -> Option<String> {
         (!self.0.is_empty()).then(|| serde_json::json!(self).to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(value: &Value) -> Records {
+        Records::read(&BTreeMap::from([(ANNOTATION.to_owned(), value.to_string())]))
+    }
+
+    #[test]
+    fn a_record_pairs_repositories_for_every_version() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let by_digest = (format!("e.example/flat@{digest}"), format!("ghcr.io/castai/x@{digest}"));
+        let cases = [
+            ("e.example/flat:v1", Some("ghcr.io/castai/x:v1")),
+            ("e.example/flat:v9", Some("ghcr.io/castai/x:v9")),
+            (by_digest.0.as_str(), Some(by_digest.1.as_str())),
+            ("e.example/flatter:v1", None),
+            ("other.example/flat:v1", None),
+            ("ghcr.io/castai/x:v1", None),
+            ("NOT AN IMAGE", None),
+        ];
+        let records = records(
+            &serde_json::json!({"container/x": {"from": "ghcr.io/castai/x:v1", "to": "e.example/flat:v1"}}),
+        );
+        for (written, expected) in cases {
+            let source = records.source(&Carrier::Container("x".to_owned()), written);
+            assert_eq!(source.as_ref().map(Image::as_written), expected, "{written}");
+            assert_eq!(records.source(&Carrier::Container("y".to_owned()), written), None, "{written}");
+        }
+    }
+
+    #[test]
+    fn foreign_entries_stay_and_do_not_hide_the_others() {
+        let mut records = records(&serde_json::json!({
+            "container/x": {"from": "a:1", "to": "b:1", "since": "later"},
+            "volume/y": ["another", "form"],
+        }));
+        let (x, z) = (Carrier::Container("x".to_owned()), Carrier::Container("z".to_owned()));
+        assert_eq!(records.get(&x), Some(Record { from: "a:1".to_owned(), to: "b:1".to_owned() }));
+        records.set(&z, Some(Record { from: "c:1".to_owned(), to: "d:1".to_owned() }));
+        let annotation: Value = serde_json::from_str(&records.to_annotation().unwrap()).unwrap();
+        assert_eq!(annotation["volume/y"], serde_json::json!(["another", "form"]));
+        assert_eq!(annotation["container/x"]["since"], "later");
+        assert_eq!(annotation["container/z"]["to"], "d:1");
     }
 }

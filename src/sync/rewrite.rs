@@ -8,10 +8,11 @@ use json_patch::Patch;
 use serde::Serialize;
 
 pub use self::patch::restoring;
+use crate::castai::components;
 use crate::cluster::workload::Workload;
 use crate::image::Image;
 use crate::sync::discover::{self, ImageFilter};
-use crate::sync::inventory::{Carrier, WorkloadName};
+use crate::sync::inventory::{Carrier, Use, WorkloadName};
 use crate::sync::lock::{Lock, LockedImage};
 use crate::sync::record::{Record, Records};
 
@@ -58,7 +59,17 @@ impl Rewriter<'_> {
     /// Decides on one workload; `None` where nothing of it is taken.
     pub fn rewrite(&self, workload: &Workload) -> Option<Rewrite> {
         let (uses, _) = discover::uses(workload, self.filter);
-        let uses: Vec<_> = uses.into_iter().filter(|(image, _)| !self.left_alone.contains(image)).collect();
+        let uses: Vec<_> = uses
+            .into_iter()
+            // What we mirrored once moves to another mirror, although nodes reach it where it is.
+            .filter(|(image, used_by)| {
+                !self.left_alone.contains(image)
+                    || used_by
+                        .recorded_source
+                        .as_ref()
+                        .is_some_and(|source| self.locked(source, None).is_some())
+            })
+            .collect();
         if uses.is_empty() {
             return None;
         }
@@ -67,9 +78,19 @@ impl Rewriter<'_> {
         let (mut changes, mut missing, mut fixed) = (Vec::new(), BTreeSet::new(), None);
         for (image, used_by) in &uses {
             let carrier = &used_by.carrier;
-            match self.locked(image) {
+            if let Some(derived) = self.derived_destination(used_by, &uses) {
+                match derived {
+                    Ok(destination) if self.holds(&destination) => {}
+                    Ok(destination) => {
+                        missing.insert(destination.to_string());
+                    }
+                    Err(why) => return Some(Rewrite::HeldBack(why)),
+                }
+                continue;
+            }
+            match self.locked(image, used_by.recorded_source.as_ref()) {
                 None => {
-                    missing.insert(image.as_written());
+                    missing.insert(image.to_string());
                 }
                 Some(Locked::Destination(locked)) => {
                     // Somebody put another version of ours there; our record must not speak of the old one.
@@ -109,7 +130,7 @@ impl Rewriter<'_> {
                 workload: workload.name.clone(),
                 previous: changes
                     .iter()
-                    .map(|change| (change.carrier.clone(), before.get(&change.carrier).cloned()))
+                    .map(|change| (change.carrier.clone(), before.get(&change.carrier)))
                     .collect(),
                 patch: patch::build(workload, &changes, &records),
                 changes,
@@ -117,12 +138,28 @@ impl Rewriter<'_> {
         }
     }
 
-    /// The locked image that `image` names, as written before any other that means the same.
-    fn locked(&self, image: &Image) -> Option<Locked<'_>> {
+    /// What a component will derive once its container is rewritten, if `used_by` is such an image and its container
+    /// is locked. The text says why there can be none.
+    fn derived_destination(&self, used_by: &Use, uses: &[(Image, Use)]) -> Option<Result<Image, String>> {
+        let (image, container) = uses.iter().find(|(_, container)| container.contains_source_of(used_by))?;
+        let (Locked::Destination(locked) | Locked::Source(locked)) =
+            self.locked(image, container.recorded_source.as_ref())?;
+        Some(components::scanners_image(&locked.destination))
+    }
+
+    fn holds(&self, destination: &Image) -> bool {
+        let mut locked = self.lock.destinations.iter().flat_map(|destination| &destination.images);
+        locked.any(|locked| locked.destination.is_same(destination))
+    }
+
+    /// The locked image that `image` names, by what is on record for it before what is written, and as written before
+    /// any other that means the same.
+    fn locked(&self, image: &Image, recorded: Option<&Image>) -> Option<Locked<'_>> {
         let locked = || self.lock.destinations.iter().flat_map(|destination| &destination.images);
         locked()
             .find(|locked| locked.destination.is_same(image))
             .map(Locked::Destination)
+            .or_else(|| locked().find(|locked| Some(&locked.source) == recorded).map(Locked::Source))
             .or_else(|| locked().find(|locked| &locked.source == image).map(Locked::Source))
             .or_else(|| locked().find(|locked| locked.source.is_same(image)).map(Locked::Source))
     }
@@ -135,11 +172,11 @@ enum Locked<'a> {
 
 /// What has to be put back is what stood there before our first change, as long as every change since was ours.
 fn record_of(change: &Change, before: &Records) -> Record {
-    let first = before.current(&change.carrier, &change.from);
-    Record {
-        from: first.map_or_else(|| change.from.clone(), |record| record.from.clone()),
-        to: change.to.clone(),
-    }
+    let first = before
+        .current(&change.carrier, &change.from)
+        .map(|record| record.from)
+        .or_else(|| Some(before.source(&change.carrier, &change.from)?.to_string()));
+    Record { from: first.unwrap_or_else(|| change.from.clone()), to: change.to.clone() }
 }
 
 #[cfg(test)]

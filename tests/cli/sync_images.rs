@@ -11,9 +11,9 @@ use lab::registry::image::{Recipe, generate};
 use serde_json::{Value, json};
 
 use super::observed::{
-    AGENT, CONTROLLER, ECR, HIBERNATE, KVISOR, SCANNERS, castai_workloads, ecr, ecr_digest, ecr_writes, file,
-    first_images, forget_traffic, image, images, kubectl, other_workloads, our_writes, publish, record,
-    traffic, wait_until_ready,
+    AGENT, CONTROLLER, ECR, HIBERNATE, KVISOR, SCANNERS, apply, castai_workloads, ecr, ecr_digest,
+    ecr_writes, file, first_images, forget_traffic, image, images, kubectl, other_workloads, our_writes,
+    publish, record, traffic, wait_until_ready,
 };
 use super::support::{empty_lab, json, kubectl_json, own_lab, plugin, shared_lab};
 
@@ -76,7 +76,8 @@ fn flags_narrow_what_is_taken() {
         (&["-l", "app.kubernetes.io/name in (castai-agent,castai-kvisor-agent)"], &[&kvisor, &agent]),
         (&["--only", "ghcr.io/*"], &[&kvisor, &controller, &scanners]),
         (&["--exclude", "*kvisor*", "--exclude", "castai/*"], &[&agent]),
-        (&["--only", "ghcr.io/*", "--exclude", "*-scanners:*"], &[&kvisor, &controller]),
+        // The scanners belong to their controller, which could not do its work without them.
+        (&["--only", "*kvisor*", "--exclude", "*-agent:*"], &[&controller, &scanners]),
     ];
     for (flags, expected) in cases {
         let arguments = [&[SYNC, "--no-mirror", "--no-rewrite", "-o", "name"], flags].concat();
@@ -280,8 +281,16 @@ fn flat_names_need_a_map(lab: &Lab) {
     assert_eq!(image(lab, "castai-agent", "agent"), format!("{flat}:v1"));
     let entry = json!({"from": format!("{AGENT}:v1"), "to": format!("{flat}:v1")});
     assert_eq!(record(lab, "deployment/castai-agent")["container/agent"], entry);
-    // The record now says what the map said.
+    // The record now says what the map said, of the next version too.
     assert!(plugin(lab, 0, &[SYNC]).stdout.starts_with("nothing to do"));
+    let digest = publish(lab, &format!("{AGENT}:v9"), &Recipe::default());
+    kubectl(lab, &[&set[..], &["deployment/castai-agent", &format!("*={flat}:v9")]].concat());
+    let output = plugin(lab, 0, &[SYNC, "--yes"]);
+    assert!(output.stderr.contains(&format!("copied {AGENT}:v9")), "{}", output.stderr);
+    wait_until_ready(lab);
+    assert_eq!(ecr_digest(lab, "castai-agent:v9"), Some(digest));
+    let entry = json!({"from": format!("{AGENT}:v9"), "to": format!("{flat}:v9")});
+    assert_eq!(record(lab, "deployment/castai-agent")["container/agent"], entry);
 
     let own = format!("{ECR}/shop/web:1.0");
     kubectl(lab, &[&set[..], &["cronjob/hibernate-pause", &format!("pauser={own}")]].concat());
@@ -313,6 +322,38 @@ fn each_half_works_alone() {
     assert!(rewritten.stderr.contains("its rollout was not waited for"), "{}", rewritten.stderr);
     wait_until_ready(&lab);
     assert_eq!(image(&lab, "hibernate-resume", "pauser"), format!("{ECR}/castai/hibernate:v0.14"));
+}
+
+#[test]
+fn a_filter_takes_what_belongs_together_and_means_the_same_the_next_time() {
+    let lab = own_lab();
+    let job = json!({
+        "apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "pause", "namespace": "shop"},
+        "spec": {"schedule": "0 0 1 1 *", "suspend": true, "jobTemplate": {"spec": {"template": {"spec": {
+            "restartPolicy": "Never", "containers": [{"name": "pauser", "image": format!("{HIBERNATE}:v0.14")}],
+        }}}}},
+    });
+    apply(&lab, &job);
+    let filter = ["--only", "ghcr.io/*/kvisor-controller:*", "--only", "castai/*"];
+    let sync = [&[SYNC, "--yes"], &filter[..]].concat();
+    plugin(&lab, 0, &sync);
+    assert_eq!(image(&lab, "castai-kvisor-controller", "controller"), format!("{ECR}/{CONTROLLER}:v1.164.8"));
+    assert!(ecr_digest(&lab, &format!("{SCANNERS}:v1.164.8")).is_some(), "kvisor finds its scanners");
+    assert_eq!(image(&lab, "castai-agent", "agent"), format!("{AGENT}:v0.161.1"), "it was not asked for");
+    let again = plugin(&lab, 0, &sync);
+    assert!(again.stdout.starts_with(&format!("nothing to do: {ECR} holds 3 images")), "{}", again.stdout);
+
+    // Outside Cast AI's namespaces an upgrade by private name is known by our record.
+    let (next, digest) =
+        (format!("{HIBERNATE}:v0.15"), publish(&lab, "docker.io/castai/hibernate:v0.15", &Recipe::default()));
+    kubectl(&lab, &["set", "image", "-n", "shop", "cronjob/pause", &format!("pauser={ECR}/{next}")]);
+    let output = plugin(&lab, 0, &sync);
+    assert!(output.stderr.contains(&format!("copied {next}")), "{}", output.stderr);
+    assert_eq!(ecr_digest(&lab, &next), Some(digest));
+    let pause = kubectl_json(&lab, &["get", "cronjob", "pause", "-n", "shop"]);
+    let annotation = pause["metadata"]["annotations"]["privatelink.cast.ai/images"].as_str().expect("ours");
+    let recorded: Value = serde_json::from_str(annotation).expect("JSON");
+    assert_eq!(recorded, json!({"container/pauser": {"from": next, "to": format!("{ECR}/{next}")}}));
 }
 
 #[test]

@@ -65,11 +65,15 @@ fn elsewhere_only_cast_ai_images_are_taken() {
 }
 
 #[test]
-fn a_rewritten_image_is_taken_with_its_source_while_the_record_is_true() {
+fn a_rewritten_image_is_taken_with_its_source_while_the_record_speaks_of_its_repository() {
     let pod = serde_json::json!({"containers": [container("app", "registry.example/flat:1")]});
     let mut workload = workload(WorkloadKind::Deployment, "shop", pod);
-    for (to, source) in [("registry.example/flat:1", Some("castai/x:1")), ("registry.example/flat:0", None)] {
-        let record = serde_json::json!({"container/app": {"from": "castai/x:1", "to": to}}).to_string();
+    for (from, to, source) in [
+        ("castai/x:1", "registry.example/flat:1", Some("castai/x:1")),
+        ("castai/x:0", "registry.example/flat:0", Some("castai/x:1")),
+        ("castai/x:1", "registry.example/other:1", None),
+    ] {
+        let record = serde_json::json!({"container/app": {"from": from, "to": to}}).to_string();
         workload.annotations.insert(ANNOTATION.to_owned(), record);
         let (uses, _) = uses(&workload, &ImageFilter::default());
         let sources: Vec<_> =
@@ -103,6 +107,34 @@ fn variables_and_derived_images_come_with_their_container() {
 }
 
 #[test]
+fn what_belongs_to_a_container_follows_its_admission() {
+    let pod = serde_json::json!({"containers": [
+        container("controller", "ghcr.io/castai/kvisor/kvisor-controller:v1"),
+        {"name": "woop", "image": format!("{GAR}/workload-autoscaler:1"), "env": [
+            {"name": "JMX_EXPORTER_INIT_IMAGE", "value": "ghcr.io/castai/jmx:1"},
+        ]},
+    ]});
+    let workload = workload(WorkloadKind::Deployment, "shop", pod);
+    let (controller, woop) = (
+        ["derived/controller/kvisor-scanners", "container/controller"],
+        ["env/woop/JMX_EXPORTER_INIT_IMAGE", "container/woop"],
+    );
+    let cases: [(&[&str], &[&str], &[&str]); 4] = [
+        (&["*kvisor-controller*"], &[], &controller),
+        (&["*workload-autoscaler*"], &[], &woop),
+        (&["*kvisor-scanners*", "*jmx*"], &[], &[]),
+        (&["*kvisor*"], &["*-scanners:*"], &controller),
+    ];
+    for (only, exclude, expected) in cases {
+        let owned = |globs: &[&str]| globs.iter().map(|glob| (*glob).to_owned()).collect::<Vec<_>>();
+        let filter = ImageFilter::new(&owned(only), &owned(exclude)).unwrap();
+        let taken: Vec<_> =
+            uses(&workload, &filter).0.into_iter().map(|(_, used_by)| used_by.carrier.to_string()).collect();
+        assert_eq!(taken, expected, "{only:?} {exclude:?}");
+    }
+}
+
+#[test]
 fn what_cannot_be_patched_says_why() {
     let pod = || serde_json::json!({"containers": [container("x", &format!("{GAR}/x:1"))]});
     let rollout = Some(Owner {
@@ -124,15 +156,21 @@ fn what_cannot_be_patched_says_why() {
 }
 
 #[test]
-fn filters_match_names_as_written() {
+fn filters_match_names_as_written_as_recorded_and_behind_a_mirror() {
     let filter = |only: &[&str], exclude: &[&str]| {
         let owned = |globs: &[&str]| globs.iter().map(|glob| (*glob).to_owned()).collect::<Vec<_>>();
         ImageFilter::new(&owned(only), &owned(exclude))
     };
     let image: Image = format!("{GAR}/agent:v1").parse().unwrap();
-    assert!(filter(&["*/agent:*"], &[]).unwrap().admits(&image));
-    assert!(!filter(&["*kvisor*"], &[]).unwrap().admits(&image));
-    assert!(!filter(&[], &["us-docker.pkg.dev/*"]).unwrap().admits(&image));
+    assert!(filter(&["*/agent:*"], &[]).unwrap().admits(&image, None));
+    assert!(!filter(&["*kvisor*"], &[]).unwrap().admits(&image, None));
+    assert!(!filter(&[], &["us-docker.pkg.dev/*"]).unwrap().admits(&image, None));
+    let mirrored: Image = format!("registry.example/prefix/{image}").parse().unwrap();
+    assert!(filter(&["us-docker.pkg.dev/*"], &[]).unwrap().admits(&mirrored, None));
+    assert!(!filter(&[], &["us-docker.pkg.dev/*"]).unwrap().admits(&mirrored, None));
+    let flat: Image = "registry.example/flat:v1".parse().unwrap();
+    assert!(!filter(&["us-docker.pkg.dev/*"], &[]).unwrap().admits(&flat, None));
+    assert!(filter(&["us-docker.pkg.dev/*"], &[]).unwrap().admits(&flat, Some(&image)));
     assert!(filter(&["["], &[]).is_err());
 }
 

@@ -169,6 +169,26 @@ fn what_is_recorded_is_what_rollback_must_put_back() {
             ("old.example/x:1", "registry.example/x:1"),
             "public/x:1",
         ),
+        // A newer version in the old mirror moves as well, and so does what nodes reach where it is.
+        (
+            record("public/x:1", "old.example/flat:1"),
+            "old.example/flat:2",
+            ("public/x:2", "registry.example/x:2"),
+            "public/x:2",
+        ),
+        (
+            record("public/x:1", "nodes.example/reach:1"),
+            "nodes.example/reach:1",
+            ("public/x:1", "registry.example/x:1"),
+            "public/x:1",
+        ),
+        // The lock knows the public image only.
+        (
+            record("public/x:1", "old.example/x:1"),
+            "old.example/x:1",
+            ("public/x:1", "registry.example/x:1"),
+            "public/x:1",
+        ),
         // Helm put a newer public tag back since.
         (
             record("public/x:1", "registry.example/x:1"),
@@ -237,6 +257,21 @@ fn a_derived_image_holds_its_workload_back_until_it_is_verified() {
     let scanners = controller.replace("-controller", "-scanners");
     let with = lock(&[(controller, &destination), (&scanners, &format!("{MIRROR}/{scanners}"))]);
     assert_eq!(patched(&with, &workload).changes.len(), 1);
+
+    // What counts is the name that kvisor makes out of its controller's new one.
+    let flat = format!("{MIRROR}/kvisor-controller:v1");
+    let beside = format!("{MIRROR}/kvisor-scanners:v1");
+    let elsewhere = lock(&[(controller, &flat), (&scanners, &format!("{MIRROR}/{scanners}"))]);
+    assert!(matches!(rewrite(&elsewhere, &workload), Some(Rewrite::HeldBack(why)) if why.contains(&beside)));
+    let together = lock(&[(controller, &flat), (&scanners, &beside)]);
+    assert_eq!(patched(&together, &workload).changes[0].to, flat);
+    let digest = Digest::of(b"x");
+    let pinned = format!("{controller}@{digest}");
+    let (_, workload) = self::workload(WorkloadKind::Deployment, &Value::Null, &pod(&pinned));
+    let lock = lock(&[(&pinned, &format!("{MIRROR}/{pinned}"))]);
+    assert!(
+        matches!(rewrite(&lock, &workload), Some(Rewrite::HeldBack(why)) if why.contains("name it by tag"))
+    );
 }
 
 #[test]
