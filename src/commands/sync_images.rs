@@ -135,7 +135,10 @@ fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Cluster>)
     let inventory = match (&request.inventory, cluster.filter(|_| request.halves.discover)) {
         (Some(inventory), _) => {
             let mut inventory = inventory.clone();
-            inventory.images.retain(|wanted| request.filter.admits(&wanted.image));
+            inventory.images.retain(|wanted| {
+                let sources = wanted.used_by.iter().map(|used_by| used_by.recorded_source.as_ref());
+                sources.into_iter().any(|source| request.filter.admits(&wanted.image, source))
+            });
             inventory
         }
         (None, Some(cluster)) => discover(
