@@ -326,12 +326,13 @@ impl Run<'_> {
         let (mut patience, mut reached) = (self.options.patience(), HashSet::new());
         let (mut shown, mut started) = (String::new(), None);
         loop {
-            let is_late = Instant::now() >= deadline;
+            let mut is_late = Instant::now() >= deadline;
             let verdict = match observe(self.connection, workload).await {
                 Ok(now) => {
                     // What was reached before is no progress: counts of a pod that comes and goes never end.
                     if reached.insert(now.progress.text().to_owned()) {
                         deadline = Instant::now() + self.options.timeout;
+                        is_late = false;
                     }
                     patience.look(&now, start.elapsed());
                     if is_late {
@@ -343,7 +344,7 @@ impl Run<'_> {
                 Err(error) => Verdict::Failed { why: error.to_string(), problems: Vec::new() },
             };
             match verdict {
-                Verdict::Waiting(message) if Instant::now() < deadline => {
+                Verdict::Waiting(message) if !is_late => {
                     if message != shown {
                         let workload = workload.clone();
                         shown.clone_from(&message);
@@ -359,8 +360,6 @@ impl Run<'_> {
                     }
                     tokio::time::sleep(self.options.poll).await;
                 }
-                // One look more: what was given time until now is no longer.
-                Verdict::Waiting(_) if !is_late => {}
                 Verdict::Waiting(message) => {
                     let limit = self.options.timeout.as_secs();
                     return Verdict::Failed {

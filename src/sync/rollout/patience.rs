@@ -42,7 +42,7 @@ impl Patience {
     pub(super) fn is_over(&self, problem: &PodProblem) -> bool {
         let lasted = || {
             let sighting = self.seen.get(&(problem.pod.clone(), problem.container.clone()));
-            sighting.is_some_and(|sighting| sighting.last - sighting.first >= self.limit)
+            sighting.is_some_and(|sighting| sighting.last.saturating_sub(sighting.first) >= self.limit)
         };
         !problem.may_pass() || lasted()
     }
