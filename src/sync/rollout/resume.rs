@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use super::report::{Outcome, WorkloadReport};
 use super::verdict::{self, Health, Verdict};
 use super::{CONCURRENCY, Run, settled};
+use crate::cluster::pods::{self, ProblemKind};
 use crate::cluster::rollout::{Observation, Pods, observe};
 use crate::cluster::workload::Workload;
 use crate::cluster::{ErrorKind, PatchMode};
@@ -22,6 +23,16 @@ struct Unfinished<'a> {
     workload: &'a Workload,
     changes: Vec<Change>,
     seen: Observation,
+}
+
+/// Whether what is not done can be about images: a pod that no node takes, or whose node is gone, is not.
+fn is_about_images(seen: &Observation) -> bool {
+    let is_stuck = |pod: &Pod| {
+        let problems = pods::problems(pod);
+        let is_coming = problems.is_empty() && !pods::started(pod);
+        is_coming || problems.iter().any(|problem| problem.kind != ProblemKind::Unschedulable)
+    };
+    seen.pods.iter().any(|pods| pods.new.iter().chain(&pods.old).any(is_stuck))
 }
 
 impl Run<'_> {
@@ -54,7 +65,7 @@ impl Run<'_> {
     async fn look_back<'a>(&self, workload: &'a Workload) -> Result<WorkloadReport, Unfinished<'a>> {
         let mut report = settled(&workload.name, Rewrite::Unchanged);
         match observe(self.connection, &workload.name).await {
-            Ok(seen) if verdict::health(&seen) == Health::Broken => {
+            Ok(seen) if verdict::health(&seen) == Health::Broken && is_about_images(&seen) => {
                 return Err(Unfinished { workload, changes: recorded(workload), seen });
             }
             Ok(_) => {}
