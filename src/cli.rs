@@ -224,7 +224,7 @@ pub struct SyncArguments {
     #[arg(long, value_name = "GLOB")]
     pub only: Vec<String>,
 
-    /// No images whose name as written matches; may be repeated
+    /// No images whose name matches; derived images follow the container that they come from; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
 

@@ -64,7 +64,8 @@ pub fn tls() -> Result<Arc<ClientConfig>, Error> {
 /// time-out itself: reqwest's would end an upload that takes longer, because the answer comes only after it.
 ///
 /// HTTP/1.1, a connection per transfer under way: blobs are long streams of which some wait for others, and on one
-/// HTTP/2 connection they would share a window and a fate. Copying to the lab's ECR was no faster with HTTP/2 offered.
+/// HTTP/2 connection they would share a window and a fate. Which is faster is open: two measurements in the lab
+/// disagreed.
 ///
 /// # Errors
 /// TLS cannot be set up.
