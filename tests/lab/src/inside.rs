@@ -150,9 +150,9 @@ impl Registries {
         let storage = folder.state().join("registry");
         let [in_sources, in_ecr, in_oci] = ["sources", "ecr", "oci"].map(|name| storage.join(name));
         let (behind_sources, behind_ecr, behind_oci) = tokio::try_join!(
-            Distribution::start(&program, &in_sources, 5001),
-            Distribution::start(&program, &in_ecr, 5002),
-            Distribution::start(&program, &in_oci, 5003),
+            Distribution::start(&program, &in_sources, (Ipv4Addr::LOCALHOST, 5001).into()),
+            Distribution::start(&program, &in_ecr, (Ipv4Addr::LOCALHOST, 5002).into()),
+            Distribution::start(&program, &in_oci, (Ipv4Addr::LOCALHOST, 5003).into()),
         )?;
         let upstream = behind_sources.upstream().clone();
         let sources = Sources::start(source::Addresses::real(), authority, upstream).await?;

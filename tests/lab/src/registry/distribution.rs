@@ -1,7 +1,7 @@
 //! The real CNCF distribution as a child process, in plain HTTP on the loopback device.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -24,14 +24,13 @@ pub struct Distribution {
 
 impl Distribution {
     /// Starts `program` with its content under `storage` (made if missing) and returns once it answers.
-    pub async fn start(program: &Path, storage: &Path, port: u16) -> anyhow::Result<Self> {
+    pub async fn start(program: &Path, storage: &Path, address: SocketAddr) -> anyhow::Result<Self> {
         ensure!(
             program.exists(),
             "the registry program {} is missing: run tests/lab/tools/build.sh",
             program.display()
         );
         std::fs::create_dir_all(storage).with_context(|| format!("making {}", storage.display()))?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         // YAML is a superset of JSON, and JSON quotes paths safely.
         let config = json!({
             "version": 0.1,

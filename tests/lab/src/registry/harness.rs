@@ -1,7 +1,7 @@
 //! What the tests of the registries stand on: a real distribution, fronts on loopback ports, and a client that
 //! finds them by their real names.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -35,7 +35,7 @@ impl Bench {
         ));
         let authority = Authority::load_or_create(&folder.join("ca")).unwrap();
         let distribution =
-            Distribution::start(&program(), &folder.join("storage"), free_port().port()).await.unwrap();
+            Distribution::start(&program(), &folder.join("storage"), free_address()).await.unwrap();
         Self { folder, authority, distribution }
     }
 
@@ -62,8 +62,14 @@ impl Drop for Bench {
     }
 }
 
-pub fn free_port() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+/// A loopback address of this call's own. A port that the kernel picks on 127.0.0.1 and gets back could be anybody's
+/// by the time it is used: that of a neighbouring test, or of a connection.
+pub fn free_address() -> SocketAddr {
+    static COUNT: AtomicU32 = AtomicU32::new(1);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let host = u8::try_from(count).expect("fewer than 256 servers in one run of tests");
+    (Ipv4Addr::new(127, high.max(1), low, host), 5000).into()
 }
 
 /// A control router, served in plain HTTP.
@@ -74,7 +80,7 @@ pub struct Control {
 
 impl Control {
     pub async fn start(router: Router) -> Self {
-        let address = free_port();
+        let address = free_address();
         serve::http(address, router).await.unwrap();
         Self { address, client: reqwest::Client::new() }
     }

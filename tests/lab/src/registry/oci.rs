@@ -49,13 +49,13 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::registry::harness::{Bench, Control, free_port, read};
+    use crate::registry::harness::{Bench, Control, free_address, read};
     use crate::registry::upstream::digest_of;
 
     #[tokio::test]
     async fn anybody_pushes_and_pulls() {
         let bench = Bench::start().await;
-        let address = free_port();
+        let address = free_address();
         let client = bench.client(&[(OCI_REGISTRY.0, address)]);
         let oci = Oci::start(address, &bench.authority, bench.upstream()).await.unwrap();
         let control = Control::start(oci.control()).await;

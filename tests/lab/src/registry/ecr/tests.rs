@@ -10,7 +10,7 @@ mod calls;
 mod pushing;
 
 use super::*;
-use crate::registry::harness::{Answer, Bench, Control, free_port, read};
+use crate::registry::harness::{Answer, Bench, Control, free_address, read};
 use crate::registry::image::{Form, INDEX, Image};
 use crate::registry::upstream::digest_of;
 
@@ -28,8 +28,8 @@ impl Account {
     async fn start() -> Self {
         let bench = Bench::start().await;
         let settings = Settings {
-            api: free_port(),
-            registry: free_port(),
+            api: free_address(),
+            registry: free_address(),
             folder: bench.folder.join("ecr"),
             access_keys: vec!["AKIALAB".into()],
             caller: "arn:aws:iam::123456789012:user/engineer".into(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::registry::harness::{Answer, Bench, Control, free_port, read};
+use crate::registry::harness::{Answer, Bench, Control, free_address, read};
 use crate::registry::image::{Form, Recipe, generate};
 use crate::registry::upstream::{MANIFEST_TYPES, digest_of};
 
@@ -21,16 +21,14 @@ const GHCR_IMAGE: &str = "castai/kvisor/kvisor-agent";
 impl Meeting {
     async fn start() -> Self {
         let bench = Bench::start().await;
-        let mut ports = std::iter::repeat_with(free_port);
-        let mut port = || ports.next().unwrap();
         let addresses = Addresses {
-            artifact_registry: port(),
-            artifact_registry_blobs: port(),
-            ghcr: port(),
-            ghcr_blobs: port(),
-            docker_hub: port(),
-            docker_hub_auth: port(),
-            docker_hub_blobs: port(),
+            artifact_registry: free_address(),
+            artifact_registry_blobs: free_address(),
+            ghcr: free_address(),
+            ghcr_blobs: free_address(),
+            docker_hub: free_address(),
+            docker_hub_auth: free_address(),
+            docker_hub_blobs: free_address(),
         };
         let client = bench.client(&[
             (address::GAR.0, addresses.artifact_registry),

@@ -74,8 +74,8 @@ async fn the_state_is_found_again() {
     account.ecr.seed().await.unwrap();
     let before = account.control.call("GET", "/state", Value::Null).await;
     let settings = Settings {
-        api: free_port(),
-        registry: free_port(),
+        api: free_address(),
+        registry: free_address(),
         folder: account.bench.folder.join("ecr"),
         access_keys: Vec::new(),
         caller: String::new(),
