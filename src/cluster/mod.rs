@@ -7,6 +7,7 @@ mod list;
 mod nodes;
 mod patch;
 pub mod pods;
+pub mod release;
 pub mod rollout;
 pub mod workload;
 
@@ -16,3 +17,4 @@ pub use kubeconfig::EksIdentity;
 pub use list::{list_workloads, read_workload};
 pub use nodes::{Node, Nodes, nodes};
 pub use patch::{FIELD_MANAGER, PatchMode, patch};
+pub use release::list_releases;

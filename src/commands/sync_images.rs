@@ -11,11 +11,12 @@ use self::request::{Halves, Narrowing, Request};
 use super::scene::{self, Scene};
 use super::{Ending, Stop, handed_over};
 use crate::cli::{Arguments, DryRun, SyncArguments};
+use crate::cluster::release::Release;
 use crate::cluster::workload::Workload;
 use crate::event::{Event, Observer, Stage};
 use crate::output::progress::Progress;
 use crate::output::{self, sync as text};
-use crate::sync::discover::discover;
+use crate::sync::discover::{Found, discover};
 use crate::sync::inventory::Inventory;
 use crate::sync::report::SyncReport;
 use crate::sync::rollout;
@@ -110,6 +111,7 @@ async fn pipeline(
 struct Cluster {
     scene: Scene,
     workloads: Vec<Workload>,
+    releases: Vec<Release>,
     notes: Vec<String>,
 }
 
@@ -121,7 +123,9 @@ impl Cluster {
         let scene = nodes?;
         let (workloads, mut notes) = workloads?;
         notes.extend(scene.nodes.notes.iter().cloned());
-        Ok(Self { scene, workloads, notes })
+        let releases = workloads::releases(&connection, arguments, sync, &workloads).await?;
+        notes.extend(releases.1);
+        Ok(Self { scene, workloads, releases: releases.0, notes })
     }
 
     /// Reads the workloads anew: copying takes long, and others work too.
@@ -143,14 +147,18 @@ fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Cluster>)
         }
         (None, Some(cluster)) => discover(
             vec![cluster.scene.cluster(sync.region.as_deref())],
-            &cluster.workloads,
-            &request.manifests,
+            Found {
+                workloads: &cluster.workloads,
+                releases: &cluster.releases,
+                manifests: &request.manifests,
+            },
             &request.filter,
             cluster.notes.clone(),
             Timestamp::now(),
         ),
         (None, None) => {
-            discover(Vec::new(), &[], &request.manifests, &request.filter, Vec::new(), Timestamp::now())
+            let found = Found { manifests: &request.manifests, ..Found::default() };
+            discover(Vec::new(), found, &request.filter, Vec::new(), Timestamp::now())
         }
     };
     for note in &inventory.notes {

@@ -1,23 +1,26 @@
 //! Which images are wanted, and why: the rule that covers Cast AI's components, on plain snapshots.
 //!
 //! Taken are (a) every workload in a namespace that holds Cast AI alone, and (b) in any namespace every workload of
-//! a Cast AI chart, and single containers whose image is Cast AI's or was rewritten by us. What they derive or read
-//! from variables comes with them. Replicas do not matter: a component that is switched off needs its image too.
+//! a Cast AI chart, and single containers whose image is Cast AI's or was rewritten by us; (c) everything in Helm
+//! releases of Cast AI's charts, hooks included. What they derive or read from variables comes with them. Replicas do
+//! not matter: a component that is switched off needs its image too.
 
 use std::collections::BTreeMap;
+use std::iter;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PodSpec;
 
 use crate::castai::components;
+use crate::cluster::release::{Release, ReleaseName};
 use crate::cluster::workload::Workload;
 use crate::image::Image;
 use crate::sync::carriers::{Carried, carried};
 use crate::sync::inventory::{
     API_VERSION, Carrier, Cluster, Inventory, InventoryKind, Place, Reason, Use, WantedImage, WorkloadKind,
 };
-use crate::sync::manifests::Manifest;
+use crate::sync::manifests::{self, Manifest};
 use crate::sync::record::Records;
 
 /// `--only` and `--exclude`: globs on image names, in which `*` also matches slashes. A name is the one as written, the
@@ -50,21 +53,30 @@ impl ImageFilter {
     }
 }
 
-/// Makes the inventory of `workloads` and `manifests`, in order of the images' names. `notes` are those of reading.
+/// Where images are looked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Found<'a> {
+    pub workloads: &'a [Workload],
+    pub releases: &'a [Release],
+    pub manifests: &'a [Manifest],
+}
+
+/// Makes the inventory of what was found, in order of the images' names. `notes` are those of reading.
 pub fn discover(
     clusters: Vec<Cluster>,
-    workloads: &[Workload],
-    manifests: &[Manifest],
+    found: Found<'_>,
     filter: &ImageFilter,
     mut notes: Vec<String>,
     created: Timestamp,
 ) -> Inventory {
     let mut images: BTreeMap<String, WantedImage> = BTreeMap::new();
-    let found = workloads
+    let uses = found
+        .workloads
         .iter()
         .map(|workload| uses(workload, filter))
-        .chain(manifests.iter().map(|manifest| file_uses(manifest, filter)));
-    for (uses, unreadable) in found {
+        .chain(found.releases.iter().map(|release| release_uses(release, filter)))
+        .chain(found.manifests.iter().map(|manifest| file_uses(manifest, filter)));
+    for (uses, unreadable) in uses {
         notes.extend(unreadable);
         for (image, used_by) in uses {
             images
@@ -75,6 +87,7 @@ pub fn discover(
         }
     }
     for wanted in images.values_mut() {
+        share_records(wanted);
         wanted
             .used_by
             .sort_by(|left, right| (&left.place, &left.carrier).cmp(&(&right.place, &right.carrier)));
@@ -87,6 +100,29 @@ pub fn discover(
         images: images.into_values().collect(),
         notes,
     }
+}
+
+/// Helm's manifests have no annotation of ours: what workloads record of the same image holds for them too.
+fn share_records(wanted: &mut WantedImage) {
+    let recorded = wanted.used_by.iter().find_map(|used_by| used_by.recorded_source.clone());
+    for used_by in &mut wanted.used_by {
+        if matches!(used_by.place, Place::Release { .. }) && used_by.recorded_source.is_none() {
+            used_by.recorded_source.clone_from(&recorded);
+        }
+    }
+}
+
+/// Whether a Helm release is looked into: in a namespace of Cast AI, named like one of its charts, or named by a workload
+/// that is taken. Others' are not opened.
+pub fn is_release_wanted(workloads: &[Workload], namespace: &str, release: &str) -> bool {
+    components::NAMESPACES.contains(&namespace)
+        || components::chart(&format!("{release}-")).is_some()
+        || workloads.iter().any(|workload| {
+            let annotation = |name| workload.annotations.get(name).map(String::as_str);
+            annotation("meta.helm.sh/release-name") == Some(release)
+                && annotation("meta.helm.sh/release-namespace") == Some(namespace)
+                && !uses(workload, &ImageFilter::default()).0.is_empty()
+        })
 }
 
 /// The images that are taken of one workload, and what of them cannot be read.
@@ -109,6 +145,39 @@ fn file_uses(manifest: &Manifest, filter: &ImageFilter) -> (Vec<(Image, Use)>, V
     let described = format!("{} in {}", manifest.name, manifest.path);
     let reason = |_: &Carried| Some(Reason::File { path: manifest.path.clone() });
     collect(&manifest.pod, &records, &place, &described, filter, reason, |_| None)
+}
+
+/// The images of a release's manifests and hooks, if its chart is one of Cast AI's.
+fn release_uses(release: &Release, filter: &ImageFilter) -> (Vec<(Image, Use)>, Vec<String>) {
+    let ReleaseName { cluster, namespace, name } = &release.name;
+    let label = format!("{}-{}", release.chart.name, release.chart.version);
+    let (mut uses, mut notes) = (Vec::new(), Vec::new());
+    let Some(chart) = components::chart(&label) else { return (uses, notes) };
+    let described = format!("Helm release {name} in namespace {namespace}");
+    let parts = iter::once((&release.manifest, false)).chain(release.hooks.iter().map(|hook| (hook, true)));
+    for (text, hook) in parts {
+        let manifests = manifests::parse(&described, text).unwrap_or_else(|error| {
+            notes.push(format!("{error}; its images are seen only where they run"));
+            Vec::new()
+        });
+        for manifest in manifests {
+            let records = Records::default();
+            let place = Place::Release {
+                cluster: cluster.clone(),
+                namespace: namespace.clone(),
+                release: name.clone(),
+                manifest: manifest.name.clone(),
+                hook,
+            };
+            let described = format!("{} in {described}", manifest.name);
+            let reason = |_: &Carried| Some(Reason::Release { chart: chart.to_owned(), hook });
+            let (found, unread) =
+                collect(&manifest.pod, &records, &place, &described, filter, reason, |_| None);
+            uses.extend(found);
+            notes.extend(unread);
+        }
+    }
+    (uses, notes)
 }
 
 /// Why a workload is taken with all its containers.
@@ -193,7 +262,7 @@ fn collect(
             match (&variable.carrier, variable.value.parse::<Image>()) {
                 (Carrier::Environment { variable: name, .. }, Ok(image)) => {
                     let reason = match &reason {
-                        Reason::File { .. } => reason.clone(),
+                        Reason::File { .. } | Reason::Release { .. } => reason.clone(),
                         _ => Reason::Variable { variable: name.clone() },
                     };
                     take(

@@ -99,6 +99,16 @@ pub enum Place {
         /// `Kind/name` of the manifest in the file.
         manifest: String,
     },
+    /// A manifest that Helm keeps, of an object or of a hook: what it holds comes back at the next upgrade.
+    #[serde(rename_all = "camelCase")]
+    Release {
+        cluster: String,
+        namespace: String,
+        release: String,
+        /// `Kind/name` of the manifest.
+        manifest: String,
+        hook: bool,
+    },
 }
 
 /// A workload of a cluster, named as kubectl names it.
@@ -268,6 +278,9 @@ pub enum Reason {
     /// A variable that a component of Cast AI reads an image from.
     #[serde(rename_all = "camelCase")]
     Variable { variable: String },
+    /// A Helm release of a Cast AI chart: everything in it and its hooks is wanted.
+    #[serde(rename_all = "camelCase")]
+    Release { chart: String, hook: bool },
     /// A file given with -f: everything in it is wanted.
     #[serde(rename_all = "camelCase")]
     File { path: String },
@@ -282,6 +295,8 @@ impl fmt::Display for Reason {
             Self::Annotation => formatter.write_str("rewritten before"),
             Self::Derived { from } => write!(formatter, "derived from {from}"),
             Self::Variable { variable } => write!(formatter, "read from variable {variable}"),
+            Self::Release { chart, hook: false } => write!(formatter, "in the Helm release of {chart}"),
+            Self::Release { chart, hook: true } => write!(formatter, "hook of {chart}"),
             Self::File { path } => write!(formatter, "in file {path}"),
         }
     }

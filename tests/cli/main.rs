@@ -9,6 +9,7 @@ mod laws;
 mod machines;
 mod observed;
 mod preflight;
+mod releases;
 mod support;
 mod sync_images;
 mod usage;

@@ -2,9 +2,11 @@
 
 use super::Cluster;
 use crate::cli::{Arguments, DryRun, SyncArguments};
+use crate::cluster::release::Release;
 use crate::cluster::workload::Workload;
 use crate::cluster::{self, Connection, PatchMode};
 use crate::event::{Event, Observer, Stage};
+use crate::sync::discover::is_release_wanted;
 use crate::sync::rewrite::{Rewrite, Rewriter};
 use crate::sync::rollout::{self, Options, WorkloadReport};
 
@@ -16,6 +18,21 @@ pub(super) async fn list(
 ) -> Result<(Vec<Workload>, Vec<String>), cluster::Error> {
     let namespace = arguments.connection.namespace.as_deref();
     cluster::list_workloads(connection, namespace, sync.selector.as_deref()).await
+}
+
+/// The Helm releases that `workloads` belong to, and those that look like Cast AI's. A selector chooses workloads alone,
+/// and leaves releases out.
+pub(super) async fn releases(
+    connection: &Connection,
+    arguments: &Arguments,
+    sync: &SyncArguments,
+    workloads: &[Workload],
+) -> Result<(Vec<Release>, Vec<String>), cluster::Error> {
+    if sync.selector.is_some() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let is_wanted = |namespace: &str, name: &str| is_release_wanted(workloads, namespace, name);
+    cluster::list_releases(connection, arguments.connection.namespace.as_deref(), is_wanted).await
 }
 
 /// How many workloads would be patched.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::cluster::release::Chart;
 use crate::cluster::workload::Owner;
 use crate::sync::inventory::WorkloadName;
 use crate::sync::record::ANNOTATION;
@@ -183,8 +184,13 @@ fn the_inventory_is_ordered_and_names_what_it_cannot_read() {
         workload(WorkloadKind::DaemonSet, "castai-agent", pod("a:1")),
         workload(WorkloadKind::CronJob, "castai-agent", pod("NOT AN IMAGE")),
     ];
-    let inventory =
-        discover(Vec::new(), &workloads, &[], &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
+    let inventory = discover(
+        Vec::new(),
+        Found { workloads: &workloads, ..Found::default() },
+        &ImageFilter::default(),
+        Vec::new(),
+        Timestamp::UNIX_EPOCH,
+    );
     let names: Vec<_> =
         inventory.images.iter().map(|wanted| (wanted.image.as_written(), wanted.used_by.len())).collect();
     assert_eq!(names, [("a:1", 2), ("z:1", 1)]);
@@ -207,4 +213,73 @@ fn a_pods_variable_is_fixed_although_its_image_is_not() {
         .collect();
     assert_eq!(fixed[0].1.as_deref(), Some("a pod's variables are immutable"));
     assert_eq!(fixed[1], ("container/a".to_owned(), None));
+}
+
+#[test]
+fn releases_of_cast_ais_charts_are_taken_with_their_hooks() {
+    let deployment = |image: &str| {
+        format!(
+            "kind: Deployment\nmetadata: {{name: d}}\nspec: {{template: {{spec: {{containers: [{{name: c, image: {image}}}]}}}}}}\n"
+        )
+    };
+    let hook = "kind: Job\nmetadata: {name: h}\nspec: {template: {spec: {containers: [{name: k, image: rancher/kubectl:v1}]}}}\n";
+    let release = |chart: &str, manifest: String, hooks: &[&str]| Release {
+        name: ReleaseName { cluster: "c".to_owned(), namespace: "n".to_owned(), name: "r".to_owned() },
+        chart: Chart { name: chart.to_owned(), version: "1.0.0".to_owned() },
+        manifest,
+        hooks: hooks.iter().map(|hook| (*hook).to_owned()).collect(),
+    };
+    let releases = [
+        release(
+            "castai-evictor",
+            format!("---\nkind: Service\n---\n{}", deployment("e.example/flat:v1")),
+            &[hook],
+        ),
+        release("castaways", deployment("shop/web:1"), &[]),
+        release("castai-broken", "kind: [".to_owned(), &[]),
+    ];
+    // What a workload records of the same image holds for the release too.
+    let pod = serde_json::json!({"containers": [container("c", "e.example/flat:v1")]});
+    let mut rewritten = workload(WorkloadKind::Deployment, "castai-agent", pod);
+    let record = serde_json::json!({"container/c": {"from": "castai/x:v1", "to": "e.example/flat:v1"}});
+    rewritten.annotations.insert(ANNOTATION.to_owned(), record.to_string());
+    let found = Found { workloads: &[rewritten], releases: &releases, ..Found::default() };
+    let inventory = discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
+    let names: Vec<_> = inventory.images.iter().map(|wanted| wanted.image.as_written()).collect();
+    assert_eq!(names, ["e.example/flat:v1", "rancher/kubectl:v1"]);
+    let [flat, hook] = inventory.images.as_slice() else { panic!("{names:?}") };
+    let sources: Vec<_> =
+        flat.used_by.iter().map(|used_by| used_by.recorded_source.as_ref().map(Image::as_written)).collect();
+    assert_eq!(sources, [Some("castai/x:v1"); 2]);
+    assert_eq!(hook.used_by[0].reason.to_string(), "hook of castai-evictor-1.0.0");
+    assert!(
+        inventory.notes[0].contains("Helm release r in namespace n: document 1"),
+        "{:?}",
+        inventory.notes
+    );
+}
+
+#[test]
+fn only_releases_that_can_be_cast_ais_are_opened() {
+    let pod = |image: &str| serde_json::json!({"containers": [container("c", image)]});
+    let of_release = |image: &str, release: &str| {
+        let mut workload = workload(WorkloadKind::Deployment, "tools", pod(image));
+        for (name, value) in [("name", release), ("namespace", "tools")] {
+            workload.annotations.insert(format!("meta.helm.sh/release-{name}"), value.to_owned());
+        }
+        workload
+    };
+    let workloads = [of_release("castai/x:1", "autoscaling"), of_release("shop/web:1", "shop")];
+    let cases = [
+        ("castai-agent", "anything", true),
+        ("default", "castai", true),
+        ("default", "egressd", true),
+        ("tools", "autoscaling", true),
+        ("tools", "shop", false),
+        ("other", "autoscaling", false),
+        ("default", "castaways", false),
+    ];
+    for (namespace, release, expected) in cases {
+        assert_eq!(is_release_wanted(&workloads, namespace, release), expected, "{namespace}/{release}");
+    }
 }

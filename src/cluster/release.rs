@@ -1,0 +1,286 @@
+//! Helm's releases as they stand in Secrets: manifests, and hooks, whose images are seen nowhere else between two runs
+//! of Helm.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::read::GzDecoder;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::{ListParams, ObjectMeta};
+use serde::Deserialize;
+
+use super::connect::Connection;
+use super::error::{Error, ErrorKind};
+use super::list::PAGE;
+
+/// A Secret holds at most 1 MiB; no chart is a thousand times as large unpacked.
+const LARGEST_RELEASE: u64 = 64 << 20;
+
+/// Releases that are read at the same time.
+const WIDTH: usize = 8;
+
+/// One revision of a Helm release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    pub name: ReleaseName,
+    pub chart: Chart,
+    /// What Helm applied, as YAML documents.
+    pub manifest: String,
+    /// What Helm runs before or after: YAML documents, in the release's order.
+    pub hooks: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReleaseName {
+    pub cluster: String,
+    pub namespace: String,
+    pub name: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Chart {
+    pub name: String,
+    pub version: String,
+}
+
+/// A release's Secret, by its metadata alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Revision {
+    release: (String, String),
+    number: u64,
+    status: String,
+    secret: String,
+}
+
+/// Reads the releases of `namespace`, or of all, that `is_wanted` by namespace and name; others' are not opened,
+/// because values in them may be secret. What may not or cannot be read becomes a note.
+///
+/// Helm keeps a release as gzip in Base64 under `release` in a Secret of type `helm.sh/release.v1`
+/// (helm/helm `pkg/storage/driver/secrets.go`).
+///
+/// # Errors
+/// The server cannot be reached.
+pub async fn list_releases(
+    connection: &Connection,
+    namespace: Option<&str>,
+    is_wanted: impl Fn(&str, &str) -> bool,
+) -> Result<(Vec<Release>, Vec<String>), Error> {
+    let revisions = match revisions(connection, namespace).await {
+        Ok(revisions) => revisions,
+        Err(error) if error.kind() == ErrorKind::Forbidden => {
+            let note =
+                format!("cannot list secrets: {error}; images of Helm releases and their hooks are not seen");
+            return Ok((Vec::new(), vec![note]));
+        }
+        Err(error) => return Err(error),
+    };
+    let wanted = current(revisions).into_iter().filter(|revision| {
+        let (namespace, name) = &revision.release;
+        is_wanted(namespace, name)
+    });
+    let read: Vec<_> =
+        stream::iter(wanted).map(|revision| read(connection, revision)).buffered(WIDTH).try_collect().await?;
+    let (mut releases, mut notes) = (Vec::new(), Vec::new());
+    for release in read {
+        match release {
+            Ok(release) => releases.push(release),
+            Err(note) => notes.push(note),
+        }
+    }
+    Ok((releases, notes))
+}
+
+async fn revisions(connection: &Connection, namespace: Option<&str>) -> Result<Vec<Revision>, Error> {
+    let api = secrets(connection, namespace);
+    let mut parameters =
+        ListParams::default().fields("type=helm.sh/release.v1").labels("owner=helm").limit(PAGE);
+    let mut revisions = Vec::new();
+    loop {
+        let page = connection.read(|| api.list_metadata(&parameters)).await?;
+        revisions.extend(page.items.into_iter().filter_map(|secret| Revision::of(secret.metadata)));
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => parameters = parameters.continue_token(&token),
+            None => return Ok(revisions),
+        }
+    }
+}
+
+/// The outer error ends the run; the inner one is a note.
+async fn read(connection: &Connection, revision: Revision) -> Result<Result<Release, String>, Error> {
+    let (namespace, name) = revision.release;
+    let described = format!("Helm release {name} in namespace {namespace}");
+    let api = secrets(connection, Some(&namespace));
+    let secret = match connection.read(|| api.get(&revision.secret)).await {
+        Ok(secret) => secret,
+        Err(error) if matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::NotFound) => {
+            return Ok(Err(format!("{described} cannot be read: {error}; its images are not seen")));
+        }
+        Err(error) => return Err(error),
+    };
+    let name = ReleaseName { cluster: connection.name.clone(), namespace, name };
+    Ok(unpack(name, &secret).map_err(|why| {
+        format!("{described} cannot be understood: {why}; its images are seen only where they run")
+    }))
+}
+
+fn secrets(connection: &Connection, namespace: Option<&str>) -> Api<Secret> {
+    match namespace {
+        Some(namespace) => Api::namespaced(connection.client.clone(), namespace),
+        None => Api::all(connection.client.clone()),
+    }
+}
+
+impl Revision {
+    /// Reads the labels that Helm puts on its Secrets.
+    fn of(metadata: ObjectMeta) -> Option<Self> {
+        let mut labels = metadata.labels?;
+        Some(Self {
+            release: (metadata.namespace?, labels.remove("name")?),
+            number: labels.remove("version")?.parse().ok()?,
+            status: labels.remove("status")?,
+            secret: metadata.name?,
+        })
+    }
+}
+
+/// The revisions that count: of each release the newest, and where that did not get through, also the newest that
+/// did, since that is what runs.
+fn current(revisions: Vec<Revision>) -> Vec<Revision> {
+    let mut releases: BTreeMap<_, Vec<Revision>> = BTreeMap::new();
+    for revision in revisions {
+        releases.entry(revision.release.clone()).or_default().push(revision);
+    }
+    let counting = |mut revisions: Vec<Revision>| {
+        revisions.sort_by_key(|revision| revision.number);
+        let running = revisions.iter().rposition(|revision| revision.status == "deployed");
+        let last = revisions.len() - 1;
+        let counts = move |index: usize, revision: &Revision| {
+            Some(index) == running || (index == last && revision.status != "uninstalled")
+        };
+        revisions.into_iter().enumerate().filter(move |(index, revision)| counts(*index, revision))
+    };
+    releases.into_values().flat_map(counting).map(|(_, revision)| revision).collect()
+}
+
+#[derive(Deserialize)]
+struct Content {
+    chart: ChartContent,
+    #[serde(default)]
+    manifest: String,
+    #[serde(default)]
+    hooks: Option<Vec<HookContent>>,
+}
+
+#[derive(Deserialize)]
+struct ChartContent {
+    metadata: Chart,
+}
+
+#[derive(Deserialize)]
+struct HookContent {
+    #[serde(default)]
+    manifest: String,
+}
+
+fn unpack(name: ReleaseName, secret: &Secret) -> Result<Release, String> {
+    let data = secret.data.as_ref().and_then(|data| data.get("release")).ok_or("it has no `release`")?;
+    let packed = STANDARD.decode(&data.0).map_err(|error| error.to_string())?;
+    // Helm 2 and early releases of 3 did not compress.
+    let text = if packed.starts_with(&[0x1f, 0x8b]) {
+        let mut text = Vec::new();
+        let mut unpacked = GzDecoder::new(packed.as_slice()).take(LARGEST_RELEASE);
+        unpacked.read_to_end(&mut text).map_err(|error| format!("its gzip is broken: {error}"))?;
+        text
+    } else {
+        packed
+    };
+    let content: Content = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    Ok(Release {
+        name,
+        chart: content.chart.metadata,
+        manifest: content.manifest,
+        hooks: content.hooks.unwrap_or_default().into_iter().map(|hook| hook.manifest).collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use k8s_openapi::ByteString;
+
+    use super::*;
+
+    fn revision(release: &str, number: u64, status: &str) -> Revision {
+        Revision {
+            release: ("n".to_owned(), release.to_owned()),
+            number,
+            status: status.to_owned(),
+            secret: format!("sh.helm.release.v1.{release}.v{number}"),
+        }
+    }
+
+    #[test]
+    fn the_newest_revision_counts_and_the_one_that_runs() {
+        let cases = [
+            (vec![(1, "superseded"), (2, "deployed")], vec![2]),
+            (vec![(10, "deployed"), (9, "superseded"), (2, "superseded")], vec![10]),
+            (vec![(1, "deployed"), (2, "failed"), (3, "pending-upgrade")], vec![1, 3]),
+            (vec![(1, "pending-install")], vec![1]),
+            (vec![(1, "superseded"), (2, "uninstalling")], vec![2]),
+            (vec![(1, "superseded"), (2, "uninstalled")], vec![]),
+        ];
+        for (given, expected) in cases {
+            let revisions = given.iter().map(|(number, status)| revision("r", *number, status)).collect();
+            let numbers: Vec<u64> = current(revisions).iter().map(|revision| revision.number).collect();
+            assert_eq!(numbers, expected, "{given:?}");
+        }
+        let two = vec![revision("b", 1, "deployed"), revision("a", 3, "deployed")];
+        assert_eq!(current(two).len(), 2, "each release counts for itself");
+    }
+
+    fn secret(content: &[u8], compress: bool) -> Secret {
+        let packed = if compress {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+            encoder.write_all(content).unwrap();
+            encoder.finish().unwrap()
+        } else {
+            content.to_vec()
+        };
+        let data = ByteString(STANDARD.encode(packed).into_bytes());
+        Secret { data: Some(BTreeMap::from([("release".to_owned(), data)])), ..Secret::default() }
+    }
+
+    #[test]
+    fn a_release_is_unpacked_or_its_fault_is_named() {
+        let name =
+            || ReleaseName { cluster: "c".to_owned(), namespace: "n".to_owned(), name: "r".to_owned() };
+        let content = serde_json::json!({
+            "name": "r", "chart": {"metadata": {"name": "castai-evictor", "version": "0.35.143"}, "values": {}},
+            "manifest": "kind: A\n", "hooks": [{"name": "h", "manifest": "kind: B\n", "events": ["post-install"]}],
+            "config": {"apiKey": "secret"},
+        });
+        let text = content.to_string().into_bytes();
+        for compress in [true, false] {
+            let release = unpack(name(), &secret(&text, compress)).unwrap();
+            let chart = Chart { name: "castai-evictor".to_owned(), version: "0.35.143".to_owned() };
+            assert_eq!((release.chart, release.manifest.as_str()), (chart, "kind: A\n"));
+            assert_eq!(release.hooks, ["kind: B\n"]);
+        }
+        let faults = [
+            (Secret::default(), "no `release`"),
+            (secret(b"{}", true), "missing field `chart`"),
+            (secret(&[0x1f, 0x8b, 1, 2], false), "gzip"),
+        ];
+        for (secret, words) in faults {
+            let error = unpack(name(), &secret).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Helm's releases: images of hooks, which no workload shows, and Secrets that may not be listed.
+
+use std::io::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use lab::host::Lab;
+use serde_json::{Value, json};
+
+use crate::support::{ecr_tags, json, kubectl, own_lab, plugin, says, sync};
+
+const HOOK: &str = "rancher/kubectl:v1.35.6";
+
+#[test]
+fn images_of_hooks_are_mirrored_where_secrets_may_be_listed() {
+    let lab = own_lab();
+    let image = json!({"host": "docker.io", "repository": "rancher/kubectl", "tag": "v1.35.6",
+        "recipe": {"size": 20_000}});
+    lab.control().post("/source/images", &image).unwrap();
+    release(
+        &lab,
+        "castai-agent",
+        "castai-evictor",
+        1,
+        "superseded",
+        "castai-evictor",
+        "rancher/kubectl:v1.0.0",
+    );
+    release(&lab, "castai-agent", "castai-evictor", 2, "deployed", "castai-evictor", HOOK);
+    release(&lab, "shop", "web", 1, "deployed", "web", "shop/migrate:v1");
+
+    // Without the right to list Secrets the rest is done, and what was not seen is said.
+    kubectl(
+        &lab,
+        &[
+            "create",
+            "clusterrole",
+            "no-secrets",
+            "--verb=get,list,patch",
+            "--resource=deployments.apps,daemonsets.apps,statefulsets.apps,replicasets.apps,cronjobs.batch,\
+             jobs.batch,pods,replicationcontrollers,nodes",
+        ],
+    );
+    kubectl(
+        &lab,
+        &["create", "clusterrolebinding", "no-secrets", "--clusterrole=no-secrets", "--user=limited"],
+    );
+    let kubeconfig = format!("--kubeconfig={}", lab.kubeconfig_for("limited", None).unwrap().display());
+    let limited = sync(&lab, 0, &[&kubeconfig]);
+    says(
+        &limited,
+        &[
+            "warning: cannot list secrets: Error from server (Forbidden)",
+            "images of Helm releases and their hooks are not seen",
+        ],
+    );
+    assert!(!ecr_tags(&lab).contains(HOOK));
+
+    let inventory = json(&plugin(&lab, 0, &["sync-images", "--no-mirror", "--no-rewrite", "-o", "json"]));
+    let images = inventory["images"].as_array().unwrap();
+    let hook: Vec<_> = images.iter().filter(|wanted| wanted["image"] == HOOK).collect();
+    assert_eq!(hook.len(), 1, "{inventory:#}");
+    let used = &hook[0]["usedBy"][0];
+    assert_eq!(used["reason"], json!({"rule": "release", "chart": "castai-evictor-0.35.143", "hook": true}));
+    let names: Vec<_> = images.iter().filter_map(|wanted| wanted["image"].as_str()).collect();
+    assert!(!names.contains(&"shop/migrate:v1") && !names.contains(&"rancher/kubectl:v1.0.0"), "{names:?}");
+
+    sync(&lab, 0, &[]);
+    assert!(ecr_tags(&lab).contains(HOOK), "{:?}", ecr_tags(&lab));
+    let again = sync(&lab, 0, &[]);
+    assert!(again.stdout.contains("nothing to do"), "{}", again.stdout);
+}
+
+/// Makes the Secret that Helm would keep of a release with one hook.
+fn release(
+    lab: &Lab,
+    namespace: &str,
+    name: &str,
+    revision: u32,
+    status: &str,
+    chart: &str,
+    hook_image: &str,
+) {
+    let hook = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "hook"},
+        "spec": {"template": {"spec": {"containers": [{"name": "kubectl", "image": hook_image}]}}}});
+    let content = json!({
+        "name": name, "namespace": namespace, "version": revision, "info": {"status": status}, "config": {},
+        "chart": {"metadata": {"name": chart, "version": "0.35.143"}, "templates": [], "values": {}},
+        "manifest": "---\nkind: ConfigMap\n",
+        "hooks": [{"name": "hook", "kind": "Job", "manifest": hook.to_string(), "events": ["pre-upgrade"]}],
+    });
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1",
+        "metadata": {
+            "name": format!("sh.helm.release.v1.{name}.v{revision}"), "namespace": namespace,
+            "labels": {"name": name, "owner": "helm", "status": status, "version": revision.to_string()},
+        },
+        "stringData": {"release": packed(&content)},
+    });
+    let path = lab.folder().home().join("release.json");
+    std::fs::write(&path, secret.to_string()).unwrap();
+    kubectl(lab, &["create", "-f", path.to_str().unwrap()]);
+}
+
+fn packed(content: &Value) -> String {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(content.to_string().as_bytes()).unwrap();
+    STANDARD.encode(encoder.finish().unwrap())
+}
