@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files that decide on plain values.
-const PURE: [&str; 20] = [
+const PURE: [&str; 22] = [
     "castai/components.rs",
     "castai/endpoints.rs",
+    "castai/resources.rs",
     "image.rs",
     "image/ecr.rs",
     "printable.rs",
@@ -15,6 +16,7 @@ const PURE: [&str; 20] = [
     "sync/content.rs",
     "sync/decide.rs",
     "sync/discover.rs",
+    "sync/discover/releases.rs",
     "sync/inventory.rs",
     "sync/lint.rs",
     "sync/listing.rs",

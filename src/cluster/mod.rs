@@ -1,6 +1,7 @@
 //! The Kubernetes adapter: connecting, reading workloads and nodes, patching, watching rollouts.
 
 mod connect;
+pub mod custom;
 mod error;
 mod kubeconfig;
 mod list;
@@ -12,6 +13,7 @@ pub mod rollout;
 pub mod workload;
 
 pub use connect::{Connection, ConnectionFlags, connect};
+pub use custom::list_custom_resources;
 pub use error::{Error, ErrorKind};
 pub use kubeconfig::EksIdentity;
 pub use list::{list_workloads, read_workload};

@@ -11,6 +11,7 @@ use self::request::{Halves, Narrowing, Request};
 use super::scene::{self, Scene};
 use super::{Ending, Stop, handed_over};
 use crate::cli::{Arguments, DryRun, SyncArguments};
+use crate::cluster::custom::Resource;
 use crate::cluster::release::Release;
 use crate::cluster::workload::Workload;
 use crate::event::{Event, Observer, Stage};
@@ -112,20 +113,23 @@ struct Cluster {
     scene: Scene,
     workloads: Vec<Workload>,
     releases: Vec<Release>,
+    resources: Vec<Resource>,
     notes: Vec<String>,
 }
 
 impl Cluster {
     async fn gather(arguments: &Arguments, sync: &SyncArguments) -> Result<Self, Stop> {
         let connection = scene::connect(arguments).await?;
-        let (nodes, workloads) =
-            tokio::join!(Scene::of(&connection), workloads::list(&connection, arguments, sync));
+        let (nodes, workloads, resources) = tokio::join!(
+            Scene::of(&connection),
+            workloads::list(&connection, arguments, sync),
+            workloads::resources(&connection, arguments, sync),
+        );
         let scene = nodes?;
-        let (workloads, mut notes) = workloads?;
-        notes.extend(scene.nodes.notes.iter().cloned());
-        let releases = workloads::releases(&connection, arguments, sync, &workloads).await?;
-        notes.extend(releases.1);
-        Ok(Self { scene, workloads, releases: releases.0, notes })
+        let ((workloads, mut notes), (resources, unread)) = (workloads?, resources?);
+        let (releases, unopened) = workloads::releases(&connection, arguments, sync, &workloads).await?;
+        notes.extend(unread.into_iter().chain(unopened).chain(scene.nodes.notes.iter().cloned()));
+        Ok(Self { scene, workloads, releases, resources, notes })
     }
 
     /// Reads the workloads anew: copying takes long, and others work too.
@@ -150,6 +154,7 @@ fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Cluster>)
             Found {
                 workloads: &cluster.workloads,
                 releases: &cluster.releases,
+                resources: &cluster.resources,
                 manifests: &request.manifests,
             },
             &request.filter,

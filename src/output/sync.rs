@@ -283,6 +283,10 @@ fn place(place: &Place) -> (String, String) {
     match place {
         Place::Workload(workload) => (workload.namespace.clone(), workload.to_string()),
         Place::File { path, manifest } => ("-".to_owned(), format!("{manifest} in {path}")),
+        Place::Resource { namespace, resource, name, .. } => {
+            let namespace = if namespace.is_empty() { "-" } else { namespace };
+            (namespace.to_owned(), format!("{resource}/{name}"))
+        }
         Place::Release { namespace, release, manifest, hook, .. } => {
             let part = if *hook { "hook of Helm release" } else { "in Helm release" };
             (namespace.clone(), format!("{manifest} {part} {release}"))

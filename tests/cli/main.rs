@@ -4,12 +4,13 @@
 
 mod bad_days;
 mod health;
+mod hidden;
 mod interruption;
 mod laws;
 mod machines;
 mod observed;
 mod preflight;
-mod releases;
+
 mod support;
 mod sync_images;
 mod usage;

@@ -2,6 +2,7 @@
 
 use super::Cluster;
 use crate::cli::{Arguments, DryRun, SyncArguments};
+use crate::cluster::custom::Resource;
 use crate::cluster::release::Release;
 use crate::cluster::workload::Workload;
 use crate::cluster::{self, Connection, PatchMode};
@@ -33,6 +34,18 @@ pub(super) async fn releases(
     }
     let is_wanted = |namespace: &str, name: &str| is_release_wanted(workloads, namespace, name);
     cluster::list_releases(connection, arguments.connection.namespace.as_deref(), is_wanted).await
+}
+
+/// Custom resources of Cast AI's; a selector leaves them out too.
+pub(super) async fn resources(
+    connection: &Connection,
+    arguments: &Arguments,
+    sync: &SyncArguments,
+) -> Result<(Vec<Resource>, Vec<String>), cluster::Error> {
+    if sync.selector.is_some() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    cluster::list_custom_resources(connection, arguments.connection.namespace.as_deref()).await
 }
 
 /// How many workloads would be patched.
