@@ -57,7 +57,7 @@ impl Default for Options {
     }
 }
 
-/// A patch that passed the server's dry run. Nothing else is ever written.
+/// A patch that passed the server's dry run, now or in the run that wrote it. Nothing else is ever written.
 struct Proven(WorkloadPatch);
 
 /// A proven patch, and its workload as it was before.

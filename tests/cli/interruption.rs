@@ -9,11 +9,14 @@ mod scene;
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use lab::address;
 use lab::host::RunningPlugin;
+use lab::registry::image::{Behaviour, Recipe};
 use serde_json::{Value, json};
 
 use self::scene::{Dice, RUN, Scene};
-use crate::support::{eventually, fault, heal, own_lab, says};
+use crate::observed::{ECR, apply, image, record};
+use crate::support::{eventually, fault, heal, kubectl, own_lab, plugin, says};
 
 #[test]
 fn a_run_that_is_killed_anywhere_is_finished_by_the_next_one() {
@@ -43,6 +46,75 @@ fn ctrl_c_is_heard_where_output_is_stuck() {
     end(run, &["-INT"]);
 }
 
+/// What ran well and breaks by our change has its former image again in the end, whichever run sees to it.
+#[test]
+#[expect(clippy::print_stdout, reason = "a test that fails has to tell where")]
+fn a_run_that_ends_while_it_restores_leaves_that_to_the_next_one() {
+    let mut dice = Dice::from_environment();
+    let lab = own_lab();
+    let former = format!("{}/old/ghcr.io/castai/first:v1", address::OCI_REGISTRY.0);
+    let ours = format!("{ECR}/{former}");
+    let publish = |behaviour| {
+        let recipe = Recipe { behaviour, ..Recipe::default() };
+        let order = json!({"repository": "old/ghcr.io/castai/first", "tag": "v1", "recipe": recipe});
+        lab.control().post("/oci/images", &order).unwrap();
+    };
+    let labels = json!({"app": "first"});
+    let container = json!({
+        "name": "main", "image": former, "imagePullPolicy": "IfNotPresent",
+        "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}},
+    });
+    let deployment = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "first", "namespace": "castai-agent", "labels": labels},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    });
+    publish(Behaviour::Run);
+    for round in 0..Dice::rounds(1) {
+        apply(&lab, &deployment);
+        let waiting = ["rollout", "status", "-n", "castai-agent", "deployment/first", "--timeout=60s"];
+        kubectl(&lab, &waiting);
+        // The nodes hold what ran, and will pull what crashes.
+        publish(Behaviour::Crash);
+        // The first patch is the dry run, the second our change.
+        let lost = LOST[dice.below(LOST.len())];
+        let action: Value = serde_json::from_str(lost).unwrap();
+        println!("TEST_SEED={} round {round}: restoring, {lost}", dice.seed);
+        let rule = json!({"method": "PATCH", "path": "/deployments/first", "skip": 2, "action": action});
+        fault(&lab, "kubernetes", &rule);
+        lab.control().delete("/kubernetes/traffic").unwrap();
+        let arguments = ["sync-images", "--yes", "-l", "app=first", scene::BY_FRONT];
+        let run = lab.spawn_plugin(&arguments).unwrap();
+        eventually("it restores", || {
+            let seen = scene::traffic(&lab, "kubernetes");
+            let patches = seen.iter().filter(|record| record.method == "PATCH");
+            // A patch whose answer gets lost has been made.
+            patches.skip(2).any(|patch| lost.contains("silence") || patch.status == 200)
+        });
+        match dice.below(2) {
+            0 => run.kill().unwrap(),
+            _ => end(run, &["-INT"]),
+        }
+        lab.control().delete("/kubernetes/faults").unwrap();
+        let is_restored = !lost.contains("silence");
+        let left = if is_restored { (former.as_str(), false) } else { (ours.as_str(), true) };
+        let now = || {
+            let has_record = record(&lab, "deployment/first") != Value::Null;
+            (image(&lab, "first", "main"), has_record)
+        };
+        assert_eq!(now(), (left.0.to_owned(), left.1));
+        // A pod from before still runs, which shows that it ran well: it is restored by whichever run comes next.
+        let output = plugin(&lab, 1, &arguments);
+        let failure = "error: deployment.apps/first in namespace castai-agent has its former images again";
+        says(&output, &[failure]);
+        assert_eq!(now(), (former.clone(), false));
+        kubectl(&lab, &["delete", "-n", "castai-agent", "deployment/first"]);
+    }
+}
+
 /// A part of a run, by where it stands still.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
@@ -55,6 +127,10 @@ enum Stage {
     /// From the first dry run to rollouts that are waited for.
     Rewriting,
 }
+
+/// What is asked for is not done, or it is done and the answer gets lost.
+const LOST: [&str; 2] =
+    [r#"{"kind":"silence"}"#, r#"{"kind":"throttle","bytes_per_second":1,"of":"response"}"#];
 
 const STAGES: [Stage; 5] =
     [Stage::Discovery, Stage::Planning, Stage::Mirroring, Stage::Blobs, Stage::Rewriting];
@@ -72,12 +148,7 @@ impl Stage {
     fn point(self, dice: &mut Dice, scene: &Scene) -> Point {
         let whole = &scene.whole;
         let registry = ["source", "ecr"][dice.below(2)];
-        // What is asked for is not done, or it is done and the answer gets lost.
-        let lost = [
-            json!({"kind": "silence"}),
-            json!({"kind": "throttle", "bytes_per_second": 1, "of": "response"}),
-        ];
-        let lost = lost[dice.below(2)].clone();
+        let lost: Value = serde_json::from_str(LOST[dice.below(LOST.len())]).unwrap();
         let mirror: &[&str] = &["--no-rewrite"];
         let point = |front, arguments, rule, skip| Point { front, arguments, rule, skip };
         match self {

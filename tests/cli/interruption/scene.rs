@@ -13,9 +13,11 @@ use crate::support::{QUICK, kubectl, kubectl_json, plugin, workloads};
 
 const ANNOTATION: &str = "privatelink.cast.ai/images";
 const LOCK: &str = "lock.json";
-/// A whole run, by way of the front that counts requests to the API server.
+/// By way of the front that counts requests to the API server.
+pub(super) const BY_FRONT: &str = "--server=http://127.0.0.1:8001";
+/// A whole run.
 pub(super) const RUN: &[&str] =
-    &["sync-images", "--yes", "--lock=lock.json", "--server=http://127.0.0.1:8001", "--request-timeout=5m"];
+    &["sync-images", "--yes", "--lock=lock.json", BY_FRONT, "--request-timeout=5m"];
 
 /// How many requests a run makes at which front, and what it uploads.
 pub(super) struct Whole {
@@ -62,7 +64,7 @@ impl Scene {
         };
         // Without --lock, which a dry run does not write.
         scene.forget_traffic();
-        let dry = ["sync-images", "--dry-run=client", "--no-rewrite", RUN[3]];
+        let dry = ["sync-images", "--dry-run=client", "--no-rewrite", BY_FRONT];
         plugin(&scene.lab, 0, &dry);
         let [discovery, in_source, in_ecr] =
             ["kubernetes", "source", "ecr"].map(|front| scene.traffic(front).len());
