@@ -39,6 +39,7 @@ fn main() -> ExitCode {
 
 /// Tells that the command is interrupted, and ends the process itself where the command does not hear it: it may be
 /// writing to a pipe that nobody reads.
+#[expect(clippy::exit, reason = "the main thread is stuck, so that nothing else can end the process")]
 async fn watch(tell: oneshot::Sender<()>) {
     signal().await;
     // Nobody listens any more where the command has just ended; then the process is about to end too.

@@ -313,7 +313,7 @@ fn told(records: &[&Record]) -> String {
     }
     let mut lines: Vec<_> = counts.into_iter().collect();
     lines.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    lines.iter().map(|(line, count)| format!("  {count} × {line}\n")).collect()
+    lines.iter().map(|(line, count)| format!("  {count} × {line}")).collect::<Vec<_>>().join("\n")
 }
 
 fn is(record: &Record, method: &str, part: &str) -> bool {
