@@ -27,14 +27,18 @@ pub enum Ending {
 
 impl Ending {
     /// The documented exit code.
-    pub fn exit_code(self) -> ExitCode {
-        ExitCode::from(match self {
+    pub const fn code(self) -> u8 {
+        match self {
             Self::Done => 0,
             Self::Attention => 1,
             Self::CouldNotRun => 2,
             // 128 + SIGINT, as shells report it.
             Self::Interrupted => 130,
-        })
+        }
+    }
+
+    pub fn exit_code(self) -> ExitCode {
+        self.code().into()
     }
 }
 
@@ -87,7 +91,7 @@ pub async fn run(arguments: Arguments) -> Ending {
     })
 }
 
-/// Says that Ctrl-C ended the command.
+/// Says that Ctrl-C, or another wish to end, ended the command.
 pub fn interrupted() -> Ending {
     if output::is_interactive() {
         // The terminal shows ^C where the cursor was.

@@ -15,8 +15,6 @@ fn workload(namespace: &str, name: &str, pod: Value) -> Workload {
             kind: WorkloadKind::Deployment,
             name: name.to_owned(),
         },
-        uid: String::new(),
-        resource_version: String::new(),
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         owner: None,

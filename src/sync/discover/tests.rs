@@ -16,8 +16,6 @@ fn workload(kind: WorkloadKind, namespace: &str, pod: serde_json::Value) -> Work
             kind,
             name: "w".to_owned(),
         },
-        uid: String::new(),
-        resource_version: String::new(),
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         owner: None,

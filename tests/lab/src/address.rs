@@ -5,7 +5,7 @@
 //! An address that nobody listens on and that is not on the loopback device is silent: packets to it leave by a
 //! default route into nowhere, as from a private subnet.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 pub const ACCOUNT: &str = "123456789012";
 pub const REGION: &str = "us-east-1";
@@ -20,6 +20,8 @@ pub const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 /// kube-apiserver, under the name that EKS would give its private endpoint.
 pub const API_SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 10);
 pub const API_SERVER_HOST: &str = "0123456789ABCDEF0123456789ABCDEF.gr7.us-east-1.eks.amazonaws.com";
+/// A front before the API server for who wants its requests counted or disturbed: `--server=http://` and this.
+pub const API_SERVER_FRONT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8001);
 
 /// AWS interface endpoints of the VPC: `ecr.api`, `ecr.dkr`, `sts`, `ec2`.
 pub const ECR_API: (&str, Ipv4Addr) = ("api.ecr.us-east-1.amazonaws.com", Ipv4Addr::new(10, 0, 1, 200));

@@ -25,7 +25,7 @@ use crate::registry::ecr::{self, Ecr};
 use crate::registry::oci::Oci;
 use crate::registry::source::{self, Sources};
 use crate::settings::{Folder, Purpose, Session};
-use crate::{address, cluster, host};
+use crate::{address, api_server, cluster, host};
 
 /// What the server prints on standard output when the lab can be used, or when the seed is complete.
 pub const READY: &str = "ready";
@@ -121,6 +121,8 @@ impl Parts {
             Registries::start(folder, session, authority),
         )?;
         let kubelet = start_kubelet(folder, session, authority, registries.ecr.node_token()).await?;
+        let client = control_plane::client(&folder.internal_kubeconfig()).await?;
+        let api_server = api_server::start(address::API_SERVER_FRONT, client).await?;
         let settings = session.settings.clone();
         let control = Router::new()
             .route("/settings", get(async move || Json(settings)))
@@ -131,6 +133,7 @@ impl Parts {
             .nest("/source", registries.sources.control())
             .nest("/ecr", registries.ecr.control())
             .nest("/oci", registries.oci.control())
+            .nest("/kubernetes", api_server)
             .nest("/kubelet", kubelet.control());
         Ok(Self { control_plane, control, _storage: registries.storage })
     }

@@ -1,6 +1,7 @@
 //! The lab: a VPC in a box, where the unmodified plugin meets real parts under their real names.
 
 pub mod address;
+pub mod api_server;
 pub mod aws;
 pub mod castai;
 pub mod cluster;
