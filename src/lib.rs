@@ -13,6 +13,7 @@ pub mod commands;
 pub mod event;
 pub mod image;
 pub mod output;
+pub mod permissions;
 pub mod preflight;
 pub mod printable;
 pub mod registry;

@@ -1,9 +1,10 @@
 //! Parses the command line, runs the command, and turns its end into an exit code.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use castai_privatelink::cli::Arguments;
-use castai_privatelink::commands::{self, Ending};
+use castai_privatelink::commands::{self, Ending, complete};
 use clap::Parser as _;
 
 // musl's own allocator is slow under threads.
@@ -12,7 +13,11 @@ use clap::Parser as _;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let words: Vec<_> = std::env::args_os().collect();
+    let task = match complete::asked(&words) {
+        Some(line) => Task::Complete(line),
+        None => Task::Run(Box::new(Arguments::parse())),
+    };
     let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().enable_all().build() else {
         return Ending::CouldNotRun.exit_code();
     };
@@ -20,7 +25,7 @@ fn main() -> ExitCode {
     // either made or not made.
     let ending = runtime.block_on(async {
         tokio::select! {
-            ending = commands::run(arguments) => Some(ending),
+            ending = task.run() => Some(ending),
             _ = tokio::signal::ctrl_c() => None,
         }
     });
@@ -28,4 +33,22 @@ fn main() -> ExitCode {
     // Blocking work that cannot be cancelled, such as a credential plugin, must not delay the end.
     runtime.shutdown_background();
     ending.exit_code()
+}
+
+enum Task<'a> {
+    Run(Box<Arguments>),
+    /// A shell asks what may follow these words.
+    Complete(&'a [OsString]),
+}
+
+impl Task<'_> {
+    async fn run(self) -> Ending {
+        match self {
+            Self::Run(arguments) => commands::run(*arguments).await,
+            Self::Complete(line) => {
+                complete::answer(line).await;
+                Ending::Done
+            }
+        }
+    }
 }

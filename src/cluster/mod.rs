@@ -4,6 +4,7 @@ mod connect;
 mod error;
 mod kubeconfig;
 mod list;
+mod namespaces;
 mod nodes;
 mod patch;
 pub mod pods;
@@ -12,7 +13,8 @@ pub mod workload;
 
 pub use connect::{Connection, ConnectionFlags, connect};
 pub use error::{Error, ErrorKind};
-pub use kubeconfig::EksIdentity;
+pub use kubeconfig::{ConfiguredNames, EksIdentity, configured_names};
 pub use list::{list_workloads, read_workload};
+pub use namespaces::namespaces;
 pub use nodes::{Node, Nodes, nodes};
 pub use patch::{FIELD_MANAGER, PatchMode, patch};

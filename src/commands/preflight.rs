@@ -16,7 +16,7 @@ use crate::transport;
 
 pub(super) async fn run(arguments: &Arguments, preflight: &PreflightArguments) -> Result<Ending, Stop> {
     let settings = probe_settings(preflight)?;
-    let progress = Progress::new(arguments.network.verbosity);
+    let progress = Progress::new(arguments.logging.verbosity);
     let inputs = gather(arguments, preflight).await?;
     let report = preflight::run(&inputs, &settings, &|event| progress.observe(event)).await;
     progress.clear();

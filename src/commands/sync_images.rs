@@ -24,7 +24,7 @@ pub(super) async fn run(arguments: &Arguments, sync: &SyncArguments) -> Result<E
     let narrowing =
         Narrowing { namespace: arguments.connection.namespace.is_some(), selector: sync.selector.is_some() };
     let request = Request::read(sync, narrowing).await?;
-    let progress = Progress::new(arguments.network.verbosity);
+    let progress = Progress::new(arguments.logging.verbosity);
     let ending = pipeline(arguments, sync, request, &progress).await;
     progress.clear();
     ending
@@ -99,7 +99,7 @@ async fn pipeline(
         report.workloads = workloads::rewrite(cluster, rewriter, sync, observer).await;
     }
     progress.clear();
-    if arguments.network.verbosity > 0 {
+    if arguments.logging.verbosity > 0 {
         registry.traffic().iter().for_each(|line| output::say(line));
     }
     text::done(&report, rewrite, sync.output)?;
