@@ -68,7 +68,11 @@ async fn pipeline(
             report.workloads = workloads::preview(cluster, rewriter, sync.dry_run, observer).await;
         }
         progress.clear();
-        text::planned(registry.plan_made(), &report, rewrite, sync.output)?;
+        if arguments.logging.verbosity > 0 {
+            registry.traffic().iter().for_each(|line| output::say(line));
+        }
+        // A plan to copy is no plan where nothing is copied.
+        text::planned(registry.plan_made().filter(|_| mirror), &report, rewrite, sync.output)?;
         return Ok(ending_of(&report));
     }
     let found = cluster.as_ref().filter(|_| rewrite).map_or(&[][..], |cluster| &cluster.workloads);
@@ -77,7 +81,7 @@ async fn pipeline(
     let show = || {
         let mut report = registry.planned_report(&inventory, mirror);
         report.workloads = rollout::preview(found, rewriter);
-        text::show_planned(registry.plan_made(), &report);
+        text::show_planned(registry.plan_made().filter(|_| mirror), &report);
     };
     if !request::confirm(sync, registry.copies(), patches, registry.mirror(), show).await? {
         output::say("nothing was changed");

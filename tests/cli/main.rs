@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bad_days;
+mod completion;
 mod health;
 mod interruption;
 mod laws;
 mod machines;
 mod observed;
+mod permissions;
 mod preflight;
 mod support;
 mod sync_images;
