@@ -10,6 +10,8 @@ pub mod castai;
 pub mod cli;
 pub mod cluster;
 pub mod commands;
+#[cfg(test)]
+mod documentation;
 pub mod event;
 pub mod image;
 pub mod output;

@@ -193,6 +193,16 @@ fn configure(selection: &Selection, flags: &ConnectionFlags) -> Result<Config, E
         user.client_key = Some(path.display().to_string());
         user.client_key_data = None;
     }
+    for (field, path, data) in [
+        ("client-certificate", &user.client_certificate, user.client_certificate_data.is_some()),
+        ("client-key", &user.client_key, user.client_key_data.is_some()),
+    ] {
+        // kube reads it too, and does not name it where it cannot.
+        if let Some(path) = path.as_ref().filter(|path| !data && !path.is_empty()) {
+            std::fs::File::open(path)
+                .map_err(|error| Error::config(format!("{field}: {path}: {error}"), None))?;
+        }
+    }
     if let Some(exec) = user.exec.as_mut().filter(|_| flags.unattended) {
         exec.interactive_mode = Some(ExecInteractiveMode::Never);
     }

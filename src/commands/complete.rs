@@ -213,7 +213,6 @@ mod tests {
             ("sync-images -f ", &[], FILES),
             ("--kubeconfig ", &[], FILES),
             ("sync-images --certificate-authority ", &[], FILES),
-            ("nonsense --lock ", &[], NO_FILES),
         ];
         for (line, expected, directive) in cases {
             let (found, told) = candidates(&words(line)).await;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use lab::host::{Lab, Output};
@@ -13,8 +14,8 @@ const LINK: &str = "kubectl_complete-castai_privatelink";
 
 /// What kubectl itself offers after `kubectl castai-privatelink`: values, and the directive.
 fn offered(lab: &Lab, line: &[&str]) -> (Vec<String>, String) {
-    let path = linked(lab);
-    let output = in_path(lab, &path, "kubectl", &[&["__complete", "castai-privatelink"], line].concat());
+    let output =
+        in_path(lab, linked(lab), "kubectl", &[&["__complete", "castai-privatelink"], line].concat());
     assert_eq!(output.code, Some(0), "{line:?}: {}", output.stderr);
     let mut values: Vec<_> = output.stdout.lines().map(str::to_owned).collect();
     let directive = values.pop().unwrap_or_default();
@@ -22,19 +23,20 @@ fn offered(lab: &Lab, line: &[&str]) -> (Vec<String>, String) {
 }
 
 /// A folder with the plugin, and the link that `completion install` makes there.
-fn linked(lab: &Lab) -> PathBuf {
-    let folder = lab.folder().home().join("linked");
-    if !folder.join(LINK).is_symlink() {
+fn linked(lab: &Lab) -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = lab.folder().home().join("linked");
         std::fs::create_dir_all(&folder).unwrap();
-        let _ = symlink(std::env::var_os("PLUGIN").unwrap(), folder.join("kubectl-castai_privatelink"));
+        symlink(std::env::var_os("PLUGIN").unwrap(), folder.join("kubectl-castai_privatelink")).unwrap();
         let output = in_path(lab, &folder, "kubectl", &["castai-privatelink", "completion", "install"]);
         assert_eq!(output.code, Some(0), "{}", output.stderr);
-    }
-    folder
+        folder
+    })
 }
 
 /// Runs a program with `folder` first in the PATH.
-fn in_path(lab: &Lab, folder: &std::path::Path, program: &str, arguments: &[&str]) -> Output {
+fn in_path(lab: &Lab, folder: &Path, program: &str, arguments: &[&str]) -> Output {
     let line = format!("PATH={}:$PATH; exec \"$@\"", folder.display());
     lab.run("bash", &[&["-c", &line, "bash", program], arguments].concat()).unwrap()
 }
@@ -62,13 +64,20 @@ fn kubectl_completes_commands_flags_values_and_names() {
     ];
     for (line, values, directive) in cases {
         let (found, told) = offered(lab, line);
-        assert_eq!((found.iter().map(String::as_str).collect::<Vec<_>>(), told.as_str()), (values.to_vec(), *directive), "{line:?}");
+        assert_eq!(
+            (found.iter().map(String::as_str).collect::<Vec<_>>(), told.as_str()),
+            (values.to_vec(), *directive),
+            "{line:?}"
+        );
     }
     let (users, _) = offered(lab, &["version", "--user", ""]);
     assert_eq!(users.len(), 1, "{users:?}");
     // Nothing is run, whatever the line says.
     let (found, _) = offered(lab, &["sync-images", "--yes", "--no-rewrite", "--lock=made.json", "--t"]);
-    assert_eq!(found.iter().map(String::as_str).collect::<BTreeSet<_>>(), BTreeSet::from(["--timeout", "--tls-server-name", "--token"]));
+    assert_eq!(
+        found.iter().map(String::as_str).collect::<BTreeSet<_>>(),
+        BTreeSet::from(["--timeout", "--tls-server-name", "--token"])
+    );
     assert!(!lab.folder().home().join("made.json").exists());
 }
 
@@ -166,7 +175,12 @@ fn the_link_is_made_once_beside_krews_and_removed_again() {
     };
     let ends = |output: &Output, code: i32, words: &str| {
         assert_eq!(output.code, Some(code), "{}{}", output.stdout, output.stderr);
-        assert!(format!("{}{}", output.stdout, output.stderr).contains(words), "{}{}", output.stdout, output.stderr);
+        assert!(
+            format!("{}{}", output.stdout, output.stderr).contains(words),
+            "{}{}",
+            output.stdout,
+            output.stderr
+        );
     };
     ends(&run(&["install", "--dry-run"]), 0, "would be made (dry run)");
     assert!(!link.is_symlink());
@@ -176,7 +190,10 @@ fn the_link_is_made_once_beside_krews_and_removed_again() {
     ends(&run(&["install"]), 0, "is there already");
     assert!(!store.join(LINK).is_symlink(), "it would be gone after an upgrade");
     // An upgrade turns krew's link to another folder, and ours still leads there.
-    assert_eq!(link.canonicalize().unwrap(), store.join("kubectl-castai_privatelink").canonicalize().unwrap());
+    assert_eq!(
+        link.canonicalize().unwrap(),
+        store.join("kubectl-castai_privatelink").canonicalize().unwrap()
+    );
     ends(&run(&["uninstall", "--dry-run"]), 0, "would be removed (dry run)");
     ends(&run(&["uninstall"]), 0, "removed");
     assert!(!link.is_symlink() && bin.join("kubectl-castai_privatelink").exists());
@@ -190,7 +207,10 @@ fn the_link_is_made_once_beside_krews_and_removed_again() {
 
     // A folder that cannot be written, though the tests may run as root.
     std::fs::remove_file(&link).unwrap();
-    let script = format!("mount --bind {0} {0} && mount -o remount,bind,ro {0} && PATH={0}:$PATH && kubectl castai-privatelink completion install", bin.display());
+    let script = format!(
+        "mount --bind {0} {0} && mount -o remount,bind,ro {0} && PATH={0}:$PATH && kubectl castai-privatelink completion install",
+        bin.display()
+    );
     let output = lab.run("unshare", &["--mount", "bash", "-c", &script]).unwrap();
     ends(&output, 2, "error: cannot make ");
     says(&output, &["hint: run this again as somebody who may write to that folder"]);

@@ -71,12 +71,16 @@ fn the_printed_roles_suffice_for_the_main_job_and_the_printed_policy_is_what_ecr
     assert!(seen.is_subset(&(&required | &optional)), "{seen:?}");
 
     // Without what is optional, all is done as well.
-    let denied: Vec<_> = policy(&lab, &[], true).iter().map(|action| action["ecr:".len()..].to_owned()).collect();
+    let denied: Vec<_> =
+        policy(&lab, &[], true).iter().map(|action| action["ecr:".len()..].to_owned()).collect();
     lab.control().put("/ecr/access", &json!({"denied": denied})).unwrap();
     lab.control().delete("/ecr/traffic").unwrap();
     let done = sync(&lab, 0, &[&operator]);
     assert!(!done.stderr.contains("Forbidden"), "{}", done.stderr);
-    assert_eq!(&actions(&lab) - &policy(&lab, &[], true), policy(&lab, &[], false), "each required action is used");
+    // The lab takes a layer's only request for its completion; for AWS it is a part too.
+    let mut used = &actions(&lab) - &policy(&lab, &[], true);
+    used.insert("ecr:UploadLayerPart".to_owned());
+    assert_eq!(used, policy(&lab, &[], false), "each required action is used");
 
     // And with it, nothing else is asked.
     lab.control().put("/ecr/access", &json!({})).unwrap();
@@ -127,7 +131,10 @@ fn permissions_are_told_in_every_format() {
     assert!(all["kubernetes"].as_array().unwrap().len() > 5 && all["aws"].as_array().unwrap().len() > 5);
     assert!(plugin(lab, 0, &["permissions", "-o", "yaml"]).stdout.contains("action: ecr:PutImage"));
     let rbac = plugin(lab, 0, &["permissions", "rbac", "-n", "elsewhere", "--subject=group:a b"]).stdout;
-    assert!(rbac.contains("namespace: \"elsewhere\"") && rbac.contains("\"a b\"") && rbac.contains("# "), "{rbac}");
+    assert!(
+        rbac.contains("namespace: \"elsewhere\"") && rbac.contains("\"a b\"") && rbac.contains("# "),
+        "{rbac}"
+    );
     let account = ["permissions", "iam", "--account=123456789012", "--region=eu-west-1"];
     let iam = plugin(lab, 0, &account).stdout;
     assert!(iam.contains("arn:aws:ecr:eu-west-1:123456789012:repository/*"), "{iam}");
