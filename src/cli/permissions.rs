@@ -45,8 +45,8 @@ pub struct OverviewArguments {
 pub enum PermissionsCommand {
     /// Print roles and bindings that `kubectl apply -f -` takes
     ///
-    /// Secrets, ConfigMaps and logs are read in the namespace of Cast AI's components alone (-n, castai-agent without
-    /// it): that takes a Role, and the rest a ClusterRole.
+    /// Secrets, config maps and logs are read in the namespace of Cast AI's components alone (-n, castai-agent without
+    /// it): that takes a Role, and the rest a cluster role.
     Rbac(BindingArguments),
     /// Print an IAM policy
     Iam(PolicyArguments),

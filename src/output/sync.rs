@@ -232,7 +232,7 @@ fn problems(report: &SyncReport) {
     for image in &report.images {
         match (&image.message, image.result) {
             (Some(message), ImageResult::Failed | ImageResult::Missing) => {
-                failures.entry(message).or_default().push(image)
+                failures.entry(message).or_default().push(image);
             }
             (Some(message), _) => say(&format!("note: {}: {message}", image.image)),
             (None, _) => {}
