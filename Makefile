@@ -53,6 +53,10 @@ setup: ## Install what is missing on this machine, or say what to install
 dist: plugin ## Pack the release binary for krew, and put the archive's hash into krew-manifest.yaml
 	@scripts/dist.sh $(PLUGIN) linux amd64
 
+.PHONY: man
+man: setup ## Read the manual pages
+	@cargo run --quiet --locked --package kubectl-castai-privatelink -- man | man -l -
+
 .PHONY: tools
 tools: ## Build the lab's real parts (Kubernetes, etcd, registry, moto) into a cache outside the checkout
 	@tests/lab/tools/build.sh >/dev/null

@@ -1,10 +1,11 @@
 //! Parses the command line, runs the command, and turns its end into an exit code.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use castai_privatelink::cli::Arguments;
-use castai_privatelink::commands::{self, Ending};
+use castai_privatelink::commands::{self, Ending, complete};
 use clap::Parser as _;
 use tokio::sync::oneshot;
 
@@ -17,7 +18,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const GRACE: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let words: Vec<_> = std::env::args_os().collect();
+    let task = match complete::asked(&words) {
+        Some(line) => Task::Complete(line),
+        None => Task::Run(Box::new(Arguments::parse())),
+    };
     let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().enable_all().build() else {
         return Ending::CouldNotRun.exit_code();
     };
@@ -27,7 +32,7 @@ fn main() -> ExitCode {
     // either made or not made.
     let ending = runtime.block_on(async {
         tokio::select! {
-            ending = commands::run(arguments) => Some(ending),
+            ending = task.run() => Some(ending),
             Ok(()) = told => None,
         }
     });
@@ -68,4 +73,22 @@ async fn signal() {
         }
     }
     let _ = tokio::signal::ctrl_c().await;
+}
+
+enum Task<'a> {
+    Run(Box<Arguments>),
+    /// A shell asks what may follow these words.
+    Complete(&'a [OsString]),
+}
+
+impl Task<'_> {
+    async fn run(self) -> Ending {
+        match self {
+            Self::Run(arguments) => commands::run(*arguments).await,
+            Self::Complete(line) => {
+                complete::answer(line).await;
+                Ending::Done
+            }
+        }
+    }
 }

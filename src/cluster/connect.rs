@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use http::{HeaderName, HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
-use kube::config::{Cluster, ExecAuthCluster};
+use kube::config::{Cluster, ExecAuthCluster, ExecInteractiveMode};
 use kube::{Client, Config};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -36,11 +36,17 @@ pub struct ConnectionFlags {
     pub impersonate: Option<String>,
     /// `--as-group`.
     pub impersonate_groups: Vec<String>,
+    /// `--as-uid`.
+    pub impersonate_uid: Option<String>,
     pub certificate_authority: Option<PathBuf>,
+    pub client_certificate: Option<PathBuf>,
+    pub client_key: Option<PathBuf>,
     pub insecure_skip_tls_verify: bool,
     pub tls_server_name: Option<String>,
     /// For each request; zero means no limit, as in kubectl.
     pub request_timeout: Option<Duration>,
+    /// Nobody can be asked: a credential plugin gets no standard input.
+    pub unattended: bool,
 }
 
 impl ConnectionFlags {
@@ -178,6 +184,28 @@ fn configure(selection: &Selection, flags: &ConnectionFlags) -> Result<Config, E
         user.token_file = None;
         user.token = Some(token.clone().into());
     }
+    // As in kubectl, a file named by a flag replaces what the kubeconfig holds.
+    if let Some(path) = &flags.client_certificate {
+        user.client_certificate = Some(path.display().to_string());
+        user.client_certificate_data = None;
+    }
+    if let Some(path) = &flags.client_key {
+        user.client_key = Some(path.display().to_string());
+        user.client_key_data = None;
+    }
+    for (field, path, data) in [
+        ("client-certificate", &user.client_certificate, user.client_certificate_data.is_some()),
+        ("client-key", &user.client_key, user.client_key_data.is_some()),
+    ] {
+        // kube reads it too, and does not name it where it cannot.
+        if let Some(path) = path.as_ref().filter(|path| !data && !path.is_empty()) {
+            std::fs::File::open(path)
+                .map_err(|error| Error::config(format!("{field}: {path}: {error}"), None))?;
+        }
+    }
+    if let Some(exec) = user.exec.as_mut().filter(|_| flags.unattended) {
+        exec.interactive_mode = Some(ExecInteractiveMode::Never);
+    }
     config.auth_info = user;
     Ok(config)
 }
@@ -276,6 +304,9 @@ fn with_manners(mut config: Config, flags: &ConnectionFlags) -> Config {
     }
     if !flags.impersonate_groups.is_empty() {
         config.auth_info.impersonate_groups = Some(flags.impersonate_groups.clone());
+    }
+    if flags.impersonate_uid.is_some() {
+        config.auth_info.impersonate_uid.clone_from(&flags.impersonate_uid);
     }
     config
 }

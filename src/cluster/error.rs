@@ -125,7 +125,7 @@ impl Error {
                 "the credentials of this context have expired or belong to nobody that the cluster knows",
             ),
             ErrorKind::Forbidden => Some(
-                "`kubectl auth can-i --list` shows what this user may do; -n looks at one namespace alone",
+                "`kubectl auth can-i --list` shows what this user may do, `kubectl castai-privatelink permissions rbac` prints what is needed; -n looks at one namespace alone",
             ),
             _ => None,
         };

@@ -1,6 +1,6 @@
 //! The files that machines hand to each other: inventory, plan and lock as JSON.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 use serde::Serialize;
@@ -16,8 +16,15 @@ use crate::sync::inventory::API_VERSION;
 /// The file cannot be read, is of another kind or version, or is damaged.
 pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, Stop> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Stop::new(format!("error: reading {shown}: {error}")))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("error: reading {shown}: {error}");
+        match writer(kind) {
+            Some(flags) if error.kind() == ErrorKind::NotFound => {
+                Stop::with_hint(message, format!("it is written by: sync-images {flags} {shown}"))
+            }
+            _ => Stop::new(message),
+        }
+    })?;
     let value: Value = serde_json::from_str(&text)
         .map_err(|error| Stop::new(format!("error: {shown} is not JSON: {error}")))?;
     let (found_kind, found_version) = (value["kind"].as_str(), value["apiVersion"].as_str());
@@ -26,8 +33,8 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, St
         return Err(Stop::new(format!("error: {shown} holds {found}, not the {kind} that is wanted here")));
     }
     if found_version != Some(API_VERSION) {
-        let found = found_version.unwrap_or("no version");
-        let message = format!("error: {shown} has version {found}, and this plugin reads {API_VERSION}");
+        let found = found_version.map_or_else(|| "no version".to_owned(), |found| format!("version {found}"));
+        let message = format!("error: {shown} has {found}, and this plugin reads version {API_VERSION}");
         return Err(Stop::with_hint(message, "use the same version of the plugin on all machines"));
     }
     serde_json::from_value(value).map_err(|error| Stop::new(format!("error: {shown} is damaged: {error}")))
@@ -53,6 +60,16 @@ pub(super) fn write(path: &Path, value: &impl Serialize) -> Result<(), Stop> {
         }
     };
     attempt().map_err(|error| Stop::new(format!("error: writing {}: {error}", path.display())))
+}
+
+/// The run that writes a file of this kind.
+fn writer(kind: &str) -> Option<&'static str> {
+    match kind {
+        "Inventory" => Some("--no-mirror --no-rewrite --inventory"),
+        "Plan" => Some("--dry-run --plan"),
+        "Lock" => Some("--no-rewrite --lock"),
+        _ => None,
+    }
 }
 
 fn replace(path: &Path, text: &str) -> std::io::Result<()> {

@@ -16,9 +16,10 @@ use crate::transport;
 
 pub(super) async fn run(arguments: &Arguments, preflight: &PreflightArguments) -> Result<Ending, Stop> {
     let settings = probe_settings(preflight)?;
-    let progress = Progress::new(arguments.network.verbosity);
+    let progress = Progress::new(arguments.logging.verbosity);
     let inputs = gather(arguments, preflight).await?;
     let report = preflight::run(&inputs, &settings, &|event| progress.observe(event)).await;
+    let report = report.narrowed(&preflight.only, &preflight.exclude);
     progress.clear();
     match preflight.output {
         OutputFormat::Table => output::result(&text::text(&report, false, output::terminal_width()))?,

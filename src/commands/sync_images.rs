@@ -26,7 +26,7 @@ pub(super) async fn run(arguments: &Arguments, sync: &SyncArguments) -> Result<E
     let narrowing =
         Narrowing { namespace: arguments.connection.namespace.is_some(), selector: sync.selector.is_some() };
     let request = Request::read(sync, narrowing).await?;
-    let progress = Progress::new(arguments.network.verbosity);
+    let progress = Progress::new(arguments.logging.verbosity);
     let ending = pipeline(arguments, sync, request, &progress).await;
     progress.clear();
     ending
@@ -70,7 +70,11 @@ async fn pipeline(
             report.workloads = workloads::preview(cluster, rewriter, sync.dry_run, observer).await;
         }
         progress.clear();
-        text::planned(registry.plan_made(), &report, rewrite, sync.output)?;
+        if arguments.logging.verbosity > 0 {
+            registry.traffic().iter().for_each(|line| output::say(line));
+        }
+        // A plan to copy is no plan where nothing is copied.
+        text::planned(registry.plan_made().filter(|_| mirror), &report, rewrite, sync.output)?;
         return Ok(ending_of(&report));
     }
     let found = cluster.as_ref().filter(|_| rewrite).map_or(&[][..], |cluster| &cluster.workloads);
@@ -79,7 +83,7 @@ async fn pipeline(
     let show = || {
         let mut report = registry.planned_report(&inventory, mirror);
         report.workloads = rollout::preview(found, rewriter);
-        text::show_planned(registry.plan_made(), &report);
+        text::show_planned(registry.plan_made().filter(|_| mirror), &report);
     };
     if !request::confirm(sync, registry.copies(), patches, registry.mirror(), show).await? {
         output::say("nothing was changed");
@@ -101,7 +105,7 @@ async fn pipeline(
         report.workloads = workloads::rewrite(cluster, rewriter, sync, observer).await;
     }
     progress.clear();
-    if arguments.network.verbosity > 0 {
+    if arguments.logging.verbosity > 0 {
         registry.traffic().iter().for_each(|line| output::say(line));
     }
     text::done(&report, rewrite, sync.output)?;

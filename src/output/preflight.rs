@@ -41,11 +41,12 @@ pub fn text(report: &Report, wide: bool, width: Option<usize>) -> String {
     parts.join("\n")
 }
 
-/// `CODE/subject`, a line for each finding.
+/// `CODE/subject`, a line for each finding; without blanks, so that a shell's loop takes each as one word.
 pub fn names(report: &Report) -> String {
     report.findings.iter().fold(String::new(), |mut names, finding| {
         // Writing to a string cannot fail.
-        let _ = writeln!(names, "{}/{}", finding.check.code, one_line(&finding.subject.name, NAME_LIMIT));
+        let subject = one_line(&finding.subject.name, NAME_LIMIT).replace(char::is_whitespace, "-");
+        let _ = writeln!(names, "{}/{subject}", finding.check.code);
         names
     })
 }
@@ -243,6 +244,9 @@ fn verdict(report: &Report) -> String {
     let gap = |finding: &Finding| is_unknown(finding) && finding.check.code != catalog::HOST_KNOWN;
     if report.findings.iter().any(gap) {
         return "Nothing failed, but not all could be looked at: see Unknown above".to_owned();
+    }
+    if report.narrowed {
+        return "Nothing failed among the checks that were asked for".to_owned();
     }
     if report.findings.iter().any(|finding| finding.outcome == Outcome::Warn) {
         return "This cluster reaches Cast AI privately; see the warnings above".to_owned();

@@ -231,7 +231,9 @@ fn problems(report: &SyncReport) {
     let mut failures: BTreeMap<&str, Vec<&ImageReport>> = BTreeMap::new();
     for image in &report.images {
         match (&image.message, image.result) {
-            (Some(message), ImageResult::Failed) => failures.entry(message).or_default().push(image),
+            (Some(message), ImageResult::Failed | ImageResult::Missing) => {
+                failures.entry(message).or_default().push(image);
+            }
             (Some(message), _) => say(&format!("note: {}: {message}", image.image)),
             (None, _) => {}
         }

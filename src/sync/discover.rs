@@ -13,7 +13,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PodSpec;
 
-pub use self::releases::is_release_wanted;
+pub use self::releases::{is_release_wanted, release_namespaces, releases_of};
 use crate::castai::components;
 use crate::cluster::custom::Resource;
 use crate::cluster::release::Release;

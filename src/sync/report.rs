@@ -45,6 +45,8 @@ pub enum ImageResult {
     Copied,
     UpToDate,
     LeftAlone,
+    /// The registry does not hold it, and nothing was to be copied.
+    Missing,
     Failed,
 }
 
@@ -55,6 +57,7 @@ impl ImageResult {
             Self::Copied => "copied",
             Self::UpToDate => "up to date",
             Self::LeftAlone => "left alone",
+            Self::Missing => "missing",
             Self::Failed => "failed",
         }
     }
@@ -83,7 +86,7 @@ impl SyncReport {
 
     /// Whether something needs a person: the exit code is then 1.
     pub fn needs_attention(&self) -> bool {
-        self.images.iter().any(|image| image.result == ImageResult::Failed)
+        self.images.iter().any(|image| matches!(image.result, ImageResult::Failed | ImageResult::Missing))
             || self.workloads.iter().any(|workload| workload.outcome.needs_attention())
     }
 

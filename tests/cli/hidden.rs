@@ -53,7 +53,7 @@ fn images_of_hooks_are_mirrored_where_secrets_may_be_listed() {
         &limited,
         &[
             "warning: cannot list secrets: Error from server (Forbidden)",
-            "images of Helm releases and their hooks are not seen",
+            "images of Helm releases and their hooks are not seen there",
         ],
     );
     assert!(!ecr_tags(&lab).contains(HOOK));

@@ -4,12 +4,14 @@
 
 mod bad_days;
 mod budget;
+mod completion;
 mod health;
 mod hidden;
 mod interruption;
 mod laws;
 mod machines;
 mod observed;
+mod permissions;
 mod preflight;
 
 mod support;

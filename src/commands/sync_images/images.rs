@@ -17,7 +17,7 @@ use crate::image::ecr::EcrRegistry;
 use crate::image::{Image, Mirror};
 use crate::output::table::{bytes, count};
 use crate::registry::Client;
-use crate::sync::assignment::{Source, assign};
+use crate::sync::assignment::{Assignment, Source, assign, unused_maps};
 use crate::sync::destination::Destination;
 use crate::sync::discover::ImageFilter;
 use crate::sync::inventory::{API_VERSION, Inventory};
@@ -53,7 +53,7 @@ impl<'o> Registry<'o> {
         };
         let mirror = locked.mirror.clone();
         let region = region(sync, inventory);
-        let left_alone = assign(inventory, &mirror, &sync.maps, region.as_deref())
+        let left_alone = assigned(inventory, &mirror, sync, region.as_deref())
             .into_iter()
             .filter(|assignment| matches!(assignment.source, Source::Reachable(_)))
             .flat_map(|assignment| assignment.used_by)
@@ -98,7 +98,7 @@ impl<'o> Registry<'o> {
             let region = region(sync, inventory);
             let clusters = inventory.clusters.iter();
             let wanted = Wanted {
-                assignments: assign(inventory, &mirror, &sync.maps, region.as_deref()),
+                assignments: assigned(inventory, &mirror, sync, region.as_deref()),
                 node_platforms: clusters.flat_map(|cluster| cluster.platforms.iter().cloned()).collect(),
                 detail: detail(sync),
             };
@@ -172,7 +172,7 @@ impl<'o> Registry<'o> {
     /// The report of a dry run.
     pub(super) fn planned_report(&self, inventory: &Inventory, copying: bool) -> SyncReport {
         self.report(inventory, |image| match &image.step {
-            Step::Copy { .. } if !copying => (ImageResult::Failed, Some(NOT_COPIED.to_owned())),
+            Step::Copy { .. } if !copying => (ImageResult::Missing, Some(NOT_COPIED.to_owned())),
             Step::Copy { .. } => (ImageResult::Copied, None),
             _ => settled(&image.step),
         })
@@ -210,7 +210,7 @@ impl<'o> Registry<'o> {
             match (&image.step, failure) {
                 (_, Some(error)) => (ImageResult::Failed, Some(error.clone())),
                 (Step::Copy { .. }, None) if !request.halves.mirror => {
-                    (ImageResult::Failed, Some(NOT_COPIED.to_owned()))
+                    (ImageResult::Missing, Some(NOT_COPIED.to_owned()))
                 }
                 (Step::Copy { .. }, None) => (ImageResult::Copied, None),
                 (step, None) => settled(step),
@@ -251,13 +251,27 @@ impl<'o> Registry<'o> {
     }
 }
 
+/// The assignments, and a word about each `--map` that decides none of them: most likely it is misspelt.
+fn assigned(
+    inventory: &Inventory,
+    mirror: &Mirror,
+    sync: &SyncArguments,
+    region: Option<&str>,
+) -> Vec<Assignment> {
+    let assignments = assign(inventory, mirror, &sync.maps, region);
+    for map in unused_maps(&assignments, &sync.maps) {
+        crate::output::warning(&format!("--map {map} matches no image: compare both names with the images'"));
+    }
+    assignments
+}
+
 /// What is up to date is read as well where somebody will read about it: that costs a request per manifest.
 fn detail(sync: &SyncArguments) -> Detail {
     let is_told = matches!(sync.output, OutputFormat::Wide | OutputFormat::Json | OutputFormat::Yaml);
     if sync.lock.is_some() || is_told { Detail::Content } else { Detail::Digest }
 }
 
-const NOT_COPIED: &str = "the registry does not hold it, and --no-mirror says not to copy it";
+const NOT_COPIED: &str = "the registry does not hold what is wanted, and --no-mirror says not to copy it: run without --no-mirror first";
 
 /// The result of a step that mirroring does not touch.
 fn settled(step: &Step) -> (ImageResult, Option<String>) {

@@ -3,11 +3,11 @@
 use super::Cluster;
 use crate::cli::{Arguments, DryRun, SyncArguments};
 use crate::cluster::custom::Resource;
-use crate::cluster::release::Release;
+use crate::cluster::release::{Release, Search};
 use crate::cluster::workload::Workload;
 use crate::cluster::{self, Connection, PatchMode};
 use crate::event::{Event, Observer, Stage};
-use crate::sync::discover::is_release_wanted;
+use crate::sync::discover::{is_release_wanted, release_namespaces, releases_of};
 use crate::sync::rewrite::{Rewrite, Rewriter};
 use crate::sync::rollout::{self, Options, WorkloadReport};
 
@@ -32,8 +32,13 @@ pub(super) async fn releases(
     if sync.selector.is_some() {
         return Ok((Vec::new(), Vec::new()));
     }
-    let is_wanted = |namespace: &str, name: &str| is_release_wanted(workloads, namespace, name);
-    cluster::list_releases(connection, arguments.connection.namespace.as_deref(), is_wanted).await
+    let of_workloads = releases_of(workloads);
+    let search = Search {
+        namespace: arguments.connection.namespace.as_deref(),
+        likely: release_namespaces(workloads),
+        is_wanted: &|namespace, name| is_release_wanted(&of_workloads, namespace, name),
+    };
+    cluster::list_releases(connection, search).await
 }
 
 /// Custom resources of Cast AI's; a selector leaves them out too.

@@ -209,7 +209,7 @@ fn what_others_wrote_cannot_steer_the_terminal() {
         assert!(!text.contains("\u{1b}[2J"), "{text:?}");
         assert!(!text.lines().any(|line| line.starts_with("Fail CPL999")), "{text:?}");
     }
-    assert_eq!(names(&report), "CPL210/x [2Jy Fail CPL999 z\n");
+    assert_eq!(names(&report), "CPL210/x-[2Jy-Fail-CPL999-z\n");
 }
 
 #[test]

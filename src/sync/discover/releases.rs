@@ -1,5 +1,6 @@
 //! Images in Helm's releases: which releases are looked into, and what is taken of them.
 
+use std::collections::BTreeSet;
 use std::iter;
 
 use super::ImageFilter;
@@ -12,17 +13,34 @@ use crate::sync::inventory::{Place, Reason, Use, WantedImage};
 use crate::sync::manifests;
 use crate::sync::record::Records;
 
-/// Whether a Helm release is looked into: in a namespace of Cast AI, named like one of its charts, or named by a workload
-/// that is taken. Others' are not opened.
-pub fn is_release_wanted(workloads: &[Workload], namespace: &str, release: &str) -> bool {
+/// Helm releases that those of `workloads` belong to which are taken, as namespace and name.
+pub fn releases_of(workloads: &[Workload]) -> BTreeSet<(&str, &str)> {
+    workloads
+        .iter()
+        .filter(|workload| !super::uses(workload, &ImageFilter::default()).0.is_empty())
+        .filter_map(|workload| {
+            let annotation = |name| workload.annotations.get(name).map(String::as_str);
+            Some((annotation("meta.helm.sh/release-namespace")?, annotation("meta.helm.sh/release-name")?))
+        })
+        .collect()
+}
+
+/// Whether a Helm release is looked into: in a namespace of Cast AI, named like one of its charts, or one that a
+/// workload which is taken belongs to.
+pub fn is_release_wanted(of_workloads: &BTreeSet<(&str, &str)>, namespace: &str, release: &str) -> bool {
     components::NAMESPACES.contains(&namespace)
         || components::chart(&format!("{release}-")).is_some()
-        || workloads.iter().any(|workload| {
-            let annotation = |name| workload.annotations.get(name).map(String::as_str);
-            annotation("meta.helm.sh/release-name") == Some(release)
-                && annotation("meta.helm.sh/release-namespace") == Some(namespace)
-                && !super::uses(workload, &ImageFilter::default()).0.is_empty()
-        })
+        || of_workloads.contains(&(namespace, release))
+}
+
+/// Namespaces in which such releases are most likely: where the workloads are, and where their releases are.
+pub fn release_namespaces(workloads: &[Workload]) -> BTreeSet<String> {
+    let namespaces = workloads.iter().map(|workload| workload.name.namespace.as_str());
+    namespaces
+        .filter(|namespace| components::NAMESPACES.contains(namespace))
+        .chain(releases_of(workloads).into_iter().map(|(namespace, _)| namespace))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The images of a release's manifests and hooks, if its chart is one of Cast AI's.

@@ -278,8 +278,13 @@ fn only_releases_that_can_be_cast_ais_are_opened() {
         ("other", "autoscaling", false),
         ("default", "castaways", false),
     ];
+    assert_eq!(release_namespaces(&workloads), ["tools".to_owned()].into());
     for (namespace, release, expected) in cases {
-        assert_eq!(is_release_wanted(&workloads, namespace, release), expected, "{namespace}/{release}");
+        assert_eq!(
+            is_release_wanted(&releases_of(&workloads), namespace, release),
+            expected,
+            "{namespace}/{release}"
+        );
     }
 }
 
