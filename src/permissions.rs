@@ -143,7 +143,7 @@ pub const KUBERNETES: &[KubernetesRule] = &[
         verbs: &["list"],
         access: Access::Read,
         need: Need::Optional,
-        reason: "images in patches of pods, where Cast AI's pod mutator is installed",
+        reason: "images that Cast AI's pod mutator adds to pods, where it is installed",
     },
     KubernetesRule {
         scope: Scope::Components,
