@@ -148,7 +148,7 @@ pub struct PreflightArguments {
     pub here: Option<Here>,
 
     /// AWS region of the cluster; taken from its nodes without it
-    #[arg(long, value_name = "REGION")]
+    #[arg(long, value_name = "REGION", value_parser = region)]
     pub region: Option<String>,
 
     /// Registry that images are mirrored to; the ECR of the cluster's account and region without it
@@ -205,7 +205,7 @@ pub struct SyncArguments {
     pub registry: Option<Mirror>,
 
     /// AWS region of the cluster; taken from its nodes without it
-    #[arg(long, value_name = "REGION")]
+    #[arg(long, value_name = "REGION", value_parser = region)]
     pub region: Option<String>,
 
     /// Name of a public repository in the mirror; may be repeated
@@ -338,6 +338,20 @@ pub enum FailOn {
     Unknown,
 }
 
+/// Regions are not listed here, because AWS adds some; but a slip of the pen is seen: `us-east1`.
+fn region(text: &str) -> Result<String, String> {
+    let parts: Vec<_> = text.split('-').collect();
+    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    match parts.as_slice() {
+        [words @ .., number]
+            if words.len() >= 2 && words.iter().all(is_word) && number.parse::<u8>().is_ok() =>
+        {
+            Ok(text.to_owned())
+        }
+        _ => Err("expected an AWS region such as us-east-1".to_owned()),
+    }
+}
+
 /// Reads `1s`, `2m`, `500ms`, `1h30m`, or a number of seconds, as kubectl's `--request-timeout` does.
 fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse() {
@@ -368,6 +382,16 @@ mod tests {
         }
         for text in ["", "x", "-5s", "5 parsecs"] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn regions_have_the_shape_of_awss() {
+        for text in ["us-east-1", "us-gov-west-1", "ap-southeast-7", "eusc-de-east-1", "cn-north-1"] {
+            assert!(region(text).is_ok(), "{text}");
+        }
+        for text in ["", "us-east1", "mars-1", "US-EAST-1", "us-east-1a", "us--1", "us-east-1 "] {
+            assert!(region(text).is_err(), "{text}");
         }
     }
 

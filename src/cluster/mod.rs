@@ -13,6 +13,6 @@ pub mod workload;
 pub use connect::{Connection, ConnectionFlags, connect};
 pub use error::{Error, ErrorKind};
 pub use kubeconfig::EksIdentity;
-pub use list::{list_workloads, read_workload};
+pub use list::{Listed, list_workloads, read_workload};
 pub use nodes::{Node, Nodes, nodes};
 pub use patch::{FIELD_MANAGER, PatchMode, patch};

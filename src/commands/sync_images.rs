@@ -11,6 +11,7 @@ use self::request::{Halves, Narrowing, Request};
 use super::scene::{self, Scene};
 use super::{Ending, Stop, handed_over};
 use crate::cli::{Arguments, DryRun, SyncArguments};
+use crate::cluster::Listed;
 use crate::cluster::workload::Workload;
 use crate::event::{Event, Observer, Stage};
 use crate::output::progress::Progress;
@@ -38,6 +39,9 @@ async fn pipeline(
 ) -> Result<Ending, Stop> {
     let observer: Observer<'_> = &|event| progress.observe(event);
     let Halves { discover, mirror, rewrite } = request.halves;
+    if let (Some(path), true) = (&sync.lock, mirror) {
+        handed_over::check(path)?;
+    }
 
     // Discover: from the cluster and files, or what another machine discovered.
     observer(Event::Stage(Stage::Discover));
@@ -49,7 +53,7 @@ async fn pipeline(
     }
     if !mirror && !rewrite {
         text::inventory(&inventory, sync.output)?;
-        return Ok(Ending::Done);
+        return Ok(if inventory.unlisted.is_empty() { Ending::Done } else { Ending::Attention });
     }
 
     // Plan: a lock that was made elsewhere says what is verified; else the registries do.
@@ -111,6 +115,7 @@ struct Cluster {
     scene: Scene,
     workloads: Vec<Workload>,
     notes: Vec<String>,
+    unlisted: Vec<String>,
 }
 
 impl Cluster {
@@ -119,14 +124,14 @@ impl Cluster {
         let (nodes, workloads) =
             tokio::join!(Scene::of(&connection), workloads::list(&connection, arguments, sync));
         let scene = nodes?;
-        let (workloads, mut notes) = workloads?;
+        let Listed { workloads, mut notes, unlisted } = workloads?;
         notes.extend(scene.nodes.notes.iter().cloned());
-        Ok(Self { scene, workloads, notes })
+        Ok(Self { scene, workloads, notes, unlisted })
     }
 
     /// Reads the workloads anew: copying takes long, and others work too.
     async fn look_again(&mut self, arguments: &Arguments, sync: &SyncArguments) -> Result<(), Stop> {
-        self.workloads = workloads::list(&self.scene.connection, arguments, sync).await?.0;
+        self.workloads = workloads::list(&self.scene.connection, arguments, sync).await?.workloads;
         Ok(())
     }
 }
@@ -141,14 +146,17 @@ fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Cluster>)
             });
             inventory
         }
-        (None, Some(cluster)) => discover(
-            vec![cluster.scene.cluster(sync.region.as_deref())],
-            &cluster.workloads,
-            &request.manifests,
-            &request.filter,
-            cluster.notes.clone(),
-            Timestamp::now(),
-        ),
+        (None, Some(cluster)) => Inventory {
+            unlisted: cluster.unlisted.clone(),
+            ..discover(
+                vec![cluster.scene.cluster(sync.region.as_deref())],
+                &cluster.workloads,
+                &request.manifests,
+                &request.filter,
+                cluster.notes.clone(),
+                Timestamp::now(),
+            )
+        },
         (None, None) => {
             discover(Vec::new(), &[], &request.manifests, &request.filter, Vec::new(), Timestamp::now())
         }
@@ -183,7 +191,7 @@ fn nothing_found(arguments: &Arguments, sync: &SyncArguments, inventory: &Invent
         format!("widen {}, or leave it out", narrowing.join(" and "))
     };
     output::error(&format!("error: no image of Cast AI found {place}"), Some(&hint));
-    text::done(&SyncReport::new(None, inventory.notes.clone()), false, sync.output)?;
+    text::done(&SyncReport::new(None, inventory), false, sync.output)?;
     Ok(Ending::Attention)
 }
 

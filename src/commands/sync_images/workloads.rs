@@ -3,7 +3,7 @@
 use super::Cluster;
 use crate::cli::{Arguments, DryRun, SyncArguments};
 use crate::cluster::workload::Workload;
-use crate::cluster::{self, Connection, PatchMode};
+use crate::cluster::{self, Connection, Listed, PatchMode};
 use crate::event::{Event, Observer, Stage};
 use crate::sync::rewrite::{Rewrite, Rewriter};
 use crate::sync::rollout::{self, Options, WorkloadReport};
@@ -13,7 +13,7 @@ pub(super) async fn list(
     connection: &Connection,
     arguments: &Arguments,
     sync: &SyncArguments,
-) -> Result<(Vec<Workload>, Vec<String>), cluster::Error> {
+) -> Result<Listed, cluster::Error> {
     let namespace = arguments.connection.namespace.as_deref();
     cluster::list_workloads(connection, namespace, sync.selector.as_deref()).await
 }
