@@ -62,7 +62,9 @@ pub(super) fn write(path: &Path, value: &impl Serialize) -> Result<(), Stop> {
 pub(super) fn check(path: &Path) -> Result<(), Stop> {
     let attempt = || -> std::io::Result<()> {
         let path = match std::fs::metadata(path) {
-            Ok(found) if found.is_dir() => return Err(std::io::ErrorKind::IsADirectory.into()),
+            Ok(found) if found.is_dir() => {
+                return std::fs::OpenOptions::new().write(true).open(path).map(drop);
+            }
             // Who opens a pipe or a device is heard at its other end.
             Ok(found) if !found.is_file() => return Ok(()),
             Ok(_) => path.canonicalize()?,

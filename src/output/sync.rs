@@ -6,7 +6,7 @@ use std::io;
 
 use crate::cli::OutputFormat;
 use crate::output::table::{Column, bytes, count};
-use crate::output::{document, question_width, result, say, table, terminal_width};
+use crate::output::{document, question_width, result, say, style, table, terminal_width};
 use crate::sync::inventory::{Inventory, Place, Use};
 use crate::sync::plan::Plan;
 use crate::sync::report::{ImageReport, ImageResult, SyncReport};
@@ -97,12 +97,12 @@ fn planned_text(
         let requests = estimate.source_requests + estimate.destination_requests;
         if estimate.upload_bytes > 0 || estimate.download_bytes > 0 {
             // Writing to a string cannot fail.
-            let _ = writeln!(
-                text,
-                "\nto read: {}, to upload: {}, about {requests} requests",
+            let estimate = format!(
+                "to read: {}, to upload: {}, about {requests} requests",
                 bytes(estimate.download_bytes),
                 bytes(estimate.upload_bytes),
             );
+            let _ = writeln!(text, "\n{}", style::wrap(&estimate, width.unwrap_or(usize::MAX), 0));
         }
     }
     text.push_str(&workloads(report, wide, planned, width));

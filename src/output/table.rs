@@ -182,9 +182,9 @@ mod tests {
                 "IMAGE                   DIGEST         SIZE       RESULT\n\
                  …stai/kvisor-agent:v1   c979cb3027de   20.02 MB   copied\n",
             ),
-            (Some(30), "IMAGE          SIZE   RESULT\n…sor-agent:v1   20.…   copied\n"),
-            (Some(24), "IMAGE             RESULT\n…sor-agent:v1   copied\n"),
-            (Some(18), "…/kvisor-agent:v1\n  DIGEST\n  c979cb3027de,\n"),
+            (Some(30), "IMAGE          SIZE     RESULT\n…or-agent:v1   20.02…   copied\n"),
+            (Some(24), "IMAGE             RESULT\n…visor-agent:v1   copied\n"),
+            (Some(18), "…i/kvisor-agent:v1\n  DIGEST\n  c979cb3027de,\n  SIZE 20.02 MB,\n  RESULT copied\n"),
         ];
         for (width, expected) in cases {
             let text = fitted(IMAGES, &rows, width);

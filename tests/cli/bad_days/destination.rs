@@ -112,6 +112,7 @@ fn a_destination_that_is_full_or_throttles_says_so_and_the_next_run_completes() 
     let none = json!({});
     let long = json!({"Retry-After": "3600"});
     let quota = "the maximum allowed number of repositories which is '100000'";
+    // Those of manifests come last: they leave nothing to upload.
     let cases: [(serde_json::Value, &[&str]); 8] = [
         (
             api_error("CreateRepository", "LimitExceededException", quota),
@@ -122,14 +123,22 @@ fn a_destination_that_is_full_or_throttles_says_so_and_the_next_run_completes() 
             &["AWS limits the rate of ecr:ListImages and kept doing so", "run again later"],
         ),
         (
-            registry_error("PutImage", 429, &none, "TOOMANYREQUESTS"),
-            &["limits the rate of requests (said by PutImage) and kept doing so", "fewer --jobs"],
-        ),
-        (
             registry_error("CompleteLayerUpload", 429, &long, "TOOMANYREQUESTS"),
             &["limits the rate of requests", "to be left alone for 60 minutes: run again then"],
         ),
         (registry_error("InitiateLayerUpload", 507, &none, ""), &["507", "no room left", "run again"]),
+        (
+            json!({"operation": "CompleteLayerUpload", "action": {"kind": "cut", "after": 90, "of": "request"}}),
+            &["123456789012.dkr.ecr.us-east-1.amazonaws.com cannot be reached", "connection"],
+        ),
+        (
+            json!({"operation": "CompleteLayerUpload", "action": {"kind": "corrupt", "at": 5, "of": "request"}}),
+            &["refused", "DIGEST_INVALID"],
+        ),
+        (
+            registry_error("PutImage", 429, &none, "TOOMANYREQUESTS"),
+            &["limits the rate of requests (said by PutImage) and kept doing so", "fewer --jobs"],
+        ),
         (
             registry_error("PutImage", 400, &none, "MANIFEST_INVALID"),
             &[
@@ -138,14 +147,6 @@ fn a_destination_that_is_full_or_throttles_says_so_and_the_next_run_completes() 
                 "ask its publisher",
                 "--exclude",
             ],
-        ),
-        (
-            json!({"operation": "CompleteLayerUpload", "action": {"kind": "cut", "after": 900, "of": "request"}}),
-            &["123456789012.dkr.ecr.us-east-1.amazonaws.com cannot be reached", "connection"],
-        ),
-        (
-            json!({"operation": "CompleteLayerUpload", "action": {"kind": "corrupt", "at": 5, "of": "request"}}),
-            &["refused", "DIGEST_INVALID"],
         ),
     ];
     for (rule, words) in cases {
@@ -164,11 +165,19 @@ fn a_destination_that_is_full_or_throttles_says_so_and_the_next_run_completes() 
         assert_rewritten(&before, &lab, &[]);
         heal(&lab);
     }
-    // What passes is waited for, as long as the registry asks or not, and nobody is troubled.
+    sync(&lab, 0, &[]);
+    assert_rewritten(&before, &lab, &ALL);
+}
+
+#[test]
+fn throttling_that_passes_is_waited_for_and_nobody_is_troubled() {
+    let lab = own_lab();
+    let before = workloads(&lab);
+    let (none, soon) = (json!({}), json!({"Retry-After": "1"}));
     let passing = [
-        registry_error("PutImage", 429, &json!({"Retry-After": "1"}), "TOOMANYREQUESTS"),
+        registry_error("PutImage", 429, &soon, "TOOMANYREQUESTS"),
         registry_error("InitiateLayerUpload", 429, &none, "TOOMANYREQUESTS"),
-        registry_error("CompleteLayerUpload", 429, &json!({"Retry-After": "1"}), "TOOMANYREQUESTS"),
+        registry_error("CompleteLayerUpload", 429, &soon, "TOOMANYREQUESTS"),
         api_error("CreateRepository", "ThrottlingException", "Rate exceeded"),
     ];
     for mut rule in passing {
@@ -178,6 +187,8 @@ fn a_destination_that_is_full_or_throttles_says_so_and_the_next_run_completes() 
     let output = sync(&lab, 0, &[]);
     assert!(!output.stderr.contains("error"), "{}", output.stderr);
     assert_rewritten(&before, &lab, &ALL);
+    let records: Vec<Record> = lab.control().get("/ecr/traffic").unwrap();
+    assert_eq!(records.iter().filter(|record| record.status == 429).count(), 3, "each was met");
 }
 
 #[test]
