@@ -90,7 +90,7 @@ impl Error {
             return Self { hint: Some(hint.to_owned()), ..Self::new(ErrorKind::Unreachable, message) };
         }
         let kind =
-            chain.iter().filter_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind).last();
+            chain.iter().rev().find_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind);
         let last = chain.last().map(ToString::to_string).unwrap_or_default();
         match (kind, &way.proxy) {
             (Some(io::ErrorKind::ConnectionRefused), Some(proxy)) => Self {

@@ -130,7 +130,7 @@ fn a_terminal_of_40_columns_stays_readable_and_a_pipe_is_never_cut() {
         // A bar that fills its line is followed by the next without a line break.
         let characters: Vec<char> = piece.trim_end().chars().collect();
         for line in characters.chunks(40) {
-            assert_eq!(line.iter().filter(|c| **c == '%').count(), 1, "one bar a line: {piece:?}");
+            assert!(line.iter().filter(|c| **c == '%').count() <= 1, "one bar a line: {piece:?}");
         }
     }
 
