@@ -176,6 +176,20 @@ pub enum OutputFormat {
     Name,
 }
 
+/// Regions are not listed here, because AWS adds some; but a slip of the pen is seen: `us-east1`.
+fn region(text: &str) -> Result<String, String> {
+    let parts: Vec<_> = text.split('-').collect();
+    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    match parts.as_slice() {
+        [words @ .., number]
+            if words.len() >= 2 && words.iter().all(is_word) && number.parse::<u8>().is_ok() =>
+        {
+            Ok(text.to_owned())
+        }
+        _ => Err("expected an AWS region such as us-east-1".to_owned()),
+    }
+}
+
 /// Reads `1s`, `2m`, `500ms`, `1h30m`, or a number of seconds, as kubectl's `--request-timeout` does.
 fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse() {
@@ -206,6 +220,16 @@ mod tests {
         }
         for text in ["", "x", "-5s", "5 parsecs"] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn regions_have_the_shape_of_awss() {
+        for text in ["us-east-1", "us-gov-west-1", "ap-southeast-7", "eusc-de-east-1", "cn-north-1"] {
+            assert!(region(text).is_ok(), "{text}");
+        }
+        for text in ["", "us-east1", "mars-1", "US-EAST-1", "us-east-1a", "us--1", "us-east-1 "] {
+            assert!(region(text).is_err(), "{text}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::region;
 use crate::permissions::rbac::Subject;
 
 /// Print the permissions that the plugin needs, each with what it is for
@@ -82,7 +83,7 @@ pub struct PolicyArguments {
     pub account: Option<String>,
 
     /// AWS region of the registry; any without it
-    #[arg(long, value_name = "REGION")]
+    #[arg(long, value_name = "REGION", value_parser = region)]
     pub region: Option<String>,
 
     /// Output format

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, ValueEnum};
 
-use super::{OutputFormat, duration};
+use super::{OutputFormat, duration, region};
 use crate::image::Mirror;
 use crate::preflight::Endpoint;
 use crate::preflight::catalog::CHECKS;
@@ -35,7 +35,7 @@ pub struct PreflightArguments {
     pub here: Option<Here>,
 
     /// AWS region of the cluster; taken from its nodes without it
-    #[arg(long, value_name = "REGION")]
+    #[arg(long, value_name = "REGION", value_parser = region)]
     pub region: Option<String>,
 
     /// Registry that images are mirrored to; the ECR of the cluster's account and region without it

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{OutputFormat, duration};
+use super::{OutputFormat, duration, region};
 use crate::image::Mirror;
 use crate::sync::assignment::NameMap;
 
@@ -41,7 +41,7 @@ pub struct SyncArguments {
     pub registry: Option<Mirror>,
 
     /// AWS region of the cluster; taken from its nodes without it
-    #[arg(long, value_name = "REGION")]
+    #[arg(long, value_name = "REGION", value_parser = region)]
     pub region: Option<String>,
 
     /// Name of a public repository in the mirror; may be repeated

@@ -1,7 +1,7 @@
 //! The files that machines hand to each other: inventory, plan and lock as JSON.
 
 use std::io::{ErrorKind, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -72,10 +72,36 @@ fn writer(kind: &str) -> Option<&'static str> {
     }
 }
 
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+/// Finds out early, before long work whose result goes there, that a file cannot be written.
+///
+/// # Errors
+/// As [`write`], as far as that can be seen without a byte of content.
+pub(super) fn check(path: &Path) -> Result<(), Stop> {
+    let attempt = || -> std::io::Result<()> {
+        let path = match std::fs::metadata(path) {
+            Ok(found) if found.is_dir() => {
+                return std::fs::OpenOptions::new().write(true).open(path).map(drop);
+            }
+            // Who opens a pipe or a device is heard at its other end.
+            Ok(found) if !found.is_file() => return Ok(()),
+            Ok(_) => path.canonicalize()?,
+            Err(_) => path.to_owned(),
+        };
+        let part = part(&path);
+        std::fs::File::create(&part)?;
+        std::fs::remove_file(part)
+    };
+    attempt().map_err(|error| Stop::new(format!("error: writing {}: {error}", path.display())))
+}
+
+fn part(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.part", std::process::id()));
-    let part = path.with_file_name(name);
+    path.with_file_name(name)
+}
+
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let part = part(path);
     let written = std::fs::File::create(&part).and_then(|mut file| {
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
@@ -114,7 +140,12 @@ mod tests {
         assert_eq!(reader.join().unwrap(), "2\n");
         assert!(!std::fs::metadata(&pipe).unwrap().is_file());
 
-        assert!(write(&folder, &3).unwrap_err().message.contains("irectory"));
+        for refused in [write(&folder, &3), check(&folder), check(&folder.join("absent/file"))] {
+            assert!(refused.unwrap_err().message.contains("irectory"));
+        }
+        for fine in [&file, &link, &pipe, &folder.join("new")] {
+            check(fine).unwrap();
+        }
         let names = std::fs::read_dir(&folder).unwrap().count();
         assert_eq!(names, 3, "nothing else is left");
         std::fs::remove_dir_all(&folder).unwrap();

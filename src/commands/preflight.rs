@@ -56,9 +56,9 @@ async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result
     if let Some(scene) = &scene {
         unread.extend(scene.nodes.notes.iter().cloned().map(Unread::Forbidden));
         match cluster::list_workloads(&connection, arguments.connection.namespace.as_deref(), None).await {
-            Ok((found, notes)) => {
-                workloads = found;
-                unread.extend(notes.into_iter().map(Unread::Forbidden));
+            Ok(listed) => {
+                workloads = listed.workloads;
+                unread.extend(listed.notes.into_iter().map(Unread::Forbidden));
             }
             Err(error) => unread.push(Unread::of(&error)),
         }

@@ -11,6 +11,7 @@ use self::request::{Halves, Narrowing, Request};
 use super::scene::{self, Scene};
 use super::{Ending, Stop, handed_over};
 use crate::cli::{Arguments, DryRun, SyncArguments};
+use crate::cluster::Listed;
 use crate::cluster::custom::Resource;
 use crate::cluster::release::Release;
 use crate::cluster::workload::Workload;
@@ -40,6 +41,9 @@ async fn pipeline(
 ) -> Result<Ending, Stop> {
     let observer: Observer<'_> = &|event| progress.observe(event);
     let Halves { discover, mirror, rewrite } = request.halves;
+    if let (Some(path), true) = (&sync.lock, mirror) {
+        handed_over::check(path)?;
+    }
 
     // Discover: from the cluster and files, or what another machine discovered.
     observer(Event::Stage(Stage::Discover));
@@ -51,7 +55,7 @@ async fn pipeline(
     }
     if !mirror && !rewrite {
         text::inventory(&inventory, sync.output)?;
-        return Ok(Ending::Done);
+        return Ok(if inventory.unlisted.is_empty() { Ending::Done } else { Ending::Attention });
     }
 
     // Plan: a lock that was made elsewhere says what is verified; else the registries do.
@@ -119,6 +123,7 @@ struct Cluster {
     releases: Vec<Release>,
     resources: Vec<Resource>,
     notes: Vec<String>,
+    unlisted: Vec<String>,
 }
 
 impl Cluster {
@@ -130,15 +135,16 @@ impl Cluster {
             workloads::resources(&connection, arguments, sync),
         );
         let scene = nodes?;
-        let ((workloads, mut notes), (resources, unread)) = (workloads?, resources?);
+        let Listed { workloads, mut notes, unlisted } = workloads?;
+        let (resources, unread) = resources?;
         let (releases, unopened) = workloads::releases(&connection, arguments, sync, &workloads).await?;
         notes.extend(unread.into_iter().chain(unopened).chain(scene.nodes.notes.iter().cloned()));
-        Ok(Self { scene, workloads, releases, resources, notes })
+        Ok(Self { scene, workloads, releases, resources, notes, unlisted })
     }
 
     /// Reads the workloads anew: copying takes long, and others work too.
     async fn look_again(&mut self, arguments: &Arguments, sync: &SyncArguments) -> Result<(), Stop> {
-        self.workloads = workloads::list(&self.scene.connection, arguments, sync).await?.0;
+        self.workloads = workloads::list(&self.scene.connection, arguments, sync).await?.workloads;
         Ok(())
     }
 }
@@ -153,18 +159,20 @@ fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Cluster>)
             });
             inventory
         }
-        (None, Some(cluster)) => discover(
-            vec![cluster.scene.cluster(sync.region.as_deref())],
-            Found {
+        (None, Some(cluster)) => {
+            let found = Found {
                 workloads: &cluster.workloads,
                 releases: &cluster.releases,
                 resources: &cluster.resources,
                 manifests: &request.manifests,
-            },
-            &request.filter,
-            cluster.notes.clone(),
-            Timestamp::now(),
-        ),
+            };
+            let clusters = vec![cluster.scene.cluster(sync.region.as_deref())];
+            let notes = cluster.notes.clone();
+            Inventory {
+                unlisted: cluster.unlisted.clone(),
+                ..discover(clusters, found, &request.filter, notes, Timestamp::now())
+            }
+        }
         (None, None) => {
             let found = Found { manifests: &request.manifests, ..Found::default() };
             discover(Vec::new(), found, &request.filter, Vec::new(), Timestamp::now())
@@ -200,7 +208,7 @@ fn nothing_found(arguments: &Arguments, sync: &SyncArguments, inventory: &Invent
         format!("widen {}, or leave it out", narrowing.join(" and "))
     };
     output::error(&format!("error: no image of Cast AI found {place}"), Some(&hint));
-    text::done(&SyncReport::new(None, inventory.notes.clone()), false, sync.output)?;
+    text::done(&SyncReport::new(None, inventory), false, sync.output)?;
     Ok(Ending::Attention)
 }
 

@@ -48,6 +48,12 @@ pub fn terminal_width() -> Option<usize> {
     Some(width.0.into())
 }
 
+/// Columns of the terminal that questions and progress go to.
+pub fn question_width() -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(io::stderr())?;
+    Some(width.0.into())
+}
+
 /// Says something to the person who waits, on stderr. Spaces before it indent the line.
 pub fn say(text: &str) {
     let indent = text.len() - text.trim_start_matches(' ').len();

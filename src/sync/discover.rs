@@ -104,6 +104,7 @@ pub fn discover(
         clusters,
         images: images.into_values().collect(),
         notes,
+        unlisted: Vec::new(),
     }
 }
 

@@ -26,6 +26,9 @@ pub struct Inventory {
     /// What could not be looked at, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Kinds of workloads that could not be listed, such as `daemonsets.apps`: images may be missing here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unlisted: Vec<String>,
 }
 
 /// The `kind` field of an inventory.

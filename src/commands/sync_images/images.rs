@@ -13,7 +13,7 @@ use crate::aws::identity;
 use crate::cli::{Arguments, OutputFormat, SyncArguments};
 use crate::commands::{Stop, scene};
 use crate::event::{Event, Observer, Stage};
-use crate::image::ecr::EcrRegistry;
+use crate::image::ecr::{EcrRegistry, repository_name_fault};
 use crate::image::{Image, Mirror};
 use crate::output::table::{bytes, count};
 use crate::registry::Client;
@@ -72,11 +72,14 @@ impl<'o> Registry<'o> {
         observer: Observer<'o>,
     ) -> Result<Self, Stop> {
         observer(Event::Stage(Stage::Plan));
+        // AWS' client would panic where there are no roots.
+        crate::transport::tls()?;
         let settings = scene::settings(&arguments.network);
         let mirror = match &request.plan {
             Some(plan) => planned_destination(plan)?.mirror.clone(),
             None => chosen_mirror(arguments, sync, inventory, cluster).await?,
         };
+        refuse_path(&mirror)?;
         let mut client = Client::new(&settings, observer)?;
         let destination = match EcrRegistry::of_host(&mirror.registry) {
             Some(registry) => {
@@ -236,7 +239,7 @@ impl<'o> Registry<'o> {
         inventory: &Inventory,
         result: impl Fn(&PlannedImage) -> (ImageResult, Option<String>),
     ) -> SyncReport {
-        let mut report = SyncReport::new(self.mirror().cloned(), inventory.notes.clone());
+        let mut report = SyncReport::new(self.mirror().cloned(), inventory);
         if let Self::Asked(asked) = self {
             report.notes.extend(asked.plan.notes.iter().cloned());
             let images = asked.plan.destinations.iter().flat_map(|plan| &plan.images);
@@ -286,6 +289,16 @@ fn planned_destination(plan: &Plan) -> Result<&DestinationPlan, Stop> {
     plan.destinations.first().ok_or_else(|| Stop::new("error: the plan holds no destination"))
 }
 
+/// A path that the registry does not take for any image needs no image to fail.
+fn refuse_path(mirror: &Mirror) -> Result<(), Stop> {
+    let is_ecr = EcrRegistry::of_host(&mirror.registry).is_some();
+    let prefix = mirror.prefix.as_deref().filter(|_| is_ecr);
+    let fault = prefix.and_then(|prefix| repository_name_fault(&format!("{prefix}/image")));
+    fault.map_or(Ok(()), |fault| {
+        Err(Stop::with_hint(format!("error: --registry {mirror}: {fault}"), "choose another path there"))
+    })
+}
+
 /// The cluster's region, as the user says or as the inventory has it.
 fn region(sync: &SyncArguments, inventory: &Inventory) -> Option<String> {
     sync.region.clone().or_else(|| inventory.clusters.first()?.region.clone())
@@ -319,8 +332,12 @@ async fn chosen_mirror(
         let message = format!("error: {error}");
         match error {
             // Credentials that STS does not take are no use for ECR either.
-            Error::NoCredentials { .. } | Error::Expired | Error::NotAccepted { .. } => Stop::new(message),
-            Error::Denied { .. } | Error::Unreachable { .. } | Error::Service { .. } => Stop::with_hint(
+            Error::NoCredentials { .. }
+            | Error::Expired
+            | Error::NotAccepted { .. }
+            | Error::Clock { .. }
+            | Error::Blocked { .. } => Stop::new(message),
+            _ => Stop::with_hint(
                 message,
                 "STS is asked whose registry is meant; with --registry it need not be",
             ),

@@ -5,7 +5,7 @@ use crate::cli::{Arguments, DryRun, SyncArguments};
 use crate::cluster::custom::Resource;
 use crate::cluster::release::{Release, Search};
 use crate::cluster::workload::Workload;
-use crate::cluster::{self, Connection, PatchMode};
+use crate::cluster::{self, Connection, Listed, PatchMode};
 use crate::event::{Event, Observer, Stage};
 use crate::sync::discover::{is_release_wanted, release_namespaces, releases_of};
 use crate::sync::rewrite::{Rewrite, Rewriter};
@@ -16,7 +16,7 @@ pub(super) async fn list(
     connection: &Connection,
     arguments: &Arguments,
     sync: &SyncArguments,
-) -> Result<(Vec<Workload>, Vec<String>), cluster::Error> {
+) -> Result<Listed, cluster::Error> {
     let namespace = arguments.connection.namespace.as_deref();
     cluster::list_workloads(connection, namespace, sync.selector.as_deref()).await
 }

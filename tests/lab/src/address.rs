@@ -32,6 +32,15 @@ pub const EC2: (&str, Ipv4Addr) = ("ec2.us-east-1.amazonaws.com", Ipv4Addr::new(
 /// An in-house OCI registry that is not ECR, for `--registry`.
 pub const OCI_REGISTRY: (&str, Ipv4Addr) = ("registry.corp.example", Ipv4Addr::new(10, 0, 1, 210));
 
+/// A forward proxy, on port 3128.
+pub const PROXY: (&str, Ipv4Addr) = ("proxy.corp.example", Ipv4Addr::new(10, 0, 1, 220));
+
+/// Servers that answer under any name with a certificate that has ended, one of the next century, and one of an
+/// authority that nobody knows.
+pub const EXPIRED: Ipv4Addr = Ipv4Addr::new(10, 0, 252, 1);
+pub const NOT_YET_VALID: Ipv4Addr = Ipv4Addr::new(10, 0, 252, 2);
+pub const UNKNOWN_AUTHORITY: Ipv4Addr = Ipv4Addr::new(10, 0, 252, 3);
+
 /// Source registries, their token services and the hosts that they redirect blobs to; on public addresses.
 pub const GAR: (&str, Ipv4Addr) = ("us-docker.pkg.dev", Ipv4Addr::new(203, 0, 113, 10));
 pub const GAR_BLOBS: (&str, Ipv4Addr) = ("storage.googleapis.com", Ipv4Addr::new(203, 0, 113, 11));

@@ -20,12 +20,13 @@ use crate::kubelet::{self, Delays, Kubelet, Node, Registry};
 use crate::metadata::{self, Metadata};
 use crate::network;
 use crate::pki::Authority;
+use crate::proxy::Proxy;
 use crate::registry::distribution::Distribution;
 use crate::registry::ecr::{self, Ecr};
 use crate::registry::oci::Oci;
 use crate::registry::source::{self, Sources};
 use crate::settings::{Folder, Purpose, Session};
-use crate::{address, api_server, cluster, host};
+use crate::{address, api_server, cluster, host, impostor};
 
 /// What the server prints on standard output when the lab can be used, or when the seed is complete.
 pub const READY: &str = "ready";
@@ -104,6 +105,8 @@ impl Parts {
         // Everything else is found by name, so names come first.
         let dns = Dns::start(dns::Settings { address: on(address::DNS, 53) }).await?;
         let metadata = Metadata::start(metadata::Settings { address: on(address::METADATA, 80) }).await?;
+        let proxy = Proxy::start(on(address::PROXY.1, 3128)).await?;
+        impostor::start(authority).await?;
         let castai =
             Castai::start(castai::Settings { authority: authority.clone(), addresses: castai::addresses() })
                 .await?;
@@ -128,6 +131,7 @@ impl Parts {
             .route("/settings", get(async move || Json(settings)))
             .nest("/dns", dns.control())
             .nest("/metadata", metadata.control())
+            .nest("/proxy", proxy.control())
             .nest("/castai", castai.control())
             .nest("/aws", aws.control())
             .nest("/source", registries.sources.control())

@@ -44,7 +44,15 @@ pub async fn set_up(folder: &Folder) -> anyhow::Result<()> {
 
 /// Every address that answers, or refuses, by itself.
 fn addresses() -> Vec<Ipv4Addr> {
-    let mut addresses = vec![address::DNS, address::METADATA, address::API_SERVER, address::REFUSING];
+    let mut addresses = vec![
+        address::DNS,
+        address::METADATA,
+        address::API_SERVER,
+        address::REFUSING,
+        address::EXPIRED,
+        address::NOT_YET_VALID,
+        address::UNKNOWN_AUTHORITY,
+    ];
     addresses.extend(
         [
             address::ECR_API,
@@ -52,6 +60,7 @@ fn addresses() -> Vec<Ipv4Addr> {
             address::STS,
             address::EC2,
             address::OCI_REGISTRY,
+            address::PROXY,
             address::GAR,
             address::GAR_BLOBS,
             address::GHCR,

@@ -88,6 +88,7 @@ impl Default for Zone {
             address::STS,
             address::EC2,
             address::OCI_REGISTRY,
+            address::PROXY,
             address::GAR,
             address::GAR_BLOBS,
             address::GHCR,
