@@ -164,8 +164,11 @@ impl<'o> Client<'o> {
     ) -> Result<Answer, Error> {
         let scheme = {
             let mut contact = host.contact.lock().await;
-            let scheme = match &*contact {
-                Contact::Reached(Scheme::Ecr) => Scheme::Ecr,
+            let scheme = match (&*contact, &used) {
+                (Contact::Reached(Scheme::Ecr), _) => Scheme::Ecr,
+                // Where strangers get a token is known; nvcr.io sends those whose token has ended to another place,
+                // which serves only accounts (NVIDIA/nvidia-container-toolkit issue 1945).
+                (Contact::Reached(scheme @ Scheme::Bearer(_)), Some(_)) => scheme.clone(),
                 _ => scheme_after(Scheme::Open, &answer),
             };
             *contact = Contact::Reached(scheme.clone());

@@ -17,3 +17,4 @@ mod preflight;
 mod support;
 mod sync_images;
 mod usage;
+mod whole_cluster;

@@ -51,6 +51,32 @@ pub const DOCKER_HUB: (&str, Ipv4Addr) = ("registry-1.docker.io", Ipv4Addr::new(
 pub const DOCKER_HUB_AUTH: (&str, Ipv4Addr) = ("auth.docker.io", Ipv4Addr::new(203, 0, 113, 31));
 pub const DOCKER_HUB_BLOBS: (&str, Ipv4Addr) =
     ("production.cloudfront.docker.com", Ipv4Addr::new(203, 0, 113, 32));
+pub const NVCR: (&str, Ipv4Addr) = ("nvcr.io", Ipv4Addr::new(203, 0, 113, 40));
+/// NVIDIA's login for accounts, which is no help to a stranger.
+pub const NVCR_LOGIN: (&str, Ipv4Addr) = ("authn.nvidia.com", Ipv4Addr::new(203, 0, 113, 41));
+pub const NVCR_BLOBS: (&str, Ipv4Addr) = ("layers.nvcr.io", Ipv4Addr::new(203, 0, 113, 42));
+pub const KUBERNETES: (&str, Ipv4Addr) = ("registry.k8s.io", Ipv4Addr::new(203, 0, 113, 50));
+/// Where registry.k8s.io sends requests for manifests.
+pub const KUBERNETES_BACKEND: (&str, Ipv4Addr) = ("us-east1-docker.pkg.dev", Ipv4Addr::new(203, 0, 113, 51));
+pub const KUBERNETES_BLOBS: (&str, Ipv4Addr) =
+    ("prod-registry-k8s-io-us-east-1.s3.dualstack.us-east-1.amazonaws.com", Ipv4Addr::new(203, 0, 113, 52));
+
+/// All of the above.
+pub const SOURCES: &[(&str, Ipv4Addr)] = &[
+    GAR,
+    GAR_BLOBS,
+    GHCR,
+    GHCR_BLOBS,
+    DOCKER_HUB,
+    DOCKER_HUB_AUTH,
+    DOCKER_HUB_BLOBS,
+    NVCR,
+    NVCR_LOGIN,
+    NVCR_BLOBS,
+    KUBERNETES,
+    KUBERNETES_BACKEND,
+    KUBERNETES_BLOBS,
+];
 
 /// What public DNS answers for every Cast AI name (docs.cast.ai, communication requirements); silent in the lab.
 pub const CASTAI_PUBLIC: Ipv4Addr = Ipv4Addr::new(104, 16, 81, 56);

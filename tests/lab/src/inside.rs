@@ -162,7 +162,7 @@ impl Registries {
             Distribution::start(&program, &in_oci, (Ipv4Addr::LOCALHOST, 5003).into()),
         )?;
         let upstream = behind_sources.upstream().clone();
-        let sources = Sources::start(source::Addresses::real(), authority, upstream).await?;
+        let sources = Sources::start(source::real_address, authority, upstream).await?;
         let ecr = Ecr::start(
             ecr::Settings {
                 api: on(address::ECR_API.1, 443),
@@ -177,7 +177,7 @@ impl Registries {
         .await?;
         let oci =
             Oci::start(on(address::OCI_REGISTRY.1, 443), authority, behind_oci.upstream().clone()).await?;
-        tokio::try_join!(sources.seed(), ecr.seed())?;
+        tokio::try_join!(sources.seed(session.settings.fixture), ecr.seed())?;
         Ok(Self { sources, ecr, oci, storage: [behind_sources, behind_ecr, behind_oci] })
     }
 }
@@ -189,7 +189,7 @@ async fn start_kubelet(
     authority: &Authority,
     token: String,
 ) -> anyhow::Result<Kubelet> {
-    let nodes = (0..session.settings.nodes)
+    let nodes = (0..session.settings.node_count())
         .map(|index| Node::new(index, if index % 4 < 2 { "amd64" } else { "arm64" }))
         .collect::<Vec<_>>();
     let trusted = reqwest::Certificate::from_pem(authority.certificate.as_bytes())?;

@@ -53,24 +53,9 @@ fn addresses() -> Vec<Ipv4Addr> {
         address::NOT_YET_VALID,
         address::UNKNOWN_AUTHORITY,
     ];
-    addresses.extend(
-        [
-            address::ECR_API,
-            address::ECR,
-            address::STS,
-            address::EC2,
-            address::OCI_REGISTRY,
-            address::PROXY,
-            address::GAR,
-            address::GAR_BLOBS,
-            address::GHCR,
-            address::GHCR_BLOBS,
-            address::DOCKER_HUB,
-            address::DOCKER_HUB_AUTH,
-            address::DOCKER_HUB_BLOBS,
-        ]
-        .map(|(_, address)| address),
-    );
+    let private =
+        [address::ECR_API, address::ECR, address::STS, address::EC2, address::OCI_REGISTRY, address::PROXY];
+    addresses.extend(private.iter().chain(address::SOURCES).map(|(_, address)| *address));
     addresses.extend((0..CASTAI_ENDPOINTS).map(address::castai_endpoint));
     addresses.extend((0..NODES).map(address::node));
     addresses
