@@ -59,6 +59,8 @@ fn addresses() -> Vec<Ipv4Addr> {
             address::DOCKER_HUB,
             address::DOCKER_HUB_AUTH,
             address::DOCKER_HUB_BLOBS,
+            address::GITHUB,
+            address::GITHUB_ASSETS,
         ]
         .map(|(_, address)| address),
     );

@@ -95,6 +95,8 @@ impl Default for Zone {
             address::DOCKER_HUB,
             address::DOCKER_HUB_AUTH,
             address::DOCKER_HUB_BLOBS,
+            address::GITHUB,
+            address::GITHUB_ASSETS,
         ];
         let castai = castai::hosts().into_iter().zip(0..);
         let standing = servers
