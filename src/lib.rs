@@ -12,6 +12,8 @@ pub mod cluster;
 pub mod commands;
 pub mod event;
 pub mod image;
+#[cfg(test)]
+mod krew_manifest;
 pub mod output;
 pub mod preflight;
 pub mod printable;
