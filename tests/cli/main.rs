@@ -4,6 +4,7 @@
 
 mod bad_days;
 mod health;
+mod install;
 mod interruption;
 mod laws;
 mod machines;
