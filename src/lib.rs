@@ -14,6 +14,8 @@ pub mod commands;
 mod documentation;
 pub mod event;
 pub mod image;
+#[cfg(test)]
+mod krew_manifest;
 pub mod output;
 pub mod permissions;
 pub mod preflight;

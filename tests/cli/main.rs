@@ -7,6 +7,7 @@ mod budget;
 mod completion;
 mod health;
 mod hidden;
+mod install;
 mod interruption;
 mod laws;
 mod machines;

@@ -26,7 +26,7 @@ use crate::registry::ecr::{self, Ecr};
 use crate::registry::oci::Oci;
 use crate::registry::source::{self, Sources};
 use crate::settings::{Folder, Purpose, Session};
-use crate::{address, api_server, cluster, host, impostor};
+use crate::{address, api_server, cluster, github, host, impostor};
 
 /// What the server prints on standard output when the lab can be used, or when the seed is complete.
 pub const READY: &str = "ready";
@@ -117,6 +117,13 @@ impl Parts {
             moto_log: folder.logs().join("moto.log"),
             sts: on(address::STS.1, 443),
             ec2: on(address::EC2.1, 443),
+        })
+        .await?;
+        github::start(github::Settings {
+            authority: authority.clone(),
+            site: on(address::GITHUB.1, 443),
+            assets: on(address::GITHUB_ASSETS.1, 443),
+            releases: folder.releases(),
         })
         .await?;
         let (control_plane, registries) = tokio::try_join!(

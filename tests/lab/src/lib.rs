@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod control_plane;
 pub mod demo;
 pub mod dns;
+pub mod github;
 pub mod host;
 pub mod impostor;
 pub mod inside;

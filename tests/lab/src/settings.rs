@@ -109,6 +109,11 @@ impl Folder {
         self.0.join("bin")
     }
 
+    /// What the lab's GitHub serves as the plugin's releases: a folder for each tag, with its files.
+    pub fn releases(&self) -> PathBuf {
+        self.0.join("releases")
+    }
+
     /// The administrator's kubeconfig, as `aws eks update-kubeconfig` would write it.
     pub fn kubeconfig(&self) -> PathBuf {
         self.0.join("kubeconfig")
@@ -129,9 +134,15 @@ impl Folder {
 
     /// Makes the folders that are there from the start.
     pub fn create(&self) -> anyhow::Result<()> {
-        for folder in
-            [self.state(), self.pki(), self.certificates(), self.logs(), self.home(), self.programs()]
-        {
+        for folder in [
+            self.state(),
+            self.pki(),
+            self.certificates(),
+            self.logs(),
+            self.home(),
+            self.programs(),
+            self.releases(),
+        ] {
             std::fs::create_dir_all(&folder).with_context(|| format!("making `{}`", folder.display()))?;
         }
         Ok(())

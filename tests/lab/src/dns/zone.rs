@@ -89,6 +89,8 @@ impl Default for Zone {
             address::EC2,
             address::OCI_REGISTRY,
             address::PROXY,
+            address::GITHUB,
+            address::GITHUB_ASSETS,
         ];
         let castai = castai::hosts().into_iter().zip(0..);
         let standing = servers
