@@ -79,9 +79,9 @@ pub const SOURCES: &[(&str, Ipv4Addr)] = &[
 ];
 
 /// GitHub, which serves the plugin's releases, and the host that it redirects downloads to.
-pub const GITHUB: (&str, Ipv4Addr) = ("github.com", Ipv4Addr::new(203, 0, 113, 40));
+pub const GITHUB: (&str, Ipv4Addr) = ("github.com", Ipv4Addr::new(203, 0, 113, 60));
 pub const GITHUB_ASSETS: (&str, Ipv4Addr) =
-    ("release-assets.githubusercontent.com", Ipv4Addr::new(203, 0, 113, 41));
+    ("release-assets.githubusercontent.com", Ipv4Addr::new(203, 0, 113, 61));
 
 /// What public DNS answers for every Cast AI name (docs.cast.ai, communication requirements); silent in the lab.
 pub const CASTAI_PUBLIC: Ipv4Addr = Ipv4Addr::new(104, 16, 81, 56);
