@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use castai_privatelink::cli::Arguments;
 use castai_privatelink::commands::{self, Ending, complete};
+use castai_privatelink::output;
 use clap::Parser as _;
 use tokio::sync::oneshot;
 
@@ -23,8 +24,12 @@ fn main() -> ExitCode {
         Some(line) => Task::Complete(line),
         None => Task::Run(Box::new(Arguments::parse())),
     };
-    let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().enable_all().build() else {
-        return Ending::CouldNotRun.exit_code();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::error(&format!("error: no threads can be started: {error}"), None);
+            return Ending::CouldNotRun.exit_code();
+        }
     };
     let (tell, told) = oneshot::channel();
     runtime.spawn(watch(tell));
@@ -84,7 +89,7 @@ enum Task<'a> {
 impl Task<'_> {
     async fn run(self) -> Ending {
         match self {
-            Self::Run(arguments) => commands::run(*arguments).await,
+            Self::Run(arguments) => Box::pin(commands::run(*arguments)).await,
             Self::Complete(line) => {
                 complete::answer(line).await;
                 Ending::Done

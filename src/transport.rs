@@ -44,6 +44,10 @@ pub enum Error {
     Tls(#[from] rustls::Error),
     #[error("the HTTP client could not be set up: {0}")]
     Http(#[from] reqwest::Error),
+    #[error(
+        "HTTPS_PROXY names a proxy that AWS cannot be asked through: give it an http:// or https:// URL, or name amazonaws.com in NO_PROXY"
+    )]
+    Proxy,
 }
 
 /// The TLS configuration of all our own clients: the system's roots, or those of `SSL_CERT_FILE` and
@@ -68,8 +72,8 @@ pub fn tls() -> Result<Arc<ClientConfig>, Error> {
 }
 
 /// The HTTP client of the registry module. It follows no redirect by itself, because credentials must not follow
-/// one to another host. The registry module minds the idle
-/// time-out itself: reqwest's would end an upload that takes longer, because the answer comes only after it.
+/// one to another host. The registry module minds the idle time-out itself: reqwest's would end an upload that takes
+/// longer, because the answer comes only after it.
 ///
 /// HTTP/1.1, a connection per transfer under way: blobs are long streams of which some wait for others, and on one
 /// HTTP/2 connection they would share a window and a fate. Which is faster is open: two measurements in the lab

@@ -21,14 +21,20 @@ pub struct Identity {
 }
 
 /// The SDKs' configuration for one region: credentials by the usual chain, time-outs and retries from our flags.
-pub async fn configuration(region: &str, settings: &transport::Settings) -> SdkConfig {
+///
+/// # Errors
+/// The proxy in the environment is none that the SDKs can use.
+pub async fn configuration(
+    region: &str,
+    settings: &transport::Settings,
+) -> Result<SdkConfig, transport::Error> {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(settings.connect_timeout)
         .read_timeout(settings.idle_timeout)
         .operation_attempt_timeout(settings.connect_timeout + Duration::from_secs(25))
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http_client(&Proxies::from_environment()))
+        .http_client(http_client(proxy(region, &Proxies::from_environment())?))
         .region(Region::new(region.to_owned()))
         .timeout_config(timeouts)
         .retry_config(
@@ -39,14 +45,28 @@ pub async fn configuration(region: &str, settings: &transport::Settings) -> SdkC
     if let Ok(name) = AppName::new("kubectl-castai_privatelink") {
         loader = loader.app_name(name);
     }
-    loader.load().await
+    Ok(loader.load().await)
 }
 
-/// The SDKs' HTTP client with our reading of the proxy variables. What it asks in plain HTTP is this machine's own
-/// metadata, which no proxy has.
-fn http_client(proxies: &Proxies) -> SharedHttpClient {
-    let proxy = proxies.https().and_then(|url| ProxyConfig::https(url).ok());
-    let proxy = proxy.map(|proxy| proxy.no_proxy(proxies.exceptions(443)));
+/// Our reading of the proxy variables, for the SDKs.
+fn proxy(region: &str, proxies: &Proxies) -> Result<Option<ProxyConfig>, transport::Error> {
+    let Some(url) = proxies.https() else { return Ok(None) };
+    match ProxyConfig::https(url.to_string()) {
+        Ok(proxy) => Ok(Some(proxy.no_proxy(proxies.exceptions(443)))),
+        // A proxy that is not for AWS may be whatever it is.
+        Err(_)
+            if format!("https://sts.{region}.amazonaws.com")
+                .parse()
+                .is_ok_and(|url| proxies.of(&url).is_none()) =>
+        {
+            Ok(None)
+        }
+        Err(_) => Err(transport::Error::Proxy),
+    }
+}
+
+/// The SDKs' HTTP client. What it asks in plain HTTP is this machine's own metadata, which no proxy has.
+fn http_client(proxy: Option<ProxyConfig>) -> SharedHttpClient {
     aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
         let mut builder = Connector::builder();
         builder.set_connector_settings(settings.cloned());

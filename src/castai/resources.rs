@@ -94,7 +94,8 @@ fn repository_and_tag(members: &serde_json::Map<String, Value>) -> Option<Image>
     let text = |name: &str| members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     // cpvpa's chart values call the tag a version.
     let (repository, tag) = (text("repository")?, text("tag").or_else(|| text("version"))?);
-    let image: Image = format!("{repository}:{tag}").parse().ok()?;
+    let registry = text("registry").map(|registry| format!("{registry}/")).unwrap_or_default();
+    let image: Image = format!("{registry}{repository}:{tag}").parse().ok()?;
     // A chart repository has a version too, and is no image.
     (!repository.contains("://")).then_some(image)
 }
@@ -131,6 +132,7 @@ mod tests {
             "chart": {"repository": "https://castai.github.io/helm-charts", "version": "1.0.0"},
             "additionalEnv": {"SCANNERS_IMAGE": "ghcr.io/castai/kvisor/kvisor-scanners:v1", "PROXY_IMAGE": "v0.21.0"},
             "empty": {"repository": "x/y", "tag": ""},
+            "split": {"registry": "ghcr.io", "repository": "castai/x", "tag": "v3"},
         }}, "image": "not/searched:v1"});
         assert_eq!(
             seen("Component", &component),
@@ -141,6 +143,7 @@ mod tests {
                 ),
                 ("/spec/values/clusterVPA".to_owned(), "registry.k8s.io/cpa/cpvpa:v0.8.4".to_owned()),
                 ("/spec/values/image".to_owned(), "us-docker.pkg.dev/castai-hub/library/agent:v1".to_owned()),
+                ("/spec/values/split".to_owned(), "ghcr.io/castai/x:v3".to_owned()),
             ]
         );
     }

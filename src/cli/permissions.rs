@@ -79,7 +79,7 @@ pub struct PolicyArguments {
     pub read_only: bool,
 
     /// Account of the registry; any without it
-    #[arg(long, value_name = "ACCOUNT")]
+    #[arg(long, value_name = "ACCOUNT", value_parser = account)]
     pub account: Option<String>,
 
     /// AWS region of the registry; any without it
@@ -96,4 +96,12 @@ pub enum PermissionsFormat {
     Table,
     Json,
     Yaml,
+}
+
+fn account(text: &str) -> Result<String, String> {
+    if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected the 12 digits of an AWS account".to_owned())
+    }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::connect::Connection;
 use super::error::{Error, ErrorKind};
-use super::list::PAGE;
+use super::pages;
 use crate::castai::resources::{CUSTOM_RESOURCES, CustomResource};
 
 /// A custom resource as it was read.
@@ -32,18 +32,16 @@ pub async fn list_custom_resources(
     namespace: Option<&str>,
 ) -> Result<(Vec<Resource>, Vec<String>), Error> {
     let (mut resources, mut notes) = (Vec::new(), Vec::new());
-    let groups = connection.read(|| connection.client.list_api_groups()).await?.groups;
     for definition in CUSTOM_RESOURCES {
-        let group = groups.iter().find(|group| group.name == definition.group);
-        let version = group.and_then(|group| group.preferred_version.as_ref().or(group.versions.first()));
-        let Some(version) = version else { continue };
-        match list(connection, definition, &version.version, namespace).await {
+        match list(connection, definition, namespace).await {
             Ok(found) => resources.extend(found),
-            Err(error) if error.kind() == ErrorKind::Forbidden => notes.push(format!(
+            Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Unauthorized) => {
+                return Err(error);
+            }
+            Err(error) => notes.push(format!(
                 "cannot list {}.{}: {error}; images there are not seen",
                 definition.plural, definition.group
             )),
-            Err(error) => return Err(error),
         }
     }
     Ok((resources, notes))
@@ -52,11 +50,16 @@ pub async fn list_custom_resources(
 async fn list(
     connection: &Connection,
     definition: &'static CustomResource,
-    version: &str,
     namespace: Option<&str>,
 ) -> Result<Vec<Resource>, Error> {
-    let group = GroupVersion::gv(definition.group, version);
-    let known = connection.read(|| discovery::pinned_group(&connection.client, &group)).await?;
+    let groups = connection.read(|| connection.client.list_api_groups()).await?.groups;
+    let group = groups.into_iter().find(|group| group.name == definition.group);
+    let Some(version) = group.and_then(|mut group| group.preferred_version.or_else(|| group.versions.pop()))
+    else {
+        return Ok(Vec::new());
+    };
+    let version = GroupVersion::gv(definition.group, &version.version);
+    let known = connection.read(|| discovery::pinned_group(&connection.client, &version)).await?;
     // The group may be served without this kind.
     let Some((resource, capabilities)) = known.recommended_kind(definition.kind) else {
         return Ok(Vec::new());
@@ -64,22 +67,16 @@ async fn list(
     let Some(api) = api(connection, &resource, &capabilities.scope, namespace) else {
         return Ok(Vec::new());
     };
-    let mut parameters = ListParams::default().limit(PAGE);
-    let mut found = Vec::new();
-    loop {
-        let page = connection.read(|| api.list(&parameters)).await?;
-        found.extend(page.items.into_iter().map(|object| Resource {
-            cluster: connection.name.clone(),
-            namespace: object.metadata.namespace.unwrap_or_default(),
-            definition,
-            name: object.metadata.name.unwrap_or_default(),
-            content: object.data,
-        }));
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => parameters = parameters.continue_token(&token),
-            None => return Ok(found),
-        }
-    }
+    let list = |parameters| async { api.list(&{ parameters }).await };
+    let resource = |object: DynamicObject| Resource {
+        cluster: connection.name.clone(),
+        namespace: object.metadata.namespace.unwrap_or_default(),
+        definition,
+        name: object.metadata.name.unwrap_or_default(),
+        content: object.data,
+    };
+    let take = |found: &mut Vec<_>, page: Vec<_>| found.extend(page.into_iter().map(resource));
+    pages::collect(connection, ListParams::default(), list, take).await
 }
 
 /// Where to list; nowhere if a namespace is asked for and the kind has none.

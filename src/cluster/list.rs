@@ -6,15 +6,9 @@ use kube::api::{DynamicObject, ListParams};
 
 use super::connect::Connection;
 use super::error::{Error, ErrorKind};
+use super::pages;
 use super::workload::Workload;
 use crate::sync::inventory::{WorkloadKind, WorkloadName};
-
-/// Objects in one answer, as kubectl asks for.
-pub(super) const PAGE: u32 = 500;
-
-/// How often a list is begun anew whose middle the server has forgotten. It forgets after about five minutes
-/// (kube-apiserver, `--etcd-compaction-interval`).
-pub(super) const RESTARTS: u32 = 3;
 
 /// What was seen of the cluster's workloads.
 #[derive(Clone, Debug, Default)]
@@ -93,21 +87,10 @@ async fn list(
     selector: Option<&str>,
 ) -> Result<(Vec<Workload>, Vec<String>), Error> {
     let api = api(connection, kind, namespace);
-    let (mut workloads, mut notes) = (Vec::new(), Vec::new());
-    let mut parameters = ListParams::default().limit(PAGE);
-    parameters.label_selector = selector.map(str::to_owned);
-    let mut restarts = 0;
-    loop {
-        let page = match connection.read(|| api.list(&parameters)).await {
-            Err(error) if error.kind() == ErrorKind::Expired && restarts < RESTARTS => {
-                restarts += 1;
-                (workloads, notes) = (Vec::new(), Vec::new());
-                parameters.continue_token = None;
-                continue;
-            }
-            page => page?,
-        };
-        for object in page.items {
+    let parameters = ListParams { label_selector: selector.map(str::to_owned), ..ListParams::default() };
+    let list = |parameters| async { api.list(&{ parameters }).await };
+    pages::collect(connection, parameters, list, |(workloads, notes): &mut (Vec<_>, Vec<_>), objects| {
+        for object in objects {
             let name = object.metadata.name.clone().unwrap_or_default();
             match Workload::from_object(kind, &connection.name, object) {
                 Ok(workload) if workload.is_carried_by_its_owner() => {}
@@ -115,11 +98,8 @@ async fn list(
                 Err(error) => notes.push(format!("{}/{name} cannot be understood: {error}", kind.resource())),
             }
         }
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => parameters.continue_token = Some(token),
-            None => return Ok((workloads, notes)),
-        }
-    }
+    })
+    .await
 }
 
 /// The resource as kubectl names lists of it: `cronjobs.batch`.
@@ -194,13 +174,13 @@ mod tests {
         let flags = ConnectionFlags { server: Some(url), ..ConnectionFlags::default() };
         let connection = connect(&flags).await.unwrap();
 
-        server.forgets.store(RESTARTS, Ordering::Relaxed);
+        server.forgets.store(pages::RESTARTS, Ordering::Relaxed);
         let listed = list_workloads(&connection, None, None).await.unwrap();
         let names: Vec<_> = listed.workloads.iter().map(|workload| workload.name.name.as_str()).collect();
         assert_eq!(names, ["a", "b"], "nothing is there twice");
         assert_eq!(*server.asked.lock().unwrap(), ["", "x", "", "x", "", "x", "", "x"]);
 
-        server.forgets.store(RESTARTS + 1, Ordering::Relaxed);
+        server.forgets.store(pages::RESTARTS + 1, Ordering::Relaxed);
         let error = list_workloads(&connection, None, None).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Expired);
         assert!(error.to_string().contains("continue parameter is too old"), "{error}");

@@ -7,6 +7,7 @@ mod kubeconfig;
 mod list;
 mod namespaces;
 mod nodes;
+mod pages;
 mod patch;
 pub mod pods;
 pub mod release;

@@ -6,7 +6,7 @@ use kube::api::ListParams;
 
 use super::connect::Connection;
 use super::error::Error;
-use super::list::PAGE;
+use super::pages::PAGE;
 
 /// The names of the first 500 namespaces. Asked once: who waits for them waits in the middle of a line.
 ///

@@ -9,7 +9,7 @@ use kube::api::ListParams;
 
 use super::connect::Connection;
 use super::error::{Error, ErrorKind};
-use super::list::{PAGE, RESTARTS};
+use super::pages;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Node {
@@ -60,31 +60,17 @@ impl Nodes {
 /// The server cannot be reached.
 pub async fn nodes(connection: &Connection) -> Result<Nodes, Error> {
     let api: Api<v1::Node> = Api::all(connection.client.clone());
+    let list = |parameters| async { api.list(&{ parameters }).await };
+    let take = |nodes: &mut Vec<Node>, page: Vec<v1::Node>| nodes.extend(page.into_iter().map(node));
     let mut result = Nodes::default();
-    let mut parameters = ListParams::default().limit(PAGE);
-    let mut restarts = 0;
-    loop {
-        let page = match connection.read(|| api.list(&parameters)).await {
-            Ok(page) => page,
-            Err(error) if error.kind() == ErrorKind::Expired && restarts < RESTARTS => {
-                restarts += 1;
-                result.nodes.clear();
-                parameters.continue_token = None;
-                continue;
-            }
-            Err(error) if error.kind() == ErrorKind::Forbidden => {
-                result
-                    .notes
-                    .push(format!("cannot list nodes: {error}; their platforms and region are not known"));
-                return Ok(result);
-            }
-            Err(error) => return Err(error),
-        };
-        result.nodes.extend(page.items.into_iter().map(node));
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => parameters.continue_token = Some(token),
-            None => break,
+    match pages::collect(connection, ListParams::default(), list, take).await {
+        Ok(nodes) => result.nodes = nodes,
+        Err(error) if error.kind() == ErrorKind::Forbidden => {
+            result
+                .notes
+                .push(format!("cannot list nodes: {error}; their platforms and region are not known"));
         }
+        Err(error) => return Err(error),
     }
     if result.nodes.iter().any(|node| node.on_aws) {
         result.accounts = accounts(connection).await;

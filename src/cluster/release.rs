@@ -15,9 +15,9 @@ use serde::Deserialize;
 
 use super::connect::Connection;
 use super::error::{Error, ErrorKind};
-use super::list::PAGE;
+use super::pages;
 
-/// A Secret holds at most 1 MiB; no chart is a thousand times as large unpacked.
+/// Bytes of a release unpacked that are read at most. A Secret holds 1 MiB, and YAML shrinks to about a tenth.
 const LARGEST_RELEASE: u64 = 64 << 20;
 
 /// Releases that are read at the same time.
@@ -122,17 +122,12 @@ async fn search_revisions(
 
 async fn revisions(connection: &Connection, namespace: Option<&str>) -> Result<Vec<Revision>, Error> {
     let api = secrets(connection, namespace);
-    let mut parameters =
-        ListParams::default().fields("type=helm.sh/release.v1").labels("owner=helm").limit(PAGE);
-    let mut revisions = Vec::new();
-    loop {
-        let page = connection.read(|| api.list_metadata(&parameters)).await?;
-        revisions.extend(page.items.into_iter().filter_map(|secret| Revision::of(secret.metadata)));
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => parameters = parameters.continue_token(&token),
-            None => return Ok(revisions),
-        }
-    }
+    let parameters = ListParams::default().fields("type=helm.sh/release.v1").labels("owner=helm");
+    let list = |parameters| async { api.list_metadata(&{ parameters }).await };
+    pages::collect(connection, parameters, list, |revisions: &mut Vec<_>, secrets| {
+        revisions.extend(secrets.into_iter().filter_map(|secret| Revision::of(secret.metadata)));
+    })
+    .await
 }
 
 /// The outer error ends the run; the inner one is a note.
@@ -220,6 +215,9 @@ fn unpack(name: ReleaseName, secret: &Secret) -> Result<Release, String> {
         let mut text = Vec::new();
         let mut unpacked = GzDecoder::new(packed.as_slice()).take(LARGEST_RELEASE);
         unpacked.read_to_end(&mut text).map_err(|error| format!("its gzip is broken: {error}"))?;
+        if text.len() as u64 == LARGEST_RELEASE {
+            return Err(format!("it is larger than {} MiB", LARGEST_RELEASE >> 20));
+        }
         text
     } else {
         packed

@@ -10,7 +10,8 @@ use kube::core::Selector;
 
 use super::connect::Connection;
 use super::error::{Error, ErrorKind};
-use super::list::{PAGE, api};
+use super::list::api;
+use super::pages;
 use super::pods;
 use crate::sync::inventory::{WorkloadKind, WorkloadName};
 
@@ -96,16 +97,11 @@ async fn list(
     let selector = Selector::try_from(selector)
         .map_err(|error| Error::other(format!("the selector of {name} cannot be understood: {error}")))?;
     let api: Api<Pod> = Api::namespaced(connection.client.clone(), &name.namespace);
-    let mut parameters = ListParams::default().limit(PAGE).labels_from(&selector);
-    let mut result = Vec::new();
-    loop {
-        let page = connection.read(|| api.list(&parameters)).await?;
-        result.extend(page.items.into_iter().filter(|pod| is_of(pod, name, uid)));
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => parameters = parameters.continue_token(&token),
-            None => return Ok(result),
-        }
-    }
+    let list = |parameters| async { api.list(&{ parameters }).await };
+    let take = |pods: &mut Vec<Pod>, page: Vec<Pod>| {
+        pods.extend(page.into_iter().filter(|pod| is_of(pod, name, uid)));
+    };
+    pages::collect(connection, ListParams::default().labels_from(&selector), list, take).await
 }
 
 /// Whether `pod` belongs to the workload and is there to stay. A Deployment owns pods through a `ReplicaSet`, which is

@@ -21,8 +21,9 @@ pub(super) const LINK: &str = "kubectl_complete-castai_privatelink";
 /// The command by which our own scripts ask.
 const COMMAND: &str = "__complete";
 
-/// Longest wait for the cluster: a person waits for the shell.
-const LIMIT: Duration = Duration::from_secs(1);
+/// Longest wait for the cluster: a person waits for the shell. `aws eks get-token`, which most EKS users' kubeconfigs
+/// run first, takes about a second by itself.
+const LIMIT: Duration = Duration::from_secs(3);
 
 /// cobra's directives: `ShellCompDirectiveDefault` lets the shell complete files, `ShellCompDirectiveNoFileComp` not.
 const FILES: u8 = 0;

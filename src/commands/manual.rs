@@ -11,21 +11,26 @@ pub(super) fn run() -> Result<Ending, Stop> {
     const NAME: &str = "kubectl-castai_privatelink";
     let mut command = Arguments::command();
     command.build();
-    let subcommands: Vec<_> = command
-        .get_subcommands()
-        .filter(|subcommand| !subcommand.is_hide_set() && subcommand.get_name() != "help")
-        .map(|subcommand| {
-            let name = format!("{NAME}-{}", subcommand.get_name());
-            subcommand.clone().display_name(name).version(crate::cli::VERSION)
-        })
-        .collect();
     let mut pages = Vec::new();
-    for page in [command.display_name(NAME)].into_iter().chain(subcommands) {
+    for page in with_subcommands(command, NAME) {
         let title = page.get_display_name().unwrap_or(NAME).to_owned();
         clap_mangen::Man::new(explained(page)).title(title).render(&mut pages)?;
     }
     output::result(&String::from_utf8_lossy(&pages))?;
     Ok(Ending::Done)
+}
+
+/// A command and all that can be seen below it, each under the name of its page.
+fn with_subcommands(command: Command, name: &str) -> Vec<Command> {
+    let below: Vec<_> = command
+        .get_subcommands()
+        .filter(|subcommand| !subcommand.is_hide_set() && subcommand.get_name() != "help")
+        .flat_map(|subcommand| {
+            with_subcommands(subcommand.clone(), &format!("{name}-{}", subcommand.get_name()))
+        })
+        .collect();
+    let own = command.display_name(name.to_owned()).version(crate::cli::VERSION);
+    [own].into_iter().chain(below).collect()
 }
 
 /// Flags that only the long help explains are explained here too.

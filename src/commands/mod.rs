@@ -83,10 +83,10 @@ impl From<transport::Error> for Stop {
 }
 
 /// Runs the command that the command line names.
-pub async fn run(arguments: Arguments) -> Ending {
-    if arguments.connection.all_namespaces && arguments.connection.namespace.is_some() {
-        output::error("error: -A and -n contradict each other", Some("leave one of them out"));
-        return Ending::CouldNotRun;
+pub async fn run(mut arguments: Arguments) -> Ending {
+    // As in kubectl, where an alias may hold -n.
+    if arguments.connection.all_namespaces {
+        arguments.connection.namespace = None;
     }
     let ending = match &arguments.command {
         Command::Preflight(preflight) => preflight::run(&arguments, preflight).await,

@@ -77,10 +77,10 @@ async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result
         (Some(None), _) => (None, Err("--registry names a registry that is not ECR".to_owned())),
         (_, None) => (None, Err("the region is unknown: name it with --region".to_owned())),
         (Some(Some(ecr)), _) => {
-            (Some(ecr.account.clone()), Ok(identity::configuration(&ecr.region, &network).await))
+            (Some(ecr.account.clone()), Ok(identity::configuration(&ecr.region, &network).await?))
         }
         (None, Some(region)) => {
-            let aws = identity::configuration(region, &network).await;
+            let aws = identity::configuration(region, &network).await?;
             let account = match scene.as_ref().and_then(Scene::account) {
                 Some(account) => Some(account),
                 None => identity::identity(&aws).await.ok().map(|identity| identity.account),

@@ -216,6 +216,9 @@ fn verdict(report: &Report) -> String {
     if report.findings.iter().any(gap) {
         return "Nothing failed, but not all could be looked at: see Unknown above".to_owned();
     }
+    if report.narrowed && report.findings.is_empty() {
+        return "None of the checks that were asked for applies here: nothing was found out".to_owned();
+    }
     if report.narrowed {
         return "Nothing failed among the checks that were asked for".to_owned();
     }

@@ -138,14 +138,21 @@ impl Run<'_> {
             }));
             return reports;
         }
-        let (resumed, written) = tokio::join!(self.resume(&earlier), self.write(proven));
+        let (settled, ran_well, broken) = self.look_back(&earlier).await;
+        reports.extend(settled);
+        // What ran well may have to be restored, and then no other component that is healthy is touched.
+        let finished = self.see_to_their_end(ran_well).await;
+        let stopped = finished.iter().any(stops_the_run);
+        reports.extend(finished);
+        let (resumed, written) = tokio::join!(self.see_to_their_end(broken), self.write(proven, stopped));
         reports.extend(resumed);
         reports.extend(written);
         reports
     }
 
-    /// Everything that changes the cluster. All dry runs are behind us.
-    async fn write(&self, proven: Vec<Proven>) -> Vec<WorkloadReport> {
+    /// Everything that changes the cluster. All dry runs are behind us. Where the run is `stopped` already, components
+    /// that are healthy are not reached.
+    async fn write(&self, proven: Vec<Proven>, mut stopped: bool) -> Vec<WorkloadReport> {
         let mut reports = Vec::new();
         let (mut broken, mut unwatched, mut healthy) = (Vec::new(), Vec::new(), Vec::new());
         let watched: Vec<_> =
@@ -175,7 +182,6 @@ impl Run<'_> {
             });
         }
         healthy.sort_by_key(|watched| criticality(&watched.proven.0.workload));
-        let mut stopped = false;
         for watched in healthy {
             let report = if stopped {
                 let Proven(patch) = watched.proven;
@@ -184,7 +190,7 @@ impl Run<'_> {
                 match self.apply(watched).await {
                     Ok(watched) => {
                         let report = self.finish(watched).await;
-                        stopped = matches!(report.outcome, Outcome::Restored(_) | Outcome::Failed(_));
+                        stopped = stops_the_run(&report);
                         report
                     }
                     Err(report) => report,
@@ -273,6 +279,11 @@ impl Run<'_> {
         let fresh = read_workload(self.connection, workload).await;
         fresh.is_ok_and(|fresh| self.rewriter.rewrite(&fresh) == Some(Rewrite::Unchanged))
     }
+}
+
+/// Whether a component that was healthy is not any more, so that no other one is put at risk.
+fn stops_the_run(report: &WorkloadReport) -> bool {
+    matches!(report.outcome, Outcome::Restored(_) | Outcome::Failed(_))
 }
 
 /// 409, or a `test` that failed.

@@ -1,5 +1,7 @@
 //! Proxies: which one a connection goes through, by the variables that curl, Go and the AWS CLI read too.
 
+use std::net::IpAddr;
+
 use base64::Engine as _;
 use http::Uri;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
@@ -45,8 +47,12 @@ impl Proxies {
         }
     }
 
-    /// The proxy for connections to `url`, if they take one.
+    /// The proxy for connections to `url`, if they take one. This machine itself is never behind a proxy, as for
+    /// kubectl: a tunnel ends here.
     pub fn of(&self, url: &Uri) -> Option<Intercept> {
+        if is_loopback(url.host()?) {
+            return None;
+        }
         let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("http") { 80 } else { 443 });
         let mut matcher = Matcher::builder().no(self.exceptions(port));
         if let Some(all) = &self.all {
@@ -61,9 +67,10 @@ impl Proxies {
         matcher.build().intercept(url)
     }
 
-    /// The proxy for HTTPS, as it was written.
-    pub fn https(&self) -> Option<&str> {
-        self.https.as_deref().or(self.all.as_deref())
+    /// The proxy for HTTPS, whatever the exceptions say.
+    pub fn https(&self) -> Option<Uri> {
+        let all = Self { exceptions: Vec::new(), ..self.clone() };
+        all.of(&Uri::from_static("https://amazonaws.com")).as_ref().map(with_login)
     }
 
     /// What `NO_PROXY` says about connections to `port`, without what only some readers understand.
@@ -72,6 +79,11 @@ impl Proxies {
         let hosts = self.exceptions.iter().filter(counts).map(|exception| exception.hosts.as_str());
         hosts.collect::<Vec<_>>().join(",")
     }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 impl Exception {
@@ -159,8 +171,12 @@ mod tests {
             ("10.0.0.0/8", "https://192.168.0.1", true),
             ("10.0.0.0/8,", "https://10.1.2.3:6443", false),
             ("10.1.2.3:443", "https://10.1.2.3", false),
-            ("[::1]:443", "https://[::1]", false),
-            ("::1", "https://[::1]", false),
+            ("[fd00::1]:443", "https://[fd00::1]", false),
+            ("fd00::1", "https://[fd00::1]", false),
+            ("", "https://[::1]:6443", false),
+            ("", "https://127.0.0.1:6443", false),
+            ("", "http://localhost:5000", false),
+            ("", "https://localhost.example", true),
         ];
         for (exceptions, url, proxied) in cases {
             let intercept = proxies("http://proxy:3128", exceptions).of(&url.parse().unwrap());

@@ -54,31 +54,37 @@ fn a_run_that_ends_while_it_restores_leaves_that_to_the_next_one() {
     let lab = own_lab();
     let former = format!("{}/old/ghcr.io/castai/first:v1", address::OCI_REGISTRY.0);
     let ours = format!("{ECR}/{former}");
-    let publish = |behaviour| {
+    let publish = |name: &str, behaviour| {
         let recipe = Recipe { behaviour, ..Recipe::default() };
-        let order = json!({"repository": "old/ghcr.io/castai/first", "tag": "v1", "recipe": recipe});
+        let repository = format!("old/ghcr.io/castai/{name}");
+        let order = json!({"repository": repository, "tag": "v1", "recipe": recipe});
         lab.control().post("/oci/images", &order).unwrap();
     };
-    let labels = json!({"app": "first"});
-    let container = json!({
-        "name": "main", "image": former, "imagePullPolicy": "IfNotPresent",
-        "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}},
-    });
-    let deployment = json!({
-        "apiVersion": "apps/v1", "kind": "Deployment",
-        "metadata": {"name": "first", "namespace": "castai-agent", "labels": labels},
-        "spec": {
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
-        },
-    });
-    publish(Behaviour::Run);
-    for round in 0..Dice::rounds(1) {
+    let deploy = |name: &str| {
+        let image = format!("{}/old/ghcr.io/castai/{name}:v1", address::OCI_REGISTRY.0);
+        let container = json!({
+            "name": "main", "image": image, "imagePullPolicy": "IfNotPresent",
+            "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}},
+        });
+        let labels = json!({"app": name});
+        let deployment = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": name, "namespace": "castai-agent", "labels": {"app": "first"}},
+            "spec": {
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+            },
+        });
         apply(&lab, &deployment);
-        let waiting = ["rollout", "status", "-n", "castai-agent", "deployment/first", "--timeout=60s"];
-        kubectl(&lab, &waiting);
+        let deployment = format!("deployment/{name}");
+        kubectl(&lab, &["rollout", "status", "-n", "castai-agent", &deployment, "--timeout=60s"]);
+    };
+    publish("second", Behaviour::Run);
+    for round in 0..Dice::rounds(1) {
+        publish("first", Behaviour::Run);
+        deploy("first");
         // The nodes hold what ran, and will pull what crashes.
-        publish(Behaviour::Crash);
+        publish("first", Behaviour::Crash);
         // The first patch is the dry run, the second our change.
         let lost = LOST[dice.below(LOST.len())];
         let action: Value = serde_json::from_str(lost).unwrap();
@@ -107,11 +113,13 @@ fn a_run_that_ends_while_it_restores_leaves_that_to_the_next_one() {
         };
         assert_eq!(now(), (left.0.to_owned(), left.1));
         // A pod from before still runs, which shows that it ran well: it is restored by whichever run comes next.
+        // No other component that runs well is touched then.
+        deploy("second");
         let output = plugin(&lab, 1, &arguments);
         let failure = "error: deployment.apps/first in namespace castai-agent has its former images again";
-        says(&output, &[failure]);
+        says(&output, &[failure, "deployment.apps/second in namespace castai-agent was not reached"]);
         assert_eq!(now(), (former.clone(), false));
-        kubectl(&lab, &["delete", "-n", "castai-agent", "deployment/first"]);
+        kubectl(&lab, &["delete", "-n", "castai-agent", "deployment/first", "deployment/second"]);
     }
 }
 

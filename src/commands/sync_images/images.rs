@@ -83,7 +83,7 @@ impl<'o> Registry<'o> {
         let mut client = Client::new(&settings, observer)?;
         let destination = match EcrRegistry::of_host(&mirror.registry) {
             Some(registry) => {
-                let configuration = identity::configuration(&registry.region, &settings).await;
+                let configuration = identity::configuration(&registry.region, &settings).await?;
                 let ecr = Ecr::new(&configuration, registry);
                 client = client.with_ecr(mirror.registry.clone(), ecr.clone());
                 Destination::Ecr(ecr)
@@ -327,7 +327,7 @@ async fn chosen_mirror(
     let Some(region) = &facts.region else {
         return Err(stop(destination::Error::NoRegion));
     };
-    let configuration = identity::configuration(region, &scene::settings(&arguments.network)).await;
+    let configuration = identity::configuration(region, &scene::settings(&arguments.network)).await?;
     let own = identity::identity(&configuration).await.map_err(|error| {
         let message = format!("error: {error}");
         match error {

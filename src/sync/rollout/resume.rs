@@ -19,7 +19,7 @@ use crate::sync::record::Records;
 use crate::sync::rewrite::{Change, Rewrite, WorkloadPatch};
 
 /// A rollout of ours that is not done.
-struct Unfinished<'a> {
+pub(super) struct Unfinished<'a> {
     workload: &'a Workload,
     changes: Vec<Change>,
     ran_well: bool,
@@ -46,24 +46,34 @@ impl Run<'_> {
             && !recorded(workload).is_empty()
     }
 
-    /// Looks at each workload once, and waits for those that are not done. How they were before our change is known
-    /// only where a pod from before still runs; the others are waited for as what was broken.
-    pub(super) async fn resume(&self, workloads: &[&Workload]) -> Vec<WorkloadReport> {
+    /// Looks at each workload once: at those with nothing to wait for, and at rollouts that are not done, of what ran
+    /// well before our change and of what did not. How a workload was before is known only where a pod from before still
+    /// runs; the others are waited for as what was broken.
+    pub(super) async fn look_back<'a>(
+        &self,
+        workloads: &[&'a Workload],
+    ) -> (Vec<WorkloadReport>, Vec<Unfinished<'a>>, Vec<Unfinished<'a>>) {
         let looks: Vec<_> = stream::iter(workloads.iter().copied())
-            .map(|workload| self.look_back(workload))
+            .map(|workload| self.look_at(workload))
             .buffered(CONCURRENCY)
             .collect()
             .await;
-        join_all(looks.into_iter().map(|look| async {
+        let (mut settled, mut ran_well, mut broken) = (Vec::new(), Vec::new(), Vec::new());
+        for look in looks {
             match look {
-                Ok(report) => report,
-                Err(unfinished) => self.see_to_its_end(unfinished).await,
+                Ok(report) => settled.push(report),
+                Err(unfinished) if unfinished.ran_well => ran_well.push(unfinished),
+                Err(unfinished) => broken.push(unfinished),
             }
-        }))
-        .await
+        }
+        (settled, ran_well, broken)
     }
 
-    async fn look_back<'a>(&self, workload: &'a Workload) -> Result<WorkloadReport, Unfinished<'a>> {
+    pub(super) async fn see_to_their_end(&self, unfinished: Vec<Unfinished<'_>>) -> Vec<WorkloadReport> {
+        join_all(unfinished.into_iter().map(|unfinished| self.see_to_its_end(unfinished))).await
+    }
+
+    async fn look_at<'a>(&self, workload: &'a Workload) -> Result<WorkloadReport, Unfinished<'a>> {
         let mut report = settled(&workload.name, Rewrite::Unchanged);
         match observe(self.connection, &workload.name).await {
             Ok(seen) if verdict::health(&seen) == Health::Broken => {

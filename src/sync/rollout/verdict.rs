@@ -193,7 +193,7 @@ fn with_unschedulable(message: &str, problems: &[PodProblem]) -> String {
         Some(problem) => {
             let described = describe(problem);
             let why = described.split_once(". ").map_or(described.as_str(), |(why, _)| why);
-            format!("{message} ({why}: add a node, or scale down by one replica)")
+            format!("{message} ({why}: make room for it on a node that it may run on, or add one)")
         }
         None => message.to_owned(),
     }
