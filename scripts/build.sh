@@ -35,9 +35,6 @@ esac
 
 rustup target list --installed | grep -qx "$target" || rustup target add "$target" >&2
 say "building for $target (minutes the first time)"
-# A panic of the release build aborts and prints no backtrace: tables for unwinding would be 2 MB for nothing.
-flags=-Cforce-unwind-tables=no
-export CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS=$flags CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUSTFLAGS=$flags
 # Debian's musl-tools compile the C parts (allocator, cryptography).
 export CC_x86_64_unknown_linux_musl=musl-gcc
 build=(cargo build)
