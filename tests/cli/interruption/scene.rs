@@ -241,7 +241,8 @@ impl Dice {
         let seed = match std::env::var("TEST_SEED").as_deref() {
             Ok("random") => SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos().into(),
             Ok(given) => given.parse().expect("TEST_SEED is a number, or `random`"),
-            Err(_) => 1,
+            // Its points are of both registries, and of both ways in which an answer fails to come.
+            Err(_) => 71,
         };
         Self { seed, state: seed }
     }
