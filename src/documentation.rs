@@ -6,21 +6,34 @@ use std::path::{Path, PathBuf};
 /// What kubelets say, and not we.
 const FOREIGN: [&str; 2] = ["ImagePullBackOff", "ErrImagePull"];
 
+/// Files that are built for tests alone, as are those that end with `_tests.rs`.
+const ONLY_TESTS: [&str; 6] =
+    ["architecture.rs", "documentation.rs", "http_server.rs", "krew_manifest.rs", "testing.rs", "tests.rs"];
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All sources in one text, with literals that go on in the next line joined.
+/// What of a source can be printed: no tests, and no comments.
+fn product_code(source: &str) -> String {
+    let code = source.split("#[cfg(test)]").next().unwrap();
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
+/// The product's code in one text, with literals that go on in the next line joined.
 fn sources() -> String {
     let mut open: Vec<PathBuf> = vec![root().join("src")];
     let mut text = String::new();
     while let Some(folder) = open.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let is_test = name.ends_with("_tests.rs") || ONLY_TESTS.contains(&name);
             if path.is_dir() {
                 open.push(path);
-            } else if !path.ends_with("documentation.rs") {
-                text += &fs::read_to_string(path).unwrap();
+            } else if !is_test {
+                text += &product_code(&fs::read_to_string(path).unwrap());
             }
         }
     }

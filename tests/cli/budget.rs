@@ -6,16 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use lab::address;
 use lab::host::Lab;
 use lab::registry::ecr::state::{Repository, State};
+use lab::registry::fixture;
 use lab::registry::image::{Form, Recipe};
 use lab::registry::traffic::Record;
-use lab::settings::Settings;
+use lab::settings::{Fixture, Settings};
 use serde_json::{Value, json};
 
-use super::observed::{ecr, ecr_digest, file, first_images, forget_traffic, publish, traffic};
-use super::support::{ecr_tags, sync};
+use super::observed::{ecr, file, forget_traffic, publish, traffic};
+use super::support::sync;
 
 /// An image without an index, and a second tag of an image that is there: what the cluster alone does not have.
 const EXTRA: &str = "ghcr.io/castai/kvisor/kvisor-single:v1";
+const FIRST_TAG: &str = "ghcr.io/castai/kvisor/kvisor-agent:v1.164.8";
 const SECOND_TAG: &str = "ghcr.io/castai/kvisor/kvisor-agent:v1.164.9";
 /// Nodes pull from ECR too, so that nothing is rewritten while requests are counted.
 const RUN: &[&str] = &["--no-rewrite", "-f", "more.yaml"];
@@ -23,31 +25,23 @@ const RUN: &[&str] = &["--no-rewrite", "-f", "more.yaml"];
 #[test]
 fn a_run_without_mounting_costs_what_it_must() {
     let lab = &start(&Settings::default());
-    let before = ecr(lab);
-    cost_of(lab, "into an empty registry", &before, false);
-    for image in first_images() {
-        assert!(ecr_digest(lab, &image).is_some(), "{image} is wanted");
-    }
+    let first = wanted(lab, &recipe(4));
+    cost_of(lab, "into an empty registry", &first, false);
 
     // Nothing to do.
-    let before = ecr(lab);
-    cost_of(lab, "up to date", &before, false);
+    cost_of(lab, "up to date", &first, false);
 
     // One tag moves on: its own layers are new, the base layers are there.
-    let moved = Recipe { revision: 1, ..recipe(4) };
-    let former = ecr_digest(lab, EXTRA);
-    publish(lab, EXTRA, &moved);
-    let before = ecr(lab);
-    cost_of(lab, "one tag moved", &before, false);
-    assert_ne!(ecr_digest(lab, EXTRA), former);
+    let moved = wanted(lab, &Recipe { revision: 1, ..recipe(4) });
+    assert_ne!(moved, first);
+    cost_of(lab, "one tag moved", &moved, false);
 }
 
 #[test]
 fn a_run_with_mounting_uploads_each_blob_once_in_all() {
     let lab = &start(&Settings::default());
     lab.control().put("/ecr/settings", &json!({"blob_mounting": true})).unwrap();
-    let before = ecr(lab);
-    cost_of(lab, "into an empty registry", &before, true);
+    cost_of(lab, "into an empty registry", &wanted(lab, &recipe(4)), true);
 }
 
 /// The terms of a registry that is not ECR. It mounts without a setting.
@@ -57,7 +51,7 @@ fn a_run_into_another_registry_costs_what_it_must() {
     // What the images are made of is read where the lab can tell it: from ECR.
     let before = ecr(lab);
     sync(lab, 0, RUN);
-    let need = Need::of(lab, &before, &ecr(lab));
+    let need = Need::of(&wanted(lab, &recipe(4)), &before, &ecr(lab));
     let registry = [RUN, &["--registry", address::OCI_REGISTRY.0]].concat();
 
     forget_traffic(lab);
@@ -113,11 +107,12 @@ struct Need {
 }
 
 impl Need {
-    /// `before` and `now` are states of ECR between which exactly the wanted images came.
-    fn of(lab: &Lab, before: &State, now: &State) -> Self {
-        let wanted: Vec<(String, String)> = wanted(lab).into_iter().collect();
+    /// `before` and `now` are states of ECR between which the wanted images came: exactly those, as is asserted.
+    #[track_caller]
+    fn of(wanted: &Tags, before: &State, now: &State) -> Self {
+        assert_eq!(held(now), *wanted, "what is in ECR is what its sources publish");
         let repositories: BTreeSet<String> =
-            wanted.iter().map(|(repository, _)| repository.clone()).collect();
+            wanted.keys().map(|(repository, _)| repository.clone()).collect();
         let none = Repository::default();
         let mut need = Self {
             hosts: repositories.iter().map(|repository| source_host(repository)).collect(),
@@ -167,7 +162,7 @@ impl Need {
             }
         }
         need.held = wanted
-            .iter()
+            .keys()
             .filter(|(repository, tag)| {
                 before.repositories.get(repository).is_some_and(|was| was.tags.contains_key(tag))
             })
@@ -191,13 +186,14 @@ impl Term {
 
 /// Runs once, and asserts requests and bytes on both sides.
 #[track_caller]
-fn cost_of(lab: &Lab, situation: &str, before: &State, mounting: bool) {
+fn cost_of(lab: &Lab, situation: &str, wanted: &Tags, mounting: bool) {
+    let before = ecr(lab);
     forget_traffic(lab);
     lab.control().delete("/aws/requests").unwrap();
     sync(lab, 0, RUN);
     let (seen, read) = (traffic(lab, "ecr"), traffic(lab, "source"));
     let identity: Vec<Value> = lab.control().get("/aws/requests").unwrap();
-    let need = Need::of(lab, before, &ecr(lab));
+    let need = Need::of(wanted, &before, &ecr(lab));
 
     let shared = need.pairs.len() > need.blobs.len();
     let uploads = if mounting { &need.blobs.len() } else { &need.pairs.len() };
@@ -358,10 +354,36 @@ fn start(settings: &Settings) -> Lab {
     lab
 }
 
-/// Repository and tag of what the run has to bring: everything in ECR but what was there before any run.
-fn wanted(lab: &Lab) -> BTreeSet<(String, String)> {
+/// Digests by repository and tag.
+type Tags = BTreeMap<(String, String), String>;
+
+/// What a run has to bring, as the sources publish it: the cluster's images, and those of `more.yaml`, of which `extra`
+/// is published here.
+fn wanted(lab: &Lab, extra: &Recipe) -> Tags {
+    // An image that is there already is not made again, and its digest is told.
+    let mut images: BTreeMap<String, String> = fixture::sources(Fixture::FirstCluster)
+        .iter()
+        .map(|image| {
+            let name = format!("{}/{}:{}", image.host, image.repository, image.tag);
+            let digest = publish(lab, &name, &image.recipe);
+            // Docker Hub's images are written without a host.
+            (name.trim_start_matches("docker.io/").to_owned(), digest)
+        })
+        .collect();
+    images.insert(EXTRA.to_owned(), publish(lab, EXTRA, extra));
+    images.insert(SECOND_TAG.to_owned(), images[FIRST_TAG].clone());
+    let parts = |image: &str| image.rsplit_once(':').map(|(name, tag)| (name.to_owned(), tag.to_owned()));
+    images.into_iter().map(|(image, digest)| (parts(&image).unwrap(), digest)).collect()
+}
+
+/// What ECR holds, but for what was there before any run.
+fn held(state: &State) -> Tags {
     let own = ["shop/", "platform/"];
-    let tags = ecr_tags(lab).into_iter().filter(|tag| !own.iter().any(|own| tag.starts_with(own)));
-    tags.map(|tag| tag.rsplit_once(':').map(|(name, tag)| (name.to_owned(), tag.to_owned())).unwrap())
+    let repositories =
+        state.repositories.iter().filter(|(name, _)| !own.iter().any(|own| name.starts_with(own)));
+    repositories
+        .flat_map(|(name, held)| {
+            held.tags.iter().map(move |(tag, digest)| ((name.clone(), tag.clone()), digest.clone()))
+        })
         .collect()
 }

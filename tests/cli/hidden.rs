@@ -58,6 +58,19 @@ fn images_of_hooks_are_mirrored_where_secrets_may_be_listed() {
     );
     assert!(!ecr_tags(&lab).contains(HOOK));
 
+    // The printed roles allow it in Cast AI's namespace alone, and that is enough.
+    let script = "kubectl castai-privatelink permissions rbac --subject user:operator | kubectl apply -f -";
+    let applied = lab.run("bash", &["-c", script]).unwrap();
+    assert_eq!(applied.code, Some(0), "{}", applied.stderr);
+    let may = ["auth", "can-i", "list", "secrets", "--all-namespaces", "--as=operator"];
+    assert_eq!(lab.kubectl(&may).unwrap().stdout.trim(), "no");
+    let kubeconfig = format!("--kubeconfig={}", lab.kubeconfig_for("operator", None).unwrap().display());
+    let arguments = ["sync-images", "--no-mirror", "--no-rewrite", "-o", "json", &kubeconfig];
+    let found = plugin(&lab, 0, &arguments);
+    assert!(!found.stderr.contains("warning"), "{}", found.stderr);
+    let images = json(&found)["images"].as_array().unwrap().clone();
+    assert!(images.iter().any(|wanted| wanted["image"] == HOOK), "{images:?}");
+
     let inventory = json(&plugin(&lab, 0, &["sync-images", "--no-mirror", "--no-rewrite", "-o", "json"]));
     let images = inventory["images"].as_array().unwrap();
     let hook: Vec<_> = images.iter().filter(|wanted| wanted["image"] == HOOK).collect();

@@ -1,8 +1,8 @@
 //! kill -9 and Ctrl-C at any point of a run: nothing is half done, and the next run goes on from there.
 //!
 //! A point is a request at one of the lab's fronts that never gets an answer, nor does any later one there: the run
-//! stands still at a place that a seed repeats. `TEST_SEED` sets the seed; `TEST_LONG` takes fifty points instead of
-//! five.
+//! stands still at a place that a seed repeats. `TEST_SEED=N` sets the seed, `TEST_SEED=random` has the clock do so;
+//! `TEST_LONG` takes fifty points instead of five.
 
 mod scene;
 

@@ -25,11 +25,7 @@ fn what_changes_under_our_hands_is_decided_anew() {
     lab.control().delete("/ecr/traffic").unwrap();
     let before = workloads(&lab);
     // The cluster has been read when ECR is asked.
-    fault(
-        &lab,
-        "ecr",
-        &json!({"operation": "ListImages", "action": {"kind": "delay", "milliseconds": 3000}}),
-    );
+    fault(&lab, "ecr", &json!({"operation": "ListImages", "action": {"kind": "hold"}}));
     let run = lab.spawn_plugin(&["sync-images", "--yes"]).unwrap();
     eventually("ECR is asked", || asked(&lab, "ListImages") > 0);
     kubectl(&lab, &["delete", "cronjob", "hibernate-pause", NAMESPACE]);
@@ -41,6 +37,7 @@ fn what_changes_under_our_hands_is_decided_anew() {
         let annotation = format!("privatelink.cast.ai/images={record}");
         kubectl(&lab, &["annotate", workload, &annotation, NAMESPACE]);
     }
+    heal(&lab);
     let output = run.wait().unwrap();
     assert_eq!(output.code, Some(1), "{}", output.stderr);
     says(
@@ -61,7 +58,6 @@ fn what_changes_under_our_hands_is_decided_anew() {
     );
     assert!(after[AGENT]["annotations"]["privatelink.cast.ai/images"].is_null(), "{}", after[AGENT]);
     assert_rewritten(&expected, &lab, &[CONTROLLER, NODE_AGENT, RESUME]);
-    heal(&lab);
 
     let image =
         json!({"host": "us-docker.pkg.dev", "repository": "castai-hub/library/agent", "tag": "v0.162.0"});
@@ -74,25 +70,21 @@ fn what_changes_under_our_hands_is_decided_anew() {
 fn what_changes_while_images_are_copied_is_read_anew() {
     let lab = own_lab();
     let before = workloads(&lab);
-    fault(
-        &lab,
-        "ecr",
-        &json!({"operation": "PutImage", "times": 1, "action": {"kind": "delay", "milliseconds": 3000}}),
-    );
+    fault(&lab, "ecr", &json!({"operation": "PutImage", "action": {"kind": "hold"}}));
     let run = lab.spawn_plugin(&["sync-images", "--yes"]).unwrap();
     eventually("a manifest is written", || asked(&lab, "PutImage") > 0);
     kubectl(&lab, &["delete", "cronjob", "hibernate-pause", NAMESPACE]);
     kubectl(&lab, &["set", "env", "deployment/castai-agent", "MEANWHILE=yes", NAMESPACE]);
+    heal(&lab);
     let output = run.wait().unwrap();
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     assert!(workloads(&lab)[AGENT]["spec"].to_string().contains("MEANWHILE"), "the user's change stands");
     assert_rewritten(&before, &lab, &[AGENT, CONTROLLER, NODE_AGENT, RESUME]);
 }
 
-#[test]
-fn a_policy_that_refuses_is_quoted_and_the_others_are_rewritten() {
-    let lab = own_lab();
-    let before = workloads(&lab);
+/// Has an admission policy refuse changes of an object (resource and name) unless `expression` holds, and returns the
+/// file with it.
+fn refuse(lab: &Lab, (resource, name): (&str, &str), expression: &str, message: &str) -> String {
     let policy = json!({"apiVersion": "v1", "kind": "List", "items": [
         {
             "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
@@ -101,9 +93,9 @@ fn a_policy_that_refuses_is_quoted_and_the_others_are_rewritten() {
                 "failurePolicy": "Fail",
                 "matchConstraints": {"resourceRules": [{
                     "apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["UPDATE"],
-                    "resources": ["deployments"], "resourceNames": ["castai-agent"],
+                    "resources": [resource], "resourceNames": [name],
                 }]},
-                "validations": [{"expression": "false", "message": "frozen \u{1b}[31muntil Monday"}],
+                "validations": [{"expression": expression, "message": message}],
             },
         },
         {
@@ -114,8 +106,17 @@ fn a_policy_that_refuses_is_quoted_and_the_others_are_rewritten() {
     ]});
     let file = lab.folder().home().join("policy.json");
     std::fs::write(&file, policy.to_string()).unwrap();
-    let file = file.to_str().unwrap();
-    kubectl(&lab, &["apply", "-f", file]);
+    let file = file.to_str().unwrap().to_owned();
+    kubectl(lab, &["apply", "-f", &file]);
+    file
+}
+
+#[test]
+fn a_policy_that_refuses_is_quoted_and_the_others_are_rewritten() {
+    let lab = own_lab();
+    let before = workloads(&lab);
+    let message = "frozen \u{1b}[31muntil Monday";
+    let file = refuse(&lab, ("deployments", "castai-agent"), "false", message);
     eventually("the policy is in force", || {
         let touch = ["annotate", "deployment/castai-agent", "touch=1", NAMESPACE, "--dry-run=server"];
         lab.kubectl(&touch).unwrap().code != Some(0)
@@ -124,7 +125,7 @@ fn a_policy_that_refuses_is_quoted_and_the_others_are_rewritten() {
     says(&output, &["deployment.apps/castai-agent in namespace castai-agent:", "freeze", "until Monday"]);
     assert!(!output.stderr.contains('\u{1b}'), "{:?}", output.stderr);
     assert_rewritten(&before, &lab, &[CONTROLLER, NODE_AGENT, PAUSE, RESUME]);
-    kubectl(&lab, &["delete", "-f", file]);
+    kubectl(&lab, &["delete", "-f", &file]);
     eventually("the policy is gone", || {
         let touch = ["annotate", "deployment/castai-agent", "touch=1", NAMESPACE, "--dry-run=server"];
         lab.kubectl(&touch).unwrap().code == Some(0)
@@ -179,32 +180,8 @@ fn all_ready(pods: &Value) -> bool {
 fn a_policy_that_refuses_only_the_real_change_is_quoted_too() {
     let lab = own_lab();
     let before = workloads(&lab);
-    let policy = json!({"apiVersion": "v1", "kind": "List", "items": [
-        {
-            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
-            "metadata": {"name": "two-faced"},
-            "spec": {
-                "failurePolicy": "Fail",
-                "matchConstraints": {"resourceRules": [{
-                    "apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["UPDATE"],
-                    "resources": ["daemonsets"],
-                }]},
-                "matchConditions": [
-                    {"name": "ours", "expression": "object.metadata.name == 'castai-kvisor-agent'"},
-                ],
-                "validations": [{"expression": "request.dryRun", "message": "changes need a ticket"}],
-            },
-        },
-        {
-            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
-            "metadata": {"name": "two-faced"},
-            "spec": {"policyName": "two-faced", "validationActions": ["Deny"]},
-        },
-    ]});
-    let file = lab.folder().home().join("two-faced.json");
-    std::fs::write(&file, policy.to_string()).unwrap();
-    let file = file.to_str().unwrap();
-    kubectl(&lab, &["apply", "-f", file]);
+    let message = "changes need a ticket";
+    let file = refuse(&lab, ("daemonsets", "castai-kvisor-agent"), "request.dryRun", message);
     let touch = |value: &str| {
         let touch = format!("touch={value}");
         lab.kubectl(&["annotate", "--overwrite", "daemonset/castai-kvisor-agent", &touch, NAMESPACE]).unwrap()
@@ -225,7 +202,7 @@ fn a_policy_that_refuses_only_the_real_change_is_quoted_too() {
         output.stdout.lines().find(|line| line.contains("daemonset.apps/castai-kvisor-agent")).unwrap();
     assert!(line.ends_with("failed"), "{line}");
     assert_rewritten(&before_run, &lab, &[AGENT, CONTROLLER, PAUSE, RESUME]);
-    kubectl(&lab, &["delete", "-f", file]);
+    kubectl(&lab, &["delete", "-f", &file]);
     eventually("the policy is gone", || {
         tries += 1;
         touch(&tries.to_string()).code == Some(0)

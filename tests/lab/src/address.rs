@@ -61,7 +61,7 @@ pub const KUBERNETES_BACKEND: (&str, Ipv4Addr) = ("us-east1-docker.pkg.dev", Ipv
 pub const KUBERNETES_BLOBS: (&str, Ipv4Addr) =
     ("prod-registry-k8s-io-us-east-1.s3.dualstack.us-east-1.amazonaws.com", Ipv4Addr::new(203, 0, 113, 52));
 
-/// All of the above.
+/// All of the sources' hosts.
 pub const SOURCES: &[(&str, Ipv4Addr)] = &[
     GAR,
     GAR_BLOBS,
@@ -82,6 +82,10 @@ pub const SOURCES: &[(&str, Ipv4Addr)] = &[
 pub const GITHUB: (&str, Ipv4Addr) = ("github.com", Ipv4Addr::new(203, 0, 113, 60));
 pub const GITHUB_ASSETS: (&str, Ipv4Addr) =
     ("release-assets.githubusercontent.com", Ipv4Addr::new(203, 0, 113, 61));
+
+/// Every named server but the API server, the sources and Cast AI's endpoints.
+pub const SERVERS: &[(&str, Ipv4Addr)] =
+    &[ECR_API, ECR, STS, EC2, OCI_REGISTRY, PROXY, GITHUB, GITHUB_ASSETS];
 
 /// What public DNS answers for every Cast AI name (docs.cast.ai, communication requirements); silent in the lab.
 pub const CASTAI_PUBLIC: Ipv4Addr = Ipv4Addr::new(104, 16, 81, 56);

@@ -53,17 +53,7 @@ fn addresses() -> Vec<Ipv4Addr> {
         address::NOT_YET_VALID,
         address::UNKNOWN_AUTHORITY,
     ];
-    let private = [
-        address::ECR_API,
-        address::ECR,
-        address::STS,
-        address::EC2,
-        address::OCI_REGISTRY,
-        address::PROXY,
-        address::GITHUB,
-        address::GITHUB_ASSETS,
-    ];
-    addresses.extend(private.iter().chain(address::SOURCES).map(|(_, address)| *address));
+    addresses.extend(address::SERVERS.iter().chain(address::SOURCES).map(|(_, address)| *address));
     addresses.extend((0..CASTAI_ENDPOINTS).map(address::castai_endpoint));
     addresses.extend((0..NODES).map(address::node));
     addresses

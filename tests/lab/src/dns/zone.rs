@@ -81,20 +81,11 @@ pub struct Zone {
 
 impl Default for Zone {
     fn default() -> Self {
-        let servers = [
-            (address::API_SERVER_HOST, address::API_SERVER),
-            address::ECR_API,
-            address::ECR,
-            address::STS,
-            address::EC2,
-            address::OCI_REGISTRY,
-            address::PROXY,
-            address::GITHUB,
-            address::GITHUB_ASSETS,
-        ];
+        let api_server = (address::API_SERVER_HOST, address::API_SERVER);
         let castai = castai::hosts().into_iter().zip(0..);
-        let standing = servers
+        let standing = [api_server]
             .iter()
+            .chain(address::SERVERS)
             .chain(address::SOURCES)
             .map(|(name, address)| (key(name), Behaviour::addresses(&[*address])))
             .chain(castai.map(|(host, index)| {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 
 /// Which requests to disturb. What is absent matches everything.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -58,6 +60,8 @@ pub enum Action {
     Silence,
     /// The request waits before anything is done with it.
     Delay { milliseconds: u64 },
+    /// The request waits until the rules are removed, and then goes its way.
+    Hold,
     /// The body passes no faster than this.
     Throttle {
         bytes_per_second: u64,
@@ -94,7 +98,10 @@ pub struct Armed {
 
 /// The rules of a front.
 #[derive(Clone, Debug, Default)]
-pub struct Faults(Arc<Mutex<Vec<Armed>>>);
+pub struct Faults {
+    rules: Arc<Mutex<Vec<Armed>>>,
+    cleared: Arc<Notify>,
+}
 
 impl Faults {
     pub fn add(&self, rule: Rule) {
@@ -103,6 +110,12 @@ impl Faults {
 
     pub fn clear(&self) {
         self.lock().clear();
+        self.cleared.notify_waiters();
+    }
+
+    /// Ends when the rules are removed, counted from this call and not from when it is waited for.
+    pub fn cleared(&self) -> OwnedNotified {
+        Arc::clone(&self.cleared).notified_owned()
     }
 
     pub fn list(&self) -> Vec<Armed> {
@@ -125,7 +138,7 @@ impl Faults {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Armed>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -170,6 +183,7 @@ mod tests {
             (r#"{"host":"ghcr.io","path":"manifests/v1","action":{"kind":"reset"}}"#, true),
             (r#"{"host":"docker.io","action":{"kind":"reset"}}"#, false),
             (r#"{"method":"get","action":{"kind":"delay","milliseconds":5}}"#, true),
+            (r#"{"path":"blobs","action":{"kind":"hold"}}"#, false),
             (r#"{"method":"PUT","action":{"kind":"cut","after":9,"of":"request"}}"#, false),
             (r#"{"operation":"BatchGetImage","action":{"kind":"corrupt","at":0}}"#, true),
             (r#"{"operation":"PutImage","action":{"kind":"status","status":429}}"#, false),

@@ -1,6 +1,7 @@
 //! What all fronts share: every request is recorded, and disturbed where a rule says so.
 
 use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,6 +75,8 @@ async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Respons
     let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned();
     let method = request.method().as_str().to_owned();
     let subject = Subject { host: &gate.host, method: &method, path: &path, operation: operation.as_deref() };
+    // Before the rules are looked at, so that their end is not missed.
+    let mut cleared = pin!(gate.front.faults.cleared());
     let actions = gate.front.faults.actions(subject);
     let exchange = gate.front.traffic.begin(&gate.host, &method, &path, operation);
 
@@ -81,6 +84,7 @@ async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Respons
     for action in &actions {
         match action {
             Action::Delay { milliseconds } => tokio::time::sleep(Duration::from_millis(*milliseconds)).await,
+            Action::Hold => cleared.as_mut().await,
             Action::Silence => pending().await,
             Action::Reset => return Response::new(broken()),
             Action::Status { status, headers, body } => {

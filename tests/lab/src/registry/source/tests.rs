@@ -231,6 +231,12 @@ async fn faults_reach_bodies_and_traffic_is_counted() {
     assert!(fetch().await.is_err());
     arm(json!({"kind": "silence"})).await;
     assert!(tokio::time::timeout(Duration::from_millis(300), fetch()).await.is_err());
+    meeting.control.call("DELETE", "/faults", Value::Null).await;
+    arm(json!({"kind": "hold"})).await;
+    let mut held = std::pin::pin!(fetch());
+    assert!(tokio::time::timeout(Duration::from_millis(300), held.as_mut()).await.is_err());
+    meeting.control.call("DELETE", "/faults", Value::Null).await;
+    assert_eq!(held.await.unwrap().body, own.bytes);
     arm(json!({"kind": "throttle", "bytes_per_second": 100_000_000})).await;
     assert_eq!(fetch().await.unwrap().body, own.bytes);
     assert_eq!(fetch().await.unwrap().body, own.bytes, "all rules are used up");

@@ -1,0 +1,111 @@
+//! What happens to a connection behind a name: TCP, TLS, HTTP and gRPC.
+
+use std::time::{Duration, Instant};
+
+use lab::address::{self, REFUSING, SILENT};
+use lab::castai::Fault;
+use lab::dns::{Behaviour, Question};
+
+use super::{
+    API, ECR_API, GRPC, KVISOR, TELEMETRY, UNUSED, dns, fails, fault, finding, mend, preflight,
+    shows_exactly, text,
+};
+use crate::support::own_lab;
+
+#[test]
+fn each_fault_of_a_connection_is_told() {
+    let lab = own_lab();
+
+    dns(&lab, API, &Behaviour::addresses(&[REFUSING]));
+    fault(&lab, GRPC, &Fault::OtherName { name: "api.example.com".to_owned() });
+    fault(&lab, KVISOR, &Fault::Expired);
+    fault(&lab, TELEMETRY, &Fault::UnknownAuthority);
+    shows_exactly(
+        &preflight(&lab, 1, &[]),
+        &[
+            fails(API, "CPL220", "connection refused", "nothing listens", &["CPL230", "CPL231", "CPL240"]),
+            fails(
+                GRPC,
+                "CPL230",
+                "not for this name but for api.example.com",
+                "another service",
+                &["CPL231", "CPL241"],
+            ),
+            fails(KVISOR, "CPL230", "the certificate expired at", "clock", &["CPL231", "CPL241"]),
+            fails(TELEMETRY, "CPL230", "issuer is not trusted (CN=", "SSL_CERT_FILE", &["CPL231", "CPL241"]),
+        ],
+    );
+
+    mend(&lab);
+    fault(&lab, API, &Fault::Http { status: 503 });
+    fault(&lab, GRPC, &Fault::Http1Only);
+    fault(&lab, KVISOR, &Fault::Reset);
+    fault(&lab, TELEMETRY, &Fault::Grpc { status: 14 });
+    let report = preflight(&lab, 1, &[]);
+    shows_exactly(
+        &report,
+        &[
+            fails(API, "CPL240", "HTTP 503", "the way is open", &[]),
+            fails(GRPC, "CPL241", "not on h2", "HTTP/2", &[]),
+            fails(KVISOR, "CPL230", "reset during the handshake", "SNI", &["CPL231", "CPL241"]),
+        ],
+    );
+    // Whatever a gRPC server says, it has been reached.
+    assert_eq!(text(finding(&report, "CPL241", TELEMETRY), "observed"), "grpc-status 14 (UNAVAILABLE)");
+
+    // All the silent ones together, since they wait.
+    mend(&lab);
+    dns(&lab, API, &Behaviour::Silent);
+    dns(&lab, GRPC, &Behaviour::addresses(&[SILENT]));
+    fault(&lab, KVISOR, &Fault::Silent);
+    fault(&lab, TELEMETRY, &Fault::Http { status: 404 });
+    shows_exactly(
+        &preflight(&lab, 1, &[]),
+        &[
+            fails(
+                API,
+                "CPL210",
+                "no answer in time",
+                "name server is silent",
+                &["CPL211", "CPL220", "CPL230", "CPL231", "CPL240"],
+            ),
+            fails(
+                GRPC,
+                "CPL220",
+                "10.0.250.1:443 timed out",
+                "authorize-security-group-ingress",
+                &["CPL230", "CPL231", "CPL241"],
+            ),
+            fails(KVISOR, "CPL230", "the handshake got no answer", "firewall", &["CPL231", "CPL241"]),
+            fails(TELEMETRY, "CPL241", "HTTP 404 without a grpc-status", "no gRPC server", &[]),
+        ],
+    );
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "polls with a bound, outside of any runtime")]
+fn silent_endpoints_are_all_waited_for_together() {
+    let lab = own_lab();
+    let hosts = [API, GRPC, UNUSED, KVISOR, TELEMETRY, ECR_API, address::ECR.0];
+    for host in hosts {
+        dns(&lab, host, &Behaviour::Silent);
+    }
+    // No time-out ends before all of them have begun, though each is longer than this test's patience.
+    let mut running = lab.spawn_plugin(&["preflight", "--timeout", "10m"]).unwrap();
+    let end = Instant::now() + Duration::from_mins(1);
+    loop {
+        let asked: Vec<Question> = lab.control().get("/dns/queries").unwrap();
+        let waiting = hosts.iter().filter(|host| {
+            ["A", "AAAA"].iter().all(|kind| {
+                asked.iter().any(|question| question.name == **host && question.query_type == *kind)
+            })
+        });
+        if waiting.count() == hosts.len() {
+            break;
+        }
+        assert!(running.try_wait().unwrap().is_none(), "ended before all names were asked for");
+        assert!(Instant::now() < end, "not all names were asked for at once: {asked:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    running.kill().unwrap();
+}

@@ -1,0 +1,68 @@
+//! ECR: its credentials, its rights, and the way to it.
+
+use std::net::Ipv4Addr;
+
+use lab::address;
+use lab::dns::Behaviour;
+use serde_json::{Value, json};
+
+use super::{ECR_API, dns, finding, mend, preflight, text, with_result};
+use crate::support::{own_lab, plugin};
+
+#[test]
+fn faults_of_ecr_are_told_and_a_missing_right_is_unknown() {
+    let lab = own_lab();
+    let registry = format!("ECR of {}", address::ACCOUNT);
+    let access = |body: Value| lab.control().put("/ecr/access", &body).unwrap();
+
+    access(json!({ "credentials": "expired" }));
+    let report = preflight(&lab, 1, &[]);
+    assert_eq!(with_result(&report, &["Fail", "Warn"]), [format!("CPL302 {registry}")]);
+    let token = finding(&report, "CPL302", &registry);
+    assert_eq!(text(token, "observed"), "the AWS credentials have expired");
+    assert!(token["remedies"].to_string().contains("aws sso login"), "{token:#}");
+    assert_eq!(text(finding(&report, "CPL303", &registry), "because"), "CPL302");
+
+    access(json!({ "credentials": "unrecognized" }));
+    let report = preflight(&lab, 1, &[]);
+    let token = finding(&report, "CPL302", &registry);
+    assert!(token["remedies"].to_string().contains("aws sts get-caller-identity"), "{token:#}");
+
+    access(json!({ "denied": ["DescribeRepositories"] }));
+    let report = preflight(&lab, 0, &[]);
+    let listing = finding(&report, "CPL303", &registry);
+    assert_eq!(text(listing, "result"), "Unknown");
+    assert_eq!(text(listing, "reason"), "no permission for ecr:DescribeRepositories");
+    let table = plugin(&lab, 0, &["preflight"]).stdout;
+    assert!(
+        table.ends_with("Nothing failed, but not all could be looked at: see Unknown above\n"),
+        "{table}"
+    );
+
+    access(json!({ "denied": ["GetAuthorizationToken"] }));
+    let report = preflight(&lab, 0, &[]);
+    assert_eq!(text(finding(&report, "CPL302", &registry), "result"), "Unknown");
+    assert_eq!(text(finding(&report, "CPL303", &registry), "because"), "CPL302");
+
+    mend(&lab);
+    let mut command = lab.plugin_command().unwrap();
+    command.args(["preflight", "-o", "json"]);
+    let output =
+        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let token = finding(&report, "CPL302", &registry);
+    assert_eq!(text(token, "result"), "Unknown");
+    assert_eq!(text(token, "reason"), "no AWS credentials were found on this machine");
+    assert!(token["remedies"].to_string().contains("aws sts get-caller-identity"), "{token:#}");
+
+    // Without a way out, a public address of ECR is a warning that has a failure behind it.
+    dns(&lab, ECR_API, &Behaviour::addresses(&[Ipv4Addr::new(203, 0, 113, 99)]));
+    let report = preflight(&lab, 1, &[]);
+    assert_eq!(with_result(&report, &["Warn"]), [format!("CPL311 {ECR_API}")]);
+    assert_eq!(with_result(&report, &["Fail"]), [format!("CPL320 {ECR_API}")]);
+    for code in ["CPL311", "CPL320"] {
+        let remedies = finding(&report, code, ECR_API)["remedies"].to_string();
+        assert!(remedies.contains("com.amazonaws.us-east-1.ecr.api"), "{remedies}");
+    }
+}

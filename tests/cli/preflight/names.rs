@@ -1,0 +1,90 @@
+//! What DNS says of a host.
+
+use std::net::Ipv4Addr;
+
+use lab::address::CASTAI_PUBLIC;
+use lab::dns::Behaviour;
+
+use super::{
+    API, Expected, GRPC, KVISOR, TELEMETRY, UNUSED, dns, fails, finding, mend, preflight, shows_exactly, text,
+};
+use crate::support::{own_lab, plugin};
+
+#[test]
+fn each_fault_of_a_name_is_told() {
+    const BEHIND_NAME: [&str; 5] = ["CPL211", "CPL220", "CPL230", "CPL231", "CPL241"];
+    let lab = own_lab();
+    let private = Ipv4Addr::new(10, 0, 1, 101);
+
+    dns(&lab, API, &Behaviour::public());
+    dns(&lab, GRPC, &Behaviour::NameError);
+    dns(&lab, KVISOR, &Behaviour::ServerFailure);
+    dns(&lab, TELEMETRY, &Behaviour::Refused);
+    shows_exactly(
+        &preflight(&lab, 1, &[]),
+        &[
+            fails(
+                API,
+                "CPL211",
+                "104.16.81.56: public",
+                "modify-vpc-endpoint --region us-east-1",
+                &["CPL220", "CPL230", "CPL231", "CPL240"],
+            ),
+            fails(GRPC, "CPL210", "A and AAAA: NXDOMAIN", "vpce-svc-05e9e206a737781a7", &BEHIND_NAME),
+            fails(KVISOR, "CPL210", "A and AAAA: SERVFAIL", "VPC's resolver", &BEHIND_NAME),
+            fails(TELEMETRY, "CPL210", "A and AAAA: REFUSED", "VPC's resolver", &BEHIND_NAME),
+        ],
+    );
+    let table = plugin(&lab, 1, &["preflight"]).stdout;
+    assert!(table.contains("\nFail CPL211 api.cast.ai\n"), "{table}");
+    assert!(table.contains("skipped    CPL220, CPL230, CPL231, CPL240, until this passes\n"), "{table}");
+    assert!(table.lines().last().unwrap().starts_with("Not ready for PrivateLink: grpc.cast.ai (CPL210), "));
+
+    mend(&lab);
+    let mixed = Behaviour::addresses(&[private, CASTAI_PUBLIC]);
+    let public_six = Behaviour::Addresses {
+        v4: vec![Ipv4Addr::new(10, 0, 1, 103)],
+        v6: vec!["2606:4700::6810:5138".parse().unwrap()],
+        ttl: 60,
+    };
+    let chain = Behaviour::Alias {
+        names: vec!["telemetry.corp.example".to_owned(), "vpce-1.vpce.amazonaws.com".to_owned()],
+        target: Box::new(Behaviour::addresses(&[Ipv4Addr::new(10, 0, 1, 104)])),
+    };
+    dns(&lab, GRPC, &mixed);
+    dns(&lab, KVISOR, &public_six);
+    dns(&lab, TELEMETRY, &chain);
+    dns(&lab, UNUSED, &Behaviour::NameError);
+    let report = preflight(&lab, 1, &[]);
+    shows_exactly(
+        &report,
+        &[
+            fails(
+                GRPC,
+                "CPL211",
+                "10.0.1.101: private; 104.16.81.56: public",
+                "modify-vpc-endpoint",
+                &["CPL220", "CPL230", "CPL231", "CPL241"],
+            ),
+            Expected {
+                result: "Warn",
+                ..fails(KVISOR, "CPL211", "2606:4700::6810:5138: public", "modify-vpc-endpoint", &[])
+            },
+            Expected {
+                result: "Warn",
+                ..fails(UNUSED, "CPL210", "NXDOMAIN", "create-vpc-endpoint", &BEHIND_NAME)
+            },
+        ],
+    );
+    let seen = text(finding(&report, "CPL210", TELEMETRY), "observed");
+    assert!(seen.starts_with("A: telemetry.corp.example → vpce-1.vpce.amazonaws.com → 10.0.1.104"), "{seen}");
+
+    // What nothing uses only warns, unless it is asked for.
+    mend(&lab);
+    dns(&lab, UNUSED, &Behaviour::NameError);
+    let table = plugin(&lab, 0, &["preflight"]).stdout;
+    assert!(table.contains("no component that is installed, so only a warning"), "{table}");
+    plugin(&lab, 1, &["preflight", "--fail-on=warn"]);
+    let report = preflight(&lab, 1, &["--grpc", UNUSED]);
+    assert_eq!(text(finding(&report, "CPL210", UNUSED), "result"), "Fail");
+}
