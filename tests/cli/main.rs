@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bad_days;
+mod filter;
 mod health;
 mod interruption;
 mod laws;

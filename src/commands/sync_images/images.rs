@@ -48,11 +48,8 @@ pub(super) struct Asked<'o> {
 impl<'o> Registry<'o> {
     /// Takes a lock's word for what is in its registry. Nothing but the cluster is needed then.
     pub(super) fn of_lock(lock: Lock, inventory: &Inventory, sync: &SyncArguments) -> Result<Self, Stop> {
-        let Some(locked) = lock.destinations.first() else {
-            return Err(Stop::new("error: the lock holds no destination, so it proves nothing"));
-        };
-        let mirror = locked.mirror.clone();
-        let region = region(sync, inventory);
+        let mirror = locked_mirror(&lock)?.clone();
+        let region = region(sync, inventory, &mirror);
         let left_alone = assign(inventory, &mirror, &sync.maps, region.as_deref())
             .into_iter()
             .filter(|assignment| matches!(assignment.source, Source::Reachable(_)))
@@ -72,21 +69,11 @@ impl<'o> Registry<'o> {
         observer: Observer<'o>,
     ) -> Result<Self, Stop> {
         observer(Event::Stage(Stage::Plan));
-        let settings = scene::settings(&arguments.network);
         let mirror = match &request.plan {
             Some(plan) => planned_destination(plan)?.mirror.clone(),
             None => chosen_mirror(arguments, sync, inventory, cluster).await?,
         };
-        let mut client = Client::new(&settings, observer)?;
-        let destination = match EcrRegistry::of_host(&mirror.registry) {
-            Some(registry) => {
-                let configuration = identity::configuration(&registry.region, &settings).await;
-                let ecr = Ecr::new(&configuration, registry);
-                client = client.with_ecr(mirror.registry.clone(), ecr.clone());
-                Destination::Ecr(ecr)
-            }
-            None => Destination::Oci,
-        };
+        let (client, destination) = connect(arguments, &mirror, observer).await?;
         let (plan, age, store) = if let Some(plan) = &request.plan {
             let prepared = renew(&client, &destination, planned_destination(plan)?)
                 .await
@@ -95,7 +82,7 @@ impl<'o> Registry<'o> {
             let plan = Plan { destinations: vec![prepared.plan], notes, ..plan.clone() };
             (plan, PlanAge::Stored, prepared.store)
         } else {
-            let region = region(sync, inventory);
+            let region = region(sync, inventory, &mirror);
             let clusters = inventory.clusters.iter();
             let wanted = Wanted {
                 assignments: assign(inventory, &mirror, &sync.maps, region.as_deref()),
@@ -272,13 +259,41 @@ fn planned_destination(plan: &Plan) -> Result<&DestinationPlan, Stop> {
     plan.destinations.first().ok_or_else(|| Stop::new("error: the plan holds no destination"))
 }
 
-/// The cluster's region, as the user says or as the inventory has it.
-fn region(sync: &SyncArguments, inventory: &Inventory) -> Option<String> {
-    sync.region.clone().or_else(|| inventory.clusters.first()?.region.clone())
+/// The cluster's region, as the user says or as the inventory has it. Nodes have to reach the mirror in any case, so that
+/// its region serves where nobody knows theirs.
+pub(super) fn region(sync: &SyncArguments, inventory: &Inventory, mirror: &Mirror) -> Option<String> {
+    sync.region
+        .clone()
+        .or_else(|| inventory.clusters.first()?.region.clone())
+        .or_else(|| Some(EcrRegistry::of_host(&mirror.registry)?.region))
+}
+
+/// The mirror that a lock speaks of.
+pub(super) fn locked_mirror(lock: &Lock) -> Result<&Mirror, Stop> {
+    let locked = lock.destinations.first();
+    locked
+        .map(|locked| &locked.mirror)
+        .ok_or_else(|| Stop::new("error: the lock holds no destination, so it proves nothing"))
+}
+
+/// A client for the mirror and all sources; nothing is asked yet.
+pub(super) async fn connect<'o>(
+    arguments: &Arguments,
+    mirror: &Mirror,
+    observer: Observer<'o>,
+) -> Result<(Client<'o>, Destination), Stop> {
+    let settings = scene::settings(&arguments.network);
+    let client = Client::new(&settings, observer)?;
+    let Some(registry) = EcrRegistry::of_host(&mirror.registry) else {
+        return Ok((client, Destination::Oci));
+    };
+    let configuration = identity::configuration(&registry.region, &settings).await;
+    let ecr = Ecr::new(&configuration, registry);
+    Ok((client.with_ecr(mirror.registry.clone(), ecr.clone()), Destination::Ecr(ecr)))
 }
 
 /// The registry that the user names, or else the ECR of the cluster's account and region.
-async fn chosen_mirror(
+pub(super) async fn chosen_mirror(
     arguments: &Arguments,
     sync: &SyncArguments,
     inventory: &Inventory,
