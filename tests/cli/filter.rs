@@ -169,7 +169,7 @@ fn what_cannot_be_filtered_is_refused_with_an_empty_output() {
     let cases: [(&[&str], &str); 17] = [
         (&[], "--rewrite-only needs manifests"),
         (&["-f", "filter/a.yaml"], "add -o yaml, or -o json where they are JSON"),
-        (&["-f", "filter/a.yaml", "-o", "name"], "--rewrite-only prints manifests as they are written"),
+        (&["-f", "filter/a.yaml", "-o", "name"], "it takes -o yaml or -o json alone"),
         (&["-f", "filter/a.yaml", "-o", "json"], "filter/a.yaml is YAML, and is printed as it is written"),
         (&["-f", "filter/a.yaml", "-f", "filter/a.json"], "filter/a.json is JSON and filter/a.yaml is YAML"),
         (&["-f", "filter/a.yaml", "-n", "x"], "-n has no use with --rewrite-only"),

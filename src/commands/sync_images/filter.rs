@@ -78,14 +78,13 @@ pub(super) async fn run(
     }
     tell_left_alone(&assignments);
     let targets = targets(assignments);
-    let missing = match &lock {
-        Some(lock) => unproven(lock, &targets),
-        None => {
-            let (client, destination) = images::connect(arguments, &mirror, observer).await?;
-            missing(&client, &destination, &mirror, &targets)
-                .await
-                .map_err(|error| Stop::new(format!("error: {error}")))?
-        }
+    let missing = if let Some(lock) = &lock {
+        unproven(lock, &targets)
+    } else {
+        let (client, destination) = images::connect(arguments, &mirror, observer).await?;
+        missing(&client, &destination, &mirror, &targets)
+            .await
+            .map_err(|error| Stop::new(format!("error: {error}")))?
     };
     if missing.is_empty() {
         return print(texts, format);
@@ -114,7 +113,7 @@ fn check(sync: &SyncArguments, narrowing: Narrowing) -> Result<(), Stop> {
     }
     if !matches!(sync.output, OutputFormat::Yaml | OutputFormat::Json) {
         return refused(
-            "--rewrite-only prints manifests as they are written",
+            "--rewrite-only prints manifests, so that it takes -o yaml or -o json alone",
             "add -o yaml, or -o json where they are JSON",
         );
     }
@@ -190,7 +189,9 @@ fn tell_left_alone(assignments: &[Assignment]) {
             _ => None,
         })
         .collect();
-    left_alone.iter().for_each(|line| output::say(line));
+    for line in left_alone {
+        output::say(&line);
+    }
 }
 
 fn tell_missing(sync: &SyncArguments, mirror: &Mirror, missing: &[Missing<'_>]) {
@@ -199,7 +200,7 @@ fn tell_missing(sync: &SyncArguments, mirror: &Mirror, missing: &[Missing<'_>]) 
         let (Why::Absent(why) | Why::Unknown(why)) = why;
         output::say(&format!("error: {image}, which {} needs: {why}", needing(target)));
     }
-    let message = format!("error: nothing is printed, because not every image can be named in {mirror}");
+    let message = format!("error: nothing is printed, because not every image is known to be in {mirror}");
     let is_absent = missing.iter().any(|missing| matches!(missing.why, Why::Absent(_)));
     output::error(&message, is_absent.then(|| way(sync)).as_deref());
 }
@@ -220,16 +221,10 @@ fn needing(target: &Target) -> String {
 
 /// The command that mirrors what is missing.
 fn way(sync: &SyncArguments) -> String {
-    let mut command = "mirror first: kubectl castai-privatelink sync-images".to_owned();
-    for file in &sync.files {
-        command += &format!(" -f {}", file.display());
-    }
-    if let Some(registry) = &sync.registry {
-        command += &format!(" --registry {registry} --no-discover");
-    }
-    command += " --no-rewrite";
-    if let Some(lock) = &sync.lock {
-        command += &format!(" --lock {}", lock.display());
-    }
-    command
+    let mut words = vec!["mirror first: kubectl castai-privatelink sync-images".to_owned()];
+    words.extend(sync.files.iter().map(|file| format!("-f {}", file.display())));
+    words.extend(sync.registry.iter().map(|registry| format!("--registry {registry} --no-discover")));
+    words.push("--no-rewrite".to_owned());
+    words.extend(sync.lock.iter().map(|lock| format!("--lock {}", lock.display())));
+    words.join(" ")
 }

@@ -81,9 +81,9 @@ fn workload(dice: &mut Dice) -> Made {
         place = place.as_object_mut().unwrap().entry(token).or_insert_with(|| json!({}));
     }
     let lists = ["containers", "initContainers", "ephemeralContainers"];
-    for list in &lists[..1 + dice.below(3)] {
+    for list in &lists[..=dice.below(3)] {
         let mut containers: Vec<Value> = Vec::new();
-        for index in 0..1 + dice.below(3) {
+        for index in 0..=dice.below(3) {
             let pointer = format!("{path}/{list}/{index}");
             // The same once more under another name is what merge keys are for.
             let container = match containers.last() {
