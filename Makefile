@@ -6,8 +6,6 @@ BUILD   := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 PLUGIN  := $(BUILD)/$(TARGET)/release/kubectl-castai_privatelink
 export PLUGIN
 LAB     := $(BUILD)/debug/lab
-# Debian's musl-tools compile the C parts (allocator, cryptography).
-export CC_x86_64_unknown_linux_musl := musl-gcc
 
 .DEFAULT_GOAL := help
 
@@ -42,16 +40,25 @@ lab: setup tools plugin ## Open a shell inside a running lab
 
 .PHONY: plugin
 plugin: setup ## Build the release binary (static, musl)
-	@echo 'building the plugin (static; minutes the first time)' >&2
-	cargo build --release --locked --target $(TARGET) --package kubectl-castai-privatelink
+	@scripts/build.sh linux amd64 >/dev/null
 
 .PHONY: setup
 setup: ## Install what is missing on this machine, or say what to install
 	@scripts/setup.sh
 
 .PHONY: dist
-dist: plugin ## Pack the release binary for krew, and put the archive's hash into krew-manifest.yaml
-	@scripts/dist.sh $(PLUGIN) linux amd64
+dist: setup ## Pack archives for Linux (amd64, arm64) and Windows, with checksums and krew-manifest.yaml
+	@scripts/dist.sh
+
+.PHONY: bench
+bench: setup tools plugin ## Measure the release binary, and sync-images beside crane, into docs/benchmarks.md
+	@cargo build --quiet --workspace --bin lab
+	@[ -x /usr/bin/time ] || { echo 'bench: GNU time is missing: apt-get install time' >&2; exit 1; }
+	@tests/lab/bench.py $(LAB) $$(tests/lab/tools/build.sh) $$(tests/lab/tools/build.sh crane)/crane
+
+.PHONY: man
+man: setup ## Read the manual pages
+	@cargo run --quiet --locked --package kubectl-castai-privatelink -- man | man -l -
 
 .PHONY: tools
 tools: ## Build the lab's real parts (Kubernetes, etcd, registry, moto) into a cache outside the checkout

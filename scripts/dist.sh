@@ -1,24 +1,62 @@
 #!/usr/bin/env bash
-# Packs the release binary for krew and puts the archive's hash into krew-manifest.yaml.
-# Usage: dist.sh BINARY OS ARCH
+# Makes what a release ships from this machine, in dist/: archives, their checksums, and krew's manifest, which it
+# also puts into the checkout. macOS archives are made by the release workflow, because they need Apple's SDK.
+# Usage: dist.sh [OS-ARCH…]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-binary=$1 os=$2 arch=$3
-version=v$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
-archive=dist/kubectl-castai_privatelink-$version-$os-$arch.tar.gz
+say() { echo "dist: $*" >&2; }
 
-mkdir -p dist
-# The same binary always gives the same archive: sorted, without times and owners.
-tar --create --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner \
-	--transform='s|.*/||' "$binary" LICENSE README.md | gzip --no-name >"$archive"
-hash=$(sha256sum "$archive" | cut -d' ' -f1)
-(cd dist && sha256sum -- *.tar.gz >checksums.txt)
-
-# The hash stands two lines below its platform's archive in the manifest.
-sed -i -E "\|/$version/$(basename "$archive")\$|,/sha256:/s/sha256: .*/sha256: $hash/" krew-manifest.yaml
-grep -q "$hash" krew-manifest.yaml || {
-	echo "dist: krew-manifest.yaml lists no archive $(basename "$archive")" >&2
-	exit 1
+# machine BINARY OS ARCH: sees to it that the binary is for that machine, and on Linux that it needs no other file.
+machine() {
+	local headers
+	if [ "$2" = windows ]; then
+		[ "$(head -c 2 "$1")" = MZ ] && return
+		say "$1 is no Windows program"
+		exit 1
+	fi
+	headers=$(LC_ALL=C readelf --file-header --program-headers --wide "$1")
+	case "$3" in
+	amd64) grep -q 'Machine:.*X86-64' <<<"$headers" ;;
+	arm64) grep -q 'Machine:.*AArch64' <<<"$headers" ;;
+	esac || {
+		say "$1 is not for $3"
+		exit 1
+	}
+	! grep -q INTERP <<<"$headers" || {
+		say "$1 is not static"
+		exit 1
+	}
 }
-echo "$archive $hash"
+
+# smoke BINARY OS ARCH: runs the binary where that is possible here.
+smoke() {
+	local emulators='' emulator runner=
+	case "$2-$3" in
+	linux-arm64) emulators="qemu-aarch64-static qemu-aarch64" ;;
+	windows-*) emulators=wine ;;
+	esac
+	for emulator in $emulators; do
+		runner=$(command -v "$emulator") && break
+	done
+	if [ -n "$emulators" ] && [ -z "$runner" ]; then
+		say "$2/$3 is not run here, for want of $emulators"
+	else
+		say "$2/$3 says: $(${runner:+"$runner"} "$1" version)"
+	fi
+}
+
+platforms=("$@")
+[ $# -gt 0 ] || platforms=(linux-amd64 linux-arm64 windows-amd64)
+rm -rf dist
+for platform in "${platforms[@]}"; do
+	os=${platform%-*} arch=${platform#*-}
+	binary=$(scripts/build.sh "$os" "$arch")
+	machine "$binary" "$os" "$arch"
+	smoke "$binary" "$os" "$arch"
+	archive=$(scripts/package.sh "$binary" "$os" "$arch" dist)
+	say "$archive: $(stat --format=%s "$binary") bytes, packed $(stat --format=%s "$archive")"
+done
+scripts/manifest.sh dist
+cp dist/krew-manifest.yaml .
+say "checksums.txt and krew-manifest.yaml are beside the archives, and the manifest is in the checkout"

@@ -1,19 +1,30 @@
 //! The command line: clap types and nothing else.
 
+mod completion;
+mod permissions;
+mod preflight;
+mod sync_images;
+mod version;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::image::Mirror;
-use crate::preflight::Endpoint;
-use crate::sync::assignment::NameMap;
+pub use self::completion::{CompletionArguments, CompletionCommand, LinkArguments};
+pub use self::permissions::{PermissionsArguments, PermissionsCommand, PermissionsFormat};
+pub use self::preflight::{FailOn, Here, PreflightArguments};
+pub use self::sync_images::{DryRun, SyncArguments};
+pub use self::version::{VersionArguments, VersionFormat};
+
+/// What `--version` and `version` say; Cargo.toml has the number.
+pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
 #[derive(Debug, Parser)]
 #[command(
     name = "kubectl castai-privatelink",
     bin_name = "kubectl castai-privatelink",
-    version,
+    version = VERSION,
     disable_version_flag = true,
     about = "Check and mirror images for Cast AI PrivateLink",
     long_about = "Makes Cast AI work on EKS clusters whose nodes cannot reach the internet: proves that the \
@@ -32,13 +43,25 @@ pub struct Arguments {
 
     #[command(flatten)]
     pub network: NetworkArguments,
+
+    #[command(flatten)]
+    pub logging: LoggingArguments,
+
+    /// Print the version
+    #[arg(long, action = clap::ArgAction::Version)]
+    version: Option<bool>,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Preflight(PreflightArguments),
     SyncImages(Box<SyncArguments>),
+    Permissions(PermissionsArguments),
+    Completion(CompletionArguments),
     Version(VersionArguments),
+    /// Print the manual page, for `man -l` or a package
+    #[command(hide = true)]
+    Man,
 }
 
 /// kubectl's flags for reaching a cluster, accepted before and after the subcommand.
@@ -65,6 +88,10 @@ pub struct ConnectionArguments {
     #[arg(long, short, global = true, value_name = "NAME")]
     pub namespace: Option<String>,
 
+    /// Look at all namespaces, as is done without -n
+    #[arg(long, short = 'A', global = true, hide_short_help = true)]
+    pub all_namespaces: bool,
+
     /// Address and port of the Kubernetes API server
     #[arg(long, short, global = true, value_name = "URL", hide_short_help = true)]
     pub server: Option<String>,
@@ -80,6 +107,18 @@ pub struct ConnectionArguments {
     /// Group to impersonate for the operation; may be repeated
     #[arg(long = "as-group", global = true, value_name = "GROUP", hide_short_help = true)]
     pub impersonate_group: Vec<String>,
+
+    /// UID to impersonate for the operation
+    #[arg(long = "as-uid", global = true, value_name = "UID", hide_short_help = true)]
+    pub impersonate_uid: Option<String>,
+
+    /// Path to a client certificate file for TLS
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub client_certificate: Option<PathBuf>,
+
+    /// Path to a client key file for TLS
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub client_key: Option<PathBuf>,
 
     /// Path to a certificate file for the certificate authority of the API server
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
@@ -117,205 +156,15 @@ pub struct NetworkArguments {
     /// Upper bound of the first delay before a retry; each further one doubles
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "500ms", hide_short_help = true)]
     pub retry_delay: Duration,
+}
 
+/// How much is said on stderr.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Logging options")]
+pub struct LoggingArguments {
     /// Say more about what is done; -v shows retries and requests
     #[arg(long = "verbose", short, global = true, action = clap::ArgAction::Count)]
     pub verbosity: u8,
-}
-
-/// Prove that this cluster can reach Cast AI privately
-///
-/// Checks, for each Cast AI endpoint that the cluster's components are configured with and each PrivateLink service
-/// of the region, that its name resolves to private addresses and that TCP, TLS and HTTP or gRPC answer; and that
-/// ECR can be used. Network facts count only from inside the VPC: elsewhere they are Unknown.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  # Check the current context's cluster
-  kubectl castai-privatelink preflight
-
-  # Check from a machine whose DNS is the VPC's, though it is no EC2 instance
-  kubectl castai-privatelink preflight --here=inside
-
-  # As JSON, failing also where something could not be looked at
-  kubectl castai-privatelink preflight -o json --fail-on=unknown")]
-pub struct PreflightArguments {
-    /// Output format
-    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Table)]
-    pub output: OutputFormat,
-
-    /// Whether this machine is inside the cluster's VPC; found out by instance metadata without it
-    #[arg(long, value_enum, value_name = "WHERE")]
-    pub here: Option<Here>,
-
-    /// AWS region of the cluster; taken from its nodes without it
-    #[arg(long, value_name = "REGION")]
-    pub region: Option<String>,
-
-    /// Registry that images are mirrored to; the ECR of the cluster's account and region without it
-    #[arg(long, value_name = "HOST[/PATH]")]
-    pub registry: Option<Mirror>,
-
-    /// Longest wait for one answer of one check
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5s")]
-    pub timeout: Duration,
-
-    /// Longest wait for this machine's instance metadata
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1s", hide_short_help = true)]
-    pub metadata_timeout: Duration,
-
-    /// A further HTTPS endpoint to check; may be repeated
-    #[arg(long, value_name = "HOST[:PORT]")]
-    pub https: Vec<Endpoint>,
-
-    /// A further gRPC endpoint to check; may be repeated
-    #[arg(long, value_name = "HOST[:PORT]")]
-    pub grpc: Vec<Endpoint>,
-
-    /// The mildest result that makes the exit code 1
-    #[arg(long, value_enum, value_name = "RESULT", default_value_t = FailOn::Fail)]
-    pub fail_on: FailOn,
-}
-
-/// Mirror every image that Cast AI needs, and rewrite the workloads to use them
-///
-/// Discovers Cast AI's workloads, copies their images byte for byte to a private registry (ECR by default), verifies
-/// them there, and only then rewrites the images in place, waiting for each rollout. Running again is always safe.
-///
-/// The file of a step that runs is written, and the file of a step that is left out is read, so that machines can
-/// share the work: --inventory (left out by --no-discover), --plan (likewise), --lock (left out by --no-mirror).
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  # See what would be copied and rewritten
-  kubectl castai-privatelink sync-images --dry-run
-
-  # Do it
-  kubectl castai-privatelink sync-images
-
-  # Mirror the images of manifests that are not in the cluster yet
-  helm template castai-agent castai-helm/castai-agent | kubectl castai-privatelink sync-images -f - --no-rewrite
-
-  # Install with private images: mirror what the manifests name, then apply them with the names in the mirror
-  kubectl castai-privatelink sync-images -f agent.yaml --no-rewrite
-  kubectl castai-privatelink sync-images -f agent.yaml --rewrite-only -o yaml | kubectl apply -f -
-
-  # Where no machine reaches everything: cluster, registries, cluster
-  kubectl castai-privatelink sync-images --no-mirror --no-rewrite --inventory inventory.json
-  kubectl castai-privatelink sync-images --no-discover --inventory inventory.json --no-rewrite --lock lock.json
-  kubectl castai-privatelink sync-images --no-mirror --lock lock.json")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
-pub struct SyncArguments {
-    /// Registry to mirror to; the ECR of the cluster's account and region without it
-    #[arg(long, value_name = "HOST[/PATH]")]
-    pub registry: Option<Mirror>,
-
-    /// AWS region of the cluster; taken from its nodes without it
-    #[arg(long, value_name = "REGION")]
-    pub region: Option<String>,
-
-    /// Name of a public repository in the mirror; may be repeated
-    #[arg(long = "map", value_name = "PRIVATE=PUBLIC")]
-    pub maps: Vec<NameMap>,
-
-    /// Manifests whose images are mirrored too: a file, a directory, or - for standard input; may be repeated
-    #[arg(long = "filename", short = 'f', value_name = "FILE|-|DIR")]
-    pub files: Vec<PathBuf>,
-
-    /// Label selector that workloads must match
-    #[arg(long, short = 'l', value_name = "SELECTOR")]
-    pub selector: Option<String>,
-
-    /// Only images whose name as written matches; `*` matches any text; may be repeated
-    #[arg(long, value_name = "GLOB")]
-    pub only: Vec<String>,
-
-    /// No images whose name matches; derived images follow the container that they come from; may be repeated
-    #[arg(long, value_name = "GLOB")]
-    pub exclude: Vec<String>,
-
-    /// Show what would be done: `client` asks nobody, `server` (meant by the bare flag) has the API server check every patch
-    #[arg(
-        long,
-        value_enum,
-        value_name = "MODE",
-        num_args = 0..=1,
-        require_equals = true,
-        default_value_t = DryRun::None,
-        default_missing_value = "server"
-    )]
-    pub dry_run: DryRun,
-
-    /// Do not look at the cluster for images: take them from --inventory or --plan
-    #[arg(long)]
-    pub no_discover: bool,
-
-    /// Do not copy: rewrite only what --lock holds or what is found verified in the registry
-    #[arg(long)]
-    pub no_mirror: bool,
-
-    /// Do not change the cluster
-    #[arg(long)]
-    pub no_rewrite: bool,
-
-    /// Print the manifests of -f with the images' private names and no other byte changed, once the registry is seen to
-    /// hold every one of them; nothing is copied, and no cluster is changed
-    #[arg(
-        long,
-        conflicts_with_all = [
-            "selector", "dry_run", "no_discover", "no_mirror", "no_rewrite", "inventory", "plan", "jobs", "wait",
-            "timeout", "settle_time",
-        ]
-    )]
-    pub rewrite_only: bool,
-
-    /// File for the images found
-    #[arg(long, value_name = "FILE")]
-    pub inventory: Option<PathBuf>,
-
-    /// File for the steps planned
-    #[arg(long, value_name = "FILE")]
-    pub plan: Option<PathBuf>,
-
-    /// File for what is verified in the registry
-    #[arg(long, value_name = "FILE")]
-    pub lock: Option<PathBuf>,
-
-    /// How many blobs are copied at a time
-    #[arg(long, short, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub jobs: u16,
-
-    /// Go on without asking
-    #[arg(long, short)]
-    pub yes: bool,
-
-    /// Wait for the rollouts
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
-    pub wait: bool,
-
-    /// Longest wait for one rollout
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5m")]
-    pub timeout: Duration,
-
-    /// How long a component that was broken before may take to become ready after its containers have started
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s", hide_short_help = true)]
-    pub settle_time: Duration,
-
-    /// Output format
-    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Table)]
-    pub output: OutputFormat,
-}
-
-/// Print the version
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  # For a bug report
-  kubectl castai-privatelink version
-
-  # For a script
-  kubectl castai-privatelink version -o json")]
-pub struct VersionArguments {
-    /// Output format
-    #[arg(long, short, value_enum, value_name = "FORMAT")]
-    pub output: Option<VersionFormat>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -327,30 +176,18 @@ pub enum OutputFormat {
     Name,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum VersionFormat {
-    Json,
-    Yaml,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DryRun {
-    None,
-    Client,
-    Server,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Here {
-    Inside,
-    Outside,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FailOn {
-    Warn,
-    Fail,
-    Unknown,
+/// Regions are not listed here, because AWS adds some; but a slip of the pen is seen: `us-east1`.
+fn region(text: &str) -> Result<String, String> {
+    let parts: Vec<_> = text.split('-').collect();
+    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    match parts.as_slice() {
+        [words @ .., number]
+            if words.len() >= 2 && words.iter().all(is_word) && number.parse::<u8>().is_ok() =>
+        {
+            Ok(text.to_owned())
+        }
+        _ => Err("expected an AWS region such as us-east-1".to_owned()),
+    }
 }
 
 /// Reads `1s`, `2m`, `500ms`, `1h30m`, or a number of seconds, as kubectl's `--request-timeout` does.
@@ -383,6 +220,16 @@ mod tests {
         }
         for text in ["", "x", "-5s", "5 parsecs"] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn regions_have_the_shape_of_awss() {
+        for text in ["us-east-1", "us-gov-west-1", "ap-southeast-7", "eusc-de-east-1", "cn-north-1"] {
+            assert!(region(text).is_ok(), "{text}");
+        }
+        for text in ["", "us-east1", "mars-1", "US-EAST-1", "us-east-1a", "us--1", "us-east-1 "] {
+            assert!(region(text).is_err(), "{text}");
         }
     }
 

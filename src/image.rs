@@ -234,8 +234,11 @@ impl Mirror {
             segment.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
         });
         if !legal {
-            let reason = "as a repository name it has characters other than a-z, 0-9, `.`, `_`, `-` and `/`; \
-                          give it a name with --map";
+            let reason = format!(
+                "as a repository name it has characters other than a-z, 0-9, `.`, `_`, `-` and `/`: add --map \
+                 {}/<NAME>={repository}",
+                self.location()
+            );
             return Err(InvalidReference::new(image.as_written(), reason));
         }
         Ok(image.with_repository(&format!("{}/{repository}", self.location()))?.with_explicit_tag())

@@ -10,9 +10,14 @@ pub mod castai;
 pub mod cli;
 pub mod cluster;
 pub mod commands;
+#[cfg(test)]
+mod documentation;
 pub mod event;
 pub mod image;
+#[cfg(test)]
+mod krew_manifest;
 pub mod output;
+pub mod permissions;
 pub mod preflight;
 pub mod printable;
 pub mod registry;

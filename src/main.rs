@@ -1,31 +1,94 @@
 //! Parses the command line, runs the command, and turns its end into an exit code.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use castai_privatelink::cli::Arguments;
-use castai_privatelink::commands::{self, Ending};
+use castai_privatelink::commands::{self, Ending, complete};
 use clap::Parser as _;
+use tokio::sync::oneshot;
 
 // musl's own allocator is slow under threads.
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// How long a command may take to be dropped once it is interrupted.
+const GRACE: Duration = Duration::from_millis(500);
+
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let words: Vec<_> = std::env::args_os().collect();
+    let task = match complete::asked(&words) {
+        Some(line) => Task::Complete(line),
+        None => Task::Run(Box::new(Arguments::parse())),
+    };
     let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().enable_all().build() else {
         return Ending::CouldNotRun.exit_code();
     };
+    let (tell, told) = oneshot::channel();
+    runtime.spawn(watch(tell));
     // Dropping the command's future cancels everything that it has under way, at a point where each request is
     // either made or not made.
     let ending = runtime.block_on(async {
         tokio::select! {
-            ending = commands::run(arguments) => Some(ending),
-            _ = tokio::signal::ctrl_c() => None,
+            ending = task.run() => Some(ending),
+            Ok(()) = told => None,
         }
     });
     let ending = ending.unwrap_or_else(commands::interrupted);
     // Blocking work that cannot be cancelled, such as a credential plugin, must not delay the end.
     runtime.shutdown_background();
     ending.exit_code()
+}
+
+/// Tells that the command is interrupted, and ends the process itself where the command does not hear it: it may be
+/// writing to a pipe that nobody reads.
+#[expect(clippy::exit, reason = "the main thread is stuck, so that nothing else can end the process")]
+async fn watch(tell: oneshot::Sender<()>) {
+    signal().await;
+    // Nobody listens any more where the command has just ended; then the process is about to end too.
+    let _ = tell.send(());
+    tokio::select! {
+        () = tokio::time::sleep(GRACE) => {}
+        () = signal() => {}
+    }
+    // Standard error may be what is stuck.
+    let said = tokio::task::spawn_blocking(commands::interrupted);
+    let _ = tokio::time::timeout(GRACE, said).await;
+    std::process::exit(Ending::Interrupted.code().into());
+}
+
+/// Waits for Ctrl-C, or for what `kill`, a shutdown or a CI job that is cancelled sends.
+async fn signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+enum Task<'a> {
+    Run(Box<Arguments>),
+    /// A shell asks what may follow these words.
+    Complete(&'a [OsString]),
+}
+
+impl Task<'_> {
+    async fn run(self) -> Ending {
+        match self {
+            Self::Run(arguments) => commands::run(*arguments).await,
+            Self::Complete(line) => {
+                complete::answer(line).await;
+                Ending::Done
+            }
+        }
+    }
 }

@@ -1,9 +1,15 @@
 //! One TLS configuration and one set of time-outs for everything that we connect to ourselves.
 
+pub mod fault;
+pub mod proxy;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::{ClientConfig, RootCertStore};
+
+use crate::printable::one_line;
+use crate::transport::proxy::Proxies;
 
 /// Time-outs and retries, each a documented flag.
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +38,8 @@ impl Default for Settings {
 /// Our certificate roots could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("no trusted root certificates found: set SSL_CERT_FILE to a PEM file that holds them")]
-    NoRoots,
+    #[error("no trusted root certificates found{0}: set SSL_CERT_FILE to a PEM file that holds them")]
+    NoRoots(String),
     #[error("TLS could not be set up: {0}")]
     Tls(#[from] rustls::Error),
     #[error("the HTTP client could not be set up: {0}")]
@@ -47,9 +53,11 @@ pub enum Error {
 /// No root certificate can be read.
 pub fn tls() -> Result<Arc<ClientConfig>, Error> {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let found = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
-        return Err(Error::NoRoots);
+        let why = found.errors.first().map(|error| format!(" ({})", one_line(&error.to_string(), 300)));
+        return Err(Error::NoRoots(why.unwrap_or_default()));
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
@@ -60,7 +68,7 @@ pub fn tls() -> Result<Arc<ClientConfig>, Error> {
 }
 
 /// The HTTP client of the registry module. It follows no redirect by itself, because credentials must not follow
-/// one to another host; proxies and `NO_PROXY` come from the environment. The registry module minds the idle
+/// one to another host. The registry module minds the idle
 /// time-out itself: reqwest's would end an upload that takes longer, because the answer comes only after it.
 ///
 /// HTTP/1.1, a connection per transfer under way: blobs are long streams of which some wait for others, and on one
@@ -69,9 +77,15 @@ pub fn tls() -> Result<Arc<ClientConfig>, Error> {
 ///
 /// # Errors
 /// TLS cannot be set up.
-pub fn http(settings: &Settings) -> Result<reqwest::Client, Error> {
+pub fn http(settings: &Settings, proxies: &Proxies) -> Result<reqwest::Client, Error> {
     let tls = ClientConfig::clone(&*tls()?);
+    let proxies = proxies.clone();
+    let proxy = reqwest::Proxy::custom(move |url| {
+        let intercept = proxies.of(&url.as_str().parse().ok()?)?;
+        Some(proxy::with_login(&intercept).to_string())
+    });
     Ok(reqwest::Client::builder()
+        .proxy(proxy)
         .tls_backend_preconfigured(tls)
         .http1_only()
         .connect_timeout(settings.connect_timeout)

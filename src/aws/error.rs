@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 
 use crate::printable::one_line;
+use crate::transport::fault::{Fault, causes};
 
 /// Longest text of AWS that we repeat, in characters.
 const LIMIT: usize = 300;
@@ -21,6 +22,9 @@ pub enum Error {
         "AWS does not accept the credentials ({code}): check AWS_PROFILE, the access key and this machine's clock"
     )]
     NotAccepted { code: String },
+    /// Requests are signed with the time, and AWS takes five minutes of difference.
+    #[error("AWS refuses {call} because of its time ({message}): set this machine's clock and run again")]
+    Clock { call: String, message: String },
     /// AWS' own words name the caller.
     #[error("AWS denies {call}: {message}: allow it in the caller's IAM policy")]
     Denied { call: String, message: String },
@@ -28,6 +32,17 @@ pub enum Error {
         "{call} got no answer from AWS ({reason}): check the way to AWS from here, the proxy and --region"
     )]
     Unreachable { call: String, reason: String },
+    #[error("{call} did not get through to AWS: {fault}; {}", .fault.advice())]
+    Blocked { call: String, fault: Fault },
+    /// Without the resource, so that it is told once for all.
+    #[error("AWS limits the rate of {action} and kept doing so: run again later; what was copied stays")]
+    Throttled { action: String },
+    /// The message names the quota.
+    #[error(
+        "{call} failed, because a quota of the account is used up ({message}): delete what is unused, or ask for \
+         more in AWS Service Quotas"
+    )]
+    QuotaUsedUp { call: String, message: String },
     /// The message holds the code too.
     #[error("{call} failed: {message}")]
     Service { call: String, code: String, message: String },
@@ -41,16 +56,18 @@ impl Error {
         R: std::fmt::Debug,
     {
         let call = call.to_owned();
+        if let Some(fault) = error.source().and_then(Fault::of) {
+            return Self::Blocked { call, fault };
+        }
         // The innermost error says what happened; those around it only that something did.
         let mut chain = vec![error.to_string()];
-        let mut source = error.source();
-        while let Some(error) = source {
-            chain.push(error.to_string());
-            source = error.source();
-        }
+        chain.extend(error.source().map(causes).unwrap_or_default().iter().map(ToString::to_string));
         let reason = match chain.last() {
             // The chain lists each place that it looked at, with nothing in any.
             Some(text) if text.starts_with("no credentials found in chain") => "none were found".to_owned(),
+            Some(text) if text.starts_with("failed to lookup address") => {
+                "its host name is not known to DNS here".to_owned()
+            }
             innermost => innermost.map(|text| one_line(text, LIMIT)).unwrap_or_default(),
         };
         match error {
@@ -60,6 +77,10 @@ impl Error {
                 let message = one_line(context.err().message().unwrap_or_default(), LIMIT);
                 let message = message.trim_end_matches('.').to_owned();
                 match code.as_str() {
+                    "RequestTimeTooSkewed" | "RequestInTheFuture" => Self::Clock { call, message },
+                    "InvalidSignatureException" | "SignatureDoesNotMatch" if is_about_time(&message) => {
+                        Self::Clock { call, message }
+                    }
                     "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => Self::Expired,
                     "InvalidClientTokenId"
                     | "UnrecognizedClientException"
@@ -68,6 +89,14 @@ impl Error {
                     "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
                         Self::Denied { call, message }
                     }
+                    "Throttling"
+                    | "ThrottlingException"
+                    | "TooManyRequestsException"
+                    | "RequestLimitExceeded" => {
+                        let action = call.split(" on ").next().unwrap_or(&call).to_owned();
+                        Self::Throttled { action }
+                    }
+                    "LimitExceededException" => Self::QuotaUsedUp { call, message },
                     _ if message.is_empty() => Self::Service { call, message: code.clone(), code },
                     _ => Self::Service { call, message: format!("{code}: {message}"), code },
                 }
@@ -89,8 +118,47 @@ impl Error {
             Self::NoCredentials { .. }
             | Self::Expired
             | Self::NotAccepted { .. }
+            | Self::Clock { .. }
+            | Self::Blocked { .. }
             | Self::Unreachable { .. } => true,
-            Self::Denied { .. } | Self::Service { .. } => false,
+            Self::Denied { .. }
+            | Self::Throttled { .. }
+            | Self::QuotaUsedUp { .. }
+            | Self::Service { .. } => false,
+        }
+    }
+}
+
+/// AWS says so with the codes of a wrong signature (Signature Version 4, "Troubleshooting AWS API requests").
+fn is_about_time(message: &str) -> bool {
+    ["Signature not yet current", "Signature expired"].iter().any(|words| message.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ecr::error::ErrorMetadata;
+    use aws_sdk_ecr::operation::list_images::ListImagesError;
+
+    use super::*;
+
+    #[test]
+    fn what_aws_answers_becomes_what_the_user_can_do() {
+        let late = "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z";
+        let cases = [
+            ("InvalidSignatureException", late, "clock"),
+            ("SignatureDoesNotMatch", "Signature not yet current: x is still later than y", "clock"),
+            ("RequestTimeTooSkewed", "The difference is too large.", "clock"),
+            ("InvalidSignatureException", "The request signature we calculated", "AWS_PROFILE"),
+            ("ThrottlingException", "Rate exceeded", "limits the rate of ecr:ListImages and"),
+            ("LimitExceededException", "the maximum of 100000", "Service Quotas"),
+            ("ExpiredTokenException", "", "aws sso login"),
+        ];
+        for (code, message, words) in cases {
+            let answer =
+                ListImagesError::generic(ErrorMetadata::builder().code(code).message(message).build());
+            let error: SdkError<_, ()> = SdkError::service_error(answer, ());
+            let text = Error::of("ecr:ListImages on arn:aws:ecr:x", &error).to_string();
+            assert!(text.contains(words), "{code}: {text}");
         }
     }
 }

@@ -5,9 +5,13 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sts::config::SharedHttpClient;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::{Connector, tls};
 
 use crate::aws::error::Error;
 use crate::transport;
+use crate::transport::proxy::Proxies;
 
 /// The account and principal that our credentials belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +28,7 @@ pub async fn configuration(region: &str, settings: &transport::Settings) -> SdkC
         .operation_attempt_timeout(settings.connect_timeout + Duration::from_secs(25))
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http_client(&Proxies::from_environment()))
         .region(Region::new(region.to_owned()))
         .timeout_config(timeouts)
         .retry_config(
@@ -35,6 +40,22 @@ pub async fn configuration(region: &str, settings: &transport::Settings) -> SdkC
         loader = loader.app_name(name);
     }
     loader.load().await
+}
+
+/// The SDKs' HTTP client with our reading of the proxy variables. What it asks in plain HTTP is this machine's own
+/// metadata, which no proxy has.
+fn http_client(proxies: &Proxies) -> SharedHttpClient {
+    let proxy = proxies.https().and_then(|url| ProxyConfig::https(url).ok());
+    let proxy = proxy.map(|proxy| proxy.no_proxy(proxies.exceptions(443)));
+    aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut builder = Connector::builder();
+        builder.set_connector_settings(settings.cloned());
+        builder.set_proxy_config(proxy.clone());
+        if let Some(components) = components {
+            builder.set_sleep_impl(components.sleep_impl());
+        }
+        builder.tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc)).build()
+    })
 }
 
 /// Asks STS who we are.

@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use http::{HeaderName, HeaderValue, Uri};
-use hyper_util::client::proxy::matcher::Matcher;
-use kube::config::{Cluster, ExecAuthCluster};
+use hyper_util::client::proxy::matcher::Intercept;
+use kube::config::{Cluster, ExecAuthCluster, ExecInteractiveMode};
 use kube::{Client, Config};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use super::error::{Error, Plugin};
+use super::error::{Error, Plugin, Way};
 use super::kubeconfig::{self, EksIdentity, Selection};
 use crate::transport::USER_AGENT;
+use crate::transport::proxy::{self, Proxies};
 
 /// How long we wait for a connection unless `--request-timeout` says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,11 +37,17 @@ pub struct ConnectionFlags {
     pub impersonate: Option<String>,
     /// `--as-group`.
     pub impersonate_groups: Vec<String>,
+    /// `--as-uid`.
+    pub impersonate_uid: Option<String>,
     pub certificate_authority: Option<PathBuf>,
+    pub client_certificate: Option<PathBuf>,
+    pub client_key: Option<PathBuf>,
     pub insecure_skip_tls_verify: bool,
     pub tls_server_name: Option<String>,
     /// For each request; zero means no limit, as in kubectl.
     pub request_timeout: Option<Duration>,
+    /// Nobody can be asked: a credential plugin gets no standard input.
+    pub unattended: bool,
 }
 
 impl ConnectionFlags {
@@ -61,7 +68,7 @@ pub struct Connection {
     pub name: String,
     pub server: String,
     pub eks: Option<EksIdentity>,
-    plugin: Option<Plugin>,
+    way: Way,
 }
 
 /// Reads the configuration and makes a client. Only a credential plugin is run; no request is sent.
@@ -95,15 +102,21 @@ pub async fn connect(flags: &ConnectionFlags) -> Result<Connection, Error> {
     };
     let config = with_manners(config, flags);
     let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
-    let plugin = selection.as_ref().and_then(|selection| selection.user.exec.as_ref()).map(|exec| Plugin {
+    let exec = selection.as_ref().and_then(|selection| selection.user.exec.as_ref());
+    let plugin = exec.map(|exec| Plugin {
         command: exec.command.clone().unwrap_or_default(),
         install_hint: exec.install_hint.clone(),
     });
+    let proxy = config.proxy_url.as_ref().and_then(Uri::authority).map(|authority| {
+        let text = authority.as_str();
+        text.rsplit_once('@').map_or(text, |(_, address)| address).to_owned()
+    });
+    let way = Way { server: server.clone(), proxy, plugin };
     // A credential plugin runs while the client is made, and may take its time or ask for a code.
     let client = tokio::task::spawn_blocking(move || Client::try_from(config))
         .await
         .map_err(|error| Error::other(format!("the client cannot be made: {error}")))?
-        .map_err(|error| Error::from_kube(&error, &server, plugin.as_ref()))?;
+        .map_err(|error| Error::from_kube(&error, &way))?;
     Ok(Connection {
         client,
         name: selection
@@ -112,7 +125,7 @@ pub async fn connect(flags: &ConnectionFlags) -> Result<Connection, Error> {
             .unwrap_or_else(|| server.clone()),
         eks: selection.as_ref().and_then(|selection| EksIdentity::read(selection, &server)),
         server,
-        plugin,
+        way,
     })
 }
 
@@ -135,7 +148,7 @@ impl Connection {
 
     /// Sends a request once, as every writing one must be.
     pub(super) async fn once<T>(&self, request: impl Future<Output = kube::Result<T>>) -> Result<T, Error> {
-        request.await.map_err(|error| Error::from_kube(&error, &self.server, self.plugin.as_ref()))
+        request.await.map_err(|error| Error::from_kube(&error, &self.way))
     }
 }
 
@@ -163,7 +176,7 @@ fn configure(selection: &Selection, flags: &ConnectionFlags) -> Result<Config, E
             Some(proxy) => Some(proxy.parse().map_err(|error| {
                 Error::config(format!("the cluster's proxy-url is no URL: {error}"), None)
             })?),
-            None => Matcher::from_env().intercept(&config.cluster_url).map(|proxy| with_login(&proxy)),
+            None => Proxies::from_environment().of(&config.cluster_url).map(|proxy| with_login(&proxy)),
         };
     let mut user = selection.user.clone();
     if let Some(exec) = user.exec.as_mut().filter(|exec| exec.provide_cluster_info) {
@@ -177,6 +190,28 @@ fn configure(selection: &Selection, flags: &ConnectionFlags) -> Result<Config, E
         user.auth_provider = None;
         user.token_file = None;
         user.token = Some(token.clone().into());
+    }
+    // As in kubectl, a file named by a flag replaces what the kubeconfig holds.
+    if let Some(path) = &flags.client_certificate {
+        user.client_certificate = Some(path.display().to_string());
+        user.client_certificate_data = None;
+    }
+    if let Some(path) = &flags.client_key {
+        user.client_key = Some(path.display().to_string());
+        user.client_key_data = None;
+    }
+    for (field, path, data) in [
+        ("client-certificate", &user.client_certificate, user.client_certificate_data.is_some()),
+        ("client-key", &user.client_key, user.client_key_data.is_some()),
+    ] {
+        // kube reads it too, and does not name it where it cannot.
+        if let Some(path) = path.as_ref().filter(|path| !data && !path.is_empty()) {
+            std::fs::File::open(path)
+                .map_err(|error| Error::config(format!("{field}: {path}: {error}"), None))?;
+        }
+    }
+    if let Some(exec) = user.exec.as_mut().filter(|_| flags.unattended) {
+        exec.interactive_mode = Some(ExecInteractiveMode::Never);
     }
     config.auth_info = user;
     Ok(config)
@@ -223,40 +258,12 @@ fn root_certificates(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, Error> {
     Ok(Some(certificates))
 }
 
-/// The proxy's URL with the login that the matcher took out of it, since kube wants it back in there.
-fn with_login(proxy: &hyper_util::client::proxy::matcher::Intercept) -> Uri {
-    let uri = proxy.uri();
-    let login = proxy.basic_auth().and_then(|header| {
-        let encoded = header.to_str().ok()?.strip_prefix("Basic ")?;
-        let login = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;
-        Some(percent_encoded(&login))
-    });
-    let scheme = match uri.scheme_str() {
-        // kube's SOCKS connector leaves names to the proxy in either case.
-        Some("socks5h") => "socks5",
-        Some(scheme) => scheme,
-        None => "http",
-    };
-    let authority = uri.authority().map_or("", http::uri::Authority::as_str);
-    let authority = login.map_or_else(|| authority.to_owned(), |login| format!("{login}@{authority}"));
-    format!("{scheme}://{authority}/").parse().unwrap_or_else(|_| uri.clone())
-}
-
-/// `user:password` as it may stand in a URL; the colon between them stays.
-fn percent_encoded(login: &[u8]) -> String {
-    use std::fmt::Write as _;
-    login.iter().fold(String::new(), |mut text, byte| {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => {
-                text.push(char::from(*byte));
-            }
-            _ => {
-                // Writing to a string cannot fail.
-                let _ = write!(text, "%{byte:02X}");
-            }
-        }
-        text
-    })
+/// A proxy's URL as kube wants it.
+fn with_login(proxy: &Intercept) -> Uri {
+    let url = proxy::with_login(proxy);
+    // kube's SOCKS connector leaves names to the proxy in either case.
+    let socks = url.to_string().strip_prefix("socks5h://").map(|rest| format!("socks5://{rest}"));
+    socks.and_then(|url| url.parse().ok()).unwrap_or(url)
 }
 
 /// Time-outs, impersonation, our name in audit logs, and no silent minutes of kube's own retries.
@@ -277,25 +284,15 @@ fn with_manners(mut config: Config, flags: &ConnectionFlags) -> Config {
     if !flags.impersonate_groups.is_empty() {
         config.auth_info.impersonate_groups = Some(flags.impersonate_groups.clone());
     }
+    if flags.impersonate_uid.is_some() {
+        config.auth_info.impersonate_uid.clone_from(&flags.impersonate_uid);
+    }
     config
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_proxys_login_survives() {
-        let cases = [
-            ("http://user:p%40ss@proxy:3128", "http://user:p%40ss@proxy:3128/"),
-            ("http://proxy:3128", "http://proxy:3128/"),
-        ];
-        for (proxy, expected) in cases {
-            let matcher = Matcher::builder().all(proxy).build();
-            let intercept = matcher.intercept(&Uri::from_static("https://cluster")).unwrap();
-            assert_eq!(with_login(&intercept).to_string(), expected);
-        }
-    }
 
     #[test]
     fn a_certificate_authority_that_is_none_is_named() {

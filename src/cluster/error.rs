@@ -1,12 +1,12 @@
 //! What went wrong with the cluster, in kubectl's words and in one line, since users search for those words.
 
-use std::error::Error as StdError;
 use std::io;
 
 use kube::client::AuthError;
 use kube::core::Status;
 
 use crate::printable::one_line;
+use crate::transport::fault::{Fault, causes};
 
 /// Longest text of a server or pod that is repeated, in characters.
 const LONGEST_TEXT: usize = 1000;
@@ -22,6 +22,8 @@ pub enum ErrorKind {
     NotFound,
     /// The object changed meanwhile (409).
     Conflict,
+    /// The server has forgotten how far a list was read (410).
+    Expired,
     /// The server refuses the content (422), which is also how a failed `test` of a JSON patch answers.
     Invalid,
     /// An admission webhook or policy said no.
@@ -61,14 +63,14 @@ impl Error {
         Self::new(ErrorKind::Other, format!("error: {}", message.as_ref()))
     }
 
-    /// Reads kube's error; `server` is the URL that was spoken to, `plugin` the credential plugin in use.
-    pub(super) fn from_kube(error: &kube::Error, server: &str, plugin: Option<&Plugin>) -> Self {
+    /// Reads kube's error of a request that went this `way`.
+    pub(super) fn from_kube(error: &kube::Error, way: &Way) -> Self {
         if let kube::Error::Api(status) = error {
             return Self::from_status(status);
         }
-        let chain = || causes(error);
-        if let Some(error) = chain().find_map(|error| error.downcast_ref::<AuthError>()) {
-            return Self::credentials(error, plugin);
+        let chain = causes(error);
+        if let Some(error) = chain.iter().find_map(|error| error.downcast_ref::<AuthError>()) {
+            return Self::credentials(error, way.plugin.as_ref());
         }
         if matches!(
             error,
@@ -76,10 +78,31 @@ impl Error {
         ) {
             return Self::other(format!("the answer of the server cannot be read: {error}"));
         }
-        let kind = chain().filter_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind).last();
-        let last = chain().last().map(ToString::to_string).unwrap_or_default();
-        match kind {
-            Some(io::ErrorKind::ConnectionRefused) => Self {
+        let server = way.server.as_str();
+        let through = way.proxy.as_ref().map(|proxy| format!(" through the proxy {proxy}"));
+        let through = through.unwrap_or_default();
+        if let Some(fault) = Fault::of(error) {
+            let hint = match &fault {
+                Fault::UntrustedIssuer => UNTRUSTED,
+                fault => fault.advice(),
+            };
+            let message = format!("Unable to connect to the server{through}: {fault}");
+            return Self { hint: Some(hint.to_owned()), ..Self::new(ErrorKind::Unreachable, message) };
+        }
+        let kind =
+            chain.iter().rev().find_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind);
+        let last = chain.last().map(ToString::to_string).unwrap_or_default();
+        match (kind, &way.proxy) {
+            (Some(io::ErrorKind::ConnectionRefused), Some(proxy)) => Self {
+                hint: Some(format!(
+                    "HTTPS_PROXY or the cluster's proxy-url names it; where {server} can be reached without it, add its host to NO_PROXY"
+                )),
+                ..Self::new(
+                    ErrorKind::Unreachable,
+                    format!("Unable to connect to the server: the proxy {proxy} refused the connection"),
+                )
+            },
+            (Some(io::ErrorKind::ConnectionRefused), None) => Self {
                 transient: true,
                 ..Self::new(
                     ErrorKind::Unreachable,
@@ -89,15 +112,21 @@ impl Error {
                     ),
                 )
             },
-            Some(io::ErrorKind::TimedOut) => Self {
+            (Some(io::ErrorKind::TimedOut), _) => Self {
                 hint: Some(format!(
                     "{server} does not answer: is a VPN or bastion needed? (--request-timeout sets how long we wait)"
                 )),
-                ..Self::new(ErrorKind::Unreachable, "Unable to connect to the server: timed out")
+                ..Self::new(
+                    ErrorKind::Unreachable,
+                    format!("Unable to connect to the server{through}: timed out"),
+                )
             },
             _ => Self {
-                transient: !last.contains("certificate"),
-                ..Self::new(ErrorKind::Unreachable, format!("Unable to connect to the server: {last}"))
+                transient: true,
+                ..Self::new(
+                    ErrorKind::Unreachable,
+                    format!("Unable to connect to the server{through}: {last}"),
+                )
             },
         }
     }
@@ -111,6 +140,7 @@ impl Error {
             403 => ErrorKind::Forbidden,
             404 => ErrorKind::NotFound,
             409 => ErrorKind::Conflict,
+            410 => ErrorKind::Expired,
             422 => ErrorKind::Invalid,
             _ => ErrorKind::Other,
         };
@@ -124,8 +154,11 @@ impl Error {
             ErrorKind::Unauthorized => Some(
                 "the credentials of this context have expired or belong to nobody that the cluster knows",
             ),
+            ErrorKind::Forbidden if message.contains("\"system:anonymous\"") => Some(
+                "nobody is logged in: the context's user gave no credentials; `kubectl config view --minify` shows it",
+            ),
             ErrorKind::Forbidden => Some(
-                "`kubectl auth can-i --list` shows what this user may do; -n looks at one namespace alone",
+                "`kubectl auth can-i --list` shows what this user may do, `kubectl castai-privatelink permissions rbac` prints what is needed; -n looks at one namespace alone",
             ),
             _ => None,
         };
@@ -153,11 +186,13 @@ impl Error {
                 let said = said.lines().rfind(|line| !line.trim().is_empty()).map(str::to_owned);
                 (
                     format!("{prefix} {command} failed with {}", out.status),
-                    said.or_else(|| {
-                        Some("its own words are above; for EKS try `aws sts get-caller-identity`".to_owned())
-                    }),
+                    said.or_else(|| Some(format!("its own words are above; try it alone, with {ARGUMENTS}"))),
                 )
             }
+            AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => (
+                format!("{prefix} {command} printed no ExecCredential, which is JSON with a status"),
+                Some(format!("see what it prints, with {ARGUMENTS}")),
+            ),
             other => (format!("Unable to connect to the server: getting credentials: {other}"), None),
         };
         Self { hint: hint.as_deref().map(plain), ..Self::new(ErrorKind::Config, message) }
@@ -168,6 +203,16 @@ impl Error {
     }
 }
 
+/// How requests get to the API server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Way {
+    /// The server's URL.
+    pub(super) server: String,
+    /// Host and port of the proxy, without a login.
+    pub(super) proxy: Option<String>,
+    pub(super) plugin: Option<Plugin>,
+}
+
 /// A credential plugin of the kubeconfig's user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Plugin {
@@ -175,10 +220,12 @@ pub(super) struct Plugin {
     pub(super) install_hint: Option<String>,
 }
 
-/// The error and what caused it, down to the first cause.
-fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error| (*error).source())
-}
+/// The arguments themselves are not repeated: some plugins take secrets there.
+const ARGUMENTS: &str = "the arguments that `kubectl config view --minify` shows";
+
+/// A cluster's authority stands in the kubeconfig, and not among the trusted roots.
+const UNTRUSTED: &str = "the context's certificate-authority is another cluster's, or something inspects TLS on the \
+                         way; for EKS, `aws eks update-kubeconfig --name <cluster>` writes it anew";
 
 fn install_hint(command: &str) -> String {
     let known = match command.rsplit(['/', '\\']).next().unwrap_or(command) {
@@ -260,7 +307,7 @@ mod tests {
             (status(500, "", "boom\u{1b}[31m\nmore"), ErrorKind::Other, "Error from server: boom [31m more"),
         ];
         for (error, kind, text) in cases {
-            let error = Error::from_kube(&error, "https://server", None);
+            let error = Error::from_kube(&error, &Way::default());
             assert_eq!((error.kind(), error.to_string().as_str()), (kind, text));
         }
     }
@@ -269,7 +316,7 @@ mod tests {
     fn a_missing_credential_plugin_is_named_with_the_way_to_get_it() {
         let error = kube::Error::Auth(AuthError::AuthExecStart(io::Error::from(io::ErrorKind::NotFound)));
         let plugin = Plugin { command: "aws".to_owned(), install_hint: None };
-        let error = Error::from_kube(&error, "https://server", Some(&plugin));
+        let error = Error::from_kube(&error, &Way { plugin: Some(plugin), ..Way::default() });
         assert_eq!(error.kind(), ErrorKind::Config);
         assert_eq!(
             error.to_string(),
@@ -281,7 +328,8 @@ mod tests {
     #[test]
     fn a_refused_connection_names_the_server_and_may_be_tried_again() {
         let refused = kube::Error::Service(Box::new(io::Error::from(io::ErrorKind::ConnectionRefused)));
-        let error = Error::from_kube(&refused, "https://10.0.0.1:6443/", None);
+        let way = Way { server: "https://10.0.0.1:6443/".to_owned(), ..Way::default() };
+        let error = Error::from_kube(&refused, &way);
         assert_eq!(
             error.to_string(),
             "The connection to the server 10.0.0.1:6443 was refused - did you specify the right host or port?"

@@ -25,6 +25,27 @@ pub struct EksIdentity {
     pub region: Option<String>,
 }
 
+/// What a kubeconfig names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfiguredNames {
+    pub contexts: Vec<String>,
+    pub clusters: Vec<String>,
+    pub users: Vec<String>,
+}
+
+/// The names in the kubeconfig that `flag` or the environment chooses; none where there is no file.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn configured_names(flag: Option<&Path>) -> Result<ConfiguredNames, Error> {
+    let kubeconfig = load(flag)?.unwrap_or_default();
+    Ok(ConfiguredNames {
+        contexts: kubeconfig.contexts.into_iter().map(|entry| entry.name).collect(),
+        clusters: kubeconfig.clusters.into_iter().map(|entry| entry.name).collect(),
+        users: kubeconfig.auth_infos.into_iter().map(|entry| entry.name).collect(),
+    })
+}
+
 /// Reads `--kubeconfig`, else the files of `KUBECONFIG`, of which missing ones are skipped as kubectl does, else
 /// `~/.kube/config`. `None` where there is no file at all.
 pub(super) fn load(flag: Option<&Path>) -> Result<Option<Kubeconfig>, Error> {

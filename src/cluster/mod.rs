@@ -1,9 +1,11 @@
 //! The Kubernetes adapter: connecting, reading workloads and nodes, patching, watching rollouts.
 
 mod connect;
+pub mod custom;
 mod error;
 mod kubeconfig;
 mod list;
+mod namespaces;
 mod nodes;
 mod patch;
 pub mod pods;
@@ -12,9 +14,11 @@ pub mod rollout;
 pub mod workload;
 
 pub use connect::{Connection, ConnectionFlags, connect};
+pub use custom::list_custom_resources;
 pub use error::{Error, ErrorKind};
-pub use kubeconfig::EksIdentity;
-pub use list::{list_workloads, read_workload};
+pub use kubeconfig::{ConfiguredNames, EksIdentity, configured_names};
+pub use list::{Listed, list_workloads, read_workload};
+pub use namespaces::namespaces;
 pub use nodes::{Node, Nodes, nodes};
 pub use patch::{FIELD_MANAGER, PatchMode, patch};
 pub use release::list_releases;

@@ -9,7 +9,7 @@ use kube::api::ListParams;
 
 use super::connect::Connection;
 use super::error::{Error, ErrorKind};
-use super::list::PAGE;
+use super::list::{PAGE, RESTARTS};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Node {
@@ -62,9 +62,16 @@ pub async fn nodes(connection: &Connection) -> Result<Nodes, Error> {
     let api: Api<v1::Node> = Api::all(connection.client.clone());
     let mut result = Nodes::default();
     let mut parameters = ListParams::default().limit(PAGE);
+    let mut restarts = 0;
     loop {
         let page = match connection.read(|| api.list(&parameters)).await {
             Ok(page) => page,
+            Err(error) if error.kind() == ErrorKind::Expired && restarts < RESTARTS => {
+                restarts += 1;
+                result.nodes.clear();
+                parameters.continue_token = None;
+                continue;
+            }
             Err(error) if error.kind() == ErrorKind::Forbidden => {
                 result
                     .notes
@@ -75,7 +82,7 @@ pub async fn nodes(connection: &Connection) -> Result<Nodes, Error> {
         };
         result.nodes.extend(page.items.into_iter().map(node));
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => parameters = parameters.continue_token(&token),
+            Some(token) => parameters.continue_token = Some(token),
             None => break,
         }
     }

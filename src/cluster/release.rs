@@ -1,7 +1,7 @@
 //! Helm's releases as they stand in Secrets: manifests, and hooks, whose images are seen nowhere else between two runs
 //! of Helm.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
 use base64::Engine as _;
@@ -56,8 +56,17 @@ struct Revision {
     secret: String,
 }
 
-/// Reads the releases of `namespace`, or of all, that `is_wanted` by namespace and name; others' are not opened,
-/// because values in them may be secret. What may not or cannot be read becomes a note.
+/// Where releases are looked for, and which are opened: others' are not, because values in them may be secret.
+pub struct Search<'a> {
+    /// Only this namespace; all without.
+    pub namespace: Option<&'a str>,
+    /// Namespaces that are tried one by one where Secrets of all may not be listed.
+    pub likely: BTreeSet<String>,
+    /// By namespace and name of a release.
+    pub is_wanted: &'a (dyn Fn(&str, &str) -> bool + Sync),
+}
+
+/// Reads Helm's releases. What may not or cannot be read becomes a note.
 ///
 /// Helm keeps a release as gzip in Base64 under `release` in a Secret of type `helm.sh/release.v1`
 /// (helm/helm `pkg/storage/driver/secrets.go`).
@@ -66,25 +75,14 @@ struct Revision {
 /// The server cannot be reached.
 pub async fn list_releases(
     connection: &Connection,
-    namespace: Option<&str>,
-    is_wanted: impl Fn(&str, &str) -> bool,
+    search: Search<'_>,
 ) -> Result<(Vec<Release>, Vec<String>), Error> {
-    let revisions = match revisions(connection, namespace).await {
-        Ok(revisions) => revisions,
-        Err(error) if error.kind() == ErrorKind::Forbidden => {
-            let note =
-                format!("cannot list secrets: {error}; images of Helm releases and their hooks are not seen");
-            return Ok((Vec::new(), vec![note]));
-        }
-        Err(error) => return Err(error),
-    };
-    let wanted = current(revisions).into_iter().filter(|revision| {
-        let (namespace, name) = &revision.release;
-        is_wanted(namespace, name)
-    });
+    let (mut releases, mut notes) = (Vec::new(), Vec::new());
+    let wanted = current(search_revisions(connection, &search, &mut notes).await?)
+        .into_iter()
+        .filter(|revision| (search.is_wanted)(&revision.release.0, &revision.release.1));
     let read: Vec<_> =
         stream::iter(wanted).map(|revision| read(connection, revision)).buffered(WIDTH).try_collect().await?;
-    let (mut releases, mut notes) = (Vec::new(), Vec::new());
     for release in read {
         match release {
             Ok(release) => releases.push(release),
@@ -92,6 +90,34 @@ pub async fn list_releases(
         }
     }
     Ok((releases, notes))
+}
+
+/// The revisions of the whole cluster, or where that is forbidden of the namespaces that may hold some.
+async fn search_revisions(
+    connection: &Connection,
+    search: &Search<'_>,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Revision>, Error> {
+    let refusal = match revisions(connection, search.namespace).await {
+        Err(error) if error.kind() == ErrorKind::Forbidden => error,
+        done => return done,
+    };
+    let unseen = |error: Error| {
+        format!("cannot list secrets: {error}; images of Helm releases and their hooks are not seen there")
+    };
+    if search.namespace.is_some() || search.likely.is_empty() {
+        notes.push(unseen(refusal));
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for namespace in &search.likely {
+        match revisions(connection, Some(namespace)).await {
+            Ok(revisions) => found.extend(revisions),
+            Err(error) if error.kind() == ErrorKind::Forbidden => notes.push(unseen(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
 }
 
 async fn revisions(connection: &Connection, namespace: Option<&str>) -> Result<Vec<Revision>, Error> {

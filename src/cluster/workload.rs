@@ -11,8 +11,6 @@ use crate::sync::inventory::{WorkloadKind, WorkloadName};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Workload {
     pub name: WorkloadName,
-    pub uid: String,
-    pub resource_version: String,
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
     /// The controller that made this object, if any.
@@ -65,8 +63,6 @@ impl Workload {
                 kind,
                 name: metadata.name.unwrap_or_default(),
             },
-            uid: metadata.uid.unwrap_or_default(),
-            resource_version: metadata.resource_version.unwrap_or_default(),
             labels: metadata.labels.unwrap_or_default(),
             annotations: metadata.annotations.unwrap_or_default(),
             owner: metadata

@@ -1,7 +1,7 @@
 //! The files that machines hand to each other: inventory, plan and lock as JSON.
 
-use std::io::Write as _;
-use std::path::Path;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,8 +16,15 @@ use crate::sync::inventory::API_VERSION;
 /// The file cannot be read, is of another kind or version, or is damaged.
 pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, Stop> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Stop::new(format!("error: reading {shown}: {error}")))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("error: reading {shown}: {error}");
+        match writer(kind) {
+            Some(flags) if error.kind() == ErrorKind::NotFound => {
+                Stop::with_hint(message, format!("it is written by: sync-images {flags} {shown}"))
+            }
+            _ => Stop::new(message),
+        }
+    })?;
     let value: Value = serde_json::from_str(&text)
         .map_err(|error| Stop::new(format!("error: {shown} is not JSON: {error}")))?;
     let (found_kind, found_version) = (value["kind"].as_str(), value["apiVersion"].as_str());
@@ -26,8 +33,8 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, St
         return Err(Stop::new(format!("error: {shown} holds {found}, not the {kind} that is wanted here")));
     }
     if found_version != Some(API_VERSION) {
-        let found = found_version.unwrap_or("no version");
-        let message = format!("error: {shown} has version {found}, and this plugin reads {API_VERSION}");
+        let found = found_version.map_or_else(|| "no version".to_owned(), |found| format!("version {found}"));
+        let message = format!("error: {shown} has {found}, and this plugin reads version {API_VERSION}");
         return Err(Stop::with_hint(message, "use the same version of the plugin on all machines"));
     }
     serde_json::from_value(value).map_err(|error| Stop::new(format!("error: {shown} is damaged: {error}")))
@@ -55,10 +62,46 @@ pub(super) fn write(path: &Path, value: &impl Serialize) -> Result<(), Stop> {
     attempt().map_err(|error| Stop::new(format!("error: writing {}: {error}", path.display())))
 }
 
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+/// The run that writes a file of this kind.
+fn writer(kind: &str) -> Option<&'static str> {
+    match kind {
+        "Inventory" => Some("--no-mirror --no-rewrite --inventory"),
+        "Plan" => Some("--dry-run --plan"),
+        "Lock" => Some("--no-rewrite --lock"),
+        _ => None,
+    }
+}
+
+/// Finds out early, before long work whose result goes there, that a file cannot be written.
+///
+/// # Errors
+/// As [`write`], as far as that can be seen without a byte of content.
+pub(super) fn check(path: &Path) -> Result<(), Stop> {
+    let attempt = || -> std::io::Result<()> {
+        let path = match std::fs::metadata(path) {
+            Ok(found) if found.is_dir() => {
+                return std::fs::OpenOptions::new().write(true).open(path).map(drop);
+            }
+            // Who opens a pipe or a device is heard at its other end.
+            Ok(found) if !found.is_file() => return Ok(()),
+            Ok(_) => path.canonicalize()?,
+            Err(_) => path.to_owned(),
+        };
+        let part = part(&path);
+        std::fs::File::create(&part)?;
+        std::fs::remove_file(part)
+    };
+    attempt().map_err(|error| Stop::new(format!("error: writing {}: {error}", path.display())))
+}
+
+fn part(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.part", std::process::id()));
-    let part = path.with_file_name(name);
+    path.with_file_name(name)
+}
+
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let part = part(path);
     let written = std::fs::File::create(&part).and_then(|mut file| {
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
@@ -97,7 +140,12 @@ mod tests {
         assert_eq!(reader.join().unwrap(), "2\n");
         assert!(!std::fs::metadata(&pipe).unwrap().is_file());
 
-        assert!(write(&folder, &3).unwrap_err().message.contains("irectory"));
+        for refused in [write(&folder, &3), check(&folder), check(&folder.join("absent/file"))] {
+            assert!(refused.unwrap_err().message.contains("irectory"));
+        }
+        for fine in [&file, &link, &pipe, &folder.join("new")] {
+            check(fine).unwrap();
+        }
         let names = std::fs::read_dir(&folder).unwrap().count();
         assert_eq!(names, 3, "nothing else is left");
         std::fs::remove_dir_all(&folder).unwrap();

@@ -1,6 +1,10 @@
 //! One short file per subcommand: connect, call the domain, hand the result to output.
 
+pub mod complete;
+mod completion;
 mod handed_over;
+mod manual;
+mod permissions;
 mod preflight;
 mod scene;
 mod sync_images;
@@ -27,14 +31,18 @@ pub enum Ending {
 
 impl Ending {
     /// The documented exit code.
-    pub fn exit_code(self) -> ExitCode {
-        ExitCode::from(match self {
+    pub const fn code(self) -> u8 {
+        match self {
             Self::Done => 0,
             Self::Attention => 1,
             Self::CouldNotRun => 2,
             // 128 + SIGINT, as shells report it.
             Self::Interrupted => 130,
-        })
+        }
+    }
+
+    pub fn exit_code(self) -> ExitCode {
+        self.code().into()
     }
 }
 
@@ -76,9 +84,16 @@ impl From<transport::Error> for Stop {
 
 /// Runs the command that the command line names.
 pub async fn run(arguments: Arguments) -> Ending {
+    if arguments.connection.all_namespaces && arguments.connection.namespace.is_some() {
+        output::error("error: -A and -n contradict each other", Some("leave one of them out"));
+        return Ending::CouldNotRun;
+    }
     let ending = match &arguments.command {
         Command::Preflight(preflight) => preflight::run(&arguments, preflight).await,
         Command::SyncImages(sync) => sync_images::run(&arguments, sync).await,
+        Command::Permissions(permissions) => permissions::run(&arguments, permissions),
+        Command::Completion(completion) => completion::run(completion),
+        Command::Man => manual::run(),
         Command::Version(version) => version::run(version),
     };
     ending.unwrap_or_else(|stop| {
@@ -87,7 +102,7 @@ pub async fn run(arguments: Arguments) -> Ending {
     })
 }
 
-/// Says that Ctrl-C ended the command.
+/// Says that Ctrl-C, or another wish to end, ended the command.
 pub fn interrupted() -> Ending {
     if output::is_interactive() {
         // The terminal shows ^C where the cursor was.

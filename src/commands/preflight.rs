@@ -16,9 +16,10 @@ use crate::transport;
 
 pub(super) async fn run(arguments: &Arguments, preflight: &PreflightArguments) -> Result<Ending, Stop> {
     let settings = probe_settings(preflight)?;
-    let progress = Progress::new(arguments.network.verbosity);
+    let progress = Progress::new(arguments.logging.verbosity);
     let inputs = gather(arguments, preflight).await?;
     let report = preflight::run(&inputs, &settings, &|event| progress.observe(event)).await;
+    let report = report.narrowed(&preflight.only, &preflight.exclude);
     progress.clear();
     match preflight.output {
         OutputFormat::Table => output::result(&text::text(&report, false, output::terminal_width()))?,
@@ -55,9 +56,9 @@ async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result
     if let Some(scene) = &scene {
         unread.extend(scene.nodes.notes.iter().cloned().map(Unread::Forbidden));
         match cluster::list_workloads(&connection, arguments.connection.namespace.as_deref(), None).await {
-            Ok((found, notes)) => {
-                workloads = found;
-                unread.extend(notes.into_iter().map(Unread::Forbidden));
+            Ok(listed) => {
+                workloads = listed.workloads;
+                unread.extend(listed.notes.into_iter().map(Unread::Forbidden));
             }
             Err(error) => unread.push(Unread::of(&error)),
         }

@@ -50,6 +50,11 @@ pub(super) async fn connect(arguments: &Arguments) -> Result<Connection, cluster
     cluster::connect(&flags(&arguments.connection)).await
 }
 
+/// The flags for a connection while nobody can be asked anything.
+pub(super) fn unattended(arguments: &ConnectionArguments) -> ConnectionFlags {
+    ConnectionFlags { unattended: true, ..flags(arguments) }
+}
+
 fn flags(arguments: &ConnectionArguments) -> ConnectionFlags {
     ConnectionFlags {
         kubeconfig: arguments.kubeconfig.clone(),
@@ -60,10 +65,14 @@ fn flags(arguments: &ConnectionArguments) -> ConnectionFlags {
         token: arguments.token.clone(),
         impersonate: arguments.impersonate.clone(),
         impersonate_groups: arguments.impersonate_group.clone(),
+        impersonate_uid: arguments.impersonate_uid.clone(),
         certificate_authority: arguments.certificate_authority.clone(),
+        client_certificate: arguments.client_certificate.clone(),
+        client_key: arguments.client_key.clone(),
         insecure_skip_tls_verify: arguments.insecure_skip_tls_verify,
         tls_server_name: arguments.tls_server_name.clone(),
         request_timeout: Some(arguments.request_timeout),
+        unattended: false,
     }
 }
 

@@ -12,6 +12,8 @@ use self::request::{Halves, Narrowing, Request};
 use super::scene::{self, Scene};
 use super::{Ending, Stop, handed_over};
 use crate::cli::{Arguments, DryRun, SyncArguments};
+use crate::cluster::Listed;
+use crate::cluster::custom::Resource;
 use crate::cluster::release::Release;
 use crate::cluster::workload::Workload;
 use crate::event::{Event, Observer, Stage};
@@ -25,7 +27,7 @@ use crate::sync::rollout;
 pub(super) async fn run(arguments: &Arguments, sync: &SyncArguments) -> Result<Ending, Stop> {
     let narrowing =
         Narrowing { namespace: arguments.connection.namespace.is_some(), selector: sync.selector.is_some() };
-    let progress = Progress::new(arguments.network.verbosity);
+    let progress = Progress::new(arguments.logging.verbosity);
     if sync.rewrite_only {
         let ending = filter::run(arguments, sync, narrowing, &|event| progress.observe(event)).await;
         progress.clear();
@@ -45,6 +47,9 @@ async fn pipeline(
 ) -> Result<Ending, Stop> {
     let observer: Observer<'_> = &|event| progress.observe(event);
     let Halves { discover, mirror, rewrite } = request.halves;
+    if let (Some(path), true) = (&sync.lock, mirror) {
+        handed_over::check(path)?;
+    }
 
     // Discover: from the cluster and files, or what another machine discovered.
     observer(Event::Stage(Stage::Discover));
@@ -56,7 +61,7 @@ async fn pipeline(
     }
     if !mirror && !rewrite {
         text::inventory(&inventory, sync.output)?;
-        return Ok(Ending::Done);
+        return Ok(if inventory.unlisted.is_empty() { Ending::Done } else { Ending::Attention });
     }
 
     // Plan: a lock that was made elsewhere says what is verified; else the registries do.
@@ -75,7 +80,11 @@ async fn pipeline(
             report.workloads = workloads::preview(cluster, rewriter, sync.dry_run, observer).await;
         }
         progress.clear();
-        text::planned(registry.plan_made(), &report, rewrite, sync.output)?;
+        if arguments.logging.verbosity > 0 {
+            registry.traffic().iter().for_each(|line| output::say(line));
+        }
+        // A plan to copy is no plan where nothing is copied.
+        text::planned(registry.plan_made().filter(|_| mirror), &report, rewrite, sync.output)?;
         return Ok(ending_of(&report));
     }
     let found = cluster.as_ref().filter(|_| rewrite).map_or(&[][..], |cluster| &cluster.workloads);
@@ -84,7 +93,7 @@ async fn pipeline(
     let show = || {
         let mut report = registry.planned_report(&inventory, mirror);
         report.workloads = rollout::preview(found, rewriter);
-        text::show_planned(registry.plan_made(), &report);
+        text::show_planned(registry.plan_made().filter(|_| mirror), &report);
     };
     if !request::confirm(sync, registry.copies(), patches, registry.mirror(), show).await? {
         output::say("nothing was changed");
@@ -106,7 +115,7 @@ async fn pipeline(
         report.workloads = workloads::rewrite(cluster, rewriter, sync, observer).await;
     }
     progress.clear();
-    if arguments.network.verbosity > 0 {
+    if arguments.logging.verbosity > 0 {
         registry.traffic().iter().for_each(|line| output::say(line));
     }
     text::done(&report, rewrite, sync.output)?;
@@ -118,25 +127,30 @@ struct Cluster {
     scene: Scene,
     workloads: Vec<Workload>,
     releases: Vec<Release>,
+    resources: Vec<Resource>,
     notes: Vec<String>,
+    unlisted: Vec<String>,
 }
 
 impl Cluster {
     async fn gather(arguments: &Arguments, sync: &SyncArguments) -> Result<Self, Stop> {
         let connection = scene::connect(arguments).await?;
-        let (nodes, workloads) =
-            tokio::join!(Scene::of(&connection), workloads::list(&connection, arguments, sync));
+        let (nodes, workloads, resources) = tokio::join!(
+            Scene::of(&connection),
+            workloads::list(&connection, arguments, sync),
+            workloads::resources(&connection, arguments, sync),
+        );
         let scene = nodes?;
-        let (workloads, mut notes) = workloads?;
-        notes.extend(scene.nodes.notes.iter().cloned());
-        let releases = workloads::releases(&connection, arguments, sync, &workloads).await?;
-        notes.extend(releases.1);
-        Ok(Self { scene, workloads, releases: releases.0, notes })
+        let Listed { workloads, mut notes, unlisted } = workloads?;
+        let (resources, unread) = resources?;
+        let (releases, unopened) = workloads::releases(&connection, arguments, sync, &workloads).await?;
+        notes.extend(unread.into_iter().chain(unopened).chain(scene.nodes.notes.iter().cloned()));
+        Ok(Self { scene, workloads, releases, resources, notes, unlisted })
     }
 
     /// Reads the workloads anew: copying takes long, and others work too.
     async fn look_again(&mut self, arguments: &Arguments, sync: &SyncArguments) -> Result<(), Stop> {
-        self.workloads = workloads::list(&self.scene.connection, arguments, sync).await?.0;
+        self.workloads = workloads::list(&self.scene.connection, arguments, sync).await?.workloads;
         Ok(())
     }
 }
@@ -151,17 +165,20 @@ fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Cluster>)
             });
             inventory
         }
-        (None, Some(cluster)) => discover(
-            vec![cluster.scene.cluster(sync.region.as_deref())],
-            Found {
+        (None, Some(cluster)) => {
+            let found = Found {
                 workloads: &cluster.workloads,
                 releases: &cluster.releases,
+                resources: &cluster.resources,
                 manifests: &request.manifests,
-            },
-            &request.filter,
-            cluster.notes.clone(),
-            Timestamp::now(),
-        ),
+            };
+            let clusters = vec![cluster.scene.cluster(sync.region.as_deref())];
+            let notes = cluster.notes.clone();
+            Inventory {
+                unlisted: cluster.unlisted.clone(),
+                ..discover(clusters, found, &request.filter, notes, Timestamp::now())
+            }
+        }
         (None, None) => {
             let found = Found { manifests: &request.manifests, ..Found::default() };
             discover(Vec::new(), found, &request.filter, Vec::new(), Timestamp::now())
@@ -197,7 +214,7 @@ fn nothing_found(arguments: &Arguments, sync: &SyncArguments, inventory: &Invent
         format!("widen {}, or leave it out", narrowing.join(" and "))
     };
     output::error(&format!("error: no image of Cast AI found {place}"), Some(&hint));
-    text::done(&SyncReport::new(None, inventory.notes.clone()), false, sync.output)?;
+    text::done(&SyncReport::new(None, inventory), false, sync.output)?;
     Ok(Ending::Attention)
 }
 

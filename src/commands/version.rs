@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Ending, Stop};
-use crate::cli::{OutputFormat, VersionArguments, VersionFormat};
+use crate::cli::{OutputFormat, VERSION, VersionArguments, VersionFormat};
 use crate::output;
 
 #[derive(Serialize)]
@@ -15,7 +15,7 @@ struct Version {
 
 pub(super) fn run(arguments: &VersionArguments) -> Result<Ending, Stop> {
     let platform = format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH);
-    let version = Version { version: concat!("v", env!("CARGO_PKG_VERSION")), platform };
+    let version = Version { version: VERSION, platform };
     match arguments.output {
         None => {
             output::result(&format!(

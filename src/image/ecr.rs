@@ -56,8 +56,7 @@ pub fn repository_name_fault(name: &str) -> Option<String> {
         let separated = bytes.windows(2).all(|pair| pair.iter().any(|&byte| starts_or_ends(byte)));
         if !(legal_ends && legal && separated) {
             return Some(format!(
-                "ECR does not accept `{segment}` in a repository name (a-z and 0-9, single `.`, `_` or `-` between): \
-                 give it another name with --map"
+                "ECR does not accept `{segment}` in a repository name (a-z and 0-9, single `.`, `_` or `-` between)"
             ));
         }
     }

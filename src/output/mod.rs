@@ -1,5 +1,6 @@
 //! Everything that is printed is printed here: results on stdout, all else on stderr.
 
+pub mod permissions;
 pub mod preflight;
 pub mod progress;
 pub mod style;
@@ -56,6 +57,12 @@ pub fn document(value: &impl Serialize, format: OutputFormat) -> io::Result<()> 
 /// Columns of the terminal that results go to; none elsewhere, so that a pipe gets each sentence on one line.
 pub fn terminal_width() -> Option<usize> {
     let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
+    Some(width.0.into())
+}
+
+/// Columns of the terminal that questions and progress go to.
+pub fn question_width() -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(io::stderr())?;
     Some(width.0.into())
 }
 

@@ -6,6 +6,7 @@ mod problems;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use crate::output::table::Column;
 use crate::output::{style, table};
 use crate::preflight::catalog;
 use crate::preflight::check::{Finding, Outcome, SubjectKind};
@@ -21,17 +22,11 @@ const STEPS: [(&str, &[&str]); 5] = [
     ("ANSWER", &[catalog::ENDPOINT_HTTPS, catalog::ENDPOINT_GRPC]),
 ];
 
-/// Longest sight in the table of facts, in characters, so that it fits about 120 columns.
-const FACT_LIMIT: usize = 36;
-
-/// Longest sight in the table of all findings, in characters.
-const WIDE_LIMIT: usize = 80;
-
 /// Longest name of a subject, in characters: a host name has 253 at most.
 const NAME_LIMIT: usize = 260;
 
 /// The report as text, in colour; `wide` shows every finding with its time instead of the tables that sum up.
-/// Tables that sum up are cut and sentences are wrapped at `width`, the terminal's.
+/// Tables that sum up are fitted to `width`, the terminal's, and sentences are wrapped there.
 pub fn text(report: &Report, wide: bool, width: Option<usize>) -> String {
     let tables =
         if wide { vec![every_finding(report)] } else { vec![facts(report, width), hosts(report, width)] };
@@ -41,22 +36,22 @@ pub fn text(report: &Report, wide: bool, width: Option<usize>) -> String {
     parts.join("\n")
 }
 
-/// `CODE/subject`, a line for each finding.
+/// `CODE/subject`, a line for each finding; without blanks, so that a shell's loop takes each as one word.
 pub fn names(report: &Report) -> String {
     report.findings.iter().fold(String::new(), |mut names, finding| {
         // Writing to a string cannot fail.
-        let _ = writeln!(names, "{}/{}", finding.check.code, one_line(&finding.subject.name, NAME_LIMIT));
+        let subject = one_line(&finding.subject.name, NAME_LIMIT).replace(char::is_whitespace, "-");
+        let _ = writeln!(names, "{}/{subject}", finding.check.code);
         names
     })
 }
 
 /// What was seen, else why nothing was.
-fn seen(finding: &Finding, limit: usize) -> String {
-    let reason = finding.outcome.reason();
-    match (finding.observed.as_str(), reason) {
+fn seen(finding: &Finding) -> String {
+    match (finding.observed.as_str(), finding.outcome.reason()) {
         ("", None) => "-".to_owned(),
-        ("", Some(reason)) => one_line(&reason, limit),
-        (observed, _) => one_line(observed, limit),
+        ("", Some(reason)) => reason,
+        (observed, _) => observed.to_owned(),
     }
 }
 
@@ -67,19 +62,6 @@ fn is_step(finding: &Finding) -> bool {
 
 /// One line for each check that is no step: the worst result, and what was seen or how many passed.
 fn facts(report: &Report, width: Option<usize>) -> String {
-    const SHORTEST: usize = 8;
-    let whole = facts_cut(report, FACT_LIMIT);
-    let limit = FACT_LIMIT.saturating_sub(overflow(&whole, width)).max(SHORTEST);
-    if limit == FACT_LIMIT { whole } else { facts_cut(report, limit) }
-}
-
-/// By how many characters the longest line is too long.
-fn overflow(table: &str, width: Option<usize>) -> usize {
-    let longest = table.lines().map(|line| line.chars().count()).max().unwrap_or_default();
-    longest.saturating_sub(width.unwrap_or(usize::MAX))
-}
-
-fn facts_cut(report: &Report, limit: usize) -> String {
     let mut checks: Vec<Vec<&Finding>> = Vec::new();
     for finding in report.findings.iter().filter(|finding| !is_step(finding)) {
         match checks.last_mut() {
@@ -93,18 +75,24 @@ fn facts_cut(report: &Report, limit: usize) -> String {
             let worst = findings.iter().max_by_key(|finding| gravity(&finding.outcome))?;
             let passed = findings.iter().filter(|finding| finding.outcome == Outcome::Pass).count();
             let seen = match findings.as_slice() {
-                [only] => seen(only, limit),
+                [only] => seen(only),
                 all => format!("{passed} of {} passed", all.len()),
             };
             let check = worst.check;
             Some([worst.outcome.name().to_owned(), check.code.to_owned(), check.title.to_owned(), seen])
         })
         .collect();
-    table::render(["RESULT", "CODE", "CHECK", "OBSERVED"], &rows)
+    let columns = [
+        Column::whole("RESULT"),
+        Column::whole("CODE"),
+        Column::keeping_start("CHECK", 20),
+        // What is not well is told below at full length.
+        Column::keeping_start("OBSERVED", 16).dispensable(0),
+    ];
+    table::fitted(columns, &rows, width)
 }
 
-/// One line for each host: how far the way to it leads. Where a terminal is too narrow, who needs the host is left to
-/// the problems below, and long names are cut.
+/// One line for each host: how far the way to it leads. Who needs a host that is not well is told below too.
 fn hosts(report: &Report, width: Option<usize>) -> String {
     let mut order: Vec<&str> = Vec::new();
     let mut findings: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
@@ -151,26 +139,10 @@ fn hosts(report: &Report, width: Option<usize>) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let [dns, private, tcp, tls, answer] = STEPS.map(|(name, _)| name);
-    let whole = table::render(["HOST", dns, private, tcp, tls, answer, "NEEDED BY"], &rows);
-    if overflow(&whole, width) == 0 {
-        return whole;
-    }
-    let narrow = |limit: usize| {
-        let rows: Vec<_> = rows
-            .iter()
-            .map(|[host, dns, private, tcp, tls, answer, _]| {
-                let steps = [dns, private, tcp, tls, answer].map(Clone::clone);
-                let [dns, private, tcp, tls, answer] = steps;
-                [one_line(host, limit), dns, private, tcp, tls, answer]
-            })
-            .collect();
-        table::render(["HOST", dns, private, tcp, tls, answer], &rows)
-    };
-    let longest = order.iter().map(|host| host.chars().count()).max().unwrap_or_default();
-    let too_long = overflow(&narrow(longest), width);
-    // One character more is the mark of the cut.
-    narrow(if too_long == 0 { longest } else { longest.saturating_sub(too_long + 1).max(20) })
+    let [dns, private, tcp, tls, answer] = STEPS.map(|(name, _)| Column::whole(name));
+    let host = Column::keeping_start("HOST", 20);
+    let needed_by = Column::keeping_start("NEEDED BY", 24).dispensable(0);
+    table::fitted([host, dns, private, tcp, tls, answer, needed_by], &rows, width)
 }
 
 fn every_finding(report: &Report) -> String {
@@ -185,7 +157,7 @@ fn every_finding(report: &Report) -> String {
                 finding.check.title.to_owned(),
                 finding.place.to_string(),
                 format!("{} ms", finding.elapsed.as_millis()),
-                seen(finding, WIDE_LIMIT),
+                seen(finding),
             ]
         })
         .collect();
@@ -243,6 +215,9 @@ fn verdict(report: &Report) -> String {
     let gap = |finding: &Finding| is_unknown(finding) && finding.check.code != catalog::HOST_KNOWN;
     if report.findings.iter().any(gap) {
         return "Nothing failed, but not all could be looked at: see Unknown above".to_owned();
+    }
+    if report.narrowed {
+        return "Nothing failed among the checks that were asked for".to_owned();
     }
     if report.findings.iter().any(|finding| finding.outcome == Outcome::Warn) {
         return "This cluster reaches Cast AI privately; see the warnings above".to_owned();

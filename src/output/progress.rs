@@ -137,9 +137,11 @@ impl Progress {
 
     fn mirror_started(&self, state: &mut State, images: usize, total: u64) {
         if let Some(bars) = &self.bars {
-            let style = style(
-                "{msg:48!}  {bar:24}  {decimal_bytes:>10}/{decimal_total_bytes:<10}  {decimal_bytes_per_sec:>12}  {eta} left",
-            );
+            let style = style(if is_narrow() {
+                "{wide_msg} {percent:>3}% {eta:>4} left"
+            } else {
+                "{msg:48!}  {bar:24}  {decimal_bytes:>10}/{decimal_total_bytes:<10}  {decimal_bytes_per_sec:>12}  {eta} left"
+            });
             let bar = bars.add(ProgressBar::new(total).with_style(style));
             bar.set_message(format!("copying {}", count(images, "image")));
             state.total = Some(bar);
@@ -151,11 +153,17 @@ impl Progress {
     fn image_started(&self, state: &mut State, name: &str, size: u64) {
         state.sizes.insert(name.to_owned(), size);
         let Some(bars) = &self.bars else { return };
-        let style = style("  {msg:46!}  {bar:24}  {decimal_bytes:>10}/{decimal_total_bytes:<10}");
+        let style = style(if is_narrow() {
+            "  {msg} {percent:>3}%"
+        } else {
+            "  {msg:46!}  {bar:24}  {decimal_bytes:>10}/{decimal_total_bytes:<10}"
+        });
         let bar = ProgressBar::new(size).with_style(style);
         // A bar that is not among the others yet would draw by itself, and leave a line behind.
         let bar = bars.add(bar);
-        bar.set_message(shortened(name));
+        // Two spaces before it, and the percentage behind it.
+        let room = if is_narrow() { width().saturating_sub(8) } else { NAME_LIMIT - 2 };
+        bar.set_message(shortened(name, room));
         state.images.insert(name.to_owned(), bar);
     }
 
@@ -189,17 +197,28 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 fn spinner_style() -> ProgressStyle {
-    ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner())
+    // A message that is too long is cut: bars that take two lines leave pieces behind.
+    ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
-/// The end of a long name, where image names differ.
-fn shortened(name: &str) -> String {
+/// Columns of the terminal that bars are drawn on.
+fn width() -> usize {
+    super::question_width().unwrap_or(80)
+}
+
+/// Whether a bar beside names and numbers would take more than a line.
+fn is_narrow() -> bool {
+    width() < 125
+}
+
+/// The end of a long name, where image names differ, in at most `room` characters.
+fn shortened(name: &str, room: usize) -> String {
     let name = one_line(name, 300);
     let length = name.chars().count();
-    if length <= NAME_LIMIT - 2 {
+    if length <= room {
         return name;
     }
-    let tail: String = name.chars().skip(length - (NAME_LIMIT - 3)).collect();
+    let tail: String = name.chars().skip(length - room.saturating_sub(1)).collect();
     format!("…{tail}")
 }
 
@@ -209,9 +228,11 @@ mod tests {
 
     #[test]
     fn long_names_keep_their_end() {
-        assert_eq!(shortened("castai/hibernate:v0.14"), "castai/hibernate:v0.14");
+        assert_eq!(shortened("castai/hibernate:v0.14", 46), "castai/hibernate:v0.14");
         let name = "us-docker.pkg.dev/castai-hub/library/workload-autoscaler:v1.9.3";
-        assert_eq!(shortened(name).chars().count(), NAME_LIMIT - 2);
-        assert!(shortened(name).ends_with("workload-autoscaler:v1.9.3"));
+        for room in [46, 30] {
+            assert_eq!(shortened(name, room).chars().count(), room);
+            assert!(shortened(name, room).ends_with("workload-autoscaler:v1.9.3"));
+        }
     }
 }

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::io;
 
 use crate::cli::OutputFormat;
-use crate::output::table::{bytes, count};
-use crate::output::{document, result, say, table};
+use crate::output::table::{Column, bytes, count};
+use crate::output::{document, question_width, result, say, style, table, terminal_width};
 use crate::sync::inventory::{Inventory, Place, Use};
 use crate::sync::plan::Plan;
 use crate::sync::report::{ImageReport, ImageResult, SyncReport};
@@ -17,6 +17,12 @@ const DRY_RUN: &str = "image updated (dry run)";
 
 /// Prints an inventory: each image, who uses it, and why it was taken.
 pub fn inventory(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
+    images_found(inventory, format)?;
+    incomplete(&inventory.unlisted);
+    Ok(())
+}
+
+fn images_found(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
     match format {
         OutputFormat::Json | OutputFormat::Yaml => document(inventory, format),
         OutputFormat::Name => lines(inventory.images.iter().map(|wanted| wanted.image.to_string())),
@@ -34,7 +40,14 @@ pub fn inventory(inventory: &Inventory, format: OutputFormat) -> io::Result<()> 
                     ]);
                 }
             }
-            result(&table::render(["IMAGE", "NAMESPACE", "USED BY", "AS", "WHY"], &rows))
+            let columns = [
+                Column::keeping_end("IMAGE", 20),
+                Column::whole("NAMESPACE").dispensable(0),
+                Column::keeping_end("USED BY", 16),
+                Column::keeping_start("AS", 12).dispensable(1),
+                Column::keeping_start("WHY", 16).dispensable(2),
+            ];
+            result(&table::fitted(columns, &rows, width_for(format)))
         }
     }
 }
@@ -51,7 +64,8 @@ pub fn planned(
         (OutputFormat::Json | OutputFormat::Yaml, None) => document(report, format),
         (OutputFormat::Name, _) => names(report, rewriting),
         (OutputFormat::Table | OutputFormat::Wide, _) => {
-            result(&planned_text(plan, report, format == OutputFormat::Wide, DRY_RUN))?;
+            let wide = format == OutputFormat::Wide;
+            result(&planned_text(plan, report, wide, DRY_RUN, width_for(format)))?;
             problems(report);
             Ok(())
         }
@@ -60,27 +74,38 @@ pub fn planned(
 
 /// Shows what a run is about to do to the person who is asked whether it may.
 pub fn show_planned(plan: Option<&Plan>, report: &SyncReport) {
-    for line in planned_text(plan, report, false, "to update").lines() {
+    for line in planned_text(plan, report, false, "to update", question_width()).lines() {
         say(line);
     }
     say("");
 }
 
-fn planned_text(plan: Option<&Plan>, report: &SyncReport, wide: bool, planned: &'static str) -> String {
-    let mut text = images(report, true, wide);
+/// Who asks for the wide form gets it at full width.
+fn width_for(format: OutputFormat) -> Option<usize> {
+    terminal_width().filter(|_| format != OutputFormat::Wide)
+}
+
+fn planned_text(
+    plan: Option<&Plan>,
+    report: &SyncReport,
+    wide: bool,
+    planned: &'static str,
+    width: Option<usize>,
+) -> String {
+    let mut text = images(report, true, wide, width);
     for estimate in plan.iter().flat_map(|plan| &plan.destinations).map(|plan| plan.estimate) {
         let requests = estimate.source_requests + estimate.destination_requests;
         if estimate.upload_bytes > 0 || estimate.download_bytes > 0 {
             // Writing to a string cannot fail.
-            let _ = writeln!(
-                text,
-                "\nto read: {}, to upload: {}, about {requests} requests",
+            let estimate = format!(
+                "to read: {}, to upload: {}, about {requests} requests",
                 bytes(estimate.download_bytes),
                 bytes(estimate.upload_bytes),
             );
+            let _ = writeln!(text, "\n{}", style::wrap(&estimate, width.unwrap_or(usize::MAX), 0));
         }
     }
-    text.push_str(&workloads(report, wide, planned));
+    text.push_str(&workloads(report, wide, planned, width));
     text
 }
 
@@ -91,11 +116,11 @@ pub fn done(report: &SyncReport, rewriting: bool, format: OutputFormat) -> io::R
         OutputFormat::Name => names(report, rewriting),
         OutputFormat::Table | OutputFormat::Wide => {
             if !report.images.is_empty() || !report.workloads.is_empty() {
-                let wide = format == OutputFormat::Wide;
+                let (wide, width) = (format == OutputFormat::Wide, width_for(format));
                 let text = if report.is_unchanged() && !wide {
                     nothing_to_do(report, rewriting)
                 } else {
-                    images(report, false, wide) + &workloads(report, wide, DRY_RUN)
+                    images(report, false, wide, width) + &workloads(report, wide, DRY_RUN, width)
                 };
                 result(&text)?;
             }
@@ -140,7 +165,7 @@ fn lines(names: impl Iterator<Item = String>) -> io::Result<()> {
     result(&names.fold(String::new(), |text, name| text + &name + "\n"))
 }
 
-fn images(report: &SyncReport, planned: bool, wide: bool) -> String {
+fn images(report: &SyncReport, planned: bool, wide: bool, width: Option<usize>) -> String {
     let rows: Vec<_> = report
         .images
         .iter()
@@ -160,7 +185,14 @@ fn images(report: &SyncReport, planned: bool, wide: bool) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let mut text = table::render(["IMAGE", "DIGEST", "PLATFORMS", "SIZE", "RESULT"], &rows);
+    let columns = [
+        Column::keeping_end("IMAGE", 22),
+        Column::whole("DIGEST").dispensable(0),
+        Column::keeping_start("PLATFORMS", 9).dispensable(1),
+        Column::whole("SIZE").dispensable(2),
+        Column::whole("RESULT"),
+    ];
+    let mut text = table::fitted(columns, &rows, width);
     if wide {
         let rows: Vec<_> = report
             .images
@@ -184,7 +216,7 @@ fn images(report: &SyncReport, planned: bool, wide: bool) -> String {
     text
 }
 
-fn workloads(report: &SyncReport, wide: bool, planned: &'static str) -> String {
+fn workloads(report: &SyncReport, wide: bool, planned: &'static str, width: Option<usize>) -> String {
     let told = |workload: &&WorkloadReport| wide || workload.outcome != Outcome::Unchanged;
     let rows: Vec<_> = report
         .workloads
@@ -207,7 +239,13 @@ fn workloads(report: &SyncReport, wide: bool, planned: &'static str) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    "\n".to_owned() + &table::render(["NAMESPACE", "WORKLOAD", "IMAGES", "RESULT"], &rows)
+    let columns = [
+        Column::whole("NAMESPACE").dispensable(0),
+        Column::keeping_end("WORKLOAD", 20),
+        Column::keeping_start("IMAGES", 10).dispensable(1),
+        Column::keeping_start("RESULT", 13),
+    ];
+    "\n".to_owned() + &table::fitted(columns, &rows, width)
 }
 
 /// In kubectl's words where it has some.
@@ -225,13 +263,26 @@ const fn outcome(outcome: &Outcome, planned: &'static str) -> &'static str {
     }
 }
 
+/// Says that a result is not the whole, and how it becomes that.
+fn incomplete(unlisted: &[String]) {
+    if !unlisted.is_empty() {
+        say(&format!(
+            "error: this is incomplete, because {} may not be listed: allow that in Kubernetes RBAC and run again",
+            unlisted.join(", ")
+        ));
+    }
+}
+
 /// What went wrong or is worth knowing, a line each, on stderr.
 fn problems(report: &SyncReport) {
+    incomplete(&report.unlisted);
     // One cause often fails many images: it is told once, with all of them.
     let mut failures: BTreeMap<&str, Vec<&ImageReport>> = BTreeMap::new();
     for image in &report.images {
         match (&image.message, image.result) {
-            (Some(message), ImageResult::Failed) => failures.entry(message).or_default().push(image),
+            (Some(message), ImageResult::Failed | ImageResult::Missing) => {
+                failures.entry(message).or_default().push(image);
+            }
             (Some(message), _) => say(&format!("note: {}: {message}", image.image)),
             (None, _) => {}
         }
@@ -283,6 +334,10 @@ fn place(place: &Place) -> (String, String) {
     match place {
         Place::Workload(workload) => (workload.namespace.clone(), workload.to_string()),
         Place::File { path, manifest } => ("-".to_owned(), format!("{manifest} in {path}")),
+        Place::Resource { namespace, resource, name, .. } => {
+            let namespace = if namespace.is_empty() { "-" } else { namespace };
+            (namespace.to_owned(), format!("{resource}/{name}"))
+        }
         Place::Release { namespace, release, manifest, hook, .. } => {
             let part = if *hook { "hook of Helm release" } else { "in Helm release" };
             (namespace.clone(), format!("{manifest} {part} {release}"))

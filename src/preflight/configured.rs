@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Container, EnvVar};
 
+use super::config_file;
 use super::endpoint::Endpoint;
 use super::references::{ObjectReference, Objects};
 use crate::castai::components;
@@ -81,7 +82,7 @@ fn containers(workload: &Workload) -> impl Iterator<Item = &Container> {
     workload.pod.containers.iter().chain(init)
 }
 
-fn image_of(container: &Container) -> Option<Image> {
+pub(super) fn image_of(container: &Container) -> Option<Image> {
     container.image.as_ref()?.parse().ok()
 }
 
@@ -128,6 +129,9 @@ pub fn resolve(workload: &Workload, objects: &Objects) -> Component {
             }
         }
     }
+    let (endpoints, unreadable) = config_file::endpoints(workload, objects);
+    component.endpoints.extend(endpoints);
+    component.unreadable.extend(unreadable);
     component.unreadable.sort();
     component.unreadable.dedup();
     component

@@ -93,15 +93,26 @@ pub fn judge(answer: &Result<&'static str, Error>) -> Judgement {
                 "check that this machine reaches ECR's API: through its endpoint, a proxy or the internet",
             ))
         }
+        Error::Clock { message, .. } => {
+            Judgement::fail(format!("AWS refuses requests because of their time: {message}"))
+                .remedy(Remedy::text("set this machine's clock"))
+        }
+        Error::Blocked { fault, .. } => {
+            Judgement::unknown(format!("ECR's API cannot be asked from here: {fault}"))
+                .remedy(Remedy::text(fault.advice()))
+        }
+        Error::Throttled { .. } => {
+            Judgement::unknown(error.to_string()).remedy(Remedy::text("try again in a while"))
+        }
         Error::Service { code, .. } if is_overload(code) => {
             Judgement::unknown(error.to_string()).remedy(Remedy::text("try again in a while"))
         }
-        Error::Service { .. } => Judgement::fail(error.to_string()),
+        Error::QuotaUsedUp { .. } | Error::Service { .. } => Judgement::fail(error.to_string()),
     }
 }
 
 fn is_overload(code: &str) -> bool {
-    matches!(code, "ThrottlingException" | "ServerException" | "ServiceUnavailable" | "InternalFailure")
+    matches!(code, "ServerException" | "ServiceUnavailable" | "InternalFailure")
 }
 
 /// How to get credentials.
@@ -120,6 +131,7 @@ mod tests {
 
     use super::*;
     use crate::preflight::http_server;
+    use crate::transport::fault::Fault;
 
     #[tokio::test]
     async fn the_apis_answers_are_told_apart() {
@@ -166,7 +178,10 @@ mod tests {
         let cases = [
             (Ok("x"), "Pass"),
             (Err(Error::Denied { call: action(), message: String::new() }), "Unknown"),
-            (Err(service("ThrottlingException")), "Unknown"),
+            (Err(Error::Throttled { action: action() }), "Unknown"),
+            (Err(service("ServerException")), "Unknown"),
+            (Err(Error::Clock { call: action(), message: String::new() }), "Fail"),
+            (Err(Error::Blocked { call: action(), fault: Fault::UntrustedIssuer }), "Unknown"),
             (Err(Error::Unreachable { call: action(), reason: "no route".to_owned() }), "Unknown"),
             (Err(Error::NoCredentials { reason: String::new() }), "Unknown"),
             (Err(Error::Expired), "Fail"),

@@ -5,6 +5,7 @@
 
 pub mod catalog;
 pub mod check;
+pub mod config_file;
 pub mod configured;
 pub mod connect;
 pub mod dns;

@@ -5,9 +5,10 @@ use std::fmt;
 use std::time::Duration;
 
 use futures::future::join_all;
-use k8s_openapi::api::core::v1::{ConfigMap, EnvFromSource, EnvVar, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, EnvFromSource, EnvVar, Secret, Volume};
 use kube::{Api, Client};
 
+use super::config_file;
 use super::configured::VARIABLES;
 use crate::cluster::workload::Workload;
 
@@ -63,6 +64,17 @@ impl ObjectReference {
         let reference = Self::new(kind, namespace, name);
         Some((reference, key.clone(), optional.unwrap_or_default()))
     }
+
+    /// What a volume mounts, and whether it may be missing.
+    pub fn of_volume(volume: &Volume, namespace: &str) -> Option<(Self, bool)> {
+        let (kind, name, optional) = if let Some(source) = &volume.config_map {
+            (ObjectKind::ConfigMap, source.name.as_str(), source.optional)
+        } else {
+            let source = volume.secret.as_ref()?;
+            (ObjectKind::Secret, source.secret_name.as_deref()?, source.optional)
+        };
+        Some((Self::new(kind, namespace, name), optional.unwrap_or_default()))
+    }
 }
 
 /// Why an object's contents are not known.
@@ -115,6 +127,9 @@ pub fn wanted<'a>(
 ) -> BTreeMap<ObjectReference, BTreeSet<String>> {
     let mut wanted: BTreeMap<ObjectReference, BTreeSet<String>> = BTreeMap::new();
     for workload in workloads {
+        for (reference, key) in config_file::references(workload) {
+            wanted.entry(reference).or_default().insert(key.to_owned());
+        }
         let namespace = workload.name.namespace.as_str();
         let init = workload.pod.init_containers.iter().flatten();
         for container in workload.pod.containers.iter().chain(init) {

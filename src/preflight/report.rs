@@ -15,6 +15,8 @@ pub struct Report {
     /// The cluster's name, as the kubeconfig's context calls it.
     pub cluster: Option<String>,
     pub region: Option<String>,
+    /// Whether checks were left out on request, so that the rest says nothing of the whole.
+    pub narrowed: bool,
     /// In the catalogue's order; findings of one check in the order of their subjects.
     pub findings: Vec<Finding>,
 }
@@ -44,7 +46,16 @@ impl Report {
     /// Puts findings into the catalogue's order, whatever order they were made in. Those of one check keep theirs.
     pub fn new(cluster: Option<String>, region: Option<String>, mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|finding| catalog::position(finding.check.code));
-        Self { created: Timestamp::now(), cluster, region, findings }
+        Self { created: Timestamp::now(), cluster, region, narrowed: false, findings }
+    }
+
+    /// Leaves only the findings of the checks in `only` (of all where it is empty) that are not in `exclude`.
+    #[must_use]
+    pub fn narrowed(mut self, only: &[String], exclude: &[String]) -> Self {
+        let is_in = |codes: &[String], finding: &Finding| codes.iter().any(|code| code == finding.check.code);
+        self.findings.retain(|finding| (only.is_empty() || is_in(only, finding)) && !is_in(exclude, finding));
+        self.narrowed |= !only.is_empty() || !exclude.is_empty();
+        self
     }
 
     pub fn counts(&self) -> Counts {

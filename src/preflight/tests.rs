@@ -134,8 +134,6 @@ fn inputs(variables: &[(&str, String)]) -> Inputs {
             kind: WorkloadKind::Deployment,
             name: "castai-agent".to_owned(),
         },
-        uid: String::new(),
-        resource_version: String::new(),
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         owner: None,

@@ -107,7 +107,7 @@ impl Client<'_> {
             }
             status => {
                 let subject = Subject { repository: request.repository, object: "a token", tag: None };
-                Err(error::refused(&subject, status, &answer.body))
+                Err(error::refused(&subject, status, &answer.headers, &answer.body))
             }
         }
     }

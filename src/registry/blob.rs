@@ -232,9 +232,8 @@ impl BlobReader<'_> {
     /// Asks for the rest of the blob.
     async fn resume(&mut self, reason: &str) -> Result<(), Error> {
         let delay = self.retries.next(self.client.settings.retries);
-        let delay = delay.ok_or_else(|| Error::Unreachable {
-            host: host_of(&self.url),
-            cause: crate::registry::Cause::Reset(reason.to_owned()),
+        let delay = delay.ok_or_else(|| {
+            self.client.unreachable(&self.url, crate::registry::Cause::Reset(reason.to_owned()))
         })?;
         self.client.pause(&host_of(&self.url), reason, delay).await;
         let mut request = blob_request(Method::GET, self.repository, self.digest)?;

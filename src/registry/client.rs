@@ -17,11 +17,13 @@ use crate::registry::retry::Retries;
 use crate::registry::traffic::{HostTraffic, Traffic};
 use crate::registry::{Error, Repository};
 use crate::transport::Settings;
+use crate::transport::proxy::Proxies;
 
 /// A client of any number of registries. Share it by reference: tokens, connections and counts are its own.
 pub struct Client<'o> {
     pub(super) http: reqwest::Client,
     pub(super) settings: Settings,
+    pub(super) proxies: Proxies,
     observer: Observer<'o>,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
     pub(super) ecr: HashMap<String, Ecr>,
@@ -66,9 +68,11 @@ impl<'o> Client<'o> {
     /// # Errors
     /// TLS cannot be set up.
     pub fn new(settings: &Settings, observer: Observer<'o>) -> Result<Self, crate::transport::Error> {
+        let proxies = Proxies::from_environment();
         Ok(Self {
-            http: crate::transport::http(settings)?,
+            http: crate::transport::http(settings, &proxies)?,
             settings: *settings,
+            proxies,
             observer,
             hosts: Mutex::default(),
             ecr: HashMap::new(),
@@ -147,7 +151,7 @@ impl<'o> Client<'o> {
             return Ok(answer);
         }
         let subject = Subject { repository: request.repository, object: &request.object, tag: request.tag };
-        Err(error::refused(&subject, answer.status, &answer.body))
+        Err(error::refused(&subject, answer.status, &answer.headers, &answer.body))
     }
 
     /// After a refused token, or none: with a token if none was sent, with a new one if the old one was refused. Once.
@@ -160,8 +164,11 @@ impl<'o> Client<'o> {
     ) -> Result<Answer, Error> {
         let scheme = {
             let mut contact = host.contact.lock().await;
-            let scheme = match &*contact {
-                Contact::Reached(Scheme::Ecr) => Scheme::Ecr,
+            let scheme = match (&*contact, &used) {
+                (Contact::Reached(Scheme::Ecr), _) => Scheme::Ecr,
+                // Where strangers get a token is known; nvcr.io sends those whose token has ended to another place,
+                // which serves only accounts (NVIDIA/nvidia-container-toolkit issue 1945).
+                (Contact::Reached(scheme @ Scheme::Bearer(_)), Some(_)) => scheme.clone(),
                 _ => scheme_after(Scheme::Open, &answer),
             };
             *contact = Contact::Reached(scheme.clone());
@@ -202,7 +209,7 @@ impl<'o> Client<'o> {
             });
         }
         let subject = Subject { repository: request.repository, object: &request.object, tag: request.tag };
-        Err(error::refused(&subject, answer.status, &answer.body))
+        Err(error::refused(&subject, answer.status, &answer.headers, &answer.body))
     }
 }
 
@@ -224,7 +231,10 @@ impl Pauses<'_> {
 
     /// Waits before the next try, and says why.
     pub async fn pause(&mut self, host: &str, reason: &Error) {
-        if let Some(delay) = self.next.take() {
+        if let Some(mut delay) = self.next.take() {
+            if let Error::RateLimited { wait: Some(wait), .. } = reason {
+                delay = delay.max(*wait);
+            }
             self.client.pause(host, &reason.to_string(), delay).await;
         }
     }

@@ -1,20 +1,25 @@
 //! What can go wrong at a registry, by what the caller has to do about it.
 
-use std::error::Error as StdError;
 use std::io;
+use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
 use crate::image::Digest;
 use crate::printable::one_line;
 use crate::registry::Repository;
+use crate::registry::retry::{LONGEST_ASKED, asked_delay};
+use crate::transport::fault::{Fault, causes};
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     #[error("{repository} has no {object}: check the name, and whether it was removed there")]
     NotFound { repository: Repository, object: String },
-    #[error("{repository} does not exist or needs a login, and it was asked for without one")]
+    #[error(
+        "{repository} does not exist or needs a login, and only ECR is logged in to: check the name; what is private \
+         can be copied with another tool, or left out with --exclude"
+    )]
     NeedsLogin { repository: Repository },
     #[error("{repository} denies access: {message}")]
     Denied { repository: Repository, message: String },
@@ -22,12 +27,23 @@ pub enum Error {
         "tag {tag} of {repository} is immutable and names another image: push a new tag, or allow overwriting there"
     )]
     Immutable { repository: Repository, tag: String },
-    #[error("{repository} refused {object}: {}", answer(*.status, .code, .message))]
+    #[error("{repository} refused {object}: {}", answer(*.status, .code, .message, .object))]
     Refused { repository: Repository, object: String, status: u16, code: String, message: String },
-    #[error("{host} limits the rate of requests and kept doing so: run again later, or with fewer --jobs")]
-    RateLimited { host: String },
-    #[error("{host} cannot be reached: {cause}")]
-    Unreachable { host: String, cause: Cause },
+    #[error("{host} limits the rate of requests{}", limited(.message, *.wait))]
+    RateLimited {
+        host: String,
+        /// The registry's own words.
+        message: String,
+        /// How long it wants to be left alone.
+        wait: Option<Duration>,
+    },
+    #[error("{host} cannot be reached{}: {cause}", through(.proxy.as_deref()))]
+    Unreachable {
+        host: String,
+        /// Host and port of the proxy that the way there leads through.
+        proxy: Option<String>,
+        cause: Cause,
+    },
     #[error(
         "{repository} answered {actual} where {expected} was asked for: its content is damaged or was changed"
     )]
@@ -42,13 +58,42 @@ pub enum Error {
     SourceFailed { reason: Box<Self> },
 }
 
-/// Status, code and text of an answer as far as it has them; a server that fails may work again later.
-fn answer(status: u16, code: &str, message: &str) -> String {
+fn through(proxy: Option<&str>) -> String {
+    proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default()
+}
+
+/// Status, code and text of an answer as far as it has them, and what to do about it.
+fn answer(status: u16, code: &str, message: &str, object: &str) -> String {
     let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
     let said = [code, message].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
     let said = if said.is_empty() { reason.unwrap_or_default() } else { &said };
-    let advice = if status >= 500 { ", and kept doing so: run again later" } else { "" };
+    let advice = match status {
+        _ if is_full(status, message) => ": it has no room left, so make some there and run again",
+        // A server that fails may work again later.
+        500.. => ", and kept doing so: run again later",
+        400..=499 if object.starts_with("manifest") => {
+            ": ask its publisher for an image that this registry takes, or leave it out with --exclude"
+        }
+        _ => "",
+    };
     format!("{status} {said}{advice}")
+}
+
+/// Whether a registry's disk is full. Distribution says it by error number 28 of its driver, which is ENOSPC on every
+/// system that it runs on.
+fn is_full(status: u16, message: &str) -> bool {
+    status == 507 || message.contains("no space left") || message.contains("\"Err\":28")
+}
+
+fn limited(message: &str, wait: Option<Duration>) -> String {
+    let said = if message.is_empty() { String::new() } else { format!(" ({message})") };
+    match wait {
+        Some(wait) if wait > LONGEST_ASKED => {
+            let minutes = wait.as_secs().div_ceil(60);
+            format!("{said} and asks to be left alone for {minutes} minutes: run again then")
+        }
+        _ => format!("{said} and kept doing so: run again later, or with fewer --jobs"),
+    }
 }
 
 impl Error {
@@ -60,11 +105,12 @@ impl Error {
     /// Whether the same request may succeed a little later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { cause, .. } => !matches!(cause, Cause::Tls(_) | Cause::Dns),
+            Self::Unreachable { cause, .. } => !matches!(cause, Cause::Blocked(_) | Cause::Dns),
+            Self::Refused { status, message, .. } if is_full(*status, message) => false,
             Self::Refused { status, code, .. } => {
                 *status >= 500 || matches!(code.as_str(), "BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID")
             }
-            Self::RateLimited { .. } => true,
+            Self::RateLimited { wait, .. } => wait.is_none_or(|wait| wait <= LONGEST_ASKED),
             _ => false,
         }
     }
@@ -81,28 +127,19 @@ pub enum Cause {
     ConnectTimeout,
     #[error("silence for longer than --idle-timeout")]
     Timeout,
-    #[error("TLS failed: {0}; behind a private CA, set SSL_CERT_FILE to its certificates")]
-    Tls(String),
+    #[error("{fault}; {}", .0.advice(), fault = .0)]
+    Blocked(Fault),
     #[error("the connection broke: {0}")]
     Reset(String),
 }
 
 impl Cause {
     pub(super) fn of(error: &reqwest::Error) -> Self {
-        let mut chain = Vec::new();
-        let mut next: Option<&(dyn StdError + 'static)> = error.source();
-        while let Some(error) = next {
-            chain.push(error);
-            // An io::Error hides what it wraps from `source`, but gives it here.
-            next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-                Some(inner) => Some(inner),
-                None => error.source(),
-            };
+        if let Some(fault) = Fault::of(error) {
+            return Self::Blocked(fault);
         }
+        let chain = causes(error);
         let io_kind = chain.iter().find_map(|error| error.downcast_ref::<io::Error>().map(io::Error::kind));
-        if let Some(tls) = chain.iter().find_map(|error| error.downcast_ref::<rustls::Error>()) {
-            return Self::Tls(one_line(&tls.to_string(), LONGEST_TEXT));
-        }
         if error.is_connect() {
             if chain.iter().any(|error| error.to_string().contains("dns error")) {
                 return Self::Dns;
@@ -145,11 +182,17 @@ impl Diagnosis {
             code: String,
             #[serde(default)]
             message: Option<String>,
+            /// Anything, and often the only part that tells something.
+            #[serde(default)]
+            detail: serde_json::Value,
         }
         let first = serde_json::from_slice::<Body>(body).ok().and_then(|body| body.errors.into_iter().next());
-        first.map_or_else(Self::default, |entry| Self {
-            code: one_line(&entry.code, LONGEST_TEXT),
-            message: one_line(&entry.message.unwrap_or_default(), LONGEST_TEXT),
+        first.map_or_else(Self::default, |entry| {
+            let mut message = entry.message.unwrap_or_default();
+            if entry.code == "UNKNOWN" && !entry.detail.is_null() {
+                message = format!("{message} {}", entry.detail);
+            }
+            Self { code: one_line(&entry.code, LONGEST_TEXT), message: one_line(&message, LONGEST_TEXT) }
         })
     }
 }
@@ -164,7 +207,7 @@ pub(super) struct Subject<'s> {
 }
 
 /// The error that an answer without success means.
-pub(super) fn refused(subject: &Subject<'_>, status: StatusCode, body: &[u8]) -> Error {
+pub(super) fn refused(subject: &Subject<'_>, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
     let Diagnosis { code, message } = Diagnosis::read(body);
     let repository = subject.repository.clone();
     let immutable = message.contains("immutable") || code == "IMAGE_TAG_ALREADY_EXISTS";
@@ -189,7 +232,8 @@ pub(super) fn refused(subject: &Subject<'_>, status: StatusCode, body: &[u8]) ->
         }
         (StatusCode::TOO_MANY_REQUESTS, _) => {
             let host = repository.host;
-            return Error::RateLimited { host };
+            let wait = asked_delay(headers);
+            return Error::RateLimited { host, message, wait };
         }
         _ => {}
     }
@@ -217,17 +261,32 @@ mod tests {
             (403, "DENIED", "not authorized to perform", None, "denies access: not authorized"),
             (400, "TAG_INVALID", "the repository is immutable", Some("v1"), "tag v1 of"),
             (429, "TOOMANYREQUESTS", "", None, "limits the rate"),
-            (405, "UNSUPPORTED", "Invalid JSON syntax", None, "405 UNSUPPORTED Invalid JSON syntax"),
+            (405, "UNSUPPORTED", "Invalid JSON syntax", None, "Invalid JSON syntax: ask its publisher"),
+            (429, "TOOMANYREQUESTS", "pull rate limit", None, "requests (pull rate limit) and kept"),
+            (500, "UNKNOWN", "write: no space left on device", None, "has no room left"),
+            (507, "", "", None, "507 Insufficient Storage: it has no room left"),
+            (502, "", "", None, "502 Bad Gateway, and kept doing so"),
         ];
         let repository = Repository { host: "ghcr.io".to_owned(), path: "a/b".to_owned() };
         for (status, code, message, tag, expected) in cases {
             let body = format!(r#"{{"errors":[{{"code":"{code}","message":"{message}"}}]}}"#);
             let subject = Subject { repository: &repository, object: "manifest v1", tag };
             let status = StatusCode::from_u16(status).unwrap();
-            let text = refused(&subject, status, body.as_bytes()).to_string();
+            let text = refused(&subject, status, &HeaderMap::new(), body.as_bytes()).to_string();
             assert!(text.contains(expected), "{text}");
             assert!(text.contains("ghcr.io"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_full_disk_of_distribution_is_seen() {
+        let body = br#"{"errors":[{"code":"UNKNOWN","message":"unknown error",
+            "detail":{"DriverName":"filesystem","Enclosed":{"Op":"mkdir","Path":"/data","Err":28}}}]}"#;
+        let repository = Repository { host: "registry.example".to_owned(), path: "a/b".to_owned() };
+        let subject = Subject { repository: &repository, object: "an upload", tag: None };
+        let error = refused(&subject, StatusCode::INTERNAL_SERVER_ERROR, &HeaderMap::new(), body);
+        assert!(error.to_string().contains("has no room left"), "{error}");
+        assert!(!error.is_transient(), "trying again makes no room");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use reqwest::{Response, Url};
 use crate::registry::client::{Answer, Client, Request, Wants};
 use crate::registry::retry::Retries;
 use crate::registry::{Cause, Error, Repository};
+use crate::transport::proxy;
 
 /// A body that can be sent once, and how far that is.
 pub(super) struct OnceBody {
@@ -60,7 +61,7 @@ impl Client<'_> {
                     format!("it answered {}", answer.status.as_u16()),
                     retries.after_status(answer.status, &answer.headers),
                 ),
-                Err(Error::Unreachable { host, cause }) => {
+                Err(Error::Unreachable { host, cause, .. }) => {
                     (host.clone(), cause.to_string(), retries.after_cause(cause))
                 }
                 Err(_) => return result,
@@ -102,7 +103,7 @@ impl Client<'_> {
                 let sent = progress.sent.load(Ordering::Relaxed);
                 counters.sent(usize::try_from(sent).unwrap_or(usize::MAX));
             }
-            let response = response.map_err(|cause| unreachable(&url, cause))?;
+            let response = response.map_err(|cause| self.unreachable(&url, cause))?;
             if response.status().is_redirection() && is_read(&request.method) {
                 url = redirected(&url, &response, request.repository)?;
                 continue;
@@ -169,11 +170,17 @@ impl Client<'_> {
         let chunk = chunk
             .map_err(|_| Cause::Timeout)
             .and_then(|chunk| chunk.map_err(|error| Cause::of(&error)))
-            .map_err(|cause| unreachable(url, cause))?;
+            .map_err(|cause| self.unreachable(url, cause))?;
         if let Some(chunk) = &chunk {
             self.traffic.of(&host_of(url)).received(chunk.len());
         }
         Ok(chunk)
+    }
+
+    pub(super) fn unreachable(&self, url: &Url, cause: Cause) -> Error {
+        let uri = url.as_str().parse().ok();
+        let proxy = uri.and_then(|uri| self.proxies.of(&uri)).map(|proxy| proxy::name(&proxy).to_owned());
+        Error::Unreachable { host: host_of(url), proxy, cause }
     }
 }
 
@@ -188,10 +195,6 @@ fn redirected(url: &Url, response: &Response, repository: &Repository) -> Result
 
 fn is_read(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
-}
-
-fn unreachable(url: &Url, cause: Cause) -> Error {
-    Error::Unreachable { host: host_of(url), cause }
 }
 
 /// Host and port as written; never the query, which may hold a signature.
@@ -215,7 +218,9 @@ pub(super) fn base(host: &str) -> Result<Url, Error> {
     let is_local = matches!(name, "localhost" | "[::1]")
         || name.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback());
     let scheme = if is_local { "http" } else { "https" };
-    format!("{scheme}://{host}/v2/")
-        .parse()
-        .map_err(|_| Error::Unreachable { host: host.to_owned(), cause: Cause::Dns })
+    format!("{scheme}://{host}/v2/").parse().map_err(|_| Error::Unreachable {
+        host: host.to_owned(),
+        proxy: None,
+        cause: Cause::Dns,
+    })
 }

@@ -10,7 +10,7 @@ use crate::transport::Settings;
 
 /// The longest delay that is drawn, and the longest that a server may ask for.
 const LONGEST_DRAWN: Duration = Duration::from_secs(30);
-const LONGEST_ASKED: Duration = Duration::from_mins(5);
+pub(super) const LONGEST_ASKED: Duration = Duration::from_mins(5);
 
 /// How often a host that nothing was seen of is tried again: its time-outs add up, and it rarely comes back.
 const RETRIES_OF_SILENT_HOSTS: u32 = 2;
@@ -43,7 +43,7 @@ impl Retries {
     /// The delay before the request is sent again after no answer came.
     pub(super) fn after_cause(&mut self, cause: &Cause) -> Option<Duration> {
         match cause {
-            Cause::Tls(_) => None,
+            Cause::Blocked(_) => None,
             Cause::Dns | Cause::ConnectTimeout => {
                 self.next(self.settings.retries.min(RETRIES_OF_SILENT_HOSTS))
             }
@@ -67,6 +67,11 @@ fn is_retryable(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
 }
 
+/// The delay that an answer asks for.
+pub(super) fn asked_delay(headers: &HeaderMap) -> Option<Duration> {
+    retry_after(headers, Timestamp::now())
+}
+
 /// `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3).
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
@@ -80,6 +85,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::fault::Fault;
 
     fn settings(retries: u32) -> Settings {
         Settings { retries, ..Settings::default() }
@@ -129,6 +135,6 @@ mod tests {
             bound *= 2;
         }
         assert_eq!(retries.after_cause(&Cause::Refused), None);
-        assert_eq!(Retries::new(&settings(3)).after_cause(&Cause::Tls(String::new())), None);
+        assert_eq!(Retries::new(&settings(3)).after_cause(&Cause::Blocked(Fault::WrongName)), None);
     }
 }

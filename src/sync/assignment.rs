@@ -5,6 +5,7 @@
 //! Cast AI is known to use, because anybody can publish the others.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::str::FromStr;
 
 use crate::castai::components;
@@ -52,6 +53,19 @@ impl FromStr for NameMap {
         };
         Ok(Self { private: repository(private)?, public: repository(public)? })
     }
+}
+
+impl fmt::Display for NameMap {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}={}", self.private, self.public)
+    }
+}
+
+/// The maps whose private name no image has.
+pub fn unused_maps<'m>(assignments: &[Assignment], maps: &'m [NameMap]) -> Vec<&'m NameMap> {
+    let is_unused =
+        |map: &&NameMap| assignments.iter().all(|assigned| assigned.destination.repository() != map.private);
+    maps.iter().filter(is_unused).collect()
 }
 
 /// Gives every wanted image its source and its name in `mirror`, in order of that name. `region` is the cluster's.

@@ -137,7 +137,9 @@ fn step(target: &Target, facts: &Facts) -> (Step, Option<String>) {
         Source::Unknown(_) => None,
     };
     if let Some(fault) = name_fault(&facts.registry, target.destination.path()) {
-        return failed(&fault);
+        let host = target.destination.host();
+        let way_out = source.map(|source| format!(": add --map {host}/<NAME>={}", source.repository()));
+        return failed(&(fault + &way_out.unwrap_or_default()));
     }
     let version = target.destination.version();
     let nothing = Listing::default();

@@ -2,25 +2,28 @@
 //!
 //! Taken are (a) every workload in a namespace that holds Cast AI alone, and (b) in any namespace every workload of
 //! a Cast AI chart, and single containers whose image is Cast AI's or was rewritten by us; (c) everything in Helm
-//! releases of Cast AI's charts, hooks included. What they derive or read from variables comes with them. Replicas do
+//! releases of Cast AI's charts, hooks included, and in Cast AI's custom resources. What they derive or read from variables comes with them. Replicas do
 //! not matter: a component that is switched off needs its image too.
 
+mod releases;
+
 use std::collections::BTreeMap;
-use std::iter;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PodSpec;
 
+pub use self::releases::{is_release_wanted, release_namespaces, releases_of};
 use crate::castai::components;
-use crate::cluster::release::{Release, ReleaseName};
+use crate::cluster::custom::Resource;
+use crate::cluster::release::Release;
 use crate::cluster::workload::Workload;
 use crate::image::Image;
 use crate::sync::carriers::{Carried, carried};
 use crate::sync::inventory::{
     API_VERSION, Carrier, Cluster, Inventory, InventoryKind, Place, Reason, Use, WantedImage, WorkloadKind,
 };
-use crate::sync::manifests::{self, Manifest};
+use crate::sync::manifests::Manifest;
 use crate::sync::record::Records;
 
 /// `--only` and `--exclude`: globs on image names, in which `*` also matches slashes. A name is the one as written, the
@@ -58,6 +61,7 @@ impl ImageFilter {
 pub struct Found<'a> {
     pub workloads: &'a [Workload],
     pub releases: &'a [Release],
+    pub resources: &'a [Resource],
     pub manifests: &'a [Manifest],
 }
 
@@ -74,7 +78,8 @@ pub fn discover(
         .workloads
         .iter()
         .map(|workload| uses(workload, filter))
-        .chain(found.releases.iter().map(|release| release_uses(release, filter)))
+        .chain(found.releases.iter().map(|release| releases::uses(release, filter)))
+        .chain(found.resources.iter().map(|resource| resource_uses(resource, filter)))
         .chain(found.manifests.iter().map(|manifest| file_uses(manifest, filter)));
     for (uses, unreadable) in uses {
         notes.extend(unreadable);
@@ -87,7 +92,7 @@ pub fn discover(
         }
     }
     for wanted in images.values_mut() {
-        share_records(wanted);
+        releases::share_records(wanted);
         wanted
             .used_by
             .sort_by(|left, right| (&left.place, &left.carrier).cmp(&(&right.place, &right.carrier)));
@@ -99,30 +104,8 @@ pub fn discover(
         clusters,
         images: images.into_values().collect(),
         notes,
+        unlisted: Vec::new(),
     }
-}
-
-/// Helm's manifests have no annotation of ours: what workloads record of the same image holds for them too.
-fn share_records(wanted: &mut WantedImage) {
-    let recorded = wanted.used_by.iter().find_map(|used_by| used_by.recorded_source.clone());
-    for used_by in &mut wanted.used_by {
-        if matches!(used_by.place, Place::Release { .. }) && used_by.recorded_source.is_none() {
-            used_by.recorded_source.clone_from(&recorded);
-        }
-    }
-}
-
-/// Whether a Helm release is looked into: in a namespace of Cast AI, named like one of its charts, or named by a workload
-/// that is taken. Others' are not opened.
-pub fn is_release_wanted(workloads: &[Workload], namespace: &str, release: &str) -> bool {
-    components::NAMESPACES.contains(&namespace)
-        || components::chart(&format!("{release}-")).is_some()
-        || workloads.iter().any(|workload| {
-            let annotation = |name| workload.annotations.get(name).map(String::as_str);
-            annotation("meta.helm.sh/release-name") == Some(release)
-                && annotation("meta.helm.sh/release-namespace") == Some(namespace)
-                && !uses(workload, &ImageFilter::default()).0.is_empty()
-        })
 }
 
 /// The images that are taken of one workload, and what of them cannot be read.
@@ -147,37 +130,28 @@ fn file_uses(manifest: &Manifest, filter: &ImageFilter) -> (Vec<(Image, Use)>, V
     collect(&manifest.pod, &records, &place, &described, filter, reason, |_| None)
 }
 
-/// The images of a release's manifests and hooks, if its chart is one of Cast AI's.
-fn release_uses(release: &Release, filter: &ImageFilter) -> (Vec<(Image, Use)>, Vec<String>) {
-    let ReleaseName { cluster, namespace, name } = &release.name;
-    let label = format!("{}-{}", release.chart.name, release.chart.version);
-    let (mut uses, mut notes) = (Vec::new(), Vec::new());
-    let Some(chart) = components::chart(&label) else { return (uses, notes) };
-    let described = format!("Helm release {name} in namespace {namespace}");
-    let parts = iter::once((&release.manifest, false)).chain(release.hooks.iter().map(|hook| (hook, true)));
-    for (text, hook) in parts {
-        let manifests = manifests::parse(&described, text).unwrap_or_else(|error| {
-            notes.push(format!("{error}; its images are seen only where they run"));
-            Vec::new()
-        });
-        for manifest in manifests {
-            let records = Records::default();
-            let place = Place::Release {
-                cluster: cluster.clone(),
-                namespace: namespace.clone(),
-                release: name.clone(),
-                manifest: manifest.name.clone(),
-                hook,
-            };
-            let described = format!("{} in {described}", manifest.name);
-            let reason = |_: &Carried| Some(Reason::Release { chart: chart.to_owned(), hook });
-            let (found, unread) =
-                collect(&manifest.pod, &records, &place, &described, filter, reason, |_| None);
-            uses.extend(found);
-            notes.extend(unread);
-        }
-    }
-    (uses, notes)
+/// A custom resource of Cast AI's is taken whole.
+fn resource_uses(resource: &Resource, filter: &ImageFilter) -> (Vec<(Image, Use)>, Vec<String>) {
+    let definition = resource.definition;
+    let kind = format!("{}.{}", definition.kind.to_lowercase(), definition.group);
+    let place = Place::Resource {
+        cluster: resource.cluster.clone(),
+        namespace: resource.namespace.clone(),
+        resource: kind.clone(),
+        name: resource.name.clone(),
+    };
+    let images = definition.images(&resource.content).into_iter();
+    let uses = images.filter(|found| filter.admits(&found.image, None)).map(|found| {
+        let used_by = Use {
+            place: place.clone(),
+            carrier: Carrier::Field(found.pointer),
+            reason: Reason::Resource { resource: kind.clone() },
+            recorded_source: None,
+            fixed: Some(definition.fixed.to_owned()),
+        };
+        (found.image, used_by)
+    });
+    (uses.collect(), Vec::new())
 }
 
 /// Why a workload is taken with all its containers.

@@ -26,6 +26,9 @@ pub struct Inventory {
     /// What could not be looked at, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Kinds of workloads that could not be listed, such as `daemonsets.apps`: images may be missing here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unlisted: Vec<String>,
 }
 
 /// The `kind` field of an inventory.
@@ -98,6 +101,15 @@ pub enum Place {
         path: String,
         /// `Kind/name` of the manifest in the file.
         manifest: String,
+    },
+    /// A custom resource of Cast AI's.
+    #[serde(rename_all = "camelCase")]
+    Resource {
+        cluster: String,
+        namespace: String,
+        /// Kind and group as kubectl names them: `component.castware.cast.ai`.
+        resource: String,
+        name: String,
     },
     /// A manifest that Helm keeps, of an object or of a hook: what it holds comes back at the next upgrade.
     #[serde(rename_all = "camelCase")]
@@ -197,6 +209,8 @@ pub enum Carrier {
         container: String,
         component: String,
     },
+    /// A field of a custom resource, or an object with `repository` and `tag`, by its JSON pointer.
+    Field(String),
 }
 
 impl Carrier {
@@ -214,6 +228,7 @@ impl fmt::Display for Carrier {
             Self::EphemeralContainer(name) => write!(formatter, "ephemeral/{name}"),
             Self::Environment { container, variable } => write!(formatter, "env/{container}/{variable}"),
             Self::Derived { container, component } => write!(formatter, "derived/{container}/{component}"),
+            Self::Field(pointer) => write!(formatter, "field{pointer}"),
         }
     }
 }
@@ -221,7 +236,7 @@ impl fmt::Display for Carrier {
 /// The text names no carrier.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "unknown carrier {0:?}: expected container/NAME, init/NAME, ephemeral/NAME, env/CONTAINER/VARIABLE or derived/CONTAINER/COMPONENT"
+    "unknown carrier {0:?}: expected container/NAME, init/NAME, ephemeral/NAME, env/CONTAINER/VARIABLE, derived/CONTAINER/COMPONENT or field/POINTER"
 )]
 pub struct UnknownCarrier(String);
 
@@ -229,6 +244,9 @@ impl FromStr for Carrier {
     type Err = UnknownCarrier;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(pointer) = text.strip_prefix("field").filter(|pointer| pointer.starts_with('/')) {
+            return Ok(Self::Field(pointer.to_owned()));
+        }
         let parts: Vec<&str> = text.split('/').collect();
         match parts.as_slice() {
             ["container", name] => Ok(Self::Container((*name).to_owned())),
@@ -278,6 +296,9 @@ pub enum Reason {
     /// A variable that a component of Cast AI reads an image from.
     #[serde(rename_all = "camelCase")]
     Variable { variable: String },
+    /// A custom resource of Cast AI's.
+    #[serde(rename_all = "camelCase")]
+    Resource { resource: String },
     /// A Helm release of a Cast AI chart: everything in it and its hooks is wanted.
     #[serde(rename_all = "camelCase")]
     Release { chart: String, hook: bool },
@@ -295,6 +316,7 @@ impl fmt::Display for Reason {
             Self::Annotation => formatter.write_str("rewritten before"),
             Self::Derived { from } => write!(formatter, "derived from {from}"),
             Self::Variable { variable } => write!(formatter, "read from variable {variable}"),
+            Self::Resource { resource } => write!(formatter, "in a {resource}"),
             Self::Release { chart, hook: false } => write!(formatter, "in the Helm release of {chart}"),
             Self::Release { chart, hook: true } => write!(formatter, "hook of {chart}"),
             Self::File { path } => write!(formatter, "in file {path}"),
@@ -314,10 +336,11 @@ mod tests {
             "ephemeral/debug",
             "env/controller/SCANNERS_IMAGE",
             "derived/controller/kvisor-scanners",
+            "field/spec/values/sub~1chart/image",
         ] {
             assert_eq!(text.parse::<Carrier>().unwrap().to_string(), text);
         }
-        for text in ["agent", "container", "container/a/b", "env/x", ""] {
+        for text in ["agent", "container", "container/a/b", "env/x", "field", "fieldx/y", ""] {
             assert!(text.parse::<Carrier>().is_err(), "{text}");
         }
     }

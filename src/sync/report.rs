@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::image::{Digest, Image, Mirror};
-use crate::sync::inventory::{API_VERSION, Carrier, Place};
+use crate::sync::inventory::{API_VERSION, Carrier, Inventory, Place};
 use crate::sync::plan::PlannedImage;
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
@@ -18,6 +18,9 @@ pub struct SyncReport {
     pub workloads: Vec<WorkloadReport>,
     /// What could not be looked at, one sentence each.
     pub notes: Vec<String>,
+    /// Kinds of workloads that could not be listed: what they need was not looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unlisted: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -45,6 +48,8 @@ pub enum ImageResult {
     Copied,
     UpToDate,
     LeftAlone,
+    /// The registry does not hold it, and nothing was to be copied.
+    Missing,
     Failed,
 }
 
@@ -55,6 +60,7 @@ impl ImageResult {
             Self::Copied => "copied",
             Self::UpToDate => "up to date",
             Self::LeftAlone => "left alone",
+            Self::Missing => "missing",
             Self::Failed => "failed",
         }
     }
@@ -70,20 +76,25 @@ pub struct UseReport {
 }
 
 impl SyncReport {
-    pub fn new(destination: Option<Mirror>, notes: Vec<String>) -> Self {
+    pub fn new(destination: Option<Mirror>, inventory: &Inventory) -> Self {
         Self {
             api_version: API_VERSION,
             kind: "SyncReport",
             destination,
             images: Vec::new(),
             workloads: Vec::new(),
-            notes,
+            notes: inventory.notes.clone(),
+            unlisted: inventory.unlisted.clone(),
         }
     }
 
     /// Whether something needs a person: the exit code is then 1.
     pub fn needs_attention(&self) -> bool {
-        self.images.iter().any(|image| image.result == ImageResult::Failed)
+        !self.unlisted.is_empty()
+            || self
+                .images
+                .iter()
+                .any(|image| matches!(image.result, ImageResult::Failed | ImageResult::Missing))
             || self.workloads.iter().any(|workload| workload.outcome.needs_attention())
     }
 

@@ -48,6 +48,13 @@ pub struct WorkloadPatch {
     previous: BTreeMap<Carrier, Option<Record>>,
 }
 
+impl WorkloadPatch {
+    /// What an earlier run has changed, by its record: nothing is left to be written.
+    pub fn made_earlier(workload: WorkloadName, changes: Vec<Change>) -> Self {
+        Self { workload, changes, patch: Patch::default(), previous: BTreeMap::new() }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
     pub carrier: Carrier,

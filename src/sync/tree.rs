@@ -1,7 +1,7 @@
 //! Reading an image as a whole: its manifest and everything that this one names.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -25,17 +25,36 @@ const LARGEST_CONFIG: u64 = 1024 * 1024;
 
 /// Manifests and configs by digest, for the time of one run.
 #[derive(Default)]
-pub struct Store(Mutex<HashMap<Digest, Bytes>>);
+pub struct Store(Mutex<Held>);
+
+#[derive(Default)]
+struct Held {
+    configs: HashMap<Digest, Bytes>,
+    manifests: HashMap<Digest, Fetched>,
+    /// Whoever holds a digest's turn reads it, so that images that share a manifest read it once.
+    turns: HashMap<Digest, Arc<tokio::sync::Mutex<()>>>,
+}
 
 impl Store {
-    pub fn get(&self, digest: &Digest) -> Option<Bytes> {
-        let store = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        store.get(digest).cloned()
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn insert(&self, digest: Digest, bytes: Bytes) {
-        let mut store = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        store.insert(digest, bytes);
+    /// The bytes of a config, if it was read.
+    pub fn config(&self, digest: &Digest) -> Option<Bytes> {
+        self.held().configs.get(digest).cloned()
+    }
+
+    fn manifest(&self, digest: &Digest) -> Option<Fetched> {
+        self.held().manifests.get(digest).cloned()
+    }
+
+    fn keep(&self, fetched: &Fetched) {
+        self.held().manifests.insert(fetched.digest.clone(), fetched.clone());
+    }
+
+    fn turn(&self, digest: &Digest) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(self.held().turns.entry(digest.clone()).or_default())
     }
 }
 
@@ -83,6 +102,7 @@ pub(super) async fn tree(
         let mut children: Vec<Digest> = Vec::new();
         let mut manifests = Vec::new();
         for fetched in level {
+            store.keep(&fetched);
             if matches!(registry, RegistryKind::Ecr { .. }) {
                 fault = fault.or_else(|| lint::refused_by_ecr(&fetched.bytes));
             }
@@ -101,7 +121,7 @@ pub(super) async fn tree(
                     if levels.is_empty() && config.size <= LARGEST_CONFIG {
                         let bytes = whole_blob(client, repository, &config.digest, config.size).await?;
                         content.platforms.extend(config_platform(&bytes));
-                        store.insert(config.digest.clone(), bytes);
+                        store.held().configs.insert(config.digest.clone(), bytes);
                     }
                     blobs
                 }
@@ -113,7 +133,6 @@ pub(super) async fn tree(
                 blobs,
                 present: false,
             });
-            store.insert(fetched.digest, fetched.bytes);
         }
         levels.push(manifests);
         level = fetch_all(client, repository, &children, store).await?;
@@ -158,20 +177,14 @@ pub(super) async fn manifest(
     digest: &Digest,
     store: &Store,
 ) -> Result<Fetched, Error> {
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Stated {
-        media_type: String,
+    let turn = store.turn(digest);
+    let _turn = turn.lock().await;
+    if let Some(fetched) = store.manifest(digest) {
+        return Ok(fetched);
     }
-    let known = store.get(digest).and_then(|bytes| {
-        let stated: Stated = serde_json::from_slice(&bytes).ok()?;
-        Some((stated.media_type, bytes))
-    });
-    if let Some((media_type, bytes)) = known {
-        let digest = digest.clone();
-        return Ok(Fetched { digest, media_type, bytes });
-    }
-    client.manifest(repository, Reference::Digest(digest)).await
+    let fetched = client.manifest(repository, Reference::Digest(digest)).await?;
+    store.keep(&fetched);
+    Ok(fetched)
 }
 
 /// A blob that is small enough to hold.

@@ -1,11 +1,28 @@
 //! Bad days: each a clear message on the right object, the right exit code, and nothing half done.
+//!
+//! | bad day | tests |
+//! | --- | --- |
+//! | no cluster, RBAC, a kind that cannot be listed, credential plugins | `cluster` |
+//! | AWS credentials, IAM, another account, unknown region | `aws` |
+//! | image missing, login, source down or throttling, cut or wrong bytes, tokens that end | `source` |
+//! | immutable tags, refused manifests, full, throttling, cut or wrong bytes | `destination` |
+//! | names that ECR refuses | `names` |
+//! | certificates, private CA, clock | `trust` |
+//! | proxy and `NO_PROXY` | `proxy` |
+//! | deleted, changed or paused workloads, admission, rollouts, nodes that cannot pull | `rollout`, `health` |
+//! | files, full disks, closed pipes, narrow terminals | `here` |
+//! | a list that is forgotten in the middle (410) | unit tests of `cluster::list` |
+//! | Ctrl-C and `kill -9` | `interruption` |
 
 mod aws;
 mod cluster;
 mod destination;
 mod here;
+mod names;
+mod proxy;
 mod rollout;
 mod source;
+mod trust;
 
 /// Deployment, daemon set and cron jobs of Cast AI in the lab's first cluster.
 const AGENT: &str = "Deployment/castai-agent";

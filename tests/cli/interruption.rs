@@ -1,245 +1,257 @@
-//! kill -9 and Ctrl-C in the middle: nothing is half done, and the next run goes on from there.
+//! kill -9 and Ctrl-C at any point of a run: nothing is half done, and the next run goes on from there.
+//!
+//! A point is a request at one of the lab's fronts that never gets an answer, nor does any later one there: the run
+//! stands still at a place that a seed repeats. `TEST_SEED` sets the seed; `TEST_LONG` takes fifty points instead of
+//! five.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod scene;
+
+use std::collections::BTreeSet;
 use std::process::Command;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use lab::address::API_SERVER_HOST;
-use lab::dns::Behaviour;
-use lab::host::{Lab, RunningPlugin};
-use lab::registry::traffic::Record;
+use lab::address;
+use lab::host::RunningPlugin;
+use lab::registry::image::{Behaviour, Recipe};
 use serde_json::{Value, json};
 
-use crate::support::{ecr_tags, eventually, fault, heal, kubectl, own_lab, says, sync, workloads};
-
-const OURS: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com/";
-const ANNOTATION: &str = "privatelink.cast.ai/images";
-/// So slow that a run is under way for as long as it is watched: all blobs together take seconds.
-const SLOW: u64 = 8_000_000;
+use self::scene::{Dice, RUN, Scene};
+use crate::observed::{ECR, apply, image, record};
+use crate::support::{eventually, fault, heal, kubectl, own_lab, plugin, says};
 
 #[test]
-fn a_run_that_is_killed_while_it_copies_is_finished_by_the_next_one() {
-    let mut dice = Dice::from_environment();
-    let whole = uploads_of_a_whole_run();
-    for _ in 0..Dice::rounds(3) {
-        let point = dice.below(whole.len());
-        let lab = own_lab();
-        let before = workloads(&lab);
-        slow_down(&lab);
-        let run = lab.spawn_plugin(&["sync-images", "--yes"]).unwrap();
-        eventually("enough blobs have arrived", || uploaded(&lab).len() >= point);
-        run.kill().unwrap();
-        heal(&lab);
-        eventually("requests that were under way have ended", || is_quiet(&lab));
-        assert_no_half(&before, &lab);
-        let first = uploaded(&lab);
-        lab.control().delete("/ecr/traffic").unwrap();
-        finish(&lab);
-        let second = uploaded(&lab);
-        let again: Vec<_> = first.iter().filter(|upload| second.contains(upload)).collect();
-        assert!(again.is_empty(), "seed {}, point {point}: uploaded again: {again:?}", dice.seed);
-        let together: BTreeSet<_> = first.iter().chain(&second).cloned().collect();
-        assert_eq!(together, whole, "seed {}, point {point}", dice.seed);
-    }
+fn a_run_that_is_killed_anywhere_is_finished_by_the_next_one() {
+    interrupt_everywhere(|_, run| run.kill().unwrap());
 }
 
 #[test]
-fn a_run_that_is_killed_while_it_rewrites_is_finished_by_the_next_one() {
-    let mut dice = Dice::from_environment();
-    for _ in 0..Dice::rounds(2) {
-        let point = 1 + dice.below(5);
-        let lab = own_lab();
-        let before = workloads(&lab);
-        sync(&lab, 0, &["--no-rewrite"]);
-        // No rollout ends, so that the run still waits when it is killed.
-        lab.control().post("/kubelet/pulls/pause", &json!({})).unwrap();
-        let run = lab.spawn_plugin(&["sync-images", "--yes", "--timeout=5m"]).unwrap();
-        eventually("enough workloads are rewritten", || rewritten(&lab).len() >= point.min(3));
-        run.kill().unwrap();
-        lab.control().post("/kubelet/pulls/resume", &json!({})).unwrap();
-        assert_no_half(&before, &lab);
-        lab.control().delete("/ecr/traffic").unwrap();
-        finish(&lab);
-        assert!(uploaded(&lab).is_empty(), "seed {}, point {point}: rewriting uploads nothing", dice.seed);
-    }
-}
-
-#[test]
-fn ctrl_c_ends_at_once_with_130_and_the_next_run_completes() {
-    let lab = own_lab();
-    let (before, tags) = (workloads(&lab), ecr_tags(&lab));
-    let held = "/ecr/traffic";
-
-    // While the cluster is looked for.
-    let record = format!("/dns/records/{API_SERVER_HOST}");
-    lab.control().put(&record, &Behaviour::Silent).unwrap();
-    lab.control().delete("/dns/queries").unwrap();
-    let run = lab.spawn_plugin(&["sync-images", "--yes", "--request-timeout=5m"]).unwrap();
-    eventually("the API server's name is asked for", || {
-        let asked: Vec<Value> = lab.control().get("/dns/queries").unwrap();
-        asked.iter().any(|query| query["name"].as_str().unwrap().to_lowercase().contains("eks.amazonaws.com"))
+fn a_run_that_ctrl_c_ends_anywhere_says_so_and_is_finished_by_the_next_one() {
+    interrupt_everywhere(|dice, run| match dice.below(4) {
+        0 => end(run, &["-TERM"]),
+        1 => end(run, &["-INT", "-INT"]),
+        _ => end(run, &["-INT"]),
     });
-    interrupt(run);
-    lab.control().delete(&record).unwrap();
-    assert_eq!((&workloads(&lab), &ecr_tags(&lab)), (&before, &tags));
-
-    // While images are copied.
-    slow_down(&lab);
-    let run = lab.spawn_plugin(&["sync-images", "--yes"]).unwrap();
-    eventually("a blob has arrived", || !uploaded(&lab).is_empty());
-    interrupt(run);
-    heal(&lab);
-    eventually("requests that were under way have ended", || is_quiet(&lab));
-    assert_eq!(workloads(&lab), before);
-    lab.control().delete(held).unwrap();
-
-    // While a rollout is waited for.
-    sync(&lab, 0, &["--no-rewrite"]);
-    lab.control().post("/kubelet/pulls/pause", &json!({})).unwrap();
-    let run = lab.spawn_plugin(&["sync-images", "--yes", "--timeout=5m"]).unwrap();
-    eventually("a workload is rewritten", || !rewritten(&lab).is_empty());
-    interrupt(run);
-    lab.control().post("/kubelet/pulls/resume", &json!({})).unwrap();
-    assert_no_half(&before, &lab);
-    finish(&lab);
 }
 
-/// Sends what Ctrl-C sends, and asserts what a user sees then.
+/// Where nobody reads what the plugin writes, its own end is not waited for.
+#[test]
+fn ctrl_c_is_heard_where_output_is_stuck() {
+    let lab = own_lab();
+    let pipe = lab.folder().home().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let run = lab.spawn_plugin(&["sync-images", "--dry-run=client", "--plan=pipe"]).unwrap();
+    let read = || scene::traffic(&lab, "source").iter().filter(|record| record.status == 200).count();
+    eventually("sources are read", || read() > 0);
+    // The plan is written when everything is read.
+    scene::settle(read);
+    end(run, &["-INT"]);
+}
+
+/// What ran well and breaks by our change has its former image again in the end, whichever run sees to it.
+#[test]
+#[expect(clippy::print_stdout, reason = "a test that fails has to tell where")]
+fn a_run_that_ends_while_it_restores_leaves_that_to_the_next_one() {
+    let mut dice = Dice::from_environment();
+    let lab = own_lab();
+    let former = format!("{}/old/ghcr.io/castai/first:v1", address::OCI_REGISTRY.0);
+    let ours = format!("{ECR}/{former}");
+    let publish = |behaviour| {
+        let recipe = Recipe { behaviour, ..Recipe::default() };
+        let order = json!({"repository": "old/ghcr.io/castai/first", "tag": "v1", "recipe": recipe});
+        lab.control().post("/oci/images", &order).unwrap();
+    };
+    let labels = json!({"app": "first"});
+    let container = json!({
+        "name": "main", "image": former, "imagePullPolicy": "IfNotPresent",
+        "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}},
+    });
+    let deployment = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "first", "namespace": "castai-agent", "labels": labels},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    });
+    publish(Behaviour::Run);
+    for round in 0..Dice::rounds(1) {
+        apply(&lab, &deployment);
+        let waiting = ["rollout", "status", "-n", "castai-agent", "deployment/first", "--timeout=60s"];
+        kubectl(&lab, &waiting);
+        // The nodes hold what ran, and will pull what crashes.
+        publish(Behaviour::Crash);
+        // The first patch is the dry run, the second our change.
+        let lost = LOST[dice.below(LOST.len())];
+        let action: Value = serde_json::from_str(lost).unwrap();
+        println!("TEST_SEED={} round {round}: restoring, {lost}", dice.seed);
+        let rule = json!({"method": "PATCH", "path": "/deployments/first", "skip": 2, "action": action});
+        fault(&lab, "kubernetes", &rule);
+        lab.control().delete("/kubernetes/traffic").unwrap();
+        let arguments = ["sync-images", "--yes", "-l", "app=first", scene::BY_FRONT];
+        let run = lab.spawn_plugin(&arguments).unwrap();
+        eventually("it restores", || {
+            let seen = scene::traffic(&lab, "kubernetes");
+            let patches = seen.iter().filter(|record| record.method == "PATCH");
+            // A patch whose answer gets lost has been made.
+            patches.skip(2).any(|patch| lost.contains("silence") || patch.status == 200)
+        });
+        match dice.below(2) {
+            0 => run.kill().unwrap(),
+            _ => end(run, &["-INT"]),
+        }
+        lab.control().delete("/kubernetes/faults").unwrap();
+        let is_restored = !lost.contains("silence");
+        let left = if is_restored { (former.as_str(), false) } else { (ours.as_str(), true) };
+        let now = || {
+            let has_record = record(&lab, "deployment/first") != Value::Null;
+            (image(&lab, "first", "main"), has_record)
+        };
+        assert_eq!(now(), (left.0.to_owned(), left.1));
+        // A pod from before still runs, which shows that it ran well: it is restored by whichever run comes next.
+        let output = plugin(&lab, 1, &arguments);
+        let failure = "error: deployment.apps/first in namespace castai-agent has its former images again";
+        says(&output, &[failure]);
+        assert_eq!(now(), (former.clone(), false));
+        kubectl(&lab, &["delete", "-n", "castai-agent", "deployment/first"]);
+    }
+}
+
+/// A part of a run, by where it stands still.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    Discovery,
+    Planning,
+    /// From the first request of planning to the last of verification.
+    Mirroring,
+    /// In the middle of blobs.
+    Blobs,
+    /// From the first dry run to rollouts that are waited for.
+    Rewriting,
+}
+
+/// What is asked for is not done, or it is done and the answer gets lost.
+const LOST: [&str; 2] =
+    [r#"{"kind":"silence"}"#, r#"{"kind":"throttle","bytes_per_second":1,"of":"response"}"#];
+
+const STAGES: [Stage; 5] =
+    [Stage::Discovery, Stage::Planning, Stage::Mirroring, Stage::Blobs, Stage::Rewriting];
+
+/// A run that stands still, and at which request.
+struct Point {
+    front: &'static str,
+    arguments: &'static [&'static str],
+    rule: Value,
+    /// Requests that pass before the rule starts: from this number on, and below that.
+    skip: (usize, usize),
+}
+
+impl Stage {
+    fn point(self, dice: &mut Dice, scene: &Scene) -> Point {
+        let whole = &scene.whole;
+        let registry = ["source", "ecr"][dice.below(2)];
+        let lost: Value = serde_json::from_str(LOST[dice.below(LOST.len())]).unwrap();
+        let mirror: &[&str] = &["--no-rewrite"];
+        let point = |front, arguments, rule, skip| Point { front, arguments, rule, skip };
+        match self {
+            Self::Discovery => point("kubernetes", &[], json!({"action": lost}), (0, whole.discovery)),
+            Self::Planning => {
+                let planning = if registry == "ecr" { whole.planning.1 } else { whole.planning.0 };
+                point(registry, mirror, json!({"action": lost}), (0, planning))
+            }
+            Self::Mirroring => {
+                let all = if registry == "ecr" { whole.mirroring.1 } else { whole.mirroring.0 };
+                point(registry, mirror, json!({"action": lost}), (0, all))
+            }
+            Self::Blobs => {
+                let (method, path, of) = if registry == "ecr" {
+                    ("PUT", "/blobs/uploads/", "request")
+                } else {
+                    // The addresses of blob hosts are the only signed ones.
+                    ("GET", "/ghcr1/blobs/", "response")
+                };
+                let slow = json!({"kind": "throttle", "bytes_per_second": 1000, "of": of});
+                let rule = json!({"method": method, "path": path, "action": slow});
+                point(registry, mirror, rule, (0, whole.uploads.len() / 2))
+            }
+            Self::Rewriting => {
+                point("kubernetes", &[], json!({"action": lost}), (whole.discovery, whole.kubernetes))
+            }
+        }
+    }
+}
+
+/// Ends a run at every point that the dice say, and asserts all that has to hold then.
+#[expect(clippy::print_stdout, reason = "a test that fails has to tell where")]
+fn interrupt_everywhere(end: impl Fn(&mut Dice, RunningPlugin)) {
+    let mut dice = Dice::from_environment();
+    let scene = Scene::measure(own_lab());
+    for round in 0..Dice::rounds(5) {
+        let stage = STAGES[round % STAGES.len()];
+        let point = stage.point(&mut dice, &scene);
+        let (from, mut below) = point.skip;
+        let run = loop {
+            scene.reset();
+            let skip = from + dice.below((below - from).max(1));
+            println!(
+                "TEST_SEED={} round {round}: {stage:?}, {} {skip}: {}",
+                dice.seed, point.front, point.rule
+            );
+            match stand_still(&scene, &point, skip) {
+                Some(run) => break run,
+                // A run may need fewer requests than another: nodes are quicker or slower.
+                None => below = skip,
+            }
+        };
+        end(&mut dice, run);
+        heal(&scene.lab);
+        scene.lab.control().delete("/kubernetes/faults").unwrap();
+        scene.assert_whole();
+        let first = scene.uploaded();
+        scene.forget_traffic();
+        scene.finish();
+        let second = scene.uploaded();
+        let again: Vec<_> = first.intersection(&second).collect();
+        assert!(again.is_empty(), "uploaded again: {again:?}");
+        let together: BTreeSet<_> = first.union(&second).cloned().collect();
+        assert_eq!(together, scene.whole.uploads);
+    }
+}
+
+/// Starts a run that gets no further than `skip` requests at the point's front; nothing where it ends before.
+fn stand_still(scene: &Scene, point: &Point, skip: usize) -> Option<RunningPlugin> {
+    let mut rule = point.rule.clone();
+    rule["skip"] = json!(skip);
+    let part = rule["path"].as_str().unwrap_or_default().to_owned();
+    let method = rule["method"].as_str().unwrap_or_default().to_owned();
+    fault(&scene.lab, point.front, &rule);
+    let mut run = scene.lab.spawn_plugin(&[RUN, point.arguments].concat()).unwrap();
+    let mut ended = false;
+    eventually("the run stands still or ends", || {
+        let seen = scene.traffic(point.front);
+        let matching =
+            seen.iter().filter(|record| record.path.contains(&part) && record.method.contains(&method));
+        ended = run.try_wait().unwrap().is_some();
+        // A blob that is under way has begun to move.
+        let disturbed = matching.skip(skip);
+        ended || disturbed.into_iter().any(|record| part.is_empty() || record.received + record.sent > 1000)
+    });
+    if !ended {
+        return Some(run);
+    }
+    let output = run.wait().unwrap();
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    None
+}
+
+/// Sends signals at once, and asserts what a user sees then.
 #[track_caller]
-fn interrupt(run: RunningPlugin) {
-    let killed = Command::new("kill").args(["-INT", &run.process().to_string()]).status().unwrap();
-    assert!(killed.success());
+fn end(mut run: RunningPlugin, signals: &[&str]) {
+    for signal in signals {
+        let sent = Command::new("kill").args([*signal, &run.process().to_string()]).output().unwrap();
+        assert!(sent.status.success() || *signal == signals[signals.len() - 1]);
+    }
+    eventually("it ends by itself", || run.try_wait().unwrap().is_some());
     let output = run.wait().unwrap();
     assert_eq!(output.code, Some(130), "{}", output.stderr);
     says(&output, &["interrupted:", "run again"]);
     assert_eq!(output.stdout, "");
-}
-
-fn slow_down(lab: &Lab) {
-    fault(
-        lab,
-        "ecr",
-        &json!({
-            "method": "PUT", "path": "/blobs/uploads/",
-            "action": {"kind": "throttle", "bytes_per_second": SLOW, "of": "request"},
-        }),
-    );
-}
-
-/// Runs to the end: everything is rewritten, and every pod of Cast AI is ready.
-#[track_caller]
-fn finish(lab: &Lab) {
-    sync(lab, 0, &[]);
-    assert_eq!(rewritten(lab).len(), 5, "{:?}", rewritten(lab));
-    kubectl(lab, &["delete", "pods", "--all", "--namespace=castai-agent", "--wait=false"]);
-    lab.wait_for(&["deployments,daemonsets", "--namespace=castai-agent"], Duration::from_mins(1), |list| {
-        list["items"].as_array().unwrap().iter().all(|item| {
-            let status = &item["status"];
-            let (wanted, ready) = if item["kind"] == "DaemonSet" {
-                (&status["desiredNumberScheduled"], &status["numberReady"])
-            } else {
-                (&item["spec"]["replicas"], &status["readyReplicas"])
-            };
-            wanted == ready && status["observedGeneration"] == item["metadata"]["generation"]
-        })
-    })
-    .unwrap();
-}
-
-/// Names of the workloads that carry our record.
-fn rewritten(lab: &Lab) -> Vec<String> {
-    let all = workloads(lab).into_iter();
-    all.filter(|(_, workload)| workload["annotations"][ANNOTATION].is_string())
-        .map(|(name, _)| name)
-        .collect()
-}
-
-/// Every workload is as it was, or has all its images from the registry and a record of each.
-#[track_caller]
-fn assert_no_half(before: &BTreeMap<String, Value>, lab: &Lab) {
-    for (name, workload) in workloads(lab) {
-        if Some(&workload) == before.get(&name) {
-            continue;
-        }
-        let images = images(&workload["spec"]);
-        assert!(images.iter().all(|image| image.starts_with(OURS)), "{name} is half rewritten: {images:?}");
-        let record: BTreeMap<String, Value> =
-            serde_json::from_str(workload["annotations"][ANNOTATION].as_str().unwrap()).unwrap();
-        let recorded: BTreeSet<_> =
-            record.values().map(|entry| entry["to"].as_str().unwrap().to_owned()).collect();
-        assert!(images.iter().all(|image| recorded.contains(image)), "{name}: {images:?} {recorded:?}");
-    }
-}
-
-fn images(value: &Value) -> Vec<String> {
-    match value {
-        Value::Object(members) => {
-            let own = members.get("image").and_then(Value::as_str).map(str::to_owned);
-            own.into_iter().chain(members.values().flat_map(images)).collect()
-        }
-        Value::Array(items) => items.iter().flat_map(images).collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// Repository and digest of each blob that ECR has taken since the traffic was last reset.
-fn uploaded(lab: &Lab) -> BTreeSet<(String, String)> {
-    let records: Vec<Record> = lab.control().get("/ecr/traffic").unwrap();
-    let taken = records.iter().filter(|record| is_upload(record) && record.status == 201);
-    taken
-        .map(|record| {
-            let (repository, rest) = record.path.split_once("/blobs/uploads/").unwrap();
-            let digest = rest.split_once("digest=").unwrap().1;
-            (repository.to_owned(), digest.split('&').next().unwrap().replace("%3A", ":"))
-        })
-        .collect()
-}
-
-fn is_upload(record: &Record) -> bool {
-    record.method == "PUT" && record.path.contains("/blobs/uploads/")
-}
-
-/// Whether two looks at the traffic find the same uploads: those without an answer will not get one any more.
-#[expect(clippy::disallowed_methods, reason = "what has to be seen is that nothing happens for a while")]
-fn is_quiet(lab: &Lab) -> bool {
-    let first = uploaded(lab);
-    std::thread::sleep(Duration::from_millis(200));
-    first == uploaded(lab)
-}
-
-fn uploads_of_a_whole_run() -> BTreeSet<(String, String)> {
-    let lab = own_lab();
-    sync(&lab, 0, &["--no-rewrite"]);
-    uploaded(&lab)
-}
-
-/// Chance that can be repeated: `TEST_SEED` sets the seed, and `TEST_LONG` the number of rounds.
-struct Dice {
-    seed: u64,
-    state: u64,
-}
-
-impl Dice {
-    #[expect(clippy::print_stdout, reason = "a test that fails has to tell its seed")]
-    fn from_environment() -> Self {
-        let given = std::env::var("TEST_SEED").ok().and_then(|text| text.parse().ok());
-        let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos().into();
-        let seed = given.unwrap_or_else(now);
-        println!("TEST_SEED={seed}");
-        Self { seed, state: seed }
-    }
-
-    /// `usual` kills, or ten times as many: fifty over both tests.
-    fn rounds(usual: usize) -> usize {
-        if std::env::var_os("TEST_LONG").is_some() { usual * 10 } else { usual }
-    }
-
-    /// `SplitMix64` (Steele, Lea and Flood 2014), which needs one word of state.
-    fn below(&mut self, limit: usize) -> usize {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % limit as u64).unwrap()
-    }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use lab::host::Lab;
 use lab::registry::fault::{Action, Rule};
 use lab::registry::fixture;
+use lab::settings::Fixture;
 use serde_json::json;
 
 use super::observed::{
@@ -167,7 +168,7 @@ fn what_fails_holds_back_only_what_needs_it_and_running_again_is_enough() {
     assert!(rewritten(&lab).contains("castai-kvisor-agent"));
     untouched(controller);
 
-    let sources = fixture::sources();
+    let sources = fixture::sources(Fixture::FirstCluster);
     let missing = sources.iter().find(|image| image.repository.ends_with("scanners")).expect("the scanners");
     publish(&lab, &scanners, &missing.recipe);
     plugin(&lab, 0, &hasty);

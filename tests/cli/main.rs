@@ -3,14 +3,20 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bad_days;
+mod budget;
+mod completion;
 mod filter;
 mod health;
+mod hidden;
+mod install;
 mod interruption;
 mod laws;
 mod machines;
 mod observed;
+mod permissions;
 mod preflight;
-mod releases;
+
 mod support;
 mod sync_images;
 mod usage;
+mod whole_cluster;

@@ -81,7 +81,9 @@ pub(crate) fn workloads(lab: &Lab) -> BTreeMap<String, Value> {
             let name = format!("{}/{}", item["kind"].as_str().unwrap(), metadata["name"].as_str().unwrap());
             let mut annotations = metadata["annotations"].clone();
             if let Some(annotations) = annotations.as_object_mut() {
+                // Controllers count their rollouts there.
                 annotations.remove("deployment.kubernetes.io/revision");
+                annotations.remove("deprecated.daemonset.template.generation");
             }
             (name, serde_json::json!({"spec": item["spec"], "annotations": annotations}))
         })

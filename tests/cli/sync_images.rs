@@ -8,6 +8,7 @@ use lab::address;
 use lab::host::Lab;
 use lab::registry::fixture;
 use lab::registry::image::{Recipe, generate};
+use lab::settings::Fixture;
 use serde_json::{Value, json};
 
 use super::observed::{
@@ -163,7 +164,7 @@ fn stored(lab: &Lab, registry: &str, digest: &str) -> Vec<u8> {
 /// Every manifest and blob of the fixture's images, attestations included, lies in ECR as it lies at its source.
 fn assert_everything_is_mirrored(lab: &Lab) {
     let state = ecr(lab);
-    for source in fixture::sources() {
+    for source in fixture::sources(Fixture::FirstCluster) {
         let name = format!("{}/{}", source.host, source.repository);
         let mirrored = name.trim_start_matches("docker.io/");
         let image = generate(&name, source.tag, &source.recipe).expect("the fixture's image");
@@ -367,7 +368,7 @@ fn any_registry_will_do() {
     assert_eq!(images(&lab), expected);
     assert_eq!(other_workloads(&lab), others);
     assert!(traffic(&lab, "ecr").iter().all(|record| !record.path.contains("castai/")), "ECR is left alone");
-    for source in fixture::sources() {
+    for source in fixture::sources(Fixture::FirstCluster) {
         let name = format!("{}/{}", source.host, source.repository);
         let image = generate(&name, source.tag, &source.recipe).expect("the fixture's image");
         for manifest in &image.manifests {

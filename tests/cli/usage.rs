@@ -108,6 +108,70 @@ fn flags_that_contradict_each_other_are_refused_with_the_way_on() {
 }
 
 #[test]
+fn kubectls_flags_are_known_as_kubectl_knows_them() {
+    let lab = shared_lab();
+    for all in ["-A", "--all-namespaces"] {
+        plugin(lab, 0, &[all, "sync-images", "--no-mirror", "--no-rewrite"]);
+        says(&plugin(lab, 2, &["-n", "x", "sync-images", all]), &["error: -A and -n contradict", "hint: "]);
+    }
+    let look = ["sync-images", "--no-mirror", "--no-rewrite"];
+    let certificate =
+        plugin(lab, 2, &[&look[..], &["--client-certificate=/nowhere", "--client-key=/x"]].concat());
+    says(&certificate, &["/nowhere"]);
+    // The API server was told the UID: it knows no user without a name.
+    let uid = lab.plugin(&[&look[..], &["--as-uid=1"]].concat()).unwrap();
+    assert_ne!(uid.code, Some(0), "{}", uid.stdout);
+    let named = plugin(lab, 2, &[&look[..], &["--as=somebody", "--as-uid=1"]].concat());
+    says(&named, &["User \"somebody\" cannot list", "permissions rbac"]);
+}
+
+#[test]
+fn what_is_missing_is_said_to_be_missing() {
+    let lab = shared_lab();
+    let dry = plugin(lab, 1, &["sync-images", "--no-mirror", "--dry-run=client"]);
+    assert!(dry.stdout.contains(" missing") && !dry.stdout.contains("failed"), "{}", dry.stdout);
+    assert!(!dry.stdout.contains("to upload"), "nothing is copied: {}", dry.stdout);
+    says(&dry, &["the registry does not hold what is wanted", "held back"]);
+    let report = json(&plugin(lab, 1, &["sync-images", "--no-mirror", "--dry-run=client", "-o", "json"]));
+    assert_eq!((&report["kind"], &report["images"][0]["result"]), (&"SyncReport".into(), &"missing".into()));
+
+    for (flags, hint) in [
+        (
+            ["--no-mirror", "--lock=nowhere"],
+            "hint: it is written by: sync-images --no-rewrite --lock nowhere",
+        ),
+        (["--no-discover", "--plan=nowhere"], "hint: it is written by: sync-images --dry-run --plan nowhere"),
+        (
+            ["--no-discover", "--inventory=nowhere"],
+            "hint: it is written by: sync-images --no-mirror --no-rewrite --inventory nowhere",
+        ),
+    ] {
+        says(&plugin(lab, 2, &["sync-images", flags[0], flags[1]]), &["nowhere: No such file", hint]);
+    }
+    let mapped =
+        plugin(lab, 0, &["sync-images", "--dry-run", "--map=x.example/a=ghcr.io/castai/agnet", "-v"]);
+    says(
+        &mapped,
+        &["warning: --map x.example/a=ghcr.io/castai/agnet matches no image", "ghcr.io: ", " requests, "],
+    );
+}
+
+#[test]
+fn checks_are_chosen_by_their_codes() {
+    let lab = shared_lab();
+    let lines =
+        |arguments: &[&str]| plugin(lab, 0, &[&["preflight", "-o", "name"], arguments].concat()).stdout;
+    let only = lines(&["--only=CPL104", "--only", "CPL110"]);
+    assert_eq!(only.lines().map(|line| &line[..7]).collect::<Vec<_>>(), ["CPL104/", "CPL110/"], "{only}");
+    let all = lines(&[]);
+    assert!(all.lines().all(|line| !line.contains(char::is_whitespace)), "a word each: {all}");
+    assert!(all.contains("CPL202/") && !lines(&["--exclude=CPL202"]).contains("CPL202/"));
+    let text = plugin(lab, 0, &["preflight", "--only=CPL104"]).stdout;
+    assert!(text.contains("1 passed\nNothing failed among the checks that were asked for"), "{text}");
+    says(&plugin(lab, 2, &["preflight", "--only=CPL999"]), &["CPL999", "CPL101"]);
+}
+
+#[test]
 fn without_yes_nothing_is_changed_where_nobody_can_be_asked() {
     let lab = own_lab();
     let (before, tags) = (workloads(&lab), ecr_tags(&lab));
@@ -138,6 +202,12 @@ fn the_version_is_told_to_people_and_machines() {
     let version = env!("CARGO_PKG_VERSION");
     let text = plugin(lab, 0, &["version"]).stdout;
     assert!(text.contains(version), "{text}");
+    assert_eq!(plugin(lab, 0, &["--version"]).stdout, format!("kubectl castai-privatelink v{version}\n"));
+    let page = plugin(lab, 0, &["man"]).stdout;
+    assert!(
+        page.contains(".TH kubectl-castai_privatelink-preflight") && page.contains("kubeconfig"),
+        "{page}"
+    );
     let value = json(&plugin(lab, 0, &["version", "-o", "json"]));
     assert!(value.to_string().contains(&format!("\"v{version}\"")), "{value}");
     assert!(plugin(lab, 0, &["version", "-o", "yaml"]).stdout.contains(version));

@@ -13,11 +13,11 @@ use crate::aws::identity;
 use crate::cli::{Arguments, OutputFormat, SyncArguments};
 use crate::commands::{Stop, scene};
 use crate::event::{Event, Observer, Stage};
-use crate::image::ecr::EcrRegistry;
+use crate::image::ecr::{EcrRegistry, repository_name_fault};
 use crate::image::{Image, Mirror};
 use crate::output::table::{bytes, count};
 use crate::registry::Client;
-use crate::sync::assignment::{Source, assign};
+use crate::sync::assignment::{Assignment, Source, assign, unused_maps};
 use crate::sync::destination::Destination;
 use crate::sync::discover::ImageFilter;
 use crate::sync::inventory::{API_VERSION, Inventory};
@@ -50,7 +50,7 @@ impl<'o> Registry<'o> {
     pub(super) fn of_lock(lock: Lock, inventory: &Inventory, sync: &SyncArguments) -> Result<Self, Stop> {
         let mirror = locked_mirror(&lock)?.clone();
         let region = region(sync, inventory, &mirror);
-        let left_alone = assign(inventory, &mirror, &sync.maps, region.as_deref())
+        let left_alone = assigned(inventory, &mirror, sync, region.as_deref())
             .into_iter()
             .filter(|assignment| matches!(assignment.source, Source::Reachable(_)))
             .flat_map(|assignment| assignment.used_by)
@@ -73,6 +73,7 @@ impl<'o> Registry<'o> {
             Some(plan) => planned_destination(plan)?.mirror.clone(),
             None => chosen_mirror(arguments, sync, inventory, cluster).await?,
         };
+        refuse_path(&mirror)?;
         let (client, destination) = connect(arguments, &mirror, observer).await?;
         let (plan, age, store) = if let Some(plan) = &request.plan {
             let prepared = renew(&client, &destination, planned_destination(plan)?)
@@ -85,7 +86,7 @@ impl<'o> Registry<'o> {
             let region = region(sync, inventory, &mirror);
             let clusters = inventory.clusters.iter();
             let wanted = Wanted {
-                assignments: assign(inventory, &mirror, &sync.maps, region.as_deref()),
+                assignments: assigned(inventory, &mirror, sync, region.as_deref()),
                 node_platforms: clusters.flat_map(|cluster| cluster.platforms.iter().cloned()).collect(),
                 detail: detail(sync),
             };
@@ -159,7 +160,7 @@ impl<'o> Registry<'o> {
     /// The report of a dry run.
     pub(super) fn planned_report(&self, inventory: &Inventory, copying: bool) -> SyncReport {
         self.report(inventory, |image| match &image.step {
-            Step::Copy { .. } if !copying => (ImageResult::Failed, Some(NOT_COPIED.to_owned())),
+            Step::Copy { .. } if !copying => (ImageResult::Missing, Some(NOT_COPIED.to_owned())),
             Step::Copy { .. } => (ImageResult::Copied, None),
             _ => settled(&image.step),
         })
@@ -197,7 +198,7 @@ impl<'o> Registry<'o> {
             match (&image.step, failure) {
                 (_, Some(error)) => (ImageResult::Failed, Some(error.clone())),
                 (Step::Copy { .. }, None) if !request.halves.mirror => {
-                    (ImageResult::Failed, Some(NOT_COPIED.to_owned()))
+                    (ImageResult::Missing, Some(NOT_COPIED.to_owned()))
                 }
                 (Step::Copy { .. }, None) => (ImageResult::Copied, None),
                 (step, None) => settled(step),
@@ -223,7 +224,7 @@ impl<'o> Registry<'o> {
         inventory: &Inventory,
         result: impl Fn(&PlannedImage) -> (ImageResult, Option<String>),
     ) -> SyncReport {
-        let mut report = SyncReport::new(self.mirror().cloned(), inventory.notes.clone());
+        let mut report = SyncReport::new(self.mirror().cloned(), inventory);
         if let Self::Asked(asked) = self {
             report.notes.extend(asked.plan.notes.iter().cloned());
             let images = asked.plan.destinations.iter().flat_map(|plan| &plan.images);
@@ -238,13 +239,27 @@ impl<'o> Registry<'o> {
     }
 }
 
+/// The assignments, and a word about each `--map` that decides none of them: most likely it is misspelt.
+fn assigned(
+    inventory: &Inventory,
+    mirror: &Mirror,
+    sync: &SyncArguments,
+    region: Option<&str>,
+) -> Vec<Assignment> {
+    let assignments = assign(inventory, mirror, &sync.maps, region);
+    for map in unused_maps(&assignments, &sync.maps) {
+        crate::output::warning(&format!("--map {map} matches no image: compare both names with the images'"));
+    }
+    assignments
+}
+
 /// What is up to date is read as well where somebody will read about it: that costs a request per manifest.
 fn detail(sync: &SyncArguments) -> Detail {
     let is_told = matches!(sync.output, OutputFormat::Wide | OutputFormat::Json | OutputFormat::Yaml);
     if sync.lock.is_some() || is_told { Detail::Content } else { Detail::Digest }
 }
 
-const NOT_COPIED: &str = "the registry does not hold it, and --no-mirror says not to copy it";
+const NOT_COPIED: &str = "the registry does not hold what is wanted, and --no-mirror says not to copy it: run without --no-mirror first";
 
 /// The result of a step that mirroring does not touch.
 fn settled(step: &Step) -> (ImageResult, Option<String>) {
@@ -268,6 +283,16 @@ pub(super) fn region(sync: &SyncArguments, inventory: &Inventory, mirror: &Mirro
         .or_else(|| Some(EcrRegistry::of_host(&mirror.registry)?.region))
 }
 
+/// A path that the registry does not take for any image needs no image to fail.
+fn refuse_path(mirror: &Mirror) -> Result<(), Stop> {
+    let is_ecr = EcrRegistry::of_host(&mirror.registry).is_some();
+    let prefix = mirror.prefix.as_deref().filter(|_| is_ecr);
+    let fault = prefix.and_then(|prefix| repository_name_fault(&format!("{prefix}/image")));
+    fault.map_or(Ok(()), |fault| {
+        Err(Stop::with_hint(format!("error: --registry {mirror}: {fault}"), "choose another path there"))
+    })
+}
+
 /// The mirror that a lock speaks of.
 pub(super) fn locked_mirror(lock: &Lock) -> Result<&Mirror, Stop> {
     let locked = lock.destinations.first();
@@ -282,6 +307,8 @@ pub(super) async fn connect<'o>(
     mirror: &Mirror,
     observer: Observer<'o>,
 ) -> Result<(Client<'o>, Destination), Stop> {
+    // AWS' client would panic where there are no roots.
+    crate::transport::tls()?;
     let settings = scene::settings(&arguments.network);
     let client = Client::new(&settings, observer)?;
     let Some(registry) = EcrRegistry::of_host(&mirror.registry) else {
@@ -320,8 +347,12 @@ pub(super) async fn chosen_mirror(
         let message = format!("error: {error}");
         match error {
             // Credentials that STS does not take are no use for ECR either.
-            Error::NoCredentials { .. } | Error::Expired | Error::NotAccepted { .. } => Stop::new(message),
-            Error::Denied { .. } | Error::Unreachable { .. } | Error::Service { .. } => Stop::with_hint(
+            Error::NoCredentials { .. }
+            | Error::Expired
+            | Error::NotAccepted { .. }
+            | Error::Clock { .. }
+            | Error::Blocked { .. } => Stop::new(message),
+            _ => Stop::with_hint(
                 message,
                 "STS is asked whose registry is meant; with --registry it need not be",
             ),

@@ -2,11 +2,12 @@
 
 use super::Cluster;
 use crate::cli::{Arguments, DryRun, SyncArguments};
-use crate::cluster::release::Release;
+use crate::cluster::custom::Resource;
+use crate::cluster::release::{Release, Search};
 use crate::cluster::workload::Workload;
-use crate::cluster::{self, Connection, PatchMode};
+use crate::cluster::{self, Connection, Listed, PatchMode};
 use crate::event::{Event, Observer, Stage};
-use crate::sync::discover::is_release_wanted;
+use crate::sync::discover::{is_release_wanted, release_namespaces, releases_of};
 use crate::sync::rewrite::{Rewrite, Rewriter};
 use crate::sync::rollout::{self, Options, WorkloadReport};
 
@@ -15,7 +16,7 @@ pub(super) async fn list(
     connection: &Connection,
     arguments: &Arguments,
     sync: &SyncArguments,
-) -> Result<(Vec<Workload>, Vec<String>), cluster::Error> {
+) -> Result<Listed, cluster::Error> {
     let namespace = arguments.connection.namespace.as_deref();
     cluster::list_workloads(connection, namespace, sync.selector.as_deref()).await
 }
@@ -31,8 +32,25 @@ pub(super) async fn releases(
     if sync.selector.is_some() {
         return Ok((Vec::new(), Vec::new()));
     }
-    let is_wanted = |namespace: &str, name: &str| is_release_wanted(workloads, namespace, name);
-    cluster::list_releases(connection, arguments.connection.namespace.as_deref(), is_wanted).await
+    let of_workloads = releases_of(workloads);
+    let search = Search {
+        namespace: arguments.connection.namespace.as_deref(),
+        likely: release_namespaces(workloads),
+        is_wanted: &|namespace, name| is_release_wanted(&of_workloads, namespace, name),
+    };
+    cluster::list_releases(connection, search).await
+}
+
+/// Custom resources of Cast AI's; a selector leaves them out too.
+pub(super) async fn resources(
+    connection: &Connection,
+    arguments: &Arguments,
+    sync: &SyncArguments,
+) -> Result<(Vec<Resource>, Vec<String>), cluster::Error> {
+    if sync.selector.is_some() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    cluster::list_custom_resources(connection, arguments.connection.namespace.as_deref()).await
 }
 
 /// How many workloads would be patched.

@@ -158,13 +158,15 @@ fn an_endpoint_that_nothing_uses_says_why_it_only_warns() {
 }
 
 #[test]
-fn tables_cut_long_texts_and_problems_tell_them_whole() {
+fn a_terminals_tables_cut_long_texts_and_pipes_and_problems_tell_them_whole() {
     let long = "word ".repeat(60);
     let report = report(vec![finding("CPL101", SubjectKind::Cluster, "prod", Judgement::fail(long.trim()))]);
-    let table = plain(&report, false, None);
+    let table = plain(&report, false, Some(120));
     let longest = table.lines().take_while(|line| !line.is_empty()).map(|line| line.chars().count()).max();
-    assert!(longest < Some(120), "{table}");
-    assert!(table.contains(&format!("observed   {}\n", long.trim())), "{table}");
+    assert_eq!(longest, Some(120), "{table}");
+    let piped = plain(&report, false, None);
+    assert!(piped.contains(&format!("  {}\n", long.trim())), "{piped}");
+    assert!(piped.contains(&format!("observed   {}\n", long.trim())), "{piped}");
 }
 
 #[test]
@@ -177,12 +179,20 @@ fn tables_fit_the_terminal() {
         findings.push(host(code, "123456789012.dkr.ecr.us-east-1.amazonaws.com", Judgement::unknown("x")));
     }
     let report = report(findings);
-    for width in [80, 100, 160] {
+    for width in [60, 80, 100, 160] {
         let text = plain(&report, false, Some(width));
         let tables = text.split_once("\nUnknown").unwrap().0;
         assert!(tables.lines().all(|line| line.chars().count() <= width), "{width}:\n{tables}");
         assert!(tables.contains("\n123456789012.dkr.ecr."), "{tables}");
     }
+    // Where not even one row fits, each host becomes a paragraph.
+    let text = plain(&report, false, Some(40));
+    let tables = text.split_once("\nUnknown").unwrap().0;
+    assert!(tables.lines().all(|line| line.chars().count() <= 40), "{tables}");
+    assert!(
+        tables.contains("\n123456789012.dkr.ecr.us-east-1.amazonaw…\n  DNS Unknown, PRIVATE Unknown, TCP"),
+        "{tables}"
+    );
     assert!(plain(&report, false, None).contains("a long sight a long sight"));
 }
 
@@ -209,7 +219,7 @@ fn what_others_wrote_cannot_steer_the_terminal() {
         assert!(!text.contains("\u{1b}[2J"), "{text:?}");
         assert!(!text.lines().any(|line| line.starts_with("Fail CPL999")), "{text:?}");
     }
-    assert_eq!(names(&report), "CPL210/x [2Jy Fail CPL999 z\n");
+    assert_eq!(names(&report), "CPL210/x-[2Jy-Fail-CPL999-z\n");
 }
 
 #[test]

@@ -15,8 +15,6 @@ fn workload(namespace: &str, name: &str, pod: Value) -> Workload {
             kind: WorkloadKind::Deployment,
             name: name.to_owned(),
         },
-        uid: String::new(),
-        resource_version: String::new(),
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         owner: None,
@@ -189,4 +187,41 @@ fn only_cast_ais_own_workloads_are_asked() {
     let names: Vec<_> =
         components(&workloads).into_iter().map(|workload| workload.name.name.as_str()).collect();
     assert_eq!(names, ["castai-agent", "castai-egressd", "pause"]);
+}
+
+#[test]
+fn the_exporter_of_egressd_has_its_endpoint_in_a_file() {
+    let exporter = |volume: Value| {
+        let image = "ghcr.io/castai/egressd/egressd-exporter:v0.9.4";
+        let pod = json!({"containers": [{"name": "exporter", "image": image}], "volumes": [volume]});
+        workload("castai-agent", "castai-egressd-exporter", pod)
+    };
+    let in_map = exporter(json!({"name": "config", "configMap": {"name": "exporter"}}));
+    let url = "sinks: {castai: {http: {url: 'https://api.cast.ai/v1/x'}}}";
+    let objects: Objects = [config_map("exporter", &[("config.yaml", url)])].into_iter().collect();
+    assert_eq!(seen(&resolve(&in_map, &objects)), ["api.cast.ai sinks.castai.http.url in config.yaml"]);
+
+    let in_secret = exporter(json!({"name": "config", "secret": {"secretName": "exporter"}}));
+    let why = resolve(&in_secret, &Objects::default()).unreadable;
+    assert_eq!(why, ["secret/exporter in castai-agent: not found"]);
+
+    let cases = [
+        ("log: {}", vec![]),
+        ("sinks: [", vec!["configmap/exporter in castai-agent: config.yaml is not YAML"]),
+        (
+            "sinks: {castai: {http: {url: 'no host'}}}",
+            vec![
+                "sinks.castai.http.url in config.yaml of configmap/exporter in castai-agent: the value is no host or URL",
+            ],
+        ),
+    ];
+    for (text, expected) in cases {
+        let objects: Objects = [config_map("exporter", &[("config.yaml", text)])].into_iter().collect();
+        let component = resolve(&in_map, &objects);
+        assert_eq!(
+            (component.endpoints.len(), component.unreadable),
+            (0, expected.iter().map(ToString::to_string).collect()),
+            "{text}"
+        );
+    }
 }

@@ -27,6 +27,7 @@ fn inventory(images: &[(&str, Option<&str>)]) -> Inventory {
             })
             .collect(),
         notes: Vec::new(),
+        unlisted: Vec::new(),
     }
 }
 

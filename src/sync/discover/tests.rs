@@ -1,5 +1,6 @@
 use super::*;
-use crate::cluster::release::Chart;
+use crate::castai::resources::CUSTOM_RESOURCES;
+use crate::cluster::release::{Chart, ReleaseName};
 use crate::cluster::workload::Owner;
 use crate::sync::inventory::WorkloadName;
 use crate::sync::record::ANNOTATION;
@@ -15,8 +16,6 @@ fn workload(kind: WorkloadKind, namespace: &str, pod: serde_json::Value) -> Work
             kind,
             name: "w".to_owned(),
         },
-        uid: String::new(),
-        resource_version: String::new(),
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         owner: None,
@@ -279,7 +278,32 @@ fn only_releases_that_can_be_cast_ais_are_opened() {
         ("other", "autoscaling", false),
         ("default", "castaways", false),
     ];
+    assert_eq!(release_namespaces(&workloads), ["tools".to_owned()].into());
     for (namespace, release, expected) in cases {
-        assert_eq!(is_release_wanted(&workloads, namespace, release), expected, "{namespace}/{release}");
+        assert_eq!(
+            is_release_wanted(&releases_of(&workloads), namespace, release),
+            expected,
+            "{namespace}/{release}"
+        );
     }
+}
+
+#[test]
+fn custom_resources_of_cast_ai_are_taken_but_not_rewritten() {
+    let definition = CUSTOM_RESOURCES.iter().find(|definition| definition.kind == "Component").unwrap();
+    let values = serde_json::json!({"image": {"repository": format!("{GAR}/agent"), "tag": "v2"}});
+    let resource = Resource {
+        cluster: "c".to_owned(),
+        namespace: "castai-agent".to_owned(),
+        definition,
+        name: "castai-agent".to_owned(),
+        content: serde_json::json!({"spec": {"values": values}}),
+    };
+    let found = Found { resources: &[resource], ..Found::default() };
+    let inventory = discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
+    let used_by = &inventory.images[0].used_by[0];
+    assert_eq!(inventory.images[0].image.as_written(), format!("{GAR}/agent:v2"));
+    assert_eq!(used_by.reason.to_string(), "in a component.castware.cast.ai");
+    assert_eq!(used_by.carrier.to_string(), "field/spec/values/image");
+    assert!(used_by.fixed.is_some());
 }

@@ -99,7 +99,7 @@ impl<'r> Run<'r> {
         receivers: Vec<Receiver<'r>>,
     ) -> Vec<Outcome<'r>> {
         let digest = &upload.blob.digest;
-        let bytes = match self.store.get(digest) {
+        let bytes = match self.store.config(digest) {
             Some(bytes) => Ok(bytes),
             None => whole_blob(self.client, source, digest, upload.blob.size).await,
         };

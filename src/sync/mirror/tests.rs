@@ -156,59 +156,29 @@ impl Lab {
 }
 
 const REPOSITORIES: usize = 3;
-/// An index and two platforms each.
-const MANIFESTS: usize = 9;
 /// Two shared layers, and a config and a layer for each platform of each image; the two configs are the image's own.
 const BLOBS: usize = 2 + 3 * 4;
 /// Pairs of blob and repository.
 const PAIRS: usize = 3 * 6;
 
+/// `tests/cli/budget.rs` counts term by term; here it is the plan that has to know.
 #[tokio::test]
-async fn requests_to_ecr_are_the_budget_term_by_term() {
+async fn the_plan_estimates_the_requests_that_are_left_to_do() {
     with_lab(ecr_world(), async |lab| {
         let run = lab.run().await;
         assert_eq!(run.verified.failures, Vec::new());
         assert_eq!(run.verified.locked.images.len(), 3);
         assert_eq!(run.verified.locked.images[0].platforms, ["linux/amd64", "linux/arm64"]);
         lab.assert_equal();
-        let terms = [
-            (lab.sent(&["GetAuthorizationToken"]), 1),
-            (lab.sent(&["ListImages"]), 2 * REPOSITORIES),
-            (lab.sent(&["CreateRepository"]), REPOSITORIES),
-            (lab.sent(&["POST", "/blobs/uploads/"]), PAIRS),
-            (lab.sent(&["PUT", "/blobs/uploads/"]), PAIRS),
-            (lab.sent(&["PUT", "/manifests/"]), MANIFESTS),
-            // Whether to mount has to be asked, and only where there is something to mount.
-            (lab.sent(&["GetAccountSetting"]), 1),
-        ];
-        for (index, (seen, expected)) in terms.iter().enumerate() {
-            assert_eq!(seen, expected, "term {index} of the destination");
-        }
-        let total: usize = terms.iter().map(|(_, expected)| expected).sum();
-        assert_eq!(lab.sent(&[""]), total, "nothing else is sent");
-        // Estimated: what is left to do after planning.
-        let listed = REPOSITORIES + 2;
-        assert_eq!(run.plan.estimate.destination_requests, (total - listed) as u64);
-
-        let terms = [
-            (lab.asked(&["/token"]), REPOSITORIES),
-            // The first request to a host finds out where its tokens come from.
-            (lab.asked(&["GET", "/manifests/"]), MANIFESTS + 1),
-            (lab.asked(&["GET", "/blobs/"]), BLOBS),
-            (lab.asked(&["/elsewhere/"]), BLOBS),
-        ];
-        for (index, (seen, expected)) in terms.iter().enumerate() {
-            assert_eq!(seen, expected, "term {index} of the source");
-        }
-        let total: usize = terms.iter().map(|(_, expected)| expected).sum();
-        assert_eq!(lab.asked(&[""]), total, "nothing else is asked");
+        // Listings and the account's setting are asked for while planning.
+        let planned = REPOSITORIES + 1;
+        let token = 1;
+        assert_eq!(run.plan.estimate.destination_requests, (lab.sent(&[""]) - planned - token) as u64);
 
         lab.forget_log();
         let again = lab.run().await;
         assert_eq!(again.verified.locked.images.len(), 3);
-        assert_eq!(lab.sent(&["ListImages"]), REPOSITORIES);
         assert_eq!(lab.sent(&[""]), REPOSITORIES, "up to date costs the listings");
-        assert_eq!(lab.asked(&["HEAD", "/manifests/"]), 3 + 1);
         assert_eq!(lab.asked(&["GET", "/manifests/"]) + lab.asked(&["/blobs/"]), 0);
     })
     .await;

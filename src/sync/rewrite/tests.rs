@@ -52,8 +52,6 @@ fn workload(kind: WorkloadKind, annotations: &Value, pod: &Value) -> (Value, Wor
             kind,
             name: "w".to_owned(),
         },
-        uid: String::new(),
-        resource_version: String::new(),
         labels: BTreeMap::new(),
         annotations: serde_json::from_value(annotations.clone()).unwrap_or_default(),
         owner: None,

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Pod;
 
 use super::report::{Outcome, WorkloadReport};
 use super::verdict::{self, Health, Verdict};
-use super::{CONCURRENCY, Run, settled};
+use super::{CONCURRENCY, Proven, Run, Watched, settled};
 use crate::cluster::pods::{self, ProblemKind};
 use crate::cluster::rollout::{Observation, Pods, observe};
 use crate::cluster::workload::Workload;
@@ -16,12 +16,13 @@ use crate::event::Event;
 use crate::sync::carriers::carried;
 use crate::sync::inventory::WorkloadKind;
 use crate::sync::record::Records;
-use crate::sync::rewrite::{Change, Rewrite};
+use crate::sync::rewrite::{Change, Rewrite, WorkloadPatch};
 
 /// A rollout of ours that is not done.
 struct Unfinished<'a> {
     workload: &'a Workload,
     changes: Vec<Change>,
+    ran_well: bool,
     seen: Observation,
 }
 
@@ -45,8 +46,8 @@ impl Run<'_> {
             && !recorded(workload).is_empty()
     }
 
-    /// Looks at each workload once, and waits for those that are not done as for what was broken before: how they
-    /// were before our change is not known any more.
+    /// Looks at each workload once, and waits for those that are not done. How they were before our change is known
+    /// only where a pod from before still runs; the others are waited for as what was broken.
     pub(super) async fn resume(&self, workloads: &[&Workload]) -> Vec<WorkloadReport> {
         let looks: Vec<_> = stream::iter(workloads.iter().copied())
             .map(|workload| self.look_back(workload))
@@ -65,8 +66,12 @@ impl Run<'_> {
     async fn look_back<'a>(&self, workload: &'a Workload) -> Result<WorkloadReport, Unfinished<'a>> {
         let mut report = settled(&workload.name, Rewrite::Unchanged);
         match observe(self.connection, &workload.name).await {
-            Ok(seen) if verdict::health(&seen) == Health::Broken && is_about_images(&seen) => {
-                return Err(Unfinished { workload, changes: recorded(workload), seen });
+            Ok(seen) if verdict::health(&seen) == Health::Broken => {
+                let changes = recorded(workload);
+                let ran_well = ran_well(&seen, &changes);
+                if ran_well || is_about_images(&seen) {
+                    return Err(Unfinished { workload, changes, ran_well, seen });
+                }
             }
             Ok(_) => {}
             Err(error) if matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::NotFound) => {
@@ -78,13 +83,21 @@ impl Run<'_> {
     }
 
     async fn see_to_its_end(&self, unfinished: Unfinished<'_>) -> WorkloadReport {
-        let Unfinished { workload, changes, seen } = unfinished;
+        let Unfinished { workload, changes, ran_well, seen } = unfinished;
         let name = &workload.name;
         let mut report = settled(name, Rewrite::Unchanged);
         (self.observer)(Event::RolloutStarted { workload: name.clone() });
         // Whatever a pod runs now counts as new: it stands beside one that has not run anything.
         let nothing = Pods { new: vec![Pod::default()], old: Vec::new() };
         let before = Observation { pods: Some(nothing), ..seen };
+        if ran_well {
+            let proven = Proven(WorkloadPatch::made_earlier(name.clone(), changes));
+            let mut report = self.finish(Watched { proven, health: Health::Healthy, before }).await;
+            if report.outcome == Outcome::Updated {
+                (report.outcome, report.changes) = (Outcome::Unchanged, Vec::new());
+            }
+            return report;
+        }
         match self.wait(name, &changes, &Health::Broken, &before).await {
             Verdict::Done { message, problems, notes } => {
                 self.finished(name, &message);
@@ -102,6 +115,18 @@ impl Run<'_> {
         }
         report
     }
+}
+
+/// Whether a pod is ready with the very images that our changes took away: then the workload was healthy before them.
+fn ran_well(seen: &Observation, changes: &[Change]) -> bool {
+    let runs_former = |pod: &Pod| {
+        let fields = pod.spec.as_ref().map(carried).unwrap_or_default();
+        changes.iter().all(|change| {
+            fields.iter().any(|field| field.carrier == change.carrier && field.value == change.from)
+        })
+    };
+    let mut old = seen.pods.iter().flat_map(|pods| &pods.old);
+    !changes.is_empty() && old.any(|pod| pods::is_ready(pod) && runs_former(pod))
 }
 
 /// The changes of earlier runs that still stand, by our record.

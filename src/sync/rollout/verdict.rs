@@ -189,7 +189,12 @@ fn describe(problem: &PodProblem) -> String {
 
 fn with_unschedulable(message: &str, problems: &[PodProblem]) -> String {
     match problems.iter().find(|problem| problem.kind == ProblemKind::Unschedulable) {
-        Some(problem) => format!("{message} ({})", describe(problem)),
+        // The scheduler goes on with what it thought of preemption, which says the same again.
+        Some(problem) => {
+            let described = describe(problem);
+            let why = described.split_once(". ").map_or(described.as_str(), |(why, _)| why);
+            format!("{message} ({why}: add a node, or scale down by one replica)")
+        }
         None => message.to_owned(),
     }
 }

@@ -85,6 +85,24 @@ fn an_action_that_iam_denies_is_named_with_its_resource() {
 }
 
 #[test]
+fn a_region_that_aws_does_not_have_is_told_before_anything_is_done() {
+    let lab = crate::support::shared_lab();
+    let tags = ecr_tags(lab);
+    for command in ["sync-images", "preflight"] {
+        for region in ["us-east1", "mars-1", "US-EAST-1"] {
+            let output = plugin(lab, 2, &[command, &format!("--region={region}")]);
+            says(&output, &[region, "--region <REGION>", "expected an AWS region such as us-east-1"]);
+        }
+    }
+    let output = plugin(lab, 2, &[&["sync-images", "--yes", "--region=us-east-9"], QUICK].concat());
+    says(&output, &["sts:GetCallerIdentity got no answer", "not known to DNS here", "--region"]);
+    let registry = "--registry=123456789012.dkr.ecr.us-east-9.amazonaws.com";
+    let output = plugin(lab, 2, &[&["sync-images", "--yes", registry], QUICK].concat());
+    says(&output, &["ecr:ListImages", "not known to DNS here", "--region"]);
+    assert_eq!(ecr_tags(lab), tags);
+}
+
+#[test]
 fn a_region_without_cast_ais_services_is_said_by_preflight_and_mirrors_all_the_same() {
     let lab = own_lab();
     let before = workloads(&lab);

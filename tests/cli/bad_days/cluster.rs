@@ -2,8 +2,8 @@
 
 use lab::address::{API_SERVER, API_SERVER_HOST, REFUSING, SILENT};
 
-use super::{ALL, assert_rewritten};
-use crate::support::{ecr_tags, kubectl, own_lab, plugin, says, shared_lab, sync, workloads};
+use super::{AGENT, ALL, assert_rewritten};
+use crate::support::{ecr_tags, json, kubectl, own_lab, plugin, says, shared_lab, sync, workloads};
 
 #[test]
 fn a_cluster_that_cannot_be_reached_is_told_in_kubectls_words() {
@@ -40,6 +40,80 @@ fn a_missing_credential_plugin_is_named_with_the_way_to_get_it() {
     std::fs::write(&path, format!("{head}{exec}")).unwrap();
     let output = plugin(lab, 2, &["sync-images", "--yes", "--kubeconfig", path.to_str().unwrap()]);
     says(&output, &["executable aws not found", "hint:", "install the AWS CLI"]);
+}
+
+#[test]
+fn a_credential_plugin_that_fails_or_prints_rubbish_is_named() {
+    let lab = shared_lab();
+    let kubeconfig = std::fs::read_to_string(lab.folder().kubeconfig()).unwrap();
+    let (head, _) = kubeconfig.split_once("    client-certificate-data:").unwrap();
+    let program = lab.folder().home().join("credentials");
+    let exec = format!(
+        "    exec:\n      apiVersion: client.authentication.k8s.io/v1beta1\n      command: {}\n      \
+         args: [get-token, --client-secret=s3cret]\n",
+        program.display()
+    );
+    let path = lab.folder().home().join("failing.kubeconfig");
+    std::fs::write(&path, format!("{head}{exec}")).unwrap();
+    let credential = |status: &str| {
+        let api = "client.authentication.k8s.io/v1beta1";
+        format!(r#"echo '{{"apiVersion":"{api}","kind":"ExecCredential"{status}}}'"#)
+    };
+    let fails = "echo 'Error loading SSO Token: Token for corp does not exist' >&2; exit 255".to_owned();
+    let cases: [(String, &[&str]); 6] = [
+        (
+            fails,
+            &[
+                "Token for corp does not exist",
+                "failed with exit status: 255",
+                "kubectl config view --minify",
+            ],
+        ),
+        ("echo '<html>hello'".to_owned(), &["printed no ExecCredential", "kubectl config view --minify"]),
+        ("exit 0".to_owned(), &["printed no ExecCredential", "kubectl config view --minify"]),
+        (credential(""), &["printed no ExecCredential"]),
+        (credential(r#","status":{}"#), &["(Forbidden)", "nobody is logged in"]),
+        (credential(r#","status":{"token":"old"}"#), &["You must be logged in", "(Unauthorized)", "expired"]),
+    ];
+    for (script, words) in cases {
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&program, executable).unwrap();
+        let flag = format!("--kubeconfig={}", path.display());
+        let output = plugin(lab, 2, &["sync-images", "--yes", &flag]);
+        says(&output, words);
+        assert!(!output.stderr.contains("s3cret") && output.stderr.lines().count() <= 3, "{}", output.stderr);
+    }
+}
+
+/// Images of kinds that nobody may list are not there to be mirrored: that is no success.
+#[test]
+fn a_kind_that_cannot_be_listed_makes_the_result_incomplete() {
+    let lab = own_lab();
+    let before = workloads(&lab);
+    let rules = "--resource=deployments.apps,cronjobs.batch,nodes";
+    kubectl(&lab, &["create", "clusterrole", "some", "--verb=get,list,patch", rules]);
+    kubectl(&lab, &["create", "clusterrolebinding", "some", "--clusterrole=some", "--user=some"]);
+    let kubeconfig = format!("--kubeconfig={}", lab.kubeconfig_for("some", None).unwrap().display());
+    let incomplete = ["error: this is incomplete", "daemonsets.apps", "may not be listed", "RBAC"];
+    let inventory = lab.folder().home().join("inventory.json");
+    let inventory = inventory.to_str().unwrap();
+    let found = sync(&lab, 1, &[&kubeconfig, "--no-mirror", "--no-rewrite", "--inventory", inventory]);
+    says(&found, &incomplete);
+    says(&sync(&lab, 1, &[&kubeconfig, "--dry-run"]), &incomplete);
+    // What can be done is done; the second run has nothing to do, and does not say that all is well.
+    says(&sync(&lab, 1, &[&kubeconfig]), &incomplete);
+    assert_rewritten(&before, &lab, &ALL.map(|name| if name == super::NODE_AGENT { AGENT } else { name }));
+    let again = sync(&lab, 1, &[&kubeconfig]);
+    says(&again, &incomplete);
+    assert!(!again.stdout.contains("nothing to do"), "{}", again.stdout);
+    let report = json(&sync(&lab, 1, &[&kubeconfig, "-o", "json"]));
+    assert!(report["unlisted"].as_array().unwrap().iter().any(|kind| kind == "daemonsets.apps"), "{report}");
+    // The file carries it on to machines that do not see the cluster.
+    let elsewhere = ["--no-discover", "--inventory", inventory, "--no-rewrite"];
+    says(&sync(&lab, 1, &elsewhere), &incomplete);
+    sync(&lab, 0, &[]);
+    assert_rewritten(&before, &lab, &ALL);
 }
 
 #[test]

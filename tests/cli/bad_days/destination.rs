@@ -70,7 +70,7 @@ fn what_ecr_refuses_fails_that_image_only_and_says_what_to_do() {
             "is immutable and names another image",
             "push a new tag",
             "error: castai/hibernate:v0.14:",
-            "405 UNSUPPORTED Invalid JSON syntax",
+            "405 UNSUPPORTED Invalid JSON syntax: ask its publisher for an image that this registry takes",
         ],
     );
     assert_rewritten(&before, &lab, &[CONTROLLER, NODE_AGENT]);
@@ -83,4 +83,132 @@ fn what_ecr_refuses_fails_that_image_only_and_says_what_to_do() {
     sync(&lab, 0, &[]);
     assert_rewritten(&before, &lab, &ALL);
     assert!(workloads(&lab).contains_key(AGENT));
+}
+
+/// A rule that lets ECR's own API answer with an error.
+fn api_error(operation: &str, code: &str, message: &str) -> serde_json::Value {
+    let body = json!({"__type": code, "message": message}).to_string();
+    let headers = json!({"Content-Type": "application/x-amz-json-1.1"});
+    let action = json!({"kind": "status", "status": 400, "headers": headers, "body": body});
+    json!({"operation": operation, "action": action})
+}
+
+/// A rule that lets the registry's host answer with an error.
+fn registry_error(
+    operation: &str,
+    status: u16,
+    headers: &serde_json::Value,
+    code: &str,
+) -> serde_json::Value {
+    let body = json!({"errors": [{"code": code, "message": format!("said by {operation}")}]}).to_string();
+    let action = json!({"kind": "status", "status": status, "headers": headers, "body": body});
+    json!({"operation": operation, "action": action})
+}
+
+#[test]
+fn a_destination_that_is_full_or_throttles_says_so_and_the_next_run_completes() {
+    let lab = own_lab();
+    let (before, tags) = (workloads(&lab), ecr_tags(&lab));
+    let none = json!({});
+    let long = json!({"Retry-After": "3600"});
+    let quota = "the maximum allowed number of repositories which is '100000'";
+    // Those of manifests come last: they leave nothing to upload.
+    let cases: [(serde_json::Value, &[&str]); 8] = [
+        (
+            api_error("CreateRepository", "LimitExceededException", quota),
+            &["ecr:CreateRepository on arn:aws:ecr:", "100000", "AWS Service Quotas"],
+        ),
+        (
+            api_error("ListImages", "ThrottlingException", "Rate exceeded"),
+            &["AWS limits the rate of ecr:ListImages and kept doing so", "run again later"],
+        ),
+        (
+            registry_error("CompleteLayerUpload", 429, &long, "TOOMANYREQUESTS"),
+            &["limits the rate of requests", "to be left alone for 60 minutes: run again then"],
+        ),
+        (registry_error("InitiateLayerUpload", 507, &none, ""), &["507", "no room left", "run again"]),
+        (
+            json!({"operation": "CompleteLayerUpload", "action": {"kind": "cut", "after": 90, "of": "request"}}),
+            &["123456789012.dkr.ecr.us-east-1.amazonaws.com cannot be reached", "connection"],
+        ),
+        (
+            json!({"operation": "CompleteLayerUpload", "action": {"kind": "corrupt", "at": 5, "of": "request"}}),
+            &["refused", "DIGEST_INVALID"],
+        ),
+        (
+            registry_error("PutImage", 429, &none, "TOOMANYREQUESTS"),
+            &["limits the rate of requests (said by PutImage) and kept doing so", "fewer --jobs"],
+        ),
+        (
+            registry_error("PutImage", 400, &none, "MANIFEST_INVALID"),
+            &[
+                "refused manifest sha256:",
+                "MANIFEST_INVALID said by PutImage",
+                "ask its publisher",
+                "--exclude",
+            ],
+        ),
+    ];
+    for (rule, words) in cases {
+        fault(&lab, "ecr", &rule);
+        let output = sync(&lab, 1, &[]);
+        says(&output, words);
+        says(
+            &output,
+            &[
+                "error: ",
+                "castai/hibernate:v0.14",
+                "cronjob.batch/hibernate-pause in namespace castai-agent held back",
+            ],
+        );
+        assert_eq!(ecr_tags(&lab), tags, "{rule}");
+        assert_rewritten(&before, &lab, &[]);
+        heal(&lab);
+    }
+    sync(&lab, 0, &[]);
+    assert_rewritten(&before, &lab, &ALL);
+}
+
+#[test]
+fn throttling_that_passes_is_waited_for_and_nobody_is_troubled() {
+    let lab = own_lab();
+    let before = workloads(&lab);
+    let (none, soon) = (json!({}), json!({"Retry-After": "1"}));
+    let passing = [
+        registry_error("PutImage", 429, &soon, "TOOMANYREQUESTS"),
+        registry_error("InitiateLayerUpload", 429, &none, "TOOMANYREQUESTS"),
+        registry_error("CompleteLayerUpload", 429, &soon, "TOOMANYREQUESTS"),
+        api_error("CreateRepository", "ThrottlingException", "Rate exceeded"),
+    ];
+    for mut rule in passing {
+        rule["times"] = json!(1);
+        fault(&lab, "ecr", &rule);
+    }
+    let output = sync(&lab, 0, &[]);
+    assert!(!output.stderr.contains("error"), "{}", output.stderr);
+    assert_rewritten(&before, &lab, &ALL);
+    let records: Vec<Record> = lab.control().get("/ecr/traffic").unwrap();
+    assert_eq!(records.iter().filter(|record| record.status == 429).count(), 3, "each was met");
+}
+
+#[test]
+fn an_in_house_registry_whose_disk_is_full_says_so_and_is_filled_later() {
+    let lab = own_lab();
+    let before = workloads(&lab);
+    let storage = lab.folder().state().join("registry/oci");
+    let storage = storage.to_str().unwrap();
+    let mount = lab.run("mount", &["-t", "tmpfs", "-o", "size=2m", "tmpfs", storage]).unwrap();
+    assert_eq!(mount.code, Some(0), "{}", mount.stderr);
+    let registry = "--registry=registry.corp.example";
+    let output = sync(&lab, 1, &[registry]);
+    says(
+        &output,
+        &["registry.corp.example/castai/hibernate", "has no room left, so make some there and run again"],
+    );
+    says(&output, &["cronjob.batch/hibernate-pause in namespace castai-agent held back"]);
+    assert_rewritten(&before, &lab, &[]);
+    let unmount = lab.run("umount", &["--lazy", storage]).unwrap();
+    assert_eq!(unmount.code, Some(0), "{}", unmount.stderr);
+    sync(&lab, 0, &[registry, "--no-rewrite"]);
+    assert!(sync(&lab, 0, &[registry, "--no-rewrite"]).stdout.starts_with("nothing to do"));
 }

@@ -173,3 +173,97 @@ fn all_ready(pods: &Value) -> bool {
     };
     !pods.is_empty() && pods.iter().all(ready)
 }
+
+/// A policy can tell a dry run from the change itself.
+#[test]
+fn a_policy_that_refuses_only_the_real_change_is_quoted_too() {
+    let lab = own_lab();
+    let before = workloads(&lab);
+    let policy = json!({"apiVersion": "v1", "kind": "List", "items": [
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+            "metadata": {"name": "two-faced"},
+            "spec": {
+                "failurePolicy": "Fail",
+                "matchConstraints": {"resourceRules": [{
+                    "apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["UPDATE"],
+                    "resources": ["daemonsets"],
+                }]},
+                "matchConditions": [
+                    {"name": "ours", "expression": "object.metadata.name == 'castai-kvisor-agent'"},
+                ],
+                "validations": [{"expression": "request.dryRun", "message": "changes need a ticket"}],
+            },
+        },
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": {"name": "two-faced"},
+            "spec": {"policyName": "two-faced", "validationActions": ["Deny"]},
+        },
+    ]});
+    let file = lab.folder().home().join("two-faced.json");
+    std::fs::write(&file, policy.to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    kubectl(&lab, &["apply", "-f", file]);
+    let touch = |value: &str| {
+        let touch = format!("touch={value}");
+        lab.kubectl(&["annotate", "--overwrite", "daemonset/castai-kvisor-agent", &touch, NAMESPACE]).unwrap()
+    };
+    // A change that is none is not asked about, so that each try is another one.
+    let mut tries = 0;
+    eventually("the policy is in force", || {
+        tries += 1;
+        touch(&tries.to_string()).code != Some(0)
+    });
+    let before_run = workloads(&lab);
+    let output = sync(&lab, 1, &[]);
+    says(
+        &output,
+        &["error: daemonset.apps/castai-kvisor-agent in namespace castai-agent:", "changes need a ticket"],
+    );
+    let line =
+        output.stdout.lines().find(|line| line.contains("daemonset.apps/castai-kvisor-agent")).unwrap();
+    assert!(line.ends_with("failed"), "{line}");
+    assert_rewritten(&before_run, &lab, &[AGENT, CONTROLLER, PAUSE, RESUME]);
+    kubectl(&lab, &["delete", "-f", file]);
+    eventually("the policy is gone", || {
+        tries += 1;
+        touch(&tries.to_string()).code == Some(0)
+    });
+    sync(&lab, 0, &[]);
+    assert_eq!(before.len(), workloads(&lab).len());
+    assert_rewritten(&before, &lab, &ALL);
+}
+
+#[test]
+fn a_deployment_that_is_paused_is_rewritten_and_not_waited_for() {
+    let lab = own_lab();
+    let before = workloads(&lab);
+    kubectl(&lab, &["rollout", "pause", "deployment/castai-agent", NAMESPACE]);
+    let output = sync(&lab, 0, &["--only=us-docker.pkg.dev/*"]);
+    says(
+        &output,
+        &["deployment.apps/castai-agent: it is paused", "kubectl rollout resume deployment/castai-agent"],
+    );
+    assert!(workloads(&lab)[AGENT]["spec"].to_string().contains("\"image\":\"123456789012.dkr.ecr."));
+
+    // One that is paused while its rollout is waited for is not waited for any longer.
+    lab.control().post("/kubelet/pulls/pause", &json!({})).unwrap();
+    let arguments =
+        ["sync-images", "--yes", "--timeout=5m", "--only=*kvisor-controller*", "--only=*scanners*"];
+    let run = lab.spawn_plugin(&arguments).unwrap();
+    eventually("it is rewritten", || {
+        workloads(&lab)[CONTROLLER]["annotations"]["privatelink.cast.ai/images"].is_string()
+    });
+    kubectl(&lab, &["rollout", "pause", "deployment/castai-kvisor-controller", NAMESPACE]);
+    let output = run.wait().unwrap();
+    says(&output, &["castai-kvisor-controller", "it is paused", "kubectl rollout resume"]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+
+    lab.control().post("/kubelet/pulls/resume", &json!({})).unwrap();
+    for deployment in ["deployment/castai-agent", "deployment/castai-kvisor-controller"] {
+        kubectl(&lab, &["rollout", "resume", deployment, NAMESPACE]);
+    }
+    sync(&lab, 0, &[]);
+    assert_rewritten(&before, &lab, &ALL);
+}

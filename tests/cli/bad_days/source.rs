@@ -53,7 +53,15 @@ fn a_source_that_is_down_is_named_once_and_the_other_sources_are_copied() {
             json!({"kind": "status", "status": 429, "headers": {"Retry-After": "0"}}),
             &["ghcr.io limits the rate of requests", "--jobs"],
         ),
-        (json!({"kind": "status", "status": 401}), &["does not exist or needs a login"]),
+        (
+            json!({"kind": "status", "status": 401}),
+            &["does not exist or needs a login", "check the name", "--exclude"],
+        ),
+        (
+            json!({"kind": "status", "status": 429, "headers": {"Retry-After": "7200"},
+                "body": r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"your pull rate limit"}]}"#}),
+            &["limits the rate of requests (your pull rate limit)", "for 120 minutes: run again then"],
+        ),
         (json!({"kind": "status", "status": 403, "body": hostile}), &["denies access:", "[31mgo", "away"]),
     ];
     for (action, words) in cases {

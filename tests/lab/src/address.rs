@@ -5,7 +5,7 @@
 //! An address that nobody listens on and that is not on the loopback device is silent: packets to it leave by a
 //! default route into nowhere, as from a private subnet.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 pub const ACCOUNT: &str = "123456789012";
 pub const REGION: &str = "us-east-1";
@@ -20,6 +20,8 @@ pub const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 /// kube-apiserver, under the name that EKS would give its private endpoint.
 pub const API_SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 10);
 pub const API_SERVER_HOST: &str = "0123456789ABCDEF0123456789ABCDEF.gr7.us-east-1.eks.amazonaws.com";
+/// A front before the API server for who wants its requests counted or disturbed: `--server=http://` and this.
+pub const API_SERVER_FRONT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8001);
 
 /// AWS interface endpoints of the VPC: `ecr.api`, `ecr.dkr`, `sts`, `ec2`.
 pub const ECR_API: (&str, Ipv4Addr) = ("api.ecr.us-east-1.amazonaws.com", Ipv4Addr::new(10, 0, 1, 200));
@@ -29,6 +31,15 @@ pub const STS: (&str, Ipv4Addr) = ("sts.us-east-1.amazonaws.com", Ipv4Addr::new(
 pub const EC2: (&str, Ipv4Addr) = ("ec2.us-east-1.amazonaws.com", Ipv4Addr::new(10, 0, 1, 203));
 /// An in-house OCI registry that is not ECR, for `--registry`.
 pub const OCI_REGISTRY: (&str, Ipv4Addr) = ("registry.corp.example", Ipv4Addr::new(10, 0, 1, 210));
+
+/// A forward proxy, on port 3128.
+pub const PROXY: (&str, Ipv4Addr) = ("proxy.corp.example", Ipv4Addr::new(10, 0, 1, 220));
+
+/// Servers that answer under any name with a certificate that has ended, one of the next century, and one of an
+/// authority that nobody knows.
+pub const EXPIRED: Ipv4Addr = Ipv4Addr::new(10, 0, 252, 1);
+pub const NOT_YET_VALID: Ipv4Addr = Ipv4Addr::new(10, 0, 252, 2);
+pub const UNKNOWN_AUTHORITY: Ipv4Addr = Ipv4Addr::new(10, 0, 252, 3);
 
 /// Source registries, their token services and the hosts that they redirect blobs to; on public addresses.
 pub const GAR: (&str, Ipv4Addr) = ("us-docker.pkg.dev", Ipv4Addr::new(203, 0, 113, 10));
@@ -40,6 +51,37 @@ pub const DOCKER_HUB: (&str, Ipv4Addr) = ("registry-1.docker.io", Ipv4Addr::new(
 pub const DOCKER_HUB_AUTH: (&str, Ipv4Addr) = ("auth.docker.io", Ipv4Addr::new(203, 0, 113, 31));
 pub const DOCKER_HUB_BLOBS: (&str, Ipv4Addr) =
     ("production.cloudfront.docker.com", Ipv4Addr::new(203, 0, 113, 32));
+pub const NVCR: (&str, Ipv4Addr) = ("nvcr.io", Ipv4Addr::new(203, 0, 113, 40));
+/// NVIDIA's login for accounts, which is no help to a stranger.
+pub const NVCR_LOGIN: (&str, Ipv4Addr) = ("authn.nvidia.com", Ipv4Addr::new(203, 0, 113, 41));
+pub const NVCR_BLOBS: (&str, Ipv4Addr) = ("layers.nvcr.io", Ipv4Addr::new(203, 0, 113, 42));
+pub const KUBERNETES: (&str, Ipv4Addr) = ("registry.k8s.io", Ipv4Addr::new(203, 0, 113, 50));
+/// Where registry.k8s.io sends requests for manifests.
+pub const KUBERNETES_BACKEND: (&str, Ipv4Addr) = ("us-east1-docker.pkg.dev", Ipv4Addr::new(203, 0, 113, 51));
+pub const KUBERNETES_BLOBS: (&str, Ipv4Addr) =
+    ("prod-registry-k8s-io-us-east-1.s3.dualstack.us-east-1.amazonaws.com", Ipv4Addr::new(203, 0, 113, 52));
+
+/// All of the above.
+pub const SOURCES: &[(&str, Ipv4Addr)] = &[
+    GAR,
+    GAR_BLOBS,
+    GHCR,
+    GHCR_BLOBS,
+    DOCKER_HUB,
+    DOCKER_HUB_AUTH,
+    DOCKER_HUB_BLOBS,
+    NVCR,
+    NVCR_LOGIN,
+    NVCR_BLOBS,
+    KUBERNETES,
+    KUBERNETES_BACKEND,
+    KUBERNETES_BLOBS,
+];
+
+/// GitHub, which serves the plugin's releases, and the host that it redirects downloads to.
+pub const GITHUB: (&str, Ipv4Addr) = ("github.com", Ipv4Addr::new(203, 0, 113, 60));
+pub const GITHUB_ASSETS: (&str, Ipv4Addr) =
+    ("release-assets.githubusercontent.com", Ipv4Addr::new(203, 0, 113, 61));
 
 /// What public DNS answers for every Cast AI name (docs.cast.ai, communication requirements); silent in the lab.
 pub const CASTAI_PUBLIC: Ipv4Addr = Ipv4Addr::new(104, 16, 81, 56);

@@ -20,12 +20,13 @@ use crate::kubelet::{self, Delays, Kubelet, Node, Registry};
 use crate::metadata::{self, Metadata};
 use crate::network;
 use crate::pki::Authority;
+use crate::proxy::Proxy;
 use crate::registry::distribution::Distribution;
 use crate::registry::ecr::{self, Ecr};
 use crate::registry::oci::Oci;
 use crate::registry::source::{self, Sources};
 use crate::settings::{Folder, Purpose, Session};
-use crate::{address, cluster, host};
+use crate::{address, api_server, cluster, github, host, impostor};
 
 /// What the server prints on standard output when the lab can be used, or when the seed is complete.
 pub const READY: &str = "ready";
@@ -104,6 +105,8 @@ impl Parts {
         // Everything else is found by name, so names come first.
         let dns = Dns::start(dns::Settings { address: on(address::DNS, 53) }).await?;
         let metadata = Metadata::start(metadata::Settings { address: on(address::METADATA, 80) }).await?;
+        let proxy = Proxy::start(on(address::PROXY.1, 3128)).await?;
+        impostor::start(authority).await?;
         let castai =
             Castai::start(castai::Settings { authority: authority.clone(), addresses: castai::addresses() })
                 .await?;
@@ -116,21 +119,32 @@ impl Parts {
             ec2: on(address::EC2.1, 443),
         })
         .await?;
+        github::start(github::Settings {
+            authority: authority.clone(),
+            site: on(address::GITHUB.1, 443),
+            assets: on(address::GITHUB_ASSETS.1, 443),
+            releases: folder.releases(),
+        })
+        .await?;
         let (control_plane, registries) = tokio::try_join!(
             ControlPlane::start(&session.tools, folder, authority),
             Registries::start(folder, session, authority),
         )?;
         let kubelet = start_kubelet(folder, session, authority, registries.ecr.node_token()).await?;
+        let client = control_plane::client(&folder.internal_kubeconfig()).await?;
+        let api_server = api_server::start(address::API_SERVER_FRONT, client).await?;
         let settings = session.settings.clone();
         let control = Router::new()
             .route("/settings", get(async move || Json(settings)))
             .nest("/dns", dns.control())
             .nest("/metadata", metadata.control())
+            .nest("/proxy", proxy.control())
             .nest("/castai", castai.control())
             .nest("/aws", aws.control())
             .nest("/source", registries.sources.control())
             .nest("/ecr", registries.ecr.control())
             .nest("/oci", registries.oci.control())
+            .nest("/kubernetes", api_server)
             .nest("/kubelet", kubelet.control());
         Ok(Self { control_plane, control, _storage: registries.storage })
     }
@@ -155,7 +169,7 @@ impl Registries {
             Distribution::start(&program, &in_oci, (Ipv4Addr::LOCALHOST, 5003).into()),
         )?;
         let upstream = behind_sources.upstream().clone();
-        let sources = Sources::start(source::Addresses::real(), authority, upstream).await?;
+        let sources = Sources::start(source::real_address, authority, upstream).await?;
         let ecr = Ecr::start(
             ecr::Settings {
                 api: on(address::ECR_API.1, 443),
@@ -170,7 +184,7 @@ impl Registries {
         .await?;
         let oci =
             Oci::start(on(address::OCI_REGISTRY.1, 443), authority, behind_oci.upstream().clone()).await?;
-        tokio::try_join!(sources.seed(), ecr.seed())?;
+        tokio::try_join!(sources.seed(session.settings.fixture), ecr.seed())?;
         Ok(Self { sources, ecr, oci, storage: [behind_sources, behind_ecr, behind_oci] })
     }
 }
@@ -182,7 +196,7 @@ async fn start_kubelet(
     authority: &Authority,
     token: String,
 ) -> anyhow::Result<Kubelet> {
-    let nodes = (0..session.settings.nodes)
+    let nodes = (0..session.settings.node_count())
         .map(|index| Node::new(index, if index % 4 < 2 { "amd64" } else { "arm64" }))
         .collect::<Vec<_>>();
     let trusted = reqwest::Certificate::from_pem(authority.certificate.as_bytes())?;

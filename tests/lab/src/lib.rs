@@ -1,13 +1,16 @@
 //! The lab: a VPC in a box, where the unmodified plugin meets real parts under their real names.
 
 pub mod address;
+pub mod api_server;
 pub mod aws;
 pub mod castai;
 pub mod cluster;
 pub mod control_plane;
 pub mod demo;
 pub mod dns;
+pub mod github;
 pub mod host;
+pub mod impostor;
 pub mod inside;
 pub mod kubeconfig;
 pub mod kubelet;
@@ -15,6 +18,7 @@ pub mod metadata;
 pub mod network;
 pub mod pki;
 pub mod process;
+pub mod proxy;
 pub mod registry;
 pub mod seed;
 pub mod serve;

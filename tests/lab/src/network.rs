@@ -44,24 +44,26 @@ pub async fn set_up(folder: &Folder) -> anyhow::Result<()> {
 
 /// Every address that answers, or refuses, by itself.
 fn addresses() -> Vec<Ipv4Addr> {
-    let mut addresses = vec![address::DNS, address::METADATA, address::API_SERVER, address::REFUSING];
-    addresses.extend(
-        [
-            address::ECR_API,
-            address::ECR,
-            address::STS,
-            address::EC2,
-            address::OCI_REGISTRY,
-            address::GAR,
-            address::GAR_BLOBS,
-            address::GHCR,
-            address::GHCR_BLOBS,
-            address::DOCKER_HUB,
-            address::DOCKER_HUB_AUTH,
-            address::DOCKER_HUB_BLOBS,
-        ]
-        .map(|(_, address)| address),
-    );
+    let mut addresses = vec![
+        address::DNS,
+        address::METADATA,
+        address::API_SERVER,
+        address::REFUSING,
+        address::EXPIRED,
+        address::NOT_YET_VALID,
+        address::UNKNOWN_AUTHORITY,
+    ];
+    let private = [
+        address::ECR_API,
+        address::ECR,
+        address::STS,
+        address::EC2,
+        address::OCI_REGISTRY,
+        address::PROXY,
+        address::GITHUB,
+        address::GITHUB_ASSETS,
+    ];
+    addresses.extend(private.iter().chain(address::SOURCES).map(|(_, address)| *address));
     addresses.extend((0..CASTAI_ENDPOINTS).map(address::castai_endpoint));
     addresses.extend((0..NODES).map(address::node));
     addresses

@@ -62,6 +62,14 @@ impl Authority {
         self.sign(&parameters)
     }
 
+    /// A certificate for a server called `name` that counts from the year 2100.
+    pub fn issue_not_yet_valid(&self, name: &str) -> anyhow::Result<Identity> {
+        let mut parameters = leaf_parameters(name, None, &[name])?;
+        parameters.not_before = date_time_ymd(2100, 1, 1);
+        parameters.not_after = date_time_ymd(2101, 1, 1);
+        self.sign(&parameters)
+    }
+
     fn sign(&self, parameters: &CertificateParams) -> anyhow::Result<Identity> {
         let key = KeyPair::generate()?;
         let issuer = Issuer::new(authority_parameters(), KeyPair::from_pem(&self.key)?);
@@ -84,6 +92,17 @@ impl Identity {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
+}
+
+/// A certificate for a server called `name` of an authority that nobody knows, as behind a proxy that inspects TLS.
+pub fn issued_by_a_stranger(name: &str) -> anyhow::Result<Identity> {
+    let mut parameters = CertificateParams::default();
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    parameters.distinguished_name.push(DnType::CommonName, "intercepting proxy CA");
+    let issuer = Issuer::new(parameters, KeyPair::generate()?);
+    let key = KeyPair::generate()?;
+    let certificate = CertificateParams::new(vec![name.to_owned()])?.signed_by(&key, &issuer)?;
+    Ok(Identity { certificate: certificate.pem(), key: key.serialize_pem() })
 }
 
 fn leaf_parameters(

@@ -11,7 +11,7 @@ pub struct Settings {
     /// The workloads that are in the cluster at the start.
     #[arg(long, value_enum, default_value_t)]
     pub fixture: Fixture,
-    /// How many nodes the cluster has, in zones a and b in turn.
+    /// How many nodes the cluster has, in zones a and b in turn; the whole cluster has at least 3.
     #[arg(long, default_value_t = 2)]
     pub nodes: u8,
 }
@@ -19,6 +19,15 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self { fixture: Fixture::default(), nodes: 2 }
+    }
+}
+
+impl Settings {
+    /// The nodes that the fixture gets. In the whole cluster each of the workload autoscaler's two replicas wants a node
+    /// for itself, and a rollout starts a third.
+    pub fn node_count(&self) -> u8 {
+        let fewest = if self.fixture == Fixture::WholeCluster { 3 } else { 0 };
+        self.nodes.max(fewest)
     }
 }
 
@@ -30,6 +39,8 @@ pub enum Fixture {
     FirstCluster,
     /// EKS' own workloads and a customer's, without Cast AI.
     Empty,
+    /// Like the first cluster, with every component of Cast AI that its charts install on EKS.
+    WholeCluster,
 }
 
 /// What the processes inside the namespaces are told, as a file in the lab's folder.
@@ -98,6 +109,11 @@ impl Folder {
         self.0.join("bin")
     }
 
+    /// What the lab's GitHub serves as the plugin's releases: a folder for each tag, with its files.
+    pub fn releases(&self) -> PathBuf {
+        self.0.join("releases")
+    }
+
     /// The administrator's kubeconfig, as `aws eks update-kubeconfig` would write it.
     pub fn kubeconfig(&self) -> PathBuf {
         self.0.join("kubeconfig")
@@ -118,9 +134,15 @@ impl Folder {
 
     /// Makes the folders that are there from the start.
     pub fn create(&self) -> anyhow::Result<()> {
-        for folder in
-            [self.state(), self.pki(), self.certificates(), self.logs(), self.home(), self.programs()]
-        {
+        for folder in [
+            self.state(),
+            self.pki(),
+            self.certificates(),
+            self.logs(),
+            self.home(),
+            self.programs(),
+            self.releases(),
+        ] {
             std::fs::create_dir_all(&folder).with_context(|| format!("making `{}`", folder.display()))?;
         }
         Ok(())

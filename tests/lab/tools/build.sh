@@ -1,14 +1,22 @@
 #!/usr/bin/env bash
 # Builds the lab's real parts once, into a cache outside the checkout, and says what it is doing.
-# Usage: build.sh [--print]   (--print only prints the folder that holds the programs)
+# Prints the folder that holds the programs.
+# Usage: build.sh [--print]   only print the folder
+#        build.sh crane       build the benchmark's peer instead, and print its folder
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/castai-privatelink-lab}
 kubernetes=v1.36.3
-# A change of any pinned version gives another folder, so a stale program is never used.
-version=$(cat "$here"/*/go.mod "$here"/*/go.sum "$here"/moto/requirements.txt | sha256sum | cut -c1-12)
-bin=$cache/tools-$version
+
+# folder SET: where the programs of one set lie. A change of the set's pinned versions gives another folder, so a
+# stale program is never used, and what did not change is not built again.
+folder() {
+	echo "$cache/$1-$(cat "$here/$1"/* | sha256sum | cut -c1-12)"
+}
+
+sets="kubernetes registry krew moto"
+bin=$cache/tools-$(for set in $sets; do folder "$set"; done | sed 's|.*/||' | sha256sum | cut -c1-12)
 
 if [ "${1:-}" = --print ]; then
 	echo "$bin"
@@ -23,47 +31,70 @@ need() {
 	exit 1
 }
 
-# build FOLDER PROGRAM PACKAGE [GO FLAGS…]: compiles one program of the module in FOLDER unless it is there.
+# build SET PROGRAM PACKAGE [GO FLAGS…]: compiles one program of the set's module unless it is there.
 build() {
-	local folder=$1 program=$2 package=$3
+	local set=$1 program=$2 package=$3 to
 	shift 3
-	[ -x "$bin/$program" ] && return
+	to=$(folder "$set")
+	[ -x "$to/$program" ] && return
 	need go "Go 1.26 or later (https://go.dev/dl)"
-	say "building $program (once; kept in $bin)"
+	say "building $program (once; kept in $to)"
 	local start=$SECONDS
-	(cd "$here/$folder" && CGO_ENABLED=0 go build -trimpath "$@" -o "$bin/$program.part" "$package")
-	mv "$bin/$program.part" "$bin/$program"
+	mkdir -p "$to"
+	(cd "$here/$set" && CGO_ENABLED=0 go build -trimpath "$@" -o "$to/$program.part" "$package")
+	mv "$to/$program.part" "$to/$program"
 	say "built $program in $((SECONDS - start)) s"
 }
 
-mkdir -p "$bin"
-exec 9>"$bin/lock"
+mkdir -p "$cache"
+exec 9>"$cache/lock"
 flock 9
 
-programs="kube-apiserver kube-controller-manager kube-scheduler kubectl etcd"
-# KUBEBUILDER_ASSETS is the field's name for a folder of control-plane programs: taken only where it holds them all.
-if [ -n "${KUBEBUILDER_ASSETS:-}" ]; then
-	whole=yes
-	for program in $programs; do [ -x "$KUBEBUILDER_ASSETS/$program" ] || whole=no; done
-	if [ $whole = yes ]; then
-		for program in $programs; do ln -sf "$KUBEBUILDER_ASSETS/$program" "$bin/$program"; done
-	fi
+if [ "${1:-}" = crane ]; then
+	build crane crane github.com/google/go-containerregistry/cmd/crane -ldflags "-s -w"
+	folder crane
+	exit 0
 fi
 
-component=k8s.io/component-base/version
-minor=${kubernetes#v1.}
-flags="-s -w -X $component.gitVersion=$kubernetes -X $component.gitMajor=1 -X $component.gitMinor=${minor%%.*}"
-for program in kube-apiserver kube-controller-manager kube-scheduler kubectl; do
-	build kubernetes "$program" "k8s.io/kubernetes/cmd/$program" -ldflags "$flags"
+mkdir -p "$bin"
+control_plane="kube-apiserver kube-controller-manager kube-scheduler kubectl etcd"
+# KUBEBUILDER_ASSETS is the field's name for a folder of control-plane programs: taken only where it holds them all.
+assets=${KUBEBUILDER_ASSETS:-}
+for program in $control_plane; do
+	[ -x "$assets/$program" ] || assets=
 done
-build kubernetes etcd go.etcd.io/etcd/server/v3 -ldflags "-s -w"
+if [ -z "$assets" ]; then
+	component=k8s.io/component-base/version
+	minor=${kubernetes#v1.}
+	flags="-s -w -X $component.gitVersion=$kubernetes -X $component.gitMajor=1 -X $component.gitMinor=${minor%%.*}"
+	for program in kube-apiserver kube-controller-manager kube-scheduler kubectl; do
+		build kubernetes "$program" "k8s.io/kubernetes/cmd/$program" -ldflags "$flags"
+	done
+	build kubernetes etcd go.etcd.io/etcd/server/v3 -ldflags "-s -w"
+	assets=$(folder kubernetes)
+fi
 build registry registry github.com/distribution/distribution/v3/cmd/registry -ldflags "-s -w"
+# Under the name that kubectl finds it by, as it installs itself.
+build krew kubectl-krew sigs.k8s.io/krew/cmd/krew -ldflags "-s -w"
+build krew validate-krew-manifest sigs.k8s.io/krew/cmd/validate-krew-manifest -ldflags "-s -w"
 
-if [ ! -x "$bin/moto/bin/moto_server" ]; then
+moto=$(folder moto)
+if [ ! -x "$moto/bin/moto_server" ]; then
 	need python3 "Python 3.10 or later with venv"
 	say "installing moto (stand-in for STS and EC2)"
-	rm -rf "$bin/moto"
-	python3 -m venv "$bin/moto"
-	"$bin/moto/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/moto/requirements.txt"
+	rm -rf "$moto"
+	python3 -m venv "$moto"
+	"$moto/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/moto/requirements.txt"
 fi
+
+# link TARGET NAME: swaps the link in one step, because other labs may be starting programs through it.
+link() {
+	[ "$(readlink "$bin/$2")" = "$1" ] && return
+	ln -sfn "$1" "$bin/$2.part"
+	mv -T "$bin/$2.part" "$bin/$2"
+}
+for program in $control_plane; do link "$assets/$program" "$program"; done
+link "$(folder registry)/registry" registry
+for program in kubectl-krew validate-krew-manifest; do link "$(folder krew)/$program" "$program"; done
+link "$moto" moto
 echo "$bin"

@@ -62,6 +62,8 @@ pub enum Fault {
     OtherName { name: String },
     /// The certificate has expired.
     Expired,
+    /// The certificate is of the next century.
+    NotYetValid,
     /// The certificate is signed by an authority that nobody knows, as behind an intercepting proxy.
     UnknownAuthority,
     /// TCP connects, then the connection is reset in the middle of the handshake.

@@ -9,14 +9,13 @@ use axum::routing::{any, get};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::{Fault, Host, Protocol};
-use crate::pki::{Authority, Identity};
+use crate::pki::{Authority, issued_by_a_stranger};
 
 /// gRPC's number for a method that the server does not have.
 const UNIMPLEMENTED: u16 = 12;
@@ -77,6 +76,7 @@ impl Server {
         match fault {
             Some(Fault::OtherName { name }) => self.authority.server(&[name]),
             Some(Fault::Expired) => self.authority.issue_expired(&self.host.name)?.server(),
+            Some(Fault::NotYetValid) => self.authority.issue_not_yet_valid(&self.host.name)?.server(),
             Some(Fault::UnknownAuthority) => issued_by_a_stranger(&self.host.name)?.server(),
             Some(Fault::Http1Only) => {
                 let mut tls = ServerConfig::clone(&self.tls);
@@ -126,14 +126,4 @@ fn grpc(version: Version, status: u16) -> Response {
         (header::HeaderName::from_static("grpc-message"), "unknown service".to_owned()),
     ];
     (headers, ()).into_response()
-}
-
-fn issued_by_a_stranger(name: &str) -> anyhow::Result<Identity> {
-    let mut parameters = CertificateParams::default();
-    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    parameters.distinguished_name.push(DnType::CommonName, "intercepting proxy CA");
-    let issuer = Issuer::new(parameters, KeyPair::generate()?);
-    let key = KeyPair::generate()?;
-    let certificate = CertificateParams::new(vec![name.to_owned()])?.signed_by(&key, &issuer)?;
-    Ok(Identity { certificate: certificate.pem(), key: key.serialize_pem() })
 }

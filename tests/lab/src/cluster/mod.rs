@@ -1,5 +1,6 @@
 //! The fixtures: which workloads are in the cluster at the start, and when they have come to rest.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::settings::Fixture;
 
-const SETTLE_LIMIT: Duration = Duration::from_mins(2);
+const SETTLE_LIMIT: Duration = Duration::from_mins(5);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Manifests of one owner, and how that owner brings them into the cluster: it shows in `managedFields` and in
@@ -26,13 +27,21 @@ const AMAZON: Manifests =
     Manifests { yaml: include_str!("amazon.yaml"), command: &["create", "--field-manager=eks"] };
 const CASTAI: Manifests =
     Manifests { yaml: include_str!("castai.yaml"), command: &["create", "--field-manager=helm"] };
+const KVISOR_AGENT: Manifests =
+    Manifests { yaml: include_str!("kvisor_agent.yaml"), command: &["create", "--field-manager=helm"] };
+const KVISOR_AGENT_WITH_GPU: Manifests =
+    Manifests { yaml: include_str!("kvisor_agent_gpu.yaml"), command: &["create", "--field-manager=helm"] };
+const COMPONENTS: Manifests =
+    Manifests { yaml: include_str!("components.yaml"), command: &["create", "--field-manager=helm"] };
 const CUSTOMER: Manifests = Manifests { yaml: include_str!("customer.yaml"), command: &["apply"] };
+const LOOKALIKES: Manifests = Manifests { yaml: include_str!("lookalikes.yaml"), command: &["apply"] };
 
 /// The manifests of `fixture`, in the order in which they are applied.
 pub fn manifests(fixture: Fixture) -> &'static [Manifests] {
     match fixture {
-        Fixture::FirstCluster => &[AMAZON, CUSTOMER, CASTAI],
+        Fixture::FirstCluster => &[AMAZON, CUSTOMER, CASTAI, KVISOR_AGENT],
         Fixture::Empty => &[AMAZON, CUSTOMER],
+        Fixture::WholeCluster => &[AMAZON, CUSTOMER, LOOKALIKES, CASTAI, KVISOR_AGENT_WITH_GPU, COMPONENTS],
     }
 }
 
@@ -43,10 +52,11 @@ pub async fn apply(fixture: Fixture, tools: &Path, kubeconfig: &Path) -> anyhow:
         kubectl(tools, kubeconfig, &arguments, manifests.yaml).await.context("applying the fixture")?;
     }
     let end = Instant::now() + SETTLE_LIMIT;
+    let mut rested = HashSet::new();
     loop {
         let kinds = "nodes,deployments,daemonsets,statefulsets,pods";
         let list = kubectl(tools, kubeconfig, &["get", kinds, "-A", "-o", "json"], "").await?;
-        let Err(reason) = settled(&serde_json::from_slice(&list)?) else {
+        let Err(reason) = settled(&serde_json::from_slice(&list)?, &mut rested) else {
             return Ok(());
         };
         if Instant::now() > end {
@@ -82,17 +92,27 @@ async fn kubectl(
 }
 
 /// Whether every controller has done its part and every pod stands still, running or stuck for good; else what is
-/// still on its way. In a cluster without nodes pods only have to exist.
-fn settled(list: &Value) -> Result<(), String> {
+/// still on its way. In a cluster without nodes pods only have to exist. `rested` are pods that were seen to stand still
+/// once: those that are stuck go on to try from time to time, and of many there is always one that does.
+fn settled(list: &Value, rested: &mut HashSet<String>) -> Result<(), String> {
     let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     let has_nodes = items.iter().any(|item| item["kind"] == "Node");
     for item in items {
         let (spec, status) = (&item["spec"], &item["status"]);
         let observed = status["observedGeneration"] == item["metadata"]["generation"];
         let rests = match item["kind"].as_str().unwrap_or_default() {
-            "Deployment" | "StatefulSet" => observed && status["replicas"] == spec["replicas"],
+            "Deployment" | "StatefulSet" => {
+                // No replicas are left out of the status.
+                observed && status["replicas"].as_u64().unwrap_or_default() == spec["replicas"]
+            }
             "DaemonSet" => observed && status["currentNumberScheduled"] == status["desiredNumberScheduled"],
-            "Pod" => !has_nodes || stands_still(item),
+            "Pod" => {
+                let uid = item["metadata"]["uid"].as_str().unwrap_or_default();
+                if stands_still(item) {
+                    rested.insert(uid.to_owned());
+                }
+                !has_nodes || rested.contains(uid)
+            }
             _ => true,
         };
         if !rests {
@@ -135,7 +155,7 @@ mod tests {
     fn pod(init: &Value, main: &Value) -> Value {
         json!({
             "kind": "Pod",
-            "metadata": {"name": "p", "namespace": "n"},
+            "metadata": {"name": "p", "namespace": "n", "uid": "u"},
             "spec": {"initContainers": [{}], "containers": [{}]},
             "status": {"initContainerStatuses": [init], "containerStatuses": [main]},
         })
@@ -163,22 +183,39 @@ mod tests {
     #[test]
     fn pods_need_not_be_started_where_there_are_no_nodes() {
         let pending = pod(&Value::Null, &json!({"state": {"waiting": {"reason": "ContainerCreating"}}}));
-        assert!(settled(&json!({"items": [pending]})).is_ok());
-        assert!(settled(&json!({"items": [{"kind": "Node"}, pending]})).is_err());
+        assert!(settled(&json!({"items": [pending]}), &mut HashSet::new()).is_ok());
+        assert!(settled(&json!({"items": [{"kind": "Node"}, pending]}), &mut HashSet::new()).is_err());
+    }
+
+    #[test]
+    fn a_stuck_pod_may_try_again_once_it_has_stood_still() {
+        let waiting = |reason: &str| {
+            json!({"items": [
+                {"kind": "Node"},
+                pod(&json!({"state": {"terminated": {"exitCode": 0}}}), &json!({"state": {"waiting": {"reason": reason}}})),
+            ]})
+        };
+        let mut rested = HashSet::new();
+        assert!(settled(&waiting("ErrImagePull"), &mut rested).is_err());
+        assert!(settled(&waiting("ImagePullBackOff"), &mut rested).is_ok());
+        assert!(settled(&waiting("ErrImagePull"), &mut rested).is_ok());
     }
 
     #[test]
     fn a_workload_is_settled_when_its_controller_has_seen_it_and_made_its_pods() {
-        let deployment = |observed: u8, replicas: u8| {
+        let of = |wanted: u8, status: Value| {
             json!({"items": [{
                 "kind": "Deployment",
                 "metadata": {"name": "d", "namespace": "n", "generation": 2},
-                "spec": {"replicas": 2},
-                "status": {"observedGeneration": observed, "replicas": replicas},
+                "spec": {"replicas": wanted},
+                "status": status,
             }]})
         };
-        assert!(settled(&deployment(2, 2)).is_ok());
-        assert!(settled(&deployment(1, 2)).is_err());
-        assert!(settled(&deployment(2, 1)).is_err());
+        let deployment =
+            |observed: u8, replicas: u8| of(2, json!({"observedGeneration": observed, "replicas": replicas}));
+        assert!(settled(&of(0, json!({"observedGeneration": 2})), &mut HashSet::new()).is_ok());
+        assert!(settled(&deployment(2, 2), &mut HashSet::new()).is_ok());
+        assert!(settled(&deployment(1, 2), &mut HashSet::new()).is_err());
+        assert!(settled(&deployment(2, 1), &mut HashSet::new()).is_err());
     }
 }

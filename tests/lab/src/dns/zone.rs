@@ -88,18 +88,15 @@ impl Default for Zone {
             address::STS,
             address::EC2,
             address::OCI_REGISTRY,
-            address::GAR,
-            address::GAR_BLOBS,
-            address::GHCR,
-            address::GHCR_BLOBS,
-            address::DOCKER_HUB,
-            address::DOCKER_HUB_AUTH,
-            address::DOCKER_HUB_BLOBS,
+            address::PROXY,
+            address::GITHUB,
+            address::GITHUB_ASSETS,
         ];
         let castai = castai::hosts().into_iter().zip(0..);
         let standing = servers
-            .into_iter()
-            .map(|(name, address)| (key(name), Behaviour::addresses(&[address])))
+            .iter()
+            .chain(address::SOURCES)
+            .map(|(name, address)| (key(name), Behaviour::addresses(&[*address])))
             .chain(castai.map(|(host, index)| {
                 (key(&host.name), Behaviour::addresses(&[address::castai_endpoint(index)]))
             }))

@@ -33,9 +33,6 @@ pub fn plugin() -> anyhow::Result<PathBuf> {
     let triple = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
     let path = target.join(&triple).join("release").join(PLUGIN);
     path.canonicalize().with_context(|| {
-        format!(
-            "no plugin at `{}`: run `cargo build --workspace --release --target {triple}`, or name it in $PLUGIN",
-            path.display()
-        )
+        format!("no plugin at `{}`: run `make plugin`, or name it in $PLUGIN", path.display())
     })
 }

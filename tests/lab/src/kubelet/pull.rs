@@ -243,9 +243,8 @@ impl Pull<'_> {
 
 /// The error of a pull from the internet, which the nodes have no way to.
 pub(super) fn unreachable(name: &Name) -> String {
-    let known = [address::GAR, address::GHCR, address::DOCKER_HUB];
     let server = name.server();
-    let server_address = known.iter().find(|(host, _)| *host == server).map_or_else(
+    let server_address = address::SOURCES.iter().find(|(host, _)| *host == server).map_or_else(
         // Every other public host gets an address of its own, the same each time.
         || Ipv4Addr::new(203, 0, 113, 100 + Sha256::digest(server)[0] % 100),
         |(_, server_address)| *server_address,

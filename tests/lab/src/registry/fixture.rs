@@ -1,6 +1,7 @@
 //! What the registries of a fresh lab hold.
 
 use super::image::{Form, Recipe};
+use crate::settings::Fixture as Cluster;
 
 /// An image of the fixture.
 #[derive(Clone, Debug)]
@@ -14,9 +15,16 @@ pub struct Fixture {
 
 const MEGABYTE: usize = 1_000_000;
 
-/// The images of the source registries, by the names and tags that the cluster's workloads carry: about 50 MB, of
-/// which 8 MB are base layers that all of them share.
-pub fn sources() -> Vec<Fixture> {
+/// The images of the source registries, by the names and tags that the workloads of `cluster` carry.
+pub fn sources(cluster: Cluster) -> Vec<Fixture> {
+    match cluster {
+        Cluster::FirstCluster | Cluster::Empty => first_cluster(),
+        Cluster::WholeCluster => first_cluster().into_iter().chain(other_components()).collect(),
+    }
+}
+
+/// About 50 MB, of which 8 MB are base layers that all of them share.
+fn first_cluster() -> Vec<Fixture> {
     let image = |host, repository, tag, form, megabytes: usize| Fixture {
         host,
         repository,
@@ -38,9 +46,54 @@ pub fn sources() -> Vec<Fixture> {
     ]
 }
 
-/// What the account's ECR holds before the plugin ever ran: an application of the user's own.
+/// About 30 MB. Which build makes an index with attestations and which a Docker manifest list follows from the version
+/// of the build action in each component's workflow; for images of others it is only a likeness.
+fn other_components() -> Vec<Fixture> {
+    const GAR: &str = "us-docker.pkg.dev";
+    const EVICTOR: &str = "e757d8f90c1b2a3d4e5f60718293a4b5c6d7e8f9";
+    let image = |host, repository, tag, form, family: &str| Fixture {
+        host,
+        repository,
+        tag,
+        recipe: Recipe {
+            form,
+            family: family.into(),
+            base_size: MEGABYTE / 2,
+            size: MEGABYTE / 2,
+            ..Recipe::default()
+        },
+    };
+    let mut autoscaler = image("registry.k8s.io", "cpa/cpvpa", "v0.8.4", Form::ManifestList, "kubernetes");
+    let platforms = ["linux/amd64", "linux/arm", "linux/arm64", "linux/ppc64le", "linux/s390x"];
+    autoscaler.recipe.platforms = platforms.map(str::to_owned).into();
+    vec![
+        autoscaler,
+        image(GAR, "castai-hub/library/cluster-controller", "v0.62.2", Form::Index, "distroless"),
+        image(GAR, "castai-hub/library/evictor", EVICTOR, Form::Index, "distroless"),
+        image(GAR, "castai-hub/library/pod-pinner", "v1.13.0", Form::Index, "distroless"),
+        image(GAR, "castai-hub/library/spot-handler", "v0.30.1", Form::Index, "distroless"),
+        image(GAR, "castai-hub/library/workload-autoscaler", "v1.9.3", Form::Index, "distroless"),
+        image(GAR, "castai-hub/library/jmx-exporter-init", "v1.5.0", Form::Index, "distroless"),
+        image(GAR, "castai-hub/library/audit-logs-receiver", "v0.9.0", Form::Index, "distroless"),
+        image(GAR, "castai-hub/library/db-agent", "v0.21.0", Form::Index, "distroless"),
+        image("ghcr.io", "castai/egressd/egressd", "v0.9.4", Form::ManifestList, "egressd"),
+        image("ghcr.io", "castai/egressd/egressd-exporter", "v0.9.4", Form::ManifestList, "egressd"),
+        image(
+            "ghcr.io",
+            "castai/gpu-metrics-exporter/gpu-metrics-exporter",
+            "0.1.29",
+            Form::Index,
+            "distroless",
+        ),
+        image("nvcr.io", "nvidia/k8s/dcgm-exporter", "4.5.2-4.8.1-ubuntu22.04", Form::Index, "cuda"),
+        image("nvcr.io", "nvidia/k8s/dcgm-exporter", "3.3.7-3.5.0-ubuntu22.04", Form::ManifestList, "cuda"),
+        image("docker.io", "rancher/kubectl", "v1.35.6", Form::Index, "rancher"),
+    ]
+}
+
+/// What the account's ECR holds before the plugin ever ran: applications of the user's own, for nodes of both kinds.
 pub fn ecr() -> Vec<Fixture> {
-    let recipe = Recipe { form: Form::Single, family: "shop".into(), ..Recipe::default() };
+    let recipe = Recipe { form: Form::Index, family: "shop".into(), ..Recipe::default() };
     [("shop/web", "1.0"), ("platform/castai-cost-report", "2.3")]
         .map(|(repository, tag)| Fixture { host: "", repository, tag, recipe: recipe.clone() })
         .into()

@@ -1,8 +1,10 @@
-//! The public registries that images come from: Artifact Registry, GHCR and Docker Hub, each with the login,
-//! the redirects and the errors that it really has.
+//! The public registries that images come from, each with the login, the redirects and the errors that it really has:
+//! Artifact Registry, GHCR, Docker Hub, NVIDIA's nvcr.io and Kubernetes' registry.k8s.io.
 
 mod api;
 mod blob;
+mod kubernetes;
+mod nvidia;
 mod token;
 
 #[cfg(test)]
@@ -13,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::routing::put;
 use axum::{Json, response::IntoResponse};
 use serde::Deserialize;
@@ -27,25 +29,16 @@ use super::upstream::Upstream;
 use crate::address;
 use crate::pki::Authority;
 use crate::serve;
+use crate::settings::Fixture;
 
-/// The three registries; each has its own manners.
+/// The registries; each has its own manners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Registry {
     Artifact,
     Ghcr,
     DockerHub,
-}
-
-/// Where the hosts of the sources listen.
-#[derive(Clone, Copy, Debug)]
-pub struct Addresses {
-    pub artifact_registry: SocketAddr,
-    pub artifact_registry_blobs: SocketAddr,
-    pub ghcr: SocketAddr,
-    pub ghcr_blobs: SocketAddr,
-    pub docker_hub: SocketAddr,
-    pub docker_hub_auth: SocketAddr,
-    pub docker_hub_blobs: SocketAddr,
+    Nvidia,
+    Kubernetes,
 }
 
 /// The running sources.
@@ -69,11 +62,15 @@ struct Desk {
 }
 
 impl Registry {
+    const ALL: [Self; 5] = [Self::Artifact, Self::Ghcr, Self::DockerHub, Self::Nvidia, Self::Kubernetes];
+
     fn host(self) -> &'static str {
         match self {
             Self::Artifact => address::GAR.0,
             Self::Ghcr => address::GHCR.0,
             Self::DockerHub => address::DOCKER_HUB.0,
+            Self::Nvidia => address::NVCR.0,
+            Self::Kubernetes => address::KUBERNETES.0,
         }
     }
 
@@ -81,7 +78,7 @@ impl Registry {
     fn store(self) -> &'static str {
         match self {
             Self::DockerHub => "docker.io",
-            Self::Artifact | Self::Ghcr => self.host(),
+            _ => self.host(),
         }
     }
 
@@ -90,13 +87,17 @@ impl Registry {
             Self::Artifact => "https://us-docker.pkg.dev/v2/token",
             Self::Ghcr => "https://ghcr.io/token",
             Self::DockerHub => "https://auth.docker.io/token",
+            Self::Nvidia => "https://nvcr.io/proxy_auth",
+            Self::Kubernetes => "https://registry.k8s.io/token",
         }
     }
 
-    fn service(self) -> &'static str {
+    /// What a challenge names as the service; nvcr.io names none.
+    fn service(self) -> Option<&'static str> {
         match self {
-            Self::DockerHub => "registry.docker.io",
-            Self::Artifact | Self::Ghcr => self.host(),
+            Self::DockerHub => Some("registry.docker.io"),
+            Self::Nvidia => None,
+            _ => Some(self.host()),
         }
     }
 
@@ -105,30 +106,22 @@ impl Registry {
             Self::Artifact => address::GAR_BLOBS.0,
             Self::Ghcr => address::GHCR_BLOBS.0,
             Self::DockerHub => address::DOCKER_HUB_BLOBS.0,
+            Self::Nvidia => address::NVCR_BLOBS.0,
+            Self::Kubernetes => address::KUBERNETES_BLOBS.0,
         }
     }
 }
 
-impl Addresses {
-    /// The addresses of the lab's world.
-    pub fn real() -> Self {
-        let https = |(_, address): (&str, std::net::Ipv4Addr)| SocketAddr::from((address, 443));
-        Self {
-            artifact_registry: https(address::GAR),
-            artifact_registry_blobs: https(address::GAR_BLOBS),
-            ghcr: https(address::GHCR),
-            ghcr_blobs: https(address::GHCR_BLOBS),
-            docker_hub: https(address::DOCKER_HUB),
-            docker_hub_auth: https(address::DOCKER_HUB_AUTH),
-            docker_hub_blobs: https(address::DOCKER_HUB_BLOBS),
-        }
-    }
+/// The address of a host of the sources in the lab's world.
+pub fn real_address(host: &str) -> SocketAddr {
+    let known = address::SOURCES.iter().find(|(name, _)| *name == host);
+    SocketAddr::from((known.map_or(address::SILENT, |(_, address)| *address), 443))
 }
 
 impl Sources {
-    /// Serves all hosts of the sources over one distribution process.
+    /// Serves all hosts of the sources, each where `listen` says, over one distribution process.
     pub async fn start(
-        addresses: Addresses,
+        listen: impl Fn(&str) -> SocketAddr,
         authority: &Authority,
         upstream: Upstream,
     ) -> anyhow::Result<Self> {
@@ -138,26 +131,36 @@ impl Sources {
             tokens: Arc::new(Tokens::default()),
             tickets: Arc::new(Tickets::default()),
         };
-        for (registry, listen, blobs) in [
-            (Registry::Artifact, addresses.artifact_registry, addresses.artifact_registry_blobs),
-            (Registry::Ghcr, addresses.ghcr, addresses.ghcr_blobs),
-            (Registry::DockerHub, addresses.docker_hub, addresses.docker_hub_blobs),
-        ] {
-            let desk = Desk { registry, world: world.clone() };
-            let answer = Router::new().fallback(api::answer).with_state(desk.clone());
-            world.serve(listen, registry.host(), authority, answer).await?;
-            let stored = Router::new().fallback(blob::stored).with_state(desk);
-            world.serve(blobs, registry.blob_host(), authority, stored).await?;
+        let desk = |registry| Desk { registry, world: world.clone() };
+        let mut hosts = vec![
+            (
+                address::DOCKER_HUB_AUTH.0,
+                Router::new().fallback(token::grant).with_state(desk(Registry::DockerHub)),
+            ),
+            (address::NVCR_LOGIN.0, Router::new().fallback(nvidia::login)),
+            (
+                address::KUBERNETES_BACKEND.0,
+                Router::new().fallback(kubernetes::backend).with_state(desk(Registry::Kubernetes)),
+            ),
+        ];
+        for registry in Registry::ALL {
+            let answer = match registry {
+                Registry::Kubernetes => Router::new().fallback(kubernetes::answer),
+                _ => Router::new().fallback(api::answer),
+            };
+            hosts.push((registry.host(), answer.with_state(desk(registry))));
+            let stored = Router::new().fallback(blob::stored);
+            hosts.push((registry.blob_host(), stored.with_state(desk(registry))));
         }
-        let desk = Desk { registry: Registry::DockerHub, world: world.clone() };
-        let auth = Router::new().fallback(token::grant).with_state(desk);
-        world.serve(addresses.docker_hub_auth, address::DOCKER_HUB_AUTH.0, authority, auth).await?;
+        for (host, router) in hosts {
+            world.serve(listen(host), host, authority, router).await?;
+        }
         Ok(Self { world })
     }
 
-    /// Publishes the fixture's images, as far as they are not there.
-    pub async fn seed(&self) -> anyhow::Result<()> {
-        let images = fixture::sources();
+    /// Publishes the images of `cluster`, as far as they are not there.
+    pub async fn seed(&self, cluster: Fixture) -> anyhow::Result<()> {
+        let images = fixture::sources(cluster);
         let published = images.iter().map(|image| {
             publish::publish(&self.world.upstream, image.host, image.repository, image.tag, &image.recipe)
         });
@@ -200,6 +203,16 @@ async fn set_lifetime(
     tokens.set_lifetime(Duration::from_millis(lifetime.lifetime_milliseconds));
 }
 
-async fn revoke_tokens(State(tokens): State<Arc<Tokens>>) -> impl IntoResponse {
-    tokens.revoke();
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Revoked {
+    /// The registry's name as images carry it.
+    host: Option<String>,
+}
+
+async fn revoke_tokens(
+    State(tokens): State<Arc<Tokens>>,
+    Query(revoked): Query<Revoked>,
+) -> impl IntoResponse {
+    tokens.revoke(revoked.host.as_deref());
 }

@@ -8,14 +8,14 @@ use http::{HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt as _;
 
 use super::token::{Standing, grant};
-use super::{Desk, Registry};
+use super::{Desk, Registry, nvidia};
 use crate::registry::route::{Route, refuse};
 
 /// Answers on the host of a registry.
 pub async fn answer(State(desk): State<Desk>, request: Request) -> Response {
     let registry = desk.registry;
     let path = request.uri().path().to_owned();
-    if registry != Registry::DockerHub && registry.realm().ends_with(&format!("{}{path}", registry.host())) {
+    if registry.realm() == format!("https://{}{path}", registry.host()) {
         return grant(State(desk), request).await;
     }
     let Some(route) = Route::parse(&path) else {
@@ -51,11 +51,17 @@ async fn challenge(desk: &Desk, route: &Route, standing: Standing) -> Response {
             return refuse(StatusCode::NOT_FOUND, "NAME_UNKNOWN", &message);
         }
     }
-    let mut bearer = format!("Bearer realm=\"{}\",service=\"{}\"", registry.realm(), registry.service());
+    let mut bearer = format!("Bearer realm=\"{}\"", registry.realm());
+    if let Some(service) = registry.service() {
+        bearer = format!("{bearer},service=\"{service}\"");
+    }
     match route.repository() {
         Some(repository) => bearer = format!("{bearer},scope=\"repository:{repository}:pull\""),
         None if registry == Registry::Ghcr => bearer.push_str(",scope=\"repository:user/image:pull\""),
         None => {}
+    }
+    if (registry, standing) == (Registry::Nvidia, Standing::Ended) {
+        bearer = nvidia::challenge_of_an_ended_token(route.repository());
     }
     if standing == Standing::Elsewhere {
         bearer.push_str(",error=\"insufficient_scope\"");

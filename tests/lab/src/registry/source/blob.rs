@@ -38,6 +38,11 @@ impl Tickets {
                  ?Expires=4070908800&Key-Pair-Id=LAB&Signature={signature}",
                 hexadecimal.get(..2).unwrap_or_default()
             ),
+            Registry::Nvidia => {
+                format!("https://{host}/{digest}?Expires=4070908800&Key-Pair-Id=LAB&Signature={signature}")
+            }
+            // The bucket is public: what stands in the address serves only to find requests in the logs again.
+            Registry::Kubernetes => format!("https://{host}/containers/images/{digest}?rid={signature}"),
         };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(signature, target);
         location

@@ -17,29 +17,16 @@ struct Meeting {
 }
 
 const GHCR_IMAGE: &str = "castai/kvisor/kvisor-agent";
+const NVIDIA_IMAGE: &str = "nvidia/k8s/dcgm-exporter";
 
 impl Meeting {
     async fn start() -> Self {
         let bench = Bench::start().await;
-        let addresses = Addresses {
-            artifact_registry: free_address(),
-            artifact_registry_blobs: free_address(),
-            ghcr: free_address(),
-            ghcr_blobs: free_address(),
-            docker_hub: free_address(),
-            docker_hub_auth: free_address(),
-            docker_hub_blobs: free_address(),
-        };
-        let client = bench.client(&[
-            (address::GAR.0, addresses.artifact_registry),
-            (address::GAR_BLOBS.0, addresses.artifact_registry_blobs),
-            (address::GHCR.0, addresses.ghcr),
-            (address::GHCR_BLOBS.0, addresses.ghcr_blobs),
-            (address::DOCKER_HUB.0, addresses.docker_hub),
-            (address::DOCKER_HUB_AUTH.0, addresses.docker_hub_auth),
-            (address::DOCKER_HUB_BLOBS.0, addresses.docker_hub_blobs),
-        ]);
-        let sources = Sources::start(addresses, &bench.authority, bench.upstream()).await.unwrap();
+        let hosts: Vec<(&str, SocketAddr)> =
+            address::SOURCES.iter().map(|(host, _)| (*host, free_address())).collect();
+        let client = bench.client(&hosts);
+        let listen = |host: &str| hosts.iter().find(|(name, _)| *name == host).unwrap().1;
+        let sources = Sources::start(listen, &bench.authority, bench.upstream()).await.unwrap();
         let control = Control::start(sources.control()).await;
         Self { _bench: bench, client, control, sources }
     }
@@ -60,8 +47,8 @@ impl Meeting {
         assert_eq!((challenge.status, challenge.code().as_str()), (401, "UNAUTHORIZED"));
         let bearer = challenge.header("www-authenticate");
         let field = |name: &str| {
-            let (_, rest) = bearer.split_once(&format!("{name}=\"")).unwrap();
-            rest.split('"').next().unwrap().to_owned()
+            let (_, rest) = bearer.split_once(&format!("{name}=\"")).unwrap_or_default();
+            rest.split('"').next().unwrap_or_default().to_owned()
         };
         let url = format!("{}?service={}&scope={}", field("realm"), field("service"), field("scope"));
         let answer = read(self.client.get(url)).await.unwrap().json();
@@ -76,6 +63,7 @@ async fn every_registry_hands_out_what_was_published_byte_for_byte() {
         ("us-docker.pkg.dev", address::GAR.0, "castai-hub/library/agent", Form::ManifestList),
         ("ghcr.io", address::GHCR.0, GHCR_IMAGE, Form::Index),
         ("docker.io", address::DOCKER_HUB.0, "castai/hibernate", Form::Single),
+        ("nvcr.io", address::NVCR.0, NVIDIA_IMAGE, Form::Index),
     ];
     for (name, host, repository, form) in cases {
         let recipe = Recipe { form, ..Recipe::default() };
@@ -143,6 +131,63 @@ async fn tokens_have_each_registry_s_shape_and_count_for_their_repository_alone(
     meeting.control.call("PUT", "/tokens", json!({"lifetime_milliseconds": 0})).await;
     let (token, _) = meeting.login(gar).await;
     assert_eq!(meeting.get(gar, &token).await.status, 401, "expired at once");
+}
+
+#[tokio::test]
+async fn nvcr_io_sends_who_comes_with_an_ended_token_to_a_login_that_knows_no_strangers() {
+    let meeting = Meeting::start().await;
+    meeting.publish("nvcr.io", NVIDIA_IMAGE, "v1", &Recipe::default()).await;
+    let manifest = format!("https://nvcr.io/v2/{NVIDIA_IMAGE}/manifests/v1");
+    let challenge = read(meeting.client.get(&manifest)).await.unwrap().header("www-authenticate");
+    assert!(!challenge.contains("service="), "{challenge}");
+    let (token, answer) = meeting.login(&manifest).await;
+    assert_eq!((token.split('.').count(), answer.as_object().unwrap().len()), (3, 1));
+    assert_eq!(meeting.get(&manifest, &token).await.status, 200);
+
+    meeting.control.call("DELETE", "/tokens", Value::Null).await;
+    let challenge = meeting.get(&manifest, &token).await.header("www-authenticate");
+    let realm = "https://authn.nvidia.com/token";
+    assert!(challenge.contains(realm) && challenge.ends_with("error=\"invalid_token\""), "{challenge}");
+    let refused = read(meeting.client.get(format!("{realm}?service=registry&scope=x"))).await.unwrap();
+    assert_eq!(refused.status, 401);
+    let (token, _) = meeting.login(&manifest).await;
+    assert_eq!(meeting.get(&manifest, &token).await.status, 200, "strangers are still served");
+}
+
+#[tokio::test]
+async fn registry_k8s_io_redirects_everything_and_asks_for_a_token_at_its_base_alone() {
+    let meeting = Meeting::start().await;
+    let recipe = Recipe { form: Form::ManifestList, ..Recipe::default() };
+    meeting.publish("registry.k8s.io", "cpa/cpvpa", "v0.8.4", &recipe).await;
+    let expected = generate("registry.k8s.io/cpa/cpvpa", "v0.8.4", &recipe).unwrap();
+    let base = "https://registry.k8s.io/v2/";
+    let challenge = read(meeting.client.get(base)).await.unwrap();
+    let realm = "https://registry.k8s.io/token";
+    assert_eq!(challenge.status, 401);
+    assert!(challenge.header("www-authenticate").contains(realm));
+    let answer = read(meeting.client.get(realm)).await.unwrap().json();
+    let token = answer["token"].as_str().unwrap();
+    assert_eq!((token.len(), &answer["expires_in"]), (32, &json!(3600)));
+    assert_eq!(meeting.get(base, token).await.status, 200);
+
+    let follow = async |path: &str, host: &str| {
+        let moved = read(meeting.client.get(format!("{base}{path}"))).await.unwrap();
+        assert_eq!(moved.status, 307, "{path}");
+        let location = moved.header("location");
+        assert!(location.starts_with(&format!("https://{host}/")), "{location}");
+        read(meeting.client.get(location).header("accept", MANIFEST_TYPES)).await.unwrap()
+    };
+    let top = expected.top().unwrap();
+    let found = follow("cpa/cpvpa/manifests/v0.8.4", address::KUBERNETES_BACKEND.0).await;
+    assert_eq!((found.header("docker-content-digest"), found.body), (top.digest.clone(), top.bytes.clone()));
+    for blob in &expected.blobs {
+        let path = format!("cpa/cpvpa/blobs/{}", blob.digest);
+        assert_eq!(follow(&path, address::KUBERNETES_BLOBS.0).await.body, blob.bytes);
+    }
+    let missing = follow("cpa/cpvpa/manifests/v9", address::KUBERNETES_BACKEND.0).await;
+    assert_eq!((missing.status, missing.code().as_str()), (404, "MANIFEST_UNKNOWN"));
+    let pushed = read(meeting.client.post(format!("{base}cpa/cpvpa/blobs/uploads/"))).await.unwrap();
+    assert_eq!(pushed.status, 405);
 }
 
 #[tokio::test]
@@ -222,15 +267,15 @@ async fn tags_are_moved_removed_and_corrupted_on_demand() {
 async fn the_fixture_is_published_once() {
     let meeting = Meeting::start().await;
     let upstream = meeting.sources.world.upstream.clone();
-    meeting.sources.seed().await.unwrap();
+    meeting.sources.seed(Fixture::WholeCluster).await.unwrap();
     let notes = || {
         let notes = std::fs::read_dir(upstream.folder().join("published")).unwrap();
         notes.map(|note| note.unwrap().metadata().unwrap().modified().unwrap()).collect::<Vec<_>>()
     };
     let first = notes();
-    meeting.sources.seed().await.unwrap();
-    assert_eq!((first.len(), notes()), (fixture::sources().len(), first));
-    for image in fixture::sources() {
+    meeting.sources.seed(Fixture::WholeCluster).await.unwrap();
+    assert_eq!((first.len(), notes()), (fixture::sources(Fixture::WholeCluster).len(), first));
+    for image in fixture::sources(Fixture::WholeCluster) {
         let name = format!("{}/{}", image.host, image.repository);
         assert!(upstream.manifest(&name, image.tag).await.unwrap().is_some(), "{name}");
     }

@@ -1,4 +1,4 @@
-//! Helm's releases: images of hooks, which no workload shows, and Secrets that may not be listed.
+//! Images that no workload shows: those of Helm's hooks and of Cast AI's custom resources.
 
 use std::io::Write as _;
 
@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use lab::host::Lab;
 use serde_json::{Value, json};
 
-use crate::support::{ecr_tags, json, kubectl, own_lab, plugin, says, sync};
+use crate::support::{ecr_tags, json, kubectl, kubectl_json, own_lab, plugin, says, sync};
 
 const HOOK: &str = "rancher/kubectl:v1.35.6";
 
@@ -53,7 +53,7 @@ fn images_of_hooks_are_mirrored_where_secrets_may_be_listed() {
         &limited,
         &[
             "warning: cannot list secrets: Error from server (Forbidden)",
-            "images of Helm releases and their hooks are not seen",
+            "images of Helm releases and their hooks are not seen there",
         ],
     );
     assert!(!ecr_tags(&lab).contains(HOOK));
@@ -71,6 +71,67 @@ fn images_of_hooks_are_mirrored_where_secrets_may_be_listed() {
     assert!(ecr_tags(&lab).contains(HOOK), "{:?}", ecr_tags(&lab));
     let again = sync(&lab, 0, &[]);
     assert!(again.stdout.contains("nothing to do"), "{}", again.stdout);
+}
+
+#[test]
+fn images_of_custom_resources_are_mirrored_and_left_to_their_operators() {
+    let lab = own_lab();
+    for (repository, tag) in [("castai/jmx-exporter", "v1.0.0"), ("castai/next", "v2.0.0")] {
+        let image =
+            json!({"host": "docker.io", "repository": repository, "tag": tag, "recipe": {"size": 20_000}});
+        lab.control().post("/source/images", &image).unwrap();
+    }
+    apply(&lab, &definition("castware.cast.ai", "components", "Component", "Namespaced"));
+    apply(&lab, &definition("pod-mutations.cast.ai", "podmutations", "PodMutation", "Cluster"));
+    for kind in ["components.castware.cast.ai", "podmutations.pod-mutations.cast.ai"] {
+        kubectl(&lab, &["wait", "--for=condition=Established", "--timeout=60s", &format!("crd/{kind}")]);
+    }
+    let component = json!({"apiVersion": "castware.cast.ai/v1alpha1", "kind": "Component",
+        "metadata": {"name": "next", "namespace": "castai-agent"},
+        "spec": {"values": {"image": {"repository": "castai/next", "tag": "v2.0.0"}}}});
+    let mutation = json!({"apiVersion": "pod-mutations.cast.ai/v1alpha1", "kind": "PodMutation",
+        "metadata": {"name": "jmx"},
+        "spec": {"patches": [{"op": "add", "path": "/spec/initContainers/-",
+            "value": {"name": "jmx", "image": "castai/jmx-exporter:v1.0.0"}}]}});
+    apply(&lab, &component);
+    apply(&lab, &mutation);
+    let inventory = json(&plugin(&lab, 0, &["sync-images", "--no-mirror", "--no-rewrite", "-o", "json"]));
+    let of = |image: &str| {
+        let images = inventory["images"].as_array().unwrap().iter();
+        images
+            .filter(|wanted| wanted["image"] == image)
+            .map(|wanted| wanted["usedBy"][0].clone())
+            .next()
+            .unwrap()
+    };
+    assert_eq!(of("castai/next:v2.0.0")["carrier"], "field/spec/values/image");
+    assert_eq!(of("castai/next:v2.0.0")["place"]["resource"], "component.castware.cast.ai");
+    assert_eq!(of("castai/jmx-exporter:v1.0.0")["carrier"], "field/spec/patches/0/value/image");
+    sync(&lab, 0, &[]);
+    let tags = ecr_tags(&lab);
+    assert!(tags.contains("castai/next:v2.0.0") && tags.contains("castai/jmx-exporter:v1.0.0"), "{tags:?}");
+    let after = kubectl_json(&lab, &["get", "components.castware.cast.ai/next", "--namespace=castai-agent"]);
+    assert_eq!(after["spec"], component["spec"]);
+}
+
+/// A definition that takes any content.
+fn definition(group: &str, plural: &str, kind: &str, scope: &str) -> Value {
+    let open = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("{plural}.{group}")},
+        "spec": {
+            "group": group, "scope": scope, "names": {"plural": plural, "kind": kind},
+            "versions": [{"name": "v1alpha1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": open}}],
+        },
+    })
+}
+
+fn apply(lab: &Lab, manifest: &Value) {
+    let path = lab.folder().home().join("manifest.json");
+    std::fs::write(&path, manifest.to_string()).unwrap();
+    kubectl(lab, &["create", "-f", path.to_str().unwrap()]);
 }
 
 /// Makes the Secret that Helm would keep of a release with one hook.
@@ -99,9 +160,7 @@ fn release(
         },
         "stringData": {"release": packed(&content)},
     });
-    let path = lab.folder().home().join("release.json");
-    std::fs::write(&path, secret.to_string()).unwrap();
-    kubectl(lab, &["create", "-f", path.to_str().unwrap()]);
+    apply(lab, &secret);
 }
 
 fn packed(content: &Value) -> String {

@@ -1,0 +1,163 @@
+//! Custom resources of Cast AI whose fields carry images, and which fields those are.
+
+use serde_json::Value;
+
+use crate::image::Image;
+
+/// A kind of Cast AI's, and where it carries images.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CustomResource {
+    pub group: &'static str,
+    pub plural: &'static str,
+    pub kind: &'static str,
+    /// Members of the object that are searched, as JSON pointers.
+    searched: &'static [&'static str],
+    /// Why its images are mirrored, but not rewritten there.
+    pub fixed: &'static str,
+}
+
+pub const CUSTOM_RESOURCES: &[CustomResource] = &[
+    // castai/castware-operator `api/v1alpha1/component_types.go`: values of the chart that the operator installs.
+    CustomResource {
+        group: "castware.cast.ai",
+        plural: "components",
+        kind: "Component",
+        searched: &["/spec/values"],
+        fixed: "values of the castware-operator decide, at its next upgrade",
+    },
+    // Chart castai-pod-mutator `templates/crd.yaml`: free JSON patches of customers' pods.
+    CustomResource {
+        group: "pod-mutations.cast.ai",
+        plural: "podmutations",
+        kind: "PodMutation",
+        searched: &["/spec/patches", "/spec/patchesV2"],
+        fixed: "a PodMutation is written where it comes from",
+    },
+];
+
+/// An image in a field of a custom resource.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FieldImage {
+    /// JSON pointer to the field; to the object with `repository` and `tag` where it is two.
+    pub pointer: String,
+    pub image: Image,
+}
+
+impl CustomResource {
+    /// The images that `content`, an object of this kind, carries. A repository without a tag has no image of its own:
+    /// its chart knows the tag, and the release that comes of it shows the image.
+    pub fn images(&self, content: &Value) -> Vec<FieldImage> {
+        let mut found = Vec::new();
+        for pointer in self.searched {
+            if let Some(value) = content.pointer(pointer) {
+                search(value, pointer, "", &mut found);
+            }
+        }
+        found
+    }
+}
+
+/// `name` is the member's that `value` stands in.
+fn search(value: &Value, pointer: &str, name: &str, found: &mut Vec<FieldImage>) {
+    match value {
+        Value::Object(members) => {
+            if let Some(image) = repository_and_tag(members) {
+                found.push(FieldImage { pointer: pointer.to_owned(), image });
+            }
+            // A JSON patch names the field in its path: {"op": "replace", "path": "/spec/…/image", "value": "…"}.
+            let target = members.get("path").and_then(Value::as_str).and_then(|path| path.rsplit('/').next());
+            for (member, value) in members {
+                let name = if member == "value" { target.unwrap_or(member) } else { member };
+                search(value, &format!("{pointer}/{}", escaped(member)), name, found);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                search(item, &format!("{pointer}/{index}"), name, found);
+            }
+        }
+        Value::String(text) => {
+            // Patches may hold whole objects as text.
+            if let Some(inner) =
+                text.starts_with(['{', '[']).then(|| serde_json::from_str(text).ok()).flatten()
+            {
+                search(&inner, pointer, name, found);
+            } else if let Some(image) = named_image(name, text) {
+                found.push(FieldImage { pointer: pointer.to_owned(), image });
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn repository_and_tag(members: &serde_json::Map<String, Value>) -> Option<Image> {
+    let text = |name: &str| members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    // cpvpa's chart values call the tag a version.
+    let (repository, tag) = (text("repository")?, text("tag").or_else(|| text("version"))?);
+    let image: Image = format!("{repository}:{tag}").parse().ok()?;
+    // A chart repository has a version too, and is no image.
+    (!repository.contains("://")).then_some(image)
+}
+
+/// An image under a name that says so. Variables such as `PROXY_IMAGE` of castai-db-optimizer hold a bare tag.
+fn named_image(name: &str, text: &str) -> Option<Image> {
+    let is_named = name.eq_ignore_ascii_case("image") || name.ends_with("Image") || name.ends_with("_IMAGE");
+    let has_version = text.rsplit('/').next().is_some_and(|last| last.contains([':', '@']));
+    if is_named && has_version { text.parse().ok() } else { None }
+}
+
+fn escaped(member: &str) -> String {
+    member.replace('~', "~0").replace('/', "~1")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn seen(kind: &str, content: &Value) -> Vec<(String, String)> {
+        let definition = CUSTOM_RESOURCES.iter().find(|definition| definition.kind == kind).unwrap();
+        let images = definition.images(content).into_iter();
+        images.map(|found| (found.pointer, found.image.to_string())).collect()
+    }
+
+    #[test]
+    fn values_of_components_are_searched_for_images() {
+        let component = json!({"spec": {"component": "castai-agent", "version": "0.1.0", "values": {
+            "image": {"repository": "us-docker.pkg.dev/castai-hub/library/agent", "tag": "v1"},
+            "clusterVPA": {"enabled": true, "repository": "registry.k8s.io/cpa/cpvpa", "version": "v0.8.4"},
+            "sub/chart": {"image": {"repository": "castai/hibernate"}},
+            "chart": {"repository": "https://castai.github.io/helm-charts", "version": "1.0.0"},
+            "additionalEnv": {"SCANNERS_IMAGE": "ghcr.io/castai/kvisor/kvisor-scanners:v1", "PROXY_IMAGE": "v0.21.0"},
+            "empty": {"repository": "x/y", "tag": ""},
+        }}, "image": "not/searched:v1"});
+        assert_eq!(
+            seen("Component", &component),
+            [
+                (
+                    "/spec/values/additionalEnv/SCANNERS_IMAGE".to_owned(),
+                    "ghcr.io/castai/kvisor/kvisor-scanners:v1".to_owned()
+                ),
+                ("/spec/values/clusterVPA".to_owned(), "registry.k8s.io/cpa/cpvpa:v0.8.4".to_owned()),
+                ("/spec/values/image".to_owned(), "us-docker.pkg.dev/castai-hub/library/agent:v1".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn patches_of_pod_mutations_are_searched_for_images() {
+        let mutation = json!({"spec": {
+            "patches": [
+                {"op": "replace", "path": "/spec/containers/0/image", "value": "shop/web:2"},
+                {"op": "add", "path": "/spec/initContainers", "value": [{"name": "i", "image": "castai/init:v1"}]},
+                {"op": "add", "path": "/metadata/labels/image", "value": "plain"},
+            ],
+            "patchesV2": [{"operations": [
+                {"op": "add", "path": "/spec/containers/-", "value": "{\"name\": \"s\", \"image\": \"castai/side:v1\"}"},
+            ]}],
+        }});
+        let images: Vec<_> = seen("PodMutation", &mutation).into_iter().map(|(_, image)| image).collect();
+        assert_eq!(images, ["shop/web:2", "castai/init:v1", "castai/side:v1"]);
+    }
+}

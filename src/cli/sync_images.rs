@@ -1,0 +1,150 @@
+//! `sync-images`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::{OutputFormat, duration, region};
+use crate::image::Mirror;
+use crate::sync::assignment::NameMap;
+
+/// Mirror every image that Cast AI needs, and rewrite the workloads to use them
+///
+/// Discovers Cast AI's workloads, copies their images byte for byte to a private registry (ECR by default), verifies
+/// them there, and only then rewrites the images in place, waiting for each rollout. Running again is always safe.
+///
+/// The file of a step that runs is written, and the file of a step that is left out is read, so that machines can
+/// share the work: --inventory (left out by --no-discover), --plan (likewise), --lock (left out by --no-mirror).
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  # See what would be copied and rewritten
+  kubectl castai-privatelink sync-images --dry-run
+
+  # Do it
+  kubectl castai-privatelink sync-images
+
+  # Mirror the images of manifests that are not in the cluster yet
+  helm template castai-agent castai-helm/castai-agent |
+    kubectl castai-privatelink sync-images -f - --no-rewrite
+
+  # Install with private images: mirror what the manifests name, then apply
+  # them with the names in the mirror
+  kubectl castai-privatelink sync-images -f agent.yaml --no-rewrite
+  kubectl castai-privatelink sync-images -f agent.yaml --rewrite-only -o yaml |
+    kubectl apply -f -
+
+  # Where no machine reaches everything: cluster, registries, cluster
+  kubectl castai-privatelink sync-images --no-mirror --no-rewrite \\
+    --inventory inventory.json
+  kubectl castai-privatelink sync-images --no-discover --no-rewrite \\
+    --inventory inventory.json --lock lock.json
+  kubectl castai-privatelink sync-images --no-mirror --lock lock.json")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct SyncArguments {
+    /// Registry to mirror to; the ECR of the cluster's account and region without it
+    #[arg(long, value_name = "HOST[/PATH]")]
+    pub registry: Option<Mirror>,
+
+    /// AWS region of the cluster; taken from its nodes without it
+    #[arg(long, value_name = "REGION", value_parser = region)]
+    pub region: Option<String>,
+
+    /// Name of a public repository in the mirror; may be repeated
+    #[arg(long = "map", value_name = "PRIVATE=PUBLIC")]
+    pub maps: Vec<NameMap>,
+
+    /// Manifests whose images are mirrored too: a file, a directory, or - for standard input; may be repeated
+    #[arg(long = "filename", short = 'f', value_name = "FILE|-|DIR")]
+    pub files: Vec<PathBuf>,
+
+    /// Label selector that workloads must match
+    #[arg(long, short = 'l', value_name = "SELECTOR")]
+    pub selector: Option<String>,
+
+    /// Only images whose name as written matches; `*` matches any text; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub only: Vec<String>,
+
+    /// No images whose name matches; derived images follow the container that they come from; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+
+    /// Show what would be done: `client` asks nobody, `server` (meant by the bare flag) has the API server check every patch
+    #[arg(
+        long,
+        value_enum,
+        value_name = "MODE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = DryRun::None,
+        default_missing_value = "server"
+    )]
+    pub dry_run: DryRun,
+
+    /// Do not look at the cluster for images: take them from --inventory or --plan
+    #[arg(long)]
+    pub no_discover: bool,
+
+    /// Do not copy: rewrite only what --lock holds or what is found verified in the registry
+    #[arg(long)]
+    pub no_mirror: bool,
+
+    /// Do not change the cluster
+    #[arg(long)]
+    pub no_rewrite: bool,
+
+    /// Print the manifests of -f with the images' private names and no other byte changed, once the registry is seen to
+    /// hold every one of them; nothing is copied, and no cluster is changed
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "selector", "dry_run", "no_discover", "no_mirror", "no_rewrite", "inventory", "plan", "jobs", "wait",
+            "timeout", "settle_time",
+        ]
+    )]
+    pub rewrite_only: bool,
+
+    /// File for the images found
+    #[arg(long, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
+
+    /// File for the steps planned
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+
+    /// File for what is verified in the registry
+    #[arg(long, value_name = "FILE")]
+    pub lock: Option<PathBuf>,
+
+    /// How many blobs are copied at a time
+    #[arg(long, short, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: u16,
+
+    /// Go on without asking
+    #[arg(long, short)]
+    pub yes: bool,
+
+    /// Wait for the rollouts
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub wait: bool,
+
+    /// Longest wait for one rollout
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5m")]
+    pub timeout: Duration,
+
+    /// How long a component that was broken before may take to become ready after its containers have started
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s", hide_short_help = true)]
+    pub settle_time: Duration,
+
+    /// Output format
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Table)]
+    pub output: OutputFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DryRun {
+    None,
+    Client,
+    Server,
+}

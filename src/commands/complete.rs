@@ -1,0 +1,226 @@
+//! What shells ask: the candidates for the word under the cursor, in the form that cobra's `__complete` has, which
+//! kubectl reads (kubectl `pkg/cmd/plugin/plugin_completion.go`).
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use clap::{Arg, Command, CommandFactory as _, FromArgMatches as _, ValueHint};
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, complete};
+
+use super::scene;
+use crate::cli::{Arguments, ConnectionArguments};
+use crate::cluster;
+use crate::output;
+use crate::printable::one_line;
+
+/// The name by which kubectl asks.
+pub(super) const LINK: &str = "kubectl_complete-castai_privatelink";
+/// The command by which our own scripts ask.
+const COMMAND: &str = "__complete";
+
+/// Longest wait for the cluster: a person waits for the shell.
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// cobra's directives: `ShellCompDirectiveDefault` lets the shell complete files, `ShellCompDirectiveNoFileComp` not.
+const FILES: u8 = 0;
+const NO_FILES: u8 = 4;
+
+/// Longest name and description, in characters.
+const NAME_LIMIT: usize = 1000;
+const DESCRIPTION_LIMIT: usize = 120;
+
+/// The words after the program's name, where a shell asks for completion; the last is the one under the cursor.
+pub fn asked(arguments: &[OsString]) -> Option<&[OsString]> {
+    let name = Path::new(arguments.first()?).file_stem()?.to_str()?;
+    if name.starts_with("kubectl_complete-") {
+        return arguments.get(1..);
+    }
+    (arguments.get(1)? == COMMAND).then(|| &arguments[2..])
+}
+
+/// Prints the candidates. There is nobody who would read an error: what cannot be found out is left out.
+pub async fn answer(words: &[OsString]) {
+    let (candidates, directive) = candidates(words).await;
+    let mut text = String::new();
+    for (value, description) in candidates {
+        // Writing to a string cannot fail, here and below.
+        let _ = match description {
+            Some(description) => writeln!(text, "{value}\t{description}"),
+            None => writeln!(text, "{value}"),
+        };
+    }
+    let _ = writeln!(text, ":{directive}");
+    // A shell that went away asks no more.
+    let _ = output::result(&text);
+}
+
+/// A value that is known only here and now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dynamic {
+    File,
+    Context,
+    Cluster,
+    User,
+    Namespace,
+}
+
+/// What was wanted, and how it begins.
+type Wanted = Arc<Mutex<Option<(Dynamic, String)>>>;
+
+async fn candidates(words: &[OsString]) -> (Vec<(String, Option<String>)>, u8) {
+    let empty = OsString::new();
+    let (before, current) = words.split_last().map_or((&[][..], &empty), |(last, before)| (before, last));
+    let current = current.to_string_lossy().into_owned();
+    let line: Vec<_> = [OsString::from(LINK)]
+        .into_iter()
+        .chain(before.iter().cloned())
+        .chain([OsString::from(&current)])
+        .collect();
+    let wanted = Wanted::default();
+    let mut command = with_dynamic_values(Arguments::command(), &wanted);
+    let index = line.len() - 1;
+    let found = complete(&mut command, line, index, None).unwrap_or_default();
+    let wanted = wanted.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some((dynamic, start)) = wanted {
+        if dynamic == Dynamic::File {
+            return (Vec::new(), FILES);
+        }
+        let names = names(dynamic, connection(before)).await;
+        let mut names: Vec<_> = names.iter().map(|name| one_line(name, NAME_LIMIT)).collect();
+        names.retain(|name| name.starts_with(&start) && !name.contains(' '));
+        names.sort();
+        return (names.into_iter().map(|name| (name, None)).collect(), NO_FILES);
+    }
+    // As in kubectl, flags are shown to those who begin one.
+    let wants_flag = current.starts_with('-');
+    // As in cobra, values of --flag=value come without the flag.
+    let flag = current.split_once('=').filter(|_| wants_flag).map(|(flag, _)| format!("{flag}="));
+    let shown = found.iter().filter(|candidate| wants_flag || !is_flag(candidate)).map(|candidate| {
+        let value = candidate.get_value().to_string_lossy();
+        let value = flag.as_deref().and_then(|flag| value.strip_prefix(flag)).unwrap_or(&value);
+        let help = candidate.get_help().map(ToString::to_string).unwrap_or_default();
+        let help = help.lines().next().map(|line| one_line(line, DESCRIPTION_LIMIT));
+        (value.to_owned(), help.filter(|line| !line.is_empty()))
+    });
+    (shown.collect(), NO_FILES)
+}
+
+fn is_flag(candidate: &CompletionCandidate) -> bool {
+    candidate.get_value().to_string_lossy().starts_with('-')
+}
+
+/// The command line in which arguments with values of the moment note that they were asked for.
+fn with_dynamic_values(command: Command, wanted: &Wanted) -> Command {
+    let arguments = |command: Command| {
+        command.mut_args(|argument| match dynamic(&argument) {
+            Some(dynamic) => {
+                let wanted = Arc::clone(wanted);
+                argument.add(ArgValueCompleter::new(move |start: &OsStr| {
+                    let start = start.to_string_lossy().into_owned();
+                    *wanted.lock().unwrap_or_else(PoisonError::into_inner) = Some((dynamic, start));
+                    Vec::new()
+                }))
+            }
+            None => argument,
+        })
+    };
+    arguments(command).mut_subcommands(arguments)
+}
+
+fn dynamic(argument: &Arg) -> Option<Dynamic> {
+    match argument.get_id().as_str() {
+        "context" => Some(Dynamic::Context),
+        "cluster" => Some(Dynamic::Cluster),
+        "user" => Some(Dynamic::User),
+        "namespace" => Some(Dynamic::Namespace),
+        // clap gives this hint to every path.
+        _ => (argument.get_value_hint() == ValueHint::AnyPath).then_some(Dynamic::File),
+    }
+}
+
+/// The flags for the cluster among the words, as far as they can be understood.
+fn connection(before: &[OsString]) -> Option<ConnectionArguments> {
+    let line = [OsString::from(LINK)].into_iter().chain(before.iter().cloned());
+    let matches = Arguments::command().ignore_errors(true).try_get_matches_from(line).ok()?;
+    ConnectionArguments::from_arg_matches(&matches).ok()
+}
+
+async fn names(dynamic: Dynamic, connection: Option<ConnectionArguments>) -> Vec<String> {
+    let Some(connection) = connection else { return Vec::new() };
+    if dynamic == Dynamic::Namespace {
+        let listed = tokio::time::timeout(LIMIT, namespaces(&connection)).await;
+        return listed.ok().and_then(Result::ok).unwrap_or_default();
+    }
+    let Ok(names) = cluster::configured_names(connection.kubeconfig.as_deref()) else {
+        return Vec::new();
+    };
+    match dynamic {
+        Dynamic::Context => names.contexts,
+        Dynamic::Cluster => names.clusters,
+        Dynamic::User => names.users,
+        Dynamic::Namespace | Dynamic::File => Vec::new(),
+    }
+}
+
+async fn namespaces(arguments: &ConnectionArguments) -> Result<Vec<String>, cluster::Error> {
+    let connection = cluster::connect(&scene::unattended(arguments)).await?;
+    cluster::namespaces(&connection).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn only_kubectl_and_our_scripts_ask() {
+        let cases = [
+            ("kubectl_complete-castai_privatelink version ", Some(2)),
+            ("/a/b/kubectl_complete-castai_privatelink.exe x", Some(1)),
+            ("kubectl-castai_privatelink __complete a b", Some(2)),
+            ("kubectl-castai_privatelink __complete", Some(0)),
+            ("kubectl-castai_privatelink version", None),
+            ("kubectl-castai_privatelink", None),
+        ];
+        for (line, count) in cases {
+            assert_eq!(asked(&words(line)).map(<[OsString]>::len), count, "{line}");
+        }
+    }
+
+    #[tokio::test]
+    async fn candidates_follow_the_words_before() {
+        let cases: &[(&str, &[&str], u8)] = &[
+            ("", &["preflight", "sync-images", "permissions", "completion", "version", "help"], NO_FILES),
+            ("sync", &["sync-images"], NO_FILES),
+            ("version -o ", &["json", "yaml"], NO_FILES),
+            ("--context x version -o j", &["json"], NO_FILES),
+            ("version -oj", &["-ojson"], NO_FILES),
+            ("version --output=y", &["yaml"], NO_FILES),
+            ("preflight --fail-on ", &["warn", "fail", "unknown"], NO_FILES),
+            ("preflight --only CPL30", &["CPL301", "CPL302", "CPL303"], NO_FILES),
+            ("preflight --only CPL301 --exclude=CPL30", &["CPL301", "CPL302", "CPL303"], NO_FILES),
+            ("sync-images --dry", &["--dry-run"], NO_FILES),
+            ("sync-images --registry ", &[], NO_FILES),
+            ("permissions ", &["rbac", "iam", "help"], NO_FILES),
+            ("sync-images --lock ", &[], FILES),
+            ("sync-images --lock=x", &[], FILES),
+            ("sync-images -f ", &[], FILES),
+            ("--kubeconfig ", &[], FILES),
+            ("sync-images --certificate-authority ", &[], FILES),
+        ];
+        for (line, expected, directive) in cases {
+            let (found, told) = candidates(&words(line)).await;
+            let found: Vec<_> = found.iter().map(|(value, _)| value.as_str()).collect();
+            assert_eq!((found.as_slice(), told), (*expected, *directive), "{line}");
+        }
+        let (found, _) = candidates(&words("preflight --only CPL301")).await;
+        assert_eq!(found[0].1.as_deref(), Some("the cluster's ECR registry is known"));
+        assert_eq!(candidates(&[]).await.0.len(), 6, "no word is like an empty one");
+    }
+}

@@ -1,0 +1,20 @@
+//! `completion`: scripts for shells, and the link by which kubectl itself completes.
+
+mod link;
+
+use super::{Ending, Stop};
+use crate::cli::{CompletionArguments, CompletionCommand};
+use crate::output;
+
+pub(super) fn run(arguments: &CompletionArguments) -> Result<Ending, Stop> {
+    let script = match &arguments.command {
+        CompletionCommand::Install(install) => return link::install(install.dry_run),
+        CompletionCommand::Uninstall(uninstall) => return link::uninstall(uninstall.dry_run),
+        CompletionCommand::Bash => include_str!("completion/script.bash"),
+        CompletionCommand::Zsh => include_str!("completion/script.zsh"),
+        CompletionCommand::Fish => include_str!("completion/script.fish"),
+        CompletionCommand::Powershell => include_str!("completion/script.ps1"),
+    };
+    output::result(script)?;
+    Ok(Ending::Done)
+}

@@ -1,0 +1,132 @@
+//! The link that kubectl looks for (kubectl `pkg/cmd/plugin/plugin_completion.go`): krew cannot make it.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::commands::complete::LINK;
+use crate::commands::{Ending, Stop};
+use crate::output;
+
+/// What stands where the link belongs.
+enum Found {
+    Nothing,
+    Ours,
+    Other,
+}
+
+/// Makes the link next to the name by which kubectl finds this program.
+pub(super) fn install(dry_run: bool) -> Result<Ending, Stop> {
+    let program = program()?;
+    let link = link_beside(&program);
+    let (shown, target) = (link.display(), program.file_name().unwrap_or_default());
+    match found(&link, target)? {
+        Found::Ours => {
+            output::result(&format!("{shown} is there already\n"))?;
+        }
+        Found::Other => {
+            return Err(Stop::with_hint(
+                format!("error: {shown} exists, and is not the link that this plugin makes"),
+                "remove it first",
+            ));
+        }
+        Found::Nothing if dry_run => {
+            output::result(&format!("{shown} would be made (dry run)\n"))?;
+        }
+        Found::Nothing => {
+            make(target, &link, &program)?;
+            output::result(&format!("{shown} made: kubectl completes the plugin now\n"))?;
+        }
+    }
+    let is_on_path = env::var_os("PATH")
+        .is_some_and(|path| env::split_paths(&path).any(|folder| Some(folder.as_path()) == link.parent()));
+    if !is_on_path {
+        output::warning("kubectl finds the link only where its folder is on the PATH");
+    }
+    Ok(Ending::Done)
+}
+
+/// Removes the link, and nothing else.
+pub(super) fn uninstall(dry_run: bool) -> Result<Ending, Stop> {
+    let program = program()?;
+    let link = link_beside(&program);
+    let shown = link.display();
+    match found(&link, program.file_name().unwrap_or_default())? {
+        Found::Nothing => output::result(&format!("{shown} is not there\n"))?,
+        Found::Other => {
+            return Err(Stop::new(format!(
+                "error: {shown} is not the link that this plugin makes: it was left as it is"
+            )));
+        }
+        Found::Ours if dry_run => output::result(&format!("{shown} would be removed (dry run)\n"))?,
+        Found::Ours => {
+            fs::remove_file(&link).map_err(|error| cannot("remove", &link, &error))?;
+            output::result(&format!("{shown} removed\n"))?;
+        }
+    }
+    Ok(Ending::Done)
+}
+
+/// This program by the name that kubectl finds it by. With krew that is a link which outlives upgrades, while the
+/// running file lies in a folder of this version.
+fn program() -> Result<PathBuf, Stop> {
+    let running = env::current_exe()
+        .map_err(|error| Stop::new(format!("error: where this program lies cannot be found out: {error}")))?;
+    let called = PathBuf::from(env::args_os().next().unwrap_or_default());
+    let mut candidates = Vec::new();
+    if called.components().count() > 1 {
+        candidates.extend(std::path::absolute(&called));
+    } else if let Some(path) = env::var_os("PATH") {
+        candidates.extend(env::split_paths(&path).map(|folder| folder.join(&called)));
+    }
+    let is_this = |path: &PathBuf| is_same_file(path, &running);
+    Ok(candidates.into_iter().find(is_this).unwrap_or(running))
+}
+
+fn is_same_file(left: &Path, right: &Path) -> bool {
+    match (left.canonicalize(), right.canonicalize()) {
+        (Ok(left), Ok(right)) => left == right,
+        _ => false,
+    }
+}
+
+fn link_beside(program: &Path) -> PathBuf {
+    program.with_file_name(format!("{LINK}{}", env::consts::EXE_SUFFIX))
+}
+
+fn found(link: &Path, target: &OsStr) -> Result<Found, Stop> {
+    match fs::symlink_metadata(link) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
+        Err(error) => Err(cannot("look at", link, &error)),
+        Ok(metadata) if metadata.is_symlink() && fs::read_link(link).is_ok_and(|read| read == target) => {
+            Ok(Found::Ours)
+        }
+        Ok(_) => Ok(Found::Other),
+    }
+}
+
+#[cfg(unix)]
+fn make(target: &OsStr, link: &Path, _program: &Path) -> Result<(), Stop> {
+    std::os::unix::fs::symlink(target, link).map_err(|error| cannot("make", link, &error))
+}
+
+/// Windows gives links to administrators only.
+#[cfg(not(unix))]
+fn make(_target: &OsStr, link: &Path, program: &Path) -> Result<(), Stop> {
+    Err(Stop::with_hint(
+        "error: on this system a copy stands in for the link, and has to be made again after each upgrade",
+        format!("copy \"{}\" \"{}\"", program.display(), link.display()),
+    ))
+}
+
+fn cannot(verb: &str, link: &Path, error: &io::Error) -> Stop {
+    let message = format!("error: cannot {verb} {}: {error}", link.display());
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            Stop::with_hint(message, "run this again as somebody who may write to that folder")
+        }
+        _ => Stop::new(message),
+    }
+}

@@ -1,0 +1,28 @@
+//! Permissions as tables.
+
+use super::table;
+use crate::permissions::{AwsAction, KubernetesRule, resources};
+
+pub fn kubernetes(rules: &[&KubernetesRule]) -> String {
+    let rows: Vec<_> = rules
+        .iter()
+        .map(|rule| {
+            [
+                resources(rule),
+                rule.verbs.join(","),
+                rule.scope.as_str().to_owned(),
+                rule.need.as_str().to_owned(),
+                rule.reason.to_owned(),
+            ]
+        })
+        .collect();
+    table::render(["RESOURCES", "VERBS", "WHERE", "NEED", "FOR"], &rows)
+}
+
+pub fn aws(actions: &[&AwsAction]) -> String {
+    let rows: Vec<_> = actions
+        .iter()
+        .map(|action| [action.action.to_owned(), action.need.as_str().to_owned(), action.reason.to_owned()])
+        .collect();
+    table::render(["ACTION", "NEED", "FOR"], &rows)
+}

@@ -1,0 +1,367 @@
+//! What the plugin may need to do, each with its reason: the one source of `permissions` and `docs/permissions.md`.
+
+pub mod iam;
+pub mod rbac;
+#[cfg(test)]
+mod tests;
+
+use serde::Serialize;
+
+/// A right in Kubernetes.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KubernetesRule {
+    pub scope: Scope,
+    pub api_group: &'static str,
+    pub resources: &'static [&'static str],
+    #[serde(skip_serializing_if = "<[&str]>::is_empty")]
+    pub resource_names: &'static [&'static str],
+    pub verbs: &'static [&'static str],
+    pub access: Access,
+    pub need: Need,
+    pub reason: &'static str,
+}
+
+/// Where a right in Kubernetes counts, and so whether a `ClusterRole` or a `Role` gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Scope {
+    Cluster,
+    /// The namespace of Cast AI's components.
+    Components,
+    /// The namespace `kube-system`.
+    KubeSystem,
+}
+
+/// A right in AWS.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AwsAction {
+    /// As IAM writes it: `ecr:PutImage`.
+    pub action: &'static str,
+    /// The id of its statement in a policy, which stands for the reason there: JSON has no comments.
+    pub statement: &'static str,
+    pub resource: Resource,
+    pub access: Access,
+    pub need: Need,
+    pub reason: &'static str,
+}
+
+/// What an action is allowed on, as far as IAM lets it be narrowed (Service Authorization Reference of ECR and STS).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Resource {
+    /// `*`: the action knows no resource.
+    Any,
+    /// The repositories of the registry.
+    Repositories,
+}
+
+/// Whether a right is needed to look, or to change something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Access {
+    Read,
+    Change,
+}
+
+/// Whether anything fails without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Need {
+    Required,
+    Optional,
+}
+
+/// Every right in Kubernetes, in the order in which it is used.
+pub const KUBERNETES: &[KubernetesRule] = &[
+    KubernetesRule {
+        scope: Scope::Cluster,
+        api_group: "apps",
+        resources: &["deployments", "daemonsets", "statefulsets", "replicasets"],
+        resource_names: &[],
+        verbs: &["list"],
+        access: Access::Read,
+        need: Need::Required,
+        reason: "finding Cast AI's workloads and their images",
+    },
+    KubernetesRule {
+        scope: Scope::Cluster,
+        api_group: "batch",
+        resources: &["cronjobs", "jobs"],
+        resource_names: &[],
+        verbs: &["list"],
+        access: Access::Read,
+        need: Need::Required,
+        reason: "finding images of jobs",
+    },
+    KubernetesRule {
+        scope: Scope::Cluster,
+        api_group: "",
+        resources: &["pods", "replicationcontrollers"],
+        resource_names: &[],
+        verbs: &["list"],
+        access: Access::Read,
+        need: Need::Required,
+        reason: "finding images, following rollouts, and saying why pods do not start",
+    },
+    KubernetesRule {
+        scope: Scope::Cluster,
+        api_group: "",
+        resources: &["nodes"],
+        resource_names: &[],
+        verbs: &["list"],
+        access: Access::Read,
+        need: Need::Required,
+        reason: "platforms, region and account, and whether this machine is in the VPC",
+    },
+    KubernetesRule {
+        scope: Scope::Cluster,
+        api_group: "",
+        resources: &["namespaces"],
+        resource_names: &[],
+        verbs: &["list"],
+        access: Access::Read,
+        need: Need::Optional,
+        reason: "completing -n in the shell",
+    },
+    KubernetesRule {
+        scope: Scope::Cluster,
+        api_group: "castware.cast.ai",
+        resources: &["components"],
+        resource_names: &[],
+        verbs: &["list"],
+        access: Access::Read,
+        need: Need::Optional,
+        reason: "images in the values of Cast AI's operator, where it is installed",
+    },
+    KubernetesRule {
+        scope: Scope::Cluster,
+        api_group: "pod-mutations.cast.ai",
+        resources: &["podmutations"],
+        resource_names: &[],
+        verbs: &["list"],
+        access: Access::Read,
+        need: Need::Optional,
+        reason: "images that Cast AI's pod mutator adds to pods, where it is installed",
+    },
+    KubernetesRule {
+        scope: Scope::Components,
+        api_group: "",
+        resources: &["secrets"],
+        resource_names: &[],
+        verbs: &["list"],
+        access: Access::Read,
+        need: Need::Optional,
+        reason: "images of Cast AI's Helm releases and their hooks",
+    },
+    KubernetesRule {
+        scope: Scope::KubeSystem,
+        api_group: "",
+        resources: &["configmaps"],
+        resource_names: &["aws-auth"],
+        verbs: &["get"],
+        access: Access::Read,
+        need: Need::Optional,
+        reason: "which account the nodes belong to, where no EKS ARN says so",
+    },
+    KubernetesRule {
+        scope: Scope::Components,
+        api_group: "",
+        resources: &["configmaps", "secrets"],
+        resource_names: &[],
+        verbs: &["get"],
+        access: Access::Read,
+        need: Need::Optional,
+        reason: "preflight: endpoints that components read from them; unread ones are Unknown",
+    },
+    KubernetesRule {
+        scope: Scope::Components,
+        api_group: "",
+        resources: &["pods/log"],
+        resource_names: &[],
+        verbs: &["get"],
+        access: Access::Change,
+        need: Need::Optional,
+        reason: "showing what a crashing container said after its images were changed",
+    },
+    KubernetesRule {
+        scope: Scope::Cluster,
+        api_group: "apps",
+        resources: &["deployments", "daemonsets", "statefulsets", "replicasets"],
+        resource_names: &[],
+        verbs: &["get", "patch"],
+        access: Access::Change,
+        need: Need::Required,
+        reason: "rewriting images and following rollouts",
+    },
+    KubernetesRule {
+        scope: Scope::Cluster,
+        api_group: "batch",
+        resources: &["cronjobs"],
+        resource_names: &[],
+        verbs: &["get", "patch"],
+        access: Access::Change,
+        need: Need::Required,
+        reason: "rewriting images of cron jobs; those of jobs cannot be changed",
+    },
+    KubernetesRule {
+        scope: Scope::Cluster,
+        api_group: "",
+        resources: &["pods", "replicationcontrollers"],
+        resource_names: &[],
+        verbs: &["get", "patch"],
+        access: Access::Change,
+        need: Need::Required,
+        reason: "rewriting images of pods that no other workload owns",
+    },
+];
+
+/// Every right in AWS, in the order in which it is used.
+pub const AWS: &[AwsAction] = &[
+    AwsAction {
+        action: "sts:GetCallerIdentity",
+        statement: "OptionalFindAccount",
+        resource: Resource::Any,
+        access: Access::Read,
+        need: Need::Optional,
+        reason: "which account's ECR is meant, where --registry does not say; AWS allows it to everybody",
+    },
+    AwsAction {
+        action: "ecr:GetAuthorizationToken",
+        statement: "LogIn",
+        resource: Resource::Any,
+        access: Access::Read,
+        need: Need::Required,
+        reason: "logging in to the registry",
+    },
+    AwsAction {
+        action: "ecr:DescribeRepositories",
+        statement: "OptionalPreflight",
+        resource: Resource::Repositories,
+        access: Access::Read,
+        need: Need::Optional,
+        reason: "preflight: that ECR answers; Unknown without it",
+    },
+    AwsAction {
+        action: "ecr:ListImages",
+        statement: "ListAndVerifyImages",
+        resource: Resource::Repositories,
+        access: Access::Read,
+        need: Need::Required,
+        reason: "what is there already, and verifying what was copied",
+    },
+    AwsAction {
+        action: "ecr:BatchCheckLayerAvailability",
+        statement: "ListAndVerifyImages",
+        resource: Resource::Repositories,
+        access: Access::Read,
+        need: Need::Required,
+        reason: "which layers need not be copied",
+    },
+    AwsAction {
+        action: "ecr:GetAccountSetting",
+        statement: "OptionalMountSetting",
+        resource: Resource::Any,
+        access: Access::Read,
+        need: Need::Optional,
+        reason: "whether shared layers can be mounted; without it they are uploaded again",
+    },
+    AwsAction {
+        action: "ecr:BatchGetImage",
+        statement: "OptionalPlatformsAndSizes",
+        resource: Resource::Repositories,
+        access: Access::Read,
+        need: Need::Optional,
+        reason: "--lock, -o wide, json and yaml: platforms and size of what is there already",
+    },
+    AwsAction {
+        action: "ecr:GetDownloadUrlForLayer",
+        statement: "OptionalPlatformsAndSizes",
+        resource: Resource::Repositories,
+        access: Access::Read,
+        need: Need::Optional,
+        reason: "the same, for images without an index; and mounting shared layers",
+    },
+    AwsAction {
+        action: "ecr:CreateRepository",
+        statement: "CreateRepositories",
+        resource: Resource::Repositories,
+        access: Access::Change,
+        need: Need::Required,
+        reason: "repositories that do not exist yet",
+    },
+    AwsAction {
+        action: "ecr:InitiateLayerUpload",
+        statement: "CopyImages",
+        resource: Resource::Repositories,
+        access: Access::Change,
+        need: Need::Required,
+        reason: "copying layers: beginning",
+    },
+    AwsAction {
+        action: "ecr:UploadLayerPart",
+        statement: "CopyImages",
+        resource: Resource::Repositories,
+        access: Access::Change,
+        need: Need::Required,
+        reason: "copying layers: their bytes",
+    },
+    AwsAction {
+        action: "ecr:CompleteLayerUpload",
+        statement: "CopyImages",
+        resource: Resource::Repositories,
+        access: Access::Change,
+        need: Need::Required,
+        reason: "copying layers: the end, by digest",
+    },
+    AwsAction {
+        action: "ecr:PutImage",
+        statement: "CopyImages",
+        resource: Resource::Repositories,
+        access: Access::Change,
+        need: Need::Required,
+        reason: "copying manifests and tags",
+    },
+];
+
+/// The rights in Kubernetes, without those that change something where `read_only`.
+pub fn kubernetes(read_only: bool) -> impl Iterator<Item = &'static KubernetesRule> {
+    KUBERNETES.iter().filter(move |rule| !read_only || rule.access == Access::Read)
+}
+
+/// The rights in AWS, without those that change something where `read_only`.
+pub fn aws(read_only: bool) -> impl Iterator<Item = &'static AwsAction> {
+    AWS.iter().filter(move |action| !read_only || action.access == Access::Read)
+}
+
+impl Need {
+    /// The word in tables.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::Optional => "optional",
+        }
+    }
+}
+
+impl Scope {
+    /// The word in tables.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cluster => "all namespaces",
+            Self::Components => "Cast AI's namespace",
+            Self::KubeSystem => "kube-system",
+        }
+    }
+}
+
+/// What a rule is about, as `kubectl auth can-i` names it: `deployments.apps`, `configmaps/aws-auth`.
+pub fn resources(rule: &KubernetesRule) -> String {
+    let named = rule.resources.iter().map(|resource| match (rule.api_group, rule.resource_names) {
+        ("", []) => (*resource).to_owned(),
+        ("", names) => format!("{resource}/{}", names.join("+")),
+        (group, _) => format!("{resource}.{group}"),
+    });
+    named.collect::<Vec<_>>().join(",")
+}

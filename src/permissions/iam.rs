@@ -1,0 +1,39 @@
+//! An IAM policy.
+
+use serde_json::{Value, json};
+
+use super::{AwsAction, Resource, aws};
+use crate::image::ecr::EcrRegistry;
+
+/// Which ECR the policy is for; what is absent is any.
+#[derive(Clone, Debug, Default)]
+pub struct Registry<'a> {
+    pub account: Option<&'a str>,
+    pub region: Option<&'a str>,
+}
+
+/// The policy document. A statement for each purpose, which its id names: JSON has no comments.
+pub fn policy(read_only: bool, registry: &Registry<'_>) -> Value {
+    let region = registry.region.unwrap_or("*");
+    let account = registry.account.unwrap_or("*");
+    let ecr = EcrRegistry { account: account.to_owned(), region: region.to_owned() };
+    let repositories = ecr.arn("*");
+    let mut statements: Vec<(&AwsAction, Vec<&str>)> = Vec::new();
+    for action in aws(read_only) {
+        match statements.iter_mut().find(|(first, _)| first.statement == action.statement) {
+            Some((_, actions)) => actions.push(action.action),
+            None => statements.push((action, vec![action.action])),
+        }
+    }
+    let statements: Vec<_> = statements
+        .into_iter()
+        .map(|(first, actions)| {
+            let resource = match first.resource {
+                Resource::Any => "*",
+                Resource::Repositories => &repositories,
+            };
+            json!({"Sid": first.statement, "Effect": "Allow", "Action": actions, "Resource": resource})
+        })
+        .collect();
+    json!({"Version": "2012-10-17", "Statement": statements})
+}

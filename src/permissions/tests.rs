@@ -1,0 +1,145 @@
+//! The rights are sound, and `docs/permissions.md` says what they say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::iam::{Registry, policy};
+use super::rbac::{Subject, list, yaml};
+use super::*;
+
+fn subject() -> Subject {
+    "group:castai-privatelink".parse().unwrap()
+}
+
+#[test]
+fn a_statement_has_one_resource_and_is_optional_as_a_whole() {
+    let mut statements = BTreeMap::new();
+    for action in AWS {
+        let seen = *statements.entry(action.statement).or_insert((action.resource, action.need));
+        assert_eq!(seen, (action.resource, action.need), "{}", action.action);
+        let is_named_optional = action.statement.starts_with("Optional");
+        assert_eq!(is_named_optional, action.need == Need::Optional, "{}", action.action);
+        assert!(action.statement.bytes().all(|byte| byte.is_ascii_alphanumeric()), "IAM allows no more");
+    }
+    let actions: BTreeSet<_> = AWS.iter().map(|action| action.action).collect();
+    assert_eq!(actions.len(), AWS.len());
+}
+
+#[test]
+fn a_policy_names_each_action_once_and_the_registry_as_told() {
+    let text =
+        policy(false, &Registry { account: Some("123456789012"), region: Some("cn-north-1") }).to_string();
+    for action in AWS {
+        assert_eq!(text.matches(&format!("\"{}\"", action.action)).count(), 1, "{text}");
+    }
+    assert!(text.contains("arn:aws-cn:ecr:cn-north-1:123456789012:repository/*"), "{text}");
+    let read_only = policy(true, &Registry::default()).to_string();
+    assert!(read_only.contains("arn:aws:ecr:*:*:repository/*"), "{read_only}");
+    for changing in ["PutImage", "CreateRepository", "Upload\""] {
+        assert!(!read_only.contains(changing), "{read_only}");
+    }
+}
+
+#[test]
+fn yaml_and_json_give_the_same_roles() {
+    for (read_only, namespace, subject) in [
+        (false, "castai-agent", subject()),
+        (true, "castai-agent", "user:a: \"b\"".parse().unwrap()),
+        (false, "kube-system", "serviceaccount:ci:deployer".parse().unwrap()),
+    ] {
+        let yaml = yaml(read_only, namespace, &subject);
+        let documents: Vec<Value> = serde_saphyr::from_multiple(&yaml).unwrap();
+        let list = list(read_only, namespace, &subject);
+        assert_eq!(Value::Array(documents), list["items"], "{yaml}");
+        assert!(!read_only || !yaml.contains("patch"), "{yaml}");
+        let names: BTreeSet<_> = list["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| format!("{}/{}", item["kind"], item["metadata"]["namespace"]))
+            .collect();
+        assert_eq!(names.len(), list["items"].as_array().unwrap().len(), "one object twice: {names:?}");
+    }
+}
+
+#[test]
+fn subjects_that_are_none_are_refused() {
+    for text in ["", "platform", "group:", "role:x", "serviceaccount:x", "serviceaccount::x", "user:a\nb"] {
+        assert!(text.parse::<Subject>().is_err(), "{text}");
+    }
+}
+
+/// `docs/permissions.md` as the rights have it.
+fn page() -> String {
+    let mut page = "# Permissions
+
+What the plugin asks for, and what each permission is for.
+A permission that is missing is said on the object it concerns; the rest goes on where that makes sense.
+`kubectl castai-privatelink permissions` prints this page's tables, `permissions rbac` manifests for
+`kubectl apply -f -`, and `permissions iam` a policy.
+This page is made from the sources: `UPDATE_DOCS=1 cargo test --workspace --lib permissions`.
+
+## Kubernetes
+
+| API group | Resources | Verbs | Where | Need | For |
+| --- | --- | --- | --- | --- | --- |
+"
+    .to_owned();
+    let code = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    for rule in KUBERNETES {
+        let group = if rule.api_group.is_empty() { "core".to_owned() } else { code(&[rule.api_group]) };
+        let mut resources = code(rule.resources);
+        if !rule.resource_names.is_empty() {
+            // Writing to a string cannot fail, here and below.
+            let _ = write!(resources, " named {}", code(rule.resource_names));
+        }
+        let (verbs, place, need) = (code(rule.verbs), rule.scope.as_str(), rule.need.as_str());
+        let _ = writeln!(page, "| {group} | {resources} | {verbs} | {place} | {need} | {} |", rule.reason);
+    }
+    page.push_str(
+        "
+`preflight`, `sync-images --dry-run=client` and `sync-images --no-rewrite` need no `get` and `patch` on workloads
+(`permissions rbac --read-only`). `--dry-run=server` has the API server check every patch, and so needs them.
+
+## AWS
+
+| Action | Resource | Need | For |
+| --- | --- | --- | --- |
+",
+    );
+    for action in AWS {
+        let resource = match action.resource {
+            Resource::Any => "`*`",
+            Resource::Repositories => "the repositories",
+        };
+        let _ = writeln!(
+            page,
+            "| `{}` | {resource} | {} | {} |",
+            action.action,
+            action.need.as_str(),
+            action.reason
+        );
+    }
+    page.push_str(
+        "
+A dry run needs only what `permissions iam --read-only` prints.
+The nodes pull with their own role (`AmazonEC2ContainerRegistryReadOnly` or the like); the plugin does not change it.
+",
+    );
+    page
+}
+
+#[test]
+fn the_page_of_permissions_is_up_to_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/permissions.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, page()).unwrap();
+    }
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        committed == page(),
+        "docs/permissions.md differs from the sources; write it anew with: UPDATE_DOCS=1 cargo test --workspace --lib permissions"
+    );
+}

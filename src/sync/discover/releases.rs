@@ -1,0 +1,87 @@
+//! Images in Helm's releases: which releases are looked into, and what is taken of them.
+
+use std::collections::BTreeSet;
+use std::iter;
+
+use super::ImageFilter;
+use crate::castai::components;
+use crate::cluster::release::{Release, ReleaseName};
+use crate::cluster::workload::Workload;
+use crate::image::Image;
+use crate::sync::carriers::Carried;
+use crate::sync::inventory::{Place, Reason, Use, WantedImage};
+use crate::sync::manifests;
+use crate::sync::record::Records;
+
+/// Helm releases that those of `workloads` belong to which are taken, as namespace and name.
+pub fn releases_of(workloads: &[Workload]) -> BTreeSet<(&str, &str)> {
+    workloads
+        .iter()
+        .filter(|workload| !super::uses(workload, &ImageFilter::default()).0.is_empty())
+        .filter_map(|workload| {
+            let annotation = |name| workload.annotations.get(name).map(String::as_str);
+            Some((annotation("meta.helm.sh/release-namespace")?, annotation("meta.helm.sh/release-name")?))
+        })
+        .collect()
+}
+
+/// Whether a Helm release is looked into: in a namespace of Cast AI, named like one of its charts, or one that a
+/// workload which is taken belongs to.
+pub fn is_release_wanted(of_workloads: &BTreeSet<(&str, &str)>, namespace: &str, release: &str) -> bool {
+    components::NAMESPACES.contains(&namespace)
+        || components::chart(&format!("{release}-")).is_some()
+        || of_workloads.contains(&(namespace, release))
+}
+
+/// Namespaces in which such releases are most likely: where the workloads are, and where their releases are.
+pub fn release_namespaces(workloads: &[Workload]) -> BTreeSet<String> {
+    let namespaces = workloads.iter().map(|workload| workload.name.namespace.as_str());
+    namespaces
+        .filter(|namespace| components::NAMESPACES.contains(namespace))
+        .chain(releases_of(workloads).into_iter().map(|(namespace, _)| namespace))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The images of a release's manifests and hooks, if its chart is one of Cast AI's.
+pub(super) fn uses(release: &Release, filter: &ImageFilter) -> (Vec<(Image, Use)>, Vec<String>) {
+    let ReleaseName { cluster, namespace, name } = &release.name;
+    let label = format!("{}-{}", release.chart.name, release.chart.version);
+    let (mut taken, mut notes) = (Vec::new(), Vec::new());
+    let Some(chart) = components::chart(&label) else { return (taken, notes) };
+    let described = format!("Helm release {name} in namespace {namespace}");
+    let parts = iter::once((&release.manifest, false)).chain(release.hooks.iter().map(|hook| (hook, true)));
+    for (text, hook) in parts {
+        let manifests = manifests::parse(&described, text).unwrap_or_else(|error| {
+            notes.push(format!("{error}; its images are seen only where they run"));
+            Vec::new()
+        });
+        for manifest in manifests {
+            let records = Records::default();
+            let place = Place::Release {
+                cluster: cluster.clone(),
+                namespace: namespace.clone(),
+                release: name.clone(),
+                manifest: manifest.name.clone(),
+                hook,
+            };
+            let described = format!("{} in {described}", manifest.name);
+            let reason = |_: &Carried| Some(Reason::Release { chart: chart.to_owned(), hook });
+            let (found, unread) =
+                super::collect(&manifest.pod, &records, &place, &described, filter, reason, |_| None);
+            taken.extend(found);
+            notes.extend(unread);
+        }
+    }
+    (taken, notes)
+}
+
+/// Helm's manifests have no annotation of ours: what workloads record of the same image holds for them too.
+pub(super) fn share_records(wanted: &mut WantedImage) {
+    let recorded = wanted.used_by.iter().find_map(|used_by| used_by.recorded_source.clone());
+    for used_by in &mut wanted.used_by {
+        if matches!(used_by.place, Place::Release { .. }) && used_by.recorded_source.is_none() {
+            used_by.recorded_source.clone_from(&recorded);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What follows a patch: its rollout is watched until it is decided, and what it broke is put back.
+
+use std::collections::HashSet;
+
+use tokio::time::Instant;
+
+use super::report::{Outcome, WorkloadReport};
+use super::verdict::{self, Health, Verdict};
+use super::{Proven, Run, Watched, changed_meanwhile};
+use crate::cluster::pods::{self, PodProblem};
+use crate::cluster::rollout::{Observation, observe};
+use crate::cluster::{PatchMode, patch, read_workload};
+use crate::event::Event;
+use crate::sync::inventory::WorkloadName;
+use crate::sync::rewrite::{Change, WorkloadPatch, restoring};
+
+impl Run<'_> {
+    /// Waits for what the health rule asks of a patched workload, and restores it where it asks for that.
+    pub(super) async fn finish(&self, watched: Watched) -> WorkloadReport {
+        let Watched { proven: Proven(patch), health, before } = watched;
+        let mut report = WorkloadReport::new(patch.workload.clone(), patch.changes.clone(), Outcome::Updated);
+        if let Health::Unwatched(why) = &health {
+            report.notes.push(why.clone());
+            if patch.changes.is_empty() {
+                report.outcome = Outcome::Unchanged;
+            } else {
+                self.finished(&patch.workload, why);
+            }
+            return report;
+        }
+        match self.wait(&patch.workload, &patch.changes, &health, &before).await {
+            Verdict::Done { message, problems, notes } => {
+                let told = std::iter::once(message).chain(notes.iter().cloned()).collect::<Vec<_>>();
+                self.finished(&patch.workload, &told.join("; "));
+                report.problems = problems;
+                report.notes = notes;
+            }
+            Verdict::Failed { why, problems } => {
+                report.problems = problems;
+                report.outcome = match health {
+                    Health::Healthy => self.restore(&patch, &why).await,
+                    _ => Outcome::Failed(why),
+                };
+                if let Outcome::Restored(why) | Outcome::Failed(why) = &report.outcome {
+                    self.finished(&patch.workload, why);
+                }
+            }
+            Verdict::Started { message, .. } | Verdict::Waiting(message) => {
+                report.outcome = Outcome::Failed(message);
+            }
+        }
+        report
+    }
+
+    /// Looks at the rollout until it is decided, at the latest when it has made no progress for too long.
+    pub(super) async fn wait(
+        &self,
+        workload: &WorkloadName,
+        changes: &[Change],
+        health: &Health,
+        before: &Observation,
+    ) -> Verdict {
+        let start = Instant::now();
+        let mut deadline = start + self.options.timeout;
+        let (mut patience, mut reached) = (self.options.patience(), HashSet::new());
+        let (mut shown, mut started) = (String::new(), None);
+        loop {
+            let mut is_late = Instant::now() >= deadline;
+            let verdict = match observe(self.connection, workload).await {
+                Ok(now) => {
+                    // What was reached before is no progress: counts of a pod that comes and goes never end.
+                    if reached.insert(now.progress.text().to_owned()) {
+                        deadline = Instant::now() + self.options.timeout;
+                        is_late = false;
+                    }
+                    patience.look(&now, start.elapsed());
+                    if is_late {
+                        patience.end();
+                    }
+                    verdict::judge(workload.kind, health, before, &now, changes, &patience)
+                }
+                Err(error) if error.is_transient() => Verdict::Waiting(error.to_string()),
+                Err(error) => Verdict::Failed { why: error.to_string(), problems: Vec::new() },
+            };
+            match verdict {
+                Verdict::Waiting(message) if !is_late => {
+                    if message != shown {
+                        let workload = workload.clone();
+                        shown.clone_from(&message);
+                        (self.observer)(Event::RolloutProgress { workload, message });
+                    }
+                    tokio::time::sleep(self.options.poll).await;
+                }
+                Verdict::Started { message, problems } => {
+                    let since = *started.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= self.options.settle_time {
+                        let notes = vec!["it is not ready yet".to_owned()];
+                        return Verdict::Done { message, problems, notes };
+                    }
+                    tokio::time::sleep(self.options.poll).await;
+                }
+                Verdict::Waiting(message) => {
+                    let limit = self.options.timeout.as_secs();
+                    return Verdict::Failed {
+                        why: format!("not done after {limit}s without progress: {message}"),
+                        problems: Vec::new(),
+                    };
+                }
+                Verdict::Done { message, problems, notes } => {
+                    let problems = self.with_logs(workload, problems).await;
+                    return Verdict::Done { message, problems, notes };
+                }
+                Verdict::Failed { why, problems } => {
+                    let problems = self.with_logs(workload, problems).await;
+                    return Verdict::Failed { why, problems };
+                }
+            }
+        }
+    }
+
+    pub(super) async fn with_logs(
+        &self,
+        workload: &WorkloadName,
+        mut problems: Vec<PodProblem>,
+    ) -> Vec<PodProblem> {
+        pods::add_logs(self.connection, &workload.namespace, &mut problems).await;
+        problems
+    }
+
+    /// Puts the former images back where ours still stand, and waits until they run.
+    async fn restore(&self, applied: &WorkloadPatch, why: &str) -> Outcome {
+        for attempt in 0..2 {
+            let result = match read_workload(self.connection, &applied.workload).await {
+                Ok(fresh) => match restoring(&fresh, applied) {
+                    Some(former) => {
+                        patch(self.connection, &applied.workload, &former, PatchMode::Apply).await
+                    }
+                    None => {
+                        return Outcome::Failed(format!(
+                            "{why}; not restored, since somebody else changed its images"
+                        ));
+                    }
+                },
+                Err(error) => Err(error),
+            };
+            match result {
+                Ok(_) => break,
+                Err(error) if attempt == 0 && (changed_meanwhile(&error) || error.is_transient()) => {}
+                Err(error) => {
+                    return Outcome::Failed(format!(
+                        "{why}; and its former images could not be put back: {error}"
+                    ));
+                }
+            }
+        }
+        let message = "putting its former images back".to_owned();
+        (self.observer)(Event::RolloutProgress { workload: applied.workload.clone(), message });
+        let deadline = Instant::now() + self.options.timeout;
+        while Instant::now() < deadline {
+            if observe(self.connection, &applied.workload)
+                .await
+                .is_ok_and(|now| verdict::health(&now) == Health::Healthy)
+            {
+                return Outcome::Restored(format!("{why}; its former images run again"));
+            }
+            tokio::time::sleep(self.options.poll).await;
+        }
+        Outcome::Restored(format!("{why}; it has its former images, but is not healthy yet"))
+    }
+
+    pub(super) fn finished(&self, workload: &WorkloadName, message: &str) {
+        (self.observer)(Event::RolloutFinished { workload: workload.clone(), message: message.to_owned() });
+    }
+}

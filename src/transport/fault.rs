@@ -1,0 +1,143 @@
+//! What stands between us and a server, told alike for registries, AWS and clusters: certificates and proxies.
+
+use std::error::Error as StdError;
+use std::io;
+
+use jiff::Timestamp;
+use rustls::CertificateError;
+use rustls::pki_types::UnixTime;
+
+use crate::printable::one_line;
+
+/// Longest text of somebody else that is repeated, in characters.
+const LIMIT: usize = 300;
+
+/// A connection that TLS or a proxy does not let through.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    #[error("its certificate was issued by an authority that is not trusted here")]
+    UntrustedIssuer,
+    #[error("its certificate has expired, by this machine's clock{0}")]
+    Expired(String),
+    #[error("its certificate is not valid yet, by this machine's clock{0}")]
+    NotYetValid(String),
+    #[error("its certificate is for another name")]
+    WrongName,
+    #[error("TLS failed: {0}")]
+    Tls(String),
+    #[error("the proxy wants a login (407)")]
+    ProxyLogin,
+    #[error("the proxy does not let the connection through")]
+    ProxyRefused,
+}
+
+impl Fault {
+    /// What `error` and its causes say about TLS or a proxy, if anything.
+    pub fn of(error: &(dyn StdError + 'static)) -> Option<Self> {
+        let chain = causes(error);
+        if let Some(tls) = chain.iter().find_map(|error| error.downcast_ref::<rustls::Error>()) {
+            return Some(Self::of_tls(tls));
+        }
+        // hyper-util keeps its type to itself (0.21, client::legacy::connect::proxy::TunnelError).
+        chain.iter().find_map(|error| match error.to_string().as_str() {
+            text if text.contains("proxy authorization required") => Some(Self::ProxyLogin),
+            text if text.contains("tunnel error: unsuccessful") => Some(Self::ProxyRefused),
+            _ => None,
+        })
+    }
+
+    fn of_tls(error: &rustls::Error) -> Self {
+        use CertificateError as Certificate;
+        match error {
+            rustls::Error::InvalidCertificate(certificate) => match certificate {
+                Certificate::UnknownIssuer | Certificate::BadSignature => Self::UntrustedIssuer,
+                // A certificate authority shown as the server's own certificate is a self-signed one.
+                Certificate::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+                    Self::UntrustedIssuer
+                }
+                Certificate::Expired => Self::Expired(String::new()),
+                Certificate::ExpiredContext { time, not_after } => Self::Expired(moments(*time, *not_after)),
+                Certificate::NotValidYet => Self::NotYetValid(String::new()),
+                Certificate::NotValidYetContext { time, not_before } => {
+                    Self::NotYetValid(moments(*time, *not_before))
+                }
+                Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => Self::WrongName,
+                other => Self::Tls(one_line(&other.to_string(), LIMIT)),
+            },
+            other => Self::Tls(one_line(&other.to_string(), LIMIT)),
+        }
+    }
+
+    /// What to do about it.
+    pub const fn advice(&self) -> &'static str {
+        match self {
+            Self::UntrustedIssuer => {
+                "behind a private CA or a proxy that inspects TLS, set SSL_CERT_FILE to a PEM file with all trusted roots"
+            }
+            Self::Expired(_) => "set the clock if it is wrong; else tell whoever runs that server",
+            Self::NotYetValid(_) => "set the clock",
+            Self::WrongName => "something else answers under this name: check DNS and proxies on the way",
+            Self::Tls(_) => "check what changes TLS on the way there",
+            Self::ProxyLogin => "write it into the variable: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT",
+            Self::ProxyRefused => {
+                "have it allowed there, or name the host in NO_PROXY if it can be reached without the proxy"
+            }
+        }
+    }
+}
+
+/// `: 2026-01-01T00:00:00Z, and it ended at 2025-…`, as far as times can be told.
+fn moments(now: UnixTime, limit: UnixTime) -> String {
+    let moment = |time: UnixTime| Timestamp::from_second(i64::try_from(time.as_secs()).ok()?).ok();
+    match (moment(now), moment(limit)) {
+        (Some(now), Some(limit)) => format!(" ({now}; the certificate's limit is {limit})"),
+        _ => String::new(),
+    }
+}
+
+/// The error and what caused it, down to the first cause. An `io::Error` hides what it wraps from `source`, but
+/// gives it here.
+pub fn causes<'a>(error: &'a (dyn StdError + 'static)) -> Vec<&'a (dyn StdError + 'static)> {
+    let mut chain = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        chain.push(error);
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    chain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_are_told_with_what_to_do() {
+        let at = |seconds| UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
+        let cases = [
+            (CertificateError::UnknownIssuer, "not trusted here", "SSL_CERT_FILE"),
+            (
+                CertificateError::ExpiredContext { time: at(1_800_000_000), not_after: at(1_700_000_000) },
+                "clock (2027-01-15T08:00:00Z; the certificate's limit is 2023-11-14T22:13:20Z)",
+                "clock",
+            ),
+            (
+                CertificateError::NotValidYetContext { time: at(0), not_before: at(1_700_000_000) },
+                "not valid yet, by this machine's clock (1970-01-01T00:00:00Z;",
+                "set the clock",
+            ),
+            (CertificateError::NotValidForName, "another name", "check DNS"),
+        ];
+        for (certificate, text, advice) in cases {
+            // As it arrives: below an io::Error that wraps it.
+            let error = io::Error::other(rustls::Error::InvalidCertificate(certificate));
+            let fault = Fault::of(&error).unwrap();
+            assert!(fault.to_string().contains(text), "{fault}");
+            assert!(fault.advice().contains(advice), "{}", fault.advice());
+        }
+        assert_eq!(Fault::of(&io::Error::from(io::ErrorKind::ConnectionRefused)), None);
+    }
+}

@@ -1,0 +1,184 @@
+//! Proxies: which one a connection goes through, by the variables that curl, Go and the AWS CLI read too.
+
+use base64::Engine as _;
+use http::Uri;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+
+/// `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, each also in lower case, as they were at the start.
+///
+/// The libraries that we connect with read them too, but each in its own way: kube-client 5.0.0 matches `NO_PROXY`
+/// against the proxy, and none knows entries with a port or with `*.`, which kubectl does (Go's
+/// golang.org/x/net/http/httpproxy).
+#[derive(Clone, Default)]
+pub struct Proxies {
+    all: Option<String>,
+    http: Option<String>,
+    https: Option<String>,
+    exceptions: Vec<Exception>,
+}
+
+/// An entry of `NO_PROXY`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Exception {
+    /// A name and all below it, an address, a range of addresses, or `*`.
+    hosts: String,
+    /// It counts for this port alone.
+    port: Option<u16>,
+}
+
+impl Proxies {
+    pub fn from_environment() -> Self {
+        Self::read(|name| std::env::var(name).ok())
+    }
+
+    fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let either = |name: &str| {
+            let given = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+            given(name).or_else(|| given(&name.to_lowercase()))
+        };
+        let exceptions = either("NO_PROXY").unwrap_or_default();
+        Self {
+            all: either("ALL_PROXY"),
+            http: either("HTTP_PROXY"),
+            https: either("HTTPS_PROXY"),
+            exceptions: exceptions.split(',').filter_map(Exception::read).collect(),
+        }
+    }
+
+    /// The proxy for connections to `url`, if they take one.
+    pub fn of(&self, url: &Uri) -> Option<Intercept> {
+        let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("http") { 80 } else { 443 });
+        let mut matcher = Matcher::builder().no(self.exceptions(port));
+        if let Some(all) = &self.all {
+            matcher = matcher.all(all.clone());
+        }
+        if let Some(http) = &self.http {
+            matcher = matcher.http(http.clone());
+        }
+        if let Some(https) = &self.https {
+            matcher = matcher.https(https.clone());
+        }
+        matcher.build().intercept(url)
+    }
+
+    /// The proxy for HTTPS, as it was written.
+    pub fn https(&self) -> Option<&str> {
+        self.https.as_deref().or(self.all.as_deref())
+    }
+
+    /// What `NO_PROXY` says about connections to `port`, without what only some readers understand.
+    pub fn exceptions(&self, port: u16) -> String {
+        let counts = |exception: &&Exception| exception.port.is_none_or(|only| only == port);
+        let hosts = self.exceptions.iter().filter(counts).map(|exception| exception.hosts.as_str());
+        hosts.collect::<Vec<_>>().join(",")
+    }
+}
+
+impl Exception {
+    fn read(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let (hosts, port) = match text.rsplit_once(':').map(|(hosts, port)| (hosts, port.parse())) {
+            // A colon that is not the only one belongs to an IPv6 address, unless brackets say where that ends.
+            Some((hosts, Ok(port))) if !hosts.contains(':') || hosts.ends_with(']') => (hosts, Some(port)),
+            _ => (text, None),
+        };
+        let hosts = hosts.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(hosts);
+        let hosts = hosts.trim_start_matches('[').trim_end_matches(']');
+        (!hosts.is_empty()).then(|| Self { hosts: hosts.to_owned(), port })
+    }
+}
+
+/// A proxy's URL with its login, which the matcher keeps apart.
+pub fn with_login(proxy: &Intercept) -> Uri {
+    let uri = proxy.uri();
+    let login = proxy.basic_auth().and_then(|header| {
+        let encoded = header.to_str().ok()?.strip_prefix("Basic ")?;
+        let login = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;
+        Some(percent_encoded(&login))
+    });
+    let scheme = uri.scheme_str().unwrap_or("http");
+    let authority = name(proxy);
+    let authority = login.map_or_else(|| authority.to_owned(), |login| format!("{login}@{authority}"));
+    format!("{scheme}://{authority}/").parse().unwrap_or_else(|_| uri.clone())
+}
+
+/// A proxy's host and port, which may be shown.
+pub fn name(proxy: &Intercept) -> &str {
+    proxy.uri().authority().map_or("", |authority| {
+        let text = authority.as_str();
+        text.rsplit_once('@').map_or(text, |(_, address)| address)
+    })
+}
+
+/// `user:password` as it may stand in a URL; the colon between them stays.
+fn percent_encoded(login: &[u8]) -> String {
+    use std::fmt::Write as _;
+    login.iter().fold(String::new(), |mut text, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => {
+                text.push(char::from(*byte));
+            }
+            _ => {
+                // Writing to a string cannot fail.
+                let _ = write!(text, "%{byte:02X}");
+            }
+        }
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxies(https: &str, exceptions: &str) -> Proxies {
+        Proxies::read(|name| match name {
+            "HTTPS_PROXY" => Some(https.to_owned()),
+            "no_proxy" => Some(exceptions.to_owned()),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn exceptions_are_read_as_kubectl_reads_them() {
+        let cases = [
+            ("", "https://api.example", true),
+            ("api.example", "https://api.example", false),
+            ("example", "https://api.example", false),
+            (".example", "https://api.example", false),
+            ("*.example", "https://api.example", false),
+            ("*.example", "https://other.test", true),
+            ("ple", "https://api.example", true),
+            ("api.example:443", "https://api.example", false),
+            ("api.example:6443", "https://api.example", true),
+            ("api.example:6443", "https://api.example:6443", false),
+            (" api.example , ,", "https://api.example", false),
+            (",", "https://api.example", true),
+            ("*", "https://api.example", false),
+            ("10.0.0.0/8", "https://10.1.2.3", false),
+            ("10.0.0.0/8", "https://192.168.0.1", true),
+            ("10.0.0.0/8,", "https://10.1.2.3:6443", false),
+            ("10.1.2.3:443", "https://10.1.2.3", false),
+            ("[::1]:443", "https://[::1]", false),
+            ("::1", "https://[::1]", false),
+        ];
+        for (exceptions, url, proxied) in cases {
+            let intercept = proxies("http://proxy:3128", exceptions).of(&url.parse().unwrap());
+            assert_eq!(intercept.is_some(), proxied, "NO_PROXY={exceptions:?} {url}");
+        }
+    }
+
+    #[test]
+    fn a_proxys_login_survives_and_its_name_does_not_hold_it() {
+        let cases = [
+            ("http://user:p%40ss@proxy:3128", "http://user:p%40ss@proxy:3128/"),
+            ("http://proxy:3128", "http://proxy:3128/"),
+            ("proxy:3128", "http://proxy:3128/"),
+        ];
+        for (proxy, expected) in cases {
+            let intercept = proxies(proxy, "").of(&Uri::from_static("https://cluster")).unwrap();
+            assert_eq!(with_login(&intercept).to_string(), expected);
+            assert_eq!(name(&intercept), "proxy:3128");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Names that ECR does not take.
+
+use lab::host::Lab;
+use serde_json::json;
+
+use super::{ALL, assert_rewritten};
+use crate::observed::{apply, image, publish};
+use crate::support::{ecr_tags, own_lab, plugin, says, sync, workloads};
+
+const ECR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
+
+/// A component whose image has this name.
+fn install(lab: &Lab, name: &str, image: &str) {
+    let labels = json!({"app": name});
+    let spec = json!({"containers": [{"name": "main", "image": image}]});
+    let template = json!({"metadata": {"labels": labels}, "spec": spec});
+    apply(
+        lab,
+        &json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": name, "namespace": "castai-agent"},
+            "spec": {"selector": {"matchLabels": labels}, "template": template},
+        }),
+    );
+}
+
+#[test]
+fn a_name_that_ecr_refuses_is_told_with_its_rule_and_the_way_out() {
+    let lab = own_lab();
+    let before = workloads(&lab);
+    let (double, dashes) = ("ghcr.io/castai/spot__handler", "ghcr.io/castai/spot--handler");
+    for (name, repository) in [("double", double), ("dashes", dashes)] {
+        publish(&lab, &format!("{repository}:v1"), &lab::registry::image::Recipe::default());
+        install(&lab, name, &format!("{repository}:v1"));
+    }
+    install(&lab, "upper", "GHCR.io/castai/agent:v1");
+    let output = sync(&lab, 1, &[]);
+    for (repository, segment) in [(double, "spot__handler"), (dashes, "spot--handler")] {
+        says(
+            &output,
+            &[
+                &format!("error: {repository}:v1: ECR does not accept `{segment}` in a repository name"),
+                "single `.`, `_` or `-` between",
+                &format!("add --map {ECR}/<NAME>={repository}"),
+            ],
+        );
+    }
+    says(&output, &["GHCR.io/castai/agent:v1", "characters other than a-z", "/<NAME>=GHCR.io/castai/agent"]);
+    says(&output, &["deployment.apps/double in namespace castai-agent held back"]);
+    // The others went on.
+    let rewritten = [&ALL[..], &[]].concat();
+    let mut expected = before.clone();
+    for name in ["Deployment/double", "Deployment/dashes", "Deployment/upper"] {
+        expected.insert(name.to_owned(), workloads(&lab)[name].clone());
+    }
+    assert_rewritten(&expected, &lab, &rewritten);
+    assert_eq!(image(&lab, "double", "main"), format!("{double}:v1"));
+
+    let maps = [
+        format!("--map={ECR}/castai/spot-handler={double}"),
+        format!("--map={ECR}/castai/spot-handler-2={dashes}"),
+    ];
+    let exclude = "--exclude=GHCR.io/*";
+    sync(&lab, 0, &[&maps[0], &maps[1], exclude]);
+    assert_eq!(image(&lab, "double", "main"), format!("{ECR}/castai/spot-handler:v1"));
+    assert_eq!(image(&lab, "dashes", "main"), format!("{ECR}/castai/spot-handler-2:v1"));
+    // Our record tells the next run what stands behind the names.
+    assert!(sync(&lab, 0, &[exclude]).stdout.starts_with("nothing to do"));
+}
+
+#[test]
+fn a_path_that_ecr_refuses_stops_the_run_at_once() {
+    let lab = crate::support::shared_lab();
+    let tags = ecr_tags(lab);
+    for (path, words) in [
+        ("my__team", &["--registry", "`my__team`", "single `.`, `_` or `-`", "choose another path"][..]),
+        ("my--team", &["--registry", "`my--team`", "choose another path"]),
+        ("My-Team", &["My-Team", "--registry <HOST[/PATH]>"]),
+    ] {
+        let output = plugin(lab, 2, &["sync-images", "--yes", &format!("--registry={ECR}/{path}")]);
+        says(&output, words);
+        assert_eq!(output.stdout, "");
+    }
+    assert_eq!(ecr_tags(lab), tags);
+}

@@ -1,0 +1,155 @@
+//! Certificates that are not trusted, and clocks that are wrong.
+
+use std::net::Ipv4Addr;
+
+use lab::address::{API_SERVER_HOST, ECR_API, EXPIRED, NOT_YET_VALID, OCI_REGISTRY, STS, UNKNOWN_AUTHORITY};
+use lab::castai::Fault;
+use lab::dns::Behaviour;
+use lab::host::{Lab, Output};
+use serde_json::json;
+
+use super::{ALL, assert_rewritten};
+use crate::support::{QUICK, ecr_tags, fault, heal, own_lab, says, sync, workloads};
+
+const ECR: &str = "--registry=123456789012.dkr.ecr.us-east-1.amazonaws.com";
+
+fn lead(lab: &Lab, host: &str, address: Ipv4Addr) {
+    lab.control().put(&format!("/dns/records/{host}"), &Behaviour::addresses(&[address])).unwrap();
+}
+
+fn lead_back(lab: &Lab) {
+    lab.control().post("/dns/reset", &()).unwrap();
+}
+
+/// Runs `sync-images` with another `SSL_CERT_FILE`, and asserts its exit code.
+#[track_caller]
+fn trusting(lab: &Lab, code: i32, roots: Option<&str>, arguments: &[&str]) -> Output {
+    let mut command = lab.command("env");
+    match roots {
+        Some(roots) => command.arg(format!("SSL_CERT_FILE={roots}")),
+        None => command.args(["-u", "SSL_CERT_FILE"]),
+    };
+    command.args(["kubectl", "castai-privatelink", "sync-images", "--yes"]).args(QUICK).args(arguments);
+    let output = Output::from(command.output().unwrap());
+    assert_eq!(output.code, Some(code), "{}{}", output.stdout, output.stderr);
+    assert!(!output.stderr.contains("panicked"), "{}", output.stderr);
+    output
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_or_a_clock_that_is_wrong_is_told_for_what_it_is() {
+    let lab = own_lab();
+    let (before, tags) = (workloads(&lab), ecr_tags(&lab));
+    let untrusted = ["not trusted here", "SSL_CERT_FILE"];
+    let expired = [
+        "has expired, by this machine's clock (20",
+        "the certificate's limit is 2020-01-01T00:00:00Z",
+        "set the clock",
+    ];
+    let early = [
+        "is not valid yet, by this machine's clock (20",
+        "the certificate's limit is 2100-01-01T00:00:00Z",
+        "set the clock",
+    ];
+    let cases: [(Ipv4Addr, &[&str]); 3] =
+        [(UNKNOWN_AUTHORITY, &untrusted), (EXPIRED, &expired), (NOT_YET_VALID, &early)];
+    for (address, words) in cases {
+        // One source: the others are copied.
+        lead(&lab, "ghcr.io", address);
+        let output = sync(&lab, 1, &["--dry-run", ECR]);
+        says(&output, words);
+        says(&output, &["ghcr.io cannot be reached", "daemonset.apps/castai-kvisor-agent in namespace"]);
+        assert!(
+            output
+                .stdout
+                .lines()
+                .any(|line| line.starts_with("castai/hibernate") && line.contains("to copy"))
+        );
+        lead_back(&lab);
+        // All that is AWS.
+        for (host, flags) in [(STS.0, &[][..]), (ECR_API.0, &[ECR])] {
+            lead(&lab, host, address);
+            let output = sync(&lab, 2, flags);
+            says(&output, words);
+            says(&output, &["did not get through to AWS"]);
+            assert!(!output.stderr.contains("with --registry it need not be"), "{}", output.stderr);
+            lead_back(&lab);
+        }
+        // The destination, and the API server, whose authority stands in the kubeconfig.
+        lead(&lab, OCI_REGISTRY.0, address);
+        says(&sync(&lab, 2, &[&format!("--registry={}", OCI_REGISTRY.0)]), words);
+        lead_back(&lab);
+        lead(&lab, API_SERVER_HOST, address);
+        let output = sync(&lab, 2, &[]);
+        says(&output, &["Unable to connect to the server", words[0]]);
+        says(&output, &[if address == UNKNOWN_AUTHORITY { "update-kubeconfig" } else { "clock" }]);
+        lead_back(&lab);
+    }
+    assert_eq!(ecr_tags(&lab), tags);
+    assert_rewritten(&before, &lab, &[]);
+
+    // Preflight tells the same of Cast AI's hosts.
+    for (fault, words) in [(Fault::Expired, "expired at 2020"), (Fault::NotYetValid, "not valid yet")] {
+        lab.control().put("/castai/faults/api.cast.ai", &fault).unwrap();
+        let output = crate::support::plugin(&lab, 1, &["preflight"]);
+        assert!(output.stdout.contains(words) && output.stdout.contains("clock"), "{}", output.stdout);
+    }
+    lab.control().post("/castai/reset", &json!({})).unwrap();
+
+    sync(&lab, 0, &[]);
+    assert_rewritten(&before, &lab, &ALL);
+}
+
+#[test]
+fn behind_a_private_ca_ssl_cert_file_is_what_helps() {
+    let lab = own_lab();
+    let before = workloads(&lab);
+    let in_house = format!("--registry={}", OCI_REGISTRY.0);
+    // The lab's authority is a private one; the API server's stands in the kubeconfig and is trusted in any case.
+    let output = trusting(&lab, 2, None, &[&in_house]);
+    says(&output, &[OCI_REGISTRY.0, "cannot be reached", "not trusted here", "SSL_CERT_FILE"]);
+    let output = trusting(&lab, 2, Some("/absent.pem"), &[&in_house]);
+    says(&output, &["no trusted root certificates found", "/absent.pem", "SSL_CERT_FILE"]);
+    // Not even AWS' own client may give up in a way of its own.
+    trusting(&lab, 2, Some("/absent.pem"), &[]);
+    assert_rewritten(&before, &lab, &[]);
+    let roots = lab.folder().authority_certificate();
+    trusting(&lab, 0, roots.to_str(), &[&in_house, "--no-rewrite"]);
+}
+
+#[test]
+fn aws_that_refuses_the_time_of_a_request_is_answered_with_the_clock() {
+    let lab = own_lab();
+    let before = workloads(&lab);
+    for (code, message) in [
+        (
+            "InvalidSignatureException",
+            "Signature not yet current: 20260101T000500Z is still later than 20260101T000000Z",
+        ),
+        (
+            "InvalidSignatureException",
+            "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z",
+        ),
+        (
+            "RequestTimeTooSkewed",
+            "The difference between the request time and the current time is too large.",
+        ),
+    ] {
+        let body = json!({"__type": code, "message": message}).to_string();
+        for operation in ["ListImages", "GetAuthorizationToken"] {
+            let headers = json!({"Content-Type": "application/x-amz-json-1.1"});
+            let action = json!({"kind": "status", "status": 400, "headers": headers, "body": body});
+            fault(&lab, "ecr", &json!({"operation": operation, "action": action}));
+            let output = sync(&lab, if operation == "ListImages" { 2 } else { 1 }, &[]);
+            says(
+                &output,
+                &["because of its time", message.trim_end_matches('.'), "set this machine's clock"],
+            );
+            assert!(!output.stderr.contains("AWS_PROFILE"), "{}", output.stderr);
+            heal(&lab);
+        }
+    }
+    assert_rewritten(&before, &lab, &[]);
+    sync(&lab, 0, &[]);
+    assert_rewritten(&before, &lab, &ALL);
+}

@@ -1,0 +1,367 @@
+//! What a run may cost: every request at the fronts belongs to a term, and every term has its number, which is worked
+//! out from what the lab's registries hold and not from what the plugin says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lab::address;
+use lab::host::Lab;
+use lab::registry::ecr::state::{Repository, State};
+use lab::registry::image::{Form, Recipe};
+use lab::registry::traffic::Record;
+use lab::settings::Settings;
+use serde_json::{Value, json};
+
+use super::observed::{ecr, ecr_digest, file, first_images, forget_traffic, publish, traffic};
+use super::support::{ecr_tags, sync};
+
+/// An image without an index, and a second tag of an image that is there: what the cluster alone does not have.
+const EXTRA: &str = "ghcr.io/castai/kvisor/kvisor-single:v1";
+const SECOND_TAG: &str = "ghcr.io/castai/kvisor/kvisor-agent:v1.164.9";
+/// Nodes pull from ECR too, so that nothing is rewritten while requests are counted.
+const RUN: &[&str] = &["--no-rewrite", "-f", "more.yaml"];
+
+#[test]
+fn a_run_without_mounting_costs_what_it_must() {
+    let lab = &start(&Settings::default());
+    let before = ecr(lab);
+    cost_of(lab, "into an empty registry", &before, false);
+    for image in first_images() {
+        assert!(ecr_digest(lab, &image).is_some(), "{image} is wanted");
+    }
+
+    // Nothing to do.
+    let before = ecr(lab);
+    cost_of(lab, "up to date", &before, false);
+
+    // One tag moves on: its own layers are new, the base layers are there.
+    let moved = Recipe { revision: 1, ..recipe(4) };
+    let former = ecr_digest(lab, EXTRA);
+    publish(lab, EXTRA, &moved);
+    let before = ecr(lab);
+    cost_of(lab, "one tag moved", &before, false);
+    assert_ne!(ecr_digest(lab, EXTRA), former);
+}
+
+#[test]
+fn a_run_with_mounting_uploads_each_blob_once_in_all() {
+    let lab = &start(&Settings::default());
+    lab.control().put("/ecr/settings", &json!({"blob_mounting": true})).unwrap();
+    let before = ecr(lab);
+    cost_of(lab, "into an empty registry", &before, true);
+}
+
+/// The terms of a registry that is not ECR. It mounts without a setting.
+#[test]
+fn a_run_into_another_registry_costs_what_it_must() {
+    let lab = &start(&Settings::default());
+    // What the images are made of is read where the lab can tell it: from ECR.
+    let before = ecr(lab);
+    sync(lab, 0, RUN);
+    let need = Need::of(lab, &before, &ecr(lab));
+    let registry = [RUN, &["--registry", address::OCI_REGISTRY.0]].concat();
+
+    forget_traffic(lab);
+    sync(lab, 0, &registry);
+    let pairs = need.pairs.len();
+    let (uploads, mounts) = (need.blobs.len(), pairs - need.blobs.len());
+    let seen = traffic(lab, "oci");
+    let mut terms = vec![
+        Term::new("a HEAD per tag", need.tags, |record| is(record, "HEAD", "/manifests/")),
+        // A HEAD does not tell a repository that is missing from one that a killed run left blobs in, and uploading
+        // those again would cost more: so each pair is asked for in every repository.
+        Term::new("a HEAD per repository and blob", pairs, |record| is(record, "HEAD", "/blobs/")),
+        Term::new("a POST per mounted blob", mounts, |record| is(record, "POST", "?mount=")),
+        Term::new("a POST per uploaded blob", uploads, |record| {
+            is(record, "POST", "/blobs/uploads/") && !record.path.contains("?mount=")
+        }),
+        Term::new("a PUT per uploaded blob", uploads, |record| is(record, "PUT", "/blobs/uploads/")),
+        // The answers' digests are the proof: nothing is asked again.
+        Term::new("a PUT per manifest", need.puts, |record| is(record, "PUT", "/manifests/")),
+    ];
+    check("into another registry: destination", &terms, &seen);
+    assert_eq!(received(&seen, "/blobs/uploads/"), need.blobs.values().sum::<u64>());
+    check("into another registry: source", &source_terms(&need), &traffic(lab, "source"));
+
+    forget_traffic(lab);
+    sync(lab, 0, &registry);
+    terms.truncate(1);
+    check("another registry, up to date: destination", &terms, &traffic(lab, "oci"));
+    check("another registry, up to date: source", &up_to_date(&need), &traffic(lab, "source"));
+}
+
+/// What a run from `before` to what the lab's ECR holds now had to move.
+#[derive(Debug)]
+struct Need {
+    /// Hosts and repositories of the wanted images' sources, as registries call them.
+    hosts: BTreeSet<&'static str>,
+    repositories: BTreeSet<String>,
+    /// R: how many repositories are wanted, and in the destination C: created, and written to.
+    created: usize,
+    written: BTreeSet<String>,
+    /// T.
+    tags: usize,
+    /// M: children and tags. A tag is read and written even where another tag names the same manifest.
+    puts: usize,
+    put_bytes: u64,
+    /// Tags whose digest had to be asked for because another one was there.
+    held: usize,
+    /// P, with the size of each; and U.
+    pairs: BTreeMap<(String, String), u64>,
+    blobs: BTreeMap<String, u64>,
+    /// Batches of up to a hundred blobs in repositories that were there before.
+    batches: usize,
+}
+
+impl Need {
+    /// `before` and `now` are states of ECR between which exactly the wanted images came.
+    fn of(lab: &Lab, before: &State, now: &State) -> Self {
+        let wanted: Vec<(String, String)> = wanted(lab).into_iter().collect();
+        let repositories: BTreeSet<String> =
+            wanted.iter().map(|(repository, _)| repository.clone()).collect();
+        let none = Repository::default();
+        let mut need = Self {
+            hosts: repositories.iter().map(|repository| source_host(repository)).collect(),
+            created: 0,
+            written: BTreeSet::new(),
+            tags: wanted.len(),
+            puts: 0,
+            put_bytes: 0,
+            held: 0,
+            pairs: BTreeMap::new(),
+            blobs: BTreeMap::new(),
+            batches: 0,
+            repositories,
+        };
+        for repository in &need.repositories {
+            let (was, is) = (before.repositories.get(repository), &now.repositories[repository]);
+            need.created += usize::from(was.is_none());
+            let is_old = was.is_some();
+            let was = was.unwrap_or(&none);
+            let new_blobs: BTreeMap<_, _> =
+                is.layers.iter().filter(|(digest, _)| !was.layers.contains_key(*digest)).collect();
+            let fresh: Vec<_> =
+                is.images.iter().filter(|(digest, _)| !was.images.contains_key(*digest)).collect();
+            let mut asked = BTreeSet::new();
+            for (_, image) in &fresh {
+                asked.extend(&image.blobs);
+            }
+            if is_old {
+                need.batches += asked.len().div_ceil(100);
+            }
+            let tags: Vec<_> =
+                is.tags.iter().filter(|(tag, digest)| was.tags.get(*tag) != Some(digest)).collect();
+            let roots: BTreeSet<_> = tags.iter().map(|(_, digest)| *digest).collect();
+            let children = fresh.iter().filter(|(digest, _)| !roots.contains(*digest));
+            let sizes: Vec<u64> = children
+                .map(|(_, image)| image.manifest_size)
+                .chain(tags.iter().map(|(_, digest)| is.images[*digest].manifest_size))
+                .collect();
+            need.puts += sizes.len();
+            need.put_bytes += sizes.iter().sum::<u64>();
+            if !sizes.is_empty() {
+                need.written.insert(repository.clone());
+            }
+            for (digest, size) in new_blobs {
+                need.pairs.insert((repository.clone(), digest.clone()), *size);
+                need.blobs.insert(digest.clone(), *size);
+            }
+        }
+        need.held = wanted
+            .iter()
+            .filter(|(repository, tag)| {
+                before.repositories.get(repository).is_some_and(|was| was.tags.contains_key(tag))
+            })
+            .count();
+        need
+    }
+}
+
+/// What requests are for, how many of them there may be, and which they are.
+struct Term {
+    name: &'static str,
+    number: usize,
+    is_its: Box<dyn Fn(&Record) -> bool>,
+}
+
+impl Term {
+    fn new(name: &'static str, number: usize, is_its: impl Fn(&Record) -> bool + 'static) -> Self {
+        Self { name, number, is_its: Box::new(is_its) }
+    }
+}
+
+/// Runs once, and asserts requests and bytes on both sides.
+#[track_caller]
+fn cost_of(lab: &Lab, situation: &str, before: &State, mounting: bool) {
+    forget_traffic(lab);
+    lab.control().delete("/aws/requests").unwrap();
+    sync(lab, 0, RUN);
+    let (seen, read) = (traffic(lab, "ecr"), traffic(lab, "source"));
+    let identity: Vec<Value> = lab.control().get("/aws/requests").unwrap();
+    let need = Need::of(lab, before, &ecr(lab));
+
+    let shared = need.pairs.len() > need.blobs.len();
+    let uploads = if mounting { &need.blobs.len() } else { &need.pairs.len() };
+    let mounts = need.pairs.len() - uploads;
+    let called = |action: &'static str| {
+        move |record: &Record| {
+            record.host == address::ECR_API.0 && record.operation.as_deref() == Some(action)
+        }
+    };
+    let terms = [
+        Term::new("a token", usize::from(need.puts > 0), called("GetAuthorizationToken")),
+        Term::new(
+            "a listing per repository, and one of what was written, to verify it",
+            need.repositories.len() + need.written.len(),
+            called("ListImages"),
+        ),
+        Term::new("a creation per repository that is not there", need.created, called("CreateRepository")),
+        Term::new(
+            "a check per hundred blobs where a repository is there",
+            need.batches,
+            called("BatchCheckLayerAvailability"),
+        ),
+        // Whether the account mounts decides between one upload in all and one per repository: only ECR can say.
+        Term::new(
+            "the account's setting where blobs are shared",
+            usize::from(shared),
+            called("GetAccountSetting"),
+        ),
+        Term::new("a POST per mounted blob", mounts, |record| is(record, "POST", "?mount=")),
+        Term::new("a POST per uploaded blob", *uploads, |record| {
+            is(record, "POST", "/blobs/uploads/") && !record.path.contains("?mount=")
+        }),
+        Term::new("a PUT per uploaded blob", *uploads, |record| is(record, "PUT", "/blobs/uploads/")),
+        Term::new("a PUT per manifest", need.puts, |record| is(record, "PUT", "/manifests/")),
+    ];
+    check(&format!("{situation}: destination"), &terms, &seen);
+    let moved: u64 = if mounting { need.blobs.values().sum() } else { need.pairs.values().sum() };
+    assert_eq!(received(&seen, "/blobs/uploads/"), moved, "{situation}: bytes of blobs uploaded");
+    assert_eq!(received(&seen, "/manifests/"), need.put_bytes, "{situation}: bytes of manifests written");
+
+    let terms = if need.puts == 0 { up_to_date(&need) } else { source_terms(&need) };
+    check(&format!("{situation}: source"), &terms, &read);
+    let sent = |kind: fn(&Record) -> bool| {
+        read.iter()
+            .filter(|record| record.status == 200 && kind(record))
+            .map(|record| record.sent)
+            .sum::<u64>()
+    };
+    assert_eq!(sent(is_of_blob_host), need.blobs.values().sum::<u64>(), "{situation}: bytes of blobs read");
+    let manifests = sent(|record| is(record, "GET", "/manifests/"));
+    assert_eq!(manifests, need.put_bytes, "{situation}: bytes of manifests read");
+    // Whose ECR is meant is the caller's account, which only STS tells.
+    assert_eq!(identity.len(), 1, "{situation}: calls of STS and EC2: {identity:?}");
+    assert_eq!(identity[0]["action"], "GetCallerIdentity");
+}
+
+fn source_terms(need: &Need) -> Vec<Term> {
+    // Tags that were there with another digest are asked for their digest first.
+    let mut terms = up_to_date(need);
+    terms[2].number = need.held;
+    terms.push(Term::new("a GET per manifest", need.puts, |record| {
+        is(record, "GET", "/manifests/") && record.status != 401
+    }));
+    terms.push(Term::new("a GET per blob", need.blobs.len(), |record| {
+        is(record, "GET", "/blobs/") && !is_of_blob_host(record)
+    }));
+    terms.push(Term::new("a redirect per blob", need.blobs.len(), is_of_blob_host));
+    terms
+}
+
+fn up_to_date(need: &Need) -> Vec<Term> {
+    vec![
+        Term::new("a token per repository", need.repositories.len(), |record| record.path.contains("token?")),
+        // A registry's first answer says where its tokens come from.
+        Term::new("a refusal per registry", need.hosts.len(), |record| record.status == 401),
+        Term::new("a HEAD per tag whose digest is not known", need.tags, |record| {
+            is(record, "HEAD", "/manifests/") && record.status != 401
+        }),
+    ]
+}
+
+/// Asserts that every request is one of a term's, and that each term has as many as it says.
+#[track_caller]
+fn check(situation: &str, terms: &[Term], seen: &[Record]) {
+    let mut by_term: Vec<Vec<&Record>> = terms.iter().map(|_| Vec::new()).collect();
+    let mut others = Vec::new();
+    for record in seen {
+        match terms.iter().position(|term| (term.is_its)(record)) {
+            Some(index) => by_term[index].push(record),
+            None => others.push(record),
+        }
+    }
+    assert!(others.is_empty(), "{situation}: requests that no term allows:\n{}", told(&others));
+    for (term, records) in terms.iter().zip(by_term) {
+        let (seen, number) = (records.len(), term.number);
+        assert!(
+            seen == number,
+            "{situation}: {}: {seen} requests where the budget has {number}:\n{}",
+            term.name,
+            told(&records)
+        );
+    }
+}
+
+/// Requests as lines; those that were made more than once come first.
+fn told(records: &[&Record]) -> String {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for record in records {
+        let operation = record.operation.as_deref().unwrap_or_default();
+        let path = record.path.split('?').next().unwrap();
+        let line = format!("{} {}{path} {operation} {}", record.method, record.host, record.status);
+        *counts.entry(line).or_default() += 1;
+    }
+    let mut lines: Vec<_> = counts.into_iter().collect();
+    lines.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    lines.iter().map(|(line, count)| format!("  {count} × {line}")).collect::<Vec<_>>().join("\n")
+}
+
+fn is(record: &Record, method: &str, part: &str) -> bool {
+    record.method == method && record.path.contains(part)
+}
+
+fn is_of_blob_host(record: &Record) -> bool {
+    [address::GAR_BLOBS.0, address::GHCR_BLOBS.0, address::DOCKER_HUB_BLOBS.0].contains(&record.host.as_str())
+}
+
+fn received(records: &[Record], part: &str) -> u64 {
+    let written = records.iter().filter(|record| is(record, "PUT", part) && record.status == 201);
+    written.map(|record| record.received).sum()
+}
+
+fn source_host(repository: &str) -> &'static str {
+    [address::GAR.0, address::GHCR.0]
+        .into_iter()
+        .find(|host| repository.starts_with(host))
+        .unwrap_or(address::DOCKER_HUB.0)
+}
+
+fn recipe(megabytes: usize) -> Recipe {
+    Recipe { form: Form::Single, size: megabytes * 1_000_000, ..Recipe::default() }
+}
+
+/// A lab with some more images than its cluster uses.
+fn start(settings: &Settings) -> Lab {
+    let lab = Lab::start(settings).unwrap();
+    publish(&lab, EXTRA, &recipe(4));
+    let (repository, tag) = SECOND_TAG.rsplit_once(':').unwrap();
+    let (host, repository) = repository.split_once('/').unwrap();
+    let tag = json!({"host": host, "repository": repository, "tag": tag, "to": "v1.164.8"});
+    lab.control().put("/source/images", &tag).unwrap();
+    let containers: Vec<Value> = [EXTRA, SECOND_TAG]
+        .iter()
+        .enumerate()
+        .map(|(index, image)| json!({"name": format!("c{index}"), "image": image}))
+        .collect();
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "more"}, "spec": {"containers": containers}});
+    file(&lab, "more.yaml", &pod.to_string());
+    lab
+}
+
+/// Repository and tag of what the run has to bring: everything in ECR but what was there before any run.
+fn wanted(lab: &Lab) -> BTreeSet<(String, String)> {
+    let own = ["shop/", "platform/"];
+    let tags = ecr_tags(lab).into_iter().filter(|tag| !own.iter().any(|own| tag.starts_with(own)));
+    tags.map(|tag| tag.rsplit_once(':').map(|(name, tag)| (name.to_owned(), tag.to_owned())).unwrap())
+        .collect()
+}

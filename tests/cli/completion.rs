@@ -1,0 +1,217 @@
+//! Completion as kubectl and shells ask for it, and the link by which kubectl finds it.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use lab::host::{Lab, Output};
+
+use crate::support::{plugin, says, shared_lab};
+
+const LINK: &str = "kubectl_complete-castai_privatelink";
+
+/// What kubectl itself offers after `kubectl castai-privatelink`: values, and the directive.
+fn offered(lab: &Lab, line: &[&str]) -> (Vec<String>, String) {
+    let output =
+        in_path(lab, linked(lab), "kubectl", &[&["__complete", "castai-privatelink"], line].concat());
+    assert_eq!(output.code, Some(0), "{line:?}: {}", output.stderr);
+    let mut values: Vec<_> = output.stdout.lines().map(str::to_owned).collect();
+    let directive = values.pop().unwrap_or_default();
+    (values.iter().map(|line| line.split('\t').next().unwrap().to_owned()).collect(), directive)
+}
+
+/// A folder with the plugin, and the link that `completion install` makes there.
+fn linked(lab: &Lab) -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = lab.folder().home().join("linked");
+        std::fs::create_dir_all(&folder).unwrap();
+        symlink(std::env::var_os("PLUGIN").unwrap(), folder.join("kubectl-castai_privatelink")).unwrap();
+        let output = in_path(lab, &folder, "kubectl", &["castai-privatelink", "completion", "install"]);
+        assert_eq!(output.code, Some(0), "{}", output.stderr);
+        folder
+    })
+}
+
+/// Runs a program with `folder` first in the PATH.
+fn in_path(lab: &Lab, folder: &Path, program: &str, arguments: &[&str]) -> Output {
+    let line = format!("PATH={}:$PATH; exec \"$@\"", folder.display());
+    lab.run("bash", &[&["-c", &line, "bash", program], arguments].concat()).unwrap()
+}
+
+#[test]
+fn kubectl_completes_commands_flags_values_and_names() {
+    let lab = shared_lab();
+    let arn = lab::kubeconfig::cluster_arn();
+    let cases: &[(&[&str], &[&str], &str)] = &[
+        (&["pre"], &["preflight"], ":4"),
+        (&["--context", "x", "sync"], &["sync-images"], ":4"),
+        (&["sync-images", "--no-r"], &["--no-rewrite"], ":4"),
+        (&["sync-images", "-o", ""], &["table", "wide", "json", "yaml", "name"], ":4"),
+        (&["sync-images", "--output=y"], &["yaml"], ":4"),
+        (&["preflight", "--only", "CPL24"], &["CPL240", "CPL241"], ":4"),
+        (&["--context", ""], &[&arn], ":4"),
+        (&["version", "--context=arn:"], &[&arn], ":4"),
+        (&["sync-images", "--cluster", "arn:aws:eks:us"], &[&arn], ":4"),
+        (&["-n", "castai-a"], &["castai-agent"], ":4"),
+        (&["sync-images", "--dry-run", "--namespace=castai-a"], &["castai-agent"], ":4"),
+        (&["sync-images", "--lock", ""], &[], ":0"),
+        (&["sync-images", "-f", "x"], &[], ":0"),
+        (&["completion", "z"], &["zsh"], ":4"),
+        (&["nothing-like-it", "--no"], &[], ":4"),
+    ];
+    for (line, values, directive) in cases {
+        let (found, told) = offered(lab, line);
+        assert_eq!(
+            (found.iter().map(String::as_str).collect::<Vec<_>>(), told.as_str()),
+            (values.to_vec(), *directive),
+            "{line:?}"
+        );
+    }
+    let (users, _) = offered(lab, &["version", "--user", ""]);
+    assert_eq!(users.len(), 1, "{users:?}");
+    // Nothing is run, whatever the line says.
+    let (found, _) = offered(lab, &["sync-images", "--yes", "--no-rewrite", "--lock=made.json", "--t"]);
+    assert_eq!(
+        found.iter().map(String::as_str).collect::<BTreeSet<_>>(),
+        BTreeSet::from(["--timeout", "--tls-server-name", "--token"])
+    );
+    assert!(!lab.folder().home().join("made.json").exists());
+}
+
+#[test]
+fn a_cluster_that_says_nothing_does_not_hold_the_shell_up() {
+    let lab = shared_lab();
+    let path = lab.kubeconfig_for("completing-nobody", None).unwrap();
+    let kubeconfig = format!("--kubeconfig={}", path.display());
+    assert_eq!(offered(lab, &[&kubeconfig, "-n", ""]), (vec![], ":4".to_owned()), "no right to list them");
+    assert_eq!(offered(lab, &["--kubeconfig=/nowhere", "-n", ""]).1, ":4");
+    assert_eq!(offered(lab, &["--kubeconfig=/nowhere", "--context", ""]), (vec![], ":4".to_owned()));
+
+    // A server that takes the connection and says nothing: the bound is far above the limit of a second, and far
+    // below the thirty of --request-timeout.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let plugin = std::env::var_os("PLUGIN").unwrap();
+    let begin = Instant::now();
+    let output = std::process::Command::new(plugin)
+        .args(["__complete", "--server", &format!("https://127.0.0.1:{port}"), "-n", ""])
+        .env("KUBECONFIG", &path)
+        .output()
+        .unwrap();
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b":4\n"[..]));
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+}
+
+/// Sources the script, as `~/.bashrc` does, and shows what bash would offer for the line up to the cursor.
+fn in_bash(lab: &Lab, line: &str) -> Vec<String> {
+    let script = r#"
+        PATH=$1:$PATH
+        source <(kubectl castai-privatelink completion bash) || exit 3
+        complete -p kubectl-castai_privatelink >/dev/null || exit 4
+        COMP_LINE=$2 COMP_POINT=${#2}
+        _kubectl_castai_privatelink
+        printf '%s\n' "${COMPREPLY[@]}"
+    "#;
+    let folder = linked(lab);
+    let output = lab.run("bash", &["-c", script, "bash", folder.to_str().unwrap(), line]).unwrap();
+    assert_eq!(output.code, Some(0), "{line}: {}", output.stderr);
+    output.stdout.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_the_binarys_own_name() {
+    let lab = shared_lab();
+    let arn = lab::kubeconfig::cluster_arn();
+    let last = arn.rsplit(':').next().unwrap();
+    std::fs::write(lab.folder().home().join("a file.yaml"), "").unwrap();
+    let cases: &[(&str, &[&str])] = &[
+        ("kubectl-castai_privatelink pre", &["preflight"]),
+        ("kubectl-castai_privatelink version -o ", &["json", "yaml"]),
+        // Readline keeps what stands before `=` and `:`.
+        ("kubectl-castai_privatelink version --output=j", &["json"]),
+        ("kubectl-castai_privatelink --context ", &[&arn]),
+        ("kubectl-castai_privatelink --context=arn:aws:e", &[arn.strip_prefix("arn:aws:").unwrap()]),
+        ("kubectl-castai_privatelink --context arn:aws:eks:us-east-1:123456789012:clu", &[last]),
+        ("kubectl-castai_privatelink sync-images -f a", &["a file.yaml"]),
+        ("kubectl-castai_privatelink sync-images --lock=a", &["a file.yaml"]),
+        ("kubectl-castai_privatelink sync-images --registry ", &[]),
+    ];
+    for (line, expected) in cases {
+        assert_eq!(in_bash(lab, line), *expected, "{line}");
+    }
+}
+
+#[test]
+fn every_shell_has_a_script_and_a_place_for_it() {
+    let lab = shared_lab();
+    for (shell, words, place) in [
+        ("bash", "complete -F", "~/.bashrc"),
+        ("zsh", "compdef", "~/.zshrc"),
+        ("fish", "complete -c kubectl-castai_privatelink", "~/.config/fish/completions"),
+        ("powershell", "Register-ArgumentCompleter", "$PROFILE"),
+    ] {
+        let script = plugin(lab, 0, &["completion", shell]).stdout;
+        assert!(script.contains(words) && script.contains("__complete"), "{script}");
+        let help = plugin(lab, 0, &["completion", shell, "--help"]).stdout;
+        assert!(help.contains(place), "{help}");
+    }
+}
+
+#[test]
+fn the_link_is_made_once_beside_krews_and_removed_again() {
+    let lab = shared_lab();
+    // As krew lays it out: the plugin is found by a link, and lies in a folder of its version.
+    let (bin, store) = (lab.folder().home().join("krew/bin"), lab.folder().home().join("krew/store/v1"));
+    std::fs::create_dir_all(&bin).unwrap();
+    std::fs::create_dir_all(&store).unwrap();
+    std::fs::copy(std::env::var_os("PLUGIN").unwrap(), store.join("kubectl-castai_privatelink")).unwrap();
+    symlink("../store/v1/kubectl-castai_privatelink", bin.join("kubectl-castai_privatelink")).unwrap();
+    let link = bin.join(LINK);
+    let run = |arguments: &[&str]| {
+        in_path(lab, &bin, "kubectl", &[&["castai-privatelink", "completion"], arguments].concat())
+    };
+    let ends = |output: &Output, code: i32, words: &str| {
+        assert_eq!(output.code, Some(code), "{}{}", output.stdout, output.stderr);
+        assert!(
+            format!("{}{}", output.stdout, output.stderr).contains(words),
+            "{}{}",
+            output.stdout,
+            output.stderr
+        );
+    };
+    ends(&run(&["install", "--dry-run"]), 0, "would be made (dry run)");
+    assert!(!link.is_symlink());
+    ends(&run(&["uninstall"]), 0, "is not there");
+    ends(&run(&["install"]), 0, "made: kubectl completes the plugin now");
+    assert_eq!(std::fs::read_link(&link).unwrap().to_str(), Some("kubectl-castai_privatelink"));
+    ends(&run(&["install"]), 0, "is there already");
+    assert!(!store.join(LINK).is_symlink(), "it would be gone after an upgrade");
+    // An upgrade turns krew's link to another folder, and ours still leads there.
+    assert_eq!(
+        link.canonicalize().unwrap(),
+        store.join("kubectl-castai_privatelink").canonicalize().unwrap()
+    );
+    ends(&run(&["uninstall", "--dry-run"]), 0, "would be removed (dry run)");
+    ends(&run(&["uninstall"]), 0, "removed");
+    assert!(!link.is_symlink() && bin.join("kubectl-castai_privatelink").exists());
+
+    std::fs::write(&link, "somebody else's").unwrap();
+    let refused = run(&["install"]);
+    ends(&refused, 2, "exists, and is not the link that this plugin makes");
+    says(&refused, &["hint: remove it first"]);
+    ends(&run(&["uninstall"]), 2, "it was left as it is");
+    assert_eq!(std::fs::read_to_string(&link).unwrap(), "somebody else's");
+
+    // A folder that cannot be written, though the tests may run as root.
+    std::fs::remove_file(&link).unwrap();
+    let script = format!(
+        "mount --bind {0} {0} && mount -o remount,bind,ro {0} && PATH={0}:$PATH && kubectl castai-privatelink completion install",
+        bin.display()
+    );
+    let output = lab.run("unshare", &["--mount", "bash", "-c", &script]).unwrap();
+    ends(&output, 2, "error: cannot make ");
+    says(&output, &["hint: run this again as somebody who may write to that folder"]);
+}

@@ -1,0 +1,142 @@
+//! The permissions that are printed suffice, and none of them is printed for nothing.
+
+use std::collections::BTreeSet;
+
+use lab::host::Lab;
+use serde_json::{Value, json};
+
+use crate::support::{json as read_json, kubectl, own_lab, plugin, says, shared_lab, sync};
+
+/// Applies what `permissions rbac` prints, without the rules that `is_left_out` names.
+fn grant(lab: &Lab, user: &str, flags: &[&str], is_left_out: impl Fn(&Value) -> bool) {
+    let subject = format!("--subject=user:{user}");
+    let printed = plugin(lab, 0, &[&["permissions", "rbac", "-o", "json", &subject], flags].concat());
+    let mut list = read_json(&printed);
+    for item in list["items"].as_array_mut().unwrap() {
+        // Several users in one cluster: each with roles of its own.
+        item["metadata"]["name"] = format!("castai-privatelink-{user}").into();
+        if item.get("roleRef").is_some() {
+            item["roleRef"]["name"] = format!("castai-privatelink-{user}").into();
+        } else {
+            item["rules"].as_array_mut().unwrap().retain(|rule| !is_left_out(rule));
+        }
+    }
+    let path = lab.folder().home().join(format!("{user}.json"));
+    std::fs::write(&path, list.to_string()).unwrap();
+    kubectl(lab, &["apply", "-f", path.to_str().unwrap()]);
+}
+
+fn kubeconfig(lab: &Lab, user: &str) -> String {
+    format!("--kubeconfig={}", lab.kubeconfig_for(user, None).unwrap().display())
+}
+
+/// Actions that ECR saw since the last reset.
+fn actions(lab: &Lab) -> BTreeSet<String> {
+    let records: Vec<Value> = lab.control().get("/ecr/traffic").unwrap();
+    let operations = records.iter().filter_map(|record| record["operation"].as_str());
+    operations.map(|operation| format!("ecr:{operation}")).collect()
+}
+
+/// The actions of a policy, of optional statements or of the others.
+fn policy(lab: &Lab, flags: &[&str], optional: bool) -> BTreeSet<String> {
+    let policy = read_json(&plugin(lab, 0, &[&["permissions", "iam"], flags].concat()));
+    let statements = policy["Statement"].as_array().unwrap().iter();
+    statements
+        .filter(|statement| statement["Sid"].as_str().unwrap().starts_with("Optional") == optional)
+        .flat_map(|statement| statement["Action"].as_array().unwrap())
+        .map(|action| action.as_str().unwrap().to_owned())
+        .filter(|action| action.starts_with("ecr:"))
+        .collect()
+}
+
+#[test]
+fn the_printed_roles_suffice_for_the_main_job_and_the_printed_policy_is_what_ecr_sees() {
+    let lab = own_lab();
+    // The very text that a reader pipes into kubectl.
+    let script = "kubectl castai-privatelink permissions rbac --subject user:operator | kubectl apply -f -";
+    let applied = lab.run("bash", &["-c", script]).unwrap();
+    assert_eq!(applied.code, Some(0), "{}", applied.stderr);
+    for object in ["clusterrole.", "clusterrolebinding.", "role.", "rolebinding."] {
+        assert!(applied.stdout.lines().any(|line| line.starts_with(object)), "{}", applied.stdout);
+    }
+    let operator = kubeconfig(&lab, "operator");
+    lab.control().delete("/ecr/traffic").unwrap();
+    let report = read_json(&plugin(&lab, 0, &["preflight", "-o", "json", &operator]));
+    let full = read_json(&plugin(&lab, 0, &["preflight", "-o", "json"]));
+    assert_eq!(report["counts"], full["counts"], "nothing is hidden from the operator");
+    let dry = plugin(&lab, 0, &["sync-images", "--dry-run=client", &operator]);
+    assert!(!dry.stderr.contains("cannot list"), "{}", dry.stderr);
+    let seen = actions(&lab);
+    let (required, optional) = (policy(&lab, &["--read-only"], false), policy(&lab, &["--read-only"], true));
+    assert!(seen.is_subset(&(&required | &optional)), "{seen:?}");
+
+    // Without what is optional, all is done as well.
+    let denied: Vec<_> =
+        policy(&lab, &[], true).iter().map(|action| action["ecr:".len()..].to_owned()).collect();
+    lab.control().put("/ecr/access", &json!({"denied": denied})).unwrap();
+    lab.control().delete("/ecr/traffic").unwrap();
+    let done = sync(&lab, 0, &[&operator]);
+    assert!(!done.stderr.contains("Forbidden"), "{}", done.stderr);
+    // The lab takes a layer's only request for its completion; for AWS it is a part too.
+    let mut used = &actions(&lab) - &policy(&lab, &[], true);
+    used.insert("ecr:UploadLayerPart".to_owned());
+    assert_eq!(used, policy(&lab, &[], false), "each required action is used");
+
+    // And with it, nothing else is asked.
+    lab.control().put("/ecr/access", &json!({})).unwrap();
+    sync(&lab, 0, &[&operator, "--lock=lock.json", "-o", "wide"]);
+    let all = &policy(&lab, &[], true) | &policy(&lab, &[], false);
+    assert!(actions(&lab).is_subset(&all), "{:?}", &actions(&lab) - &all);
+}
+
+#[test]
+fn each_required_rule_is_missed_where_it_is_left_out() {
+    let lab = own_lab();
+    let names = |rule: &Value, resource: &str, verb: &str| {
+        let has = |list: &str, word: &str| rule[list].as_array().unwrap().iter().any(|found| found == word);
+        has("resources", resource) && has("verbs", verb)
+    };
+    let cases = [
+        ("apps", "deployments", "list", "cannot list deployments.apps"),
+        ("batch", "cronjobs", "list", "cannot list cronjobs.batch"),
+        ("core", "pods", "list", "cannot list pods"),
+        ("nodes", "nodes", "list", "cannot list nodes"),
+        ("patch", "deployments", "patch", "cannot patch resource \"deployments\""),
+        ("cron", "cronjobs", "patch", "cannot patch resource \"cronjobs\""),
+    ];
+    for (user, resource, verb, words) in cases {
+        grant(&lab, user, &[], |rule| names(rule, resource, verb));
+        let run = lab.plugin(&["sync-images", "--dry-run", &kubeconfig(&lab, user)]).unwrap();
+        assert!(run.stderr.contains(words), "{user}: {}{}", run.stdout, run.stderr);
+    }
+    // What only looks cannot change anything.
+    grant(&lab, "looker", &["--read-only"], |_| false);
+    let looker = kubeconfig(&lab, "looker");
+    plugin(&lab, 0, &["sync-images", "--dry-run=client", &looker]);
+    plugin(&lab, 0, &["preflight", &looker]);
+    let refused = sync(&lab, 1, &["--no-mirror", &looker]);
+    says(&refused, &["the registry does not hold what is wanted"]);
+    says(&plugin(&lab, 1, &["sync-images", "--dry-run", &looker]), &["cannot patch resource"]);
+}
+
+#[test]
+fn permissions_are_told_in_every_format() {
+    let lab = shared_lab();
+    let table = plugin(lab, 0, &["permissions"]).stdout;
+    for words in ["deployments.apps", "ecr:PutImage", "secrets", "optional"] {
+        assert!(table.contains(words), "{table}");
+    }
+    assert!(!plugin(lab, 0, &["permissions", "--read-only"]).stdout.contains("patch"));
+    let all = read_json(&plugin(lab, 0, &["permissions", "-o", "json"]));
+    assert!(all["kubernetes"].as_array().unwrap().len() > 5 && all["aws"].as_array().unwrap().len() > 5);
+    assert!(plugin(lab, 0, &["permissions", "-o", "yaml"]).stdout.contains("action: ecr:PutImage"));
+    let rbac = plugin(lab, 0, &["permissions", "rbac", "-n", "elsewhere", "--subject=group:a b"]).stdout;
+    assert!(
+        rbac.contains("namespace: \"elsewhere\"") && rbac.contains("\"a b\"") && rbac.contains("# "),
+        "{rbac}"
+    );
+    let account = ["permissions", "iam", "--account=123456789012", "--region=eu-west-1"];
+    let iam = plugin(lab, 0, &account).stdout;
+    assert!(iam.contains("arn:aws:ecr:eu-west-1:123456789012:repository/*"), "{iam}");
+    says(&plugin(lab, 2, &["permissions", "rbac", "--subject=me"]), &["--subject", "group:NAME"]);
+}

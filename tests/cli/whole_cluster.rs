@@ -1,0 +1,337 @@
+//! Every component of Cast AI at once: found with its reason, mirrored from five registries, rewritten and running.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lab::address;
+use lab::host::Lab;
+use lab::registry::fixture;
+use lab::registry::image::generate;
+use lab::settings::{Fixture, Settings};
+use serde_json::{Value, json};
+
+use super::observed::{
+    Workloads, castai_workloads, ecr, ecr_writes, forget_traffic, other_workloads, traffic,
+};
+use super::support::{eventually, fault, json, kubectl_json, plugin, says, sync};
+
+const MIRROR: &str = address::ECR.0;
+const LOGS: &str = "castai-logs";
+
+/// Every place that carries an image, in the order of the images: image, workload, carrier.
+const CARRIED: &[(&str, &str, &str)] = &[
+    ("castai/hibernate:v0.14", "CronJob/hibernate-pause", "container/pauser"),
+    ("castai/hibernate:v0.14", "CronJob/hibernate-resume", "container/pauser"),
+    (
+        "ghcr.io/castai/egressd/egressd-exporter:v0.9.4",
+        "Deployment/castai-egressd-exporter",
+        "container/exporter",
+    ),
+    ("ghcr.io/castai/egressd/egressd:v0.9.4", "DaemonSet/castai-egressd", "container/egressd"),
+    ("ghcr.io/castai/egressd/egressd:v0.9.4", "DaemonSet/castai-egressd", "init/egressd-init"),
+    (
+        "ghcr.io/castai/gpu-metrics-exporter/gpu-metrics-exporter:0.1.29",
+        "DaemonSet/castai-gpu-metrics-exporter",
+        "container/castai-gpu-metrics-exporter",
+    ),
+    ("ghcr.io/castai/kvisor/kvisor-agent:v1.164.8", "DaemonSet/castai-kvisor-agent", "container/kvisor"),
+    (
+        "ghcr.io/castai/kvisor/kvisor-agent:v1.164.8",
+        "DaemonSet/castai-kvisor-agent",
+        "init/gpu-feature-discovery",
+    ),
+    (KVISOR_CONTROLLER, "Deployment/castai-kvisor-controller", "container/controller"),
+    (
+        "ghcr.io/castai/kvisor/kvisor-scanners:v1.164.8",
+        "Deployment/castai-kvisor-controller",
+        "derived/controller/kvisor-scanners",
+    ),
+    (
+        "nvcr.io/nvidia/k8s/dcgm-exporter:3.3.7-3.5.0-ubuntu22.04",
+        "DaemonSet/castai-gpu-metrics-exporter",
+        "container/dcgm-exporter",
+    ),
+    (
+        "nvcr.io/nvidia/k8s/dcgm-exporter:4.5.2-4.8.1-ubuntu22.04",
+        "DaemonSet/castai-kvisor-agent",
+        "container/dcgm-exporter",
+    ),
+    ("rancher/kubectl:v1.35.6", "Job/castai-evictor-crd-upgrade-1", "container/crd-upgrade"),
+    ("registry.k8s.io/cpa/cpvpa:v0.8.4", "Deployment/castai-agent-cpvpa", "container/autoscaler"),
+    ("us-docker.pkg.dev/castai-hub/library/agent:v0.161.1", "Deployment/castai-agent", "container/agent"),
+    ("us-docker.pkg.dev/castai-hub/library/agent:v0.161.1", "Deployment/castai-agent", "container/monitor"),
+    (
+        "us-docker.pkg.dev/castai-hub/library/audit-logs-receiver:v0.9.0",
+        AUDIT_LOGS,
+        "container/castai-audit-logs-receiver",
+    ),
+    (
+        "us-docker.pkg.dev/castai-hub/library/cluster-controller:v0.62.2",
+        "Deployment/castai-cluster-controller",
+        "container/cluster-controller",
+    ),
+    (
+        "us-docker.pkg.dev/castai-hub/library/cluster-controller:v0.62.2",
+        "Deployment/castai-cluster-controller",
+        "container/monitor",
+    ),
+    (
+        "us-docker.pkg.dev/castai-hub/library/db-agent:v0.21.0",
+        "Deployment/castai-db-agent",
+        "container/db-agent",
+    ),
+    (
+        "us-docker.pkg.dev/castai-hub/library/evictor:e757d8f90c1b2a3d4e5f60718293a4b5c6d7e8f9",
+        "Deployment/castai-evictor",
+        "container/castai-evictor",
+    ),
+    (
+        "us-docker.pkg.dev/castai-hub/library/jmx-exporter-init:v1.5.0",
+        "Deployment/castai-workload-autoscaler",
+        JMX_VARIABLE,
+    ),
+    (
+        "us-docker.pkg.dev/castai-hub/library/pod-pinner:v1.13.0",
+        "Deployment/castai-pod-pinner",
+        "container/castai-pod-pinner",
+    ),
+    (
+        "us-docker.pkg.dev/castai-hub/library/spot-handler:v0.30.1",
+        "DaemonSet/castai-spot-handler",
+        "container/spot-handler",
+    ),
+    (
+        "us-docker.pkg.dev/castai-hub/library/workload-autoscaler:v1.9.3",
+        "Deployment/castai-workload-autoscaler",
+        "container/castai-workload-autoscaler",
+    ),
+];
+const KVISOR_CONTROLLER: &str = "ghcr.io/castai/kvisor/kvisor-controller:v1.164.8";
+const AUDIT_LOGS: &str = "StatefulSet/castai-audit-logs-receiver";
+const JMX_VARIABLE: &str = "env/castai-workload-autoscaler/JMX_EXPORTER_INIT_IMAGE";
+
+fn whole_lab() -> Lab {
+    Lab::start(&Settings { fixture: Fixture::WholeCluster, ..Settings::default() }).expect("the lab starts")
+}
+
+/// Why an entry of [`CARRIED`] is taken, as the inventory's JSON has it.
+fn reason(workload: &str, carrier: &str) -> Value {
+    if carrier == JMX_VARIABLE {
+        return json!({"rule": "variable", "variable": "JMX_EXPORTER_INIT_IMAGE"});
+    }
+    if carrier.starts_with("derived/") {
+        return json!({"rule": "derived", "from": KVISOR_CONTROLLER});
+    }
+    if workload == AUDIT_LOGS {
+        return json!({"rule": "chart", "chart": "castai-audit-logs-receiver-0.11.0"});
+    }
+    json!({"rule": "namespace", "namespace": "castai-agent"})
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// Workloads of Cast AI, and all others.
+fn both(lab: &Lab) -> (Workloads, Workloads) {
+    let is_audit_logs = |name: &String| name.starts_with(LOGS);
+    let (logs, others): (Workloads, Workloads) =
+        other_workloads(lab).into_iter().partition(|(name, _)| is_audit_logs(name));
+    (castai_workloads(lab).into_iter().chain(logs).collect(), others)
+}
+
+/// The value of every carrier that is a field, by workload and carrier.
+fn fields(workloads: &Workloads) -> BTreeMap<(String, String), String> {
+    let mut fields = BTreeMap::new();
+    let kinds = ["Deployment", "DaemonSet", "StatefulSet", "CronJob", "Job"];
+    for (name, workload) in workloads {
+        let name = name.split_once(' ').expect("a namespace").1.to_owned();
+        if !kinds.iter().any(|kind| name.starts_with(&format!("{kind}/"))) {
+            continue;
+        }
+        let spec = workload.pointer("/spec/jobTemplate/spec/template/spec");
+        let spec = spec.unwrap_or(&workload["spec"]["template"]["spec"]);
+        for (list, word) in [("initContainers", "init"), ("containers", "container")] {
+            for container in spec[list].as_array().into_iter().flatten() {
+                let own = text(&container["name"]);
+                fields.insert((name.clone(), format!("{word}/{own}")), text(&container["image"]).to_owned());
+                for variable in container["env"].as_array().into_iter().flatten() {
+                    let carrier = format!("env/{own}/{}", text(&variable["name"]));
+                    if carrier == JMX_VARIABLE {
+                        fields.insert((name.clone(), carrier), text(&variable["value"]).to_owned());
+                    }
+                }
+            }
+        }
+    }
+    fields
+}
+
+#[test]
+fn every_image_is_found_with_its_reason_and_every_endpoint_with_its_component() {
+    let lab = whole_lab();
+    let found = json(&plugin(&lab, 0, &["sync-images", "--no-mirror", "--no-rewrite", "-o", "json"]));
+    let mut seen = Vec::new();
+    for wanted in found["images"].as_array().unwrap() {
+        for used in wanted["usedBy"].as_array().unwrap() {
+            let place = &used["place"];
+            let workload = format!("{}/{}", text(&place["kind"]), text(&place["name"]));
+            let carrier = text(&used["carrier"]);
+            assert_eq!(used["reason"], reason(&workload, carrier), "{workload} {carrier}");
+            seen.push(format!("{} {workload} {carrier}", text(&wanted["image"])));
+        }
+    }
+    let expected: Vec<_> =
+        CARRIED.iter().map(|(image, workload, carrier)| format!("{image} {workload} {carrier}")).collect();
+    let set = |lines: &[String]| lines.iter().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(set(&seen), set(&expected), "exactly these");
+    assert_eq!(seen.len(), expected.len(), "each once");
+
+    let report = json(&plugin(&lab, 0, &["preflight", "-o", "json"]));
+    let findings = report["findings"].as_array().unwrap();
+    let needed_by = |host: &str| -> Vec<&str> {
+        let subject =
+            findings.iter().map(|finding| &finding["subject"]).find(|subject| subject["name"] == host);
+        subject.unwrap()["neededBy"].as_array().unwrap().iter().map(text).collect()
+    };
+    let of_kvisor = ["castai-kvisor-agent", "castai-kvisor-controller"];
+    assert_eq!(
+        needed_by("api.cast.ai"),
+        [
+            "castai-agent",
+            "castai-audit-logs-receiver",
+            "castai-cluster-controller",
+            "castai-egressd-exporter",
+            "castai-evictor",
+            "castai-gpu-metrics-exporter",
+            "castai-kvisor-agent",
+            "castai-kvisor-controller",
+            "castai-pod-pinner",
+            "castai-spot-handler",
+            "castai-workload-autoscaler",
+            "hibernate-pause",
+            "hibernate-resume",
+        ]
+    );
+    assert_eq!(needed_by("grpc.cast.ai"), ["castai-kvisor-agent", "castai-pod-pinner"]);
+    assert_eq!(needed_by("api-grpc.cast.ai"), ["castai-db-agent"]);
+    assert_eq!(needed_by("kvisor.prod-master.cast.ai"), of_kvisor);
+    assert_eq!(
+        needed_by("telemetry.prod-master.cast.ai"),
+        [&["castai-gpu-metrics-exporter"], &of_kvisor[..], &["castai-workload-autoscaler"]].concat()
+    );
+    let unread = findings.iter().filter(|finding| finding["code"] == "CPL103" && finding["result"] != "Pass");
+    assert_eq!(unread.count(), 0, "{report:#}");
+}
+
+#[test]
+fn every_component_is_mirrored_rewritten_and_rolled_out_and_nothing_else_is_touched() {
+    let lab = whole_lab();
+    let (castai, others) = both(&lab);
+    let before = fields(&castai);
+
+    let output = sync(&lab, 0, &[]);
+    says(
+        &output,
+        &["job.batch/castai-evictor-crd-upgrade-1 in namespace castai-agent cannot be rewritten in place"],
+    );
+
+    let state = ecr(&lab);
+    for source in fixture::sources(Fixture::WholeCluster) {
+        let name = format!("{}/{}", source.host, source.repository);
+        let image = generate(&name, source.tag, &source.recipe).unwrap();
+        let held = &state.repositories[name.trim_start_matches("docker.io/")];
+        assert_eq!(held.tags.get(source.tag), Some(&image.top().unwrap().digest), "{name}");
+        for manifest in &image.manifests {
+            assert_eq!(held.images[&manifest.digest].media_type, manifest.media_type, "{name}");
+        }
+    }
+
+    let (castai, others_after) = both(&lab);
+    let after = fields(&castai);
+    let carried: Vec<_> = CARRIED.iter().filter(|(.., carrier)| !carrier.starts_with("derived/")).collect();
+    assert_eq!(after.len(), carried.len(), "{after:#?}");
+    for (image, workload, carrier) in carried {
+        let key = ((*workload).to_owned(), (*carrier).to_owned());
+        assert_eq!(before[&key], *image, "{key:?}");
+        let is_job = workload.starts_with("Job/");
+        let expected = if is_job { (*image).to_owned() } else { format!("{MIRROR}/{image}") };
+        assert_eq!(after[&key], expected, "{key:?}");
+    }
+    assert_eq!(others_after, others, "the customer's and EKS' own workloads");
+    assert_every_pod_runs_from_ecr(&lab);
+
+    forget_traffic(&lab);
+    let again = sync(&lab, 0, &[]);
+    assert!(again.stdout.starts_with("nothing to do"), "{}", again.stdout);
+    assert!(ecr_writes(&lab).is_empty());
+    assert_eq!(traffic(&lab, "source").iter().filter(|record| record.path.contains("/blobs/")).count(), 0);
+}
+
+/// Every pod of Cast AI but the Job's is ready, and what its containers run was pulled from ECR.
+#[track_caller]
+fn assert_every_pod_runs_from_ecr(lab: &Lab) {
+    let mut count = BTreeMap::<String, usize>::new();
+    for namespace in ["castai-agent", LOGS] {
+        let pods = kubectl_json(lab, &["get", "pods", "-n", namespace]);
+        for pod in pods["items"].as_array().unwrap() {
+            let owner = &pod["metadata"]["ownerReferences"][0];
+            if owner["kind"] == "Job" || !pod["metadata"]["deletionTimestamp"].is_null() {
+                continue;
+            }
+            *count.entry(text(&owner["kind"]).to_owned()).or_default() += 1;
+            let name = text(&pod["metadata"]["name"]);
+            let ready = |condition: &&Value| condition["type"] == "Ready";
+            let condition = pod["status"]["conditions"].as_array().unwrap().iter().find(ready).unwrap();
+            assert_eq!(condition["status"], "True", "{name}");
+            for list in ["initContainerStatuses", "containerStatuses"] {
+                for status in pod["status"][list].as_array().into_iter().flatten() {
+                    assert!(text(&status["imageID"]).starts_with(MIRROR), "{name}: {status}");
+                }
+            }
+        }
+    }
+    let expected = [("DaemonSet", 9), ("ReplicaSet", 11), ("StatefulSet", 1)];
+    assert_eq!(count, expected.map(|(kind, pods)| (kind.to_owned(), pods)).into());
+}
+
+#[test]
+fn tokens_that_end_in_the_middle_are_renewed_at_every_source() {
+    let lab = whole_lab();
+    let sources = [address::GAR.0, address::GHCR.0, address::DOCKER_HUB.0, address::NVCR.0];
+    for host in sources {
+        let delay = json!({"kind": "delay", "milliseconds": 3000});
+        fault(&lab, "source", &json!({"host": host, "path": "/blobs/", "times": 1, "action": delay}));
+    }
+    forget_traffic(&lab);
+    let running = lab.spawn_plugin(&["sync-images", "--yes", "--no-rewrite"]).unwrap();
+    // Each registry's first blob waits at its door; the token that the request carries ends there.
+    let mut to_come = BTreeSet::from(sources);
+    eventually("a blob is asked for at every source", || {
+        let seen = traffic(&lab, "source");
+        let waiting = seen.iter().filter(|record| record.status == 0 && record.path.contains("/blobs/"));
+        for record in waiting {
+            if to_come.remove(record.host.as_str()) {
+                let name = if record.host == address::DOCKER_HUB.0 { "docker.io" } else { &record.host };
+                lab.control().delete(&format!("/source/tokens?host={name}")).unwrap();
+            }
+        }
+        to_come.is_empty()
+    });
+    let output = running.wait().unwrap();
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+
+    let seen = traffic(&lab, "source");
+    for host in sources {
+        let refused =
+            seen.iter().any(|one| one.host == host && one.status == 401 && one.path.contains("/blobs/"));
+        assert!(refused, "{host} met an ended token");
+    }
+    let strangers: Vec<_> = seen.iter().filter(|record| record.host == address::NVCR_LOGIN.0).collect();
+    assert!(strangers.is_empty(), "the login for accounts is no help: {strangers:?}");
+    let state = ecr(&lab);
+    for source in fixture::sources(Fixture::WholeCluster) {
+        let name = format!("{}/{}", source.host, source.repository);
+        let held = &state.repositories[name.trim_start_matches("docker.io/")];
+        assert!(held.tags.contains_key(source.tag), "{name}:{}", source.tag);
+    }
+}

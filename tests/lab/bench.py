@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Measures the release binary and writes docs/benchmarks.md: start-up, size, and sync-images beside crane in the lab.
+
+Usage: bench.py LAB TOOLS CRANE, with the release binary in $PLUGIN.
+"""
+
+import datetime
+import http.client
+import json
+import os
+import pathlib
+import platform
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PLUGIN = os.environ["PLUGIN"]
+LAB, TOOLS, CRANE = sys.argv[1:]
+STARTS = 200
+ROUNDS = 3
+
+# What users script today around crane: log in, make the repositories that ECR wants to exist, copy tag by tag.
+LOGIN = """
+import base64, boto3, sys
+ecr = boto3.client("ecr", region_name="us-east-1")
+for name in sys.argv[1:]:
+    try:
+        ecr.create_repository(repositoryName=name)
+    except ecr.exceptions.RepositoryAlreadyExistsException:
+        pass
+token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+print(base64.b64decode(token).decode().removeprefix("AWS:"))
+"""
+
+
+class Lab:
+    """A running lab, with an empty ECR at the start."""
+
+    def __enter__(self):
+        self.process = subprocess.Popen([LAB, "up"], stderr=subprocess.PIPE, text=True)
+        for line in self.process.stderr:
+            if "enter it with: " in line:
+                self.enter = line.split("enter it with: ")[1].split(" [")[0]
+                self.socket = str(pathlib.Path(self.enter).parent / "control.sock")
+                return self
+        raise SystemExit("the lab did not start")
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait()
+
+    def control(self, method, path):
+        connection = http.client.HTTPConnection("lab")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(self.socket)
+        connection.request(method, path)
+        return connection.getresponse().read()
+
+    def run(self, *command):
+        done = subprocess.run([self.enter, *command], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise SystemExit(f"bench: {command[0]} failed ({done.returncode}):\n{done.stderr}")
+        return done.stdout
+
+    def measure(self, script):
+        """Runs a shell script: wall and CPU seconds, peak memory of one process, requests, bytes from the sources."""
+        for front in ("source", "ecr"):
+            self.control("DELETE", f"/{front}/traffic")
+        with tempfile.NamedTemporaryFile() as file:
+            self.run("/usr/bin/time", "-o", file.name, "-f", "%e %U %S %M", "bash", "-euo", "pipefail", "-c", script)
+            wall, user, system, peak = (float(number) for number in file.read().split())
+        source, ecr = (json.loads(self.control("GET", f"/{front}/traffic")) for front in ("source", "ecr"))
+        return {
+            "wall": wall,
+            "cpu": user + system,
+            "peak": peak / 1000,
+            "requests": len(source) + len(ecr),
+            "read": sum(record["sent"] for record in source) / 1e6,
+        }
+
+
+def start_up():
+    """Milliseconds of each of many runs of `version`, process creation included."""
+    times = []
+    for _ in range(STARTS):
+        start = time.perf_counter()
+        subprocess.run([PLUGIN, "version"], check=True, stdout=subprocess.DEVNULL)
+        times.append((time.perf_counter() - start) * 1000)
+    return times
+
+
+def is_static():
+    headers = subprocess.run(["readelf", "--program-headers", PLUGIN], check=True, capture_output=True, text=True)
+    return "INTERP" not in headers.stdout
+
+
+def with_host(image):
+    """Docker Hub's images by the host that serves them: crane would ask `index.docker.io`, which the lab lacks."""
+    return image if "." in image.split("/")[0] else f"registry-1.docker.io/{image}"
+
+
+def mirror():
+    """Rows of the table: each tool on an empty ECR, and again when everything is there."""
+    ours, theirs = ([], []), ([], [])
+    for _ in range(ROUNDS):
+        with Lab() as lab:
+            plan = json.loads(lab.run(PLUGIN, "sync-images", "--dry-run", "-o", "json"))
+            for runs in ours:
+                runs.append(lab.measure(f"{PLUGIN} sync-images --yes --no-rewrite"))
+        images = [(image["source"], image["destination"]) for image in plan["destinations"][0]["images"]]
+        registry = images[0][1].split("/")[0]
+        names = [to.split("/", 1)[1].rsplit(":", 1)[0] for _, to in images]
+        with Lab() as lab:
+            bundle = lab.run("printenv", "SSL_CERT_FILE").strip()
+            password = lab.run("env", f"AWS_CA_BUNDLE={bundle}", f"{TOOLS}/moto/bin/python", "-c", LOGIN, *names)
+            lab.run(CRANE, "auth", "login", registry, "-u", "AWS", "-p", password.strip())
+            copies = "\n".join(f"{CRANE} copy {with_host(source)} {to}" for source, to in images)
+            for runs in theirs:
+                runs.append(lab.measure(copies))
+    return len(images), [
+        ("sync-images, empty ECR", ours[0]),
+        ("crane copy, empty ECR", theirs[0]),
+        ("sync-images, up to date", ours[1]),
+        ("crane copy, up to date", theirs[1]),
+    ]
+
+
+def middle(runs, what):
+    return statistics.median(run[what] for run in runs)
+
+
+def machine():
+    model = next(line.split(": ")[1] for line in open("/proc/cpuinfo") if line.startswith("model name"))
+    return f"{os.cpu_count()} cores of {model.strip()}, Linux {platform.release()}"
+
+
+def page():
+    times, (count, rows) = start_up(), mirror()
+    lines = [
+        "# Benchmarks",
+        "",
+        f"Output of `make bench` on {datetime.date.today()}: {machine()}, with a load of {os.getloadavg()[0]:.1f}.",
+        "",
+        "## The binary",
+        "",
+        "| | |",
+        "| --- | --- |",
+        f"| size | {os.path.getsize(PLUGIN) / 1e6:.1f} MB |",
+        f"| static | {'yes' if is_static() else 'no'} |",
+        f"| `version`, {STARTS} runs | min {min(times):.1f} ms, median {statistics.median(times):.1f} ms, "
+        f"max {max(times):.1f} ms |",
+        "",
+        "## Mirroring",
+        "",
+        f"The lab's {count} images, each with two platforms and attestations, over the loopback device and TLS, blob",
+        "mounting off. The lab's registries run on the same cores, so CPU time says more than wall time. `crane copy`",
+        "stands for what people script today; it has its repositories made and its login done before the clock starts.",
+        "`sync-images` also lists the cluster's workloads, makes the repositories, and verifies in ECR what it copied.",
+        f"Medians of {ROUNDS} runs; peak memory is that of the largest process.",
+        "",
+        "| | wall | CPU | peak memory | requests | read from sources |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, runs in rows:
+        lines.append(
+            f"| {name} | {middle(runs, 'wall'):.2f} s | {middle(runs, 'cpu'):.2f} s | {middle(runs, 'peak'):.0f} MB "
+            f"| {middle(runs, 'requests'):.0f} | {middle(runs, 'read'):.1f} MB |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    text = page()
+    (ROOT / "docs/benchmarks.md").write_text(text)
+    print(text, end="")
