@@ -1,5 +1,6 @@
 //! `sync-images`: discover → plan → mirror → verify → rewrite → rollout → report.
 
+mod filter;
 mod images;
 mod request;
 mod workloads;
@@ -26,8 +27,13 @@ use crate::sync::rollout;
 pub(super) async fn run(arguments: &Arguments, sync: &SyncArguments) -> Result<Ending, Stop> {
     let narrowing =
         Narrowing { namespace: arguments.connection.namespace.is_some(), selector: sync.selector.is_some() };
-    let request = Request::read(sync, narrowing).await?;
     let progress = Progress::new(arguments.logging.verbosity);
+    if sync.rewrite_only {
+        let ending = filter::run(arguments, sync, narrowing, &|event| progress.observe(event)).await;
+        progress.clear();
+        return ending;
+    }
+    let request = Request::read(sync, narrowing).await?;
     let ending = pipeline(arguments, sync, request, &progress).await;
     progress.clear();
     ending

@@ -29,6 +29,18 @@ pub fn result(text: &str) -> io::Result<()> {
     }
 }
 
+/// Writes to stdout what the user gave, byte for byte: [`result`] leaves out what colours a terminal.
+///
+/// # Errors
+/// As [`result`].
+pub fn verbatim(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
 /// Writes a value to stdout as the machine-readable `format`; the others are no business of this function.
 ///
 /// # Errors

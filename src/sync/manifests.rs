@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use k8s_openapi::api::core::v1::PodSpec;
 use serde_json::Value;
 
-use crate::printable::one_line;
+use crate::sync::documents::{self, Fault};
 use crate::sync::inventory::WorkloadKind;
 
 /// File names that kubectl reads in a directory.
@@ -26,6 +26,7 @@ pub struct Manifest {
     pub name: String,
     pub annotations: BTreeMap<String, String>,
     pub pod: PodSpec,
+    pub position: Position,
 }
 
 /// A file that cannot be used.
@@ -33,11 +34,30 @@ pub struct Manifest {
 pub enum Error {
     #[error("{path}: {error}")]
     Read { path: String, error: std::io::Error },
+    #[error("{path}: it is no text in UTF-8")]
+    NotText { path: String },
     #[error("{path}: no file with the extension .yaml, .yml or .json in this directory")]
     Empty { path: String },
-    /// Documents are counted from 1, and lines from the beginning of the document.
+    /// Documents are counted from 1.
     #[error("{path}: document {document}: {why}")]
     Document { path: String, document: usize, why: String },
+}
+
+/// Where a pod spec stands in the text that it was found in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Index among the text's documents.
+    pub document: usize,
+    /// From the document's root to the pod spec, as the tokens of a JSON pointer.
+    pub pointer: Vec<String>,
+}
+
+/// What was read from one file or the standard input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// As given, or below the directory given; `-` for the standard input.
+    pub path: String,
+    pub text: String,
 }
 
 /// Reads `-`, a file, or a directory with all that is below it.
@@ -45,14 +65,30 @@ pub enum Error {
 /// # Errors
 /// A file cannot be read or is neither YAML nor JSON, or a workload in it has no valid pod spec.
 pub fn read(path: &str) -> Result<Vec<Manifest>, Error> {
+    let mut manifests = Vec::new();
+    for Text { path, text } in texts(path)? {
+        manifests.extend(parse(&path, &text)?);
+    }
+    Ok(manifests)
+}
+
+/// Reads `-`, a file, or a directory with all that is below it, in the order in which kubectl does.
+///
+/// # Errors
+/// A file cannot be read or is no text.
+pub fn texts(path: &str) -> Result<Vec<Text>, Error> {
     let failed = |path: &str| {
         let path = path.to_owned();
         move |error| Error::Read { path, error }
     };
+    let text = |path: &str, bytes: Vec<u8>| match String::from_utf8(bytes) {
+        Ok(text) => Ok(Text { path: path.to_owned(), text }),
+        Err(_) => Err(Error::NotText { path: path.to_owned() }),
+    };
     if path == "-" {
-        let mut text = String::new();
-        std::io::stdin().lock().read_to_string(&mut text).map_err(failed(path))?;
-        return parse(path, &text);
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes).map_err(failed(path))?;
+        return Ok(vec![text(path, bytes)?]);
     }
     let mut files = Vec::new();
     let metadata = std::fs::metadata(path).map_err(failed(path))?;
@@ -64,13 +100,11 @@ pub fn read(path: &str) -> Result<Vec<Manifest>, Error> {
     } else {
         files.push(PathBuf::from(path));
     }
-    let mut manifests = Vec::new();
-    for file in files {
+    let read = |file: PathBuf| {
         let name = file.display().to_string();
-        let text = std::fs::read_to_string(&file).map_err(failed(&name))?;
-        manifests.extend(parse(&name, &text)?);
-    }
-    Ok(manifests)
+        text(&name, std::fs::read(&file).map_err(failed(&name))?)
+    };
+    files.into_iter().map(read).collect()
 }
 
 /// Links to directories are not followed, so that a walk always ends.
@@ -95,74 +129,52 @@ fn walk(directory: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
 /// # Errors
 /// See [`read`].
 pub fn parse(path: &str, text: &str) -> Result<Vec<Manifest>, Error> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let wrong = |document: usize, why: &str| Error::Document {
-        path: path.to_owned(),
-        document,
-        why: one_line(why.lines().next().unwrap_or(why), 300),
-    };
+    let wrong =
+        |fault: Fault| Error::Document { path: path.to_owned(), document: fault.document, why: fault.why };
     let mut manifests = Vec::new();
-    if text.trim_start().starts_with('{') {
-        for (index, value) in serde_json::Deserializer::from_str(text).into_iter::<Value>().enumerate() {
-            let value = value.map_err(|error| wrong(index + 1, &error.to_string()))?;
-            collect(path, value, &mut manifests).map_err(|why| wrong(index + 1, &why))?;
-        }
-        return Ok(manifests);
-    }
-    for (index, document) in documents(text).into_iter().enumerate() {
-        let value: Option<Value> =
-            serde_saphyr::from_str(&document).map_err(|error| wrong(index + 1, &error.to_string()))?;
-        collect(path, value.unwrap_or_default(), &mut manifests).map_err(|why| wrong(index + 1, &why))?;
+    for (document, read) in documents::read(text).map_err(wrong)?.into_iter().enumerate() {
+        let position = Position { document, pointer: Vec::new() };
+        collect(path, &position, read.value, &mut manifests)
+            .map_err(|why| wrong(Fault::new(document + 1, &why)))?;
     }
     Ok(manifests)
 }
 
-/// Splits where kubectl splits: at lines that begin with `---`. Documents of comments alone are not counted, as
-/// nobody who counts by eye would.
-fn documents(text: &str) -> Vec<String> {
-    let mut documents = vec![String::new()];
-    for line in text.lines() {
-        if let Some(rest) =
-            line.strip_prefix("---").filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
-        {
-            documents.push(rest.to_owned());
-        } else if let Some(document) = documents.last_mut() {
-            document.push_str(line);
-        }
-        if let Some(document) = documents.last_mut() {
-            document.push('\n');
-        }
-    }
-    documents.retain(|document| {
-        document.lines().any(|line| {
-            let line = line.trim_start();
-            !line.is_empty() && !line.starts_with('#') && line.trim_end() != "..."
-        })
-    });
-    documents
-}
-
-fn collect(path: &str, mut value: Value, manifests: &mut Vec<Manifest>) -> Result<(), String> {
+fn collect(
+    path: &str,
+    position: &Position,
+    mut value: Value,
+    manifests: &mut Vec<Manifest>,
+) -> Result<(), String> {
     let text = |pointer| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (kind, mut name) = (text("/kind"), text("/metadata/name"));
     if name.is_empty() {
         name = text("/metadata/generateName");
     }
     let name = format!("{kind}/{name}");
+    let below = |pointer: &str| {
+        let mut below = position.clone();
+        below.pointer.extend(pointer.split('/').skip(1).map(str::to_owned));
+        below
+    };
     if kind.ends_with("List")
         && let Some(Value::Array(items)) = value.get_mut("items").map(Value::take)
     {
-        return items.into_iter().try_for_each(|item| collect(path, item, manifests));
+        let mut items = items.into_iter().enumerate();
+        return items.try_for_each(|(index, item)| {
+            collect(path, &below(&format!("/items/{index}")), item, manifests)
+        });
     }
     let annotations = value.pointer("/metadata/annotations").cloned().unwrap_or_default();
     let annotations: Option<BTreeMap<String, String>> =
         serde_json::from_value(annotations).unwrap_or_default();
-    let mut push = |pod| {
+    let mut push = |pod, pointer| {
         manifests.push(Manifest {
             path: path.to_owned(),
             name: name.clone(),
             annotations: annotations.clone().unwrap_or_default(),
             pod,
+            position: below(pointer),
         });
     };
     if let Some(kind) = WorkloadKind::ALL.into_iter().find(|known| known.as_str() == kind) {
@@ -170,14 +182,17 @@ fn collect(path: &str, mut value: Value, manifests: &mut Vec<Manifest>) -> Resul
             .pointer_mut(kind.pod_spec_pointer())
             .map(Value::take)
             .ok_or_else(|| format!("{name} has no pod spec at {}", kind.pod_spec_pointer()))?;
-        push(serde_json::from_value(pod).map_err(|error| format!("{name}: {error}"))?);
+        push(
+            serde_json::from_value(pod).map_err(|error| format!("{name}: {error}"))?,
+            kind.pod_spec_pointer(),
+        );
         return Ok(());
     }
     for pointer in OTHER_TEMPLATES {
         let template = value.pointer_mut(pointer).filter(|template| template.get("containers").is_some());
         // Other kinds may have something else of that name.
         if let Some(pod) = template.and_then(|template| serde_json::from_value(template.take()).ok()) {
-            push(pod);
+            push(pod, pointer);
         }
     }
     Ok(())

@@ -6,6 +6,8 @@ pub mod content;
 pub mod decide;
 pub mod destination;
 pub mod discover;
+pub mod documents;
+pub mod filter;
 #[cfg(test)]
 mod handed_over_tests;
 pub mod inventory;
@@ -16,6 +18,7 @@ pub mod manifests;
 pub mod mirror;
 pub mod plan;
 pub mod prepare;
+pub mod presence;
 pub mod record;
 pub mod report;
 pub mod rewrite;

@@ -5,6 +5,7 @@
 mod bad_days;
 mod budget;
 mod completion;
+mod filter;
 mod health;
 mod hidden;
 mod install;

@@ -48,11 +48,8 @@ pub(super) struct Asked<'o> {
 impl<'o> Registry<'o> {
     /// Takes a lock's word for what is in its registry. Nothing but the cluster is needed then.
     pub(super) fn of_lock(lock: Lock, inventory: &Inventory, sync: &SyncArguments) -> Result<Self, Stop> {
-        let Some(locked) = lock.destinations.first() else {
-            return Err(Stop::new("error: the lock holds no destination, so it proves nothing"));
-        };
-        let mirror = locked.mirror.clone();
-        let region = region(sync, inventory);
+        let mirror = locked_mirror(&lock)?.clone();
+        let region = region(sync, inventory, &mirror);
         let left_alone = assigned(inventory, &mirror, sync, region.as_deref())
             .into_iter()
             .filter(|assignment| matches!(assignment.source, Source::Reachable(_)))
@@ -72,24 +69,12 @@ impl<'o> Registry<'o> {
         observer: Observer<'o>,
     ) -> Result<Self, Stop> {
         observer(Event::Stage(Stage::Plan));
-        // AWS' client would panic where there are no roots.
-        crate::transport::tls()?;
-        let settings = scene::settings(&arguments.network);
         let mirror = match &request.plan {
             Some(plan) => planned_destination(plan)?.mirror.clone(),
             None => chosen_mirror(arguments, sync, inventory, cluster).await?,
         };
         refuse_path(&mirror)?;
-        let mut client = Client::new(&settings, observer)?;
-        let destination = match EcrRegistry::of_host(&mirror.registry) {
-            Some(registry) => {
-                let configuration = identity::configuration(&registry.region, &settings).await?;
-                let ecr = Ecr::new(&configuration, registry);
-                client = client.with_ecr(mirror.registry.clone(), ecr.clone());
-                Destination::Ecr(ecr)
-            }
-            None => Destination::Oci,
-        };
+        let (client, destination) = connect(arguments, &mirror, observer).await?;
         let (plan, age, store) = if let Some(plan) = &request.plan {
             let prepared = renew(&client, &destination, planned_destination(plan)?)
                 .await
@@ -98,7 +83,7 @@ impl<'o> Registry<'o> {
             let plan = Plan { destinations: vec![prepared.plan], notes, ..plan.clone() };
             (plan, PlanAge::Stored, prepared.store)
         } else {
-            let region = region(sync, inventory);
+            let region = region(sync, inventory, &mirror);
             let clusters = inventory.clusters.iter();
             let wanted = Wanted {
                 assignments: assigned(inventory, &mirror, sync, region.as_deref()),
@@ -289,6 +274,15 @@ fn planned_destination(plan: &Plan) -> Result<&DestinationPlan, Stop> {
     plan.destinations.first().ok_or_else(|| Stop::new("error: the plan holds no destination"))
 }
 
+/// The cluster's region, as the user says or as the inventory has it. Nodes have to reach the mirror in any case, so that
+/// its region serves where nobody knows theirs.
+pub(super) fn region(sync: &SyncArguments, inventory: &Inventory, mirror: &Mirror) -> Option<String> {
+    sync.region
+        .clone()
+        .or_else(|| inventory.clusters.first()?.region.clone())
+        .or_else(|| Some(EcrRegistry::of_host(&mirror.registry)?.region))
+}
+
 /// A path that the registry does not take for any image needs no image to fail.
 fn refuse_path(mirror: &Mirror) -> Result<(), Stop> {
     let is_ecr = EcrRegistry::of_host(&mirror.registry).is_some();
@@ -299,13 +293,34 @@ fn refuse_path(mirror: &Mirror) -> Result<(), Stop> {
     })
 }
 
-/// The cluster's region, as the user says or as the inventory has it.
-fn region(sync: &SyncArguments, inventory: &Inventory) -> Option<String> {
-    sync.region.clone().or_else(|| inventory.clusters.first()?.region.clone())
+/// The mirror that a lock speaks of.
+pub(super) fn locked_mirror(lock: &Lock) -> Result<&Mirror, Stop> {
+    let locked = lock.destinations.first();
+    locked
+        .map(|locked| &locked.mirror)
+        .ok_or_else(|| Stop::new("error: the lock holds no destination, so it proves nothing"))
+}
+
+/// A client for the mirror and all sources; nothing is asked yet.
+pub(super) async fn connect<'o>(
+    arguments: &Arguments,
+    mirror: &Mirror,
+    observer: Observer<'o>,
+) -> Result<(Client<'o>, Destination), Stop> {
+    // AWS' client would panic where there are no roots.
+    crate::transport::tls()?;
+    let settings = scene::settings(&arguments.network);
+    let client = Client::new(&settings, observer)?;
+    let Some(registry) = EcrRegistry::of_host(&mirror.registry) else {
+        return Ok((client, Destination::Oci));
+    };
+    let configuration = identity::configuration(&registry.region, &settings).await?;
+    let ecr = Ecr::new(&configuration, registry);
+    Ok((client.with_ecr(mirror.registry.clone(), ecr.clone()), Destination::Ecr(ecr)))
 }
 
 /// The registry that the user names, or else the ECR of the cluster's account and region.
-async fn chosen_mirror(
+pub(super) async fn chosen_mirror(
     arguments: &Arguments,
     sync: &SyncArguments,
     inventory: &Inventory,

@@ -1,0 +1,230 @@
+//! `--rewrite-only`: manifests with private images on standard output, and no change of cluster or registry.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::images;
+use super::request::Narrowing;
+use crate::cli::{Arguments, OutputFormat, SyncArguments};
+use crate::commands::scene::{self, Scene};
+use crate::commands::{Ending, Stop, handed_over};
+use crate::event::Observer;
+use crate::image::Mirror;
+use crate::output;
+use crate::sync::assignment::{Assignment, Source, assign};
+use crate::sync::decide::{Target, targets};
+use crate::sync::discover::{Found, ImageFilter, discover};
+use crate::sync::documents::{self, Format};
+use crate::sync::filter::{self, Edit};
+use crate::sync::inventory::{Cluster, Inventory, Place};
+use crate::sync::lock::Lock;
+use crate::sync::manifests::{self, Manifest, Text};
+use crate::sync::presence::{Missing, Why, missing, unproven};
+
+/// A text of manifests, and the pod specs in it.
+struct Part {
+    text: Text,
+    /// None where there is no document in it.
+    format: Option<Format>,
+    manifests: Vec<Manifest>,
+}
+
+pub(super) async fn run(
+    arguments: &Arguments,
+    sync: &SyncArguments,
+    narrowing: Narrowing,
+    observer: Observer<'_>,
+) -> Result<Ending, Stop> {
+    check(sync, narrowing)?;
+    let filter = ImageFilter::new(&sync.only, &sync.exclude)
+        .map_err(|error| Stop::new(format!("error: --only or --exclude: {error}")))?;
+    let lock: Option<Lock> = sync.lock.as_deref().map(|path| handed_over::read(path, "Lock")).transpose()?;
+    let parts = read(sync).await?;
+    let format = format(sync, &parts)?;
+
+    // The cluster only says which registry is meant, where nobody else does.
+    let clusters = match (&lock, &sync.registry) {
+        (None, None) => {
+            let connection = scene::connect(arguments).await?;
+            vec![Scene::of(&connection).await?.cluster(sync.region.as_deref())]
+        }
+        _ => Vec::new(),
+    };
+    let inventory = inventory_of(parts.iter().flat_map(|part| &part.manifests), &filter, clusters);
+    inventory.notes.iter().for_each(|note| output::warning(note));
+    if inventory.images.is_empty() {
+        output::warning("no image was found in the manifests: they are printed as they are");
+        return print(parts.into_iter().map(|part| part.text.text).collect(), format);
+    }
+    let mirror = match &lock {
+        Some(lock) => images::locked_mirror(lock)?.clone(),
+        None => images::chosen_mirror(arguments, sync, &inventory, None).await?,
+    };
+
+    // Each manifest is decided on by itself: another one of its name may have other records.
+    let region = images::region(sync, &inventory, &mirror);
+    let mut assignments = Vec::new();
+    let mut texts = Vec::new();
+    for Part { text, manifests, .. } in &parts {
+        let mut edits = Vec::new();
+        for manifest in manifests {
+            let inventory = inventory_of([manifest], &filter, Vec::new());
+            let own = assign(&inventory, &mirror, &sync.maps, region.as_deref());
+            edits.extend(filter::edits(manifest, &own));
+            assignments.extend(own);
+        }
+        texts.push(rewritten(text, &edits)?);
+    }
+    tell_left_alone(&assignments);
+    let targets = targets(assignments);
+    let missing = if let Some(lock) = &lock {
+        unproven(lock, &targets)
+    } else {
+        let (client, destination) = images::connect(arguments, &mirror, observer).await?;
+        missing(&client, &destination, &mirror, &targets)
+            .await
+            .map_err(|error| Stop::new(format!("error: {error}")))?
+    };
+    if missing.is_empty() {
+        return print(texts, format);
+    }
+    tell_missing(sync, &mirror, &missing);
+    Ok(Ending::Attention)
+}
+
+/// Flags that clap cannot tell from their defaults, or that are about the cluster.
+fn check(sync: &SyncArguments, narrowing: Narrowing) -> Result<(), Stop> {
+    let refused = |message: &str, hint: &str| Err(Stop::with_hint(format!("error: {message}"), hint));
+    if sync.files.is_empty() {
+        return refused(
+            "--rewrite-only needs manifests",
+            "give them with -f: a file, a directory, or - for standard input",
+        );
+    }
+    if narrowing.namespace {
+        return refused("-n has no use with --rewrite-only", "narrow with --only and --exclude");
+    }
+    if sync.lock.is_some() && sync.registry.is_some() {
+        return refused(
+            "--registry has no use where --lock is read",
+            "the lock names the registry that it proves",
+        );
+    }
+    if !matches!(sync.output, OutputFormat::Yaml | OutputFormat::Json) {
+        return refused(
+            "--rewrite-only prints manifests, so that it takes -o yaml or -o json alone",
+            "add -o yaml, or -o json where they are JSON",
+        );
+    }
+    Ok(())
+}
+
+async fn read(sync: &SyncArguments) -> Result<Vec<Part>, Stop> {
+    let files = sync.files.clone();
+    // Standard input may be a person who types, and Ctrl-C must be heard meanwhile.
+    let read = tokio::task::spawn_blocking(move || -> Result<Vec<Part>, manifests::Error> {
+        let mut parts = Vec::new();
+        for file in files {
+            for text in manifests::texts(&file.to_string_lossy())? {
+                let manifests = manifests::parse(&text.path, &text.text)?;
+                let documents = documents::read(&text.text).unwrap_or_default();
+                parts.push(Part {
+                    format: documents.first().map(|document| document.format),
+                    text,
+                    manifests,
+                });
+            }
+        }
+        Ok(parts)
+    });
+    read.await.map_err(std::io::Error::other)?.map_err(|error| Stop::new(format!("error: {error}")))
+}
+
+/// What is printed has the format of what was read.
+fn format(sync: &SyncArguments, parts: &[Part]) -> Result<Format, Stop> {
+    let of = |format| parts.iter().find(|part| part.format == Some(format));
+    match (of(Format::Json), of(Format::Yaml)) {
+        (None, None) => Err(Stop::new("error: there is no manifest in what was given with -f")),
+        (Some(json), Some(yaml)) => {
+            let (json, yaml) = (&json.text.path, &yaml.text.path);
+            let message = format!("error: {json} is JSON and {yaml} is YAML, which make no text together");
+            Err(Stop::with_hint(message, "give them one after the other"))
+        }
+        (None, Some(yaml)) if sync.output == OutputFormat::Json => {
+            let message = format!("error: {} is YAML, and is printed as it is written", yaml.text.path);
+            Err(Stop::with_hint(message, "say -o yaml"))
+        }
+        (Some(_), None) => Ok(Format::Json),
+        (None, Some(_)) => Ok(Format::Yaml),
+    }
+}
+
+fn inventory_of<'m>(
+    manifests: impl IntoIterator<Item = &'m Manifest>,
+    filter: &ImageFilter,
+    clusters: Vec<Cluster>,
+) -> Inventory {
+    let manifests: Vec<Manifest> = manifests.into_iter().cloned().collect();
+    let found = Found { manifests: &manifests, ..Found::default() };
+    discover(clusters, found, filter, Vec::new(), Timestamp::now())
+}
+
+fn rewritten(text: &Text, edits: &[Edit]) -> Result<String, Stop> {
+    filter::rewrite(&text.text, edits)
+        .map_err(|refused| Stop::new(format!("error: {}: {refused}", text.path)))
+}
+
+/// All at once: whoever reads must not act on a part.
+fn print(texts: Vec<String>, format: Format) -> Result<Ending, Stop> {
+    output::verbatim(&filter::join(texts, format))?;
+    Ok(Ending::Done)
+}
+
+fn tell_left_alone(assignments: &[Assignment]) {
+    let left_alone: BTreeSet<String> = assignments
+        .iter()
+        .filter_map(|assignment| match &assignment.source {
+            Source::Reachable(why) => Some(format!("note: {} is left alone: {why}", assignment.destination)),
+            _ => None,
+        })
+        .collect();
+    for line in left_alone {
+        output::say(&line);
+    }
+}
+
+fn tell_missing(sync: &SyncArguments, mirror: &Mirror, missing: &[Missing<'_>]) {
+    for Missing { target, why } in missing {
+        let image = target.used_by.first().map_or(&target.destination, |used| &used.image);
+        let (Why::Absent(why) | Why::Unknown(why)) = why;
+        output::say(&format!("error: {image}, which {} needs: {why}", needing(target)));
+    }
+    let message = format!("error: nothing is printed, because not every image is known to be in {mirror}");
+    let is_absent = missing.iter().any(|missing| matches!(missing.why, Why::Absent(_)));
+    output::error(&message, is_absent.then(|| way(sync)).as_deref());
+}
+
+/// A manifest that needs the image, and how many more do.
+fn needing(target: &Target) -> String {
+    let places: BTreeSet<&Place> = target.used_by.iter().map(|used| &used.used_by.place).collect();
+    let first = match places.first() {
+        Some(Place::File { path, manifest }) if path == "-" => format!("{manifest} in the standard input"),
+        Some(Place::File { path, manifest }) => format!("{manifest} in {path}"),
+        _ => "a manifest".to_owned(),
+    };
+    match places.len() {
+        0 | 1 => first,
+        count => format!("{first} (and {} more)", count - 1),
+    }
+}
+
+/// The command that mirrors what is missing.
+fn way(sync: &SyncArguments) -> String {
+    let mut words = vec!["mirror first: kubectl castai-privatelink sync-images".to_owned()];
+    words.extend(sync.files.iter().map(|file| format!("-f {}", file.display())));
+    words.extend(sync.registry.iter().map(|registry| format!("--registry {registry} --no-discover")));
+    words.push("--no-rewrite".to_owned());
+    words.extend(sync.lock.iter().map(|lock| format!("--lock {}", lock.display())));
+    words.join(" ")
+}

@@ -1,0 +1,73 @@
+//! Where values stand in a JSON text.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The members of an object in their order, each value as it is written.
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some((key, value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
+                    members.push((key.0, value));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+/// A key, borrowed where it has no escapes.
+#[derive(serde::Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+fn members(raw: &RawValue) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
+    serde_json::from_str(raw.get()).ok().map(|Members(members)| members)
+}
+
+fn elements(raw: &RawValue) -> Option<Vec<&RawValue>> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+/// A key that stands twice in one object, wherever in `raw` that is.
+pub(super) fn repeated_key(raw: &RawValue) -> Option<String> {
+    if let Some(elements) = elements(raw) {
+        return elements.into_iter().find_map(repeated_key);
+    }
+    let members = members(raw)?;
+    let mut seen = BTreeSet::new();
+    let repeated = members.iter().find(|(key, _)| !seen.insert(key));
+    repeated
+        .map(|(key, _)| key.to_string())
+        .or_else(|| members.iter().find_map(|(_, value)| repeated_key(value)))
+}
+
+/// The bytes in `text` of the value that a JSON pointer with these tokens names.
+pub fn span(text: &str, pointer: &[String]) -> Option<Range<usize>> {
+    let mut value: &RawValue = serde_json::from_str(text).ok()?;
+    for token in pointer {
+        value = match elements(value) {
+            Some(elements) => elements.get(token.parse::<usize>().ok()?)?,
+            None => members(value)?.into_iter().find(|(key, _)| key == token)?.1,
+        };
+    }
+    // What is borrowed lies within the text, so that the distance of the two is where it begins.
+    let start = value.get().as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+    Some(start..start + value.get().len())
+}

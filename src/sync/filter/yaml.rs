@@ -1,0 +1,122 @@
+//! Where values stand in a YAML document: its nodes with their spans, anchors and merge keys followed.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use granit_parser::{Event, Parser, ScalarStyle};
+
+/// Deepest chain of merge keys that is followed: an anchor may name the mapping that it stands in.
+const DEEPEST_MERGE: usize = 16;
+
+/// The nodes of a document. Those that an alias names stand in it once.
+pub(super) struct Tree {
+    nodes: Vec<Node>,
+}
+
+enum Node {
+    Scalar(Scalar),
+    Sequence(Vec<usize>),
+    /// Pairs of key and value, in order.
+    Mapping(Vec<(usize, usize)>),
+}
+
+pub(super) struct Scalar {
+    /// Its bytes in the document, with its quotes.
+    pub(super) span: Range<usize>,
+    pub(super) is_double_quoted: bool,
+    value: String,
+    is_plain: bool,
+}
+
+/// A collection that is still open: its index, and a key that waits for its value.
+struct Open {
+    node: usize,
+    key: Option<usize>,
+}
+
+impl Tree {
+    /// Reads what `documents::read` has read before, so that there is nothing to say about faults: what lies behind
+    /// one is not found.
+    pub(super) fn read(document: &str) -> Self {
+        let (mut nodes, mut open, mut anchors) = (Vec::new(), Vec::<Open>::new(), BTreeMap::new());
+        for (event, span) in Parser::new_from_str(document).map_while(Result::ok) {
+            let (node, anchor) = match event {
+                Event::Scalar(value, style, anchor, _) => {
+                    let scalar = Scalar {
+                        span: span.byte_range().unwrap_or_default(),
+                        is_double_quoted: style == ScalarStyle::DoubleQuoted,
+                        value: value.into_owned(),
+                        is_plain: style == ScalarStyle::Plain,
+                    };
+                    (Some(Node::Scalar(scalar)), anchor)
+                }
+                Event::SequenceStart(_, anchor, _) => (Some(Node::Sequence(Vec::new())), anchor),
+                Event::MappingStart(_, anchor, _) => (Some(Node::Mapping(Vec::new())), anchor),
+                Event::Alias(anchor) => (None, anchor),
+                Event::SequenceEnd | Event::MappingEnd => {
+                    open.pop();
+                    continue;
+                }
+                _ => continue,
+            };
+            let is_collection = matches!(node, Some(Node::Sequence(_) | Node::Mapping(_)));
+            let index = match node {
+                Some(node) => {
+                    nodes.push(node);
+                    anchors.insert(anchor, nodes.len() - 1);
+                    nodes.len() - 1
+                }
+                None => match anchors.get(&anchor) {
+                    Some(index) => *index,
+                    None => break,
+                },
+            };
+            if let Some(parent) = open.last_mut() {
+                match (&mut nodes[parent.node], parent.key.take()) {
+                    (Node::Sequence(elements), _) => elements.push(index),
+                    (Node::Mapping(pairs), Some(key)) => pairs.push((key, index)),
+                    (Node::Mapping(_), None) => parent.key = Some(index),
+                    (Node::Scalar(_), _) => {}
+                }
+            }
+            if is_collection {
+                open.push(Open { node: index, key: None });
+            }
+        }
+        Self { nodes }
+    }
+
+    /// The scalar that a JSON pointer with these tokens names.
+    pub(super) fn scalar(&self, pointer: &[String]) -> Option<&Scalar> {
+        let mut node = 0;
+        for token in pointer {
+            node = match self.nodes.get(node)? {
+                Node::Sequence(elements) => *elements.get(token.parse::<usize>().ok()?)?,
+                Node::Mapping(_) => self.value_of(node, token, 0)?,
+                Node::Scalar(_) => return None,
+            };
+        }
+        match self.nodes.get(node)? {
+            Node::Scalar(scalar) => Some(scalar),
+            Node::Sequence(_) | Node::Mapping(_) => None,
+        }
+    }
+
+    /// The value of a key, which counts before those that are merged into the mapping.
+    fn value_of(&self, mapping: usize, key: &str, depth: usize) -> Option<usize> {
+        let Some(Node::Mapping(pairs)) = self.nodes.get(mapping) else { return None };
+        let is_key = |node: usize, text: &str, plain: bool| matches!(&self.nodes[node], Node::Scalar(scalar) if scalar.value == text && (scalar.is_plain || !plain));
+        if let Some((_, value)) = pairs.iter().find(|(node, _)| is_key(*node, key, false)) {
+            return Some(*value);
+        }
+        if depth == DEEPEST_MERGE {
+            return None;
+        }
+        let merged = pairs.iter().filter(|(node, _)| is_key(*node, "<<", true)).map(|(_, value)| *value);
+        let mut mappings = merged.flat_map(|value| match &self.nodes[value] {
+            Node::Sequence(elements) => elements.clone(),
+            Node::Scalar(_) | Node::Mapping(_) => vec![value],
+        });
+        mappings.find_map(|mapping| self.value_of(mapping, key, depth + 1))
+    }
+}

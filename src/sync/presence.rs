@@ -1,0 +1,136 @@
+//! Whether a destination holds what manifests are about to name: by its listings, or by a lock. Sources are not asked.
+
+use crate::image::{Image, Mirror};
+use crate::registry::{Client, Error};
+use crate::sync::assignment::Source;
+use crate::sync::decide::{Target, name_fault};
+use crate::sync::destination::Destination;
+use crate::sync::lock::Lock;
+use crate::sync::plan::RegistryKind;
+use crate::sync::prepare::{Repositories, list};
+
+/// An image that manifests may not name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing<'t> {
+    pub target: &'t Target,
+    pub why: Why,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The destination does not have it. The text says so.
+    Absent(String),
+    /// It cannot be there, or nobody could find out. The text says why.
+    Unknown(String),
+}
+
+/// Those of `targets` that the destination does not list.
+///
+/// # Errors
+/// The destination as a whole cannot be asked.
+pub async fn missing<'t>(
+    client: &Client<'_>,
+    destination: &Destination,
+    mirror: &Mirror,
+    targets: &'t [Target],
+) -> Result<Vec<Missing<'t>>, Error> {
+    let registry = destination.kind();
+    let repositories = list(client, destination, mirror, &registry, targets).await?;
+    Ok(collect(targets, |destination| unlisted(&registry, &repositories, destination)))
+}
+
+/// Those of `targets` that a lock does not prove.
+pub fn unproven<'t>(lock: &Lock, targets: &'t [Target]) -> Vec<Missing<'t>> {
+    collect(targets, |destination| {
+        let mut locked = lock.destinations.iter().flat_map(|destination| &destination.images);
+        let is_proven = locked.any(|locked| locked.destination.is_same(destination));
+        (!is_proven).then(|| Why::Absent(format!("the lock does not prove {destination}")))
+    })
+}
+
+/// What nodes reach anyway need not be there.
+fn collect(targets: &[Target], missing: impl Fn(&Image) -> Option<Why>) -> Vec<Missing<'_>> {
+    let why = |target: &Target| match &target.source {
+        Source::Reachable(_) => None,
+        Source::Unnameable(why) => Some(Why::Unknown(why.clone())),
+        Source::Known(_) | Source::Unknown(_) => missing(&target.destination),
+    };
+    targets.iter().filter_map(|target| Some(Missing { target, why: why(target)? })).collect()
+}
+
+fn unlisted(registry: &RegistryKind, repositories: &Repositories, destination: &Image) -> Option<Why> {
+    if let Some(fault) = name_fault(registry, destination.path()) {
+        return Some(Why::Unknown(fault));
+    }
+    let held = match repositories.get(destination.path()) {
+        Some(Ok(Some(listing))) => listing.held(destination.version()),
+        Some(Err(error)) => return Some(Why::Unknown(error.clone())),
+        Some(Ok(None)) | None => None,
+    };
+    match (held, destination.version().digest()) {
+        (None, _) => Some(Why::Absent(format!("{destination} is not there"))),
+        (Some(held), Some(wanted)) if held != wanted => {
+            Some(Why::Absent(format!("{destination} is not there: that tag names {held}")))
+        }
+        (Some(_), _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::image::Digest;
+    use crate::sync::listing::Listing;
+
+    fn target(destination: &str, source: Source) -> Target {
+        Target { destination: destination.parse().unwrap(), source, used_by: Vec::new() }
+    }
+
+    #[test]
+    fn only_what_is_listed_with_its_digest_is_present() {
+        let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
+        let listing = Listing {
+            tags: [("v1".to_owned(), one.clone())].into(),
+            digests: [one.clone(), other.clone()].into(),
+        };
+        let repositories: Repositories = BTreeMap::from([
+            ("castai/a".to_owned(), Ok(Some(listing))),
+            ("castai/none".to_owned(), Ok(None)),
+            ("castai/denied".to_owned(), Err("denied".to_owned())),
+        ]);
+        let registry = RegistryKind::Ecr { account: "1".to_owned(), region: "r".to_owned() };
+        let absent = |text: &str| Some(Why::Absent(text.to_owned()));
+        let cases = [
+            ("e.example/castai/a:v1".to_owned(), None),
+            (format!("e.example/castai/a@{other}"), None),
+            (format!("e.example/castai/a:v1@{one}"), None),
+            (
+                format!("e.example/castai/a:v1@{other}"),
+                absent(&format!("e.example/castai/a:v1@{other} is not there: that tag names {one}")),
+            ),
+            ("e.example/castai/a:v2".to_owned(), absent("e.example/castai/a:v2 is not there")),
+            ("e.example/castai/none:v1".to_owned(), absent("e.example/castai/none:v1 is not there")),
+            ("e.example/castai/denied:v1".to_owned(), Some(Why::Unknown("denied".to_owned()))),
+        ];
+        for (image, expected) in cases {
+            assert_eq!(unlisted(&registry, &repositories, &image.parse().unwrap()), expected, "{image}");
+        }
+        let refused = unlisted(&registry, &repositories, &"e.example/castai/a__b:v1".parse().unwrap());
+        assert!(matches!(refused, Some(Why::Unknown(why)) if why.contains("--map")));
+    }
+
+    #[test]
+    fn what_nodes_reach_need_not_be_there_and_what_has_no_name_cannot() {
+        let known = Source::Known("castai/a:v1".parse().unwrap());
+        let targets = [
+            target("e.example/castai/a:v1", known),
+            target("other.example/b:v1", Source::Reachable("near".to_owned())),
+            target("c:v1", Source::Unnameable("no name".to_owned())),
+        ];
+        let missing = collect(&targets, |_| Some(Why::Absent("gone".to_owned())));
+        let whys: Vec<_> = missing.into_iter().map(|missing| missing.why).collect();
+        assert_eq!(whys, [Why::Absent("gone".to_owned()), Why::Unknown("no name".to_owned())]);
+    }
+}

@@ -1,0 +1,209 @@
+//! Manifests go through the plugin: what comes out names the mirror, and is else what went in.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use lab::dns::{Behaviour, EVERY_NAME};
+use lab::host::{Lab, Output};
+use serde_json::{Value, json};
+
+use super::observed::{
+    AGENT, CONTROLLER, ECR, KVISOR, SCANNERS, castai_workloads, ecr, file, forget_traffic, images, traffic,
+    wait_until_ready,
+};
+use super::support::{empty_lab, kubectl_json, own_lab, plugin, says, shared_lab};
+
+/// As the console's onboarding command gets it: everything in one file, written by people and templates.
+const ONBOARDING: &str = include_str!("filter/agent.yaml");
+const FILTER: [&str; 2] = ["sync-images", "--rewrite-only"];
+
+/// What has to come out of `ONBOARDING`: the names of images and nothing else.
+fn private_onboarding() -> String {
+    let quoted = |quote: &str| format!("image: {quote}{AGENT}:v0.161.1{quote}");
+    let private = |quote: &str| format!("image: {quote}{ECR}/{AGENT}:v0.161.1{quote}");
+    let text = ONBOARDING
+        .replace(&quoted("\""), &private("\""))
+        .replace(&quoted("'"), &private("'"))
+        .replace(&format!("image: {CONTROLLER}"), &format!("image: {ECR}/{CONTROLLER}"))
+        .replace(&format!("value: {SCANNERS}"), &format!("value: {ECR}/{SCANNERS}"));
+    assert_eq!(text.len(), ONBOARDING.len() + 4 * (ECR.len() + 1), "four names are private");
+    text
+}
+
+/// Runs a command with `input` as its standard input.
+fn fed(mut command: Command, input: &str) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    // A command that refuses its flags does not read.
+    let _ = child.stdin.take().expect("its input").write_all(input.as_bytes());
+    Output::from(child.wait_with_output().expect("it ends"))
+}
+
+/// Runs the plugin where no kubeconfig is.
+fn without_kubeconfig(lab: &Lab, arguments: &[&str], input: &str) -> Output {
+    let mut command = lab.plugin_command().expect("the plugin");
+    command.args(FILTER).args(arguments).env_remove("KUBECONFIG");
+    fed(command, input)
+}
+
+#[test]
+fn onboarding_manifests_are_applied_with_private_images_and_else_as_they_are() {
+    let lab = empty_lab();
+    file(&lab, "agent.yaml", ONBOARDING);
+    let filter = [&FILTER[..], &["-f", "agent.yaml", "-o", "yaml"]].concat();
+
+    let early = plugin(&lab, 1, &filter);
+    assert_eq!(early.stdout, "", "nothing is handed out that is not there");
+    let agent = format!("error: {AGENT}:v0.161.1, which Deployment/castai-agent in agent.yaml needs: ");
+    says(&early, &[&agent, &format!("{ECR}/{AGENT}:v0.161.1 is not there")]);
+    says(&early, &[&format!("{SCANNERS}:v1.164.8, which Deployment/castai-kvisor-controller in agent.yaml")]);
+    let way = "sync-images -f agent.yaml --no-rewrite";
+    says(&early, &["nothing is printed", &format!("hint: mirror first: kubectl castai-privatelink {way}")]);
+
+    let way: Vec<_> = way.split(' ').collect();
+    plugin(&lab, 0, &[&way[..], &["--yes"]].concat());
+    forget_traffic(&lab);
+    let filtered = plugin(&lab, 0, &filter);
+    assert_eq!(filtered.stdout, private_onboarding());
+    assert_eq!(filtered.stderr, "");
+    assert_eq!(traffic(&lab, "source").len(), 0, "sources are not asked");
+    assert!(castai_workloads_or_none(&lab).is_empty(), "the cluster is not changed");
+
+    let pipe = "kubectl castai-privatelink sync-images -f - --rewrite-only -o yaml | kubectl apply -f -";
+    let mut command = lab.command("bash");
+    command.args(["-ec", &format!("set -o pipefail; {pipe}")]);
+    let applied = fed(command, ONBOARDING);
+    assert_eq!(applied.code, Some(0), "{}{}", applied.stdout, applied.stderr);
+    wait_until_ready(&lab);
+    assert!(images(&lab).values().all(|image| image.starts_with(ECR)), "{:?}", images(&lab));
+    let secret = kubectl_json(&lab, &["get", "secret", "castai-agent", "-n", "castai-agent"]);
+    let data = json!({"API_KEY": "bGFiLWtleS13aXRob3V0LXBvd2Vy", "ca.bin": "//79/Pv6+fj39g=="});
+    assert_eq!(secret["data"], data);
+
+    // The names are those that `sync-images` itself would set.
+    let after = plugin(&lab, 0, &["sync-images", "--yes"]);
+    assert!(after.stdout.starts_with("nothing to do"), "{}", after.stdout);
+}
+
+fn castai_workloads_or_none(lab: &Lab) -> Vec<Value> {
+    let list = kubectl_json(lab, &["get", "deployments", "-n", "castai-agent"]);
+    list["items"].as_array().cloned().unwrap_or_default()
+}
+
+#[test]
+fn neither_a_cluster_nor_a_registry_is_needed_where_a_lock_proves_the_images() {
+    let lab = own_lab();
+    plugin(&lab, 0, &["sync-images", "--no-rewrite", "--yes", "--lock", "lock.json"]);
+    let pod = |image: &str| format!("kind: Pod\nspec: {{containers: [{{name: a, image: {image}}}]}} # a\r\n");
+    let (public, private) = (pod(&format!("{AGENT}:v0.161.1")), pod(&format!("{ECR}/{AGENT}:v0.161.1")));
+
+    // The registry, named, is all that is asked.
+    let registry = ["-f", "-", "-o", "yaml", "--registry", ECR];
+    let online = without_kubeconfig(&lab, &registry, &public);
+    assert_eq!((online.code, &*online.stdout, &*online.stderr), (Some(0), &*private, ""));
+    let unknown = without_kubeconfig(&lab, &registry, &pod(&format!("{KVISOR}:v9")));
+    assert_eq!((unknown.code, &*unknown.stdout), (Some(1), ""));
+    says(
+        &unknown,
+        &["Pod/ in the standard input", &format!("-f - --registry {ECR} --no-discover --no-rewrite")],
+    );
+
+    lab.control().put("/dns/records", &json!({EVERY_NAME: Behaviour::NameError})).expect("nothing is found");
+    let lock = ["-f", "-", "-o", "yaml", "--lock", "lock.json"];
+    let offline = without_kubeconfig(&lab, &lock, &public);
+    assert_eq!((offline.code, &*offline.stdout, &*offline.stderr), (Some(0), &*private, ""));
+    let again = without_kubeconfig(&lab, &lock, &private);
+    assert_eq!((again.code, &*again.stdout), (Some(0), &*private), "twice is once");
+    let unproven = without_kubeconfig(&lab, &lock, &pod(&format!("{KVISOR}:v9")));
+    assert_eq!((unproven.code, &*unproven.stdout), (Some(1), ""));
+    says(&unproven, &["the lock does not prove", "--no-rewrite --lock lock.json"]);
+
+    // JSON stays JSON, several files are one stream, and what has no images goes through.
+    let value = |image: &str| json!({"kind": "Pod", "spec": {"containers": [{"name": "a", "image": image}]}});
+    let in_json = |image: &str| serde_json::to_string_pretty(&value(image)).expect("JSON");
+    let lock = &lock[2..];
+    let as_json = ["-f", "-", "-o", "json", "--lock", "lock.json"];
+    let output = without_kubeconfig(&lab, &as_json, &in_json(&format!("{AGENT}:v0.161.1")));
+    assert_eq!(output.stdout, in_json(&format!("{ECR}/{AGENT}:v0.161.1")));
+    file(&lab, "apps/a.yaml", public.trim_end());
+    file(&lab, "apps/b.yml", "kind: Secret\ndata: {a: aGk=}\n");
+    let directory =
+        without_kubeconfig(&lab, &[&["-f", "apps", "-f", "-"][..], lock].concat(), &format!("---\n{public}"));
+    let expected = format!("{}\n---\nkind: Secret\ndata: {{a: aGk=}}\n---\n{private}", private.trim_end());
+    assert_eq!(directory.stdout, expected);
+    let nothing = without_kubeconfig(&lab, &[&["-f", "apps/b.yml"][..], lock].concat(), "");
+    assert_eq!((nothing.code, &*nothing.stdout), (Some(0), "kind: Secret\ndata: {a: aGk=}\n"));
+    says(&nothing, &["warning: no image was found"]);
+
+    // A reader that hangs up has seen what it wanted.
+    let mut command = lab.command("bash");
+    let piped = format!(
+        "set -o pipefail; kubectl castai-privatelink {} -f apps {} | true",
+        FILTER.join(" "),
+        lock.join(" ")
+    );
+    command.args(["-c", &piped]);
+    let hung_up = fed(command, "");
+    assert_eq!((hung_up.code, &*hung_up.stderr), (Some(0), ""));
+}
+
+#[test]
+fn what_cannot_be_filtered_is_refused_with_an_empty_output() {
+    let lab = shared_lab();
+    let held = || ecr(lab).repositories.into_keys().collect::<Vec<_>>();
+    let before = (castai_workloads(lab), held());
+    file(lab, "filter/a.yaml", "kind: A\n");
+    file(lab, "filter/a.json", "{\"kind\": \"A\"}");
+    file(lab, "filter/broken.yaml", "kind: A\n---\n# b\nkind: B\nspec: [1,\n");
+    file(lab, "filter/twice.yaml", "kind: A\nkind: B\n");
+    file(lab, "filter/empty.yaml", "# nothing\n---\n");
+    let shared = format!(
+        "metadata: {{name: p, labels: {{a: &i {AGENT}:v1}}}}\nspec: {{containers: [{{name: a, image: *i }}]}}"
+    );
+    file(lab, "filter/shared.yaml", &format!("kind: Pod\n{shared}\n"));
+    std::fs::write(file(lab, "filter/latin.yaml", ""), b"kind: A # \xe9\n").expect("it is written");
+    let cases: [(&[&str], &str); 17] = [
+        (&[], "--rewrite-only needs manifests"),
+        (&["-f", "filter/a.yaml"], "add -o yaml, or -o json where they are JSON"),
+        (&["-f", "filter/a.yaml", "-o", "name"], "it takes -o yaml or -o json alone"),
+        (&["-f", "filter/a.yaml", "-o", "json"], "filter/a.yaml is YAML, and is printed as it is written"),
+        (&["-f", "filter/a.yaml", "-f", "filter/a.json"], "filter/a.json is JSON and filter/a.yaml is YAML"),
+        (&["-f", "filter/a.yaml", "-n", "x"], "-n has no use with --rewrite-only"),
+        (&["-f", "filter/a.yaml", "-l", "a=b"], "cannot be used with"),
+        (&["-f", "filter/a.yaml", "--no-rewrite"], "cannot be used with"),
+        (&["-f", "filter/a.yaml", "--no-mirror"], "cannot be used with"),
+        (&["-f", "filter/a.yaml", "--dry-run"], "cannot be used with"),
+        (&["-f", "filter/a.yaml", "--timeout=5m"], "cannot be used with"),
+        (
+            &["-f", "filter/a.yaml", "--lock", "l", "--registry", "e.example"],
+            "--registry has no use where --lock is read",
+        ),
+        (
+            &["-f", "filter/broken.yaml"],
+            "filter/broken.yaml: document 2: unclosed bracket '[' at line 5, column 7",
+        ),
+        (
+            &["-f", "filter/twice.yaml"],
+            "filter/twice.yaml: document 1: duplicate mapping key: kind at line 2",
+        ),
+        (&["-f", "filter/empty.yaml"], "there is no manifest in what was given with -f"),
+        (&["-f", "filter/latin.yaml"], "filter/latin.yaml: it is no text in UTF-8"),
+        (
+            &["-f", "filter/shared.yaml", "--registry", ECR],
+            "shared through an anchor with .metadata.labels.a",
+        ),
+    ];
+    for (flags, words) in cases {
+        let is_formatted = flags.is_empty() || flags.contains(&"-o") || words.starts_with("add");
+        let format: &[&str] = if is_formatted { &[] } else { &["-o", "yaml"] };
+        let output = plugin(lab, 2, &[&FILTER[..], flags, format].concat());
+        assert!(output.stderr.contains(words), "{flags:?}: {}", output.stderr);
+        assert!(output.stderr.starts_with("error: "), "{flags:?}: {}", output.stderr);
+        assert_eq!(output.stdout, "", "{flags:?}");
+    }
+    assert_eq!((castai_workloads(lab), held()), before);
+}
