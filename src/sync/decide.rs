@@ -136,10 +136,8 @@ fn step(target: &Target, facts: &Facts) -> (Step, Option<String>) {
         Source::Known(source) => Some(source),
         Source::Unknown(_) => None,
     };
-    if let Some(fault) = name_fault(&facts.registry, target.destination.path()) {
-        let host = target.destination.host();
-        let way_out = source.map(|source| format!(": add --map {host}/<NAME>={}", source.repository()));
-        return failed(&(fault + &way_out.unwrap_or_default()));
+    if let Some(fault) = target.name_fault(&facts.registry) {
+        return failed(&fault);
     }
     let version = target.destination.version();
     let nothing = Listing::default();
@@ -244,6 +242,15 @@ fn note_missing_platforms(images: &mut [PlannedImage], nodes: &BTreeSet<String>)
 /// Whether every place names the destination already.
 fn is_settled(target: &Target) -> bool {
     target.used_by.iter().all(|used| used.image.is_same(&target.destination))
+}
+
+impl Target {
+    /// Why the destination cannot have it under its name, and the way out, if so.
+    pub fn name_fault(&self, registry: &RegistryKind) -> Option<String> {
+        let fault = name_fault(registry, self.destination.path())?;
+        let Source::Known(source) = &self.source else { return Some(fault) };
+        Some(format!("{fault}: add --map {}/<NAME>={}", self.destination.host(), source.repository()))
+    }
 }
 
 /// Why the destination cannot have a repository of this name, if so.

@@ -1,9 +1,9 @@
 //! Whether a destination holds what manifests are about to name: by its listings, or by a lock. Sources are not asked.
 
-use crate::image::{Image, Mirror};
+use crate::image::Mirror;
 use crate::registry::{Client, Error};
 use crate::sync::assignment::Source;
-use crate::sync::decide::{Target, name_fault};
+use crate::sync::decide::Target;
 use crate::sync::destination::Destination;
 use crate::sync::lock::Lock;
 use crate::sync::plan::RegistryKind;
@@ -36,12 +36,12 @@ pub async fn missing<'t>(
 ) -> Result<Vec<Missing<'t>>, Error> {
     let registry = destination.kind();
     let repositories = list(client, destination, mirror, &registry, targets).await?;
-    Ok(collect(targets, |destination| unlisted(&registry, &repositories, destination)))
+    Ok(collect(targets, |target| unlisted(&registry, &repositories, target)))
 }
 
 /// Those of `targets` that a lock does not prove.
 pub fn unproven<'t>(lock: &Lock, targets: &'t [Target]) -> Vec<Missing<'t>> {
-    collect(targets, |destination| {
+    collect(targets, |Target { destination, .. }| {
         let mut locked = lock.destinations.iter().flat_map(|destination| &destination.images);
         let is_proven = locked.any(|locked| locked.destination.is_same(destination));
         (!is_proven).then(|| Why::Absent(format!("the lock does not prove {destination}")))
@@ -49,19 +49,20 @@ pub fn unproven<'t>(lock: &Lock, targets: &'t [Target]) -> Vec<Missing<'t>> {
 }
 
 /// What nodes reach anyway need not be there.
-fn collect(targets: &[Target], missing: impl Fn(&Image) -> Option<Why>) -> Vec<Missing<'_>> {
+fn collect(targets: &[Target], missing: impl Fn(&Target) -> Option<Why>) -> Vec<Missing<'_>> {
     let why = |target: &Target| match &target.source {
         Source::Reachable(_) => None,
         Source::Unnameable(why) => Some(Why::Unknown(why.clone())),
-        Source::Known(_) | Source::Unknown(_) => missing(&target.destination),
+        Source::Known(_) | Source::Unknown(_) => missing(target),
     };
     targets.iter().filter_map(|target| Some(Missing { target, why: why(target)? })).collect()
 }
 
-fn unlisted(registry: &RegistryKind, repositories: &Repositories, destination: &Image) -> Option<Why> {
-    if let Some(fault) = name_fault(registry, destination.path()) {
+fn unlisted(registry: &RegistryKind, repositories: &Repositories, target: &Target) -> Option<Why> {
+    if let Some(fault) = target.name_fault(registry) {
         return Some(Why::Unknown(fault));
     }
+    let destination = &target.destination;
     let held = match repositories.get(destination.path()) {
         Some(Ok(Some(listing))) => listing.held(destination.version()),
         Some(Err(error)) => return Some(Why::Unknown(error.clone())),
@@ -115,9 +116,11 @@ mod tests {
             ("e.example/castai/denied:v1".to_owned(), Some(Why::Unknown("denied".to_owned()))),
         ];
         for (image, expected) in cases {
-            assert_eq!(unlisted(&registry, &repositories, &image.parse().unwrap()), expected, "{image}");
+            let target = target(&image, Source::Unknown(String::new()));
+            assert_eq!(unlisted(&registry, &repositories, &target), expected, "{image}");
         }
-        let refused = unlisted(&registry, &repositories, &"e.example/castai/a__b:v1".parse().unwrap());
+        let source = Source::Known("castai/a__b:v1".parse().unwrap());
+        let refused = unlisted(&registry, &repositories, &target("e.example/castai/a__b:v1", source));
         assert!(matches!(refused, Some(Why::Unknown(why)) if why.contains("--map")));
     }
 

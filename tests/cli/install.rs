@@ -115,7 +115,7 @@ fn krew_installs_from_manifest_and_archive_without_any_network() {
 }
 
 #[test]
-fn krew_installs_from_the_latest_releases_manifest() {
+fn krew_installs_from_the_latest_releases_manifest_and_kubectl_completes() {
     let user = User::new("laptop");
     // A user of krew has its index already; the lab's GitHub does not serve that.
     user.does(
@@ -123,6 +123,15 @@ fn krew_installs_from_the_latest_releases_manifest() {
          --manifest-url=https://github.com/castai/kubectl-castai-privatelink/releases/latest/download/krew-manifest.yaml",
     );
     assert!(user.does(RUNS).stdout.contains(VERSION));
+
+    // What kubectl asks at TAB.
+    let asked = "kubectl __complete castai-privatelink pre";
+    assert!(!user.does(asked).stdout.contains("preflight"), "krew makes no such link");
+    user.does("kubectl castai-privatelink completion install");
+    let completed = user.does(asked);
+    assert!(completed.stdout.lines().any(|line| line.starts_with("preflight\t")), "{}", completed.stdout);
+    user.does("kubectl castai-privatelink completion uninstall");
+    assert!(!user.does(asked).stdout.contains("preflight"));
 }
 
 #[test]
