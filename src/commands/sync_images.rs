@@ -203,7 +203,10 @@ fn nothing_found(arguments: &Arguments, sync: &SyncArguments, inventory: &Invent
     ];
     let narrowing: Vec<_> = narrowing.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect();
     let place = match inventory.clusters.first() {
-        Some(cluster) => format!("in cluster {}", cluster.name),
+        Some(cluster) => match &arguments.connection.namespace {
+            Some(namespace) => format!("in namespace {namespace} of cluster {}", cluster.name),
+            None => format!("in cluster {}", cluster.name),
+        },
         None => "in the files given".to_owned(),
     };
     let hint = if narrowing.is_empty() {

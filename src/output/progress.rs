@@ -58,11 +58,8 @@ impl Progress {
             }
             Event::ImageCopied { image } => {
                 let size = state.sizes.get(image.as_written()).copied().unwrap_or_default();
-                self.image_ended(
-                    &mut state,
-                    image.as_written(),
-                    &format!("copied {image} ({})", bytes(size)),
-                );
+                let size = if size == 0 { "its layers were there".to_owned() } else { bytes(size) };
+                self.image_ended(&mut state, image.as_written(), &format!("copied {image} ({size})"));
             }
             // The reason is told at the end, once for all images that it concerns.
             Event::ImageFailed { image } => {
@@ -79,6 +76,9 @@ impl Progress {
             }
             Event::RolloutStarted { workload } => {
                 let name = workload.to_string();
+                if let Some(bar) = state.stage.take() {
+                    bar.finish_and_clear();
+                }
                 if let Some(bars) = &self.bars {
                     let bar = bars.add(ProgressBar::new_spinner().with_style(spinner_style()));
                     bar.set_message(format!("{name}: waiting for rollout"));
@@ -109,6 +109,10 @@ impl Progress {
         let bars = images.drain().chain(rollouts.drain()).map(|(_, bar)| bar);
         for bar in bars.chain(stage.take()).chain(total.take()) {
             bar.finish_and_clear();
+        }
+        if let Some(bars) = &self.bars {
+            // Bars that ended out of order leave lines behind. A terminal that is gone cannot be told so.
+            let _ = bars.clear();
         }
     }
 

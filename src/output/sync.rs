@@ -7,7 +7,7 @@ use std::io;
 use crate::cli::OutputFormat;
 use crate::output::table::{Column, bytes, count};
 use crate::output::{document, question_width, result, say, style, table, terminal_width};
-use crate::sync::inventory::{Inventory, Place, Use};
+use crate::sync::inventory::{Inventory, Place, Use, WorkloadKind};
 use crate::sync::plan::Plan;
 use crate::sync::report::{ImageReport, ImageResult, SyncReport};
 use crate::sync::rollout::{Outcome, WorkloadReport};
@@ -65,7 +65,11 @@ pub fn planned(
         (OutputFormat::Name, _) => names(report, rewriting),
         (OutputFormat::Table | OutputFormat::Wide, _) => {
             let wide = format == OutputFormat::Wide;
-            result(&planned_text(plan, report, wide, DRY_RUN, width_for(format)))?;
+            result(&if report.is_unchanged() && !report.images.is_empty() && !wide {
+                nothing_to_do(report, rewriting)
+            } else {
+                planned_text(plan, report, wide, DRY_RUN, width_for(format))
+            })?;
             problems(report);
             Ok(())
         }
@@ -97,9 +101,11 @@ fn planned_text(
         let requests = estimate.source_requests + estimate.destination_requests;
         if estimate.upload_bytes > 0 || estimate.download_bytes > 0 {
             // Writing to a string cannot fail.
+            let destination = report.destination.as_ref().map(|mirror| format!(" to {mirror}"));
             let estimate = format!(
-                "to read: {}, to upload: {}, about {requests} requests",
+                "to read: {}, to upload{}: {}, about {requests} requests",
                 bytes(estimate.download_bytes),
+                destination.unwrap_or_default(),
                 bytes(estimate.upload_bytes),
             );
             let _ = writeln!(text, "\n{}", style::wrap(&estimate, width.unwrap_or(usize::MAX), 0));
@@ -300,7 +306,15 @@ fn problems(report: &SyncReport) {
             Outcome::NotReached => {
                 say(&format!("error: {name} was not reached, because the run stopped before it"));
             }
-            Outcome::Fixed(why) => say(&format!("note: {name} cannot be rewritten in place: {why}")),
+            Outcome::Fixed(why) => {
+                let next = match workload.workload.kind {
+                    WorkloadKind::Job => {
+                        "; if it still has to run, delete it, and have whatever made it make it again with the private image"
+                    }
+                    _ => "",
+                };
+                say(&format!("note: {name} cannot be rewritten in place: {why}{next}"));
+            }
             Outcome::Updated | Outcome::Unchanged | Outcome::Planned | Outcome::DryRunOk => {}
         }
         let told = match &workload.outcome {

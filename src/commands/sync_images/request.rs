@@ -161,8 +161,8 @@ pub(super) async fn confirm(
         return Ok(true);
     }
     let place = mirror.map_or_else(|| "the registry".to_owned(), ToString::to_string);
-    let copying =
-        (images > 0).then(|| format!("copy {} ({}) to {place}", count(images, "image"), bytes(size)));
+    let size = if size == 0 { "their layers are there".to_owned() } else { bytes(size) };
+    let copying = (images > 0).then(|| format!("copy {} ({size}) to {place}", count(images, "image")));
     let rewriting = (workloads > 0).then(|| format!("change {}", count(workloads, "workload")));
     let work = copying.into_iter().chain(rewriting).collect::<Vec<_>>().join(" and ");
     if !output::is_interactive() {
