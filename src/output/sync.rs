@@ -101,7 +101,9 @@ fn planned_text(
         let requests = estimate.source_requests + estimate.destination_requests;
         if estimate.upload_bytes > 0 || estimate.download_bytes > 0 {
             // Writing to a string cannot fail.
+            // A registry's name cannot be broken over narrow lines.
             let destination = report.destination.as_ref().map(|mirror| format!(" to {mirror}"));
+            let destination = destination.filter(|text| width.is_none_or(|width| text.len() + 10 < width));
             let estimate = format!(
                 "to read: {}, to upload{}: {}, about {requests} requests",
                 bytes(estimate.download_bytes),
