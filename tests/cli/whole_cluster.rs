@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::observed::{
     Workloads, castai_workloads, ecr, ecr_writes, forget_traffic, other_workloads, traffic,
 };
-use super::support::{eventually, fault, json, kubectl_json, plugin, says, sync};
+use super::support::{eventually, fault, heal, json, kubectl_json, plugin, says, sync};
 
 const MIRROR: &str = address::ECR.0;
 const LOGS: &str = "castai-logs";
@@ -299,8 +299,8 @@ fn tokens_that_end_in_the_middle_are_renewed_at_every_source() {
     let lab = whole_lab();
     let sources = [address::GAR.0, address::GHCR.0, address::DOCKER_HUB.0, address::NVCR.0];
     for host in sources {
-        let delay = json!({"kind": "delay", "milliseconds": 3000});
-        fault(&lab, "source", &json!({"host": host, "path": "/blobs/", "times": 1, "action": delay}));
+        let hold = json!({"kind": "hold"});
+        fault(&lab, "source", &json!({"host": host, "path": "/blobs/", "times": 1, "action": hold}));
     }
     forget_traffic(&lab);
     let running = lab.spawn_plugin(&["sync-images", "--yes", "--no-rewrite"]).unwrap();
@@ -317,6 +317,7 @@ fn tokens_that_end_in_the_middle_are_renewed_at_every_source() {
         }
         to_come.is_empty()
     });
+    heal(&lab);
     let output = running.wait().unwrap();
     assert_eq!(output.code, Some(0), "{}", output.stderr);
 

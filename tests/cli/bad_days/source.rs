@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{AGENT, ALL, CONTROLLER, NODE_AGENT, PAUSE, RESUME, assert_rewritten};
+use crate::observed::traffic;
 use crate::support::{
     QUICK, ecr_tags, eventually, fault, heal, json as read, own_lab, plugin, says, sync, workloads,
 };
@@ -138,15 +139,17 @@ fn a_blob_with_wrong_bytes_never_arrives() {
 fn tokens_and_passwords_that_end_in_the_middle_are_renewed() {
     let lab = own_lab();
     let before = workloads(&lab);
-    let slow = json!({"method": "PUT", "operation": "CompleteLayerUpload",
-        "action": {"kind": "throttle", "bytes_per_second": 4_000_000, "of": "request"}});
-    fault(&lab, "ecr", &slow);
-    lab.control().put("/source/tokens", &json!({"lifetime_milliseconds": 3000})).unwrap();
-    let run = lab.spawn_plugin(&["sync-images", "--yes", "--jobs=2", "--retry-delay=10ms"]).unwrap();
-    for count in [1, 4] {
-        eventually("blobs arrive", || super::destination::uploads(&lab) >= count);
+    fault(&lab, "source", &json!({"path": "/blobs/", "times": 1, "action": {"kind": "hold"}}));
+    fault(&lab, "ecr", &json!({"operation": "PutImage", "times": 1, "action": {"kind": "hold"}}));
+    // One image after the other: a token that is renewed is used before the next end.
+    let run = lab.spawn_plugin(&["sync-images", "--yes", "--jobs=1", "--retry-delay=10ms"]).unwrap();
+    for (front, part) in [("source", "/blobs/"), ("ecr", "/manifests/")] {
+        eventually("a request waits at the door", || {
+            traffic(&lab, front).iter().any(|record| record.status == 0 && record.path.contains(part))
+        });
         lab.control().delete("/source/tokens").unwrap();
         lab.control().delete("/ecr/passwords").unwrap();
+        lab.control().delete(&format!("/{front}/faults")).unwrap();
     }
     let output = run.wait().unwrap();
     assert_eq!(output.code, Some(0), "{}", output.stderr);
