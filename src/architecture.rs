@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files that decide on plain values.
-const PURE: [&str; 25] = [
+const PURE: [&str; 26] = [
     "castai/components.rs",
     "castai/endpoints.rs",
     "castai/resources.rs",
@@ -29,6 +29,7 @@ const PURE: [&str; 25] = [
     "sync/report.rs",
     "sync/rewrite.rs",
     "sync/rewrite/patch.rs",
+    "sync/rollback.rs",
     "sync/rollout/report.rs",
 ];
 

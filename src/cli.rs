@@ -3,6 +3,7 @@
 mod completion;
 mod permissions;
 mod preflight;
+mod rollback;
 mod sync_images;
 mod version;
 
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use self::completion::{CompletionArguments, CompletionCommand, LinkArguments};
 pub use self::permissions::{PermissionsArguments, PermissionsCommand, PermissionsFormat};
 pub use self::preflight::{FailOn, Here, PreflightArguments};
+pub use self::rollback::RollbackArguments;
 pub use self::sync_images::{DryRun, SyncArguments};
 pub use self::version::{VersionArguments, VersionFormat};
 
@@ -56,6 +58,7 @@ pub struct Arguments {
 pub enum Command {
     Preflight(PreflightArguments),
     SyncImages(Box<SyncArguments>),
+    Rollback(RollbackArguments),
     Permissions(PermissionsArguments),
     Completion(CompletionArguments),
     Version(VersionArguments),

@@ -6,6 +6,8 @@ mod handed_over;
 mod manual;
 mod permissions;
 mod preflight;
+mod question;
+mod rollback;
 mod scene;
 mod sync_images;
 mod version;
@@ -91,6 +93,7 @@ pub async fn run(arguments: Arguments) -> Ending {
     let ending = match &arguments.command {
         Command::Preflight(preflight) => preflight::run(&arguments, preflight).await,
         Command::SyncImages(sync) => sync_images::run(&arguments, sync).await,
+        Command::Rollback(rollback) => rollback::run(&arguments, rollback).await,
         Command::Permissions(permissions) => permissions::run(&arguments, permissions),
         Command::Completion(completion) => completion::run(completion),
         Command::Man => manual::run(),

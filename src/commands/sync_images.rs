@@ -86,7 +86,7 @@ async fn pipeline(
     progress.clear();
     let show = || {
         let mut report = registry.planned_report(&inventory, mirror);
-        report.workloads = rollout::preview(found, rewriter);
+        report.workloads = rollout::preview(found, &|workload| rewriter.rewrite(workload));
         text::show_planned(registry.plan_made().filter(|_| mirror), &report);
     };
     if !request::confirm(sync, registry.copies(), patches, registry.mirror(), show).await? {

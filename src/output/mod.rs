@@ -3,6 +3,7 @@
 pub mod permissions;
 pub mod preflight;
 pub mod progress;
+pub mod rollback;
 pub mod style;
 pub mod sync;
 pub mod table;

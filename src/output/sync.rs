@@ -161,7 +161,7 @@ fn names(report: &SyncReport, rewriting: bool) -> io::Result<()> {
     Ok(())
 }
 
-fn lines(names: impl Iterator<Item = String>) -> io::Result<()> {
+pub(super) fn lines(names: impl Iterator<Item = String>) -> io::Result<()> {
     result(&names.fold(String::new(), |text, name| text + &name + "\n"))
 }
 
@@ -264,7 +264,7 @@ const fn outcome(outcome: &Outcome, planned: &'static str) -> &'static str {
 }
 
 /// Says that a result is not the whole, and how it becomes that.
-fn incomplete(unlisted: &[String]) {
+pub(super) fn incomplete(unlisted: &[String]) {
     if !unlisted.is_empty() {
         say(&format!(
             "error: this is incomplete, because {} may not be listed: allow that in Kubernetes RBAC and run again",
@@ -291,16 +291,36 @@ fn problems(report: &SyncReport) {
         let names = images.iter().map(|image| image.image.to_string()).collect::<Vec<_>>().join(", ");
         say(&format!("error: {names}: {message}"));
     }
-    for workload in &report.workloads {
+    workload_problems(&report.workloads, WorkloadWords::SYNC);
+}
+
+/// What is said otherwise of a change and of its reverse.
+#[derive(Clone, Copy)]
+pub(super) struct WorkloadWords {
+    restored: &'static str,
+    fixed: &'static str,
+}
+
+impl WorkloadWords {
+    const SYNC: Self =
+        Self { restored: "has its former images again:", fixed: "cannot be rewritten in place:" };
+    pub(super) const ROLLBACK: Self =
+        Self { restored: "has its private images again:", fixed: "cannot be rolled back:" };
+}
+
+/// What went wrong with workloads or is worth knowing, a line each, on stderr.
+pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWords) {
+    let WorkloadWords { restored, fixed } = words;
+    for workload in workloads {
         let name = format!("{} in namespace {}", workload.workload, workload.workload.namespace);
         match &workload.outcome {
             Outcome::HeldBack(why) => say(&format!("error: {name} held back: {why}")),
             Outcome::Failed(why) => say(&format!("error: {name}: {why}")),
-            Outcome::Restored(why) => say(&format!("error: {name} has its former images again: {why}")),
+            Outcome::Restored(why) => say(&format!("error: {name} {restored} {why}")),
             Outcome::NotReached => {
                 say(&format!("error: {name} was not reached, because the run stopped before it"));
             }
-            Outcome::Fixed(why) => say(&format!("note: {name} cannot be rewritten in place: {why}")),
+            Outcome::Fixed(why) => say(&format!("note: {name} {fixed} {why}")),
             Outcome::Updated | Outcome::Unchanged | Outcome::Planned | Outcome::DryRunOk => {}
         }
         let told = match &workload.outcome {

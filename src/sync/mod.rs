@@ -19,6 +19,7 @@ pub mod prepare;
 pub mod record;
 pub mod report;
 pub mod rewrite;
+pub mod rollback;
 pub mod rollout;
 pub mod tree;
 pub mod verify;

@@ -14,6 +14,7 @@ mod machines;
 mod observed;
 mod permissions;
 mod preflight;
+mod rollback;
 
 mod support;
 mod sync_images;

@@ -67,7 +67,7 @@ pub(super) async fn preview(
     observer: Observer<'_>,
 ) -> Vec<WorkloadReport> {
     if dry_run == DryRun::Client {
-        return rollout::preview(&cluster.workloads, rewriter);
+        return rollout::preview(&cluster.workloads, &|workload| rewriter.rewrite(workload));
     }
     let options = Options { mode: PatchMode::DryRun, ..Options::default() };
     roll_out(cluster, rewriter, options, observer).await
@@ -98,5 +98,6 @@ async fn roll_out(
 ) -> Vec<WorkloadReport> {
     observer(Event::Stage(Stage::Rewrite));
     let connection = &cluster.scene.connection;
-    rollout::roll_out(connection, &cluster.workloads, rewriter, options, observer).await
+    let decide = |workload: &Workload| rewriter.rewrite(workload);
+    rollout::roll_out(connection, &cluster.workloads, &decide, options, observer).await
 }
