@@ -4,6 +4,7 @@ mod completion;
 mod permissions;
 mod preflight;
 mod rollback;
+mod status;
 mod sync_images;
 mod version;
 
@@ -16,6 +17,7 @@ pub use self::completion::{CompletionArguments, CompletionCommand, LinkArguments
 pub use self::permissions::{PermissionsArguments, PermissionsCommand, PermissionsFormat};
 pub use self::preflight::{FailOn, Here, PreflightArguments};
 pub use self::rollback::RollbackArguments;
+pub use self::status::StatusArguments;
 pub use self::sync_images::{DryRun, SyncArguments};
 pub use self::version::{VersionArguments, VersionFormat};
 
@@ -58,6 +60,7 @@ pub struct Arguments {
 pub enum Command {
     Preflight(PreflightArguments),
     SyncImages(Box<SyncArguments>),
+    Status(StatusArguments),
     Rollback(RollbackArguments),
     Permissions(PermissionsArguments),
     Completion(CompletionArguments),

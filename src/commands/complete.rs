@@ -198,7 +198,16 @@ mod tests {
         let cases: &[(&str, &[&str], u8)] = &[
             (
                 "",
-                &["preflight", "sync-images", "rollback", "permissions", "completion", "version", "help"],
+                &[
+                    "preflight",
+                    "sync-images",
+                    "status",
+                    "rollback",
+                    "permissions",
+                    "completion",
+                    "version",
+                    "help",
+                ],
                 NO_FILES,
             ),
             ("sync", &["sync-images"], NO_FILES),
@@ -225,6 +234,6 @@ mod tests {
         }
         let (found, _) = candidates(&words("preflight --only CPL301")).await;
         assert_eq!(found[0].1.as_deref(), Some("the cluster's ECR registry is known"));
-        assert_eq!(candidates(&[]).await.0.len(), 7, "no word is like an empty one");
+        assert_eq!(candidates(&[]).await.0.len(), 8, "no word is like an empty one");
     }
 }

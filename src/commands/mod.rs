@@ -7,8 +7,10 @@ mod manual;
 mod permissions;
 mod preflight;
 mod question;
+mod registry;
 mod rollback;
 mod scene;
+mod status;
 mod sync_images;
 mod version;
 
@@ -94,6 +96,7 @@ pub async fn run(arguments: Arguments) -> Ending {
         Command::Preflight(preflight) => preflight::run(&arguments, preflight).await,
         Command::SyncImages(sync) => sync_images::run(&arguments, sync).await,
         Command::Rollback(rollback) => rollback::run(&arguments, rollback).await,
+        Command::Status(status) => status::run(&arguments, status).await,
         Command::Permissions(permissions) => permissions::run(&arguments, permissions),
         Command::Completion(completion) => completion::run(completion),
         Command::Man => manual::run(),

@@ -4,6 +4,7 @@ pub mod permissions;
 pub mod preflight;
 pub mod progress;
 pub mod rollback;
+pub mod status;
 pub mod style;
 pub mod sync;
 pub mod table;

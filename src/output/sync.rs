@@ -350,7 +350,7 @@ fn platforms(image: &ImageReport) -> String {
 }
 
 /// Namespace and name of a place; a file has no namespace.
-fn place(place: &Place) -> (String, String) {
+pub(super) fn place(place: &Place) -> (String, String) {
     match place {
         Place::Workload(workload) => (workload.namespace.clone(), workload.to_string()),
         Place::File { path, manifest } => ("-".to_owned(), format!("{manifest} in {path}")),

@@ -43,7 +43,7 @@ pub struct Wanted {
 }
 
 /// By path: what a destination repository holds, nothing if it does not exist, or why that is not known.
-type Repositories = BTreeMap<String, Result<Option<Listing>, String>>;
+pub(super) type Repositories = BTreeMap<String, Result<Option<Listing>, String>>;
 
 /// Finds out what is needed, and decides.
 ///
@@ -146,7 +146,8 @@ async fn settle(
     Ok(plan)
 }
 
-async fn list(
+/// What the destination holds in the repositories of `targets`.
+pub(super) async fn list(
     client: &Client<'_>,
     destination: &Destination,
     mirror: &Mirror,

@@ -15,6 +15,7 @@ mod observed;
 mod permissions;
 mod preflight;
 mod rollback;
+mod status;
 
 mod support;
 mod sync_images;

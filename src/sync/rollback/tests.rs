@@ -18,6 +18,7 @@ fn workload(records: &Value, images: &[(&str, &str)]) -> (Value, Workload) {
 fn snapshot(object: &Value) -> Workload {
     Workload {
         has_ended: false,
+        managers: Vec::new(),
         name: WorkloadName {
             cluster: "c".to_owned(),
             namespace: "castai-agent".to_owned(),
