@@ -1,5 +1,6 @@
 //! The Kubernetes adapter: connecting, reading workloads and nodes, patching, watching rollouts.
 
+mod applications;
 mod connect;
 pub mod custom;
 mod error;
@@ -14,6 +15,7 @@ pub mod release;
 pub mod rollout;
 pub mod workload;
 
+pub use applications::self_healing_applications;
 pub use connect::{Connection, ConnectionFlags, connect};
 pub use custom::list_custom_resources;
 pub use error::{Error, ErrorKind};

@@ -17,7 +17,6 @@ use crate::sync::discover::{
 };
 use crate::sync::inventory::Inventory;
 use crate::sync::look::look;
-use crate::sync::ownership::Surroundings;
 use crate::sync::status::{Seen, StatusReport, recorded_mirror, statuses};
 
 pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Result<Ending, Stop> {
@@ -78,7 +77,7 @@ async fn look_at(
 
     observer(Event::Stage(Stage::Plan));
     let seen = look_at_registry(arguments, status, &inventory, observer).await?;
-    let around = Surroundings::of(&workloads, &resources);
+    let around = scene::surroundings(&connection, &workloads, &resources).await;
     let (mirror, assignments, seen) = seen;
     let images = statuses(&workloads, &assignments, seen.as_ref(), &around);
     let report = StatusReport::new(mirror, images, &inventory);

@@ -75,7 +75,12 @@ fn owners(report: &StatusReport) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    "\n".to_owned() + &table::render(["NAMESPACE", "WORKLOAD", "OWNER", "WHAT IT DOES TO IMAGES"], &rows)
+    owner_table(&rows)
+}
+
+/// Namespace, workload, its owner, and what that does.
+pub(super) fn owner_table(rows: &[[String; 4]]) -> String {
+    "\n".to_owned() + &table::render(["NAMESPACE", "WORKLOAD", "OWNER", "WHAT IT DOES TO IMAGES"], rows)
 }
 
 const fn word(image: &ImageStatus) -> &'static str {

@@ -1,13 +1,15 @@
 //! What `sync-images` found, would do and did, for people and for machines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io;
 
 use crate::cli::OutputFormat;
+use crate::output::status::owner_table;
 use crate::output::table::{Column, bytes, count};
 use crate::output::{document, question_width, result, say, style, table, terminal_width};
-use crate::sync::inventory::{Inventory, Place, Use};
+use crate::sync::inventory::{Inventory, Place, Use, WorkloadName};
+use crate::sync::ownership::Owner;
 use crate::sync::plan::Plan;
 use crate::sync::report::{ImageReport, ImageResult, SyncReport};
 use crate::sync::rollout::{Outcome, WorkloadReport};
@@ -67,6 +69,7 @@ pub fn planned(
             let wide = format == OutputFormat::Wide;
             result(&planned_text(plan, report, wide, DRY_RUN, width_for(format)))?;
             problems(report);
+            owner_notes(report);
             Ok(())
         }
     }
@@ -77,6 +80,7 @@ pub fn show_planned(plan: Option<&Plan>, report: &SyncReport) {
     for line in planned_text(plan, report, false, "to update", question_width()).lines() {
         say(line);
     }
+    owner_notes(report);
     say("");
 }
 
@@ -245,7 +249,28 @@ fn workloads(report: &SyncReport, wide: bool, planned: &'static str, width: Opti
         Column::keeping_start("IMAGES", 10).dispensable(1),
         Column::keeping_start("RESULT", 13),
     ];
-    "\n".to_owned() + &table::fitted(columns, &rows, width)
+    let text = "\n".to_owned() + &table::fitted(columns, &rows, width);
+    if wide { text + &owners(report) } else { text }
+}
+
+/// Who will put other images back.
+fn owners(report: &SyncReport) -> String {
+    let row = |workload: &WorkloadName, owner: &Owner| {
+        [workload.namespace.clone(), workload.to_string(), owner.name.clone(), owner.reverts.clone()]
+    };
+    let workloads = report.workloads.iter();
+    let rows: Vec<_> = workloads
+        .flat_map(|workload| workload.owners.iter().map(|owner| row(&workload.workload, owner)))
+        .collect();
+    if rows.is_empty() { String::new() } else { owner_table(&rows) }
+}
+
+/// The same for who is about to have images changed, once for each owner.
+fn owner_notes(report: &SyncReport) {
+    let owners: BTreeSet<_> = report.workloads.iter().flat_map(|workload| &workload.owners).collect();
+    for owner in owners {
+        say(&format!("note: {} {}", owner.name, owner.reverts));
+    }
 }
 
 /// In kubectl's words where it has some.

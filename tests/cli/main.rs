@@ -12,6 +12,7 @@ mod interruption;
 mod laws;
 mod machines;
 mod observed;
+mod ownership;
 mod permissions;
 mod preflight;
 mod rollback;
