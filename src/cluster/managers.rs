@@ -41,13 +41,14 @@ pub(super) fn field_managers(kind: WorkloadKind, entries: Vec<ManagedFieldsEntry
 /// Fields are named `f:<name>`, and items of lists by their keys: `k:{"name":"agent"}`.
 fn carriers(pod: &Value) -> Vec<Carrier> {
     let mut found = Vec::new();
-    let lists: [(&str, fn(String) -> Carrier); 2] =
-        [("f:initContainers", Carrier::InitContainer), ("f:containers", Carrier::Container)];
-    for (list, carrier) in lists {
+    for list in ["f:initContainers", "f:containers"] {
         for (key, fields) in pod.get(list).and_then(Value::as_object).into_iter().flatten() {
             let Some(container) = named(key) else { continue };
             if fields.get("f:image").is_some() {
-                found.push(carrier(container.clone()));
+                found.push(match list {
+                    "f:initContainers" => Carrier::InitContainer(container.clone()),
+                    _ => Carrier::Container(container.clone()),
+                });
             }
             for (key, variable) in fields.get("f:env").and_then(Value::as_object).into_iter().flatten() {
                 let is_set = variable.get("f:value").is_some();

@@ -92,11 +92,12 @@ pub async fn run(arguments: Arguments) -> Ending {
         output::error("error: -A and -n contradict each other", Some("leave one of them out"));
         return Ending::CouldNotRun;
     }
+    // The largest futures live on the heap.
     let ending = match &arguments.command {
         Command::Preflight(preflight) => preflight::run(&arguments, preflight).await,
-        Command::SyncImages(sync) => sync_images::run(&arguments, sync).await,
+        Command::SyncImages(sync) => Box::pin(sync_images::run(&arguments, sync)).await,
         Command::Rollback(rollback) => rollback::run(&arguments, rollback).await,
-        Command::Status(status) => status::run(&arguments, status).await,
+        Command::Status(status) => Box::pin(status::run(&arguments, status)).await,
         Command::Permissions(permissions) => permissions::run(&arguments, permissions),
         Command::Completion(completion) => completion::run(completion),
         Command::Man => manual::run(),

@@ -110,7 +110,7 @@ pub fn owners(workload: &Workload, around: &Surroundings) -> Vec<Owner> {
 fn helm(workload: &Workload, release: &str, around: &Surroundings, add: &mut impl FnMut(String, &str, bool)) {
     let chart = workload.labels.get("helm.sh/chart").map(String::as_str).unwrap_or_default();
     let is_of = |component: &&String| {
-        let names = [component.to_string(), format!("castai-{component}")];
+        let names = [(*component).clone(), format!("castai-{component}")];
         names.iter().any(|name| name == release || chart.starts_with(&format!("{name}-")))
     };
     if let Some(component) = around.components.iter().find(is_of) {

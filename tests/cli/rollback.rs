@@ -129,6 +129,9 @@ fn what_somebody_changed_since_is_left_alone_and_said() {
     set("daemonset/castai-kvisor-agent", &format!("kvisor={upgraded}"));
     set("cronjob/hibernate-pause", "pauser=castai/hibernate:v0.14");
     set("cronjob/hibernate-resume", "pauser=castai/hibernate:v0.15");
+    let offered =
+        plugin(lab, 0, &["__complete", "rollback", "-n", "castai-agent", "deployment.apps/castai-a"]);
+    assert_eq!(offered.stdout, "deployment.apps/castai-agent\n:4\n");
     let output = plugin(lab, 1, &["rollback", "--yes", "--wait=false", "deployment/other"]);
     says(&output, &["error: deployment.apps/other: no image of it is recorded as replaced"]);
     assert_eq!(has_records(lab), 5);

@@ -70,16 +70,15 @@ impl<'o> Registry<'o> {
         observer(Event::Stage(Stage::Plan));
         // AWS' client would panic where there are no roots.
         crate::transport::tls()?;
-        let mirror = match &request.plan {
-            Some(plan) => planned_destination(plan)?.mirror.clone(),
-            None => {
-                let described = match cluster {
-                    Some(cluster) => Some(cluster.scene.cluster(sync.region.as_deref())),
-                    None => inventory.clusters.first().cloned(),
-                };
-                let said = (sync.registry.as_ref(), sync.region.as_deref());
-                registry::chosen(arguments, said.0, said.1, described.as_ref()).await?
-            }
+        let mirror = if let Some(plan) = &request.plan {
+            planned_destination(plan)?.mirror.clone()
+        } else {
+            let described = match cluster {
+                Some(cluster) => Some(cluster.scene.cluster(sync.region.as_deref())),
+                None => inventory.clusters.first().cloned(),
+            };
+            let said = (sync.registry.as_ref(), sync.region.as_deref());
+            registry::chosen(arguments, said.0, said.1, described.as_ref()).await?
         };
         refuse_path(&mirror)?;
         let (client, destination) = registry::open(arguments, &mirror, observer).await?;

@@ -43,6 +43,9 @@ fn component(name: &str) -> Resource {
     }
 }
 
+/// Labels, annotations, managers, and each owner's name, a word of what it does, and whether it heals.
+type Case<'a> = (&'a Value, &'a Value, &'a [(&'a str, bool)], &'a [(&'a str, &'a str, bool)]);
+
 #[test]
 fn owners_are_known_by_what_they_leave() {
     let release = json!({"meta.helm.sh/release-name": "castai-agent"});
@@ -53,8 +56,6 @@ fn owners_are_known_by_what_they_leave() {
     let none = json!({});
     let applied = json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"});
     let left = json!({"kustomize.toolkit.fluxcd.io/ssa": "IfNotPresent"});
-    // Labels, annotations, managers, and each owner's name, a word of what it does, and whether it heals.
-    type Case<'a> = (&'a Value, &'a Value, &'a [(&'a str, bool)], &'a [(&'a str, &'a str, bool)]);
     let cases: [Case<'_>; 10] = [
         (&none, &none, &[("kubectl-set", false)], &[]),
         (

@@ -51,11 +51,13 @@ fn rolled_back(object: &Value, workload: &Workload) -> Option<(Vec<String>, Opti
     Some((images, annotation.map(|text| serde_json::from_str(text).unwrap())))
 }
 
+/// What stands there, what stands there afterwards, whether a record is left, whether it is spoken of.
+type Case<'a> = (&'a str, Option<&'a str>, bool, Option<Option<&'a str>>);
+
 #[test]
 fn only_what_is_still_ours_goes_back() {
     let upgraded = "e.example/ghcr.io/castai/x:v2";
-    // What stands there, what stands there afterwards, whether a record is left, whether it is spoken of.
-    let cases: [(&str, Option<&str>, bool, Option<Option<&str>>); 5] = [
+    let cases: [Case<'_>; 5] = [
         (OURS, Some(PUBLIC), false, None),
         // Somebody put it back already: our record alone is behind.
         (PUBLIC, Some(PUBLIC), false, None),

@@ -61,6 +61,9 @@ fn registry(tags: &[&str]) -> Seen {
     Seen { repositories: [(PATH.to_owned(), Ok(Some(listing)))].into(), upstream: BTreeMap::new() }
 }
 
+/// What stands there, our record, what registries said; the state, whether the registry holds it.
+type Case<'a> = (&'a str, &'a Value, Option<&'a Seen>, State, Option<bool>);
+
 #[test]
 fn every_image_has_its_state() {
     let ours = json!({"container/a": {"from": PUBLIC, "to": OURS}});
@@ -79,8 +82,6 @@ fn every_image_has_its_state() {
         upstream: [(PUBLIC.parse().unwrap(), Err("no answer".to_owned()))].into(),
         ..registry(&["v1"])
     };
-    // What stands there, our record, what registries said; the state, whether the registry holds it.
-    type Case<'a> = (&'a str, &'a Value, Option<&'a Seen>, State, Option<bool>);
     let cases: [Case<'_>; 14] = [
         (OURS, &ours, Some(&holds), State::Mirrored, Some(true)),
         (OURS, &ours, Some(&unmoved), State::Mirrored, Some(true)),
