@@ -168,7 +168,7 @@ fn status(
     let record = workload.and_then(|workload| Records::read(&workload.annotations).get(carrier));
     let held = held(assignment, seen);
     let state = match workload.filter(|workload| !workload.has_ended && carrier.is_field()) {
-        Some(_) => rewritable(assignment, used, record.as_ref()),
+        Some(_) => rewritable(assignment, used, record.as_ref(), &held),
         None => None,
     };
     let state = state.unwrap_or_else(|| in_registry(assignment, &held, seen));
@@ -197,13 +197,19 @@ fn status(
 }
 
 /// What is to be said of an image that should be the private one; `None` where it is.
-fn rewritable(assignment: &Assignment, used: &PlannedUse, record: Option<&Record>) -> Option<State> {
+fn rewritable(
+    assignment: &Assignment,
+    used: &PlannedUse,
+    record: Option<&Record>,
+    held: &Result<Option<&Digest>, String>,
+) -> Option<State> {
     let is_private = assignment.destination.is_same(&used.image);
     if is_private || !matches!(assignment.source, Source::Known(_)) {
         return None;
     }
     if let Some(why) = &used.used_by.fixed {
-        return Some(State::Fixed(why.clone()));
+        // Whoever makes it anew needs its image all the same.
+        return (*held != Ok(None)).then(|| State::Fixed(why.clone()));
     }
     Some(match record {
         Some(record) if record.to == used.image.as_written() => {

@@ -116,6 +116,7 @@ fn what_cannot_be_rewritten_only_has_to_be_mirrored() {
     let statuses = judged(&job, Some(&registry(&["v1"])));
     assert!(matches!(&statuses[0].state, State::Fixed(why) if why.contains("immutable")), "{statuses:?}");
     assert!(!statuses[0].state.needs_attention());
+    assert_eq!(judged(&job, Some(&registry(&[])))[0].state, State::Missing);
     let flat = workload("e.example/flat:v1", &json!({}), WorkloadKind::Deployment);
     let statuses = judged(&flat, None);
     assert!(matches!(&statuses[0].state, State::SourceUnknown(why) if why.contains("--map")), "{statuses:?}");
