@@ -4,6 +4,7 @@ mod completion;
 mod permissions;
 mod preflight;
 mod sync_images;
+mod values;
 mod version;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ pub use self::completion::{CompletionArguments, CompletionCommand, LinkArguments
 pub use self::permissions::{PermissionsArguments, PermissionsCommand, PermissionsFormat};
 pub use self::preflight::{FailOn, Here, PreflightArguments};
 pub use self::sync_images::{DryRun, SyncArguments};
+pub use self::values::{Engine, Extent, MirrorArguments, PolicyArguments, ValuesArguments, ValuesCommand};
 pub use self::version::{VersionArguments, VersionFormat};
 
 /// What `--version` and `version` say; Cargo.toml has the number.
@@ -56,6 +58,7 @@ pub struct Arguments {
 pub enum Command {
     Preflight(PreflightArguments),
     SyncImages(Box<SyncArguments>),
+    Values(ValuesArguments),
     Permissions(PermissionsArguments),
     Completion(CompletionArguments),
     Version(VersionArguments),

@@ -9,6 +9,7 @@ mod namespaces;
 mod nodes;
 mod patch;
 pub mod pods;
+pub mod policy;
 pub mod release;
 pub mod rollout;
 pub mod workload;

@@ -61,6 +61,7 @@ fn addresses() -> Vec<Ipv4Addr> {
         address::OCI_REGISTRY,
         address::PROXY,
         address::GITHUB,
+        address::INJECTOR,
         address::GITHUB_ASSETS,
     ];
     addresses.extend(private.iter().chain(address::SOURCES).map(|(_, address)| *address));

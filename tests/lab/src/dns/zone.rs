@@ -90,6 +90,7 @@ impl Default for Zone {
             address::OCI_REGISTRY,
             address::PROXY,
             address::GITHUB,
+            address::INJECTOR,
             address::GITHUB_ASSETS,
         ];
         let castai = castai::hosts().into_iter().zip(0..);
