@@ -4,12 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files that decide on plain values.
-const PURE: [&str; 28] = [
+const PURE: [&str; 31] = [
+    "castai/chart_values.rs",
     "castai/components.rs",
     "castai/endpoints.rs",
     "castai/resources.rs",
     "image.rs",
     "image/ecr.rs",
+    "lasting/helm.rs",
+    "lasting/kustomize.rs",
     "lasting/kyverno.rs",
     "lasting/names.rs",
     "lasting/policy.rs",

@@ -16,7 +16,9 @@ pub use self::completion::{CompletionArguments, CompletionCommand, LinkArguments
 pub use self::permissions::{PermissionsArguments, PermissionsCommand, PermissionsFormat};
 pub use self::preflight::{FailOn, Here, PreflightArguments};
 pub use self::sync_images::{DryRun, SyncArguments};
-pub use self::values::{Engine, Extent, MirrorArguments, PolicyArguments, ValuesArguments, ValuesCommand};
+pub use self::values::{
+    Engine, Extent, HelmArguments, MirrorArguments, PolicyArguments, ValuesArguments, ValuesCommand,
+};
 pub use self::version::{VersionArguments, VersionFormat};
 
 /// What `--version` and `version` say; Cargo.toml has the number.

@@ -65,8 +65,7 @@ pub fn image_prefix(image: &Image) -> Option<&'static str> {
 pub fn knows(image: &Image) -> bool {
     let repository = image.repository();
     let bare = repository.strip_prefix("docker.io/").unwrap_or(repository);
-    prefixes().any(|prefix| repository.starts_with(prefix))
-        || THIRD_PARTY.contains(&bare)
+    prefixes().any(|prefix| repository.starts_with(prefix)) || THIRD_PARTY.contains(&bare)
 }
 
 /// The public name that `image` seems to have behind a mirror's registry and path: from the first slash on after which

@@ -1,5 +1,7 @@
 //! `values`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{DryRun, region};
@@ -12,6 +14,14 @@ use crate::sync::assignment::NameMap;
 /// operator, a GitOps repository. This prints the same names in the form that the owner takes.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  # A values file for each Helm release of Cast AI's
+  kubectl castai-privatelink values helm --directory values
+  helm upgrade castai-agent castai-helm/castai-agent --namespace castai-agent \\
+    --reset-then-reuse-values -f values/castai-agent_castai-agent.yaml
+
+  # The images of a kustomization
+  kubectl castai-privatelink values kustomize >>kustomization.yaml
+
   # See which policy would rename images as pods are created
   kubectl castai-privatelink values policy
 
@@ -24,6 +34,19 @@ pub struct ValuesArguments {
 
 #[derive(Debug, Subcommand)]
 pub enum ValuesCommand {
+    /// Print a values file for each Helm release of Cast AI's
+    ///
+    /// With them Helm writes the names in the mirror itself. They hold repositories and no tags, so that charts go on
+    /// choosing their versions. Components of Cast AI's operator get the same as merge patches.
+    Helm(HelmArguments),
+    /// Print the images: of a kustomization
+    ///
+    /// Repositories get other names, and tags stay as they are.
+    Kustomize(MirrorArguments),
+    /// Print a patch for each workload, as the patches: of a kustomization
+    ///
+    /// These are the changes of sync-images, tags included: they hold for the versions that run now.
+    Patches(MirrorArguments),
     /// Print a policy that renames Cast AI's images as pods are created
     ///
     /// A MutatingAdmissionPolicy with its binding where the API server serves that, else the same for Kyverno. Init
@@ -45,6 +68,16 @@ pub struct MirrorArguments {
     /// Name of a public repository in the mirror; may be repeated
     #[arg(long = "map", value_name = "PRIVATE=PUBLIC")]
     pub maps: Vec<NameMap>,
+}
+
+#[derive(Debug, Args)]
+pub struct HelmArguments {
+    #[command(flatten)]
+    pub mirror: MirrorArguments,
+
+    /// Write a file for each release into this directory instead of printing all
+    #[arg(long, value_name = "DIR")]
+    pub directory: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,7 @@
 //! `values`: the names of the mirror, in the form that whoever owns the workloads takes.
 
+mod gitops;
+mod helm;
 mod policy;
 mod sight;
 
@@ -8,6 +10,9 @@ use crate::cli::{Arguments, ValuesArguments, ValuesCommand};
 
 pub(super) async fn run(arguments: &Arguments, values: &ValuesArguments) -> Result<Ending, Stop> {
     match &values.kind {
+        ValuesCommand::Helm(helm) => helm::run(arguments, helm).await,
+        ValuesCommand::Kustomize(mirror) => gitops::kustomize(arguments, mirror).await,
+        ValuesCommand::Patches(mirror) => gitops::patches(arguments, mirror).await,
         ValuesCommand::Policy(policy) => policy::run(arguments, policy).await,
     }
 }

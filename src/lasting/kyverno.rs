@@ -32,7 +32,8 @@ pub fn manifest(names: &Names) -> Value {
         });
     }
     let pods = json!({"kinds": ["Pod"], "operations": ["CREATE"]});
-    let pods_inside = json!({"kinds": ["Pod"], "operations": ["CREATE"], "namespaces": components::NAMESPACES});
+    let pods_inside =
+        json!({"kinds": ["Pod"], "operations": ["CREATE"], "namespaces": components::NAMESPACES});
     let rules: Vec<_> =
         [("castai-images", everywhere, pods), ("images-of-others", named(names, &names.inside), pods_inside)]
             .into_iter()
@@ -98,7 +99,8 @@ impl Case {
                     "operator": "Equals", "value": expected})
             };
             let mut conditions = vec![is_match(&format!("{}{version}", self.repository), true)];
-            conditions.extend(self.except.as_ref().map(|except| is_match(&format!("{except}(?:[:@]|$)"), false)));
+            conditions
+                .extend(self.except.as_ref().map(|except| is_match(&format!("{except}(?:[:@]|$)"), false)));
             let image = format!("{}{suffix}", self.becomes);
             json!({
                 "list": format!("request.object.spec.{list}[] || `[]`"),

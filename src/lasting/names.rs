@@ -44,8 +44,7 @@ impl Names {
             let spellings: &[&str] = if is_docker_hub(repository) { &["", "docker.io/"] } else { &[""] };
             for spelling in spellings {
                 let written = format!("{spelling}{repository}");
-                if let Some(name) =
-                    written.parse().ok().and_then(|image: Image| mirror.name_of(&image).ok())
+                if let Some(name) = written.parse().ok().and_then(|image: Image| mirror.name_of(&image).ok())
                 {
                     names.add(&written, name.repository());
                 }
@@ -77,7 +76,11 @@ pub fn unverified(assignments: &[Assignment], is_verified: impl Fn(&Image) -> bo
     let known = assignments.iter().filter(|assigned| matches!(assigned.source, Source::Known(_)));
     let (held, missing): (Vec<_>, Vec<_>) = known.partition(|assigned| is_verified(&assigned.destination));
     let held: BTreeSet<_> = held.iter().map(|assigned| assigned.destination.repository()).collect();
-    missing.iter().map(|assigned| assigned.destination.repository()).filter(|name| !held.contains(name)).collect()
+    missing
+        .iter()
+        .map(|assigned| assigned.destination.repository())
+        .filter(|name| !held.contains(name))
+        .collect()
 }
 
 /// Whether a repository's first part is no host.
@@ -135,9 +138,13 @@ mod tests {
             assignment("e.example/pfx/castai/hibernate:v2", "castai/hibernate:v2"),
             assignment("e.example/pfx/rancher/kubectl:v1", "rancher/kubectl:v1"),
             assignment("e.example/pfx/ghcr.io/castai/live/x:v1", "ghcr.io/castai/live/x:v1"),
-            Assignment { source: Source::Unknown("x".to_owned()), ..assignment("e.example/pfx/y:v1", "z:v1") },
+            Assignment {
+                source: Source::Unknown("x".to_owned()),
+                ..assignment("e.example/pfx/y:v1", "z:v1")
+            },
         ];
-        let is_verified = |name: &Image| name.as_written().ends_with(":v1") && !name.as_written().contains("live");
+        let is_verified =
+            |name: &Image| name.as_written().ends_with(":v1") && !name.as_written().contains("live");
         let names = Names::of_verified(&mirror, &assignments, is_verified);
         let pair = |public: &str, private: &str| (public.to_owned(), private.to_owned());
         assert_eq!(

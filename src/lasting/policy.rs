@@ -81,7 +81,10 @@ fn mutation(names: &Names, list: &str) -> Value {
     }
     let is_renamed: Vec<_> = cases.iter().map(|(condition, _)| format!("({condition})")).collect();
     let is_renamed = if is_renamed.is_empty() { "false".to_owned() } else { is_renamed.join(" || ") };
-    let renamed = cases.iter().fold("".to_owned(), |chain, (condition, name)| format!("{chain}({condition}) ? {name} : ")) + "r";
+    let renamed = cases
+        .iter()
+        .fold("".to_owned(), |chain, (condition, name)| format!("{chain}({condition}) ? {name} : "))
+        + "r";
     // Fields that are absent are read as empty lists, and an untagged image gets the tag that it means.
     let expression = format!(
         "(has(object.spec.{list}) ? object.spec.{list} : []).transformList(i, c,\n  \
@@ -100,8 +103,10 @@ fn mutation(names: &Names, list: &str) -> Value {
 
 /// One entry in each line, for people who read it.
 fn map(names: &BTreeMap<String, String>) -> String {
-    let entries: Vec<_> =
-        names.iter().map(|(public, private)| format!("  {}: {}", literal(public), literal(private))).collect();
+    let entries: Vec<_> = names
+        .iter()
+        .map(|(public, private)| format!("  {}: {}", literal(public), literal(private)))
+        .collect();
     format!("{{\n{}\n}}\n", entries.join(",\n"))
 }
 

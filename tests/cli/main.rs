@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod admission;
 mod bad_days;
 mod budget;
 mod completion;
@@ -18,4 +19,5 @@ mod preflight;
 mod support;
 mod sync_images;
 mod usage;
+mod values;
 mod whole_cluster;

@@ -14,7 +14,6 @@ use crate::image::{Image, Version};
 use crate::lasting::names::{Names, unverified};
 use crate::lasting::{kyverno, policy};
 use crate::output;
-use crate::output::table::count;
 use crate::registry::Repository;
 use crate::sync::assignment::Source;
 use crate::sync::listing::Listing;
@@ -38,11 +37,12 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
         ));
     }
     for repository in std::mem::take(&mut missing) {
-        output::warning(&format!("{repository} holds no image that is in use, so its images are not renamed"));
+        output::warning(&format!(
+            "{repository} holds no image that is in use, so its images are not renamed"
+        ));
         missing.insert(repository);
     }
-    let ending =
-        if missing.is_empty() && !sight.is_partial { Ending::Done } else { Ending::Attention };
+    let ending = if missing.is_empty() && !sight.is_partial { Ending::Done } else { Ending::Attention };
     let connection = &sight.scene.connection;
     let manifests = match engine(connection, wanted).await? {
         Some(version) => policy::manifests(&names, version).to_vec(),
@@ -63,7 +63,10 @@ async fn verified(arguments: &Arguments, sight: &Sight) -> Result<(Names, BTreeS
     let mut versions: BTreeMap<Repository, BTreeSet<&Version>> = BTreeMap::new();
     for assigned in &sight.assignments {
         if matches!(assigned.source, Source::Known(_)) {
-            versions.entry(Repository::of(&assigned.destination)).or_default().insert(assigned.destination.version());
+            versions
+                .entry(Repository::of(&assigned.destination))
+                .or_default()
+                .insert(assigned.destination.version());
         }
     }
     let mut listings: BTreeMap<Repository, Listing> = BTreeMap::new();
@@ -138,7 +141,8 @@ async fn carry_out(
     if !wanted.yes {
         let work = format!("apply {} to {}", names.join(" and "), connection.name);
         if !output::is_interactive() {
-            let message = format!("error: refusing to {work} without --yes, because nobody can be asked here");
+            let message =
+                format!("error: refusing to {work} without --yes, because nobody can be asked here");
             return Err(Stop::with_hint(message, "add --yes, or look first with --dry-run"));
         }
         let question = format!("Apply {} to {}?", names.join(" and "), connection.name);
@@ -153,7 +157,10 @@ async fn carry_out(
         apply(connection, manifest, PatchMode::Apply).await?;
     }
     output::result(&told("applied"))?;
-    output::say(&format!("pods that are created from now on are renamed; to undo: kubectl delete {}", names.join(" ")));
+    output::say(&format!(
+        "pods that are created from now on are renamed; to undo: kubectl delete {}",
+        names.join(" ")
+    ));
     Ok(ending)
 }
 
@@ -169,10 +176,9 @@ fn text(manifests: &[Value], extent: Extent) -> std::io::Result<String> {
         }
     };
     let mut text = format!(
-        "# Renames Cast AI's images to the mirror's as pods are created; {} in all.\n\
+        "# Renames Cast AI's images to the mirror's as pods are created.\n\
          # {extent}\n\
-         # A tag that is not mirrored yet cannot be pulled under either name: run sync-images before each upgrade.\n",
-        count(manifests.len(), "object")
+         # A tag that is not mirrored yet cannot be pulled under either name: run sync-images before each upgrade.\n"
     );
     for manifest in manifests {
         text.push_str("---\n");

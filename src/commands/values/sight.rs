@@ -6,13 +6,15 @@ use crate::cli::{Arguments, MirrorArguments};
 use crate::cluster::release::{Release, Search};
 use crate::cluster::workload::Workload;
 use crate::cluster::{self, Listed};
+use crate::commands::Stop;
 use crate::commands::destination::{chosen_mirror, refuse_path};
 use crate::commands::scene::{self, Scene};
-use crate::commands::Stop;
 use crate::image::Mirror;
 use crate::output;
-use crate::sync::assignment::{Assignment, assign, unused_maps};
-use crate::sync::discover::{Found, ImageFilter, discover, is_release_wanted, release_namespaces, releases_of};
+use crate::sync::assignment::{Assignment, Source, assign, unused_maps};
+use crate::sync::discover::{
+    Found, ImageFilter, discover, is_release_wanted, release_namespaces, releases_of,
+};
 
 pub(super) struct Sight {
     pub(super) scene: Scene,
@@ -59,6 +61,16 @@ pub(super) async fn look(arguments: &Arguments, wanted: &MirrorArguments) -> Res
     let assignments = assign(&inventory, &mirror, &wanted.maps, region.as_deref());
     for map in unused_maps(&assignments, &wanted.maps) {
         output::warning(&format!("--map {map} matches no image: compare both names with the images'"));
+    }
+    let has_names = assignments.iter().any(|assigned| matches!(assigned.source, Source::Known(_)));
+    if !has_names {
+        return Err(Stop::with_hint(
+            format!(
+                "error: no image of Cast AI that could be mirrored was found in {}",
+                scene.connection.name
+            ),
+            "install Cast AI first, or look at another cluster with --context",
+        ));
     }
     Ok(Sight { scene, workloads, releases, resources, mirror, assignments, is_partial: !unlisted.is_empty() })
 }

@@ -230,13 +230,13 @@ fn state(lab: &Lab) -> State {
 }
 
 /// Chance that can be repeated.
-pub(super) struct Dice {
-    pub(super) seed: u64,
+pub(crate) struct Dice {
+    pub(crate) seed: u64,
     state: u64,
 }
 
 impl Dice {
-    pub(super) fn from_environment() -> Self {
+    pub(crate) fn from_environment() -> Self {
         let given = std::env::var("TEST_SEED").ok().and_then(|text| text.parse().ok());
         let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos().into();
         let seed = given.unwrap_or_else(now);
@@ -244,12 +244,12 @@ impl Dice {
     }
 
     /// `usual` points, or ten times as many.
-    pub(super) fn rounds(usual: usize) -> usize {
+    pub(crate) fn rounds(usual: usize) -> usize {
         if std::env::var_os("TEST_LONG").is_some() { usual * 10 } else { usual }
     }
 
     /// `SplitMix64` (Steele, Lea and Flood 2014), which needs one word of state.
-    pub(super) fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -18,7 +18,8 @@ pub const ANNOTATION: &str = "injector.corp.example/image";
 
 /// Serves the webhook on `address` until the lab ends.
 pub async fn start(address: SocketAddr, authority: &Authority) -> anyhow::Result<()> {
-    let router = Router::new().route("/inject", post(async |Json(review): Json<Value>| Json(answer(&review))));
+    let router =
+        Router::new().route("/inject", post(async |Json(review): Json<Value>| Json(answer(&review))));
     serve::https(address, authority.server(&[address::INJECTOR.0])?, router).await
 }
 
@@ -50,9 +51,7 @@ mod tests {
 
     #[test]
     fn only_annotated_pods_get_the_container_and_only_once() {
-        let pod = |annotations: Value, init: Value| {
-            json!({"metadata": {"annotations": annotations}, "spec": {"initContainers": init}})
-        };
+        let pod = |annotations: Value, init: Value| json!({"metadata": {"annotations": annotations}, "spec": {"initContainers": init}});
         let annotated = || json!({ANNOTATION: "castai/x:v1"});
         assert_eq!(patch(&pod(json!({}), json!([]))), None);
         assert_eq!(patch(&pod(annotated(), json!([{"name": "injected"}]))), None);
