@@ -49,8 +49,8 @@ pub enum ValuesCommand {
     Patches(MirrorArguments),
     /// Print a policy that renames Cast AI's images as pods are created
     ///
-    /// A MutatingAdmissionPolicy with its binding where the API server serves that, else the same for Kyverno. Init
-    /// containers that webhooks inject are renamed too; pods of others are left alone. It never stops a pod.
+    /// As Kubernetes' own mutating admission policy with its binding where the API server serves that, else the same for
+    /// Kyverno. Init containers that webhooks inject are renamed too; pods of others are left alone. It never stops a pod.
     Policy(PolicyArguments),
 }
 

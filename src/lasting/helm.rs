@@ -57,18 +57,14 @@ pub fn values(release: &Release, mirror: &Mirror, assignments: &[Assignment]) ->
     for image in &images {
         let named = format!("{} in {}", image.carrier, image.manifest);
         let source = match (&image.assigned.source, image.carrier) {
-            (Source::Reachable(_), _) => continue,
+            // A derived image follows its container's name; where that does not do, it gets a name of its own below.
+            (Source::Reachable(_), _) | (_, Carrier::Derived { .. }) => continue,
             (Source::Known(source), _) => source,
-            // Its container's name decides; where that does not do, the scanners get a name of their own below.
-            (_, Carrier::Derived { .. }) => continue,
             (Source::Unknown(why) | Source::Unnameable(why), _) => {
                 gaps.insert(format!("{named}: {why}"));
                 continue;
             }
         };
-        if matches!(image.carrier, Carrier::Derived { .. }) {
-            continue;
-        }
         let private = image.assigned.destination.repository();
         let is_by_layout = private == format!("{mirror}/{}", source.repository());
         let mut found = false;

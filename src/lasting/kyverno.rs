@@ -111,3 +111,34 @@ impl Case {
         [entry(pattern::VERSION, ""), entry("$", ":latest")]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pods_alone_are_renamed_and_others_images_only_inside() {
+        let name = |public: &str, private: &str| (public.to_owned(), private.to_owned());
+        let names = Names {
+            mirror: "e.example".parse().unwrap(),
+            prefixes: vec!["castai/"],
+            everywhere: BTreeMap::from([name("castai/own", "e.example/mine")]),
+            inside: BTreeMap::from([name("rancher/kubectl", "e.example/rancher/kubectl")]),
+        };
+        let policy = manifest(&names);
+        assert_eq!(policy["spec"]["failurePolicy"], "Ignore");
+        assert_eq!(policy["metadata"]["annotations"]["pod-policies.kyverno.io/autogen-controllers"], "none");
+        let rules = policy["spec"]["rules"].as_array().unwrap();
+        let namespaces = |rule: &Value| rule["match"]["any"][0]["resources"]["namespaces"].clone();
+        assert_eq!((rules.len(), namespaces(&rules[0])), (2, Value::Null));
+        assert_eq!(namespaces(&rules[1]), json!(components::NAMESPACES));
+        // A name of its own and the prefix, each with a tag and without, for both lists of containers.
+        let entries = rules[0]["mutate"]["foreach"].as_array().unwrap();
+        assert_eq!(entries.len(), 8);
+        let becomes = |entry: &Value| entry["patchStrategicMerge"]["spec"]["containers"][0]["image"].clone();
+        assert_eq!(becomes(&entries[4]), "{{ replace(element.image, 'castai/own', 'e.example/mine', `1`) }}");
+        assert_eq!(becomes(&entries[7]), "e.example/{{ element.image }}:latest");
+        let conditions = entries[7]["preconditions"]["all"].as_array().unwrap();
+        assert_eq!((conditions.len(), &conditions[1]["value"]), (2, &Value::Bool(false)));
+    }
+}

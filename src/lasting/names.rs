@@ -88,8 +88,8 @@ fn is_docker_hub(repository: &str) -> bool {
     repository.split('/').next().is_some_and(|first| !first.contains(['.', ':']))
 }
 
-/// Regular expressions (RE2) of image references. They need no backslash, so that CEL, JMESPath and YAML leave them as they
-/// are.
+/// Regular expressions (RE2) of image references. They need no backslash, so that no language that they are written in
+/// changes them.
 pub mod pattern {
     /// A part of a repository between slashes, by the distribution specification's grammar.
     const PART: &str = "[a-z0-9]+(?:(?:[.]|_|__|-+)[a-z0-9]+)*";

@@ -83,7 +83,7 @@ fn mutation(names: &Names, list: &str) -> Value {
     let is_renamed = if is_renamed.is_empty() { "false".to_owned() } else { is_renamed.join(" || ") };
     let renamed = cases
         .iter()
-        .fold("".to_owned(), |chain, (condition, name)| format!("{chain}({condition}) ? {name} : "))
+        .fold(String::new(), |chain, (condition, name)| format!("{chain}({condition}) ? {name} : "))
         + "r";
     // Fields that are absent are read as empty lists, and an untagged image gets the tag that it means.
     let expression = format!(
@@ -113,4 +113,67 @@ fn map(names: &BTreeMap<String, String>) -> String {
 /// A string of CEL. What stands in it are names by the rules of images, and patterns of our own.
 fn literal(text: &str) -> String {
     Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(prefixes: Vec<&'static str>, everywhere: &[&str], inside: &[&str]) -> Names {
+        let own = |names: &[&str]| {
+            names.iter().map(|name| ((*name).to_owned(), format!("e.example/{name}"))).collect()
+        };
+        Names {
+            mirror: "e.example".parse().unwrap(),
+            prefixes,
+            everywhere: own(everywhere),
+            inside: own(inside),
+        }
+    }
+
+    #[test]
+    fn it_never_stops_a_pod_and_is_asked_again_in_each_version() {
+        for version in VERSIONS {
+            let [policy, binding] = manifests(&names(vec!["castai/"], &[], &[]), version);
+            assert_eq!(policy["spec"]["failurePolicy"], "Ignore");
+            assert_eq!(policy["spec"]["reinvocationPolicy"], "IfNeeded");
+            assert_eq!(policy["apiVersion"], format!("admissionregistration.k8s.io/{version}"));
+            assert_eq!(
+                (&binding["apiVersion"], &binding["spec"]["policyName"]),
+                (&policy["apiVersion"], &NAME.into())
+            );
+        }
+    }
+
+    #[test]
+    fn only_variables_that_are_used_are_there() {
+        let variables = |names: &Names| -> Vec<String> {
+            let [policy, _] = manifests(names, "v1");
+            let text = policy["spec"]["mutations"].to_string();
+            let variables = policy["spec"]["variables"].as_array().unwrap();
+            let found: Vec<_> =
+                variables.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect();
+            for name in &found {
+                assert!(text.contains(&format!("variables.{name}")), "{name} is not used in {text}");
+            }
+            assert_eq!(text.matches("variables.").count() > 0, !found.is_empty());
+            found
+        };
+        let both = ["repository", "reference"];
+        assert_eq!(variables(&names(vec![], &["a/b"], &[])), [&both[..], &["everywhere"]].concat());
+        assert_eq!(variables(&names(vec![], &[], &["a/b"])), [&both[..], &["isInside", "inside"]].concat());
+        assert_eq!(variables(&names(vec!["a/"], &[], &[])), [&both[..], &["prefix"]].concat());
+    }
+
+    /// cel-go takes 100,000 characters, and the list is far below that for every image that Cast AI has.
+    #[test]
+    fn hundreds_of_repositories_fit_into_an_expression() {
+        let many: Vec<_> =
+            (0..500).map(|index| format!("us-docker.pkg.dev/castai-hub/library/component-{index}")).collect();
+        let many: Vec<_> = many.iter().map(String::as_str).collect();
+        let [policy, _] = manifests(&names(vec![], &many, &[]), "v1");
+        let longest = policy["spec"]["variables"].as_array().unwrap().iter();
+        let longest = longest.map(|one| one["expression"].as_str().unwrap().len()).max().unwrap();
+        assert!((10_000..100_000).contains(&longest), "{longest}");
+    }
 }

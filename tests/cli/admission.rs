@@ -17,7 +17,7 @@ use lab::{address, injector};
 use serde_json::{Value, json};
 
 use crate::interruption::Dice;
-use crate::support::{ecr_tags, eventually, kubectl, kubectl_json, plugin, says, sync};
+use crate::support::{ecr_tags, eventually, fault, kubectl, kubectl_json, plugin, says, sync};
 
 const MIRROR: &str = address::ECR.0;
 const POLICY: &str = "mutatingadmissionpolicy.admissionregistration.k8s.io/castai-privatelink";
@@ -39,6 +39,19 @@ fn the_policy_renames_pods_as_rewriting_does_and_leaves_all_others_alone() {
     says(&refused, &["refusing to apply", "without --yes"]);
     let absent = lab.kubectl(&["get", POLICY]).unwrap();
     assert_eq!(absent.code, Some(1), "{}", absent.stdout);
+
+    // Where the server serves no such policy, as before Kubernetes 1.36, it is Kyverno's, which is not there either.
+    let none = json!({"kind": "APIResourceList", "apiVersion": "v1", "resources": [],
+        "groupVersion": "admissionregistration.k8s.io/v1"});
+    let headers = json!({"content-type": "application/json"});
+    let action = json!({"kind": "status", "status": 200, "headers": headers, "body": none.to_string()});
+    fault(&lab, "kubernetes", &json!({"path": "/apis/admissionregistration.k8s.io/v1", "action": action}));
+    let server = format!("--server=http://{}", address::API_SERVER_FRONT);
+    let kyverno = plugin(&lab, 0, &["values", "policy", &server]);
+    says(&kyverno, &["serves no MutatingAdmissionPolicy (Kubernetes 1.36 does)"]);
+    assert!(kyverno.stdout.contains("kind: ClusterPolicy"), "{}", kyverno.stdout);
+    let unserved = plugin(&lab, 2, &["values", "policy", "--apply", "--yes", &server]);
+    says(&unserved, &["Kyverno is not there", "install Kyverno first"]);
 
     let applied = plugin(&lab, 0, &["values", "policy", "--apply", "--yes"]);
     says(&applied, &["to undo: kubectl delete"]);

@@ -71,16 +71,15 @@ impl<'o> Registry<'o> {
         // AWS' client would panic where there are no roots.
         crate::transport::tls()?;
         let settings = scene::settings(&arguments.network);
-        let mirror = match &request.plan {
-            Some(plan) => planned_destination(plan)?.mirror.clone(),
-            None => {
-                let described = match cluster {
-                    Some(cluster) => Some(cluster.scene.cluster(sync.region.as_deref())),
-                    None => inventory.clusters.first().cloned(),
-                };
-                let (registry, region) = (sync.registry.as_ref(), sync.region.as_deref());
-                chosen_mirror(&arguments.network, registry, region, described).await?
-            }
+        let mirror = if let Some(plan) = &request.plan {
+            planned_destination(plan)?.mirror.clone()
+        } else {
+            let described = match cluster {
+                Some(cluster) => Some(cluster.scene.cluster(sync.region.as_deref())),
+                None => inventory.clusters.first().cloned(),
+            };
+            let (registry, region) = (sync.registry.as_ref(), sync.region.as_deref());
+            chosen_mirror(&arguments.network, registry, region, described).await?
         };
         refuse_path(&mirror)?;
         let (client, destination) = open(&mirror, &settings, observer).await?;

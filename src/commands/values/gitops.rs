@@ -31,8 +31,7 @@ pub(super) async fn patches(arguments: &Arguments, wanted: &MirrorArguments) -> 
 }
 
 fn print(comment: &str, value: &Value) -> std::io::Result<()> {
-    let yaml = serde_saphyr::to_string(value).map_err(std::io::Error::other)?;
-    output::result(&format!("{comment}{yaml}"))
+    output::result(&format!("{comment}{}", output::yaml(value)?))
 }
 
 fn ending(sight: &Sight) -> Ending {

@@ -64,17 +64,14 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
             ));
         }
     }
-    match &wanted.directory {
-        Some(directory) => {
-            for document in &documents {
-                let path = write(directory, document)?;
-                output::result(&format!("{path}\n"))?;
-            }
+    if let Some(directory) = &wanted.directory {
+        for document in &documents {
+            let path = write(directory, document)?;
+            output::result(&format!("{path}\n"))?;
         }
-        None => {
-            let texts: Vec<_> = documents.iter().map(|document| document.text.as_str()).collect();
-            output::result(&texts.join("---\n"))?;
-        }
+    } else {
+        let texts: Vec<_> = documents.iter().map(|document| document.text.as_str()).collect();
+        output::result(&texts.join("---\n"))?;
     }
     Ok(ending)
 }
@@ -104,7 +101,7 @@ fn document(decided: &ReleaseValues) -> std::io::Result<Document> {
     for gap in &decided.gaps {
         comment(&mut text, &format!("not covered: {gap}"));
     }
-    text.push_str(&yaml(&decided.values)?);
+    text.push_str(&output::yaml(&decided.values)?);
     Ok(Document { file: file_name(&[&release.namespace, &release.name]), text })
 }
 
@@ -136,18 +133,13 @@ fn component(
             word(&resource.namespace)
         ),
     );
-    text.push_str(&yaml(&json!({"spec": {"values": values.values}}))?);
+    text.push_str(&output::yaml(&json!({"spec": {"values": values.values}}))?);
     Ok(Some(Document { file: file_name(&[&resource.namespace, &resource.name, "component"]), text }))
 }
 
 fn comment(text: &mut String, line: &str) {
     // Writing to a string cannot fail.
     let _ = writeln!(text, "# {}", one_line(line, LONGEST_COMMENT));
-}
-
-fn yaml(value: &Value) -> std::io::Result<String> {
-    let yaml = serde_saphyr::to_string(value).map_err(std::io::Error::other)?;
-    Ok(if yaml.ends_with('\n') { yaml } else { yaml + "\n" })
 }
 
 /// Whether a name means the same to a shell and to a file system.

@@ -49,6 +49,9 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
         None => vec![kyverno::manifest(&names)],
     };
     if wanted.apply {
+        if wanted.dry_run != DryRun::Client {
+            refuse_unserved(connection, &manifests).await?;
+        }
         return carry_out(connection, &manifests, wanted, ending).await;
     }
     output::result(&text(&manifests, wanted.extent)?)?;
@@ -113,6 +116,23 @@ async fn engine(connection: &Connection, wanted: &PolicyArguments) -> Result<Opt
     }
 }
 
+/// Kyverno's kinds are served only where it is installed.
+async fn refuse_unserved(connection: &Connection, manifests: &[Value]) -> Result<(), Stop> {
+    let is_kyverno = manifests.iter().any(|manifest| manifest["kind"] == kyverno::KIND);
+    let version = [kyverno::VERSION];
+    if is_kyverno && served_version(connection, kyverno::GROUP, kyverno::KIND, &version).await?.is_none() {
+        return Err(Stop::with_hint(
+            format!(
+                "error: the API server serves no {} of {}, so Kyverno is not there",
+                kyverno::KIND,
+                kyverno::GROUP
+            ),
+            "install Kyverno first, or upgrade to Kubernetes 1.36, which needs none",
+        ));
+    }
+    Ok(())
+}
+
 /// Asks the server whether it takes everything, then applies it.
 async fn carry_out(
     connection: &Connection,
@@ -126,7 +146,7 @@ async fn carry_out(
         format!("{}.{group}/{}", text("/kind").to_lowercase(), text("/metadata/name"))
     });
     let names: Vec<_> = names.collect();
-    let told = |suffix: &str| names.iter().map(|name| format!("{name} {suffix}\n")).collect::<String>();
+    let told = |suffix: &str| names.join(&format!(" {suffix}\n")) + &format!(" {suffix}\n");
     if wanted.dry_run == DryRun::Client {
         output::result(&told("applied (dry run)"))?;
         return Ok(ending);
@@ -182,7 +202,7 @@ fn text(manifests: &[Value], extent: Extent) -> std::io::Result<String> {
     );
     for manifest in manifests {
         text.push_str("---\n");
-        text.push_str(&serde_saphyr::to_string(manifest).map_err(std::io::Error::other)?);
+        text.push_str(&output::yaml(manifest)?);
     }
     Ok(text)
 }
