@@ -92,7 +92,7 @@ pub async fn run(arguments: Arguments) -> Ending {
     }
     let ending = match &arguments.command {
         Command::Preflight(preflight) => preflight::run(&arguments, preflight).await,
-        Command::SyncImages(sync) => sync_images::run(&arguments, sync).await,
+        Command::SyncImages(sync) => Box::pin(sync_images::run(&arguments, sync)).await,
         Command::Values(values) => Box::pin(values::run(&arguments, values)).await,
         Command::Permissions(permissions) => permissions::run(&arguments, permissions),
         Command::Completion(completion) => completion::run(completion),

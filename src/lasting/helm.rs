@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::castai::chart_values::{self, SCANNERS_KEY};
+use crate::castai::chart_values::{self, Form, SCANNERS_KEY};
 use crate::castai::components::scanners_image;
 use crate::cluster::release::{Chart, Release, ReleaseName};
 use crate::image::{Image, Mirror};
@@ -30,7 +30,7 @@ pub struct ReleaseValues {
     pub notes: Vec<String>,
 }
 
-/// An image of a release, with the chart in the chart that it comes from.
+/// An image of a release, and the manifest that carries it.
 struct Carried<'a> {
     assigned: &'a Assignment,
     carrier: &'a Carrier,
@@ -72,7 +72,9 @@ pub fn values(release: &Release, mirror: &Mirror, assignments: &[Assignment]) ->
             let chart = path.last().map_or(release.chart.name.as_str(), String::as_str);
             is_umbrella |= !path.is_empty();
             for value in chart_values::of_image(chart, source.repository()) {
-                let Some(text) = value.value_for(private) else { continue };
+                // Hooks of castai-live name their registry themselves.
+                let is_fixed = image.hook && value.form == Form::Registry;
+                let Some(text) = value.value_for(private).filter(|_| !is_fixed) else { continue };
                 all_global &= is_by_layout && value.honours_global(&release.chart.version);
                 let key = full_key(path, value.key);
                 found = true;

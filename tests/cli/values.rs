@@ -90,14 +90,13 @@ fn values_of_releases_and_manifests_name_what_sync_images_sets() {
         assert_eq!(after[place], format!("{}:{tag}", names[name]), "{place}");
     }
     let patched: Vec<Value> = yaml(&patches)[0]["patches"].as_array().unwrap().clone();
-    let values: Vec<_> = patched
+    let mut values: Vec<_> = patched
         .iter()
         .flat_map(|entry| serde_json::from_str::<Vec<Value>>(entry["patch"].as_str().unwrap()).unwrap())
         .filter(|operation| operation["op"] == "replace")
         .map(|operation| text(&operation["value"]))
         .collect();
     let mut expected: Vec<_> = after.into_values().collect();
-    let mut values = values;
     expected.sort();
     values.sort();
     assert_eq!(values, expected);
@@ -141,7 +140,7 @@ fn yaml(text: &str) -> Vec<Value> {
 
 /// Makes the Secret that Helm would keep of a release whose manifests are these workloads of the cluster.
 fn release(lab: &Lab, name: &str, (chart, version): (&str, &str), workloads: &[&str], hook_images: &[&str]) {
-    let manifest: String = workloads
+    let manifests: Vec<_> = workloads
         .iter()
         .map(|workload| {
             let found = kubectl_json(lab, &["get", workload, "--namespace", NAMESPACE]);
@@ -158,7 +157,7 @@ fn release(lab: &Lab, name: &str, (chart, version): (&str, &str), workloads: &[&
     let content = json!({
         "name": name, "namespace": NAMESPACE, "version": 1, "info": {"status": "deployed"}, "config": {},
         "chart": {"metadata": {"name": chart, "version": version}, "templates": [], "values": {}},
-        "manifest": manifest, "hooks": hooks.collect::<Vec<_>>(),
+        "manifest": manifests.concat(), "hooks": hooks.collect::<Vec<_>>(),
     });
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1",

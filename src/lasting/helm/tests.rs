@@ -144,3 +144,12 @@ fn charts_in_the_umbrella_are_prefixed_by_where_their_manifests_come_from() {
         }})
     );
 }
+
+#[test]
+fn hooks_of_live_are_not_reached_by_its_registry() {
+    let main = [manifest("castai-live/templates/d.yaml", "daemon", &["ghcr.io/castai/live/daemon:v1"])];
+    let hooks = [manifest("x", "pre-delete", &["ghcr.io/castai/live/kubectl:v1"])];
+    let decided = decide(&release("castai-live", "0.118.0", &main, &hooks), "e.example", &[]);
+    assert_eq!(decided.values, json!({"imageRegistry": "e.example/ghcr.io/castai/live"}));
+    assert_eq!(decided.gaps.len(), 1, "{:?}", decided.gaps);
+}
