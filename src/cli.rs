@@ -3,7 +3,10 @@
 mod completion;
 mod permissions;
 mod preflight;
+mod rollback;
+mod status;
 mod sync_images;
+mod values;
 mod version;
 
 use std::path::PathBuf;
@@ -14,7 +17,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use self::completion::{CompletionArguments, CompletionCommand, LinkArguments};
 pub use self::permissions::{PermissionsArguments, PermissionsCommand, PermissionsFormat};
 pub use self::preflight::{FailOn, Here, PreflightArguments};
+pub use self::rollback::RollbackArguments;
+pub use self::status::StatusArguments;
 pub use self::sync_images::{DryRun, SyncArguments};
+pub use self::values::{
+    Engine, Extent, HelmArguments, MirrorArguments, PolicyArguments, ValuesArguments, ValuesCommand,
+};
 pub use self::version::{VersionArguments, VersionFormat};
 
 /// What `--version` and `version` say; Cargo.toml has the number.
@@ -56,6 +64,9 @@ pub struct Arguments {
 pub enum Command {
     Preflight(PreflightArguments),
     SyncImages(Box<SyncArguments>),
+    Status(StatusArguments),
+    Rollback(RollbackArguments),
+    Values(ValuesArguments),
     Permissions(PermissionsArguments),
     Completion(CompletionArguments),
     Version(VersionArguments),

@@ -3,9 +3,12 @@
 pub mod permissions;
 pub mod preflight;
 pub mod progress;
+pub mod rollback;
+pub mod status;
 pub mod style;
 pub mod sync;
 pub mod table;
+mod workloads;
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -52,6 +55,16 @@ pub fn document(value: &impl Serialize, format: OutputFormat) -> io::Result<()> 
         serde_json::to_string_pretty(value).map_err(io::Error::other)? + "\n"
     };
     result(&text)
+}
+
+/// A value as YAML for people and for other programs' files: each text without line breaks stays on one line.
+///
+/// # Errors
+/// The value has no form in YAML.
+pub fn yaml(value: &impl Serialize) -> io::Result<String> {
+    let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
+    let yaml = serde_saphyr::to_string_with_options(value, options).map_err(io::Error::other)?;
+    Ok(if yaml.ends_with('\n') { yaml } else { yaml + "\n" })
 }
 
 /// Columns of the terminal that results go to; none elsewhere, so that a pipe gets each sentence on one line.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod admission;
 mod bad_days;
 mod budget;
 mod completion;
@@ -13,10 +14,14 @@ mod interruption;
 mod laws;
 mod machines;
 mod observed;
+mod ownership;
 mod permissions;
 mod preflight;
+mod rollback;
+mod status;
 
 mod support;
 mod sync_images;
 mod usage;
+mod values;
 mod whole_cluster;
