@@ -4,6 +4,7 @@
 //! stands still at a place that a seed repeats. `TEST_SEED=N` sets the seed, `TEST_SEED=random` has the clock do so;
 //! `TEST_LONG` takes fifty points instead of five.
 
+mod patches;
 mod scene;
 
 use std::collections::BTreeSet;
