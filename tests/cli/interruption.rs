@@ -79,7 +79,7 @@ fn a_run_that_ends_while_it_restores_leaves_that_to_the_next_one() {
         });
         apply(&lab, &deployment);
         let deployment = format!("deployment/{name}");
-        kubectl(&lab, &["rollout", "status", "-n", "castai-agent", &deployment, "--timeout=60s"]);
+        kubectl(&lab, &["rollout", "status", "-n", "castai-agent", &deployment, "--timeout=300s"]);
     };
     publish("second", Behaviour::Run);
     for round in 0..Dice::rounds(1) {
