@@ -2,4 +2,5 @@
 
 pub mod components;
 pub mod endpoints;
+pub mod knowledge;
 pub mod resources;

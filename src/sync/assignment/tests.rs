@@ -20,7 +20,7 @@ fn inventory(images: &[(&str, Option<&str>)]) -> Inventory {
                 used_by: vec![Use {
                     place: Place::File { path: "x.yaml".to_owned(), manifest: "Deployment/x".to_owned() },
                     carrier: Carrier::Container("x".to_owned()),
-                    reason: Reason::File { path: "x.yaml".to_owned() },
+                    reason: Reason::File { path: "x.yaml".to_owned(), hook: false },
                     recorded_source: recorded.map(image),
                     fixed: None,
                 }],
