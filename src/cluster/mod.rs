@@ -14,6 +14,7 @@ mod patch;
 pub mod pods;
 pub mod release;
 pub mod rollout;
+pub mod waiting;
 pub mod workload;
 
 pub use applications::self_healing_applications;
@@ -27,3 +28,4 @@ pub use namespaces::namespaces;
 pub use nodes::{Node, Nodes, nodes};
 pub use patch::{FIELD_MANAGER, PatchMode, patch};
 pub use release::list_releases;
+pub use waiting::list_waiting_pods;

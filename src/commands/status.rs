@@ -2,22 +2,19 @@
 
 use jiff::Timestamp;
 
-use super::scene::{self, Scene};
-use super::{Ending, Stop, registry};
+use super::discovery::Seen;
+use super::{Ending, Stop, registry, scene};
+use crate::castai::knowledge::Knowledge;
 use crate::cli::{Arguments, StatusArguments};
-use crate::cluster::release::Search;
-use crate::cluster::{self, Listed};
 use crate::event::{Event, Observer, Stage};
 use crate::image::Mirror;
 use crate::output::progress::Progress;
 use crate::output::{self, status as text};
 use crate::sync::assignment::{Assignment, assign, unused_maps};
-use crate::sync::discover::{
-    Found, ImageFilter, discover, is_release_wanted, release_namespaces, releases_of,
-};
+use crate::sync::discover::{ImageFilter, discover};
 use crate::sync::inventory::Inventory;
 use crate::sync::look::look;
-use crate::sync::status::{Seen, StatusReport, recorded_mirror, statuses};
+use crate::sync::status::{Seen as Held, StatusReport, recorded_mirror, statuses};
 
 pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Result<Ending, Stop> {
     let progress = Progress::new(arguments.logging.verbosity);
@@ -33,38 +30,19 @@ async fn look_at(
 ) -> Result<Ending, Stop> {
     let observer: Observer<'_> = &|event| progress.observe(event);
     observer(Event::Stage(Stage::Discover));
-    let connection = scene::connect(arguments).await?;
-    let namespace = arguments.connection.namespace.as_deref();
-    let (scene, listed, resources) = tokio::join!(
-        Scene::of(&connection),
-        cluster::list_workloads(&connection, namespace, status.selector.as_deref()),
-        cluster::list_custom_resources(&connection, namespace),
-    );
-    let (scene, Listed { workloads, mut notes, unlisted }) = (scene?, listed?);
-    let (resources, unread) = resources?;
-    notes.extend(unread);
-    let of_workloads = releases_of(&workloads);
-    let search = Search {
-        namespace,
-        likely: release_namespaces(&workloads),
-        is_wanted: &|namespace, name| is_release_wanted(&of_workloads, namespace, name),
-    };
-    let (releases, unopened) = match status.selector {
-        // A selector chooses workloads alone.
-        Some(_) => (Vec::new(), Vec::new()),
-        None => cluster::list_releases(&connection, search).await?,
-    };
-    notes.extend(unopened.into_iter().chain(scene.nodes.notes.iter().cloned()));
-    let found = Found {
-        workloads: &workloads,
-        releases: &releases,
-        resources: if status.selector.is_some() { &[] } else { &resources },
-        manifests: &[],
-    };
-    let described = scene.cluster(status.region.as_deref());
+    let knowledge = Knowledge::default();
+    let cluster = Seen::gather(arguments, status.selector.as_deref(), &knowledge).await?;
+    let described = cluster.scene.cluster(status.region.as_deref());
+    let found = cluster.found(&[], &[]);
     let inventory = Inventory {
-        unlisted,
-        ..discover(vec![described.clone()], found, &ImageFilter::default(), notes, Timestamp::now())
+        unlisted: cluster.unlisted.clone(),
+        ..discover(
+            vec![described.clone()],
+            found,
+            &ImageFilter::default(),
+            cluster.notes.clone(),
+            Timestamp::now(),
+        )
     };
     progress.clear();
     inventory.notes.iter().for_each(|note| output::warning(note));
@@ -77,9 +55,10 @@ async fn look_at(
 
     observer(Event::Stage(Stage::Plan));
     let seen = look_at_registry(arguments, status, &inventory, observer).await?;
-    let around = scene::surroundings(&connection, &workloads, &resources).await;
+    let Seen { scene, workloads, resources, .. } = &cluster;
+    let around = scene::surroundings(&scene.connection, workloads, resources).await;
     let (mirror, assignments, seen) = seen;
-    let images = statuses(&workloads, &assignments, seen.as_ref(), &around);
+    let images = statuses(workloads, &assignments, seen.as_ref(), &around);
     let report = StatusReport::new(mirror, images, &inventory);
     progress.clear();
     text::status(&report, status.upstream, status.output)?;
@@ -93,7 +72,7 @@ async fn look_at_registry(
     status: &StatusArguments,
     inventory: &Inventory,
     observer: Observer<'_>,
-) -> Result<(Option<Mirror>, Vec<Assignment>, Option<Seen>), Stop> {
+) -> Result<(Option<Mirror>, Vec<Assignment>, Option<Held>), Stop> {
     let described = inventory.clusters.first();
     let region = status.region.as_deref().or_else(|| described?.region.as_deref());
     let assigned = |mirror: &Mirror| {

@@ -9,13 +9,11 @@ use jiff::Timestamp;
 
 use self::images::Registry;
 use self::request::{Halves, Narrowing, Request};
-use super::scene::{self, Scene, surroundings};
+use super::discovery::{self, Seen};
+use super::scene::surroundings;
 use super::{Ending, Stop, handed_over};
 use crate::cli::{Arguments, DryRun, SyncArguments};
-use crate::cluster::Listed;
-use crate::cluster::custom::Resource;
-use crate::cluster::release::Release;
-use crate::cluster::workload::Workload;
+use crate::cluster;
 use crate::event::{Event, Observer, Stage};
 use crate::output::progress::Progress;
 use crate::output::{self, sync as text};
@@ -26,7 +24,7 @@ use crate::sync::report::SyncReport;
 
 pub(super) async fn run(arguments: &Arguments, sync: &SyncArguments) -> Result<Ending, Stop> {
     let narrowing =
-        Narrowing { namespace: arguments.connection.namespace.is_some(), selector: sync.selector.is_some() };
+        Narrowing { namespace: arguments.connection.namespace.is_some(), selector: sync.selection.selector.is_some() };
     let progress = Progress::new(arguments.logging.verbosity);
     if sync.rewrite_only {
         let ending = filter::run(arguments, sync, narrowing, &|event| progress.observe(event)).await;
@@ -53,7 +51,7 @@ async fn pipeline(
 
     // Discover: from the cluster and files, or what another machine discovered.
     observer(Event::Stage(Stage::Discover));
-    let mut cluster = if discover || rewrite { Some(Cluster::gather(arguments, sync).await?) } else { None };
+    let mut cluster = if discover || rewrite { Some(Cluster::gather(arguments, sync, &request).await?) } else { None };
     let inventory = inventory(sync, &request, cluster.as_ref())?;
     progress.clear();
     if inventory.images.is_empty() && request.plan.is_none() {
@@ -124,37 +122,29 @@ async fn pipeline(
     Ok(ending_of(&report))
 }
 
-/// The cluster as it was read at the start.
+/// The cluster as it was read at the start, and who owns what in it.
 struct Cluster {
-    scene: Scene,
-    workloads: Vec<Workload>,
-    releases: Vec<Release>,
-    resources: Vec<Resource>,
+    seen: Seen,
     surroundings: Surroundings,
-    notes: Vec<String>,
-    unlisted: Vec<String>,
 }
 
 impl Cluster {
-    async fn gather(arguments: &Arguments, sync: &SyncArguments) -> Result<Self, Stop> {
-        let connection = scene::connect(arguments).await?;
-        let (nodes, workloads, resources) = tokio::join!(
-            Scene::of(&connection),
-            workloads::list(&connection, arguments, sync),
-            workloads::resources(&connection, arguments, sync),
-        );
-        let scene = nodes?;
-        let Listed { workloads, mut notes, unlisted } = workloads?;
-        let (resources, unread) = resources?;
-        let (releases, unopened) = workloads::releases(&connection, arguments, sync, &workloads).await?;
-        notes.extend(unread.into_iter().chain(unopened).chain(scene.nodes.notes.iter().cloned()));
-        let surroundings = surroundings(&connection, &workloads, &resources).await;
-        Ok(Self { scene, workloads, releases, resources, surroundings, notes, unlisted })
+    async fn gather(arguments: &Arguments, sync: &SyncArguments, request: &Request) -> Result<Self, Stop> {
+        let selector = sync.selection.selector.as_deref();
+        let mut seen = Seen::gather(arguments, selector, &request.filter.knowledge).await?;
+        if request.halves.discover {
+            seen = seen.with_waiting_pods(arguments, selector).await?;
+        }
+        let surroundings = surroundings(&seen.scene.connection, &seen.workloads, &seen.resources).await;
+        Ok(Self { seen, surroundings })
     }
 
     /// Reads the workloads anew: copying takes long, and others work too.
     async fn look_again(&mut self, arguments: &Arguments, sync: &SyncArguments) -> Result<(), Stop> {
-        self.workloads = workloads::list(&self.scene.connection, arguments, sync).await?.workloads;
+        let namespace = arguments.connection.namespace.as_deref();
+        let selector = sync.selection.selector.as_deref();
+        let listed = cluster::list_workloads(&self.seen.scene.connection, namespace, selector).await?;
+        self.seen.workloads = listed.workloads;
         Ok(())
     }
 }
@@ -170,21 +160,18 @@ fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Cluster>)
             inventory
         }
         (None, Some(cluster)) => {
-            let found = Found {
-                workloads: &cluster.workloads,
-                releases: &cluster.releases,
-                resources: &cluster.resources,
-                manifests: &request.manifests,
-            };
-            let clusters = vec![cluster.scene.cluster(sync.region.as_deref())];
-            let notes = cluster.notes.clone();
+            let seen = &cluster.seen;
+            let found = seen.found(&request.manifests, &request.filter.knowledge.images);
+            let clusters = vec![seen.scene.cluster(sync.region.as_deref())];
+            let notes = seen.notes.clone();
             Inventory {
-                unlisted: cluster.unlisted.clone(),
+                unlisted: seen.unlisted.clone(),
                 ..discover(clusters, found, &request.filter, notes, Timestamp::now())
             }
         }
         (None, None) => {
-            let found = Found { manifests: &request.manifests, ..Found::default() };
+            let named = &request.filter.knowledge.images;
+            let found = Found { manifests: &request.manifests, named, ..Found::default() };
             discover(Vec::new(), found, &request.filter, Vec::new(), Timestamp::now())
         }
     };
@@ -199,27 +186,12 @@ fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Cluster>)
 
 /// Nothing to do because nothing was found is no success: the ways on are named.
 fn nothing_found(arguments: &Arguments, sync: &SyncArguments, inventory: &Inventory) -> Result<Ending, Stop> {
-    let narrowing = [
-        ("-n", arguments.connection.namespace.is_some()),
-        ("-l", sync.selector.is_some()),
-        ("--only", !sync.only.is_empty()),
-        ("--exclude", !sync.exclude.is_empty()),
-    ];
-    let narrowing: Vec<_> = narrowing.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect();
-    let place = match inventory.clusters.first() {
-        Some(cluster) => match &arguments.connection.namespace {
-            Some(namespace) => format!("in namespace {namespace} of cluster {}", cluster.name),
-            None => format!("in cluster {}", cluster.name),
-        },
-        None => "in the files given".to_owned(),
-    };
-    let hint = if narrowing.is_empty() {
+    let place = discovery::place(arguments, inventory);
+    let hint = discovery::narrowing(arguments, &sync.selection).unwrap_or_else(|| {
         "install Cast AI first; or mirror its images before that: helm template … | kubectl castai-privatelink \
          sync-images -f - --no-rewrite; or look at another cluster with --context"
             .to_owned()
-    } else {
-        format!("widen {}, or leave it out", narrowing.join(" and "))
-    };
+    });
     output::error(&format!("error: no image of Cast AI found {place}"), Some(&hint));
     text::done(&SyncReport::new(None, inventory), false, sync.output)?;
     Ok(Ending::Attention)

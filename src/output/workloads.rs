@@ -77,5 +77,6 @@ pub(super) fn place(place: &Place) -> (String, String) {
             let part = if *hook { "hook of Helm release" } else { "in Helm release" };
             (namespace.clone(), format!("{manifest} {part} {release}"))
         }
+        Place::Named => ("-".to_owned(), "-".to_owned()),
     }
 }

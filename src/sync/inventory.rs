@@ -259,6 +259,15 @@ impl Carrier {
     pub const fn is_field(&self) -> bool {
         !matches!(self, Self::Derived { .. } | Self::Named)
     }
+
+    /// The container that it belongs to.
+    pub fn container(&self) -> Option<&str> {
+        match self {
+            Self::Container(name) | Self::InitContainer(name) | Self::EphemeralContainer(name) => Some(name),
+            Self::Environment { container, .. } | Self::Derived { container, .. } => Some(container),
+            Self::Field(_) | Self::Named => None,
+        }
+    }
 }
 
 impl fmt::Display for Carrier {

@@ -295,7 +295,7 @@ pub(super) async fn chosen_mirror(
     cluster: Option<&Cluster>,
 ) -> Result<Mirror, Stop> {
     let described = match cluster {
-        Some(cluster) => Some(cluster.scene.cluster(sync.region.as_deref())),
+        Some(cluster) => Some(cluster.seen.scene.cluster(sync.region.as_deref())),
         None => inventory.clusters.first().cloned(),
     };
     registry::chosen(arguments, sync.registry.as_ref(), sync.region.as_deref(), described.as_ref()).await

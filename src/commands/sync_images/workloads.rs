@@ -1,58 +1,13 @@
 //! The half that changes the cluster: rewriting by a lock, and what that would do.
 
 use super::Cluster;
-use crate::cli::{Arguments, DryRun, SyncArguments};
-use crate::cluster::custom::Resource;
-use crate::cluster::release::{Release, Search};
+use crate::cli::{DryRun, SyncArguments};
+use crate::cluster::PatchMode;
 use crate::cluster::workload::Workload;
-use crate::cluster::{self, Connection, Listed, PatchMode};
 use crate::event::{Event, Observer, Stage};
-use crate::sync::discover::{is_release_wanted, release_namespaces, releases_of};
 use crate::sync::ownership::{self, Owner};
 use crate::sync::rewrite::{Rewrite, Rewriter};
 use crate::sync::rollout::{self, Options, WorkloadReport};
-
-/// The workloads that flags admit.
-pub(super) async fn list(
-    connection: &Connection,
-    arguments: &Arguments,
-    sync: &SyncArguments,
-) -> Result<Listed, cluster::Error> {
-    let namespace = arguments.connection.namespace.as_deref();
-    cluster::list_workloads(connection, namespace, sync.selector.as_deref()).await
-}
-
-/// The Helm releases that `workloads` belong to, and those that look like Cast AI's. A selector chooses workloads alone,
-/// and leaves releases out.
-pub(super) async fn releases(
-    connection: &Connection,
-    arguments: &Arguments,
-    sync: &SyncArguments,
-    workloads: &[Workload],
-) -> Result<(Vec<Release>, Vec<String>), cluster::Error> {
-    if sync.selector.is_some() {
-        return Ok((Vec::new(), Vec::new()));
-    }
-    let of_workloads = releases_of(workloads);
-    let search = Search {
-        namespace: arguments.connection.namespace.as_deref(),
-        likely: release_namespaces(workloads),
-        is_wanted: &|namespace, name| is_release_wanted(&of_workloads, namespace, name),
-    };
-    cluster::list_releases(connection, search).await
-}
-
-/// Custom resources of Cast AI's; a selector leaves them out too.
-pub(super) async fn resources(
-    connection: &Connection,
-    arguments: &Arguments,
-    sync: &SyncArguments,
-) -> Result<(Vec<Resource>, Vec<String>), cluster::Error> {
-    if sync.selector.is_some() {
-        return Ok((Vec::new(), Vec::new()));
-    }
-    cluster::list_custom_resources(connection, arguments.connection.namespace.as_deref()).await
-}
 
 /// Decides by the lock, and leaves to their owners what those would put back at once.
 fn decide<'r>(
@@ -77,7 +32,7 @@ fn decide<'r>(
 
 /// How many workloads would be patched.
 pub(super) fn count_patches(cluster: &Cluster, rewriter: Rewriter<'_>, sync: &SyncArguments) -> usize {
-    let rewrites = cluster.workloads.iter().filter_map(decide(cluster, rewriter, sync));
+    let rewrites = cluster.seen.workloads.iter().filter_map(decide(cluster, rewriter, sync));
     rewrites.filter(|rewrite| matches!(rewrite, Rewrite::Patch(_))).count()
 }
 
@@ -87,7 +42,7 @@ pub(super) fn preview_alone(
     rewriter: Rewriter<'_>,
     sync: &SyncArguments,
 ) -> Vec<WorkloadReport> {
-    with_owners(cluster, rollout::preview(&cluster.workloads, &decide(cluster, rewriter, sync)))
+    with_owners(cluster, rollout::preview(&cluster.seen.workloads, &decide(cluster, rewriter, sync)))
 }
 
 /// What rewriting would do: by the server's own dry run, or by us alone.
@@ -129,16 +84,16 @@ async fn roll_out(
     observer: Observer<'_>,
 ) -> Vec<WorkloadReport> {
     observer(Event::Stage(Stage::Rewrite));
-    let connection = &cluster.scene.connection;
+    let connection = &cluster.seen.scene.connection;
     let decide = decide(cluster, rewriter, sync);
-    let reports = rollout::roll_out(connection, &cluster.workloads, &decide, options, observer).await;
+    let reports = rollout::roll_out(connection, &cluster.seen.workloads, &decide, options, observer).await;
     with_owners(cluster, reports)
 }
 
 /// Names who writes the images too that were or would be changed.
 fn with_owners(cluster: &Cluster, mut reports: Vec<WorkloadReport>) -> Vec<WorkloadReport> {
     for report in reports.iter_mut().filter(|report| !report.changes.is_empty()) {
-        let mut workloads = cluster.workloads.iter();
+        let mut workloads = cluster.seen.workloads.iter();
         if let Some(workload) = workloads.find(|workload| workload.name == report.workload) {
             report.owners = ownership::owners(workload, &cluster.surroundings);
         }
