@@ -55,6 +55,9 @@ impl Knowledge {
     /// # Errors
     /// It is no such object, or an entry of it would mean nothing or too much; the text says which.
     pub fn read(document: Value) -> Result<Self, String> {
+        if !document.is_object() {
+            return Err("it is no object with lists, such as `imagePrefixes: [quay.io/castai]`".to_owned());
+        }
         let knowledge: Self = serde_json::from_value(document).map_err(|error| error.to_string())?;
         knowledge.image_prefixes.iter().try_for_each(|prefix| check_prefix(prefix))?;
         for repository in &knowledge.repositories {
@@ -240,7 +243,7 @@ mod tests {
     fn entries_that_mean_nothing_or_too_much_are_refused() {
         let cases = [
             (json!({"prefixes": []}), "unknown field `prefixes`"),
-            (json!([]), "invalid"),
+            (json!([]), "it is no object"),
             (json!({"imagePrefixes": ["quay.io"]}), "every image of that registry"),
             (json!({"imagePrefixes": [""]}), "write a registry and a path"),
             (json!({"imagePrefixes": ["quay.io/x:v1"]}), "image prefix \"quay.io/x:v1\""),

@@ -77,8 +77,13 @@ impl fmt::Display for Reason {
             Self::Resource { resource } => write!(formatter, "in a {resource}"),
             Self::Release { chart, hook: false } => write!(formatter, "in the Helm release of {chart}"),
             Self::Release { chart, hook: true } => write!(formatter, "hook of {chart}"),
-            Self::File { path, hook: false } => write!(formatter, "in file {path}"),
-            Self::File { path, hook: true } => write!(formatter, "hook in file {path}"),
+            Self::File { path, hook } => {
+                let part = if *hook { "hook in" } else { "in" };
+                match path.as_str() {
+                    "-" => write!(formatter, "{part} the standard input"),
+                    path => write!(formatter, "{part} file {path}"),
+                }
+            }
             Self::FailingPod { pod, waiting, because } => {
                 write!(formatter, "pod {pod} cannot pull it ({waiting}); {because}")
             }
