@@ -8,6 +8,7 @@ mod rollback;
 mod selection;
 mod status;
 mod sync_images;
+mod values;
 mod version;
 
 use std::path::PathBuf;
@@ -23,6 +24,9 @@ pub use self::rollback::RollbackArguments;
 pub use self::selection::SelectionArguments;
 pub use self::status::StatusArguments;
 pub use self::sync_images::{DryRun, SyncArguments};
+pub use self::values::{
+    Engine, Extent, HelmArguments, MirrorArguments, PolicyArguments, ValuesArguments, ValuesCommand,
+};
 pub use self::version::{VersionArguments, VersionFormat};
 
 /// What `--version` and `version` say; Cargo.toml has the number.
@@ -67,6 +71,7 @@ pub enum Command {
     SyncImages(Box<SyncArguments>),
     Status(StatusArguments),
     Rollback(RollbackArguments),
+    Values(ValuesArguments),
     Permissions(PermissionsArguments),
     Completion(CompletionArguments),
     Version(VersionArguments),

@@ -71,7 +71,8 @@ impl Knowledge {
             ("charts", &knowledge.charts),
             ("variables", &knowledge.variables),
         ];
-        if let Some((name, _)) = lists.iter().find(|(_, list)| list.iter().any(|entry| entry.trim().is_empty()))
+        if let Some((name, _)) =
+            lists.iter().find(|(_, list)| list.iter().any(|entry| entry.trim().is_empty()))
         {
             return Err(format!("{name}: an entry is empty, and would stand for everything"));
         }
@@ -131,9 +132,10 @@ impl Knowledge {
 
     /// Custom resources of Cast AI.
     pub fn custom_resources(&self) -> Vec<CustomResource> {
-        let added = self.resources.iter().map(|known| {
-            CustomResource::new(known.group.clone(), known.kind.clone(), known.fields.clone())
-        });
+        let added = self
+            .resources
+            .iter()
+            .map(|known| CustomResource::new(known.group.clone(), known.kind.clone(), known.fields.clone()));
         CUSTOM_RESOURCES.iter().cloned().chain(added).collect()
     }
 

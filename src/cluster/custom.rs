@@ -39,10 +39,9 @@ pub async fn list_custom_resources(
             Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Unauthorized) => {
                 return Err(error);
             }
-            Err(error) => notes.push(format!(
-                "cannot list {}: {error}; images there are not seen",
-                definition.plural()
-            )),
+            Err(error) => {
+                notes.push(format!("cannot list {}: {error}; images there are not seen", definition.plural()))
+            }
         }
     }
     Ok((resources, notes))

@@ -12,6 +12,7 @@ mod nodes;
 mod pages;
 mod patch;
 pub mod pods;
+pub mod policy;
 pub mod release;
 pub mod rollout;
 pub mod waiting;

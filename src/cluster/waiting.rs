@@ -86,10 +86,11 @@ fn waiting_pod(cluster: &str, pod: Pod) -> Option<WaitingPod> {
             name: metadata.name.unwrap_or_default(),
         },
         labels: metadata.labels.unwrap_or_default(),
-        owner: owners
-            .into_iter()
-            .find(|owner| owner.controller == Some(true))
-            .map(|owner| Owner { api_version: owner.api_version, kind: owner.kind, name: owner.name }),
+        owner: owners.into_iter().find(|owner| owner.controller == Some(true)).map(|owner| Owner {
+            api_version: owner.api_version,
+            kind: owner.kind,
+            name: owner.name,
+        }),
         images,
     })
 }
@@ -106,8 +107,11 @@ fn waiting_images(spec: &PodSpec, status: &PodStatus) -> Vec<WaitingImage> {
         (Carrier::EphemeralContainer(container.name.clone()), &container.name, container.image.as_deref())
     });
     let reason = |name: &str| {
-        let lists =
-            [&status.init_container_statuses, &status.container_statuses, &status.ephemeral_container_statuses];
+        let lists = [
+            &status.init_container_statuses,
+            &status.container_statuses,
+            &status.ephemeral_container_statuses,
+        ];
         lists.into_iter().flatten().flatten().find(|status| status.name == name).and_then(pulling)
     };
     init.chain(main)
@@ -132,9 +136,7 @@ mod tests {
     #[test]
     fn a_pod_tells_which_containers_wait_for_which_image() {
         let waiting = |reason: &str| json!({"waiting": {"reason": reason}});
-        let status = |name: &str, state: serde_json::Value| {
-            json!({"name": name, "image": "other", "imageID": "", "ready": false, "restartCount": 0, "state": state})
-        };
+        let status = |name: &str, state: serde_json::Value| json!({"name": name, "image": "other", "imageID": "", "ready": false, "restartCount": 0, "state": state});
         let pod = |deleted: Option<&str>| -> Pod {
             serde_json::from_value(json!({
                 "metadata": {"name": "p", "namespace": "shop", "deletionTimestamp": deleted, "ownerReferences": [

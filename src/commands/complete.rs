@@ -221,6 +221,7 @@ mod tests {
                     "sync-images",
                     "status",
                     "rollback",
+                    "values",
                     "permissions",
                     "completion",
                     "version",

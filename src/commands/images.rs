@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::discovery::{self, Seen};
-use super::{Ending, Stop};
+use super::survey::Survey;
+use super::{Ending, Stop, discovery};
 use crate::cli::{Arguments, ImagesArguments, OutputFormat};
 use crate::event::{Event, Observer, Stage};
 use crate::output::progress::Progress;
 use crate::output::{self, images as text};
-use crate::sync::discover::{Found, discover, explain};
+use crate::sync::discover::{Found, ImageFilter, discover, explain};
 use crate::sync::inventory::Inventory;
 
 pub(super) async fn run(arguments: &Arguments, images: &ImagesArguments) -> Result<Ending, Stop> {
@@ -49,28 +49,28 @@ async fn inventory(
     let filter = discovery::filter(&images.selection)?;
     let manifests = discovery::read_manifests(&images.files).await?;
     observer(Event::Stage(Stage::Discover));
-    let seen = if images.files.is_empty() {
-        let selector = images.selection.selector.as_deref();
-        let seen = Seen::gather(arguments, selector, &filter.knowledge).await?;
-        Some(seen.with_waiting_pods(arguments, selector).await?)
-    } else {
-        None
-    };
-    let named = &filter.knowledge.images;
-    let found = match &seen {
-        Some(seen) => seen.found(&manifests, named),
-        None => Found { manifests: &manifests, named, ..Found::default() },
-    };
-    let clusters = seen.iter().map(|seen| seen.scene.cluster(None)).collect();
-    let notes = seen.iter().flat_map(|seen| seen.notes.iter().cloned()).collect();
-    let mut inventory = Inventory {
-        unlisted: seen.iter().flat_map(|seen| seen.unlisted.iter().cloned()).collect(),
-        ..discover(clusters, found, &filter, notes, Timestamp::now())
-    };
-    if images.explain {
-        inventory.explanation = Some(explain(&inventory, found, &filter));
+    if !images.files.is_empty() {
+        let found = Found { manifests: &manifests, named: &filter.knowledge.images, ..Found::default() };
+        let inventory = discover(Vec::new(), found, &filter, Vec::new(), Timestamp::now());
+        return Ok(explained(inventory, found, images, &filter));
     }
-    Ok(inventory)
+    let selector = images.selection.selector.as_deref();
+    let survey = Survey::of(arguments, selector, &filter.knowledge).await?;
+    let survey = survey.with_waiting_pods(arguments, selector).await?;
+    let inventory = survey.inventory(None, &[], &filter);
+    Ok(explained(inventory, survey.found(&[], &filter), images, &filter))
+}
+
+fn explained(
+    mut inventory: Inventory,
+    found: Found<'_>,
+    images: &ImagesArguments,
+    filter: &ImageFilter,
+) -> Inventory {
+    if images.explain {
+        inventory.explanation = Some(explain(&inventory, found, filter));
+    }
+    inventory
 }
 
 /// That nothing was found is no success: the ways on are named.

@@ -1,20 +1,17 @@
 //! `status`: the cluster, what registries hold, and who changed what: nothing is changed.
 
-use jiff::Timestamp;
-
-use super::discovery::Seen;
-use super::{Ending, Stop, registry, scene};
-use crate::castai::knowledge::Knowledge;
+use super::survey::Survey;
+use super::{Ending, Stop, registry};
 use crate::cli::{Arguments, StatusArguments};
 use crate::event::{Event, Observer, Stage};
 use crate::image::Mirror;
 use crate::output::progress::Progress;
 use crate::output::{self, status as text};
 use crate::sync::assignment::{Assignment, assign, unused_maps};
-use crate::sync::discover::{ImageFilter, discover};
+use crate::sync::discover::ImageFilter;
 use crate::sync::inventory::Inventory;
 use crate::sync::look::look;
-use crate::sync::status::{Seen as Held, StatusReport, recorded_mirror, statuses};
+use crate::sync::status::{Seen, StatusReport, recorded_mirror, statuses};
 
 pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Result<Ending, Stop> {
     let progress = Progress::new(arguments.logging.verbosity);
@@ -30,20 +27,10 @@ async fn look_at(
 ) -> Result<Ending, Stop> {
     let observer: Observer<'_> = &|event| progress.observe(event);
     observer(Event::Stage(Stage::Discover));
-    let knowledge = Knowledge::default();
-    let cluster = Seen::gather(arguments, status.selector.as_deref(), &knowledge).await?;
-    let described = cluster.scene.cluster(status.region.as_deref());
-    let found = cluster.found(&[], &[]);
-    let inventory = Inventory {
-        unlisted: cluster.unlisted.clone(),
-        ..discover(
-            vec![described.clone()],
-            found,
-            &ImageFilter::default(),
-            cluster.notes.clone(),
-            Timestamp::now(),
-        )
-    };
+    let filter = ImageFilter::default();
+    let survey = Survey::of(arguments, status.selector.as_deref(), &filter.knowledge).await?;
+    let described = survey.scene.cluster(status.region.as_deref());
+    let inventory = survey.inventory(status.region.as_deref(), &[], &filter);
     progress.clear();
     inventory.notes.iter().for_each(|note| output::warning(note));
     if inventory.images.is_empty() {
@@ -55,10 +42,8 @@ async fn look_at(
 
     observer(Event::Stage(Stage::Plan));
     let seen = look_at_registry(arguments, status, &inventory, observer).await?;
-    let Seen { scene, workloads, resources, .. } = &cluster;
-    let around = scene::surroundings(&scene.connection, workloads, resources).await;
     let (mirror, assignments, seen) = seen;
-    let images = statuses(workloads, &assignments, seen.as_ref(), &around);
+    let images = statuses(&survey.workloads, &assignments, seen.as_ref(), &survey.surroundings);
     let report = StatusReport::new(mirror, images, &inventory);
     progress.clear();
     text::status(&report, status.upstream, status.output)?;
@@ -72,7 +57,7 @@ async fn look_at_registry(
     status: &StatusArguments,
     inventory: &Inventory,
     observer: Observer<'_>,
-) -> Result<(Option<Mirror>, Vec<Assignment>, Option<Held>), Stop> {
+) -> Result<(Option<Mirror>, Vec<Assignment>, Option<Seen>), Stop> {
     let described = inventory.clusters.first();
     let region = status.region.as_deref().or_else(|| described?.region.as_deref());
     let assigned = |mirror: &Mirror| {
@@ -92,8 +77,6 @@ async fn look_at_registry(
         let assignments = assigned(&mirror);
         return Ok((Some(mirror), assignments, None));
     }
-    // AWS' client would panic where there are no roots.
-    crate::transport::tls()?;
     let chosen = registry::chosen(arguments, status.registry.as_ref(), status.region.as_deref(), described);
     let mirror = chosen.await.map_err(|stop| Stop {
         hint: stop

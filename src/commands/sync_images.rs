@@ -9,22 +9,21 @@ use jiff::Timestamp;
 
 use self::images::Registry;
 use self::request::{Halves, Narrowing, Request};
-use super::discovery::{self, Seen};
-use super::scene::surroundings;
-use super::{Ending, Stop, handed_over};
+use super::survey::Survey;
+use super::{Ending, Stop, discovery, handed_over};
 use crate::cli::{Arguments, DryRun, SyncArguments};
-use crate::cluster;
 use crate::event::{Event, Observer, Stage};
 use crate::output::progress::Progress;
 use crate::output::{self, sync as text};
 use crate::sync::discover::{Found, discover};
 use crate::sync::inventory::Inventory;
-use crate::sync::ownership::Surroundings;
 use crate::sync::report::SyncReport;
 
 pub(super) async fn run(arguments: &Arguments, sync: &SyncArguments) -> Result<Ending, Stop> {
-    let narrowing =
-        Narrowing { namespace: arguments.connection.namespace.is_some(), selector: sync.selection.selector.is_some() };
+    let narrowing = Narrowing {
+        namespace: arguments.connection.namespace.is_some(),
+        selector: sync.selection.selector.is_some(),
+    };
     let progress = Progress::new(arguments.logging.verbosity);
     if sync.rewrite_only {
         let ending = filter::run(arguments, sync, narrowing, &|event| progress.observe(event)).await;
@@ -51,7 +50,7 @@ async fn pipeline(
 
     // Discover: from the cluster and files, or what another machine discovered.
     observer(Event::Stage(Stage::Discover));
-    let mut cluster = if discover || rewrite { Some(Cluster::gather(arguments, sync, &request).await?) } else { None };
+    let mut cluster = if discover || rewrite { Some(survey(arguments, sync, &request).await?) } else { None };
     let inventory = inventory(sync, &request, cluster.as_ref())?;
     progress.clear();
     if inventory.images.is_empty() && request.plan.is_none() {
@@ -109,7 +108,7 @@ async fn pipeline(
     // Rewrite and roll out: by the lock alone.
     if let Some(cluster) = cluster.as_mut().filter(|_| rewrite) {
         if report.has_copied() {
-            cluster.look_again(arguments, sync).await?;
+            cluster.look_again(arguments, sync.selection.selector.as_deref()).await?;
         }
         let rewriter = registry.rewriter(&lock, &request.filter);
         report.workloads = workloads::rewrite(cluster, rewriter, sync, observer).await;
@@ -122,34 +121,13 @@ async fn pipeline(
     Ok(ending_of(&report))
 }
 
-/// The cluster as it was read at the start, and who owns what in it.
-struct Cluster {
-    seen: Seen,
-    surroundings: Surroundings,
+async fn survey(arguments: &Arguments, sync: &SyncArguments, request: &Request) -> Result<Survey, Stop> {
+    let selector = sync.selection.selector.as_deref();
+    let survey = Survey::of(arguments, selector, &request.filter.knowledge).await?;
+    if request.halves.discover { survey.with_waiting_pods(arguments, selector).await } else { Ok(survey) }
 }
 
-impl Cluster {
-    async fn gather(arguments: &Arguments, sync: &SyncArguments, request: &Request) -> Result<Self, Stop> {
-        let selector = sync.selection.selector.as_deref();
-        let mut seen = Seen::gather(arguments, selector, &request.filter.knowledge).await?;
-        if request.halves.discover {
-            seen = seen.with_waiting_pods(arguments, selector).await?;
-        }
-        let surroundings = surroundings(&seen.scene.connection, &seen.workloads, &seen.resources).await;
-        Ok(Self { seen, surroundings })
-    }
-
-    /// Reads the workloads anew: copying takes long, and others work too.
-    async fn look_again(&mut self, arguments: &Arguments, sync: &SyncArguments) -> Result<(), Stop> {
-        let namespace = arguments.connection.namespace.as_deref();
-        let selector = sync.selection.selector.as_deref();
-        let listed = cluster::list_workloads(&self.seen.scene.connection, namespace, selector).await?;
-        self.seen.workloads = listed.workloads;
-        Ok(())
-    }
-}
-
-fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Cluster>) -> Result<Inventory, Stop> {
+fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Survey>) -> Result<Inventory, Stop> {
     let inventory = match (&request.inventory, cluster.filter(|_| request.halves.discover)) {
         (Some(inventory), _) => {
             let mut inventory = inventory.clone();
@@ -160,14 +138,7 @@ fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Cluster>)
             inventory
         }
         (None, Some(cluster)) => {
-            let seen = &cluster.seen;
-            let found = seen.found(&request.manifests, &request.filter.knowledge.images);
-            let clusters = vec![seen.scene.cluster(sync.region.as_deref())];
-            let notes = seen.notes.clone();
-            Inventory {
-                unlisted: seen.unlisted.clone(),
-                ..discover(clusters, found, &request.filter, notes, Timestamp::now())
-            }
+            cluster.inventory(sync.region.as_deref(), &request.manifests, &request.filter)
         }
         (None, None) => {
             let named = &request.filter.knowledge.images;

@@ -19,7 +19,8 @@ pub fn images(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
     match format {
         OutputFormat::Json | OutputFormat::Yaml => document(inventory, format)?,
         OutputFormat::Name => {
-            let names: BTreeSet<&str> = inventory.images.iter().map(|wanted| name(wanted).as_written()).collect();
+            let names: BTreeSet<&str> =
+                inventory.images.iter().map(|wanted| name(wanted).as_written()).collect();
             lines(names.into_iter().map(str::to_owned))?;
         }
         OutputFormat::Table | OutputFormat::Wide => result(&tables(inventory, format == OutputFormat::Wide))?,

@@ -42,6 +42,16 @@ pub struct NameMap {
     public: String,
 }
 
+impl NameMap {
+    pub fn private(&self) -> &str {
+        &self.private
+    }
+
+    pub fn public(&self) -> &str {
+        &self.public
+    }
+}
+
 impl FromStr for NameMap {
     type Err = String;
 
@@ -79,7 +89,8 @@ pub fn assign(
     let mut assignments: BTreeMap<(Image, Option<Image>), Assignment> = BTreeMap::new();
     for wanted in &inventory.images {
         for used_by in &wanted.used_by {
-            let assign_one = |image, used_by| assign_one(image, used_by, (mirror, &inventory.knowledge), maps, region);
+            let assign_one =
+                |image, used_by| assign_one(image, used_by, (mirror, &inventory.knowledge), maps, region);
             let (destination, source) = match container_of(inventory, used_by) {
                 Some((image, container)) => derive(&wanted.image, assign_one(image, container), maps),
                 None => assign_one(&wanted.image, used_by),

@@ -71,8 +71,11 @@ impl ImageFilter {
     }
 
     pub fn admits(&self, image: &Image, source: Option<&Image>) -> bool {
-        let names =
-            [Some(image.as_written()), source.map(Image::as_written), self.knowledge.name_behind_mirror(image)];
+        let names = [
+            Some(image.as_written()),
+            source.map(Image::as_written),
+            self.knowledge.name_behind_mirror(image),
+        ];
         let is_match = |globs: &GlobSet| names.iter().flatten().any(|name| globs.is_match(name));
         self.only.as_ref().is_none_or(is_match) && !is_match(&self.exclude)
     }
@@ -162,9 +165,8 @@ pub fn uses(workload: &Workload, filter: &ImageFilter) -> (Vec<(Image, Use)>, Ve
     let records = Records::read(&workload.annotations);
     let place = owners::place_of(workload);
     let described = format!("{} in namespace {}", workload.name, workload.name.namespace);
-    let reason = |field: &Carried| {
-        whole.clone().or_else(|| own_reason(workload, field, &records, &filter.knowledge))
-    };
+    let reason =
+        |field: &Carried| whole.clone().or_else(|| own_reason(workload, field, &records, &filter.knowledge));
     let fixed = |carrier: &Carrier| fixed(workload, carrier);
     collect(&workload.pod, &records, &place, &described, filter, reason, fixed)
 }

@@ -1,9 +1,9 @@
 //! The half that changes the cluster: rewriting by a lock, and what that would do.
 
-use super::Cluster;
 use crate::cli::{DryRun, SyncArguments};
 use crate::cluster::PatchMode;
 use crate::cluster::workload::Workload;
+use crate::commands::survey::Survey;
 use crate::event::{Event, Observer, Stage};
 use crate::sync::ownership::{self, Owner};
 use crate::sync::rewrite::{Rewrite, Rewriter};
@@ -11,7 +11,7 @@ use crate::sync::rollout::{self, Options, WorkloadReport};
 
 /// Decides by the lock, and leaves to their owners what those would put back at once.
 fn decide<'r>(
-    cluster: &'r Cluster,
+    cluster: &'r Survey,
     rewriter: Rewriter<'r>,
     sync: &SyncArguments,
 ) -> impl Fn(&Workload) -> Option<Rewrite> + Sync + use<'r> {
@@ -31,23 +31,23 @@ fn decide<'r>(
 }
 
 /// How many workloads would be patched.
-pub(super) fn count_patches(cluster: &Cluster, rewriter: Rewriter<'_>, sync: &SyncArguments) -> usize {
-    let rewrites = cluster.seen.workloads.iter().filter_map(decide(cluster, rewriter, sync));
+pub(super) fn count_patches(cluster: &Survey, rewriter: Rewriter<'_>, sync: &SyncArguments) -> usize {
+    let rewrites = cluster.workloads.iter().filter_map(decide(cluster, rewriter, sync));
     rewrites.filter(|rewrite| matches!(rewrite, Rewrite::Patch(_))).count()
 }
 
 /// What rewriting would do, without asking the server.
 pub(super) fn preview_alone(
-    cluster: &Cluster,
+    cluster: &Survey,
     rewriter: Rewriter<'_>,
     sync: &SyncArguments,
 ) -> Vec<WorkloadReport> {
-    with_owners(cluster, rollout::preview(&cluster.seen.workloads, &decide(cluster, rewriter, sync)))
+    with_owners(cluster, rollout::preview(&cluster.workloads, &decide(cluster, rewriter, sync)))
 }
 
 /// What rewriting would do: by the server's own dry run, or by us alone.
 pub(super) async fn preview(
-    cluster: &Cluster,
+    cluster: &Survey,
     rewriter: Rewriter<'_>,
     sync: &SyncArguments,
     observer: Observer<'_>,
@@ -61,7 +61,7 @@ pub(super) async fn preview(
 
 /// Rewrites what the lock allows.
 pub(super) async fn rewrite(
-    cluster: &Cluster,
+    cluster: &Survey,
     rewriter: Rewriter<'_>,
     sync: &SyncArguments,
     observer: Observer<'_>,
@@ -77,23 +77,23 @@ pub(super) async fn rewrite(
 }
 
 async fn roll_out(
-    cluster: &Cluster,
+    cluster: &Survey,
     rewriter: Rewriter<'_>,
     sync: &SyncArguments,
     options: Options,
     observer: Observer<'_>,
 ) -> Vec<WorkloadReport> {
     observer(Event::Stage(Stage::Rewrite));
-    let connection = &cluster.seen.scene.connection;
+    let connection = &cluster.scene.connection;
     let decide = decide(cluster, rewriter, sync);
-    let reports = rollout::roll_out(connection, &cluster.seen.workloads, &decide, options, observer).await;
+    let reports = rollout::roll_out(connection, &cluster.workloads, &decide, options, observer).await;
     with_owners(cluster, reports)
 }
 
 /// Names who writes the images too that were or would be changed.
-fn with_owners(cluster: &Cluster, mut reports: Vec<WorkloadReport>) -> Vec<WorkloadReport> {
+fn with_owners(cluster: &Survey, mut reports: Vec<WorkloadReport>) -> Vec<WorkloadReport> {
     for report in reports.iter_mut().filter(|report| !report.changes.is_empty()) {
-        let mut workloads = cluster.seen.workloads.iter();
+        let mut workloads = cluster.workloads.iter();
         if let Some(workload) = workloads.find(|workload| workload.name == report.workload) {
             report.owners = ownership::owners(workload, &cluster.surroundings);
         }

@@ -52,7 +52,9 @@ fn looked_at(inventory: &Inventory, found: Found<'_>) -> Vec<String> {
     if !found.manifests.is_empty() {
         lines.push(format!("manifests with containers: {}", found.manifests.len()));
     }
-    lines.extend(inventory.unlisted.iter().map(|kind| format!("{kind}: not looked at, they may not be listed")));
+    lines.extend(
+        inventory.unlisted.iter().map(|kind| format!("{kind}: not looked at, they may not be listed")),
+    );
     lines
 }
 
@@ -144,10 +146,7 @@ fn is_known(value: &str) -> bool {
 }
 
 /// Variables of a container of Cast AI's that are named like an image, and are none that we read.
-fn variables<'c>(
-    container: &'c Container,
-    filter: &ImageFilter,
-) -> Vec<(Carrier, Option<&'c str>, String)> {
+fn variables<'c>(container: &'c Container, filter: &ImageFilter) -> Vec<(Carrier, Option<&'c str>, String)> {
     let mut found = Vec::new();
     for variable in container.env.iter().flatten() {
         let name = variable.name.as_str();

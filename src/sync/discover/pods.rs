@@ -76,7 +76,8 @@ fn added(found: Found<'_>) -> impl Iterator<Item = (&WaitingPod, &WaitingImage)>
         let workload = workload_of(pod, found.workloads).filter(|_| pod.owner.is_some());
         let fields = workload.map(|workload| carried(&workload.pod)).unwrap_or_default();
         pod.images.iter().filter_map(move |waiting| {
-            let is_shown = |carrier: &Carrier, image: &str| *carrier == waiting.carrier && image == waiting.image;
+            let is_shown =
+                |carrier: &Carrier, image: &str| *carrier == waiting.carrier && image == waiting.image;
             let is_new = !fields.iter().any(|field| is_shown(&field.carrier, &field.value));
             is_new.then_some((pod, waiting))
         })
@@ -129,9 +130,9 @@ fn because(
     }
     let whole = match workload_of(pod, found.workloads) {
         Some(workload) => whole_workload(workload, knowledge),
-        None => knowledge.is_namespace(&pod.name.namespace).then(|| Reason::Namespace {
-            namespace: pod.name.namespace.clone(),
-        }),
+        None => knowledge
+            .is_namespace(&pod.name.namespace)
+            .then(|| Reason::Namespace { namespace: pod.name.namespace.clone() }),
     };
     whole.map(|reason| reason.to_string())
 }
@@ -139,7 +140,9 @@ fn because(
 /// Who adds an image to pods of others, if it was found with one who does.
 fn adder(wanted: &WantedImage) -> Option<String> {
     wanted.used_by.iter().find_map(|used_by| match (&used_by.place, &used_by.carrier) {
-        (Place::Resource { resource, name, .. }, Carrier::Field(_)) => Some(format!("added by {resource}/{name}")),
+        (Place::Resource { resource, name, .. }, Carrier::Field(_)) => {
+            Some(format!("added by {resource}/{name}"))
+        }
         (Place::Workload(workload), Carrier::Environment { variable, .. }) => {
             Some(format!("added by {workload}, variable {variable}"))
         }

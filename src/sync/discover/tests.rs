@@ -145,7 +145,11 @@ fn what_cannot_be_patched_says_why() {
     });
     let cases = [
         (WorkloadKind::Job, None, Some("a Job's template is immutable")),
-        (WorkloadKind::ReplicaSet, rollout.clone(), Some("owned by Rollout x (argoproj.io): change it there")),
+        (
+            WorkloadKind::ReplicaSet,
+            rollout.clone(),
+            Some("owned by Rollout x (argoproj.io): change it there"),
+        ),
         (WorkloadKind::Deployment, rollout, None),
         (WorkloadKind::Pod, None, None),
     ];
