@@ -34,6 +34,12 @@ pub fn explain(inventory: &Inventory, found: Found<'_>, filter: &ImageFilter) ->
         found.workloads.iter().flat_map(|workload| of_workload(workload, filter)).collect();
     left_out.extend(found.releases.iter().filter_map(|release| releases::left_out(release, filter)));
     left_out.extend(pods::left_out(&images, found, filter));
+    // What looks alike may have been taken by its pods.
+    let is_used = |place: &Place| {
+        let mut uses = inventory.images.iter().flat_map(|wanted| &wanted.used_by);
+        uses.any(|used| used.place == *place)
+    };
+    left_out.retain(|one| one.carrier.is_some() || !is_used(&one.place));
     left_out.sort();
     left_out.dedup();
     Explanation { looked_at: looked_at(inventory, found), left_out }

@@ -149,3 +149,6 @@ fn adder(wanted: &WantedImage) -> Option<String> {
         _ => None,
     })
 }
+
+#[cfg(test)]
+mod tests;
