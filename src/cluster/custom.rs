@@ -40,7 +40,8 @@ pub async fn list_custom_resources(
                 return Err(error);
             }
             Err(error) => {
-                notes.push(format!("cannot list {}: {error}; images there are not seen", definition.plural()))
+                notes
+                    .push(format!("cannot list {}: {error}; images there are not seen", definition.plural()));
             }
         }
     }

@@ -78,13 +78,13 @@ fn nothing_found(arguments: &Arguments, images: &ImagesArguments, inventory: &In
     let place = discovery::place(arguments, inventory);
     let hint = discovery::narrowing(arguments, &images.selection).unwrap_or_else(|| {
         let next = "see what was looked at with --explain";
-        match inventory.clusters.is_empty() {
-            true => next.to_owned(),
-            false => format!(
-                "{next}; before the first install: helm template … | kubectl castai-privatelink images -f -; or \
-                 look at another cluster with --context"
-            ),
+        if inventory.clusters.is_empty() {
+            return next.to_owned();
         }
+        format!(
+            "{next}; before the first install: helm template … | kubectl castai-privatelink images -f -; or look at \
+             another cluster with --context"
+        )
     });
     output::error(&format!("error: no image of Cast AI found {place}"), Some(&hint));
     Ending::Attention

@@ -117,7 +117,9 @@ pub fn discover(
         .chain(found.manifests.iter().map(|manifest| file_uses(manifest, filter)));
     for (uses, unreadable) in uses {
         notes.extend(unreadable);
-        uses.into_iter().for_each(|(image, used_by)| take(image, used_by));
+        for (image, used_by) in uses {
+            take(image, used_by);
+        }
     }
     for image in found.named.iter().filter(|image| filter.admits(image, None)) {
         take(image.clone(), named());

@@ -165,7 +165,6 @@ fn variables<'c>(container: &'c Container, filter: &ImageFilter) -> Vec<(Carrier
             (true, None, _) if variable.value_from.is_some() => {
                 "its value stands in another object, which is not read".to_owned()
             }
-            (true, ..) => continue,
             (false, _, Some((_, why))) => (*why).to_owned(),
             (false, Some(value), None) if is_named => {
                 let last = value.rsplit('/').next().unwrap_or(value);
