@@ -74,7 +74,7 @@ pub fn planned(
                 planned_text(plan, report, wide, DRY_RUN, width_for(format))
             })?;
             problems(report);
-            owner_notes(report);
+            owner_notes(&report.workloads);
             Ok(())
         }
     }
@@ -85,7 +85,7 @@ pub fn show_planned(plan: Option<&Plan>, report: &SyncReport) {
     for line in planned_text(plan, report, false, "to update", question_width()).lines() {
         say(line);
     }
-    owner_notes(report);
+    owner_notes(&report.workloads);
     say("");
 }
 
@@ -138,6 +138,9 @@ pub fn done(report: &SyncReport, rewriting: bool, format: OutputFormat) -> io::R
                 result(&text)?;
             }
             problems(report);
+            if !report.is_unchanged() {
+                say(&conclusion(report));
+            }
             Ok(())
         }
     }
@@ -156,6 +159,32 @@ fn nothing_to_do(report: &SyncReport, rewriting: bool) -> String {
         let _ = write!(text, ", {} of Cast AI {verb} what is there", count(using, "workload"));
     }
     text + "\n"
+}
+
+/// What a run that did something came to, in a sentence.
+fn conclusion(report: &SyncReport) -> String {
+    let images = |result| report.images.iter().filter(|image| image.result == result).count();
+    let (copied, there) = (images(ImageResult::Copied), images(ImageResult::UpToDate));
+    let updated = report.workloads.iter().filter(|one| one.outcome == Outcome::Updated).count();
+    let waiting = report.workloads.iter().filter(|one| one.outcome.needs_attention()).count();
+    let mut parts = Vec::new();
+    if let (Some(mirror), true) = (&report.destination, copied + there > 0) {
+        parts.push(format!("{mirror} holds {}, {copied} of them new", count(copied + there, "image")));
+    }
+    if updated > 0 {
+        parts.push(format!("{} updated", count(updated, "workload")));
+    }
+    if !report.needs_attention() {
+        return format!("done: {}", parts.join("; "));
+    }
+    let failed = images(ImageResult::Failed) + images(ImageResult::Missing);
+    if failed > 0 {
+        parts.push(format!("{} could not be had", count(failed, "image")));
+    }
+    if waiting > 0 {
+        parts.push(format!("{} not updated", count(waiting, "workload")));
+    }
+    format!("not all is done: {}; what is done is kept when this runs again", parts.join("; "))
 }
 
 /// The workloads that were changed, or the images where none was to be.
@@ -275,10 +304,13 @@ fn owners(report: &SyncReport) -> String {
 }
 
 /// The same for who is about to have images changed, once for each owner.
-fn owner_notes(report: &SyncReport) {
-    let owners: BTreeSet<_> = report.workloads.iter().flat_map(|workload| &workload.owners).collect();
-    for owner in owners {
+pub fn owner_notes(workloads: &[WorkloadReport]) {
+    let owners: BTreeSet<_> = workloads.iter().flat_map(|workload| &workload.owners).collect();
+    for owner in &owners {
         say(&format!("note: {} {}", owner.name, owner.reverts));
+    }
+    if !owners.is_empty() {
+        say("hint: `kubectl castai-privatelink values` prints what makes the private names last there");
     }
 }
 
