@@ -58,14 +58,10 @@ pub const STARTED_LABELS: &[(&str, &str)] = &[("app.kubernetes.io/managed-by", "
 /// (castai/helm-charts `test/e2e/helpers_test.go`: a hook of castai-live's does).
 const PATCHED: &[(&str, &str, &str)] = &[("castai-live", "kube-system", "DaemonSet/aws-node")];
 
-/// Variables that end like one with an image, and what their value is instead (castai-db-agent and
-/// castai-db-optimizer; castai/kvisor's scan jobs).
-pub const OTHER_VARIABLES: &[(&str, &str)] = &[
-    ("AGENT_IMAGE", "it holds a bare tag"),
-    ("QUERY_PROCESSOR_IMAGE", "it holds a bare tag"),
-    ("PROXY_IMAGE", "it holds a bare tag"),
-    ("COLLECTOR_IMAGE_NAME", "it names the image to be scanned, which is the customer's"),
-];
+/// Variables that are named like one with an image that a component starts, and what they name instead (castai/kvisor's
+/// scan jobs). Those of castai-db-agent and castai-db-optimizer (`AGENT_IMAGE`, `PROXY_IMAGE`) hold bare tags.
+pub const OTHER_VARIABLES: &[(&str, &str)] =
+    &[("COLLECTOR_IMAGE_NAME", "it names the image to be scanned, which is the customer's")];
 
 /// The component that patches a workload of somebody else's, if one does. `workload` is written `Kind/name`.
 pub fn patched_by(namespace: &str, workload: &str) -> Option<&'static str> {

@@ -148,7 +148,7 @@ fn every_image_is_listed_with_its_reason_and_what_was_left_out_is_explained() {
         let is_it = |one: &&Value| one["place"]["name"] == object && one["carrier"] == json!(carrier);
         left_out.iter().find(is_it).map(|one| one["why"].as_str().unwrap().to_owned()).unwrap_or_default()
     };
-    assert_eq!(why("castai-db-agent", "env/db-agent/AGENT_IMAGE"), "it holds a bare tag");
+    assert!(why("castai-db-agent", "env/db-agent/AGENT_IMAGE").contains("it holds a bare tag"));
     assert!(why("checkout", "container/checkout").contains("neither is this image"));
     let left_out = seen["explanation"]["leftOut"].to_string();
     assert!(!left_out.contains("cloneset.apps"), "what is taken is not left out: {left_out}");

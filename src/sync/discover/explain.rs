@@ -173,7 +173,7 @@ fn variables<'c>(container: &'c Container, filter: &ImageFilter) -> Vec<(Carrier
                      variable in --knowledge"
                         .to_owned()
                 } else {
-                    "its value is no image with a version".to_owned()
+                    "it holds a bare tag or name, and no image with a version".to_owned()
                 }
             }
             _ => continue,
