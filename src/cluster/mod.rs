@@ -16,6 +16,7 @@ pub mod pods;
 pub mod policy;
 pub mod release;
 pub mod rollout;
+pub mod waiting;
 pub mod workload;
 
 pub use applications::self_healing_applications;
@@ -29,3 +30,4 @@ pub use namespaces::namespaces;
 pub use nodes::{Node, Nodes, nodes};
 pub use patch::{FIELD_MANAGER, PatchMode, patch};
 pub use release::list_releases;
+pub use waiting::list_waiting_pods;

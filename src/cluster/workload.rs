@@ -32,17 +32,27 @@ pub struct Owner {
     pub name: String,
 }
 
+impl Owner {
+    /// The group of its kind; empty for Kubernetes' core.
+    pub fn group(&self) -> &str {
+        self.api_version.split_once('/').map_or("", |(group, _)| group)
+    }
+
+    /// The kind of workload that it is, where it is none of somebody else's.
+    pub fn workload_kind(&self) -> Option<WorkloadKind> {
+        let group = self.group();
+        WorkloadKind::ALL.into_iter().find(|kind| kind.as_str() == self.kind && kind.group() == group)
+    }
+}
+
 impl Workload {
     /// Whether its controller is a workload that carries the same images, so that this object is never looked at.
     pub fn is_carried_by_its_owner(&self) -> bool {
         let Some(owner) = &self.owner else { return false };
-        let group = owner.api_version.split_once('/').map_or("", |(group, _)| group);
         match self.name.kind {
-            WorkloadKind::Pod => {
-                WorkloadKind::ALL.iter().any(|kind| kind.as_str() == owner.kind && kind.group() == group)
-            }
-            WorkloadKind::ReplicaSet => (group, owner.kind.as_str()) == ("apps", "Deployment"),
-            WorkloadKind::Job => (group, owner.kind.as_str()) == ("batch", "CronJob"),
+            WorkloadKind::Pod => owner.workload_kind().is_some(),
+            WorkloadKind::ReplicaSet => owner.workload_kind() == Some(WorkloadKind::Deployment),
+            WorkloadKind::Job => owner.workload_kind() == Some(WorkloadKind::CronJob),
             _ => false,
         }
     }

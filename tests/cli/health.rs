@@ -117,7 +117,14 @@ fn a_pod_that_has_ended_is_left_as_it_is() {
     );
     kubectl(
         lab,
-        &["wait", "-n", "castai-agent", "pod/once", "--for=jsonpath={.status.phase}=Failed", "--timeout=300s"],
+        &[
+            "wait",
+            "-n",
+            "castai-agent",
+            "pod/once",
+            "--for=jsonpath={.status.phase}=Failed",
+            "--timeout=300s",
+        ],
     );
     let output = sync(lab, 0, &["-l", "app=once"]);
     says(&output, &["note: pod/once in namespace castai-agent cannot be rewritten in place: it has ended"]);

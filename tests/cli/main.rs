@@ -9,6 +9,7 @@ mod completion;
 mod filter;
 mod health;
 mod hidden;
+mod images;
 mod install;
 mod interruption;
 mod laws;

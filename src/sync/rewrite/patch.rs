@@ -6,13 +6,13 @@ use serde_json::Value;
 
 use super::{Change, WorkloadPatch};
 use crate::cluster::workload::Workload;
-use crate::sync::carriers::{Carried, carried};
+use crate::sync::carriers::{Carried, fields_of};
 use crate::sync::record::{ANNOTATION, Records};
 
 /// The patch that takes `applied` back from `workload` as it is now: only where the value is still ours. `None`
 /// where nothing of it is left.
 pub fn restoring(workload: &Workload, applied: &WorkloadPatch) -> Option<Patch> {
-    let fields = carried(&workload.pod);
+    let fields = fields_of(&workload.pod, applied.changes.iter().map(|change| &change.carrier));
     let mut records = Records::read(&workload.annotations);
     let changes: Vec<_> = applied
         .changes
@@ -34,7 +34,7 @@ pub fn restoring(workload: &Workload, applied: &WorkloadPatch) -> Option<Patch> 
 
 /// Replaces the images of `changes` and our annotation; each is preceded by a `test` of what was read.
 pub(super) fn build(workload: &Workload, changes: &[Change], records: &Records) -> Patch {
-    let fields = carried(&workload.pod);
+    let fields = fields_of(&workload.pod, changes.iter().map(|change| &change.carrier));
     let mut operations = Vec::new();
     for change in changes {
         let Some(field) = fields.iter().find(|field| field.carrier == change.carrier) else {
