@@ -7,6 +7,9 @@
 
 const TABLE: &str = include_str!("chart-values.csv");
 
+/// The chart that [`SCANNERS_KEY`] is a value of.
+pub const KVISOR: &str = "castai-kvisor";
+
 /// kvisor's variable for the image of its scanners, where the chart takes variables (castai/kvisor
 /// `charts/kvisor/values.yaml`).
 pub const SCANNERS_KEY: &str = "controller.additionalEnv.SCANNERS_IMAGE";
@@ -55,6 +58,11 @@ impl ChartValue {
 pub fn of_image<'n>(chart: &'n str, repository: &'n str) -> impl Iterator<Item = ChartValue> + 'n {
     let name = repository.rsplit('/').next().unwrap_or(repository);
     all().filter(move |value| value.chart == chart && (value.image == name || value.image == "*"))
+}
+
+/// Where `chart` takes repositories, whatever image it is for.
+pub fn keys_of(chart: &str) -> impl Iterator<Item = &'static str> {
+    all().filter(move |value| value.chart == chart).map(|value| value.key)
 }
 
 fn all() -> impl Iterator<Item = ChartValue> {
@@ -119,5 +127,7 @@ mod tests {
         assert_eq!(value("castai-live", "e/castai/live/daemon"), Some(("imageRegistry", "e/castai/live")));
         assert_eq!(value("castai-agent", "e/cpa/cpvpa"), Some(("clusterVPA.repository", "e/cpa/cpvpa")));
         assert_eq!(value("castai-agent", "e/unknown"), None);
+        let optimizer = "us-docker.pkg.dev/castai-hub/library/dbo-proxy";
+        assert_eq!(value("castai-db-optimizer", optimizer), Some(("proxyImage.repository", optimizer)));
     }
 }
