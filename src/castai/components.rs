@@ -45,7 +45,8 @@ const CHARTS: &[&str] = &["castai-", "castware-", "egressd-", "gpu-metrics-expor
 /// charts/castai-workload-autoscaler `templates/deployment.yaml`). Others that end in `_IMAGE` hold a bare tag.
 pub const IMAGE_VARIABLES: &[&str] = &[SCANNERS_VARIABLE, "JMX_EXPORTER_INIT_IMAGE"];
 
-const SCANNERS_VARIABLE: &str = "SCANNERS_IMAGE";
+/// What kvisor reads the image of its scanners from, before it derives one.
+pub const SCANNERS_VARIABLE: &str = "SCANNERS_IMAGE";
 
 /// Beginnings of the names of containers that Cast AI's webhooks add to pods of others, such as
 /// `castai-jmx-exporter-init` (chart castai-workload-autoscaler 1.9.3).
@@ -110,6 +111,23 @@ pub fn name_behind_mirror<'i>(image: &'i Image, knows: &dyn Fn(&Image) -> bool) 
 /// The chart in a `helm.sh/chart` label, if it is one of Cast AI's.
 pub fn chart(label: &str) -> Option<&str> {
     CHARTS.iter().any(|prefix| label.starts_with(prefix)).then_some(label)
+}
+
+/// Whether castware-operator's component of this name installs `chart`: one of the same name, with or without Cast AI's
+/// prefix, and `castai` for the umbrella (castai/castware-operator `api/v1alpha1/component_types.go`;
+/// castai/helm-charts `charts/castai-umbrella`).
+pub fn installs(component: &str, chart: &str) -> bool {
+    let short = component.strip_prefix("castai-").unwrap_or(component);
+    chart == component
+        || chart.strip_prefix("castai-") == Some(short)
+        || (short, chart) == ("umbrella", "castai")
+}
+
+/// The chart's name in a `helm.sh/chart` label, without the version.
+pub fn chart_name(label: &str) -> &str {
+    let is_version = |rest: &str| rest.starts_with(|first: char| first.is_ascii_digit());
+    let version = label.match_indices('-').find(|(hyphen, _)| is_version(&label[hyphen + 1..]));
+    version.map_or(label, |(hyphen, _)| &label[..hyphen])
 }
 
 /// The image that a component makes out of its own at run time, and the carrier that says so.
@@ -209,6 +227,31 @@ mod tests {
         assert_eq!(chart("castai-agent-0.161.1"), Some("castai-agent-0.161.1"));
         assert_eq!(chart("egressd-0.1.43"), Some("egressd-0.1.43"));
         assert_eq!(chart("my-castai-dashboards-1.0.0"), None);
+    }
+
+    #[test]
+    fn components_install_charts_of_their_name() {
+        for (component, chart, expected) in [
+            ("castai-agent", "castai-agent", true),
+            ("agent", "castai-agent", true),
+            ("castware-operator", "castware-operator", true),
+            ("castai-umbrella", "castai", true),
+            ("umbrella", "castai", true),
+            ("castai-agent", "castai", false),
+            ("castai", "castai-agent", false),
+            ("agent", "castai-cluster-agent", false),
+            ("castai-evictor", "castai-evictor-ext", false),
+        ] {
+            assert_eq!(installs(component, chart), expected, "{component} {chart}");
+        }
+        for (label, expected) in [
+            ("castai-agent-0.161.1", "castai-agent"),
+            ("castai-evictor-ext-1.0.0-rc.1", "castai-evictor-ext"),
+            ("castai", "castai"),
+            ("", ""),
+        ] {
+            assert_eq!(chart_name(label), expected);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::castai::components;
 use crate::cluster::custom::Resource;
 use crate::cluster::workload::Workload;
 use crate::sync::inventory::{Carrier, WorkloadKind};
@@ -109,10 +110,8 @@ pub fn owners(workload: &Workload, around: &Surroundings) -> Vec<Owner> {
 /// Those who upgrade a Helm release.
 fn helm(workload: &Workload, release: &str, around: &Surroundings, add: &mut impl FnMut(String, &str, bool)) {
     let chart = workload.labels.get("helm.sh/chart").map(String::as_str).unwrap_or_default();
-    let is_of = |component: &&String| {
-        let names = [(*component).clone(), format!("castai-{component}")];
-        names.iter().any(|name| name == release || chart.starts_with(&format!("{name}-")))
-    };
+    let names = [release, components::chart_name(chart)];
+    let is_of = |component: &&String| names.iter().any(|name| components::installs(component, name));
     if let Some(component) = around.components.iter().find(is_of) {
         let reverts = "puts its own image back when the Component's version or values change";
         add(format!("castware-operator component {component}"), reverts, false);
