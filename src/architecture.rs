@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files that decide on plain values.
-const PURE: [&str; 43] = [
+const PURE: [&str; 44] = [
     "castai/chart_values.rs",
     "castai/components.rs",
     "castai/endpoints.rs",
@@ -13,6 +13,7 @@ const PURE: [&str; 43] = [
     "image.rs",
     "image/ecr.rs",
     "lasting/helm.rs",
+    "lasting/helm/templates.rs",
     "lasting/kustomize.rs",
     "lasting/kyverno.rs",
     "lasting/names.rs",

@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{ListParams, ObjectMeta};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::connect::Connection;
 use super::error::{Error, ErrorKind};
@@ -30,8 +31,22 @@ pub struct Release {
     pub chart: Chart,
     /// What Helm applied, as YAML documents.
     pub manifest: String,
-    /// What Helm runs before or after: YAML documents, in the release's order.
-    pub hooks: Vec<String>,
+    /// What Helm runs before or after, in the release's order.
+    pub hooks: Vec<Hook>,
+    /// Which values the user has set, with dots between the members, and never what they are: they may be secret. Null
+    /// and empty ones count as not set.
+    pub set: BTreeSet<String>,
+}
+
+/// A manifest that Helm runs instead of keeping it (helm/helm `pkg/release/v1/hook.go`).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Hook {
+    /// The template it comes from, as in the `# Source:` of the others.
+    #[serde(default)]
+    pub path: String,
+    /// YAML documents.
+    #[serde(default)]
+    pub manifest: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -193,18 +208,14 @@ struct Content {
     #[serde(default)]
     manifest: String,
     #[serde(default)]
-    hooks: Option<Vec<HookContent>>,
+    hooks: Option<Vec<Hook>>,
+    #[serde(default)]
+    config: Value,
 }
 
 #[derive(Deserialize)]
 struct ChartContent {
     metadata: Chart,
-}
-
-#[derive(Deserialize)]
-struct HookContent {
-    #[serde(default)]
-    manifest: String,
 }
 
 fn unpack(name: ReleaseName, secret: &Secret) -> Result<Release, String> {
@@ -223,12 +234,32 @@ fn unpack(name: ReleaseName, secret: &Secret) -> Result<Release, String> {
         packed
     };
     let content: Content = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    let mut set = BTreeSet::new();
+    collect_names("", &content.config, &mut set);
     Ok(Release {
         name,
         chart: content.chart.metadata,
         manifest: content.manifest,
-        hooks: content.hooks.unwrap_or_default().into_iter().map(|hook| hook.manifest).collect(),
+        hooks: content.hooks.unwrap_or_default(),
+        set,
     })
+}
+
+/// The names of the values that are set in `value`, which is called `name`.
+fn collect_names(name: &str, value: &Value, names: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            for (member, value) in members {
+                let below = if name.is_empty() { member.clone() } else { format!("{name}.{member}") };
+                collect_names(&below, value, names);
+            }
+        }
+        Value::Null => {}
+        Value::String(text) if text.is_empty() => {}
+        _ => {
+            names.insert(name.to_owned());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -287,16 +318,25 @@ mod tests {
             || ReleaseName { cluster: "c".to_owned(), namespace: "n".to_owned(), name: "r".to_owned() };
         let content = serde_json::json!({
             "name": "r", "chart": {"metadata": {"name": "castai-evictor", "version": "0.35.143"}, "values": {}},
-            "manifest": "kind: A\n", "hooks": [{"name": "h", "manifest": "kind: B\n", "events": ["post-install"]}],
-            "config": {"apiKey": "secret"},
+            "manifest": "kind: A\n", "hooks": [{"name": "h", "kind": "B", "path": "castai-evictor/templates/b.yaml", "manifest": "kind: B\n",
+                "events": ["post-install"]}],
+            "config": {"apiKey": "secret", "image": {"repository": "e.example/x", "tag": "", "pullPolicy": null}},
         });
         let text = content.to_string().into_bytes();
         for compress in [true, false] {
             let release = unpack(name(), &secret(&text, compress)).unwrap();
             let chart = Chart { name: "castai-evictor".to_owned(), version: "0.35.143".to_owned() };
-            assert_eq!((release.chart, release.manifest.as_str()), (chart, "kind: A\n"));
-            assert_eq!(release.hooks, ["kind: B\n"]);
+            assert_eq!((&release.chart, release.manifest.as_str()), (&chart, "kind: A\n"));
+            let path = "castai-evictor/templates/b.yaml".to_owned();
+            assert_eq!(release.hooks, [Hook { path, manifest: "kind: B\n".to_owned() }]);
+            assert_eq!(release.set.iter().collect::<Vec<_>>(), ["apiKey", "image.repository"]);
+            assert!(!format!("{release:?}").contains("secret"), "{release:?}");
         }
+        // Helm writes null for what is empty.
+        let bare =
+            br#"{"chart": {"metadata": {"name": "c", "version": "1"}}, "hooks": null, "config": null}"#;
+        let bare = unpack(name(), &secret(bare, true)).unwrap();
+        assert!(bare.hooks.is_empty() && bare.set.is_empty());
         let faults = [
             (Secret::default(), "no `release`"),
             (secret(b"{}", true), "missing field `chart`"),

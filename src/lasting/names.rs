@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::castai::components;
 use crate::image::{Image, Mirror};
 use crate::sync::assignment::{Assignment, NameMap, Source};
+use crate::sync::inventory::Carrier;
 
 /// Repositories as pods write them, and what they are called in the mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +70,14 @@ impl Names {
     pub fn is_empty(&self) -> bool {
         self.prefixes.is_empty() && self.everywhere.is_empty() && self.inside.is_empty()
     }
+}
+
+/// Whether a policy can rename an image that pods in `namespace` carry: as a container that still has its public name, and
+/// only inside of Cast AI's namespaces if it is somebody else's.
+pub fn is_renamable(image: &Image, carrier: &Carrier, source: &Image, namespace: &str) -> bool {
+    matches!(carrier, Carrier::Container(_) | Carrier::InitContainer(_))
+        && image.repository() == source.repository()
+        && (components::image_prefix(source).is_some() || components::NAMESPACES.contains(&namespace))
 }
 
 /// The repositories in the mirror that hold none of their images yet, in order.

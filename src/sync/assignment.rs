@@ -152,17 +152,24 @@ fn assign_one(
     }
     // What we mirrored to another registry is still the public image, wherever it lies now.
     let source = used_by.recorded_source.as_ref().unwrap_or(image);
-    let map = maps.iter().find(|map| map.public == source.repository());
-    if let (None, Some(why)) = (map, reachable(source, region)) {
+    let is_mapped = maps.iter().any(|map| map.public == source.repository());
+    if let (false, Some(why)) = (is_mapped, reachable(source, region)) {
         return (image.clone(), Source::Reachable(why));
     }
-    let destination = match map {
-        Some(map) => source.with_repository(&map.private),
-        None => mirror.name_of(source),
-    };
-    match destination {
+    match name_in(mirror, maps, source) {
         Ok(destination) => (destination, Source::Known(source.clone())),
         Err(error) => (image.clone(), unnameable(error)),
+    }
+}
+
+/// What a public image is called in the mirror.
+///
+/// # Errors
+/// It can have no name there.
+pub fn name_in(mirror: &Mirror, maps: &[NameMap], source: &Image) -> Result<Image, InvalidReference> {
+    match maps.iter().find(|map| map.public == source.repository()) {
+        Some(map) => source.with_repository(&map.private),
+        None => mirror.name_of(source),
     }
 }
 

@@ -163,7 +163,8 @@ pub(crate) fn release(
         "name": name, "namespace": namespace, "version": revision, "info": {"status": status}, "config": {},
         "chart": {"metadata": {"name": chart, "version": "0.35.143"}, "templates": [], "values": {}},
         "manifest": "---\nkind: ConfigMap\n",
-        "hooks": [{"name": "hook", "kind": "Job", "manifest": hook.to_string(), "events": ["pre-upgrade"]}],
+        "hooks": [{"name": "hook", "kind": "Job", "path": format!("{chart}/templates/hook.yaml"),
+            "manifest": hook.to_string(), "events": ["pre-upgrade"]}],
     });
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1",

@@ -8,6 +8,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::sight;
+use crate::castai::components::installs;
 use crate::cli::{Arguments, HelmArguments};
 use crate::cluster::custom::Resource;
 use crate::commands::{Ending, Stop};
@@ -30,7 +31,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
         .survey
         .releases
         .iter()
-        .filter_map(|release| helm::values(release, &sight.mirror, &sight.assignments))
+        .filter_map(|release| helm::values(release, &sight.mirror, &wanted.mirror.maps, &sight.assignments))
         // Of a release that is being upgraded the newest revision comes last.
         .map(|values| (values.release.clone(), values))
         .collect::<BTreeMap<_, _>>();
@@ -47,7 +48,9 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
         let name = format!("Helm release {} in namespace {}", values.release.name, values.release.namespace);
         for gap in &values.gaps {
             ending = Ending::Attention;
-            output::warning(&format!("{name}: {gap}; `values policy` renames it as its pod is created"));
+            let policy =
+                if gap.is_for_policy { "; `values policy` can rename it as its pod is created" } else { "" };
+            output::warning(&format!("{name}: {}{policy}", gap.why));
         }
         for note in &values.notes {
             output::warning(&format!("{name}: {note}"));
@@ -83,24 +86,25 @@ fn document(decided: &ReleaseValues) -> std::io::Result<Document> {
     comment(
         &mut text,
         &format!(
-            "Helm release {} in namespace {}, chart {} {}. Mirror a new version with sync-images before the upgrade:",
+            "Helm release {} in namespace {}, chart {} {}. Mirror the images of another --version with sync-images first:",
             release.name, release.namespace, chart.name, chart.version
         ),
     );
     comment(
         &mut text,
         &format!(
-            "helm upgrade {} castai-helm/{} --namespace {} --reset-then-reuse-values -f FILE",
-            word(&release.name),
-            word(&chart.name),
-            word(&release.namespace)
+            "helm upgrade {} castai-helm/{} --version {} --namespace {} --reset-then-reuse-values -f FILE",
+            word(&release.name, "NAME"),
+            word(&chart.name, "CHART"),
+            word(&chart.version, "VERSION"),
+            word(&release.namespace, "NAMESPACE")
         ),
     );
     for note in &decided.notes {
         comment(&mut text, note);
     }
     for gap in &decided.gaps {
-        comment(&mut text, &format!("not covered: {gap}"));
+        comment(&mut text, &format!("not covered: {}", gap.why));
     }
     text.push_str(&output::yaml(&decided.values)?);
     Ok(Document { file: file_name(&[&release.namespace, &release.name]), text })
@@ -112,9 +116,10 @@ fn component(
     resource: &Resource,
     decided: &BTreeMap<crate::cluster::release::ReleaseName, ReleaseValues>,
 ) -> std::io::Result<Option<Document>> {
-    let chart = resource.content.pointer("/spec/component").and_then(Value::as_str).unwrap_or(&resource.name);
+    let component = resource.content.pointer("/spec/component").and_then(Value::as_str);
+    let component = component.unwrap_or(&resource.name);
     let of_component = |values: &&ReleaseValues| {
-        values.release.namespace == resource.namespace && values.chart.name == chart
+        values.release.namespace == resource.namespace && installs(component, &values.chart.name)
     };
     let Some(values) = decided.values().find(of_component) else { return Ok(None) };
     let kind = format!("components.{}", resource.definition.group);
@@ -130,8 +135,8 @@ fn component(
         &mut text,
         &format!(
             "kubectl patch {kind} {} --namespace {} --type=merge --patch-file=FILE",
-            word(&resource.name),
-            word(&resource.namespace)
+            word(&resource.name, "NAME"),
+            word(&resource.namespace, "NAMESPACE")
         ),
     );
     text.push_str(&output::yaml(&json!({"spec": {"values": values.values}}))?);
@@ -145,13 +150,13 @@ fn comment(text: &mut String, line: &str) {
 
 /// Whether a name means the same to a shell and to a file system.
 fn is_plain(name: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+');
     name.starts_with(|first: char| first.is_ascii_alphanumeric()) && name.bytes().all(is_plain)
 }
 
 /// A name for a command line that may be copied: what came from a cluster must not become a command.
-fn word(name: &str) -> &str {
-    if is_plain(name) { name } else { "NAME" }
+fn word<'n>(name: &'n str, otherwise: &'n str) -> &'n str {
+    if is_plain(name) { name } else { otherwise }
 }
 
 /// A file in one folder, whatever the names are; those of Kubernetes have no underscore.
@@ -199,10 +204,13 @@ mod tests {
         ] {
             assert_eq!(file_name(&parts), expected);
         }
-        for (name, expected) in
-            [("cluster-controller", "cluster-controller"), ("$(x)", "NAME"), ("-f", "NAME")]
-        {
-            assert_eq!(word(name), expected);
+        for (name, expected) in [
+            ("cluster-controller", "cluster-controller"),
+            ("1.2.3+4", "1.2.3+4"),
+            ("$(x)", "NAME"),
+            ("-f", "NAME"),
+        ] {
+            assert_eq!(word(name, "NAME"), expected);
         }
     }
 }

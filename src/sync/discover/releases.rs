@@ -56,7 +56,8 @@ pub(super) fn uses(release: &Release, filter: &ImageFilter) -> (Vec<(Image, Use)
     let (mut taken, mut notes) = (Vec::new(), Vec::new());
     let Some(chart) = filter.knowledge.chart(&label) else { return (taken, notes) };
     let described = format!("Helm release {name} in namespace {namespace}");
-    let parts = iter::once((&release.manifest, false)).chain(release.hooks.iter().map(|hook| (hook, true)));
+    let parts =
+        iter::once((&release.manifest, false)).chain(release.hooks.iter().map(|hook| (&hook.manifest, true)));
     for (text, hook) in parts {
         let manifests = manifests::parse(&described, text).unwrap_or_else(|error| {
             notes.push(format!("{error}; its images are seen only where they run"));

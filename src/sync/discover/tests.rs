@@ -1,6 +1,8 @@
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::castai::resources::CUSTOM_RESOURCES;
-use crate::cluster::release::{Chart, ReleaseName};
+use crate::cluster::release::{Chart, Hook, ReleaseName};
 use crate::cluster::workload::Owner;
 use crate::sync::inventory::WorkloadName;
 use crate::sync::record::ANNOTATION;
@@ -231,7 +233,11 @@ fn releases_of_cast_ais_charts_are_taken_with_their_hooks() {
         name: ReleaseName { cluster: "c".to_owned(), namespace: "n".to_owned(), name: "r".to_owned() },
         chart: Chart { name: chart.to_owned(), version: "1.0.0".to_owned() },
         manifest,
-        hooks: hooks.iter().map(|hook| (*hook).to_owned()).collect(),
+        hooks: hooks
+            .iter()
+            .map(|hook| Hook { path: format!("{chart}/templates/hook.yaml"), manifest: (*hook).to_owned() })
+            .collect(),
+        set: BTreeSet::new(),
     };
     let releases = [
         release(
