@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files that decide on plain values.
-const PURE: [&str; 44] = [
+const PURE: [&str; 45] = [
     "castai/chart_values.rs",
     "castai/components.rs",
     "castai/endpoints.rs",
@@ -16,6 +16,7 @@ const PURE: [&str; 44] = [
     "lasting/helm/templates.rs",
     "lasting/kustomize.rs",
     "lasting/kyverno.rs",
+    "lasting/left_out.rs",
     "lasting/names.rs",
     "lasting/policy.rs",
     "permissions.rs",

@@ -47,11 +47,11 @@ async fn resource(
     Ok(known.recommended_kind(kind).map(|(resource, _)| resource))
 }
 
-/// Applies an object without a namespace by server-side apply, as our field manager, and says how kubectl would name it.
+/// Applies an object without a namespace by server-side apply, as our field manager.
 ///
 /// # Errors
 /// It is refused, somebody else owns a field of it (`Conflict`), or its kind is not served.
-pub async fn apply(connection: &Connection, manifest: &Value, mode: PatchMode) -> Result<String, Error> {
+pub async fn apply(connection: &Connection, manifest: &Value, mode: PatchMode) -> Result<(), Error> {
     let text = |pointer| manifest.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let (kind, name) = (text("/kind"), text("/metadata/name"));
     let (group, version) = text("/apiVersion").split_once('/').unwrap_or_default();
@@ -65,5 +65,5 @@ pub async fn apply(connection: &Connection, manifest: &Value, mode: PatchMode) -
         ..PatchParams::default()
     };
     connection.once(api.patch(name, &parameters, &api::Patch::Apply(manifest))).await?;
-    Ok(format!("{}.{group}/{name}", kind.to_lowercase()))
+    Ok(())
 }

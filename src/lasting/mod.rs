@@ -4,5 +4,6 @@
 pub mod helm;
 pub mod kustomize;
 pub mod kyverno;
+pub mod left_out;
 pub mod names;
 pub mod policy;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::castai::components;
 use crate::image::{Image, Mirror};
 use crate::sync::assignment::{Assignment, NameMap, Source};
-use crate::sync::inventory::Carrier;
+use crate::sync::inventory::{Carrier, Place, WorkloadName};
 
 /// Repositories as pods write them, and what they are called in the mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,18 @@ impl Names {
         names.insert(public.to_owned(), private.to_owned());
     }
 
+    /// What is renamed, one line each, for a person who is asked about it.
+    pub fn lines(&self) -> Vec<String> {
+        let prefixes = self.prefixes.iter();
+        let prefixes = prefixes.map(|prefix| format!("{prefix}* becomes {}/{prefix}*", self.mirror));
+        let everywhere =
+            self.everywhere.iter().map(|(public, private)| format!("{public} becomes {private}"));
+        let inside = self.inside.iter();
+        let inside =
+            inside.map(|(public, private)| format!("{public} becomes {private} in Cast AI's namespaces"));
+        prefixes.chain(everywhere).chain(inside).collect()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.prefixes.is_empty() && self.everywhere.is_empty() && self.inside.is_empty()
     }
@@ -78,6 +90,33 @@ pub fn is_renamable(image: &Image, carrier: &Carrier, source: &Image, namespace:
     matches!(carrier, Carrier::Container(_) | Carrier::InitContainer(_))
         && image.repository() == source.repository()
         && (components::image_prefix(source).is_some() || components::NAMESPACES.contains(&namespace))
+}
+
+/// Images of others that no policy renames, by repository, and the namespaces in which Cast AI uses them: those that are
+/// not Cast AI's.
+pub fn outside(assignments: &[Assignment]) -> BTreeMap<&str, BTreeSet<&str>> {
+    let mut found: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for assigned in assignments {
+        let Source::Known(source) = &assigned.source else { continue };
+        for used in &assigned.used_by {
+            let (carrier, namespace) = (&used.used_by.carrier, namespace(&used.used_by.place));
+            let is_renamed_inside = is_renamable(&used.image, carrier, source, components::NAMESPACES[0]);
+            if is_renamed_inside && !is_renamable(&used.image, carrier, source, namespace) {
+                found.entry(source.repository()).or_default().insert(namespace);
+            }
+        }
+    }
+    found
+}
+
+/// Where pods of `place` run, as far as it has a namespace.
+fn namespace(place: &Place) -> &str {
+    match place {
+        Place::Workload(WorkloadName { namespace, .. })
+        | Place::Resource { namespace, .. }
+        | Place::Release { namespace, .. } => namespace,
+        Place::File { .. } | Place::Named => "",
+    }
 }
 
 /// The repositories in the mirror that hold none of their images yet, in order.
@@ -126,6 +165,8 @@ pub mod pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sync::inventory::{Reason, Use, WorkloadKind};
+    use crate::sync::plan::PlannedUse;
 
     fn image(text: &str) -> Image {
         text.parse().unwrap()
@@ -164,6 +205,67 @@ mod tests {
         assert_eq!(
             unverified(&assignments, is_verified),
             BTreeSet::from(["e.example/pfx/ghcr.io/castai/live/x"])
+        );
+    }
+
+    #[test]
+    fn images_of_others_are_told_where_they_keep_their_names() {
+        let used = |namespace: &str, image_written: &str, carrier: Carrier| PlannedUse {
+            image: image(image_written),
+            used_by: Use {
+                place: Place::Workload(WorkloadName {
+                    cluster: "demo".to_owned(),
+                    namespace: namespace.to_owned(),
+                    kind: WorkloadKind::DaemonSet,
+                    name: "d".to_owned(),
+                }),
+                carrier,
+                reason: Reason::Annotation,
+                recorded_source: None,
+                fixed: None,
+            },
+        };
+        let container = || Carrier::Container("c".to_owned());
+        let variable =
+            Carrier::Environment { container: "c".to_owned(), variable: "SCANNERS_IMAGE".to_owned() };
+        let (cpvpa, private) = ("registry.k8s.io/cpa/cpvpa:v1", "e.example/registry.k8s.io/cpa/cpvpa:v1");
+        let assignments = [
+            Assignment {
+                used_by: vec![
+                    used("castai-agent", cpvpa, container()),
+                    used("kube-system", cpvpa, container()),
+                    used("shop", cpvpa, container()),
+                    used("rewritten", private, container()),
+                    used("variables", cpvpa, variable),
+                ],
+                ..assignment(private, cpvpa)
+            },
+            Assignment {
+                used_by: vec![used("shop", "castai/hibernate:v1", container())],
+                ..assignment("e.example/castai/hibernate:v1", "castai/hibernate:v1")
+            },
+        ];
+        let expected =
+            BTreeMap::from([("registry.k8s.io/cpa/cpvpa", BTreeSet::from(["kube-system", "shop"]))]);
+        assert_eq!(outside(&assignments), expected);
+    }
+
+    #[test]
+    fn everything_that_is_renamed_is_named_in_a_line() {
+        let pair = |public: &str, private: &str| BTreeMap::from([(public.to_owned(), private.to_owned())]);
+        let names = Names {
+            mirror: "e.example/pfx".parse().unwrap(),
+            prefixes: vec!["ghcr.io/castai/"],
+            everywhere: pair("castai/hibernate", "e.example/hibernate"),
+            inside: pair("rancher/kubectl", "e.example/pfx/rancher/kubectl"),
+        };
+        assert_eq!(
+            names.lines(),
+            [
+                "ghcr.io/castai/* becomes e.example/pfx/ghcr.io/castai/*",
+                "castai/hibernate becomes e.example/hibernate",
+                "rancher/kubectl becomes e.example/pfx/rancher/kubectl in Cast AI's namespaces",
+            ]
         );
     }
 

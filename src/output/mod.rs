@@ -15,6 +15,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use serde::Serialize;
 
+pub use self::workloads::described;
 use crate::cli::OutputFormat;
 use crate::printable::one_line;
 

@@ -65,6 +65,14 @@ pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWor
 }
 
 /// Namespace and name of a place; a file has no namespace.
+/// A place within a sentence: `deployment.apps/castai-agent in namespace castai-agent`.
+pub fn described(of: &Place) -> String {
+    match place(of) {
+        (namespace, what) if namespace == "-" => what,
+        (namespace, what) => format!("{what} in namespace {namespace}"),
+    }
+}
+
 pub(super) fn place(place: &Place) -> (String, String) {
     match place {
         Place::Workload(workload) => (workload.namespace.clone(), workload.to_string()),

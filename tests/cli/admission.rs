@@ -33,6 +33,9 @@ fn the_policy_renames_pods_as_rewriting_does_and_leaves_all_others_alone() {
     sync(&lab, 0, &["--no-rewrite"]);
     let printed = plugin(&lab, 0, &["values", "policy"]);
     assert!(printed.stdout.contains("failurePolicy: Ignore"), "{}", printed.stdout);
+    let path = lab.folder().home().join("policy.yaml");
+    std::fs::write(&path, &printed.stdout).unwrap();
+    kubectl(&lab, &["apply", "--dry-run=server", "-f", path.to_str().unwrap()]);
     let dry = plugin(&lab, 0, &["values", "policy", "--apply", "--dry-run"]);
     assert!(dry.stdout.contains(&format!("{POLICY} applied (server dry run)")), "{}", dry.stdout);
     let refused = plugin(&lab, 2, &["values", "policy", "--apply"]);
@@ -78,7 +81,9 @@ fn the_policy_renames_pods_as_rewriting_does_and_leaves_all_others_alone() {
 
     // By prefixes, whether it is mirrored or not, and by a name of the user's own.
     let map = format!("{MIRROR}/own-pinner=us-docker.pkg.dev/castai-hub/library/pod-pinner");
-    plugin(&lab, 0, &["values", "policy", "--extent=prefixes", "--map", &map, "--apply", "--yes"]);
+    let prefixes =
+        plugin(&lab, 0, &["values", "policy", "--extent=prefixes", "--map", &map, "--apply", "--yes"]);
+    says(&prefixes, &["warning: --extent=prefixes renames whether", "holds an image or not"]);
     let pinner = "us-docker.pkg.dev/castai-hub/library/pod-pinner";
     eventually("the new policy is heard", || {
         let pods = create(&lab, &[pod("x", "default", &[], &[pinner], None)]);

@@ -46,7 +46,7 @@ fn values_of_releases_and_manifests_name_what_sync_images_sets() {
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     let agent = read("castai-agent_castai-agent.yaml");
     assert!(
-        agent.contains("# helm upgrade castai-agent castai-helm/castai-agent --namespace castai-agent --reset-then-reuse-values -f FILE"),
+        agent.contains("# helm upgrade castai-agent castai-helm/castai-agent --version 0.161.1 --namespace castai-agent --reset-then-reuse-values -f FILE"),
         "{agent}"
     );
     let repository = format!("{MIRROR}/us-docker.pkg.dev/castai-hub/library/agent");
@@ -69,6 +69,8 @@ fn values_of_releases_and_manifests_name_what_sync_images_sets() {
     // Printed, it is the same in documents.
     let printed = plugin(&lab, 1, &["values", "helm"]);
     assert_eq!(yaml(&printed.stdout).len(), 3);
+
+    builds_with_kustomize(&lab);
 
     // Before and after the rewrite the same names come out, and they are those that workloads get.
     let kustomize = plugin(&lab, 0, &["values", "kustomize"]).stdout;
@@ -102,9 +104,46 @@ fn values_of_releases_and_manifests_name_what_sync_images_sets() {
     assert_eq!(values, expected);
 }
 
+/// kubectl takes what is printed as part of a kustomization of a Deployment and a `DaemonSet`, and renames their images.
+fn builds_with_kustomize(lab: &Lab) {
+    let folder = lab.folder().home().join("kustomization");
+    std::fs::create_dir(&folder).unwrap();
+    let names = ["deployment/castai-agent", "daemonset/castai-kvisor-agent"];
+    let files: Vec<String> = names.iter().map(|name| format!("{}.json", name.replace('/', "-"))).collect();
+    for (name, file) in names.iter().zip(&files) {
+        let found = kubectl_json(lab, &["get", name, "--namespace", NAMESPACE]);
+        std::fs::write(folder.join(file), found.to_string()).unwrap();
+    }
+    let built = |printed: &str| -> Vec<String> {
+        let whole = format!("resources: {}\n{printed}", json!(files));
+        std::fs::write(folder.join("kustomization.yaml"), whole).unwrap();
+        let built = lab.kubectl(&["kustomize", folder.to_str().unwrap()]).unwrap();
+        assert_eq!(built.code, Some(0), "{}", built.stderr);
+        let manifests = yaml(&built.stdout);
+        assert_eq!(manifests.len(), 2, "{}", built.stdout);
+        let pods = manifests.iter().map(|manifest| &manifest["spec"]["template"]["spec"]["containers"]);
+        pods.flat_map(|list| list.as_array().unwrap()).map(|one| text(&one["image"])).collect()
+    };
+    let images = built(&plugin(lab, 0, &["values", "kustomize"]).stdout);
+    assert!(images.len() > 2 && images.iter().all(|image| image.starts_with(MIRROR)), "{images:?}");
+    // A patch must have a target among the resources, and the others are in no folder here.
+    let patches = yaml(&plugin(lab, 0, &["values", "patches"]).stdout).remove(0);
+    let is_here = |entry: &&Value| {
+        let target = &entry["target"];
+        let name = format!("{}/{}", text(&target["kind"]).to_lowercase(), text(&target["name"]));
+        names.contains(&name.as_str())
+    };
+    let here: Vec<&Value> = patches["patches"].as_array().unwrap().iter().filter(is_here).collect();
+    assert_eq!(here.len(), 2, "{patches:#}");
+    assert_eq!(built(&format!("patches: {}", json!(here))), images);
+}
+
 #[test]
 fn without_cast_ai_there_is_nothing_to_name() {
     let lab = empty_lab();
+    // By prefixes a policy can be there first.
+    let beforehand = plugin(&lab, 0, &["values", "policy", "--extent=prefixes"]);
+    assert!(beforehand.stdout.contains("/castai-hub/"), "{}", beforehand.stdout);
     for kind in ["helm", "kustomize", "patches", "policy"] {
         let refused = plugin(&lab, 2, &["values", kind]);
         says(&refused, &["no image of Cast AI that could be mirrored was found", "install Cast AI first"]);
@@ -152,7 +191,8 @@ fn release(lab: &Lab, name: &str, (chart, version): (&str, &str), workloads: &[&
     let hooks = hook_images.iter().map(|image| {
         let hook = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "hook"},
             "spec": {"template": {"spec": {"containers": [{"name": "hook", "image": image}]}}}});
-        json!({"name": "hook", "kind": "Job", "manifest": hook.to_string(), "events": ["pre-delete"]})
+        json!({"name": "hook", "kind": "Job", "path": format!("{chart}/templates/hook.yaml"),
+            "manifest": hook.to_string(), "events": ["pre-delete"]})
     });
     let content = json!({
         "name": name, "namespace": NAMESPACE, "version": 1, "info": {"status": "deployed"}, "config": {},

@@ -27,6 +27,7 @@ struct Document {
 
 pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result<Ending, Stop> {
     let sight = sight::look(arguments, &wanted.mirror).await?;
+    sight.refuse_nothing()?;
     let decided = sight
         .survey
         .releases
@@ -38,8 +39,8 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
     if decided.is_empty() {
         return Err(Stop::with_hint(
             "error: no Helm release of Cast AI's can be seen here",
-            "Helm keeps releases in Secrets, which `permissions rbac` lets be listed; where Cast AI was installed \
-             without Helm, use `values kustomize` or `values policy`",
+            "Helm keeps releases in Secrets, which `permissions rbac` lets be listed; Argo CD keeps none: write the keys \
+             of docs/lasting.md into the Application by hand, or use `values policy`; without Helm use `values kustomize`",
         ));
     }
     let mut documents: Vec<_> = decided.values().map(document).collect::<std::io::Result<_>>()?;

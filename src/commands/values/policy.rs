@@ -10,7 +10,7 @@ use crate::cluster::policy::{apply, served_version};
 use crate::cluster::{Connection, PatchMode};
 use crate::commands::{Ending, Stop, question, registry};
 use crate::image::{Image, Version};
-use crate::lasting::names::{Names, unverified};
+use crate::lasting::names::{Names, outside, unverified};
 use crate::lasting::{kyverno, policy};
 use crate::output;
 use crate::registry::Repository;
@@ -24,10 +24,16 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
             "leave it out",
         ));
     }
-    let sight = sight::look(arguments, &wanted.mirror).await?;
-    let (names, mut missing) = match wanted.extent {
+    let mut sight = sight::look(arguments, &wanted.mirror).await?;
+    let is_by_prefix = wanted.extent == Extent::Prefixes;
+    let mut ending = sight.leave_out(is_by_prefix);
+    let (names, missing) = match wanted.extent {
+        // It is made of what is known beforehand, so that it can be there before Cast AI is.
         Extent::Prefixes => (Names::of_prefixes(&sight.mirror, &wanted.mirror.maps), BTreeSet::new()),
-        Extent::Mirrored => verified(arguments, &sight).await?,
+        Extent::Mirrored => {
+            sight.refuse_nothing()?;
+            verified(arguments, &sight).await?
+        }
     };
     if names.is_empty() {
         return Err(Stop::with_hint(
@@ -35,13 +41,27 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
             "mirror them first: kubectl castai-privatelink sync-images --no-rewrite; or name the registry with --registry",
         ));
     }
-    for repository in std::mem::take(&mut missing) {
+    for repository in &missing {
+        ending = Ending::Attention;
         output::warning(&format!(
             "{repository} holds no image that is in use, so its images are not renamed"
         ));
-        missing.insert(repository);
     }
-    let ending = if missing.is_empty() && !sight.is_partial { Ending::Done } else { Ending::Attention };
+    for (repository, namespaces) in outside(&sight.assignments) {
+        ending = Ending::Attention;
+        let namespaces = namespaces.into_iter().collect::<Vec<_>>().join(", ");
+        output::warning(&format!(
+            "{repository} keeps its name in {namespaces}: it is not Cast AI's own, and others may use it there; \
+             sync-images and the other `values` rename what Cast AI uses of it"
+        ));
+    }
+    if is_by_prefix && wanted.apply {
+        output::warning(&format!(
+            "--extent=prefixes renames whether {} holds an image or not: pods whose image is not mirrored wait in \
+             ImagePullBackOff, and none can be verified beforehand",
+            sight.mirror
+        ));
+    }
     let connection = &sight.survey.scene.connection;
     let manifests = match engine(connection, wanted).await? {
         Some(version) => policy::manifests(&names, version).to_vec(),
@@ -51,7 +71,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
         if wanted.dry_run != DryRun::Client {
             refuse_unserved(connection, &manifests).await?;
         }
-        return carry_out(connection, &manifests, wanted, ending).await;
+        return carry_out(connection, &manifests, &names, wanted, ending).await;
     }
     output::result(&text(&manifests, wanted.extent)?)?;
     Ok(ending)
@@ -134,16 +154,17 @@ async fn refuse_unserved(connection: &Connection, manifests: &[Value]) -> Result
 async fn carry_out(
     connection: &Connection,
     manifests: &[Value],
+    names: &Names,
     wanted: &PolicyArguments,
     ending: Ending,
 ) -> Result<Ending, Stop> {
-    let names = manifests.iter().map(|manifest| {
+    let objects = manifests.iter().map(|manifest| {
         let text = |pointer| manifest.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let group = text("/apiVersion").split('/').next().unwrap_or_default();
         format!("{}.{group}/{}", text("/kind").to_lowercase(), text("/metadata/name"))
     });
-    let names: Vec<_> = names.collect();
-    let told = |suffix: &str| names.join(&format!(" {suffix}\n")) + &format!(" {suffix}\n");
+    let objects: Vec<_> = objects.collect();
+    let told = |suffix: &str| objects.join(&format!(" {suffix}\n")) + &format!(" {suffix}\n");
     if wanted.dry_run == DryRun::Client {
         output::result(&told("applied (dry run)"))?;
         return Ok(ending);
@@ -155,8 +176,9 @@ async fn carry_out(
         output::result(&told("applied (server dry run)"))?;
         return Ok(ending);
     }
-    let work = format!("apply {} to {}", names.join(" and "), connection.name);
-    if !wanted.yes && !question::ask(work, || ()).await? {
+    let work = format!("apply {} to {}", objects.join(" and "), connection.name);
+    let show = || names.lines().iter().for_each(|line| output::say(line));
+    if !wanted.yes && !question::ask(work, show).await? {
         output::say("nothing was changed");
         return Ok(Ending::Attention);
     }
@@ -166,7 +188,7 @@ async fn carry_out(
     output::result(&told("applied"))?;
     output::say(&format!(
         "pods that are created from now on are renamed; to undo: kubectl delete {}",
-        names.join(" ")
+        objects.join(" ")
     ));
     Ok(ending)
 }

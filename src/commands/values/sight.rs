@@ -3,8 +3,9 @@
 use crate::castai::knowledge::Knowledge;
 use crate::cli::{Arguments, MirrorArguments};
 use crate::commands::survey::Survey;
-use crate::commands::{Stop, registry};
+use crate::commands::{Ending, Stop, registry};
 use crate::image::Mirror;
+use crate::lasting::left_out::{self, LeftOut};
 use crate::output;
 use crate::sync::assignment::{Assignment, Source, assign, unused_maps};
 use crate::sync::discover::ImageFilter;
@@ -32,15 +33,39 @@ pub(super) async fn look(arguments: &Arguments, wanted: &MirrorArguments) -> Res
     for map in unused_maps(&assignments, &wanted.maps) {
         output::warning(&format!("--map {map} matches no image: compare both names with the images'"));
     }
-    let has_names = assignments.iter().any(|assigned| matches!(assigned.source, Source::Known(_)));
-    if !has_names {
-        return Err(Stop::with_hint(
+    Ok(Sight { survey, mirror, assignments, is_partial: !inventory.unlisted.is_empty() })
+}
+
+impl Sight {
+    /// # Errors
+    /// There is no image that could be named.
+    pub(super) fn refuse_nothing(&self) -> Result<(), Stop> {
+        let is_named = |assigned: &Assignment| matches!(assigned.source, Source::Known(_));
+        if self.assignments.iter().any(is_named) {
+            return Ok(());
+        }
+        Err(Stop::with_hint(
             format!(
                 "error: no image of Cast AI that could be mirrored was found in {}",
-                survey.scene.connection.name
+                self.survey.scene.connection.name
             ),
             "install Cast AI first, or look at another cluster with --context",
-        ));
+        ))
     }
-    Ok(Sight { survey, mirror, assignments, is_partial: !inventory.unlisted.is_empty() })
+
+    /// Says which images keep their names and why, and leaves them out. `is_by_prefix` tells of a policy that does not
+    /// know single images.
+    pub(super) fn leave_out(&mut self, is_by_prefix: bool) -> Ending {
+        let left_out = left_out::leave_out(&mut self.assignments);
+        for LeftOut { image, place, more, why, is_held_back } in &left_out {
+            let more = if *more == 0 { String::new() } else { format!(" (and {more} more)") };
+            let what = match (is_held_back, is_by_prefix) {
+                (false, _) => "keeps its name",
+                (true, false) => "keeps its name here, as in sync-images, which holds it back",
+                (true, true) => "is renamed by its prefix, although sync-images holds it back",
+            };
+            output::warning(&format!("{image} of {}{more} {what}: {why}", output::described(place)));
+        }
+        if self.is_partial || !left_out.is_empty() { Ending::Attention } else { Ending::Done }
+    }
 }
