@@ -16,7 +16,7 @@ use crate::sync::assignment::NameMap;
 #[command(after_help = "Examples:
   # A values file for each Helm release of Cast AI's
   kubectl castai-privatelink values helm --directory values
-  helm upgrade castai-agent castai-helm/castai-agent --namespace castai-agent \\
+  helm upgrade castai-agent castai-helm/castai-agent --version 0.161.1 --namespace castai-agent \\
     --reset-then-reuse-values -f values/castai-agent_castai-agent.yaml
 
   # The images of a kustomization

@@ -72,6 +72,27 @@ fn values_of_releases_and_manifests_name_what_sync_images_sets() {
 
     builds_with_kustomize(&lab);
 
+    // What sync-images would hold back keeps its name, and that is said.
+    let elsewhere = format!("{MIRROR}/my-controller");
+    for kind in ["kustomize", "patches"] {
+        let partial = plugin(&lab, 1, &["values", kind, "--registry", &elsewhere]);
+        says(
+            &partial,
+            &[
+                "kvisor-controller",
+                "deployment.apps/castai-kvisor-controller",
+                "sync-images",
+                "--registry path",
+            ],
+        );
+        assert!(
+            partial.stdout.contains("my-controller/ghcr.io/castai/kvisor/kvisor-agent"),
+            "{}",
+            partial.stdout
+        );
+        assert!(!partial.stdout.contains("kvisor/kvisor-controller"), "{}", partial.stdout);
+    }
+
     // Before and after the rewrite the same names come out, and they are those that workloads get.
     let kustomize = plugin(&lab, 0, &["values", "kustomize"]).stdout;
     let patches = plugin(&lab, 0, &["values", "patches"]).stdout;
