@@ -214,7 +214,7 @@ impl<'a> Choice<'a> {
             if let (Some(global), false) = (set.iter().find(is_global), keys.is_empty()) {
                 let why = format!(
                     "{global} is set in the release, and stands before these names too where the chart honours it: \
-                     take it out of what `helm get values` shows, and upgrade with --reset-values, that file and this one"
+                     take it out of what `helm get values -o yaml` shows, and upgrade with --reset-values, that file and this one"
                 );
                 self.gap(why, false);
             }
