@@ -3,6 +3,8 @@
 mod completion;
 mod permissions;
 mod preflight;
+mod rollback;
+mod status;
 mod sync_images;
 mod version;
 
@@ -14,6 +16,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use self::completion::{CompletionArguments, CompletionCommand, LinkArguments};
 pub use self::permissions::{PermissionsArguments, PermissionsCommand, PermissionsFormat};
 pub use self::preflight::{FailOn, Here, PreflightArguments};
+pub use self::rollback::RollbackArguments;
+pub use self::status::StatusArguments;
 pub use self::sync_images::{DryRun, SyncArguments};
 pub use self::version::{VersionArguments, VersionFormat};
 
@@ -56,6 +60,8 @@ pub struct Arguments {
 pub enum Command {
     Preflight(PreflightArguments),
     SyncImages(Box<SyncArguments>),
+    Status(StatusArguments),
+    Rollback(RollbackArguments),
     Permissions(PermissionsArguments),
     Completion(CompletionArguments),
     Version(VersionArguments),

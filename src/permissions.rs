@@ -146,6 +146,16 @@ pub const KUBERNETES: &[KubernetesRule] = &[
         reason: "images that Cast AI's pod mutator adds to pods, where it is installed",
     },
     KubernetesRule {
+        scope: Scope::Cluster,
+        api_group: "argoproj.io",
+        resources: &["applications"],
+        resource_names: &[],
+        verbs: &["list"],
+        access: Access::Read,
+        need: Need::Optional,
+        reason: "whether Argo CD puts its own images back, where it owns a workload",
+    },
+    KubernetesRule {
         scope: Scope::Components,
         api_group: "",
         resources: &["secrets"],

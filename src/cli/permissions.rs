@@ -33,7 +33,7 @@ pub struct PermissionsArguments {
 
 #[derive(Debug, Args)]
 pub struct OverviewArguments {
-    /// Only what `preflight` and `sync-images --dry-run=client` need
+    /// Only what `preflight`, `status` and `sync-images --dry-run=client` need
     #[arg(long)]
     pub read_only: bool,
 
@@ -55,7 +55,7 @@ pub enum PermissionsCommand {
 
 #[derive(Debug, Args)]
 pub struct BindingArguments {
-    /// Only what `preflight` and `sync-images --dry-run=client` need
+    /// Only what `preflight`, `status` and `sync-images --dry-run=client` need
     #[arg(long)]
     pub read_only: bool,
 
@@ -74,7 +74,7 @@ pub struct BindingArguments {
 
 #[derive(Debug, Args)]
 pub struct PolicyArguments {
-    /// Only what `preflight` and `sync-images --dry-run` need
+    /// Only what `preflight`, `status` and `sync-images --dry-run` need
     #[arg(long)]
     pub read_only: bool,
 

@@ -117,6 +117,10 @@ pub struct SyncArguments {
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
 
+    /// Rewrite workloads, too, whose owner (Argo CD or Flux) puts its own image back within minutes
+    #[arg(long)]
+    pub force: bool,
+
     /// How many blobs are copied at a time
     #[arg(long, short, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,

@@ -1,10 +1,12 @@
 //! The Kubernetes adapter: connecting, reading workloads and nodes, patching, watching rollouts.
 
+mod applications;
 mod connect;
 pub mod custom;
 mod error;
 mod kubeconfig;
 mod list;
+mod managers;
 mod namespaces;
 mod nodes;
 mod pages;
@@ -14,11 +16,13 @@ pub mod release;
 pub mod rollout;
 pub mod workload;
 
+pub use applications::self_healing_applications;
 pub use connect::{Connection, ConnectionFlags, connect};
 pub use custom::list_custom_resources;
 pub use error::{Error, ErrorKind};
 pub use kubeconfig::{ConfiguredNames, EksIdentity, configured_names};
 pub use list::{Listed, list_workloads, read_workload};
+pub use managers::FieldManager;
 pub use namespaces::namespaces;
 pub use nodes::{Node, Nodes, nodes};
 pub use patch::{FIELD_MANAGER, PatchMode, patch};

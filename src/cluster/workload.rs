@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::PodSpec;
 use kube::api::{ApiResource, DynamicObject};
 
+use super::managers::{FieldManager, field_managers};
 use crate::sync::inventory::{WorkloadKind, WorkloadName};
 
 /// An object that holds a pod template (or is a pod), with what decisions need of it.
@@ -19,6 +20,8 @@ pub struct Workload {
     pub pod: PodSpec,
     /// A pod that has ended or is about to: it will not run another image.
     pub has_ended: bool,
+    /// Who set its images; nobody for what is carried by its owner, which is never looked at.
+    pub managers: Vec<FieldManager>,
 }
 
 /// A controlling owner reference.
@@ -53,10 +56,11 @@ impl Workload {
         let pod =
             object.data.pointer_mut(kind.pod_spec_pointer()).map(serde_json::Value::take).unwrap_or_default();
         let phase = object.data.pointer("/status/phase").and_then(serde_json::Value::as_str);
-        let metadata = object.metadata;
+        let mut metadata = object.metadata;
+        let managed = metadata.managed_fields.take().unwrap_or_default();
         let has_ended = kind == WorkloadKind::Pod
             && (metadata.deletion_timestamp.is_some() || matches!(phase, Some("Succeeded" | "Failed")));
-        Ok(Self {
+        let mut workload = Self {
             name: WorkloadName {
                 cluster: cluster.to_owned(),
                 namespace: metadata.namespace.unwrap_or_default(),
@@ -73,7 +77,12 @@ impl Workload {
                 .map(|owner| Owner { api_version: owner.api_version, kind: owner.kind, name: owner.name }),
             pod: serde_json::from_value(pod)?,
             has_ended,
-        })
+            managers: Vec::new(),
+        };
+        if !workload.is_carried_by_its_owner() {
+            workload.managers = field_managers(kind, managed);
+        }
+        Ok(workload)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::cli::{Arguments, ConnectionArguments};
 use crate::cluster;
 use crate::output;
 use crate::printable::one_line;
+use crate::sync::{rollback, rollout};
 
 /// The name by which kubectl asks.
 pub(super) const LINK: &str = "kubectl_complete-castai_privatelink";
@@ -66,6 +67,7 @@ enum Dynamic {
     Cluster,
     User,
     Namespace,
+    Rewritten,
 }
 
 /// What was wanted, and how it begins.
@@ -137,6 +139,8 @@ fn dynamic(argument: &Arg) -> Option<Dynamic> {
         "cluster" => Some(Dynamic::Cluster),
         "user" => Some(Dynamic::User),
         "namespace" => Some(Dynamic::Namespace),
+        // Of rollback.
+        "workloads" => Some(Dynamic::Rewritten),
         // clap gives this hint to every path.
         _ => (argument.get_value_hint() == ValueHint::AnyPath).then_some(Dynamic::File),
     }
@@ -155,6 +159,10 @@ async fn names(dynamic: Dynamic, connection: Option<ConnectionArguments>) -> Vec
         let listed = tokio::time::timeout(LIMIT, namespaces(&connection)).await;
         return listed.ok().and_then(Result::ok).unwrap_or_default();
     }
+    if dynamic == Dynamic::Rewritten {
+        let listed = tokio::time::timeout(LIMIT, rewritten(&connection)).await;
+        return listed.ok().and_then(Result::ok).unwrap_or_default();
+    }
     let Ok(names) = cluster::configured_names(connection.kubeconfig.as_deref()) else {
         return Vec::new();
     };
@@ -162,13 +170,21 @@ async fn names(dynamic: Dynamic, connection: Option<ConnectionArguments>) -> Vec
         Dynamic::Context => names.contexts,
         Dynamic::Cluster => names.clusters,
         Dynamic::User => names.users,
-        Dynamic::Namespace | Dynamic::File => Vec::new(),
+        Dynamic::Namespace | Dynamic::Rewritten | Dynamic::File => Vec::new(),
     }
 }
 
 async fn namespaces(arguments: &ConnectionArguments) -> Result<Vec<String>, cluster::Error> {
     let connection = cluster::connect(&scene::unattended(arguments)).await?;
     cluster::namespaces(&connection).await
+}
+
+/// The workloads that `rollback` would put back.
+async fn rewritten(arguments: &ConnectionArguments) -> Result<Vec<String>, cluster::Error> {
+    let connection = cluster::connect(&scene::unattended(arguments)).await?;
+    let listed = cluster::list_workloads(&connection, arguments.namespace.as_deref(), None).await?;
+    let planned = rollout::preview(&listed.workloads, &rollback::decide);
+    Ok(planned.iter().map(|planned| planned.workload.to_string()).collect())
 }
 
 #[cfg(test)]
@@ -197,7 +213,20 @@ mod tests {
     #[tokio::test]
     async fn candidates_follow_the_words_before() {
         let cases: &[(&str, &[&str], u8)] = &[
-            ("", &["preflight", "sync-images", "permissions", "completion", "version", "help"], NO_FILES),
+            (
+                "",
+                &[
+                    "preflight",
+                    "sync-images",
+                    "status",
+                    "rollback",
+                    "permissions",
+                    "completion",
+                    "version",
+                    "help",
+                ],
+                NO_FILES,
+            ),
             ("sync", &["sync-images"], NO_FILES),
             ("version -o ", &["json", "yaml"], NO_FILES),
             ("--context x version -o j", &["json"], NO_FILES),
@@ -222,6 +251,6 @@ mod tests {
         }
         let (found, _) = candidates(&words("preflight --only CPL301")).await;
         assert_eq!(found[0].1.as_deref(), Some("the cluster's ECR registry is known"));
-        assert_eq!(candidates(&[]).await.0.len(), 6, "no word is like an empty one");
+        assert_eq!(candidates(&[]).await.0.len(), 8, "no word is like an empty one");
     }
 }

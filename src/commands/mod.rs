@@ -6,7 +6,11 @@ mod handed_over;
 mod manual;
 mod permissions;
 mod preflight;
+mod question;
+mod registry;
+mod rollback;
 mod scene;
+mod status;
 mod sync_images;
 mod version;
 
@@ -88,9 +92,12 @@ pub async fn run(mut arguments: Arguments) -> Ending {
     if arguments.connection.all_namespaces {
         arguments.connection.namespace = None;
     }
+    // The largest futures live on the heap.
     let ending = match &arguments.command {
         Command::Preflight(preflight) => preflight::run(&arguments, preflight).await,
-        Command::SyncImages(sync) => sync_images::run(&arguments, sync).await,
+        Command::SyncImages(sync) => Box::pin(sync_images::run(&arguments, sync)).await,
+        Command::Rollback(rollback) => rollback::run(&arguments, rollback).await,
+        Command::Status(status) => Box::pin(status::run(&arguments, status)).await,
         Command::Permissions(permissions) => permissions::run(&arguments, permissions),
         Command::Completion(completion) => completion::run(completion),
         Command::Man => manual::run(),

@@ -1,8 +1,11 @@
 //! What every command gathers first: the cluster, its nodes, and its place in AWS.
 
 use crate::cli::{Arguments, ConnectionArguments, NetworkArguments};
+use crate::cluster::custom::Resource;
+use crate::cluster::workload::Workload;
 use crate::cluster::{self, Connection, ConnectionFlags, Nodes};
 use crate::sync::inventory::Cluster;
+use crate::sync::ownership::{Surroundings, application};
 use crate::transport;
 
 /// A cluster that answers, and what its nodes and kubeconfig tell.
@@ -48,6 +51,19 @@ impl Scene {
 /// Connects as kubectl's flags say; no request is sent yet.
 pub(super) async fn connect(arguments: &Arguments) -> Result<Connection, cluster::Error> {
     cluster::connect(&flags(&arguments.connection)).await
+}
+
+/// What else in the cluster tells who owns workloads. Argo CD is only asked for where something says that it is there.
+pub(super) async fn surroundings(
+    connection: &Connection,
+    workloads: &[Workload],
+    resources: &[Resource],
+) -> Surroundings {
+    let mut around = Surroundings::of(workloads, resources);
+    if workloads.iter().any(|workload| application(workload).is_some()) {
+        around.applications = cluster::self_healing_applications(connection).await;
+    }
+    around
 }
 
 /// The flags for a connection while nobody can be asked anything.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use self::images::Registry;
 use self::request::{Halves, Narrowing, Request};
-use super::scene::{self, Scene};
+use super::scene::{self, Scene, surroundings};
 use super::{Ending, Stop, handed_over};
 use crate::cli::{Arguments, DryRun, SyncArguments};
 use crate::cluster::Listed;
@@ -21,8 +21,8 @@ use crate::output::progress::Progress;
 use crate::output::{self, sync as text};
 use crate::sync::discover::{Found, discover};
 use crate::sync::inventory::Inventory;
+use crate::sync::ownership::Surroundings;
 use crate::sync::report::SyncReport;
-use crate::sync::rollout;
 
 pub(super) async fn run(arguments: &Arguments, sync: &SyncArguments) -> Result<Ending, Stop> {
     let narrowing =
@@ -77,7 +77,7 @@ async fn pipeline(
     if sync.dry_run != DryRun::None {
         let mut report = registry.planned_report(&inventory, mirror);
         if let Some(cluster) = cluster.as_ref().filter(|_| rewrite) {
-            report.workloads = workloads::preview(cluster, rewriter, sync.dry_run, observer).await;
+            report.workloads = workloads::preview(cluster, rewriter, sync, observer).await;
         }
         progress.clear();
         if arguments.logging.verbosity > 0 {
@@ -87,12 +87,14 @@ async fn pipeline(
         text::planned(registry.plan_made().filter(|_| mirror), &report, rewrite, sync.output)?;
         return Ok(ending_of(&report));
     }
-    let found = cluster.as_ref().filter(|_| rewrite).map_or(&[][..], |cluster| &cluster.workloads);
-    let patches = workloads::count_patches(found, rewriter);
+    let found = cluster.as_ref().filter(|_| rewrite);
+    let patches = found.map_or(0, |cluster| workloads::count_patches(cluster, rewriter, sync));
     progress.clear();
     let show = || {
         let mut report = registry.planned_report(&inventory, mirror);
-        report.workloads = rollout::preview(found, rewriter);
+        if let Some(cluster) = found {
+            report.workloads = workloads::preview_alone(cluster, rewriter, sync);
+        }
         text::show_planned(registry.plan_made().filter(|_| mirror), &report);
     };
     if !request::confirm(sync, registry.copies(), patches, registry.mirror(), show).await? {
@@ -128,6 +130,7 @@ struct Cluster {
     workloads: Vec<Workload>,
     releases: Vec<Release>,
     resources: Vec<Resource>,
+    surroundings: Surroundings,
     notes: Vec<String>,
     unlisted: Vec<String>,
 }
@@ -145,7 +148,8 @@ impl Cluster {
         let (resources, unread) = resources?;
         let (releases, unopened) = workloads::releases(&connection, arguments, sync, &workloads).await?;
         notes.extend(unread.into_iter().chain(unopened).chain(scene.nodes.notes.iter().cloned()));
-        Ok(Self { scene, workloads, releases, resources, notes, unlisted })
+        let surroundings = surroundings(&connection, &workloads, &resources).await;
+        Ok(Self { scene, workloads, releases, resources, surroundings, notes, unlisted })
     }
 
     /// Reads the workloads anew: copying takes long, and others work too.

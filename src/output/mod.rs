@@ -3,9 +3,12 @@
 pub mod permissions;
 pub mod preflight;
 pub mod progress;
+pub mod rollback;
+pub mod status;
 pub mod style;
 pub mod sync;
 pub mod table;
+mod workloads;
 
 use std::io::{self, IsTerminal as _, Write as _};
 

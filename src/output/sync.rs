@@ -1,13 +1,16 @@
 //! What `sync-images` found, would do and did, for people and for machines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io;
 
 use crate::cli::OutputFormat;
+use crate::output::status::owner_table;
 use crate::output::table::{Column, bytes, count};
+use crate::output::workloads::{WorkloadWords, place, workload_problems};
 use crate::output::{document, question_width, result, say, style, table, terminal_width};
-use crate::sync::inventory::{Inventory, Place, Use, WorkloadKind};
+use crate::sync::inventory::{Inventory, Use, WorkloadName};
+use crate::sync::ownership::Owner;
 use crate::sync::plan::Plan;
 use crate::sync::report::{ImageReport, ImageResult, SyncReport};
 use crate::sync::rollout::{Outcome, WorkloadReport};
@@ -71,6 +74,7 @@ pub fn planned(
                 planned_text(plan, report, wide, DRY_RUN, width_for(format))
             })?;
             problems(report);
+            owner_notes(report);
             Ok(())
         }
     }
@@ -81,6 +85,7 @@ pub fn show_planned(plan: Option<&Plan>, report: &SyncReport) {
     for line in planned_text(plan, report, false, "to update", question_width()).lines() {
         say(line);
     }
+    owner_notes(report);
     say("");
 }
 
@@ -169,7 +174,7 @@ fn names(report: &SyncReport, rewriting: bool) -> io::Result<()> {
     Ok(())
 }
 
-fn lines(names: impl Iterator<Item = String>) -> io::Result<()> {
+pub(super) fn lines(names: impl Iterator<Item = String>) -> io::Result<()> {
     result(&names.fold(String::new(), |text, name| text + &name + "\n"))
 }
 
@@ -253,7 +258,28 @@ fn workloads(report: &SyncReport, wide: bool, planned: &'static str, width: Opti
         Column::keeping_start("IMAGES", 10).dispensable(1),
         Column::keeping_start("RESULT", 13),
     ];
-    "\n".to_owned() + &table::fitted(columns, &rows, width)
+    let text = "\n".to_owned() + &table::fitted(columns, &rows, width);
+    if wide { text + &owners(report) } else { text }
+}
+
+/// Who will put other images back.
+fn owners(report: &SyncReport) -> String {
+    let row = |workload: &WorkloadName, owner: &Owner| {
+        [workload.namespace.clone(), workload.to_string(), owner.name.clone(), owner.reverts.clone()]
+    };
+    let workloads = report.workloads.iter();
+    let rows: Vec<_> = workloads
+        .flat_map(|workload| workload.owners.iter().map(|owner| row(&workload.workload, owner)))
+        .collect();
+    if rows.is_empty() { String::new() } else { owner_table(&rows) }
+}
+
+/// The same for who is about to have images changed, once for each owner.
+fn owner_notes(report: &SyncReport) {
+    let owners: BTreeSet<_> = report.workloads.iter().flat_map(|workload| &workload.owners).collect();
+    for owner in owners {
+        say(&format!("note: {} {}", owner.name, owner.reverts));
+    }
 }
 
 /// In kubectl's words where it has some.
@@ -272,7 +298,7 @@ const fn outcome(outcome: &Outcome, planned: &'static str) -> &'static str {
 }
 
 /// Says that a result is not the whole, and how it becomes that.
-fn incomplete(unlisted: &[String]) {
+pub(super) fn incomplete(unlisted: &[String]) {
     if !unlisted.is_empty() {
         say(&format!(
             "error: this is incomplete, because {} may not be listed: allow that in Kubernetes RBAC and run again",
@@ -299,41 +325,7 @@ fn problems(report: &SyncReport) {
         let names = images.iter().map(|image| image.image.to_string()).collect::<Vec<_>>().join(", ");
         say(&format!("error: {names}: {message}"));
     }
-    for workload in &report.workloads {
-        let name = format!("{} in namespace {}", workload.workload, workload.workload.namespace);
-        match &workload.outcome {
-            Outcome::HeldBack(why) => say(&format!("error: {name} held back: {why}")),
-            Outcome::Failed(why) => say(&format!("error: {name}: {why}")),
-            Outcome::Restored(why) => say(&format!("error: {name} has its former images again: {why}")),
-            Outcome::NotReached => {
-                say(&format!("error: {name} was not reached, because the run stopped before it"));
-            }
-            Outcome::Fixed(why) => {
-                let next = match workload.workload.kind {
-                    WorkloadKind::Job => {
-                        "; if it still has to run, delete it, and have whatever made it make it again with the private image"
-                    }
-                    _ => "",
-                };
-                say(&format!("note: {name} cannot be rewritten in place: {why}{next}"));
-            }
-            Outcome::Updated | Outcome::Unchanged | Outcome::Planned | Outcome::DryRunOk => {}
-        }
-        let told = match &workload.outcome {
-            Outcome::Failed(why) | Outcome::Restored(why) => why.as_str(),
-            _ => "",
-        };
-        for problem in &workload.problems {
-            // What decided the outcome was named above; its log still follows.
-            if !told.contains(&problem.message) || !told.contains(&problem.pod) {
-                let container =
-                    problem.container.as_ref().map(|name| format!(" container {name}")).unwrap_or_default();
-                let said = format!("{}: {}", problem.reason, problem.message);
-                say(&format!("  {name}: pod {}{container}: {said}", problem.pod));
-            }
-            problem.log.iter().for_each(|line| say(&format!("    {line}")));
-        }
-    }
+    workload_problems(&report.workloads, WorkloadWords::SYNC);
 }
 
 /// Nearly all images are for Linux, so that only other systems are named.
@@ -343,22 +335,6 @@ fn platforms(image: &ImageReport) -> String {
     }
     let short = |platform: &String| platform.strip_prefix("linux/").unwrap_or(platform).to_owned();
     image.platforms.iter().map(short).collect::<Vec<_>>().join(",")
-}
-
-/// Namespace and name of a place; a file has no namespace.
-fn place(place: &Place) -> (String, String) {
-    match place {
-        Place::Workload(workload) => (workload.namespace.clone(), workload.to_string()),
-        Place::File { path, manifest } => ("-".to_owned(), format!("{manifest} in {path}")),
-        Place::Resource { namespace, resource, name, .. } => {
-            let namespace = if namespace.is_empty() { "-" } else { namespace };
-            (namespace.to_owned(), format!("{resource}/{name}"))
-        }
-        Place::Release { namespace, release, manifest, hook, .. } => {
-            let part = if *hook { "hook of Helm release" } else { "in Helm release" };
-            (namespace.clone(), format!("{manifest} {part} {release}"))
-        }
-    }
 }
 
 fn why(used: &Use) -> String {

@@ -100,7 +100,7 @@ This page is made from the sources: `UPDATE_DOCS=1 cargo test --workspace --lib 
     }
     page.push_str(
         "
-`preflight`, `sync-images --dry-run=client` and `sync-images --no-rewrite` need no `get` and `patch` on workloads
+`preflight`, `status`, `sync-images --dry-run=client` and `sync-images --no-rewrite` need no `get` and `patch` on workloads
 (`permissions rbac --read-only`). `--dry-run=server` has the API server check every patch, and so needs them.
 
 ## AWS

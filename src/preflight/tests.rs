@@ -128,6 +128,7 @@ fn inputs(variables: &[(&str, String)]) -> Inputs {
     let env: Vec<_> = variables.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
     let workload = Workload {
         has_ended: false,
+        managers: Vec::new(),
         name: WorkloadName {
             cluster: "prod".to_owned(),
             namespace: "castai-agent".to_owned(),

@@ -146,6 +146,7 @@ async fn settle(
     Ok(plan)
 }
 
+/// What the destination holds in the repositories of `targets`.
 pub(super) async fn list(
     client: &Client<'_>,
     destination: &Destination,

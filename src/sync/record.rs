@@ -36,6 +36,13 @@ impl Records {
         Record::deserialize(self.0.get(&carrier.to_string())?).ok()
     }
 
+    /// Every record whose carrier and form this version knows, in the order of their texts.
+    pub fn all(&self) -> impl Iterator<Item = (Carrier, Record)> {
+        self.0
+            .iter()
+            .filter_map(|(carrier, record)| Some((carrier.parse().ok()?, Record::deserialize(record).ok()?)))
+    }
+
     /// The record of `carrier` if what it says is still true of the image that stands there.
     pub fn current(&self, carrier: &Carrier, written: &str) -> Option<Record> {
         self.get(carrier).filter(|record| record.to == written)

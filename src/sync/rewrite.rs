@@ -49,6 +49,17 @@ pub struct WorkloadPatch {
 }
 
 impl WorkloadPatch {
+    /// Makes `changes` in `workload` as it was read, and `records` of what was `before`.
+    pub fn new(workload: &Workload, changes: Vec<Change>, before: &Records, records: &Records) -> Self {
+        let previous = |change: &Change| (change.carrier.clone(), before.get(&change.carrier));
+        Self {
+            workload: workload.name.clone(),
+            previous: changes.iter().map(previous).collect(),
+            patch: patch::build(workload, &changes, records),
+            changes,
+        }
+    }
+
     /// What an earlier run has changed, by its record: nothing is left to be written.
     pub fn made_earlier(workload: WorkloadName, changes: Vec<Change>) -> Self {
         Self { workload, changes, patch: Patch::default(), previous: BTreeMap::new() }
@@ -133,15 +144,7 @@ impl Rewriter<'_> {
         match (changes.is_empty() && records == before, fixed) {
             (true, Some(why)) => Some(Rewrite::Fixed(why)),
             (true, None) => Some(Rewrite::Unchanged),
-            (false, _) => Some(Rewrite::Patch(WorkloadPatch {
-                workload: workload.name.clone(),
-                previous: changes
-                    .iter()
-                    .map(|change| (change.carrier.clone(), before.get(&change.carrier)))
-                    .collect(),
-                patch: patch::build(workload, &changes, &records),
-                changes,
-            })),
+            (false, _) => Some(Rewrite::Patch(WorkloadPatch::new(workload, changes, &before, &records))),
         }
     }
 

@@ -21,7 +21,7 @@ use crate::cluster::workload::Workload;
 use crate::cluster::{Connection, Error, ErrorKind, PatchMode, patch, read_workload};
 use crate::event::{Event, Observer};
 use crate::sync::inventory::{WorkloadKind, WorkloadName};
-use crate::sync::rewrite::{Rewrite, Rewriter, WorkloadPatch};
+use crate::sync::rewrite::{Rewrite, WorkloadPatch};
 
 /// Requests to the API server at a time.
 const CONCURRENCY: usize = 8;
@@ -73,17 +73,21 @@ impl Options {
     }
 }
 
+/// Decides on one workload, and anew where it changed meanwhile; `None` where nothing of it is taken. Rewriting and
+/// rolling back differ in this alone.
+pub type Decide<'a> = &'a (dyn Fn(&Workload) -> Option<Rewrite> + Sync);
+
 struct Run<'a> {
     connection: &'a Connection,
-    rewriter: Rewriter<'a>,
+    decide: Decide<'a>,
     options: Options,
     observer: Observer<'a>,
 }
 
-/// What rewriting would do, without asking the server.
-pub fn preview(workloads: &[Workload], rewriter: Rewriter<'_>) -> Vec<WorkloadReport> {
+/// What would be done, without asking the server.
+pub fn preview(workloads: &[Workload], decide: Decide<'_>) -> Vec<WorkloadReport> {
     let report = |workload: &Workload| {
-        Some(match rewrite(rewriter, workload)? {
+        Some(match decided(decide, workload)? {
             Rewrite::Patch(patch) if patch.changes.is_empty() => settled(&workload.name, Rewrite::Unchanged),
             Rewrite::Patch(patch) => WorkloadReport::new(patch.workload, patch.changes, Outcome::Planned),
             other => settled(&workload.name, other),
@@ -92,16 +96,16 @@ pub fn preview(workloads: &[Workload], rewriter: Rewriter<'_>) -> Vec<WorkloadRe
     workloads.iter().filter_map(report).collect()
 }
 
-/// Brings `workloads`, as they were just read, to the verified images. Dropping the future stops between two
+/// Brings `workloads`, as they were just read, to the images that `decide` chooses. Dropping the future stops between two
 /// requests.
 pub async fn roll_out(
     connection: &Connection,
     workloads: &[Workload],
-    rewriter: Rewriter<'_>,
+    decide: Decide<'_>,
     options: Options,
     observer: Observer<'_>,
 ) -> Vec<WorkloadReport> {
-    let run = Run { connection, rewriter, options, observer };
+    let run = Run { connection, decide, options, observer };
     let mut reports = run.all(workloads).await;
     reports.sort_by(|left, right| left.workload.cmp(&right.workload));
     reports
@@ -112,7 +116,7 @@ impl Run<'_> {
         let mut reports = Vec::new();
         let (mut patches, mut earlier) = (Vec::new(), Vec::new());
         for workload in workloads {
-            match rewrite(self.rewriter, workload) {
+            match decided(self.decide, workload) {
                 Some(Rewrite::Patch(patch)) => patches.push(patch),
                 Some(Rewrite::Unchanged) if self.is_worth_a_look(workload) => earlier.push(workload),
                 Some(other) => reports.push(settled(&workload.name, other)),
@@ -222,7 +226,7 @@ impl Run<'_> {
             Ok(fresh) => fresh,
             Err(error) => return Err(failed(outdated, &error)),
         };
-        match rewrite(self.rewriter, &fresh) {
+        match decided(self.decide, &fresh) {
             // The server refuses the very same patch for another reason than a change.
             Some(Rewrite::Patch(renewed)) if renewed.patch == outdated.patch => {
                 Err(failed(outdated, refusal))
@@ -277,7 +281,7 @@ impl Run<'_> {
 
     async fn is_applied(&self, workload: &WorkloadName) -> bool {
         let fresh = read_workload(self.connection, workload).await;
-        fresh.is_ok_and(|fresh| self.rewriter.rewrite(&fresh) == Some(Rewrite::Unchanged))
+        fresh.is_ok_and(|fresh| matches!((self.decide)(&fresh), None | Some(Rewrite::Unchanged)))
     }
 }
 
@@ -296,8 +300,8 @@ fn failed(patch: WorkloadPatch, error: &Error) -> WorkloadReport {
 }
 
 /// What is to be done with a workload that is there to stay.
-fn rewrite(rewriter: Rewriter<'_>, workload: &Workload) -> Option<Rewrite> {
-    let rewrite = rewriter.rewrite(workload)?;
+fn decided(decide: Decide<'_>, workload: &Workload) -> Option<Rewrite> {
+    let rewrite = decide(workload)?;
     Some(match rewrite {
         Rewrite::Patch(_) | Rewrite::HeldBack(_) if workload.has_ended => {
             Rewrite::Fixed("it has ended".to_owned())

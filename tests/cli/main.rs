@@ -13,8 +13,11 @@ mod interruption;
 mod laws;
 mod machines;
 mod observed;
+mod ownership;
 mod permissions;
 mod preflight;
+mod rollback;
+mod status;
 
 mod support;
 mod sync_images;

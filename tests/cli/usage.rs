@@ -78,6 +78,12 @@ fn wrong_usage_ends_with_2_and_names_what_is_wrong() {
         (&["preflight", "--here=there"], &["there", "inside, outside"]),
         (&["sync-images", "-f", "/absent.yaml"], &["/absent.yaml"]),
         (&["sync-images", "-l", "a in (", "--dry-run"], &["unable to parse requirement"]),
+        (
+            &["rollback", "castai-agent"],
+            &["castai-agent", "expected TYPE/NAME such as deployment/castai-agent"],
+        ),
+        (&["rollback", "job/x"], &["a type of deployment, daemonset"]),
+        (&["status", "--cluster-only", "--upstream"], &["'--cluster-only' cannot be used with '--upstream'"]),
     ];
     for (arguments, words) in cases {
         let output = plugin(lab, 2, arguments);

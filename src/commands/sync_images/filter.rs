@@ -8,7 +8,7 @@ use super::images;
 use super::request::Narrowing;
 use crate::cli::{Arguments, OutputFormat, SyncArguments};
 use crate::commands::scene::{self, Scene};
-use crate::commands::{Ending, Stop, handed_over};
+use crate::commands::{Ending, Stop, handed_over, registry};
 use crate::event::Observer;
 use crate::image::Mirror;
 use crate::output;
@@ -81,7 +81,7 @@ pub(super) async fn run(
     let missing = if let Some(lock) = &lock {
         unproven(lock, &targets)
     } else {
-        let (client, destination) = images::connect(arguments, &mirror, observer).await?;
+        let (client, destination) = registry::open(arguments, &mirror, observer).await?;
         missing(&client, &destination, &mirror, &targets)
             .await
             .map_err(|error| Stop::new(format!("error: {error}")))?

@@ -6,14 +6,10 @@ use jiff::Timestamp;
 
 use super::Cluster;
 use super::request::Request;
-use crate::aws::destination::{self, Facts, default_mirror};
-use crate::aws::ecr::Ecr;
-use crate::aws::error::Error;
-use crate::aws::identity;
 use crate::cli::{Arguments, OutputFormat, SyncArguments};
-use crate::commands::{Stop, scene};
+use crate::commands::{Stop, registry};
 use crate::event::{Event, Observer, Stage};
-use crate::image::ecr::{EcrRegistry, repository_name_fault};
+use crate::image::ecr::EcrRegistry;
 use crate::image::{Image, Mirror};
 use crate::output::table::{bytes, count};
 use crate::registry::Client;
@@ -73,8 +69,8 @@ impl<'o> Registry<'o> {
             Some(plan) => planned_destination(plan)?.mirror.clone(),
             None => chosen_mirror(arguments, sync, inventory, cluster).await?,
         };
-        refuse_path(&mirror)?;
-        let (client, destination) = connect(arguments, &mirror, observer).await?;
+        registry::refuse_path(&mirror)?;
+        let (client, destination) = registry::open(arguments, &mirror, observer).await?;
         let (plan, age, store) = if let Some(plan) = &request.plan {
             let prepared = renew(&client, &destination, planned_destination(plan)?)
                 .await
@@ -283,40 +279,12 @@ pub(super) fn region(sync: &SyncArguments, inventory: &Inventory, mirror: &Mirro
         .or_else(|| Some(EcrRegistry::of_host(&mirror.registry)?.region))
 }
 
-/// A path that the registry does not take for any image needs no image to fail.
-fn refuse_path(mirror: &Mirror) -> Result<(), Stop> {
-    let is_ecr = EcrRegistry::of_host(&mirror.registry).is_some();
-    let prefix = mirror.prefix.as_deref().filter(|_| is_ecr);
-    let fault = prefix.and_then(|prefix| repository_name_fault(&format!("{prefix}/image")));
-    fault.map_or(Ok(()), |fault| {
-        Err(Stop::with_hint(format!("error: --registry {mirror}: {fault}"), "choose another path there"))
-    })
-}
-
 /// The mirror that a lock speaks of.
 pub(super) fn locked_mirror(lock: &Lock) -> Result<&Mirror, Stop> {
     let locked = lock.destinations.first();
     locked
         .map(|locked| &locked.mirror)
         .ok_or_else(|| Stop::new("error: the lock holds no destination, so it proves nothing"))
-}
-
-/// A client for the mirror and all sources; nothing is asked yet.
-pub(super) async fn connect<'o>(
-    arguments: &Arguments,
-    mirror: &Mirror,
-    observer: Observer<'o>,
-) -> Result<(Client<'o>, Destination), Stop> {
-    // AWS' client would panic where there are no roots.
-    crate::transport::tls()?;
-    let settings = scene::settings(&arguments.network);
-    let client = Client::new(&settings, observer)?;
-    let Some(registry) = EcrRegistry::of_host(&mirror.registry) else {
-        return Ok((client, Destination::Oci));
-    };
-    let configuration = identity::configuration(&registry.region, &settings).await?;
-    let ecr = Ecr::new(&configuration, registry);
-    Ok((client.with_ecr(mirror.registry.clone(), ecr.clone()), Destination::Ecr(ecr)))
 }
 
 /// The registry that the user names, or else the ECR of the cluster's account and region.
@@ -326,40 +294,11 @@ pub(super) async fn chosen_mirror(
     inventory: &Inventory,
     cluster: Option<&Cluster>,
 ) -> Result<Mirror, Stop> {
-    if let Some(mirror) = &sync.registry {
-        return Ok(mirror.clone());
-    }
     let described = match cluster {
         Some(cluster) => Some(cluster.scene.cluster(sync.region.as_deref())),
         None => inventory.clusters.first().cloned(),
     };
-    let mut facts = Facts {
-        cluster_account: described.as_ref().and_then(|cluster| cluster.account.clone()),
-        region: sync.region.clone().or_else(|| described.as_ref()?.region.clone()),
-        own_account: None,
-    };
-    let stop = |error: destination::Error| Stop::with_hint(format!("error: {error}"), error.hint());
-    let Some(region) = &facts.region else {
-        return Err(stop(destination::Error::NoRegion));
-    };
-    let configuration = identity::configuration(region, &scene::settings(&arguments.network)).await?;
-    let own = identity::identity(&configuration).await.map_err(|error| {
-        let message = format!("error: {error}");
-        match error {
-            // Credentials that STS does not take are no use for ECR either.
-            Error::NoCredentials { .. }
-            | Error::Expired
-            | Error::NotAccepted { .. }
-            | Error::Clock { .. }
-            | Error::Blocked { .. } => Stop::new(message),
-            _ => Stop::with_hint(
-                message,
-                "STS is asked whose registry is meant; with --registry it need not be",
-            ),
-        }
-    })?;
-    facts.own_account = Some(own.account);
-    default_mirror(&facts).map_err(stop)
+    registry::chosen(arguments, sync.registry.as_ref(), sync.region.as_deref(), described.as_ref()).await
 }
 
 fn new_lock(destinations: Vec<LockedDestination>) -> Lock {

@@ -1,9 +1,8 @@
 //! What the user asked for, checked before anything is touched.
 
 use crate::cli::{DryRun, SyncArguments};
-use crate::commands::{Stop, handed_over};
+use crate::commands::{Stop, handed_over, question};
 use crate::image::Mirror;
-use crate::output;
 use crate::output::table::{bytes, count};
 use crate::sync::discover::ImageFilter;
 use crate::sync::inventory::Inventory;
@@ -165,14 +164,5 @@ pub(super) async fn confirm(
     let copying = (images > 0).then(|| format!("copy {} ({size}) to {place}", count(images, "image")));
     let rewriting = (workloads > 0).then(|| format!("change {}", count(workloads, "workload")));
     let work = copying.into_iter().chain(rewriting).collect::<Vec<_>>().join(" and ");
-    if !output::is_interactive() {
-        let message = format!("error: refusing to {work} without --yes, because nobody can be asked here");
-        return Err(Stop::with_hint(message, "add --yes, or look first with --dry-run"));
-    }
-    show();
-    let mut question = work;
-    question[..1].make_ascii_uppercase();
-    // Waiting for a person must not keep Ctrl-C from being heard.
-    let answer = tokio::task::spawn_blocking(move || output::confirm(&format!("{question}?"))).await;
-    Ok(answer.map_err(std::io::Error::other)??)
+    question::ask(work, show).await
 }

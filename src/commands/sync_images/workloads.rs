@@ -8,6 +8,7 @@ use crate::cluster::workload::Workload;
 use crate::cluster::{self, Connection, Listed, PatchMode};
 use crate::event::{Event, Observer, Stage};
 use crate::sync::discover::{is_release_wanted, release_namespaces, releases_of};
+use crate::sync::ownership::{self, Owner};
 use crate::sync::rewrite::{Rewrite, Rewriter};
 use crate::sync::rollout::{self, Options, WorkloadReport};
 
@@ -53,24 +54,54 @@ pub(super) async fn resources(
     cluster::list_custom_resources(connection, arguments.connection.namespace.as_deref()).await
 }
 
+/// Decides by the lock, and leaves to their owners what those would put back at once.
+fn decide<'r>(
+    cluster: &'r Cluster,
+    rewriter: Rewriter<'r>,
+    sync: &SyncArguments,
+) -> impl Fn(&Workload) -> Option<Rewrite> + Sync + use<'r> {
+    let force = sync.force;
+    move |workload| match rewriter.rewrite(workload)? {
+        Rewrite::Patch(patch) if !force && !patch.changes.is_empty() => {
+            let owners = ownership::owners(workload, &cluster.surroundings);
+            Some(match owners.iter().find(|owner| owner.heals) {
+                Some(Owner { name, reverts, .. }) => Rewrite::HeldBack(format!(
+                    "{name} {reverts}: change the image where {name} takes it from, or use --force"
+                )),
+                None => Rewrite::Patch(patch),
+            })
+        }
+        other => Some(other),
+    }
+}
+
 /// How many workloads would be patched.
-pub(super) fn count_patches(workloads: &[Workload], rewriter: Rewriter<'_>) -> usize {
-    let rewrites = workloads.iter().filter_map(|workload| rewriter.rewrite(workload));
+pub(super) fn count_patches(cluster: &Cluster, rewriter: Rewriter<'_>, sync: &SyncArguments) -> usize {
+    let rewrites = cluster.workloads.iter().filter_map(decide(cluster, rewriter, sync));
     rewrites.filter(|rewrite| matches!(rewrite, Rewrite::Patch(_))).count()
+}
+
+/// What rewriting would do, without asking the server.
+pub(super) fn preview_alone(
+    cluster: &Cluster,
+    rewriter: Rewriter<'_>,
+    sync: &SyncArguments,
+) -> Vec<WorkloadReport> {
+    with_owners(cluster, rollout::preview(&cluster.workloads, &decide(cluster, rewriter, sync)))
 }
 
 /// What rewriting would do: by the server's own dry run, or by us alone.
 pub(super) async fn preview(
     cluster: &Cluster,
     rewriter: Rewriter<'_>,
-    dry_run: DryRun,
+    sync: &SyncArguments,
     observer: Observer<'_>,
 ) -> Vec<WorkloadReport> {
-    if dry_run == DryRun::Client {
-        return rollout::preview(&cluster.workloads, rewriter);
+    if sync.dry_run == DryRun::Client {
+        return preview_alone(cluster, rewriter, sync);
     }
     let options = Options { mode: PatchMode::DryRun, ..Options::default() };
-    roll_out(cluster, rewriter, options, observer).await
+    roll_out(cluster, rewriter, sync, options, observer).await
 }
 
 /// Rewrites what the lock allows.
@@ -87,16 +118,30 @@ pub(super) async fn rewrite(
         settle_time: sync.settle_time,
         ..Options::default()
     };
-    roll_out(cluster, rewriter, options, observer).await
+    roll_out(cluster, rewriter, sync, options, observer).await
 }
 
 async fn roll_out(
     cluster: &Cluster,
     rewriter: Rewriter<'_>,
+    sync: &SyncArguments,
     options: Options,
     observer: Observer<'_>,
 ) -> Vec<WorkloadReport> {
     observer(Event::Stage(Stage::Rewrite));
     let connection = &cluster.scene.connection;
-    rollout::roll_out(connection, &cluster.workloads, rewriter, options, observer).await
+    let decide = decide(cluster, rewriter, sync);
+    let reports = rollout::roll_out(connection, &cluster.workloads, &decide, options, observer).await;
+    with_owners(cluster, reports)
+}
+
+/// Names who writes the images too that were or would be changed.
+fn with_owners(cluster: &Cluster, mut reports: Vec<WorkloadReport>) -> Vec<WorkloadReport> {
+    for report in reports.iter_mut().filter(|report| !report.changes.is_empty()) {
+        let mut workloads = cluster.workloads.iter();
+        if let Some(workload) = workloads.find(|workload| workload.name == report.workload) {
+            report.owners = ownership::owners(workload, &cluster.surroundings);
+        }
+    }
+    reports
 }

@@ -9,6 +9,7 @@ use crate::sync::inventory::WorkloadName;
 fn workload(namespace: &str, name: &str, pod: Value) -> Workload {
     Workload {
         has_ended: false,
+        managers: Vec::new(),
         name: WorkloadName {
             cluster: "prod".to_owned(),
             namespace: namespace.to_owned(),

@@ -10,6 +10,7 @@ const GAR: &str = "us-docker.pkg.dev/castai-hub/library";
 fn workload(kind: WorkloadKind, namespace: &str, pod: serde_json::Value) -> Workload {
     Workload {
         has_ended: false,
+        managers: Vec::new(),
         name: WorkloadName {
             cluster: "c".to_owned(),
             namespace: namespace.to_owned(),

@@ -46,6 +46,7 @@ fn workload(kind: WorkloadKind, annotations: &Value, pod: &Value) -> (Value, Wor
     }
     let workload = Workload {
         has_ended: false,
+        managers: Vec::new(),
         name: WorkloadName {
             cluster: "c".to_owned(),
             namespace: "castai-agent".to_owned(),

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::cluster::pods::PodProblem;
 use crate::sync::inventory::WorkloadName;
+use crate::sync::ownership::Owner;
 use crate::sync::rewrite::Change;
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -17,6 +18,9 @@ pub struct WorkloadReport {
     pub problems: Vec<PodProblem>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Who writes its images too, where they were or would be changed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<Owner>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -49,6 +53,6 @@ impl Outcome {
 
 impl WorkloadReport {
     pub(super) fn new(workload: WorkloadName, changes: Vec<Change>, outcome: Outcome) -> Self {
-        Self { workload, changes, outcome, problems: Vec::new(), notes: Vec::new() }
+        Self { workload, changes, outcome, problems: Vec::new(), notes: Vec::new(), owners: Vec::new() }
     }
 }

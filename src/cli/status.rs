@@ -1,0 +1,52 @@
+//! `status`.
+
+use clap::Args;
+
+use super::{OutputFormat, region};
+use crate::image::Mirror;
+use crate::sync::assignment::NameMap;
+
+/// Show what has drifted: reverted, not rewritten, missing in the registry, or behind the public tag
+///
+/// Looks at every image that Cast AI needs in this cluster, and changes nothing. Where an image that sync-images set was
+/// replaced, it is said by whom and when; -o wide also says who else writes a workload's images. Exit code 1 means that
+/// something needs to be done, and the last line says what.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  # See what has to be done
+  kubectl castai-privatelink status
+
+  # Also compare every tag with the public one
+  kubectl castai-privatelink status --upstream
+
+  # By the cluster alone, without AWS and registries
+  kubectl castai-privatelink status --cluster-only")]
+pub struct StatusArguments {
+    /// Registry that images are mirrored to; the ECR of the cluster's account and region without it
+    #[arg(long, value_name = "HOST[/PATH]")]
+    pub registry: Option<Mirror>,
+
+    /// AWS region of the cluster; taken from its nodes without it
+    #[arg(long, value_name = "REGION", value_parser = region)]
+    pub region: Option<String>,
+
+    /// Name of a public repository in the mirror; may be repeated
+    #[arg(long = "map", value_name = "PRIVATE=PUBLIC")]
+    pub maps: Vec<NameMap>,
+
+    /// Label selector that workloads must match
+    #[arg(long, short = 'l', value_name = "SELECTOR")]
+    pub selector: Option<String>,
+
+    /// Ask the public registries too, once for each image: tells what is behind
+    #[arg(long)]
+    pub upstream: bool,
+
+    /// Do not look at any registry: what is mirrored is then not known
+    #[arg(long, conflicts_with = "upstream")]
+    pub cluster_only: bool,
+
+    /// Output format
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Table)]
+    pub output: OutputFormat,
+}

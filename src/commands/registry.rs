@@ -1,0 +1,95 @@
+//! Which registry is meant, and what it takes to speak to it.
+
+use super::{Stop, scene};
+use crate::aws::destination::{self, Facts, default_mirror};
+use crate::aws::ecr::Ecr;
+use crate::aws::error::Error;
+use crate::aws::identity;
+use crate::cli::Arguments;
+use crate::event::Observer;
+use crate::image::Mirror;
+use crate::image::ecr::{EcrRegistry, repository_name_fault};
+use crate::registry::Client;
+use crate::sync::destination::Destination;
+use crate::sync::inventory::Cluster;
+
+/// The registry that the user names, or else the ECR of the cluster's account and region.
+pub(super) async fn chosen(
+    arguments: &Arguments,
+    registry: Option<&Mirror>,
+    region: Option<&str>,
+    cluster: Option<&Cluster>,
+) -> Result<Mirror, Stop> {
+    if let Some(mirror) = registry {
+        return Ok(mirror.clone());
+    }
+    let mut facts = Facts {
+        cluster_account: cluster.and_then(|cluster| cluster.account.clone()),
+        region: region.map(str::to_owned).or_else(|| cluster?.region.clone()),
+        own_account: None,
+    };
+    let Some(region) = &facts.region else {
+        return Err(unclear(destination::Error::NoRegion));
+    };
+    let configuration = identity::configuration(region, &scene::settings(&arguments.network)).await?;
+    let own = identity::identity(&configuration).await.map_err(|error| {
+        let message = format!("error: {error}");
+        match error {
+            // Credentials that STS does not take are no use for ECR either.
+            Error::NoCredentials { .. }
+            | Error::Expired
+            | Error::NotAccepted { .. }
+            | Error::Clock { .. }
+            | Error::Blocked { .. } => Stop::new(message),
+            _ => Stop::with_hint(
+                message,
+                "STS is asked whose registry is meant; with --registry it need not be",
+            ),
+        }
+    })?;
+    facts.own_account = Some(own.account);
+    default_mirror(&facts).map_err(unclear)
+}
+
+/// The ECR of the cluster's account and region, without asking AWS whether that is ours.
+pub(super) fn of_cluster(cluster: Option<&Cluster>, region: Option<&str>) -> Result<Mirror, Stop> {
+    let account = cluster.and_then(|cluster| cluster.account.clone());
+    let facts =
+        Facts { own_account: account.clone(), cluster_account: account, region: region.map(str::to_owned) };
+    default_mirror(&facts).map_err(unclear)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it ends chains of combinators")]
+fn unclear(error: destination::Error) -> Stop {
+    Stop::with_hint(format!("error: {error}"), error.hint())
+}
+
+/// A client for all sources that can log in to `mirror`, and the API that it is spoken to by; nothing is asked yet.
+pub(super) async fn open<'o>(
+    arguments: &Arguments,
+    mirror: &Mirror,
+    observer: Observer<'o>,
+) -> Result<(Client<'o>, Destination), Stop> {
+    // AWS' client would panic where there are no roots.
+    crate::transport::tls()?;
+    let settings = scene::settings(&arguments.network);
+    let client = Client::new(&settings, observer)?;
+    Ok(match EcrRegistry::of_host(&mirror.registry) {
+        Some(registry) => {
+            let configuration = identity::configuration(&registry.region, &settings).await?;
+            let ecr = Ecr::new(&configuration, registry);
+            (client.with_ecr(mirror.registry.clone(), ecr.clone()), Destination::Ecr(ecr))
+        }
+        None => (client, Destination::Oci),
+    })
+}
+
+/// A path that the registry does not take for any image needs no image to fail.
+pub(super) fn refuse_path(mirror: &Mirror) -> Result<(), Stop> {
+    let is_ecr = EcrRegistry::of_host(&mirror.registry).is_some();
+    let prefix = mirror.prefix.as_deref().filter(|_| is_ecr);
+    let fault = prefix.and_then(|prefix| repository_name_fault(&format!("{prefix}/image")));
+    fault.map_or(Ok(()), |fault| {
+        Err(Stop::with_hint(format!("error: --registry {mirror}: {fault}"), "choose another path there"))
+    })
+}

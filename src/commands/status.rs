@@ -1,0 +1,135 @@
+//! `status`: the cluster, what registries hold, and who changed what: nothing is changed.
+
+use jiff::Timestamp;
+
+use super::scene::{self, Scene};
+use super::{Ending, Stop, registry};
+use crate::cli::{Arguments, StatusArguments};
+use crate::cluster::release::Search;
+use crate::cluster::{self, Listed};
+use crate::event::{Event, Observer, Stage};
+use crate::image::Mirror;
+use crate::output::progress::Progress;
+use crate::output::{self, status as text};
+use crate::sync::assignment::{Assignment, assign, unused_maps};
+use crate::sync::discover::{
+    Found, ImageFilter, discover, is_release_wanted, release_namespaces, releases_of,
+};
+use crate::sync::inventory::Inventory;
+use crate::sync::look::look;
+use crate::sync::status::{Seen, StatusReport, recorded_mirror, statuses};
+
+pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Result<Ending, Stop> {
+    let progress = Progress::new(arguments.logging.verbosity);
+    let ending = look_at(arguments, status, &progress).await;
+    progress.clear();
+    ending
+}
+
+async fn look_at(
+    arguments: &Arguments,
+    status: &StatusArguments,
+    progress: &Progress,
+) -> Result<Ending, Stop> {
+    let observer: Observer<'_> = &|event| progress.observe(event);
+    observer(Event::Stage(Stage::Discover));
+    let connection = scene::connect(arguments).await?;
+    let namespace = arguments.connection.namespace.as_deref();
+    let (scene, listed, resources) = tokio::join!(
+        Scene::of(&connection),
+        cluster::list_workloads(&connection, namespace, status.selector.as_deref()),
+        cluster::list_custom_resources(&connection, namespace),
+    );
+    let (scene, Listed { workloads, mut notes, unlisted }) = (scene?, listed?);
+    let (resources, unread) = resources?;
+    notes.extend(unread);
+    let of_workloads = releases_of(&workloads);
+    let search = Search {
+        namespace,
+        likely: release_namespaces(&workloads),
+        is_wanted: &|namespace, name| is_release_wanted(&of_workloads, namespace, name),
+    };
+    let (releases, unopened) = match status.selector {
+        // A selector chooses workloads alone.
+        Some(_) => (Vec::new(), Vec::new()),
+        None => cluster::list_releases(&connection, search).await?,
+    };
+    notes.extend(unopened.into_iter().chain(scene.nodes.notes.iter().cloned()));
+    let found = Found {
+        workloads: &workloads,
+        releases: &releases,
+        resources: if status.selector.is_some() { &[] } else { &resources },
+        manifests: &[],
+    };
+    let described = scene.cluster(status.region.as_deref());
+    let inventory = Inventory {
+        unlisted,
+        ..discover(vec![described.clone()], found, &ImageFilter::default(), notes, Timestamp::now())
+    };
+    progress.clear();
+    inventory.notes.iter().for_each(|note| output::warning(note));
+    if inventory.images.is_empty() {
+        output::error(
+            &format!("error: no image of Cast AI found in cluster {}", described.name),
+            Some("look at another cluster with --context, or widen -n and -l"),
+        );
+    }
+
+    observer(Event::Stage(Stage::Plan));
+    let seen = look_at_registry(arguments, status, &inventory, observer).await?;
+    let around = scene::surroundings(&connection, &workloads, &resources).await;
+    let (mirror, assignments, seen) = seen;
+    let images = statuses(&workloads, &assignments, seen.as_ref(), &around);
+    let report = StatusReport::new(mirror, images, &inventory);
+    progress.clear();
+    text::status(&report, status.upstream, status.output)?;
+    let needs_attention = report.needs_attention() || inventory.images.is_empty();
+    Ok(if needs_attention { Ending::Attention } else { Ending::Done })
+}
+
+/// What the registry holds. Where it cannot be asked, this is said, and the cluster is judged alone.
+async fn look_at_registry(
+    arguments: &Arguments,
+    status: &StatusArguments,
+    inventory: &Inventory,
+    observer: Observer<'_>,
+) -> Result<(Option<Mirror>, Vec<Assignment>, Option<Seen>), Stop> {
+    let described = inventory.clusters.first();
+    let region = status.region.as_deref().or_else(|| described?.region.as_deref());
+    let assigned = |mirror: &Mirror| {
+        let assignments = assign(inventory, mirror, &status.maps, region);
+        for map in unused_maps(&assignments, &status.maps) {
+            output::warning(&format!("--map {map} matches no image: compare both names with the images'"));
+        }
+        assignments
+    };
+    if status.cluster_only {
+        let recorded = status.registry.clone().or_else(|| recorded_mirror(inventory));
+        let mirror = match recorded {
+            Some(mirror) => mirror,
+            // Without AWS nobody says that the account is another's.
+            None => registry::of_cluster(described, region)?,
+        };
+        let assignments = assigned(&mirror);
+        return Ok((Some(mirror), assignments, None));
+    }
+    // AWS' client would panic where there are no roots.
+    crate::transport::tls()?;
+    let chosen = registry::chosen(arguments, status.registry.as_ref(), status.region.as_deref(), described);
+    let mirror = chosen.await.map_err(|stop| Stop {
+        hint: stop
+            .hint
+            .or_else(|| Some("without AWS, the cluster alone is looked at: --cluster-only".to_owned())),
+        ..stop
+    })?;
+    let assignments = assigned(&mirror);
+    let (client, destination) = registry::open(arguments, &mirror, observer).await?;
+    let seen = match look(&client, &destination, &mirror, &assignments, status.upstream).await {
+        Ok(seen) => Some(seen),
+        Err(error) => {
+            output::warning(&format!("what {mirror} holds is not known: {error}"));
+            None
+        }
+    };
+    Ok((Some(mirror), assignments, seen))
+}

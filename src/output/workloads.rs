@@ -1,0 +1,81 @@
+//! Workloads and other places of images, and what became of them.
+
+use crate::output::say;
+use crate::sync::inventory::{Place, WorkloadKind};
+use crate::sync::rollout::{Outcome, WorkloadReport};
+
+/// What is said otherwise of a change and of its reverse.
+#[derive(Clone, Copy)]
+pub(super) struct WorkloadWords {
+    restored: &'static str,
+    fixed: &'static str,
+    job: &'static str,
+}
+
+impl WorkloadWords {
+    pub(super) const SYNC: Self = Self {
+        restored: "has its former images again:",
+        fixed: "cannot be rewritten in place:",
+        job: "; if it still has to run, delete it, and have whatever made it make it again with the private image",
+    };
+    pub(super) const ROLLBACK: Self =
+        Self { restored: "has its private images again:", fixed: "cannot be rolled back:", job: "" };
+
+    /// What to do about a workload that stays as it is.
+    const fn next(self, kind: WorkloadKind) -> &'static str {
+        match kind {
+            WorkloadKind::Job => self.job,
+            _ => "",
+        }
+    }
+}
+
+/// What went wrong with workloads or is worth knowing, a line each, on stderr.
+pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWords) {
+    let WorkloadWords { restored, fixed, .. } = words;
+    for workload in workloads {
+        let name = format!("{} in namespace {}", workload.workload, workload.workload.namespace);
+        match &workload.outcome {
+            Outcome::HeldBack(why) => say(&format!("error: {name} held back: {why}")),
+            Outcome::Failed(why) => say(&format!("error: {name}: {why}")),
+            Outcome::Restored(why) => say(&format!("error: {name} {restored} {why}")),
+            Outcome::NotReached => {
+                say(&format!("error: {name} was not reached, because the run stopped before it"));
+            }
+            Outcome::Fixed(why) => {
+                say(&format!("note: {name} {fixed} {why}{}", words.next(workload.workload.kind)))
+            }
+            Outcome::Updated | Outcome::Unchanged | Outcome::Planned | Outcome::DryRunOk => {}
+        }
+        let told = match &workload.outcome {
+            Outcome::Failed(why) | Outcome::Restored(why) => why.as_str(),
+            _ => "",
+        };
+        for problem in &workload.problems {
+            // What decided the outcome was named above; its log still follows.
+            if !told.contains(&problem.message) || !told.contains(&problem.pod) {
+                let container =
+                    problem.container.as_ref().map(|name| format!(" container {name}")).unwrap_or_default();
+                let said = format!("{}: {}", problem.reason, problem.message);
+                say(&format!("  {name}: pod {}{container}: {said}", problem.pod));
+            }
+            problem.log.iter().for_each(|line| say(&format!("    {line}")));
+        }
+    }
+}
+
+/// Namespace and name of a place; a file has no namespace.
+pub(super) fn place(place: &Place) -> (String, String) {
+    match place {
+        Place::Workload(workload) => (workload.namespace.clone(), workload.to_string()),
+        Place::File { path, manifest } => ("-".to_owned(), format!("{manifest} in {path}")),
+        Place::Resource { namespace, resource, name, .. } => {
+            let namespace = if namespace.is_empty() { "-" } else { namespace };
+            (namespace.to_owned(), format!("{resource}/{name}"))
+        }
+        Place::Release { namespace, release, manifest, hook, .. } => {
+            let part = if *hook { "hook of Helm release" } else { "in Helm release" };
+            (namespace.clone(), format!("{manifest} {part} {release}"))
+        }
+    }
+}

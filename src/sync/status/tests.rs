@@ -1,0 +1,160 @@
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::cluster::FieldManager;
+use crate::sync::assignment::assign;
+use crate::sync::discover::{Found, ImageFilter, discover};
+use crate::sync::inventory::{Cluster, WorkloadKind, WorkloadName};
+use crate::sync::record::ANNOTATION;
+
+const PUBLIC: &str = "ghcr.io/castai/x:v1";
+const OURS: &str = "e.example/ghcr.io/castai/x:v1";
+const PATH: &str = "ghcr.io/castai/x";
+
+fn workload(image: &str, records: &Value, kind: WorkloadKind) -> Workload {
+    Workload {
+        name: WorkloadName {
+            cluster: "c".to_owned(),
+            namespace: "castai-agent".to_owned(),
+            kind,
+            name: "w".to_owned(),
+        },
+        labels: BTreeMap::new(),
+        annotations: [
+            (ANNOTATION.to_owned(), records.to_string()),
+            ("meta.helm.sh/release-name".to_owned(), "r".to_owned()),
+        ]
+        .into(),
+        owner: None,
+        pod: serde_json::from_value(json!({"containers": [{"name": "a", "image": image}]})).unwrap(),
+        has_ended: false,
+        managers: vec![FieldManager {
+            name: "helm".to_owned(),
+            applies: false,
+            time: Some(Timestamp::UNIX_EPOCH),
+            carriers: vec![Carrier::Container("a".to_owned())],
+        }],
+    }
+}
+
+fn inventory(workloads: &[Workload]) -> Inventory {
+    let found = Found { workloads, ..Found::default() };
+    discover(Vec::<Cluster>::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH)
+}
+
+fn judged(workload: &Workload, seen: Option<&Seen>) -> Vec<ImageStatus> {
+    let workloads = [workload.clone()];
+    let mirror = "e.example".parse().unwrap();
+    let assignments = assign(&inventory(&workloads), &mirror, &[], None);
+    statuses(&workloads, &assignments, seen, &Surroundings::default())
+}
+
+fn digest(text: &str) -> Digest {
+    Digest::of(text.as_bytes())
+}
+
+/// A registry that holds `tags` of the one repository, each with its own digest.
+fn registry(tags: &[&str]) -> Seen {
+    let tags = tags.iter().map(|tag| ((*tag).to_owned(), digest(tag))).collect();
+    let listing = Listing { tags, ..Listing::default() };
+    Seen { repositories: [(PATH.to_owned(), Ok(Some(listing)))].into(), upstream: BTreeMap::new() }
+}
+
+/// What stands there, our record, what registries said; the state, whether the registry holds it.
+type Case<'a> = (&'a str, &'a Value, Option<&'a Seen>, State, Option<bool>);
+
+#[test]
+fn every_image_has_its_state() {
+    let ours = json!({"container/a": {"from": PUBLIC, "to": OURS}});
+    let none = json!({});
+    let holds = registry(&["v1"]);
+    let empty = registry(&[]);
+    let moved =
+        Seen { upstream: [(PUBLIC.parse().unwrap(), Ok(digest("v1, again")))].into(), ..registry(&["v1"]) };
+    let unmoved =
+        Seen { upstream: [(PUBLIC.parse().unwrap(), Ok(digest("v1")))].into(), ..registry(&["v1"]) };
+    let unreadable = Seen {
+        repositories: [(PATH.to_owned(), Err("denied".to_owned()))].into(),
+        upstream: BTreeMap::new(),
+    };
+    let silent = Seen {
+        upstream: [(PUBLIC.parse().unwrap(), Err("no answer".to_owned()))].into(),
+        ..registry(&["v1"])
+    };
+    let cases: [Case<'_>; 14] = [
+        (OURS, &ours, Some(&holds), State::Mirrored, Some(true)),
+        (OURS, &ours, Some(&unmoved), State::Mirrored, Some(true)),
+        (OURS, &ours, Some(&silent), State::Mirrored, Some(true)),
+        (OURS, &ours, Some(&moved), State::Behind(digest("v1, again").to_string()), Some(true)),
+        (OURS, &ours, Some(&empty), State::Missing, Some(false)),
+        (OURS, &ours, None, State::Unchecked("the registry was not looked at".to_owned()), None),
+        (OURS, &ours, Some(&unreadable), State::Unchecked("denied".to_owned()), None),
+        // By a Helm value, without a record of ours.
+        (OURS, &none, Some(&holds), State::Mirrored, Some(true)),
+        ("e.example/ghcr.io/castai/x:v2", &ours, Some(&holds), State::Missing, Some(false)),
+        (PUBLIC, &none, Some(&holds), State::NotRewritten, Some(true)),
+        (PUBLIC, &none, Some(&empty), State::NotRewritten, Some(false)),
+        (PUBLIC, &none, None, State::NotRewritten, None),
+        (PUBLIC, &ours, Some(&holds), State::Reverted(OURS.to_owned()), Some(true)),
+        // An upgrade with the chart's own values.
+        ("ghcr.io/castai/x:v2", &ours, Some(&holds), State::Reverted(OURS.to_owned()), Some(false)),
+    ];
+    for (image, records, seen, state, mirrored) in cases {
+        let statuses = judged(&workload(image, records, WorkloadKind::Deployment), seen);
+        let [status] = statuses.as_slice() else { panic!("{statuses:?}") };
+        assert_eq!((&status.state, status.mirrored), (&state, mirrored), "{image} {records}");
+        let is_reverted = matches!(state, State::Reverted(_));
+        assert_eq!(status.changed_by.is_some(), is_reverted, "{image}");
+        assert_eq!(status.owners.len(), 1, "its Helm release is named");
+    }
+}
+
+#[test]
+fn what_cannot_be_rewritten_only_has_to_be_mirrored() {
+    let job = workload(PUBLIC, &json!({}), WorkloadKind::Job);
+    let statuses = judged(&job, Some(&registry(&["v1"])));
+    assert!(matches!(&statuses[0].state, State::Fixed(why) if why.contains("immutable")), "{statuses:?}");
+    assert!(!statuses[0].state.needs_attention());
+    assert_eq!(judged(&job, Some(&registry(&[])))[0].state, State::Missing);
+    let flat = workload("e.example/flat:v1", &json!({}), WorkloadKind::Deployment);
+    let statuses = judged(&flat, None);
+    assert!(matches!(&statuses[0].state, State::SourceUnknown(why) if why.contains("--map")), "{statuses:?}");
+}
+
+#[test]
+fn a_derived_image_is_judged_by_what_its_container_is() {
+    let controller = "ghcr.io/castai/kvisor/kvisor-controller:v1";
+    let ours = json!({"container/a": {"from": controller, "to": format!("e.example/{controller}")}});
+    let state = |image: &str, records: &Value, tags: &[&str]| {
+        let listing = |tags: &[&str]| Listing {
+            tags: tags.iter().map(|tag| ((*tag).to_owned(), digest(tag))).collect(),
+            ..Listing::default()
+        };
+        let seen = Seen {
+            repositories: [
+                ("ghcr.io/castai/kvisor/kvisor-controller".to_owned(), Ok(Some(listing(&["v1"])))),
+                ("ghcr.io/castai/kvisor/kvisor-scanners".to_owned(), Ok(Some(listing(tags)))),
+            ]
+            .into(),
+            upstream: BTreeMap::new(),
+        };
+        let statuses = judged(&workload(image, records, WorkloadKind::Deployment), Some(&seen));
+        let derived = statuses.iter().find(|status| !status.carrier.is_field()).unwrap();
+        derived.state.clone()
+    };
+    let private = format!("e.example/{controller}");
+    assert_eq!(state(&private, &ours, &["v1"]), State::Mirrored);
+    assert_eq!(state(&private, &ours, &[]), State::Missing);
+    assert_eq!(state(controller, &json!({}), &["v1"]), State::Mirrored);
+}
+
+#[test]
+fn records_tell_the_registry_where_nobody_says_it() {
+    let ours = json!({"container/a": {"from": PUBLIC, "to": format!("e.example/team/{PUBLIC}")}});
+    let rewritten = workload(&format!("e.example/team/{PUBLIC}"), &ours, WorkloadKind::Deployment);
+    let mirror = recorded_mirror(&inventory(&[rewritten]));
+    assert_eq!(mirror.map(|mirror| mirror.to_string()).as_deref(), Some("e.example/team"));
+    let public = workload(PUBLIC, &json!({}), WorkloadKind::Deployment);
+    assert_eq!(recorded_mirror(&inventory(&[public])), None);
+}

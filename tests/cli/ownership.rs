@@ -1,0 +1,89 @@
+//! Who will put other images back is named before anything is changed.
+
+use serde_json::{Value, json};
+
+use crate::observed::{AGENT, CONTROLLER, ECR, apply, image};
+use crate::support::{json, kubectl, own_lab, plugin, says, shared_lab, sync};
+
+#[test]
+fn a_dry_run_names_who_will_revert_it() {
+    let lab = shared_lab();
+    let output = plugin(lab, 0, &["sync-images", "--dry-run"]);
+    let reverts = "puts the chart's image back at its next upgrade, unless its values name the same image";
+    for release in ["castai-kvisor", "castai-hibernate"] {
+        let words = format!("note: Helm release {release} {reverts}\n");
+        assert_eq!(output.stderr.matches(&words).count(), 1, "once for each: {}", output.stderr);
+    }
+    let wide = plugin(lab, 0, &["sync-images", "--dry-run=client", "-o", "wide"]).stdout;
+    let mut rows = wide.lines().filter(|line| line.contains("Helm release castai-kvisor"));
+    assert!(
+        rows.next().is_some_and(|row| row.contains("deployment.apps/castai-kvisor-controller")),
+        "{wide}"
+    );
+    assert!(rows.next().is_some_and(|row| row.contains("daemonset.apps/castai-kvisor-agent")), "{wide}");
+}
+
+#[test]
+fn what_heals_itself_is_left_to_its_owner_unless_forced() {
+    let lab = own_lab();
+    let label = |workload: &str, label: &str| {
+        kubectl(&lab, &["label", "-n", "castai-agent", workload, label]);
+    };
+    label("deployment/castai-agent", "argocd.argoproj.io/instance=cast");
+    label("deployment/castai-kvisor-controller", "kustomize.toolkit.fluxcd.io/name=cast");
+    let arguments: &[&str] =
+        &["-l", "argocd.argoproj.io/instance in (cast)", "--settle-time=1s", "--wait=false"];
+    // Nobody can say whether the application heals itself.
+    let unknown = sync(&lab, 1, arguments);
+    says(
+        &unknown,
+        &[
+            "error: deployment.apps/castai-agent in namespace castai-agent held back: Argo CD application cast puts its own \
+             image back within minutes if it heals itself, which is not known: change the image where Argo CD \
+             application cast takes it from, or use --force",
+        ],
+    );
+    assert_eq!(image(&lab, "castai-agent", "agent"), format!("{AGENT}:v0.161.1"));
+
+    let open = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    apply(
+        &lab,
+        &json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": "applications.argoproj.io"},
+            "spec": {
+                "group": "argoproj.io", "scope": "Namespaced",
+                "names": {"plural": "applications", "kind": "Application"},
+                "versions": [{"name": "v1alpha1", "served": true, "storage": true,
+                    "schema": {"openAPIV3Schema": open}}],
+            },
+        }),
+    );
+    let established =
+        ["wait", "--for=condition=Established", "--timeout=60s", "crd/applications.argoproj.io"];
+    kubectl(&lab, &established);
+    let application = |automated: &Value| {
+        apply(
+            &lab,
+            &json!({
+                "apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
+                "metadata": {"name": "cast", "namespace": "default"},
+                "spec": {"syncPolicy": {"automated": automated}},
+            }),
+        );
+    };
+    application(&json!({"selfHeal": true}));
+    says(&sync(&lab, 1, arguments), &["held back: Argo CD application cast", "since it heals itself"]);
+    application(&json!({"selfHeal": false}));
+    sync(&lab, 0, arguments);
+    assert_eq!(image(&lab, "castai-agent", "agent"), format!("{ECR}/{AGENT}:v0.161.1"));
+
+    let flux: &[&str] = &["-l", "kustomize.toolkit.fluxcd.io/name", "--wait=false"];
+    says(
+        &sync(&lab, 1, flux),
+        &["held back: Flux Kustomization cast puts its own image back within minutes"],
+    );
+    let report = json(&sync(&lab, 0, &[flux, &["--force", "-o", "json"]].concat()));
+    assert_eq!(report["workloads"][0]["owners"][0]["name"], "Flux Kustomization cast");
+    assert_eq!(image(&lab, "castai-kvisor-controller", "controller"), format!("{ECR}/{CONTROLLER}:v1.164.8"));
+}

@@ -1,0 +1,165 @@
+//! `rollback`: what sync-images replaced goes back, and nothing else.
+
+use lab::address;
+use lab::host::Lab;
+use lab::kubelet::FailingPull;
+use lab::registry::image::Recipe;
+use serde_json::{Value, json};
+
+use crate::observed::{
+    AGENT, ECR, HIBERNATE, KVISOR, apply, forget_traffic, image, other_workloads, record, traffic,
+    wait_until_ready,
+};
+use crate::support::{json, kubectl, own_lab, plugin, says, sync, workloads};
+
+const KINDS: [&str; 5] = [
+    "deployment/castai-agent",
+    "deployment/castai-kvisor-controller",
+    "daemonset/castai-kvisor-agent",
+    "cronjob/hibernate-pause",
+    "cronjob/hibernate-resume",
+];
+
+fn has_records(lab: &Lab) -> usize {
+    KINDS.iter().filter(|name| record(lab, name) != Value::Null).count()
+}
+
+/// Also after a run of which a part failed, and without asking any registry or AWS.
+#[test]
+fn everything_goes_back_to_what_it_was_and_nothing_is_asked_but_the_cluster() {
+    let lab = &own_lab();
+    let (before, others) = (workloads(lab), other_workloads(lab));
+    let nothing = plugin(lab, 0, &["rollback"]);
+    assert!(nothing.stdout.starts_with("nothing to do: no image is recorded"), "{}", nothing.stdout);
+    let rule = FailingPull {
+        node: None,
+        image: "*kvisor-controller*".to_owned(),
+        message: "failed to pull: no space left on device".to_owned(),
+    };
+    lab.control().post("/kubelet/failures", &rule).unwrap();
+    sync(lab, 1, &["--settle-time=1s"]);
+    assert_eq!(has_records(lab), 5);
+
+    forget_traffic(lab);
+    let rewritten = workloads(lab);
+    for (mode, words) in
+        [("server", "image rolled back (server dry run)"), ("client", "image rolled back (dry run)")]
+    {
+        let dry = plugin(lab, 0, &["rollback", &format!("--dry-run={mode}")]);
+        assert_eq!(dry.stdout.matches(words).count(), 7, "{}", dry.stdout);
+    }
+    let refused = plugin(lab, 2, &["rollback"]);
+    says(&refused, &["refusing to put the former images of 5 workloads back without --yes"]);
+    assert_eq!(workloads(lab), rewritten, "nothing was changed");
+
+    let output = plugin(lab, 0, &["rollback", "--yes", "--wait=false"]);
+    assert_eq!(output.stdout.matches("image rolled back\n").count(), 7, "{}", output.stdout);
+    says(
+        &output,
+        &["warning: nodes need to pull from ghcr.io, registry-1.docker.io, us-docker.pkg.dev again"],
+    );
+    assert_eq!(workloads(lab), before, "images and annotations are what they were");
+    assert_eq!(other_workloads(lab), others);
+    assert!(traffic(lab, "ecr").is_empty() && traffic(lab, "source").is_empty(), "only the cluster is asked");
+    let again = plugin(lab, 0, &["rollback", "--yes"]);
+    assert!(again.stdout.starts_with("nothing to do"), "{}", again.stdout);
+}
+
+/// Nodes without internet cannot run public images: what ran well goes on running.
+#[test]
+fn what_breaks_by_it_gets_its_private_images_again_and_the_rest_is_not_reached() {
+    let lab = &own_lab();
+    sync(lab, 0, &[]);
+    wait_until_ready(lab);
+    let ours = record(lab, "deployment/castai-kvisor-controller");
+    let arguments = ["rollback", "--yes", "deploy/castai-kvisor-controller", "deployments.apps/castai-agent"];
+    let output = plugin(lab, 1, &arguments);
+    says(
+        &output,
+        &[
+            "error: deployment.apps/castai-kvisor-controller in namespace castai-agent has its private images again: pod ",
+            "its former images run again",
+            "error: deployment.apps/castai-agent in namespace castai-agent was not reached",
+        ],
+    );
+    assert!(image(lab, "castai-kvisor-controller", "controller").starts_with(ECR));
+    assert_eq!(record(lab, "deployment/castai-kvisor-controller"), ours);
+    assert_eq!(has_records(lab), 5, "what was not named is not touched");
+    wait_until_ready(lab);
+}
+
+#[test]
+fn a_component_that_can_run_its_former_image_is_waited_for() {
+    let lab = &own_lab();
+    let former = format!("{}/old/ghcr.io/castai/first:v1", address::OCI_REGISTRY.0);
+    let order = json!({"repository": "old/ghcr.io/castai/first", "tag": "v1", "recipe": Recipe::default()});
+    lab.control().post("/oci/images", &order).unwrap();
+    let labels = json!({"app": "first"});
+    let container = json!({"name": "main", "image": former});
+    apply(
+        lab,
+        &json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": "first", "namespace": "castai-agent", "labels": labels},
+            "spec": {
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+            },
+        }),
+    );
+    let ready = ["rollout", "status", "-n", "castai-agent", "deployment/first", "--timeout=60s"];
+    kubectl(lab, &ready);
+    sync(lab, 0, &["-l", "app=first"]);
+    assert_eq!(image(lab, "first", "main"), format!("{ECR}/{former}"));
+    let output = plugin(lab, 0, &["rollback", "-l", "app", "--yes", "-o", "name"]);
+    assert_eq!(output.stdout, "deployment.apps/first\n");
+    says(&output, &["deployment.apps/first: deployment \"first\" successfully rolled out"]);
+    assert_eq!(image(lab, "first", "main"), former);
+    assert_eq!(record(lab, "deployment/first"), Value::Null);
+}
+
+#[test]
+fn what_somebody_changed_since_is_left_alone_and_said() {
+    let lab = &own_lab();
+    sync(lab, 0, &["--wait=false"]);
+    let upgraded = format!("{ECR}/{KVISOR}:v9");
+    let set = |workload: &str, image: &str| {
+        kubectl(lab, &["set", "image", "-n", "castai-agent", workload, image]);
+    };
+    set("daemonset/castai-kvisor-agent", &format!("kvisor={upgraded}"));
+    set("cronjob/hibernate-pause", "pauser=castai/hibernate:v0.14");
+    set("cronjob/hibernate-resume", "pauser=castai/hibernate:v0.15");
+    let offered =
+        plugin(lab, 0, &["__complete", "rollback", "-n", "castai-agent", "deployment.apps/castai-a"]);
+    assert_eq!(offered.stdout, "deployment.apps/castai-agent\n:4\n");
+    let output = plugin(lab, 1, &["rollback", "--yes", "--wait=false", "deployment/other"]);
+    says(&output, &["error: deployment.apps/other: no image of it is recorded as replaced"]);
+    assert_eq!(has_records(lab), 5);
+
+    let output = plugin(lab, 1, &["rollback", "--yes", "--wait=false"]);
+    says(
+        &output,
+        &[
+            &format!(
+                "error: daemonset.apps/castai-kvisor-agent in namespace castai-agent: container/kvisor was changed since to \
+                 {upgraded}, and is never taken back to another version"
+            ),
+            &format!("set it to {KVISOR}:v9"),
+            "note: cronjob.batch/hibernate-resume in namespace castai-agent: container/pauser was changed since to \
+             castai/hibernate:v0.15: left alone",
+            "note: cronjob.batch/hibernate-pause in namespace castai-agent: nothing of ours is left there",
+        ],
+    );
+    assert_eq!(image(lab, "castai-kvisor-agent", "kvisor"), upgraded);
+    assert_eq!(image(lab, "castai-kvisor-agent", "gpu-feature-discovery"), format!("{KVISOR}:v1.164.8"));
+    assert_eq!(image(lab, "castai-agent", "agent"), format!("{AGENT}:v0.161.1"));
+    assert_eq!(image(lab, "hibernate-resume", "pauser"), format!("{HIBERNATE}:v0.15"));
+    // The private name can still be read: its record stays until somebody sets another image.
+    let kept = record(lab, "daemonset/castai-kvisor-agent");
+    assert_eq!(kept.as_object().unwrap().keys().collect::<Vec<_>>(), ["container/kvisor"]);
+    assert_eq!(has_records(lab), 1);
+    let report = json(&plugin(lab, 1, &["rollback", "--yes", "-o", "json"]));
+    assert_eq!(report["kind"], "RollbackReport");
+    assert_eq!(report["workloads"], json!([]));
+    assert_eq!(report["leftAlone"][0]["public"], format!("{KVISOR}:v9"));
+}

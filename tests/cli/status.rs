@@ -1,0 +1,132 @@
+//! `status`: what has drifted, and who did it.
+
+use std::collections::BTreeMap;
+
+use lab::host::Lab;
+use lab::registry::image::Recipe;
+use serde_json::{Value, json};
+
+use crate::observed::{
+    AGENT, CONTROLLER, ECR, HIBERNATE, KVISOR, SCANNERS, castai_workloads, ecr_writes, forget_traffic,
+    publish, traffic,
+};
+use crate::support::{fault, heal, json, kubectl, own_lab, plugin, says, shared_lab, sync};
+
+/// Each image's state by workload and carrier.
+fn states(report: &Value) -> BTreeMap<(String, String), String> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let images = report["images"].as_array().unwrap().iter();
+    images
+        .map(|image| {
+            let key = (text(&image["place"]["name"]), text(&image["carrier"]));
+            (key, text(&image["state"]["type"]))
+        })
+        .collect()
+}
+
+fn of<'r>(report: &'r Value, workload: &str, carrier: &str) -> &'r Value {
+    let mut images = report["images"].as_array().unwrap().iter();
+    images.find(|image| image["place"]["name"] == workload && image["carrier"] == carrier).unwrap()
+}
+
+fn set_image(lab: &Lab, workload: &str, image: &str, manager: &str) {
+    let manager = format!("--field-manager={manager}");
+    kubectl(lab, &["set", "image", "-n", "castai-agent", workload, image, &manager]);
+}
+
+#[test]
+fn what_was_never_rewritten_is_said_and_nothing_is_changed() {
+    let lab = shared_lab();
+    let before = castai_workloads(lab);
+    let output = plugin(lab, 1, &["status"]);
+    assert_eq!(output.stdout.matches("not rewritten").count(), 7, "{}", output.stdout);
+    assert!(
+        output.stdout.contains(&format!("the registry has no {ECR}/{SCANNERS}:v1.164.8")),
+        "{}",
+        output.stdout
+    );
+    says(
+        &output,
+        &["7 not rewritten, 1 missing in the registry: next, run kubectl castai-privatelink sync-images"],
+    );
+    let names = plugin(lab, 1, &["status", "-l", "app.kubernetes.io/name=castai-agent", "-o", "name"]).stdout;
+    assert_eq!(names, "deployment.apps/castai-agent\n");
+    // Without AWS the cluster tells what it can.
+    let alone = plugin(lab, 1, &["status", "--cluster-only"]);
+    says(&alone, &["7 not rewritten: next"]);
+    let none = plugin(lab, 1, &["status", "-n", "shop"]);
+    says(&none, &["error: no image of Cast AI found", "--context"]);
+    assert_eq!(castai_workloads(lab), before);
+}
+
+#[test]
+fn who_reverted_what_is_named_with_what_is_missing_and_behind() {
+    let lab = &own_lab();
+    sync(lab, 0, &[]);
+    forget_traffic(lab);
+    let good = plugin(lab, 0, &["status"]);
+    assert_eq!(good.stdout.matches(" mirrored ").count(), 8, "{}", good.stdout);
+    says(&good, &["nothing to do; whether public tags have moved is not known: --upstream asks"]);
+    assert!(traffic(lab, "source").is_empty(), "sources are asked only where that is wanted");
+    says(&plugin(lab, 0, &["status", "--upstream"]), &["nothing to do\n"]);
+
+    // As Helm 3 and 4, kubectl, and an upgrade by way of the mirror would.
+    let public = format!("{AGENT}:v0.161.1");
+    set_image(lab, "deployment/castai-agent", &format!("agent={public}"), "helm");
+    let applied = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "castai-kvisor-controller", "namespace": "castai-agent"},
+        "spec": {"template": {"spec": {
+            "containers": [{"name": "controller", "image": format!("{CONTROLLER}:v1.164.8")}],
+        }}},
+    });
+    let path = lab.folder().home().join("applied.json");
+    std::fs::write(&path, applied.to_string()).unwrap();
+    let applying = ["apply", "--server-side", "--force-conflicts", "--field-manager=helm-controller", "-f"];
+    kubectl(lab, &[&applying[..], &[path.to_str().unwrap()]].concat());
+    set_image(lab, "cronjob/hibernate-resume", &format!("pauser={HIBERNATE}:v0.14"), "kubectl-set");
+    set_image(lab, "daemonset/castai-kvisor-agent", &format!("kvisor={ECR}/{KVISOR}:v9"), "kubectl-set");
+    // The public tag moves on.
+    publish(lab, &format!("docker.io/{HIBERNATE}:v0.14"), &Recipe { size: 5_000, ..Recipe::default() });
+
+    let output = plugin(lab, 1, &["status", "--upstream"]);
+    says(
+        &output,
+        &[
+            "3 reverted, 1 missing in the registry, 1 behind the public tag: next, run",
+            "note: Helm release castai-kvisor puts the chart's image back at its next upgrade",
+        ],
+    );
+    for (manager, who) in
+        [("helm", "Helm"), ("helm-controller", "Flux"), ("kubectl-set", "kubectl set image")]
+    {
+        let words = format!("by {who} (field manager {manager:?}) at 20");
+        assert!(output.stdout.contains(&words), "{words}: {}", output.stdout);
+    }
+    let report = json(&plugin(lab, 1, &["status", "--upstream", "-o", "json"]));
+    assert_eq!(report["kind"], "StatusReport");
+    let expected = [
+        ("castai-agent", "container/agent", "reverted"),
+        ("castai-agent", "container/monitor", "mirrored"),
+        ("castai-kvisor-agent", "container/kvisor", "missing"),
+        ("castai-kvisor-agent", "init/gpu-feature-discovery", "mirrored"),
+        ("castai-kvisor-controller", "container/controller", "reverted"),
+        ("castai-kvisor-controller", "derived/controller/kvisor-scanners", "mirrored"),
+        ("hibernate-pause", "container/pauser", "behind"),
+        ("hibernate-resume", "container/pauser", "reverted"),
+    ];
+    let expected = expected
+        .map(|(workload, carrier, state)| ((workload.to_owned(), carrier.to_owned()), state.to_owned()));
+    assert_eq!(states(&report), BTreeMap::from(expected));
+    let agent = of(&report, "castai-agent", "container/agent");
+    assert_eq!((&agent["changedBy"]["manager"], &agent["mirrored"]), (&json!("helm"), &json!(true)));
+    assert_eq!(agent["destination"], format!("{ECR}/{public}"));
+
+    // A registry that does not answer leaves what the cluster tells.
+    fault(lab, "ecr", &json!({"operation": "ListImages", "action": {"kind": "status", "status": 500}}));
+    let deaf = plugin(lab, 1, &["status", "--retries=0", "-o", "json"]);
+    assert_eq!(of(&json(&deaf), "castai-agent", "container/agent")["state"]["type"], "reverted");
+    assert_eq!(of(&json(&deaf), "castai-agent", "container/monitor")["state"]["type"], "unchecked");
+    heal(lab);
+    assert!(ecr_writes(lab).is_empty());
+}
