@@ -1,15 +1,22 @@
 //! Who the API server says set the images of a workload: its `managedFields`, as far as they are about carriers.
+//!
+//! Their form: k8s.io/apimachinery `pkg/apis/meta/v1/types.go` (`FieldsV1`) and sigs.k8s.io/structured-merge-diff
+//! `fieldpath/serialize.go`.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
 
+use super::patch::FIELD_MANAGER;
 use crate::castai::components::IMAGE_VARIABLES;
+use crate::sync::carriers::Carried;
 use crate::sync::inventory::{Carrier, WorkloadKind};
 
 /// A manager of some of an object's fields, and what of it is an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldManager {
+    /// Which entry of `metadata.managedFields` this is.
+    pub index: usize,
     pub name: String,
     /// It set its fields by server-side apply, and will be told of conflicts.
     pub applies: bool,
@@ -17,25 +24,52 @@ pub struct FieldManager {
     pub time: Option<Timestamp>,
     /// Images that are its own now.
     pub carriers: Vec<Carrier>,
+    /// All its fields as the API server has them; kept of this plugin's entry alone, which is small.
+    pub fields: Option<Value>,
 }
 
 /// The managers of an object of this kind; those of its status and scale are left out.
 pub(super) fn field_managers(kind: WorkloadKind, entries: Vec<ManagedFieldsEntry>) -> Vec<FieldManager> {
     let pod = kind.pod_spec_pointer().replace('/', "/f:");
-    let main =
-        entries.into_iter().filter(|entry| entry.subresource.as_deref().unwrap_or_default().is_empty());
-    main.map(|entry| FieldManager {
-        name: entry.manager.unwrap_or_default(),
-        applies: entry.operation.as_deref() == Some("Apply"),
-        time: entry.time.map(|time| time.0),
-        carriers: entry
-            .fields_v1
-            .as_ref()
-            .and_then(|fields| fields.0.pointer(&pod))
-            .map(carriers)
-            .unwrap_or_default(),
+    let main = entries
+        .into_iter()
+        .enumerate()
+        .filter(|(_, entry)| entry.subresource.as_deref().unwrap_or_default().is_empty());
+    main.map(|(index, entry)| {
+        let fields = entry.fields_v1.map(|fields| fields.0);
+        let name = entry.manager.unwrap_or_default();
+        FieldManager {
+            index,
+            applies: entry.operation.as_deref() == Some("Apply"),
+            time: entry.time.map(|time| time.0),
+            carriers: fields
+                .as_ref()
+                .and_then(|fields| fields.pointer(&pod))
+                .map(carriers)
+                .unwrap_or_default(),
+            fields: fields.filter(|_| name == FIELD_MANAGER),
+            name,
+        }
     })
     .collect()
+}
+
+/// Where `field` stands in a manager's fields, as the members on the way; none for what no manager can claim.
+pub fn field_path(kind: WorkloadKind, field: &Carried) -> Option<Vec<String>> {
+    let end = match &field.carrier {
+        Carrier::Container(_) | Carrier::InitContainer(_) => vec!["f:image".to_owned()],
+        Carrier::Environment { variable, .. } => {
+            vec!["f:env".to_owned(), key(variable), "f:value".to_owned()]
+        }
+        _ => return None,
+    };
+    let pod = kind.pod_spec_pointer().split('/').skip(1);
+    let lists = pod.chain(field.path.first().map(String::as_str)).map(|member| format!("f:{member}"));
+    Some(lists.chain([key(&field.container)]).chain(end).collect())
+}
+
+fn key(name: &str) -> String {
+    format!("k:{}", serde_json::json!({"name": name}))
 }
 
 /// Fields are named `f:<name>`, and items of lists by their keys: `k:{"name":"agent"}`.
@@ -105,6 +139,7 @@ mod tests {
         assert_eq!(names, [("helm", true), ("kubectl-annotate", false)]);
         let carriers: Vec<_> = managers[0].carriers.iter().map(ToString::to_string).collect();
         assert_eq!(carriers, ["init/gpu", "container/agent", "env/agent/SCANNERS_IMAGE"]);
+        assert_eq!((managers[0].index, managers[1].index), (0, 2), "as they stand in the object");
         assert!(managers[1].carriers.is_empty());
         let cron = json!({"f:spec": {"f:jobTemplate": {"f:spec": {"f:template": {"f:spec": pod}}}}});
         let cron = field_managers(WorkloadKind::CronJob, vec![entry("x", "Update", "", &cron)]);

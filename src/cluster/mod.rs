@@ -22,7 +22,7 @@ pub use custom::list_custom_resources;
 pub use error::{Error, ErrorKind};
 pub use kubeconfig::{ConfiguredNames, EksIdentity, configured_names};
 pub use list::{Listed, list_workloads, read_workload};
-pub use managers::FieldManager;
+pub use managers::{FieldManager, field_path};
 pub use namespaces::namespaces;
 pub use nodes::{Node, Nodes, nodes};
 pub use patch::{FIELD_MANAGER, PatchMode, patch};

@@ -7,7 +7,8 @@ use crate::output::sync::{incomplete, lines};
 use crate::output::table::{Column, count};
 use crate::output::workloads::place;
 use crate::output::{document, result, say, table, terminal_width};
-use crate::sync::ownership::ChangedBy;
+use crate::sync::claims::{Claim, Keeper};
+use crate::sync::ownership::{ChangedBy, known_manager};
 use crate::sync::status::{ImageStatus, State, StatusReport};
 
 /// Prints the report, and what to do next.
@@ -18,7 +19,7 @@ pub fn status(report: &StatusReport, upstream: bool, format: OutputFormat) -> io
             let mut names: Vec<_> = report
                 .images
                 .iter()
-                .filter(|image| image.state.needs_attention())
+                .filter(|image| image.needs_attention())
                 .map(|image| place(&image.place).1)
                 .collect();
             names.dedup();
@@ -102,7 +103,7 @@ const fn word(image: &ImageStatus) -> &'static str {
 
 fn detail(image: &ImageStatus) -> String {
     match &image.state {
-        State::Mirrored => "-".to_owned(),
+        State::Mirrored => image.claim.as_ref().map_or_else(|| "-".to_owned(), kept),
         State::Unchecked(why)
         | State::Fixed(why)
         | State::LeftAlone(why)
@@ -125,6 +126,16 @@ fn detail(image: &ImageStatus) -> String {
     }
 }
 
+/// What becomes of a private image at its owner's next upgrade.
+fn kept(claim: &Claim) -> String {
+    let owner = known_manager(&claim.owner).unwrap_or(&claim.owner);
+    match claim.keeper {
+        Keeper::Plugin => format!("{owner} is refused another image: this plugin claims it"),
+        Keeper::Both => format!("{owner} names it too, and is refused another tag until sync-images runs"),
+        Keeper::Owner => format!("{owner} names it, and may change it"),
+    }
+}
+
 /// `Helm (field manager "helm") at 2026-08-21T10:00:00Z`.
 fn changed_by(by: &ChangedBy) -> String {
     let manager = format!("field manager {:?}", by.manager);
@@ -141,6 +152,10 @@ fn next(report: &StatusReport, upstream: bool) {
         (of(|state| *state == State::Missing), "missing in the registry"),
         (of(|state| matches!(state, State::Behind(_))), "behind the public tag"),
         (of(|state| matches!(state, State::Unnameable(_))), "without a name in the registry"),
+        (
+            report.images.iter().filter(|image| image.is_to_be_released()).count(),
+            "still claimed although its owner names it",
+        ),
     ];
     let told: Vec<_> = counts.iter().filter(|(number, _)| *number > 0).collect();
     if told.is_empty() {

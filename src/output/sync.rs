@@ -10,7 +10,8 @@ use crate::output::table::{Column, bytes, count};
 use crate::output::workloads::{WorkloadWords, place, workload_problems};
 use crate::output::{document, question_width, result, say, style, table, terminal_width};
 use crate::sync::inventory::{Inventory, Use, WorkloadName};
-use crate::sync::ownership::Owner;
+use crate::sync::claims::Keeper;
+use crate::sync::ownership::{Owner, known_manager};
 use crate::sync::plan::Plan;
 use crate::sync::report::{ImageReport, ImageResult, SyncReport};
 use crate::sync::rollout::{Outcome, WorkloadReport};
@@ -75,6 +76,7 @@ pub fn planned(
             })?;
             problems(report);
             owner_notes(report);
+            claim_notes(report);
             Ok(())
         }
     }
@@ -86,6 +88,7 @@ pub fn show_planned(plan: Option<&Plan>, report: &SyncReport) {
         say(line);
     }
     owner_notes(report);
+    claim_notes(report);
     say("");
 }
 
@@ -138,6 +141,7 @@ pub fn done(report: &SyncReport, rewriting: bool, format: OutputFormat) -> io::R
                 result(&text)?;
             }
             problems(report);
+            claim_notes(report);
             Ok(())
         }
     }
@@ -239,13 +243,8 @@ fn workloads(report: &SyncReport, wide: bool, planned: &'static str, width: Opti
             [
                 workload.workload.namespace.clone(),
                 workload.workload.to_string(),
-                workload
-                    .changes
-                    .iter()
-                    .map(|change| change.carrier.to_string())
-                    .collect::<Vec<_>>()
-                    .join(","),
-                outcome(&workload.outcome, planned).to_owned(),
+                carriers(workload),
+                outcome(workload, planned).to_owned(),
             ]
         })
         .collect();
@@ -282,9 +281,57 @@ fn owner_notes(report: &SyncReport) {
     }
 }
 
+/// Whose claim keeps private images where somebody applies them, once for all workloads of which the same is true.
+fn claim_notes(report: &SyncReport) {
+    let mut held: BTreeMap<(Keeper, &str), Vec<String>> = BTreeMap::new();
+    for workload in &report.workloads {
+        if let Some(claim) = &workload.claim {
+            let told = claim.keeper != Keeper::Owner || !workload.released.is_empty();
+            let of = held.entry((claim.keeper, claim.owner.as_str())).or_default();
+            of.extend(told.then(|| workload.workload.to_string()));
+        }
+    }
+    for ((keeper, owner), workloads) in held.into_iter().filter(|(_, workloads)| !workloads.is_empty()) {
+        let owner = known_manager(owner).unwrap_or(owner);
+        let workloads = workloads.join(", ");
+        say(&match keeper {
+            Keeper::Plugin => format!(
+                "note: {owner} is refused another image for {workloads}, which this plugin claims: give its next upgrade \
+                 the values of `values helm`, and run sync-images again after it"
+            ),
+            Keeper::Both => format!(
+                "note: {owner} names the images of {workloads} too, and is refused another tag until this plugin \
+                 releases its claim"
+            ),
+            Keeper::Owner => format!(
+                "note: {owner} names the private images of {workloads} by itself: this plugin releases its claim, so \
+                 that an upgrade may bring a new tag"
+            ),
+        });
+    }
+}
+
+/// The images that were or would be changed; where there are none, those that our claim is released on.
+fn carriers(workload: &WorkloadReport) -> String {
+    let changed = workload.changes.iter().map(|change| &change.carrier);
+    let all: Vec<_> = if workload.changes.is_empty() {
+        workload.released.iter().map(ToString::to_string).collect()
+    } else {
+        changed.map(ToString::to_string).collect()
+    };
+    all.join(",")
+}
+
 /// In kubectl's words where it has some.
-const fn outcome(outcome: &Outcome, planned: &'static str) -> &'static str {
-    match outcome {
+fn outcome(workload: &WorkloadReport, planned: &'static str) -> &'static str {
+    if workload.changes.is_empty() && !workload.released.is_empty() {
+        return match &workload.outcome {
+            Outcome::Updated => "claim released",
+            Outcome::DryRunOk => "claim released (server dry run)",
+            _ => "claim to release",
+        };
+    }
+    match &workload.outcome {
         Outcome::Updated => "image updated",
         Outcome::Unchanged => "unchanged",
         Outcome::Planned => planned,

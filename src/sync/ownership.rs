@@ -5,9 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::cluster::FieldManager;
 use crate::cluster::custom::Resource;
 use crate::cluster::workload::Workload;
+use crate::sync::claims;
 use crate::sync::inventory::{Carrier, WorkloadKind};
+use crate::sync::record::Records;
 
 /// Somebody who writes a workload's images too.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -126,14 +129,22 @@ fn helm(workload: &Workload, release: &str, around: &Surroundings, add: &mut imp
         add(format!("Terraform's Helm release {release}"), reverts, false);
         return;
     }
-    // Helm 4 applies on the server's side and does not force conflicts; Helm 3 merges, and knows none.
+    // Helm 4 applies on the server's side and does not force conflicts; Helm 3 merges, and knows none. Where our claim
+    // was released, nothing refuses Helm 4 either.
     let applies = workload.managers.iter().any(|manager| manager.name == "helm" && manager.applies);
-    let reverts = if applies {
+    let was_released =
+        !Records::read(&workload.annotations).is_empty() && !workload.managers.iter().any(claims_images);
+    let reverts = if applies && !was_released {
         "fails at its next upgrade, unless its values name the same image: `conflict with \"kubectl-castai_privatelink\"`"
     } else {
         "puts the chart's image back at its next upgrade, unless its values name the same image"
     };
     add(format!("Helm release {release}"), reverts, false);
+}
+
+/// Whether an entry of ours claims an image, and not only our record.
+fn claims_images(manager: &FieldManager) -> bool {
+    claims::is_ours(manager) && !manager.carriers.is_empty()
 }
 
 /// Who changed an image last.
@@ -157,7 +168,7 @@ pub fn changed_by(workload: &Workload, carrier: &Carrier) -> Option<ChangedBy> {
 }
 
 /// Who stands behind a field manager's name. Those who use Helm's or kubectl's libraries are named after their binary.
-fn known_manager(name: &str) -> Option<&'static str> {
+pub fn known_manager(name: &str) -> Option<&'static str> {
     const KNOWN: &[(&str, &str)] = &[
         ("helm-controller", "Flux"),
         ("helm", "Helm"),

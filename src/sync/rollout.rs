@@ -88,8 +88,8 @@ struct Run<'a> {
 pub fn preview(workloads: &[Workload], decide: Decide<'_>) -> Vec<WorkloadReport> {
     let report = |workload: &Workload| {
         Some(match decided(decide, workload)? {
-            Rewrite::Patch(patch) if patch.changes.is_empty() => settled(&workload.name, Rewrite::Unchanged),
-            Rewrite::Patch(patch) => WorkloadReport::new(patch.workload, patch.changes, Outcome::Planned),
+            Rewrite::Patch(patch) if patch.is_silent() => settled(&workload.name, Rewrite::Unchanged),
+            Rewrite::Patch(patch) => WorkloadReport::of(patch, Outcome::Planned),
             other => settled(&workload.name, other),
         })
     };
@@ -137,8 +137,8 @@ impl Run<'_> {
         }
         if self.options.mode == PatchMode::DryRun {
             reports.extend(proven.into_iter().map(|Proven(patch)| {
-                let outcome = if patch.changes.is_empty() { Outcome::Unchanged } else { Outcome::DryRunOk };
-                WorkloadReport::new(patch.workload, patch.changes, outcome)
+                let outcome = if patch.is_silent() { Outcome::Unchanged } else { Outcome::DryRunOk };
+                WorkloadReport::of(patch, outcome)
             }));
             return reports;
         }
@@ -245,7 +245,7 @@ impl Run<'_> {
                 health: if !self.options.wait {
                     Health::Unwatched("its rollout was not waited for".to_owned())
                 } else if proven.0.changes.is_empty() {
-                    Health::Unwatched("only our record of its images was brought up to date".to_owned())
+                    Health::Unwatched("only our record of its images, or our claim on them, was brought up to date".to_owned())
                 } else {
                     verdict::health(&before)
                 },

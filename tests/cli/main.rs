@@ -7,6 +7,7 @@ mod budget;
 mod completion;
 mod filter;
 mod health;
+mod helm;
 mod hidden;
 mod install;
 mod interruption;
