@@ -6,6 +6,7 @@ mod preflight;
 mod rollback;
 mod status;
 mod sync_images;
+mod values;
 mod version;
 
 use std::path::PathBuf;
@@ -19,6 +20,9 @@ pub use self::preflight::{FailOn, Here, PreflightArguments};
 pub use self::rollback::RollbackArguments;
 pub use self::status::StatusArguments;
 pub use self::sync_images::{DryRun, SyncArguments};
+pub use self::values::{
+    Engine, Extent, HelmArguments, MirrorArguments, PolicyArguments, ValuesArguments, ValuesCommand,
+};
 pub use self::version::{VersionArguments, VersionFormat};
 
 /// What `--version` and `version` say; Cargo.toml has the number.
@@ -62,6 +66,7 @@ pub enum Command {
     SyncImages(Box<SyncArguments>),
     Status(StatusArguments),
     Rollback(RollbackArguments),
+    Values(ValuesArguments),
     Permissions(PermissionsArguments),
     Completion(CompletionArguments),
     Version(VersionArguments),

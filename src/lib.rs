@@ -16,6 +16,7 @@ pub mod event;
 pub mod image;
 #[cfg(test)]
 mod krew_manifest;
+pub mod lasting;
 pub mod output;
 pub mod permissions;
 pub mod preflight;

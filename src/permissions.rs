@@ -225,6 +225,16 @@ pub const KUBERNETES: &[KubernetesRule] = &[
         need: Need::Required,
         reason: "rewriting images of pods that no other workload owns",
     },
+    KubernetesRule {
+        scope: Scope::Cluster,
+        api_group: "admissionregistration.k8s.io",
+        resources: &["mutatingadmissionpolicies", "mutatingadmissionpolicybindings"],
+        resource_names: &[],
+        verbs: &["create", "patch"],
+        access: Access::Change,
+        need: Need::Optional,
+        reason: "values policy --apply: renaming images as pods are created",
+    },
 ];
 
 /// Every right in AWS, in the order in which it is used.

@@ -19,7 +19,7 @@ const PREFIXES: &[&str] = &["us-docker.pkg.dev/castai-hub/", "ghcr.io/castai/"];
 const DOCKER_HUB_PREFIXES: &[&str] = &["castai/", "docker.io/castai/", "index.docker.io/castai/"];
 
 /// Images of others that Cast AI's charts and hooks use.
-const THIRD_PARTY: &[&str] = &[
+pub const THIRD_PARTY: &[&str] = &[
     // Charts castai-agent and castai-evictor.
     "registry.k8s.io/cpa/cpvpa",
     // Hooks of castai-evictor, castware-operator, castai-kentroller, castware-components.
@@ -47,15 +47,17 @@ pub const IMAGE_VARIABLES: &[&str] = &[SCANNERS_VARIABLE, "JMX_EXPORTER_INIT_IMA
 
 const SCANNERS_VARIABLE: &str = "SCANNERS_IMAGE";
 
+/// Beginnings of the repositories that are Cast AI's own, in every spelling.
+pub fn prefixes() -> impl Iterator<Item = &'static str> {
+    PREFIXES.iter().chain(DOCKER_HUB_PREFIXES).copied()
+}
+
 /// The Cast AI prefix of an image, as written or behind a mirror's registry and path.
 pub fn image_prefix(image: &Image) -> Option<&'static str> {
     let repository = image.repository();
-    PREFIXES
-        .iter()
-        .chain(DOCKER_HUB_PREFIXES)
-        .find(|prefix| repository.starts_with(**prefix))
-        .or_else(|| PREFIXES.iter().find(|prefix| repository.contains(&format!("/{prefix}"))))
-        .copied()
+    prefixes()
+        .find(|prefix| repository.starts_with(prefix))
+        .or_else(|| PREFIXES.iter().copied().find(|prefix| repository.contains(&format!("/{prefix}"))))
 }
 
 /// Whether Cast AI is known to use images of this name. Only such a name may be read back out of a mirror's layout:
@@ -63,8 +65,7 @@ pub fn image_prefix(image: &Image) -> Option<&'static str> {
 pub fn knows(image: &Image) -> bool {
     let repository = image.repository();
     let bare = repository.strip_prefix("docker.io/").unwrap_or(repository);
-    PREFIXES.iter().chain(DOCKER_HUB_PREFIXES).any(|prefix| repository.starts_with(prefix))
-        || THIRD_PARTY.contains(&bare)
+    prefixes().any(|prefix| repository.starts_with(prefix)) || THIRD_PARTY.contains(&bare)
 }
 
 /// The public name that `image` seems to have behind a mirror's registry and path: from the first slash on after which

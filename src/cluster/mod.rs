@@ -12,6 +12,7 @@ mod nodes;
 mod pages;
 mod patch;
 pub mod pods;
+pub mod policy;
 pub mod release;
 pub mod rollout;
 pub mod workload;
@@ -22,6 +23,8 @@ pub use custom::list_custom_resources;
 pub use error::{Error, ErrorKind};
 pub use kubeconfig::{ConfiguredNames, EksIdentity, configured_names};
 pub use list::{Listed, list_workloads, read_workload};
+#[cfg(test)]
+pub use managers::field_managers;
 pub use managers::{FieldManager, field_path};
 pub use namespaces::namespaces;
 pub use nodes::{Node, Nodes, nodes};

@@ -220,6 +220,7 @@ mod tests {
                     "sync-images",
                     "status",
                     "rollback",
+                    "values",
                     "permissions",
                     "completion",
                     "version",
@@ -251,6 +252,6 @@ mod tests {
         }
         let (found, _) = candidates(&words("preflight --only CPL301")).await;
         assert_eq!(found[0].1.as_deref(), Some("the cluster's ECR registry is known"));
-        assert_eq!(candidates(&[]).await.0.len(), 8, "no word is like an empty one");
+        assert_eq!(candidates(&[]).await.0.len(), 9, "no word is like an empty one");
     }
 }

@@ -11,7 +11,9 @@ mod registry;
 mod rollback;
 mod scene;
 mod status;
+mod survey;
 mod sync_images;
+mod values;
 mod version;
 
 use std::io;
@@ -98,6 +100,7 @@ pub async fn run(mut arguments: Arguments) -> Ending {
         Command::SyncImages(sync) => Box::pin(sync_images::run(&arguments, sync)).await,
         Command::Rollback(rollback) => rollback::run(&arguments, rollback).await,
         Command::Status(status) => Box::pin(status::run(&arguments, status)).await,
+        Command::Values(values) => Box::pin(values::run(&arguments, values)).await,
         Command::Permissions(permissions) => permissions::run(&arguments, permissions),
         Command::Completion(completion) => completion::run(completion),
         Command::Man => manual::run(),

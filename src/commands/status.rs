@@ -1,20 +1,14 @@
 //! `status`: the cluster, what registries hold, and who changed what: nothing is changed.
 
-use jiff::Timestamp;
-
-use super::scene::{self, Scene};
+use super::survey::Survey;
 use super::{Ending, Stop, registry};
 use crate::cli::{Arguments, StatusArguments};
-use crate::cluster::release::Search;
-use crate::cluster::{self, Listed};
 use crate::event::{Event, Observer, Stage};
 use crate::image::Mirror;
 use crate::output::progress::Progress;
 use crate::output::{self, status as text};
 use crate::sync::assignment::{Assignment, assign, unused_maps};
-use crate::sync::discover::{
-    Found, ImageFilter, discover, is_release_wanted, release_namespaces, releases_of,
-};
+use crate::sync::discover::ImageFilter;
 use crate::sync::inventory::Inventory;
 use crate::sync::look::look;
 use crate::sync::status::{Seen, StatusReport, recorded_mirror, statuses};
@@ -33,39 +27,9 @@ async fn look_at(
 ) -> Result<Ending, Stop> {
     let observer: Observer<'_> = &|event| progress.observe(event);
     observer(Event::Stage(Stage::Discover));
-    let connection = scene::connect(arguments).await?;
-    let namespace = arguments.connection.namespace.as_deref();
-    let (scene, listed, resources) = tokio::join!(
-        Scene::of(&connection),
-        cluster::list_workloads(&connection, namespace, status.selector.as_deref()),
-        cluster::list_custom_resources(&connection, namespace),
-    );
-    let (scene, Listed { workloads, mut notes, unlisted }) = (scene?, listed?);
-    let (resources, unread) = resources?;
-    notes.extend(unread);
-    let of_workloads = releases_of(&workloads);
-    let search = Search {
-        namespace,
-        likely: release_namespaces(&workloads),
-        is_wanted: &|namespace, name| is_release_wanted(&of_workloads, namespace, name),
-    };
-    let (releases, unopened) = match status.selector {
-        // A selector chooses workloads alone.
-        Some(_) => (Vec::new(), Vec::new()),
-        None => cluster::list_releases(&connection, search).await?,
-    };
-    notes.extend(unopened.into_iter().chain(scene.nodes.notes.iter().cloned()));
-    let found = Found {
-        workloads: &workloads,
-        releases: &releases,
-        resources: if status.selector.is_some() { &[] } else { &resources },
-        manifests: &[],
-    };
-    let described = scene.cluster(status.region.as_deref());
-    let inventory = Inventory {
-        unlisted,
-        ..discover(vec![described.clone()], found, &ImageFilter::default(), notes, Timestamp::now())
-    };
+    let survey = Survey::of(arguments, status.selector.as_deref()).await?;
+    let described = survey.scene.cluster(status.region.as_deref());
+    let inventory = survey.inventory(status.region.as_deref(), &[], &ImageFilter::default());
     progress.clear();
     inventory.notes.iter().for_each(|note| output::warning(note));
     if inventory.images.is_empty() {
@@ -77,9 +41,8 @@ async fn look_at(
 
     observer(Event::Stage(Stage::Plan));
     let seen = look_at_registry(arguments, status, &inventory, observer).await?;
-    let around = scene::surroundings(&connection, &workloads, &resources).await;
     let (mirror, assignments, seen) = seen;
-    let images = statuses(&workloads, &assignments, seen.as_ref(), &around);
+    let images = statuses(&survey.workloads, &assignments, seen.as_ref(), &survey.surroundings);
     let report = StatusReport::new(mirror, images, &inventory);
     progress.clear();
     text::status(&report, status.upstream, status.output)?;
@@ -113,8 +76,6 @@ async fn look_at_registry(
         let assignments = assigned(&mirror);
         return Ok((Some(mirror), assignments, None));
     }
-    // AWS' client would panic where there are no roots.
-    crate::transport::tls()?;
     let chosen = registry::chosen(arguments, status.registry.as_ref(), status.region.as_deref(), described);
     let mirror = chosen.await.map_err(|stop| Stop {
         hint: stop

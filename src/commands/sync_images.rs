@@ -9,19 +9,14 @@ use jiff::Timestamp;
 
 use self::images::Registry;
 use self::request::{Halves, Narrowing, Request};
-use super::scene::{self, Scene, surroundings};
+use super::survey::Survey;
 use super::{Ending, Stop, handed_over};
 use crate::cli::{Arguments, DryRun, SyncArguments};
-use crate::cluster::Listed;
-use crate::cluster::custom::Resource;
-use crate::cluster::release::Release;
-use crate::cluster::workload::Workload;
 use crate::event::{Event, Observer, Stage};
 use crate::output::progress::Progress;
 use crate::output::{self, sync as text};
 use crate::sync::discover::{Found, discover};
 use crate::sync::inventory::Inventory;
-use crate::sync::ownership::Surroundings;
 use crate::sync::report::SyncReport;
 
 pub(super) async fn run(arguments: &Arguments, sync: &SyncArguments) -> Result<Ending, Stop> {
@@ -53,7 +48,8 @@ async fn pipeline(
 
     // Discover: from the cluster and files, or what another machine discovered.
     observer(Event::Stage(Stage::Discover));
-    let mut cluster = if discover || rewrite { Some(Cluster::gather(arguments, sync).await?) } else { None };
+    let mut cluster =
+        if discover || rewrite { Some(Survey::of(arguments, sync.selector.as_deref()).await?) } else { None };
     let inventory = inventory(sync, &request, cluster.as_ref())?;
     progress.clear();
     if inventory.images.is_empty() && request.plan.is_none() {
@@ -111,7 +107,7 @@ async fn pipeline(
     // Rewrite and roll out: by the lock alone.
     if let Some(cluster) = cluster.as_mut().filter(|_| rewrite) {
         if report.has_copied() {
-            cluster.look_again(arguments, sync).await?;
+            cluster.look_again(arguments, sync.selector.as_deref()).await?;
         }
         let rewriter = registry.rewriter(&lock, &request.filter);
         report.workloads = workloads::rewrite(cluster, rewriter, sync, observer).await;
@@ -124,42 +120,7 @@ async fn pipeline(
     Ok(ending_of(&report))
 }
 
-/// The cluster as it was read at the start.
-struct Cluster {
-    scene: Scene,
-    workloads: Vec<Workload>,
-    releases: Vec<Release>,
-    resources: Vec<Resource>,
-    surroundings: Surroundings,
-    notes: Vec<String>,
-    unlisted: Vec<String>,
-}
-
-impl Cluster {
-    async fn gather(arguments: &Arguments, sync: &SyncArguments) -> Result<Self, Stop> {
-        let connection = scene::connect(arguments).await?;
-        let (nodes, workloads, resources) = tokio::join!(
-            Scene::of(&connection),
-            workloads::list(&connection, arguments, sync),
-            workloads::resources(&connection, arguments, sync),
-        );
-        let scene = nodes?;
-        let Listed { workloads, mut notes, unlisted } = workloads?;
-        let (resources, unread) = resources?;
-        let (releases, unopened) = workloads::releases(&connection, arguments, sync, &workloads).await?;
-        notes.extend(unread.into_iter().chain(unopened).chain(scene.nodes.notes.iter().cloned()));
-        let surroundings = surroundings(&connection, &workloads, &resources).await;
-        Ok(Self { scene, workloads, releases, resources, surroundings, notes, unlisted })
-    }
-
-    /// Reads the workloads anew: copying takes long, and others work too.
-    async fn look_again(&mut self, arguments: &Arguments, sync: &SyncArguments) -> Result<(), Stop> {
-        self.workloads = workloads::list(&self.scene.connection, arguments, sync).await?.workloads;
-        Ok(())
-    }
-}
-
-fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Cluster>) -> Result<Inventory, Stop> {
+fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Survey>) -> Result<Inventory, Stop> {
     let inventory = match (&request.inventory, cluster.filter(|_| request.halves.discover)) {
         (Some(inventory), _) => {
             let mut inventory = inventory.clone();
@@ -170,18 +131,7 @@ fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Cluster>)
             inventory
         }
         (None, Some(cluster)) => {
-            let found = Found {
-                workloads: &cluster.workloads,
-                releases: &cluster.releases,
-                resources: &cluster.resources,
-                manifests: &request.manifests,
-            };
-            let clusters = vec![cluster.scene.cluster(sync.region.as_deref())];
-            let notes = cluster.notes.clone();
-            Inventory {
-                unlisted: cluster.unlisted.clone(),
-                ..discover(clusters, found, &request.filter, notes, Timestamp::now())
-            }
+            cluster.inventory(sync.region.as_deref(), &request.manifests, &request.filter)
         }
         (None, None) => {
             let found = Found { manifests: &request.manifests, ..Found::default() };

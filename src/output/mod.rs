@@ -57,6 +57,16 @@ pub fn document(value: &impl Serialize, format: OutputFormat) -> io::Result<()> 
     result(&text)
 }
 
+/// A value as YAML for people and for other programs' files: each text without line breaks stays on one line.
+///
+/// # Errors
+/// The value has no form in YAML.
+pub fn yaml(value: &impl Serialize) -> io::Result<String> {
+    let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
+    let yaml = serde_saphyr::to_string_with_options(value, options).map_err(io::Error::other)?;
+    Ok(if yaml.ends_with('\n') { yaml } else { yaml + "\n" })
+}
+
 /// Columns of the terminal that results go to; none elsewhere, so that a pipe gets each sentence on one line.
 pub fn terminal_width() -> Option<usize> {
     let (width, _) = terminal_size::terminal_size_of(io::stdout())?;

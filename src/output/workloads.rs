@@ -43,7 +43,7 @@ pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWor
                 say(&format!("error: {name} was not reached, because the run stopped before it"));
             }
             Outcome::Fixed(why) => {
-                say(&format!("note: {name} {fixed} {why}{}", words.next(workload.workload.kind)))
+                say(&format!("note: {name} {fixed} {why}{}", words.next(workload.workload.kind)));
             }
             Outcome::Updated | Outcome::Unchanged | Outcome::Planned | Outcome::DryRunOk => {}
         }

@@ -41,6 +41,16 @@ pub struct NameMap {
     public: String,
 }
 
+impl NameMap {
+    pub fn private(&self) -> &str {
+        &self.private
+    }
+
+    pub fn public(&self) -> &str {
+        &self.public
+    }
+}
+
 impl FromStr for NameMap {
     type Err = String;
 

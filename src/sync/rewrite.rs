@@ -78,13 +78,7 @@ impl WorkloadPatch {
 
     /// What an earlier run has changed, by its record: nothing is left to be written.
     pub fn made_earlier(workload: WorkloadName, changes: Vec<Change>) -> Self {
-        Self {
-            workload,
-            changes,
-            released: Vec::new(),
-            patch: Patch::default(),
-            previous: BTreeMap::new(),
-        }
+        Self { workload, changes, released: Vec::new(), patch: Patch::default(), previous: BTreeMap::new() }
     }
 }
 

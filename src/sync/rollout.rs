@@ -245,7 +245,10 @@ impl Run<'_> {
                 health: if !self.options.wait {
                     Health::Unwatched("its rollout was not waited for".to_owned())
                 } else if proven.0.changes.is_empty() {
-                    Health::Unwatched("only our record of its images, or our claim on them, was brought up to date".to_owned())
+                    Health::Unwatched(
+                        "only our record of its images, or our claim on them, was brought up to date"
+                            .to_owned(),
+                    )
                 } else {
                     verdict::health(&before)
                 },

@@ -128,7 +128,7 @@ fn images_of_custom_resources_are_mirrored_and_left_to_their_operators() {
 }
 
 /// A definition that takes any content.
-fn definition(group: &str, plural: &str, kind: &str, scope: &str) -> Value {
+pub(crate) fn definition(group: &str, plural: &str, kind: &str, scope: &str) -> Value {
     let open = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
@@ -141,7 +141,7 @@ fn definition(group: &str, plural: &str, kind: &str, scope: &str) -> Value {
     })
 }
 
-fn apply(lab: &Lab, manifest: &Value) {
+pub(crate) fn apply(lab: &Lab, manifest: &Value) {
     let path = lab.folder().home().join("manifest.json");
     std::fs::write(&path, manifest.to_string()).unwrap();
     kubectl(lab, &["create", "-f", path.to_str().unwrap()]);
@@ -176,7 +176,7 @@ fn release(
     apply(lab, &secret);
 }
 
-fn packed(content: &Value) -> String {
+pub(crate) fn packed(content: &Value) -> String {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(content.to_string().as_bytes()).unwrap();
     STANDARD.encode(encoder.finish().unwrap())

@@ -14,7 +14,8 @@ use lab::host::RunningPlugin;
 use lab::registry::image::{Behaviour, Recipe};
 use serde_json::{Value, json};
 
-use self::scene::{Dice, RUN, Scene};
+pub(crate) use self::scene::Dice;
+use self::scene::{RUN, Scene};
 use crate::observed::{ECR, apply, image, record};
 use crate::support::{eventually, fault, heal, kubectl, own_lab, plugin, says};
 

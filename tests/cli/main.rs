@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod admission;
 mod bad_days;
 mod budget;
 mod completion;
@@ -23,4 +24,5 @@ mod status;
 mod support;
 mod sync_images;
 mod usage;
+mod values;
 mod whole_cluster;

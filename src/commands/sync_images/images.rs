@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::Cluster;
 use super::request::Request;
 use crate::cli::{Arguments, OutputFormat, SyncArguments};
+use crate::commands::survey::Survey;
 use crate::commands::{Stop, registry};
 use crate::event::{Event, Observer, Stage};
 use crate::image::ecr::EcrRegistry;
@@ -61,7 +61,7 @@ impl<'o> Registry<'o> {
         sync: &SyncArguments,
         request: &Request,
         inventory: &Inventory,
-        cluster: Option<&Cluster>,
+        cluster: Option<&Survey>,
         observer: Observer<'o>,
     ) -> Result<Self, Stop> {
         observer(Event::Stage(Stage::Plan));
@@ -292,7 +292,7 @@ pub(super) async fn chosen_mirror(
     arguments: &Arguments,
     sync: &SyncArguments,
     inventory: &Inventory,
-    cluster: Option<&Cluster>,
+    cluster: Option<&Survey>,
 ) -> Result<Mirror, Stop> {
     let described = match cluster {
         Some(cluster) => Some(cluster.scene.cluster(sync.region.as_deref())),

@@ -2,64 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::Cluster;
-use crate::cli::{Arguments, DryRun, SyncArguments};
-use crate::cluster::custom::Resource;
-use crate::cluster::release::{Release, Search};
+use crate::cli::{DryRun, SyncArguments};
+use crate::cluster::PatchMode;
 use crate::cluster::workload::Workload;
-use crate::cluster::{self, Connection, Listed, PatchMode};
+use crate::commands::survey::Survey;
 use crate::event::{Event, Observer, Stage};
-use crate::sync::discover::{is_release_wanted, release_namespaces, releases_of};
 use crate::sync::claims;
 use crate::sync::ownership::{self, Owner};
 use crate::sync::rewrite::{Rewrite, Rewriter};
 use crate::sync::rollout::{self, Options, Outcome, WorkloadReport};
 
-/// The workloads that flags admit.
-pub(super) async fn list(
-    connection: &Connection,
-    arguments: &Arguments,
-    sync: &SyncArguments,
-) -> Result<Listed, cluster::Error> {
-    let namespace = arguments.connection.namespace.as_deref();
-    cluster::list_workloads(connection, namespace, sync.selector.as_deref()).await
-}
-
-/// The Helm releases that `workloads` belong to, and those that look like Cast AI's. A selector chooses workloads alone,
-/// and leaves releases out.
-pub(super) async fn releases(
-    connection: &Connection,
-    arguments: &Arguments,
-    sync: &SyncArguments,
-    workloads: &[Workload],
-) -> Result<(Vec<Release>, Vec<String>), cluster::Error> {
-    if sync.selector.is_some() {
-        return Ok((Vec::new(), Vec::new()));
-    }
-    let of_workloads = releases_of(workloads);
-    let search = Search {
-        namespace: arguments.connection.namespace.as_deref(),
-        likely: release_namespaces(workloads),
-        is_wanted: &|namespace, name| is_release_wanted(&of_workloads, namespace, name),
-    };
-    cluster::list_releases(connection, search).await
-}
-
-/// Custom resources of Cast AI's; a selector leaves them out too.
-pub(super) async fn resources(
-    connection: &Connection,
-    arguments: &Arguments,
-    sync: &SyncArguments,
-) -> Result<(Vec<Resource>, Vec<String>), cluster::Error> {
-    if sync.selector.is_some() {
-        return Ok((Vec::new(), Vec::new()));
-    }
-    cluster::list_custom_resources(connection, arguments.connection.namespace.as_deref()).await
-}
-
 /// Decides by the lock, and leaves to their owners what those would put back at once.
 fn decide<'r>(
-    cluster: &'r Cluster,
+    cluster: &'r Survey,
     rewriter: Rewriter<'r>,
     sync: &SyncArguments,
 ) -> impl Fn(&Workload) -> Option<Rewrite> + Sync + use<'r> {
@@ -79,14 +34,14 @@ fn decide<'r>(
 }
 
 /// How many workloads would be patched.
-pub(super) fn count_patches(cluster: &Cluster, rewriter: Rewriter<'_>, sync: &SyncArguments) -> usize {
+pub(super) fn count_patches(cluster: &Survey, rewriter: Rewriter<'_>, sync: &SyncArguments) -> usize {
     let rewrites = cluster.workloads.iter().filter_map(decide(cluster, rewriter, sync));
     rewrites.filter(|rewrite| matches!(rewrite, Rewrite::Patch(_))).count()
 }
 
 /// What rewriting would do, without asking the server.
 pub(super) fn preview_alone(
-    cluster: &Cluster,
+    cluster: &Survey,
     rewriter: Rewriter<'_>,
     sync: &SyncArguments,
 ) -> Vec<WorkloadReport> {
@@ -95,7 +50,7 @@ pub(super) fn preview_alone(
 
 /// What rewriting would do: by the server's own dry run, or by us alone.
 pub(super) async fn preview(
-    cluster: &Cluster,
+    cluster: &Survey,
     rewriter: Rewriter<'_>,
     sync: &SyncArguments,
     observer: Observer<'_>,
@@ -109,7 +64,7 @@ pub(super) async fn preview(
 
 /// Rewrites what the lock allows.
 pub(super) async fn rewrite(
-    cluster: &Cluster,
+    cluster: &Survey,
     rewriter: Rewriter<'_>,
     sync: &SyncArguments,
     observer: Observer<'_>,
@@ -125,7 +80,7 @@ pub(super) async fn rewrite(
 }
 
 async fn roll_out(
-    cluster: &Cluster,
+    cluster: &Survey,
     rewriter: Rewriter<'_>,
     sync: &SyncArguments,
     options: Options,
@@ -139,7 +94,7 @@ async fn roll_out(
 }
 
 /// Names who writes the images too that were or would be changed, and whose claim keeps the private ones.
-fn with_owners(cluster: &Cluster, mut reports: Vec<WorkloadReport>) -> Vec<WorkloadReport> {
+fn with_owners(cluster: &Survey, mut reports: Vec<WorkloadReport>) -> Vec<WorkloadReport> {
     let workloads: BTreeMap<_, _> =
         cluster.workloads.iter().map(|workload| (&workload.name, workload)).collect();
     for report in &mut reports {

@@ -30,6 +30,8 @@ fn manager(name: &str, applies: bool, second: i64) -> FieldManager {
         applies,
         time: Some(Timestamp::from_second(second).unwrap()),
         carriers: vec![Carrier::Container("agent".to_owned())],
+        index: 0,
+        fields: None,
     }
 }
 

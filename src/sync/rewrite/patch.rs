@@ -125,8 +125,7 @@ fn replace(workload: &Workload, field: &Carried, value: &str) -> Vec<PatchOperat
 
 /// Tests that `field` is what was read.
 fn unchanged(workload: &Workload, field: &Carried) -> Vec<PatchOperation> {
-    let name =
-        |(path, name): &(Vec<String>, String)| test(absolute(workload, path), name.as_str().into());
+    let name = |(path, name): &(Vec<String>, String)| test(absolute(workload, path), name.as_str().into());
     let mut operations: Vec<_> = field.names.iter().map(name).collect();
     operations.push(test(absolute(workload, &field.path), field.value.as_str().into()));
     operations
@@ -164,3 +163,6 @@ fn annotate(workload: &Workload, value: Option<String>) -> Vec<PatchOperation> {
 fn test(path: PointerBuf, value: Value) -> PatchOperation {
     PatchOperation::Test(TestOperation { path, value })
 }
+
+#[cfg(test)]
+mod tests;

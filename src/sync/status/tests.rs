@@ -34,6 +34,8 @@ fn workload(image: &str, records: &Value, kind: WorkloadKind) -> Workload {
             applies: false,
             time: Some(Timestamp::UNIX_EPOCH),
             carriers: vec![Carrier::Container("a".to_owned())],
+            index: 0,
+            fields: None,
         }],
     }
 }

@@ -230,14 +230,14 @@ fn state(lab: &Lab) -> State {
 }
 
 /// Chance that can be repeated.
-pub(super) struct Dice {
-    pub(super) seed: u64,
+pub(crate) struct Dice {
+    pub(crate) seed: u64,
     state: u64,
 }
 
 impl Dice {
     /// The same points each time, unless `TEST_SEED` says which, or `random`.
-    pub(super) fn from_environment() -> Self {
+    pub(crate) fn from_environment() -> Self {
         let seed = match std::env::var("TEST_SEED").as_deref() {
             Ok("random") => SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos().into(),
             Ok(given) => given.parse().expect("TEST_SEED is a number, or `random`"),
@@ -248,12 +248,12 @@ impl Dice {
     }
 
     /// `usual` points, or ten times as many.
-    pub(super) fn rounds(usual: usize) -> usize {
+    pub(crate) fn rounds(usual: usize) -> usize {
         if std::env::var_os("TEST_LONG").is_some() { usual * 10 } else { usual }
     }
 
     /// `SplitMix64` (Steele, Lea and Flood 2014), which needs one word of state.
-    pub(super) fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

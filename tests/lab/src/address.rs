@@ -35,6 +35,9 @@ pub const OCI_REGISTRY: (&str, Ipv4Addr) = ("registry.corp.example", Ipv4Addr::n
 /// A forward proxy, on port 3128.
 pub const PROXY: (&str, Ipv4Addr) = ("proxy.corp.example", Ipv4Addr::new(10, 0, 1, 220));
 
+/// A mutating webhook that injects init containers.
+pub const INJECTOR: (&str, Ipv4Addr) = ("injector.corp.example", Ipv4Addr::new(10, 0, 1, 230));
+
 /// Servers that answer under any name with a certificate that has ended, one of the next century, and one of an
 /// authority that nobody knows.
 pub const EXPIRED: Ipv4Addr = Ipv4Addr::new(10, 0, 252, 1);
@@ -85,7 +88,7 @@ pub const GITHUB_ASSETS: (&str, Ipv4Addr) =
 
 /// Every named server but the API server, the sources and Cast AI's endpoints.
 pub const SERVERS: &[(&str, Ipv4Addr)] =
-    &[ECR_API, ECR, STS, EC2, OCI_REGISTRY, PROXY, GITHUB, GITHUB_ASSETS];
+    &[ECR_API, ECR, STS, EC2, OCI_REGISTRY, PROXY, GITHUB, GITHUB_ASSETS, INJECTOR];
 
 /// What public DNS answers for every Cast AI name (docs.cast.ai, communication requirements); silent in the lab.
 pub const CASTAI_PUBLIC: Ipv4Addr = Ipv4Addr::new(104, 16, 81, 56);

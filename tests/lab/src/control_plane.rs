@@ -17,7 +17,8 @@ use crate::pki::{Authority, Identity};
 use crate::process::Process;
 use crate::settings::Folder;
 
-const ETCD: &str = "127.0.0.1:2379";
+/// Where etcd listens.
+pub const ETCD: &str = "127.0.0.1:2379";
 /// EKS' range where the VPC's own network is in 10/8, and the first address of it.
 const SERVICE_RANGE: &str = "172.20.0.0/16";
 const SERVICE_ADDRESS: &str = "172.20.0.1";
@@ -51,39 +52,55 @@ const CONTROLLERS: &[&str] = &[
 pub struct ControlPlane {
     etcd: Process,
     api_server: Process,
-    controller_manager: Process,
-    scheduler: Process,
+    /// The controller manager and the scheduler, unless they stand still.
+    controllers: Option<[Process; 2]>,
 }
 
 impl ControlPlane {
-    /// Starts all four programs of `tools`. Returns when the API server is ready to serve.
+    /// Starts the programs of `tools`, and `with_controllers` all four. Returns when the API server is ready to serve.
     /// `Folder::kubeconfig` and `Folder::internal_kubeconfig` are written then, both for an administrator.
-    pub async fn start(tools: &Path, folder: &Folder, authority: &Authority) -> anyhow::Result<Self> {
+    pub async fn start(
+        tools: &Path,
+        folder: &Folder,
+        authority: &Authority,
+        with_controllers: bool,
+    ) -> anyhow::Result<Self> {
         let files = Files::write(folder, authority)?;
         let logs = folder.logs();
         let mut etcd = Process::start("etcd", &mut etcd(tools, folder), &logs)?;
         connects(ETCD, &mut etcd).await?;
         let mut api_server = Process::start("kube-apiserver", &mut api_server(tools, &files), &logs)?;
         ready(&files.internal_kubeconfig, &mut [&mut etcd, &mut api_server]).await?;
-        let controller_manager =
-            Process::start("kube-controller-manager", &mut controller_manager(tools, &files), &logs)?;
-        let scheduler = Process::start("kube-scheduler", &mut scheduler(tools, &files), &logs)?;
-        Ok(Self { etcd, api_server, controller_manager, scheduler })
+        let controllers = if with_controllers {
+            Some([
+                Process::start("kube-controller-manager", &mut controller_manager(tools, &files), &logs)?,
+                Process::start("kube-scheduler", &mut scheduler(tools, &files), &logs)?,
+            ])
+        } else {
+            None
+        };
+        Ok(Self { etcd, api_server, controllers })
     }
 
     /// Waits until one of the programs ends by itself, and says which and why.
     pub async fn failure(&mut self) -> String {
-        tokio::select! {
-            failure = self.etcd.failure() => failure,
-            failure = self.api_server.failure() => failure,
-            failure = self.controller_manager.failure() => failure,
-            failure = self.scheduler.failure() => failure,
+        let processes = [&mut self.etcd, &mut self.api_server].into_iter();
+        let failures =
+            processes.chain(self.controllers.iter_mut().flatten()).map(|process| Box::pin(process.failure()));
+        futures::future::select_all(failures).await.0
+    }
+
+    /// Ends controllers and scheduler: from then on nothing changes by itself.
+    pub async fn stop_controllers(&mut self) -> anyhow::Result<()> {
+        if let Some([controller_manager, scheduler]) = self.controllers.take() {
+            tokio::try_join!(controller_manager.stop(), scheduler.stop())?;
         }
+        Ok(())
     }
 
     /// Ends everything so that etcd's folder is whole. The API server must go before etcd, or it hangs.
-    pub async fn stop(self) -> anyhow::Result<()> {
-        tokio::try_join!(self.controller_manager.stop(), self.scheduler.stop())?;
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.stop_controllers().await?;
         self.api_server.stop().await?;
         self.etcd.stop().await
     }

@@ -26,7 +26,7 @@ use crate::registry::ecr::{self, Ecr};
 use crate::registry::oci::Oci;
 use crate::registry::source::{self, Sources};
 use crate::settings::{Folder, Purpose, Session};
-use crate::{address, api_server, cluster, github, host, impostor};
+use crate::{address, api_server, cluster, github, host, impostor, injector};
 
 /// What the server prints on standard output when the lab can be used, or when the seed is complete.
 pub const READY: &str = "ready";
@@ -80,6 +80,11 @@ async fn run(folder: &Folder, session: &Session) -> anyhow::Result<()> {
     let mut parts = Parts::start(folder, session, &authority).await?;
     if session.purpose == Purpose::Seed {
         cluster::apply(session.settings.fixture, &session.tools, &folder.internal_kubeconfig()).await?;
+        if session.settings.fixture.is_at_rest() {
+            parts.control_plane.stop_controllers().await?;
+            let client = control_plane::client(&folder.internal_kubeconfig()).await?;
+            cluster::crowd::fill(&client, control_plane::ETCD).await.context("adding the crowd")?;
+        }
         parts.control_plane.stop().await?;
         announce();
         return Ok(());
@@ -126,8 +131,9 @@ impl Parts {
             releases: folder.releases(),
         })
         .await?;
+        injector::start(on(address::INJECTOR.1, 443), authority).await?;
         let (control_plane, registries) = tokio::try_join!(
-            ControlPlane::start(&session.tools, folder, authority),
+            ControlPlane::start(&session.tools, folder, authority, !is_at_rest(session)),
             Registries::start(folder, session, authority),
         )?;
         let kubelet = start_kubelet(folder, session, authority, registries.ecr.node_token()).await?;
@@ -196,7 +202,9 @@ async fn start_kubelet(
     authority: &Authority,
     token: String,
 ) -> anyhow::Result<Kubelet> {
-    let nodes = (0..session.settings.node_count())
+    // Where all stands still, no heartbeat is missed.
+    let count = if is_at_rest(session) { 0 } else { session.settings.node_count() };
+    let nodes = (0..count)
         .map(|index| Node::new(index, if index % 4 < 2 { "amd64" } else { "arm64" }))
         .collect::<Vec<_>>();
     let trusted = reqwest::Certificate::from_pem(authority.certificate.as_bytes())?;
@@ -214,6 +222,11 @@ async fn start_kubelet(
         nodes,
     })
     .await
+}
+
+/// Whether nobody is to act on what the seed holds.
+fn is_at_rest(session: &Session) -> bool {
+    session.purpose == Purpose::Use && session.settings.fixture.is_at_rest()
 }
 
 fn on(address: Ipv4Addr, port: u16) -> SocketAddr {

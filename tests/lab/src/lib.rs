@@ -11,6 +11,7 @@ pub mod dns;
 pub mod github;
 pub mod host;
 pub mod impostor;
+pub mod injector;
 pub mod inside;
 pub mod kubeconfig;
 pub mod kubelet;

@@ -49,6 +49,9 @@ fn key(settings: &Settings, tools: &Path) -> anyhow::Result<String> {
     for source in SOURCES {
         hash.update(source);
     }
+    if settings.fixture.is_at_rest() {
+        cluster::crowd::SOURCES.iter().for_each(|source| hash.update(source));
+    }
     for manifests in cluster::manifests(settings.fixture) {
         hash.update(manifests.yaml);
     }

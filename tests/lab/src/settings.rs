@@ -41,6 +41,15 @@ pub enum Fixture {
     Empty,
     /// Like the first cluster, with every component of Cast AI that its charts install on EKS.
     WholeCluster,
+    /// The first cluster among 5,000 workloads and 50,000 pods of a customer's, where nothing acts: for measuring.
+    LargeCluster,
+}
+
+impl Fixture {
+    /// Whether controllers and nodes stand still: fifty thousand pods are nobody's to run on a test machine.
+    pub fn is_at_rest(self) -> bool {
+        self == Self::LargeCluster
+    }
 }
 
 /// What the processes inside the namespaces are told, as a file in the lab's folder.

@@ -1,5 +1,8 @@
 //! The fixtures: which workloads are in the cluster at the start, and when they have come to rest.
 
+pub mod crowd;
+mod template;
+
 use std::collections::HashSet;
 use std::path::Path;
 use std::process::Stdio;
@@ -39,7 +42,7 @@ const LOOKALIKES: Manifests = Manifests { yaml: include_str!("lookalikes.yaml"),
 /// The manifests of `fixture`, in the order in which they are applied.
 pub fn manifests(fixture: Fixture) -> &'static [Manifests] {
     match fixture {
-        Fixture::FirstCluster => &[AMAZON, CUSTOMER, CASTAI, KVISOR_AGENT],
+        Fixture::FirstCluster | Fixture::LargeCluster => &[AMAZON, CUSTOMER, CASTAI, KVISOR_AGENT],
         Fixture::Empty => &[AMAZON, CUSTOMER],
         Fixture::WholeCluster => &[AMAZON, CUSTOMER, LOOKALIKES, CASTAI, KVISOR_AGENT_WITH_GPU, COMPONENTS],
     }

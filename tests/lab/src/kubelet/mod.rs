@@ -113,7 +113,9 @@ impl Kubelet {
             let (host, client) = (host.clone(), shared.client.clone());
             tokio::spawn(async move { host.live(&client).await });
         }
-        tokio::spawn(run(shared.clone()));
+        if !shared.hosts.is_empty() {
+            tokio::spawn(run(shared.clone()));
+        }
         Ok(Self { shared })
     }
 

@@ -18,7 +18,7 @@ const MEGABYTE: usize = 1_000_000;
 /// The images of the source registries, by the names and tags that the workloads of `cluster` carry.
 pub fn sources(cluster: Cluster) -> Vec<Fixture> {
     match cluster {
-        Cluster::FirstCluster | Cluster::Empty => first_cluster(),
+        Cluster::FirstCluster | Cluster::LargeCluster | Cluster::Empty => first_cluster(),
         Cluster::WholeCluster => first_cluster().into_iter().chain(other_components()).collect(),
     }
 }

@@ -1,0 +1,128 @@
+//! `values`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{DryRun, region};
+use crate::image::Mirror;
+use crate::sync::assignment::NameMap;
+
+/// Print what makes the rewrite last through upgrades
+///
+/// An image that `sync-images` has rewritten is written again by whoever owns the workload: Helm at the next upgrade, an
+/// operator, a GitOps repository. This prints the same names in the form that the owner takes.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  # A values file for each Helm release of Cast AI's
+  kubectl castai-privatelink values helm --directory values
+  helm upgrade castai-agent castai-helm/castai-agent --namespace castai-agent \\
+    --reset-then-reuse-values -f values/castai-agent_castai-agent.yaml
+
+  # The images of a kustomization
+  kubectl castai-privatelink values kustomize >>kustomization.yaml
+
+  # See which policy would rename images as pods are created
+  kubectl castai-privatelink values policy
+
+  # Have it in the cluster
+  kubectl castai-privatelink values policy --apply")]
+pub struct ValuesArguments {
+    #[command(subcommand)]
+    pub kind: ValuesCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ValuesCommand {
+    /// Print a values file for each Helm release of Cast AI's
+    ///
+    /// With them Helm writes the names in the mirror itself. They hold repositories and no tags, so that charts go on
+    /// choosing their versions. Components of Cast AI's operator get the same as merge patches.
+    Helm(HelmArguments),
+    /// Print the images: of a kustomization
+    ///
+    /// Repositories get other names, and tags stay as they are.
+    Kustomize(MirrorArguments),
+    /// Print a patch for each workload, as the patches: of a kustomization
+    ///
+    /// These are the changes of sync-images, tags included: they hold for the versions that run now.
+    Patches(MirrorArguments),
+    /// Print a policy that renames Cast AI's images as pods are created
+    ///
+    /// As Kubernetes' own mutating admission policy with its binding where the API server serves that, else the same for
+    /// Kyverno. Init containers that webhooks inject are renamed too; pods of others are left alone. It never stops a pod.
+    Policy(PolicyArguments),
+}
+
+/// Where images are, and what they are called there.
+#[derive(Debug, Args)]
+pub struct MirrorArguments {
+    /// Registry that images are mirrored to; the ECR of the cluster's account and region without it
+    #[arg(long, value_name = "HOST[/PATH]")]
+    pub registry: Option<Mirror>,
+
+    /// AWS region of the cluster; taken from its nodes without it
+    #[arg(long, value_name = "REGION", value_parser = region)]
+    pub region: Option<String>,
+
+    /// Name of a public repository in the mirror; may be repeated
+    #[arg(long = "map", value_name = "PRIVATE=PUBLIC")]
+    pub maps: Vec<NameMap>,
+}
+
+#[derive(Debug, Args)]
+pub struct HelmArguments {
+    #[command(flatten)]
+    pub mirror: MirrorArguments,
+
+    /// Write a file for each release into this directory instead of printing all
+    #[arg(long, value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct PolicyArguments {
+    #[command(flatten)]
+    pub mirror: MirrorArguments,
+
+    /// What is renamed: the repositories that the registry is seen to hold, or all that begin like Cast AI's
+    #[arg(long, value_enum, value_name = "EXTENT", default_value_t = Extent::Mirrored)]
+    pub extent: Extent,
+
+    /// Who carries the policy out; found out by asking the API server without it
+    #[arg(long, value_enum, value_name = "ENGINE")]
+    pub engine: Option<Engine>,
+
+    /// Apply the policy instead of printing it
+    #[arg(long)]
+    pub apply: bool,
+
+    /// With --apply, show what would be done: `client` asks nobody, `server` (meant by the bare flag) has the API server check it
+    #[arg(
+        long,
+        value_enum,
+        value_name = "MODE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = DryRun::None,
+        default_missing_value = "server",
+        requires = "apply"
+    )]
+    pub dry_run: DryRun,
+
+    /// With --apply, go on without asking
+    #[arg(long, short, requires = "apply")]
+    pub yes: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Extent {
+    Mirrored,
+    Prefixes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    Kubernetes,
+    Kyverno,
+}

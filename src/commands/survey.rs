@@ -1,0 +1,111 @@
+//! The cluster as most commands read it: what runs there, what it came from, and who owns it.
+
+use jiff::Timestamp;
+
+use super::Stop;
+use super::scene::{self, Scene};
+use crate::cli::Arguments;
+use crate::cluster::custom::Resource;
+use crate::cluster::release::{Release, Search};
+use crate::cluster::workload::Workload;
+use crate::cluster::{self, Connection, Listed};
+use crate::sync::discover::{
+    Found, ImageFilter, discover, is_release_wanted, release_namespaces, releases_of,
+};
+use crate::sync::inventory::Inventory;
+use crate::sync::manifests::Manifest;
+use crate::sync::ownership::Surroundings;
+
+pub(super) struct Survey {
+    pub(super) scene: Scene,
+    pub(super) workloads: Vec<Workload>,
+    pub(super) releases: Vec<Release>,
+    pub(super) resources: Vec<Resource>,
+    pub(super) surroundings: Surroundings,
+    notes: Vec<String>,
+    /// Kinds of workloads that may not be listed.
+    unlisted: Vec<String>,
+}
+
+impl Survey {
+    /// Reads the namespace that the flags name, or all. A selector chooses workloads alone, and leaves the rest out.
+    pub(super) async fn of(arguments: &Arguments, selector: Option<&str>) -> Result<Self, Stop> {
+        let connection = scene::connect(arguments).await?;
+        let namespace = arguments.connection.namespace.as_deref();
+        let (scene, workloads, resources) = tokio::join!(
+            Scene::of(&connection),
+            cluster::list_workloads(&connection, namespace, selector),
+            resources(&connection, namespace, selector),
+        );
+        let scene = scene?;
+        let Listed { workloads, mut notes, unlisted } = workloads?;
+        let (resources, unread) = resources?;
+        let (releases, unopened) = releases(&connection, namespace, selector, &workloads).await?;
+        notes.extend(unread.into_iter().chain(unopened).chain(scene.nodes.notes.iter().cloned()));
+        let surroundings = scene::surroundings(&connection, &workloads, &resources).await;
+        Ok(Self { scene, workloads, releases, resources, surroundings, notes, unlisted })
+    }
+
+    /// Reads the workloads anew: what was done in the meantime takes long, and others work too.
+    pub(super) async fn look_again(
+        &mut self,
+        arguments: &Arguments,
+        selector: Option<&str>,
+    ) -> Result<(), Stop> {
+        let namespace = arguments.connection.namespace.as_deref();
+        let listed = cluster::list_workloads(&self.scene.connection, namespace, selector).await?;
+        self.workloads = listed.workloads;
+        Ok(())
+    }
+
+    /// The images in all of it, and in `manifests`.
+    pub(super) fn inventory(
+        &self,
+        region: Option<&str>,
+        manifests: &[Manifest],
+        filter: &ImageFilter,
+    ) -> Inventory {
+        let found = Found {
+            workloads: &self.workloads,
+            releases: &self.releases,
+            resources: &self.resources,
+            manifests,
+        };
+        let clusters = vec![self.scene.cluster(region)];
+        Inventory {
+            unlisted: self.unlisted.clone(),
+            ..discover(clusters, found, filter, self.notes.clone(), Timestamp::now())
+        }
+    }
+}
+
+/// The Helm releases that `workloads` belong to, and those that look like Cast AI's.
+async fn releases(
+    connection: &Connection,
+    namespace: Option<&str>,
+    selector: Option<&str>,
+    workloads: &[Workload],
+) -> Result<(Vec<Release>, Vec<String>), cluster::Error> {
+    if selector.is_some() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let of_workloads = releases_of(workloads);
+    let search = Search {
+        namespace,
+        likely: release_namespaces(workloads),
+        is_wanted: &|namespace, name| is_release_wanted(&of_workloads, namespace, name),
+    };
+    cluster::list_releases(connection, search).await
+}
+
+/// Custom resources of Cast AI's.
+async fn resources(
+    connection: &Connection,
+    namespace: Option<&str>,
+    selector: Option<&str>,
+) -> Result<(Vec<Resource>, Vec<String>), cluster::Error> {
+    match selector {
+        Some(_) => Ok((Vec::new(), Vec::new())),
+        None => cluster::list_custom_resources(connection, namespace).await,
+    }
+}

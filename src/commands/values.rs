@@ -1,0 +1,18 @@
+//! `values`: the names of the mirror, in the form that whoever owns the workloads takes.
+
+mod gitops;
+mod helm;
+mod policy;
+mod sight;
+
+use super::{Ending, Stop};
+use crate::cli::{Arguments, ValuesArguments, ValuesCommand};
+
+pub(super) async fn run(arguments: &Arguments, values: &ValuesArguments) -> Result<Ending, Stop> {
+    match &values.kind {
+        ValuesCommand::Helm(helm) => helm::run(arguments, helm).await,
+        ValuesCommand::Kustomize(mirror) => gitops::kustomize(arguments, mirror).await,
+        ValuesCommand::Patches(mirror) => gitops::patches(arguments, mirror).await,
+        ValuesCommand::Policy(policy) => policy::run(arguments, policy).await,
+    }
+}

@@ -1,0 +1,39 @@
+//! `values kustomize` and `values patches`: what a GitOps repository takes.
+
+use serde_json::Value;
+
+use super::sight::{self, Sight};
+use crate::cli::{Arguments, MirrorArguments};
+use crate::commands::{Ending, Stop};
+use crate::lasting::kustomize;
+use crate::output;
+
+pub(super) async fn kustomize(arguments: &Arguments, wanted: &MirrorArguments) -> Result<Ending, Stop> {
+    let sight = sight::look(arguments, wanted).await?;
+    for (workload, carrier, image) in kustomize::variables(&sight.assignments) {
+        output::warning(&format!(
+            "kustomize renames no image in a variable: {carrier} of {workload} in namespace {} has to become {image}",
+            workload.namespace
+        ));
+    }
+    let comment =
+        "# Part of a kustomization.yaml. Mirror new versions with sync-images before they are rolled out.\n";
+    print(comment, &kustomize::images(&sight.assignments))?;
+    Ok(ending(&sight))
+}
+
+pub(super) async fn patches(arguments: &Arguments, wanted: &MirrorArguments) -> Result<Ending, Stop> {
+    let sight = sight::look(arguments, wanted).await?;
+    let comment = "# Part of a kustomization.yaml. These patches name tags: make them anew for each version, or use\n\
+                   # `values kustomize`, which names none.\n";
+    print(comment, &kustomize::patches(&sight.survey.workloads, &sight.assignments))?;
+    Ok(ending(&sight))
+}
+
+fn print(comment: &str, value: &Value) -> std::io::Result<()> {
+    output::result(&format!("{comment}{}", output::yaml(value)?))
+}
+
+fn ending(sight: &Sight) -> Ending {
+    if sight.is_partial { Ending::Attention } else { Ending::Done }
+}

@@ -1,0 +1,208 @@
+//! `values helm`: a values file for each release, and a merge patch for each component of Cast AI's operator.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::sight;
+use crate::cli::{Arguments, HelmArguments};
+use crate::cluster::custom::Resource;
+use crate::commands::{Ending, Stop};
+use crate::lasting::helm::{self, ReleaseValues};
+use crate::output;
+use crate::printable::one_line;
+
+/// Longest comment in a file, in characters.
+const LONGEST_COMMENT: usize = 1000;
+
+/// A document with the name of its file.
+struct Document {
+    file: String,
+    text: String,
+}
+
+pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result<Ending, Stop> {
+    let sight = sight::look(arguments, &wanted.mirror).await?;
+    let decided = sight
+        .survey
+        .releases
+        .iter()
+        .filter_map(|release| helm::values(release, &sight.mirror, &sight.assignments))
+        // Of a release that is being upgraded the newest revision comes last.
+        .map(|values| (values.release.clone(), values))
+        .collect::<BTreeMap<_, _>>();
+    if decided.is_empty() {
+        return Err(Stop::with_hint(
+            "error: no Helm release of Cast AI's can be seen here",
+            "Helm keeps releases in Secrets, which `permissions rbac` lets be listed; where Cast AI was installed \
+             without Helm, use `values kustomize` or `values policy`",
+        ));
+    }
+    let mut documents: Vec<_> = decided.values().map(document).collect::<std::io::Result<_>>()?;
+    let mut ending = if sight.is_partial { Ending::Attention } else { Ending::Done };
+    for values in decided.values() {
+        let name = format!("Helm release {} in namespace {}", values.release.name, values.release.namespace);
+        for gap in &values.gaps {
+            ending = Ending::Attention;
+            output::warning(&format!("{name}: {gap}; `values policy` renames it as its pod is created"));
+        }
+        for note in &values.notes {
+            output::warning(&format!("{name}: {note}"));
+        }
+    }
+    for resource in sight.survey.resources.iter().filter(|resource| resource.definition.kind == "Component") {
+        if let Some(document) = component(resource, &decided)? {
+            documents.push(document);
+        } else {
+            ending = Ending::Attention;
+            output::warning(&format!(
+                "component.{}/{} in namespace {} has no Helm release yet that would show its images: run this again \
+                 once its operator has installed it",
+                resource.definition.group, resource.name, resource.namespace
+            ));
+        }
+    }
+    if let Some(directory) = &wanted.directory {
+        for document in &documents {
+            let path = write(directory, document)?;
+            output::result(&format!("{path}\n"))?;
+        }
+    } else {
+        let texts: Vec<_> = documents.iter().map(|document| document.text.as_str()).collect();
+        output::result(&texts.join("---\n"))?;
+    }
+    Ok(ending)
+}
+
+fn document(decided: &ReleaseValues) -> std::io::Result<Document> {
+    let (release, chart) = (&decided.release, &decided.chart);
+    let mut text = String::new();
+    comment(
+        &mut text,
+        &format!(
+            "Helm release {} in namespace {}, chart {} {}. Mirror a new version with sync-images before the upgrade:",
+            release.name, release.namespace, chart.name, chart.version
+        ),
+    );
+    comment(
+        &mut text,
+        &format!(
+            "helm upgrade {} castai-helm/{} --namespace {} --reset-then-reuse-values -f FILE",
+            word(&release.name),
+            word(&chart.name),
+            word(&release.namespace)
+        ),
+    );
+    for note in &decided.notes {
+        comment(&mut text, note);
+    }
+    for gap in &decided.gaps {
+        comment(&mut text, &format!("not covered: {gap}"));
+    }
+    text.push_str(&output::yaml(&decided.values)?);
+    Ok(Document { file: file_name(&[&release.namespace, &release.name]), text })
+}
+
+/// A component's release is made by its operator from the values in the component (castai/castware-operator
+/// `api/v1alpha1/component_types.go`); none where there is no such release.
+fn component(
+    resource: &Resource,
+    decided: &BTreeMap<crate::cluster::release::ReleaseName, ReleaseValues>,
+) -> std::io::Result<Option<Document>> {
+    let chart = resource.content.pointer("/spec/component").and_then(Value::as_str).unwrap_or(&resource.name);
+    let of_component = |values: &&ReleaseValues| {
+        values.release.namespace == resource.namespace && values.chart.name == chart
+    };
+    let Some(values) = decided.values().find(of_component) else { return Ok(None) };
+    let kind = format!("components.{}", resource.definition.group);
+    let mut text = String::new();
+    comment(
+        &mut text,
+        &format!(
+            "{kind} {} in namespace {}: the same for Cast AI's operator:",
+            resource.name, resource.namespace
+        ),
+    );
+    comment(
+        &mut text,
+        &format!(
+            "kubectl patch {kind} {} --namespace {} --type=merge --patch-file=FILE",
+            word(&resource.name),
+            word(&resource.namespace)
+        ),
+    );
+    text.push_str(&output::yaml(&json!({"spec": {"values": values.values}}))?);
+    Ok(Some(Document { file: file_name(&[&resource.namespace, &resource.name, "component"]), text }))
+}
+
+fn comment(text: &mut String, line: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "# {}", one_line(line, LONGEST_COMMENT));
+}
+
+/// Whether a name means the same to a shell and to a file system.
+fn is_plain(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    name.starts_with(|first: char| first.is_ascii_alphanumeric()) && name.bytes().all(is_plain)
+}
+
+/// A name for a command line that may be copied: what came from a cluster must not become a command.
+fn word(name: &str) -> &str {
+    if is_plain(name) { name } else { "NAME" }
+}
+
+/// A file in one folder, whatever the names are; those of Kubernetes have no underscore.
+fn file_name(parts: &[&str]) -> String {
+    let plain = |part: &&str| -> String {
+        part.chars()
+            .map(|character| if is_plain(&format!("a{character}")) { character } else { '_' })
+            .collect()
+    };
+    let joined = parts.iter().map(plain).collect::<Vec<_>>().join("_");
+    format!("{}.yaml", joined.trim_start_matches('.'))
+}
+
+/// Writes a whole file or none, and returns its path. A link of this name is replaced, and not followed.
+fn write(directory: &Path, document: &Document) -> Result<String, Stop> {
+    let path = directory.join(&document.file);
+    let part = directory.join(format!("{}.{}.part", document.file, std::process::id()));
+    let attempt = || -> std::io::Result<()> {
+        std::fs::create_dir_all(directory)?;
+        let mut file = std::fs::File::create_new(&part)?;
+        file.write_all(document.text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&part, &path)
+    };
+    let shown = path.display().to_string();
+    attempt().map_err(|error| {
+        // What is left of it helps nobody.
+        let _ = std::fs::remove_file(&part);
+        Stop::new(format!("error: writing {shown}: {error}"))
+    })?;
+    Ok(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_leads_out_of_the_folder_or_into_a_command() {
+        for (parts, expected) in [
+            (["castai-agent", "castai-agent"], "castai-agent_castai-agent.yaml"),
+            (["../..", "etc/passwd"], "_.._etc_passwd.yaml"),
+            (["..", "x"], "_x.yaml"),
+            (["a\nb", "$(x)"], "a_b___x_.yaml"),
+        ] {
+            assert_eq!(file_name(&parts), expected);
+        }
+        for (name, expected) in
+            [("cluster-controller", "cluster-controller"), ("$(x)", "NAME"), ("-f", "NAME")]
+        {
+            assert_eq!(word(name), expected);
+        }
+    }
+}

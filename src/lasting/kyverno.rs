@@ -1,0 +1,144 @@
+//! The same as [`super::policy`], as a Kyverno `ClusterPolicy`, for API servers that serve no policy that changes pods.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::names::{Names, pattern};
+use super::policy::NAME;
+use crate::castai::components;
+
+pub const GROUP: &str = "kyverno.io";
+pub const VERSION: &str = "v1";
+pub const KIND: &str = "ClusterPolicy";
+
+/// Repositories of one pattern, and what stands in the place of their images.
+struct Case {
+    repository: String,
+    /// Repositories that other cases are for.
+    except: Option<String>,
+    /// With a variable of Kyverno's for the image as written.
+    becomes: String,
+}
+
+/// The policy. Kyverno's own webhook is asked again after others have added containers.
+pub fn manifest(names: &Names) -> Value {
+    let mut everywhere = named(names, &names.everywhere);
+    if !names.prefixes.is_empty() {
+        everywhere.push(Case {
+            repository: format!("{}{}", any(names.prefixes.iter().copied()), pattern::path()),
+            except: (!names.everywhere.is_empty()).then(|| any(names.everywhere.keys().map(String::as_str))),
+            becomes: by_layout(names),
+        });
+    }
+    let pods = json!({"kinds": ["Pod"], "operations": ["CREATE"]});
+    let pods_inside =
+        json!({"kinds": ["Pod"], "operations": ["CREATE"], "namespaces": components::NAMESPACES});
+    let rules: Vec<_> =
+        [("castai-images", everywhere, pods), ("images-of-others", named(names, &names.inside), pods_inside)]
+            .into_iter()
+            .filter(|(_, cases, _)| !cases.is_empty())
+            .map(|(name, cases, resources)| {
+                let lists = ["initContainers", "containers"];
+                let foreach: Vec<_> = lists
+                    .into_iter()
+                    .flat_map(|list| cases.iter().flat_map(move |case| case.foreach(list)))
+                    .collect();
+                json!({
+                    "name": name,
+                    "match": {"any": [{"resources": resources}]},
+                    "mutate": {"foreach": foreach},
+                })
+            })
+            .collect();
+    json!({
+        "apiVersion": format!("{GROUP}/{VERSION}"), "kind": KIND,
+        "metadata": {
+            "name": NAME,
+            "labels": {"app.kubernetes.io/managed-by": NAME},
+            // Pods alone: what owns them keeps what its author wrote.
+            "annotations": {"pod-policies.kyverno.io/autogen-controllers": "none"},
+        },
+        "spec": {"failurePolicy": "Ignore", "background": false, "rules": rules},
+    })
+}
+
+/// Those of the layout in one case, and each of the others in its own.
+fn named(names: &Names, repositories: &BTreeMap<String, String>) -> Vec<Case> {
+    let is_by_layout =
+        |(public, private): &(&String, &String)| **private == format!("{}/{public}", names.mirror);
+    let (layout, mapped): (Vec<_>, Vec<_>) = repositories.iter().partition(is_by_layout);
+    let layout = (!layout.is_empty()).then(|| Case {
+        repository: any(layout.iter().map(|(public, _)| public.as_str())),
+        except: None,
+        becomes: by_layout(names),
+    });
+    let mapped = mapped.into_iter().map(|(public, private)| Case {
+        repository: any([public.as_str()]),
+        except: None,
+        becomes: format!("{{{{ replace(element.image, '{public}', '{private}', `1`) }}}}"),
+    });
+    layout.into_iter().chain(mapped).collect()
+}
+
+fn by_layout(names: &Names) -> String {
+    format!("{}/{{{{ element.image }}}}", names.mirror)
+}
+
+fn any<'n>(repositories: impl IntoIterator<Item = &'n str>) -> String {
+    let alternatives: Vec<_> = repositories.into_iter().map(pattern::literal).collect();
+    format!("^(?:{})", alternatives.join("|"))
+}
+
+impl Case {
+    /// One entry for images with a tag or digest, and one for those without, which get the tag that they mean.
+    fn foreach(&self, list: &str) -> [Value; 2] {
+        let entry = |version: &str, suffix: &str| {
+            let is_match = |pattern: &str, expected: bool| {
+                json!({"key": format!("{{{{ regex_match('{pattern}', element.image) }}}}"),
+                    "operator": "Equals", "value": expected})
+            };
+            let mut conditions = vec![is_match(&format!("{}{version}", self.repository), true)];
+            conditions
+                .extend(self.except.as_ref().map(|except| is_match(&format!("{except}(?:[:@]|$)"), false)));
+            let image = format!("{}{suffix}", self.becomes);
+            json!({
+                "list": format!("request.object.spec.{list}[] || `[]`"),
+                "preconditions": {"all": conditions},
+                "patchStrategicMerge": {"spec": {list: [{"name": "{{ element.name }}", "image": image}]}},
+            })
+        };
+        [entry(pattern::VERSION, ""), entry("$", ":latest")]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pods_alone_are_renamed_and_others_images_only_inside() {
+        let name = |public: &str, private: &str| (public.to_owned(), private.to_owned());
+        let names = Names {
+            mirror: "e.example".parse().unwrap(),
+            prefixes: vec!["castai/"],
+            everywhere: BTreeMap::from([name("castai/own", "e.example/mine")]),
+            inside: BTreeMap::from([name("rancher/kubectl", "e.example/rancher/kubectl")]),
+        };
+        let policy = manifest(&names);
+        assert_eq!(policy["spec"]["failurePolicy"], "Ignore");
+        assert_eq!(policy["metadata"]["annotations"]["pod-policies.kyverno.io/autogen-controllers"], "none");
+        let rules = policy["spec"]["rules"].as_array().unwrap();
+        let namespaces = |rule: &Value| rule["match"]["any"][0]["resources"]["namespaces"].clone();
+        assert_eq!((rules.len(), namespaces(&rules[0])), (2, Value::Null));
+        assert_eq!(namespaces(&rules[1]), json!(components::NAMESPACES));
+        // A name of its own and the prefix, each with a tag and without, for both lists of containers.
+        let entries = rules[0]["mutate"]["foreach"].as_array().unwrap();
+        assert_eq!(entries.len(), 8);
+        let becomes = |entry: &Value| entry["patchStrategicMerge"]["spec"]["containers"][0]["image"].clone();
+        assert_eq!(becomes(&entries[4]), "{{ replace(element.image, 'castai/own', 'e.example/mine', `1`) }}");
+        assert_eq!(becomes(&entries[7]), "e.example/{{ element.image }}:latest");
+        let conditions = entries[7]["preconditions"]["all"].as_array().unwrap();
+        assert_eq!((conditions.len(), &conditions[1]["value"]), (2, &Value::Bool(false)));
+    }
+}

@@ -1,0 +1,179 @@
+//! A `MutatingAdmissionPolicy` that renames images as pods are created, and its binding.
+//!
+//! It is asked again after webhooks that add containers (`reinvocationPolicy: IfNeeded`). It never stops a pod:
+//! `failurePolicy: Ignore` lets a pod pass as it is where an expression fails.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::names::{Names, pattern};
+use crate::castai::components;
+
+/// The name of policy and binding.
+pub const NAME: &str = "castai-privatelink";
+
+pub const GROUP: &str = "admissionregistration.k8s.io";
+pub const POLICY: &str = "MutatingAdmissionPolicy";
+pub const BINDING: &str = "MutatingAdmissionPolicyBinding";
+
+/// Versions of the API in which the policy can be written, the best first. In v1alpha1 it was never on by default.
+pub const VERSIONS: &[&str] = &["v1", "v1beta1"];
+
+/// The policy and its binding in a `version` of the API.
+pub fn manifests(names: &Names, version: &str) -> [Value; 2] {
+    let api_version = format!("{GROUP}/{version}");
+    let metadata = json!({"name": NAME, "labels": {"app.kubernetes.io/managed-by": NAME}});
+    let policy = json!({
+        "apiVersion": api_version, "kind": POLICY, "metadata": metadata,
+        "spec": {
+            "failurePolicy": "Ignore",
+            "reinvocationPolicy": "IfNeeded",
+            "matchConstraints": {"resourceRules": [
+                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]},
+            ]},
+            "variables": variables(names),
+            "mutations": [mutation(names, "initContainers"), mutation(names, "containers")],
+        },
+    });
+    let binding = json!({
+        "apiVersion": api_version, "kind": BINDING, "metadata": metadata,
+        "spec": {"policyName": NAME},
+    });
+    [policy, binding]
+}
+
+fn variables(names: &Names) -> Vec<Value> {
+    let variable = |name: &str, expression: String| json!({"name": name, "expression": expression});
+    let mut variables = vec![
+        variable("repository", literal(&pattern::repository())),
+        variable("reference", literal(&format!("{}(?:{}|$)", pattern::repository(), pattern::VERSION))),
+    ];
+    if !names.prefixes.is_empty() {
+        let prefixes: Vec<_> = names.prefixes.iter().map(|prefix| pattern::literal(prefix)).collect();
+        variables.push(variable("prefix", literal(&format!("^(?:{})", prefixes.join("|")))));
+    }
+    // An empty map has no type.
+    if !names.everywhere.is_empty() {
+        variables.push(variable("everywhere", map(&names.everywhere)));
+    }
+    if !names.inside.is_empty() {
+        let namespaces: Vec<_> = components::NAMESPACES.iter().map(|name| literal(name)).collect();
+        variables.push(variable("isInside", format!("request.namespace in [{}]", namespaces.join(", "))));
+        variables.push(variable("inside", map(&names.inside)));
+    }
+    variables
+}
+
+/// Replaces the images of one list of containers. `r` is the repository of an image.
+fn mutation(names: &Names, list: &str) -> Value {
+    let inside = "variables.isInside && r in variables.inside";
+    let mut cases = Vec::new();
+    if !names.everywhere.is_empty() {
+        cases.push(("r in variables.everywhere", "variables.everywhere[r]".to_owned()));
+    }
+    if !names.inside.is_empty() {
+        cases.push((inside, "variables.inside[r]".to_owned()));
+    }
+    if !names.prefixes.is_empty() {
+        let layout = format!("{} + r", literal(&format!("{}/", names.mirror)));
+        cases.push(("r.matches(variables.prefix)", layout));
+    }
+    let is_renamed: Vec<_> = cases.iter().map(|(condition, _)| format!("({condition})")).collect();
+    let is_renamed = if is_renamed.is_empty() { "false".to_owned() } else { is_renamed.join(" || ") };
+    let renamed = cases
+        .iter()
+        .fold(String::new(), |chain, (condition, name)| format!("{chain}({condition}) ? {name} : "))
+        + "r";
+    // Fields that are absent are read as empty lists, and an untagged image gets the tag that it means.
+    let expression = format!(
+        "(has(object.spec.{list}) ? object.spec.{list} : []).transformList(i, c,\n  \
+         has(c.image) && c.image.matches(variables.reference) &&\n  \
+         [c.image.find(variables.repository)].exists(r, {is_renamed}),\n  \
+         JSONPatch{{\n    \
+         op: \"replace\",\n    \
+         path: \"/spec/{list}/\" + string(i) + \"/image\",\n    \
+         value: [c.image.find(variables.repository)].map(r,\n      \
+         ({renamed})\n      \
+         + c.image.substring(size(r)) + (r == c.image ? \":latest\" : \"\"))[0]\n  \
+         }})\n"
+    );
+    json!({"patchType": "JSONPatch", "jsonPatch": {"expression": expression}})
+}
+
+/// One entry in each line, for people who read it.
+fn map(names: &BTreeMap<String, String>) -> String {
+    let entries: Vec<_> = names
+        .iter()
+        .map(|(public, private)| format!("  {}: {}", literal(public), literal(private)))
+        .collect();
+    format!("{{\n{}\n}}\n", entries.join(",\n"))
+}
+
+/// A string of CEL. What stands in it are names by the rules of images, and patterns of our own.
+fn literal(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(prefixes: Vec<&'static str>, everywhere: &[&str], inside: &[&str]) -> Names {
+        let own = |names: &[&str]| {
+            names.iter().map(|name| ((*name).to_owned(), format!("e.example/{name}"))).collect()
+        };
+        Names {
+            mirror: "e.example".parse().unwrap(),
+            prefixes,
+            everywhere: own(everywhere),
+            inside: own(inside),
+        }
+    }
+
+    #[test]
+    fn it_never_stops_a_pod_and_is_asked_again_in_each_version() {
+        for version in VERSIONS {
+            let [policy, binding] = manifests(&names(vec!["castai/"], &[], &[]), version);
+            assert_eq!(policy["spec"]["failurePolicy"], "Ignore");
+            assert_eq!(policy["spec"]["reinvocationPolicy"], "IfNeeded");
+            assert_eq!(policy["apiVersion"], format!("admissionregistration.k8s.io/{version}"));
+            assert_eq!(
+                (&binding["apiVersion"], &binding["spec"]["policyName"]),
+                (&policy["apiVersion"], &NAME.into())
+            );
+        }
+    }
+
+    #[test]
+    fn only_variables_that_are_used_are_there() {
+        let variables = |names: &Names| -> Vec<String> {
+            let [policy, _] = manifests(names, "v1");
+            let text = policy["spec"]["mutations"].to_string();
+            let variables = policy["spec"]["variables"].as_array().unwrap();
+            let found: Vec<_> =
+                variables.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect();
+            for name in &found {
+                assert!(text.contains(&format!("variables.{name}")), "{name} is not used in {text}");
+            }
+            assert_eq!(text.matches("variables.").count() > 0, !found.is_empty());
+            found
+        };
+        let both = ["repository", "reference"];
+        assert_eq!(variables(&names(vec![], &["a/b"], &[])), [&both[..], &["everywhere"]].concat());
+        assert_eq!(variables(&names(vec![], &[], &["a/b"])), [&both[..], &["isInside", "inside"]].concat());
+        assert_eq!(variables(&names(vec!["a/"], &[], &[])), [&both[..], &["prefix"]].concat());
+    }
+
+    /// cel-go takes 100,000 characters, and the list is far below that for every image that Cast AI has.
+    #[test]
+    fn hundreds_of_repositories_fit_into_an_expression() {
+        let many: Vec<_> =
+            (0..500).map(|index| format!("us-docker.pkg.dev/castai-hub/library/component-{index}")).collect();
+        let many: Vec<_> = many.iter().map(String::as_str).collect();
+        let [policy, _] = manifests(&names(vec![], &many, &[]), "v1");
+        let longest = policy["spec"]["variables"].as_array().unwrap().iter();
+        let longest = longest.map(|one| one["expression"].as_str().unwrap().len()).max().unwrap();
+        assert!((10_000..100_000).contains(&longest), "{longest}");
+    }
+}

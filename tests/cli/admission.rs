@@ -1,0 +1,239 @@
+//! The admission policy that `values policy` applies: what it renames, and what it leaves alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use castai_privatelink::castai::components::knows;
+use castai_privatelink::cluster::workload::Workload;
+use castai_privatelink::image::{Image, Mirror};
+use castai_privatelink::sync::assignment::{NameMap, Source, assign};
+use castai_privatelink::sync::discover::{Found, ImageFilter, discover};
+use castai_privatelink::sync::inventory::{Carrier, WorkloadKind, WorkloadName};
+use jiff::Timestamp;
+use lab::host::Lab;
+use lab::settings::{Fixture, Settings};
+use lab::{address, injector};
+use serde_json::{Value, json};
+
+use crate::interruption::Dice;
+use crate::support::{ecr_tags, eventually, fault, kubectl, kubectl_json, plugin, says, sync};
+
+const MIRROR: &str = address::ECR.0;
+const POLICY: &str = "mutatingadmissionpolicy.admissionregistration.k8s.io/castai-privatelink";
+
+#[test]
+fn the_policy_renames_pods_as_rewriting_does_and_leaves_all_others_alone() {
+    let lab = Lab::start(&Settings { fixture: Fixture::WholeCluster, ..Settings::default() }).unwrap();
+
+    // Without a mirror there is nothing to name.
+    let early = plugin(&lab, 2, &["values", "policy"]);
+    says(&early, &["holds no image that Cast AI needs in this cluster", "sync-images --no-rewrite"]);
+
+    sync(&lab, 0, &["--no-rewrite"]);
+    let printed = plugin(&lab, 0, &["values", "policy"]);
+    assert!(printed.stdout.contains("failurePolicy: Ignore"), "{}", printed.stdout);
+    let dry = plugin(&lab, 0, &["values", "policy", "--apply", "--dry-run"]);
+    assert!(dry.stdout.contains(&format!("{POLICY} applied (server dry run)")), "{}", dry.stdout);
+    let refused = plugin(&lab, 2, &["values", "policy", "--apply"]);
+    says(&refused, &["refusing to apply", "without --yes"]);
+    let absent = lab.kubectl(&["get", POLICY]).unwrap();
+    assert_eq!(absent.code, Some(1), "{}", absent.stdout);
+
+    // Where the server serves no such policy, as before Kubernetes 1.36, it is Kyverno's, which is not there either.
+    let none = json!({"kind": "APIResourceList", "apiVersion": "v1", "resources": [],
+        "groupVersion": "admissionregistration.k8s.io/v1"});
+    let headers = json!({"content-type": "application/json"});
+    let action = json!({"kind": "status", "status": 200, "headers": headers, "body": none.to_string()});
+    fault(&lab, "kubernetes", &json!({"path": "/apis/admissionregistration.k8s.io/v1", "action": action}));
+    let server = format!("--server=http://{}", address::API_SERVER_FRONT);
+    let kyverno = plugin(&lab, 0, &["values", "policy", &server]);
+    says(&kyverno, &["serves no MutatingAdmissionPolicy (Kubernetes 1.36 does)"]);
+    assert!(kyverno.stdout.contains("kind: ClusterPolicy"), "{}", kyverno.stdout);
+    let unserved = plugin(&lab, 2, &["values", "policy", "--apply", "--yes", &server]);
+    says(&unserved, &["Kyverno is not there", "install Kyverno first"]);
+
+    let applied = plugin(&lab, 0, &["values", "policy", "--apply", "--yes"]);
+    says(&applied, &["to undo: kubectl delete"]);
+    kubectl(&lab, &["apply", "--server-side", "-f", &file(&lab, &injecting(&lab))]);
+    let hibernate = "castai/hibernate:v0.14";
+    eventually("the policy and the webhook are heard", || {
+        let pods = create(&lab, &[pod("x", "default", &[], &[hibernate], Some(hibernate))]);
+        images(&pods[0]) == [format!("{MIRROR}/{hibernate}"), format!("{MIRROR}/{hibernate}")]
+    });
+
+    // A pod that is really created runs, with the init container that the webhook injected behind the policy's back.
+    let kvisor = "ghcr.io/castai/kvisor/kvisor-agent:v1.164.8";
+    let customers = pod("customer", "default", &[], &[hibernate], Some(kvisor));
+    kubectl(&lab, &["create", "-f", &file(&lab, &customers)]);
+    kubectl(&lab, &["wait", "--for=condition=Ready", "--timeout=60s", "pod/customer"]);
+    let created = kubectl_json(&lab, &["get", "pod", "customer"]);
+    assert_eq!(images(&created), [format!("{MIRROR}/{kvisor}"), format!("{MIRROR}/{hibernate}")]);
+
+    let mut dice = Dice::from_environment();
+    let held: BTreeSet<String> =
+        ecr_tags(&lab).iter().filter_map(|tag| Some(tag.rsplit_once(':')?.0.to_owned())).collect();
+    let is_held = |image: &Image, _: &Image| held.contains(image.path());
+    compare(&lab, &mut dice, &[], is_held);
+
+    // By prefixes, whether it is mirrored or not, and by a name of the user's own.
+    let map = format!("{MIRROR}/own-pinner=us-docker.pkg.dev/castai-hub/library/pod-pinner");
+    plugin(&lab, 0, &["values", "policy", "--extent=prefixes", "--map", &map, "--apply", "--yes"]);
+    let pinner = "us-docker.pkg.dev/castai-hub/library/pod-pinner";
+    eventually("the new policy is heard", || {
+        let pods = create(&lab, &[pod("x", "default", &[], &[pinner], None)]);
+        images(&pods[0]) == [format!("{MIRROR}/own-pinner:latest")]
+    });
+    compare(&lab, &mut dice, &[map.parse().unwrap()], |_, source| knows(source));
+}
+
+/// Creates generated pods, as the server would store them, and expects the images that rewriting would give them.
+/// `is_covered` is asked with the name in the mirror and the source.
+fn compare(lab: &Lab, dice: &mut Dice, maps: &[NameMap], is_covered: impl Fn(&Image, &Image) -> bool) {
+    let pods: Vec<_> = (0..Dice::rounds(10)).map(|index| generated(dice, index)).collect();
+    let created = create(lab, &pods);
+    assert_eq!(created.len(), pods.len());
+    let mut renamed = 0;
+    for (pod, created) in pods.iter().zip(&created) {
+        let expected = rewritten(pod, maps, &is_covered);
+        assert_eq!(images(created), expected, "seed {}: {pod:#}", dice.seed);
+        renamed += usize::from(expected != images(pod));
+    }
+    assert!(renamed > 0, "seed {}: nothing was renamed", dice.seed);
+}
+
+/// The images that discovery and rewriting would give to a pod.
+fn rewritten(pod: &Value, maps: &[NameMap], is_covered: &impl Fn(&Image, &Image) -> bool) -> Vec<String> {
+    let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let workload = Workload {
+        name: WorkloadName {
+            cluster: "demo".to_owned(),
+            namespace: text("/metadata/namespace"),
+            kind: WorkloadKind::Pod,
+            name: text("/metadata/name"),
+        },
+        labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        managers: Vec::new(),
+        owner: None,
+        pod: serde_json::from_value(pod["spec"].clone()).unwrap(),
+        has_ended: false,
+    };
+    let found = Found { workloads: &[workload], ..Found::default() };
+    let inventory = discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
+    let mirror: Mirror = MIRROR.parse().unwrap();
+    let mut names = BTreeMap::new();
+    for assigned in assign(&inventory, &mirror, maps, Some(address::REGION)) {
+        let Source::Known(source) = &assigned.source else { continue };
+        if is_covered(&assigned.destination, source) {
+            for used in assigned.used_by {
+                names.insert(used.used_by.carrier, assigned.destination.to_string());
+            }
+        }
+    }
+    let of = |list: &str, carrier: fn(String) -> Carrier| -> Vec<String> {
+        let containers = pod["spec"][list].as_array().cloned().unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let renamed = |container: &Value| {
+            let name = names.get(&carrier(text(&container["name"]))).cloned();
+            name.unwrap_or_else(|| text(&container["image"]))
+        };
+        containers.iter().map(renamed).collect()
+    };
+    [of("initContainers", Carrier::InitContainer), of("containers", Carrier::Container)].concat()
+}
+
+/// Images of a pod, those of init containers first.
+fn images(pod: &Value) -> Vec<String> {
+    let lists = ["initContainers", "containers"].into_iter();
+    let containers = lists.flat_map(|list| pod["spec"][list].as_array().into_iter().flatten());
+    containers.filter_map(|container| container["image"].as_str()).map(str::to_owned).collect()
+}
+
+fn generated(dice: &mut Dice, index: usize) -> Value {
+    let namespace = ["castai-agent", "default", "kube-system"][dice.below(3)];
+    let mut draw = |least: usize, spread: usize| -> Vec<String> {
+        (0..least + dice.below(spread)).map(|_| image(dice)).collect()
+    };
+    let (init, containers) = (draw(0, 3), draw(1, 3));
+    pod(&format!("p{index}"), namespace, &names(&init), &names(&containers), None)
+}
+
+fn names(images: &[String]) -> Vec<&str> {
+    images.iter().map(String::as_str).collect()
+}
+
+fn image(dice: &mut Dice) -> String {
+    const REPOSITORIES: &[&str] = &[
+        "us-docker.pkg.dev/castai-hub/library/agent",
+        "us-docker.pkg.dev/castai-hub/library/pod-pinner",
+        "us-docker.pkg.dev/castai-hub/library/never-mirrored",
+        "us-docker.pkg.dev/castai-hubble/agent",
+        "ghcr.io/castai/kvisor/kvisor-agent",
+        "ghcr.io/castai/kvisor/kvisor-scanners",
+        "ghcr.io/castai/Upper",
+        "ghcr.io/castai/double__under--dash.dot",
+        "ghcr.io/acme/castai/agent",
+        "castai/hibernate",
+        "docker.io/castai/hibernate",
+        "index.docker.io/castai/next",
+        "castai",
+        "localhost:5000/castai/hibernate",
+        "registry.k8s.io/cpa/cpvpa",
+        "rancher/kubectl",
+        "docker.io/rancher/kubectl",
+        "nvcr.io/nvidia/k8s/dcgm-exporter",
+        "nginx",
+        "123456789012.dkr.ecr.us-east-1.amazonaws.com/castai/hibernate",
+        "602401143452.dkr.ecr.us-east-1.amazonaws.com/eks/pause",
+    ];
+    const DIGEST: &str = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    let repository = REPOSITORIES[dice.below(REPOSITORIES.len())];
+    let tag = ["", ":v1", ":v0.161.1", ":V1_x.y-z", ":latest", ":-bad", ":a:b"][dice.below(7)];
+    let digest = ["", "", "", DIGEST, "@sha256:0123"][dice.below(5)];
+    format!("{repository}{tag}{digest}")
+}
+
+/// A pod; the webhook gives it an init container of the image `injected`.
+fn pod(name: &str, namespace: &str, init: &[&str], containers: &[&str], injected: Option<&str>) -> Value {
+    let list = |prefix: &str, images: &[&str]| -> Vec<Value> {
+        let named = images.iter().enumerate();
+        named.map(|(index, image)| json!({"name": format!("{prefix}{index}"), "image": image})).collect()
+    };
+    let annotations = injected.map(|image| json!({injector::ANNOTATION: image}));
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace, "annotations": annotations},
+        "spec": {"initContainers": list("i", init), "containers": list("c", containers)},
+    })
+}
+
+/// The pods as the server would store them.
+fn create(lab: &Lab, pods: &[Value]) -> Vec<Value> {
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": pods});
+    let made = lab.kubectl(&["create", "--dry-run=server", "-o", "json", "-f", &file(lab, &list)]).unwrap();
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    // kubectl writes one object after the other.
+    serde_json::Deserializer::from_str(&made.stdout).into_iter().map(Result::unwrap).collect()
+}
+
+/// The configuration of the lab's webhook, which is asked after policies, and does not ask to be asked again.
+fn injecting(lab: &Lab) -> Value {
+    let authority = STANDARD.encode(std::fs::read(lab.folder().authority_certificate()).unwrap());
+    let url = format!("https://{}/inject", address::INJECTOR.0);
+    json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": "injector"},
+        "webhooks": [{
+            "name": address::INJECTOR.0, "sideEffects": "None", "admissionReviewVersions": ["v1"],
+            "clientConfig": {"url": url, "caBundle": authority},
+            "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
+        }],
+    })
+}
+
+fn file(lab: &Lab, manifest: &Value) -> String {
+    let path = lab.folder().home().join("manifest.json");
+    std::fs::write(&path, manifest.to_string()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
