@@ -69,9 +69,14 @@ pub fn of_workload(workload: &Workload, changes: &[Change], released: &[Carrier]
     claims.min_by_key(|claim| claim.keeper)
 }
 
+/// Who takes a field from whoever claims it, and is never refused (argoproj/argo-cd `docs/user-guide/sync-options.md`,
+/// fluxcd/pkg `ssa`).
+const FORCING: [&str; 2] = ["argocd-controller", "kustomize-controller"];
+
 /// Those whose next upgrade would be refused. What a person applies by hand is no upgrade.
 pub fn appliers(workload: &Workload) -> impl Iterator<Item = &FieldManager> {
-    workload.managers.iter().filter(|manager| manager.applies && !manager.name.starts_with("kubectl"))
+    let is_refused = |name: &str| !name.starts_with("kubectl") && !FORCING.contains(&name);
+    workload.managers.iter().filter(move |manager| manager.applies && is_refused(&manager.name))
 }
 
 /// Our claims come from patches, which the API server calls updates.

@@ -63,6 +63,7 @@ fn a_claim_counts_where_somebody_applies_and_is_shared_only_by_who_claims_it() {
         (&[("helm", false, &["a"]), (FIELD_MANAGER, false, &["a"])], None),
         (&[(FIELD_MANAGER, false, &["a"])], None),
         (&[("helm", true, &["b"])], None),
+        (&[("kustomize-controller", true, &["a"]), (FIELD_MANAGER, false, &["a"])], None),
         // A person's hand is no owner, and takes no guard from Helm.
         (&[("kubectl", true, &["a"]), (FIELD_MANAGER, false, &["a"])], None),
         (

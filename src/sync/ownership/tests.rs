@@ -111,6 +111,23 @@ fn owners_are_known_by_what_they_leave() {
 }
 
 #[test]
+fn helm_is_refused_only_while_an_image_is_claimed() {
+    let annotations = |records: &Value| json!({"meta.helm.sh/release-name": "r", crate::sync::record::ANNOTATION: records.to_string()});
+    let records = annotations(&json!({"container/agent": {"from": "a:1", "to": "b:1"}}));
+    let of = |annotations: &Value, claims: bool| {
+        let mut workload = workload(&json!({}), annotations, &[("helm", true)]);
+        let carriers = if claims { vec![Carrier::Container("agent".to_owned())] } else { Vec::new() };
+        let name = crate::cluster::FIELD_MANAGER;
+        workload.managers.push(FieldManager { carriers, ..manager(name, false, 0) });
+        owners(&workload, &Surroundings::default()).remove(0).reverts
+    };
+    assert!(of(&records, true).starts_with("fails at its next upgrade"));
+    assert!(of(&records, false).starts_with("puts the chart's image back"));
+    // What was never rewritten will be claimed.
+    assert!(of(&annotations(&json!({})), false).starts_with("fails at its next upgrade"));
+}
+
+#[test]
 fn whoever_upgrades_a_release_is_named_with_it() {
     let chart = json!({"helm.sh/chart": "castai-agent-0.161.1"});
     let release = json!({"meta.helm.sh/release-name": "agent"});
