@@ -29,7 +29,7 @@ pub struct FieldManager {
 }
 
 /// The managers of an object of this kind; those of its status and scale are left out.
-pub fn field_managers(kind: WorkloadKind, entries: Vec<ManagedFieldsEntry>) -> Vec<FieldManager> {
+pub(crate) fn field_managers(kind: WorkloadKind, entries: Vec<ManagedFieldsEntry>) -> Vec<FieldManager> {
     let pod = kind.pod_spec_pointer().replace('/', "/f:");
     let main = entries
         .into_iter()

@@ -24,7 +24,7 @@ pub use error::{Error, ErrorKind};
 pub use kubeconfig::{ConfiguredNames, EksIdentity, configured_names};
 pub use list::{Listed, list_workloads, read_workload};
 #[cfg(test)]
-pub use managers::field_managers;
+pub(crate) use managers::field_managers;
 pub use managers::{FieldManager, field_path};
 pub use namespaces::namespaces;
 pub use nodes::{Node, Nodes, nodes};

@@ -66,7 +66,7 @@ async fn put_back(
         let work = if changed > 0 {
             format!("put the former images of {} back", count(changed, "workload"))
         } else {
-            format!("remove the outdated record of {}", count(report.workloads.len(), "workload"))
+            format!("remove the outdated record or claim of {}", count(report.workloads.len(), "workload"))
         };
         if !question::ask(work, || text::show_planned(&report)).await? {
             output::say("nothing was changed");
@@ -83,7 +83,7 @@ async fn put_back(
 }
 
 fn is_planned(workload: &WorkloadReport) -> bool {
-    workload.outcome == Outcome::Planned
+    workload.outcome == Outcome::Planned && !workload.changes.is_empty()
 }
 
 /// What a careful person wants to know before nodes need the internet again.

@@ -47,7 +47,11 @@ pub fn show_planned(report: &RollbackReport) {
 fn changes(report: &RollbackReport, planned: &'static str, width: Option<usize>) -> String {
     let mut rows = Vec::new();
     for workload in &report.workloads {
+        let is_release = workload.changes.is_empty() && !workload.released.is_empty();
         let outcome = match &workload.outcome {
+            Outcome::Updated if is_release => "claim released",
+            Outcome::DryRunOk if is_release => "claim released (server dry run)",
+            Outcome::Planned if is_release => "claim to release",
             Outcome::Updated => "image rolled back",
             Outcome::DryRunOk => "image rolled back (server dry run)",
             Outcome::Planned => planned,

@@ -69,6 +69,16 @@ pub fn of_workload(workload: &Workload, changes: &[Change], released: &[Carrier]
     claims.min_by_key(|claim| claim.keeper)
 }
 
+/// Images that we claim and have no record of any more, because they were put back; none where nobody is refused.
+pub fn left_over(workload: &Workload, records: &Records) -> Vec<Carrier> {
+    if appliers(workload).next().is_none() {
+        return Vec::new();
+    }
+    let ours = workload.managers.iter().filter(|manager| is_ours(manager));
+    let claimed = ours.flat_map(|manager| &manager.carriers);
+    claimed.filter(|carrier| records.get(carrier).is_none()).cloned().collect()
+}
+
 /// Who takes a field from whoever claims it, and is never refused (argoproj/argo-cd `docs/user-guide/sync-options.md`,
 /// fluxcd/pkg `ssa`).
 const FORCING: [&str; 2] = ["argocd-controller", "kustomize-controller"];

@@ -65,7 +65,7 @@ impl WorkloadPatch {
     }
 
     /// Also gives up our claim on the images at `carriers`.
-    fn releasing(mut self, workload: &Workload, carriers: Vec<Carrier>) -> Self {
+    pub fn releasing(mut self, workload: &Workload, carriers: Vec<Carrier>) -> Self {
         self.patch.0.extend(patch::release(workload, &carriers));
         self.released = carriers;
         self

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::cluster::workload::Workload;
 use crate::image::Image;
 use crate::sync::carriers::carried;
+use crate::sync::claims;
 use crate::sync::inventory::{API_VERSION, Carrier, WorkloadKind, WorkloadName};
 use crate::sync::record::{Record, Records};
 use crate::sync::rewrite::{Change, Rewrite, WorkloadPatch};
@@ -80,6 +81,8 @@ pub struct LeftAlone {
 
 /// Decides on one workload; `None` where no image of it is recorded, or nobody's record has to change.
 ///
+/// Who puts an image back claims it, so that a second decision gives that claim up: else its owner would be refused the
+/// next version.
 /// What is not what we put there stays. Its record goes, unless it still tells what a private name stands for.
 pub fn decide(workload: &Workload) -> Option<Rewrite> {
     let before = Records::read(&workload.annotations);
@@ -94,11 +97,13 @@ pub fn decide(workload: &Workload) -> Option<Rewrite> {
             _ => records.set(&carrier, None),
         }
     }
-    if records == before {
+    let left_over = claims::left_over(workload, &before);
+    if records == before && left_over.is_empty() {
         return None;
     }
     changes.sort_by(|left, right| left.carrier.cmp(&right.carrier));
-    Some(Rewrite::Patch(WorkloadPatch::new(workload, changes, &before, &records)))
+    let patch = WorkloadPatch::new(workload, changes, &before, &records);
+    Some(Rewrite::Patch(patch.releasing(workload, left_over)))
 }
 
 /// The images of `workload` that somebody changed after us, unless to what they had been.

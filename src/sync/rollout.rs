@@ -263,23 +263,45 @@ impl Run<'_> {
         let Watched { proven, health, before } = watched;
         let workload = proven.0.workload.clone();
         let written = |proven| Watched { proven, health, before };
-        let result = match patch(self.connection, &workload, &proven.0.patch, PatchMode::Apply).await {
-            Ok(_) => Ok(proven),
+        let (result, after) = match patch(self.connection, &workload, &proven.0.patch, PatchMode::Apply).await
+        {
+            Ok(after) => (proven, Some(after)),
             Err(error) if changed_meanwhile(&error) => {
                 let renewed = self.renew(proven.0, &error).await?;
                 match patch(self.connection, &workload, &renewed.0.patch, PatchMode::Apply).await {
-                    Ok(_) => Ok(renewed),
-                    Err(error) => Err(failed(renewed.0, &error)),
+                    Ok(after) => (renewed, Some(after)),
+                    Err(error) => return Err(failed(renewed.0, &error)),
                 }
             }
             // The answer may have been lost after the server had stored the patch: then it has to be watched too.
-            Err(error) if error.is_transient() && self.is_applied(&workload).await => Ok(proven),
-            Err(error) => Err(failed(proven.0, &error)),
-        }?;
+            Err(error) if error.is_transient() && self.is_applied(&workload).await => (proven, None),
+            Err(error) => return Err(failed(proven.0, &error)),
+        };
+        if let Some(after) = &after {
+            self.give_up(after).await;
+        }
         if !result.0.changes.is_empty() {
             (self.observer)(Event::RolloutStarted { workload });
         }
         Ok(written(result))
+    }
+
+    /// Gives up our claim on what was just put back: a step of its own, because whoever writes a value claims it. Where
+    /// that fails, a further run does it.
+    async fn give_up(&self, workload: &Workload) {
+        let Some(Rewrite::Patch(rest)) = decided(self.decide, workload) else { return };
+        if !rest.changes.is_empty() || rest.released.is_empty() {
+            return;
+        }
+        let Ok(Proven(rest)) = self.prove_or_renew(rest).await else { return };
+        let written = patch(self.connection, &rest.workload, &rest.patch, PatchMode::Apply).await;
+        // Controllers write to it too, now that it was changed.
+        if let Err(error) = written.as_ref()
+            && changed_meanwhile(error)
+            && let Ok(Proven(rest)) = self.renew(rest, error).await
+        {
+            let _ = patch(self.connection, &rest.workload, &rest.patch, PatchMode::Apply).await;
+        }
     }
 
     async fn is_applied(&self, workload: &WorkloadName) -> bool {

@@ -81,6 +81,22 @@ fn a_claim_counts_where_somebody_applies_and_is_shared_only_by_who_claims_it() {
 }
 
 #[test]
+fn what_we_claim_without_a_record_is_left_over_where_somebody_is_refused() {
+    let cases: [(Managers<'_>, &[&str]); 4] = [
+        (&[("helm", true, &["a"]), (FIELD_MANAGER, false, &["a", "b"])], &["b"]),
+        (&[("helm", true, &["b"]), (FIELD_MANAGER, false, &["a"])], &[]),
+        (&[("helm", false, &["a"]), (FIELD_MANAGER, false, &["b"])], &[]),
+        (&[("helm", true, &["b"])], &[]),
+    ];
+    for (managers, expected) in cases {
+        let workload = workload(&[("a", PRIVATE)], managers);
+        let found = left_over(&workload, &Records::read(&workload.annotations));
+        let expected: Vec<_> = expected.iter().map(|name| container(name)).collect();
+        assert_eq!(found, expected, "{managers:?}");
+    }
+}
+
+#[test]
 fn a_workload_is_kept_by_us_as_long_as_one_image_is() {
     let both: Managers<'_> = &[("helm", true, &["a", "b"]), (FIELD_MANAGER, false, &["a"])];
     let change = |name: &str| Change { carrier: container(name), from: PUBLIC.into(), to: PRIVATE.into() };

@@ -66,7 +66,7 @@ fn upgrades_with_our_values(program: &'static str) {
         helm.upgrade(0, path, &["-f", &values.of(chart)]);
     }
     wait_until_ready(lab);
-    all_private(lab, "v9.0.0", 9);
+    all_private(lab, "v9.0.0", 7);
     let good = plugin(lab, 0, &["status"]);
     says(&good, &["nothing to do"]);
 

@@ -1,5 +1,7 @@
 //! What each Helm does to an image that was set by somebody else, step by step.
 
+use std::path::Path;
+
 use lab::host::Lab;
 use serde_json::json;
 
@@ -81,6 +83,24 @@ fn upgrades_after_a_rewrite(program: &'static str) {
     let reverted = status(1);
     says(&reverted, &["3 reverted", "note: Helm release castai-agent puts the chart's image back"]);
     assert!(reverted.stdout.contains(BY_HELM), "{}", reverted.stdout);
+    roll_back(&helm, &chart);
+}
+
+/// What was put back is Helm's again, and nobody is in the way of its next upgrade.
+fn roll_back(helm: &Helm, chart: &Path) {
+    let lab = &helm.lab;
+    let before = image(lab, "castai-agent", "agent");
+    sync(lab, 0, &["--wait=false"]);
+    assert_eq!(image(lab, "castai-agent", "agent"), private(&before));
+    plugin(lab, 0, &["rollback", "--yes", "--wait=false"]);
+    assert_eq!(image(lab, "castai-agent", "agent"), before);
+    if helm.applies() {
+        assert!(helm.claiming("castai-agent", "agent").is_empty());
+    }
+    let again = plugin(lab, 0, &["rollback", "--yes"]);
+    assert!(again.stdout.contains("nothing to do"), "{}", again.stdout);
+    helm.upgrade(0, chart, &["--reset-values"]);
+    assert_ne!(image(lab, "castai-agent", "agent"), before);
 }
 
 /// `status` asks for it, a dry run shows it, and a run does it: images and records stay, and nothing is done twice.
