@@ -98,6 +98,10 @@ async fn pipeline(
         return Ok(Ending::Attention);
     }
 
+    if let (Some(cluster), true) = (found, sync.yes) {
+        text::owner_notes(&workloads::preview_alone(cluster, rewriter, sync));
+    }
+
     // Mirror and verify: only what the registry itself confirms comes into the lock.
     let (mut report, lock) = registry.carry_out(&request, sync, &inventory, observer).await?;
     if let (Some(path), true) = (&sync.lock, mirror) {

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::cli::OutputFormat;
+use crate::output::claims::{is_release, release};
 use crate::output::sync::{incomplete, lines};
 use crate::output::table::Column;
 use crate::output::workloads::{WorkloadWords, workload_problems};
@@ -47,11 +48,8 @@ pub fn show_planned(report: &RollbackReport) {
 fn changes(report: &RollbackReport, planned: &'static str, width: Option<usize>) -> String {
     let mut rows = Vec::new();
     for workload in &report.workloads {
-        let is_release = workload.changes.is_empty() && !workload.released.is_empty();
         let outcome = match &workload.outcome {
-            Outcome::Updated if is_release => "claim released",
-            Outcome::DryRunOk if is_release => "claim released (server dry run)",
-            Outcome::Planned if is_release => "claim to release",
+            outcome if is_release(workload) => release(outcome),
             Outcome::Updated => "image rolled back",
             Outcome::DryRunOk => "image rolled back (server dry run)",
             Outcome::Planned => planned,

@@ -3,12 +3,12 @@
 use std::io;
 
 use crate::cli::OutputFormat;
+use crate::output::claims::kept;
 use crate::output::sync::{incomplete, lines};
 use crate::output::table::{Column, count};
 use crate::output::workloads::place;
 use crate::output::{document, result, say, table, terminal_width};
-use crate::sync::claims::{Claim, Keeper};
-use crate::sync::ownership::{ChangedBy, known_manager};
+use crate::sync::ownership::ChangedBy;
 use crate::sync::status::{ImageStatus, State, StatusReport};
 
 /// Prints the report, and what to do next.
@@ -123,16 +123,6 @@ fn detail(image: &ImageStatus) -> String {
             None => "the registry has no such tag".to_owned(),
         },
         State::Behind(digest) => format!("the public tag names {digest} now"),
-    }
-}
-
-/// What becomes of a private image at its owner's next upgrade.
-fn kept(claim: &Claim) -> String {
-    let owner = known_manager(&claim.owner).unwrap_or(&claim.owner);
-    match claim.keeper {
-        Keeper::Plugin => format!("{owner} is refused another image: this plugin claims it"),
-        Keeper::Both => format!("{owner} names it too, and is refused another tag until sync-images runs"),
-        Keeper::Owner => format!("{owner} names it, and may change it"),
     }
 }
 

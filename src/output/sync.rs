@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use std::io;
 
 use crate::cli::OutputFormat;
+use crate::output::claims::{carriers, is_release, keepers, release, releases};
 use crate::output::status::owner_table;
 use crate::output::table::{Column, bytes, count};
 use crate::output::workloads::{WorkloadWords, place, workload_problems};
 use crate::output::{document, question_width, result, say, style, table, terminal_width};
-use crate::sync::claims::Keeper;
 use crate::sync::inventory::{Inventory, Use, WorkloadName};
-use crate::sync::ownership::{Owner, known_manager};
+use crate::sync::ownership::Owner;
 use crate::sync::plan::Plan;
 use crate::sync::report::{ImageReport, ImageResult, SyncReport};
 use crate::sync::rollout::{Outcome, WorkloadReport};
@@ -75,8 +75,8 @@ pub fn planned(
                 planned_text(plan, report, wide, DRY_RUN, width_for(format))
             })?;
             problems(report);
-            owner_notes(report);
-            claim_notes(report);
+            owner_notes(&report.workloads);
+            releases(&report.workloads);
             Ok(())
         }
     }
@@ -87,8 +87,8 @@ pub fn show_planned(plan: Option<&Plan>, report: &SyncReport) {
     for line in planned_text(plan, report, false, "to update", question_width()).lines() {
         say(line);
     }
-    owner_notes(report);
-    claim_notes(report);
+    owner_notes(&report.workloads);
+    releases(&report.workloads);
     say("");
 }
 
@@ -141,7 +141,10 @@ pub fn done(report: &SyncReport, rewriting: bool, format: OutputFormat) -> io::R
                 result(&text)?;
             }
             problems(report);
-            claim_notes(report);
+            keepers(&report.workloads);
+            if !report.is_unchanged() {
+                say(&conclusion(report));
+            }
             Ok(())
         }
     }
@@ -160,6 +163,36 @@ fn nothing_to_do(report: &SyncReport, rewriting: bool) -> String {
         let _ = write!(text, ", {} of Cast AI {verb} what is there", count(using, "workload"));
     }
     text + "\n"
+}
+
+/// What a run that did something came to, in a sentence.
+fn conclusion(report: &SyncReport) -> String {
+    let images = |result| report.images.iter().filter(|image| image.result == result).count();
+    let (copied, there) = (images(ImageResult::Copied), images(ImageResult::UpToDate));
+    let written = report.workloads.iter().filter(|one| one.outcome == Outcome::Updated);
+    let (released, updated): (Vec<_>, Vec<_>) = written.partition(|one| is_release(one));
+    let waiting = report.workloads.iter().filter(|one| one.outcome.needs_attention()).count();
+    let mut parts = Vec::new();
+    if let (Some(mirror), true) = (&report.destination, copied + there > 0) {
+        parts.push(format!("{mirror} holds {}, {copied} of them new", count(copied + there, "image")));
+    }
+    if !updated.is_empty() {
+        parts.push(format!("{} updated", count(updated.len(), "workload")));
+    }
+    if !released.is_empty() {
+        parts.push(format!("claim on {} released", count(released.len(), "workload")));
+    }
+    if !report.needs_attention() {
+        return format!("done: {}", parts.join("; "));
+    }
+    let failed = images(ImageResult::Failed) + images(ImageResult::Missing);
+    if failed > 0 {
+        parts.push(format!("{} could not be had", count(failed, "image")));
+    }
+    if waiting > 0 {
+        parts.push(format!("{} not updated", count(waiting, "workload")));
+    }
+    format!("not all is done: {}; what is done is kept when this runs again", parts.join("; "))
 }
 
 /// The workloads that were changed, or the images where none was to be.
@@ -274,64 +307,20 @@ fn owners(report: &SyncReport) -> String {
 }
 
 /// The same for who is about to have images changed, once for each owner.
-fn owner_notes(report: &SyncReport) {
-    let owners: BTreeSet<_> = report.workloads.iter().flat_map(|workload| &workload.owners).collect();
-    for owner in owners {
+pub fn owner_notes(workloads: &[WorkloadReport]) {
+    let owners: BTreeSet<_> = workloads.iter().flat_map(|workload| &workload.owners).collect();
+    for owner in &owners {
         say(&format!("note: {} {}", owner.name, owner.reverts));
     }
-}
-
-/// Whose claim keeps private images where somebody applies them, once for all workloads of which the same is true.
-fn claim_notes(report: &SyncReport) {
-    let mut held: BTreeMap<(Keeper, &str), Vec<String>> = BTreeMap::new();
-    for workload in &report.workloads {
-        if let Some(claim) = &workload.claim {
-            let told = claim.keeper != Keeper::Owner || !workload.released.is_empty();
-            let of = held.entry((claim.keeper, claim.owner.as_str())).or_default();
-            of.extend(told.then(|| workload.workload.to_string()));
-        }
+    if !owners.is_empty() {
+        say("hint: `kubectl castai-privatelink values` prints what makes the private names last there");
     }
-    for ((keeper, owner), workloads) in held.into_iter().filter(|(_, workloads)| !workloads.is_empty()) {
-        let owner = known_manager(owner).unwrap_or(owner);
-        let workloads = workloads.join(", ");
-        say(&match keeper {
-            Keeper::Plugin => format!(
-                "note: {owner} is refused another image for {workloads}, which this plugin claims: give its next upgrade \
-                 the values of `values helm`, and run sync-images again after it"
-            ),
-            Keeper::Both => format!(
-                "note: {owner} names the images of {workloads} too, and is refused another tag until this plugin \
-                 releases its claim"
-            ),
-            Keeper::Owner => format!(
-                "note: {owner} names the private images of {workloads} by itself: this plugin releases its claim, so \
-                 that an upgrade may bring a new tag"
-            ),
-        });
-    }
-}
-
-/// The images that were or would be changed; where there are none, those that our claim is released on.
-fn carriers(workload: &WorkloadReport) -> String {
-    let changed = workload.changes.iter().map(|change| &change.carrier);
-    let all: Vec<_> = if workload.changes.is_empty() {
-        workload.released.iter().map(ToString::to_string).collect()
-    } else {
-        changed.map(ToString::to_string).collect()
-    };
-    all.join(",")
 }
 
 /// In kubectl's words where it has some.
 fn outcome(workload: &WorkloadReport, planned: &'static str) -> &'static str {
-    if workload.changes.is_empty() && !workload.released.is_empty() {
-        return match &workload.outcome {
-            Outcome::Updated => "claim released",
-            Outcome::DryRunOk => "claim released (server dry run)",
-            _ => "claim to release",
-        };
-    }
     match &workload.outcome {
+        outcome if is_release(workload) => release(outcome),
         Outcome::Updated => "image updated",
         Outcome::Unchanged => "unchanged",
         Outcome::Planned => planned,

@@ -66,7 +66,7 @@ fn the_policy_renames_pods_as_rewriting_does_and_leaves_all_others_alone() {
     let kvisor = "ghcr.io/castai/kvisor/kvisor-agent:v1.164.8";
     let customers = pod("customer", "default", &[], &[hibernate], Some(kvisor));
     kubectl(&lab, &["create", "-f", &file(&lab, &customers)]);
-    kubectl(&lab, &["wait", "--for=condition=Ready", "--timeout=60s", "pod/customer"]);
+    kubectl(&lab, &["wait", "--for=condition=Ready", "--timeout=300s", "pod/customer"]);
     let created = kubectl_json(&lab, &["get", "pod", "customer"]);
     assert_eq!(images(&created), [format!("{MIRROR}/{kvisor}"), format!("{MIRROR}/{hibernate}")]);
 

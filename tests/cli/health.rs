@@ -42,7 +42,7 @@ fn what_ran_well_is_restored_and_what_was_broken_has_only_to_start() {
     for name in ["first", "later"] {
         kubectl(
             lab,
-            &["rollout", "status", "-n", "castai-agent", &format!("deployment/{name}"), "--timeout=60s"],
+            &["rollout", "status", "-n", "castai-agent", &format!("deployment/{name}"), "--timeout=300s"],
         );
     }
     // What is mirrored is no longer what runs.
@@ -117,7 +117,14 @@ fn a_pod_that_has_ended_is_left_as_it_is() {
     );
     kubectl(
         lab,
-        &["wait", "-n", "castai-agent", "pod/once", "--for=jsonpath={.status.phase}=Failed", "--timeout=60s"],
+        &[
+            "wait",
+            "-n",
+            "castai-agent",
+            "pod/once",
+            "--for=jsonpath={.status.phase}=Failed",
+            "--timeout=300s",
+        ],
     );
     let output = sync(lab, 0, &["-l", "app=once"]);
     says(&output, &["note: pod/once in namespace castai-agent cannot be rewritten in place: it has ended"]);

@@ -97,7 +97,7 @@ fn images_of_custom_resources_are_mirrored_and_left_to_their_operators() {
     apply(&lab, &definition("castware.cast.ai", "components", "Component", "Namespaced"));
     apply(&lab, &definition("pod-mutations.cast.ai", "podmutations", "PodMutation", "Cluster"));
     for kind in ["components.castware.cast.ai", "podmutations.pod-mutations.cast.ai"] {
-        kubectl(&lab, &["wait", "--for=condition=Established", "--timeout=60s", &format!("crd/{kind}")]);
+        kubectl(&lab, &["wait", "--for=condition=Established", "--timeout=300s", &format!("crd/{kind}")]);
     }
     let component = json!({"apiVersion": "castware.cast.ai/v1alpha1", "kind": "Component",
         "metadata": {"name": "next", "namespace": "castai-agent"},

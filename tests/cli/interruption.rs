@@ -4,6 +4,7 @@
 //! stands still at a place that a seed repeats. `TEST_SEED=N` sets the seed, `TEST_SEED=random` has the clock do so;
 //! `TEST_LONG` takes fifty points instead of five.
 
+mod patches;
 mod scene;
 
 use std::collections::BTreeSet;
@@ -78,7 +79,7 @@ fn a_run_that_ends_while_it_restores_leaves_that_to_the_next_one() {
         });
         apply(&lab, &deployment);
         let deployment = format!("deployment/{name}");
-        kubectl(&lab, &["rollout", "status", "-n", "castai-agent", &deployment, "--timeout=60s"]);
+        kubectl(&lab, &["rollout", "status", "-n", "castai-agent", &deployment, "--timeout=300s"]);
     };
     publish("second", Behaviour::Run);
     for round in 0..Dice::rounds(1) {

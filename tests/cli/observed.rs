@@ -35,7 +35,7 @@ pub(crate) fn first_images() -> [String; 5] {
 const NAMESPACE: &str = "castai-agent";
 const KINDS: &str =
     "deployments,daemonsets,statefulsets,replicasets,replicationcontrollers,cronjobs,jobs,pods,podtemplates";
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_mins(5);
 
 /// Metadata and specification by `namespace kind/name`. The resource version also counts what controllers write
 /// into the status, so that it is left out.

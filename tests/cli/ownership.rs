@@ -60,7 +60,7 @@ fn what_heals_itself_is_left_to_its_owner_unless_forced() {
         }),
     );
     let established =
-        ["wait", "--for=condition=Established", "--timeout=60s", "crd/applications.argoproj.io"];
+        ["wait", "--for=condition=Established", "--timeout=300s", "crd/applications.argoproj.io"];
     kubectl(&lab, &established);
     let application = |automated: &Value| {
         apply(

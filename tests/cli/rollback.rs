@@ -107,7 +107,7 @@ fn a_component_that_can_run_its_former_image_is_waited_for() {
             },
         }),
     );
-    let ready = ["rollout", "status", "-n", "castai-agent", "deployment/first", "--timeout=60s"];
+    let ready = ["rollout", "status", "-n", "castai-agent", "deployment/first", "--timeout=300s"];
     kubectl(lab, &ready);
     sync(lab, 0, &["-l", "app=first"]);
     assert_eq!(image(lab, "first", "main"), format!("{ECR}/{former}"));

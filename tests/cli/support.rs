@@ -119,7 +119,7 @@ pub(crate) fn heal(lab: &Lab) {
 #[expect(clippy::disallowed_methods, reason = "tests are blocking, and this is the pause of a poll")]
 #[track_caller]
 pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = std::time::Instant::now() + std::time::Duration::from_mins(1);
+    let end = std::time::Instant::now() + std::time::Duration::from_mins(5);
     while !condition() {
         assert!(std::time::Instant::now() < end, "never came true: {what}");
         std::thread::sleep(std::time::Duration::from_millis(20));

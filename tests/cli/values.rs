@@ -32,7 +32,7 @@ fn values_of_releases_and_manifests_name_what_sync_images_sets() {
     apply(&lab, &definition("castware.cast.ai", "components", "Component", "Namespaced"));
     kubectl(
         &lab,
-        &["wait", "--for=condition=Established", "--timeout=60s", "crd/components.castware.cast.ai"],
+        &["wait", "--for=condition=Established", "--timeout=300s", "crd/components.castware.cast.ai"],
     );
     apply(&lab, &component);
 

@@ -150,7 +150,7 @@ fn a_rollout_that_does_not_come_up_names_the_pod_or_the_wait() {
         message: "failed to pull: \u{1b}[31mno space left on device".to_owned(),
     };
     lab.control().post("/kubelet/failures", &rule).unwrap();
-    let output = sync(&lab, 1, &["--timeout=20s"]);
+    let output = sync(&lab, 1, &["--timeout=5m"]);
     says(
         &output,
         &[
@@ -162,7 +162,7 @@ fn a_rollout_that_does_not_come_up_names_the_pod_or_the_wait() {
     assert!(!output.stderr.contains('\u{1b}'), "{:?}", output.stderr);
     assert_rewritten(&before, &lab, &ALL);
     lab.control().delete("/kubelet/failures").unwrap();
-    lab.wait_for(&["pods", NAMESPACE], Duration::from_mins(1), all_ready).unwrap();
+    lab.wait_for(&["pods", NAMESPACE], Duration::from_mins(5), all_ready).unwrap();
     sync(&lab, 0, &[]);
 }
 

@@ -68,7 +68,7 @@ fn a_source_that_is_down_is_named_once_and_the_other_sources_are_copied() {
     for (action, words) in cases {
         fault(&lab, "source", &json!({"host": "ghcr.io", "action": action}));
         let output =
-            plugin(&lab, 1, &[&["sync-images", "--dry-run", ECR, "--idle-timeout=5s"], QUICK].concat());
+            plugin(&lab, 1, &[&["sync-images", "--dry-run", ECR, "--idle-timeout=10s"], QUICK].concat());
         says(&output, words);
         says(&output, &["daemonset.apps/castai-kvisor-agent in namespace castai-agent held back"]);
         let line = output.stdout.lines().find(|line| line.starts_with("castai/hibernate")).unwrap();

@@ -22,7 +22,7 @@ pub const ETCD: &str = "127.0.0.1:2379";
 /// EKS' range where the VPC's own network is in 10/8, and the first address of it.
 const SERVICE_RANGE: &str = "172.20.0.0/16";
 const SERVICE_ADDRESS: &str = "172.20.0.1";
-const START_LIMIT: Duration = Duration::from_secs(90);
+const START_LIMIT: Duration = Duration::from_mins(5);
 const PAUSE: Duration = Duration::from_millis(25);
 /// The controllers that a test can notice; each of the others costs start-up time.
 const CONTROLLERS: &[&str] = &[

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_mins(5);
 
 /// Speaks HTTP/1.0 over the lab's socket: one request per connection, and an answer that ends with it.
 #[derive(Clone, Debug)]

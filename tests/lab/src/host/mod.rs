@@ -24,7 +24,7 @@ use crate::settings::{Folder, Purpose, Session, Settings};
 
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long a started plugin may take to become the process that its name says.
-const PLUGIN_LIMIT: Duration = Duration::from_secs(10);
+const PLUGIN_LIMIT: Duration = Duration::from_mins(1);
 
 /// A running lab. Dropping it ends everything in it and removes its folder; several may run side by side.
 pub struct Lab {

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use super::upstream::Upstream;
 
-const START_LIMIT: Duration = Duration::from_secs(20);
+const START_LIMIT: Duration = Duration::from_mins(2);
 
 /// A running distribution process; it ends when this value is dropped, or when the lab dies.
 pub struct Distribution {
