@@ -65,6 +65,7 @@ impl WorkloadPatch {
     }
 
     /// Also gives up our claim on the images at `carriers`.
+    #[must_use]
     pub fn releasing(mut self, workload: &Workload, carriers: Vec<Carrier>) -> Self {
         self.patch.0.extend(patch::release(workload, &carriers));
         self.released = carriers;

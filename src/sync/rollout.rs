@@ -26,6 +26,9 @@ use crate::sync::rewrite::{Rewrite, WorkloadPatch};
 /// Requests to the API server at a time.
 const CONCURRENCY: usize = 8;
 
+/// Tries to give up a claim while others write to the workload.
+const GIVING_UP: usize = 3;
+
 /// Components without which Cast AI cannot see or steer the cluster: they come last, after others have shown that
 /// the images work.
 const CRITICAL: [&str; 2] = ["castai-agent", "cluster-controller"];
@@ -289,18 +292,27 @@ impl Run<'_> {
     /// Gives up our claim on what was just put back: a step of its own, because whoever writes a value claims it. Where
     /// that fails, a further run does it.
     async fn give_up(&self, workload: &Workload) {
-        let Some(Rewrite::Patch(rest)) = decided(self.decide, workload) else { return };
-        if !rest.changes.is_empty() || rest.released.is_empty() {
-            return;
-        }
-        let Ok(Proven(rest)) = self.prove_or_renew(rest).await else { return };
-        let written = patch(self.connection, &rest.workload, &rest.patch, PatchMode::Apply).await;
+        let mut next = self.left_over(workload);
         // Controllers write to it too, now that it was changed.
-        if let Err(error) = written.as_ref()
-            && changed_meanwhile(error)
-            && let Ok(Proven(rest)) = self.renew(rest, error).await
-        {
-            let _ = patch(self.connection, &rest.workload, &rest.patch, PatchMode::Apply).await;
+        for _ in 0..GIVING_UP {
+            let Some(rest) = next else { return };
+            let Ok(Proven(rest)) = self.prove_or_renew(rest).await else { return };
+            match patch(self.connection, &rest.workload, &rest.patch, PatchMode::Apply).await {
+                Err(error) if changed_meanwhile(&error) => {}
+                Ok(_) | Err(_) => return,
+            }
+            let fresh = read_workload(self.connection, &rest.workload).await;
+            next = fresh.ok().and_then(|fresh| self.left_over(&fresh));
+        }
+    }
+
+    /// The patch that changes no image and releases our claim, if that is all that is left to be done.
+    fn left_over(&self, workload: &Workload) -> Option<WorkloadPatch> {
+        match decided(self.decide, workload)? {
+            Rewrite::Patch(patch) => {
+                Some(patch).filter(|patch| patch.changes.is_empty() && !patch.is_silent())
+            }
+            _ => None,
         }
     }
 

@@ -62,7 +62,7 @@ impl Helm {
     #[track_caller]
     fn upgrade(&self, code: i32, path: &Path, arguments: &[&str]) -> Output {
         let release = path.file_name().unwrap().to_str().unwrap();
-        self.run(code, &[&["upgrade", release, text(path), "--timeout=2m"], arguments].concat())
+        self.run(code, &[&["upgrade", release, text(path), "--timeout=10m"], arguments].concat())
     }
 
     /// Renders a chart and hands it to `sync-images -f -`.

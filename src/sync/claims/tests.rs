@@ -96,11 +96,14 @@ fn what_we_claim_without_a_record_is_left_over_where_somebody_is_refused() {
     }
 }
 
+/// Containers' images, what is changed and released, and who keeps the workload then.
+type Kept<'a> = (&'a [(&'a str, &'a str)], &'a [Change], &'a [Carrier], Option<Keeper>);
+
 #[test]
 fn a_workload_is_kept_by_us_as_long_as_one_image_is() {
     let both: Managers<'_> = &[("helm", true, &["a", "b"]), (FIELD_MANAGER, false, &["a"])];
     let change = |name: &str| Change { carrier: container(name), from: PUBLIC.into(), to: PRIVATE.into() };
-    let cases: [(&[(&str, &str)], &[Change], &[Carrier], Option<Keeper>); 7] = [
+    let cases: [Kept<'_>; 7] = [
         (&[("a", PRIVATE), ("b", PRIVATE)], &[], &[], Some(Keeper::Both)),
         (&[("a", PRIVATE), ("b", PRIVATE)], &[], &[container("a")], Some(Keeper::Owner)),
         (&[("a", PRIVATE), ("b", PUBLIC)], &[change("b")], &[container("a")], Some(Keeper::Plugin)),

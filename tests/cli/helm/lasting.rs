@@ -41,7 +41,9 @@ fn upgrades_with_our_values(program: &'static str) {
     let published = published();
     let helm = Helm::new(program, &published.iter().map(String::as_str).collect::<Vec<_>>());
     let lab = &helm.lab;
-    CHARTS.iter().for_each(|chart| helm.install(chart));
+    for chart in CHARTS {
+        helm.install(chart);
+    }
     releases_are_read(lab);
     sync(lab, 0, &[]);
     wait_until_ready(lab);
@@ -71,7 +73,7 @@ fn upgrades_with_our_values(program: &'static str) {
     says(&good, &["nothing to do"]);
 
     // What the charts need to be uninstalled is there as well.
-    helm.run(0, &["uninstall", "castai-workload-autoscaler", "--timeout=2m"]);
+    helm.run(0, &["uninstall", "castai-workload-autoscaler", "--timeout=10m"]);
 
     // Without the values.
     helm.upgrade(0, &next[0], &["--reset-values"]);

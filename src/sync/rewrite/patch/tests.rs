@@ -91,7 +91,8 @@ fn only_our_claim_on_the_named_images_is_given_up() {
         let mut left = carriers(&all);
         left.retain(|carrier| !names.contains(&carrier.to_string().as_str()));
         let mut found = entry.carriers.clone();
-        (left.sort(), found.sort());
+        left.sort();
+        found.sort();
         assert_eq!(found, left, "{names:?}");
         let fields = entry.fields.as_ref().unwrap();
         assert!(fields["f:metadata"]["f:annotations"]["f:privatelink.cast.ai/images"].is_object());
@@ -120,12 +121,14 @@ fn nothing_is_given_up_of_what_is_not_claimed() {
     assert!(release(&snapshot(&object()), &[]).is_empty());
 }
 
+/// What somebody else does to the object meanwhile.
+type Change<'a> = (&'a str, &'a dyn Fn(&mut Value));
+
 #[test]
 fn a_release_applies_to_nothing_but_what_was_read() {
     let before = object();
     let release = release(&snapshot(&before), &carriers(&["container/a"]));
     let helms = format!("/metadata/managedFields/0/fieldsV1{POD}/f:containers/k:{{\"name\":\"a\"}}");
-    type Change<'a> = (&'a str, &'a dyn Fn(&mut Value));
     let changes: [Change<'_>; 6] = [
         ("helm no longer claims it", &|object| {
             object.pointer_mut(&helms).unwrap().as_object_mut().unwrap().remove("f:image");
