@@ -4,10 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files that decide on plain values.
-const PURE: [&str; 39] = [
+const PURE: [&str; 44] = [
     "castai/chart_values.rs",
     "castai/components.rs",
     "castai/endpoints.rs",
+    "castai/knowledge.rs",
     "castai/resources.rs",
     "image.rs",
     "image/ecr.rs",
@@ -30,8 +31,12 @@ const PURE: [&str; 39] = [
     "sync/documents/json.rs",
     "sync/filter.rs",
     "sync/filter/yaml.rs",
+    "sync/discover/explain.rs",
+    "sync/discover/owners.rs",
+    "sync/discover/pods.rs",
     "sync/discover/releases.rs",
     "sync/inventory.rs",
+    "sync/inventory/reason.rs",
     "sync/lint.rs",
     "sync/listing.rs",
     "sync/lock.rs",

@@ -1,9 +1,11 @@
 //! The command line: clap types and nothing else.
 
 mod completion;
+mod images;
 mod permissions;
 mod preflight;
 mod rollback;
+mod selection;
 mod status;
 mod sync_images;
 mod values;
@@ -15,9 +17,11 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::completion::{CompletionArguments, CompletionCommand, LinkArguments};
+pub use self::images::ImagesArguments;
 pub use self::permissions::{PermissionsArguments, PermissionsCommand, PermissionsFormat};
 pub use self::preflight::{FailOn, Here, PreflightArguments};
 pub use self::rollback::RollbackArguments;
+pub use self::selection::SelectionArguments;
 pub use self::status::StatusArguments;
 pub use self::sync_images::{DryRun, SyncArguments};
 pub use self::values::{
@@ -63,6 +67,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Preflight(PreflightArguments),
+    Images(Box<ImagesArguments>),
     SyncImages(Box<SyncArguments>),
     Status(StatusArguments),
     Rollback(RollbackArguments),

@@ -47,6 +47,28 @@ pub const IMAGE_VARIABLES: &[&str] = &[SCANNERS_VARIABLE, "JMX_EXPORTER_INIT_IMA
 
 const SCANNERS_VARIABLE: &str = "SCANNERS_IMAGE";
 
+/// Beginnings of the names of containers that Cast AI's webhooks add to pods of others, such as
+/// `castai-jmx-exporter-init` (chart castai-workload-autoscaler 1.9.3).
+pub const INJECTED_CONTAINERS: &[&str] = &["castai-"];
+
+/// Labels that Cast AI's components give to what they start, such as kvisor's scan jobs (castai/kvisor).
+pub const STARTED_LABELS: &[(&str, &str)] = &[("app.kubernetes.io/managed-by", "castai")];
+
+/// Workloads of others that a component patches: the component, the namespace, and the workload as `Kind/name`
+/// (castai/helm-charts `test/e2e/helpers_test.go`: a hook of castai-live's does).
+const PATCHED: &[(&str, &str, &str)] = &[("castai-live", "kube-system", "DaemonSet/aws-node")];
+
+/// Variables that are named like one with an image that a component starts, and what they name instead (castai/kvisor's
+/// scan jobs). Those of castai-db-agent and castai-db-optimizer (`AGENT_IMAGE`, `PROXY_IMAGE`) hold bare tags.
+pub const OTHER_VARIABLES: &[(&str, &str)] =
+    &[("COLLECTOR_IMAGE_NAME", "it names the image to be scanned, which is the customer's")];
+
+/// The component that patches a workload of somebody else's, if one does. `workload` is written `Kind/name`.
+pub fn patched_by(namespace: &str, workload: &str) -> Option<&'static str> {
+    let found = PATCHED.iter().find(|(_, there, name)| *there == namespace && *name == workload);
+    found.map(|(component, ..)| *component)
+}
+
 /// Beginnings of the repositories that are Cast AI's own, in every spelling.
 pub fn prefixes() -> impl Iterator<Item = &'static str> {
     PREFIXES.iter().chain(DOCKER_HUB_PREFIXES).copied()
@@ -70,7 +92,7 @@ pub fn knows(image: &Image) -> bool {
 
 /// The public name that `image` seems to have behind a mirror's registry and path: from the first slash on after which
 /// a known name or another registry's host stands.
-pub fn name_behind_mirror(image: &Image) -> Option<&str> {
+pub fn name_behind_mirror<'i>(image: &'i Image, knows: &dyn Fn(&Image) -> bool) -> Option<&'i str> {
     let written = image.as_written();
     let starts_with_host = |name: &str| {
         name.split_once('/').is_some_and(|(host, _)| host.contains('.') && !host.contains(['@', ':']))
@@ -242,7 +264,7 @@ mod tests {
             ("e.example/castai-agent:v1.2", None),
         ];
         for (text, expected) in cases {
-            assert_eq!(name_behind_mirror(&image(text)), expected, "{text}");
+            assert_eq!(name_behind_mirror(&image(text), &knows), expected, "{text}");
         }
     }
 }

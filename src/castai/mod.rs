@@ -3,4 +3,5 @@
 pub mod chart_values;
 pub mod components;
 pub mod endpoints;
+pub mod knowledge;
 pub mod resources;

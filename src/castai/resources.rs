@@ -1,36 +1,35 @@
 //! Custom resources of Cast AI whose fields carry images, and which fields those are.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::image::Image;
 
 /// A kind of Cast AI's, and where it carries images.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomResource {
-    pub group: &'static str,
-    pub plural: &'static str,
-    pub kind: &'static str,
+    pub group: Cow<'static, str>,
+    pub kind: Cow<'static, str>,
     /// Members of the object that are searched, as JSON pointers.
-    searched: &'static [&'static str],
+    searched: Cow<'static, [Cow<'static, str>]>,
     /// Why its images are mirrored, but not rewritten there.
     pub fixed: &'static str,
 }
 
-pub const CUSTOM_RESOURCES: &[CustomResource] = &[
+pub static CUSTOM_RESOURCES: &[CustomResource] = &[
     // castai/castware-operator `api/v1alpha1/component_types.go`: values of the chart that the operator installs.
     CustomResource {
-        group: "castware.cast.ai",
-        plural: "components",
-        kind: "Component",
-        searched: &["/spec/values"],
+        group: Cow::Borrowed("castware.cast.ai"),
+        kind: Cow::Borrowed("Component"),
+        searched: Cow::Borrowed(&[Cow::Borrowed("/spec/values")]),
         fixed: "values of the castware-operator decide, at its next upgrade",
     },
     // Chart castai-pod-mutator `templates/crd.yaml`: free JSON patches of customers' pods.
     CustomResource {
-        group: "pod-mutations.cast.ai",
-        plural: "podmutations",
-        kind: "PodMutation",
-        searched: &["/spec/patches", "/spec/patchesV2"],
+        group: Cow::Borrowed("pod-mutations.cast.ai"),
+        kind: Cow::Borrowed("PodMutation"),
+        searched: Cow::Borrowed(&[Cow::Borrowed("/spec/patches"), Cow::Borrowed("/spec/patchesV2")]),
         fixed: "a PodMutation is written where it comes from",
     },
 ];
@@ -44,11 +43,31 @@ pub struct FieldImage {
 }
 
 impl CustomResource {
+    /// A kind that the user knows of.
+    pub fn new(group: String, kind: String, searched: Vec<String>) -> Self {
+        Self {
+            group: group.into(),
+            kind: kind.into(),
+            searched: searched.into_iter().map(Cow::Owned).collect(),
+            fixed: "what made this resource decides",
+        }
+    }
+
+    /// As kubectl names lists of it: `components.castware.cast.ai`.
+    pub fn plural(&self) -> String {
+        format!("{}s.{}", self.kind.to_lowercase(), self.group)
+    }
+
+    /// As kubectl names one: `component.castware.cast.ai`.
+    pub fn singular(&self) -> String {
+        format!("{}.{}", self.kind.to_lowercase(), self.group)
+    }
+
     /// The images that `content`, an object of this kind, carries. A repository without a tag has no image of its own:
     /// its chart knows the tag, and the release that comes of it shows the image.
     pub fn images(&self, content: &Value) -> Vec<FieldImage> {
         let mut found = Vec::new();
-        for pointer in self.searched {
+        for pointer in &*self.searched {
             if let Some(value) = content.pointer(pointer) {
                 search(value, pointer, "", &mut found);
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{OutputFormat, duration, region};
+use super::{OutputFormat, SelectionArguments, duration, region};
 use crate::image::Mirror;
 use crate::sync::assignment::NameMap;
 
@@ -58,17 +58,8 @@ pub struct SyncArguments {
     #[arg(long = "filename", short = 'f', value_name = "FILE|-|DIR")]
     pub files: Vec<PathBuf>,
 
-    /// Label selector that workloads must match
-    #[arg(long, short = 'l', value_name = "SELECTOR")]
-    pub selector: Option<String>,
-
-    /// Only images whose name as written matches; `*` matches any text; may be repeated
-    #[arg(long, value_name = "GLOB")]
-    pub only: Vec<String>,
-
-    /// No images whose name matches; derived images follow the container that they come from; may be repeated
-    #[arg(long, value_name = "GLOB")]
-    pub exclude: Vec<String>,
+    #[command(flatten)]
+    pub selection: SelectionArguments,
 
     /// Show what would be done: `client` asks nobody, `server` (meant by the bare flag) has the API server check every patch
     #[arg(
@@ -99,7 +90,7 @@ pub struct SyncArguments {
     #[arg(
         long,
         conflicts_with_all = [
-            "selector", "dry_run", "no_discover", "no_mirror", "no_rewrite", "inventory", "plan", "jobs", "wait",
+            "selector", "include_images", "dry_run", "no_discover", "no_mirror", "no_rewrite", "inventory", "plan", "jobs", "wait",
             "timeout", "settle_time",
         ]
     )]

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::connect::Connection;
 use super::error::{Error, ErrorKind};
 use super::pages;
-use crate::castai::resources::{CUSTOM_RESOURCES, CustomResource};
+use crate::castai::resources::CustomResource;
 
 /// A custom resource as it was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,31 +17,32 @@ pub struct Resource {
     pub cluster: String,
     /// Empty where its kind has none.
     pub namespace: String,
-    pub definition: &'static CustomResource,
+    pub definition: CustomResource,
     pub name: String,
     /// Everything but the metadata.
     pub content: Value,
 }
 
-/// All custom resources of Cast AI in `namespace`, or in all. What may not be read becomes a note.
+/// All custom resources of `definitions` in `namespace`, or in all. What may not be read becomes a note.
 ///
 /// # Errors
 /// The server cannot be reached.
 pub async fn list_custom_resources(
     connection: &Connection,
+    definitions: &[CustomResource],
     namespace: Option<&str>,
 ) -> Result<(Vec<Resource>, Vec<String>), Error> {
     let (mut resources, mut notes) = (Vec::new(), Vec::new());
-    for definition in CUSTOM_RESOURCES {
+    for definition in definitions {
         match list(connection, definition, namespace).await {
             Ok(found) => resources.extend(found),
             Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Unauthorized) => {
                 return Err(error);
             }
-            Err(error) => notes.push(format!(
-                "cannot list {}.{}: {error}; images there are not seen",
-                definition.plural, definition.group
-            )),
+            Err(error) => {
+                notes
+                    .push(format!("cannot list {}: {error}; images there are not seen", definition.plural()));
+            }
         }
     }
     Ok((resources, notes))
@@ -49,7 +50,7 @@ pub async fn list_custom_resources(
 
 async fn list(
     connection: &Connection,
-    definition: &'static CustomResource,
+    definition: &CustomResource,
     namespace: Option<&str>,
 ) -> Result<Vec<Resource>, Error> {
     let groups = connection.read(|| connection.client.list_api_groups()).await?.groups;
@@ -58,10 +59,10 @@ async fn list(
     else {
         return Ok(Vec::new());
     };
-    let version = GroupVersion::gv(definition.group, &version.version);
+    let version = GroupVersion::gv(&definition.group, &version.version);
     let known = connection.read(|| discovery::pinned_group(&connection.client, &version)).await?;
     // The group may be served without this kind.
-    let Some((resource, capabilities)) = known.recommended_kind(definition.kind) else {
+    let Some((resource, capabilities)) = known.recommended_kind(&definition.kind) else {
         return Ok(Vec::new());
     };
     let Some(api) = api(connection, &resource, &capabilities.scope, namespace) else {
@@ -71,7 +72,7 @@ async fn list(
     let resource = |object: DynamicObject| Resource {
         cluster: connection.name.clone(),
         namespace: object.metadata.namespace.unwrap_or_default(),
-        definition,
+        definition: definition.clone(),
         name: object.metadata.name.unwrap_or_default(),
         content: object.data,
     };

@@ -31,6 +31,9 @@ pub struct FieldManager {
 /// The managers of an object of this kind; those of its status and scale are left out.
 pub(crate) fn field_managers(kind: WorkloadKind, entries: Vec<ManagedFieldsEntry>) -> Vec<FieldManager> {
     let pod = kind.pod_spec_pointer().replace('/', "/f:");
+    let variables = our_variables(&entries, &pod);
+    let is_known =
+        |name: &str| IMAGE_VARIABLES.contains(&name) || variables.iter().any(|variable| variable == name);
     let main = entries
         .into_iter()
         .enumerate()
@@ -45,13 +48,25 @@ pub(crate) fn field_managers(kind: WorkloadKind, entries: Vec<ManagedFieldsEntry
             carriers: fields
                 .as_ref()
                 .and_then(|fields| fields.pointer(&pod))
-                .map(carriers)
+                .map(|pod| carriers(pod, &is_known))
                 .unwrap_or_default(),
             fields: fields.filter(|_| name == FIELD_MANAGER),
             name,
         }
     })
     .collect()
+}
+
+/// Variables that we set: users may name more of them than those that are known to carry images.
+fn our_variables(entries: &[ManagedFieldsEntry], pod: &str) -> Vec<String> {
+    let ours = entries.iter().filter(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER));
+    ours.filter_map(|entry| entry.fields_v1.as_ref()?.0.pointer(pod))
+        .flat_map(|pod| carriers(pod, &|_| true))
+        .filter_map(|carrier| match carrier {
+            Carrier::Environment { variable, .. } => Some(variable),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Where `field` stands in a manager's fields, as the members on the way; none for what no manager can claim.
@@ -73,7 +88,7 @@ fn key(name: &str) -> String {
 }
 
 /// Fields are named `f:<name>`, and items of lists by their keys: `k:{"name":"agent"}`.
-fn carriers(pod: &Value) -> Vec<Carrier> {
+fn carriers(pod: &Value, is_known: &dyn Fn(&str) -> bool) -> Vec<Carrier> {
     let mut found = Vec::new();
     for list in ["f:initContainers", "f:containers"] {
         for (key, fields) in pod.get(list).and_then(Value::as_object).into_iter().flatten() {
@@ -86,9 +101,7 @@ fn carriers(pod: &Value) -> Vec<Carrier> {
             }
             for (key, variable) in fields.get("f:env").and_then(Value::as_object).into_iter().flatten() {
                 let is_set = variable.get("f:value").is_some();
-                if let Some(name) =
-                    named(key).filter(|name| is_set && IMAGE_VARIABLES.contains(&name.as_str()))
-                {
+                if let Some(name) = named(key).filter(|name| is_set && is_known(name)) {
                     found.push(Carrier::Environment { container: container.clone(), variable: name });
                 }
             }
@@ -141,6 +154,17 @@ mod tests {
         assert_eq!(carriers, ["init/gpu", "container/agent", "env/agent/SCANNERS_IMAGE"]);
         assert_eq!((managers[0].index, managers[1].index), (0, 2), "as they stand in the object");
         assert!(managers[1].carriers.is_empty());
+        // What we set carries an image, whoever else claims it.
+        let other = json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"agent\"}": {
+            "f:env": {"k:{\"name\":\"OTHER\"}": {"f:value": {}}},
+        }}}}}});
+        let with_ours =
+            vec![entry("helm", "Apply", "", &deployment), entry(FIELD_MANAGER, "Update", "", &other)];
+        let managers = field_managers(WorkloadKind::Deployment, with_ours);
+        let names =
+            |manager: &FieldManager| manager.carriers.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert!(names(&managers[0]).contains(&"env/agent/OTHER".to_owned()));
+        assert_eq!(names(&managers[1]), ["env/agent/OTHER"]);
         let cron = json!({"f:spec": {"f:jobTemplate": {"f:spec": {"f:template": {"f:spec": pod}}}}});
         let cron = field_managers(WorkloadKind::CronJob, vec![entry("x", "Update", "", &cron)]);
         assert_eq!(cron[0].carriers.len(), 3);

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::PodSpec;
-use kube::api::{ApiResource, DynamicObject};
+use kube::api::ApiResource;
 
-use super::managers::{FieldManager, field_managers};
+use super::managers::FieldManager;
 use crate::sync::inventory::{WorkloadKind, WorkloadName};
 
 /// An object that holds a pod template (or is a pod), with what decisions need of it.
@@ -32,57 +32,29 @@ pub struct Owner {
     pub name: String,
 }
 
+impl Owner {
+    /// The group of its kind; empty for Kubernetes' core.
+    pub fn group(&self) -> &str {
+        self.api_version.split_once('/').map_or("", |(group, _)| group)
+    }
+
+    /// The kind of workload that it is, where it is none of somebody else's.
+    pub fn workload_kind(&self) -> Option<WorkloadKind> {
+        let group = self.group();
+        WorkloadKind::ALL.into_iter().find(|kind| kind.as_str() == self.kind && kind.group() == group)
+    }
+}
+
 impl Workload {
     /// Whether its controller is a workload that carries the same images, so that this object is never looked at.
     pub fn is_carried_by_its_owner(&self) -> bool {
         let Some(owner) = &self.owner else { return false };
-        let group = owner.api_version.split_once('/').map_or("", |(group, _)| group);
         match self.name.kind {
-            WorkloadKind::Pod => {
-                WorkloadKind::ALL.iter().any(|kind| kind.as_str() == owner.kind && kind.group() == group)
-            }
-            WorkloadKind::ReplicaSet => (group, owner.kind.as_str()) == ("apps", "Deployment"),
-            WorkloadKind::Job => (group, owner.kind.as_str()) == ("batch", "CronJob"),
+            WorkloadKind::Pod => owner.workload_kind().is_some(),
+            WorkloadKind::ReplicaSet => owner.workload_kind() == Some(WorkloadKind::Deployment),
+            WorkloadKind::Job => owner.workload_kind() == Some(WorkloadKind::CronJob),
             _ => false,
         }
-    }
-
-    /// Takes what we need out of an object as the server sent it.
-    pub(super) fn from_object(
-        kind: WorkloadKind,
-        cluster: &str,
-        mut object: DynamicObject,
-    ) -> Result<Self, serde_json::Error> {
-        let pod =
-            object.data.pointer_mut(kind.pod_spec_pointer()).map(serde_json::Value::take).unwrap_or_default();
-        let phase = object.data.pointer("/status/phase").and_then(serde_json::Value::as_str);
-        let mut metadata = object.metadata;
-        let managed = metadata.managed_fields.take().unwrap_or_default();
-        let has_ended = kind == WorkloadKind::Pod
-            && (metadata.deletion_timestamp.is_some() || matches!(phase, Some("Succeeded" | "Failed")));
-        let mut workload = Self {
-            name: WorkloadName {
-                cluster: cluster.to_owned(),
-                namespace: metadata.namespace.unwrap_or_default(),
-                kind,
-                name: metadata.name.unwrap_or_default(),
-            },
-            labels: metadata.labels.unwrap_or_default(),
-            annotations: metadata.annotations.unwrap_or_default(),
-            owner: metadata
-                .owner_references
-                .unwrap_or_default()
-                .into_iter()
-                .find(|owner| owner.controller == Some(true))
-                .map(|owner| Owner { api_version: owner.api_version, kind: owner.kind, name: owner.name }),
-            pod: serde_json::from_value(pod)?,
-            has_ended,
-            managers: Vec::new(),
-        };
-        if !workload.is_carried_by_its_owner() {
-            workload.managers = field_managers(kind, managed);
-        }
-        Ok(workload)
     }
 }
 
@@ -119,6 +91,8 @@ impl WorkloadKind {
 
 #[cfg(test)]
 mod tests {
+    use kube::api::DynamicObject;
+
     use super::*;
 
     fn owned(kind: WorkloadKind, api_version: &str, owner: &str) -> Workload {
@@ -135,7 +109,7 @@ mod tests {
             .filter(|part| !part.is_empty())
             .fold(pod, |inner, part| serde_json::json!({part: inner}));
         object.data = wrapped;
-        Workload::from_object(kind, "cluster", object).unwrap()
+        Workload::from_object(kind, "cluster", &object).unwrap()
     }
 
     #[test]

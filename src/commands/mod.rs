@@ -2,7 +2,9 @@
 
 pub mod complete;
 mod completion;
+mod discovery;
 mod handed_over;
+mod images;
 mod manual;
 mod permissions;
 mod preflight;
@@ -97,6 +99,7 @@ pub async fn run(mut arguments: Arguments) -> Ending {
     // The largest futures live on the heap.
     let ending = match &arguments.command {
         Command::Preflight(preflight) => preflight::run(&arguments, preflight).await,
+        Command::Images(images) => Box::pin(images::run(&arguments, images)).await,
         Command::SyncImages(sync) => Box::pin(sync_images::run(&arguments, sync)).await,
         Command::Rollback(rollback) => rollback::run(&arguments, rollback).await,
         Command::Status(status) => Box::pin(status::run(&arguments, status)).await,

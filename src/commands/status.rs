@@ -27,9 +27,10 @@ async fn look_at(
 ) -> Result<Ending, Stop> {
     let observer: Observer<'_> = &|event| progress.observe(event);
     observer(Event::Stage(Stage::Discover));
-    let survey = Survey::of(arguments, status.selector.as_deref()).await?;
+    let filter = ImageFilter::default();
+    let survey = Survey::of(arguments, status.selector.as_deref(), &filter.knowledge).await?;
     let described = survey.scene.cluster(status.region.as_deref());
-    let inventory = survey.inventory(status.region.as_deref(), &[], &ImageFilter::default());
+    let inventory = survey.inventory(status.region.as_deref(), &[], &filter);
     progress.clear();
     inventory.notes.iter().for_each(|note| output::warning(note));
     if inventory.images.is_empty() {

@@ -4,9 +4,11 @@ use jiff::Timestamp;
 
 use super::Stop;
 use super::scene::{self, Scene};
+use crate::castai::knowledge::Knowledge;
 use crate::cli::Arguments;
 use crate::cluster::custom::Resource;
 use crate::cluster::release::{Release, Search};
+use crate::cluster::waiting::WaitingPod;
 use crate::cluster::workload::Workload;
 use crate::cluster::{self, Connection, Listed};
 use crate::sync::discover::{
@@ -21,6 +23,8 @@ pub(super) struct Survey {
     pub(super) workloads: Vec<Workload>,
     pub(super) releases: Vec<Release>,
     pub(super) resources: Vec<Resource>,
+    /// Pods that wait for an image, where they were asked for.
+    pods: Vec<WaitingPod>,
     pub(super) surroundings: Surroundings,
     notes: Vec<String>,
     /// Kinds of workloads that may not be listed.
@@ -29,21 +33,42 @@ pub(super) struct Survey {
 
 impl Survey {
     /// Reads the namespace that the flags name, or all. A selector chooses workloads alone, and leaves the rest out.
-    pub(super) async fn of(arguments: &Arguments, selector: Option<&str>) -> Result<Self, Stop> {
+    pub(super) async fn of(
+        arguments: &Arguments,
+        selector: Option<&str>,
+        knowledge: &Knowledge,
+    ) -> Result<Self, Stop> {
         let connection = scene::connect(arguments).await?;
         let namespace = arguments.connection.namespace.as_deref();
         let (scene, workloads, resources) = tokio::join!(
             Scene::of(&connection),
             cluster::list_workloads(&connection, namespace, selector),
-            resources(&connection, namespace, selector),
+            resources(&connection, namespace, selector, knowledge),
         );
         let scene = scene?;
         let Listed { workloads, mut notes, unlisted } = workloads?;
         let (resources, unread) = resources?;
-        let (releases, unopened) = releases(&connection, namespace, selector, &workloads).await?;
+        let (releases, unopened) = releases(&connection, namespace, selector, knowledge, &workloads).await?;
         notes.extend(unread.into_iter().chain(unopened).chain(scene.nodes.notes.iter().cloned()));
         let surroundings = scene::surroundings(&connection, &workloads, &resources).await;
-        Ok(Self { scene, workloads, releases, resources, surroundings, notes, unlisted })
+        let pods = Vec::new();
+        Ok(Self { scene, workloads, releases, resources, pods, surroundings, notes, unlisted })
+    }
+
+    /// Also reads the pods that wait for an image, unless a selector chooses workloads alone.
+    pub(super) async fn with_waiting_pods(
+        mut self,
+        arguments: &Arguments,
+        selector: Option<&str>,
+    ) -> Result<Self, Stop> {
+        // Whoever may not list pods was told so.
+        if selector.is_none() && !self.unlisted.iter().any(|kind| kind == "pods") {
+            let namespace = arguments.connection.namespace.as_deref();
+            let (pods, notes) = cluster::list_waiting_pods(&self.scene.connection, namespace).await?;
+            self.pods = pods;
+            self.notes.extend(notes);
+        }
+        Ok(self)
     }
 
     /// Reads the workloads anew: what was done in the meantime takes long, and others work too.
@@ -58,19 +83,26 @@ impl Survey {
         Ok(())
     }
 
-    /// The images in all of it, and in `manifests`.
+    /// Where images are: in all of it, in `manifests`, and what the user named.
+    pub(super) fn found<'a>(&'a self, manifests: &'a [Manifest], filter: &'a ImageFilter) -> Found<'a> {
+        Found {
+            workloads: &self.workloads,
+            releases: &self.releases,
+            resources: &self.resources,
+            manifests,
+            pods: &self.pods,
+            named: &filter.knowledge.images,
+        }
+    }
+
+    /// The images in all of it.
     pub(super) fn inventory(
         &self,
         region: Option<&str>,
         manifests: &[Manifest],
         filter: &ImageFilter,
     ) -> Inventory {
-        let found = Found {
-            workloads: &self.workloads,
-            releases: &self.releases,
-            resources: &self.resources,
-            manifests,
-        };
+        let found = self.found(manifests, filter);
         let clusters = vec![self.scene.cluster(region)];
         Inventory {
             unlisted: self.unlisted.clone(),
@@ -84,16 +116,17 @@ async fn releases(
     connection: &Connection,
     namespace: Option<&str>,
     selector: Option<&str>,
+    knowledge: &Knowledge,
     workloads: &[Workload],
 ) -> Result<(Vec<Release>, Vec<String>), cluster::Error> {
     if selector.is_some() {
         return Ok((Vec::new(), Vec::new()));
     }
-    let of_workloads = releases_of(workloads);
+    let of_workloads = releases_of(workloads, knowledge);
     let search = Search {
         namespace,
-        likely: release_namespaces(workloads),
-        is_wanted: &|namespace, name| is_release_wanted(&of_workloads, namespace, name),
+        likely: release_namespaces(workloads, knowledge),
+        is_wanted: &|namespace, name| is_release_wanted(&of_workloads, knowledge, namespace, name),
     };
     cluster::list_releases(connection, search).await
 }
@@ -103,9 +136,10 @@ async fn resources(
     connection: &Connection,
     namespace: Option<&str>,
     selector: Option<&str>,
+    knowledge: &Knowledge,
 ) -> Result<(Vec<Resource>, Vec<String>), cluster::Error> {
     match selector {
         Some(_) => Ok((Vec::new(), Vec::new())),
-        None => cluster::list_custom_resources(connection, namespace).await,
+        None => cluster::list_custom_resources(connection, &knowledge.custom_resources(), namespace).await,
     }
 }

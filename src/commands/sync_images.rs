@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use self::images::Registry;
 use self::request::{Halves, Narrowing, Request};
 use super::survey::Survey;
-use super::{Ending, Stop, handed_over};
+use super::{Ending, Stop, discovery, handed_over};
 use crate::cli::{Arguments, DryRun, SyncArguments};
 use crate::event::{Event, Observer, Stage};
 use crate::output::progress::Progress;
@@ -20,8 +20,10 @@ use crate::sync::inventory::Inventory;
 use crate::sync::report::SyncReport;
 
 pub(super) async fn run(arguments: &Arguments, sync: &SyncArguments) -> Result<Ending, Stop> {
-    let narrowing =
-        Narrowing { namespace: arguments.connection.namespace.is_some(), selector: sync.selector.is_some() };
+    let narrowing = Narrowing {
+        namespace: arguments.connection.namespace.is_some(),
+        selector: sync.selection.selector.is_some(),
+    };
     let progress = Progress::new(arguments.logging.verbosity);
     if sync.rewrite_only {
         let ending = filter::run(arguments, sync, narrowing, &|event| progress.observe(event)).await;
@@ -48,8 +50,7 @@ async fn pipeline(
 
     // Discover: from the cluster and files, or what another machine discovered.
     observer(Event::Stage(Stage::Discover));
-    let mut cluster =
-        if discover || rewrite { Some(Survey::of(arguments, sync.selector.as_deref()).await?) } else { None };
+    let mut cluster = if discover || rewrite { Some(survey(arguments, sync, &request).await?) } else { None };
     let inventory = inventory(sync, &request, cluster.as_ref())?;
     progress.clear();
     if inventory.images.is_empty() && request.plan.is_none() {
@@ -111,7 +112,7 @@ async fn pipeline(
     // Rewrite and roll out: by the lock alone.
     if let Some(cluster) = cluster.as_mut().filter(|_| rewrite) {
         if report.has_copied() {
-            cluster.look_again(arguments, sync.selector.as_deref()).await?;
+            cluster.look_again(arguments, sync.selection.selector.as_deref()).await?;
         }
         let rewriter = registry.rewriter(&lock, &request.filter);
         report.workloads = workloads::rewrite(cluster, rewriter, sync, observer).await;
@@ -122,6 +123,12 @@ async fn pipeline(
     }
     text::done(&report, rewrite, sync.output)?;
     Ok(ending_of(&report))
+}
+
+async fn survey(arguments: &Arguments, sync: &SyncArguments, request: &Request) -> Result<Survey, Stop> {
+    let selector = sync.selection.selector.as_deref();
+    let survey = Survey::of(arguments, selector, &request.filter.knowledge).await?;
+    if request.halves.discover { survey.with_waiting_pods(arguments, selector).await } else { Ok(survey) }
 }
 
 fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Survey>) -> Result<Inventory, Stop> {
@@ -138,7 +145,8 @@ fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Survey>) 
             cluster.inventory(sync.region.as_deref(), &request.manifests, &request.filter)
         }
         (None, None) => {
-            let found = Found { manifests: &request.manifests, ..Found::default() };
+            let named = &request.filter.knowledge.images;
+            let found = Found { manifests: &request.manifests, named, ..Found::default() };
             discover(Vec::new(), found, &request.filter, Vec::new(), Timestamp::now())
         }
     };
@@ -153,27 +161,12 @@ fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Survey>) 
 
 /// Nothing to do because nothing was found is no success: the ways on are named.
 fn nothing_found(arguments: &Arguments, sync: &SyncArguments, inventory: &Inventory) -> Result<Ending, Stop> {
-    let narrowing = [
-        ("-n", arguments.connection.namespace.is_some()),
-        ("-l", sync.selector.is_some()),
-        ("--only", !sync.only.is_empty()),
-        ("--exclude", !sync.exclude.is_empty()),
-    ];
-    let narrowing: Vec<_> = narrowing.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect();
-    let place = match inventory.clusters.first() {
-        Some(cluster) => match &arguments.connection.namespace {
-            Some(namespace) => format!("in namespace {namespace} of cluster {}", cluster.name),
-            None => format!("in cluster {}", cluster.name),
-        },
-        None => "in the files given".to_owned(),
-    };
-    let hint = if narrowing.is_empty() {
+    let place = discovery::place(arguments, inventory);
+    let hint = discovery::narrowing(arguments, &sync.selection).unwrap_or_else(|| {
         "install Cast AI first; or mirror its images before that: helm template … | kubectl castai-privatelink \
          sync-images -f - --no-rewrite; or look at another cluster with --context"
             .to_owned()
-    } else {
-        format!("widen {}, or leave it out", narrowing.join(" and "))
-    };
+    });
     output::error(&format!("error: no image of Cast AI found {place}"), Some(&hint));
     text::done(&SyncReport::new(None, inventory), false, sync.output)?;
     Ok(Ending::Attention)

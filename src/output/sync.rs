@@ -373,7 +373,7 @@ fn platforms(image: &ImageReport) -> String {
     image.platforms.iter().map(short).collect::<Vec<_>>().join(",")
 }
 
-fn why(used: &Use) -> String {
+pub(super) fn why(used: &Use) -> String {
     match &used.fixed {
         Some(fixed) => format!("{}; not rewritable: {fixed}", used.reason),
         None => used.reason.to_string(),

@@ -68,6 +68,7 @@ pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWor
 pub(super) fn place(place: &Place) -> (String, String) {
     match place {
         Place::Workload(workload) => (workload.namespace.clone(), workload.to_string()),
+        Place::File { path, manifest } if path == "-" => ("-".to_owned(), manifest.clone()),
         Place::File { path, manifest } => ("-".to_owned(), format!("{manifest} in {path}")),
         Place::Resource { namespace, resource, name, .. } => {
             let namespace = if namespace.is_empty() { "-" } else { namespace };
@@ -77,5 +78,6 @@ pub(super) fn place(place: &Place) -> (String, String) {
             let part = if *hook { "hook of Helm release" } else { "in Helm release" };
             (namespace.clone(), format!("{manifest} {part} {release}"))
         }
+        Place::Named => ("-".to_owned(), "-".to_owned()),
     }
 }

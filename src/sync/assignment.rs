@@ -9,6 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::castai::components;
+use crate::castai::knowledge::Knowledge;
 use crate::image::ecr::EcrRegistry;
 use crate::image::{Image, InvalidReference, Mirror};
 use crate::sync::inventory::{Inventory, Reason, Use};
@@ -88,7 +89,8 @@ pub fn assign(
     let mut assignments: BTreeMap<(Image, Option<Image>), Assignment> = BTreeMap::new();
     for wanted in &inventory.images {
         for used_by in &wanted.used_by {
-            let assign_one = |image, used_by| assign_one(image, used_by, mirror, maps, region);
+            let assign_one =
+                |image, used_by| assign_one(image, used_by, (mirror, &inventory.knowledge), maps, region);
             let (destination, source) = match container_of(inventory, used_by) {
                 Some((image, container)) => derive(&wanted.image, assign_one(image, container), maps),
                 None => assign_one(&wanted.image, used_by),
@@ -138,7 +140,7 @@ fn derive(image: &Image, (destination, source): (Image, Source), maps: &[NameMap
 fn assign_one(
     image: &Image,
     used_by: &Use,
-    mirror: &Mirror,
+    (mirror, knowledge): (&Mirror, &Knowledge),
     maps: &[NameMap],
     region: Option<&str>,
 ) -> (Image, Source) {
@@ -146,7 +148,7 @@ fn assign_one(
         return (image.clone(), image.with_repository(&map.public).map_or_else(unnameable, Source::Known));
     }
     if mirror.holds(image) && !maps.iter().any(|map| map.public == image.repository()) {
-        return (image.clone(), read_back(image, used_by, mirror));
+        return (image.clone(), read_back(image, used_by, mirror, knowledge));
     }
     // What we mirrored to another registry is still the public image, wherever it lies now.
     let source = used_by.recorded_source.as_ref().unwrap_or(image);
@@ -165,11 +167,11 @@ fn assign_one(
 }
 
 /// The source of an image that lies in the mirror already.
-fn read_back(image: &Image, used_by: &Use, mirror: &Mirror) -> Source {
+fn read_back(image: &Image, used_by: &Use, mirror: &Mirror, knowledge: &Knowledge) -> Source {
     if let Some(recorded) = &used_by.recorded_source {
         return Source::Known(recorded.clone());
     }
-    match mirror.source_of(image).filter(components::knows) {
+    match mirror.source_of(image).filter(|source| knowledge.knows(source)) {
         Some(source) => Source::Known(source),
         None => Source::Unknown(format!(
             "what was mirrored as {image} is unknown: add --map {}=<public repository>",

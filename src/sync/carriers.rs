@@ -22,6 +22,11 @@ pub struct Carried {
 /// All fields of `pod` that carry an image: those of containers, and of the variables that components of Cast AI
 /// read images from, where their value is literal.
 pub fn carried(pod: &PodSpec) -> Vec<Carried> {
+    carried_with(pod, &[])
+}
+
+/// Also of variables named `more`.
+pub fn carried_with(pod: &PodSpec, more: &[String]) -> Vec<Carried> {
     let mut result = Vec::new();
     let lists = [
         ("initContainers", pod.init_containers.as_deref().unwrap_or_default()),
@@ -34,7 +39,7 @@ pub fn carried(pod: &PodSpec) -> Vec<Carried> {
                 _ => Carrier::Container(container.name.clone()),
             };
             result.extend(image(list, index, carrier, &container.name, container.image.as_deref()));
-            result.extend(variables(list, index, container));
+            result.extend(variables(list, index, container, more));
         }
     }
     for (index, container) in pod.ephemeral_containers.iter().flatten().enumerate() {
@@ -48,6 +53,17 @@ pub fn carried(pod: &PodSpec) -> Vec<Carried> {
         ));
     }
     result
+}
+
+/// The fields of `pod` that `carriers` name, whatever variables are known to carry images.
+pub fn fields_of<'c>(pod: &PodSpec, carriers: impl Iterator<Item = &'c Carrier>) -> Vec<Carried> {
+    let variables: Vec<String> = carriers
+        .filter_map(|carrier| match carrier {
+            Carrier::Environment { variable, .. } => Some(variable.clone()),
+            _ => None,
+        })
+        .collect();
+    carried_with(pod, &variables)
 }
 
 fn image(
@@ -66,26 +82,29 @@ fn image(
     })
 }
 
-fn variables(list: &str, index: usize, container: &Container) -> Vec<Carried> {
+fn variables(list: &str, index: usize, container: &Container, more: &[String]) -> Vec<Carried> {
     let environment = container.env.as_deref().unwrap_or_default();
+    let more = more.iter().map(String::as_str).filter(|name| !IMAGE_VARIABLES.contains(name));
     IMAGE_VARIABLES
         .iter()
+        .copied()
+        .chain(more)
         .filter_map(|name| {
             // Of several with one name the last counts.
             let (position, variable) =
-                environment.iter().enumerate().rfind(|(_, variable)| variable.name == *name)?;
+                environment.iter().enumerate().rfind(|(_, variable)| variable.name == name)?;
             let position = position.to_string();
             Some(Carried {
                 carrier: Carrier::Environment {
                     container: container.name.clone(),
-                    variable: (*name).to_owned(),
+                    variable: name.to_owned(),
                 },
                 container: container.name.clone(),
                 value: variable.value.clone().filter(|value| !value.is_empty())?,
                 path: path(list, index, &["env", &position, "value"]),
                 names: vec![
                     (path(list, index, &["name"]), container.name.clone()),
-                    (path(list, index, &["env", &position, "name"]), (*name).to_owned()),
+                    (path(list, index, &["env", &position, "name"]), name.to_owned()),
                 ],
             })
         })

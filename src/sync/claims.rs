@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::cluster::workload::Workload;
 use crate::cluster::{FIELD_MANAGER, FieldManager};
-use crate::sync::carriers::carried;
+use crate::sync::carriers::fields_of;
 use crate::sync::inventory::Carrier;
 use crate::sync::record::Records;
 use crate::sync::rewrite::Change;
@@ -54,7 +54,10 @@ pub fn claim(workload: &Workload, carrier: &Carrier) -> Option<Claim> {
 /// before all others where images differ. None where it has no private image.
 pub fn of_workload(workload: &Workload, changes: &[Change], released: &[Carrier]) -> Option<Claim> {
     let records = Records::read(&workload.annotations);
-    let claims = carried(&workload.pod).into_iter().filter_map(|field| {
+    let named = changes.iter().map(|change| &change.carrier).chain(released);
+    let recorded: Vec<_> = records.all().map(|(carrier, _)| carrier).collect();
+    let fields = fields_of(&workload.pod, named.chain(&recorded));
+    let claims = fields.into_iter().filter_map(|field| {
         let claim = claim(workload, &field.carrier)?;
         let keeper = if changes.iter().any(|change| change.carrier == field.carrier) {
             Keeper::Plugin

@@ -18,7 +18,7 @@ fn used(name: &str) -> PlannedUse {
         used_by: Use {
             place: Place::File { path: path.clone(), manifest: "Deployment/x".to_owned() },
             carrier: Carrier::Container("x".to_owned()),
-            reason: Reason::File { path },
+            reason: Reason::File { path, hook: false },
             recorded_source: None,
             fixed: None,
         },

@@ -2,9 +2,13 @@
 //!
 //! Taken are (a) every workload in a namespace that holds Cast AI alone, and (b) in any namespace every workload of
 //! a Cast AI chart, and single containers whose image is Cast AI's or was rewritten by us; (c) everything in Helm
-//! releases of Cast AI's charts, hooks included, and in Cast AI's custom resources. What they derive or read from variables comes with them. Replicas do
-//! not matter: a component that is switched off needs its image too.
+//! releases of Cast AI's charts, hooks included, and in Cast AI's custom resources; (d) as a safety net what pods cannot
+//! pull that Cast AI put there. What they derive or read from variables comes with them. Replicas do not matter: a
+//! component that is switched off needs its image too.
 
+mod explain;
+mod owners;
+mod pods;
 mod releases;
 
 use std::collections::BTreeMap;
@@ -13,23 +17,27 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PodSpec;
 
+pub use self::explain::explain;
 pub use self::releases::{is_release_wanted, release_namespaces, releases_of};
 use crate::castai::components;
+use crate::castai::knowledge::Knowledge;
 use crate::cluster::custom::Resource;
 use crate::cluster::release::Release;
+use crate::cluster::waiting::WaitingPod;
 use crate::cluster::workload::Workload;
 use crate::image::Image;
-use crate::sync::carriers::{Carried, carried};
+use crate::sync::carriers::{Carried, carried_with};
 use crate::sync::inventory::{
     API_VERSION, Carrier, Cluster, Inventory, InventoryKind, Place, Reason, Use, WantedImage, WorkloadKind,
 };
 use crate::sync::manifests::Manifest;
 use crate::sync::record::Records;
 
-/// `--only` and `--exclude`: globs on image names, in which `*` also matches slashes. A name is the one as written, the
+/// What the user adds to what we know, and `--only` and `--exclude`: globs on image names, in which `*` also matches slashes. A name is the one as written, the
 /// one that was there before we came, or the one behind a mirror, so that a filter means the same after a rewrite.
 #[derive(Clone, Debug, Default)]
 pub struct ImageFilter {
+    pub knowledge: Knowledge,
     only: Option<GlobSet>,
     exclude: GlobSet,
 }
@@ -45,12 +53,29 @@ impl ImageFilter {
             }
             builder.build()
         };
-        Ok(Self { only: if only.is_empty() { None } else { Some(set(only)?) }, exclude: set(exclude)? })
+        Ok(Self {
+            knowledge: Knowledge::default(),
+            only: if only.is_empty() { None } else { Some(set(only)?) },
+            exclude: set(exclude)?,
+        })
+    }
+
+    #[must_use]
+    pub fn with(self, knowledge: Knowledge) -> Self {
+        Self { knowledge, ..self }
+    }
+
+    /// The same, but admitting every name.
+    fn unnarrowed(&self) -> Self {
+        Self::default().with(self.knowledge.clone())
     }
 
     pub fn admits(&self, image: &Image, source: Option<&Image>) -> bool {
-        let names =
-            [Some(image.as_written()), source.map(Image::as_written), components::name_behind_mirror(image)];
+        let names = [
+            Some(image.as_written()),
+            source.map(Image::as_written),
+            self.knowledge.name_behind_mirror(image),
+        ];
         let is_match = |globs: &GlobSet| names.iter().flatten().any(|name| globs.is_match(name));
         self.only.as_ref().is_none_or(is_match) && !is_match(&self.exclude)
     }
@@ -63,6 +88,10 @@ pub struct Found<'a> {
     pub releases: &'a [Release],
     pub resources: &'a [Resource],
     pub manifests: &'a [Manifest],
+    /// Pods that wait for an image.
+    pub pods: &'a [WaitingPod],
+    /// Images that the user named.
+    pub named: &'a [Image],
 }
 
 /// Makes the inventory of what was found, in order of the images' names. `notes` are those of reading.
@@ -74,6 +103,11 @@ pub fn discover(
     created: Timestamp,
 ) -> Inventory {
     let mut images: BTreeMap<String, WantedImage> = BTreeMap::new();
+    let mut take = |image: Image, used_by: Use| {
+        let wanted = images.entry(image.as_written().to_owned());
+        let wanted = wanted.or_insert_with(|| WantedImage { image, source: None, used_by: Vec::new() });
+        wanted.used_by.push(used_by);
+    };
     let uses = found
         .workloads
         .iter()
@@ -84,18 +118,22 @@ pub fn discover(
     for (uses, unreadable) in uses {
         notes.extend(unreadable);
         for (image, used_by) in uses {
-            images
-                .entry(image.as_written().to_owned())
-                .or_insert_with(|| WantedImage { image, used_by: Vec::new() })
-                .used_by
-                .push(used_by);
+            take(image, used_by);
         }
     }
+    for image in found.named.iter().filter(|image| filter.admits(image, None)) {
+        take(image.clone(), named());
+    }
+    pods::take(&mut images, found, filter);
     for wanted in images.values_mut() {
         releases::share_records(wanted);
         wanted
             .used_by
             .sort_by(|left, right| (&left.place, &left.carrier).cmp(&(&right.place, &right.carrier)));
+        // A custom controller may have many pods.
+        wanted.used_by.dedup();
+        let recorded = wanted.used_by.iter().find_map(|used_by| used_by.recorded_source.clone());
+        wanted.source = recorded.or_else(|| filter.knowledge.source_behind_mirror(&wanted.image));
     }
     Inventory {
         api_version: API_VERSION.to_owned(),
@@ -105,6 +143,18 @@ pub fn discover(
         images: images.into_values().collect(),
         notes,
         unlisted: Vec::new(),
+        knowledge: filter.knowledge.clone(),
+        explanation: None,
+    }
+}
+
+fn named() -> Use {
+    Use {
+        place: Place::Named,
+        carrier: Carrier::Named,
+        reason: Reason::Named,
+        recorded_source: None,
+        fixed: None,
     }
 }
 
@@ -113,11 +163,12 @@ pub fn uses(workload: &Workload, filter: &ImageFilter) -> (Vec<(Image, Use)>, Ve
     if workload.is_carried_by_its_owner() {
         return (Vec::new(), Vec::new());
     }
-    let whole = whole_workload(workload);
+    let whole = whole_workload(workload, &filter.knowledge);
     let records = Records::read(&workload.annotations);
-    let place = Place::Workload(workload.name.clone());
+    let place = owners::place_of(workload);
     let described = format!("{} in namespace {}", workload.name, workload.name.namespace);
-    let reason = |field: &Carried| whole.clone().or_else(|| own_reason(field, &records));
+    let reason =
+        |field: &Carried| whole.clone().or_else(|| own_reason(workload, field, &records, &filter.knowledge));
     let fixed = |carrier: &Carrier| fixed(workload, carrier);
     collect(&workload.pod, &records, &place, &described, filter, reason, fixed)
 }
@@ -126,14 +177,15 @@ fn file_uses(manifest: &Manifest, filter: &ImageFilter) -> (Vec<(Image, Use)>, V
     let records = Records::read(&manifest.annotations);
     let place = Place::File { path: manifest.path.clone(), manifest: manifest.name.clone() };
     let described = format!("{} in {}", manifest.name, manifest.path);
-    let reason = |_: &Carried| Some(Reason::File { path: manifest.path.clone() });
+    let hook = manifest.annotations.contains_key("helm.sh/hook");
+    let reason = |_: &Carried| Some(Reason::File { path: manifest.path.clone(), hook });
     collect(&manifest.pod, &records, &place, &described, filter, reason, |_| None)
 }
 
 /// A custom resource of Cast AI's is taken whole.
 fn resource_uses(resource: &Resource, filter: &ImageFilter) -> (Vec<(Image, Use)>, Vec<String>) {
-    let definition = resource.definition;
-    let kind = format!("{}.{}", definition.kind.to_lowercase(), definition.group);
+    let definition = &resource.definition;
+    let kind = definition.singular();
     let place = Place::Resource {
         cluster: resource.cluster.clone(),
         namespace: resource.namespace.clone(),
@@ -155,34 +207,47 @@ fn resource_uses(resource: &Resource, filter: &ImageFilter) -> (Vec<(Image, Use)
 }
 
 /// Why a workload is taken with all its containers.
-fn whole_workload(workload: &Workload) -> Option<Reason> {
-    if components::NAMESPACES.contains(&workload.name.namespace.as_str()) {
+fn whole_workload(workload: &Workload, knowledge: &Knowledge) -> Option<Reason> {
+    if knowledge.is_namespace(&workload.name.namespace) {
         return Some(Reason::Namespace { namespace: workload.name.namespace.clone() });
     }
-    let chart = components::chart(workload.labels.get("helm.sh/chart")?)?;
-    Some(Reason::Chart { chart: chart.to_owned() })
+    let chart = workload.labels.get("helm.sh/chart").and_then(|label| knowledge.chart(label));
+    if let Some(chart) = chart {
+        return Some(Reason::Chart { chart: chart.to_owned() });
+    }
+    knowledge.label(&workload.labels).map(|label| Reason::Label { label })
 }
 
 /// Why a single container is taken.
-fn own_reason(field: &Carried, records: &Records) -> Option<Reason> {
+fn own_reason(
+    workload: &Workload,
+    field: &Carried,
+    records: &Records,
+    knowledge: &Knowledge,
+) -> Option<Reason> {
     if records.current(&field.carrier, &field.value).is_some()
         || records.source(&field.carrier, &field.value).is_some()
     {
         return Some(Reason::Annotation);
     }
-    let prefix = components::image_prefix(&field.value.parse().ok()?)?;
-    Some(Reason::ImagePrefix { prefix: prefix.to_owned() })
+    let image = field.value.parse().ok()?;
+    let prefix = knowledge.image_prefix(&image)?.to_owned();
+    let name = format!("{}/{}", workload.name.kind.as_str(), workload.name.name);
+    Some(match components::patched_by(&workload.name.namespace, &name) {
+        Some(component) => Reason::PatchedBy { component: component.to_owned(), prefix },
+        None => Reason::ImagePrefix { prefix },
+    })
 }
 
 /// Why a field that was taken cannot be patched. Controllers such as an operator may own a Deployment, which can be
 /// patched all the same; a patched pod or ReplicaSet would not outlive its controller's next step.
 fn fixed(workload: &Workload, carrier: &Carrier) -> Option<String> {
-    use WorkloadKind::{Job, Pod, ReplicaSet, ReplicationController};
+    use WorkloadKind::{Job, Pod};
+    if let Some(owner) = owners::custom_owner(workload) {
+        return Some(format!("owned by {}: change it there", owners::described(owner)));
+    }
     match (workload.name.kind, carrier, &workload.owner) {
         (Job, ..) => Some("a Job's template is immutable".to_owned()),
-        (Pod | ReplicaSet | ReplicationController, _, Some(owner)) => {
-            Some(format!("managed by {}/{} ({})", owner.kind, owner.name, owner.api_version))
-        }
         (_, Carrier::EphemeralContainer(_), _) => Some("an ephemeral container cannot be changed".to_owned()),
         (Pod, Carrier::Environment { .. }, _) => Some("a pod's variables are immutable".to_owned()),
         _ => None,
@@ -201,7 +266,7 @@ fn collect(
     fixed: impl Fn(&Carrier) -> Option<String>,
 ) -> (Vec<(Image, Use)>, Vec<String>) {
     let (mut uses, mut notes) = (Vec::new(), Vec::new());
-    let fields = carried(pod);
+    let fields = carried_with(pod, &filter.knowledge.variables);
     let (variables, containers): (Vec<_>, Vec<_>) =
         fields.iter().partition(|field| matches!(field.carrier, Carrier::Environment { .. }));
     let mut take = |image: Image, carrier: Carrier, reason, recorded_source| {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use self::yaml::Tree;
 use crate::sync::assignment::Assignment;
-use crate::sync::carriers::{Carried, carried};
+use crate::sync::carriers::{Carried, fields_of};
 use crate::sync::documents::{self, BYTE_ORDER_MARK, Document, Fault, Format, json_span};
 use crate::sync::manifests::Manifest;
 
@@ -48,7 +48,8 @@ pub enum Refused {
 
 /// The fields of `manifest` that get another name by `assignments`, which were made for it alone.
 pub fn edits(manifest: &Manifest, assignments: &[Assignment]) -> Vec<Edit> {
-    let fields = carried(&manifest.pod);
+    let used = assignments.iter().flat_map(|assignment| &assignment.used_by);
+    let fields = fields_of(&manifest.pod, used.map(|used| &used.used_by.carrier));
     let mut edits = Vec::new();
     for assignment in assignments {
         let to = assignment.destination.as_written();

@@ -3,12 +3,16 @@
 //! It comes from clusters and files alone and needs no registry, so that it can be made where only the cluster is
 //! reachable.
 
+mod reason;
+
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use self::reason::Reason;
+use crate::castai::knowledge::Knowledge;
 use crate::image::Image;
 
 /// Version of the three values that machines hand to each other.
@@ -29,6 +33,35 @@ pub struct Inventory {
     /// Kinds of workloads that could not be listed, such as `daemonsets.apps`: images may be missing here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unlisted: Vec<String>,
+    /// What the user added to what we know of Cast AI: names in the mirror are read back by it too.
+    #[serde(default, skip_serializing_if = "Knowledge::is_empty")]
+    pub knowledge: Knowledge,
+    /// Made for people alone, where they ask for it.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Explanation>,
+}
+
+/// What was looked at, and what of it was left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// One line for each place where images were looked for.
+    pub looked_at: Vec<String>,
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Something that was looked at and not taken, although it could be taken for Cast AI's.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftOut {
+    pub place: Place,
+    /// Absent where the whole object was left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<Carrier>,
+    /// As written, where it can be an image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    pub why: String,
 }
 
 /// The `kind` field of an inventory.
@@ -57,6 +90,9 @@ pub struct Cluster {
 #[serde(rename_all = "camelCase")]
 pub struct WantedImage {
     pub image: Image,
+    /// The public image behind a private name, as far as our records or the naming rules tell without a registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Image>,
     pub used_by: Vec<Use>,
 }
 
@@ -102,7 +138,7 @@ pub enum Place {
         /// `Kind/name` of the manifest in the file.
         manifest: String,
     },
-    /// A custom resource of Cast AI's.
+    /// A custom resource of Cast AI's, or one that controls what carries the image.
     #[serde(rename_all = "camelCase")]
     Resource {
         cluster: String,
@@ -121,6 +157,9 @@ pub enum Place {
         manifest: String,
         hook: bool,
     },
+    /// The user named the image.
+    #[serde(rename_all = "camelCase")]
+    Named,
 }
 
 /// A workload of a cluster, named as kubectl names it.
@@ -211,12 +250,23 @@ pub enum Carrier {
     },
     /// A field of a custom resource, or an object with `repository` and `tag`, by its JSON pointer.
     Field(String),
+    /// None: the user named the image.
+    Named,
 }
 
 impl Carrier {
     /// Whether there is a field that a patch can set.
     pub const fn is_field(&self) -> bool {
-        !matches!(self, Self::Derived { .. })
+        !matches!(self, Self::Derived { .. } | Self::Named)
+    }
+
+    /// The container that it belongs to.
+    pub fn container(&self) -> Option<&str> {
+        match self {
+            Self::Container(name) | Self::InitContainer(name) | Self::EphemeralContainer(name) => Some(name),
+            Self::Environment { container, .. } | Self::Derived { container, .. } => Some(container),
+            Self::Field(_) | Self::Named => None,
+        }
     }
 }
 
@@ -229,6 +279,7 @@ impl fmt::Display for Carrier {
             Self::Environment { container, variable } => write!(formatter, "env/{container}/{variable}"),
             Self::Derived { container, component } => write!(formatter, "derived/{container}/{component}"),
             Self::Field(pointer) => write!(formatter, "field{pointer}"),
+            Self::Named => formatter.write_str("named"),
         }
     }
 }
@@ -236,7 +287,7 @@ impl fmt::Display for Carrier {
 /// The text names no carrier.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "unknown carrier {0:?}: expected container/NAME, init/NAME, ephemeral/NAME, env/CONTAINER/VARIABLE, derived/CONTAINER/COMPONENT or field/POINTER"
+    "unknown carrier {0:?}: expected container/NAME, init/NAME, ephemeral/NAME, env/CONTAINER/VARIABLE, derived/CONTAINER/COMPONENT, field/POINTER or named"
 )]
 pub struct UnknownCarrier(String);
 
@@ -249,6 +300,7 @@ impl FromStr for Carrier {
         }
         let parts: Vec<&str> = text.split('/').collect();
         match parts.as_slice() {
+            ["named"] => Ok(Self::Named),
             ["container", name] => Ok(Self::Container((*name).to_owned())),
             ["init", name] => Ok(Self::InitContainer((*name).to_owned())),
             ["ephemeral", name] => Ok(Self::EphemeralContainer((*name).to_owned())),
@@ -275,55 +327,6 @@ impl<'de> Deserialize<'de> for Carrier {
     }
 }
 
-/// Why an image was taken.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "rule")]
-pub enum Reason {
-    /// The workload lives in a namespace that holds Cast AI.
-    #[serde(rename_all = "camelCase")]
-    Namespace { namespace: String },
-    /// The image's name starts with a prefix of Cast AI's, as written or behind a mirror's name.
-    #[serde(rename_all = "camelCase")]
-    ImagePrefix { prefix: String },
-    /// The workload's `helm.sh/chart` label names a Cast AI chart.
-    #[serde(rename_all = "camelCase")]
-    Chart { chart: String },
-    /// Our annotation says that this image was rewritten.
-    Annotation,
-    /// A component of Cast AI derives it from another image at run time.
-    #[serde(rename_all = "camelCase")]
-    Derived { from: Image },
-    /// A variable that a component of Cast AI reads an image from.
-    #[serde(rename_all = "camelCase")]
-    Variable { variable: String },
-    /// A custom resource of Cast AI's.
-    #[serde(rename_all = "camelCase")]
-    Resource { resource: String },
-    /// A Helm release of a Cast AI chart: everything in it and its hooks is wanted.
-    #[serde(rename_all = "camelCase")]
-    Release { chart: String, hook: bool },
-    /// A file given with -f: everything in it is wanted.
-    #[serde(rename_all = "camelCase")]
-    File { path: String },
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Namespace { namespace } => write!(formatter, "in Cast AI namespace {namespace}"),
-            Self::ImagePrefix { prefix } => write!(formatter, "Cast AI image prefix {prefix}"),
-            Self::Chart { chart } => write!(formatter, "chart {chart}"),
-            Self::Annotation => formatter.write_str("rewritten before"),
-            Self::Derived { from } => write!(formatter, "derived from {from}"),
-            Self::Variable { variable } => write!(formatter, "read from variable {variable}"),
-            Self::Resource { resource } => write!(formatter, "in a {resource}"),
-            Self::Release { chart, hook: false } => write!(formatter, "in the Helm release of {chart}"),
-            Self::Release { chart, hook: true } => write!(formatter, "hook of {chart}"),
-            Self::File { path } => write!(formatter, "in file {path}"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -337,6 +340,7 @@ mod tests {
             "env/controller/SCANNERS_IMAGE",
             "derived/controller/kvisor-scanners",
             "field/spec/values/sub~1chart/image",
+            "named",
         ] {
             assert_eq!(text.parse::<Carrier>().unwrap().to_string(), text);
         }

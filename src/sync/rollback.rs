@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cluster::workload::Workload;
 use crate::image::Image;
-use crate::sync::carriers::carried;
+use crate::sync::carriers::fields_of;
 use crate::sync::claims;
 use crate::sync::inventory::{API_VERSION, Carrier, WorkloadKind, WorkloadName};
 use crate::sync::record::{Record, Records};
@@ -122,7 +122,8 @@ fn recorded(workload: &Workload, records: &Records) -> Vec<(Carrier, Record, Opt
     if workload.is_carried_by_its_owner() {
         return Vec::new();
     }
-    let fields = carried(&workload.pod);
+    let carriers: Vec<Carrier> = records.all().map(|(carrier, _)| carrier).collect();
+    let fields = fields_of(&workload.pod, carriers.iter());
     let current = |carrier: &Carrier| {
         fields.iter().find(|field| field.carrier == *carrier).map(|field| field.value.clone())
     };

@@ -163,7 +163,7 @@ pub fn statuses(
             let workload = match &used.used_by.place {
                 Place::Workload(name) => by_name.get(name).copied(),
                 Place::Release { hook: false, .. } => continue,
-                Place::Release { .. } | Place::Resource { .. } | Place::File { .. } => None,
+                Place::Release { .. } | Place::Resource { .. } | Place::File { .. } | Place::Named => None,
             };
             statuses.push(status(workload, assignment, used, seen, around));
         }

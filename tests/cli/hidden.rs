@@ -148,7 +148,7 @@ pub(crate) fn apply(lab: &Lab, manifest: &Value) {
 }
 
 /// Makes the Secret that Helm would keep of a release with one hook.
-fn release(
+pub(crate) fn release(
     lab: &Lab,
     namespace: &str,
     name: &str,

@@ -10,6 +10,7 @@ mod filter;
 mod health;
 mod helm;
 mod hidden;
+mod images;
 mod install;
 mod interruption;
 mod laws;

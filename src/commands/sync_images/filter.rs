@@ -8,7 +8,7 @@ use super::images;
 use super::request::Narrowing;
 use crate::cli::{Arguments, OutputFormat, SyncArguments};
 use crate::commands::scene::{self, Scene};
-use crate::commands::{Ending, Stop, handed_over, registry};
+use crate::commands::{Ending, Stop, discovery, handed_over, registry};
 use crate::event::Observer;
 use crate::image::Mirror;
 use crate::output;
@@ -37,8 +37,7 @@ pub(super) async fn run(
     observer: Observer<'_>,
 ) -> Result<Ending, Stop> {
     check(sync, narrowing)?;
-    let filter = ImageFilter::new(&sync.only, &sync.exclude)
-        .map_err(|error| Stop::new(format!("error: --only or --exclude: {error}")))?;
+    let filter = discovery::filter(&sync.selection)?;
     let lock: Option<Lock> = sync.lock.as_deref().map(|path| handed_over::read(path, "Lock")).transpose()?;
     let parts = read(sync).await?;
     let format = format(sync, &parts)?;

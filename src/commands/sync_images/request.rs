@@ -1,13 +1,13 @@
 //! What the user asked for, checked before anything is touched.
 
 use crate::cli::{DryRun, SyncArguments};
-use crate::commands::{Stop, handed_over, question};
+use crate::commands::{Stop, discovery, handed_over, question};
 use crate::image::Mirror;
 use crate::output::table::{bytes, count};
 use crate::sync::discover::ImageFilter;
 use crate::sync::inventory::Inventory;
 use crate::sync::lock::Lock;
-use crate::sync::manifests::{self, Manifest};
+use crate::sync::manifests::Manifest;
 use crate::sync::plan::Plan;
 
 /// Which parts of the pipeline run.
@@ -34,21 +34,8 @@ impl Request {
         let halves =
             Halves { discover: !sync.no_discover, mirror: !sync.no_mirror, rewrite: !sync.no_rewrite };
         check(sync, halves, narrowing)?;
-        let filter = ImageFilter::new(&sync.only, &sync.exclude)
-            .map_err(|error| Stop::new(format!("error: --only or --exclude: {error}")))?;
-        // Standard input may be a person who types, and Ctrl-C must be heard meanwhile.
-        let files = sync.files.clone();
-        let read = tokio::task::spawn_blocking(move || -> Result<Vec<_>, manifests::Error> {
-            let found: Vec<_> = files
-                .iter()
-                .map(|file| manifests::read(&file.to_string_lossy()))
-                .collect::<Result<_, _>>()?;
-            Ok(found.into_iter().flatten().collect())
-        });
-        let manifests = read
-            .await
-            .map_err(std::io::Error::other)?
-            .map_err(|error| Stop::new(format!("error: {error}")))?;
+        let filter = discovery::filter(&sync.selection)?;
+        let manifests = discovery::read_manifests(&sync.files).await?;
         let reads_plan = sync.no_discover && sync.inventory.is_none() && sync.files.is_empty();
         Ok(Self {
             halves,
@@ -118,13 +105,24 @@ fn check(sync: &SyncArguments, halves: Halves, narrowing: Narrowing) -> Result<(
             ("--registry", sync.registry.is_some()),
             ("--region", sync.region.is_some()),
             ("--map", !sync.maps.is_empty()),
-            ("--only", !sync.only.is_empty()),
-            ("--exclude", !sync.exclude.is_empty()),
+            ("--only", !sync.selection.only.is_empty()),
+            ("--exclude", !sync.selection.exclude.is_empty()),
         ];
         if let Some((flag, _)) = fixed.into_iter().find(|(_, given)| *given) {
             let message =
                 format!("{flag} has no use where --plan is carried out: the plan has decided on it");
             return refused(&message, "give it where the plan is made");
+        }
+    }
+    if !halves.discover && sync.files.is_empty() {
+        let added = [
+            ("--include-image", !sync.selection.include_images.is_empty()),
+            ("--image-prefix", !sync.selection.image_prefixes.is_empty()),
+            ("--knowledge", sync.selection.knowledge.is_some()),
+        ];
+        if let Some((flag, _)) = added.into_iter().find(|(_, given)| *given) {
+            let message = format!("{flag} has no use where no images are looked for");
+            return refused(&message, "give it where the inventory is made");
         }
     }
     if !halves.mirror && sync.lock.is_some() && sync.registry.is_some() {

@@ -1,5 +1,6 @@
 //! What all of `values` looks at first: what the cluster needs, and what that is called in the mirror.
 
+use crate::castai::knowledge::Knowledge;
 use crate::cli::{Arguments, MirrorArguments};
 use crate::commands::survey::Survey;
 use crate::commands::{Stop, registry};
@@ -18,7 +19,7 @@ pub(super) struct Sight {
 
 /// Reads the cluster, and gives every image its name. What could not be looked at is said.
 pub(super) async fn look(arguments: &Arguments, wanted: &MirrorArguments) -> Result<Sight, Stop> {
-    let survey = Survey::of(arguments, None).await?;
+    let survey = Survey::of(arguments, None, &Knowledge::default()).await?;
     let described = survey.scene.cluster(wanted.region.as_deref());
     let (said, region) = (wanted.registry.as_ref(), wanted.region.as_deref());
     let mirror = registry::chosen(arguments, said, region, Some(&described)).await?;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::castai::knowledge::Knowledge;
 use crate::sync::inventory::{API_VERSION, Carrier, InventoryKind, Place, Reason, WantedImage};
 
 const ECR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
@@ -16,11 +17,12 @@ fn inventory(images: &[(&str, Option<&str>)]) -> Inventory {
         images: images
             .iter()
             .map(|(name, recorded)| WantedImage {
+                source: None,
                 image: image(name),
                 used_by: vec![Use {
                     place: Place::File { path: "x.yaml".to_owned(), manifest: "Deployment/x".to_owned() },
                     carrier: Carrier::Container("x".to_owned()),
-                    reason: Reason::File { path: "x.yaml".to_owned() },
+                    reason: Reason::File { path: "x.yaml".to_owned(), hook: false },
                     recorded_source: recorded.map(image),
                     fixed: None,
                 }],
@@ -28,6 +30,8 @@ fn inventory(images: &[(&str, Option<&str>)]) -> Inventory {
             .collect(),
         notes: Vec::new(),
         unlisted: Vec::new(),
+        knowledge: Knowledge::default(),
+        explanation: None,
     }
 }
 
@@ -139,7 +143,7 @@ fn scanners(controller: &str, recorded: Option<&str>, mirror: &str, maps: &[&str
         components::derived_image("x", &from, container.recorded_source.as_ref(), |_| false).unwrap();
     let reason = Reason::Derived { from };
     let used_by = Use { carrier, reason: reason.clone(), recorded_source: None, ..container };
-    inventory.images.push(WantedImage { image: derived, used_by: vec![used_by] });
+    inventory.images.push(WantedImage { image: derived, source: None, used_by: vec![used_by] });
     let maps: Vec<NameMap> = maps.iter().map(|map| map.replace("ECR", ECR).parse().unwrap()).collect();
     let mirror = mirror.replace("ECR", ECR).parse().unwrap();
     let assigned = assign(&inventory, &mirror, &maps, Some("us-east-1"));

@@ -4,20 +4,21 @@ use std::collections::BTreeSet;
 use std::iter;
 
 use super::ImageFilter;
-use crate::castai::components;
+use crate::castai::knowledge::Knowledge;
 use crate::cluster::release::{Release, ReleaseName};
 use crate::cluster::workload::Workload;
 use crate::image::Image;
 use crate::sync::carriers::Carried;
-use crate::sync::inventory::{Place, Reason, Use, WantedImage};
+use crate::sync::inventory::{LeftOut, Place, Reason, Use, WantedImage};
 use crate::sync::manifests;
 use crate::sync::record::Records;
 
 /// Helm releases that those of `workloads` belong to which are taken, as namespace and name.
-pub fn releases_of(workloads: &[Workload]) -> BTreeSet<(&str, &str)> {
+pub fn releases_of<'w>(workloads: &'w [Workload], knowledge: &Knowledge) -> BTreeSet<(&'w str, &'w str)> {
+    let filter = ImageFilter::default().with(knowledge.clone());
     workloads
         .iter()
-        .filter(|workload| !super::uses(workload, &ImageFilter::default()).0.is_empty())
+        .filter(|workload| !super::uses(workload, &filter).0.is_empty())
         .filter_map(|workload| {
             let annotation = |name| workload.annotations.get(name).map(String::as_str);
             Some((annotation("meta.helm.sh/release-namespace")?, annotation("meta.helm.sh/release-name")?))
@@ -27,18 +28,23 @@ pub fn releases_of(workloads: &[Workload]) -> BTreeSet<(&str, &str)> {
 
 /// Whether a Helm release is looked into: in a namespace of Cast AI, named like one of its charts, or one that a
 /// workload which is taken belongs to.
-pub fn is_release_wanted(of_workloads: &BTreeSet<(&str, &str)>, namespace: &str, release: &str) -> bool {
-    components::NAMESPACES.contains(&namespace)
-        || components::chart(&format!("{release}-")).is_some()
+pub fn is_release_wanted(
+    of_workloads: &BTreeSet<(&str, &str)>,
+    knowledge: &Knowledge,
+    namespace: &str,
+    release: &str,
+) -> bool {
+    knowledge.is_namespace(namespace)
+        || knowledge.chart(&format!("{release}-")).is_some()
         || of_workloads.contains(&(namespace, release))
 }
 
 /// Namespaces in which such releases are most likely: where the workloads are, and where their releases are.
-pub fn release_namespaces(workloads: &[Workload]) -> BTreeSet<String> {
+pub fn release_namespaces(workloads: &[Workload], knowledge: &Knowledge) -> BTreeSet<String> {
     let namespaces = workloads.iter().map(|workload| workload.name.namespace.as_str());
     namespaces
-        .filter(|namespace| components::NAMESPACES.contains(namespace))
-        .chain(releases_of(workloads).into_iter().map(|(namespace, _)| namespace))
+        .filter(|namespace| knowledge.is_namespace(namespace))
+        .chain(releases_of(workloads, knowledge).into_iter().map(|(namespace, _)| namespace))
         .map(str::to_owned)
         .collect()
 }
@@ -48,7 +54,7 @@ pub(super) fn uses(release: &Release, filter: &ImageFilter) -> (Vec<(Image, Use)
     let ReleaseName { cluster, namespace, name } = &release.name;
     let label = format!("{}-{}", release.chart.name, release.chart.version);
     let (mut taken, mut notes) = (Vec::new(), Vec::new());
-    let Some(chart) = components::chart(&label) else { return (taken, notes) };
+    let Some(chart) = filter.knowledge.chart(&label) else { return (taken, notes) };
     let described = format!("Helm release {name} in namespace {namespace}");
     let parts = iter::once((&release.manifest, false)).chain(release.hooks.iter().map(|hook| (hook, true)));
     for (text, hook) in parts {
@@ -74,6 +80,16 @@ pub(super) fn uses(release: &Release, filter: &ImageFilter) -> (Vec<(Image, Use)
         }
     }
     (taken, notes)
+}
+
+/// A release that was opened and is not Cast AI's.
+pub(super) fn left_out(release: &Release, filter: &ImageFilter) -> Option<LeftOut> {
+    let ReleaseName { cluster, namespace, name } = &release.name;
+    let chart = format!("{}-{}", release.chart.name, release.chart.version);
+    match filter.knowledge.chart(&chart) {
+        Some(_) => None,
+        None => Some(LeftOut::release(cluster, namespace, name, &chart)),
+    }
 }
 
 /// Helm's manifests have no annotation of ours: what workloads record of the same image holds for them too.

@@ -145,7 +145,11 @@ fn what_cannot_be_patched_says_why() {
     });
     let cases = [
         (WorkloadKind::Job, None, Some("a Job's template is immutable")),
-        (WorkloadKind::ReplicaSet, rollout.clone(), Some("managed by Rollout/x (argoproj.io/v1alpha1)")),
+        (
+            WorkloadKind::ReplicaSet,
+            rollout.clone(),
+            Some("owned by Rollout x (argoproj.io): change it there"),
+        ),
         (WorkloadKind::Deployment, rollout, None),
         (WorkloadKind::Pod, None, None),
     ];
@@ -279,10 +283,15 @@ fn only_releases_that_can_be_cast_ais_are_opened() {
         ("other", "autoscaling", false),
         ("default", "castaways", false),
     ];
-    assert_eq!(release_namespaces(&workloads), ["tools".to_owned()].into());
+    assert_eq!(release_namespaces(&workloads, &Knowledge::default()), ["tools".to_owned()].into());
     for (namespace, release, expected) in cases {
         assert_eq!(
-            is_release_wanted(&releases_of(&workloads), namespace, release),
+            is_release_wanted(
+                &releases_of(&workloads, &Knowledge::default()),
+                &Knowledge::default(),
+                namespace,
+                release
+            ),
             expected,
             "{namespace}/{release}"
         );
@@ -296,7 +305,7 @@ fn custom_resources_of_cast_ai_are_taken_but_not_rewritten() {
     let resource = Resource {
         cluster: "c".to_owned(),
         namespace: "castai-agent".to_owned(),
-        definition,
+        definition: definition.clone(),
         name: "castai-agent".to_owned(),
         content: serde_json::json!({"spec": {"values": values}}),
     };

@@ -39,7 +39,11 @@ fn component(name: &str) -> Resource {
     Resource {
         cluster: "c".to_owned(),
         namespace: "castai-agent".to_owned(),
-        definition: CUSTOM_RESOURCES.iter().find(|definition| definition.kind == "Component").unwrap(),
+        definition: CUSTOM_RESOURCES
+            .iter()
+            .find(|definition| definition.kind == "Component")
+            .unwrap()
+            .clone(),
         name: "any".to_owned(),
         content: json!({"spec": {"component": name}}),
     }

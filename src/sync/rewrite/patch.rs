@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Change, WorkloadPatch};
 use crate::cluster::field_path;
 use crate::cluster::workload::Workload;
-use crate::sync::carriers::{Carried, carried};
+use crate::sync::carriers::{Carried, fields_of};
 use crate::sync::claims::{appliers, is_ours};
 use crate::sync::inventory::Carrier;
 use crate::sync::record::{ANNOTATION, Records};
@@ -15,7 +15,7 @@ use crate::sync::record::{ANNOTATION, Records};
 /// The patch that takes `applied` back from `workload` as it is now: only where the value is still ours. `None`
 /// where nothing of it is left.
 pub fn restoring(workload: &Workload, applied: &WorkloadPatch) -> Option<Patch> {
-    let fields = carried(&workload.pod);
+    let fields = fields_of(&workload.pod, applied.changes.iter().map(|change| &change.carrier));
     let mut records = Records::read(&workload.annotations);
     let changes: Vec<_> = applied
         .changes
@@ -37,7 +37,7 @@ pub fn restoring(workload: &Workload, applied: &WorkloadPatch) -> Option<Patch> 
 
 /// Replaces the images of `changes` and our annotation; each is preceded by a `test` of what was read.
 pub(super) fn build(workload: &Workload, changes: &[Change], records: &Records) -> Patch {
-    let fields = carried(&workload.pod);
+    let fields = fields_of(&workload.pod, changes.iter().map(|change| &change.carrier));
     let mut operations = Vec::new();
     for change in changes {
         let Some(field) = fields.iter().find(|field| field.carrier == change.carrier) else {
@@ -56,7 +56,7 @@ pub(super) fn release(workload: &Workload, carriers: &[Carrier]) -> Vec<PatchOpe
         let index = index.to_string();
         PointerBuf::from_tokens(["metadata", "managedFields", &index].into_iter().chain(rest.iter().copied()))
     };
-    let fields: Vec<_> = carried(&workload.pod)
+    let fields: Vec<_> = fields_of(&workload.pod, carriers.iter())
         .into_iter()
         .filter(|field| carriers.contains(&field.carrier))
         .filter_map(|field| Some((field_path(workload.name.kind, &field)?, field)))

@@ -1,0 +1,39 @@
+//! Which images are looked for, and where: flags that commands share.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::castai::knowledge::check_prefix;
+use crate::image::Image;
+
+#[derive(Debug, Args)]
+pub struct SelectionArguments {
+    /// Label selector that workloads must match
+    #[arg(long, short = 'l', value_name = "SELECTOR")]
+    pub selector: Option<String>,
+
+    /// Only images whose name as written matches; `*` matches any text; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub only: Vec<String>,
+
+    /// No images whose name matches; derived images follow the container that they come from; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+
+    /// An image that is wanted too, whoever uses it; may be repeated
+    #[arg(long = "include-image", value_name = "IMAGE")]
+    pub include_images: Vec<Image>,
+
+    /// Beginning of image names that are Cast AI's too, such as quay.io/castai; may be repeated
+    #[arg(long = "image-prefix", value_name = "PREFIX", value_parser = image_prefix)]
+    pub image_prefixes: Vec<String>,
+
+    /// File that adds to what is known of Cast AI: namespaces, charts, labels, image prefixes, variables, custom resources
+    #[arg(long, value_name = "FILE")]
+    pub knowledge: Option<PathBuf>,
+}
+
+fn image_prefix(text: &str) -> Result<String, String> {
+    check_prefix(text).map(|()| text.to_owned())
+}

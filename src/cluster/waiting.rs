@@ -1,0 +1,171 @@
+//! Pods that wait for an image, in as few words as decide what to do about it: there may be thousands of pods.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodSpec, PodStatus};
+use kube::Api;
+use kube::api::ListParams;
+
+use super::connect::Connection;
+use super::error::{Error, ErrorKind};
+use super::pages;
+use super::workload::Owner;
+use crate::sync::inventory::{Carrier, WorkloadKind, WorkloadName};
+
+/// What a container waits with whose image cannot be pulled (Kubernetes `pkg/kubelet/images/types.go`).
+const PULLING: [&str; 4] = ["ErrImagePull", "ImagePullBackOff", "InvalidImageName", "RegistryUnavailable"];
+
+/// A pod with containers whose image cannot be pulled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingPod {
+    pub name: WorkloadName,
+    pub labels: BTreeMap<String, String>,
+    /// The controller that made it, if any.
+    pub owner: Option<Owner>,
+    pub images: Vec<WaitingImage>,
+}
+
+/// An image that a container waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingImage {
+    /// A container of some kind.
+    pub carrier: Carrier,
+    /// As the pod's spec has it.
+    pub image: String,
+    /// As Kubernetes says it: `ImagePullBackOff`.
+    pub reason: String,
+}
+
+/// Pods of `namespace`, or of all, that wait for an image, in order. What may not be listed becomes a note.
+///
+/// Only pending pods are asked for: a container that never started keeps its pod pending, and of tens of thousands of
+/// pods few are. One that cannot be pulled again at a restart is not seen, but its image was there before.
+///
+/// # Errors
+/// The server cannot be reached.
+pub async fn list_waiting_pods(
+    connection: &Connection,
+    namespace: Option<&str>,
+) -> Result<(Vec<WaitingPod>, Vec<String>), Error> {
+    let client = connection.client.clone();
+    let api: Api<Pod> =
+        namespace.map_or_else(|| Api::all(client.clone()), |name| Api::namespaced(client.clone(), name));
+    let list = |parameters| async { api.list(&{ parameters }).await };
+    let take = |waiting: &mut Vec<_>, page: Vec<Pod>| {
+        waiting.extend(page.into_iter().filter_map(|pod| waiting_pod(&connection.name, pod)));
+    };
+    let pending = ListParams::default().fields("status.phase=Pending");
+    match pages::collect(connection, pending, list, take).await {
+        Ok(mut pods) => {
+            pods.sort_by(|left, right| left.name.cmp(&right.name));
+            Ok((pods, Vec::new()))
+        }
+        Err(error) if error.kind() == ErrorKind::Forbidden => Ok((
+            Vec::new(),
+            vec![format!("cannot list pods: {error}; images that pods wait for are not seen there")],
+        )),
+        Err(error) => Err(error),
+    }
+}
+
+fn waiting_pod(cluster: &str, pod: Pod) -> Option<WaitingPod> {
+    let metadata = pod.metadata;
+    if metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let images = waiting_images(&pod.spec?, &pod.status?);
+    if images.is_empty() {
+        return None;
+    }
+    let owners = metadata.owner_references.unwrap_or_default();
+    Some(WaitingPod {
+        name: WorkloadName {
+            cluster: cluster.to_owned(),
+            namespace: metadata.namespace.unwrap_or_default(),
+            kind: WorkloadKind::Pod,
+            name: metadata.name.unwrap_or_default(),
+        },
+        labels: metadata.labels.unwrap_or_default(),
+        owner: owners.into_iter().find(|owner| owner.controller == Some(true)).map(|owner| Owner {
+            api_version: owner.api_version,
+            kind: owner.kind,
+            name: owner.name,
+        }),
+        images,
+    })
+}
+
+/// The status may name an image otherwise than the spec does, which is what counts.
+fn waiting_images(spec: &PodSpec, status: &PodStatus) -> Vec<WaitingImage> {
+    let init = spec.init_containers.iter().flatten().map(|container| {
+        (Carrier::InitContainer(container.name.clone()), &container.name, container.image.as_deref())
+    });
+    let main = spec.containers.iter().map(|container| {
+        (Carrier::Container(container.name.clone()), &container.name, container.image.as_deref())
+    });
+    let ephemeral = spec.ephemeral_containers.iter().flatten().map(|container| {
+        (Carrier::EphemeralContainer(container.name.clone()), &container.name, container.image.as_deref())
+    });
+    let reason = |name: &str| {
+        let lists = [
+            &status.init_container_statuses,
+            &status.container_statuses,
+            &status.ephemeral_container_statuses,
+        ];
+        lists.into_iter().flatten().flatten().find(|status| status.name == name).and_then(pulling)
+    };
+    init.chain(main)
+        .chain(ephemeral)
+        .filter_map(|(carrier, name, image)| {
+            Some(WaitingImage { carrier, image: image?.to_owned(), reason: reason(name)? })
+        })
+        .collect()
+}
+
+fn pulling(status: &ContainerStatus) -> Option<String> {
+    let waiting = status.state.as_ref()?.waiting.as_ref()?;
+    waiting.reason.clone().filter(|reason| PULLING.contains(&reason.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_pod_tells_which_containers_wait_for_which_image() {
+        let waiting = |reason: &str| json!({"waiting": {"reason": reason}});
+        let status = |name: &str, state: serde_json::Value| json!({"name": name, "image": "other", "imageID": "", "ready": false, "restartCount": 0, "state": state});
+        let pod = |deleted: Option<&str>| -> Pod {
+            serde_json::from_value(json!({
+                "metadata": {"name": "p", "namespace": "shop", "deletionTimestamp": deleted, "ownerReferences": [
+                    {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-1", "uid": "u", "controller": true},
+                ]},
+                "spec": {
+                    "initContainers": [{"name": "jmx", "image": "castai/jmx:v1"}],
+                    "containers": [{"name": "web", "image": "shop/web:1"}, {"name": "side", "image": "side:1"}],
+                },
+                "status": {
+                    "initContainerStatuses": [status("jmx", waiting("ImagePullBackOff"))],
+                    "containerStatuses": [
+                        status("web", waiting("PodInitializing")), status("side", waiting("ErrImagePull")),
+                    ],
+                },
+            }))
+            .unwrap()
+        };
+        let seen = waiting_pod("c", pod(None)).unwrap();
+        let images: Vec<_> =
+            seen.images.iter().map(|one| (one.carrier.to_string(), &*one.image, &*one.reason)).collect();
+        assert_eq!(
+            images,
+            [
+                ("init/jmx".to_owned(), "castai/jmx:v1", "ImagePullBackOff"),
+                ("container/side".to_owned(), "side:1", "ErrImagePull"),
+            ]
+        );
+        assert_eq!(seen.owner.unwrap().name, "web-1");
+        assert_eq!(waiting_pod("c", pod(Some("2026-01-01T00:00:00Z"))), None, "it goes away");
+    }
+}

@@ -1,0 +1,74 @@
+//! What the flags say about which images are looked for, and in which files.
+
+use std::path::{Path, PathBuf};
+
+use super::Stop;
+use crate::castai::knowledge::Knowledge;
+use crate::cli::{Arguments, SelectionArguments};
+use crate::sync::discover::ImageFilter;
+use crate::sync::documents;
+use crate::sync::inventory::Inventory;
+use crate::sync::manifests::{self, Manifest};
+
+/// What the flags choose, with the file of `--knowledge` read.
+pub(super) fn filter(selection: &SelectionArguments) -> Result<ImageFilter, Stop> {
+    let mut knowledge = match &selection.knowledge {
+        Some(path) => read_knowledge(path)?,
+        None => Knowledge::default(),
+    };
+    knowledge.image_prefixes.extend(selection.image_prefixes.iter().cloned());
+    knowledge.images.extend(selection.include_images.iter().cloned());
+    let filter = ImageFilter::new(&selection.only, &selection.exclude)
+        .map_err(|error| Stop::new(format!("error: --only or --exclude: {error}")))?;
+    Ok(filter.with(knowledge))
+}
+
+fn read_knowledge(path: &Path) -> Result<Knowledge, Stop> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Stop::new(format!("error: reading --knowledge {shown}: {error}")))?;
+    let wrong = |why: String| {
+        let message = format!("error: --knowledge {shown}: {why}");
+        Stop::with_hint(message, "docs/images.md shows what such a file may hold")
+    };
+    let mut documents = documents::read(&text).map_err(|fault| wrong(fault.why))?;
+    match (documents.pop(), documents.is_empty()) {
+        (Some(document), true) => Knowledge::read(document.value).map_err(wrong),
+        (None, _) => Err(wrong("the file is empty".to_owned())),
+        (Some(_), false) => Err(wrong("it holds several documents, and one is wanted".to_owned())),
+    }
+}
+
+/// Reads the manifests of `-f`. Standard input may be a person who types, and Ctrl-C must be heard meanwhile.
+pub(super) async fn read_manifests(files: &[PathBuf]) -> Result<Vec<Manifest>, Stop> {
+    let files = files.to_vec();
+    let read = tokio::task::spawn_blocking(move || -> Result<Vec<_>, manifests::Error> {
+        let found: Vec<_> =
+            files.iter().map(|file| manifests::read(&file.to_string_lossy())).collect::<Result<_, _>>()?;
+        Ok(found.into_iter().flatten().collect())
+    });
+    read.await.map_err(std::io::Error::other)?.map_err(|error| Stop::new(format!("error: {error}")))
+}
+
+/// Where was looked, for the message that nothing was found there.
+pub(super) fn place(arguments: &Arguments, inventory: &Inventory) -> String {
+    match inventory.clusters.first() {
+        Some(cluster) => match &arguments.connection.namespace {
+            Some(namespace) => format!("in namespace {namespace} of cluster {}", cluster.name),
+            None => format!("in cluster {}", cluster.name),
+        },
+        None => "in the files given".to_owned(),
+    }
+}
+
+/// What to widen where nothing was found, if the user narrowed anything.
+pub(super) fn narrowing(arguments: &Arguments, selection: &SelectionArguments) -> Option<String> {
+    let flags = [
+        ("-n", arguments.connection.namespace.is_some()),
+        ("-l", selection.selector.is_some()),
+        ("--only", !selection.only.is_empty()),
+        ("--exclude", !selection.exclude.is_empty()),
+    ];
+    let given: Vec<_> = flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect();
+    (!given.is_empty()).then(|| format!("widen {}, or leave it out", given.join(" and ")))
+}

@@ -1,0 +1,108 @@
+//! The images that Cast AI needs, for people and for machines.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use super::sync::{incomplete, lines, why};
+use super::table::{self, Column};
+use super::workloads::place;
+use super::{document, result, terminal_width};
+use crate::cli::OutputFormat;
+use crate::image::Image;
+use crate::sync::inventory::{Explanation, Inventory, WantedImage};
+
+/// Prints an inventory: each image by its public name where that is known, who uses it, and why it was taken.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn images(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
+    match format {
+        OutputFormat::Json | OutputFormat::Yaml => document(inventory, format)?,
+        OutputFormat::Name => {
+            let names: BTreeSet<&str> =
+                inventory.images.iter().map(|wanted| name(wanted).as_written()).collect();
+            lines(names.into_iter().map(str::to_owned))?;
+        }
+        OutputFormat::Table | OutputFormat::Wide => result(&tables(inventory, format == OutputFormat::Wide))?,
+    }
+    incomplete(&inventory.unlisted);
+    Ok(())
+}
+
+/// What Cast AI calls the image.
+fn name(wanted: &WantedImage) -> &Image {
+    wanted.source.as_ref().unwrap_or(&wanted.image)
+}
+
+fn tables(inventory: &Inventory, wide: bool) -> String {
+    let width = terminal_width().filter(|_| !wide);
+    let mut images: Vec<&WantedImage> = inventory.images.iter().collect();
+    images.sort_by_key(|wanted| name(wanted).as_written());
+    let mut rows = Vec::new();
+    for wanted in images {
+        for used in &wanted.used_by {
+            let (namespace, object) = place(&used.place);
+            let cells = [name(wanted).to_string(), namespace, object, used.carrier.to_string(), why(used)];
+            rows.push((cells, wanted.image.to_string()));
+        }
+    }
+    let mut text = match (rows.is_empty(), wide) {
+        (true, _) => String::new(),
+        (false, false) => {
+            let columns = [
+                Column::keeping_end("IMAGE", 20),
+                Column::whole("NAMESPACE").dispensable(0),
+                Column::keeping_end("USED BY", 16),
+                Column::keeping_start("AS", 12).dispensable(1),
+                Column::keeping_start("WHY", 16).dispensable(2),
+            ];
+            let rows: Vec<_> = rows.into_iter().map(|(cells, _)| cells).collect();
+            table::fitted(columns, &rows, width)
+        }
+        (false, true) => {
+            let rows: Vec<_> = rows
+                .into_iter()
+                .map(|([image, namespace, object, carrier, why], written)| {
+                    [image, namespace, object, carrier, why, written]
+                })
+                .collect();
+            table::render(["IMAGE", "NAMESPACE", "USED BY", "AS", "WHY", "WRITTEN AS"], &rows)
+        }
+    };
+    if let Some(explanation) = &inventory.explanation {
+        text.push_str(&explained(explanation, width, text.is_empty()));
+    }
+    text
+}
+
+fn explained(explanation: &Explanation, width: Option<usize>, is_first: bool) -> String {
+    let mut text = if is_first { String::new() } else { "\n".to_owned() };
+    let looked_at: Vec<_> = explanation.looked_at.iter().map(|line| [line.clone()]).collect();
+    text.push_str(&table::fitted([Column::keeping_start("LOOKED AT", 20)], &looked_at, width));
+    if explanation.left_out.is_empty() {
+        return text + "\nnothing else looks like Cast AI's\n";
+    }
+    let dash = || "-".to_owned();
+    let rows: Vec<_> = explanation
+        .left_out
+        .iter()
+        .map(|left_out| {
+            let (namespace, object) = place(&left_out.place);
+            [
+                object,
+                namespace,
+                left_out.carrier.as_ref().map_or_else(dash, ToString::to_string),
+                left_out.image.clone().unwrap_or_else(dash),
+                left_out.why.clone(),
+            ]
+        })
+        .collect();
+    let columns = [
+        Column::keeping_end("LEFT OUT", 16),
+        Column::whole("NAMESPACE").dispensable(0),
+        Column::keeping_start("AS", 12).dispensable(1),
+        Column::keeping_end("IMAGE", 16).dispensable(2),
+        Column::keeping_start("WHY", 16),
+    ];
+    text + "\n" + &table::fitted(columns, &rows, width)
+}

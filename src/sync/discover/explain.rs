@@ -1,0 +1,204 @@
+//! What was looked at and left out, and why: for who misses an image, or finds one too many.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::Container;
+
+use super::{Found, ImageFilter, owners, pods, releases, uses, whole_workload};
+use crate::castai::components::{self, IMAGE_VARIABLES, OTHER_VARIABLES};
+use crate::cluster::workload::Workload;
+use crate::image::Image;
+use crate::sync::carriers::carried_with;
+use crate::sync::inventory::{Carrier, Explanation, Inventory, LeftOut, Place, WantedImage};
+
+/// What people call Cast AI, in lower case.
+const NAMES: [&str; 3] = ["castai", "cast-ai", "cast.ai"];
+
+/// Labels that say what a workload is.
+const TELLING_LABELS: [&str; 5] = [
+    "helm.sh/chart",
+    "app.kubernetes.io/name",
+    "app.kubernetes.io/instance",
+    "app.kubernetes.io/part-of",
+    "app.kubernetes.io/managed-by",
+];
+
+/// Explains `inventory`, which was made of what was `found`.
+pub fn explain(inventory: &Inventory, found: Found<'_>, filter: &ImageFilter) -> Explanation {
+    let images: BTreeMap<String, WantedImage> = inventory
+        .images
+        .iter()
+        .map(|wanted| (wanted.image.as_written().to_owned(), wanted.clone()))
+        .collect();
+    let mut left_out: Vec<LeftOut> =
+        found.workloads.iter().flat_map(|workload| of_workload(workload, filter)).collect();
+    left_out.extend(found.releases.iter().filter_map(|release| releases::left_out(release, filter)));
+    left_out.extend(pods::left_out(&images, found, filter));
+    // What looks alike may have been taken by its pods.
+    let is_used = |place: &Place| {
+        let mut uses = inventory.images.iter().flat_map(|wanted| &wanted.used_by);
+        uses.any(|used| used.place == *place)
+    };
+    left_out.retain(|one| one.carrier.is_some() || !is_used(&one.place));
+    left_out.sort();
+    left_out.dedup();
+    Explanation { looked_at: looked_at(inventory, found), left_out }
+}
+
+fn looked_at(inventory: &Inventory, found: Found<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !inventory.clusters.is_empty() {
+        let namespaces: BTreeSet<_> =
+            found.workloads.iter().map(|workload| &workload.name.namespace).collect();
+        lines.push(format!("workloads: {} in {} namespaces", found.workloads.len(), namespaces.len()));
+        lines.push(format!("Helm releases that may be Cast AI's: {}", found.releases.len()));
+        lines.push(format!("custom resources of Cast AI's: {}", found.resources.len()));
+        lines.push(format!("pods that wait for an image: {}", found.pods.len()));
+    }
+    if !found.manifests.is_empty() {
+        lines.push(format!("manifests with containers: {}", found.manifests.len()));
+    }
+    lines.extend(
+        inventory.unlisted.iter().map(|kind| format!("{kind}: not looked at, they may not be listed")),
+    );
+    lines
+}
+
+fn of_workload(workload: &Workload, filter: &ImageFilter) -> Vec<LeftOut> {
+    if workload.is_carried_by_its_owner() {
+        return Vec::new();
+    }
+    let place = owners::place_of(workload);
+    let left_out = |carrier: Option<&Carrier>, image: Option<&str>, why: String| LeftOut {
+        place: place.clone(),
+        carrier: carrier.cloned(),
+        image: image.map(str::to_owned),
+        why,
+    };
+    let (taken, _) = uses(workload, filter);
+    let (wanted, _) = uses(workload, &filter.unnarrowed());
+    let is_in = |uses: &[(Image, _)], carrier: &Carrier| {
+        uses.iter().any(|(_, used): &(Image, crate::sync::inventory::Use)| used.carrier == *carrier)
+    };
+    let mut result: Vec<LeftOut> = wanted
+        .iter()
+        .filter(|(_, used)| !is_in(&taken, &used.carrier))
+        .map(|(image, used)| {
+            let why = "--only or --exclude leaves it out".to_owned();
+            left_out(Some(&used.carrier), Some(image.as_written()), why)
+        })
+        .collect();
+    let fields = carried_with(&workload.pod, &filter.knowledge.variables);
+    let others = || {
+        let is_container = |carrier: &Carrier| !matches!(carrier, Carrier::Environment { .. });
+        fields.iter().filter(move |field| is_container(&field.carrier))
+    };
+    if wanted.is_empty() {
+        match resemblance(workload) {
+            Some(what) => {
+                let why = format!(
+                    "its {what} looks like Cast AI's, but neither namespace, chart label nor image prefix is"
+                );
+                result.push(left_out(None, None, why));
+            }
+            None => result.extend(others().filter(|field| is_known(&field.value)).map(|field| {
+                let why = "Cast AI's charts use this image too, but the workload is not Cast AI's".to_owned();
+                left_out(Some(&field.carrier), Some(&field.value), why)
+            })),
+        }
+        return result;
+    }
+    for field in others().filter(|field| !is_in(&wanted, &field.carrier)) {
+        let why = "the workload is not Cast AI's, and neither is this image".to_owned();
+        result.push(left_out(Some(&field.carrier), Some(&field.value), why));
+    }
+    let containers = workload.pod.init_containers.iter().flatten().chain(&workload.pod.containers);
+    for container in containers {
+        let is_taken = wanted.iter().any(|(_, used)| used.carrier.container() == Some(&container.name));
+        if is_taken || whole_workload(workload, &filter.knowledge).is_some() {
+            let variables = variables(container, filter).into_iter();
+            result.extend(variables.map(|(carrier, image, why)| left_out(Some(&carrier), image, why)));
+        }
+    }
+    result
+}
+
+/// What of a workload has Cast AI in its name.
+fn resemblance(workload: &Workload) -> Option<&'static str> {
+    let is_alike = |text: &str| {
+        let text = text.to_lowercase();
+        NAMES.iter().any(|name| text.contains(name))
+    };
+    let labels = || TELLING_LABELS.iter().filter_map(|name| workload.labels.get(*name));
+    let containers = || workload.pod.init_containers.iter().flatten().chain(&workload.pod.containers);
+    if is_alike(&workload.name.name) {
+        Some("name")
+    } else if is_alike(&workload.name.namespace) {
+        Some("namespace")
+    } else if labels().any(|label| is_alike(label)) {
+        Some("label")
+    } else if containers().any(|container| container.image.as_deref().is_some_and(is_alike)) {
+        Some("image")
+    } else if containers().any(|container| is_alike(&container.name)) {
+        Some("container's name")
+    } else {
+        None
+    }
+}
+
+/// Whether Cast AI's charts use this image of somebody else's.
+fn is_known(value: &str) -> bool {
+    value.parse().is_ok_and(|image| components::knows(&image))
+}
+
+/// Variables of a container of Cast AI's that are named like an image, and are none that we read.
+fn variables<'c>(container: &'c Container, filter: &ImageFilter) -> Vec<(Carrier, Option<&'c str>, String)> {
+    let mut found = Vec::new();
+    for variable in container.env.iter().flatten() {
+        let name = variable.name.as_str();
+        let value = variable.value.as_deref().filter(|value| !value.is_empty());
+        let is_read =
+            IMAGE_VARIABLES.contains(&name) || filter.knowledge.variables.iter().any(|known| known == name);
+        let is_named = name.ends_with("_IMAGE") || name.contains("_IMAGE_NAME");
+        let known = OTHER_VARIABLES.iter().find(|(known, _)| *known == name);
+        let why = match (is_read, value, known) {
+            (true, None, _) if variable.value_from.is_some() => {
+                "its value stands in another object, which is not read".to_owned()
+            }
+            (false, _, Some((_, why))) => (*why).to_owned(),
+            (false, Some(value), None) if is_named => {
+                let last = value.rsplit('/').next().unwrap_or(value);
+                if last.contains([':', '@']) {
+                    "no component of Cast AI is known to start an image named there: if this one does, name the \
+                     variable in --knowledge"
+                        .to_owned()
+                } else {
+                    "it holds a bare tag or name, and no image with a version".to_owned()
+                }
+            }
+            _ => continue,
+        };
+        let carrier = Carrier::Environment { container: container.name.clone(), variable: name.to_owned() };
+        // A value that is no reference may be anything.
+        found.push((carrier, value.filter(|value| value.parse::<Image>().is_ok()), why));
+    }
+    found
+}
+
+impl LeftOut {
+    /// A release that was opened, because it could have been Cast AI's.
+    pub(super) fn release(cluster: &str, namespace: &str, release: &str, chart: &str) -> Self {
+        Self {
+            place: Place::Release {
+                cluster: cluster.to_owned(),
+                namespace: namespace.to_owned(),
+                release: release.to_owned(),
+                manifest: "everything".to_owned(),
+                hook: false,
+            },
+            carrier: None,
+            image: None,
+            why: format!("its chart {chart} is not Cast AI's"),
+        }
+    }
+}

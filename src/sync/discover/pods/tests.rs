@@ -1,0 +1,170 @@
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::*;
+use crate::cluster::workload::Owner;
+use crate::sync::discover::{discover, explain};
+use crate::sync::inventory::{Inventory, WorkloadKind, WorkloadName};
+
+const AUTOSCALER: &str = "us-docker.pkg.dev/castai-hub/library/workload-autoscaler:v1";
+
+fn name(namespace: &str, kind: WorkloadKind, name: &str) -> WorkloadName {
+    WorkloadName { cluster: "c".to_owned(), namespace: namespace.to_owned(), kind, name: name.to_owned() }
+}
+
+fn workload(name: WorkloadName, container: &serde_json::Value) -> Workload {
+    Workload {
+        name,
+        labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        owner: None,
+        pod: serde_json::from_value(json!({"containers": [container]})).unwrap(),
+        has_ended: false,
+        managers: Vec::new(),
+    }
+}
+
+/// A pod of `owner`, given as `version Kind/name`, that waits for one image.
+fn pod(namespace: &str, pod: &str, owner: &str, carrier: &str, image: &str) -> WaitingPod {
+    let (api_version, owner) = owner.split_once(' ').unwrap();
+    let (kind, owner) = owner.split_once('/').unwrap();
+    WaitingPod {
+        name: name(namespace, WorkloadKind::Pod, pod),
+        labels: BTreeMap::from([("pod-template-hash".to_owned(), "5d9f".to_owned())]),
+        owner: Some(Owner {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            name: owner.to_owned(),
+        }),
+        images: vec![WaitingImage {
+            carrier: carrier.parse().unwrap(),
+            image: image.to_owned(),
+            reason: "ImagePullBackOff".to_owned(),
+        }],
+    }
+}
+
+fn workloads() -> Vec<Workload> {
+    let autoscaler = json!({"name": "woop", "image": AUTOSCALER,
+        "env": [{"name": "JMX_EXPORTER_INIT_IMAGE", "value": "acme/jmx:v1"}]});
+    let mut replica_set = workload(
+        name("shop", WorkloadKind::ReplicaSet, "checkout-1"),
+        &json!({"name": "checkout", "image": "shop/checkout:1"}),
+    );
+    replica_set.owner = Some(Owner {
+        api_version: "argoproj.io/v1alpha1".to_owned(),
+        kind: "Rollout".to_owned(),
+        name: "checkout".to_owned(),
+    });
+    let mut workloads = vec![
+        workload(name("castai-agent", WorkloadKind::Deployment, "woop"), &autoscaler),
+        workload(
+            name("shop", WorkloadKind::Deployment, "web"),
+            &json!({"name": "web", "image": "shop/web:1"}),
+        ),
+        workload(name("shop", WorkloadKind::CronJob, "backup"), &json!({"name": "b", "image": "shop/b:1"})),
+        replica_set,
+    ];
+    workloads.sort_by(|left, right| left.name.cmp(&right.name));
+    workloads
+}
+
+fn inventory(workloads: &[Workload], pods: &[WaitingPod]) -> (Inventory, Vec<LeftOut>) {
+    let found = Found { workloads, pods, ..Found::default() };
+    let filter = ImageFilter::default();
+    let inventory = discover(Vec::new(), found, &filter, Vec::new(), Timestamp::UNIX_EPOCH);
+    let left_out = explain(&inventory, found, &filter).left_out;
+    (inventory, left_out)
+}
+
+/// Image, object and reason of what was taken because of pods.
+fn taken(pods: &[WaitingPod]) -> Vec<(String, String, String)> {
+    let (inventory, _) = inventory(&workloads(), pods);
+    let uses =
+        inventory.images.iter().flat_map(|wanted| wanted.used_by.iter().map(move |used| (wanted, used)));
+    uses.filter_map(|(wanted, used)| {
+        let Reason::FailingPod { because, .. } = &used.reason else { return None };
+        let object = match &used.place {
+            Place::Workload(workload) => workload.to_string(),
+            Place::Resource { resource, name, .. } => format!("{resource}/{name}"),
+            other => format!("{other:?}"),
+        };
+        Some((wanted.image.to_string(), object, because.clone()))
+    })
+    .collect()
+}
+
+#[test]
+fn what_cast_ai_adds_to_pods_is_taken_for_the_controller_at_the_top() {
+    let jmx = "init/castai-jmx-exporter-init";
+    let cases = [
+        (
+            "shop",
+            "apps/v1 ReplicaSet/web-5d9f",
+            "init/x",
+            "acme/jmx:v1",
+            "deployment.apps/web",
+            "added by deployment.apps/woop, variable JMX_EXPORTER_INIT_IMAGE",
+        ),
+        (
+            "shop",
+            "apps/v1 ReplicaSet/checkout-1",
+            "init/x",
+            "ghcr.io/castai/x:1",
+            "rollout.argoproj.io/checkout",
+            "Cast AI image prefix ghcr.io/castai/",
+        ),
+        (
+            "shop",
+            "batch/v1 Job/backup-29384756",
+            jmx,
+            "acme/other:v1",
+            "cronjob.batch/backup",
+            "Cast AI adds containers of that name",
+        ),
+        (
+            "castai-agent",
+            "apps/v1 ReplicaSet/woop-5d9f",
+            "container/istio-proxy",
+            "istio/proxyv2:1",
+            "deployment.apps/woop",
+            "in Cast AI namespace castai-agent",
+        ),
+        (
+            "tools",
+            "omni.cast.ai/v1 Edge/e",
+            "container/e",
+            "acme/edge:1",
+            "edge.omni.cast.ai/e",
+            "owned by Edge e (omni.cast.ai)",
+        ),
+    ];
+    for (namespace, owner, carrier, image, object, because) in cases {
+        let pods = ["p-1", "p-2"].map(|name| pod(namespace, name, owner, carrier, image));
+        let expected = (image.to_owned(), object.to_owned(), because.to_owned());
+        assert_eq!(taken(&pods), [expected], "one pod stands for all");
+    }
+    let mut scan = pod("tools", "p", "batch/v1 Job/castai-imgscan-1", "container/collector", "acme/scan:1");
+    scan.labels.insert("app.kubernetes.io/managed-by".to_owned(), "castai".to_owned());
+    assert_eq!(taken(&[scan])[0].2, "label app.kubernetes.io/managed-by=castai");
+}
+
+#[test]
+fn what_others_add_or_their_own_template_names_is_not_taken() {
+    let cases = [
+        // Its own template names it: the customer's own concern.
+        ("apps/v1 ReplicaSet/web-5d9f", "container/web", "shop/web:1", false),
+        // Somebody else's webhook.
+        ("apps/v1 ReplicaSet/web-5d9f", "container/istio-proxy", "istio/proxyv2:1", true),
+        ("apps/v1 ReplicaSet/web-5d9f", "container/side", "NOT AN IMAGE", true),
+    ];
+    for (owner, carrier, image, is_explained) in cases {
+        let pods = [pod("shop", "p", owner, carrier, image)];
+        assert_eq!(taken(&pods), [], "{image}");
+        let (_, left_out) = inventory(&workloads(), &pods);
+        let explained = left_out.iter().any(|one| one.image.as_deref() == Some(image));
+        assert_eq!(explained, is_explained, "{image}: {left_out:?}");
+    }
+}

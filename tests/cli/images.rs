@@ -1,0 +1,281 @@
+//! `images`: every image with its reason and who uses it, by the cluster or by manifests alone, and nothing else taken.
+
+use std::collections::BTreeSet;
+
+use lab::address;
+use lab::host::{Lab, Output};
+use lab::settings::{Fixture, Settings};
+use serde_json::{Value, json};
+
+use super::hidden::{apply, definition, release};
+use super::observed::{self, forget_traffic, traffic};
+use super::support::{
+    ecr_tags, eventually, json, kubectl, kubectl_json, plugin, says, shared_lab, sync, workloads,
+};
+
+const JMX: &str = "acme/jmx-init:v1.0.0";
+const ROLLOUT: &str = "ghcr.io/castai/live/gate:v0.1.0";
+const AWS_NODE: &str = "ghcr.io/castai/live/aws-vpc-cni:v0.118.0";
+const HOOK: &str = "ghcr.io/castai/live/kubectl:v1.35.0";
+const NAMED: &str = "quay.io/acme/probe:v1";
+
+/// Runs `images` without credentials of AWS, and asserts that nothing but the cluster was asked.
+#[track_caller]
+fn images(lab: &Lab, code: i32, arguments: &[&str]) -> Output {
+    lab.control().delete("/aws/requests").unwrap();
+    forget_traffic(lab);
+    let bare = ["-u", "AWS_ACCESS_KEY_ID", "-u", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED=true"];
+    let command = ["kubectl", "castai-privatelink", "images"];
+    let output = lab.run("env", &[&bare[..], &command, arguments].concat()).unwrap();
+    assert_eq!(output.code, Some(code), "{arguments:?}\n{}\n{}", output.stdout, output.stderr);
+    let asked: Vec<Value> = lab.control().get("/aws/requests").unwrap();
+    assert!(asked.is_empty(), "{asked:?}");
+    assert!(traffic(lab, "source").is_empty(), "no registry is asked");
+    output
+}
+
+fn file(lab: &Lab, name: &str, content: &str) -> String {
+    observed::file(lab, &format!("images/{name}"), content).display().to_string()
+}
+
+/// Each use as `image namespace/object carrier: reason`.
+fn uses(inventory: &Value) -> BTreeSet<String> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let images = inventory["images"].as_array().unwrap().iter();
+    images
+        .flat_map(|wanted| wanted["usedBy"].as_array().unwrap().iter().map(move |used| (wanted, used)))
+        .map(|(wanted, used)| {
+            let place = &used["place"];
+            let kind = if place["kind"].is_null() { &place["resource"] } else { &place["kind"] };
+            let object = format!("{}/{}/{}", text(&place["namespace"]), text(kind), text(&place["name"]));
+            let rule = text(&used["reason"]["rule"]);
+            format!("{} {object} {}: {rule}", text(&wanted["image"]), text(&used["carrier"]))
+        })
+        .collect()
+}
+
+fn create(lab: &Lab, group: &str, plural: &str, kind: &str, name: &str) -> Value {
+    apply(lab, &definition(group, plural, kind, "Namespaced"));
+    let definition = format!("crd/{plural}.{group}");
+    kubectl(lab, &["wait", "--for=condition=Established", "--timeout=60s", &definition]);
+    let version = format!("{group}/v1alpha1");
+    let metadata = json!({"name": name, "namespace": "shop"});
+    // The server knows the kind a moment before it serves it.
+    let path = file(
+        lab,
+        "owner.json",
+        &json!({"apiVersion": version, "kind": kind, "metadata": metadata}).to_string(),
+    );
+    eventually("the kind is served", || lab.kubectl(&["create", "-f", &path]).unwrap().code == Some(0));
+    let made = kubectl_json(lab, &["get", &format!("{plural}.{group}/{name}"), "-n", "shop"]);
+    let uid = &made["metadata"]["uid"];
+    json!([{"apiVersion": version, "kind": kind, "name": name, "uid": uid, "controller": true}])
+}
+
+/// What no fixture has: a webhook's container in a customer's pod, a controller of a kind of its own, castai-live's patch of
+/// `aws-node`, and its hook.
+fn add_hidden_images(lab: &Lab) {
+    for (host, repository, tag) in [
+        ("docker.io", "acme/jmx-init", "v1.0.0"),
+        ("ghcr.io", "castai/live/gate", "v0.1.0"),
+        ("ghcr.io", "castai/live/aws-vpc-cni", "v0.118.0"),
+        ("ghcr.io", "castai/live/kubectl", "v1.35.0"),
+    ] {
+        let image = json!({"host": host, "repository": repository, "tag": tag, "recipe": {"size": 20_000}});
+        lab.control().post("/source/images", &image).unwrap();
+    }
+    let rollout = create(lab, "argoproj.io", "rollouts", "Rollout", "checkout");
+    apply(
+        lab,
+        &json!({"apiVersion": "apps/v1", "kind": "ReplicaSet",
+        "metadata": {"name": "checkout-5d9f", "namespace": "shop", "ownerReferences": rollout},
+        "spec": {"replicas": 0, "selector": {"matchLabels": {"app": "checkout"}}, "template": {
+            "metadata": {"labels": {"app": "checkout"}},
+            "spec": {"containers": [
+                {"name": "checkout", "image": "shop/checkout:1"}, {"name": "gate", "image": ROLLOUT},
+            ]},
+        }}}),
+    );
+    let clones = create(lab, "apps.kruise.io", "clonesets", "CloneSet", "jvm");
+    for name in ["jvm-1", "jvm-2"] {
+        apply(
+            lab,
+            &json!({"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": "shop", "ownerReferences": clones},
+            "spec": {
+                "initContainers": [{"name": "castai-jmx-exporter-init", "image": JMX}],
+                "containers": [{"name": "jvm", "image": "docker.io/shopcorp/jvm:1"}],
+            }}),
+        );
+    }
+    kubectl(
+        lab,
+        &["set", "image", "-n", "kube-system", "daemonset/aws-node", &format!("aws-node={AWS_NODE}")],
+    );
+    release(lab, "castai-live", "castai-live", 1, "deployed", "castai-live", HOOK);
+    eventually("both pods wait for the image", || {
+        let pods = kubectl_json(lab, &["get", "pods", "-n", "shop"]);
+        let waits = |pod: &&Value| {
+            let reason = &pod["status"]["initContainerStatuses"][0]["state"]["waiting"]["reason"];
+            reason == "ErrImagePull" || reason == "ImagePullBackOff"
+        };
+        pods["items"].as_array().unwrap().iter().filter(waits).count() == 2
+    });
+}
+
+#[test]
+fn every_image_is_listed_with_its_reason_and_what_was_left_out_is_explained() {
+    let lab = Lab::start(&Settings { fixture: Fixture::WholeCluster, ..Settings::default() }).unwrap();
+    let before = uses(&json(&images(&lab, 0, &["-o", "json"])));
+    assert_eq!(before.len(), 25, "{before:#?}");
+    kubectl(&lab, &["create", "namespace", "castai-live"]);
+    add_hidden_images(&lab);
+
+    let seen = json(&images(&lab, 0, &["-o", "json", "--include-image", NAMED, "--explain"]));
+    let added: Vec<_> = uses(&seen).difference(&before).cloned().collect();
+    assert_eq!(
+        added,
+        [
+            format!("{JMX} shop/cloneset.apps.kruise.io/jvm init/castai-jmx-exporter-init: failingPod"),
+            format!("{AWS_NODE} kube-system/DaemonSet/aws-node container/aws-node: patchedBy"),
+            format!("{ROLLOUT} shop/rollout.argoproj.io/checkout container/gate: imagePrefix"),
+            format!("{HOOK} castai-live// container/kubectl: release"),
+            format!("{NAMED} // named: named"),
+        ],
+    );
+    let why = |object: &str, carrier: &str| {
+        let left_out = seen["explanation"]["leftOut"].as_array().unwrap();
+        let is_it = |one: &&Value| one["place"]["name"] == object && one["carrier"] == json!(carrier);
+        left_out.iter().find(is_it).map(|one| one["why"].as_str().unwrap().to_owned()).unwrap_or_default()
+    };
+    assert!(why("castai-db-agent", "env/db-agent/AGENT_IMAGE").contains("it holds a bare tag"));
+    assert!(why("checkout", "container/checkout").contains("neither is this image"));
+    let left_out = seen["explanation"]["leftOut"].to_string();
+    assert!(!left_out.contains("cloneset.apps"), "what is taken is not left out: {left_out}");
+    assert!(why("backup", "container/backup").contains("the workload is not Cast AI's"));
+    let tables = images(&lab, 0, &["--explain"]);
+    for words in [
+        "pod jvm-1 cannot pull it (",
+        "Cast AI adds containers of that name",
+        "owned by Rollout checkout (argoproj.io): change it there",
+        "patched by castai-live: Cast AI image prefix ghcr.io/castai/",
+        "hook of castai-live-0.35.143",
+        "LEFT OUT",
+        "deployment.apps/castai-cost-report",
+        "its name looks like Cast AI's",
+    ] {
+        assert!(tables.stdout.contains(words), "`{words}`:\n{}", tables.stdout);
+    }
+    let names = images(&lab, 0, &["-o", "name"]).stdout;
+    assert_eq!(names.lines().filter(|line| *line == AWS_NODE).count(), 1, "{names}");
+
+    // All of it is mirrored, and who owns what is fixed keeps it.
+    let shop =
+        |lab: &Lab| kubectl_json(lab, &["get", "replicasets/checkout-5d9f", "-n", "shop"])["spec"].clone();
+    let replica_set = shop(&lab);
+    sync(&lab, 0, &[]);
+    let tags = ecr_tags(&lab);
+    for image in [JMX, AWS_NODE, ROLLOUT, HOOK] {
+        assert!(tags.contains(image), "{image}: {tags:?}");
+    }
+    assert_eq!(shop(&lab), replica_set);
+
+    // The same images are listed by their public names when the cluster has the private ones.
+    let after = images(&lab, 0, &["-o", "wide"]);
+    assert!(after.stdout.contains(&format!("{}/{AWS_NODE}", address::ECR.0)), "{}", after.stdout);
+    assert_eq!(images(&lab, 0, &["-o", "name"]).stdout, names);
+}
+
+const MANIFESTS: &str = "apiVersion: apps/v1
+kind: Deployment
+metadata: {name: castai-agent}
+spec:
+  template:
+    spec:
+      containers:
+        - {name: agent, image: us-docker.pkg.dev/castai-hub/library/agent:v0.161.1}
+        - {name: kvisor, image: e.example/ghcr.io/castai/kvisor/kvisor-controller:v1}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: crd-upgrade, annotations: {helm.sh/hook: pre-upgrade}}
+spec: {template: {spec: {containers: [{name: kubectl, image: rancher/kubectl:v1.35.6}]}}}
+";
+
+#[test]
+fn manifests_are_looked_at_without_a_cluster_and_an_inventory_is_handed_over() {
+    let lab = shared_lab();
+    let path = file(lab, "chart.yaml", MANIFESTS);
+    let run = |code: i32, flags: &str| {
+        let script =
+            format!("kubectl castai-privatelink images -f - --server=http://127.0.0.1:1 {flags} <{path}");
+        let output = lab.run("bash", &["-c", &script]).unwrap();
+        assert_eq!(output.code, Some(code), "{flags}: {}{}", output.stdout, output.stderr);
+        output
+    };
+    assert_eq!(
+        run(0, "-o name").stdout.lines().collect::<Vec<_>>(),
+        [
+            "ghcr.io/castai/kvisor/kvisor-controller:v1",
+            "ghcr.io/castai/kvisor/kvisor-scanners:v1",
+            "rancher/kubectl:v1.35.6",
+            "us-docker.pkg.dev/castai-hub/library/agent:v0.161.1",
+        ]
+    );
+    let table = run(0, "").stdout;
+    for words in ["Job/crd-upgrade", "hook in the standard input", "Deployment/castai-agent"] {
+        assert!(table.contains(words), "{table}");
+    }
+    says(&run(1, "--only nothing"), &["no image of Cast AI found in the files given", "widen --only"]);
+    says(&run(2, "-n castai-agent"), &["error: -n and -l have no use with -f"]);
+    says(&run(2, "--explain -o name"), &["error: --explain has no use with -o name"]);
+
+    // What a cluster needs, for a machine that reaches the registries alone.
+    let inventory = file(lab, "images.json", &plugin(lab, 0, &["images", "-o", "json"]).stdout);
+    let handed_over =
+        ["sync-images", "--no-discover", "--no-rewrite", "--dry-run", "--inventory", &inventory];
+    let planned = plugin(lab, 0, &handed_over);
+    assert!(planned.stdout.contains("castai/hibernate:v0.14"), "{}", planned.stdout);
+}
+
+#[test]
+fn users_add_what_is_not_known_yet() {
+    let lab = shared_lab();
+    let before = workloads(lab);
+    let knowledge = file(
+        lab,
+        "knowledge.yaml",
+        "# What the next version of Cast AI brings\nnamespaces: [shop]\nimagePrefixes: [quay.io/castai]\n\
+         images: [ghcr.io/acme/probe:v1]\n",
+    );
+    let known = ["images", "-o", "json", "--knowledge", &knowledge];
+    let found = json(&plugin(lab, 0, &known));
+    let uses = uses(&found);
+    for (image, rule) in [("docker.io/shopcorp/cart:3.2", "namespace"), ("ghcr.io/acme/probe:v1", "named")] {
+        assert!(uses.iter().any(|one| one.starts_with(image) && one.ends_with(rule)), "{image}: {uses:#?}");
+    }
+    assert_eq!(found["knowledge"]["imagePrefixes"], json!(["quay.io/castai"]));
+
+    let prefixed = json(&plugin(lab, 0, &["images", "-o", "json", "--image-prefix=shopcorp"]));
+    let carts: Vec<_> = prefixed["images"].as_array().unwrap().iter().map(|one| &one["image"]).collect();
+    assert!(carts.contains(&&json!("docker.io/shopcorp/cart:3.2")), "{carts:?}");
+
+    for (content, words) in [
+        ("prefixes: [x]", "unknown field `prefixes`"),
+        ("imagePrefixes: [quay.io]", "it would take every image of that registry"),
+        ("imagePrefixes: [", "line 1"),
+        ("", "the file is empty"),
+    ] {
+        let bad = file(lab, "bad.yaml", content);
+        for command in ["images", "sync-images"] {
+            let output = plugin(lab, 2, &[command, "--knowledge", &bad]);
+            says(&output, &["error: --knowledge", "bad.yaml", words, "docs/images.md"]);
+        }
+    }
+    says(
+        &plugin(lab, 2, &["images", "--knowledge", "nowhere.yaml"]),
+        &["error: reading --knowledge nowhere.yaml"],
+    );
+    says(&plugin(lab, 2, &["images", "--image-prefix", "quay.io"]), &["add a path, such as quay.io/castai"]);
+    assert_eq!(workloads(lab), before);
+}
