@@ -1,11 +1,13 @@
 //! Reading workloads of every kind, in pages, all kinds at a time.
 
 use futures::future::join_all;
-use kube::Api;
-use kube::api::{DynamicObject, ListParams};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
+use kube::api::{DynamicObject, GetParams, ListParams, ObjectList, Request, TypeMeta};
+use kube::{Api, Resource as _};
 
 use super::connect::Connection;
 use super::error::{Error, ErrorKind};
+use super::listed::{Object, Page};
 use super::pages;
 use super::workload::Workload;
 use crate::sync::inventory::{WorkloadKind, WorkloadName};
@@ -64,7 +66,7 @@ pub async fn list_workloads(
 pub async fn read_workload(connection: &Connection, name: &WorkloadName) -> Result<Workload, Error> {
     let api = api(connection, name.kind, Some(&name.namespace));
     let object = connection.read(|| api.get(&name.name)).await?;
-    Workload::from_object(name.kind, &name.cluster, object)
+    Workload::from_object(name.kind, &name.cluster, &object)
         .map_err(|error| Error::other(format!("{name} cannot be understood: {error}")))
 }
 
@@ -80,26 +82,103 @@ pub(super) fn api(
     }
 }
 
+/// Pods of one page that are read one by one rather than with all the others of their page.
+const FEW: usize = 20;
+
 async fn list(
     connection: &Connection,
     kind: WorkloadKind,
     namespace: Option<&str>,
     selector: Option<&str>,
 ) -> Result<(Vec<Workload>, Vec<String>), Error> {
-    let api = api(connection, kind, namespace);
     let parameters = ListParams { label_selector: selector.map(str::to_owned), ..ListParams::default() };
-    let list = |parameters| async { api.list(&{ parameters }).await };
-    pages::collect(connection, parameters, list, |(workloads, notes): &mut (Vec<_>, Vec<_>), objects| {
-        for object in objects {
-            let name = object.metadata.name.clone().unwrap_or_default();
-            match Workload::from_object(kind, &connection.name, object) {
-                Ok(workload) if workload.is_carried_by_its_owner() => {}
+    let lists = Lists {
+        connection,
+        kind,
+        request: Request::new(DynamicObject::url_path(&kind.api_resource(), namespace)),
+    };
+    let lists = &lists;
+    let page = |parameters| async move { lists.page(&parameters).await };
+    pages::collect(connection, parameters, page, |(workloads, notes): &mut (Vec<_>, Vec<_>), found| {
+        for found in found {
+            match found {
                 Ok(workload) => workloads.push(workload),
-                Err(error) => notes.push(format!("{}/{name} cannot be understood: {error}", kind.resource())),
+                Err(note) => notes.push(note),
             }
         }
     })
     .await
+}
+
+/// A workload that counts, or why it cannot be understood.
+type Found = Result<Workload, String>;
+
+/// Lists of one kind.
+struct Lists<'a> {
+    connection: &'a Connection,
+    kind: WorkloadKind,
+    request: Request,
+}
+
+impl Lists<'_> {
+    /// What counts of a page. Of many pods nearly all belong to a workload, which their metadata tells: from the second
+    /// page on the pods themselves are read only where they do not.
+    async fn page(&self, parameters: &ListParams) -> kube::Result<ObjectList<Found>> {
+        if self.kind == WorkloadKind::Pod
+            && parameters.continue_token.is_some()
+            && let Some(page) = self.sparse_page(parameters).await?
+        {
+            return Ok(page);
+        }
+        let text = self.ask(self.request.list(parameters)).await?;
+        let page: Page = serde_json::from_str(&text).map_err(kube::Error::SerdeError)?;
+        let (objects, metadata) = page.into_parts();
+        let found = objects.into_iter().filter_map(|object| self.read(object));
+        Ok(of_page(metadata, found.collect()))
+    }
+
+    /// A page by its metadata, and the few objects that nobody carries; nothing where they are not few, or not to be had
+    /// one by one.
+    async fn sparse_page(&self, parameters: &ListParams) -> kube::Result<Option<ObjectList<Found>>> {
+        let text = self.ask(self.request.list_metadata(parameters)).await?;
+        let page: Page = serde_json::from_str(&text).map_err(kube::Error::SerdeError)?;
+        let (objects, metadata) = page.into_parts();
+        let outlines = objects.into_iter().map(|mut object| object.outline(self.kind, &self.connection.name));
+        let lone: Vec<_> = outlines.filter(|outline| !outline.is_carried_by_its_owner()).collect();
+        if lone.len() > FEW {
+            return Ok(None);
+        }
+        let read = lone.into_iter().map(async |outline| {
+            let path = DynamicObject::url_path(&self.kind.api_resource(), Some(&outline.name.namespace));
+            let text = self.ask(Request::new(path).get(&outline.name.name, &GetParams::default())).await?;
+            let object = serde_json::from_str(&text).map_err(kube::Error::SerdeError)?;
+            kube::Result::Ok(self.read(object))
+        });
+        let read: kube::Result<Vec<_>> = join_all(read).await.into_iter().collect();
+        Ok(read.ok().map(|found| of_page(metadata, found.into_iter().flatten().collect())))
+    }
+
+    async fn ask(
+        &self,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> kube::Result<String> {
+        self.connection.client.request_text(request.map_err(kube::Error::BuildRequest)?).await
+    }
+
+    /// Nothing where the object's owner carries its images.
+    fn read(&self, mut object: Object) -> Option<Found> {
+        let outline = object.outline(self.kind, &self.connection.name);
+        if outline.is_carried_by_its_owner() {
+            return None;
+        }
+        let name = outline.name.name.clone();
+        let said = |error| format!("{}/{name} cannot be understood: {error}", self.kind.resource());
+        Some(object.fill(outline).map_err(said))
+    }
+}
+
+fn of_page(metadata: ListMeta, items: Vec<Found>) -> ObjectList<Found> {
+    ObjectList { types: TypeMeta::default(), metadata, items }
 }
 
 /// The resource as kubectl names lists of it: `cronjobs.batch`.
@@ -116,7 +195,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use axum::extract::{Query, State};
-    use axum::http::{StatusCode, Uri};
+    use axum::http::{HeaderMap, StatusCode, Uri};
     use axum::response::{IntoResponse as _, Response};
     use axum::{Json, Router};
     use serde_json::{Value, json};
@@ -166,13 +245,8 @@ mod tests {
     #[tokio::test]
     async fn a_list_whose_middle_is_forgotten_is_begun_anew_a_few_times() {
         let server = Arc::new(Server::default());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&server));
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move { axum::serve(listener, router).await });
-        let flags = ConnectionFlags { server: Some(url), ..ConnectionFlags::default() };
-        let connection = connect(&flags).await.unwrap();
+        let (connection, _tasks) =
+            serve(Router::new().fallback(answer).with_state(Arc::clone(&server))).await;
 
         server.forgets.store(pages::RESTARTS, Ordering::Relaxed);
         let listed = list_workloads(&connection, None, None).await.unwrap();
@@ -184,5 +258,86 @@ mod tests {
         let error = list_workloads(&connection, None, None).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Expired);
         assert!(error.to_string().contains("continue parameter is too old"), "{error}");
+    }
+
+    /// A cluster with two pages of pods, of which some on the second are nobody's.
+    struct Pods {
+        lone: usize,
+        may_get: bool,
+        asked: Mutex<Vec<String>>,
+    }
+
+    async fn answer_with_pods(
+        State(server): State<Arc<Pods>>,
+        uri: Uri,
+        Query(asked): Query<Asked>,
+        headers: HeaderMap,
+    ) -> Response {
+        let owner = json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "u", "controller": true}]);
+        let carried = json!({"metadata": {"name": "of-r", "namespace": "x", "ownerReferences": owner}});
+        let metadata = |name: String| json!({"name": name, "namespace": "x", "managedFields": []});
+        let pod = |name: &str| {
+            let spec =
+                json!({"containers": [{"name": "c", "image": name, "resources": {"limits": {"cpu": "1"}}}]});
+            json!({"metadata": metadata(name.to_owned()), "spec": spec, "status": {"phase": "Running"}})
+        };
+        let with_carried = |mut items: Vec<Value>| {
+            items.push(carried.clone());
+            Json(json!({"metadata": {}, "items": items})).into_response()
+        };
+        let names = || (0..server.lone).map(|number| format!("lone-{number:02}"));
+        let note = |what: &str| server.asked.lock().unwrap().push(what.to_owned());
+        if let Some((_, name)) = uri.path().split_once("/pods/") {
+            note(name);
+            return if server.may_get {
+                Json(pod(name)).into_response()
+            } else {
+                StatusCode::FORBIDDEN.into_response()
+            };
+        }
+        if !uri.path().ends_with("/pods") {
+            return Json(json!({"metadata": {}, "items": null})).into_response();
+        }
+        if asked.r#continue.is_none() {
+            return Json(json!({"metadata": {"continue": "x"}, "items": [carried]})).into_response();
+        }
+        let accepted = headers.get("accept").map(|value| value.to_str().unwrap()).unwrap_or_default();
+        if accepted.contains("as=PartialObjectMetadataList") {
+            note("metadata");
+            return with_carried(names().map(|name| json!({"metadata": metadata(name)})).collect());
+        }
+        note("pods");
+        with_carried(names().map(|name| pod(&name)).collect())
+    }
+
+    #[tokio::test]
+    async fn of_many_pods_only_those_are_read_that_nobody_carries() {
+        for (lone, may_get, expected) in [
+            (0, true, vec!["metadata"]),
+            (2, true, vec!["lone-00", "lone-01", "metadata"]),
+            (1, false, vec!["lone-00", "metadata", "pods"]),
+            (FEW + 1, true, vec!["metadata", "pods"]),
+        ] {
+            let server = Arc::new(Pods { lone, may_get, asked: Mutex::default() });
+            let router = Router::new().fallback(answer_with_pods).with_state(Arc::clone(&server));
+            let (connection, _tasks) = serve(router).await;
+            let listed = list_workloads(&connection, None, None).await.unwrap();
+            let images =
+                listed.workloads.iter().map(|workload| workload.pod.containers[0].image.clone().unwrap());
+            let names: Vec<_> = (0..lone).map(|number| format!("lone-{number:02}")).collect();
+            assert_eq!(images.collect::<Vec<_>>(), names);
+            let mut asked = server.asked.lock().unwrap().clone();
+            asked.sort();
+            assert_eq!(asked, expected);
+        }
+    }
+
+    async fn serve(router: Router) -> (Connection, JoinSet<std::io::Result<()>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move { axum::serve(listener, router).await });
+        let flags = ConnectionFlags { server: Some(url), ..ConnectionFlags::default() };
+        (connect(&flags).await.unwrap(), tasks)
     }
 }

@@ -6,6 +6,7 @@ pub mod custom;
 mod error;
 mod kubeconfig;
 mod list;
+mod listed;
 mod managers;
 mod namespaces;
 mod nodes;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::PodSpec;
-use kube::api::{ApiResource, DynamicObject};
+use kube::api::ApiResource;
 
-use super::managers::{FieldManager, field_managers};
+use super::managers::FieldManager;
 use crate::sync::inventory::{WorkloadKind, WorkloadName};
 
 /// An object that holds a pod template (or is a pod), with what decisions need of it.
@@ -56,44 +56,6 @@ impl Workload {
             _ => false,
         }
     }
-
-    /// Takes what we need out of an object as the server sent it.
-    pub(super) fn from_object(
-        kind: WorkloadKind,
-        cluster: &str,
-        mut object: DynamicObject,
-    ) -> Result<Self, serde_json::Error> {
-        let pod =
-            object.data.pointer_mut(kind.pod_spec_pointer()).map(serde_json::Value::take).unwrap_or_default();
-        let phase = object.data.pointer("/status/phase").and_then(serde_json::Value::as_str);
-        let mut metadata = object.metadata;
-        let managed = metadata.managed_fields.take().unwrap_or_default();
-        let has_ended = kind == WorkloadKind::Pod
-            && (metadata.deletion_timestamp.is_some() || matches!(phase, Some("Succeeded" | "Failed")));
-        let mut workload = Self {
-            name: WorkloadName {
-                cluster: cluster.to_owned(),
-                namespace: metadata.namespace.unwrap_or_default(),
-                kind,
-                name: metadata.name.unwrap_or_default(),
-            },
-            labels: metadata.labels.unwrap_or_default(),
-            annotations: metadata.annotations.unwrap_or_default(),
-            owner: metadata
-                .owner_references
-                .unwrap_or_default()
-                .into_iter()
-                .find(|owner| owner.controller == Some(true))
-                .map(|owner| Owner { api_version: owner.api_version, kind: owner.kind, name: owner.name }),
-            pod: serde_json::from_value(pod)?,
-            has_ended,
-            managers: Vec::new(),
-        };
-        if !workload.is_carried_by_its_owner() {
-            workload.managers = field_managers(kind, managed);
-        }
-        Ok(workload)
-    }
 }
 
 impl WorkloadKind {
@@ -129,6 +91,8 @@ impl WorkloadKind {
 
 #[cfg(test)]
 mod tests {
+    use kube::api::DynamicObject;
+
     use super::*;
 
     fn owned(kind: WorkloadKind, api_version: &str, owner: &str) -> Workload {
@@ -145,7 +109,7 @@ mod tests {
             .filter(|part| !part.is_empty())
             .fold(pod, |inner, part| serde_json::json!({part: inner}));
         object.data = wrapped;
-        Workload::from_object(kind, "cluster", object).unwrap()
+        Workload::from_object(kind, "cluster", &object).unwrap()
     }
 
     #[test]

@@ -1,0 +1,168 @@
+//! Objects as a list holds them, read no further than it takes to tell whether anybody asks for the rest.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Container, EphemeralContainer, PodSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
+use kube::api::DynamicObject;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use super::managers::field_managers;
+use super::workload::{Owner, Workload};
+use crate::sync::inventory::{WorkloadKind, WorkloadName};
+
+/// One page of a list of workloads or pods. kube's own type first holds all that the server sent, in several copies.
+#[derive(Deserialize)]
+pub(super) struct Page<'a> {
+    #[serde(default)]
+    metadata: ListMeta,
+    #[serde(borrow, default)]
+    items: Option<Vec<Object<'a>>>,
+}
+
+impl<'a> Page<'a> {
+    /// The objects, and what leads to the next page.
+    pub(super) fn into_parts(self) -> (Vec<Object<'a>>, ListMeta) {
+        (self.items.unwrap_or_default(), self.metadata)
+    }
+}
+
+/// An object, or what a list of metadata has of it.
+#[derive(Deserialize)]
+pub(super) struct Object<'a> {
+    #[serde(borrow, default)]
+    metadata: Metadata<'a>,
+    #[serde(borrow)]
+    spec: Option<&'a RawValue>,
+    #[serde(borrow)]
+    status: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Metadata<'a> {
+    name: String,
+    namespace: String,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+    owner_references: Vec<Reference>,
+    deletion_timestamp: Option<IgnoredAny>,
+    #[serde(borrow)]
+    managed_fields: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Reference {
+    api_version: String,
+    kind: String,
+    name: String,
+    controller: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Status {
+    phase: String,
+}
+
+impl Object<'_> {
+    /// The workload without its pod spec.
+    pub(super) fn outline(&mut self, kind: WorkloadKind, cluster: &str) -> Workload {
+        let metadata = std::mem::take(&mut self.metadata);
+        self.metadata.managed_fields = metadata.managed_fields;
+        let status: Status =
+            self.status.and_then(|status| serde_json::from_str(status.get()).ok()).unwrap_or_default();
+        let has_ended =
+            metadata.deletion_timestamp.is_some() || matches!(status.phase.as_str(), "Succeeded" | "Failed");
+        Workload {
+            name: WorkloadName {
+                cluster: cluster.to_owned(),
+                namespace: metadata.namespace,
+                kind,
+                name: metadata.name,
+            },
+            labels: metadata.labels,
+            annotations: metadata.annotations,
+            owner: metadata.owner_references.into_iter().find(|owner| owner.controller).map(|owner| Owner {
+                api_version: owner.api_version,
+                kind: owner.kind,
+                name: owner.name,
+            }),
+            pod: PodSpec::default(),
+            has_ended: kind == WorkloadKind::Pod && has_ended,
+            managers: Vec::new(),
+        }
+    }
+
+    /// Adds to an outline of this object what is in its pod spec, and who set its images.
+    ///
+    /// # Errors
+    /// There is no pod spec, or something is malformed.
+    pub(super) fn fill(&self, mut outline: Workload) -> Result<Workload, serde_json::Error> {
+        let kind = outline.name.kind;
+        outline.pod = self.pod(kind)?;
+        if let (Some(managed), false) = (self.metadata.managed_fields, outline.is_carried_by_its_owner()) {
+            outline.managers = field_managers(kind, serde_json::from_str(managed.get())?);
+        }
+        Ok(outline)
+    }
+
+    /// The pod spec of an object of `kind`, as far as [`what_counts`] goes.
+    fn pod(&self, kind: WorkloadKind) -> Result<PodSpec, serde_json::Error> {
+        let mut value = self.spec.unwrap_or(RawValue::NULL);
+        for name in kind.pod_spec_pointer().split('/').skip(2) {
+            let mut members: BTreeMap<String, &RawValue> = serde_json::from_str(value.get())?;
+            value = members.remove(name).unwrap_or(RawValue::NULL);
+        }
+        serde_json::from_str(value.get()).map(what_counts)
+    }
+}
+
+impl Workload {
+    /// Takes what we need out of an object as the server sent it.
+    ///
+    /// # Errors
+    /// As of [`Object::fill`].
+    pub(super) fn from_object(
+        kind: WorkloadKind,
+        cluster: &str,
+        object: &DynamicObject,
+    ) -> Result<Self, serde_json::Error> {
+        let text = serde_json::to_string(object)?;
+        let mut object: Object = serde_json::from_str(&text)?;
+        let outline = object.outline(kind, cluster);
+        object.fill(outline)
+    }
+}
+
+/// A pod spec without what nobody here asks for, which is most of it: thousands of them are held at a time.
+fn what_counts(pod: PodSpec) -> PodSpec {
+    let container = |container: Container| Container {
+        name: container.name,
+        image: container.image,
+        command: container.command,
+        args: container.args,
+        env: container.env,
+        env_from: container.env_from,
+        volume_mounts: container.volume_mounts,
+        ..Container::default()
+    };
+    let ephemeral = |container: EphemeralContainer| EphemeralContainer {
+        name: container.name,
+        image: container.image,
+        ..EphemeralContainer::default()
+    };
+    let all = |containers: Vec<Container>| containers.into_iter().map(container).collect();
+    PodSpec {
+        containers: all(pod.containers),
+        init_containers: pod.init_containers.map(all),
+        ephemeral_containers: pod
+            .ephemeral_containers
+            .map(|containers| containers.into_iter().map(ephemeral).collect()),
+        volumes: pod.volumes,
+        ..PodSpec::default()
+    }
+}
