@@ -281,7 +281,8 @@ impl Run<'_> {
             Err(error) => return Err(failed(proven.0, &error)),
         };
         if let Some(after) = &after {
-            self.give_up(after).await;
+            // Rare, and no small future.
+            Box::pin(self.give_up(after)).await;
         }
         if !result.0.changes.is_empty() {
             (self.observer)(Event::RolloutStarted { workload });
