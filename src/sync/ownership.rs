@@ -33,6 +33,8 @@ pub struct Surroundings {
     chart_upgrader: bool,
     /// Argo CD's applications by name, and whether each heals itself. Of those that are not here it is not known.
     pub applications: BTreeMap<String, bool>,
+    /// Flux's Helm releases by namespace and name, and whether each corrects drift. Of others it is not known.
+    pub releases: BTreeMap<String, bool>,
 }
 
 impl Surroundings {
@@ -49,15 +51,29 @@ impl Surroundings {
             components: components.map(component).collect(),
             chart_upgrader: workloads.iter().any(is_upgrader),
             applications: BTreeMap::new(),
+            releases: BTreeMap::new(),
         }
     }
 }
 
-/// The Argo CD application that a workload belongs to (argo-cd `docs/user-guide/resource_tracking.md`).
+/// The Argo CD application that a workload belongs to (argo-cd `docs/user-guide/resource_tracking.md`): by the annotation,
+/// by a label of Argo CD's own, or by the label that it shares with Helm until 3.0, where it is among the managers.
 pub fn application(workload: &Workload) -> Option<&str> {
+    let label = |name: &str| workload.labels.get(name).map(String::as_str);
     let tracked = workload.annotations.get("argocd.argoproj.io/tracking-id");
     let tracked = tracked.and_then(|id| id.split(':').next());
-    tracked.or_else(|| workload.labels.get("argocd.argoproj.io/instance").map(String::as_str))
+    let writes = || workload.managers.iter().any(|manager| manager.name.starts_with("argocd"));
+    tracked
+        .or_else(|| label("argocd.argoproj.io/instance"))
+        .or_else(|| label("app.kubernetes.io/instance").filter(|_| writes()))
+}
+
+/// The Flux `HelmRelease` that a workload belongs to, by namespace and name: helm-controller's labels.
+pub fn flux_release(workload: &Workload) -> Option<String> {
+    let label = |name: &str| workload.labels.get(name);
+    let name = label("helm.toolkit.fluxcd.io/name")?;
+    let namespace = label("helm.toolkit.fluxcd.io/namespace").unwrap_or(&workload.name.namespace);
+    Some(format!("{namespace}/{name}"))
 }
 
 /// All owners of `workload`, those that act soonest first.
@@ -87,18 +103,28 @@ pub fn owners(workload: &Workload, around: &Surroundings) -> Vec<Owner> {
             add(format!("Flux Kustomization {name}"), "puts its own image back within minutes", true);
         }
     }
-    if let Some(name) = label("helm.toolkit.fluxcd.io/name") {
-        let reverts = "puts its own image back at its next upgrade, or within minutes with driftDetection";
-        add(format!("Flux HelmRelease {name}"), reverts, false);
+    if let Some(release) = flux_release(workload) {
+        let (reverts, heals) = match around.releases.get(&release) {
+            Some(true) => ("puts its own image back within minutes, since it detects drift", true),
+            Some(false) => ("puts its own image back at its next upgrade", false),
+            None => (
+                "puts its own image back at its next upgrade, or within minutes with driftDetection, which is not known",
+                false,
+            ),
+        };
+        add(format!("Flux HelmRelease {release}"), reverts, heals);
     } else if let Some(release) = annotation("meta.helm.sh/release-name") {
         helm(workload, release, around, &mut add);
     }
-    // hashicorp/kubernetes, by its default `field_manager`.
-    if workload.managers.iter().any(|manager| manager.name == "Terraform") {
+    // hashicorp/kubernetes: the default `field_manager` of its manifests, and the name of its typed resources.
+    let is_terraform = |manager: &FieldManager| manager.name == "Terraform" || manager.name == "HashiCorp";
+    if workload.managers.iter().any(is_terraform) {
         add("Terraform".to_owned(), "puts its own image back when it is applied", false);
     }
     let is_applied = workload.managers.iter().any(|manager| manager.name == "kubectl" && manager.applies);
-    if is_applied || annotation("kubectl.kubernetes.io/last-applied-configuration").is_some() {
+    // Argo CD applies as kubectl does, and leaves the same annotation.
+    let is_annotated = annotation("kubectl.kubernetes.io/last-applied-configuration").is_some();
+    if is_applied || is_annotated && application(workload).is_none() {
         let reverts = "puts its own image back when the manifest is applied again";
         add("kubectl apply".to_owned(), reverts, false);
     }

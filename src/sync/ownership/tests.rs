@@ -61,8 +61,9 @@ fn owners_are_known_by_what_they_leave() {
         json!({"kustomize.toolkit.fluxcd.io/name": "cast", "kustomize.toolkit.fluxcd.io/namespace": "flux"});
     let none = json!({});
     let applied = json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"});
+    let shared = json!({"app.kubernetes.io/instance": "cast"});
     let left = json!({"kustomize.toolkit.fluxcd.io/ssa": "IfNotPresent"});
-    let cases: [Case<'_>; 10] = [
+    let cases: [Case<'_>; 13] = [
         (&none, &none, &[("kubectl-set", false)], &[]),
         (
             &chart,
@@ -95,8 +96,16 @@ fn owners_are_known_by_what_they_leave() {
             &json!({"helm.toolkit.fluxcd.io/name": "cast"}),
             &release,
             &[("helm-controller", false)],
-            &[("Flux HelmRelease cast", "driftDetection", false)],
+            &[("Flux HelmRelease castai-agent/cast", "driftDetection", false)],
         ),
+        (
+            &shared,
+            &applied,
+            &[("argocd-controller", false)],
+            &[("Argo CD application cast", "if it heals", true)],
+        ),
+        (&shared, &applied, &[("kubectl", false)], &[("kubectl apply", "again", false)]),
+        (&none, &none, &[("HashiCorp", false)], &[("Terraform", "applied", false)]),
         (
             &none,
             &applied,
@@ -147,6 +156,21 @@ fn whoever_upgrades_a_release_is_named_with_it() {
         let around = Surroundings::of(&workloads, &resources);
         let names: Vec<_> = owners(&owned, &around).into_iter().map(|owner| owner.name).collect();
         assert_eq!(names, [expected, vec!["Helm release agent"]].concat());
+    }
+}
+
+#[test]
+fn fluxs_releases_say_whether_they_correct_drift() {
+    for (corrects, words) in
+        [(true, "within minutes, since it detects drift"), (false, "at its next upgrade")]
+    {
+        let labels =
+            json!({"helm.toolkit.fluxcd.io/name": "cast", "helm.toolkit.fluxcd.io/namespace": "flux"});
+        let releases = BTreeMap::from([("flux/cast".to_owned(), corrects)]);
+        let around = Surroundings { releases, ..Surroundings::default() };
+        let seen = owners(&workload(&labels, &json!({}), &[]), &around);
+        assert_eq!((seen[0].name.as_str(), seen[0].heals), ("Flux HelmRelease flux/cast", corrects));
+        assert!(seen[0].reverts.ends_with(words), "{seen:?}");
     }
 }
 
