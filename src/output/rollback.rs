@@ -87,9 +87,11 @@ fn problems(report: &RollbackReport) {
     incomplete(&report.unlisted);
     for name in &report.not_found {
         say(&format!(
-            "error: {name}: no image of it is recorded as replaced by sync-images: check the name and -n, and look at all \
-             with rollback --dry-run"
+            "error: {name} is not there: check the name and -n, and look at all with rollback --dry-run"
         ));
+    }
+    for name in &report.not_recorded {
+        say(&format!("note: {name}: no image of it is recorded as replaced by sync-images"));
     }
     workload_problems(&report.workloads, WorkloadWords::ROLLBACK);
     report.left_alone.iter().for_each(|left| say(&described(left)));

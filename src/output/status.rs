@@ -12,7 +12,12 @@ use crate::sync::ownership::ChangedBy;
 use crate::sync::status::{ImageStatus, State, StatusReport};
 
 /// Prints the report, and what to do next.
-pub fn status(report: &StatusReport, upstream: bool, format: OutputFormat) -> io::Result<()> {
+pub fn status(
+    report: &StatusReport,
+    upstream: bool,
+    has_flags: bool,
+    format: OutputFormat,
+) -> io::Result<()> {
     match format {
         OutputFormat::Json | OutputFormat::Yaml => return document(report, format),
         OutputFormat::Name => {
@@ -33,7 +38,7 @@ pub fn status(report: &StatusReport, upstream: bool, format: OutputFormat) -> io
         }
     }
     incomplete(&report.unlisted);
-    next(report, upstream);
+    next(report, upstream, has_flags);
     Ok(())
 }
 
@@ -134,7 +139,7 @@ fn changed_by(by: &ChangedBy) -> String {
 }
 
 /// The last lines: how much is to be done, and with which command.
-fn next(report: &StatusReport, upstream: bool) {
+fn next(report: &StatusReport, upstream: bool, has_flags: bool) {
     let of = |is: fn(&State) -> bool| report.images.iter().filter(|image| is(&image.state)).count();
     let counts = [
         (of(|state| matches!(state, State::Reverted(_))), "reverted"),
@@ -163,7 +168,8 @@ fn next(report: &StatusReport, upstream: bool) {
         return;
     }
     let told = told.iter().map(|(number, what)| format!("{number} {what}")).collect::<Vec<_>>().join(", ");
-    say(&format!("{told}: next, run kubectl castai-privatelink sync-images"));
+    let flags = if has_flags { " with the same flags" } else { "" };
+    say(&format!("{told}: next, run kubectl castai-privatelink sync-images{flags}"));
     for owner in report.reverters() {
         say(&format!("note: {} {}", owner.name, owner.reverts));
     }

@@ -24,9 +24,12 @@ pub struct RollbackReport {
     pub workloads: Vec<WorkloadReport>,
     /// Images that somebody changed after us.
     pub left_alone: Vec<LeftAlone>,
-    /// Workloads asked for by name that nothing is recorded on.
+    /// Workloads asked for by name that are not there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_found: Vec<String>,
+    /// Workloads asked for by name that nothing is recorded on, such as after an earlier rollback.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_recorded: Vec<String>,
     /// What could not be looked at, one sentence each.
     pub notes: Vec<String>,
     /// Kinds of workloads that could not be listed.
@@ -42,6 +45,7 @@ impl RollbackReport {
             workloads: Vec::new(),
             left_alone,
             not_found: Vec::new(),
+            not_recorded: Vec::new(),
             notes,
             unlisted,
         }

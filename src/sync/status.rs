@@ -20,9 +20,7 @@ use crate::sync::record::{Record, Records};
 pub struct StatusReport {
     pub api_version: &'static str,
     pub kind: &'static str,
-    /// Absent where no registry was looked at.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub destination: Option<Mirror>,
+    pub destination: Mirror,
     pub images: Vec<ImageStatus>,
     /// What could not be looked at, one sentence each.
     pub notes: Vec<String>,
@@ -115,7 +113,7 @@ pub struct Seen {
 }
 
 impl StatusReport {
-    pub fn new(destination: Option<Mirror>, images: Vec<ImageStatus>, inventory: &Inventory) -> Self {
+    pub fn new(destination: Mirror, images: Vec<ImageStatus>, inventory: &Inventory) -> Self {
         Self {
             api_version: API_VERSION,
             kind: "StatusReport",
@@ -271,9 +269,14 @@ fn held<'s>(assignment: &Assignment, seen: Option<&'s Seen>) -> Result<Option<&'
     let listing = seen.repositories.get(assignment.destination.path());
     match listing.ok_or("the registry was not asked for it")? {
         Err(why) => Err(why.clone()),
-        Ok(listing) => {
-            Ok(listing.as_ref().and_then(|listing| listing.held(assignment.destination.version())))
-        }
+        Ok(listing) => Ok(listing.as_ref().and_then(|listing| {
+            let version = assignment.destination.version();
+            // Nodes pull a pinned digest, whatever the tag names.
+            match version.digest() {
+                Some(digest) => listing.digests.get(digest),
+                None => listing.held(version),
+            }
+        })),
     }
 }
 
