@@ -11,11 +11,11 @@ use std::collections::BTreeMap;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::PodSpec;
 
 pub use self::releases::{is_release_wanted, release_namespaces, releases_of};
 use crate::castai::components;
 use crate::cluster::custom::Resource;
+use crate::cluster::pod_spec::PodSpec;
 use crate::cluster::release::Release;
 use crate::cluster::workload::Workload;
 use crate::image::Image;
