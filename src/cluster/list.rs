@@ -14,7 +14,7 @@ use super::workload::Workload;
 use crate::sync::inventory::{WorkloadKind, WorkloadName};
 
 /// Lists that are read at a time: a page takes a few megabytes of memory, several times over.
-const WIDTH: usize = 3;
+const WIDTH: usize = 2;
 
 /// What was seen of the cluster's workloads.
 #[derive(Clone, Debug, Default)]
