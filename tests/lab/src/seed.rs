@@ -50,7 +50,9 @@ fn key(settings: &Settings, tools: &Path) -> anyhow::Result<String> {
         hash.update(source);
     }
     if settings.fixture.is_at_rest() {
-        cluster::crowd::SOURCES.iter().for_each(|source| hash.update(source));
+        for source in cluster::crowd::SOURCES {
+            hash.update(source);
+        }
     }
     for manifests in cluster::manifests(settings.fixture) {
         hash.update(manifests.yaml);
