@@ -12,6 +12,7 @@ mod namespaces;
 mod nodes;
 mod pages;
 mod patch;
+pub mod pod_spec;
 pub mod pods;
 pub mod policy;
 pub mod release;
