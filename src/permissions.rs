@@ -156,6 +156,16 @@ pub const KUBERNETES: &[KubernetesRule] = &[
         reason: "whether Argo CD puts its own images back, where it owns a workload",
     },
     KubernetesRule {
+        scope: Scope::Cluster,
+        api_group: "helm.toolkit.fluxcd.io",
+        resources: &["helmreleases"],
+        resource_names: &[],
+        verbs: &["list"],
+        access: Access::Read,
+        need: Need::Optional,
+        reason: "whether Flux puts its own images back, where it owns a workload",
+    },
+    KubernetesRule {
         scope: Scope::Components,
         api_group: "",
         resources: &["secrets"],
@@ -234,6 +244,16 @@ pub const KUBERNETES: &[KubernetesRule] = &[
         access: Access::Change,
         need: Need::Optional,
         reason: "values policy --apply: renaming images as pods are created",
+    },
+    KubernetesRule {
+        scope: Scope::Cluster,
+        api_group: "kyverno.io",
+        resources: &["clusterpolicies"],
+        resource_names: &[],
+        verbs: &["create", "patch"],
+        access: Access::Change,
+        need: Need::Optional,
+        reason: "values policy --engine=kyverno --apply: the same through Kyverno",
     },
 ];
 

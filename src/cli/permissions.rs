@@ -33,7 +33,7 @@ pub struct PermissionsArguments {
 
 #[derive(Debug, Args)]
 pub struct OverviewArguments {
-    /// Only what `preflight`, `status` and `sync-images --dry-run=client` need
+    /// Only what `preflight`, `images`, `status`, `values` and runs with `--dry-run=client` need
     #[arg(long)]
     pub read_only: bool,
 
@@ -55,7 +55,7 @@ pub enum PermissionsCommand {
 
 #[derive(Debug, Args)]
 pub struct BindingArguments {
-    /// Only what `preflight`, `status` and `sync-images --dry-run=client` need
+    /// Only what `preflight`, `images`, `status`, `values` and runs with `--dry-run=client` need
     #[arg(long)]
     pub read_only: bool,
 

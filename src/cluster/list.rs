@@ -1,6 +1,7 @@
-//! Reading workloads of every kind, in pages, all kinds at a time.
+//! Reading workloads of every kind, in pages, a few kinds at a time.
 
 use futures::future::join_all;
+use futures::{StreamExt as _, stream};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
 use kube::api::{DynamicObject, GetParams, ListParams, ObjectList, Request, TypeMeta};
 use kube::{Api, Resource as _};
@@ -11,6 +12,9 @@ use super::listed::{Object, Page};
 use super::pages;
 use super::workload::Workload;
 use crate::sync::inventory::{WorkloadKind, WorkloadName};
+
+/// Lists that are read at a time: a page takes a few megabytes of memory, several times over.
+const WIDTH: usize = 2;
 
 /// What was seen of the cluster's workloads.
 #[derive(Clone, Debug, Default)]
@@ -33,9 +37,14 @@ pub async fn list_workloads(
     namespace: Option<&str>,
     selector: Option<&str>,
 ) -> Result<Listed, Error> {
-    let lists = WorkloadKind::ALL.map(|kind| list(connection, kind, namespace, selector));
+    // Pods take longest, so they come first.
+    let kinds = WorkloadKind::ALL.into_iter().enumerate().rev();
+    let lists = stream::iter(kinds)
+        .map(async |(index, kind)| (index, kind, list(connection, kind, namespace, selector).await));
+    let mut lists: Vec<_> = lists.buffer_unordered(WIDTH).collect().await;
+    lists.sort_by_key(|(index, ..)| *index);
     let (mut all, mut refused) = (Listed::default(), None);
-    for (kind, listed) in WorkloadKind::ALL.into_iter().zip(join_all(lists).await) {
+    for (_, kind, listed) in lists {
         match listed {
             Ok((mut found, mut unread)) => {
                 all.workloads.append(&mut found);

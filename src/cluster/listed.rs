@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Container, EphemeralContainer, PodSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
 use kube::api::DynamicObject;
 use serde::Deserialize;
@@ -10,6 +9,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::managers::field_managers;
+use super::pod_spec::PodSpec;
 use super::workload::{Owner, Workload};
 use crate::sync::inventory::{WorkloadKind, WorkloadName};
 
@@ -110,14 +110,13 @@ impl Object<'_> {
         Ok(outline)
     }
 
-    /// The pod spec of an object of `kind`, as far as [`what_counts`] goes.
     fn pod(&self, kind: WorkloadKind) -> Result<PodSpec, serde_json::Error> {
         let mut value = self.spec.unwrap_or(RawValue::NULL);
         for name in kind.pod_spec_pointer().split('/').skip(2) {
             let mut members: BTreeMap<String, &RawValue> = serde_json::from_str(value.get())?;
             value = members.remove(name).unwrap_or(RawValue::NULL);
         }
-        serde_json::from_str(value.get()).map(what_counts)
+        serde_json::from_str(value.get())
     }
 }
 
@@ -135,34 +134,5 @@ impl Workload {
         let mut object: Object = serde_json::from_str(&text)?;
         let outline = object.outline(kind, cluster);
         object.fill(outline)
-    }
-}
-
-/// A pod spec without what nobody here asks for, which is most of it: thousands of them are held at a time.
-fn what_counts(pod: PodSpec) -> PodSpec {
-    let container = |container: Container| Container {
-        name: container.name,
-        image: container.image,
-        command: container.command,
-        args: container.args,
-        env: container.env,
-        env_from: container.env_from,
-        volume_mounts: container.volume_mounts,
-        ..Container::default()
-    };
-    let ephemeral = |container: EphemeralContainer| EphemeralContainer {
-        name: container.name,
-        image: container.image,
-        ..EphemeralContainer::default()
-    };
-    let all = |containers: Vec<Container>| containers.into_iter().map(container).collect();
-    PodSpec {
-        containers: all(pod.containers),
-        init_containers: pod.init_containers.map(all),
-        ephemeral_containers: pod
-            .ephemeral_containers
-            .map(|containers| containers.into_iter().map(ephemeral).collect()),
-        volumes: pod.volumes,
-        ..PodSpec::default()
     }
 }

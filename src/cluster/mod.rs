@@ -1,9 +1,9 @@
 //! The Kubernetes adapter: connecting, reading workloads and nodes, patching, watching rollouts.
 
-mod applications;
 mod connect;
 pub mod custom;
 mod error;
+mod gitops;
 mod kubeconfig;
 mod list;
 mod listed;
@@ -12,6 +12,7 @@ mod namespaces;
 mod nodes;
 mod pages;
 mod patch;
+pub mod pod_spec;
 pub mod pods;
 pub mod policy;
 pub mod release;
@@ -19,13 +20,15 @@ pub mod rollout;
 pub mod waiting;
 pub mod workload;
 
-pub use applications::self_healing_applications;
 pub use connect::{Connection, ConnectionFlags, connect};
 pub use custom::list_custom_resources;
 pub use error::{Error, ErrorKind};
+pub use gitops::{drift_correcting_releases, self_healing_applications};
 pub use kubeconfig::{ConfiguredNames, EksIdentity, configured_names};
 pub use list::{Listed, list_workloads, read_workload};
-pub use managers::FieldManager;
+#[cfg(test)]
+pub(crate) use managers::field_managers;
+pub use managers::{FieldManager, field_path};
 pub use namespaces::namespaces;
 pub use nodes::{Node, Nodes, nodes};
 pub use patch::{FIELD_MANAGER, PatchMode, patch};

@@ -132,8 +132,9 @@ fn is_crashing(status: &ContainerStatus) -> bool {
 /// Whether `pod` was made from `template`, as far as images go: whatever admission added is not looked at.
 pub fn is_made_from(pod: &Pod, template: &PodSpec) -> bool {
     let Some(spec) = &pod.spec else { return false };
-    let there: BTreeMap<_, _> = carried(spec).into_iter().map(|field| (field.carrier, field.value)).collect();
-    carried(template).iter().all(|field| there.get(&field.carrier) == Some(&field.value))
+    let there: BTreeMap<_, _> =
+        carried(&spec.into()).into_iter().map(|field| (field.carrier, field.value)).collect();
+    carried(&template.into()).iter().all(|field| there.get(&field.carrier) == Some(&field.value))
 }
 
 /// Whether `pod` will not run any more.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::PodSpec;
 use kube::api::ApiResource;
 
 use super::managers::FieldManager;
+use super::pod_spec::PodSpec;
 use crate::sync::inventory::{WorkloadKind, WorkloadName};
 
 /// An object that holds a pod template (or is a pod), with what decisions need of it.

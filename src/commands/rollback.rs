@@ -43,12 +43,14 @@ async fn put_back(
         let left = report.left_alone.iter().map(|left| &left.workload);
         planned.iter().map(|planned| &planned.workload).chain(left).any(|workload| workload == name)
     };
-    report.not_found = rollback
-        .workloads
-        .iter()
-        .filter(|named| !workloads.iter().any(|workload| named.is(&workload.name) && known(&workload.name)))
-        .map(ToString::to_string)
-        .collect();
+    for named in &rollback.workloads {
+        let mut found = workloads.iter().filter(|workload| named.is(&workload.name)).peekable();
+        if found.peek().is_none() {
+            report.not_found.push(named.to_string());
+        } else if !found.any(|workload| known(&workload.name)) {
+            report.not_recorded.push(named.to_string());
+        }
+    }
     report.workloads = planned;
 
     let options = Options {
@@ -66,7 +68,7 @@ async fn put_back(
         let work = if changed > 0 {
             format!("put the former images of {} back", count(changed, "workload"))
         } else {
-            format!("remove the outdated record of {}", count(report.workloads.len(), "workload"))
+            format!("remove the outdated record or claim of {}", count(report.workloads.len(), "workload"))
         };
         if !question::ask(work, || text::show_planned(&report)).await? {
             output::say("nothing was changed");
@@ -75,15 +77,30 @@ async fn put_back(
     }
     if rollback.dry_run != DryRun::Client {
         observer(Event::Stage(Stage::Rewrite));
+        let unwatched = Unwatched(progress);
         report.workloads = rollout::roll_out(&connection, &workloads, &decide, options, observer).await;
+        std::mem::forget(unwatched);
         progress.clear();
     }
     text::done(&report, rollback.output)?;
     Ok(if report.needs_attention() { Ending::Attention } else { Ending::Done })
 }
 
+/// Says, where the run is interrupted, what no later rollback sees to: the record of an image goes with the image.
+struct Unwatched<'a>(&'a Progress);
+
+impl Drop for Unwatched<'_> {
+    fn drop(&mut self) {
+        self.0.clear();
+        output::say(
+            "note: what was rolled back is not watched any more: where it cannot run, `kubectl castai-privatelink \
+             sync-images` brings the private images back",
+        );
+    }
+}
+
 fn is_planned(workload: &WorkloadReport) -> bool {
-    workload.outcome == Outcome::Planned
+    workload.outcome == Outcome::Planned && !workload.changes.is_empty()
 }
 
 /// What a careful person wants to know before nodes need the internet again.

@@ -5,7 +5,7 @@ use crate::cluster::custom::Resource;
 use crate::cluster::workload::Workload;
 use crate::cluster::{self, Connection, ConnectionFlags, Nodes};
 use crate::sync::inventory::Cluster;
-use crate::sync::ownership::{Surroundings, application};
+use crate::sync::ownership::{Surroundings, application, flux_release};
 use crate::transport;
 
 /// A cluster that answers, and what its nodes and kubeconfig tell.
@@ -53,7 +53,8 @@ pub(super) async fn connect(arguments: &Arguments) -> Result<Connection, cluster
     cluster::connect(&flags(&arguments.connection)).await
 }
 
-/// What else in the cluster tells who owns workloads. Argo CD is only asked for where something says that it is there.
+/// What else in the cluster tells who owns workloads. Argo CD and Flux are only asked for
+/// where something says that they are there.
 pub(super) async fn surroundings(
     connection: &Connection,
     workloads: &[Workload],
@@ -62,6 +63,9 @@ pub(super) async fn surroundings(
     let mut around = Surroundings::of(workloads, resources);
     if workloads.iter().any(|workload| application(workload).is_some()) {
         around.applications = cluster::self_healing_applications(connection).await;
+    }
+    if workloads.iter().any(|workload| flux_release(workload).is_some()) {
+        around.releases = cluster::drift_correcting_releases(connection).await;
     }
     around
 }

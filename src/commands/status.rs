@@ -46,9 +46,16 @@ async fn look_at(
     let images = statuses(&survey.workloads, &assignments, seen.as_ref(), &survey.surroundings);
     let report = StatusReport::new(mirror, images, &inventory);
     progress.clear();
-    text::status(&report, status.upstream, status.output)?;
+    text::status(&report, status.upstream, has_flags(arguments, status), status.output)?;
     let needs_attention = report.needs_attention() || inventory.images.is_empty();
     Ok(if needs_attention { Ending::Attention } else { Ending::Done })
+}
+
+/// Whether `sync-images` has to be run with flags, too, to do what is missing.
+fn has_flags(arguments: &Arguments, status: &StatusArguments) -> bool {
+    let StatusArguments { registry, region, maps, selector, .. } = status;
+    let narrowed = arguments.connection.namespace.is_some() || selector.is_some();
+    narrowed || registry.is_some() || region.is_some() || !maps.is_empty()
 }
 
 /// What the registry holds. Where it cannot be asked, this is said, and the cluster is judged alone.
@@ -57,7 +64,7 @@ async fn look_at_registry(
     status: &StatusArguments,
     inventory: &Inventory,
     observer: Observer<'_>,
-) -> Result<(Option<Mirror>, Vec<Assignment>, Option<Seen>), Stop> {
+) -> Result<(Mirror, Vec<Assignment>, Option<Seen>), Stop> {
     let described = inventory.clusters.first();
     let region = status.region.as_deref().or_else(|| described?.region.as_deref());
     let assigned = |mirror: &Mirror| {
@@ -75,7 +82,7 @@ async fn look_at_registry(
             None => registry::of_cluster(described, region)?,
         };
         let assignments = assigned(&mirror);
-        return Ok((Some(mirror), assignments, None));
+        return Ok((mirror, assignments, None));
     }
     let chosen = registry::chosen(arguments, status.registry.as_ref(), status.region.as_deref(), described);
     let mirror = chosen.await.map_err(|stop| Stop {
@@ -93,5 +100,5 @@ async fn look_at_registry(
             None
         }
     };
-    Ok((Some(mirror), assignments, seen))
+    Ok((mirror, assignments, seen))
 }

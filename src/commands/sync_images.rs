@@ -31,7 +31,7 @@ pub(super) async fn run(arguments: &Arguments, sync: &SyncArguments) -> Result<E
         return ending;
     }
     let request = Request::read(sync, narrowing).await?;
-    let ending = pipeline(arguments, sync, request, &progress).await;
+    let ending = Box::pin(pipeline(arguments, sync, request, &progress)).await;
     progress.clear();
     ending
 }

@@ -1,5 +1,6 @@
 //! Everything that is printed is printed here: results on stdout, all else on stderr.
 
+mod claims;
 pub mod images;
 pub mod permissions;
 pub mod preflight;

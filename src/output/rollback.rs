@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::cli::OutputFormat;
+use crate::output::claims::{is_release, release};
 use crate::output::sync::{incomplete, lines};
 use crate::output::table::Column;
 use crate::output::workloads::{WorkloadWords, workload_problems};
@@ -48,6 +49,7 @@ fn changes(report: &RollbackReport, planned: &'static str, width: Option<usize>)
     let mut rows = Vec::new();
     for workload in &report.workloads {
         let outcome = match &workload.outcome {
+            outcome if is_release(workload) => release(outcome),
             Outcome::Updated => "image rolled back",
             Outcome::DryRunOk => "image rolled back (server dry run)",
             Outcome::Planned => planned,
@@ -85,9 +87,11 @@ fn problems(report: &RollbackReport) {
     incomplete(&report.unlisted);
     for name in &report.not_found {
         say(&format!(
-            "error: {name}: no image of it is recorded as replaced by sync-images: check the name and -n, and look at all \
-             with rollback --dry-run"
+            "error: {name} is not there: check the name and -n, and look at all with rollback --dry-run"
         ));
+    }
+    for name in &report.not_recorded {
+        say(&format!("note: {name}: no image of it is recorded as replaced by sync-images"));
     }
     workload_problems(&report.workloads, WorkloadWords::ROLLBACK);
     report.left_alone.iter().for_each(|left| say(&described(left)));

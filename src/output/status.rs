@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::cli::OutputFormat;
+use crate::output::claims::kept;
 use crate::output::sync::{incomplete, lines};
 use crate::output::table::{Column, count};
 use crate::output::workloads::place;
@@ -11,14 +12,19 @@ use crate::sync::ownership::ChangedBy;
 use crate::sync::status::{ImageStatus, State, StatusReport};
 
 /// Prints the report, and what to do next.
-pub fn status(report: &StatusReport, upstream: bool, format: OutputFormat) -> io::Result<()> {
+pub fn status(
+    report: &StatusReport,
+    upstream: bool,
+    has_flags: bool,
+    format: OutputFormat,
+) -> io::Result<()> {
     match format {
         OutputFormat::Json | OutputFormat::Yaml => return document(report, format),
         OutputFormat::Name => {
             let mut names: Vec<_> = report
                 .images
                 .iter()
-                .filter(|image| image.state.needs_attention())
+                .filter(|image| image.needs_attention())
                 .map(|image| place(&image.place).1)
                 .collect();
             names.dedup();
@@ -32,7 +38,7 @@ pub fn status(report: &StatusReport, upstream: bool, format: OutputFormat) -> io
         }
     }
     incomplete(&report.unlisted);
-    next(report, upstream);
+    next(report, upstream, has_flags);
     Ok(())
 }
 
@@ -102,7 +108,7 @@ const fn word(image: &ImageStatus) -> &'static str {
 
 fn detail(image: &ImageStatus) -> String {
     match &image.state {
-        State::Mirrored => "-".to_owned(),
+        State::Mirrored => image.claim.as_ref().map_or_else(|| "-".to_owned(), kept),
         State::Unchecked(why)
         | State::Fixed(why)
         | State::LeftAlone(why)
@@ -133,7 +139,7 @@ fn changed_by(by: &ChangedBy) -> String {
 }
 
 /// The last lines: how much is to be done, and with which command.
-fn next(report: &StatusReport, upstream: bool) {
+fn next(report: &StatusReport, upstream: bool, has_flags: bool) {
     let of = |is: fn(&State) -> bool| report.images.iter().filter(|image| is(&image.state)).count();
     let counts = [
         (of(|state| matches!(state, State::Reverted(_))), "reverted"),
@@ -141,6 +147,10 @@ fn next(report: &StatusReport, upstream: bool) {
         (of(|state| *state == State::Missing), "missing in the registry"),
         (of(|state| matches!(state, State::Behind(_))), "behind the public tag"),
         (of(|state| matches!(state, State::Unnameable(_))), "without a name in the registry"),
+        (
+            report.images.iter().filter(|image| image.is_to_be_released()).count(),
+            "still claimed although its owner names it",
+        ),
     ];
     let told: Vec<_> = counts.iter().filter(|(number, _)| *number > 0).collect();
     if told.is_empty() {
@@ -158,7 +168,8 @@ fn next(report: &StatusReport, upstream: bool) {
         return;
     }
     let told = told.iter().map(|(number, what)| format!("{number} {what}")).collect::<Vec<_>>().join(", ");
-    say(&format!("{told}: next, run kubectl castai-privatelink sync-images"));
+    let flags = if has_flags { " with the same flags" } else { "" };
+    say(&format!("{told}: next, run kubectl castai-privatelink sync-images{flags}"));
     for owner in report.reverters() {
         say(&format!("note: {} {}", owner.name, owner.reverts));
     }

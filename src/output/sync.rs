@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io;
 
 use crate::cli::OutputFormat;
+use crate::output::claims::{carriers, is_release, keepers, release, releases};
 use crate::output::status::owner_table;
 use crate::output::table::{Column, bytes, count};
 use crate::output::workloads::{WorkloadWords, place, workload_problems};
@@ -75,6 +76,7 @@ pub fn planned(
             })?;
             problems(report);
             owner_notes(&report.workloads);
+            releases(&report.workloads);
             Ok(())
         }
     }
@@ -86,6 +88,7 @@ pub fn show_planned(plan: Option<&Plan>, report: &SyncReport) {
         say(line);
     }
     owner_notes(&report.workloads);
+    releases(&report.workloads);
     say("");
 }
 
@@ -138,6 +141,7 @@ pub fn done(report: &SyncReport, rewriting: bool, format: OutputFormat) -> io::R
                 result(&text)?;
             }
             problems(report);
+            keepers(&report.workloads);
             if !report.is_unchanged() {
                 say(&conclusion(report));
             }
@@ -165,14 +169,18 @@ fn nothing_to_do(report: &SyncReport, rewriting: bool) -> String {
 fn conclusion(report: &SyncReport) -> String {
     let images = |result| report.images.iter().filter(|image| image.result == result).count();
     let (copied, there) = (images(ImageResult::Copied), images(ImageResult::UpToDate));
-    let updated = report.workloads.iter().filter(|one| one.outcome == Outcome::Updated).count();
+    let written = report.workloads.iter().filter(|one| one.outcome == Outcome::Updated);
+    let (released, updated): (Vec<_>, Vec<_>) = written.partition(|one| is_release(one));
     let waiting = report.workloads.iter().filter(|one| one.outcome.needs_attention()).count();
     let mut parts = Vec::new();
     if let (Some(mirror), true) = (&report.destination, copied + there > 0) {
         parts.push(format!("{mirror} holds {}, {copied} of them new", count(copied + there, "image")));
     }
-    if updated > 0 {
-        parts.push(format!("{} updated", count(updated, "workload")));
+    if !updated.is_empty() {
+        parts.push(format!("{} updated", count(updated.len(), "workload")));
+    }
+    if !released.is_empty() {
+        parts.push(format!("claim on {} released", count(released.len(), "workload")));
     }
     if !report.needs_attention() {
         return format!("done: {}", parts.join("; "));
@@ -268,13 +276,8 @@ fn workloads(report: &SyncReport, wide: bool, planned: &'static str, width: Opti
             [
                 workload.workload.namespace.clone(),
                 workload.workload.to_string(),
-                workload
-                    .changes
-                    .iter()
-                    .map(|change| change.carrier.to_string())
-                    .collect::<Vec<_>>()
-                    .join(","),
-                outcome(&workload.outcome, planned).to_owned(),
+                carriers(workload),
+                outcome(workload, planned).to_owned(),
             ]
         })
         .collect();
@@ -315,8 +318,9 @@ pub fn owner_notes(workloads: &[WorkloadReport]) {
 }
 
 /// In kubectl's words where it has some.
-const fn outcome(outcome: &Outcome, planned: &'static str) -> &'static str {
-    match outcome {
+fn outcome(workload: &WorkloadReport, planned: &'static str) -> &'static str {
+    match &workload.outcome {
+        outcome if is_release(workload) => release(outcome),
         Outcome::Updated => "image updated",
         Outcome::Unchanged => "unchanged",
         Outcome::Planned => planned,

@@ -5,13 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Container, EnvVar};
-
 use super::config_file;
 use super::endpoint::Endpoint;
 use super::references::{ObjectReference, Objects};
 use crate::castai::components;
 use crate::castai::endpoints::Protocol;
+use crate::cluster::pod_spec::{Container, EnvVar};
 use crate::cluster::workload::Workload;
 use crate::image::Image;
 use crate::sync::inventory::WorkloadKind;

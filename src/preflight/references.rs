@@ -5,11 +5,12 @@ use std::fmt;
 use std::time::Duration;
 
 use futures::future::join_all;
-use k8s_openapi::api::core::v1::{ConfigMap, EnvFromSource, EnvVar, Secret, Volume};
+use k8s_openapi::api::core::v1::{ConfigMap, EnvFromSource, Secret};
 use kube::{Api, Client};
 
 use super::config_file;
 use super::configured::VARIABLES;
+use crate::cluster::pod_spec::{EnvVar, Volume};
 use crate::cluster::workload::Workload;
 
 /// A `ConfigMap` or a Secret.

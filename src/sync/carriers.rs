@@ -1,8 +1,7 @@
 //! The fields of a pod spec that carry images, and where exactly they stand.
 
-use k8s_openapi::api::core::v1::{Container, PodSpec};
-
 use crate::castai::components::IMAGE_VARIABLES;
+use crate::cluster::pod_spec::{Container, PodSpec};
 use crate::sync::inventory::Carrier;
 
 /// A field that carries an image.

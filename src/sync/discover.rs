@@ -15,13 +15,13 @@ use std::collections::BTreeMap;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::PodSpec;
 
 pub use self::explain::explain;
 pub use self::releases::{is_release_wanted, release_namespaces, releases_of};
 use crate::castai::components;
 use crate::castai::knowledge::Knowledge;
 use crate::cluster::custom::Resource;
+use crate::cluster::pod_spec::PodSpec;
 use crate::cluster::release::Release;
 use crate::cluster::waiting::WaitingPod;
 use crate::cluster::workload::Workload;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use k8s_openapi::api::core::v1::PodSpec;
 use serde_json::Value;
 
+use crate::cluster::pod_spec::PodSpec;
 use crate::sync::documents::{self, Fault};
 use crate::sync::inventory::WorkloadKind;
 

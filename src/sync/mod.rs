@@ -2,6 +2,7 @@
 
 pub mod assignment;
 pub mod carriers;
+pub mod claims;
 pub mod content;
 pub mod decide;
 pub mod destination;

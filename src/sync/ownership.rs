@@ -6,9 +6,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::castai::components;
+use crate::cluster::FieldManager;
 use crate::cluster::custom::Resource;
 use crate::cluster::workload::Workload;
+use crate::sync::claims;
 use crate::sync::inventory::{Carrier, WorkloadKind};
+use crate::sync::record::Records;
 
 /// Somebody who writes a workload's images too.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -31,6 +34,8 @@ pub struct Surroundings {
     chart_upgrader: bool,
     /// Argo CD's applications by name, and whether each heals itself. Of those that are not here it is not known.
     pub applications: BTreeMap<String, bool>,
+    /// Flux's Helm releases by namespace and name, and whether each corrects drift. Of others it is not known.
+    pub releases: BTreeMap<String, bool>,
 }
 
 impl Surroundings {
@@ -47,15 +52,29 @@ impl Surroundings {
             components: components.map(component).collect(),
             chart_upgrader: workloads.iter().any(is_upgrader),
             applications: BTreeMap::new(),
+            releases: BTreeMap::new(),
         }
     }
 }
 
-/// The Argo CD application that a workload belongs to (argo-cd `docs/user-guide/resource_tracking.md`).
+/// The Argo CD application that a workload belongs to (argo-cd `docs/user-guide/resource_tracking.md`): by the annotation,
+/// by a label of Argo CD's own, or by the label that it shares with Helm until 3.0, where it is among the managers.
 pub fn application(workload: &Workload) -> Option<&str> {
+    let label = |name: &str| workload.labels.get(name).map(String::as_str);
     let tracked = workload.annotations.get("argocd.argoproj.io/tracking-id");
     let tracked = tracked.and_then(|id| id.split(':').next());
-    tracked.or_else(|| workload.labels.get("argocd.argoproj.io/instance").map(String::as_str))
+    let writes = || workload.managers.iter().any(|manager| manager.name.starts_with("argocd"));
+    tracked
+        .or_else(|| label("argocd.argoproj.io/instance"))
+        .or_else(|| label("app.kubernetes.io/instance").filter(|_| writes()))
+}
+
+/// The Flux `HelmRelease` that a workload belongs to, by namespace and name: helm-controller's labels.
+pub fn flux_release(workload: &Workload) -> Option<String> {
+    let label = |name: &str| workload.labels.get(name);
+    let name = label("helm.toolkit.fluxcd.io/name")?;
+    let namespace = label("helm.toolkit.fluxcd.io/namespace").unwrap_or(&workload.name.namespace);
+    Some(format!("{namespace}/{name}"))
 }
 
 /// All owners of `workload`, those that act soonest first.
@@ -85,18 +104,28 @@ pub fn owners(workload: &Workload, around: &Surroundings) -> Vec<Owner> {
             add(format!("Flux Kustomization {name}"), "puts its own image back within minutes", true);
         }
     }
-    if let Some(name) = label("helm.toolkit.fluxcd.io/name") {
-        let reverts = "puts its own image back at its next upgrade, or within minutes with driftDetection";
-        add(format!("Flux HelmRelease {name}"), reverts, false);
+    if let Some(release) = flux_release(workload) {
+        let (reverts, heals) = match around.releases.get(&release) {
+            Some(true) => ("puts its own image back within minutes, since it detects drift", true),
+            Some(false) => ("puts its own image back at its next upgrade", false),
+            None => (
+                "puts its own image back at its next upgrade, or within minutes with driftDetection, which is not known",
+                false,
+            ),
+        };
+        add(format!("Flux HelmRelease {release}"), reverts, heals);
     } else if let Some(release) = annotation("meta.helm.sh/release-name") {
         helm(workload, release, around, &mut add);
     }
-    // hashicorp/kubernetes, by its default `field_manager`.
-    if workload.managers.iter().any(|manager| manager.name == "Terraform") {
+    // hashicorp/kubernetes: the default `field_manager` of its manifests, and the name of its typed resources.
+    let is_terraform = |manager: &FieldManager| manager.name == "Terraform" || manager.name == "HashiCorp";
+    if workload.managers.iter().any(is_terraform) {
         add("Terraform".to_owned(), "puts its own image back when it is applied", false);
     }
     let is_applied = workload.managers.iter().any(|manager| manager.name == "kubectl" && manager.applies);
-    if is_applied || annotation("kubectl.kubernetes.io/last-applied-configuration").is_some() {
+    // Argo CD applies as kubectl does, and leaves the same annotation.
+    let is_annotated = annotation("kubectl.kubernetes.io/last-applied-configuration").is_some();
+    if is_applied || is_annotated && application(workload).is_none() {
         let reverts = "puts its own image back when the manifest is applied again";
         add("kubectl apply".to_owned(), reverts, false);
     }
@@ -125,14 +154,22 @@ fn helm(workload: &Workload, release: &str, around: &Surroundings, add: &mut imp
         add(format!("Terraform's Helm release {release}"), reverts, false);
         return;
     }
-    // Helm 4 applies on the server's side and does not force conflicts; Helm 3 merges, and knows none.
+    // Helm 4 applies on the server's side and does not force conflicts; Helm 3 merges, and knows none. Where our claim
+    // was released, nothing refuses Helm 4 either.
     let applies = workload.managers.iter().any(|manager| manager.name == "helm" && manager.applies);
-    let reverts = if applies {
+    let was_released =
+        !Records::read(&workload.annotations).is_empty() && !workload.managers.iter().any(claims_images);
+    let reverts = if applies && !was_released {
         "fails at its next upgrade, unless its values name the same image: `conflict with \"kubectl-castai_privatelink\"`"
     } else {
         "puts the chart's image back at its next upgrade, unless its values name the same image"
     };
     add(format!("Helm release {release}"), reverts, false);
+}
+
+/// Whether an entry of ours claims an image, and not only our record.
+fn claims_images(manager: &FieldManager) -> bool {
+    claims::is_ours(manager) && !manager.carriers.is_empty()
 }
 
 /// Who changed an image last.
@@ -156,7 +193,7 @@ pub fn changed_by(workload: &Workload, carrier: &Carrier) -> Option<ChangedBy> {
 }
 
 /// Who stands behind a field manager's name. Those who use Helm's or kubectl's libraries are named after their binary.
-fn known_manager(name: &str) -> Option<&'static str> {
+pub fn known_manager(name: &str) -> Option<&'static str> {
     const KNOWN: &[(&str, &str)] = &[
         ("helm-controller", "Flux"),
         ("helm", "Helm"),

@@ -32,6 +32,10 @@ impl Records {
         annotations.get(ANNOTATION).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub fn get(&self, carrier: &Carrier) -> Option<Record> {
         Record::deserialize(self.0.get(&carrier.to_string())?).ok()
     }

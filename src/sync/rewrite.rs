@@ -11,6 +11,7 @@ pub use self::patch::restoring;
 use crate::castai::components;
 use crate::cluster::workload::Workload;
 use crate::image::Image;
+use crate::sync::claims::{self, Keeper};
 use crate::sync::discover::{self, ImageFilter};
 use crate::sync::inventory::{Carrier, Use, WorkloadName};
 use crate::sync::lock::{Lock, LockedImage};
@@ -41,8 +42,10 @@ pub enum Rewrite {
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkloadPatch {
     pub workload: WorkloadName,
-    /// In order of the carriers. Empty where only our record is brought up to date.
+    /// In order of the carriers. Empty where only our record or claim is brought up to date.
     pub changes: Vec<Change>,
+    /// Images that our claim is given up on, because who applies them names the same.
+    pub released: Vec<Carrier>,
     pub patch: Patch,
     /// Our records of the changed carriers as they were.
     previous: BTreeMap<Carrier, Option<Record>>,
@@ -57,12 +60,26 @@ impl WorkloadPatch {
             previous: changes.iter().map(previous).collect(),
             patch: patch::build(workload, &changes, records),
             changes,
+            released: Vec::new(),
         }
+    }
+
+    /// Also gives up our claim on the images at `carriers`.
+    #[must_use]
+    pub fn releasing(mut self, workload: &Workload, carriers: Vec<Carrier>) -> Self {
+        self.patch.0.extend(patch::release(workload, &carriers));
+        self.released = carriers;
+        self
+    }
+
+    /// Whether nothing that a user would look for is changed: neither an image nor who may change it.
+    pub const fn is_silent(&self) -> bool {
+        self.changes.is_empty() && self.released.is_empty()
     }
 
     /// What an earlier run has changed, by its record: nothing is left to be written.
     pub fn made_earlier(workload: WorkloadName, changes: Vec<Change>) -> Self {
-        Self { workload, changes, patch: Patch::default(), previous: BTreeMap::new() }
+        Self { workload, changes, released: Vec::new(), patch: Patch::default(), previous: BTreeMap::new() }
     }
 }
 
@@ -94,6 +111,7 @@ impl Rewriter<'_> {
         let before = Records::read(&workload.annotations);
         let mut records = before.clone();
         let (mut changes, mut missing, mut fixed) = (Vec::new(), BTreeSet::new(), None);
+        let mut released = Vec::new();
         for (image, used_by) in &uses {
             let carrier = &used_by.carrier;
             if let Some(derived) = self.derived_destination(used_by, &uses) {
@@ -115,6 +133,9 @@ impl Rewriter<'_> {
                     if before.get(carrier).is_some_and(|record| record.to != image.as_written()) {
                         let record = Record { from: locked.source.to_string(), to: image.to_string() };
                         records.set(carrier, Some(record));
+                    }
+                    if claims::claim(workload, carrier).is_some_and(|claim| claim.keeper == Keeper::Both) {
+                        released.push(carrier.clone());
                     }
                 }
                 Some(Locked::Source(_)) if !carrier.is_field() => {}
@@ -141,10 +162,14 @@ impl Rewriter<'_> {
             )));
         }
         changes.sort_by(|left, right| left.carrier.cmp(&right.carrier));
-        match (changes.is_empty() && records == before, fixed) {
+        released.sort();
+        match (changes.is_empty() && released.is_empty() && records == before, fixed) {
             (true, Some(why)) => Some(Rewrite::Fixed(why)),
             (true, None) => Some(Rewrite::Unchanged),
-            (false, _) => Some(Rewrite::Patch(WorkloadPatch::new(workload, changes, &before, &records))),
+            (false, _) => {
+                let patch = WorkloadPatch::new(workload, changes, &before, &records);
+                Some(Rewrite::Patch(patch.releasing(workload, released)))
+            }
         }
     }
 

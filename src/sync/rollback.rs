@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::cluster::workload::Workload;
 use crate::image::Image;
 use crate::sync::carriers::fields_of;
+use crate::sync::claims;
 use crate::sync::inventory::{API_VERSION, Carrier, WorkloadKind, WorkloadName};
 use crate::sync::record::{Record, Records};
 use crate::sync::rewrite::{Change, Rewrite, WorkloadPatch};
@@ -23,9 +24,12 @@ pub struct RollbackReport {
     pub workloads: Vec<WorkloadReport>,
     /// Images that somebody changed after us.
     pub left_alone: Vec<LeftAlone>,
-    /// Workloads asked for by name that nothing is recorded on.
+    /// Workloads asked for by name that are not there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_found: Vec<String>,
+    /// Workloads asked for by name that nothing is recorded on, such as after an earlier rollback.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_recorded: Vec<String>,
     /// What could not be looked at, one sentence each.
     pub notes: Vec<String>,
     /// Kinds of workloads that could not be listed.
@@ -41,6 +45,7 @@ impl RollbackReport {
             workloads: Vec::new(),
             left_alone,
             not_found: Vec::new(),
+            not_recorded: Vec::new(),
             notes,
             unlisted,
         }
@@ -80,6 +85,8 @@ pub struct LeftAlone {
 
 /// Decides on one workload; `None` where no image of it is recorded, or nobody's record has to change.
 ///
+/// Who puts an image back claims it, so that a second decision gives that claim up: else its owner would be refused the
+/// next version.
 /// What is not what we put there stays. Its record goes, unless it still tells what a private name stands for.
 pub fn decide(workload: &Workload) -> Option<Rewrite> {
     let before = Records::read(&workload.annotations);
@@ -94,11 +101,13 @@ pub fn decide(workload: &Workload) -> Option<Rewrite> {
             _ => records.set(&carrier, None),
         }
     }
-    if records == before {
+    let left_over = claims::left_over(workload, &before);
+    if records == before && left_over.is_empty() {
         return None;
     }
     changes.sort_by(|left, right| left.carrier.cmp(&right.carrier));
-    Some(Rewrite::Patch(WorkloadPatch::new(workload, changes, &before, &records)))
+    let patch = WorkloadPatch::new(workload, changes, &before, &records);
+    Some(Rewrite::Patch(patch.releasing(workload, left_over)))
 }
 
 /// The images of `workload` that somebody changed after us, unless to what they had been.

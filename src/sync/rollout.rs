@@ -26,6 +26,9 @@ use crate::sync::rewrite::{Rewrite, WorkloadPatch};
 /// Requests to the API server at a time.
 const CONCURRENCY: usize = 8;
 
+/// Tries to give up a claim while others write to the workload.
+const GIVING_UP: usize = 3;
+
 /// Components without which Cast AI cannot see or steer the cluster: they come last, after others have shown that
 /// the images work.
 const CRITICAL: [&str; 2] = ["castai-agent", "cluster-controller"];
@@ -88,8 +91,8 @@ struct Run<'a> {
 pub fn preview(workloads: &[Workload], decide: Decide<'_>) -> Vec<WorkloadReport> {
     let report = |workload: &Workload| {
         Some(match decided(decide, workload)? {
-            Rewrite::Patch(patch) if patch.changes.is_empty() => settled(&workload.name, Rewrite::Unchanged),
-            Rewrite::Patch(patch) => WorkloadReport::new(patch.workload, patch.changes, Outcome::Planned),
+            Rewrite::Patch(patch) if patch.is_silent() => settled(&workload.name, Rewrite::Unchanged),
+            Rewrite::Patch(patch) => WorkloadReport::of(patch, Outcome::Planned),
             other => settled(&workload.name, other),
         })
     };
@@ -137,8 +140,8 @@ impl Run<'_> {
         }
         if self.options.mode == PatchMode::DryRun {
             reports.extend(proven.into_iter().map(|Proven(patch)| {
-                let outcome = if patch.changes.is_empty() { Outcome::Unchanged } else { Outcome::DryRunOk };
-                WorkloadReport::new(patch.workload, patch.changes, outcome)
+                let outcome = if patch.is_silent() { Outcome::Unchanged } else { Outcome::DryRunOk };
+                WorkloadReport::of(patch, outcome)
             }));
             return reports;
         }
@@ -245,7 +248,10 @@ impl Run<'_> {
                 health: if !self.options.wait {
                     Health::Unwatched("its rollout was not waited for".to_owned())
                 } else if proven.0.changes.is_empty() {
-                    Health::Unwatched("only our record of its images was brought up to date".to_owned())
+                    Health::Unwatched(
+                        "only our record of its images, or our claim on them, was brought up to date"
+                            .to_owned(),
+                    )
                 } else {
                     verdict::health(&before)
                 },
@@ -260,23 +266,55 @@ impl Run<'_> {
         let Watched { proven, health, before } = watched;
         let workload = proven.0.workload.clone();
         let written = |proven| Watched { proven, health, before };
-        let result = match patch(self.connection, &workload, &proven.0.patch, PatchMode::Apply).await {
-            Ok(_) => Ok(proven),
+        let (result, after) = match patch(self.connection, &workload, &proven.0.patch, PatchMode::Apply).await
+        {
+            Ok(after) => (proven, Some(after)),
             Err(error) if changed_meanwhile(&error) => {
                 let renewed = self.renew(proven.0, &error).await?;
                 match patch(self.connection, &workload, &renewed.0.patch, PatchMode::Apply).await {
-                    Ok(_) => Ok(renewed),
-                    Err(error) => Err(failed(renewed.0, &error)),
+                    Ok(after) => (renewed, Some(after)),
+                    Err(error) => return Err(failed(renewed.0, &error)),
                 }
             }
             // The answer may have been lost after the server had stored the patch: then it has to be watched too.
-            Err(error) if error.is_transient() && self.is_applied(&workload).await => Ok(proven),
-            Err(error) => Err(failed(proven.0, &error)),
-        }?;
+            Err(error) if error.is_transient() && self.is_applied(&workload).await => (proven, None),
+            Err(error) => return Err(failed(proven.0, &error)),
+        };
+        if let Some(after) = &after {
+            // Rare, and no small future.
+            Box::pin(self.give_up(after)).await;
+        }
         if !result.0.changes.is_empty() {
             (self.observer)(Event::RolloutStarted { workload });
         }
         Ok(written(result))
+    }
+
+    /// Gives up our claim on what was just put back: a step of its own, because whoever writes a value claims it. Where
+    /// that fails, a further run does it.
+    async fn give_up(&self, workload: &Workload) {
+        let mut next = self.left_over(workload);
+        // Controllers write to it too, now that it was changed.
+        for _ in 0..GIVING_UP {
+            let Some(rest) = next else { return };
+            let Ok(Proven(rest)) = self.prove_or_renew(rest).await else { return };
+            match patch(self.connection, &rest.workload, &rest.patch, PatchMode::Apply).await {
+                Err(error) if changed_meanwhile(&error) => {}
+                Ok(_) | Err(_) => return,
+            }
+            let fresh = read_workload(self.connection, &rest.workload).await;
+            next = fresh.ok().and_then(|fresh| self.left_over(&fresh));
+        }
+    }
+
+    /// The patch that changes no image and releases our claim, if that is all that is left to be done.
+    fn left_over(&self, workload: &Workload) -> Option<WorkloadPatch> {
+        match decided(self.decide, workload)? {
+            Rewrite::Patch(patch) => {
+                Some(patch).filter(|patch| patch.changes.is_empty() && !patch.is_silent())
+            }
+            _ => None,
+        }
     }
 
     async fn is_applied(&self, workload: &WorkloadName) -> bool {

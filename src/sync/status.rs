@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::cluster::workload::Workload;
 use crate::image::{Digest, Image, Mirror};
 use crate::sync::assignment::{Assignment, Source};
+use crate::sync::claims::{self, Claim, Keeper};
 use crate::sync::inventory::{API_VERSION, Carrier, Inventory, Place};
 use crate::sync::listing::Listing;
 use crate::sync::ownership::{ChangedBy, Owner, Surroundings, changed_by, owners};
@@ -19,9 +20,7 @@ use crate::sync::record::{Record, Records};
 pub struct StatusReport {
     pub api_version: &'static str,
     pub kind: &'static str,
-    /// Absent where no registry was looked at.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub destination: Option<Mirror>,
+    pub destination: Mirror,
     pub images: Vec<ImageStatus>,
     /// What could not be looked at, one sentence each.
     pub notes: Vec<String>,
@@ -51,9 +50,24 @@ pub struct ImageStatus {
     /// Who set the image that stands there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed_by: Option<ChangedBy>,
+    /// Whose claim keeps the private image; absent where nobody applies the workload on the server's side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
     /// Who writes this workload's images too.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub owners: Vec<Owner>,
+}
+
+impl ImageStatus {
+    /// Whether somebody has to do something about it.
+    pub fn needs_attention(&self) -> bool {
+        self.state.needs_attention() || self.is_to_be_released()
+    }
+
+    /// Whether its owner names the private image by now, so that our claim would only refuse the next tag.
+    pub fn is_to_be_released(&self) -> bool {
+        self.claim.as_ref().is_some_and(|claim| claim.keeper == Keeper::Both)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -81,8 +95,7 @@ pub enum State {
 }
 
 impl State {
-    /// Whether somebody has to do something about it.
-    pub const fn needs_attention(&self) -> bool {
+    const fn needs_attention(&self) -> bool {
         matches!(
             self,
             Self::Reverted(_) | Self::NotRewritten | Self::Missing | Self::Behind(_) | Self::Unnameable(_)
@@ -100,7 +113,7 @@ pub struct Seen {
 }
 
 impl StatusReport {
-    pub fn new(destination: Option<Mirror>, images: Vec<ImageStatus>, inventory: &Inventory) -> Self {
+    pub fn new(destination: Mirror, images: Vec<ImageStatus>, inventory: &Inventory) -> Self {
         Self {
             api_version: API_VERSION,
             kind: "StatusReport",
@@ -113,7 +126,7 @@ impl StatusReport {
 
     /// Whether something needs a person: the exit code is then 1.
     pub fn needs_attention(&self) -> bool {
-        !self.unlisted.is_empty() || self.images.iter().any(|image| image.state.needs_attention())
+        !self.unlisted.is_empty() || self.images.iter().any(ImageStatus::needs_attention)
     }
 
     /// Those who put other images where ours were, or will do so again.
@@ -187,6 +200,7 @@ fn status(
         changed_by: workload
             .filter(|_| matches!(state, State::Reverted(_)))
             .and_then(|workload| changed_by(workload, carrier)),
+        claim: workload.filter(|_| is_private).and_then(|workload| claims::claim(workload, carrier)),
         owners: workload
             .filter(|_| carrier.is_field())
             .map(|workload| owners(workload, around))
@@ -255,9 +269,14 @@ fn held<'s>(assignment: &Assignment, seen: Option<&'s Seen>) -> Result<Option<&'
     let listing = seen.repositories.get(assignment.destination.path());
     match listing.ok_or("the registry was not asked for it")? {
         Err(why) => Err(why.clone()),
-        Ok(listing) => {
-            Ok(listing.as_ref().and_then(|listing| listing.held(assignment.destination.version())))
-        }
+        Ok(listing) => Ok(listing.as_ref().and_then(|listing| {
+            let version = assignment.destination.version();
+            // Nodes pull a pinned digest, whatever the tag names.
+            match version.digest() {
+                Some(digest) => listing.digests.get(digest),
+                None => listing.held(version),
+            }
+        })),
     }
 }
 

@@ -8,6 +8,7 @@ mod budget;
 mod completion;
 mod filter;
 mod health;
+mod helm;
 mod hidden;
 mod images;
 mod install;

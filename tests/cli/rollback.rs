@@ -116,6 +116,8 @@ fn a_component_that_can_run_its_former_image_is_waited_for() {
     says(&output, &["deployment.apps/first: deployment \"first\" successfully rolled out"]);
     assert_eq!(image(lab, "first", "main"), former);
     assert_eq!(record(lab, "deployment/first"), Value::Null);
+    let again = plugin(lab, 0, &["rollback", "deployment/first"]);
+    says(&again, &["note: deployment.apps/first: no image of it is recorded as replaced"]);
 }
 
 #[test]
@@ -133,7 +135,7 @@ fn what_somebody_changed_since_is_left_alone_and_said() {
         plugin(lab, 0, &["__complete", "rollback", "-n", "castai-agent", "deployment.apps/castai-a"]);
     assert_eq!(offered.stdout, "deployment.apps/castai-agent\n:4\n");
     let output = plugin(lab, 1, &["rollback", "--yes", "--wait=false", "deployment/other"]);
-    says(&output, &["error: deployment.apps/other: no image of it is recorded as replaced"]);
+    says(&output, &["error: deployment.apps/other is not there: check the name and -n"]);
     assert_eq!(has_records(lab), 5);
 
     let output = plugin(lab, 1, &["rollback", "--yes", "--wait=false"]);

@@ -26,6 +26,8 @@ STARTS = 200
 ROUNDS = 3
 # What sync-images lists, as kubectl names it.
 KINDS = "pods,deployments,replicasets,daemonsets,statefulsets,cronjobs,jobs,replicationcontrollers"
+# Of the large cluster as JSON kubectl holds more than many machines have: it is stopped at so many MB.
+MEMORY = 4000
 
 # What users script today around crane: log in, make the repositories that ECR wants to exist, copy tag by tag.
 LOGIN = """
@@ -150,10 +152,10 @@ def large():
         paths = [f"apps/v1/{kind}" for kind in ("deployments", "statefulsets", "daemonsets")]
         paths += [f"batch/v1/{kind}" for kind in ("cronjobs", "jobs")]
         workloads = sum(count(lab, f"/apis/{path}") for path in paths)
+        limited = f"(ulimit -v {MEMORY * 1000}; kubectl get {KINDS} -A -o json > /dev/null 2>&1) || true"
         scripts = [
             ("`sync-images --dry-run`", f"{PLUGIN} sync-images --dry-run > /dev/null"),
-            ("`kubectl get … -A -o json`", f"kubectl get {KINDS} -A -o json > /dev/null"),
-            ("`kubectl get … -A -o name`", f"kubectl get {KINDS} -A -o name > /dev/null"),
+            (f"`kubectl get … -A -o json`, stopped at {MEMORY / 1000:.0f} GB of address space", limited),
         ]
         return pods, workloads, [(name, [lab.measure(script) for _ in range(ROUNDS)]) for name, script in scripts]
 
@@ -205,9 +207,9 @@ def page():
         "",
         f"The first cluster among a customer's workloads: {workloads:,} Deployments, StatefulSets, DaemonSets, CronJobs",
         f"and Jobs, and {pods:,} pods. Its controllers and nodes stand still. `sync-images --dry-run` lists them all, finds",
-        "Cast AI's, and asks the registries about their images. Of each kind kubectl gets the same lists. etcd and the API",
-        f"server run on the same cores. Medians of {ROUNDS} runs; CPU and peak memory are those of the process, without the",
-        "API server's.",
+        "Cast AI's, and asks the registries about their images; kubectl gets the same lists. etcd and the API server run",
+        "on the same cores. kubectl holds all objects as JSON, which takes many times the memory at which it is stopped",
+        f"here. Medians of {ROUNDS} runs; CPU and peak memory are those of the process alone.",
         "",
         "| | wall | CPU | peak memory |",
         "| --- | --- | --- | --- |",

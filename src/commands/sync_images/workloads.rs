@@ -1,13 +1,16 @@
 //! The half that changes the cluster: rewriting by a lock, and what that would do.
 
+use std::collections::BTreeMap;
+
 use crate::cli::{DryRun, SyncArguments};
 use crate::cluster::PatchMode;
 use crate::cluster::workload::Workload;
 use crate::commands::survey::Survey;
 use crate::event::{Event, Observer, Stage};
+use crate::sync::claims;
 use crate::sync::ownership::{self, Owner};
 use crate::sync::rewrite::{Rewrite, Rewriter};
-use crate::sync::rollout::{self, Options, WorkloadReport};
+use crate::sync::rollout::{self, Options, Outcome, WorkloadReport};
 
 /// Decides by the lock, and leaves to their owners what those would put back at once.
 fn decide<'r>(
@@ -90,12 +93,20 @@ async fn roll_out(
     with_owners(cluster, reports)
 }
 
-/// Names who writes the images too that were or would be changed.
+/// Names who writes the images too that were or would be changed, and whose claim keeps the private ones.
 fn with_owners(cluster: &Survey, mut reports: Vec<WorkloadReport>) -> Vec<WorkloadReport> {
-    for report in reports.iter_mut().filter(|report| !report.changes.is_empty()) {
-        let mut workloads = cluster.workloads.iter();
-        if let Some(workload) = workloads.find(|workload| workload.name == report.workload) {
+    let workloads: BTreeMap<_, _> =
+        cluster.workloads.iter().map(|workload| (&workload.name, workload)).collect();
+    for report in &mut reports {
+        let Some(workload) = workloads.get(&report.workload) else { continue };
+        if !report.changes.is_empty() {
             report.owners = ownership::owners(workload, &cluster.surroundings);
+        }
+        if matches!(
+            report.outcome,
+            Outcome::Updated | Outcome::Unchanged | Outcome::Planned | Outcome::DryRunOk
+        ) {
+            report.claim = claims::of_workload(workload, &report.changes, &report.released);
         }
     }
     reports

@@ -1,7 +1,7 @@
-use k8s_openapi::api::core::v1::PodSpec;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::cluster::pod_spec::PodSpec;
 use crate::cluster::workload::Owner;
 use crate::preflight::references::{ObjectKind, Unreadable};
 use crate::sync::inventory::WorkloadName;

@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::Container;
-
 use super::{Found, ImageFilter, owners, pods, releases, uses, whole_workload};
 use crate::castai::components::{self, IMAGE_VARIABLES, OTHER_VARIABLES};
+use crate::cluster::pod_spec::Container;
 use crate::cluster::workload::Workload;
 use crate::image::Image;
 use crate::sync::carriers::carried_with;

@@ -11,9 +11,6 @@ use crate::image::Image;
 use crate::sync::carriers::carried;
 use crate::sync::inventory::{Carrier, LeftOut, Place, Reason, Use, WantedImage};
 
-const FIXED: &str =
-    "it was added as the pod was created: once what adds it names the private image, delete the pod";
-
 /// Adds to `images` what pods wait for.
 pub(super) fn take(images: &mut BTreeMap<String, WantedImage>, found: Found<'_>, filter: &ImageFilter) {
     for (pod, waiting) in added(found) {
@@ -31,7 +28,7 @@ pub(super) fn take(images: &mut BTreeMap<String, WantedImage>, found: Found<'_>,
                 because,
             },
             recorded_source: None,
-            fixed: Some(FIXED.to_owned()),
+            fixed: Some(fixed(pod, found.workloads).to_owned()),
         };
         let wanted = images.entry(image.as_written().to_owned());
         let wanted = wanted.or_insert_with(|| WantedImage { image, source: None, used_by: Vec::new() });
@@ -98,6 +95,15 @@ fn workload_of<'w>(pod: &WaitingPod, workloads: &'w [Workload]) -> Option<&'w Wo
         Place::Workload(name) => owners::find(workloads, &name),
         _ => None,
     }
+}
+
+/// Why it is not rewritten where it was found.
+fn fixed(pod: &WaitingPod, workloads: &[Workload]) -> &'static str {
+    let is_ours = pod.owner.as_ref().is_some_and(|owner| owner.workload_kind().is_some());
+    if is_ours && workload_of(pod, workloads).is_none() {
+        return "its workload was not read";
+    }
+    "it was added as the pod was created: once what adds it names the private image, delete the pod"
 }
 
 /// Why what a pod waits for is Cast AI's doing, if it is.

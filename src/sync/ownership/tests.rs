@@ -30,6 +30,8 @@ fn manager(name: &str, applies: bool, second: i64) -> FieldManager {
         applies,
         time: Some(Timestamp::from_second(second).unwrap()),
         carriers: vec![Carrier::Container("agent".to_owned())],
+        index: 0,
+        fields: None,
     }
 }
 
@@ -59,8 +61,9 @@ fn owners_are_known_by_what_they_leave() {
         json!({"kustomize.toolkit.fluxcd.io/name": "cast", "kustomize.toolkit.fluxcd.io/namespace": "flux"});
     let none = json!({});
     let applied = json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"});
+    let shared = json!({"app.kubernetes.io/instance": "cast"});
     let left = json!({"kustomize.toolkit.fluxcd.io/ssa": "IfNotPresent"});
-    let cases: [Case<'_>; 10] = [
+    let cases: [Case<'_>; 13] = [
         (&none, &none, &[("kubectl-set", false)], &[]),
         (
             &chart,
@@ -93,8 +96,16 @@ fn owners_are_known_by_what_they_leave() {
             &json!({"helm.toolkit.fluxcd.io/name": "cast"}),
             &release,
             &[("helm-controller", false)],
-            &[("Flux HelmRelease cast", "driftDetection", false)],
+            &[("Flux HelmRelease castai-agent/cast", "driftDetection", false)],
         ),
+        (
+            &shared,
+            &applied,
+            &[("argocd-controller", false)],
+            &[("Argo CD application cast", "if it heals", true)],
+        ),
+        (&shared, &applied, &[("kubectl", false)], &[("kubectl apply", "again", false)]),
+        (&none, &none, &[("HashiCorp", false)], &[("Terraform", "applied", false)]),
         (
             &none,
             &applied,
@@ -113,6 +124,23 @@ fn owners_are_known_by_what_they_leave() {
 }
 
 #[test]
+fn helm_is_refused_only_while_an_image_is_claimed() {
+    let annotations = |records: &Value| json!({"meta.helm.sh/release-name": "r", crate::sync::record::ANNOTATION: records.to_string()});
+    let records = annotations(&json!({"container/agent": {"from": "a:1", "to": "b:1"}}));
+    let of = |annotations: &Value, claims: bool| {
+        let mut workload = workload(&json!({}), annotations, &[("helm", true)]);
+        let carriers = if claims { vec![Carrier::Container("agent".to_owned())] } else { Vec::new() };
+        let name = crate::cluster::FIELD_MANAGER;
+        workload.managers.push(FieldManager { carriers, ..manager(name, false, 0) });
+        owners(&workload, &Surroundings::default()).remove(0).reverts
+    };
+    assert!(of(&records, true).starts_with("fails at its next upgrade"));
+    assert!(of(&records, false).starts_with("puts the chart's image back"));
+    // What was never rewritten will be claimed.
+    assert!(of(&annotations(&json!({})), false).starts_with("fails at its next upgrade"));
+}
+
+#[test]
 fn whoever_upgrades_a_release_is_named_with_it() {
     let chart = json!({"helm.sh/chart": "castai-agent-0.161.1"});
     let release = json!({"meta.helm.sh/release-name": "agent"});
@@ -128,6 +156,21 @@ fn whoever_upgrades_a_release_is_named_with_it() {
         let around = Surroundings::of(&workloads, &resources);
         let names: Vec<_> = owners(&owned, &around).into_iter().map(|owner| owner.name).collect();
         assert_eq!(names, [expected, vec!["Helm release agent"]].concat());
+    }
+}
+
+#[test]
+fn fluxs_releases_say_whether_they_correct_drift() {
+    for (corrects, words) in
+        [(true, "within minutes, since it detects drift"), (false, "at its next upgrade")]
+    {
+        let labels =
+            json!({"helm.toolkit.fluxcd.io/name": "cast", "helm.toolkit.fluxcd.io/namespace": "flux"});
+        let releases = BTreeMap::from([("flux/cast".to_owned(), corrects)]);
+        let around = Surroundings { releases, ..Surroundings::default() };
+        let seen = owners(&workload(&labels, &json!({}), &[]), &around);
+        assert_eq!((seen[0].name.as_str(), seen[0].heals), ("Flux HelmRelease flux/cast", corrects));
+        assert!(seen[0].reverts.ends_with(words), "{seen:?}");
     }
 }
 

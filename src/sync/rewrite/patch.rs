@@ -2,11 +2,14 @@
 
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOperation, TestOperation};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Change, WorkloadPatch};
+use crate::cluster::field_path;
 use crate::cluster::workload::Workload;
 use crate::sync::carriers::{Carried, fields_of};
+use crate::sync::claims::{appliers, is_ours};
+use crate::sync::inventory::Carrier;
 use crate::sync::record::{ANNOTATION, Records};
 
 /// The patch that takes `applied` back from `workload` as it is now: only where the value is still ours. `None`
@@ -46,17 +49,92 @@ pub(super) fn build(workload: &Workload, changes: &[Change], records: &Records) 
     Patch(operations)
 }
 
-fn replace(workload: &Workload, field: &Carried, value: &str) -> Vec<PatchOperation> {
-    let absolute = |path: &[String]| {
-        let prefix = workload.name.kind.pod_spec_pointer().split('/').skip(1);
-        PointerBuf::from_tokens(prefix.chain(path.iter().map(String::as_str)))
+/// Gives up our claim on `carriers`, and keeps that on everything else; only as long as the images are what was read,
+/// and whoever applies them claims them. Nothing where there is nothing to give up.
+pub(super) fn release(workload: &Workload, carriers: &[Carrier]) -> Vec<PatchOperation> {
+    let entry = |index: usize, rest: &[&str]| {
+        let index = index.to_string();
+        PointerBuf::from_tokens(["metadata", "managedFields", &index].into_iter().chain(rest.iter().copied()))
     };
-    let mut operations: Vec<_> =
-        field.names.iter().map(|(path, name)| test(absolute(path), name.as_str().into())).collect();
-    operations.push(test(absolute(&field.path), field.value.as_str().into()));
+    let fields: Vec<_> = fields_of(&workload.pod, carriers.iter())
+        .into_iter()
+        .filter(|field| carriers.contains(&field.carrier))
+        .filter_map(|field| Some((field_path(workload.name.kind, &field)?, field)))
+        .collect();
+    let (mut guards, mut removals) = (Vec::new(), Vec::new());
+    for (path, field) in &fields {
+        guards.extend(unchanged(workload, field));
+        for owner in appliers(workload).filter(|owner| owner.carriers.contains(&field.carrier)) {
+            let claimed = ["fieldsV1"].into_iter().chain(path.iter().map(String::as_str));
+            guards.push(test(entry(owner.index, &["manager"]), owner.name.as_str().into()));
+            guards.push(test(entry(owner.index, &claimed.collect::<Vec<_>>()), json!({})));
+        }
+    }
+    // From the last one, because removing an entry moves those behind it.
+    for manager in workload.managers.iter().rev().filter(|manager| is_ours(manager)) {
+        let Some(before) = &manager.fields else { continue };
+        let mut rest = before.clone();
+        for (path, _) in &fields {
+            remove(&mut rest, path);
+        }
+        if rest == *before {
+            continue;
+        }
+        guards.push(test(entry(manager.index, &["manager"]), manager.name.as_str().into()));
+        guards.push(test(entry(manager.index, &["fieldsV1"]), before.clone()));
+        removals.push(if is_empty(&rest) {
+            PatchOperation::Remove(RemoveOperation { path: entry(manager.index, &[]) })
+        } else {
+            let path = entry(manager.index, &["fieldsV1"]);
+            PatchOperation::Replace(ReplaceOperation { path, value: rest })
+        });
+    }
+    if removals.is_empty() {
+        return Vec::new();
+    }
+    guards.extend(removals);
+    guards
+}
+
+/// Takes the member at `path` away, and what held nothing else: an empty set would claim its whole item.
+fn remove(fields: &mut Value, path: &[String]) {
+    let (Some((first, rest)), Some(members)) = (path.split_first(), fields.as_object_mut()) else { return };
+    let is_spent = match members.get_mut(first) {
+        Some(inner) if !rest.is_empty() && !is_empty(inner) => {
+            remove(inner, rest);
+            is_empty(inner)
+        }
+        Some(_) => rest.is_empty(),
+        None => false,
+    };
+    if is_spent {
+        members.remove(first);
+    }
+}
+
+fn is_empty(fields: &Value) -> bool {
+    fields.as_object().is_some_and(serde_json::Map::is_empty)
+}
+
+fn replace(workload: &Workload, field: &Carried, value: &str) -> Vec<PatchOperation> {
+    let mut operations = unchanged(workload, field);
+    let path = absolute(workload, &field.path);
+    operations.push(PatchOperation::Replace(ReplaceOperation { path, value: value.into() }));
     operations
-        .push(PatchOperation::Replace(ReplaceOperation { path: absolute(&field.path), value: value.into() }));
+}
+
+/// Tests that `field` is what was read.
+fn unchanged(workload: &Workload, field: &Carried) -> Vec<PatchOperation> {
+    let name = |(path, name): &(Vec<String>, String)| test(absolute(workload, path), name.as_str().into());
+    let mut operations: Vec<_> = field.names.iter().map(name).collect();
+    operations.push(test(absolute(workload, &field.path), field.value.as_str().into()));
     operations
+}
+
+/// A path in the pod spec as one in the workload.
+fn absolute(workload: &Workload, path: &[String]) -> PointerBuf {
+    let prefix = workload.name.kind.pod_spec_pointer().split('/').skip(1);
+    PointerBuf::from_tokens(prefix.chain(path.iter().map(String::as_str)))
 }
 
 /// The API server's `test` takes a missing member for null, so that absence can be tested as well.
@@ -85,3 +163,6 @@ fn annotate(workload: &Workload, value: Option<String>) -> Vec<PatchOperation> {
 fn test(path: PointerBuf, value: Value) -> PatchOperation {
     PatchOperation::Test(TestOperation { path, value })
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@ use json_patch::PatchOperation;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::cluster::{FIELD_MANAGER, FieldManager};
 use crate::image::Digest;
 use crate::sync::inventory::{API_VERSION, WorkloadKind};
 use crate::sync::lock::{LockKind, LockedDestination};
@@ -271,6 +272,44 @@ fn a_derived_image_holds_its_workload_back_until_it_is_verified() {
     assert!(
         matches!(rewrite(&lock, &workload), Some(Rewrite::HeldBack(why)) if why.contains("name it by tag"))
     );
+}
+
+#[test]
+fn a_claim_is_released_with_the_verified_image_that_its_owner_names() {
+    let destination = format!("{MIRROR}/{AGENT}");
+    let lock = lock(&[(AGENT, &destination), ("b:1", "registry.example/b:1")]);
+    let manager = |index, name: &str, applies| FieldManager {
+        index,
+        name: name.to_owned(),
+        applies,
+        time: None,
+        carriers: vec![Carrier::Container("agent".to_owned())],
+        fields: Some(json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {
+            "k:{\"name\":\"agent\"}": {"f:image": {}},
+        }}}}})),
+    };
+    let shared = [manager(0, "helm", true), manager(1, FIELD_MANAGER, false)];
+    let decide = |image: &str, beside: Option<&str>, managers: &[FieldManager]| {
+        let mut pod = pod(image);
+        let container = beside.map(|image| json!({"name": "b", "image": image}));
+        pod["containers"].as_array_mut().unwrap().extend(container);
+        let (_, mut workload) = workload(WorkloadKind::Deployment, &Value::Null, &pod);
+        workload.managers = managers.to_vec();
+        rewrite(&lock, &workload).unwrap()
+    };
+    let released = vec![Carrier::Container("agent".to_owned())];
+    let Rewrite::Patch(patch) = decide(&destination, None, &shared) else { panic!("no patch") };
+    assert_eq!((&patch.released, patch.changes.len()), (&released, 0));
+    // Beside another image that is still to be rewritten, in one step.
+    let Rewrite::Patch(patch) = decide(&destination, Some("b:1"), &shared) else { panic!("no patch") };
+    assert_eq!((&patch.released, patch.changes.len()), (&released, 1));
+    // Helm put the public image back, or names one that is not verified.
+    let Rewrite::Patch(patch) = decide(AGENT, None, &shared[..1]) else { panic!("no patch") };
+    assert_eq!((patch.released.len(), patch.changes.len()), (0, 1));
+    assert!(matches!(decide("registry.example/c:1", None, &shared), Rewrite::HeldBack(_)));
+    // One of the two claims it alone.
+    assert_eq!(decide(&destination, None, &shared[..1]), Rewrite::Unchanged);
+    assert_eq!(decide(&destination, None, &shared[1..]), Rewrite::Unchanged);
 }
 
 #[test]

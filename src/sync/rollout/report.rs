@@ -3,15 +3,19 @@
 use serde::Serialize;
 
 use crate::cluster::pods::PodProblem;
-use crate::sync::inventory::WorkloadName;
+use crate::sync::claims::Claim;
+use crate::sync::inventory::{Carrier, WorkloadName};
 use crate::sync::ownership::Owner;
-use crate::sync::rewrite::Change;
+use crate::sync::rewrite::{Change, WorkloadPatch};
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadReport {
     pub workload: WorkloadName,
     pub changes: Vec<Change>,
+    /// Images that this plugin gave up its claim on, because who applies them names the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub released: Vec<Carrier>,
     pub outcome: Outcome,
     /// What its pods say; crash logs of a component that was broken before are shown, not judged.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -21,6 +25,9 @@ pub struct WorkloadReport {
     /// Who writes its images too, where they were or would be changed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub owners: Vec<Owner>,
+    /// Who keeps its private images then; absent where nobody applies it on the server's side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -53,6 +60,19 @@ impl Outcome {
 
 impl WorkloadReport {
     pub(super) fn new(workload: WorkloadName, changes: Vec<Change>, outcome: Outcome) -> Self {
-        Self { workload, changes, outcome, problems: Vec::new(), notes: Vec::new(), owners: Vec::new() }
+        Self {
+            workload,
+            changes,
+            released: Vec::new(),
+            outcome,
+            problems: Vec::new(),
+            notes: Vec::new(),
+            owners: Vec::new(),
+            claim: None,
+        }
+    }
+
+    pub(super) fn of(patch: WorkloadPatch, outcome: Outcome) -> Self {
+        Self { released: patch.released, ..Self::new(patch.workload, patch.changes, outcome) }
     }
 }

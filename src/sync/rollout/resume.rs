@@ -130,7 +130,7 @@ impl Run<'_> {
 /// Whether a pod is ready with the very images that our changes took away: then the workload was healthy before them.
 fn ran_well(seen: &Observation, changes: &[Change]) -> bool {
     let runs_former = |pod: &Pod| {
-        let fields = pod.spec.as_ref().map(carried).unwrap_or_default();
+        let fields = pod.spec.as_ref().map(|spec| carried(&spec.into())).unwrap_or_default();
         changes.iter().all(|change| {
             fields.iter().any(|field| field.carrier == change.carrier && field.value == change.from)
         })

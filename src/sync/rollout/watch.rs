@@ -18,12 +18,12 @@ impl Run<'_> {
     /// Waits for what the health rule asks of a patched workload, and restores it where it asks for that.
     pub(super) async fn finish(&self, watched: Watched) -> WorkloadReport {
         let Watched { proven: Proven(patch), health, before } = watched;
-        let mut report = WorkloadReport::new(patch.workload.clone(), patch.changes.clone(), Outcome::Updated);
+        let mut report = WorkloadReport::of(patch.clone(), Outcome::Updated);
         if let Health::Unwatched(why) = &health {
             report.notes.push(why.clone());
-            if patch.changes.is_empty() {
+            if patch.is_silent() {
                 report.outcome = Outcome::Unchanged;
-            } else {
+            } else if !patch.changes.is_empty() {
                 self.finished(&patch.workload, why);
             }
             return report;

@@ -34,6 +34,8 @@ fn workload(image: &str, records: &Value, kind: WorkloadKind) -> Workload {
             applies: false,
             time: Some(Timestamp::UNIX_EPOCH),
             carriers: vec![Carrier::Container("a".to_owned())],
+            index: 0,
+            fields: None,
         }],
     }
 }
@@ -56,8 +58,8 @@ fn digest(text: &str) -> Digest {
 
 /// A registry that holds `tags` of the one repository, each with its own digest.
 fn registry(tags: &[&str]) -> Seen {
-    let tags = tags.iter().map(|tag| ((*tag).to_owned(), digest(tag))).collect();
-    let listing = Listing { tags, ..Listing::default() };
+    let tags: BTreeMap<_, _> = tags.iter().map(|tag| ((*tag).to_owned(), digest(tag))).collect();
+    let listing = Listing { digests: tags.values().cloned().collect(), tags };
     Seen { repositories: [(PATH.to_owned(), Ok(Some(listing)))].into(), upstream: BTreeMap::new() }
 }
 
@@ -82,7 +84,11 @@ fn every_image_has_its_state() {
         upstream: [(PUBLIC.parse().unwrap(), Err("no answer".to_owned()))].into(),
         ..registry(&["v1"])
     };
-    let cases: [Case<'_>; 14] = [
+    let (there, gone) = (format!("{OURS}@{}", digest("v1")), format!("{OURS}@{}", digest("v1, before")));
+    let cases: [Case<'_>; 16] = [
+        (&there, &none, Some(&holds), State::Mirrored, Some(true)),
+        // Its tag is there, and names something else.
+        (&gone, &none, Some(&holds), State::Missing, Some(false)),
         (OURS, &ours, Some(&holds), State::Mirrored, Some(true)),
         (OURS, &ours, Some(&unmoved), State::Mirrored, Some(true)),
         (OURS, &ours, Some(&silent), State::Mirrored, Some(true)),

@@ -15,7 +15,7 @@ folder() {
 	echo "$cache/$1-$(cat "$here/$1"/* | sha256sum | cut -c1-12)"
 }
 
-sets="kubernetes registry krew moto"
+sets="kubernetes registry krew helm3 helm4 moto"
 bin=$cache/tools-$(for set in $sets; do folder "$set"; done | sed 's|.*/||' | sha256sum | cut -c1-12)
 
 if [ "${1:-}" = --print ]; then
@@ -77,6 +77,9 @@ build registry registry github.com/distribution/distribution/v3/cmd/registry -ld
 # Under the name that kubectl finds it by, as it installs itself.
 build krew kubectl-krew sigs.k8s.io/krew/cmd/krew -ldflags "-s -w"
 build krew validate-krew-manifest sigs.k8s.io/krew/cmd/validate-krew-manifest -ldflags "-s -w"
+for major in 3 4; do
+	build "helm$major" "helm$major" "helm.sh/helm/v$major/cmd/helm" -ldflags "-s -w"
+done
 
 moto=$(folder moto)
 if [ ! -x "$moto/bin/moto_server" ]; then
@@ -96,5 +99,6 @@ link() {
 for program in $control_plane; do link "$assets/$program" "$program"; done
 link "$(folder registry)/registry" registry
 for program in kubectl-krew validate-krew-manifest; do link "$(folder krew)/$program" "$program"; done
+for program in helm3 helm4; do link "$(folder $program)/$program" "$program"; done
 link "$moto" moto
 echo "$bin"

@@ -152,6 +152,16 @@ fn what_cast_ai_adds_to_pods_is_taken_for_the_controller_at_the_top() {
 }
 
 #[test]
+fn a_pod_whose_workload_may_not_be_listed_stands_for_it() {
+    let pods = [pod("castai-agent", "p", "apps/v1 DaemonSet/kvisor", "container/kvisor", "acme/kvisor:1")];
+    assert_eq!(taken(&pods)[0].1, "daemonset.apps/kvisor");
+    let (inventory, _) = inventory(&workloads(), &pods);
+    let mut uses = inventory.images.iter().flat_map(|wanted| &wanted.used_by);
+    let used = uses.find(|used| matches!(used.reason, Reason::FailingPod { .. })).unwrap();
+    assert_eq!(used.fixed.as_deref(), Some("its workload was not read"));
+}
+
+#[test]
 fn what_others_add_or_their_own_template_names_is_not_taken() {
     let cases = [
         // Its own template names it: the customer's own concern.

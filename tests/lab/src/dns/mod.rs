@@ -216,7 +216,9 @@ mod tests {
 
     #[tokio::test]
     async fn it_answers_over_udp_and_tcp_and_logs_the_questions() {
-        let dns = Dns::start(Settings { address: (Ipv4Addr::LOCALHOST, 0).into() }).await.unwrap();
+        // An address of its own, so that the port that is free for UDP is free for TCP too.
+        let address = (Ipv4Addr::new(127, 0, 53, 1), 0).into();
+        let dns = Dns::start(Settings { address }).await.unwrap();
         let many = (0..100).map(|last| Ipv4Addr::new(10, 0, 9, last)).collect::<Vec<_>>();
         lock(&dns.shared).zone.set("many.example", Behaviour::addresses(&many)).unwrap();
 

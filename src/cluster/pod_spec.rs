@@ -1,0 +1,79 @@
+//! A pod spec as far as anybody here looks at it. Kubernetes' own type takes 25 kB for an ordinary pod, mostly for
+//! fields that are not set, and thousands are held at a time.
+
+use k8s_openapi::api::core::v1::{
+    self, ConfigMapVolumeSource, EnvFromSource, EnvVarSource, SecretVolumeSource,
+};
+use serde::{Deserialize, Deserializer};
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodSpec {
+    #[serde(default, deserialize_with = "or_none")]
+    pub containers: Vec<Container>,
+    pub init_containers: Option<Vec<Container>>,
+    pub ephemeral_containers: Option<Vec<Container>>,
+    pub volumes: Option<Vec<Volume>>,
+}
+
+/// A container of any kind.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Container {
+    #[serde(default)]
+    pub name: String,
+    pub image: Option<String>,
+    pub env: Option<Vec<EnvVar>>,
+    pub env_from: Option<Vec<EnvFromSource>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvVar {
+    #[serde(default)]
+    pub name: String,
+    pub value: Option<String>,
+    pub value_from: Option<Box<EnvVarSource>>,
+}
+
+/// A volume, of which only those count that hold a `ConfigMap` or a Secret.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Volume {
+    pub config_map: Option<Box<ConfigMapVolumeSource>>,
+    pub secret: Option<Box<SecretVolumeSource>>,
+}
+
+fn or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Container>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Without its volumes, of which pods that were read one by one are not asked.
+impl From<&v1::PodSpec> for PodSpec {
+    fn from(pod: &v1::PodSpec) -> Self {
+        let variable = |variable: &v1::EnvVar| EnvVar {
+            name: variable.name.clone(),
+            value: variable.value.clone(),
+            value_from: variable.value_from.clone().map(Box::new),
+        };
+        let container = |name: &str, image: Option<&String>, env: Option<&Vec<v1::EnvVar>>| Container {
+            name: name.to_owned(),
+            image: image.cloned(),
+            env: env.map(|env| env.iter().map(variable).collect()),
+            env_from: None,
+        };
+        let all = |containers: &Vec<v1::Container>| -> Vec<Container> {
+            let each = containers.iter();
+            each.map(|of| container(&of.name, of.image.as_ref(), of.env.as_ref())).collect()
+        };
+        let ephemeral = |containers: &Vec<v1::EphemeralContainer>| -> Vec<Container> {
+            containers.iter().map(|of| container(&of.name, of.image.as_ref(), of.env.as_ref())).collect()
+        };
+        Self {
+            containers: all(&pod.containers),
+            init_containers: pod.init_containers.as_ref().map(all),
+            ephemeral_containers: pod.ephemeral_containers.as_ref().map(ephemeral),
+            volumes: None,
+        }
+    }
+}

@@ -1,0 +1,157 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::cluster::{FIELD_MANAGER, field_managers};
+use crate::sync::inventory::{WorkloadKind, WorkloadName};
+
+const IMAGE: &str = "e.example/x:v1";
+
+/// A CronJob as the API server holds it: two containers, an init container and a variable carry images.
+fn object() -> Value {
+    let helms = json!({
+        "f:initContainers": {"k:{\"name\":\"i\"}": {".": {}, "f:image": {}, "f:name": {}}},
+        "f:containers": {
+            "k:{\"name\":\"a\"}": {".": {}, "f:image": {}, "f:name": {}, "f:env": {
+                ".": {}, "k:{\"name\":\"SCANNERS_IMAGE\"}": {".": {}, "f:name": {}, "f:value": {}},
+            }},
+            "k:{\"name\":\"b\"}": {".": {}, "f:image": {}, "f:name": {}},
+        },
+    });
+    let ours = json!({
+        "f:initContainers": {"k:{\"name\":\"i\"}": {"f:image": {}}},
+        "f:containers": {
+            "k:{\"name\":\"a\"}": {"f:image": {}, "f:env": {
+                "k:{\"name\":\"SCANNERS_IMAGE\"}": {"f:value": {}},
+            }},
+            "k:{\"name\":\"b\"}": {"f:image": {}},
+        },
+    });
+    let wrapped = |pod: &Value| json!({"f:jobTemplate": {"f:spec": {"f:template": {"f:spec": pod}}}});
+    json!({
+        "metadata": {"managedFields": [
+            {"manager": "helm", "operation": "Apply", "fieldsV1": {"f:spec": wrapped(&helms)}},
+            {"manager": FIELD_MANAGER, "operation": "Update", "fieldsV1": {
+                "f:metadata": {"f:annotations": {"f:privatelink.cast.ai/images": {}}},
+                "f:spec": wrapped(&ours),
+            }},
+            {"manager": "kube-controller-manager", "operation": "Update", "subresource": "status"},
+        ]},
+        "spec": {"jobTemplate": {"spec": {"template": {"spec": {
+            "initContainers": [{"name": "i", "image": IMAGE}],
+            "containers": [
+                {"name": "a", "image": IMAGE, "env": [{"name": "SCANNERS_IMAGE", "value": IMAGE}]},
+                {"name": "b", "image": IMAGE},
+            ],
+        }}}}},
+    })
+}
+
+fn snapshot(object: &Value) -> Workload {
+    let kind = WorkloadKind::CronJob;
+    let managed = serde_json::from_value(object["metadata"]["managedFields"].clone()).unwrap();
+    Workload {
+        name: WorkloadName {
+            cluster: "c".to_owned(),
+            namespace: "castai-agent".to_owned(),
+            kind,
+            name: "w".to_owned(),
+        },
+        labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        owner: None,
+        pod: serde_json::from_value(object.pointer(kind.pod_spec_pointer()).unwrap().clone()).unwrap(),
+        has_ended: false,
+        managers: field_managers(kind, managed),
+    }
+}
+
+fn carriers(names: &[&str]) -> Vec<Carrier> {
+    names.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+fn released(object: &Value, names: &[&str]) -> Value {
+    let mut patched = object.clone();
+    json_patch::patch(&mut patched, &release(&snapshot(object), &carriers(names))).unwrap();
+    patched
+}
+
+const OURS: &str = "/metadata/managedFields/1/fieldsV1";
+const POD: &str = "/f:spec/f:jobTemplate/f:spec/f:template/f:spec";
+
+#[test]
+fn only_our_claim_on_the_named_images_is_given_up() {
+    let before = object();
+    let all = ["init/i", "container/a", "container/b", "env/a/SCANNERS_IMAGE"];
+    for names in [&all[..1], &all[1..2], &all[2..3], &all[3..], &all[..2], &all[1..], &all] {
+        let after = released(&before, names);
+        let mut rest = after.clone();
+        *rest.pointer_mut(OURS).unwrap() = before.pointer(OURS).unwrap().clone();
+        assert_eq!(rest, before, "nothing but our fields: {names:?}");
+        let entry = &snapshot(&after).managers[1];
+        let mut left = carriers(&all);
+        left.retain(|carrier| !names.contains(&carrier.to_string().as_str()));
+        let mut found = entry.carriers.clone();
+        left.sort();
+        found.sort();
+        assert_eq!(found, left, "{names:?}");
+        let fields = entry.fields.as_ref().unwrap();
+        assert!(fields["f:metadata"]["f:annotations"]["f:privatelink.cast.ai/images"].is_object());
+        // A member that is left without members would claim its whole item.
+        let text = fields.pointer(POD).map(ToString::to_string).unwrap_or_default();
+        assert!(!text.contains(r#"\"}":{}"#), "{names:?}: {text}");
+    }
+    assert!(released(&before, &all).pointer(OURS).unwrap().get("f:spec").is_none());
+}
+
+#[test]
+fn an_entry_that_claims_nothing_else_goes() {
+    let mut before = object();
+    before.pointer_mut(OURS).unwrap().as_object_mut().unwrap().remove("f:metadata");
+    let after = released(&before, &["init/i", "container/a", "container/b", "env/a/SCANNERS_IMAGE"]);
+    let managers: Vec<_> = snapshot(&after).managers.into_iter().map(|manager| manager.name).collect();
+    assert_eq!(managers, ["helm"]);
+}
+
+#[test]
+fn nothing_is_given_up_of_what_is_not_claimed() {
+    let mut before = object();
+    *before.pointer_mut(OURS).unwrap() = json!({"f:metadata": {}});
+    assert!(release(&snapshot(&before), &carriers(&["container/a"])).is_empty());
+    assert!(release(&snapshot(&object()), &carriers(&["container/gone"])).is_empty());
+    assert!(release(&snapshot(&object()), &[]).is_empty());
+}
+
+/// What somebody else does to the object meanwhile.
+type Change<'a> = (&'a str, &'a dyn Fn(&mut Value));
+
+#[test]
+fn a_release_applies_to_nothing_but_what_was_read() {
+    let before = object();
+    let release = release(&snapshot(&before), &carriers(&["container/a"]));
+    let helms = format!("/metadata/managedFields/0/fieldsV1{POD}/f:containers/k:{{\"name\":\"a\"}}");
+    let changes: [Change<'_>; 6] = [
+        ("helm no longer claims it", &|object| {
+            object.pointer_mut(&helms).unwrap().as_object_mut().unwrap().remove("f:image");
+        }),
+        ("another applies it", &|object| object["metadata"]["managedFields"][0]["manager"] = "x".into()),
+        ("the entry is another's", &|object| {
+            object["metadata"]["managedFields"].as_array_mut().unwrap().swap(1, 2);
+        }),
+        ("our entry grew", &|object| {
+            object.pointer_mut(OURS).unwrap()["f:status"] = json!({});
+        }),
+        ("the image moved on", &|object| {
+            let pod = object.pointer_mut(WorkloadKind::CronJob.pod_spec_pointer()).unwrap();
+            pod["containers"][0]["image"] = "e.example/x:v2".into();
+        }),
+        ("the container is another", &|object| {
+            let pod = object.pointer_mut(WorkloadKind::CronJob.pod_spec_pointer()).unwrap();
+            pod["containers"][0]["name"] = "z".into();
+        }),
+    ];
+    for (what, change) in changes {
+        let mut changed = before.clone();
+        change(&mut changed);
+        assert!(json_patch::patch(&mut changed, &release).is_err(), "{what}");
+    }
+}

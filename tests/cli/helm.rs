@@ -1,0 +1,134 @@
+//! With the real Helm 3 and Helm 4: what upgrades do to rewritten images, and that values make the rewrite last.
+
+mod lasting;
+mod measured;
+
+use std::path::{Path, PathBuf};
+
+use lab::host::{Lab, Output};
+use lab::registry::image::Recipe;
+use serde_json::Value;
+
+use crate::observed::{ECR, publish};
+use crate::support::{QUICK, empty_lab, kubectl_json};
+
+const NAMESPACE: &str = "castai-agent";
+
+/// One of the two Helms, and the lab in which it is the only one that installs.
+struct Helm {
+    lab: Lab,
+    program: &'static str,
+}
+
+impl Helm {
+    /// A lab without Cast AI, and the images of the charts at their sources.
+    fn new(program: &'static str, images: &[&str]) -> Self {
+        let lab = empty_lab();
+        for image in images {
+            publish(&lab, image, &Recipe { size: 5_000, ..Recipe::default() });
+        }
+        Self { lab, program }
+    }
+
+    /// Helm 4 applies on the server's side, and heeds who claims a field.
+    fn applies(&self) -> bool {
+        self.program == "helm4"
+    }
+
+    #[track_caller]
+    fn run(&self, code: i32, arguments: &[&str]) -> Output {
+        let all = [&["--namespace", NAMESPACE], arguments].concat();
+        let output = self.lab.run(self.program, &all).unwrap();
+        assert_eq!(
+            output.code,
+            Some(code),
+            "{} {}\n{}{}",
+            self.program,
+            arguments.join(" "),
+            output.stdout,
+            output.stderr
+        );
+        output
+    }
+
+    /// Installs a chart as a release of its name. Hooks are left out: their images cannot be pulled yet.
+    #[track_caller]
+    fn install(&self, chart: &str) {
+        let path = chart_path(chart);
+        self.run(0, &["install", chart, text(&path), "--create-namespace", "--no-hooks"]);
+    }
+
+    /// Upgrades the release that has the name of the chart at `path`.
+    #[track_caller]
+    fn upgrade(&self, code: i32, path: &Path, arguments: &[&str]) -> Output {
+        let release = path.file_name().unwrap().to_str().unwrap();
+        self.run(code, &[&["upgrade", release, text(path), "--timeout=10m"], arguments].concat())
+    }
+
+    /// Renders a chart and hands it to `sync-images -f -`.
+    #[track_caller]
+    fn render_and_sync(&self, path: &Path, values: &str, arguments: &str) -> Output {
+        let script = format!(
+            "{} template release {} --namespace {NAMESPACE} {values} | \
+             kubectl castai-privatelink sync-images -f - --yes {} {arguments}",
+            self.program,
+            path.display(),
+            QUICK.join(" ")
+        );
+        let output = self.lab.run("bash", &["-c", &format!("set -o pipefail; {script}")]).unwrap();
+        assert_eq!(output.code, Some(0), "{script}\n{}{}", output.stdout, output.stderr);
+        output
+    }
+
+    /// A chart as its next version: the same with another version of the application.
+    fn next_version(&self, chart: &str, version: &str) -> PathBuf {
+        let path = self.lab.folder().home().join("next").join(chart);
+        copy(&chart_path(chart), &path);
+        let file = path.join("Chart.yaml");
+        let before = std::fs::read_to_string(&file).unwrap();
+        let lines = before.lines().map(|line| match line.strip_prefix("appVersion: ") {
+            Some(_) => format!("appVersion: {version}\n"),
+            None => format!("{line}\n"),
+        });
+        std::fs::write(&file, lines.collect::<String>()).unwrap();
+        path
+    }
+
+    /// The field managers that claim the image of a container of a Deployment.
+    fn claiming(&self, deployment: &str, container: &str) -> Vec<String> {
+        let arguments = ["get", "deployment", deployment, "-n", NAMESPACE, "--show-managed-fields"];
+        let object = kubectl_json(&self.lab, &arguments);
+        let entries = object["metadata"]["managedFields"].as_array().unwrap();
+        let item = format!("k:{{\"name\":{container:?}}}");
+        let claims = |entry: &&Value| {
+            let containers = entry.pointer("/fieldsV1/f:spec/f:template/f:spec/f:containers");
+            containers.is_some_and(|containers| containers[&item]["f:image"].is_object())
+        };
+        entries.iter().filter(claims).map(|entry| entry["manager"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+fn chart_path(chart: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/charts").join(chart)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+fn private(image: &str) -> String {
+    format!("{ECR}/{image}")
+}

@@ -1,0 +1,204 @@
+//! `sync-images`, then upgrades with the values of `values helm`: private images throughout.
+
+use std::path::{Path, PathBuf};
+
+use lab::host::Lab;
+use serde_json::{Value, json};
+
+use super::{Helm, NAMESPACE, chart_path, copy, private};
+use crate::observed::{AGENT, CONTROLLER, ECR, KVISOR, SCANNERS, wait_until_ready};
+use crate::support::{ecr_tags, json, kubectl_json, plugin, says, sync};
+
+const LIBRARY: &str = "us-docker.pkg.dev/castai-hub/library";
+const CHARTS: [&str; 4] = ["castai-agent", "castai-kvisor", "castai-evictor", "castai-workload-autoscaler"];
+
+/// What the charts need beside the images of the lab's first cluster, and then in their next version.
+fn published() -> Vec<String> {
+    let now =
+        ["evictor:v0.35.143", "cpa/cpvpa:v0.8.12", "workload-autoscaler:v1.9.3", "jmx-exporter-init:v1.5.0"];
+    let next = ["agent:v9.0.0", "evictor:v9.0.0", "workload-autoscaler:v9.0.0"];
+    let library = now.into_iter().chain(next).map(|image| format!("{LIBRARY}/{image}"));
+    let kvisor = [CONTROLLER, KVISOR, SCANNERS].map(|image| format!("{image}:v9.0.0"));
+    let others = [
+        "registry.k8s.io/cpa/cpvpa:v0.8.4",
+        "nvcr.io/nvidia/k8s/dcgm-exporter:4.5.2-4.8.1-ubuntu22.04",
+        "docker.io/rancher/kubectl:v1.35.6",
+    ];
+    library.chain(kvisor).chain(others.map(str::to_owned)).collect()
+}
+
+#[test]
+fn upgrades_of_helm_3_with_our_values_stay_private() {
+    upgrades_with_our_values("helm3");
+}
+
+#[test]
+fn upgrades_of_helm_4_with_our_values_stay_private() {
+    upgrades_with_our_values("helm4");
+}
+
+fn upgrades_with_our_values(program: &'static str) {
+    let published = published();
+    let helm = Helm::new(program, &published.iter().map(String::as_str).collect::<Vec<_>>());
+    let lab = &helm.lab;
+    for chart in CHARTS {
+        helm.install(chart);
+    }
+    releases_are_read(lab);
+    sync(lab, 0, &[]);
+    wait_until_ready(lab);
+    all_private(lab, "v9.0.0", 0);
+
+    // The same versions, with our values: hooks run, and so they must be pulled.
+    let values = Values::printed(lab, 0);
+    for chart in CHARTS {
+        helm.upgrade(0, &chart_path(chart), &["-f", &values.of(chart)]);
+    }
+    wait_until_ready(lab);
+    all_private(lab, "v9.0.0", 0);
+
+    // The next versions, mirrored before. The run that mirrors them also releases our claims.
+    let next: Vec<_> = CHARTS.iter().map(|chart| helm.next_version(chart, "v9.0.0")).collect();
+    for path in &next {
+        let chart = path.file_name().unwrap().to_str().unwrap();
+        helm.render_and_sync(path, &format!("-f {}", values.of(chart)), "");
+    }
+    assert!(ecr_tags(lab).contains(&format!("{SCANNERS}:v9.0.0")), "what no manifest names is mirrored too");
+    for (path, chart) in next.iter().zip(CHARTS) {
+        helm.upgrade(0, path, &["-f", &values.of(chart)]);
+    }
+    wait_until_ready(lab);
+    all_private(lab, "v9.0.0", 7);
+    let good = plugin(lab, 0, &["status"]);
+    says(&good, &["nothing to do"]);
+
+    // What the charts need to be uninstalled is there as well.
+    helm.run(0, &["uninstall", "castai-workload-autoscaler", "--timeout=10m"]);
+
+    // Without the values.
+    helm.upgrade(0, &next[0], &["--reset-values"]);
+    let reverted = plugin(lab, 1, &["status"]);
+    says(&reverted, &["3 reverted", "note: Helm release castai-agent puts the chart's image back"]);
+    assert!(reverted.stdout.contains("by Helm (field manager \"helm\") at 20"), "{}", reverted.stdout);
+}
+
+/// Releases as the real Helm keeps them, with the images that only hooks and variables carry.
+#[track_caller]
+fn releases_are_read(lab: &Lab) {
+    let inventory = json(&plugin(lab, 0, &["sync-images", "--no-mirror", "--no-rewrite", "-o", "json"]));
+    let images = inventory["images"].as_array().unwrap();
+    let uses = |image: &str| {
+        let found = images.iter().find(|wanted| wanted["image"] == image);
+        found.unwrap_or_else(|| panic!("{image} is missing: {images:#?}"))["usedBy"].as_array().unwrap()
+    };
+    let reason = |chart: &str, hook| json!({"rule": "release", "chart": chart, "hook": hook});
+    for (image, carrier, chart, hook) in [
+        ("rancher/kubectl:v1.35.6", "container/crd-upgrade", "castai-evictor-0.35.143", true),
+        (
+            &format!("{LIBRARY}/workload-autoscaler:v1.9.3"),
+            "container/pre-delete",
+            "castai-workload-autoscaler-1.9.3",
+            true,
+        ),
+        (&format!("{KVISOR}:v1.164.8"), "init/gpu-feature-discovery", "castai-kvisor-1.164.8", false),
+        (
+            &format!("{LIBRARY}/jmx-exporter-init:v1.5.0"),
+            "env/workload-autoscaler/JMX_EXPORTER_INIT_IMAGE",
+            "castai-workload-autoscaler-1.9.3",
+            false,
+        ),
+    ] {
+        let used = uses(image)
+            .iter()
+            .find(|used| used["carrier"] == carrier && used["place"].get("release").is_some());
+        let used = used.unwrap_or_else(|| panic!("{image} as {carrier}: {:#?}", uses(image)));
+        assert_eq!(
+            (&used["reason"], &used["place"]["hook"]),
+            (&reason(chart, hook), &json!(hook)),
+            "{image}"
+        );
+    }
+    // The autoscaler of the agent's size is known by its release alone.
+    assert!(!uses("registry.k8s.io/cpa/cpvpa:v0.8.4").is_empty());
+    assert_eq!(uses(&format!("{SCANNERS}:v1.164.8"))[0]["carrier"], "derived/controller/kvisor-scanners");
+}
+
+/// All images of workloads, pods and hook Jobs are ECR's, `moved` of workloads at `version`; and no pod ever failed to
+/// pull one of those.
+#[track_caller]
+fn all_private(lab: &Lab, version: &str, moved: usize) {
+    let mut at_version = 0;
+    let list = kubectl_json(lab, &["get", "deployments,daemonsets,jobs,pods", "-n", NAMESPACE]);
+    for item in list["items"].as_array().unwrap() {
+        // A pod from before the rewrite may be on its way out.
+        if !item["metadata"]["deletionTimestamp"].is_null() {
+            continue;
+        }
+        let spec = item.pointer("/spec/template/spec").unwrap_or(&item["spec"]);
+        for image in images_of(spec) {
+            assert!(image.starts_with(&private("")), "{} runs {image}", item["metadata"]["name"]);
+            let is_workload = item["kind"] == "Deployment" || item["kind"] == "DaemonSet";
+            at_version += usize::from(is_workload && image.ends_with(&format!(":{version}")));
+        }
+    }
+    assert_eq!(at_version, moved, "images at {version}");
+    let events = kubectl_json(lab, &["get", "events", "-n", NAMESPACE, "--field-selector=reason=Failed"]);
+    for event in events["items"].as_array().unwrap() {
+        let message = event["message"].as_str().unwrap();
+        assert!(!message.contains(ECR), "a pod failed to pull: {message}");
+    }
+}
+
+fn images_of(spec: &Value) -> Vec<&str> {
+    let lists = ["initContainers", "containers"].into_iter().filter_map(|list| spec[list].as_array());
+    let containers: Vec<_> = lists.flatten().collect();
+    let variables = containers.iter().filter_map(|container| container["env"].as_array()).flatten();
+    let named = variables.filter(|variable| variable["name"] == "JMX_EXPORTER_INIT_IMAGE");
+    let values = named.filter_map(|variable| variable["value"].as_str());
+    containers.iter().filter_map(|container| container["image"].as_str()).chain(values).collect()
+}
+
+/// Where `values helm --directory` wrote its files.
+struct Values(PathBuf);
+
+impl Values {
+    #[track_caller]
+    fn printed(lab: &Lab, code: i32) -> Self {
+        let folder = lab.folder().home().join("values");
+        plugin(lab, code, &["values", "helm", "--directory", folder.to_str().unwrap()]);
+        Self(folder)
+    }
+
+    fn of(&self, release: &str) -> String {
+        self.0.join(format!("{NAMESPACE}_{release}.yaml")).to_str().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn values_reach_the_charts_inside_of_the_umbrella() {
+    let published = published();
+    let helm = Helm::new("helm4", &published.iter().map(String::as_str).collect::<Vec<_>>());
+    let lab = &helm.lab;
+    let umbrella = umbrella(lab.folder().home().join("castai").as_path());
+    helm.run(0, &["install", "castai", umbrella.to_str().unwrap(), "--create-namespace", "--no-hooks"]);
+    sync(lab, 0, &[]);
+    wait_until_ready(lab);
+    let values = Values::printed(lab, 0);
+    let text = std::fs::read_to_string(values.of("castai")).unwrap();
+    assert!(text.contains("autoscaler:\n"), "{text}");
+    assert!(text.contains(&format!("repository: {}", private(AGENT))), "{text}");
+    helm.upgrade(0, &umbrella, &["-f", &values.of("castai")]);
+    sync(lab, 0, &[]);
+    wait_until_ready(lab);
+    all_private(lab, "v9.0.0", 0);
+    says(&plugin(lab, 0, &["status"]), &["nothing to do"]);
+}
+
+/// The umbrella chart with the other charts in it, as it is shipped.
+fn umbrella(path: &Path) -> PathBuf {
+    copy(&chart_path("castai"), path);
+    for chart in CHARTS {
+        copy(&chart_path(chart), &path.join("charts/autoscaler/charts").join(chart));
+    }
+    path.to_owned()
+}

@@ -1,0 +1,188 @@
+//! What each Helm does to an image that was set by somebody else, step by step.
+
+use std::path::Path;
+
+use lab::host::Lab;
+use serde_json::json;
+
+use super::{Helm, NAMESPACE, chart_path, private};
+use crate::observed::{AGENT, file, image, record};
+use crate::support::{json, kubectl, kubectl_json, plugin, says, sync};
+
+const OURS: &str = "kubectl-castai_privatelink";
+const BY_HELM: &str = "by Helm (field manager \"helm\") at 20";
+const CPVPA: &str = "registry.k8s.io/cpa/cpvpa";
+
+#[test]
+fn helm_3_puts_images_back_silently_and_heeds_no_claim() {
+    upgrades_after_a_rewrite("helm3");
+}
+
+#[test]
+fn helm_4_is_refused_until_its_values_name_the_image_and_the_claim_is_released() {
+    upgrades_after_a_rewrite("helm4");
+}
+
+fn upgrades_after_a_rewrite(program: &'static str) {
+    let next = format!("{AGENT}:v0.162.0");
+    let helm = Helm::new(program, &["registry.k8s.io/cpa/cpvpa:v0.8.4", &next]);
+    let (lab, chart) = (&helm.lab, chart_path("castai-agent"));
+    let now = || image(lab, "castai-agent", "agent");
+    let public = format!("{AGENT}:v0.161.1");
+    helm.install("castai-agent");
+    let first = sync(lab, 0, &["--wait=false"]);
+    assert_eq!(now(), private(&public));
+    let guarded = "note: Helm is refused another image for deployment.apps/castai-agent, \
+                   deployment.apps/castai-agent-cpvpa, which this plugin claims: give its next upgrade the values of \
+                   `values helm`, and run sync-images again after it";
+    assert_eq!(first.stderr.contains(guarded), helm.applies(), "{}", first.stderr);
+
+    // Without our values.
+    let status = |code| plugin(lab, code, &["status"]);
+    if helm.applies() {
+        assert!(status(0).stdout.contains("Helm is refused another image: this plugin claims it"));
+        let refused = helm.upgrade(1, &chart, &[]);
+        says(&refused, &[OURS, r#".spec.template.spec.containers[name="agent"].image"#]);
+        assert_eq!(now(), private(&public));
+    } else {
+        helm.upgrade(0, &chart, &[]);
+        assert_eq!(now(), public);
+        let reverted = status(1);
+        assert!(reverted.stdout.contains(BY_HELM), "{}", reverted.stdout);
+        sync(lab, 0, &["--wait=false"]);
+        assert_eq!(now(), private(&public));
+    }
+
+    // With equal values.
+    let repository = format!("--set=image.repository={}", private(AGENT));
+    let sizes = format!("--set=clusterVPA.repository={}", private(CPVPA));
+    let values = [repository.as_str(), sizes.as_str()];
+    helm.upgrade(0, &chart, &values);
+    assert_eq!(now(), private(&public));
+    let both: &[&str] = if helm.applies() { &["helm", OURS] } else { &[OURS] };
+    assert_eq!(helm.claiming("castai-agent", "agent"), both);
+
+    // With a new tag, whose image is there.
+    let next_chart = helm.next_version("castai-agent", "v0.162.0");
+    helm.render_and_sync(&next_chart, "", "--no-rewrite");
+    if helm.applies() {
+        says(&helm.upgrade(1, &next_chart, &values), &[OURS, r#"containers[name="agent"].image"#]);
+        assert_eq!(now(), private(&public));
+        release_the_claim(&helm);
+    } else {
+        remove_our_entry(lab);
+        assert_eq!(now(), private(&public));
+    }
+    helm.upgrade(0, &next_chart, &values);
+    assert_eq!(now(), private(&next));
+
+    // Without our values once more: nothing is in Helm's way now.
+    sync(lab, 0, &["--wait=false"]);
+    helm.upgrade(0, &next_chart, &["--reset-values"]);
+    assert_eq!(now(), next);
+    let reverted = status(1);
+    says(&reverted, &["3 reverted", "note: Helm release castai-agent puts the chart's image back"]);
+    assert!(reverted.stdout.contains(BY_HELM), "{}", reverted.stdout);
+    roll_back(&helm, &chart);
+}
+
+/// What was put back is Helm's again, and nobody is in the way of its next upgrade.
+fn roll_back(helm: &Helm, chart: &Path) {
+    let lab = &helm.lab;
+    let before = image(lab, "castai-agent", "agent");
+    sync(lab, 0, &["--wait=false"]);
+    assert_eq!(image(lab, "castai-agent", "agent"), private(&before));
+    plugin(lab, 0, &["rollback", "--yes", "--wait=false"]);
+    assert_eq!(image(lab, "castai-agent", "agent"), before);
+    if helm.applies() {
+        assert!(helm.claiming("castai-agent", "agent").is_empty());
+    }
+    let again = plugin(lab, 0, &["rollback", "--yes"]);
+    assert!(again.stdout.contains("nothing to do"), "{}", again.stdout);
+    helm.upgrade(0, chart, &["--reset-values"]);
+    assert_ne!(image(lab, "castai-agent", "agent"), before);
+}
+
+/// `status` asks for it, a dry run shows it, and a run does it: images and records stay, and nothing is done twice.
+fn release_the_claim(helm: &Helm) {
+    let lab = &helm.lab;
+    let before = image(lab, "castai-agent", "agent");
+    let shared = plugin(lab, 1, &["status"]);
+    says(
+        &shared,
+        &["3 still claimed although its owner names it: next, run kubectl castai-privatelink sync-images"],
+    );
+    let planned = sync(lab, 0, &["--dry-run"]);
+    assert_eq!(planned.stdout.matches("claim released (server dry run)").count(), 2, "{}", planned.stdout);
+    assert_eq!(helm.claiming("castai-agent", "agent"), ["helm", OURS], "a dry run releases nothing");
+
+    let report = json(&sync(lab, 0, &["-o", "json"]));
+    let agent = &report["workloads"][0];
+    assert_eq!(agent["released"], json!(["container/agent", "container/monitor"]));
+    assert_eq!(agent["claim"], json!({"keeper": "owner", "owner": "helm"}));
+    assert_eq!((&agent["changes"], &agent["outcome"]["type"]), (&json!([]), &json!("updated")));
+    assert_eq!(helm.claiming("castai-agent", "agent"), ["helm"]);
+    assert_eq!(image(lab, "castai-agent", "agent"), before);
+    let kept = record(lab, "deployment/castai-agent");
+    assert_eq!(kept["container/agent"]["to"], before, "what can be rolled back stays so");
+
+    let again = sync(lab, 0, &[]);
+    assert!(again.stdout.contains("nothing to do"), "{}", again.stdout);
+    let good = plugin(lab, 0, &["status"]);
+    assert!(good.stdout.contains("Helm names it, and may change it"), "{}", good.stdout);
+}
+
+/// By hand, where `sync-images` has nothing to give up.
+fn remove_our_entry(lab: &Lab) {
+    let arguments = ["get", "deployment", "castai-agent", "-n", NAMESPACE, "--show-managed-fields"];
+    let object = kubectl_json(lab, &arguments);
+    let entries = object["metadata"]["managedFields"].as_array().unwrap();
+    let index = entries.iter().position(|entry| entry["manager"] == OURS).unwrap();
+    let entry = format!("/metadata/managedFields/{index}");
+    let patch = json!([
+        {"op": "test", "path": format!("{entry}/manager"), "value": OURS},
+        {"op": "remove", "path": entry},
+    ]);
+    let patch = format!("--patch={patch}");
+    kubectl(lab, &["patch", "deployment", "castai-agent", "-n", NAMESPACE, "--type=json", &patch]);
+}
+
+#[test]
+fn a_claim_made_by_apply_cannot_be_given_up_where_helm_3_merges() {
+    apply_instead("helm3");
+}
+
+#[test]
+fn a_claim_made_by_apply_can_be_given_up_where_helm_4_shares_it() {
+    apply_instead("helm4");
+}
+
+/// Why claims are made by patches: what an apply no longer holds is removed where nobody else claims it.
+fn apply_instead(program: &'static str) {
+    let helm = Helm::new(program, &[]);
+    let lab = &helm.lab;
+    helm.install("castai-agent");
+    let wanted = private(&format!("{AGENT}:v0.161.1"));
+    let apply = |container| {
+        let object = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": "castai-agent", "namespace": NAMESPACE},
+            "spec": {"template": {"spec": {"containers": [container]}}},
+        });
+        let path = file(lab, "ours.json", &object.to_string());
+        let manager = format!("--field-manager={OURS}");
+        let arguments =
+            ["apply", "--server-side", "--force-conflicts", &manager, "-f", path.to_str().unwrap()];
+        lab.kubectl(&arguments).unwrap()
+    };
+    assert_eq!(apply(json!({"name": "agent", "image": wanted})).code, Some(0));
+    if !helm.applies() {
+        says(&apply(json!({"name": "agent"})), &["image: Required value"]);
+        return;
+    }
+    let repository = format!("--set=image.repository={}", private(AGENT));
+    helm.upgrade(0, &chart_path("castai-agent"), &[&repository]);
+    assert_eq!(apply(json!({"name": "agent"})).code, Some(0));
+    assert_eq!(image(lab, "castai-agent", "agent"), wanted);
+    assert_eq!(helm.claiming("castai-agent", "agent"), ["helm"]);
+}
