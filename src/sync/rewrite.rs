@@ -127,7 +127,7 @@ impl Rewriter<'_> {
                         released.extend(told.released);
                     }
                     Err(Unfound::Missing(image)) => {
-                        missing.insert(image.to_string());
+                        missing.insert(image);
                     }
                     Err(Unfound::Unnameable(why)) => return Some(Rewrite::HeldBack(why)),
                 }
@@ -202,7 +202,7 @@ impl Rewriter<'_> {
                 }
                 None => {
                     let beside = components::scanners_image(&locked.destination);
-                    Err(Unfound::Missing(beside.unwrap_or(source)))
+                    Err(Unfound::Missing(beside.unwrap_or(source).to_string()))
                 }
             }
         }))

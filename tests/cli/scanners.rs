@@ -82,7 +82,9 @@ fn manifests_in_which_kvisor_would_not_find_its_scanners_are_not_printed() {
         &refused,
         &[
             "error: kvisor.yaml: Deployment/kvisor: kvisor would not find its scanners by the name of",
-            &format!("set the variable SCANNERS_IMAGE of its container \"controller\" to {SCANNERS}:v1.164.8"),
+            &format!(
+                "set the variable SCANNERS_IMAGE of its container \"controller\" to {SCANNERS}:v1.164.8"
+            ),
             "error: nothing is printed",
         ],
     );

@@ -90,7 +90,9 @@ pub(super) async fn run(
     if missing.is_empty() && lost.is_empty() {
         return print(texts, format);
     }
-    lost.iter().for_each(|line| output::say(line));
+    for line in &lost {
+        output::say(line);
+    }
     if missing.is_empty() {
         output::error("error: nothing is printed, because kvisor's scans would fail", None);
     } else {

@@ -83,8 +83,10 @@ pub(super) fn release(workload: &Workload, carriers: &[Carrier]) -> Vec<PatchOpe
     for manager in workload.managers.iter().rev().filter(|manager| is_ours(manager)) {
         let Some(before) = &manager.fields else { continue };
         let mut rest = before.clone();
-        for (path, _) in &fields {
-            remove(&mut rest, path);
+        for (path, field) in &fields {
+            // Who adds a variable also claims its entry and its name, and would keep it without a value.
+            let end = path.len() - usize::from(matches!(field.carrier, Carrier::Environment { .. }));
+            remove(&mut rest, &path[..end]);
         }
         if rest == *before {
             continue;

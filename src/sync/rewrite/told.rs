@@ -18,8 +18,8 @@ pub(super) struct Told {
 
 /// Why kvisor's scanners would not be found.
 pub(super) enum Unfound {
-    /// Their image is not verified.
-    Missing(Image),
+    /// This image of theirs is not verified.
+    Missing(String),
     /// Their name is not known, or nothing can tell it; the text says why.
     Unnameable(String),
 }

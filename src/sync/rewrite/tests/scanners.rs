@@ -139,15 +139,12 @@ fn what_we_told_follows_the_mirror_and_the_controllers_version_and_goes_when_it_
     for (image, lock, expected) in &cases {
         let (object, before) = told(image, &behind);
         let after = apply(object, &patched(lock, &before).patch).unwrap();
-        match expected {
-            Some(expected) => {
-                assert_eq!(env(&after), &json!([{"name": "SCANNERS_IMAGE", "value": expected}]));
-                assert_eq!(recorded(&after)[VARIABLE], json!({"to": expected}));
-            }
-            None => {
-                assert!(env(&after).is_null(), "{after}");
-                assert!(recorded(&after).get(VARIABLE).is_none());
-            }
+        if let Some(expected) = expected {
+            assert_eq!(env(&after), &json!([{"name": "SCANNERS_IMAGE", "value": expected}]));
+            assert_eq!(recorded(&after)[VARIABLE], json!({"to": expected}));
+        } else {
+            assert!(env(&after).is_null(), "{after}");
+            assert!(recorded(&after).get(VARIABLE).is_none());
         }
         assert_eq!(rewrite(lock, &deployment(&after)), Some(Rewrite::Unchanged), "{image}");
     }
