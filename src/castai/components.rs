@@ -45,7 +45,7 @@ const CHARTS: &[&str] = &["castai-", "castware-", "egressd-", "gpu-metrics-expor
 /// charts/castai-workload-autoscaler `templates/deployment.yaml`). Others that end in `_IMAGE` hold a bare tag.
 pub const IMAGE_VARIABLES: &[&str] = &[SCANNERS_VARIABLE, "JMX_EXPORTER_INIT_IMAGE"];
 
-/// What kvisor reads the image of its scanners from, before it derives one.
+/// Names the image of kvisor's scan jobs to its controller (castai/kvisor `cmd/controller/kube/client.go`).
 pub const SCANNERS_VARIABLE: &str = "SCANNERS_IMAGE";
 
 /// Beginnings of the names of containers that Cast AI's webhooks add to pods of others, such as
@@ -134,18 +134,23 @@ pub fn chart_name(label: &str) -> &str {
 ///
 /// kvisor's controller starts scan jobs from its own image's name with the first `-controller` replaced, unless
 /// `SCANNERS_IMAGE` names one (castai/kvisor `cmd/controller/kube/client.go`). `source` is what `image` was mirrored
-/// from, if that is known: a mirror may call it otherwise.
+/// from, if that is known: a mirror may call it otherwise. `named` is what a variable of ours says: its repository
+/// stays, and its version follows the controller's. Where kvisor would make a name that no scanners have, it is the one
+/// that they have.
 pub fn derived_image(
     container: &str,
     image: &Image,
     source: Option<&Image>,
+    named: Option<&Image>,
     has_variable: impl Fn(&str) -> bool,
 ) -> Option<(Carrier, Image)> {
     let is_controller = |image: &Image| image.repository().rsplit('/').next() == Some("kvisor-controller");
     if !(is_controller(image) || source.is_some_and(is_controller)) || has_variable(SCANNERS_VARIABLE) {
         return None;
     }
-    let scanners = image.as_written().replacen(CONTROLLER, SCANNERS, 1).parse().ok()?;
+    let own = || scanners_of(image).or_else(|why| source.map_or(Err(why), scanners_of)).ok();
+    let named = named.and_then(|named| own()?.with_repository(named.repository()).ok());
+    let scanners = named.or_else(own).or_else(|| derivation(image)).unwrap_or_else(|| image.clone());
     let carrier =
         Carrier::Derived { container: container.to_owned(), component: "kvisor-scanners".to_owned() };
     Some((carrier, scanners))
@@ -154,6 +159,44 @@ pub fn derived_image(
 /// What kvisor replaces, the first time that it stands in the whole reference.
 const CONTROLLER: &str = "-controller";
 const SCANNERS: &str = "-scanners";
+
+/// The name that kvisor makes out of its controller's, whether or not there is such an image; none where that is the
+/// controller's own.
+pub fn derivation(controller: &Image) -> Option<Image> {
+    let written = controller.as_written();
+    written
+        .replacen(CONTROLLER, SCANNERS, 1)
+        .parse()
+        .ok()
+        .filter(|derived: &Image| derived.as_written() != written)
+}
+
+/// The scanners' image of the same version as a controller's: it lies beside it, with the same tag.
+///
+/// # Errors
+/// The controller's name does not tell it; the text says why and what to do.
+pub fn scanners_of(controller: &Image) -> Result<Image, String> {
+    let written = controller.as_written();
+    let (version, repository) = (controller.version(), controller.repository());
+    if version.digest().is_some() && version.tag().is_none() {
+        return Err(format!(
+            "the digest in {written} does not tell the tag of kvisor's scanners: name the controller by tag, or by tag \
+             and digest, or set its variable {SCANNERS_VARIABLE}"
+        ));
+    }
+    let start = repository.rfind('/').map_or(0, |slash| slash + 1);
+    let (path, component) = repository.split_at(start);
+    if !component.contains(CONTROLLER) {
+        return Err(format!(
+            "{written} does not tell the name of kvisor's scanners, because it has no {CONTROLLER:?} after the last \
+             slash: set its variable {SCANNERS_VARIABLE}"
+        ));
+    }
+    let tag = version.tag().map(|tag| format!(":{tag}")).unwrap_or_default();
+    format!("{path}{}{tag}", component.replacen(CONTROLLER, SCANNERS, 1))
+        .parse()
+        .map_err(|error: InvalidReference| error.to_string())
+}
 
 /// The scanners' image that kvisor finds beside its controller's.
 ///
@@ -257,16 +300,34 @@ mod tests {
     #[test]
     fn the_scanners_image_follows_kvisors_own_rule() {
         let controller = image("ghcr.io/castai/kvisor/kvisor-controller:v1.164.8");
-        let (carrier, scanners) = derived_image("controller", &controller, None, |_| false).unwrap();
+        let (carrier, scanners) = derived_image("controller", &controller, None, None, |_| false).unwrap();
         assert_eq!(carrier.to_string(), "derived/controller/kvisor-scanners");
         assert_eq!(scanners.as_written(), "ghcr.io/castai/kvisor/kvisor-scanners:v1.164.8");
-        assert_eq!(derived_image("controller", &controller, None, |name| name == "SCANNERS_IMAGE"), None);
+        assert_eq!(
+            derived_image("controller", &controller, None, None, |name| name == "SCANNERS_IMAGE"),
+            None
+        );
         let renamed = image("e.example/kv-controller:v1");
-        let (_, scanners) = derived_image("controller", &renamed, Some(&controller), |_| false).unwrap();
+        let (_, scanners) =
+            derived_image("controller", &renamed, Some(&controller), None, |_| false).unwrap();
         assert_eq!(scanners.as_written(), "e.example/kv-scanners:v1");
-        assert_eq!(derived_image("controller", &renamed, None, |_| false), None);
+        assert_eq!(derived_image("controller", &renamed, None, None, |_| false), None);
+        // Where kvisor would make a name that no scanners have, and where a variable of ours gives them one.
+        let pinned = image(&format!("{controller}@sha256:{}", "a".repeat(64)));
+        let flat = image("e.example/kvisor:v1.164.8");
+        let named = image("e.example/scan:v1");
+        let cases = [
+            (&pinned, None, None, "ghcr.io/castai/kvisor/kvisor-scanners:v1.164.8"),
+            (&flat, Some(&controller), None, "ghcr.io/castai/kvisor/kvisor-scanners:v1.164.8"),
+            (&flat, Some(&controller), Some(&named), "e.example/scan:v1.164.8"),
+            (&pinned, None, Some(&named), "e.example/scan:v1.164.8"),
+        ];
+        for (controller, source, named, expected) in cases {
+            let (_, scanners) = derived_image("controller", controller, source, named, |_| false).unwrap();
+            assert_eq!(scanners.as_written(), expected, "{controller}");
+        }
         let agent = image("ghcr.io/castai/kvisor/kvisor-agent:v1.164.8");
-        assert_eq!(derived_image("kvisor", &agent, None, |_| false), None);
+        assert_eq!(derived_image("kvisor", &agent, None, None, |_| false), None);
     }
 
     #[test]
@@ -289,6 +350,30 @@ mod tests {
         ];
         for (controller, expected) in cases {
             match (scanners_image(&image(controller)), expected) {
+                (Ok(scanners), Ok(expected)) => assert_eq!(scanners.as_written(), expected),
+                (Err(error), Err(words)) => assert!(error.contains(words), "{controller}: {error}"),
+                (seen, _) => panic!("{controller}: {seen:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn scanners_lie_beside_their_controller_with_its_tag() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let cases = [
+            ("ghcr.io/castai/kvisor/kvisor-controller:v1", Ok("ghcr.io/castai/kvisor/kvisor-scanners:v1")),
+            (&format!("e/kvisor-controller:v1@{digest}"), Ok("e/kvisor-scanners:v1")),
+            (
+                "e.example/my-controller/kvisor-controller:v1",
+                Ok("e.example/my-controller/kvisor-scanners:v1"),
+            ),
+            ("e.example/kvisor-controller:v1-controller", Ok("e.example/kvisor-scanners:v1-controller")),
+            ("kvisor-controller", Ok("kvisor-scanners:latest")),
+            (&format!("e/kvisor-controller@{digest}"), Err("does not tell the tag")),
+            ("e.example/my-controller/kvisor:v1-controller", Err("does not tell the name")),
+        ];
+        for (controller, expected) in cases {
+            match (scanners_of(&image(controller)), expected) {
                 (Ok(scanners), Ok(expected)) => assert_eq!(scanners.as_written(), expected),
                 (Err(error), Err(words)) => assert!(error.contains(words), "{controller}: {error}"),
                 (seen, _) => panic!("{controller}: {seen:?}"),

@@ -64,7 +64,9 @@ fn changes(report: &RollbackReport, planned: &'static str, width: Option<usize>)
             [workload.workload.namespace.clone(), name, carrier, image, outcome.to_owned()]
         };
         let changed = workload.changes.iter();
-        rows.extend(changed.map(|change| row(change.carrier.to_string(), change.to.clone())));
+        rows.extend(changed.map(|change| {
+            row(change.carrier.to_string(), change.to.clone().unwrap_or_else(|| "<none>".to_owned()))
+        }));
         if workload.changes.is_empty() && workload.outcome != Outcome::Unchanged {
             rows.push(row("-".to_owned(), "-".to_owned()));
         }

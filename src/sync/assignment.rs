@@ -92,7 +92,7 @@ pub fn assign(
             let assign_one =
                 |image, used_by| assign_one(image, used_by, (mirror, &inventory.knowledge), maps, region);
             let (destination, source) = match container_of(inventory, used_by) {
-                Some((image, container)) => derive(&wanted.image, assign_one(image, container), maps),
+                Some((image, container)) => derive(&wanted.image, assign_one(image, container), mirror, maps),
                 None => assign_one(&wanted.image, used_by),
             };
             let key = match &source {
@@ -119,22 +119,44 @@ fn container_of<'i>(inventory: &'i Inventory, used_by: &Use) -> Option<(&'i Imag
     Some((&wanted.image, container))
 }
 
-/// The destination and source of a derived image follow its container's: the component looks beside that alone.
-fn derive(image: &Image, (destination, source): (Image, Source), maps: &[NameMap]) -> (Image, Source) {
-    let source = match source {
-        Source::Reachable(_) | Source::Unnameable(_) => return (image.clone(), source),
-        Source::Known(source) => components::scanners_image(&source).map(Source::Known),
-        unknown @ Source::Unknown(_) => Ok(unknown),
-    };
-    let named = components::scanners_image(&destination).and_then(|destination| {
-        let map = maps.iter().find(|map| map.private == destination.repository());
-        let source = match map {
-            Some(map) => destination.with_repository(&map.public).map_or_else(unnameable, Source::Known),
-            None => source?,
-        };
-        Ok((destination, source))
+/// The destination and source of a derived image follow its container's. It lies where the component looks for it, as
+/// long as there can be such a name and nobody gave it another one; else the component has to be told by a variable.
+fn derive(
+    image: &Image,
+    (destination, source): (Image, Source),
+    mirror: &Mirror,
+    maps: &[NameMap],
+) -> (Image, Source) {
+    let beside = components::scanners_image(&destination);
+    let mapped = beside.as_ref().ok().and_then(|beside| {
+        let map = maps.iter().find(|map| map.private == beside.repository())?;
+        Some(beside.with_repository(&map.public).map_or_else(unnameable, Source::Known))
     });
-    named.unwrap_or_else(|why| (image.clone(), Source::Unnameable(why)))
+    let scanners = match (source, mapped) {
+        (source @ (Source::Reachable(_) | Source::Unnameable(_)), _) => return (image.clone(), source),
+        (_, Some(source)) => return (beside.unwrap_or_else(|_| image.clone()), source),
+        (source @ Source::Unknown(_), None) => {
+            return match beside {
+                Ok(beside) => (beside, source),
+                Err(why) => (image.clone(), Source::Unnameable(why)),
+            };
+        }
+        (Source::Known(controller), None) => match components::scanners_of(&controller) {
+            Ok(scanners) => scanners,
+            Err(why) => return (image.clone(), Source::Unnameable(why)),
+        },
+    };
+    let named = match (maps.iter().find(|map| map.public == scanners.repository()), beside) {
+        (Some(map), _) => scanners.with_repository(&map.private),
+        // It was mirrored under this name before.
+        (None, _) if mirror.holds(image) => Ok(image.clone()),
+        (None, Ok(beside)) => Ok(beside),
+        (None, Err(_)) => mirror.name_of(&scanners),
+    };
+    match named {
+        Ok(named) => (named, Source::Known(scanners)),
+        Err(error) => (image.clone(), unnameable(error)),
+    }
 }
 
 fn assign_one(

@@ -286,18 +286,30 @@ fn collect(
         if !filter.admits(&image, recorded.as_ref()) {
             continue;
         }
-        let own_variables = || variables.iter().filter(|variable| variable.container == field.container);
+        let mut own: Vec<_> =
+            variables.iter().filter(|variable| variable.container == field.container).collect();
+        // What we added says nothing of what is wanted, which is found anew.
+        let added = own.iter().position(|variable| records.added(&variable.carrier, &variable.value));
+        let named: Option<Image> = added.and_then(|added| own[added].value.parse().ok());
         let has_variable = |name: &str| {
-            own_variables().any(|variable| matches!(&variable.carrier, Carrier::Environment { variable, .. } if variable == name))
+            own.iter().enumerate().any(|(index, variable)| {
+                Some(index) != added
+                    && matches!(&variable.carrier, Carrier::Environment { variable, .. } if variable == name)
+            })
         };
-        if let Some((carrier, derived)) =
-            components::derived_image(&field.container, &image, recorded.as_ref(), has_variable)
-        {
-            let source = recorded.as_ref().and_then(|source| components::scanners_image(source).ok());
+        if let Some((carrier, derived)) = components::derived_image(
+            &field.container,
+            &image,
+            recorded.as_ref(),
+            named.as_ref(),
+            has_variable,
+        ) {
+            let source = recorded.as_ref().and_then(|source| components::scanners_of(source).ok());
             let from = image.clone();
             take(derived, carrier, Reason::Derived { from }, source);
+            added.map(|added| own.remove(added));
         }
-        for variable in own_variables() {
+        for variable in own {
             match (&variable.carrier, variable.value.parse::<Image>()) {
                 (Carrier::Environment { variable: name, .. }, Ok(image)) => {
                     let reason = match &reason {

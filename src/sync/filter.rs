@@ -11,10 +11,12 @@ use std::ops::Range;
 use serde_json::Value;
 
 use self::yaml::Tree;
-use crate::sync::assignment::Assignment;
+use crate::sync::assignment::{Assignment, Source};
 use crate::sync::carriers::{Carried, fields_of};
 use crate::sync::documents::{self, BYTE_ORDER_MARK, Document, Fault, Format, json_span};
+use crate::sync::inventory::Carrier;
 use crate::sync::manifests::Manifest;
+use crate::sync::scanners::{self, Lost};
 
 /// One field that gets the name of another image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +73,31 @@ pub fn edits(manifest: &Manifest, assignments: &[Assignment]) -> Vec<Edit> {
         }
     }
     edits
+}
+
+/// What has to be done by hand so that kvisor finds its scanners: no line can be added here. One sentence each.
+pub fn lost_scanners(manifest: &Manifest, assignments: &[Assignment]) -> Vec<String> {
+    let mut advice = Vec::new();
+    for scanners in assignments {
+        for used in &scanners.used_by {
+            let controller = scanners::controller_of(assignments, &used.used_by);
+            let lost = controller.and_then(|controller| {
+                scanners::lost(&manifest.pod, &used.used_by, scanners, &controller.destination)
+            });
+            if let (
+                Some(Lost { controller, variable: Carrier::Environment { container, variable }, .. }),
+                Source::Known(source),
+            ) = (lost, &scanners.source)
+            {
+                advice.push(format!(
+                    "{}: kvisor would not find its scanners by the name of {controller}: set the variable {variable} of \
+                     its container {container:?} to {source}, which is then replaced too",
+                    manifest.name
+                ));
+            }
+        }
+    }
+    advice
 }
 
 /// Carries out `edits` in `text`.

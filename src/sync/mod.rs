@@ -27,6 +27,7 @@ pub mod report;
 pub mod rewrite;
 pub mod rollback;
 pub mod rollout;
+pub mod scanners;
 pub mod status;
 pub mod tree;
 pub mod verify;

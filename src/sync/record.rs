@@ -14,8 +14,9 @@ pub const ANNOTATION: &str = "privatelink.cast.ai/images";
 /// One rewritten image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// What stood there before we came.
-    pub from: String,
+    /// What stood there before we came; absent where nothing did, so that the whole entry is ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// What we put there.
     pub to: String,
 }
@@ -52,11 +53,16 @@ impl Records {
         self.get(carrier).filter(|record| record.to == written)
     }
 
+    /// Whether what stands at `carrier` was added by us, where nothing stood before.
+    pub fn added(&self, carrier: &Carrier, written: &str) -> bool {
+        self.current(carrier, written).is_some_and(|record| record.from.is_none())
+    }
+
     /// What stood at `carrier` before `written`, if that is on record. A record also pairs two repositories: of another
     /// version in the recorded one, the source is that version in the other.
     pub fn source(&self, carrier: &Carrier, written: &str) -> Option<Image> {
         let record = self.get(carrier)?;
-        let from: Image = record.from.parse().ok()?;
+        let from: Image = record.from?.parse().ok()?;
         if record.to == written {
             return Some(from);
         }
@@ -117,11 +123,13 @@ mod tests {
             "volume/y": ["another", "form"],
         }));
         let (x, z) = (Carrier::Container("x".to_owned()), Carrier::Container("z".to_owned()));
-        assert_eq!(records.get(&x), Some(Record { from: "a:1".to_owned(), to: "b:1".to_owned() }));
-        records.set(&z, Some(Record { from: "c:1".to_owned(), to: "d:1".to_owned() }));
+        assert_eq!(records.get(&x), Some(Record { from: Some("a:1".to_owned()), to: "b:1".to_owned() }));
+        records.set(&z, Some(Record { from: None, to: "d:1".to_owned() }));
         let annotation: Value = serde_json::from_str(&records.to_annotation().unwrap()).unwrap();
         assert_eq!(annotation["volume/y"], serde_json::json!(["another", "form"]));
         assert_eq!(annotation["container/x"]["since"], "later");
-        assert_eq!(annotation["container/z"]["to"], "d:1");
+        assert_eq!(annotation["container/z"], serde_json::json!({"to": "d:1"}));
+        assert!(records.added(&z, "d:1") && !records.added(&z, "d:2") && !records.added(&x, "b:1"));
+        assert_eq!(records.source(&z, "d:1"), None);
     }
 }

@@ -1,6 +1,7 @@
 //! Which patches bring workloads to verified images: pure, from a snapshot and a lock.
 
 mod patch;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,6 +9,7 @@ use json_patch::Patch;
 use serde::Serialize;
 
 pub use self::patch::restoring;
+use self::told::Unfound;
 use crate::castai::components;
 use crate::cluster::workload::Workload;
 use crate::image::Image;
@@ -86,8 +88,12 @@ impl WorkloadPatch {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
     pub carrier: Carrier,
-    pub from: String,
-    pub to: String,
+    /// Absent where the whole entry is added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Absent where the whole entry is removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
 }
 
 impl Rewriter<'_> {
@@ -114,13 +120,16 @@ impl Rewriter<'_> {
         let mut released = Vec::new();
         for (image, used_by) in &uses {
             let carrier = &used_by.carrier;
-            if let Some(derived) = self.derived_destination(used_by, &uses) {
-                match derived {
-                    Ok(destination) if self.holds(&destination) => {}
-                    Ok(destination) => {
-                        missing.insert(destination.to_string());
+            if let Some(scanners) = self.scanners(used_by, &uses) {
+                match scanners.and_then(|named| told::tell(workload, used_by, named, &mut records)) {
+                    Ok(told) => {
+                        changes.extend(told.change);
+                        released.extend(told.released);
                     }
-                    Err(why) => return Some(Rewrite::HeldBack(why)),
+                    Err(Unfound::Missing(image)) => {
+                        missing.insert(image);
+                    }
+                    Err(Unfound::Unnameable(why)) => return Some(Rewrite::HeldBack(why)),
                 }
                 continue;
             }
@@ -130,9 +139,13 @@ impl Rewriter<'_> {
                 }
                 Some(Locked::Destination(locked)) => {
                     // Somebody put another version of ours there; our record must not speak of the old one.
-                    if before.get(carrier).is_some_and(|record| record.to != image.as_written()) {
-                        let record = Record { from: locked.source.to_string(), to: image.to_string() };
-                        records.set(carrier, Some(record));
+                    if let Some(record) = before.get(carrier)
+                        && record.to != image.as_written()
+                    {
+                        let from = record.from.map(|_| locked.source.to_string());
+                        let to = image.to_string();
+                        // What we had added is somebody else's now.
+                        records.set(carrier, from.map(|from| Record { from: Some(from), to }));
                     }
                     if claims::claim(workload, carrier).is_some_and(|claim| claim.keeper == Keeper::Both) {
                         released.push(carrier.clone());
@@ -146,10 +159,10 @@ impl Rewriter<'_> {
                     }
                     let change = Change {
                         carrier: carrier.clone(),
-                        from: image.to_string(),
-                        to: locked.destination.to_string(),
+                        from: Some(image.to_string()),
+                        to: Some(locked.destination.to_string()),
                     };
-                    records.set(carrier, Some(record_of(&change, &before)));
+                    records.set(carrier, Some(record_of(carrier, image, &locked.destination, &before)));
                     changes.push(change);
                 }
             }
@@ -173,13 +186,26 @@ impl Rewriter<'_> {
         }
     }
 
-    /// What a component will derive once its container is rewritten, if `used_by` is such an image and its container
-    /// is locked. The text says why there can be none.
-    fn derived_destination(&self, used_by: &Use, uses: &[(Image, Use)]) -> Option<Result<Image, String>> {
+    /// What has to name kvisor's scanners once its controller is rewritten, if `used_by` is their image and the
+    /// controller is locked: nothing where kvisor finds them by itself.
+    fn scanners(&self, used_by: &Use, uses: &[(Image, Use)]) -> Option<Result<Option<Image>, Unfound>> {
         let (image, container) = uses.iter().find(|(_, container)| container.contains_source_of(used_by))?;
         let (Locked::Destination(locked) | Locked::Source(locked)) =
             self.locked(image, container.recorded_source.as_ref())?;
-        Some(components::scanners_image(&locked.destination))
+        if components::derivation(&locked.destination).is_some_and(|derived| self.holds(&derived)) {
+            return Some(Ok(None));
+        }
+        Some(components::scanners_of(&locked.source).map_err(Unfound::Unnameable).and_then(|source| {
+            match self.locked(&source, None) {
+                Some(Locked::Destination(locked) | Locked::Source(locked)) => {
+                    Ok(Some(locked.destination.clone()))
+                }
+                None => {
+                    let beside = components::scanners_image(&locked.destination);
+                    Err(Unfound::Missing(beside.unwrap_or(source).to_string()))
+                }
+            }
+        }))
     }
 
     fn holds(&self, destination: &Image) -> bool {
@@ -206,12 +232,12 @@ enum Locked<'a> {
 }
 
 /// What has to be put back is what stood there before our first change, as long as every change since was ours.
-fn record_of(change: &Change, before: &Records) -> Record {
+fn record_of(carrier: &Carrier, from: &Image, to: &Image, before: &Records) -> Record {
     let first = before
-        .current(&change.carrier, &change.from)
-        .map(|record| record.from)
-        .or_else(|| Some(before.source(&change.carrier, &change.from)?.to_string()));
-    Record { from: first.unwrap_or_else(|| change.from.clone()), to: change.to.clone() }
+        .current(carrier, from.as_written())
+        .and_then(|record| record.from)
+        .or_else(|| Some(before.source(carrier, from.as_written())?.to_string()));
+    Record { from: Some(first.unwrap_or_else(|| from.to_string())), to: to.to_string() }
 }
 
 #[cfg(test)]

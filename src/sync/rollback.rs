@@ -64,8 +64,9 @@ impl RollbackReport {
         let undone = self.workloads.iter().filter(|workload| {
             matches!(workload.outcome, Outcome::Updated | Outcome::Planned | Outcome::DryRunOk)
         });
-        let images =
-            undone.flat_map(|workload| &workload.changes).filter_map(|change| change.to.parse().ok());
+        let images = undone
+            .flat_map(|workload| &workload.changes)
+            .filter_map(|change| change.to.as_ref()?.parse().ok());
         images.map(|image: Image| image.host().to_owned()).collect()
     }
 }
@@ -95,7 +96,7 @@ pub fn decide(workload: &Workload) -> Option<Rewrite> {
         match current {
             Some(current) if current == record.to => {
                 records.set(&carrier, None);
-                changes.push(Change { carrier, from: record.to, to: record.from });
+                changes.push(Change { carrier, from: Some(record.to), to: record.from });
             }
             Some(current) if before.source(&carrier, &current).is_some() => {}
             _ => records.set(&carrier, None),
@@ -114,7 +115,9 @@ pub fn decide(workload: &Workload) -> Option<Rewrite> {
 pub fn left_alone(workload: &Workload) -> Vec<LeftAlone> {
     let records = Records::read(&workload.annotations);
     let changed = recorded(workload, &records).into_iter().filter_map(|(carrier, recorded, current)| {
-        let current = current.filter(|current| *current != recorded.to && *current != recorded.from)?;
+        let current = current.filter(|current| {
+            *current != recorded.to && Some(current.as_str()) != recorded.from.as_deref()
+        })?;
         let public = records.source(&carrier, &current);
         Some(LeftAlone { workload: workload.name.clone(), carrier, recorded, current, public })
     });

@@ -13,6 +13,7 @@ use crate::sync::listing::Listing;
 use crate::sync::ownership::{ChangedBy, Owner, Surroundings, changed_by, owners};
 use crate::sync::plan::PlannedUse;
 use crate::sync::record::{Record, Records};
+use crate::sync::scanners::{self, Lost};
 
 /// The whole result. Its shape is a promise to scripts: fields are added, never changed.
 #[derive(Clone, Debug, Serialize)]
@@ -163,7 +164,14 @@ pub fn statuses(
                 Place::Release { hook: false, .. } => continue,
                 Place::Release { .. } | Place::Resource { .. } | Place::File { .. } | Place::Named => None,
             };
-            statuses.push(status(workload, assignment, used, seen, around));
+            let mut status = status(workload, assignment, used, seen, around);
+            if let Some(workload) = workload
+                && let Some(state) = lost(workload, assignments, assignment, used)
+            {
+                status.state = state;
+                status.owners = owners(workload, around);
+            }
+            statuses.push(status);
         }
     }
     statuses.sort_by(|left, right| (&left.place, &left.carrier).cmp(&(&right.place, &right.carrier)));
@@ -208,6 +216,28 @@ fn status(
         mirrored: held.ok().filter(|_| is_named).map(|held| held.is_some()),
         state,
     }
+}
+
+/// What is to be said of scanners that kvisor does not find beside its controller, which is the private one; `None` where
+/// they are found.
+fn lost(
+    workload: &Workload,
+    assignments: &[Assignment],
+    scanners: &Assignment,
+    used: &PlannedUse,
+) -> Option<State> {
+    let controller = scanners::controller_of(assignments, &used.used_by)?;
+    let mut containers = controller.used_by.iter();
+    let container = containers.find(|container| container.used_by.contains_source_of(&used.used_by))?;
+    if !controller.destination.is_same(&container.image) {
+        return None;
+    }
+    let Lost { variable, named, .. } =
+        scanners::lost(&workload.pod, &used.used_by, scanners, &controller.destination)?;
+    Some(match Records::read(&workload.annotations).get(&variable) {
+        Some(record) if named.as_ref() != Some(&record.to) => State::Reverted(record.to),
+        _ => State::NotRewritten,
+    })
 }
 
 /// What is to be said of an image that should be the private one; `None` where it is.

@@ -20,6 +20,7 @@ mod ownership;
 mod permissions;
 mod preflight;
 mod rollback;
+mod scanners;
 mod status;
 
 mod support;

@@ -64,13 +64,15 @@ pub(super) async fn run(
     // Each manifest is decided on by itself: another one of its name may have other records.
     let region = images::region(sync, &inventory, &mirror);
     let mut assignments = Vec::new();
-    let mut texts = Vec::new();
+    let (mut texts, mut lost) = (Vec::new(), Vec::new());
     for Part { text, manifests, .. } in &parts {
         let mut edits = Vec::new();
         for manifest in manifests {
             let inventory = inventory_of([manifest], &filter, Vec::new());
             let own = assign(&inventory, &mirror, &sync.maps, region.as_deref());
             edits.extend(filter::edits(manifest, &own));
+            let advice = filter::lost_scanners(manifest, &own).into_iter();
+            lost.extend(advice.map(|advice| format!("error: {}: {advice}", text.path)));
             assignments.extend(own);
         }
         texts.push(rewritten(text, &edits)?);
@@ -85,10 +87,17 @@ pub(super) async fn run(
             .await
             .map_err(|error| Stop::new(format!("error: {error}")))?
     };
-    if missing.is_empty() {
+    if missing.is_empty() && lost.is_empty() {
         return print(texts, format);
     }
-    tell_missing(sync, &mirror, &missing);
+    for line in &lost {
+        output::say(line);
+    }
+    if missing.is_empty() {
+        output::error("error: nothing is printed, because kvisor's scans would fail", None);
+    } else {
+        tell_missing(sync, &mirror, &missing);
+    }
     Ok(Ending::Attention)
 }
 

@@ -140,7 +140,7 @@ fn scanners(controller: &str, recorded: Option<&str>, mirror: &str, maps: &[&str
     let container = inventory.images[0].used_by[0].clone();
     let from = inventory.images[0].image.clone();
     let (carrier, derived) =
-        components::derived_image("x", &from, container.recorded_source.as_ref(), |_| false).unwrap();
+        components::derived_image("x", &from, container.recorded_source.as_ref(), None, |_| false).unwrap();
     let reason = Reason::Derived { from };
     let used_by = Use { carrier, reason: reason.clone(), recorded_source: None, ..container };
     inventory.images.push(WantedImage { image: derived, source: None, used_by: vec![used_by] });
@@ -163,7 +163,11 @@ fn derived_images_lie_where_the_component_looks() {
     let public = "ghcr.io/castai/kvisor/kvisor-scanners:v1";
     let map = "ECR/kvisor-controller=ghcr.io/castai/kvisor/kvisor-controller";
     let pinned = format!("{controller}@{}", crate::image::Digest::of(b"x"));
+    let untagged = pinned.replace(":v1@", "@");
     let layout = "ECR/ghcr.io/castai/kvisor/kvisor-controller:v1";
+    let layout_scanners = "ECR/ghcr.io/castai/kvisor/kvisor-scanners:v1";
+    let unlike = "ECR/kvisor=ghcr.io/castai/kvisor/kvisor-controller";
+    let named = "ECR/scan=ghcr.io/castai/kvisor/kvisor-scanners";
     let cases: &[Case] = &[
         (controller, None, "ECR", &[], "ECR/ghcr.io/castai/kvisor/kvisor-scanners:v1", public),
         (layout, None, "ECR", &[], "ECR/ghcr.io/castai/kvisor/kvisor-scanners:v1", public),
@@ -179,15 +183,22 @@ fn derived_images_lie_where_the_component_looks() {
             "ECR/kvisor-scanners:v1",
             "ghcr.io/acme/kvisor-scanners:v1",
         ),
-        (controller, None, "ECR/my-controller", &[], public, "choose a --registry path"),
+        // Kvisor has to be told of these.
         (
             controller,
             None,
-            "ECR",
-            &["ECR/kvisor=ghcr.io/castai/kvisor/kvisor-controller"],
+            "ECR/my-controller",
+            &[],
+            "ECR/my-controller/ghcr.io/castai/kvisor/kvisor-scanners:v1",
             public,
-            "choose a --map",
         ),
+        (controller, None, "ECR", &[unlike], layout_scanners, public),
+        ("ECR/kvisor:v1", Some(controller), "ECR", &[], layout_scanners, public),
+        ("ECR/kvisor:v1", Some(controller), "ECR", &[named], "ECR/scan:v1", public),
+        (controller, None, "ECR", &[named], "ECR/scan:v1", public),
+        (controller, None, "ECR", &[map, named], "ECR/scan:v1", public),
+        (&pinned, None, "ECR", &[], layout_scanners, public),
+        (&format!("ECR/{pinned}"), Some(&pinned), "ECR", &[], layout_scanners, public),
         (
             "ECR/kvisor-controller:v1",
             None,
@@ -197,12 +208,12 @@ fn derived_images_lie_where_the_component_looks() {
             "add --map ECR/kvisor-controller=",
         ),
         (
-            &pinned,
+            &untagged,
             None,
             "ECR",
             &[],
-            &pinned.replace("-controller", "-scanners"),
-            "a digest in kvisor's controller",
+            &untagged.replace("-controller", "-scanners"),
+            "does not tell the tag of kvisor's scanners",
         ),
     ];
     for (name, recorded, mirror, maps, destination, source) in cases {

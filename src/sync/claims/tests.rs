@@ -102,7 +102,8 @@ type Kept<'a> = (&'a [(&'a str, &'a str)], &'a [Change], &'a [Carrier], Option<K
 #[test]
 fn a_workload_is_kept_by_us_as_long_as_one_image_is() {
     let both: Managers<'_> = &[("helm", true, &["a", "b"]), (FIELD_MANAGER, false, &["a"])];
-    let change = |name: &str| Change { carrier: container(name), from: PUBLIC.into(), to: PRIVATE.into() };
+    let change =
+        |name: &str| Change { carrier: container(name), from: Some(PUBLIC.into()), to: Some(PRIVATE.into()) };
     let cases: [Kept<'_>; 7] = [
         (&[("a", PRIVATE), ("b", PRIVATE)], &[], &[], Some(Keeper::Both)),
         (&[("a", PRIVATE), ("b", PRIVATE)], &[], &[container("a")], Some(Keeper::Owner)),

@@ -110,6 +110,38 @@ fn variables_and_derived_images_come_with_their_container() {
 }
 
 #[test]
+fn a_variable_that_we_added_says_where_the_scanners_are_and_nothing_of_their_version() {
+    let source = "ghcr.io/castai/kvisor/kvisor-controller:v1";
+    let env = serde_json::json!([{"name": "SCANNERS_IMAGE", "value": "e.example/scan:v1"}]);
+    for (image, told, expected) in [
+        (
+            "e.example/kvisor:v1",
+            "e.example/scan:v1",
+            ("e.example/scan:v1", "derived/controller/kvisor-scanners"),
+        ),
+        // An upgrade by the mirror's name, which the variable has yet to follow.
+        (
+            "e.example/kvisor:v2",
+            "e.example/scan:v1",
+            ("e.example/scan:v2", "derived/controller/kvisor-scanners"),
+        ),
+        // Somebody else set it since.
+        ("e.example/kvisor:v1", "e.example/scan:v0", ("e.example/scan:v1", "env/controller/SCANNERS_IMAGE")),
+    ] {
+        let pod = serde_json::json!({"containers": [{"name": "controller", "image": image, "env": env}]});
+        let mut workload = workload(WorkloadKind::Deployment, "castai-agent", pod);
+        let records = serde_json::json!({
+            "container/controller": {"from": source, "to": "e.example/kvisor:v1"},
+            "env/controller/SCANNERS_IMAGE": {"to": told},
+        });
+        workload.annotations.insert(ANNOTATION.to_owned(), records.to_string());
+        let seen: Vec<_> = seen(&workload).into_iter().map(|(image, carrier, ..)| (image, carrier)).collect();
+        let expected = [expected, (image, "container/controller")];
+        assert_eq!(seen, expected.map(|(image, carrier)| (image.to_owned(), carrier.to_owned())));
+    }
+}
+
+#[test]
 fn what_belongs_to_a_container_follows_its_admission() {
     let pod = serde_json::json!({"containers": [
         container("controller", "ghcr.io/castai/kvisor/kvisor-controller:v1"),

@@ -1,5 +1,7 @@
 //! JSON patches whose every step is guarded by a `test` of what was read.
 
+mod variable;
+
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOperation, TestOperation};
 use serde_json::{Value, json};
@@ -21,7 +23,8 @@ pub fn restoring(workload: &Workload, applied: &WorkloadPatch) -> Option<Patch> 
         .changes
         .iter()
         .filter(|change| {
-            fields.iter().any(|field| field.carrier == change.carrier && field.value == change.to)
+            let field = fields.iter().find(|field| field.carrier == change.carrier);
+            field.map(|field| &field.value) == change.to.as_ref()
         })
         .map(|change| Change {
             carrier: change.carrier.clone(),
@@ -35,18 +38,24 @@ pub fn restoring(workload: &Workload, applied: &WorkloadPatch) -> Option<Patch> 
     (!changes.is_empty()).then(|| build(workload, &changes, &records))
 }
 
-/// Replaces the images of `changes` and our annotation; each is preceded by a `test` of what was read.
+/// Sets the images of `changes` and our annotation; each is preceded by a `test` of what was read. Entries are added
+/// first and removed last, so that every other one stands where it was read.
 pub(super) fn build(workload: &Workload, changes: &[Change], records: &Records) -> Patch {
     let fields = fields_of(&workload.pod, changes.iter().map(|change| &change.carrier));
-    let mut operations = Vec::new();
+    let (mut added, mut replaced, mut removed) = (Vec::new(), Vec::new(), Vec::new());
     for change in changes {
-        let Some(field) = fields.iter().find(|field| field.carrier == change.carrier) else {
-            continue;
-        };
-        operations.extend(replace(workload, field, &change.to));
+        let field = fields.iter().find(|field| field.carrier == change.carrier);
+        match (field, &change.to) {
+            (Some(field), Some(to)) => replaced.extend(replace(workload, field, to)),
+            (None, Some(to)) => added.extend(variable::add(workload, &change.carrier, to)),
+            (Some(field), None) => removed.extend(variable::remove(workload, field)),
+            (None, None) => {}
+        }
     }
-    operations.extend(annotate(workload, records.to_annotation()));
-    Patch(operations)
+    added.append(&mut replaced);
+    added.append(&mut removed);
+    added.extend(annotate(workload, records.to_annotation()));
+    Patch(added)
 }
 
 /// Gives up our claim on `carriers`, and keeps that on everything else; only as long as the images are what was read,
@@ -74,8 +83,10 @@ pub(super) fn release(workload: &Workload, carriers: &[Carrier]) -> Vec<PatchOpe
     for manager in workload.managers.iter().rev().filter(|manager| is_ours(manager)) {
         let Some(before) = &manager.fields else { continue };
         let mut rest = before.clone();
-        for (path, _) in &fields {
-            remove(&mut rest, path);
+        for (path, field) in &fields {
+            // Who adds a variable also claims its entry and its name, and would keep it without a value.
+            let end = path.len() - usize::from(matches!(field.carrier, Carrier::Environment { .. }));
+            remove(&mut rest, &path[..end]);
         }
         if rest == *before {
             continue;

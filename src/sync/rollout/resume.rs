@@ -132,7 +132,8 @@ fn ran_well(seen: &Observation, changes: &[Change]) -> bool {
     let runs_former = |pod: &Pod| {
         let fields = pod.spec.as_ref().map(|spec| carried(&spec.into())).unwrap_or_default();
         changes.iter().all(|change| {
-            fields.iter().any(|field| field.carrier == change.carrier && field.value == change.from)
+            let field = fields.iter().find(|field| field.carrier == change.carrier);
+            field.map(|field| &field.value) == change.from.as_ref()
         })
     };
     let mut old = seen.pods.iter().flat_map(|pods| &pods.old);
@@ -144,7 +145,7 @@ fn recorded(workload: &Workload) -> Vec<Change> {
     let records = Records::read(&workload.annotations);
     let current = carried(&workload.pod).into_iter().filter_map(|field| {
         let record = records.current(&field.carrier, &field.value)?;
-        Some(Change { carrier: field.carrier, from: record.from.clone(), to: record.to.clone() })
+        Some(Change { carrier: field.carrier, from: record.from, to: Some(record.to) })
     });
     current.collect()
 }

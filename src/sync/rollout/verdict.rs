@@ -149,7 +149,9 @@ fn judge_pod(
     let problems: Vec<_> = pods::problems(now)
         .into_iter()
         .filter(|problem| match problem.kind {
-            ProblemKind::Image => changes.iter().any(|change| problem.message.contains(&change.to)),
+            ProblemKind::Image => changes
+                .iter()
+                .any(|change| change.to.as_ref().is_some_and(|image| problem.message.contains(image))),
             ProblemKind::Configuration | ProblemKind::Crash => *health == Health::Healthy,
             ProblemKind::Unschedulable => false,
         })
@@ -311,8 +313,8 @@ mod tests {
         let change = |to: &str| {
             vec![Change {
                 carrier: Carrier::Container("a".to_owned()),
-                from: "public/a:1".to_owned(),
-                to: to.to_owned(),
+                from: Some("public/a:1".to_owned()),
+                to: Some(to.to_owned()),
             }]
         };
         let seen = |pod: Pod| observed(in_progress(), vec![pod], Vec::new());

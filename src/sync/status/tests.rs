@@ -156,6 +156,43 @@ fn a_derived_image_is_judged_by_what_its_container_is() {
 }
 
 #[test]
+fn scanners_that_kvisor_was_told_of_and_does_not_find_any_more_are_reverted() {
+    let controller = "ghcr.io/castai/kvisor/kvisor-controller:v1";
+    let scanners = "ghcr.io/castai/kvisor/kvisor-scanners:v1";
+    let (private, told) = ("e.example/kvisor:v1".to_owned(), format!("e.example/{scanners}"));
+    let record = json!({"from": controller, "to": private});
+    let ours = json!({"container/a": record, "env/a/SCANNERS_IMAGE": {"to": told}});
+    let untold = json!({"container/a": record});
+    let next = "e.example/kvisor:v2".to_owned();
+    let cases = [
+        (private.as_str(), &ours, Some(told.as_str()), State::Mirrored),
+        (&private, &ours, None, State::Reverted(told.clone())),
+        (&private, &untold, None, State::NotRewritten),
+        // An upgrade that the variable has yet to follow.
+        (&next, &ours, Some(&told), State::NotRewritten),
+        // Who puts the public controller back is told of that one.
+        (controller, &ours, Some(&told), State::Mirrored),
+    ];
+    for (image, records, variable, expected) in cases {
+        let mut workload = workload(image, records, WorkloadKind::Deployment);
+        let env = variable.map(|value| json!([{"name": "SCANNERS_IMAGE", "value": value}]));
+        let pod = json!({"containers": [{"name": "a", "image": image, "env": env}]});
+        workload.pod = serde_json::from_value(pod).unwrap();
+        let digests = |tag: &&str| ((*tag).to_owned(), digest(tag));
+        let listing = Listing { tags: ["v1", "v2"].iter().map(digests).collect(), ..Listing::default() };
+        let paths =
+            ["kvisor", "ghcr.io/castai/kvisor/kvisor-controller", "ghcr.io/castai/kvisor/kvisor-scanners"];
+        let seen = Seen {
+            repositories: paths.map(|path| (path.to_owned(), Ok(Some(listing.clone())))).into(),
+            upstream: BTreeMap::new(),
+        };
+        let statuses = judged(&workload, Some(&seen));
+        let found = statuses.iter().find(|status| !status.carrier.is_field()).unwrap();
+        assert_eq!(found.state, expected, "{image} {records} {variable:?}");
+    }
+}
+
+#[test]
 fn records_tell_the_registry_where_nobody_says_it() {
     let ours = json!({"container/a": {"from": PUBLIC, "to": format!("e.example/team/{PUBLIC}")}});
     let rewritten = workload(&format!("e.example/team/{PUBLIC}"), &ours, WorkloadKind::Deployment);

@@ -104,6 +104,17 @@ fn only_our_claim_on_the_named_images_is_given_up() {
 }
 
 #[test]
+fn of_a_variable_that_we_added_nothing_is_kept() {
+    let mut before = object();
+    let variable =
+        before.pointer_mut(&format!("{OURS}{POD}/f:containers/k:{{\"name\":\"a\"}}/f:env")).unwrap();
+    *variable = json!({"k:{\"name\":\"SCANNERS_IMAGE\"}": {".": {}, "f:name": {}, "f:value": {}}});
+    let after = released(&before, &["env/a/SCANNERS_IMAGE"]);
+    let fields = after.pointer(OURS).unwrap().to_string();
+    assert!(!fields.contains("SCANNERS_IMAGE") && fields.contains("f:image"), "{fields}");
+}
+
+#[test]
 fn an_entry_that_claims_nothing_else_goes() {
     let mut before = object();
     before.pointer_mut(OURS).unwrap().as_object_mut().unwrap().remove("f:metadata");

@@ -1,0 +1,99 @@
+//! kvisor finds the image of its scan jobs, also where it could not make the name out of its controller's.
+
+use serde_json::{Value, json};
+
+use crate::observed::{CONTROLLER, ECR, SCANNERS, ecr_digest, image, record, wait_until_ready};
+use crate::support::{json, kubectl, kubectl_json, own_lab, plugin, says, sync, workloads};
+
+const DEPLOYMENT: &str = "deployment/castai-kvisor-controller";
+
+/// A digest says nothing of the scanners, whose name kvisor would end in it.
+#[test]
+fn a_controller_pinned_by_digest_is_told_its_scanners_until_it_is_rolled_back() {
+    let lab = &own_lab();
+    sync(lab, 0, &["--no-rewrite"]);
+    let digest = ecr_digest(lab, &format!("{CONTROLLER}:v1.164.8")).unwrap();
+    let pinned = format!("{CONTROLLER}:v1.164.8@{digest}");
+    kubectl(lab, &["set", "image", "-n", "castai-agent", DEPLOYMENT, &format!("controller={pinned}")]);
+    let before = workloads(lab);
+
+    let output = sync(lab, 0, &[]);
+    says(&output, &["deployment.apps/castai-kvisor-controller: deployment"]);
+    let changed = "container/controller,env/controller/SCANNERS_IMAGE";
+    assert!(output.stdout.contains(changed), "{}", output.stdout);
+    wait_until_ready(lab);
+    let scanners = format!("{ECR}/{SCANNERS}:v1.164.8");
+    let variable = || {
+        let deployment = kubectl_json(lab, &["get", DEPLOYMENT, "-n", "castai-agent"]);
+        let env = deployment["spec"]["template"]["spec"]["containers"][0]["env"].as_array().cloned();
+        env.unwrap_or_default().into_iter().rfind(|variable| variable["name"] == "SCANNERS_IMAGE")
+    };
+    let told = Some(json!({"name": "SCANNERS_IMAGE", "value": scanners}));
+    assert_eq!(variable(), told);
+    assert_eq!(image(lab, "castai-kvisor-controller", "controller"), format!("{ECR}/{pinned}"));
+    let ours = json!({
+        "container/controller": {"from": pinned, "to": format!("{ECR}/{pinned}")},
+        "env/controller/SCANNERS_IMAGE": {"to": scanners},
+    });
+    assert_eq!(record(lab, DEPLOYMENT), ours);
+    let rewritten = workloads(lab);
+    let again = plugin(lab, 0, &["sync-images"]);
+    assert!(again.stdout.starts_with(&format!("nothing to do: {ECR} holds 5 images")), "{}", again.stdout);
+
+    // Who takes the variable away takes the scans away.
+    let state = |code: i32| {
+        let report = json(&plugin(lab, code, &["status", "-o", "json"]));
+        let images = report["images"].as_array().unwrap().clone();
+        let of_scanners = |image: &&Value| image["carrier"] == "derived/controller/kvisor-scanners";
+        images.iter().find(of_scanners).unwrap()["state"].clone()
+    };
+    assert_eq!(state(0), json!({"type": "mirrored"}));
+    kubectl(lab, &["set", "env", "-n", "castai-agent", DEPLOYMENT, "SCANNERS_IMAGE-"]);
+    assert_eq!(state(1), json!({"type": "reverted", "why": scanners}));
+    sync(lab, 0, &[]);
+    assert_eq!(variable(), told);
+    assert_eq!(workloads(lab), rewritten);
+
+    let output = plugin(lab, 0, &["rollback", "--yes", "--wait=false"]);
+    let row = output.stdout.lines().find(|line| line.contains("env/controller/SCANNERS_IMAGE")).unwrap();
+    assert!(row.contains("<none>") && row.ends_with("image rolled back"), "{row}");
+    assert_eq!(workloads(lab), before, "images, variables and annotations are what they were");
+}
+
+/// Nothing can be added to a text whose every other byte stays.
+#[test]
+fn manifests_in_which_kvisor_would_not_find_its_scanners_are_not_printed() {
+    let lab = &own_lab();
+    let path = format!("--registry={ECR}/my-controller");
+    let manifest = |env: &str| {
+        let text = format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: kvisor}}\nspec:\n  template:\n    spec:\n      \
+             containers:\n      - name: controller\n        image: {CONTROLLER}:v1.164.8\n{env}"
+        );
+        crate::observed::file(lab, "kvisor.yaml", &text);
+        text
+    };
+    manifest("");
+    plugin(lab, 0, &["sync-images", "-f", "kvisor.yaml", "--no-rewrite", "--yes", &path]);
+    let filter = ["sync-images", "-f", "kvisor.yaml", "--rewrite-only", "-o", "yaml", &path];
+    let refused = plugin(lab, 1, &filter);
+    assert_eq!(refused.stdout, "");
+    says(
+        &refused,
+        &[
+            "error: kvisor.yaml: Deployment/kvisor: kvisor would not find its scanners by the name of",
+            &format!(
+                "set the variable SCANNERS_IMAGE of its container \"controller\" to {SCANNERS}:v1.164.8"
+            ),
+            "error: nothing is printed",
+        ],
+    );
+    // The advice is enough.
+    let scanners = format!("{SCANNERS}:v1.164.8");
+    let text = manifest(&format!("        env: [{{name: SCANNERS_IMAGE, value: {scanners}}}]\n"));
+    let printed = plugin(lab, 0, &filter).stdout;
+    let private = |image: &str| format!("{ECR}/my-controller/{image}");
+    let controller = format!("{CONTROLLER}:v1.164.8");
+    let expected = text.replace(&controller, &private(&controller)).replace(&scanners, &private(&scanners));
+    assert_eq!(printed, expected);
+}
