@@ -1,9 +1,11 @@
 //! Images that keep their names, because they can have none in the mirror or because rewriting would not touch them.
 
+use crate::castai::components::{SCANNERS_VARIABLE, derivation};
 use crate::image::Image;
 use crate::sync::assignment::{Assignment, Source};
-use crate::sync::inventory::{Carrier, Place};
+use crate::sync::inventory::{Carrier, Place, Use};
 use crate::sync::plan::PlannedUse;
+use crate::sync::scanners::{controller_of, variable};
 
 /// An image without a name in the mirror, or one that is held back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +17,7 @@ pub struct LeftOut {
     pub more: usize,
     /// A sentence, with what to do.
     pub why: String,
-    /// It could have a name, but what its component derives from that could not be found: `sync-images` does not rewrite
-    /// such a workload.
+    /// It could have a name, but what its component derives from that could not be found.
     pub is_held_back: bool,
 }
 
@@ -24,7 +25,14 @@ pub struct LeftOut {
 pub fn leave_out(assignments: &mut Vec<Assignment>) -> Vec<LeftOut> {
     let (mut left_out, mut derived) = (Vec::new(), Vec::new());
     for assigned in &*assignments {
-        let (Source::Unknown(why) | Source::Unnameable(why)) = &assigned.source else { continue };
+        let why = match &assigned.source {
+            Source::Unknown(why) | Source::Unnameable(why) => why,
+            Source::Known(_) => {
+                derived.extend(lost(assigned, assignments));
+                continue;
+            }
+            Source::Reachable(_) => continue,
+        };
         let (made, own): (Vec<_>, Vec<_>) = assigned
             .used_by
             .iter()
@@ -63,6 +71,22 @@ pub fn leave_out(assignments: &mut Vec<Assignment>) -> Vec<LeftOut> {
         !assigned.used_by.is_empty()
     });
     left_out
+}
+
+/// What makes the image of `scanners` out of its own, and would not find it: in a manifest nobody sets the variable that
+/// `sync-images` sets in the cluster.
+fn lost(scanners: &Assignment, assignments: &[Assignment]) -> Vec<(Use, String)> {
+    let makers = scanners.used_by.iter().filter_map(|used| {
+        variable(&used.used_by)?;
+        let maker = controller_of(assignments, &used.used_by)?;
+        let finds = derivation(&maker.destination).is_some_and(|image| image.is_same(&scanners.destination));
+        let why = format!(
+            "as {} it could not find its scanners: set {SCANNERS_VARIABLE} to {} in its manifest",
+            maker.destination, scanners.destination
+        );
+        (!finds).then(|| (used.used_by.clone(), why))
+    });
+    makers.collect()
 }
 
 #[cfg(test)]
@@ -121,8 +145,8 @@ mod tests {
         let expected = [
             (None, 4),
             (Some(("e.example/x:v1", false, "--map e.example/x=")), 1),
+            (Some((CONTROLLER, true, LOST)), 2),
             (Some((CONTROLLER, true, LOST)), 1),
-            (Some((CONTROLLER, true, LOST)), 0),
         ];
         for ((mirror, images), (expected, stay)) in given.into_iter().zip(expected) {
             let mut assignments = assignments(mirror, images);

@@ -72,7 +72,7 @@ fn values_of_releases_and_manifests_name_what_sync_images_sets() {
 
     builds_with_kustomize(&lab);
 
-    // What sync-images would hold back keeps its name, and that is said.
+    // What would lose its scanners keeps its name, and that is said.
     let elsewhere = format!("{MIRROR}/my-controller");
     for kind in ["kustomize", "patches"] {
         let partial = plugin(&lab, 1, &["values", kind, "--registry", &elsewhere]);
@@ -81,8 +81,8 @@ fn values_of_releases_and_manifests_name_what_sync_images_sets() {
             &[
                 "kvisor-controller",
                 "deployment.apps/castai-kvisor-controller",
-                "sync-images",
-                "--registry path",
+                "keeps its name here",
+                "set SCANNERS_IMAGE to",
             ],
         );
         assert!(

@@ -61,8 +61,8 @@ impl Sight {
             let more = if *more == 0 { String::new() } else { format!(" (and {more} more)") };
             let what = match (is_held_back, is_by_prefix) {
                 (false, _) => "keeps its name",
-                (true, false) => "keeps its name here, as in sync-images, which holds it back",
-                (true, true) => "is renamed by its prefix, although sync-images holds it back",
+                (true, false) => "keeps its name here",
+                (true, true) => "is renamed by its prefix all the same",
             };
             output::warning(&format!("{image} of {}{more} {what}: {why}", output::described(place)));
         }
