@@ -109,7 +109,9 @@ fn a_terminal_of_40_columns_stays_readable_and_a_pipe_is_never_cut() {
     assert!(row.starts_with('…') && row.ends_with("to copy"), "{row}");
     let row = table.iter().find(|line| line.contains("castai-kvisor-agent ")).unwrap();
     assert!(row.contains("image updated"), "{row}");
-    assert!(table.iter().all(|line| line.chars().count() <= 40), "{table:#?}");
+    // A terminal breaks sentences, which name things in full.
+    let is_row = |line: &&&str| !line.starts_with("note: ") && !line.starts_with("hint: ");
+    assert!(table.iter().filter(is_row).all(|line| line.chars().count() <= 40), "{table:#?}");
 
     let preflight = on_terminal(&lab, 40, "preflight");
     assert_eq!(preflight.code, Some(0), "{}", preflight.stdout);
