@@ -190,7 +190,7 @@ fn assign_one(
 /// It can have no name there.
 pub fn name_in(mirror: &Mirror, maps: &[NameMap], source: &Image) -> Result<Image, InvalidReference> {
     match maps.iter().find(|map| map.public == source.repository()) {
-        Some(map) => source.with_repository(&map.private),
+        Some(map) => source.with_repository(&map.private).map(Image::with_explicit_tag),
         None => mirror.name_of(source),
     }
 }

@@ -247,3 +247,16 @@ fn maps_name_repositories() {
         assert!(text.parse::<NameMap>().is_err(), "{text}");
     }
 }
+
+#[test]
+fn a_mapped_name_has_a_tag_as_every_name_in_the_mirror_has() {
+    let maps: [NameMap; 1] = ["e.example/own=castai/x".parse().unwrap()];
+    for (public, private) in [
+        ("castai/x", "e.example/own:latest"),
+        ("castai/x:v1", "e.example/own:v1"),
+        ("castai/y", "e.example/castai/y:latest"),
+    ] {
+        let name = name_in(&"e.example".parse().unwrap(), &maps, &public.parse().unwrap()).unwrap();
+        assert_eq!(name.as_written(), private);
+    }
+}
