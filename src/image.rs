@@ -149,6 +149,7 @@ impl Image {
     }
 
     /// Adds the tag that an untagged reference means, so that a mirror and a manifest name the same thing.
+    #[must_use]
     pub fn with_explicit_tag(self) -> Self {
         match (&self.version, self.written.len() == self.repository) {
             (Version::Tag(tag), true) => Self { written: format!("{}:{tag}", self.written), ..self },

@@ -35,7 +35,7 @@ pub struct RollbackArguments {
     #[arg(long, short = 'l', value_name = "SELECTOR")]
     pub selector: Option<String>,
 
-    /// Show what would be done: `client` asks nobody, `server` (meant by the bare flag) has the API server check every patch
+    /// Show what would be done: `client` sends the API server no patch, `server` (meant by the bare flag) has the API server check every patch
     #[arg(
         long,
         value_enum,

@@ -61,7 +61,7 @@ pub struct SyncArguments {
     #[command(flatten)]
     pub selection: SelectionArguments,
 
-    /// Show what would be done: `client` asks nobody, `server` (meant by the bare flag) has the API server check every patch
+    /// Show what would be done: `client` sends the API server no patch, `server` (meant by the bare flag) has the API server check every patch
     #[arg(
         long,
         value_enum,

@@ -97,7 +97,7 @@ pub struct PolicyArguments {
     #[arg(long)]
     pub apply: bool,
 
-    /// With --apply, show what would be done: `client` asks nobody, `server` (meant by the bare flag) has the API server check it
+    /// With --apply, show what would be done: `client` sends the API server no patch, `server` (meant by the bare flag) has the API server check it
     #[arg(
         long,
         value_enum,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Stop;
 use crate::castai::knowledge::Knowledge;
 use crate::cli::{Arguments, SelectionArguments};
+use crate::output;
 use crate::sync::discover::ImageFilter;
 use crate::sync::documents;
 use crate::sync::inventory::Inventory;
@@ -43,9 +44,18 @@ fn read_knowledge(path: &Path) -> Result<Knowledge, Stop> {
 pub(super) async fn read_manifests(files: &[PathBuf]) -> Result<Vec<Manifest>, Stop> {
     let files = files.to_vec();
     let read = tokio::task::spawn_blocking(move || -> Result<Vec<_>, manifests::Error> {
-        let found: Vec<_> =
-            files.iter().map(|file| manifests::read(&file.to_string_lossy())).collect::<Result<_, _>>()?;
-        Ok(found.into_iter().flatten().collect())
+        let mut all = Vec::new();
+        for file in files {
+            let file = file.to_string_lossy();
+            let mut found = manifests::read(&file)?;
+            if found.is_empty() {
+                output::warning(&format!(
+                    "{file} holds no Kubernetes object with containers: a chart is rendered with helm template first"
+                ));
+            }
+            all.append(&mut found);
+        }
+        Ok(all)
     });
     read.await.map_err(std::io::Error::other)?.map_err(|error| Stop::new(format!("error: {error}")))
 }

@@ -77,7 +77,11 @@ fn explained(
 fn nothing_found(arguments: &Arguments, images: &ImagesArguments, inventory: &Inventory) -> Ending {
     let place = discovery::place(arguments, inventory);
     let hint = discovery::narrowing(arguments, &images.selection).unwrap_or_else(|| {
-        let next = "see what was looked at with --explain";
+        let next = if images.explain {
+            "render a chart with helm template first"
+        } else {
+            "see what was looked at with --explain"
+        };
         if inventory.clusters.is_empty() {
             return next.to_owned();
         }

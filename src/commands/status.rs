@@ -1,7 +1,7 @@
 //! `status`: the cluster, what registries hold, and who changed what: nothing is changed.
 
 use super::survey::Survey;
-use super::{Ending, Stop, registry};
+use super::{Ending, Stop, discovery, registry};
 use crate::cli::{Arguments, StatusArguments};
 use crate::event::{Event, Observer, Stage};
 use crate::image::Mirror;
@@ -29,14 +29,13 @@ async fn look_at(
     observer(Event::Stage(Stage::Discover));
     let filter = ImageFilter::default();
     let survey = Survey::of(arguments, status.selector.as_deref(), &filter.knowledge).await?;
-    let described = survey.scene.cluster(status.region.as_deref());
     let inventory = survey.inventory(status.region.as_deref(), &[], &filter);
     progress.clear();
     inventory.notes.iter().for_each(|note| output::warning(note));
     if inventory.images.is_empty() {
         output::error(
-            &format!("error: no image of Cast AI found in cluster {}", described.name),
-            Some("look at another cluster with --context, or widen -n and -l"),
+            &format!("error: no image of Cast AI found {}", discovery::place(arguments, &inventory)),
+            Some("look at another cluster with --context, or widen -n and -l where they are given"),
         );
     }
 

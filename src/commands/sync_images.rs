@@ -163,6 +163,9 @@ fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Survey>) 
 fn nothing_found(arguments: &Arguments, sync: &SyncArguments, inventory: &Inventory) -> Result<Ending, Stop> {
     let place = discovery::place(arguments, inventory);
     let hint = discovery::narrowing(arguments, &sync.selection).unwrap_or_else(|| {
+        if inventory.clusters.is_empty() {
+            return "see what they hold: kubectl castai-privatelink images --explain -f FILE".to_owned();
+        }
         "install Cast AI first; or mirror its images before that: helm template … | kubectl castai-privatelink \
          sync-images -f - --no-rewrite; or look at another cluster with --context"
             .to_owned()

@@ -56,7 +56,7 @@ fn changes(report: &RollbackReport, planned: &'static str, width: Option<usize>)
             Outcome::Unchanged | Outcome::HeldBack(_) => "unchanged",
             Outcome::Fixed(_) => "not changeable",
             Outcome::Failed(_) => "failed",
-            Outcome::Restored(_) => "restored",
+            Outcome::Restored(_) => "kept private",
             Outcome::NotReached => "not reached",
         };
         let row = |carrier: String, image: String| {
@@ -102,6 +102,12 @@ fn problems(report: &RollbackReport) {
         say(&format!(
             "note: {name}: nothing of ours is left there but the record of it, which has no use any more"
         ));
+    }
+    if report.workloads.iter().any(|workload| workload.outcome.needs_attention()) {
+        say(
+            "hint: let nodes reach the registries of the former images and roll back again, or take everything to the \
+             private ones with `kubectl castai-privatelink sync-images`",
+        );
     }
 }
 

@@ -168,9 +168,9 @@ fn next(report: &StatusReport, upstream: bool, has_flags: bool) {
         return;
     }
     let told = told.iter().map(|(number, what)| format!("{number} {what}")).collect::<Vec<_>>().join(", ");
-    let flags = if has_flags { " with the same flags" } else { "" };
-    say(&format!("{told}: next, run kubectl castai-privatelink sync-images{flags}"));
     for owner in report.reverters() {
         say(&format!("note: {} {}", owner.name, owner.reverts));
     }
+    let flags = if has_flags { " with the same flags" } else { "" };
+    say(&format!("{told}: next, run kubectl castai-privatelink sync-images{flags}"));
 }

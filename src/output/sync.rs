@@ -313,7 +313,7 @@ pub fn owner_notes(workloads: &[WorkloadReport]) {
         say(&format!("note: {} {}", owner.name, owner.reverts));
     }
     if !owners.is_empty() {
-        say("hint: `kubectl castai-privatelink values` prints what makes the private names last there");
+        say("hint: what makes the private names last there: kubectl castai-privatelink values --help");
     }
 }
 

@@ -51,7 +51,7 @@ fn what_ran_well_is_restored_and_what_was_broken_has_only_to_start() {
     let output = plugin(lab, 1, &["sync-images", "-l", "app", "--yes"]);
     let says = |words: &str| assert!(output.stderr.contains(words), "{words}: {}", output.stderr);
     says("error: deployment.apps/first in namespace castai-agent has its former images again: pod first-");
-    says("its former images run again");
+    says("what ran before runs again");
     says("error: deployment.apps/later in namespace castai-agent was not reached");
     assert_eq!(image(lab, "first", "main"), elsewhere("first"));
     assert_eq!(record(lab, "deployment/first"), Value::Null);

@@ -78,7 +78,7 @@ fn what_breaks_by_it_gets_its_private_images_again_and_the_rest_is_not_reached()
         &output,
         &[
             "error: deployment.apps/castai-kvisor-controller in namespace castai-agent has its private images again: pod ",
-            "its former images run again",
+            "what ran before runs again",
             "error: deployment.apps/castai-agent in namespace castai-agent was not reached",
         ],
     );

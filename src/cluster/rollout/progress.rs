@@ -76,7 +76,7 @@ pub(super) fn judge(
             };
             Status { progress, desired: 1, ordered: false, selector: None }
         }
-        WorkloadKind::CronJob => Status::unwatched("its next run uses the new images"),
+        WorkloadKind::CronJob => Status::unwatched("takes effect at its next run"),
         WorkloadKind::Job => Status::unwatched("its pods keep their images"),
         WorkloadKind::ReplicaSet | WorkloadKind::ReplicationController => {
             Status::unwatched("its pods keep their images until you delete them")

@@ -148,12 +148,12 @@ impl Run<'_> {
                 Err(error) if attempt == 0 && (changed_meanwhile(&error) || error.is_transient()) => {}
                 Err(error) => {
                     return Outcome::Failed(format!(
-                        "{why}; and its former images could not be put back: {error}"
+                        "{why}; and what ran before could not be put back: {error}"
                     ));
                 }
             }
         }
-        let message = "putting its former images back".to_owned();
+        let message = "putting back what ran before".to_owned();
         (self.observer)(Event::RolloutProgress { workload: applied.workload.clone(), message });
         let deadline = Instant::now() + self.options.timeout;
         while Instant::now() < deadline {
@@ -161,11 +161,11 @@ impl Run<'_> {
                 .await
                 .is_ok_and(|now| verdict::health(&now) == Health::Healthy)
             {
-                return Outcome::Restored(format!("{why}; its former images run again"));
+                return Outcome::Restored(format!("{why}; what ran before runs again"));
             }
             tokio::time::sleep(self.options.poll).await;
         }
-        Outcome::Restored(format!("{why}; it has its former images, but is not healthy yet"))
+        Outcome::Restored(format!("{why}; what ran before is back, but is not healthy yet"))
     }
 
     pub(super) fn finished(&self, workload: &WorkloadName, message: &str) {
