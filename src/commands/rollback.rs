@@ -77,7 +77,8 @@ async fn put_back(
     }
     if rollback.dry_run != DryRun::Client {
         observer(Event::Stage(Stage::Rewrite));
-        let unwatched = Unwatched(progress);
+        let is_watched = rollback.dry_run == DryRun::None && rollback.wait;
+        let unwatched = is_watched.then(|| Unwatched(progress));
         report.workloads = rollout::roll_out(&connection, &workloads, &decide, options, observer).await;
         std::mem::forget(unwatched);
         progress.clear();
