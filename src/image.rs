@@ -2,6 +2,7 @@
 
 pub mod ecr;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -94,6 +95,17 @@ impl Version {
         match self {
             Self::Digest(digest) | Self::TagAndDigest(_, digest) => Some(digest),
             Self::Tag(_) => None,
+        }
+    }
+
+    /// The tag under which a mirror keeps it. A pinned digest gets a tag of its own, so that it never moves the tag that
+    /// is written beside it, and stays when that one moves: registries may expire manifests without a tag.
+    pub fn stored_tag(&self) -> Cow<'_, str> {
+        match self {
+            Self::Tag(tag) => Cow::Borrowed(tag),
+            Self::Digest(digest) | Self::TagAndDigest(_, digest) => {
+                Cow::Owned(format!("digest-{}", digest.short()))
+            }
         }
     }
 }
@@ -251,9 +263,19 @@ impl Mirror {
         image.with_repository(repository).ok()
     }
 
+    /// Whether everything in this mirror is ours: ECR repositories below the path that we mirror to by default.
+    pub fn is_own(&self) -> bool {
+        self.prefix.as_deref() == Some(ecr::OWN_PATH) && ecr::EcrRegistry::of_host(&self.registry).is_some()
+    }
+
     /// Whether `image` is pulled from this mirror's registry, under its prefix.
     pub fn holds(&self, image: &Image) -> bool {
-        image.repository().strip_prefix(&self.location()).is_some_and(|rest| rest.starts_with('/'))
+        self.includes(image.repository())
+    }
+
+    /// Whether a repository lies in this mirror's registry, under its prefix.
+    pub fn includes(&self, repository: &str) -> bool {
+        repository.strip_prefix(&self.location()).is_some_and(|rest| rest.starts_with('/'))
     }
 
     fn location(&self) -> String {

@@ -75,37 +75,32 @@ pub fn prefixes() -> impl Iterator<Item = &'static str> {
     PREFIXES.iter().chain(DOCKER_HUB_PREFIXES).copied()
 }
 
-/// The Cast AI prefix of an image, as written or behind a mirror's registry and path.
+/// The Cast AI prefix of an image. A name that only contains one is another registry's.
 pub fn image_prefix(image: &Image) -> Option<&'static str> {
     let repository = image.repository();
-    prefixes()
-        .find(|prefix| repository.starts_with(prefix))
-        .or_else(|| PREFIXES.iter().copied().find(|prefix| repository.contains(&format!("/{prefix}"))))
+    prefixes().find(|prefix| repository.starts_with(prefix))
+}
+
+/// Whether an image looks like Cast AI's behind a mirror's registry and path. Anybody can name images so: it helps to
+/// recognise components, and says nothing of what an image is.
+pub fn looks_mirrored(image: &Image) -> bool {
+    PREFIXES.iter().any(|prefix| image.repository().contains(&format!("/{prefix}")))
 }
 
 /// Whether Cast AI is known to use images of this name. Only such a name may be read back out of a mirror's layout:
 /// anybody can publish the others.
 pub fn knows(image: &Image) -> bool {
-    let repository = image.repository();
-    let bare = repository.strip_prefix("docker.io/").unwrap_or(repository);
-    prefixes().any(|prefix| repository.starts_with(prefix)) || THIRD_PARTY.contains(&bare)
+    image_prefix(image).is_some() || THIRD_PARTY.contains(&bare(image.repository()))
 }
 
-/// The public name that `image` seems to have behind a mirror's registry and path: from the first slash on after which
-/// a known name or another registry's host stands.
-pub fn name_behind_mirror<'i>(image: &'i Image, knows: &dyn Fn(&Image) -> bool) -> Option<&'i str> {
-    let written = image.as_written();
-    let starts_with_host = |name: &str| {
-        name.split_once('/').is_some_and(|(host, _)| host.contains('.') && !host.contains(['@', ':']))
-    };
-    if knows(image) {
-        return None;
-    }
-    image
-        .repository()
-        .match_indices('/')
-        .map(|(slash, _)| &written[slash + 1..])
-        .find(|name| starts_with_host(name) || name.parse().is_ok_and(|name| knows(&name)))
+/// A repository without Docker Hub's name, which is not written, or in one of two ways.
+pub(super) fn bare(repository: &str) -> &str {
+    let is_short = |rest: &&str| rest.split('/').next().is_some_and(|first| !first.contains(['.', ':']));
+    ["docker.io/", "index.docker.io/"]
+        .iter()
+        .find_map(|host| repository.strip_prefix(host))
+        .filter(is_short)
+        .unwrap_or(repository)
 }
 
 /// The chart in a `helm.sh/chart` label, if it is one of Cast AI's.
@@ -198,6 +193,12 @@ pub fn scanners_of(controller: &Image) -> Result<Image, String> {
         .map_err(|error: InvalidReference| error.to_string())
 }
 
+/// The controller's image of the same version as its scanners', if `scanners` are called as such.
+pub fn controller_of(scanners: &Image) -> Option<Image> {
+    let repository = scanners.repository().strip_suffix(SCANNERS)?;
+    scanners.with_repository(&format!("{repository}{CONTROLLER}")).ok()
+}
+
 /// The scanners' image that kvisor finds beside its controller's.
 ///
 /// # Errors
@@ -235,14 +236,14 @@ mod tests {
     }
 
     #[test]
-    fn cast_ai_images_are_recognised_as_written_and_behind_a_mirror() {
+    fn cast_ai_images_are_recognised_by_the_beginning_of_their_names() {
         let cases = [
             ("us-docker.pkg.dev/castai-hub/library/agent:v1", true),
             ("ghcr.io/castai/kvisor/kvisor-agent:v1", true),
             ("castai/hibernate:v0.14", true),
             ("docker.io/castai/hibernate:v0.14", true),
-            ("123456789012.dkr.ecr.us-east-1.amazonaws.com/ghcr.io/castai/kvisor/kvisor-agent:v1", true),
-            ("registry.example/team/us-docker.pkg.dev/castai-hub/library/agent:v1", true),
+            ("123456789012.dkr.ecr.us-east-1.amazonaws.com/ghcr.io/castai/kvisor/kvisor-agent:v1", false),
+            ("evil.example/us-docker.pkg.dev/castai-hub/agent:v1", false),
             ("ghcr.io/acme/castai/thing:1", false),
             ("123456789012.dkr.ecr.us-east-1.amazonaws.com/castai-dashboards:1", false),
             ("us-docker.pkg.dev/castai-hubble/x:1", false),
@@ -260,7 +261,15 @@ mod tests {
         {
             assert!(knows(&image(known)), "{known}");
         }
-        for unknown in ["castai-agent:1", "shop/web:1", "ghcr.io/acme/agent:1", "alpine/k8s-tools:1"] {
+        for unknown in [
+            "castai-agent:1",
+            "shop/web:1",
+            "ghcr.io/acme/agent:1",
+            "alpine/k8s-tools:1",
+            "docker.io/ghcr.io/pgdogdev/pgdog:1",
+            "evil.example/us-docker.pkg.dev/castai-hub/agent:1",
+            "evil.example/alpine/k8s:1",
+        ] {
             assert!(!knows(&image(unknown)), "{unknown}");
         }
     }
@@ -378,21 +387,6 @@ mod tests {
                 (Err(error), Err(words)) => assert!(error.contains(words), "{controller}: {error}"),
                 (seen, _) => panic!("{controller}: {seen:?}"),
             }
-        }
-    }
-
-    #[test]
-    fn a_name_behind_a_mirror_is_the_longest_that_can_be_public() {
-        let cases = [
-            ("e.example/castai/hibernate:v1", Some("castai/hibernate:v1")),
-            ("e.example:5000/pfx/ghcr.io/castai/kvisor/x:v1", Some("ghcr.io/castai/kvisor/x:v1")),
-            ("e.example/quay.io/some/thing:v1", Some("quay.io/some/thing:v1")),
-            ("ghcr.io/castai/kvisor/x:v1", None),
-            ("castai/hibernate:v1", None),
-            ("e.example/castai-agent:v1.2", None),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(name_behind_mirror(&image(text), &knows), expected, "{text}");
         }
     }
 }

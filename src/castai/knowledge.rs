@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::components;
+use super::components::{self, bare};
 use super::resources::{CUSTOM_RESOURCES, CustomResource};
 use crate::image::Image;
 
@@ -98,11 +98,11 @@ impl Knowledge {
         components::NAMESPACES.contains(&namespace) || self.namespaces.iter().any(|known| known == namespace)
     }
 
-    /// The prefix that makes an image Cast AI's, as written or behind a mirror's registry and path.
+    /// The prefix that makes an image Cast AI's.
     pub fn image_prefix(&self, image: &Image) -> Option<&str> {
         components::image_prefix(image).or_else(|| {
-            let prefixes = self.image_prefixes.iter().map(String::as_str);
-            prefixes.into_iter().find(|prefix| begins(image, prefix) || is_behind(image, prefix))
+            let mut prefixes = self.image_prefixes.iter().map(String::as_str);
+            prefixes.find(|prefix| begins(image, prefix))
         })
     }
 
@@ -138,18 +138,6 @@ impl Knowledge {
             .map(|known| CustomResource::new(known.group.clone(), known.kind.clone(), known.fields.clone()));
         CUSTOM_RESOURCES.iter().cloned().chain(added).collect()
     }
-
-    /// The public name that `image` seems to have behind a mirror's registry and path, whoever uses it.
-    pub fn name_behind_mirror<'i>(&self, image: &'i Image) -> Option<&'i str> {
-        components::name_behind_mirror(image, &|image| self.knows(image))
-    }
-
-    /// The public image that a private name stands for by the naming rules: only where Cast AI is known to use it,
-    /// because anybody can publish the others.
-    pub fn source_behind_mirror(&self, image: &Image) -> Option<Image> {
-        let name: Image = self.name_behind_mirror(image)?.parse().ok()?;
-        self.knows(&name).then_some(name)
-    }
 }
 
 /// Refuses beginnings that would take images of everybody.
@@ -170,25 +158,10 @@ pub fn check_prefix(prefix: &str) -> Result<(), String> {
     }
 }
 
-/// Docker Hub is not written, or in one of two ways.
-fn bare(repository: &str) -> &str {
-    ["docker.io/", "index.docker.io/"]
-        .iter()
-        .find_map(|host| repository.strip_prefix(host))
-        .unwrap_or(repository)
-}
-
 /// Whether the repository begins with `prefix`, in whole segments.
 fn begins(image: &Image, prefix: &str) -> bool {
     let rest = bare(image.repository()).strip_prefix(bare(prefix).trim_end_matches('/'));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// Whether `prefix`, which names a registry, stands behind a mirror's registry and path.
-fn is_behind(image: &Image, prefix: &str) -> bool {
-    let prefix = prefix.trim_end_matches('/');
-    let names_registry = prefix.split('/').next().is_some_and(|host| host.contains('.'));
-    names_registry && format!("{}/", image.repository()).contains(&format!("/{prefix}/"))
 }
 
 #[cfg(test)]
@@ -212,7 +185,7 @@ mod tests {
         .unwrap();
         let prefixes = [
             ("quay.io/castai/agent:v1", Some("quay.io/castai/")),
-            ("e.example/quay.io/castai/agent:v1", Some("quay.io/castai/")),
+            ("e.example/quay.io/castai/agent:v1", None),
             ("quay.io/castaible/agent:v1", None),
             ("acme/x:1", Some("acme")),
             ("docker.io/acme/x:1", Some("acme")),
@@ -228,16 +201,15 @@ mod tests {
         let labels = BTreeMap::from([("part-of".to_owned(), "castai".to_owned())]);
         assert_eq!(knowledge.label(&labels).as_deref(), Some("part-of=castai"));
         assert_eq!(knowledge.custom_resources().last().unwrap().kind, "Next");
-        let sources = [
-            ("e.example/quay.io/acme/probe:v1", Some("quay.io/acme/probe:v1")),
-            ("e.example/p/ghcr.io/acme/x:v2", Some("ghcr.io/acme/x:v2")),
-            ("e.example/quay.io/other/probe:v1", None),
-            ("quay.io/acme/probe:v1", None),
-            ("e.example/flat:v1", None),
+        let names = [
+            ("quay.io/acme/probe:v1", true),
+            ("ghcr.io/acme/x:v2", true),
+            ("quay.io/castai/agent:v1", true),
+            ("quay.io/other/probe:v1", false),
+            ("e.example/quay.io/acme/probe:v1", false),
         ];
-        for (name, expected) in sources {
-            let source = knowledge.source_behind_mirror(&image(name));
-            assert_eq!(source.as_ref().map(Image::as_written), expected, "{name}");
+        for (name, expected) in names {
+            assert_eq!(knowledge.knows(&image(name)), expected, "{name}");
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::{OutputFormat, SelectionArguments, duration, region};
-use crate::image::Mirror;
+use crate::image::{Image, Mirror};
 use crate::sync::assignment::NameMap;
 
 /// Mirror every image that Cast AI needs, and rewrite the workloads to use them
@@ -54,6 +54,10 @@ pub struct SyncArguments {
     #[arg(long = "map", value_name = "PRIVATE=PUBLIC")]
     pub maps: Vec<NameMap>,
 
+    /// Repository of --registry whose tags may be moved where they name other content than the source's; may be repeated
+    #[arg(long, value_name = "REPOSITORY", value_parser = repository)]
+    pub replace: Vec<String>,
+
     /// Manifests whose images are mirrored too: a file, a directory, or - for standard input; may be repeated
     #[arg(long = "filename", short = 'f', value_name = "FILE|-|DIR")]
     pub files: Vec<PathBuf>,
@@ -90,7 +94,7 @@ pub struct SyncArguments {
     #[arg(
         long,
         conflicts_with_all = [
-            "selector", "include_images", "dry_run", "no_discover", "no_mirror", "no_rewrite", "inventory", "plan", "jobs", "wait",
+            "selector", "include_images", "replace", "dry_run", "no_discover", "no_mirror", "no_rewrite", "inventory", "plan", "jobs", "wait",
             "timeout", "settle_time",
         ]
     )]
@@ -135,6 +139,15 @@ pub struct SyncArguments {
     /// Output format
     #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Table)]
     pub output: OutputFormat,
+}
+
+/// A repository without tag and digest.
+fn repository(text: &str) -> Result<String, String> {
+    match text.parse::<Image>() {
+        Ok(image) if image.repository() == text => Ok(text.to_owned()),
+        Ok(_) => Err("leave out the tag and the digest".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -8,7 +8,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Stop;
+use crate::castai::knowledge::Knowledge;
+use crate::sync::artifact::{Fault, check_lock, check_plan};
+use crate::sync::assignment::NameMap;
 use crate::sync::inventory::API_VERSION;
+use crate::sync::lock::Lock;
+use crate::sync::plan::Plan;
 
 /// Reads a value of the given kind.
 ///
@@ -38,6 +43,34 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, St
         return Err(Stop::with_hint(message, "use the same version of the plugin on all machines"));
     }
     serde_json::from_value(value).map_err(|error| Stop::new(format!("error: {shown} is damaged: {error}")))
+}
+
+/// Reads a lock whose every entry holds.
+///
+/// # Errors
+/// As [`read`], or an entry does not hold; the error names it.
+pub(super) fn read_lock(path: &Path, maps: &[NameMap]) -> Result<Lock, Stop> {
+    let lock = read(path, "Lock")?;
+    check_lock(&lock, maps).map_err(|fault| distrusted(path, fault))?;
+    Ok(lock)
+}
+
+/// Reads a plan whose every entry holds.
+///
+/// # Errors
+/// As [`read`], or an entry does not hold; the error names it.
+pub(super) fn read_plan(path: &Path, maps: &[NameMap], knowledge: &Knowledge) -> Result<Plan, Stop> {
+    let plan = read(path, "Plan")?;
+    check_plan(&plan, maps, knowledge).map_err(|fault| distrusted(path, fault))?;
+    Ok(plan)
+}
+
+fn distrusted(path: &Path, fault: Fault) -> Stop {
+    let message = format!("error: {}: {fault}", path.display());
+    let hint = fault
+        .hint
+        .unwrap_or_else(|| "make the file anew: this one was not written by this plugin".to_owned());
+    Stop::with_hint(message, hint)
 }
 
 /// Writes a value so that a file is either the former one or the whole new one, whatever happens.

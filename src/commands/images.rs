@@ -57,6 +57,7 @@ async fn inventory(
     let selector = images.selection.selector.as_deref();
     let survey = Survey::of(arguments, selector, &filter.knowledge).await?;
     let survey = survey.with_waiting_pods(arguments, selector).await?;
+    let filter = filter.below(survey.default_mirror(None));
     let inventory = survey.inventory(None, &[], &filter);
     Ok(explained(inventory, survey.found(&[], &filter), images, &filter))
 }

@@ -1,5 +1,7 @@
 //! Which registry is meant, and what it takes to speak to it.
 
+use std::collections::BTreeSet;
+
 use super::{Stop, scene};
 use crate::aws::destination::{self, Facts, default_mirror};
 use crate::aws::ecr::Ecr;
@@ -10,6 +12,8 @@ use crate::event::Observer;
 use crate::image::Mirror;
 use crate::image::ecr::{EcrRegistry, repository_name_fault};
 use crate::registry::Client;
+use crate::sync::assignment::NameMap;
+use crate::sync::decide::MovableTags;
 use crate::sync::destination::Destination;
 use crate::sync::inventory::Cluster;
 
@@ -92,4 +96,22 @@ pub(super) fn refuse_path(mirror: &Mirror) -> Result<(), Stop> {
     fault.map_or(Ok(()), |fault| {
         Err(Stop::with_hint(format!("error: --registry {mirror}: {fault}"), "choose another path there"))
     })
+}
+
+/// A name outside of the mirror is never written, whoever gives it.
+pub(super) fn refuse_maps(mirror: &Mirror, maps: &[NameMap]) -> Result<(), Stop> {
+    let Some(map) = maps.iter().find(|map| !mirror.includes(map.private())) else { return Ok(()) };
+    let message = format!("error: --map {map}: {} does not lie below {mirror}", map.private());
+    Err(Stop::with_hint(message, "choose a name below it, or another place with --registry"))
+}
+
+/// Which tags may be moved in `mirror`: all below our own path, else those of the repositories that `--replace` names,
+/// with or without the registry's host.
+pub(super) fn movable_tags(mirror: &Mirror, replace: &[String]) -> MovableTags {
+    if mirror.is_own() {
+        return MovableTags::All;
+    }
+    let host = format!("{}/", mirror.registry);
+    let path = |name: &String| name.strip_prefix(&host).unwrap_or(name).to_owned();
+    MovableTags::Of(replace.iter().map(path).collect::<BTreeSet<_>>())
 }

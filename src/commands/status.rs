@@ -29,7 +29,9 @@ async fn look_at(
     observer(Event::Stage(Stage::Discover));
     let filter = ImageFilter::default();
     let survey = Survey::of(arguments, status.selector.as_deref(), &filter.knowledge).await?;
-    let inventory = survey.inventory(status.region.as_deref(), &[], &filter);
+    let region = status.region.as_deref();
+    let known = status.registry.clone().or_else(|| survey.default_mirror(region));
+    let inventory = survey.inventory(region, &[], &filter.below(known));
     progress.clear();
     inventory.notes.iter().for_each(|note| output::warning(note));
     if inventory.images.is_empty() {
@@ -66,12 +68,13 @@ async fn look_at_registry(
 ) -> Result<(Mirror, Vec<Assignment>, Option<Seen>), Stop> {
     let described = inventory.clusters.first();
     let region = status.region.as_deref().or_else(|| described?.region.as_deref());
-    let assigned = |mirror: &Mirror| {
+    let assigned = |mirror: &Mirror| -> Result<Vec<Assignment>, Stop> {
+        registry::refuse_maps(mirror, &status.maps)?;
         let assignments = assign(inventory, mirror, &status.maps, region);
         for map in unused_maps(&assignments, &status.maps) {
             output::warning(&format!("--map {map} matches no image: compare both names with the images'"));
         }
-        assignments
+        Ok(assignments)
     };
     if status.cluster_only {
         let recorded = status.registry.clone().or_else(|| recorded_mirror(inventory));
@@ -80,7 +83,7 @@ async fn look_at_registry(
             // Without AWS nobody says that the account is another's.
             None => registry::of_cluster(described, region)?,
         };
-        let assignments = assigned(&mirror);
+        let assignments = assigned(&mirror)?;
         return Ok((mirror, assignments, None));
     }
     let chosen = registry::chosen(arguments, status.registry.as_ref(), status.region.as_deref(), described);
@@ -90,7 +93,7 @@ async fn look_at_registry(
             .or_else(|| Some("without AWS, the cluster alone is looked at: --cluster-only".to_owned())),
         ..stop
     })?;
-    let assignments = assigned(&mirror);
+    let assignments = assigned(&mirror)?;
     let (client, destination) = registry::open(arguments, &mirror, observer).await?;
     let seen = match look(&client, &destination, &mirror, &assignments, status.upstream).await {
         Ok(seen) => Some(seen),

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::Stop;
 use super::scene::{self, Scene};
+use super::{Stop, registry};
 use crate::castai::knowledge::Knowledge;
 use crate::cli::Arguments;
 use crate::cluster::custom::Resource;
@@ -11,6 +11,7 @@ use crate::cluster::release::{Release, Search};
 use crate::cluster::waiting::WaitingPod;
 use crate::cluster::workload::Workload;
 use crate::cluster::{self, Connection, Listed};
+use crate::image::Mirror;
 use crate::sync::discover::{
     Found, ImageFilter, discover, is_release_wanted, release_namespaces, releases_of,
 };
@@ -93,6 +94,12 @@ impl Survey {
             pods: &self.pods,
             named: &filter.knowledge.images,
         }
+    }
+
+    /// The ECR that images are mirrored to by default, as far as the cluster alone tells.
+    pub(super) fn default_mirror(&self, region: Option<&str>) -> Option<Mirror> {
+        let cluster = self.scene.cluster(region);
+        registry::of_cluster(Some(&cluster), cluster.region.as_deref()).ok()
     }
 
     /// The images in all of it.

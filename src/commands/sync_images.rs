@@ -39,7 +39,7 @@ pub(super) async fn run(arguments: &Arguments, sync: &SyncArguments) -> Result<E
 async fn pipeline(
     arguments: &Arguments,
     sync: &SyncArguments,
-    request: Request,
+    mut request: Request,
     progress: &Progress,
 ) -> Result<Ending, Stop> {
     let observer: Observer<'_> = &|event| progress.observe(event);
@@ -51,6 +51,8 @@ async fn pipeline(
     // Discover: from the cluster and files, or what another machine discovered.
     observer(Event::Stage(Stage::Discover));
     let mut cluster = if discover || rewrite { Some(survey(arguments, sync, &request).await?) } else { None };
+    let mirror_known = request.mirror(sync, cluster.as_ref());
+    request.filter = request.filter.below(mirror_known);
     let inventory = inventory(sync, &request, cluster.as_ref())?;
     progress.clear();
     if inventory.images.is_empty() && request.plan.is_none() {

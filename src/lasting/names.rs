@@ -176,6 +176,7 @@ mod tests {
         Assignment {
             destination: image(destination),
             source: Source::Known(image(source)),
+            origin: None,
             used_by: Vec::new(),
         }
     }

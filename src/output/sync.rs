@@ -13,6 +13,7 @@ use crate::output::{document, question_width, result, say, style, table, termina
 use crate::sync::inventory::{Inventory, Use, WorkloadName};
 use crate::sync::ownership::Owner;
 use crate::sync::plan::Plan;
+use crate::sync::provenance::Origin;
 use crate::sync::report::{ImageReport, ImageResult, SyncReport};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
@@ -168,13 +169,15 @@ fn nothing_to_do(report: &SyncReport, rewriting: bool) -> String {
 /// What a run that did something came to, in a sentence.
 fn conclusion(report: &SyncReport) -> String {
     let images = |result| report.images.iter().filter(|image| image.result == result).count();
-    let (copied, there) = (images(ImageResult::Copied), images(ImageResult::UpToDate));
+    let (copied, replaced) = (images(ImageResult::Copied), images(ImageResult::Replaced));
+    let held = copied + replaced + images(ImageResult::UpToDate);
     let written = report.workloads.iter().filter(|one| one.outcome == Outcome::Updated);
     let (released, updated): (Vec<_>, Vec<_>) = written.partition(|one| is_release(one));
     let waiting = report.workloads.iter().filter(|one| one.outcome.needs_attention()).count();
     let mut parts = Vec::new();
-    if let (Some(mirror), true) = (&report.destination, copied + there > 0) {
-        parts.push(format!("{mirror} holds {}, {copied} of them new", count(copied + there, "image")));
+    if let (Some(mirror), true) = (&report.destination, held > 0) {
+        let replaced = if replaced > 0 { format!(", {replaced} replaced") } else { String::new() };
+        parts.push(format!("{mirror} holds {}, {copied} of them new{replaced}", count(held, "image")));
     }
     if !updated.is_empty() {
         parts.push(format!("{} updated", count(updated.len(), "workload")));
@@ -198,7 +201,7 @@ fn conclusion(report: &SyncReport) -> String {
 /// The workloads that were changed, or the images where none was to be.
 fn names(report: &SyncReport, rewriting: bool) -> io::Result<()> {
     if !rewriting {
-        let copied = report.images.iter().filter(|image| image.result == ImageResult::Copied);
+        let copied = report.images.iter().filter(|image| image.result.is_written());
         lines(copied.map(|image| image.destination.to_string()))?;
         problems(report);
         return Ok(());
@@ -225,10 +228,7 @@ fn images(report: &SyncReport, planned: bool, wide: bool, width: Option<usize>) 
                 image.digest.as_ref().map_or_else(|| "-".to_owned(), |digest| digest.short().to_owned()),
                 platforms(image),
                 image.size.map_or_else(|| "-".to_owned(), bytes),
-                match (image.result, planned) {
-                    (ImageResult::Copied, true) => "to copy".to_owned(),
-                    (result, _) => result.as_str().to_owned(),
-                },
+                image_result(image, planned),
             ]
         })
         .collect();
@@ -264,6 +264,19 @@ fn images(report: &SyncReport, planned: bool, wide: bool, width: Option<usize>) 
         text.push_str(&table::render(["DESTINATION", "NAMESPACE", "USED BY", "AS", "WHY"], &rows));
     }
     text
+}
+
+/// The result, and a word about images that nothing is known of.
+fn image_result(image: &ImageReport, planned: bool) -> String {
+    let word = match (image.result, planned) {
+        (ImageResult::Copied, true) => "to copy",
+        (ImageResult::Replaced, true) => "to replace",
+        (result, _) => result.as_str(),
+    };
+    match image.origin {
+        Some(Origin::Unknown) => format!("{word}, unknown origin"),
+        _ => word.to_owned(),
+    }
 }
 
 fn workloads(report: &SyncReport, wide: bool, planned: &'static str, width: Option<usize>) -> String {

@@ -66,7 +66,9 @@ pub fn components(workloads: &[Workload]) -> Vec<&Workload> {
 fn is_cast_ai(workload: &Workload) -> bool {
     components::NAMESPACES.contains(&workload.name.namespace.as_str())
         || workload.labels.get("helm.sh/chart").is_some_and(|label| components::chart(label).is_some())
-        || containers(workload).filter_map(image_of).any(|image| components::image_prefix(&image).is_some())
+        || containers(workload)
+            .filter_map(image_of)
+            .any(|image| components::image_prefix(&image).is_some() || components::looks_mirrored(&image))
 }
 
 fn is_made_by_workload(workload: &Workload) -> bool {

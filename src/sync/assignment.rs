@@ -1,8 +1,9 @@
 //! Which source each wanted image has, and the name it gets in the mirror.
 //!
 //! A reference may point at the mirror already, after a rewrite or by a Helm value. It is then read backwards: by
-//! `--map`, else by our annotation, else by the layout, and by layout only where the name read back is one that
-//! Cast AI is known to use, because anybody can publish the others.
+//! `--map`, else by the naming rule, and by that only where the name read back is one that may be mirrored, because
+//! anybody can publish the others. Our annotation can vouch for a name in Cast AI's own namespaces, but never pairs a
+//! source with a destination: whoever may edit a workload may edit it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,8 +13,9 @@ use crate::castai::components;
 use crate::castai::knowledge::Knowledge;
 use crate::image::ecr::EcrRegistry;
 use crate::image::{Image, InvalidReference, Mirror};
-use crate::sync::inventory::{Inventory, Reason, Use};
+use crate::sync::inventory::{Inventory, Reason, Use, WantedImage};
 use crate::sync::plan::PlannedUse;
+use crate::sync::provenance::{Origin, origin};
 
 /// One destination reference, where it comes from, and the places that use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub struct Assignment {
     /// The name in the mirror; the image itself where it is left alone or cannot have one.
     pub destination: Image,
     pub source: Source,
+    /// Where the source's name comes from, the most trusted of its uses; absent where no source is known.
+    pub origin: Option<Origin>,
     pub used_by: Vec<PlannedUse>,
 }
 
@@ -31,8 +35,17 @@ pub enum Source {
     Unknown(String),
     /// Nodes reach its registry anyway; the text says why.
     Reachable(String),
-    /// It cannot have a name in the mirror; the text says why.
+    /// It cannot have a name in the mirror, or may not be mirrored; the text says why.
     Unnameable(String),
+}
+
+impl Source {
+    pub const fn known(&self) -> Option<&Image> {
+        match self {
+            Self::Known(source) => Some(source),
+            Self::Unknown(_) | Self::Reachable(_) | Self::Unnameable(_) => None,
+        }
+    }
 }
 
 /// `--map PRIVATE=PUBLIC`: two repositories, of which the first is the name of the second in the mirror.
@@ -86,37 +99,42 @@ pub fn assign(
     maps: &[NameMap],
     region: Option<&str>,
 ) -> Vec<Assignment> {
+    let naming = Naming { mirror, maps, knowledge: &inventory.knowledge };
     let mut assignments: BTreeMap<(Image, Option<Image>), Assignment> = BTreeMap::new();
     for wanted in &inventory.images {
         for used_by in &wanted.used_by {
-            let assign_one =
-                |image, used_by| assign_one(image, used_by, (mirror, &inventory.knowledge), maps, region);
             let (destination, source) = match container_of(inventory, used_by) {
-                Some((image, container)) => derive(&wanted.image, assign_one(image, container), mirror, maps),
-                None => assign_one(&wanted.image, used_by),
+                Some((container, container_use)) => {
+                    let assigned = naming.assign(container, container_use, region);
+                    derive(&wanted.image, assigned, mirror, maps)
+                }
+                None => naming.assign(wanted, used_by, region),
             };
-            let key = match &source {
-                Source::Known(source) => Some(source.clone()),
-                _ => None,
+            let (key, origin) = match &source {
+                Source::Known(source) => (Some(source.clone()), naming.origin(source, wanted, used_by)),
+                _ => (None, None),
             };
-            assignments
-                .entry((destination.clone(), key))
-                .or_insert_with(|| Assignment { destination, source, used_by: Vec::new() })
-                .used_by
-                .push(PlannedUse { image: wanted.image.clone(), used_by: used_by.clone() });
+            let assigned = assignments.entry((destination.clone(), key)).or_insert_with(|| Assignment {
+                destination,
+                source,
+                origin,
+                used_by: Vec::new(),
+            });
+            assigned.origin = assigned.origin.min(origin);
+            assigned.used_by.push(PlannedUse { image: wanted.image.clone(), used_by: used_by.clone() });
         }
     }
     assignments.into_values().collect()
 }
 
 /// The image and the place of the container that makes the image of `used_by` out of its own at run time.
-fn container_of<'i>(inventory: &'i Inventory, used_by: &Use) -> Option<(&'i Image, &'i Use)> {
+fn container_of<'i>(inventory: &'i Inventory, used_by: &Use) -> Option<(&'i WantedImage, &'i Use)> {
     let Reason::Derived { from } = &used_by.reason else {
         return None;
     };
     let wanted = inventory.images.iter().find(|wanted| &wanted.image == from)?;
     let container = wanted.used_by.iter().find(|container| container.contains_source_of(used_by))?;
-    Some((&wanted.image, container))
+    Some((wanted, container))
 }
 
 /// The destination and source of a derived image follow its container's. It lies where the component looks for it, as
@@ -148,8 +166,6 @@ fn derive(
     };
     let named = match (maps.iter().find(|map| map.public == scanners.repository()), beside) {
         (Some(map), _) => scanners.with_repository(&map.private),
-        // It was mirrored under this name before.
-        (None, _) if mirror.holds(image) => Ok(image.clone()),
         (None, Ok(beside)) => Ok(beside),
         (None, Err(_)) => mirror.name_of(&scanners),
     };
@@ -159,29 +175,84 @@ fn derive(
     }
 }
 
-fn assign_one(
-    image: &Image,
-    used_by: &Use,
-    (mirror, knowledge): (&Mirror, &Knowledge),
-    maps: &[NameMap],
-    region: Option<&str>,
-) -> (Image, Source) {
-    if let Some(map) = maps.iter().find(|map| map.private == image.repository()) {
-        return (image.clone(), image.with_repository(&map.public).map_or_else(unnameable, Source::Known));
+/// What names are given and read by.
+#[derive(Clone, Copy)]
+struct Naming<'a> {
+    mirror: &'a Mirror,
+    maps: &'a [NameMap],
+    knowledge: &'a Knowledge,
+}
+
+impl Naming<'_> {
+    fn assign(&self, wanted: &WantedImage, used_by: &Use, region: Option<&str>) -> (Image, Source) {
+        let Self { mirror, maps, .. } = *self;
+        let image = &wanted.image;
+        if let Some(map) = maps.iter().find(|map| map.private == image.repository()) {
+            return (
+                image.clone(),
+                image.with_repository(&map.public).map_or_else(unnameable, Source::Known),
+            );
+        }
+        let is_mapped = |name: &Image| maps.iter().any(|map| map.public == name.repository());
+        if mirror.holds(image) && !is_mapped(image) {
+            return (image.clone(), self.read_back(wanted, used_by));
+        }
+        // What we mirrored to another registry is still the public image, wherever it lies now.
+        let recorded = used_by.recorded_source.as_ref();
+        let source =
+            recorded.filter(|source| self.origin(source, wanted, used_by).is_some()).unwrap_or(image);
+        if let (false, Some(why)) = (is_mapped(source), reachable(source, region)) {
+            return (image.clone(), Source::Reachable(why));
+        }
+        if self.origin(source, wanted, used_by).is_none() {
+            return (image.clone(), Source::Unnameable(not_ours(source)));
+        }
+        match name_in(mirror, maps, source) {
+            Ok(destination) => (destination, Source::Known(source.clone())),
+            Err(error) => (image.clone(), unnameable(error)),
+        }
     }
-    if mirror.holds(image) && !maps.iter().any(|map| map.public == image.repository()) {
-        return (image.clone(), read_back(image, used_by, mirror, knowledge));
+
+    /// Where the name of a source comes from; none where it may not be mirrored. Every place that writes the very name
+    /// vouches for it, while a record speaks for its own workload alone.
+    fn origin(&self, source: &Image, wanted: &WantedImage, used_by: &Use) -> Option<Origin> {
+        let mapped = self.maps.iter().any(|map| map.public == source.repository());
+        let given = mapped.then_some(Origin::Given);
+        // What a component derives from an image that may be mirrored comes with it.
+        let derived = matches!(used_by.reason, Reason::Derived { .. }).then_some(Origin::Unknown);
+        let others = wanted.used_by.iter().filter(|_| *source == wanted.image);
+        let places = others.chain([used_by]).map(|used_by| &used_by.place);
+        let found = places.filter_map(|place| origin(source, place, self.knowledge));
+        found.chain(given).chain(derived).min()
     }
-    // What we mirrored to another registry is still the public image, wherever it lies now.
-    let source = used_by.recorded_source.as_ref().unwrap_or(image);
-    let is_mapped = maps.iter().any(|map| map.public == source.repository());
-    if let (false, Some(why)) = (is_mapped, reachable(source, region)) {
-        return (image.clone(), Source::Reachable(why));
+
+    /// The source of an image that lies in the mirror already: what the naming rule reads there, if Cast AI is known to
+    /// use it, or if our record says the same where it can be believed.
+    fn read_back(&self, wanted: &WantedImage, used_by: &Use) -> Source {
+        let (image, recorded) = (&wanted.image, used_by.recorded_source.as_ref());
+        let may_be_mirrored = |source: &Image| {
+            self.knowledge.knows(source)
+                || (recorded.is_some_and(|recorded| recorded.is_same(source))
+                    && origin(source, &used_by.place, self.knowledge).is_some())
+        };
+        match self.mirror.source_of(image).filter(may_be_mirrored) {
+            Some(source) => Source::Known(source),
+            None => Source::Unknown(format!(
+                "what was mirrored as {image} is unknown: add --map {}={}",
+                image.repository(),
+                recorded.map_or("<public repository>", Image::repository)
+            )),
+        }
     }
-    match name_in(mirror, maps, source) {
-        Ok(destination) => (destination, Source::Known(source.clone())),
-        Err(error) => (image.clone(), unnameable(error)),
-    }
+}
+
+/// Why an image is not mirrored that something outside of Cast AI's namespaces names.
+fn not_ours(source: &Image) -> String {
+    format!(
+        "Cast AI is not known to use {}, and what uses it here is outside of Cast AI's namespaces: if it is needed, add \
+         --include-image {source}",
+        source.repository()
+    )
 }
 
 /// What a public image is called in the mirror.
@@ -195,18 +266,22 @@ pub fn name_in(mirror: &Mirror, maps: &[NameMap], source: &Image) -> Result<Imag
     }
 }
 
-/// The source of an image that lies in the mirror already.
-fn read_back(image: &Image, used_by: &Use, mirror: &Mirror, knowledge: &Knowledge) -> Source {
-    if let Some(recorded) = &used_by.recorded_source {
-        return Source::Known(recorded.clone());
-    }
-    match mirror.source_of(image).filter(|source| knowledge.knows(source)) {
-        Some(source) => Source::Known(source),
-        None => Source::Unknown(format!(
-            "what was mirrored as {image} is unknown: add --map {}=<public repository>",
-            image.repository()
-        )),
-    }
+/// Whether `destination` is a name that `source` can get in `mirror`: by a map, by the naming rule, or beside the
+/// component that derives it.
+pub fn follows(mirror: &Mirror, maps: &[NameMap], source: &Image, destination: &Image) -> bool {
+    let is_pair = |map: &NameMap| {
+        map.public == source.repository()
+            && map.private == destination.repository()
+            && source.version() == destination.version()
+    };
+    let is_beside = || {
+        let controller = name_in(mirror, maps, &components::controller_of(source)?).ok()?;
+        components::scanners_image(&controller).ok()
+    };
+    mirror.holds(destination)
+        && (maps.iter().any(is_pair)
+            || mirror.name_of(source).is_ok_and(|name| name.is_same(destination))
+            || is_beside().is_some_and(|name| name.is_same(destination)))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it ends a chain of combinators")]

@@ -9,6 +9,7 @@ use crate::sync::listing::Listing;
 use crate::sync::plan::{
     Blob, Content, DestinationPlan, Estimate, Manifest, PlannedImage, PlannedUse, RegistryKind, Step, Upload,
 };
+use crate::sync::provenance::Origin;
 
 /// What planning needs to know of the world.
 #[derive(Clone, Debug)]
@@ -26,6 +27,25 @@ pub struct Facts {
     pub contents: BTreeMap<(String, Digest), Content>,
     /// Platforms of the clusters' nodes, such as `linux/arm64`.
     pub node_platforms: BTreeSet<String>,
+    pub movable: MovableTags,
+}
+
+/// Which of the destination's tags may be moved that name other content than the source's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MovableTags {
+    /// Everything in the destination is ours.
+    All,
+    /// The destination holds images of others too: those of these repositories, by path, which the user named.
+    Of(BTreeSet<String>),
+}
+
+impl MovableTags {
+    fn include(&self, path: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Of(repositories) => repositories.contains(path),
+        }
+    }
 }
 
 /// An image at its source.
@@ -42,31 +62,61 @@ pub struct Resolved {
 pub struct Target {
     pub destination: Image,
     pub source: Source,
+    pub origin: Option<Origin>,
     pub used_by: Vec<PlannedUse>,
 }
 
-/// One target per destination reference, in order. Where two sources claim one, neither gets it.
+/// One target per destination reference, in order. Where several sources claim one, the most trusted gets it, and the
+/// others are refused by name; where none of them is more trusted, all are.
 pub fn targets(assignments: Vec<Assignment>) -> Vec<Target> {
-    let mut targets: BTreeMap<Image, Target> = BTreeMap::new();
-    for Assignment { destination, source, used_by } in assignments {
-        let Some(target) = targets.get_mut(&destination) else {
-            let target = Target { destination: destination.clone(), source, used_by };
-            targets.insert(destination, target);
+    let mut claims: BTreeMap<Image, Vec<Target>> = BTreeMap::new();
+    for Assignment { destination, source, origin, used_by } in assignments {
+        let targets = claims.entry(destination.clone()).or_default();
+        let same = targets.iter_mut().find(|target| is_one_claim(&target.source, &source));
+        let Some(target) = same else {
+            targets.push(Target { destination, source, origin, used_by });
             continue;
         };
         target.used_by.extend(used_by);
-        match (&target.source, source) {
-            (Source::Known(one), Source::Known(other)) if !one.is_same(&other) => {
-                target.source = Source::Unnameable(format!(
-                    "{one} and {other} would both be mirrored as {destination}: give one of them another name with --map"
-                ));
-            }
-            // One place knows what another does not, such as by an annotation.
-            (Source::Unknown(_), known) => target.source = known,
-            _ => {}
+        // One place knows what another does not, such as by an annotation.
+        if matches!(target.source, Source::Unknown(_)) {
+            (target.source, target.origin) = (source, origin);
         }
     }
-    targets.into_values().collect()
+    claims.into_values().flat_map(settle_claims).collect()
+}
+
+/// Whether two sources of one destination mean the same.
+fn is_one_claim(one: &Source, other: &Source) -> bool {
+    match (one, other) {
+        (Source::Known(one), Source::Known(other)) => one.is_same(other),
+        _ => true,
+    }
+}
+
+fn settle_claims(mut targets: Vec<Target>) -> Vec<Target> {
+    let best = targets.iter().filter_map(|target| target.origin).min();
+    let has_one_best = targets.iter().filter(|target| target.origin == best).count() == 1;
+    if targets.len() < 2 {
+        return targets;
+    }
+    let names: Vec<String> =
+        targets.iter().filter_map(|target| target.source.known()).map(Image::to_string).collect();
+    for target in &mut targets {
+        if has_one_best && target.origin == best {
+            continue;
+        }
+        let Some(source) = target.source.known().cloned() else { continue };
+        let others: Vec<&str> =
+            names.iter().map(String::as_str).filter(|name| *name != source.as_written()).collect();
+        target.source = Source::Unnameable(format!(
+            "{} would be mirrored as {} too: give one of them another name with --map",
+            others.join(" and "),
+            target.destination
+        ));
+        target.destination = source;
+    }
+    targets
 }
 
 /// Decides what to do for every target.
@@ -80,17 +130,20 @@ pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> Destinati
                 Source::Reachable(_) => Some(target.destination.clone()),
                 Source::Unknown(_) | Source::Unnameable(_) => None,
             };
-            PlannedImage { destination: target.destination, source, step, note, used_by: target.used_by }
+            let origin = target.origin;
+            PlannedImage {
+                destination: target.destination,
+                source,
+                origin,
+                step,
+                note,
+                used_by: target.used_by,
+            }
         })
         .collect();
-    refuse_contested_tags(&mut images);
     note_missing_platforms(&mut images, &facts.node_platforms);
-    let copies = || {
-        images.iter().filter_map(|image| match (&image.step, &image.source) {
-            (Step::Copy { content }, Some(source)) => Some((image, source, content)),
-            _ => None,
-        })
-    };
+    let copies =
+        || images.iter().filter_map(|image| Some((image, image.source.as_ref()?, image.step.to_write()?)));
     let repositories: BTreeSet<&str> = copies().map(|(image, ..)| image.destination.path()).collect();
     let create_repositories: Vec<String> = repositories
         .iter()
@@ -101,7 +154,8 @@ pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> Destinati
     let manifests: BTreeSet<_> = copies()
         .flat_map(|(image, _, content)| {
             missing_manifests(content).map(|manifest| {
-                let tag = image.destination.version().tag().filter(|_| manifest.digest == content.digest);
+                let is_root = manifest.digest == content.digest;
+                let tag = is_root.then(|| image.destination.version().stored_tag());
                 (image.destination.path(), tag, &manifest.digest)
             })
         })
@@ -146,7 +200,7 @@ fn step(target: &Target, facts: &Facts) -> (Step, Option<String>) {
         Some(Ok(None)) | None => &nothing,
         Some(Err(error)) => return failed(error),
     };
-    let held = listing.held(version);
+    let held = listing.stored(version);
     let up_to_date = |digest: &Digest, media_type: &str| {
         let read = facts.contents.get(&(target.destination.path().to_owned(), digest.clone()));
         Step::UpToDate {
@@ -178,7 +232,18 @@ fn step(target: &Target, facts: &Facts) -> (Step, Option<String>) {
             for manifest in &mut content.manifests {
                 manifest.present = listing.digests.contains(&manifest.digest);
             }
-            (Step::Copy { content }, None)
+            match held {
+                None => (Step::Copy { content }, None),
+                Some(held) if facts.movable.include(target.destination.path()) => {
+                    (Step::Replace { content, replaces: held.clone() }, None)
+                }
+                Some(held) => failed(&format!(
+                    "{} names {held} in the registry and {} at its source: add --replace {} to move it",
+                    target.destination,
+                    content.digest,
+                    target.destination.path()
+                )),
+            }
         }
         // Everything runs from the mirror already: what it holds is good enough as long as nobody can compare.
         (Some(Err(error)), Some(held)) if is_settled(target) && version.digest().is_none() => {
@@ -187,34 +252,6 @@ fn step(target: &Target, facts: &Facts) -> (Step, Option<String>) {
         }
         (Some(Err(error)), _) => failed(error),
         (None, _) => failed("its source was not asked"),
-    }
-}
-
-/// A tag names one digest. Where one place pins another one than the tag now has at the source, each run would
-/// take the tag away from the other, so nobody gets it.
-fn refuse_contested_tags(images: &mut [PlannedImage]) {
-    let mut wanted: BTreeMap<(String, String), BTreeSet<Digest>> = BTreeMap::new();
-    let place = |image: &PlannedImage| {
-        let tag = image.destination.version().tag()?;
-        Some((image.destination.path().to_owned(), tag.to_owned()))
-    };
-    for image in &*images {
-        if let (Some(place), Some(content)) = (place(image), image.step.content()) {
-            wanted.entry(place).or_default().insert(content.digest.clone());
-        }
-    }
-    for image in images {
-        let digests = place(image).and_then(|place| wanted.get(&place));
-        if let (Some(digests), Some(_)) = (digests.filter(|digests| digests.len() > 1), image.step.content())
-        {
-            let digests = digests.iter().map(Digest::as_str).collect::<Vec<_>>().join(" and ");
-            image.step = Step::Failed {
-                error: format!(
-                    "its tag would have to name {digests}, because one place pins a digest that the tag no longer \
-                     has: let all places name one version"
-                ),
-            };
-        }
     }
 }
 

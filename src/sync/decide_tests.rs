@@ -1,5 +1,6 @@
 use super::*;
 use crate::sync::inventory::{Carrier, Place, Reason, Use};
+use crate::sync::provenance::Origin;
 
 const ECR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
 
@@ -30,6 +31,7 @@ fn known(source: &str, destination: &str, written: &str) -> Assignment {
     Assignment {
         destination: image(destination),
         source: Source::Known(image(source)),
+        origin: Some(Origin::Known),
         used_by: vec![used(written)],
     }
 }
@@ -80,6 +82,7 @@ fn facts(repositories: &[(&str, Option<Listing>)], sources: &[(&str, Result<Reso
         mounting: false,
         contents: BTreeMap::new(),
         node_platforms: BTreeSet::new(),
+        movable: MovableTags::All,
     }
 }
 
@@ -92,6 +95,7 @@ fn outcome(plan: &DestinationPlan) -> String {
     match &plan.images[0].step {
         Step::UpToDate { .. } => "up to date".to_owned(),
         Step::Copy { .. } => "copy".to_owned(),
+        Step::Replace { .. } => "replace".to_owned(),
         Step::LeaveAlone { why } => format!("leave alone: {why}"),
         Step::Failed { error } => format!("failed: {error}"),
     }
@@ -106,11 +110,11 @@ fn a_step_follows_from_what_source_and_destination_hold() {
         (source, None, resolved("one", &[]), "copy"),
         (source, Some(Listing::default()), resolved("one", &[]), "copy"),
         (source, there(), resolved("one", &[]), "up to date"),
-        (source, there(), resolved("two", &[]), "copy"),
+        (source, there(), resolved("two", &[]), "replace"),
         (source, there(), gone(), "failed: ghcr.io cannot be reached"),
         (mirrored, there(), gone(), "up to date"),
         (mirrored, None, gone(), "failed: ghcr.io cannot be reached"),
-        (mirrored, there(), resolved("two", &[]), "copy"),
+        (mirrored, there(), resolved("two", &[]), "replace"),
     ];
     for (written, held, source, expected) in cases {
         let unreached = source.is_err();
@@ -123,25 +127,54 @@ fn a_step_follows_from_what_source_and_destination_hold() {
 }
 
 #[test]
-fn a_pinned_digest_that_is_there_needs_no_source() {
+fn a_pinned_digest_is_kept_under_a_tag_of_its_own_and_moves_no_other() {
     let one = digest("one");
-    for (version, held) in
-        [(format!(":v1@{one}"), listing(&[("v1", "one")], &[])), (format!("@{one}"), listing(&[], &["one"]))]
-    {
+    let own = format!("digest-{}", one.short());
+    for version in [format!(":v1@{one}"), format!("@{one}")] {
         let (source, destination) = (format!("ghcr.io/a/b{version}"), format!("ECR/a/b{version}"));
-        let plan = planned(vec![known(&source, &destination, &source)], &facts(&[("a/b", Some(held))], &[]));
-        assert_eq!(outcome(&plan), "up to date", "{version}");
-        let moved =
-            facts(&[("a/b", Some(listing(&[("v1", "two")], &[])))], &[(&source, resolved("one", &[]))]);
-        let plan = planned(vec![known(&source, &destination, &source)], &moved);
-        assert_eq!(outcome(&plan), "copy", "{version}");
+        let cases = [
+            (listing(&[(&own, "one")], &[]), "up to date"),
+            (listing(&[(&own, "one"), ("v1", "two")], &[]), "up to date"),
+            (listing(&[], &["one"]), "copy"),
+            // The tag beside it is another reference's.
+            (listing(&[("v1", "one")], &[]), "copy"),
+            (listing(&[("v1", "two")], &[]), "copy"),
+        ];
+        for (held, expected) in cases {
+            let facts = facts(&[("a/b", Some(held.clone()))], &[(&source, resolved("one", &[]))]);
+            let plan = planned(vec![known(&source, &destination, &source)], &facts);
+            assert_eq!(outcome(&plan), expected, "{version} {held:?}");
+        }
+        let there = facts(&[("a/b", Some(listing(&[(&own, "one")], &[])))], &[]);
+        let plan = planned(vec![known(&source, &destination, &source)], &there);
+        assert_eq!(outcome(&plan), "up to date", "the source need not be asked");
+    }
+}
+
+#[test]
+fn where_others_keep_images_a_tag_moves_only_if_the_user_says_so() {
+    let held = || Some(listing(&[("v1", "one")], &[]));
+    let decided = |movable: &[&str], source: &str| {
+        let mut facts = facts(&[("a/b", held())], &[("ghcr.io/a/b:v1", resolved(source, &[]))]);
+        facts.movable = MovableTags::Of(movable.iter().map(|path| (*path).to_owned()).collect());
+        outcome(&planned(vec![known("ghcr.io/a/b:v1", "ECR/a/b:v1", "ghcr.io/a/b:v1")], &facts))
+    };
+    assert_eq!(decided(&[], "one"), "up to date");
+    assert_eq!(decided(&["a/b"], "two"), "replace");
+    let refused = decided(&["a", "a/bc"], "two");
+    for part in ["failed: ", digest("one").as_str(), digest("two").as_str(), "--replace a/b "] {
+        assert!(refused.contains(part), "{part}: {refused}");
     }
 }
 
 #[test]
 fn what_has_no_known_source_is_never_copied() {
-    let assignment =
-        |source| Assignment { destination: image("ECR/a/b:v1"), source, used_by: vec![used("ECR/a/b:v1")] };
+    let assignment = |source| Assignment {
+        destination: image("ECR/a/b:v1"),
+        source,
+        origin: None,
+        used_by: vec![used("ECR/a/b:v1")],
+    };
     let there = || Some(listing(&[("v1", "one")], &[]));
     let unknown = || Source::Unknown("add --map x".to_owned());
     let cases = [
@@ -185,16 +218,42 @@ fn faults_stop_the_image_and_nothing_else() {
 }
 
 #[test]
-fn two_sources_with_one_name_both_fail() {
-    let facts = facts(&[("x", None)], &[]);
-    let both = vec![
-        known("ghcr.io/a/x:v1", "ECR/x:v1", "ghcr.io/a/x:v1"),
-        known("ghcr.io/b/x:v1", "ECR/x:v1", "ghcr.io/b/x:v1"),
+fn of_two_sources_with_one_name_the_more_trusted_gets_it() {
+    use Origin::{Given, Known, Unknown};
+    let cases = [
+        (Known, Unknown, ["copy", "failed"]),
+        (Unknown, Known, ["failed", "copy"]),
+        (Given, Unknown, ["copy", "failed"]),
+        (Known, Known, ["failed", "failed"]),
+        (Unknown, Unknown, ["failed", "failed"]),
     ];
-    let plan = planned(both, &facts);
-    assert_eq!((plan.images.len(), plan.images[0].used_by.len()), (1, 2));
-    let outcome = outcome(&plan);
-    assert!(outcome.contains("ghcr.io/a/x:v1 and ghcr.io/b/x:v1"), "{outcome}");
+    for (one, other, expected) in cases {
+        let facts = facts(
+            &[("xy", None)],
+            &[("ghcr.io/a/x:v1", resolved("one", &[])), ("ghcr.io/b/x:v1", resolved("two", &[]))],
+        );
+        let claim = |name: &str, origin| Assignment {
+            origin: Some(origin),
+            ..known(&format!("ghcr.io/{name}/x:v1"), "ECR/xy:v1", &format!("ghcr.io/{name}/x:v1"))
+        };
+        let plan = planned(vec![claim("a", one), claim("b", other)], &facts);
+        let outcome_of = |name: &str| {
+            let written = image(&format!("ghcr.io/{name}/x:v1"));
+            let of = |planned: &&PlannedImage| planned.used_by.iter().any(|used| used.image == written);
+            let found: Vec<_> = plan.images.iter().filter(of).collect();
+            assert_eq!((found.len(), found[0].used_by.len()), (1, 1));
+            match &found[0].step {
+                Step::Failed { error } => {
+                    let rival = if name == "a" { "ghcr.io/b/x:v1" } else { "ghcr.io/a/x:v1" };
+                    assert!(error.contains(rival), "{error}");
+                    assert_eq!(found[0].destination, written, "the refused one is named");
+                    "failed"
+                }
+                _ => "copy",
+            }
+        };
+        assert_eq!([outcome_of("a"), outcome_of("b")], expected, "{one:?} {other:?}");
+    }
 }
 
 #[test]
@@ -249,29 +308,14 @@ fn each_blob_goes_up_once_per_repository_that_lacks_it_largest_first() {
 }
 
 #[test]
-fn a_tag_that_two_places_want_for_different_digests_goes_to_nobody() {
+fn a_tag_and_a_pin_of_its_former_content_are_both_mirrored() {
     let pinned = format!("ghcr.io/a/b:v1@{}", digest("old"));
     let mirrored = format!("ECR/a/b:v1@{}", digest("old"));
-    let wanted = || {
-        vec![
-            known("ghcr.io/a/b:v1", "ECR/a/b:v1", "ghcr.io/a/b:v1"),
-            known(&pinned, &mirrored, &pinned),
-            known("ghcr.io/a/c:v1", "ECR/a/c:v1", "ghcr.io/a/c:v1"),
-        ]
-    };
-    let sources = |tag: &str| {
-        [
-            ("ghcr.io/a/b:v1", resolved(tag, &[])),
-            (pinned.as_str(), resolved("old", &[])),
-            ("ghcr.io/a/c:v1", resolved("c", &[])),
-        ]
-    };
-    let steps = |tag: &str| {
-        let plan = planned(wanted(), &facts(&[], &sources(tag)));
-        plan.images.iter().map(|image| image.step.content().is_some()).collect::<Vec<_>>()
-    };
-    assert_eq!(steps("old"), [true, true, true]);
-    assert_eq!(steps("new"), [false, false, true]);
+    let wanted =
+        vec![known("ghcr.io/a/b:v1", "ECR/a/b:v1", "ghcr.io/a/b:v1"), known(&pinned, &mirrored, &pinned)];
+    let sources = [("ghcr.io/a/b:v1", resolved("new", &[])), (pinned.as_str(), resolved("old", &[]))];
+    let plan = planned(wanted, &facts(&[], &sources));
+    assert!(plan.images.iter().all(|image| matches!(image.step, Step::Copy { .. })), "{:?}", plan.images);
 }
 
 #[test]

@@ -45,17 +45,16 @@ impl Destination {
         }
         let mut listing = Listing::default();
         for version in versions {
-            // By tag where there is one: it is the tag that has to name the digest.
-            let reference = version.tag().map_or(Reference::to(version), Reference::Tag);
-            match client.describe_manifest(repository, reference).await {
-                Ok(described) => {
-                    if let Some(tag) = version.tag() {
-                        listing.tags.insert(tag.to_owned(), described.digest.clone());
-                    }
-                    listing.digests.insert(described.digest);
-                }
-                Err(Error::NotFound { .. }) => {}
-                Err(error) => return Err(error),
+            let tag = version.stored_tag();
+            if let Some(digest) = described(client, repository, Reference::Tag(&tag)).await? {
+                listing.tags.insert(tag.into_owned(), digest.clone());
+                listing.digests.insert(digest);
+            }
+            // Whoever mirrored it otherwise may have given it another tag.
+            if let Some(pinned) = version.digest().filter(|pinned| !listing.digests.contains(*pinned))
+                && let Some(digest) = described(client, repository, Reference::Digest(pinned)).await?
+            {
+                listing.digests.insert(digest);
             }
         }
         Ok(Some(listing))
@@ -106,6 +105,19 @@ impl Destination {
             Self::Ecr(_) => Duration::from_millis(100),
             Self::Oci => Duration::ZERO,
         }
+    }
+}
+
+/// The digest that the repository has for a reference, if it has it.
+async fn described(
+    client: &Client<'_>,
+    repository: &Repository,
+    reference: Reference<'_>,
+) -> Result<Option<Digest>, Error> {
+    match client.describe_manifest(repository, reference).await {
+        Ok(described) => Ok(Some(described.digest)),
+        Err(Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -1,10 +1,11 @@
 //! Which images are wanted, and why: the rule that covers Cast AI's components, on plain snapshots.
 //!
-//! Taken are (a) every workload in a namespace that holds Cast AI alone, and (b) in any namespace every workload of
-//! a Cast AI chart, and single containers whose image is Cast AI's or was rewritten by us; (c) everything in Helm
-//! releases of Cast AI's charts, hooks included, and in Cast AI's custom resources; (d) as a safety net what pods cannot
-//! pull that Cast AI put there. What they derive or read from variables comes with them. Replicas do not matter: a
-//! component that is switched off needs its image too.
+//! Taken is (a) everything in namespaces that hold Cast AI alone: workloads, Helm releases of its charts with their
+//! hooks, its custom resources. In other namespaces, where a tenant may write, the same selects among the names that
+//! Cast AI is known to use ([`provenance`]): (b) images of workloads of a Cast AI chart, and those that are Cast AI's or
+//! were rewritten by us; (c) images in Helm releases and custom resources of Cast AI's; (d) as a safety net what pods
+//! cannot pull that Cast AI put there. What they derive or read from variables comes with them. Replicas do not matter:
+//! a component that is switched off needs its image too.
 
 mod explain;
 mod owners;
@@ -25,19 +26,23 @@ use crate::cluster::pod_spec::PodSpec;
 use crate::cluster::release::Release;
 use crate::cluster::waiting::WaitingPod;
 use crate::cluster::workload::Workload;
-use crate::image::Image;
+use crate::image::{Image, Mirror};
 use crate::sync::carriers::{Carried, carried_with};
 use crate::sync::inventory::{
     API_VERSION, Carrier, Cluster, Inventory, InventoryKind, Place, Reason, Use, WantedImage, WorkloadKind,
 };
 use crate::sync::manifests::Manifest;
+use crate::sync::provenance;
 use crate::sync::record::Records;
 
-/// What the user adds to what we know, and `--only` and `--exclude`: globs on image names, in which `*` also matches slashes. A name is the one as written, the
-/// one that was there before we came, or the one behind a mirror, so that a filter means the same after a rewrite.
+/// What the user adds to what we know, where images are mirrored to, and `--only` and `--exclude`: globs on image names,
+/// in which `*` also matches slashes. A name is the one as written, the one that was there before we came, or the one
+/// that the mirror's naming rule reads, so that a filter means the same after a rewrite.
 #[derive(Clone, Debug, Default)]
 pub struct ImageFilter {
     pub knowledge: Knowledge,
+    /// Private names are read back below it alone.
+    pub mirror: Option<Mirror>,
     only: Option<GlobSet>,
     exclude: GlobSet,
 }
@@ -55,6 +60,7 @@ impl ImageFilter {
         };
         Ok(Self {
             knowledge: Knowledge::default(),
+            mirror: None,
             only: if only.is_empty() { None } else { Some(set(only)?) },
             exclude: set(exclude)?,
         })
@@ -65,17 +71,42 @@ impl ImageFilter {
         Self { knowledge, ..self }
     }
 
+    #[must_use]
+    pub fn below(self, mirror: Option<Mirror>) -> Self {
+        Self { mirror, ..self }
+    }
+
     /// The same, but admitting every name.
     fn unnarrowed(&self) -> Self {
-        Self::default().with(self.knowledge.clone())
+        Self::default().with(self.knowledge.clone()).below(self.mirror.clone())
+    }
+
+    /// What was mirrored as `image` by the naming rule, whoever uses it.
+    fn read_back(&self, image: &Image) -> Option<Image> {
+        self.mirror.as_ref()?.source_of(image)
+    }
+
+    /// The public image that a private name stands for: only where Cast AI is known to use it, because anybody can
+    /// publish the others.
+    fn source_of(&self, image: &Image) -> Option<Image> {
+        self.read_back(image).filter(|source| self.knowledge.knows(source))
+    }
+
+    /// What our record says of a carrier's value, if that may be mirrored: whoever may edit the workload may edit it.
+    fn recorded(&self, records: &Records, field: &Carried, place: &Place) -> Option<Image> {
+        let recorded = records.source(&field.carrier, &field.value)?;
+        provenance::origin(&recorded, place, &self.knowledge).map(|_| recorded)
+    }
+
+    /// Whether what something in `place` names may be mirrored, with what our record says of it.
+    fn may_mirror(&self, image: &Image, recorded: Option<&Image>, place: &Place) -> bool {
+        let source = recorded.cloned().or_else(|| self.source_of(image));
+        provenance::origin(source.as_ref().unwrap_or(image), place, &self.knowledge).is_some()
     }
 
     pub fn admits(&self, image: &Image, source: Option<&Image>) -> bool {
-        let names = [
-            Some(image.as_written()),
-            source.map(Image::as_written),
-            self.knowledge.name_behind_mirror(image),
-        ];
+        let behind = self.read_back(image);
+        let names = [Some(image), source, behind.as_ref()].map(|name| name.map(Image::as_written));
         let is_match = |globs: &GlobSet| names.iter().flatten().any(|name| globs.is_match(name));
         self.only.as_ref().is_none_or(is_match) && !is_match(&self.exclude)
     }
@@ -133,7 +164,7 @@ pub fn discover(
         // A custom controller may have many pods.
         wanted.used_by.dedup();
         let recorded = wanted.used_by.iter().find_map(|used_by| used_by.recorded_source.clone());
-        wanted.source = recorded.or_else(|| filter.knowledge.source_behind_mirror(&wanted.image));
+        wanted.source = recorded.or_else(|| filter.source_of(&wanted.image));
     }
     Inventory {
         api_version: API_VERSION.to_owned(),
@@ -167,8 +198,10 @@ pub fn uses(workload: &Workload, filter: &ImageFilter) -> (Vec<(Image, Use)>, Ve
     let records = Records::read(&workload.annotations);
     let place = owners::place_of(workload);
     let described = format!("{} in namespace {}", workload.name, workload.name.namespace);
-    let reason =
-        |field: &Carried| whole.clone().or_else(|| own_reason(workload, field, &records, &filter.knowledge));
+    let reason = |field: &Carried| {
+        let recorded = || filter.recorded(&records, field, &place).map(|_| Reason::Annotation);
+        whole.clone().or_else(recorded).or_else(|| own_reason(workload, field, filter))
+    };
     let fixed = |carrier: &Carrier| fixed(workload, carrier);
     collect(&workload.pod, &records, &place, &described, filter, reason, fixed)
 }
@@ -182,7 +215,7 @@ fn file_uses(manifest: &Manifest, filter: &ImageFilter) -> (Vec<(Image, Use)>, V
     collect(&manifest.pod, &records, &place, &described, filter, reason, |_| None)
 }
 
-/// A custom resource of Cast AI's is taken whole.
+/// A custom resource of Cast AI's is taken with all its images that may be mirrored.
 fn resource_uses(resource: &Resource, filter: &ImageFilter) -> (Vec<(Image, Use)>, Vec<String>) {
     let definition = &resource.definition;
     let kind = definition.singular();
@@ -193,7 +226,8 @@ fn resource_uses(resource: &Resource, filter: &ImageFilter) -> (Vec<(Image, Use)
         name: resource.name.clone(),
     };
     let images = definition.images(&resource.content).into_iter();
-    let uses = images.filter(|found| filter.admits(&found.image, None)).map(|found| {
+    let is_taken = |image: &Image| filter.may_mirror(image, None, &place) && filter.admits(image, None);
+    let uses = images.filter(|found| is_taken(&found.image)).map(|found| {
         let used_by = Use {
             place: place.clone(),
             carrier: Carrier::Field(found.pointer),
@@ -206,7 +240,7 @@ fn resource_uses(resource: &Resource, filter: &ImageFilter) -> (Vec<(Image, Use)
     (uses.collect(), Vec::new())
 }
 
-/// Why a workload is taken with all its containers.
+/// Why all containers of a workload are taken whose images may be mirrored.
 fn whole_workload(workload: &Workload, knowledge: &Knowledge) -> Option<Reason> {
     if knowledge.is_namespace(&workload.name.namespace) {
         return Some(Reason::Namespace { namespace: workload.name.namespace.clone() });
@@ -218,20 +252,11 @@ fn whole_workload(workload: &Workload, knowledge: &Knowledge) -> Option<Reason> 
     knowledge.label(&workload.labels).map(|label| Reason::Label { label })
 }
 
-/// Why a single container is taken.
-fn own_reason(
-    workload: &Workload,
-    field: &Carried,
-    records: &Records,
-    knowledge: &Knowledge,
-) -> Option<Reason> {
-    if records.current(&field.carrier, &field.value).is_some()
-        || records.source(&field.carrier, &field.value).is_some()
-    {
-        return Some(Reason::Annotation);
-    }
-    let image = field.value.parse().ok()?;
-    let prefix = knowledge.image_prefix(&image)?.to_owned();
+/// Why a single container is taken by its image's name.
+fn own_reason(workload: &Workload, field: &Carried, filter: &ImageFilter) -> Option<Reason> {
+    let image: Image = field.value.parse().ok()?;
+    let source = filter.source_of(&image);
+    let prefix = filter.knowledge.image_prefix(source.as_ref().unwrap_or(&image))?.to_owned();
     let name = format!("{}/{}", workload.name.kind.as_str(), workload.name.name);
     Some(match components::patched_by(&workload.name.namespace, &name) {
         Some(component) => Reason::PatchedBy { component: component.to_owned(), prefix },
@@ -254,8 +279,8 @@ fn fixed(workload: &Workload, carrier: &Carrier) -> Option<String> {
     }
 }
 
-/// Takes the containers that there is a reason for and the filter admits, and with each its variables and its derived
-/// image: without them a rewritten container could not do its work.
+/// Takes the containers that there is a reason for, that may be mirrored and that the filter admits, and with each its
+/// variables and its derived image: without them a rewritten container could not do its work.
 fn collect(
     pod: &PodSpec,
     records: &Records,
@@ -282,8 +307,8 @@ fn collect(
                 continue;
             }
         };
-        let recorded = records.source(&field.carrier, &field.value);
-        if !filter.admits(&image, recorded.as_ref()) {
+        let recorded = filter.recorded(records, field, place);
+        if !filter.may_mirror(&image, recorded.as_ref(), place) || !filter.admits(&image, recorded.as_ref()) {
             continue;
         }
         let mut own: Vec<_> =
@@ -316,12 +341,10 @@ fn collect(
                         Reason::File { .. } | Reason::Release { .. } => reason.clone(),
                         _ => Reason::Variable { variable: name.clone() },
                     };
-                    take(
-                        image,
-                        variable.carrier.clone(),
-                        reason,
-                        records.source(&variable.carrier, &variable.value),
-                    );
+                    let recorded = filter.recorded(records, variable, place);
+                    if filter.may_mirror(&image, recorded.as_ref(), place) {
+                        take(image, variable.carrier.clone(), reason, recorded);
+                    }
                 }
                 (_, Err(error)) => notes.push(format!("{described}: {}: {error}", variable.carrier)),
                 _ => {}

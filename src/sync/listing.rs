@@ -13,11 +13,45 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// The digest that the repository has for a version, if it has it.
+    /// The digest that nodes get when they pull a version, if the repository has it: a pinned digest whatever its tags
+    /// name.
     pub fn held(&self, version: &Version) -> Option<&Digest> {
         match version {
-            Version::Tag(tag) | Version::TagAndDigest(tag, _) => self.tags.get(tag),
-            Version::Digest(digest) => self.digests.get(digest),
+            Version::Tag(tag) => self.tags.get(tag),
+            Version::Digest(digest) | Version::TagAndDigest(_, digest) => self.digests.get(digest),
+        }
+    }
+
+    /// The digest that the tag names under which a mirror keeps a version.
+    pub fn stored(&self, version: &Version) -> Option<&Digest> {
+        self.tags.get(&*version.stored_tag())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pinned_digest_is_held_by_itself_and_stored_under_a_tag_of_its_own() {
+        let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
+        let own = format!("digest-{}", one.short());
+        let listing = |tags: &[(&str, &Digest)], digests: &[&Digest]| Listing {
+            tags: tags.iter().map(|(tag, digest)| ((*tag).to_owned(), (*digest).clone())).collect(),
+            digests: digests.iter().map(|digest| (*digest).clone()).collect(),
+        };
+        let tagged = Version::Tag("v1".to_owned());
+        let pinned = Version::TagAndDigest("v1".to_owned(), one.clone());
+        let cases = [
+            (&tagged, listing(&[("v1", &one)], &[&one]), Some(&one), Some(&one)),
+            (&tagged, listing(&[], &[&one]), None, None),
+            (&pinned, listing(&[("v1", &one)], &[&one]), Some(&one), None),
+            (&pinned, listing(&[("v1", &other), (&own, &one)], &[&one, &other]), Some(&one), Some(&one)),
+            (&pinned, listing(&[("v1", &other)], &[&other]), None, None),
+            (&pinned, listing(&[(&own, &other)], &[&other]), None, Some(&other)),
+        ];
+        for (version, listing, held, stored) in cases {
+            assert_eq!((listing.held(version), listing.stored(version)), (held, stored), "{listing:?}");
         }
     }
 }

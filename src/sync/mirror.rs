@@ -23,7 +23,7 @@ use crate::registry::{Client, Error, Mount, Reference, Repository, Started, Uplo
 use crate::sync::decide::missing_manifests;
 use crate::sync::destination::Destination;
 use crate::sync::mirror::progress::Progress;
-use crate::sync::plan::{Content, DestinationPlan, Manifest, Step, Upload};
+use crate::sync::plan::{Content, DestinationPlan, Manifest, Upload};
 use crate::sync::prepare::at;
 use crate::sync::tree::{Store, manifest};
 
@@ -88,10 +88,9 @@ pub async fn mirror(
 }
 
 fn copies(plan: &DestinationPlan) -> impl Iterator<Item = (&Image, &Image, &Content)> {
-    plan.images.iter().filter_map(|image| match (&image.step, &image.source) {
-        (Step::Copy { content }, Some(source)) => Some((&image.destination, source, content)),
-        _ => None,
-    })
+    plan.images
+        .iter()
+        .filter_map(|image| Some((&image.destination, image.source.as_ref()?, image.step.to_write()?)))
 }
 
 /// Something in a repository of the destination, by path and digest.
@@ -243,16 +242,15 @@ impl<'r> Run<'r> {
                 let there = self.wait(&self.blobs, image.path(), &blob.digest).await;
                 there.map_err(|reason| reason.to_string())?;
             }
-            let is_root = manifest.digest == content.digest;
-            let written = match image.version().tag() {
-                Some(tag) if is_root => self.write(image, source, manifest, Reference::Tag(tag)).await,
-                _ => {
-                    let place = (image.path(), &manifest.digest);
-                    let write = || self.write(image, source, manifest, Reference::Digest(&manifest.digest));
-                    match self.children.get(&place) {
-                        Some(cell) => cell.get_or_try_init(write).await.copied(),
-                        None => write().await,
-                    }
+            let written = if manifest.digest == content.digest {
+                let tag = image.version().stored_tag();
+                self.write(image, source, manifest, Reference::Tag(&tag)).await
+            } else {
+                let place = (image.path(), &manifest.digest);
+                let write = || self.write(image, source, manifest, Reference::Digest(&manifest.digest));
+                match self.children.get(&place) {
+                    Some(cell) => cell.get_or_try_init(write).await.copied(),
+                    None => write().await,
                 }
             };
             confirmed &= written.map_err(|error| error.to_string())?;

@@ -1,5 +1,6 @@
 //! The main job: discover → plan → mirror → verify → rewrite → rollout.
 
+pub mod artifact;
 pub mod assignment;
 pub mod carriers;
 pub mod claims;
@@ -22,6 +23,7 @@ pub mod ownership;
 pub mod plan;
 pub mod prepare;
 pub mod presence;
+pub mod provenance;
 pub mod record;
 pub mod report;
 pub mod rewrite;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::image::{Digest, Image, Mirror};
 use crate::sync::inventory::{Cluster, Use};
+use crate::sync::provenance::Origin;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -60,6 +61,9 @@ pub struct PlannedImage {
     /// Absent where it is unknown what was mirrored under this name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Image>,
+    /// Where the source's name comes from; absent where no source is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     pub step: Step,
     /// What is worth knowing although it stops nothing, one sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,6 +90,9 @@ pub enum Step {
     /// Blobs and manifests are copied; manifests that are there already are not.
     #[serde(rename_all = "camelCase")]
     Copy { content: Content },
+    /// As a copy, and the destination's tag is moved: it names other content now.
+    #[serde(rename_all = "camelCase")]
+    Replace { content: Content, replaces: Digest },
     /// Nodes reach this image's registry anyway, or nothing is known of where it came from and it is there.
     #[serde(rename_all = "camelCase")]
     LeaveAlone { why: String },
@@ -98,8 +105,16 @@ impl Step {
     /// What the destination holds, or will hold.
     pub const fn content(&self) -> Option<&Content> {
         match self {
-            Self::UpToDate { content } | Self::Copy { content } => Some(content),
-            Self::LeaveAlone { .. } | Self::Failed { .. } => None,
+            Self::UpToDate { content } => Some(content),
+            _ => self.to_write(),
+        }
+    }
+
+    /// What has to be written to the destination.
+    pub const fn to_write(&self) -> Option<&Content> {
+        match self {
+            Self::Copy { content } | Self::Replace { content, .. } => Some(content),
+            Self::UpToDate { .. } | Self::LeaveAlone { .. } | Self::Failed { .. } => None,
         }
     }
 }

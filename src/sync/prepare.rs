@@ -7,10 +7,10 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use crate::image::{Digest, Image, Mirror, Version};
 use crate::registry::{Client, Error, Reference, Repository};
 use crate::sync::assignment::{Assignment, Source};
-use crate::sync::decide::{Facts, Resolved, Target, decide, name_fault, targets};
+use crate::sync::decide::{Facts, MovableTags, Resolved, Target, decide, name_fault, targets};
 use crate::sync::destination::{Destination, stops_everything};
 use crate::sync::listing::Listing;
-use crate::sync::plan::{Content, DestinationPlan, RegistryKind, Step};
+use crate::sync::plan::{Content, DestinationPlan, RegistryKind};
 use crate::sync::tree::{Store, Unread, tree};
 
 /// Questions that are open at the same time.
@@ -40,6 +40,7 @@ pub struct Wanted {
     /// Platforms of the clusters' nodes.
     pub node_platforms: BTreeSet<String>,
     pub detail: Detail,
+    pub movable: MovableTags,
 }
 
 /// By path: what a destination repository holds, nothing if it does not exist, or why that is not known.
@@ -76,6 +77,7 @@ pub async fn prepare(
         mounting: false,
         contents,
         node_platforms: wanted.node_platforms,
+        movable: wanted.movable,
     };
     let plan = settle(client, destination, mirror, targets, facts, &mut notes).await?;
     Ok(Prepared { plan, notes, store })
@@ -90,31 +92,35 @@ pub async fn renew(
     client: &Client<'_>,
     destination: &Destination,
     plan: &DestinationPlan,
+    movable: MovableTags,
 ) -> Result<Prepared, Error> {
+    let registry = destination.kind();
     let mut targets = Vec::new();
     let mut sources = BTreeMap::new();
     for image in &plan.images {
-        if let (Step::Copy { content }, Some(source)) = (&image.step, &image.source) {
+        if let (Some(content), Some(source)) = (image.step.to_write(), &image.source) {
             sources.insert(source.clone(), Ok(Resolved { content: content.clone(), fault: None }));
             targets.push(Target {
                 destination: image.destination.clone(),
                 source: Source::Known(source.clone()),
+                origin: image.origin,
                 used_by: image.used_by.clone(),
             });
         }
     }
     let facts = Facts {
-        registry: plan.registry.clone(),
-        repositories: list(client, destination, &plan.mirror, &plan.registry, &targets).await?,
+        repositories: list(client, destination, &plan.mirror, &registry, &targets).await?,
+        registry,
         sources,
         present_blobs: BTreeSet::new(),
         mounting: false,
         contents: BTreeMap::new(),
         node_platforms: BTreeSet::new(),
+        movable,
     };
     let mut notes = Vec::new();
     let mut renewed = settle(client, destination, &plan.mirror, targets, facts, &mut notes).await?;
-    let others = plan.images.iter().filter(|image| !matches!(image.step, Step::Copy { .. }));
+    let others = plan.images.iter().filter(|image| image.step.to_write().is_none());
     renewed.images.extend(others.cloned());
     renewed.images.sort_by(|one, other| one.destination.cmp(&other.destination));
     Ok(Prepared { plan: renewed, notes, store: Store::default() })
@@ -196,7 +202,7 @@ async fn inspect(
         targets.iter().filter(|target| matches!(target.source, Source::Known(_))).filter_map(|target| {
             let path = target.destination.path();
             let listing = repositories.get(path)?.as_ref().ok()?.as_ref()?;
-            Some((path.to_owned(), listing.held(target.destination.version())?.clone()))
+            Some((path.to_owned(), listing.stored(target.destination.version())?.clone()))
         });
     stream::iter(held.collect::<BTreeSet<_>>())
         .map(|(path, digest)| async move {
@@ -260,7 +266,7 @@ async fn resolve(
         else {
             continue;
         };
-        let held = listing.as_ref().and_then(|listing| listing.held(target.destination.version()));
+        let held = listing.as_ref().and_then(|listing| listing.stored(target.destination.version()));
         let wanted = source.version().digest();
         if held.is_none() || held != wanted {
             questions.entry(source).or_default().insert(held);

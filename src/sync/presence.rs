@@ -68,13 +68,7 @@ fn unlisted(registry: &RegistryKind, repositories: &Repositories, target: &Targe
         Some(Err(error)) => return Some(Why::Unknown(error.clone())),
         Some(Ok(None)) | None => None,
     };
-    match (held, destination.version().digest()) {
-        (None, _) => Some(Why::Absent(format!("{destination} is not there"))),
-        (Some(held), Some(wanted)) if held != wanted => {
-            Some(Why::Absent(format!("{destination} is not there: that tag names {held}")))
-        }
-        (Some(_), _) => None,
-    }
+    held.is_none().then(|| Why::Absent(format!("{destination} is not there")))
 }
 
 #[cfg(test)]
@@ -86,12 +80,12 @@ mod tests {
     use crate::sync::listing::Listing;
 
     fn target(destination: &str, source: Source) -> Target {
-        Target { destination: destination.parse().unwrap(), source, used_by: Vec::new() }
+        Target { destination: destination.parse().unwrap(), source, origin: None, used_by: Vec::new() }
     }
 
     #[test]
     fn only_what_is_listed_with_its_digest_is_present() {
-        let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
+        let (one, other, gone) = (Digest::of(b"one"), Digest::of(b"other"), Digest::of(b"gone"));
         let listing = Listing {
             tags: [("v1".to_owned(), one.clone())].into(),
             digests: [one.clone(), other.clone()].into(),
@@ -107,9 +101,11 @@ mod tests {
             ("e.example/castai/a:v1".to_owned(), None),
             (format!("e.example/castai/a@{other}"), None),
             (format!("e.example/castai/a:v1@{one}"), None),
+            // It is pulled by digest, whatever the tag names.
+            (format!("e.example/castai/a:v1@{other}"), None),
             (
-                format!("e.example/castai/a:v1@{other}"),
-                absent(&format!("e.example/castai/a:v1@{other} is not there: that tag names {one}")),
+                format!("e.example/castai/a:v1@{gone}"),
+                absent(&format!("e.example/castai/a:v1@{gone} is not there")),
             ),
             ("e.example/castai/a:v2".to_owned(), absent("e.example/castai/a:v2 is not there")),
             ("e.example/castai/none:v1".to_owned(), absent("e.example/castai/none:v1 is not there")),

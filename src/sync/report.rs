@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::image::{Digest, Image, Mirror};
 use crate::sync::inventory::{API_VERSION, Carrier, Inventory, Place};
-use crate::sync::plan::PlannedImage;
+use crate::sync::plan::{PlannedImage, Step};
+use crate::sync::provenance::Origin;
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
 /// The whole run. Its shape is a promise to scripts: fields are added, never changed.
@@ -29,6 +30,9 @@ pub struct ImageReport {
     /// The public image; the name as written where its source is unknown.
     pub image: Image,
     pub destination: Image,
+    /// Where the public image's name comes from; absent where the public image is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     pub result: ImageResult,
     /// Why it failed or was left alone, or what is worth knowing although it stops nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,6 +50,8 @@ pub struct ImageReport {
 #[serde(rename_all = "camelCase")]
 pub enum ImageResult {
     Copied,
+    /// Copied, and the tag that named other content was moved.
+    Replaced,
     UpToDate,
     LeftAlone,
     /// The registry does not hold it, and nothing was to be copied.
@@ -54,10 +60,24 @@ pub enum ImageResult {
 }
 
 impl ImageResult {
+    /// The result of writing what a step says.
+    pub const fn written(step: &Step) -> Self {
+        match step {
+            Step::Replace { .. } => Self::Replaced,
+            _ => Self::Copied,
+        }
+    }
+
+    /// Whether the registry was changed.
+    pub const fn is_written(self) -> bool {
+        matches!(self, Self::Copied | Self::Replaced)
+    }
+
     /// The word in tables.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Copied => "copied",
+            Self::Replaced => "replaced",
             Self::UpToDate => "up to date",
             Self::LeftAlone => "left alone",
             Self::Missing => "missing",
@@ -100,7 +120,7 @@ impl SyncReport {
 
     /// Whether anything was copied into the registry.
     pub fn has_copied(&self) -> bool {
-        self.images.iter().any(|image| image.result == ImageResult::Copied)
+        self.images.iter().any(|image| image.result.is_written())
     }
 
     /// Whether neither the registry nor the cluster was changed, nor had to be.
@@ -121,6 +141,7 @@ impl ImageReport {
         Self {
             image: planned.source.clone().unwrap_or_else(|| planned.destination.clone()),
             destination: planned.destination.clone(),
+            origin: planned.origin,
             result,
             message: message.or_else(|| planned.note.clone()),
             digest: content.map(|content| content.digest.clone()),

@@ -16,6 +16,7 @@ use futures::stream;
 use self::patience::Patience;
 pub use self::report::{Outcome, WorkloadReport};
 use self::verdict::Health;
+use crate::castai::components::NAMESPACES;
 use crate::cluster::rollout::{Observation, observe};
 use crate::cluster::workload::Workload;
 use crate::cluster::{Connection, Error, ErrorKind, PatchMode, patch, read_workload};
@@ -149,7 +150,8 @@ impl Run<'_> {
         reports.extend(settled);
         // What ran well may have to be restored, and then no other component that is healthy is touched.
         let finished = self.see_to_their_end(ran_well).await;
-        let stopped = finished.iter().any(stops_the_run);
+        // What a tenant runs holds back no component of Cast AI's.
+        let stopped = finished.iter().any(|report| stops_the_run(report) && !is_outside(&report.workload));
         reports.extend(finished);
         let (resumed, written) = tokio::join!(self.see_to_their_end(broken), self.write(proven, stopped));
         reports.extend(resumed);
@@ -358,8 +360,14 @@ fn settled(workload: &WorkloadName, rewrite: Rewrite) -> WorkloadReport {
     WorkloadReport::new(workload.clone(), Vec::new(), outcome)
 }
 
-/// Least critical first; then by name, so that runs are alike.
-fn criticality(workload: &WorkloadName) -> (u8, WorkloadName) {
+/// Whether a workload is outside of Cast AI's own namespaces, where a tenant may have made it.
+fn is_outside(workload: &WorkloadName) -> bool {
+    !NAMESPACES.contains(&workload.namespace.as_str())
+}
+
+/// Least critical first, but those outside of Cast AI's namespaces last, because one that fails stops what comes behind
+/// it; then by name, so that runs are alike.
+fn criticality(workload: &WorkloadName) -> (bool, u8, WorkloadName) {
     let critical =
         CRITICAL.iter().position(|name| workload.name.ends_with(name) || workload.name.starts_with(name));
     let rank = match (critical, workload.kind) {
@@ -369,5 +377,5 @@ fn criticality(workload: &WorkloadName) -> (u8, WorkloadName) {
         (None, WorkloadKind::StatefulSet) => 1,
         (None, _) => 0,
     };
-    (rank, workload.clone())
+    (is_outside(workload), rank, workload.clone())
 }

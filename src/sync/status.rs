@@ -12,6 +12,7 @@ use crate::sync::inventory::{API_VERSION, Carrier, Inventory, Place};
 use crate::sync::listing::Listing;
 use crate::sync::ownership::{ChangedBy, Owner, Surroundings, changed_by, owners};
 use crate::sync::plan::PlannedUse;
+use crate::sync::provenance::is_castai;
 use crate::sync::record::{Record, Records};
 use crate::sync::scanners::{self, Lost};
 
@@ -137,10 +138,12 @@ impl StatusReport {
     }
 }
 
-/// The registry that images were rewritten to, by what is recorded on workloads.
+/// The registry that images were rewritten to, by what is recorded in Cast AI's namespaces: elsewhere anybody may write
+/// such a record.
 pub fn recorded_mirror(inventory: &Inventory) -> Option<Mirror> {
     let mut uses = inventory.images.iter().flat_map(|wanted| {
-        wanted.used_by.iter().filter_map(|used_by| Some((&wanted.image, used_by.recorded_source.as_ref()?)))
+        let trusted = wanted.used_by.iter().filter(|used_by| is_castai(&used_by.place, &inventory.knowledge));
+        trusted.filter_map(|used_by| Some((&wanted.image, used_by.recorded_source.as_ref()?)))
     });
     uses.find_map(|(image, source)| {
         image.repository().strip_suffix(source.repository())?.strip_suffix('/')?.parse().ok()
@@ -299,14 +302,10 @@ fn held<'s>(assignment: &Assignment, seen: Option<&'s Seen>) -> Result<Option<&'
     let listing = seen.repositories.get(assignment.destination.path());
     match listing.ok_or("the registry was not asked for it")? {
         Err(why) => Err(why.clone()),
-        Ok(listing) => Ok(listing.as_ref().and_then(|listing| {
+        Ok(listing) => {
             let version = assignment.destination.version();
-            // Nodes pull a pinned digest, whatever the tag names.
-            match version.digest() {
-                Some(digest) => listing.digests.get(digest),
-                None => listing.held(version),
-            }
-        })),
+            Ok(listing.as_ref().and_then(|listing| listing.held(version)))
+        }
     }
 }
 

@@ -48,11 +48,13 @@ pub async fn verify(
         let Some(source) = &image.source else { continue };
         let (content, is_proven) = match &image.step {
             Step::UpToDate { content } => (content, age == PlanAge::Fresh),
-            Step::Copy { content } => match mirrored.get(&image.destination) {
-                // ECR's answers do not prove that the index's children are there.
-                Some(Ok(confirmed)) => (content, *confirmed && matches!(destination, Destination::Oci)),
-                Some(Err(_)) | None => continue,
-            },
+            Step::Copy { content } | Step::Replace { content, .. } => {
+                match mirrored.get(&image.destination) {
+                    // ECR's answers do not prove that the index's children are there.
+                    Some(Ok(confirmed)) => (content, *confirmed && matches!(destination, Destination::Oci)),
+                    Some(Err(_)) | None => continue,
+                }
+            }
             Step::LeaveAlone { .. } | Step::Failed { .. } => continue,
         };
         let entry = (&image.destination, source, content);
@@ -110,7 +112,7 @@ async fn judge(
 ) -> Result<(), String> {
     let again = "run again";
     let listing = listing.ok_or_else(|| format!("{repository} is gone: {again}"))?;
-    match listing.held(image.version()) {
+    match listing.stored(image.version()) {
         Some(digest) if *digest == content.digest => {}
         Some(digest) => {
             return Err(format!(

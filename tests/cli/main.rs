@@ -22,9 +22,9 @@ mod preflight;
 mod rollback;
 mod scanners;
 mod status;
-
 mod support;
 mod sync_images;
+mod tenant;
 mod usage;
 mod values;
 mod whole_cluster;

@@ -38,7 +38,8 @@ pub(super) async fn run(
 ) -> Result<Ending, Stop> {
     check(sync, narrowing)?;
     let filter = discovery::filter(&sync.selection)?;
-    let lock: Option<Lock> = sync.lock.as_deref().map(|path| handed_over::read(path, "Lock")).transpose()?;
+    let read_lock = |path| handed_over::read_lock(path, &sync.maps);
+    let lock: Option<Lock> = sync.lock.as_deref().map(read_lock).transpose()?;
     let parts = read(sync).await?;
     let format = format(sync, &parts)?;
 
@@ -60,6 +61,8 @@ pub(super) async fn run(
         Some(lock) => images::locked_mirror(lock)?.clone(),
         None => images::chosen_mirror(arguments, sync, &inventory, None).await?,
     };
+    registry::refuse_maps(&mirror, &sync.maps)?;
+    let filter = filter.below(Some(mirror.clone()));
 
     // Each manifest is decided on by itself: another one of its name may have other records.
     let region = images::region(sync, &inventory, &mirror);

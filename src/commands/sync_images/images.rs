@@ -45,6 +45,7 @@ impl<'o> Registry<'o> {
     /// Takes a lock's word for what is in its registry. Nothing but the cluster is needed then.
     pub(super) fn of_lock(lock: Lock, inventory: &Inventory, sync: &SyncArguments) -> Result<Self, Stop> {
         let mirror = locked_mirror(&lock)?.clone();
+        registry::refuse_maps(&mirror, &sync.maps)?;
         let region = region(sync, inventory, &mirror);
         let left_alone = assigned(inventory, &mirror, sync, region.as_deref())
             .into_iter()
@@ -70,9 +71,11 @@ impl<'o> Registry<'o> {
             None => chosen_mirror(arguments, sync, inventory, cluster).await?,
         };
         registry::refuse_path(&mirror)?;
+        registry::refuse_maps(&mirror, &sync.maps)?;
+        let movable = registry::movable_tags(&mirror, &sync.replace);
         let (client, destination) = registry::open(arguments, &mirror, observer).await?;
         let (plan, age, store) = if let Some(plan) = &request.plan {
-            let prepared = renew(&client, &destination, planned_destination(plan)?)
+            let prepared = renew(&client, &destination, planned_destination(plan)?, movable)
                 .await
                 .map_err(|error| Stop::new(format!("error: {error}")))?;
             let notes = plan.notes.iter().cloned().chain(prepared.notes).collect();
@@ -85,6 +88,7 @@ impl<'o> Registry<'o> {
                 assignments: assigned(inventory, &mirror, sync, region.as_deref()),
                 node_platforms: clusters.flat_map(|cluster| cluster.platforms.iter().cloned()).collect(),
                 detail: detail(sync),
+                movable,
             };
             let prepared = prepare(&client, &destination, &mirror, wanted)
                 .await
@@ -102,6 +106,7 @@ impl<'o> Registry<'o> {
         for note in &plan.notes {
             crate::output::warning(note);
         }
+        warn_of_unused_replacements(planned_destination(&plan)?, &sync.replace);
         let left_alone = planned_destination(&plan)?
             .images
             .iter()
@@ -139,7 +144,7 @@ impl<'o> Registry<'o> {
         let Self::Asked(asked) = self else { return (0, 0) };
         let plans = &asked.plan.destinations;
         let images = plans.iter().flat_map(|plan| &plan.images);
-        let copied = images.filter(|image| matches!(image.step, Step::Copy { .. })).count();
+        let copied = images.filter(|image| image.step.to_write().is_some()).count();
         (copied, plans.iter().map(|plan| plan.estimate.upload_bytes).sum())
     }
 
@@ -155,10 +160,10 @@ impl<'o> Registry<'o> {
 
     /// The report of a dry run.
     pub(super) fn planned_report(&self, inventory: &Inventory, copying: bool) -> SyncReport {
-        self.report(inventory, |image| match &image.step {
-            Step::Copy { .. } if !copying => (ImageResult::Missing, Some(NOT_COPIED.to_owned())),
-            Step::Copy { .. } => (ImageResult::Copied, None),
-            _ => settled(&image.step),
+        self.report(inventory, |image| match (image.step.to_write(), copying) {
+            (Some(_), false) => (ImageResult::Missing, Some(NOT_COPIED.to_owned())),
+            (Some(_), true) => (ImageResult::written(&image.step), None),
+            (None, _) => settled(&image.step),
         })
     }
 
@@ -191,13 +196,13 @@ impl<'o> Registry<'o> {
                 Some(Err(error)) => Some(error),
                 _ => failures.get(&image.destination).copied(),
             };
-            match (&image.step, failure) {
+            match (image.step.to_write(), failure) {
                 (_, Some(error)) => (ImageResult::Failed, Some(error.clone())),
-                (Step::Copy { .. }, None) if !request.halves.mirror => {
+                (Some(_), None) if !request.halves.mirror => {
                     (ImageResult::Missing, Some(NOT_COPIED.to_owned()))
                 }
-                (Step::Copy { .. }, None) => (ImageResult::Copied, None),
-                (step, None) => settled(step),
+                (Some(_), None) => (ImageResult::written(&image.step), None),
+                (None, None) => settled(&image.step),
             }
         });
         Ok((report, new_lock(vec![verified.locked])))
@@ -249,6 +254,27 @@ fn assigned(
     assignments
 }
 
+/// A word about each `--replace` that allows nothing.
+fn warn_of_unused_replacements(plan: &DestinationPlan, replace: &[String]) {
+    for name in replace {
+        let is_named = |image: &PlannedImage| {
+            let path = image.destination.path();
+            name == path || *name == format!("{}/{path}", plan.mirror.registry)
+        };
+        if plan.mirror.is_own() {
+            let mirror = &plan.mirror;
+            crate::output::warning(&format!(
+                "--replace {name} is not needed: every tag in {mirror} may be moved"
+            ));
+        } else if !plan.images.iter().any(is_named) {
+            crate::output::warning(&format!(
+                "--replace {name} matches no image's repository in {}",
+                plan.mirror
+            ));
+        }
+    }
+}
+
 /// What is up to date is read as well where somebody will read about it: that costs a request per manifest.
 fn detail(sync: &SyncArguments) -> Detail {
     let is_told = matches!(sync.output, OutputFormat::Wide | OutputFormat::Json | OutputFormat::Yaml);
@@ -262,7 +288,7 @@ fn settled(step: &Step) -> (ImageResult, Option<String>) {
     match step {
         Step::LeaveAlone { why } => (ImageResult::LeftAlone, Some(why.clone())),
         Step::Failed { error } => (ImageResult::Failed, Some(error.clone())),
-        Step::UpToDate { .. } | Step::Copy { .. } => (ImageResult::UpToDate, None),
+        Step::UpToDate { .. } | Step::Copy { .. } | Step::Replace { .. } => (ImageResult::UpToDate, None),
     }
 }
 
@@ -313,11 +339,7 @@ fn new_lock(destinations: Vec<LockedDestination>) -> Lock {
 fn expected_destination(plan: &DestinationPlan, copying: bool) -> LockedDestination {
     let now = Timestamp::now();
     let locked = |image: &PlannedImage| {
-        let content = match &image.step {
-            Step::UpToDate { content } => content,
-            Step::Copy { content } if copying => content,
-            _ => return None,
-        };
+        let content = image.step.content().filter(|_| copying || image.step.to_write().is_none())?;
         Some(LockedImage::new(image.source.as_ref()?, &image.destination, content, now))
     };
     LockedDestination { mirror: plan.mirror.clone(), images: plan.images.iter().filter_map(locked).collect() }

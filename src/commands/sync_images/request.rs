@@ -1,6 +1,7 @@
 //! What the user asked for, checked before anything is touched.
 
 use crate::cli::{DryRun, SyncArguments};
+use crate::commands::survey::Survey;
 use crate::commands::{Stop, discovery, handed_over, question};
 use crate::image::Mirror;
 use crate::output::table::{bytes, count};
@@ -37,23 +38,29 @@ impl Request {
         let filter = discovery::filter(&sync.selection)?;
         let manifests = discovery::read_manifests(&sync.files).await?;
         let reads_plan = sync.no_discover && sync.inventory.is_none() && sync.files.is_empty();
-        Ok(Self {
-            halves,
-            filter,
-            manifests,
-            inventory: match &sync.inventory {
-                Some(path) if sync.no_discover => Some(handed_over::read(path, "Inventory")?),
-                _ => None,
-            },
-            plan: match &sync.plan {
-                Some(path) if reads_plan => Some(handed_over::read(path, "Plan")?),
-                _ => None,
-            },
-            lock: match &sync.lock {
-                Some(path) if sync.no_mirror => Some(handed_over::read(path, "Lock")?),
-                _ => None,
-            },
-        })
+        let inventory = match &sync.inventory {
+            Some(path) if sync.no_discover => Some(handed_over::read(path, "Inventory")?),
+            _ => None,
+        };
+        let plan = match &sync.plan {
+            Some(path) if reads_plan => Some(handed_over::read_plan(path, &sync.maps, &filter.knowledge)?),
+            _ => None,
+        };
+        let lock = match &sync.lock {
+            Some(path) if sync.no_mirror => Some(handed_over::read_lock(path, &sync.maps)?),
+            _ => None,
+        };
+        Ok(Self { halves, filter, manifests, inventory, plan, lock })
+    }
+
+    /// The mirror that is meant, as far as it is known without AWS: private names are read back below it alone.
+    pub(super) fn mirror(&self, sync: &SyncArguments, cluster: Option<&Survey>) -> Option<Mirror> {
+        let planned = self.plan.as_ref().and_then(|plan| plan.destinations.first()).map(|plan| &plan.mirror);
+        let locked = self.lock.as_ref().and_then(|lock| lock.destinations.first()).map(|lock| &lock.mirror);
+        match planned.or(locked).or(sync.registry.as_ref()) {
+            Some(mirror) => Some(mirror.clone()),
+            None => cluster?.default_mirror(sync.region.as_deref()),
+        }
     }
 }
 
@@ -104,7 +111,6 @@ fn check(sync: &SyncArguments, halves: Halves, narrowing: Narrowing) -> Result<(
         let fixed = [
             ("--registry", sync.registry.is_some()),
             ("--region", sync.region.is_some()),
-            ("--map", !sync.maps.is_empty()),
             ("--only", !sync.selection.only.is_empty()),
             ("--exclude", !sync.selection.exclude.is_empty()),
         ];
@@ -114,7 +120,7 @@ fn check(sync: &SyncArguments, halves: Halves, narrowing: Narrowing) -> Result<(
             return refused(&message, "give it where the plan is made");
         }
     }
-    if !halves.discover && sync.files.is_empty() {
+    if !halves.discover && sync.files.is_empty() && sync.plan.is_none() {
         let added = [
             ("--include-image", !sync.selection.include_images.is_empty()),
             ("--image-prefix", !sync.selection.image_prefixes.is_empty()),

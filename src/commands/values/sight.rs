@@ -25,7 +25,9 @@ pub(super) async fn look(arguments: &Arguments, wanted: &MirrorArguments) -> Res
     let (said, region) = (wanted.registry.as_ref(), wanted.region.as_deref());
     let mirror = registry::chosen(arguments, said, region, Some(&described)).await?;
     registry::refuse_path(&mirror)?;
-    let inventory = survey.inventory(region, &[], &ImageFilter::default());
+    registry::refuse_maps(&mirror, &wanted.maps)?;
+    let filter = ImageFilter::default().below(Some(mirror.clone()));
+    let inventory = survey.inventory(region, &[], &filter);
     for note in &inventory.notes {
         output::warning(note);
     }

@@ -279,7 +279,7 @@ fn a_policy_is_named_where_it_would_rename() {
         ("castai-agent", unheard, true),
         ("elsewhere", unheard, true),
         ("castai-agent", "quay.io/acme/probe:v1", true),
-        ("elsewhere", "quay.io/acme/probe:v1", false),
+        ("elsewhere", "nvcr.io/nvidia/k8s/dcgm-exporter:v1", false),
         ("castai-agent", "e.example/ghcr.io/castai/images/unheard-of:v1", false),
         ("castai-agent", "e.example/unknown:v1", false),
     ];

@@ -1,6 +1,8 @@
 use super::*;
 use crate::castai::knowledge::Knowledge;
-use crate::sync::inventory::{API_VERSION, Carrier, InventoryKind, Place, Reason, WantedImage};
+use crate::sync::inventory::{
+    API_VERSION, Carrier, InventoryKind, Place, Reason, WantedImage, WorkloadKind, WorkloadName,
+};
 
 const ECR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
 
@@ -39,14 +41,17 @@ fn inventory(images: &[(&str, Option<&str>)]) -> Inventory {
 fn outcome(name: &str, recorded: Option<&str>, mirror: &str, maps: &[&str]) -> (String, String) {
     let maps: Vec<NameMap> = maps.iter().map(|map| map.replace("ECR", ECR).parse().unwrap()).collect();
     let mirror = mirror.replace("ECR", ECR).parse().unwrap();
-    let assigned = assign(&inventory(&[(name, recorded)]), &mirror, &maps, Some("us-east-1"));
-    let source = match &assigned[0].source {
+    words(&assign(&inventory(&[(name, recorded)]), &mirror, &maps, Some("us-east-1"))[0])
+}
+
+fn words(assigned: &Assignment) -> (String, String) {
+    let source = match &assigned.source {
         Source::Known(source) => source.to_string(),
         Source::Unknown(text) => format!("unknown: {text}"),
         Source::Reachable(_) => "reachable".to_owned(),
         Source::Unnameable(_) => "unnameable".to_owned(),
     };
-    (assigned[0].destination.to_string().replace(ECR, "ECR"), source.replace(ECR, "ECR"))
+    (assigned.destination.to_string().replace(ECR, "ECR"), source.replace(ECR, "ECR"))
 }
 
 /// Name, recorded source, mirror and maps; then the destination and the source that are expected.
@@ -173,8 +178,16 @@ fn derived_images_lie_where_the_component_looks() {
         (layout, None, "ECR", &[], "ECR/ghcr.io/castai/kvisor/kvisor-scanners:v1", public),
         (controller, None, "ECR", &[map], "ECR/kvisor-scanners:v1", public),
         ("ECR/kvisor-controller:v1", None, "ECR", &[map], "ECR/kvisor-scanners:v1", public),
-        ("ECR/kvisor-controller:v1", Some(controller), "ECR", &[], "ECR/kvisor-scanners:v1", public),
-        ("ECR/kv-controller:v1", Some(controller), "ECR", &[], "ECR/kv-scanners:v1", public),
+        ("ECR/kvisor-controller:v1", Some(controller), "ECR", &[map], "ECR/kvisor-scanners:v1", public),
+        // A record alone pairs nothing.
+        (
+            "ECR/kv-controller:v1",
+            Some(controller),
+            "ECR",
+            &[],
+            "ECR/kv-scanners:v1",
+            "add --map ECR/kv-controller=ghcr.io/castai/kvisor/kvisor-controller",
+        ),
         (
             controller,
             None,
@@ -193,8 +206,8 @@ fn derived_images_lie_where_the_component_looks() {
             public,
         ),
         (controller, None, "ECR", &[unlike], layout_scanners, public),
-        ("ECR/kvisor:v1", Some(controller), "ECR", &[], layout_scanners, public),
-        ("ECR/kvisor:v1", Some(controller), "ECR", &[named], "ECR/scan:v1", public),
+        ("ECR/kvisor:v1", Some(controller), "ECR", &[unlike], layout_scanners, public),
+        ("ECR/kvisor:v1", Some(controller), "ECR", &[unlike, named], "ECR/scan:v1", public),
         (controller, None, "ECR", &[named], "ECR/scan:v1", public),
         (controller, None, "ECR", &[map, named], "ECR/scan:v1", public),
         (&pinned, None, "ECR", &[], layout_scanners, public),
@@ -220,6 +233,102 @@ fn derived_images_lie_where_the_component_looks() {
         let (seen_destination, seen_source) = scanners(name, *recorded, mirror, maps);
         assert_eq!(seen_destination.as_str(), *destination, "{name} {maps:?}: {seen_source}");
         assert!(seen_source.contains(source), "{name} {maps:?}: {seen_source}");
+    }
+}
+
+/// Where a workload stands, what it names, what its annotation says; the destination and the source that are expected,
+/// or the beginning of why there is none.
+type Claim<'c> = (&'c str, &'c str, Option<&'c str>, &'c str, &'c str);
+
+#[test]
+fn what_a_cluster_holds_pairs_no_source_with_a_destination() {
+    let agent = "us-docker.pkg.dev/castai-hub/library/agent:v1";
+    let next = "ECR/own/us-docker.pkg.dev/castai-hub/library/agent:v9";
+    let cases: &[Claim] = &[
+        // A tenant names the customer's own image as the copy of another one, inside and outside of our path.
+        ("shop", "ECR/shop/web:1.0", Some("evil.example/web:1.0"), "ECR/shop/web:1.0", "reachable"),
+        ("shop", "ECR/own/shop/web:1.0", Some("evil.example/web:1.0"), "ECR/own/shop/web:1.0", "unknown: "),
+        ("shop", "ECR/own/shop/web:1.0", Some("shop/web:1.0"), "ECR/own/shop/web:1.0", "unknown: "),
+        ("shop", "ECR/own/shop/web:1.0", Some(agent), "ECR/own/shop/web:1.0", "unknown: "),
+        // It seeds a tag that Cast AI is going to use.
+        ("shop", next, Some("evil.example/agent:v9"), next, &next["ECR/own/".len()..]),
+        ("shop", "evil.example/x:v1", None, "evil.example/x:v1", "unnameable"),
+        ("shop", "evil.example/x:v1", Some("evil.example/y:v1"), "evil.example/x:v1", "unnameable"),
+        // It may only select a name that is known.
+        ("shop", "evil.example/x:v1", Some(agent), &format!("ECR/own/{agent}"), agent),
+        ("shop", agent, None, &format!("ECR/own/{agent}"), agent),
+        // In Cast AI's own namespaces names are believed, and pairs are not.
+        ("castai-agent", "evil.example/x:v1", None, "ECR/own/evil.example/x:v1", "evil.example/x:v1"),
+        ("castai-agent", "ECR/own/busybox:1", Some("busybox:1"), "ECR/own/busybox:1", "busybox:1"),
+        ("castai-agent", "ECR/own/busybox:1", Some("evil.example/b:1"), "ECR/own/busybox:1", "unknown: "),
+        ("castai-agent", "ECR/own/busybox:1", None, "ECR/own/busybox:1", "unknown: "),
+    ];
+    for (namespace, name, recorded, destination, source) in cases {
+        let mut inventory = inventory(&[(name, *recorded)]);
+        inventory.images[0].used_by[0].place = Place::Workload(WorkloadName {
+            cluster: "c".to_owned(),
+            namespace: (*namespace).to_owned(),
+            kind: WorkloadKind::Deployment,
+            name: "w".to_owned(),
+        });
+        inventory.images[0].used_by[0].reason = Reason::Annotation;
+        let mirror = format!("{ECR}/own").parse().unwrap();
+        let assigned = assign(&inventory, &mirror, &[], Some("us-east-1"));
+        let [assigned] = assigned.as_slice() else { panic!("{assigned:?}") };
+        let (seen_destination, seen_source) = words(assigned);
+        assert_eq!(seen_destination, *destination, "{namespace} {name} {recorded:?}");
+        assert!(seen_source.starts_with(source), "{namespace} {name} {recorded:?}: {seen_source}");
+    }
+}
+
+#[test]
+fn every_place_that_writes_a_name_vouches_for_it() {
+    let mut inventory = inventory(&[("acme/jmx:v1", None)]);
+    let mut injected = inventory.images[0].used_by[0].clone();
+    injected.place = Place::Resource {
+        cluster: "c".to_owned(),
+        namespace: "shop".to_owned(),
+        resource: "rollout.argoproj.io".to_owned(),
+        name: "checkout".to_owned(),
+    };
+    inventory.images[0].used_by.push(injected);
+    let assigned = assign(&inventory, &ECR.parse().unwrap(), &[], Some("us-east-1"));
+    assert_eq!((assigned.len(), assigned[0].used_by.len()), (1, 2));
+    assert_eq!(assigned[0].origin, Some(Origin::Given));
+    inventory.images[0].used_by.remove(0);
+    let assigned = assign(&inventory, &ECR.parse().unwrap(), &[], Some("us-east-1"));
+    assert!(matches!(&assigned[0].source, Source::Unnameable(why) if why.contains("--include-image")));
+}
+
+#[test]
+fn a_destination_follows_from_its_source() {
+    let digest = crate::image::Digest::of(b"x");
+    let (controller, scanners) =
+        ("ghcr.io/castai/kvisor/kvisor-controller", "ghcr.io/castai/kvisor/kvisor-scanners");
+    let map = format!("ECR/own/kv-controller={controller}");
+    let cases: &[(&str, &str, &[&str], bool)] = &[
+        ("castai/x:v1", "ECR/own/castai/x:v1", &[], true),
+        ("castai/x", "ECR/own/castai/x:latest", &[], true),
+        (&format!("castai/x:v1@{digest}"), &format!("ECR/own/castai/x:v1@{digest}"), &[], true),
+        (&format!("castai/x:v1@{digest}"), "ECR/own/castai/x:v1", &[], false),
+        ("castai/x:v1", "ECR/own/castai/x:v2", &[], false),
+        ("castai/x:v1", "ECR/own/castai/y:v1", &[], false),
+        ("castai/x:v1", "ECR/castai/x:v1", &[], false),
+        ("castai/x:v1", "ECR/own/own/castai/x:v1", &[], false),
+        ("castai/x:v1", "evil.example/own/castai/x:v1", &[], false),
+        ("castai/x:v1", "ECR/own/flat:v1", &["ECR/own/flat=castai/x"], true),
+        ("castai/x:v1", "ECR/own/flat:v2", &["ECR/own/flat=castai/x"], false),
+        ("castai/y:v1", "ECR/own/flat:v1", &["ECR/own/flat=castai/x"], false),
+        ("castai/x:v1", "ECR/flat:v1", &["ECR/flat=castai/x"], false),
+        (&format!("{scanners}:v1"), "ECR/own/kv-scanners:v1", &[&map], true),
+        (&format!("{scanners}:v1"), "ECR/own/kv-scanners:v1", &[], false),
+        (&format!("{scanners}:v1"), &format!("ECR/own/{scanners}:v1"), &[&map], true),
+    ];
+    for (source, destination, maps, expected) in cases {
+        let maps: Vec<NameMap> = maps.iter().map(|map| map.replace("ECR", ECR).parse().unwrap()).collect();
+        let mirror = format!("{ECR}/own").parse().unwrap();
+        let seen = follows(&mirror, &maps, &image(source), &image(destination));
+        assert_eq!(seen, *expected, "{source} {destination} {maps:?}");
     }
 }
 

@@ -22,6 +22,10 @@ const TELLING_LABELS: [&str; 5] = [
     "app.kubernetes.io/managed-by",
 ];
 
+/// Why an image is left out that something of Cast AI's by name uses outside of its namespaces.
+const NOT_KNOWN: &str = "Cast AI is not known to use this image, and the workload is outside of its namespaces: \
+                         --include-image adds it";
+
 /// Explains `inventory`, which was made of what was `found`.
 pub fn explain(inventory: &Inventory, found: Found<'_>, filter: &ImageFilter) -> Explanation {
     let images: BTreeMap<String, WantedImage> = inventory
@@ -92,6 +96,15 @@ fn of_workload(workload: &Workload, filter: &ImageFilter) -> Vec<LeftOut> {
         let is_container = |carrier: &Carrier| !matches!(carrier, Carrier::Environment { .. });
         fields.iter().filter(move |field| is_container(&field.carrier))
     };
+    if wanted.is_empty() && whole_workload(workload, &filter.knowledge).is_some() {
+        // Of a workload in Cast AI's own namespaces only what is no image is left out.
+        result.extend(
+            others()
+                .filter(|field| field.value.parse::<Image>().is_ok())
+                .map(|field| left_out(Some(&field.carrier), Some(&field.value), NOT_KNOWN.to_owned())),
+        );
+        return result;
+    }
     if wanted.is_empty() {
         match resemblance(workload) {
             Some(what) => {
@@ -107,14 +120,16 @@ fn of_workload(workload: &Workload, filter: &ImageFilter) -> Vec<LeftOut> {
         }
         return result;
     }
+    let is_whole = whole_workload(workload, &filter.knowledge).is_some();
     for field in others().filter(|field| !is_in(&wanted, &field.carrier)) {
-        let why = "the workload is not Cast AI's, and neither is this image".to_owned();
-        result.push(left_out(Some(&field.carrier), Some(&field.value), why));
+        let why =
+            if is_whole { NOT_KNOWN } else { "the workload is not Cast AI's, and neither is this image" };
+        result.push(left_out(Some(&field.carrier), Some(&field.value), why.to_owned()));
     }
     let containers = workload.pod.init_containers.iter().flatten().chain(&workload.pod.containers);
     for container in containers {
         let is_taken = wanted.iter().any(|(_, used)| used.carrier.container() == Some(&container.name));
-        if is_taken || whole_workload(workload, &filter.knowledge).is_some() {
+        if is_taken || is_whole {
             let variables = variables(container, filter).into_iter();
             result.extend(variables.map(|(carrier, image, why)| left_out(Some(&carrier), image, why)));
         }

@@ -53,7 +53,7 @@ pub(super) fn left_out(
             Err(error) => format!("pod {} waits for it ({}): {error}", pod.name.name, waiting.reason),
             Ok(image) if because(pod, waiting, image, images, found, filter).is_some() => continue,
             Ok(_) => format!(
-                "pod {} waits for it ({}), but nothing says that Cast AI added it",
+                "pod {} waits for it ({}), but Cast AI is not known to add it: --include-image does",
                 pod.name.name, waiting.reason
             ),
         };
@@ -119,8 +119,13 @@ fn because(
     if let Some(adder) = images.get(image.as_written()).and_then(adder) {
         return Some(adder);
     }
-    if let Some(prefix) = knowledge.image_prefix(image) {
+    let source = filter.source_of(image);
+    if let Some(prefix) = knowledge.image_prefix(source.as_ref().unwrap_or(image)) {
         return Some(format!("Cast AI image prefix {prefix}"));
+    }
+    // What follows is written by whoever may create pods there.
+    if !filter.may_mirror(image, None, &owners::top_controller(pod, found.workloads)) {
+        return None;
     }
     let container = waiting.carrier.container().unwrap_or_default();
     if INJECTED_CONTAINERS.iter().any(|start| container.starts_with(start)) {

@@ -58,30 +58,48 @@ fn a_namespace_of_cast_ai_is_taken_whole() {
 
 #[test]
 fn elsewhere_only_cast_ai_images_are_taken() {
-    let pod = serde_json::json!({"containers": [container("app", "shop/web:1"), container("sidecar", &format!("{GAR}/x:1"))]});
+    let behind = |registry: &str| format!("{registry}/castai-privatelink/{GAR}/x:1");
+    let own = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
+    let pod = serde_json::json!({"containers": [
+        container("app", "shop/web:1"),
+        container("sidecar", &format!("{GAR}/x:1")),
+        container("alike", &format!("evil.example/{GAR}/x:1")),
+        container("foreign", &behind("210987654321.dkr.ecr.us-east-1.amazonaws.com")),
+        container("mirrored", &behind(own)),
+        container("tool", "alpine/k8s:1.33.12"),
+    ]});
     let mut workload = workload(WorkloadKind::Deployment, "shop", pod);
-    let taken = seen(&workload);
-    assert_eq!(taken.len(), 1);
-    assert_eq!(taken[0].1, "container/sidecar");
+    let mirror = format!("{own}/castai-privatelink").parse().unwrap();
+    let filter = ImageFilter::default().below(Some(mirror));
+    let taken = |workload: &Workload| -> Vec<String> {
+        let (uses, _) = uses(workload, &filter);
+        uses.into_iter().map(|(_, used_by)| used_by.carrier.to_string()).collect()
+    };
+    assert_eq!(taken(&workload), ["container/sidecar", "container/mirrored"]);
+    // A label selects among what Cast AI is known to use, and the user's own labels and charts do not more.
     workload.labels.insert("helm.sh/chart".to_owned(), "castai-evictor-0.35.143".to_owned());
-    assert_eq!(seen(&workload).len(), 2, "a chart of Cast AI is taken whole");
+    assert_eq!(taken(&workload), ["container/sidecar", "container/mirrored", "container/tool"]);
+    workload.name.namespace = "castai-agent".to_owned();
+    assert_eq!(taken(&workload).len(), 6, "a namespace of Cast AI is taken whole");
 }
 
 #[test]
-fn a_rewritten_image_is_taken_with_its_source_while_the_record_speaks_of_its_repository() {
+fn a_record_counts_where_it_names_what_may_be_mirrored() {
     let pod = serde_json::json!({"containers": [container("app", "registry.example/flat:1")]});
-    let mut workload = workload(WorkloadKind::Deployment, "shop", pod);
-    for (from, to, source) in [
-        ("castai/x:1", "registry.example/flat:1", Some("castai/x:1")),
-        ("castai/x:0", "registry.example/flat:0", Some("castai/x:1")),
-        ("castai/x:1", "registry.example/other:1", None),
+    for (namespace, from, to, source) in [
+        ("shop", "castai/x:1", "registry.example/flat:1", Some("castai/x:1")),
+        ("shop", "castai/x:0", "registry.example/flat:0", Some("castai/x:1")),
+        ("shop", "castai/x:1", "registry.example/other:1", None),
+        ("shop", "evil.example/x:1", "registry.example/flat:1", None),
+        ("shop", "evil.example/castai/x:1", "registry.example/flat:1", None),
     ] {
+        let mut workload = workload(WorkloadKind::Deployment, namespace, pod.clone());
         let record = serde_json::json!({"container/app": {"from": from, "to": to}}).to_string();
         workload.annotations.insert(ANNOTATION.to_owned(), record);
         let (uses, _) = uses(&workload, &ImageFilter::default());
         let sources: Vec<_> =
             uses.iter().map(|(_, used_by)| used_by.recorded_source.as_ref().map(Image::as_written)).collect();
-        assert_eq!(sources, source.map(|source| vec![Some(source)]).unwrap_or_default());
+        assert_eq!(sources, source.map(|source| vec![Some(source)]).unwrap_or_default(), "{from} {to}");
     }
 }
 
@@ -205,8 +223,10 @@ fn filters_match_names_as_written_as_recorded_and_behind_a_mirror() {
     assert!(!filter(&["*kvisor*"], &[]).unwrap().admits(&image, None));
     assert!(!filter(&[], &["us-docker.pkg.dev/*"]).unwrap().admits(&image, None));
     let mirrored: Image = format!("registry.example/prefix/{image}").parse().unwrap();
-    assert!(filter(&["us-docker.pkg.dev/*"], &[]).unwrap().admits(&mirrored, None));
-    assert!(!filter(&[], &["us-docker.pkg.dev/*"]).unwrap().admits(&mirrored, None));
+    let below = |filter: ImageFilter| filter.below(Some("registry.example/prefix".parse().unwrap()));
+    assert!(below(filter(&["us-docker.pkg.dev/*"], &[]).unwrap()).admits(&mirrored, None));
+    assert!(!below(filter(&[], &["us-docker.pkg.dev/*"]).unwrap()).admits(&mirrored, None));
+    assert!(!filter(&["us-docker.pkg.dev/*"], &[]).unwrap().admits(&mirrored, None), "of another registry");
     let flat: Image = "registry.example/flat:v1".parse().unwrap();
     assert!(!filter(&["us-docker.pkg.dev/*"], &[]).unwrap().admits(&flat, None));
     assert!(filter(&["us-docker.pkg.dev/*"], &[]).unwrap().admits(&flat, Some(&image)));
@@ -243,7 +263,7 @@ fn the_inventory_is_ordered_and_names_what_it_cannot_read() {
 #[test]
 fn a_pods_variable_is_fixed_although_its_image_is_not() {
     let pod = serde_json::json!({"containers": [{"name": "a", "image": format!("{GAR}/workload-autoscaler:1"), "env": [
-        {"name": "JMX_EXPORTER_INIT_IMAGE", "value": "registry.example/jmx:1"},
+        {"name": "JMX_EXPORTER_INIT_IMAGE", "value": "ghcr.io/castai/jmx:1"},
     ]}]});
     let fixed: Vec<_> = seen(&workload(WorkloadKind::Pod, "shop", pod))
         .into_iter()
@@ -262,7 +282,11 @@ fn releases_of_cast_ais_charts_are_taken_with_their_hooks() {
     };
     let hook = "kind: Job\nmetadata: {name: h}\nspec: {template: {spec: {containers: [{name: k, image: rancher/kubectl:v1}]}}}\n";
     let release = |chart: &str, manifest: String, hooks: &[&str]| Release {
-        name: ReleaseName { cluster: "c".to_owned(), namespace: "n".to_owned(), name: "r".to_owned() },
+        name: ReleaseName {
+            cluster: "c".to_owned(),
+            namespace: "castai-agent".to_owned(),
+            name: "r".to_owned(),
+        },
         chart: Chart { name: chart.to_owned(), version: "1.0.0".to_owned() },
         manifest,
         hooks: hooks
@@ -295,7 +319,7 @@ fn releases_of_cast_ais_charts_are_taken_with_their_hooks() {
     assert_eq!(sources, [Some("castai/x:v1"); 2]);
     assert_eq!(hook.used_by[0].reason.to_string(), "hook of castai-evictor-1.0.0");
     assert!(
-        inventory.notes[0].contains("Helm release r in namespace n: document 1"),
+        inventory.notes[0].contains("Helm release r in namespace castai-agent: document 1"),
         "{:?}",
         inventory.notes
     );
@@ -347,6 +371,15 @@ fn custom_resources_of_cast_ai_are_taken_but_not_rewritten() {
         name: "castai-agent".to_owned(),
         content: serde_json::json!({"spec": {"values": values}}),
     };
+    let strange = Resource {
+        namespace: "shop".to_owned(),
+        content: serde_json::json!({"spec": {"values": {"image": "evil.example/x:1", "toolImage": "alpine/k8s:1"}}}),
+        ..resource.clone()
+    };
+    let found = Found { resources: &[strange], ..Found::default() };
+    let inventory = discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
+    let names: Vec<_> = inventory.images.iter().map(|wanted| wanted.image.as_written()).collect();
+    assert_eq!(names, ["alpine/k8s:1"]);
     let found = Found { resources: &[resource], ..Found::default() };
     let inventory = discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
     let used_by = &inventory.images[0].used_by[0];

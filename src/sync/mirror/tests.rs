@@ -15,8 +15,10 @@ use crate::image::Mirror;
 use crate::image::ecr::EcrRegistry;
 use crate::registry::testing::{Shared, World, with_registry};
 use crate::sync::assignment::{Assignment, Source};
-use crate::sync::plan::RegistryKind;
+use crate::sync::decide::MovableTags;
+use crate::sync::plan::{RegistryKind, Step};
 use crate::sync::prepare::{Detail, Wanted, prepare};
+use crate::sync::provenance::Origin;
 use crate::sync::verify::{PlanAge, Verified, verify};
 use crate::transport::Settings;
 
@@ -91,10 +93,11 @@ impl Lab {
         let assignment = |name: &str| Assignment {
             destination: format!("{}/{name}", self.mirror).parse().unwrap(),
             source: Source::Known(format!("{}/{name}", self.source_host).parse().unwrap()),
+            origin: Some(Origin::Known),
             used_by: Vec::new(),
         };
         let assignments = ["a/one:v1", "a/three:v1", "a/two:v1"].map(assignment).to_vec();
-        Wanted { assignments, node_platforms: BTreeSet::new(), detail }
+        Wanted { assignments, node_platforms: BTreeSet::new(), detail, movable: MovableTags::All }
     }
 
     async fn run(&self) -> Ran {

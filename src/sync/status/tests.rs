@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::cluster::FieldManager;
-use crate::sync::assignment::assign;
+use crate::sync::assignment::{NameMap, assign};
 use crate::sync::discover::{Found, ImageFilter, discover};
 use crate::sync::inventory::{Cluster, WorkloadKind, WorkloadName};
 use crate::sync::record::ANNOTATION;
@@ -46,9 +46,13 @@ fn inventory(workloads: &[Workload]) -> Inventory {
 }
 
 fn judged(workload: &Workload, seen: Option<&Seen>) -> Vec<ImageStatus> {
+    judged_with(&[], workload, seen)
+}
+
+fn judged_with(maps: &[NameMap], workload: &Workload, seen: Option<&Seen>) -> Vec<ImageStatus> {
     let workloads = [workload.clone()];
     let mirror = "e.example".parse().unwrap();
-    let assignments = assign(&inventory(&workloads), &mirror, &[], None);
+    let assignments = assign(&inventory(&workloads), &mirror, maps, None);
     statuses(&workloads, &assignments, seen, &Surroundings::default())
 }
 
@@ -186,7 +190,8 @@ fn scanners_that_kvisor_was_told_of_and_does_not_find_any_more_are_reverted() {
             repositories: paths.map(|path| (path.to_owned(), Ok(Some(listing.clone())))).into(),
             upstream: BTreeMap::new(),
         };
-        let statuses = judged(&workload, Some(&seen));
+        let maps = ["e.example/kvisor=ghcr.io/castai/kvisor/kvisor-controller".parse().unwrap()];
+        let statuses = judged_with(&maps, &workload, Some(&seen));
         let found = statuses.iter().find(|status| !status.carrier.is_field()).unwrap();
         assert_eq!(found.state, expected, "{image} {records} {variable:?}");
     }

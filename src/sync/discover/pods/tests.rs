@@ -120,7 +120,7 @@ fn what_cast_ai_adds_to_pods_is_taken_for_the_controller_at_the_top() {
             "shop",
             "batch/v1 Job/backup-29384756",
             jmx,
-            "acme/other:v1",
+            "alpine/k8s:v1",
             "cronjob.batch/backup",
             "Cast AI adds containers of that name",
         ),
@@ -136,7 +136,7 @@ fn what_cast_ai_adds_to_pods_is_taken_for_the_controller_at_the_top() {
             "tools",
             "omni.cast.ai/v1 Edge/e",
             "container/e",
-            "acme/edge:1",
+            "rancher/kubectl:1",
             "edge.omni.cast.ai/e",
             "owned by Edge e (omni.cast.ai)",
         ),
@@ -146,7 +146,7 @@ fn what_cast_ai_adds_to_pods_is_taken_for_the_controller_at_the_top() {
         let expected = (image.to_owned(), object.to_owned(), because.to_owned());
         assert_eq!(taken(&pods), [expected], "one pod stands for all");
     }
-    let mut scan = pod("tools", "p", "batch/v1 Job/castai-imgscan-1", "container/collector", "acme/scan:1");
+    let mut scan = pod("tools", "p", "batch/v1 Job/castai-imgscan-1", "container/collector", "otel/ebpf-instrument:1");
     scan.labels.insert("app.kubernetes.io/managed-by".to_owned(), "castai".to_owned());
     assert_eq!(taken(&[scan])[0].2, "label app.kubernetes.io/managed-by=castai");
 }
@@ -166,6 +166,10 @@ fn what_others_add_or_their_own_template_names_is_not_taken() {
     let cases = [
         // Its own template names it: the customer's own concern.
         ("apps/v1 ReplicaSet/web-5d9f", "container/web", "shop/web:1", false),
+        // A name that says Cast AI, with an image that it is not known to use: anybody may write both.
+        ("apps/v1 ReplicaSet/web-5d9f", "init/castai-jmx-exporter-init", "acme/other:v1", true),
+        ("omni.cast.ai/v1 Edge/e", "container/e", "acme/edge:1", true),
+        ("apps/v1 ReplicaSet/web-5d9f", "init/x", "evil.example/ghcr.io/castai/x:1", true),
         // Somebody else's webhook.
         ("apps/v1 ReplicaSet/web-5d9f", "container/istio-proxy", "istio/proxyv2:1", true),
         ("apps/v1 ReplicaSet/web-5d9f", "container/side", "NOT AN IMAGE", true),

@@ -1,0 +1,139 @@
+//! Whether a lock or a plan that was read from a file may be acted on. Whoever can write the file must not decide what is
+//! written into a registry or into workloads: every name has to follow from its source.
+
+use std::collections::BTreeSet;
+
+use crate::castai::knowledge::Knowledge;
+use crate::image::ecr::EcrRegistry;
+use crate::image::{Digest, Image, Mirror};
+use crate::sync::assignment::{NameMap, follows};
+use crate::sync::lock::Lock;
+use crate::sync::plan::{DestinationPlan, Plan, PlannedImage, RegistryKind};
+use crate::sync::provenance::origin;
+
+/// An entry that does not hold.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{entry}: {why}")]
+pub struct Fault {
+    /// The destination that the entry is about.
+    entry: String,
+    why: String,
+    pub hint: Option<String>,
+}
+
+impl Fault {
+    fn new(entry: &impl ToString, why: impl Into<String>) -> Self {
+        Self { entry: entry.to_string(), why: why.into(), hint: None }
+    }
+
+    fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+/// Checks every entry of a lock against the maps of this run.
+///
+/// # Errors
+/// A destination lies outside of the lock's mirror, does not follow from its source, is there twice, or pins another
+/// digest than the one that was verified.
+pub fn check_lock(lock: &Lock, maps: &[NameMap]) -> Result<(), Fault> {
+    let mut names = BTreeSet::new();
+    for locked in &lock.destinations {
+        for image in &locked.images {
+            check_name(&locked.mirror, maps, &image.source, &image.destination)?;
+            check_pins(&image.source, &image.destination, &image.digest)?;
+            if !names.insert(&image.destination) {
+                return Err(Fault::new(&image.destination, "there are two entries of this name"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks every image of a plan that may be written, or that counts as written.
+///
+/// # Errors
+/// As [`check_lock`], or a source is nothing that may be mirrored, or what is to be written is incomplete.
+pub fn check_plan(plan: &Plan, maps: &[NameMap], knowledge: &Knowledge) -> Result<(), Fault> {
+    let mut names = BTreeSet::new();
+    for destination in &plan.destinations {
+        check_registry(destination)?;
+        for image in &destination.images {
+            let Some(content) = image.step.content() else { continue };
+            let source = image
+                .source
+                .as_ref()
+                .ok_or_else(|| Fault::new(&image.destination, "it has content and no source"))?;
+            check_name(&destination.mirror, maps, source, &image.destination)?;
+            check_pins(source, &image.destination, &content.digest)?;
+            check_origin(image, source, maps, knowledge)?;
+            let has_root = content.manifests.iter().any(|manifest| manifest.digest == content.digest);
+            if image.step.to_write().is_some() && !has_root {
+                let why = format!("the manifest {} that is to be written is missing", content.digest);
+                return Err(Fault::new(&image.destination, why));
+            }
+            if !names.insert(&image.destination) {
+                return Err(Fault::new(&image.destination, "there are two entries of this name"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_registry(plan: &DestinationPlan) -> Result<(), Fault> {
+    let found = match EcrRegistry::of_host(&plan.mirror.registry) {
+        Some(EcrRegistry { account, region }) => RegistryKind::Ecr { account, region },
+        None => RegistryKind::Oci,
+    };
+    if found == plan.registry {
+        return Ok(());
+    }
+    Err(Fault::new(&plan.mirror, "its kind of registry is another one than its name says"))
+}
+
+fn check_name(mirror: &Mirror, maps: &[NameMap], source: &Image, destination: &Image) -> Result<(), Fault> {
+    if !mirror.holds(destination) {
+        return Err(Fault::new(destination, format!("it lies outside of {mirror}")));
+    }
+    if follows(mirror, maps, source, destination) {
+        return Ok(());
+    }
+    let hint = format!(
+        "if it was made with --map, give the same here: --map {}={}",
+        destination.repository(),
+        source.repository()
+    );
+    Err(Fault::new(destination, format!("this is not the name that {source} gets in {mirror}"))
+        .with_hint(hint))
+}
+
+/// A digest in a name is the one that it stands for.
+fn check_pins(source: &Image, destination: &Image, digest: &Digest) -> Result<(), Fault> {
+    let pins = [source, destination].into_iter().filter_map(|image| image.version().digest());
+    match pins.into_iter().find(|pinned| *pinned != digest) {
+        Some(pinned) => {
+            Err(Fault::new(destination, format!("it pins {pinned}, and its content is {digest}")))
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_origin(
+    image: &PlannedImage,
+    source: &Image,
+    maps: &[NameMap],
+    knowledge: &Knowledge,
+) -> Result<(), Fault> {
+    let is_mapped = maps.iter().any(|map| map.public() == source.repository());
+    let mut places = image.used_by.iter().map(|used| &used.used_by.place);
+    if is_mapped || places.any(|place| origin(source, place, knowledge).is_some()) {
+        return Ok(());
+    }
+    let why = format!("Cast AI is not known to use {source}, and nothing in its namespaces does");
+    let hint = "if it was added where the plan was made, give the same flag here: --include-image, --image-prefix or \
+                --knowledge";
+    Err(Fault::new(&image.destination, why).with_hint(hint))
+}
+
+#[cfg(test)]
+mod tests;

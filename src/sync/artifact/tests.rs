@@ -1,0 +1,139 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+const ONE: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
+const OTHER: &str = "sha256:2222222222222222222222222222222222222222222222222222222222222222";
+const MIRROR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com/castai-privatelink";
+
+fn lock(images: &[(&str, &str)]) -> Lock {
+    let images: Vec<Value> = images
+        .iter()
+        .map(|(source, destination)| {
+            let destination = destination.replace("MIRROR", MIRROR);
+            json!({"source": source, "destination": destination, "digest": ONE, "verified": "2026-11-26T00:00:00Z"})
+        })
+        .collect();
+    let (registry, prefix) = MIRROR.split_once('/').unwrap();
+    serde_json::from_value(json!({
+        "apiVersion": "privatelink.cast.ai/v1alpha1", "kind": "Lock", "created": "2026-11-26T00:00:00Z",
+        "destinations": [{"mirror": {"registry": registry, "prefix": prefix}, "images": images}],
+    }))
+    .unwrap()
+}
+
+/// A plan of one image, used by a Deployment in `namespace`.
+fn plan(source: &str, destination: &str, namespace: &str) -> Value {
+    let (registry, prefix) = MIRROR.split_once('/').unwrap();
+    json!({
+        "apiVersion": "privatelink.cast.ai/v1alpha1", "kind": "Plan", "created": "2026-11-26T00:00:00Z",
+        "clusters": [],
+        "destinations": [{
+            "mirror": {"registry": registry, "prefix": prefix},
+            "registry": {"type": "ecr", "account": "123456789012", "region": "us-east-1"},
+            "images": [{
+                "source": source, "destination": destination.replace("MIRROR", MIRROR),
+                "step": {"type": "copy", "content": {"digest": ONE, "mediaType": "m",
+                    "manifests": [{"digest": ONE, "mediaType": "m", "size": 2}]}},
+                "usedBy": [{"image": source, "carrier": "container/c",
+                    "place": {"type": "workload", "cluster": "c", "namespace": namespace, "kind": "Deployment", "name": "d"},
+                    "reason": {"rule": "annotation"}}],
+            }],
+            "createRepositories": [], "uploads": [],
+            "estimate": {"destinationRequests": 0, "sourceRequests": 0, "downloadBytes": 0, "uploadBytes": 0},
+        }],
+    })
+}
+
+fn check(plan: &Value, maps: &[&str], knowledge: &Knowledge) -> String {
+    let plan: Plan = serde_json::from_value(plan.clone()).unwrap();
+    let maps: Vec<NameMap> = maps.iter().map(|map| map.replace("MIRROR", MIRROR).parse().unwrap()).collect();
+    check_plan(&plan, &maps, knowledge).map_or_else(|fault| fault.to_string(), |()| String::new())
+}
+
+#[test]
+fn a_lock_names_what_follows_from_its_sources() {
+    let pinned = format!("castai/x:v1@{OTHER}");
+    let cases: &[(&[(&str, &str)], &str)] = &[
+        (&[("castai/x:v1", "MIRROR/castai/x:v1"), ("castai/x:v2", "MIRROR/castai/x:v2")], ""),
+        (&[("castai/x:v1", "evil.example/castai/x:v1")], "evil.example/castai/x:v1: it lies outside of"),
+        (
+            &[("castai/x:v1", "MIRROR/castai/y:v1")],
+            "/castai/y:v1: this is not the name that castai/x:v1 gets",
+        ),
+        (
+            &[("castai/x:v1", "MIRROR/castai/x:v2")],
+            "/castai/x:v2: this is not the name that castai/x:v1 gets",
+        ),
+        (
+            &[("castai/x:v1", "MIRROR/castai/x:v1"), ("castai/x:v1", "MIRROR/castai/x:v1")],
+            "/castai/x:v1: there are two entries of this name",
+        ),
+        (&[(&pinned, &format!("MIRROR/{pinned}"))], "it pins sha256:2222"),
+    ];
+    for (images, expected) in cases {
+        let seen = check_lock(&lock(images), &[]);
+        match seen {
+            Ok(()) => assert_eq!(*expected, "", "{images:?}"),
+            Err(fault) => {
+                assert!(!expected.is_empty() && fault.to_string().contains(expected), "{images:?}: {fault}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_map_of_this_run_explains_a_name_and_none_is_taken_from_the_file() {
+    let lock = lock(&[("castai/x:v1", "MIRROR/flat:v1")]);
+    let fault = check_lock(&lock, &[]).unwrap_err();
+    let hint = fault.hint.unwrap();
+    assert!(hint.ends_with(&format!("--map {MIRROR}/flat=castai/x")), "{hint}");
+    let map = format!("{MIRROR}/flat=castai/x").parse().unwrap();
+    assert_eq!(check_lock(&lock, &[map]), Ok(()));
+}
+
+#[test]
+fn a_plan_copies_only_what_may_be_mirrored_to_where_it_belongs() {
+    let none = Knowledge::default();
+    let known = Knowledge { repositories: vec!["acme/x".to_owned()], ..Knowledge::default() };
+    let (good, strange) = ("castai/x:v1", "acme/x:v1");
+    let own = |name: &str| format!("MIRROR/{name}");
+    let cases = [
+        (plan(good, &own(good), "shop"), &none, ""),
+        (plan(strange, &own(strange), "castai-agent"), &none, ""),
+        (plan(strange, &own(strange), "shop"), &known, ""),
+        (plan(strange, &own(strange), "shop"), &none, "acme/x:v1: Cast AI is not known to use acme/x:v1"),
+        (plan(strange, &own(good), "castai-agent"), &none, "castai/x:v1: this is not the name"),
+        (plan(good, "shop.example/castai/x:v1", "castai-agent"), &none, "it lies outside of"),
+    ];
+    for (plan, knowledge, expected) in cases {
+        let seen = check(&plan, &[], knowledge);
+        assert!(seen.contains(expected) && seen.is_empty() == expected.is_empty(), "{plan}: {seen}");
+    }
+    let mapped = plan("acme/x:v1", "MIRROR/flat:v1", "shop");
+    assert_eq!(check(&mapped, &["MIRROR/flat=acme/x"], &none), "");
+}
+
+#[test]
+fn a_plan_is_whole() {
+    let changed = |pointer: &str, value: Value| {
+        let mut plan = plan("castai/x:v1", "MIRROR/castai/x:v1", "castai-agent");
+        *plan.pointer_mut(pointer).unwrap() = value;
+        check(&plan, &[], &Knowledge::default())
+    };
+    let image = "/destinations/0/images/0";
+    let cases = [
+        (changed(&format!("{image}/source"), Value::Null), "it has content and no source"),
+        (changed(&format!("{image}/step/content/digest"), json!(OTHER)), "is missing"),
+        (changed(&format!("{image}/step/content/manifests"), json!([])), "is missing"),
+        (changed(&format!("{image}/source"), json!(format!("castai/x:v1@{OTHER}"))), "not the name"),
+        (changed("/destinations/0/registry", json!({"type": "oci"})), "its kind of registry"),
+    ];
+    for (seen, expected) in cases {
+        assert!(seen.contains(expected), "{seen}");
+    }
+    let mut twice = plan("castai/x:v1", "MIRROR/castai/x:v1", "castai-agent");
+    let images = twice.pointer_mut("/destinations/0/images").unwrap().as_array_mut().unwrap();
+    images.push(images[0].clone());
+    assert!(check(&twice, &[], &Knowledge::default()).contains("two entries of this name"));
+}

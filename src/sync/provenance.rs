@@ -1,0 +1,99 @@
+//! Which names may be mirrored: those that our data on Cast AI knows, those of images in Cast AI's own namespaces, and
+//! those that the user gave. Whatever else a cluster holds only selects among these names, because a tenant may write
+//! it: annotations, labels, custom resources, Helm releases, image names.
+
+use serde::{Deserialize, Serialize};
+
+use crate::castai::knowledge::Knowledge;
+use crate::image::Image;
+use crate::sync::inventory::{Place, WorkloadName};
+
+/// Where the name of a mirrored image comes from, the most trusted first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Origin {
+    /// Cast AI is known to use it.
+    Known,
+    /// The user gave it, by a flag or a file.
+    Given,
+    /// An image in one of Cast AI's namespaces that nothing else is known of, such as a sidecar.
+    Unknown,
+}
+
+/// The origin of `source`, used in `place`; none where it may not be mirrored.
+pub fn origin(source: &Image, place: &Place, knowledge: &Knowledge) -> Option<Origin> {
+    if knowledge.knows(source) {
+        return Some(Origin::Known);
+    }
+    match place {
+        Place::File { .. } | Place::Named => Some(Origin::Given),
+        Place::Workload(_) | Place::Resource { .. } | Place::Release { .. } => {
+            is_castai(place, knowledge).then_some(Origin::Unknown)
+        }
+    }
+}
+
+/// Whether an object lives in a namespace that holds Cast AI alone.
+pub fn is_castai(place: &Place, knowledge: &Knowledge) -> bool {
+    match place {
+        Place::Workload(WorkloadName { namespace, .. })
+        | Place::Resource { namespace, .. }
+        | Place::Release { namespace, .. } => knowledge.is_namespace(namespace),
+        Place::File { .. } | Place::Named => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::inventory::WorkloadKind;
+
+    fn place(kind: &str, namespace: &str) -> Place {
+        let (cluster, namespace) = ("c".to_owned(), namespace.to_owned());
+        match kind {
+            "workload" => Place::Workload(WorkloadName {
+                cluster,
+                namespace,
+                kind: WorkloadKind::Deployment,
+                name: "w".to_owned(),
+            }),
+            "resource" => {
+                Place::Resource { cluster, namespace, resource: "x.cast.ai".to_owned(), name: "r".to_owned() }
+            }
+            "release" => Place::Release {
+                cluster,
+                namespace,
+                release: "castai-agent".to_owned(),
+                manifest: "Deployment/w".to_owned(),
+                hook: true,
+            },
+            "file" => Place::File { path: "-".to_owned(), manifest: "Pod/p".to_owned() },
+            _ => Place::Named,
+        }
+    }
+
+    #[test]
+    fn a_name_is_mirrored_only_where_we_or_the_user_know_it_or_cast_ai_runs_it() {
+        let (known, evil) = ("ghcr.io/castai/kvisor/kvisor-agent:v1", "evil.example/ghcr.io/castai/x:v1");
+        let cases = [
+            (known, "workload", "shop", Some(Origin::Known)),
+            (known, "release", "castai-agent", Some(Origin::Known)),
+            ("alpine/k8s:1", "workload", "shop", Some(Origin::Known)),
+            (evil, "workload", "shop", None),
+            (evil, "resource", "shop", None),
+            (evil, "resource", "", None),
+            (evil, "release", "shop", None),
+            (evil, "workload", "castai-agent", Some(Origin::Unknown)),
+            (evil, "resource", "castai-agent", Some(Origin::Unknown)),
+            (evil, "release", "castai-agent", Some(Origin::Unknown)),
+            (evil, "file", "", Some(Origin::Given)),
+            (evil, "named", "", Some(Origin::Given)),
+            ("shop/castai/x:v1", "workload", "castai-agents", None),
+        ];
+        let knowledge = Knowledge::default();
+        for (name, kind, namespace, expected) in cases {
+            let seen = origin(&name.parse().unwrap(), &place(kind, namespace), &knowledge);
+            assert_eq!(seen, expected, "{name} {kind} {namespace}");
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! A tenant, who may write into one namespace, against an administrator's ordinary run: what a cluster holds selects among
+//! the names that may be mirrored, and never pairs a source with a destination. See SECURITY.md.
+
+use std::collections::BTreeMap;
+
+use lab::host::Lab;
+use lab::registry::image::Recipe;
+use serde_json::{Value, json};
+
+use crate::hidden::{definition, packed};
+use crate::observed::{
+    AGENT, ECR, apply, castai_workloads, ecr, ecr_digest, file, image, images, publish, read_json,
+    wait_until_ready,
+};
+use crate::support::{json, kubectl, kubectl_json, own_lab, plugin, says, sync};
+
+const PATH: &str = "castai-privatelink";
+const EVIL: &str = "docker.io/evil/web:1.0";
+
+/// Someone who may create and change `resources` in the namespace `shop`, and nothing else.
+struct Tenant<'l> {
+    lab: &'l Lab,
+    kubeconfig: String,
+}
+
+impl<'l> Tenant<'l> {
+    fn new(lab: &'l Lab, resources: &str) -> Self {
+        let resources = format!("--resource={resources}");
+        kubectl(
+            lab,
+            &["create", "role", "tenant", "-n", "shop", "--verb=get,create,update,patch", &resources],
+        );
+        kubectl(lab, &["create", "rolebinding", "tenant", "-n", "shop", "--role=tenant", "--user=tenant"]);
+        let kubeconfig = lab.kubeconfig_for("tenant", None).unwrap();
+        Self { lab, kubeconfig: format!("--kubeconfig={}", kubeconfig.display()) }
+    }
+
+    fn create(&self, object: &Value) {
+        let path = file(self.lab, "tenant.json", &object.to_string());
+        let path = path.to_str().unwrap();
+        let output = self.lab.kubectl(&[&self.kubeconfig, "create", "-f", path]).unwrap();
+        assert_eq!(output.code, Some(0), "{}", output.stderr);
+    }
+
+    /// Asserts that Cast AI's namespace is closed.
+    fn is_kept_out(&self) {
+        for action in [["patch", "deployments.apps"], ["create", "deployments.apps"], ["get", "secrets"]] {
+            let may = [&[&self.kubeconfig, "auth", "can-i"], &action[..], &["-n", "castai-agent"]].concat();
+            assert_eq!(self.lab.kubectl(&may).unwrap().stdout.trim(), "no", "{action:?}");
+        }
+    }
+}
+
+/// A Deployment of the tenant's, without pods, whose annotation says where its image came from.
+fn deployment(name: &str, image: &str, recorded: Option<&str>, labels: &Value) -> Value {
+    let record = recorded.map(|from| json!({"container/c": {"from": from, "to": image}}).to_string());
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": name, "namespace": "shop", "labels": labels,
+            "annotations": {"privatelink.cast.ai/images": record.unwrap_or_default()}},
+        "spec": {"replicas": 0, "selector": {"matchLabels": {"app": name}}, "template": {
+            "metadata": {"labels": {"app": name}},
+            "spec": {"containers": [{"name": "c", "image": image}]}}},
+    })
+}
+
+fn workload(lab: &Lab, namespace: &str, name: &str) -> Value {
+    let object = kubectl_json(lab, &["get", "-n", namespace, name]);
+    json!({"spec": object["spec"], "annotations": object["metadata"]["annotations"]["privatelink.cast.ai/images"]})
+}
+
+/// Digests by repository and tag of everything in ECR that is not below our path.
+fn customers_images(lab: &Lab) -> BTreeMap<(String, String), String> {
+    let repositories = ecr(lab).repositories.into_iter();
+    let others = repositories.filter(|(name, _)| !name.starts_with(&format!("{PATH}/")));
+    others
+        .flat_map(|(name, held)| {
+            held.tags.into_iter().map(move |(tag, digest)| ((name.clone(), tag), digest)).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+fn publish_to_ecr(lab: &Lab, repository: &str, tag: &str, recipe: &Recipe) {
+    let order = json!({"host": "", "repository": repository, "tag": tag, "recipe": recipe});
+    lab.control().post("/ecr/images", &order).unwrap();
+}
+
+/// Asserts that every image of Cast AI's components is below our path.
+#[track_caller]
+fn all_are_private(lab: &Lab) {
+    for ((workload, container), image) in images(lab) {
+        assert!(image.starts_with(&format!("{ECR}/{PATH}/")), "{workload}/{container}: {image}");
+    }
+}
+
+#[test]
+fn an_annotation_overwrites_nothing_and_seeds_nothing() {
+    let lab = own_lab();
+    let tenant = Tenant::new(&lab, "deployments.apps");
+    tenant.is_kept_out();
+    let evil = publish(&lab, EVIL, &Recipe { size: 20_000, revision: 7, ..Recipe::default() });
+    let before = customers_images(&lab);
+    assert!(before.contains_key(&("shop/web".to_owned(), "1.0".to_owned())));
+    let labels = json!({"helm.sh/chart": "castai-agent-0.161.1", "app.kubernetes.io/managed-by": "castai"});
+    let private = |name: &str| format!("{ECR}/{PATH}/{name}");
+    let made = [
+        deployment("overwrite", &format!("{ECR}/shop/web:1.0"), Some(EVIL), &labels),
+        deployment("below", &private("shop/web:1.0"), Some(EVIL), &labels),
+        deployment("below-by-rule", &private("docker.io/evil/web:1.0"), Some(EVIL), &labels),
+        deployment("existing", &private(&format!("{AGENT}:v0.161.1")), Some(EVIL), &labels),
+    ];
+    for object in &made {
+        tenant.create(object);
+    }
+    let names = ["overwrite", "below", "below-by-rule"].map(|name| format!("deployment/{name}"));
+    let theirs = || names.iter().map(|name| workload(&lab, "shop", name)).collect::<Vec<_>>();
+    let (untouched, agent) = (theirs(), private(&format!("{AGENT}:v0.161.1")));
+
+    sync(&lab, 0, &[]);
+    assert_eq!(customers_images(&lab), before, "nothing outside of our path is written");
+    assert_eq!(theirs(), untouched);
+    all_are_private(&lab);
+    let state = ecr(&lab);
+    let holds_evil = |held: &&lab::registry::ecr::state::Repository| held.images.contains_key(&evil);
+    assert_eq!(state.repositories.values().filter(holds_evil).count(), 0, "nobody gets the tenant's image");
+    assert_ne!(ecr_digest(&lab, agent.strip_prefix(&format!("{ECR}/")).unwrap()), None);
+
+    // A tag that Cast AI is going to use: it is mirrored from Cast AI or not at all, and holds back nothing else.
+    let next = format!("{AGENT}:v9.9.9");
+    tenant.create(&deployment("seed", &private(&next), Some(EVIL), &labels));
+    kubectl(
+        &lab,
+        &["set", "image", "-n", "castai-agent", "cronjob/hibernate-pause", "pauser=castai/hibernate:v0.15"],
+    );
+    publish(&lab, "docker.io/castai/hibernate:v0.15", &Recipe::default());
+    let output = sync(&lab, 1, &[]);
+    says(&output, &[&format!("error: {next}: ")]);
+    assert_eq!(ecr_digest(&lab, &format!("{PATH}/{next}")), None);
+    assert_eq!(image(&lab, "hibernate-pause", "pauser"), private("castai/hibernate:v0.15"));
+    let real = publish(&lab, &next, &Recipe { size: 30_000, ..Recipe::default() });
+    sync(&lab, 0, &[]);
+    assert_eq!(ecr_digest(&lab, &format!("{PATH}/{next}")), Some(real));
+    assert_eq!(customers_images(&lab), before);
+}
+
+#[test]
+fn labels_releases_resources_and_waiting_pods_select_known_names_alone() {
+    let lab = own_lab();
+    let tenant = Tenant::new(&lab, "deployments.apps,secrets,components.castware.cast.ai");
+    publish(&lab, EVIL, &Recipe { size: 20_000, ..Recipe::default() });
+    kubectl_apply_definition(&lab);
+    let alike = "evil.example/us-docker.pkg.dev/castai-hub/agent:v1";
+    let labels = json!({"helm.sh/chart": "castai-agent-0.161.1", "app.kubernetes.io/managed-by": "castai"});
+    tenant.create(&deployment("labelled", EVIL, None, &labels));
+    let mut running = deployment("alike", alike, None, &labels);
+    running["spec"]["replicas"] = json!(1);
+    running["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/managed-by"] = json!("castai");
+    running["spec"]["template"]["spec"]["containers"][0]["name"] = json!("castai-agent");
+    tenant.create(&running);
+    tenant.create(&json!({"apiVersion": "castware.cast.ai/v1alpha1", "kind": "Component",
+        "metadata": {"name": "castai-agent", "namespace": "shop"},
+        "spec": {"values": {"image": {"repository": "docker.io/evil/web", "tag": "1.0"}}}}));
+    let hook = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "hook"},
+        "spec": {"template": {"spec": {"containers": [{"name": "c", "image": EVIL}]}}}});
+    let release = json!({"name": "castai-agent", "namespace": "shop", "version": 1, "info": {"status": "deployed"},
+        "config": {}, "manifest": running.to_string(),
+        "chart": {"metadata": {"name": "castai-agent", "version": "0.161.1"}, "templates": [], "values": {}},
+        "hooks": [{"name": "hook", "kind": "Job", "path": "castai-agent/templates/hook.yaml",
+            "manifest": hook.to_string(), "events": ["pre-upgrade"]}]});
+    tenant.create(&json!({"apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1",
+        "metadata": {"name": "sh.helm.release.v1.castai-agent.v1", "namespace": "shop",
+            "labels": {"name": "castai-agent", "owner": "helm", "status": "deployed", "version": "1"}},
+        "stringData": {"release": packed(&release)}}));
+    lab.wait_for(&["pods", "-n", "shop", "-l", "app=alike"], std::time::Duration::from_mins(5), |list| {
+        let waiting = &list["items"][0]["status"]["containerStatuses"][0]["state"]["waiting"]["reason"];
+        waiting == "ImagePullBackOff" || waiting == "ErrImagePull"
+    })
+    .unwrap();
+
+    let found = json(&plugin(&lab, 0, &["images", "-o", "json", "--explain"]));
+    let text = found["images"].to_string();
+    assert!(!text.contains("evil"), "{text}");
+    let left_out = found["explanation"]["leftOut"].to_string();
+    assert!(left_out.contains(alike) && left_out.contains(EVIL), "{left_out}");
+
+    let before = customers_images(&lab);
+    let theirs = || ["labelled", "alike"].map(|name| workload(&lab, "shop", &format!("deployment/{name}")));
+    let untouched = theirs();
+    sync(&lab, 0, &[]);
+    all_are_private(&lab);
+    assert_eq!((customers_images(&lab), theirs()), (before, untouched));
+    assert!(ecr(&lab).repositories.keys().all(|name| !name.contains("evil")));
+}
+
+fn kubectl_apply_definition(lab: &Lab) {
+    apply(lab, &definition("castware.cast.ai", "components", "Component", "Namespaced"));
+    let kind = "crd/components.castware.cast.ai";
+    kubectl(lab, &["wait", "--for=condition=Established", "--timeout=300s", kind]);
+}
+
+/// The name of a Cast AI image with a digest of the tenant's choice: both are mirrored, and neither waits for the other.
+#[test]
+fn a_pin_of_a_tenant_moves_no_tag_and_holds_back_nothing() {
+    let lab = own_lab();
+    let tenant = Tenant::new(&lab, "deployments.apps");
+    let recipe = |revision| Recipe { size: 20_000, revision, ..Recipe::default() };
+    let old = publish(&lab, &format!("{AGENT}:v0.161.1"), &recipe(1));
+    let new = publish(&lab, &format!("{AGENT}:v0.161.1"), &recipe(2));
+    let pinned = format!("{AGENT}:v0.161.1@{old}");
+    tenant.create(&deployment("pinned", &pinned, None, &json!({})));
+    sync(&lab, 0, &[]);
+    all_are_private(&lab);
+    let tag = |tag: &str| ecr_digest(&lab, &format!("{PATH}/{AGENT}:{tag}"));
+    assert_eq!(tag("v0.161.1"), Some(new));
+    let own = format!("digest-{}", &old["sha256:".len()..][..12]);
+    assert_eq!(tag(&own), Some(old));
+    let named = workload(&lab, "shop", "deployment/pinned");
+    let image = &named["spec"]["template"]["spec"]["containers"][0]["image"];
+    assert_eq!(*image, format!("{ECR}/{PATH}/{pinned}"));
+    let again = sync(&lab, 0, &[]);
+    assert!(again.stdout.starts_with("nothing to do"), "{}", again.stdout);
+    let report = json(&plugin(&lab, 0, &["status", "-o", "json"]));
+    let state = report["images"].as_array().unwrap().iter().find(|one| one["place"]["name"] == "pinned");
+    assert_eq!(state.unwrap()["state"]["type"], "mirrored");
+}
+
+/// Nothing is known of a sidecar in Cast AI's own namespace, and no flag is needed for it; the customer's copies of public
+/// images stay theirs.
+#[test]
+fn unknown_images_are_mirrored_below_our_path_and_marked() {
+    let lab = own_lab();
+    let (tool, proxy) = ("bitnami/kubectl:1.30", "docker.io/acme/proxy:1");
+    publish(&lab, &format!("docker.io/{tool}"), &Recipe { size: 20_000, ..Recipe::default() });
+    publish(&lab, proxy, &Recipe { size: 20_000, ..Recipe::default() });
+    publish_to_ecr(
+        &lab,
+        "bitnami/kubectl",
+        "1.30",
+        &Recipe { size: 25_000, revision: 9, ..Recipe::default() },
+    );
+    let before = customers_images(&lab);
+    let containers = json!([{"name": "tool", "image": tool}, {"name": "proxy", "image": proxy}]);
+    let patch = json!({"spec": {"template": {"spec": {"containers": containers}}}}).to_string();
+    kubectl(&lab, &["patch", "-n", "castai-agent", "deployment/castai-agent", "-p", &patch]);
+
+    let plan = plugin(&lab, 0, &["sync-images", "--dry-run"]);
+    let line = |name: &str| plan.stdout.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+    assert!(line(proxy).ends_with("to copy, unknown origin"), "{}", plan.stdout);
+    assert!(line(tool).ends_with("to copy"), "{}", plan.stdout);
+    let plan = json(&plugin(&lab, 0, &["sync-images", "--dry-run", "-o", "json"]));
+    let images = plan["destinations"][0]["images"].as_array().unwrap();
+    let origin = |name: &str| &images.iter().find(|image| image["source"] == name).unwrap()["origin"];
+    assert_eq!((origin(proxy), origin(tool)), (&json!("unknown"), &json!("known")));
+
+    sync(&lab, 0, &[]);
+    wait_until_ready(&lab);
+    assert_eq!(image(&lab, "castai-agent", "proxy"), format!("{ECR}/{PATH}/{proxy}"));
+    assert_eq!(image(&lab, "castai-agent", "tool"), format!("{ECR}/{PATH}/{tool}"));
+    assert_eq!(customers_images(&lab), before);
+    let again = sync(&lab, 0, &[]);
+    assert!(again.stdout.starts_with("nothing to do"), "{}", again.stdout);
+}
+
+#[test]
+fn in_a_registry_of_the_users_choice_a_tag_moves_only_with_replace() {
+    let lab = own_lab();
+    let tool = "bitnami/kubectl:1.30";
+    let public = publish(&lab, &format!("docker.io/{tool}"), &Recipe { size: 20_000, ..Recipe::default() });
+    publish_to_ecr(
+        &lab,
+        "bitnami/kubectl",
+        "1.30",
+        &Recipe { size: 25_000, revision: 9, ..Recipe::default() },
+    );
+    let patched = ecr_digest(&lab, tool).unwrap();
+    let patch = json!({"spec": {"template": {"spec": {"containers": [{"name": "tool", "image": tool}]}}}});
+    kubectl(&lab, &["patch", "-n", "castai-agent", "deployment/castai-agent", "-p", &patch.to_string()]);
+    let registry = format!("--registry={ECR}");
+
+    let refused = sync(&lab, 1, &[&registry]);
+    says(&refused, &[&patched, &public, "add --replace bitnami/kubectl "]);
+    assert_eq!(ecr_digest(&lab, tool), Some(patched.clone()));
+    assert_eq!(image(&lab, "castai-agent", "tool"), tool, "it is held back");
+    assert!(ecr_digest(&lab, "castai/hibernate:v0.14").is_some(), "the others go on");
+    let other = sync(&lab, 1, &[&registry, "--replace=castai/hibernate"]);
+    says(&other, &["add --replace bitnami/kubectl "]);
+
+    let arguments = ["sync-images", "--dry-run", &registry, "--replace=bitnami/kubectl"];
+    let plan = plugin(&lab, 0, &arguments);
+    assert!(
+        plan.stdout.lines().any(|line| line.starts_with(tool) && line.ends_with("to replace")),
+        "{}",
+        plan.stdout
+    );
+    let plan = json(&plugin(&lab, 0, &[&arguments[..], &["-o", "json"]].concat()));
+    let images = plan["destinations"][0]["images"].as_array().unwrap();
+    let step = &images.iter().find(|image| image["source"] == tool).unwrap()["step"];
+    assert_eq!((&step["type"], &step["replaces"]), (&json!("replace"), &json!(patched)));
+
+    let done = sync(&lab, 0, &[&registry, &format!("--replace={ECR}/bitnami/kubectl")]);
+    assert!(
+        done.stdout.lines().any(|line| line.starts_with(tool) && line.ends_with("replaced")),
+        "{}",
+        done.stdout
+    );
+    assert_eq!(ecr_digest(&lab, tool), Some(public));
+    wait_until_ready(&lab);
+    assert_eq!(image(&lab, "castai-agent", "tool"), format!("{ECR}/{tool}"));
+}
+
+#[test]
+fn a_lock_or_a_plan_that_does_not_hold_is_refused_by_name() {
+    let lab = own_lab();
+    plugin(&lab, 0, &["sync-images", "--dry-run", "--plan", "plan.json"]);
+    sync(&lab, 0, &["--no-rewrite", "--lock", "lock.json"]);
+    let before = castai_workloads(&lab);
+    let (lock, plan) = (read_json(&lab, "lock.json"), read_json(&lab, "plan.json"));
+    let changed = |value: &Value, pointer: &str, new: Value| {
+        let mut value = value.clone();
+        *value.pointer_mut(pointer).unwrap() = new;
+        value.to_string()
+    };
+    let image = "/destinations/0/images/0";
+    let evil = json!(format!("{ECR}/shop/web:1.0"));
+    let cases = [
+        (&lock, "Lock", format!("{image}/destination"), evil.clone(), "shop/web:1.0: it lies outside of"),
+        (
+            &lock,
+            "Lock",
+            format!("{image}/source"),
+            json!("evil/web:1.0"),
+            "this is not the name that evil/web:1.0",
+        ),
+        (&lock, "Lock", format!("{image}/digest"), json!("sha256:xyz"), "lock.json is damaged"),
+        (&plan, "Plan", format!("{image}/destination"), evil, "shop/web:1.0: it lies outside of"),
+        (
+            &plan,
+            "Plan",
+            format!("{image}/source"),
+            json!("evil/web:1.0"),
+            "this is not the name that evil/web:1.0",
+        ),
+    ];
+    for (value, kind, pointer, new, expected) in cases {
+        let (name, arguments) = match kind {
+            "Lock" => ("lock.json", ["--no-mirror", "--lock=lock.json", "--yes"]),
+            _ => ("plan.json", ["--no-discover", "--plan=plan.json", "--yes"]),
+        };
+        file(&lab, name, &changed(value, &pointer, new));
+        let refused = plugin(&lab, 2, &[&["sync-images"], &arguments[..]].concat());
+        says(&refused, &[name, expected]);
+    }
+    assert_eq!(castai_workloads(&lab), before);
+    assert!(ecr(&lab).repositories.keys().all(|name| !name.contains("evil")));
+}
