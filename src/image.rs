@@ -265,7 +265,7 @@ impl Mirror {
 
     /// Whether everything in this mirror is ours: ECR repositories below the path that we mirror to by default.
     pub fn is_own(&self) -> bool {
-        self.prefix.as_deref() == Some(ecr::OWN_PATH) && ecr::EcrRegistry::of_host(&self.registry).is_some()
+        self.prefix.as_deref() == Some(ecr::PATH) && ecr::EcrRegistry::of_host(&self.registry).is_some()
     }
 
     /// Whether `image` is pulled from this mirror's registry, under its prefix.

@@ -42,7 +42,8 @@ fn tables(inventory: &Inventory, wide: bool) -> String {
     for wanted in images {
         for used in &wanted.used_by {
             let (namespace, object) = place(&used.place);
-            let cells = [name(wanted).to_string(), namespace, object, used.carrier.to_string(), why(used)];
+            let cells =
+                [name(wanted).to_string(), namespace, object, used.carrier.to_string(), why(wanted, used)];
             rows.push((cells, wanted.image.to_string()));
         }
     }

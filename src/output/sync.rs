@@ -10,7 +10,7 @@ use crate::output::status::owner_table;
 use crate::output::table::{Column, bytes, count};
 use crate::output::workloads::{WorkloadWords, place, workload_problems};
 use crate::output::{document, question_width, result, say, style, table, terminal_width};
-use crate::sync::inventory::{Inventory, Use, WorkloadName};
+use crate::sync::inventory::{Inventory, Use, WantedImage, WorkloadName};
 use crate::sync::ownership::Owner;
 use crate::sync::plan::Plan;
 use crate::sync::provenance::Origin;
@@ -41,7 +41,7 @@ fn images_found(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
                         namespace,
                         place,
                         used.carrier.to_string(),
-                        why(used),
+                        why(wanted, used),
                     ]);
                 }
             }
@@ -386,9 +386,11 @@ fn platforms(image: &ImageReport) -> String {
     image.platforms.iter().map(short).collect::<Vec<_>>().join(",")
 }
 
-pub(super) fn why(used: &Use) -> String {
+/// Why an image was taken in one place, and what there is to know of it.
+pub(super) fn why(wanted: &WantedImage, used: &Use) -> String {
+    let origin = if wanted.origin == Some(Origin::Unknown) { "; unknown origin" } else { "" };
     match &used.fixed {
-        Some(fixed) => format!("{}; not rewritable: {fixed}", used.reason),
-        None => used.reason.to_string(),
+        Some(fixed) => format!("{}{origin}; not rewritable: {fixed}", used.reason),
+        None => format!("{}{origin}", used.reason),
     }
 }

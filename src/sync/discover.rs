@@ -32,7 +32,7 @@ use crate::sync::inventory::{
     API_VERSION, Carrier, Cluster, Inventory, InventoryKind, Place, Reason, Use, WantedImage, WorkloadKind,
 };
 use crate::sync::manifests::Manifest;
-use crate::sync::provenance;
+use crate::sync::provenance::{self, is_castai};
 use crate::sync::record::Records;
 
 /// What the user adds to what we know, where images are mirrored to, and `--only` and `--exclude`: globs on image names,
@@ -136,7 +136,8 @@ pub fn discover(
     let mut images: BTreeMap<String, WantedImage> = BTreeMap::new();
     let mut take = |image: Image, used_by: Use| {
         let wanted = images.entry(image.as_written().to_owned());
-        let wanted = wanted.or_insert_with(|| WantedImage { image, source: None, used_by: Vec::new() });
+        let wanted =
+            wanted.or_insert_with(|| WantedImage { image, source: None, origin: None, used_by: Vec::new() });
         wanted.used_by.push(used_by);
     };
     let uses = found
@@ -156,15 +157,25 @@ pub fn discover(
         take(image.clone(), named());
     }
     pods::take(&mut images, found, filter);
+    let is_outside = |used_by: &Use| !is_castai(&used_by.place, &filter.knowledge);
     for wanted in images.values_mut() {
-        releases::share_records(wanted);
+        releases::share_records(wanted, &filter.knowledge);
         wanted
             .used_by
             .sort_by(|left, right| (&left.place, &left.carrier).cmp(&(&right.place, &right.carrier)));
         // A custom controller may have many pods.
         wanted.used_by.dedup();
-        let recorded = wanted.used_by.iter().find_map(|used_by| used_by.recorded_source.clone());
+        let recorded = releases::recorded_in_castai(wanted, &filter.knowledge).or_else(|| {
+            let mut outside = wanted.used_by.iter().filter_map(|used_by| used_by.recorded_source.as_ref());
+            outside.next().filter(|_| wanted.used_by.iter().all(is_outside)).cloned()
+        });
         wanted.source = recorded.or_else(|| filter.source_of(&wanted.image));
+        let name = wanted.source.as_ref().unwrap_or(&wanted.image);
+        let origins = wanted
+            .used_by
+            .iter()
+            .filter_map(|used_by| provenance::origin(name, &used_by.place, &filter.knowledge));
+        wanted.origin = origins.min();
     }
     Inventory {
         api_version: API_VERSION.to_owned(),

@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use self::reason::Reason;
 use crate::castai::knowledge::Knowledge;
 use crate::image::Image;
+use crate::sync::provenance::Origin;
 
 /// Version of the three values that machines hand to each other.
 pub const API_VERSION: &str = "privatelink.cast.ai/v1alpha1";
@@ -93,6 +94,9 @@ pub struct WantedImage {
     /// The public image behind a private name, as far as our records or the naming rules tell without a registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Image>,
+    /// Where the name comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     pub used_by: Vec<Use>,
 }
 

@@ -146,9 +146,9 @@ fn an_annotation_overwrites_nothing_and_seeds_nothing() {
 #[test]
 fn labels_releases_resources_and_waiting_pods_select_known_names_alone() {
     let lab = own_lab();
+    kubectl_apply_definition(&lab);
     let tenant = Tenant::new(&lab, "deployments.apps,secrets,components.castware.cast.ai");
     publish(&lab, EVIL, &Recipe { size: 20_000, ..Recipe::default() });
-    kubectl_apply_definition(&lab);
     let alike = "evil.example/us-docker.pkg.dev/castai-hub/agent:v1";
     let labels = json!({"helm.sh/chart": "castai-agent-0.161.1", "app.kubernetes.io/managed-by": "castai"});
     tenant.create(&deployment("labelled", EVIL, None, &labels));

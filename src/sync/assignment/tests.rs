@@ -20,6 +20,7 @@ fn inventory(images: &[(&str, Option<&str>)]) -> Inventory {
             .iter()
             .map(|(name, recorded)| WantedImage {
                 source: None,
+                origin: None,
                 image: image(name),
                 used_by: vec![Use {
                     place: Place::File { path: "x.yaml".to_owned(), manifest: "Deployment/x".to_owned() },
@@ -148,7 +149,7 @@ fn scanners(controller: &str, recorded: Option<&str>, mirror: &str, maps: &[&str
         components::derived_image("x", &from, container.recorded_source.as_ref(), None, |_| false).unwrap();
     let reason = Reason::Derived { from };
     let used_by = Use { carrier, reason: reason.clone(), recorded_source: None, ..container };
-    inventory.images.push(WantedImage { image: derived, source: None, used_by: vec![used_by] });
+    inventory.images.push(WantedImage { image: derived, source: None, origin: None, used_by: vec![used_by] });
     let maps: Vec<NameMap> = maps.iter().map(|map| map.replace("ECR", ECR).parse().unwrap()).collect();
     let mirror = mirror.replace("ECR", ECR).parse().unwrap();
     let assigned = assign(&inventory, &mirror, &maps, Some("us-east-1"));

@@ -31,7 +31,8 @@ pub(super) fn take(images: &mut BTreeMap<String, WantedImage>, found: Found<'_>,
             fixed: Some(fixed(pod, found.workloads).to_owned()),
         };
         let wanted = images.entry(image.as_written().to_owned());
-        let wanted = wanted.or_insert_with(|| WantedImage { image, source: None, used_by: Vec::new() });
+        let wanted =
+            wanted.or_insert_with(|| WantedImage { image, source: None, origin: None, used_by: Vec::new() });
         // One pod stands for all of its controller's.
         let is_there = |there: &Use| there.place == used_by.place && there.carrier == used_by.carrier;
         if !wanted.used_by.iter().any(is_there) {

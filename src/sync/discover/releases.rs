@@ -11,6 +11,7 @@ use crate::image::Image;
 use crate::sync::carriers::Carried;
 use crate::sync::inventory::{LeftOut, Place, Reason, Use, WantedImage};
 use crate::sync::manifests;
+use crate::sync::provenance::is_castai;
 use crate::sync::record::Records;
 
 /// Helm releases that those of `workloads` belong to which are taken, as namespace and name.
@@ -93,12 +94,19 @@ pub(super) fn left_out(release: &Release, filter: &ImageFilter) -> Option<LeftOu
     }
 }
 
-/// Helm's manifests have no annotation of ours: what workloads record of the same image holds for them too.
-pub(super) fn share_records(wanted: &mut WantedImage) {
-    let recorded = wanted.used_by.iter().find_map(|used_by| used_by.recorded_source.clone());
+/// Helm's manifests have no annotation of ours: what workloads of Cast AI's namespaces record of the same image holds for
+/// them too.
+pub(super) fn share_records(wanted: &mut WantedImage, knowledge: &Knowledge) {
+    let recorded = recorded_in_castai(wanted, knowledge);
     for used_by in &mut wanted.used_by {
         if matches!(used_by.place, Place::Release { .. }) && used_by.recorded_source.is_none() {
             used_by.recorded_source.clone_from(&recorded);
         }
     }
+}
+
+/// What is recorded of an image in Cast AI's own namespaces: elsewhere a tenant may have written the record.
+pub(super) fn recorded_in_castai(wanted: &WantedImage, knowledge: &Knowledge) -> Option<Image> {
+    let mut own = wanted.used_by.iter().filter(|used_by| is_castai(&used_by.place, knowledge));
+    own.find_map(|used_by| used_by.recorded_source.clone())
 }

@@ -146,7 +146,8 @@ fn what_cast_ai_adds_to_pods_is_taken_for_the_controller_at_the_top() {
         let expected = (image.to_owned(), object.to_owned(), because.to_owned());
         assert_eq!(taken(&pods), [expected], "one pod stands for all");
     }
-    let mut scan = pod("tools", "p", "batch/v1 Job/castai-imgscan-1", "container/collector", "otel/ebpf-instrument:1");
+    let mut scan =
+        pod("tools", "p", "batch/v1 Job/castai-imgscan-1", "container/collector", "otel/ebpf-instrument:1");
     scan.labels.insert("app.kubernetes.io/managed-by".to_owned(), "castai".to_owned());
     assert_eq!(taken(&[scan])[0].2, "label app.kubernetes.io/managed-by=castai");
 }
