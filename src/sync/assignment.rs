@@ -103,7 +103,8 @@ pub fn assign(
     let mut assignments: BTreeMap<(Image, Option<Image>), Assignment> = BTreeMap::new();
     for wanted in &inventory.images {
         for used_by in &wanted.used_by {
-            let (destination, source) = match container_of(inventory, used_by) {
+            let container = container_of(inventory, used_by);
+            let (destination, source) = match container {
                 Some((container, container_use)) => {
                     let assigned = naming.assign(container, container_use, region);
                     derive(&wanted.image, assigned, mirror, maps)
@@ -111,7 +112,11 @@ pub fn assign(
                 None => naming.assign(wanted, used_by, region),
             };
             let (key, origin) = match &source {
-                Source::Known(source) => (Some(source.clone()), naming.origin(source, wanted, used_by)),
+                Source::Known(source) => {
+                    // What a component derives from an image that may be mirrored comes with it.
+                    let derived = container.map(|_| Origin::Unknown);
+                    (Some(source.clone()), naming.origin(source, wanted, used_by).or(derived))
+                }
                 _ => (None, None),
             };
             let assigned = assignments.entry((destination.clone(), key)).or_insert_with(|| Assignment {
@@ -218,12 +223,10 @@ impl Naming<'_> {
     fn origin(&self, source: &Image, wanted: &WantedImage, used_by: &Use) -> Option<Origin> {
         let mapped = self.maps.iter().any(|map| map.public == source.repository());
         let given = mapped.then_some(Origin::Given);
-        // What a component derives from an image that may be mirrored comes with it.
-        let derived = matches!(used_by.reason, Reason::Derived { .. }).then_some(Origin::Unknown);
         let others = wanted.used_by.iter().filter(|_| *source == wanted.image);
         let places = others.chain([used_by]).map(|used_by| &used_by.place);
         let found = places.filter_map(|place| origin(source, place, self.knowledge));
-        found.chain(given).chain(derived).min()
+        found.chain(given).min()
     }
 
     /// The source of an image that lies in the mirror already: what the naming rule reads there, if Cast AI is known to
