@@ -4,12 +4,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files that decide on plain values.
-const PURE: [&str; 46] = [
+const PURE: [&str; 52] = [
     "castai/chart_values.rs",
     "castai/components.rs",
     "castai/endpoints.rs",
     "castai/knowledge.rs",
     "castai/resources.rs",
+    "cluster/kubeconfig/eks.rs",
+    "cluster/kubeconfig/entries.rs",
+    "cluster/kubeconfig/file.rs",
+    "cluster/origin.rs",
+    "cluster/url.rs",
     "image.rs",
     "image/ecr.rs",
     "lasting/helm.rs",
@@ -19,6 +24,7 @@ const PURE: [&str; 46] = [
     "lasting/left_out.rs",
     "lasting/names.rs",
     "lasting/policy.rs",
+    "parse_error.rs",
     "permissions.rs",
     "permissions/iam.rs",
     "permissions/rbac.rs",

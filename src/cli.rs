@@ -14,7 +14,10 @@ mod version;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::printable::without_login;
 
 pub use self::completion::{CompletionArguments, CompletionCommand, LinkArguments};
 pub use self::images::ImagesArguments;
@@ -192,6 +195,18 @@ pub enum OutputFormat {
     Name,
 }
 
+/// An error about the command line, without a login that a value in it holds, as in `user:password@host`.
+#[must_use]
+pub fn without_logins(mut error: clap::Error) -> clap::Error {
+    for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
+        if let Some(ContextValue::String(text)) = error.get(kind) {
+            let text = without_login(text);
+            error.insert(kind, ContextValue::String(text));
+        }
+    }
+    error
+}
+
 /// Regions are not listed here, because AWS adds some; but a slip of the pen is seen: `us-east1`.
 fn region(text: &str) -> Result<String, String> {
     let parts: Vec<_> = text.split('-').collect();
@@ -236,6 +251,23 @@ mod tests {
         }
         for text in ["", "x", "-5s", "5 parsecs"] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_shows_no_login() {
+        for line in [
+            "x status --registry=user:s3cret@host.example",
+            "x status --registry=https://user:s3cret@host.example/x",
+            "x preflight --https=user:s3cret@host.example:port",
+            "x status user:s3cret@host.example",
+            "x user:s3cret@host.example",
+            "x sync-images --map=user:s3cret@host.example/x",
+            "x sync-images --map=user:s3cret@host.example/x=y",
+        ] {
+            let error = without_logins(Arguments::try_parse_from(line.split(' ')).unwrap_err());
+            assert!(!error.to_string().contains("s3cret"), "{line}: {error}");
+            assert!(error.to_string().contains("host.example"), "{line}: {error}");
         }
     }
 

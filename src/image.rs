@@ -9,6 +9,8 @@ use std::str::FromStr;
 use oci_distribution::Reference;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::printable::without_login;
+
 /// A content digest, `sha256:<64 hex digits>`: the only algorithm that registries in use accept.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(String);
@@ -67,7 +69,7 @@ pub struct InvalidReference {
 
 impl InvalidReference {
     fn new(text: &str, reason: impl Into<String>) -> Self {
-        Self { text: text.to_owned(), reason: reason.into() }
+        Self { text: without_login(text), reason: reason.into() }
     }
 
     fn digest(text: &str) -> Self {

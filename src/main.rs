@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use castai_privatelink::cli::Arguments;
+use castai_privatelink::cli::{self, Arguments};
 use castai_privatelink::commands::{self, Ending, complete};
 use castai_privatelink::output;
 use clap::Parser as _;
@@ -20,9 +20,11 @@ const GRACE: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().collect();
-    let task = match complete::asked(&words) {
-        Some(line) => Task::Complete(line),
-        None => Task::Run(Box::new(Arguments::parse())),
+    let task = if let Some(line) = complete::asked(&words) {
+        Task::Complete(line)
+    } else {
+        let arguments = Arguments::try_parse();
+        Task::Run(Box::new(arguments.unwrap_or_else(|error| cli::without_logins(error).exit())))
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -10,6 +10,16 @@ pub fn one_line(text: &str, limit: usize) -> String {
     }
 }
 
+/// `text` without a login before a host, as in `user:password@host`; what is behind `@` in an image's name stays.
+pub fn without_login(text: &str) -> String {
+    let start = text.find("://").map_or(0, |index| index + 3);
+    let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |length| start + length);
+    match text[start..end].rfind('@').map(|length| start + length) {
+        Some(at) if !text[at..].starts_with("@sha") => format!("{}…{}", &text[..start], &text[at..]),
+        _ => text.to_owned(),
+    }
+}
+
 /// Control characters, and the marks that change the order in which text is shown (Unicode TR 9).
 fn is_harmful(c: char) -> bool {
     c.is_control()
@@ -19,6 +29,23 @@ fn is_harmful(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_login_is_left_out() {
+        let cases = [
+            ("user:s3cret@host", "…@host"),
+            ("https://user:s3cret@host:1/x?y=z@", "https://…@host:1/x?y=z@"),
+            ("token@host/x", "…@host/x"),
+            ("us:s3@cret@host/x", "…@host/x"),
+            ("host/x:tag@sha256:12", "host/x:tag@sha256:12"),
+            ("x:tag@sha256:12", "x:tag@sha256:12"),
+            ("https://host/a@b", "https://host/a@b"),
+            ("", ""),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(without_login(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn nothing_steers_the_terminal() {

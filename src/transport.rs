@@ -44,6 +44,8 @@ pub enum Error {
     Tls(#[from] rustls::Error),
     #[error("the HTTP client could not be set up: {0}")]
     Http(#[from] reqwest::Error),
+    #[error("{region:?} is not an AWS region: name the right one with --region")]
+    Region { region: String },
     #[error(
         "HTTPS_PROXY names a proxy that AWS cannot be asked through: give it an http:// or https:// URL, or name amazonaws.com in NO_PROXY"
     )]

@@ -10,6 +10,11 @@ use crate::transport::fault::{Fault, causes};
 /// Longest text of AWS that we repeat, in characters.
 const LIMIT: usize = 300;
 
+/// How aws-config begins its errors of an external program (1.13.0, `credential_process.rs`).
+const PROCESS: &str = "external process";
+const PROCESS_FAILED: &str =
+    "the credential_process of the AWS profile failed or printed no credentials; run it alone to see why";
+
 /// A call to AWS failed. `call` is the action as IAM writes it, and the resource where there is one:
 /// `ecr:ListImages on arn:aws:ecr:…`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +73,8 @@ impl Error {
             Some(text) if text.starts_with("failed to lookup address") => {
                 "its host name is not known to DNS here".to_owned()
             }
+            // What a profile's credential_process printed follows.
+            Some(text) if text.contains(PROCESS) => PROCESS_FAILED.to_owned(),
             innermost => innermost.map(|text| one_line(text, LIMIT)).unwrap_or_default(),
         };
         match error {

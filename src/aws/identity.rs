@@ -5,11 +5,16 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::future::ProvideCredentials as Providing;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_sts::config::SharedHttpClient;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::{Connector, tls};
 
 use crate::aws::error::Error;
+use crate::printable::one_line;
 use crate::transport;
 use crate::transport::proxy::Proxies;
 
@@ -23,11 +28,14 @@ pub struct Identity {
 /// The SDKs' configuration for one region: credentials by the usual chain, time-outs and retries from our flags.
 ///
 /// # Errors
-/// The proxy in the environment is none that the SDKs can use.
+/// The proxy in the environment is none that the SDKs can use, or the region cannot be one.
 pub async fn configuration(
     region: &str,
     settings: &transport::Settings,
 ) -> Result<SdkConfig, transport::Error> {
+    if !is_sendable(region) {
+        return Err(transport::Error::Region { region: one_line(region, 100) });
+    }
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(settings.connect_timeout)
         .read_timeout(settings.idle_timeout)
@@ -45,7 +53,39 @@ pub async fn configuration(
     if let Ok(name) = AppName::new("kubectl-castai_privatelink") {
         loader = loader.app_name(name);
     }
-    Ok(loader.load().await)
+    let configuration = loader.load().await;
+    Ok(match configuration.credentials_provider() {
+        Some(provider) => configuration
+            .into_builder()
+            .credentials_provider(SharedCredentialsProvider::new(Checked(provider)))
+            .build(),
+        None => configuration,
+    })
+}
+
+/// The SDKs' signer panics where an access key's id or a region does not fit into a header (aws-runtime 1.10.2,
+/// `apply_signing_instructions`).
+#[derive(Debug)]
+struct Checked(SharedCredentialsProvider);
+
+impl ProvideCredentials for Checked {
+    fn provide_credentials<'a>(&'a self) -> Providing<'a>
+    where
+        Self: 'a,
+    {
+        Providing::new(async { self.0.provide_credentials().await.and_then(checked) })
+    }
+}
+
+fn checked(credentials: Credentials) -> Result<Credentials, CredentialsError> {
+    let is_valid = is_sendable(credentials.access_key_id());
+    if is_valid { Ok(credentials) } else { Err(CredentialsError::invalid_configuration(INVALID_KEY)) }
+}
+
+const INVALID_KEY: &str = "the access key id has a line break, a space or another character that none has";
+
+fn is_sendable(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Our reading of the proxy variables, for the SDKs.
@@ -89,4 +129,33 @@ pub async fn identity(configuration: &SdkConfig) -> Result<Identity, Error> {
         .await
         .map_err(|error| Error::of("sts:GetCallerIdentity", &error))?;
     Ok(Identity { account: answer.account.unwrap_or_default(), arn: answer.arn.unwrap_or_default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_access_key_id_that_no_header_can_hold_is_an_error() {
+        for (id, is_valid) in [
+            ("AKIAIOSFODNN7EXAMPLE", true),
+            ("AKIA\n", false),
+            ("AK IA", false),
+            ("AKIÄ", false),
+            ("", false),
+        ] {
+            let credentials = Credentials::new(id, "s3cret", None, None, "test");
+            let read = checked(credentials);
+            assert_eq!(read.is_ok(), is_valid, "{id:?}");
+            assert!(!format!("{:?}", read.map(|_| ())).contains("s3cret"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_region_that_no_header_can_hold_is_an_error() {
+        for region in ["us-east-1\n", "", "us east", "us-öst-1"] {
+            let error = configuration(region, &transport::Settings::default()).await.unwrap_err();
+            assert!(error.to_string().contains("is not an AWS region"), "{error}");
+        }
+    }
 }

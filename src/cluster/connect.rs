@@ -2,18 +2,27 @@
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
-use http::{HeaderName, HeaderValue, Uri};
+use http::header::AUTHORIZATION;
+use http::uri::Scheme;
+use http::{HeaderName, HeaderValue, Request, Uri};
 use hyper_util::client::proxy::matcher::Intercept;
-use kube::config::{Cluster, ExecAuthCluster, ExecInteractiveMode};
+use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use tower::buffer::BufferLayer;
+use tower::filter::AsyncFilterLayer;
 
-use super::error::{Error, Plugin, Way};
-use super::kubeconfig::{self, EksIdentity, Selection};
+use super::credentials::{self, Authorization, Identity};
+use super::error::{Error, Way};
+use super::exec_plugin::{Call, Plugin};
+use super::kubeconfig::{self, Cluster, EksIdentity, Selection, User};
+use super::origin::Origin;
+use super::url::{proxy_url, server_url};
 use crate::transport::USER_AGENT;
 use crate::transport::proxy::{self, Proxies};
 
@@ -23,6 +32,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const READ_TIMEOUT: Duration = Duration::from_mins(1);
 /// Pauses before a failed read is tried again.
 const READ_DELAYS: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(600)];
+
+/// Requests that wait while credentials are renewed.
+const WAITING: usize = 1024;
 
 /// kubectl's flags on where to connect and as whom.
 #[derive(Clone, Default)]
@@ -78,13 +90,9 @@ pub struct Connection {
 pub async fn connect(flags: &ConnectionFlags) -> Result<Connection, Error> {
     let loaded = kubeconfig::load(flags.kubeconfig.as_deref())?;
     let (config, selection) = match loaded {
-        Some(loaded) => {
-            let selection = kubeconfig::select(loaded, flags)?;
-            (configure(&selection, flags)?, Some(selection))
-        }
+        Some(loaded) => configured(kubeconfig::select(loaded, flags)?, flags)?,
         None if flags.server.is_some() => {
-            let selection = kubeconfig::select(kube::config::Kubeconfig::default(), flags)?;
-            (configure(&selection, flags)?, Some(selection))
+            configured(kubeconfig::select(kubeconfig::Kubeconfig::default(), flags)?, flags)?
         }
         None if flags.choose_a_cluster() => {
             return Err(match &flags.context {
@@ -94,39 +102,87 @@ pub async fn connect(flags: &ConnectionFlags) -> Result<Connection, Error> {
                 None => Error::config("no kubeconfig found", Some(NO_KUBECONFIG)),
             });
         }
-        None => (
-            Config::incluster()
-                .map_err(|_| Error::config("no cluster is configured", Some(NO_KUBECONFIG)))?,
-            None,
-        ),
+        None => in_cluster()?,
     };
     let config = with_manners(config, flags);
     let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
-    let exec = selection.as_ref().and_then(|selection| selection.user.exec.as_ref());
-    let plugin = exec.map(|exec| Plugin {
-        command: exec.command.clone().unwrap_or_default(),
-        install_hint: exec.install_hint.clone(),
-    });
     let proxy = config.proxy_url.as_ref().and_then(Uri::authority).map(|authority| {
         let text = authority.as_str();
         text.rsplit_once('@').map_or(text, |(_, address)| address).to_owned()
     });
-    let way = Way { server: server.clone(), proxy, plugin };
-    // A credential plugin runs while the client is made, and may take its time or ask for a code.
-    let client = tokio::task::spawn_blocking(move || Client::try_from(config))
-        .await
-        .map_err(|error| Error::other(format!("the client cannot be made: {error}")))?
-        .map_err(|error| Error::from_kube(&error, &way))?;
+    let way = Way { server: server.clone(), proxy };
+    let client = client(config, &selection, flags, &way).await?;
+    let name = selection.context.clone().or_else(|| selection.cluster_name.clone());
     Ok(Connection {
         client,
-        name: selection
-            .as_ref()
-            .and_then(|selection| selection.context.clone().or_else(|| selection.cluster_name.clone()))
-            .unwrap_or_else(|| server.clone()),
-        eks: selection.as_ref().and_then(|selection| EksIdentity::read(selection, &server)),
+        name: name.unwrap_or_else(|| server.clone()),
+        eks: EksIdentity::read(&selection, &server),
         server,
         way,
     })
+}
+
+fn configured(selection: Selection, flags: &ConnectionFlags) -> Result<(Config, Selection), Error> {
+    Ok((configure(&selection, flags)?, selection))
+}
+
+/// The cluster that this process runs in, with its service account's token.
+fn in_cluster() -> Result<(Config, Selection), Error> {
+    let mut config =
+        Config::incluster().map_err(|_| Error::config("no cluster is configured", Some(NO_KUBECONFIG)))?;
+    let token_file = std::mem::take(&mut config.auth_info).token_file;
+    let user_name = Some("service account".to_owned());
+    let user = User { token_file, ..User::default() };
+    Ok((config, Selection { user_name, user, ..Selection::default() }))
+}
+
+/// The client, with what authorizes its requests. As in kubectl, a server with plain HTTP gets no credentials, and no
+/// plugin is run for it, but it is told whom to impersonate (client-go `DirectClientConfig.ClientConfig`).
+async fn client(
+    mut config: Config,
+    selection: &Selection,
+    flags: &ConnectionFlags,
+    way: &Way,
+) -> Result<Client, Error> {
+    let (user, name) = (&selection.user, selection.user_name.as_deref().unwrap_or_default());
+    config.headers.extend(credentials::impersonation(user, name, flags)?);
+    let mut authorization = Authorization::None;
+    if config.cluster_url.scheme() == Some(&Scheme::HTTPS) {
+        let mut identity = credentials::identity(user, name, flags)?;
+        authorization = credentials::authorization(user, name, flags)?;
+        // As in kubectl, a plugin is run only where nothing else logs in.
+        if let (Authorization::None, None, Some(exec)) = (&authorization, &identity, &user.exec) {
+            let cluster = overridden(&selection.cluster, flags);
+            let authority = authority(&cluster, selection)?;
+            let call = Call::new(exec, name, &cluster, authority.as_deref(), flags.unattended)?;
+            let plugin = Plugin::start(call).await?;
+            identity = plugin.identity().await;
+            authorization = Authorization::Plugin(plugin);
+        }
+        if let Some(Identity { certificate, key }) = identity {
+            let encode = |pem| base64::engine::general_purpose::STANDARD.encode(pem);
+            config.auth_info.client_certificate_data = Some(encode(certificate));
+            config.auth_info.client_key_data = Some(encode(key).into());
+        }
+    }
+    if let Authorization::Fixed(value) = &authorization {
+        config.headers.push((AUTHORIZATION, value.clone()));
+    }
+    let builder = ClientBuilder::try_from(config).map_err(|error| Error::from_kube(&error, way))?;
+    if !authorization.is_renewed() {
+        return Ok(builder.build());
+    }
+    let authorization = Arc::new(authorization);
+    let authorize = move |mut request: Request<Body>| {
+        let authorization = Arc::clone(&authorization);
+        async move {
+            if let Some(value) = authorization.header().await? {
+                request.headers_mut().insert(AUTHORIZATION, value);
+            }
+            Ok::<_, Error>(request)
+        }
+    };
+    Ok(builder.with_layer(&BufferLayer::new(WAITING)).with_layer(&AsyncFilterLayer::new(authorize)).build())
 }
 
 const NO_KUBECONFIG: &str = "there is no kubeconfig: set KUBECONFIG or --kubeconfig, or for EKS run `aws eks update-kubeconfig --name <cluster>`";
@@ -156,64 +212,32 @@ impl Connection {
 /// the proxy instead of the server (kube-client 5.0.0, `ConfigLoader::proxy_url`).
 fn configure(selection: &Selection, flags: &ConnectionFlags) -> Result<Config, Error> {
     let cluster = overridden(&selection.cluster, flags);
-    let server = cluster.server.as_deref().filter(|server| !server.is_empty()).ok_or_else(|| {
+    let name = selection.cluster_name.as_deref().unwrap_or_default();
+    let server = cluster.server.as_deref().ok_or_else(|| {
         Error::config("the cluster's entry in the kubeconfig has no server", Some("name one with --server"))
     })?;
-    let server = if server.contains("://") { server.to_owned() } else { format!("https://{server}") };
-    let url: Uri = server
-        .parse()
-        .map_err(|error| Error::config(format!("server {server:?} is no URL: {error}"), None))?;
-    let mut config = Config::new(url);
+    let origin =
+        if flags.server.is_some() { Origin::Flag("--server") } else { Origin::cluster("server", name) };
+    let mut config = Config::new(server_url(server, &origin)?);
     if let Some(namespace) = &selection.namespace {
         config.default_namespace.clone_from(namespace);
     }
-    config.root_cert = root_certificates(&cluster)?;
-    config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
+    let roots = root_certificates(&cluster, selection);
+    // Plain HTTP needs none, whatever is wrong with them.
+    config.root_cert =
+        if config.cluster_url.scheme() == Some(&Scheme::HTTPS) { roots? } else { roots.unwrap_or_default() };
+    config.accept_invalid_certs = cluster.insecure_skip_tls_verify;
     config.tls_server_name.clone_from(&cluster.tls_server_name);
-    config.proxy_url =
-        match cluster.proxy_url.as_deref().filter(|proxy| !proxy.is_empty()) {
-            // The value is not repeated: it may hold a password.
-            Some(proxy) => Some(proxy.parse().map_err(|error| {
-                Error::config(format!("the cluster's proxy-url is no URL: {error}"), None)
-            })?),
-            None => Proxies::from_environment().of(&config.cluster_url).map(|proxy| with_login(&proxy)),
-        };
-    let mut user = selection.user.clone();
-    if let Some(exec) = user.exec.as_mut().filter(|exec| exec.provide_cluster_info) {
-        exec.cluster = Some(
-            ExecAuthCluster::try_from(&cluster).map_err(|error| Error::config(error.to_string(), None))?,
-        );
-    }
-    if let Some(token) = &flags.token {
-        // As in kubectl, a token replaces whatever else the user would log in with.
-        user.exec = None;
-        user.auth_provider = None;
-        user.token_file = None;
-        user.token = Some(token.clone().into());
-    }
-    // As in kubectl, a file named by a flag replaces what the kubeconfig holds.
-    if let Some(path) = &flags.client_certificate {
-        user.client_certificate = Some(path.display().to_string());
-        user.client_certificate_data = None;
-    }
-    if let Some(path) = &flags.client_key {
-        user.client_key = Some(path.display().to_string());
-        user.client_key_data = None;
-    }
-    for (field, path, data) in [
-        ("client-certificate", &user.client_certificate, user.client_certificate_data.is_some()),
-        ("client-key", &user.client_key, user.client_key_data.is_some()),
-    ] {
-        // kube reads it too, and does not name it where it cannot.
-        if let Some(path) = path.as_ref().filter(|path| !data && !path.is_empty()) {
-            std::fs::File::open(path)
-                .map_err(|error| Error::config(format!("{field}: {path}: {error}"), None))?;
-        }
-    }
-    if let Some(exec) = user.exec.as_mut().filter(|_| flags.unattended) {
-        exec.interactive_mode = Some(ExecInteractiveMode::Never);
-    }
-    config.auth_info = user;
+    config.proxy_url = match &cluster.proxy_url {
+        Some(proxy) => Some(proxy_url(proxy, &Origin::cluster("proxy-url", name))?),
+        None => match Proxies::from_environment().of(&config.cluster_url) {
+            Some(proxy) => {
+                let url = with_login(&proxy).to_string();
+                Some(proxy_url(&url, &Origin::Flag("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY"))?)
+            }
+            None => None,
+        },
+    };
     Ok(config)
 }
 
@@ -230,32 +254,39 @@ fn overridden(cluster: &Cluster, flags: &ConnectionFlags) -> Cluster {
         cluster.certificate_authority_data = None;
     }
     if flags.insecure_skip_tls_verify {
-        cluster.insecure_skip_tls_verify = Some(true);
+        cluster.insecure_skip_tls_verify = true;
         cluster.certificate_authority = None;
         cluster.certificate_authority_data = None;
     }
     cluster
 }
 
-fn root_certificates(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, Error> {
-    let wrong = |why: String| Error::config(format!("certificate-authority: {why}"), None);
-    let pem = match (&cluster.certificate_authority_data, &cluster.certificate_authority) {
-        (Some(data), _) if !data.is_empty() => base64::engine::general_purpose::STANDARD
-            .decode(data)
-            .map_err(|error| wrong(error.to_string()))?,
-        (_, Some(path)) if !path.is_empty() => {
-            std::fs::read(path).map_err(|error| wrong(format!("{path}: {error}")))?
+/// The cluster's certificate authority in PEM.
+fn authority(cluster: &Cluster, selection: &Selection) -> Result<Option<Vec<u8>>, Error> {
+    let origin = authority_origin(selection);
+    match (&cluster.certificate_authority_data, &cluster.certificate_authority) {
+        (Some(data), _) => {
+            data.decode(&cluster.file).map(Some).map_err(|fault| credentials::invalid_data(&fault, &origin))
         }
-        _ => return Ok(None),
-    };
-    let certificates: Vec<Vec<u8>> = CertificateDer::pem_slice_iter(&pem)
-        .map(|certificate| certificate.map(|der| der.to_vec()))
-        .collect::<Result<_, _>>()
-        .map_err(|error| wrong(error.to_string()))?;
-    if certificates.is_empty() {
-        return Err(wrong("there is no PEM certificate in it".to_owned()));
+        (None, Some(path)) => std::fs::read(path)
+            .map(Some)
+            .map_err(|error| Error::config(format!("{origin}: {path}: {error}"), None)),
+        (None, None) => Ok(None),
     }
-    Ok(Some(certificates))
+}
+
+fn authority_origin(selection: &Selection) -> Origin {
+    Origin::cluster("certificate-authority", selection.cluster_name.as_deref().unwrap_or_default())
+}
+
+fn root_certificates(cluster: &Cluster, selection: &Selection) -> Result<Option<Vec<Vec<u8>>>, Error> {
+    let Some(pem) = authority(cluster, selection)? else { return Ok(None) };
+    let certificates: Result<Vec<Vec<u8>>, _> =
+        CertificateDer::pem_slice_iter(&pem).map(|certificate| certificate.map(|der| der.to_vec())).collect();
+    // The parser's own errors would quote what they found.
+    certificates.ok().filter(|certificates| !certificates.is_empty()).map(Some).ok_or_else(|| {
+        Error::config(format!("{} holds no valid PEM certificate", authority_origin(selection)), None)
+    })
 }
 
 /// A proxy's URL as kube wants it.
@@ -266,7 +297,7 @@ fn with_login(proxy: &Intercept) -> Uri {
     socks.and_then(|url| url.parse().ok()).unwrap_or(url)
 }
 
-/// Time-outs, impersonation, our name in audit logs, and no silent minutes of kube's own retries.
+/// Time-outs, our name in audit logs, and no silent minutes of kube's own retries.
 fn with_manners(mut config: Config, flags: &ConnectionFlags) -> Config {
     let limit = |default| match flags.request_timeout {
         Some(Duration::ZERO) => None,
@@ -278,15 +309,6 @@ fn with_manners(mut config: Config, flags: &ConnectionFlags) -> Config {
     config.reset_reader_on_write = true;
     config.default_retry = false;
     config.headers.push((HeaderName::from_static("user-agent"), HeaderValue::from_static(USER_AGENT)));
-    if flags.impersonate.is_some() {
-        config.auth_info.impersonate.clone_from(&flags.impersonate);
-    }
-    if !flags.impersonate_groups.is_empty() {
-        config.auth_info.impersonate_groups = Some(flags.impersonate_groups.clone());
-    }
-    if flags.impersonate_uid.is_some() {
-        config.auth_info.impersonate_uid.clone_from(&flags.impersonate_uid);
-    }
     config
 }
 
@@ -296,17 +318,24 @@ mod tests {
 
     #[test]
     fn a_certificate_authority_that_is_none_is_named() {
-        let cluster =
-            Cluster { certificate_authority_data: Some("aGVsbG8=".to_owned()), ..Cluster::default() };
-        let error = root_certificates(&cluster).unwrap_err().to_string();
-        assert!(error.contains("certificate-authority"), "{error}");
+        for (data, words) in [
+            ("aGVsbG8=", "certificate-authority of cluster \"c\" holds no valid PEM certificate"),
+            ("s3cret!", ": line 1: certificate-authority of cluster \"c\": invalid Base64"),
+        ] {
+            let cluster = kubeconfig::parsed_cluster(&format!(
+                "clusters: [{{name: c, cluster: {{certificate-authority-data: '{data}'}}}}]"
+            ));
+            let selection = Selection { cluster_name: Some("c".to_owned()), ..Selection::default() };
+            let error = root_certificates(&cluster, &selection).unwrap_err().to_string();
+            assert!(error.contains(words) && !error.contains("s3cret"), "{error}");
+        }
     }
 
     #[test]
     fn flags_override_the_clusters_entry() {
         let cluster = Cluster {
             server: Some("https://one".to_owned()),
-            certificate_authority_data: Some("data".to_owned()),
+            certificate_authority: Some("path".to_owned()),
             ..Cluster::default()
         };
         let flags = ConnectionFlags {
@@ -316,6 +345,6 @@ mod tests {
         };
         let overridden = overridden(&cluster, &flags);
         assert_eq!(overridden.server.as_deref(), Some("https://two"));
-        assert_eq!(overridden.certificate_authority_data, None, "kube would verify against it");
+        assert_eq!(overridden.certificate_authority, None, "kube would verify against it");
     }
 }

@@ -1,10 +1,13 @@
 //! What went wrong with the cluster, in kubectl's words and in one line, since users search for those words.
 
+use std::error::Error as StdError;
+use std::fmt::Display;
 use std::io;
+use std::process::ExitStatus;
 
-use kube::client::AuthError;
 use kube::core::Status;
 
+use crate::parse_error;
 use crate::printable::one_line;
 use crate::transport::fault::{Fault, causes};
 
@@ -63,19 +66,35 @@ impl Error {
         Self::new(ErrorKind::Other, format!("error: {}", message.as_ref()))
     }
 
+    /// An object that is not what its kind is like. Its values may be secret.
+    pub(super) fn malformed(name: impl Display, error: &(dyn StdError + 'static)) -> Self {
+        let chain = causes(error);
+        let json = chain.iter().find_map(|error| error.downcast_ref::<serde_json::Error>());
+        let cause = json.map_or_else(|| "it holds an invalid value".to_owned(), parse_error::json);
+        Self::other(format!("{name} cannot be understood: {cause}"))
+    }
+
     /// Reads kube's error of a request that went this `way`.
     pub(super) fn from_kube(error: &kube::Error, way: &Way) -> Self {
         if let kube::Error::Api(status) = error {
-            return Self::from_status(status);
+            let error = Self::from_status(status);
+            let is_refused = matches!(error.kind, ErrorKind::Unauthorized | ErrorKind::Forbidden);
+            return if is_refused && way.is_plain() {
+                Self { hint: Some(NOT_SENT.to_owned()), ..error }
+            } else {
+                error
+            };
         }
         let chain = causes(error);
-        if let Some(error) = chain.iter().find_map(|error| error.downcast_ref::<AuthError>()) {
-            return Self::credentials(error, way.plugin.as_ref());
+        // Credentials are renewed while a request is sent.
+        if let Some(error) = chain.iter().find_map(|error| error.downcast_ref::<Self>()) {
+            return error.clone();
         }
-        if matches!(
-            error,
-            kube::Error::SerdeError(_) | kube::Error::BuildRequest(_) | kube::Error::FromUtf8(_)
-        ) {
+        if let kube::Error::SerdeError(error) = error {
+            let cause = parse_error::json(error);
+            return Self::other(format!("the answer of the server cannot be read: {cause}"));
+        }
+        if matches!(error, kube::Error::BuildRequest(_) | kube::Error::FromUtf8(_)) {
             return Self::other(format!("the answer of the server cannot be read: {error}"));
         }
         let server = way.server.as_str();
@@ -166,34 +185,25 @@ impl Error {
         Self { hint, transient: matches!(status.code, 429 | 500 | 502 | 503 | 504), ..Self::new(kind, text) }
     }
 
-    fn credentials(error: &AuthError, plugin: Option<&Plugin>) -> Self {
-        let command = plugin.map_or("plugin", |plugin| plugin.command.as_str());
+    /// A credential plugin that gives no credentials. What it printed is not repeated.
+    pub(super) fn plugin(command: &str, hint: Option<&str>, failure: &PluginFailure) -> Self {
         let prefix = "Unable to connect to the server: getting credentials: exec: executable";
-        let (message, hint) = match error {
-            AuthError::AuthExecStart(start) if start.kind() == io::ErrorKind::NotFound => (
+        let (message, hint) = match failure {
+            PluginFailure::NotStarted(start) if start.kind() == io::ErrorKind::NotFound => (
                 format!("{prefix} {command} not found"),
-                Some(
-                    plugin
-                        .and_then(|plugin| plugin.install_hint.clone())
-                        .unwrap_or_else(|| install_hint(command)),
-                ),
+                Some(hint.map_or_else(|| install_hint(command), str::to_owned)),
             ),
-            AuthError::AuthExecStart(start) => {
+            PluginFailure::NotStarted(start) => {
                 (format!("{prefix} {command} cannot be started: {start}"), None)
             }
-            AuthError::AuthExecRun { out, .. } => {
-                let said = String::from_utf8_lossy(&out.stderr);
-                let said = said.lines().rfind(|line| !line.trim().is_empty()).map(str::to_owned);
-                (
-                    format!("{prefix} {command} failed with {}", out.status),
-                    said.or_else(|| Some(format!("its own words are above; try it alone, with {ARGUMENTS}"))),
-                )
-            }
-            AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => (
+            PluginFailure::Failed(status) => (
+                format!("{prefix} {command} failed with {status}"),
+                Some(format!("its own words are above; try it alone, with {ARGUMENTS}")),
+            ),
+            PluginFailure::Unreadable => (
                 format!("{prefix} {command} printed no ExecCredential, which is JSON with a status"),
                 Some(format!("see what it prints, with {ARGUMENTS}")),
             ),
-            other => (format!("Unable to connect to the server: getting credentials: {other}"), None),
         };
         Self { hint: hint.as_deref().map(plain), ..Self::new(ErrorKind::Config, message) }
     }
@@ -210,18 +220,28 @@ pub(super) struct Way {
     pub(super) server: String,
     /// Host and port of the proxy, without a login.
     pub(super) proxy: Option<String>,
-    pub(super) plugin: Option<Plugin>,
 }
 
-/// A credential plugin of the kubeconfig's user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Plugin {
-    pub(super) command: String,
-    pub(super) install_hint: Option<String>,
+impl Way {
+    /// Whether no credentials were sent, as in kubectl.
+    fn is_plain(&self) -> bool {
+        self.server.starts_with("http://")
+    }
+}
+
+/// Why a credential plugin gave no credentials.
+#[derive(Debug)]
+pub(super) enum PluginFailure {
+    NotStarted(io::Error),
+    Failed(ExitStatus),
+    Unreadable,
 }
 
 /// The arguments themselves are not repeated: some plugins take secrets there.
 const ARGUMENTS: &str = "the arguments that `kubectl config view --minify` shows";
+
+const NOT_SENT: &str =
+    "as in kubectl, credentials are not sent to a server with plain HTTP: use its https:// URL";
 
 /// A cluster's authority stands in the kubeconfig, and not among the trusted roots.
 const UNTRUSTED: &str = "the context's certificate-authority is another cluster's, or something inspects TLS on the \
@@ -314,9 +334,8 @@ mod tests {
 
     #[test]
     fn a_missing_credential_plugin_is_named_with_the_way_to_get_it() {
-        let error = kube::Error::Auth(AuthError::AuthExecStart(io::Error::from(io::ErrorKind::NotFound)));
-        let plugin = Plugin { command: "aws".to_owned(), install_hint: None };
-        let error = Error::from_kube(&error, &Way { plugin: Some(plugin), ..Way::default() });
+        let missing = PluginFailure::NotStarted(io::Error::from(io::ErrorKind::NotFound));
+        let error = Error::plugin("aws", None, &missing);
         assert_eq!(error.kind(), ErrorKind::Config);
         assert_eq!(
             error.to_string(),

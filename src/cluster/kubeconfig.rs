@@ -1,28 +1,26 @@
 //! The kubeconfig: which cluster and user the flags choose, and what their names say about EKS.
 
+mod eks;
+mod entries;
+mod file;
+
 use std::path::Path;
 
-use kube::config::{AuthInfo, Cluster, Kubeconfig};
-
+pub use self::eks::EksIdentity;
+pub(super) use self::entries::{Cluster, Data, Exec, InvalidData, Kubeconfig, User};
 use super::connect::ConnectionFlags;
 use super::error::Error;
 
 /// The entries of a kubeconfig that a connection uses.
+#[derive(Default)]
 pub(super) struct Selection {
     /// The context's name, if one was used.
     pub(super) context: Option<String>,
     pub(super) cluster_name: Option<String>,
     pub(super) cluster: Cluster,
-    pub(super) user: AuthInfo,
+    pub(super) user_name: Option<String>,
+    pub(super) user: User,
     pub(super) namespace: Option<String>,
-}
-
-/// What names tell about an EKS cluster. Every part may be missing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EksIdentity {
-    pub name: Option<String>,
-    pub account: Option<String>,
-    pub region: Option<String>,
 }
 
 /// What a kubeconfig names.
@@ -42,17 +40,13 @@ pub fn configured_names(flag: Option<&Path>) -> Result<ConfiguredNames, Error> {
     Ok(ConfiguredNames {
         contexts: kubeconfig.contexts.into_iter().map(|entry| entry.name).collect(),
         clusters: kubeconfig.clusters.into_iter().map(|entry| entry.name).collect(),
-        users: kubeconfig.auth_infos.into_iter().map(|entry| entry.name).collect(),
+        users: kubeconfig.users.into_iter().map(|entry| entry.name).collect(),
     })
 }
 
 /// Reads `--kubeconfig`, else the files of `KUBECONFIG`, of which missing ones are skipped as kubectl does, else
 /// `~/.kube/config`. `None` where there is no file at all.
 pub(super) fn load(flag: Option<&Path>) -> Result<Option<Kubeconfig>, Error> {
-    let read = |path: &Path| {
-        Kubeconfig::read_from(path)
-            .map_err(|error| Error::config(format!("loading config file {}: {error}", path.display()), None))
-    };
     if let Some(path) = flag {
         if !path.exists() {
             return Err(Error::config(format!("stat {}: no such file or directory", path.display()), None));
@@ -67,13 +61,19 @@ pub(super) fn load(flag: Option<&Path>) -> Result<Option<Kubeconfig>, Error> {
     for path in paths.iter().filter(|path| path.exists()) {
         let next = read(path)?;
         merged = Some(match merged {
-            Some(first) => first
-                .merge(next)
-                .map_err(|error| Error::config(format!("merging {}: {error}", path.display()), None))?,
+            Some(first) => first.merge(next),
             None => next,
         });
     }
     Ok(merged)
+}
+
+fn read(path: &Path) -> Result<Kubeconfig, Error> {
+    let wrong = |why: String| Error::config(format!("loading config file {}: {why}", path.display()), None);
+    let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let mut kubeconfig = file::parse(&bytes).map_err(|fault| wrong(fault.to_string()))?;
+    kubeconfig.locate(path);
+    Ok(kubeconfig)
 }
 
 /// Applies `--context`, `--cluster` and `--user`.
@@ -92,14 +92,14 @@ pub(super) fn select(kubeconfig: Kubeconfig, flags: &ConnectionFlags) -> Result<
                 .contexts
                 .iter()
                 .find(|entry| &entry.name == name)
-                .and_then(|entry| entry.context.clone())
+                .map(|entry| entry.context.clone())
                 .ok_or_else(|| {
-                    missing(
-                        "context",
-                        name,
-                        kubeconfig.contexts.iter().map(|entry| entry.name.as_str()).collect(),
-                    )
-                })?,
+                missing(
+                    "context",
+                    name,
+                    kubeconfig.contexts.iter().map(|entry| entry.name.as_str()).collect(),
+                )
+            })?,
         ),
         None => None,
     };
@@ -110,7 +110,7 @@ pub(super) fn select(kubeconfig: Kubeconfig, flags: &ConnectionFlags) -> Result<
             .clusters
             .iter()
             .find(|entry| &entry.name == name)
-            .and_then(|entry| entry.cluster.clone())
+            .map(|entry| entry.cluster.clone())
             .ok_or_else(|| {
                 missing(
                     "cluster",
@@ -127,96 +127,38 @@ pub(super) fn select(kubeconfig: Kubeconfig, flags: &ConnectionFlags) -> Result<
         }
     };
     let user_name = flags.user.clone().or_else(|| context.as_ref().and_then(|context| context.user.clone()));
-    let user = match user_name.filter(|name| !name.is_empty()) {
+    let user_name = user_name.filter(|name| !name.is_empty());
+    let user = match &user_name {
         Some(name) => kubeconfig
-            .auth_infos
+            .users
             .iter()
-            .find(|entry| entry.name == name)
-            .and_then(|entry| entry.auth_info.clone())
+            .find(|entry| &entry.name == name)
+            .map(|entry| entry.user.clone())
             .ok_or_else(|| {
-                missing(
-                    "auth info",
-                    &name,
-                    kubeconfig.auth_infos.iter().map(|entry| entry.name.as_str()).collect(),
-                )
+                missing("auth info", name, kubeconfig.users.iter().map(|entry| entry.name.as_str()).collect())
             })?,
-        None => AuthInfo::default(),
+        None => User::default(),
     };
     Ok(Selection {
         context: wanted,
         cluster_name,
         cluster,
+        user_name,
         user,
         namespace: context.and_then(|context| context.namespace),
     })
 }
 
-impl EksIdentity {
-    /// Reads the names that `aws eks update-kubeconfig` and eksctl give, the arguments of `aws eks get-token`, and
-    /// the server's own name. The first that tells a part wins.
-    pub(super) fn read(selection: &Selection, server: &str) -> Option<Self> {
-        let mut identity = Self::default();
-        for name in [&selection.cluster_name, &selection.context].into_iter().flatten() {
-            identity.complete(from_arn(name));
-            identity.complete(from_eksctl(name));
-        }
-        if let Some(arguments) = selection.user.exec.as_ref().and_then(|exec| exec.args.as_deref()) {
-            identity.complete(Some(from_arguments(arguments)));
-        }
-        identity.complete(from_server(server));
-        (identity != Self::default()).then_some(identity)
-    }
-
-    fn complete(&mut self, other: Option<Self>) {
-        if let Some(other) = other {
-            self.name = self.name.take().or(other.name);
-            self.account = self.account.take().or(other.account);
-            self.region = self.region.take().or(other.region);
-        }
-    }
+/// The only cluster of a kubeconfig's text.
+#[cfg(test)]
+pub(super) fn parsed_cluster(text: &str) -> Cluster {
+    file::parse(text.as_bytes()).unwrap().clusters.remove(0).cluster
 }
 
-/// `arn:aws:eks:us-east-1:123456789012:cluster/name`.
-fn from_arn(text: &str) -> Option<EksIdentity> {
-    let mut parts = text.splitn(6, ':');
-    let (arn, _partition, service) = (parts.next()?, parts.next()?, parts.next()?);
-    let (region, account) = (parts.next()?, parts.next()?);
-    let name = parts.next()?.strip_prefix("cluster/")?;
-    (arn == "arn" && service == "eks").then(|| EksIdentity {
-        name: Some(name.to_owned()),
-        account: Some(account.to_owned()),
-        region: Some(region.to_owned()),
-    })
-}
-
-/// `name.us-east-1.eksctl.io`, for contexts with `user@` before it.
-fn from_eksctl(text: &str) -> Option<EksIdentity> {
-    let (name, region) = text.rsplit('@').next()?.strip_suffix(".eksctl.io")?.rsplit_once('.')?;
-    Some(EksIdentity { name: Some(name.to_owned()), account: None, region: Some(region.to_owned()) })
-}
-
-/// `--region us-east-1 eks get-token --cluster-name name`, or aws-iam-authenticator's `token -i name`.
-fn from_arguments(arguments: &[String]) -> EksIdentity {
-    let value = |flags: &[&str]| {
-        arguments.iter().enumerate().find_map(|(index, argument)| match argument.split_once('=') {
-            Some((flag, value)) if flags.contains(&flag) => Some(value.to_owned()),
-            _ if flags.contains(&argument.as_str()) => arguments.get(index + 1).cloned(),
-            _ => None,
-        })
-    };
-    EksIdentity {
-        name: value(&["--cluster-name", "--cluster-id", "-i"]),
-        account: None,
-        region: value(&["--region"]),
-    }
-}
-
-/// `https://<id>.gr7.us-east-1.eks.amazonaws.com`.
-fn from_server(server: &str) -> Option<EksIdentity> {
-    let host = server.split("://").last()?.split(['/', ':']).next()?;
-    let host =
-        host.strip_suffix(".eks.amazonaws.com").or_else(|| host.strip_suffix(".eks.amazonaws.com.cn"))?;
-    Some(EksIdentity { region: host.rsplit('.').next().map(str::to_owned), ..EksIdentity::default() })
+/// The only user of a kubeconfig's text.
+#[cfg(test)]
+pub(super) fn parsed_user(text: &str) -> User {
+    file::parse(text.as_bytes()).unwrap().users.remove(0).user
 }
 
 #[cfg(test)]
@@ -246,7 +188,11 @@ users:
 "#;
 
     fn chosen(flags: &ConnectionFlags) -> Result<Selection, Error> {
-        select(Kubeconfig::from_yaml(CONFIG).unwrap(), flags)
+        select(file::parse(CONFIG.as_bytes()).unwrap(), flags)
+    }
+
+    pub(super) fn selected() -> Selection {
+        chosen(&ConnectionFlags::default()).unwrap()
     }
 
     #[test]
@@ -287,26 +233,6 @@ users:
         ];
         for (flags, text) in cases {
             assert_eq!(chosen(&flags).err().unwrap().to_string(), text);
-        }
-    }
-
-    #[test]
-    fn names_tell_about_eks() {
-        let selection = chosen(&ConnectionFlags::default()).unwrap();
-        let identity = EksIdentity::read(&selection, "https://one").unwrap();
-        let part = |text: &str| Some(text.to_owned());
-        assert_eq!(
-            (identity.name, identity.account, identity.region),
-            (part("prod"), part("123456789012"), part("us-east-1"))
-        );
-        assert_eq!(from_eksctl("me@prod.eu-west-1.eksctl.io").unwrap().region, part("eu-west-1"));
-        assert_eq!(
-            from_server("https://ABC.gr7.us-east-2.eks.amazonaws.com").unwrap().region,
-            part("us-east-2")
-        );
-        assert_eq!(from_arguments(&["token".to_owned(), "-i".to_owned(), "x".to_owned()]).name, part("x"));
-        for nothing in ["kind-kind", "arn:aws:iam::123456789012:role/x", "https://127.0.0.1:6443"] {
-            assert_eq!((from_arn(nothing), from_eksctl(nothing), from_server(nothing)), (None, None, None));
         }
     }
 }

@@ -11,6 +11,7 @@ use super::error::{Error, ErrorKind};
 use super::listed::{Object, Page};
 use super::pages;
 use super::workload::Workload;
+use crate::parse_error;
 use crate::sync::inventory::{WorkloadKind, WorkloadName};
 
 /// Lists that are read at a time: a page takes a few megabytes of memory, several times over.
@@ -75,8 +76,7 @@ pub async fn list_workloads(
 pub async fn read_workload(connection: &Connection, name: &WorkloadName) -> Result<Workload, Error> {
     let api = api(connection, name.kind, Some(&name.namespace));
     let object = connection.read(|| api.get(&name.name)).await?;
-    Workload::from_object(name.kind, &name.cluster, &object)
-        .map_err(|error| Error::other(format!("{name} cannot be understood: {error}")))
+    Workload::from_object(name.kind, &name.cluster, &object).map_err(|error| Error::malformed(name, &error))
 }
 
 pub(super) fn api(
@@ -181,7 +181,10 @@ impl Lists<'_> {
             return None;
         }
         let name = outline.name.name.clone();
-        let said = |error| format!("{}/{name} cannot be understood: {error}", self.kind.resource());
+        let said = |error| {
+            let cause = parse_error::json(&error);
+            format!("{}/{name} cannot be understood: {cause}", self.kind.resource())
+        };
         Some(object.fill(outline).map_err(said))
     }
 }

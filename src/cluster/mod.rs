@@ -1,8 +1,10 @@
 //! The Kubernetes adapter: connecting, reading workloads and nodes, patching, watching rollouts.
 
 mod connect;
+mod credentials;
 pub mod custom;
 mod error;
+mod exec_plugin;
 mod gitops;
 mod kubeconfig;
 mod list;
@@ -10,6 +12,7 @@ mod listed;
 mod managers;
 mod namespaces;
 mod nodes;
+mod origin;
 mod pages;
 mod patch;
 pub mod pod_spec;
@@ -17,6 +20,7 @@ pub mod pods;
 pub mod policy;
 pub mod release;
 pub mod rollout;
+mod url;
 pub mod waiting;
 pub mod workload;
 

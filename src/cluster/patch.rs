@@ -38,6 +38,5 @@ pub async fn patch(
     };
     let body = api::Patch::Json::<()>(patch.clone());
     let object = connection.once(api.patch(&name.name, &parameters, &body)).await?;
-    Workload::from_object(name.kind, &name.cluster, &object)
-        .map_err(|error| Error::other(format!("{name} cannot be understood: {error}")))
+    Workload::from_object(name.kind, &name.cluster, &object).map_err(|error| Error::malformed(name, &error))
 }

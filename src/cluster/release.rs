@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::connect::Connection;
 use super::error::{Error, ErrorKind};
 use super::pages;
+use crate::parse_error;
 
 /// Bytes of a release unpacked that are read at most. A Secret holds 1 MiB, and YAML shrinks to about a tenth.
 const LARGEST_RELEASE: u64 = 64 << 20;
@@ -220,7 +221,8 @@ struct ChartContent {
 
 fn unpack(name: ReleaseName, secret: &Secret) -> Result<Release, String> {
     let data = secret.data.as_ref().and_then(|data| data.get("release")).ok_or("it has no `release`")?;
-    let packed = STANDARD.decode(&data.0).map_err(|error| error.to_string())?;
+    // Its own error names a byte of the text.
+    let packed = STANDARD.decode(&data.0).map_err(|_| "it is not valid Base64")?;
     // Helm 2 and early releases of 3 did not compress.
     let text = if packed.starts_with(&[0x1f, 0x8b]) {
         let mut text = Vec::new();
@@ -233,7 +235,8 @@ fn unpack(name: ReleaseName, secret: &Secret) -> Result<Release, String> {
     } else {
         packed
     };
-    let content: Content = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    // Values may be secret.
+    let content: Content = serde_json::from_slice(&text).map_err(|error| parse_error::json(&error))?;
     let mut set = BTreeSet::new();
     collect_names("", &content.config, &mut set);
     Ok(Release {
@@ -337,14 +340,28 @@ mod tests {
             br#"{"chart": {"metadata": {"name": "c", "version": "1"}}, "hooks": null, "config": null}"#;
         let bare = unpack(name(), &secret(bare, true)).unwrap();
         assert!(bare.hooks.is_empty() && bare.set.is_empty());
+        let data = ByteString(b"s3cret!".to_vec());
+        let data = Some(BTreeMap::from([("release".to_owned(), data)]));
+        let not_base64 = Secret { data, ..Secret::default() };
         let faults = [
             (Secret::default(), "no `release`"),
             (secret(b"{}", true), "missing field `chart`"),
             (secret(&[0x1f, 0x8b, 1, 2], false), "gzip"),
+            (not_base64, "not valid Base64"),
+            (
+                secret(br#"{"chart": {"metadata": {"name": "c", "version": "1"}}, "hooks": "s3cret"}"#, true),
+                "line 1",
+            ),
+            (secret(br#"{"chart": "s3cret", "config": {"apiKey": "s3cret"}}"#, true), "line 1 column 18"),
+            (secret(br#"{"chart": {"metadata": ["s3cret", {"s3cret": 1}]}}"#, true), "line 1"),
+            (secret(br#"{"config": {"apiKey": "s3cret", "s3cret"}"#, true), "line 1 column 41"),
+            (secret(br#"{"config": {"apiKey": "s3cret"#, true), "EOF while parsing a string"),
+            (secret(b"config: s3cret", false), "expected value at line 1 column 1"),
+            (secret(b"{\"manifest\": \"\xff s3cret\"}", true), "line 1"),
         ];
         for (secret, words) in faults {
             let error = unpack(name(), &secret).unwrap_err();
-            assert!(error.contains(words), "{error}");
+            assert!(error.contains(words) && !error.contains("s3cret"), "{error}");
         }
     }
 }

@@ -62,8 +62,7 @@ pub async fn observe(connection: &Connection, name: &WorkloadName) -> Result<Obs
     let api = api(connection, name.kind, Some(&name.namespace));
     let object = connection.read(|| api.get(&name.name)).await?;
     let uid = object.metadata.uid.clone().unwrap_or_default();
-    let status = progress::judge(name.kind, &object)
-        .map_err(|error| Error::other(format!("{name} cannot be understood: {error}")))?;
+    let status = progress::judge(name.kind, &object).map_err(|error| Error::malformed(name, &error))?;
     let mut observation = Observation {
         progress: status.progress,
         desired: status.desired,
@@ -71,9 +70,7 @@ pub async fn observe(connection: &Connection, name: &WorkloadName) -> Result<Obs
         pods: Some(Pods::default()),
     };
     if name.kind == WorkloadKind::Pod {
-        let pod = object
-            .try_parse()
-            .map_err(|error| Error::other(format!("{name} cannot be understood: {error}")))?;
+        let pod = object.try_parse().map_err(|error| Error::malformed(name, &error))?;
         observation.pods = Some(Pods { new: vec![pod], old: Vec::new() });
     } else if let Some((selector, template)) = status.selector {
         observation.pods = match list(connection, name, &uid, selector).await {

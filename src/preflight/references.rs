@@ -12,6 +12,7 @@ use super::config_file;
 use super::configured::VARIABLES;
 use crate::cluster::pod_spec::{EnvVar, Volume};
 use crate::cluster::workload::Workload;
+use crate::parse_error;
 
 /// A `ConfigMap` or a Secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -193,6 +194,11 @@ fn unreadable(error: &kube::Error) -> Unreadable {
     match error {
         kube::Error::Api(status) if status.code == 404 => Unreadable::Missing,
         kube::Error::Api(status) if status.code == 403 => Unreadable::Forbidden,
+        // What the server sent may be a Secret.
+        kube::Error::SerdeError(error) => Unreadable::Failed(format!(
+            "the answer of the server cannot be read: {}",
+            parse_error::json(error)
+        )),
         other => Unreadable::Failed(other.to_string()),
     }
 }
@@ -221,6 +227,9 @@ mod tests {
                 "/api/v1/namespaces/castai-agent/secrets/keys" => {
                     ("200 OK", r#"{"data":{"API_KEY":"c2VjcmV0","GRPC_URL":"Z3JwYy5jYXN0LmFp"}}"#.to_owned())
                 }
+                "/api/v1/namespaces/castai-agent/secrets/broken" => {
+                    ("200 OK", r#"{"data":{"API_KEY":"s3cret!"}}"#.to_owned())
+                }
                 "/api/v1/namespaces/castai-agent/secrets/closed" => {
                     ("403 Forbidden", status(403, "Forbidden"))
                 }
@@ -235,7 +244,8 @@ mod tests {
             (reference(ObjectKind::ConfigMap, "cluster"), reference(ObjectKind::Secret, "keys"));
         let closed = reference(ObjectKind::Secret, "closed");
         let gone = reference(ObjectKind::ConfigMap, "gone");
-        let wanted = [&cluster, &secret, &closed, &gone]
+        let broken = reference(ObjectKind::Secret, "broken");
+        let wanted = [&cluster, &secret, &closed, &gone, &broken]
             .into_iter()
             .map(|reference| (reference.clone(), keys()))
             .collect();
@@ -245,5 +255,7 @@ mod tests {
         assert_eq!(objects.get(&secret), Ok(&found("GRPC_URL", "grpc.cast.ai")));
         assert_eq!(objects.get(&closed), Err(&Unreadable::Forbidden));
         assert_eq!(objects.get(&gone), Err(&Unreadable::Missing));
+        let broken = objects.get(&broken).unwrap_err().to_string();
+        assert!(broken.contains("cannot be read") && !broken.contains("s3cret"), "{broken}");
     }
 }

@@ -13,6 +13,7 @@ use crate::castai::components;
 use crate::castai::knowledge::Knowledge;
 use crate::image::ecr::EcrRegistry;
 use crate::image::{Image, InvalidReference, Mirror};
+use crate::printable::without_login;
 use crate::sync::inventory::{Inventory, Reason, Use, WantedImage};
 use crate::sync::plan::PlannedUse;
 use crate::sync::provenance::{Origin, origin};
@@ -69,7 +70,9 @@ impl FromStr for NameMap {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let usage = || format!("expected PRIVATE=PUBLIC, two repositories without tags, not {text:?}");
+        let usage = || {
+            format!("expected PRIVATE=PUBLIC, two repositories without tags, not {:?}", without_login(text))
+        };
         let (private, public) = text.split_once('=').ok_or_else(usage)?;
         let repository = |name: &str| -> Result<String, String> {
             let image: Image = name.parse().map_err(|error: InvalidReference| error.to_string())?;

@@ -9,13 +9,11 @@ use serde_json::value::RawValue;
 
 use self::json::repeated_key;
 pub use self::json::span as json_span;
+use crate::parse_error;
 use crate::printable::one_line;
 
 /// Editors on Windows put it before a text.
 pub const BYTE_ORDER_MARK: char = '\u{feff}';
-
-/// What the YAML parser advises to its programmer.
-const ADVICE: &str = ", set DuplicateKeyPolicy in Options if acceptable";
 
 /// Longest explanation of a fault, in characters.
 const LONGEST_FAULT: usize = 300;
@@ -45,7 +43,7 @@ pub struct Fault {
 impl Fault {
     pub fn new(document: usize, why: &str) -> Self {
         let why = why.lines().next().unwrap_or(why);
-        Self { document, why: one_line(&why.replace(ADVICE, ""), LONGEST_FAULT) }
+        Self { document, why: one_line(why, LONGEST_FAULT) }
     }
 }
 
@@ -67,11 +65,11 @@ fn json_stream(bare: &str, offset: usize) -> Result<Vec<Document>, Fault> {
     let mut stream = serde_json::Deserializer::from_str(bare).into_iter::<&RawValue>();
     while let Some(raw) = stream.next() {
         let fault = |why: &str| Fault::new(documents.len() + 1, why);
-        let raw = raw.map_err(|error| fault(&error.to_string()))?;
+        let raw = raw.map_err(|error| fault(&parse_error::json(&error)))?;
         if let Some(key) = repeated_key(raw) {
             return Err(fault(&format!("the key {key:?} stands twice in one object")));
         }
-        let value = serde_json::from_str(raw.get()).map_err(|error| fault(&error.to_string()))?;
+        let value = serde_json::from_str(raw.get()).map_err(|error| fault(&parse_error::json(&error)))?;
         let end = offset + stream.byte_offset();
         documents.push(Document { range: end - raw.get().len()..end, format: Format::Json, value });
     }
@@ -87,7 +85,7 @@ fn yaml(text: &str) -> Result<Vec<Document>, Fault> {
             let lines = text[..range.start].matches('\n').count();
             let placed = "\n".repeat(lines) + document.trim_start_matches(BYTE_ORDER_MARK);
             let placed = serde_saphyr::from_str::<Option<Value>>(&placed).err();
-            Fault::new(documents.len() + 1, &placed.unwrap_or(error).without_snippet().to_string())
+            Fault::new(documents.len() + 1, &parse_error::yaml(&placed.unwrap_or(error)))
         })?;
         documents.push(Document { range, format: Format::Yaml, value: value.unwrap_or_default() });
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::cluster::pod_spec::PodSpec;
+use crate::parse_error;
 use crate::sync::documents::{self, Fault};
 use crate::sync::inventory::WorkloadKind;
 
@@ -183,7 +184,7 @@ fn collect(
             .map(Value::take)
             .ok_or_else(|| format!("{name} has no pod spec at {}", kind.pod_spec_pointer()))?;
         push(
-            serde_json::from_value(pod).map_err(|error| format!("{name}: {error}"))?,
+            serde_json::from_value(pod).map_err(|error| format!("{name}: {}", parse_error::json(&error)))?,
             kind.pod_spec_pointer(),
         );
         return Ok(());

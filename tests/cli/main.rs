@@ -21,6 +21,7 @@ mod permissions;
 mod preflight;
 mod rollback;
 mod scanners;
+mod secrets;
 mod status;
 mod support;
 mod sync_images;

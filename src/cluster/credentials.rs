@@ -1,0 +1,265 @@
+//! Who we are to the API server: what a user's entry and the flags give, as headers and a client certificate.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderName, HeaderValue};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::Mutex;
+
+use super::connect::ConnectionFlags;
+use super::error::Error;
+use super::exec_plugin::Plugin;
+use super::kubeconfig::{Data, InvalidData, User};
+use super::origin::Origin;
+
+/// How long a token that was read from a file is used before the file is read again, as in client-go.
+const FILE_LIFETIME: Duration = Duration::from_mins(1);
+
+/// Certificate and key in PEM.
+#[derive(Clone)]
+pub(super) struct Identity {
+    pub(super) certificate: Vec<u8>,
+    pub(super) key: Vec<u8>,
+}
+
+/// What puts the `Authorization` header on requests.
+pub(super) enum Authorization {
+    None,
+    Fixed(HeaderValue),
+    File(TokenFile),
+    Plugin(Plugin),
+}
+
+impl Authorization {
+    /// Whether it may change while the client lives.
+    pub(super) const fn is_renewed(&self) -> bool {
+        matches!(self, Self::File(_) | Self::Plugin(_))
+    }
+
+    /// The header for a request now.
+    pub(super) async fn header(&self) -> Result<Option<HeaderValue>, Error> {
+        match self {
+            Self::None => Ok(None),
+            Self::Fixed(value) => Ok(Some(value.clone())),
+            Self::File(file) => Ok(Some(file.header().await)),
+            Self::Plugin(plugin) => plugin.header().await,
+        }
+    }
+}
+
+/// `value` as a header, or an error that names where it comes from and never shows it.
+pub(super) fn header_value(value: &[u8], origin: &Origin) -> Result<HeaderValue, Error> {
+    let mut header = HeaderValue::from_bytes(value).map_err(|_| {
+        let (what, hint) = if value.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+            (
+                "a line break",
+                "write it on one line; in YAML, `|` and `>` keep the last line break, `|-` and `>-` do not",
+            )
+        } else {
+            ("a control character", "write it anew, without characters that cannot be seen")
+        };
+        Error::config(format!("{origin} cannot be sent: it has {what}"), Some(hint))
+    })?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+/// `Authorization` with a token.
+pub(super) fn bearer(token: &[u8], origin: &Origin) -> Result<HeaderValue, Error> {
+    header_value(&[b"Bearer ", token].concat(), origin)
+}
+
+/// A file that holds a token, and that something else renews.
+pub(super) struct TokenFile {
+    path: PathBuf,
+    origin: Origin,
+    last: Mutex<(HeaderValue, Instant)>,
+}
+
+impl TokenFile {
+    pub(super) fn open(path: PathBuf, origin: Origin) -> Result<Self, Error> {
+        let header = Self::read(&path, &origin)?;
+        Ok(Self { path, origin, last: Mutex::new((header, Instant::now())) })
+    }
+
+    /// The token as it was at most a minute ago. Where the file cannot be read again, the last one counts.
+    pub(super) async fn header(&self) -> HeaderValue {
+        let mut last = self.last.lock().await;
+        if last.1.elapsed() >= FILE_LIFETIME {
+            let read = Self::read(&self.path, &self.origin);
+            *last = (read.unwrap_or_else(|_| last.0.clone()), Instant::now());
+        }
+        last.0.clone()
+    }
+
+    /// As client-go reads it: without the space around it.
+    fn read(path: &Path, origin: &Origin) -> Result<HeaderValue, Error> {
+        let wrong = |why: &str| Error::config(format!("{origin}: {}: {why}", path.display()), None);
+        let text = std::fs::read(path).map_err(|error| wrong(&error.to_string()))?;
+        match text.trim_ascii() {
+            [] => Err(wrong("it is empty")),
+            token => bearer(token, origin),
+        }
+    }
+}
+
+/// What the flags and the user's entry give, except for a plugin, which the caller has to make. A flag replaces
+/// whatever else the user would log in with.
+pub(super) fn authorization(
+    user: &User,
+    name: &str,
+    flags: &ConnectionFlags,
+) -> Result<Authorization, Error> {
+    let of = |field| Origin::user(field, name);
+    if let Some(token) = flags.token.as_ref().filter(|token| !token.is_empty()) {
+        return bearer(token.as_bytes(), &Origin::Flag("--token")).map(Authorization::Fixed);
+    }
+    if let Some(provider) = &user.auth_provider {
+        let token =
+            provider.config.get("id-token").filter(|_| matches!(provider.name.as_str(), "oidc" | "gcp"));
+        let token = token.map(|token| token.0.expose_secret()).filter(|token| !token.is_empty());
+        return match token {
+            Some(token) => {
+                bearer(token.as_bytes(), &of("id-token of the auth-provider")).map(Authorization::Fixed)
+            }
+            None => Err(Error::config(
+                format!("{} gives no token: only oidc with an id-token is supported", of("auth-provider")),
+                Some("use a credential plugin (exec), or pass --token"),
+            )),
+        };
+    }
+    if user.username.is_some() || user.password.is_some() {
+        return basic(user.username.as_deref(), user.password.as_ref(), &of("username"))
+            .map(Authorization::Fixed);
+    }
+    if let Some(token) = &user.token {
+        return bearer(token.expose_secret().as_bytes(), &of("token")).map(Authorization::Fixed);
+    }
+    if let Some(path) = &user.token_file {
+        return TokenFile::open(path.into(), of("tokenFile")).map(Authorization::File);
+    }
+    Ok(Authorization::None)
+}
+
+fn basic(user: Option<&str>, password: Option<&SecretString>, origin: &Origin) -> Result<HeaderValue, Error> {
+    let password = password.map(SecretString::expose_secret).unwrap_or_default();
+    let login = STANDARD.encode(format!("{}:{password}", user.unwrap_or_default()));
+    header_value(format!("Basic {login}").as_bytes(), origin)
+}
+
+/// The client certificate and its key. A file that a flag names replaces what the kubeconfig holds.
+pub(super) fn identity(user: &User, name: &str, flags: &ConnectionFlags) -> Result<Option<Identity>, Error> {
+    let read = |flag: &Option<PathBuf>, data: &Option<Data>, path: &Option<String>, names| {
+        let (flag_name, field) = names;
+        let origin = if flag.is_some() { Origin::Flag(flag_name) } else { Origin::user(field, name) };
+        let (data, path) = match flag {
+            Some(path) => (None, Some(path.clone())),
+            None => (data.as_ref(), path.as_ref().map(PathBuf::from)),
+        };
+        let bytes = match (data, path) {
+            (Some(data), _) => data.decode(&user.file).map_err(|fault| invalid_data(&fault, &origin))?,
+            (None, Some(path)) => std::fs::read(&path)
+                .map_err(|error| Error::config(format!("{origin}: {}: {error}", path.display()), None))?,
+            (None, None) => return Ok(None),
+        };
+        Ok(Some((bytes, origin)))
+    };
+    let certificate = read(
+        &flags.client_certificate,
+        &user.client_certificate_data,
+        &user.client_certificate,
+        ("--client-certificate", "client-certificate"),
+    )?;
+    // As in client-go, a key alone is not used.
+    let Some((certificate, origin)) = certificate else { return Ok(None) };
+    let key =
+        read(&flags.client_key, &user.client_key_data, &user.client_key, ("--client-key", "client-key"))?;
+    let Some((key, key_origin)) = key else {
+        return Err(Error::config(
+            format!("{origin} has no key"),
+            Some("set client-key or client-key-data, or pass --client-key"),
+        ));
+    };
+    Identity { certificate, key }.checked(&origin, &key_origin).map(Some)
+}
+
+/// Bytes of a kubeconfig that are not Base64.
+pub(super) fn invalid_data(fault: &InvalidData, origin: &Origin) -> Error {
+    Error::config(format!("loading config file {fault}: {origin}: invalid Base64"), None)
+}
+
+impl Identity {
+    /// The parser's own errors would quote what they found.
+    pub(super) fn checked(self, certificate: &Origin, key: &Origin) -> Result<Self, Error> {
+        let mut certificates = CertificateDer::pem_slice_iter(&self.certificate).peekable();
+        if certificates.peek().is_none() || certificates.any(|certificate| certificate.is_err()) {
+            return Err(Error::config(format!("{certificate} holds no valid PEM certificate"), None));
+        }
+        if PrivateKeyDer::from_pem_slice(&self.key).is_err() {
+            return Err(Error::config(
+                format!("{key} holds no valid PEM private key"),
+                Some("a key with a passphrase is not supported, as in kubectl"),
+            ));
+        }
+        Ok(self)
+    }
+}
+
+/// The headers of an impersonation, as client-go's `ImpersonatingRoundTripper` sets them.
+pub(super) fn impersonation(
+    user: &User,
+    name: &str,
+    flags: &ConnectionFlags,
+) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
+    let of = |is_flag, flag, field| if is_flag { Origin::Flag(flag) } else { Origin::user(field, name) };
+    let mut headers = Vec::new();
+    let mut push = |header: HeaderName, value: &str, origin: &Origin| {
+        headers.push((header, header_value(value.as_bytes(), origin)?));
+        Ok(())
+    };
+    let flag = flags.impersonate.as_ref().filter(|name| !name.is_empty());
+    if let Some(value) = flag.or(user.impersonate.as_ref()) {
+        push(HeaderName::from_static("impersonate-user"), value, &of(flag.is_some(), "--as", "as"))?;
+    }
+    let flag = flags.impersonate_uid.as_ref().filter(|uid| !uid.is_empty());
+    if let Some(value) = flag.or(user.impersonate_uid.as_ref()) {
+        push(HeaderName::from_static("impersonate-uid"), value, &of(flag.is_some(), "--as-uid", "as-uid"))?;
+    }
+    let flag = !flags.impersonate_groups.is_empty();
+    for value in if flag { &flags.impersonate_groups } else { &user.impersonate_groups } {
+        push(HeaderName::from_static("impersonate-group"), value, &of(flag, "--as-group", "as-groups"))?;
+    }
+    for (key, values) in &user.impersonate_extra {
+        let origin = Origin::user("as-user-extra", name);
+        let header = format!("impersonate-extra-{}", escaped(key));
+        let header: HeaderName = header
+            .parse()
+            .map_err(|_| Error::config(format!("{origin} cannot be sent: a key is too long"), None))?;
+        for value in values {
+            push(header.clone(), value, &origin)?;
+        }
+    }
+    Ok(headers)
+}
+
+/// Percent-encodes what cannot stand in a header's name, and the percent sign (client-go `headerKeyEscape`).
+fn escaped(key: &str) -> String {
+    use std::fmt::Write as _;
+    key.bytes().fold(String::new(), |mut text, byte| {
+        if byte.is_ascii_alphanumeric() || b"!#$&'*+-.^_`|~".contains(&byte) {
+            text.push(char::from(byte.to_ascii_lowercase()));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "%{byte:02x}");
+        }
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,279 @@
+//! Credential plugins of the kubeconfig (client-go `plugin/pkg/client/auth/exec`).
+
+use std::io::{self, IsTerminal as _};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use super::credentials::{Identity, bearer};
+use super::error::{Error, PluginFailure};
+use super::kubeconfig::{Cluster, Exec};
+use super::origin::Origin;
+
+/// A token is renewed this long before its end.
+const MARGIN: SignedDuration = SignedDuration::from_secs(10);
+
+/// A plugin, and what it gave last.
+pub(super) struct Plugin {
+    call: Arc<Call>,
+    last: Mutex<Credential>,
+}
+
+/// How a plugin is run.
+pub(super) struct Call {
+    exec: Exec,
+    command: String,
+    user: String,
+    /// For `KUBERNETES_EXEC_INFO`.
+    cluster: Option<Value>,
+    /// Nobody can be asked.
+    unattended: bool,
+}
+
+/// What a plugin gave.
+struct Credential {
+    header: Option<HeaderValue>,
+    identity: Option<Identity>,
+    expires: Option<Timestamp>,
+}
+
+/// What a plugin prints (`client.authentication.k8s.io`, all versions).
+#[derive(Deserialize)]
+struct Printed {
+    status: Option<Status>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    token: Option<String>,
+    client_certificate_data: Option<String>,
+    client_key_data: Option<String>,
+    expiration_timestamp: Option<String>,
+}
+
+impl Plugin {
+    /// Runs the plugin for the first time.
+    pub(super) async fn start(call: Call) -> Result<Self, Error> {
+        let call = Arc::new(call);
+        let last = call.run().await?;
+        Ok(Self { call, last: Mutex::new(last) })
+    }
+
+    /// The client certificate that the plugin gave.
+    pub(super) async fn identity(&self) -> Option<Identity> {
+        self.last.lock().await.identity.clone()
+    }
+
+    /// What authorizes a request now; the plugin is run again where its token ends.
+    pub(super) async fn header(&self) -> Result<Option<HeaderValue>, Error> {
+        let mut last = self.last.lock().await;
+        if last.expires.is_some_and(|end| Timestamp::now() + MARGIN >= end) {
+            *last = self.call.run().await?;
+        }
+        Ok(last.header.clone())
+    }
+}
+
+impl Call {
+    pub(super) fn new(
+        exec: &Exec,
+        user: &str,
+        cluster: &Cluster,
+        authority: Option<&[u8]>,
+        unattended: bool,
+    ) -> Result<Self, Error> {
+        let command = exec
+            .command
+            .clone()
+            .ok_or_else(|| Error::config(format!("exec of user {user:?} names no command"), None))?;
+        let cluster = exec.provide_cluster_info.then(|| cluster_info(cluster, authority));
+        Ok(Self { exec: exec.clone(), command, user: user.to_owned(), cluster, unattended })
+    }
+
+    /// Runs the plugin, which may take its time or ask for a code.
+    async fn run(self: &Arc<Self>) -> Result<Credential, Error> {
+        let call = Arc::clone(self);
+        let printed = tokio::task::spawn_blocking(move || call.print()).await;
+        let printed = printed.map_err(|_| Error::other("the credential plugin was not run to its end"))?;
+        let printed = printed.map_err(|failure| self.failed(&failure))?;
+        self.read(&printed)
+    }
+
+    fn failed(&self, failure: &PluginFailure) -> Error {
+        Error::plugin(&self.command, self.exec.install_hint.as_deref(), failure)
+    }
+
+    /// What the plugin prints. Its own messages go where ours go.
+    fn print(&self) -> Result<Vec<u8>, PluginFailure> {
+        let interactive = !self.unattended
+            && match self.exec.interactive_mode.as_deref() {
+                Some("Never") => false,
+                Some("Always") => true,
+                _ => io::stdin().is_terminal(),
+            };
+        let mut spec = json!({"interactive": interactive});
+        if let Some(cluster) = &self.cluster {
+            spec["cluster"] = cluster.clone();
+        }
+        let info = json!({"apiVersion": self.exec.api_version, "kind": "ExecCredential", "spec": spec});
+        let mut command = Command::new(&self.command);
+        command.args(&self.exec.args);
+        command.envs(self.exec.env.iter().map(|variable| (&variable.name, variable.value.0.expose_secret())));
+        command.env("KUBERNETES_EXEC_INFO", info.to_string());
+        command.stdin(if interactive { Stdio::inherit() } else { Stdio::null() });
+        command.stderr(if self.unattended { Stdio::null() } else { Stdio::inherit() });
+        let output = command.stdout(Stdio::piped()).output().map_err(PluginFailure::NotStarted)?;
+        if !output.status.success() {
+            return Err(PluginFailure::Failed(output.status));
+        }
+        Ok(output.stdout)
+    }
+
+    /// Some plugins print YAML, which client-go reads too.
+    fn read(&self, printed: &[u8]) -> Result<Credential, Error> {
+        let unreadable = || self.failed(&PluginFailure::Unreadable);
+        let printed: Printed = serde_saphyr::from_slice(printed).map_err(|_| unreadable())?;
+        let status = printed.status.ok_or_else(unreadable)?;
+        let given = |text: Option<String>| text.filter(|text| !text.is_empty()).map(SecretString::from);
+        let of = |what| Origin::user(what, &self.user);
+        let header = given(status.token)
+            .map(|token| bearer(token.expose_secret().as_bytes(), &of("the credential plugin's token")));
+        let expires = given(status.expiration_timestamp)
+            .map(|end| end.expose_secret().parse().map_err(|_| unreadable()))
+            .transpose()?;
+        let identity = match (given(status.client_certificate_data), given(status.client_key_data)) {
+            (Some(certificate), Some(key)) => {
+                let bytes = |text: SecretString| text.expose_secret().as_bytes().to_vec();
+                let identity = Identity { certificate: bytes(certificate), key: bytes(key) };
+                Some(identity.checked(
+                    &of("the credential plugin's certificate"),
+                    &of("the credential plugin's key"),
+                )?)
+            }
+            _ => None,
+        };
+        Ok(Credential { header: header.transpose()?, identity, expires })
+    }
+}
+
+/// The cluster as a plugin sees it (client-go `pkg/apis/clientauthentication/v1/types.go`).
+fn cluster_info(cluster: &Cluster, authority: Option<&[u8]>) -> Value {
+    let mut info = serde_json::Map::new();
+    let mut set = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            info.insert(name.to_owned(), value);
+        }
+    };
+    set("server", cluster.server.clone().map(Value::from));
+    set("tls-server-name", cluster.tls_server_name.clone().map(Value::from));
+    set("insecure-skip-tls-verify", cluster.insecure_skip_tls_verify.then_some(true.into()));
+    set("certificate-authority-data", authority.map(|pem| STANDARD.encode(pem).into()));
+    set("proxy-url", cluster.proxy_url.clone().map(Value::from));
+    set("config", cluster.plugin_extension().cloned());
+    info.into()
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+    use crate::cluster::kubeconfig::parsed_user;
+
+    async fn start(script: &str, fields: &str, unattended: bool) -> Result<Plugin, Error> {
+        let script = serde_json::to_string(script).unwrap();
+        let exec = format!("{{command: sh, args: [-c, {script}]{fields}}}");
+        let user = parsed_user(&format!("users:\n- name: u\n  user:\n    exec: {exec}\n"));
+        let cluster = Cluster { server: Some("https://c".to_owned()), ..Cluster::default() };
+        let exec = user.exec.unwrap();
+        Plugin::start(Call::new(&exec, "u", &cluster, Some(b"pem"), unattended).unwrap()).await
+    }
+
+    async fn header(plugin: &Plugin) -> Option<String> {
+        let header = plugin.header().await.unwrap();
+        header.map(|header| header.to_str().unwrap().to_owned())
+    }
+
+    #[tokio::test]
+    async fn what_a_plugin_prints_is_never_repeated() {
+        let prefix = "Unable to connect to the server: getting credentials: exec: executable sh";
+        let unreadable = format!("{prefix} printed no ExecCredential, which is JSON with a status");
+        let cases = [
+            ("s3cret", unreadable.as_str()),
+            (r#"{"status": {"token": "s3cret""#, &unreadable),
+            (r#"{"status": {"token": ["s3cret"]}}"#, &unreadable),
+            (r#"{"status": "s3cret"}"#, &unreadable),
+            (r#"{"token": "s3cret"}"#, &unreadable),
+            (r#"{"status": {"token": "t", "expirationTimestamp": "s3cret"}}"#, &unreadable),
+            (
+                r#"{"status": {"token": "s3cret\n"}}"#,
+                "error: the credential plugin's token of user \"u\" cannot be sent: it has a line break",
+            ),
+            (
+                r#"{"status": {"clientCertificateData": "s3cret", "clientKeyData": "s3cret"}}"#,
+                "error: the credential plugin's certificate of user \"u\" holds no valid PEM certificate",
+            ),
+        ];
+        let scripts = cases.map(|(printed, words)| (format!("printf %s '{printed}'"), words.to_owned()));
+        let others = [
+            (r"printf '{\377s3cret'".to_owned(), unreadable.clone()),
+            (
+                "echo s3cret; echo s3cret >&2; exit 3".to_owned(),
+                format!("{prefix} failed with exit status: 3"),
+            ),
+        ];
+        for (script, words) in scripts.into_iter().chain(others) {
+            let environment = ", env: [{name: SECRET, value: s3cret}]";
+            let error = start(&script, environment, true).await.map(|_| ()).unwrap_err();
+            assert_eq!(error.to_string(), words, "{script}");
+            assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_plugin_gets_what_client_go_gives_it() {
+        // It prints what it got as its token, without what JSON would have to escape.
+        let script = r#"
+            token=$(printf '%s %s' "$KUBERNETES_EXEC_INFO" "$X" | tr -d '"')
+            echo "status: {token: '$token'}"
+        "#;
+        let fields = ", apiVersion: client.authentication.k8s.io/v1, provideClusterInfo: true, \
+                      env: [{name: X, value: y}]";
+        let plugin = start(script, fields, true).await.unwrap();
+        assert_eq!(
+            header(&plugin).await.unwrap(),
+            "Bearer {apiVersion:client.authentication.k8s.io/v1,kind:ExecCredential,spec:{cluster:\
+             {certificate-authority-data:cGVt,server:https://c},interactive:false}} y"
+        );
+        let plugin = start("echo '{\"status\": {}}'", "", true).await.unwrap();
+        assert_eq!(header(&plugin).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_token_is_renewed_when_it_ends() {
+        let count = std::env::temp_dir().join(format!("plugin-count-{}", std::process::id()));
+        let script = |end: &str| {
+            format!(
+                "echo x >> {0}; echo \"status: {{token: t$(wc -l < {0} | tr -d ' '), expirationTimestamp: '{end}'}}\"",
+                count.display()
+            )
+        };
+        for (end, expected) in
+            [("2000-01-01T00:00:00Z", ["Bearer t2", "Bearer t3"]), ("2999-01-01T00:00:00Z", ["Bearer t1"; 2])]
+        {
+            let plugin = start(&script(end), "", true).await.unwrap();
+            for expected in expected {
+                assert_eq!(header(&plugin).await.as_deref(), Some(expected), "{end}");
+            }
+            std::fs::remove_file(&count).unwrap();
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What the names in a kubeconfig say about EKS.
+
+use super::Selection;
+
+/// What names tell about an EKS cluster. Every part may be missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EksIdentity {
+    pub name: Option<String>,
+    pub account: Option<String>,
+    pub region: Option<String>,
+}
+
+impl EksIdentity {
+    /// Reads the names that `aws eks update-kubeconfig` and eksctl give, the arguments of `aws eks get-token`, and
+    /// the server's own name. The first that tells a part wins.
+    pub(in crate::cluster) fn read(selection: &Selection, server: &str) -> Option<Self> {
+        let mut identity = Self::default();
+        for name in [&selection.cluster_name, &selection.context].into_iter().flatten() {
+            identity.complete(from_arn(name));
+            identity.complete(from_eksctl(name));
+        }
+        if let Some(arguments) = selection.user.exec.as_ref().map(|exec| exec.args.as_slice()) {
+            identity.complete(Some(from_arguments(arguments)));
+        }
+        identity.complete(from_server(server));
+        (identity != Self::default()).then_some(identity)
+    }
+
+    fn complete(&mut self, other: Option<Self>) {
+        if let Some(other) = other {
+            self.name = self.name.take().or(other.name);
+            self.account = self.account.take().or(other.account);
+            self.region = self.region.take().or(other.region);
+        }
+    }
+}
+
+/// `arn:aws:eks:us-east-1:123456789012:cluster/name`.
+fn from_arn(text: &str) -> Option<EksIdentity> {
+    let mut parts = text.splitn(6, ':');
+    let (arn, _partition, service) = (parts.next()?, parts.next()?, parts.next()?);
+    let (region, account) = (parts.next()?, parts.next()?);
+    let name = parts.next()?.strip_prefix("cluster/")?;
+    (arn == "arn" && service == "eks").then(|| EksIdentity {
+        name: Some(name.to_owned()),
+        account: Some(account.to_owned()),
+        region: Some(region.to_owned()),
+    })
+}
+
+/// `name.us-east-1.eksctl.io`, for contexts with `user@` before it.
+fn from_eksctl(text: &str) -> Option<EksIdentity> {
+    let (name, region) = text.rsplit('@').next()?.strip_suffix(".eksctl.io")?.rsplit_once('.')?;
+    Some(EksIdentity { name: Some(name.to_owned()), account: None, region: Some(region.to_owned()) })
+}
+
+/// `--region us-east-1 eks get-token --cluster-name name`, or aws-iam-authenticator's `token -i name`.
+fn from_arguments(arguments: &[String]) -> EksIdentity {
+    let value = |flags: &[&str]| {
+        arguments.iter().enumerate().find_map(|(index, argument)| match argument.split_once('=') {
+            Some((flag, value)) if flags.contains(&flag) => Some(value.to_owned()),
+            _ if flags.contains(&argument.as_str()) => arguments.get(index + 1).cloned(),
+            _ => None,
+        })
+    };
+    EksIdentity {
+        name: value(&["--cluster-name", "--cluster-id", "-i"]),
+        account: None,
+        region: value(&["--region"]),
+    }
+}
+
+/// `https://<id>.gr7.us-east-1.eks.amazonaws.com`.
+fn from_server(server: &str) -> Option<EksIdentity> {
+    let host = server.split("://").last()?.split(['/', ':']).next()?;
+    let host =
+        host.strip_suffix(".eks.amazonaws.com").or_else(|| host.strip_suffix(".eks.amazonaws.com.cn"))?;
+    Some(EksIdentity { region: host.rsplit('.').next().map(str::to_owned), ..EksIdentity::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::kubeconfig::tests::selected;
+
+    #[test]
+    fn names_tell_about_eks() {
+        let selection = selected();
+        let identity = EksIdentity::read(&selection, "https://one").unwrap();
+        let part = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            (identity.name, identity.account, identity.region),
+            (part("prod"), part("123456789012"), part("us-east-1"))
+        );
+        assert_eq!(from_eksctl("me@prod.eu-west-1.eksctl.io").unwrap().region, part("eu-west-1"));
+        assert_eq!(
+            from_server("https://ABC.gr7.us-east-2.eks.amazonaws.com").unwrap().region,
+            part("us-east-2")
+        );
+        assert_eq!(from_arguments(&["token".to_owned(), "-i".to_owned(), "x".to_owned()]).name, part("x"));
+        for nothing in ["kind-kind", "arn:aws:iam::123456789012:role/x", "https://127.0.0.1:6443"] {
+            assert_eq!((from_arn(nothing), from_eksctl(nothing), from_server(nothing)), (None, None, None));
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! One kubeconfig file as text: what it holds, or what is wrong with it, without any of its text.
+
+use super::entries::Kubeconfig;
+use crate::parse_error;
+
+/// The kubeconfig's fields that a fault may name. Other text of the file is not repeated.
+const FIELDS: [&str; 39] = [
+    "apiVersion",
+    "args",
+    "as",
+    "as-groups",
+    "as-uid",
+    "as-user-extra",
+    "auth-provider",
+    "certificate-authority",
+    "certificate-authority-data",
+    "client-certificate",
+    "client-certificate-data",
+    "client-key",
+    "client-key-data",
+    "cluster",
+    "clusters",
+    "command",
+    "config",
+    "context",
+    "contexts",
+    "current-context",
+    "env",
+    "exec",
+    "extension",
+    "extensions",
+    "insecure-skip-tls-verify",
+    "installHint",
+    "interactiveMode",
+    "kind",
+    "name",
+    "namespace",
+    "password",
+    "provideClusterInfo",
+    "proxy-url",
+    "server",
+    "tls-server-name",
+    "token",
+    "tokenFile",
+    "user",
+    "users",
+];
+
+/// A kubeconfig that cannot be read: the line, where it is known, and the cause in fixed words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{cause}", .line.map(|line| format!("line {line}: ")).unwrap_or_default())]
+pub(in crate::cluster) struct Fault {
+    pub(in crate::cluster) line: Option<u64>,
+    pub(in crate::cluster) cause: String,
+}
+
+/// Reads the text of a file. Several documents count as several files.
+///
+/// # Errors
+/// It is not UTF-8 or UTF-16, not YAML, or a field has another type.
+pub(in crate::cluster) fn parse(bytes: &[u8]) -> Result<Kubeconfig, Fault> {
+    let text = decoded(bytes).ok_or_else(|| Fault { line: None, cause: "not valid UTF-8".to_owned() })?;
+    let documents = serde_saphyr::from_multiple::<Option<Kubeconfig>>(&text);
+    let documents = documents.map_err(|error| fault(&text, &error))?;
+    Ok(documents.into_iter().flatten().fold(Kubeconfig::default(), Kubeconfig::merge))
+}
+
+/// UTF-8, or UTF-16 as its byte order mark says.
+fn decoded(bytes: &[u8]) -> Option<String> {
+    let utf16 = |bytes: &[u8], read: fn([u8; 2]) -> u16| {
+        let (pairs, rest) = bytes.as_chunks::<2>();
+        let units: Vec<u16> = pairs.iter().map(|pair| read(*pair)).collect();
+        String::from_utf16(&units).ok().filter(|_| rest.is_empty())
+    };
+    match bytes {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] | rest => std::str::from_utf8(rest).ok().map(str::to_owned),
+    }
+}
+
+fn fault(text: &str, error: &serde_saphyr::Error) -> Fault {
+    let cause = parse_error::yaml_cause(error);
+    let Some(location) = error.location().filter(|location| location.line() > 0) else {
+        return Fault { line: None, cause };
+    };
+    let (line, column) = (location.line(), location.column());
+    let index = usize::try_from(line).unwrap_or(usize::MAX) - 1;
+    let indents_by_tab = |line: &str| {
+        let indentation = &line[..line.len() - line.trim_start().len()];
+        indentation.contains('\t')
+    };
+    // The parser names the line before or behind.
+    let nearby = text.lines().enumerate().skip(index.saturating_sub(1)).take(3);
+    let is_syntax = matches!(unwrapped(error), serde_saphyr::Error::ExternalMessage { .. });
+    if let Some((index, _)) = nearby.into_iter().find(|(_, line)| is_syntax && indents_by_tab(line)) {
+        return Fault {
+            line: Some(index as u64 + 1),
+            cause: "a tab in the indentation, where YAML takes only spaces".to_owned(),
+        };
+    }
+    let field = if is_syntax { None } else { field_before(text, index, column) };
+    let cause = field.map_or_else(|| cause.clone(), |field| format!("{field}: {cause}"));
+    Fault { line: Some(line), cause }
+}
+
+fn unwrapped(error: &serde_saphyr::Error) -> &serde_saphyr::Error {
+    match error {
+        serde_saphyr::Error::WithSnippet { error, .. } | serde_saphyr::Error::AliasError { error, .. } => {
+            unwrapped(error)
+        }
+        error => error,
+    }
+}
+
+/// The kubeconfig's field whose value begins at `column` of the line with this index, or in the lines before it.
+fn field_before(text: &str, index: usize, column: u64) -> Option<&'static str> {
+    let column = usize::try_from(column).unwrap_or(usize::MAX);
+    let before: String = text.lines().nth(index)?.chars().take(column.saturating_sub(1)).collect();
+    let before = if before.trim_matches([' ', '-']).is_empty() {
+        text.lines().take(index).filter(|line| !line.trim().is_empty()).last()?
+    } else {
+        before.as_str()
+    };
+    // A tag or an anchor may stand before the value.
+    let mut before = before.trim_end();
+    while let Some((rest, word)) = before.rsplit_once(' ')
+        && word.starts_with(['!', '&'])
+    {
+        before = rest.trim_end();
+    }
+    let key = before.strip_suffix(':')?;
+    let ends_with = |field: &&str| {
+        key.strip_suffix(*field).is_some_and(|rest| rest.is_empty() || rest.ends_with([' ', '{', ',']))
+    };
+    FIELDS.into_iter().find(ends_with)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,31 @@
+//! Where a value of the connection comes from.
+
+use std::fmt;
+
+/// Where a value comes from, for messages.
+#[derive(Clone, Debug)]
+pub(super) enum Origin {
+    /// A flag, with its dashes.
+    Flag(&'static str),
+    /// A field of the kubeconfig's user or cluster with this name.
+    Entry { field: &'static str, kind: &'static str, name: String },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => formatter.write_str(flag),
+            Self::Entry { field, kind, name } => write!(formatter, "{field} of {kind} {name:?}"),
+        }
+    }
+}
+
+impl Origin {
+    pub(super) fn user(field: &'static str, name: &str) -> Self {
+        Self::Entry { field, kind: "user", name: name.to_owned() }
+    }
+
+    pub(super) fn cluster(field: &'static str, name: &str) -> Self {
+        Self::Entry { field, kind: "cluster", name: name.to_owned() }
+    }
+}

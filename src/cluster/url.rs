@@ -1,0 +1,101 @@
+//! URLs of the API server and of proxies, of which no error shows the text: they may hold passwords.
+
+use http::Uri;
+
+use super::error::Error;
+use super::origin::Origin;
+
+/// The server's URL, without a login: that would be shown in messages. HTTPS where it names no scheme.
+pub(super) fn server_url(text: &str, origin: &Origin) -> Result<Uri, Error> {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("https", text));
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
+    let url = format!("{}://{authority}{path}", scheme.to_ascii_lowercase()).parse::<Uri>().ok();
+    let url = url.filter(|url| matches!(url.scheme_str(), Some("https" | "http")) && has_address(url));
+    // The text is not repeated: it may hold a password.
+    url.ok_or_else(|| {
+        Error::config(
+            format!("{origin} is not a valid URL"),
+            Some("expected https://HOST[:PORT], as `kubectl config view` shows it"),
+        )
+    })
+}
+
+/// A proxy's URL, which kube takes with a scheme in lower case.
+pub(super) fn proxy_url(text: &str, origin: &Origin) -> Result<Uri, Error> {
+    let url = text
+        .split_once("://")
+        .and_then(|(scheme, rest)| format!("{}://{rest}", scheme.to_ascii_lowercase()).parse::<Uri>().ok());
+    let url =
+        url.filter(|url| matches!(url.scheme_str(), Some("http" | "https" | "socks5")) && has_address(url));
+    // The text is not repeated: it may hold a password.
+    url.ok_or_else(|| {
+        Error::config(
+            format!("{origin} is not a valid URL of a proxy"),
+            Some("expected http://, https:// or socks5:// with HOST[:PORT]"),
+        )
+    })
+}
+
+/// Whether it names a host, and a port that there can be.
+fn has_address(url: &Uri) -> bool {
+    let authority = url.authority().map_or("", http::uri::Authority::as_str);
+    let address = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
+    let has_port = !address.ends_with(']') && address.contains(':');
+    url.host().is_some_and(|host| !host.is_empty()) && (!has_port || url.port_u16().is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_that_is_none_is_named_and_not_shown() {
+        let origin = Origin::cluster("server", "c");
+        let cases = [
+            ("https://host", Some("https://host/")),
+            ("HTTPS://host:6443/path/", Some("https://host:6443/path/")),
+            ("host:6443", Some("https://host:6443/")),
+            ("HTTP://127.0.0.1:80", Some("http://127.0.0.1:80/")),
+            ("https://[::1]", Some("https://[::1]/")),
+            ("https://[::1]:1", Some("https://[::1]:1/")),
+            ("https://user:s3cret@host", Some("https://host/")),
+            ("user:s3cret@host", Some("https://host/")),
+            ("http://user:s3cr@et@host/x", Some("http://host/x")),
+            ("ftp://user:s3cret@host", None),
+            ("https://user:s3cret@", None),
+            ("https://user:s3cret@host:port", None),
+            ("https://user:s3cret@host:99999", None),
+            ("https://:s3cret", None),
+            ("https://ho st:s3cret", None),
+            ("https:///s3cret", None),
+            ("s3cret\n", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            let url = server_url(text, &origin);
+            let url = url.map(|url| url.to_string()).map_err(|error| error.to_string());
+            let invalid = "error: server of cluster \"c\" is not a valid URL".to_owned();
+            assert_eq!(url, expected.map(str::to_owned).ok_or(invalid), "{text}");
+        }
+        let origin = Origin::cluster("proxy-url", "c");
+        for text in ["http://user:s3cret@proxy:3128", "HTTPS://proxy", "socks5://proxy:1080"] {
+            assert!(proxy_url(text, &origin).is_ok(), "{text}");
+        }
+        for text in [
+            "user:s3cret@proxy:3128",
+            "ftp://user:s3cret@proxy",
+            "http://user:s3 cret@proxy",
+            "http://user:s3cret@proxy:port",
+            "http://",
+        ] {
+            let error = proxy_url(text, &origin).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "error: proxy-url of cluster \"c\" is not a valid URL of a proxy",
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! AWS credentials that cannot be used.
+
+use lab::host::Output;
+
+use super::SECRET;
+use crate::support::{says, shared_lab};
+
+#[test]
+fn aws_credentials_that_cannot_be_used_are_named_and_not_shown() {
+    let lab = shared_lab();
+    let profile = lab.folder().home().join("aws-config");
+    let process = "no AWS credentials (the credential_process of the AWS profile failed";
+    let cases = [
+        (
+            Some(("AWS_ACCESS_KEY_ID", "AKIA\nX")),
+            "",
+            "no AWS credentials (the access key id has a line break",
+        ),
+        (Some(("AWS_ACCESS_KEY_ID", "AKIÄ")), "", "no AWS credentials (the access key id has a line break"),
+        (Some(("AWS_SESSION_TOKEN", "s3cret\u{1}")), "", "no AWS credentials (failed to parse header value)"),
+        (None, "credential_process = sh -c \"echo s3cret; echo s3cret >&2; exit 1\"", process),
+        (None, "credential_process = echo s3cret", process),
+        (None, "credential_process = echo '{\"Version\": 1, \"AccessKeyId\": \"s3cret\"}'", process),
+        (None, "aws_secret_access_key s3cret", "no AWS credentials ("),
+    ];
+    for (variable, settings, words) in cases {
+        std::fs::write(&profile, format!("[default]\n{settings}\n")).unwrap();
+        let mut command = lab.plugin_command().unwrap();
+        command.args(["sync-images", "--dry-run", "--region=us-east-1"]);
+        command.env("AWS_CONFIG_FILE", &profile).env("AWS_EC2_METADATA_DISABLED", "true");
+        match variable {
+            Some((name, value)) => command.env(name, value),
+            None => command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY"),
+        };
+        let output = Output::from(command.output().unwrap());
+        assert_eq!(output.code, Some(2), "{variable:?} {settings}: {}{}", output.stdout, output.stderr);
+        says(&output, &[words]);
+        for text in [&output.stdout, &output.stderr] {
+            assert!(!text.contains(SECRET) && !text.contains("panicked"), "{settings}: {text}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Secrets in the cluster, and credentials that count there.
+
+use lab::host::Lab;
+
+use super::SECRET;
+use crate::support::{kubectl, own_lab, plugin, says, shared_lab};
+
+/// A failed release of Helm in the namespace of the agent; `release` is what its Secret holds, before Base64.
+fn release(lab: &Lab, name: &str, release: &str) {
+    let text = format!(
+        "apiVersion: v1\nkind: Secret\ntype: helm.sh/release.v1\nmetadata:\n  name: sh.helm.release.v1.{name}.v1\n  \
+         namespace: castai-agent\n  labels: {{owner: helm, name: {name}, version: '1', status: failed}}\n\
+         stringData:\n  release: {}\n",
+        serde_json::Value::from(release)
+    );
+    let path = lab.folder().home().join("release.yaml");
+    std::fs::write(&path, text).unwrap();
+    kubectl(lab, &["apply", "-f", path.to_str().unwrap()]);
+}
+
+fn encoded(text: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(text)
+}
+
+#[test]
+fn no_value_of_a_failed_release_is_shown() {
+    let lab = own_lab();
+    let with = |rest: &str| {
+        encoded(&format!(
+            r#"{{"chart": {{"metadata": {{"name": "castai-agent", "version": "1.0.0"}}}}, {rest}}}"#
+        ))
+    };
+    let manifest = |manifest: &str| {
+        with(&format!(
+            r#""config": {{"apiKey": "s3cret"}}, "manifest": {}"#,
+            serde_json::Value::from(manifest)
+        ))
+    };
+    let cases = [
+        ("not-base64", "s3cret!".to_owned(), "it is not valid Base64"),
+        ("not-json", encoded("apiKey: s3cret"), "expected value at line 1 column 1"),
+        ("cut", encoded(r#"{"config": {"apiKey": "s3cret"#), "EOF while parsing a string"),
+        (
+            "hooks",
+            with(r#""hooks": "s3cret", "config": {"apiKey": "s3cret"}"#),
+            "expected a sequence at line 1",
+        ),
+        ("chart", encoded(r#"{"chart": "s3cret"}"#), "expected struct ChartContent at line 1"),
+        ("yaml", manifest("kind: Secret\nstringData: {key: s3cret\n"), "line "),
+        ("tab", manifest("kind: Secret\nstringData:\n  key: s3cret\n\tother: s3cret\n"), "document 1: "),
+        (
+            "alias",
+            manifest("kind: Secret\nstringData: {key: *s3cret}\n"),
+            "an alias without its anchor at line 2",
+        ),
+        ("twice", manifest("kind: Secret\ns3cret: 1\ns3cret: 2\n"), "duplicate mapping key at line 3"),
+        (
+            "type",
+            manifest(
+                "kind: Deployment\nmetadata: {name: d}\nspec: {template: {spec: {containers: s3cret}}}\n",
+            ),
+            "Deployment/d: expected a sequence",
+        ),
+        (
+            "env",
+            manifest(
+                "kind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: a, env: [{name: KEY, value: [s3cret]}]}]}\n",
+            ),
+            "Pod/p: expected a string",
+        ),
+    ];
+    for (name, text, _) in &cases {
+        release(&lab, name, text);
+    }
+    for arguments in [
+        &["images"][..],
+        &["sync-images", "--dry-run=client"],
+        &["values", "helm"],
+        &["images", "-o", "json"],
+    ] {
+        let output = lab.plugin(arguments).unwrap();
+        for text in [&output.stdout, &output.stderr] {
+            assert!(!text.contains(SECRET) && !text.contains("panicked"), "{arguments:?}: {text}");
+        }
+    }
+    let output = plugin(&lab, 0, &["images"]);
+    for (name, _, words) in &cases {
+        let of = format!("Helm release {name} in namespace castai-agent");
+        let line = output.stderr.lines().find(|line| line.contains(&of));
+        assert!(line.is_some_and(|line| line.contains(words)), "{name} ({words}): {}", output.stderr);
+    }
+}
+
+#[test]
+fn a_token_counts_without_the_space_around_it() {
+    let lab = shared_lab();
+    let token = lab.kubectl(&["create", "token", "default", "-n", "default"]).unwrap();
+    assert_eq!(token.code, Some(0), "{}", token.stderr);
+    let file = lab.folder().home().join("token-file");
+    std::fs::write(&file, format!("\n{}\n\n", token.stdout.trim())).unwrap();
+    let kubeconfig = std::fs::read_to_string(lab.folder().kubeconfig()).unwrap();
+    let (head, _) = kubeconfig.split_once("    client-certificate-data:").unwrap();
+    let path = lab.folder().home().join("token.kubeconfig");
+    let flag = format!("--kubeconfig={}", path.display());
+    let known = ["(Forbidden)", "User \"system:serviceaccount:default:default\" cannot list"];
+    let printed = format!("status: {{token: \"{}\"}}", token.stdout.trim());
+    for user in [
+        // A relative path begins where the kubeconfig is.
+        "    tokenFile: token-file\n".to_owned(),
+        format!("    token: {}\n", token.stdout.trim()),
+        format!(
+            "    exec: {{apiVersion: client.authentication.k8s.io/v1, command: echo, args: ['{printed}']}}\n"
+        ),
+    ] {
+        std::fs::write(&path, format!("{head}{user}")).unwrap();
+        says(&plugin(lab, 2, &["sync-images", "--dry-run=client", &flag]), &known);
+    }
+    // A flag replaces whatever else the user would log in with.
+    let token = format!("--token={}", token.stdout.trim());
+    std::fs::write(&path, format!("{head}    username: a\n    password: b\n")).unwrap();
+    says(&plugin(lab, 2, &["sync-images", "--dry-run=client", &flag, &token]), &known);
+    // The token is sent where nothing else is.
+    std::fs::write(&path, format!("{head}    token: unknown\n")).unwrap();
+    says(&plugin(lab, 2, &["sync-images", "--dry-run=client", &flag]), &["(Unauthorized)"]);
+}
