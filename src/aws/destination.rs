@@ -1,7 +1,7 @@
-//! Where images go when nobody said so: the private ECR of the cluster's account and region.
+//! Where images go without `--registry`: a path of our own in the private ECR of the cluster's account and region.
 
 use crate::image::Mirror;
-use crate::image::ecr::EcrRegistry;
+use crate::image::ecr::{EcrRegistry, PATH};
 
 /// What is known of the cluster's account and region, and of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,17 +30,17 @@ pub enum Error {
 
 impl Error {
     /// What the user can do about it.
-    pub const fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> String {
         match self {
-            Self::NoRegion => "name it with --region, or the whole registry with --registry",
+            Self::NoRegion => "name it with --region, or the whole registry with --registry".to_owned(),
             Self::NoAccount | Self::AccountsDiffer { .. } => {
-                "name the registry: --registry <account>.dkr.ecr.<region>.amazonaws.com"
+                format!("name the registry: --registry <account>.dkr.ecr.<region>.amazonaws.com/{PATH}")
             }
         }
     }
 }
 
-/// The ECR registry of the cluster's account and region.
+/// Our path in the ECR registry of the cluster's account and region.
 ///
 /// # Errors
 /// One of both is unknown, or our credentials belong to another account than the cluster.
@@ -54,7 +54,7 @@ pub fn default_mirror(facts: &Facts) -> Result<Mirror, Error> {
     };
     let region = facts.region.as_ref().ok_or(Error::NoRegion)?;
     let registry = EcrRegistry { account: account.clone(), region: region.clone() };
-    Ok(Mirror { registry: registry.host(), prefix: None })
+    Ok(Mirror { registry: registry.host(), prefix: Some(PATH.to_owned()) })
 }
 
 #[cfg(test)]
@@ -67,11 +67,26 @@ mod tests {
     }
 
     #[test]
-    fn the_default_is_the_clusters_own_ecr() {
+    fn the_default_is_our_path_in_the_clusters_own_ecr() {
         let cases = [
-            ("111111111111", "111111111111", "us-east-1", Ok("111111111111.dkr.ecr.us-east-1.amazonaws.com")),
-            ("", "222222222222", "us-east-2", Ok("222222222222.dkr.ecr.us-east-2.amazonaws.com")),
-            ("111111111111", "", "cn-north-1", Ok("111111111111.dkr.ecr.cn-north-1.amazonaws.com.cn")),
+            (
+                "111111111111",
+                "111111111111",
+                "us-east-1",
+                Ok("111111111111.dkr.ecr.us-east-1.amazonaws.com/castai-privatelink"),
+            ),
+            (
+                "",
+                "222222222222",
+                "us-east-2",
+                Ok("222222222222.dkr.ecr.us-east-2.amazonaws.com/castai-privatelink"),
+            ),
+            (
+                "111111111111",
+                "",
+                "cn-north-1",
+                Ok("111111111111.dkr.ecr.cn-north-1.amazonaws.com.cn/castai-privatelink"),
+            ),
             ("", "", "us-east-1", Err(Error::NoAccount)),
             ("111111111111", "111111111111", "", Err(Error::NoRegion)),
             (
@@ -85,8 +100,17 @@ mod tests {
             ),
         ];
         for (cluster, own, region, expected) in cases {
-            let mirror = default_mirror(&facts(cluster, own, region)).map(|mirror| mirror.registry);
+            let mirror = default_mirror(&facts(cluster, own, region)).map(|mirror| mirror.to_string());
             assert_eq!(mirror, expected.map(str::to_owned), "{cluster} {own} {region}");
+        }
+    }
+
+    #[test]
+    fn an_unclear_account_is_told_the_whole_flag() {
+        let differ = Error::AccountsDiffer { cluster: String::new(), own: String::new() };
+        for error in [Error::NoAccount, differ] {
+            let flag = "--registry <account>.dkr.ecr.<region>.amazonaws.com/castai-privatelink";
+            assert!(error.hint().ends_with(flag), "{}", error.hint());
         }
     }
 }

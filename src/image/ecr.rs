@@ -1,5 +1,10 @@
 //! Amazon ECR's names: its hosts, and what it accepts as the name of a repository.
 
+/// The path below which images are mirrored in ECR, unless `--registry` names another place. A path of our own: all that
+/// lies below it was put there by us and may be updated, nothing outside of it is ever written, and one resource of an
+/// IAM policy covers it.
+pub const PATH: &str = "castai-privatelink";
+
 /// A private ECR registry: one account in one region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EcrRegistry {
