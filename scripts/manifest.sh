@@ -28,8 +28,8 @@ spec:
     it byte for byte to a private ECR, verifies it there, and only then
     rewrites the images in place.
   caveats: |
-    Needs AWS credentials for the ECR that images are mirrored to, and the
-    permissions that the README lists.
+    Needs AWS credentials for the ECR below whose path castai-privatelink/
+    images are mirrored, and the permissions that the README lists.
   platforms:
 END
 	while read -r hash archive; do

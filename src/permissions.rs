@@ -53,7 +53,7 @@ pub struct AwsAction {
 pub enum Resource {
     /// `*`: the action knows no resource.
     Any,
-    /// The repositories of the registry.
+    /// The repositories below our path in the registry.
     Repositories,
 }
 

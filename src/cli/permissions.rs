@@ -50,6 +50,9 @@ pub enum PermissionsCommand {
     /// it): that takes a Role, and the rest a cluster role.
     Rbac(BindingArguments),
     /// Print an IAM policy
+    ///
+    /// It allows nothing on repositories outside of `castai-privatelink/`, below which images are mirrored. With another
+    /// `--registry` in ECR, write its path into the policy instead.
     Iam(PolicyArguments),
 }
 

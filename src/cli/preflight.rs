@@ -38,7 +38,7 @@ pub struct PreflightArguments {
     #[arg(long, value_name = "REGION", value_parser = region)]
     pub region: Option<String>,
 
-    /// Registry that images are mirrored to; the ECR of the cluster's account and region without it
+    /// Registry that images are mirrored to; `castai-privatelink` in the ECR of the cluster's account and region without it
     #[arg(long, value_name = "HOST[/PATH]")]
     pub registry: Option<Mirror>,
 

@@ -22,7 +22,7 @@ use crate::sync::assignment::NameMap;
   # By the cluster alone, without AWS and registries
   kubectl castai-privatelink status --cluster-only")]
 pub struct StatusArguments {
-    /// Registry that images are mirrored to; the ECR of the cluster's account and region without it
+    /// Registry that images are mirrored to; `castai-privatelink` in the ECR of the cluster's account and region without it
     #[arg(long, value_name = "HOST[/PATH]")]
     pub registry: Option<Mirror>,
 

@@ -42,7 +42,7 @@ use crate::sync::assignment::NameMap;
   kubectl castai-privatelink sync-images --no-mirror --lock lock.json")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct SyncArguments {
-    /// Registry to mirror to; the ECR of the cluster's account and region without it
+    /// Registry to mirror to; `castai-privatelink` in the ECR of the cluster's account and region without it
     #[arg(long, value_name = "HOST[/PATH]")]
     pub registry: Option<Mirror>,
 

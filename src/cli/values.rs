@@ -57,7 +57,7 @@ pub enum ValuesCommand {
 /// Where images are, and what they are called there.
 #[derive(Debug, Args)]
 pub struct MirrorArguments {
-    /// Registry that images are mirrored to; the ECR of the cluster's account and region without it
+    /// Registry that images are mirrored to; `castai-privatelink` in the ECR of the cluster's account and region without it
     #[arg(long, value_name = "HOST[/PATH]")]
     pub registry: Option<Mirror>,
 

@@ -6,7 +6,7 @@ use crate::aws::identity;
 use crate::castai::endpoints::Protocol;
 use crate::cli::{self, Arguments, OutputFormat, PreflightArguments};
 use crate::cluster;
-use crate::image::ecr::EcrRegistry;
+use crate::image::ecr::{EcrRegistry, PATH};
 use crate::output::progress::Progress;
 use crate::output::{self, preflight as text};
 use crate::preflight::place::{Here, MetadataService};
@@ -98,6 +98,11 @@ async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result
         client: scene.is_some().then(|| connection.client.clone()),
         nodes: scene.iter().flat_map(|scene| scene.nodes.internal_addresses()).collect(),
         registry_region: registry.flatten().map(|ecr| ecr.region).or_else(|| region.clone()),
+        registry_path: preflight
+            .registry
+            .as_ref()
+            .map_or(Some(PATH), |mirror| mirror.prefix.as_deref())
+            .map(str::to_owned),
         region,
         account,
         aws,

@@ -17,7 +17,7 @@ use crate::sync::decide::MovableTags;
 use crate::sync::destination::Destination;
 use crate::sync::inventory::Cluster;
 
-/// The registry that the user names, or else the ECR of the cluster's account and region.
+/// The registry that the user names, or else our path in the ECR of the cluster's account and region.
 pub(super) async fn chosen(
     arguments: &Arguments,
     registry: Option<&Mirror>,
@@ -55,7 +55,7 @@ pub(super) async fn chosen(
     default_mirror(&facts).map_err(unclear)
 }
 
-/// The ECR of the cluster's account and region, without asking AWS whether that is ours.
+/// Our path in the ECR of the cluster's account and region, without asking AWS whether that is ours.
 pub(super) fn of_cluster(cluster: Option<&Cluster>, region: Option<&str>) -> Result<Mirror, Stop> {
     let account = cluster.and_then(|cluster| cluster.account.clone());
     let facts =

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{AwsAction, Resource, aws};
-use crate::image::ecr::EcrRegistry;
+use crate::image::ecr::{EcrRegistry, PATH};
 
 /// Which ECR the policy is for; what is absent is any.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +17,7 @@ pub fn policy(read_only: bool, registry: &Registry<'_>) -> Value {
     let region = registry.region.unwrap_or("*");
     let account = registry.account.unwrap_or("*");
     let ecr = EcrRegistry { account: account.to_owned(), region: region.to_owned() };
-    let repositories = ecr.arn("*");
+    let repositories = ecr.arn(&format!("{PATH}/*"));
     let mut statements: Vec<(&AwsAction, Vec<&str>)> = Vec::new();
     for action in aws(read_only) {
         match statements.iter_mut().find(|(first, _)| first.statement == action.statement) {

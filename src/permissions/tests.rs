@@ -34,11 +34,31 @@ fn a_policy_names_each_action_once_and_the_registry_as_told() {
     for action in AWS {
         assert_eq!(text.matches(&format!("\"{}\"", action.action)).count(), 1, "{text}");
     }
-    assert!(text.contains("arn:aws-cn:ecr:cn-north-1:123456789012:repository/*"), "{text}");
     let read_only = policy(true, &Registry::default()).to_string();
-    assert!(read_only.contains("arn:aws:ecr:*:*:repository/*"), "{read_only}");
     for changing in ["PutImage", "CreateRepository", "Upload\""] {
         assert!(!read_only.contains(changing), "{read_only}");
+    }
+}
+
+/// Nothing is allowed outside of our path, not even reading.
+#[test]
+fn a_policy_allows_what_has_a_repository_below_our_path_alone() {
+    let any = ["sts:GetCallerIdentity", "ecr:GetAuthorizationToken", "ecr:GetAccountSetting"];
+    for (account, region, arn) in [
+        (Some("123456789012"), Some("us-east-1"), "arn:aws:ecr:us-east-1:123456789012:"),
+        (Some("123456789012"), Some("cn-north-1"), "arn:aws-cn:ecr:cn-north-1:123456789012:"),
+        (Some("123456789012"), Some("us-gov-west-1"), "arn:aws-us-gov:ecr:us-gov-west-1:123456789012:"),
+        (None, None, "arn:aws:ecr:*:*:"),
+    ] {
+        let policy = policy(false, &Registry { account, region });
+        for statement in policy["Statement"].as_array().unwrap() {
+            for action in statement["Action"].as_array().unwrap() {
+                let is_any = any.contains(&action.as_str().unwrap());
+                let expected =
+                    if is_any { "*".to_owned() } else { format!("{arn}repository/castai-privatelink/*") };
+                assert_eq!(statement["Resource"], expected, "{action}");
+            }
+        }
     }
 }
 
@@ -112,7 +132,7 @@ This page is made from the sources: `UPDATE_DOCS=1 cargo test --workspace --lib 
     for action in AWS {
         let resource = match action.resource {
             Resource::Any => "`*`",
-            Resource::Repositories => "the repositories",
+            Resource::Repositories => "`repository/castai-privatelink/*`",
         };
         let _ = writeln!(
             page,
@@ -125,6 +145,8 @@ This page is made from the sources: `UPDATE_DOCS=1 cargo test --workspace --lib 
     page.push_str(
         "
 A dry run needs only what `permissions iam --read-only` prints.
+Images are mirrored below `castai-privatelink/` in ECR, and the policy allows nothing on any other repository. For a run with
+another `--registry` in ECR, write its path into the policy's resources instead (`repository/*` for the registry's root).
 The nodes pull with their own role (`AmazonEC2ContainerRegistryReadOnly` or the like); the plugin does not change it.
 ",
     );

@@ -35,7 +35,7 @@ pub const ENDPOINT_HTTPS: &str = "CPL240";
 pub const ENDPOINT_GRPC: &str = "CPL241";
 pub const ECR_KNOWN: &str = "CPL301";
 pub const ECR_TOKEN: &str = "CPL302";
-pub const ECR_LISTING: &str = "CPL303";
+pub const ECR_REPOSITORIES: &str = "CPL303";
 pub const ECR_RESOLVES: &str = "CPL310";
 pub const ECR_PRIVATE: &str = "CPL311";
 pub const ECR_TCP: &str = "CPL320";
@@ -230,14 +230,14 @@ pub static CHECKS: &[Check] = &[
         remedy: "renew the AWS credentials",
     },
     Check {
-        code: ECR_LISTING,
-        title: "ECR lists the registry's repositories",
+        code: ECR_REPOSITORIES,
+        title: "ECR answers for the mirror's repositories",
         category: Category::Ecr,
         severity: Severity::Error,
         requires: &[ECR_KNOWN, ECR_TOKEN],
         place: Place::AwsApi,
         permissions: &["ecr:DescribeRepositories"],
-        explanation: "Mirroring looks which images are there already.",
+        explanation: "Mirroring reads which images are there already. Repositories that do not exist yet are created then.",
         remedy: "allow ecr:DescribeRepositories to these credentials",
     },
     Check {

@@ -1,4 +1,4 @@
-//! ECR through AWS' API: a token, and a listing.
+//! ECR through AWS' API: a token, and a repository.
 
 use std::time::Duration;
 
@@ -13,7 +13,10 @@ use crate::image::ecr::{EcrRegistry, dns_suffix};
 
 /// Actions that are looked at, as IAM writes them.
 pub const TOKEN: &str = "ecr:GetAuthorizationToken";
-pub const LISTING: &str = "ecr:DescribeRepositories";
+pub const REPOSITORIES: &str = "ecr:DescribeRepositories";
+
+/// The repository that is asked for, below the mirror's path: that of Cast AI's agent, which every cluster has.
+const AGENT: &str = "us-docker.pkg.dev/castai-hub/library/agent";
 
 /// The hosts that a node needs to pull from ECR: its API and the account's registry, where the account is known.
 pub fn hosts(region: &str, account: Option<&str>) -> Vec<String> {
@@ -40,21 +43,26 @@ pub async fn fetch_token(client: &aws_sdk_ecr::Client, timeout: Duration) -> Res
     answer(TOKEN, timeout, call).await.map(|_| "a token was given")
 }
 
-/// Asks for one repository of the account.
+/// Asks for one repository below `path` by its name. Listing all of them would need a right on the whole registry, and
+/// mirroring needs none outside of its path.
 ///
 /// # Errors
 /// AWS refuses or does not answer within `timeout`.
-pub async fn fetch_listing(
+pub async fn fetch_repository(
     client: &aws_sdk_ecr::Client,
     account: &str,
+    path: Option<&str>,
     timeout: Duration,
 ) -> Result<&'static str, Error> {
-    let call = client.describe_repositories().registry_id(account).max_results(1).send();
-    let listing = answer(LISTING, timeout, call).await?;
-    Ok(match listing.repositories() {
-        [] => "the registry has no repositories yet",
-        _ => "repositories are listed",
-    })
+    let repository = path.map_or_else(|| AGENT.to_owned(), |path| format!("{path}/{AGENT}"));
+    let call = client.describe_repositories().registry_id(account).repository_names(repository).send();
+    match answer(REPOSITORIES, timeout, call).await {
+        Ok(_) => Ok("the repository of Cast AI's agent exists"),
+        Err(Error::Service { code, .. }) if code == "RepositoryNotFoundException" => {
+            Ok("the repository of Cast AI's agent does not exist yet")
+        }
+        Err(error) => Err(error),
+    }
 }
 
 async fn answer<T, E>(
@@ -137,12 +145,18 @@ mod tests {
     async fn the_apis_answers_are_told_apart() {
         let mut tasks = JoinSet::new();
         let server = http_server::start(&mut tasks, |request| {
+            let failed = |code: &str| {
+                ("400 Bad Request", format!(r#"{{"__type":"{code}","message":"not authorized"}}"#))
+            };
             if request.contains("GetAuthorizationToken") {
                 let body = r#"{"authorizationData":[{"authorizationToken":"QVdTOng="}]}"#;
                 ("200 OK", body.to_owned())
+            } else if request.contains(&format!("\"ours/{AGENT}\"")) {
+                ("200 OK", r#"{"repositories":[{}]}"#.to_owned())
+            } else if request.contains(&format!("\"{AGENT}\"")) {
+                failed("RepositoryNotFoundException")
             } else {
-                let body = r#"{"__type":"AccessDeniedException","message":"not authorized"}"#;
-                ("400 Bad Request", body.to_owned())
+                failed("AccessDeniedException")
             }
         })
         .await;
@@ -156,9 +170,15 @@ mod tests {
         let client = client(&config, "us-east-1");
         let timeout = Duration::from_secs(10);
         assert_eq!(fetch_token(&client, timeout).await, Ok("a token was given"));
-        let listing = fetch_listing(&client, "123456789012", timeout).await;
-        let denied = Error::Denied { call: LISTING.to_owned(), message: "not authorized".to_owned() };
-        assert_eq!(listing, Err(denied));
+        let denied = Error::Denied { call: REPOSITORIES.to_owned(), message: "not authorized".to_owned() };
+        for (path, expected) in [
+            (Some("ours"), Ok("the repository of Cast AI's agent exists")),
+            (None, Ok("the repository of Cast AI's agent does not exist yet")),
+            (Some("theirs"), Err(denied)),
+        ] {
+            let repository = fetch_repository(&client, "123456789012", path, timeout).await;
+            assert_eq!(repository, expected, "{path:?}");
+        }
     }
 
     #[test]

@@ -36,8 +36,8 @@ pub use self::dns::NameServers;
 pub use self::endpoint::{Endpoint, NotAnEndpoint};
 
 use self::catalog::{
-    CLUSTER_ANSWERS, COMPONENTS_FOUND, CONFIGURATION_READ, ECR_KNOWN, ECR_LISTING, ECR_TOKEN, HERE_INSIDE,
-    REGION_KNOWN, REGION_OFFERED,
+    CLUSTER_ANSWERS, COMPONENTS_FOUND, CONFIGURATION_READ, ECR_KNOWN, ECR_REPOSITORIES, ECR_TOKEN,
+    HERE_INSIDE, REGION_KNOWN, REGION_OFFERED,
 };
 use self::check::{Finding, Judgement, Remedy, Subject, SubjectKind};
 use self::configured::Component;
@@ -50,6 +50,7 @@ use crate::castai::endpoints::{self, Protocol};
 use crate::cluster::workload::Workload;
 use crate::cluster::{self, ErrorKind};
 use crate::event::{Event, Observer, Stage};
+use crate::image::ecr::PATH;
 
 /// What is known before anything is probed.
 pub struct Inputs {
@@ -67,6 +68,8 @@ pub struct Inputs {
     pub account: Option<String>,
     /// Region of the registry, which need not be the cluster's.
     pub registry_region: Option<String>,
+    /// Path in the registry below which images are mirrored; none where that is its root.
+    pub registry_path: Option<String>,
     /// How to speak to AWS, or why that cannot be.
     pub aws: Result<SdkConfig, String>,
     /// Further endpoints to look at.
@@ -296,7 +299,7 @@ async fn check_registry(inputs: &Inputs, timeout: Duration) -> Vec<Finding> {
             })
             .remedy(Remedy::command(
                 "give the registry",
-                "kubectl castai-privatelink preflight --registry ACCOUNT.dkr.ecr.REGION.amazonaws.com",
+                format!("kubectl castai-privatelink preflight --registry ACCOUNT.dkr.ecr.REGION.amazonaws.com/{PATH}"),
             )),
         },
     );
@@ -317,17 +320,18 @@ async fn check_registry(inputs: &Inputs, timeout: Duration) -> Vec<Finding> {
             });
             trail.check(ECR_TOKEN, token).await;
             if let Some((_, account)) = registry
-                && trail.allows(ECR_LISTING)
+                && trail.allows(ECR_REPOSITORIES)
             {
-                let listing = Box::pin(async {
-                    let answer = ecr::fetch_listing(&client, account, timeout).await;
+                let repository = Box::pin(async {
+                    let path = inputs.registry_path.as_deref();
+                    let answer = ecr::fetch_repository(&client, account, path, timeout).await;
                     (ecr::judge(&answer), ())
                 });
-                trail.check(ECR_LISTING, listing).await;
+                trail.check(ECR_REPOSITORIES, repository).await;
             }
         }
     }
-    trail.finish(&[ECR_LISTING])
+    trail.finish(&[ECR_REPOSITORIES])
 }
 
 #[cfg(test)]

@@ -150,6 +150,7 @@ fn inputs(variables: &[(&str, String)]) -> Inputs {
         region: Some("eu-west-1".to_owned()),
         account: None,
         registry_region: Some("eu-west-1".to_owned()),
+        registry_path: None,
         aws: Err("no credentials".to_owned()),
         extra: Vec::new(),
     }

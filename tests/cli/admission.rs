@@ -17,9 +17,8 @@ use lab::{address, injector};
 use serde_json::{Value, json};
 
 use crate::interruption::Dice;
-use crate::support::{ecr_tags, eventually, fault, kubectl, kubectl_json, plugin, says, sync};
+use crate::support::{MIRROR, ecr_tags, eventually, fault, kubectl, kubectl_json, plugin, says, sync};
 
-const MIRROR: &str = address::ECR.0;
 const POLICY: &str = "mutatingadmissionpolicy.admissionregistration.k8s.io/castai-privatelink";
 
 #[test]
@@ -190,6 +189,7 @@ fn image(dice: &mut Dice) -> String {
         "nvcr.io/nvidia/k8s/dcgm-exporter",
         "nginx",
         "123456789012.dkr.ecr.us-east-1.amazonaws.com/castai/hibernate",
+        "123456789012.dkr.ecr.us-east-1.amazonaws.com/castai-privatelink/castai/hibernate",
         "602401143452.dkr.ecr.us-east-1.amazonaws.com/eks/pause",
     ];
     const DIGEST: &str = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";

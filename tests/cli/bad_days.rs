@@ -44,7 +44,8 @@ fn assert_rewritten(
         if rewritten.contains(&name.as_str()) {
             let text = workload["spec"].to_string();
             let count = |part: &str| text.matches(part).count();
-            let (images, ours) = (count("\"image\":"), count("\"image\":\"123456789012.dkr.ecr."));
+            let (images, ours) =
+                (count("\"image\":"), count(&format!("\"image\":\"{}/", crate::support::MIRROR)));
             assert_eq!(images, ours, "{name} is not wholly rewritten: {text}");
             assert!(workload["annotations"]["privatelink.cast.ai/images"].is_string(), "{name}");
         } else {

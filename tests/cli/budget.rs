@@ -13,7 +13,7 @@ use lab::settings::{Fixture, Settings};
 use serde_json::{Value, json};
 
 use super::observed::{ecr, file, forget_traffic, publish, traffic};
-use super::support::sync;
+use super::support::{PATH, sync};
 
 /// An image without an index, and a second tag of an image that is there: what the cluster alone does not have.
 const EXTRA: &str = "ghcr.io/castai/kvisor/kvisor-single:v1";
@@ -49,9 +49,9 @@ fn a_run_with_mounting_uploads_each_blob_once_in_all() {
 fn a_run_into_another_registry_costs_what_it_must() {
     let lab = &start(&Settings::default());
     // What the images are made of is read where the lab can tell it: from ECR.
-    let before = ecr(lab);
+    let before = mirror(lab);
     sync(lab, 0, RUN);
-    let need = Need::of(&wanted(lab, &recipe(4)), &before, &ecr(lab));
+    let need = Need::of(&wanted(lab, &recipe(4)), &before, &mirror(lab));
     let registry = [RUN, &["--registry", address::OCI_REGISTRY.0]].concat();
 
     forget_traffic(lab);
@@ -107,7 +107,7 @@ struct Need {
 }
 
 impl Need {
-    /// `before` and `now` are states of ECR between which the wanted images came: exactly those, as is asserted.
+    /// `before` and `now` are states of the mirror between which the wanted images came: exactly those, as is asserted.
     #[track_caller]
     fn of(wanted: &Tags, before: &State, now: &State) -> Self {
         assert_eq!(held(now), *wanted, "what is in ECR is what its sources publish");
@@ -187,13 +187,13 @@ impl Term {
 /// Runs once, and asserts requests and bytes on both sides.
 #[track_caller]
 fn cost_of(lab: &Lab, situation: &str, wanted: &Tags, mounting: bool) {
-    let before = ecr(lab);
+    let before = mirror(lab);
     forget_traffic(lab);
     lab.control().delete("/aws/requests").unwrap();
     sync(lab, 0, RUN);
     let (seen, read) = (traffic(lab, "ecr"), traffic(lab, "source"));
     let identity: Vec<Value> = lab.control().get("/aws/requests").unwrap();
-    let need = Need::of(wanted, &before, &ecr(lab));
+    let need = Need::of(wanted, &before, &mirror(lab));
 
     let shared = need.pairs.len() > need.blobs.len();
     let uploads = if mounting { &need.blobs.len() } else { &need.pairs.len() };
@@ -376,12 +376,23 @@ fn wanted(lab: &Lab, extra: &Recipe) -> Tags {
     images.into_iter().map(|(image, digest)| (parts(&image).unwrap(), digest)).collect()
 }
 
-/// What ECR holds, but for what was there before any run.
+/// What ECR holds below the mirror's path, by the public names. Outside of it lies only what was there before any run.
+#[track_caller]
+fn mirror(lab: &Lab) -> State {
+    let mut state = ecr(lab);
+    let below = |name: &str| Some(name.strip_prefix(PATH)?.strip_prefix('/')?.to_owned());
+    let is_of_others = |name: &str| ["shop/", "platform/"].iter().any(|own| name.starts_with(own));
+    let stray = state.repositories.keys().find(|name| below(name).is_none() && !is_of_others(name));
+    assert_eq!(stray, None, "a repository outside of the mirror's path");
+    let repositories = std::mem::take(&mut state.repositories).into_iter();
+    state.repositories = repositories.filter_map(|(name, held)| Some((below(&name)?, held))).collect();
+    state
+}
+
 fn held(state: &State) -> Tags {
-    let own = ["shop/", "platform/"];
-    let repositories =
-        state.repositories.iter().filter(|(name, _)| !own.iter().any(|own| name.starts_with(own)));
-    repositories
+    state
+        .repositories
+        .iter()
         .flat_map(|(name, held)| {
             held.tags.iter().map(move |(tag, digest)| ((name.clone(), tag.clone()), digest.clone()))
         })

@@ -8,10 +8,10 @@ use lab::host::{Lab, Output};
 use serde_json::{Value, json};
 
 use super::observed::{
-    AGENT, CONTROLLER, ECR, KVISOR, SCANNERS, castai_workloads, ecr, file, forget_traffic, images, traffic,
+    AGENT, CONTROLLER, KVISOR, SCANNERS, castai_workloads, ecr, file, forget_traffic, images, traffic,
     wait_until_ready,
 };
-use super::support::{empty_lab, kubectl_json, own_lab, plugin, says, shared_lab};
+use super::support::{MIRROR, empty_lab, kubectl_json, own_lab, plugin, says, shared_lab};
 
 /// As the console's onboarding command gets it: everything in one file, written by people and templates.
 const ONBOARDING: &str = include_str!("filter/agent.yaml");
@@ -20,13 +20,13 @@ const FILTER: [&str; 2] = ["sync-images", "--rewrite-only"];
 /// What has to come out of `ONBOARDING`: the names of images and nothing else.
 fn private_onboarding() -> String {
     let quoted = |quote: &str| format!("image: {quote}{AGENT}:v0.161.1{quote}");
-    let private = |quote: &str| format!("image: {quote}{ECR}/{AGENT}:v0.161.1{quote}");
+    let private = |quote: &str| format!("image: {quote}{MIRROR}/{AGENT}:v0.161.1{quote}");
     let text = ONBOARDING
         .replace(&quoted("\""), &private("\""))
         .replace(&quoted("'"), &private("'"))
-        .replace(&format!("image: {CONTROLLER}"), &format!("image: {ECR}/{CONTROLLER}"))
-        .replace(&format!("value: {SCANNERS}"), &format!("value: {ECR}/{SCANNERS}"));
-    assert_eq!(text.len(), ONBOARDING.len() + 4 * (ECR.len() + 1), "four names are private");
+        .replace(&format!("image: {CONTROLLER}"), &format!("image: {MIRROR}/{CONTROLLER}"))
+        .replace(&format!("value: {SCANNERS}"), &format!("value: {MIRROR}/{SCANNERS}"));
+    assert_eq!(text.len(), ONBOARDING.len() + 4 * (MIRROR.len() + 1), "four names are private");
     text
 }
 
@@ -59,7 +59,7 @@ fn onboarding_manifests_are_applied_with_private_images_and_else_as_they_are() {
     let early = plugin(&lab, 1, &filter);
     assert_eq!(early.stdout, "", "nothing is handed out that is not there");
     let agent = format!("error: {AGENT}:v0.161.1, which Deployment/castai-agent in agent.yaml needs: ");
-    says(&early, &[&agent, &format!("{ECR}/{AGENT}:v0.161.1 is not there")]);
+    says(&early, &[&agent, &format!("{MIRROR}/{AGENT}:v0.161.1 is not there")]);
     says(&early, &[&format!("{SCANNERS}:v1.164.8, which Deployment/castai-kvisor-controller in agent.yaml")]);
     let way = "sync-images -f agent.yaml --no-rewrite";
     says(&early, &["nothing is printed", &format!("hint: mirror first: kubectl castai-privatelink {way}")]);
@@ -79,7 +79,7 @@ fn onboarding_manifests_are_applied_with_private_images_and_else_as_they_are() {
     let applied = fed(command, ONBOARDING);
     assert_eq!(applied.code, Some(0), "{}{}", applied.stdout, applied.stderr);
     wait_until_ready(&lab);
-    assert!(images(&lab).values().all(|image| image.starts_with(ECR)), "{:?}", images(&lab));
+    assert!(images(&lab).values().all(|image| image.starts_with(MIRROR)), "{:?}", images(&lab));
     let secret = kubectl_json(&lab, &["get", "secret", "castai-agent", "-n", "castai-agent"]);
     let data = json!({"API_KEY": "bGFiLWtleS13aXRob3V0LXBvd2Vy", "ca.bin": "//79/Pv6+fj39g=="});
     assert_eq!(secret["data"], data);
@@ -99,17 +99,17 @@ fn neither_a_cluster_nor_a_registry_is_needed_where_a_lock_proves_the_images() {
     let lab = own_lab();
     plugin(&lab, 0, &["sync-images", "--no-rewrite", "--yes", "--lock", "lock.json"]);
     let pod = |image: &str| format!("kind: Pod\nspec: {{containers: [{{name: a, image: {image}}}]}} # a\r\n");
-    let (public, private) = (pod(&format!("{AGENT}:v0.161.1")), pod(&format!("{ECR}/{AGENT}:v0.161.1")));
+    let (public, private) = (pod(&format!("{AGENT}:v0.161.1")), pod(&format!("{MIRROR}/{AGENT}:v0.161.1")));
 
     // The registry, named, is all that is asked.
-    let registry = ["-f", "-", "-o", "yaml", "--registry", ECR];
+    let registry = ["-f", "-", "-o", "yaml", "--registry", MIRROR];
     let online = without_kubeconfig(&lab, &registry, &public);
     assert_eq!((online.code, &*online.stdout, &*online.stderr), (Some(0), &*private, ""));
     let unknown = without_kubeconfig(&lab, &registry, &pod(&format!("{KVISOR}:v9")));
     assert_eq!((unknown.code, &*unknown.stdout), (Some(1), ""));
     says(
         &unknown,
-        &["Pod/ in the standard input", &format!("-f - --registry {ECR} --no-discover --no-rewrite")],
+        &["Pod/ in the standard input", &format!("-f - --registry {MIRROR} --no-discover --no-rewrite")],
     );
 
     lab.control().put("/dns/records", &json!({EVERY_NAME: Behaviour::NameError})).expect("nothing is found");
@@ -128,7 +128,7 @@ fn neither_a_cluster_nor_a_registry_is_needed_where_a_lock_proves_the_images() {
     let lock = &lock[2..];
     let as_json = ["-f", "-", "-o", "json", "--lock", "lock.json"];
     let output = without_kubeconfig(&lab, &as_json, &in_json(&format!("{AGENT}:v0.161.1")));
-    assert_eq!(output.stdout, in_json(&format!("{ECR}/{AGENT}:v0.161.1")));
+    assert_eq!(output.stdout, in_json(&format!("{MIRROR}/{AGENT}:v0.161.1")));
     file(&lab, "apps/a.yaml", public.trim_end());
     file(&lab, "apps/b.yml", "kind: Secret\ndata: {a: aGk=}\n");
     let directory =
@@ -190,7 +190,7 @@ fn what_cannot_be_filtered_is_refused_with_an_empty_output() {
         (&["-f", "filter/empty.yaml"], "there is no manifest in what was given with -f"),
         (&["-f", "filter/latin.yaml"], "filter/latin.yaml: it is no text in UTF-8"),
         (
-            &["-f", "filter/shared.yaml", "--registry", ECR],
+            &["-f", "filter/shared.yaml", "--registry", MIRROR],
             "shared through an anchor with .metadata.labels.a",
         ),
     ];

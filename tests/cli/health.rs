@@ -5,8 +5,8 @@ use lab::kubelet::FailingPull;
 use lab::registry::image::{Behaviour, Recipe};
 use serde_json::{Value, json};
 
-use super::observed::{ECR, apply, image, kubectl, publish, record};
-use super::support::{kubectl_json, own_lab, plugin, says, sync};
+use super::observed::{apply, image, kubectl, publish, record};
+use super::support::{MIRROR, kubectl_json, own_lab, plugin, says, sync};
 
 /// A component that runs well is restored where our change breaks it; one that is broken anyway is brought to start.
 #[test]
@@ -61,7 +61,7 @@ fn what_ran_well_is_restored_and_what_was_broken_has_only_to_start() {
     says("\n  deployment.apps/broken in namespace castai-agent: pod broken-");
     let mut logs = output.stderr.lines().filter(|line| line.starts_with("    "));
     assert!(logs.any(|line| line.contains("castai/broken:v1")), "{}", output.stderr);
-    assert_eq!(image(lab, "broken", "main"), format!("{ECR}/ghcr.io/castai/broken:v1"));
+    assert_eq!(image(lab, "broken", "main"), format!("{MIRROR}/ghcr.io/castai/broken:v1"));
     for (name, result) in [("broken", "image updated"), ("first", "restored"), ("later", "not reached")] {
         let name = format!("deployment.apps/{name} ");
         let mut lines = output.stdout.lines();
@@ -89,7 +89,7 @@ fn a_rollout_that_failed_is_not_forgotten_by_the_next_run() {
             ],
         );
         let controller = image(lab, "castai-kvisor-controller", "controller");
-        assert!(controller.starts_with(ECR), "{controller}");
+        assert!(controller.starts_with(MIRROR), "{controller}");
     }
     lab.control().delete("/kubelet/failures").expect("pulls succeed");
     // The kubelet's next try is waited for.

@@ -9,8 +9,8 @@ use lab::host::{Lab, Output};
 use lab::registry::image::Recipe;
 use serde_json::Value;
 
-use crate::observed::{ECR, publish};
-use crate::support::{QUICK, empty_lab, kubectl_json};
+use crate::observed::publish;
+use crate::support::{MIRROR, QUICK, empty_lab, kubectl_json};
 
 const NAMESPACE: &str = "castai-agent";
 
@@ -130,5 +130,5 @@ fn copy(from: &Path, to: &Path) {
 }
 
 fn private(image: &str) -> String {
-    format!("{ECR}/{image}")
+    format!("{MIRROR}/{image}")
 }

@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use lab::host::Lab;
 use serde_json::{Value, json};
 
-use crate::support::{ecr_tags, json, kubectl, kubectl_json, own_lab, plugin, says, sync};
+use crate::support::{json, kubectl, kubectl_json, mirrored_tags, own_lab, plugin, says, sync};
 
 const HOOK: &str = "rancher/kubectl:v1.35.6";
 
@@ -56,7 +56,7 @@ fn images_of_hooks_are_mirrored_where_secrets_may_be_listed() {
             "images of Helm releases and their hooks are not seen there",
         ],
     );
-    assert!(!ecr_tags(&lab).contains(HOOK));
+    assert!(!mirrored_tags(&lab).contains(HOOK));
 
     // The printed roles allow it in Cast AI's namespace alone, and that is enough.
     let script = "kubectl castai-privatelink permissions rbac --subject user:operator | kubectl apply -f -";
@@ -81,7 +81,7 @@ fn images_of_hooks_are_mirrored_where_secrets_may_be_listed() {
     assert!(!names.contains(&"shop/migrate:v1") && !names.contains(&"rancher/kubectl:v1.0.0"), "{names:?}");
 
     sync(&lab, 0, &[]);
-    assert!(ecr_tags(&lab).contains(HOOK), "{:?}", ecr_tags(&lab));
+    assert!(mirrored_tags(&lab).contains(HOOK), "{:?}", mirrored_tags(&lab));
     let again = sync(&lab, 0, &[]);
     assert!(again.stdout.contains("nothing to do"), "{}", again.stdout);
 }
@@ -121,7 +121,7 @@ fn images_of_custom_resources_are_mirrored_and_left_to_their_operators() {
     assert_eq!(of("castai/next:v2.0.0")["place"]["resource"], "component.castware.cast.ai");
     assert_eq!(of("castai/jmx-exporter:v1.0.0")["carrier"], "field/spec/patches/0/value/image");
     sync(&lab, 0, &[]);
-    let tags = ecr_tags(&lab);
+    let tags = mirrored_tags(&lab);
     assert!(tags.contains("castai/next:v2.0.0") && tags.contains("castai/jmx-exporter:v1.0.0"), "{tags:?}");
     let after = kubectl_json(&lab, &["get", "components.castware.cast.ai/next", "--namespace=castai-agent"]);
     assert_eq!(after["spec"], component["spec"]);

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use lab::address;
 use lab::host::{Lab, Output};
 use lab::settings::{Fixture, Settings};
 use serde_json::{Value, json};
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 use super::hidden::{apply, definition, release};
 use super::observed::{self, forget_traffic, traffic};
 use super::support::{
-    ecr_tags, eventually, json, kubectl, kubectl_json, plugin, says, shared_lab, sync, workloads,
+    MIRROR, eventually, json, kubectl, kubectl_json, mirrored_tags, plugin, says, shared_lab, sync, workloads,
 };
 
 const JMX: &str = "acme/jmx-init:v1.0.0";
@@ -174,7 +173,7 @@ fn every_image_is_listed_with_its_reason_and_what_was_left_out_is_explained() {
         |lab: &Lab| kubectl_json(lab, &["get", "replicasets/checkout-5d9f", "-n", "shop"])["spec"].clone();
     let replica_set = shop(&lab);
     sync(&lab, 0, &[]);
-    let tags = ecr_tags(&lab);
+    let tags = mirrored_tags(&lab);
     for image in [JMX, AWS_NODE, ROLLOUT, HOOK] {
         assert!(tags.contains(image), "{image}: {tags:?}");
     }
@@ -182,7 +181,7 @@ fn every_image_is_listed_with_its_reason_and_what_was_left_out_is_explained() {
 
     // The same images are listed by their public names when the cluster has the private ones.
     let after = images(&lab, 0, &["-o", "wide"]);
-    assert!(after.stdout.contains(&format!("{}/{AWS_NODE}", address::ECR.0)), "{}", after.stdout);
+    assert!(after.stdout.contains(&format!("{MIRROR}/{AWS_NODE}")), "{}", after.stdout);
     assert_eq!(images(&lab, 0, &["-o", "name"]).stdout, names);
 }
 

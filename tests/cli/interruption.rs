@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 
 pub(crate) use self::scene::Dice;
 use self::scene::{RUN, Scene};
-use crate::observed::{ECR, apply, image, record};
-use crate::support::{eventually, fault, heal, kubectl, own_lab, plugin, says};
+use crate::observed::{apply, image, record};
+use crate::support::{MIRROR, eventually, fault, heal, kubectl, own_lab, plugin, says};
 
 #[test]
 fn a_run_that_is_killed_anywhere_is_finished_by_the_next_one() {
@@ -55,7 +55,7 @@ fn a_run_that_ends_while_it_restores_leaves_that_to_the_next_one() {
     let mut dice = Dice::from_environment();
     let lab = own_lab();
     let former = format!("{}/old/ghcr.io/castai/first:v1", address::OCI_REGISTRY.0);
-    let ours = format!("{ECR}/{former}");
+    let ours = format!("{MIRROR}/{former}");
     let publish = |name: &str, behaviour| {
         let recipe = Recipe { behaviour, ..Recipe::default() };
         let repository = format!("old/ghcr.io/castai/{name}");

@@ -9,10 +9,10 @@ use lab::settings::Fixture;
 use serde_json::json;
 
 use super::observed::{
-    ECR, KVISOR, SCANNERS, apply, castai_workloads, ecr_digest, end_faults, eventually, fault, first_images,
-    images, kubectl, our_writes, publish, traffic, unpublish, wait_until_ready,
+    KVISOR, SCANNERS, apply, castai_workloads, end_faults, eventually, fault, first_images, images, kubectl,
+    mirrored_digest, our_writes, publish, traffic, unpublish, wait_until_ready,
 };
-use super::support::{own_lab, plugin};
+use super::support::{MIRROR, own_lab, plugin};
 
 const SYNC: &str = "sync-images";
 
@@ -37,7 +37,8 @@ fn nothing_in_the_cluster_changes_before_every_image_is_verified() {
         let waits = |record: &lab::registry::traffic::Record| {
             record.path.contains(manifests) && record.method == "PUT"
         };
-        rest.iter().all(|image| ecr_digest(&lab, image).is_some()) && traffic(&lab, "ecr").iter().any(waits)
+        rest.iter().all(|image| mirrored_digest(&lab, image).is_some())
+            && traffic(&lab, "ecr").iter().any(waits)
     });
     assert_eq!(castai_workloads(&lab), castai);
     assert!(our_writes(&lab).is_empty());
@@ -108,7 +109,7 @@ fn may_change_daemon_sets(lab: &Lab) -> bool {
 /// The workloads of `all` whose images are the mirror's.
 fn rewritten(lab: &Lab) -> BTreeSet<String> {
     let mirrored =
-        |((workload, _), image): ((String, String), String)| image.starts_with(ECR).then_some(workload);
+        |((workload, _), image): ((String, String), String)| image.starts_with(MIRROR).then_some(workload);
     images(lab).into_iter().filter_map(mirrored).collect()
 }
 

@@ -6,10 +6,10 @@ use lab::host::{Lab, Output};
 use serde_json::{Value, json};
 
 use super::observed::{
-    ECR, castai_workloads, ecr, ecr_digest, file, first_images, forget_traffic, images, our_writes,
+    castai_workloads, ecr, file, first_images, forget_traffic, images, mirrored_digest, our_writes,
     read_json, traffic, wait_until_ready,
 };
-use super::support::{json, own_lab, plugin, shared_lab};
+use super::support::{MIRROR, json, own_lab, plugin, shared_lab};
 
 const SYNC: &str = "sync-images";
 
@@ -71,7 +71,7 @@ fn three_machines_share_the_work() {
     let mirrored = without_kubeconfig(&lab, &mirror);
     assert_eq!(mirrored.code, Some(0), "{}", mirrored.stderr);
     for image in first_images() {
-        assert!(ecr_digest(&lab, &image).is_some(), "{image}");
+        assert!(mirrored_digest(&lab, &image).is_some(), "{image}");
     }
     let locked = read_json(&lab, "lock.json");
     assert_eq!(locked["kind"], "Lock");
@@ -79,7 +79,7 @@ fn three_machines_share_the_work() {
     assert_eq!(digests.len(), 5);
     for locked in digests {
         let image = locked["source"].as_str().unwrap();
-        assert_eq!(locked["digest"].as_str(), ecr_digest(&lab, image).as_deref(), "{image}");
+        assert_eq!(locked["digest"].as_str(), mirrored_digest(&lab, image).as_deref(), "{image}");
     }
 
     stand_at_the_cluster_as_nodes_pull(&lab);
@@ -90,7 +90,7 @@ fn three_machines_share_the_work() {
     let rewritten = plugin(&lab, 0, &[&rewrite[..], &["--yes"]].concat());
     assert_eq!(rewritten.stdout.matches("image updated").count(), 5, "{}", rewritten.stdout);
     wait_until_ready(&lab);
-    assert!(images(&lab).values().all(|image| image.starts_with(ECR)));
+    assert!(images(&lab).values().all(|image| image.starts_with(MIRROR)));
     let again = plugin(&lab, 0, &rewrite);
     assert!(again.stdout.starts_with("nothing to do"), "{}", again.stdout);
 }
@@ -108,7 +108,7 @@ fn a_plan_that_was_looked_at_is_carried_out_elsewhere() {
     assert_eq!(mirrored.code, Some(0), "{}", mirrored.stderr);
     assert_eq!(mirrored.stdout.matches(" copied").count(), 5, "{}", mirrored.stdout);
     for image in first_images() {
-        assert!(ecr_digest(&lab, &image).is_some(), "{image}");
+        assert!(mirrored_digest(&lab, &image).is_some(), "{image}");
     }
 
     // Where both are reached, the same plan also rewrites; what it lists is there, so that nothing is copied again.
@@ -118,7 +118,7 @@ fn a_plan_that_was_looked_at_is_carried_out_elsewhere() {
     let uploads = |record: &lab::registry::traffic::Record| record.path.contains("/blobs/uploads");
     assert!(!traffic(&lab, "ecr").iter().any(uploads), "blobs that are there are not uploaded again");
     wait_until_ready(&lab);
-    assert!(images(&lab).values().all(|image| image.starts_with(ECR)));
+    assert!(images(&lab).values().all(|image| image.starts_with(MIRROR)));
 }
 
 #[test]

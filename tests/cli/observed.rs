@@ -12,7 +12,7 @@ use lab::registry::image::Recipe;
 use lab::registry::traffic::Record;
 use serde_json::{Value, json};
 
-use super::support::kubectl_json;
+use super::support::{PATH, kubectl_json};
 
 pub(crate) const ECR: &str = address::ECR.0;
 pub(crate) const AGENT: &str = "us-docker.pkg.dev/castai-hub/library/agent";
@@ -178,6 +178,11 @@ pub(crate) fn ecr(lab: &Lab) -> State {
 pub(crate) fn ecr_digest(lab: &Lab, image: &str) -> Option<String> {
     let (repository, tag) = image.rsplit_once(':').expect("a tag");
     ecr(lab).repositories.get(repository)?.tags.get(tag).cloned()
+}
+
+/// The digest that the mirror holds for an image, which is written by its public name.
+pub(crate) fn mirrored_digest(lab: &Lab, image: &str) -> Option<String> {
+    ecr_digest(lab, &format!("{PATH}/{image}"))
 }
 
 /// Requests to a registry since the last [`forget_traffic`]: `source`, `ecr` or `oci`.

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::observed::{AGENT, CONTROLLER, ECR, apply, image};
-use crate::support::{json, kubectl, own_lab, plugin, says, shared_lab, sync};
+use crate::observed::{AGENT, CONTROLLER, apply, image};
+use crate::support::{MIRROR, json, kubectl, own_lab, plugin, says, shared_lab, sync};
 
 #[test]
 fn a_dry_run_names_who_will_revert_it() {
@@ -76,7 +76,7 @@ fn what_heals_itself_is_left_to_its_owner_unless_forced() {
     says(&sync(&lab, 1, arguments), &["held back: Argo CD application cast", "since it heals itself"]);
     application(&json!({"selfHeal": false}));
     sync(&lab, 0, arguments);
-    assert_eq!(image(&lab, "castai-agent", "agent"), format!("{ECR}/{AGENT}:v0.161.1"));
+    assert_eq!(image(&lab, "castai-agent", "agent"), format!("{MIRROR}/{AGENT}:v0.161.1"));
 
     let flux: &[&str] = &["-l", "kustomize.toolkit.fluxcd.io/name", "--wait=false"];
     says(
@@ -85,5 +85,8 @@ fn what_heals_itself_is_left_to_its_owner_unless_forced() {
     );
     let report = json(&sync(&lab, 0, &[flux, &["--force", "-o", "json"]].concat()));
     assert_eq!(report["workloads"][0]["owners"][0]["name"], "Flux Kustomization cast");
-    assert_eq!(image(&lab, "castai-kvisor-controller", "controller"), format!("{ECR}/{CONTROLLER}:v1.164.8"));
+    assert_eq!(
+        image(&lab, "castai-kvisor-controller", "controller"),
+        format!("{MIRROR}/{CONTROLLER}:v1.164.8")
+    );
 }

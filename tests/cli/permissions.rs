@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use lab::address::{ACCOUNT, REGION};
 use lab::host::Lab;
 use serde_json::{Value, json};
 
-use crate::support::{json as read_json, kubectl, own_lab, plugin, says, shared_lab, sync};
+use crate::observed::{AGENT, ECR, ecr, ecr_digest, file, first_images, wait_until_ready};
+use crate::support::{
+    PATH, json as read_json, kubectl, mirrored_tags, own_lab, plugin, says, shared_lab, sync,
+};
 
 /// Applies what `permissions rbac` prints, without the rules that `is_left_out` names.
 fn grant(lab: &Lab, user: &str, flags: &[&str], is_left_out: impl Fn(&Value) -> bool) {
@@ -89,6 +93,71 @@ fn the_printed_roles_suffice_for_the_main_job_and_the_printed_policy_is_what_ecr
     assert!(actions(&lab).is_subset(&all), "{:?}", &actions(&lab) - &all);
 }
 
+/// ECR lets the caller do what the printed policy allows, and nothing else.
+fn attach_policy(lab: &Lab, flags: &[&str]) {
+    let account = [&format!("--account={ACCOUNT}")[..], &format!("--region={REGION}")];
+    let printed = plugin(lab, 0, &[&["permissions", "iam"], &account[..], flags].concat());
+    lab.control().put("/ecr/access", &json!({"policy": read_json(&printed)})).unwrap();
+}
+
+/// Repositories outside of the mirror's path, with all that they hold.
+fn outside(lab: &Lab) -> Value {
+    let is_outside = |name: &str| !name.starts_with(&format!("{PATH}/"));
+    let repositories = ecr(lab).repositories.into_iter();
+    repositories.filter(|(name, _)| is_outside(name)).map(|(name, held)| (name, json!(held))).collect()
+}
+
+#[test]
+fn the_printed_policy_suffices_for_whole_runs_and_allows_nothing_outside_of_our_path() {
+    let lab = &own_lab();
+    lab.control().put("/ecr/settings", &json!({"blob_mounting": true})).unwrap();
+    let others = outside(lab);
+    let all_checks = read_json(&plugin(lab, 0, &["preflight", "-o", "json"]))["counts"].clone();
+    let assert_preflight = || {
+        let report = read_json(&plugin(lab, 0, &["preflight", "-o", "json"]));
+        assert_eq!(report["counts"], all_checks, "the policy hides nothing from it");
+    };
+
+    attach_policy(lab, &["--read-only"]);
+    assert_preflight();
+    plugin(lab, 0, &["sync-images", "--dry-run"]);
+    let refused = sync(lab, 1, &["--no-rewrite"]);
+    let repositories = format!("arn:aws:ecr:{REGION}:{ACCOUNT}:repository");
+    says(&refused, &[&format!("AWS denies ecr:CreateRepository on {repositories}/{PATH}/castai/hibernate")]);
+    assert_eq!(json!(ecr(lab).repositories), others, "a dry run's policy writes nothing");
+
+    attach_policy(lab, &[]);
+    // Anywhere else the same caller may not even read.
+    for path in ["", "/shop", &format!("/{PATH}-2"), &format!("/shop/{PATH}")] {
+        let registry = format!("--registry={ECR}{path}");
+        let refused = sync(lab, 1, &["--no-rewrite", &registry]);
+        says(&refused, &[&format!("AWS denies ecr:ListImages on {repositories}{path}/castai/hibernate")]);
+        let blind = plugin(lab, 1, &["preflight", "--only=CPL303", "--fail-on=unknown", &registry]);
+        assert!(blind.stdout.contains("no permission for ecr:DescribeRepositories"), "{}", blind.stdout);
+    }
+    assert_eq!(outside(lab), others);
+
+    // A whole run of everything that speaks to ECR.
+    sync(lab, 0, &["--lock=lock.json", "-o", "wide"]);
+    wait_until_ready(lab);
+    assert_eq!(mirrored_tags(lab), first_images().into());
+    assert!(sync(lab, 0, &[]).stdout.starts_with("nothing to do"));
+    assert_preflight();
+    plugin(lab, 0, &["status", "--upstream"]);
+    plugin(lab, 0, &["values", "policy"]);
+    assert_eq!(outside(lab), others);
+
+    // It is the policy that refuses: without it a registry's root is as good as any path.
+    lab.control().put("/ecr/access", &json!({})).unwrap();
+    let agent = format!("{AGENT}:v0.161.1");
+    let spec = json!({"containers": [{"name": "agent", "image": agent}]});
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "agent"}, "spec": spec});
+    file(lab, "pod.json", &pod.to_string());
+    let root = format!("--registry={ECR}");
+    sync(lab, 0, &["--no-discover", "--no-rewrite", "-f", "pod.json", &root]);
+    assert!(ecr_digest(lab, &agent).is_some(), "{agent} lies at the root");
+}
+
 #[test]
 fn each_required_rule_is_missed_where_it_is_left_out() {
     let lab = own_lab();
@@ -137,6 +206,6 @@ fn permissions_are_told_in_every_format() {
     );
     let account = ["permissions", "iam", "--account=123456789012", "--region=eu-west-1"];
     let iam = plugin(lab, 0, &account).stdout;
-    assert!(iam.contains("arn:aws:ecr:eu-west-1:123456789012:repository/*"), "{iam}");
+    assert!(iam.contains("arn:aws:ecr:eu-west-1:123456789012:repository/castai-privatelink/*"), "{iam}");
     says(&plugin(lab, 2, &["permissions", "rbac", "--subject=me"]), &["--subject", "group:NAME"]);
 }

@@ -7,10 +7,10 @@ use lab::registry::image::Recipe;
 use serde_json::{Value, json};
 
 use crate::observed::{
-    AGENT, ECR, HIBERNATE, KVISOR, apply, forget_traffic, image, other_workloads, record, traffic,
+    AGENT, HIBERNATE, KVISOR, apply, forget_traffic, image, other_workloads, record, traffic,
     wait_until_ready,
 };
-use crate::support::{json, kubectl, own_lab, plugin, says, sync, workloads};
+use crate::support::{MIRROR, json, kubectl, own_lab, plugin, says, sync, workloads};
 
 const KINDS: [&str; 5] = [
     "deployment/castai-agent",
@@ -82,7 +82,7 @@ fn what_breaks_by_it_gets_its_private_images_again_and_the_rest_is_not_reached()
             "error: deployment.apps/castai-agent in namespace castai-agent was not reached",
         ],
     );
-    assert!(image(lab, "castai-kvisor-controller", "controller").starts_with(ECR));
+    assert!(image(lab, "castai-kvisor-controller", "controller").starts_with(MIRROR));
     assert_eq!(record(lab, "deployment/castai-kvisor-controller"), ours);
     assert_eq!(has_records(lab), 5, "what was not named is not touched");
     wait_until_ready(lab);
@@ -110,7 +110,7 @@ fn a_component_that_can_run_its_former_image_is_waited_for() {
     let ready = ["rollout", "status", "-n", "castai-agent", "deployment/first", "--timeout=300s"];
     kubectl(lab, &ready);
     sync(lab, 0, &["-l", "app=first"]);
-    assert_eq!(image(lab, "first", "main"), format!("{ECR}/{former}"));
+    assert_eq!(image(lab, "first", "main"), format!("{MIRROR}/{former}"));
     let output = plugin(lab, 0, &["rollback", "-l", "app", "--yes", "-o", "name"]);
     assert_eq!(output.stdout, "deployment.apps/first\n");
     says(&output, &["deployment.apps/first: deployment \"first\" successfully rolled out"]);
@@ -124,7 +124,7 @@ fn a_component_that_can_run_its_former_image_is_waited_for() {
 fn what_somebody_changed_since_is_left_alone_and_said() {
     let lab = &own_lab();
     sync(lab, 0, &["--wait=false"]);
-    let upgraded = format!("{ECR}/{KVISOR}:v9");
+    let upgraded = format!("{MIRROR}/{KVISOR}:v9");
     let set = |workload: &str, image: &str| {
         kubectl(lab, &["set", "image", "-n", "castai-agent", workload, image]);
     };

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::observed::{CONTROLLER, ECR, SCANNERS, ecr_digest, image, record, wait_until_ready};
-use crate::support::{json, kubectl, kubectl_json, own_lab, plugin, says, sync, workloads};
+use crate::observed::{CONTROLLER, ECR, SCANNERS, image, mirrored_digest, record, wait_until_ready};
+use crate::support::{MIRROR, json, kubectl, kubectl_json, own_lab, plugin, says, sync, workloads};
 
 const DEPLOYMENT: &str = "deployment/castai-kvisor-controller";
 
@@ -12,7 +12,7 @@ const DEPLOYMENT: &str = "deployment/castai-kvisor-controller";
 fn a_controller_pinned_by_digest_is_told_its_scanners_until_it_is_rolled_back() {
     let lab = &own_lab();
     sync(lab, 0, &["--no-rewrite"]);
-    let digest = ecr_digest(lab, &format!("{CONTROLLER}:v1.164.8")).unwrap();
+    let digest = mirrored_digest(lab, &format!("{CONTROLLER}:v1.164.8")).unwrap();
     let pinned = format!("{CONTROLLER}:v1.164.8@{digest}");
     kubectl(lab, &["set", "image", "-n", "castai-agent", DEPLOYMENT, &format!("controller={pinned}")]);
     let before = workloads(lab);
@@ -22,7 +22,7 @@ fn a_controller_pinned_by_digest_is_told_its_scanners_until_it_is_rolled_back() 
     let changed = "container/controller,env/controller/SCANNERS_IMAGE";
     assert!(output.stdout.contains(changed), "{}", output.stdout);
     wait_until_ready(lab);
-    let scanners = format!("{ECR}/{SCANNERS}:v1.164.8");
+    let scanners = format!("{MIRROR}/{SCANNERS}:v1.164.8");
     let variable = || {
         let deployment = kubectl_json(lab, &["get", DEPLOYMENT, "-n", "castai-agent"]);
         let env = deployment["spec"]["template"]["spec"]["containers"][0]["env"].as_array().cloned();
@@ -30,15 +30,15 @@ fn a_controller_pinned_by_digest_is_told_its_scanners_until_it_is_rolled_back() 
     };
     let told = Some(json!({"name": "SCANNERS_IMAGE", "value": scanners}));
     assert_eq!(variable(), told);
-    assert_eq!(image(lab, "castai-kvisor-controller", "controller"), format!("{ECR}/{pinned}"));
+    assert_eq!(image(lab, "castai-kvisor-controller", "controller"), format!("{MIRROR}/{pinned}"));
     let ours = json!({
-        "container/controller": {"from": pinned, "to": format!("{ECR}/{pinned}")},
+        "container/controller": {"from": pinned, "to": format!("{MIRROR}/{pinned}")},
         "env/controller/SCANNERS_IMAGE": {"to": scanners},
     });
     assert_eq!(record(lab, DEPLOYMENT), ours);
     let rewritten = workloads(lab);
     let again = plugin(lab, 0, &["sync-images"]);
-    assert!(again.stdout.starts_with(&format!("nothing to do: {ECR} holds 5 images")), "{}", again.stdout);
+    assert!(again.stdout.starts_with(&format!("nothing to do: {MIRROR} holds 5 images")), "{}", again.stdout);
 
     // Who takes the variable away takes the scans away.
     let state = |code: i32| {

@@ -7,10 +7,10 @@ use lab::registry::image::Recipe;
 use serde_json::{Value, json};
 
 use crate::observed::{
-    AGENT, CONTROLLER, ECR, HIBERNATE, KVISOR, SCANNERS, castai_workloads, ecr_writes, forget_traffic,
-    publish, traffic,
+    AGENT, CONTROLLER, HIBERNATE, KVISOR, SCANNERS, castai_workloads, ecr_writes, forget_traffic, publish,
+    traffic,
 };
-use crate::support::{fault, heal, json, kubectl, own_lab, plugin, says, shared_lab, sync};
+use crate::support::{MIRROR, fault, heal, json, kubectl, own_lab, plugin, says, shared_lab, sync};
 
 /// Each image's state by workload and carrier.
 fn states(report: &Value) -> BTreeMap<(String, String), String> {
@@ -41,7 +41,7 @@ fn what_was_never_rewritten_is_said_and_nothing_is_changed() {
     let output = plugin(lab, 1, &["status"]);
     assert_eq!(output.stdout.matches("not rewritten").count(), 7, "{}", output.stdout);
     assert!(
-        output.stdout.contains(&format!("the registry has no {ECR}/{SCANNERS}:v1.164.8")),
+        output.stdout.contains(&format!("the registry has no {MIRROR}/{SCANNERS}:v1.164.8")),
         "{}",
         output.stdout
     );
@@ -85,7 +85,7 @@ fn who_reverted_what_is_named_with_what_is_missing_and_behind() {
     let applying = ["apply", "--server-side", "--force-conflicts", "--field-manager=helm-controller", "-f"];
     kubectl(lab, &[&applying[..], &[path.to_str().unwrap()]].concat());
     set_image(lab, "cronjob/hibernate-resume", &format!("pauser={HIBERNATE}:v0.14"), "kubectl-set");
-    set_image(lab, "daemonset/castai-kvisor-agent", &format!("kvisor={ECR}/{KVISOR}:v9"), "kubectl-set");
+    set_image(lab, "daemonset/castai-kvisor-agent", &format!("kvisor={MIRROR}/{KVISOR}:v9"), "kubectl-set");
     // The public tag moves on.
     publish(lab, &format!("docker.io/{HIBERNATE}:v0.14"), &Recipe { size: 5_000, ..Recipe::default() });
 
@@ -120,7 +120,7 @@ fn who_reverted_what_is_named_with_what_is_missing_and_behind() {
     assert_eq!(states(&report), BTreeMap::from(expected));
     let agent = of(&report, "castai-agent", "container/agent");
     assert_eq!((&agent["changedBy"]["manager"], &agent["mirrored"]), (&json!("helm"), &json!(true)));
-    assert_eq!(agent["destination"], format!("{ECR}/{public}"));
+    assert_eq!(agent["destination"], format!("{MIRROR}/{public}"));
 
     // A registry that does not answer leaves what the cluster tells.
     fault(lab, "ecr", &json!({"operation": "ListImages", "action": {"kind": "status", "status": 500}}));

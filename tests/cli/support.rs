@@ -7,6 +7,12 @@ use lab::host::{Lab, Output};
 use lab::settings::{Fixture, Settings};
 use serde_json::Value;
 
+/// The path of [`MIRROR`] in ECR.
+pub(crate) const PATH: &str = "castai-privatelink";
+
+/// Where images are mirrored to without `--registry`.
+pub(crate) const MIRROR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com/castai-privatelink";
+
 /// A lab of its own, for a test that changes the cluster or the registries, or breaks something.
 pub(crate) fn own_lab() -> Lab {
     Lab::start(&Settings::default()).expect("the lab starts")
@@ -101,6 +107,12 @@ pub(crate) fn ecr_tags(lab: &Lab) -> BTreeSet<String> {
             tags.into_iter().map(move |(tag, _)| format!("{name}:{tag}"))
         })
         .collect()
+}
+
+/// Tags below the mirror's path in ECR as `repository:tag`, by the public names of the images.
+pub(crate) fn mirrored_tags(lab: &Lab) -> BTreeSet<String> {
+    let below = |tag: String| Some(tag.strip_prefix(PATH)?.strip_prefix('/')?.to_owned());
+    ecr_tags(lab).into_iter().filter_map(below).collect()
 }
 
 /// Adds a fault to a front (`source` or `ecr`).

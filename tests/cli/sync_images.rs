@@ -12,11 +12,13 @@ use lab::settings::Fixture;
 use serde_json::{Value, json};
 
 use super::observed::{
-    AGENT, CONTROLLER, ECR, HIBERNATE, KVISOR, SCANNERS, apply, castai_workloads, ecr, ecr_digest,
-    ecr_writes, file, first_images, forget_traffic, image, images, kubectl, other_workloads, our_writes,
+    AGENT, CONTROLLER, ECR, HIBERNATE, KVISOR, SCANNERS, apply, castai_workloads, ecr, ecr_writes, file,
+    first_images, forget_traffic, image, images, kubectl, mirrored_digest, other_workloads, our_writes,
     publish, record, traffic, wait_until_ready,
 };
-use super::support::{empty_lab, json, kubectl_json, own_lab, plugin, shared_lab};
+use super::support::{
+    MIRROR, PATH, empty_lab, json, kubectl_json, mirrored_tags, own_lab, plugin, shared_lab,
+};
 
 const SYNC: &str = "sync-images";
 
@@ -101,18 +103,19 @@ fn a_dry_run_shows_the_plan_and_changes_nothing() {
     let plan = json(&plugin(lab, 0, &[SYNC, "--dry-run=server", "-o", "json"]));
     assert_eq!(plan["kind"], "Plan");
     let destination = &plan["destinations"][0];
-    assert_eq!(destination["mirror"]["registry"], ECR);
+    assert_eq!(destination["mirror"], json!({"registry": ECR, "prefix": PATH}));
     let images = destination["images"].as_array().expect("images");
     let seen: Vec<_> = images
         .iter()
         .map(|image| {
             assert_eq!(image["step"]["type"], "copy");
-            assert_eq!(image["destination"], format!("{ECR}/{}", image["source"].as_str().unwrap()));
+            assert_eq!(image["destination"], format!("{MIRROR}/{}", image["source"].as_str().unwrap()));
             image["source"].as_str().unwrap().to_owned()
         })
         .collect();
     assert_eq!(seen, first_images());
-    assert_eq!(destination["createRepositories"], json!([HIBERNATE, KVISOR, CONTROLLER, SCANNERS, AGENT]));
+    let created = [HIBERNATE, KVISOR, CONTROLLER, SCANNERS, AGENT].map(|name| format!("{PATH}/{name}"));
+    assert_eq!(destination["createRepositories"], json!(created));
     let mut planned = json(&plugin(lab, 0, &[SYNC, "--dry-run=client", "-o", "json"]));
     planned["created"] = plan["created"].clone();
     assert_eq!(planned, plan, "server and client dry runs plan the same");
@@ -126,7 +129,7 @@ fn a_dry_run_shows_the_plan_and_changes_nothing() {
         assert_eq!(table.matches(words).count(), 5, "{table}");
     }
     let wide = plugin(lab, 0, &[SYNC, "--dry-run", "-o", "wide"]).stdout;
-    assert!(wide.contains(&format!("{ECR}/{HIBERNATE}:v0.14")), "{wide}");
+    assert!(wide.contains(&format!("{MIRROR}/{HIBERNATE}:v0.14")), "{wide}");
     assert!(wide.contains("in Cast AI namespace castai-agent"), "{wide}");
     let names = plugin(lab, 0, &[SYNC, "--dry-run", "-o", "name"]).stdout;
     let expected = [
@@ -138,7 +141,7 @@ fn a_dry_run_shows_the_plan_and_changes_nothing() {
     ];
     assert_eq!(names.lines().collect::<Vec<_>>(), expected);
     let names = plugin(lab, 0, &[SYNC, "--dry-run", "--no-rewrite", "-o", "name"]).stdout;
-    let expected = first_images().map(|image| format!("{ECR}/{image}"));
+    let expected = first_images().map(|image| format!("{MIRROR}/{image}"));
     assert_eq!(names.lines().collect::<Vec<_>>(), expected);
 
     // Nobody is there to be asked, so that without --yes nothing happens either.
@@ -168,7 +171,7 @@ fn assert_everything_is_mirrored(lab: &Lab) {
         let name = format!("{}/{}", source.host, source.repository);
         let mirrored = name.trim_start_matches("docker.io/");
         let image = generate(&name, source.tag, &source.recipe).expect("the fixture's image");
-        let held = &state.repositories[mirrored];
+        let held = &state.repositories[&format!("{PATH}/{mirrored}")];
         let top = image.top().expect("a manifest");
         assert_eq!(held.tags.get(source.tag), Some(&top.digest), "{name}");
         assert_eq!(held.images.len(), image.manifests.len(), "{name}: nothing is added and nothing left out");
@@ -198,10 +201,10 @@ fn a_run_mirrors_rewrites_and_leaves_the_rest_alone() {
     wait_until_ready(&lab);
     assert_everything_is_mirrored(&lab);
 
-    let expected = before.iter().map(|(key, image)| (key.clone(), format!("{ECR}/{image}"))).collect();
+    let expected = before.iter().map(|(key, image)| (key.clone(), format!("{MIRROR}/{image}"))).collect();
     assert_eq!(images(&lab), expected);
     let agent = format!("{AGENT}:v0.161.1");
-    let entry = |image: &str| json!({"from": image, "to": format!("{ECR}/{image}")});
+    let entry = |image: &str| json!({"from": image, "to": format!("{MIRROR}/{image}")});
     assert_eq!(
         record(&lab, "deployment/castai-agent"),
         json!({"container/agent": entry(&agent), "container/monitor": entry(&agent)})
@@ -223,7 +226,7 @@ fn a_run_mirrors_rewrites_and_leaves_the_rest_alone() {
     let again = plugin(&lab, 0, &[SYNC, "--yes"]);
     assert_eq!(
         again.stdout,
-        format!("nothing to do: {ECR} holds 5 images, 5 workloads of Cast AI use what is there\n")
+        format!("nothing to do: {MIRROR} holds 5 images, 5 workloads of Cast AI use what is there\n")
     );
     assert_eq!(again.stderr, "");
     let writing = ecr_writes(&lab);
@@ -245,7 +248,7 @@ fn a_run_mirrors_rewrites_and_leaves_the_rest_alone() {
 fn upgrade_by_private_name(lab: &Lab) {
     let next = format!("{AGENT}:v0.162.0");
     let digest = publish(lab, &next, &Recipe::default());
-    let private = format!("{ECR}/{next}");
+    let private = format!("{MIRROR}/{next}");
     let set = ["set", "image", "-n", "castai-agent", "deployment/castai-agent"];
     let (agent, monitor) = (format!("agent={private}"), format!("monitor={private}"));
     kubectl(lab, &[&set[..], &[&agent, &monitor]].concat());
@@ -254,7 +257,7 @@ fn upgrade_by_private_name(lab: &Lab) {
     assert!(output.stderr.contains(&format!("copied {next}")), "{}", output.stderr);
     assert_eq!(output.stdout.matches(" copied").count(), 1, "{}", output.stdout);
     wait_until_ready(lab);
-    assert_eq!(ecr_digest(lab, &next), Some(digest));
+    assert_eq!(mirrored_digest(lab, &next), Some(digest));
     assert_eq!(image(lab, "castai-agent", "agent"), private);
     let entry = json!({"from": next, "to": private});
     assert_eq!(
@@ -266,14 +269,14 @@ fn upgrade_by_private_name(lab: &Lab) {
 
 /// Nobody can know what a flat name stands for; and other repositories of the account are none of our business.
 fn flat_names_need_a_map(lab: &Lab) {
-    let flat = format!("{ECR}/castai-agent");
+    let flat = format!("{MIRROR}/castai-agent");
     publish(lab, &format!("{AGENT}:v1"), &Recipe::default());
     let set = ["set", "image", "-n", "castai-agent"];
     kubectl(lab, &[&set[..], &["deployment/castai-agent", &format!("*={flat}:v1")]].concat());
     let output = plugin(lab, 1, &[SYNC, "--yes"]);
     assert!(output.stderr.contains(&format!("add --map {flat}=<public repository>")), "{}", output.stderr);
     assert_eq!(image(lab, "castai-agent", "agent"), format!("{flat}:v1"));
-    assert_eq!(ecr_digest(lab, "castai-agent:v1"), None);
+    assert_eq!(mirrored_digest(lab, "castai-agent:v1"), None);
 
     let map = format!("{flat}={AGENT}");
     let output = plugin(lab, 0, &[SYNC, "--yes", "--map", &map]);
@@ -289,7 +292,7 @@ fn flat_names_need_a_map(lab: &Lab) {
     let output = plugin(lab, 0, &[SYNC, "--yes"]);
     assert!(output.stderr.contains(&format!("copied {AGENT}:v9")), "{}", output.stderr);
     wait_until_ready(lab);
-    assert_eq!(ecr_digest(lab, "castai-agent:v9"), Some(digest));
+    assert_eq!(mirrored_digest(lab, "castai-agent:v9"), Some(digest));
     let entry = json!({"from": format!("{AGENT}:v9"), "to": format!("{flat}:v9")});
     assert_eq!(record(lab, "deployment/castai-agent")["container/agent"], entry);
 
@@ -312,7 +315,7 @@ fn each_half_works_alone() {
     assert!(ecr(&lab).repositories.keys().all(|name| !name.contains("castai/")));
 
     let mirrored = plugin(&lab, 0, &[SYNC, "--no-rewrite", "--yes", "-o", "name"]);
-    let expected = first_images().map(|image| format!("{ECR}/{image}"));
+    let expected = first_images().map(|image| format!("{MIRROR}/{image}"));
     assert_eq!(mirrored.stdout.lines().collect::<Vec<_>>(), expected);
     assert_everything_is_mirrored(&lab);
     assert_eq!(castai_workloads(&lab), castai, "the cluster is as it was");
@@ -322,7 +325,7 @@ fn each_half_works_alone() {
     assert_eq!(rewritten.stdout.matches("type: updated").count(), 5, "{}", rewritten.stdout);
     assert!(rewritten.stderr.contains("its rollout was not waited for"), "{}", rewritten.stderr);
     wait_until_ready(&lab);
-    assert_eq!(image(&lab, "hibernate-resume", "pauser"), format!("{ECR}/castai/hibernate:v0.14"));
+    assert_eq!(image(&lab, "hibernate-resume", "pauser"), format!("{MIRROR}/castai/hibernate:v0.14"));
 }
 
 #[test]
@@ -338,23 +341,26 @@ fn a_filter_takes_what_belongs_together_and_means_the_same_the_next_time() {
     let filter = ["--only", "ghcr.io/*/kvisor-controller:*", "--only", "castai/*"];
     let sync = [&[SYNC, "--yes"], &filter[..]].concat();
     plugin(&lab, 0, &sync);
-    assert_eq!(image(&lab, "castai-kvisor-controller", "controller"), format!("{ECR}/{CONTROLLER}:v1.164.8"));
-    assert!(ecr_digest(&lab, &format!("{SCANNERS}:v1.164.8")).is_some(), "kvisor finds its scanners");
+    assert_eq!(
+        image(&lab, "castai-kvisor-controller", "controller"),
+        format!("{MIRROR}/{CONTROLLER}:v1.164.8")
+    );
+    assert!(mirrored_digest(&lab, &format!("{SCANNERS}:v1.164.8")).is_some(), "kvisor finds its scanners");
     assert_eq!(image(&lab, "castai-agent", "agent"), format!("{AGENT}:v0.161.1"), "it was not asked for");
     let again = plugin(&lab, 0, &sync);
-    assert!(again.stdout.starts_with(&format!("nothing to do: {ECR} holds 3 images")), "{}", again.stdout);
+    assert!(again.stdout.starts_with(&format!("nothing to do: {MIRROR} holds 3 images")), "{}", again.stdout);
 
     // Outside Cast AI's namespaces an upgrade by private name is known by our record.
     let (next, digest) =
         (format!("{HIBERNATE}:v0.15"), publish(&lab, "docker.io/castai/hibernate:v0.15", &Recipe::default()));
-    kubectl(&lab, &["set", "image", "-n", "shop", "cronjob/pause", &format!("pauser={ECR}/{next}")]);
+    kubectl(&lab, &["set", "image", "-n", "shop", "cronjob/pause", &format!("pauser={MIRROR}/{next}")]);
     let output = plugin(&lab, 0, &sync);
     assert!(output.stderr.contains(&format!("copied {next}")), "{}", output.stderr);
-    assert_eq!(ecr_digest(&lab, &next), Some(digest));
+    assert_eq!(mirrored_digest(&lab, &next), Some(digest));
     let pause = kubectl_json(&lab, &["get", "cronjob", "pause", "-n", "shop"]);
     let annotation = pause["metadata"]["annotations"]["privatelink.cast.ai/images"].as_str().expect("ours");
     let recorded: Value = serde_json::from_str(annotation).expect("JSON");
-    assert_eq!(recorded, json!({"container/pauser": {"from": next, "to": format!("{ECR}/{next}")}}));
+    assert_eq!(recorded, json!({"container/pauser": {"from": next, "to": format!("{MIRROR}/{next}")}}));
 }
 
 #[test]
@@ -427,9 +433,9 @@ fn a_cluster_without_cast_ai_is_told_the_ways_on_and_manifests_are_mirrored_befo
         .expect("it reads");
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    let mirrored: BTreeSet<_> =
-        ecr(&lab).repositories.into_keys().filter(|name| name.contains("castai")).collect();
-    let expected = [AGENT, CONTROLLER, HIBERNATE, SCANNERS, "platform/castai-cost-report"];
-    assert_eq!(mirrored, expected.map(str::to_owned).into(), "the image that kvisor derives comes with it");
+    let expected =
+        [(AGENT, "v0.161.1"), (CONTROLLER, "v1.164.8"), (HIBERNATE, "v0.14"), (SCANNERS, "v1.164.8")]
+            .map(|(name, tag)| format!("{name}:{tag}"));
+    assert_eq!(mirrored_tags(&lab), expected.into(), "the image that kvisor derives comes with it");
     assert_eq!(other_workloads(&lab), before);
 }

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use lab::address;
 use lab::host::Lab;
 use serde_json::{Value, json};
 
 use crate::hidden::{apply, definition, packed};
-use crate::support::{empty_lab, kubectl, kubectl_json, own_lab, plugin, says, sync};
+use crate::support::{MIRROR, empty_lab, kubectl, kubectl_json, own_lab, plugin, says, sync};
 
-const MIRROR: &str = address::ECR.0;
 const NAMESPACE: &str = "castai-agent";
 
 #[test]

@@ -12,9 +12,8 @@ use serde_json::{Value, json};
 use super::observed::{
     Workloads, castai_workloads, ecr, ecr_writes, forget_traffic, other_workloads, traffic,
 };
-use super::support::{eventually, fault, heal, json, kubectl_json, plugin, says, sync};
+use super::support::{MIRROR, PATH, eventually, fault, heal, json, kubectl_json, plugin, says, sync};
 
-const MIRROR: &str = address::ECR.0;
 const LOGS: &str = "castai-logs";
 
 /// Every place that carries an image, in the order of the images: image, workload, carrier.
@@ -239,7 +238,7 @@ fn every_component_is_mirrored_rewritten_and_rolled_out_and_nothing_else_is_touc
     for source in fixture::sources(Fixture::WholeCluster) {
         let name = format!("{}/{}", source.host, source.repository);
         let image = generate(&name, source.tag, &source.recipe).unwrap();
-        let held = &state.repositories[name.trim_start_matches("docker.io/")];
+        let held = &state.repositories[&format!("{PATH}/{}", name.trim_start_matches("docker.io/"))];
         assert_eq!(held.tags.get(source.tag), Some(&image.top().unwrap().digest), "{name}");
         for manifest in &image.manifests {
             assert_eq!(held.images[&manifest.digest].media_type, manifest.media_type, "{name}");
@@ -332,7 +331,7 @@ fn tokens_that_end_in_the_middle_are_renewed_at_every_source() {
     let state = ecr(&lab);
     for source in fixture::sources(Fixture::WholeCluster) {
         let name = format!("{}/{}", source.host, source.repository);
-        let held = &state.repositories[name.trim_start_matches("docker.io/")];
+        let held = &state.repositories[&format!("{PATH}/{}", name.trim_start_matches("docker.io/"))];
         assert!(held.tags.contains_key(source.tag), "{name}:{}", source.tag);
     }
 }

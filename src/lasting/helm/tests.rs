@@ -230,8 +230,10 @@ fn keys_that_the_release_has_stay_keys() {
     let main = [manifest("castai-cluster-controller/templates/deployment.yaml", "main", &[CONTROLLER])];
     let bare = release("castai-cluster-controller", "0.92.14", &main, &[]);
     let old = release("castai-cluster-controller", "0.80.0", &main, &[]);
-    let global = json!({"global": {"registry": "e.example"}});
-    let repository = "e.example/us-docker.pkg.dev/castai-hub/library/cluster-controller";
+    // The default mirror has a path, and so has the value.
+    let mirror = "e.example/castai-privatelink";
+    let global = json!({"global": {"registry": mirror}});
+    let repository = format!("{mirror}/us-docker.pkg.dev/castai-hub/library/cluster-controller");
     let keys = json!({"image": {"repository": repository}});
     let cases: [(_, &[&str], _, _); 6] = [
         (&bare, &[], &global, false),
@@ -242,7 +244,7 @@ fn keys_that_the_release_has_stay_keys() {
         (&old, &["global.registry"], &keys, true),
     ];
     for (release, set, expected, is_told) in cases {
-        let decided = decide(&with_set(release.clone(), set), "e.example", &[]);
+        let decided = decide(&with_set(release.clone(), set), mirror, &[]);
         assert_eq!(&decided.values, expected, "{set:?}");
         let is_gap = |why: &&str| {
             why.contains("global.registry is set in the release") && why.contains("--reset-values")

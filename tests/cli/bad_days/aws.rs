@@ -4,9 +4,9 @@ use lab::aws::Identity;
 use serde_json::json;
 
 use super::{ALL, assert_rewritten};
-use crate::support::{QUICK, ecr_tags, own_lab, plugin, says, sync, workloads};
+use crate::support::{MIRROR, QUICK, ecr_tags, own_lab, plugin, says, sync, workloads};
 
-const ECR: &str = "--registry=123456789012.dkr.ecr.us-east-1.amazonaws.com";
+const REGISTRY: &[&str] = &["--registry", MIRROR];
 
 #[test]
 fn credentials_that_do_not_work_stop_the_run_before_anything_is_done() {
@@ -32,7 +32,7 @@ fn credentials_that_do_not_work_stop_the_run_before_anything_is_done() {
         says(&sync(&lab, 2, &[]), &words);
     }
     control.put("/ecr/access", &json!({})).unwrap();
-    for registry in [None, Some(ECR)] {
+    for registry in [&[], REGISTRY] {
         let mut command = lab.command("env");
         command.args([
             "-u",
@@ -49,12 +49,13 @@ fn credentials_that_do_not_work_stop_the_run_before_anything_is_done() {
         assert_eq!(said.lines().count(), 1, "one line says it all: {said}");
     }
     control.put("/aws/identity", &Identity::of_account("210987654321")).unwrap();
-    says(&sync(&lab, 2, &[]), &["account 123456789012", "account 210987654321", "--registry"]);
+    let flag = "--registry <account>.dkr.ecr.<region>.amazonaws.com/castai-privatelink";
+    says(&sync(&lab, 2, &[]), &["account 123456789012", "account 210987654321", flag]);
     assert_rewritten(&before, &lab, &[]);
     assert_eq!(ecr_tags(&lab), tags);
 
     // The user's word settles it.
-    sync(&lab, 0, &[ECR]);
+    sync(&lab, 0, REGISTRY);
     assert_rewritten(&before, &lab, &ALL);
 }
 
@@ -65,7 +66,10 @@ fn an_action_that_iam_denies_is_named_with_its_resource() {
     for (action, words) in [
         (
             "ListImages",
-            ["AWS denies ecr:ListImages on arn:aws:ecr:us-east-1:123456789012:repository/", "IAM policy"],
+            [
+                "AWS denies ecr:ListImages on arn:aws:ecr:us-east-1:123456789012:repository/castai-privatelink/",
+                "IAM policy",
+            ],
         ),
         ("CreateRepository", ["AWS denies ecr:CreateRepository on arn:aws:ecr:us-east-1:", "IAM policy"]),
         ("GetAuthorizationToken", ["AWS denies ecr:GetAuthorizationToken", "IAM policy"]),
@@ -109,6 +113,6 @@ fn a_region_without_cast_ais_services_is_said_by_preflight_and_mirrors_all_the_s
     let output = plugin(&lab, 1, &[&["preflight", "--region=sa-east-1"], QUICK].concat());
     let words = "no endpoint service is known for sa-east-1, only for us-east-1, us-east-2";
     assert!(output.stdout.contains(words), "{}", output.stdout);
-    sync(&lab, 0, &["--region=sa-east-1", ECR]);
+    sync(&lab, 0, &[&["--region=sa-east-1"], REGISTRY].concat());
     assert_rewritten(&before, &lab, &ALL);
 }

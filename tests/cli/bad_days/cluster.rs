@@ -3,7 +3,7 @@
 use lab::address::{API_SERVER, API_SERVER_HOST, REFUSING, SILENT};
 
 use super::{AGENT, ALL, assert_rewritten};
-use crate::support::{ecr_tags, json, kubectl, own_lab, plugin, says, shared_lab, sync, workloads};
+use crate::support::{json, kubectl, mirrored_tags, own_lab, plugin, says, shared_lab, sync, workloads};
 
 #[test]
 fn a_cluster_that_cannot_be_reached_is_told_in_kubectls_words() {
@@ -152,10 +152,10 @@ fn each_missing_right_is_named_and_the_rest_is_done() {
     );
     assert_rewritten(&before, &lab, &[]);
     assert!(
-        ecr_tags(&lab).contains("us-docker.pkg.dev/castai-hub/library/agent:v0.161.1"),
+        mirrored_tags(&lab).contains("us-docker.pkg.dev/castai-hub/library/agent:v0.161.1"),
         "images were copied"
     );
-    assert!(!ecr_tags(&lab).contains("castai/hibernate:v0.14"), "nobody saw that it is wanted");
+    assert!(!mirrored_tags(&lab).contains("castai/hibernate:v0.14"), "nobody saw that it is wanted");
 
     // Without the nodes, an ARN and the server's name on EKS nothing tells the region.
     let path = lab.kubeconfig_for("placeless", None).unwrap();

@@ -5,7 +5,7 @@ use lab::registry::traffic::Record;
 use serde_json::json;
 
 use super::{AGENT, ALL, CONTROLLER, NODE_AGENT, PAUSE, RESUME, assert_rewritten};
-use crate::support::{ecr_tags, fault, heal, own_lab, says, sync, workloads};
+use crate::support::{PATH, ecr_tags, fault, heal, mirrored_tags, own_lab, says, sync, workloads};
 
 /// Blobs that ECR has taken since the traffic was last reset.
 pub(crate) fn uploads(lab: &Lab) -> usize {
@@ -48,7 +48,7 @@ fn what_ecr_refuses_fails_that_image_only_and_says_what_to_do() {
     let lab = own_lab();
     let before = workloads(&lab);
     let control = lab.control();
-    let agent = "us-docker.pkg.dev/castai-hub/library/agent";
+    let agent = format!("{PATH}/us-docker.pkg.dev/castai-hub/library/agent");
     control.put("/ecr/repositories", &json!({"name": agent, "mutability": "IMMUTABLE"})).unwrap();
     control
         .post("/ecr/images", &json!({"repository": agent, "tag": "v0.161.1", "recipe": {"revision": 7}}))
@@ -74,7 +74,7 @@ fn what_ecr_refuses_fails_that_image_only_and_says_what_to_do() {
         ],
     );
     assert_rewritten(&before, &lab, &[CONTROLLER, NODE_AGENT]);
-    assert!(!ecr_tags(&lab).contains("castai/hibernate:v0.14"));
+    assert!(!mirrored_tags(&lab).contains("castai/hibernate:v0.14"));
 
     heal(&lab);
     says(&sync(&lab, 1, &[]), &["is immutable"]);

@@ -4,10 +4,8 @@ use lab::host::Lab;
 use serde_json::json;
 
 use super::{ALL, assert_rewritten};
-use crate::observed::{apply, image, publish};
-use crate::support::{ecr_tags, own_lab, plugin, says, sync, workloads};
-
-const ECR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
+use crate::observed::{ECR, apply, image, publish};
+use crate::support::{MIRROR, ecr_tags, own_lab, plugin, says, sync, workloads};
 
 /// A component whose image has this name.
 fn install(lab: &Lab, name: &str, image: &str) {
@@ -41,7 +39,7 @@ fn a_name_that_ecr_refuses_is_told_with_its_rule_and_the_way_out() {
             &[
                 &format!("error: {repository}:v1: ECR does not accept `{segment}` in a repository name"),
                 "single `.`, `_` or `-` between",
-                &format!("add --map {ECR}/<NAME>={repository}"),
+                &format!("add --map {MIRROR}/<NAME>={repository}"),
             ],
         );
     }
@@ -57,13 +55,13 @@ fn a_name_that_ecr_refuses_is_told_with_its_rule_and_the_way_out() {
     assert_eq!(image(&lab, "double", "main"), format!("{double}:v1"));
 
     let maps = [
-        format!("--map={ECR}/castai/spot-handler={double}"),
-        format!("--map={ECR}/castai/spot-handler-2={dashes}"),
+        format!("--map={MIRROR}/castai/spot-handler={double}"),
+        format!("--map={MIRROR}/castai/spot-handler-2={dashes}"),
     ];
     let exclude = "--exclude=GHCR.io/*";
     sync(&lab, 0, &[&maps[0], &maps[1], exclude]);
-    assert_eq!(image(&lab, "double", "main"), format!("{ECR}/castai/spot-handler:v1"));
-    assert_eq!(image(&lab, "dashes", "main"), format!("{ECR}/castai/spot-handler-2:v1"));
+    assert_eq!(image(&lab, "double", "main"), format!("{MIRROR}/castai/spot-handler:v1"));
+    assert_eq!(image(&lab, "dashes", "main"), format!("{MIRROR}/castai/spot-handler-2:v1"));
     // Our record tells the next run what stands behind the names.
     assert!(sync(&lab, 0, &[exclude]).stdout.starts_with("nothing to do"));
 }

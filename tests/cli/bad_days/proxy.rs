@@ -7,7 +7,7 @@ use lab::host::{Lab, Output};
 use serde_json::json;
 
 use super::{ALL, assert_rewritten};
-use crate::support::{QUICK, own_lab, plugin, says, sync, workloads};
+use crate::support::{MIRROR, QUICK, own_lab, plugin, says, sync, workloads};
 
 /// All of AWS, the API server among it.
 const AWS: &str = ".amazonaws.com";
@@ -81,7 +81,7 @@ fn a_proxy_that_does_not_let_us_through_is_named_without_its_password() {
     let proxy = |password: &str| format!("http://engineer:{password}@{}:3128", PROXY.0);
     let cluster = format!("{API_SERVER_HOST},");
     let both = format!("{AWS},");
-    let registry = format!("--registry={}", ECR.0);
+    let registry = format!("--registry={MIRROR}");
     lab.control().put("/proxy/settings", &json!({"login": "engineer:open sesame"})).unwrap();
     let name = format!("through the proxy {}:3128", PROXY.0);
     for (settings, words) in [

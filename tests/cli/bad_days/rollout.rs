@@ -8,7 +8,7 @@ use lab::registry::traffic::Record;
 use serde_json::{Value, json};
 
 use super::{AGENT, ALL, CONTROLLER, NODE_AGENT, PAUSE, RESUME, assert_rewritten};
-use crate::support::{eventually, fault, heal, kubectl, own_lab, says, sync, workloads};
+use crate::support::{MIRROR, eventually, fault, heal, kubectl, own_lab, says, sync, workloads};
 
 const NAMESPACE: &str = "--namespace=castai-agent";
 
@@ -222,7 +222,7 @@ fn a_deployment_that_is_paused_is_rewritten_and_not_waited_for() {
         &output,
         &["deployment.apps/castai-agent: it is paused", "kubectl rollout resume deployment/castai-agent"],
     );
-    assert!(workloads(&lab)[AGENT]["spec"].to_string().contains("\"image\":\"123456789012.dkr.ecr."));
+    assert!(workloads(&lab)[AGENT]["spec"].to_string().contains(&format!("\"image\":\"{MIRROR}/")));
 
     // One that is paused while its rollout is waited for is not waited for any longer.
     lab.control().post("/kubelet/pulls/pause", &json!({})).unwrap();

@@ -5,12 +5,11 @@ use serde_json::{Value, json};
 use super::{AGENT, ALL, CONTROLLER, NODE_AGENT, PAUSE, RESUME, assert_rewritten};
 use crate::observed::traffic;
 use crate::support::{
-    QUICK, ecr_tags, eventually, fault, heal, json as read, own_lab, plugin, says, sync, workloads,
+    MIRROR, QUICK, ecr_tags, eventually, fault, heal, json as read, mirrored_tags, own_lab, plugin, says,
+    sync, workloads,
 };
 
 /// Named, so that STS, which takes its time in a fresh lab, is not asked.
-const ECR: &str = "--registry=123456789012.dkr.ecr.us-east-1.amazonaws.com";
-
 #[test]
 fn an_image_that_is_missing_at_its_source_holds_back_only_what_needs_it() {
     let lab = own_lab();
@@ -67,8 +66,11 @@ fn a_source_that_is_down_is_named_once_and_the_other_sources_are_copied() {
     ];
     for (action, words) in cases {
         fault(&lab, "source", &json!({"host": "ghcr.io", "action": action}));
-        let output =
-            plugin(&lab, 1, &[&["sync-images", "--dry-run", ECR, "--idle-timeout=10s"], QUICK].concat());
+        let output = plugin(
+            &lab,
+            1,
+            &[&["sync-images", "--dry-run", "--registry", MIRROR, "--idle-timeout=10s"], QUICK].concat(),
+        );
         says(&output, words);
         says(&output, &["daemonset.apps/castai-kvisor-agent in namespace castai-agent held back"]);
         let line = output.stdout.lines().find(|line| line.starts_with("castai/hibernate")).unwrap();
@@ -128,7 +130,7 @@ fn a_blob_with_wrong_bytes_never_arrives() {
         &output,
         &["error: castai/hibernate:v0.14", "damaged or was changed", "cronjob.batch/hibernate-pause"],
     );
-    assert!(!ecr_tags(&lab).contains("castai/hibernate:v0.14"));
+    assert!(!mirrored_tags(&lab).contains("castai/hibernate:v0.14"));
     assert_rewritten(&before, &lab, &[AGENT, CONTROLLER, NODE_AGENT]);
     heal(&lab);
     sync(&lab, 0, &[]);

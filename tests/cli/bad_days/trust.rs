@@ -9,9 +9,9 @@ use lab::host::{Lab, Output};
 use serde_json::json;
 
 use super::{ALL, assert_rewritten};
-use crate::support::{QUICK, ecr_tags, fault, heal, own_lab, says, sync, workloads};
+use crate::support::{MIRROR, QUICK, ecr_tags, fault, heal, own_lab, says, sync, workloads};
 
-const ECR: &str = "--registry=123456789012.dkr.ecr.us-east-1.amazonaws.com";
+const REGISTRY: &[&str] = &["--registry", MIRROR];
 
 fn lead(lab: &Lab, host: &str, address: Ipv4Addr) {
     lab.control().put(&format!("/dns/records/{host}"), &Behaviour::addresses(&[address])).unwrap();
@@ -56,7 +56,7 @@ fn a_certificate_that_is_not_trusted_or_a_clock_that_is_wrong_is_told_for_what_i
     for (address, words) in cases {
         // One source: the others are copied.
         lead(&lab, "ghcr.io", address);
-        let output = sync(&lab, 1, &["--dry-run", ECR]);
+        let output = sync(&lab, 1, &[&["--dry-run"], REGISTRY].concat());
         says(&output, words);
         says(&output, &["ghcr.io cannot be reached", "daemonset.apps/castai-kvisor-agent in namespace"]);
         assert!(
@@ -67,7 +67,7 @@ fn a_certificate_that_is_not_trusted_or_a_clock_that_is_wrong_is_told_for_what_i
         );
         lead_back(&lab);
         // All that is AWS.
-        for (host, flags) in [(STS.0, &[][..]), (ECR_API.0, &[ECR])] {
+        for (host, flags) in [(STS.0, &[][..]), (ECR_API.0, REGISTRY)] {
             lead(&lab, host, address);
             let output = sync(&lab, 2, flags);
             says(&output, words);

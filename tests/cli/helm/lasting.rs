@@ -6,8 +6,8 @@ use lab::host::Lab;
 use serde_json::{Value, json};
 
 use super::{Helm, NAMESPACE, chart_path, copy, private};
-use crate::observed::{AGENT, CONTROLLER, ECR, KVISOR, SCANNERS, wait_until_ready};
-use crate::support::{ecr_tags, json, kubectl_json, plugin, says, sync};
+use crate::observed::{AGENT, CONTROLLER, KVISOR, SCANNERS, wait_until_ready};
+use crate::support::{MIRROR, json, kubectl_json, mirrored_tags, plugin, says, sync};
 
 const LIBRARY: &str = "us-docker.pkg.dev/castai-hub/library";
 const CHARTS: [&str; 4] = ["castai-agent", "castai-kvisor", "castai-evictor", "castai-workload-autoscaler"];
@@ -63,7 +63,10 @@ fn upgrades_with_our_values(program: &'static str) {
         let chart = path.file_name().unwrap().to_str().unwrap();
         helm.render_and_sync(path, &format!("-f {}", values.of(chart)), "");
     }
-    assert!(ecr_tags(lab).contains(&format!("{SCANNERS}:v9.0.0")), "what no manifest names is mirrored too");
+    assert!(
+        mirrored_tags(lab).contains(&format!("{SCANNERS}:v9.0.0")),
+        "what no manifest names is mirrored too"
+    );
     for (path, chart) in next.iter().zip(CHARTS) {
         helm.upgrade(0, path, &["-f", &values.of(chart)]);
     }
@@ -145,7 +148,7 @@ fn all_private(lab: &Lab, version: &str, moved: usize) {
     let events = kubectl_json(lab, &["get", "events", "-n", NAMESPACE, "--field-selector=reason=Failed"]);
     for event in events["items"].as_array().unwrap() {
         let message = event["message"].as_str().unwrap();
-        assert!(!message.contains(ECR), "a pod failed to pull: {message}");
+        assert!(!message.contains(MIRROR), "a pod failed to pull: {message}");
     }
 }
 

@@ -8,8 +8,8 @@ use lab::registry::ecr::state::State;
 use lab::registry::traffic::Record;
 use serde_json::{Value, json};
 
-use crate::observed::{ECR, Workloads, file, other_workloads};
-use crate::support::{QUICK, kubectl, kubectl_json, plugin, workloads};
+use crate::observed::{Workloads, file, other_workloads};
+use crate::support::{MIRROR, PATH, QUICK, kubectl, kubectl_json, plugin, workloads};
 
 const ANNOTATION: &str = "privatelink.cast.ai/images";
 const LOCK: &str = "lock.json";
@@ -190,9 +190,12 @@ fn assert_rewritten(name: &str, workload: &Value, registry: &State) {
             recorded.contains(image.as_str()),
             "{name} is half rewritten: {image} is not of {recorded:?}"
         );
-        let path = image.strip_prefix(ECR).and_then(|path| path.strip_prefix('/'));
+        let path = image.strip_prefix(MIRROR).and_then(|path| path.strip_prefix('/'));
         let (repository, tag) = path.and_then(|path| path.rsplit_once(':')).unwrap();
-        assert!(registry.repositories[repository].tags.contains_key(tag), "{name}: {image} is not there");
+        assert!(
+            registry.repositories[&format!("{PATH}/{repository}")].tags.contains_key(tag),
+            "{name}: {image} is not there"
+        );
     }
 }
 

@@ -12,6 +12,7 @@ use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 
 use super::api::ApiError;
+use super::policy::Policy;
 use crate::address::{ACCOUNT, REGION};
 use crate::registry::upstream::{header, hexadecimal};
 
@@ -59,6 +60,8 @@ pub struct Access {
 struct Changing {
     credentials: Credentials,
     denied: BTreeSet<String>,
+    /// Without one the caller may do everything but what is denied.
+    policy: Option<Policy>,
     lifetime: Duration,
     passwords: HashMap<String, Instant>,
 }
@@ -68,6 +71,7 @@ impl Access {
         let changing = Changing {
             credentials: Credentials::Valid,
             denied: BTreeSet::new(),
+            policy: None,
             lifetime: TOKEN_LIFETIME,
             passwords: HashMap::new(),
         };
@@ -83,10 +87,16 @@ impl Access {
         self.node_token.clone()
     }
 
-    pub fn set_credentials(&self, credentials: Credentials, denied: BTreeSet<String>) {
+    pub fn set_credentials(
+        &self,
+        credentials: Credentials,
+        denied: BTreeSet<String>,
+        policy: Option<Policy>,
+    ) {
         let mut changing = self.changing();
         changing.credentials = credentials;
         changing.denied = denied;
+        changing.policy = policy;
     }
 
     pub fn set_lifetime(&self, lifetime: Duration) {
@@ -158,7 +168,12 @@ impl Access {
     /// Checks that an action on a resource is allowed; the error is in IAM's words.
     pub fn allow(&self, principal: Principal, action: &str, resource: &str) -> Result<(), String> {
         let (arn, denied) = match principal {
-            Principal::Caller => (self.caller.clone(), self.changing().denied.contains(action)),
+            Principal::Caller => {
+                let changing = self.changing();
+                let is_allowed =
+                    changing.policy.as_ref().is_none_or(|policy| policy.allows(action, resource));
+                (self.caller.clone(), changing.denied.contains(action) || !is_allowed)
+            }
             Principal::Node => (format!("arn:aws:sts::{ACCOUNT}:{NODE}"), !NODE_ACTIONS.contains(&action)),
         };
         if !denied {

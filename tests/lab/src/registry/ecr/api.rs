@@ -83,17 +83,12 @@ async fn call(service: &Service, request: Request) -> Result<Value, ApiError> {
         .await
         .map_err(|_| ApiError::new("SerializationException", "the request body could not be read"))?;
     let input: Value = if body.is_empty() { json!({}) } else { parse(&body)? };
-    let named = input["repositoryName"].as_str().map(arn);
-    let resource = match action {
-        "GetAuthorizationToken" | "GetAccountSetting" | "PutAccountSetting" | "DescribeRegistry" => {
-            "*".into()
-        }
-        _ => named.unwrap_or_else(|| arn("*")),
-    };
-    service
-        .access
-        .allow(Principal::Caller, action, &resource)
-        .map_err(|message| ApiError::new("AccessDeniedException", &message))?;
+    for resource in resources(action, &input) {
+        service
+            .access
+            .allow(Principal::Caller, action, &resource)
+            .map_err(|message| ApiError::new("AccessDeniedException", &message))?;
+    }
     match action {
         "GetAuthorizationToken" => Ok(authorization_token(service)),
         "GetAccountSetting" => account_setting(service, &input, false),
@@ -112,6 +107,19 @@ async fn call(service: &Service, request: Request) -> Result<Value, ApiError> {
             Err(ApiError::new("UnknownOperationException", &format!("the lab's ECR does not know {action}")))
         }
     }
+}
+
+/// What an action is about, as IAM names it: where no repository is named, all of them.
+fn resources(action: &str, input: &Value) -> Vec<String> {
+    if ["GetAuthorizationToken", "GetAccountSetting", "PutAccountSetting", "DescribeRegistry"]
+        .contains(&action)
+    {
+        return vec!["*".to_owned()];
+    }
+    let several = input["repositoryNames"].as_array().into_iter().flatten();
+    let named: Vec<_> =
+        several.chain([&input["repositoryName"]]).filter_map(Value::as_str).map(arn).collect();
+    if named.is_empty() { vec![arn("*")] } else { named }
 }
 
 fn authorization_token(service: &Service) -> Value {

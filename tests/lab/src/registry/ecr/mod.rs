@@ -7,6 +7,7 @@ mod access;
 mod api;
 mod images;
 mod lint;
+mod policy;
 mod push;
 mod registry;
 mod repositories;

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::access::Credentials;
+use super::policy::Policy;
 use super::state::{self, Repository};
 use super::{Service, corrupt};
 use crate::registry::publish::{Failure, Order, Published, Tag};
@@ -102,10 +103,12 @@ struct Standing {
     /// Actions without their `ecr:`, refused on both hosts.
     #[serde(default)]
     denied: BTreeSet<String>,
+    /// The caller's IAM policy: what it does not allow is refused on both hosts.
+    policy: Option<Policy>,
 }
 
 async fn access(State(service): State<Service>, Json(standing): Json<Standing>) {
-    service.access.set_credentials(standing.credentials, standing.denied);
+    service.access.set_credentials(standing.credentials, standing.denied, standing.policy);
 }
 
 async fn expire(State(service): State<Service>) {

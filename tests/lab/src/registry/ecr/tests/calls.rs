@@ -69,6 +69,32 @@ async fn logins_fail_as_aws_words_it() {
 }
 
 #[tokio::test]
+async fn a_policy_counts_on_both_hosts_for_the_repositories_that_are_meant() {
+    let account = Account::start().await;
+    for name in ["ours/app", "theirs/app"] {
+        account.api("CreateRepository", json!({"repositoryName": name})).await;
+    }
+    let policy = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": ["ecr:InitiateLayerUpload", "ecr:DescribeRepositories"],
+            "Resource": "arn:aws:ecr:us-east-1:123456789012:repository/ours/*"},
+    ]});
+    account.control.call("PUT", "/access", json!({"policy": policy})).await;
+    for (repository, status) in [("ours/app", 202), ("theirs/app", 403)] {
+        let opened = account.send(Method::POST, &format!("/v2/{repository}/blobs/uploads/"), "", "").await;
+        assert_eq!(opened.status, status, "{repository}");
+    }
+    let describe = async |input: Value| account.api("DescribeRepositories", input).await["__type"].clone();
+    assert_eq!(describe(json!({"repositoryNames": ["ours/app"]})).await, Value::Null);
+    for input in [json!({"repositoryNames": ["ours/app", "theirs/app"]}), json!({})] {
+        assert_eq!(describe(input.clone()).await, "AccessDeniedException", "{input}");
+    }
+    assert_eq!(account.api("GetAuthorizationToken", json!({})).await["__type"], "AccessDeniedException");
+    // Without a policy all is allowed.
+    account.control.call("PUT", "/access", json!({})).await;
+    assert_eq!(describe(json!({})).await, Value::Null);
+}
+
+#[tokio::test]
 async fn the_state_is_found_again() {
     let account = Account::start().await;
     account.ecr.seed().await.unwrap();
