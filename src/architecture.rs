@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files that decide on plain values.
-const PURE: [&str; 52] = [
+const PURE: [&str; 57] = [
     "castai/chart_values.rs",
     "castai/components.rs",
     "castai/endpoints.rs",
@@ -24,25 +24,27 @@ const PURE: [&str; 52] = [
     "lasting/left_out.rs",
     "lasting/names.rs",
     "lasting/policy.rs",
+    "output/verdict.rs",
     "parse_error.rs",
     "permissions.rs",
     "permissions/iam.rs",
     "permissions/rbac.rs",
     "printable.rs",
+    "sync/artifact.rs",
     "sync/assignment.rs",
     "sync/carriers.rs",
     "sync/claims.rs",
     "sync/content.rs",
     "sync/decide.rs",
     "sync/discover.rs",
-    "sync/documents.rs",
-    "sync/documents/json.rs",
-    "sync/filter.rs",
-    "sync/filter/yaml.rs",
     "sync/discover/explain.rs",
     "sync/discover/owners.rs",
     "sync/discover/pods.rs",
     "sync/discover/releases.rs",
+    "sync/documents.rs",
+    "sync/documents/json.rs",
+    "sync/filter.rs",
+    "sync/filter/yaml.rs",
     "sync/inventory.rs",
     "sync/inventory/reason.rs",
     "sync/lint.rs",
@@ -50,6 +52,7 @@ const PURE: [&str; 52] = [
     "sync/lock.rs",
     "sync/ownership.rs",
     "sync/plan.rs",
+    "sync/provenance.rs",
     "sync/record.rs",
     "sync/report.rs",
     "sync/rewrite.rs",
@@ -57,6 +60,8 @@ const PURE: [&str; 52] = [
     "sync/rollback.rs",
     "sync/rollout/report.rs",
     "sync/status.rs",
+    "sync/status/pulls.rs",
+    "sync/status/report.rs",
 ];
 
 /// What reaches out of a function: networks, files, the environment, clocks.

@@ -110,7 +110,7 @@ impl Error {
             }
             SdkError::ResponseError(_) => Self::Service { call, code: String::new(), message: reason },
             // The signer fails before anything is sent where no credentials can be had.
-            SdkError::DispatchFailure(failure) if failure.is_other() => {
+            SdkError::DispatchFailure(failure) if failure.is_other() && !is_about_connection(&chain) => {
                 let is_expired = chain.iter().any(|text| text.contains("xpired"));
                 if is_expired { Self::Expired } else { Self::NoCredentials { reason } }
             }
@@ -141,12 +141,40 @@ fn is_about_time(message: &str) -> bool {
     ["Signature not yet current", "Signature expired"].iter().any(|words| message.contains(words))
 }
 
+/// Whether a connection that was open broke, which the SDK does not tell from a signer that fails either (words of h2
+/// and hyper).
+fn is_about_connection(chain: &[String]) -> bool {
+    let words = ["stream error", "connection error", "connection closed"];
+    chain.iter().any(|text| words.iter().any(|words| text.starts_with(words)))
+}
+
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ecr::error::ErrorMetadata;
+    use aws_sdk_ecr::error::{ConnectorError, ErrorMetadata};
     use aws_sdk_ecr::operation::list_images::ListImagesError;
 
     use super::*;
+
+    #[test]
+    fn a_connection_that_breaks_is_no_lack_of_credentials() {
+        let of = |text: &str| {
+            let error = ConnectorError::other(text.into(), None);
+            let error: SdkError<ListImagesError, ()> = SdkError::dispatch_failure(error);
+            Error::of("ecr:ListImages", &error).to_string()
+        };
+        for text in [
+            "stream error received: unspecific protocol error detected",
+            "connection closed before message completed",
+        ] {
+            assert_eq!(
+                of(text),
+                format!(
+                    "ecr:ListImages got no answer from AWS ({text}): check the way to AWS from here, the proxy and --region"
+                )
+            );
+        }
+        assert!(of("no credentials found in chain").starts_with("no AWS credentials"));
+    }
 
     #[test]
     fn what_aws_answers_becomes_what_the_user_can_do() {

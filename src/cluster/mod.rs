@@ -37,4 +37,4 @@ pub use namespaces::namespaces;
 pub use nodes::{Node, Nodes, nodes};
 pub use patch::{FIELD_MANAGER, PatchMode, patch};
 pub use release::list_releases;
-pub use waiting::list_waiting_pods;
+pub use waiting::{list_pull_failures, list_waiting_pods};

@@ -1,19 +1,35 @@
 //! Pods that wait for an image, in as few words as decide what to do about it: there may be thousands of pods.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodSpec, PodStatus};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Pod, PodSpec, PodStatus};
 use kube::Api;
 use kube::api::ListParams;
 
 use super::connect::Connection;
-use super::error::{Error, ErrorKind};
+use super::error::{Error, ErrorKind, plain};
 use super::pages;
 use super::workload::Owner;
 use crate::sync::inventory::{Carrier, WorkloadKind, WorkloadName};
 
-/// What a container waits with whose image cannot be pulled (Kubernetes `pkg/kubelet/images/types.go`).
-const PULLING: [&str; 4] = ["ErrImagePull", "ImagePullBackOff", "InvalidImageName", "RegistryUnavailable"];
+/// What a container waits with whose image cannot be pulled (Kubernetes `pkg/kubelet/images/types.go`, and
+/// `pkg/errors/errors.go` of `k8s.io/cri-api`).
+const PULLING: [&str; 7] = [
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "ImageInspectError",
+    "RegistryUnavailable",
+    "SignatureValidationFailed",
+];
+
+/// Pods that have ended pull nothing any more.
+const NOT_ENDED: &str = "status.phase!=Succeeded,status.phase!=Failed";
+
+/// Namespaces whose pods are listed at a time.
+const WIDTH: usize = 4;
 
 /// A pod with containers whose image cannot be pulled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +50,8 @@ pub struct WaitingImage {
     pub image: String,
     /// As Kubernetes says it: `ImagePullBackOff`.
     pub reason: String,
+    /// The kubelet's own text, on one line; it may be empty.
+    pub message: String,
 }
 
 /// Pods of `namespace`, or of all, that wait for an image, in order. What may not be listed becomes a note.
@@ -47,15 +65,7 @@ pub async fn list_waiting_pods(
     connection: &Connection,
     namespace: Option<&str>,
 ) -> Result<(Vec<WaitingPod>, Vec<String>), Error> {
-    let client = connection.client.clone();
-    let api: Api<Pod> =
-        namespace.map_or_else(|| Api::all(client.clone()), |name| Api::namespaced(client.clone(), name));
-    let list = |parameters| async { api.list(&{ parameters }).await };
-    let take = |waiting: &mut Vec<_>, page: Vec<Pod>| {
-        waiting.extend(page.into_iter().filter_map(|pod| waiting_pod(&connection.name, pod)));
-    };
-    let pending = ListParams::default().fields("status.phase=Pending");
-    match pages::collect(connection, pending, list, take).await {
+    match list(connection, namespace, "status.phase=Pending").await {
         Ok(mut pods) => {
             pods.sort_by(|left, right| left.name.cmp(&right.name));
             Ok((pods, Vec::new()))
@@ -66,6 +76,47 @@ pub async fn list_waiting_pods(
         )),
         Err(error) => Err(error),
     }
+}
+
+/// Pods of `namespaces` with containers whose image cannot be pulled, in order: also those that ran before, such as after
+/// a restart with `imagePullPolicy: Always`, which Kubernetes still calls running. What may not be listed becomes a note.
+///
+/// # Errors
+/// The server cannot be reached.
+pub async fn list_pull_failures(
+    connection: &Connection,
+    namespaces: &BTreeSet<String>,
+) -> Result<(Vec<WaitingPod>, Vec<String>), Error> {
+    let lists = stream::iter(namespaces).map(async |namespace| {
+        match list(connection, Some(namespace), NOT_ENDED).await {
+            Ok(pods) => Ok((pods, None)),
+            Err(error) if error.kind() == ErrorKind::Forbidden => Ok((
+                Vec::new(),
+                Some(format!("cannot list pods: {error}; pods that cannot pull are not seen there")),
+            )),
+            Err(error) => Err(error),
+        }
+    });
+    let lists: Vec<(Vec<WaitingPod>, Option<String>)> = lists.buffered(WIDTH).try_collect().await?;
+    let (pods, notes): (Vec<_>, Vec<_>) = lists.into_iter().unzip();
+    let mut pods = pods.concat();
+    pods.sort_by(|left, right| left.name.cmp(&right.name));
+    Ok((pods, notes.into_iter().flatten().collect()))
+}
+
+async fn list(
+    connection: &Connection,
+    namespace: Option<&str>,
+    fields: &str,
+) -> Result<Vec<WaitingPod>, Error> {
+    let client = connection.client.clone();
+    let api: Api<Pod> =
+        namespace.map_or_else(|| Api::all(client.clone()), |name| Api::namespaced(client.clone(), name));
+    let list = |parameters| async { api.list(&{ parameters }).await };
+    let take = |waiting: &mut Vec<_>, page: Vec<Pod>| {
+        waiting.extend(page.into_iter().filter_map(|pod| waiting_pod(&connection.name, pod)));
+    };
+    pages::collect(connection, ListParams::default().fields(fields), list, take).await
 }
 
 fn waiting_pod(cluster: &str, pod: Pod) -> Option<WaitingPod> {
@@ -106,7 +157,7 @@ fn waiting_images(spec: &PodSpec, status: &PodStatus) -> Vec<WaitingImage> {
     let ephemeral = spec.ephemeral_containers.iter().flatten().map(|container| {
         (Carrier::EphemeralContainer(container.name.clone()), &container.name, container.image.as_deref())
     });
-    let reason = |name: &str| {
+    let waiting = |name: &str| {
         let lists = [
             &status.init_container_statuses,
             &status.container_statuses,
@@ -117,14 +168,16 @@ fn waiting_images(spec: &PodSpec, status: &PodStatus) -> Vec<WaitingImage> {
     init.chain(main)
         .chain(ephemeral)
         .filter_map(|(carrier, name, image)| {
-            Some(WaitingImage { carrier, image: image?.to_owned(), reason: reason(name)? })
+            let (image, waiting) = (image?.to_owned(), waiting(name)?);
+            let message = plain(waiting.message.as_deref().unwrap_or_default());
+            Some(WaitingImage { carrier, image, reason: waiting.reason.clone()?, message })
         })
         .collect()
 }
 
-fn pulling(status: &ContainerStatus) -> Option<String> {
+fn pulling(status: &ContainerStatus) -> Option<&ContainerStateWaiting> {
     let waiting = status.state.as_ref()?.waiting.as_ref()?;
-    waiting.reason.clone().filter(|reason| PULLING.contains(&reason.as_str()))
+    waiting.reason.as_deref().is_some_and(|reason| PULLING.contains(&reason)).then_some(waiting)
 }
 
 #[cfg(test)]
@@ -135,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_pod_tells_which_containers_wait_for_which_image() {
-        let waiting = |reason: &str| json!({"waiting": {"reason": reason}});
+        let waiting = |reason: &str| json!({"waiting": {"reason": reason, "message": "403\u{7}Forbidden"}});
         let status = |name: &str, state: serde_json::Value| json!({"name": name, "image": "other", "imageID": "", "ready": false, "restartCount": 0, "state": state});
         let pod = |deleted: Option<&str>| -> Pod {
             serde_json::from_value(json!({
@@ -165,6 +218,7 @@ mod tests {
                 ("container/side".to_owned(), "side:1", "ErrImagePull"),
             ]
         );
+        assert_eq!(seen.images[0].message, "403 Forbidden", "it is one line");
         assert_eq!(seen.owner.unwrap().name, "web-1");
         assert_eq!(waiting_pod("c", pod(Some("2026-01-01T00:00:00Z"))), None, "it goes away");
     }

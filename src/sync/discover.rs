@@ -8,7 +8,7 @@
 //! a component that is switched off needs its image too.
 
 mod explain;
-mod owners;
+pub(in crate::sync) mod owners;
 mod pods;
 mod releases;
 

@@ -42,6 +42,7 @@ fn pod(namespace: &str, pod: &str, owner: &str, carrier: &str, image: &str) -> W
             carrier: carrier.parse().unwrap(),
             image: image.to_owned(),
             reason: "ImagePullBackOff".to_owned(),
+            message: String::new(),
         }],
     }
 }
