@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Stop;
+use crate::parse;
 use crate::sync::inventory::API_VERSION;
 
 /// Reads a value of the given kind.
@@ -25,8 +26,10 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, St
             _ => Stop::new(message),
         }
     })?;
-    let value: Value = serde_json::from_str(&text)
-        .map_err(|error| Stop::new(format!("error: {shown} is not JSON: {error}")))?;
+    let value: Value = parse::json::from_str(&text).map_err(|error| match error {
+        parse::json::Error::TooDeep { .. } => Stop::new(format!("error: {shown} is {error}")),
+        parse::json::Error::Invalid(error) => Stop::new(format!("error: {shown} is not JSON: {error}")),
+    })?;
     let (found_kind, found_version) = (value["kind"].as_str(), value["apiVersion"].as_str());
     if found_kind != Some(kind) {
         let found = found_kind.unwrap_or("nothing that this plugin wrote");
