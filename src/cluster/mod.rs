@@ -10,6 +10,7 @@ mod listed;
 mod managers;
 mod namespaces;
 mod nodes;
+mod objects;
 mod pages;
 mod patch;
 pub mod pod_spec;
