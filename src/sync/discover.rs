@@ -192,8 +192,12 @@ fn resource_uses(resource: &Resource, filter: &ImageFilter) -> (Vec<(Image, Use)
         resource: kind.clone(),
         name: resource.name.clone(),
     };
-    let images = definition.images(&resource.content).into_iter();
-    let uses = images.filter(|found| filter.admits(&found.image, None)).map(|found| {
+    let found = definition.images(&resource.content);
+    let unread = found.is_incomplete.then(|| {
+        let Resource { name, namespace, .. } = resource;
+        format!("{kind}/{name} in namespace {namespace}: some of its fields are nested too deep; images there are not seen")
+    });
+    let uses = found.images.into_iter().filter(|found| filter.admits(&found.image, None)).map(|found| {
         let used_by = Use {
             place: place.clone(),
             carrier: Carrier::Field(found.pointer),
@@ -203,7 +207,7 @@ fn resource_uses(resource: &Resource, filter: &ImageFilter) -> (Vec<(Image, Use)
         };
         (found.image, used_by)
     });
-    (uses.collect(), Vec::new())
+    (uses.collect(), unread.into_iter().collect())
 }
 
 /// Why a workload is taken with all its containers.
