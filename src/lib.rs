@@ -18,7 +18,7 @@ pub mod image;
 mod krew_manifest;
 pub mod lasting;
 pub mod output;
-pub mod parse_error;
+pub mod parse;
 pub mod permissions;
 pub mod preflight;
 pub mod printable;

@@ -5,6 +5,11 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::image::Image;
+use crate::parse::{self, MAX_DEPTH};
+
+/// Longest JSON pointer that is followed, in bytes: the pointer of each field repeats the names of all objects around
+/// it.
+const MAX_POINTER: usize = 4096;
 
 /// A kind of Cast AI's, and where it carries images.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +47,14 @@ pub struct FieldImage {
     pub image: Image,
 }
 
+/// The images of a custom resource.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct FieldImages {
+    pub images: Vec<FieldImage>,
+    /// Some of its fields lie too deep to be searched.
+    pub is_incomplete: bool,
+}
+
 impl CustomResource {
     /// A kind that the user knows of.
     pub fn new(group: String, kind: String, searched: Vec<String>) -> Self {
@@ -65,44 +78,52 @@ impl CustomResource {
 
     /// The images that `content`, an object of this kind, carries. A repository without a tag has no image of its own:
     /// its chart knows the tag, and the release that comes of it shows the image.
-    pub fn images(&self, content: &Value) -> Vec<FieldImage> {
-        let mut found = Vec::new();
+    pub fn images(&self, content: &Value) -> FieldImages {
+        let mut found = FieldImages::default();
         for pointer in &*self.searched {
             if let Some(value) = content.pointer(pointer) {
-                search(value, pointer, "", &mut found);
+                search(value, pointer, "", MAX_DEPTH, &mut found);
             }
         }
         found
     }
 }
 
-/// `name` is the member's that `value` stands in.
-fn search(value: &Value, pointer: &str, name: &str, found: &mut Vec<FieldImage>) {
+/// `name` is the member's that `value` stands in. `depth` is how deep it may be nested, objects in its texts counted
+/// too.
+fn search(value: &Value, pointer: &str, name: &str, depth: usize, found: &mut FieldImages) {
+    let Some(below) = depth.checked_sub(1).filter(|_| pointer.len() <= MAX_POINTER) else {
+        found.is_incomplete = true;
+        return;
+    };
     match value {
         Value::Object(members) => {
             if let Some(image) = repository_and_tag(members) {
-                found.push(FieldImage { pointer: pointer.to_owned(), image });
+                found.images.push(FieldImage { pointer: pointer.to_owned(), image });
             }
             // A JSON patch names the field in its path: {"op": "replace", "path": "/spec/…/image", "value": "…"}.
             let target = members.get("path").and_then(Value::as_str).and_then(|path| path.rsplit('/').next());
             for (member, value) in members {
                 let name = if member == "value" { target.unwrap_or(member) } else { member };
-                search(value, &format!("{pointer}/{}", escaped(member)), name, found);
+                search(value, &format!("{pointer}/{}", escaped(member)), name, below, found);
             }
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                search(item, &format!("{pointer}/{index}"), name, found);
+                search(item, &format!("{pointer}/{index}"), name, below, found);
             }
         }
         Value::String(text) => {
             // Patches may hold whole objects as text.
-            if let Some(inner) =
-                text.starts_with(['{', '[']).then(|| serde_json::from_str(text).ok()).flatten()
-            {
-                search(&inner, pointer, name, found);
-            } else if let Some(image) = named_image(name, text) {
-                found.push(FieldImage { pointer: pointer.to_owned(), image });
+            let inner = text.starts_with(['{', '[']).then(|| parse::json::from_str(text));
+            match inner {
+                Some(Ok(inner)) => search(&inner, pointer, name, below, found),
+                Some(Err(parse::json::Error::TooDeep { .. })) => found.is_incomplete = true,
+                _ => {
+                    if let Some(image) = named_image(name, text) {
+                        found.images.push(FieldImage { pointer: pointer.to_owned(), image });
+                    }
+                }
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -138,7 +159,7 @@ mod tests {
 
     fn seen(kind: &str, content: &Value) -> Vec<(String, String)> {
         let definition = CUSTOM_RESOURCES.iter().find(|definition| definition.kind == kind).unwrap();
-        let images = definition.images(content).into_iter();
+        let images = definition.images(content).images.into_iter();
         images.map(|found| (found.pointer, found.image.to_string())).collect()
     }
 
@@ -181,5 +202,31 @@ mod tests {
         }});
         let images: Vec<_> = seen("PodMutation", &mutation).into_iter().map(|(_, image)| image).collect();
         assert_eq!(images, ["shop/web:2", "castai/init:v1", "castai/side:v1"]);
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_is_said_to_be_unread() {
+        let component = CUSTOM_RESOURCES.iter().find(|definition| definition.kind == "Component").unwrap();
+        let images = |values: &Value| {
+            let found = component.images(&json!({"spec": {"values": values}}));
+            (found.images.len(), found.is_incomplete)
+        };
+        let image = json!({"image": "castai/x:v1"});
+        let nested = |value: Value, depth: usize| (0..depth).fold(value, |inner, _| json!([inner]));
+        assert_eq!(images(&nested(image.clone(), 250)), (1, false));
+        assert_eq!(images(&nested(image.clone(), 260)), (0, true));
+        // Text in a text: each level of it may be nested as well.
+        let text = |value: &Value| Value::from(value.to_string());
+        let texts = (0..4).fold(image.clone(), |inner, _| text(&nested(inner, 60)));
+        assert_eq!(images(&texts), (1, false));
+        assert_eq!(images(&text(&nested(texts, 60))), (0, true));
+        for text in
+            ["[".repeat(100_000), "[".repeat(100_000) + &"]".repeat(100_000), "{\"a\":".repeat(100_000)]
+        {
+            assert_eq!(images(&json!([text, image])), (1, true));
+        }
+        // A long name does not make a long pointer of each image.
+        let many = json!({"x".repeat(5_000): [image]});
+        assert_eq!(images(&many), (0, true));
     }
 }

@@ -1,15 +1,14 @@
 //! Custom resources of Cast AI's operators, whose fields carry images too.
 
-use kube::Api;
-use kube::api::{DynamicObject, ListParams};
 use kube::core::GroupVersion;
-use kube::discovery::{self, ApiResource, Scope};
-use serde_json::Value;
+use kube::discovery::{self, Scope};
+use serde_json::{Map, Value};
 
 use super::connect::Connection;
 use super::error::{Error, ErrorKind};
-use super::pages;
+use super::objects::{self, Object};
 use crate::castai::resources::CustomResource;
+use crate::parse;
 
 /// A custom resource as it was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +22,7 @@ pub struct Resource {
     pub content: Value,
 }
 
-/// All custom resources of `definitions` in `namespace`, or in all. What may not be read becomes a note.
+/// All custom resources of `definitions` in `namespace`, or in all. What may not or cannot be read becomes a note.
 ///
 /// # Errors
 /// The server cannot be reached.
@@ -35,7 +34,14 @@ pub async fn list_custom_resources(
     let (mut resources, mut notes) = (Vec::new(), Vec::new());
     for definition in definitions {
         match list(connection, definition, namespace).await {
-            Ok(found) => resources.extend(found),
+            Ok(found) => {
+                for resource in found {
+                    match resource {
+                        Ok(resource) => resources.push(resource),
+                        Err(note) => notes.push(note),
+                    }
+                }
+            }
             Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Unauthorized) => {
                 return Err(error);
             }
@@ -48,11 +54,12 @@ pub async fn list_custom_resources(
     Ok((resources, notes))
 }
 
+/// A resource, or why it cannot be understood.
 async fn list(
     connection: &Connection,
     definition: &CustomResource,
     namespace: Option<&str>,
-) -> Result<Vec<Resource>, Error> {
+) -> Result<Vec<Result<Resource, String>>, Error> {
     let groups = connection.read(|| connection.client.list_api_groups()).await?.groups;
     let group = groups.into_iter().find(|group| group.name == definition.group);
     let Some(version) = group.and_then(|mut group| group.preferred_version.or_else(|| group.versions.pop()))
@@ -65,32 +72,30 @@ async fn list(
     let Some((resource, capabilities)) = known.recommended_kind(&definition.kind) else {
         return Ok(Vec::new());
     };
-    let Some(api) = api(connection, &resource, &capabilities.scope, namespace) else {
+    // In a namespace there are none of a kind that has no namespaces.
+    if namespace.is_some() && capabilities.scope == Scope::Cluster {
         return Ok(Vec::new());
-    };
-    let list = |parameters| async { api.list(&{ parameters }).await };
-    let resource = |object: DynamicObject| Resource {
-        cluster: connection.name.clone(),
-        namespace: object.metadata.namespace.unwrap_or_default(),
-        definition: definition.clone(),
-        name: object.metadata.name.unwrap_or_default(),
-        content: object.data,
-    };
-    let take = |found: &mut Vec<_>, page: Vec<_>| found.extend(page.into_iter().map(resource));
-    pages::collect(connection, ListParams::default(), list, take).await
+    }
+    objects::list(connection, &resource, namespace, |object| read(connection, definition, object)).await
 }
 
-/// Where to list; nowhere if a namespace is asked for and the kind has none.
-fn api(
+fn read(
     connection: &Connection,
-    resource: &ApiResource,
-    scope: &Scope,
-    namespace: Option<&str>,
-) -> Option<Api<DynamicObject>> {
-    let client = connection.client.clone();
-    match (namespace, scope) {
-        (None, _) => Some(Api::all_with(client, resource)),
-        (Some(namespace), Scope::Namespaced) => Some(Api::namespaced_with(client, namespace, resource)),
-        (Some(_), Scope::Cluster) => None,
-    }
+    definition: &CustomResource,
+    object: Object<'_>,
+) -> Result<Resource, String> {
+    let Object { name, namespace, fields } = object;
+    let fields = fields.into_iter().map(|(field, raw)| Ok((field, parse::json::from_str(raw.get())?)));
+    let content = fields.collect::<Result<Map<String, Value>, parse::json::Error>>().map_err(|error| {
+        let place = if namespace.is_empty() { String::new() } else { format!(" in namespace {namespace}") };
+        let kind = definition.singular();
+        format!("{kind}/{name}{place} cannot be understood: {error}; its images are not seen")
+    })?;
+    Ok(Resource {
+        cluster: connection.name.clone(),
+        namespace,
+        definition: definition.clone(),
+        name,
+        content: content.into(),
+    })
 }

@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 
 use kube::core::Status;
 
-use crate::parse_error;
+use crate::parse::cause;
 use crate::printable::one_line;
 use crate::transport::fault::{Fault, causes};
 
@@ -70,7 +70,7 @@ impl Error {
     pub(super) fn malformed(name: impl Display, error: &(dyn StdError + 'static)) -> Self {
         let chain = causes(error);
         let json = chain.iter().find_map(|error| error.downcast_ref::<serde_json::Error>());
-        let cause = json.map_or_else(|| "it holds an invalid value".to_owned(), parse_error::json);
+        let cause = json.map_or_else(|| "it holds an invalid value".to_owned(), cause::json);
         Self::other(format!("{name} cannot be understood: {cause}"))
     }
 
@@ -91,7 +91,7 @@ impl Error {
             return error.clone();
         }
         if let kube::Error::SerdeError(error) = error {
-            let cause = parse_error::json(error);
+            let cause = cause::json(error);
             return Self::other(format!("the answer of the server cannot be read: {cause}"));
         }
         if matches!(error, kube::Error::BuildRequest(_) | kube::Error::FromUtf8(_)) {

@@ -17,6 +17,7 @@ use super::credentials::{Identity, bearer};
 use super::error::{Error, PluginFailure};
 use super::kubeconfig::{Cluster, Exec};
 use super::origin::Origin;
+use crate::parse;
 
 /// A token is renewed this long before its end.
 const MARGIN: SignedDuration = SignedDuration::from_secs(10);
@@ -141,7 +142,8 @@ impl Call {
     /// Some plugins print YAML, which client-go reads too.
     fn read(&self, printed: &[u8]) -> Result<Credential, Error> {
         let unreadable = || self.failed(&PluginFailure::Unreadable);
-        let printed: Printed = serde_saphyr::from_slice(printed).map_err(|_| unreadable())?;
+        let printed = std::str::from_utf8(printed).map_err(|_| unreadable())?;
+        let printed: Printed = parse::yaml::from_str(printed, 1).map_err(|_| unreadable())?;
         let status = printed.status.ok_or_else(unreadable)?;
         let given = |text: Option<String>| text.filter(|text| !text.is_empty()).map(SecretString::from);
         let of = |what| Origin::user(what, &self.user);

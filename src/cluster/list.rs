@@ -11,7 +11,7 @@ use super::error::{Error, ErrorKind};
 use super::listed::{Object, Page};
 use super::pages;
 use super::workload::Workload;
-use crate::parse_error;
+use crate::parse::cause;
 use crate::sync::inventory::{WorkloadKind, WorkloadName};
 
 /// Lists that are read at a time: a page takes a few megabytes of memory, several times over.
@@ -182,7 +182,7 @@ impl Lists<'_> {
         }
         let name = outline.name.name.clone();
         let said = |error| {
-            let cause = parse_error::json(&error);
+            let cause = cause::json(&error);
             format!("{}/{name} cannot be understood: {cause}", self.kind.resource())
         };
         Some(object.fill(outline).map_err(said))

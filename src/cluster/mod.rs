@@ -12,6 +12,7 @@ mod listed;
 mod managers;
 mod namespaces;
 mod nodes;
+mod objects;
 mod origin;
 mod pages;
 mod patch;

@@ -10,6 +10,7 @@ use kube::api::ListParams;
 use super::connect::Connection;
 use super::error::{Error, ErrorKind};
 use super::pages;
+use crate::parse;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Node {
@@ -95,7 +96,7 @@ fn role_accounts(roles: &str) -> BTreeSet<String> {
         #[serde(default)]
         groups: Vec<String>,
     }
-    let roles: Vec<Role> = serde_saphyr::from_str(roles).unwrap_or_default();
+    let roles: Vec<Role> = parse::yaml::from_str(roles, 1).unwrap_or_default();
     roles
         .iter()
         .filter(|role| role.groups.iter().any(|group| group == "system:nodes"))

@@ -1,6 +1,8 @@
 //! Helm's releases as they stand in Secrets: manifests, and hooks, whose images are seen nowhere else between two runs
 //! of Helm.
 
+mod set;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
@@ -12,15 +14,16 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{ListParams, ObjectMeta};
 use serde::Deserialize;
-use serde_json::Value;
 
+use self::set::SetValues;
 use super::connect::Connection;
 use super::error::{Error, ErrorKind};
 use super::pages;
-use crate::parse_error;
+use crate::parse;
 
-/// Bytes of a release unpacked that are read at most. A Secret holds 1 MiB, and YAML shrinks to about a tenth.
-const LARGEST_RELEASE: u64 = 64 << 20;
+/// Bytes of a release unpacked that are read at most. A Secret holds 1 MiB, of which Base64 leaves three quarters, and
+/// YAML shrinks to about a tenth. What is read of it takes up to thirty times as much memory.
+const LARGEST_RELEASE: u64 = 16 << 20;
 
 /// Releases that are read at the same time.
 const WIDTH: usize = 8;
@@ -211,7 +214,7 @@ struct Content {
     #[serde(default)]
     hooks: Option<Vec<Hook>>,
     #[serde(default)]
-    config: Value,
+    config: SetValues,
 }
 
 #[derive(Deserialize)]
@@ -236,33 +239,14 @@ fn unpack(name: ReleaseName, secret: &Secret) -> Result<Release, String> {
         packed
     };
     // Values may be secret.
-    let content: Content = serde_json::from_slice(&text).map_err(|error| parse_error::json(&error))?;
-    let mut set = BTreeSet::new();
-    collect_names("", &content.config, &mut set);
+    let content: Content = parse::json::from_slice(&text).map_err(|error| error.to_string())?;
     Ok(Release {
         name,
         chart: content.chart.metadata,
         manifest: content.manifest,
         hooks: content.hooks.unwrap_or_default(),
-        set,
+        set: content.config.0,
     })
-}
-
-/// The names of the values that are set in `value`, which is called `name`.
-fn collect_names(name: &str, value: &Value, names: &mut BTreeSet<String>) {
-    match value {
-        Value::Object(members) => {
-            for (member, value) in members {
-                let below = if name.is_empty() { member.clone() } else { format!("{name}.{member}") };
-                collect_names(&below, value, names);
-            }
-        }
-        Value::Null => {}
-        Value::String(text) if text.is_empty() => {}
-        _ => {
-            names.insert(name.to_owned());
-        }
-    }
 }
 
 #[cfg(test)]
@@ -363,5 +347,35 @@ mod tests {
             let error = unpack(name(), &secret).unwrap_err();
             assert!(error.contains(words) && !error.contains("s3cret"), "{error}");
         }
+    }
+
+    #[test]
+    fn over_nested_releases_are_an_error_and_their_names_are_bounded() {
+        let name =
+            || ReleaseName { cluster: "c".to_owned(), namespace: "n".to_owned(), name: "r".to_owned() };
+        let release = |member: &str, value: &str| {
+            let text = format!(
+                r#"{{"chart": {{"metadata": {{"name": "c", "version": "1"}}}}, "{member}": {value}}}"#
+            );
+            unpack(name(), &secret(text.as_bytes(), true))
+        };
+        for member in ["config", "info", "hooks"] {
+            for (open, close) in [("[", "]"), (r#"{"a":"#, "}"), (r#"{"a":["#, "]}")] {
+                for text in [open.repeat(100_000) + "1" + &close.repeat(100_000), open.repeat(100_000)] {
+                    let error = release(member, &text).unwrap_err();
+                    assert!(error.starts_with("nested deeper than 256 levels"), "{error}");
+                }
+            }
+        }
+        let nested = |depth| r#"{"a":"#.repeat(depth) + "1" + &"}".repeat(depth);
+        let set = release("config", &nested(200)).unwrap().set;
+        assert_eq!(set.iter().collect::<Vec<_>>(), [&"a.".repeat(200).trim_end_matches('.')]);
+
+        // A text of a megabyte, whose names would be a gigabyte.
+        let values: Vec<_> = (0..1_000).map(|index| format!(r#""{index}": 1"#)).collect();
+        let config =
+            format!(r#"{{"{}": {{{}}}, "b": {{"c": [1]}}}}"#, "x".repeat(1_000_000), values.join(","));
+        let set = release("config", &config).unwrap().set;
+        assert_eq!(set.into_iter().collect::<Vec<_>>(), ["b.c"]);
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::Stop;
 use crate::castai::knowledge::Knowledge;
+use crate::parse;
 use crate::sync::artifact::{Fault, check_lock, check_plan};
 use crate::sync::assignment::NameMap;
 use crate::sync::inventory::API_VERSION;
@@ -30,8 +31,10 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, St
             _ => Stop::new(message),
         }
     })?;
-    let value: Value = serde_json::from_str(&text)
-        .map_err(|error| Stop::new(format!("error: {shown} is not JSON: {error}")))?;
+    let value: Value = parse::json::from_str(&text).map_err(|error| match error {
+        parse::json::Error::TooDeep { .. } => Stop::new(format!("error: {shown} is {error}")),
+        parse::json::Error::Invalid(error) => Stop::new(format!("error: {shown} is not JSON: {error}")),
+    })?;
     let (found_kind, found_version) = (value["kind"].as_str(), value["apiVersion"].as_str());
     if found_kind != Some(kind) {
         let found = found_kind.unwrap_or("nothing that this plugin wrote");

@@ -7,6 +7,7 @@ use super::endpoint::Endpoint;
 use super::references::{ObjectReference, Objects};
 use crate::castai::endpoints::Protocol;
 use crate::cluster::workload::Workload;
+use crate::parse;
 
 /// A file that holds an endpoint.
 struct File {
@@ -69,7 +70,7 @@ pub fn endpoints(workload: &Workload, objects: &Objects) -> (Vec<Configured>, Ve
         };
         let Some(text) = text else { continue };
         let key = file.key;
-        let Ok(content) = serde_saphyr::from_str::<Value>(text) else {
+        let Ok(content) = parse::yaml::from_str::<Value>(text, 1) else {
             unreadable.push(format!("{reference}: {key} is not YAML"));
             continue;
         };

@@ -12,7 +12,7 @@ use super::config_file;
 use super::configured::VARIABLES;
 use crate::cluster::pod_spec::{EnvVar, Volume};
 use crate::cluster::workload::Workload;
-use crate::parse_error;
+use crate::parse::cause;
 
 /// A `ConfigMap` or a Secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -195,10 +195,9 @@ fn unreadable(error: &kube::Error) -> Unreadable {
         kube::Error::Api(status) if status.code == 404 => Unreadable::Missing,
         kube::Error::Api(status) if status.code == 403 => Unreadable::Forbidden,
         // What the server sent may be a Secret.
-        kube::Error::SerdeError(error) => Unreadable::Failed(format!(
-            "the answer of the server cannot be read: {}",
-            parse_error::json(error)
-        )),
+        kube::Error::SerdeError(error) => {
+            Unreadable::Failed(format!("the answer of the server cannot be read: {}", cause::json(error)))
+        }
         other => Unreadable::Failed(other.to_string()),
     }
 }

@@ -236,9 +236,13 @@ fn resource_uses(resource: &Resource, filter: &ImageFilter) -> (Vec<(Image, Use)
         resource: kind.clone(),
         name: resource.name.clone(),
     };
-    let images = definition.images(&resource.content).into_iter();
+    let found = definition.images(&resource.content);
+    let unread = found.is_incomplete.then(|| {
+        let Resource { name, namespace, .. } = resource;
+        format!("{kind}/{name} in namespace {namespace}: some of its fields are nested too deep; images there are not seen")
+    });
     let is_taken = |image: &Image| filter.may_mirror(image, None, &place) && filter.admits(image, None);
-    let uses = images.filter(|found| is_taken(&found.image)).map(|found| {
+    let uses = found.images.into_iter().filter(|found| is_taken(&found.image)).map(|found| {
         let used_by = Use {
             place: place.clone(),
             carrier: Carrier::Field(found.pointer),
@@ -248,7 +252,7 @@ fn resource_uses(resource: &Resource, filter: &ImageFilter) -> (Vec<(Image, Use)
         };
         (found.image, used_by)
     });
-    (uses.collect(), Vec::new())
+    (uses.collect(), unread.into_iter().collect())
 }
 
 /// Why all containers of a workload are taken whose images may be mirrored.

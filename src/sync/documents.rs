@@ -1,15 +1,10 @@
 //! The documents in a text of manifests, as values and with the place of each in the text.
 
-mod json;
-
 use std::ops::Range;
 
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use self::json::repeated_key;
-pub use self::json::span as json_span;
-use crate::parse_error;
+use crate::parse;
 use crate::printable::one_line;
 
 /// Editors on Windows put it before a text.
@@ -53,40 +48,33 @@ impl Fault {
 /// One of them is neither, or has a key twice, which kubectl does not accept either.
 pub fn read(text: &str) -> Result<Vec<Document>, Fault> {
     let bare = text.trim_start_matches(BYTE_ORDER_MARK);
-    if !bare.trim_start().starts_with('{') {
-        return yaml(text);
-    }
-    // A document of YAML may begin like JSON.
-    json_stream(bare, text.len() - bare.len()).or_else(|fault| yaml(text).map_err(|_| fault))
+    let Some(inner) = bare.trim_start().strip_prefix('{') else { return yaml(text) };
+    // A document of YAML may begin like JSON, but only the members of YAML may begin without quotes.
+    let is_json = inner.trim_start().starts_with(['"', '}']);
+    json_stream(bare, text.len() - bare.len())
+        .or_else(|fault| yaml(text).map_err(|other| if is_json { fault } else { other }))
 }
 
 fn json_stream(bare: &str, offset: usize) -> Result<Vec<Document>, Fault> {
-    let mut documents = Vec::new();
-    let mut stream = serde_json::Deserializer::from_str(bare).into_iter::<&RawValue>();
-    while let Some(raw) = stream.next() {
-        let fault = |why: &str| Fault::new(documents.len() + 1, why);
-        let raw = raw.map_err(|error| fault(&parse_error::json(&error)))?;
-        if let Some(key) = repeated_key(raw) {
-            return Err(fault(&format!("the key {key:?} stands twice in one object")));
-        }
-        let value = serde_json::from_str(raw.get()).map_err(|error| fault(&parse_error::json(&error)))?;
-        let end = offset + stream.byte_offset();
-        documents.push(Document { range: end - raw.get().len()..end, format: Format::Json, value });
+    let (mut documents, mut begin) = (Vec::new(), 0);
+    for value in parse::json::stream(bare) {
+        let (value, end) = value.map_err(|error| Fault::new(documents.len() + 1, &error.to_string()))?;
+        let written = bare[begin..end].trim_start_matches([' ', '\t', '\r', '\n']).len();
+        let range = offset + end - written..offset + end;
+        documents.push(Document { range, format: Format::Json, value });
+        begin = end;
     }
     Ok(documents)
 }
 
 fn yaml(text: &str) -> Result<Vec<Document>, Fault> {
-    let mut documents = Vec::new();
+    let (mut documents, mut line, mut counted) = (Vec::new(), 1, 0);
     for range in split(text) {
-        let document = &text[range.clone()];
-        let value: Option<Value> = serde_saphyr::from_str(document).map_err(|error| {
-            // Behind as many empty lines it is the text's own line that the error names.
-            let lines = text[..range.start].matches('\n').count();
-            let placed = "\n".repeat(lines) + document.trim_start_matches(BYTE_ORDER_MARK);
-            let placed = serde_saphyr::from_str::<Option<Value>>(&placed).err();
-            Fault::new(documents.len() + 1, &parse_error::yaml(&placed.unwrap_or(error)))
-        })?;
+        line += text[counted..range.start].matches('\n').count();
+        counted = range.start;
+        let document = text[range.clone()].trim_start_matches(BYTE_ORDER_MARK);
+        let value: Option<Value> =
+            parse::yaml::from_str(document, line).map_err(|error| Fault::new(documents.len() + 1, &error))?;
         documents.push(Document { range, format: Format::Yaml, value: value.unwrap_or_default() });
     }
     Ok(documents)

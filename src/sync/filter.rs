@@ -11,9 +11,10 @@ use std::ops::Range;
 use serde_json::Value;
 
 use self::yaml::Tree;
+use crate::parse;
 use crate::sync::assignment::{Assignment, Source};
 use crate::sync::carriers::{Carried, fields_of};
-use crate::sync::documents::{self, BYTE_ORDER_MARK, Document, Fault, Format, json_span};
+use crate::sync::documents::{self, BYTE_ORDER_MARK, Document, Fault, Format};
 use crate::sync::inventory::Carrier;
 use crate::sync::manifests::Manifest;
 use crate::sync::scanners::{self, Lost};
@@ -60,7 +61,7 @@ pub fn edits(manifest: &Manifest, assignments: &[Assignment]) -> Vec<Edit> {
                 field.value == used.image.as_written() && field.carrier == used.used_by.carrier
             };
             for field in fields.iter().filter(is_meant) {
-                let mut pointer = manifest.position.pointer.clone();
+                let mut pointer = manifest.position.pointer();
                 pointer.extend(field.path.iter().cloned());
                 edits.push(Edit {
                     document: manifest.position.document,
@@ -155,7 +156,7 @@ impl<'t> Places<'t> {
     /// The bytes of the document that are to be replaced, and by what.
     fn replacement(&self, edit: &Edit) -> Option<(Range<usize>, String)> {
         let (document, span, quoted) = match self {
-            Self::Json(document) => (document, json_span(document, &edit.pointer)?, true),
+            Self::Json(document) => (document, parse::json::span(document, &edit.pointer)?, true),
             Self::Yaml(document, tree) => {
                 let scalar = tree.scalar(&edit.pointer)?;
                 (document, scalar.span.clone(), scalar.is_double_quoted)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::cluster::pod_spec::PodSpec;
-use crate::parse_error;
+use crate::parse::cause;
 use crate::sync::documents::{self, Fault};
 use crate::sync::inventory::WorkloadKind;
 
@@ -49,8 +49,18 @@ pub enum Error {
 pub struct Position {
     /// Index among the text's documents.
     pub document: usize,
+    /// The index in each list of objects that it stands in, the outermost first.
+    pub items: Vec<usize>,
+    /// From its object to the pod spec, as a JSON pointer.
+    pub pod_spec: &'static str,
+}
+
+impl Position {
     /// From the document's root to the pod spec, as the tokens of a JSON pointer.
-    pub pointer: Vec<String>,
+    pub fn pointer(&self) -> Vec<String> {
+        let items = self.items.iter().flat_map(|index| ["items".to_owned(), index.to_string()]);
+        items.chain(self.pod_spec.split('/').skip(1).map(str::to_owned)).collect()
+    }
 }
 
 /// What was read from one file or the standard input.
@@ -134,16 +144,53 @@ pub fn parse(path: &str, text: &str) -> Result<Vec<Manifest>, Error> {
         |fault: Fault| Error::Document { path: path.to_owned(), document: fault.document, why: fault.why };
     let mut manifests = Vec::new();
     for (document, read) in documents::read(text).map_err(wrong)?.into_iter().enumerate() {
-        let position = Position { document, pointer: Vec::new() };
-        collect(path, &position, read.value, &mut manifests)
+        collect(path, document, read.value, &mut manifests)
             .map_err(|why| wrong(Fault::new(document + 1, &why)))?;
     }
     Ok(manifests)
 }
 
-fn collect(
+/// Finds the pod specs in one document: an object, or a list of objects, which may hold further lists.
+fn collect(path: &str, document: usize, value: Value, manifests: &mut Vec<Manifest>) -> Result<(), String> {
+    // The lists that are open, and which item of each is read.
+    let (mut lists, mut items) = (Vec::new(), Vec::new());
+    let mut next = Some(value);
+    loop {
+        if let Some(mut object) = next.take() {
+            match list_items(&mut object) {
+                Some(list) => {
+                    lists.push(list.into_iter().enumerate());
+                    items.push(0);
+                }
+                None => take_pod_specs(path, document, &items, object, manifests)?,
+            }
+        }
+        match (lists.last_mut().map(Iterator::next), items.last_mut()) {
+            (Some(Some((index, item))), Some(current)) => {
+                *current = index;
+                next = Some(item);
+            }
+            (Some(None), _) => {
+                lists.pop();
+                items.pop();
+            }
+            _ => return Ok(()),
+        }
+    }
+}
+
+fn list_items(object: &mut Value) -> Option<Vec<Value>> {
+    object.get("kind").and_then(Value::as_str).filter(|kind| kind.ends_with("List"))?;
+    match object.get_mut("items").map(Value::take)? {
+        Value::Array(items) => Some(items),
+        _ => None,
+    }
+}
+
+fn take_pod_specs(
     path: &str,
-    position: &Position,
+    document: usize,
+    items: &[usize],
     mut value: Value,
     manifests: &mut Vec<Manifest>,
 ) -> Result<(), String> {
@@ -153,29 +200,16 @@ fn collect(
         name = text("/metadata/generateName");
     }
     let name = format!("{kind}/{name}");
-    let below = |pointer: &str| {
-        let mut below = position.clone();
-        below.pointer.extend(pointer.split('/').skip(1).map(str::to_owned));
-        below
-    };
-    if kind.ends_with("List")
-        && let Some(Value::Array(items)) = value.get_mut("items").map(Value::take)
-    {
-        let mut items = items.into_iter().enumerate();
-        return items.try_for_each(|(index, item)| {
-            collect(path, &below(&format!("/items/{index}")), item, manifests)
-        });
-    }
     let annotations = value.pointer("/metadata/annotations").cloned().unwrap_or_default();
     let annotations: Option<BTreeMap<String, String>> =
         serde_json::from_value(annotations).unwrap_or_default();
-    let mut push = |pod, pointer| {
+    let mut push = |pod, pod_spec| {
         manifests.push(Manifest {
             path: path.to_owned(),
             name: name.clone(),
             annotations: annotations.clone().unwrap_or_default(),
             pod,
-            position: below(pointer),
+            position: Position { document, items: items.to_vec(), pod_spec },
         });
     };
     if let Some(kind) = WorkloadKind::ALL.into_iter().find(|known| known.as_str() == kind) {
@@ -184,7 +218,7 @@ fn collect(
             .map(Value::take)
             .ok_or_else(|| format!("{name} has no pod spec at {}", kind.pod_spec_pointer()))?;
         push(
-            serde_json::from_value(pod).map_err(|error| format!("{name}: {}", parse_error::json(&error)))?,
+            serde_json::from_value(pod).map_err(|error| format!("{name}: {}", cause::json(&error)))?,
             kind.pod_spec_pointer(),
         );
         return Ok(());
@@ -227,6 +261,30 @@ mod tests {
         for (text, name) in cases {
             assert_eq!(names(&text), [(name.to_owned(), Some("i:1".to_owned()))], "{text}");
         }
+    }
+
+    #[test]
+    fn lists_may_hold_lists() {
+        let pod = |name: &str| {
+            format!(
+                "{{kind: Pod, metadata: {{name: {name}}}, spec: {{containers: [{{name: a, image: i}}]}}}}"
+            )
+        };
+        let list = |items: &[String]| format!("{{kind: List, items: [{}]}}", items.join(", "));
+        let inner = list(&[pod("b"), list(&[]), "{kind: List}".to_owned(), pod("c")]);
+        let text = list(&[pod("a"), inner, pod("d")]);
+        let found: Vec<_> = parse("x", &text).unwrap().into_iter().collect();
+        let found: Vec<_> =
+            found.iter().map(|found| (found.name.as_str(), found.position.pointer().join("/"))).collect();
+        let expected =
+            [("a", "items/0"), ("b", "items/1/items/0"), ("c", "items/1/items/3"), ("d", "items/2")];
+        let expected = expected.map(|(name, place)| (format!("Pod/{name}"), format!("{place}/spec")));
+        assert_eq!(found, expected.each_ref().map(|(name, place)| (name.as_str(), place.clone())));
+
+        let nested = |depth| (0..depth).fold(pod("a"), |inner, _| list(&[inner]));
+        assert_eq!(parse("x", &nested(100)).unwrap()[0].position.items, [0; 100]);
+        let error = parse("x", &nested(50_000)).unwrap_err().to_string();
+        assert!(error.starts_with("x: document 1: nested deeper than 256 levels at line 1"), "{error}");
     }
 
     #[test]

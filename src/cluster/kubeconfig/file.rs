@@ -1,7 +1,7 @@
 //! One kubeconfig file as text: what it holds, or what is wrong with it, without any of its text.
 
 use super::entries::Kubeconfig;
-use crate::parse_error;
+use crate::parse::cause;
 
 /// The kubeconfig's fields that a fault may name. Other text of the file is not repeated.
 const FIELDS: [&str; 39] = [
@@ -80,7 +80,7 @@ fn decoded(bytes: &[u8]) -> Option<String> {
 }
 
 fn fault(text: &str, error: &serde_saphyr::Error) -> Fault {
-    let cause = parse_error::yaml_cause(error);
+    let cause = cause::yaml_cause(error);
     let Some(location) = error.location().filter(|location| location.line() > 0) else {
         return Fault { line: None, cause };
     };

@@ -46,8 +46,13 @@ fn faults_name_the_document_and_the_texts_own_line() {
         ("a: 1\n---\n# b\n---\nb: 1\nb: 2\n", 2, "duplicate mapping key at line 6, column 1"),
         ("a: 1\n---\nb: [1,\n", 2, "unclosed bracket '[' at line 3, column 4"),
         ("\u{feff}a: 1\n b: 2\n", 1, "mapping values are not allowed in this context at line 2, column 3"),
-        ("{\"a\": 1}\n{\"b\": 1,\n }", 2, "key must be a string at line 3 column 2"),
-        ("{\"a\": [{\"b\": 1, \"\\u0062\": 2}]}", 1, "the key \"b\" stands twice in one object"),
+        ("{a: [1,\n", 1, "unclosed bracket '[' at line 1, column 5"),
+        ("{\"a\": 1}\n{\"b\": 1,\n }", 2, "trailing comma at line 3 column 2"),
+        (
+            "{\"a\": [{\"b\": 1, \"\\u0062\": 2}]}",
+            1,
+            "the key \"b\" stands twice in one object at line 1 column 24",
+        ),
     ];
     for (text, document, why) in cases {
         assert_eq!(read(text).unwrap_err(), Fault { document, why: why.to_owned() }, "{text:?}");
@@ -55,14 +60,28 @@ fn faults_name_the_document_and_the_texts_own_line() {
 }
 
 #[test]
-fn json_values_are_found_by_pointer() {
-    let text = " {\"a\\u0062\": [1, {\"c\": \"é\", \"d\" : \"x\\/y\" }]} ";
-    let at = |pointer: &[&str]| {
-        let pointer: Vec<_> = pointer.iter().map(|token| (*token).to_owned()).collect();
-        json_span(text, &pointer).map(|range| &text[range])
-    };
-    assert_eq!(at(&["ab", "1", "d"]), Some("\"x\\/y\""));
-    assert_eq!(at(&["ab", "1", "c"]), Some("\"é\""));
-    assert_eq!(at(&["ab", "2"]), None);
-    assert_eq!(at(&["b"]), None);
+fn an_over_nested_document_is_named() {
+    for depth in [300, 100_000] {
+        let cases = [
+            (
+                format!("{{\"a\": 1}}\n{{\"b\":\n{}1{}}}", "[".repeat(depth), "]".repeat(depth)),
+                2,
+                "3 column 256",
+            ),
+            (format!("{{\"a\": 1}}\n{{\"b\":\n{}", "{\"c\":".repeat(depth)), 2, "3 column 1276"),
+            (
+                format!("a: 1\n---\nb: 1\n---\nc: {}{}", "[".repeat(depth), "]".repeat(depth)),
+                3,
+                "5, column 259",
+            ),
+            (format!("a: 1\n---\n{}a", "- ".repeat(depth)), 2, "3, column 513"),
+        ];
+        for (text, document, place) in cases {
+            let why = format!("nested deeper than 256 levels at line {place}");
+            assert_eq!(read(&text).unwrap_err(), Fault { document, why });
+        }
+    }
+    let text = format!("{{\"a\": {}{}}}", "[".repeat(200), "]".repeat(200));
+    assert_eq!(read(&text).unwrap()[0].format, Format::Json);
+    assert_eq!(read(&format!("- {text}")).unwrap()[0].format, Format::Yaml);
 }

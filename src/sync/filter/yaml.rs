@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use granit_parser::{Event, Parser, ScalarStyle};
+use granit_parser::{Event, ScalarStyle};
+
+use crate::parse;
 
 /// Deepest chain of merge keys that is followed: an anchor may name the mapping that it stands in.
 const DEEPEST_MERGE: usize = 16;
@@ -39,7 +41,7 @@ impl Tree {
     /// one is not found.
     pub(super) fn read(document: &str) -> Self {
         let (mut nodes, mut open, mut anchors) = (Vec::new(), Vec::<Open>::new(), BTreeMap::new());
-        for (event, span) in Parser::new_from_str(document).map_while(Result::ok) {
+        for (event, span) in parse::yaml::events(document).map_while(Result::ok) {
             let (node, anchor) = match event {
                 Event::Scalar(value, style, anchor, _) => {
                     let scalar = Scalar {

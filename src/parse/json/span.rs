@@ -1,7 +1,6 @@
 //! Where values stand in a JSON text.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -45,19 +44,6 @@ fn elements(raw: &RawValue) -> Option<Vec<&RawValue>> {
     serde_json::from_str(raw.get()).ok()
 }
 
-/// A key that stands twice in one object, wherever in `raw` that is.
-pub(super) fn repeated_key(raw: &RawValue) -> Option<String> {
-    if let Some(elements) = elements(raw) {
-        return elements.into_iter().find_map(repeated_key);
-    }
-    let members = members(raw)?;
-    let mut seen = BTreeSet::new();
-    let repeated = members.iter().find(|(key, _)| !seen.insert(key));
-    repeated
-        .map(|(key, _)| key.to_string())
-        .or_else(|| members.iter().find_map(|(_, value)| repeated_key(value)))
-}
-
 /// The bytes in `text` of the value that a JSON pointer with these tokens names.
 pub fn span(text: &str, pointer: &[String]) -> Option<Range<usize>> {
     let mut value: &RawValue = serde_json::from_str(text).ok()?;
@@ -70,4 +56,22 @@ pub fn span(text: &str, pointer: &[String]) -> Option<Range<usize>> {
     // What is borrowed lies within the text, so that the distance of the two is where it begins.
     let start = value.get().as_ptr().addr().checked_sub(text.as_ptr().addr())?;
     Some(start..start + value.get().len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_values_are_found_by_pointer() {
+        let text = " {\"a\\u0062\": [1, {\"c\": \"é\", \"d\" : \"x\\/y\" }]} ";
+        let at = |pointer: &[&str]| {
+            let pointer: Vec<_> = pointer.iter().map(|token| (*token).to_owned()).collect();
+            span(text, &pointer).map(|range| &text[range])
+        };
+        assert_eq!(at(&["ab", "1", "d"]), Some("\"x\\/y\""));
+        assert_eq!(at(&["ab", "1", "c"]), Some("\"é\""));
+        assert_eq!(at(&["ab", "2"]), None);
+        assert_eq!(at(&["b"]), None);
+    }
 }
