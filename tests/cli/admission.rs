@@ -188,7 +188,6 @@ fn image(dice: &mut Dice) -> String {
         "docker.io/rancher/kubectl",
         "nvcr.io/nvidia/k8s/dcgm-exporter",
         "nginx",
-        "123456789012.dkr.ecr.us-east-1.amazonaws.com/castai/hibernate",
         "123456789012.dkr.ecr.us-east-1.amazonaws.com/castai-privatelink/castai/hibernate",
         "602401143452.dkr.ecr.us-east-1.amazonaws.com/eks/pause",
     ];
