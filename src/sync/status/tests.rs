@@ -143,6 +143,9 @@ fn every_image_has_its_state() {
     }
 }
 
+/// What stands there, our record, its kind, what registries said; what could not be read, whether it needs attention.
+type UnreadCase<'a> = (&'a str, &'a Value, WorkloadKind, Option<&'a Seen>, Vec<NotChecked>, bool);
+
 #[test]
 fn nothing_is_good_that_was_not_looked_at() {
     let ours = json!({"container/a": {"from": PUBLIC, "to": OURS}});
@@ -157,7 +160,7 @@ fn nothing_is_good_that_was_not_looked_at() {
     let never = unread(Subject::Registry, "the registry was not asked for it");
     let near = "e.example/flat:v1";
     let (deployment, job) = (WorkloadKind::Deployment, WorkloadKind::Job);
-    let cases: [(&str, &Value, WorkloadKind, Option<&Seen>, Vec<NotChecked>, bool); 12] = [
+    let cases: [UnreadCase<'_>; 12] = [
         (OURS, &ours, deployment, Some(&read), vec![], false),
         (OURS, &ours, deployment, Some(&registry_unread), vec![denied.clone()], true),
         (OURS, &ours, deployment, Some(&source_unread), vec![no_answer.clone()], true),
