@@ -8,9 +8,10 @@ use crate::sync::assignment::NameMap;
 
 /// Show what has drifted: reverted, not rewritten, missing in the registry, or behind the public tag
 ///
-/// Looks at every image that Cast AI needs in this cluster, and changes nothing. Where an image that sync-images set was
-/// replaced, it is said by whom and when; -o wide also says who else writes a workload's images. Exit code 1 means that
-/// something needs to be done, and the last line says what.
+/// Looks at every image that Cast AI needs in this cluster and at its pods that cannot pull, and changes nothing. Where an
+/// image that sync-images set was replaced, it is said by whom and when; -o wide also says who else writes a workload's
+/// images. Exit code 1 means that something needs to be done, or that a registry, a public registry (with --upstream)
+/// or the pods could not be read: the last line says which.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   # See what has to be done
@@ -42,7 +43,7 @@ pub struct StatusArguments {
     #[arg(long)]
     pub upstream: bool,
 
-    /// Do not look at any registry: what is mirrored is then not known
+    /// Do not look at any registry: what is mirrored is then not known, which is no failure
     #[arg(long, conflicts_with = "upstream")]
     pub cluster_only: bool,
 

@@ -20,8 +20,36 @@ pub(super) async fn chosen(
     region: Option<&str>,
     cluster: Option<&Cluster>,
 ) -> Result<Mirror, Stop> {
+    identified(arguments, registry, region, cluster).await?.map_err(|error| {
+        let message = format!("error: {error}");
+        match unidentified_hint(&error) {
+            Some(hint) => Stop::with_hint(message, hint),
+            None => Stop::new(message),
+        }
+    })
+}
+
+/// What to do where AWS did not say who we are. Credentials that STS does not take are no use for ECR either.
+pub(super) const fn unidentified_hint(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::NoCredentials { .. }
+        | Error::Expired
+        | Error::NotAccepted { .. }
+        | Error::Clock { .. }
+        | Error::Blocked { .. } => None,
+        _ => Some("STS is asked whose registry is meant; with --registry it need not be"),
+    }
+}
+
+/// As [`chosen`]; the inner error is that AWS did not say who we are.
+pub(super) async fn identified(
+    arguments: &Arguments,
+    registry: Option<&Mirror>,
+    region: Option<&str>,
+    cluster: Option<&Cluster>,
+) -> Result<Result<Mirror, Error>, Stop> {
     if let Some(mirror) = registry {
-        return Ok(mirror.clone());
+        return Ok(Ok(mirror.clone()));
     }
     let mut facts = Facts {
         cluster_account: cluster.and_then(|cluster| cluster.account.clone()),
@@ -32,23 +60,12 @@ pub(super) async fn chosen(
         return Err(unclear(destination::Error::NoRegion));
     };
     let configuration = identity::configuration(region, &scene::settings(&arguments.network)).await?;
-    let own = identity::identity(&configuration).await.map_err(|error| {
-        let message = format!("error: {error}");
-        match error {
-            // Credentials that STS does not take are no use for ECR either.
-            Error::NoCredentials { .. }
-            | Error::Expired
-            | Error::NotAccepted { .. }
-            | Error::Clock { .. }
-            | Error::Blocked { .. } => Stop::new(message),
-            _ => Stop::with_hint(
-                message,
-                "STS is asked whose registry is meant; with --registry it need not be",
-            ),
-        }
-    })?;
+    let own = match identity::identity(&configuration).await {
+        Ok(own) => own,
+        Err(error) => return Ok(Err(error)),
+    };
     facts.own_account = Some(own.account);
-    default_mirror(&facts).map_err(unclear)
+    default_mirror(&facts).map(Ok).map_err(unclear)
 }
 
 /// The ECR of the cluster's account and region, without asking AWS whether that is ours.

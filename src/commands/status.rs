@@ -2,6 +2,7 @@
 
 use super::survey::Survey;
 use super::{Ending, Stop, discovery, registry};
+use crate::aws::error::Error;
 use crate::cli::{Arguments, StatusArguments};
 use crate::event::{Event, Observer, Stage};
 use crate::image::Mirror;
@@ -9,9 +10,9 @@ use crate::output::progress::Progress;
 use crate::output::{self, status as text};
 use crate::sync::assignment::{Assignment, assign, unused_maps};
 use crate::sync::discover::ImageFilter;
-use crate::sync::inventory::Inventory;
-use crate::sync::look::look;
-use crate::sync::status::{Seen, StatusReport, recorded_mirror, statuses};
+use crate::sync::inventory::{Cluster, Inventory};
+use crate::sync::look::{look_at_destination, look_at_sources};
+use crate::sync::status::{Seen, StatusReport, Subject, recorded_mirror, statuses};
 
 pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Result<Ending, Stop> {
     let progress = Progress::new(arguments.logging.verbosity);
@@ -28,26 +29,36 @@ async fn look_at(
     let observer: Observer<'_> = &|event| progress.observe(event);
     observer(Event::Stage(Stage::Discover));
     let filter = ImageFilter::default();
-    let survey = Survey::of(arguments, status.selector.as_deref(), &filter.knowledge).await?;
+    let selector = status.selector.as_deref();
+    let survey = Survey::of(arguments, selector, &filter.knowledge).await?;
+    let survey = survey.with_waiting_pods(arguments, selector).await?.without_outdated_pods();
     let inventory = survey.inventory(status.region.as_deref(), &[], &filter);
+    let mut report = StatusReport::new(None, Vec::new(), &inventory);
+    survey.add_pull_failures(arguments, selector, &inventory, &mut report).await?;
     progress.clear();
-    inventory.notes.iter().for_each(|note| output::warning(note));
+    report.notes.iter().for_each(|note| output::warning(note));
+    report.skipped = skipped(status);
     if inventory.images.is_empty() {
         output::error(
             &format!("error: no image of Cast AI found {}", discovery::place(arguments, &inventory)),
             Some("look at another cluster with --context, or widen -n and -l where they are given"),
         );
+    } else {
+        observer(Event::Stage(Stage::Plan));
+        let (mirror, assignments, seen) = look_at_registries(arguments, status, &inventory, observer).await?;
+        report.images = statuses(&survey.workloads, &assignments, seen.as_ref(), &survey.surroundings);
+        report.destination = Some(mirror);
+        progress.clear();
     }
-
-    observer(Event::Stage(Stage::Plan));
-    let seen = look_at_registry(arguments, status, &inventory, observer).await?;
-    let (mirror, assignments, seen) = seen;
-    let images = statuses(&survey.workloads, &assignments, seen.as_ref(), &survey.surroundings);
-    let report = StatusReport::new(mirror, images, &inventory);
-    progress.clear();
-    text::status(&report, status.upstream, has_flags(arguments, status), status.output)?;
+    text::status(&report, has_flags(arguments, status), status.output)?;
     let needs_attention = report.needs_attention() || inventory.images.is_empty();
     Ok(if needs_attention { Ending::Attention } else { Ending::Done })
+}
+
+/// What the flags leave out.
+fn skipped(status: &StatusArguments) -> Vec<Subject> {
+    let subjects = [(Subject::Registry, status.cluster_only), (Subject::PublicTags, !status.upstream)];
+    subjects.into_iter().filter(|(_, is_skipped)| *is_skipped).map(|(subject, _)| subject).collect()
 }
 
 /// Whether `sync-images` has to be run with flags, too, to do what is missing.
@@ -57,47 +68,65 @@ fn has_flags(arguments: &Arguments, status: &StatusArguments) -> bool {
     narrowed || registry.is_some() || region.is_some() || !maps.is_empty()
 }
 
-/// What the registry holds. Where it cannot be asked, this is said, and the cluster is judged alone.
-async fn look_at_registry(
+/// What registries hold, and nothing with `--cluster-only`. What cannot be read has its cause there.
+async fn look_at_registries(
     arguments: &Arguments,
     status: &StatusArguments,
     inventory: &Inventory,
     observer: Observer<'_>,
 ) -> Result<(Mirror, Vec<Assignment>, Option<Seen>), Stop> {
-    let described = inventory.clusters.first();
-    let region = status.region.as_deref().or_else(|| described?.region.as_deref());
-    let assigned = |mirror: &Mirror| {
-        let assignments = assign(inventory, mirror, &status.maps, region);
-        for map in unused_maps(&assignments, &status.maps) {
-            output::warning(&format!("--map {map} matches no image: compare both names with the images'"));
-        }
-        assignments
-    };
+    let cluster = inventory.clusters.first();
+    let region = status.region.as_deref().or_else(|| cluster?.region.as_deref());
+    let (mirror, refusal) = mirror(arguments, status, inventory, cluster, region).await?;
+    let assignments = assign(inventory, &mirror, &status.maps, region);
+    for map in unused_maps(&assignments, &status.maps) {
+        output::warning(&format!("--map {map} matches no image: compare both names with the images'"));
+    }
     if status.cluster_only {
-        let recorded = status.registry.clone().or_else(|| recorded_mirror(inventory));
-        let mirror = match recorded {
-            Some(mirror) => mirror,
-            // Without AWS nobody says that the account is another's.
-            None => registry::of_cluster(described, region)?,
-        };
-        let assignments = assigned(&mirror);
         return Ok((mirror, assignments, None));
     }
-    let chosen = registry::chosen(arguments, status.registry.as_ref(), status.region.as_deref(), described);
-    let mirror = chosen.await.map_err(|stop| Stop {
-        hint: stop
-            .hint
-            .or_else(|| Some("without AWS, the cluster alone is looked at: --cluster-only".to_owned())),
-        ..stop
-    })?;
-    let assignments = assigned(&mirror);
     let (client, destination) = registry::open(arguments, &mirror, observer).await?;
-    let seen = match look(&client, &destination, &mirror, &assignments, status.upstream).await {
-        Ok(seen) => Some(seen),
-        Err(error) => {
-            output::warning(&format!("what {mirror} holds is not known: {error}"));
-            None
+    let look_at_mirror = async {
+        match &refusal {
+            Some(error) => Seen::unread(&assignments, &error.to_string()),
+            None => look_at_destination(&client, &destination, &mirror, &assignments).await,
         }
     };
-    Ok((mirror, assignments, seen))
+    let seen = if status.upstream {
+        let (seen, upstream) = tokio::join!(look_at_mirror, look_at_sources(&client, &assignments));
+        Seen { upstream, ..seen }
+    } else {
+        look_at_mirror.await
+    };
+    Ok((mirror, assignments, Some(seen)))
+}
+
+/// The registry that is meant, and why AWS does not confirm it where it should.
+async fn mirror(
+    arguments: &Arguments,
+    status: &StatusArguments,
+    inventory: &Inventory,
+    cluster: Option<&Cluster>,
+    region: Option<&str>,
+) -> Result<(Mirror, Option<Error>), Stop> {
+    // Without AWS, the account that the cluster names may be another's.
+    let of_cluster = || registry::of_cluster(cluster, region);
+    if status.cluster_only {
+        let recorded = status.registry.clone().or_else(|| recorded_mirror(inventory));
+        return Ok((recorded.map_or_else(of_cluster, Ok)?, None));
+    }
+    let given = status.registry.as_ref();
+    let identified = registry::identified(arguments, given, status.region.as_deref(), cluster).await?;
+    let error = match identified {
+        Ok(mirror) => return Ok((mirror, None)),
+        Err(error) => error,
+    };
+    let guessed = of_cluster().ok().or_else(|| recorded_mirror(inventory)).ok_or_else(|| {
+        let hint = "without AWS, the cluster alone is looked at: --cluster-only, with --registry";
+        Stop::with_hint(format!("error: {error}"), registry::unidentified_hint(&error).unwrap_or(hint))
+    })?;
+    if let Some(hint) = registry::unidentified_hint(&error) {
+        output::say(&format!("hint: {hint}"));
+    }
+    Ok((guessed, Some(error)))
 }

@@ -17,6 +17,10 @@ use crate::sync::discover::{
 use crate::sync::inventory::Inventory;
 use crate::sync::manifests::Manifest;
 use crate::sync::ownership::Surroundings;
+use crate::sync::status::{PullFailure, StatusReport, namespaces, pull_failures, without_outdated};
+
+/// What kubectl calls the list of pods.
+const PODS: &str = "pods";
 
 pub(super) struct Survey {
     pub(super) scene: Scene,
@@ -62,13 +66,51 @@ impl Survey {
         selector: Option<&str>,
     ) -> Result<Self, Stop> {
         // Whoever may not list pods was told so.
-        if selector.is_none() && !self.unlisted.iter().any(|kind| kind == "pods") {
+        if selector.is_none() && !self.unlisted.iter().any(|kind| kind == PODS) {
             let namespace = arguments.connection.namespace.as_deref();
             let (pods, notes) = cluster::list_waiting_pods(&self.scene.connection, namespace).await?;
             self.pods = pods;
             self.notes.extend(notes);
         }
         Ok(self)
+    }
+
+    /// Leaves out what pods of an earlier template wait for.
+    pub(super) fn without_outdated_pods(mut self) -> Self {
+        self.pods = without_outdated(self.pods, &self.workloads);
+        self
+    }
+
+    /// Finds the pods of Cast AI that cannot pull, where what was found of it is, and adds them to `report`. A selector
+    /// chooses workloads, and so their pods alone. Pods that a rollout is about to replace are given time to go.
+    pub(super) async fn add_pull_failures(
+        &self,
+        arguments: &Arguments,
+        selector: Option<&str>,
+        inventory: &Inventory,
+        report: &mut StatusReport,
+    ) -> Result<(), Stop> {
+        if report.unlisted.iter().any(|kind| kind == PODS) {
+            return Ok(());
+        }
+        let namespaces = namespaces(inventory, &self.workloads);
+        let mut delay = arguments.network.retry_delay;
+        for retries in (0..=arguments.network.retries).rev() {
+            let (pods, notes) = cluster::list_pull_failures(&self.scene.connection, &namespaces).await?;
+            report.pull_failures = pull_failures(&pods, &self.workloads, inventory, selector.is_none());
+            if !notes.is_empty() {
+                report.unlisted.push(PODS.to_owned());
+                report.notes.extend(notes);
+                return Ok(());
+            }
+            let failures = &report.pull_failures;
+            if failures.is_empty() || !failures.iter().all(PullFailure::is_being_replaced) || retries == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(delay).await;
+            delay = delay.saturating_mul(2);
+        }
+        Ok(())
     }
 
     /// Reads the workloads anew: what was done in the meantime takes long, and others work too.

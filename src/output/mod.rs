@@ -10,6 +10,7 @@ pub mod status;
 pub mod style;
 pub mod sync;
 pub mod table;
+mod verdict;
 mod workloads;
 
 use std::io::{self, IsTerminal as _, Write as _};

@@ -1,45 +1,50 @@
 //! What `status` found, for people and for machines.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use crate::cli::OutputFormat;
 use crate::output::claims::kept;
-use crate::output::sync::{incomplete, lines};
-use crate::output::table::{Column, count};
+use crate::output::sync::lines;
+use crate::output::table::Column;
+use crate::output::verdict::verdict;
 use crate::output::workloads::place;
 use crate::output::{document, result, say, table, terminal_width};
+use crate::sync::inventory::Place;
 use crate::sync::ownership::ChangedBy;
-use crate::sync::status::{ImageStatus, State, StatusReport};
+use crate::sync::status::{ImageStatus, NotChecked, PullFailure, State, StatusReport, Subject};
 
-/// Prints the report, and what to do next.
-pub fn status(
-    report: &StatusReport,
-    upstream: bool,
-    has_flags: bool,
-    format: OutputFormat,
-) -> io::Result<()> {
+/// Prints the report, and in the last line what it comes to, which does not depend on `format`.
+pub fn status(report: &StatusReport, has_flags: bool, format: OutputFormat) -> io::Result<()> {
     match format {
-        OutputFormat::Json | OutputFormat::Yaml => return document(report, format),
-        OutputFormat::Name => {
-            let mut names: Vec<_> = report
-                .images
-                .iter()
-                .filter(|image| image.needs_attention())
-                .map(|image| place(&image.place).1)
-                .collect();
-            names.dedup();
-            lines(names.into_iter())?;
-        }
+        OutputFormat::Json | OutputFormat::Yaml => document(report, format)?,
+        OutputFormat::Name => lines(names(report).into_iter().map(|of| place(of).1))?,
         OutputFormat::Table | OutputFormat::Wide => {
             let wide = format == OutputFormat::Wide;
-            let text = images(report, terminal_width().filter(|_| !wide))
-                + &if wide { owners(report) } else { String::new() };
-            result(&text)?;
+            let width = terminal_width().filter(|_| !wide);
+            let mut tables = vec![images(report, width), pull_failures(report, width)];
+            if wide {
+                tables.push(owners(report));
+            }
+            tables.retain(|table| !table.is_empty());
+            result(&tables.join("\n"))?;
         }
     }
-    incomplete(&report.unlisted);
-    next(report, upstream, has_flags);
+    if !matches!(format, OutputFormat::Json | OutputFormat::Yaml) {
+        for owner in report.reverters() {
+            say(&format!("note: {} {}", owner.name, owner.reverts));
+        }
+    }
+    if let Some(verdict) = verdict(report, has_flags) {
+        say(&verdict);
+    }
     Ok(())
+}
+
+/// Everything that needs attention, each once.
+fn names(report: &StatusReport) -> BTreeSet<&Place> {
+    let images = report.images.iter().filter(|image| image.needs_attention()).map(|image| &image.place);
+    images.chain(report.pull_failures.iter().map(|failure| &failure.place)).collect()
 }
 
 fn images(report: &StatusReport, width: Option<usize>) -> String {
@@ -66,6 +71,40 @@ fn images(report: &StatusReport, width: Option<usize>) -> String {
     table::fitted(columns, &rows, width)
 }
 
+/// What cannot be pulled where.
+fn pull_failures(report: &StatusReport, width: Option<usize>) -> String {
+    if report.pull_failures.is_empty() {
+        return String::new();
+    }
+    let row = |failure: &PullFailure| {
+        let (namespace, place) = place(&failure.place);
+        let (carrier, image) = (failure.carrier.to_string(), failure.image.clone());
+        let pods = failure.pods.len().to_string();
+        [namespace, place, carrier, image, pods, failure.reason.clone(), pull_detail(failure)]
+    };
+    let rows: Vec<_> = report.pull_failures.iter().map(row).collect();
+    let columns = [
+        Column::whole("NAMESPACE").dispensable(0),
+        Column::keeping_end("PODS OF", 20),
+        Column::keeping_start("AS", 10).dispensable(1),
+        Column::keeping_end("IMAGE", 16).dispensable(3),
+        Column::whole("PODS").dispensable(2),
+        Column::whole("CANNOT PULL"),
+        Column::keeping_start("DETAIL", 12).dispensable(4),
+    ];
+    table::fitted(columns, &rows, width)
+}
+
+fn pull_detail(failure: &PullFailure) -> String {
+    let outdated = "another image is set by now: delete the pod if it stays";
+    match (failure.message.as_str(), failure.outdated) {
+        ("", false) => "-".to_owned(),
+        ("", true) => outdated.to_owned(),
+        (message, false) => message.to_owned(),
+        (message, true) => format!("{message}; {outdated}"),
+    }
+}
+
 /// Who else writes the images of each workload.
 fn owners(report: &StatusReport) -> String {
     let mut rows: Vec<[String; 4]> = Vec::new();
@@ -87,18 +126,21 @@ fn owners(report: &StatusReport) -> String {
 
 /// Namespace, workload, its owner, and what that does.
 pub(super) fn owner_table(rows: &[[String; 4]]) -> String {
-    "\n".to_owned() + &table::render(["NAMESPACE", "WORKLOAD", "OWNER", "WHAT IT DOES TO IMAGES"], rows)
+    table::render(["NAMESPACE", "WORKLOAD", "OWNER", "WHAT IT DOES TO IMAGES"], rows)
 }
 
 const fn word(image: &ImageStatus) -> &'static str {
     match &image.state {
         State::Mirrored => "mirrored",
+        State::Unchecked(_) if !image.not_checked.is_empty() => "not checked",
         State::Unchecked(_) if image.destination.is_none() => "rewritten",
         State::Unchecked(_) => "unknown",
         State::Reverted(_) => "reverted",
         State::NotRewritten => "not rewritten",
         State::Missing => "missing",
         State::Behind(_) => "behind",
+        State::Withdrawn(_) => "withdrawn",
+        State::OtherRegistry(_) => "other registry",
         State::Fixed(_) => "not rewritable",
         State::LeftAlone(_) => "left alone",
         State::SourceUnknown(_) => "source unknown",
@@ -106,14 +148,32 @@ const fn word(image: &ImageStatus) -> &'static str {
     }
 }
 
+/// What is said of the state, and what could not be read.
 fn detail(image: &ImageStatus) -> String {
+    let unread = image.not_checked.iter().map(|NotChecked { subject, cause }| match subject {
+        Subject::Registry => format!("registry not read: {cause}"),
+        Subject::PublicTags => format!("public tag not read: {cause}"),
+    });
+    let state = match &image.state {
+        State::Unchecked(_) if !image.not_checked.is_empty() => None,
+        _ => Some(state_detail(image)).filter(|detail| detail != "-"),
+    };
+    let parts: Vec<_> = state.into_iter().chain(unread).collect();
+    if parts.is_empty() { "-".to_owned() } else { parts.join("; ") }
+}
+
+fn state_detail(image: &ImageStatus) -> String {
     match &image.state {
         State::Mirrored => image.claim.as_ref().map_or_else(|| "-".to_owned(), kept),
         State::Unchecked(why)
         | State::Fixed(why)
         | State::LeftAlone(why)
         | State::SourceUnknown(why)
+        | State::Withdrawn(why)
         | State::Unnameable(why) => why.clone(),
+        State::OtherRegistry(registry) => {
+            format!("rewritten to {registry}, which is looked at with --registry {registry}")
+        }
         State::Reverted(_) => match &image.changed_by {
             Some(by) => format!("by {}", changed_by(by)),
             None => "by somebody unknown".to_owned(),
@@ -136,41 +196,4 @@ fn changed_by(by: &ChangedBy) -> String {
     let manager = format!("field manager {:?}", by.manager);
     let who = by.who.map_or_else(|| manager.clone(), |who| format!("{who} ({manager})"));
     by.at.map_or_else(|| who.clone(), |at| format!("{who} at {at}"))
-}
-
-/// The last lines: how much is to be done, and with which command.
-fn next(report: &StatusReport, upstream: bool, has_flags: bool) {
-    let of = |is: fn(&State) -> bool| report.images.iter().filter(|image| is(&image.state)).count();
-    let counts = [
-        (of(|state| matches!(state, State::Reverted(_))), "reverted"),
-        (of(|state| *state == State::NotRewritten), "not rewritten"),
-        (of(|state| *state == State::Missing), "missing in the registry"),
-        (of(|state| matches!(state, State::Behind(_))), "behind the public tag"),
-        (of(|state| matches!(state, State::Unnameable(_))), "without a name in the registry"),
-        (
-            report.images.iter().filter(|image| image.is_to_be_released()).count(),
-            "still claimed although its owner names it",
-        ),
-    ];
-    let told: Vec<_> = counts.iter().filter(|(number, _)| *number > 0).collect();
-    if told.is_empty() {
-        let unknown = of(|state| matches!(state, State::Unchecked(_)));
-        let checked = if unknown > 0 {
-            format!("; what is mirrored is not known of {}", count(unknown, "image"))
-        } else if upstream {
-            String::new()
-        } else {
-            "; whether public tags have moved is not known: --upstream asks".to_owned()
-        };
-        if !report.images.is_empty() && report.unlisted.is_empty() {
-            say(&format!("nothing to do{checked}"));
-        }
-        return;
-    }
-    let told = told.iter().map(|(number, what)| format!("{number} {what}")).collect::<Vec<_>>().join(", ");
-    for owner in report.reverters() {
-        say(&format!("note: {} {}", owner.name, owner.reverts));
-    }
-    let flags = if has_flags { " with the same flags" } else { "" };
-    say(&format!("{told}: next, run kubectl castai-privatelink sync-images{flags}"));
 }

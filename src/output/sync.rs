@@ -303,7 +303,7 @@ fn owners(report: &SyncReport) -> String {
     let rows: Vec<_> = workloads
         .flat_map(|workload| workload.owners.iter().map(|owner| row(&workload.workload, owner)))
         .collect();
-    if rows.is_empty() { String::new() } else { owner_table(&rows) }
+    if rows.is_empty() { String::new() } else { "\n".to_owned() + &owner_table(&rows) }
 }
 
 /// The same for who is about to have images changed, once for each owner.
@@ -336,11 +336,15 @@ fn outcome(workload: &WorkloadReport, planned: &'static str) -> &'static str {
 /// Says that a result is not the whole, and how it becomes that.
 pub(super) fn incomplete(unlisted: &[String]) {
     if !unlisted.is_empty() {
-        say(&format!(
-            "error: this is incomplete, because {} may not be listed: allow that in Kubernetes RBAC and run again",
-            unlisted.join(", ")
-        ));
+        say(&format!("error: {}", incompleteness(unlisted)));
     }
+}
+
+pub(super) fn incompleteness(unlisted: &[String]) -> String {
+    format!(
+        "this is incomplete, because {} may not be listed: allow that in Kubernetes RBAC and run again",
+        unlisted.join(", ")
+    )
 }
 
 /// What went wrong or is worth knowing, a line each, on stderr.

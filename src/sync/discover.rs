@@ -7,7 +7,7 @@
 //! component that is switched off needs its image too.
 
 mod explain;
-mod owners;
+pub(in crate::sync) mod owners;
 mod pods;
 mod releases;
 

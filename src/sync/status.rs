@@ -1,108 +1,24 @@
 //! Drift: what of each image that Cast AI needs here is as it should be, and what is not: pure.
+//!
+//! Nothing counts as good that was not looked at: what could not be read is kept beside the state, with its cause.
+
+mod pulls;
+mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
-
+pub use self::pulls::{PullFailure, namespaces, pull_failures, without_outdated};
+pub use self::report::{ImageStatus, NotChecked, State, StatusReport, Subject};
 use crate::cluster::workload::Workload;
 use crate::image::{Digest, Image, Mirror};
 use crate::sync::assignment::{Assignment, Source};
-use crate::sync::claims::{self, Claim, Keeper};
-use crate::sync::inventory::{API_VERSION, Carrier, Inventory, Place};
+use crate::sync::claims;
+use crate::sync::inventory::{Inventory, Place};
 use crate::sync::listing::Listing;
-use crate::sync::ownership::{ChangedBy, Owner, Surroundings, changed_by, owners};
+use crate::sync::ownership::{Surroundings, changed_by, owners};
 use crate::sync::plan::PlannedUse;
 use crate::sync::record::{Record, Records};
 use crate::sync::scanners::{self, Lost};
-
-/// The whole result. Its shape is a promise to scripts: fields are added, never changed.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StatusReport {
-    pub api_version: &'static str,
-    pub kind: &'static str,
-    pub destination: Mirror,
-    pub images: Vec<ImageStatus>,
-    /// What could not be looked at, one sentence each.
-    pub notes: Vec<String>,
-    /// Kinds of workloads that could not be listed.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub unlisted: Vec<String>,
-}
-
-/// One place that carries an image.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ImageStatus {
-    pub place: Place,
-    pub carrier: Carrier,
-    /// As written there.
-    pub image: Image,
-    /// The public image, where it is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub source: Option<Image>,
-    /// Its name in the registry.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub destination: Option<Image>,
-    pub state: State,
-    /// Whether the registry holds it under its tag; absent where that is not known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mirrored: Option<bool>,
-    /// Who set the image that stands there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub changed_by: Option<ChangedBy>,
-    /// Whose claim keeps the private image; absent where nobody applies the workload on the server's side.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub claim: Option<Claim>,
-    /// Who writes this workload's images too.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub owners: Vec<Owner>,
-}
-
-impl ImageStatus {
-    /// Whether somebody has to do something about it.
-    pub fn needs_attention(&self) -> bool {
-        self.state.needs_attention() || self.is_to_be_released()
-    }
-
-    /// Whether its owner names the private image by now, so that our claim would only refuse the next tag.
-    pub fn is_to_be_released(&self) -> bool {
-        self.claim.as_ref().is_some_and(|claim| claim.keeper == Keeper::Both)
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase", tag = "type", content = "why")]
-pub enum State {
-    /// It is the mirrored image, or needs no more than to be mirrored, and the registry holds it.
-    Mirrored,
-    /// It is the mirrored image, and the registry was not asked, or did not say.
-    Unchecked(String),
-    /// We had rewritten it to this, and somebody put another image there.
-    Reverted(String),
-    NotRewritten,
-    /// The registry does not hold what is to be pulled from there.
-    Missing,
-    /// The public tag names this digest by now, and the registry holds another.
-    Behind(String),
-    /// It cannot be rewritten in place; the text says why.
-    Fixed(String),
-    /// Nodes reach its registry anyway.
-    LeftAlone(String),
-    /// It lies in the registry, and nobody knows what was mirrored under that name.
-    SourceUnknown(String),
-    /// It can have no name in the registry.
-    Unnameable(String),
-}
-
-impl State {
-    const fn needs_attention(&self) -> bool {
-        matches!(
-            self,
-            Self::Reverted(_) | Self::NotRewritten | Self::Missing | Self::Behind(_) | Self::Unnameable(_)
-        )
-    }
-}
 
 /// What registries said.
 #[derive(Clone, Debug, Default)]
@@ -110,30 +26,25 @@ pub struct Seen {
     /// By path in the destination: what it holds, nothing if it does not exist, or why that is not known.
     pub repositories: BTreeMap<String, Result<Option<Listing>, String>>,
     /// What public tags name now; empty where sources were not asked.
-    pub upstream: BTreeMap<Image, Result<Digest, String>>,
+    pub upstream: BTreeMap<Image, PublicTag>,
 }
 
-impl StatusReport {
-    pub fn new(destination: Mirror, images: Vec<ImageStatus>, inventory: &Inventory) -> Self {
-        Self {
-            api_version: API_VERSION,
-            kind: "StatusReport",
-            destination,
-            images,
-            notes: inventory.notes.clone(),
-            unlisted: inventory.unlisted.clone(),
-        }
-    }
+/// What a public registry says of a tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PublicTag {
+    Names(Digest),
+    /// It has no such tag; the text says so.
+    Withdrawn(String),
+    /// It did not say; the text has the cause.
+    Unread(String),
+}
 
-    /// Whether something needs a person: the exit code is then 1.
-    pub fn needs_attention(&self) -> bool {
-        !self.unlisted.is_empty() || self.images.iter().any(ImageStatus::needs_attention)
-    }
-
-    /// Those who put other images where ours were, or will do so again.
-    pub fn reverters(&self) -> BTreeSet<&Owner> {
-        let reverted = self.images.iter().filter(|image| matches!(image.state, State::Reverted(_)));
-        reverted.flat_map(|image| &image.owners).collect()
+impl Seen {
+    /// Nothing of the registry could be read, for one cause.
+    pub fn unread(assignments: &[Assignment], cause: &str) -> Self {
+        let paths = assignments.iter().map(|assignment| assignment.destination.path().to_owned());
+        let repositories = paths.map(|path| (path, Err(cause.to_owned()))).collect();
+        Self { repositories, upstream: BTreeMap::new() }
     }
 }
 
@@ -142,13 +53,16 @@ pub fn recorded_mirror(inventory: &Inventory) -> Option<Mirror> {
     let mut uses = inventory.images.iter().flat_map(|wanted| {
         wanted.used_by.iter().filter_map(|used_by| Some((&wanted.image, used_by.recorded_source.as_ref()?)))
     });
-    uses.find_map(|(image, source)| {
-        image.repository().strip_suffix(source.repository())?.strip_suffix('/')?.parse().ok()
-    })
+    uses.find_map(|(image, source)| mirror_of(image, source))
 }
 
-/// Judges every place of every assignment, in order of the places. Helm's manifests are left out: what they say of
-/// workloads is seen there.
+/// The registry in which `source` is called `image`, if it has its name there by the naming rule.
+fn mirror_of(image: &Image, source: &Image) -> Option<Mirror> {
+    image.repository().strip_suffix(source.repository())?.strip_suffix('/')?.parse().ok()
+}
+
+/// Judges every place of every assignment, in order of the places. Helm's manifests are left out where their workloads are
+/// judged: what they say is seen there.
 pub fn statuses(
     workloads: &[Workload],
     assignments: &[Assignment],
@@ -156,12 +70,26 @@ pub fn statuses(
     around: &Surroundings,
 ) -> Vec<ImageStatus> {
     let by_name: BTreeMap<_, _> = workloads.iter().map(|workload| (&workload.name, workload)).collect();
+    let places =
+        assignments.iter().flat_map(|assignment| &assignment.used_by).map(|used| &used.used_by.place);
+    let judged: BTreeSet<(&str, String)> = places
+        .filter_map(|place| match place {
+            Place::Workload(name) => {
+                Some((name.namespace.as_str(), format!("{}/{}", name.kind.as_str(), name.name)))
+            }
+            _ => None,
+        })
+        .collect();
     let mut statuses = Vec::new();
     for assignment in assignments {
         for used in &assignment.used_by {
             let workload = match &used.used_by.place {
                 Place::Workload(name) => by_name.get(name).copied(),
-                Place::Release { hook: false, .. } => continue,
+                Place::Release { namespace, manifest, hook: false, .. }
+                    if judged.contains(&(namespace.as_str(), manifest.clone())) =>
+                {
+                    continue;
+                }
                 Place::Release { .. } | Place::Resource { .. } | Place::File { .. } | Place::Named => None,
             };
             let mut status = status(workload, assignment, used, seen, around);
@@ -189,7 +117,7 @@ fn status(
     let record = workload.and_then(|workload| Records::read(&workload.annotations).get(carrier));
     let held = held(assignment, seen);
     let state = match workload.filter(|workload| !workload.has_ended && carrier.is_field()) {
-        Some(_) => rewritable(assignment, used, record.as_ref(), &held),
+        Some(_) => rewritable(assignment, used, record.as_ref(), &held, seen),
         None => None,
     };
     let state = state.unwrap_or_else(|| in_registry(assignment, &held, seen));
@@ -213,6 +141,7 @@ fn status(
             .filter(|_| carrier.is_field())
             .map(|workload| owners(workload, around))
             .unwrap_or_default(),
+        not_checked: not_checked(assignment, &held, seen),
         mirrored: held.ok().filter(|_| is_named).map(|held| held.is_some()),
         state,
     }
@@ -246,19 +175,27 @@ fn rewritable(
     used: &PlannedUse,
     record: Option<&Record>,
     held: &Result<Option<&Digest>, String>,
+    seen: Option<&Seen>,
 ) -> Option<State> {
     let is_private = assignment.destination.is_same(&used.image);
     if is_private || !matches!(assignment.source, Source::Known(_)) {
         return None;
     }
     if let Some(why) = &used.used_by.fixed {
-        // Whoever makes it anew needs its image all the same.
-        return (*held != Ok(None)).then(|| State::Fixed(why.clone()));
+        // Its next copy needs its image all the same.
+        return match in_registry(assignment, held, seen) {
+            State::Mirrored => Some(State::Fixed(why.clone())),
+            State::Unchecked(_) if seen.is_none() => Some(State::Fixed(why.clone())),
+            _ => None,
+        };
     }
     Some(match record {
         Some(record) if record.to == used.image.as_written() => {
-            // It stands as we left it, in another registry than the one that is looked at.
-            State::Unchecked("it was rewritten to another registry than this one".to_owned())
+            let from = record.from.as_ref().and_then(|from| from.parse().ok());
+            let other = from.and_then(|from| mirror_of(&used.image, &from));
+            State::OtherRegistry(
+                other.map_or_else(|| used.image.host().to_owned(), |other| other.to_string()),
+            )
         }
         Some(record) => State::Reverted(record.to.clone()),
         None => State::NotRewritten,
@@ -288,9 +225,33 @@ fn in_registry(
         Ok(Some(held)) => held,
     };
     match seen.and_then(|seen| seen.upstream.get(source)) {
-        Some(Ok(upstream)) if upstream != *held => State::Behind(upstream.to_string()),
-        _ => State::Mirrored,
+        Some(PublicTag::Names(upstream)) if upstream != *held => State::Behind(upstream.to_string()),
+        Some(PublicTag::Withdrawn(why)) => State::Withdrawn(why.clone()),
+        Some(PublicTag::Unread(cause)) => State::Unchecked(cause.clone()),
+        Some(PublicTag::Names(_)) | None => State::Mirrored,
     }
+}
+
+/// What could not be read of an image, where it should have been.
+fn not_checked(
+    assignment: &Assignment,
+    held: &Result<Option<&Digest>, String>,
+    seen: Option<&Seen>,
+) -> Vec<NotChecked> {
+    let (Source::Known(_) | Source::Unknown(_), Some(seen)) = (&assignment.source, seen) else {
+        return Vec::new();
+    };
+    let upstream = match &assignment.source {
+        Source::Known(source) => seen.upstream.get(source),
+        _ => None,
+    };
+    let registry = held.as_ref().err().map(|cause| (Subject::Registry, cause));
+    let public = match upstream {
+        Some(PublicTag::Unread(cause)) => Some((Subject::PublicTags, cause)),
+        _ => None,
+    };
+    let unread = registry.into_iter().chain(public);
+    unread.map(|(subject, cause)| NotChecked { subject, cause: cause.clone() }).collect()
 }
 
 /// The digest that the registry holds under an assignment's name, or why that is not known.

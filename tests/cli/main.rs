@@ -15,6 +15,7 @@ mod install;
 mod interruption;
 mod laws;
 mod machines;
+mod not_checked;
 mod observed;
 mod ownership;
 mod permissions;

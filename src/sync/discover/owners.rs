@@ -30,7 +30,7 @@ pub(super) fn place_of(workload: &Workload) -> Place {
 
 /// The object that made a pod in the end. A ReplicaSet or a Job that is not among `workloads` was left to the
 /// Deployment or CronJob that owns it, whose names Kubernetes puts before a hash or a time.
-pub(super) fn top_controller(pod: &WaitingPod, workloads: &[Workload]) -> Place {
+pub(in crate::sync) fn top_controller(pod: &WaitingPod, workloads: &[Workload]) -> Place {
     let Some(owner) = &pod.owner else { return Place::Workload(pod.name.clone()) };
     let Some(kind) = owner.workload_kind() else { return place_of_owner(&pod.name, owner) };
     let named = |kind, name: &str| WorkloadName { kind, name: name.to_owned(), ..pod.name.clone() };
@@ -56,7 +56,7 @@ pub(super) fn top_controller(pod: &WaitingPod, workloads: &[Workload]) -> Place 
 }
 
 /// The workload of this name, if it was listed.
-pub(super) fn find<'w>(workloads: &'w [Workload], name: &WorkloadName) -> Option<&'w Workload> {
+pub(in crate::sync) fn find<'w>(workloads: &'w [Workload], name: &WorkloadName) -> Option<&'w Workload> {
     // They are listed in order.
     workloads.binary_search_by(|workload| workload.name.cmp(name)).ok().map(|index| &workloads[index])
 }

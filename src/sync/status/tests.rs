@@ -3,9 +3,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::cluster::FieldManager;
+use crate::cluster::release::{Chart, Release, ReleaseName};
 use crate::sync::assignment::assign;
 use crate::sync::discover::{Found, ImageFilter, discover};
-use crate::sync::inventory::{Cluster, WorkloadKind, WorkloadName};
+use crate::sync::inventory::{Carrier, Cluster, WorkloadKind, WorkloadName};
 use crate::sync::record::ANNOTATION;
 
 const PUBLIC: &str = "ghcr.io/castai/x:v1";
@@ -63,6 +64,22 @@ fn registry(tags: &[&str]) -> Seen {
     Seen { repositories: [(PATH.to_owned(), Ok(Some(listing)))].into(), upstream: BTreeMap::new() }
 }
 
+fn with_source(registry: Seen, tag: PublicTag) -> Seen {
+    Seen { upstream: [(PUBLIC.parse().unwrap(), tag)].into(), ..registry }
+}
+
+fn silent() -> PublicTag {
+    PublicTag::Unread("no answer".to_owned())
+}
+
+fn unreadable() -> Seen {
+    Seen { repositories: [(PATH.to_owned(), Err("denied".to_owned()))].into(), upstream: BTreeMap::new() }
+}
+
+fn other(registry: &str) -> State {
+    State::OtherRegistry(registry.to_owned())
+}
+
 /// What stands there, our record, what registries said; the state, whether the registry holds it.
 type Case<'a> = (&'a str, &'a Value, Option<&'a Seen>, State, Option<bool>);
 
@@ -72,26 +89,25 @@ fn every_image_has_its_state() {
     let none = json!({});
     let holds = registry(&["v1"]);
     let empty = registry(&[]);
-    let moved =
-        Seen { upstream: [(PUBLIC.parse().unwrap(), Ok(digest("v1, again")))].into(), ..registry(&["v1"]) };
-    let unmoved =
-        Seen { upstream: [(PUBLIC.parse().unwrap(), Ok(digest("v1")))].into(), ..registry(&["v1"]) };
-    let unreadable = Seen {
-        repositories: [(PATH.to_owned(), Err("denied".to_owned()))].into(),
-        upstream: BTreeMap::new(),
-    };
-    let silent = Seen {
-        upstream: [(PUBLIC.parse().unwrap(), Err("no answer".to_owned()))].into(),
-        ..registry(&["v1"])
-    };
+    let moved = with_source(registry(&["v1"]), PublicTag::Names(digest("v1, again")));
+    let unmoved = with_source(registry(&["v1"]), PublicTag::Names(digest("v1")));
+    let withdrawn = with_source(registry(&["v1"]), PublicTag::Withdrawn("no v1".to_owned()));
+    let unreadable = unreadable();
+    let silent = with_source(registry(&["v1"]), silent());
     let (there, gone) = (format!("{OURS}@{}", digest("v1")), format!("{OURS}@{}", digest("v1, before")));
-    let cases: [Case<'_>; 16] = [
+    let elsewhere = json!({"container/a": {"from": PUBLIC, "to": "o.example/team/ghcr.io/castai/x:v1"}});
+    let flat = json!({"container/a": {"from": PUBLIC, "to": "o.example/flat:v1"}});
+    let forged = json!({"container/a": {"from": "not an image", "to": PUBLIC}});
+    let cases: [Case<'_>; 23] = [
         (&there, &none, Some(&holds), State::Mirrored, Some(true)),
         // Its tag is there, and names something else.
         (&gone, &none, Some(&holds), State::Missing, Some(false)),
         (OURS, &ours, Some(&holds), State::Mirrored, Some(true)),
         (OURS, &ours, Some(&unmoved), State::Mirrored, Some(true)),
-        (OURS, &ours, Some(&silent), State::Mirrored, Some(true)),
+        (OURS, &ours, Some(&silent), State::Unchecked("no answer".to_owned()), Some(true)),
+        (OURS, &ours, Some(&withdrawn), State::Withdrawn("no v1".to_owned()), Some(true)),
+        // What the public tag names does not matter where nothing is mirrored.
+        (PUBLIC, &none, Some(&silent), State::NotRewritten, Some(true)),
         (OURS, &ours, Some(&moved), State::Behind(digest("v1, again").to_string()), Some(true)),
         (OURS, &ours, Some(&empty), State::Missing, Some(false)),
         (OURS, &ours, None, State::Unchecked("the registry was not looked at".to_owned()), None),
@@ -103,6 +119,13 @@ fn every_image_has_its_state() {
         (PUBLIC, &none, Some(&empty), State::NotRewritten, Some(false)),
         (PUBLIC, &none, None, State::NotRewritten, None),
         (PUBLIC, &ours, Some(&holds), State::Reverted(OURS.to_owned()), Some(true)),
+        (PUBLIC, &ours, Some(&unreadable), State::Reverted(OURS.to_owned()), None),
+        ("o.example/team/ghcr.io/castai/x:v1", &elsewhere, Some(&holds), other("o.example/team"), Some(true)),
+        ("o.example/team/ghcr.io/castai/x:v1", &elsewhere, None, other("o.example/team"), None),
+        // No rule gives it that name.
+        ("o.example/flat:v1", &flat, Some(&holds), other("o.example"), Some(true)),
+        // Anyone may write a record: it does not make an image good.
+        (PUBLIC, &forged, Some(&holds), other("ghcr.io"), Some(true)),
         // An upgrade with the chart's own values.
         ("ghcr.io/castai/x:v2", &ours, Some(&holds), State::Reverted(OURS.to_owned()), Some(false)),
     ];
@@ -114,6 +137,99 @@ fn every_image_has_its_state() {
         assert_eq!(status.changed_by.is_some(), is_reverted, "{image}");
         assert_eq!(status.owners.len(), 1, "its Helm release is named");
     }
+}
+
+/// What stands there, our record, its kind, what registries said; what could not be read, whether it needs attention.
+type UnreadCase<'a> = (&'a str, &'a Value, WorkloadKind, Option<&'a Seen>, Vec<NotChecked>, bool);
+
+#[test]
+fn nothing_is_good_that_was_not_looked_at() {
+    let ours = json!({"container/a": {"from": PUBLIC, "to": OURS}});
+    let none = json!({});
+    let (registry_unread, both_unread) = (unreadable(), with_source(unreadable(), silent()));
+    let source_unread = with_source(registry(&["v1"]), silent());
+    let refused = Seen { upstream: BTreeMap::new(), ..Seen::unread(&[], "refused") };
+    let read = with_source(registry(&["v1"]), PublicTag::Names(digest("v1")));
+    let unread = |subject, cause: &str| NotChecked { subject, cause: cause.to_owned() };
+    let denied = unread(Subject::Registry, "denied");
+    let no_answer = unread(Subject::PublicTags, "no answer");
+    let never = unread(Subject::Registry, "the registry was not asked for it");
+    let near = "e.example/flat:v1";
+    let (deployment, job) = (WorkloadKind::Deployment, WorkloadKind::Job);
+    let cases: [UnreadCase<'_>; 12] = [
+        (OURS, &ours, deployment, Some(&read), vec![], false),
+        (OURS, &ours, deployment, Some(&registry_unread), vec![denied.clone()], true),
+        (OURS, &ours, deployment, Some(&source_unread), vec![no_answer.clone()], true),
+        (OURS, &ours, deployment, Some(&both_unread), vec![denied.clone(), no_answer.clone()], true),
+        // An image without an answer of any kind is none that was looked at.
+        (OURS, &ours, deployment, Some(&refused), vec![never.clone()], true),
+        // The user chose not to look.
+        (OURS, &ours, deployment, None, vec![], false),
+        // What else is wrong does not hide that it was not looked at.
+        (PUBLIC, &ours, deployment, Some(&registry_unread), vec![denied.clone()], true),
+        (PUBLIC, &none, deployment, Some(&both_unread), vec![denied.clone(), no_answer.clone()], true),
+        // Its copy in the registry is all that can be had of it.
+        (PUBLIC, &none, job, Some(&registry_unread), vec![denied], true),
+        (PUBLIC, &none, job, Some(&source_unread), vec![no_answer], true),
+        (PUBLIC, &none, job, None, vec![], false),
+        (near, &none, deployment, Some(&registry_unread), vec![never], true),
+    ];
+    for (image, records, kind, seen, not_checked, needs_attention) in cases {
+        let statuses = judged(&workload(image, records, kind), seen);
+        let [status] = statuses.as_slice() else { panic!("{statuses:?}") };
+        assert_eq!(status.not_checked, not_checked, "{image} {records} {kind:?}");
+        assert_eq!(status.needs_attention(), needs_attention, "{image} {records} {kind:?}");
+        let is_good = matches!(status.state, State::Mirrored | State::Fixed(_));
+        assert!(!is_good || not_checked.is_empty(), "{status:?}");
+    }
+    let unread = Seen::unread(
+        &assign(&inventory(&[workload(OURS, &ours, deployment)]), &"e.example".parse().unwrap(), &[], None),
+        "refused",
+    );
+    let statuses = judged(&workload(OURS, &ours, deployment), Some(&unread));
+    assert_eq!(statuses[0].state, State::Unchecked("refused".to_owned()));
+}
+
+#[test]
+fn what_moved_at_the_source_of_an_image_that_cannot_be_rewritten_is_seen() {
+    let moved = with_source(registry(&["v1"]), PublicTag::Names(digest("v2")));
+    let state =
+        |seen: &Seen| judged(&workload(PUBLIC, &json!({}), WorkloadKind::Job), Some(seen))[0].state.clone();
+    assert_eq!(state(&moved), State::Behind(digest("v2").to_string()));
+    let withdrawn = with_source(registry(&["v1"]), PublicTag::Withdrawn("gone".to_owned()));
+    assert_eq!(state(&withdrawn), State::Withdrawn("gone".to_owned()));
+}
+
+#[test]
+fn what_only_a_release_names_is_judged_where_nothing_else_shows_it() {
+    let manifest = |name: &str| {
+        format!(
+            "kind: Deployment\nmetadata: {{name: {name}}}\nspec: {{template: {{spec: {{containers: [{{name: a, image: {PUBLIC}}}]}}}}}}"
+        )
+    };
+    let releases = [Release {
+        name: ReleaseName {
+            cluster: "c".to_owned(),
+            namespace: "castai-agent".to_owned(),
+            name: "r".to_owned(),
+        },
+        chart: Chart { name: "castai-agent".to_owned(), version: "1.0.0".to_owned() },
+        manifest: format!("{}\n---\n{}", manifest("w"), manifest("gone")),
+        hooks: Vec::new(),
+        set: BTreeSet::new(),
+    }];
+    let workloads =
+        [workload(OURS, &json!({"container/a": {"from": PUBLIC, "to": OURS}}), WorkloadKind::Deployment)];
+    let found = Found { workloads: &workloads, releases: &releases, ..Found::default() };
+    let inventory =
+        discover(Vec::<Cluster>::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
+    let assignments = assign(&inventory, &"e.example".parse().unwrap(), &[], None);
+    let states = |seen: &Seen| -> Vec<(bool, State)> {
+        let judged = statuses(&workloads, &assignments, Some(seen), &Surroundings::default());
+        judged.into_iter().map(|status| (matches!(status.place, Place::Workload(_)), status.state)).collect()
+    };
+    assert_eq!(states(&registry(&["v1"])), [(true, State::Mirrored), (false, State::Mirrored)]);
+    assert_eq!(states(&registry(&[])), [(true, State::Missing), (false, State::Missing)]);
 }
 
 #[test]

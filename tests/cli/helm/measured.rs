@@ -6,7 +6,7 @@ use lab::host::Lab;
 use serde_json::json;
 
 use super::{Helm, NAMESPACE, chart_path, private};
-use crate::observed::{AGENT, file, image, record};
+use crate::observed::{AGENT, file, image, record, wait_until_ready};
 use crate::support::{json, kubectl, kubectl_json, plugin, says, sync};
 
 const OURS: &str = "kubectl-castai_privatelink";
@@ -40,6 +40,7 @@ fn upgrades_after_a_rewrite(program: &'static str) {
     // Without our values.
     let status = |code| plugin(lab, code, &["status"]);
     if helm.applies() {
+        wait_until_ready(lab);
         assert!(status(0).stdout.contains("Helm is refused another image: this plugin claims it"));
         let refused = helm.upgrade(1, &chart, &[]);
         says(&refused, &[OURS, r#".spec.template.spec.containers[name="agent"].image"#]);
@@ -128,6 +129,7 @@ fn release_the_claim(helm: &Helm) {
 
     let again = sync(lab, 0, &[]);
     assert!(again.stdout.contains("nothing to do"), "{}", again.stdout);
+    wait_until_ready(lab);
     let good = plugin(lab, 0, &["status"]);
     assert!(good.stdout.contains("Helm names it, and may change it"), "{}", good.stdout);
 }

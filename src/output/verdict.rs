@@ -1,0 +1,174 @@
+//! The last line of `status`: what needs attention, what could not be read, and never more than was seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::output::sync::incompleteness;
+use crate::output::table::count;
+use crate::output::workloads::place;
+use crate::printable::one_line;
+use crate::sync::status::{ImageStatus, State, StatusReport, Subject};
+
+/// Longest cause, in characters, so that what comes after it is seen too.
+const CAUSE_LIMIT: usize = 400;
+
+/// Workloads whose pods cannot pull that are named; the table has all.
+const NAMED: usize = 3;
+
+/// The verdict; none where no image was found, which was said as an error.
+pub(super) fn verdict(report: &StatusReport, has_flags: bool) -> Option<String> {
+    let findings = [
+        to_sync(report, has_flags),
+        cannot_pull(report),
+        withdrawn(report),
+        other_registries(report),
+        not_checked(report, Subject::Registry),
+        not_checked(report, Subject::PublicTags),
+        (!report.unlisted.is_empty()).then(|| incompleteness(&report.unlisted)),
+    ];
+    let mut parts: Vec<String> = findings.into_iter().flatten().collect();
+    let is_skipped = |subject| report.skipped.contains(&subject);
+    let cluster_only = is_skipped(Subject::Registry);
+    if parts.is_empty() {
+        report.destination.as_ref()?;
+        let seen = match (report.notes.is_empty(), cluster_only) {
+            (false, _) => " in what could be read",
+            (true, true) => " in the cluster",
+            (true, false) => "",
+        };
+        parts.push(format!("nothing to do{seen}"));
+        parts.extend(qualifiers(report));
+    }
+    if cluster_only {
+        parts.push("the registry was not checked (--cluster-only)".to_owned());
+    }
+    Some(parts.join("; "))
+}
+
+/// What sync-images does something about.
+fn to_sync(report: &StatusReport, has_flags: bool) -> Option<String> {
+    let of = |is: fn(&State) -> bool| number(report, is);
+    let counts = [
+        (of(|state| matches!(state, State::Reverted(_))), "reverted"),
+        (of(|state| *state == State::NotRewritten), "not rewritten"),
+        (of(|state| *state == State::Missing), "missing in the registry"),
+        (of(|state| matches!(state, State::Behind(_))), "behind the public tag"),
+        (of(|state| matches!(state, State::Unnameable(_))), "without a name in the registry"),
+        (
+            report.images.iter().filter(|image| image.is_to_be_released()).count(),
+            "still claimed although its owner names it",
+        ),
+    ];
+    let told: Vec<_> = counts.iter().filter(|(number, _)| *number > 0).collect();
+    if told.is_empty() {
+        return None;
+    }
+    let told = told.iter().map(|(number, what)| format!("{number} {what}")).collect::<Vec<_>>().join(", ");
+    let flags = if has_flags { " with the same flags" } else { "" };
+    Some(format!("{told}: next, run kubectl castai-privatelink sync-images{flags}"))
+}
+
+/// How many places have an image of such a state.
+fn number(report: &StatusReport, is: impl Fn(&State) -> bool) -> usize {
+    report.images.iter().filter(|image| is(&image.state)).count()
+}
+
+/// The images of such a state, each once however many places have it.
+fn images(report: &StatusReport, is: impl Fn(&State) -> bool) -> BTreeSet<&str> {
+    let found = report.images.iter().filter(|image| is(&image.state));
+    found.map(name).collect()
+}
+
+/// What an image is called in the registry, so that it counts once wherever it is pulled from.
+fn name(image: &ImageStatus) -> &str {
+    image.destination.as_ref().unwrap_or(&image.image).as_written()
+}
+
+fn cannot_pull(report: &StatusReport) -> Option<String> {
+    let (mut pods, mut workloads) = (BTreeSet::new(), BTreeMap::new());
+    for failure in &report.pull_failures {
+        let (namespace, name) = place(&failure.place);
+        pods.extend(failure.pods.iter().map(|pod| (namespace.clone(), pod)));
+        workloads.entry((namespace, name)).or_insert(&failure.reason);
+    }
+    let named: Vec<_> =
+        workloads.iter().take(NAMED).map(|((_, name), reason)| format!("{name} ({reason})")).collect();
+    let more = match workloads.len().checked_sub(NAMED) {
+        None | Some(0) => String::new(),
+        Some(more) => format!(" and {more} more"),
+    };
+    let verb = match pods.len() {
+        0 => return None,
+        1 => "cannot pull its image",
+        _ => "cannot pull their images",
+    };
+    Some(format!("{} {verb}: {}{more}", count(pods.len(), "pod"), named.join(", ")))
+}
+
+fn withdrawn(report: &StatusReport) -> Option<String> {
+    match images(report, |state| matches!(state, State::Withdrawn(_))).len() {
+        0 => None,
+        1 => Some("the public tag of 1 image is gone".to_owned()),
+        number => Some(format!("the public tags of {number} images are gone")),
+    }
+}
+
+fn other_registries(report: &StatusReport) -> Option<String> {
+    let mut registries: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for image in &report.images {
+        if let State::OtherRegistry(registry) = &image.state {
+            registries.entry(registry).or_default().insert(name(image));
+        }
+    }
+    let told = registries.iter().map(|(registry, images)| {
+        let images = count(images.len(), "image");
+        format!("{images} in {registry}, which is looked at with --registry {registry}")
+    });
+    let told: Vec<_> = told.collect();
+    (!told.is_empty()).then(|| format!("not checked: {}", told.join(", ")))
+}
+
+/// How many images could not be judged, and the cause that most of them have.
+fn not_checked(report: &StatusReport, subject: Subject) -> Option<String> {
+    let mut causes: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for image in &report.images {
+        for not_checked in image.not_checked.iter().filter(|not_checked| not_checked.subject == subject) {
+            causes.entry(&not_checked.cause).or_default().insert(name(image));
+        }
+    }
+    let (cause, _) = causes.iter().max_by_key(|(_, images)| images.len())?;
+    let cause = one_line(cause, CAUSE_LIMIT);
+    let images: BTreeSet<_> = causes.values().flatten().collect();
+    let images = count(images.len(), "image");
+    let what = match (subject, &report.destination) {
+        (Subject::Registry, Some(mirror)) => format!("not checked: {images} in {mirror}"),
+        (Subject::Registry, None) => format!("not checked: {images}"),
+        (Subject::PublicTags, _) => format!("public tags not checked: {images}"),
+    };
+    Some(match causes.len() {
+        1 => format!("{what}, because {cause}"),
+        number => format!("{what}, for {number} causes, such as: {cause}"),
+    })
+}
+
+/// What "nothing to do" does not speak of.
+fn qualifiers(report: &StatusReport) -> Vec<String> {
+    let mut parts = Vec::new();
+    let is_skipped = |subject| report.skipped.contains(&subject);
+    if is_skipped(Subject::PublicTags) && !is_skipped(Subject::Registry) {
+        parts.push("whether public tags have moved is not known: --upstream asks".to_owned());
+    }
+    let left_alone = images(report, |state| matches!(state, State::LeftAlone(_)));
+    if !left_alone.is_empty() {
+        let images = count(left_alone.len(), "image");
+        parts.push(format!("{images} left alone, in registries that are not checked"));
+    }
+    let unknown = images(report, |state| matches!(state, State::SourceUnknown(_)));
+    if !unknown.is_empty() && !is_skipped(Subject::PublicTags) {
+        let images = count(unknown.len(), "image");
+        parts.push(format!("{images} not compared with a source, because it is not known: --map names it"));
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+use super::*;
+use crate::sync::inventory::{Carrier, Place, WorkloadKind, WorkloadName};
+use crate::sync::status::{ImageStatus, NotChecked, PullFailure};
+
+const UNKNOWN_TAGS: &str = "; whether public tags have moved is not known: --upstream asks";
+
+fn place(name: &str) -> Place {
+    let namespace = "castai-agent".to_owned();
+    let kind = WorkloadKind::Deployment;
+    Place::Workload(WorkloadName { cluster: "c".to_owned(), namespace, kind, name: name.to_owned() })
+}
+
+fn image(state: State, not_checked: &[(Subject, &str)]) -> ImageStatus {
+    let unread =
+        |(subject, cause): &(Subject, &str)| NotChecked { subject: *subject, cause: (*cause).to_owned() };
+    ImageStatus {
+        place: place("w"),
+        carrier: Carrier::Container("a".to_owned()),
+        image: "e.example/x:v1".parse().unwrap(),
+        source: None,
+        destination: None,
+        state,
+        mirrored: None,
+        not_checked: not_checked.iter().map(unread).collect(),
+        changed_by: None,
+        claim: None,
+        owners: Vec::new(),
+    }
+}
+
+fn unread(subject: Subject, cause: &str) -> ImageStatus {
+    image(State::Unchecked(cause.to_owned()), &[(subject, cause)])
+}
+
+/// The same of another image.
+fn other(name: &str, status: ImageStatus) -> ImageStatus {
+    ImageStatus { image: format!("e.example/{name}:v1").parse().unwrap(), ..status }
+}
+
+fn failure(name: &str, pods: &[&str]) -> PullFailure {
+    PullFailure {
+        place: place(name),
+        carrier: Carrier::Container("a".to_owned()),
+        image: "e.example/x:v1".to_owned(),
+        reason: "ErrImagePull".to_owned(),
+        message: String::new(),
+        pods: pods.iter().map(|pod| (*pod).to_owned()).collect(),
+        outdated: false,
+    }
+}
+
+fn report(images: Vec<ImageStatus>) -> StatusReport {
+    StatusReport {
+        api_version: "v",
+        kind: "StatusReport",
+        destination: Some("e.example".parse().unwrap()),
+        images,
+        pull_failures: Vec::new(),
+        skipped: vec![Subject::PublicTags],
+        notes: Vec::new(),
+        unlisted: Vec::new(),
+    }
+}
+
+#[track_caller]
+fn says(report: &StatusReport, expected: &str) {
+    assert_eq!(verdict(report, false).as_deref(), Some(expected));
+    assert_eq!(!expected.starts_with("nothing to do"), report.needs_attention(), "{expected}");
+}
+
+#[test]
+fn nothing_to_do_says_no_more_than_was_seen() {
+    let good = || vec![image(State::Mirrored, &[])];
+    says(&report(good()), &format!("nothing to do{UNKNOWN_TAGS}"));
+    says(&StatusReport { skipped: Vec::new(), ..report(good()) }, "nothing to do");
+    let notes = vec!["cannot list secrets".to_owned()];
+    says(
+        &StatusReport { notes: notes.clone(), ..report(good()) },
+        &format!("nothing to do in what could be read{UNKNOWN_TAGS}"),
+    );
+    let not_looked = image(State::Unchecked("the registry was not looked at".to_owned()), &[]);
+    let skipped = vec![Subject::Registry, Subject::PublicTags];
+    let cluster_only = StatusReport { skipped, ..report(vec![not_looked]) };
+    says(&cluster_only, "nothing to do in the cluster; the registry was not checked (--cluster-only)");
+    says(
+        &StatusReport { notes, ..cluster_only },
+        "nothing to do in what could be read; the registry was not checked (--cluster-only)",
+    );
+    let unknown = image(State::SourceUnknown("add --map".to_owned()), &[]);
+    let others = vec![image(State::LeftAlone("near".to_owned()), &[]), unknown];
+    says(
+        &report(others.clone()),
+        &format!("nothing to do{UNKNOWN_TAGS}; 1 image left alone, in registries that are not checked"),
+    );
+    says(
+        &StatusReport { skipped: Vec::new(), ..report(others) },
+        "nothing to do; 1 image left alone, in registries that are not checked; 1 image not compared with a source, \
+         because it is not known: --map names it",
+    );
+    let nothing_found = StatusReport { destination: None, ..report(Vec::new()) };
+    assert_eq!(verdict(&nothing_found, false), None, "that no image was found is an error of its own");
+}
+
+#[test]
+fn what_was_not_looked_at_is_said_with_its_cause() {
+    let (registry, tags) = (Subject::Registry, Subject::PublicTags);
+    says(
+        &report(vec![unread(registry, "AWS denies it"), other("y", unread(registry, "AWS denies it"))]),
+        "not checked: 2 images in e.example, because AWS denies it",
+    );
+    // One image of two containers.
+    says(
+        &report(vec![unread(registry, "AWS denies it"), unread(registry, "AWS denies it")]),
+        "not checked: 1 image in e.example, because AWS denies it",
+    );
+    says(
+        &report(vec![
+            unread(registry, "a"),
+            other("y", unread(registry, "b")),
+            other("z", unread(registry, "b")),
+        ]),
+        "not checked: 3 images in e.example, for 2 causes, such as: b",
+    );
+    says(&report(vec![unread(tags, "no answer")]), "public tags not checked: 1 image, because no answer");
+    let elsewhere = || image(State::OtherRegistry("o.example/team".to_owned()), &[]);
+    says(
+        &report(vec![elsewhere(), other("y", elsewhere())]),
+        "not checked: 2 images in o.example/team, which is looked at with --registry o.example/team",
+    );
+    says(
+        &report(vec![image(State::Withdrawn("no v1".to_owned()), &[])]),
+        "the public tag of 1 image is gone",
+    );
+    let long = "x".repeat(5_000);
+    let both = report(vec![unread(registry, &long), unread(tags, &long), elsewhere()]);
+    let said = verdict(&both, false).unwrap();
+    assert!(said.len() < 1_500 && said.contains("; public tags not checked: 1 image"), "{said}");
+}
+
+#[test]
+fn pods_that_cannot_pull_are_counted_once_and_named() {
+    let failing =
+        |failures| StatusReport { pull_failures: failures, ..report(vec![image(State::Mirrored, &[])]) };
+    says(
+        &failing(vec![failure("a", &["a-1"])]),
+        "1 pod cannot pull its image: deployment.apps/a (ErrImagePull)",
+    );
+    // Two containers of one pod.
+    says(
+        &failing(vec![failure("a", &["a-1", "a-2"]), failure("a", &["a-2"])]),
+        "2 pods cannot pull their images: deployment.apps/a (ErrImagePull)",
+    );
+    says(
+        &failing(["a", "b", "c", "d", "e"].map(|name| failure(name, &[name])).to_vec()),
+        "5 pods cannot pull their images: deployment.apps/a (ErrImagePull), deployment.apps/b (ErrImagePull), \
+         deployment.apps/c (ErrImagePull) and 2 more",
+    );
+    let nothing_found =
+        StatusReport { images: Vec::new(), destination: None, ..failing(vec![failure("a", &["a-1"])]) };
+    assert!(verdict(&nothing_found, false).is_some());
+}
+
+#[test]
+fn all_that_needs_attention_is_in_one_line() {
+    let images = vec![
+        image(State::Reverted("x".to_owned()), &[(Subject::Registry, "denied")]),
+        image(State::Missing, &[]),
+        image(State::Behind("x".to_owned()), &[]),
+    ];
+    let report = StatusReport {
+        pull_failures: vec![failure("a", &["a-1"])],
+        unlisted: vec!["jobs.batch".to_owned()],
+        ..report(images)
+    };
+    assert_eq!(
+        verdict(&report, true).unwrap(),
+        "1 reverted, 1 missing in the registry, 1 behind the public tag: next, run kubectl castai-privatelink \
+         sync-images with the same flags; 1 pod cannot pull its image: deployment.apps/a (ErrImagePull); not checked: \
+         1 image in e.example, because denied; this is incomplete, because jobs.batch may not be listed: allow that in \
+         Kubernetes RBAC and run again"
+    );
+    let skipped = vec![Subject::Registry, Subject::PublicTags];
+    let cluster_only = StatusReport { skipped, ..report };
+    assert!(
+        verdict(&cluster_only, false).unwrap().ends_with("; the registry was not checked (--cluster-only)")
+    );
+}

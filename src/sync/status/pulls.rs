@@ -1,0 +1,120 @@
+//! Pods of Cast AI that cannot pull an image, by their controllers: there nothing runs, whatever registries hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::cluster::waiting::WaitingPod;
+use crate::cluster::workload::Workload;
+use crate::sync::carriers::carried;
+use crate::sync::discover::owners::{find, top_controller};
+use crate::sync::inventory::{Carrier, Inventory, Place, Reason, WorkloadKind};
+
+/// A container that waits for its image in one or more pods of a controller.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PullFailure {
+    /// The controller at the top; the pod itself where it has none.
+    pub place: Place,
+    pub carrier: Carrier,
+    /// As the pods have it, which need not be a valid name.
+    pub image: String,
+    /// As Kubernetes says it of the first pod: `ImagePullBackOff`.
+    pub reason: String,
+    /// The kubelet's text for the first pod; it may be empty.
+    pub message: String,
+    /// Names of the pods, in order.
+    pub pods: Vec<String>,
+    /// The controller names another image by now.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub outdated: bool,
+}
+
+impl PullFailure {
+    /// Whether its controller replaces the pods by itself, which takes a moment after each rewrite.
+    pub fn is_being_replaced(&self) -> bool {
+        use WorkloadKind::{DaemonSet, Deployment};
+        let kind = match &self.place {
+            Place::Workload(name) => Some(name.kind),
+            _ => None,
+        };
+        self.outdated && matches!(kind, Some(Deployment | DaemonSet))
+    }
+}
+
+/// The same pods without what they wait for of an earlier template: their workloads need other images by now.
+pub fn without_outdated(pods: Vec<WaitingPod>, workloads: &[Workload]) -> Vec<WaitingPod> {
+    let current = |mut pod: WaitingPod| {
+        let place = top_controller(&pod, workloads);
+        pod.images.retain(|waiting| !is_outdated(&place, &waiting.carrier, &waiting.image, workloads));
+        (!pod.images.is_empty()).then_some(pod)
+    };
+    pods.into_iter().filter_map(current).collect()
+}
+
+/// The namespaces in which Cast AI has something, as far as it was found.
+pub fn namespaces(inventory: &Inventory, workloads: &[Workload]) -> BTreeSet<String> {
+    let places = inventory.images.iter().flat_map(|wanted| &wanted.used_by).map(|used_by| &used_by.place);
+    let known = workloads.iter().map(|workload| workload.name.namespace.as_str());
+    let known = known.filter(|namespace| inventory.knowledge.is_namespace(namespace));
+    places.filter_map(namespace).chain(known).map(str::to_owned).collect()
+}
+
+fn namespace(place: &Place) -> Option<&str> {
+    let namespace = match place {
+        Place::Workload(name) => &name.namespace,
+        Place::Resource { namespace, .. } | Place::Release { namespace, .. } => namespace,
+        Place::File { .. } | Place::Named => return None,
+    };
+    Some(namespace.as_str()).filter(|namespace| !namespace.is_empty())
+}
+
+/// Those of `pods` that are Cast AI's: every pod of a workload that was taken whole, the containers of others that were
+/// taken, and with `all_of_namespaces` every pod of a namespace that holds Cast AI. In order of their places.
+pub fn pull_failures(
+    pods: &[WaitingPod],
+    workloads: &[Workload],
+    inventory: &Inventory,
+    all_of_namespaces: bool,
+) -> Vec<PullFailure> {
+    let (mut whole, mut fields) = (BTreeSet::new(), BTreeSet::new());
+    for used_by in inventory.images.iter().flat_map(|wanted| &wanted.used_by) {
+        fields.insert((&used_by.place, &used_by.carrier));
+        if matches!(used_by.reason, Reason::Namespace { .. } | Reason::Chart { .. } | Reason::Label { .. }) {
+            whole.insert(&used_by.place);
+        }
+    }
+    let mut failures: BTreeMap<(Place, Carrier, String), PullFailure> = BTreeMap::new();
+    for pod in pods {
+        let place = top_controller(pod, workloads);
+        let is_whole = whole.contains(&place)
+            || (all_of_namespaces && inventory.knowledge.is_namespace(&pod.name.namespace));
+        for waiting in &pod.images {
+            if !is_whole && !fields.contains(&(&place, &waiting.carrier)) {
+                continue;
+            }
+            let key = (place.clone(), waiting.carrier.clone(), waiting.image.clone());
+            let failure = failures.entry(key).or_insert_with(|| PullFailure {
+                place: place.clone(),
+                carrier: waiting.carrier.clone(),
+                image: waiting.image.clone(),
+                reason: waiting.reason.clone(),
+                message: waiting.message.clone(),
+                pods: Vec::new(),
+                outdated: is_outdated(&place, &waiting.carrier, &waiting.image, workloads),
+            });
+            failure.pods.push(pod.name.name.clone());
+        }
+    }
+    failures.into_values().collect()
+}
+
+/// Whether the workload at `place` has another image in this field by now.
+fn is_outdated(place: &Place, carrier: &Carrier, image: &str, workloads: &[Workload]) -> bool {
+    let Place::Workload(name) = place else { return false };
+    let Some(workload) = find(workloads, name) else { return false };
+    carried(&workload.pod).iter().any(|field| field.carrier == *carrier && field.value != image)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,288 @@
+//! `status` is not green when it did not look: registries, credentials, sources and pods that it could not see or that
+//! say that something is wrong give exit code 1, and the last line says so in every format.
+
+mod pods;
+
+use lab::host::{Lab, Output};
+use serde_json::{Value, json};
+
+use crate::observed::{AGENT, ECR, KVISOR, unpublish, wait_until_ready};
+use crate::support::{QUICK, eventually, fault, heal, json, kubectl, kubectl_json, own_lab, plugin, sync};
+
+const OCI: &str = "registry.corp.example";
+const GOOD: &str = "nothing to do; whether public tags have moved is not known: --upstream asks";
+
+/// Runs `status` and asserts exit code and last line, which do not depend on the format; gives the table and the JSON.
+#[track_caller]
+fn status(lab: &Lab, code: i32, flags: &[&str], last_line: &[&str]) -> (Output, Value) {
+    let run = |format: &str| plugin(lab, code, &[&["status", "-o", format], QUICK, flags].concat());
+    let (table, document) = (run("table"), run("json"));
+    for output in [&table, &document, &run("name")] {
+        let last = last_line_of(output);
+        for words in last_line {
+            assert!(last.contains(words), "`{words}` is not in the last line:\n{}", output.stderr);
+        }
+    }
+    let document = json(&document);
+    (table, document)
+}
+
+fn last_line_of(output: &Output) -> &str {
+    output.stderr.lines().last().unwrap_or_default()
+}
+
+/// Subjects and causes of what could not be read, each once.
+fn not_checked(document: &Value) -> Vec<(String, String)> {
+    let images = document["images"].as_array().unwrap().iter();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let mut found: Vec<_> = images
+        .flat_map(|image| image["notChecked"].as_array().cloned().unwrap_or_default())
+        .map(|unread| (text(&unread["subject"]), text(&unread["cause"])))
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn state<'r>(document: &'r Value, workload: &str, carrier: &str) -> &'r Value {
+    let mut images = document["images"].as_array().unwrap().iter();
+    &images.find(|image| image["place"]["name"] == workload && image["carrier"] == carrier).unwrap()["state"]
+}
+
+#[test]
+fn a_registry_that_was_not_read_is_not_green() {
+    let lab = &own_lab();
+    sync(lab, 0, &[]);
+    settle(lab);
+    status(lab, 0, &[], &[GOOD]);
+    let control = lab.control();
+
+    // AWS does not say who we are.
+    for (fault, words) in [
+        (json!({"fault": "expired-token"}), "the AWS credentials have expired: renew them"),
+        (
+            json!({"fault": "invalid-client-token-id"}),
+            "AWS does not accept the credentials (InvalidClientTokenId)",
+        ),
+        (json!({"fault": "access-denied"}), "AWS denies sts:GetCallerIdentity"),
+        (json!({"fault": "throttling"}), "AWS limits the rate of sts:GetCallerIdentity"),
+        (json!({"fault": "server-error", "status": 503}), "sts:GetCallerIdentity failed"),
+        (json!({"fault": "silent"}), "sts:GetCallerIdentity got no answer from AWS"),
+    ] {
+        let mut rule = fault;
+        rule["service"] = json!("sts");
+        control.put("/aws/faults", &json!([rule])).unwrap();
+        let last = format!("not checked: 5 images in {ECR}, because {words}");
+        let (table, document) = status(lab, 1, &["--idle-timeout=1s"], &[&last]);
+        assert_eq!(table.stdout.matches("not checked").count(), 8, "{}", table.stdout);
+        let unread = not_checked(&document);
+        assert_eq!(unread.len(), 1, "{unread:?}");
+        assert!(unread[0].0 == "registry" && unread[0].1.contains(words), "{unread:?}");
+        assert_eq!(state(&document, "castai-agent", "container/agent")["type"], "unchecked");
+    }
+    control.post("/aws/reset", &json!({})).unwrap();
+    let bare = ["-u", "AWS_ACCESS_KEY_ID", "-u", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED=true"];
+    let output = lab.run("env", &[&bare[..], &["kubectl", "castai-privatelink", "status"]].concat()).unwrap();
+    assert_eq!(output.code, Some(1), "{}", output.stderr);
+    let last = format!("not checked: 5 images in {ECR}, because no AWS credentials");
+    assert!(last_line_of(&output).starts_with(&last), "{}", output.stderr);
+
+    // ECR does not take us, or does not answer.
+    for (access, words) in [
+        (json!({"credentials": "expired"}), "because the AWS credentials have expired"),
+        (json!({"credentials": "unrecognized"}), "because AWS does not accept the credentials"),
+        (
+            json!({"denied": ["ListImages"]}),
+            "for 5 causes, such as: AWS denies ecr:ListImages on arn:aws:ecr:",
+        ),
+    ] {
+        control.put("/ecr/access", &access).unwrap();
+        let (_, document) = status(lab, 1, &[], &["not checked: 5 images", words]);
+        assert!(!not_checked(&document).is_empty());
+    }
+    control.put("/ecr/access", &json!({})).unwrap();
+    let throttled = json!({"__type": "ThrottlingException", "message": "Rate exceeded"}).to_string();
+    for (action, words) in [
+        (json!({"kind": "status", "status": 500}), "ecr:ListImages on arn:aws:ecr:"),
+        (
+            json!({"kind": "status", "status": 200, "body": "<html>log in</html>"}),
+            "ecr:ListImages on arn:aws:ecr:",
+        ),
+        (
+            json!({"kind": "status", "status": 400, "body": throttled}),
+            "AWS limits the rate of ecr:ListImages",
+        ),
+        (json!({"kind": "reset"}), "got no answer from AWS"),
+        (json!({"kind": "silence"}), "got no answer from AWS"),
+    ] {
+        fault(lab, "ecr", &json!({"operation": "ListImages", "action": action}));
+        status(lab, 1, &["--idle-timeout=2s"], &["not checked: 5 images", words]);
+        heal(lab);
+    }
+
+    // One repository alone: the others are as good as before.
+    let denied = json!({"__type": "AccessDeniedException", "message": "not for you"}).to_string();
+    let action = json!({"kind": "status", "status": 400, "body": denied});
+    fault(lab, "ecr", &json!({"operation": "ListImages", "times": 1, "action": action}));
+    let once = plugin(lab, 1, &["status"]);
+    assert!(last_line_of(&once).starts_with("not checked: "), "{}", once.stderr);
+    assert!(once.stdout.contains(" mirrored "), "{}", once.stdout);
+    heal(lab);
+
+    // What else is to be done does not hide it, and who chooses not to look is told so.
+    let image = format!("agent={AGENT}:v0.161.1");
+    kubectl(lab, &["set", "image", "-n", "castai-agent", "deployment/castai-agent", &image]);
+    control.put("/ecr/access", &json!({"credentials": "expired"})).unwrap();
+    let both = ["1 reverted: next, run kubectl castai-privatelink sync-images; ", "not checked: 5 images"];
+    status(lab, 1, &[], &both);
+    control.put("/ecr/access", &json!({})).unwrap();
+    status(
+        lab,
+        1,
+        &["--cluster-only"],
+        &["1 reverted: next, run", "; the registry was not checked (--cluster-only)"],
+    );
+    sync(lab, 0, &[]);
+    settle(lab);
+    let (_, document) = status(
+        lab,
+        0,
+        &["--cluster-only"],
+        &["nothing to do in the cluster; the registry was not checked (--cluster-only)"],
+    );
+    assert_eq!(document["skipped"], json!(["registry", "publicTags"]));
+    assert!(not_checked(&document).is_empty());
+    status(lab, 0, &[], &[GOOD]);
+}
+
+#[test]
+fn another_registry_than_the_one_in_use_is_not_green() {
+    let lab = &own_lab();
+    let registry = format!("--registry={OCI}/mirror");
+    sync(lab, 0, &[&registry]);
+    settle(lab);
+    status(lab, 0, &[&registry], &[GOOD]);
+    let hint =
+        format!("not checked: 4 images in {OCI}/mirror, which is looked at with --registry {OCI}/mirror");
+    let (table, document) = status(lab, 1, &[], &[&hint]);
+    assert!(table.stdout.contains("other registry"), "{}", table.stdout);
+    let other = json!({"type": "otherRegistry", "why": format!("{OCI}/mirror")});
+    assert_eq!(*state(&document, "castai-agent", "container/agent"), other);
+    status(lab, 0, &["--cluster-only"], &["nothing to do in the cluster; the registry was not checked"]);
+
+    let down = format!("not checked: 5 images in {OCI}/mirror, because {OCI} cannot be reached");
+    let refused = format!("not checked: 5 images in {OCI}/mirror, for 5 causes, such as: {OCI}/");
+    for (action, words) in [
+        (json!({"kind": "reset"}), &down),
+        (json!({"kind": "silence"}), &down),
+        (json!({"kind": "status", "status": 503}), &refused),
+        (json!({"kind": "status", "status": 401}), &refused),
+        (json!({"kind": "status", "status": 403}), &refused),
+    ] {
+        fault(lab, "oci", &json!({"action": action}));
+        status(lab, 1, &[&registry, "--idle-timeout=2s"], &[words]);
+        lab.control().delete("/oci/faults").unwrap();
+    }
+    // No way there at all: nobody has this address.
+    let gone = ["--registry=10.0.1.254/mirror", "--connect-timeout=1s"];
+    let (table, _) = status(lab, 1, &gone, &["10.0.1.254"]);
+    assert!(!table.stderr.contains("nothing to do"), "{}", table.stderr);
+    status(lab, 0, &[&registry], &[GOOD]);
+}
+
+#[test]
+fn a_source_that_did_not_answer_is_not_green_with_upstream() {
+    let lab = &own_lab();
+    sync(lab, 0, &[]);
+    settle(lab);
+    status(lab, 0, &["--upstream"], &["nothing to do"]);
+    let digest = kvisor_digest(lab);
+
+    for (action, words) in [
+        (json!({"kind": "status", "status": 500}), "for 3 causes, such as: ghcr.io/"),
+        (json!({"kind": "status", "status": 401}), "does not exist or needs a login"),
+        (json!({"kind": "status", "status": 403}), "denies access"),
+        (
+            json!({"kind": "status", "status": 429, "headers": {"Retry-After": "7200"}}),
+            "ghcr.io limits the rate",
+        ),
+        (json!({"kind": "reset"}), "ghcr.io cannot be reached"),
+        (json!({"kind": "silence"}), "ghcr.io cannot be reached: silence for longer than --idle-timeout"),
+    ] {
+        fault(lab, "source", &json!({"host": "ghcr.io", "action": action}));
+        let last = ["public tags not checked: ", words];
+        let (table, document) = status(lab, 1, &["--upstream", "--idle-timeout=3s"], &last);
+        assert!(!table.stderr.contains("nothing to do"), "{}", table.stderr);
+        let kvisor = state(&document, "castai-kvisor-agent", "container/kvisor");
+        assert_eq!(kvisor["type"], "unchecked", "{action}");
+        assert!(not_checked(&document).iter().all(|(subject, _)| subject == "publicTags"), "{document}");
+        // Those of other registries were compared, and without the flag nobody is asked.
+        assert_eq!(state(&document, "castai-agent", "container/agent")["type"], "mirrored");
+        status(lab, 0, &[], &[GOOD]);
+        heal(lab);
+    }
+
+    // A registry that knows no HEAD has the tag all the same.
+    fault(
+        lab,
+        "source",
+        &json!({"host": "ghcr.io", "method": "HEAD", "path": "/manifests/", "action": {"kind": "status", "status": 404}}),
+    );
+    status(lab, 0, &["--upstream"], &["nothing to do"]);
+    heal(lab);
+
+    // That a tag is gone is an answer, and one that a person has to know.
+    unpublish(lab, &format!("{KVISOR}:v1.164.8"));
+    let (table, document) = status(lab, 1, &["--upstream"], &["the public tag of 1 image is gone"]);
+    assert!(table.stdout.contains("withdrawn"), "{}", table.stdout);
+    assert_eq!(state(&document, "castai-kvisor-agent", "container/kvisor")["type"], "withdrawn");
+    status(lab, 0, &[], &[GOOD]);
+
+    // Both are said.
+    fault(
+        lab,
+        "source",
+        &json!({"host": "registry-1.docker.io", "action": {"kind": "status", "status": 500}}),
+    );
+    lab.control().put("/ecr/access", &json!({"credentials": "expired"})).unwrap();
+    let both = [
+        "not checked: 5 images",
+        "because the AWS credentials have expired",
+        "; public tags not checked: 1 image",
+    ];
+    status(lab, 1, &["--upstream"], &both);
+    lab.control().put("/ecr/access", &json!({})).unwrap();
+    heal(lab);
+    let restored = json!({"host": "ghcr.io", "repository": &KVISOR["ghcr.io/".len()..], "tag": "v1.164.8", "to": digest});
+    lab.control().put("/source/images", &restored).unwrap();
+    status(lab, 0, &["--upstream"], &["nothing to do"]);
+}
+
+fn kvisor_digest(lab: &Lab) -> String {
+    let state: Value = lab.control().get("/ecr/state").unwrap();
+    let tag =
+        state["repositories"].as_object().unwrap().iter().find(|(name, _)| name.ends_with(KVISOR)).unwrap();
+    tag.1["tags"]["v1.164.8"].as_str().unwrap().to_owned()
+}
+
+/// Waits until all runs, and no pod from before is left.
+#[track_caller]
+fn settle(lab: &Lab) {
+    wait_until_ready(lab);
+    wait_for_pull_failures(lab, "castai-agent", "", 0);
+}
+
+#[track_caller]
+fn wait_for_pull_failures(lab: &Lab, namespace: &str, prefix: &str, number: usize) {
+    eventually(&format!("{number} pods of {prefix} cannot pull"), || {
+        let pods = kubectl_json(lab, &["get", "pods", "-n", namespace]);
+        let waits = |pod: &&Value| {
+            let lists = ["initContainerStatuses", "containerStatuses"];
+            let statuses = lists.iter().flat_map(|list| pod["status"][list].as_array().into_iter().flatten());
+            let mut reasons = statuses.filter_map(|status| status["state"]["waiting"]["reason"].as_str());
+            pod["metadata"]["name"].as_str().unwrap().starts_with(prefix)
+                && reasons.any(|reason| reason.contains("Image"))
+        };
+        pods["items"].as_array().unwrap().iter().filter(waits).count() == number
+    });
+}
