@@ -29,7 +29,7 @@ pub(crate) fn yaml(depth: usize) -> Vec<(&'static str, String)> {
     let nested = |open: &str, inner: &str, close: &str| open.repeat(depth) + inner + &close.repeat(depth);
     let indented = |line: &str| -> String {
         // The text grows with the square of its depth.
-        (0..depth.min(2_000)).map(|level| format!("{}{line}\n", " ".repeat(level))).collect()
+        (0..depth.min(2_000)).map(|level| " ".repeat(level) + line + "\n").collect()
     };
     vec![
         ("flow lists", nested("[", "a", "]")),
@@ -161,15 +161,16 @@ fn an_over_nested_document_is_named_by_its_line_in_the_text() {
 #[test]
 fn aliases_are_followed_as_far_as_a_small_text_does_not_become_a_large_value() {
     on_a_small_stack(|| {
-        let billion = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned()
-            + &('b'..='i')
-                .map(|name| {
-                    let former = char::from(name as u8 - 1);
-                    format!("{name}: &{name} [{}]\n", vec![format!("*{former}"); 9].join(", "))
-                })
-                .collect::<String>();
+        let billion: String = ('a'..='i')
+            .scan("x".to_owned(), |former, name| {
+                let element = std::mem::replace(former, format!("*{name}"));
+                Some(format!("{name}: &{name} [{}]", vec![element; 9].join(", ")))
+            })
+            .collect::<Vec<_>>()
+            .join("\n");
         let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), vec!["*a"; 100].join(", "));
-        let deep: String = (1..400).map(|level| format!("a{level}: &a{level} [*a{}]\n", level - 1)).collect();
+        let deep = (1..400).map(|level| format!("a{level}: &a{level} [*a{}]", level - 1));
+        let deep = deep.collect::<Vec<_>>().join("\n");
         let merged = "a: &a {x: 1}\nb: {<<: [".to_owned() + &vec!["*a"; 600_000].join(", ") + "]}";
         let bombs = [
             (billion, "its aliases stand for more than 1000000 nodes or 64 MiB of text at line "),

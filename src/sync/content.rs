@@ -198,4 +198,20 @@ mod tests {
             assert!(Document::read(media_type, text.as_bytes()).is_err(), "{text}");
         }
     }
+
+    #[test]
+    fn manifests_may_be_nested_deep_where_nothing_is_read() {
+        let digest = digest("config");
+        for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
+            let nested = open.repeat(100_000) + "1" + &close.repeat(100_000);
+            let config = format!(r#"{{"digest": "{digest}", "size": 5, "data": {nested}}}"#);
+            let text = format!(r#"{{"config": {config}, "layers": [], "other": {nested}}}"#);
+            assert!(Document::read(OCI_IMAGE_MEDIA_TYPE, text.as_bytes()).is_ok());
+            let text = format!(r#"{{"manifests": [{{"digest": "{digest}", "platform": {nested}}}]}}"#);
+            let index = Document::read(OCI_IMAGE_INDEX_MEDIA_TYPE, text.as_bytes());
+            assert_eq!(index.is_ok(), open.starts_with('{'), "a platform is an object");
+            assert_eq!(crate::sync::lint::refused_by_ecr(text.as_bytes()), None);
+            assert_eq!(config_platform(nested.as_bytes()), None);
+        }
+    }
 }
