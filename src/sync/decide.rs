@@ -124,7 +124,7 @@ pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> Destinati
     let mut images: Vec<PlannedImage> = targets
         .into_iter()
         .map(|target| {
-            let (step, note) = step(&target, facts);
+            let (step, note) = step(mirror, &target, facts);
             let source = match target.source {
                 Source::Known(source) => Some(source),
                 Source::Reachable(_) => Some(target.destination.clone()),
@@ -182,7 +182,7 @@ pub(super) fn missing_manifests(content: &Content) -> impl Iterator<Item = &Mani
     content.manifests.iter().filter(|manifest| !manifest.present || manifest.digest == content.digest)
 }
 
-fn step(target: &Target, facts: &Facts) -> (Step, Option<String>) {
+fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String>) {
     let failed = |error: &str| (Step::Failed { error: error.to_owned() }, None);
     let source = match &target.source {
         Source::Reachable(why) => return (Step::LeaveAlone { why: why.clone() }, None),
@@ -190,7 +190,7 @@ fn step(target: &Target, facts: &Facts) -> (Step, Option<String>) {
         Source::Known(source) => Some(source),
         Source::Unknown(_) => None,
     };
-    if let Some(fault) = target.name_fault(&facts.registry) {
+    if let Some(fault) = target.name_fault(mirror, &facts.registry) {
         return failed(&fault);
     }
     let version = target.destination.version();
@@ -283,10 +283,10 @@ fn is_settled(target: &Target) -> bool {
 
 impl Target {
     /// Why the destination cannot have it under its name, and the way out, if so.
-    pub fn name_fault(&self, registry: &RegistryKind) -> Option<String> {
+    pub fn name_fault(&self, mirror: &Mirror, registry: &RegistryKind) -> Option<String> {
         let fault = name_fault(registry, self.destination.path())?;
         let Source::Known(source) = &self.source else { return Some(fault) };
-        Some(format!("{fault}: add --map {}/<NAME>={}", self.destination.host(), source.repository()))
+        Some(format!("{fault}: add --map {mirror}/<NAME>={}", source.repository()))
     }
 }
 

@@ -31,7 +31,7 @@ pub async fn look_at_destination(
     };
     // Those were not even asked for.
     for target in &targets {
-        if let Some(fault) = target.name_fault(&kind) {
+        if let Some(fault) = target.name_fault(mirror, &kind) {
             repositories.insert(target.destination.path().to_owned(), Err(fault));
         }
     }

@@ -36,7 +36,7 @@ pub async fn missing<'t>(
 ) -> Result<Vec<Missing<'t>>, Error> {
     let registry = destination.kind();
     let repositories = list(client, destination, mirror, &registry, targets).await?;
-    Ok(collect(targets, |target| unlisted(&registry, &repositories, target)))
+    Ok(collect(targets, |target| unlisted(mirror, &registry, &repositories, target)))
 }
 
 /// Those of `targets` that a lock does not prove.
@@ -58,8 +58,13 @@ fn collect(targets: &[Target], missing: impl Fn(&Target) -> Option<Why>) -> Vec<
     targets.iter().filter_map(|target| Some(Missing { target, why: why(target)? })).collect()
 }
 
-fn unlisted(registry: &RegistryKind, repositories: &Repositories, target: &Target) -> Option<Why> {
-    if let Some(fault) = target.name_fault(registry) {
+fn unlisted(
+    mirror: &Mirror,
+    registry: &RegistryKind,
+    repositories: &Repositories,
+    target: &Target,
+) -> Option<Why> {
+    if let Some(fault) = target.name_fault(mirror, registry) {
         return Some(Why::Unknown(fault));
     }
     let destination = &target.destination;
@@ -95,6 +100,7 @@ mod tests {
             ("castai/none".to_owned(), Ok(None)),
             ("castai/denied".to_owned(), Err("denied".to_owned())),
         ]);
+        let mirror = "e.example".parse().unwrap();
         let registry = RegistryKind::Ecr { account: "1".to_owned(), region: "r".to_owned() };
         let absent = |text: &str| Some(Why::Absent(text.to_owned()));
         let cases = [
@@ -113,10 +119,10 @@ mod tests {
         ];
         for (image, expected) in cases {
             let target = target(&image, Source::Unknown(String::new()));
-            assert_eq!(unlisted(&registry, &repositories, &target), expected, "{image}");
+            assert_eq!(unlisted(&mirror, &registry, &repositories, &target), expected, "{image}");
         }
         let source = Source::Known("castai/a__b:v1".parse().unwrap());
-        let refused = unlisted(&registry, &repositories, &target("e.example/castai/a__b:v1", source));
+        let refused = unlisted(&mirror, &registry, &repositories, &target("e.example/castai/a__b:v1", source));
         assert!(matches!(refused, Some(Why::Unknown(why)) if why.contains("--map")));
     }
 

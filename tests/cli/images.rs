@@ -12,7 +12,8 @@ use super::support::{
     MIRROR, eventually, json, kubectl, kubectl_json, mirrored_tags, plugin, says, shared_lab, sync, workloads,
 };
 
-const JMX: &str = "acme/jmx-init:v1.0.0";
+/// An image of others that Cast AI is known to use: what a customer's pod waits for selects among those.
+const JMX: &str = "otel/ebpf-instrument:v1.0.0";
 const ROLLOUT: &str = "ghcr.io/castai/live/gate:v0.1.0";
 const AWS_NODE: &str = "ghcr.io/castai/live/aws-vpc-cni:v0.118.0";
 const HOOK: &str = "ghcr.io/castai/live/kubectl:v1.35.0";
@@ -75,7 +76,7 @@ fn create(lab: &Lab, group: &str, plural: &str, kind: &str, name: &str) -> Value
 /// `aws-node`, and its hook.
 fn add_hidden_images(lab: &Lab) {
     for (host, repository, tag) in [
-        ("docker.io", "acme/jmx-init", "v1.0.0"),
+        ("docker.io", "otel/ebpf-instrument", "v1.0.0"),
         ("ghcr.io", "castai/live/gate", "v0.1.0"),
         ("ghcr.io", "castai/live/aws-vpc-cni", "v0.118.0"),
         ("ghcr.io", "castai/live/kubectl", "v1.35.0"),
@@ -135,10 +136,10 @@ fn every_image_is_listed_with_its_reason_and_what_was_left_out_is_explained() {
     assert_eq!(
         added,
         [
-            format!("{JMX} shop/cloneset.apps.kruise.io/jvm init/castai-jmx-exporter-init: failingPod"),
             format!("{AWS_NODE} kube-system/DaemonSet/aws-node container/aws-node: patchedBy"),
             format!("{ROLLOUT} shop/rollout.argoproj.io/checkout container/gate: imagePrefix"),
             format!("{HOOK} castai-live// container/kubectl: release"),
+            format!("{JMX} shop/cloneset.apps.kruise.io/jvm init/castai-jmx-exporter-init: failingPod"),
             format!("{NAMED} // named: named"),
         ],
     );
@@ -215,8 +216,9 @@ fn manifests_are_looked_at_without_a_cluster_and_an_inventory_is_handed_over() {
     assert_eq!(
         run(0, "-o name").stdout.lines().collect::<Vec<_>>(),
         [
-            "ghcr.io/castai/kvisor/kvisor-controller:v1",
-            "ghcr.io/castai/kvisor/kvisor-scanners:v1",
+            // Of another registry, whatever its path says.
+            "e.example/ghcr.io/castai/kvisor/kvisor-controller:v1",
+            "e.example/ghcr.io/castai/kvisor/kvisor-scanners:v1",
             "rancher/kubectl:v1.35.6",
             "us-docker.pkg.dev/castai-hub/library/agent:v0.161.1",
         ]

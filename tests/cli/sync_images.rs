@@ -285,11 +285,14 @@ fn flat_names_need_a_map(lab: &Lab) {
     assert_eq!(image(lab, "castai-agent", "agent"), format!("{flat}:v1"));
     let entry = json!({"from": format!("{AGENT}:v1"), "to": format!("{flat}:v1")});
     assert_eq!(record(lab, "deployment/castai-agent")["container/agent"], entry);
-    // The record now says what the map said, of the next version too.
+    // Whoever may edit the workload may edit the record: it is a hint, and the user's word counts.
     assert!(plugin(lab, 0, &[SYNC]).stdout.starts_with("nothing to do"));
     let digest = publish(lab, &format!("{AGENT}:v9"), &Recipe::default());
     kubectl(lab, &[&set[..], &["deployment/castai-agent", &format!("*={flat}:v9")]].concat());
-    let output = plugin(lab, 0, &[SYNC, "--yes"]);
+    let output = plugin(lab, 1, &[SYNC, "--yes"]);
+    assert!(output.stderr.contains(&format!("add --map {flat}={AGENT}")), "{}", output.stderr);
+    assert_eq!(mirrored_digest(lab, "castai-agent:v9"), None);
+    let output = plugin(lab, 0, &[SYNC, "--yes", "--map", &map]);
     assert!(output.stderr.contains(&format!("copied {AGENT}:v9")), "{}", output.stderr);
     wait_until_ready(lab);
     assert_eq!(mirrored_digest(lab, "castai-agent:v9"), Some(digest));
