@@ -6,8 +6,8 @@ mod pods;
 use lab::host::{Lab, Output};
 use serde_json::{Value, json};
 
-use crate::observed::{AGENT, ECR, KVISOR, unpublish, wait_until_ready};
-use crate::support::{QUICK, eventually, fault, heal, json, kubectl, kubectl_json, own_lab, plugin, sync};
+use crate::observed::{AGENT, KVISOR, unpublish, wait_until_ready};
+use crate::support::{MIRROR, QUICK, eventually, fault, heal, json, kubectl, kubectl_json, own_lab, plugin, sync};
 
 const OCI: &str = "registry.corp.example";
 const GOOD: &str = "nothing to do; whether public tags have moved is not known: --upstream asks";
@@ -72,7 +72,7 @@ fn a_registry_that_was_not_read_is_not_green() {
         let mut rule = fault;
         rule["service"] = json!("sts");
         control.put("/aws/faults", &json!([rule])).unwrap();
-        let last = format!("not checked: 5 images in {ECR}, because {words}");
+        let last = format!("not checked: 5 images in {MIRROR}, because {words}");
         let (table, document) = status(lab, 1, &["--idle-timeout=1s"], &[&last]);
         assert_eq!(table.stdout.matches("not checked").count(), 8, "{}", table.stdout);
         let unread = not_checked(&document);
@@ -84,7 +84,7 @@ fn a_registry_that_was_not_read_is_not_green() {
     let bare = ["-u", "AWS_ACCESS_KEY_ID", "-u", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED=true"];
     let output = lab.run("env", &[&bare[..], &["kubectl", "castai-privatelink", "status"]].concat()).unwrap();
     assert_eq!(output.code, Some(1), "{}", output.stderr);
-    let last = format!("not checked: 5 images in {ECR}, because no AWS credentials");
+    let last = format!("not checked: 5 images in {MIRROR}, because no AWS credentials");
     assert!(last_line_of(&output).starts_with(&last), "{}", output.stderr);
 
     // ECR does not take us, or does not answer.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{GOOD, settle, state, status, wait_for_pull_failures};
 use crate::observed::{AGENT, CONTROLLER, ECR, HIBERNATE, apply, image};
-use crate::support::{kubectl, kubectl_json, own_lab, plugin, sync};
+use crate::support::{MIRROR, kubectl, kubectl_json, own_lab, plugin, sync};
 
 /// Lets nodes fail to pull what `image` matches.
 fn break_pulls(lab: &Lab, image: &str) {
@@ -105,7 +105,7 @@ fn pods_of_every_phase_and_owner_are_seen_where_they_are_cast_ais() {
     };
     run("castai-agent", "side", &private);
     kubectl(lab, &["wait", "-n", "castai-agent", "pod/side", "--for=condition=Ready", "--timeout=300s"]);
-    kubectl(lab, &["set", "image", "-n", "castai-agent", "pod/side", &format!("main={ECR}/{AGENT}:v9")]);
+    kubectl(lab, &["set", "image", "-n", "castai-agent", "pod/side", &format!("main={MIRROR}/{AGENT}:v9")]);
     wait_for_pull_failures(lab, "castai-agent", "side", 1);
     let side = kubectl_json(lab, &["get", "pod", "side", "-n", "castai-agent"]);
     assert_eq!(side["status"]["phase"], "Running", "{side:#}");
