@@ -265,6 +265,12 @@ impl Mirror {
         image.with_repository(repository).ok()
     }
 
+    /// Our path in the ECR registry of this host, if it is one.
+    pub fn own(host: &str) -> Option<Self> {
+        let registry = ecr::EcrRegistry::of_host(host)?.host();
+        Some(Self { registry, prefix: Some(ecr::PATH.to_owned()) })
+    }
+
     /// Whether everything in this mirror is ours: ECR repositories below the path that we mirror to by default.
     pub fn is_own(&self) -> bool {
         self.prefix.as_deref() == Some(ecr::PATH) && ecr::EcrRegistry::of_host(&self.registry).is_some()

@@ -59,6 +59,14 @@ impl Knowledge {
             return Err("it is no object with lists, such as `imagePrefixes: [quay.io/castai]`".to_owned());
         }
         let knowledge: Self = serde_json::from_value(document).map_err(|error| error.to_string())?;
+        knowledge.check()?;
+        Ok(knowledge)
+    }
+
+    /// # Errors
+    /// An entry would mean nothing or too much; the text says which.
+    pub fn check(&self) -> Result<(), String> {
+        let knowledge = self;
         knowledge.image_prefixes.iter().try_for_each(|prefix| check_prefix(prefix))?;
         for repository in &knowledge.repositories {
             let image: Image = repository.parse().map_err(|error| format!("repositories: {error}"))?;
@@ -87,7 +95,7 @@ impl Knowledge {
                 ));
             }
         }
-        Ok(knowledge)
+        Ok(())
     }
 
     pub fn is_empty(&self) -> bool {

@@ -12,7 +12,7 @@ use crate::castai::knowledge::Knowledge;
 use crate::parse;
 use crate::sync::artifact::{Fault, check_lock, check_plan};
 use crate::sync::assignment::NameMap;
-use crate::sync::inventory::API_VERSION;
+use crate::sync::inventory::{API_VERSION, Inventory};
 use crate::sync::lock::Lock;
 use crate::sync::plan::Plan;
 
@@ -48,6 +48,18 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, St
     serde_json::from_value(value).map_err(|error| Stop::new(format!("error: {shown} is damaged: {error}")))
 }
 
+/// Reads an inventory. Names and reasons in it are the word of who gives the file; what they may add is bounded as in
+/// `--knowledge`.
+///
+/// # Errors
+/// As [`read`], or an entry of its knowledge would mean nothing or too much.
+pub(super) fn read_inventory(path: &Path) -> Result<Inventory, Stop> {
+    let inventory: Inventory = read(path, "Inventory")?;
+    let wrong = |why| Stop::new(format!("error: {}: knowledge: {why}", path.display()));
+    inventory.knowledge.check().map_err(wrong)?;
+    Ok(inventory)
+}
+
 /// Reads a lock whose every entry holds.
 ///
 /// # Errors
@@ -70,9 +82,8 @@ pub(super) fn read_plan(path: &Path, maps: &[NameMap], knowledge: &Knowledge) ->
 
 fn distrusted(path: &Path, fault: Fault) -> Stop {
     let message = format!("error: {}: {fault}", path.display());
-    let hint = fault
-        .hint
-        .unwrap_or_else(|| "make the file anew: this one was not written by this plugin".to_owned());
+    let hint =
+        fault.hint.unwrap_or_else(|| "make the file again, with this version and the same flags".to_owned());
     Stop::with_hint(message, hint)
 }
 

@@ -122,10 +122,10 @@ pub(super) fn refuse_maps(mirror: &Mirror, maps: &[NameMap]) -> Result<(), Stop>
     Err(Stop::with_hint(message, "choose a name below it, or another place with --registry"))
 }
 
-/// Which tags may be moved in `mirror`: all below our own path, else those of the repositories that `--replace` names,
+/// Which tags may be moved in `mirror`: all below the default path, else those of the repositories that `--replace` names,
 /// with or without the registry's host.
-pub(super) fn movable_tags(mirror: &Mirror, replace: &[String]) -> MovableTags {
-    if mirror.is_own() {
+pub(super) fn movable_tags(mirror: &Mirror, registry: Option<&Mirror>, replace: &[String]) -> MovableTags {
+    if registry.is_none() && mirror.is_own() {
         return MovableTags::All;
     }
     let host = format!("{}/", mirror.registry);

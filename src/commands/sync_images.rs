@@ -138,8 +138,9 @@ fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Survey>) 
         (Some(inventory), _) => {
             let mut inventory = inventory.clone();
             inventory.images.retain(|wanted| {
-                let sources = wanted.used_by.iter().map(|used_by| used_by.recorded_source.as_ref());
-                sources.into_iter().any(|source| request.filter.admits(&wanted.image, source))
+                let recorded = wanted.used_by.iter().map(|used_by| used_by.recorded_source.as_ref());
+                let mut sources = recorded.chain([wanted.source.as_ref()]);
+                sources.any(|source| request.filter.admits(&wanted.image, source))
             });
             inventory
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::castai::knowledge::Knowledge;
 use crate::image::ecr::EcrRegistry;
-use crate::image::{Digest, Image, Mirror};
+use crate::image::{Digest, Image, Mirror, Version};
 use crate::sync::assignment::{NameMap, follows};
 use crate::sync::lock::Lock;
 use crate::sync::plan::{DestinationPlan, Plan, PlannedImage, RegistryKind};
@@ -38,13 +38,12 @@ impl Fault {
 /// digest than the one that was verified.
 pub fn check_lock(lock: &Lock, maps: &[NameMap]) -> Result<(), Fault> {
     let mut names = BTreeSet::new();
+    one_destination(lock.destinations.iter().map(|locked| &locked.mirror))?;
     for locked in &lock.destinations {
         for image in &locked.images {
             check_name(&locked.mirror, maps, &image.source, &image.destination)?;
             check_pins(&image.source, &image.destination, &image.digest)?;
-            if !names.insert(&image.destination) {
-                return Err(Fault::new(&image.destination, "there are two entries of this name"));
-            }
+            check_unique(&mut names, &image.destination)?;
         }
     }
     Ok(())
@@ -56,6 +55,7 @@ pub fn check_lock(lock: &Lock, maps: &[NameMap]) -> Result<(), Fault> {
 /// As [`check_lock`], or a source is nothing that may be mirrored, or what is to be written is incomplete.
 pub fn check_plan(plan: &Plan, maps: &[NameMap], knowledge: &Knowledge) -> Result<(), Fault> {
     let mut names = BTreeSet::new();
+    one_destination(plan.destinations.iter().map(|destination| &destination.mirror))?;
     for destination in &plan.destinations {
         check_registry(destination)?;
         for image in &destination.images {
@@ -72,12 +72,26 @@ pub fn check_plan(plan: &Plan, maps: &[NameMap], knowledge: &Knowledge) -> Resul
                 let why = format!("the manifest {} that is to be written is missing", content.digest);
                 return Err(Fault::new(&image.destination, why));
             }
-            if !names.insert(&image.destination) {
-                return Err(Fault::new(&image.destination, "there are two entries of this name"));
-            }
+            check_unique(&mut names, &image.destination)?;
         }
     }
     Ok(())
+}
+
+/// A second destination would be acted on without being shown.
+fn one_destination<'m>(mut mirrors: impl Iterator<Item = &'m Mirror>) -> Result<(), Fault> {
+    match mirrors.nth(1) {
+        Some(second) => Err(Fault::new(second, "a second destination, and this version takes one")),
+        None => Ok(()),
+    }
+}
+
+/// However a name is written, it means one tag of one repository.
+fn check_unique<'i>(names: &mut BTreeSet<(&'i str, &'i Version)>, name: &'i Image) -> Result<(), Fault> {
+    if names.insert((name.path(), name.version())) {
+        return Ok(());
+    }
+    Err(Fault::new(name, "duplicate entry"))
 }
 
 fn check_registry(plan: &DestinationPlan) -> Result<(), Fault> {

@@ -25,6 +25,8 @@ pub struct Facts {
     pub mounting: bool,
     /// By path and digest: what was read of an image that the destination holds.
     pub contents: BTreeMap<(String, Digest), Content>,
+    /// By path and digest: images that the destination's tags name, and that lack a part.
+    pub damaged: BTreeSet<(String, Digest)>,
     /// Platforms of the clusters' nodes, such as `linux/arm64`.
     pub node_platforms: BTreeSet<String>,
     pub movable: MovableTags,
@@ -211,19 +213,22 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
         let Source::Unknown(hint) = &target.source else {
             return failed("no source");
         };
-        return match held {
+        return match listing.held(version) {
             Some(_) => (Step::LeaveAlone { why: hint.clone() }, None),
             None => failed(&format!("it is not there yet, and {hint}")),
         };
     };
+    let is_whole =
+        |digest: &Digest| !facts.damaged.contains(&(target.destination.path().to_owned(), digest.clone()));
     // A digest in the reference is what the tag must name, wherever the source stands.
     if let (Some(held), Some(wanted)) = (held, source.version().digest())
         && held == wanted
+        && is_whole(held)
     {
         return (up_to_date(held, ""), None);
     }
     match (facts.sources.get(source), held) {
-        (Some(Ok(resolved)), Some(held)) if *held == resolved.content.digest => {
+        (Some(Ok(resolved)), Some(held)) if *held == resolved.content.digest && is_whole(held) => {
             (up_to_date(held, &resolved.content.media_type), None)
         }
         (Some(Ok(Resolved { fault: Some(fault), .. })), _) => failed(fault),
@@ -232,7 +237,7 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
             for manifest in &mut content.manifests {
                 manifest.present = listing.digests.contains(&manifest.digest);
             }
-            match held {
+            match held.filter(|held| **held != content.digest) {
                 None => (Step::Copy { content }, None),
                 Some(held) if facts.movable.include(target.destination.path()) => {
                     (Step::Replace { content, replaces: held.clone() }, None)
@@ -246,9 +251,10 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
             }
         }
         // Everything runs from the mirror already: what it holds is good enough as long as nobody can compare.
-        (Some(Err(error)), Some(held)) if is_settled(target) && version.digest().is_none() => {
+        (Some(Err(error)), _) if is_settled(target) && listing.held(version).is_some_and(is_whole) => {
             let note = format!("it could not be compared with its source: {error}");
-            (up_to_date(held, ""), Some(note))
+            let held = listing.held(version).map(|held| (up_to_date(held, ""), Some(note)));
+            held.unwrap_or_else(|| failed(error))
         }
         (Some(Err(error)), _) => failed(error),
         (None, _) => failed("its source was not asked"),

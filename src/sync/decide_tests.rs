@@ -81,6 +81,7 @@ fn facts(repositories: &[(&str, Option<Listing>)], sources: &[(&str, Result<Reso
         present_blobs: BTreeSet::new(),
         mounting: false,
         contents: BTreeMap::new(),
+        damaged: BTreeSet::new(),
         node_platforms: BTreeSet::new(),
         movable: MovableTags::All,
     }
@@ -165,6 +166,40 @@ fn where_others_keep_images_a_tag_moves_only_if_the_user_says_so() {
     for part in ["failed: ", digest("one").as_str(), digest("two").as_str(), "--replace a/b "] {
         assert!(refused.contains(part), "{part}: {refused}");
     }
+}
+
+#[test]
+fn what_is_damaged_is_copied_again_and_moves_no_tag_of_others() {
+    let decided = |source: &str, movable| {
+        let mut facts = facts(
+            &[("a/b", Some(listing(&[("v1", "one")], &[])))],
+            &[("ghcr.io/a/b:v1", resolved(source, &[]))],
+        );
+        facts.damaged.insert(("a/b".to_owned(), digest("one")));
+        facts.movable = movable;
+        outcome(&planned(vec![known("ghcr.io/a/b:v1", "ECR/a/b:v1", "ghcr.io/a/b:v1")], &facts))
+    };
+    let none = || MovableTags::Of(BTreeSet::new());
+    assert_eq!(decided("one", none()), "copy", "the same content again");
+    assert!(decided("two", none()).contains("--replace a/b "));
+    assert_eq!(decided("two", MovableTags::All), "replace");
+}
+
+#[test]
+fn a_pin_that_is_there_is_enough_where_its_source_is_unknown_or_gone() {
+    let pinned = format!("ECR/a/b:v1@{}", digest("one"));
+    let held = || Some(listing(&[("v2", "one")], &[]));
+    let unknown = Assignment {
+        destination: image(&pinned),
+        source: Source::Unknown("add --map x".to_owned()),
+        origin: None,
+        used_by: vec![used(&pinned)],
+    };
+    let plan = planned(vec![unknown], &facts(&[("a/b", held())], &[]));
+    assert_eq!(outcome(&plan), "leave alone: add --map x");
+    let source = format!("ghcr.io/a/b:v1@{}", digest("one"));
+    let gone = facts(&[("a/b", held())], &[(&source, Err("gone".to_owned()))]);
+    assert_eq!(outcome(&planned(vec![known(&source, &pinned, &pinned)], &gone)), "up to date");
 }
 
 #[test]

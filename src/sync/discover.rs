@@ -41,7 +41,7 @@ use crate::sync::record::Records;
 #[derive(Clone, Debug, Default)]
 pub struct ImageFilter {
     pub knowledge: Knowledge,
-    /// Private names are read back below it alone.
+    /// Private names are read back below it alone; where it is not known, below our path in any ECR.
     pub mirror: Option<Mirror>,
     only: Option<GlobSet>,
     exclude: GlobSet,
@@ -83,7 +83,11 @@ impl ImageFilter {
 
     /// What was mirrored as `image` by the naming rule, whoever uses it.
     fn read_back(&self, image: &Image) -> Option<Image> {
-        self.mirror.as_ref()?.source_of(image)
+        match &self.mirror {
+            Some(mirror) => mirror.source_of(image),
+            // Which account's it is will be seen when the registry is known.
+            None => Mirror::own(image.host())?.source_of(image),
+        }
     }
 
     /// The public image that a private name stands for: only where Cast AI is known to use it, because anybody can

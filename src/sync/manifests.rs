@@ -35,7 +35,7 @@ pub struct Manifest {
 pub enum Error {
     #[error("{path}: {error}")]
     Read { path: String, error: std::io::Error },
-    #[error("{path}: it is no text in UTF-8")]
+    #[error("{path}: not valid UTF-8")]
     NotText { path: String },
     #[error("{path}: no file with the extension .yaml, .yml or .json in this directory")]
     Empty { path: String },

@@ -61,14 +61,14 @@ pub async fn prepare(
     let mut repositories = list(client, destination, mirror, &registry, &targets).await?;
     let store = Store::default();
     let mut notes = Vec::new();
-    let contents = match wanted.detail {
-        Detail::Digest => BTreeMap::new(),
+    let (contents, damaged) = match wanted.detail {
+        Detail::Digest => Default::default(),
         Detail::Content => {
             let read = inspect(client, mirror, &registry, &targets, &repositories, &store).await;
             keep_whole(read, &mut repositories, &mut notes)
         }
     };
-    let sources = resolve(client, &registry, &targets, &repositories, &store).await;
+    let sources = resolve(client, &registry, &targets, &repositories, &damaged, &store).await;
     let facts = Facts {
         registry,
         repositories,
@@ -76,6 +76,7 @@ pub async fn prepare(
         present_blobs: BTreeSet::new(),
         mounting: false,
         contents,
+        damaged,
         node_platforms: wanted.node_platforms,
         movable: wanted.movable,
     };
@@ -115,6 +116,7 @@ pub async fn renew(
         present_blobs: BTreeSet::new(),
         mounting: false,
         contents: BTreeMap::new(),
+        damaged: BTreeSet::new(),
         node_platforms: BTreeSet::new(),
         movable,
     };
@@ -219,13 +221,13 @@ async fn inspect(
         .await
 }
 
-/// What is whole counts as read; what is damaged counts as absent, so that it is copied again.
+/// What is whole counts as read; what is damaged is named, so that it is copied again. Its tag is there all the same.
 fn keep_whole(
     read: Read,
     repositories: &mut Repositories,
     notes: &mut Vec<String>,
-) -> BTreeMap<(String, Digest), Content> {
-    let mut contents = BTreeMap::new();
+) -> (BTreeMap<(String, Digest), Content>, BTreeSet<(String, Digest)>) {
+    let (mut contents, mut damaged) = (BTreeMap::new(), BTreeSet::new());
     for ((path, digest), content) in read {
         match content {
             Ok(content) => {
@@ -233,12 +235,12 @@ fn keep_whole(
             }
             Err(Unread { reason, is_damaged: true }) => {
                 if let Some(Ok(Some(listing))) = repositories.get_mut(&path) {
-                    listing.tags.retain(|_, held| *held != digest);
                     listing.digests.remove(&digest);
                 }
                 notes.push(format!(
                     "what is mirrored in {path} is not whole, so it is copied again: {reason}"
                 ));
+                damaged.insert((path, digest));
             }
             Err(Unread { reason, is_damaged: false }) => {
                 notes.push(format!(
@@ -247,7 +249,7 @@ fn keep_whole(
             }
         }
     }
-    contents
+    (contents, damaged)
 }
 
 /// Asks sources for what the destination cannot answer: nothing where a pinned digest is there, the digest where a
@@ -257,6 +259,7 @@ async fn resolve(
     registry: &RegistryKind,
     targets: &[Target],
     repositories: &Repositories,
+    damaged: &BTreeSet<(String, Digest)>,
     store: &Store,
 ) -> BTreeMap<Image, Result<Resolved, String>> {
     let mut questions: BTreeMap<&Image, BTreeSet<Option<&Digest>>> = BTreeMap::new();
@@ -266,7 +269,9 @@ async fn resolve(
         else {
             continue;
         };
+        let path = target.destination.path();
         let held = listing.as_ref().and_then(|listing| listing.stored(target.destination.version()));
+        let held = held.filter(|held| !damaged.contains(&(path.to_owned(), (*held).clone())));
         let wanted = source.version().digest();
         if held.is_none() || held != wanted {
             questions.entry(source).or_default().insert(held);

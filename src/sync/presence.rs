@@ -122,7 +122,8 @@ mod tests {
             assert_eq!(unlisted(&mirror, &registry, &repositories, &target), expected, "{image}");
         }
         let source = Source::Known("castai/a__b:v1".parse().unwrap());
-        let refused = unlisted(&mirror, &registry, &repositories, &target("e.example/castai/a__b:v1", source));
+        let refused =
+            unlisted(&mirror, &registry, &repositories, &target("e.example/castai/a__b:v1", source));
         assert!(matches!(refused, Some(Why::Unknown(why)) if why.contains("--map")));
     }
 

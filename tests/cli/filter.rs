@@ -188,7 +188,7 @@ fn what_cannot_be_filtered_is_refused_with_an_empty_output() {
         ),
         (&["-f", "filter/twice.yaml"], "filter/twice.yaml: document 1: duplicate mapping key at line 2"),
         (&["-f", "filter/empty.yaml"], "there is no manifest in what was given with -f"),
-        (&["-f", "filter/latin.yaml"], "filter/latin.yaml: it is no text in UTF-8"),
+        (&["-f", "filter/latin.yaml"], "filter/latin.yaml: not valid UTF-8"),
         (
             &["-f", "filter/shared.yaml", "--registry", MIRROR],
             "shared through an anchor with .metadata.labels.a",

@@ -7,7 +7,9 @@ use lab::host::{Lab, Output};
 use serde_json::{Value, json};
 
 use crate::observed::{AGENT, KVISOR, unpublish, wait_until_ready};
-use crate::support::{MIRROR, QUICK, eventually, fault, heal, json, kubectl, kubectl_json, own_lab, plugin, sync};
+use crate::support::{
+    MIRROR, QUICK, eventually, fault, heal, json, kubectl, kubectl_json, own_lab, plugin, sync,
+};
 
 const OCI: &str = "registry.corp.example";
 const GOOD: &str = "nothing to do; whether public tags have moved is not known: --upstream asks";

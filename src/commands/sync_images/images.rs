@@ -72,7 +72,7 @@ impl<'o> Registry<'o> {
         };
         registry::refuse_path(&mirror)?;
         registry::refuse_maps(&mirror, &sync.maps)?;
-        let movable = registry::movable_tags(&mirror, &sync.replace);
+        let movable = registry::movable_tags(&mirror, sync.registry.as_ref(), &sync.replace);
         let (client, destination) = registry::open(arguments, &mirror, observer).await?;
         let (plan, age, store) = if let Some(plan) = &request.plan {
             let prepared = renew(&client, &destination, planned_destination(plan)?, movable)
@@ -106,7 +106,7 @@ impl<'o> Registry<'o> {
         for note in &plan.notes {
             crate::output::warning(note);
         }
-        warn_of_unused_replacements(planned_destination(&plan)?, &sync.replace);
+        warn_of_unused_replacements(planned_destination(&plan)?, sync);
         let left_alone = planned_destination(&plan)?
             .images
             .iter()
@@ -255,13 +255,13 @@ fn assigned(
 }
 
 /// A word about each `--replace` that allows nothing.
-fn warn_of_unused_replacements(plan: &DestinationPlan, replace: &[String]) {
-    for name in replace {
+fn warn_of_unused_replacements(plan: &DestinationPlan, sync: &SyncArguments) {
+    for name in &sync.replace {
         let is_named = |image: &PlannedImage| {
             let path = image.destination.path();
             name == path || *name == format!("{}/{path}", plan.mirror.registry)
         };
-        if plan.mirror.is_own() {
+        if sync.registry.is_none() && plan.mirror.is_own() {
             let mirror = &plan.mirror;
             crate::output::warning(&format!(
                 "--replace {name} is not needed: every tag in {mirror} may be moved"

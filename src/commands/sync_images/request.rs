@@ -39,7 +39,7 @@ impl Request {
         let manifests = discovery::read_manifests(&sync.files).await?;
         let reads_plan = sync.no_discover && sync.inventory.is_none() && sync.files.is_empty();
         let inventory = match &sync.inventory {
-            Some(path) if sync.no_discover => Some(handed_over::read(path, "Inventory")?),
+            Some(path) if sync.no_discover => Some(handed_over::read_inventory(path)?),
             _ => None,
         };
         let plan = match &sync.plan {
@@ -136,6 +136,9 @@ fn check(sync: &SyncArguments, halves: Halves, narrowing: Narrowing) -> Result<(
             "--registry has no use where --lock is read",
             "the lock names the registry that it proves",
         );
+    }
+    if !halves.mirror && !sync.replace.is_empty() {
+        return refused("--replace has no use with --no-mirror", "no tag is moved where nothing is copied");
     }
     if !halves.mirror && sync.plan.is_some() {
         return refused("--plan has no use with --no-mirror", "nothing is planned where nothing is copied");

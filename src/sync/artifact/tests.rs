@@ -67,7 +67,11 @@ fn a_lock_names_what_follows_from_its_sources() {
         ),
         (
             &[("castai/x:v1", "MIRROR/castai/x:v1"), ("castai/x:v1", "MIRROR/castai/x:v1")],
-            "/castai/x:v1: there are two entries of this name",
+            "/castai/x:v1: duplicate entry",
+        ),
+        (
+            &[("castai/x", "MIRROR/castai/x"), ("castai/x:latest", "MIRROR/castai/x:latest")],
+            "duplicate entry",
         ),
         (&[(&pinned, &format!("MIRROR/{pinned}"))], "it pins sha256:2222"),
     ];
@@ -80,6 +84,16 @@ fn a_lock_names_what_follows_from_its_sources() {
             }
         }
     }
+}
+
+#[test]
+fn a_second_destination_is_refused() {
+    let mut lock = lock(&[("castai/x:v1", "MIRROR/castai/x:v1")]);
+    let mut second = lock.destinations[0].clone();
+    second.mirror = "evil.example".parse().unwrap();
+    lock.destinations.push(second);
+    let fault = check_lock(&lock, &[]).unwrap_err().to_string();
+    assert!(fault.starts_with("evil.example: a second destination"), "{fault}");
 }
 
 #[test]
@@ -135,5 +149,5 @@ fn a_plan_is_whole() {
     let mut twice = plan("castai/x:v1", "MIRROR/castai/x:v1", "castai-agent");
     let images = twice.pointer_mut("/destinations/0/images").unwrap().as_array_mut().unwrap();
     images.push(images[0].clone());
-    assert!(check(&twice, &[], &Knowledge::default()).contains("two entries of this name"));
+    assert!(check(&twice, &[], &Knowledge::default()).contains("duplicate entry"));
 }

@@ -69,7 +69,7 @@ fn namespace(place: &Place) -> Option<&str> {
     Some(namespace.as_str()).filter(|namespace| !namespace.is_empty())
 }
 
-/// Those of `pods` that are Cast AI's: every pod of a workload that was taken whole, the containers of others that were
+/// Those of `pods` that are Cast AI's: every pod of a workload in its namespaces, the containers of others that were
 /// taken, and with `all_of_namespaces` every pod of a namespace that holds Cast AI. In order of their places.
 pub fn pull_failures(
     pods: &[WaitingPod],
@@ -80,7 +80,8 @@ pub fn pull_failures(
     let (mut whole, mut fields) = (BTreeSet::new(), BTreeSet::new());
     for used_by in inventory.images.iter().flat_map(|wanted| &wanted.used_by) {
         fields.insert((&used_by.place, &used_by.carrier));
-        if matches!(used_by.reason, Reason::Namespace { .. } | Reason::Chart { .. } | Reason::Label { .. }) {
+        // Elsewhere a tenant may write the labels, so that only the images that were taken count.
+        if matches!(used_by.reason, Reason::Namespace { .. }) {
             whole.insert(&used_by.place);
         }
     }
