@@ -21,6 +21,7 @@ mod permissions;
 mod preflight;
 mod rollback;
 mod scanners;
+mod screens;
 mod status;
 mod support;
 mod sync_images;
