@@ -23,6 +23,7 @@ mod permissions;
 mod preflight;
 mod rollback;
 mod scanners;
+mod screens;
 mod secrets;
 mod status;
 mod support;
