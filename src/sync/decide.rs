@@ -251,12 +251,13 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
             }
         }
         // Everything runs from the mirror already: what it holds is good enough as long as nobody can compare.
-        (Some(Err(error)), _) if is_settled(target) && listing.held(version).is_some_and(is_whole) => {
-            let note = format!("it could not be compared with its source: {error}");
-            let held = listing.held(version).map(|held| (up_to_date(held, ""), Some(note)));
-            held.unwrap_or_else(|| failed(error))
-        }
-        (Some(Err(error)), _) => failed(error),
+        (Some(Err(error)), _) => match listing.held(version).filter(|held| is_whole(held)) {
+            Some(held) if is_settled(target) => {
+                let note = format!("it could not be compared with its source: {error}");
+                (up_to_date(held, ""), Some(note))
+            }
+            _ => failed(error),
+        },
         (None, _) => failed("its source was not asked"),
     }
 }

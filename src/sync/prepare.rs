@@ -62,7 +62,7 @@ pub async fn prepare(
     let store = Store::default();
     let mut notes = Vec::new();
     let (contents, damaged) = match wanted.detail {
-        Detail::Digest => Default::default(),
+        Detail::Digest => Inspected::default(),
         Detail::Content => {
             let read = inspect(client, mirror, &registry, &targets, &repositories, &store).await;
             keep_whole(read, &mut repositories, &mut notes)
@@ -190,6 +190,8 @@ pub(super) fn at(mirror: &Mirror, path: &str) -> Repository {
 
 /// What was read of images that the destination holds, by path and digest.
 type Read = BTreeMap<(String, Digest), Result<Content, Unread>>;
+/// What is whole of it, and what lacks a part.
+type Inspected = (BTreeMap<(String, Digest), Content>, BTreeSet<(String, Digest)>);
 
 /// Reads from the destination what it holds of the wanted images.
 async fn inspect(
@@ -222,11 +224,7 @@ async fn inspect(
 }
 
 /// What is whole counts as read; what is damaged is named, so that it is copied again. Its tag is there all the same.
-fn keep_whole(
-    read: Read,
-    repositories: &mut Repositories,
-    notes: &mut Vec<String>,
-) -> (BTreeMap<(String, Digest), Content>, BTreeSet<(String, Digest)>) {
+fn keep_whole(read: Read, repositories: &mut Repositories, notes: &mut Vec<String>) -> Inspected {
     let (mut contents, mut damaged) = (BTreeMap::new(), BTreeSet::new());
     for ((path, digest), content) in read {
         match content {
