@@ -59,7 +59,7 @@ fn in_steady_order(text: &str) -> String {
     for line in lines.iter_mut().filter(|line| line.starts_with("copied ")) {
         *line = copied.next().unwrap_or_default();
     }
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.iter().fold(String::new(), |text, line| text + line + "\n")
 }
 
 /// Compares what terminals of each width show of a command with snapshots.
