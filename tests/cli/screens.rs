@@ -102,7 +102,6 @@ fn screens_of_a_cluster_as_it_was_installed() {
         ("images-explain", 0, &["images", "--explain"]),
         ("images-wide", 0, &["images", "-o", "wide"]),
         ("images-name", 0, &["images", "-o", "name"]),
-        ("status-before", 1, &["status"]),
         ("sync-dry-run", 0, &["sync-images", "--dry-run"]),
         ("sync-dry-run-wide", 0, &["sync-images", "--dry-run", "-o", "wide"]),
         ("rollback-nothing", 0, &["rollback"]),
@@ -118,7 +117,6 @@ fn screens_of_a_cluster_as_it_was_installed() {
     for (name, arguments) in [
         ("images", &["images"][..]),
         ("images-explain", &["images", "--explain"]),
-        ("status-before", &["status"]),
         ("sync-dry-run", &["sync-images", "--dry-run"]),
         ("preflight", &["preflight"]),
         ("permissions", &["permissions"]),
@@ -127,7 +125,6 @@ fn screens_of_a_cluster_as_it_was_installed() {
     }
     on_terminals(lab, "sync-question", &["sync-images"], "n\n");
     document("images", json(&plugin(lab, 0, &["images", "-o", "json"])));
-    document("status-before", json(&plugin(lab, 1, &["status", "-o", "json"])));
     document("plan", json(&plugin(lab, 0, &["sync-images", "--dry-run", "-o", "json"])));
     document("preflight", json(&plugin(lab, 0, &["preflight", "-o", "json"])));
 }
