@@ -146,7 +146,8 @@ This page is made from the sources: `UPDATE_DOCS=1 cargo test --workspace --lib 
         "
 A dry run needs only what `permissions iam --read-only` prints.
 Images are mirrored below `castai-privatelink/` in ECR, and the policy allows nothing on any other repository. For a run with
-another `--registry` in ECR, write its path into the policy's resources instead (`repository/*` for the registry's root).
+another `--registry` in ECR, replace the path, or write `repository/*` for the registry's root:
+`permissions iam … | sed 's#repository/castai-privatelink/#repository/mirror/#g'`.
 The nodes pull with their own role (`AmazonEC2ContainerRegistryReadOnly` or the like); the plugin does not change it.
 ",
     );
