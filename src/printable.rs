@@ -10,13 +10,21 @@ pub fn one_line(text: &str, limit: usize) -> String {
     }
 }
 
-/// `text` without a login before a host, as in `user:password@host`; what is behind `@` in an image's name stays.
+/// `text` without a login before a host, as in `user:password@host`. The digest of an image's name stays, and so does an `@`
+/// in the path of a URL; where there is no scheme, a password may have slashes.
 pub fn without_login(text: &str) -> String {
-    let start = text.find("://").map_or(0, |index| index + 3);
-    let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |length| start + length);
-    match text[start..end].rfind('@').map(|length| start + length) {
-        Some(at) if !text[at..].starts_with("@sha") => format!("{}…{}", &text[..start], &text[at..]),
-        _ => text.to_owned(),
+    let scheme = text.find("://");
+    let start = scheme.map_or(0, |index| index + 3);
+    let is_digest = |at: usize| {
+        let algorithm = text[at + 1..].split(':').next().unwrap_or_default();
+        text[at + 1..].len() > algorithm.len() && ["sha256", "sha384", "sha512"].contains(&algorithm)
+    };
+    let authority = text[start..].find(['/', '?', '#']).map_or(text.len(), |length| start + length);
+    let end = if scheme.is_some() { authority } else { text.len() };
+    let mut logins = text[start..end].rmatch_indices('@').map(|(length, _)| start + length);
+    match logins.find(|at| !is_digest(*at)) {
+        Some(at) => format!("{}…{}", &text[..start], &text[at..]),
+        None => text.to_owned(),
     }
 }
 
@@ -40,6 +48,11 @@ mod tests {
             ("host/x:tag@sha256:12", "host/x:tag@sha256:12"),
             ("x:tag@sha256:12", "x:tag@sha256:12"),
             ("https://host/a@b", "https://host/a@b"),
+            ("user:s3cret@shared.example/x:1", "…@shared.example/x:1"),
+            ("https://user:s3cret@shared.example/x", "https://…@shared.example/x"),
+            ("user:s3/cret@host/x", "…@host/x"),
+            ("user:s3cret@host/x@sha256:12", "…@host/x@sha256:12"),
+            ("user:s3cret@sha256", "…@sha256"),
             ("", ""),
         ];
         for (text, expected) in cases {

@@ -1,7 +1,8 @@
 //! Whether a lock or a plan that was read from a file may be acted on. Whoever can write the file must not decide what is
 //! written into a registry or into workloads: every name has to follow from its source.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::castai::knowledge::Knowledge;
 use crate::image::ecr::EcrRegistry;
@@ -37,13 +38,13 @@ impl Fault {
 /// A destination lies outside of the lock's mirror, does not follow from its source, is there twice, or pins another
 /// digest than the one that was verified.
 pub fn check_lock(lock: &Lock, maps: &[NameMap]) -> Result<(), Fault> {
-    let mut names = BTreeSet::new();
+    let mut names = Names::default();
     one_destination(lock.destinations.iter().map(|locked| &locked.mirror))?;
     for locked in &lock.destinations {
         for image in &locked.images {
             check_name(&locked.mirror, maps, &image.source, &image.destination)?;
             check_pins(&image.source, &image.destination, &image.digest)?;
-            check_unique(&mut names, &image.destination)?;
+            names.add(&image.destination, &image.digest)?;
         }
     }
     Ok(())
@@ -54,7 +55,7 @@ pub fn check_lock(lock: &Lock, maps: &[NameMap]) -> Result<(), Fault> {
 /// # Errors
 /// As [`check_lock`], or a source is nothing that may be mirrored, or what is to be written is incomplete.
 pub fn check_plan(plan: &Plan, maps: &[NameMap], knowledge: &Knowledge) -> Result<(), Fault> {
-    let mut names = BTreeSet::new();
+    let mut names = Names::default();
     one_destination(plan.destinations.iter().map(|destination| &destination.mirror))?;
     for destination in &plan.destinations {
         check_registry(destination)?;
@@ -72,7 +73,7 @@ pub fn check_plan(plan: &Plan, maps: &[NameMap], knowledge: &Knowledge) -> Resul
                 let why = format!("the manifest {} that is to be written is missing", content.digest);
                 return Err(Fault::new(&image.destination, why));
             }
-            check_unique(&mut names, &image.destination)?;
+            names.add(&image.destination, &content.digest)?;
         }
     }
     Ok(())
@@ -86,12 +87,27 @@ fn one_destination<'m>(mut mirrors: impl Iterator<Item = &'m Mirror>) -> Result<
     }
 }
 
-/// However a name is written, it means one tag of one repository.
-fn check_unique<'i>(names: &mut BTreeSet<(&'i str, &'i Version)>, name: &'i Image) -> Result<(), Fault> {
-    if names.insert((name.path(), name.version())) {
-        return Ok(());
+/// What entries say so far: versions by repository, and the digest of each tag that they are stored under.
+#[derive(Default)]
+struct Names<'i> {
+    versions: BTreeSet<(&'i str, &'i Version)>,
+    tags: BTreeMap<(&'i str, Cow<'i, str>), &'i Digest>,
+}
+
+impl<'i> Names<'i> {
+    /// However a name is written, it means one version of one repository, and a tag has one digest.
+    fn add(&mut self, name: &'i Image, digest: &'i Digest) -> Result<(), Fault> {
+        if !self.versions.insert((name.path(), name.version())) {
+            return Err(Fault::new(name, "duplicate entry"));
+        }
+        let tag = name.version().stored_tag();
+        match self.tags.insert((name.path(), tag.clone()), digest) {
+            Some(other) if other != digest => {
+                Err(Fault::new(name, format!("its tag {tag} would have to name {other} and {digest}")))
+            }
+            _ => Ok(()),
+        }
     }
-    Err(Fault::new(name, "duplicate entry"))
 }
 
 fn check_registry(plan: &DestinationPlan) -> Result<(), Fault> {

@@ -143,6 +143,7 @@ pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> Destinati
             }
         })
         .collect();
+    refuse_shared_tags(&mut images);
     note_missing_platforms(&mut images, &facts.node_platforms);
     let copies =
         || images.iter().filter_map(|image| Some((image, image.source.as_ref()?, image.step.to_write()?)));
@@ -259,6 +260,33 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
             _ => failed(error),
         },
         (None, _) => failed("its source was not asked"),
+    }
+}
+
+/// A tag names one digest. A tag that is called like those of pinned digests would be moved to and fro with each run.
+fn refuse_shared_tags(images: &mut [PlannedImage]) {
+    let stored = |image: &PlannedImage| {
+        let digest = image.step.content()?.digest.clone();
+        Some((
+            (image.destination.path().to_owned(), image.destination.version().stored_tag().into_owned()),
+            digest,
+        ))
+    };
+    let mut tags: BTreeMap<(String, String), BTreeSet<Digest>> = BTreeMap::new();
+    for (tag, digest) in images.iter().filter_map(stored) {
+        tags.entry(tag).or_default().insert(digest);
+    }
+    for image in images {
+        let Some((tag, _)) = stored(image) else { continue };
+        if let Some(digests) = tags.get(&tag).filter(|digests| digests.len() > 1) {
+            let digests = digests.iter().map(Digest::as_str).collect::<Vec<_>>().join(" and ");
+            image.step = Step::Failed {
+                error: format!(
+                    "its tag {} in the registry would have to name {digests}: name another version",
+                    tag.1
+                ),
+            };
+        }
     }
 }
 

@@ -153,6 +153,25 @@ fn a_pinned_digest_is_kept_under_a_tag_of_its_own_and_moves_no_other() {
 }
 
 #[test]
+fn a_tag_that_is_called_like_that_of_a_pin_takes_nothing_from_it() {
+    let own = format!("digest-{}", digest("one").short());
+    let (pinned, named) = (format!("ghcr.io/a/b@{}", digest("one")), format!("ghcr.io/a/b:{own}"));
+    let decided = |content: &str| {
+        let sources = [(pinned.as_str(), resolved("one", &[])), (named.as_str(), resolved(content, &[]))];
+        let private = |name: &str| name.replace("ghcr.io", "ECR");
+        let both = vec![
+            known(&pinned, &private(&pinned), &pinned),
+            known(&named, &private(&named), &named),
+            known("ghcr.io/a/b:v1", "ECR/a/b:v1", "ghcr.io/a/b:v1"),
+        ];
+        let other = ("ghcr.io/a/b:v1", resolved("one", &[]));
+        let plan = planned(both, &facts(&[("a/b", None)], &[&sources[..], &[other]].concat()));
+        plan.images.iter().filter(|image| image.step.content().is_some()).count()
+    };
+    assert_eq!((decided("one"), decided("two")), (3, 1));
+}
+
+#[test]
 fn where_others_keep_images_a_tag_moves_only_if_the_user_says_so() {
     let held = || Some(listing(&[("v1", "one")], &[]));
     let decided = |movable: &[&str], source: &str| {

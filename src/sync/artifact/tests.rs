@@ -54,6 +54,7 @@ fn check(plan: &Value, maps: &[&str], knowledge: &Knowledge) -> String {
 #[test]
 fn a_lock_names_what_follows_from_its_sources() {
     let pinned = format!("castai/x:v1@{OTHER}");
+    let clashing = format!("castai/x@{ONE}");
     let cases: &[(&[(&str, &str)], &str)] = &[
         (&[("castai/x:v1", "MIRROR/castai/x:v1"), ("castai/x:v2", "MIRROR/castai/x:v2")], ""),
         (&[("castai/x:v1", "evil.example/castai/x:v1")], "evil.example/castai/x:v1: it lies outside of"),
@@ -150,4 +151,15 @@ fn a_plan_is_whole() {
     let images = twice.pointer_mut("/destinations/0/images").unwrap().as_array_mut().unwrap();
     images.push(images[0].clone());
     assert!(check(&twice, &[], &Knowledge::default()).contains("duplicate entry"));
+}
+
+#[test]
+fn a_tag_has_one_digest() {
+    let pinned = format!("castai/x@{ONE}");
+    let tag = "castai/x:digest-111111111111";
+    let mut lock = lock(&[(&pinned, &format!("MIRROR/{pinned}")), (tag, &format!("MIRROR/{tag}"))]);
+    assert_eq!(check_lock(&lock, &[]), Ok(()));
+    lock.destinations[0].images[1].digest = OTHER.parse().unwrap();
+    let fault = check_lock(&lock, &[]).unwrap_err().to_string();
+    assert!(fault.contains("its tag digest-111111111111 would have to name"), "{fault}");
 }
