@@ -49,17 +49,24 @@ fn in_a_pipe(lab: &Lab, name: &str, code: i32, arguments: &[&str]) -> Output {
     output
 }
 
-/// Images are copied side by side, and whichever is done first is said first.
+/// Images are copied side by side, and broken components roll out so: whichever is done first is said first.
 fn in_steady_order(text: &str) -> String {
     let mut lines: Vec<&str> = text.lines().collect();
-    let is_copied = |line: &&str| line.starts_with("copied ");
-    let mut copied: Vec<&str> = lines.iter().copied().filter(is_copied).collect();
-    copied.sort_unstable();
-    let mut copied = copied.into_iter();
-    for line in lines.iter_mut().filter(|line| line.starts_with("copied ")) {
-        *line = copied.next().unwrap_or_default();
+    for is_one in [is_copied, is_rolled_out] {
+        let mut sorted: Vec<&str> = lines.iter().copied().filter(|line| is_one(line)).collect();
+        sorted.sort_unstable();
+        let places = lines.iter_mut().filter(|line| is_one(line));
+        places.zip(sorted).for_each(|(place, line)| *place = line);
     }
     lines.iter().fold(String::new(), |text, line| text + line + "\n")
+}
+
+fn is_copied(line: &str) -> bool {
+    line.starts_with("copied ")
+}
+
+fn is_rolled_out(line: &str) -> bool {
+    line.ends_with(" successfully rolled out")
 }
 
 /// Compares what terminals of each width show of a command with snapshots.

@@ -54,7 +54,6 @@ fn check(plan: &Value, maps: &[&str], knowledge: &Knowledge) -> String {
 #[test]
 fn a_lock_names_what_follows_from_its_sources() {
     let pinned = format!("castai/x:v1@{OTHER}");
-    let clashing = format!("castai/x@{ONE}");
     let cases: &[(&[(&str, &str)], &str)] = &[
         (&[("castai/x:v1", "MIRROR/castai/x:v1"), ("castai/x:v2", "MIRROR/castai/x:v2")], ""),
         (&[("castai/x:v1", "evil.example/castai/x:v1")], "evil.example/castai/x:v1: it lies outside of"),
