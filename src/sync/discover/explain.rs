@@ -96,16 +96,8 @@ fn of_workload(workload: &Workload, filter: &ImageFilter) -> Vec<LeftOut> {
         let is_container = |carrier: &Carrier| !matches!(carrier, Carrier::Environment { .. });
         fields.iter().filter(move |field| is_container(&field.carrier))
     };
-    if wanted.is_empty() && whole_workload(workload, &filter.knowledge).is_some() {
-        // Of a workload in Cast AI's own namespaces only what is no image is left out.
-        result.extend(
-            others()
-                .filter(|field| field.value.parse::<Image>().is_ok())
-                .map(|field| left_out(Some(&field.carrier), Some(&field.value), NOT_KNOWN.to_owned())),
-        );
-        return result;
-    }
-    if wanted.is_empty() {
+    let is_whole = whole_workload(workload, &filter.knowledge).is_some();
+    if wanted.is_empty() && !is_whole {
         match resemblance(workload) {
             Some(what) => {
                 let why = format!(
@@ -120,8 +112,10 @@ fn of_workload(workload: &Workload, filter: &ImageFilter) -> Vec<LeftOut> {
         }
         return result;
     }
-    let is_whole = whole_workload(workload, &filter.knowledge).is_some();
-    for field in others().filter(|field| !is_in(&wanted, &field.carrier)) {
+    // A name that cannot be read has a note of its own.
+    let can_be_read = |value: &str| value.parse::<Image>().is_ok();
+    let left = others().filter(|field| !is_in(&wanted, &field.carrier) && can_be_read(&field.value));
+    for field in left {
         let why =
             if is_whole { NOT_KNOWN } else { "the workload is not Cast AI's, and neither is this image" };
         result.push(left_out(Some(&field.carrier), Some(&field.value), why.to_owned()));
