@@ -108,14 +108,20 @@ impl Destination {
     }
 }
 
-/// The digest that the repository has for a reference, if it has it.
+/// The digest that the repository has for a reference, if it has it. Some registries answer HEAD with 404 for what they
+/// have, and a tag that is taken for absent would be moved: so an absence is confirmed.
 async fn described(
     client: &Client<'_>,
     repository: &Repository,
     reference: Reference<'_>,
 ) -> Result<Option<Digest>, Error> {
     match client.describe_manifest(repository, reference).await {
-        Ok(described) => Ok(Some(described.digest)),
+        Ok(described) => return Ok(Some(described.digest)),
+        Err(Error::NotFound { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    match client.manifest(repository, reference).await {
+        Ok(manifest) => Ok(Some(manifest.digest)),
         Err(Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(error),
     }

@@ -61,6 +61,8 @@ fn a_run_into_another_registry_costs_what_it_must() {
     let seen = traffic(lab, "oci");
     let mut terms = vec![
         Term::new("a HEAD per tag", need.tags, |record| is(record, "HEAD", "/manifests/")),
+        // A HEAD alone does not tell that a tag is absent, which would then be moved.
+        Term::new("a GET per tag that is absent", need.tags, |record| is(record, "GET", "/manifests/")),
         // A HEAD does not tell a repository that is missing from one that a killed run left blobs in, and uploading
         // those again would cost more: so each pair is asked for in every repository.
         Term::new("a HEAD per repository and blob", pairs, |record| is(record, "HEAD", "/blobs/")),

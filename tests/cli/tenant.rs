@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use lab::address::OCI_REGISTRY;
 use lab::host::Lab;
 use lab::registry::image::Recipe;
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ use crate::observed::{
     AGENT, ECR, apply, castai_workloads, ecr, ecr_digest, file, image, images, publish, read_json,
     wait_until_ready,
 };
-use crate::support::{json, kubectl, kubectl_json, own_lab, plugin, says, sync};
+use crate::support::{fault, json, kubectl, kubectl_json, own_lab, plugin, says, sync};
 
 const PATH: &str = "castai-privatelink";
 const EVIL: &str = "docker.io/evil/web:1.0";
@@ -306,6 +307,22 @@ fn in_a_registry_of_the_users_choice_a_tag_moves_only_with_replace() {
     assert_eq!(ecr_digest(&lab, tool), Some(public));
     wait_until_ready(&lab);
     assert_eq!(image(&lab, "castai-agent", "tool"), format!("{ECR}/{tool}"));
+}
+
+/// Some registries answer HEAD with 404 for what they have.
+#[test]
+fn a_tag_that_only_get_shows_is_not_moved() {
+    let lab = own_lab();
+    let order = json!({"host": "", "repository": "castai/hibernate", "tag": "v0.14",
+        "recipe": {"size": 25_000, "revision": 9}});
+    let held: Value = serde_json::from_slice(&lab.control().post("/oci/images", &order).unwrap()).unwrap();
+    let held = held["digest"].as_str().unwrap();
+    let action = json!({"kind": "status", "status": 404});
+    fault(&lab, "oci", &json!({"method": "HEAD", "path": "/manifests/", "action": action}));
+    let registry = ["--no-rewrite", "--registry", OCI_REGISTRY.0];
+    says(&sync(&lab, 1, &registry), &[held, "add --replace castai/hibernate "]);
+    lab.control().delete("/oci/faults").unwrap();
+    says(&sync(&lab, 1, &registry), &[held, "add --replace castai/hibernate "]);
 }
 
 #[test]
