@@ -1,7 +1,7 @@
 //! Progress as events: the work emits them, `output` renders them, nothing else prints.
 
-use crate::image::Image;
-use crate::sync::inventory::WorkloadName;
+use crate::model::image::Image;
+use crate::model::inventory::WorkloadName;
 
 /// Something that a person who waits wants to know now.
 #[derive(Clone, Debug)]

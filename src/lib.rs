@@ -13,13 +13,14 @@ pub mod commands;
 #[cfg(test)]
 mod documentation;
 pub mod event;
-pub mod image;
 #[cfg(test)]
 mod krew_manifest;
-pub mod lasting;
+pub mod model;
 pub mod output;
+pub mod ownership;
 pub mod parse;
 pub mod permissions;
+pub mod persist;
 pub mod preflight;
 pub mod printable;
 pub mod registry;

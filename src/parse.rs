@@ -5,6 +5,7 @@
 //! thread of Windows has 1 MiB.
 
 pub mod cause;
+pub mod documents;
 pub mod json;
 pub mod yaml;
 

@@ -1,7 +1,7 @@
 //! Where images go without `--registry`: a path of our own in the private ECR of the cluster's account and region.
 
-use crate::image::Mirror;
-use crate::image::ecr::{EcrRegistry, PATH};
+use crate::model::image::Mirror;
+use crate::model::image::ecr::{EcrRegistry, PATH};
 
 /// What is known of the cluster's account and region, and of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecr::types::LayerAvailability;
 
 use crate::aws::error::Error;
-use crate::image::Digest;
-use crate::image::ecr::EcrRegistry;
+use crate::model::image::Digest;
+use crate::model::image::ecr::EcrRegistry;
 use crate::sync::listing::Listing;
 
 /// An ECR registry's own API.

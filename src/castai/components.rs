@@ -3,8 +3,8 @@
 //! Sources: castai/helm-charts (August 2026), castai/kvisor, castai/castware-operator, and the notes beside each
 //! entry. Nobody publishes the whole list, so that adding to it must stay a matter of one line.
 
-use crate::image::{Image, InvalidReference};
-use crate::sync::inventory::Carrier;
+use crate::model::image::{Image, InvalidReference};
+use crate::model::inventory::Carrier;
 
 /// Namespaces that hold Cast AI alone: every workload in them is taken. Other namespaces' own workloads never are.
 pub const NAMESPACES: &[&str] =

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::components::{self, bare};
 use super::resources::{CUSTOM_RESOURCES, CustomResource};
-use crate::image::Image;
+use crate::model::image::Image;
 
 /// Additions to the data of [`components`] and [`super::resources`]. The default adds nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::image::Image;
+use crate::model::image::Image;
 use crate::parse::{self, MAX_DEPTH};
 
 /// Longest JSON pointer that is followed, in bytes: the pointer of each field repeats the names of all objects around

@@ -6,7 +6,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, ValueEnum};
 
 use super::{OutputFormat, duration, region};
-use crate::image::Mirror;
+use crate::model::image::Mirror;
 use crate::preflight::Endpoint;
 use crate::preflight::catalog::CHECKS;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::castai::knowledge::check_prefix;
-use crate::image::Image;
+use crate::model::image::Image;
 
 #[derive(Debug, Args)]
 pub struct SelectionArguments {

@@ -3,8 +3,8 @@
 use clap::Args;
 
 use super::{OutputFormat, region};
-use crate::image::Mirror;
-use crate::sync::assignment::NameMap;
+use crate::model::image::Mirror;
+use crate::sync::plan::assignment::NameMap;
 
 /// Show what has drifted: reverted, not rewritten, missing in the registry, or behind the public tag
 ///

@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::{OutputFormat, SelectionArguments, duration, region};
-use crate::image::{Image, Mirror};
-use crate::sync::assignment::NameMap;
+use crate::model::image::{Image, Mirror};
+use crate::sync::plan::assignment::NameMap;
 
 /// Mirror every image that Cast AI needs, and rewrite the workloads to use them
 ///

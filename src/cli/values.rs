@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{DryRun, region};
-use crate::image::Mirror;
-use crate::sync::assignment::NameMap;
+use crate::model::image::Mirror;
+use crate::sync::plan::assignment::NameMap;
 
 /// Print what makes the rewrite last through upgrades
 ///

@@ -3,16 +3,16 @@
 use futures::future::join_all;
 use futures::{StreamExt as _, stream};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
-use kube::api::{DynamicObject, GetParams, ListParams, ObjectList, Request, TypeMeta};
+use kube::api::{ApiResource, DynamicObject, GetParams, ListParams, ObjectList, Request, TypeMeta};
 use kube::{Api, Resource as _};
 
 use super::connect::Connection;
 use super::error::{Error, ErrorKind};
 use super::listed::{Object, Page};
 use super::pages;
-use super::workload::Workload;
+use crate::model::inventory::{WorkloadKind, WorkloadName};
+use crate::model::workload::Workload;
 use crate::parse::cause;
-use crate::sync::inventory::{WorkloadKind, WorkloadName};
 
 /// Lists that are read at a time: a page takes a few megabytes of memory, several times over.
 const WIDTH: usize = 2;
@@ -79,12 +79,24 @@ pub async fn read_workload(connection: &Connection, name: &WorkloadName) -> Resu
     Workload::from_object(name.kind, &name.cluster, &object).map_err(|error| Error::malformed(name, &error))
 }
 
+/// The API that serves a kind of workload.
+fn api_resource(kind: WorkloadKind) -> ApiResource {
+    let group = kind.group();
+    ApiResource {
+        group: group.to_owned(),
+        version: "v1".to_owned(),
+        api_version: if group.is_empty() { "v1".to_owned() } else { format!("{group}/v1") },
+        kind: kind.as_str().to_owned(),
+        plural: format!("{}s", kind.as_str().to_lowercase()),
+    }
+}
+
 pub(super) fn api(
     connection: &Connection,
     kind: WorkloadKind,
     namespace: Option<&str>,
 ) -> Api<DynamicObject> {
-    let resource = kind.api_resource();
+    let resource = api_resource(kind);
     match namespace {
         Some(namespace) => Api::namespaced_with(connection.client.clone(), namespace, &resource),
         None => Api::all_with(connection.client.clone(), &resource),
@@ -104,7 +116,7 @@ async fn list(
     let lists = Lists {
         connection,
         kind,
-        request: Request::new(DynamicObject::url_path(&kind.api_resource(), namespace)),
+        request: Request::new(DynamicObject::url_path(&api_resource(kind), namespace)),
     };
     let lists = &lists;
     let page = |parameters| async move { lists.page(&parameters).await };
@@ -158,7 +170,7 @@ impl Lists<'_> {
             return Ok(None);
         }
         let read = lone.into_iter().map(async |outline| {
-            let path = DynamicObject::url_path(&self.kind.api_resource(), Some(&outline.name.namespace));
+            let path = DynamicObject::url_path(&api_resource(self.kind), Some(&outline.name.namespace));
             let text = self.ask(Request::new(path).get(&outline.name.name, &GetParams::default())).await?;
             let object = serde_json::from_str(&text).map_err(kube::Error::SerdeError)?;
             kube::Result::Ok(self.read(object))

@@ -8,10 +8,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::managers::field_managers;
-use super::pod_spec::PodSpec;
-use super::workload::{Owner, Workload};
-use crate::sync::inventory::{WorkloadKind, WorkloadName};
+use crate::model::field_manager::field_managers;
+use crate::model::inventory::{WorkloadKind, WorkloadName};
+use crate::model::pod_spec::PodSpec;
+use crate::model::workload::{Owner, Workload};
 
 /// One page of a list of workloads or pods. kube's own type first holds all that the server sent, in several copies.
 #[derive(Deserialize)]
@@ -134,5 +134,57 @@ impl Workload {
         let mut object: Object = serde_json::from_str(&text)?;
         let outline = object.outline(kind, cluster);
         object.fill(outline)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::api::DynamicObject;
+
+    use super::*;
+
+    fn owned(kind: WorkloadKind, api_version: &str, owner: &str) -> Workload {
+        let object = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "x", "namespace": "y", "ownerReferences": [
+                {"apiVersion": api_version, "kind": owner, "name": "o", "uid": "u", "controller": true}
+            ]},
+        }));
+        let mut object: DynamicObject = object.unwrap();
+        let pod = serde_json::json!({"containers": [{"name": "c", "image": "i"}]});
+        let wrapped = kind
+            .pod_spec_pointer()
+            .rsplit('/')
+            .filter(|part| !part.is_empty())
+            .fold(pod, |inner, part| serde_json::json!({part: inner}));
+        object.data = wrapped;
+        Workload::from_object(kind, "cluster", &object).unwrap()
+    }
+
+    #[test]
+    fn objects_of_a_known_controller_are_left_to_it() {
+        let cases = [
+            (WorkloadKind::ReplicaSet, "apps/v1", "Deployment", true),
+            (WorkloadKind::ReplicaSet, "argoproj.io/v1alpha1", "Rollout", false),
+            (WorkloadKind::Job, "batch/v1", "CronJob", true),
+            (WorkloadKind::Job, "apps/v1", "Deployment", false),
+            (WorkloadKind::Pod, "apps/v1", "ReplicaSet", true),
+            (WorkloadKind::Pod, "batch/v1", "Job", true),
+            (WorkloadKind::Pod, "v1", "Node", false),
+            (WorkloadKind::Pod, "apps.kruise.io/v1alpha1", "DaemonSet", false),
+        ];
+        for (kind, api_version, owner, expected) in cases {
+            assert_eq!(
+                owned(kind, api_version, owner).is_carried_by_its_owner(),
+                expected,
+                "{kind:?} of {owner}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_pod_spec_is_found_in_every_kind() {
+        for kind in WorkloadKind::ALL {
+            assert_eq!(owned(kind, "x/v1", "X").pod.containers[0].image.as_deref(), Some("i"), "{kind:?}");
+        }
     }
 }

@@ -6,11 +6,9 @@ use kube::api::{self, PatchParams};
 use super::connect::Connection;
 use super::error::Error;
 use super::list::api;
-use super::workload::Workload;
-use crate::sync::inventory::WorkloadName;
-
-/// Who the API server says changed a field.
-pub const FIELD_MANAGER: &str = "kubectl-castai_privatelink";
+use crate::model::field_manager::FIELD_MANAGER;
+use crate::model::inventory::WorkloadName;
+use crate::model::workload::Workload;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PatchMode {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::connect::Connection;
 use super::error::plain;
-use crate::sync::carriers::carried;
+use crate::model::image_field::carried;
 
 /// Lines of a crashed container's log that are shown.
 const LOG_LINES: i64 = 5;

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::connect::Connection;
 use super::error::Error;
-use super::patch::{FIELD_MANAGER, PatchMode};
+use super::patch::PatchMode;
+use crate::model::field_manager::FIELD_MANAGER;
 
 /// The first of `versions` in which the API server serves `kind` of `group`.
 ///

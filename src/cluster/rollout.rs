@@ -13,7 +13,7 @@ use super::error::{Error, ErrorKind};
 use super::list::api;
 use super::pages;
 use super::pods;
-use crate::sync::inventory::{WorkloadKind, WorkloadName};
+use crate::model::inventory::{WorkloadKind, WorkloadName};
 
 /// How far a rollout is.
 #[derive(Clone, Debug, PartialEq, Eq)]

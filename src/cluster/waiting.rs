@@ -10,8 +10,8 @@ use kube::api::ListParams;
 use super::connect::Connection;
 use super::error::{Error, ErrorKind, plain};
 use super::pages;
-use super::workload::Owner;
-use crate::sync::inventory::{Carrier, WorkloadKind, WorkloadName};
+use crate::model::inventory::{Carrier, WorkloadKind, WorkloadName};
+use crate::model::workload::Owner;
 
 /// What a container waits with whose image cannot be pulled (Kubernetes `pkg/kubelet/images/types.go`, and
 /// `pkg/errors/errors.go` of `k8s.io/cri-api`).

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use super::Stop;
 use crate::castai::knowledge::Knowledge;
 use crate::cli::{Arguments, SelectionArguments};
+use crate::model::inventory::Inventory;
 use crate::output;
+use crate::parse::documents;
 use crate::sync::discover::ImageFilter;
-use crate::sync::documents;
-use crate::sync::inventory::Inventory;
-use crate::sync::manifests::{self, Manifest};
+use crate::sync::discover::manifests::{self, Manifest};
 
 /// What the flags choose, with the file of `--knowledge` read.
 pub(super) fn filter(selection: &SelectionArguments) -> Result<ImageFilter, Stop> {

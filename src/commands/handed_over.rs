@@ -9,12 +9,12 @@ use serde_json::Value;
 
 use super::Stop;
 use crate::castai::knowledge::Knowledge;
+use crate::model::inventory::{API_VERSION, Inventory};
+use crate::model::lock::Lock;
+use crate::model::plan::Plan;
 use crate::parse;
 use crate::sync::artifact::{Fault, check_lock, check_plan};
-use crate::sync::assignment::NameMap;
-use crate::sync::inventory::{API_VERSION, Inventory};
-use crate::sync::lock::Lock;
-use crate::sync::plan::Plan;
+use crate::sync::plan::assignment::NameMap;
 
 /// Reads a value of the given kind.
 ///

@@ -6,10 +6,10 @@ use super::survey::Survey;
 use super::{Ending, Stop, discovery};
 use crate::cli::{Arguments, ImagesArguments, OutputFormat};
 use crate::event::{Event, Observer, Stage};
+use crate::model::inventory::Inventory;
 use crate::output::progress::Progress;
 use crate::output::{self, images as text};
 use crate::sync::discover::{Found, ImageFilter, discover, explain};
-use crate::sync::inventory::Inventory;
 
 pub(super) async fn run(arguments: &Arguments, images: &ImagesArguments) -> Result<Ending, Stop> {
     check(arguments, images)?;

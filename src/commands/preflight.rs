@@ -6,7 +6,7 @@ use crate::aws::identity;
 use crate::castai::endpoints::Protocol;
 use crate::cli::{self, Arguments, OutputFormat, PreflightArguments};
 use crate::cluster;
-use crate::image::ecr::{EcrRegistry, PATH};
+use crate::model::image::ecr::{EcrRegistry, PATH};
 use crate::output::progress::Progress;
 use crate::output::{self, preflight as text};
 use crate::preflight::place::{Here, MetadataService};

@@ -9,13 +9,13 @@ use crate::aws::error::Error;
 use crate::aws::identity;
 use crate::cli::Arguments;
 use crate::event::Observer;
-use crate::image::Mirror;
-use crate::image::ecr::{EcrRegistry, repository_name_fault};
+use crate::model::image::Mirror;
+use crate::model::image::ecr::{EcrRegistry, repository_name_fault};
+use crate::model::inventory::Cluster;
 use crate::registry::Client;
-use crate::sync::assignment::NameMap;
-use crate::sync::decide::MovableTags;
 use crate::sync::destination::Destination;
-use crate::sync::inventory::Cluster;
+use crate::sync::plan::assignment::NameMap;
+use crate::sync::plan::decide::MovableTags;
 
 /// The registry that the user names, or else our path in the ECR of the cluster's account and region.
 pub(super) async fn chosen(

@@ -2,10 +2,10 @@
 
 use crate::cli::{Arguments, ConnectionArguments, NetworkArguments};
 use crate::cluster::custom::Resource;
-use crate::cluster::workload::Workload;
 use crate::cluster::{self, Connection, ConnectionFlags, Nodes};
-use crate::sync::inventory::Cluster;
-use crate::sync::ownership::{Surroundings, application, flux_release};
+use crate::model::inventory::Cluster;
+use crate::model::workload::Workload;
+use crate::ownership::owners::{Surroundings, application, flux_release};
 use crate::transport;
 
 /// A cluster that answers, and what its nodes and kubeconfig tell.

@@ -5,13 +5,13 @@ use super::{Ending, Stop, discovery, registry};
 use crate::aws::error::Error;
 use crate::cli::{Arguments, StatusArguments};
 use crate::event::{Event, Observer, Stage};
-use crate::image::Mirror;
+use crate::model::image::Mirror;
+use crate::model::inventory::{Cluster, Inventory};
 use crate::output::progress::Progress;
 use crate::output::{self, status as text};
-use crate::sync::assignment::{Assignment, assign, unused_maps};
 use crate::sync::discover::ImageFilter;
-use crate::sync::inventory::{Cluster, Inventory};
-use crate::sync::look::{look_at_destination, look_at_sources};
+use crate::sync::plan::assignment::{Assignment, assign, unused_maps};
+use crate::sync::status::look::{look_at_destination, look_at_sources};
 use crate::sync::status::{Seen, StatusReport, Subject, recorded_mirror, statuses};
 
 pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Result<Ending, Stop> {

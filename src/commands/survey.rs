@@ -9,15 +9,15 @@ use crate::cli::Arguments;
 use crate::cluster::custom::Resource;
 use crate::cluster::release::{Release, Search};
 use crate::cluster::waiting::WaitingPod;
-use crate::cluster::workload::Workload;
 use crate::cluster::{self, Connection, Listed};
-use crate::image::Mirror;
+use crate::model::image::Mirror;
+use crate::model::inventory::Inventory;
+use crate::model::workload::Workload;
+use crate::ownership::owners::Surroundings;
+use crate::sync::discover::manifests::Manifest;
 use crate::sync::discover::{
     Found, ImageFilter, discover, is_release_wanted, release_namespaces, releases_of,
 };
-use crate::sync::inventory::Inventory;
-use crate::sync::manifests::Manifest;
-use crate::sync::ownership::Surroundings;
 use crate::sync::status::{PullFailure, StatusReport, namespaces, pull_failures, without_outdated};
 
 /// What kubectl calls the list of pods.

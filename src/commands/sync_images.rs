@@ -13,10 +13,10 @@ use super::survey::Survey;
 use super::{Ending, Stop, discovery, handed_over};
 use crate::cli::{Arguments, DryRun, SyncArguments};
 use crate::event::{Event, Observer, Stage};
+use crate::model::inventory::Inventory;
 use crate::output::progress::Progress;
 use crate::output::{self, sync as text};
 use crate::sync::discover::{Found, discover};
-use crate::sync::inventory::Inventory;
 use crate::sync::report::SyncReport;
 
 pub(super) async fn run(arguments: &Arguments, sync: &SyncArguments) -> Result<Ending, Stop> {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::output::say;
-use crate::sync::claims::{Claim, Keeper};
-use crate::sync::ownership::known_manager;
+use crate::ownership::claims::{Claim, Keeper};
+use crate::ownership::owners::known_manager;
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
 /// What becomes of a private image at its owner's next upgrade.

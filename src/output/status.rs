@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::io;
 
 use crate::cli::OutputFormat;
+use crate::model::inventory::Place;
 use crate::output::claims::kept;
 use crate::output::sync::lines;
 use crate::output::table::Column;
 use crate::output::verdict::verdict;
 use crate::output::workloads::place;
 use crate::output::{document, result, say, table, terminal_width};
-use crate::sync::inventory::Place;
-use crate::sync::ownership::ChangedBy;
+use crate::ownership::owners::ChangedBy;
 use crate::sync::status::{ImageStatus, NotChecked, PullFailure, State, StatusReport, Subject};
 
 /// Prints the report, and in the last line what it comes to, which does not depend on `format`.

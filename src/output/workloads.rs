@@ -1,7 +1,7 @@
 //! Workloads and other places of images, and what became of them.
 
+use crate::model::inventory::{Place, WorkloadKind};
 use crate::output::say;
-use crate::sync::inventory::{Place, WorkloadKind};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
 /// What is said otherwise of a change and of its reverse.

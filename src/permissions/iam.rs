@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{AwsAction, Resource, aws};
-use crate::image::ecr::{EcrRegistry, PATH};
+use crate::model::image::ecr::{EcrRegistry, PATH};
 
 /// Which ECR the policy is for; what is absent is any.
 #[derive(Clone, Debug, Default)]

@@ -6,7 +6,7 @@ use super::configured::{Configured, image_of};
 use super::endpoint::Endpoint;
 use super::references::{ObjectReference, Objects};
 use crate::castai::endpoints::Protocol;
-use crate::cluster::workload::Workload;
+use crate::model::workload::Workload;
 use crate::parse;
 
 /// A file that holds an endpoint.

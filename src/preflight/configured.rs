@@ -10,10 +10,10 @@ use super::endpoint::Endpoint;
 use super::references::{ObjectReference, Objects};
 use crate::castai::components;
 use crate::castai::endpoints::Protocol;
-use crate::cluster::pod_spec::{Container, EnvVar};
-use crate::cluster::workload::Workload;
-use crate::image::Image;
-use crate::sync::inventory::WorkloadKind;
+use crate::model::image::Image;
+use crate::model::inventory::WorkloadKind;
+use crate::model::pod_spec::{Container, EnvVar};
+use crate::model::workload::Workload;
 
 /// Variables that hold an endpoint, and how it is spoken to.
 pub const VARIABLES: &[(&str, Protocol)] = &[

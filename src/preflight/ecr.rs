@@ -9,7 +9,7 @@ use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 
 use super::check::{Judgement, Remedy};
 use crate::aws::error::Error;
-use crate::image::ecr::{EcrRegistry, dns_suffix};
+use crate::model::image::ecr::{EcrRegistry, dns_suffix};
 
 /// Actions that are looked at, as IAM writes them.
 pub const TOKEN: &str = "ecr:GetAuthorizationToken";

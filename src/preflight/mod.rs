@@ -47,10 +47,10 @@ use self::place::{Here, MetadataService};
 use self::references::Objects;
 use self::report::Report;
 use crate::castai::endpoints::{self, Protocol};
-use crate::cluster::workload::Workload;
 use crate::cluster::{self, ErrorKind};
 use crate::event::{Event, Observer, Stage};
-use crate::image::ecr::PATH;
+use crate::model::image::ecr::PATH;
+use crate::model::workload::Workload;
 
 /// What is known before anything is probed.
 pub struct Inputs {

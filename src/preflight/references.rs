@@ -10,8 +10,8 @@ use kube::{Api, Client};
 
 use super::config_file;
 use super::configured::VARIABLES;
-use crate::cluster::pod_spec::{EnvVar, Volume};
-use crate::cluster::workload::Workload;
+use crate::model::pod_spec::{EnvVar, Volume};
+use crate::model::workload::Workload;
 use crate::parse::cause;
 
 /// A `ConfigMap` or a Secret.

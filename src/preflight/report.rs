@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::catalog;
 use super::check::{Category, Finding, Outcome, Place, Remedy, Severity, Subject};
-use crate::sync::inventory::API_VERSION;
+use crate::model::inventory::API_VERSION;
 
 /// What preflight found out.
 #[derive(Clone, Debug, PartialEq)]

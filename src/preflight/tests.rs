@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::sync::inventory::{WorkloadKind, WorkloadName};
+use crate::model::inventory::{WorkloadKind, WorkloadName};
 
 fn authority(name: &str) -> Authority {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

@@ -9,7 +9,7 @@ use reqwest::{Response, Url};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
-use crate::image::Digest;
+use crate::model::image::Digest;
 use crate::registry::client::{Answer, Request, Wants};
 use crate::registry::exchange::{BodyProgress, LONGEST_EXPLANATION, OnceBody, host_of, location_from};
 use crate::registry::manifest::{address, answered_digest, scope};

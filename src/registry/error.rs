@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
-use crate::image::Digest;
+use crate::model::image::Digest;
 use crate::printable::one_line;
 use crate::registry::Repository;
 use crate::registry::retry::{LONGEST_ASKED, asked_delay};

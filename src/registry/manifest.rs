@@ -7,7 +7,7 @@ use oci_distribution::manifest::{
     OCI_IMAGE_MEDIA_TYPE,
 };
 
-use crate::image::Digest;
+use crate::model::image::Digest;
 use crate::registry::client::{Answer, Request, Wants};
 use crate::registry::exchange::{LONGEST_EXPLANATION, base};
 use crate::registry::{Client, Error, Reference, Repository};

@@ -22,7 +22,7 @@ pub use error::{Cause, Error};
 pub use manifest::{Described, Fetched};
 pub use traffic::HostTraffic;
 
-use crate::image::{Digest, Image, Version};
+use crate::model::image::{Digest, Image, Version};
 
 /// A repository of a registry: where requests go, and what messages name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

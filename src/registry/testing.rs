@@ -13,7 +13,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::image::Digest;
+use crate::model::image::Digest;
 
 /// What the registry holds, how it behaves, and what it was asked.
 #[derive(Default)]

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::castai::knowledge::Knowledge;
-use crate::image::ecr::EcrRegistry;
-use crate::image::{Digest, Image, Mirror, Version};
-use crate::sync::assignment::{NameMap, follows};
-use crate::sync::lock::Lock;
-use crate::sync::plan::{DestinationPlan, Plan, PlannedImage, RegistryKind};
+use crate::model::image::ecr::EcrRegistry;
+use crate::model::image::{Digest, Image, Mirror, Version};
+use crate::model::lock::Lock;
+use crate::model::plan::{DestinationPlan, Plan, PlannedImage, RegistryKind};
+use crate::sync::plan::assignment::{NameMap, follows};
 use crate::sync::provenance::origin;
 
 /// An entry that does not hold.

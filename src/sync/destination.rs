@@ -6,11 +6,11 @@ use std::time::Duration;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::aws::ecr::Ecr;
-use crate::image::ecr::EcrRegistry;
-use crate::image::{Digest, Version};
+use crate::model::image::ecr::EcrRegistry;
+use crate::model::image::{Digest, Version};
+use crate::model::plan::RegistryKind;
 use crate::registry::{Client, Error, Reference, Repository};
 use crate::sync::listing::Listing;
-use crate::sync::plan::RegistryKind;
 
 #[derive(Clone, Debug)]
 pub enum Destination {

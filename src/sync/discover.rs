@@ -8,6 +8,7 @@
 //! a component that is switched off needs its image too.
 
 mod explain;
+pub mod manifests;
 pub(in crate::sync) mod owners;
 mod pods;
 mod releases;
@@ -22,18 +23,18 @@ pub use self::releases::{is_release_wanted, release_namespaces, releases_of};
 use crate::castai::components;
 use crate::castai::knowledge::Knowledge;
 use crate::cluster::custom::Resource;
-use crate::cluster::pod_spec::PodSpec;
 use crate::cluster::release::Release;
 use crate::cluster::waiting::WaitingPod;
-use crate::cluster::workload::Workload;
-use crate::image::{Image, Mirror};
-use crate::sync::carriers::{Carried, carried_with};
-use crate::sync::inventory::{
+use crate::model::image::{Image, Mirror};
+use crate::model::image_field::{Carried, carried_with};
+use crate::model::inventory::{
     API_VERSION, Carrier, Cluster, Inventory, InventoryKind, Place, Reason, Use, WantedImage, WorkloadKind,
 };
-use crate::sync::manifests::Manifest;
+use crate::model::pod_spec::PodSpec;
+use crate::model::record::Records;
+use crate::model::workload::Workload;
+use crate::sync::discover::manifests::Manifest;
 use crate::sync::provenance::{self, is_castai};
-use crate::sync::record::Records;
 
 /// What the user adds to what we know, where images are mirrored to, and `--only` and `--exclude`: globs on image names,
 /// in which `*` also matches slashes. A name is the one as written, the one that was there before we came, or the one

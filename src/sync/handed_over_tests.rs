@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::sync::inventory::Inventory;
-use crate::sync::lock::Lock;
-use crate::sync::plan::Plan;
+use crate::model::inventory::Inventory;
+use crate::model::lock::Lock;
+use crate::model::plan::Plan;
 
 const INVENTORY: &str = r#"{
   "apiVersion": "privatelink.cast.ai/v1alpha1", "kind": "Inventory", "created": "2026-11-23T06:00:00Z",

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::image::{Digest, Version};
+use crate::model::image::{Digest, Version};
 
 /// A repository's tags and manifests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

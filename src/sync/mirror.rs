@@ -18,14 +18,14 @@ use tokio::sync::{Mutex, OnceCell, Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::event::Observer;
-use crate::image::{Digest, Image};
+use crate::model::image::{Digest, Image};
+use crate::model::plan::{Content, DestinationPlan, Manifest, Upload};
 use crate::registry::{Client, Error, Mount, Reference, Repository, Started, UploadSession};
-use crate::sync::decide::missing_manifests;
 use crate::sync::destination::Destination;
 use crate::sync::mirror::progress::Progress;
-use crate::sync::plan::{Content, DestinationPlan, Manifest, Upload};
-use crate::sync::prepare::at;
-use crate::sync::tree::{Store, manifest};
+use crate::sync::plan::decide::missing_manifests;
+use crate::sync::plan::prepare::at;
+use crate::sync::plan::tree::{Store, manifest};
 
 /// By destination reference: whether the registry confirmed the digest of what was written, or why it failed.
 pub type Mirrored = BTreeMap<Image, Result<bool, String>>;

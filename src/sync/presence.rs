@@ -1,13 +1,13 @@
 //! Whether a destination holds what manifests are about to name: by its listings, or by a lock. Sources are not asked.
 
-use crate::image::Mirror;
+use crate::model::image::Mirror;
+use crate::model::lock::Lock;
+use crate::model::plan::RegistryKind;
 use crate::registry::{Client, Error};
-use crate::sync::assignment::Source;
-use crate::sync::decide::Target;
 use crate::sync::destination::Destination;
-use crate::sync::lock::Lock;
-use crate::sync::plan::RegistryKind;
-use crate::sync::prepare::{Repositories, list};
+use crate::sync::plan::assignment::Source;
+use crate::sync::plan::decide::Target;
+use crate::sync::plan::prepare::{Repositories, list};
 
 /// An image that manifests may not name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::image::Digest;
+    use crate::model::image::Digest;
     use crate::sync::listing::Listing;
 
     fn target(destination: &str, source: Source) -> Target {

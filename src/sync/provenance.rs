@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::castai::knowledge::Knowledge;
-use crate::image::Image;
-use crate::sync::inventory::{Place, WorkloadName};
+use crate::model::image::Image;
+use crate::model::inventory::{Place, WorkloadName};
 
 /// Where the name of a mirrored image comes from, the most trusted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -46,7 +46,7 @@ pub fn is_castai(place: &Place, knowledge: &Knowledge) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::inventory::WorkloadKind;
+    use crate::model::inventory::WorkloadKind;
 
     fn place(kind: &str, namespace: &str) -> Place {
         let (cluster, namespace) = ("c".to_owned(), namespace.to_owned());

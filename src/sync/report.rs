@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::image::{Digest, Image, Mirror};
-use crate::sync::inventory::{API_VERSION, Carrier, Inventory, Place};
-use crate::sync::plan::{PlannedImage, Step};
+use crate::model::image::{Digest, Image, Mirror};
+use crate::model::inventory::{API_VERSION, Carrier, Inventory, Place};
+use crate::model::plan::{PlannedImage, Step};
 use crate::sync::provenance::Origin;
 use crate::sync::rollout::{Outcome, WorkloadReport};
 

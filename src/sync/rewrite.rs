@@ -1,6 +1,8 @@
 //! Which patches bring workloads to verified images: pure, from a snapshot and a lock.
 
 mod patch;
+pub mod scanners;
+pub mod text;
 mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,13 +13,13 @@ use serde::Serialize;
 pub use self::patch::restoring;
 use self::told::Unfound;
 use crate::castai::components;
-use crate::cluster::workload::Workload;
-use crate::image::Image;
-use crate::sync::claims::{self, Keeper};
+use crate::model::image::Image;
+use crate::model::inventory::{Carrier, Use, WorkloadName};
+use crate::model::lock::{Lock, LockedImage};
+use crate::model::record::{Record, Records};
+use crate::model::workload::Workload;
+use crate::ownership::claims::{self, Keeper};
 use crate::sync::discover::{self, ImageFilter};
-use crate::sync::inventory::{Carrier, Use, WorkloadName};
-use crate::sync::lock::{Lock, LockedImage};
-use crate::sync::record::{Record, Records};
 
 /// What decides on a workload's patch, so that it can be decided anew when the workload changed.
 #[derive(Clone, Copy, Debug)]

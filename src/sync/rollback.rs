@@ -6,12 +6,12 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use crate::cluster::workload::Workload;
-use crate::image::Image;
-use crate::sync::carriers::fields_of;
-use crate::sync::claims;
-use crate::sync::inventory::{API_VERSION, Carrier, WorkloadKind, WorkloadName};
-use crate::sync::record::{Record, Records};
+use crate::model::image::Image;
+use crate::model::image_field::fields_of;
+use crate::model::inventory::{API_VERSION, Carrier, WorkloadKind, WorkloadName};
+use crate::model::record::{Record, Records};
+use crate::model::workload::Workload;
+use crate::ownership::claims;
 use crate::sync::rewrite::{Change, Rewrite, WorkloadPatch};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 

@@ -18,10 +18,10 @@ pub use self::report::{Outcome, WorkloadReport};
 use self::verdict::Health;
 use crate::castai::components::NAMESPACES;
 use crate::cluster::rollout::{Observation, observe};
-use crate::cluster::workload::Workload;
 use crate::cluster::{Connection, Error, ErrorKind, PatchMode, patch, read_workload};
 use crate::event::{Event, Observer};
-use crate::sync::inventory::{WorkloadKind, WorkloadName};
+use crate::model::inventory::{WorkloadKind, WorkloadName};
+use crate::model::workload::Workload;
 use crate::sync::rewrite::{Rewrite, WorkloadPatch};
 
 /// Requests to the API server at a time.

@@ -2,6 +2,7 @@
 //!
 //! Nothing counts as good that was not looked at: what could not be read is kept beside the state, with its cause.
 
+pub mod look;
 mod pulls;
 mod report;
 
@@ -9,17 +10,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::pulls::{PullFailure, namespaces, pull_failures, without_outdated};
 pub use self::report::{ImageStatus, NotChecked, State, StatusReport, Subject};
-use crate::cluster::workload::Workload;
-use crate::image::{Digest, Image, Mirror};
-use crate::sync::assignment::{Assignment, Source};
-use crate::sync::claims;
-use crate::sync::inventory::{Inventory, Place};
+use crate::model::image::{Digest, Image, Mirror};
+use crate::model::inventory::{Inventory, Place};
+use crate::model::plan::PlannedUse;
+use crate::model::record::{Record, Records};
+use crate::model::workload::Workload;
+use crate::ownership::claims;
+use crate::ownership::owners::{Surroundings, changed_by, owners};
 use crate::sync::listing::Listing;
-use crate::sync::ownership::{Surroundings, changed_by, owners};
-use crate::sync::plan::PlannedUse;
+use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::provenance::is_castai;
-use crate::sync::record::{Record, Records};
-use crate::sync::scanners::{self, Lost};
+use crate::sync::rewrite::scanners::{self, Lost};
 
 /// What registries said.
 #[derive(Clone, Debug, Default)]

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 
-use crate::image::{Image, Version};
+use crate::model::image::{Image, Version};
+use crate::model::lock::{LockedDestination, LockedImage};
+use crate::model::plan::{Content, DestinationPlan, Step};
 use crate::registry::{Client, Error, Reference, Repository};
 use crate::sync::destination::Destination;
 use crate::sync::listing::Listing;
-use crate::sync::lock::{LockedDestination, LockedImage};
 use crate::sync::mirror::Mirrored;
-use crate::sync::plan::{Content, DestinationPlan, Step};
-use crate::sync::prepare::at;
+use crate::sync::plan::prepare::at;
 
 /// Repositories that are asked at the same time.
 const WIDTH: usize = 16;

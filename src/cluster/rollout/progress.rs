@@ -7,7 +7,7 @@ use kube::api::DynamicObject;
 
 use super::Progress;
 use crate::cluster::pods;
-use crate::sync::inventory::WorkloadKind;
+use crate::model::inventory::WorkloadKind;
 
 /// What one object says about its rollout, and which pods belong to it.
 pub(super) struct Status {

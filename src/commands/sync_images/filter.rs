@@ -10,17 +10,17 @@ use crate::cli::{Arguments, OutputFormat, SyncArguments};
 use crate::commands::scene::{self, Scene};
 use crate::commands::{Ending, Stop, discovery, handed_over, registry};
 use crate::event::Observer;
-use crate::image::Mirror;
+use crate::model::image::Mirror;
+use crate::model::inventory::{Cluster, Inventory, Place};
+use crate::model::lock::Lock;
 use crate::output;
-use crate::sync::assignment::{Assignment, Source, assign};
-use crate::sync::decide::{Target, targets};
+use crate::parse::documents::{self, Format};
+use crate::sync::discover::manifests::{self, Manifest, Text};
 use crate::sync::discover::{Found, ImageFilter, discover};
-use crate::sync::documents::{self, Format};
-use crate::sync::filter::{self, Edit};
-use crate::sync::inventory::{Cluster, Inventory, Place};
-use crate::sync::lock::Lock;
-use crate::sync::manifests::{self, Manifest, Text};
+use crate::sync::plan::assignment::{Assignment, Source, assign};
+use crate::sync::plan::decide::{Target, targets};
 use crate::sync::presence::{Missing, Why, missing, unproven};
+use crate::sync::rewrite::text::{self, Edit};
 
 /// A text of manifests, and the pod specs in it.
 struct Part {
@@ -68,17 +68,17 @@ pub(super) async fn run(
     let region = images::region(sync, &inventory, &mirror);
     let mut assignments = Vec::new();
     let (mut texts, mut lost) = (Vec::new(), Vec::new());
-    for Part { text, manifests, .. } in &parts {
+    for Part { text: read, manifests, .. } in &parts {
         let mut edits = Vec::new();
         for manifest in manifests {
             let inventory = inventory_of([manifest], &filter, Vec::new());
             let own = assign(&inventory, &mirror, &sync.maps, region.as_deref());
-            edits.extend(filter::edits(manifest, &own));
-            let advice = filter::lost_scanners(manifest, &own).into_iter();
-            lost.extend(advice.map(|advice| format!("error: {}: {advice}", text.path)));
+            edits.extend(text::edits(manifest, &own));
+            let advice = text::lost_scanners(manifest, &own).into_iter();
+            lost.extend(advice.map(|advice| format!("error: {}: {advice}", read.path)));
             assignments.extend(own);
         }
-        texts.push(rewritten(text, &edits)?);
+        texts.push(rewritten(read, &edits)?);
     }
     tell_left_alone(&assignments);
     let targets = targets(assignments);
@@ -181,14 +181,13 @@ fn inventory_of<'m>(
     discover(clusters, found, filter, Vec::new(), Timestamp::now())
 }
 
-fn rewritten(text: &Text, edits: &[Edit]) -> Result<String, Stop> {
-    filter::rewrite(&text.text, edits)
-        .map_err(|refused| Stop::new(format!("error: {}: {refused}", text.path)))
+fn rewritten(read: &Text, edits: &[Edit]) -> Result<String, Stop> {
+    text::rewrite(&read.text, edits).map_err(|refused| Stop::new(format!("error: {}: {refused}", read.path)))
 }
 
 /// All at once: whoever reads must not act on a part.
 fn print(texts: Vec<String>, format: Format) -> Result<Ending, Stop> {
-    output::verbatim(&filter::join(texts, format))?;
+    output::verbatim(&text::join(texts, format))?;
     Ok(Ending::Done)
 }
 

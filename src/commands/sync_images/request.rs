@@ -3,13 +3,13 @@
 use crate::cli::{DryRun, SyncArguments};
 use crate::commands::survey::Survey;
 use crate::commands::{Stop, discovery, handed_over, question};
-use crate::image::Mirror;
+use crate::model::image::Mirror;
+use crate::model::inventory::Inventory;
+use crate::model::lock::Lock;
+use crate::model::plan::Plan;
 use crate::output::table::{bytes, count};
 use crate::sync::discover::ImageFilter;
-use crate::sync::inventory::Inventory;
-use crate::sync::lock::Lock;
-use crate::sync::manifests::Manifest;
-use crate::sync::plan::Plan;
+use crate::sync::discover::manifests::Manifest;
 
 /// Which parts of the pipeline run.
 #[derive(Clone, Copy, Debug)]

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::cli::{DryRun, SyncArguments};
 use crate::cluster::PatchMode;
-use crate::cluster::workload::Workload;
 use crate::commands::survey::Survey;
 use crate::event::{Event, Observer, Stage};
-use crate::sync::claims;
-use crate::sync::ownership::{self, Owner};
+use crate::model::workload::Workload;
+use crate::ownership::claims;
+use crate::ownership::owners::{self, Owner};
 use crate::sync::rewrite::{Rewrite, Rewriter};
 use crate::sync::rollout::{self, Options, Outcome, WorkloadReport};
 
@@ -21,7 +21,7 @@ fn decide<'r>(
     let force = sync.force;
     move |workload| match rewriter.rewrite(workload)? {
         Rewrite::Patch(patch) if !force && !patch.changes.is_empty() => {
-            let owners = ownership::owners(workload, &cluster.surroundings);
+            let owners = owners::owners(workload, &cluster.surroundings);
             Some(match owners.iter().find(|owner| owner.heals) {
                 Some(Owner { name, reverts, .. }) => Rewrite::HeldBack(format!(
                     "{name} {reverts}: change the image where {name} takes it from, or use --force"
@@ -100,7 +100,7 @@ fn with_owners(cluster: &Survey, mut reports: Vec<WorkloadReport>) -> Vec<Worklo
     for report in &mut reports {
         let Some(workload) = workloads.get(&report.workload) else { continue };
         if !report.changes.is_empty() {
-            report.owners = ownership::owners(workload, &cluster.surroundings);
+            report.owners = owners::owners(workload, &cluster.surroundings);
         }
         if matches!(
             report.outcome,

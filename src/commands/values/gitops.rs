@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::sight;
 use crate::cli::{Arguments, MirrorArguments};
 use crate::commands::{Ending, Stop};
-use crate::lasting::kustomize;
 use crate::output;
+use crate::persist::kustomize;
 
 pub(super) async fn kustomize(arguments: &Arguments, wanted: &MirrorArguments) -> Result<Ending, Stop> {
     let mut sight = sight::look(arguments, wanted).await?;

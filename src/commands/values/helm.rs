@@ -12,8 +12,8 @@ use crate::castai::components::installs;
 use crate::cli::{Arguments, HelmArguments};
 use crate::cluster::custom::Resource;
 use crate::commands::{Ending, Stop};
-use crate::lasting::helm::{self, ReleaseValues};
 use crate::output;
+use crate::persist::helm::{self, ReleaseValues};
 use crate::printable::one_line;
 
 /// Longest comment in a file, in characters.

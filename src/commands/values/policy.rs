@@ -9,13 +9,13 @@ use crate::cli::{Arguments, DryRun, Engine, Extent, PolicyArguments};
 use crate::cluster::policy::{apply, served_version};
 use crate::cluster::{Connection, PatchMode};
 use crate::commands::{Ending, Stop, question, registry};
-use crate::image::{Image, Version};
-use crate::lasting::names::{Names, outside, unverified};
-use crate::lasting::{kyverno, policy};
+use crate::model::image::{Image, Version};
 use crate::output;
+use crate::persist::names::{Names, outside, unverified};
+use crate::persist::{kyverno, policy};
 use crate::registry::Repository;
-use crate::sync::assignment::Source;
 use crate::sync::listing::Listing;
+use crate::sync::plan::assignment::Source;
 
 pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Result<Ending, Stop> {
     if arguments.connection.namespace.is_some() {

@@ -4,11 +4,11 @@ use crate::castai::knowledge::Knowledge;
 use crate::cli::{Arguments, MirrorArguments};
 use crate::commands::survey::Survey;
 use crate::commands::{Ending, Stop, registry};
-use crate::image::Mirror;
-use crate::lasting::left_out::{self, LeftOut};
+use crate::model::image::Mirror;
 use crate::output;
-use crate::sync::assignment::{Assignment, Source, assign, unused_maps};
+use crate::persist::left_out::{self, LeftOut};
 use crate::sync::discover::ImageFilter;
+use crate::sync::plan::assignment::{Assignment, Source, assign, unused_maps};
 
 pub(super) struct Sight {
     pub(super) survey: Survey,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::sync::inventory::{Carrier, Place, WorkloadKind, WorkloadName};
+use crate::model::inventory::{Carrier, Place, WorkloadKind, WorkloadName};
 use crate::sync::status::{ImageStatus, NotChecked, PullFailure};
 
 const UNKNOWN_TAGS: &str = "; whether public tags have moved is not known: --upstream asks";

@@ -1,10 +1,10 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cluster::pod_spec::PodSpec;
-use crate::cluster::workload::Owner;
+use crate::model::inventory::WorkloadName;
+use crate::model::pod_spec::PodSpec;
+use crate::model::workload::Owner;
 use crate::preflight::references::{ObjectKind, Unreadable};
-use crate::sync::inventory::WorkloadName;
 
 fn workload(namespace: &str, name: &str, pod: Value) -> Workload {
     Workload {

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Found, ImageFilter, owners, pods, releases, uses, whole_workload};
 use crate::castai::components::{self, IMAGE_VARIABLES, OTHER_VARIABLES};
-use crate::cluster::pod_spec::Container;
-use crate::cluster::workload::Workload;
-use crate::image::Image;
-use crate::sync::carriers::carried_with;
-use crate::sync::inventory::{Carrier, Explanation, Inventory, LeftOut, Place, WantedImage};
+use crate::model::image::Image;
+use crate::model::image_field::carried_with;
+use crate::model::inventory::{Carrier, Explanation, Inventory, LeftOut, Place, WantedImage};
+use crate::model::pod_spec::Container;
+use crate::model::workload::Workload;
 
 /// What people call Cast AI, in lower case.
 const NAMES: [&str; 3] = ["castai", "cast-ai", "cast.ai"];
@@ -81,7 +81,7 @@ fn of_workload(workload: &Workload, filter: &ImageFilter) -> Vec<LeftOut> {
     let (taken, _) = uses(workload, filter);
     let (wanted, _) = uses(workload, &filter.unnarrowed());
     let is_in = |uses: &[(Image, _)], carrier: &Carrier| {
-        uses.iter().any(|(_, used): &(Image, crate::sync::inventory::Use)| used.carrier == *carrier)
+        uses.iter().any(|(_, used): &(Image, crate::model::inventory::Use)| used.carrier == *carrier)
     };
     let mut result: Vec<LeftOut> = wanted
         .iter()

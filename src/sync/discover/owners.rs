@@ -1,8 +1,8 @@
 //! The controller at the top of what carries an image: whom a person would ask, and who would undo a change below.
 
 use crate::cluster::waiting::WaitingPod;
-use crate::cluster::workload::{Owner, Workload};
-use crate::sync::inventory::{Place, WorkloadKind, WorkloadName};
+use crate::model::inventory::{Place, WorkloadKind, WorkloadName};
+use crate::model::workload::{Owner, Workload};
 
 /// The controller of a kind that is not ours, which would put back what is changed below it. Controllers such as an
 /// operator may own a Deployment, which can be patched all the same.

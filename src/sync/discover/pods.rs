@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use super::{Found, ImageFilter, owners, whole_workload};
 use crate::castai::components::{INJECTED_CONTAINERS, STARTED_LABELS};
 use crate::cluster::waiting::{WaitingImage, WaitingPod};
-use crate::cluster::workload::Workload;
-use crate::image::Image;
-use crate::sync::carriers::carried;
-use crate::sync::inventory::{Carrier, LeftOut, Place, Reason, Use, WantedImage};
+use crate::model::image::Image;
+use crate::model::image_field::carried;
+use crate::model::inventory::{Carrier, LeftOut, Place, Reason, Use, WantedImage};
+use crate::model::workload::Workload;
 
 /// Adds to `images` what pods wait for.
 pub(super) fn take(images: &mut BTreeMap<String, WantedImage>, found: Found<'_>, filter: &ImageFilter) {

@@ -6,13 +6,13 @@ use std::iter;
 use super::ImageFilter;
 use crate::castai::knowledge::Knowledge;
 use crate::cluster::release::{Release, ReleaseName};
-use crate::cluster::workload::Workload;
-use crate::image::Image;
-use crate::sync::carriers::Carried;
-use crate::sync::inventory::{LeftOut, Place, Reason, Use, WantedImage};
-use crate::sync::manifests;
+use crate::model::image::Image;
+use crate::model::image_field::Carried;
+use crate::model::inventory::{LeftOut, Place, Reason, Use, WantedImage};
+use crate::model::record::Records;
+use crate::model::workload::Workload;
+use crate::sync::discover::manifests;
 use crate::sync::provenance::is_castai;
-use crate::sync::record::Records;
 
 /// Helm releases that those of `workloads` belong to which are taken, as namespace and name.
 pub fn releases_of<'w>(workloads: &'w [Workload], knowledge: &Knowledge) -> BTreeSet<(&'w str, &'w str)> {

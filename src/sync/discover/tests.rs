@@ -3,9 +3,9 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::castai::resources::CUSTOM_RESOURCES;
 use crate::cluster::release::{Chart, Hook, ReleaseName};
-use crate::cluster::workload::Owner;
-use crate::sync::inventory::WorkloadName;
-use crate::sync::record::ANNOTATION;
+use crate::model::inventory::WorkloadName;
+use crate::model::record::ANNOTATION;
+use crate::model::workload::Owner;
 
 const GAR: &str = "us-docker.pkg.dev/castai-hub/library";
 

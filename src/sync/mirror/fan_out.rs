@@ -4,11 +4,11 @@ use bytes::Bytes;
 use futures::future;
 use tokio::sync::{Notify, mpsc};
 
+use crate::model::plan::Upload;
 use crate::registry::{BlobReader, Client, Error, Repository, Started, UploadBody, UploadSession};
 use crate::sync::mirror::{MOST_REPOSITORIES, Receiver, Run, copies};
-use crate::sync::plan::Upload;
-use crate::sync::prepare::at;
-use crate::sync::tree::whole_blob;
+use crate::sync::plan::prepare::at;
+use crate::sync::plan::tree::whole_blob;
 
 /// Blobs up to this size, in bytes, are held in memory, so that an upload is tried again without another read.
 const SMALL: u64 = 1024 * 1024;

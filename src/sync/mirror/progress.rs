@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use crate::event::{Event, Observer};
-use crate::image::{Digest, Image};
+use crate::model::image::{Digest, Image};
+use crate::model::plan::DestinationPlan;
 use crate::sync::mirror::{Place, copies};
-use crate::sync::plan::DestinationPlan;
 
 pub(super) struct Progress<'p> {
     observer: Observer<'p>,

@@ -7,12 +7,12 @@ use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOp
 use serde_json::{Value, json};
 
 use super::{Change, WorkloadPatch};
-use crate::cluster::field_path;
-use crate::cluster::workload::Workload;
-use crate::sync::carriers::{Carried, fields_of};
-use crate::sync::claims::{appliers, is_ours};
-use crate::sync::inventory::Carrier;
-use crate::sync::record::{ANNOTATION, Records};
+use crate::model::field_manager::field_path;
+use crate::model::image_field::{Carried, fields_of};
+use crate::model::inventory::Carrier;
+use crate::model::record::{ANNOTATION, Records};
+use crate::model::workload::Workload;
+use crate::ownership::claims::{appliers, is_ours};
 
 /// The patch that takes `applied` back from `workload` as it is now: only where the value is still ours. `None`
 /// where nothing of it is left.

@@ -3,11 +3,11 @@ use json_patch::PatchOperation;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cluster::{FIELD_MANAGER, FieldManager};
-use crate::image::Digest;
-use crate::sync::inventory::{API_VERSION, WorkloadKind};
-use crate::sync::lock::{LockKind, LockedDestination};
-use crate::sync::record::ANNOTATION;
+use crate::model::field_manager::{FIELD_MANAGER, FieldManager};
+use crate::model::image::Digest;
+use crate::model::inventory::{API_VERSION, WorkloadKind};
+use crate::model::lock::{LockKind, LockedDestination};
+use crate::model::record::ANNOTATION;
 
 const AGENT: &str = "us-docker.pkg.dev/castai-hub/library/agent:v1";
 const MIRROR: &str = "registry.example";

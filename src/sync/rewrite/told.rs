@@ -1,12 +1,12 @@
 //! Telling kvisor's controller by a variable which image its scanners have, where it would not find them by itself.
 
 use super::Change;
-use crate::cluster::workload::Workload;
-use crate::image::Image;
-use crate::sync::claims::{self, Keeper};
-use crate::sync::inventory::{Carrier, Use, WorkloadKind};
-use crate::sync::record::{Record, Records};
-use crate::sync::scanners;
+use crate::model::image::Image;
+use crate::model::inventory::{Carrier, Use, WorkloadKind};
+use crate::model::record::{Record, Records};
+use crate::model::workload::Workload;
+use crate::ownership::claims::{self, Keeper};
+use crate::sync::rewrite::scanners;
 
 /// What that takes.
 #[derive(Default)]

@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cluster::workload::Owner;
-use crate::sync::record::ANNOTATION;
+use crate::model::record::ANNOTATION;
+use crate::model::workload::Owner;
 use crate::sync::rewrite::restoring;
 
 /// An object as the API server holds it, and the snapshot that is made of it.

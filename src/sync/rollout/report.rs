@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use crate::cluster::pods::PodProblem;
-use crate::sync::claims::Claim;
-use crate::sync::inventory::{Carrier, WorkloadName};
-use crate::sync::ownership::Owner;
+use crate::model::inventory::{Carrier, WorkloadName};
+use crate::ownership::claims::Claim;
+use crate::ownership::owners::Owner;
 use crate::sync::rewrite::{Change, WorkloadPatch};
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

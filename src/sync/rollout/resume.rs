@@ -10,12 +10,12 @@ use super::verdict::{self, Health, Verdict};
 use super::{CONCURRENCY, Proven, Run, Watched, settled};
 use crate::cluster::pods::{self, ProblemKind};
 use crate::cluster::rollout::{Observation, Pods, observe};
-use crate::cluster::workload::Workload;
 use crate::cluster::{ErrorKind, PatchMode};
 use crate::event::Event;
-use crate::sync::carriers::carried;
-use crate::sync::inventory::WorkloadKind;
-use crate::sync::record::Records;
+use crate::model::image_field::carried;
+use crate::model::inventory::WorkloadKind;
+use crate::model::record::Records;
+use crate::model::workload::Workload;
 use crate::sync::rewrite::{Change, Rewrite, WorkloadPatch};
 
 /// A rollout of ours that is not done.

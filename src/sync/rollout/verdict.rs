@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use super::patience::Patience;
 use crate::cluster::pods::{self, PodProblem, ProblemKind};
 use crate::cluster::rollout::{Observation, Progress};
-use crate::sync::inventory::{Carrier, WorkloadKind};
+use crate::model::inventory::{Carrier, WorkloadKind};
 use crate::sync::rewrite::Change;
 
 /// How a component was before we changed it.

@@ -11,7 +11,7 @@ use crate::cluster::pods::{self, PodProblem};
 use crate::cluster::rollout::{Observation, observe};
 use crate::cluster::{PatchMode, patch, read_workload};
 use crate::event::Event;
-use crate::sync::inventory::WorkloadName;
+use crate::model::inventory::WorkloadName;
 use crate::sync::rewrite::{Change, WorkloadPatch, restoring};
 
 impl Run<'_> {

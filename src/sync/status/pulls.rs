@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::cluster::waiting::WaitingPod;
-use crate::cluster::workload::Workload;
-use crate::sync::carriers::carried;
+use crate::model::image_field::carried;
+use crate::model::inventory::{Carrier, Inventory, Place, Reason, WorkloadKind};
+use crate::model::workload::Workload;
 use crate::sync::discover::owners::{find, top_controller};
-use crate::sync::inventory::{Carrier, Inventory, Place, Reason, WorkloadKind};
 
 /// A container that waits for its image in one or more pods of a controller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::pulls::PullFailure;
-use crate::image::{Image, Mirror};
-use crate::sync::claims::{Claim, Keeper};
-use crate::sync::inventory::{API_VERSION, Carrier, Inventory, Place};
-use crate::sync::ownership::{ChangedBy, Owner};
+use crate::model::image::{Image, Mirror};
+use crate::model::inventory::{API_VERSION, Carrier, Inventory, Place};
+use crate::ownership::claims::{Claim, Keeper};
+use crate::ownership::owners::{ChangedBy, Owner};
 
 /// The whole result. Its shape is a promise to scripts: fields are added, never changed.
 #[derive(Clone, Debug, Serialize)]

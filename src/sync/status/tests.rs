@@ -2,12 +2,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cluster::FieldManager;
 use crate::cluster::release::{Chart, Release, ReleaseName};
-use crate::sync::assignment::{NameMap, assign};
+use crate::model::field_manager::FieldManager;
+use crate::model::inventory::{Carrier, Cluster, WorkloadKind, WorkloadName};
+use crate::model::record::ANNOTATION;
 use crate::sync::discover::{Found, ImageFilter, discover};
-use crate::sync::inventory::{Carrier, Cluster, WorkloadKind, WorkloadName};
-use crate::sync::record::ANNOTATION;
+use crate::sync::plan::assignment::{NameMap, assign};
 
 const PUBLIC: &str = "ghcr.io/castai/x:v1";
 const OURS: &str = "e.example/ghcr.io/castai/x:v1";

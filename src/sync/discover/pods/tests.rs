@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::*;
-use crate::cluster::workload::Owner;
+use crate::model::inventory::{Inventory, WorkloadKind, WorkloadName};
+use crate::model::workload::Owner;
 use crate::sync::discover::{discover, explain};
-use crate::sync::inventory::{Inventory, WorkloadKind, WorkloadName};
 
 const AUTOSCALER: &str = "us-docker.pkg.dev/castai-hub/library/workload-autoscaler:v1";
 

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::cluster::{FIELD_MANAGER, field_managers};
-use crate::sync::inventory::{WorkloadKind, WorkloadName};
+use crate::model::field_manager::{FIELD_MANAGER, field_managers};
+use crate::model::inventory::{WorkloadKind, WorkloadName};
 
 const IMAGE: &str = "e.example/x:v1";
 

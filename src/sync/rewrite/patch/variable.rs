@@ -4,9 +4,9 @@ use json_patch::{AddOperation, PatchOperation, RemoveOperation};
 use serde_json::{Value, json};
 
 use super::{absolute, test, unchanged};
-use crate::cluster::workload::Workload;
-use crate::sync::carriers::Carried;
-use crate::sync::inventory::Carrier;
+use crate::model::image_field::Carried;
+use crate::model::inventory::Carrier;
+use crate::model::workload::Workload;
 
 /// Adds a variable behind all others of its container, which has to have the name and image that were read. One that
 /// somebody else adds meanwhile comes to stand behind it, so that theirs counts.

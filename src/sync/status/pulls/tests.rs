@@ -3,9 +3,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::cluster::waiting::WaitingImage;
-use crate::cluster::workload::Owner;
+use crate::model::inventory::{Cluster, WorkloadKind, WorkloadName};
+use crate::model::workload::Owner;
 use crate::sync::discover::{Found, ImageFilter, discover};
-use crate::sync::inventory::{Cluster, WorkloadKind, WorkloadName};
 
 const AGENT: &str = "e.example/us-docker.pkg.dev/castai-hub/library/agent:v1";
 

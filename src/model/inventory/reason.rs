@@ -1,0 +1,93 @@
+//! Why images are taken, for people and for machines.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::image::Image;
+
+/// Why an image was taken.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "rule")]
+pub enum Reason {
+    /// The workload lives in a namespace that holds Cast AI.
+    #[serde(rename_all = "camelCase")]
+    Namespace { namespace: String },
+    /// The image's name starts with a prefix of Cast AI's, as written or behind a mirror's name.
+    #[serde(rename_all = "camelCase")]
+    ImagePrefix { prefix: String },
+    /// A component of Cast AI patches this workload of somebody else's, and the image is Cast AI's by its prefix.
+    #[serde(rename_all = "camelCase")]
+    PatchedBy { component: String, prefix: String },
+    /// The workload's `helm.sh/chart` label names a Cast AI chart.
+    #[serde(rename_all = "camelCase")]
+    Chart { chart: String },
+    /// The workload has a label that the user named.
+    #[serde(rename_all = "camelCase")]
+    Label { label: String },
+    /// Our annotation says that this image was rewritten.
+    Annotation,
+    /// A component of Cast AI derives it from another image at run time.
+    #[serde(rename_all = "camelCase")]
+    Derived { from: Image },
+    /// A variable that a component of Cast AI reads an image from.
+    #[serde(rename_all = "camelCase")]
+    Variable { variable: String },
+    /// A custom resource of Cast AI's.
+    #[serde(rename_all = "camelCase")]
+    Resource { resource: String },
+    /// A Helm release of a Cast AI chart: everything in it and its hooks is wanted.
+    #[serde(rename_all = "camelCase")]
+    Release { chart: String, hook: bool },
+    /// A file given with -f: everything in it is wanted.
+    #[serde(rename_all = "camelCase")]
+    File {
+        path: String,
+        /// A hook of Helm's, which is in no release before it is installed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        hook: bool,
+    },
+    /// A pod cannot pull it, and Cast AI put it there.
+    #[serde(rename_all = "camelCase")]
+    FailingPod {
+        /// Of the several of a controller's, the first by name.
+        pod: String,
+        /// As Kubernetes says it: `ImagePullBackOff`.
+        waiting: String,
+        /// What makes it Cast AI's.
+        because: String,
+    },
+    /// The user named the image.
+    Named,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Namespace { namespace } => write!(formatter, "in Cast AI namespace {namespace}"),
+            Self::ImagePrefix { prefix } => write!(formatter, "Cast AI image prefix {prefix}"),
+            Self::PatchedBy { component, prefix } => {
+                write!(formatter, "patched by {component}: Cast AI image prefix {prefix}")
+            }
+            Self::Chart { chart } => write!(formatter, "chart {chart}"),
+            Self::Label { label } => write!(formatter, "label {label}"),
+            Self::Annotation => formatter.write_str("rewritten before"),
+            Self::Derived { from } => write!(formatter, "derived from {from}"),
+            Self::Variable { variable } => write!(formatter, "read from variable {variable}"),
+            Self::Resource { resource } => write!(formatter, "in a {resource}"),
+            Self::Release { chart, hook: false } => write!(formatter, "in the Helm release of {chart}"),
+            Self::Release { chart, hook: true } => write!(formatter, "hook of {chart}"),
+            Self::File { path, hook } => {
+                let part = if *hook { "hook in" } else { "in" };
+                match path.as_str() {
+                    "-" => write!(formatter, "{part} the standard input"),
+                    path => write!(formatter, "{part} file {path}"),
+                }
+            }
+            Self::FailingPod { pod, waiting, because } => {
+                write!(formatter, "pod {pod} cannot pull it ({waiting}); {because}")
+            }
+            Self::Named => formatter.write_str("named by --include-image or --knowledge"),
+        }
+    }
+}

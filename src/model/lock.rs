@@ -1,0 +1,63 @@
+//! The lock: what has been verified in a destination. Rewriting from a lock needs only the cluster.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::image::{Digest, Image, Mirror};
+use crate::model::plan::Content;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lock {
+    pub api_version: String,
+    pub kind: LockKind,
+    pub created: Timestamp,
+    /// A list, though today it has one entry.
+    pub destinations: Vec<LockedDestination>,
+}
+
+/// The `kind` field of a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LockKind {
+    Lock,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LockedDestination {
+    pub mirror: Mirror,
+    pub images: Vec<LockedImage>,
+}
+
+/// An image whose digest was seen under its tag in the destination.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LockedImage {
+    pub source: Image,
+    pub destination: Image,
+    pub digest: Digest,
+    /// Absent, like platforms and size, where the registry told the digest and did not let the manifest be read.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub media_type: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub platforms: Vec<String>,
+    /// Bytes of all manifests and blobs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    pub verified: Timestamp,
+}
+
+impl LockedImage {
+    /// Says that `destination` held `content` at the time `verified`.
+    pub fn new(source: &Image, destination: &Image, content: &Content, verified: Timestamp) -> Self {
+        Self {
+            source: source.clone(),
+            destination: destination.clone(),
+            digest: content.digest.clone(),
+            media_type: content.media_type.clone(),
+            platforms: content.platforms.clone(),
+            size: content.is_read().then_some(content.size),
+            verified,
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What the steps of the pipeline hand on to each other: plain values, without I/O.
+
+pub mod field_manager;
+pub mod image;
+pub mod image_field;
+pub mod inventory;
+pub mod lock;
+pub mod plan;
+pub mod pod_spec;
+pub mod record;
+pub mod workload;

@@ -1,0 +1,210 @@
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::castai::resources::CUSTOM_RESOURCES;
+use crate::model::field_manager::FieldManager;
+use crate::model::inventory::WorkloadName;
+
+fn workload(labels: &Value, annotations: &Value, managers: &[(&str, bool)]) -> Workload {
+    Workload {
+        name: WorkloadName {
+            cluster: "c".to_owned(),
+            namespace: "castai-agent".to_owned(),
+            kind: WorkloadKind::Deployment,
+            name: "w".to_owned(),
+        },
+        labels: serde_json::from_value(labels.clone()).unwrap(),
+        annotations: serde_json::from_value(annotations.clone()).unwrap(),
+        owner: None,
+        pod: serde_json::from_value(json!({"containers": []})).unwrap(),
+        has_ended: false,
+        managers: managers.iter().map(|(name, applies)| manager(name, *applies, 0)).collect(),
+    }
+}
+
+fn manager(name: &str, applies: bool, second: i64) -> FieldManager {
+    FieldManager {
+        name: name.to_owned(),
+        applies,
+        time: Some(Timestamp::from_second(second).unwrap()),
+        carriers: vec![Carrier::Container("agent".to_owned())],
+        index: 0,
+        fields: None,
+    }
+}
+
+fn component(name: &str) -> Resource {
+    Resource {
+        cluster: "c".to_owned(),
+        namespace: "castai-agent".to_owned(),
+        definition: CUSTOM_RESOURCES
+            .iter()
+            .find(|definition| definition.kind == "Component")
+            .unwrap()
+            .clone(),
+        name: "any".to_owned(),
+        content: json!({"spec": {"component": name}}),
+    }
+}
+
+/// Labels, annotations, managers, and each owner's name, a word of what it does, and whether it heals.
+type Case<'a> = (&'a Value, &'a Value, &'a [(&'a str, bool)], &'a [(&'a str, &'a str, bool)]);
+
+#[test]
+fn owners_are_known_by_what_they_leave() {
+    let release = json!({"meta.helm.sh/release-name": "castai-agent"});
+    let chart = json!({"helm.sh/chart": "castai-agent-0.161.1"});
+    let argo = json!({"argocd.argoproj.io/tracking-id": "cast:apps/Deployment:castai-agent/w"});
+    let flux =
+        json!({"kustomize.toolkit.fluxcd.io/name": "cast", "kustomize.toolkit.fluxcd.io/namespace": "flux"});
+    let none = json!({});
+    let applied = json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"});
+    let shared = json!({"app.kubernetes.io/instance": "cast"});
+    let left = json!({"kustomize.toolkit.fluxcd.io/ssa": "IfNotPresent"});
+    let cases: [Case<'_>; 13] = [
+        (&none, &none, &[("kubectl-set", false)], &[]),
+        (
+            &chart,
+            &release,
+            &[("helm", false)],
+            &[("Helm release castai-agent", "at its next upgrade", false)],
+        ),
+        (
+            &chart,
+            &release,
+            &[("helm", true)],
+            &[("Helm release castai-agent", "fails at its next upgrade", false)],
+        ),
+        (
+            &chart,
+            &release,
+            &[("terraform-provider-helm_v2.17.0_x5", false)],
+            &[("Terraform's Helm release castai-agent", "when its values or version change", false)],
+        ),
+        (&none, &argo, &[], &[("Argo CD application cast", "if it heals itself", true)]),
+        (
+            &json!({"argocd.argoproj.io/instance": "cast"}),
+            &none,
+            &[],
+            &[("Argo CD application cast", "if it heals itself", true)],
+        ),
+        (&flux, &none, &[], &[("Flux Kustomization cast", "within minutes", true)]),
+        (&flux, &left, &[], &[]),
+        (
+            &json!({"helm.toolkit.fluxcd.io/name": "cast"}),
+            &release,
+            &[("helm-controller", false)],
+            &[("Flux HelmRelease castai-agent/cast", "driftDetection", false)],
+        ),
+        (
+            &shared,
+            &applied,
+            &[("argocd-controller", false)],
+            &[("Argo CD application cast", "if it heals", true)],
+        ),
+        (&shared, &applied, &[("kubectl", false)], &[("kubectl apply", "again", false)]),
+        (&none, &none, &[("HashiCorp", false)], &[("Terraform", "applied", false)]),
+        (
+            &none,
+            &applied,
+            &[("Terraform", true)],
+            &[("Terraform", "applied", false), ("kubectl apply", "again", false)],
+        ),
+    ];
+    for (labels, annotations, managers, expected) in cases {
+        let seen = owners(&workload(labels, annotations, managers), &Surroundings::default());
+        assert_eq!(seen.len(), expected.len(), "{seen:?}");
+        for (owner, (name, words, heals)) in seen.iter().zip(expected) {
+            assert_eq!((owner.name.as_str(), owner.heals), (*name, *heals), "{owner:?}");
+            assert!(owner.reverts.contains(words), "{owner:?}");
+        }
+    }
+}
+
+#[test]
+fn helm_is_refused_only_while_an_image_is_claimed() {
+    let annotations = |records: &Value| json!({"meta.helm.sh/release-name": "r", crate::model::record::ANNOTATION: records.to_string()});
+    let records = annotations(&json!({"container/agent": {"from": "a:1", "to": "b:1"}}));
+    let of = |annotations: &Value, claims: bool| {
+        let mut workload = workload(&json!({}), annotations, &[("helm", true)]);
+        let carriers = if claims { vec![Carrier::Container("agent".to_owned())] } else { Vec::new() };
+        let name = crate::model::field_manager::FIELD_MANAGER;
+        workload.managers.push(FieldManager { carriers, ..manager(name, false, 0) });
+        owners(&workload, &Surroundings::default()).remove(0).reverts
+    };
+    assert!(of(&records, true).starts_with("fails at its next upgrade"));
+    assert!(of(&records, false).starts_with("puts the chart's image back"));
+    // What was never rewritten will be claimed.
+    assert!(of(&annotations(&json!({})), false).starts_with("fails at its next upgrade"));
+}
+
+#[test]
+fn whoever_upgrades_a_release_is_named_with_it() {
+    let chart = json!({"helm.sh/chart": "castai-agent-0.161.1"});
+    let release = json!({"meta.helm.sh/release-name": "agent"});
+    let owned = workload(&chart, &release, &[("helm", false)]);
+    let mut upgrader = workload(&json!({}), &json!({}), &[]);
+    upgrader.name.kind = WorkloadKind::CronJob;
+    upgrader.name.name = "castai-chart-upgrader".to_owned();
+    for (resources, workloads, expected) in [
+        (vec![component("castai-agent")], vec![], vec!["castware-operator component castai-agent"]),
+        (vec![component("agent")], vec![], vec!["castware-operator component agent"]),
+        (vec![component("spot-handler")], vec![upgrader.clone()], vec!["castai-chart-upgrader"]),
+    ] {
+        let around = Surroundings::of(&workloads, &resources);
+        let names: Vec<_> = owners(&owned, &around).into_iter().map(|owner| owner.name).collect();
+        assert_eq!(names, [expected, vec!["Helm release agent"]].concat());
+    }
+}
+
+#[test]
+fn fluxs_releases_say_whether_they_correct_drift() {
+    for (corrects, words) in
+        [(true, "within minutes, since it detects drift"), (false, "at its next upgrade")]
+    {
+        let labels =
+            json!({"helm.toolkit.fluxcd.io/name": "cast", "helm.toolkit.fluxcd.io/namespace": "flux"});
+        let releases = BTreeMap::from([("flux/cast".to_owned(), corrects)]);
+        let around = Surroundings { releases, ..Surroundings::default() };
+        let seen = owners(&workload(&labels, &json!({}), &[]), &around);
+        assert_eq!((seen[0].name.as_str(), seen[0].heals), ("Flux HelmRelease flux/cast", corrects));
+        assert!(seen[0].reverts.ends_with(words), "{seen:?}");
+    }
+}
+
+#[test]
+fn argo_cds_applications_say_whether_they_heal() {
+    let owned = workload(&json!({"argocd.argoproj.io/instance": "cast"}), &json!({}), &[]);
+    for heals in [true, false] {
+        let applications = BTreeMap::from([("cast".to_owned(), heals)]);
+        let around = Surroundings { applications, ..Surroundings::default() };
+        assert_eq!(owners(&owned, &around)[0].heals, heals);
+    }
+}
+
+#[test]
+fn the_latest_manager_of_an_image_changed_it() {
+    let mut changed = workload(&json!({}), &json!({}), &[]);
+    changed.managers = vec![
+        manager("kubectl-castai_privatelink", false, 5),
+        manager("terraform-provider-helm_v2", false, 9),
+        FieldManager { carriers: Vec::new(), ..manager("kubectl-annotate", false, 20) },
+    ];
+    let by = changed_by(&changed, &Carrier::Container("agent".to_owned())).unwrap();
+    assert_eq!(
+        (by.manager.as_str(), by.who),
+        ("terraform-provider-helm_v2", Some("Terraform's Helm provider"))
+    );
+    assert_eq!(changed_by(&changed, &Carrier::Container("other".to_owned())), None);
+    for (name, who) in [
+        ("helm", Some("Helm")),
+        ("helm-controller", Some("Flux")),
+        ("argocd-controller", Some("Argo CD")),
+        ("kubectl-set", Some("kubectl set image")),
+        ("somebody", None),
+    ] {
+        assert_eq!(known_manager(name), who);
+    }
+}

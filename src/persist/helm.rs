@@ -1,0 +1,298 @@
+//! Values files that have Helm write the names that rewriting gives: repositories, and never tags, so that a chart keeps
+//! choosing its versions.
+//!
+//! One value, `global.registry`, is enough where the chart is known to honour it for all of a release's images and their
+//! names are those of the layout. Elsewhere each image has its own key, and `global.registry` is left out: a chart that
+//! came to honour it would put the registry before names that have one. For the same reason keys stay keys where the
+//! release has some, because an upgrade keeps the values that it is not given.
+
+mod templates;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use self::templates::Template;
+use super::names;
+use crate::castai::chart_values::{self, Form, KVISOR, SCANNERS_KEY};
+use crate::castai::components::{SCANNERS_VARIABLE, scanners_image};
+use crate::cluster::release::{Chart, Release, ReleaseName};
+use crate::model::image::{Image, Mirror};
+use crate::model::inventory::{Carrier, Place};
+use crate::sync::plan::assignment::{Assignment, NameMap, Source, name_in};
+
+const GLOBAL: &str = "global.registry";
+
+/// What a release's next upgrade has to be given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReleaseValues {
+    pub release: ReleaseName,
+    pub chart: Chart,
+    /// Empty where the chart has no key for any image.
+    pub values: Value,
+    /// What no value can change.
+    pub gaps: Vec<Gap>,
+    /// What is worth knowing, one sentence each.
+    pub notes: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Gap {
+    /// A sentence.
+    pub why: String,
+    /// Whether an admission policy can rename the image instead.
+    pub is_for_policy: bool,
+}
+
+/// An image of a release, and the manifest that carries it.
+struct Carried<'a> {
+    assigned: &'a Assignment,
+    carrier: &'a Carrier,
+    /// As the manifest has it.
+    image: &'a Image,
+    template: &'a Template,
+}
+
+/// The values of one release; none where it carries no image.
+pub fn values(
+    release: &Release,
+    mirror: &Mirror,
+    maps: &[NameMap],
+    assignments: &[Assignment],
+) -> Option<ReleaseValues> {
+    let templates = templates::of(release);
+    let images = images_of(release, &templates, assignments);
+    if images.is_empty() {
+        return None;
+    }
+    let mut choice = Choice::new(release, mirror);
+    for image in &images {
+        choice.take(image);
+    }
+    for image in &images {
+        choice.name_scanners(image, maps, &images);
+    }
+    Some(choice.values(&templates))
+}
+
+/// What has been found out about the values of a release.
+struct Choice<'a> {
+    release: &'a Release,
+    mirror: &'a Mirror,
+    /// Whether the chart itself makes the name in the mirror of every image's name.
+    all_global: bool,
+    /// Keys of repositories, and for each repository that one would have to be the images that need it.
+    keyed: BTreeMap<String, BTreeMap<String, BTreeSet<(String, bool)>>>,
+    /// Values that charts put nothing before.
+    verbatim: BTreeMap<String, String>,
+    gaps: BTreeSet<Gap>,
+    notes: BTreeSet<String>,
+}
+
+impl<'a> Choice<'a> {
+    fn new(release: &'a Release, mirror: &'a Mirror) -> Self {
+        Self {
+            release,
+            mirror,
+            all_global: true,
+            keyed: BTreeMap::new(),
+            verbatim: BTreeMap::new(),
+            gaps: BTreeSet::new(),
+            notes: BTreeSet::new(),
+        }
+    }
+
+    fn gap(&mut self, why: String, is_for_policy: bool) {
+        self.gaps.insert(Gap { why, is_for_policy });
+    }
+
+    /// Finds the values for one image.
+    fn take(&mut self, image: &Carried<'_>) {
+        let described = format!("{} in {}", image.carrier, image.template.name);
+        let source = match (&image.assigned.source, image.carrier) {
+            // It follows its container's name; where that does not do, it gets one of its own.
+            (_, Carrier::Derived { .. }) => return,
+            // The chart would put the registry before this one too.
+            (Source::Reachable(_), _) => {
+                self.all_global = false;
+                return;
+            }
+            (Source::Unknown(why) | Source::Unnameable(why), _) => {
+                self.all_global = false;
+                self.gap(format!("{described}: {why}"), false);
+                return;
+            }
+            (Source::Known(source), _) => source,
+        };
+        if image.names_scanners(self.release) {
+            let key = image.template.key(SCANNERS_KEY);
+            self.notes.insert(format!("{key} names a tag: change it with each upgrade"));
+            self.verbatim.insert(key, image.assigned.destination.to_string());
+            return;
+        }
+        let private = image.assigned.destination.repository();
+        let is_by_layout = private == format!("{}/{}", self.mirror, source.repository());
+        let is_for_policy =
+            names::is_renamable(image.image, image.carrier, source, &self.release.name.namespace);
+        let mut found = false;
+        for value in chart_values::of_image(image.template.chart(self.release), source.repository()) {
+            // Hooks of castai-live name their registry themselves.
+            let is_fixed = image.template.hook && value.form == Form::Registry;
+            let Some(text) = value.value_for(private).filter(|_| !is_fixed) else { continue };
+            found = true;
+            // The umbrella's charts have versions of their own, which the release does not tell.
+            self.all_global &= is_by_layout
+                && image.template.subchart.is_empty()
+                && value.honours_global(&self.release.chart.version);
+            let texts = self.keyed.entry(image.template.key(value.key)).or_default();
+            texts.entry(text.to_owned()).or_default().insert((described.clone(), is_for_policy));
+        }
+        if !found {
+            self.all_global = false;
+            let hook = if image.template.hook { ", a hook," } else { "" };
+            let destination = &image.assigned.destination;
+            let why =
+                format!("{described}{hook} is {destination}: the chart has no value for it that is known");
+            self.gap(why, is_for_policy);
+        }
+    }
+
+    /// Names the scanners of a kvisor that would not find them beside its controller.
+    fn name_scanners(&mut self, image: &Carried<'_>, maps: &[NameMap], all: &[Carried<'_>]) {
+        let Some((source, why)) = scanners_need_a_name(image) else { return };
+        let key = image.template.key(SCANNERS_KEY);
+        if image.template.chart(self.release) != KVISOR {
+            return;
+        }
+        self.notes.remove(&format!("{key} names a tag: change it with each upgrade"));
+        self.notes.insert(format!("{key} names a tag: change it with each upgrade, because {why}"));
+        // The chart has it already.
+        let is_named = |other: &Carried<'_>| {
+            std::ptr::eq(other.template, image.template) && other.names_scanners(self.release)
+        };
+        if all.iter().any(is_named) {
+            return;
+        }
+        let scanners = scanners_image(source).ok();
+        match scanners.and_then(|scanners| name_in(self.mirror, maps, &scanners).ok()) {
+            Some(scanners) => {
+                self.verbatim.insert(key, scanners.to_string());
+            }
+            None => self.gap(format!("{} in {}: {why}", image.carrier, image.template.name), false),
+        }
+    }
+
+    fn values(mut self, templates: &[Template]) -> ReleaseValues {
+        let mut keys = BTreeMap::new();
+        for (key, mut texts) in std::mem::take(&mut self.keyed) {
+            if texts.len() == 1
+                && let Some((text, _)) = texts.pop_first()
+            {
+                keys.insert(key, text);
+                continue;
+            }
+            self.all_global = false;
+            for (text, images) in texts {
+                for (described, is_for_policy) in images {
+                    let why = format!(
+                        "{described} would need {text} in {key}, which it shares with an image that needs another: the \
+                         value is left as it is"
+                    );
+                    self.gap(why, is_for_policy);
+                }
+            }
+        }
+        let set = &self.release.set;
+        let has_keys = templates.iter().any(|template| {
+            chart_values::keys_of(template.chart(self.release)).any(|key| set.contains(&template.key(key)))
+        });
+        let mut values = Value::Object(Map::new());
+        if self.all_global && !keys.is_empty() && !has_keys {
+            put(&mut values, GLOBAL, &self.mirror.to_string());
+        } else {
+            let is_global = |key: &&String| *key == GLOBAL || key.ends_with(&format!(".{GLOBAL}"));
+            if let (Some(global), false) = (set.iter().find(is_global), keys.is_empty()) {
+                let why = format!(
+                    "{global} is set in the release, and stands before these names too where the chart honours it: \
+                     take it out of what `helm get values -o yaml` shows, and upgrade with --reset-values, that file and this one"
+                );
+                self.gap(why, false);
+            }
+            for (key, text) in &keys {
+                put(&mut values, key, text);
+            }
+        }
+        for (key, text) in &self.verbatim {
+            put(&mut values, key, text);
+        }
+        ReleaseValues {
+            release: self.release.name.clone(),
+            chart: self.release.chart.clone(),
+            values,
+            gaps: self.gaps.into_iter().collect(),
+            notes: self.notes.into_iter().collect(),
+        }
+    }
+}
+
+impl Carried<'_> {
+    /// Whether this is kvisor's variable for its scanners.
+    fn names_scanners(&self, release: &Release) -> bool {
+        let is_it =
+            matches!(self.carrier, Carrier::Environment { variable, .. } if variable == SCANNERS_VARIABLE);
+        is_it && self.template.chart(release) == KVISOR
+    }
+}
+
+/// The public image of a kvisor controller whose scanners are not found beside it, and why.
+fn scanners_need_a_name<'a>(image: &Carried<'a>) -> Option<(&'a Image, String)> {
+    let (Source::Known(source), Carrier::Container(_)) = (&image.assigned.source, image.carrier) else {
+        return None;
+    };
+    let is_controller = source.repository().ends_with("/kvisor-controller");
+    is_controller.then(|| Some((source, scanners_image(&image.assigned.destination).err()?))).flatten()
+}
+
+/// The images that a release's manifests and hooks carry, in order of their names in the mirror. A release that is being
+/// upgraded has another revision of the same name, whose images are not meant.
+fn images_of<'a>(
+    release: &Release,
+    templates: &'a [Template],
+    assignments: &'a [Assignment],
+) -> Vec<Carried<'a>> {
+    let mut images = Vec::new();
+    for assigned in assignments {
+        for used in &assigned.used_by {
+            let Place::Release { cluster, namespace, release: name, manifest, hook } = &used.used_by.place
+            else {
+                continue;
+            };
+            let here = &release.name;
+            if (cluster, namespace, name) != (&here.cluster, &here.namespace, &here.name) {
+                continue;
+            }
+            let (carrier, image) = (&used.used_by.carrier, &used.image);
+            let is_carried = |template: &&Template| {
+                let is_it = template.hook == *hook && template.name == *manifest;
+                is_it && template.images.iter().any(|written| written == image.as_written())
+            };
+            let carried = templates.iter().filter(is_carried);
+            images.extend(carried.map(|template| Carried { assigned, carrier, image, template }));
+        }
+    }
+    images
+}
+
+/// Sets a member by its path; names of charts have no dots.
+fn put(values: &mut Value, key: &str, text: &str) {
+    let place = key.split('.').fold(values, |place, member| {
+        if !place.is_object() {
+            *place = Value::Object(Map::new());
+        }
+        &mut place[member]
+    });
+    *place = text.into();
+}
+
+#[cfg(test)]
+mod tests;

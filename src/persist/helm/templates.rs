@@ -1,0 +1,55 @@
+//! The manifests of a release, and which chart inside of it each of them comes from.
+
+use crate::cluster::release::Release;
+use crate::model::image_field::carried;
+use crate::sync::discover::manifests;
+
+/// A manifest that carries images.
+pub(super) struct Template {
+    /// `Kind/name`.
+    pub(super) name: String,
+    pub(super) hook: bool,
+    /// The names of the charts below the outermost one; empty for that.
+    pub(super) subchart: Vec<String>,
+    /// As written.
+    pub(super) images: Vec<String>,
+}
+
+impl Template {
+    /// The chart whose values it is made of.
+    pub(super) fn chart<'a>(&'a self, release: &'a Release) -> &'a str {
+        self.subchart.last().map_or(release.chart.name.as_str(), String::as_str)
+    }
+
+    /// A value of that chart, as the outermost one takes it.
+    pub(super) fn key(&self, key: &str) -> String {
+        self.subchart.iter().map(String::as_str).chain([key]).collect::<Vec<_>>().join(".")
+    }
+}
+
+/// Helm names the template in a comment before each manifest, and beside each hook.
+pub(super) fn of(release: &Release) -> Vec<Template> {
+    let mut templates = Vec::new();
+    for document in release.manifest.split("\n---\n") {
+        let source = document.lines().find_map(|line| line.strip_prefix("# Source: "));
+        take(&mut templates, document, source.unwrap_or_default(), false);
+    }
+    for hook in &release.hooks {
+        take(&mut templates, &hook.manifest, &hook.path, true);
+    }
+    templates
+}
+
+fn take(templates: &mut Vec<Template>, text: &str, source: &str, hook: bool) {
+    // What cannot be read was said where images were looked for.
+    for manifest in manifests::parse("", text).unwrap_or_default() {
+        let images = carried(&manifest.pod).into_iter().map(|field| field.value).collect();
+        templates.push(Template { name: manifest.name, hook, subchart: subchart(source), images });
+    }
+}
+
+/// From a path such as `castai/charts/autoscaler/charts/castai-agent/templates/deployment.yaml`.
+fn subchart(path: &str) -> Vec<String> {
+    let chart = path.split("/templates/").next().unwrap_or(path);
+    chart.split("/charts/").skip(1).map(str::to_owned).collect()
+}

@@ -1,0 +1,90 @@
+//! What a GitOps repository takes: kustomize's `images:`, and a patch for each workload.
+
+use std::collections::BTreeMap;
+
+use json_patch::jsonptr::PointerBuf;
+use serde_json::{Value, json};
+
+use crate::model::image_field::carried;
+use crate::model::inventory::{Carrier, Place, WorkloadName};
+use crate::model::workload::Workload;
+use crate::sync::plan::assignment::{Assignment, Source};
+
+/// The repositories that containers name, and what they are called in the mirror. Tags stay as they are.
+pub fn images(assignments: &[Assignment]) -> Value {
+    let mut names = BTreeMap::new();
+    for assigned in assignments {
+        let Source::Known(source) = &assigned.source else { continue };
+        let is_container =
+            |carrier: &Carrier| matches!(carrier, Carrier::Container(_) | Carrier::InitContainer(_));
+        let is_patched = assigned.used_by.iter().any(|used| is_container(&used.used_by.carrier));
+        if is_patched && source.repository() != assigned.destination.repository() {
+            names.insert(source.repository(), assigned.destination.repository());
+        }
+    }
+    let entries: Vec<_> =
+        names.iter().map(|(name, new_name)| json!({"name": name, "newName": new_name})).collect();
+    json!({"images": entries})
+}
+
+/// The variables that carry images, which kustomize's `images:` does not change: the workload, the variable, the value.
+pub fn variables(assignments: &[Assignment]) -> Vec<(&WorkloadName, &Carrier, String)> {
+    let mut found = Vec::new();
+    for assigned in assignments.iter().filter(|assigned| matches!(assigned.source, Source::Known(_))) {
+        for used in &assigned.used_by {
+            if let (Place::Workload(name), Carrier::Environment { .. }) =
+                (&used.used_by.place, &used.used_by.carrier)
+            {
+                found.push((name, &used.used_by.carrier, assigned.destination.to_string()));
+            }
+        }
+    }
+    found
+}
+
+/// The patches that `sync-images` would make, as kustomize's `patches:` takes them. The names of containers are tested, so
+/// that a patch never changes another one; the images are not, because whoever owns the manifests moves their tags.
+pub fn patches(workloads: &[Workload], assignments: &[Assignment]) -> Value {
+    let entries: Vec<_> = workloads.iter().filter_map(|workload| entry(workload, assignments)).collect();
+    json!({"patches": entries})
+}
+
+fn entry(workload: &Workload, assignments: &[Assignment]) -> Option<Value> {
+    let mut operations = Vec::new();
+    let pointer = |path: &[String]| {
+        let prefix = workload.name.kind.pod_spec_pointer().split('/').skip(1);
+        PointerBuf::from_tokens(prefix.chain(path.iter().map(String::as_str))).to_string()
+    };
+    for field in carried(&workload.pod) {
+        let Some(image) = renamed(&workload.name, &field.carrier, assignments) else { continue };
+        for (path, name) in &field.names {
+            operations.push(json!({"op": "test", "path": pointer(path), "value": name}));
+        }
+        operations.push(json!({"op": "replace", "path": pointer(&field.path), "value": image}));
+    }
+    if operations.is_empty() {
+        return None;
+    }
+    let name = &workload.name;
+    let (kind, group) = (name.kind.as_str(), name.kind.resource().split_once('.').map(|(_, group)| group));
+    let mut target = json!({"version": "v1", "kind": kind, "name": name.name, "namespace": name.namespace});
+    if let Some(group) = group {
+        target["group"] = group.into();
+    }
+    let patch = serde_json::to_string_pretty(&operations).unwrap_or_default() + "\n";
+    Some(json!({"target": target, "patch": patch}))
+}
+
+/// What a field of a workload becomes, where it can be changed.
+fn renamed(workload: &WorkloadName, carrier: &Carrier, assignments: &[Assignment]) -> Option<String> {
+    assignments.iter().filter(|assigned| matches!(assigned.source, Source::Known(_))).find_map(|assigned| {
+        let is_it = assigned.used_by.iter().any(|used| {
+            let is_here = matches!(&used.used_by.place, Place::Workload(name) if name == workload);
+            is_here && used.used_by.carrier == *carrier && used.used_by.fixed.is_none()
+        });
+        is_it.then(|| assigned.destination.to_string())
+    })
+}
+
+#[cfg(test)]
+mod tests;

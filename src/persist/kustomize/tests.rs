@@ -1,0 +1,104 @@
+use serde_json::json;
+
+use super::*;
+use crate::model::image::Mirror;
+use crate::model::inventory::WorkloadKind;
+use crate::sync::discover::{Found, ImageFilter, discover};
+use crate::sync::plan::assignment::assign;
+
+fn workload(kind: WorkloadKind, name: &str, pod: Value) -> Workload {
+    Workload {
+        name: WorkloadName {
+            cluster: "demo".to_owned(),
+            namespace: "castai-agent".to_owned(),
+            kind,
+            name: name.to_owned(),
+        },
+        labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        managers: Vec::new(),
+        owner: None,
+        pod: serde_json::from_value(pod).unwrap(),
+        has_ended: false,
+    }
+}
+
+fn fixture() -> (Vec<Workload>, Vec<Assignment>) {
+    let workloads = vec![
+        workload(
+            WorkloadKind::Deployment,
+            "woop",
+            json!({
+                "initContainers": [{"name": "wait", "image": "castai/wait:v1"}],
+                "containers": [{"name": "woop", "image": "e.example/ghcr.io/castai/images/woop:v2",
+                    "env": [{"name": "JMX_EXPORTER_INIT_IMAGE", "value": "ghcr.io/castai/images/jmx:v3"}]}],
+            }),
+        ),
+        workload(
+            WorkloadKind::CronJob,
+            "pause",
+            json!({"containers": [{"name": "pauser", "image": "castai/hibernate"}]}),
+        ),
+        workload(
+            WorkloadKind::Job,
+            "hook",
+            json!({"containers": [{"name": "k", "image": "rancher/kubectl:v1"}]}),
+        ),
+    ];
+    let found = Found { workloads: &workloads, ..Found::default() };
+    let inventory =
+        discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
+    let mirror: Mirror = "e.example".parse().unwrap();
+    let assignments = assign(&inventory, &mirror, &[], None);
+    (workloads, assignments)
+}
+
+#[test]
+fn repositories_are_renamed_without_tags_and_variables_are_told() {
+    let (_, assignments) = fixture();
+    let renamed = |name: &str| json!({"name": name, "newName": format!("e.example/{name}")});
+    let expected =
+        ["castai/hibernate", "castai/wait", "ghcr.io/castai/images/woop", "rancher/kubectl"].map(renamed);
+    assert_eq!(images(&assignments), json!({"images": expected}));
+    let variables = variables(&assignments);
+    assert_eq!(variables.len(), 1);
+    assert_eq!(variables[0].2, "e.example/ghcr.io/castai/images/jmx:v3");
+}
+
+#[test]
+fn each_workload_gets_a_patch_that_tests_names_alone() {
+    let (workloads, assignments) = fixture();
+    let patches = patches(&workloads, &assignments);
+    let entries = patches["patches"].as_array().unwrap();
+    assert_eq!(entries.len(), 2, "a Job cannot be patched: {patches:#}");
+    assert_eq!(
+        entries[0]["target"],
+        json!({"group": "apps", "version": "v1", "kind": "Deployment", "name": "woop", "namespace": "castai-agent"})
+    );
+    let operations: Value = serde_json::from_str(entries[0]["patch"].as_str().unwrap()).unwrap();
+    let changed: Vec<_> = operations
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|operation| operation["op"] == "replace")
+        .map(|operation| (operation["path"].as_str().unwrap(), operation["value"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        changed,
+        [
+            ("/spec/template/spec/initContainers/0/image", "e.example/castai/wait:v1"),
+            ("/spec/template/spec/containers/0/image", "e.example/ghcr.io/castai/images/woop:v2"),
+            ("/spec/template/spec/containers/0/env/0/value", "e.example/ghcr.io/castai/images/jmx:v3"),
+        ]
+    );
+    assert!(
+        !operations.to_string().contains("\"value\":\"castai/wait:v1\""),
+        "an image is tested: {operations}"
+    );
+    let cron: Value = serde_json::from_str(entries[1]["patch"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        cron[1],
+        json!({"op": "replace", "path": "/spec/jobTemplate/spec/template/spec/containers/0/image",
+            "value": "e.example/castai/hibernate:latest"})
+    );
+}

@@ -1,0 +1,163 @@
+//! Images that keep their names, because they can have none in the mirror or because rewriting would not touch them.
+
+use crate::castai::components::{SCANNERS_VARIABLE, derivation};
+use crate::model::image::Image;
+use crate::model::inventory::{Carrier, Place, Use};
+use crate::model::plan::PlannedUse;
+use crate::sync::plan::assignment::{Assignment, Source};
+use crate::sync::rewrite::scanners::{controller_of, variable};
+
+/// An image without a name in the mirror, or one that is held back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    pub image: Image,
+    /// One of those that carry it.
+    pub place: Place,
+    /// How many more there are.
+    pub more: usize,
+    /// A sentence, with what to do.
+    pub why: String,
+    /// It could have a name, but what its component derives from that could not be found.
+    pub is_held_back: bool,
+}
+
+/// Takes those away from `assignments`, in order of their names in the mirror.
+pub fn leave_out(assignments: &mut Vec<Assignment>) -> Vec<LeftOut> {
+    let (mut left_out, mut derived) = (Vec::new(), Vec::new());
+    for assigned in &*assignments {
+        let why = match &assigned.source {
+            Source::Unknown(why) | Source::Unnameable(why) => why,
+            Source::Known(_) => {
+                derived.extend(lost(assigned, assignments));
+                continue;
+            }
+            Source::Reachable(_) => continue,
+        };
+        let (made, own): (Vec<_>, Vec<_>) = assigned
+            .used_by
+            .iter()
+            .map(|used| &used.used_by)
+            .partition(|used_by| matches!(used_by.carrier, Carrier::Derived { .. }));
+        derived.extend(made.into_iter().map(|used_by| (used_by.clone(), why.clone())));
+        if let Some(first) = own.first() {
+            left_out.push(LeftOut {
+                image: assigned.destination.clone(),
+                place: first.place.clone(),
+                more: own.len() - 1,
+                why: why.clone(),
+                is_held_back: false,
+            });
+        }
+    }
+    assignments.retain_mut(|assigned| {
+        let Source::Known(source) = &assigned.source else {
+            return matches!(assigned.source, Source::Reachable(_));
+        };
+        let why = |used: &PlannedUse| {
+            derived.iter().find(|(derived, _)| used.used_by.contains_source_of(derived)).map(|(_, why)| why)
+        };
+        let held: Vec<_> = assigned.used_by.iter().filter(|used| why(used).is_some()).collect();
+        let Some((first, cause)) = held.first().and_then(|first| Some((*first, why(first)?))) else {
+            return true;
+        };
+        left_out.push(LeftOut {
+            image: source.clone(),
+            place: first.used_by.place.clone(),
+            more: held.len() - 1,
+            why: cause.clone(),
+            is_held_back: true,
+        });
+        assigned.used_by.retain(|used| why(used).is_none());
+        !assigned.used_by.is_empty()
+    });
+    left_out
+}
+
+/// What makes the image of `scanners` out of its own, and would not find it: in a manifest nobody sets the variable that
+/// `sync-images` sets in the cluster.
+fn lost(scanners: &Assignment, assignments: &[Assignment]) -> Vec<(Use, String)> {
+    let makers = scanners.used_by.iter().filter_map(|used| {
+        variable(&used.used_by)?;
+        let maker = controller_of(assignments, &used.used_by)?;
+        let finds = derivation(&maker.destination).is_some_and(|image| image.is_same(&scanners.destination));
+        let why = format!(
+            "as {} it could not find its scanners: set {SCANNERS_VARIABLE} to {} in its manifest",
+            maker.destination, scanners.destination
+        );
+        (!finds).then(|| (used.used_by.clone(), why))
+    });
+    makers.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::image::Mirror;
+    use crate::model::inventory::{WorkloadKind, WorkloadName};
+    use crate::model::workload::Workload;
+    use crate::sync::discover::{Found, ImageFilter, discover};
+    use crate::sync::plan::assignment::assign;
+
+    /// Assigns the images of one Deployment.
+    fn assignments(mirror: &str, images: &[&str]) -> Vec<Assignment> {
+        let containers: Vec<_> = images
+            .iter()
+            .enumerate()
+            .map(|(index, image)| json!({"name": format!("c{index}"), "image": image}))
+            .collect();
+        let workload = Workload {
+            name: WorkloadName {
+                cluster: "demo".to_owned(),
+                namespace: "castai-agent".to_owned(),
+                kind: WorkloadKind::Deployment,
+                name: "k".to_owned(),
+            },
+            labels: std::collections::BTreeMap::new(),
+            annotations: std::collections::BTreeMap::new(),
+            managers: Vec::new(),
+            owner: None,
+            pod: serde_json::from_value(json!({"containers": containers})).unwrap(),
+            has_ended: false,
+        };
+        let found = Found { workloads: &[workload], ..Found::default() };
+        let inventory =
+            discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
+        let mirror: Mirror = mirror.parse().unwrap();
+        assign(&inventory, &mirror, &[], Some("us-east-1"))
+    }
+
+    #[test]
+    fn what_has_no_name_and_what_is_held_back_is_told_and_taken_away() {
+        const CONTROLLER: &str = "ghcr.io/castai/kvisor/kvisor-controller:v1";
+        const AGENT: &str = "us-docker.pkg.dev/castai-hub/library/agent:v1";
+        const NEAR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com/x:v1";
+        const LOST: &str = "could not find its scanners";
+        // The mirror and the images.
+        let given: [(_, &[&str]); 4] = [
+            ("e.example", &[AGENT, CONTROLLER, NEAR]),
+            ("e.example", &[AGENT, "e.example/x:v1"]),
+            ("e.example/my-controller", &[AGENT, CONTROLLER]),
+            ("e.example/my-controller", &[CONTROLLER]),
+        ];
+        // What is left out, whether it is held back and why, and how many images stay.
+        let expected = [
+            (None, 4),
+            (Some(("e.example/x:v1", false, "--map e.example/x=")), 1),
+            (Some((CONTROLLER, true, LOST)), 2),
+            (Some((CONTROLLER, true, LOST)), 1),
+        ];
+        for ((mirror, images), (expected, stay)) in given.into_iter().zip(expected) {
+            let mut assignments = assignments(mirror, images);
+            let found = leave_out(&mut assignments);
+            assert_eq!(assignments.len(), stay, "{mirror} {images:?}: {assignments:?}");
+            assert_eq!(found.len(), usize::from(expected.is_some()), "{found:?}");
+            for left_out in found {
+                let (image, is_held_back, why) = expected.unwrap();
+                assert_eq!((left_out.image.as_written(), left_out.is_held_back), (image, is_held_back));
+                assert!(left_out.why.contains(why), "{}", left_out.why);
+            }
+        }
+    }
+}

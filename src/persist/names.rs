@@ -1,0 +1,284 @@
+//! Which repositories a policy renames, and to what: the very names that rewriting gives.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::castai::components;
+use crate::model::image::{Image, Mirror};
+use crate::model::inventory::{Carrier, Place, WorkloadName};
+use crate::sync::plan::assignment::{Assignment, NameMap, Source};
+
+/// Repositories as pods write them, and what they are called in the mirror.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    pub mirror: Mirror,
+    /// Beginnings of repositories, of which every one is called by the mirror's layout. Empty where only what is
+    /// mirrored is renamed.
+    pub prefixes: Vec<&'static str>,
+    /// Repositories that are renamed wherever a pod runs.
+    pub everywhere: BTreeMap<String, String>,
+    /// Repositories of others, which are renamed in Cast AI's namespaces alone.
+    pub inside: BTreeMap<String, String>,
+}
+
+impl Names {
+    /// The repositories that hold a verified image. `is_verified` is asked for the name in the mirror.
+    pub fn of_verified(
+        mirror: &Mirror,
+        assignments: &[Assignment],
+        is_verified: impl Fn(&Image) -> bool,
+    ) -> Self {
+        let mut names = Self::new(mirror, Vec::new());
+        for assigned in assignments {
+            if let Source::Known(source) = &assigned.source
+                && is_verified(&assigned.destination)
+            {
+                names.add(source.repository(), assigned.destination.repository());
+            }
+        }
+        names
+    }
+
+    /// Whatever begins like an image of Cast AI's, and the images of others that its charts are known to use.
+    pub fn of_prefixes(mirror: &Mirror, maps: &[NameMap]) -> Self {
+        let mut names = Self::new(mirror, components::prefixes().collect());
+        for repository in components::THIRD_PARTY {
+            let spellings: &[&str] = if is_docker_hub(repository) { &["", "docker.io/"] } else { &[""] };
+            for spelling in spellings {
+                let written = format!("{spelling}{repository}");
+                if let Some(name) = written.parse().ok().and_then(|image: Image| mirror.name_of(&image).ok())
+                {
+                    names.add(&written, name.repository());
+                }
+            }
+        }
+        for map in maps {
+            names.add(map.public(), map.private());
+        }
+        names
+    }
+
+    fn new(mirror: &Mirror, prefixes: Vec<&'static str>) -> Self {
+        Self { mirror: mirror.clone(), prefixes, everywhere: BTreeMap::new(), inside: BTreeMap::new() }
+    }
+
+    fn add(&mut self, public: &str, private: &str) {
+        let is_castai = public.parse().is_ok_and(|image| components::image_prefix(&image).is_some());
+        let names = if is_castai { &mut self.everywhere } else { &mut self.inside };
+        names.insert(public.to_owned(), private.to_owned());
+    }
+
+    /// What is renamed, one line each, for a person who is asked about it.
+    pub fn lines(&self) -> Vec<String> {
+        let prefixes = self.prefixes.iter();
+        let prefixes = prefixes.map(|prefix| format!("{prefix}* becomes {}/{prefix}*", self.mirror));
+        let everywhere =
+            self.everywhere.iter().map(|(public, private)| format!("{public} becomes {private}"));
+        let inside = self.inside.iter();
+        let inside =
+            inside.map(|(public, private)| format!("{public} becomes {private} in Cast AI's namespaces"));
+        prefixes.chain(everywhere).chain(inside).collect()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.prefixes.is_empty() && self.everywhere.is_empty() && self.inside.is_empty()
+    }
+}
+
+/// Whether a policy can rename an image that pods in `namespace` carry: as a container that still has its public name, and
+/// only inside of Cast AI's namespaces if it is somebody else's.
+pub fn is_renamable(image: &Image, carrier: &Carrier, source: &Image, namespace: &str) -> bool {
+    matches!(carrier, Carrier::Container(_) | Carrier::InitContainer(_))
+        && image.repository() == source.repository()
+        && (components::image_prefix(source).is_some() || components::NAMESPACES.contains(&namespace))
+}
+
+/// Images of others that no policy renames, by repository, and the namespaces in which Cast AI uses them: those that are
+/// not Cast AI's.
+pub fn outside(assignments: &[Assignment]) -> BTreeMap<&str, BTreeSet<&str>> {
+    let mut found: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for assigned in assignments {
+        let Source::Known(source) = &assigned.source else { continue };
+        for used in &assigned.used_by {
+            let (carrier, namespace) = (&used.used_by.carrier, namespace(&used.used_by.place));
+            let is_renamed_inside = is_renamable(&used.image, carrier, source, components::NAMESPACES[0]);
+            if is_renamed_inside && !is_renamable(&used.image, carrier, source, namespace) {
+                found.entry(source.repository()).or_default().insert(namespace);
+            }
+        }
+    }
+    found
+}
+
+/// Where pods of `place` run, as far as it has a namespace.
+fn namespace(place: &Place) -> &str {
+    match place {
+        Place::Workload(WorkloadName { namespace, .. })
+        | Place::Resource { namespace, .. }
+        | Place::Release { namespace, .. } => namespace,
+        Place::File { .. } | Place::Named => "",
+    }
+}
+
+/// The repositories in the mirror that hold none of their images yet, in order.
+pub fn unverified(assignments: &[Assignment], is_verified: impl Fn(&Image) -> bool) -> BTreeSet<&str> {
+    let known = assignments.iter().filter(|assigned| matches!(assigned.source, Source::Known(_)));
+    let (held, missing): (Vec<_>, Vec<_>) = known.partition(|assigned| is_verified(&assigned.destination));
+    let held: BTreeSet<_> = held.iter().map(|assigned| assigned.destination.repository()).collect();
+    missing
+        .iter()
+        .map(|assigned| assigned.destination.repository())
+        .filter(|name| !held.contains(name))
+        .collect()
+}
+
+/// Whether a repository's first part is no host.
+fn is_docker_hub(repository: &str) -> bool {
+    repository.split('/').next().is_some_and(|first| !first.contains(['.', ':']))
+}
+
+/// Regular expressions (RE2) of image references. They need no backslash, so that no language that they are written in
+/// changes them.
+pub mod pattern {
+    /// A part of a repository between slashes, by the distribution specification's grammar.
+    const PART: &str = "[a-z0-9]+(?:(?:[.]|_|__|-+)[a-z0-9]+)*";
+
+    /// What follows a repository in a reference that has a tag, a digest or both.
+    pub const VERSION: &str =
+        "(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(?:@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})$";
+
+    /// The repository that a reference begins with, host and port included.
+    pub fn repository() -> String {
+        format!("^{PART}(?::[0-9]+/{PART})?(?:/{PART})*")
+    }
+
+    /// A repository behind a prefix.
+    pub fn path() -> String {
+        format!("{PART}(?:/{PART})*")
+    }
+
+    /// A name that means itself: it has no other character that means something else.
+    pub fn literal(name: &str) -> String {
+        name.replace('.', "[.]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::inventory::{Reason, Use, WorkloadKind};
+    use crate::model::plan::PlannedUse;
+
+    fn image(text: &str) -> Image {
+        text.parse().unwrap()
+    }
+
+    fn assignment(destination: &str, source: &str) -> Assignment {
+        Assignment {
+            destination: image(destination),
+            source: Source::Known(image(source)),
+            origin: None,
+            used_by: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn only_what_is_verified_is_renamed_and_what_is_missing_is_named() {
+        let mirror: Mirror = "e.example/pfx".parse().unwrap();
+        let assignments = [
+            assignment("e.example/pfx/castai/hibernate:v1", "castai/hibernate:v1"),
+            assignment("e.example/pfx/castai/hibernate:v2", "castai/hibernate:v2"),
+            assignment("e.example/pfx/rancher/kubectl:v1", "rancher/kubectl:v1"),
+            assignment("e.example/pfx/ghcr.io/castai/live/x:v1", "ghcr.io/castai/live/x:v1"),
+            Assignment {
+                source: Source::Unknown("x".to_owned()),
+                ..assignment("e.example/pfx/y:v1", "z:v1")
+            },
+        ];
+        let is_verified =
+            |name: &Image| name.as_written().ends_with(":v1") && !name.as_written().contains("live");
+        let names = Names::of_verified(&mirror, &assignments, is_verified);
+        let pair = |public: &str, private: &str| (public.to_owned(), private.to_owned());
+        assert_eq!(
+            names.everywhere,
+            BTreeMap::from([pair("castai/hibernate", "e.example/pfx/castai/hibernate")])
+        );
+        assert_eq!(names.inside, BTreeMap::from([pair("rancher/kubectl", "e.example/pfx/rancher/kubectl")]));
+        assert_eq!(
+            unverified(&assignments, is_verified),
+            BTreeSet::from(["e.example/pfx/ghcr.io/castai/live/x"])
+        );
+    }
+
+    #[test]
+    fn images_of_others_are_told_where_they_keep_their_names() {
+        let used = |namespace: &str, image_written: &str, carrier: Carrier| PlannedUse {
+            image: image(image_written),
+            used_by: Use {
+                place: Place::Workload(WorkloadName {
+                    cluster: "demo".to_owned(),
+                    namespace: namespace.to_owned(),
+                    kind: WorkloadKind::DaemonSet,
+                    name: "d".to_owned(),
+                }),
+                carrier,
+                reason: Reason::Annotation,
+                recorded_source: None,
+                fixed: None,
+            },
+        };
+        let container = || Carrier::Container("c".to_owned());
+        let variable =
+            Carrier::Environment { container: "c".to_owned(), variable: "SCANNERS_IMAGE".to_owned() };
+        let (cpvpa, private) = ("registry.k8s.io/cpa/cpvpa:v1", "e.example/registry.k8s.io/cpa/cpvpa:v1");
+        let assignments = [
+            Assignment {
+                used_by: vec![
+                    used("castai-agent", cpvpa, container()),
+                    used("kube-system", cpvpa, container()),
+                    used("shop", cpvpa, container()),
+                    used("rewritten", private, container()),
+                    used("variables", cpvpa, variable),
+                ],
+                ..assignment(private, cpvpa)
+            },
+            Assignment {
+                used_by: vec![used("shop", "castai/hibernate:v1", container())],
+                ..assignment("e.example/castai/hibernate:v1", "castai/hibernate:v1")
+            },
+        ];
+        let expected =
+            BTreeMap::from([("registry.k8s.io/cpa/cpvpa", BTreeSet::from(["kube-system", "shop"]))]);
+        assert_eq!(outside(&assignments), expected);
+    }
+
+    #[test]
+    fn everything_that_is_renamed_is_named_in_a_line() {
+        let pair = |public: &str, private: &str| BTreeMap::from([(public.to_owned(), private.to_owned())]);
+        let names = Names {
+            mirror: "e.example/pfx".parse().unwrap(),
+            prefixes: vec!["ghcr.io/castai/"],
+            everywhere: pair("castai/hibernate", "e.example/hibernate"),
+            inside: pair("rancher/kubectl", "e.example/pfx/rancher/kubectl"),
+        };
+        assert_eq!(
+            names.lines(),
+            [
+                "ghcr.io/castai/* becomes e.example/pfx/ghcr.io/castai/*",
+                "castai/hibernate becomes e.example/hibernate",
+                "rancher/kubectl becomes e.example/pfx/rancher/kubectl in Cast AI's namespaces",
+            ]
+        );
+    }
+
+    #[test]
+    fn prefixes_come_with_others_images_in_each_spelling_and_with_maps() {
+        let mirror: Mirror = "e.example".parse().unwrap();
+        let maps = ["e.example/agent=us-docker.pkg.dev/castai-hub/library/agent".parse().unwrap()];
+        let names = Names::of_prefixes(&mirror, &maps);
+        assert!(names.prefixes.contains(&"ghcr.io/castai/") && names.prefixes.contains(&"docker.io/castai/"));
+        assert_eq!(names.everywhere["us-docker.pkg.dev/castai-hub/library/agent"], "e.example/agent");
+        assert_eq!(names.inside["docker.io/rancher/kubectl"], "e.example/docker.io/rancher/kubectl");
+        assert_eq!(names.inside["registry.k8s.io/cpa/cpvpa"], "e.example/registry.k8s.io/cpa/cpvpa");
+        assert!(!names.inside.contains_key("docker.io/registry.k8s.io/cpa/cpvpa"));
+    }
+}

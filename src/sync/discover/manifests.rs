@@ -1,0 +1,321 @@
+//! Manifests given with `-f`: files, directories or the standard input, which need not be in the cluster yet.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::model::inventory::WorkloadKind;
+use crate::model::pod_spec::PodSpec;
+use crate::parse::cause;
+use crate::parse::documents::{self, Fault};
+
+/// File names that kubectl reads in a directory.
+const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
+
+/// Pod templates of kinds that we do not know, such as `PodTemplate` and custom resources.
+const OTHER_TEMPLATES: [&str; 3] =
+    ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec", "/template/spec"];
+
+/// A manifest with a pod spec in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest {
+    /// As given, or below the directory given; `-` for the standard input.
+    pub path: String,
+    /// `Kind/name`.
+    pub name: String,
+    pub annotations: BTreeMap<String, String>,
+    pub pod: PodSpec,
+    pub position: Position,
+}
+
+/// A file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{path}: {error}")]
+    Read { path: String, error: std::io::Error },
+    #[error("{path}: not valid UTF-8")]
+    NotText { path: String },
+    #[error("{path}: no file with the extension .yaml, .yml or .json in this directory")]
+    Empty { path: String },
+    /// Documents are counted from 1.
+    #[error("{path}: document {document}: {why}")]
+    Document { path: String, document: usize, why: String },
+}
+
+/// Where a pod spec stands in the text that it was found in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Index among the text's documents.
+    pub document: usize,
+    /// The index in each list of objects that it stands in, the outermost first.
+    pub items: Vec<usize>,
+    /// From its object to the pod spec, as a JSON pointer.
+    pub pod_spec: &'static str,
+}
+
+impl Position {
+    /// From the document's root to the pod spec, as the tokens of a JSON pointer.
+    pub fn pointer(&self) -> Vec<String> {
+        let items = self.items.iter().flat_map(|index| ["items".to_owned(), index.to_string()]);
+        items.chain(self.pod_spec.split('/').skip(1).map(str::to_owned)).collect()
+    }
+}
+
+/// What was read from one file or the standard input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// As given, or below the directory given; `-` for the standard input.
+    pub path: String,
+    pub text: String,
+}
+
+/// Reads `-`, a file, or a directory with all that is below it.
+///
+/// # Errors
+/// A file cannot be read or is neither YAML nor JSON, or a workload in it has no valid pod spec.
+pub fn read(path: &str) -> Result<Vec<Manifest>, Error> {
+    let mut manifests = Vec::new();
+    for Text { path, text } in texts(path)? {
+        manifests.extend(parse(&path, &text)?);
+    }
+    Ok(manifests)
+}
+
+/// Reads `-`, a file, or a directory with all that is below it, in the order in which kubectl does.
+///
+/// # Errors
+/// A file cannot be read or is no text.
+pub fn texts(path: &str) -> Result<Vec<Text>, Error> {
+    let failed = |path: &str| {
+        let path = path.to_owned();
+        move |error| Error::Read { path, error }
+    };
+    let text = |path: &str, bytes: Vec<u8>| match String::from_utf8(bytes) {
+        Ok(text) => Ok(Text { path: path.to_owned(), text }),
+        Err(_) => Err(Error::NotText { path: path.to_owned() }),
+    };
+    if path == "-" {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes).map_err(failed(path))?;
+        return Ok(vec![text(path, bytes)?]);
+    }
+    let mut files = Vec::new();
+    let metadata = std::fs::metadata(path).map_err(failed(path))?;
+    if metadata.is_dir() {
+        walk(Path::new(path), &mut files).map_err(failed(path))?;
+        if files.is_empty() {
+            return Err(Error::Empty { path: path.to_owned() });
+        }
+    } else {
+        files.push(PathBuf::from(path));
+    }
+    let read = |file: PathBuf| {
+        let name = file.display().to_string();
+        text(&name, std::fs::read(&file).map_err(failed(&name))?)
+    };
+    files.into_iter().map(read).collect()
+}
+
+/// Links to directories are not followed, so that a walk always ends.
+fn walk(directory: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    let mut entries: Vec<_> = std::fs::read_dir(directory)?.collect::<Result<_, _>>()?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        if entry.file_type()?.is_dir() {
+            walk(&path, files)?;
+        } else if path.is_file()
+            && path.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known))
+        {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Finds the pod specs in `text`, which came from `path`.
+///
+/// # Errors
+/// See [`read`].
+pub fn parse(path: &str, text: &str) -> Result<Vec<Manifest>, Error> {
+    let wrong =
+        |fault: Fault| Error::Document { path: path.to_owned(), document: fault.document, why: fault.why };
+    let mut manifests = Vec::new();
+    for (document, read) in documents::read(text).map_err(wrong)?.into_iter().enumerate() {
+        collect(path, document, read.value, &mut manifests)
+            .map_err(|why| wrong(Fault::new(document + 1, &why)))?;
+    }
+    Ok(manifests)
+}
+
+/// Finds the pod specs in one document: an object, or a list of objects, which may hold further lists.
+fn collect(path: &str, document: usize, value: Value, manifests: &mut Vec<Manifest>) -> Result<(), String> {
+    // The lists that are open, and which item of each is read.
+    let (mut lists, mut items) = (Vec::new(), Vec::new());
+    let mut next = Some(value);
+    loop {
+        if let Some(mut object) = next.take() {
+            match list_items(&mut object) {
+                Some(list) => {
+                    lists.push(list.into_iter().enumerate());
+                    items.push(0);
+                }
+                None => take_pod_specs(path, document, &items, object, manifests)?,
+            }
+        }
+        match (lists.last_mut().map(Iterator::next), items.last_mut()) {
+            (Some(Some((index, item))), Some(current)) => {
+                *current = index;
+                next = Some(item);
+            }
+            (Some(None), _) => {
+                lists.pop();
+                items.pop();
+            }
+            _ => return Ok(()),
+        }
+    }
+}
+
+fn list_items(object: &mut Value) -> Option<Vec<Value>> {
+    object.get("kind").and_then(Value::as_str).filter(|kind| kind.ends_with("List"))?;
+    match object.get_mut("items").map(Value::take)? {
+        Value::Array(items) => Some(items),
+        _ => None,
+    }
+}
+
+fn take_pod_specs(
+    path: &str,
+    document: usize,
+    items: &[usize],
+    mut value: Value,
+    manifests: &mut Vec<Manifest>,
+) -> Result<(), String> {
+    let text = |pointer| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (kind, mut name) = (text("/kind"), text("/metadata/name"));
+    if name.is_empty() {
+        name = text("/metadata/generateName");
+    }
+    let name = format!("{kind}/{name}");
+    let annotations = value.pointer("/metadata/annotations").cloned().unwrap_or_default();
+    let annotations: Option<BTreeMap<String, String>> =
+        serde_json::from_value(annotations).unwrap_or_default();
+    let mut push = |pod, pod_spec| {
+        manifests.push(Manifest {
+            path: path.to_owned(),
+            name: name.clone(),
+            annotations: annotations.clone().unwrap_or_default(),
+            pod,
+            position: Position { document, items: items.to_vec(), pod_spec },
+        });
+    };
+    if let Some(kind) = WorkloadKind::ALL.into_iter().find(|known| known.as_str() == kind) {
+        let pod = value
+            .pointer_mut(kind.pod_spec_pointer())
+            .map(Value::take)
+            .ok_or_else(|| format!("{name} has no pod spec at {}", kind.pod_spec_pointer()))?;
+        push(
+            serde_json::from_value(pod).map_err(|error| format!("{name}: {}", cause::json(&error)))?,
+            kind.pod_spec_pointer(),
+        );
+        return Ok(());
+    }
+    for pointer in OTHER_TEMPLATES {
+        let template = value.pointer_mut(pointer).filter(|template| template.get("containers").is_some());
+        // Other kinds may have something else of that name.
+        if let Some(pod) = template.and_then(|template| serde_json::from_value(template.take()).ok()) {
+            push(pod, pointer);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Vec<(String, Option<String>)> {
+        parse("x.yaml", text)
+            .unwrap()
+            .into_iter()
+            .map(|manifest| (manifest.name, manifest.pod.containers[0].image.clone()))
+            .collect()
+    }
+
+    #[test]
+    fn pod_specs_are_found_in_every_form() {
+        let pod = "{containers: [{name: a, image: \"i:1\"}]}";
+        let cases = [
+            (format!("kind: Pod\nmetadata: {{name: p}}\nspec: {pod}"), "Pod/p"),
+            (format!("# note\n---\nkind: Deployment\nmetadata: {{name: d}}\nspec: {{template: {{spec: {pod}}}}}"), "Deployment/d"),
+            (format!("kind: CronJob\nmetadata: {{name: c}}\nspec: {{jobTemplate: {{spec: {{template: {{spec: {pod}}}}}}}}}"), "CronJob/c"),
+            (format!("kind: Rollout\nmetadata: {{name: r}}\nspec: {{template: {{spec: {pod}}}}}"), "Rollout/r"),
+            (format!("kind: PodTemplate\nmetadata: {{name: t}}\ntemplate: {{spec: {pod}}}"), "PodTemplate/t"),
+            (format!("kind: List\nitems:\n- kind: ConfigMap\n- kind: Job\n  metadata: {{generateName: j-}}\n  spec: {{template: {{spec: {pod}}}}}"), "Job/j-"),
+            (r#"{"kind":"Pod","metadata":{"name":"p"},"spec":{"containers":[{"name":"a","image":"i:1"}]}}"#.to_owned(), "Pod/p"),
+            (format!("---\r\nkind: Pod\r\nmetadata: {{name: p}}\r\nspec: {pod}\r\n---\r\n"), "Pod/p"),
+        ];
+        for (text, name) in cases {
+            assert_eq!(names(&text), [(name.to_owned(), Some("i:1".to_owned()))], "{text}");
+        }
+    }
+
+    #[test]
+    fn lists_may_hold_lists() {
+        let pod = |name: &str| {
+            format!(
+                "{{kind: Pod, metadata: {{name: {name}}}, spec: {{containers: [{{name: a, image: i}}]}}}}"
+            )
+        };
+        let list = |items: &[String]| format!("{{kind: List, items: [{}]}}", items.join(", "));
+        let inner = list(&[pod("b"), list(&[]), "{kind: List}".to_owned(), pod("c")]);
+        let text = list(&[pod("a"), inner, pod("d")]);
+        let found: Vec<_> = parse("x", &text).unwrap().into_iter().collect();
+        let found: Vec<_> =
+            found.iter().map(|found| (found.name.as_str(), found.position.pointer().join("/"))).collect();
+        let expected =
+            [("a", "items/0"), ("b", "items/1/items/0"), ("c", "items/1/items/3"), ("d", "items/2")];
+        let expected = expected.map(|(name, place)| (format!("Pod/{name}"), format!("{place}/spec")));
+        assert_eq!(found, expected.each_ref().map(|(name, place)| (name.as_str(), place.clone())));
+
+        let nested = |depth| (0..depth).fold(pod("a"), |inner, _| list(&[inner]));
+        assert_eq!(parse("x", &nested(100)).unwrap()[0].position.items, [0; 100]);
+        let error = parse("x", &nested(50_000)).unwrap_err().to_string();
+        assert!(error.starts_with("x: document 1: nested deeper than 256 levels at line 1"), "{error}");
+    }
+
+    #[test]
+    fn documents_without_workloads_are_ignored() {
+        for text in [
+            "",
+            "# only a comment",
+            "---\n---\n",
+            "kind: Service\nspec: {template: {spec: 1}}",
+            "kind: Workflow\nspec: {template: {spec: {containers: 3}}}",
+            "just text",
+        ] {
+            assert_eq!(names(text), []);
+        }
+    }
+
+    #[test]
+    fn errors_name_file_document_and_fault() {
+        let cases = [
+            ("kind: A\n---\n# comment\n---\nkind: [", "x.yaml: document 2: "),
+            (
+                "kind: A\n---\nkind: Deployment\nmetadata: {name: d}",
+                "x.yaml: document 2: Deployment/d has no pod spec at /spec/template/spec",
+            ),
+            ("kind: Pod\nmetadata: {name: p}\nspec: {containers: 3}", "x.yaml: document 1: Pod/p: "),
+            ("{\"kind\": \"A\"}\n{\"kind\": ", "x.yaml: document 2: "),
+        ];
+        for (text, start) in cases {
+            let error = parse("x.yaml", text).unwrap_err().to_string();
+            assert!(error.starts_with(start), "{error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
+        }
+    }
+}

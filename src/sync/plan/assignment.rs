@@ -1,0 +1,309 @@
+//! Which source each wanted image has, and the name it gets in the mirror.
+//!
+//! A reference may point at the mirror already, after a rewrite or by a Helm value. It is then read backwards: by
+//! `--map`, else by the naming rule, and by that only where the name read back is one that may be mirrored, because
+//! anybody can publish the others. Our annotation can vouch for a name in Cast AI's own namespaces, but never pairs a
+//! source with a destination: whoever may edit a workload may edit it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::castai::components;
+use crate::castai::knowledge::Knowledge;
+use crate::model::image::ecr::EcrRegistry;
+use crate::model::image::{Image, InvalidReference, Mirror};
+use crate::model::inventory::{Inventory, Reason, Use, WantedImage};
+use crate::model::plan::PlannedUse;
+use crate::printable::without_login;
+use crate::sync::provenance::{Origin, origin};
+
+/// One destination reference, where it comes from, and the places that use it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// The name in the mirror; the image itself where it is left alone or cannot have one.
+    pub destination: Image,
+    pub source: Source,
+    /// Where the source's name comes from, the most trusted of its uses; absent where no source is known.
+    pub origin: Option<Origin>,
+    pub used_by: Vec<PlannedUse>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    Known(Image),
+    /// It lies in the mirror, and nobody knows what was mirrored under that name; the text says what to add.
+    Unknown(String),
+    /// Nodes reach its registry anyway; the text says why.
+    Reachable(String),
+    /// It cannot have a name in the mirror, or may not be mirrored; the text says why.
+    Unnameable(String),
+}
+
+impl Source {
+    pub const fn known(&self) -> Option<&Image> {
+        match self {
+            Self::Known(source) => Some(source),
+            Self::Unknown(_) | Self::Reachable(_) | Self::Unnameable(_) => None,
+        }
+    }
+}
+
+/// `--map PRIVATE=PUBLIC`: two repositories, of which the first is the name of the second in the mirror.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameMap {
+    private: String,
+    public: String,
+}
+
+impl NameMap {
+    pub fn private(&self) -> &str {
+        &self.private
+    }
+
+    pub fn public(&self) -> &str {
+        &self.public
+    }
+}
+
+impl FromStr for NameMap {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let usage = || {
+            format!("expected PRIVATE=PUBLIC, two repositories without tags, not {:?}", without_login(text))
+        };
+        let (private, public) = text.split_once('=').ok_or_else(usage)?;
+        let repository = |name: &str| -> Result<String, String> {
+            let image: Image = name.parse().map_err(|error: InvalidReference| error.to_string())?;
+            if image.repository() == name { Ok(name.to_owned()) } else { Err(usage()) }
+        };
+        Ok(Self { private: repository(private)?, public: repository(public)? })
+    }
+}
+
+impl fmt::Display for NameMap {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}={}", self.private, self.public)
+    }
+}
+
+/// The maps whose private name no image has.
+pub fn unused_maps<'m>(assignments: &[Assignment], maps: &'m [NameMap]) -> Vec<&'m NameMap> {
+    let is_unused =
+        |map: &&NameMap| assignments.iter().all(|assigned| assigned.destination.repository() != map.private);
+    maps.iter().filter(is_unused).collect()
+}
+
+/// Gives every wanted image its source and its name in `mirror`, in order of that name. `region` is the cluster's.
+pub fn assign(
+    inventory: &Inventory,
+    mirror: &Mirror,
+    maps: &[NameMap],
+    region: Option<&str>,
+) -> Vec<Assignment> {
+    let naming = Naming { mirror, maps, knowledge: &inventory.knowledge };
+    let mut assignments: BTreeMap<(Image, Option<Image>), Assignment> = BTreeMap::new();
+    for wanted in &inventory.images {
+        for used_by in &wanted.used_by {
+            let container = container_of(inventory, used_by);
+            let (destination, source) = match container {
+                Some((container, container_use)) => {
+                    let assigned = naming.assign(container, container_use, region);
+                    derive(&wanted.image, assigned, mirror, maps)
+                }
+                None => naming.assign(wanted, used_by, region),
+            };
+            let (key, origin) = match &source {
+                Source::Known(source) => {
+                    // What a component derives from an image that may be mirrored comes with it.
+                    let derived = container.map(|_| Origin::Unknown);
+                    (Some(source.clone()), naming.origin(source, wanted, used_by).or(derived))
+                }
+                _ => (None, None),
+            };
+            let assigned = assignments.entry((destination.clone(), key)).or_insert_with(|| Assignment {
+                destination,
+                source,
+                origin,
+                used_by: Vec::new(),
+            });
+            assigned.origin = assigned.origin.min(origin);
+            assigned.used_by.push(PlannedUse { image: wanted.image.clone(), used_by: used_by.clone() });
+        }
+    }
+    assignments.into_values().collect()
+}
+
+/// The image and the place of the container that makes the image of `used_by` out of its own at run time.
+fn container_of<'i>(inventory: &'i Inventory, used_by: &Use) -> Option<(&'i WantedImage, &'i Use)> {
+    let Reason::Derived { from } = &used_by.reason else {
+        return None;
+    };
+    let wanted = inventory.images.iter().find(|wanted| &wanted.image == from)?;
+    let container = wanted.used_by.iter().find(|container| container.contains_source_of(used_by))?;
+    Some((wanted, container))
+}
+
+/// The destination and source of a derived image follow its container's. It lies where the component looks for it, as
+/// long as there can be such a name and nobody gave it another one; else the component has to be told by a variable.
+fn derive(
+    image: &Image,
+    (destination, source): (Image, Source),
+    mirror: &Mirror,
+    maps: &[NameMap],
+) -> (Image, Source) {
+    let beside = components::scanners_image(&destination);
+    let mapped = beside.as_ref().ok().and_then(|beside| {
+        let map = maps.iter().find(|map| map.private == beside.repository())?;
+        Some(beside.with_repository(&map.public).map_or_else(unnameable, Source::Known))
+    });
+    let scanners = match (source, mapped) {
+        (source @ (Source::Reachable(_) | Source::Unnameable(_)), _) => return (image.clone(), source),
+        (_, Some(source)) => return (beside.unwrap_or_else(|_| image.clone()), source),
+        (source @ Source::Unknown(_), None) => {
+            return match beside {
+                Ok(beside) => (beside, source),
+                Err(why) => (image.clone(), Source::Unnameable(why)),
+            };
+        }
+        (Source::Known(controller), None) => match components::scanners_of(&controller) {
+            Ok(scanners) => scanners,
+            Err(why) => return (image.clone(), Source::Unnameable(why)),
+        },
+    };
+    let named = match (maps.iter().find(|map| map.public == scanners.repository()), beside) {
+        (Some(map), _) => scanners.with_repository(&map.private),
+        (None, Ok(beside)) => Ok(beside),
+        (None, Err(_)) => mirror.name_of(&scanners),
+    };
+    match named {
+        Ok(named) => (named, Source::Known(scanners)),
+        Err(error) => (image.clone(), unnameable(error)),
+    }
+}
+
+/// What names are given and read by.
+#[derive(Clone, Copy)]
+struct Naming<'a> {
+    mirror: &'a Mirror,
+    maps: &'a [NameMap],
+    knowledge: &'a Knowledge,
+}
+
+impl Naming<'_> {
+    fn assign(&self, wanted: &WantedImage, used_by: &Use, region: Option<&str>) -> (Image, Source) {
+        let Self { mirror, maps, .. } = *self;
+        let image = &wanted.image;
+        if let Some(map) = maps.iter().find(|map| map.private == image.repository()) {
+            return (
+                image.clone(),
+                image.with_repository(&map.public).map_or_else(unnameable, Source::Known),
+            );
+        }
+        let is_mapped = |name: &Image| maps.iter().any(|map| map.public == name.repository());
+        if mirror.holds(image) && !is_mapped(image) {
+            return (image.clone(), self.read_back(wanted, used_by));
+        }
+        // What we mirrored to another registry is still the public image, wherever it lies now.
+        let recorded = used_by.recorded_source.as_ref();
+        let source =
+            recorded.filter(|source| self.origin(source, wanted, used_by).is_some()).unwrap_or(image);
+        if let (false, Some(why)) = (is_mapped(source), reachable(source, region)) {
+            return (image.clone(), Source::Reachable(why));
+        }
+        if self.origin(source, wanted, used_by).is_none() {
+            return (image.clone(), Source::Unnameable(not_ours(source)));
+        }
+        match name_in(mirror, maps, source) {
+            Ok(destination) => (destination, Source::Known(source.clone())),
+            Err(error) => (image.clone(), unnameable(error)),
+        }
+    }
+
+    /// Where the name of a source comes from; none where it may not be mirrored. Every place that writes the very name
+    /// vouches for it, while a record speaks for its own workload alone.
+    fn origin(&self, source: &Image, wanted: &WantedImage, used_by: &Use) -> Option<Origin> {
+        let mapped = self.maps.iter().any(|map| map.public == source.repository());
+        let given = mapped.then_some(Origin::Given);
+        let others = wanted.used_by.iter().filter(|_| *source == wanted.image);
+        let places = others.chain([used_by]).map(|used_by| &used_by.place);
+        let found = places.filter_map(|place| origin(source, place, self.knowledge));
+        found.chain(given).min()
+    }
+
+    /// The source of an image that lies in the mirror already: what the naming rule reads there, if Cast AI is known to
+    /// use it, or if our record says the same where it can be believed.
+    fn read_back(&self, wanted: &WantedImage, used_by: &Use) -> Source {
+        let (image, recorded) = (&wanted.image, used_by.recorded_source.as_ref());
+        let may_be_mirrored = |source: &Image| {
+            self.knowledge.knows(source)
+                || (recorded.is_some_and(|recorded| recorded.is_same(source))
+                    && origin(source, &used_by.place, self.knowledge).is_some())
+        };
+        match self.mirror.source_of(image).filter(may_be_mirrored) {
+            Some(source) => Source::Known(source),
+            None => Source::Unknown(format!(
+                "what was mirrored as {image} is unknown: add --map {}={}",
+                image.repository(),
+                recorded.map_or("<public repository>", Image::repository)
+            )),
+        }
+    }
+}
+
+/// Why an image is not mirrored that something outside of Cast AI's namespaces names.
+fn not_ours(source: &Image) -> String {
+    format!(
+        "Cast AI is not known to use {}, and what uses it here is outside of Cast AI's namespaces: if it is needed, add \
+         --include-image {source}",
+        source.repository()
+    )
+}
+
+/// What a public image is called in the mirror.
+///
+/// # Errors
+/// It can have no name there.
+pub fn name_in(mirror: &Mirror, maps: &[NameMap], source: &Image) -> Result<Image, InvalidReference> {
+    match maps.iter().find(|map| map.public == source.repository()) {
+        Some(map) => source.with_repository(&map.private).map(Image::with_explicit_tag),
+        None => mirror.name_of(source),
+    }
+}
+
+/// Whether `destination` is a name that `source` can get in `mirror`: by a map, by the naming rule, or beside the
+/// component that derives it.
+pub fn follows(mirror: &Mirror, maps: &[NameMap], source: &Image, destination: &Image) -> bool {
+    let is_pair = |map: &NameMap| {
+        map.public == source.repository()
+            && map.private == destination.repository()
+            && source.version() == destination.version()
+    };
+    let is_beside = || {
+        let controller = name_in(mirror, maps, &components::controller_of(source)?).ok()?;
+        components::scanners_image(&controller).ok()
+    };
+    mirror.holds(destination)
+        && (maps.iter().any(is_pair)
+            || mirror.name_of(source).is_ok_and(|name| name.is_same(destination))
+            || is_beside().is_some_and(|name| name.is_same(destination)))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it ends a chain of combinators")]
+fn unnameable(error: InvalidReference) -> Source {
+    Source::Unnameable(error.to_string())
+}
+
+/// Why nodes without internet reach this image's registry, if they do: any private ECR of the cluster's region is
+/// behind the same `ecr.dkr` endpoint, EKS' own add-on registries included. `public.ecr.aws` is not one of them.
+fn reachable(image: &Image, region: Option<&str>) -> Option<String> {
+    let registry = EcrRegistry::of_host(image.host())?;
+    if Some(registry.region.as_str()) != region {
+        return None;
+    }
+    Some(format!("nodes reach private ECR registries of {}", registry.region))
+}
+
+#[cfg(test)]
+mod tests;

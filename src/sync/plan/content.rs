@@ -1,0 +1,217 @@
+//! What manifests say: the children of an index, the blobs of an image, and their platforms.
+
+use oci_distribution::manifest::{
+    IMAGE_LAYER_NONDISTRIBUTABLE_GZIP_MEDIA_TYPE, IMAGE_LAYER_NONDISTRIBUTABLE_MEDIA_TYPE,
+    IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE,
+    OCI_IMAGE_MEDIA_TYPE,
+};
+use serde::Deserialize;
+
+use crate::model::image::Digest;
+use crate::model::plan::Blob;
+use crate::printable::one_line;
+
+/// Longest text of a manifest that is repeated, in characters.
+const LONGEST_TEXT: usize = 100;
+
+/// A manifest, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Document {
+    Index(Vec<Child>),
+    Image {
+        config: Blob,
+        /// Config and layers, each once, in the manifest's order. Layers that no registry hands out are left out:
+        /// whoever pulls the image gets them from the address that the manifest states.
+        blobs: Vec<Blob>,
+    },
+}
+
+/// A manifest that an index names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Child {
+    pub digest: Digest,
+    /// Such as `linux/arm64/v8`; absent for attestations.
+    pub platform: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Raw {
+    manifests: Option<Vec<RawDescriptor>>,
+    config: Option<RawDescriptor>,
+    layers: Option<Vec<RawDescriptor>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawDescriptor {
+    #[serde(default)]
+    media_type: String,
+    digest: Digest,
+    #[serde(default)]
+    size: u64,
+    platform: Option<Platform>,
+    #[serde(default)]
+    annotations: std::collections::BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Platform {
+    #[serde(default)]
+    os: String,
+    #[serde(default)]
+    architecture: String,
+    variant: Option<String>,
+}
+
+impl Platform {
+    fn name(&self) -> Option<String> {
+        let unknown = |text: &str| text.is_empty() || text == "unknown";
+        if unknown(&self.os) || unknown(&self.architecture) {
+            return None;
+        }
+        let name = format!("{}/{}", self.os, self.architecture);
+        let name = match self.variant.as_deref() {
+            Some(variant) if !variant.is_empty() => format!("{name}/{variant}"),
+            _ => name,
+        };
+        Some(one_line(&name, LONGEST_TEXT))
+    }
+}
+
+/// The annotation by which `BuildKit` marks a manifest that only describes another one.
+const ATTESTATION: &str = "vnd.docker.reference.type";
+
+impl Document {
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// Its media type is not one that nodes pull, or its JSON does not fit it.
+    pub fn read(media_type: &str, bytes: &[u8]) -> Result<Self, String> {
+        let is_index = match media_type {
+            OCI_IMAGE_INDEX_MEDIA_TYPE | IMAGE_MANIFEST_LIST_MEDIA_TYPE => true,
+            OCI_IMAGE_MEDIA_TYPE | IMAGE_MANIFEST_MEDIA_TYPE => false,
+            other => {
+                return Err(format!(
+                    "its manifest has media type {:?}, which is not supported",
+                    one_line(other, LONGEST_TEXT)
+                ));
+            }
+        };
+        let invalid = |what: &str| format!("its manifest is invalid: {what}");
+        let raw: Raw = serde_json::from_slice(bytes)
+            .map_err(|error| invalid(&one_line(&error.to_string(), LONGEST_TEXT)))?;
+        if is_index {
+            let manifests = raw.manifests.ok_or_else(|| invalid("an index without manifests"))?;
+            return Ok(Self::Index(manifests.into_iter().map(child).collect()));
+        }
+        let config = raw.config.ok_or_else(|| invalid("no config"))?;
+        let layers = raw.layers.ok_or_else(|| invalid("no layers"))?;
+        let config = Blob { digest: config.digest, size: config.size };
+        let mut blobs = vec![config.clone()];
+        for layer in layers.into_iter().filter(|layer| !is_foreign(&layer.media_type)) {
+            let blob = Blob { digest: layer.digest, size: layer.size };
+            if !blobs.contains(&blob) {
+                blobs.push(blob);
+            }
+        }
+        Ok(Self::Image { config, blobs })
+    }
+}
+
+fn child(descriptor: RawDescriptor) -> Child {
+    let is_attestation = descriptor.annotations.contains_key(ATTESTATION);
+    let platform = descriptor.platform.filter(|_| !is_attestation);
+    Child { digest: descriptor.digest, platform: platform.and_then(|platform| platform.name()) }
+}
+
+fn is_foreign(media_type: &str) -> bool {
+    matches!(
+        media_type,
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+            | IMAGE_LAYER_NONDISTRIBUTABLE_MEDIA_TYPE
+            | IMAGE_LAYER_NONDISTRIBUTABLE_GZIP_MEDIA_TYPE
+    )
+}
+
+/// The platform that an image's config states.
+pub fn config_platform(config: &[u8]) -> Option<String> {
+    serde_json::from_slice::<Platform>(config).ok()?.name()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(text: &str) -> Digest {
+        Digest::of(text.as_bytes())
+    }
+
+    #[test]
+    fn indexes_name_children_and_platforms_without_attestations() {
+        let text = serde_json::json!({
+            "schemaVersion": 2,
+            "manifests": [
+                {"digest": digest("a"), "size": 1, "platform": {"os": "linux", "architecture": "arm64", "variant": "v8"}},
+                {"digest": digest("b"), "platform": {"os": "unknown", "architecture": "unknown"}},
+                {"digest": digest("c"), "platform": {"os": "linux", "architecture": "amd64"},
+                 "annotations": {"vnd.docker.reference.type": "attestation-manifest"}},
+                {"digest": digest("d")},
+            ]
+        });
+        for media_type in [OCI_IMAGE_INDEX_MEDIA_TYPE, IMAGE_MANIFEST_LIST_MEDIA_TYPE] {
+            let document = Document::read(media_type, text.to_string().as_bytes()).unwrap();
+            let Document::Index(children) = document else { panic!("an index") };
+            let platforms: Vec<Option<&str>> =
+                children.iter().map(|child| child.platform.as_deref()).collect();
+            assert_eq!(platforms, [Some("linux/arm64/v8"), None, None, None]);
+        }
+    }
+
+    #[test]
+    fn images_name_each_blob_once_and_no_foreign_layer() {
+        let layer = |name: &str, kind: &str| serde_json::json!({"digest": digest(name), "size": 5, "mediaType": kind});
+        let text = serde_json::json!({
+            "config": {"digest": digest("config"), "size": 3},
+            "layers": [
+                layer("a", "x"), layer("a", "x"),
+                layer("b", IMAGE_LAYER_NONDISTRIBUTABLE_GZIP_MEDIA_TYPE),
+                layer("c", "x"),
+            ]
+        });
+        let document = Document::read(OCI_IMAGE_MEDIA_TYPE, text.to_string().as_bytes()).unwrap();
+        let Document::Image { config, blobs } = document else { panic!("an image") };
+        assert_eq!(config.digest, digest("config"));
+        let seen: Vec<&Digest> = blobs.iter().map(|blob| &blob.digest).collect();
+        assert_eq!(seen, [&digest("config"), &digest("a"), &digest("c")]);
+    }
+
+    #[test]
+    fn what_is_no_image_is_refused() {
+        for (media_type, text) in [
+            ("application/vnd.docker.distribution.manifest.v1+prettyjws", "{}"),
+            (OCI_IMAGE_INDEX_MEDIA_TYPE, "{}"),
+            (OCI_IMAGE_MEDIA_TYPE, "{}"),
+            (OCI_IMAGE_MEDIA_TYPE, "no json"),
+            (OCI_IMAGE_INDEX_MEDIA_TYPE, r#"{"manifests":[{"digest":"sha256:../x"}]}"#),
+        ] {
+            assert!(Document::read(media_type, text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn manifests_may_be_nested_deep_where_nothing_is_read() {
+        let digest = digest("config");
+        for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
+            let nested = open.repeat(100_000) + "1" + &close.repeat(100_000);
+            let config = format!(r#"{{"digest": "{digest}", "size": 5, "data": {nested}}}"#);
+            let text = format!(r#"{{"config": {config}, "layers": [], "other": {nested}}}"#);
+            assert!(Document::read(OCI_IMAGE_MEDIA_TYPE, text.as_bytes()).is_ok());
+            let text = format!(r#"{{"manifests": [{{"digest": "{digest}", "platform": {nested}}}]}}"#);
+            let index = Document::read(OCI_IMAGE_INDEX_MEDIA_TYPE, text.as_bytes());
+            assert_eq!(index.is_ok(), open.starts_with('{'), "a platform is an object");
+            assert_eq!(crate::sync::plan::lint::refused_by_ecr(text.as_bytes()), None);
+            assert_eq!(config_platform(nested.as_bytes()), None);
+        }
+    }
+}

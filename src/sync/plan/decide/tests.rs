@@ -1,0 +1,391 @@
+use super::*;
+use crate::model::inventory::{Carrier, Place, Reason, Use};
+use crate::sync::provenance::Origin;
+
+const ECR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
+
+fn image(text: &str) -> Image {
+    text.replace("ECR", ECR).parse().unwrap()
+}
+
+fn digest(text: &str) -> Digest {
+    Digest::of(text.as_bytes())
+}
+
+fn used(name: &str) -> PlannedUse {
+    let path = "x.yaml".to_owned();
+    PlannedUse {
+        image: image(name),
+        used_by: Use {
+            place: Place::File { path: path.clone(), manifest: "Deployment/x".to_owned() },
+            carrier: Carrier::Container("x".to_owned()),
+            reason: Reason::File { path, hook: false },
+            recorded_source: None,
+            fixed: None,
+        },
+    }
+}
+
+/// A known source, used under `written`.
+fn known(source: &str, destination: &str, written: &str) -> Assignment {
+    Assignment {
+        destination: image(destination),
+        source: Source::Known(image(source)),
+        origin: Some(Origin::Known),
+        used_by: vec![used(written)],
+    }
+}
+
+fn manifest(name: &str, blobs: &[(&str, u64)]) -> Manifest {
+    let blob = |(name, size): &(&str, u64)| Blob { digest: digest(name), size: *size };
+    Manifest {
+        digest: digest(name),
+        media_type: "m".to_owned(),
+        size: 10,
+        blobs: blobs.iter().map(blob).collect(),
+        present: false,
+    }
+}
+
+/// An image whose index `name` names one manifest with these blobs.
+#[expect(clippy::unnecessary_wraps, reason = "it stands in tables beside answers that failed")]
+fn resolved(name: &str, blobs: &[(&str, u64)]) -> Result<Resolved, String> {
+    let child = format!("{name}-child");
+    Ok(Resolved {
+        content: Content {
+            digest: digest(name),
+            media_type: "i".to_owned(),
+            platforms: vec!["linux/amd64".to_owned()],
+            size: 20,
+            manifests: vec![manifest(&child, blobs), manifest(name, &[])],
+        },
+        fault: None,
+    })
+}
+
+fn listing(tags: &[(&str, &str)], digests: &[&str]) -> Listing {
+    Listing {
+        tags: tags.iter().map(|(tag, name)| ((*tag).to_owned(), digest(name))).collect(),
+        digests: tags.iter().map(|(_, name)| *name).chain(digests.iter().copied()).map(digest).collect(),
+    }
+}
+
+fn facts(repositories: &[(&str, Option<Listing>)], sources: &[(&str, Result<Resolved, String>)]) -> Facts {
+    Facts {
+        registry: RegistryKind::Ecr { account: "123456789012".to_owned(), region: "us-east-1".to_owned() },
+        repositories: repositories
+            .iter()
+            .map(|(path, listing)| ((*path).to_owned(), Ok(listing.clone())))
+            .collect(),
+        sources: sources.iter().map(|(name, resolved)| (image(name), resolved.clone())).collect(),
+        present_blobs: BTreeSet::new(),
+        mounting: false,
+        contents: BTreeMap::new(),
+        damaged: BTreeSet::new(),
+        node_platforms: BTreeSet::new(),
+        movable: MovableTags::All,
+    }
+}
+
+fn planned(assignments: Vec<Assignment>, facts: &Facts) -> DestinationPlan {
+    decide(&ECR.parse().unwrap(), targets(assignments), facts)
+}
+
+/// The first step in words.
+fn outcome(plan: &DestinationPlan) -> String {
+    match &plan.images[0].step {
+        Step::UpToDate { .. } => "up to date".to_owned(),
+        Step::Copy { .. } => "copy".to_owned(),
+        Step::Replace { .. } => "replace".to_owned(),
+        Step::LeaveAlone { why } => format!("leave alone: {why}"),
+        Step::Failed { error } => format!("failed: {error}"),
+    }
+}
+
+#[test]
+fn a_step_follows_from_what_source_and_destination_hold() {
+    let there = || Some(listing(&[("v1", "one")], &[]));
+    let gone = || Err("ghcr.io cannot be reached".to_owned());
+    let (source, mirrored) = ("ghcr.io/a/b:v1", "ECR/a/b:v1");
+    let cases = [
+        (source, None, resolved("one", &[]), "copy"),
+        (source, Some(Listing::default()), resolved("one", &[]), "copy"),
+        (source, there(), resolved("one", &[]), "up to date"),
+        (source, there(), resolved("two", &[]), "replace"),
+        (source, there(), gone(), "failed: ghcr.io cannot be reached"),
+        (mirrored, there(), gone(), "up to date"),
+        (mirrored, None, gone(), "failed: ghcr.io cannot be reached"),
+        (mirrored, there(), resolved("two", &[]), "replace"),
+    ];
+    for (written, held, source, expected) in cases {
+        let unreached = source.is_err();
+        let facts = facts(&[("a/b", held)], &[("ghcr.io/a/b:v1", source)]);
+        let plan = planned(vec![known("ghcr.io/a/b:v1", mirrored, written)], &facts);
+        assert_eq!(outcome(&plan), expected, "{written}");
+        let says_so = plan.images[0].note.is_some();
+        assert_eq!(says_so, unreached && expected == "up to date", "{written}");
+    }
+}
+
+#[test]
+fn a_pinned_digest_is_kept_under_a_tag_of_its_own_and_moves_no_other() {
+    let one = digest("one");
+    let own = format!("digest-{}", one.short());
+    for version in [format!(":v1@{one}"), format!("@{one}")] {
+        let (source, destination) = (format!("ghcr.io/a/b{version}"), format!("ECR/a/b{version}"));
+        let cases = [
+            (listing(&[(&own, "one")], &[]), "up to date"),
+            (listing(&[(&own, "one"), ("v1", "two")], &[]), "up to date"),
+            (listing(&[], &["one"]), "copy"),
+            // The tag beside it is another reference's.
+            (listing(&[("v1", "one")], &[]), "copy"),
+            (listing(&[("v1", "two")], &[]), "copy"),
+        ];
+        for (held, expected) in cases {
+            let facts = facts(&[("a/b", Some(held.clone()))], &[(&source, resolved("one", &[]))]);
+            let plan = planned(vec![known(&source, &destination, &source)], &facts);
+            assert_eq!(outcome(&plan), expected, "{version} {held:?}");
+        }
+        let there = facts(&[("a/b", Some(listing(&[(&own, "one")], &[])))], &[]);
+        let plan = planned(vec![known(&source, &destination, &source)], &there);
+        assert_eq!(outcome(&plan), "up to date", "the source need not be asked");
+    }
+}
+
+#[test]
+fn a_tag_that_is_called_like_that_of_a_pin_takes_nothing_from_it() {
+    let own = format!("digest-{}", digest("one").short());
+    let (pinned, named) = (format!("ghcr.io/a/b@{}", digest("one")), format!("ghcr.io/a/b:{own}"));
+    let decided = |content: &str| {
+        let sources = [(pinned.as_str(), resolved("one", &[])), (named.as_str(), resolved(content, &[]))];
+        let private = |name: &str| name.replace("ghcr.io", "ECR");
+        let both = vec![
+            known(&pinned, &private(&pinned), &pinned),
+            known(&named, &private(&named), &named),
+            known("ghcr.io/a/b:v1", "ECR/a/b:v1", "ghcr.io/a/b:v1"),
+        ];
+        let other = ("ghcr.io/a/b:v1", resolved("one", &[]));
+        let plan = planned(both, &facts(&[("a/b", None)], &[&sources[..], &[other]].concat()));
+        plan.images.iter().filter(|image| image.step.content().is_some()).count()
+    };
+    assert_eq!((decided("one"), decided("two")), (3, 1));
+}
+
+#[test]
+fn where_others_keep_images_a_tag_moves_only_if_the_user_says_so() {
+    let held = || Some(listing(&[("v1", "one")], &[]));
+    let decided = |movable: &[&str], source: &str| {
+        let mut facts = facts(&[("a/b", held())], &[("ghcr.io/a/b:v1", resolved(source, &[]))]);
+        facts.movable = MovableTags::Of(movable.iter().map(|path| (*path).to_owned()).collect());
+        outcome(&planned(vec![known("ghcr.io/a/b:v1", "ECR/a/b:v1", "ghcr.io/a/b:v1")], &facts))
+    };
+    assert_eq!(decided(&[], "one"), "up to date");
+    assert_eq!(decided(&["a/b"], "two"), "replace");
+    let refused = decided(&["a", "a/bc"], "two");
+    for part in ["failed: ", digest("one").as_str(), digest("two").as_str(), "--replace a/b "] {
+        assert!(refused.contains(part), "{part}: {refused}");
+    }
+}
+
+#[test]
+fn what_is_damaged_is_copied_again_and_moves_no_tag_of_others() {
+    let decided = |source: &str, movable| {
+        let mut facts = facts(
+            &[("a/b", Some(listing(&[("v1", "one")], &[])))],
+            &[("ghcr.io/a/b:v1", resolved(source, &[]))],
+        );
+        facts.damaged.insert(("a/b".to_owned(), digest("one")));
+        facts.movable = movable;
+        outcome(&planned(vec![known("ghcr.io/a/b:v1", "ECR/a/b:v1", "ghcr.io/a/b:v1")], &facts))
+    };
+    let none = || MovableTags::Of(BTreeSet::new());
+    assert_eq!(decided("one", none()), "copy", "the same content again");
+    assert!(decided("two", none()).contains("--replace a/b "));
+    assert_eq!(decided("two", MovableTags::All), "replace");
+}
+
+#[test]
+fn a_pin_that_is_there_is_enough_where_its_source_is_unknown_or_gone() {
+    let pinned = format!("ECR/a/b:v1@{}", digest("one"));
+    let held = || Some(listing(&[("v2", "one")], &[]));
+    let unknown = Assignment {
+        destination: image(&pinned),
+        source: Source::Unknown("add --map x".to_owned()),
+        origin: None,
+        used_by: vec![used(&pinned)],
+    };
+    let plan = planned(vec![unknown], &facts(&[("a/b", held())], &[]));
+    assert_eq!(outcome(&plan), "leave alone: add --map x");
+    let source = format!("ghcr.io/a/b:v1@{}", digest("one"));
+    let gone = facts(&[("a/b", held())], &[(&source, Err("gone".to_owned()))]);
+    assert_eq!(outcome(&planned(vec![known(&source, &pinned, &pinned)], &gone)), "up to date");
+}
+
+#[test]
+fn what_has_no_known_source_is_never_copied() {
+    let assignment = |source| Assignment {
+        destination: image("ECR/a/b:v1"),
+        source,
+        origin: None,
+        used_by: vec![used("ECR/a/b:v1")],
+    };
+    let there = || Some(listing(&[("v1", "one")], &[]));
+    let unknown = || Source::Unknown("add --map x".to_owned());
+    let cases = [
+        (unknown(), there(), "leave alone: add --map x"),
+        (unknown(), None, "failed: it is not there yet, and add --map x"),
+        (Source::Reachable("near".to_owned()), None, "leave alone: near"),
+        (Source::Unnameable("odd".to_owned()), None, "failed: odd"),
+    ];
+    for (source, held, expected) in cases {
+        let plan = planned(vec![assignment(source)], &facts(&[("a/b", held)], &[]));
+        assert_eq!(outcome(&plan), expected);
+        assert_eq!((plan.uploads.len(), plan.create_repositories.len()), (0, 0));
+    }
+}
+
+#[test]
+fn faults_stop_the_image_and_nothing_else() {
+    let mut refused = resolved("one", &[("layer", 5)]);
+    if let Ok(resolved) = &mut refused {
+        resolved.fault = Some("ECR does not accept it".to_owned());
+    }
+    let mut facts = facts(
+        &[("a/b", None), ("c/d", None)],
+        &[("ghcr.io/a/b:v1", refused), ("ghcr.io/c/d:v1", resolved("two", &[("layer", 5)]))],
+    );
+    facts.repositories.insert("e/f".to_owned(), Err("AWS denies ecr:ListImages".to_owned()));
+    let plan = planned(
+        vec![
+            known("ghcr.io/a/b:v1", "ECR/a/b:v1", "ghcr.io/a/b:v1"),
+            known("ghcr.io/c/d:v1", "ECR/c/d:v1", "ghcr.io/c/d:v1"),
+            known("ghcr.io/e/f:v1", "ECR/e/f:v1", "ghcr.io/e/f:v1"),
+            known("ghcr.io/g__h:v1", "ECR/g__h:v1", "ghcr.io/g__h:v1"),
+        ],
+        &facts,
+    );
+    let failed: Vec<bool> =
+        plan.images.iter().map(|image| matches!(image.step, Step::Failed { .. })).collect();
+    assert_eq!(failed, [true, false, true, true]);
+    assert_eq!(plan.create_repositories, ["c/d"]);
+    assert_eq!(plan.uploads[0].to, ["c/d"]);
+}
+
+#[test]
+fn of_two_sources_with_one_name_the_more_trusted_gets_it() {
+    use Origin::{Given, Known, Unknown};
+    let cases = [
+        (Known, Unknown, ["copy", "failed"]),
+        (Unknown, Known, ["failed", "copy"]),
+        (Given, Unknown, ["copy", "failed"]),
+        (Known, Known, ["failed", "failed"]),
+        (Unknown, Unknown, ["failed", "failed"]),
+    ];
+    for (one, other, expected) in cases {
+        let facts = facts(
+            &[("xy", None)],
+            &[("ghcr.io/a/x:v1", resolved("one", &[])), ("ghcr.io/b/x:v1", resolved("two", &[]))],
+        );
+        let claim = |name: &str, origin| Assignment {
+            origin: Some(origin),
+            ..known(&format!("ghcr.io/{name}/x:v1"), "ECR/xy:v1", &format!("ghcr.io/{name}/x:v1"))
+        };
+        let plan = planned(vec![claim("a", one), claim("b", other)], &facts);
+        let outcome_of = |name: &str| {
+            let written = image(&format!("ghcr.io/{name}/x:v1"));
+            let of = |planned: &&PlannedImage| planned.used_by.iter().any(|used| used.image == written);
+            let found: Vec<_> = plan.images.iter().filter(of).collect();
+            assert_eq!((found.len(), found[0].used_by.len()), (1, 1));
+            match &found[0].step {
+                Step::Failed { error } => {
+                    let rival = if name == "a" { "ghcr.io/b/x:v1" } else { "ghcr.io/a/x:v1" };
+                    assert!(error.contains(rival), "{error}");
+                    assert_eq!(found[0].destination, written, "the refused one is named");
+                    "failed"
+                }
+                _ => "copy",
+            }
+        };
+        assert_eq!([outcome_of("a"), outcome_of("b")], expected, "{one:?} {other:?}");
+    }
+}
+
+#[test]
+fn two_spellings_of_one_source_are_one() {
+    let source = "docker.io/castai/x:v1";
+    let facts = facts(&[("xy", None)], &[(source, resolved("one", &[]))]);
+    let both = vec![known(source, "ECR/xy:v1", source), known("castai/x:v1", "ECR/xy:v1", "castai/x:v1")];
+    let plan = planned(both, &facts);
+    assert_eq!((outcome(&plan).as_str(), plan.images[0].used_by.len()), ("copy", 2));
+}
+
+#[test]
+fn each_blob_goes_up_once_per_repository_that_lacks_it_largest_first() {
+    let blobs: &[(&str, u64)] = &[("small", 5), ("large", 100)];
+    let mut facts = facts(
+        &[("a", Some(listing(&[], &["three-child"]))), ("b", None)],
+        &[
+            ("ghcr.io/a:v1", resolved("one", blobs)),
+            ("ghcr.io/a:v2", resolved("two", &[("small", 5), ("here", 9)])),
+            ("ghcr.io/a:v3", resolved("three", &[("elsewhere", 7)])),
+            ("ghcr.io/b:v1", resolved("four", blobs)),
+        ],
+    );
+    facts.present_blobs.insert(("a".to_owned(), digest("here")));
+    let assignments = || {
+        ["a:v1", "a:v2", "a:v3", "b:v1"]
+            .map(|name| {
+                let source = format!("ghcr.io/{name}");
+                known(&source, &format!("ECR/{name}"), &source)
+            })
+            .to_vec()
+    };
+    // Names of one letter are no repositories of ECR.
+    facts.registry = RegistryKind::Oci;
+    let plan = planned(assignments(), &facts);
+    let uploads: Vec<(u64, Vec<&str>)> = plan
+        .uploads
+        .iter()
+        .map(|upload| (upload.blob.size, upload.to.iter().map(String::as_str).collect()))
+        .collect();
+    assert_eq!(uploads, [(100, vec!["a", "b"]), (5, vec!["a", "b"])]);
+    assert_eq!(plan.create_repositories, ["b"]);
+    // One creation, two requests for each of four pairs, and seven manifests: one of eight is there.
+    let estimate = plan.estimate;
+    assert_eq!(estimate.destination_requests, 1 + 8 + 7);
+    assert_eq!((estimate.source_requests, estimate.download_bytes, estimate.upload_bytes), (2, 105, 210));
+
+    facts.mounting = true;
+    let estimate = planned(assignments(), &facts).estimate;
+    assert_eq!(estimate.destination_requests, 1 + 2 * 2 + 2 + 7);
+    assert_eq!((estimate.source_requests, estimate.download_bytes, estimate.upload_bytes), (2, 105, 105));
+}
+
+#[test]
+fn a_tag_and_a_pin_of_its_former_content_are_both_mirrored() {
+    let pinned = format!("ghcr.io/a/b:v1@{}", digest("old"));
+    let mirrored = format!("ECR/a/b:v1@{}", digest("old"));
+    let wanted =
+        vec![known("ghcr.io/a/b:v1", "ECR/a/b:v1", "ghcr.io/a/b:v1"), known(&pinned, &mirrored, &pinned)];
+    let sources = [("ghcr.io/a/b:v1", resolved("new", &[])), (pinned.as_str(), resolved("old", &[]))];
+    let plan = planned(wanted, &facts(&[], &sources));
+    assert!(plan.images.iter().all(|image| matches!(image.step, Step::Copy { .. })), "{:?}", plan.images);
+}
+
+#[test]
+fn images_that_nodes_cannot_run_are_named() {
+    let assigned = || vec![known("ghcr.io/a/b:v1", "ECR/a/b:v1", "ghcr.io/a/b:v1")];
+    let note = |image: &[&str], nodes: &[&str]| {
+        let owned =
+            |platforms: &[&str]| platforms.iter().map(|platform| (*platform).to_owned()).collect::<Vec<_>>();
+        let mut source = resolved("one", &[]).unwrap();
+        source.content.platforms = owned(image);
+        let mut facts = facts(&[], &[("ghcr.io/a/b:v1", Ok(source))]);
+        facts.node_platforms = owned(nodes).into_iter().collect();
+        planned(assigned(), &facts).images[0].note.clone()
+    };
+    assert_eq!(note(&["linux/amd64", "linux/arm64/v8"], &["linux/amd64", "linux/arm64"]), None);
+    assert_eq!(note(&[], &["linux/arm64"]), None, "nothing is known of the image");
+    let missing = note(&["linux/amd64"], &["linux/amd64", "linux/arm64"]).unwrap();
+    assert!(missing.contains("linux/arm64") && !missing.contains("linux/amd64"), "{missing}");
+}

@@ -1,0 +1,203 @@
+//! Reading an image as a whole: its manifest and everything that this one names.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use crate::model::image::Digest;
+use crate::model::plan::{Content, Manifest, RegistryKind};
+use crate::registry::{Client, Error, Fetched, Reference, Repository};
+use crate::sync::plan::content::{Document, config_platform};
+use crate::sync::plan::decide::Resolved;
+use crate::sync::plan::lint;
+
+/// Children of an index that are read at the same time.
+const WIDTH: usize = 16;
+
+/// Deepest nesting of indexes, and most manifests of one image, that are followed.
+const DEEPEST: usize = 5;
+const MOST_MANIFESTS: usize = 1000;
+
+/// Configs up to this size, in bytes, are read for their platform.
+const LARGEST_CONFIG: u64 = 1024 * 1024;
+
+/// Manifests and configs by digest, for the time of one run.
+#[derive(Default)]
+pub struct Store(Mutex<Held>);
+
+#[derive(Default)]
+struct Held {
+    configs: HashMap<Digest, Bytes>,
+    manifests: HashMap<Digest, Fetched>,
+    /// Whoever holds a digest's turn reads it, so that images that share a manifest read it once.
+    turns: HashMap<Digest, Arc<tokio::sync::Mutex<()>>>,
+}
+
+impl Store {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bytes of a config, if it was read.
+    pub fn config(&self, digest: &Digest) -> Option<Bytes> {
+        self.held().configs.get(digest).cloned()
+    }
+
+    fn manifest(&self, digest: &Digest) -> Option<Fetched> {
+        self.held().manifests.get(digest).cloned()
+    }
+
+    fn keep(&self, fetched: &Fetched) {
+        self.held().manifests.insert(fetched.digest.clone(), fetched.clone());
+    }
+
+    fn turn(&self, digest: &Digest) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(self.held().turns.entry(digest.clone()).or_default())
+    }
+}
+
+/// Why an image could not be read as a whole.
+pub(super) struct Unread {
+    pub(super) reason: String,
+    /// Something that it names is not there, or is another thing.
+    pub(super) is_damaged: bool,
+}
+
+impl From<Error> for Unread {
+    fn from(error: Error) -> Self {
+        let is_damaged = matches!(error, Error::NotFound { .. } | Error::DigestMismatch { .. });
+        Self { reason: error.to_string(), is_damaged }
+    }
+}
+
+impl From<String> for Unread {
+    fn from(reason: String) -> Self {
+        Self { reason, is_damaged: false }
+    }
+}
+
+/// Reads everything that `root` names.
+pub(super) async fn tree(
+    client: &Client<'_>,
+    registry: &RegistryKind,
+    repository: &Repository,
+    root: Fetched,
+    store: &Store,
+) -> Result<Resolved, Unread> {
+    let mut content = Content::unread(root.digest.clone(), root.media_type.clone());
+    let mut fault = None;
+    let mut levels: Vec<Vec<Manifest>> = Vec::new();
+    let mut level = vec![root];
+    let mut count = 0;
+    while !level.is_empty() {
+        count += level.len();
+        if levels.len() >= DEEPEST || count > MOST_MANIFESTS {
+            let reason = format!(
+                "its index nests deeper than {DEEPEST} or names more than {MOST_MANIFESTS} manifests"
+            );
+            return Err(reason.into());
+        }
+        let mut children: Vec<Digest> = Vec::new();
+        let mut manifests = Vec::new();
+        for fetched in level {
+            store.keep(&fetched);
+            if matches!(registry, RegistryKind::Ecr { .. }) {
+                fault = fault.or_else(|| lint::refused_by_ecr(&fetched.bytes));
+            }
+            let blobs = match Document::read(&fetched.media_type, &fetched.bytes)? {
+                Document::Index(named) => {
+                    for child in named {
+                        content.platforms.extend(child.platform);
+                        if !children.contains(&child.digest) {
+                            children.push(child.digest);
+                        }
+                    }
+                    Vec::new()
+                }
+                Document::Image { config, blobs } => {
+                    // Only the config of an image without an index says what it runs on.
+                    if levels.is_empty() && config.size <= LARGEST_CONFIG {
+                        let bytes = whole_blob(client, repository, &config.digest, config.size).await?;
+                        content.platforms.extend(config_platform(&bytes));
+                        store.held().configs.insert(config.digest.clone(), bytes);
+                    }
+                    blobs
+                }
+            };
+            manifests.push(Manifest {
+                digest: fetched.digest.clone(),
+                media_type: fetched.media_type,
+                size: fetched.bytes.len() as u64,
+                blobs,
+                present: false,
+            });
+        }
+        levels.push(manifests);
+        level = fetch_all(client, repository, &children, store).await?;
+    }
+    // The deepest level first, so that whatever an index names is written before it.
+    let mut seen = BTreeSet::new();
+    for manifest in levels.into_iter().rev().flatten() {
+        if seen.insert(manifest.digest.clone()) {
+            content.size += manifest.size;
+            content.manifests.push(manifest);
+        }
+    }
+    let blobs: BTreeMap<&Digest, u64> = content
+        .manifests
+        .iter()
+        .flat_map(|manifest| &manifest.blobs)
+        .map(|blob| (&blob.digest, blob.size))
+        .collect();
+    content.size += blobs.values().sum::<u64>();
+    content.platforms.sort();
+    content.platforms.dedup();
+    Ok(Resolved { content, fault })
+}
+
+async fn fetch_all(
+    client: &Client<'_>,
+    repository: &Repository,
+    digests: &[Digest],
+    store: &Store,
+) -> Result<Vec<Fetched>, Error> {
+    stream::iter(digests)
+        .map(|digest| manifest(client, repository, digest, store))
+        .buffered(WIDTH)
+        .try_collect()
+        .await
+}
+
+/// A manifest from the store, or from where the image comes from.
+pub(in crate::sync) async fn manifest(
+    client: &Client<'_>,
+    repository: &Repository,
+    digest: &Digest,
+    store: &Store,
+) -> Result<Fetched, Error> {
+    let turn = store.turn(digest);
+    let _turn = turn.lock().await;
+    if let Some(fetched) = store.manifest(digest) {
+        return Ok(fetched);
+    }
+    let fetched = client.manifest(repository, Reference::Digest(digest)).await?;
+    store.keep(&fetched);
+    Ok(fetched)
+}
+
+/// A blob that is small enough to hold.
+pub(in crate::sync) async fn whole_blob(
+    client: &Client<'_>,
+    repository: &Repository,
+    digest: &Digest,
+    size: u64,
+) -> Result<Bytes, Error> {
+    let mut reader = client.blob(repository, digest, size).await?;
+    let mut bytes = Vec::new();
+    while let Some(part) = reader.next().await? {
+        bytes.extend_from_slice(&part);
+    }
+    Ok(bytes.into())
+}

@@ -1,0 +1,260 @@
+//! Filter mode: the names of images in a text of manifests are replaced in place, and nothing else of it changes.
+//!
+//! Which names is decided as everywhere, by discovery and assignment; where they stand is found by a second look at
+//! the text; and what came out is read again and compared, so that no text is handed out that says anything else.
+
+mod yaml;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use serde_json::Value;
+
+use self::yaml::Tree;
+use crate::model::image_field::{Carried, fields_of};
+use crate::model::inventory::Carrier;
+use crate::parse;
+use crate::parse::documents::{self, BYTE_ORDER_MARK, Document, Fault, Format};
+use crate::sync::discover::manifests::Manifest;
+use crate::sync::plan::assignment::{Assignment, Source};
+use crate::sync::rewrite::scanners::{self, Lost};
+
+/// One field that gets the name of another image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// Index among the text's documents.
+    pub document: usize,
+    /// From the document's root to the field, as the tokens of a JSON pointer.
+    pub pointer: Vec<String>,
+    /// The field for people: `Deployment/castai-agent: container/agent`.
+    pub field: String,
+    pub from: String,
+    pub to: String,
+}
+
+/// Why a text cannot be rewritten. Documents are counted from 1.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("document {}: {}", .0.document, .0.why)]
+    Unreadable(Fault),
+    #[error(
+        "document {document}: {field}: its image is shared through an anchor with {other}, which must stay as it is: \
+         write the value out in both places"
+    )]
+    Shared { document: usize, field: String, other: String },
+    #[error(
+        "document {document}: {field}: its image cannot be replaced as it is written: write it in one piece, as \
+         {image:?}"
+    )]
+    Unplaced { document: usize, field: String, image: String },
+}
+
+/// The fields of `manifest` that get another name by `assignments`, which were made for it alone.
+pub fn edits(manifest: &Manifest, assignments: &[Assignment]) -> Vec<Edit> {
+    let used = assignments.iter().flat_map(|assignment| &assignment.used_by);
+    let fields = fields_of(&manifest.pod, used.map(|used| &used.used_by.carrier));
+    let mut edits = Vec::new();
+    for assignment in assignments {
+        let to = assignment.destination.as_written();
+        for used in assignment.used_by.iter().filter(|used| used.image.as_written() != to) {
+            let is_meant = |field: &&Carried| {
+                field.value == used.image.as_written() && field.carrier == used.used_by.carrier
+            };
+            for field in fields.iter().filter(is_meant) {
+                let mut pointer = manifest.position.pointer();
+                pointer.extend(field.path.iter().cloned());
+                edits.push(Edit {
+                    document: manifest.position.document,
+                    pointer,
+                    field: format!("{}: {}", manifest.name, field.carrier),
+                    from: field.value.clone(),
+                    to: to.to_owned(),
+                });
+            }
+        }
+    }
+    edits
+}
+
+/// What has to be done by hand so that kvisor finds its scanners: no line can be added here. One sentence each.
+pub fn lost_scanners(manifest: &Manifest, assignments: &[Assignment]) -> Vec<String> {
+    let mut advice = Vec::new();
+    for scanners in assignments {
+        for used in &scanners.used_by {
+            let controller = scanners::controller_of(assignments, &used.used_by);
+            let lost = controller.and_then(|controller| {
+                scanners::lost(&manifest.pod, &used.used_by, scanners, &controller.destination)
+            });
+            if let (
+                Some(Lost { controller, variable: Carrier::Environment { container, variable }, .. }),
+                Source::Known(source),
+            ) = (lost, &scanners.source)
+            {
+                advice.push(format!(
+                    "{}: kvisor would not find its scanners by the name of {controller}: set the variable {variable} of \
+                     its container {container:?} to {source}, which is then replaced too",
+                    manifest.name
+                ));
+            }
+        }
+    }
+    advice
+}
+
+/// Carries out `edits` in `text`.
+///
+/// # Errors
+/// The text cannot be read, or a field cannot get its name without changing something else.
+pub fn rewrite(text: &str, edits: &[Edit]) -> Result<String, Refused> {
+    let before = documents::read(text).map_err(Refused::Unreadable)?;
+    let mut replacements: BTreeMap<usize, (Range<usize>, String)> = BTreeMap::new();
+    for (index, document) in before.iter().enumerate() {
+        let mut edits = edits.iter().filter(|edit| edit.document == index).peekable();
+        if edits.peek().is_none() {
+            continue;
+        }
+        let places = Places::of(&text[document.range.clone()], document.format);
+        for edit in edits {
+            let (place, to) = places.replacement(edit).ok_or_else(|| Refused::Unplaced {
+                document: index + 1,
+                field: edit.field.clone(),
+                image: edit.from.clone(),
+            })?;
+            let place = place.start + document.range.start..place.end + document.range.start;
+            let replaced = replacements.insert(place.start, (place, to.clone()));
+            if replaced.is_some_and(|(_, other)| other != to) {
+                return Err(shared(edit, "a field that gets another image".to_owned()));
+            }
+        }
+    }
+    let mut after = String::with_capacity(text.len() + 64 * replacements.len());
+    let mut end = 0;
+    for (place, to) in replacements.into_values() {
+        after.push_str(&text[end..place.start]);
+        after.push_str(&to);
+        end = place.end;
+    }
+    after.push_str(&text[end..]);
+    confirm(before, &after, edits)?;
+    Ok(after)
+}
+
+/// What knows where the values of a document stand.
+enum Places<'t> {
+    Json(&'t str),
+    Yaml(&'t str, Tree),
+}
+
+impl<'t> Places<'t> {
+    fn of(document: &'t str, format: Format) -> Self {
+        match format {
+            Format::Json => Self::Json(document),
+            Format::Yaml => Self::Yaml(document, Tree::read(document)),
+        }
+    }
+
+    /// The bytes of the document that are to be replaced, and by what.
+    fn replacement(&self, edit: &Edit) -> Option<(Range<usize>, String)> {
+        let (document, span, quoted) = match self {
+            Self::Json(document) => (document, parse::json::span(document, &edit.pointer)?, true),
+            Self::Yaml(document, tree) => {
+                let scalar = tree.scalar(&edit.pointer)?;
+                (document, scalar.span.clone(), scalar.is_double_quoted)
+            }
+        };
+        let written = document.get(span.clone())?;
+        // The comment behind a block's header or below its text may name the image too.
+        let (indent, value) = if written.lines().count() > 1 && !quoted {
+            let line = written.split_inclusive('\n').find(|line| line.trim() == edit.from)?;
+            (line.as_ptr().addr() - written.as_ptr().addr(), line)
+        } else {
+            (0, written)
+        };
+        if let Some(found) = value.find(&edit.from) {
+            let start = span.start + indent + found;
+            return Some((start..start + edit.from.len(), edit.to.clone()));
+        }
+        // With escapes in it; the name of an image needs none.
+        quoted.then(|| (span, format!("\"{}\"", edit.to)))
+    }
+}
+
+/// Says no to a text that differs from what was read in anything but the fields of `edits`.
+fn confirm(before: Vec<Document>, after: &str, edits: &[Edit]) -> Result<(), Refused> {
+    let after = documents::read(after).map_err(Refused::Unreadable)?;
+    let mut expected: Vec<Value> = before.into_iter().map(|document| document.value).collect();
+    for edit in edits {
+        if let Some(field) = expected.get_mut(edit.document).and_then(|value| field(value, &edit.pointer)) {
+            *field = Value::String(edit.to.clone());
+        }
+    }
+    for (index, expected) in expected.iter().enumerate() {
+        let written = after.get(index).map_or(&Value::Null, |document| &document.value);
+        if let Some(other) = difference(expected, written) {
+            // Only an anchor makes one value of two fields.
+            let edit = edits.iter().find(|edit| edit.document == index);
+            return Err(edit.map_or_else(
+                || Refused::Unreadable(Fault::new(index + 1, "it could not be read again")),
+                |edit| shared(edit, other),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn shared(edit: &Edit, other: String) -> Refused {
+    Refused::Shared { document: edit.document + 1, field: edit.field.clone(), other }
+}
+
+fn field<'v>(value: &'v mut Value, pointer: &[String]) -> Option<&'v mut Value> {
+    pointer.iter().try_fold(value, |value, token| match value {
+        Value::Array(elements) => elements.get_mut(token.parse::<usize>().ok()?),
+        Value::Object(members) => members.get_mut(token),
+        _ => None,
+    })
+}
+
+/// The first place where two values differ, as people write it: `spec.containers[0].image`.
+fn difference(one: &Value, other: &Value) -> Option<String> {
+    let (inner, place) = match (one, other) {
+        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
+            let mut pairs = one.iter().zip(other).enumerate();
+            pairs.find_map(|(index, (one, other))| Some((difference(one, other)?, format!("[{index}]"))))?
+        }
+        (Value::Object(one), Value::Object(other)) if one.len() == other.len() => {
+            one.iter().find_map(|(key, one)| {
+                let inner =
+                    other.get(key).map_or_else(|| Some(String::new()), |other| difference(one, other));
+                Some((inner?, format!(".{key}")))
+            })?
+        }
+        _ => return (one != other).then(String::new),
+    };
+    Some(place + &inner)
+}
+
+/// Puts texts of one format behind each other so that kubectl reads the documents of all of them. One alone stays as it
+/// is.
+pub fn join(texts: Vec<String>, format: Format) -> String {
+    texts.into_iter().reduce(|joined, text| append(joined, &text, format)).unwrap_or_default()
+}
+
+fn append(mut joined: String, text: &str, format: Format) -> String {
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    if !joined.is_empty() && !joined.ends_with('\n') {
+        joined.push('\n');
+    }
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    match (format, lines.next()) {
+        // Only behind the end of a document may a directive stand.
+        (Format::Yaml, Some(line)) if line.starts_with('%') => joined.push_str("...\n"),
+        (Format::Yaml, Some(line)) if !line.starts_with("---") => joined.push_str("---\n"),
+        _ => {}
+    }
+    joined + text
+}
+
+#[cfg(test)]
+mod generated_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+use jiff::Timestamp;
+
+use super::*;
+use crate::sync::discover::manifests;
+use crate::sync::discover::{Found, ImageFilter, discover};
+use crate::sync::plan::assignment::assign;
+
+const AGENT: &str = "us-docker.pkg.dev/castai-hub/library/agent:v1";
+const MIRROR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
+
+/// The private name of an image.
+pub(super) fn private(image: &str) -> String {
+    format!("{MIRROR}/{image}")
+}
+
+/// Filters `text` as the command does, with `MIRROR` as the destination.
+pub(super) fn filtered(text: &str) -> Result<String, String> {
+    let manifests = manifests::parse("x.yaml", text).map_err(|error| error.to_string())?;
+    let mirror = MIRROR.parse().unwrap();
+    let mut all = Vec::new();
+    for manifest in &manifests {
+        let found = Found { manifests: std::slice::from_ref(manifest), ..Found::default() };
+        let inventory =
+            discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
+        all.extend(edits(manifest, &assign(&inventory, &mirror, &[], Some("us-east-1"))));
+    }
+    rewrite(text, &all).map_err(|refused| refused.to_string())
+}
+
+/// Asserts that nothing but each `AGENT` in `text` that stands between `«` and `»` becomes private.
+#[track_caller]
+fn assert_marked(text: &str) {
+    let public = text.replace(['«', '»'], "");
+    let expected = text.replace(&format!("«{AGENT}»"), &private(AGENT));
+    assert!(!expected.contains('«'), "a mark is wrong: {text}");
+    assert_eq!(filtered(&public).as_deref(), Ok(expected.as_str()), "{public}");
+    assert_eq!(filtered(&expected).as_deref(), Ok(expected.as_str()), "twice is once");
+}
+
+/// A pod whose container's image is written as given, with comments and other things around it.
+fn pod(image: &str) -> String {
+    format!(
+        "# {AGENT}\nkind: Pod\nmetadata:\n  name: {AGENT}\nspec:\n  containers:\n  - name: a\n    image: {image}\n    \
+         args: [{AGENT}]   # {AGENT}\n"
+    )
+}
+
+#[test]
+fn every_style_of_scalar_keeps_its_style() {
+    let image = format!("«{AGENT}»");
+    for written in [
+        image.clone(),
+        format!("{image} # {AGENT}"),
+        format!("'{image}'\t# {AGENT}"),
+        format!("\"{image}\"  "),
+        format!("\n      {image}"),
+        format!("  # {AGENT}\n\n      {image}"),
+        format!("|-\n      {image}"),
+        format!("|-  # {AGENT}\n      {image}\n\n  # {AGENT}"),
+        format!(">-\n              {image}\n\n"),
+        format!("|2-\n      {image}"),
+        format!("&img {image}"),
+        format!("!!str {image}"),
+        format!("!!str &img '{image}'"),
+        format!("&img !!str\n      \"{image}\""),
+    ] {
+        let text = pod(&written);
+        assert_marked(&text);
+        assert_marked(&text.replace('\n', "\r\n"));
+        assert_marked(&format!("\u{feff}{text}"));
+        assert_marked(text.trim_end());
+        assert_marked(&format!("--- # é\n{text}...\n---\nkind: Secret\ndata: {{a: aGk=}}\n---\n{text}"));
+        assert_marked(&format!("%YAML 1.2\n%TAG !e! tag:example.com,2026:\n---\n{text}..."));
+    }
+}
+
+#[test]
+fn escapes_are_replaced_with_their_scalar() {
+    for written in [
+        "\"us-docker.pkg.dev\\/castai-hub/library/agent:v1\"",
+        "\"us-docker.pkg.dev/castai-hub/\\\n       library/agent:\\x761\"",
+        "\"\\u0075s-docker.pkg.dev/castai-hub/library/agent:v1\"",
+    ] {
+        let expected = pod(&format!("\"{}\"", private(AGENT)));
+        assert_eq!(filtered(&pod(written)), Ok(expected), "{written}");
+    }
+}
+
+#[test]
+fn every_carrier_is_found_in_every_form() {
+    let image = format!("«{AGENT}»");
+    let spec =
+        format!("{{containers: [{{name: a, image: {image}}}, {{\"image\":\"{image}\",\"name\":\"b\"}}]}}");
+    for text in [
+        format!("kind: Deployment\nspec: {{template: {{spec: {spec}}}}}"),
+        format!("{{kind: CronJob, spec: {{jobTemplate: {{spec: {{template: {{spec: {spec}}}}}}}}}}}"),
+        format!("kind: Rollout\nspec:\n    template:\n            spec: {spec}"),
+        format!("kind: PodTemplate\ntemplate: {{spec: {spec}}}"),
+        format!(
+            "kind: List\nitems:\n- kind: Service\n- kind: Job\n  metadata:\n    annotations:\n      \"helm.sh/hook\": pre-delete\n  spec: {{template: {{spec: {spec}}}}}\n"
+        ),
+        format!("kind: List\nitems: [{{kind: PodList, items: [{{kind: Pod, spec: {spec}}}]}}]"),
+        format!(
+            "kind: Pod\nspec:\n  initContainers:\n  - image: {image}\n    name: i\n  ephemeralContainers:\n  - image: '{image}'\n    name: e\n  containers:\n  - image: {image}\n    name: c\n    env:\n    - {{name: SCANNERS_IMAGE, value: \"{image}\"}}\n    - {{name: OTHER_IMAGE, value: \"{AGENT}\"}}\n    - name: JMX_EXPORTER_INIT_IMAGE\n      value: {image}\n"
+        ),
+        format!(
+            "? kind\n: Pod\n? spec\n: ? containers\n  : - ? name\n      : a\n      ? image\n      : {image}\n"
+        ),
+        format!(
+            " \n{{ \"kind\" : \"Pod\",\n\t\"spec\":{{\"containers\":[{{\"name\":\"a\\u0061\",\"image\":\"{image}\"}}]}},\n\"data\":\"\u{7f}{AGENT}\"}}\n{{\"kind\":\"A\"}}"
+        ),
+        format!(
+            "kind: ConfigMap\ndata:\n  pod.yaml: |\n    kind: Pod\n    spec: {{containers: [{{name: a, image: {AGENT}}}]}}\n"
+        ),
+    ] {
+        assert_marked(&text);
+    }
+}
+
+#[test]
+fn escaped_slashes_in_json_are_an_image_too() {
+    let text = |image: &str| {
+        format!("{{\"kind\":\"Pod\",\"spec\":{{\"containers\":[{{\"image\":{image},\"name\":\"a\"}}]}}}}")
+    };
+    let before = text("\"us-docker.pkg.dev\\/castai-hub\\/library\\/agent:v1\"");
+    assert_eq!(filtered(&before), Ok(text(&format!("\"{}\"", private(AGENT)))));
+}
+
+#[test]
+fn anchors_are_replaced_once_where_all_their_places_agree() {
+    let image = format!("«{AGENT}»");
+    for text in [
+        format!(
+            "kind: Pod\nspec:\n  containers:\n  - name: a\n    image: &i {image}\n  - name: b\n    image: *i\n"
+        ),
+        format!(
+            "kind: Pod\nspec:\n  containers:\n  - &c\n    name: a\n    image: {image}\n  - <<: *c\n    name: b\n"
+        ),
+        format!(
+            "kind: Pod\nspec:\n  containers:\n  - &c {{name: a, image: {image}}}\n  - <<: [*c, {{image: x}}]\n    name: b\n  - {{<<: *c, name: c, image: '{image}'}}\n"
+        ),
+        format!(
+            "kind: List\nitems:\n- kind: Pod\n  spec: &s {{containers: [{{name: a, image: {image}}}]}}\n- kind: Pod\n  spec: *s\n"
+        ),
+        format!(
+            "kind: Pod\nspec:\n  containers:\n  - name: a\n    image: &i {image}\n    env: [{{name: SCANNERS_IMAGE, value: *i}}]\n"
+        ),
+    ] {
+        assert_marked(&text);
+    }
+}
+
+#[test]
+fn what_cannot_be_done_in_place_is_refused() {
+    let shared = |other: &str| {
+        format!(
+            "document 1: Pod/p: container/a: its image is shared through an anchor with {other}, which must stay"
+        )
+    };
+    let pod = "kind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: a\n";
+    let cases = [
+        (format!("kind: Pod\nmetadata: {{name: p, labels: {{x: &i {AGENT}}}}}\nspec:\n  containers:\n  - {{name: a, image: *i}}\n"), shared(".metadata.labels.x")),
+        (format!("{pod}    image: &i {AGENT}\n    args: [b, *i]\n"), shared(".spec.containers[0].args[1]")),
+        (format!("{pod}    image: !!binary dXMtZG9ja2VyLnBrZy5kZXYvYTp2MQ==\n"), "document 1: Pod/p: container/a: its image cannot be replaced as it is written: write it in one piece, as \"us-docker.pkg.dev/a:v1\"".to_owned()),
+        (format!("{pod}    image: {AGENT}\n    image: {AGENT}\n"), "x.yaml: document 1: duplicate mapping key at line 7, column 5".to_owned()),
+        (format!("{pod}    image: {AGENT}\n---\na: [\n"), "x.yaml: document 2: unclosed bracket '[' at line 8, column 4".to_owned()),
+        (format!("{{\"kind\": \"Pod\", \"spec\": {{\"containers\": [{{\"name\":\"a\",\"image\":\"{AGENT}\",\"image\":\"{AGENT}\"}}]}}}}"), "x.yaml: document 1: the key \"image\" stands twice in one object".to_owned()),
+    ];
+    for (text, start) in cases {
+        let refused = filtered(&text).unwrap_err();
+        assert!(refused.starts_with(&start), "{refused}\n{text}");
+    }
+}
+
+#[test]
+fn one_value_cannot_become_two() {
+    let text = "a: &i x\nb: *i\n";
+    let edit = |field: &str, to: &str| Edit {
+        document: 0,
+        pointer: vec![field.to_owned()],
+        field: field.to_owned(),
+        from: "x".to_owned(),
+        to: to.to_owned(),
+    };
+    assert_eq!(rewrite(text, &[edit("a", "new"), edit("b", "new")]).as_deref(), Ok("a: &i new\nb: *i\n"));
+    let refused = rewrite(text, &[edit("a", "new"), edit("b", "newer")]).unwrap_err();
+    assert!(refused.to_string().contains("a field that gets another image"), "{refused}");
+    assert!(rewrite(text, &[edit("a", "new")]).unwrap_err().to_string().contains("with .b"));
+}
+
+#[test]
+fn images_that_need_no_mirror_stay() {
+    let near = "602401143452.dkr.ecr.us-east-1.amazonaws.com/eks/pause:3.10";
+    let text = pod(&private(AGENT)) + "---\n" + &pod(near) + "---\n" + &pod("\"{{ not an image }}\"");
+    assert_eq!(filtered(&text).as_deref(), Ok(text.as_str()));
+}
+
+#[test]
+fn texts_are_joined_as_kubectl_reads_them() {
+    let cases: [(&[&str], &str); 7] = [
+        (&["a: 1"], "a: 1"),
+        (&["\u{feff}a: 1\r\n"], "\u{feff}a: 1\r\n"),
+        (&["a: 1", "b: 2\n", "c: 3\n"], "a: 1\n---\nb: 2\n---\nc: 3\n"),
+        (&["a: 1\n", "---\nb: 2\n"], "a: 1\n---\nb: 2\n"),
+        (&["a: 1\n", "\u{feff}# b\nb: 2\n"], "a: 1\n---\n# b\nb: 2\n"),
+        (&["a: 1\n", "%YAML 1.2\n---\nb: 2\n"], "a: 1\n...\n%YAML 1.2\n---\nb: 2\n"),
+        (&["{\"a\": 1}", "{\"b\": 2}\n"], "{\"a\": 1}\n{\"b\": 2}\n"),
+    ];
+    for (texts, expected) in cases {
+        let format = if texts[0].starts_with('{') { Format::Json } else { Format::Yaml };
+        let joined = join(texts.iter().map(|text| (*text).to_owned()).collect(), format);
+        assert_eq!(joined, expected);
+        assert_eq!(documents::read(&joined).unwrap().len(), texts.len(), "{joined}");
+    }
+}
