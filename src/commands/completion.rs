@@ -2,11 +2,11 @@
 
 mod link;
 
-use super::{Ending, Stop};
+use super::{CommandError, Ending};
 use crate::cli::{CompletionArguments, CompletionCommand};
 use crate::output;
 
-pub(super) fn run(arguments: &CompletionArguments) -> Result<Ending, Stop> {
+pub(super) fn run(arguments: &CompletionArguments) -> Result<Ending, CommandError> {
     let script = match &arguments.command {
         CompletionCommand::Install(install) => return link::install(install.dry_run),
         CompletionCommand::Uninstall(uninstall) => return link::uninstall(uninstall.dry_run),

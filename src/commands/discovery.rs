@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Stop;
+use super::CommandError;
 use crate::castai::knowledge::Knowledge;
 use crate::cli::{Arguments, SelectionArguments};
 use crate::model::inventory::Inventory;
@@ -12,7 +12,7 @@ use crate::sync::discover::ImageFilter;
 use crate::sync::discover::manifests::{self, Manifest};
 
 /// What the flags choose, with the file of `--knowledge` read.
-pub(super) fn filter(selection: &SelectionArguments) -> Result<ImageFilter, Stop> {
+pub(super) fn filter(selection: &SelectionArguments) -> Result<ImageFilter, CommandError> {
     let mut knowledge = match &selection.knowledge {
         Some(path) => read_knowledge(path)?,
         None => Knowledge::default(),
@@ -20,17 +20,17 @@ pub(super) fn filter(selection: &SelectionArguments) -> Result<ImageFilter, Stop
     knowledge.image_prefixes.extend(selection.image_prefixes.iter().cloned());
     knowledge.images.extend(selection.include_images.iter().cloned());
     let filter = ImageFilter::new(&selection.only, &selection.exclude)
-        .map_err(|error| Stop::new(format!("error: --only or --exclude: {error}")))?;
+        .map_err(|error| CommandError::new(format!("error: --only or --exclude: {error}")))?;
     Ok(filter.with(knowledge))
 }
 
-fn read_knowledge(path: &Path) -> Result<Knowledge, Stop> {
+fn read_knowledge(path: &Path) -> Result<Knowledge, CommandError> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
-        .map_err(|error| Stop::new(format!("error: reading --knowledge {shown}: {error}")))?;
+        .map_err(|error| CommandError::new(format!("error: reading --knowledge {shown}: {error}")))?;
     let wrong = |why: String| {
         let message = format!("error: --knowledge {shown}: {why}");
-        Stop::with_hint(message, "docs/images.md shows what such a file may hold")
+        CommandError::with_hint(message, "docs/images.md shows what such a file may hold")
     };
     let mut documents = documents::read(&text).map_err(|fault| wrong(fault.why))?;
     match (documents.pop(), documents.is_empty()) {
@@ -41,7 +41,7 @@ fn read_knowledge(path: &Path) -> Result<Knowledge, Stop> {
 }
 
 /// Reads the manifests of `-f`. Standard input may be a person who types, and Ctrl-C must be heard meanwhile.
-pub(super) async fn read_manifests(files: &[PathBuf]) -> Result<Vec<Manifest>, Stop> {
+pub(super) async fn read_manifests(files: &[PathBuf]) -> Result<Vec<Manifest>, CommandError> {
     let files = files.to_vec();
     let read = tokio::task::spawn_blocking(move || -> Result<Vec<_>, manifests::Error> {
         let mut all = Vec::new();
@@ -57,7 +57,7 @@ pub(super) async fn read_manifests(files: &[PathBuf]) -> Result<Vec<Manifest>, S
         }
         Ok(all)
     });
-    read.await.map_err(std::io::Error::other)?.map_err(|error| Stop::new(format!("error: {error}")))
+    read.await.map_err(std::io::Error::other)?.map_err(|error| CommandError::new(format!("error: {error}")))
 }
 
 /// Where was looked, for the message that nothing was found there.

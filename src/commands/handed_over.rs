@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::Stop;
+use super::CommandError;
 use crate::castai::knowledge::Knowledge;
 use crate::model::inventory::{API_VERSION, Inventory};
 use crate::model::lock::Lock;
@@ -20,32 +20,37 @@ use crate::sync::plan::assignment::NameMap;
 ///
 /// # Errors
 /// The file cannot be read, is of another kind or version, or is damaged.
-pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, Stop> {
+pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, CommandError> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| {
         let message = format!("error: reading {shown}: {error}");
         match writer(kind) {
             Some(flags) if error.kind() == ErrorKind::NotFound => {
-                Stop::with_hint(message, format!("it is written by: sync-images {flags} {shown}"))
+                CommandError::with_hint(message, format!("it is written by: sync-images {flags} {shown}"))
             }
-            _ => Stop::new(message),
+            _ => CommandError::new(message),
         }
     })?;
     let value: Value = parse::json::from_str(&text).map_err(|error| match error {
-        parse::json::Error::TooDeep { .. } => Stop::new(format!("error: {shown} is {error}")),
-        parse::json::Error::Invalid(error) => Stop::new(format!("error: {shown} is not JSON: {error}")),
+        parse::json::Error::TooDeep { .. } => CommandError::new(format!("error: {shown} is {error}")),
+        parse::json::Error::Invalid(error) => {
+            CommandError::new(format!("error: {shown} is not JSON: {error}"))
+        }
     })?;
     let (found_kind, found_version) = (value["kind"].as_str(), value["apiVersion"].as_str());
     if found_kind != Some(kind) {
         let found = found_kind.unwrap_or("nothing that this plugin wrote");
-        return Err(Stop::new(format!("error: {shown} holds {found}, not the {kind} that is wanted here")));
+        return Err(CommandError::new(format!(
+            "error: {shown} holds {found}, not the {kind} that is wanted here"
+        )));
     }
     if found_version != Some(API_VERSION) {
         let found = found_version.map_or_else(|| "no version".to_owned(), |found| format!("version {found}"));
         let message = format!("error: {shown} has {found}, and this plugin reads version {API_VERSION}");
-        return Err(Stop::with_hint(message, "use the same version of the plugin on all machines"));
+        return Err(CommandError::with_hint(message, "use the same version of the plugin on all machines"));
     }
-    serde_json::from_value(value).map_err(|error| Stop::new(format!("error: {shown} is damaged: {error}")))
+    serde_json::from_value(value)
+        .map_err(|error| CommandError::new(format!("error: {shown} is damaged: {error}")))
 }
 
 /// Reads an inventory. Names and reasons in it are the word of who gives the file; what they may add is bounded as in
@@ -53,9 +58,9 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, St
 ///
 /// # Errors
 /// As [`read`], or an entry of its knowledge would mean nothing or too much.
-pub(super) fn read_inventory(path: &Path) -> Result<Inventory, Stop> {
+pub(super) fn read_inventory(path: &Path) -> Result<Inventory, CommandError> {
     let inventory: Inventory = read(path, "Inventory")?;
-    let wrong = |why| Stop::new(format!("error: {}: knowledge: {why}", path.display()));
+    let wrong = |why| CommandError::new(format!("error: {}: knowledge: {why}", path.display()));
     inventory.knowledge.check().map_err(wrong)?;
     Ok(inventory)
 }
@@ -64,7 +69,7 @@ pub(super) fn read_inventory(path: &Path) -> Result<Inventory, Stop> {
 ///
 /// # Errors
 /// As [`read`], or an entry does not hold; the error names it.
-pub(super) fn read_lock(path: &Path, maps: &[NameMap]) -> Result<Lock, Stop> {
+pub(super) fn read_lock(path: &Path, maps: &[NameMap]) -> Result<Lock, CommandError> {
     let lock = read(path, "Lock")?;
     check_lock(&lock, maps).map_err(|fault| distrusted(path, fault))?;
     Ok(lock)
@@ -74,24 +79,24 @@ pub(super) fn read_lock(path: &Path, maps: &[NameMap]) -> Result<Lock, Stop> {
 ///
 /// # Errors
 /// As [`read`], or an entry does not hold; the error names it.
-pub(super) fn read_plan(path: &Path, maps: &[NameMap], knowledge: &Knowledge) -> Result<Plan, Stop> {
+pub(super) fn read_plan(path: &Path, maps: &[NameMap], knowledge: &Knowledge) -> Result<Plan, CommandError> {
     let plan = read(path, "Plan")?;
     check_plan(&plan, maps, knowledge).map_err(|fault| distrusted(path, fault))?;
     Ok(plan)
 }
 
-fn distrusted(path: &Path, fault: Fault) -> Stop {
+fn distrusted(path: &Path, fault: Fault) -> CommandError {
     let message = format!("error: {}: {fault}", path.display());
     let hint =
         fault.hint.unwrap_or_else(|| "make the file again, with this version and the same flags".to_owned());
-    Stop::with_hint(message, hint)
+    CommandError::with_hint(message, hint)
 }
 
 /// Writes a value so that a file is either the former one or the whole new one, whatever happens.
 ///
 /// # Errors
 /// The folder cannot be written to, or the disk is full.
-pub(super) fn write(path: &Path, value: &impl Serialize) -> Result<(), Stop> {
+pub(super) fn write(path: &Path, value: &impl Serialize) -> Result<(), CommandError> {
     let attempt = || -> std::io::Result<()> {
         let mut text = serde_json::to_string_pretty(value)?;
         text.push('\n');
@@ -106,7 +111,7 @@ pub(super) fn write(path: &Path, value: &impl Serialize) -> Result<(), Stop> {
             Err(_) => replace(path, &text),
         }
     };
-    attempt().map_err(|error| Stop::new(format!("error: writing {}: {error}", path.display())))
+    attempt().map_err(|error| CommandError::new(format!("error: writing {}: {error}", path.display())))
 }
 
 /// The run that writes a file of this kind.
@@ -123,7 +128,7 @@ fn writer(kind: &str) -> Option<&'static str> {
 ///
 /// # Errors
 /// As [`write`], as far as that can be seen without a byte of content.
-pub(super) fn check(path: &Path) -> Result<(), Stop> {
+pub(super) fn check(path: &Path) -> Result<(), CommandError> {
     let attempt = || -> std::io::Result<()> {
         let path = match std::fs::metadata(path) {
             Ok(found) if found.is_dir() => {
@@ -138,7 +143,7 @@ pub(super) fn check(path: &Path) -> Result<(), Stop> {
         std::fs::File::create(&part)?;
         std::fs::remove_file(part)
     };
-    attempt().map_err(|error| Stop::new(format!("error: writing {}: {error}", path.display())))
+    attempt().map_err(|error| CommandError::new(format!("error: writing {}: {error}", path.display())))
 }
 
 fn part(path: &Path) -> PathBuf {

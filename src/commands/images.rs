@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::survey::Survey;
-use super::{Ending, Stop, discovery};
+use super::{CommandError, Ending, discovery};
 use crate::cli::{Arguments, ImagesArguments, OutputFormat};
 use crate::event::{Event, Observer, Stage};
 use crate::model::inventory::Inventory;
@@ -11,7 +11,7 @@ use crate::output::progress::Progress;
 use crate::output::{self, images as text};
 use crate::sync::discover::{Found, ImageFilter, discover, explain};
 
-pub(super) async fn run(arguments: &Arguments, images: &ImagesArguments) -> Result<Ending, Stop> {
+pub(super) async fn run(arguments: &Arguments, images: &ImagesArguments) -> Result<Ending, CommandError> {
     check(arguments, images)?;
     let progress = Progress::new(arguments.logging.verbosity);
     let found = inventory(arguments, images, &|event| progress.observe(event)).await;
@@ -26,8 +26,8 @@ pub(super) async fn run(arguments: &Arguments, images: &ImagesArguments) -> Resu
 }
 
 /// Combinations that mean nothing are refused, so that none is silently ignored.
-fn check(arguments: &Arguments, images: &ImagesArguments) -> Result<(), Stop> {
-    let refused = |message: &str, hint: &str| Err(Stop::with_hint(format!("error: {message}"), hint));
+fn check(arguments: &Arguments, images: &ImagesArguments) -> Result<(), CommandError> {
+    let refused = |message: &str, hint: &str| Err(CommandError::with_hint(format!("error: {message}"), hint));
     let narrowed = arguments.connection.namespace.is_some() || images.selection.selector.is_some();
     if !images.files.is_empty() && narrowed {
         return refused(
@@ -45,7 +45,7 @@ async fn inventory(
     arguments: &Arguments,
     images: &ImagesArguments,
     observer: Observer<'_>,
-) -> Result<Inventory, Stop> {
+) -> Result<Inventory, CommandError> {
     let filter = discovery::filter(&images.selection)?;
     let manifests = discovery::read_manifests(&images.files).await?;
     observer(Event::Stage(Stage::Discover));

@@ -2,11 +2,11 @@
 
 use clap::{Command, CommandFactory as _};
 
-use super::{Ending, Stop};
+use super::{CommandError, Ending};
 use crate::cli::Arguments;
 use crate::output;
 
-pub(super) fn run() -> Result<Ending, Stop> {
+pub(super) fn run() -> Result<Ending, CommandError> {
     // The name of a page is one word.
     const NAME: &str = "kubectl-castai_privatelink";
     let mut command = Arguments::command();

@@ -56,12 +56,12 @@ impl Ending {
 
 /// Why a command could not do its work, in one line, and what to do next.
 #[derive(Debug)]
-struct Stop {
+struct CommandError {
     message: String,
     hint: Option<String>,
 }
 
-impl Stop {
+impl CommandError {
     fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), hint: None }
     }
@@ -71,20 +71,20 @@ impl Stop {
     }
 }
 
-impl From<io::Error> for Stop {
+impl From<io::Error> for CommandError {
     /// Only our own output is written without a path of its own.
     fn from(error: io::Error) -> Self {
         Self::new(format!("error: writing the result: {error}"))
     }
 }
 
-impl From<cluster::Error> for Stop {
+impl From<cluster::Error> for CommandError {
     fn from(error: cluster::Error) -> Self {
         Self { message: error.to_string(), hint: error.hint().map(str::to_owned) }
     }
 }
 
-impl From<transport::Error> for Stop {
+impl From<transport::Error> for CommandError {
     fn from(error: transport::Error) -> Self {
         Self::new(format!("error: {error}"))
     }
@@ -109,8 +109,8 @@ pub async fn run(mut arguments: Arguments) -> Ending {
         Command::Man => manual::run(),
         Command::Version(version) => version::run(version),
     };
-    ending.unwrap_or_else(|stop| {
-        output::error(&stop.message, stop.hint.as_deref());
+    ending.unwrap_or_else(|error| {
+        output::error(&error.message, error.hint.as_deref());
         Ending::CouldNotRun
     })
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Ending, Stop};
+use super::{CommandError, Ending};
 use crate::cli::{Arguments, OutputFormat, PermissionsArguments, PermissionsCommand, PermissionsFormat};
 use crate::output::{self, permissions as text};
 use crate::permissions::iam::{self, Registry};
@@ -17,7 +17,7 @@ struct All {
     aws: Vec<&'static AwsAction>,
 }
 
-pub(super) fn run(arguments: &Arguments, permissions: &PermissionsArguments) -> Result<Ending, Stop> {
+pub(super) fn run(arguments: &Arguments, permissions: &PermissionsArguments) -> Result<Ending, CommandError> {
     match &permissions.half {
         None => {
             let overview = &permissions.overview;

@@ -1,7 +1,7 @@
 //! `preflight`: gather what is known of cluster and account, run the checks, print the report.
 
 use super::scene::{self, Scene};
-use super::{Ending, Stop};
+use super::{CommandError, Ending};
 use crate::aws::identity;
 use crate::castai::endpoints::Protocol;
 use crate::cli::{self, Arguments, OutputFormat, PreflightArguments};
@@ -14,7 +14,10 @@ use crate::preflight::report::FailOn;
 use crate::preflight::{self, Inputs, Settings, Unread};
 use crate::transport;
 
-pub(super) async fn run(arguments: &Arguments, preflight: &PreflightArguments) -> Result<Ending, Stop> {
+pub(super) async fn run(
+    arguments: &Arguments,
+    preflight: &PreflightArguments,
+) -> Result<Ending, CommandError> {
     let settings = probe_settings(preflight)?;
     let progress = Progress::new(arguments.logging.verbosity);
     let inputs = gather(arguments, preflight).await?;
@@ -35,14 +38,14 @@ pub(super) async fn run(arguments: &Arguments, preflight: &PreflightArguments) -
     // Without the cluster the report is not what was asked for, whatever else it says.
     for unread in &inputs.unread {
         if let Unread::Failed(message, hint) = unread {
-            return Err(Stop { message: message.clone(), hint: hint.clone() });
+            return Err(CommandError { message: message.clone(), hint: hint.clone() });
         }
     }
     Ok(if report.needs_attention(fail_on) { Ending::Attention } else { Ending::Done })
 }
 
 /// A cluster that cannot be read is itself a finding; a kubeconfig that cannot be used stops the command.
-async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result<Inputs, Stop> {
+async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result<Inputs, CommandError> {
     let connection = scene::connect(arguments).await?;
     let mut unread = Vec::new();
     let scene = match Scene::of(&connection).await {
@@ -110,7 +113,7 @@ async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result
     })
 }
 
-fn probe_settings(preflight: &PreflightArguments) -> Result<Settings, Stop> {
+fn probe_settings(preflight: &PreflightArguments) -> Result<Settings, CommandError> {
     let variable = |name: &str| std::env::var(name).ok();
     let mut settings = Settings::new(transport::tls()?);
     settings.timeout = preflight.timeout;

@@ -1,14 +1,14 @@
 //! The question before anything is changed.
 
-use super::Stop;
+use super::CommandError;
 use crate::output;
 
 /// Asks whether to do `work` (`change 3 workloads`), after `show` has shown it; where nobody can be asked, somebody
 /// must have said yes before.
-pub(super) async fn ask(work: String, show: impl FnOnce()) -> Result<bool, Stop> {
+pub(super) async fn ask(work: String, show: impl FnOnce()) -> Result<bool, CommandError> {
     if !output::is_interactive() {
         let message = format!("error: refusing to {work} without --yes, because nobody can be asked here");
-        return Err(Stop::with_hint(message, "add --yes, or look first with --dry-run"));
+        return Err(CommandError::with_hint(message, "add --yes, or look first with --dry-run"));
     }
     show();
     let mut question = work;

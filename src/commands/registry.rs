@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Stop, scene};
+use super::{CommandError, scene};
 use crate::aws::destination::{self, Facts, default_mirror};
 use crate::aws::ecr::Ecr;
 use crate::aws::error::Error;
@@ -23,12 +23,12 @@ pub(super) async fn chosen(
     registry: Option<&Mirror>,
     region: Option<&str>,
     cluster: Option<&Cluster>,
-) -> Result<Mirror, Stop> {
+) -> Result<Mirror, CommandError> {
     identified(arguments, registry, region, cluster).await?.map_err(|error| {
         let message = format!("error: {error}");
         match unidentified_hint(&error) {
-            Some(hint) => Stop::with_hint(message, hint),
-            None => Stop::new(message),
+            Some(hint) => CommandError::with_hint(message, hint),
+            None => CommandError::new(message),
         }
     })
 }
@@ -51,7 +51,7 @@ pub(super) async fn identified(
     registry: Option<&Mirror>,
     region: Option<&str>,
     cluster: Option<&Cluster>,
-) -> Result<Result<Mirror, Error>, Stop> {
+) -> Result<Result<Mirror, Error>, CommandError> {
     if let Some(mirror) = registry {
         return Ok(Ok(mirror.clone()));
     }
@@ -73,7 +73,7 @@ pub(super) async fn identified(
 }
 
 /// Our path in the ECR of the cluster's account and region, without asking AWS whether that is ours.
-pub(super) fn of_cluster(cluster: Option<&Cluster>, region: Option<&str>) -> Result<Mirror, Stop> {
+pub(super) fn of_cluster(cluster: Option<&Cluster>, region: Option<&str>) -> Result<Mirror, CommandError> {
     let account = cluster.and_then(|cluster| cluster.account.clone());
     let facts =
         Facts { own_account: account.clone(), cluster_account: account, region: region.map(str::to_owned) };
@@ -81,8 +81,8 @@ pub(super) fn of_cluster(cluster: Option<&Cluster>, region: Option<&str>) -> Res
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it ends chains of combinators")]
-fn unclear(error: destination::Error) -> Stop {
-    Stop::with_hint(format!("error: {error}"), error.hint())
+fn unclear(error: destination::Error) -> CommandError {
+    CommandError::with_hint(format!("error: {error}"), error.hint())
 }
 
 /// A client for all sources that can log in to `mirror`, and the API that it is spoken to by; nothing is asked yet.
@@ -90,7 +90,7 @@ pub(super) async fn open<'o>(
     arguments: &Arguments,
     mirror: &Mirror,
     observer: Observer<'o>,
-) -> Result<(Client<'o>, Destination), Stop> {
+) -> Result<(Client<'o>, Destination), CommandError> {
     // AWS' client would panic where there are no roots.
     crate::transport::tls()?;
     let settings = scene::settings(&arguments.network);
@@ -106,20 +106,23 @@ pub(super) async fn open<'o>(
 }
 
 /// A path that the registry does not take for any image needs no image to fail.
-pub(super) fn refuse_path(mirror: &Mirror) -> Result<(), Stop> {
+pub(super) fn refuse_path(mirror: &Mirror) -> Result<(), CommandError> {
     let is_ecr = EcrRegistry::of_host(&mirror.registry).is_some();
     let prefix = mirror.prefix.as_deref().filter(|_| is_ecr);
     let fault = prefix.and_then(|prefix| repository_name_fault(&format!("{prefix}/image")));
     fault.map_or(Ok(()), |fault| {
-        Err(Stop::with_hint(format!("error: --registry {mirror}: {fault}"), "choose another path there"))
+        Err(CommandError::with_hint(
+            format!("error: --registry {mirror}: {fault}"),
+            "choose another path there",
+        ))
     })
 }
 
 /// A name outside of the mirror is never written, whoever gives it.
-pub(super) fn refuse_maps(mirror: &Mirror, maps: &[NameMap]) -> Result<(), Stop> {
+pub(super) fn refuse_maps(mirror: &Mirror, maps: &[NameMap]) -> Result<(), CommandError> {
     let Some(map) = maps.iter().find(|map| !mirror.includes(map.private())) else { return Ok(()) };
     let message = format!("error: --map {map}: {} does not lie below {mirror}", map.private());
-    Err(Stop::with_hint(message, "choose a name below it, or another place with --registry"))
+    Err(CommandError::with_hint(message, "choose a name below it, or another place with --registry"))
 }
 
 /// Which tags may be moved in `mirror`: all below the default path, else those of the repositories that `--replace` names,

@@ -1,6 +1,6 @@
 //! `rollback`: what is recorded on workloads → patches → rollout → report.
 
-use super::{Ending, Stop, question, scene};
+use super::{CommandError, Ending, question, scene};
 use crate::cli::{Arguments, DryRun, RollbackArguments};
 use crate::cluster::{self, Listed, PatchMode};
 use crate::event::{Event, Observer, Stage};
@@ -10,7 +10,7 @@ use crate::output::{self, rollback as text};
 use crate::sync::rollback::{RollbackReport, decide, left_alone};
 use crate::sync::rollout::{self, Options, Outcome, WorkloadReport};
 
-pub(super) async fn run(arguments: &Arguments, rollback: &RollbackArguments) -> Result<Ending, Stop> {
+pub(super) async fn run(arguments: &Arguments, rollback: &RollbackArguments) -> Result<Ending, CommandError> {
     let progress = Progress::new(arguments.logging.verbosity);
     let ending = put_back(arguments, rollback, &progress).await;
     progress.clear();
@@ -21,7 +21,7 @@ async fn put_back(
     arguments: &Arguments,
     rollback: &RollbackArguments,
     progress: &Progress,
-) -> Result<Ending, Stop> {
+) -> Result<Ending, CommandError> {
     let observer: Observer<'_> = &|event| progress.observe(event);
     observer(Event::Stage(Stage::Discover));
     let connection = scene::connect(arguments).await?;

@@ -1,7 +1,7 @@
 //! `status`: the cluster, what registries hold, and who changed what: nothing is changed.
 
 use super::survey::Survey;
-use super::{Ending, Stop, discovery, registry};
+use super::{CommandError, Ending, discovery, registry};
 use crate::aws::error::Error;
 use crate::cli::{Arguments, StatusArguments};
 use crate::event::{Event, Observer, Stage};
@@ -14,7 +14,7 @@ use crate::sync::plan::assignment::{Assignment, assign, unused_maps};
 use crate::sync::status::look::{look_at_destination, look_at_sources};
 use crate::sync::status::{Seen, StatusReport, Subject, recorded_mirror, statuses};
 
-pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Result<Ending, Stop> {
+pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Result<Ending, CommandError> {
     let progress = Progress::new(arguments.logging.verbosity);
     let ending = look_at(arguments, status, &progress).await;
     progress.clear();
@@ -25,7 +25,7 @@ async fn look_at(
     arguments: &Arguments,
     status: &StatusArguments,
     progress: &Progress,
-) -> Result<Ending, Stop> {
+) -> Result<Ending, CommandError> {
     let observer: Observer<'_> = &|event| progress.observe(event);
     observer(Event::Stage(Stage::Discover));
     let filter = ImageFilter::default();
@@ -76,7 +76,7 @@ async fn look_at_registries(
     status: &StatusArguments,
     inventory: &Inventory,
     observer: Observer<'_>,
-) -> Result<(Mirror, Vec<Assignment>, Option<Seen>), Stop> {
+) -> Result<(Mirror, Vec<Assignment>, Option<Seen>), CommandError> {
     let cluster = inventory.clusters.first();
     let region = status.region.as_deref().or_else(|| cluster?.region.as_deref());
     let (mirror, refusal) = mirror(arguments, status, inventory, cluster, region).await?;
@@ -111,7 +111,7 @@ async fn mirror(
     inventory: &Inventory,
     cluster: Option<&Cluster>,
     region: Option<&str>,
-) -> Result<(Mirror, Option<Error>), Stop> {
+) -> Result<(Mirror, Option<Error>), CommandError> {
     // Without AWS, the account that the cluster names may be another's.
     let of_cluster = || registry::of_cluster(cluster, region);
     if status.cluster_only {
@@ -126,7 +126,10 @@ async fn mirror(
     };
     let guessed = of_cluster().ok().or_else(|| recorded_mirror(inventory)).ok_or_else(|| {
         let hint = "without AWS, the cluster alone is looked at: --cluster-only, with --registry";
-        Stop::with_hint(format!("error: {error}"), registry::unidentified_hint(&error).unwrap_or(hint))
+        CommandError::with_hint(
+            format!("error: {error}"),
+            registry::unidentified_hint(&error).unwrap_or(hint),
+        )
     })?;
     if let Some(hint) = registry::unidentified_hint(&error) {
         output::say(&format!("hint: {hint}"));

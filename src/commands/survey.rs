@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::scene::{self, Scene};
-use super::{Stop, registry};
+use super::{CommandError, registry};
 use crate::castai::knowledge::Knowledge;
 use crate::cli::Arguments;
 use crate::cluster::custom::Resource;
@@ -42,7 +42,7 @@ impl Survey {
         arguments: &Arguments,
         selector: Option<&str>,
         knowledge: &Knowledge,
-    ) -> Result<Self, Stop> {
+    ) -> Result<Self, CommandError> {
         let connection = scene::connect(arguments).await?;
         let namespace = arguments.connection.namespace.as_deref();
         let (scene, workloads, resources) = tokio::join!(
@@ -65,7 +65,7 @@ impl Survey {
         mut self,
         arguments: &Arguments,
         selector: Option<&str>,
-    ) -> Result<Self, Stop> {
+    ) -> Result<Self, CommandError> {
         // Whoever may not list pods was told so.
         if selector.is_none() && !self.unlisted.iter().any(|kind| kind == PODS) {
             let namespace = arguments.connection.namespace.as_deref();
@@ -90,7 +90,7 @@ impl Survey {
         selector: Option<&str>,
         inventory: &Inventory,
         report: &mut StatusReport,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), CommandError> {
         if report.unlisted.iter().any(|kind| kind == PODS) {
             return Ok(());
         }
@@ -119,7 +119,7 @@ impl Survey {
         &mut self,
         arguments: &Arguments,
         selector: Option<&str>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), CommandError> {
         let namespace = arguments.connection.namespace.as_deref();
         let listed = cluster::list_workloads(&self.scene.connection, namespace, selector).await?;
         self.workloads = listed.workloads;

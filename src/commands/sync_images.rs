@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use self::images::Registry;
 use self::request::{Halves, Narrowing, Request};
 use super::survey::Survey;
-use super::{Ending, Stop, discovery, handed_over};
+use super::{CommandError, Ending, discovery, handed_over};
 use crate::cli::{Arguments, DryRun, SyncArguments};
 use crate::event::{Event, Observer, Stage};
 use crate::model::inventory::Inventory;
@@ -19,7 +19,7 @@ use crate::output::{self, sync as text};
 use crate::sync::discover::{Found, discover};
 use crate::sync::report::SyncReport;
 
-pub(super) async fn run(arguments: &Arguments, sync: &SyncArguments) -> Result<Ending, Stop> {
+pub(super) async fn run(arguments: &Arguments, sync: &SyncArguments) -> Result<Ending, CommandError> {
     let narrowing = Narrowing {
         namespace: arguments.connection.namespace.is_some(),
         selector: sync.selection.selector.is_some(),
@@ -41,7 +41,7 @@ async fn pipeline(
     sync: &SyncArguments,
     mut request: Request,
     progress: &Progress,
-) -> Result<Ending, Stop> {
+) -> Result<Ending, CommandError> {
     let observer: Observer<'_> = &|event| progress.observe(event);
     let Halves { discover, mirror, rewrite } = request.halves;
     if let (Some(path), true) = (&sync.lock, mirror) {
@@ -127,13 +127,21 @@ async fn pipeline(
     Ok(ending_of(&report))
 }
 
-async fn survey(arguments: &Arguments, sync: &SyncArguments, request: &Request) -> Result<Survey, Stop> {
+async fn survey(
+    arguments: &Arguments,
+    sync: &SyncArguments,
+    request: &Request,
+) -> Result<Survey, CommandError> {
     let selector = sync.selection.selector.as_deref();
     let survey = Survey::of(arguments, selector, &request.filter.knowledge).await?;
     if request.halves.discover { survey.with_waiting_pods(arguments, selector).await } else { Ok(survey) }
 }
 
-fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Survey>) -> Result<Inventory, Stop> {
+fn inventory(
+    sync: &SyncArguments,
+    request: &Request,
+    cluster: Option<&Survey>,
+) -> Result<Inventory, CommandError> {
     let inventory = match (&request.inventory, cluster.filter(|_| request.halves.discover)) {
         (Some(inventory), _) => {
             let mut inventory = inventory.clone();
@@ -163,7 +171,11 @@ fn inventory(sync: &SyncArguments, request: &Request, cluster: Option<&Survey>) 
 }
 
 /// Nothing to do because nothing was found is no success: the ways on are named.
-fn nothing_found(arguments: &Arguments, sync: &SyncArguments, inventory: &Inventory) -> Result<Ending, Stop> {
+fn nothing_found(
+    arguments: &Arguments,
+    sync: &SyncArguments,
+    inventory: &Inventory,
+) -> Result<Ending, CommandError> {
     let place = discovery::place(arguments, inventory);
     let hint = discovery::narrowing(arguments, &sync.selection).unwrap_or_else(|| {
         if inventory.clusters.is_empty() {

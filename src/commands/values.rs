@@ -5,10 +5,10 @@ mod helm;
 mod policy;
 mod sight;
 
-use super::{Ending, Stop};
+use super::{CommandError, Ending};
 use crate::cli::{Arguments, ValuesArguments, ValuesCommand};
 
-pub(super) async fn run(arguments: &Arguments, values: &ValuesArguments) -> Result<Ending, Stop> {
+pub(super) async fn run(arguments: &Arguments, values: &ValuesArguments) -> Result<Ending, CommandError> {
     match &values.kind {
         ValuesCommand::Helm(helm) => helm::run(arguments, helm).await,
         ValuesCommand::Kustomize(mirror) => gitops::kustomize(arguments, mirror).await,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Ending, Stop};
+use super::{CommandError, Ending};
 use crate::cli::{OutputFormat, VERSION, VersionArguments, VersionFormat};
 use crate::output;
 
@@ -13,7 +13,7 @@ struct Version {
     platform: String,
 }
 
-pub(super) fn run(arguments: &VersionArguments) -> Result<Ending, Stop> {
+pub(super) fn run(arguments: &VersionArguments) -> Result<Ending, CommandError> {
     let platform = format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH);
     let version = Version { version: VERSION, platform };
     match arguments.output {

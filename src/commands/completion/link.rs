@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::commands::complete::LINK;
-use crate::commands::{Ending, Stop};
+use crate::commands::{CommandError, Ending};
 use crate::output;
 
 /// What stands where the link belongs.
@@ -18,7 +18,7 @@ enum Found {
 }
 
 /// Makes the link next to the name by which kubectl finds this program.
-pub(super) fn install(dry_run: bool) -> Result<Ending, Stop> {
+pub(super) fn install(dry_run: bool) -> Result<Ending, CommandError> {
     let program = program()?;
     let link = link_beside(&program);
     let (shown, target) = (link.display(), program.file_name().unwrap_or_default());
@@ -27,7 +27,7 @@ pub(super) fn install(dry_run: bool) -> Result<Ending, Stop> {
             output::result(&format!("{shown} is there already\n"))?;
         }
         Found::Other => {
-            return Err(Stop::with_hint(
+            return Err(CommandError::with_hint(
                 format!("error: {shown} exists, and is not the link that this plugin makes"),
                 "remove it first",
             ));
@@ -49,14 +49,14 @@ pub(super) fn install(dry_run: bool) -> Result<Ending, Stop> {
 }
 
 /// Removes the link, and nothing else.
-pub(super) fn uninstall(dry_run: bool) -> Result<Ending, Stop> {
+pub(super) fn uninstall(dry_run: bool) -> Result<Ending, CommandError> {
     let program = program()?;
     let link = link_beside(&program);
     let shown = link.display();
     match found(&link, program.file_name().unwrap_or_default())? {
         Found::Nothing => output::result(&format!("{shown} is not there\n"))?,
         Found::Other => {
-            return Err(Stop::new(format!(
+            return Err(CommandError::new(format!(
                 "error: {shown} is not the link that this plugin makes: it was left as it is"
             )));
         }
@@ -71,9 +71,10 @@ pub(super) fn uninstall(dry_run: bool) -> Result<Ending, Stop> {
 
 /// This program by the name that kubectl finds it by. With krew that is a link which outlives upgrades, while the
 /// running file lies in a folder of this version.
-fn program() -> Result<PathBuf, Stop> {
-    let running = env::current_exe()
-        .map_err(|error| Stop::new(format!("error: where this program lies cannot be found out: {error}")))?;
+fn program() -> Result<PathBuf, CommandError> {
+    let running = env::current_exe().map_err(|error| {
+        CommandError::new(format!("error: where this program lies cannot be found out: {error}"))
+    })?;
     let called = PathBuf::from(env::args_os().next().unwrap_or_default());
     let mut candidates = Vec::new();
     if called.components().count() > 1 {
@@ -96,7 +97,7 @@ fn link_beside(program: &Path) -> PathBuf {
     program.with_file_name(format!("{LINK}{}", env::consts::EXE_SUFFIX))
 }
 
-fn found(link: &Path, target: &OsStr) -> Result<Found, Stop> {
+fn found(link: &Path, target: &OsStr) -> Result<Found, CommandError> {
     match fs::symlink_metadata(link) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
         Err(error) => Err(cannot("look at", link, &error)),
@@ -108,25 +109,25 @@ fn found(link: &Path, target: &OsStr) -> Result<Found, Stop> {
 }
 
 #[cfg(unix)]
-fn make(target: &OsStr, link: &Path, _program: &Path) -> Result<(), Stop> {
+fn make(target: &OsStr, link: &Path, _program: &Path) -> Result<(), CommandError> {
     std::os::unix::fs::symlink(target, link).map_err(|error| cannot("make", link, &error))
 }
 
 /// Windows gives links to administrators only.
 #[cfg(not(unix))]
-fn make(_target: &OsStr, link: &Path, program: &Path) -> Result<(), Stop> {
-    Err(Stop::with_hint(
+fn make(_target: &OsStr, link: &Path, program: &Path) -> Result<(), CommandError> {
+    Err(CommandError::with_hint(
         "error: on this system a copy stands in for the link, and has to be made again after each upgrade",
         format!("copy \"{}\" \"{}\"", program.display(), link.display()),
     ))
 }
 
-fn cannot(verb: &str, link: &Path, error: &io::Error) -> Stop {
+fn cannot(verb: &str, link: &Path, error: &io::Error) -> CommandError {
     let message = format!("error: cannot {verb} {}: {error}", link.display());
     match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            Stop::with_hint(message, "run this again as somebody who may write to that folder")
+            CommandError::with_hint(message, "run this again as somebody who may write to that folder")
         }
-        _ => Stop::new(message),
+        _ => CommandError::new(message),
     }
 }

@@ -8,7 +8,7 @@ use super::images;
 use super::request::Narrowing;
 use crate::cli::{Arguments, OutputFormat, SyncArguments};
 use crate::commands::scene::{self, Scene};
-use crate::commands::{Ending, Stop, discovery, handed_over, registry};
+use crate::commands::{CommandError, Ending, discovery, handed_over, registry};
 use crate::event::Observer;
 use crate::model::image::Mirror;
 use crate::model::inventory::{Cluster, Inventory, Place};
@@ -35,7 +35,7 @@ pub(super) async fn run(
     sync: &SyncArguments,
     narrowing: Narrowing,
     observer: Observer<'_>,
-) -> Result<Ending, Stop> {
+) -> Result<Ending, CommandError> {
     check(sync, narrowing)?;
     let filter = discovery::filter(&sync.selection)?;
     let read_lock = |path| handed_over::read_lock(path, &sync.maps);
@@ -88,7 +88,7 @@ pub(super) async fn run(
         let (client, destination) = registry::open(arguments, &mirror, observer).await?;
         missing(&client, &destination, &mirror, &targets)
             .await
-            .map_err(|error| Stop::new(format!("error: {error}")))?
+            .map_err(|error| CommandError::new(format!("error: {error}")))?
     };
     if missing.is_empty() && lost.is_empty() {
         return print(texts, format);
@@ -105,8 +105,8 @@ pub(super) async fn run(
 }
 
 /// Flags that clap cannot tell from their defaults, or that are about the cluster.
-fn check(sync: &SyncArguments, narrowing: Narrowing) -> Result<(), Stop> {
-    let refused = |message: &str, hint: &str| Err(Stop::with_hint(format!("error: {message}"), hint));
+fn check(sync: &SyncArguments, narrowing: Narrowing) -> Result<(), CommandError> {
+    let refused = |message: &str, hint: &str| Err(CommandError::with_hint(format!("error: {message}"), hint));
     if sync.files.is_empty() {
         return refused(
             "--rewrite-only needs manifests",
@@ -131,7 +131,7 @@ fn check(sync: &SyncArguments, narrowing: Narrowing) -> Result<(), Stop> {
     Ok(())
 }
 
-async fn read(sync: &SyncArguments) -> Result<Vec<Part>, Stop> {
+async fn read(sync: &SyncArguments) -> Result<Vec<Part>, CommandError> {
     let files = sync.files.clone();
     // Standard input may be a person who types, and Ctrl-C must be heard meanwhile.
     let read = tokio::task::spawn_blocking(move || -> Result<Vec<Part>, manifests::Error> {
@@ -149,22 +149,22 @@ async fn read(sync: &SyncArguments) -> Result<Vec<Part>, Stop> {
         }
         Ok(parts)
     });
-    read.await.map_err(std::io::Error::other)?.map_err(|error| Stop::new(format!("error: {error}")))
+    read.await.map_err(std::io::Error::other)?.map_err(|error| CommandError::new(format!("error: {error}")))
 }
 
 /// What is printed has the format of what was read.
-fn format(sync: &SyncArguments, parts: &[Part]) -> Result<Format, Stop> {
+fn format(sync: &SyncArguments, parts: &[Part]) -> Result<Format, CommandError> {
     let of = |format| parts.iter().find(|part| part.format == Some(format));
     match (of(Format::Json), of(Format::Yaml)) {
-        (None, None) => Err(Stop::new("error: there is no manifest in what was given with -f")),
+        (None, None) => Err(CommandError::new("error: there is no manifest in what was given with -f")),
         (Some(json), Some(yaml)) => {
             let (json, yaml) = (&json.text.path, &yaml.text.path);
             let message = format!("error: {json} is JSON and {yaml} is YAML, which make no text together");
-            Err(Stop::with_hint(message, "give them one after the other"))
+            Err(CommandError::with_hint(message, "give them one after the other"))
         }
         (None, Some(yaml)) if sync.output == OutputFormat::Json => {
             let message = format!("error: {} is YAML, and is printed as it is written", yaml.text.path);
-            Err(Stop::with_hint(message, "say -o yaml"))
+            Err(CommandError::with_hint(message, "say -o yaml"))
         }
         (Some(_), None) => Ok(Format::Json),
         (None, Some(_)) => Ok(Format::Yaml),
@@ -181,12 +181,13 @@ fn inventory_of<'m>(
     discover(clusters, found, filter, Vec::new(), Timestamp::now())
 }
 
-fn rewritten(read: &Text, edits: &[Edit]) -> Result<String, Stop> {
-    text::rewrite(&read.text, edits).map_err(|refused| Stop::new(format!("error: {}: {refused}", read.path)))
+fn rewritten(read: &Text, edits: &[Edit]) -> Result<String, CommandError> {
+    text::rewrite(&read.text, edits)
+        .map_err(|refused| CommandError::new(format!("error: {}: {refused}", read.path)))
 }
 
 /// All at once: whoever reads must not act on a part.
-fn print(texts: Vec<String>, format: Format) -> Result<Ending, Stop> {
+fn print(texts: Vec<String>, format: Format) -> Result<Ending, CommandError> {
     output::verbatim(&text::join(texts, format))?;
     Ok(Ending::Done)
 }

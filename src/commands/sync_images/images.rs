@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::request::Request;
 use crate::cli::{Arguments, OutputFormat, SyncArguments};
 use crate::commands::survey::Survey;
-use crate::commands::{Stop, registry};
+use crate::commands::{CommandError, registry};
 use crate::event::{Event, Observer, Stage};
 use crate::model::image::ecr::EcrRegistry;
 use crate::model::image::{Image, Mirror};
@@ -43,7 +43,11 @@ pub(super) struct Asked<'o> {
 
 impl<'o> Registry<'o> {
     /// Takes a lock's word for what is in its registry. Nothing but the cluster is needed then.
-    pub(super) fn of_lock(lock: Lock, inventory: &Inventory, sync: &SyncArguments) -> Result<Self, Stop> {
+    pub(super) fn of_lock(
+        lock: Lock,
+        inventory: &Inventory,
+        sync: &SyncArguments,
+    ) -> Result<Self, CommandError> {
         let mirror = locked_mirror(&lock)?.clone();
         registry::refuse_maps(&mirror, &sync.maps)?;
         let region = region(sync, inventory, &mirror);
@@ -64,7 +68,7 @@ impl<'o> Registry<'o> {
         inventory: &Inventory,
         cluster: Option<&Survey>,
         observer: Observer<'o>,
-    ) -> Result<Self, Stop> {
+    ) -> Result<Self, CommandError> {
         observer(Event::Stage(Stage::Plan));
         let mirror = match &request.plan {
             Some(plan) => planned_destination(plan)?.mirror.clone(),
@@ -77,7 +81,7 @@ impl<'o> Registry<'o> {
         let (plan, age, store) = if let Some(plan) = &request.plan {
             let prepared = renew(&client, &destination, planned_destination(plan)?, movable)
                 .await
-                .map_err(|error| Stop::new(format!("error: {error}")))?;
+                .map_err(|error| CommandError::new(format!("error: {error}")))?;
             let notes = plan.notes.iter().cloned().chain(prepared.notes).collect();
             let plan = Plan { destinations: vec![prepared.plan], notes, ..plan.clone() };
             (plan, PlanAge::Stored, prepared.store)
@@ -92,7 +96,7 @@ impl<'o> Registry<'o> {
             };
             let prepared = prepare(&client, &destination, &mirror, wanted)
                 .await
-                .map_err(|error| Stop::new(format!("error: {error}")))?;
+                .map_err(|error| CommandError::new(format!("error: {error}")))?;
             let plan = Plan {
                 api_version: API_VERSION.to_owned(),
                 kind: PlanKind::Plan,
@@ -174,7 +178,7 @@ impl<'o> Registry<'o> {
         sync: &SyncArguments,
         inventory: &Inventory,
         observer: Observer<'_>,
-    ) -> Result<(SyncReport, Lock), Stop> {
+    ) -> Result<(SyncReport, Lock), CommandError> {
         let asked = match self {
             Self::Locked { lock, .. } => return Ok((self.planned_report(inventory, false), lock.clone())),
             Self::Asked(asked) => asked,
@@ -292,8 +296,8 @@ fn settled(step: &Step) -> (ImageResult, Option<String>) {
     }
 }
 
-fn planned_destination(plan: &Plan) -> Result<&DestinationPlan, Stop> {
-    plan.destinations.first().ok_or_else(|| Stop::new("error: the plan holds no destination"))
+fn planned_destination(plan: &Plan) -> Result<&DestinationPlan, CommandError> {
+    plan.destinations.first().ok_or_else(|| CommandError::new("error: the plan holds no destination"))
 }
 
 /// The cluster's region, as the user says or as the inventory has it. Nodes have to reach the mirror in any case, so that
@@ -306,11 +310,11 @@ pub(super) fn region(sync: &SyncArguments, inventory: &Inventory, mirror: &Mirro
 }
 
 /// The mirror that a lock speaks of.
-pub(super) fn locked_mirror(lock: &Lock) -> Result<&Mirror, Stop> {
+pub(super) fn locked_mirror(lock: &Lock) -> Result<&Mirror, CommandError> {
     let locked = lock.destinations.first();
     locked
         .map(|locked| &locked.mirror)
-        .ok_or_else(|| Stop::new("error: the lock holds no destination, so it proves nothing"))
+        .ok_or_else(|| CommandError::new("error: the lock holds no destination, so it proves nothing"))
 }
 
 /// The registry that the user names, or else the ECR of the cluster's account and region.
@@ -319,7 +323,7 @@ pub(super) async fn chosen_mirror(
     sync: &SyncArguments,
     inventory: &Inventory,
     cluster: Option<&Survey>,
-) -> Result<Mirror, Stop> {
+) -> Result<Mirror, CommandError> {
     let described = match cluster {
         Some(cluster) => Some(cluster.scene.cluster(sync.region.as_deref())),
         None => inventory.clusters.first().cloned(),

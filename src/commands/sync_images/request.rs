@@ -2,7 +2,7 @@
 
 use crate::cli::{DryRun, SyncArguments};
 use crate::commands::survey::Survey;
-use crate::commands::{Stop, discovery, handed_over, question};
+use crate::commands::{CommandError, discovery, handed_over, question};
 use crate::model::image::Mirror;
 use crate::model::inventory::Inventory;
 use crate::model::lock::Lock;
@@ -31,7 +31,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) async fn read(sync: &SyncArguments, narrowing: Narrowing) -> Result<Self, Stop> {
+    pub(super) async fn read(sync: &SyncArguments, narrowing: Narrowing) -> Result<Self, CommandError> {
         let halves =
             Halves { discover: !sync.no_discover, mirror: !sync.no_mirror, rewrite: !sync.no_rewrite };
         check(sync, halves, narrowing)?;
@@ -72,9 +72,9 @@ pub(super) struct Narrowing {
 }
 
 /// Combinations that mean nothing are refused, so that none is silently ignored.
-fn check(sync: &SyncArguments, halves: Halves, narrowing: Narrowing) -> Result<(), Stop> {
+fn check(sync: &SyncArguments, halves: Halves, narrowing: Narrowing) -> Result<(), CommandError> {
     let dry = sync.dry_run != DryRun::None;
-    let refused = |message: &str, hint: &str| Err(Stop::with_hint(format!("error: {message}"), hint));
+    let refused = |message: &str, hint: &str| Err(CommandError::with_hint(format!("error: {message}"), hint));
     if !halves.discover {
         if sync.inventory.is_none() && sync.plan.is_none() && sync.files.is_empty() {
             return refused(
@@ -162,7 +162,7 @@ pub(super) async fn confirm(
     workloads: usize,
     mirror: Option<&Mirror>,
     show: impl FnOnce(),
-) -> Result<bool, Stop> {
+) -> Result<bool, CommandError> {
     if sync.yes || (images == 0 && workloads == 0) {
         return Ok(true);
     }

@@ -4,11 +4,14 @@ use serde_json::Value;
 
 use super::sight;
 use crate::cli::{Arguments, MirrorArguments};
-use crate::commands::{Ending, Stop};
+use crate::commands::{CommandError, Ending};
 use crate::output;
 use crate::persist::kustomize;
 
-pub(super) async fn kustomize(arguments: &Arguments, wanted: &MirrorArguments) -> Result<Ending, Stop> {
+pub(super) async fn kustomize(
+    arguments: &Arguments,
+    wanted: &MirrorArguments,
+) -> Result<Ending, CommandError> {
     let mut sight = sight::look(arguments, wanted).await?;
     sight.refuse_nothing()?;
     let ending = sight.leave_out(false);
@@ -24,7 +27,7 @@ pub(super) async fn kustomize(arguments: &Arguments, wanted: &MirrorArguments) -
     Ok(ending)
 }
 
-pub(super) async fn patches(arguments: &Arguments, wanted: &MirrorArguments) -> Result<Ending, Stop> {
+pub(super) async fn patches(arguments: &Arguments, wanted: &MirrorArguments) -> Result<Ending, CommandError> {
     let mut sight = sight::look(arguments, wanted).await?;
     sight.refuse_nothing()?;
     let ending = sight.leave_out(false);

@@ -11,7 +11,7 @@ use super::sight;
 use crate::castai::components::installs;
 use crate::cli::{Arguments, HelmArguments};
 use crate::cluster::custom::Resource;
-use crate::commands::{Ending, Stop};
+use crate::commands::{CommandError, Ending};
 use crate::output;
 use crate::persist::helm::{self, ReleaseValues};
 use crate::printable::one_line;
@@ -25,7 +25,7 @@ struct Document {
     text: String,
 }
 
-pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result<Ending, Stop> {
+pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result<Ending, CommandError> {
     let sight = sight::look(arguments, &wanted.mirror).await?;
     sight.refuse_nothing()?;
     let decided = sight
@@ -37,7 +37,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
         .map(|values| (values.release.clone(), values))
         .collect::<BTreeMap<_, _>>();
     if decided.is_empty() {
-        return Err(Stop::with_hint(
+        return Err(CommandError::with_hint(
             "error: no Helm release of Cast AI's can be seen here",
             "Helm keeps releases in Secrets, which `permissions rbac` lets be listed; Argo CD keeps none: write the keys \
              of docs/lasting.md into the Application by hand, or use `values policy`; without Helm use `values kustomize`",
@@ -172,7 +172,7 @@ fn file_name(parts: &[&str]) -> String {
 }
 
 /// Writes a whole file or none, and returns its path. A link of this name is replaced, and not followed.
-fn write(directory: &Path, document: &Document) -> Result<String, Stop> {
+fn write(directory: &Path, document: &Document) -> Result<String, CommandError> {
     let path = directory.join(&document.file);
     let part = directory.join(format!("{}.{}.part", document.file, std::process::id()));
     let attempt = || -> std::io::Result<()> {
@@ -186,7 +186,7 @@ fn write(directory: &Path, document: &Document) -> Result<String, Stop> {
     attempt().map_err(|error| {
         // What is left of it helps nobody.
         let _ = std::fs::remove_file(&part);
-        Stop::new(format!("error: writing {shown}: {error}"))
+        CommandError::new(format!("error: writing {shown}: {error}"))
     })?;
     Ok(shown)
 }

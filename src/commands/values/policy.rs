@@ -8,7 +8,7 @@ use super::sight::{self, Sight};
 use crate::cli::{Arguments, DryRun, Engine, Extent, PolicyArguments};
 use crate::cluster::policy::{apply, served_version};
 use crate::cluster::{Connection, PatchMode};
-use crate::commands::{Ending, Stop, question, registry};
+use crate::commands::{CommandError, Ending, question, registry};
 use crate::model::image::{Image, Version};
 use crate::output;
 use crate::persist::names::{Names, outside, unverified};
@@ -17,9 +17,9 @@ use crate::registry::Repository;
 use crate::sync::listing::Listing;
 use crate::sync::plan::assignment::Source;
 
-pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Result<Ending, Stop> {
+pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Result<Ending, CommandError> {
     if arguments.connection.namespace.is_some() {
-        return Err(Stop::with_hint(
+        return Err(CommandError::with_hint(
             "error: -n has no use here: the policy is for the pods of all namespaces",
             "leave it out",
         ));
@@ -36,7 +36,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
         }
     };
     if names.is_empty() {
-        return Err(Stop::with_hint(
+        return Err(CommandError::with_hint(
             format!("error: {} holds no image that Cast AI needs in this cluster", sight.mirror),
             "mirror them first: kubectl castai-privatelink sync-images --no-rewrite; or name the registry with --registry",
         ));
@@ -78,7 +78,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
 }
 
 /// What the registry is seen to hold, and the repositories there that hold nothing which is in use.
-async fn verified(arguments: &Arguments, sight: &Sight) -> Result<(Names, BTreeSet<String>), Stop> {
+async fn verified(arguments: &Arguments, sight: &Sight) -> Result<(Names, BTreeSet<String>), CommandError> {
     let (client, destination) = registry::open(arguments, &sight.mirror, &|_| ()).await?;
     let mut versions: BTreeMap<Repository, BTreeSet<&Version>> = BTreeMap::new();
     for assigned in &sight.assignments {
@@ -93,7 +93,7 @@ async fn verified(arguments: &Arguments, sight: &Sight) -> Result<(Names, BTreeS
     for (repository, versions) in versions {
         let listed = destination.list(&client, &repository, &versions).await;
         let listed = listed.map_err(|error| {
-            Stop::with_hint(
+            CommandError::with_hint(
                 format!("error: listing {repository}: {error}"),
                 "where the registry cannot be asked, --extent=prefixes renames without asking it",
             )
@@ -108,13 +108,16 @@ async fn verified(arguments: &Arguments, sight: &Sight) -> Result<(Names, BTreeS
 }
 
 /// The version of Kubernetes' own policies to write; none where it is to be Kyverno's.
-async fn engine(connection: &Connection, wanted: &PolicyArguments) -> Result<Option<&'static str>, Stop> {
+async fn engine(
+    connection: &Connection,
+    wanted: &PolicyArguments,
+) -> Result<Option<&'static str>, CommandError> {
     let served = async || served_version(connection, policy::GROUP, policy::POLICY, policy::VERSIONS).await;
     match wanted.engine {
         Some(Engine::Kyverno) => Ok(None),
         Some(Engine::Kubernetes) => match served().await? {
             Some(version) => Ok(Some(version)),
-            None if wanted.apply => Err(Stop::with_hint(
+            None if wanted.apply => Err(CommandError::with_hint(
                 format!("error: the API server serves no {}", policy::POLICY),
                 "Kubernetes 1.36 does, and 1.34 where it is switched on; --engine=kyverno needs Kyverno instead",
             )),
@@ -134,11 +137,11 @@ async fn engine(connection: &Connection, wanted: &PolicyArguments) -> Result<Opt
 }
 
 /// Kyverno's kinds are served only where it is installed.
-async fn refuse_unserved(connection: &Connection, manifests: &[Value]) -> Result<(), Stop> {
+async fn refuse_unserved(connection: &Connection, manifests: &[Value]) -> Result<(), CommandError> {
     let is_kyverno = manifests.iter().any(|manifest| manifest["kind"] == kyverno::KIND);
     let version = [kyverno::VERSION];
     if is_kyverno && served_version(connection, kyverno::GROUP, kyverno::KIND, &version).await?.is_none() {
-        return Err(Stop::with_hint(
+        return Err(CommandError::with_hint(
             format!(
                 "error: the API server serves no {} of {}, so Kyverno is not there",
                 kyverno::KIND,
@@ -157,7 +160,7 @@ async fn carry_out(
     names: &Names,
     wanted: &PolicyArguments,
     ending: Ending,
-) -> Result<Ending, Stop> {
+) -> Result<Ending, CommandError> {
     let objects = manifests.iter().map(|manifest| {
         let text = |pointer| manifest.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let group = text("/apiVersion").split('/').next().unwrap_or_default();

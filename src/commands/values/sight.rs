@@ -3,7 +3,7 @@
 use crate::castai::knowledge::Knowledge;
 use crate::cli::{Arguments, MirrorArguments};
 use crate::commands::survey::Survey;
-use crate::commands::{Ending, Stop, registry};
+use crate::commands::{CommandError, Ending, registry};
 use crate::model::image::Mirror;
 use crate::output;
 use crate::persist::left_out::{self, LeftOut};
@@ -19,7 +19,7 @@ pub(super) struct Sight {
 }
 
 /// Reads the cluster, and gives every image its name. What could not be looked at is said.
-pub(super) async fn look(arguments: &Arguments, wanted: &MirrorArguments) -> Result<Sight, Stop> {
+pub(super) async fn look(arguments: &Arguments, wanted: &MirrorArguments) -> Result<Sight, CommandError> {
     let survey = Survey::of(arguments, None, &Knowledge::default()).await?;
     let described = survey.scene.cluster(wanted.region.as_deref());
     let (said, region) = (wanted.registry.as_ref(), wanted.region.as_deref());
@@ -41,12 +41,12 @@ pub(super) async fn look(arguments: &Arguments, wanted: &MirrorArguments) -> Res
 impl Sight {
     /// # Errors
     /// There is no image that could be named.
-    pub(super) fn refuse_nothing(&self) -> Result<(), Stop> {
+    pub(super) fn refuse_nothing(&self) -> Result<(), CommandError> {
         let is_named = |assigned: &Assignment| matches!(assigned.source, Source::Known(_));
         if self.assignments.iter().any(is_named) {
             return Ok(());
         }
-        Err(Stop::with_hint(
+        Err(CommandError::with_hint(
             format!(
                 "error: no image of Cast AI that could be mirrored was found in {}",
                 self.survey.scene.connection.name
