@@ -1,17 +1,20 @@
 //! The command line: clap types and nothing else.
 
 mod completion;
+mod connection;
 mod images;
+mod mirror;
+mod network;
 mod permissions;
 mod preflight;
 mod rollback;
+mod rollout;
 mod selection;
 mod status;
 mod sync_images;
 mod values;
 mod version;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue};
@@ -20,16 +23,18 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::printable::without_login;
 
 pub use self::completion::{CompletionArguments, CompletionCommand, LinkArguments};
+pub use self::connection::ConnectionArguments;
 pub use self::images::ImagesArguments;
+pub use self::mirror::MirrorArguments;
+pub use self::network::NetworkArguments;
 pub use self::permissions::{PermissionsArguments, PermissionsCommand, PermissionsFormat};
 pub use self::preflight::{FailOn, Here, PreflightArguments};
 pub use self::rollback::RollbackArguments;
+pub use self::rollout::{DryRun, DryRunArguments, RolloutArguments};
 pub use self::selection::SelectionArguments;
 pub use self::status::StatusArguments;
-pub use self::sync_images::{DryRun, SyncArguments};
-pub use self::values::{
-    Engine, Extent, HelmArguments, MirrorArguments, PolicyArguments, ValuesArguments, ValuesCommand,
-};
+pub use self::sync_images::SyncArguments;
+pub use self::values::{Engine, Extent, HelmArguments, PolicyArguments, ValuesArguments, ValuesCommand};
 pub use self::version::{VersionArguments, VersionFormat};
 
 /// What `--version` and `version` say; Cargo.toml has the number.
@@ -81,100 +86,6 @@ pub enum Command {
     /// Print the manual page, for `man -l` or a package
     #[command(hide = true)]
     Man,
-}
-
-/// kubectl's flags for reaching a cluster, accepted before and after the subcommand.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Cluster options")]
-pub struct ConnectionArguments {
-    /// Path to the kubeconfig file to use
-    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
-    pub kubeconfig: Option<PathBuf>,
-
-    /// Name of the kubeconfig context to use
-    #[arg(long, global = true, value_name = "NAME")]
-    pub context: Option<String>,
-
-    /// Name of the kubeconfig cluster to use
-    #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
-    pub cluster: Option<String>,
-
-    /// Name of the kubeconfig user to use
-    #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
-    pub user: Option<String>,
-
-    /// Namespace to look at; all namespaces without it
-    #[arg(long, short, global = true, value_name = "NAME")]
-    pub namespace: Option<String>,
-
-    /// Look at all namespaces, as is done without -n
-    #[arg(long, short = 'A', global = true, hide_short_help = true)]
-    pub all_namespaces: bool,
-
-    /// Address and port of the Kubernetes API server
-    #[arg(long, short, global = true, value_name = "URL", hide_short_help = true)]
-    pub server: Option<String>,
-
-    /// Bearer token for authentication to the API server
-    #[arg(long, global = true, value_name = "TOKEN", hide_short_help = true)]
-    pub token: Option<String>,
-
-    /// Username to impersonate for the operation
-    #[arg(long = "as", global = true, value_name = "USER", hide_short_help = true)]
-    pub impersonate: Option<String>,
-
-    /// Group to impersonate for the operation; may be repeated
-    #[arg(long = "as-group", global = true, value_name = "GROUP", hide_short_help = true)]
-    pub impersonate_group: Vec<String>,
-
-    /// UID to impersonate for the operation
-    #[arg(long = "as-uid", global = true, value_name = "UID", hide_short_help = true)]
-    pub impersonate_uid: Option<String>,
-
-    /// Path to a client certificate file for TLS
-    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
-    pub client_certificate: Option<PathBuf>,
-
-    /// Path to a client key file for TLS
-    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
-    pub client_key: Option<PathBuf>,
-
-    /// Path to a certificate file for the certificate authority of the API server
-    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
-    pub certificate_authority: Option<PathBuf>,
-
-    /// Server name to use for validation of the API server's certificate
-    #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
-    pub tls_server_name: Option<String>,
-
-    /// Do not check the API server's certificate
-    #[arg(long, global = true, hide_short_help = true)]
-    pub insecure_skip_tls_verify: bool,
-
-    /// Longest wait for a single request to the API server, such as 1s or 2m; 0 means no limit
-    #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "30s", hide_short_help = true)]
-    pub request_timeout: Duration,
-}
-
-/// Time-outs and retries of everything but the API server.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Network options")]
-pub struct NetworkArguments {
-    /// Longest wait for a connection to a registry or an endpoint
-    #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "5s", hide_short_help = true)]
-    pub connect_timeout: Duration,
-
-    /// Longest silence on an open connection
-    #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "60s", hide_short_help = true)]
-    pub idle_timeout: Duration,
-
-    /// How often a failed request is tried again
-    #[arg(long, global = true, value_name = "COUNT", default_value_t = 5, hide_short_help = true)]
-    pub retries: u32,
-
-    /// Upper bound of the first delay before a retry; each further one doubles
-    #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "500ms", hide_short_help = true)]
-    pub retry_delay: Duration,
 }
 
 /// How much is said on stderr.
@@ -287,7 +198,7 @@ mod tests {
             let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
             assert_eq!(arguments.connection.context.as_deref(), Some("a"));
             let Command::SyncImages(sync) = arguments.command else { panic!("{line}") };
-            assert_eq!(sync.dry_run, DryRun::Server);
+            assert_eq!(sync.dry_run.dry_run, DryRun::Server);
         }
     }
 }

@@ -8,6 +8,10 @@ use crate::model::inventory::WorkloadName;
 pub enum Event {
     /// A step of the pipeline begins, such as "planning".
     Stage(Stage),
+    /// Something that does not stop the work.
+    Warning(String),
+    /// Something worth knowing, as it is printed: `note: …` or `hint: …`.
+    Note(String),
     /// The amounts of the mirroring that follows, in bytes to upload and images to copy.
     MirrorStarted {
         images: usize,

@@ -12,6 +12,7 @@ pub mod cluster;
 pub mod commands;
 #[cfg(test)]
 mod documentation;
+pub mod error;
 pub mod event;
 #[cfg(test)]
 mod krew_manifest;

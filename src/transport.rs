@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::error::CommandError;
 use crate::printable::one_line;
 use crate::transport::proxy::Proxies;
 
@@ -102,3 +103,9 @@ pub fn http(settings: &Settings, proxies: &Proxies) -> Result<reqwest::Client, E
 
 /// How we call ourselves to servers, so that audit logs show who it was.
 pub const USER_AGENT: &str = concat!("kubectl-castai_privatelink/", env!("CARGO_PKG_VERSION"));
+
+impl From<Error> for CommandError {
+    fn from(error: Error) -> Self {
+        Self::new(format!("error: {error}"))
+    }
+}

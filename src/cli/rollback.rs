@@ -1,10 +1,8 @@
 //! `rollback`.
 
-use std::time::Duration;
-
 use clap::Args;
 
-use super::{DryRun, OutputFormat, duration};
+use super::{DryRunArguments, OutputFormat, RolloutArguments};
 use crate::sync::rollback::Named;
 
 /// Put back the images that sync-images replaced
@@ -35,33 +33,15 @@ pub struct RollbackArguments {
     #[arg(long, short = 'l', value_name = "SELECTOR")]
     pub selector: Option<String>,
 
-    /// Show what would be done: `client` sends the API server no patch, `server` (meant by the bare flag) has the API server check every patch
-    #[arg(
-        long,
-        value_enum,
-        value_name = "MODE",
-        num_args = 0..=1,
-        require_equals = true,
-        default_value_t = DryRun::None,
-        default_missing_value = "server"
-    )]
-    pub dry_run: DryRun,
+    #[command(flatten)]
+    pub dry_run: DryRunArguments,
 
     /// Go on without asking
     #[arg(long, short)]
     pub yes: bool,
 
-    /// Wait for the rollouts
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
-    pub wait: bool,
-
-    /// Longest wait for one rollout
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5m")]
-    pub timeout: Duration,
-
-    /// How long a component that was broken before may take to become ready after its containers have started
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s", hide_short_help = true)]
-    pub settle_time: Duration,
+    #[command(flatten)]
+    pub rollout: RolloutArguments,
 
     /// Output format
     #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Table)]

@@ -2,9 +2,7 @@
 
 use clap::Args;
 
-use super::{OutputFormat, region};
-use crate::model::image::Mirror;
-use crate::sync::plan::assignment::NameMap;
+use super::{MirrorArguments, OutputFormat};
 
 /// Show what has drifted: reverted, not rewritten, missing in the registry, or behind the public tag
 ///
@@ -23,17 +21,8 @@ use crate::sync::plan::assignment::NameMap;
   # By the cluster alone, without AWS and registries
   kubectl castai-privatelink status --cluster-only")]
 pub struct StatusArguments {
-    /// Registry that images are mirrored to; `castai-privatelink` in the ECR of the cluster's account and region without it
-    #[arg(long, value_name = "HOST[/PATH]")]
-    pub registry: Option<Mirror>,
-
-    /// AWS region of the cluster; taken from its nodes without it
-    #[arg(long, value_name = "REGION", value_parser = region)]
-    pub region: Option<String>,
-
-    /// Name of a public repository in the mirror; may be repeated
-    #[arg(long = "map", value_name = "PRIVATE=PUBLIC")]
-    pub maps: Vec<NameMap>,
+    #[command(flatten)]
+    pub mirror: MirrorArguments,
 
     /// Label selector that workloads must match
     #[arg(long, short = 'l', value_name = "SELECTOR")]

@@ -1,13 +1,11 @@
 //! `sync-images`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::{OutputFormat, SelectionArguments, duration, region};
-use crate::model::image::{Image, Mirror};
-use crate::sync::plan::assignment::NameMap;
+use super::{DryRunArguments, MirrorArguments, OutputFormat, RolloutArguments, SelectionArguments};
+use crate::model::image::Image;
 
 /// Mirror every image that Cast AI needs, and rewrite the workloads to use them
 ///
@@ -42,17 +40,8 @@ use crate::sync::plan::assignment::NameMap;
   kubectl castai-privatelink sync-images --no-mirror --lock lock.json")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct SyncArguments {
-    /// Registry to mirror to; `castai-privatelink` in the ECR of the cluster's account and region without it
-    #[arg(long, value_name = "HOST[/PATH]")]
-    pub registry: Option<Mirror>,
-
-    /// AWS region of the cluster; taken from its nodes without it
-    #[arg(long, value_name = "REGION", value_parser = region)]
-    pub region: Option<String>,
-
-    /// Name of a public repository in the mirror; may be repeated
-    #[arg(long = "map", value_name = "PRIVATE=PUBLIC")]
-    pub maps: Vec<NameMap>,
+    #[command(flatten)]
+    pub mirror: MirrorArguments,
 
     /// Repository of --registry whose tags may be moved where they name other content than the source's; may be repeated
     #[arg(long, value_name = "REPOSITORY", value_parser = repository)]
@@ -65,17 +54,8 @@ pub struct SyncArguments {
     #[command(flatten)]
     pub selection: SelectionArguments,
 
-    /// Show what would be done: `client` sends the API server no patch, `server` (meant by the bare flag) has the API server check every patch
-    #[arg(
-        long,
-        value_enum,
-        value_name = "MODE",
-        num_args = 0..=1,
-        require_equals = true,
-        default_value_t = DryRun::None,
-        default_missing_value = "server"
-    )]
-    pub dry_run: DryRun,
+    #[command(flatten)]
+    pub dry_run: DryRunArguments,
 
     /// Do not look at the cluster for images: take them from --inventory or --plan
     #[arg(long)]
@@ -124,17 +104,8 @@ pub struct SyncArguments {
     #[arg(long, short)]
     pub yes: bool,
 
-    /// Wait for the rollouts
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
-    pub wait: bool,
-
-    /// Longest wait for one rollout
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5m")]
-    pub timeout: Duration,
-
-    /// How long a component that was broken before may take to become ready after its containers have started
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s", hide_short_help = true)]
-    pub settle_time: Duration,
+    #[command(flatten)]
+    pub rollout: RolloutArguments,
 
     /// Output format
     #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Table)]
@@ -148,11 +119,4 @@ fn repository(text: &str) -> Result<String, String> {
         Ok(_) => Err("leave out the tag and the digest".to_owned()),
         Err(error) => Err(error.to_string()),
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DryRun {
-    None,
-    Client,
-    Server,
 }

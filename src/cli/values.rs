@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{DryRun, region};
-use crate::model::image::Mirror;
-use crate::sync::plan::assignment::NameMap;
+use super::{DryRun, MirrorArguments};
 
 /// Print what makes the rewrite last through upgrades
 ///
@@ -52,22 +50,6 @@ pub enum ValuesCommand {
     /// As Kubernetes' own mutating admission policy with its binding where the API server serves that, else the same for
     /// Kyverno. Init containers that webhooks inject are renamed too; pods of others are left alone. It never stops a pod.
     Policy(PolicyArguments),
-}
-
-/// Where images are, and what they are called there.
-#[derive(Debug, Args)]
-pub struct MirrorArguments {
-    /// Registry that images are mirrored to; `castai-privatelink` in the ECR of the cluster's account and region without it
-    #[arg(long, value_name = "HOST[/PATH]")]
-    pub registry: Option<Mirror>,
-
-    /// AWS region of the cluster; taken from its nodes without it
-    #[arg(long, value_name = "REGION", value_parser = region)]
-    pub region: Option<String>,
-
-    /// Name of a public repository in the mirror; may be repeated
-    #[arg(long = "map", value_name = "PRIVATE=PUBLIC")]
-    pub maps: Vec<NameMap>,
 }
 
 #[derive(Debug, Args)]

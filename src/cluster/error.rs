@@ -7,6 +7,7 @@ use std::process::ExitStatus;
 
 use kube::core::Status;
 
+use crate::error::CommandError;
 use crate::parse::cause;
 use crate::printable::one_line;
 use crate::transport::fault::{Fault, causes};
@@ -281,6 +282,12 @@ fn invalid(status: &Status) -> String {
 /// A server's or pod's text, fit for a terminal.
 pub(super) fn plain(text: &str) -> String {
     one_line(text, LONGEST_TEXT)
+}
+
+impl From<Error> for CommandError {
+    fn from(error: Error) -> Self {
+        Self { message: error.to_string(), hint: error.hint().map(str::to_owned) }
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod connect;
 mod credentials;
 pub mod custom;
+pub mod environment;
 mod error;
 mod exec_plugin;
 mod gitops;
@@ -19,6 +20,7 @@ pub mod pods;
 pub mod policy;
 pub mod release;
 pub mod rollout;
+mod scope;
 mod url;
 pub mod waiting;
 
@@ -32,4 +34,5 @@ pub use namespaces::namespaces;
 pub use nodes::{Node, Nodes, nodes};
 pub use patch::{PatchMode, patch};
 pub use release::list_releases;
+pub use scope::Scope;
 pub use waiting::{list_pull_failures, list_waiting_pods};

@@ -10,7 +10,6 @@ use std::time::Duration;
 use clap::{Arg, Command, CommandFactory as _, FromArgMatches as _, ValueHint};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, complete};
 
-use super::scene;
 use crate::cli::{Arguments, ConnectionArguments};
 use crate::cluster;
 use crate::output;
@@ -175,13 +174,13 @@ async fn names(dynamic: Dynamic, connection: Option<ConnectionArguments>) -> Vec
 }
 
 async fn namespaces(arguments: &ConnectionArguments) -> Result<Vec<String>, cluster::Error> {
-    let connection = cluster::connect(&scene::unattended(arguments)).await?;
+    let connection = cluster::connect(&arguments.unattended()).await?;
     cluster::namespaces(&connection).await
 }
 
 /// The workloads that `rollback` would put back.
 async fn rewritten(arguments: &ConnectionArguments) -> Result<Vec<String>, cluster::Error> {
-    let connection = cluster::connect(&scene::unattended(arguments)).await?;
+    let connection = cluster::connect(&arguments.unattended()).await?;
     let listed = cluster::list_workloads(&connection, arguments.namespace.as_deref(), None).await?;
     let planned = rollout::preview(&listed.workloads, &rollback::decide);
     Ok(planned.iter().map(|planned| planned.workload.to_string()).collect())

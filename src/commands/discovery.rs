@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use super::CommandError;
 use crate::castai::knowledge::Knowledge;
 use crate::cli::{Arguments, SelectionArguments};
-use crate::model::inventory::Inventory;
 use crate::output;
 use crate::parse::documents;
 use crate::sync::discover::ImageFilter;
@@ -61,11 +60,11 @@ pub(super) async fn read_manifests(files: &[PathBuf]) -> Result<Vec<Manifest>, C
 }
 
 /// Where was looked, for the message that nothing was found there.
-pub(super) fn place(arguments: &Arguments, inventory: &Inventory) -> String {
-    match inventory.clusters.first() {
+pub(super) fn place(arguments: &Arguments, cluster: Option<&str>) -> String {
+    match cluster {
         Some(cluster) => match &arguments.connection.namespace {
-            Some(namespace) => format!("in namespace {namespace} of cluster {}", cluster.name),
-            None => format!("in cluster {}", cluster.name),
+            Some(namespace) => format!("in namespace {namespace} of cluster {cluster}"),
+            None => format!("in cluster {cluster}"),
         },
         None => "in the files given".to_owned(),
     }

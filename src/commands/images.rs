@@ -1,22 +1,30 @@
 //! `images`: what Cast AI needs, by the cluster or by manifests alone; nothing else is asked, and nothing changed.
 
-use jiff::Timestamp;
-
-use super::survey::Survey;
 use super::{CommandError, Ending, discovery};
 use crate::cli::{Arguments, ImagesArguments, OutputFormat};
-use crate::event::{Event, Observer, Stage};
+use crate::cluster;
 use crate::model::inventory::Inventory;
 use crate::output::progress::Progress;
 use crate::output::{self, images as text};
-use crate::sync::discover::{Found, ImageFilter, discover, explain};
+use crate::sync::discover::images::{Settings, run as list};
 
 pub(super) async fn run(arguments: &Arguments, images: &ImagesArguments) -> Result<Ending, CommandError> {
     check(arguments, images)?;
+    let settings = Settings {
+        scope: arguments.connection.scope(images.selection.selector.as_ref()),
+        filter: discovery::filter(&images.selection)?,
+        manifests: discovery::read_manifests(&images.files).await?,
+        explain: images.explain,
+    };
+    let connection = if images.files.is_empty() {
+        Some(cluster::connect(&arguments.connection.flags()).await?)
+    } else {
+        None
+    };
     let progress = Progress::new(arguments.logging.verbosity);
-    let found = inventory(arguments, images, &|event| progress.observe(event)).await;
+    let inventory = list(&settings, connection.as_ref(), &|event| progress.observe(event)).await;
     progress.clear();
-    let inventory = found?;
+    let inventory = inventory?;
     inventory.notes.iter().for_each(|note| output::warning(note));
     text::images(&inventory, images.output)?;
     if inventory.images.is_empty() {
@@ -41,42 +49,9 @@ fn check(arguments: &Arguments, images: &ImagesArguments) -> Result<(), CommandE
     Ok(())
 }
 
-async fn inventory(
-    arguments: &Arguments,
-    images: &ImagesArguments,
-    observer: Observer<'_>,
-) -> Result<Inventory, CommandError> {
-    let filter = discovery::filter(&images.selection)?;
-    let manifests = discovery::read_manifests(&images.files).await?;
-    observer(Event::Stage(Stage::Discover));
-    if !images.files.is_empty() {
-        let found = Found { manifests: &manifests, named: &filter.knowledge.images, ..Found::default() };
-        let inventory = discover(Vec::new(), found, &filter, Vec::new(), Timestamp::now());
-        return Ok(explained(inventory, found, images, &filter));
-    }
-    let selector = images.selection.selector.as_deref();
-    let survey = Survey::of(arguments, selector, &filter.knowledge).await?;
-    let survey = survey.with_waiting_pods(arguments, selector).await?;
-    let filter = filter.below(survey.default_mirror(None));
-    let inventory = survey.inventory(None, &[], &filter);
-    Ok(explained(inventory, survey.found(&[], &filter), images, &filter))
-}
-
-fn explained(
-    mut inventory: Inventory,
-    found: Found<'_>,
-    images: &ImagesArguments,
-    filter: &ImageFilter,
-) -> Inventory {
-    if images.explain {
-        inventory.explanation = Some(explain(&inventory, found, filter));
-    }
-    inventory
-}
-
 /// That nothing was found is no success: the ways on are named.
 fn nothing_found(arguments: &Arguments, images: &ImagesArguments, inventory: &Inventory) -> Ending {
-    let place = discovery::place(arguments, inventory);
+    let place = discovery::place(arguments, inventory.clusters.first().map(|cluster| cluster.name.as_str()));
     let hint = discovery::narrowing(arguments, &images.selection).unwrap_or_else(|| {
         let next = if images.explain {
             "render a chart with helm template first"

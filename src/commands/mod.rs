@@ -3,27 +3,23 @@
 pub mod complete;
 mod completion;
 mod discovery;
-mod handed_over;
 mod images;
 mod manual;
 mod permissions;
 mod preflight;
 mod question;
-mod registry;
+mod rewrite;
 mod rollback;
-mod scene;
 mod status;
-mod survey;
 mod sync_images;
 mod values;
 mod version;
 
-use std::io;
 use std::process::ExitCode;
 
 use crate::cli::{Arguments, Command};
+use crate::error::CommandError;
 use crate::output;
-use crate::{cluster, transport};
 
 /// How a command ended, which decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,42 +47,6 @@ impl Ending {
 
     pub fn exit_code(self) -> ExitCode {
         self.code().into()
-    }
-}
-
-/// Why a command could not do its work, in one line, and what to do next.
-#[derive(Debug)]
-struct CommandError {
-    message: String,
-    hint: Option<String>,
-}
-
-impl CommandError {
-    fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
-    }
-
-    fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: Some(hint.into()) }
-    }
-}
-
-impl From<io::Error> for CommandError {
-    /// Only our own output is written without a path of its own.
-    fn from(error: io::Error) -> Self {
-        Self::new(format!("error: writing the result: {error}"))
-    }
-}
-
-impl From<cluster::Error> for CommandError {
-    fn from(error: cluster::Error) -> Self {
-        Self { message: error.to_string(), hint: error.hint().map(str::to_owned) }
-    }
-}
-
-impl From<transport::Error> for CommandError {
-    fn from(error: transport::Error) -> Self {
-        Self::new(format!("error: {error}"))
     }
 }
 

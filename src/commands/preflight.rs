@@ -1,11 +1,11 @@
 //! `preflight`: gather what is known of cluster and account, run the checks, print the report.
 
-use super::scene::{self, Scene};
 use super::{CommandError, Ending};
 use crate::aws::identity;
 use crate::castai::endpoints::Protocol;
 use crate::cli::{self, Arguments, OutputFormat, PreflightArguments};
 use crate::cluster;
+use crate::cluster::environment::Environment;
 use crate::model::image::ecr::{EcrRegistry, PATH};
 use crate::output::progress::Progress;
 use crate::output::{self, preflight as text};
@@ -46,18 +46,18 @@ pub(super) async fn run(
 
 /// A cluster that cannot be read is itself a finding; a kubeconfig that cannot be used stops the command.
 async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result<Inputs, CommandError> {
-    let connection = scene::connect(arguments).await?;
+    let connection = cluster::connect(&arguments.connection.flags()).await?;
     let mut unread = Vec::new();
-    let scene = match Scene::of(&connection).await {
-        Ok(scene) => Some(scene),
+    let environment = match Environment::read(&connection).await {
+        Ok(environment) => Some(environment),
         Err(error) => {
             unread.push(Unread::of(&error));
             None
         }
     };
     let mut workloads = Vec::new();
-    if let Some(scene) = &scene {
-        unread.extend(scene.nodes.notes.iter().cloned().map(Unread::Forbidden));
+    if let Some(environment) = &environment {
+        unread.extend(environment.nodes.notes.iter().cloned().map(Unread::Forbidden));
         match cluster::list_workloads(&connection, arguments.connection.namespace.as_deref(), None).await {
             Ok(listed) => {
                 workloads = listed.workloads;
@@ -69,13 +69,13 @@ async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result
     let registry = preflight.registry.as_ref().map(|mirror| EcrRegistry::of_host(&mirror.registry));
     let said = preflight.region.clone();
     let region = said
-        .or_else(|| scene.as_ref()?.region(None))
+        .or_else(|| environment.as_ref()?.region(None))
         .or_else(|| connection.eks.as_ref()?.region.clone())
         .or_else(|| match &registry {
             Some(Some(ecr)) => Some(ecr.region.clone()),
             _ => None,
         });
-    let network = scene::settings(&arguments.network);
+    let network = arguments.network.settings();
     let (account, aws) = match (&registry, &region) {
         (Some(None), _) => (None, Err("--registry names a registry that is not ECR".to_owned())),
         (_, None) => (None, Err("the region is unknown: name it with --region".to_owned())),
@@ -84,7 +84,7 @@ async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result
         }
         (None, Some(region)) => {
             let aws = identity::configuration(region, &network).await?;
-            let account = match scene.as_ref().and_then(Scene::account) {
+            let account = match environment.as_ref().and_then(Environment::account) {
                 Some(account) => Some(account),
                 None => identity::identity(&aws).await.ok().map(|identity| identity.account),
             };
@@ -98,8 +98,8 @@ async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result
         cluster: Some(connection.name.clone()),
         workloads,
         unread,
-        client: scene.is_some().then(|| connection.client.clone()),
-        nodes: scene.iter().flat_map(|scene| scene.nodes.internal_addresses()).collect(),
+        client: environment.is_some().then(|| connection.client.clone()),
+        nodes: environment.iter().flat_map(|environment| environment.nodes.internal_addresses()).collect(),
         registry_region: registry.flatten().map(|ecr| ecr.region).or_else(|| region.clone()),
         registry_path: preflight
             .registry

@@ -2,8 +2,8 @@
 
 mod gitops;
 mod helm;
+mod named_images;
 mod policy;
-mod sight;
 
 use super::{CommandError, Ending};
 use crate::cli::{Arguments, ValuesArguments, ValuesCommand};

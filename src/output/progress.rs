@@ -44,6 +44,8 @@ impl Progress {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Stage(stage) => self.stage(&mut state, stage),
+            Event::Warning(text) => self.tell(&format!("warning: {text}")),
+            Event::Note(text) => self.tell(&text),
             Event::MirrorStarted { images, bytes: total } => self.mirror_started(&mut state, images, total),
             Event::ImageStarted { image, bytes: size } => {
                 self.image_started(&mut state, image.as_written(), size);
@@ -176,6 +178,14 @@ impl Progress {
             bar.finish_and_clear();
         }
         self.line(line);
+    }
+
+    /// Says a sentence of any length, with the bars out of its way.
+    fn tell(&self, text: &str) {
+        match &self.bars {
+            Some(bars) => bars.suspend(|| super::say(text)),
+            None => super::say(text),
+        }
     }
 
     fn line(&self, text: &str) {

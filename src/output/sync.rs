@@ -13,8 +13,9 @@ use crate::output::table::{Column, bytes, count};
 use crate::output::workloads::{WorkloadWords, place, workload_problems};
 use crate::output::{document, question_width, result, say, style, table, terminal_width};
 use crate::ownership::owners::Owner;
+use crate::registry::HostTraffic;
 use crate::sync::provenance::Origin;
-use crate::sync::report::{ImageReport, ImageResult, SyncReport};
+use crate::sync::report::{End, ImageReport, ImageResult, SyncReport};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
 /// What kubectl says of a change that was only tried.
@@ -57,6 +58,15 @@ fn images_found(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
     }
 }
 
+/// Says how much was exchanged with each host.
+pub fn traffic(traffic: &[(String, HostTraffic)]) {
+    for (host, traffic) in traffic {
+        let requests = count(usize::try_from(traffic.requests).unwrap_or(usize::MAX), "request");
+        let (sent, received) = (bytes(traffic.sent), bytes(traffic.received));
+        say(&format!("{host}: {requests}, {sent} sent, {received} received"));
+    }
+}
+
 /// Prints what a run would do. As JSON and YAML this is the plan itself where one was made.
 pub fn planned(
     plan: Option<&Plan>,
@@ -84,7 +94,11 @@ pub fn planned(
 }
 
 /// Shows what a run is about to do to the person who is asked whether it may.
-pub fn show_planned(plan: Option<&Plan>, report: &SyncReport) {
+pub fn show_planned(report: &SyncReport) {
+    let plan = match &report.end {
+        End::Planned(plan) => plan.as_ref(),
+        End::Discovered | End::Declined | End::Done => None,
+    };
     for line in planned_text(plan, report, false, "to update", question_width()).lines() {
         say(line);
     }

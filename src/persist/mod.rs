@@ -5,5 +5,6 @@ pub mod helm;
 pub mod kustomize;
 pub mod kyverno;
 pub mod left_out;
+pub mod named;
 pub mod names;
 pub mod policy;

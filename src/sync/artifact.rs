@@ -1,6 +1,10 @@
 //! Whether a lock or a plan that was read from a file may be acted on. Whoever can write the file must not decide what is
 //! written into a registry or into workloads: every name has to follow from its source.
 
+pub mod file;
+#[cfg(test)]
+mod round_trip_tests;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 

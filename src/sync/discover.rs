@@ -8,10 +8,13 @@
 //! a component that is switched off needs its image too.
 
 mod explain;
+pub mod gather;
+pub mod images;
 pub mod manifests;
 pub(in crate::sync) mod owners;
 mod pods;
 mod releases;
+pub mod snapshot;
 
 use std::collections::BTreeMap;
 

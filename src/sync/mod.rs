@@ -3,10 +3,9 @@
 pub mod artifact;
 pub mod destination;
 pub mod discover;
-#[cfg(test)]
-mod handed_over_tests;
 pub mod listing;
 pub mod mirror;
+mod mirroring;
 pub mod plan;
 pub mod presence;
 pub mod provenance;
@@ -14,5 +13,83 @@ pub mod report;
 pub mod rewrite;
 pub mod rollback;
 pub mod rollout;
+pub mod settings;
 pub mod status;
+pub mod target;
 pub mod verify;
+
+use self::discover::gather;
+use self::mirroring::Mirroring;
+use self::report::{Proposal, SyncReport};
+use self::rollout::changes;
+use self::settings::{Ports, Settings};
+use crate::error::CommandError;
+use crate::event::{Event, Observer, Stage};
+
+/// Runs the stages that `settings` name. `approve` is asked before anything is changed.
+///
+/// # Errors
+/// A stage as a whole could not do its work. What concerns one image or workload is in the report.
+pub async fn run(
+    settings: &Settings,
+    ports: &Ports,
+    observer: Observer<'_>,
+    approve: impl AsyncFnOnce(&Proposal<'_>) -> Result<bool, CommandError>,
+) -> Result<SyncReport, CommandError> {
+    let stages = settings.stages;
+    settings.artifacts.check()?;
+
+    observer(Event::Stage(Stage::Discover));
+    let mut cluster = gather::read_cluster(settings, ports).await?;
+    let filter = settings.filter.clone().below(target::known_mirror(settings, cluster.as_ref()));
+    let inventory = gather::inventory(settings, &filter, cluster.as_ref(), observer);
+    settings.artifacts.inventory.write(&inventory)?;
+    if (inventory.images.is_empty() && settings.artifacts.plan.given().is_none())
+        || !(stages.mirror || stages.rewrite)
+    {
+        return Ok(SyncReport::discovered(&inventory));
+    }
+
+    // A lock that was made elsewhere says what is verified; else the registries do.
+    let mirroring = if let Some(lock) = settings.artifacts.lock.given() {
+        Mirroring::of_lock(lock.clone(), &inventory, settings, observer)?
+    } else {
+        let region = settings.mirror.region.as_deref();
+        let described = cluster.as_ref().map(|cluster| cluster.environment.cluster(region));
+        let described = described.as_ref().or_else(|| inventory.clusters.first());
+        Mirroring::plan(settings, &ports.network, &inventory, described, observer).await?
+    };
+    if let Some(plan) = mirroring.plan_made() {
+        settings.artifacts.plan.write(plan)?;
+    }
+    let expected = mirroring.expected_lock(stages.mirror);
+    let rewriter = mirroring.rewriter(&expected, &filter);
+    let rewritten = cluster.as_ref().filter(|_| stages.rewrite);
+    let mut planned = mirroring.planned_report(&inventory, stages.mirror);
+    if let Some(dry_run) = settings.dry_run {
+        if let Some(cluster) = rewritten {
+            planned.workloads = changes::dry_run(cluster, rewriter, settings, dry_run, observer).await;
+        }
+        return Ok(planned.with_traffic(mirroring.traffic()));
+    }
+    let patches = rewritten.map_or(0, |cluster| changes::count_patches(cluster, rewriter, settings));
+    planned.workloads =
+        rewritten.map(|cluster| changes::preview(cluster, rewriter, settings)).unwrap_or_default();
+    let (copies, upload_bytes) = mirroring.copies();
+    let proposal = Proposal { planned: &planned, copies, upload_bytes, patches };
+    if !approve(&proposal).await? {
+        return Ok(planned.declined());
+    }
+
+    // Only what the registry itself confirms comes into the lock, and only what the lock holds is rewritten.
+    let (mut report, lock) = mirroring.carry_out(settings, &inventory, observer).await?;
+    settings.artifacts.lock.write(&lock)?;
+    if let Some(cluster) = cluster.as_mut().filter(|_| stages.rewrite) {
+        if report.has_copied() {
+            cluster.read_workloads_again(&settings.scope).await?;
+        }
+        let rewriter = mirroring.rewriter(&lock, &filter);
+        report.workloads = changes::roll_out(cluster, rewriter, settings, observer).await;
+    }
+    Ok(report.with_traffic(mirroring.traffic()))
+}

@@ -11,8 +11,8 @@ use crate::sync::plan::prepare::{Repositories, list};
 
 /// An image that manifests may not name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missing<'t> {
-    pub target: &'t Target,
+pub struct Missing {
+    pub target: Target,
     pub why: Why,
 }
 
@@ -28,19 +28,19 @@ pub enum Why {
 ///
 /// # Errors
 /// The destination as a whole cannot be asked.
-pub async fn missing<'t>(
+pub async fn missing(
     client: &Client<'_>,
     destination: &Destination,
     mirror: &Mirror,
-    targets: &'t [Target],
-) -> Result<Vec<Missing<'t>>, Error> {
+    targets: &[Target],
+) -> Result<Vec<Missing>, Error> {
     let registry = destination.kind();
     let repositories = list(client, destination, mirror, &registry, targets).await?;
     Ok(collect(targets, |target| unlisted(mirror, &registry, &repositories, target)))
 }
 
 /// Those of `targets` that a lock does not prove.
-pub fn unproven<'t>(lock: &Lock, targets: &'t [Target]) -> Vec<Missing<'t>> {
+pub fn unproven(lock: &Lock, targets: &[Target]) -> Vec<Missing> {
     collect(targets, |Target { destination, .. }| {
         let mut locked = lock.destinations.iter().flat_map(|destination| &destination.images);
         let is_proven = locked.any(|locked| locked.destination.is_same(destination));
@@ -49,13 +49,13 @@ pub fn unproven<'t>(lock: &Lock, targets: &'t [Target]) -> Vec<Missing<'t>> {
 }
 
 /// What nodes reach anyway need not be there.
-fn collect(targets: &[Target], missing: impl Fn(&Target) -> Option<Why>) -> Vec<Missing<'_>> {
+fn collect(targets: &[Target], missing: impl Fn(&Target) -> Option<Why>) -> Vec<Missing> {
     let why = |target: &Target| match &target.source {
         Source::Reachable(_) => None,
         Source::Unnameable(why) => Some(Why::Unknown(why.clone())),
         Source::Known(_) | Source::Unknown(_) => missing(target),
     };
-    targets.iter().filter_map(|target| Some(Missing { target, why: why(target)? })).collect()
+    targets.iter().filter_map(|target| Some(Missing { target: target.clone(), why: why(target)? })).collect()
 }
 
 fn unlisted(

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::model::image::{Digest, Image, Mirror};
 use crate::model::inventory::{API_VERSION, Carrier, Inventory, Place};
-use crate::model::plan::{PlannedImage, Step};
+use crate::model::plan::{Plan, PlannedImage, Step};
+use crate::registry::HostTraffic;
 use crate::sync::provenance::Origin;
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
@@ -22,6 +23,37 @@ pub struct SyncReport {
     /// Kinds of workloads that could not be listed: what they need was not looked at.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unlisted: Vec<String>,
+    #[serde(skip)]
+    pub end: End,
+    /// What was found, and where.
+    #[serde(skip)]
+    pub inventory: Inventory,
+    /// What each registry and its token server was sent and sent back, by host.
+    #[serde(skip)]
+    pub traffic: Vec<(String, HostTraffic)>,
+}
+
+/// How far a run went.
+#[derive(Clone, Debug)]
+pub enum End {
+    /// There was nothing to do but to look, or nothing was found.
+    Discovered,
+    /// A dry run, with the plan to copy where one was made.
+    Planned(Option<Plan>),
+    /// The plan was not approved, and nothing was changed.
+    Declined,
+    Done,
+}
+
+/// What a run is about to change.
+pub struct Proposal<'a> {
+    pub planned: &'a SyncReport,
+    /// Images to copy.
+    pub copies: usize,
+    /// Bytes that copying uploads.
+    pub upload_bytes: u64,
+    /// Workloads to patch.
+    pub patches: usize,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -105,12 +137,38 @@ impl SyncReport {
             workloads: Vec::new(),
             notes: inventory.notes.clone(),
             unlisted: inventory.unlisted.clone(),
+            end: End::Done,
+            inventory: inventory.clone(),
+            traffic: Vec::new(),
         }
+    }
+
+    /// The report of a run that only looked.
+    pub fn discovered(inventory: &Inventory) -> Self {
+        Self { end: End::Discovered, ..Self::new(None, inventory) }
+    }
+
+    /// The same, where the plan was not approved.
+    #[must_use]
+    pub fn declined(self) -> Self {
+        Self { end: End::Declined, ..self }
+    }
+
+    #[must_use]
+    pub fn with_traffic(self, traffic: Vec<(String, HostTraffic)>) -> Self {
+        Self { traffic, ..self }
+    }
+
+    /// Whether no image of Cast AI was found.
+    pub fn found_nothing(&self) -> bool {
+        matches!(self.end, End::Discovered) && self.inventory.images.is_empty()
     }
 
     /// Whether something needs a person: the exit code is then 1.
     pub fn needs_attention(&self) -> bool {
-        !self.unlisted.is_empty()
+        matches!(self.end, End::Declined)
+            || self.found_nothing()
+            || !self.unlisted.is_empty()
             || self
                 .images
                 .iter()

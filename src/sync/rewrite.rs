@@ -1,5 +1,6 @@
 //! Which patches bring workloads to verified images: pure, from a snapshot and a lock.
 
+pub mod manifests;
 mod patch;
 pub mod scanners;
 pub mod text;

@@ -1,5 +1,7 @@
 //! Which patches put the recorded original images back: pure, from a workload's own annotation and nothing else.
 
+pub mod run;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
@@ -35,6 +37,9 @@ pub struct RollbackReport {
     /// Kinds of workloads that could not be listed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unlisted: Vec<String>,
+    /// What would be done was not approved, and nothing was changed.
+    #[serde(skip)]
+    pub is_declined: bool,
 }
 
 impl RollbackReport {
@@ -48,12 +53,38 @@ impl RollbackReport {
             not_recorded: Vec::new(),
             notes,
             unlisted,
+            is_declined: false,
         }
+    }
+
+    /// Adds what was asked for by name and is not among `workloads`, or has nothing recorded on it.
+    fn add_unmatched(&mut self, names: &[Named], workloads: &[Workload]) {
+        for named in names {
+            let mut found = workloads.iter().filter(|workload| named.is(&workload.name)).peekable();
+            if found.peek().is_none() {
+                self.not_found.push(named.to_string());
+            } else if !found.any(|workload| self.knows(&workload.name)) {
+                self.not_recorded.push(named.to_string());
+            }
+        }
+    }
+
+    fn knows(&self, name: &WorkloadName) -> bool {
+        let left = self.left_alone.iter().map(|left| &left.workload);
+        self.workloads.iter().map(|planned| &planned.workload).chain(left).any(|workload| workload == name)
+    }
+
+    /// How many workloads would get other images.
+    pub fn planned_changes(&self) -> usize {
+        let is_planned =
+            |workload: &&WorkloadReport| workload.outcome == Outcome::Planned && !workload.changes.is_empty();
+        self.workloads.iter().filter(is_planned).count()
     }
 
     /// Whether something needs a person: the exit code is then 1.
     pub fn needs_attention(&self) -> bool {
-        !self.unlisted.is_empty()
+        self.is_declined
+            || !self.unlisted.is_empty()
             || !self.not_found.is_empty()
             || self.left_alone.iter().any(|left| left.public.is_some())
             || self.workloads.iter().any(|workload| workload.outcome.needs_attention())

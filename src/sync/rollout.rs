@@ -1,6 +1,7 @@
 //! Carries out patches under the two laws: nothing is written before every dry run was made, and whatever moment
 //! this stops at, each workload has either its former images or its new ones, and a new run goes on from there.
 
+pub(in crate::sync) mod changes;
 mod patience;
 mod report;
 mod resume;

@@ -2,6 +2,7 @@
 //!
 //! Nothing counts as good that was not looked at: what could not be read is kept beside the state, with its cause.
 
+pub mod gather;
 pub mod look;
 mod pulls;
 mod report;

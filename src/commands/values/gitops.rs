@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::sight;
+use super::named_images;
 use crate::cli::{Arguments, MirrorArguments};
 use crate::commands::{CommandError, Ending};
 use crate::output;
@@ -12,10 +12,10 @@ pub(super) async fn kustomize(
     arguments: &Arguments,
     wanted: &MirrorArguments,
 ) -> Result<Ending, CommandError> {
-    let mut sight = sight::look(arguments, wanted).await?;
-    sight.refuse_nothing()?;
-    let ending = sight.leave_out(false);
-    for (workload, carrier, image) in kustomize::variables(&sight.assignments) {
+    let mut images = named_images::read(arguments, wanted).await?;
+    images.refuse_nothing()?;
+    let ending = named_images::leave_out(&mut images, false);
+    for (workload, carrier, image) in kustomize::variables(&images.assignments) {
         output::warning(&format!(
             "kustomize renames no image in a variable: {carrier} of {workload} in namespace {} has to become {image}",
             workload.namespace
@@ -23,17 +23,17 @@ pub(super) async fn kustomize(
     }
     let comment =
         "# Part of a kustomization.yaml. Mirror new versions with sync-images before they are rolled out.\n";
-    print(comment, &kustomize::images(&sight.assignments))?;
+    print(comment, &kustomize::images(&images.assignments))?;
     Ok(ending)
 }
 
 pub(super) async fn patches(arguments: &Arguments, wanted: &MirrorArguments) -> Result<Ending, CommandError> {
-    let mut sight = sight::look(arguments, wanted).await?;
-    sight.refuse_nothing()?;
-    let ending = sight.leave_out(false);
+    let mut images = named_images::read(arguments, wanted).await?;
+    images.refuse_nothing()?;
+    let ending = named_images::leave_out(&mut images, false);
     let comment = "# Part of a kustomization.yaml. These patches name tags: make them anew for each version, or use\n\
                    # `values kustomize`, which names none.\n";
-    print(comment, &kustomize::patches(&sight.survey.workloads, &sight.assignments))?;
+    print(comment, &kustomize::patches(&images.snapshot.workloads, &images.assignments))?;
     Ok(ending)
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::sight;
+use super::named_images;
 use crate::castai::components::installs;
 use crate::cli::{Arguments, HelmArguments};
 use crate::cluster::custom::Resource;
@@ -26,13 +26,13 @@ struct Document {
 }
 
 pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result<Ending, CommandError> {
-    let sight = sight::look(arguments, &wanted.mirror).await?;
-    sight.refuse_nothing()?;
-    let decided = sight
-        .survey
+    let images = named_images::read(arguments, &wanted.mirror).await?;
+    images.refuse_nothing()?;
+    let decided = images
+        .snapshot
         .releases
         .iter()
-        .filter_map(|release| helm::values(release, &sight.mirror, &wanted.mirror.maps, &sight.assignments))
+        .filter_map(|release| helm::values(release, &images.mirror, &wanted.mirror.maps, &images.assignments))
         // Of a release that is being upgraded the newest revision comes last.
         .map(|values| (values.release.clone(), values))
         .collect::<BTreeMap<_, _>>();
@@ -44,7 +44,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
         ));
     }
     let mut documents: Vec<_> = decided.values().map(document).collect::<std::io::Result<_>>()?;
-    let mut ending = if sight.is_partial { Ending::Attention } else { Ending::Done };
+    let mut ending = if images.is_partial { Ending::Attention } else { Ending::Done };
     for values in decided.values() {
         let name = format!("Helm release {} in namespace {}", values.release.name, values.release.namespace);
         for gap in &values.gaps {
@@ -57,7 +57,9 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
             output::warning(&format!("{name}: {note}"));
         }
     }
-    for resource in sight.survey.resources.iter().filter(|resource| resource.definition.kind == "Component") {
+    for resource in
+        images.snapshot.resources.iter().filter(|resource| resource.definition.kind == "Component")
+    {
         if let Some(document) = component(resource, &decided)? {
             documents.push(document);
         } else {

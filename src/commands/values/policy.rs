@@ -4,18 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::sight::{self, Sight};
+use super::named_images;
 use crate::cli::{Arguments, DryRun, Engine, Extent, PolicyArguments};
 use crate::cluster::policy::{apply, served_version};
 use crate::cluster::{Connection, PatchMode};
-use crate::commands::{CommandError, Ending, question, registry};
+use crate::commands::{CommandError, Ending, question};
 use crate::model::image::{Image, Version};
 use crate::output;
+use crate::persist::named::NamedImages;
 use crate::persist::names::{Names, outside, unverified};
 use crate::persist::{kyverno, policy};
 use crate::registry::Repository;
 use crate::sync::listing::Listing;
 use crate::sync::plan::assignment::Source;
+use crate::sync::target;
 
 pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Result<Ending, CommandError> {
     if arguments.connection.namespace.is_some() {
@@ -24,20 +26,20 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
             "leave it out",
         ));
     }
-    let mut sight = sight::look(arguments, &wanted.mirror).await?;
+    let mut images = named_images::read(arguments, &wanted.mirror).await?;
     let is_by_prefix = wanted.extent == Extent::Prefixes;
-    let mut ending = sight.leave_out(is_by_prefix);
+    let mut ending = named_images::leave_out(&mut images, is_by_prefix);
     let (names, missing) = match wanted.extent {
         // It is made of what is known beforehand, so that it can be there before Cast AI is.
-        Extent::Prefixes => (Names::of_prefixes(&sight.mirror, &wanted.mirror.maps), BTreeSet::new()),
+        Extent::Prefixes => (Names::of_prefixes(&images.mirror, &wanted.mirror.maps), BTreeSet::new()),
         Extent::Mirrored => {
-            sight.refuse_nothing()?;
-            verified(arguments, &sight).await?
+            images.refuse_nothing()?;
+            verified(arguments, &images).await?
         }
     };
     if names.is_empty() {
         return Err(CommandError::with_hint(
-            format!("error: {} holds no image that Cast AI needs in this cluster", sight.mirror),
+            format!("error: {} holds no image that Cast AI needs in this cluster", images.mirror),
             "mirror them first: kubectl castai-privatelink sync-images --no-rewrite; or name the registry with --registry",
         ));
     }
@@ -47,7 +49,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
             "{repository} holds no image that is in use, so its images are not renamed"
         ));
     }
-    for (repository, namespaces) in outside(&sight.assignments) {
+    for (repository, namespaces) in outside(&images.assignments) {
         ending = Ending::Attention;
         let namespaces = namespaces.into_iter().collect::<Vec<_>>().join(", ");
         output::warning(&format!(
@@ -59,10 +61,10 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
         output::warning(&format!(
             "--extent=prefixes renames whether {} holds an image or not: pods whose image is not mirrored wait in \
              ImagePullBackOff, and none can be verified beforehand",
-            sight.mirror
+            images.mirror
         ));
     }
-    let connection = &sight.survey.scene.connection;
+    let connection = &images.snapshot.environment.connection;
     let manifests = match engine(connection, wanted).await? {
         Some(version) => policy::manifests(&names, version).to_vec(),
         None => vec![kyverno::manifest(&names)],
@@ -78,10 +80,13 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
 }
 
 /// What the registry is seen to hold, and the repositories there that hold nothing which is in use.
-async fn verified(arguments: &Arguments, sight: &Sight) -> Result<(Names, BTreeSet<String>), CommandError> {
-    let (client, destination) = registry::open(arguments, &sight.mirror, &|_| ()).await?;
+async fn verified(
+    arguments: &Arguments,
+    images: &NamedImages,
+) -> Result<(Names, BTreeSet<String>), CommandError> {
+    let (client, destination) = target::open(&arguments.network.settings(), &images.mirror, &|_| ()).await?;
     let mut versions: BTreeMap<Repository, BTreeSet<&Version>> = BTreeMap::new();
-    for assigned in &sight.assignments {
+    for assigned in &images.assignments {
         if matches!(assigned.source, Source::Known(_)) {
             versions
                 .entry(Repository::of(&assigned.destination))
@@ -103,8 +108,8 @@ async fn verified(arguments: &Arguments, sight: &Sight) -> Result<(Names, BTreeS
     let is_verified = |image: &Image| {
         listings.get(&Repository::of(image)).is_some_and(|listing| listing.held(image.version()).is_some())
     };
-    let missing = unverified(&sight.assignments, is_verified).into_iter().map(str::to_owned).collect();
-    Ok((Names::of_verified(&sight.mirror, &sight.assignments, is_verified), missing))
+    let missing = unverified(&images.assignments, is_verified).into_iter().map(str::to_owned).collect();
+    Ok((Names::of_verified(&images.mirror, &images.assignments, is_verified), missing))
 }
 
 /// The version of Kubernetes' own policies to write; none where it is to be Kyverno's.

@@ -6,3 +6,26 @@ pub mod decide;
 pub mod lint;
 pub mod prepare;
 pub mod tree;
+
+use self::assignment::{Assignment, NameMap, assign, unused_maps};
+use crate::event::{Event, Observer};
+use crate::model::image::Mirror;
+use crate::model::inventory::Inventory;
+
+/// Gives every image of `inventory` its name in `mirror`, and warns of each map that decides none: most likely it is
+/// misspelt.
+pub fn assign_all(
+    inventory: &Inventory,
+    mirror: &Mirror,
+    maps: &[NameMap],
+    region: Option<&str>,
+    observer: Observer<'_>,
+) -> Vec<Assignment> {
+    let assignments = assign(inventory, mirror, maps, region);
+    for map in unused_maps(&assignments, maps) {
+        observer(Event::Warning(format!(
+            "--map {map} matches no image: compare both names with the images'"
+        )));
+    }
+    assignments
+}

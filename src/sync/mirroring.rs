@@ -4,35 +4,34 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::request::Request;
-use crate::cli::{Arguments, OutputFormat, SyncArguments};
-use crate::commands::survey::Survey;
-use crate::commands::{CommandError, registry};
+use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
-use crate::model::image::ecr::EcrRegistry;
 use crate::model::image::{Image, Mirror};
-use crate::model::inventory::{API_VERSION, Inventory};
+use crate::model::inventory::{API_VERSION, Cluster, Inventory};
 use crate::model::lock::{Lock, LockKind, LockedDestination, LockedImage};
 use crate::model::plan::{DestinationPlan, Plan, PlanKind, PlannedImage, Step};
-use crate::output::table::{bytes, count};
-use crate::registry::Client;
+use crate::registry::{Client, Error, HostTraffic};
 use crate::sync::destination::Destination;
 use crate::sync::discover::ImageFilter;
 use crate::sync::mirror::{Mirrored, mirror};
-use crate::sync::plan::assignment::{Assignment, Source, assign, unused_maps};
-use crate::sync::plan::prepare::{Detail, Wanted, prepare, renew};
+use crate::sync::plan::assign_all;
+use crate::sync::plan::assignment::{Assignment, Source};
+use crate::sync::plan::prepare::{Wanted, prepare, renew};
 use crate::sync::plan::tree::Store;
-use crate::sync::report::{ImageReport, ImageResult, SyncReport};
+use crate::sync::report::{End, ImageReport, ImageResult, SyncReport};
 use crate::sync::rewrite::Rewriter;
+use crate::sync::settings::Settings;
+use crate::sync::target;
 use crate::sync::verify::{PlanAge, verify};
+use crate::transport;
 
-/// Where verified images come from: a registry that is asked, or a lock that was made where it could be asked.
-pub(super) enum Registry<'o> {
-    Asked(Box<Asked<'o>>),
+/// Where verified images come from: a registry that is planned, or a lock that was made where it could be planned.
+pub(super) enum Mirroring<'o> {
+    Planned(Box<Planned<'o>>),
     Locked { lock: Lock, mirror: Mirror, left_alone: BTreeSet<Image> },
 }
 
-pub(super) struct Asked<'o> {
+pub(super) struct Planned<'o> {
     client: Client<'o>,
     destination: Destination,
     plan: Plan,
@@ -41,17 +40,17 @@ pub(super) struct Asked<'o> {
     left_alone: BTreeSet<Image>,
 }
 
-impl<'o> Registry<'o> {
+impl<'o> Mirroring<'o> {
     /// Takes a lock's word for what is in its registry. Nothing but the cluster is needed then.
     pub(super) fn of_lock(
         lock: Lock,
         inventory: &Inventory,
-        sync: &SyncArguments,
+        settings: &Settings,
+        observer: Observer<'_>,
     ) -> Result<Self, CommandError> {
         let mirror = locked_mirror(&lock)?.clone();
-        registry::refuse_maps(&mirror, &sync.maps)?;
-        let region = region(sync, inventory, &mirror);
-        let left_alone = assigned(inventory, &mirror, sync, region.as_deref())
+        target::refuse_maps(&mirror, &settings.mirror.maps)?;
+        let left_alone = assigned(inventory, &mirror, settings, observer)
             .into_iter()
             .filter(|assignment| matches!(assignment.source, Source::Reachable(_)))
             .flat_map(|assignment| assignment.used_by)
@@ -62,41 +61,38 @@ impl<'o> Registry<'o> {
 
     /// Finds out which registry is meant, and what it lacks.
     pub(super) async fn plan(
-        arguments: &Arguments,
-        sync: &SyncArguments,
-        request: &Request,
+        settings: &Settings,
+        network: &transport::Settings,
         inventory: &Inventory,
-        cluster: Option<&Survey>,
+        cluster: Option<&Cluster>,
         observer: Observer<'o>,
     ) -> Result<Self, CommandError> {
         observer(Event::Stage(Stage::Plan));
-        let mirror = match &request.plan {
+        let given = settings.artifacts.plan.given();
+        let mirror = match given {
             Some(plan) => planned_destination(plan)?.mirror.clone(),
-            None => chosen_mirror(arguments, sync, inventory, cluster).await?,
+            None => target::chosen(network, &settings.mirror, cluster).await?,
         };
-        registry::refuse_path(&mirror)?;
-        registry::refuse_maps(&mirror, &sync.maps)?;
-        let movable = registry::movable_tags(&mirror, sync.registry.as_ref(), &sync.replace);
-        let (client, destination) = registry::open(arguments, &mirror, observer).await?;
-        let (plan, age, store) = if let Some(plan) = &request.plan {
-            let prepared = renew(&client, &destination, planned_destination(plan)?, movable)
-                .await
-                .map_err(|error| CommandError::new(format!("error: {error}")))?;
+        target::refuse_path(&mirror)?;
+        target::refuse_maps(&mirror, &settings.mirror.maps)?;
+        let movable = target::movable_tags(&mirror, settings.mirror.registry.as_ref(), &settings.replace);
+        let (client, destination) = target::open(network, &mirror, observer).await?;
+        let cannot = |error: Error| CommandError::new(format!("error: {error}"));
+        let (plan, age, store) = if let Some(plan) = given {
+            let planned = planned_destination(plan)?;
+            let prepared = renew(&client, &destination, planned, movable).await.map_err(cannot)?;
             let notes = plan.notes.iter().cloned().chain(prepared.notes).collect();
             let plan = Plan { destinations: vec![prepared.plan], notes, ..plan.clone() };
             (plan, PlanAge::Stored, prepared.store)
         } else {
-            let region = region(sync, inventory, &mirror);
             let clusters = inventory.clusters.iter();
             let wanted = Wanted {
-                assignments: assigned(inventory, &mirror, sync, region.as_deref()),
+                assignments: assigned(inventory, &mirror, settings, observer),
                 node_platforms: clusters.flat_map(|cluster| cluster.platforms.iter().cloned()).collect(),
-                detail: detail(sync),
+                detail: settings.detail,
                 movable,
             };
-            let prepared = prepare(&client, &destination, &mirror, wanted)
-                .await
-                .map_err(|error| CommandError::new(format!("error: {error}")))?;
+            let prepared = prepare(&client, &destination, &mirror, wanted).await.map_err(cannot)?;
             let plan = Plan {
                 api_version: API_VERSION.to_owned(),
                 kind: PlanKind::Plan,
@@ -108,28 +104,28 @@ impl<'o> Registry<'o> {
             (plan, PlanAge::Fresh, prepared.store)
         };
         for note in &plan.notes {
-            crate::output::warning(note);
+            observer(Event::Warning(note.clone()));
         }
-        warn_of_unused_replacements(planned_destination(&plan)?, sync);
+        warn_of_unused_replacements(planned_destination(&plan)?, settings, observer);
         let left_alone = planned_destination(&plan)?
             .images
             .iter()
             .filter(|image| matches!(image.step, Step::LeaveAlone { .. }))
             .flat_map(|image| image.used_by.iter().map(|used| used.image.clone()))
             .collect();
-        Ok(Self::Asked(Box::new(Asked { client, destination, plan, age, store, left_alone })))
+        Ok(Self::Planned(Box::new(Planned { client, destination, plan, age, store, left_alone })))
     }
 
     pub(super) const fn plan_made(&self) -> Option<&Plan> {
         match self {
-            Self::Asked(asked) => Some(&asked.plan),
+            Self::Planned(planned) => Some(&planned.plan),
             Self::Locked { .. } => None,
         }
     }
 
     pub(super) fn mirror(&self) -> Option<&Mirror> {
         match self {
-            Self::Asked(asked) => asked.plan.destinations.first().map(|plan| &plan.mirror),
+            Self::Planned(planned) => planned.plan.destinations.first().map(|plan| &plan.mirror),
             Self::Locked { mirror, .. } => Some(mirror),
         }
     }
@@ -137,7 +133,7 @@ impl<'o> Registry<'o> {
     /// What decides on patches by `lock`.
     pub(super) const fn rewriter<'r>(&'r self, lock: &'r Lock, filter: &'r ImageFilter) -> Rewriter<'r> {
         let left_alone = match self {
-            Self::Asked(asked) => &asked.left_alone,
+            Self::Planned(planned) => &planned.left_alone,
             Self::Locked { left_alone, .. } => left_alone,
         };
         Rewriter { lock, filter, left_alone }
@@ -145,8 +141,8 @@ impl<'o> Registry<'o> {
 
     /// How many images would be copied, and how many bytes that uploads.
     pub(super) fn copies(&self) -> (usize, u64) {
-        let Self::Asked(asked) = self else { return (0, 0) };
-        let plans = &asked.plan.destinations;
+        let Self::Planned(planned) = self else { return (0, 0) };
+        let plans = &planned.plan.destinations;
         let images = plans.iter().flat_map(|plan| &plan.images);
         let copied = images.filter(|image| image.step.to_write().is_some()).count();
         (copied, plans.iter().map(|plan| plan.estimate.upload_bytes).sum())
@@ -156,43 +152,49 @@ impl<'o> Registry<'o> {
     pub(super) fn expected_lock(&self, copying: bool) -> Lock {
         match self {
             Self::Locked { lock, .. } => lock.clone(),
-            Self::Asked(asked) => new_lock(
-                asked.plan.destinations.iter().map(|plan| expected_destination(plan, copying)).collect(),
+            Self::Planned(planned) => new_lock(
+                planned.plan.destinations.iter().map(|plan| expected_destination(plan, copying)).collect(),
             ),
         }
     }
 
     /// The report of a dry run.
     pub(super) fn planned_report(&self, inventory: &Inventory, copying: bool) -> SyncReport {
-        self.report(inventory, |image| match (image.step.to_write(), copying) {
+        let report = self.report(inventory, |image| match (image.step.to_write(), copying) {
             (Some(_), false) => (ImageResult::Missing, Some(NOT_COPIED.to_owned())),
             (Some(_), true) => (ImageResult::written(&image.step), None),
             (None, _) => settled(&image.step),
-        })
+        });
+        // A plan to copy is no plan where nothing is copied.
+        let plan = self.plan_made().filter(|_| copying).cloned();
+        SyncReport { end: End::Planned(plan), ..report }
     }
 
     /// Copies what is missing, and verifies everything.
     pub(super) async fn carry_out(
         &self,
-        request: &Request,
-        sync: &SyncArguments,
+        settings: &Settings,
         inventory: &Inventory,
         observer: Observer<'_>,
     ) -> Result<(SyncReport, Lock), CommandError> {
-        let asked = match self {
-            Self::Locked { lock, .. } => return Ok((self.planned_report(inventory, false), lock.clone())),
-            Self::Asked(asked) => asked,
+        let planned = match self {
+            Self::Locked { lock, .. } => {
+                return Ok((
+                    SyncReport { end: End::Done, ..self.planned_report(inventory, false) },
+                    lock.clone(),
+                ));
+            }
+            Self::Planned(planned) => planned,
         };
-        let plan = planned_destination(&asked.plan)?;
-        let mirrored = if request.halves.mirror && self.copies().0 > 0 {
+        let plan = planned_destination(&planned.plan)?;
+        let mirrored = if settings.stages.mirror && self.copies().0 > 0 {
             observer(Event::Stage(Stage::Mirror));
-            let jobs = usize::from(sync.jobs);
-            mirror(&asked.client, &asked.destination, plan, &asked.store, jobs, observer).await
+            mirror(&planned.client, &planned.destination, plan, &planned.store, settings.jobs, observer).await
         } else {
             Mirrored::new()
         };
         observer(Event::Stage(Stage::Verify));
-        let verified = verify(&asked.client, &asked.destination, plan, &mirrored, asked.age).await;
+        let verified = verify(&planned.client, &planned.destination, plan, &mirrored, planned.age).await;
         let failures: BTreeMap<&Image, &String> =
             verified.failures.iter().map(|(image, error)| (image, error)).collect();
         let report = self.report(inventory, |image| {
@@ -202,7 +204,7 @@ impl<'o> Registry<'o> {
             };
             match (image.step.to_write(), failure) {
                 (_, Some(error)) => (ImageResult::Failed, Some(error.clone())),
-                (Some(_), None) if !request.halves.mirror => {
+                (Some(_), None) if !settings.stages.mirror => {
                     (ImageResult::Missing, Some(NOT_COPIED.to_owned()))
                 }
                 (Some(_), None) => (ImageResult::written(&image.step), None),
@@ -212,16 +214,12 @@ impl<'o> Registry<'o> {
         Ok((report, new_lock(vec![verified.locked])))
     }
 
-    /// One line for each host that was spoken to.
-    pub(super) fn traffic(&self) -> Vec<String> {
-        let Self::Asked(asked) = self else {
-            return Vec::new();
-        };
-        let line = |(host, traffic): (String, crate::registry::HostTraffic)| {
-            let requests = count(usize::try_from(traffic.requests).unwrap_or(usize::MAX), "request");
-            format!("{host}: {requests}, {} sent, {} received", bytes(traffic.sent), bytes(traffic.received))
-        };
-        asked.client.traffic().into_iter().map(line).collect()
+    /// What each host was sent and sent back.
+    pub(super) fn traffic(&self) -> Vec<(String, HostTraffic)> {
+        match self {
+            Self::Planned(planned) => planned.client.traffic().into_iter().collect(),
+            Self::Locked { .. } => Vec::new(),
+        }
     }
 
     fn report(
@@ -230,9 +228,9 @@ impl<'o> Registry<'o> {
         result: impl Fn(&PlannedImage) -> (ImageResult, Option<String>),
     ) -> SyncReport {
         let mut report = SyncReport::new(self.mirror().cloned(), inventory);
-        if let Self::Asked(asked) = self {
-            report.notes.extend(asked.plan.notes.iter().cloned());
-            let images = asked.plan.destinations.iter().flat_map(|plan| &plan.images);
+        if let Self::Planned(planned) = self {
+            report.notes.extend(planned.plan.notes.iter().cloned());
+            let images = planned.plan.destinations.iter().flat_map(|plan| &plan.images);
             report.images = images
                 .map(|image| {
                     let (result, message) = result(image);
@@ -244,45 +242,33 @@ impl<'o> Registry<'o> {
     }
 }
 
-/// The assignments, and a word about each `--map` that decides none of them: most likely it is misspelt.
+/// The assignments, and a warning for each `--map` that decides none of them: most likely it is misspelt.
 fn assigned(
     inventory: &Inventory,
     mirror: &Mirror,
-    sync: &SyncArguments,
-    region: Option<&str>,
+    settings: &Settings,
+    observer: Observer<'_>,
 ) -> Vec<Assignment> {
-    let assignments = assign(inventory, mirror, &sync.maps, region);
-    for map in unused_maps(&assignments, &sync.maps) {
-        crate::output::warning(&format!("--map {map} matches no image: compare both names with the images'"));
-    }
-    assignments
+    let region = settings.mirror.region_of(inventory.clusters.first(), mirror);
+    assign_all(inventory, mirror, &settings.mirror.maps, region.as_deref(), observer)
 }
 
 /// A word about each `--replace` that allows nothing.
-fn warn_of_unused_replacements(plan: &DestinationPlan, sync: &SyncArguments) {
-    for name in &sync.replace {
+fn warn_of_unused_replacements(plan: &DestinationPlan, settings: &Settings, observer: Observer<'_>) {
+    let mirror = &plan.mirror;
+    for name in &settings.replace {
         let is_named = |image: &PlannedImage| {
             let path = image.destination.path();
-            name == path || *name == format!("{}/{path}", plan.mirror.registry)
+            name == path || *name == format!("{}/{path}", mirror.registry)
         };
-        if sync.registry.is_none() && plan.mirror.is_own() {
-            let mirror = &plan.mirror;
-            crate::output::warning(&format!(
+        if settings.mirror.registry.is_none() && mirror.is_own() {
+            observer(Event::Warning(format!(
                 "--replace {name} is not needed: every tag in {mirror} may be moved"
-            ));
+            )));
         } else if !plan.images.iter().any(is_named) {
-            crate::output::warning(&format!(
-                "--replace {name} matches no image's repository in {}",
-                plan.mirror
-            ));
+            observer(Event::Warning(format!("--replace {name} matches no image's repository in {mirror}")));
         }
     }
-}
-
-/// What is up to date is read as well where somebody will read about it: that costs a request per manifest.
-fn detail(sync: &SyncArguments) -> Detail {
-    let is_told = matches!(sync.output, OutputFormat::Wide | OutputFormat::Json | OutputFormat::Yaml);
-    if sync.lock.is_some() || is_told { Detail::Content } else { Detail::Digest }
 }
 
 const NOT_COPIED: &str = "the registry does not hold what is wanted, and --no-mirror says not to copy it: run without --no-mirror first";
@@ -300,35 +286,12 @@ fn planned_destination(plan: &Plan) -> Result<&DestinationPlan, CommandError> {
     plan.destinations.first().ok_or_else(|| CommandError::new("error: the plan holds no destination"))
 }
 
-/// The cluster's region, as the user says or as the inventory has it. Nodes have to reach the mirror in any case, so that
-/// its region serves where nobody knows theirs.
-pub(super) fn region(sync: &SyncArguments, inventory: &Inventory, mirror: &Mirror) -> Option<String> {
-    sync.region
-        .clone()
-        .or_else(|| inventory.clusters.first()?.region.clone())
-        .or_else(|| Some(EcrRegistry::of_host(&mirror.registry)?.region))
-}
-
 /// The mirror that a lock speaks of.
-pub(super) fn locked_mirror(lock: &Lock) -> Result<&Mirror, CommandError> {
+pub(in crate::sync) fn locked_mirror(lock: &Lock) -> Result<&Mirror, CommandError> {
     let locked = lock.destinations.first();
     locked
         .map(|locked| &locked.mirror)
         .ok_or_else(|| CommandError::new("error: the lock holds no destination, so it proves nothing"))
-}
-
-/// The registry that the user names, or else the ECR of the cluster's account and region.
-pub(super) async fn chosen_mirror(
-    arguments: &Arguments,
-    sync: &SyncArguments,
-    inventory: &Inventory,
-    cluster: Option<&Survey>,
-) -> Result<Mirror, CommandError> {
-    let described = match cluster {
-        Some(cluster) => Some(cluster.scene.cluster(sync.region.as_deref())),
-        None => inventory.clusters.first().cloned(),
-    };
-    registry::chosen(arguments, sync.registry.as_ref(), sync.region.as_deref(), described.as_ref()).await
 }
 
 fn new_lock(destinations: Vec<LockedDestination>) -> Lock {

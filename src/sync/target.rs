@@ -2,29 +2,54 @@
 
 use std::collections::BTreeSet;
 
-use super::{CommandError, scene};
 use crate::aws::destination::{self, Facts, default_mirror};
 use crate::aws::ecr::Ecr;
 use crate::aws::error::Error;
 use crate::aws::identity;
-use crate::cli::Arguments;
+use crate::error::CommandError;
 use crate::event::Observer;
 use crate::model::image::Mirror;
 use crate::model::image::ecr::{EcrRegistry, repository_name_fault};
 use crate::model::inventory::Cluster;
 use crate::registry::Client;
 use crate::sync::destination::Destination;
+use crate::sync::discover::snapshot::ClusterSnapshot;
 use crate::sync::plan::assignment::NameMap;
 use crate::sync::plan::decide::MovableTags;
+use crate::sync::settings::Settings;
+use crate::transport;
+
+/// Where images are mirrored to, as far as the user says.
+#[derive(Clone, Debug, Default)]
+pub struct MirrorSettings {
+    /// Our path in the ECR of the cluster's account and region without it.
+    pub registry: Option<Mirror>,
+    /// The cluster's region, where the user says it.
+    pub region: Option<String>,
+    pub maps: Vec<NameMap>,
+}
+
+impl MirrorSettings {
+    /// The cluster's region, as the user says or as the cluster tells. Nodes have to reach the mirror in any case, so that
+    /// its region serves where nobody knows theirs.
+    pub fn region_of(&self, cluster: Option<&Cluster>, mirror: &Mirror) -> Option<String> {
+        self.region
+            .clone()
+            .or_else(|| cluster?.region.clone())
+            .or_else(|| Some(EcrRegistry::of_host(&mirror.registry)?.region))
+    }
+}
 
 /// The registry that the user names, or else our path in the ECR of the cluster's account and region.
-pub(super) async fn chosen(
-    arguments: &Arguments,
-    registry: Option<&Mirror>,
-    region: Option<&str>,
+///
+/// # Errors
+/// AWS does not say who we are, or the accounts of cluster and credentials differ.
+pub async fn chosen(
+    network: &transport::Settings,
+    settings: &MirrorSettings,
     cluster: Option<&Cluster>,
 ) -> Result<Mirror, CommandError> {
-    identified(arguments, registry, region, cluster).await?.map_err(|error| {
+    identified(network, settings, cluster).await?.map_err(|error| {
         let message = format!("error: {error}");
         match unidentified_hint(&error) {
             Some(hint) => CommandError::with_hint(message, hint),
@@ -34,7 +59,7 @@ pub(super) async fn chosen(
 }
 
 /// What to do where AWS did not say who we are. Credentials that STS does not take are no use for ECR either.
-pub(super) const fn unidentified_hint(error: &Error) -> Option<&'static str> {
+pub const fn unidentified_hint(error: &Error) -> Option<&'static str> {
     match error {
         Error::NoCredentials { .. }
         | Error::Expired
@@ -46,24 +71,26 @@ pub(super) const fn unidentified_hint(error: &Error) -> Option<&'static str> {
 }
 
 /// As [`chosen`]; the inner error is that AWS did not say who we are.
-pub(super) async fn identified(
-    arguments: &Arguments,
-    registry: Option<&Mirror>,
-    region: Option<&str>,
+///
+/// # Errors
+/// The region is not known, or the accounts of cluster and credentials differ.
+pub async fn identified(
+    network: &transport::Settings,
+    settings: &MirrorSettings,
     cluster: Option<&Cluster>,
 ) -> Result<Result<Mirror, Error>, CommandError> {
-    if let Some(mirror) = registry {
+    if let Some(mirror) = &settings.registry {
         return Ok(Ok(mirror.clone()));
     }
     let mut facts = Facts {
         cluster_account: cluster.and_then(|cluster| cluster.account.clone()),
-        region: region.map(str::to_owned).or_else(|| cluster?.region.clone()),
+        region: settings.region.clone().or_else(|| cluster?.region.clone()),
         own_account: None,
     };
     let Some(region) = &facts.region else {
         return Err(unclear(destination::Error::NoRegion));
     };
-    let configuration = identity::configuration(region, &scene::settings(&arguments.network)).await?;
+    let configuration = identity::configuration(region, network).await?;
     let own = match identity::identity(&configuration).await {
         Ok(own) => own,
         Err(error) => return Ok(Err(error)),
@@ -73,7 +100,10 @@ pub(super) async fn identified(
 }
 
 /// Our path in the ECR of the cluster's account and region, without asking AWS whether that is ours.
-pub(super) fn of_cluster(cluster: Option<&Cluster>, region: Option<&str>) -> Result<Mirror, CommandError> {
+///
+/// # Errors
+/// The cluster tells no account or no region.
+pub fn of_cluster(cluster: Option<&Cluster>, region: Option<&str>) -> Result<Mirror, CommandError> {
     let account = cluster.and_then(|cluster| cluster.account.clone());
     let facts =
         Facts { own_account: account.clone(), cluster_account: account, region: region.map(str::to_owned) };
@@ -86,18 +116,20 @@ fn unclear(error: destination::Error) -> CommandError {
 }
 
 /// A client for all sources that can log in to `mirror`, and the API that it is spoken to by; nothing is asked yet.
-pub(super) async fn open<'o>(
-    arguments: &Arguments,
+///
+/// # Errors
+/// There are no trusted root certificates, or a proxy cannot be used.
+pub async fn open<'o>(
+    network: &transport::Settings,
     mirror: &Mirror,
     observer: Observer<'o>,
 ) -> Result<(Client<'o>, Destination), CommandError> {
     // AWS' client would panic where there are no roots.
-    crate::transport::tls()?;
-    let settings = scene::settings(&arguments.network);
-    let client = Client::new(&settings, observer)?;
+    transport::tls()?;
+    let client = Client::new(network, observer)?;
     Ok(match EcrRegistry::of_host(&mirror.registry) {
         Some(registry) => {
-            let configuration = identity::configuration(&registry.region, &settings).await?;
+            let configuration = identity::configuration(&registry.region, network).await?;
             let ecr = Ecr::new(&configuration, registry);
             (client.with_ecr(mirror.registry.clone(), ecr.clone()), Destination::Ecr(ecr))
         }
@@ -105,8 +137,28 @@ pub(super) async fn open<'o>(
     })
 }
 
+/// The mirror that is meant, as far as it is known without AWS: private names are read back below it alone.
+pub fn known_mirror(settings: &Settings, cluster: Option<&ClusterSnapshot>) -> Option<Mirror> {
+    let artifacts = &settings.artifacts;
+    let planned = artifacts.plan.given().and_then(|plan| plan.destinations.first()).map(|plan| &plan.mirror);
+    let locked = artifacts.lock.given().and_then(|lock| lock.destinations.first()).map(|lock| &lock.mirror);
+    match planned.or(locked).or(settings.mirror.registry.as_ref()) {
+        Some(mirror) => Some(mirror.clone()),
+        None => default_of(cluster?, settings.mirror.region.as_deref()),
+    }
+}
+
+/// The ECR that images are mirrored to by default, as far as the cluster alone tells.
+pub fn default_of(cluster: &ClusterSnapshot, region: Option<&str>) -> Option<Mirror> {
+    let cluster = cluster.environment.cluster(region);
+    of_cluster(Some(&cluster), cluster.region.as_deref()).ok()
+}
+
 /// A path that the registry does not take for any image needs no image to fail.
-pub(super) fn refuse_path(mirror: &Mirror) -> Result<(), CommandError> {
+///
+/// # Errors
+/// The path is none that ECR accepts.
+pub fn refuse_path(mirror: &Mirror) -> Result<(), CommandError> {
     let is_ecr = EcrRegistry::of_host(&mirror.registry).is_some();
     let prefix = mirror.prefix.as_deref().filter(|_| is_ecr);
     let fault = prefix.and_then(|prefix| repository_name_fault(&format!("{prefix}/image")));
@@ -119,7 +171,10 @@ pub(super) fn refuse_path(mirror: &Mirror) -> Result<(), CommandError> {
 }
 
 /// A name outside of the mirror is never written, whoever gives it.
-pub(super) fn refuse_maps(mirror: &Mirror, maps: &[NameMap]) -> Result<(), CommandError> {
+///
+/// # Errors
+/// A map's private name lies outside of `mirror`.
+pub fn refuse_maps(mirror: &Mirror, maps: &[NameMap]) -> Result<(), CommandError> {
     let Some(map) = maps.iter().find(|map| !mirror.includes(map.private())) else { return Ok(()) };
     let message = format!("error: --map {map}: {} does not lie below {mirror}", map.private());
     Err(CommandError::with_hint(message, "choose a name below it, or another place with --registry"))
@@ -127,7 +182,7 @@ pub(super) fn refuse_maps(mirror: &Mirror, maps: &[NameMap]) -> Result<(), Comma
 
 /// Which tags may be moved in `mirror`: all below the default path, else those of the repositories that `--replace` names,
 /// with or without the registry's host.
-pub(super) fn movable_tags(mirror: &Mirror, registry: Option<&Mirror>, replace: &[String]) -> MovableTags {
+pub fn movable_tags(mirror: &Mirror, registry: Option<&Mirror>, replace: &[String]) -> MovableTags {
     if registry.is_none() && mirror.is_own() {
         return MovableTags::All;
     }

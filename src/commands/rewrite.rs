@@ -2,110 +2,58 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
-
-use super::images;
-use super::request::Narrowing;
+use super::{CommandError, Ending, discovery};
 use crate::cli::{Arguments, OutputFormat, SyncArguments};
-use crate::commands::scene::{self, Scene};
-use crate::commands::{CommandError, Ending, discovery, handed_over, registry};
-use crate::event::Observer;
-use crate::model::image::Mirror;
-use crate::model::inventory::{Cluster, Inventory, Place};
-use crate::model::lock::Lock;
+use crate::cluster;
+use crate::model::inventory::Place;
 use crate::output;
+use crate::output::progress::Progress;
 use crate::parse::documents::{self, Format};
-use crate::sync::discover::manifests::{self, Manifest, Text};
-use crate::sync::discover::{Found, ImageFilter, discover};
-use crate::sync::plan::assignment::{Assignment, Source, assign};
-use crate::sync::plan::decide::{Target, targets};
-use crate::sync::presence::{Missing, Why, missing, unproven};
-use crate::sync::rewrite::text::{self, Edit};
+use crate::sync::artifact::file::read_lock;
+use crate::sync::discover::manifests;
+use crate::sync::plan::decide::Target;
+use crate::sync::presence::{Missing, Why};
+use crate::sync::rewrite::manifests::{Part, Rewritten, Settings, run as rewrite};
+use crate::sync::rewrite::text::join;
+use crate::sync::settings::Ports;
 
-/// A text of manifests, and the pod specs in it.
-struct Part {
-    text: Text,
-    /// None where there is no document in it.
-    format: Option<Format>,
-    manifests: Vec<Manifest>,
-}
-
-pub(super) async fn run(
-    arguments: &Arguments,
-    sync: &SyncArguments,
-    narrowing: Narrowing,
-    observer: Observer<'_>,
-) -> Result<Ending, CommandError> {
-    check(sync, narrowing)?;
+pub(super) async fn run(arguments: &Arguments, sync: &SyncArguments) -> Result<Ending, CommandError> {
+    check(arguments, sync)?;
+    let progress = Progress::new(arguments.logging.verbosity);
     let filter = discovery::filter(&sync.selection)?;
-    let read_lock = |path| handed_over::read_lock(path, &sync.maps);
-    let lock: Option<Lock> = sync.lock.as_deref().map(read_lock).transpose()?;
+    let lock = sync.lock.as_deref().map(|path| read_lock(path, &sync.mirror.maps)).transpose()?;
     let parts = read(sync).await?;
     let format = format(sync, &parts)?;
-
     // The cluster only says which registry is meant, where nobody else does.
-    let clusters = match (&lock, &sync.registry) {
-        (None, None) => {
-            let connection = scene::connect(arguments).await?;
-            vec![Scene::of(&connection).await?.cluster(sync.region.as_deref())]
-        }
-        _ => Vec::new(),
+    let cluster = match (&lock, &sync.mirror.registry) {
+        (None, None) => Some(cluster::connect(&arguments.connection.flags()).await?),
+        _ => None,
     };
-    let inventory = inventory_of(parts.iter().flat_map(|part| &part.manifests), &filter, clusters);
-    inventory.notes.iter().for_each(|note| output::warning(note));
-    if inventory.images.is_empty() {
+    let ports = Ports { cluster, network: arguments.network.settings() };
+    let settings = Settings { filter, mirror: sync.mirror.settings(), lock, parts };
+    let rewritten = rewrite(&settings, &ports, &|event| progress.observe(event)).await;
+    progress.clear();
+    let Rewritten { texts, mirror, missing, lost_scanners } = rewritten?;
+    let Some(mirror) = mirror else {
         output::warning("no image was found in the manifests: they are printed as they are");
-        return print(parts.into_iter().map(|part| part.text.text).collect(), format);
-    }
-    let mirror = match &lock {
-        Some(lock) => images::locked_mirror(lock)?.clone(),
-        None => images::chosen_mirror(arguments, sync, &inventory, None).await?,
+        return print(texts, format);
     };
-    registry::refuse_maps(&mirror, &sync.maps)?;
-    let filter = filter.below(Some(mirror.clone()));
-
-    // Each manifest is decided on by itself: another one of its name may have other records.
-    let region = images::region(sync, &inventory, &mirror);
-    let mut assignments = Vec::new();
-    let (mut texts, mut lost) = (Vec::new(), Vec::new());
-    for Part { text: read, manifests, .. } in &parts {
-        let mut edits = Vec::new();
-        for manifest in manifests {
-            let inventory = inventory_of([manifest], &filter, Vec::new());
-            let own = assign(&inventory, &mirror, &sync.maps, region.as_deref());
-            edits.extend(text::edits(manifest, &own));
-            let advice = text::lost_scanners(manifest, &own).into_iter();
-            lost.extend(advice.map(|advice| format!("error: {}: {advice}", read.path)));
-            assignments.extend(own);
-        }
-        texts.push(rewritten(read, &edits)?);
-    }
-    tell_left_alone(&assignments);
-    let targets = targets(assignments);
-    let missing = if let Some(lock) = &lock {
-        unproven(lock, &targets)
-    } else {
-        let (client, destination) = registry::open(arguments, &mirror, observer).await?;
-        missing(&client, &destination, &mirror, &targets)
-            .await
-            .map_err(|error| CommandError::new(format!("error: {error}")))?
-    };
-    if missing.is_empty() && lost.is_empty() {
+    if missing.is_empty() && lost_scanners.is_empty() {
         return print(texts, format);
     }
-    for line in &lost {
+    for line in &lost_scanners {
         output::say(line);
     }
     if missing.is_empty() {
         output::error("error: nothing is printed, because kvisor's scans would fail", None);
     } else {
-        tell_missing(sync, &mirror, &missing);
+        tell_missing(sync, &mirror.to_string(), &missing);
     }
     Ok(Ending::Attention)
 }
 
 /// Flags that clap cannot tell from their defaults, or that are about the cluster.
-fn check(sync: &SyncArguments, narrowing: Narrowing) -> Result<(), CommandError> {
+fn check(arguments: &Arguments, sync: &SyncArguments) -> Result<(), CommandError> {
     let refused = |message: &str, hint: &str| Err(CommandError::with_hint(format!("error: {message}"), hint));
     if sync.files.is_empty() {
         return refused(
@@ -113,10 +61,10 @@ fn check(sync: &SyncArguments, narrowing: Narrowing) -> Result<(), CommandError>
             "give them with -f: a file, a directory, or - for standard input",
         );
     }
-    if narrowing.namespace {
+    if arguments.connection.namespace.is_some() {
         return refused("-n has no use with --rewrite-only", "narrow with --only and --exclude");
     }
-    if sync.lock.is_some() && sync.registry.is_some() {
+    if sync.lock.is_some() && sync.mirror.registry.is_some() {
         return refused(
             "--registry has no use where --lock is read",
             "the lock names the registry that it proves",
@@ -171,41 +119,13 @@ fn format(sync: &SyncArguments, parts: &[Part]) -> Result<Format, CommandError> 
     }
 }
 
-fn inventory_of<'m>(
-    manifests: impl IntoIterator<Item = &'m Manifest>,
-    filter: &ImageFilter,
-    clusters: Vec<Cluster>,
-) -> Inventory {
-    let manifests: Vec<Manifest> = manifests.into_iter().cloned().collect();
-    let found = Found { manifests: &manifests, ..Found::default() };
-    discover(clusters, found, filter, Vec::new(), Timestamp::now())
-}
-
-fn rewritten(read: &Text, edits: &[Edit]) -> Result<String, CommandError> {
-    text::rewrite(&read.text, edits)
-        .map_err(|refused| CommandError::new(format!("error: {}: {refused}", read.path)))
-}
-
 /// All at once: whoever reads must not act on a part.
 fn print(texts: Vec<String>, format: Format) -> Result<Ending, CommandError> {
-    output::verbatim(&text::join(texts, format))?;
+    output::verbatim(&join(texts, format))?;
     Ok(Ending::Done)
 }
 
-fn tell_left_alone(assignments: &[Assignment]) {
-    let left_alone: BTreeSet<String> = assignments
-        .iter()
-        .filter_map(|assignment| match &assignment.source {
-            Source::Reachable(why) => Some(format!("note: {} is left alone: {why}", assignment.destination)),
-            _ => None,
-        })
-        .collect();
-    for line in left_alone {
-        output::say(&line);
-    }
-}
-
-fn tell_missing(sync: &SyncArguments, mirror: &Mirror, missing: &[Missing<'_>]) {
+fn tell_missing(sync: &SyncArguments, mirror: &str, missing: &[Missing]) {
     for Missing { target, why } in missing {
         let image = target.used_by.first().map_or(&target.destination, |used| &used.image);
         let (Why::Absent(why) | Why::Unknown(why)) = why;
@@ -234,7 +154,7 @@ fn needing(target: &Target) -> String {
 fn way(sync: &SyncArguments) -> String {
     let mut words = vec!["mirror first: kubectl castai-privatelink sync-images".to_owned()];
     words.extend(sync.files.iter().map(|file| format!("-f {}", file.display())));
-    words.extend(sync.registry.iter().map(|registry| format!("--registry {registry} --no-discover")));
+    words.extend(sync.mirror.registry.iter().map(|registry| format!("--registry {registry} --no-discover")));
     words.push("--no-rewrite".to_owned());
     words.extend(sync.lock.iter().map(|lock| format!("--lock {}", lock.display())));
     words.join(" ")

@@ -7,20 +7,21 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::CommandError;
+use super::{Fault, check_lock, check_plan};
 use crate::castai::knowledge::Knowledge;
+use crate::error::CommandError;
 use crate::model::inventory::{API_VERSION, Inventory};
 use crate::model::lock::Lock;
 use crate::model::plan::Plan;
 use crate::parse;
-use crate::sync::artifact::{Fault, check_lock, check_plan};
 use crate::sync::plan::assignment::NameMap;
+use crate::sync::settings::{Artifact, Artifacts};
 
 /// Reads a value of the given kind.
 ///
 /// # Errors
 /// The file cannot be read, is of another kind or version, or is damaged.
-pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, CommandError> {
+fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, CommandError> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| {
         let message = format!("error: reading {shown}: {error}");
@@ -58,7 +59,7 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, Co
 ///
 /// # Errors
 /// As [`read`], or an entry of its knowledge would mean nothing or too much.
-pub(super) fn read_inventory(path: &Path) -> Result<Inventory, CommandError> {
+pub fn read_inventory(path: &Path) -> Result<Inventory, CommandError> {
     let inventory: Inventory = read(path, "Inventory")?;
     let wrong = |why| CommandError::new(format!("error: {}: knowledge: {why}", path.display()));
     inventory.knowledge.check().map_err(wrong)?;
@@ -69,7 +70,7 @@ pub(super) fn read_inventory(path: &Path) -> Result<Inventory, CommandError> {
 ///
 /// # Errors
 /// As [`read`], or an entry does not hold; the error names it.
-pub(super) fn read_lock(path: &Path, maps: &[NameMap]) -> Result<Lock, CommandError> {
+pub fn read_lock(path: &Path, maps: &[NameMap]) -> Result<Lock, CommandError> {
     let lock = read(path, "Lock")?;
     check_lock(&lock, maps).map_err(|fault| distrusted(path, fault))?;
     Ok(lock)
@@ -79,7 +80,7 @@ pub(super) fn read_lock(path: &Path, maps: &[NameMap]) -> Result<Lock, CommandEr
 ///
 /// # Errors
 /// As [`read`], or an entry does not hold; the error names it.
-pub(super) fn read_plan(path: &Path, maps: &[NameMap], knowledge: &Knowledge) -> Result<Plan, CommandError> {
+pub fn read_plan(path: &Path, maps: &[NameMap], knowledge: &Knowledge) -> Result<Plan, CommandError> {
     let plan = read(path, "Plan")?;
     check_plan(&plan, maps, knowledge).map_err(|fault| distrusted(path, fault))?;
     Ok(plan)
@@ -96,7 +97,7 @@ fn distrusted(path: &Path, fault: Fault) -> CommandError {
 ///
 /// # Errors
 /// The folder cannot be written to, or the disk is full.
-pub(super) fn write(path: &Path, value: &impl Serialize) -> Result<(), CommandError> {
+fn write(path: &Path, value: &impl Serialize) -> Result<(), CommandError> {
     let attempt = || -> std::io::Result<()> {
         let mut text = serde_json::to_string_pretty(value)?;
         text.push('\n');
@@ -124,11 +125,37 @@ fn writer(kind: &str) -> Option<&'static str> {
     }
 }
 
+impl Artifacts {
+    /// Finds out before long work whether its result can be written.
+    ///
+    /// # Errors
+    /// The lock's file cannot be written.
+    pub fn check(&self) -> Result<(), CommandError> {
+        match &self.lock {
+            Artifact::WrittenTo(path) => check(path),
+            Artifact::None | Artifact::Given(_) => Ok(()),
+        }
+    }
+}
+
+impl<T: Serialize> Artifact<T> {
+    /// Writes `value` where it is to be written.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&self, value: &T) -> Result<(), CommandError> {
+        match self {
+            Self::WrittenTo(path) => write(path, value),
+            Self::None | Self::Given(_) => Ok(()),
+        }
+    }
+}
+
 /// Finds out early, before long work whose result goes there, that a file cannot be written.
 ///
 /// # Errors
 /// As [`write`], as far as that can be seen without a byte of content.
-pub(super) fn check(path: &Path) -> Result<(), CommandError> {
+fn check(path: &Path) -> Result<(), CommandError> {
     let attempt = || -> std::io::Result<()> {
         let path = match std::fs::metadata(path) {
             Ok(found) if found.is_dir() => {

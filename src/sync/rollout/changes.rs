@@ -2,23 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::{DryRun, SyncArguments};
+use super::{Options, Outcome, WorkloadReport};
 use crate::cluster::PatchMode;
-use crate::commands::survey::Survey;
 use crate::event::{Event, Observer, Stage};
 use crate::model::workload::Workload;
 use crate::ownership::claims;
 use crate::ownership::owners::{self, Owner};
+use crate::sync::discover::snapshot::ClusterSnapshot;
 use crate::sync::rewrite::{Rewrite, Rewriter};
-use crate::sync::rollout::{self, Options, Outcome, WorkloadReport};
+use crate::sync::settings::{DryRun, Settings};
 
 /// Decides by the lock, and leaves to their owners what those would put back at once.
 fn decide<'r>(
-    cluster: &'r Survey,
+    cluster: &'r ClusterSnapshot,
     rewriter: Rewriter<'r>,
-    sync: &SyncArguments,
+    settings: &Settings,
 ) -> impl Fn(&Workload) -> Option<Rewrite> + Sync + use<'r> {
-    let force = sync.force;
+    let force = settings.force;
     move |workload| match rewriter.rewrite(workload)? {
         Rewrite::Patch(patch) if !force && !patch.changes.is_empty() => {
             let owners = owners::owners(workload, &cluster.surroundings);
@@ -34,67 +34,67 @@ fn decide<'r>(
 }
 
 /// How many workloads would be patched.
-pub(super) fn count_patches(cluster: &Survey, rewriter: Rewriter<'_>, sync: &SyncArguments) -> usize {
-    let rewrites = cluster.workloads.iter().filter_map(decide(cluster, rewriter, sync));
+pub(in crate::sync) fn count_patches(
+    cluster: &ClusterSnapshot,
+    rewriter: Rewriter<'_>,
+    settings: &Settings,
+) -> usize {
+    let rewrites = cluster.workloads.iter().filter_map(decide(cluster, rewriter, settings));
     rewrites.filter(|rewrite| matches!(rewrite, Rewrite::Patch(_))).count()
 }
 
 /// What rewriting would do, without asking the server.
-pub(super) fn preview_alone(
-    cluster: &Survey,
+pub(in crate::sync) fn preview(
+    cluster: &ClusterSnapshot,
     rewriter: Rewriter<'_>,
-    sync: &SyncArguments,
+    settings: &Settings,
 ) -> Vec<WorkloadReport> {
-    with_owners(cluster, rollout::preview(&cluster.workloads, &decide(cluster, rewriter, sync)))
+    with_owners(cluster, super::preview(&cluster.workloads, &decide(cluster, rewriter, settings)))
 }
 
 /// What rewriting would do: by the server's own dry run, or by us alone.
-pub(super) async fn preview(
-    cluster: &Survey,
+pub(in crate::sync) async fn dry_run(
+    cluster: &ClusterSnapshot,
     rewriter: Rewriter<'_>,
-    sync: &SyncArguments,
+    settings: &Settings,
+    dry_run: DryRun,
     observer: Observer<'_>,
 ) -> Vec<WorkloadReport> {
-    if sync.dry_run == DryRun::Client {
-        return preview_alone(cluster, rewriter, sync);
+    match dry_run {
+        DryRun::Client => preview(cluster, rewriter, settings),
+        DryRun::Server => {
+            let options = Options { mode: PatchMode::DryRun, ..Options::default() };
+            patch_all(cluster, rewriter, settings, options, observer).await
+        }
     }
-    let options = Options { mode: PatchMode::DryRun, ..Options::default() };
-    roll_out(cluster, rewriter, sync, options, observer).await
 }
 
 /// Rewrites what the lock allows.
-pub(super) async fn rewrite(
-    cluster: &Survey,
+pub(in crate::sync) async fn roll_out(
+    cluster: &ClusterSnapshot,
     rewriter: Rewriter<'_>,
-    sync: &SyncArguments,
+    settings: &Settings,
     observer: Observer<'_>,
 ) -> Vec<WorkloadReport> {
-    let options = Options {
-        mode: PatchMode::Apply,
-        wait: sync.wait,
-        timeout: sync.timeout,
-        settle_time: sync.settle_time,
-        ..Options::default()
-    };
-    roll_out(cluster, rewriter, sync, options, observer).await
+    patch_all(cluster, rewriter, settings, settings.rollout, observer).await
 }
 
-async fn roll_out(
-    cluster: &Survey,
+async fn patch_all(
+    cluster: &ClusterSnapshot,
     rewriter: Rewriter<'_>,
-    sync: &SyncArguments,
+    settings: &Settings,
     options: Options,
     observer: Observer<'_>,
 ) -> Vec<WorkloadReport> {
     observer(Event::Stage(Stage::Rewrite));
-    let connection = &cluster.scene.connection;
-    let decide = decide(cluster, rewriter, sync);
-    let reports = rollout::roll_out(connection, &cluster.workloads, &decide, options, observer).await;
+    let connection = &cluster.environment.connection;
+    let decide = decide(cluster, rewriter, settings);
+    let reports = super::roll_out(connection, &cluster.workloads, &decide, options, observer).await;
     with_owners(cluster, reports)
 }
 
 /// Names who writes the images too that were or would be changed, and whose claim keeps the private ones.
-fn with_owners(cluster: &Survey, mut reports: Vec<WorkloadReport>) -> Vec<WorkloadReport> {
+fn with_owners(cluster: &ClusterSnapshot, mut reports: Vec<WorkloadReport>) -> Vec<WorkloadReport> {
     let workloads: BTreeMap<_, _> =
         cluster.workloads.iter().map(|workload| (&workload.name, workload)).collect();
     for report in &mut reports {

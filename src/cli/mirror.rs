@@ -1,0 +1,35 @@
+//! Where images are mirrored to, and what they are called there.
+
+use clap::Args;
+
+use super::region;
+use crate::model::image::Mirror;
+use crate::sync::plan::assignment::NameMap;
+use crate::sync::target::MirrorSettings;
+
+/// Where images are, and what they are called there.
+#[derive(Debug, Args)]
+pub struct MirrorArguments {
+    /// Registry that images are mirrored to; `castai-privatelink` in the ECR of the cluster's account and region without it
+    #[arg(long, value_name = "HOST[/PATH]")]
+    pub registry: Option<Mirror>,
+
+    /// AWS region of the cluster; taken from its nodes without it
+    #[arg(long, value_name = "REGION", value_parser = region)]
+    pub region: Option<String>,
+
+    /// Name of a public repository in the mirror; may be repeated
+    #[arg(long = "map", value_name = "PRIVATE=PUBLIC")]
+    pub maps: Vec<NameMap>,
+}
+
+impl MirrorArguments {
+    /// The flags as settings.
+    pub fn settings(&self) -> MirrorSettings {
+        MirrorSettings {
+            registry: self.registry.clone(),
+            region: self.region.clone(),
+            maps: self.maps.clone(),
+        }
+    }
+}

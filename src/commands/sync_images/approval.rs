@@ -1,0 +1,30 @@
+//! The question before anything is changed.
+
+use crate::cli::SyncArguments;
+use crate::commands::question;
+use crate::error::CommandError;
+use crate::output::sync as text;
+use crate::output::table::{bytes, count};
+use crate::sync::report::Proposal;
+
+/// Asks on a terminal, after the plan was shown; elsewhere somebody must have said yes.
+pub(super) async fn ask(wanted: &SyncArguments, proposal: &Proposal<'_>) -> Result<bool, CommandError> {
+    let planned = proposal.planned;
+    if wanted.yes {
+        text::owner_notes(&planned.workloads);
+        return Ok(true);
+    }
+    let (images, workloads) = (proposal.copies, proposal.patches);
+    if images == 0 && workloads == 0 {
+        return Ok(true);
+    }
+    let place = planned.destination.as_ref().map_or_else(|| "the registry".to_owned(), ToString::to_string);
+    let size = match proposal.upload_bytes {
+        0 => "their layers are there".to_owned(),
+        size => bytes(size),
+    };
+    let copying = (images > 0).then(|| format!("copy {} ({size}) to {place}", count(images, "image")));
+    let rewriting = (workloads > 0).then(|| format!("change {}", count(workloads, "workload")));
+    let work = copying.into_iter().chain(rewriting).collect::<Vec<_>>().join(" and ");
+    question::ask(work, || text::show_planned(planned)).await
+}

@@ -1,0 +1,157 @@
+//! The command line of `sync-images` as settings of the pipeline, checked before anything is touched.
+
+use std::path::Path;
+
+use crate::cli::{Arguments, DryRun, OutputFormat, SyncArguments};
+use crate::cluster::{self, Scope};
+use crate::commands::discovery;
+use crate::error::CommandError;
+use crate::sync::artifact::file;
+use crate::sync::plan::prepare::Detail;
+use crate::sync::settings::{Artifact, Artifacts, Ports, Settings, Stages};
+
+/// The settings, with the files read that they name.
+pub(super) async fn read(arguments: &Arguments, sync: &SyncArguments) -> Result<Settings, CommandError> {
+    let stages = Stages { discover: !sync.no_discover, mirror: !sync.no_mirror, rewrite: !sync.no_rewrite };
+    let scope = arguments.connection.scope(sync.selection.selector.as_ref());
+    check(sync, stages, &scope)?;
+    let filter = discovery::filter(&sync.selection)?;
+    let manifests = discovery::read_manifests(&sync.files).await?;
+    let maps = &sync.mirror.maps;
+    let reads_plan = sync.no_discover && sync.inventory.is_none() && sync.files.is_empty();
+    let artifacts = Artifacts {
+        inventory: artifact(sync.inventory.as_deref(), sync.no_discover, file::read_inventory)?,
+        plan: artifact(sync.plan.as_deref(), reads_plan, |path| {
+            file::read_plan(path, maps, &filter.knowledge)
+        })?,
+        lock: artifact(sync.lock.as_deref(), sync.no_mirror, |path| file::read_lock(path, maps))?,
+    };
+    let dry_run = sync.dry_run.dry_run;
+    Ok(Settings {
+        stages,
+        scope,
+        manifests,
+        mirror: sync.mirror.settings(),
+        replace: sync.replace.clone(),
+        artifacts,
+        detail: detail(sync),
+        dry_run: dry_run.setting(),
+        force: sync.force,
+        jobs: usize::from(sync.jobs),
+        rollout: sync.rollout.options(dry_run),
+        filter,
+    })
+}
+
+/// The clients that the settings ask for; no request is sent yet.
+pub(super) async fn ports(arguments: &Arguments, settings: &Settings) -> Result<Ports, CommandError> {
+    let cluster = if settings.stages.need_cluster() {
+        Some(cluster::connect(&arguments.connection.flags()).await?)
+    } else {
+        None
+    };
+    Ok(Ports { cluster, network: arguments.network.settings() })
+}
+
+/// The file of a stage that runs is written, and the file of a stage that is skipped is read.
+fn artifact<T>(
+    path: Option<&Path>,
+    is_read: bool,
+    read: impl FnOnce(&Path) -> Result<T, CommandError>,
+) -> Result<Artifact<T>, CommandError> {
+    Ok(match path {
+        None => Artifact::None,
+        Some(path) if is_read => Artifact::Given(read(path)?),
+        Some(path) => Artifact::WrittenTo(path.to_owned()),
+    })
+}
+
+/// What is up to date is read as well where somebody will read about it: that costs a request per manifest.
+fn detail(sync: &SyncArguments) -> Detail {
+    let is_told = matches!(sync.output, OutputFormat::Wide | OutputFormat::Json | OutputFormat::Yaml);
+    if sync.lock.is_some() || is_told { Detail::Content } else { Detail::Digest }
+}
+
+/// Combinations that mean nothing are refused, so that none is silently ignored.
+fn check(sync: &SyncArguments, stages: Stages, scope: &Scope) -> Result<(), CommandError> {
+    let dry = sync.dry_run.dry_run != DryRun::None;
+    let refused = |message: &str, hint: &str| Err(CommandError::with_hint(format!("error: {message}"), hint));
+    if !stages.discover {
+        if sync.inventory.is_none() && sync.plan.is_none() && sync.files.is_empty() {
+            return refused(
+                "--no-discover leaves no images to work on",
+                "give them with --inventory, --plan or -f",
+            );
+        }
+        if sync.inventory.is_some() && !sync.files.is_empty() {
+            return refused(
+                "--inventory is read because of --no-discover, and cannot be joined with -f",
+                "make the inventory with -f on the machine that discovers",
+            );
+        }
+        if !stages.mirror {
+            return refused(
+                "--no-discover and --no-mirror leave nothing to do",
+                "with --no-mirror the cluster is looked at to see what --lock applies to",
+            );
+        }
+    }
+    if !stages.discover && stages.rewrite && !sync.files.is_empty() {
+        return refused(
+            "with --no-discover, -f only mirrors: no workload of the cluster is looked at",
+            "add --no-rewrite",
+        );
+    }
+    if !stages.discover && !stages.rewrite && scope.is_narrowed() {
+        return refused(
+            "-n and -l have no use where no cluster is looked at",
+            "narrow with --only and --exclude",
+        );
+    }
+    if !stages.discover && sync.inventory.is_none() && sync.files.is_empty() {
+        let fixed = [
+            ("--registry", sync.mirror.registry.is_some()),
+            ("--region", sync.mirror.region.is_some()),
+            ("--only", !sync.selection.only.is_empty()),
+            ("--exclude", !sync.selection.exclude.is_empty()),
+        ];
+        if let Some((flag, _)) = fixed.into_iter().find(|(_, given)| *given) {
+            let message =
+                format!("{flag} has no use where --plan is carried out: the plan has decided on it");
+            return refused(&message, "give it where the plan is made");
+        }
+    }
+    if !stages.discover && sync.files.is_empty() && sync.plan.is_none() {
+        let added = [
+            ("--include-image", !sync.selection.include_images.is_empty()),
+            ("--image-prefix", !sync.selection.image_prefixes.is_empty()),
+            ("--knowledge", sync.selection.knowledge.is_some()),
+        ];
+        if let Some((flag, _)) = added.into_iter().find(|(_, given)| *given) {
+            let message = format!("{flag} has no use where no images are looked for");
+            return refused(&message, "give it where the inventory is made");
+        }
+    }
+    if !stages.mirror && sync.lock.is_some() && sync.mirror.registry.is_some() {
+        return refused(
+            "--registry has no use where --lock is read",
+            "the lock names the registry that it proves",
+        );
+    }
+    if !stages.mirror && !sync.replace.is_empty() {
+        return refused("--replace has no use with --no-mirror", "no tag is moved where nothing is copied");
+    }
+    if !stages.mirror && sync.plan.is_some() {
+        return refused("--plan has no use with --no-mirror", "nothing is planned where nothing is copied");
+    }
+    if dry && stages.mirror && sync.lock.is_some() {
+        return refused(
+            "--lock is not written by a dry run",
+            "nothing is verified; --plan FILE keeps the plan",
+        );
+    }
+    if !stages.mirror && !stages.rewrite && sync.lock.is_some() {
+        return refused("--lock has no use with --no-mirror and --no-rewrite", "leave one of them out");
+    }
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! What persisting starts from: what the cluster needs, and what that is called in the mirror.
+
+use crate::castai::knowledge::Knowledge;
+use crate::cluster::{Connection, Scope};
+use crate::error::CommandError;
+use crate::event::{Event, Observer};
+use crate::model::image::Mirror;
+use crate::sync::discover::ImageFilter;
+use crate::sync::discover::snapshot::ClusterSnapshot;
+use crate::sync::plan::assign_all;
+use crate::sync::plan::assignment::{Assignment, Source};
+use crate::sync::target::{self, MirrorSettings};
+use crate::transport;
+
+pub struct NamedImages {
+    pub snapshot: ClusterSnapshot,
+    pub mirror: Mirror,
+    pub assignments: Vec<Assignment>,
+    /// Whether some kind of workload could not be listed.
+    pub is_partial: bool,
+}
+
+/// Reads the cluster, and gives every image its name. What could not be looked at is warned of.
+///
+/// # Errors
+/// The cluster cannot be read, or it cannot be told which registry is meant.
+pub async fn read(
+    connection: &Connection,
+    network: &transport::Settings,
+    scope: &Scope,
+    settings: &MirrorSettings,
+    observer: Observer<'_>,
+) -> Result<NamedImages, CommandError> {
+    let snapshot = ClusterSnapshot::read(connection, scope, &Knowledge::default()).await?;
+    let region = settings.region.as_deref();
+    let described = snapshot.environment.cluster(region);
+    let mirror = target::chosen(network, settings, Some(&described)).await?;
+    target::refuse_path(&mirror)?;
+    target::refuse_maps(&mirror, &settings.maps)?;
+    let filter = ImageFilter::default().below(Some(mirror.clone()));
+    let inventory = snapshot.inventory(region, &[], &filter);
+    for note in &inventory.notes {
+        observer(Event::Warning(note.clone()));
+    }
+    let region = described.region.as_deref();
+    let assignments = assign_all(&inventory, &mirror, &settings.maps, region, observer);
+    Ok(NamedImages { snapshot, mirror, assignments, is_partial: !inventory.unlisted.is_empty() })
+}
+
+impl NamedImages {
+    /// # Errors
+    /// There is no image that could be named.
+    pub fn refuse_nothing(&self) -> Result<(), CommandError> {
+        let is_named = |assigned: &Assignment| matches!(assigned.source, Source::Known(_));
+        if self.assignments.iter().any(is_named) {
+            return Ok(());
+        }
+        Err(CommandError::with_hint(
+            format!(
+                "error: no image of Cast AI that could be mirrored was found in {}",
+                self.snapshot.environment.connection.name
+            ),
+            "install Cast AI first, or look at another cluster with --context",
+        ))
+    }
+}

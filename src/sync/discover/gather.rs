@@ -1,0 +1,64 @@
+//! Where images are found: in the cluster and in files, or in what another machine found.
+
+use jiff::Timestamp;
+
+use super::snapshot::ClusterSnapshot;
+use super::{Found, ImageFilter, discover};
+use crate::error::CommandError;
+use crate::event::{Event, Observer};
+use crate::model::inventory::Inventory;
+use crate::sync::settings::{Ports, Settings};
+
+/// Reads the cluster, where a stage needs it.
+///
+/// # Errors
+/// The cluster cannot be reached, or does not know us.
+pub async fn read_cluster(
+    settings: &Settings,
+    ports: &Ports,
+) -> Result<Option<ClusterSnapshot>, CommandError> {
+    let Some(connection) = &ports.cluster else { return Ok(None) };
+    let scope = &settings.scope;
+    let cluster = ClusterSnapshot::read(connection, scope, &settings.filter.knowledge).await?;
+    if settings.stages.discover {
+        cluster.with_waiting_pods(scope).await.map(Some)
+    } else {
+        Ok(Some(cluster))
+    }
+}
+
+/// The images that are wanted. What could not be looked at is warned of.
+pub fn inventory(
+    settings: &Settings,
+    filter: &ImageFilter,
+    cluster: Option<&ClusterSnapshot>,
+    observer: Observer<'_>,
+) -> Inventory {
+    let cluster = cluster.filter(|_| settings.stages.discover);
+    let inventory = match (settings.artifacts.inventory.given(), cluster) {
+        (Some(given), _) => admitted(given, filter),
+        (None, Some(cluster)) => {
+            cluster.inventory(settings.mirror.region.as_deref(), &settings.manifests, filter)
+        }
+        (None, None) => {
+            let found =
+                Found { manifests: &settings.manifests, named: &filter.knowledge.images, ..Found::default() };
+            discover(Vec::new(), found, filter, Vec::new(), Timestamp::now())
+        }
+    };
+    for note in &inventory.notes {
+        observer(Event::Warning(note.clone()));
+    }
+    inventory
+}
+
+/// What `filter` leaves of an inventory that another machine made.
+fn admitted(given: &Inventory, filter: &ImageFilter) -> Inventory {
+    let mut inventory = given.clone();
+    inventory.images.retain(|wanted| {
+        let recorded = wanted.used_by.iter().map(|used_by| used_by.recorded_source.as_ref());
+        let mut sources = recorded.chain([wanted.source.as_ref()]);
+        sources.any(|source| filter.admits(&wanted.image, source))
+    });
+    inventory
+}

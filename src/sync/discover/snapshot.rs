@@ -1,0 +1,157 @@
+//! The cluster as most commands read it: what runs there, what it came from, and who owns it.
+
+use jiff::Timestamp;
+
+use super::manifests::Manifest;
+use super::{Found, ImageFilter, discover, is_release_wanted, release_namespaces, releases_of};
+use crate::castai::knowledge::Knowledge;
+use crate::cluster::custom::Resource;
+use crate::cluster::environment::Environment;
+use crate::cluster::release::{Release, Search};
+use crate::cluster::waiting::WaitingPod;
+use crate::cluster::{self, Connection, Listed, Scope};
+use crate::error::CommandError;
+use crate::model::inventory::Inventory;
+use crate::model::workload::Workload;
+use crate::ownership::owners::{Surroundings, application, flux_release};
+
+/// What kubectl calls the list of pods.
+pub const PODS: &str = "pods";
+
+pub struct ClusterSnapshot {
+    pub environment: Environment,
+    pub workloads: Vec<Workload>,
+    pub releases: Vec<Release>,
+    pub resources: Vec<Resource>,
+    /// Pods that wait for an image, where they were asked for.
+    pub pods: Vec<WaitingPod>,
+    pub surroundings: Surroundings,
+    notes: Vec<String>,
+    /// Kinds of workloads that may not be listed.
+    unlisted: Vec<String>,
+}
+
+impl ClusterSnapshot {
+    /// Reads the namespace that the flags name, or all. A selector chooses workloads alone, and leaves the rest out.
+    ///
+    /// # Errors
+    /// The cluster cannot be reached, or does not know us. What may not be listed is a note.
+    pub async fn read(
+        connection: &Connection,
+        scope: &Scope,
+        knowledge: &Knowledge,
+    ) -> Result<Self, CommandError> {
+        let (namespace, selector) = (scope.namespace.as_deref(), scope.selector.as_deref());
+        let (environment, workloads, resources) = tokio::join!(
+            Environment::read(connection),
+            cluster::list_workloads(connection, namespace, selector),
+            resources(connection, namespace, selector, knowledge),
+        );
+        let environment = environment?;
+        let Listed { workloads, mut notes, unlisted } = workloads?;
+        let (resources, unread) = resources?;
+        let (releases, unopened) = releases(connection, namespace, selector, knowledge, &workloads).await?;
+        notes.extend(unread.into_iter().chain(unopened).chain(environment.nodes.notes.iter().cloned()));
+        let surroundings = surroundings(connection, &workloads, &resources).await;
+        let pods = Vec::new();
+        Ok(Self { environment, workloads, releases, resources, pods, surroundings, notes, unlisted })
+    }
+
+    /// Also reads the pods that wait for an image, unless a selector chooses workloads alone.
+    ///
+    /// # Errors
+    /// As [`ClusterSnapshot::read`].
+    pub async fn with_waiting_pods(mut self, scope: &Scope) -> Result<Self, CommandError> {
+        // Whoever may not list pods was told so.
+        if scope.selector.is_none() && !self.unlisted.iter().any(|kind| kind == PODS) {
+            let namespace = scope.namespace.as_deref();
+            let (pods, notes) = cluster::list_waiting_pods(&self.environment.connection, namespace).await?;
+            self.pods = pods;
+            self.notes.extend(notes);
+        }
+        Ok(self)
+    }
+
+    /// Reads the workloads anew: what was done in the meantime takes long, and others work too.
+    ///
+    /// # Errors
+    /// As [`ClusterSnapshot::read`].
+    pub async fn read_workloads_again(&mut self, scope: &Scope) -> Result<(), CommandError> {
+        let (namespace, selector) = (scope.namespace.as_deref(), scope.selector.as_deref());
+        let listed = cluster::list_workloads(&self.environment.connection, namespace, selector).await?;
+        self.workloads = listed.workloads;
+        Ok(())
+    }
+
+    /// Where images are: in all of it, in `manifests`, and what the user named.
+    pub fn found<'a>(&'a self, manifests: &'a [Manifest], filter: &'a ImageFilter) -> Found<'a> {
+        Found {
+            workloads: &self.workloads,
+            releases: &self.releases,
+            resources: &self.resources,
+            manifests,
+            pods: &self.pods,
+            named: &filter.knowledge.images,
+        }
+    }
+
+    /// The images in all of it.
+    pub fn inventory(&self, region: Option<&str>, manifests: &[Manifest], filter: &ImageFilter) -> Inventory {
+        let found = self.found(manifests, filter);
+        let clusters = vec![self.environment.cluster(region)];
+        Inventory {
+            unlisted: self.unlisted.clone(),
+            ..discover(clusters, found, filter, self.notes.clone(), Timestamp::now())
+        }
+    }
+}
+
+/// What else in the cluster tells who owns workloads. Argo CD and Flux are only asked for
+/// where something says that they are there.
+async fn surroundings(
+    connection: &Connection,
+    workloads: &[Workload],
+    resources: &[Resource],
+) -> Surroundings {
+    let mut around = Surroundings::of(workloads, resources);
+    if workloads.iter().any(|workload| application(workload).is_some()) {
+        around.applications = cluster::self_healing_applications(connection).await;
+    }
+    if workloads.iter().any(|workload| flux_release(workload).is_some()) {
+        around.releases = cluster::drift_correcting_releases(connection).await;
+    }
+    around
+}
+
+/// The Helm releases that `workloads` belong to, and those that look like Cast AI's.
+async fn releases(
+    connection: &Connection,
+    namespace: Option<&str>,
+    selector: Option<&str>,
+    knowledge: &Knowledge,
+    workloads: &[Workload],
+) -> Result<(Vec<Release>, Vec<String>), cluster::Error> {
+    if selector.is_some() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let of_workloads = releases_of(workloads, knowledge);
+    let search = Search {
+        namespace,
+        likely: release_namespaces(workloads, knowledge),
+        is_wanted: &|namespace, name| is_release_wanted(&of_workloads, knowledge, namespace, name),
+    };
+    cluster::list_releases(connection, search).await
+}
+
+/// Custom resources of Cast AI's.
+async fn resources(
+    connection: &Connection,
+    namespace: Option<&str>,
+    selector: Option<&str>,
+    knowledge: &Knowledge,
+) -> Result<(Vec<Resource>, Vec<String>), cluster::Error> {
+    match selector {
+        Some(_) => Ok((Vec::new(), Vec::new())),
+        None => cluster::list_custom_resources(connection, &knowledge.custom_resources(), namespace).await,
+    }
+}

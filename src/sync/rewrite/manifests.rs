@@ -1,0 +1,137 @@
+//! Manifests with the images' private names, once the registry is known to hold every one of them.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::text::{self, Edit};
+use crate::cluster::environment::Environment;
+use crate::error::CommandError;
+use crate::event::{Event, Observer};
+use crate::model::image::Mirror;
+use crate::model::inventory::{Cluster, Inventory};
+use crate::model::lock::Lock;
+use crate::parse::documents::Format;
+use crate::sync::discover::manifests::{Manifest, Text};
+use crate::sync::discover::{Found, ImageFilter, discover};
+use crate::sync::mirroring::locked_mirror;
+use crate::sync::plan::assignment::{Assignment, Source, assign};
+use crate::sync::plan::decide::targets;
+use crate::sync::presence::{Missing, missing, unproven};
+use crate::sync::settings::Ports;
+use crate::sync::target::{self, MirrorSettings};
+
+/// What is rewritten, and to what.
+pub struct Settings {
+    pub filter: ImageFilter,
+    pub mirror: MirrorSettings,
+    /// What another machine verified; without it the registry is asked.
+    pub lock: Option<Lock>,
+    pub parts: Vec<Part>,
+}
+
+/// A text of manifests, and the pod specs in it.
+pub struct Part {
+    pub text: Text,
+    /// None where there is no document in it.
+    pub format: Option<Format>,
+    pub manifests: Vec<Manifest>,
+}
+
+/// The texts as they are to be printed, unless something stands in the way.
+pub struct Rewritten {
+    pub texts: Vec<String>,
+    /// None where no image was found.
+    pub mirror: Option<Mirror>,
+    /// Images that the registry is not known to hold.
+    pub missing: Vec<Missing>,
+    /// What would break kvisor's scans, one line each.
+    pub lost_scanners: Vec<String>,
+}
+
+/// Rewrites every part, and finds out what the registry lacks. Nothing is changed anywhere.
+///
+/// # Errors
+/// It cannot be told which registry is meant, the registry as a whole cannot be asked, or a text cannot be edited.
+pub async fn run(
+    settings: &Settings,
+    ports: &Ports,
+    observer: Observer<'_>,
+) -> Result<Rewritten, CommandError> {
+    let Settings { filter, mirror: wanted, lock, parts } = settings;
+    let clusters = match &ports.cluster {
+        Some(connection) => vec![Environment::read(connection).await?.cluster(wanted.region.as_deref())],
+        None => Vec::new(),
+    };
+    let inventory = inventory_of(parts.iter().flat_map(|part| &part.manifests), filter, clusters);
+    for note in &inventory.notes {
+        observer(Event::Warning(note.clone()));
+    }
+    if inventory.images.is_empty() {
+        let texts = parts.iter().map(|part| part.text.text.clone()).collect();
+        return Ok(Rewritten { texts, mirror: None, missing: Vec::new(), lost_scanners: Vec::new() });
+    }
+    let cluster = inventory.clusters.first();
+    let mirror = match lock {
+        Some(lock) => locked_mirror(lock)?.clone(),
+        None => target::chosen(&ports.network, wanted, cluster).await?,
+    };
+    target::refuse_maps(&mirror, &wanted.maps)?;
+    let filter = filter.clone().below(Some(mirror.clone()));
+
+    // Each manifest is decided on by itself: another one of its name may have other records.
+    let region = wanted.region_of(cluster, &mirror);
+    let mut assignments = Vec::new();
+    let (mut texts, mut lost_scanners) = (Vec::new(), Vec::new());
+    for Part { text: read, manifests, .. } in parts {
+        let mut edits = Vec::new();
+        for manifest in manifests {
+            let inventory = inventory_of([manifest], &filter, Vec::new());
+            let own = assign(&inventory, &mirror, &wanted.maps, region.as_deref());
+            edits.extend(text::edits(manifest, &own));
+            let advice = text::lost_scanners(manifest, &own).into_iter();
+            lost_scanners.extend(advice.map(|advice| format!("error: {}: {advice}", read.path)));
+            assignments.extend(own);
+        }
+        texts.push(rewritten(read, &edits)?);
+    }
+    tell_left_alone(&assignments, observer);
+    let targets = targets(assignments);
+    let missing = if let Some(lock) = lock {
+        unproven(lock, &targets)
+    } else {
+        let (client, destination) = target::open(&ports.network, &mirror, observer).await?;
+        missing(&client, &destination, &mirror, &targets)
+            .await
+            .map_err(|error| CommandError::new(format!("error: {error}")))?
+    };
+    Ok(Rewritten { texts, mirror: Some(mirror), missing, lost_scanners })
+}
+
+fn inventory_of<'m>(
+    manifests: impl IntoIterator<Item = &'m Manifest>,
+    filter: &ImageFilter,
+    clusters: Vec<Cluster>,
+) -> Inventory {
+    let manifests: Vec<Manifest> = manifests.into_iter().cloned().collect();
+    let found = Found { manifests: &manifests, ..Found::default() };
+    discover(clusters, found, filter, Vec::new(), Timestamp::now())
+}
+
+fn rewritten(read: &Text, edits: &[Edit]) -> Result<String, CommandError> {
+    text::rewrite(&read.text, edits)
+        .map_err(|refused| CommandError::new(format!("error: {}: {refused}", read.path)))
+}
+
+fn tell_left_alone(assignments: &[Assignment], observer: Observer<'_>) {
+    let left_alone: BTreeSet<String> = assignments
+        .iter()
+        .filter_map(|assignment| match &assignment.source {
+            Source::Reachable(why) => Some(format!("note: {} is left alone: {why}", assignment.destination)),
+            _ => None,
+        })
+        .collect();
+    for line in left_alone {
+        observer(Event::Note(line));
+    }
+}

@@ -1,0 +1,54 @@
+//! The way back: what is recorded on workloads → patches → rollout → report.
+
+use super::{Named, RollbackReport, decide, left_alone};
+use crate::cluster::{self, Connection, Listed, PatchMode, Scope};
+use crate::error::CommandError;
+use crate::event::{Event, Observer, Stage};
+use crate::sync::rollout::{self, Options};
+use crate::sync::settings::DryRun;
+
+/// What is rolled back, and how.
+pub struct Settings {
+    pub scope: Scope,
+    /// Workloads to roll back; all where there are none.
+    pub workloads: Vec<Named>,
+    pub dry_run: Option<DryRun>,
+    pub rollout: Options,
+}
+
+/// Puts recorded images back. `approve` is asked before anything is changed, and told what would be done in any case.
+///
+/// # Errors
+/// The workloads cannot be listed.
+pub async fn run(
+    settings: &Settings,
+    connection: &Connection,
+    observer: Observer<'_>,
+    approve: impl AsyncFnOnce(&RollbackReport) -> Result<bool, CommandError>,
+) -> Result<RollbackReport, CommandError> {
+    observer(Event::Stage(Stage::Discover));
+    let Scope { namespace, selector } = &settings.scope;
+    let listed = cluster::list_workloads(connection, namespace.as_deref(), selector.as_deref()).await?;
+    let Listed { mut workloads, notes, unlisted } = listed;
+    for note in &notes {
+        observer(Event::Warning(note.clone()));
+    }
+    workloads.retain(|workload| {
+        let names = &settings.workloads;
+        names.is_empty() || names.iter().any(|named| named.is(&workload.name))
+    });
+    let left: Vec<_> = workloads.iter().flat_map(left_alone).collect();
+    let mut report = RollbackReport::new(left, notes, unlisted);
+    report.workloads = rollout::preview(&workloads, &decide);
+    report.add_unmatched(&settings.workloads, &workloads);
+    if !approve(&report).await? {
+        return Ok(RollbackReport { is_declined: true, ..report });
+    }
+    if settings.dry_run != Some(DryRun::Client) {
+        observer(Event::Stage(Stage::Rewrite));
+        let mode = if settings.dry_run.is_some() { PatchMode::DryRun } else { PatchMode::Apply };
+        let options = Options { mode, ..settings.rollout };
+        report.workloads = rollout::roll_out(connection, &workloads, &decide, options, observer).await;
+    }
+    Ok(report)
+}

@@ -1,0 +1,89 @@
+//! What the pipeline is asked to do, without a word about how users say it.
+
+use std::path::PathBuf;
+
+use crate::cluster::{Connection, Scope};
+use crate::model::inventory::Inventory;
+use crate::model::lock::Lock;
+use crate::model::plan::Plan;
+use crate::sync::discover::ImageFilter;
+use crate::sync::discover::manifests::Manifest;
+use crate::sync::plan::prepare::Detail;
+use crate::sync::rollout::Options;
+use crate::sync::target::MirrorSettings;
+use crate::transport;
+
+pub struct Settings {
+    pub stages: Stages,
+    pub scope: Scope,
+    pub filter: ImageFilter,
+    /// Files whose images are wanted too.
+    pub manifests: Vec<Manifest>,
+    pub mirror: MirrorSettings,
+    /// Repositories of `mirror.registry` whose tags may be moved.
+    pub replace: Vec<String>,
+    pub artifacts: Artifacts,
+    /// How much is read of what is up to date.
+    pub detail: Detail,
+    pub dry_run: Option<DryRun>,
+    /// Whether workloads are rewritten, too, whose owner puts its own image back at once.
+    pub force: bool,
+    /// Blobs that are copied at a time.
+    pub jobs: usize,
+    pub rollout: Options,
+}
+
+/// Which parts of the pipeline run; the others are skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stages {
+    pub discover: bool,
+    pub mirror: bool,
+    pub rewrite: bool,
+}
+
+impl Stages {
+    /// Whether any of them reads the cluster.
+    pub const fn need_cluster(self) -> bool {
+        self.discover || self.rewrite
+    }
+}
+
+/// Nothing is changed; patches are tried by us alone, or by the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DryRun {
+    Client,
+    Server,
+}
+
+/// The files that machines pass on to each other.
+#[derive(Default)]
+pub struct Artifacts {
+    pub inventory: Artifact<Inventory>,
+    pub plan: Artifact<Plan>,
+    pub lock: Artifact<Lock>,
+}
+
+/// What a stage makes is written for another machine, or was made by another one and read.
+#[derive(Default)]
+pub enum Artifact<T> {
+    #[default]
+    None,
+    Given(T),
+    WrittenTo(PathBuf),
+}
+
+impl<T> Artifact<T> {
+    pub const fn given(&self) -> Option<&T> {
+        match self {
+            Self::Given(value) => Some(value),
+            Self::None | Self::WrittenTo(_) => None,
+        }
+    }
+}
+
+/// The clients that the pipeline works with. A registry's is opened once it is known which registry is meant.
+pub struct Ports {
+    /// None where no stage reads the cluster.
+    pub cluster: Option<Connection>,
+    pub network: transport::Settings,
+}

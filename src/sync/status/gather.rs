@@ -1,0 +1,163 @@
+//! What `status` reads: the cluster, what the registry holds, and the public tags.
+
+use super::look::{look_at_destination, look_at_sources};
+use super::{
+    PullFailure, Seen, StatusReport, Subject, namespaces, pull_failures, recorded_mirror, statuses,
+    without_outdated,
+};
+use crate::aws::error::Error;
+use crate::cluster::{self, Connection, Scope};
+use crate::error::CommandError;
+use crate::event::{Event, Observer, Stage};
+use crate::model::image::Mirror;
+use crate::model::inventory::{Cluster, Inventory};
+use crate::sync::discover::ImageFilter;
+use crate::sync::discover::snapshot::{ClusterSnapshot, PODS};
+use crate::sync::plan::assign_all;
+use crate::sync::plan::assignment::Assignment;
+use crate::sync::target::{self, MirrorSettings};
+use crate::transport;
+
+/// What `status` looks at.
+pub struct Settings {
+    pub scope: Scope,
+    pub filter: ImageFilter,
+    pub mirror: MirrorSettings,
+    /// Whether the public tags are compared too.
+    pub upstream: bool,
+    /// Whether no registry is asked.
+    pub cluster_only: bool,
+}
+
+/// Looks at everything that `settings` name, and changes nothing.
+///
+/// # Errors
+/// The cluster cannot be read, or it cannot be told which registry is meant. What a registry does not tell is in the
+/// report.
+pub async fn run(
+    settings: &Settings,
+    connection: &Connection,
+    network: &transport::Settings,
+    observer: Observer<'_>,
+) -> Result<StatusReport, CommandError> {
+    observer(Event::Stage(Stage::Discover));
+    let snapshot = ClusterSnapshot::read(connection, &settings.scope, &settings.filter.knowledge).await?;
+    let mut snapshot = snapshot.with_waiting_pods(&settings.scope).await?;
+    snapshot.pods = without_outdated(snapshot.pods, &snapshot.workloads);
+    let region = settings.mirror.region.as_deref();
+    let known = settings.mirror.registry.clone().or_else(|| target::default_of(&snapshot, region));
+    let inventory = snapshot.inventory(region, &[], &settings.filter.clone().below(known));
+    let mut report = StatusReport::new(None, Vec::new(), &inventory);
+    add_pull_failures(settings, &snapshot, network, &inventory, &mut report).await?;
+    for note in &report.notes {
+        observer(Event::Warning(note.clone()));
+    }
+    report.skipped = skipped(settings);
+    if !inventory.images.is_empty() {
+        observer(Event::Stage(Stage::Plan));
+        let (mirror, assignments, seen) = look_at_registries(settings, network, &inventory, observer).await?;
+        report.images = statuses(&snapshot.workloads, &assignments, seen.as_ref(), &snapshot.surroundings);
+        report.destination = Some(mirror);
+    }
+    Ok(report)
+}
+
+/// What the settings leave out.
+fn skipped(settings: &Settings) -> Vec<Subject> {
+    let subjects = [(Subject::Registry, settings.cluster_only), (Subject::PublicTags, !settings.upstream)];
+    subjects.into_iter().filter(|(_, is_skipped)| *is_skipped).map(|(subject, _)| subject).collect()
+}
+
+/// Finds the pods of Cast AI that cannot pull, where what was found of it is, and adds them to `report`. A selector
+/// chooses workloads, and so their pods alone. Pods that a rollout is about to replace are given time to go.
+async fn add_pull_failures(
+    settings: &Settings,
+    snapshot: &ClusterSnapshot,
+    network: &transport::Settings,
+    inventory: &Inventory,
+    report: &mut StatusReport,
+) -> Result<(), CommandError> {
+    if report.unlisted.iter().any(|kind| kind == PODS) {
+        return Ok(());
+    }
+    let (connection, workloads) = (&snapshot.environment.connection, &snapshot.workloads);
+    let namespaces = namespaces(inventory, workloads);
+    let mut delay = network.retry_delay;
+    for retries in (0..=network.retries).rev() {
+        let (pods, notes) = cluster::list_pull_failures(connection, &namespaces).await?;
+        let is_whole = settings.scope.selector.is_none();
+        report.pull_failures = pull_failures(&pods, workloads, inventory, is_whole);
+        if !notes.is_empty() {
+            report.unlisted.push(PODS.to_owned());
+            report.notes.extend(notes);
+            return Ok(());
+        }
+        let failures = &report.pull_failures;
+        if failures.is_empty() || !failures.iter().all(PullFailure::is_being_replaced) || retries == 0 {
+            return Ok(());
+        }
+        tokio::time::sleep(delay).await;
+        delay = delay.saturating_mul(2);
+    }
+    Ok(())
+}
+
+/// What registries hold, and nothing where none is asked. What cannot be read has its cause there.
+async fn look_at_registries(
+    settings: &Settings,
+    network: &transport::Settings,
+    inventory: &Inventory,
+    observer: Observer<'_>,
+) -> Result<(Mirror, Vec<Assignment>, Option<Seen>), CommandError> {
+    let cluster = inventory.clusters.first();
+    let region = settings.mirror.region.as_deref().or_else(|| cluster?.region.as_deref());
+    let (mirror, refusal) = mirror(settings, network, inventory, cluster, region, observer).await?;
+    target::refuse_maps(&mirror, &settings.mirror.maps)?;
+    let assignments = assign_all(inventory, &mirror, &settings.mirror.maps, region, observer);
+    if settings.cluster_only {
+        return Ok((mirror, assignments, None));
+    }
+    let (client, destination) = target::open(network, &mirror, observer).await?;
+    let look_at_mirror = async {
+        match &refusal {
+            Some(error) => Seen::unread(&assignments, &error.to_string()),
+            None => look_at_destination(&client, &destination, &mirror, &assignments).await,
+        }
+    };
+    let seen = if settings.upstream {
+        let (seen, upstream) = tokio::join!(look_at_mirror, look_at_sources(&client, &assignments));
+        Seen { upstream, ..seen }
+    } else {
+        look_at_mirror.await
+    };
+    Ok((mirror, assignments, Some(seen)))
+}
+
+/// The registry that is meant, and why AWS does not confirm it where it should.
+async fn mirror(
+    settings: &Settings,
+    network: &transport::Settings,
+    inventory: &Inventory,
+    cluster: Option<&Cluster>,
+    region: Option<&str>,
+    observer: Observer<'_>,
+) -> Result<(Mirror, Option<Error>), CommandError> {
+    // Without AWS, the account that the cluster names may be another's.
+    let of_cluster = || target::of_cluster(cluster, region);
+    if settings.cluster_only {
+        let recorded = settings.mirror.registry.clone().or_else(|| recorded_mirror(inventory));
+        return Ok((recorded.map_or_else(of_cluster, Ok)?, None));
+    }
+    let error = match target::identified(network, &settings.mirror, cluster).await? {
+        Ok(mirror) => return Ok((mirror, None)),
+        Err(error) => error,
+    };
+    let guessed = of_cluster().ok().or_else(|| recorded_mirror(inventory)).ok_or_else(|| {
+        let hint = "without AWS, the cluster alone is looked at: --cluster-only, with --registry";
+        CommandError::with_hint(format!("error: {error}"), target::unidentified_hint(&error).unwrap_or(hint))
+    })?;
+    if let Some(hint) = target::unidentified_hint(&error) {
+        observer(Event::Note(format!("hint: {hint}")));
+    }
+    Ok((guessed, Some(error)))
+}
