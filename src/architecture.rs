@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files that decide on plain values.
-const PURE: [&str; 60] = [
+const PURE: [&str; 61] = [
     "castai/chart_values.rs",
     "castai/components.rs",
     "castai/endpoints.rs",
@@ -21,6 +21,7 @@ const PURE: [&str; 60] = [
     "model/inventory.rs",
     "model/inventory/reason.rs",
     "model/lock.rs",
+    "model/origin.rs",
     "model/plan.rs",
     "model/record.rs",
     "output/verdict.rs",

@@ -18,8 +18,9 @@ mod version;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
+pub use crate::output::format::OutputFormat;
 use crate::printable::without_login;
 
 pub use self::completion::{CompletionArguments, CompletionCommand, LinkArguments};
@@ -95,15 +96,6 @@ pub struct LoggingArguments {
     /// Say more about what is done; -v shows retries and requests
     #[arg(long = "verbose", short, global = true, action = clap::ArgAction::Count)]
     pub verbosity: u8,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum OutputFormat {
-    Table,
-    Wide,
-    Json,
-    Yaml,
-    Name,
 }
 
 /// An error about the command line, without a login that a value in it holds, as in `user:password@host`.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use self::reason::Reason;
 use crate::castai::knowledge::Knowledge;
 use crate::model::image::Image;
-use crate::sync::provenance::Origin;
+use crate::model::origin::Origin;
 
 /// Version of the three values that machines hand to each other.
 pub const API_VERSION: &str = "privatelink.cast.ai/v1alpha1";

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::image::{Digest, Image, Mirror};
 use crate::model::inventory::{Cluster, Use};
-use crate::sync::provenance::Origin;
+use crate::model::origin::Origin;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

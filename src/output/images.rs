@@ -7,9 +7,9 @@ use super::sync::{incomplete, lines, why};
 use super::table::{self, Column};
 use super::workloads::place;
 use super::{document, result, terminal_width};
-use crate::cli::OutputFormat;
 use crate::model::image::Image;
 use crate::model::inventory::{Explanation, Inventory, WantedImage};
+use crate::output::format::OutputFormat;
 
 /// Prints an inventory: each image by its public name where that is known, who uses it, and why it was taken.
 ///

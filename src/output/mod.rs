@@ -1,6 +1,7 @@
 //! Everything that is printed is printed here: results on stdout, all else on stderr.
 
 mod claims;
+pub mod format;
 pub mod images;
 pub mod permissions;
 pub mod preflight;
@@ -17,8 +18,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use serde::Serialize;
 
+use self::format::OutputFormat;
 pub use self::workloads::described;
-use crate::cli::OutputFormat;
 use crate::printable::one_line;
 
 /// Longest line that we print of somebody else's text, in characters.

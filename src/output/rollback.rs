@@ -2,8 +2,8 @@
 
 use std::io;
 
-use crate::cli::OutputFormat;
 use crate::output::claims::{is_release, release};
+use crate::output::format::OutputFormat;
 use crate::output::sync::{incomplete, lines};
 use crate::output::table::Column;
 use crate::output::workloads::{WorkloadWords, workload_problems};

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use crate::cli::OutputFormat;
 use crate::model::inventory::Place;
 use crate::output::claims::kept;
+use crate::output::format::OutputFormat;
 use crate::output::sync::lines;
 use crate::output::table::Column;
 use crate::output::verdict::verdict;

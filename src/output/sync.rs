@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io;
 
-use crate::cli::OutputFormat;
 use crate::model::inventory::{Inventory, Use, WantedImage, WorkloadName};
+use crate::model::origin::Origin;
 use crate::model::plan::Plan;
+use crate::model::traffic::HostTraffic;
 use crate::output::claims::{carriers, is_release, keepers, release, releases};
+use crate::output::format::OutputFormat;
 use crate::output::status::owner_table;
 use crate::output::table::{Column, bytes, count};
 use crate::output::workloads::{WorkloadWords, place, workload_problems};
 use crate::output::{document, question_width, result, say, style, table, terminal_width};
 use crate::ownership::owners::Owner;
-use crate::registry::HostTraffic;
-use crate::sync::provenance::Origin;
 use crate::sync::report::{End, ImageReport, ImageResult, SyncReport};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 

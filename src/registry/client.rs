@@ -10,11 +10,12 @@ use reqwest::{Response, Url};
 
 use crate::aws::ecr::Ecr;
 use crate::event::{Event, Observer};
+use crate::model::traffic::HostTraffic;
 use crate::registry::auth::{self, Contact, Host, Scheme};
 use crate::registry::error::{self, Subject};
 use crate::registry::exchange::OnceBody;
 use crate::registry::retry::Retries;
-use crate::registry::traffic::{HostTraffic, Traffic};
+use crate::registry::traffic::Traffic;
 use crate::registry::{Error, Repository};
 use crate::transport::Settings;
 use crate::transport::proxy::Proxies;

@@ -20,7 +20,6 @@ pub use blob::{BlobReader, Mount, Started, UploadBody, UploadSession};
 pub use client::{Client, Pauses};
 pub use error::{Cause, Error};
 pub use manifest::{Described, Fetched};
-pub use traffic::HostTraffic;
 
 use crate::model::image::{Digest, Image, Version};
 

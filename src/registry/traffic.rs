@@ -4,16 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What went to and came from one host.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HostTraffic {
-    /// Requests, each redirect and each further try counted too.
-    pub requests: u64,
-    /// Bytes of request bodies.
-    pub sent: u64,
-    /// Bytes of answers' bodies.
-    pub received: u64,
-}
+use crate::model::traffic::HostTraffic;
 
 #[derive(Debug, Default)]
 pub(super) struct Counters {

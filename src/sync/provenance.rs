@@ -2,23 +2,10 @@
 //! those that the user gave. Whatever else a cluster holds only selects among these names, because a tenant may write
 //! it: annotations, labels, custom resources, Helm releases, image names.
 
-use serde::{Deserialize, Serialize};
-
 use crate::castai::knowledge::Knowledge;
 use crate::model::image::Image;
 use crate::model::inventory::{Place, WorkloadName};
-
-/// Where the name of a mirrored image comes from, the most trusted first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Origin {
-    /// Cast AI is known to use it.
-    Known,
-    /// The user gave it, by a flag or a file.
-    Given,
-    /// An image in one of Cast AI's namespaces that nothing else is known of, such as a sidecar.
-    Unknown,
-}
+use crate::model::origin::Origin;
 
 /// The origin of `source`, used in `place`; none where it may not be mirrored.
 pub fn origin(source: &Image, place: &Place, knowledge: &Knowledge) -> Option<Origin> {

@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use crate::model::image::{Digest, Image, Mirror};
 use crate::model::inventory::{API_VERSION, Carrier, Inventory, Place};
+use crate::model::origin::Origin;
 use crate::model::plan::{Plan, PlannedImage, Step};
-use crate::registry::HostTraffic;
-use crate::sync::provenance::Origin;
+use crate::model::traffic::HostTraffic;
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
 /// The whole run. Its shape is a promise to scripts: fields are added, never changed.

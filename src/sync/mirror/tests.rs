@@ -13,12 +13,12 @@ use crate::aws::ecr::Ecr;
 use crate::event::Event;
 use crate::model::image::Mirror;
 use crate::model::image::ecr::EcrRegistry;
+use crate::model::origin::Origin;
 use crate::model::plan::{RegistryKind, Step};
 use crate::registry::testing::{Shared, World, with_registry};
 use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::plan::decide::MovableTags;
 use crate::sync::plan::prepare::{Detail, Wanted, prepare};
-use crate::sync::provenance::Origin;
 use crate::sync::verify::{PlanAge, Verified, verify};
 use crate::transport::Settings;
 

@@ -14,9 +14,10 @@ use crate::castai::knowledge::Knowledge;
 use crate::model::image::ecr::EcrRegistry;
 use crate::model::image::{Image, InvalidReference, Mirror};
 use crate::model::inventory::{Inventory, Reason, Use, WantedImage};
+use crate::model::origin::Origin;
 use crate::model::plan::PlannedUse;
 use crate::printable::without_login;
-use crate::sync::provenance::{Origin, origin};
+use crate::sync::provenance::origin;
 
 /// One destination reference, where it comes from, and the places that use it.
 #[derive(Clone, Debug, PartialEq, Eq)]

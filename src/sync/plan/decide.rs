@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::image::ecr::repository_name_fault;
 use crate::model::image::{Digest, Image, Mirror};
+use crate::model::origin::Origin;
 use crate::model::plan::{
     Blob, Content, DestinationPlan, Estimate, Manifest, PlannedImage, PlannedUse, RegistryKind, Step, Upload,
 };
 use crate::sync::listing::Listing;
 use crate::sync::plan::assignment::{Assignment, Source};
-use crate::sync::provenance::Origin;
 
 /// What planning needs to know of the world.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::inventory::{Carrier, Place, Reason, Use};
-use crate::sync::provenance::Origin;
+use crate::model::origin::Origin;
 
 const ECR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
 
