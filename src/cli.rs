@@ -7,6 +7,7 @@ mod mirror;
 mod network;
 mod permissions;
 mod preflight;
+mod rewrite;
 mod rollback;
 mod rollout;
 mod selection;
@@ -30,12 +31,15 @@ pub use self::mirror::MirrorArguments;
 pub use self::network::NetworkArguments;
 pub use self::permissions::{PermissionsArguments, PermissionsCommand, PermissionsFormat};
 pub use self::preflight::{FailOn, Here, PreflightArguments};
+pub use self::rewrite::RewriteArguments;
 pub use self::rollback::RollbackArguments;
 pub use self::rollout::{DryRun, DryRunArguments, RolloutArguments};
-pub use self::selection::SelectionArguments;
+pub use self::selection::{FilterArguments, KnowledgeArguments, SelectionArguments};
 pub use self::status::StatusArguments;
 pub use self::sync_images::SyncArguments;
-pub use self::values::{Engine, Extent, HelmArguments, PolicyArguments, ValuesArguments, ValuesCommand};
+pub use self::values::{
+    Engine, Extent, HelmArguments, NamingArguments, PolicyArguments, ValuesArguments, ValuesCommand,
+};
 pub use self::version::{VersionArguments, VersionFormat};
 
 /// What `--version` and `version` say; Cargo.toml has the number.
@@ -78,6 +82,7 @@ pub enum Command {
     Preflight(PreflightArguments),
     Images(Box<ImagesArguments>),
     SyncImages(Box<SyncArguments>),
+    Rewrite(Box<RewriteArguments>),
     Status(StatusArguments),
     Rollback(RollbackArguments),
     Values(ValuesArguments),

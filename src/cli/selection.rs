@@ -13,6 +13,13 @@ pub struct SelectionArguments {
     #[arg(long, short = 'l', value_name = "SELECTOR")]
     pub selector: Option<String>,
 
+    #[command(flatten)]
+    pub filter: FilterArguments,
+}
+
+/// Which images are wanted, wherever they are looked for.
+#[derive(Debug, Args)]
+pub struct FilterArguments {
     /// Only images whose name as written matches; `*` matches any text; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub only: Vec<String>,
@@ -21,6 +28,13 @@ pub struct SelectionArguments {
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
 
+    #[command(flatten)]
+    pub knowledge: KnowledgeArguments,
+}
+
+/// What adds to what is known of Cast AI.
+#[derive(Debug, Args)]
+pub struct KnowledgeArguments {
     /// An image that is wanted too, whoever uses it; may be repeated
     #[arg(long = "include-image", value_name = "IMAGE")]
     pub include_images: Vec<Image>,
@@ -30,8 +44,8 @@ pub struct SelectionArguments {
     pub image_prefixes: Vec<String>,
 
     /// File that adds to what is known of Cast AI: namespaces, charts, labels, image prefixes, variables, custom resources
-    #[arg(long, value_name = "FILE")]
-    pub knowledge: Option<PathBuf>,
+    #[arg(long = "knowledge", value_name = "FILE")]
+    pub file: Option<PathBuf>,
 }
 
 fn image_prefix(text: &str) -> Result<String, String> {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{MirrorArguments, OutputFormat};
+use super::{MirrorArguments, OutputFormat, SelectionArguments};
 
 /// Show what has drifted: reverted, not rewritten, missing in the registry, or behind the public tag
 ///
@@ -24,9 +24,8 @@ pub struct StatusArguments {
     #[command(flatten)]
     pub mirror: MirrorArguments,
 
-    /// Label selector that workloads must match
-    #[arg(long, short = 'l', value_name = "SELECTOR")]
-    pub selector: Option<String>,
+    #[command(flatten)]
+    pub selection: SelectionArguments,
 
     /// Ask the public registries too, once for each image: tells what is behind
     #[arg(long)]

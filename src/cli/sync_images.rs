@@ -29,8 +29,7 @@ use crate::model::image::Image;
   # Install with private images: mirror what the manifests name, then apply
   # them with the names in the mirror
   kubectl castai-privatelink sync-images -f agent.yaml --no-rewrite
-  kubectl castai-privatelink sync-images -f agent.yaml --rewrite-only -o yaml |
-    kubectl apply -f -
+  kubectl castai-privatelink rewrite -f agent.yaml | kubectl apply -f -
 
   # Where no machine reaches everything: cluster, registries, cluster
   kubectl castai-privatelink sync-images --no-mirror --no-rewrite \\
@@ -68,17 +67,6 @@ pub struct SyncArguments {
     /// Do not change the cluster
     #[arg(long)]
     pub no_rewrite: bool,
-
-    /// Print the manifests of -f with the images' private names and no other byte changed, once the registry is seen to
-    /// hold every one of them; nothing is copied, and no cluster is changed
-    #[arg(
-        long,
-        conflicts_with_all = [
-            "selector", "include_images", "replace", "dry_run", "no_discover", "no_mirror", "no_rewrite", "inventory", "plan", "jobs", "wait",
-            "timeout", "settle_time",
-        ]
-    )]
-    pub rewrite_only: bool,
 
     /// File for the images found
     #[arg(long, value_name = "FILE")]

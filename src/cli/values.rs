@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{DryRun, MirrorArguments};
+use super::{DryRun, KnowledgeArguments, MirrorArguments};
 
 /// Print what makes the rewrite last through upgrades
 ///
@@ -40,11 +40,11 @@ pub enum ValuesCommand {
     /// Print the images: of a kustomization
     ///
     /// Repositories get other names, and tags stay as they are.
-    Kustomize(MirrorArguments),
+    Kustomize(NamingArguments),
     /// Print a patch for each workload, as the patches: of a kustomization
     ///
     /// These are the changes of sync-images, tags included: they hold for the versions that run now.
-    Patches(MirrorArguments),
+    Patches(NamingArguments),
     /// Print a policy that renames Cast AI's images as pods are created
     ///
     /// As Kubernetes' own mutating admission policy with its binding where the API server serves that, else the same for
@@ -52,10 +52,20 @@ pub enum ValuesCommand {
     Policy(PolicyArguments),
 }
 
+/// Which images are named, and where.
+#[derive(Debug, Args)]
+pub struct NamingArguments {
+    #[command(flatten)]
+    pub mirror: MirrorArguments,
+
+    #[command(flatten)]
+    pub knowledge: KnowledgeArguments,
+}
+
 #[derive(Debug, Args)]
 pub struct HelmArguments {
     #[command(flatten)]
-    pub mirror: MirrorArguments,
+    pub naming: NamingArguments,
 
     /// Write a file for each release into this directory instead of printing all
     #[arg(long, value_name = "DIR")]
@@ -65,7 +75,7 @@ pub struct HelmArguments {
 #[derive(Debug, Args)]
 pub struct PolicyArguments {
     #[command(flatten)]
-    pub mirror: MirrorArguments,
+    pub naming: NamingArguments,
 
     /// What is renamed: the repositories that the registry is seen to hold, or all that begin like Cast AI's
     #[arg(long, value_enum, value_name = "EXTENT", default_value_t = Extent::Mirrored)]

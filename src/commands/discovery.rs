@@ -4,23 +4,28 @@ use std::path::{Path, PathBuf};
 
 use super::CommandError;
 use crate::castai::knowledge::Knowledge;
-use crate::cli::{Arguments, SelectionArguments};
+use crate::cli::{Arguments, FilterArguments, KnowledgeArguments, SelectionArguments};
 use crate::output;
 use crate::parse::documents;
 use crate::sync::discover::ImageFilter;
 use crate::sync::discover::manifests::{self, Manifest};
 
 /// What the flags choose, with the file of `--knowledge` read.
-pub(super) fn filter(selection: &SelectionArguments) -> Result<ImageFilter, CommandError> {
-    let mut knowledge = match &selection.knowledge {
+pub(super) fn filter(wanted: &FilterArguments) -> Result<ImageFilter, CommandError> {
+    let filter = ImageFilter::new(&wanted.only, &wanted.exclude)
+        .map_err(|error| CommandError::new(format!("error: --only or --exclude: {error}")))?;
+    Ok(filter.with(knowledge(&wanted.knowledge)?))
+}
+
+/// What is known of Cast AI, with what the flags and the file of `--knowledge` add.
+pub(super) fn knowledge(wanted: &KnowledgeArguments) -> Result<Knowledge, CommandError> {
+    let mut knowledge = match &wanted.file {
         Some(path) => read_knowledge(path)?,
         None => Knowledge::default(),
     };
-    knowledge.image_prefixes.extend(selection.image_prefixes.iter().cloned());
-    knowledge.images.extend(selection.include_images.iter().cloned());
-    let filter = ImageFilter::new(&selection.only, &selection.exclude)
-        .map_err(|error| CommandError::new(format!("error: --only or --exclude: {error}")))?;
-    Ok(filter.with(knowledge))
+    knowledge.image_prefixes.extend(wanted.image_prefixes.iter().cloned());
+    knowledge.images.extend(wanted.include_images.iter().cloned());
+    Ok(knowledge)
 }
 
 fn read_knowledge(path: &Path) -> Result<Knowledge, CommandError> {
@@ -75,8 +80,8 @@ pub(super) fn narrowing(arguments: &Arguments, selection: &SelectionArguments) -
     let flags = [
         ("-n", arguments.connection.namespace.is_some()),
         ("-l", selection.selector.is_some()),
-        ("--only", !selection.only.is_empty()),
-        ("--exclude", !selection.exclude.is_empty()),
+        ("--only", !selection.filter.only.is_empty()),
+        ("--exclude", !selection.filter.exclude.is_empty()),
     ];
     let given: Vec<_> = flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect();
     (!given.is_empty()).then(|| format!("widen {}, or leave it out", given.join(" and ")))

@@ -12,7 +12,7 @@ pub(super) async fn run(arguments: &Arguments, images: &ImagesArguments) -> Resu
     check(arguments, images)?;
     let settings = Settings {
         scope: arguments.connection.scope(images.selection.selector.as_ref()),
-        filter: discovery::filter(&images.selection)?,
+        filter: discovery::filter(&images.selection.filter)?,
         manifests: discovery::read_manifests(&images.files).await?,
         explain: images.explain,
     };

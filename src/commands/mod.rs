@@ -61,6 +61,7 @@ pub async fn run(mut arguments: Arguments) -> Ending {
         Command::Preflight(preflight) => preflight::run(&arguments, preflight).await,
         Command::Images(images) => Box::pin(images::run(&arguments, images)).await,
         Command::SyncImages(sync) => Box::pin(sync_images::run(&arguments, sync)).await,
+        Command::Rewrite(rewrite) => Box::pin(rewrite::run(&arguments, rewrite)).await,
         Command::Rollback(rollback) => rollback::run(&arguments, rollback).await,
         Command::Status(status) => Box::pin(status::run(&arguments, status)).await,
         Command::Values(values) => Box::pin(values::run(&arguments, values)).await,

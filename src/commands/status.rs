@@ -5,13 +5,12 @@ use crate::cli::{Arguments, StatusArguments};
 use crate::cluster;
 use crate::output::progress::Progress;
 use crate::output::{self, status as text};
-use crate::sync::discover::ImageFilter;
 use crate::sync::status::gather::{self, Settings};
 
 pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Result<Ending, CommandError> {
     let settings = Settings {
-        scope: arguments.connection.scope(status.selector.as_ref()),
-        filter: ImageFilter::default(),
+        scope: arguments.connection.scope(status.selection.selector.as_ref()),
+        filter: discovery::filter(&status.selection.filter)?,
         mirror: status.mirror.settings(),
         upstream: status.upstream,
         cluster_only: status.cluster_only,
@@ -27,17 +26,22 @@ pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Resu
         let place = discovery::place(arguments, Some(&connection.name));
         output::error(
             &format!("error: no image of Cast AI found {place}"),
-            Some("look at another cluster with --context, or widen -n and -l where they are given"),
+            Some(
+                "look at another cluster with --context, or widen -n, -l, --only and --exclude where they are given",
+            ),
         );
     }
-    text::status(&report, has_flags(&settings), status.output)?;
+    text::status(&report, has_flags(&settings, status), status.output)?;
     Ok(if report.needs_attention() || found_nothing { Ending::Attention } else { Ending::Done })
 }
 
 /// Whether `sync-images` has to be run with flags, too, to do what is missing.
-fn has_flags(settings: &Settings) -> bool {
-    let mirror = &settings.mirror;
+fn has_flags(settings: &Settings, status: &StatusArguments) -> bool {
+    let (mirror, filter) = (&settings.mirror, &status.selection.filter);
     settings.scope.is_narrowed()
+        || !settings.filter.knowledge.is_empty()
+        || !filter.only.is_empty()
+        || !filter.exclude.is_empty()
         || mirror.registry.is_some()
         || mirror.region.is_some()
         || !mirror.maps.is_empty()

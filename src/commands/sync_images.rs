@@ -3,7 +3,7 @@
 mod approval;
 mod settings;
 
-use super::{CommandError, Ending, discovery, rewrite};
+use super::{CommandError, Ending, discovery};
 use crate::cli::{Arguments, SyncArguments};
 use crate::output::progress::Progress;
 use crate::output::{self, sync as text};
@@ -11,9 +11,6 @@ use crate::sync;
 use crate::sync::report::{End, SyncReport};
 
 pub(super) async fn run(arguments: &Arguments, wanted: &SyncArguments) -> Result<Ending, CommandError> {
-    if wanted.rewrite_only {
-        return rewrite::run(arguments, wanted).await;
-    }
     let progress = Progress::new(arguments.logging.verbosity);
     let settings = settings::read(arguments, wanted).await?;
     let ports = settings::ports(arguments, &settings).await?;

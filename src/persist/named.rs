@@ -29,15 +29,16 @@ pub async fn read(
     network: &transport::Settings,
     scope: &Scope,
     settings: &MirrorSettings,
+    knowledge: Knowledge,
     observer: Observer<'_>,
 ) -> Result<NamedImages, CommandError> {
-    let snapshot = ClusterSnapshot::read(connection, scope, &Knowledge::default()).await?;
+    let snapshot = ClusterSnapshot::read(connection, scope, &knowledge).await?;
     let region = settings.region.as_deref();
     let described = snapshot.environment.cluster(region);
     let mirror = target::chosen(network, settings, Some(&described)).await?;
     target::refuse_path(&mirror)?;
     target::refuse_maps(&mirror, &settings.maps)?;
-    let filter = ImageFilter::default().below(Some(mirror.clone()));
+    let filter = ImageFilter::default().with(knowledge).below(Some(mirror.clone()));
     let inventory = snapshot.inventory(region, &[], &filter);
     for note in &inventory.notes {
         observer(Event::Warning(note.clone()));

@@ -2,8 +2,6 @@
 //! written into a registry or into workloads: every name has to follow from its source.
 
 pub mod file;
-#[cfg(test)]
-mod round_trip_tests;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -169,5 +167,7 @@ fn check_origin(
     Err(Fault::new(&image.destination, why).with_hint(hint))
 }
 
+#[cfg(test)]
+mod round_trip_tests;
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ pub(super) async fn read(arguments: &Arguments, sync: &SyncArguments) -> Result<
     let stages = Stages { discover: !sync.no_discover, mirror: !sync.no_mirror, rewrite: !sync.no_rewrite };
     let scope = arguments.connection.scope(sync.selection.selector.as_ref());
     check(sync, stages, &scope)?;
-    let filter = discovery::filter(&sync.selection)?;
+    let filter = discovery::filter(&sync.selection.filter)?;
     let manifests = discovery::read_manifests(&sync.files).await?;
     let maps = &sync.mirror.maps;
     let reads_plan = sync.no_discover && sync.inventory.is_none() && sync.files.is_empty();
@@ -112,8 +112,8 @@ fn check(sync: &SyncArguments, stages: Stages, scope: &Scope) -> Result<(), Comm
         let fixed = [
             ("--registry", sync.mirror.registry.is_some()),
             ("--region", sync.mirror.region.is_some()),
-            ("--only", !sync.selection.only.is_empty()),
-            ("--exclude", !sync.selection.exclude.is_empty()),
+            ("--only", !sync.selection.filter.only.is_empty()),
+            ("--exclude", !sync.selection.filter.exclude.is_empty()),
         ];
         if let Some((flag, _)) = fixed.into_iter().find(|(_, given)| *given) {
             let message =
@@ -123,9 +123,9 @@ fn check(sync: &SyncArguments, stages: Stages, scope: &Scope) -> Result<(), Comm
     }
     if !stages.discover && sync.files.is_empty() && sync.plan.is_none() {
         let added = [
-            ("--include-image", !sync.selection.include_images.is_empty()),
-            ("--image-prefix", !sync.selection.image_prefixes.is_empty()),
-            ("--knowledge", sync.selection.knowledge.is_some()),
+            ("--include-image", !sync.selection.filter.knowledge.include_images.is_empty()),
+            ("--image-prefix", !sync.selection.filter.knowledge.image_prefixes.is_empty()),
+            ("--knowledge", sync.selection.filter.knowledge.file.is_some()),
         ];
         if let Some((flag, _)) = added.into_iter().find(|(_, given)| *given) {
             let message = format!("{flag} has no use where no images are looked for");

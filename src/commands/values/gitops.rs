@@ -3,14 +3,14 @@
 use serde_json::Value;
 
 use super::named_images;
-use crate::cli::{Arguments, MirrorArguments};
+use crate::cli::{Arguments, NamingArguments};
 use crate::commands::{CommandError, Ending};
 use crate::output;
 use crate::persist::kustomize;
 
 pub(super) async fn kustomize(
     arguments: &Arguments,
-    wanted: &MirrorArguments,
+    wanted: &NamingArguments,
 ) -> Result<Ending, CommandError> {
     let mut images = named_images::read(arguments, wanted).await?;
     images.refuse_nothing()?;
@@ -27,7 +27,7 @@ pub(super) async fn kustomize(
     Ok(ending)
 }
 
-pub(super) async fn patches(arguments: &Arguments, wanted: &MirrorArguments) -> Result<Ending, CommandError> {
+pub(super) async fn patches(arguments: &Arguments, wanted: &NamingArguments) -> Result<Ending, CommandError> {
     let mut images = named_images::read(arguments, wanted).await?;
     images.refuse_nothing()?;
     let ending = named_images::leave_out(&mut images, false);

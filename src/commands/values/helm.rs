@@ -26,13 +26,15 @@ struct Document {
 }
 
 pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result<Ending, CommandError> {
-    let images = named_images::read(arguments, &wanted.mirror).await?;
+    let images = named_images::read(arguments, &wanted.naming).await?;
     images.refuse_nothing()?;
     let decided = images
         .snapshot
         .releases
         .iter()
-        .filter_map(|release| helm::values(release, &images.mirror, &wanted.mirror.maps, &images.assignments))
+        .filter_map(|release| {
+            helm::values(release, &images.mirror, &wanted.naming.mirror.maps, &images.assignments)
+        })
         // Of a release that is being upgraded the newest revision comes last.
         .map(|values| (values.release.clone(), values))
         .collect::<BTreeMap<_, _>>();

@@ -1,8 +1,8 @@
 //! What all of `values` does first and says last.
 
-use crate::cli::{Arguments, MirrorArguments};
+use crate::cli::{Arguments, NamingArguments};
 use crate::cluster;
-use crate::commands::{CommandError, Ending};
+use crate::commands::{CommandError, Ending, discovery};
 use crate::output;
 use crate::output::progress::Progress;
 use crate::persist::left_out::{self, LeftOut};
@@ -11,14 +11,15 @@ use crate::persist::named::{self, NamedImages};
 /// Reads the cluster that the flags name.
 pub(super) async fn read(
     arguments: &Arguments,
-    wanted: &MirrorArguments,
+    wanted: &NamingArguments,
 ) -> Result<NamedImages, CommandError> {
     let connection = cluster::connect(&arguments.connection.flags()).await?;
     let progress = Progress::new(arguments.logging.verbosity);
     let scope = arguments.connection.scope(None);
     let network = arguments.network.settings();
     let observer = |event| progress.observe(event);
-    named::read(&connection, &network, &scope, &wanted.settings(), &observer).await
+    let knowledge = discovery::knowledge(&wanted.knowledge)?;
+    named::read(&connection, &network, &scope, &wanted.mirror.settings(), knowledge, &observer).await
 }
 
 /// Says which images keep their names and why, and leaves them out. `is_by_prefix` tells of a policy that does not

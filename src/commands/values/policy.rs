@@ -26,12 +26,12 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
             "leave it out",
         ));
     }
-    let mut images = named_images::read(arguments, &wanted.mirror).await?;
+    let mut images = named_images::read(arguments, &wanted.naming).await?;
     let is_by_prefix = wanted.extent == Extent::Prefixes;
     let mut ending = named_images::leave_out(&mut images, is_by_prefix);
     let (names, missing) = match wanted.extent {
         // It is made of what is known beforehand, so that it can be there before Cast AI is.
-        Extent::Prefixes => (Names::of_prefixes(&images.mirror, &wanted.mirror.maps), BTreeSet::new()),
+        Extent::Prefixes => (Names::of_prefixes(&images.mirror, &wanted.naming.mirror.maps), BTreeSet::new()),
         Extent::Mirrored => {
             images.refuse_nothing()?;
             verified(arguments, &images).await?

@@ -11,6 +11,7 @@ use crate::event::{Event, Observer};
 use crate::model::image::Mirror;
 use crate::model::inventory::{Cluster, Inventory};
 use crate::model::lock::Lock;
+use crate::model::origin::Origin;
 use crate::parse::documents::Format;
 use crate::sync::discover::manifests::{Manifest, Text};
 use crate::sync::discover::{Found, ImageFilter, discover};
@@ -41,12 +42,28 @@ pub struct Part {
 /// The texts as they are to be printed, unless something stands in the way.
 pub struct Rewritten {
     pub texts: Vec<String>,
-    /// None where no image was found.
-    pub mirror: Option<Mirror>,
+    pub mirror: Mirror,
     /// Images that the registry is not known to hold.
     pub missing: Vec<Missing>,
     /// What would break kvisor's scans, one line each.
     pub lost_scanners: Vec<String>,
+}
+
+impl Settings {
+    /// Whether any manifest names an image of Cast AI. Helm passes every stream of a release through its post-renderer,
+    /// and those without any have to pass unchanged, whatever can be reached.
+    pub fn name_castai(&self) -> bool {
+        let locked =
+            self.lock.as_ref().and_then(|lock| lock.destinations.first()).map(|locked| &locked.mirror);
+        let filter = self.filter.clone().below(locked.or(self.mirror.registry.as_ref()).cloned());
+        let inventory = inventory_of(self.parts.iter().flat_map(|part| &part.manifests), &filter, Vec::new());
+        inventory.images.iter().any(|image| image.origin == Some(Origin::Known))
+    }
+
+    /// The texts as they were read.
+    pub fn texts(&self) -> Vec<String> {
+        self.parts.iter().map(|part| part.text.text.clone()).collect()
+    }
 }
 
 /// Rewrites every part, and finds out what the registry lacks. Nothing is changed anywhere.
@@ -66,10 +83,6 @@ pub async fn run(
     let inventory = inventory_of(parts.iter().flat_map(|part| &part.manifests), filter, clusters);
     for note in &inventory.notes {
         observer(Event::Warning(note.clone()));
-    }
-    if inventory.images.is_empty() {
-        let texts = parts.iter().map(|part| part.text.text.clone()).collect();
-        return Ok(Rewritten { texts, mirror: None, missing: Vec::new(), lost_scanners: Vec::new() });
     }
     let cluster = inventory.clusters.first();
     let mirror = match lock {
@@ -105,7 +118,7 @@ pub async fn run(
             .await
             .map_err(|error| CommandError::new(format!("error: {error}")))?
     };
-    Ok(Rewritten { texts, mirror: Some(mirror), missing, lost_scanners })
+    Ok(Rewritten { texts, mirror, missing, lost_scanners })
 }
 
 fn inventory_of<'m>(

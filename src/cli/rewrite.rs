@@ -1,0 +1,45 @@
+//! `rewrite`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{FilterArguments, MirrorArguments};
+
+/// Print manifests with private images, and every other byte unchanged
+///
+/// A filter for manifests that are not in the cluster yet, and a post-renderer for Helm. Nothing is printed unless the
+/// registry holds every image that the output would name. Manifests without images of Cast AI pass unchanged. The
+/// cluster is not changed; it is read only where neither --registry nor --lock names the registry.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  # Install with private images
+  kubectl castai-privatelink sync-images -f agent.yaml --no-rewrite
+  kubectl castai-privatelink rewrite -f agent.yaml | kubectl apply -f -
+
+  # As a post-renderer of Helm 3
+  helm upgrade castai-agent castai-helm/castai-agent --namespace castai-agent \\
+    --post-renderer kubectl-castai_privatelink \\
+    --post-renderer-args rewrite --post-renderer-args -f --post-renderer-args -
+
+  # Of Helm 4, where a post-renderer is a plugin of Helm's: docs/persist.md
+  helm upgrade castai-agent castai-helm/castai-agent --namespace castai-agent \\
+    --post-renderer castai-privatelink
+
+  # Without registry and cluster: by what another machine verified
+  kubectl castai-privatelink rewrite -f agent.yaml --lock lock.json")]
+pub struct RewriteArguments {
+    /// Manifests: a file, a directory, or - for standard input; may be repeated
+    #[arg(long = "filename", short = 'f', value_name = "FILE|-|DIR", required = true)]
+    pub files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub mirror: MirrorArguments,
+
+    #[command(flatten)]
+    pub filter: FilterArguments,
+
+    /// File of what another machine verified in the registry; the registry is not asked then
+    #[arg(long, value_name = "FILE", conflicts_with = "registry")]
+    pub lock: Option<PathBuf>,
+}
