@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod architecture;
+pub mod atomic_file;
 pub mod aws;
 pub mod castai;
 pub mod cli;

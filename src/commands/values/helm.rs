@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::named_images;
+use crate::atomic_file;
 use crate::castai::components::installs;
 use crate::cli::{Arguments, HelmArguments};
 use crate::cluster::custom::Resource;
@@ -178,20 +178,10 @@ fn file_name(parts: &[&str]) -> String {
 /// Writes a whole file or none, and returns its path. A link of this name is replaced, and not followed.
 fn write(directory: &Path, document: &Document) -> Result<String, CommandError> {
     let path = directory.join(&document.file);
-    let part = directory.join(format!("{}.{}.part", document.file, std::process::id()));
-    let attempt = || -> std::io::Result<()> {
-        std::fs::create_dir_all(directory)?;
-        let mut file = std::fs::File::create_new(&part)?;
-        file.write_all(document.text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&part, &path)
-    };
     let shown = path.display().to_string();
-    attempt().map_err(|error| {
-        // What is left of it helps nobody.
-        let _ = std::fs::remove_file(&part);
-        CommandError::new(format!("error: writing {shown}: {error}"))
-    })?;
+    std::fs::create_dir_all(directory)
+        .and_then(|()| atomic_file::replace(&path, document.text.as_bytes()))
+        .map_err(|error| CommandError::new(format!("error: writing {shown}: {error}")))?;
     Ok(shown)
 }
 

@@ -1,13 +1,14 @@
 //! The files that machines hand to each other: inventory, plan and lock as JSON.
 
-use std::io::{ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Fault, check_lock, check_plan};
+use crate::atomic_file;
 use crate::castai::knowledge::Knowledge;
 use crate::error::CommandError;
 use crate::model::inventory::{API_VERSION, Inventory};
@@ -101,16 +102,7 @@ fn write(path: &Path, value: &impl Serialize) -> Result<(), CommandError> {
     let attempt = || -> std::io::Result<()> {
         let mut text = serde_json::to_string_pretty(value)?;
         text.push('\n');
-        match std::fs::metadata(path) {
-            // A device, a pipe or a folder is nothing that a file may take the place of.
-            Ok(found) if !found.is_file() => {
-                let mut file = std::fs::OpenOptions::new().write(true).open(path)?;
-                file.write_all(text.as_bytes())
-            }
-            // Where a link leads to is replaced, and not the link.
-            Ok(_) => replace(&path.canonicalize()?, &text),
-            Err(_) => replace(path, &text),
-        }
+        atomic_file::write(path, text.as_bytes())
     };
     attempt().map_err(|error| CommandError::new(format!("error: writing {}: {error}", path.display())))
 }
@@ -156,77 +148,6 @@ impl<T: Serialize> Artifact<T> {
 /// # Errors
 /// As [`write`], as far as that can be seen without a byte of content.
 fn check(path: &Path) -> Result<(), CommandError> {
-    let attempt = || -> std::io::Result<()> {
-        let path = match std::fs::metadata(path) {
-            Ok(found) if found.is_dir() => {
-                return std::fs::OpenOptions::new().write(true).open(path).map(drop);
-            }
-            // Who opens a pipe or a device is heard at its other end.
-            Ok(found) if !found.is_file() => return Ok(()),
-            Ok(_) => path.canonicalize()?,
-            Err(_) => path.to_owned(),
-        };
-        let part = part(&path);
-        std::fs::File::create(&part)?;
-        std::fs::remove_file(part)
-    };
-    attempt().map_err(|error| CommandError::new(format!("error: writing {}: {error}", path.display())))
-}
-
-fn part(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    path.with_file_name(name)
-}
-
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    let part = part(path);
-    let written = std::fs::File::create(&part).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&part, path)
-    });
-    if written.is_err() {
-        // What is left of it helps nobody.
-        let _ = std::fs::remove_file(&part);
-    }
-    written
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Devices are stood in for by a pipe: a test that failed must not have replaced one of this machine's.
-    #[test]
-    fn only_regular_files_are_replaced() {
-        let folder = std::env::temp_dir().join(format!("handed-over-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let (file, link, pipe) = (folder.join("file"), folder.join("link"), folder.join("pipe"));
-        std::fs::write(&file, "former").unwrap();
-        std::os::unix::fs::symlink(&file, &link).unwrap();
-        write(&link, &1).unwrap();
-        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), "1\n");
-
-        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
-        assert!(made.success());
-        let reader = std::thread::spawn({
-            let pipe = pipe.clone();
-            move || std::fs::read_to_string(pipe).unwrap()
-        });
-        write(&pipe, &2).unwrap();
-        assert_eq!(reader.join().unwrap(), "2\n");
-        assert!(!std::fs::metadata(&pipe).unwrap().is_file());
-
-        for refused in [write(&folder, &3), check(&folder), check(&folder.join("absent/file"))] {
-            assert!(refused.unwrap_err().message.contains("irectory"));
-        }
-        for fine in [&file, &link, &pipe, &folder.join("new")] {
-            check(fine).unwrap();
-        }
-        let names = std::fs::read_dir(&folder).unwrap().count();
-        assert_eq!(names, 3, "nothing else is left");
-        std::fs::remove_dir_all(&folder).unwrap();
-    }
+    atomic_file::check(path)
+        .map_err(|error| CommandError::new(format!("error: writing {}: {error}", path.display())))
 }
