@@ -5,6 +5,8 @@
 //! because Cast AI publishes it in several registries. `global since` is a chart version that was seen to put
 //! `global.registry` before the image's repository (castai/helm-charts #1398 to #1403): older ones may not.
 
+use semver::Version;
+
 const TABLE: &str = include_str!("chart-values.csv");
 
 /// The chart that [`SCANNERS_KEY`] is a value of.
@@ -39,7 +41,8 @@ pub enum Form {
 impl ChartValue {
     /// Whether the chart in this version is known to put `global.registry` before this image.
     pub fn honours_global(&self, version: &str) -> bool {
-        self.global_since.is_some_and(|since| numbers(version) >= numbers(since))
+        let since = self.global_since.and_then(numbers);
+        since.is_some_and(|since| numbers(version).is_some_and(|version| version >= since))
     }
 
     /// What the value has to be so that the image is pulled from `repository`; none where it cannot be said.
@@ -79,10 +82,10 @@ fn all() -> impl Iterator<Item = ChartValue> {
     })
 }
 
-/// A chart's version as numbers, without what stands behind a hyphen or a plus.
-fn numbers(version: &str) -> Vec<u64> {
-    let plain = version.split(['-', '+']).next().unwrap_or(version);
-    plain.trim_start_matches('v').split('.').map(|part| part.parse().unwrap_or(0)).collect()
+/// Major, minor and patch of a chart's version. A pre-release counts as its release, because its templates do.
+fn numbers(version: &str) -> Option<(u64, u64, u64)> {
+    let version = Version::parse(version.trim_start_matches('v')).ok()?;
+    Some((version.major, version.minor, version.patch))
 }
 
 #[cfg(test)]
@@ -97,7 +100,7 @@ mod tests {
             let form = line.split(',').nth(3).unwrap();
             assert!(["repository", "stem", "registry"].contains(&form), "{line}");
             assert_eq!(value.form == Form::Registry, !value.key.ends_with("epository"), "{line}");
-            assert!(value.global_since.is_none_or(|since| numbers(since).len() == 3), "{line}");
+            assert!(value.global_since.is_none_or(|since| numbers(since).is_some()), "{line}");
         }
     }
 
@@ -108,8 +111,12 @@ mod tests {
             ("0.92.14", true),
             ("0.100.0", true),
             ("1.0.0-rc.1", true),
+            ("v1.0.0+build", true),
+            ("0.92.14-rc.1", true),
             ("0.92.9", false),
             ("0.9.140", false),
+            ("latest", false),
+            ("", false),
         ] {
             assert_eq!(value.honours_global(version), expected, "{version}");
         }
