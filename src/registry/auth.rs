@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, header};
+use http_auth::parser::ChallengeParser;
 use serde::Deserialize;
 
 use crate::registry::Error;
@@ -109,52 +110,20 @@ pub(super) fn challenge(headers: &HeaderMap) -> Option<Challenge> {
         .find_map(read_challenge)
 }
 
-/// Reads a header that may hold several challenges (RFC 9110, section 11.6.1).
+/// The first Bearer challenge of a header that may hold several (RFC 9110, section 11.6.1). What follows a fault in it is
+/// not read.
 fn read_challenge(text: &str) -> Option<Challenge> {
-    let mut rest = text;
-    let mut is_bearer = false;
-    let (mut realm, mut service) = (None, None);
-    while !rest.is_empty() {
-        rest = rest.trim_start_matches([' ', ',', '\t']);
-        let name_length = rest.find([' ', '=', ',']).unwrap_or(rest.len());
-        let (name, tail) = rest.split_at(name_length);
-        let tail = tail.trim_start_matches(' ');
-        let Some(value) = tail.strip_prefix('=') else {
-            // A word without a value begins the next challenge.
-            if realm.is_some() && is_bearer {
-                break;
-            }
-            is_bearer = name.eq_ignore_ascii_case("bearer");
-            rest = tail;
-            continue;
-        };
-        let (value, tail) = read_value(value.trim_start_matches(' '));
-        match name.to_ascii_lowercase().as_str() {
-            "realm" if is_bearer => realm = Some(value),
-            "service" if is_bearer => service = Some(value),
-            _ => {}
-        }
-        rest = tail;
-    }
-    realm.map(|realm| Challenge { realm, service })
-}
-
-/// A token or a quoted string, and what follows it.
-fn read_value(text: &str) -> (String, &str) {
-    let Some(quoted) = text.strip_prefix('"') else {
-        let length = text.find([',', ' ']).unwrap_or(text.len());
-        return (text[..length].to_owned(), &text[length..]);
-    };
-    let mut value = String::new();
-    let mut characters = quoted.char_indices();
-    while let Some((index, character)) = characters.next() {
-        match character {
-            '"' => return (value, &quoted[index + 1..]),
-            '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
-            character => value.push(character),
-        }
-    }
-    (value, "")
+    ChallengeParser::new(text)
+        .map_while(Result::ok)
+        .filter(|challenge| challenge.scheme.eq_ignore_ascii_case("bearer"))
+        .find_map(|challenge| {
+            let parameter = |name: &str| {
+                let mut values = challenge.params.iter().rev();
+                let (_, value) = values.find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+                Some(value.to_unescaped())
+            };
+            Some(Challenge { realm: parameter("realm")?, service: parameter("service") })
+        })
 }
 
 #[cfg(test)]
@@ -180,15 +149,32 @@ mod tests {
             (r#"Bearer realm="https://a/t", Basic realm="x""#, Some(("https://a/t", None))),
             (r#"Basic realm="https://a/t",service="ecr.amazonaws.com""#, None),
             (r#"Bearer service="s""#, None),
-            (r#"Bearer realm="unterminated"#, Some(("unterminated", None))),
+            (r#"Bearer service="s", Bearer realm="https://a/t""#, Some(("https://a/t", None))),
+            (r#"Bearer realm="https://a/1",realm="https://a/2""#, Some(("https://a/2", None))),
+            // Cut off, so that it is not known where the realm would have led.
+            (r#"Bearer realm="unterminated"#, None),
+            (r#"Bearer realm="https://a/t\"#, None),
+            ("Bearer realm=", None),
             ("", None),
             ("=,=", None),
+            (",,,", None),
         ];
         for (text, expected) in cases {
             let seen = read_challenge(text);
             let seen =
                 seen.as_ref().map(|challenge| (challenge.realm.as_str(), challenge.service.as_deref()));
             assert_eq!(seen, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_challenge_of_any_length_and_shape_is_read_in_one_pass() {
+        for part in
+            ["=", ",", "\"", "\\", "a", " ", "Bearer ", "Bearer realm=\"", "Bearer realm=x,", "x=\"\\\"\","]
+        {
+            let text = part.repeat(100_000);
+            let realm = read_challenge(&text).map(|challenge| challenge.realm);
+            assert!(realm.is_none_or(|realm| realm == "x"), "{part}");
         }
     }
 
