@@ -2,6 +2,7 @@
 
 pub mod fault;
 pub mod proxy;
+pub mod tls_failure;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,10 +4,10 @@ use std::error::Error as StdError;
 use std::io;
 
 use jiff::Timestamp;
-use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
 
 use crate::printable::one_line;
+use crate::transport::tls_failure::{Limit, TlsFailure};
 
 /// Longest text of somebody else that is repeated, in characters.
 const LIMIT: usize = 300;
@@ -47,24 +47,13 @@ impl Fault {
     }
 
     fn of_tls(error: &rustls::Error) -> Self {
-        use CertificateError as Certificate;
-        match error {
-            rustls::Error::InvalidCertificate(certificate) => match certificate {
-                Certificate::UnknownIssuer | Certificate::BadSignature => Self::UntrustedIssuer,
-                // A certificate authority shown as the server's own certificate is a self-signed one.
-                Certificate::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-                    Self::UntrustedIssuer
-                }
-                Certificate::Expired => Self::Expired(String::new()),
-                Certificate::ExpiredContext { time, not_after } => Self::Expired(moments(*time, *not_after)),
-                Certificate::NotValidYet => Self::NotYetValid(String::new()),
-                Certificate::NotValidYetContext { time, not_before } => {
-                    Self::NotYetValid(moments(*time, *not_before))
-                }
-                Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => Self::WrongName,
-                other => Self::Tls(one_line(&other.to_string(), LIMIT)),
-            },
-            other => Self::Tls(one_line(&other.to_string(), LIMIT)),
+        match TlsFailure::of(error) {
+            TlsFailure::UntrustedIssuer => Self::UntrustedIssuer,
+            TlsFailure::WrongName => Self::WrongName,
+            TlsFailure::Expired(limit) => Self::Expired(moments(limit)),
+            TlsFailure::NotYetValid(limit) => Self::NotYetValid(moments(limit)),
+            TlsFailure::Certificate(text) | TlsFailure::Other(text) => Self::Tls(one_line(&text, LIMIT)),
+            TlsFailure::NotTls | TlsFailure::Alert(_) => Self::Tls(one_line(&error.to_string(), LIMIT)),
         }
     }
 
@@ -86,11 +75,11 @@ impl Fault {
     }
 }
 
-/// `: 2026-01-01T00:00:00Z, and it ended at 2025-…`, as far as times can be told.
-fn moments(now: UnixTime, limit: UnixTime) -> String {
+/// ` (2026-01-01T00:00:00Z; the certificate's limit is 2025-…)`, as far as times can be told.
+fn moments(limit: Option<Limit>) -> String {
     let moment = |time: UnixTime| Timestamp::from_second(i64::try_from(time.as_secs()).ok()?).ok();
-    match (moment(now), moment(limit)) {
-        (Some(now), Some(limit)) => format!(" ({now}; the certificate's limit is {limit})"),
+    match limit.map(|Limit { now, limit }| (moment(now), moment(limit))) {
+        Some((Some(now), Some(limit))) => format!(" ({now}; the certificate's limit is {limit})"),
         _ => String::new(),
     }
 }
@@ -112,6 +101,8 @@ pub fn causes<'a>(error: &'a (dyn StdError + 'static)) -> Vec<&'a (dyn StdError 
 
 #[cfg(test)]
 mod tests {
+    use rustls::CertificateError;
+
     use super::*;
 
     #[test]
