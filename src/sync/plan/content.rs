@@ -34,6 +34,9 @@ pub struct Child {
     pub platform: Option<String>,
 }
 
+/// What is read of a manifest. The types of oci-spec (0.10) refuse a manifest without `schemaVersion` and a descriptor
+/// without `mediaType` or `size`, though a copy by digest needs none of them; so what is required here is as little as
+/// possible, and the destination decides about the rest.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Raw {
@@ -184,6 +187,30 @@ mod tests {
         assert_eq!(config.digest, digest("config"));
         let seen: Vec<&Digest> = blobs.iter().map(|blob| &blob.digest).collect();
         assert_eq!(seen, [&digest("config"), &digest("a"), &digest("c")]);
+    }
+
+    #[test]
+    fn nothing_is_required_that_a_copy_does_not_need() {
+        let (config, layer) = (digest("config"), digest("layer"));
+        let image = |config: String, layer: String| format!(r#"{{"config": {config}, "layers": [{layer}]}}"#);
+        let bare = |digest: &Digest| format!(r#"{{"digest": "{digest}"}}"#);
+        for text in [
+            image(bare(&config), bare(&layer)),
+            image(
+                bare(&config),
+                format!(r#"{{"digest": "{layer}", "mediaType": "unknown/type", "platform": null}}"#),
+            ),
+            image(format!(r#"{{"digest": "{config}", "size": 18446744073709551615}}"#), bare(&layer)),
+            image(bare(&config), bare(&layer)).replace("config\":", "subject\": null, \"config\":"),
+        ] {
+            let document = Document::read(OCI_IMAGE_MEDIA_TYPE, text.as_bytes());
+            let Ok(Document::Image { blobs, .. }) = document else { panic!("{text}: {document:?}") };
+            assert_eq!(blobs.iter().map(|blob| &blob.digest).collect::<Vec<_>>(), [&config, &layer]);
+        }
+        for size in ["-1", "1.5", "18446744073709551616", "\"1\"", "null"] {
+            let text = image(format!(r#"{{"digest": "{config}", "size": {size}}}"#), bare(&layer));
+            assert!(Document::read(OCI_IMAGE_MEDIA_TYPE, text.as_bytes()).is_err(), "{text}");
+        }
     }
 
     #[test]
