@@ -26,5 +26,6 @@ pub mod persist;
 pub mod preflight;
 pub mod printable;
 pub mod registry;
+pub mod store;
 pub mod sync;
 pub mod transport;

@@ -9,7 +9,7 @@ use aws_sdk_ecr::types::LayerAvailability;
 use crate::aws::error::Error;
 use crate::model::image::Digest;
 use crate::model::image::ecr::EcrRegistry;
-use crate::sync::listing::Listing;
+use crate::store::listing::Listing;
 
 /// An ECR registry's own API.
 #[derive(Clone, Debug)]

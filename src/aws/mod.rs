@@ -1,6 +1,5 @@
 //! The AWS adapters: configuration and identity, ECR, and what its names say.
 
-pub mod destination;
 pub mod ecr;
 pub mod error;
 pub mod identity;

@@ -21,7 +21,7 @@ use crate::event::Observer;
 use crate::model::image::{Digest, Image};
 use crate::model::plan::{Content, DestinationPlan, Manifest, Upload};
 use crate::registry::{Client, Error, Mount, Reference, Repository, Started, UploadSession};
-use crate::sync::destination::Destination;
+use crate::store::Destination;
 use crate::sync::mirror::progress::Progress;
 use crate::sync::plan::decide::missing_manifests;
 use crate::sync::plan::prepare::at;

@@ -12,7 +12,7 @@ use crate::model::lock::{Lock, LockKind, LockedDestination, LockedImage};
 use crate::model::plan::{DestinationPlan, Plan, PlanKind, PlannedImage, Step};
 use crate::model::traffic::HostTraffic;
 use crate::registry::{Client, Error};
-use crate::sync::destination::Destination;
+use crate::store::Destination;
 use crate::sync::discover::ImageFilter;
 use crate::sync::mirror::{Mirrored, mirror};
 use crate::sync::plan::assign_all;

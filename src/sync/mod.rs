@@ -1,9 +1,7 @@
 //! The main job: discover → plan → mirror → verify → rewrite → rollout.
 
 pub mod artifact;
-pub mod destination;
 pub mod discover;
-pub mod listing;
 pub mod mirror;
 mod mirroring;
 pub mod plan;

@@ -4,7 +4,7 @@ use crate::model::image::Mirror;
 use crate::model::lock::Lock;
 use crate::model::plan::RegistryKind;
 use crate::registry::{Client, Error};
-use crate::sync::destination::Destination;
+use crate::store::Destination;
 use crate::sync::plan::assignment::Source;
 use crate::sync::plan::decide::Target;
 use crate::sync::plan::prepare::{Repositories, list};
@@ -82,7 +82,7 @@ mod tests {
 
     use super::*;
     use crate::model::image::Digest;
-    use crate::sync::listing::Listing;
+    use crate::store::listing::Listing;
 
     fn target(destination: &str, source: Source) -> Target {
         Target { destination: destination.parse().unwrap(), source, origin: None, used_by: Vec::new() }

@@ -18,7 +18,7 @@ use crate::model::record::{Record, Records};
 use crate::model::workload::Workload;
 use crate::ownership::claims;
 use crate::ownership::owners::{Surroundings, changed_by, owners};
-use crate::sync::listing::Listing;
+use crate::store::listing::Listing;
 use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::provenance::is_castai;
 use crate::sync::rewrite::scanners::{self, Lost};

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::aws::destination::{self, Facts, default_mirror};
 use crate::aws::ecr::Ecr;
 use crate::aws::error::Error;
 use crate::aws::identity;
@@ -12,7 +11,8 @@ use crate::model::image::Mirror;
 use crate::model::image::ecr::{EcrRegistry, repository_name_fault};
 use crate::model::inventory::Cluster;
 use crate::registry::Client;
-use crate::sync::destination::Destination;
+use crate::store::Destination;
+use crate::store::default_mirror::{self, Facts, default_mirror};
 use crate::sync::discover::snapshot::ClusterSnapshot;
 use crate::sync::plan::assignment::NameMap;
 use crate::sync::plan::decide::MovableTags;
@@ -88,7 +88,7 @@ pub async fn identified(
         own_account: None,
     };
     let Some(region) = &facts.region else {
-        return Err(unclear(destination::Error::NoRegion));
+        return Err(unclear(default_mirror::Error::NoRegion));
     };
     let configuration = identity::configuration(region, network).await?;
     let own = match identity::identity(&configuration).await {
@@ -111,7 +111,7 @@ pub fn of_cluster(cluster: Option<&Cluster>, region: Option<&str>) -> Result<Mir
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it ends chains of combinators")]
-fn unclear(error: destination::Error) -> CommandError {
+fn unclear(error: default_mirror::Error) -> CommandError {
     CommandError::with_hint(format!("error: {error}"), error.hint())
 }
 

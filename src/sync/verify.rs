@@ -9,8 +9,8 @@ use crate::model::image::{Image, Version};
 use crate::model::lock::{LockedDestination, LockedImage};
 use crate::model::plan::{Content, DestinationPlan, Step};
 use crate::registry::{Client, Error, Reference, Repository};
-use crate::sync::destination::Destination;
-use crate::sync::listing::Listing;
+use crate::store::Destination;
+use crate::store::listing::Listing;
 use crate::sync::mirror::Mirrored;
 use crate::sync::plan::prepare::at;
 

@@ -15,7 +15,7 @@ use crate::persist::named::NamedImages;
 use crate::persist::names::{Names, outside, unverified};
 use crate::persist::{kyverno, policy};
 use crate::registry::Repository;
-use crate::sync::listing::Listing;
+use crate::store::listing::Listing;
 use crate::sync::plan::assignment::Source;
 use crate::sync::target;
 

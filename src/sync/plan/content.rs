@@ -237,7 +237,7 @@ mod tests {
             let text = format!(r#"{{"manifests": [{{"digest": "{digest}", "platform": {nested}}}]}}"#);
             let index = Document::read(OCI_IMAGE_INDEX_MEDIA_TYPE, text.as_bytes());
             assert_eq!(index.is_ok(), open.starts_with('{'), "a platform is an object");
-            assert_eq!(crate::sync::plan::lint::refused_by_ecr(text.as_bytes()), None);
+            assert_eq!(crate::store::ecr_manifests::refused_by_ecr(text.as_bytes()), None);
             assert_eq!(config_platform(nested.as_bytes()), None);
         }
     }

@@ -8,7 +8,7 @@ use crate::model::origin::Origin;
 use crate::model::plan::{
     Blob, Content, DestinationPlan, Estimate, Manifest, PlannedImage, PlannedUse, RegistryKind, Step, Upload,
 };
-use crate::sync::listing::Listing;
+use crate::store::listing::Listing;
 use crate::sync::plan::assignment::{Assignment, Source};
 
 /// What planning needs to know of the world.

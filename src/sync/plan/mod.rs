@@ -3,7 +3,6 @@
 pub mod assignment;
 pub mod content;
 pub mod decide;
-pub mod lint;
 pub mod prepare;
 pub mod tree;
 

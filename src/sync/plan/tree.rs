@@ -9,9 +9,9 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use crate::model::image::Digest;
 use crate::model::plan::{Content, Manifest, RegistryKind};
 use crate::registry::{Client, Error, Fetched, Reference, Repository};
+use crate::store::ecr_manifests;
 use crate::sync::plan::content::{Document, config_platform};
 use crate::sync::plan::decide::Resolved;
-use crate::sync::plan::lint;
 
 /// Children of an index that are read at the same time.
 const WIDTH: usize = 16;
@@ -104,7 +104,7 @@ pub(super) async fn tree(
         for fetched in level {
             store.keep(&fetched);
             if matches!(registry, RegistryKind::Ecr { .. }) {
-                fault = fault.or_else(|| lint::refused_by_ecr(&fetched.bytes));
+                fault = fault.or_else(|| ecr_manifests::refused_by_ecr(&fetched.bytes));
             }
             let blobs = match Document::read(&fetched.media_type, &fetched.bytes)? {
                 Document::Index(named) => {

@@ -6,7 +6,7 @@ use futures::{StreamExt as _, stream};
 
 use crate::model::image::{Image, Mirror};
 use crate::registry::{Client, Error, Reference, Repository};
-use crate::sync::destination::Destination;
+use crate::store::Destination;
 use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::plan::decide::targets;
 use crate::sync::plan::prepare::list;

@@ -1,5 +1,9 @@
 //! The registry that images are mirrored to: Amazon ECR with its own API, or any other by the distribution API.
 
+pub mod default_mirror;
+pub mod ecr_manifests;
+pub mod listing;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -10,7 +14,7 @@ use crate::model::image::ecr::EcrRegistry;
 use crate::model::image::{Digest, Version};
 use crate::model::plan::RegistryKind;
 use crate::registry::{Client, Error, Reference, Repository};
-use crate::sync::listing::Listing;
+use crate::store::listing::Listing;
 
 #[derive(Clone, Debug)]
 pub enum Destination {
@@ -100,7 +104,7 @@ impl Destination {
     }
 
     /// The least time between two manifests written: ECR takes ten a second (service quotas, `PutImage`).
-    pub(super) const fn manifest_interval(&self) -> Duration {
+    pub const fn manifest_interval(&self) -> Duration {
         match self {
             Self::Ecr(_) => Duration::from_millis(100),
             Self::Oci => Duration::ZERO,
@@ -128,7 +132,7 @@ async fn described(
 }
 
 /// Whether an error speaks of the whole registry or the caller, so that no image can be mirrored.
-pub(super) const fn stops_everything(error: &Error) -> bool {
+pub const fn stops_everything(error: &Error) -> bool {
     match error {
         Error::Unreachable { .. } => true,
         Error::Ecr(error) => error.stops_everything(),
