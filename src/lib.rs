@@ -11,6 +11,7 @@ pub mod castai;
 pub mod cli;
 pub mod cluster;
 pub mod commands;
+pub mod credentials;
 #[cfg(test)]
 mod documentation;
 pub mod error;

@@ -1,5 +1,6 @@
 //! One TLS configuration and one set of time-outs for everything that we connect to ourselves.
 
+pub mod credential;
 pub mod fault;
 pub mod proxy;
 pub mod tls_failure;

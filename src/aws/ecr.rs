@@ -9,7 +9,6 @@ use aws_sdk_ecr::types::LayerAvailability;
 use crate::aws::error::Error;
 use crate::model::image::Digest;
 use crate::model::image::ecr::EcrRegistry;
-use crate::store::listing::Listing;
 
 /// An ECR registry's own API.
 #[derive(Clone, Debug)]
@@ -25,6 +24,13 @@ pub struct Authorization {
     pub basic: String,
     /// How long it is valid from now on, by this machine's clock.
     pub valid_for: Duration,
+}
+
+/// A manifest of a repository under one of its tags, or without a tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageId {
+    pub tag: Option<String>,
+    pub digest: Digest,
 }
 
 /// What an ECR token lasts (Amazon ECR, `GetAuthorizationToken`).
@@ -65,9 +71,9 @@ impl Ecr {
         Ok(Authorization { basic: basic.to_owned(), valid_for })
     }
 
-    /// Tags and digests of `repository`, or nothing if it does not exist.
-    pub async fn list(&self, repository: &str) -> Result<Option<Listing>, Error> {
-        let mut listing = Listing::default();
+    /// All manifests of `repository`, once for each of their tags, or nothing if it does not exist.
+    pub async fn list(&self, repository: &str) -> Result<Option<Vec<ImageId>>, Error> {
+        let mut images = Vec::new();
         let mut pages = self
             .client
             .list_images()
@@ -83,16 +89,12 @@ impl Ecr {
                 Err(error) => return Err(self.error("ecr:ListImages", repository, &error)),
             };
             for id in page.image_ids() {
-                let Some(digest) = id.image_digest().and_then(|digest| digest.parse::<Digest>().ok()) else {
-                    continue;
-                };
-                if let Some(tag) = id.image_tag() {
-                    listing.tags.insert(tag.to_owned(), digest.clone());
+                if let Some(digest) = id.image_digest().and_then(|digest| digest.parse().ok()) {
+                    images.push(ImageId { tag: id.image_tag().map(str::to_owned), digest });
                 }
-                listing.digests.insert(digest);
             }
         }
-        Ok(Some(listing))
+        Ok(Some(images))
     }
 
     /// Creates `repository`; one that exists is fine.
@@ -156,4 +158,22 @@ where
     E: ProvideErrorMetadata,
 {
     error.code() == Some(code)
+}
+
+#[cfg(test)]
+impl Ecr {
+    /// The API of a registry on loopback.
+    pub(crate) fn for_test(host: &str) -> Self {
+        use aws_sdk_ecr::config::{Credentials, SharedCredentialsProvider};
+
+        let credentials = Credentials::new("id", "secret", None, None, "test");
+        let config = aws_config::SdkConfig::builder()
+            .behavior_version(aws_config::BehaviorVersion::latest())
+            .region(aws_config::Region::new("us-east-1"))
+            .endpoint_url(format!("http://{host}"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .build();
+        let registry = EcrRegistry { account: "123456789012".to_owned(), region: "us-east-1".to_owned() };
+        Self::new(&config, registry)
+    }
 }

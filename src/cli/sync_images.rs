@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{DryRunArguments, MirrorArguments, OutputFormat, RolloutArguments, SelectionArguments};
 use crate::model::image::Image;
+use crate::store::limits::JOBS;
 
 /// Mirror every image that Cast AI needs, and rewrite the workloads to use them
 ///
@@ -85,7 +86,7 @@ pub struct SyncArguments {
     pub force: bool,
 
     /// How many blobs are copied at a time
-    #[arg(long, short, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, short, value_name = "COUNT", default_value_t = JOBS, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
 
     /// Go on without asking

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::model::image::ecr::EcrRegistry;
 use crate::model::image::{Digest, Image, Mirror};
 use crate::model::inventory::{Cluster, Use};
 use crate::model::origin::Origin;
@@ -52,6 +53,16 @@ pub enum RegistryKind {
     Ecr { account: String, region: String },
     /// Any other OCI registry.
     Oci,
+}
+
+impl RegistryKind {
+    /// The kind that a registry's host name says.
+    pub fn of_host(host: &str) -> Self {
+        match EcrRegistry::of_host(host) {
+            Some(EcrRegistry { account, region }) => Self::Ecr { account, region },
+            None => Self::Oci,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! Who we are to a registry: anonymous tokens by challenge, ECR's passwords, both renewed before they end.
+//! What a registry wants to see: nothing, a login, or a token by challenge; both are renewed before they end.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,8 +14,9 @@ use crate::registry::Error;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scheme {
     Open,
+    /// A login of ours, with every request.
+    Basic,
     Bearer(Challenge),
-    Ecr,
 }
 
 /// `WWW-Authenticate: Bearer` (distribution specification, token authentication).

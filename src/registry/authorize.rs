@@ -1,8 +1,9 @@
-//! What a request is authorized with: a token from where the registry's challenge points, or ECR's password.
+//! What a request is authorized with: a login of ours, or a token from where the registry's challenge points.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use reqwest::Url;
+use secrecy::ExposeSecret as _;
 
 use crate::registry::auth::{self, Host, Scheme, Token};
 use crate::registry::client::{Client, Request, Wants};
@@ -46,7 +47,10 @@ impl Client<'_> {
         }
         let fetched = match scheme {
             Scheme::Open => return Ok(None),
-            Scheme::Ecr => self.ecr_token(request.repository).await?,
+            Scheme::Basic => match self.login(request.repository).await? {
+                Some(fetched) => fetched,
+                None => return Ok(None),
+            },
             Scheme::Bearer(challenge) => self.bearer_token(challenge, request).await?,
         };
         let header = fetched.header.clone();
@@ -54,15 +58,23 @@ impl Client<'_> {
         Ok(Some(header))
     }
 
-    async fn ecr_token(&self, repository: &Repository) -> Result<Token, Error> {
-        let unusable = || Error::InvalidAnswer {
+    /// How a host is spoken to that nothing was seen of yet: with a login where we have one, which is kept.
+    pub(super) async fn first_scheme(&self, host: &Host, repository: &Repository) -> Result<Scheme, Error> {
+        let Some(token) = self.login(repository).await? else { return Ok(Scheme::Open) };
+        *host.token(&[]).lock().await = Some(token);
+        Ok(Scheme::Basic)
+    }
+
+    /// Our login, if we have one.
+    async fn login(&self, repository: &Repository) -> Result<Option<Token>, Error> {
+        let Some(lookup) = &self.credentials else { return Ok(None) };
+        let Some(credential) = lookup(&repository.host).await? else { return Ok(None) };
+        let header = auth::secret_header("Basic", credential.basic.expose_secret());
+        let header = header.ok_or_else(|| Error::InvalidAnswer {
             repository: repository.clone(),
             what: "a password that is no header value".to_owned(),
-        };
-        let ecr = self.ecr.get(&repository.host).ok_or_else(unusable)?;
-        let authorization = ecr.authorization().await?;
-        let header = auth::secret_header("Basic", &authorization.basic).ok_or_else(unusable)?;
-        Ok(Token::new(header, authorization.valid_for))
+        })?;
+        Ok(Some(Token::new(header, credential.valid_for)))
     }
 
     async fn bearer_token(&self, challenge: &auth::Challenge, request: &Request<'_>) -> Result<Token, Error> {
@@ -113,7 +125,7 @@ impl Client<'_> {
     }
 }
 
-/// ECR's one password is good for everything.
+/// A login is good for everything.
 fn token_scopes<'r>(scheme: &Scheme, request: &'r Request<'_>) -> &'r [String] {
-    if *scheme == Scheme::Ecr { &[] } else { &request.scopes }
+    if *scheme == Scheme::Basic { &[] } else { &request.scopes }
 }

@@ -38,7 +38,7 @@ pub struct Mount<'m> {
     pub from: &'m str,
 }
 
-/// What became of the wish to upload.
+/// What became of a mount.
 pub enum Started {
     /// The registry took the blob from the other repository.
     Mounted,
@@ -93,12 +93,21 @@ impl Client<'_> {
         })
     }
 
-    /// Opens an upload, or mounts the blob from another repository where the registry does that.
-    pub async fn start_upload(
-        &self,
-        repository: &Repository,
-        mount: Option<Mount<'_>>,
-    ) -> Result<Started, Error> {
+    /// Opens an upload.
+    pub async fn start_upload(&self, repository: &Repository) -> Result<UploadSession, Error> {
+        upload_session(repository, &self.post_upload(repository, None).await?)
+    }
+
+    /// Mounts a blob from another repository; a registry that does not do that opens an upload.
+    pub async fn mount(&self, repository: &Repository, mount: Mount<'_>) -> Result<Started, Error> {
+        let answer = self.post_upload(repository, Some(mount)).await?;
+        if answer.status == StatusCode::CREATED {
+            return Ok(Started::Mounted);
+        }
+        upload_session(repository, &answer).map(Started::Session)
+    }
+
+    async fn post_upload(&self, repository: &Repository, mount: Option<Mount<'_>>) -> Result<Answer, Error> {
         let mut url = address(repository, "blobs/uploads/")?;
         let mut scopes = vec![scope(&repository.path, "pull,push")];
         if let Some(Mount { digest, from }) = mount {
@@ -119,16 +128,7 @@ impl Client<'_> {
             body: Bytes::new(),
             wants: Wants::Whole(LONGEST_EXPLANATION),
         };
-        let answer = self.send(&request).await?;
-        if mount.is_some() && answer.status == StatusCode::CREATED {
-            return Ok(Started::Mounted);
-        }
-        let location = location_from(&answer.url, answer.headers.get(header::LOCATION));
-        let location = location.ok_or_else(|| Error::InvalidAnswer {
-            repository: repository.clone(),
-            what: "an upload without a location, or with one that leads from https to http".to_owned(),
-        })?;
-        Ok(Started::Session(UploadSession(location)))
+        self.send(&request).await
     }
 
     /// Sends the whole blob and commits it.
@@ -274,6 +274,14 @@ impl BlobReader<'_> {
         }
         Ok(())
     }
+}
+
+fn upload_session(repository: &Repository, answer: &Answer) -> Result<UploadSession, Error> {
+    let location = location_from(&answer.url, answer.headers.get(header::LOCATION));
+    location.map(UploadSession).ok_or_else(|| Error::InvalidAnswer {
+        repository: repository.clone(),
+        what: "an upload without a location, or with one that leads from https to http".to_owned(),
+    })
 }
 
 fn streamed(repository: &Repository, answer: Answer) -> Result<(Response, Url), Error> {

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use reqwest::{Response, Url};
 
-use crate::aws::ecr::Ecr;
 use crate::event::{Event, Observer};
 use crate::model::traffic::HostTraffic;
 use crate::registry::auth::{self, Contact, Host, Scheme};
@@ -18,7 +18,13 @@ use crate::registry::retry::Retries;
 use crate::registry::traffic::Traffic;
 use crate::registry::{Error, Repository};
 use crate::transport::Settings;
+use crate::transport::credential::{Credential, CredentialError};
 use crate::transport::proxy::Proxies;
+
+/// Looks up what to log in to a host with; nothing where we are anonymous. It is a function so that the client depends on
+/// no source of credentials.
+pub type CredentialLookup =
+    Box<dyn Fn(&str) -> BoxFuture<'static, Result<Option<Credential>, CredentialError>> + Send + Sync>;
 
 /// A client of any number of registries. Share it by reference: tokens, connections and counts are its own.
 pub struct Client<'o> {
@@ -27,7 +33,7 @@ pub struct Client<'o> {
     pub(super) proxies: Proxies,
     observer: Observer<'o>,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
-    pub(super) ecr: HashMap<String, Ecr>,
+    pub(super) credentials: Option<CredentialLookup>,
     pub(super) traffic: Traffic,
 }
 
@@ -76,16 +82,15 @@ impl<'o> Client<'o> {
             proxies,
             observer,
             hosts: Mutex::default(),
-            ecr: HashMap::new(),
+            credentials: None,
             traffic: Traffic::default(),
         })
     }
 
-    /// Authorizes at `host` with passwords that `ecr` gives and renews.
+    /// Logs in where `credentials` have something for it, and asks them again when that ends.
     #[must_use]
-    pub fn with_ecr(mut self, host: String, ecr: Ecr) -> Self {
-        self.ecr.insert(host, ecr);
-        self
+    pub fn with_credentials(self, credentials: CredentialLookup) -> Self {
+        Self { credentials: Some(credentials), ..self }
     }
 
     /// Requests and bytes so far, by host.
@@ -129,7 +134,7 @@ impl<'o> Client<'o> {
                     (answer, authorization)
                 }
                 Contact::Never => {
-                    let scheme = if self.ecr.contains_key(name) { Scheme::Ecr } else { Scheme::Open };
+                    let scheme = self.first_scheme(&host, request.repository).await?;
                     let authorization = self.authorization(&host, &scheme, request).await?;
                     let answer = self.exchange(request, authorization.as_ref()).await;
                     match &answer {
@@ -166,7 +171,7 @@ impl<'o> Client<'o> {
         let scheme = {
             let mut contact = host.contact.lock().await;
             let scheme = match (&*contact, &used) {
-                (Contact::Reached(Scheme::Ecr), _) => Scheme::Ecr,
+                (Contact::Reached(Scheme::Basic), _) => Scheme::Basic,
                 // Where strangers get a token is known; nvcr.io sends those whose token has ended to another place,
                 // which serves only accounts (NVIDIA/nvidia-container-toolkit issue 1945).
                 (Contact::Reached(scheme @ Scheme::Bearer(_)), Some(_)) => scheme.clone(),
@@ -230,18 +235,16 @@ impl Pauses<'_> {
         self.next.is_some()
     }
 
-    /// Waits before the next try, and says why.
-    pub async fn pause(&mut self, host: &str, reason: &Error) {
-        if let Some(mut delay) = self.next.take() {
-            if let Error::RateLimited { wait: Some(wait), .. } = reason {
-                delay = delay.max(*wait);
-            }
-            self.client.pause(host, &reason.to_string(), delay).await;
+    /// Waits before the next try, at least for `wait`, and says why.
+    pub async fn pause(&mut self, host: &str, reason: &str, wait: Option<Duration>) {
+        if let Some(delay) = self.next.take() {
+            let delay = wait.map_or(delay, |wait| delay.max(wait));
+            self.client.pause(host, reason, delay).await;
         }
     }
 }
 
-/// Whether another token may help. ECR answers 403 and not 401 where a password has ended.
+/// Whether another token may help. Some registries, ECR for one, answer 403 and not 401 where a password has ended.
 fn is_token_refused(answer: &Answer) -> bool {
     let ended = || String::from_utf8_lossy(&answer.body).contains("authorization token has expired");
     match answer.status {

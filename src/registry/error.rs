@@ -10,6 +10,7 @@ use crate::model::image::Digest;
 use crate::printable::one_line;
 use crate::registry::Repository;
 use crate::registry::retry::{LONGEST_ASKED, asked_delay};
+use crate::transport::credential::CredentialError;
 use crate::transport::fault::{Fault, causes};
 
 #[derive(Clone, Debug, thiserror::Error)]
@@ -50,12 +51,9 @@ pub enum Error {
     DigestMismatch { repository: Repository, expected: Digest, actual: Digest },
     #[error("{repository} answered with {what}")]
     InvalidAnswer { repository: Repository, what: String },
-    /// ECR's own API failed.
+    /// What to log in with could not be fetched.
     #[error(transparent)]
-    Ecr(#[from] crate::aws::error::Error),
-    /// What should be uploaded could not be read; every try of that is over.
-    #[error(transparent)]
-    SourceFailed { reason: Box<Self> },
+    NoCredential(#[from] CredentialError),
 }
 
 fn through(proxy: Option<&str>) -> String {

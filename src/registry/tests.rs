@@ -1,10 +1,11 @@
 //! The client against a real server on loopback.
 
-use std::collections::HashSet;
-use std::sync::Mutex;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use http::StatusCode;
 use tokio::sync::mpsc;
 
@@ -12,6 +13,7 @@ use super::testing::{Shared, World, with_registry};
 use super::*;
 use crate::event::Event;
 use crate::transport::Settings;
+use crate::transport::credential::{Credential, CredentialError};
 
 fn settings() -> Settings {
     Settings {
@@ -79,6 +81,53 @@ async fn one_challenge_per_host_and_one_token_per_repository() {
         assert_eq!(count(&world, &["/token"]), 2);
         assert_eq!(count(&world, &["/manifests/"]), 6, "the first one is asked twice");
         assert_eq!(client.traffic()[&host].requests, 8);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_login_goes_with_the_first_request_and_is_looked_up_anew_when_it_is_refused() {
+    let world = with(|world| {
+        world.ecr = Some(BTreeSet::from(["a/b".to_owned()]));
+        world.add_image("a/b", "v1", &[]);
+    });
+    with_registry(world, async |world, host| {
+        let lookups = Arc::new(Mutex::new(Vec::new()));
+        let lookup = {
+            let (lookups, world) = (Arc::clone(&lookups), Arc::clone(&world));
+            move |host: &str| {
+                lookups.lock().unwrap().push(host.to_owned());
+                let basic = format!("ecr{}", world.lock().unwrap().token).into();
+                let credential = Credential { basic, valid_for: Duration::from_mins(1) };
+                async move { Ok(Some(credential)) }.boxed()
+            }
+        };
+        let client = client().with_credentials(Box::new(lookup));
+        let repository = repository(&host);
+        let get = || client.manifest(&repository, Reference::Tag("v1"));
+        for result in futures::future::join_all([get(), get(), get()]).await {
+            result.unwrap();
+        }
+        assert_eq!(count(&world, &["/manifests/"]), 3, "none of them waited for a challenge");
+        assert_eq!(*lookups.lock().unwrap(), [host.clone()]);
+        world.lock().unwrap().token += 1;
+        get().await.unwrap();
+        assert_eq!(lookups.lock().unwrap().len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_login_that_cannot_be_looked_up_is_an_error_and_sends_nothing() {
+    with_registry(World::default(), async |world, host| {
+        let lookup = |_: &str| {
+            let error = CredentialError { message: "expired".to_owned(), stops_everything: true };
+            async move { Err(error) }.boxed()
+        };
+        let client = client().with_credentials(Box::new(lookup));
+        let error = client.manifest(&repository(&host), Reference::Tag("v1")).await.unwrap_err();
+        assert!(matches!(error, Error::NoCredential(_)) && error.to_string() == "expired", "{error}");
+        assert_eq!(world.lock().unwrap().log.len(), 0);
     })
     .await;
 }
@@ -210,9 +259,7 @@ async fn an_upload_whose_source_stops_is_not_committed() {
         let bytes = Bytes::from(large());
         let digest = Digest::of(&bytes);
         for whole in [false, true] {
-            let Started::Session(session) = client.start_upload(&repository, None).await.unwrap() else {
-                panic!("nothing to mount");
-            };
+            let session = client.start_upload(&repository).await.unwrap();
             let (sender, parts) = mpsc::channel(1);
             let body = UploadBody::Parts { parts, size: bytes.len() as u64 };
             let feed = async {

@@ -1,141 +1,114 @@
-//! The registry that images are mirrored to: Amazon ECR with its own API, or any other by the distribution API.
+//! Where images live: registries of any kind, and what each kind can do. Steps of the pipeline read from one store and
+//! write to others, and ask [`Capabilities`] where kinds differ.
 
+pub mod capabilities;
 pub mod default_mirror;
+mod ecr;
 pub mod ecr_manifests;
+mod error;
+pub mod limits;
 pub mod listing;
+pub mod open;
+mod registry;
+mod transfer;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::sync::Arc;
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+pub use capabilities::{Capabilities, Mounts, capabilities};
+pub use error::Error;
+pub use limits::Limits;
+pub use listing::Listing;
+pub use open::{Stores, open};
 
 use crate::aws::ecr::Ecr;
 use crate::model::image::ecr::EcrRegistry;
 use crate::model::image::{Digest, Version};
 use crate::model::plan::RegistryKind;
-use crate::registry::{Client, Error, Reference, Repository};
-use crate::store::listing::Listing;
+use crate::registry::Client;
+pub use crate::registry::{
+    BlobReader, Described, Fetched, Mount, Reference, Repository, Started, UploadBody, UploadSession,
+};
 
-#[derive(Clone, Debug)]
-pub enum Destination {
-    Ecr(Ecr),
-    Oci,
+/// A store of images. Clones share connections, logins and counts.
+#[derive(Clone)]
+pub struct Store<'o> {
+    client: Arc<Client<'o>>,
+    kind: Kind,
+    limits: Limits,
 }
 
-/// Requests of one kind that are under way at the same time.
-const WIDTH: usize = 16;
+/// What each kind has beside the distribution API.
+#[derive(Clone)]
+enum Kind {
+    Registry,
+    Ecr(Ecr),
+}
 
-impl Destination {
+/// The operations that kinds do each in their own way.
+impl Store<'_> {
+    /// What plans say that this store is.
     pub fn kind(&self) -> RegistryKind {
-        match self {
-            Self::Ecr(ecr) => {
-                let EcrRegistry { account, region } = ecr.registry().clone();
+        match &self.kind {
+            Kind::Registry => RegistryKind::Oci,
+            Kind::Ecr(api) => {
+                let EcrRegistry { account, region } = api.registry().clone();
                 RegistryKind::Ecr { account, region }
             }
-            Self::Oci => RegistryKind::Oci,
         }
     }
 
-    /// What `repository` holds, or nothing if it does not exist. ECR lists all; another registry is asked only for
-    /// `versions`, and does not tell a repository that is missing from one that is empty.
+    pub const fn capabilities(&self) -> &'static Capabilities {
+        match self.kind {
+            Kind::Registry => &registry::CAPABILITIES,
+            Kind::Ecr(_) => &ecr::CAPABILITIES,
+        }
+    }
+
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What `repository` holds, at least of `versions`, or nothing if it does not exist and the store can tell.
     pub async fn list(
         &self,
-        client: &Client<'_>,
         repository: &Repository,
         versions: &BTreeSet<&Version>,
     ) -> Result<Option<Listing>, Error> {
-        if let Self::Ecr(ecr) = self {
-            return ecr.list(&repository.path).await.map_err(Error::Ecr);
+        match &self.kind {
+            Kind::Registry => Ok(Some(registry::list(&self.client, repository, versions).await?)),
+            Kind::Ecr(api) => Ok(ecr::list(api, &repository.path).await?),
         }
-        let mut listing = Listing::default();
-        for version in versions {
-            let tag = version.stored_tag();
-            if let Some(digest) = described(client, repository, Reference::Tag(&tag)).await? {
-                listing.tags.insert(tag.into_owned(), digest.clone());
-                listing.digests.insert(digest);
-            }
-            // Whoever mirrored it otherwise may have given it another tag.
-            if let Some(pinned) = version.digest().filter(|pinned| !listing.digests.contains(*pinned))
-                && let Some(digest) = described(client, repository, Reference::Digest(pinned)).await?
-            {
-                listing.digests.insert(digest);
-            }
-        }
-        Ok(Some(listing))
     }
 
     /// Those of `blobs` that `repository` holds.
     pub async fn present_blobs(
         &self,
-        client: &Client<'_>,
         repository: &Repository,
         blobs: &[Digest],
     ) -> Result<BTreeSet<Digest>, Error> {
-        match self {
-            Self::Ecr(ecr) => ecr.present_layers(&repository.path, blobs).await.map_err(Error::Ecr),
-            Self::Oci => {
-                stream::iter(blobs)
-                    .map(|blob| async move {
-                        let present = client.has_blob(repository, blob).await?;
-                        Ok(present.then(|| blob.clone()))
-                    })
-                    .buffer_unordered(WIDTH)
-                    .try_filter_map(|blob| std::future::ready(Ok(blob)))
-                    .try_collect()
-                    .await
+        match &self.kind {
+            Kind::Registry => {
+                let limit = self.limits.reads;
+                Ok(registry::present_blobs(&self.client, repository, blobs, limit).await?)
             }
+            Kind::Ecr(api) => Ok(api.present_layers(&repository.path, blobs).await?),
         }
     }
 
-    /// Creates a repository where registries do not do that by themselves.
+    /// Creates a repository where the store does not do that by itself.
     pub async fn create_repository(&self, path: &str) -> Result<(), Error> {
-        match self {
-            Self::Ecr(ecr) => ecr.create_repository(path).await.map_err(Error::Ecr),
-            Self::Oci => Ok(()),
+        match &self.kind {
+            Kind::Registry => Ok(()),
+            Kind::Ecr(api) => Ok(api.create_repository(path).await?),
         }
     }
 
-    /// Whether a blob can be mounted from one repository into another. Only asked for where one would be.
-    pub async fn mounting(&self) -> Result<bool, Error> {
-        match self {
-            Self::Ecr(ecr) => ecr.blob_mounting().await.map_err(Error::Ecr),
-            Self::Oci => Ok(true),
+    /// Whether blobs are mounted from one repository into another. Only asked where one would be.
+    pub async fn is_mounting(&self) -> Result<bool, Error> {
+        match &self.kind {
+            Kind::Registry => Ok(true),
+            Kind::Ecr(api) => Ok(api.blob_mounting().await?),
         }
-    }
-
-    /// The least time between two manifests written: ECR takes ten a second (service quotas, `PutImage`).
-    pub const fn manifest_interval(&self) -> Duration {
-        match self {
-            Self::Ecr(_) => Duration::from_millis(100),
-            Self::Oci => Duration::ZERO,
-        }
-    }
-}
-
-/// The digest that the repository has for a reference, if it has it. Some registries answer HEAD with 404 for what they
-/// have, and a tag that is taken for absent would be moved: so an absence is confirmed.
-async fn described(
-    client: &Client<'_>,
-    repository: &Repository,
-    reference: Reference<'_>,
-) -> Result<Option<Digest>, Error> {
-    match client.describe_manifest(repository, reference).await {
-        Ok(described) => return Ok(Some(described.digest)),
-        Err(Error::NotFound { .. }) => {}
-        Err(error) => return Err(error),
-    }
-    match client.manifest(repository, reference).await {
-        Ok(manifest) => Ok(Some(manifest.digest)),
-        Err(Error::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Whether an error speaks of the whole registry or the caller, so that no image can be mirrored.
-pub const fn stops_everything(error: &Error) -> bool {
-    match error {
-        Error::Unreachable { .. } => true,
-        Error::Ecr(error) => error.stops_everything(),
-        _ => false,
     }
 }

@@ -7,7 +7,6 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::castai::knowledge::Knowledge;
-use crate::model::image::ecr::EcrRegistry;
 use crate::model::image::{Digest, Image, Mirror, Version};
 use crate::model::lock::Lock;
 use crate::model::plan::{DestinationPlan, Plan, PlannedImage, RegistryKind};
@@ -113,11 +112,7 @@ impl<'i> Names<'i> {
 }
 
 fn check_registry(plan: &DestinationPlan) -> Result<(), Fault> {
-    let found = match EcrRegistry::of_host(&plan.mirror.registry) {
-        Some(EcrRegistry { account, region }) => RegistryKind::Ecr { account, region },
-        None => RegistryKind::Oci,
-    };
-    if found == plan.registry {
+    if RegistryKind::of_host(&plan.mirror.registry) == plan.registry {
         return Ok(());
     }
     Err(Fault::new(&plan.mirror, "its kind of registry is another one than its name says"))

@@ -20,39 +20,30 @@ use tokio::time::Instant;
 use crate::event::Observer;
 use crate::model::image::{Digest, Image};
 use crate::model::plan::{Content, DestinationPlan, Manifest, Upload};
-use crate::registry::{Client, Error, Mount, Reference, Repository, Started, UploadSession};
-use crate::store::Destination;
+use crate::store::{Error, Mount, Mounts, Reference, Repository, Started, Store, UploadSession};
 use crate::sync::mirror::progress::Progress;
 use crate::sync::plan::decide::missing_manifests;
 use crate::sync::plan::prepare::at;
-use crate::sync::plan::tree::{Store, manifest};
+use crate::sync::plan::tree::{ManifestCache, manifest};
 
 /// By destination reference: whether the registry confirmed the digest of what was written, or why it failed.
 pub type Mirrored = BTreeMap<Image, Result<bool, String>>;
 
-/// Uploads that are open at the same time over all blobs. Each has a connection of its own, and a body that waited
-/// for one would hold up the read that feeds it.
-const MOST_STREAMS: usize = 64;
-/// Repositories that one read feeds.
-const MOST_REPOSITORIES: usize = 32;
-/// Mounts and manifests that are under way at the same time.
-const MOST_SMALL_REQUESTS: usize = 16;
-
-/// Carries out what `plan` says, with `jobs` blobs at a time.
+/// Carries out what `plan` says, within the destination's limits.
 pub async fn mirror(
-    client: &Client<'_>,
-    destination: &Destination,
+    sources: &Store<'_>,
+    destination: &Store<'_>,
     plan: &DestinationPlan,
-    store: &Store,
-    jobs: usize,
+    cache: &ManifestCache,
     observer: Observer<'_>,
 ) -> Mirrored {
     let progress = Progress::new(plan, observer);
+    let limits = destination.limits();
     let run = Run {
-        client,
+        sources,
         destination,
         plan,
-        store,
+        cache,
         blobs: gates(plan.uploads.iter().flat_map(|upload| {
             let digest = &upload.blob.digest;
             upload.to.iter().map(move |path| (path.as_str(), digest))
@@ -67,16 +58,16 @@ pub async fn mirror(
                 manifests.map(|manifest| ((image.path(), &manifest.digest), OnceCell::new()))
             })
             .collect(),
-        streams: Semaphore::new(MOST_STREAMS),
-        small: Semaphore::new(MOST_SMALL_REQUESTS),
+        streams: Semaphore::new(limits.uploads),
+        small: Semaphore::new(limits.small_writes),
         next_manifest: Mutex::new(Instant::now()),
         progress,
     };
     run.progress.begin();
-    run.create_repositories(jobs).await;
+    run.create_repositories().await;
     let uploads = stream::iter(&plan.uploads)
         .map(|upload| run.upload(upload))
-        .buffer_unordered(jobs.max(1))
+        .buffer_unordered(limits.blobs.max(1))
         .collect::<()>();
     let shared = plan.uploads.iter().filter(|upload| plan.mounting && upload.to.len() > 1);
     let mounts: FuturesUnordered<_> = shared.map(|upload| run.mount(upload)).collect();
@@ -104,10 +95,10 @@ fn gates<'p>(places: impl Iterator<Item = Place<'p>>) -> HashMap<Place<'p>, Gate
 }
 
 struct Run<'r> {
-    client: &'r Client<'r>,
-    destination: &'r Destination,
+    sources: &'r Store<'r>,
+    destination: &'r Store<'r>,
     plan: &'r DestinationPlan,
-    store: &'r Store,
+    cache: &'r ManifestCache,
     /// Blobs that repositories lack.
     blobs: HashMap<Place<'r>, Gate>,
     /// Manifests that are written; only mounts wait for them, and do without if they fail.
@@ -128,9 +119,9 @@ struct Receiver<'r> {
 }
 
 impl<'r> Run<'r> {
-    async fn create_repositories(&self, jobs: usize) {
+    async fn create_repositories(&self) {
         stream::iter(&self.plan.create_repositories)
-            .for_each_concurrent(jobs.max(1), |path| async move {
+            .for_each_concurrent(self.destination.limits().blobs.max(1), |path| async move {
                 if let Err(error) = self.destination.create_repository(path).await {
                     let reason: Arc<str> = error.to_string().into();
                     for ((_, _), gate) in self.blobs.iter().filter(|((place, _), _)| place == path) {
@@ -144,7 +135,8 @@ impl<'r> Run<'r> {
     /// Uploads a blob to all repositories that lack it, or with mounting to the first.
     async fn upload(&self, upload: &'r Upload) {
         let count = if self.plan.mounting { 1 } else { upload.to.len() };
-        for some in upload.to[..count.min(upload.to.len())].chunks(MOST_REPOSITORIES) {
+        for some in upload.to[..count.min(upload.to.len())].chunks(self.destination.limits().uploads_per_read)
+        {
             let receivers = some.iter().map(|path| Receiver { path, session: None });
             self.deliver(upload, receivers.collect()).await;
         }
@@ -164,7 +156,7 @@ impl<'r> Run<'r> {
             let _permit = self.small.acquire().await.ok()?;
             let repository = at(&self.plan.mirror, path);
             let mount = Mount { digest, from: leader };
-            match self.client.start_upload(&repository, Some(mount)).await {
+            match self.destination.mount(&repository, mount).await {
                 Ok(Started::Mounted) => {
                     self.open(path, digest, Ok(()));
                     None
@@ -179,18 +171,18 @@ impl<'r> Run<'r> {
         .await;
         let mut left: Vec<Receiver<'r>> = answers.into_iter().flatten().collect();
         while !left.is_empty() {
-            let rest = left.split_off(left.len().min(MOST_REPOSITORIES));
+            let rest = left.split_off(left.len().min(self.destination.limits().uploads_per_read));
             self.deliver(upload, left).await;
             left = rest;
         }
     }
 
-    /// ECR mounts only what a manifest of the leader's repository names (aws/containers-roadmap#2860).
+    /// Waits until the leader has what others can mount from it.
     async fn wait_for_leader(&self, leader: &'r str, digest: &'r Digest) -> bool {
         if self.wait(&self.blobs, leader, digest).await.is_err() {
             return false;
         }
-        if matches!(self.destination, Destination::Oci) {
+        if self.destination.capabilities().mounts == Mounts::Any {
             return true;
         }
         let namers = copies(self.plan).filter(|(image, ..)| image.path() == leader);
@@ -269,20 +261,17 @@ impl<'r> Run<'r> {
         planned: &Manifest,
         reference: Reference<'_>,
     ) -> Result<bool, Error> {
-        let fetched = manifest(self.client, &Repository::of(source), &planned.digest, self.store).await?;
+        let fetched = manifest(self.sources, &Repository::of(source), &planned.digest, self.cache).await?;
         let repository = at(&self.plan.mirror, image.path());
         let _permit = self.small.acquire().await.ok();
         self.pace().await;
         let written =
-            self.client.put_manifest(&repository, reference, &planned.media_type, fetched.bytes).await;
+            self.destination.put_manifest(&repository, reference, &planned.media_type, fetched.bytes).await;
         match written {
             // A try whose answer was lost may have written it.
-            Err(Error::Immutable { repository, tag }) => {
-                let there = self.client.describe_manifest(&repository, reference).await?;
-                if there.digest == planned.digest {
-                    return Ok(true);
-                }
-                Err(Error::Immutable { repository, tag })
+            Err(error) if error.is_immutable_tag() => {
+                let there = self.destination.describe_manifest(&repository, reference).await?;
+                if there.digest == planned.digest { Ok(true) } else { Err(error) }
             }
             written => written,
         }
@@ -290,7 +279,7 @@ impl<'r> Run<'r> {
 
     /// Waits for its turn to write a manifest.
     async fn pace(&self) {
-        let interval = self.destination.manifest_interval();
+        let interval = self.destination.capabilities().manifest_interval;
         if interval == Duration::ZERO {
             return;
         }

@@ -11,14 +11,13 @@ use crate::model::inventory::{API_VERSION, Cluster, Inventory};
 use crate::model::lock::{Lock, LockKind, LockedDestination, LockedImage};
 use crate::model::plan::{DestinationPlan, Plan, PlanKind, PlannedImage, Step};
 use crate::model::traffic::HostTraffic;
-use crate::registry::{Client, Error};
-use crate::store::Destination;
+use crate::store::{self, Error, Stores};
 use crate::sync::discover::ImageFilter;
 use crate::sync::mirror::{Mirrored, mirror};
 use crate::sync::plan::assign_all;
 use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::plan::prepare::{Wanted, prepare, renew};
-use crate::sync::plan::tree::Store;
+use crate::sync::plan::tree::ManifestCache;
 use crate::sync::report::{End, ImageReport, ImageResult, SyncReport};
 use crate::sync::rewrite::Rewriter;
 use crate::sync::settings::Settings;
@@ -33,11 +32,10 @@ pub(super) enum Mirroring<'o> {
 }
 
 pub(super) struct Planned<'o> {
-    client: Client<'o>,
-    destination: Destination,
+    stores: Stores<'o>,
     plan: Plan,
     age: PlanAge,
-    store: Store,
+    cache: ManifestCache,
     left_alone: BTreeSet<Image>,
 }
 
@@ -77,14 +75,15 @@ impl<'o> Mirroring<'o> {
         target::refuse_path(&mirror)?;
         target::refuse_maps(&mirror, &settings.mirror.maps)?;
         let movable = target::movable_tags(&mirror, settings.mirror.registry.as_ref(), &settings.replace);
-        let (client, destination) = target::open(network, &mirror, observer).await?;
+        let stores = store::open(&mirror, network, settings.limits, observer).await?;
+        let Stores { sources, destination } = &stores;
         let cannot = |error: Error| CommandError::new(format!("error: {error}"));
-        let (plan, age, store) = if let Some(plan) = given {
+        let (plan, age, cache) = if let Some(plan) = given {
             let planned = planned_destination(plan)?;
-            let prepared = renew(&client, &destination, planned, movable).await.map_err(cannot)?;
+            let prepared = renew(destination, planned, movable).await.map_err(cannot)?;
             let notes = plan.notes.iter().cloned().chain(prepared.notes).collect();
             let plan = Plan { destinations: vec![prepared.plan], notes, ..plan.clone() };
-            (plan, PlanAge::Stored, prepared.store)
+            (plan, PlanAge::Stored, prepared.cache)
         } else {
             let clusters = inventory.clusters.iter();
             let wanted = Wanted {
@@ -93,7 +92,7 @@ impl<'o> Mirroring<'o> {
                 detail: settings.detail,
                 movable,
             };
-            let prepared = prepare(&client, &destination, &mirror, wanted).await.map_err(cannot)?;
+            let prepared = prepare(sources, destination, &mirror, wanted).await.map_err(cannot)?;
             let plan = Plan {
                 api_version: API_VERSION.to_owned(),
                 kind: PlanKind::Plan,
@@ -102,7 +101,7 @@ impl<'o> Mirroring<'o> {
                 destinations: vec![prepared.plan],
                 notes: prepared.notes,
             };
-            (plan, PlanAge::Fresh, prepared.store)
+            (plan, PlanAge::Fresh, prepared.cache)
         };
         for note in &plan.notes {
             observer(Event::Warning(note.clone()));
@@ -114,7 +113,7 @@ impl<'o> Mirroring<'o> {
             .filter(|image| matches!(image.step, Step::LeaveAlone { .. }))
             .flat_map(|image| image.used_by.iter().map(|used| used.image.clone()))
             .collect();
-        Ok(Self::Planned(Box::new(Planned { client, destination, plan, age, store, left_alone })))
+        Ok(Self::Planned(Box::new(Planned { stores, plan, age, cache, left_alone })))
     }
 
     pub(super) const fn plan_made(&self) -> Option<&Plan> {
@@ -188,14 +187,15 @@ impl<'o> Mirroring<'o> {
             Self::Planned(planned) => planned,
         };
         let plan = planned_destination(&planned.plan)?;
+        let Stores { sources, destination } = &planned.stores;
         let mirrored = if settings.stages.mirror && self.copies().0 > 0 {
             observer(Event::Stage(Stage::Mirror));
-            mirror(&planned.client, &planned.destination, plan, &planned.store, settings.jobs, observer).await
+            mirror(sources, destination, plan, &planned.cache, observer).await
         } else {
             Mirrored::new()
         };
         observer(Event::Stage(Stage::Verify));
-        let verified = verify(&planned.client, &planned.destination, plan, &mirrored, planned.age).await;
+        let verified = verify(destination, plan, &mirrored, planned.age).await;
         let failures: BTreeMap<&Image, &String> =
             verified.failures.iter().map(|(image, error)| (image, error)).collect();
         let report = self.report(inventory, |image| {
@@ -218,7 +218,7 @@ impl<'o> Mirroring<'o> {
     /// What each host was sent and sent back.
     pub(super) fn traffic(&self) -> Vec<(String, HostTraffic)> {
         match self {
-            Self::Planned(planned) => planned.client.traffic().into_iter().collect(),
+            Self::Planned(planned) => planned.stores.destination.traffic().into_iter().collect(),
             Self::Locked { .. } => Vec::new(),
         }
     }

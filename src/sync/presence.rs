@@ -2,9 +2,7 @@
 
 use crate::model::image::Mirror;
 use crate::model::lock::Lock;
-use crate::model::plan::RegistryKind;
-use crate::registry::{Client, Error};
-use crate::store::Destination;
+use crate::store::{Capabilities, Error, Store};
 use crate::sync::plan::assignment::Source;
 use crate::sync::plan::decide::Target;
 use crate::sync::plan::prepare::{Repositories, list};
@@ -29,14 +27,13 @@ pub enum Why {
 /// # Errors
 /// The destination as a whole cannot be asked.
 pub async fn missing(
-    client: &Client<'_>,
-    destination: &Destination,
+    destination: &Store<'_>,
     mirror: &Mirror,
     targets: &[Target],
 ) -> Result<Vec<Missing>, Error> {
-    let registry = destination.kind();
-    let repositories = list(client, destination, mirror, &registry, targets).await?;
-    Ok(collect(targets, |target| unlisted(mirror, &registry, &repositories, target)))
+    let repositories = list(destination, mirror, targets).await?;
+    let capabilities = destination.capabilities();
+    Ok(collect(targets, |target| unlisted(mirror, capabilities, &repositories, target)))
 }
 
 /// Those of `targets` that a lock does not prove.
@@ -60,11 +57,11 @@ fn collect(targets: &[Target], missing: impl Fn(&Target) -> Option<Why>) -> Vec<
 
 fn unlisted(
     mirror: &Mirror,
-    registry: &RegistryKind,
+    capabilities: &Capabilities,
     repositories: &Repositories,
     target: &Target,
 ) -> Option<Why> {
-    if let Some(fault) = target.name_fault(mirror, registry) {
+    if let Some(fault) = target.name_fault(mirror, capabilities) {
         return Some(Why::Unknown(fault));
     }
     let destination = &target.destination;
@@ -82,7 +79,8 @@ mod tests {
 
     use super::*;
     use crate::model::image::Digest;
-    use crate::store::listing::Listing;
+    use crate::model::plan::RegistryKind;
+    use crate::store::{Listing, capabilities};
 
     fn target(destination: &str, source: Source) -> Target {
         Target { destination: destination.parse().unwrap(), source, origin: None, used_by: Vec::new() }
@@ -101,7 +99,7 @@ mod tests {
             ("castai/denied".to_owned(), Err("denied".to_owned())),
         ]);
         let mirror = "e.example".parse().unwrap();
-        let registry = RegistryKind::Ecr { account: "1".to_owned(), region: "r".to_owned() };
+        let registry = capabilities(&RegistryKind::Ecr { account: "1".to_owned(), region: "r".to_owned() });
         let absent = |text: &str| Some(Why::Absent(text.to_owned()));
         let cases = [
             ("e.example/castai/a:v1".to_owned(), None),
@@ -119,11 +117,10 @@ mod tests {
         ];
         for (image, expected) in cases {
             let target = target(&image, Source::Unknown(String::new()));
-            assert_eq!(unlisted(&mirror, &registry, &repositories, &target), expected, "{image}");
+            assert_eq!(unlisted(&mirror, registry, &repositories, &target), expected, "{image}");
         }
         let source = Source::Known("castai/a__b:v1".parse().unwrap());
-        let refused =
-            unlisted(&mirror, &registry, &repositories, &target("e.example/castai/a__b:v1", source));
+        let refused = unlisted(&mirror, registry, &repositories, &target("e.example/castai/a__b:v1", source));
         assert!(matches!(refused, Some(Why::Unknown(why)) if why.contains("--map")));
     }
 

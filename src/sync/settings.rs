@@ -6,6 +6,7 @@ use crate::cluster::{Connection, Scope};
 use crate::model::inventory::Inventory;
 use crate::model::lock::Lock;
 use crate::model::plan::Plan;
+use crate::store::Limits;
 use crate::sync::discover::ImageFilter;
 use crate::sync::discover::manifests::Manifest;
 use crate::sync::plan::prepare::Detail;
@@ -28,8 +29,7 @@ pub struct Settings {
     pub dry_run: Option<DryRun>,
     /// Whether workloads are rewritten, too, whose owner puts its own image back at once.
     pub force: bool,
-    /// Blobs that are copied at a time.
-    pub jobs: usize,
+    pub limits: Limits,
     pub rollout: Options,
 }
 

@@ -1,17 +1,15 @@
-//! Which registry is meant, and what it takes to speak to it.
+//! Which registry is meant.
 
 use std::collections::BTreeSet;
 
-use crate::aws::ecr::Ecr;
 use crate::aws::error::Error;
 use crate::aws::identity;
 use crate::error::CommandError;
-use crate::event::Observer;
 use crate::model::image::Mirror;
-use crate::model::image::ecr::{EcrRegistry, repository_name_fault};
+use crate::model::image::ecr::EcrRegistry;
 use crate::model::inventory::Cluster;
-use crate::registry::Client;
-use crate::store::Destination;
+use crate::model::plan::RegistryKind;
+use crate::store::capabilities;
 use crate::store::default_mirror::{self, Facts, default_mirror};
 use crate::sync::discover::snapshot::ClusterSnapshot;
 use crate::sync::plan::assignment::NameMap;
@@ -115,28 +113,6 @@ fn unclear(error: default_mirror::Error) -> CommandError {
     CommandError::with_hint(format!("error: {error}"), error.hint())
 }
 
-/// A client for all sources that can log in to `mirror`, and the API that it is spoken to by; nothing is asked yet.
-///
-/// # Errors
-/// There are no trusted root certificates, or a proxy cannot be used.
-pub async fn open<'o>(
-    network: &transport::Settings,
-    mirror: &Mirror,
-    observer: Observer<'o>,
-) -> Result<(Client<'o>, Destination), CommandError> {
-    // AWS' client would panic where there are no roots.
-    transport::tls()?;
-    let client = Client::new(network, observer)?;
-    Ok(match EcrRegistry::of_host(&mirror.registry) {
-        Some(registry) => {
-            let configuration = identity::configuration(&registry.region, network).await?;
-            let ecr = Ecr::new(&configuration, registry);
-            (client.with_ecr(mirror.registry.clone(), ecr.clone()), Destination::Ecr(ecr))
-        }
-        None => (client, Destination::Oci),
-    })
-}
-
 /// The mirror that is meant, as far as it is known without AWS: private names are read back below it alone.
 pub fn known_mirror(settings: &Settings, cluster: Option<&ClusterSnapshot>) -> Option<Mirror> {
     let artifacts = &settings.artifacts;
@@ -157,11 +133,11 @@ pub fn default_of(cluster: &ClusterSnapshot, region: Option<&str>) -> Option<Mir
 /// A path that the registry does not take for any image needs no image to fail.
 ///
 /// # Errors
-/// The path is none that ECR accepts.
+/// The path is none that the registry accepts.
 pub fn refuse_path(mirror: &Mirror) -> Result<(), CommandError> {
-    let is_ecr = EcrRegistry::of_host(&mirror.registry).is_some();
-    let prefix = mirror.prefix.as_deref().filter(|_| is_ecr);
-    let fault = prefix.and_then(|prefix| repository_name_fault(&format!("{prefix}/image")));
+    let capabilities = capabilities(&RegistryKind::of_host(&mirror.registry));
+    let prefix = mirror.prefix.as_deref();
+    let fault = prefix.and_then(|prefix| (capabilities.repository_fault)(&format!("{prefix}/image")));
     fault.map_or(Ok(()), |fault| {
         Err(CommandError::with_hint(
             format!("error: --registry {mirror}: {fault}"),

@@ -8,14 +8,9 @@ use jiff::Timestamp;
 use crate::model::image::{Image, Version};
 use crate::model::lock::{LockedDestination, LockedImage};
 use crate::model::plan::{Content, DestinationPlan, Step};
-use crate::registry::{Client, Error, Reference, Repository};
-use crate::store::Destination;
-use crate::store::listing::Listing;
+use crate::store::{Listing, Reference, Repository, Store};
 use crate::sync::mirror::Mirrored;
 use crate::sync::plan::prepare::at;
-
-/// Repositories that are asked at the same time.
-const WIDTH: usize = 16;
 
 /// How old the plan's knowledge of the destination is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +31,7 @@ pub struct Verified {
 
 /// Looks at everything that `plan` promises and `mirrored` says is done.
 pub async fn verify(
-    client: &Client<'_>,
-    destination: &Destination,
+    destination: &Store<'_>,
     plan: &DestinationPlan,
     mirrored: &Mirrored,
     age: PlanAge,
@@ -50,8 +44,9 @@ pub async fn verify(
             Step::UpToDate { content } => (content, age == PlanAge::Fresh),
             Step::Copy { content } | Step::Replace { content, .. } => {
                 match mirrored.get(&image.destination) {
-                    // ECR's answers do not prove that the index's children are there.
-                    Some(Ok(confirmed)) => (content, *confirmed && matches!(destination, Destination::Oci)),
+                    Some(Ok(confirmed)) => {
+                        (content, *confirmed && destination.capabilities().writes_prove_children)
+                    }
                     Some(Err(_)) | None => continue,
                 }
             }
@@ -68,20 +63,18 @@ pub async fn verify(
         .map(|(path, images)| async move {
             let repository = at(&plan.mirror, path);
             let versions: BTreeSet<&Version> = images.iter().map(|(image, ..)| image.version()).collect();
-            let listing = destination.list(client, &repository, &versions).await;
+            let listing = destination.list(&repository, &versions).await;
             let mut results = Vec::new();
             for entry in images {
                 let result = match &listing {
-                    Ok(listing) => {
-                        judge(client, destination, &repository, listing.as_ref(), entry.0, entry.2).await
-                    }
+                    Ok(listing) => judge(destination, &repository, listing.as_ref(), entry.0, entry.2).await,
                     Err(error) => Err(error.to_string()),
                 };
                 results.push((entry, result));
             }
             results
         })
-        .buffer_unordered(WIDTH)
+        .buffer_unordered(destination.limits().reads)
         .collect()
         .await;
     let mut failures = Vec::new();
@@ -103,8 +96,7 @@ pub async fn verify(
 }
 
 async fn judge(
-    client: &Client<'_>,
-    destination: &Destination,
+    destination: &Store<'_>,
     repository: &Repository,
     listing: Option<&Listing>,
     image: &Image,
@@ -123,15 +115,13 @@ async fn judge(
         None => return Err(format!("{image} is not there: {again}")),
     }
     for manifest in &content.manifests {
-        let is_there = match destination {
-            Destination::Ecr(_) => listing.digests.contains(&manifest.digest),
-            Destination::Oci => {
-                let reference = Reference::Digest(&manifest.digest);
-                match client.describe_manifest(repository, reference).await {
-                    Ok(_) => true,
-                    Err(Error::NotFound { .. }) => false,
-                    Err(error) => return Err(error.to_string()),
-                }
+        let is_there = if destination.capabilities().lists_repositories {
+            listing.digests.contains(&manifest.digest)
+        } else {
+            match destination.describe_manifest(repository, Reference::Digest(&manifest.digest)).await {
+                Ok(_) => true,
+                Err(error) if error.is_not_found() => false,
+                Err(error) => return Err(error.to_string()),
             }
         };
         if !is_there {

@@ -6,6 +6,7 @@ use crate::cli::{Arguments, DryRun, OutputFormat, SyncArguments};
 use crate::cluster::{self, Scope};
 use crate::commands::discovery;
 use crate::error::CommandError;
+use crate::store::Limits;
 use crate::sync::artifact::file;
 use crate::sync::plan::prepare::Detail;
 use crate::sync::settings::{Artifact, Artifacts, Ports, Settings, Stages};
@@ -37,7 +38,7 @@ pub(super) async fn read(arguments: &Arguments, sync: &SyncArguments) -> Result<
         detail: detail(sync),
         dry_run: dry_run.setting(),
         force: sync.force,
-        jobs: usize::from(sync.jobs),
+        limits: Limits { blobs: usize::from(sync.jobs), ..Limits::default() },
         rollout: sync.rollout.options(dry_run),
         filter,
     })

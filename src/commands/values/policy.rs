@@ -14,10 +14,8 @@ use crate::output;
 use crate::persist::named::NamedImages;
 use crate::persist::names::{Names, outside, unverified};
 use crate::persist::{kyverno, policy};
-use crate::registry::Repository;
-use crate::store::listing::Listing;
+use crate::store::{self, Limits, Listing, Repository};
 use crate::sync::plan::assignment::Source;
-use crate::sync::target;
 
 pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Result<Ending, CommandError> {
     if arguments.connection.namespace.is_some() {
@@ -84,7 +82,8 @@ async fn verified(
     arguments: &Arguments,
     images: &NamedImages,
 ) -> Result<(Names, BTreeSet<String>), CommandError> {
-    let (client, destination) = target::open(&arguments.network.settings(), &images.mirror, &|_| ()).await?;
+    let settings = arguments.network.settings();
+    let stores = store::open(&images.mirror, &settings, Limits::default(), &|_| ()).await?;
     let mut versions: BTreeMap<Repository, BTreeSet<&Version>> = BTreeMap::new();
     for assigned in &images.assignments {
         if matches!(assigned.source, Source::Known(_)) {
@@ -96,7 +95,7 @@ async fn verified(
     }
     let mut listings: BTreeMap<Repository, Listing> = BTreeMap::new();
     for (repository, versions) in versions {
-        let listed = destination.list(&client, &repository, &versions).await;
+        let listed = stores.destination.list(&repository, &versions).await;
         let listed = listed.map_err(|error| {
             CommandError::with_hint(
                 format!("error: listing {repository}: {error}"),

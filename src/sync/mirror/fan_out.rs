@@ -5,21 +5,23 @@ use futures::future;
 use tokio::sync::{Notify, mpsc};
 
 use crate::model::plan::Upload;
-use crate::registry::{BlobReader, Client, Error, Repository, Started, UploadBody, UploadSession};
-use crate::sync::mirror::{MOST_REPOSITORIES, Receiver, Run, copies};
+use crate::store::{BlobReader, Error, Repository, Store, UploadBody, UploadSession};
+use crate::sync::mirror::{Receiver, Run, copies};
 use crate::sync::plan::prepare::at;
 use crate::sync::plan::tree::whole_blob;
-
-/// Blobs up to this size, in bytes, are held in memory, so that an upload is tried again without another read.
-const SMALL: u64 = 1024 * 1024;
-
-/// Parts that wait for one upload. The slowest one sets the pace.
-const PARTS_IN_FLIGHT: usize = 2;
 
 /// How one upload ended.
 struct Outcome<'r> {
     path: &'r str,
-    result: Result<(), Error>,
+    result: Result<(), Failure>,
+}
+
+/// Which side failed.
+#[derive(Clone)]
+enum Failure {
+    /// What should be uploaded could not be read; every retry of that is over, so the upload is not retried for it.
+    Source(Error),
+    Destination(Error),
 }
 
 impl<'r> Run<'r> {
@@ -29,17 +31,18 @@ impl<'r> Run<'r> {
         // A repository that could not be created has its result already.
         let mut open: Vec<Receiver<'r>> =
             receivers.into_iter().filter(|receiver| !self.is_settled(receiver.path, digest)).collect();
-        let mut pauses = self.client.pauses();
+        let limits = self.destination.limits();
+        let mut retries = self.destination.retries();
         let mut sources = self.sources(upload);
         while !open.is_empty() {
             let Some(source) = sources.first().cloned() else {
                 return;
             };
-            let streams = u32::try_from(open.len().min(MOST_REPOSITORIES)).unwrap_or(1);
+            let streams = u32::try_from(open.len().min(limits.uploads_per_read)).unwrap_or(1);
             let Ok(_permit) = self.streams.acquire_many(streams).await else {
                 return;
             };
-            let outcomes = if upload.blob.size <= SMALL {
+            let outcomes = if upload.blob.size <= limits.held_blob {
                 self.upload_held(upload, &source, open).await
             } else {
                 self.upload_streamed(upload, &source, open).await
@@ -48,7 +51,7 @@ impl<'r> Run<'r> {
             let mut reason = None;
             // A blob that several images share must not fail them all because one of their sources does.
             let failure = outcomes.iter().find_map(|outcome| match &outcome.result {
-                Err(Error::SourceFailed { reason }) => Some(reason.is_unreachable()),
+                Err(Failure::Source(error)) => Some(error.is_unreachable()),
                 _ => None,
             });
             if let Some(is_host_down) = failure
@@ -63,18 +66,20 @@ impl<'r> Run<'r> {
                         self.progress.sent(path, digest, upload.blob.size);
                         self.open(path, digest, Ok(()));
                     }
-                    Err(Error::SourceFailed { .. }) if has_other_source => {
+                    Err(Failure::Source(_)) if has_other_source => {
                         open.push(Receiver { path, session: None });
                     }
-                    Err(error) if error.is_transient() && pauses.may_go_on() => {
+                    Err(Failure::Destination(error)) if error.is_transient() && retries.may_go_on() => {
                         open.push(Receiver { path, session: None });
                         reason = Some(error);
                     }
-                    Err(error) => self.open(path, digest, Err(error.to_string().into())),
+                    Err(Failure::Source(error) | Failure::Destination(error)) => {
+                        self.open(path, digest, Err(error.to_string().into()));
+                    }
                 }
             }
             if let Some(reason) = reason {
-                pauses.pause(&self.plan.mirror.registry, &reason).await;
+                retries.pause(&self.plan.mirror.registry, &reason).await;
             }
         }
     }
@@ -99,23 +104,25 @@ impl<'r> Run<'r> {
         receivers: Vec<Receiver<'r>>,
     ) -> Vec<Outcome<'r>> {
         let digest = &upload.blob.digest;
-        let bytes = match self.store.config(digest) {
+        let bytes = match self.cache.config(digest) {
             Some(bytes) => Ok(bytes),
-            None => whole_blob(self.client, source, digest, upload.blob.size).await,
+            None => whole_blob(self.sources, source, digest, upload.blob.size).await,
         };
         let bytes = match bytes {
             Ok(bytes) => bytes,
-            Err(error) => return all(&receivers, &from_source(error)),
+            Err(error) => {
+                return all(receivers.iter().map(|receiver| receiver.path), &Failure::Source(error));
+            }
         };
         let uploads = receivers.into_iter().map(|receiver| {
             let body = UploadBody::Whole(bytes.clone());
             async move {
                 let repository = at(&self.plan.mirror, receiver.path);
                 let result = async {
-                    let session = open_upload(self.client, &repository, receiver.session).await?;
-                    self.client.finish_upload(&repository, session, digest, body).await
+                    let session = open_upload(self.destination, &repository, receiver.session).await?;
+                    self.destination.finish_upload(&repository, session, digest, body).await
                 };
-                Outcome { path: receiver.path, result: result.await }
+                Outcome { path: receiver.path, result: result.await.map_err(Failure::Destination) }
             }
         });
         future::join_all(uploads).await
@@ -131,17 +138,13 @@ impl<'r> Run<'r> {
         let paths: Vec<&'r str> = receivers.iter().map(|receiver| receiver.path).collect();
         let opening = receivers.into_iter().map(|receiver| async move {
             let repository = at(&self.plan.mirror, receiver.path);
-            open_upload(self.client, &repository, receiver.session).await
+            open_upload(self.destination, &repository, receiver.session).await
         });
         let (reader, sessions) =
-            future::join(self.client.blob(source, digest, size), future::join_all(opening)).await;
+            future::join(self.sources.blob(source, digest, size), future::join_all(opening)).await;
         let reader = match reader {
             Ok(reader) => reader,
-            Err(error) => {
-                let error = from_source(error);
-                let outcome = |path| Outcome { path, result: Err(error.clone()) };
-                return paths.into_iter().map(outcome).collect();
-            }
+            Err(error) => return all(paths.into_iter(), &Failure::Source(error)),
         };
         let ended: Vec<Notify> = paths.iter().map(|_| Notify::new()).collect();
         let mut outlets = Vec::new();
@@ -149,16 +152,16 @@ impl<'r> Run<'r> {
         let mut uploads = Vec::new();
         for ((path, session), ended) in paths.into_iter().zip(sessions).zip(&ended) {
             match session {
-                Err(error) => outcomes.push(Outcome { path, result: Err(error) }),
+                Err(error) => outcomes.push(Outcome { path, result: Err(Failure::Destination(error)) }),
                 Ok(session) => {
-                    let (sender, parts) = mpsc::channel(PARTS_IN_FLIGHT);
+                    let (sender, parts) = mpsc::channel(self.destination.limits().parts_in_flight);
                     outlets.push(Outlet { path, sender, ended });
                     uploads.push(async move {
                         let repository = at(&self.plan.mirror, path);
                         let body = UploadBody::Parts { parts, size };
-                        let result = self.client.finish_upload(&repository, session, digest, body).await;
+                        let result = self.destination.finish_upload(&repository, session, digest, body).await;
                         ended.notify_one();
-                        Outcome { path, result }
+                        Outcome { path, result: result.map_err(Failure::Destination) }
                     });
                 }
             }
@@ -171,7 +174,7 @@ impl<'r> Run<'r> {
         for outcome in uploaded {
             // Where the source failed, that is the reason, and not the body that broke because of it.
             let result = match (&read, outcome.result) {
-                (Err(error), Err(_)) => Err(from_source(error.clone())),
+                (Err(error), Err(_)) => Err(Failure::Source(error.clone())),
                 (_, result) => result,
             };
             outcomes.push(Outcome { path: outcome.path, result });
@@ -223,28 +226,16 @@ impl Outlet<'_, '_> {
 }
 
 async fn open_upload(
-    client: &Client<'_>,
+    destination: &Store<'_>,
     repository: &Repository,
     session: Option<UploadSession>,
 ) -> Result<UploadSession, Error> {
-    if let Some(session) = session {
-        return Ok(session);
-    }
-    match client.start_upload(repository, None).await? {
-        Started::Session(session) => Ok(session),
-        Started::Mounted => Err(Error::InvalidAnswer {
-            repository: repository.clone(),
-            what: "a mount that nobody asked for".to_owned(),
-        }),
+    match session {
+        Some(session) => Ok(session),
+        None => destination.start_upload(repository).await,
     }
 }
 
-/// An error of the source has had its tries, so the upload is not tried again for it.
-fn from_source(error: Error) -> Error {
-    Error::SourceFailed { reason: Box::new(error) }
-}
-
-fn all<'r>(receivers: &[Receiver<'r>], error: &Error) -> Vec<Outcome<'r>> {
-    let outcome = |receiver: &Receiver<'r>| Outcome { path: receiver.path, result: Err(error.clone()) };
-    receivers.iter().map(outcome).collect()
+fn all<'r>(paths: impl Iterator<Item = &'r str>, failure: &Failure) -> Vec<Outcome<'r>> {
+    paths.map(|path| Outcome { path, result: Err(failure.clone()) }).collect()
 }

@@ -4,18 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_ecr::config::{Credentials, SharedCredentialsProvider};
 use http::StatusCode;
 
 use super::*;
 use crate::aws::ecr::Ecr;
 use crate::event::Event;
 use crate::model::image::Mirror;
-use crate::model::image::ecr::EcrRegistry;
 use crate::model::origin::Origin;
 use crate::model::plan::{RegistryKind, Step};
 use crate::registry::testing::{Shared, World, with_registry};
+use crate::store::open::open_for_test;
+use crate::store::{Limits, Stores};
 use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::plan::decide::MovableTags;
 use crate::sync::plan::prepare::{Detail, Wanted, prepare};
@@ -28,7 +27,7 @@ struct Lab {
     target: Shared,
     source_host: String,
     mirror: Mirror,
-    destination: Destination,
+    api: Option<Ecr>,
     idle_timeout: Duration,
     events: Mutex<Vec<Event>>,
 }
@@ -54,7 +53,7 @@ async fn with_lab(target: World, test: impl AsyncFnOnce(&mut Lab)) {
     let is_ecr = target.ecr.is_some();
     with_registry(source, async |source, source_host| {
         with_registry(target, async |target, host| {
-            let destination = if is_ecr { Destination::Ecr(ecr(&host)) } else { Destination::Oci };
+            let api = is_ecr.then(|| Ecr::for_test(&host));
             let mirror = format!("{host}/mirror").parse().unwrap();
             let events = Mutex::default();
             test(&mut Lab {
@@ -62,7 +61,7 @@ async fn with_lab(target: World, test: impl AsyncFnOnce(&mut Lab)) {
                 target,
                 source_host,
                 mirror,
-                destination,
+                api,
                 idle_timeout: Duration::from_secs(5),
                 events,
             })
@@ -71,17 +70,6 @@ async fn with_lab(target: World, test: impl AsyncFnOnce(&mut Lab)) {
         .await;
     })
     .await;
-}
-
-fn ecr(host: &str) -> Ecr {
-    let credentials = Credentials::new("id", "secret", None, None, "test");
-    let config = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(format!("http://{host}"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .build();
-    Ecr::new(&config, EcrRegistry { account: "123456789012".to_owned(), region: "us-east-1".to_owned() })
 }
 
 fn ecr_world() -> World {
@@ -115,17 +103,17 @@ impl Lab {
             retry_delay: Duration::from_millis(1),
         };
         let observer = |event| self.events.lock().unwrap().push(event);
-        let mut client = Client::new(&settings, &observer).unwrap();
-        if let Destination::Ecr(ecr) = &self.destination {
-            client = client.with_ecr(self.mirror.registry.clone(), ecr.clone());
-        }
-        let prepared = prepare(&client, &self.destination, &self.mirror, self.wanted(detail)).await.unwrap();
+        let limits = Limits { blobs: 4, ..Limits::default() };
+        let host = &self.mirror.registry;
+        let stores = open_for_test(host, self.api.clone(), &settings, limits, &observer);
+        let Stores { sources, destination } = &stores;
+        let prepared = prepare(sources, destination, &self.mirror, self.wanted(detail)).await.unwrap();
         // What a file would hold is as good as the value itself; manifests are then read again.
         let text = serde_json::to_string(&prepared.plan).unwrap();
         let plan: DestinationPlan = serde_json::from_str(&text).unwrap();
         assert_eq!(plan, prepared.plan);
-        let mirrored = mirror(&client, &self.destination, &plan, &prepared.store, 4, &observer).await;
-        let verified = verify(&client, &self.destination, &plan, &mirrored, PlanAge::Fresh).await;
+        let mirrored = mirror(sources, destination, &plan, &prepared.cache, &observer).await;
+        let verified = verify(destination, &plan, &mirrored, PlanAge::Fresh).await;
         Ran { plan, mirrored, verified, notes: prepared.notes }
     }
 

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::image::ecr::repository_name_fault;
 use crate::model::image::{Digest, Image, Mirror};
 use crate::model::origin::Origin;
 use crate::model::plan::{
     Blob, Content, DestinationPlan, Estimate, Manifest, PlannedImage, PlannedUse, RegistryKind, Step, Upload,
 };
-use crate::store::listing::Listing;
+use crate::store::{Capabilities, Listing, capabilities};
 use crate::sync::plan::assignment::{Assignment, Source};
 
 /// What planning needs to know of the world.
@@ -163,10 +162,8 @@ pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> Destinati
             })
         })
         .collect();
-    let verifying = match facts.registry {
-        RegistryKind::Ecr { .. } => repositories.len(),
-        RegistryKind::Oci => 0,
-    };
+    let capabilities = capabilities(&facts.registry);
+    let verifying = if capabilities.writes_prove_children { 0 } else { repositories.len() };
     let estimate =
         estimate(&uploads, facts.mounting, [create_repositories.len(), manifests.len(), verifying]);
     DestinationPlan {
@@ -193,7 +190,7 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
         Source::Known(source) => Some(source),
         Source::Unknown(_) => None,
     };
-    if let Some(fault) = target.name_fault(mirror, &facts.registry) {
+    if let Some(fault) = target.name_fault(mirror, capabilities(&facts.registry)) {
         return failed(&fault);
     }
     let version = target.destination.version();
@@ -318,18 +315,10 @@ fn is_settled(target: &Target) -> bool {
 
 impl Target {
     /// Why the destination cannot have it under its name, and the way out, if so.
-    pub fn name_fault(&self, mirror: &Mirror, registry: &RegistryKind) -> Option<String> {
-        let fault = name_fault(registry, self.destination.path())?;
+    pub fn name_fault(&self, mirror: &Mirror, capabilities: &Capabilities) -> Option<String> {
+        let fault = (capabilities.repository_fault)(self.destination.path())?;
         let Source::Known(source) = &self.source else { return Some(fault) };
         Some(format!("{fault}: add --map {mirror}/<NAME>={}", source.repository()))
-    }
-}
-
-/// Why the destination cannot have a repository of this name, if so.
-pub fn name_fault(registry: &RegistryKind, path: &str) -> Option<String> {
-    match registry {
-        RegistryKind::Ecr { .. } => repository_name_fault(path),
-        RegistryKind::Oci => None,
     }
 }
 

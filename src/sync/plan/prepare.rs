@@ -5,16 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::model::image::{Digest, Image, Mirror, Version};
-use crate::model::plan::{Content, DestinationPlan, RegistryKind};
-use crate::registry::{Client, Error, Reference, Repository};
-use crate::store::listing::Listing;
-use crate::store::{Destination, stops_everything};
+use crate::model::plan::{Content, DestinationPlan};
+use crate::store::{Capabilities, Error, Listing, Reference, Repository, Store};
 use crate::sync::plan::assignment::{Assignment, Source};
-use crate::sync::plan::decide::{Facts, MovableTags, Resolved, Target, decide, name_fault, targets};
-use crate::sync::plan::tree::{Store, Unread, tree};
-
-/// Questions that are open at the same time.
-const WIDTH: usize = 16;
+use crate::sync::plan::decide::{Facts, MovableTags, Resolved, Target, decide, targets};
+use crate::sync::plan::tree::{ManifestCache, Unread, tree};
 
 /// A plan, and what was learned on the way.
 pub struct Prepared {
@@ -22,7 +17,7 @@ pub struct Prepared {
     /// Sentences for the person who reads the plan.
     pub notes: Vec<String>,
     /// Manifests that were read, so that mirroring does not read them again.
-    pub store: Store,
+    pub cache: ManifestCache,
 }
 
 /// How much has to be known of what the destination holds already.
@@ -51,28 +46,28 @@ pub(in crate::sync) type Repositories = BTreeMap<String, Result<Option<Listing>,
 /// # Errors
 /// The destination as a whole cannot be used. What concerns one image or repository becomes a failed step.
 pub async fn prepare(
-    client: &Client<'_>,
-    destination: &Destination,
+    sources: &Store<'_>,
+    destination: &Store<'_>,
     mirror: &Mirror,
     wanted: Wanted,
 ) -> Result<Prepared, Error> {
-    let registry = destination.kind();
     let targets = targets(wanted.assignments);
-    let mut repositories = list(client, destination, mirror, &registry, &targets).await?;
-    let store = Store::default();
+    let mut repositories = list(destination, mirror, &targets).await?;
+    let cache = ManifestCache::default();
     let mut notes = Vec::new();
     let (contents, damaged) = match wanted.detail {
         Detail::Digest => Inspected::default(),
         Detail::Content => {
-            let read = inspect(client, mirror, &registry, &targets, &repositories, &store).await;
+            let read = inspect(destination, mirror, &targets, &repositories, &cache).await;
             keep_whole(read, &mut repositories, &mut notes)
         }
     };
-    let sources = resolve(client, &registry, &targets, &repositories, &damaged, &store).await;
+    let capabilities = destination.capabilities();
+    let resolved = resolve(sources, capabilities, &targets, &repositories, &damaged, &cache).await;
     let facts = Facts {
-        registry,
+        registry: destination.kind(),
         repositories,
-        sources,
+        sources: resolved,
         present_blobs: BTreeSet::new(),
         mounting: false,
         contents,
@@ -80,8 +75,8 @@ pub async fn prepare(
         node_platforms: wanted.node_platforms,
         movable: wanted.movable,
     };
-    let plan = settle(client, destination, mirror, targets, facts, &mut notes).await?;
-    Ok(Prepared { plan, notes, store })
+    let plan = settle(destination, mirror, targets, facts, &mut notes).await?;
+    Ok(Prepared { plan, notes, cache })
 }
 
 /// Brings a plan that was made earlier, perhaps elsewhere, up to what the destination holds by now. What is copied
@@ -90,12 +85,10 @@ pub async fn prepare(
 /// # Errors
 /// As [`prepare`].
 pub async fn renew(
-    client: &Client<'_>,
-    destination: &Destination,
+    destination: &Store<'_>,
     plan: &DestinationPlan,
     movable: MovableTags,
 ) -> Result<Prepared, Error> {
-    let registry = destination.kind();
     let mut targets = Vec::new();
     let mut sources = BTreeMap::new();
     for image in &plan.images {
@@ -110,8 +103,8 @@ pub async fn renew(
         }
     }
     let facts = Facts {
-        repositories: list(client, destination, &plan.mirror, &registry, &targets).await?,
-        registry,
+        repositories: list(destination, &plan.mirror, &targets).await?,
+        registry: destination.kind(),
         sources,
         present_blobs: BTreeSet::new(),
         mounting: false,
@@ -121,17 +114,16 @@ pub async fn renew(
         movable,
     };
     let mut notes = Vec::new();
-    let mut renewed = settle(client, destination, &plan.mirror, targets, facts, &mut notes).await?;
+    let mut renewed = settle(destination, &plan.mirror, targets, facts, &mut notes).await?;
     let others = plan.images.iter().filter(|image| image.step.to_write().is_none());
     renewed.images.extend(others.cloned());
     renewed.images.sort_by(|one, other| one.destination.cmp(&other.destination));
-    Ok(Prepared { plan: renewed, notes, store: Store::default() })
+    Ok(Prepared { plan: renewed, notes, cache: ManifestCache::default() })
 }
 
 /// Decides with what else has to be asked of the destination: which blobs it holds, and whether it mounts them.
 async fn settle(
-    client: &Client<'_>,
-    destination: &Destination,
+    destination: &Store<'_>,
     mirror: &Mirror,
     targets: Vec<Target>,
     mut facts: Facts,
@@ -139,10 +131,10 @@ async fn settle(
 ) -> Result<DestinationPlan, Error> {
     // The plan as if no blob were there says which ones to ask for.
     let draft = decide(mirror, targets.clone(), &facts);
-    check_blobs(client, destination, mirror, &draft, &mut facts).await?;
+    check_blobs(destination, mirror, &draft, &mut facts).await?;
     let mut plan = decide(mirror, targets.clone(), &facts);
     if plan.uploads.iter().any(|upload| upload.to.len() > 1) {
-        match destination.mounting().await {
+        match destination.is_mounting().await {
             Ok(true) => {
                 facts.mounting = true;
                 plan = decide(mirror, targets, &facts);
@@ -156,29 +148,27 @@ async fn settle(
 
 /// What the destination holds in the repositories of `targets`.
 pub(in crate::sync) async fn list(
-    client: &Client<'_>,
-    destination: &Destination,
+    destination: &Store<'_>,
     mirror: &Mirror,
-    registry: &RegistryKind,
     targets: &[Target],
 ) -> Result<Repositories, Error> {
     let mut wanted: BTreeMap<&str, BTreeSet<&Version>> = BTreeMap::new();
     for target in targets {
         let path = target.destination.path();
         let is_ours = matches!(target.source, Source::Known(_) | Source::Unknown(_));
-        if is_ours && name_fault(registry, path).is_none() {
+        if is_ours && (destination.capabilities().repository_fault)(path).is_none() {
             wanted.entry(path).or_default().insert(target.destination.version());
         }
     }
     stream::iter(wanted)
         .map(|(path, versions)| async move {
-            let listed = destination.list(client, &at(mirror, path), &versions).await;
+            let listed = destination.list(&at(mirror, path), &versions).await;
             match listed {
-                Err(error) if stops_everything(&error) => Err(error),
+                Err(error) if error.stops_everything() => Err(error),
                 listed => Ok((path.to_owned(), listed.map_err(|error| error.to_string()))),
             }
         })
-        .buffer_unordered(WIDTH)
+        .buffer_unordered(destination.limits().reads)
         .try_collect()
         .await
 }
@@ -195,12 +185,11 @@ type Inspected = (BTreeMap<(String, Digest), Content>, BTreeSet<(String, Digest)
 
 /// Reads from the destination what it holds of the wanted images.
 async fn inspect(
-    client: &Client<'_>,
+    destination: &Store<'_>,
     mirror: &Mirror,
-    registry: &RegistryKind,
     targets: &[Target],
     repositories: &Repositories,
-    store: &Store,
+    cache: &ManifestCache,
 ) -> Read {
     let held =
         targets.iter().filter(|target| matches!(target.source, Source::Known(_))).filter_map(|target| {
@@ -212,13 +201,14 @@ async fn inspect(
         .map(|(path, digest)| async move {
             let repository = at(mirror, &path);
             let content = async {
-                let root = client.manifest(&repository, Reference::Digest(&digest)).await?;
-                Ok(tree(client, registry, &repository, root, store).await?.content)
+                let root = destination.manifest(&repository, Reference::Digest(&digest)).await?;
+                let capabilities = destination.capabilities();
+                Ok(tree(destination, &repository, root, capabilities, cache).await?.content)
             };
             let content = content.await;
             ((path, digest), content)
         })
-        .buffer_unordered(WIDTH)
+        .buffer_unordered(destination.limits().reads)
         .collect()
         .await
 }
@@ -253,12 +243,12 @@ fn keep_whole(read: Read, repositories: &mut Repositories, notes: &mut Vec<Strin
 /// Asks sources for what the destination cannot answer: nothing where a pinned digest is there, the digest where a
 /// tag is there, else everything.
 async fn resolve(
-    client: &Client<'_>,
-    registry: &RegistryKind,
+    sources: &Store<'_>,
+    wanted_by: &Capabilities,
     targets: &[Target],
     repositories: &Repositories,
     damaged: &BTreeSet<(String, Digest)>,
-    store: &Store,
+    cache: &ManifestCache,
 ) -> BTreeMap<Image, Result<Resolved, String>> {
     let mut questions: BTreeMap<&Image, BTreeSet<Option<&Digest>>> = BTreeMap::new();
     for target in targets {
@@ -277,35 +267,35 @@ async fn resolve(
     }
     stream::iter(questions)
         .map(|(source, held)| async move {
-            let resolved = resolve_one(client, registry, source, &held, store).await;
+            let resolved = resolve_one(sources, wanted_by, source, &held, cache).await;
             (source.clone(), resolved.map_err(|unread| unread.reason))
         })
-        .buffer_unordered(WIDTH)
+        .buffer_unordered(sources.limits().reads)
         .collect()
         .await
 }
 
 async fn resolve_one(
-    client: &Client<'_>,
-    registry: &RegistryKind,
+    sources: &Store<'_>,
+    wanted_by: &Capabilities,
     source: &Image,
     held: &BTreeSet<Option<&Digest>>,
-    store: &Store,
+    cache: &ManifestCache,
 ) -> Result<Resolved, Unread> {
     let repository = Repository::of(source);
     let reference = Reference::to(source.version());
     if held.contains(&None) || source.version().digest().is_some() {
-        let root = client.manifest(&repository, reference).await?;
-        return tree(client, registry, &repository, root, store).await;
+        let root = sources.manifest(&repository, reference).await?;
+        return tree(sources, &repository, root, wanted_by, cache).await;
     }
-    let described = client.describe_manifest(&repository, reference).await?;
+    let described = sources.describe_manifest(&repository, reference).await?;
     if held.iter().all(|held| *held == Some(&described.digest)) {
         let content = Content::unread(described.digest, described.media_type);
         return Ok(Resolved { content, fault: None });
     }
     let root = Reference::Digest(&described.digest);
-    let root = client.manifest(&repository, root).await?;
-    tree(client, registry, &repository, root, store).await
+    let root = sources.manifest(&repository, root).await?;
+    tree(sources, &repository, root, wanted_by, cache).await
 }
 
 /// Asks which of the draft's blobs are there, in repositories that exist.
@@ -313,8 +303,7 @@ async fn resolve_one(
 /// Another registry than ECR does not say whether a repository exists, and a run that was killed leaves blobs in one
 /// that has no manifest yet, so all are asked for there.
 async fn check_blobs(
-    client: &Client<'_>,
-    destination: &Destination,
+    destination: &Store<'_>,
     mirror: &Mirror,
     draft: &DestinationPlan,
     facts: &mut Facts,
@@ -327,10 +316,10 @@ async fn check_blobs(
     }
     let answers: Vec<(&str, Result<BTreeSet<Digest>, Error>)> = stream::iter(questions)
         .map(|(path, blobs)| async move {
-            let present = destination.present_blobs(client, &at(mirror, path), &blobs).await;
+            let present = destination.present_blobs(&at(mirror, path), &blobs).await;
             (path, present)
         })
-        .buffer_unordered(WIDTH)
+        .buffer_unordered(destination.limits().reads)
         .collect()
         .await;
     for (path, answer) in answers {
@@ -339,7 +328,7 @@ async fn check_blobs(
                 let pairs = present.into_iter().map(|digest| (path.to_owned(), digest));
                 facts.present_blobs.extend(pairs);
             }
-            Err(error) if stops_everything(&error) => return Err(error),
+            Err(error) if error.stops_everything() => return Err(error),
             Err(error) => {
                 facts.repositories.insert(path.to_owned(), Err(error.to_string()));
             }

@@ -7,25 +7,14 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::model::image::Digest;
-use crate::model::plan::{Content, Manifest, RegistryKind};
-use crate::registry::{Client, Error, Fetched, Reference, Repository};
-use crate::store::ecr_manifests;
+use crate::model::plan::{Content, Manifest};
+use crate::store::{Capabilities, Error, Fetched, Reference, Repository, Store};
 use crate::sync::plan::content::{Document, config_platform};
 use crate::sync::plan::decide::Resolved;
 
-/// Children of an index that are read at the same time.
-const WIDTH: usize = 16;
-
-/// Deepest nesting of indexes, and most manifests of one image, that are followed.
-const DEEPEST: usize = 5;
-const MOST_MANIFESTS: usize = 1000;
-
-/// Configs up to this size, in bytes, are read for their platform.
-const LARGEST_CONFIG: u64 = 1024 * 1024;
-
 /// Manifests and configs by digest, for the time of one run.
 #[derive(Default)]
-pub struct Store(Mutex<Held>);
+pub struct ManifestCache(Mutex<Held>);
 
 #[derive(Default)]
 struct Held {
@@ -35,7 +24,7 @@ struct Held {
     turns: HashMap<Digest, Arc<tokio::sync::Mutex<()>>>,
 }
 
-impl Store {
+impl ManifestCache {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -67,7 +56,7 @@ pub(super) struct Unread {
 
 impl From<Error> for Unread {
     fn from(error: Error) -> Self {
-        let is_damaged = matches!(error, Error::NotFound { .. } | Error::DigestMismatch { .. });
+        let is_damaged = error.is_damage();
         Self { reason: error.to_string(), is_damaged }
     }
 }
@@ -78,14 +67,15 @@ impl From<String> for Unread {
     }
 }
 
-/// Reads everything that `root` names.
+/// Reads everything that `root` names in `store`, for a destination that can do what `wanted_by` says.
 pub(super) async fn tree(
-    client: &Client<'_>,
-    registry: &RegistryKind,
+    store: &Store<'_>,
     repository: &Repository,
     root: Fetched,
-    store: &Store,
+    wanted_by: &Capabilities,
+    cache: &ManifestCache,
 ) -> Result<Resolved, Unread> {
+    let limits = store.limits();
     let mut content = Content::unread(root.digest.clone(), root.media_type.clone());
     let mut fault = None;
     let mut levels: Vec<Vec<Manifest>> = Vec::new();
@@ -93,19 +83,18 @@ pub(super) async fn tree(
     let mut count = 0;
     while !level.is_empty() {
         count += level.len();
-        if levels.len() >= DEEPEST || count > MOST_MANIFESTS {
+        if levels.len() >= limits.index_depth || count > limits.manifests_per_image {
             let reason = format!(
-                "its index nests deeper than {DEEPEST} or names more than {MOST_MANIFESTS} manifests"
+                "its index nests deeper than {} or names more than {} manifests",
+                limits.index_depth, limits.manifests_per_image
             );
             return Err(reason.into());
         }
         let mut children: Vec<Digest> = Vec::new();
         let mut manifests = Vec::new();
         for fetched in level {
-            store.keep(&fetched);
-            if matches!(registry, RegistryKind::Ecr { .. }) {
-                fault = fault.or_else(|| ecr_manifests::refused_by_ecr(&fetched.bytes));
-            }
+            cache.keep(&fetched);
+            fault = fault.or_else(|| (wanted_by.manifest_fault)(&fetched.bytes));
             let blobs = match Document::read(&fetched.media_type, &fetched.bytes)? {
                 Document::Index(named) => {
                     for child in named {
@@ -118,10 +107,10 @@ pub(super) async fn tree(
                 }
                 Document::Image { config, blobs } => {
                     // Only the config of an image without an index says what it runs on.
-                    if levels.is_empty() && config.size <= LARGEST_CONFIG {
-                        let bytes = whole_blob(client, repository, &config.digest, config.size).await?;
+                    if levels.is_empty() && config.size <= limits.config {
+                        let bytes = whole_blob(store, repository, &config.digest, config.size).await?;
                         content.platforms.extend(config_platform(&bytes));
-                        store.held().configs.insert(config.digest.clone(), bytes);
+                        cache.held().configs.insert(config.digest.clone(), bytes);
                     }
                     blobs
                 }
@@ -135,7 +124,7 @@ pub(super) async fn tree(
             });
         }
         levels.push(manifests);
-        level = fetch_all(client, repository, &children, store).await?;
+        level = fetch_all(store, repository, &children, cache).await?;
     }
     // The deepest level first, so that whatever an index names is written before it.
     let mut seen = BTreeSet::new();
@@ -158,43 +147,43 @@ pub(super) async fn tree(
 }
 
 async fn fetch_all(
-    client: &Client<'_>,
+    store: &Store<'_>,
     repository: &Repository,
     digests: &[Digest],
-    store: &Store,
+    cache: &ManifestCache,
 ) -> Result<Vec<Fetched>, Error> {
     stream::iter(digests)
-        .map(|digest| manifest(client, repository, digest, store))
-        .buffered(WIDTH)
+        .map(|digest| manifest(store, repository, digest, cache))
+        .buffered(store.limits().reads)
         .try_collect()
         .await
 }
 
-/// A manifest from the store, or from where the image comes from.
+/// A manifest from the cache, or from where the image comes from.
 pub(in crate::sync) async fn manifest(
-    client: &Client<'_>,
+    store: &Store<'_>,
     repository: &Repository,
     digest: &Digest,
-    store: &Store,
+    cache: &ManifestCache,
 ) -> Result<Fetched, Error> {
-    let turn = store.turn(digest);
+    let turn = cache.turn(digest);
     let _turn = turn.lock().await;
-    if let Some(fetched) = store.manifest(digest) {
+    if let Some(fetched) = cache.manifest(digest) {
         return Ok(fetched);
     }
-    let fetched = client.manifest(repository, Reference::Digest(digest)).await?;
-    store.keep(&fetched);
+    let fetched = store.manifest(repository, Reference::Digest(digest)).await?;
+    cache.keep(&fetched);
     Ok(fetched)
 }
 
 /// A blob that is small enough to hold.
 pub(in crate::sync) async fn whole_blob(
-    client: &Client<'_>,
+    store: &Store<'_>,
     repository: &Repository,
     digest: &Digest,
     size: u64,
 ) -> Result<Bytes, Error> {
-    let mut reader = client.blob(repository, digest, size).await?;
+    let mut reader = store.blob(repository, digest, size).await?;
     let mut bytes = Vec::new();
     while let Some(part) = reader.next().await? {
         bytes.extend_from_slice(&part);

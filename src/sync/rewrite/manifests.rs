@@ -13,6 +13,7 @@ use crate::model::inventory::{Cluster, Inventory};
 use crate::model::lock::Lock;
 use crate::model::origin::Origin;
 use crate::parse::documents::Format;
+use crate::store::{self, Limits};
 use crate::sync::discover::manifests::{Manifest, Text};
 use crate::sync::discover::{Found, ImageFilter, discover};
 use crate::sync::mirroring::locked_mirror;
@@ -113,8 +114,8 @@ pub async fn run(
     let missing = if let Some(lock) = lock {
         unproven(lock, &targets)
     } else {
-        let (client, destination) = target::open(&ports.network, &mirror, observer).await?;
-        missing(&client, &destination, &mirror, &targets)
+        let stores = store::open(&mirror, &ports.network, Limits::default(), observer).await?;
+        missing(&stores.destination, &mirror, &targets)
             .await
             .map_err(|error| CommandError::new(format!("error: {error}")))?
     };

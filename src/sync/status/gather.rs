@@ -11,6 +11,7 @@ use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
 use crate::model::image::Mirror;
 use crate::model::inventory::{Cluster, Inventory};
+use crate::store::{self, Limits};
 use crate::sync::discover::ImageFilter;
 use crate::sync::discover::snapshot::{ClusterSnapshot, PODS};
 use crate::sync::plan::assign_all;
@@ -117,15 +118,15 @@ async fn look_at_registries(
     if settings.cluster_only {
         return Ok((mirror, assignments, None));
     }
-    let (client, destination) = target::open(network, &mirror, observer).await?;
+    let stores = store::open(&mirror, network, Limits::default(), observer).await?;
     let look_at_mirror = async {
         match &refusal {
             Some(error) => Seen::unread(&assignments, &error.to_string()),
-            None => look_at_destination(&client, &destination, &mirror, &assignments).await,
+            None => look_at_destination(&stores.destination, &mirror, &assignments).await,
         }
     };
     let seen = if settings.upstream {
-        let (seen, upstream) = tokio::join!(look_at_mirror, look_at_sources(&client, &assignments));
+        let (seen, upstream) = tokio::join!(look_at_mirror, look_at_sources(&stores.sources, &assignments));
         Seen { upstream, ..seen }
     } else {
         look_at_mirror.await

@@ -1,0 +1,24 @@
+//! ECR's passwords, from its own API. Its registries take them with the first request, and each is good for everything.
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+
+use super::Credentials;
+use crate::aws::error::Error;
+use crate::transport::credential::{Credential, CredentialError};
+
+pub(super) fn find<'c>(
+    credentials: &'c Credentials,
+    host: &'c str,
+) -> BoxFuture<'c, Result<Option<Credential>, CredentialError>> {
+    async move {
+        let Some(api) = credentials.ecr.get(host) else { return Ok(None) };
+        let password = api.authorization().await.map_err(|error| failed(&error))?;
+        Ok(Some(Credential { basic: password.basic.into(), valid_for: password.valid_for }))
+    }
+    .boxed()
+}
+
+fn failed(error: &Error) -> CredentialError {
+    CredentialError { message: error.to_string(), stops_everything: error.stops_everything() }
+}

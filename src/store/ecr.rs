@@ -1,0 +1,34 @@
+//! Amazon ECR: the distribution API for bytes, and its own API for what that cannot say, or says only with many requests.
+
+use std::time::Duration;
+
+use super::capabilities::{Capabilities, Mounts};
+use super::ecr_manifests::refused_by_ecr;
+use super::listing::Listing;
+use crate::aws::ecr::Ecr;
+use crate::aws::error::Error;
+use crate::model::image::ecr::repository_name_fault;
+
+pub(super) const CAPABILITIES: Capabilities = Capabilities {
+    lists_repositories: true,
+    writes_prove_children: false,
+    // aws/containers-roadmap#2860.
+    mounts: Mounts::Referenced,
+    // Ten a second (service quotas, `PutImage`).
+    manifest_interval: Duration::from_millis(100),
+    repository_fault: repository_name_fault,
+    manifest_fault: refused_by_ecr,
+};
+
+/// All that `repository` holds, or nothing if it does not exist.
+pub(super) async fn list(api: &Ecr, repository: &str) -> Result<Option<Listing>, Error> {
+    let Some(images) = api.list(repository).await? else { return Ok(None) };
+    let mut listing = Listing::default();
+    for image in images {
+        if let Some(tag) = image.tag {
+            listing.tags.insert(tag, image.digest.clone());
+        }
+        listing.digests.insert(image.digest);
+    }
+    Ok(Some(listing))
+}

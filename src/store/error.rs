@@ -1,0 +1,88 @@
+//! What can go wrong at a store, by what the caller has to do about it.
+
+use std::time::Duration;
+
+use crate::{aws, registry};
+
+/// A request to a store failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// By the distribution API.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
+    /// By ECR's own API.
+    #[error(transparent)]
+    Aws(#[from] aws::error::Error),
+}
+
+impl Error {
+    /// Whether it is about the whole store or the caller, so that no other request would fare better.
+    pub const fn stops_everything(&self) -> bool {
+        match self {
+            Self::Registry(registry::Error::NoCredential(error)) => error.stops_everything,
+            Self::Registry(error) => error.is_unreachable(),
+            Self::Aws(error) => error.stops_everything(),
+        }
+    }
+
+    /// Whether nothing of the store was seen at all.
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Registry(error) if error.is_unreachable())
+    }
+
+    /// Whether the same request may succeed a little later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Registry(error) if error.is_transient())
+    }
+
+    /// How long the store wants to be left alone.
+    pub const fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Registry(registry::Error::RateLimited { wait, .. }) => *wait,
+            _ => None,
+        }
+    }
+
+    /// Whether what was asked for is not there.
+    pub const fn is_not_found(&self) -> bool {
+        matches!(self, Self::Registry(registry::Error::NotFound { .. }))
+    }
+
+    /// Whether something that is named is not there, or is another thing.
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::Registry(registry::Error::DigestMismatch { .. })) || self.is_not_found()
+    }
+
+    /// Whether a tag may not be moved there.
+    pub const fn is_immutable_tag(&self) -> bool {
+        matches!(self, Self::Registry(registry::Error::Immutable { .. }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::{Cause, Repository};
+    use crate::transport::credential::CredentialError;
+
+    #[test]
+    fn only_errors_about_the_whole_store_or_the_caller_stop_everything() {
+        let repository = || Repository { host: "registry.example".to_owned(), path: "a".to_owned() };
+        let credential = |stops_everything| CredentialError { message: String::new(), stops_everything };
+        let unreachable =
+            registry::Error::Unreachable { host: String::new(), proxy: None, cause: Cause::Refused };
+        let throttled = aws::error::Error::Throttled { action: String::new() };
+        let cases: [(Error, bool); 7] = [
+            (unreachable.into(), true),
+            (registry::Error::NoCredential(credential(true)).into(), true),
+            (registry::Error::NoCredential(credential(false)).into(), false),
+            (registry::Error::NeedsLogin { repository: repository() }.into(), false),
+            (registry::Error::NotFound { repository: repository(), object: String::new() }.into(), false),
+            (aws::error::Error::Expired.into(), true),
+            (throttled.into(), false),
+        ];
+        for (error, expected) in cases {
+            assert_eq!(error.stops_everything(), expected, "{error:?}");
+        }
+    }
+}
