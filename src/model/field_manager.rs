@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::castai::components::IMAGE_VARIABLES;
 use crate::model::image_field::Carried;
-use crate::model::inventory::{Carrier, WorkloadKind};
+use crate::model::image_field::Carrier;
+use crate::model::workload_kind::WorkloadKind;
 
 /// Who the API server says changed a field that this plugin patched.
 pub const FIELD_MANAGER: &str = "kubectl-castai_privatelink";

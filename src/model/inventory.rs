@@ -6,15 +6,16 @@
 mod reason;
 
 use std::fmt;
-use std::str::FromStr;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 pub use self::reason::Reason;
 use crate::castai::knowledge::Knowledge;
 use crate::model::image::Image;
+pub use crate::model::image_field::Carrier;
 use crate::model::origin::Origin;
+pub use crate::model::workload_kind::WorkloadKind;
 
 /// Version of the three values that machines hand to each other.
 pub const API_VERSION: &str = "privatelink.cast.ai/v1alpha1";
@@ -176,180 +177,9 @@ pub struct WorkloadName {
     pub name: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum WorkloadKind {
-    Deployment,
-    DaemonSet,
-    StatefulSet,
-    ReplicaSet,
-    ReplicationController,
-    CronJob,
-    Job,
-    Pod,
-}
-
-impl WorkloadKind {
-    pub const ALL: [Self; 8] = [
-        Self::Deployment,
-        Self::DaemonSet,
-        Self::StatefulSet,
-        Self::ReplicaSet,
-        Self::ReplicationController,
-        Self::CronJob,
-        Self::Job,
-        Self::Pod,
-    ];
-
-    /// The kind as manifests spell it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Deployment => "Deployment",
-            Self::DaemonSet => "DaemonSet",
-            Self::StatefulSet => "StatefulSet",
-            Self::ReplicaSet => "ReplicaSet",
-            Self::ReplicationController => "ReplicationController",
-            Self::CronJob => "CronJob",
-            Self::Job => "Job",
-            Self::Pod => "Pod",
-        }
-    }
-
-    /// The resource as kubectl prints it before a slash and a name: `deployment.apps`, `pod`.
-    pub const fn resource(self) -> &'static str {
-        match self {
-            Self::Deployment => "deployment.apps",
-            Self::DaemonSet => "daemonset.apps",
-            Self::StatefulSet => "statefulset.apps",
-            Self::ReplicaSet => "replicaset.apps",
-            Self::ReplicationController => "replicationcontroller",
-            Self::CronJob => "cronjob.batch",
-            Self::Job => "job.batch",
-            Self::Pod => "pod",
-        }
-    }
-}
-
 impl fmt::Display for WorkloadName {
     /// `deployment.apps/castai-agent`, as kubectl names what it changes.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}/{}", self.kind.resource(), self.name)
-    }
-}
-
-/// The field of an object that carries an image. Keyed by names and never by an index, because indices move.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Carrier {
-    Container(String),
-    InitContainer(String),
-    EphemeralContainer(String),
-    /// A variable of a container whose value is an image.
-    Environment {
-        container: String,
-        variable: String,
-    },
-    /// No field of its own: the component derives it from the image of `container`.
-    Derived {
-        container: String,
-        component: String,
-    },
-    /// A field of a custom resource, or an object with `repository` and `tag`, by its JSON pointer.
-    Field(String),
-    /// None: the user named the image.
-    Named,
-}
-
-impl Carrier {
-    /// Whether there is a field that a patch can set.
-    pub const fn is_field(&self) -> bool {
-        !matches!(self, Self::Derived { .. } | Self::Named)
-    }
-
-    /// The container that it belongs to.
-    pub fn container(&self) -> Option<&str> {
-        match self {
-            Self::Container(name) | Self::InitContainer(name) | Self::EphemeralContainer(name) => Some(name),
-            Self::Environment { container, .. } | Self::Derived { container, .. } => Some(container),
-            Self::Field(_) | Self::Named => None,
-        }
-    }
-}
-
-impl fmt::Display for Carrier {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Container(name) => write!(formatter, "container/{name}"),
-            Self::InitContainer(name) => write!(formatter, "init/{name}"),
-            Self::EphemeralContainer(name) => write!(formatter, "ephemeral/{name}"),
-            Self::Environment { container, variable } => write!(formatter, "env/{container}/{variable}"),
-            Self::Derived { container, component } => write!(formatter, "derived/{container}/{component}"),
-            Self::Field(pointer) => write!(formatter, "field{pointer}"),
-            Self::Named => formatter.write_str("named"),
-        }
-    }
-}
-
-/// The text names no carrier.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "unknown carrier {0:?}: expected container/NAME, init/NAME, ephemeral/NAME, env/CONTAINER/VARIABLE, derived/CONTAINER/COMPONENT, field/POINTER or named"
-)]
-pub struct UnknownCarrier(String);
-
-impl FromStr for Carrier {
-    type Err = UnknownCarrier;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Some(pointer) = text.strip_prefix("field").filter(|pointer| pointer.starts_with('/')) {
-            return Ok(Self::Field(pointer.to_owned()));
-        }
-        let parts: Vec<&str> = text.split('/').collect();
-        match parts.as_slice() {
-            ["named"] => Ok(Self::Named),
-            ["container", name] => Ok(Self::Container((*name).to_owned())),
-            ["init", name] => Ok(Self::InitContainer((*name).to_owned())),
-            ["ephemeral", name] => Ok(Self::EphemeralContainer((*name).to_owned())),
-            ["env", container, variable] => {
-                Ok(Self::Environment { container: (*container).to_owned(), variable: (*variable).to_owned() })
-            }
-            ["derived", container, component] => {
-                Ok(Self::Derived { container: (*container).to_owned(), component: (*component).to_owned() })
-            }
-            _ => Err(UnknownCarrier(text.to_owned())),
-        }
-    }
-}
-
-impl Serialize for Carrier {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Carrier {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn carriers_are_written_and_read_by_name() {
-        for text in [
-            "container/agent",
-            "init/gpu",
-            "ephemeral/debug",
-            "env/controller/SCANNERS_IMAGE",
-            "derived/controller/kvisor-scanners",
-            "field/spec/values/sub~1chart/image",
-            "named",
-        ] {
-            assert_eq!(text.parse::<Carrier>().unwrap().to_string(), text);
-        }
-        for text in ["agent", "container", "container/a/b", "env/x", "field", "fieldx/y", ""] {
-            assert!(text.parse::<Carrier>().is_err(), "{text}");
-        }
     }
 }

@@ -11,3 +11,4 @@ pub mod pod_spec;
 pub mod record;
 pub mod traffic;
 pub mod workload;
+pub mod workload_kind;

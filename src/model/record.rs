@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::image::Image;
-use crate::model::inventory::Carrier;
+use crate::model::image_field::Carrier;
 
 /// The annotation on a workload's own metadata; on its pod template it would cause one more rollout.
 pub const ANNOTATION: &str = "privatelink.cast.ai/images";

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::field_manager::FieldManager;
 use super::pod_spec::PodSpec;
-use crate::model::inventory::{WorkloadKind, WorkloadName};
+use crate::model::inventory::WorkloadName;
+use crate::model::workload_kind::WorkloadKind;
 
 /// An object that holds a pod template (or is a pod), with what decisions need of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,26 +53,6 @@ impl Workload {
             WorkloadKind::ReplicaSet => owner.workload_kind() == Some(WorkloadKind::Deployment),
             WorkloadKind::Job => owner.workload_kind() == Some(WorkloadKind::CronJob),
             _ => false,
-        }
-    }
-}
-
-impl WorkloadKind {
-    /// JSON pointer to the pod spec in an object of this kind.
-    pub const fn pod_spec_pointer(self) -> &'static str {
-        match self {
-            Self::Pod => "/spec",
-            Self::CronJob => "/spec/jobTemplate/spec/template/spec",
-            _ => "/spec/template/spec",
-        }
-    }
-
-    /// The API group that serves this kind; empty for Kubernetes' core.
-    pub const fn group(self) -> &'static str {
-        match self {
-            Self::Pod | Self::ReplicationController => "",
-            Self::CronJob | Self::Job => "batch",
-            _ => "apps",
         }
     }
 }

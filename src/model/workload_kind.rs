@@ -1,0 +1,74 @@
+//! The kinds of workloads, and what of each is the same for every object.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum WorkloadKind {
+    Deployment,
+    DaemonSet,
+    StatefulSet,
+    ReplicaSet,
+    ReplicationController,
+    CronJob,
+    Job,
+    Pod,
+}
+
+impl WorkloadKind {
+    pub const ALL: [Self; 8] = [
+        Self::Deployment,
+        Self::DaemonSet,
+        Self::StatefulSet,
+        Self::ReplicaSet,
+        Self::ReplicationController,
+        Self::CronJob,
+        Self::Job,
+        Self::Pod,
+    ];
+
+    /// The kind as manifests spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deployment => "Deployment",
+            Self::DaemonSet => "DaemonSet",
+            Self::StatefulSet => "StatefulSet",
+            Self::ReplicaSet => "ReplicaSet",
+            Self::ReplicationController => "ReplicationController",
+            Self::CronJob => "CronJob",
+            Self::Job => "Job",
+            Self::Pod => "Pod",
+        }
+    }
+
+    /// The resource as kubectl prints it before a slash and a name: `deployment.apps`, `pod`.
+    pub const fn resource(self) -> &'static str {
+        match self {
+            Self::Deployment => "deployment.apps",
+            Self::DaemonSet => "daemonset.apps",
+            Self::StatefulSet => "statefulset.apps",
+            Self::ReplicaSet => "replicaset.apps",
+            Self::ReplicationController => "replicationcontroller",
+            Self::CronJob => "cronjob.batch",
+            Self::Job => "job.batch",
+            Self::Pod => "pod",
+        }
+    }
+
+    /// JSON pointer to the pod spec in an object of this kind.
+    pub const fn pod_spec_pointer(self) -> &'static str {
+        match self {
+            Self::Pod => "/spec",
+            Self::CronJob => "/spec/jobTemplate/spec/template/spec",
+            _ => "/spec/template/spec",
+        }
+    }
+
+    /// The API group that serves this kind; empty for Kubernetes' core.
+    pub const fn group(self) -> &'static str {
+        match self {
+            Self::Pod | Self::ReplicationController => "",
+            Self::CronJob | Self::Job => "batch",
+            _ => "apps",
+        }
+    }
+}
