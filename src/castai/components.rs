@@ -4,7 +4,7 @@
 //! entry. Nobody publishes the whole list, so that adding to it must stay a matter of one line.
 
 use crate::model::image::{Image, InvalidReference};
-use crate::model::inventory::Carrier;
+use crate::model::image_field::{Carrier, Variables};
 
 /// Namespaces that hold Cast AI alone: every workload in them is taken. Other namespaces' own workloads never are.
 pub const NAMESPACES: &[&str] =
@@ -44,6 +44,11 @@ const CHARTS: &[&str] = &["castai-", "castware-", "egressd-", "gpu-metrics-expor
 /// Variables whose value is an image that a component starts later (castai/kvisor `GetKvisorAgentImageDetails`;
 /// charts/castai-workload-autoscaler `templates/deployment.yaml`). Others that end in `_IMAGE` hold a bare tag.
 pub const IMAGE_VARIABLES: &[&str] = &[SCANNERS_VARIABLE, "JMX_EXPORTER_INIT_IMAGE"];
+
+/// [`IMAGE_VARIABLES`] as those who look for images take them.
+pub fn image_variables() -> Variables {
+    IMAGE_VARIABLES.iter().copied().collect()
+}
 
 /// Names the image of kvisor's scan jobs to its controller (castai/kvisor `cmd/controller/kube/client.go`).
 pub const SCANNERS_VARIABLE: &str = "SCANNERS_IMAGE";

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::components::{self, bare};
 use super::resources::{CUSTOM_RESOURCES, CustomResource};
 use crate::model::image::Image;
+use crate::model::image_field::Variables;
 
 /// Additions to the data of [`components`] and [`super::resources`]. The default adds nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +101,12 @@ impl Knowledge {
 
     pub fn is_empty(&self) -> bool {
         self == &Self::default()
+    }
+
+    /// Variables whose values are images: those that we know, then the user's.
+    pub fn image_variables(&self) -> Variables {
+        let users = self.variables.iter().map(String::as_str);
+        components::IMAGE_VARIABLES.iter().copied().chain(users).collect()
     }
 
     pub fn is_namespace(&self, namespace: &str) -> bool {

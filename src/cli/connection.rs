@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::duration;
+use crate::castai::components::image_variables;
 use crate::cluster::{ConnectionFlags, Scope};
 
 /// kubectl's flags for reaching a cluster, accepted before and after the subcommand.
@@ -101,6 +102,7 @@ impl ConnectionArguments {
             insecure_skip_tls_verify: self.insecure_skip_tls_verify,
             request_timeout: Some(self.request_timeout),
             unattended: false,
+            image_variables: image_variables(),
         }
     }
 

@@ -23,6 +23,7 @@ use super::exec_plugin::{Call, Plugin};
 use super::kubeconfig::{self, Cluster, EksIdentity, Selection, User};
 use super::origin::Origin;
 use super::url::{proxy_url, server_url};
+use crate::model::image_field::Variables;
 use crate::transport::USER_AGENT;
 use crate::transport::proxy::{self, Proxies};
 
@@ -36,7 +37,7 @@ const READ_DELAYS: [Duration; 2] = [Duration::from_millis(200), Duration::from_m
 /// Requests that wait while credentials are renewed.
 const WAITING: usize = 1024;
 
-/// kubectl's flags on where to connect and as whom.
+/// kubectl's flags on where to connect and as whom, and how what is there is read.
 #[derive(Clone, Default)]
 pub struct ConnectionFlags {
     pub kubeconfig: Option<PathBuf>,
@@ -60,6 +61,8 @@ pub struct ConnectionFlags {
     pub request_timeout: Option<Duration>,
     /// Nobody can be asked: a credential plugin gets no standard input.
     pub unattended: bool,
+    /// Variables of containers that are read as images.
+    pub image_variables: Variables,
 }
 
 impl ConnectionFlags {
@@ -80,6 +83,8 @@ pub struct Connection {
     pub name: String,
     pub server: String,
     pub eks: Option<EksIdentity>,
+    /// Variables of containers that are read as images.
+    pub image_variables: Variables,
     way: Way,
 }
 
@@ -117,6 +122,7 @@ pub async fn connect(flags: &ConnectionFlags) -> Result<Connection, Error> {
         client,
         name: name.unwrap_or_else(|| server.clone()),
         eks: EksIdentity::read(&selection, &server),
+        image_variables: flags.image_variables.clone(),
         server,
         way,
     })

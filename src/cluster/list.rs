@@ -76,7 +76,8 @@ pub async fn list_workloads(
 pub async fn read_workload(connection: &Connection, name: &WorkloadName) -> Result<Workload, Error> {
     let api = api(connection, name.kind, Some(&name.namespace));
     let object = connection.read(|| api.get(&name.name)).await?;
-    Workload::from_object(name.kind, &name.cluster, &object).map_err(|error| Error::malformed(name, &error))
+    Workload::from_object(name.kind, &name.cluster, &object, &connection.image_variables)
+        .map_err(|error| Error::malformed(name, &error))
 }
 
 /// The API that serves a kind of workload.
@@ -197,7 +198,7 @@ impl Lists<'_> {
             let cause = cause::json(&error);
             format!("{}/{name} cannot be understood: {cause}", self.kind.resource())
         };
-        Some(object.fill(outline).map_err(said))
+        Some(object.fill(outline, &self.connection.image_variables).map_err(said))
     }
 }
 

@@ -9,6 +9,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::model::field_manager::field_managers;
+use crate::model::image_field::Variables;
 use crate::model::inventory::{WorkloadKind, WorkloadName};
 use crate::model::pod_spec::PodSpec;
 use crate::model::workload::{Owner, Workload};
@@ -101,11 +102,16 @@ impl Object<'_> {
     ///
     /// # Errors
     /// There is no pod spec, or something is malformed.
-    pub(super) fn fill(&self, mut outline: Workload) -> Result<Workload, serde_json::Error> {
+    pub(super) fn fill(
+        &self,
+        mut outline: Workload,
+        variables: &Variables,
+    ) -> Result<Workload, serde_json::Error> {
         let kind = outline.name.kind;
         outline.pod = self.pod(kind)?;
         if let (Some(managed), false) = (self.metadata.managed_fields, outline.is_carried_by_its_owner()) {
-            outline.managers = field_managers(kind, serde_json::from_str(managed.get())?);
+            let entries = serde_json::from_str(managed.get())?;
+            outline.managers = field_managers(kind, entries, &outline.pod, variables);
         }
         Ok(outline)
     }
@@ -129,11 +135,12 @@ impl Workload {
         kind: WorkloadKind,
         cluster: &str,
         object: &DynamicObject,
+        variables: &Variables,
     ) -> Result<Self, serde_json::Error> {
         let text = serde_json::to_string(object)?;
         let mut object: Object = serde_json::from_str(&text)?;
         let outline = object.outline(kind, cluster);
-        object.fill(outline)
+        object.fill(outline, variables)
     }
 }
 
@@ -157,7 +164,7 @@ mod tests {
             .filter(|part| !part.is_empty())
             .fold(pod, |inner, part| serde_json::json!({part: inner}));
         object.data = wrapped;
-        Workload::from_object(kind, "cluster", &object).unwrap()
+        Workload::from_object(kind, "cluster", &object, &Variables::default()).unwrap()
     }
 
     #[test]

@@ -36,5 +36,6 @@ pub async fn patch(
     };
     let body = api::Patch::Json::<()>(patch.clone());
     let object = connection.once(api.patch(&name.name, &parameters, &body)).await?;
-    Workload::from_object(name.kind, &name.cluster, &object).map_err(|error| Error::malformed(name, &error))
+    Workload::from_object(name.kind, &name.cluster, &object, &connection.image_variables)
+        .map_err(|error| Error::malformed(name, &error))
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::connect::Connection;
 use super::error::plain;
-use crate::model::image_field::carried;
+use crate::model::image_field::{Variables, carried};
 
 /// Lines of a crashed container's log that are shown.
 const LOG_LINES: i64 = 5;
@@ -130,11 +130,11 @@ fn is_crashing(status: &ContainerStatus) -> bool {
 }
 
 /// Whether `pod` was made from `template`, as far as images go: whatever admission added is not looked at.
-pub fn is_made_from(pod: &Pod, template: &PodSpec) -> bool {
+pub fn is_made_from(pod: &Pod, template: &PodSpec, variables: &Variables) -> bool {
     let Some(spec) = &pod.spec else { return false };
     let there: BTreeMap<_, _> =
-        carried(&spec.into()).into_iter().map(|field| (field.carrier, field.value)).collect();
-    carried(&template.into()).iter().all(|field| there.get(&field.carrier) == Some(&field.value))
+        carried(&spec.into(), variables).into_iter().map(|field| (field.carrier, field.value)).collect();
+    carried(&template.into(), variables).iter().all(|field| there.get(&field.carrier) == Some(&field.value))
 }
 
 /// Whether `pod` will not run any more.
@@ -256,8 +256,8 @@ mod tests {
         let mut pod = pod(&serde_json::json!({}));
         let injected = serde_json::from_value(serde_json::json!({"name": "mesh", "image": "m:1"})).unwrap();
         pod.spec.as_mut().unwrap().containers.push(injected);
-        assert!(is_made_from(&pod, &template("i:1")));
-        assert!(!is_made_from(&pod, &template("i:2")));
+        assert!(is_made_from(&pod, &template("i:1"), &Variables::default()));
+        assert!(!is_made_from(&pod, &template("i:2"), &Variables::default()));
     }
 
     #[test]

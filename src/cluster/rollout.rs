@@ -75,7 +75,9 @@ pub async fn observe(connection: &Connection, name: &WorkloadName) -> Result<Obs
     } else if let Some((selector, template)) = status.selector {
         observation.pods = match list(connection, name, &uid, selector).await {
             Ok(listed) => {
-                let (new, old) = listed.into_iter().partition(|pod| pods::is_made_from(pod, &template));
+                let variables = &connection.image_variables;
+                let is_new = |pod: &Pod| pods::is_made_from(pod, &template, variables);
+                let (new, old) = listed.into_iter().partition(is_new);
                 Some(Pods { new, old })
             }
             Err(error) if error.kind() == ErrorKind::Forbidden => None,

@@ -10,7 +10,8 @@ use kube::api::ListParams;
 use super::connect::Connection;
 use super::error::{Error, ErrorKind, plain};
 use super::pages;
-use crate::model::inventory::{Carrier, WorkloadKind, WorkloadName};
+use crate::model::image_field::{Carrier, Variables, carried};
+use crate::model::inventory::{WorkloadKind, WorkloadName};
 use crate::model::workload::Owner;
 
 /// What a container waits with whose image cannot be pulled (Kubernetes `pkg/kubelet/images/types.go`, and
@@ -148,15 +149,6 @@ fn waiting_pod(cluster: &str, pod: Pod) -> Option<WaitingPod> {
 
 /// The status may name an image otherwise than the spec does, which is what counts.
 fn waiting_images(spec: &PodSpec, status: &PodStatus) -> Vec<WaitingImage> {
-    let init = spec.init_containers.iter().flatten().map(|container| {
-        (Carrier::InitContainer(container.name.clone()), &container.name, container.image.as_deref())
-    });
-    let main = spec.containers.iter().map(|container| {
-        (Carrier::Container(container.name.clone()), &container.name, container.image.as_deref())
-    });
-    let ephemeral = spec.ephemeral_containers.iter().flatten().map(|container| {
-        (Carrier::EphemeralContainer(container.name.clone()), &container.name, container.image.as_deref())
-    });
     let waiting = |name: &str| {
         let lists = [
             &status.init_container_statuses,
@@ -165,14 +157,16 @@ fn waiting_images(spec: &PodSpec, status: &PodStatus) -> Vec<WaitingImage> {
         ];
         lists.into_iter().flatten().flatten().find(|status| status.name == name).and_then(pulling)
     };
-    init.chain(main)
-        .chain(ephemeral)
-        .filter_map(|(carrier, name, image)| {
-            let (image, waiting) = (image?.to_owned(), waiting(name)?);
-            let message = plain(waiting.message.as_deref().unwrap_or_default());
-            Some(WaitingImage { carrier, image, reason: waiting.reason.clone()?, message })
-        })
-        .collect()
+    // The kubelet pulls no image of a variable.
+    let fields = carried(&spec.into(), &Variables::default());
+    let own = fields.into_iter().filter(|field| field.carrier.is_container_image());
+    own.filter_map(|field| {
+        let waiting = waiting(field.carrier.container()?)?;
+        let message = plain(waiting.message.as_deref().unwrap_or_default());
+        let reason = waiting.reason.clone()?;
+        Some(WaitingImage { carrier: field.carrier, image: field.value, reason, message })
+    })
+    .collect()
 }
 
 fn pulling(status: &ContainerStatus) -> Option<&ContainerStateWaiting> {

@@ -7,9 +7,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
 
-use crate::castai::components::IMAGE_VARIABLES;
-use crate::model::image_field::Carried;
-use crate::model::image_field::Carrier;
+use crate::model::image_field::{self, Carried, Carrier, Managed, Variables};
+use crate::model::pod_spec::PodSpec;
 use crate::model::workload_kind::WorkloadKind;
 
 /// Who the API server says changed a field that this plugin patched.
@@ -31,28 +30,41 @@ pub struct FieldManager {
     pub fields: Option<Value>,
 }
 
-/// The managers of an object of this kind; those of its status and scale are left out.
-pub fn field_managers(kind: WorkloadKind, entries: Vec<ManagedFieldsEntry>) -> Vec<FieldManager> {
-    let pod = kind.pod_spec_pointer().replace('/', "/f:");
-    let variables = our_variables(&entries, &pod);
-    let is_known =
-        |name: &str| IMAGE_VARIABLES.contains(&name) || variables.iter().any(|variable| variable == name);
+/// The managers of an object of this kind with this pod spec; those of its status and scale are left out. Of its
+/// variables those count that are known to carry images, and those that we set.
+pub fn field_managers(
+    kind: WorkloadKind,
+    entries: Vec<ManagedFieldsEntry>,
+    pod: &PodSpec,
+    variables: &Variables,
+) -> Vec<FieldManager> {
+    let is_ours = |entry: &&ManagedFieldsEntry| entry.manager.as_deref() == Some(FIELD_MANAGER);
+    let ours: Vec<_> = entries.iter().filter(is_ours).filter_map(fields_of).collect();
+    let mut images = image_field::carried(pod, variables);
+    if !ours.is_empty() {
+        // Users may name more variables than those that are known.
+        let mut all = image_field::carried(pod, &all_variables(pod));
+        let is_known = |field: &Carried| images.iter().any(|known| known.carrier == field.carrier);
+        all.retain(|field| is_known(field) || ours.iter().any(|fields| is_in(fields, kind, field)));
+        images = all;
+    }
     let main = entries
         .into_iter()
         .enumerate()
         .filter(|(_, entry)| entry.subresource.as_deref().unwrap_or_default().is_empty());
     main.map(|(index, entry)| {
+        let owned = fields_of(&entry).into_iter().flat_map(|fields| {
+            let owned = images.iter().filter(|field| is_in(fields, kind, field));
+            owned.map(|field| field.carrier.clone())
+        });
+        let carriers = owned.collect();
         let fields = entry.fields_v1.map(|fields| fields.0);
         let name = entry.manager.unwrap_or_default();
         FieldManager {
             index,
             applies: entry.operation.as_deref() == Some("Apply"),
             time: entry.time.map(|time| time.0),
-            carriers: fields
-                .as_ref()
-                .and_then(|fields| fields.pointer(&pod))
-                .map(|pod| carriers(pod, &is_known))
-                .unwrap_or_default(),
+            carriers,
             fields: fields.filter(|_| name == FIELD_MANAGER),
             name,
         }
@@ -60,62 +72,30 @@ pub fn field_managers(kind: WorkloadKind, entries: Vec<ManagedFieldsEntry>) -> V
     .collect()
 }
 
-/// Variables that we set: users may name more of them than those that are known to carry images.
-fn our_variables(entries: &[ManagedFieldsEntry], pod: &str) -> Vec<String> {
-    let ours = entries.iter().filter(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER));
-    ours.filter_map(|entry| entry.fields_v1.as_ref()?.0.pointer(pod))
-        .flat_map(|pod| carriers(pod, &|_| true))
-        .filter_map(|carrier| match carrier {
-            Carrier::Environment { variable, .. } => Some(variable),
-            _ => None,
-        })
-        .collect()
+fn all_variables(pod: &PodSpec) -> Variables {
+    let containers = pod.init_containers.iter().flatten().chain(&pod.containers);
+    let all = containers.flat_map(|container| container.env.iter().flatten());
+    all.map(|variable| variable.name.as_str()).collect()
 }
 
-/// Where `field` stands in a manager's fields, as the members on the way; none for what no manager can claim.
-pub fn field_path(kind: WorkloadKind, field: &Carried) -> Option<Vec<String>> {
-    let end = match &field.carrier {
-        Carrier::Container(_) | Carrier::InitContainer(_) => vec!["f:image".to_owned()],
-        Carrier::Environment { variable, .. } => {
-            vec!["f:env".to_owned(), key(variable), "f:value".to_owned()]
-        }
-        _ => return None,
-    };
-    let pod = kind.pod_spec_pointer().split('/').skip(1);
-    let lists = pod.chain(field.path.first().map(String::as_str)).map(|member| format!("f:{member}"));
-    Some(lists.chain([key(&field.container)]).chain(end).collect())
+fn fields_of(entry: &ManagedFieldsEntry) -> Option<&Value> {
+    entry.fields_v1.as_ref().map(|fields| &fields.0)
 }
 
-fn key(name: &str) -> String {
-    format!("k:{}", serde_json::json!({"name": name}))
+/// Whether `field` is among a manager's.
+fn is_in(fields: &Value, kind: WorkloadKind, field: &Carried) -> bool {
+    let path = field_path(kind, field);
+    path.is_some_and(|managed| {
+        managed.path.iter().try_fold(fields, |fields, member| fields.get(member)).is_some()
+    })
 }
 
-/// Fields are named `f:<name>`, and items of lists by their keys: `k:{"name":"agent"}`.
-fn carriers(pod: &Value, is_known: &dyn Fn(&str) -> bool) -> Vec<Carrier> {
-    let mut found = Vec::new();
-    for list in ["f:initContainers", "f:containers"] {
-        for (key, fields) in pod.get(list).and_then(Value::as_object).into_iter().flatten() {
-            let Some(container) = named(key) else { continue };
-            if fields.get("f:image").is_some() {
-                found.push(match list {
-                    "f:initContainers" => Carrier::InitContainer(container.clone()),
-                    _ => Carrier::Container(container.clone()),
-                });
-            }
-            for (key, variable) in fields.get("f:env").and_then(Value::as_object).into_iter().flatten() {
-                let is_set = variable.get("f:value").is_some();
-                if let Some(name) = named(key).filter(|name| is_set && is_known(name)) {
-                    found.push(Carrier::Environment { container: container.clone(), variable: name });
-                }
-            }
-        }
-    }
-    found
-}
-
-fn named(key: &str) -> Option<String> {
-    let key: Value = serde_json::from_str(key.strip_prefix("k:")?).ok()?;
-    Some(key.get("name")?.as_str()?.to_owned())
+/// Where `field` stands in a manager's fields, from the root of the object; nothing for what no manager can own.
+pub fn field_path(kind: WorkloadKind, field: &Carried) -> Option<Managed> {
+    let managed = field.managed()?;
+    let pod: Vec<_> =
+        kind.pod_spec_pointer().split('/').skip(1).map(|member| format!("f:{member}")).collect();
+    Some(Managed { whole: pod.len() + managed.whole, path: [pod, managed.path].concat() })
 }
 
 #[cfg(test)]
@@ -126,6 +106,17 @@ mod tests {
 
     #[test]
     fn images_are_found_in_the_fields_of_each_manager() {
+        let spec: PodSpec = serde_json::from_value(json!({
+            "initContainers": [{"name": "gpu", "image": "g:1"}],
+            "containers": [
+                {"name": "agent", "image": "a:1", "env": [
+                    {"name": "SCANNERS_IMAGE", "value": "s:1"}, {"name": "OTHER", "value": "o:1"},
+                ]},
+                {"name": "claimed-for-another-field", "image": "b:1"},
+            ],
+        }))
+        .unwrap();
+        let variables = ["SCANNERS_IMAGE"].into_iter().collect();
         let pod = json!({
             "f:containers": {
                 "k:{\"name\":\"agent\"}": {".": {}, "f:image": {}, "f:name": {}, "f:env": {
@@ -150,7 +141,7 @@ mod tests {
             entry("kube-controller-manager", "Update", "status", &json!({"f:status": {}})),
             entry("kubectl-annotate", "Update", "", &json!({"f:metadata": {}})),
         ];
-        let managers = field_managers(WorkloadKind::Deployment, entries);
+        let managers = field_managers(WorkloadKind::Deployment, entries, &spec, &variables);
         let names: Vec<_> = managers.iter().map(|manager| (manager.name.as_str(), manager.applies)).collect();
         assert_eq!(names, [("helm", true), ("kubectl-annotate", false)]);
         let carriers: Vec<_> = managers[0].carriers.iter().map(ToString::to_string).collect();
@@ -163,13 +154,14 @@ mod tests {
         }}}}}});
         let with_ours =
             vec![entry("helm", "Apply", "", &deployment), entry(FIELD_MANAGER, "Update", "", &other)];
-        let managers = field_managers(WorkloadKind::Deployment, with_ours);
+        let managers = field_managers(WorkloadKind::Deployment, with_ours, &spec, &variables);
         let names =
             |manager: &FieldManager| manager.carriers.iter().map(ToString::to_string).collect::<Vec<_>>();
         assert!(names(&managers[0]).contains(&"env/agent/OTHER".to_owned()));
         assert_eq!(names(&managers[1]), ["env/agent/OTHER"]);
         let cron = json!({"f:spec": {"f:jobTemplate": {"f:spec": {"f:template": {"f:spec": pod}}}}});
-        let cron = field_managers(WorkloadKind::CronJob, vec![entry("x", "Update", "", &cron)]);
+        let cron =
+            field_managers(WorkloadKind::CronJob, vec![entry("x", "Update", "", &cron)], &spec, &variables);
         assert_eq!(cron[0].carriers.len(), 3);
     }
 }

@@ -119,15 +119,10 @@ pub struct Use {
 impl Use {
     /// Whether this is the container whose image `derived` is derived from.
     pub fn contains_source_of(&self, derived: &Self) -> bool {
-        let Carrier::Derived { container, .. } = &derived.carrier else {
-            return false;
-        };
-        let (Carrier::Container(name) | Carrier::InitContainer(name) | Carrier::EphemeralContainer(name)) =
-            &self.carrier
-        else {
-            return false;
-        };
-        self.place == derived.place && name == container
+        derived.carrier.is_derived()
+            && self.carrier.is_container_image()
+            && self.place == derived.place
+            && self.carrier.container() == derived.carrier.container()
     }
 }
 

@@ -109,20 +109,20 @@ impl<'a> Choice<'a> {
     /// Finds the values for one image.
     fn take(&mut self, image: &Carried<'_>) {
         let described = format!("{} in {}", image.carrier, image.template.name);
-        let source = match (&image.assigned.source, image.carrier) {
+        let source = match &image.assigned.source {
             // It follows its container's name; where that does not do, it gets one of its own.
-            (_, Carrier::Derived { .. }) => return,
+            _ if image.carrier.is_derived() => return,
             // The chart would put the registry before this one too.
-            (Source::Reachable(_), _) => {
+            Source::Reachable(_) => {
                 self.all_global = false;
                 return;
             }
-            (Source::Unknown(why) | Source::Unnameable(why), _) => {
+            Source::Unknown(why) | Source::Unnameable(why) => {
                 self.all_global = false;
                 self.gap(format!("{described}: {why}"), false);
                 return;
             }
-            (Source::Known(source), _) => source,
+            Source::Known(source) => source,
         };
         if image.names_scanners(self.release) {
             let key = image.template.key(SCANNERS_KEY);
@@ -238,18 +238,15 @@ impl<'a> Choice<'a> {
 impl Carried<'_> {
     /// Whether this is kvisor's variable for its scanners.
     fn names_scanners(&self, release: &Release) -> bool {
-        let is_it =
-            matches!(self.carrier, Carrier::Environment { variable, .. } if variable == SCANNERS_VARIABLE);
-        is_it && self.template.chart(release) == KVISOR
+        self.carrier.variable() == Some(SCANNERS_VARIABLE) && self.template.chart(release) == KVISOR
     }
 }
 
 /// The public image of a kvisor controller whose scanners are not found beside it, and why.
 fn scanners_need_a_name<'a>(image: &Carried<'a>) -> Option<(&'a Image, String)> {
-    let (Source::Known(source), Carrier::Container(_)) = (&image.assigned.source, image.carrier) else {
-        return None;
-    };
-    let is_controller = source.repository().ends_with("/kvisor-controller");
+    let Source::Known(source) = &image.assigned.source else { return None };
+    let is_controller =
+        image.carrier.is_container_image() && source.repository().ends_with("/kvisor-controller");
     is_controller.then(|| Some((source, scanners_image(&image.assigned.destination).err()?))).flatten()
 }
 

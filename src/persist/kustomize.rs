@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use json_patch::jsonptr::PointerBuf;
 use serde_json::{Value, json};
 
-use crate::model::image_field::carried;
-use crate::model::inventory::{Carrier, Place, WorkloadName};
+use crate::castai::components::image_variables;
+use crate::model::image_field::patch::set_by_name;
+use crate::model::image_field::{Carrier, carried};
+use crate::model::inventory::{Place, WorkloadName};
 use crate::model::workload::Workload;
 use crate::sync::plan::assignment::{Assignment, Source};
 
@@ -15,10 +16,8 @@ pub fn images(assignments: &[Assignment]) -> Value {
     let mut names = BTreeMap::new();
     for assigned in assignments {
         let Source::Known(source) = &assigned.source else { continue };
-        let is_container =
-            |carrier: &Carrier| matches!(carrier, Carrier::Container(_) | Carrier::InitContainer(_));
-        let is_patched = assigned.used_by.iter().any(|used| is_container(&used.used_by.carrier));
-        if is_patched && source.repository() != assigned.destination.repository() {
+        let is_renamed = assigned.used_by.iter().any(|used| used.used_by.carrier.is_renamed_by_kustomize());
+        if is_renamed && source.repository() != assigned.destination.repository() {
             names.insert(source.repository(), assigned.destination.repository());
         }
     }
@@ -27,15 +26,27 @@ pub fn images(assignments: &[Assignment]) -> Value {
     json!({"images": entries})
 }
 
-/// The variables that carry images, which kustomize's `images:` does not change: the workload, the variable, the value.
-pub fn variables(assignments: &[Assignment]) -> Vec<(&WorkloadName, &Carrier, String)> {
+/// A field of a workload that kustomize's `images:` does not rename.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Gap<'a> {
+    pub workload: &'a WorkloadName,
+    pub field: &'a Carrier,
+    /// A clause: what kustomize does not do.
+    pub why: &'static str,
+    /// What the field has to become.
+    pub image: String,
+}
+
+/// The fields that [`images`] does not cover.
+pub fn gaps(assignments: &[Assignment]) -> Vec<Gap<'_>> {
     let mut found = Vec::new();
     for assigned in assignments.iter().filter(|assigned| matches!(assigned.source, Source::Known(_))) {
         for used in &assigned.used_by {
-            if let (Place::Workload(name), Carrier::Environment { .. }) =
-                (&used.used_by.place, &used.used_by.carrier)
-            {
-                found.push((name, &used.used_by.carrier, assigned.destination.to_string()));
+            let (Place::Workload(workload), field) = (&used.used_by.place, &used.used_by.carrier) else {
+                continue;
+            };
+            if let Some(why) = field.kustomize_gap(workload.kind) {
+                found.push(Gap { workload, field, why, image: assigned.destination.to_string() });
             }
         }
     }
@@ -51,16 +62,10 @@ pub fn patches(workloads: &[Workload], assignments: &[Assignment]) -> Value {
 
 fn entry(workload: &Workload, assignments: &[Assignment]) -> Option<Value> {
     let mut operations = Vec::new();
-    let pointer = |path: &[String]| {
-        let prefix = workload.name.kind.pod_spec_pointer().split('/').skip(1);
-        PointerBuf::from_tokens(prefix.chain(path.iter().map(String::as_str))).to_string()
-    };
-    for field in carried(&workload.pod) {
-        let Some(image) = renamed(&workload.name, &field.carrier, assignments) else { continue };
-        for (path, name) in &field.names {
-            operations.push(json!({"op": "test", "path": pointer(path), "value": name}));
+    for field in carried(&workload.pod, &image_variables()) {
+        if let Some(image) = renamed(&workload.name, &field.carrier, assignments) {
+            operations.extend(set_by_name(workload.name.kind, &field, &image));
         }
-        operations.push(json!({"op": "replace", "path": pointer(&field.path), "value": image}));
     }
     if operations.is_empty() {
         return None;
@@ -71,7 +76,7 @@ fn entry(workload: &Workload, assignments: &[Assignment]) -> Option<Value> {
     if let Some(group) = group {
         target["group"] = group.into();
     }
-    let patch = serde_json::to_string_pretty(&operations).unwrap_or_default() + "\n";
+    let patch = serde_json::to_string_pretty(&json!(operations)).unwrap_or_default() + "\n";
     Some(json!({"target": target, "patch": patch}))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::castai::components::{SCANNERS_VARIABLE, derivation};
 use crate::model::image::Image;
-use crate::model::inventory::{Carrier, Place, Use};
+use crate::model::inventory::{Place, Use};
 use crate::model::plan::PlannedUse;
 use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::rewrite::scanners::{controller_of, variable};
@@ -37,7 +37,7 @@ pub fn leave_out(assignments: &mut Vec<Assignment>) -> Vec<LeftOut> {
             .used_by
             .iter()
             .map(|used| &used.used_by)
-            .partition(|used_by| matches!(used_by.carrier, Carrier::Derived { .. }));
+            .partition(|used_by| used_by.carrier.is_derived());
         derived.extend(made.into_iter().map(|used_by| (used_by.clone(), why.clone())));
         if let Some(first) = own.first() {
             left_out.push(LeftOut {

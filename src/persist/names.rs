@@ -84,10 +84,10 @@ impl Names {
     }
 }
 
-/// Whether a policy can rename an image that pods in `namespace` carry: as a container that still has its public name, and
+/// Whether a policy can rename an image that pods in `namespace` carry: in a field that still has its public name, and
 /// only inside of Cast AI's namespaces if it is somebody else's.
 pub fn is_renamable(image: &Image, carrier: &Carrier, source: &Image, namespace: &str) -> bool {
-    matches!(carrier, Carrier::Container(_) | Carrier::InitContainer(_))
+    carrier.is_renamed_at_admission()
         && image.repository() == source.repository()
         && (components::image_prefix(source).is_some() || components::NAMESPACES.contains(&namespace))
 }

@@ -29,7 +29,7 @@ use crate::cluster::custom::Resource;
 use crate::cluster::release::Release;
 use crate::cluster::waiting::WaitingPod;
 use crate::model::image::{Image, Mirror};
-use crate::model::image_field::{Carried, carried_with};
+use crate::model::image_field::{Carried, carried};
 use crate::model::inventory::{
     API_VERSION, Carrier, Cluster, Inventory, InventoryKind, Place, Reason, Use, WantedImage, WorkloadKind,
 };
@@ -290,20 +290,17 @@ fn own_reason(workload: &Workload, field: &Carried, filter: &ImageFilter) -> Opt
 /// Why a field that was taken cannot be patched. Controllers such as an operator may own a Deployment, which can be
 /// patched all the same; a patched pod or ReplicaSet would not outlive its controller's next step.
 fn fixed(workload: &Workload, carrier: &Carrier) -> Option<String> {
-    use WorkloadKind::{Job, Pod};
     if let Some(owner) = owners::custom_owner(workload) {
         return Some(format!("owned by {}: change it there", owners::described(owner)));
     }
-    match (workload.name.kind, carrier, &workload.owner) {
-        (Job, ..) => Some("a Job's template is immutable".to_owned()),
-        (_, Carrier::EphemeralContainer(_), _) => Some("an ephemeral container cannot be changed".to_owned()),
-        (Pod, Carrier::Environment { .. }, _) => Some("a pod's variables are immutable".to_owned()),
-        _ => None,
+    match workload.name.kind {
+        WorkloadKind::Job => Some("a Job's template is immutable".to_owned()),
+        kind => carrier.immutable_in(kind).map(str::to_owned),
     }
 }
 
-/// Takes the containers that there is a reason for, that may be mirrored and that the filter admits, and with each its
-/// variables and its derived image: without them a rewritten container could not do its work.
+/// Takes the fields that there is a reason for, that may be mirrored and that the filter admits, and with each container
+/// what comes with it and its derived image: without them a rewritten container could not do its work.
 fn collect(
     pod: &PodSpec,
     records: &Records,
@@ -314,14 +311,14 @@ fn collect(
     fixed: impl Fn(&Carrier) -> Option<String>,
 ) -> (Vec<(Image, Use)>, Vec<String>) {
     let (mut uses, mut notes) = (Vec::new(), Vec::new());
-    let fields = carried_with(pod, &filter.knowledge.variables);
-    let (variables, containers): (Vec<_>, Vec<_>) =
-        fields.iter().partition(|field| matches!(field.carrier, Carrier::Environment { .. }));
+    let fields = carried(pod, &filter.knowledge.image_variables());
+    let (dependent, independent): (Vec<_>, Vec<_>) =
+        fields.iter().partition(|field| field.carrier.comes_with_container());
     let mut take = |image: Image, carrier: Carrier, reason, recorded_source| {
         let used_by = Use { place: place.clone(), fixed: fixed(&carrier), carrier, reason, recorded_source };
         uses.push((image, used_by));
     };
-    for field in containers {
+    for field in independent {
         let Some(reason) = reason_of(field) else { continue };
         let image: Image = match field.value.parse() {
             Ok(image) => image,
@@ -334,43 +331,40 @@ fn collect(
         if !filter.may_mirror(&image, recorded.as_ref(), place) || !filter.admits(&image, recorded.as_ref()) {
             continue;
         }
-        let mut own: Vec<_> =
-            variables.iter().filter(|variable| variable.container == field.container).collect();
+        let container = field.carrier.container().filter(|_| field.carrier.is_container_image());
+        let mut own: Vec<_> = dependent
+            .iter()
+            .filter(|other| container.is_some() && other.carrier.container() == container)
+            .collect();
         // What we added says nothing of what is wanted, which is found anew.
-        let added = own.iter().position(|variable| records.added(&variable.carrier, &variable.value));
+        let added = own.iter().position(|other| records.added(&other.carrier, &other.value));
         let named: Option<Image> = added.and_then(|added| own[added].value.parse().ok());
         let has_variable = |name: &str| {
-            own.iter().enumerate().any(|(index, variable)| {
-                Some(index) != added
-                    && matches!(&variable.carrier, Carrier::Environment { variable, .. } if variable == name)
-            })
+            let mut others = own.iter().enumerate().filter(|(index, _)| Some(*index) != added);
+            others.any(|(_, other)| other.carrier.variable() == Some(name))
         };
-        if let Some((carrier, derived)) = components::derived_image(
-            &field.container,
-            &image,
-            recorded.as_ref(),
-            named.as_ref(),
-            has_variable,
-        ) {
+        let derived = container.and_then(|container| {
+            components::derived_image(container, &image, recorded.as_ref(), named.as_ref(), has_variable)
+        });
+        if let Some((carrier, derived)) = derived {
             let source = recorded.as_ref().and_then(|source| components::scanners_of(source).ok());
             let from = image.clone();
             take(derived, carrier, Reason::Derived { from }, source);
             added.map(|added| own.remove(added));
         }
-        for variable in own {
-            match (&variable.carrier, variable.value.parse::<Image>()) {
-                (Carrier::Environment { variable: name, .. }, Ok(image)) => {
-                    let reason = match &reason {
-                        Reason::File { .. } | Reason::Release { .. } => reason.clone(),
-                        _ => Reason::Variable { variable: name.clone() },
+        for other in own {
+            match other.value.parse::<Image>() {
+                Ok(image) => {
+                    let reason = match (&reason, other.carrier.variable()) {
+                        (Reason::File { .. } | Reason::Release { .. }, _) | (_, None) => reason.clone(),
+                        (_, Some(variable)) => Reason::Variable { variable: variable.to_owned() },
                     };
-                    let recorded = filter.recorded(records, variable, place);
+                    let recorded = filter.recorded(records, other, place);
                     if filter.may_mirror(&image, recorded.as_ref(), place) {
-                        take(image, variable.carrier.clone(), reason, recorded);
+                        take(image, other.carrier.clone(), reason, recorded);
                     }
                 }
-                (_, Err(error)) => notes.push(format!("{described}: {}: {error}", variable.carrier)),
-                _ => {}
+                Err(error) => notes.push(format!("{described}: {}: {error}", other.carrier)),
             }
         }
         take(image, field.carrier.clone(), reason, recorded);

@@ -161,7 +161,7 @@ fn recorded(workload: &Workload, records: &Records) -> Vec<(Carrier, Record, Opt
         return Vec::new();
     }
     let carriers: Vec<Carrier> = records.all().map(|(carrier, _)| carrier).collect();
-    let fields = fields_of(&workload.pod, carriers.iter());
+    let fields = fields_of(&workload.pod, &carriers);
     let current = |carrier: &Carrier| {
         fields.iter().find(|field| field.carrier == *carrier).map(|field| field.value.clone())
     };

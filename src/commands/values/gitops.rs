@@ -6,7 +6,7 @@ use super::named_images;
 use crate::cli::{Arguments, NamingArguments};
 use crate::commands::{CommandError, Ending};
 use crate::output;
-use crate::persist::kustomize;
+use crate::persist::kustomize::{self, Gap};
 
 pub(super) async fn kustomize(
     arguments: &Arguments,
@@ -15,9 +15,9 @@ pub(super) async fn kustomize(
     let mut images = named_images::read(arguments, wanted).await?;
     images.refuse_nothing()?;
     let ending = named_images::leave_out(&mut images, false);
-    for (workload, carrier, image) in kustomize::variables(&images.assignments) {
+    for Gap { workload, field, why, image } in kustomize::gaps(&images.assignments) {
         output::warning(&format!(
-            "kustomize renames no image in a variable: {carrier} of {workload} in namespace {} has to become {image}",
+            "{why}: {field} of {workload} in namespace {} has to become {image}",
             workload.namespace
         ));
     }

@@ -1,12 +1,25 @@
-//! The fields of a pod spec that carry images, and where exactly they stand.
+//! The fields of objects that hold images. Each kind of field has a file with what it knows: how it finds, names and
+//! locates itself, how it is patched, and what others may do with it. Everybody else asks for these properties.
+
+mod container;
+mod derived;
+mod ephemeral_container;
+mod init_container;
+mod kind;
+mod list_field;
+mod named;
+pub mod patch;
+mod resource_field;
+mod variable;
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::castai::components::IMAGE_VARIABLES;
-use crate::model::pod_spec::{Container, PodSpec};
+use self::kind::{Kind, Location, Relation};
+use crate::model::pod_spec::PodSpec;
+use crate::model::workload_kind::WorkloadKind;
 
 /// The field of an object that carries an image. Keyed by names and never by an index, because indices move.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,64 +43,263 @@ pub enum Carrier {
     Named,
 }
 
+/// Every kind, in the order in which the fields of one item of a pod spec are found.
+const KINDS: [&Kind; 7] = [
+    &container::KIND,
+    &init_container::KIND,
+    &ephemeral_container::KIND,
+    &variable::KIND,
+    &derived::KIND,
+    &resource_field::KIND,
+    &named::KIND,
+];
+
+/// Lists of a pod spec, in the order in which their fields are found.
+const LISTS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
+
 impl Carrier {
-    /// Whether there is a field that a patch can set.
-    pub const fn is_field(&self) -> bool {
-        !matches!(self, Self::Derived { .. } | Self::Named)
+    const fn kind(&self) -> &'static Kind {
+        match self {
+            Self::Container(_) => &container::KIND,
+            Self::InitContainer(_) => &init_container::KIND,
+            Self::EphemeralContainer(_) => &ephemeral_container::KIND,
+            Self::Environment { .. } => &variable::KIND,
+            Self::Derived { .. } => &derived::KIND,
+            Self::Field(_) => &resource_field::KIND,
+            Self::Named => &named::KIND,
+        }
     }
 
-    /// The container that it belongs to.
-    pub fn container(&self) -> Option<&str> {
+    /// What stands behind the kind's word in the written form.
+    fn names(&self) -> Vec<&str> {
         match self {
-            Self::Container(name) | Self::InitContainer(name) | Self::EphemeralContainer(name) => Some(name),
-            Self::Environment { container, .. } | Self::Derived { container, .. } => Some(container),
-            Self::Field(_) | Self::Named => None,
+            Self::Container(name) | Self::InitContainer(name) | Self::EphemeralContainer(name) => vec![name],
+            Self::Environment { container, variable: name }
+            | Self::Derived { container, component: name } => {
+                vec![container, name]
+            }
+            Self::Field(pointer) => pointer.strip_prefix('/').into_iter().collect(),
+            Self::Named => Vec::new(),
         }
     }
 }
 
+/// What others may do with a field.
+impl Carrier {
+    /// Whether there is a field that a patch can set.
+    pub const fn is_field(&self) -> bool {
+        !matches!(self.kind().location, Location::Nowhere)
+    }
+
+    /// The container that it belongs to.
+    pub fn container(&self) -> Option<&str> {
+        match self.kind().relation {
+            Relation::None => None,
+            Relation::OwnImage | Relation::ComesWith | Relation::DerivedFrom => self.names().first().copied(),
+        }
+    }
+
+    /// Whether it is the image that its container runs.
+    pub fn is_container_image(&self) -> bool {
+        self.kind().relation == Relation::OwnImage
+    }
+
+    /// Whether it is taken because its container's image is, which could not do its work without.
+    pub fn comes_with_container(&self) -> bool {
+        self.kind().relation == Relation::ComesWith
+    }
+
+    /// Whether a component makes the image's name out of that of its container.
+    pub fn is_derived(&self) -> bool {
+        self.kind().relation == Relation::DerivedFrom
+    }
+
+    /// Whether it is in a custom resource.
+    pub const fn is_of_resource(&self) -> bool {
+        matches!(self.kind().location, Location::Resource)
+    }
+
+    /// The variable that it is the value of.
+    pub fn variable(&self) -> Option<&str> {
+        match self {
+            Self::Environment { variable, .. } => Some(variable),
+            _ => None,
+        }
+    }
+
+    /// The container that runs anew when the field of a running pod changes.
+    pub fn restarted_container(&self) -> Option<&str> {
+        self.container().filter(|_| self.kind().restarts_container)
+    }
+
+    /// Why it cannot be changed in a workload of this kind, if other fields of it can.
+    pub fn immutable_in(&self, kind: WorkloadKind) -> Option<&'static str> {
+        (self.kind().immutable_in)(kind)
+    }
+
+    /// Whether an admission policy can rename it as its pod is created.
+    pub const fn is_renamed_at_admission(&self) -> bool {
+        self.kind().is_renamed_at_admission
+    }
+
+    /// Whether kustomize's `images:` can rename it.
+    pub const fn is_renamed_by_kustomize(&self) -> bool {
+        self.kind().kustomize.renames
+    }
+
+    /// Where kustomize's `images:` does not rename it in a workload of this kind, as a clause.
+    pub fn kustomize_gap(&self, kind: WorkloadKind) -> Option<&'static str> {
+        (self.kind().kustomize.gap)(kind)
+    }
+}
+
+/// A list of named items in a pod's spec whose images an admission policy can rename.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdmissionList {
+    pub list: &'static str,
+    /// From the item to the image.
+    pub image: &'static [&'static str],
+}
+
+/// The lists that admission policies have to rename images in.
+pub fn admission_lists() -> Vec<AdmissionList> {
+    let kinds = KINDS.iter().filter(|kind| kind.is_renamed_at_admission);
+    let mut lists: Vec<_> = kinds
+        .filter_map(|kind| match &kind.location {
+            Location::Item(list) => Some(AdmissionList { list: list.list, image: list.image }),
+            _ => None,
+        })
+        .collect();
+    lists.sort_by_key(|list| rank(list.list));
+    lists
+}
+
+fn rank(list: &str) -> usize {
+    LISTS.iter().position(|known| *known == list).unwrap_or(LISTS.len())
+}
+
+/// A field that carries an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carried {
+    pub carrier: Carrier,
+    /// The image as written; it need not be a valid reference.
+    pub value: String,
+    /// All that is written in the field; it holds the image.
+    pub text: String,
+    /// Where the text stands in the pod spec, as the tokens of a JSON pointer.
+    pub path: Vec<String>,
+    /// Fields that say that `path` still means this carrier: a name, and where it stands.
+    pub names: Vec<(Vec<String>, String)>,
+}
+
+impl Carried {
+    /// The text with another image.
+    pub fn text_with(&self, image: &str) -> String {
+        self.text.replacen(&self.value, image, 1)
+    }
+
+    /// Where it stands among a manager's fields (`metadata.managedFields`), below those of the pod spec; nothing for what
+    /// no manager can own.
+    pub(super) fn managed(&self) -> Option<Managed> {
+        match &self.carrier.kind().location {
+            Location::Item(list) => list.managed(self),
+            Location::Own(own) => (own.managed)(self),
+            Location::Resource | Location::Nowhere => None,
+        }
+    }
+}
+
+/// A place among the fields of a manager, by the members on the way: `f:containers`, `k:{"name":"agent"}`, `f:image`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Managed {
+    pub path: Vec<String>,
+    /// How many of these members own the field together with everything that exists for its sake alone.
+    pub whole: usize,
+}
+
+/// The names of variables whose values are images: the pod spec does not tell them from others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Variables(Vec<String>);
+
+impl Variables {
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.iter().any(|known| known == name)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl<T: Into<String>> FromIterator<T> for Variables {
+    /// Each name once, in order.
+    fn from_iter<I: IntoIterator<Item = T>>(names: I) -> Self {
+        let mut variables = Self::default();
+        for name in names.into_iter().map(Into::into) {
+            if !variables.contains(&name) {
+                variables.0.push(name);
+            }
+        }
+        variables
+    }
+}
+
+/// All fields of `pod` that carry an image: of `variables` those with a literal value. In order of its lists, and of each
+/// item its own image first.
+pub fn carried(pod: &PodSpec, variables: &Variables) -> Vec<Carried> {
+    let mut found = Vec::new();
+    for kind in KINDS {
+        match &kind.location {
+            Location::Item(list) => found.extend(list.find(pod)),
+            Location::Own(own) => found.extend((own.find)(pod, variables)),
+            Location::Resource | Location::Nowhere => {}
+        }
+    }
+    found.sort_by_key(|field: &Carried| {
+        let token = |index: usize| field.path.get(index).map(String::as_str).unwrap_or_default();
+        (rank(token(0)), token(1).parse::<usize>().unwrap_or_default())
+    });
+    found
+}
+
+/// The fields of `pod` that `carriers` name, whatever variables are known to carry images.
+pub fn fields_of<'c>(pod: &PodSpec, carriers: impl IntoIterator<Item = &'c Carrier>) -> Vec<Carried> {
+    let carriers: Vec<_> = carriers.into_iter().collect();
+    let variables = carriers.iter().filter_map(|carrier| carrier.variable()).collect();
+    let mut fields = carried(pod, &variables);
+    fields.retain(|field| carriers.contains(&&field.carrier));
+    fields
+}
+
 impl fmt::Display for Carrier {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Container(name) => write!(formatter, "container/{name}"),
-            Self::InitContainer(name) => write!(formatter, "init/{name}"),
-            Self::EphemeralContainer(name) => write!(formatter, "ephemeral/{name}"),
-            Self::Environment { container, variable } => write!(formatter, "env/{container}/{variable}"),
-            Self::Derived { container, component } => write!(formatter, "derived/{container}/{component}"),
-            Self::Field(pointer) => write!(formatter, "field{pointer}"),
-            Self::Named => formatter.write_str("named"),
-        }
+        formatter.write_str(self.kind().word())?;
+        self.names().into_iter().try_for_each(|name| write!(formatter, "/{name}"))
     }
 }
 
 /// The text names no carrier.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "unknown carrier {0:?}: expected container/NAME, init/NAME, ephemeral/NAME, env/CONTAINER/VARIABLE, derived/CONTAINER/COMPONENT, field/POINTER or named"
-)]
+#[error("unknown carrier {0:?}: expected {forms}", forms = forms())]
 pub struct UnknownCarrier(String);
+
+/// `container/NAME, init/NAME or named`.
+fn forms() -> String {
+    let forms = KINDS.map(|kind| kind.form);
+    match forms.split_last() {
+        Some((last, forms)) => format!("{} or {last}", forms.join(", ")),
+        None => String::new(),
+    }
+}
 
 impl FromStr for Carrier {
     type Err = UnknownCarrier;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Some(pointer) = text.strip_prefix("field").filter(|pointer| pointer.starts_with('/')) {
-            return Ok(Self::Field(pointer.to_owned()));
-        }
-        let parts: Vec<&str> = text.split('/').collect();
-        match parts.as_slice() {
-            ["named"] => Ok(Self::Named),
-            ["container", name] => Ok(Self::Container((*name).to_owned())),
-            ["init", name] => Ok(Self::InitContainer((*name).to_owned())),
-            ["ephemeral", name] => Ok(Self::EphemeralContainer((*name).to_owned())),
-            ["env", container, variable] => {
-                Ok(Self::Environment { container: (*container).to_owned(), variable: (*variable).to_owned() })
-            }
-            ["derived", container, component] => {
-                Ok(Self::Derived { container: (*container).to_owned(), component: (*component).to_owned() })
-            }
-            _ => Err(UnknownCarrier(text.to_owned())),
-        }
+        let mut parts = text.split('/');
+        let kind = parts.next().and_then(|word| KINDS.into_iter().find(|kind| kind.word() == word));
+        let names: Vec<_> = parts.collect();
+        kind.and_then(|kind| (kind.with_names)(&names)).ok_or_else(|| UnknownCarrier(text.to_owned()))
     }
 }
 
@@ -103,136 +315,5 @@ impl<'de> Deserialize<'de> for Carrier {
     }
 }
 
-/// A field that carries an image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Carried {
-    pub carrier: Carrier,
-    /// The container that the field belongs to.
-    pub container: String,
-    /// The value as written; it need not be an image reference.
-    pub value: String,
-    /// Where the value stands in the pod spec, as the tokens of a JSON pointer.
-    pub path: Vec<String>,
-    /// Fields that say that `path` still means this carrier: a name, and where it stands.
-    pub names: Vec<(Vec<String>, String)>,
-}
-
-/// All fields of `pod` that carry an image: those of containers, and of the variables that components of Cast AI
-/// read images from, where their value is literal.
-pub fn carried(pod: &PodSpec) -> Vec<Carried> {
-    carried_with(pod, &[])
-}
-
-/// Also of variables named `more`.
-pub fn carried_with(pod: &PodSpec, more: &[String]) -> Vec<Carried> {
-    let mut result = Vec::new();
-    let lists = [
-        ("initContainers", pod.init_containers.as_deref().unwrap_or_default()),
-        ("containers", pod.containers.as_slice()),
-    ];
-    for (list, containers) in lists {
-        for (index, container) in containers.iter().enumerate() {
-            let carrier = match list {
-                "initContainers" => Carrier::InitContainer(container.name.clone()),
-                _ => Carrier::Container(container.name.clone()),
-            };
-            result.extend(image(list, index, carrier, &container.name, container.image.as_deref()));
-            result.extend(variables(list, index, container, more));
-        }
-    }
-    for (index, container) in pod.ephemeral_containers.iter().flatten().enumerate() {
-        let carrier = Carrier::EphemeralContainer(container.name.clone());
-        result.extend(image(
-            "ephemeralContainers",
-            index,
-            carrier,
-            &container.name,
-            container.image.as_deref(),
-        ));
-    }
-    result
-}
-
-/// The fields of `pod` that `carriers` name, whatever variables are known to carry images.
-pub fn fields_of<'c>(pod: &PodSpec, carriers: impl Iterator<Item = &'c Carrier>) -> Vec<Carried> {
-    let variables: Vec<String> = carriers
-        .filter_map(|carrier| match carrier {
-            Carrier::Environment { variable, .. } => Some(variable.clone()),
-            _ => None,
-        })
-        .collect();
-    carried_with(pod, &variables)
-}
-
-fn image(
-    list: &str,
-    index: usize,
-    carrier: Carrier,
-    container: &str,
-    value: Option<&str>,
-) -> Option<Carried> {
-    Some(Carried {
-        carrier,
-        container: container.to_owned(),
-        value: value.filter(|value| !value.is_empty())?.to_owned(),
-        path: path(list, index, &["image"]),
-        names: vec![(path(list, index, &["name"]), container.to_owned())],
-    })
-}
-
-fn variables(list: &str, index: usize, container: &Container, more: &[String]) -> Vec<Carried> {
-    let environment = container.env.as_deref().unwrap_or_default();
-    let more = more.iter().map(String::as_str).filter(|name| !IMAGE_VARIABLES.contains(name));
-    IMAGE_VARIABLES
-        .iter()
-        .copied()
-        .chain(more)
-        .filter_map(|name| {
-            // Of several with one name the last counts.
-            let (position, variable) =
-                environment.iter().enumerate().rfind(|(_, variable)| variable.name == name)?;
-            let position = position.to_string();
-            Some(Carried {
-                carrier: Carrier::Environment {
-                    container: container.name.clone(),
-                    variable: name.to_owned(),
-                },
-                container: container.name.clone(),
-                value: variable.value.clone().filter(|value| !value.is_empty())?,
-                path: path(list, index, &["env", &position, "value"]),
-                names: vec![
-                    (path(list, index, &["name"]), container.name.clone()),
-                    (path(list, index, &["env", &position, "name"]), name.to_owned()),
-                ],
-            })
-        })
-        .collect()
-}
-
-fn path(list: &str, index: usize, rest: &[&str]) -> Vec<String> {
-    let index = index.to_string();
-    [list, &index].into_iter().chain(rest.iter().copied()).map(str::to_owned).collect()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn carriers_are_written_and_read_by_name() {
-        for text in [
-            "container/agent",
-            "init/gpu",
-            "ephemeral/debug",
-            "env/controller/SCANNERS_IMAGE",
-            "derived/controller/kvisor-scanners",
-            "field/spec/values/sub~1chart/image",
-            "named",
-        ] {
-            assert_eq!(text.parse::<Carrier>().unwrap().to_string(), text);
-        }
-        for text in ["agent", "container", "container/a/b", "env/x", "field", "fieldx/y", ""] {
-            assert!(text.parse::<Carrier>().is_err(), "{text}");
-        }
-    }
-}
+mod tests;

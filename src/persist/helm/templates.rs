@@ -1,5 +1,6 @@
 //! The manifests of a release, and which chart inside of it each of them comes from.
 
+use crate::castai::components::image_variables;
 use crate::cluster::release::Release;
 use crate::model::image_field::carried;
 use crate::sync::discover::manifests;
@@ -43,7 +44,8 @@ pub(super) fn of(release: &Release) -> Vec<Template> {
 fn take(templates: &mut Vec<Template>, text: &str, source: &str, hook: bool) {
     // What cannot be read was said where images were looked for.
     for manifest in manifests::parse("", text).unwrap_or_default() {
-        let images = carried(&manifest.pod).into_iter().map(|field| field.value).collect();
+        let images =
+            carried(&manifest.pod, &image_variables()).into_iter().map(|field| field.value).collect();
         templates.push(Template { name: manifest.name, hook, subchart: subchart(source), images });
     }
 }

@@ -60,9 +60,9 @@ fn repositories_are_renamed_without_tags_and_variables_are_told() {
     let expected =
         ["castai/hibernate", "castai/wait", "ghcr.io/castai/images/woop", "rancher/kubectl"].map(renamed);
     assert_eq!(images(&assignments), json!({"images": expected}));
-    let variables = variables(&assignments);
-    assert_eq!(variables.len(), 1);
-    assert_eq!(variables[0].2, "e.example/ghcr.io/castai/images/jmx:v3");
+    let gaps = gaps(&assignments);
+    assert_eq!(gaps.len(), 1);
+    assert_eq!(gaps[0].image, "e.example/ghcr.io/castai/images/jmx:v3");
 }
 
 #[test]

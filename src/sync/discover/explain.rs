@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Found, ImageFilter, owners, pods, releases, uses, whole_workload};
-use crate::castai::components::{self, IMAGE_VARIABLES, OTHER_VARIABLES};
+use crate::castai::components::{self, OTHER_VARIABLES};
 use crate::model::image::Image;
-use crate::model::image_field::carried_with;
+use crate::model::image_field::carried;
 use crate::model::inventory::{Carrier, Explanation, Inventory, LeftOut, Place, WantedImage};
 use crate::model::pod_spec::Container;
 use crate::model::workload::Workload;
@@ -91,11 +91,8 @@ fn of_workload(workload: &Workload, filter: &ImageFilter) -> Vec<LeftOut> {
             left_out(Some(&used.carrier), Some(image.as_written()), why)
         })
         .collect();
-    let fields = carried_with(&workload.pod, &filter.knowledge.variables);
-    let others = || {
-        let is_container = |carrier: &Carrier| !matches!(carrier, Carrier::Environment { .. });
-        fields.iter().filter(move |field| is_container(&field.carrier))
-    };
+    let fields = carried(&workload.pod, &filter.knowledge.image_variables());
+    let others = || fields.iter().filter(|field| !field.carrier.comes_with_container());
     let is_whole = whole_workload(workload, &filter.knowledge).is_some();
     if wanted.is_empty() && !is_whole {
         match resemblance(workload) {
@@ -161,12 +158,11 @@ fn is_known(value: &str) -> bool {
 
 /// Variables of a container of Cast AI's that are named like an image, and are none that we read.
 fn variables<'c>(container: &'c Container, filter: &ImageFilter) -> Vec<(Carrier, Option<&'c str>, String)> {
-    let mut found = Vec::new();
+    let (mut found, read) = (Vec::new(), filter.knowledge.image_variables());
     for variable in container.env.iter().flatten() {
         let name = variable.name.as_str();
         let value = variable.value.as_deref().filter(|value| !value.is_empty());
-        let is_read =
-            IMAGE_VARIABLES.contains(&name) || filter.knowledge.variables.iter().any(|known| known == name);
+        let is_read = read.contains(name);
         let is_named = name.ends_with("_IMAGE") || name.contains("_IMAGE_NAME");
         let known = OTHER_VARIABLES.iter().find(|(known, _)| *known == name);
         let why = match (is_read, value, known) {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Found, ImageFilter, owners, whole_workload};
-use crate::castai::components::{INJECTED_CONTAINERS, STARTED_LABELS};
+use crate::castai::components::{INJECTED_CONTAINERS, STARTED_LABELS, image_variables};
 use crate::cluster::waiting::{WaitingImage, WaitingPod};
 use crate::model::image::Image;
 use crate::model::image_field::carried;
@@ -72,7 +72,7 @@ pub(super) fn left_out(
 fn added(found: Found<'_>) -> impl Iterator<Item = (&WaitingPod, &WaitingImage)> {
     found.pods.iter().flat_map(move |pod| {
         let workload = workload_of(pod, found.workloads).filter(|_| pod.owner.is_some());
-        let fields = workload.map(|workload| carried(&workload.pod)).unwrap_or_default();
+        let fields = workload.map(|workload| carried(&workload.pod, &image_variables())).unwrap_or_default();
         pod.images.iter().filter_map(move |waiting| {
             let is_shown =
                 |carrier: &Carrier, image: &str| *carrier == waiting.carrier && image == waiting.image;
@@ -151,11 +151,12 @@ fn because(
 
 /// Who adds an image to pods of others, if it was found with one who does.
 fn adder(wanted: &WantedImage) -> Option<String> {
-    wanted.used_by.iter().find_map(|used_by| match (&used_by.place, &used_by.carrier) {
-        (Place::Resource { resource, name, .. }, Carrier::Field(_)) => {
+    wanted.used_by.iter().find_map(|used_by| match &used_by.place {
+        Place::Resource { resource, name, .. } if used_by.carrier.is_of_resource() => {
             Some(format!("added by {resource}/{name}"))
         }
-        (Place::Workload(workload), Carrier::Environment { variable, .. }) => {
+        Place::Workload(workload) => {
+            let variable = used_by.carrier.variable()?;
             Some(format!("added by {workload}, variable {variable}"))
         }
         _ => None,

@@ -1,15 +1,13 @@
 //! JSON patches whose every step is guarded by a `test` of what was read.
 
-mod variable;
-
 use json_patch::jsonptr::PointerBuf;
-use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOperation, TestOperation};
+use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOperation};
 use serde_json::{Value, json};
 
 use super::{Change, WorkloadPatch};
 use crate::model::field_manager::field_path;
-use crate::model::image_field::{Carried, fields_of};
-use crate::model::inventory::Carrier;
+use crate::model::image_field::patch::{add, remove, set, test, unchanged};
+use crate::model::image_field::{Carrier, fields_of};
 use crate::model::record::{ANNOTATION, Records};
 use crate::model::workload::Workload;
 use crate::ownership::claims::{appliers, is_ours};
@@ -42,13 +40,14 @@ pub fn restoring(workload: &Workload, applied: &WorkloadPatch) -> Option<Patch> 
 /// first and removed last, so that every other one stands where it was read.
 pub(super) fn build(workload: &Workload, changes: &[Change], records: &Records) -> Patch {
     let fields = fields_of(&workload.pod, changes.iter().map(|change| &change.carrier));
+    let (kind, pod) = (workload.name.kind, &workload.pod);
     let (mut added, mut replaced, mut removed) = (Vec::new(), Vec::new(), Vec::new());
     for change in changes {
         let field = fields.iter().find(|field| field.carrier == change.carrier);
         match (field, &change.to) {
-            (Some(field), Some(to)) => replaced.extend(replace(workload, field, to)),
-            (None, Some(to)) => added.extend(variable::add(workload, &change.carrier, to)),
-            (Some(field), None) => removed.extend(variable::remove(workload, field)),
+            (Some(field), Some(to)) => replaced.extend(set(kind, field, to)),
+            (None, Some(to)) => added.extend(add(kind, pod, &change.carrier, to)),
+            (Some(field), None) => removed.extend(remove(kind, pod, field)),
             (None, None) => {}
         }
     }
@@ -65,16 +64,15 @@ pub(super) fn release(workload: &Workload, carriers: &[Carrier]) -> Vec<PatchOpe
         let index = index.to_string();
         PointerBuf::from_tokens(["metadata", "managedFields", &index].into_iter().chain(rest.iter().copied()))
     };
-    let fields: Vec<_> = fields_of(&workload.pod, carriers.iter())
+    let fields: Vec<_> = fields_of(&workload.pod, carriers)
         .into_iter()
-        .filter(|field| carriers.contains(&field.carrier))
         .filter_map(|field| Some((field_path(workload.name.kind, &field)?, field)))
         .collect();
     let (mut guards, mut removals) = (Vec::new(), Vec::new());
-    for (path, field) in &fields {
-        guards.extend(unchanged(workload, field));
+    for (managed, field) in &fields {
+        guards.extend(unchanged(workload.name.kind, field));
         for owner in appliers(workload).filter(|owner| owner.carriers.contains(&field.carrier)) {
-            let claimed = ["fieldsV1"].into_iter().chain(path.iter().map(String::as_str));
+            let claimed = ["fieldsV1"].into_iter().chain(managed.path.iter().map(String::as_str));
             guards.push(test(entry(owner.index, &["manager"]), owner.name.as_str().into()));
             guards.push(test(entry(owner.index, &claimed.collect::<Vec<_>>()), json!({})));
         }
@@ -83,10 +81,8 @@ pub(super) fn release(workload: &Workload, carriers: &[Carrier]) -> Vec<PatchOpe
     for manager in workload.managers.iter().rev().filter(|manager| is_ours(manager)) {
         let Some(before) = &manager.fields else { continue };
         let mut rest = before.clone();
-        for (path, field) in &fields {
-            // Who adds a variable also claims its entry and its name, and would keep it without a value.
-            let end = path.len() - usize::from(matches!(field.carrier, Carrier::Environment { .. }));
-            remove(&mut rest, &path[..end]);
+        for (managed, _) in &fields {
+            disown(&mut rest, &managed.path[..managed.whole]);
         }
         if rest == *before {
             continue;
@@ -108,11 +104,11 @@ pub(super) fn release(workload: &Workload, carriers: &[Carrier]) -> Vec<PatchOpe
 }
 
 /// Takes the member at `path` away, and what held nothing else: an empty set would claim its whole item.
-fn remove(fields: &mut Value, path: &[String]) {
+fn disown(fields: &mut Value, path: &[String]) {
     let (Some((first, rest)), Some(members)) = (path.split_first(), fields.as_object_mut()) else { return };
     let is_spent = match members.get_mut(first) {
         Some(inner) if !rest.is_empty() && !is_empty(inner) => {
-            remove(inner, rest);
+            disown(inner, rest);
             is_empty(inner)
         }
         Some(_) => rest.is_empty(),
@@ -125,27 +121,6 @@ fn remove(fields: &mut Value, path: &[String]) {
 
 fn is_empty(fields: &Value) -> bool {
     fields.as_object().is_some_and(serde_json::Map::is_empty)
-}
-
-fn replace(workload: &Workload, field: &Carried, value: &str) -> Vec<PatchOperation> {
-    let mut operations = unchanged(workload, field);
-    let path = absolute(workload, &field.path);
-    operations.push(PatchOperation::Replace(ReplaceOperation { path, value: value.into() }));
-    operations
-}
-
-/// Tests that `field` is what was read.
-fn unchanged(workload: &Workload, field: &Carried) -> Vec<PatchOperation> {
-    let name = |(path, name): &(Vec<String>, String)| test(absolute(workload, path), name.as_str().into());
-    let mut operations: Vec<_> = field.names.iter().map(name).collect();
-    operations.push(test(absolute(workload, &field.path), field.value.as_str().into()));
-    operations
-}
-
-/// A path in the pod spec as one in the workload.
-fn absolute(workload: &Workload, path: &[String]) -> PointerBuf {
-    let prefix = workload.name.kind.pod_spec_pointer().split('/').skip(1);
-    PointerBuf::from_tokens(prefix.chain(path.iter().map(String::as_str)))
 }
 
 /// The API server's `test` takes a missing member for null, so that absence can be tested as well.
@@ -169,10 +144,6 @@ fn annotate(workload: &Workload, value: Option<String>) -> Vec<PatchOperation> {
             ]
         }
     }
-}
-
-fn test(path: PointerBuf, value: Value) -> PatchOperation {
-    PatchOperation::Test(TestOperation { path, value })
 }
 
 #[cfg(test)]

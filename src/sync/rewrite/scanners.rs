@@ -14,14 +14,13 @@ use crate::sync::plan::assignment::{Assignment, Source};
 
 /// The variable that names the image of `derived` to its container; none of what is not derived.
 pub fn variable(derived: &Use) -> Option<Carrier> {
-    let Carrier::Derived { container, .. } = &derived.carrier else { return None };
-    Some(Carrier::Environment { container: container.clone(), variable: SCANNERS_VARIABLE.to_owned() })
+    let container = derived.carrier.container().filter(|_| derived.carrier.is_derived())?;
+    Some(Carrier::Environment { container: container.to_owned(), variable: SCANNERS_VARIABLE.to_owned() })
 }
 
 /// The image that a variable of `pod` names now.
 pub fn value(pod: &PodSpec, variable: &Carrier) -> Option<String> {
-    let fields = fields_of(pod, std::iter::once(variable)).into_iter();
-    fields.filter(|field| field.carrier == *variable).map(|field| field.value).next()
+    fields_of(pod, [variable]).into_iter().map(|field| field.value).next()
 }
 
 /// Whether `variable` is there without a value that it names itself.

@@ -67,8 +67,8 @@ pub fn edits(manifest: &Manifest, assignments: &[Assignment]) -> Vec<Edit> {
                     document: manifest.position.document,
                     pointer,
                     field: format!("{}: {}", manifest.name, field.carrier),
-                    from: field.value.clone(),
-                    to: to.to_owned(),
+                    from: field.text.clone(),
+                    to: field.text_with(to),
                 });
             }
         }

@@ -2,7 +2,7 @@
 
 use super::Change;
 use crate::model::image::Image;
-use crate::model::inventory::{Carrier, Use, WorkloadKind};
+use crate::model::inventory::{Carrier, Use};
 use crate::model::record::{Record, Records};
 use crate::model::workload::Workload;
 use crate::ownership::claims::{self, Keeper};
@@ -34,10 +34,9 @@ pub(super) fn tell(
     let variable = scanners::variable(derived).filter(|_| derived.fixed.is_none());
     let Some(carrier) = variable else { return Ok(Told::default()) };
     if let Some(image) = &named {
-        if workload.name.kind == WorkloadKind::Pod {
+        if let Some(why) = carrier.immutable_in(workload.name.kind) {
             return Err(Unfound::Unnameable(format!(
-                "kvisor would have to be told by a variable that its scanners are {image}, and a pod's variables are \
-                 immutable"
+                "kvisor would have to be told by a variable that its scanners are {image}, and {why}"
             )));
         }
         if scanners::is_set_elsewhere(&workload.pod, &carrier) {

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use super::report::{Outcome, WorkloadReport};
 use super::verdict::{self, Health, Verdict};
 use super::{CONCURRENCY, Proven, Run, Watched, settled};
+use crate::castai::components::image_variables;
 use crate::cluster::pods::{self, ProblemKind};
 use crate::cluster::rollout::{Observation, Pods, observe};
 use crate::cluster::{ErrorKind, PatchMode};
@@ -129,8 +130,9 @@ impl Run<'_> {
 
 /// Whether a pod is ready with the very images that our changes took away: then the workload was healthy before them.
 fn ran_well(seen: &Observation, changes: &[Change]) -> bool {
+    let variables = image_variables();
     let runs_former = |pod: &Pod| {
-        let fields = pod.spec.as_ref().map(|spec| carried(&spec.into())).unwrap_or_default();
+        let fields = pod.spec.as_ref().map(|spec| carried(&spec.into(), &variables)).unwrap_or_default();
         changes.iter().all(|change| {
             let field = fields.iter().find(|field| field.carrier == change.carrier);
             field.map(|field| &field.value) == change.from.as_ref()
@@ -143,7 +145,7 @@ fn ran_well(seen: &Observation, changes: &[Change]) -> bool {
 /// The changes of earlier runs that still stand, by our record.
 fn recorded(workload: &Workload) -> Vec<Change> {
     let records = Records::read(&workload.annotations);
-    let current = carried(&workload.pod).into_iter().filter_map(|field| {
+    let current = carried(&workload.pod, &image_variables()).into_iter().filter_map(|field| {
         let record = records.current(&field.carrier, &field.value)?;
         Some(Change { carrier: field.carrier, from: record.from, to: Some(record.to) })
     });

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use super::patience::Patience;
 use crate::cluster::pods::{self, PodProblem, ProblemKind};
 use crate::cluster::rollout::{Observation, Progress};
-use crate::model::inventory::{Carrier, WorkloadKind};
+use crate::model::inventory::WorkloadKind;
 use crate::sync::rewrite::Change;
 
 /// How a component was before we changed it.
@@ -136,13 +136,8 @@ fn judge_pod(
     let (Some(before), Some(now)) = (new_pods(before).first(), new_pods(now).first()) else {
         return Verdict::Waiting("Waiting for the pod to be observed...".to_owned());
     };
-    let containers: Vec<&str> = changes
-        .iter()
-        .filter_map(|change| match &change.carrier {
-            Carrier::Container(name) => Some(name.as_str()),
-            _ => None,
-        })
-        .collect();
+    let containers: Vec<&str> =
+        changes.iter().filter_map(|change| change.carrier.restarted_container()).collect();
     if pods::runs_anew(before, now, &containers) {
         return done("its containers run".to_owned(), Vec::new(), Vec::new());
     }
@@ -209,6 +204,7 @@ mod tests {
 
     use super::*;
     use crate::cluster::rollout::Pods;
+    use crate::model::image_field::Carrier;
 
     /// A pod whose only container is in the given state, after so many restarts.
     fn pod(state: &serde_json::Value, restarts: i32) -> Pod {

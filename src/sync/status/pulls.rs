@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::castai::components::image_variables;
 use crate::cluster::waiting::WaitingPod;
 use crate::model::image_field::carried;
 use crate::model::inventory::{Carrier, Inventory, Place, Reason, WorkloadKind};
@@ -114,7 +115,9 @@ pub fn pull_failures(
 fn is_outdated(place: &Place, carrier: &Carrier, image: &str, workloads: &[Workload]) -> bool {
     let Place::Workload(name) = place else { return false };
     let Some(workload) = find(workloads, name) else { return false };
-    carried(&workload.pod).iter().any(|field| field.carrier == *carrier && field.value != image)
+    carried(&workload.pod, &image_variables())
+        .iter()
+        .any(|field| field.carrier == *carrier && field.value != image)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::castai::components::image_variables;
 use crate::model::field_manager::{FIELD_MANAGER, field_managers};
 use crate::model::inventory::{WorkloadKind, WorkloadName};
 
@@ -49,6 +50,7 @@ fn object() -> Value {
 fn snapshot(object: &Value) -> Workload {
     let kind = WorkloadKind::CronJob;
     let managed = serde_json::from_value(object["metadata"]["managedFields"].clone()).unwrap();
+    let pod = serde_json::from_value(object.pointer(kind.pod_spec_pointer()).unwrap().clone()).unwrap();
     Workload {
         name: WorkloadName {
             cluster: "c".to_owned(),
@@ -59,9 +61,9 @@ fn snapshot(object: &Value) -> Workload {
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         owner: None,
-        pod: serde_json::from_value(object.pointer(kind.pod_spec_pointer()).unwrap().clone()).unwrap(),
         has_ended: false,
-        managers: field_managers(kind, managed),
+        managers: field_managers(kind, managed, &pod, &image_variables()),
+        pod,
     }
 }
 

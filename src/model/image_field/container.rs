@@ -1,0 +1,27 @@
+//! The image of a container.
+
+use super::Carrier;
+use super::kind::{Kind, Kustomize, Location, Relation};
+use super::list_field::{ListField, only_name};
+use crate::model::pod_spec::PodSpec;
+
+pub(super) const KIND: Kind = Kind {
+    form: "container/NAME",
+    with_names: |names| only_name(names, Carrier::Container),
+    location: Location::Item(ListField {
+        list: "containers",
+        image: &["image"],
+        items,
+        field: Carrier::Container,
+        is_managed: true,
+    }),
+    relation: Relation::OwnImage,
+    restarts_container: true,
+    immutable_in: |_| None,
+    is_renamed_at_admission: true,
+    kustomize: Kustomize::RENAMES,
+};
+
+fn items(pod: &PodSpec) -> Vec<(&str, Option<&str>)> {
+    pod.containers.iter().map(|container| (container.name.as_str(), container.image.as_deref())).collect()
+}

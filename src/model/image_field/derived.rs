@@ -1,0 +1,20 @@
+//! An image that a component derives from its container's at run time: no field holds it.
+
+use super::Carrier;
+use super::kind::{Kind, Kustomize, Location, Relation};
+
+pub(super) const KIND: Kind = Kind {
+    form: "derived/CONTAINER/COMPONENT",
+    with_names: |names| match names {
+        [container, component] => {
+            Some(Carrier::Derived { container: (*container).to_owned(), component: (*component).to_owned() })
+        }
+        _ => None,
+    },
+    location: Location::Nowhere,
+    relation: Relation::DerivedFrom,
+    restarts_container: false,
+    immutable_in: |_| None,
+    is_renamed_at_admission: false,
+    kustomize: Kustomize::DOES_NOT_APPLY,
+};

@@ -1,0 +1,31 @@
+//! The image of an ephemeral container: `kubectl debug` adds it to a running pod, through a subresource.
+
+use super::Carrier;
+use super::kind::{Kind, Kustomize, Location, Relation};
+use super::list_field::{ListField, only_name};
+use crate::model::pod_spec::PodSpec;
+
+pub(super) const KIND: Kind = Kind {
+    form: "ephemeral/NAME",
+    with_names: |names| only_name(names, Carrier::EphemeralContainer),
+    location: Location::Item(ListField {
+        list: "ephemeralContainers",
+        image: &["image"],
+        items,
+        field: Carrier::EphemeralContainer,
+        is_managed: false,
+    }),
+    relation: Relation::OwnImage,
+    restarts_container: false,
+    immutable_in: |_| Some("an ephemeral container cannot be changed"),
+    is_renamed_at_admission: false,
+    kustomize: Kustomize::DOES_NOT_APPLY,
+};
+
+fn items(pod: &PodSpec) -> Vec<(&str, Option<&str>)> {
+    pod.ephemeral_containers
+        .iter()
+        .flatten()
+        .map(|container| (container.name.as_str(), container.image.as_deref()))
+        .collect()
+}

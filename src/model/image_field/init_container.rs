@@ -1,0 +1,31 @@
+//! The image of an init container.
+
+use super::Carrier;
+use super::kind::{Kind, Kustomize, Location, Relation};
+use super::list_field::{ListField, only_name};
+use crate::model::pod_spec::PodSpec;
+
+pub(super) const KIND: Kind = Kind {
+    form: "init/NAME",
+    with_names: |names| only_name(names, Carrier::InitContainer),
+    location: Location::Item(ListField {
+        list: "initContainers",
+        image: &["image"],
+        items,
+        field: Carrier::InitContainer,
+        is_managed: true,
+    }),
+    relation: Relation::OwnImage,
+    restarts_container: false,
+    immutable_in: |_| None,
+    is_renamed_at_admission: true,
+    kustomize: Kustomize::RENAMES,
+};
+
+fn items(pod: &PodSpec) -> Vec<(&str, Option<&str>)> {
+    pod.init_containers
+        .iter()
+        .flatten()
+        .map(|container| (container.name.as_str(), container.image.as_deref()))
+        .collect()
+}

@@ -1,0 +1,61 @@
+//! Fields that are the image of a named item in a list of the pod spec.
+
+use super::{Carried, Carrier, Managed};
+use crate::model::pod_spec::PodSpec;
+
+/// What sets such fields apart.
+pub(super) struct ListField {
+    /// The pod spec's member.
+    pub(super) list: &'static str,
+    /// From the item to its image.
+    pub(super) image: &'static [&'static str],
+    /// Each item's name and image, in order.
+    pub(super) items: fn(&PodSpec) -> Vec<(&str, Option<&str>)>,
+    /// The field of the item with this name.
+    pub(super) field: fn(String) -> Carrier,
+    /// Whether managers own it: parts of an object that are written through a subresource are none's.
+    pub(super) is_managed: bool,
+}
+
+impl ListField {
+    pub(super) fn find(&self, pod: &PodSpec) -> Vec<Carried> {
+        let items = (self.items)(pod).into_iter().enumerate();
+        let found = items.filter_map(|(index, (name, image))| {
+            let image = image.filter(|image| !image.is_empty())?;
+            Some(Carried {
+                carrier: (self.field)(name.to_owned()),
+                value: image.to_owned(),
+                text: image.to_owned(),
+                path: path(self.list, index, self.image),
+                names: vec![(path(self.list, index, &["name"]), name.to_owned())],
+            })
+        });
+        found.collect()
+    }
+
+    pub(super) fn managed(&self, field: &Carried) -> Option<Managed> {
+        let (_, name) = field.names.first().filter(|_| self.is_managed)?;
+        let image = self.image.iter().map(|member| format!("f:{member}"));
+        let path: Vec<_> = [format!("f:{}", self.list), key(name)].into_iter().chain(image).collect();
+        Some(Managed { whole: path.len(), path })
+    }
+}
+
+/// The written forms of one name.
+pub(super) fn only_name(names: &[&str], field: fn(String) -> Carrier) -> Option<Carrier> {
+    match names {
+        [name] => Some(field((*name).to_owned())),
+        _ => None,
+    }
+}
+
+/// The tokens of a JSON pointer into an item of a list.
+pub(super) fn path(list: &str, index: usize, rest: &[&str]) -> Vec<String> {
+    let index = index.to_string();
+    [list, &index].into_iter().chain(rest.iter().copied()).map(str::to_owned).collect()
+}
+
+/// The item of a list by its name, as managed fields write it.
+pub(super) fn key(name: &str) -> String {
+    format!("k:{}", serde_json::json!({"name": name}))
+}

@@ -1,0 +1,112 @@
+//! A variable of a container whose literal value is an image, which the container starts later. It is also the one kind
+//! of field that is added where there was none, and removed again.
+
+use json_patch::{AddOperation, PatchOperation, RemoveOperation};
+use serde_json::{Value, json};
+
+use super::kind::{Kind, Kustomize, Location, Own, Relation};
+use super::list_field::{key, path};
+use super::patch::{absolute, test, unchanged};
+use super::{Carried, Carrier, Managed, Variables};
+use crate::model::pod_spec::{Container, PodSpec};
+use crate::model::workload_kind::WorkloadKind;
+
+pub(super) const KIND: Kind = Kind {
+    form: "env/CONTAINER/VARIABLE",
+    with_names: |names| match names {
+        [container, variable] => Some(Carrier::Environment {
+            container: (*container).to_owned(),
+            variable: (*variable).to_owned(),
+        }),
+        _ => None,
+    },
+    location: Location::Own(Own { find, managed, add, remove }),
+    relation: Relation::ComesWith,
+    restarts_container: false,
+    immutable_in: |kind| (kind == WorkloadKind::Pod).then_some("a pod's variables are immutable"),
+    is_renamed_at_admission: false,
+    kustomize: Kustomize { renames: false, gap: |_| Some("kustomize renames no image in a variable") },
+};
+
+/// The containers that have variables of their own, each with its list and its place there.
+fn containers(pod: &PodSpec) -> impl Iterator<Item = (&'static str, usize, &Container)> {
+    let init = pod.init_containers.iter().flatten().enumerate();
+    let init = init.map(|(index, container)| ("initContainers", index, container));
+    let main = pod.containers.iter().enumerate();
+    init.chain(main.map(|(index, container)| ("containers", index, container)))
+}
+
+fn find(pod: &PodSpec, variables: &Variables) -> Vec<Carried> {
+    let all = containers(pod).flat_map(|container| variables.names().map(move |name| (container, name)));
+    all.filter_map(|((list, index, container), name)| {
+        // Of several with one name the last counts.
+        let environment = container.env.as_deref().unwrap_or_default();
+        let (position, variable) =
+            environment.iter().enumerate().rfind(|(_, variable)| variable.name == name)?;
+        let position = position.to_string();
+        let value = variable.value.clone().filter(|value| !value.is_empty())?;
+        Some(Carried {
+            carrier: Carrier::Environment { container: container.name.clone(), variable: name.to_owned() },
+            text: value.clone(),
+            value,
+            path: path(list, index, &["env", &position, "value"]),
+            names: vec![
+                (path(list, index, &["name"]), container.name.clone()),
+                (path(list, index, &["env", &position, "name"]), name.to_owned()),
+            ],
+        })
+    })
+    .collect()
+}
+
+/// Who adds a variable also owns its entry and its name, and would keep it without a value.
+fn managed(field: &Carried) -> Option<Managed> {
+    let list = format!("f:{}", field.path.first()?);
+    let (container, variable) = (field.carrier.container()?, field.carrier.variable()?);
+    let path = vec![list, key(container), "f:env".to_owned(), key(variable), "f:value".to_owned()];
+    Some(Managed { whole: path.len() - 1, path })
+}
+
+/// Adds a variable behind all others of its container, which has to have the name and image that were read. One that
+/// somebody else adds meanwhile comes to stand behind it, so that theirs counts.
+fn add(kind: WorkloadKind, pod: &PodSpec, carrier: &Carrier, value: &str) -> Vec<PatchOperation> {
+    let (Some(name), Some(variable)) = (carrier.container(), carrier.variable()) else { return Vec::new() };
+    let Some((list, index, found)) = containers(pod).find(|(.., found)| found.name == name) else {
+        return Vec::new();
+    };
+    let at = |rest: &[&str]| absolute(kind, &path(list, index, rest));
+    let entry = json!({"name": variable, "value": value});
+    let mut operations = vec![test(at(&["name"]), name.into())];
+    operations.extend(found.image.as_deref().map(|image| test(at(&["image"]), image.into())));
+    match found.env.as_deref().unwrap_or_default() {
+        [] => {
+            // The API server's `test` takes a missing member for null.
+            operations.push(test(at(&["env"]), Value::Null));
+            operations.push(PatchOperation::Add(AddOperation { path: at(&["env"]), value: json!([entry]) }));
+        }
+        variables => {
+            let end = variables.len().to_string();
+            operations.push(PatchOperation::Add(AddOperation { path: at(&["env", &end]), value: entry }));
+        }
+    }
+    operations
+}
+
+/// Removes a variable, and the list that held nothing else.
+fn remove(kind: WorkloadKind, pod: &PodSpec, field: &Carried) -> Vec<PatchOperation> {
+    let mut operations = unchanged(kind, field);
+    // The path ends in `env`, the position and `value`.
+    let Some((list, [position, _])) = field.path.split_last_chunk::<2>() else { return Vec::new() };
+    let own =
+        containers(pod).find(|(.., container)| Some(container.name.as_str()) == field.carrier.container());
+    let variables = own.and_then(|(.., container)| container.env.as_deref()).unwrap_or_default();
+    let path = if let [only] = variables {
+        operations.push(test(absolute(kind, list), json!([{"name": only.name, "value": only.value}])));
+        absolute(kind, list)
+    } else {
+        let path: Vec<_> = list.iter().chain([position]).cloned().collect();
+        absolute(kind, &path)
+    };
+    operations.push(PatchOperation::Remove(RemoveOperation { path }));
+    operations
+}
