@@ -7,18 +7,40 @@ use serde_json::{Value, json};
 use super::names::{Names, pattern};
 use super::policy::NAME;
 use crate::castai::components;
+use crate::model::image_field::{AdmissionList, admission_lists};
 
 pub const GROUP: &str = "kyverno.io";
 pub const VERSION: &str = "v1";
 pub const KIND: &str = "ClusterPolicy";
 
 /// Repositories of one pattern, and what stands in the place of their images.
+#[derive(Debug)]
 struct Case {
     repository: String,
     /// Repositories that other cases are for.
     except: Option<String>,
+    becomes: Becomes,
+}
+
+/// The name that an image gets.
+#[derive(Debug)]
+enum Becomes {
+    /// The image as written, below this path.
+    Below(String),
+    /// The image as written, with its repository replaced.
+    Renamed { public: String, private: String },
+}
+
+impl Becomes {
     /// With a variable of Kyverno's for the image as written.
-    becomes: String,
+    fn text(&self, image: &str) -> String {
+        match self {
+            Self::Below(mirror) => format!("{mirror}/{{{{ {image} }}}}"),
+            Self::Renamed { public, private } => {
+                format!("{{{{ replace({image}, '{public}', '{private}', `1`) }}}}")
+            }
+        }
+    }
 }
 
 /// The policy. Kyverno's own webhook is asked again after others have added containers.
@@ -28,7 +50,7 @@ pub fn manifest(names: &Names) -> Value {
         everywhere.push(Case {
             repository: format!("{}{}", any(names.prefixes.iter().copied()), pattern::path()),
             except: (!names.everywhere.is_empty()).then(|| any(names.everywhere.keys().map(String::as_str))),
-            becomes: by_layout(names),
+            becomes: Becomes::Below(names.mirror.to_string()),
         });
     }
     let pods = json!({"kinds": ["Pod"], "operations": ["CREATE"]});
@@ -39,8 +61,7 @@ pub fn manifest(names: &Names) -> Value {
             .into_iter()
             .filter(|(_, cases, _)| !cases.is_empty())
             .map(|(name, cases, resources)| {
-                let lists = ["initContainers", "containers"];
-                let foreach: Vec<_> = lists
+                let foreach: Vec<_> = admission_lists()
                     .into_iter()
                     .flat_map(|list| cases.iter().flat_map(move |case| case.foreach(list)))
                     .collect();
@@ -71,18 +92,14 @@ fn named(names: &Names, repositories: &BTreeMap<String, String>) -> Vec<Case> {
     let layout = (!layout.is_empty()).then(|| Case {
         repository: any(layout.iter().map(|(public, _)| public.as_str())),
         except: None,
-        becomes: by_layout(names),
+        becomes: Becomes::Below(names.mirror.to_string()),
     });
     let mapped = mapped.into_iter().map(|(public, private)| Case {
         repository: any([public.as_str()]),
         except: None,
-        becomes: format!("{{{{ replace(element.image, '{public}', '{private}', `1`) }}}}"),
+        becomes: Becomes::Renamed { public: public.clone(), private: private.clone() },
     });
     layout.into_iter().chain(mapped).collect()
-}
-
-fn by_layout(names: &Names) -> String {
-    format!("{}/{{{{ element.image }}}}", names.mirror)
 }
 
 fn any<'n>(repositories: impl IntoIterator<Item = &'n str>) -> String {
@@ -92,20 +109,27 @@ fn any<'n>(repositories: impl IntoIterator<Item = &'n str>) -> String {
 
 impl Case {
     /// One entry for images with a tag or digest, and one for those without, which get the tag that they mean.
-    fn foreach(&self, list: &str) -> [Value; 2] {
+    fn foreach(&self, admission: AdmissionList) -> [Value; 2] {
+        let AdmissionList { list, image: members } = admission;
+        let element = format!("element.{}", members.join("."));
+        // What an item's image stands in may be absent.
+        let holders = &members[..members.len().saturating_sub(1)];
+        let items = if holders.is_empty() { "[]".to_owned() } else { format!("[?{}]", holders.join(".")) };
         let entry = |version: &str, suffix: &str| {
             let is_match = |pattern: &str, expected: bool| {
-                json!({"key": format!("{{{{ regex_match('{pattern}', element.image) }}}}"),
+                json!({"key": format!("{{{{ regex_match('{pattern}', {element}) }}}}"),
                     "operator": "Equals", "value": expected})
             };
             let mut conditions = vec![is_match(&format!("{}{version}", self.repository), true)];
             conditions
                 .extend(self.except.as_ref().map(|except| is_match(&format!("{except}(?:[:@]|$)"), false)));
-            let image = format!("{}{suffix}", self.becomes);
+            let image = Value::from(format!("{}{suffix}", self.becomes.text(&element)));
+            let mut item = members.iter().rev().fold(image, |inner, member| json!({*member: inner}));
+            item["name"] = "{{ element.name }}".into();
             json!({
-                "list": format!("request.object.spec.{list}[] || `[]`"),
+                "list": format!("request.object.spec.{list}{items} || `[]`"),
                 "preconditions": {"all": conditions},
-                "patchStrategicMerge": {"spec": {list: [{"name": "{{ element.name }}", "image": image}]}},
+                "patchStrategicMerge": {"spec": {list: [item]}},
             })
         };
         [entry(pattern::VERSION, ""), entry("$", ":latest")]

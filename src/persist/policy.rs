@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::names::{Names, pattern};
 use crate::castai::components;
+use crate::model::image_field::{AdmissionList, admission_lists};
 
 /// The name of policy and binding.
 pub const NAME: &str = "castai-privatelink";
@@ -33,7 +34,7 @@ pub fn manifests(names: &Names, version: &str) -> [Value; 2] {
                 {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]},
             ]},
             "variables": variables(names),
-            "mutations": [mutation(names, "initContainers"), mutation(names, "containers")],
+            "mutations": admission_lists().iter().map(|list| mutation(names, *list)).collect::<Vec<_>>(),
         },
     });
     let binding = json!({
@@ -65,8 +66,9 @@ fn variables(names: &Names) -> Vec<Value> {
     variables
 }
 
-/// Replaces the images of one list of containers. `r` is the repository of an image.
-fn mutation(names: &Names, list: &str) -> Value {
+/// Replaces the images of one list's items. `c` is an item, `r` the repository of its image.
+fn mutation(names: &Names, admission: AdmissionList) -> Value {
+    let AdmissionList { list, image: members } = admission;
     let inside = "variables.isInside && r in variables.inside";
     let mut cases = Vec::new();
     if !names.everywhere.is_empty() {
@@ -85,17 +87,23 @@ fn mutation(names: &Names, list: &str) -> Value {
         .iter()
         .fold(String::new(), |chain, (condition, name)| format!("{chain}({condition}) ? {name} : "))
         + "r";
+    let image = format!("c.{}", members.join("."));
+    // Each member on the way may be absent.
+    let has_image: Vec<_> =
+        (1..=members.len()).map(|end| format!("has(c.{})", members[..end].join("."))).collect();
+    let has_image = has_image.join(" && ");
+    let path = members.join("/");
     // Fields that are absent are read as empty lists, and an untagged image gets the tag that it means.
     let expression = format!(
         "(has(object.spec.{list}) ? object.spec.{list} : []).transformList(i, c,\n  \
-         has(c.image) && c.image.matches(variables.reference) &&\n  \
-         [c.image.find(variables.repository)].exists(r, {is_renamed}),\n  \
+         {has_image} && {image}.matches(variables.reference) &&\n  \
+         [{image}.find(variables.repository)].exists(r, {is_renamed}),\n  \
          JSONPatch{{\n    \
          op: \"replace\",\n    \
-         path: \"/spec/{list}/\" + string(i) + \"/image\",\n    \
-         value: [c.image.find(variables.repository)].map(r,\n      \
+         path: \"/spec/{list}/\" + string(i) + \"/{path}\",\n    \
+         value: [{image}.find(variables.repository)].map(r,\n      \
          ({renamed})\n      \
-         + c.image.substring(size(r)) + (r == c.image ? \":latest\" : \"\"))[0]\n  \
+         + {image}.substring(size(r)) + (r == {image} ? \":latest\" : \"\"))[0]\n  \
          }})\n"
     );
     json!({"patchType": "JSONPatch", "jsonPatch": {"expression": expression}})
