@@ -10,7 +10,7 @@ use kube::api::ListParams;
 use super::connect::Connection;
 use super::error::{Error, ErrorKind, plain};
 use super::pages;
-use crate::model::image_field::{Carrier, Variables, carried};
+use crate::model::image_field::{Carried, Carrier, Variables, carried};
 use crate::model::inventory::{WorkloadKind, WorkloadName};
 use crate::model::workload::Owner;
 
@@ -45,7 +45,7 @@ pub struct WaitingPod {
 /// An image that a container waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingImage {
-    /// A container of some kind.
+    /// Most often a container of some kind.
     pub carrier: Carrier,
     /// As the pod's spec has it.
     pub image: String,
@@ -157,16 +157,22 @@ fn waiting_images(spec: &PodSpec, status: &PodStatus) -> Vec<WaitingImage> {
         ];
         lists.into_iter().flatten().flatten().find(|status| status.name == name).and_then(pulling)
     };
-    // The kubelet pulls no image of a variable.
+    // The kubelet pulls no image of a variable. Where it cannot pull another field's image, the containers that need it
+    // wait, and only the message tells (Kubernetes `pkg/kubelet/kuberuntime/kuberuntime_manager.go`).
     let fields = carried(&spec.into(), &Variables::default());
-    let own = fields.into_iter().filter(|field| field.carrier.is_container_image());
-    own.filter_map(|field| {
-        let waiting = waiting(field.carrier.container()?)?;
-        let message = plain(waiting.message.as_deref().unwrap_or_default());
-        let reason = waiting.reason.clone()?;
-        Some(WaitingImage { carrier: field.carrier, image: field.value, reason, message })
-    })
-    .collect()
+    let (own, others): (Vec<_>, Vec<_>) =
+        fields.into_iter().partition(|field| field.carrier.is_container_image());
+    own.into_iter()
+        .filter_map(|field| {
+            let waiting = waiting(field.carrier.container()?)?;
+            let message = plain(waiting.message.as_deref().unwrap_or_default());
+            let names = |field: &Carried| message.contains(&field.value);
+            let other = others.iter().find(|other| names(other) && !names(&field));
+            let field = other.unwrap_or(&field);
+            let (carrier, image) = (field.carrier.clone(), field.value.clone());
+            Some(WaitingImage { carrier, image, reason: waiting.reason.clone()?, message })
+        })
+        .collect()
 }
 
 fn pulling(status: &ContainerStatus) -> Option<&ContainerStateWaiting> {
