@@ -222,4 +222,30 @@ mod tests {
         assert_eq!(seen.owner.unwrap().name, "web-1");
         assert_eq!(waiting_pod("c", pod(Some("2026-01-01T00:00:00Z"))), None, "it goes away");
     }
+
+    #[test]
+    fn an_image_of_a_volume_is_told_from_that_of_the_container_which_mounts_it() {
+        let pod = |message: &str| -> Pod {
+            let waiting = json!({"waiting": {"reason": "ImagePullBackOff", "message": message}});
+            serde_json::from_value(json!({
+                "metadata": {"name": "p", "namespace": "shop"},
+                "spec": {
+                    "containers": [{"name": "web", "image": "shop/web:1"}],
+                    "volumes": [{"name": "model", "image": {"reference": "castai/model:v1"}}],
+                },
+                "status": {"containerStatuses": [
+                    {"name": "web", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": waiting},
+                ]},
+            }))
+            .unwrap()
+        };
+        for (message, expected) in [
+            ("Back-off pulling image \"castai/model:v1\"", "volume/model"),
+            ("Back-off pulling image \"shop/web:1\"", "container/web"),
+            ("", "container/web"),
+        ] {
+            let seen = waiting_pod("c", pod(message)).unwrap();
+            assert_eq!(seen.images[0].carrier.to_string(), expected, "{message}");
+        }
+    }
 }

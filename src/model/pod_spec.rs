@@ -36,19 +36,28 @@ pub struct EnvVar {
     pub value_from: Option<Box<EnvVarSource>>,
 }
 
-/// A volume, of which only those count that hold a `ConfigMap` or a Secret.
+/// A volume, of which only those count that hold a `ConfigMap`, a Secret or an image.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Volume {
+    #[serde(default)]
+    pub name: String,
+    pub image: Option<VolumeImage>,
     pub config_map: Option<Box<ConfigMapVolumeSource>>,
     pub secret: Option<Box<SecretVolumeSource>>,
+}
+
+/// An image or OCI artifact that is mounted.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct VolumeImage {
+    pub reference: Option<String>,
 }
 
 fn or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Container>, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Without its volumes, of which pods that were read one by one are not asked.
+/// Of its volumes only the images, because pods that were read one by one are not asked for the others.
 impl From<&v1::PodSpec> for PodSpec {
     fn from(pod: &v1::PodSpec) -> Self {
         let variable = |variable: &v1::EnvVar| EnvVar {
@@ -69,11 +78,17 @@ impl From<&v1::PodSpec> for PodSpec {
         let ephemeral = |containers: &Vec<v1::EphemeralContainer>| -> Vec<Container> {
             containers.iter().map(|of| container(&of.name, of.image.as_ref(), of.env.as_ref())).collect()
         };
+        let volume = |volume: &v1::Volume| Volume {
+            name: volume.name.clone(),
+            image: volume.image.as_ref().map(|image| VolumeImage { reference: image.reference.clone() }),
+            config_map: None,
+            secret: None,
+        };
         Self {
             containers: all(&pod.containers),
             init_containers: pod.init_containers.as_ref().map(all),
             ephemeral_containers: pod.ephemeral_containers.as_ref().map(ephemeral),
-            volumes: None,
+            volumes: pod.volumes.as_ref().map(|volumes| volumes.iter().map(volume).collect()),
         }
     }
 }

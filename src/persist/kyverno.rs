@@ -156,13 +156,19 @@ mod tests {
         let namespaces = |rule: &Value| rule["match"]["any"][0]["resources"]["namespaces"].clone();
         assert_eq!((rules.len(), namespaces(&rules[0])), (2, Value::Null));
         assert_eq!(namespaces(&rules[1]), json!(components::NAMESPACES));
-        // A name of its own and the prefix, each with a tag and without, for both lists of containers.
+        // A name of its own and the prefix, each with a tag and without, for both lists of containers and the volumes.
         let entries = rules[0]["mutate"]["foreach"].as_array().unwrap();
-        assert_eq!(entries.len(), 8);
+        assert_eq!(entries.len(), 12);
         let becomes = |entry: &Value| entry["patchStrategicMerge"]["spec"]["containers"][0]["image"].clone();
         assert_eq!(becomes(&entries[4]), "{{ replace(element.image, 'castai/own', 'e.example/mine', `1`) }}");
         assert_eq!(becomes(&entries[7]), "e.example/{{ element.image }}:latest");
         let conditions = entries[7]["preconditions"]["all"].as_array().unwrap();
         assert_eq!((conditions.len(), &conditions[1]["value"]), (2, &Value::Bool(false)));
+        // Only some volumes hold an image.
+        assert_eq!(entries[8]["list"], "request.object.spec.volumes[?image] || `[]`");
+        let renamed = json!({"name": "{{ element.name }}", "image": {"reference": "e.example/{{ element.image.reference }}"}});
+        assert_eq!(entries[10]["patchStrategicMerge"]["spec"]["volumes"], json!([renamed]));
+        let condition = entries[10]["preconditions"]["all"][0]["key"].as_str().unwrap();
+        assert!(condition.ends_with(", element.image.reference) }}"), "{condition}");
     }
 }

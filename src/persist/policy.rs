@@ -173,6 +173,21 @@ mod tests {
         assert_eq!(variables(&names(vec!["a/"], &[], &[])), [&both[..], &["prefix"]].concat());
     }
 
+    #[test]
+    fn volumes_are_renamed_where_they_hold_an_image() {
+        let [policy, _] = manifests(&names(vec!["castai/"], &[], &[]), "v1");
+        let mutations = policy["spec"]["mutations"].as_array().unwrap();
+        let expressions: Vec<_> =
+            mutations.iter().map(|one| one["jsonPatch"]["expression"].as_str().unwrap()).collect();
+        assert_eq!(expressions.len(), 3);
+        assert!(expressions[2].starts_with("(has(object.spec.volumes) ? object.spec.volumes : [])"));
+        assert!(
+            expressions[2].contains("has(c.image) && has(c.image.reference) && c.image.reference.matches(")
+        );
+        assert!(expressions[2].contains("path: \"/spec/volumes/\" + string(i) + \"/image/reference\""));
+        assert!(!expressions[1].contains("reference)") || expressions[1].contains("variables.reference)"));
+    }
+
     /// cel-go takes 100,000 characters, and the list is far below that for every image that Cast AI has.
     #[test]
     fn hundreds_of_repositories_fit_into_an_expression() {

@@ -11,6 +11,7 @@ mod named;
 pub mod patch;
 mod resource_field;
 mod variable;
+mod volume;
 
 use std::fmt;
 use std::str::FromStr;
@@ -32,6 +33,8 @@ pub enum Carrier {
         container: String,
         variable: String,
     },
+    /// The image of a volume.
+    Volume(String),
     /// No field of its own: the component derives it from the image of `container`.
     Derived {
         container: String,
@@ -44,11 +47,12 @@ pub enum Carrier {
 }
 
 /// Every kind, in the order in which the fields of one item of a pod spec are found.
-const KINDS: [&Kind; 7] = [
+const KINDS: [&Kind; 8] = [
     &container::KIND,
     &init_container::KIND,
     &ephemeral_container::KIND,
     &variable::KIND,
+    &volume::KIND,
     &derived::KIND,
     &resource_field::KIND,
     &named::KIND,
@@ -64,6 +68,7 @@ impl Carrier {
             Self::InitContainer(_) => &init_container::KIND,
             Self::EphemeralContainer(_) => &ephemeral_container::KIND,
             Self::Environment { .. } => &variable::KIND,
+            Self::Volume(_) => &volume::KIND,
             Self::Derived { .. } => &derived::KIND,
             Self::Field(_) => &resource_field::KIND,
             Self::Named => &named::KIND,
@@ -73,7 +78,10 @@ impl Carrier {
     /// What stands behind the kind's word in the written form.
     fn names(&self) -> Vec<&str> {
         match self {
-            Self::Container(name) | Self::InitContainer(name) | Self::EphemeralContainer(name) => vec![name],
+            Self::Container(name)
+            | Self::InitContainer(name)
+            | Self::EphemeralContainer(name)
+            | Self::Volume(name) => vec![name],
             Self::Environment { container, variable: name }
             | Self::Derived { container, component: name } => {
                 vec![container, name]

@@ -102,3 +102,29 @@ fn each_workload_gets_a_patch_that_tests_names_alone() {
             "value": "e.example/castai/hibernate:latest"})
     );
 }
+
+#[test]
+fn a_volume_is_patched_and_said_where_older_versions_do_not_rename_it() {
+    let pod = json!({
+        "containers": [{"name": "a", "image": "castai/hibernate:v1"}],
+        "volumes": [{"name": "c", "configMap": {"name": "c"}}, {"name": "m", "image": {"reference": "castai/model:v2"}}],
+    });
+    let workloads =
+        [WorkloadKind::Deployment, WorkloadKind::CronJob].map(|kind| workload(kind, "w", pod.clone()));
+    let found = Found { workloads: &workloads, ..Found::default() };
+    let inventory =
+        discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
+    let assignments = assign(&inventory, &"e.example".parse().unwrap(), &[], None);
+    let renamed = images(&assignments);
+    assert_eq!(renamed["images"][1], json!({"name": "castai/model", "newName": "e.example/castai/model"}));
+    let gaps: Vec<_> = gaps(&assignments).iter().map(|gap| (gap.field.to_string(), gap.why)).collect();
+    assert_eq!(gaps.len(), 2);
+    assert!(gaps.iter().all(|(field, _)| field == "volume/m"), "{gaps:?}");
+    assert!(gaps.iter().any(|(_, why)| why.contains("CronJob")), "{gaps:?}");
+    let patches = patches(&workloads, &assignments);
+    let operations: Value = serde_json::from_str(patches["patches"][0]["patch"].as_str().unwrap()).unwrap();
+    let at = |member: &str| format!("/spec/template/spec/volumes/1/{member}");
+    assert_eq!(operations[2], json!({"op": "test", "path": at("name"), "value": "m"}));
+    let set = json!({"op": "replace", "path": at("image/reference"), "value": "e.example/castai/model:v2"});
+    assert_eq!(operations[3], set);
+}

@@ -358,3 +358,4 @@ fn restoring_undoes_exactly_what_is_still_ours() {
 }
 
 mod scanners;
+mod volumes;

@@ -75,6 +75,20 @@ fn every_style_of_scalar_keeps_its_style() {
 }
 
 #[test]
+fn images_of_volumes_are_replaced_in_every_form() {
+    let block = "kind: Deployment\nmetadata: {name: d}\nspec:\n  template:\n    spec:\n      containers: []\n      volumes:\n\
+                 \x20     - name: c\n        configMap: {name: IMAGE}\n\
+                 \x20     - name: m\n        image:\n          pullPolicy: Always # IMAGE\n          reference: «IMAGE»\n";
+    let flow = "{kind: CronJob, metadata: {name: c}, spec: {jobTemplate: {spec: {template: {spec: {containers: [], \
+                volumes: [{name: e, emptyDir: {}}, {image: {reference: '«IMAGE»'}, name: m}]}}}}}}\n";
+    let json = "{\"kind\": \"Pod\", \"metadata\": {\"name\": \"IMAGE\"}, \"spec\": {\"containers\": [], \
+                \"volumes\": [{\"name\": \"m\", \"image\": {\"reference\":\"«IMAGE»\"}}]}}";
+    for text in [block, flow, json] {
+        assert_marked(&text.replace("IMAGE", AGENT));
+    }
+}
+
+#[test]
 fn escapes_are_replaced_with_their_scalar() {
     for written in [
         "\"us-docker.pkg.dev\\/castai-hub/library/agent:v1\"",

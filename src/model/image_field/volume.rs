@@ -1,0 +1,103 @@
+//! The image or OCI artifact that a volume holds (`volumes[].image.reference`; Kubernetes 1.36 takes it without a
+//! feature gate). The kubelet pulls it before the containers that mount it.
+
+use super::Carrier;
+use super::kind::{Kind, Kustomize, Location, Relation};
+use super::list_field::{ListField, only_name};
+use crate::model::pod_spec::PodSpec;
+use crate::model::workload_kind::WorkloadKind;
+
+pub(super) const KIND: Kind = Kind {
+    form: "volume/NAME",
+    with_names: |names| only_name(names, Carrier::Volume),
+    location: Location::Item(ListField {
+        list: "volumes",
+        image: &["image", "reference"],
+        items,
+        field: Carrier::Volume,
+        is_managed: true,
+    }),
+    relation: Relation::None,
+    restarts_container: false,
+    immutable_in: |kind| (kind == WorkloadKind::Pod).then_some("a pod's volumes are immutable"),
+    is_renamed_at_admission: true,
+    kustomize: Kustomize { renames: true, gap: kustomize_gap },
+};
+
+fn items(pod: &PodSpec) -> Vec<(&str, Option<&str>)> {
+    let volumes = pod.volumes.iter().flatten();
+    let image = volumes.map(|volume| {
+        let image = volume.image.as_ref().and_then(|image| image.reference.as_deref());
+        (volume.name.as_str(), image)
+    });
+    image.collect()
+}
+
+/// kubernetes-sigs/kustomize#5921 (in 5.7.0) and, for `CronJobs`, #6239 (in no release up to 5.8.1).
+fn kustomize_gap(kind: WorkloadKind) -> Option<&'static str> {
+    Some(match kind {
+        WorkloadKind::CronJob => "kustomize up to 5.8.1 renames no image in a CronJob's volume",
+        _ => "kustomize before 5.7.0 renames no image in a volume",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::patch::{set, set_by_name};
+    use super::super::{Variables, admission_lists, carried};
+    use super::*;
+
+    fn pod() -> PodSpec {
+        serde_json::from_value(json!({
+            "containers": [{"name": "a", "image": "i:1"}],
+            "volumes": [
+                {"name": "config", "configMap": {"name": "c"}},
+                {"name": "model", "image": {"reference": "m:1", "pullPolicy": "Always"}},
+                {"name": "empty", "image": {"reference": ""}},
+                {"name": "none", "image": {}},
+            ],
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_volume_with_an_image_is_found_at_its_place() {
+        let fields = carried(&pod(), &Variables::default());
+        let found: Vec<_> = fields.iter().map(|field| (field.carrier.to_string(), &*field.value)).collect();
+        assert_eq!(found, [("container/a".to_owned(), "i:1"), ("volume/model".to_owned(), "m:1")]);
+        assert_eq!(fields[1].path, ["volumes", "1", "image", "reference"]);
+        assert_eq!(fields[1].carrier.container(), None);
+        assert_eq!("volume/model".parse::<Carrier>().unwrap(), fields[1].carrier);
+        assert!("volume/a/b".parse::<Carrier>().is_err());
+        let managed = fields[1].managed().unwrap();
+        assert_eq!(managed.path, ["f:volumes", r#"k:{"name":"model"}"#, "f:image", "f:reference"]);
+        assert_eq!(managed.whole, managed.path.len());
+    }
+
+    #[test]
+    fn a_patch_tests_the_name_and_the_image() {
+        let field = carried(&pod(), &Variables::default()).remove(1);
+        let at = |member: &str| format!("/spec/jobTemplate/spec/template/spec/volumes/1/{member}");
+        let name = json!({"op": "test", "path": at("name"), "value": "model"});
+        let image = json!({"op": "test", "path": at("image/reference"), "value": "m:1"});
+        let replace = json!({"op": "replace", "path": at("image/reference"), "value": "e.example/m:1"});
+        let kind = WorkloadKind::CronJob;
+        assert_eq!(json!(set(kind, &field, "e.example/m:1")), json!([name, image, replace]));
+        assert_eq!(json!(set_by_name(kind, &field, "e.example/m:1")), json!([name, replace]));
+    }
+
+    #[test]
+    fn what_others_may_do_with_it() {
+        let volume = Carrier::Volume("model".to_owned());
+        for kind in WorkloadKind::ALL {
+            assert_eq!(volume.immutable_in(kind).is_some(), kind == WorkloadKind::Pod, "{kind:?}");
+            assert!(volume.kustomize_gap(kind).is_some(), "{kind:?}");
+        }
+        assert!(volume.is_field() && volume.is_renamed_at_admission() && volume.is_renamed_by_kustomize());
+        assert!(!volume.is_container_image() && !volume.comes_with_container() && !volume.is_derived());
+        let lists: Vec<_> = admission_lists().iter().map(|list| list.list).collect();
+        assert_eq!(lists, ["initContainers", "containers", "volumes"]);
+    }
+}
