@@ -16,8 +16,11 @@ use lab::settings::{Fixture, Settings};
 use lab::{address, injector};
 use serde_json::{Value, json};
 
+use crate::harness::{
+    MIRROR, add_fault, assert_stderr_contains, ecr_tags, eventually, kubectl, kubectl_json, plugin, sync,
+    write_file,
+};
 use crate::interruption::Dice;
-use crate::support::{MIRROR, ecr_tags, eventually, fault, kubectl, kubectl_json, plugin, says, sync};
 
 const POLICY: &str = "mutatingadmissionpolicy.admissionregistration.k8s.io/castai-privatelink";
 
@@ -27,7 +30,10 @@ fn the_policy_renames_pods_as_rewriting_does_and_leaves_all_others_alone() {
 
     // Without a mirror there is nothing to name.
     let early = plugin(&lab, 2, &["values", "policy"]);
-    says(&early, &["holds no image that Cast AI needs in this cluster", "sync-images --no-rewrite"]);
+    assert_stderr_contains(
+        &early,
+        &["holds no image that Cast AI needs in this cluster", "sync-images --no-rewrite"],
+    );
 
     sync(&lab, 0, &["--no-rewrite"]);
     let printed = plugin(&lab, 0, &["values", "policy"]);
@@ -38,7 +44,7 @@ fn the_policy_renames_pods_as_rewriting_does_and_leaves_all_others_alone() {
     let dry = plugin(&lab, 0, &["values", "policy", "--apply", "--dry-run"]);
     assert!(dry.stdout.contains(&format!("{POLICY} applied (server dry run)")), "{}", dry.stdout);
     let refused = plugin(&lab, 2, &["values", "policy", "--apply"]);
-    says(&refused, &["refusing to apply", "without --yes"]);
+    assert_stderr_contains(&refused, &["refusing to apply", "without --yes"]);
     let absent = lab.kubectl(&["get", POLICY]).unwrap();
     assert_eq!(absent.code, Some(1), "{}", absent.stdout);
 
@@ -47,17 +53,29 @@ fn the_policy_renames_pods_as_rewriting_does_and_leaves_all_others_alone() {
         "groupVersion": "admissionregistration.k8s.io/v1"});
     let headers = json!({"content-type": "application/json"});
     let action = json!({"kind": "status", "status": 200, "headers": headers, "body": none.to_string()});
-    fault(&lab, "kubernetes", &json!({"path": "/apis/admissionregistration.k8s.io/v1", "action": action}));
+    add_fault(
+        &lab,
+        "kubernetes",
+        &json!({"path": "/apis/admissionregistration.k8s.io/v1", "action": action}),
+    );
     let server = format!("--server=http://{}", address::API_SERVER_FRONT);
     let kyverno = plugin(&lab, 0, &["values", "policy", &server]);
-    says(&kyverno, &["serves no MutatingAdmissionPolicy (Kubernetes 1.36 does)"]);
+    assert_stderr_contains(&kyverno, &["serves no MutatingAdmissionPolicy (Kubernetes 1.36 does)"]);
     assert!(kyverno.stdout.contains("kind: ClusterPolicy"), "{}", kyverno.stdout);
     let unserved = plugin(&lab, 2, &["values", "policy", "--apply", "--yes", &server]);
-    says(&unserved, &["Kyverno is not there", "install Kyverno first"]);
+    assert_stderr_contains(&unserved, &["Kyverno is not there", "install Kyverno first"]);
 
     let applied = plugin(&lab, 0, &["values", "policy", "--apply", "--yes"]);
-    says(&applied, &["to undo: kubectl delete"]);
-    kubectl(&lab, &["apply", "--server-side", "-f", &file(&lab, &injecting(&lab))]);
+    assert_stderr_contains(&applied, &["to undo: kubectl delete"]);
+    kubectl(
+        &lab,
+        &[
+            "apply",
+            "--server-side",
+            "-f",
+            write_file(&lab, "webhook.json", &injecting(&lab).to_string()).to_str().unwrap(),
+        ],
+    );
     let hibernate = "castai/hibernate:v0.14";
     eventually("the policy and the webhook are heard", || {
         let pods = create(&lab, &[pod("x", "default", &[], &[hibernate], Some(hibernate))]);
@@ -67,7 +85,10 @@ fn the_policy_renames_pods_as_rewriting_does_and_leaves_all_others_alone() {
     // A pod that is really created runs, with the init container that the webhook injected behind the policy's back.
     let kvisor = "ghcr.io/castai/kvisor/kvisor-agent:v1.164.8";
     let customers = pod("customer", "default", &[], &[hibernate], Some(kvisor));
-    kubectl(&lab, &["create", "-f", &file(&lab, &customers)]);
+    kubectl(
+        &lab,
+        &["create", "-f", write_file(&lab, "customers.json", &customers.to_string()).to_str().unwrap()],
+    );
     kubectl(&lab, &["wait", "--for=condition=Ready", "--timeout=300s", "pod/customer"]);
     let created = kubectl_json(&lab, &["get", "pod", "customer"]);
     assert_eq!(images(&created), [format!("{MIRROR}/{kvisor}"), format!("{MIRROR}/{hibernate}")]);
@@ -82,7 +103,10 @@ fn the_policy_renames_pods_as_rewriting_does_and_leaves_all_others_alone() {
     let map = format!("{MIRROR}/own-pinner=us-docker.pkg.dev/castai-hub/library/pod-pinner");
     let prefixes =
         plugin(&lab, 0, &["values", "policy", "--extent=prefixes", "--map", &map, "--apply", "--yes"]);
-    says(&prefixes, &["warning: --extent=prefixes renames whether", "holds an image or not"]);
+    assert_stderr_contains(
+        &prefixes,
+        &["warning: --extent=prefixes renames whether", "holds an image or not"],
+    );
     let pinner = "us-docker.pkg.dev/castai-hub/library/pod-pinner";
     eventually("the new policy is heard", || {
         let pods = create(&lab, &[pod("x", "default", &[], &[pinner], None)]);
@@ -215,7 +239,16 @@ fn pod(name: &str, namespace: &str, init: &[&str], containers: &[&str], injected
 /// The pods as the server would store them.
 fn create(lab: &Lab, pods: &[Value]) -> Vec<Value> {
     let list = json!({"apiVersion": "v1", "kind": "List", "items": pods});
-    let made = lab.kubectl(&["create", "--dry-run=server", "-o", "json", "-f", &file(lab, &list)]).unwrap();
+    let made = lab
+        .kubectl(&[
+            "create",
+            "--dry-run=server",
+            "-o",
+            "json",
+            "-f",
+            write_file(lab, "manifest.json", &list.to_string()).to_str().unwrap(),
+        ])
+        .unwrap();
     assert_eq!(made.code, Some(0), "{}", made.stderr);
     // kubectl writes one object after the other.
     serde_json::Deserializer::from_str(&made.stdout).into_iter().map(Result::unwrap).collect()
@@ -234,10 +267,4 @@ fn injecting(lab: &Lab) -> Value {
             "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
         }],
     })
-}
-
-fn file(lab: &Lab, manifest: &Value) -> String {
-    let path = lab.folder().home().join("manifest.json");
-    std::fs::write(&path, manifest.to_string()).unwrap();
-    path.to_str().unwrap().to_owned()
 }

@@ -39,13 +39,13 @@ fn assert_rewritten(
     lab: &lab::host::Lab,
     rewritten: &[&str],
 ) {
-    let after = crate::support::workloads(lab);
+    let after = crate::harness::workload_specs(lab);
     for (name, workload) in &after {
         if rewritten.contains(&name.as_str()) {
             let text = workload["spec"].to_string();
             let count = |part: &str| text.matches(part).count();
             let (images, ours) =
-                (count("\"image\":"), count(&format!("\"image\":\"{}/", crate::support::MIRROR)));
+                (count("\"image\":"), count(&format!("\"image\":\"{}/", crate::harness::MIRROR)));
             assert_eq!(images, ours, "{name} is not wholly rewritten: {text}");
             assert!(workload["annotations"]["privatelink.cast.ai/images"].is_string(), "{name}");
         } else {

@@ -12,8 +12,7 @@ use lab::registry::traffic::Record;
 use lab::settings::{Fixture, Settings};
 use serde_json::{Value, json};
 
-use super::observed::{ecr, file, forget_traffic, publish, traffic};
-use super::support::{PATH, sync};
+use crate::harness::{PATH, clear_traffic, ecr_state, publish, set_tag, sync, traffic, write_file};
 
 /// An image without an index, and a second tag of an image that is there: what the cluster alone does not have.
 const EXTRA: &str = "ghcr.io/castai/kvisor/kvisor-single:v1";
@@ -54,7 +53,7 @@ fn a_run_into_another_registry_costs_what_it_must() {
     let need = Need::of(&wanted(lab, &recipe(4)), &before, &mirror(lab));
     let registry = [RUN, &["--registry", address::OCI_REGISTRY.0]].concat();
 
-    forget_traffic(lab);
+    clear_traffic(lab);
     sync(lab, 0, &registry);
     let pairs = need.pairs.len();
     let (uploads, mounts) = (need.blobs.len(), pairs - need.blobs.len());
@@ -78,7 +77,7 @@ fn a_run_into_another_registry_costs_what_it_must() {
     assert_eq!(received(&seen, "/blobs/uploads/"), need.blobs.values().sum::<u64>());
     check("into another registry: source", &source_terms(&need), &traffic(lab, "source"));
 
-    forget_traffic(lab);
+    clear_traffic(lab);
     sync(lab, 0, &registry);
     terms.truncate(1);
     check("another registry, up to date: destination", &terms, &traffic(lab, "oci"));
@@ -190,7 +189,7 @@ impl Term {
 #[track_caller]
 fn cost_of(lab: &Lab, situation: &str, wanted: &Tags, mounting: bool) {
     let before = mirror(lab);
-    forget_traffic(lab);
+    clear_traffic(lab);
     lab.control().delete("/aws/requests").unwrap();
     sync(lab, 0, RUN);
     let (seen, read) = (traffic(lab, "ecr"), traffic(lab, "source"));
@@ -342,17 +341,14 @@ fn recipe(megabytes: usize) -> Recipe {
 fn start(settings: &Settings) -> Lab {
     let lab = Lab::start(settings).unwrap();
     publish(&lab, EXTRA, &recipe(4));
-    let (repository, tag) = SECOND_TAG.rsplit_once(':').unwrap();
-    let (host, repository) = repository.split_once('/').unwrap();
-    let tag = json!({"host": host, "repository": repository, "tag": tag, "to": "v1.164.8"});
-    lab.control().put("/source/images", &tag).unwrap();
+    set_tag(&lab, SECOND_TAG, "v1.164.8");
     let containers: Vec<Value> = [EXTRA, SECOND_TAG]
         .iter()
         .enumerate()
         .map(|(index, image)| json!({"name": format!("c{index}"), "image": image}))
         .collect();
     let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "more"}, "spec": {"containers": containers}});
-    file(&lab, "more.yaml", &pod.to_string());
+    write_file(&lab, "more.yaml", &pod.to_string());
     lab
 }
 
@@ -381,7 +377,7 @@ fn wanted(lab: &Lab, extra: &Recipe) -> Tags {
 /// What ECR holds below the mirror's path, by the public names. Outside of it lies only what was there before any run.
 #[track_caller]
 fn mirror(lab: &Lab) -> State {
-    let mut state = ecr(lab);
+    let mut state = ecr_state(lab);
     let below = |name: &str| Some(name.strip_prefix(PATH)?.strip_prefix('/')?.to_owned());
     let is_of_others = |name: &str| ["shop/", "platform/"].iter().any(|own| name.starts_with(own));
     let stray = state.repositories.keys().find(|name| below(name).is_none() && !is_of_others(name));

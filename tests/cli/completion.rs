@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use lab::host::{Lab, Output, tools};
-use lab::registry::traffic::Record;
 use serde_json::json;
 
-use crate::support::{eventually, fault, own_lab, plugin, says, shared_lab};
+use crate::harness::{
+    add_fault, assert_stderr_contains, eventually, kubeconfig_flag, own_lab, plugin, shared_lab, traffic,
+};
 
 /// By way of the front that can be silenced.
 const BY_FRONT: &str = "--server=http://127.0.0.1:8001";
@@ -87,8 +88,7 @@ fn kubectl_completes_commands_flags_values_and_names() {
 #[test]
 fn a_cluster_that_cannot_be_asked_completes_nothing() {
     let lab = shared_lab();
-    let path = lab.kubeconfig_for("completing-nobody", None).unwrap();
-    let kubeconfig = format!("--kubeconfig={}", path.display());
+    let kubeconfig = kubeconfig_flag(lab, "completing-nobody");
     assert_eq!(offered(lab, &[&kubeconfig, "-n", ""]), (vec![], ":4".to_owned()), "no right to list them");
     assert_eq!(offered(lab, &["--kubeconfig=/nowhere", "-n", ""]).1, ":4");
     assert_eq!(offered(lab, &["--kubeconfig=/nowhere", "--context", ""]), (vec![], ":4".to_owned()));
@@ -97,14 +97,14 @@ fn a_cluster_that_cannot_be_asked_completes_nothing() {
 #[test]
 fn a_server_that_says_nothing_is_not_waited_for() {
     let lab = own_lab();
-    fault(&lab, "kubernetes", &json!({"action": {"kind": "silence"}}));
+    add_fault(&lab, "kubernetes", &json!({"action": {"kind": "silence"}}));
     let line = ["__complete", BY_FRONT, "--request-timeout=10m", "-n", ""];
     let mut run = lab.spawn_plugin(&line).unwrap();
     // The silence does not end, and the flag allows more than the patience of this test.
     eventually("it gives up", || run.try_wait().unwrap().is_some());
     let output = run.wait().unwrap();
     assert_eq!((output.code, output.stdout.as_str()), (Some(0), ":4\n"), "{}", output.stderr);
-    let asked: Vec<Record> = lab.control().get("/kubernetes/traffic").unwrap();
+    let asked = traffic(&lab, "kubernetes");
     assert!(asked.iter().any(|record| record.path.starts_with("/api/v1/namespaces")), "{asked:?}");
 }
 
@@ -204,7 +204,7 @@ fn the_link_is_made_once_beside_krews_and_removed_again() {
     std::fs::write(&link, "somebody else's").unwrap();
     let refused = run(&["install"]);
     ends(&refused, 2, "exists, and is not the link that this plugin makes");
-    says(&refused, &["hint: remove it first"]);
+    assert_stderr_contains(&refused, &["hint: remove it first"]);
     ends(&run(&["uninstall"]), 2, "it was left as it is");
     assert_eq!(std::fs::read_to_string(&link).unwrap(), "somebody else's");
 
@@ -216,5 +216,5 @@ fn the_link_is_made_once_beside_krews_and_removed_again() {
     );
     let output = lab.run("unshare", &["--mount", "bash", "-c", &script]).unwrap();
     ends(&output, 2, "error: cannot make ");
-    says(&output, &["hint: run this again as somebody who may write to that folder"]);
+    assert_stderr_contains(&output, &["hint: run this again as somebody who may write to that folder"]);
 }

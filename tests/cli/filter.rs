@@ -1,17 +1,14 @@
 //! Manifests go through the plugin: what comes out names the mirror, and is else what went in.
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
-
 use lab::dns::{Behaviour, EVERY_NAME};
 use lab::host::{Lab, Output};
 use serde_json::{Value, json};
 
-use super::observed::{
-    AGENT, CONTROLLER, KVISOR, SCANNERS, castai_workloads, ecr, file, forget_traffic, images, traffic,
-    wait_until_ready,
+use crate::harness::{
+    AGENT, CONTROLLER, KVISOR, MIRROR, SCANNERS, assert_stderr_contains, castai_images, castai_workloads,
+    clear_traffic, ecr_state, empty_lab, kubectl_json, own_lab, plugin, plugin_without_kubeconfig,
+    run_with_input, shared_lab, traffic, wait_until_ready, write_file,
 };
-use super::support::{MIRROR, empty_lab, kubectl_json, own_lab, plugin, says, shared_lab};
 
 /// As the console's onboarding command gets it: everything in one file, written by people and templates.
 const ONBOARDING: &str = include_str!("filter/agent.yaml");
@@ -30,43 +27,34 @@ fn private_onboarding() -> String {
     text
 }
 
-/// Runs a command with `input` as its standard input.
-fn fed(mut command: Command, input: &str) -> Output {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    // A command that refuses its flags does not read.
-    let _ = child.stdin.take().expect("its input").write_all(input.as_bytes());
-    Output::from(child.wait_with_output().expect("it ends"))
-}
-
-/// Runs the plugin where no kubeconfig is.
+/// Filters where no kubeconfig is.
 fn without_kubeconfig(lab: &Lab, arguments: &[&str], input: &str) -> Output {
-    let mut command = lab.plugin_command().expect("the plugin");
-    command.args(FILTER).args(arguments).env_remove("KUBECONFIG");
-    fed(command, input)
+    plugin_without_kubeconfig(lab, &[&FILTER, arguments].concat(), input)
 }
 
 #[test]
 fn onboarding_manifests_are_applied_with_private_images_and_else_as_they_are() {
     let lab = empty_lab();
-    file(&lab, "agent.yaml", ONBOARDING);
+    write_file(&lab, "agent.yaml", ONBOARDING);
     let filter = [&FILTER[..], &["-f", "agent.yaml", "-o", "yaml"]].concat();
 
     let early = plugin(&lab, 1, &filter);
     assert_eq!(early.stdout, "", "nothing is handed out that is not there");
     let agent = format!("error: {AGENT}:v0.161.1, which Deployment/castai-agent in agent.yaml needs: ");
-    says(&early, &[&agent, &format!("{MIRROR}/{AGENT}:v0.161.1 is not there")]);
-    says(&early, &[&format!("{SCANNERS}:v1.164.8, which Deployment/castai-kvisor-controller in agent.yaml")]);
+    assert_stderr_contains(&early, &[&agent, &format!("{MIRROR}/{AGENT}:v0.161.1 is not there")]);
+    assert_stderr_contains(
+        &early,
+        &[&format!("{SCANNERS}:v1.164.8, which Deployment/castai-kvisor-controller in agent.yaml")],
+    );
     let way = "sync-images -f agent.yaml --no-rewrite";
-    says(&early, &["nothing is printed", &format!("hint: mirror first: kubectl castai-privatelink {way}")]);
+    assert_stderr_contains(
+        &early,
+        &["nothing is printed", &format!("hint: mirror first: kubectl castai-privatelink {way}")],
+    );
 
     let way: Vec<_> = way.split(' ').collect();
     plugin(&lab, 0, &[&way[..], &["--yes"]].concat());
-    forget_traffic(&lab);
+    clear_traffic(&lab);
     let filtered = plugin(&lab, 0, &filter);
     assert_eq!(filtered.stdout, private_onboarding());
     assert_eq!(filtered.stderr, "");
@@ -76,10 +64,10 @@ fn onboarding_manifests_are_applied_with_private_images_and_else_as_they_are() {
     let pipe = "kubectl castai-privatelink sync-images -f - --rewrite-only -o yaml | kubectl apply -f -";
     let mut command = lab.command("bash");
     command.args(["-ec", &format!("set -o pipefail; {pipe}")]);
-    let applied = fed(command, ONBOARDING);
+    let applied = run_with_input(command, ONBOARDING);
     assert_eq!(applied.code, Some(0), "{}{}", applied.stdout, applied.stderr);
     wait_until_ready(&lab);
-    assert!(images(&lab).values().all(|image| image.starts_with(MIRROR)), "{:?}", images(&lab));
+    assert!(castai_images(&lab).values().all(|image| image.starts_with(MIRROR)), "{:?}", castai_images(&lab));
     let secret = kubectl_json(&lab, &["get", "secret", "castai-agent", "-n", "castai-agent"]);
     let data = json!({"API_KEY": "bGFiLWtleS13aXRob3V0LXBvd2Vy", "ca.bin": "//79/Pv6+fj39g=="});
     assert_eq!(secret["data"], data);
@@ -107,7 +95,7 @@ fn neither_a_cluster_nor_a_registry_is_needed_where_a_lock_proves_the_images() {
     assert_eq!((online.code, &*online.stdout, &*online.stderr), (Some(0), &*private, ""));
     let unknown = without_kubeconfig(&lab, &registry, &pod(&format!("{KVISOR}:v9")));
     assert_eq!((unknown.code, &*unknown.stdout), (Some(1), ""));
-    says(
+    assert_stderr_contains(
         &unknown,
         &["Pod/ in the standard input", &format!("-f - --registry {MIRROR} --no-discover --no-rewrite")],
     );
@@ -120,7 +108,7 @@ fn neither_a_cluster_nor_a_registry_is_needed_where_a_lock_proves_the_images() {
     assert_eq!((again.code, &*again.stdout), (Some(0), &*private), "twice is once");
     let unproven = without_kubeconfig(&lab, &lock, &pod(&format!("{KVISOR}:v9")));
     assert_eq!((unproven.code, &*unproven.stdout), (Some(1), ""));
-    says(&unproven, &["the lock does not prove", "--no-rewrite --lock lock.json"]);
+    assert_stderr_contains(&unproven, &["the lock does not prove", "--no-rewrite --lock lock.json"]);
 
     // JSON stays JSON, several files are one stream, and what has no images goes through.
     let value = |image: &str| json!({"kind": "Pod", "spec": {"containers": [{"name": "a", "image": image}]}});
@@ -129,15 +117,15 @@ fn neither_a_cluster_nor_a_registry_is_needed_where_a_lock_proves_the_images() {
     let as_json = ["-f", "-", "-o", "json", "--lock", "lock.json"];
     let output = without_kubeconfig(&lab, &as_json, &in_json(&format!("{AGENT}:v0.161.1")));
     assert_eq!(output.stdout, in_json(&format!("{MIRROR}/{AGENT}:v0.161.1")));
-    file(&lab, "apps/a.yaml", public.trim_end());
-    file(&lab, "apps/b.yml", "kind: Secret\ndata: {a: aGk=}\n");
+    write_file(&lab, "apps/a.yaml", public.trim_end());
+    write_file(&lab, "apps/b.yml", "kind: Secret\ndata: {a: aGk=}\n");
     let directory =
         without_kubeconfig(&lab, &[&["-f", "apps", "-f", "-"][..], lock].concat(), &format!("---\n{public}"));
     let expected = format!("{}\n---\nkind: Secret\ndata: {{a: aGk=}}\n---\n{private}", private.trim_end());
     assert_eq!(directory.stdout, expected);
     let nothing = without_kubeconfig(&lab, &[&["-f", "apps/b.yml"][..], lock].concat(), "");
     assert_eq!((nothing.code, &*nothing.stdout), (Some(0), "kind: Secret\ndata: {a: aGk=}\n"));
-    says(&nothing, &["warning: no image was found"]);
+    assert_stderr_contains(&nothing, &["warning: no image was found"]);
 
     // A reader that hangs up has seen what it wanted.
     let mut command = lab.command("bash");
@@ -147,25 +135,25 @@ fn neither_a_cluster_nor_a_registry_is_needed_where_a_lock_proves_the_images() {
         lock.join(" ")
     );
     command.args(["-c", &piped]);
-    let hung_up = fed(command, "");
+    let hung_up = run_with_input(command, "");
     assert_eq!((hung_up.code, &*hung_up.stderr), (Some(0), ""));
 }
 
 #[test]
 fn what_cannot_be_filtered_is_refused_with_an_empty_output() {
     let lab = shared_lab();
-    let held = || ecr(lab).repositories.into_keys().collect::<Vec<_>>();
+    let held = || ecr_state(lab).repositories.into_keys().collect::<Vec<_>>();
     let before = (castai_workloads(lab), held());
-    file(lab, "filter/a.yaml", "kind: A\n");
-    file(lab, "filter/a.json", "{\"kind\": \"A\"}");
-    file(lab, "filter/broken.yaml", "kind: A\n---\n# b\nkind: B\nspec: [1,\n");
-    file(lab, "filter/twice.yaml", "kind: A\nkind: B\n");
-    file(lab, "filter/empty.yaml", "# nothing\n---\n");
+    write_file(lab, "filter/a.yaml", "kind: A\n");
+    write_file(lab, "filter/a.json", "{\"kind\": \"A\"}");
+    write_file(lab, "filter/broken.yaml", "kind: A\n---\n# b\nkind: B\nspec: [1,\n");
+    write_file(lab, "filter/twice.yaml", "kind: A\nkind: B\n");
+    write_file(lab, "filter/empty.yaml", "# nothing\n---\n");
     let shared = format!(
         "metadata: {{name: p, labels: {{a: &i {AGENT}:v1}}}}\nspec: {{containers: [{{name: a, image: *i }}]}}"
     );
-    file(lab, "filter/shared.yaml", &format!("kind: Pod\n{shared}\n"));
-    std::fs::write(file(lab, "filter/latin.yaml", ""), b"kind: A # \xe9\n").expect("it is written");
+    write_file(lab, "filter/shared.yaml", &format!("kind: Pod\n{shared}\n"));
+    std::fs::write(write_file(lab, "filter/latin.yaml", ""), b"kind: A # \xe9\n").expect("it is written");
     let cases: [(&[&str], &str); 17] = [
         (&[], "--rewrite-only needs manifests"),
         (&["-f", "filter/a.yaml"], "add -o yaml, or -o json where they are JSON"),

@@ -5,8 +5,10 @@ use lab::kubelet::FailingPull;
 use lab::registry::image::{Behaviour, Recipe};
 use serde_json::{Value, json};
 
-use super::observed::{apply, image, kubectl, publish, record};
-use super::support::{MIRROR, kubectl_json, own_lab, plugin, says, sync};
+use crate::harness::{
+    MIRROR, apply, assert_stderr_contains, container_image, kubectl, kubectl_json, own_lab, plugin, publish,
+    publish_to, recorded_images, sync,
+};
 
 /// A component that runs well is restored where our change breaks it; one that is broken anyway is brought to start.
 #[test]
@@ -15,9 +17,7 @@ fn what_ran_well_is_restored_and_what_was_broken_has_only_to_start() {
     let crashing = Recipe { behaviour: Behaviour::Crash, ..Recipe::default() };
     let elsewhere = |name: &str| format!("{}/old/ghcr.io/castai/{name}:v1", address::OCI_REGISTRY.0);
     let place = |name: &str, recipe: &Recipe| {
-        let order =
-            json!({"repository": format!("old/ghcr.io/castai/{name}"), "tag": "v1", "recipe": recipe});
-        lab.control().post("/oci/images", &order).expect("the image is published");
+        publish_to(lab, "oci", &format!("old/ghcr.io/castai/{name}:v1"), recipe);
     };
     let broken = "ghcr.io/castai/broken:v1".to_owned();
     publish(lab, &broken, &crashing);
@@ -49,19 +49,27 @@ fn what_ran_well_is_restored_and_what_was_broken_has_only_to_start() {
     place("first", &crashing);
 
     let output = plugin(lab, 1, &["sync-images", "-l", "app", "--yes"]);
-    let says = |words: &str| assert!(output.stderr.contains(words), "{words}: {}", output.stderr);
-    says("error: deployment.apps/first in namespace castai-agent has its former images again: pod first-");
-    says("what ran before runs again");
-    says("error: deployment.apps/later in namespace castai-agent was not reached");
-    assert_eq!(image(lab, "first", "main"), elsewhere("first"));
-    assert_eq!(record(lab, "deployment/first"), Value::Null);
-    assert_eq!(image(lab, "later", "main"), elsewhere("later"));
+    assert_stderr_contains(
+        &output,
+        &["error: deployment.apps/first in namespace castai-agent has its former images again: pod first-"],
+    );
+    assert_stderr_contains(&output, &["what ran before runs again"]);
+    assert_stderr_contains(
+        &output,
+        &["error: deployment.apps/later in namespace castai-agent was not reached"],
+    );
+    assert_eq!(container_image(lab, "first", "main"), elsewhere("first"));
+    assert_eq!(recorded_images(lab, "deployment/first"), Value::Null);
+    assert_eq!(container_image(lab, "later", "main"), elsewhere("later"));
     // The broken one has started; that it crashes is shown with its log, and is no failure of this run.
-    says("deployment.apps/broken: its images are pulled and its containers have started");
-    says("\n  deployment.apps/broken in namespace castai-agent: pod broken-");
+    assert_stderr_contains(
+        &output,
+        &["deployment.apps/broken: its images are pulled and its containers have started"],
+    );
+    assert_stderr_contains(&output, &["\n  deployment.apps/broken in namespace castai-agent: pod broken-"]);
     let mut logs = output.stderr.lines().filter(|line| line.starts_with("    "));
     assert!(logs.any(|line| line.contains("castai/broken:v1")), "{}", output.stderr);
-    assert_eq!(image(lab, "broken", "main"), format!("{MIRROR}/ghcr.io/castai/broken:v1"));
+    assert_eq!(container_image(lab, "broken", "main"), format!("{MIRROR}/ghcr.io/castai/broken:v1"));
     for (name, result) in [("broken", "image updated"), ("first", "restored"), ("later", "not reached")] {
         let name = format!("deployment.apps/{name} ");
         let mut lines = output.stdout.lines();
@@ -81,14 +89,14 @@ fn a_rollout_that_failed_is_not_forgotten_by_the_next_run() {
     lab.control().post("/kubelet/failures", &rule).expect("pulls fail");
     for _ in 0..2 {
         let output = sync(lab, 1, &["--settle-time=1s"]);
-        says(
+        assert_stderr_contains(
             &output,
             &[
                 "error: deployment.apps/castai-kvisor-controller in namespace castai-agent: pod castai-kvisor-controller-",
                 "no space left on device",
             ],
         );
-        let controller = image(lab, "castai-kvisor-controller", "controller");
+        let controller = container_image(lab, "castai-kvisor-controller", "controller");
         assert!(controller.starts_with(MIRROR), "{controller}");
     }
     lab.control().delete("/kubelet/failures").expect("pulls succeed");
@@ -104,8 +112,7 @@ fn a_pod_that_has_ended_is_left_as_it_is() {
     let lab = &own_lab();
     let there = format!("{}/old/ghcr.io/castai/once:v1", address::OCI_REGISTRY.0);
     let recipe = Recipe { behaviour: Behaviour::Crash, ..Recipe::default() };
-    let order = json!({"repository": "old/ghcr.io/castai/once", "tag": "v1", "recipe": recipe});
-    lab.control().post("/oci/images", &order).expect("the image is published");
+    publish_to(lab, "oci", "old/ghcr.io/castai/once:v1", &recipe);
     let container = json!({"name": "main", "image": there});
     apply(
         lab,
@@ -127,7 +134,10 @@ fn a_pod_that_has_ended_is_left_as_it_is() {
         ],
     );
     let output = sync(lab, 0, &["-l", "app=once"]);
-    says(&output, &["note: pod/once in namespace castai-agent cannot be rewritten in place: it has ended"]);
+    assert_stderr_contains(
+        &output,
+        &["note: pod/once in namespace castai-agent cannot be rewritten in place: it has ended"],
+    );
     let pod = kubectl_json(lab, &["get", "pod/once", "-n", "castai-agent"]);
     assert_eq!(pod["spec"]["containers"][0]["image"], there);
 }

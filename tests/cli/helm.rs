@@ -9,8 +9,7 @@ use lab::host::{Lab, Output};
 use lab::registry::image::Recipe;
 use serde_json::Value;
 
-use crate::observed::publish;
-use crate::support::{MIRROR, QUICK, empty_lab, kubectl_json};
+use crate::harness::{MIRROR, QUICK, empty_lab, kubectl_json, publish};
 
 const NAMESPACE: &str = "castai-agent";
 

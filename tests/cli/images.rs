@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use lab::host::{Lab, Output};
-use lab::settings::{Fixture, Settings};
+use lab::registry::image::Recipe;
 use serde_json::{Value, json};
 
-use super::hidden::{apply, definition, release};
-use super::observed::{self, forget_traffic, traffic};
-use super::support::{
-    MIRROR, eventually, json, kubectl, kubectl_json, mirrored_tags, plugin, says, shared_lab, sync, workloads,
+use crate::harness::{
+    HelmRelease, MIRROR, apply, assert_stderr_contains, clear_traffic, define_custom_resource, eventually,
+    kubectl, kubectl_json, mirrored_tags, parse_json, plugin, plugin_without_aws, publish, shared_lab, sync,
+    traffic, whole_cluster_lab, workload_specs, write_file,
 };
 
 /// An image of others that Cast AI is known to use: what a customer's pod waits for selects among those.
@@ -23,11 +23,8 @@ const NAMED: &str = "quay.io/acme/probe:v1";
 #[track_caller]
 fn images(lab: &Lab, code: i32, arguments: &[&str]) -> Output {
     lab.control().delete("/aws/requests").unwrap();
-    forget_traffic(lab);
-    let bare = ["-u", "AWS_ACCESS_KEY_ID", "-u", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED=true"];
-    let command = ["kubectl", "castai-privatelink", "images"];
-    let output = lab.run("env", &[&bare[..], &command, arguments].concat()).unwrap();
-    assert_eq!(output.code, Some(code), "{arguments:?}\n{}\n{}", output.stdout, output.stderr);
+    clear_traffic(lab);
+    let output = plugin_without_aws(lab, code, &[&["images"], arguments].concat());
     let asked: Vec<Value> = lab.control().get("/aws/requests").unwrap();
     assert!(asked.is_empty(), "{asked:?}");
     assert!(traffic(lab, "source").is_empty(), "no registry is asked");
@@ -35,7 +32,7 @@ fn images(lab: &Lab, code: i32, arguments: &[&str]) -> Output {
 }
 
 fn file(lab: &Lab, name: &str, content: &str) -> String {
-    observed::file(lab, &format!("images/{name}"), content).display().to_string()
+    write_file(lab, &format!("images/{name}"), content).display().to_string()
 }
 
 /// Each use as `image namespace/object carrier: reason`.
@@ -55,9 +52,7 @@ fn uses(inventory: &Value) -> BTreeSet<String> {
 }
 
 fn create(lab: &Lab, group: &str, plural: &str, kind: &str, name: &str) -> Value {
-    apply(lab, &definition(group, plural, kind, "Namespaced"));
-    let definition = format!("crd/{plural}.{group}");
-    kubectl(lab, &["wait", "--for=condition=Established", "--timeout=60s", &definition]);
+    define_custom_resource(lab, group, plural, kind, "Namespaced");
     let version = format!("{group}/v1alpha1");
     let metadata = json!({"name": name, "namespace": "shop"});
     // The server knows the kind a moment before it serves it.
@@ -75,14 +70,8 @@ fn create(lab: &Lab, group: &str, plural: &str, kind: &str, name: &str) -> Value
 /// What no fixture has: a webhook's container in a customer's pod, a controller of a kind of its own, castai-live's patch of
 /// `aws-node`, and its hook.
 fn add_hidden_images(lab: &Lab) {
-    for (host, repository, tag) in [
-        ("docker.io", "otel/ebpf-instrument", "v1.0.0"),
-        ("ghcr.io", "castai/live/gate", "v0.1.0"),
-        ("ghcr.io", "castai/live/aws-vpc-cni", "v0.118.0"),
-        ("ghcr.io", "castai/live/kubectl", "v1.35.0"),
-    ] {
-        let image = json!({"host": host, "repository": repository, "tag": tag, "recipe": {"size": 20_000}});
-        lab.control().post("/source/images", &image).unwrap();
+    for image in [&format!("docker.io/{JMX}"), ROLLOUT, AWS_NODE, HOOK] {
+        publish(lab, image, &Recipe { size: 20_000, ..Recipe::default() });
     }
     let rollout = create(lab, "argoproj.io", "rollouts", "Rollout", "checkout");
     apply(
@@ -112,7 +101,9 @@ fn add_hidden_images(lab: &Lab) {
         lab,
         &["set", "image", "-n", "kube-system", "daemonset/aws-node", &format!("aws-node={AWS_NODE}")],
     );
-    release(lab, "castai-live", "castai-live", 1, "deployed", "castai-live", HOOK);
+    HelmRelease::new("castai-live", "castai-live", "castai-live", "0.35.143")
+        .with_hook("kubectl", HOOK, "pre-upgrade")
+        .store(lab);
     eventually("both pods wait for the image", || {
         let pods = kubectl_json(lab, &["get", "pods", "-n", "shop"]);
         let waits = |pod: &&Value| {
@@ -125,13 +116,13 @@ fn add_hidden_images(lab: &Lab) {
 
 #[test]
 fn every_image_is_listed_with_its_reason_and_what_was_left_out_is_explained() {
-    let lab = Lab::start(&Settings { fixture: Fixture::WholeCluster, ..Settings::default() }).unwrap();
-    let before = uses(&json(&images(&lab, 0, &["-o", "json"])));
+    let lab = whole_cluster_lab();
+    let before = uses(&parse_json(&images(&lab, 0, &["-o", "json"])));
     assert_eq!(before.len(), 25, "{before:#?}");
     kubectl(&lab, &["create", "namespace", "castai-live"]);
     add_hidden_images(&lab);
 
-    let seen = json(&images(&lab, 0, &["-o", "json", "--include-image", NAMED, "--explain"]));
+    let seen = parse_json(&images(&lab, 0, &["-o", "json", "--include-image", NAMED, "--explain"]));
     let added: Vec<_> = uses(&seen).difference(&before).cloned().collect();
     assert_eq!(
         added,
@@ -227,9 +218,12 @@ fn manifests_are_looked_at_without_a_cluster_and_an_inventory_is_handed_over() {
     for words in ["Job/crd-upgrade", "hook in the standard input", "Deployment/castai-agent"] {
         assert!(table.contains(words), "{table}");
     }
-    says(&run(1, "--only nothing"), &["no image of Cast AI found in the files given", "widen --only"]);
-    says(&run(2, "-n castai-agent"), &["error: -n and -l have no use with -f"]);
-    says(&run(2, "--explain -o name"), &["error: --explain has no use with -o name"]);
+    assert_stderr_contains(
+        &run(1, "--only nothing"),
+        &["no image of Cast AI found in the files given", "widen --only"],
+    );
+    assert_stderr_contains(&run(2, "-n castai-agent"), &["error: -n and -l have no use with -f"]);
+    assert_stderr_contains(&run(2, "--explain -o name"), &["error: --explain has no use with -o name"]);
 
     // What a cluster needs, for a machine that reaches the registries alone.
     let inventory = file(lab, "images.json", &plugin(lab, 0, &["images", "-o", "json"]).stdout);
@@ -242,7 +236,7 @@ fn manifests_are_looked_at_without_a_cluster_and_an_inventory_is_handed_over() {
 #[test]
 fn users_add_what_is_not_known_yet() {
     let lab = shared_lab();
-    let before = workloads(lab);
+    let before = workload_specs(lab);
     let knowledge = file(
         lab,
         "knowledge.yaml",
@@ -250,14 +244,14 @@ fn users_add_what_is_not_known_yet() {
          images: [ghcr.io/acme/probe:v1]\n",
     );
     let known = ["images", "-o", "json", "--knowledge", &knowledge];
-    let found = json(&plugin(lab, 0, &known));
+    let found = parse_json(&plugin(lab, 0, &known));
     let uses = uses(&found);
     for (image, rule) in [("docker.io/shopcorp/cart:3.2", "namespace"), ("ghcr.io/acme/probe:v1", "named")] {
         assert!(uses.iter().any(|one| one.starts_with(image) && one.ends_with(rule)), "{image}: {uses:#?}");
     }
     assert_eq!(found["knowledge"]["imagePrefixes"], json!(["quay.io/castai"]));
 
-    let prefixed = json(&plugin(lab, 0, &["images", "-o", "json", "--image-prefix=shopcorp"]));
+    let prefixed = parse_json(&plugin(lab, 0, &["images", "-o", "json", "--image-prefix=shopcorp"]));
     let carts: Vec<_> = prefixed["images"].as_array().unwrap().iter().map(|one| &one["image"]).collect();
     assert!(carts.contains(&&json!("docker.io/shopcorp/cart:3.2")), "{carts:?}");
 
@@ -270,13 +264,16 @@ fn users_add_what_is_not_known_yet() {
         let bad = file(lab, "bad.yaml", content);
         for command in ["images", "sync-images"] {
             let output = plugin(lab, 2, &[command, "--knowledge", &bad]);
-            says(&output, &["error: --knowledge", "bad.yaml", words, "docs/images.md"]);
+            assert_stderr_contains(&output, &["error: --knowledge", "bad.yaml", words, "docs/images.md"]);
         }
     }
-    says(
+    assert_stderr_contains(
         &plugin(lab, 2, &["images", "--knowledge", "nowhere.yaml"]),
         &["error: reading --knowledge nowhere.yaml"],
     );
-    says(&plugin(lab, 2, &["images", "--image-prefix", "quay.io"]), &["add a path, such as quay.io/castai"]);
-    assert_eq!(workloads(lab), before);
+    assert_stderr_contains(
+        &plugin(lab, 2, &["images", "--image-prefix", "quay.io"]),
+        &["add a path, such as quay.io/castai"],
+    );
+    assert_eq!(workload_specs(lab), before);
 }

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use lab::host::{Lab, Output, tools};
 
-use crate::support::shared_lab;
+use crate::harness::shared_lab;
 
 const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 

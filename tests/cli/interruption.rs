@@ -17,8 +17,10 @@ use serde_json::{Value, json};
 
 pub(crate) use self::scene::Dice;
 use self::scene::{RUN, Scene};
-use crate::observed::{apply, image, record};
-use crate::support::{MIRROR, eventually, fault, heal, kubectl, own_lab, plugin, says};
+use crate::harness::{
+    MIRROR, add_fault, apply, assert_stderr_contains, clear_faults, clear_traffic, container_image,
+    eventually, kubectl, own_lab, plugin, publish_to, recorded_images, traffic,
+};
 
 #[test]
 fn a_run_that_is_killed_anywhere_is_finished_by_the_next_one() {
@@ -41,7 +43,7 @@ fn ctrl_c_is_heard_where_output_is_stuck() {
     let pipe = lab.folder().home().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let run = lab.spawn_plugin(&["sync-images", "--dry-run=client", "--plan=pipe"]).unwrap();
-    let read = || scene::traffic(&lab, "source").iter().filter(|record| record.status == 200).count();
+    let read = || traffic(&lab, "source").iter().filter(|record| record.status == 200).count();
     eventually("sources are read", || read() > 0);
     // The plan is written when everything is read.
     scene::settle(read);
@@ -58,9 +60,7 @@ fn a_run_that_ends_while_it_restores_leaves_that_to_the_next_one() {
     let ours = format!("{MIRROR}/{former}");
     let publish = |name: &str, behaviour| {
         let recipe = Recipe { behaviour, ..Recipe::default() };
-        let repository = format!("old/ghcr.io/castai/{name}");
-        let order = json!({"repository": repository, "tag": "v1", "recipe": recipe});
-        lab.control().post("/oci/images", &order).unwrap();
+        publish_to(&lab, "oci", &format!("old/ghcr.io/castai/{name}:v1"), &recipe);
     };
     let deploy = |name: &str| {
         let image = format!("{}/old/ghcr.io/castai/{name}:v1", address::OCI_REGISTRY.0);
@@ -92,12 +92,12 @@ fn a_run_that_ends_while_it_restores_leaves_that_to_the_next_one() {
         let action: Value = serde_json::from_str(lost).unwrap();
         println!("TEST_SEED={} round {round}: restoring, {lost}", dice.seed);
         let rule = json!({"method": "PATCH", "path": "/deployments/first", "skip": 2, "action": action});
-        fault(&lab, "kubernetes", &rule);
-        lab.control().delete("/kubernetes/traffic").unwrap();
+        add_fault(&lab, "kubernetes", &rule);
+        clear_traffic(&lab);
         let arguments = ["sync-images", "--yes", "-l", "app=first", scene::BY_FRONT];
         let run = lab.spawn_plugin(&arguments).unwrap();
         eventually("it restores", || {
-            let seen = scene::traffic(&lab, "kubernetes");
+            let seen = traffic(&lab, "kubernetes");
             let patches = seen.iter().filter(|record| record.method == "PATCH");
             // A patch whose answer gets lost has been made.
             patches.skip(2).any(|patch| lost.contains("silence") || patch.status == 200)
@@ -106,12 +106,12 @@ fn a_run_that_ends_while_it_restores_leaves_that_to_the_next_one() {
             0 => run.kill().unwrap(),
             _ => end(run, &["-INT"]),
         }
-        lab.control().delete("/kubernetes/faults").unwrap();
+        clear_faults(&lab);
         let is_restored = !lost.contains("silence");
         let left = if is_restored { (former.as_str(), false) } else { (ours.as_str(), true) };
         let now = || {
-            let has_record = record(&lab, "deployment/first") != Value::Null;
-            (image(&lab, "first", "main"), has_record)
+            let has_record = recorded_images(&lab, "deployment/first") != Value::Null;
+            (container_image(&lab, "first", "main"), has_record)
         };
         assert_eq!(now(), (left.0.to_owned(), left.1));
         // A pod from before still runs, which shows that it ran well: it is restored by whichever run comes next.
@@ -119,7 +119,10 @@ fn a_run_that_ends_while_it_restores_leaves_that_to_the_next_one() {
         deploy("second");
         let output = plugin(&lab, 1, &arguments);
         let failure = "error: deployment.apps/first in namespace castai-agent has its former images again";
-        says(&output, &[failure, "deployment.apps/second in namespace castai-agent was not reached"]);
+        assert_stderr_contains(
+            &output,
+            &[failure, "deployment.apps/second in namespace castai-agent was not reached"],
+        );
         assert_eq!(now(), (former.clone(), false));
         kubectl(&lab, &["delete", "-n", "castai-agent", "deployment/first", "deployment/second"]);
     }
@@ -212,11 +215,10 @@ fn interrupt_everywhere(end: impl Fn(&mut Dice, RunningPlugin)) {
             }
         };
         end(&mut dice, run);
-        heal(&scene.lab);
-        scene.lab.control().delete("/kubernetes/faults").unwrap();
+        clear_faults(&scene.lab);
         scene.assert_whole();
         let first = scene.uploaded();
-        scene.forget_traffic();
+        clear_traffic(&scene.lab);
         scene.finish();
         let second = scene.uploaded();
         let again: Vec<_> = first.intersection(&second).collect();
@@ -232,11 +234,11 @@ fn stand_still(scene: &Scene, point: &Point, skip: usize) -> Option<RunningPlugi
     rule["skip"] = json!(skip);
     let part = rule["path"].as_str().unwrap_or_default().to_owned();
     let method = rule["method"].as_str().unwrap_or_default().to_owned();
-    fault(&scene.lab, point.front, &rule);
+    add_fault(&scene.lab, point.front, &rule);
     let mut run = scene.lab.spawn_plugin(&[RUN, point.arguments].concat()).unwrap();
     let mut ended = false;
     eventually("the run stands still or ends", || {
-        let seen = scene.traffic(point.front);
+        let seen = traffic(&scene.lab, point.front);
         let matching =
             seen.iter().filter(|record| record.path.contains(&part) && record.method.contains(&method));
         ended = run.try_wait().unwrap().is_some();
@@ -262,6 +264,6 @@ fn end(mut run: RunningPlugin, signals: &[&str]) {
     eventually("it ends by itself", || run.try_wait().unwrap().is_some());
     let output = run.wait().unwrap();
     assert_eq!(output.code, Some(130), "{}", output.stderr);
-    says(&output, &["interrupted:", "run again"]);
+    assert_stderr_contains(&output, &["interrupted:", "run again"]);
     assert_eq!(output.stdout, "");
 }

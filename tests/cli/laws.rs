@@ -8,11 +8,11 @@ use lab::registry::fixture;
 use lab::settings::Fixture;
 use serde_json::json;
 
-use super::observed::{
-    KVISOR, SCANNERS, apply, castai_workloads, end_faults, eventually, fault, first_images, images, kubectl,
-    mirrored_digest, our_writes, publish, traffic, unpublish, wait_until_ready,
+use crate::harness::{
+    KVISOR, MIRROR, SCANNERS, add_fault, apply, castai_images, castai_workloads, clear_faults, eventually,
+    first_images, kubectl, mirrored_digest, our_writes, own_lab, plugin, publish, traffic, unpublish,
+    uploaded_blobs, wait_until_ready,
 };
-use super::support::{MIRROR, own_lab, plugin};
 
 const SYNC: &str = "sync-images";
 
@@ -27,7 +27,7 @@ fn nothing_in_the_cluster_changes_before_every_image_is_verified() {
     // The very last thing that is missing in the registry never gets an answer.
     let manifests = "castai/hibernate/manifests/v0.14";
     let rule = Rule { path: Some(manifests.to_owned()), ..Rule::always(Action::Silence) };
-    fault(&lab, "ecr", &Rule { operation: Some("PutImage".to_owned()), ..rule });
+    add_fault(&lab, "ecr", &Rule { operation: Some("PutImage".to_owned()), ..rule });
     let patient = ["--idle-timeout", "2s", "--retries", "1000", "--retry-delay", "10ms"];
     let mut running =
         lab.spawn_plugin(&[&[SYNC, "--yes"], &patient[..]].concat()).expect("the plugin starts");
@@ -44,23 +44,11 @@ fn nothing_in_the_cluster_changes_before_every_image_is_verified() {
     assert!(our_writes(&lab).is_empty());
     assert!(running.try_wait().expect("its state").is_none(), "the plugin still waits");
 
-    end_faults(&lab, "ecr");
+    clear_faults(&lab);
     let output = running.wait().expect("it ends");
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     assert_eq!(our_writes(&lab).len(), 5);
     wait_until_ready(&lab);
-}
-
-/// Repository and digest of every blob whose upload was completed.
-fn uploads(lab: &Lab) -> Vec<(String, String)> {
-    let completed = |record: &lab::registry::traffic::Record| {
-        record.operation.as_deref() == Some("CompleteLayerUpload") && record.status == 201
-    };
-    let name = |record: lab::registry::traffic::Record| {
-        let (repository, rest) = record.path.strip_prefix("/v2/")?.split_once("/blobs/uploads/")?;
-        Some((repository.to_owned(), rest.rsplit_once("digest=")?.1.replace("%3A", ":")))
-    };
-    traffic(lab, "ecr").into_iter().filter(completed).filter_map(name).collect()
 }
 
 /// Refuses every change of `DaemonSets` in Cast AI's namespace, as a policy of the platform team might.
@@ -110,7 +98,7 @@ fn may_change_daemon_sets(lab: &Lab) -> bool {
 fn rewritten(lab: &Lab) -> BTreeSet<String> {
     let mirrored =
         |((workload, _), image): ((String, String), String)| image.starts_with(MIRROR).then_some(workload);
-    images(lab).into_iter().filter_map(mirrored).collect()
+    castai_images(lab).into_iter().filter_map(mirrored).collect()
 }
 
 #[test]
@@ -130,8 +118,8 @@ fn what_fails_holds_back_only_what_needs_it_and_running_again_is_enough() {
     let scanners = format!("{SCANNERS}:v1.164.8");
     unpublish(&lab, &scanners);
     let push = Rule { path: Some("kvisor-agent/blobs".to_owned()), ..Rule::always(status(500)) };
-    fault(&lab, "ecr", &Rule { operation: Some("CompleteLayerUpload".to_owned()), skip: 2, ..push });
-    fault(
+    add_fault(&lab, "ecr", &Rule { operation: Some("CompleteLayerUpload".to_owned()), skip: 2, ..push });
+    add_fault(
         &lab,
         "source",
         &Rule { host: Some("registry-1.docker.io".to_owned()), ..Rule::always(status(503)) },
@@ -148,8 +136,7 @@ fn what_fails_holds_back_only_what_needs_it_and_running_again_is_enough() {
     [controller, daemon_set].into_iter().chain(cron_jobs).for_each(untouched);
 
     // Registries work again, but the cluster refuses one patch in its dry run.
-    end_faults(&lab, "ecr");
-    end_faults(&lab, "source");
+    clear_faults(&lab);
     refuse_daemon_sets(&lab);
     let second = plugin(&lab, 1, &hasty);
     assert!(
@@ -177,7 +164,7 @@ fn what_fails_holds_back_only_what_needs_it_and_running_again_is_enough() {
     wait_until_ready(&lab);
     assert!(plugin(&lab, 0, &hasty).stdout.starts_with("nothing to do"));
 
-    let all = uploads(&lab);
+    let all = uploaded_blobs(&lab);
     let once: BTreeSet<_> = all.iter().collect();
     assert!(once.len() > 20, "the uploads are seen: {all:?}");
     assert_eq!(once.len(), all.len(), "no blob was uploaded twice: {all:?}");

@@ -2,14 +2,14 @@
 
 use lab::address;
 use lab::dns::{Behaviour, EVERY_NAME};
-use lab::host::{Lab, Output};
+use lab::host::Lab;
 use serde_json::{Value, json};
 
-use super::observed::{
-    castai_workloads, ecr, file, first_images, forget_traffic, images, mirrored_digest, our_writes,
-    read_json, traffic, wait_until_ready,
+use crate::harness::{
+    MIRROR, castai_images, castai_workloads, clear_traffic, ecr_state, first_images, mirrored_digest,
+    our_writes, own_lab, parse_json, plugin, plugin_without_kubeconfig, read_json_file, shared_lab, traffic,
+    wait_until_ready, write_file,
 };
-use super::support::{MIRROR, json, own_lab, plugin, shared_lab};
 
 const SYNC: &str = "sync-images";
 
@@ -39,20 +39,13 @@ fn stand_at_the_cluster_as_nodes_pull(lab: &Lab) {
     lab.control().put("/ecr/access", &json!({"credentials": "unrecognized"})).expect("nobody is known");
 }
 
-/// Runs the plugin where no kubeconfig is.
-fn without_kubeconfig(lab: &Lab, arguments: &[&str]) -> Output {
-    let mut command = lab.plugin_command().expect("the plugin");
-    command.args(arguments).env_remove("KUBECONFIG");
-    Output::from(command.output().expect("it runs"))
-}
-
 #[test]
 fn three_machines_share_the_work() {
     let lab = own_lab();
     stand_at_the_cluster(&lab);
     let output = plugin(&lab, 0, &[SYNC, "--no-mirror", "--no-rewrite", "--inventory", "inventory.json"]);
     assert_eq!(output.stderr, "", "registries are not even asked for");
-    let inventory = read_json(&lab, "inventory.json");
+    let inventory = read_json_file(&lab, "inventory.json");
     assert_eq!(inventory["kind"], "Inventory");
     assert_eq!(inventory["images"].as_array().unwrap().len(), 5);
     let cluster = &inventory["clusters"][0];
@@ -64,16 +57,16 @@ fn three_machines_share_the_work() {
     stand_at_the_registries(&lab);
     let inventory = ["--no-discover", "--inventory", "inventory.json"];
     let dry = [&[SYNC, "--no-rewrite", "--dry-run", "-o", "name"], &inventory[..]].concat();
-    let planned = without_kubeconfig(&lab, &dry);
+    let planned = plugin_without_kubeconfig(&lab, &dry, "");
     assert_eq!(planned.code, Some(0), "{}", planned.stderr);
     assert_eq!(planned.stdout.lines().count(), 5, "{}", planned.stdout);
     let mirror = [&[SYNC, "--no-rewrite", "--yes", "--lock", "lock.json"], &inventory[..]].concat();
-    let mirrored = without_kubeconfig(&lab, &mirror);
+    let mirrored = plugin_without_kubeconfig(&lab, &mirror, "");
     assert_eq!(mirrored.code, Some(0), "{}", mirrored.stderr);
     for image in first_images() {
         assert!(mirrored_digest(&lab, &image).is_some(), "{image}");
     }
-    let locked = read_json(&lab, "lock.json");
+    let locked = read_json_file(&lab, "lock.json");
     assert_eq!(locked["kind"], "Lock");
     let digests = locked["destinations"][0]["images"].as_array().unwrap();
     assert_eq!(digests.len(), 5);
@@ -90,7 +83,7 @@ fn three_machines_share_the_work() {
     let rewritten = plugin(&lab, 0, &[&rewrite[..], &["--yes"]].concat());
     assert_eq!(rewritten.stdout.matches("image updated").count(), 5, "{}", rewritten.stdout);
     wait_until_ready(&lab);
-    assert!(images(&lab).values().all(|image| image.starts_with(MIRROR)));
+    assert!(castai_images(&lab).values().all(|image| image.starts_with(MIRROR)));
     let again = plugin(&lab, 0, &rewrite);
     assert!(again.stdout.starts_with("nothing to do"), "{}", again.stdout);
 }
@@ -98,13 +91,13 @@ fn three_machines_share_the_work() {
 #[test]
 fn a_plan_that_was_looked_at_is_carried_out_elsewhere() {
     let lab = own_lab();
-    let printed = json(&plugin(&lab, 0, &[SYNC, "--dry-run", "--plan", "plan.json", "-o", "json"]));
-    assert_eq!(read_json(&lab, "plan.json"), printed, "the file holds what is printed");
+    let printed = parse_json(&plugin(&lab, 0, &[SYNC, "--dry-run", "--plan", "plan.json", "-o", "json"]));
+    assert_eq!(read_json_file(&lab, "plan.json"), printed, "the file holds what is printed");
     assert!(our_writes(&lab).is_empty());
 
     stand_at_the_registries(&lab);
     let plan = ["--no-discover", "--plan", "plan.json", "--yes"];
-    let mirrored = without_kubeconfig(&lab, &[&[SYNC, "--no-rewrite"], &plan[..]].concat());
+    let mirrored = plugin_without_kubeconfig(&lab, &[&[SYNC, "--no-rewrite"], &plan[..]].concat(), "");
     assert_eq!(mirrored.code, Some(0), "{}", mirrored.stderr);
     assert_eq!(mirrored.stdout.matches(" copied").count(), 5, "{}", mirrored.stdout);
     for image in first_images() {
@@ -113,12 +106,12 @@ fn a_plan_that_was_looked_at_is_carried_out_elsewhere() {
 
     // Where both are reached, the same plan also rewrites; what it lists is there, so that nothing is copied again.
     lab.control().post("/dns/reset", &()).expect("the records are reset");
-    forget_traffic(&lab);
+    clear_traffic(&lab);
     plugin(&lab, 0, &[&[SYNC], &plan[..]].concat());
     let uploads = |record: &lab::registry::traffic::Record| record.path.contains("/blobs/uploads");
     assert!(!traffic(&lab, "ecr").iter().any(uploads), "blobs that are there are not uploaded again");
     wait_until_ready(&lab);
-    assert!(images(&lab).values().all(|image| image.starts_with(MIRROR)));
+    assert!(castai_images(&lab).values().all(|image| image.starts_with(MIRROR)));
 }
 
 #[test]
@@ -126,14 +119,15 @@ fn files_that_cannot_be_used_are_refused_before_anything_is_touched() {
     let lab = shared_lab();
     let before = castai_workloads(lab);
     let version =
-        json(&plugin(lab, 0, &[SYNC, "--no-mirror", "--no-rewrite", "-o", "json"]))["apiVersion"].clone();
+        parse_json(&plugin(lab, 0, &[SYNC, "--no-mirror", "--no-rewrite", "-o", "json"]))["apiVersion"]
+            .clone();
     let value = |kind: &str, version: &Value| json!({"apiVersion": version, "kind": kind}).to_string();
-    file(lab, "inventory-of-another.json", &value("Inventory", &json!("privatelink.cast.ai/v99")));
-    file(lab, "inventory.json", &value("Inventory", &version));
-    file(lab, "lock.json", &value("Lock", &version));
-    file(lab, "cut.json", &value("Plan", &version)[..20]);
-    file(lab, "foreign.json", "[1, 2]");
-    file(lab, "empty-lock.json", &{
+    write_file(lab, "inventory-of-another.json", &value("Inventory", &json!("privatelink.cast.ai/v99")));
+    write_file(lab, "inventory.json", &value("Inventory", &version));
+    write_file(lab, "lock.json", &value("Lock", &version));
+    write_file(lab, "cut.json", &value("Plan", &version)[..20]);
+    write_file(lab, "foreign.json", "[1, 2]");
+    write_file(lab, "empty-lock.json", &{
         let created = "2026-01-01T00:00:00Z";
         json!({"apiVersion": version, "kind": "Lock", "created": created, "destinations": []}).to_string()
     });
@@ -159,5 +153,5 @@ fn files_that_cannot_be_used_are_refused_before_anything_is_touched() {
     }
     assert_eq!(castai_workloads(lab), before);
     assert!(our_writes(lab).is_empty());
-    assert!(ecr(lab).repositories.keys().all(|name| !name.contains("castai/")));
+    assert!(ecr_state(lab).repositories.keys().all(|name| !name.contains("castai/")));
 }

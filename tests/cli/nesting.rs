@@ -3,16 +3,13 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use lab::host::{Lab, Output};
 use serde_json::{Value, json};
 
-use super::hidden::definition;
-use super::observed::{apply, file};
-use super::support::{json, kubectl, own_lab, plugin, says, shared_lab};
+use crate::harness::{
+    assert_stderr_contains, define_custom_resource, kubectl, own_lab, pack_release, parse_json, plugin,
+    shared_lab, write_file,
+};
 
 const DEPTH: usize = 100_000;
 const TOO_DEEP: &str = "nested deeper than 256 levels";
@@ -69,7 +66,7 @@ fn a_tenants_secret_of_a_few_bytes_ends_no_command() {
             },
             "stringData": {"release": content},
         });
-        let path = file(&lab, "secret.json", &secret.to_string());
+        let path = write_file(&lab, "secret.json", &secret.to_string());
         let path = path.to_str().expect("a path");
         kubectl(&lab, &["apply", "--server-side", "--as=tenant", "-f", path]);
     };
@@ -117,7 +114,7 @@ fn a_tenants_secret_of_a_few_bytes_ends_no_command() {
         secret(release, 3, &packed(&whole));
     }
     same_as_before("values");
-    says(
+    assert_stderr_contains(
         &plugin(&lab, 0, &["images"]),
         &[
             "warning: Helm release castai-agent in namespace shop cannot be understood: nested deeper than 256 levels at line 1",
@@ -125,29 +122,16 @@ fn a_tenants_secret_of_a_few_bytes_ends_no_command() {
     );
 }
 
-/// As Helm packs a release.
-fn packed(text: &str) -> String {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(text.as_bytes()).expect("it is packed");
-    let packed = STANDARD.encode(encoder.finish().expect("it is packed"));
-    assert!(packed.len() < 10_000, "{}", packed.len());
-    packed
-}
-
 #[test]
 fn one_over_nested_custom_resource_costs_itself_alone() {
     let lab = own_lab();
-    apply(&lab, &definition("castware.cast.ai", "components", "Component", "Namespaced"));
-    kubectl(
-        &lab,
-        &["wait", "--for=condition=Established", "--timeout=300s", "crd/components.castware.cast.ai"],
-    );
+    define_custom_resource(&lab, "castware.cast.ai", "components", "Component", "Namespaced");
     let create = |name: &str, depth: usize| {
         let values =
             format!(r#"{}{{"image": "castai/{name}:v1"}}{}"#, r#"{"a":"#.repeat(depth), "}".repeat(depth));
         let object = json!({"apiVersion": "castware.cast.ai/v1alpha1", "kind": "Component",
             "metadata": {"name": name, "namespace": "castai-agent"}, "spec": {"values": "here"}});
-        let path = file(&lab, "component.json", &object.to_string().replace("\"here\"", &values));
+        let path = write_file(&lab, "component.json", &object.to_string().replace("\"here\"", &values));
         // kubectl itself reads an object to the depth of 10,000.
         kubectl(&lab, &["create", "--validate=false", "-f", path.to_str().expect("a path")]);
     };
@@ -157,7 +141,7 @@ fn one_over_nested_custom_resource_costs_itself_alone() {
         create(name, depth);
     }
     let output = plugin(&lab, 0, &["sync-images", "--no-mirror", "--no-rewrite", "-o", "json"]);
-    let inventory = json(&output);
+    let inventory = parse_json(&output);
     let images = inventory["images"].as_array().expect("images");
     let names: Vec<_> = images.iter().filter_map(|image| image["image"].as_str()).collect();
     for name in ["flat", "deep", "deeper"] {
@@ -167,7 +151,7 @@ fn one_over_nested_custom_resource_costs_itself_alone() {
         let named = format!(
             "component.castware.cast.ai/{name} in namespace castai-agent cannot be understood: {TOO_DEEP}"
         );
-        says(&output, &[&named, "its images are not seen"]);
+        assert_stderr_contains(&output, &[&named, "its images are not seen"]);
     }
     judged(&lab);
 }
@@ -178,17 +162,17 @@ fn over_nested_files_are_refused_by_name() {
     let document = "kind: ConfigMap\nmetadata: {name: a}\n---\n";
     for (index, (_, text)) in shapes(DEPTH).into_iter().enumerate() {
         let name = format!("nested-{index}.yaml");
-        file(lab, &name, &text);
+        write_file(lab, &name, &text);
         for command in
             [&["images", "-f", &name][..], &["sync-images", "--rewrite-only", "-o", "yaml", "-f", &name]]
         {
             let refused = plugin(lab, 2, command);
             assert_eq!(refused.stdout, "");
-            says(&refused, &[&format!("error: {name}: document 1: {TOO_DEEP} at line 1")]);
+            assert_stderr_contains(&refused, &[&format!("error: {name}: document 1: {TOO_DEEP} at line 1")]);
         }
         if !text.starts_with('{') {
-            file(lab, &name, &format!("{document}{text}"));
-            says(
+            write_file(lab, &name, &format!("{document}{text}"));
+            assert_stderr_contains(
                 &plugin(lab, 2, &["images", "-f", &name]),
                 &[&format!("{name}: document 2: {TOO_DEEP} at line 4")],
             );
@@ -203,7 +187,7 @@ fn over_nested_files_are_refused_by_name() {
         child.stdin.take().expect("its input").write_all(text.as_bytes()).expect("it reads");
         let refused = Output::from(child.wait_with_output().expect("it ends"));
         assert_eq!(refused.code, Some(2), "{}", refused.stderr);
-        says(&refused, &[TOO_DEEP]);
+        assert_stderr_contains(&refused, &[TOO_DEEP]);
 
         let json_only = text.starts_with(['{', '[']) && !text.starts_with("{a") && !text.starts_with("{kind");
         let artifacts: [&[&str]; 3] = [
@@ -213,12 +197,12 @@ fn over_nested_files_are_refused_by_name() {
         ];
         for artifact in artifacts.iter().filter(|_| json_only) {
             let artifact_name = format!("artifact-{index}.json");
-            file(lab, &artifact_name, &text);
+            write_file(lab, &artifact_name, &text);
             let refused = plugin(lab, 2, &[artifact, &[artifact_name.as_str()][..]].concat());
-            says(&refused, &[&format!("error: {artifact_name} is {TOO_DEEP} at line 1")]);
+            assert_stderr_contains(&refused, &[&format!("error: {artifact_name} is {TOO_DEEP} at line 1")]);
         }
         let knowledge = plugin(lab, 2, &["images", "--knowledge", &name]);
-        says(&knowledge, &[&format!("error: --knowledge {name}: "), TOO_DEEP]);
+        assert_stderr_contains(&knowledge, &[&format!("error: --knowledge {name}: "), TOO_DEEP]);
     }
 }
 
@@ -236,7 +220,7 @@ fn files_of_two_hundred_levels_and_large_lists_are_read() {
             ),
             _ => format!("{pod}{deep}}}"),
         };
-        file(lab, name, &text);
+        write_file(lab, name, &text);
         let images = plugin(lab, 0, &["images", "-f", name]);
         assert!(images.stdout.contains("ghcr.io/castai/deep:v1"), "{name}: {}", images.stdout);
     }
@@ -244,7 +228,14 @@ fn files_of_two_hundred_levels_and_large_lists_are_read() {
     let item = format!(
         "- apiVersion: apps/v1\n  kind: Deployment\n  metadata: {{name: a}}\n  spec:\n    template:\n      spec:\n        containers:\n        - name: a\n          image: ghcr.io/castai/deep:v1\n          env:\n{variables}"
     );
-    file(lab, "list.yaml", &format!("kind: List\nitems:\n{}", item.repeat(3_000)));
+    write_file(lab, "list.yaml", &format!("kind: List\nitems:\n{}", item.repeat(3_000)));
     let images = plugin(lab, 0, &["images", "-f", "list.yaml"]);
     assert!(images.stdout.contains("ghcr.io/castai/deep:v1"), "{}", images.stdout);
+}
+
+/// A release's document as Helm packs it, which stays small.
+fn packed(text: &str) -> String {
+    let packed = pack_release(text);
+    assert!(packed.len() < 10_000, "{}", packed.len());
+    packed
 }

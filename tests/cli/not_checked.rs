@@ -6,9 +6,10 @@ mod pods;
 use lab::host::{Lab, Output};
 use serde_json::{Value, json};
 
-use crate::observed::{AGENT, KVISOR, unpublish, wait_until_ready};
-use crate::support::{
-    MIRROR, QUICK, eventually, fault, heal, json, kubectl, kubectl_json, own_lab, plugin, sync,
+use crate::harness::{
+    AGENT, KVISOR, MIRROR, QUICK, add_fault, clear_faults, eventually, kubectl, kubectl_json,
+    mirrored_digest, own_lab, parse_json, plugin, plugin_without_aws, set_tag, sync, unpublish,
+    wait_until_ready,
 };
 
 const OCI: &str = "registry.corp.example";
@@ -25,7 +26,7 @@ fn status(lab: &Lab, code: i32, flags: &[&str], last_line: &[&str]) -> (Output, 
             assert!(last.contains(words), "`{words}` is not in the last line:\n{}", output.stderr);
         }
     }
-    let document = json(&document);
+    let document = parse_json(&document);
     (table, document)
 }
 
@@ -83,9 +84,7 @@ fn a_registry_that_was_not_read_is_not_green() {
         assert_eq!(state(&document, "castai-agent", "container/agent")["type"], "unchecked");
     }
     control.post("/aws/reset", &json!({})).unwrap();
-    let bare = ["-u", "AWS_ACCESS_KEY_ID", "-u", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED=true"];
-    let output = lab.run("env", &[&bare[..], &["kubectl", "castai-privatelink", "status"]].concat()).unwrap();
-    assert_eq!(output.code, Some(1), "{}", output.stderr);
+    let output = plugin_without_aws(lab, 1, &["status"]);
     let last = format!("not checked: 5 images in {MIRROR}, because no AWS credentials");
     assert!(last_line_of(&output).starts_with(&last), "{}", output.stderr);
 
@@ -117,19 +116,19 @@ fn a_registry_that_was_not_read_is_not_green() {
         (json!({"kind": "reset"}), "got no answer from AWS"),
         (json!({"kind": "silence"}), "got no answer from AWS"),
     ] {
-        fault(lab, "ecr", &json!({"operation": "ListImages", "action": action}));
+        add_fault(lab, "ecr", &json!({"operation": "ListImages", "action": action}));
         status(lab, 1, &["--idle-timeout=2s"], &["not checked: 5 images", words]);
-        heal(lab);
+        clear_faults(lab);
     }
 
     // One repository alone: the others are as good as before.
     let denied = json!({"__type": "AccessDeniedException", "message": "not for you"}).to_string();
     let action = json!({"kind": "status", "status": 400, "body": denied});
-    fault(lab, "ecr", &json!({"operation": "ListImages", "times": 1, "action": action}));
+    add_fault(lab, "ecr", &json!({"operation": "ListImages", "times": 1, "action": action}));
     let once = plugin(lab, 1, &["status"]);
     assert!(last_line_of(&once).starts_with("not checked: "), "{}", once.stderr);
     assert!(once.stdout.contains(" mirrored "), "{}", once.stdout);
-    heal(lab);
+    clear_faults(lab);
 
     // What else is to be done does not hide it, and who chooses not to look is told so.
     let image = format!("agent={AGENT}:v0.161.1");
@@ -181,9 +180,9 @@ fn another_registry_than_the_one_in_use_is_not_green() {
         (json!({"kind": "status", "status": 401}), &refused),
         (json!({"kind": "status", "status": 403}), &refused),
     ] {
-        fault(lab, "oci", &json!({"action": action}));
+        add_fault(lab, "oci", &json!({"action": action}));
         status(lab, 1, &[&registry, "--idle-timeout=2s"], &[words]);
-        lab.control().delete("/oci/faults").unwrap();
+        clear_faults(lab);
     }
     // No way there at all: nobody has this address.
     let gone = ["--registry=10.0.1.254/mirror", "--connect-timeout=1s"];
@@ -198,7 +197,7 @@ fn a_source_that_did_not_answer_is_not_green_with_upstream() {
     sync(lab, 0, &[]);
     settle(lab);
     status(lab, 0, &["--upstream"], &["nothing to do"]);
-    let digest = kvisor_digest(lab);
+    let digest = mirrored_digest(lab, &format!("{KVISOR}:v1.164.8")).unwrap();
 
     for (action, words) in [
         (json!({"kind": "status", "status": 500}), "for 3 causes, such as: ghcr.io/"),
@@ -211,7 +210,7 @@ fn a_source_that_did_not_answer_is_not_green_with_upstream() {
         (json!({"kind": "reset"}), "ghcr.io cannot be reached"),
         (json!({"kind": "silence"}), "ghcr.io cannot be reached: silence for longer than --idle-timeout"),
     ] {
-        fault(lab, "source", &json!({"host": "ghcr.io", "action": action}));
+        add_fault(lab, "source", &json!({"host": "ghcr.io", "action": action}));
         let last = ["public tags not checked: ", words];
         let (table, document) = status(lab, 1, &["--upstream", "--idle-timeout=3s"], &last);
         assert!(!table.stderr.contains("nothing to do"), "{}", table.stderr);
@@ -221,17 +220,17 @@ fn a_source_that_did_not_answer_is_not_green_with_upstream() {
         // Those of other registries were compared, and without the flag nobody is asked.
         assert_eq!(state(&document, "castai-agent", "container/agent")["type"], "mirrored");
         status(lab, 0, &[], &[GOOD]);
-        heal(lab);
+        clear_faults(lab);
     }
 
     // A registry that knows no HEAD has the tag all the same.
-    fault(
+    add_fault(
         lab,
         "source",
         &json!({"host": "ghcr.io", "method": "HEAD", "path": "/manifests/", "action": {"kind": "status", "status": 404}}),
     );
     status(lab, 0, &["--upstream"], &["nothing to do"]);
-    heal(lab);
+    clear_faults(lab);
 
     // That a tag is gone is an answer, and one that a person has to know.
     unpublish(lab, &format!("{KVISOR}:v1.164.8"));
@@ -241,7 +240,7 @@ fn a_source_that_did_not_answer_is_not_green_with_upstream() {
     status(lab, 0, &[], &[GOOD]);
 
     // Both are said.
-    fault(
+    add_fault(
         lab,
         "source",
         &json!({"host": "registry-1.docker.io", "action": {"kind": "status", "status": 500}}),
@@ -254,17 +253,9 @@ fn a_source_that_did_not_answer_is_not_green_with_upstream() {
     ];
     status(lab, 1, &["--upstream"], &both);
     lab.control().put("/ecr/access", &json!({})).unwrap();
-    heal(lab);
-    let restored = json!({"host": "ghcr.io", "repository": &KVISOR["ghcr.io/".len()..], "tag": "v1.164.8", "to": digest});
-    lab.control().put("/source/images", &restored).unwrap();
+    clear_faults(lab);
+    set_tag(lab, &format!("{KVISOR}:v1.164.8"), &digest);
     status(lab, 0, &["--upstream"], &["nothing to do"]);
-}
-
-fn kvisor_digest(lab: &Lab) -> String {
-    let state: Value = lab.control().get("/ecr/state").unwrap();
-    let tag =
-        state["repositories"].as_object().unwrap().iter().find(|(name, _)| name.ends_with(KVISOR)).unwrap();
-    tag.1["tags"]["v1.164.8"].as_str().unwrap().to_owned()
 }
 
 /// Waits until all runs, and no pod from before is left.

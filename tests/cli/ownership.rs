@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::observed::{AGENT, CONTROLLER, apply, image};
-use crate::support::{MIRROR, json, kubectl, own_lab, plugin, says, shared_lab, sync};
+use crate::harness::{
+    AGENT, CONTROLLER, MIRROR, apply, assert_stderr_contains, container_image, define_custom_resource,
+    kubectl, own_lab, parse_json, plugin, shared_lab, sync,
+};
 
 #[test]
 fn a_dry_run_names_who_will_revert_it() {
@@ -35,7 +37,7 @@ fn what_heals_itself_is_left_to_its_owner_unless_forced() {
         &["-l", "argocd.argoproj.io/instance in (cast)", "--settle-time=1s", "--wait=false"];
     // Nobody can say whether the application heals itself.
     let unknown = sync(&lab, 1, arguments);
-    says(
+    assert_stderr_contains(
         &unknown,
         &[
             "error: deployment.apps/castai-agent in namespace castai-agent held back: Argo CD application cast puts its own \
@@ -43,25 +45,9 @@ fn what_heals_itself_is_left_to_its_owner_unless_forced() {
              application cast takes it from, or use --force",
         ],
     );
-    assert_eq!(image(&lab, "castai-agent", "agent"), format!("{AGENT}:v0.161.1"));
+    assert_eq!(container_image(&lab, "castai-agent", "agent"), format!("{AGENT}:v0.161.1"));
 
-    let open = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-    apply(
-        &lab,
-        &json!({
-            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-            "metadata": {"name": "applications.argoproj.io"},
-            "spec": {
-                "group": "argoproj.io", "scope": "Namespaced",
-                "names": {"plural": "applications", "kind": "Application"},
-                "versions": [{"name": "v1alpha1", "served": true, "storage": true,
-                    "schema": {"openAPIV3Schema": open}}],
-            },
-        }),
-    );
-    let established =
-        ["wait", "--for=condition=Established", "--timeout=300s", "crd/applications.argoproj.io"];
-    kubectl(&lab, &established);
+    define_custom_resource(&lab, "argoproj.io", "applications", "Application", "Namespaced");
     let application = |automated: &Value| {
         apply(
             &lab,
@@ -73,20 +59,23 @@ fn what_heals_itself_is_left_to_its_owner_unless_forced() {
         );
     };
     application(&json!({"selfHeal": true}));
-    says(&sync(&lab, 1, arguments), &["held back: Argo CD application cast", "since it heals itself"]);
+    assert_stderr_contains(
+        &sync(&lab, 1, arguments),
+        &["held back: Argo CD application cast", "since it heals itself"],
+    );
     application(&json!({"selfHeal": false}));
     sync(&lab, 0, arguments);
-    assert_eq!(image(&lab, "castai-agent", "agent"), format!("{MIRROR}/{AGENT}:v0.161.1"));
+    assert_eq!(container_image(&lab, "castai-agent", "agent"), format!("{MIRROR}/{AGENT}:v0.161.1"));
 
     let flux: &[&str] = &["-l", "kustomize.toolkit.fluxcd.io/name", "--wait=false"];
-    says(
+    assert_stderr_contains(
         &sync(&lab, 1, flux),
         &["held back: Flux Kustomization cast puts its own image back within minutes"],
     );
-    let report = json(&sync(&lab, 0, &[flux, &["--force", "-o", "json"]].concat()));
+    let report = parse_json(&sync(&lab, 0, &[flux, &["--force", "-o", "json"]].concat()));
     assert_eq!(report["workloads"][0]["owners"][0]["name"], "Flux Kustomization cast");
     assert_eq!(
-        image(&lab, "castai-kvisor-controller", "controller"),
+        container_image(&lab, "castai-kvisor-controller", "controller"),
         format!("{MIRROR}/{CONTROLLER}:v1.164.8")
     );
 }

@@ -6,16 +6,17 @@ use lab::address::{ACCOUNT, REGION};
 use lab::host::Lab;
 use serde_json::{Value, json};
 
-use crate::observed::{AGENT, ECR, ecr, ecr_digest, file, first_images, wait_until_ready};
-use crate::support::{
-    PATH, json as read_json, kubectl, mirrored_tags, own_lab, plugin, says, shared_lab, sync,
+use crate::harness::{
+    AGENT, ECR, PATH, apply, assert_stderr_contains, clear_traffic, ecr_digest, ecr_state, first_images,
+    kubeconfig_flag, mirrored_tags, own_lab, parse_json, plugin, shared_lab, sync, traffic, wait_until_ready,
+    write_file,
 };
 
 /// Applies what `permissions rbac` prints, without the rules that `is_left_out` names.
 fn grant(lab: &Lab, user: &str, flags: &[&str], is_left_out: impl Fn(&Value) -> bool) {
     let subject = format!("--subject=user:{user}");
     let printed = plugin(lab, 0, &[&["permissions", "rbac", "-o", "json", &subject], flags].concat());
-    let mut list = read_json(&printed);
+    let mut list = parse_json(&printed);
     for item in list["items"].as_array_mut().unwrap() {
         // Several users in one cluster: each with roles of its own.
         item["metadata"]["name"] = format!("castai-privatelink-{user}").into();
@@ -25,25 +26,18 @@ fn grant(lab: &Lab, user: &str, flags: &[&str], is_left_out: impl Fn(&Value) -> 
             item["rules"].as_array_mut().unwrap().retain(|rule| !is_left_out(rule));
         }
     }
-    let path = lab.folder().home().join(format!("{user}.json"));
-    std::fs::write(&path, list.to_string()).unwrap();
-    kubectl(lab, &["apply", "-f", path.to_str().unwrap()]);
-}
-
-fn kubeconfig(lab: &Lab, user: &str) -> String {
-    format!("--kubeconfig={}", lab.kubeconfig_for(user, None).unwrap().display())
+    apply(lab, &list);
 }
 
 /// Actions that ECR saw since the last reset.
 fn actions(lab: &Lab) -> BTreeSet<String> {
-    let records: Vec<Value> = lab.control().get("/ecr/traffic").unwrap();
-    let operations = records.iter().filter_map(|record| record["operation"].as_str());
+    let operations = traffic(lab, "ecr").into_iter().filter_map(|record| record.operation);
     operations.map(|operation| format!("ecr:{operation}")).collect()
 }
 
 /// The actions of a policy, of optional statements or of the others.
 fn policy(lab: &Lab, flags: &[&str], optional: bool) -> BTreeSet<String> {
-    let policy = read_json(&plugin(lab, 0, &[&["permissions", "iam"], flags].concat()));
+    let policy = parse_json(&plugin(lab, 0, &[&["permissions", "iam"], flags].concat()));
     let statements = policy["Statement"].as_array().unwrap().iter();
     statements
         .filter(|statement| statement["Sid"].as_str().unwrap().starts_with("Optional") == optional)
@@ -63,10 +57,10 @@ fn the_printed_roles_suffice_for_the_main_job_and_the_printed_policy_is_what_ecr
     for object in ["clusterrole.", "clusterrolebinding.", "role.", "rolebinding."] {
         assert!(applied.stdout.lines().any(|line| line.starts_with(object)), "{}", applied.stdout);
     }
-    let operator = kubeconfig(&lab, "operator");
-    lab.control().delete("/ecr/traffic").unwrap();
-    let report = read_json(&plugin(&lab, 0, &["preflight", "-o", "json", &operator]));
-    let full = read_json(&plugin(&lab, 0, &["preflight", "-o", "json"]));
+    let operator = kubeconfig_flag(&lab, "operator");
+    clear_traffic(&lab);
+    let report = parse_json(&plugin(&lab, 0, &["preflight", "-o", "json", &operator]));
+    let full = parse_json(&plugin(&lab, 0, &["preflight", "-o", "json"]));
     assert_eq!(report["counts"], full["counts"], "nothing is hidden from the operator");
     let dry = plugin(&lab, 0, &["sync-images", "--dry-run=client", &operator]);
     assert!(!dry.stderr.contains("cannot list"), "{}", dry.stderr);
@@ -78,7 +72,7 @@ fn the_printed_roles_suffice_for_the_main_job_and_the_printed_policy_is_what_ecr
     let denied: Vec<_> =
         policy(&lab, &[], true).iter().map(|action| action["ecr:".len()..].to_owned()).collect();
     lab.control().put("/ecr/access", &json!({"denied": denied})).unwrap();
-    lab.control().delete("/ecr/traffic").unwrap();
+    clear_traffic(&lab);
     let done = sync(&lab, 0, &[&operator]);
     assert!(!done.stderr.contains("Forbidden"), "{}", done.stderr);
     // The lab takes a layer's only request for its completion; for AWS it is a part too.
@@ -97,13 +91,13 @@ fn the_printed_roles_suffice_for_the_main_job_and_the_printed_policy_is_what_ecr
 fn attach_policy(lab: &Lab, flags: &[&str]) {
     let account = [&format!("--account={ACCOUNT}")[..], &format!("--region={REGION}")];
     let printed = plugin(lab, 0, &[&["permissions", "iam"], &account[..], flags].concat());
-    lab.control().put("/ecr/access", &json!({"policy": read_json(&printed)})).unwrap();
+    lab.control().put("/ecr/access", &json!({"policy": parse_json(&printed)})).unwrap();
 }
 
 /// Repositories outside of the mirror's path, with all that they hold.
 fn outside(lab: &Lab) -> Value {
     let is_outside = |name: &str| !name.starts_with(&format!("{PATH}/"));
-    let repositories = ecr(lab).repositories.into_iter();
+    let repositories = ecr_state(lab).repositories.into_iter();
     repositories.filter(|(name, _)| is_outside(name)).map(|(name, held)| (name, json!(held))).collect()
 }
 
@@ -112,9 +106,9 @@ fn the_printed_policy_suffices_for_whole_runs_and_allows_nothing_outside_of_our_
     let lab = &own_lab();
     lab.control().put("/ecr/settings", &json!({"blob_mounting": true})).unwrap();
     let others = outside(lab);
-    let all_checks = read_json(&plugin(lab, 0, &["preflight", "-o", "json"]))["counts"].clone();
+    let all_checks = parse_json(&plugin(lab, 0, &["preflight", "-o", "json"]))["counts"].clone();
     let assert_preflight = || {
-        let report = read_json(&plugin(lab, 0, &["preflight", "-o", "json"]));
+        let report = parse_json(&plugin(lab, 0, &["preflight", "-o", "json"]));
         assert_eq!(report["counts"], all_checks, "the policy hides nothing from it");
     };
 
@@ -123,15 +117,21 @@ fn the_printed_policy_suffices_for_whole_runs_and_allows_nothing_outside_of_our_
     plugin(lab, 0, &["sync-images", "--dry-run"]);
     let refused = sync(lab, 1, &["--no-rewrite"]);
     let repositories = format!("arn:aws:ecr:{REGION}:{ACCOUNT}:repository");
-    says(&refused, &[&format!("AWS denies ecr:CreateRepository on {repositories}/{PATH}/castai/hibernate")]);
-    assert_eq!(json!(ecr(lab).repositories), others, "a dry run's policy writes nothing");
+    assert_stderr_contains(
+        &refused,
+        &[&format!("AWS denies ecr:CreateRepository on {repositories}/{PATH}/castai/hibernate")],
+    );
+    assert_eq!(json!(ecr_state(lab).repositories), others, "a dry run's policy writes nothing");
 
     attach_policy(lab, &[]);
     // Anywhere else the same caller may not even read.
     for path in ["", "/shop", &format!("/{PATH}-2"), &format!("/shop/{PATH}")] {
         let registry = format!("--registry={ECR}{path}");
         let refused = sync(lab, 1, &["--no-rewrite", &registry]);
-        says(&refused, &[&format!("AWS denies ecr:ListImages on {repositories}{path}/castai/hibernate")]);
+        assert_stderr_contains(
+            &refused,
+            &[&format!("AWS denies ecr:ListImages on {repositories}{path}/castai/hibernate")],
+        );
         let blind = plugin(lab, 1, &["preflight", "--only=CPL303", "--fail-on=unknown", &registry]);
         assert!(blind.stdout.contains("no permission for ecr:DescribeRepositories"), "{}", blind.stdout);
     }
@@ -152,7 +152,7 @@ fn the_printed_policy_suffices_for_whole_runs_and_allows_nothing_outside_of_our_
     let agent = format!("{AGENT}:v0.161.1");
     let spec = json!({"containers": [{"name": "agent", "image": agent}]});
     let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "agent"}, "spec": spec});
-    file(lab, "pod.json", &pod.to_string());
+    write_file(lab, "pod.json", &pod.to_string());
     let root = format!("--registry={ECR}");
     sync(lab, 0, &["--no-discover", "--no-rewrite", "-f", "pod.json", &root]);
     assert!(ecr_digest(lab, &agent).is_some(), "{agent} lies at the root");
@@ -175,17 +175,20 @@ fn each_required_rule_is_missed_where_it_is_left_out() {
     ];
     for (user, resource, verb, words) in cases {
         grant(&lab, user, &[], |rule| names(rule, resource, verb));
-        let run = lab.plugin(&["sync-images", "--dry-run", &kubeconfig(&lab, user)]).unwrap();
+        let run = lab.plugin(&["sync-images", "--dry-run", &kubeconfig_flag(&lab, user)]).unwrap();
         assert!(run.stderr.contains(words), "{user}: {}{}", run.stdout, run.stderr);
     }
     // What only looks cannot change anything.
     grant(&lab, "looker", &["--read-only"], |_| false);
-    let looker = kubeconfig(&lab, "looker");
+    let looker = kubeconfig_flag(&lab, "looker");
     plugin(&lab, 0, &["sync-images", "--dry-run=client", &looker]);
     plugin(&lab, 0, &["preflight", &looker]);
     let refused = sync(&lab, 1, &["--no-mirror", &looker]);
-    says(&refused, &["the registry does not hold what is wanted"]);
-    says(&plugin(&lab, 1, &["sync-images", "--dry-run", &looker]), &["cannot patch resource"]);
+    assert_stderr_contains(&refused, &["the registry does not hold what is wanted"]);
+    assert_stderr_contains(
+        &plugin(&lab, 1, &["sync-images", "--dry-run", &looker]),
+        &["cannot patch resource"],
+    );
 }
 
 #[test]
@@ -196,7 +199,7 @@ fn permissions_are_told_in_every_format() {
         assert!(table.contains(words), "{table}");
     }
     assert!(!plugin(lab, 0, &["permissions", "--read-only"]).stdout.contains("patch"));
-    let all = read_json(&plugin(lab, 0, &["permissions", "-o", "json"]));
+    let all = parse_json(&plugin(lab, 0, &["permissions", "-o", "json"]));
     assert!(all["kubernetes"].as_array().unwrap().len() > 5 && all["aws"].as_array().unwrap().len() > 5);
     assert!(plugin(lab, 0, &["permissions", "-o", "yaml"]).stdout.contains("action: ecr:PutImage"));
     let rbac = plugin(lab, 0, &["permissions", "rbac", "-n", "elsewhere", "--subject=group:a b"]).stdout;
@@ -207,5 +210,8 @@ fn permissions_are_told_in_every_format() {
     let account = ["permissions", "iam", "--account=123456789012", "--region=eu-west-1"];
     let iam = plugin(lab, 0, &account).stdout;
     assert!(iam.contains("arn:aws:ecr:eu-west-1:123456789012:repository/castai-privatelink/*"), "{iam}");
-    says(&plugin(lab, 2, &["permissions", "rbac", "--subject=me"]), &["--subject", "group:NAME"]);
+    assert_stderr_contains(
+        &plugin(lab, 2, &["permissions", "rbac", "--subject=me"]),
+        &["--subject", "group:NAME"],
+    );
 }

@@ -13,7 +13,7 @@ use lab::host::{Lab, Output};
 use lab::metadata::{Instance, Mode};
 use serde_json::{Value, json};
 
-use crate::support::{json, own_lab, plugin, shared_lab};
+use crate::harness::{grant_access, kubeconfig_flag, own_lab, parse_json, plugin, shared_lab};
 
 const API: &str = "api.cast.ai";
 const GRPC: &str = "grpc.cast.ai";
@@ -26,7 +26,7 @@ const ECR_API: &str = address::ECR_API.0;
 /// Runs preflight and reads its report.
 #[track_caller]
 fn preflight(lab: &Lab, code: i32, arguments: &[&str]) -> Value {
-    json(&plugin(lab, code, &[&["preflight", "-o", "json"], arguments].concat()))
+    parse_json(&plugin(lab, code, &[&["preflight", "-o", "json"], arguments].concat()))
 }
 
 /// Everything in the lab as it was at the start, but for the cluster.
@@ -210,20 +210,8 @@ fn what_may_not_be_read_is_unknown_and_named() {
     let lab = own_lab();
     let workloads = "deployments.apps,daemonsets.apps,statefulsets.apps,replicasets.apps,cronjobs.batch,jobs.batch,\
                      pods,replicationcontrollers";
-    let reader = |user: &str, resources: &str| {
-        let path = lab.kubeconfig_for(user, None).unwrap();
-        let resource = format!("--resource={resources}");
-        let role = ["create", "clusterrole", user, "--verb=get,list", &resource];
-        let binding = ["create", "clusterrolebinding", user, "--clusterrole", user, "--user", user];
-        for arguments in [&role[..], &binding[..]] {
-            let output = lab.kubectl(arguments).unwrap();
-            assert_eq!(output.code, Some(0), "{}", output.stderr);
-        }
-        path.to_str().unwrap().to_owned()
-    };
-
-    let without_objects = reader("without-objects", &format!("{workloads},nodes"));
-    let report = preflight(&lab, 0, &["--kubeconfig", &without_objects]);
+    let without_objects = grant_access(&lab, "without-objects", "get,list", &format!("{workloads},nodes"));
+    let report = preflight(&lab, 0, &[&without_objects]);
     for (name, object) in [
         ("hibernate-pause", "configmap/castai-agent-metadata in castai-agent"),
         ("hibernate-resume", "secret/castai-hibernate in castai-agent"),
@@ -237,8 +225,9 @@ fn what_may_not_be_read_is_unknown_and_named() {
     let agent = finding(&report, "CPL103", "castai-agent/deployment.apps/castai-agent");
     assert_eq!(text(agent, "result"), "Pass");
 
-    let without_nodes = reader("without-nodes", &format!("{workloads},configmaps,secrets"));
-    let report = preflight(&lab, 0, &["--kubeconfig", &without_nodes]);
+    let without_nodes =
+        grant_access(&lab, "without-nodes", "get,list", &format!("{workloads},configmaps,secrets"));
+    let report = preflight(&lab, 0, &[&without_nodes]);
     let cluster = findings(&report).iter().find(|finding| finding["code"] == "CPL101").unwrap();
     assert_eq!(text(cluster, "result"), "Unknown");
     assert!(text(cluster, "reason").contains("cannot list nodes"), "{cluster:#}");
@@ -246,8 +235,8 @@ fn what_may_not_be_read_is_unknown_and_named() {
     let place = finding(&report, "CPL110", "this machine");
     assert!(text(place, "reason").contains("nodes' addresses are not known"), "{place:#}");
 
-    let without_rights = lab.kubeconfig_for("nobody", None).unwrap();
-    let report = preflight(&lab, 0, &["--kubeconfig", without_rights.to_str().unwrap()]);
+    let without_rights = kubeconfig_flag(&lab, "nobody");
+    let report = preflight(&lab, 0, &[&without_rights]);
     assert_eq!(with_result(&report, &["Fail"]), Vec::<String>::new());
     assert!(with_result(&report, &["Skipped"]).iter().any(|finding| finding.starts_with("CPL102")));
 }

@@ -6,11 +6,11 @@ use lab::kubelet::FailingPull;
 use lab::registry::image::Recipe;
 use serde_json::{Value, json};
 
-use crate::observed::{
-    AGENT, HIBERNATE, KVISOR, apply, forget_traffic, image, other_workloads, record, traffic,
-    wait_until_ready,
+use crate::harness::{
+    AGENT, HIBERNATE, KVISOR, MIRROR, apply, assert_stderr_contains, clear_traffic, container_image, kubectl,
+    other_workloads, own_lab, parse_json, plugin, publish_to, recorded_images, sync, traffic,
+    wait_until_ready, workload_specs,
 };
-use crate::support::{MIRROR, json, kubectl, own_lab, plugin, says, sync, workloads};
 
 const KINDS: [&str; 5] = [
     "deployment/castai-agent",
@@ -21,14 +21,14 @@ const KINDS: [&str; 5] = [
 ];
 
 fn has_records(lab: &Lab) -> usize {
-    KINDS.iter().filter(|name| record(lab, name) != Value::Null).count()
+    KINDS.iter().filter(|name| recorded_images(lab, name) != Value::Null).count()
 }
 
 /// Also after a run of which a part failed, and without asking any registry or AWS.
 #[test]
 fn everything_goes_back_to_what_it_was_and_nothing_is_asked_but_the_cluster() {
     let lab = &own_lab();
-    let (before, others) = (workloads(lab), other_workloads(lab));
+    let (before, others) = (workload_specs(lab), other_workloads(lab));
     let nothing = plugin(lab, 0, &["rollback"]);
     assert!(nothing.stdout.starts_with("nothing to do: no image is recorded"), "{}", nothing.stdout);
     let rule = FailingPull {
@@ -40,8 +40,8 @@ fn everything_goes_back_to_what_it_was_and_nothing_is_asked_but_the_cluster() {
     sync(lab, 1, &["--settle-time=1s"]);
     assert_eq!(has_records(lab), 5);
 
-    forget_traffic(lab);
-    let rewritten = workloads(lab);
+    clear_traffic(lab);
+    let rewritten = workload_specs(lab);
     for (mode, words) in
         [("server", "image rolled back (server dry run)"), ("client", "image rolled back (dry run)")]
     {
@@ -49,16 +49,19 @@ fn everything_goes_back_to_what_it_was_and_nothing_is_asked_but_the_cluster() {
         assert_eq!(dry.stdout.matches(words).count(), 7, "{}", dry.stdout);
     }
     let refused = plugin(lab, 2, &["rollback"]);
-    says(&refused, &["refusing to put the former images of 5 workloads back without --yes"]);
-    assert_eq!(workloads(lab), rewritten, "nothing was changed");
+    assert_stderr_contains(
+        &refused,
+        &["refusing to put the former images of 5 workloads back without --yes"],
+    );
+    assert_eq!(workload_specs(lab), rewritten, "nothing was changed");
 
     let output = plugin(lab, 0, &["rollback", "--yes", "--wait=false"]);
     assert_eq!(output.stdout.matches("image rolled back\n").count(), 7, "{}", output.stdout);
-    says(
+    assert_stderr_contains(
         &output,
         &["warning: nodes need to pull from ghcr.io, registry-1.docker.io, us-docker.pkg.dev again"],
     );
-    assert_eq!(workloads(lab), before, "images and annotations are what they were");
+    assert_eq!(workload_specs(lab), before, "images and annotations are what they were");
     assert_eq!(other_workloads(lab), others);
     assert!(traffic(lab, "ecr").is_empty() && traffic(lab, "source").is_empty(), "only the cluster is asked");
     let again = plugin(lab, 0, &["rollback", "--yes"]);
@@ -71,10 +74,10 @@ fn what_breaks_by_it_gets_its_private_images_again_and_the_rest_is_not_reached()
     let lab = &own_lab();
     sync(lab, 0, &[]);
     wait_until_ready(lab);
-    let ours = record(lab, "deployment/castai-kvisor-controller");
+    let ours = recorded_images(lab, "deployment/castai-kvisor-controller");
     let arguments = ["rollback", "--yes", "deploy/castai-kvisor-controller", "deployments.apps/castai-agent"];
     let output = plugin(lab, 1, &arguments);
-    says(
+    assert_stderr_contains(
         &output,
         &[
             "error: deployment.apps/castai-kvisor-controller in namespace castai-agent has its private images again: pod ",
@@ -82,8 +85,8 @@ fn what_breaks_by_it_gets_its_private_images_again_and_the_rest_is_not_reached()
             "error: deployment.apps/castai-agent in namespace castai-agent was not reached",
         ],
     );
-    assert!(image(lab, "castai-kvisor-controller", "controller").starts_with(MIRROR));
-    assert_eq!(record(lab, "deployment/castai-kvisor-controller"), ours);
+    assert!(container_image(lab, "castai-kvisor-controller", "controller").starts_with(MIRROR));
+    assert_eq!(recorded_images(lab, "deployment/castai-kvisor-controller"), ours);
     assert_eq!(has_records(lab), 5, "what was not named is not touched");
     wait_until_ready(lab);
 }
@@ -92,8 +95,7 @@ fn what_breaks_by_it_gets_its_private_images_again_and_the_rest_is_not_reached()
 fn a_component_that_can_run_its_former_image_is_waited_for() {
     let lab = &own_lab();
     let former = format!("{}/old/ghcr.io/castai/first:v1", address::OCI_REGISTRY.0);
-    let order = json!({"repository": "old/ghcr.io/castai/first", "tag": "v1", "recipe": Recipe::default()});
-    lab.control().post("/oci/images", &order).unwrap();
+    publish_to(lab, "oci", "old/ghcr.io/castai/first:v1", &Recipe::default());
     let labels = json!({"app": "first"});
     let container = json!({"name": "main", "image": former});
     apply(
@@ -110,14 +112,14 @@ fn a_component_that_can_run_its_former_image_is_waited_for() {
     let ready = ["rollout", "status", "-n", "castai-agent", "deployment/first", "--timeout=300s"];
     kubectl(lab, &ready);
     sync(lab, 0, &["-l", "app=first"]);
-    assert_eq!(image(lab, "first", "main"), format!("{MIRROR}/{former}"));
+    assert_eq!(container_image(lab, "first", "main"), format!("{MIRROR}/{former}"));
     let output = plugin(lab, 0, &["rollback", "-l", "app", "--yes", "-o", "name"]);
     assert_eq!(output.stdout, "deployment.apps/first\n");
-    says(&output, &["deployment.apps/first: deployment \"first\" successfully rolled out"]);
-    assert_eq!(image(lab, "first", "main"), former);
-    assert_eq!(record(lab, "deployment/first"), Value::Null);
+    assert_stderr_contains(&output, &["deployment.apps/first: deployment \"first\" successfully rolled out"]);
+    assert_eq!(container_image(lab, "first", "main"), former);
+    assert_eq!(recorded_images(lab, "deployment/first"), Value::Null);
     let again = plugin(lab, 0, &["rollback", "deployment/first"]);
-    says(&again, &["note: deployment.apps/first: no image of it is recorded as replaced"]);
+    assert_stderr_contains(&again, &["note: deployment.apps/first: no image of it is recorded as replaced"]);
 }
 
 #[test]
@@ -135,11 +137,11 @@ fn what_somebody_changed_since_is_left_alone_and_said() {
         plugin(lab, 0, &["__complete", "rollback", "-n", "castai-agent", "deployment.apps/castai-a"]);
     assert_eq!(offered.stdout, "deployment.apps/castai-agent\n:4\n");
     let output = plugin(lab, 1, &["rollback", "--yes", "--wait=false", "deployment/other"]);
-    says(&output, &["error: deployment.apps/other is not there: check the name and -n"]);
+    assert_stderr_contains(&output, &["error: deployment.apps/other is not there: check the name and -n"]);
     assert_eq!(has_records(lab), 5);
 
     let output = plugin(lab, 1, &["rollback", "--yes", "--wait=false"]);
-    says(
+    assert_stderr_contains(
         &output,
         &[
             &format!(
@@ -152,15 +154,18 @@ fn what_somebody_changed_since_is_left_alone_and_said() {
             "note: cronjob.batch/hibernate-pause in namespace castai-agent: nothing of ours is left there",
         ],
     );
-    assert_eq!(image(lab, "castai-kvisor-agent", "kvisor"), upgraded);
-    assert_eq!(image(lab, "castai-kvisor-agent", "gpu-feature-discovery"), format!("{KVISOR}:v1.164.8"));
-    assert_eq!(image(lab, "castai-agent", "agent"), format!("{AGENT}:v0.161.1"));
-    assert_eq!(image(lab, "hibernate-resume", "pauser"), format!("{HIBERNATE}:v0.15"));
+    assert_eq!(container_image(lab, "castai-kvisor-agent", "kvisor"), upgraded);
+    assert_eq!(
+        container_image(lab, "castai-kvisor-agent", "gpu-feature-discovery"),
+        format!("{KVISOR}:v1.164.8")
+    );
+    assert_eq!(container_image(lab, "castai-agent", "agent"), format!("{AGENT}:v0.161.1"));
+    assert_eq!(container_image(lab, "hibernate-resume", "pauser"), format!("{HIBERNATE}:v0.15"));
     // The private name can still be read: its record stays until somebody sets another image.
-    let kept = record(lab, "daemonset/castai-kvisor-agent");
+    let kept = recorded_images(lab, "daemonset/castai-kvisor-agent");
     assert_eq!(kept.as_object().unwrap().keys().collect::<Vec<_>>(), ["container/kvisor"]);
     assert_eq!(has_records(lab), 1);
-    let report = json(&plugin(lab, 1, &["rollback", "--yes", "-o", "json"]));
+    let report = parse_json(&plugin(lab, 1, &["rollback", "--yes", "-o", "json"]));
     assert_eq!(report["kind"], "RollbackReport");
     assert_eq!(report["workloads"], json!([]));
     assert_eq!(report["leftAlone"][0]["public"], format!("{KVISOR}:v9"));

@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::observed::{CONTROLLER, ECR, SCANNERS, image, mirrored_digest, record, wait_until_ready};
-use crate::support::{MIRROR, json, kubectl, kubectl_json, own_lab, plugin, says, sync, workloads};
+use crate::harness::{
+    CONTROLLER, ECR, MIRROR, SCANNERS, assert_stderr_contains, container_image, kubectl, kubectl_json,
+    mirrored_digest, own_lab, parse_json, plugin, recorded_images, sync, wait_until_ready, workload_specs,
+    write_file,
+};
 
 const DEPLOYMENT: &str = "deployment/castai-kvisor-controller";
 
@@ -15,10 +18,10 @@ fn a_controller_pinned_by_digest_is_told_its_scanners_until_it_is_rolled_back() 
     let digest = mirrored_digest(lab, &format!("{CONTROLLER}:v1.164.8")).unwrap();
     let pinned = format!("{CONTROLLER}:v1.164.8@{digest}");
     kubectl(lab, &["set", "image", "-n", "castai-agent", DEPLOYMENT, &format!("controller={pinned}")]);
-    let before = workloads(lab);
+    let before = workload_specs(lab);
 
     let output = sync(lab, 0, &[]);
-    says(&output, &["deployment.apps/castai-kvisor-controller: deployment"]);
+    assert_stderr_contains(&output, &["deployment.apps/castai-kvisor-controller: deployment"]);
     let changed = "container/controller,env/controller/SCANNERS_IMAGE";
     assert!(output.stdout.contains(changed), "{}", output.stdout);
     wait_until_ready(lab);
@@ -30,19 +33,19 @@ fn a_controller_pinned_by_digest_is_told_its_scanners_until_it_is_rolled_back() 
     };
     let told = Some(json!({"name": "SCANNERS_IMAGE", "value": scanners}));
     assert_eq!(variable(), told);
-    assert_eq!(image(lab, "castai-kvisor-controller", "controller"), format!("{MIRROR}/{pinned}"));
+    assert_eq!(container_image(lab, "castai-kvisor-controller", "controller"), format!("{MIRROR}/{pinned}"));
     let ours = json!({
         "container/controller": {"from": pinned, "to": format!("{MIRROR}/{pinned}")},
         "env/controller/SCANNERS_IMAGE": {"to": scanners},
     });
-    assert_eq!(record(lab, DEPLOYMENT), ours);
-    let rewritten = workloads(lab);
+    assert_eq!(recorded_images(lab, DEPLOYMENT), ours);
+    let rewritten = workload_specs(lab);
     let again = plugin(lab, 0, &["sync-images"]);
     assert!(again.stdout.starts_with(&format!("nothing to do: {MIRROR} holds 5 images")), "{}", again.stdout);
 
     // Who takes the variable away takes the scans away.
     let state = |code: i32| {
-        let report = json(&plugin(lab, code, &["status", "-o", "json"]));
+        let report = parse_json(&plugin(lab, code, &["status", "-o", "json"]));
         let images = report["images"].as_array().unwrap().clone();
         let of_scanners = |image: &&Value| image["carrier"] == "derived/controller/kvisor-scanners";
         images.iter().find(of_scanners).unwrap()["state"].clone()
@@ -52,12 +55,12 @@ fn a_controller_pinned_by_digest_is_told_its_scanners_until_it_is_rolled_back() 
     assert_eq!(state(1), json!({"type": "reverted", "why": scanners}));
     sync(lab, 0, &[]);
     assert_eq!(variable(), told);
-    assert_eq!(workloads(lab), rewritten);
+    assert_eq!(workload_specs(lab), rewritten);
 
     let output = plugin(lab, 0, &["rollback", "--yes", "--wait=false"]);
     let row = output.stdout.lines().find(|line| line.contains("env/controller/SCANNERS_IMAGE")).unwrap();
     assert!(row.contains("<none>") && row.ends_with("image rolled back"), "{row}");
-    assert_eq!(workloads(lab), before, "images, variables and annotations are what they were");
+    assert_eq!(workload_specs(lab), before, "images, variables and annotations are what they were");
 }
 
 /// Nothing can be added to a text whose every other byte stays.
@@ -70,7 +73,7 @@ fn manifests_in_which_kvisor_would_not_find_its_scanners_are_not_printed() {
             "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: kvisor}}\nspec:\n  template:\n    spec:\n      \
              containers:\n      - name: controller\n        image: {CONTROLLER}:v1.164.8\n{env}"
         );
-        crate::observed::file(lab, "kvisor.yaml", &text);
+        write_file(lab, "kvisor.yaml", &text);
         text
     };
     manifest("");
@@ -78,7 +81,7 @@ fn manifests_in_which_kvisor_would_not_find_its_scanners_are_not_printed() {
     let filter = ["sync-images", "-f", "kvisor.yaml", "--rewrite-only", "-o", "yaml", &path];
     let refused = plugin(lab, 1, &filter);
     assert_eq!(refused.stdout, "");
-    says(
+    assert_stderr_contains(
         &refused,
         &[
             "error: kvisor.yaml: Deployment/kvisor: kvisor would not find its scanners by the name of",

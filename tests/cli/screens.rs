@@ -8,7 +8,7 @@ use lab::host::{Lab, Output};
 use serde_json::Value;
 
 use self::terminal::{LIMITS, Terminal};
-use crate::support::{QUICK, empty_lab, json, kubectl, own_lab, plugin, shared_lab};
+use crate::harness::{QUICK, empty_lab, kubectl, own_lab, parse_json, plugin, shared_lab};
 
 /// What differs from run to run.
 const CHANGING: [(&str, &str); 7] = [
@@ -131,9 +131,9 @@ fn screens_of_a_cluster_as_it_was_installed() {
         on_terminals(lab, name, arguments, "");
     }
     on_terminals(lab, "sync-question", &["sync-images"], "n\n");
-    document("images", json(&plugin(lab, 0, &["images", "-o", "json"])));
-    document("plan", json(&plugin(lab, 0, &["sync-images", "--dry-run", "-o", "json"])));
-    document("preflight", json(&plugin(lab, 0, &["preflight", "-o", "json"])));
+    document("images", parse_json(&plugin(lab, 0, &["images", "-o", "json"])));
+    document("plan", parse_json(&plugin(lab, 0, &["sync-images", "--dry-run", "-o", "json"])));
+    document("preflight", parse_json(&plugin(lab, 0, &["preflight", "-o", "json"])));
 }
 
 #[test]
@@ -145,8 +145,8 @@ fn screens_of_the_main_job_and_of_its_way_back() {
     in_a_pipe(&lab, "status-after", 0, &["status"]);
     in_a_pipe(&lab, "values-helm-no-release", 2, &["values", "helm"]);
     on_terminals(&lab, "status-after", &["status"], "");
-    document("report", json(&plugin(&lab, 0, &["sync-images", "--yes", "-o", "json"])));
-    document("status-after", json(&plugin(&lab, 0, &["status", "-o", "json"])));
+    document("report", parse_json(&plugin(&lab, 0, &["sync-images", "--yes", "-o", "json"])));
+    document("status-after", parse_json(&plugin(&lab, 0, &["status", "-o", "json"])));
     kubectl(
         &lab,
         &["set", "image", "-n", "castai-agent", "cronjob/hibernate-pause", "pauser=castai/hibernate:v0.14"],

@@ -6,11 +6,11 @@ use lab::host::Lab;
 use lab::registry::image::Recipe;
 use serde_json::{Value, json};
 
-use crate::observed::{
-    AGENT, CONTROLLER, HIBERNATE, KVISOR, SCANNERS, castai_workloads, ecr_writes, forget_traffic, publish,
-    traffic,
+use crate::harness::{
+    AGENT, CONTROLLER, HIBERNATE, KVISOR, MIRROR, SCANNERS, add_fault, assert_stderr_contains,
+    castai_workloads, clear_faults, clear_traffic, ecr_writes, kubectl, own_lab, parse_json, plugin, publish,
+    shared_lab, sync, traffic, write_file,
 };
-use crate::support::{MIRROR, fault, heal, json, kubectl, own_lab, plugin, says, shared_lab, sync};
 
 /// Each image's state by workload and carrier.
 fn states(report: &Value) -> BTreeMap<(String, String), String> {
@@ -45,7 +45,7 @@ fn what_was_never_rewritten_is_said_and_nothing_is_changed() {
         "{}",
         output.stdout
     );
-    says(
+    assert_stderr_contains(
         &output,
         &["7 not rewritten, 1 missing in the registry: next, run kubectl castai-privatelink sync-images"],
     );
@@ -53,9 +53,9 @@ fn what_was_never_rewritten_is_said_and_nothing_is_changed() {
     assert_eq!(names, "deployment.apps/castai-agent\n");
     // Without AWS the cluster tells what it can.
     let alone = plugin(lab, 1, &["status", "--cluster-only"]);
-    says(&alone, &["7 not rewritten: next"]);
+    assert_stderr_contains(&alone, &["7 not rewritten: next"]);
     let none = plugin(lab, 1, &["status", "-n", "shop"]);
-    says(&none, &["error: no image of Cast AI found", "--context"]);
+    assert_stderr_contains(&none, &["error: no image of Cast AI found", "--context"]);
     assert_eq!(castai_workloads(lab), before);
 }
 
@@ -63,12 +63,15 @@ fn what_was_never_rewritten_is_said_and_nothing_is_changed() {
 fn who_reverted_what_is_named_with_what_is_missing_and_behind() {
     let lab = &own_lab();
     sync(lab, 0, &[]);
-    forget_traffic(lab);
+    clear_traffic(lab);
     let good = plugin(lab, 0, &["status"]);
     assert_eq!(good.stdout.matches(" mirrored ").count(), 8, "{}", good.stdout);
-    says(&good, &["nothing to do; whether public tags have moved is not known: --upstream asks"]);
+    assert_stderr_contains(
+        &good,
+        &["nothing to do; whether public tags have moved is not known: --upstream asks"],
+    );
     assert!(traffic(lab, "source").is_empty(), "sources are asked only where that is wanted");
-    says(&plugin(lab, 0, &["status", "--upstream"]), &["nothing to do\n"]);
+    assert_stderr_contains(&plugin(lab, 0, &["status", "--upstream"]), &["nothing to do\n"]);
 
     // As Helm 3 and 4, kubectl, and an upgrade by way of the mirror would.
     let public = format!("{AGENT}:v0.161.1");
@@ -80,8 +83,7 @@ fn who_reverted_what_is_named_with_what_is_missing_and_behind() {
             "containers": [{"name": "controller", "image": format!("{CONTROLLER}:v1.164.8")}],
         }}},
     });
-    let path = lab.folder().home().join("applied.json");
-    std::fs::write(&path, applied.to_string()).unwrap();
+    let path = write_file(lab, "applied.json", &applied.to_string());
     let applying = ["apply", "--server-side", "--force-conflicts", "--field-manager=helm-controller", "-f"];
     kubectl(lab, &[&applying[..], &[path.to_str().unwrap()]].concat());
     set_image(lab, "cronjob/hibernate-resume", &format!("pauser={HIBERNATE}:v0.14"), "kubectl-set");
@@ -90,7 +92,7 @@ fn who_reverted_what_is_named_with_what_is_missing_and_behind() {
     publish(lab, &format!("docker.io/{HIBERNATE}:v0.14"), &Recipe { size: 5_000, ..Recipe::default() });
 
     let output = plugin(lab, 1, &["status", "--upstream"]);
-    says(
+    assert_stderr_contains(
         &output,
         &[
             "3 reverted, 1 missing in the registry, 1 behind the public tag: next, run",
@@ -103,7 +105,7 @@ fn who_reverted_what_is_named_with_what_is_missing_and_behind() {
         let words = format!("by {who} (field manager {manager:?}) at 20");
         assert!(output.stdout.contains(&words), "{words}: {}", output.stdout);
     }
-    let report = json(&plugin(lab, 1, &["status", "--upstream", "-o", "json"]));
+    let report = parse_json(&plugin(lab, 1, &["status", "--upstream", "-o", "json"]));
     assert_eq!(report["kind"], "StatusReport");
     let expected = [
         ("castai-agent", "container/agent", "reverted"),
@@ -123,10 +125,10 @@ fn who_reverted_what_is_named_with_what_is_missing_and_behind() {
     assert_eq!(agent["destination"], format!("{MIRROR}/{public}"));
 
     // A registry that does not answer leaves what the cluster tells.
-    fault(lab, "ecr", &json!({"operation": "ListImages", "action": {"kind": "status", "status": 500}}));
+    add_fault(lab, "ecr", &json!({"operation": "ListImages", "action": {"kind": "status", "status": 500}}));
     let deaf = plugin(lab, 1, &["status", "--retries=0", "-o", "json"]);
-    assert_eq!(of(&json(&deaf), "castai-agent", "container/agent")["state"]["type"], "reverted");
-    assert_eq!(of(&json(&deaf), "castai-agent", "container/monitor")["state"]["type"], "unchecked");
-    heal(lab);
+    assert_eq!(of(&parse_json(&deaf), "castai-agent", "container/agent")["state"]["type"], "reverted");
+    assert_eq!(of(&parse_json(&deaf), "castai-agent", "container/monitor")["state"]["type"], "unchecked");
+    clear_faults(lab);
     assert!(ecr_writes(lab).is_empty());
 }

@@ -1,8 +1,6 @@
 //! `sync-images` on good days.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
-use std::process::Stdio;
 
 use lab::address;
 use lab::host::Lab;
@@ -11,13 +9,11 @@ use lab::registry::image::{Recipe, generate};
 use lab::settings::Fixture;
 use serde_json::{Value, json};
 
-use super::observed::{
-    AGENT, CONTROLLER, ECR, HIBERNATE, KVISOR, SCANNERS, apply, castai_workloads, ecr, ecr_writes, file,
-    first_images, forget_traffic, image, images, kubectl, mirrored_digest, other_workloads, our_writes,
-    publish, record, traffic, wait_until_ready,
-};
-use super::support::{
-    MIRROR, PATH, empty_lab, json, kubectl_json, mirrored_tags, own_lab, plugin, shared_lab,
+use crate::harness::{
+    AGENT, CONTROLLER, ECR, HIBERNATE, KVISOR, MIRROR, PATH, SCANNERS, apply, castai_images,
+    castai_workloads, clear_traffic, container_image, ecr_state, ecr_writes, empty_lab, first_images,
+    kubectl, kubectl_json, mirrored_digest, mirrored_tags, other_workloads, our_writes, own_lab, parse_json,
+    plugin, publish, recorded_images, run_with_input, shared_lab, traffic, wait_until_ready, write_file,
 };
 
 const SYNC: &str = "sync-images";
@@ -40,7 +36,7 @@ fn rows(inventory: &Value) -> BTreeSet<(String, String, String, String)> {
 #[test]
 fn every_image_is_found_with_the_reason_for_it() {
     let lab = shared_lab();
-    let found = json(&plugin(lab, 0, &[SYNC, "--no-mirror", "--no-rewrite", "-o", "json"]));
+    let found = parse_json(&plugin(lab, 0, &[SYNC, "--no-mirror", "--no-rewrite", "-o", "json"]));
     assert_eq!(found["kind"], "Inventory");
     let expected = [
         (HIBERNATE, "v0.14", "hibernate-pause", "container/pauser"),
@@ -98,9 +94,9 @@ fn flags_narrow_what_is_taken() {
 fn a_dry_run_shows_the_plan_and_changes_nothing() {
     let lab = shared_lab();
     let (castai, others) = (castai_workloads(lab), other_workloads(lab));
-    let repositories: Vec<String> = ecr(lab).repositories.into_keys().collect();
+    let repositories: Vec<String> = ecr_state(lab).repositories.into_keys().collect();
 
-    let plan = json(&plugin(lab, 0, &[SYNC, "--dry-run=server", "-o", "json"]));
+    let plan = parse_json(&plugin(lab, 0, &[SYNC, "--dry-run=server", "-o", "json"]));
     assert_eq!(plan["kind"], "Plan");
     let destination = &plan["destinations"][0];
     assert_eq!(destination["mirror"], json!({"registry": ECR, "prefix": PATH}));
@@ -116,7 +112,7 @@ fn a_dry_run_shows_the_plan_and_changes_nothing() {
     assert_eq!(seen, first_images());
     let created = [HIBERNATE, KVISOR, CONTROLLER, SCANNERS, AGENT].map(|name| format!("{PATH}/{name}"));
     assert_eq!(destination["createRepositories"], json!(created));
-    let mut planned = json(&plugin(lab, 0, &[SYNC, "--dry-run=client", "-o", "json"]));
+    let mut planned = parse_json(&plugin(lab, 0, &[SYNC, "--dry-run=client", "-o", "json"]));
     planned["created"] = plan["created"].clone();
     assert_eq!(planned, plan, "server and client dry runs plan the same");
     let yaml = plugin(lab, 0, &[SYNC, "--dry-run", "-o", "yaml"]).stdout;
@@ -151,7 +147,7 @@ fn a_dry_run_shows_the_plan_and_changes_nothing() {
 
     assert_eq!(castai_workloads(lab), castai);
     assert_eq!(other_workloads(lab), others);
-    assert_eq!(ecr(lab).repositories.into_keys().collect::<Vec<_>>(), repositories);
+    assert_eq!(ecr_state(lab).repositories.into_keys().collect::<Vec<_>>(), repositories);
     assert!(our_writes(lab).is_empty());
 }
 
@@ -166,7 +162,7 @@ fn stored(lab: &Lab, registry: &str, digest: &str) -> Vec<u8> {
 
 /// Every manifest and blob of the fixture's images, attestations included, lies in ECR as it lies at its source.
 fn assert_everything_is_mirrored(lab: &Lab) {
-    let state = ecr(lab);
+    let state = ecr_state(lab);
     for source in fixture::sources(Fixture::FirstCluster) {
         let name = format!("{}/{}", source.host, source.repository);
         let mirrored = name.trim_start_matches("docker.io/");
@@ -191,7 +187,7 @@ fn assert_everything_is_mirrored(lab: &Lab) {
 #[test]
 fn a_run_mirrors_rewrites_and_leaves_the_rest_alone() {
     let lab = own_lab();
-    let (before, others) = (images(&lab), other_workloads(&lab));
+    let (before, others) = (castai_images(&lab), other_workloads(&lab));
     let output = plugin(&lab, 0, &[SYNC, "--yes"]);
     assert_eq!(output.stdout.matches(" copied").count(), 5, "{}", output.stdout);
     assert_eq!(output.stdout.matches(" image updated").count(), 5, "{}", output.stdout);
@@ -202,27 +198,30 @@ fn a_run_mirrors_rewrites_and_leaves_the_rest_alone() {
     assert_everything_is_mirrored(&lab);
 
     let expected = before.iter().map(|(key, image)| (key.clone(), format!("{MIRROR}/{image}"))).collect();
-    assert_eq!(images(&lab), expected);
+    assert_eq!(castai_images(&lab), expected);
     let agent = format!("{AGENT}:v0.161.1");
     let entry = |image: &str| json!({"from": image, "to": format!("{MIRROR}/{image}")});
     assert_eq!(
-        record(&lab, "deployment/castai-agent"),
+        recorded_images(&lab, "deployment/castai-agent"),
         json!({"container/agent": entry(&agent), "container/monitor": entry(&agent)})
     );
     let kvisor = format!("{KVISOR}:v1.164.8");
     assert_eq!(
-        record(&lab, "daemonset/castai-kvisor-agent"),
+        recorded_images(&lab, "daemonset/castai-kvisor-agent"),
         json!({"container/kvisor": entry(&kvisor), "init/gpu-feature-discovery": entry(&kvisor)})
     );
     let hibernate = "castai/hibernate:v0.14";
-    assert_eq!(record(&lab, "cronjob/hibernate-resume"), json!({"container/pauser": entry(hibernate)}));
+    assert_eq!(
+        recorded_images(&lab, "cronjob/hibernate-resume"),
+        json!({"container/pauser": entry(hibernate)})
+    );
     let resume = kubectl_json(&lab, &["get", "cronjob", "hibernate-resume", "-n", "castai-agent"]);
     assert_eq!(resume["spec"]["suspend"], true, "what was suspended stays so");
     assert_eq!(other_workloads(&lab), others, "workloads that are not Cast AI's are as they were");
 
     let (castai, writes) = (castai_workloads(&lab), our_writes(&lab));
     assert_eq!(writes.len(), 5);
-    forget_traffic(&lab);
+    clear_traffic(&lab);
     let again = plugin(&lab, 0, &[SYNC, "--yes"]);
     assert_eq!(
         again.stdout,
@@ -234,7 +233,7 @@ fn a_run_mirrors_rewrites_and_leaves_the_rest_alone() {
     assert_eq!((castai_workloads(&lab), our_writes(&lab)), (castai, writes), "nothing was patched");
     // Without --yes nobody has to be asked when nothing is to be done.
     assert_eq!(plugin(&lab, 0, &[SYNC]).stdout, again.stdout);
-    let report = json(&plugin(&lab, 0, &[SYNC, "-o", "json"]));
+    let report = parse_json(&plugin(&lab, 0, &[SYNC, "-o", "json"]));
     assert_eq!(report["kind"], "SyncReport");
     assert!(report["images"].as_array().unwrap().iter().all(|image| image["result"] == "upToDate"));
     let wide = plugin(&lab, 0, &[SYNC, "-o", "wide"]).stdout;
@@ -258,10 +257,10 @@ fn upgrade_by_private_name(lab: &Lab) {
     assert_eq!(output.stdout.matches(" copied").count(), 1, "{}", output.stdout);
     wait_until_ready(lab);
     assert_eq!(mirrored_digest(lab, &next), Some(digest));
-    assert_eq!(image(lab, "castai-agent", "agent"), private);
+    assert_eq!(container_image(lab, "castai-agent", "agent"), private);
     let entry = json!({"from": next, "to": private});
     assert_eq!(
-        record(lab, "deployment/castai-agent"),
+        recorded_images(lab, "deployment/castai-agent"),
         json!({"container/agent": entry, "container/monitor": entry})
     );
     assert!(plugin(lab, 0, &[SYNC]).stdout.starts_with("nothing to do"));
@@ -275,16 +274,16 @@ fn flat_names_need_a_map(lab: &Lab) {
     kubectl(lab, &[&set[..], &["deployment/castai-agent", &format!("*={flat}:v1")]].concat());
     let output = plugin(lab, 1, &[SYNC, "--yes"]);
     assert!(output.stderr.contains(&format!("add --map {flat}=<public repository>")), "{}", output.stderr);
-    assert_eq!(image(lab, "castai-agent", "agent"), format!("{flat}:v1"));
+    assert_eq!(container_image(lab, "castai-agent", "agent"), format!("{flat}:v1"));
     assert_eq!(mirrored_digest(lab, "castai-agent:v1"), None);
 
     let map = format!("{flat}={AGENT}");
     let output = plugin(lab, 0, &[SYNC, "--yes", "--map", &map]);
     assert!(output.stderr.contains(&format!("copied {AGENT}:v1")), "{}", output.stderr);
     wait_until_ready(lab);
-    assert_eq!(image(lab, "castai-agent", "agent"), format!("{flat}:v1"));
+    assert_eq!(container_image(lab, "castai-agent", "agent"), format!("{flat}:v1"));
     let entry = json!({"from": format!("{AGENT}:v1"), "to": format!("{flat}:v1")});
-    assert_eq!(record(lab, "deployment/castai-agent")["container/agent"], entry);
+    assert_eq!(recorded_images(lab, "deployment/castai-agent")["container/agent"], entry);
     // Whoever may edit the workload may edit the record: it is a hint, and the user's word counts.
     assert!(plugin(lab, 0, &[SYNC]).stdout.starts_with("nothing to do"));
     let digest = publish(lab, &format!("{AGENT}:v9"), &Recipe::default());
@@ -297,14 +296,14 @@ fn flat_names_need_a_map(lab: &Lab) {
     wait_until_ready(lab);
     assert_eq!(mirrored_digest(lab, "castai-agent:v9"), Some(digest));
     let entry = json!({"from": format!("{AGENT}:v9"), "to": format!("{flat}:v9")});
-    assert_eq!(record(lab, "deployment/castai-agent")["container/agent"], entry);
+    assert_eq!(recorded_images(lab, "deployment/castai-agent")["container/agent"], entry);
 
     let own = format!("{ECR}/shop/web:1.0");
     kubectl(lab, &[&set[..], &["cronjob/hibernate-pause", &format!("pauser={own}")]].concat());
     let output = plugin(lab, 0, &[SYNC]);
     assert!(output.stdout.starts_with("nothing to do"), "{}", output.stdout);
     assert!(output.stderr.contains(&format!("note: {own}: ")), "{}", output.stderr);
-    assert_eq!(image(lab, "hibernate-pause", "pauser"), own);
+    assert_eq!(container_image(lab, "hibernate-pause", "pauser"), own);
 }
 
 #[test]
@@ -315,7 +314,7 @@ fn each_half_works_alone() {
     assert_eq!(held.stdout.matches("held back").count(), 5, "{}", held.stdout);
     assert!(held.stderr.contains("deployment.apps/castai-agent in namespace castai-agent held back: "));
     assert!(held.stderr.contains(&format!("{AGENT}:v0.161.1")), "{}", held.stderr);
-    assert!(ecr(&lab).repositories.keys().all(|name| !name.contains("castai/")));
+    assert!(ecr_state(&lab).repositories.keys().all(|name| !name.contains("castai/")));
 
     let mirrored = plugin(&lab, 0, &[SYNC, "--no-rewrite", "--yes", "-o", "name"]);
     let expected = first_images().map(|image| format!("{MIRROR}/{image}"));
@@ -328,7 +327,10 @@ fn each_half_works_alone() {
     assert_eq!(rewritten.stdout.matches("type: updated").count(), 5, "{}", rewritten.stdout);
     assert!(rewritten.stderr.contains("its rollout was not waited for"), "{}", rewritten.stderr);
     wait_until_ready(&lab);
-    assert_eq!(image(&lab, "hibernate-resume", "pauser"), format!("{MIRROR}/castai/hibernate:v0.14"));
+    assert_eq!(
+        container_image(&lab, "hibernate-resume", "pauser"),
+        format!("{MIRROR}/castai/hibernate:v0.14")
+    );
 }
 
 #[test]
@@ -345,11 +347,15 @@ fn a_filter_takes_what_belongs_together_and_means_the_same_the_next_time() {
     let sync = [&[SYNC, "--yes"], &filter[..]].concat();
     plugin(&lab, 0, &sync);
     assert_eq!(
-        image(&lab, "castai-kvisor-controller", "controller"),
+        container_image(&lab, "castai-kvisor-controller", "controller"),
         format!("{MIRROR}/{CONTROLLER}:v1.164.8")
     );
     assert!(mirrored_digest(&lab, &format!("{SCANNERS}:v1.164.8")).is_some(), "kvisor finds its scanners");
-    assert_eq!(image(&lab, "castai-agent", "agent"), format!("{AGENT}:v0.161.1"), "it was not asked for");
+    assert_eq!(
+        container_image(&lab, "castai-agent", "agent"),
+        format!("{AGENT}:v0.161.1"),
+        "it was not asked for"
+    );
     let again = plugin(&lab, 0, &sync);
     assert!(again.stdout.starts_with(&format!("nothing to do: {MIRROR} holds 3 images")), "{}", again.stdout);
 
@@ -370,11 +376,11 @@ fn a_filter_takes_what_belongs_together_and_means_the_same_the_next_time() {
 fn any_registry_will_do() {
     let lab = own_lab();
     let mirror = format!("{}/prefix", address::OCI_REGISTRY.0);
-    let (before, others) = (images(&lab), other_workloads(&lab));
+    let (before, others) = (castai_images(&lab), other_workloads(&lab));
     plugin(&lab, 0, &[SYNC, "--yes", "--registry", &mirror]);
     wait_until_ready(&lab);
     let expected = before.iter().map(|(key, image)| (key.clone(), format!("{mirror}/{image}"))).collect();
-    assert_eq!(images(&lab), expected);
+    assert_eq!(castai_images(&lab), expected);
     assert_eq!(other_workloads(&lab), others);
     assert!(traffic(&lab, "ecr").iter().all(|record| !record.path.contains("castai/")), "ECR is left alone");
     for source in fixture::sources(Fixture::FirstCluster) {
@@ -387,7 +393,7 @@ fn any_registry_will_do() {
             assert_eq!(stored(&lab, "oci", &blob.digest), blob.bytes, "{name}");
         }
     }
-    forget_traffic(&lab);
+    clear_traffic(&lab);
     let again = plugin(&lab, 0, &[SYNC, "--registry", &mirror]);
     assert!(again.stdout.starts_with(&format!("nothing to do: {mirror} holds 5 images")), "{}", again.stdout);
     assert!(traffic(&lab, "oci").iter().all(|record| record.method == "GET" || record.method == "HEAD"));
@@ -408,34 +414,28 @@ fn a_cluster_without_cast_ai_is_told_the_ways_on_and_manifests_are_mirrored_befo
     });
     let hook = "kind: Job\napiVersion: batch/v1\nmetadata: {name: hook}\nspec: {template: {spec: {containers: \
                 [{name: pause, image: castai/hibernate:v0.14}]}}}\n";
-    file(&lab, "chart.json", &chart.to_string());
-    file(&lab, "rendered/deep/hook.yaml", &format!("# empty\n---\n{hook}---\n"));
-    file(&lab, "rendered/NOTES.txt", "not a manifest");
+    write_file(&lab, "chart.json", &chart.to_string());
+    write_file(&lab, "rendered/deep/hook.yaml", &format!("# empty\n---\n{hook}---\n"));
+    write_file(&lab, "rendered/NOTES.txt", "not a manifest");
     let agent = plugin(&lab, 0, &[SYNC, "-f", "chart.json", "--no-rewrite", "--yes"]);
     assert!(agent.stderr.contains(&format!("copied {AGENT}:v0.161.1")), "{}", agent.stderr);
     let rest = plugin(&lab, 0, &[SYNC, "-f", "rendered", "-f", "chart.json", "--yes", "-o", "json"]);
-    let results = json(&rest);
+    let results = parse_json(&rest);
     assert_eq!(results["images"][0]["result"], "copied");
     assert_eq!(results["images"][0]["usedBy"][0]["place"]["path"], "rendered/deep/hook.yaml");
     assert_eq!(results["images"][1]["result"], "upToDate");
 
     let mut command = lab.plugin_command().expect("the plugin");
     command.args([SYNC, "-f", "-", "--no-rewrite", "--yes", "--only", "ghcr.io/*"]);
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
     let controller = hook.replace("castai/hibernate:v0.14", &format!("{CONTROLLER}:v1.164.8"));
-    child
-        .stdin
-        .take()
-        .expect("its input")
-        .write_all(format!("{hook}---\n{controller}").as_bytes())
-        .expect("it reads");
-    let output = child.wait_with_output().expect("it ends");
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = run_with_input(
+        command,
+        &format!(
+            "{hook}---
+{controller}"
+        ),
+    );
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
     let expected =
         [(AGENT, "v0.161.1"), (CONTROLLER, "v1.164.8"), (HIBERNATE, "v0.14"), (SCANNERS, "v1.164.8")]
             .map(|(name, tag)| format!("{name}:{tag}"));

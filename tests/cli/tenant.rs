@@ -8,14 +8,13 @@ use lab::host::Lab;
 use lab::registry::image::Recipe;
 use serde_json::{Value, json};
 
-use crate::hidden::{definition, packed};
-use crate::observed::{
-    AGENT, ECR, apply, castai_workloads, ecr, ecr_digest, file, image, images, publish, read_json,
-    wait_until_ready,
+use crate::harness::{
+    AGENT, ECR, HelmRelease, PATH, add_fault, assert_stderr_contains, castai_images, castai_workloads,
+    clear_faults, container_image, define_custom_resource, ecr_digest, ecr_state, kubeconfig_flag, kubectl,
+    kubectl_json, own_lab, parse_json, plugin, publish, publish_to, read_json_file, sync, wait_until_ready,
+    write_file,
 };
-use crate::support::{fault, json, kubectl, kubectl_json, own_lab, plugin, says, sync};
 
-const PATH: &str = "castai-privatelink";
 const EVIL: &str = "docker.io/evil/web:1.0";
 
 /// Someone who may create and change `resources` in the namespace `shop`, and nothing else.
@@ -32,12 +31,11 @@ impl<'l> Tenant<'l> {
             &["create", "role", "tenant", "-n", "shop", "--verb=get,create,update,patch", &resources],
         );
         kubectl(lab, &["create", "rolebinding", "tenant", "-n", "shop", "--role=tenant", "--user=tenant"]);
-        let kubeconfig = lab.kubeconfig_for("tenant", None).unwrap();
-        Self { lab, kubeconfig: format!("--kubeconfig={}", kubeconfig.display()) }
+        Self { lab, kubeconfig: kubeconfig_flag(lab, "tenant") }
     }
 
     fn create(&self, object: &Value) {
-        let path = file(self.lab, "tenant.json", &object.to_string());
+        let path = write_file(self.lab, "tenant.json", &object.to_string());
         let path = path.to_str().unwrap();
         let output = self.lab.kubectl(&[&self.kubeconfig, "create", "-f", path]).unwrap();
         assert_eq!(output.code, Some(0), "{}", output.stderr);
@@ -72,7 +70,7 @@ fn workload(lab: &Lab, namespace: &str, name: &str) -> Value {
 
 /// Digests by repository and tag of everything in ECR that is not below our path.
 fn customers_images(lab: &Lab) -> BTreeMap<(String, String), String> {
-    let repositories = ecr(lab).repositories.into_iter();
+    let repositories = ecr_state(lab).repositories.into_iter();
     let others = repositories.filter(|(name, _)| !name.starts_with(&format!("{PATH}/")));
     others
         .flat_map(|(name, held)| {
@@ -81,15 +79,10 @@ fn customers_images(lab: &Lab) -> BTreeMap<(String, String), String> {
         .collect()
 }
 
-fn publish_to_ecr(lab: &Lab, repository: &str, tag: &str, recipe: &Recipe) {
-    let order = json!({"host": "", "repository": repository, "tag": tag, "recipe": recipe});
-    lab.control().post("/ecr/images", &order).unwrap();
-}
-
 /// Asserts that every image of Cast AI's components is below our path.
 #[track_caller]
 fn all_are_private(lab: &Lab) {
-    for ((workload, container), image) in images(lab) {
+    for ((workload, container), image) in castai_images(lab) {
         assert!(image.starts_with(&format!("{ECR}/{PATH}/")), "{workload}/{container}: {image}");
     }
 }
@@ -121,7 +114,7 @@ fn an_annotation_overwrites_nothing_and_seeds_nothing() {
     assert_eq!(customers_images(&lab), before, "nothing outside of our path is written");
     assert_eq!(theirs(), untouched);
     all_are_private(&lab);
-    let state = ecr(&lab);
+    let state = ecr_state(&lab);
     let holds_evil = |held: &&lab::registry::ecr::state::Repository| held.images.contains_key(&evil);
     assert_eq!(state.repositories.values().filter(holds_evil).count(), 0, "nobody gets the tenant's image");
     assert_ne!(ecr_digest(&lab, agent.strip_prefix(&format!("{ECR}/")).unwrap()), None);
@@ -135,9 +128,9 @@ fn an_annotation_overwrites_nothing_and_seeds_nothing() {
     );
     publish(&lab, "docker.io/castai/hibernate:v0.15", &Recipe::default());
     let output = sync(&lab, 1, &[]);
-    says(&output, &[&format!("error: {next}: ")]);
+    assert_stderr_contains(&output, &[&format!("error: {next}: ")]);
     assert_eq!(ecr_digest(&lab, &format!("{PATH}/{next}")), None);
-    assert_eq!(image(&lab, "hibernate-pause", "pauser"), private("castai/hibernate:v0.15"));
+    assert_eq!(container_image(&lab, "hibernate-pause", "pauser"), private("castai/hibernate:v0.15"));
     let real = publish(&lab, &next, &Recipe { size: 30_000, ..Recipe::default() });
     sync(&lab, 0, &[]);
     assert_eq!(ecr_digest(&lab, &format!("{PATH}/{next}")), Some(real));
@@ -147,7 +140,7 @@ fn an_annotation_overwrites_nothing_and_seeds_nothing() {
 #[test]
 fn labels_releases_resources_and_waiting_pods_select_known_names_alone() {
     let lab = own_lab();
-    kubectl_apply_definition(&lab);
+    define_custom_resource(&lab, "castware.cast.ai", "components", "Component", "Namespaced");
     let tenant = Tenant::new(&lab, "deployments.apps,secrets,components.castware.cast.ai");
     publish(&lab, EVIL, &Recipe { size: 20_000, ..Recipe::default() });
     let alike = "evil.example/us-docker.pkg.dev/castai-hub/agent:v1";
@@ -161,24 +154,20 @@ fn labels_releases_resources_and_waiting_pods_select_known_names_alone() {
     tenant.create(&json!({"apiVersion": "castware.cast.ai/v1alpha1", "kind": "Component",
         "metadata": {"name": "castai-agent", "namespace": "shop"},
         "spec": {"values": {"image": {"repository": "docker.io/evil/web", "tag": "1.0"}}}}));
-    let hook = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "hook"},
-        "spec": {"template": {"spec": {"containers": [{"name": "c", "image": EVIL}]}}}});
-    let release = json!({"name": "castai-agent", "namespace": "shop", "version": 1, "info": {"status": "deployed"},
-        "config": {}, "manifest": running.to_string(),
-        "chart": {"metadata": {"name": "castai-agent", "version": "0.161.1"}, "templates": [], "values": {}},
-        "hooks": [{"name": "hook", "kind": "Job", "path": "castai-agent/templates/hook.yaml",
-            "manifest": hook.to_string(), "events": ["pre-upgrade"]}]});
-    tenant.create(&json!({"apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1",
-        "metadata": {"name": "sh.helm.release.v1.castai-agent.v1", "namespace": "shop",
-            "labels": {"name": "castai-agent", "owner": "helm", "status": "deployed", "version": "1"}},
-        "stringData": {"release": packed(&release)}}));
+    let mut release = HelmRelease::new("shop", "castai-agent", "castai-agent", "0.161.1").with_hook(
+        "c",
+        EVIL,
+        "pre-upgrade",
+    );
+    release.manifest = running.to_string();
+    tenant.create(&release.secret());
     lab.wait_for(&["pods", "-n", "shop", "-l", "app=alike"], std::time::Duration::from_mins(5), |list| {
         let waiting = &list["items"][0]["status"]["containerStatuses"][0]["state"]["waiting"]["reason"];
         waiting == "ImagePullBackOff" || waiting == "ErrImagePull"
     })
     .unwrap();
 
-    let found = json(&plugin(&lab, 0, &["images", "-o", "json", "--explain"]));
+    let found = parse_json(&plugin(&lab, 0, &["images", "-o", "json", "--explain"]));
     let text = found["images"].to_string();
     assert!(!text.contains("evil"), "{text}");
     let left_out = found["explanation"]["leftOut"].to_string();
@@ -190,13 +179,7 @@ fn labels_releases_resources_and_waiting_pods_select_known_names_alone() {
     sync(&lab, 0, &[]);
     all_are_private(&lab);
     assert_eq!((customers_images(&lab), theirs()), (before, untouched));
-    assert!(ecr(&lab).repositories.keys().all(|name| !name.contains("evil")));
-}
-
-fn kubectl_apply_definition(lab: &Lab) {
-    apply(lab, &definition("castware.cast.ai", "components", "Component", "Namespaced"));
-    let kind = "crd/components.castware.cast.ai";
-    kubectl(lab, &["wait", "--for=condition=Established", "--timeout=300s", kind]);
+    assert!(ecr_state(&lab).repositories.keys().all(|name| !name.contains("evil")));
 }
 
 /// The name of a Cast AI image with a digest of the tenant's choice: both are mirrored, and neither waits for the other.
@@ -220,7 +203,7 @@ fn a_pin_of_a_tenant_moves_no_tag_and_holds_back_nothing() {
     assert_eq!(*image, format!("{ECR}/{PATH}/{pinned}"));
     let again = sync(&lab, 0, &[]);
     assert!(again.stdout.starts_with("nothing to do"), "{}", again.stdout);
-    let report = json(&plugin(&lab, 0, &["status", "-o", "json"]));
+    let report = parse_json(&plugin(&lab, 0, &["status", "-o", "json"]));
     let state = report["images"].as_array().unwrap().iter().find(|one| one["place"]["name"] == "pinned");
     assert_eq!(state.unwrap()["state"]["type"], "mirrored");
 }
@@ -233,12 +216,7 @@ fn unknown_images_are_mirrored_below_our_path_and_marked() {
     let (tool, proxy) = ("bitnami/kubectl:1.30", "docker.io/acme/proxy:1");
     publish(&lab, &format!("docker.io/{tool}"), &Recipe { size: 20_000, ..Recipe::default() });
     publish(&lab, proxy, &Recipe { size: 20_000, ..Recipe::default() });
-    publish_to_ecr(
-        &lab,
-        "bitnami/kubectl",
-        "1.30",
-        &Recipe { size: 25_000, revision: 9, ..Recipe::default() },
-    );
+    publish_to(&lab, "ecr", tool, &Recipe { size: 25_000, revision: 9, ..Recipe::default() });
     let before = customers_images(&lab);
     let containers = json!([{"name": "tool", "image": tool}, {"name": "proxy", "image": proxy}]);
     let patch = json!({"spec": {"template": {"spec": {"containers": containers}}}}).to_string();
@@ -248,15 +226,15 @@ fn unknown_images_are_mirrored_below_our_path_and_marked() {
     let line = |name: &str| plan.stdout.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
     assert!(line(proxy).ends_with("to copy, unknown origin"), "{}", plan.stdout);
     assert!(line(tool).ends_with("to copy"), "{}", plan.stdout);
-    let plan = json(&plugin(&lab, 0, &["sync-images", "--dry-run", "-o", "json"]));
+    let plan = parse_json(&plugin(&lab, 0, &["sync-images", "--dry-run", "-o", "json"]));
     let images = plan["destinations"][0]["images"].as_array().unwrap();
     let origin = |name: &str| &images.iter().find(|image| image["source"] == name).unwrap()["origin"];
     assert_eq!((origin(proxy), origin(tool)), (&json!("unknown"), &json!("known")));
 
     sync(&lab, 0, &[]);
     wait_until_ready(&lab);
-    assert_eq!(image(&lab, "castai-agent", "proxy"), format!("{ECR}/{PATH}/{proxy}"));
-    assert_eq!(image(&lab, "castai-agent", "tool"), format!("{ECR}/{PATH}/{tool}"));
+    assert_eq!(container_image(&lab, "castai-agent", "proxy"), format!("{ECR}/{PATH}/{proxy}"));
+    assert_eq!(container_image(&lab, "castai-agent", "tool"), format!("{ECR}/{PATH}/{tool}"));
     assert_eq!(customers_images(&lab), before);
     let again = sync(&lab, 0, &[]);
     assert!(again.stdout.starts_with("nothing to do"), "{}", again.stdout);
@@ -267,24 +245,19 @@ fn in_a_registry_of_the_users_choice_a_tag_moves_only_with_replace() {
     let lab = own_lab();
     let tool = "bitnami/kubectl:1.30";
     let public = publish(&lab, &format!("docker.io/{tool}"), &Recipe { size: 20_000, ..Recipe::default() });
-    publish_to_ecr(
-        &lab,
-        "bitnami/kubectl",
-        "1.30",
-        &Recipe { size: 25_000, revision: 9, ..Recipe::default() },
-    );
+    publish_to(&lab, "ecr", tool, &Recipe { size: 25_000, revision: 9, ..Recipe::default() });
     let patched = ecr_digest(&lab, tool).unwrap();
     let patch = json!({"spec": {"template": {"spec": {"containers": [{"name": "tool", "image": tool}]}}}});
     kubectl(&lab, &["patch", "-n", "castai-agent", "deployment/castai-agent", "-p", &patch.to_string()]);
     let registry = format!("--registry={ECR}");
 
     let refused = sync(&lab, 1, &[&registry]);
-    says(&refused, &[&patched, &public, "add --replace bitnami/kubectl "]);
+    assert_stderr_contains(&refused, &[&patched, &public, "add --replace bitnami/kubectl "]);
     assert_eq!(ecr_digest(&lab, tool), Some(patched.clone()));
-    assert_eq!(image(&lab, "castai-agent", "tool"), tool, "it is held back");
+    assert_eq!(container_image(&lab, "castai-agent", "tool"), tool, "it is held back");
     assert!(ecr_digest(&lab, "castai/hibernate:v0.14").is_some(), "the others go on");
     let other = sync(&lab, 1, &[&registry, "--replace=castai/hibernate"]);
-    says(&other, &["add --replace bitnami/kubectl "]);
+    assert_stderr_contains(&other, &["add --replace bitnami/kubectl "]);
 
     let arguments = ["sync-images", "--dry-run", &registry, "--replace=bitnami/kubectl"];
     let plan = plugin(&lab, 0, &arguments);
@@ -293,7 +266,7 @@ fn in_a_registry_of_the_users_choice_a_tag_moves_only_with_replace() {
         "{}",
         plan.stdout
     );
-    let plan = json(&plugin(&lab, 0, &[&arguments[..], &["-o", "json"]].concat()));
+    let plan = parse_json(&plugin(&lab, 0, &[&arguments[..], &["-o", "json"]].concat()));
     let images = plan["destinations"][0]["images"].as_array().unwrap();
     let step = &images.iter().find(|image| image["source"] == tool).unwrap()["step"];
     assert_eq!((&step["type"], &step["replaces"]), (&json!("replace"), &json!(patched)));
@@ -306,23 +279,21 @@ fn in_a_registry_of_the_users_choice_a_tag_moves_only_with_replace() {
     );
     assert_eq!(ecr_digest(&lab, tool), Some(public));
     wait_until_ready(&lab);
-    assert_eq!(image(&lab, "castai-agent", "tool"), format!("{ECR}/{tool}"));
+    assert_eq!(container_image(&lab, "castai-agent", "tool"), format!("{ECR}/{tool}"));
 }
 
 /// Some registries answer HEAD with 404 for what they have.
 #[test]
 fn a_tag_that_only_get_shows_is_not_moved() {
     let lab = own_lab();
-    let order = json!({"host": "", "repository": "castai/hibernate", "tag": "v0.14",
-        "recipe": {"size": 25_000, "revision": 9}});
-    let held: Value = serde_json::from_slice(&lab.control().post("/oci/images", &order).unwrap()).unwrap();
-    let held = held["digest"].as_str().unwrap();
+    let recipe = Recipe { size: 25_000, revision: 9, ..Recipe::default() };
+    let held = &publish_to(&lab, "oci", "castai/hibernate:v0.14", &recipe);
     let action = json!({"kind": "status", "status": 404});
-    fault(&lab, "oci", &json!({"method": "HEAD", "path": "/manifests/", "action": action}));
+    add_fault(&lab, "oci", &json!({"method": "HEAD", "path": "/manifests/", "action": action}));
     let registry = ["--no-rewrite", "--registry", OCI_REGISTRY.0];
-    says(&sync(&lab, 1, &registry), &[held, "add --replace castai/hibernate "]);
-    lab.control().delete("/oci/faults").unwrap();
-    says(&sync(&lab, 1, &registry), &[held, "add --replace castai/hibernate "]);
+    assert_stderr_contains(&sync(&lab, 1, &registry), &[held, "add --replace castai/hibernate "]);
+    clear_faults(&lab);
+    assert_stderr_contains(&sync(&lab, 1, &registry), &[held, "add --replace castai/hibernate "]);
 }
 
 #[test]
@@ -331,7 +302,7 @@ fn a_lock_or_a_plan_that_does_not_hold_is_refused_by_name() {
     plugin(&lab, 0, &["sync-images", "--dry-run", "--plan", "plan.json"]);
     sync(&lab, 0, &["--no-rewrite", "--lock", "lock.json"]);
     let before = castai_workloads(&lab);
-    let (lock, plan) = (read_json(&lab, "lock.json"), read_json(&lab, "plan.json"));
+    let (lock, plan) = (read_json_file(&lab, "lock.json"), read_json_file(&lab, "plan.json"));
     let changed = |value: &Value, pointer: &str, new: Value| {
         let mut value = value.clone();
         *value.pointer_mut(pointer).unwrap() = new;
@@ -363,10 +334,10 @@ fn a_lock_or_a_plan_that_does_not_hold_is_refused_by_name() {
             "Lock" => ("lock.json", ["--no-mirror", "--lock=lock.json", "--yes"]),
             _ => ("plan.json", ["--no-discover", "--plan=plan.json", "--yes"]),
         };
-        file(&lab, name, &changed(value, &pointer, new));
+        write_file(&lab, name, &changed(value, &pointer, new));
         let refused = plugin(&lab, 2, &[&["sync-images"], &arguments[..]].concat());
-        says(&refused, &[name, expected]);
+        assert_stderr_contains(&refused, &[name, expected]);
     }
     assert_eq!(castai_workloads(&lab), before);
-    assert!(ecr(&lab).repositories.keys().all(|name| !name.contains("evil")));
+    assert!(ecr_state(&lab).repositories.keys().all(|name| !name.contains("evil")));
 }

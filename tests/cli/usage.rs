@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use crate::support::{MIRROR, ecr_tags, json, own_lab, plugin, says, shared_lab, workloads};
+use crate::harness::{
+    MIRROR, assert_stderr_contains, ecr_tags, own_lab, parse_json, plugin, shared_lab, workload_specs,
+};
 
 #[test]
 fn every_command_has_help_with_its_usage_and_examples() {
@@ -87,7 +89,7 @@ fn wrong_usage_ends_with_2_and_names_what_is_wrong() {
     ];
     for (arguments, words) in cases {
         let output = plugin(lab, 2, arguments);
-        says(&output, words);
+        assert_stderr_contains(&output, words);
         assert_eq!(output.stdout, "", "{arguments:?}");
         assert!(!output.stderr.contains('\u{1b}'), "{arguments:?}");
     }
@@ -109,7 +111,7 @@ fn flags_that_contradict_each_other_are_refused_with_the_way_on() {
     ];
     for (flags, words) in cases {
         let output = plugin(lab, 2, &[&["sync-images", "--yes"], *flags].concat());
-        says(&output, &["error: ", words, "hint: "]);
+        assert_stderr_contains(&output, &["error: ", words, "hint: "]);
     }
 }
 
@@ -124,12 +126,12 @@ fn kubectls_flags_are_known_as_kubectl_knows_them() {
     let look = ["sync-images", "--no-mirror", "--no-rewrite"];
     let certificate =
         plugin(lab, 2, &[&look[..], &["--client-certificate=/nowhere", "--client-key=/x"]].concat());
-    says(&certificate, &["/nowhere"]);
+    assert_stderr_contains(&certificate, &["/nowhere"]);
     // The API server was told the UID: it knows no user without a name.
     let uid = lab.plugin(&[&look[..], &["--as-uid=1"]].concat()).unwrap();
     assert_ne!(uid.code, Some(0), "{}", uid.stdout);
     let named = plugin(lab, 2, &[&look[..], &["--as=somebody", "--as-uid=1"]].concat());
-    says(&named, &["User \"somebody\" cannot list", "permissions rbac"]);
+    assert_stderr_contains(&named, &["User \"somebody\" cannot list", "permissions rbac"]);
 }
 
 #[test]
@@ -138,8 +140,9 @@ fn what_is_missing_is_said_to_be_missing() {
     let dry = plugin(lab, 1, &["sync-images", "--no-mirror", "--dry-run=client"]);
     assert!(dry.stdout.contains(" missing") && !dry.stdout.contains("failed"), "{}", dry.stdout);
     assert!(!dry.stdout.contains("to upload"), "nothing is copied: {}", dry.stdout);
-    says(&dry, &["the registry does not hold what is wanted", "held back"]);
-    let report = json(&plugin(lab, 1, &["sync-images", "--no-mirror", "--dry-run=client", "-o", "json"]));
+    assert_stderr_contains(&dry, &["the registry does not hold what is wanted", "held back"]);
+    let report =
+        parse_json(&plugin(lab, 1, &["sync-images", "--no-mirror", "--dry-run=client", "-o", "json"]));
     assert_eq!((&report["kind"], &report["images"][0]["result"]), (&"SyncReport".into(), &"missing".into()));
 
     for (flags, hint) in [
@@ -153,14 +156,20 @@ fn what_is_missing_is_said_to_be_missing() {
             "hint: it is written by: sync-images --no-mirror --no-rewrite --inventory nowhere",
         ),
     ] {
-        says(&plugin(lab, 2, &["sync-images", flags[0], flags[1]]), &["nowhere: No such file", hint]);
+        assert_stderr_contains(
+            &plugin(lab, 2, &["sync-images", flags[0], flags[1]]),
+            &["nowhere: No such file", hint],
+        );
     }
     let mapped = plugin(
         lab,
         0,
         &["sync-images", "--dry-run", &format!("--map={MIRROR}/a=ghcr.io/castai/agnet"), "-v"],
     );
-    says(&mapped, &["/a=ghcr.io/castai/agnet matches no image", "ghcr.io: ", " requests, "]);
+    assert_stderr_contains(
+        &mapped,
+        &["/a=ghcr.io/castai/agnet matches no image", "ghcr.io: ", " requests, "],
+    );
 }
 
 #[test]
@@ -175,17 +184,20 @@ fn checks_are_chosen_by_their_codes() {
     assert!(all.contains("CPL202/") && !lines(&["--exclude=CPL202"]).contains("CPL202/"));
     let text = plugin(lab, 0, &["preflight", "--only=CPL104"]).stdout;
     assert!(text.contains("1 passed\nNothing failed among the checks that were asked for"), "{text}");
-    says(&plugin(lab, 2, &["preflight", "--only=CPL999"]), &["CPL999", "CPL101"]);
+    assert_stderr_contains(&plugin(lab, 2, &["preflight", "--only=CPL999"]), &["CPL999", "CPL101"]);
 }
 
 #[test]
 fn without_yes_nothing_is_changed_where_nobody_can_be_asked() {
     let lab = own_lab();
-    let (before, tags) = (workloads(&lab), ecr_tags(&lab));
+    let (before, tags) = (workload_specs(&lab), ecr_tags(&lab));
     let output = plugin(&lab, 2, &["sync-images"]);
-    says(&output, &["refusing to copy 5 images", "change 5 workloads", "--yes", "--dry-run"]);
+    assert_stderr_contains(
+        &output,
+        &["refusing to copy 5 images", "change 5 workloads", "--yes", "--dry-run"],
+    );
     assert_eq!(output.stdout, "");
-    assert_eq!((workloads(&lab), ecr_tags(&lab)), (before, tags));
+    assert_eq!((workload_specs(&lab), ecr_tags(&lab)), (before, tags));
     // Where there is nothing to do, nothing has to be asked.
     plugin(&lab, 0, &["sync-images", "--yes"]);
     assert!(plugin(&lab, 0, &["sync-images"]).stdout.starts_with("nothing to do"));
@@ -197,7 +209,7 @@ fn the_clusters_flags_stand_before_and_after_the_command() {
     for arguments in
         [["--context=absent", "sync-images", "--dry-run"], ["sync-images", "--context=absent", "--dry-run"]]
     {
-        says(&plugin(lab, 2, &arguments), &["context \"absent\" does not exist"]);
+        assert_stderr_contains(&plugin(lab, 2, &arguments), &["context \"absent\" does not exist"]);
     }
     let arn = lab::kubeconfig::cluster_arn();
     plugin(lab, 0, &["-n", "castai-agent", "--context", &arn, "sync-images", "--no-mirror", "--no-rewrite"]);
@@ -215,7 +227,7 @@ fn the_version_is_told_to_people_and_machines() {
         page.contains(".TH kubectl-castai_privatelink-preflight") && page.contains("kubeconfig"),
         "{page}"
     );
-    let value = json(&plugin(lab, 0, &["version", "-o", "json"]));
+    let value = parse_json(&plugin(lab, 0, &["version", "-o", "json"]));
     assert!(value.to_string().contains(&format!("\"v{version}\"")), "{value}");
     assert!(plugin(lab, 0, &["version", "-o", "yaml"]).stdout.contains(version));
 }
@@ -234,10 +246,10 @@ fn a_pipe_gets_plain_text_and_machines_get_a_document_alone() {
             assert!(!text.contains(&b'\x1b') && !text.contains(&b'\r'), "{}", String::from_utf8_lossy(&text));
         }
     }
-    let dry = json(&plugin(lab, 0, &["sync-images", "--dry-run", "-o", "json", "-v"]));
+    let dry = parse_json(&plugin(lab, 0, &["sync-images", "--dry-run", "-o", "json", "-v"]));
     assert_eq!(dry["kind"], "Plan");
     let inventory = plugin(lab, 0, &["sync-images", "--no-mirror", "--no-rewrite", "-o", "json", "-v"]);
-    assert_eq!(json(&inventory)["kind"], "Inventory");
+    assert_eq!(parse_json(&inventory)["kind"], "Inventory");
     let preflight = lab.plugin(&["preflight", "-o", "json", "-v"]).unwrap();
     assert!(serde_json::from_str::<Value>(&preflight.stdout).is_ok(), "{}", preflight.stdout);
     let names = plugin(lab, 0, &["sync-images", "--dry-run", "-o", "name"]).stdout;

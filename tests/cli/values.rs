@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use lab::host::Lab;
 use serde_json::{Value, json};
 
-use crate::hidden::{apply, definition, packed};
-use crate::support::{MIRROR, empty_lab, kubectl, kubectl_json, own_lab, plugin, says, sync};
+use crate::harness::{
+    HelmRelease, MIRROR, apply, assert_stderr_contains, castai_images, define_custom_resource, empty_lab,
+    kubectl, kubectl_json, own_lab, plugin, sync,
+};
 
 const NAMESPACE: &str = "castai-agent";
 
@@ -14,30 +16,28 @@ const NAMESPACE: &str = "castai-agent";
 fn values_of_releases_and_manifests_name_what_sync_images_sets() {
     let lab = own_lab();
     // Nobody asked Helm yet: its releases cannot be seen, and the ways on are named.
-    says(&plugin(&lab, 2, &["values", "helm"]), &["no Helm release of Cast AI's", "values kustomize"]);
-
-    release(&lab, "castai-agent", ("castai-agent", "0.161.1"), &["deployment/castai-agent"], &[]);
-    let kvisor = ["deployment/castai-kvisor-controller", "daemonset/castai-kvisor-agent"];
-    release(
-        &lab,
-        "castai-kvisor",
-        ("castai-kvisor", "1.164.8"),
-        &kvisor,
-        &["ghcr.io/castai/images/unheard-of:v1"],
+    assert_stderr_contains(
+        &plugin(&lab, 2, &["values", "helm"]),
+        &["no Helm release of Cast AI's", "values kustomize"],
     );
+
+    HelmRelease::new(NAMESPACE, "castai-agent", "castai-agent", "0.161.1")
+        .with_workloads(&lab, &["deployment/castai-agent"])
+        .store(&lab);
+    let kvisor = ["deployment/castai-kvisor-controller", "daemonset/castai-kvisor-agent"];
+    HelmRelease::new(NAMESPACE, "castai-kvisor", "castai-kvisor", "1.164.8")
+        .with_workloads(&lab, &kvisor)
+        .with_hook("hook", "ghcr.io/castai/images/unheard-of:v1", "pre-delete")
+        .store(&lab);
     let component = json!({"apiVersion": "castware.cast.ai/v1alpha1", "kind": "Component",
         "metadata": {"name": "agent", "namespace": NAMESPACE}, "spec": {"component": "castai-agent"}});
-    apply(&lab, &definition("castware.cast.ai", "components", "Component", "Namespaced"));
-    kubectl(
-        &lab,
-        &["wait", "--for=condition=Established", "--timeout=300s", "crd/components.castware.cast.ai"],
-    );
+    define_custom_resource(&lab, "castware.cast.ai", "components", "Component", "Namespaced");
     apply(&lab, &component);
 
     let folder = lab.folder().home().join("values");
     let written = plugin(&lab, 1, &["values", "helm", "--directory", folder.to_str().unwrap()]);
     assert_eq!(written.stdout.lines().count(), 3, "{}", written.stdout);
-    says(
+    assert_stderr_contains(
         &written,
         &["warning: Helm release castai-kvisor in namespace castai-agent", "a hook, is", "values policy"],
     );
@@ -74,7 +74,7 @@ fn values_of_releases_and_manifests_name_what_sync_images_sets() {
     let elsewhere = format!("{MIRROR}/my-controller");
     for kind in ["kustomize", "patches"] {
         let partial = plugin(&lab, 1, &["values", kind, "--registry", &elsewhere]);
-        says(
+        assert_stderr_contains(
             &partial,
             &[
                 "kvisor-controller",
@@ -94,9 +94,9 @@ fn values_of_releases_and_manifests_name_what_sync_images_sets() {
     // Before and after the rewrite the same names come out, and they are those that workloads get.
     let kustomize = plugin(&lab, 0, &["values", "kustomize"]).stdout;
     let patches = plugin(&lab, 0, &["values", "patches"]).stdout;
-    let before = images(&lab);
+    let before = castai_images(&lab);
     sync(&lab, 0, &["--wait=false", "--exclude=*unheard-of*"]);
-    let after = images(&lab);
+    let after = castai_images(&lab);
     assert_eq!(plugin(&lab, 0, &["values", "kustomize"]).stdout, kustomize);
     assert_eq!(plugin(&lab, 0, &["values", "patches"]).stdout, patches);
     let names: BTreeMap<String, String> = yaml(&kustomize)[0]["images"]
@@ -108,7 +108,7 @@ fn values_of_releases_and_manifests_name_what_sync_images_sets() {
     assert!(before.len() > 5 && before != after, "{before:#?}");
     for (place, image) in &before {
         let (name, tag) = image.rsplit_once(':').unwrap();
-        assert_eq!(after[place], format!("{}:{tag}", names[name]), "{place}");
+        assert_eq!(after[place], format!("{}:{tag}", names[name]), "{place:?}");
     }
     let patched: Vec<Value> = yaml(&patches)[0]["patches"].as_array().unwrap().clone();
     let mut values: Vec<_> = patched
@@ -165,27 +165,12 @@ fn without_cast_ai_there_is_nothing_to_name() {
     assert!(beforehand.stdout.contains("/castai-hub/"), "{}", beforehand.stdout);
     for kind in ["helm", "kustomize", "patches", "policy"] {
         let refused = plugin(&lab, 2, &["values", kind]);
-        says(&refused, &["no image of Cast AI that could be mirrored was found", "install Cast AI first"]);
+        assert_stderr_contains(
+            &refused,
+            &["no image of Cast AI that could be mirrored was found", "install Cast AI first"],
+        );
         assert_eq!(refused.stdout, "");
     }
-}
-
-/// Images of Cast AI's workloads by place.
-fn images(lab: &Lab) -> BTreeMap<String, String> {
-    let list = kubectl_json(lab, &["get", "deployments,daemonsets,cronjobs", "--namespace", NAMESPACE]);
-    let mut images = BTreeMap::new();
-    for item in list["items"].as_array().unwrap() {
-        let spec =
-            item.pointer("/spec/jobTemplate/spec/template/spec").or(item.pointer("/spec/template/spec"));
-        for list in ["initContainers", "containers"] {
-            for container in spec.unwrap()[list].as_array().into_iter().flatten() {
-                let place =
-                    format!("{}/{}/{list}/{}", item["kind"], item["metadata"]["name"], container["name"]);
-                images.insert(place, text(&container["image"]));
-            }
-        }
-    }
-    images
 }
 
 fn text(value: &Value) -> String {
@@ -194,37 +179,4 @@ fn text(value: &Value) -> String {
 
 fn yaml(text: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(text).unwrap()
-}
-
-/// Makes the Secret that Helm would keep of a release whose manifests are these workloads of the cluster.
-fn release(lab: &Lab, name: &str, (chart, version): (&str, &str), workloads: &[&str], hook_images: &[&str]) {
-    let manifests: Vec<_> = workloads
-        .iter()
-        .map(|workload| {
-            let found = kubectl_json(lab, &["get", workload, "--namespace", NAMESPACE]);
-            let content = json!({"apiVersion": found["apiVersion"], "kind": found["kind"],
-                "metadata": {"name": found["metadata"]["name"]}, "spec": found["spec"]});
-            format!("---\n# Source: {chart}/templates/workload.yaml\n{content}\n")
-        })
-        .collect();
-    let hooks = hook_images.iter().map(|image| {
-        let hook = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "hook"},
-            "spec": {"template": {"spec": {"containers": [{"name": "hook", "image": image}]}}}});
-        json!({"name": "hook", "kind": "Job", "path": format!("{chart}/templates/hook.yaml"),
-            "manifest": hook.to_string(), "events": ["pre-delete"]})
-    });
-    let content = json!({
-        "name": name, "namespace": NAMESPACE, "version": 1, "info": {"status": "deployed"}, "config": {},
-        "chart": {"metadata": {"name": chart, "version": version}, "templates": [], "values": {}},
-        "manifest": manifests.concat(), "hooks": hooks.collect::<Vec<_>>(),
-    });
-    let secret = json!({
-        "apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1",
-        "metadata": {
-            "name": format!("sh.helm.release.v1.{name}.v1"), "namespace": NAMESPACE,
-            "labels": {"name": name, "owner": "helm", "status": "deployed", "version": "1"},
-        },
-        "stringData": {"release": packed(&content)},
-    });
-    apply(lab, &secret);
 }

@@ -6,13 +6,14 @@ use lab::address;
 use lab::host::Lab;
 use lab::registry::fixture;
 use lab::registry::image::generate;
-use lab::settings::{Fixture, Settings};
+use lab::settings::Fixture;
 use serde_json::{Value, json};
 
-use super::observed::{
-    Workloads, castai_workloads, ecr, ecr_writes, forget_traffic, other_workloads, traffic,
+use crate::harness::{
+    MIRROR, PATH, Workloads, add_fault, assert_stderr_contains, castai_workloads, clear_faults,
+    clear_traffic, ecr_state, ecr_writes, eventually, kubectl_json, other_workloads, parse_json, plugin,
+    sync, traffic, whole_cluster_lab,
 };
-use super::support::{MIRROR, PATH, eventually, fault, heal, json, kubectl_json, plugin, says, sync};
 
 const LOGS: &str = "castai-logs";
 
@@ -108,10 +109,6 @@ const KVISOR_CONTROLLER: &str = "ghcr.io/castai/kvisor/kvisor-controller:v1.164.
 const AUDIT_LOGS: &str = "StatefulSet/castai-audit-logs-receiver";
 const JMX_VARIABLE: &str = "env/castai-workload-autoscaler/JMX_EXPORTER_INIT_IMAGE";
 
-fn whole_lab() -> Lab {
-    Lab::start(&Settings { fixture: Fixture::WholeCluster, ..Settings::default() }).expect("the lab starts")
-}
-
 /// Why an entry of [`CARRIED`] is taken, as the inventory's JSON has it.
 fn reason(workload: &str, carrier: &str) -> Value {
     if carrier == JMX_VARIABLE {
@@ -167,8 +164,8 @@ fn fields(workloads: &Workloads) -> BTreeMap<(String, String), String> {
 
 #[test]
 fn every_image_is_found_with_its_reason_and_every_endpoint_with_its_component() {
-    let lab = whole_lab();
-    let found = json(&plugin(&lab, 0, &["sync-images", "--no-mirror", "--no-rewrite", "-o", "json"]));
+    let lab = whole_cluster_lab();
+    let found = parse_json(&plugin(&lab, 0, &["sync-images", "--no-mirror", "--no-rewrite", "-o", "json"]));
     let mut seen = Vec::new();
     for wanted in found["images"].as_array().unwrap() {
         for used in wanted["usedBy"].as_array().unwrap() {
@@ -185,7 +182,7 @@ fn every_image_is_found_with_its_reason_and_every_endpoint_with_its_component() 
     assert_eq!(set(&seen), set(&expected), "exactly these");
     assert_eq!(seen.len(), expected.len(), "each once");
 
-    let report = json(&plugin(&lab, 0, &["preflight", "-o", "json"]));
+    let report = parse_json(&plugin(&lab, 0, &["preflight", "-o", "json"]));
     let findings = report["findings"].as_array().unwrap();
     let needed_by = |host: &str| -> Vec<&str> {
         let subject =
@@ -224,17 +221,17 @@ fn every_image_is_found_with_its_reason_and_every_endpoint_with_its_component() 
 
 #[test]
 fn every_component_is_mirrored_rewritten_and_rolled_out_and_nothing_else_is_touched() {
-    let lab = whole_lab();
+    let lab = whole_cluster_lab();
     let (castai, others) = both(&lab);
     let before = fields(&castai);
 
     let output = sync(&lab, 0, &[]);
-    says(
+    assert_stderr_contains(
         &output,
         &["job.batch/castai-evictor-crd-upgrade-1 in namespace castai-agent cannot be rewritten in place"],
     );
 
-    let state = ecr(&lab);
+    let state = ecr_state(&lab);
     for source in fixture::sources(Fixture::WholeCluster) {
         let name = format!("{}/{}", source.host, source.repository);
         let image = generate(&name, source.tag, &source.recipe).unwrap();
@@ -259,7 +256,7 @@ fn every_component_is_mirrored_rewritten_and_rolled_out_and_nothing_else_is_touc
     assert_eq!(others_after, others, "the customer's and EKS' own workloads");
     assert_every_pod_runs_from_ecr(&lab);
 
-    forget_traffic(&lab);
+    clear_traffic(&lab);
     let again = sync(&lab, 0, &[]);
     assert!(again.stdout.starts_with("nothing to do"), "{}", again.stdout);
     assert!(ecr_writes(&lab).is_empty());
@@ -295,13 +292,13 @@ fn assert_every_pod_runs_from_ecr(lab: &Lab) {
 
 #[test]
 fn tokens_that_end_in_the_middle_are_renewed_at_every_source() {
-    let lab = whole_lab();
+    let lab = whole_cluster_lab();
     let sources = [address::GAR.0, address::GHCR.0, address::DOCKER_HUB.0, address::NVCR.0];
     for host in sources {
         let hold = json!({"kind": "hold"});
-        fault(&lab, "source", &json!({"host": host, "path": "/blobs/", "times": 1, "action": hold}));
+        add_fault(&lab, "source", &json!({"host": host, "path": "/blobs/", "times": 1, "action": hold}));
     }
-    forget_traffic(&lab);
+    clear_traffic(&lab);
     let running = lab.spawn_plugin(&["sync-images", "--yes", "--no-rewrite"]).unwrap();
     // Each registry's first blob waits at its door; the token that the request carries ends there.
     let mut to_come = BTreeSet::from(sources);
@@ -316,7 +313,7 @@ fn tokens_that_end_in_the_middle_are_renewed_at_every_source() {
         }
         to_come.is_empty()
     });
-    heal(&lab);
+    clear_faults(&lab);
     let output = running.wait().unwrap();
     assert_eq!(output.code, Some(0), "{}", output.stderr);
 
@@ -328,7 +325,7 @@ fn tokens_that_end_in_the_middle_are_renewed_at_every_source() {
     }
     let strangers: Vec<_> = seen.iter().filter(|record| record.host == address::NVCR_LOGIN.0).collect();
     assert!(strangers.is_empty(), "the login for accounts is no help: {strangers:?}");
-    let state = ecr(&lab);
+    let state = ecr_state(&lab);
     for source in fixture::sources(Fixture::WholeCluster) {
         let name = format!("{}/{}", source.host, source.repository);
         let held = &state.repositories[&format!("{PATH}/{}", name.trim_start_matches("docker.io/"))];

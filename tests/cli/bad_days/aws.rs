@@ -4,14 +4,17 @@ use lab::aws::Identity;
 use serde_json::json;
 
 use super::{ALL, assert_rewritten};
-use crate::support::{MIRROR, QUICK, ecr_tags, own_lab, plugin, says, sync, workloads};
+use crate::harness::{
+    MIRROR, QUICK, assert_stderr_contains, ecr_tags, own_lab, plugin, plugin_without_aws, shared_lab, sync,
+    workload_specs,
+};
 
 const REGISTRY: &[&str] = &["--registry", MIRROR];
 
 #[test]
 fn credentials_that_do_not_work_stop_the_run_before_anything_is_done() {
     let lab = own_lab();
-    let (before, tags) = (workloads(&lab), ecr_tags(&lab));
+    let (before, tags) = (workload_specs(&lab), ecr_tags(&lab));
     let control = lab.control();
     for (fault, words) in [
         ("expired-token", ["credentials have expired", "aws sso login"]),
@@ -21,7 +24,7 @@ fn credentials_that_do_not_work_stop_the_run_before_anything_is_done() {
     ] {
         control.put("/aws/faults", &json!([{"service": "sts", "fault": fault}])).unwrap();
         let limit: &[&str] = if fault == "silent" { &["--idle-timeout=1s"] } else { &[] };
-        says(&sync(&lab, 2, limit), &words);
+        assert_stderr_contains(&sync(&lab, 2, limit), &words);
     }
     control.post("/aws/reset", &json!({})).unwrap();
     for (credentials, words) in [
@@ -29,28 +32,17 @@ fn credentials_that_do_not_work_stop_the_run_before_anything_is_done() {
         ("unrecognized", ["does not accept the credentials", "AWS_PROFILE"]),
     ] {
         control.put("/ecr/access", &json!({"credentials": credentials})).unwrap();
-        says(&sync(&lab, 2, &[]), &words);
+        assert_stderr_contains(&sync(&lab, 2, &[]), &words);
     }
     control.put("/ecr/access", &json!({})).unwrap();
     for registry in [&[], REGISTRY] {
-        let mut command = lab.command("env");
-        command.args([
-            "-u",
-            "AWS_ACCESS_KEY_ID",
-            "-u",
-            "AWS_SECRET_ACCESS_KEY",
-            "AWS_EC2_METADATA_DISABLED=true",
-        ]);
-        command.args(["kubectl", "castai-privatelink", "sync-images", "--yes"]).args(registry);
-        let output = command.output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{said}");
+        let said = plugin_without_aws(&lab, 2, &[&["sync-images", "--yes"], registry].concat()).stderr;
         assert!(said.contains("no AWS credentials") && said.contains("aws sso login"), "{said}");
         assert_eq!(said.lines().count(), 1, "one line says it all: {said}");
     }
     control.put("/aws/identity", &Identity::of_account("210987654321")).unwrap();
     let flag = "--registry <account>.dkr.ecr.<region>.amazonaws.com/castai-privatelink";
-    says(&sync(&lab, 2, &[]), &["account 123456789012", "account 210987654321", flag]);
+    assert_stderr_contains(&sync(&lab, 2, &[]), &["account 123456789012", "account 210987654321", flag]);
     assert_rewritten(&before, &lab, &[]);
     assert_eq!(ecr_tags(&lab), tags);
 
@@ -62,7 +54,7 @@ fn credentials_that_do_not_work_stop_the_run_before_anything_is_done() {
 #[test]
 fn an_action_that_iam_denies_is_named_with_its_resource() {
     let lab = own_lab();
-    let (before, tags) = (workloads(&lab), ecr_tags(&lab));
+    let (before, tags) = (workload_specs(&lab), ecr_tags(&lab));
     for (action, words) in [
         (
             "ListImages",
@@ -78,8 +70,11 @@ fn an_action_that_iam_denies_is_named_with_its_resource() {
     ] {
         lab.control().put("/ecr/access", &json!({"denied": [action]})).unwrap();
         let output = sync(&lab, 1, &[]);
-        says(&output, &words);
-        says(&output, &["deployment.apps/castai-agent in namespace castai-agent held back"]);
+        assert_stderr_contains(&output, &words);
+        assert_stderr_contains(
+            &output,
+            &["deployment.apps/castai-agent in namespace castai-agent held back"],
+        );
         assert_eq!(ecr_tags(&lab), tags, "{action}");
         assert_rewritten(&before, &lab, &[]);
     }
@@ -90,26 +85,32 @@ fn an_action_that_iam_denies_is_named_with_its_resource() {
 
 #[test]
 fn a_region_that_aws_does_not_have_is_told_before_anything_is_done() {
-    let lab = crate::support::shared_lab();
+    let lab = shared_lab();
     let tags = ecr_tags(lab);
     for command in ["sync-images", "preflight"] {
         for region in ["us-east1", "mars-1", "US-EAST-1"] {
             let output = plugin(lab, 2, &[command, &format!("--region={region}")]);
-            says(&output, &[region, "--region <REGION>", "expected an AWS region such as us-east-1"]);
+            assert_stderr_contains(
+                &output,
+                &[region, "--region <REGION>", "expected an AWS region such as us-east-1"],
+            );
         }
     }
     let output = plugin(lab, 2, &[&["sync-images", "--yes", "--region=us-east-9"], QUICK].concat());
-    says(&output, &["sts:GetCallerIdentity got no answer", "not known to DNS here", "--region"]);
+    assert_stderr_contains(
+        &output,
+        &["sts:GetCallerIdentity got no answer", "not known to DNS here", "--region"],
+    );
     let registry = "--registry=123456789012.dkr.ecr.us-east-9.amazonaws.com";
     let output = plugin(lab, 2, &[&["sync-images", "--yes", registry], QUICK].concat());
-    says(&output, &["ecr:ListImages", "not known to DNS here", "--region"]);
+    assert_stderr_contains(&output, &["ecr:ListImages", "not known to DNS here", "--region"]);
     assert_eq!(ecr_tags(lab), tags);
 }
 
 #[test]
 fn a_region_without_cast_ais_services_is_said_by_preflight_and_mirrors_all_the_same() {
     let lab = own_lab();
-    let before = workloads(&lab);
+    let before = workload_specs(&lab);
     let output = plugin(&lab, 1, &[&["preflight", "--region=sa-east-1"], QUICK].concat());
     let words = "no endpoint service is known for sa-east-1, only for us-east-1, us-east-2";
     assert!(output.stdout.contains(words), "{}", output.stdout);

@@ -3,7 +3,10 @@
 use lab::address::{API_SERVER, API_SERVER_HOST, REFUSING, SILENT};
 
 use super::{AGENT, ALL, assert_rewritten};
-use crate::support::{json, kubectl, mirrored_tags, own_lab, plugin, says, shared_lab, sync, workloads};
+use crate::harness::{
+    assert_stderr_contains, grant_access, kubeconfig_flag, mirrored_tags, own_lab, parse_json, plugin,
+    shared_lab, sync, workload_specs,
+};
 
 #[test]
 fn a_cluster_that_cannot_be_reached_is_told_in_kubectls_words() {
@@ -17,7 +20,7 @@ fn a_cluster_that_cannot_be_reached_is_told_in_kubectls_words() {
         (&["--server=https://absent.example"], &["Unable to connect to the server", "lookup"]),
     ];
     for (flags, words) in cases {
-        says(&plugin(lab, 2, &[&["sync-images", "--yes"], *flags].concat()), words);
+        assert_stderr_contains(&plugin(lab, 2, &[&["sync-images", "--yes"], *flags].concat()), words);
     }
     let mut command = lab.plugin_command().unwrap();
     let output = command.args(["sync-images", "--yes"]).env("KUBECONFIG", "/absent").output().unwrap();
@@ -39,7 +42,7 @@ fn a_missing_credential_plugin_is_named_with_the_way_to_get_it() {
     let path = lab.folder().home().join("exec.kubeconfig");
     std::fs::write(&path, format!("{head}{exec}")).unwrap();
     let output = plugin(lab, 2, &["sync-images", "--yes", "--kubeconfig", path.to_str().unwrap()]);
-    says(&output, &["executable aws not found", "hint:", "install the AWS CLI"]);
+    assert_stderr_contains(&output, &["executable aws not found", "hint:", "install the AWS CLI"]);
 }
 
 #[test]
@@ -81,7 +84,7 @@ fn a_credential_plugin_that_fails_or_prints_rubbish_is_named() {
         std::fs::set_permissions(&program, executable).unwrap();
         let flag = format!("--kubeconfig={}", path.display());
         let output = plugin(lab, 2, &["sync-images", "--yes", &flag]);
-        says(&output, words);
+        assert_stderr_contains(&output, words);
         assert!(!output.stderr.contains("s3cret") && output.stderr.lines().count() <= 3, "{}", output.stderr);
     }
 }
@@ -90,28 +93,25 @@ fn a_credential_plugin_that_fails_or_prints_rubbish_is_named() {
 #[test]
 fn a_kind_that_cannot_be_listed_makes_the_result_incomplete() {
     let lab = own_lab();
-    let before = workloads(&lab);
-    let rules = "--resource=deployments.apps,cronjobs.batch,nodes";
-    kubectl(&lab, &["create", "clusterrole", "some", "--verb=get,list,patch", rules]);
-    kubectl(&lab, &["create", "clusterrolebinding", "some", "--clusterrole=some", "--user=some"]);
-    let kubeconfig = format!("--kubeconfig={}", lab.kubeconfig_for("some", None).unwrap().display());
+    let before = workload_specs(&lab);
+    let kubeconfig = grant_access(&lab, "some", "get,list,patch", "deployments.apps,cronjobs.batch,nodes");
     let incomplete = ["error: this is incomplete", "daemonsets.apps", "may not be listed", "RBAC"];
     let inventory = lab.folder().home().join("inventory.json");
     let inventory = inventory.to_str().unwrap();
     let found = sync(&lab, 1, &[&kubeconfig, "--no-mirror", "--no-rewrite", "--inventory", inventory]);
-    says(&found, &incomplete);
-    says(&sync(&lab, 1, &[&kubeconfig, "--dry-run"]), &incomplete);
+    assert_stderr_contains(&found, &incomplete);
+    assert_stderr_contains(&sync(&lab, 1, &[&kubeconfig, "--dry-run"]), &incomplete);
     // What can be done is done; the second run has nothing to do, and does not say that all is well.
-    says(&sync(&lab, 1, &[&kubeconfig]), &incomplete);
+    assert_stderr_contains(&sync(&lab, 1, &[&kubeconfig]), &incomplete);
     assert_rewritten(&before, &lab, &ALL.map(|name| if name == super::NODE_AGENT { AGENT } else { name }));
     let again = sync(&lab, 1, &[&kubeconfig]);
-    says(&again, &incomplete);
+    assert_stderr_contains(&again, &incomplete);
     assert!(!again.stdout.contains("nothing to do"), "{}", again.stdout);
-    let report = json(&sync(&lab, 1, &[&kubeconfig, "-o", "json"]));
+    let report = parse_json(&sync(&lab, 1, &[&kubeconfig, "-o", "json"]));
     assert!(report["unlisted"].as_array().unwrap().iter().any(|kind| kind == "daemonsets.apps"), "{report}");
     // The file carries it on to machines that do not see the cluster.
     let elsewhere = ["--no-discover", "--inventory", inventory, "--no-rewrite"];
-    says(&sync(&lab, 1, &elsewhere), &incomplete);
+    assert_stderr_contains(&sync(&lab, 1, &elsewhere), &incomplete);
     sync(&lab, 0, &[]);
     assert_rewritten(&before, &lab, &ALL);
 }
@@ -119,28 +119,17 @@ fn a_kind_that_cannot_be_listed_makes_the_result_incomplete() {
 #[test]
 fn each_missing_right_is_named_and_the_rest_is_done() {
     let lab = own_lab();
-    let before = workloads(&lab);
-    let kubeconfig =
-        |user: &str| format!("--kubeconfig={}", lab.kubeconfig_for(user, None).unwrap().display());
-    let allow = |user: &str, resources: &str| {
-        kubectl(
-            &lab,
-            &["create", "clusterrole", user, "--verb=get,list", &format!("--resource={resources}")],
-        );
-        let (role, subject) = (format!("--clusterrole={user}"), format!("--user={user}"));
-        kubectl(&lab, &["create", "clusterrolebinding", user, &role, &subject]);
-    };
+    let before = workload_specs(&lab);
 
-    let nobody = sync(&lab, 2, &[&kubeconfig("nobody")]);
-    says(
+    let nobody = sync(&lab, 2, &[&kubeconfig_flag(&lab, "nobody")]);
+    assert_stderr_contains(
         &nobody,
         &["(Forbidden)", "User \"nobody\" cannot list resource \"deployments\"", "kubectl auth can-i"],
     );
 
     // Deployments only, and not patched.
-    allow("reader", "deployments.apps,nodes");
-    let reader = sync(&lab, 1, &[&kubeconfig("reader")]);
-    says(
+    let reader = sync(&lab, 1, &[&grant_access(&lab, "reader", "get,list", "deployments.apps,nodes")]);
+    assert_stderr_contains(
         &reader,
         &[
             "warning: cannot list daemonsets.apps",
@@ -158,14 +147,14 @@ fn each_missing_right_is_named_and_the_rest_is_done() {
     assert!(!mirrored_tags(&lab).contains("castai/hibernate:v0.14"), "nobody saw that it is wanted");
 
     // Without the nodes, an ARN and the server's name on EKS nothing tells the region.
+    grant_access(&lab, "placeless", "get,list", "deployments.apps");
     let path = lab.kubeconfig_for("placeless", None).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     let (server, address) = (format!("https://{API_SERVER_HOST}"), format!("https://{API_SERVER}"));
     let text = text.replace(&server, &format!("{address}\n    tls-server-name: {API_SERVER_HOST}"));
     std::fs::write(&path, text.replace(&lab::kubeconfig::cluster_arn(), "demo")).unwrap();
-    allow("placeless", "deployments.apps");
     let placeless = sync(&lab, 2, &[&format!("--kubeconfig={}", path.display())]);
-    says(&placeless, &["region is unknown", "--region", "--registry"]);
+    assert_stderr_contains(&placeless, &["region is unknown", "--region", "--registry"]);
 
     sync(&lab, 0, &[]);
     assert_rewritten(&before, &lab, &ALL);

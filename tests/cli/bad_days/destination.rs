@@ -1,52 +1,46 @@
 //! The destination fails, or refuses what it is given.
 
-use lab::host::Lab;
-use lab::registry::traffic::Record;
 use serde_json::json;
 
 use super::{AGENT, ALL, CONTROLLER, NODE_AGENT, PAUSE, RESUME, assert_rewritten};
-use crate::support::{PATH, ecr_tags, fault, heal, mirrored_tags, own_lab, says, sync, workloads};
-
-/// Blobs that ECR has taken since the traffic was last reset.
-pub(crate) fn uploads(lab: &Lab) -> usize {
-    let records: Vec<Record> = lab.control().get("/ecr/traffic").unwrap();
-    records.iter().filter(|record| is_upload(record)).count()
-}
-
-fn is_upload(record: &Record) -> bool {
-    record.method == "PUT" && record.path.contains("/blobs/uploads/") && record.status == 201
-}
+use crate::harness::{
+    PATH, add_fault, assert_stderr_contains, clear_faults, clear_traffic, ecr_tags, mirrored_tags, own_lab,
+    sync, traffic, uploaded_blobs, workload_specs,
+};
 
 #[test]
 fn a_destination_that_fails_in_the_middle_leaves_the_cluster_alone_and_what_arrived_stays() {
     let lab = own_lab();
-    let (before, tags) = (workloads(&lab), ecr_tags(&lab));
-    fault(
+    let (before, tags) = (workload_specs(&lab), ecr_tags(&lab));
+    add_fault(
         &lab,
         "ecr",
         &json!({"method": "PUT", "path": "/blobs/uploads/", "skip": 5, "action": {"kind": "reset"}}),
     );
     let output = sync(&lab, 1, &["--jobs=2"]);
-    says(&output, &["123456789012.dkr.ecr.us-east-1.amazonaws.com cannot be reached", "held back"]);
+    assert_stderr_contains(
+        &output,
+        &["123456789012.dkr.ecr.us-east-1.amazonaws.com cannot be reached", "held back"],
+    );
     assert_eq!(ecr_tags(&lab), tags);
     assert_rewritten(&before, &lab, &[]);
-    let first = uploads(&lab);
+    let first = uploaded_blobs(&lab).len();
     assert!(first > 0, "some arrived");
 
-    heal(&lab);
-    lab.control().delete("/ecr/traffic").unwrap();
+    clear_faults(&lab);
+    clear_traffic(&lab);
     sync(&lab, 0, &[]);
     assert_rewritten(&before, &lab, &ALL);
-    let second = uploads(&lab);
+    let second = uploaded_blobs(&lab).len();
     let whole = own_lab();
     sync(&whole, 0, &[]);
-    assert_eq!(first + second, uploads(&whole), "nothing went up twice");
+    assert_eq!(first + second, uploaded_blobs(&whole).len(), "nothing went up twice");
 }
 
 #[test]
 fn what_ecr_refuses_fails_that_image_only_and_says_what_to_do() {
     let lab = own_lab();
-    let before = workloads(&lab);
+    let before = workload_specs(&lab);
     let control = lab.control();
     let agent = format!("{PATH}/us-docker.pkg.dev/castai-hub/library/agent");
     control.put("/ecr/repositories", &json!({"name": agent, "mutability": "IMMUTABLE"})).unwrap();
@@ -54,7 +48,7 @@ fn what_ecr_refuses_fails_that_image_only_and_says_what_to_do() {
         .post("/ecr/images", &json!({"repository": agent, "tag": "v0.161.1", "recipe": {"revision": 7}}))
         .unwrap();
     let body = r#"{"errors":[{"code":"UNSUPPORTED","message":"Invalid JSON syntax"}]}"#;
-    fault(
+    add_fault(
         &lab,
         "ecr",
         &json!({
@@ -63,7 +57,7 @@ fn what_ecr_refuses_fails_that_image_only_and_says_what_to_do() {
         }),
     );
     let output = sync(&lab, 1, &[]);
-    says(
+    assert_stderr_contains(
         &output,
         &[
             "error: us-docker.pkg.dev/castai-hub/library/agent:v0.161.1:",
@@ -76,13 +70,13 @@ fn what_ecr_refuses_fails_that_image_only_and_says_what_to_do() {
     assert_rewritten(&before, &lab, &[CONTROLLER, NODE_AGENT]);
     assert!(!mirrored_tags(&lab).contains("castai/hibernate:v0.14"));
 
-    heal(&lab);
-    says(&sync(&lab, 1, &[]), &["is immutable"]);
+    clear_faults(&lab);
+    assert_stderr_contains(&sync(&lab, 1, &[]), &["is immutable"]);
     assert_rewritten(&before, &lab, &[CONTROLLER, NODE_AGENT, PAUSE, RESUME]);
     control.put("/ecr/repositories", &json!({"name": agent, "mutability": "MUTABLE"})).unwrap();
     sync(&lab, 0, &[]);
     assert_rewritten(&before, &lab, &ALL);
-    assert!(workloads(&lab).contains_key(AGENT));
+    assert!(workload_specs(&lab).contains_key(AGENT));
 }
 
 /// A rule that lets ECR's own API answer with an error.
@@ -108,7 +102,7 @@ fn registry_error(
 #[test]
 fn a_destination_that_is_full_or_throttles_says_so_and_the_next_run_completes() {
     let lab = own_lab();
-    let (before, tags) = (workloads(&lab), ecr_tags(&lab));
+    let (before, tags) = (workload_specs(&lab), ecr_tags(&lab));
     let none = json!({});
     let long = json!({"Retry-After": "3600"});
     let quota = "the maximum allowed number of repositories which is '100000'";
@@ -150,10 +144,10 @@ fn a_destination_that_is_full_or_throttles_says_so_and_the_next_run_completes() 
         ),
     ];
     for (rule, words) in cases {
-        fault(&lab, "ecr", &rule);
+        add_fault(&lab, "ecr", &rule);
         let output = sync(&lab, 1, &[]);
-        says(&output, words);
-        says(
+        assert_stderr_contains(&output, words);
+        assert_stderr_contains(
             &output,
             &[
                 "error: ",
@@ -163,7 +157,7 @@ fn a_destination_that_is_full_or_throttles_says_so_and_the_next_run_completes() 
         );
         assert_eq!(ecr_tags(&lab), tags, "{rule}");
         assert_rewritten(&before, &lab, &[]);
-        heal(&lab);
+        clear_faults(&lab);
     }
     sync(&lab, 0, &[]);
     assert_rewritten(&before, &lab, &ALL);
@@ -172,7 +166,7 @@ fn a_destination_that_is_full_or_throttles_says_so_and_the_next_run_completes() 
 #[test]
 fn throttling_that_passes_is_waited_for_and_nobody_is_troubled() {
     let lab = own_lab();
-    let before = workloads(&lab);
+    let before = workload_specs(&lab);
     let (none, soon) = (json!({}), json!({"Retry-After": "1"}));
     let passing = [
         registry_error("PutImage", 429, &soon, "TOOMANYREQUESTS"),
@@ -182,30 +176,30 @@ fn throttling_that_passes_is_waited_for_and_nobody_is_troubled() {
     ];
     for mut rule in passing {
         rule["times"] = json!(1);
-        fault(&lab, "ecr", &rule);
+        add_fault(&lab, "ecr", &rule);
     }
     let output = sync(&lab, 0, &[]);
     assert!(!output.stderr.contains("error"), "{}", output.stderr);
     assert_rewritten(&before, &lab, &ALL);
-    let records: Vec<Record> = lab.control().get("/ecr/traffic").unwrap();
+    let records = traffic(&lab, "ecr");
     assert_eq!(records.iter().filter(|record| record.status == 429).count(), 3, "each was met");
 }
 
 #[test]
 fn an_in_house_registry_whose_disk_is_full_says_so_and_is_filled_later() {
     let lab = own_lab();
-    let before = workloads(&lab);
+    let before = workload_specs(&lab);
     let storage = lab.folder().state().join("registry/oci");
     let storage = storage.to_str().unwrap();
     let mount = lab.run("mount", &["-t", "tmpfs", "-o", "size=2m", "tmpfs", storage]).unwrap();
     assert_eq!(mount.code, Some(0), "{}", mount.stderr);
     let registry = "--registry=registry.corp.example";
     let output = sync(&lab, 1, &[registry]);
-    says(
+    assert_stderr_contains(
         &output,
         &["registry.corp.example/castai/hibernate", "has no room left, so make some there and run again"],
     );
-    says(&output, &["cronjob.batch/hibernate-pause in namespace castai-agent held back"]);
+    assert_stderr_contains(&output, &["cronjob.batch/hibernate-pause in namespace castai-agent held back"]);
     assert_rewritten(&before, &lab, &[]);
     let unmount = lab.run("umount", &["--lazy", storage]).unwrap();
     assert_eq!(unmount.code, Some(0), "{}", unmount.stderr);

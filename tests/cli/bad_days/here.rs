@@ -1,20 +1,26 @@
 //! This machine's own side fails: files, standard output.
 
 use super::assert_rewritten;
-use crate::support::{ecr_tags, own_lab, says, shared_lab, sync, workloads};
+use crate::harness::{
+    assert_stderr_contains, clear_traffic, ecr_tags, own_lab, shared_lab, sync, uploaded_blobs,
+    workload_specs,
+};
 
 #[test]
 fn a_file_that_cannot_be_written_is_named() {
     let lab = own_lab();
-    let before = workloads(&lab);
+    let before = workload_specs(&lab);
     let home = lab.folder().home();
     let absent = home.join("absent/lock.json");
     for (path, reason) in [(absent.as_path(), "No such file"), (home.as_path(), "Is a directory")] {
         let path = path.to_str().unwrap();
         let output = sync(&lab, 2, &["--no-mirror", "--no-rewrite", "--inventory", path]);
-        says(&output, &[&format!("error: writing {path}: {reason}")]);
-        says(&sync(&lab, 2, &["--lock", path]), &[&format!("error: writing {path}: {reason}")]);
-        assert_eq!(workloads(&lab), before, "without its lock nothing is rewritten");
+        assert_stderr_contains(&output, &[&format!("error: writing {path}: {reason}")]);
+        assert_stderr_contains(
+            &sync(&lab, 2, &["--lock", path]),
+            &[&format!("error: writing {path}: {reason}")],
+        );
+        assert_eq!(workload_specs(&lab), before, "without its lock nothing is rewritten");
     }
     assert_eq!(home.read_dir().unwrap().filter(is_part).count(), 0, "no part of a file is left");
     sync(&lab, 0, &[]);
@@ -23,7 +29,7 @@ fn a_file_that_cannot_be_written_is_named() {
 #[test]
 fn a_disk_that_is_full_or_read_only_costs_the_lock_and_nothing_else() {
     let lab = own_lab();
-    let before = workloads(&lab);
+    let before = workload_specs(&lab);
     let place = lab.folder().home().join("disk");
     std::fs::create_dir(&place).unwrap();
     let place = place.to_str().unwrap();
@@ -37,9 +43,15 @@ fn a_disk_that_is_full_or_read_only_costs_the_lock_and_nothing_else() {
     // What can be seen early is seen before anything is copied.
     let tags = ecr_tags(&lab);
     mount("ro");
-    says(&sync(&lab, 2, &["--lock", &lock]), &[&format!("error: writing {lock}: Read-only file system")]);
+    assert_stderr_contains(
+        &sync(&lab, 2, &["--lock", &lock]),
+        &[&format!("error: writing {lock}: Read-only file system")],
+    );
     unmount();
-    says(&sync(&lab, 2, &["--lock", place]), &[&format!("error: writing {place}: Is a directory")]);
+    assert_stderr_contains(
+        &sync(&lab, 2, &["--lock", place]),
+        &[&format!("error: writing {place}: Is a directory")],
+    );
     assert_eq!(ecr_tags(&lab), tags);
 
     mount("size=4k,nr_inodes=10");
@@ -47,16 +59,16 @@ fn a_disk_that_is_full_or_read_only_costs_the_lock_and_nothing_else() {
     assert_eq!(filled.code, Some(0), "{}", filled.stderr);
     for full in [lock.as_str(), "/dev/full"] {
         let output = sync(&lab, 2, &["--lock", full]);
-        says(&output, &[&format!("error: writing {full}: No space left on device")]);
-        assert_eq!(workloads(&lab), before, "without its lock nothing is rewritten");
+        assert_stderr_contains(&output, &[&format!("error: writing {full}: No space left on device")]);
+        assert_eq!(workload_specs(&lab), before, "without its lock nothing is rewritten");
     }
     let left = lab.run("ls", &[place]).unwrap();
     assert_eq!(left.stdout, "filler\n", "no part of a file is left");
     unmount();
     // What was copied stays.
-    lab.control().delete("/ecr/traffic").unwrap();
+    clear_traffic(&lab);
     sync(&lab, 0, &["--lock", &lock]);
-    assert_eq!(super::destination::uploads(&lab), 0);
+    assert_eq!(uploaded_blobs(&lab), []);
     assert_rewritten(&before, &lab, &super::ALL);
     let written: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&lock).unwrap()).unwrap();
     assert_eq!(written["destinations"][0]["images"].as_array().unwrap().len(), 5);
@@ -138,7 +150,7 @@ fn a_terminal_of_40_columns_stays_readable_and_a_pipe_is_never_cut() {
 
     let piped = sync(&lab, 0, &["-o", "wide"]).stdout;
     assert!(piped.lines().any(|line| line.starts_with(agent)), "{piped}");
-    let piped = crate::support::plugin(&lab, 0, &["preflight"]).stdout;
+    let piped = crate::harness::plugin(&lab, 0, &["preflight"]).stdout;
     assert!(!piped.contains('…'), "{piped}");
 }
 

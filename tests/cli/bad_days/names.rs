@@ -4,8 +4,10 @@ use lab::host::Lab;
 use serde_json::json;
 
 use super::{ALL, assert_rewritten};
-use crate::observed::{ECR, apply, image, publish};
-use crate::support::{MIRROR, ecr_tags, own_lab, plugin, says, sync, workloads};
+use crate::harness::{
+    ECR, MIRROR, apply, assert_stderr_contains, container_image, ecr_tags, own_lab, plugin, publish, sync,
+    workload_specs,
+};
 
 /// A component whose image has this name.
 fn install(lab: &Lab, name: &str, image: &str) {
@@ -25,7 +27,7 @@ fn install(lab: &Lab, name: &str, image: &str) {
 #[test]
 fn a_name_that_ecr_refuses_is_told_with_its_rule_and_the_way_out() {
     let lab = own_lab();
-    let before = workloads(&lab);
+    let before = workload_specs(&lab);
     let (double, dashes) = ("ghcr.io/castai/spot__handler", "ghcr.io/castai/spot--handler");
     for (name, repository) in [("double", double), ("dashes", dashes)] {
         publish(&lab, &format!("{repository}:v1"), &lab::registry::image::Recipe::default());
@@ -34,7 +36,7 @@ fn a_name_that_ecr_refuses_is_told_with_its_rule_and_the_way_out() {
     install(&lab, "upper", "GHCR.io/castai/agent:v1");
     let output = sync(&lab, 1, &[]);
     for (repository, segment) in [(double, "spot__handler"), (dashes, "spot--handler")] {
-        says(
+        assert_stderr_contains(
             &output,
             &[
                 &format!("error: {repository}:v1: ECR does not accept `{segment}` in a repository name"),
@@ -43,16 +45,19 @@ fn a_name_that_ecr_refuses_is_told_with_its_rule_and_the_way_out() {
             ],
         );
     }
-    says(&output, &["GHCR.io/castai/agent:v1", "characters other than a-z", "/<NAME>=GHCR.io/castai/agent"]);
-    says(&output, &["deployment.apps/double in namespace castai-agent held back"]);
+    assert_stderr_contains(
+        &output,
+        &["GHCR.io/castai/agent:v1", "characters other than a-z", "/<NAME>=GHCR.io/castai/agent"],
+    );
+    assert_stderr_contains(&output, &["deployment.apps/double in namespace castai-agent held back"]);
     // The others went on.
     let rewritten = [&ALL[..], &[]].concat();
     let mut expected = before.clone();
     for name in ["Deployment/double", "Deployment/dashes", "Deployment/upper"] {
-        expected.insert(name.to_owned(), workloads(&lab)[name].clone());
+        expected.insert(name.to_owned(), workload_specs(&lab)[name].clone());
     }
     assert_rewritten(&expected, &lab, &rewritten);
-    assert_eq!(image(&lab, "double", "main"), format!("{double}:v1"));
+    assert_eq!(container_image(&lab, "double", "main"), format!("{double}:v1"));
 
     let maps = [
         format!("--map={MIRROR}/castai/spot-handler={double}"),
@@ -60,15 +65,15 @@ fn a_name_that_ecr_refuses_is_told_with_its_rule_and_the_way_out() {
     ];
     let exclude = "--exclude=GHCR.io/*";
     sync(&lab, 0, &[&maps[0], &maps[1], exclude]);
-    assert_eq!(image(&lab, "double", "main"), format!("{MIRROR}/castai/spot-handler:v1"));
-    assert_eq!(image(&lab, "dashes", "main"), format!("{MIRROR}/castai/spot-handler-2:v1"));
+    assert_eq!(container_image(&lab, "double", "main"), format!("{MIRROR}/castai/spot-handler:v1"));
+    assert_eq!(container_image(&lab, "dashes", "main"), format!("{MIRROR}/castai/spot-handler-2:v1"));
     // Our record tells the next run what stands behind the names.
     assert!(sync(&lab, 0, &[exclude]).stdout.starts_with("nothing to do"));
 }
 
 #[test]
 fn a_path_that_ecr_refuses_stops_the_run_at_once() {
-    let lab = crate::support::shared_lab();
+    let lab = crate::harness::shared_lab();
     let tags = ecr_tags(lab);
     for (path, words) in [
         ("my__team", &["--registry", "`my__team`", "single `.`, `_` or `-`", "choose another path"][..]),
@@ -76,7 +81,7 @@ fn a_path_that_ecr_refuses_stops_the_run_at_once() {
         ("My-Team", &["My-Team", "--registry <HOST[/PATH]>"]),
     ] {
         let output = plugin(lab, 2, &["sync-images", "--yes", &format!("--registry={ECR}/{path}")]);
-        says(&output, words);
+        assert_stderr_contains(&output, words);
         assert_eq!(output.stdout, "");
     }
     assert_eq!(ecr_tags(lab), tags);

@@ -7,7 +7,7 @@ use lab::host::{Lab, Output};
 use serde_json::json;
 
 use super::{ALL, assert_rewritten};
-use crate::support::{MIRROR, QUICK, own_lab, plugin, says, sync, workloads};
+use crate::harness::{MIRROR, QUICK, assert_stderr_contains, own_lab, plugin, sync, workload_specs};
 
 /// All of AWS, the API server among it.
 const AWS: &str = ".amazonaws.com";
@@ -33,7 +33,7 @@ fn proxied(lab: &Lab) -> Vec<String> {
 #[test]
 fn everything_goes_through_the_proxy_but_what_no_proxy_names() {
     let lab = own_lab();
-    let before = workloads(&lab);
+    let before = workload_specs(&lab);
     let proxy = format!("http://{}:3128", PROXY.0);
     let cluster = API_SERVER_HOST.to_lowercase();
 
@@ -77,7 +77,7 @@ fn everything_goes_through_the_proxy_but_what_no_proxy_names() {
 #[test]
 fn a_proxy_that_does_not_let_us_through_is_named_without_its_password() {
     let lab = own_lab();
-    let before = workloads(&lab);
+    let before = workload_specs(&lab);
     let proxy = |password: &str| format!("http://engineer:{password}@{}:3128", PROXY.0);
     let cluster = format!("{API_SERVER_HOST},");
     let both = format!("{AWS},");
@@ -99,19 +99,22 @@ fn a_proxy_that_does_not_let_us_through_is_named_without_its_password() {
             through(&lab, 1, &proxy("s3cret"), &both, &["--dry-run", &registry]),
         ];
         for output in &outputs {
-            says(output, &words);
+            assert_stderr_contains(output, &words);
             assert!(
                 !output.stderr.contains("s3cret") && !output.stderr.contains("engineer"),
                 "{}",
                 output.stderr
             );
         }
-        says(&outputs[0], &["Unable to connect to the server", &name]);
-        says(&outputs[2], &["ghcr.io cannot be reached", &name, "deployment.apps/castai-kvisor-controller"]);
+        assert_stderr_contains(&outputs[0], &["Unable to connect to the server", &name]);
+        assert_stderr_contains(
+            &outputs[2],
+            &["ghcr.io cannot be reached", &name, "deployment.apps/castai-kvisor-controller"],
+        );
     }
     let refusing = format!("http://engineer:s3cret@{REFUSING}:3128");
     let output = through(&lab, 2, &refusing, "", &["--dry-run"]);
-    says(&output, &["the proxy 10.0.251.1:3128 refused the connection", "NO_PROXY"]);
+    assert_stderr_contains(&output, &["the proxy 10.0.251.1:3128 refused the connection", "NO_PROXY"]);
     assert!(!output.stderr.contains("s3cret"), "{}", output.stderr);
     assert_rewritten(&before, &lab, &[]);
 

@@ -4,30 +4,27 @@ use std::time::Duration;
 
 use lab::host::Lab;
 use lab::kubelet::FailingPull;
-use lab::registry::traffic::Record;
+use lab::registry::image::Recipe;
 use serde_json::{Value, json};
 
 use super::{AGENT, ALL, CONTROLLER, NODE_AGENT, PAUSE, RESUME, assert_rewritten};
-use crate::support::{MIRROR, eventually, fault, heal, kubectl, own_lab, says, sync, workloads};
+use crate::harness::{
+    MIRROR, add_fault, assert_stderr_contains, clear_faults, clear_traffic, count_ecr_requests, eventually,
+    kubectl, own_lab, publish, sync, workload_specs, write_file,
+};
 
 const NAMESPACE: &str = "--namespace=castai-agent";
-
-/// How often ECR was asked for `operation` since the traffic was last reset.
-fn asked(lab: &Lab, operation: &str) -> usize {
-    let records: Vec<Record> = lab.control().get("/ecr/traffic").unwrap();
-    records.iter().filter(|record| record.operation.as_deref() == Some(operation)).count()
-}
 
 #[test]
 fn what_changes_under_our_hands_is_decided_anew() {
     let lab = own_lab();
     sync(&lab, 0, &["--no-rewrite"]);
-    lab.control().delete("/ecr/traffic").unwrap();
-    let before = workloads(&lab);
+    clear_traffic(&lab);
+    let before = workload_specs(&lab);
     // The cluster has been read when ECR is asked.
-    fault(&lab, "ecr", &json!({"operation": "ListImages", "action": {"kind": "hold"}}));
+    add_fault(&lab, "ecr", &json!({"operation": "ListImages", "action": {"kind": "hold"}}));
     let run = lab.spawn_plugin(&["sync-images", "--yes"]).unwrap();
-    eventually("ECR is asked", || asked(&lab, "ListImages") > 0);
+    eventually("ECR is asked", || count_ecr_requests(&lab, "ListImages") > 0);
     kubectl(&lab, &["delete", "cronjob", "hibernate-pause", NAMESPACE]);
     let unknown = "agent=us-docker.pkg.dev/castai-hub/library/agent:v0.162.0";
     kubectl(&lab, &["set", "image", "deployment/castai-agent", unknown, NAMESPACE]);
@@ -37,10 +34,10 @@ fn what_changes_under_our_hands_is_decided_anew() {
         let annotation = format!("privatelink.cast.ai/images={record}");
         kubectl(&lab, &["annotate", workload, &annotation, NAMESPACE]);
     }
-    heal(&lab);
+    clear_faults(&lab);
     let output = run.wait().unwrap();
     assert_eq!(output.code, Some(1), "{}", output.stderr);
-    says(
+    assert_stderr_contains(
         &output,
         &[
             "deployment.apps/castai-agent in namespace castai-agent held back",
@@ -50,7 +47,7 @@ fn what_changes_under_our_hands_is_decided_anew() {
     );
     assert!(!output.stderr.contains('\u{1b}'), "{:?}", output.stderr);
     let mut expected = before.clone();
-    let after = workloads(&lab);
+    let after = workload_specs(&lab);
     expected.insert(AGENT.to_owned(), after[AGENT].clone());
     assert!(
         after[AGENT]["spec"].to_string().contains("library/agent:v0.162.0\""),
@@ -59,9 +56,7 @@ fn what_changes_under_our_hands_is_decided_anew() {
     assert!(after[AGENT]["annotations"]["privatelink.cast.ai/images"].is_null(), "{}", after[AGENT]);
     assert_rewritten(&expected, &lab, &[CONTROLLER, NODE_AGENT, RESUME]);
 
-    let image =
-        json!({"host": "us-docker.pkg.dev", "repository": "castai-hub/library/agent", "tag": "v0.162.0"});
-    lab.control().post("/source/images", &image).unwrap();
+    publish(&lab, "us-docker.pkg.dev/castai-hub/library/agent:v0.162.0", &Recipe::default());
     sync(&lab, 0, &[]);
     assert_rewritten(&before, &lab, &[AGENT, CONTROLLER, NODE_AGENT, RESUME]);
 }
@@ -69,16 +64,19 @@ fn what_changes_under_our_hands_is_decided_anew() {
 #[test]
 fn what_changes_while_images_are_copied_is_read_anew() {
     let lab = own_lab();
-    let before = workloads(&lab);
-    fault(&lab, "ecr", &json!({"operation": "PutImage", "action": {"kind": "hold"}}));
+    let before = workload_specs(&lab);
+    add_fault(&lab, "ecr", &json!({"operation": "PutImage", "action": {"kind": "hold"}}));
     let run = lab.spawn_plugin(&["sync-images", "--yes"]).unwrap();
-    eventually("a manifest is written", || asked(&lab, "PutImage") > 0);
+    eventually("a manifest is written", || count_ecr_requests(&lab, "PutImage") > 0);
     kubectl(&lab, &["delete", "cronjob", "hibernate-pause", NAMESPACE]);
     kubectl(&lab, &["set", "env", "deployment/castai-agent", "MEANWHILE=yes", NAMESPACE]);
-    heal(&lab);
+    clear_faults(&lab);
     let output = run.wait().unwrap();
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    assert!(workloads(&lab)[AGENT]["spec"].to_string().contains("MEANWHILE"), "the user's change stands");
+    assert!(
+        workload_specs(&lab)[AGENT]["spec"].to_string().contains("MEANWHILE"),
+        "the user's change stands"
+    );
     assert_rewritten(&before, &lab, &[AGENT, CONTROLLER, NODE_AGENT, RESUME]);
 }
 
@@ -104,9 +102,7 @@ fn refuse(lab: &Lab, (resource, name): (&str, &str), expression: &str, message: 
             "spec": {"policyName": "freeze", "validationActions": ["Deny"]},
         },
     ]});
-    let file = lab.folder().home().join("policy.json");
-    std::fs::write(&file, policy.to_string()).unwrap();
-    let file = file.to_str().unwrap().to_owned();
+    let file = write_file(lab, "policy.json", &policy.to_string()).to_str().unwrap().to_owned();
     kubectl(lab, &["apply", "-f", &file]);
     file
 }
@@ -114,7 +110,7 @@ fn refuse(lab: &Lab, (resource, name): (&str, &str), expression: &str, message: 
 #[test]
 fn a_policy_that_refuses_is_quoted_and_the_others_are_rewritten() {
     let lab = own_lab();
-    let before = workloads(&lab);
+    let before = workload_specs(&lab);
     let message = "frozen \u{1b}[31muntil Monday";
     let file = refuse(&lab, ("deployments", "castai-agent"), "false", message);
     eventually("the policy is in force", || {
@@ -122,7 +118,10 @@ fn a_policy_that_refuses_is_quoted_and_the_others_are_rewritten() {
         lab.kubectl(&touch).unwrap().code != Some(0)
     });
     let output = sync(&lab, 1, &[]);
-    says(&output, &["deployment.apps/castai-agent in namespace castai-agent:", "freeze", "until Monday"]);
+    assert_stderr_contains(
+        &output,
+        &["deployment.apps/castai-agent in namespace castai-agent:", "freeze", "until Monday"],
+    );
     assert!(!output.stderr.contains('\u{1b}'), "{:?}", output.stderr);
     assert_rewritten(&before, &lab, &[CONTROLLER, NODE_AGENT, PAUSE, RESUME]);
     kubectl(&lab, &["delete", "-f", &file]);
@@ -137,10 +136,13 @@ fn a_policy_that_refuses_is_quoted_and_the_others_are_rewritten() {
 #[test]
 fn a_rollout_that_does_not_come_up_names_the_pod_or_the_wait() {
     let lab = own_lab();
-    let before = workloads(&lab);
+    let before = workload_specs(&lab);
     lab.control().post("/kubelet/pulls/pause", &json!({})).unwrap();
     let output = sync(&lab, 1, &["--timeout=2s", "--only=us-docker.pkg.dev/*"]);
-    says(&output, &["deployment.apps/castai-agent in namespace castai-agent: not done after 2s"]);
+    assert_stderr_contains(
+        &output,
+        &["deployment.apps/castai-agent in namespace castai-agent: not done after 2s"],
+    );
     assert_rewritten(&before, &lab, &[AGENT]);
     lab.control().post("/kubelet/pulls/resume", &json!({})).unwrap();
 
@@ -151,7 +153,7 @@ fn a_rollout_that_does_not_come_up_names_the_pod_or_the_wait() {
     };
     lab.control().post("/kubelet/failures", &rule).unwrap();
     let output = sync(&lab, 1, &["--timeout=5m"]);
-    says(
+    assert_stderr_contains(
         &output,
         &[
             "deployment.apps/castai-kvisor-controller in namespace castai-agent",
@@ -179,7 +181,7 @@ fn all_ready(pods: &Value) -> bool {
 #[test]
 fn a_policy_that_refuses_only_the_real_change_is_quoted_too() {
     let lab = own_lab();
-    let before = workloads(&lab);
+    let before = workload_specs(&lab);
     let message = "changes need a ticket";
     let file = refuse(&lab, ("daemonsets", "castai-kvisor-agent"), "request.dryRun", message);
     let touch = |value: &str| {
@@ -192,9 +194,9 @@ fn a_policy_that_refuses_only_the_real_change_is_quoted_too() {
         tries += 1;
         touch(&tries.to_string()).code != Some(0)
     });
-    let before_run = workloads(&lab);
+    let before_run = workload_specs(&lab);
     let output = sync(&lab, 1, &[]);
-    says(
+    assert_stderr_contains(
         &output,
         &["error: daemonset.apps/castai-kvisor-agent in namespace castai-agent:", "changes need a ticket"],
     );
@@ -208,21 +210,21 @@ fn a_policy_that_refuses_only_the_real_change_is_quoted_too() {
         touch(&tries.to_string()).code == Some(0)
     });
     sync(&lab, 0, &[]);
-    assert_eq!(before.len(), workloads(&lab).len());
+    assert_eq!(before.len(), workload_specs(&lab).len());
     assert_rewritten(&before, &lab, &ALL);
 }
 
 #[test]
 fn a_deployment_that_is_paused_is_rewritten_and_not_waited_for() {
     let lab = own_lab();
-    let before = workloads(&lab);
+    let before = workload_specs(&lab);
     kubectl(&lab, &["rollout", "pause", "deployment/castai-agent", NAMESPACE]);
     let output = sync(&lab, 0, &["--only=us-docker.pkg.dev/*"]);
-    says(
+    assert_stderr_contains(
         &output,
         &["deployment.apps/castai-agent: it is paused", "kubectl rollout resume deployment/castai-agent"],
     );
-    assert!(workloads(&lab)[AGENT]["spec"].to_string().contains(&format!("\"image\":\"{MIRROR}/")));
+    assert!(workload_specs(&lab)[AGENT]["spec"].to_string().contains(&format!("\"image\":\"{MIRROR}/")));
 
     // One that is paused while its rollout is waited for is not waited for any longer.
     lab.control().post("/kubelet/pulls/pause", &json!({})).unwrap();
@@ -230,11 +232,11 @@ fn a_deployment_that_is_paused_is_rewritten_and_not_waited_for() {
         ["sync-images", "--yes", "--timeout=5m", "--only=*kvisor-controller*", "--only=*scanners*"];
     let run = lab.spawn_plugin(&arguments).unwrap();
     eventually("it is rewritten", || {
-        workloads(&lab)[CONTROLLER]["annotations"]["privatelink.cast.ai/images"].is_string()
+        workload_specs(&lab)[CONTROLLER]["annotations"]["privatelink.cast.ai/images"].is_string()
     });
     kubectl(&lab, &["rollout", "pause", "deployment/castai-kvisor-controller", NAMESPACE]);
     let output = run.wait().unwrap();
-    says(&output, &["castai-kvisor-controller", "it is paused", "kubectl rollout resume"]);
+    assert_stderr_contains(&output, &["castai-kvisor-controller", "it is paused", "kubectl rollout resume"]);
     assert_eq!(output.code, Some(0), "{}", output.stderr);
 
     lab.control().post("/kubelet/pulls/resume", &json!({})).unwrap();

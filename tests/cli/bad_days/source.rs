@@ -3,27 +3,26 @@
 use serde_json::{Value, json};
 
 use super::{AGENT, ALL, CONTROLLER, NODE_AGENT, PAUSE, RESUME, assert_rewritten};
-use crate::observed::traffic;
-use crate::support::{
-    MIRROR, QUICK, ecr_tags, eventually, fault, heal, json as read, mirrored_tags, own_lab, plugin, says,
-    sync, workloads,
+use crate::harness::{
+    KVISOR, MIRROR, QUICK, add_fault, assert_stderr_contains, clear_faults, ecr_tags, eventually,
+    mirrored_tags, own_lab, parse_json, plugin, set_tag, sync, traffic, unpublish, workload_specs,
 };
 
 /// Named, so that STS, which takes its time in a fresh lab, is not asked.
 #[test]
 fn an_image_that_is_missing_at_its_source_holds_back_only_what_needs_it() {
     let lab = own_lab();
-    let before = workloads(&lab);
-    let plan = read(&plugin(&lab, 0, &["sync-images", "--dry-run=client", "-o", "json"]));
+    let before = workload_specs(&lab);
+    let plan = parse_json(&plugin(&lab, 0, &["sync-images", "--dry-run=client", "-o", "json"]));
     let images = plan["destinations"][0]["images"].as_array().unwrap();
     let image =
         images.iter().find(|image| image["source"].as_str().unwrap().contains("kvisor-agent")).unwrap();
     let digest = find(image, "digest").unwrap();
-    let place = "host=ghcr.io&repository=castai/kvisor/kvisor-agent&tag=v1.164.8";
-    lab.control().delete(&format!("/source/images?{place}")).unwrap();
+    let kvisor = format!("{KVISOR}:v1.164.8");
+    unpublish(&lab, &kvisor);
 
     let output = sync(&lab, 1, &[]);
-    says(
+    assert_stderr_contains(
         &output,
         &[
             "ghcr.io/castai/kvisor/kvisor-agent has no manifest v1.164.8",
@@ -32,10 +31,7 @@ fn an_image_that_is_missing_at_its_source_holds_back_only_what_needs_it() {
     );
     assert_rewritten(&before, &lab, &[AGENT, CONTROLLER, PAUSE, RESUME]);
 
-    let tag = json!({
-        "host": "ghcr.io", "repository": "castai/kvisor/kvisor-agent", "tag": "v1.164.8", "to": digest,
-    });
-    lab.control().put("/source/images", &tag).unwrap();
+    set_tag(&lab, &kvisor, &digest);
     sync(&lab, 0, &[]);
     assert_rewritten(&before, &lab, &ALL);
 }
@@ -43,7 +39,7 @@ fn an_image_that_is_missing_at_its_source_holds_back_only_what_needs_it() {
 #[test]
 fn a_source_that_is_down_is_named_once_and_the_other_sources_are_copied() {
     let lab = own_lab();
-    let (before, tags) = (workloads(&lab), ecr_tags(&lab));
+    let (before, tags) = (workload_specs(&lab), ecr_tags(&lab));
     let hostile = r#"{"errors":[{"code":"DENIED","message":"\u001b[31mgo \u0007away\u202e"}]}"#;
     let cases: &[(Value, &[&str])] = &[
         (json!({"kind": "reset"}), &["ghcr.io cannot be reached", "closed it without an answer"]),
@@ -65,18 +61,21 @@ fn a_source_that_is_down_is_named_once_and_the_other_sources_are_copied() {
         (json!({"kind": "status", "status": 403, "body": hostile}), &["denies access:", "[31mgo", "away"]),
     ];
     for (action, words) in cases {
-        fault(&lab, "source", &json!({"host": "ghcr.io", "action": action}));
+        add_fault(&lab, "source", &json!({"host": "ghcr.io", "action": action}));
         let output = plugin(
             &lab,
             1,
             &[&["sync-images", "--dry-run", "--registry", MIRROR, "--idle-timeout=10s"], QUICK].concat(),
         );
-        says(&output, words);
-        says(&output, &["daemonset.apps/castai-kvisor-agent in namespace castai-agent held back"]);
+        assert_stderr_contains(&output, words);
+        assert_stderr_contains(
+            &output,
+            &["daemonset.apps/castai-kvisor-agent in namespace castai-agent held back"],
+        );
         let line = output.stdout.lines().find(|line| line.starts_with("castai/hibernate")).unwrap();
         assert!(line.contains("to copy"), "{line}");
         assert!(!output.stderr.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{:?}", output.stderr);
-        heal(&lab);
+        clear_faults(&lab);
     }
     assert_eq!(ecr_tags(&lab), tags);
     assert_rewritten(&before, &lab, &[]);
@@ -85,11 +84,11 @@ fn a_source_that_is_down_is_named_once_and_the_other_sources_are_copied() {
 #[test]
 fn a_source_that_fails_in_the_middle_fails_its_images_only() {
     let lab = own_lab();
-    let before = workloads(&lab);
+    let before = workload_specs(&lab);
     let blobs = "pkg-containers.githubusercontent.com";
-    fault(&lab, "source", &json!({"host": blobs, "skip": 1, "action": {"kind": "reset"}}));
+    add_fault(&lab, "source", &json!({"host": blobs, "skip": 1, "action": {"kind": "reset"}}));
     let output = sync(&lab, 1, &[]);
-    says(
+    assert_stderr_contains(
         &output,
         &[
             blobs,
@@ -98,16 +97,20 @@ fn a_source_that_fails_in_the_middle_fails_its_images_only() {
         ],
     );
     assert_rewritten(&before, &lab, &[AGENT, PAUSE, RESUME]);
-    heal(&lab);
+    clear_faults(&lab);
 
-    fault(&lab, "source", &json!({"host": blobs, "action": {"kind": "cut", "after": 1000}}));
-    says(&sync(&lab, 1, &[]), &["ghcr.io/castai/kvisor/kvisor-agent:v1.164.8"]);
+    add_fault(&lab, "source", &json!({"host": blobs, "action": {"kind": "cut", "after": 1000}}));
+    assert_stderr_contains(&sync(&lab, 1, &[]), &["ghcr.io/castai/kvisor/kvisor-agent:v1.164.8"]);
     assert_rewritten(&before, &lab, &[AGENT, PAUSE, RESUME]);
-    heal(&lab);
+    clear_faults(&lab);
 
     // What happens once is tried again, and nobody is troubled.
-    fault(&lab, "source", &json!({"host": blobs, "times": 1, "action": {"kind": "cut", "after": 50_000}}));
-    fault(
+    add_fault(
+        &lab,
+        "source",
+        &json!({"host": blobs, "times": 1, "action": {"kind": "cut", "after": 50_000}}),
+    );
+    add_fault(
         &lab,
         "source",
         &json!({
@@ -122,17 +125,17 @@ fn a_source_that_fails_in_the_middle_fails_its_images_only() {
 #[test]
 fn a_blob_with_wrong_bytes_never_arrives() {
     let lab = own_lab();
-    let before = workloads(&lab);
+    let before = workload_specs(&lab);
     let host = "production.cloudfront.docker.com";
-    fault(&lab, "source", &json!({"host": host, "action": {"kind": "corrupt", "at": 10}}));
+    add_fault(&lab, "source", &json!({"host": host, "action": {"kind": "corrupt", "at": 10}}));
     let output = sync(&lab, 1, &[]);
-    says(
+    assert_stderr_contains(
         &output,
         &["error: castai/hibernate:v0.14", "damaged or was changed", "cronjob.batch/hibernate-pause"],
     );
     assert!(!mirrored_tags(&lab).contains("castai/hibernate:v0.14"));
     assert_rewritten(&before, &lab, &[AGENT, CONTROLLER, NODE_AGENT]);
-    heal(&lab);
+    clear_faults(&lab);
     sync(&lab, 0, &[]);
     assert_rewritten(&before, &lab, &ALL);
 }
@@ -140,9 +143,9 @@ fn a_blob_with_wrong_bytes_never_arrives() {
 #[test]
 fn tokens_and_passwords_that_end_in_the_middle_are_renewed() {
     let lab = own_lab();
-    let before = workloads(&lab);
-    fault(&lab, "source", &json!({"path": "/blobs/", "times": 1, "action": {"kind": "hold"}}));
-    fault(&lab, "ecr", &json!({"operation": "PutImage", "times": 1, "action": {"kind": "hold"}}));
+    let before = workload_specs(&lab);
+    add_fault(&lab, "source", &json!({"path": "/blobs/", "times": 1, "action": {"kind": "hold"}}));
+    add_fault(&lab, "ecr", &json!({"operation": "PutImage", "times": 1, "action": {"kind": "hold"}}));
     // One image after the other: a token that is renewed is used before the next end.
     let run = lab.spawn_plugin(&["sync-images", "--yes", "--jobs=1", "--retry-delay=10ms"]).unwrap();
     for (front, part) in [("source", "/blobs/"), ("ecr", "/manifests/")] {

@@ -9,7 +9,9 @@ use lab::host::{Lab, Output};
 use serde_json::json;
 
 use super::{ALL, assert_rewritten};
-use crate::support::{MIRROR, QUICK, ecr_tags, fault, heal, own_lab, says, sync, workloads};
+use crate::harness::{
+    MIRROR, QUICK, add_fault, assert_stderr_contains, clear_faults, ecr_tags, own_lab, sync, workload_specs,
+};
 
 const REGISTRY: &[&str] = &["--registry", MIRROR];
 
@@ -39,7 +41,7 @@ fn trusting(lab: &Lab, code: i32, roots: Option<&str>, arguments: &[&str]) -> Ou
 #[test]
 fn a_certificate_that_is_not_trusted_or_a_clock_that_is_wrong_is_told_for_what_it_is() {
     let lab = own_lab();
-    let (before, tags) = (workloads(&lab), ecr_tags(&lab));
+    let (before, tags) = (workload_specs(&lab), ecr_tags(&lab));
     let untrusted = ["not trusted here", "SSL_CERT_FILE"];
     let expired = [
         "has expired, by this machine's clock (20",
@@ -57,8 +59,11 @@ fn a_certificate_that_is_not_trusted_or_a_clock_that_is_wrong_is_told_for_what_i
         // One source: the others are copied.
         lead(&lab, "ghcr.io", address);
         let output = sync(&lab, 1, &[&["--dry-run"], REGISTRY].concat());
-        says(&output, words);
-        says(&output, &["ghcr.io cannot be reached", "daemonset.apps/castai-kvisor-agent in namespace"]);
+        assert_stderr_contains(&output, words);
+        assert_stderr_contains(
+            &output,
+            &["ghcr.io cannot be reached", "daemonset.apps/castai-kvisor-agent in namespace"],
+        );
         assert!(
             output
                 .stdout
@@ -70,19 +75,22 @@ fn a_certificate_that_is_not_trusted_or_a_clock_that_is_wrong_is_told_for_what_i
         for (host, flags) in [(STS.0, &[][..]), (ECR_API.0, REGISTRY)] {
             lead(&lab, host, address);
             let output = sync(&lab, 2, flags);
-            says(&output, words);
-            says(&output, &["did not get through to AWS"]);
+            assert_stderr_contains(&output, words);
+            assert_stderr_contains(&output, &["did not get through to AWS"]);
             assert!(!output.stderr.contains("with --registry it need not be"), "{}", output.stderr);
             lead_back(&lab);
         }
         // The destination, and the API server, whose authority stands in the kubeconfig.
         lead(&lab, OCI_REGISTRY.0, address);
-        says(&sync(&lab, 2, &[&format!("--registry={}", OCI_REGISTRY.0)]), words);
+        assert_stderr_contains(&sync(&lab, 2, &[&format!("--registry={}", OCI_REGISTRY.0)]), words);
         lead_back(&lab);
         lead(&lab, API_SERVER_HOST, address);
         let output = sync(&lab, 2, &[]);
-        says(&output, &["Unable to connect to the server", words[0]]);
-        says(&output, &[if address == UNKNOWN_AUTHORITY { "update-kubeconfig" } else { "clock" }]);
+        assert_stderr_contains(&output, &["Unable to connect to the server", words[0]]);
+        assert_stderr_contains(
+            &output,
+            &[if address == UNKNOWN_AUTHORITY { "update-kubeconfig" } else { "clock" }],
+        );
         lead_back(&lab);
     }
     assert_eq!(ecr_tags(&lab), tags);
@@ -91,7 +99,7 @@ fn a_certificate_that_is_not_trusted_or_a_clock_that_is_wrong_is_told_for_what_i
     // Preflight tells the same of Cast AI's hosts.
     for (fault, words) in [(Fault::Expired, "expired at 2020"), (Fault::NotYetValid, "not valid yet")] {
         lab.control().put("/castai/faults/api.cast.ai", &fault).unwrap();
-        let output = crate::support::plugin(&lab, 1, &["preflight"]);
+        let output = crate::harness::plugin(&lab, 1, &["preflight"]);
         assert!(output.stdout.contains(words) && output.stdout.contains("clock"), "{}", output.stdout);
     }
     lab.control().post("/castai/reset", &json!({})).unwrap();
@@ -103,13 +111,16 @@ fn a_certificate_that_is_not_trusted_or_a_clock_that_is_wrong_is_told_for_what_i
 #[test]
 fn behind_a_private_ca_ssl_cert_file_is_what_helps() {
     let lab = own_lab();
-    let before = workloads(&lab);
+    let before = workload_specs(&lab);
     let in_house = format!("--registry={}", OCI_REGISTRY.0);
     // The lab's authority is a private one; the API server's stands in the kubeconfig and is trusted in any case.
     let output = trusting(&lab, 2, None, &[&in_house]);
-    says(&output, &[OCI_REGISTRY.0, "cannot be reached", "not trusted here", "SSL_CERT_FILE"]);
+    assert_stderr_contains(
+        &output,
+        &[OCI_REGISTRY.0, "cannot be reached", "not trusted here", "SSL_CERT_FILE"],
+    );
     let output = trusting(&lab, 2, Some("/absent.pem"), &[&in_house]);
-    says(&output, &["no trusted root certificates found", "/absent.pem", "SSL_CERT_FILE"]);
+    assert_stderr_contains(&output, &["no trusted root certificates found", "/absent.pem", "SSL_CERT_FILE"]);
     // Not even AWS' own client may give up in a way of its own.
     trusting(&lab, 2, Some("/absent.pem"), &[]);
     assert_rewritten(&before, &lab, &[]);
@@ -120,7 +131,7 @@ fn behind_a_private_ca_ssl_cert_file_is_what_helps() {
 #[test]
 fn aws_that_refuses_the_time_of_a_request_is_answered_with_the_clock() {
     let lab = own_lab();
-    let before = workloads(&lab);
+    let before = workload_specs(&lab);
     for (code, message) in [
         (
             "InvalidSignatureException",
@@ -139,14 +150,14 @@ fn aws_that_refuses_the_time_of_a_request_is_answered_with_the_clock() {
         for operation in ["ListImages", "GetAuthorizationToken"] {
             let headers = json!({"Content-Type": "application/x-amz-json-1.1"});
             let action = json!({"kind": "status", "status": 400, "headers": headers, "body": body});
-            fault(&lab, "ecr", &json!({"operation": operation, "action": action}));
+            add_fault(&lab, "ecr", &json!({"operation": operation, "action": action}));
             let output = sync(&lab, if operation == "ListImages" { 2 } else { 1 }, &[]);
-            says(
+            assert_stderr_contains(
                 &output,
                 &["because of its time", message.trim_end_matches('.'), "set this machine's clock"],
             );
             assert!(!output.stderr.contains("AWS_PROFILE"), "{}", output.stderr);
-            heal(&lab);
+            clear_faults(&lab);
         }
     }
     assert_rewritten(&before, &lab, &[]);

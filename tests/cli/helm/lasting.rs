@@ -6,8 +6,10 @@ use lab::host::Lab;
 use serde_json::{Value, json};
 
 use super::{Helm, NAMESPACE, chart_path, copy, private};
-use crate::observed::{AGENT, CONTROLLER, KVISOR, SCANNERS, wait_until_ready};
-use crate::support::{MIRROR, json, kubectl_json, mirrored_tags, plugin, says, sync};
+use crate::harness::{
+    AGENT, CONTROLLER, KVISOR, MIRROR, SCANNERS, assert_stderr_contains, kubectl_json, mirrored_tags,
+    parse_json, plugin, sync, wait_until_ready,
+};
 
 const LIBRARY: &str = "us-docker.pkg.dev/castai-hub/library";
 const CHARTS: [&str; 4] = ["castai-agent", "castai-kvisor", "castai-evictor", "castai-workload-autoscaler"];
@@ -73,7 +75,7 @@ fn upgrades_with_our_values(program: &'static str) {
     wait_until_ready(lab);
     all_private(lab, "v9.0.0", 7);
     let good = plugin(lab, 0, &["status"]);
-    says(&good, &["nothing to do"]);
+    assert_stderr_contains(&good, &["nothing to do"]);
 
     // What the charts need to be uninstalled is there as well.
     helm.run(0, &["uninstall", "castai-workload-autoscaler", "--timeout=10m"]);
@@ -81,14 +83,18 @@ fn upgrades_with_our_values(program: &'static str) {
     // Without the values.
     helm.upgrade(0, &next[0], &["--reset-values"]);
     let reverted = plugin(lab, 1, &["status"]);
-    says(&reverted, &["3 reverted", "note: Helm release castai-agent puts the chart's image back"]);
+    assert_stderr_contains(
+        &reverted,
+        &["3 reverted", "note: Helm release castai-agent puts the chart's image back"],
+    );
     assert!(reverted.stdout.contains("by Helm (field manager \"helm\") at 20"), "{}", reverted.stdout);
 }
 
 /// Releases as the real Helm keeps them, with the images that only hooks and variables carry.
 #[track_caller]
 fn releases_are_read(lab: &Lab) {
-    let inventory = json(&plugin(lab, 0, &["sync-images", "--no-mirror", "--no-rewrite", "-o", "json"]));
+    let inventory =
+        parse_json(&plugin(lab, 0, &["sync-images", "--no-mirror", "--no-rewrite", "-o", "json"]));
     let images = inventory["images"].as_array().unwrap();
     let uses = |image: &str| {
         let found = images.iter().find(|wanted| wanted["image"] == image);
@@ -194,7 +200,7 @@ fn values_reach_the_charts_inside_of_the_umbrella() {
     sync(lab, 0, &[]);
     wait_until_ready(lab);
     all_private(lab, "v9.0.0", 0);
-    says(&plugin(lab, 0, &["status"]), &["nothing to do"]);
+    assert_stderr_contains(&plugin(lab, 0, &["status"]), &["nothing to do"]);
 }
 
 /// The umbrella chart with the other charts in it, as it is shipped.

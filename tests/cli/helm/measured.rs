@@ -6,8 +6,10 @@ use lab::host::Lab;
 use serde_json::json;
 
 use super::{Helm, NAMESPACE, chart_path, private};
-use crate::observed::{AGENT, file, image, record, wait_until_ready};
-use crate::support::{json, kubectl, kubectl_json, plugin, says, sync};
+use crate::harness::{
+    AGENT, assert_stderr_contains, container_image, kubectl, kubectl_json, parse_json, plugin,
+    recorded_images, sync, wait_until_ready, write_file,
+};
 
 const OURS: &str = "kubectl-castai_privatelink";
 const BY_HELM: &str = "by Helm (field manager \"helm\") at 20";
@@ -27,7 +29,7 @@ fn upgrades_after_a_rewrite(program: &'static str) {
     let next = format!("{AGENT}:v0.162.0");
     let helm = Helm::new(program, &["registry.k8s.io/cpa/cpvpa:v0.8.4", &next]);
     let (lab, chart) = (&helm.lab, chart_path("castai-agent"));
-    let now = || image(lab, "castai-agent", "agent");
+    let now = || container_image(lab, "castai-agent", "agent");
     let public = format!("{AGENT}:v0.161.1");
     helm.install("castai-agent");
     let first = sync(lab, 0, &["--wait=false"]);
@@ -43,7 +45,7 @@ fn upgrades_after_a_rewrite(program: &'static str) {
         wait_until_ready(lab);
         assert!(status(0).stdout.contains("Helm is refused another image: this plugin claims it"));
         let refused = helm.upgrade(1, &chart, &[]);
-        says(&refused, &[OURS, r#".spec.template.spec.containers[name="agent"].image"#]);
+        assert_stderr_contains(&refused, &[OURS, r#".spec.template.spec.containers[name="agent"].image"#]);
         assert_eq!(now(), private(&public));
     } else {
         helm.upgrade(0, &chart, &[]);
@@ -67,7 +69,10 @@ fn upgrades_after_a_rewrite(program: &'static str) {
     let next_chart = helm.next_version("castai-agent", "v0.162.0");
     helm.render_and_sync(&next_chart, "", "--no-rewrite");
     if helm.applies() {
-        says(&helm.upgrade(1, &next_chart, &values), &[OURS, r#"containers[name="agent"].image"#]);
+        assert_stderr_contains(
+            &helm.upgrade(1, &next_chart, &values),
+            &[OURS, r#"containers[name="agent"].image"#],
+        );
         assert_eq!(now(), private(&public));
         release_the_claim(&helm);
     } else {
@@ -82,7 +87,10 @@ fn upgrades_after_a_rewrite(program: &'static str) {
     helm.upgrade(0, &next_chart, &["--reset-values"]);
     assert_eq!(now(), next);
     let reverted = status(1);
-    says(&reverted, &["3 reverted", "note: Helm release castai-agent puts the chart's image back"]);
+    assert_stderr_contains(
+        &reverted,
+        &["3 reverted", "note: Helm release castai-agent puts the chart's image back"],
+    );
     assert!(reverted.stdout.contains(BY_HELM), "{}", reverted.stdout);
     roll_back(&helm, &chart);
 }
@@ -90,26 +98,26 @@ fn upgrades_after_a_rewrite(program: &'static str) {
 /// What was put back is Helm's again, and nobody is in the way of its next upgrade.
 fn roll_back(helm: &Helm, chart: &Path) {
     let lab = &helm.lab;
-    let before = image(lab, "castai-agent", "agent");
+    let before = container_image(lab, "castai-agent", "agent");
     sync(lab, 0, &["--wait=false"]);
-    assert_eq!(image(lab, "castai-agent", "agent"), private(&before));
+    assert_eq!(container_image(lab, "castai-agent", "agent"), private(&before));
     plugin(lab, 0, &["rollback", "--yes", "--wait=false"]);
-    assert_eq!(image(lab, "castai-agent", "agent"), before);
+    assert_eq!(container_image(lab, "castai-agent", "agent"), before);
     if helm.applies() {
         assert!(helm.claiming("castai-agent", "agent").is_empty());
     }
     let again = plugin(lab, 0, &["rollback", "--yes"]);
     assert!(again.stdout.contains("nothing to do"), "{}", again.stdout);
     helm.upgrade(0, chart, &["--reset-values"]);
-    assert_ne!(image(lab, "castai-agent", "agent"), before);
+    assert_ne!(container_image(lab, "castai-agent", "agent"), before);
 }
 
 /// `status` asks for it, a dry run shows it, and a run does it: images and records stay, and nothing is done twice.
 fn release_the_claim(helm: &Helm) {
     let lab = &helm.lab;
-    let before = image(lab, "castai-agent", "agent");
+    let before = container_image(lab, "castai-agent", "agent");
     let shared = plugin(lab, 1, &["status"]);
-    says(
+    assert_stderr_contains(
         &shared,
         &["3 still claimed although its owner names it: next, run kubectl castai-privatelink sync-images"],
     );
@@ -117,14 +125,14 @@ fn release_the_claim(helm: &Helm) {
     assert_eq!(planned.stdout.matches("claim released (server dry run)").count(), 2, "{}", planned.stdout);
     assert_eq!(helm.claiming("castai-agent", "agent"), ["helm", OURS], "a dry run releases nothing");
 
-    let report = json(&sync(lab, 0, &["-o", "json"]));
+    let report = parse_json(&sync(lab, 0, &["-o", "json"]));
     let agent = &report["workloads"][0];
     assert_eq!(agent["released"], json!(["container/agent", "container/monitor"]));
     assert_eq!(agent["claim"], json!({"keeper": "owner", "owner": "helm"}));
     assert_eq!((&agent["changes"], &agent["outcome"]["type"]), (&json!([]), &json!("updated")));
     assert_eq!(helm.claiming("castai-agent", "agent"), ["helm"]);
-    assert_eq!(image(lab, "castai-agent", "agent"), before);
-    let kept = record(lab, "deployment/castai-agent");
+    assert_eq!(container_image(lab, "castai-agent", "agent"), before);
+    let kept = recorded_images(lab, "deployment/castai-agent");
     assert_eq!(kept["container/agent"]["to"], before, "what can be rolled back stays so");
 
     let again = sync(lab, 0, &[]);
@@ -171,7 +179,7 @@ fn apply_instead(program: &'static str) {
             "metadata": {"name": "castai-agent", "namespace": NAMESPACE},
             "spec": {"template": {"spec": {"containers": [container]}}},
         });
-        let path = file(lab, "ours.json", &object.to_string());
+        let path = write_file(lab, "ours.json", &object.to_string());
         let manager = format!("--field-manager={OURS}");
         let arguments =
             ["apply", "--server-side", "--force-conflicts", &manager, "-f", path.to_str().unwrap()];
@@ -179,12 +187,12 @@ fn apply_instead(program: &'static str) {
     };
     assert_eq!(apply(json!({"name": "agent", "image": wanted})).code, Some(0));
     if !helm.applies() {
-        says(&apply(json!({"name": "agent"})), &["image: Required value"]);
+        assert_stderr_contains(&apply(json!({"name": "agent"})), &["image: Required value"]);
         return;
     }
     let repository = format!("--set=image.repository={}", private(AGENT));
     helm.upgrade(0, &chart_path("castai-agent"), &[&repository]);
     assert_eq!(apply(json!({"name": "agent"})).code, Some(0));
-    assert_eq!(image(lab, "castai-agent", "agent"), wanted);
+    assert_eq!(container_image(lab, "castai-agent", "agent"), wanted);
     assert_eq!(helm.claiming("castai-agent", "agent"), ["helm"]);
 }

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use lab::host::Lab;
 use serde_json::{Value, json};
 
-use super::scene::{BY_FRONT, Dice, traffic};
-use crate::observed::other_workloads;
-use crate::support::{eventually, fault, own_lab, plugin, sync, workloads};
+use super::scene::{BY_FRONT, Dice};
+use crate::harness::{
+    add_fault, clear_faults, clear_traffic, eventually, other_workloads, own_lab, plugin, sync, traffic,
+    workload_specs,
+};
 
 /// Each of the five workloads is patched twice: tried on the server, then changed.
 const PATCHES: usize = 10;
@@ -20,13 +22,13 @@ const ROLLBACK: &[&str] = &["rollback", "--yes", "--wait=false", BY_FRONT];
 fn a_run_that_is_killed_between_two_patches_is_finished_or_rolled_back() {
     let mut dice = Dice::from_environment();
     let lab = own_lab();
-    let (public, others) = (workloads(&lab), other_workloads(&lab));
+    let (public, others) = (workload_specs(&lab), other_workloads(&lab));
     sync(&lab, 0, &["--no-rewrite"]);
     kill_at(&lab, SYNC, PATCHES);
-    let private = images(&workloads(&lab));
+    let private = images(&workload_specs(&lab));
     assert!(private != images(&public));
     for round in 0..Dice::rounds(5) {
-        let is_private = images(&workloads(&lab)) == private;
+        let is_private = images(&workload_specs(&lab)) == private;
         let (begun, patch) = (if is_private { ROLLBACK } else { SYNC }, dice.below(PATCHES));
         let finished = [SYNC, ROLLBACK][dice.below(2)];
         println!(
@@ -35,7 +37,7 @@ fn a_run_that_is_killed_between_two_patches_is_finished_or_rolled_back() {
         );
         kill_at(&lab, begun, patch);
         plugin(&lab, 0, finished);
-        let now = workloads(&lab);
+        let now = workload_specs(&lab);
         if finished == SYNC {
             assert!(images(&now) == private, "not everything is rewritten");
             let records =
@@ -47,13 +49,13 @@ fn a_run_that_is_killed_between_two_patches_is_finished_or_rolled_back() {
         assert_eq!(other_workloads(&lab), others);
     }
     sync(&lab, 0, &[]);
-    assert!(images(&workloads(&lab)) == private);
+    assert!(images(&workload_specs(&lab)) == private);
 }
 
 /// Ends a run in which so many patches were made and the next gets no answer; without a next one, it ends by itself.
 fn kill_at(lab: &Lab, arguments: &[&str], patch: usize) {
-    fault(lab, "kubernetes", &json!({"method": "PATCH", "skip": patch, "action": {"kind": "silence"}}));
-    lab.control().delete("/kubernetes/traffic").unwrap();
+    add_fault(lab, "kubernetes", &json!({"method": "PATCH", "skip": patch, "action": {"kind": "silence"}}));
+    clear_traffic(lab);
     let mut run = lab.spawn_plugin(arguments).unwrap();
     let mut ended = false;
     eventually("the run stands still or ends", || {
@@ -68,7 +70,7 @@ fn kill_at(lab: &Lab, arguments: &[&str], patch: usize) {
     } else {
         run.kill().unwrap();
     }
-    lab.control().delete("/kubernetes/faults").unwrap();
+    clear_faults(lab);
 }
 
 /// What each workload runs, wherever its image stands.

@@ -5,11 +5,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lab::host::Lab;
 use lab::registry::ecr::state::State;
-use lab::registry::traffic::Record;
 use serde_json::{Value, json};
 
-use crate::observed::{Workloads, file, other_workloads};
-use crate::support::{MIRROR, PATH, QUICK, kubectl, kubectl_json, plugin, workloads};
+use crate::harness::{
+    MIRROR, PATH, QUICK, Workloads, clear_faults, clear_traffic, ecr_state, kubectl, kubectl_json,
+    other_workloads, plugin, traffic, uploaded_blobs, workload_specs, write_file,
+};
 
 const ANNOTATION: &str = "privatelink.cast.ai/images";
 const LOCK: &str = "lock.json";
@@ -43,7 +44,7 @@ pub(super) struct Scene {
 impl Scene {
     /// Runs once part by part, so that points can be drawn.
     pub(super) fn measure(lab: Lab) -> Self {
-        let (before, others, registry) = (workloads(&lab), other_workloads(&lab), state(&lab));
+        let (before, others, registry) = (workload_specs(&lab), other_workloads(&lab), ecr_state(&lab));
         let mut list = kubectl_json(&lab, &["get", "deployments,daemonsets,cronjobs", "-n", "castai-agent"]);
         for item in list["items"].as_array_mut().unwrap() {
             item.as_object_mut().unwrap().remove("status");
@@ -52,22 +53,22 @@ impl Scene {
                 metadata.remove(name);
             }
         }
-        let manifests = file(&lab, "former.json", &list.to_string());
+        let manifests = write_file(&lab, "former.json", &list.to_string());
         let uploads = BTreeSet::new();
         let whole = Whole { discovery: 0, kubernetes: 0, planning: (0, 0), mirroring: (0, 0), uploads };
         let manifests = manifests.to_str().unwrap().to_owned();
         let mut scene = Self { lab, whole, before, others, registry, manifests };
         let requests = |scene: &Self, code, arguments: &[&str]| {
-            scene.forget_traffic();
+            clear_traffic(&scene.lab);
             plugin(&scene.lab, code, &[RUN, arguments].concat());
-            ["kubernetes", "source", "ecr"].map(|front| scene.traffic(front).len())
+            ["kubernetes", "source", "ecr"].map(|front| traffic(&scene.lab, front).len())
         };
         // Without --lock, which a dry run does not write.
-        scene.forget_traffic();
+        clear_traffic(&scene.lab);
         let dry = ["sync-images", "--dry-run=client", "--no-rewrite", BY_FRONT];
         plugin(&scene.lab, 0, &dry);
         let [discovery, in_source, in_ecr] =
-            ["kubernetes", "source", "ecr"].map(|front| scene.traffic(front).len());
+            ["kubernetes", "source", "ecr"].map(|front| traffic(&scene.lab, front).len());
         let [_, source, ecr] = requests(&scene, 0, &["--no-rewrite"]);
         scene.whole.uploads = scene.uploaded();
         let [kubernetes, ..] = requests(&scene, 0, &[]);
@@ -84,7 +85,7 @@ impl Scene {
     /// Puts registry and workloads back to what they were before any run.
     pub(super) fn reset(&self) {
         let control = self.lab.control();
-        for name in state(&self.lab)
+        for name in ecr_state(&self.lab)
             .repositories
             .keys()
             .filter(|name| !self.registry.repositories.contains_key(*name))
@@ -93,43 +94,21 @@ impl Scene {
         }
         kubectl(&self.lab, &["replace", "-f", &self.manifests]);
         let _ = std::fs::remove_file(self.lab.folder().home().join(LOCK));
-        for front in ["kubernetes", "source", "ecr"] {
-            control.delete(&format!("/{front}/faults")).unwrap();
-        }
-        self.forget_traffic();
-    }
-
-    pub(super) fn traffic(&self, front: &str) -> Vec<Record> {
-        traffic(&self.lab, front)
-    }
-
-    pub(super) fn forget_traffic(&self) {
-        for front in ["kubernetes", "source", "ecr"] {
-            self.lab.control().delete(&format!("/{front}/traffic")).unwrap();
-        }
+        clear_faults(&self.lab);
+        clear_traffic(&self.lab);
     }
 
     /// Repository and digest of each blob that ECR has taken since traffic was forgotten.
     pub(super) fn uploaded(&self) -> BTreeSet<(String, String)> {
-        let records = self.traffic("ecr");
-        let taken = records.iter().filter(|record| {
-            record.method == "PUT" && record.path.contains("/blobs/uploads/") && record.status == 201
-        });
-        taken
-            .map(|record| {
-                let (repository, rest) = record.path.split_once("/blobs/uploads/").unwrap();
-                let digest = rest.split_once("digest=").unwrap().1;
-                (repository.to_owned(), digest.split('&').next().unwrap().replace("%3A", ":"))
-            })
-            .collect()
+        uploaded_blobs(&self.lab).into_iter().collect()
     }
 
     /// Asserts what has to hold whenever a run ends.
     #[track_caller]
     pub(super) fn assert_whole(&self) {
         // Requests of a run that is gone may still have their effect.
-        settle(|| (self.uploaded(), json!(state(&self.lab))));
-        let registry = state(&self.lab);
+        settle(|| (self.uploaded(), json!(ecr_state(&self.lab))));
+        let registry = ecr_state(&self.lab);
         for (name, repository) in &registry.repositories {
             let mut manifests: Vec<&String> = repository.tags.values().collect();
             while let Some(digest) = manifests.pop() {
@@ -144,7 +123,7 @@ impl Scene {
             assert_eq!(json!(registry.repositories[name]), json!(repository), "{name} is not ours");
         }
         assert_eq!(other_workloads(&self.lab), self.others);
-        for (name, workload) in workloads(&self.lab) {
+        for (name, workload) in workload_specs(&self.lab) {
             if Some(&workload) != self.before.get(&name) {
                 assert_rewritten(&name, &workload, &registry);
             }
@@ -164,8 +143,8 @@ impl Scene {
     #[track_caller]
     pub(super) fn finish(&self) {
         plugin(&self.lab, 0, &[RUN, QUICK].concat());
-        let registry = state(&self.lab);
-        let changed: Vec<_> = workloads(&self.lab)
+        let registry = ecr_state(&self.lab);
+        let changed: Vec<_> = workload_specs(&self.lab)
             .into_iter()
             .filter(|(name, now)| self.before.get(name) != Some(now))
             .collect();
@@ -222,14 +201,6 @@ pub(super) fn settle<T: PartialEq>(look: impl Fn() -> T) {
         }
         seen = now;
     }
-}
-
-pub(super) fn traffic(lab: &Lab, front: &str) -> Vec<Record> {
-    lab.control().get(&format!("/{front}/traffic")).unwrap()
-}
-
-fn state(lab: &Lab) -> State {
-    lab.control().get("/ecr/state").unwrap()
 }
 
 /// Chance that can be repeated.

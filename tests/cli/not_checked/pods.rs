@@ -5,8 +5,10 @@ use lab::kubelet::FailingPull;
 use serde_json::{Value, json};
 
 use super::{GOOD, settle, state, status, wait_for_pull_failures};
-use crate::observed::{AGENT, CONTROLLER, ECR, HIBERNATE, apply, image};
-use crate::support::{MIRROR, kubectl, kubectl_json, own_lab, plugin, sync};
+use crate::harness::{
+    AGENT, CONTROLLER, ECR, HIBERNATE, MIRROR, apply, container_image, grant_access, kubectl, kubectl_json,
+    own_lab, plugin, sync,
+};
 
 /// Lets nodes fail to pull what `image` matches.
 fn break_pulls(lab: &Lab, image: &str) {
@@ -71,11 +73,9 @@ fn pods_that_cannot_pull_what_the_registry_holds_are_not_green() {
     status(lab, 0, &["-l", "app.kubernetes.io/name=castai-agent"], &["nothing to do"]);
 
     // Who may not list pods did not look at them.
-    let kinds = "--resource=deployments.apps,daemonsets.apps,statefulsets.apps,replicasets.apps,cronjobs.batch,\
+    let kinds = "deployments.apps,daemonsets.apps,statefulsets.apps,replicasets.apps,cronjobs.batch,\
                  jobs.batch,replicationcontrollers,nodes";
-    kubectl(lab, &["create", "clusterrole", "blind", "--verb=get,list", kinds]);
-    kubectl(lab, &["create", "clusterrolebinding", "blind", "--clusterrole=blind", "--user=blind"]);
-    let blind = format!("--kubeconfig={}", lab.kubeconfig_for("blind", None).unwrap().display());
+    let blind = grant_access(lab, "blind", "get,list", kinds);
     let (_, document) = status(lab, 1, &[&blind], &["this is incomplete, because pods may not be listed"]);
     assert_eq!(document["unlisted"], json!(["pods"]));
 
@@ -84,8 +84,7 @@ fn pods_that_cannot_pull_what_the_registry_holds_are_not_green() {
     status(lab, 0, &[], &[GOOD]);
 
     // Of Helm releases nothing was seen: that is no failure, and no claim either.
-    kubectl(lab, &["create", "clusterrole", "pods", "--verb=get,list", "--resource=pods"]);
-    kubectl(lab, &["create", "clusterrolebinding", "pods", "--clusterrole=pods", "--user=blind"]);
+    grant_access(lab, "blind", "get,list", "pods");
     status(lab, 0, &[&blind], &["nothing to do in what could be read; whether public tags"]);
 }
 
@@ -94,7 +93,7 @@ fn pods_of_every_phase_and_owner_are_seen_where_they_are_cast_ais() {
     let lab = &own_lab();
     sync(lab, 0, &[]);
     settle(lab);
-    let private = image(lab, "castai-agent", "agent");
+    let private = container_image(lab, "castai-agent", "agent");
 
     // A pod that ran before is still called running.
     let run = |namespace: &str, name: &str, image: &str| {
@@ -138,7 +137,7 @@ fn pods_of_every_phase_and_owner_are_seen_where_they_are_cast_ais() {
 
     // A registry whose tag went away behind our back.
     kubectl(lab, &["delete", "job", "before", "-n", "castai-agent", "--cascade=foreground"]);
-    let repository = &image_repository(&image(lab, "castai-kvisor-agent", "kvisor"));
+    let repository = &image_repository(&container_image(lab, "castai-kvisor-agent", "kvisor"));
     lab.control().delete(&format!("/ecr/images?repository={repository}&tag=v1.164.8")).unwrap();
     let nodes = kubectl_json(
         lab,

@@ -10,7 +10,7 @@ use super::{
     API, ECR_API, GRPC, KVISOR, TELEMETRY, UNUSED, dns, fails, fault, finding, mend, preflight,
     shows_exactly, text,
 };
-use crate::support::own_lab;
+use crate::harness::own_lab;
 
 #[test]
 fn each_fault_of_a_connection_is_told() {

@@ -7,7 +7,7 @@ use lab::dns::Behaviour;
 use serde_json::{Value, json};
 
 use super::{ECR_API, dns, finding, mend, preflight, text, with_result};
-use crate::support::{own_lab, plugin};
+use crate::harness::{own_lab, parse_json, plugin, plugin_without_aws};
 
 #[test]
 fn faults_of_ecr_are_told_and_a_missing_right_is_unknown() {
@@ -45,12 +45,7 @@ fn faults_of_ecr_are_told_and_a_missing_right_is_unknown() {
     assert_eq!(text(finding(&report, "CPL303", &registry), "because"), "CPL302");
 
     mend(&lab);
-    let mut command = lab.plugin_command().unwrap();
-    command.args(["preflight", "-o", "json"]);
-    let output =
-        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").output().unwrap();
-    assert_eq!(output.status.code(), Some(0));
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report = parse_json(&plugin_without_aws(&lab, 0, &["preflight", "-o", "json"]));
     let token = finding(&report, "CPL302", &registry);
     assert_eq!(text(token, "result"), "Unknown");
     assert_eq!(text(token, "reason"), "no AWS credentials were found on this machine");

@@ -8,7 +8,7 @@ use lab::dns::Behaviour;
 use super::{
     API, Expected, GRPC, KVISOR, TELEMETRY, UNUSED, dns, fails, finding, mend, preflight, shows_exactly, text,
 };
-use crate::support::{own_lab, plugin};
+use crate::harness::{own_lab, plugin};
 
 #[test]
 fn each_fault_of_a_name_is_told() {

@@ -3,7 +3,7 @@
 use lab::host::Output;
 
 use super::SECRET;
-use crate::support::{says, shared_lab};
+use crate::harness::{assert_stderr_contains, shared_lab};
 
 #[test]
 fn aws_credentials_that_cannot_be_used_are_named_and_not_shown() {
@@ -34,7 +34,7 @@ fn aws_credentials_that_cannot_be_used_are_named_and_not_shown() {
         };
         let output = Output::from(command.output().unwrap());
         assert_eq!(output.code, Some(2), "{variable:?} {settings}: {}{}", output.stdout, output.stderr);
-        says(&output, &[words]);
+        assert_stderr_contains(&output, &[words]);
         for text in [&output.stdout, &output.stderr] {
             assert!(!text.contains(SECRET) && !text.contains("panicked"), "{settings}: {text}");
         }

@@ -3,19 +3,11 @@
 use lab::host::Lab;
 
 use super::SECRET;
-use crate::support::{kubectl, own_lab, plugin, says, shared_lab};
+use crate::harness::{apply, assert_stderr_contains, own_lab, plugin, release_secret, shared_lab};
 
 /// A failed release of Helm in the namespace of the agent; `release` is what its Secret holds, before Base64.
 fn release(lab: &Lab, name: &str, release: &str) {
-    let text = format!(
-        "apiVersion: v1\nkind: Secret\ntype: helm.sh/release.v1\nmetadata:\n  name: sh.helm.release.v1.{name}.v1\n  \
-         namespace: castai-agent\n  labels: {{owner: helm, name: {name}, version: '1', status: failed}}\n\
-         stringData:\n  release: {}\n",
-        serde_json::Value::from(release)
-    );
-    let path = lab.folder().home().join("release.yaml");
-    std::fs::write(&path, text).unwrap();
-    kubectl(lab, &["apply", "-f", path.to_str().unwrap()]);
+    apply(lab, &release_secret("castai-agent", name, 1, "failed", release));
 }
 
 fn encoded(text: &str) -> String {
@@ -114,13 +106,13 @@ fn a_token_counts_without_the_space_around_it() {
         ),
     ] {
         std::fs::write(&path, format!("{head}{user}")).unwrap();
-        says(&plugin(lab, 2, &["sync-images", "--dry-run=client", &flag]), &known);
+        assert_stderr_contains(&plugin(lab, 2, &["sync-images", "--dry-run=client", &flag]), &known);
     }
     // A flag replaces whatever else the user would log in with.
     let token = format!("--token={}", token.stdout.trim());
     std::fs::write(&path, format!("{head}    username: a\n    password: b\n")).unwrap();
-    says(&plugin(lab, 2, &["sync-images", "--dry-run=client", &flag, &token]), &known);
+    assert_stderr_contains(&plugin(lab, 2, &["sync-images", "--dry-run=client", &flag, &token]), &known);
     // The token is sent where nothing else is.
     std::fs::write(&path, format!("{head}    token: unknown\n")).unwrap();
-    says(&plugin(lab, 2, &["sync-images", "--dry-run=client", &flag]), &["(Unauthorized)"]);
+    assert_stderr_contains(&plugin(lab, 2, &["sync-images", "--dry-run=client", &flag]), &["(Unauthorized)"]);
 }

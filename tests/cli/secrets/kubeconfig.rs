@@ -1,7 +1,7 @@
 //! Kubeconfigs that cannot be read, and credentials that no header can hold.
 
 use super::{Home, kubeconfig};
-use crate::support::says;
+use crate::harness::assert_stderr_contains;
 
 /// Nothing listens there; where a case gets that far, it has failed.
 const NOWHERE: &str = "https://127.0.0.1:9";
@@ -32,21 +32,24 @@ fn a_kubeconfig_that_cannot_be_read_gives_file_line_and_cause() {
     for (text, words) in &cases {
         let path = home.write("bad", text);
         let expected = format!("error: loading config file {path}: {words}");
-        says(&home.plugin(2, &path, &["images"]), &[&expected]);
+        assert_stderr_contains(&home.plugin(2, &path, &["images"]), &[&expected]);
         // Each file of a list is read.
-        says(&home.plugin(2, &format!("{good}:{path}"), &["images"]), &[&expected]);
-        says(&home.plugin(2, &good, &["images", "--kubeconfig", &path]), &[&expected]);
+        assert_stderr_contains(&home.plugin(2, &format!("{good}:{path}"), &["images"]), &[&expected]);
+        assert_stderr_contains(&home.plugin(2, &good, &["images", "--kubeconfig", &path]), &[&expected]);
     }
     let path = home.write("tab", &tab);
     for command in COMMANDS {
-        says(&home.plugin(2, &path, command), &[&format!("{path}: line 15: a tab in the indentation")]);
+        assert_stderr_contains(
+            &home.plugin(2, &path, command),
+            &[&format!("{path}: line 15: a tab in the indentation")],
+        );
     }
     for bytes in [&b"users: \xff s3cret"[..], b"\xff\xfeu", b"\xfe\xff\xd8\x00"] {
         let path = home.write("bytes", bytes);
-        says(&home.plugin(2, &path, &["images"]), &[&format!("{path}: not valid UTF-8")]);
+        assert_stderr_contains(&home.plugin(2, &path, &["images"]), &[&format!("{path}: not valid UTF-8")]);
     }
     let folder = home.path().to_str().unwrap().to_owned();
-    says(&home.plugin(2, &folder, &["images"]), &["loading config file", "directory"]);
+    assert_stderr_contains(&home.plugin(2, &folder, &["images"]), &["loading config file", "directory"]);
 }
 
 #[test]
@@ -107,16 +110,19 @@ fn a_credential_that_cannot_be_used_is_named_and_not_shown() {
     ];
     for (user, words) in &cases {
         let path = home.write("config", kubeconfig(NOWHERE, user));
-        says(&home.plugin(2, &path, &["images"]), &[words]);
+        assert_stderr_contains(&home.plugin(2, &path, &["images"]), &[words]);
     }
     let path = home.write("newline", kubeconfig(NOWHERE, "{token: \"s3cret\\n\"}"));
     for command in COMMANDS {
-        says(&home.plugin(2, &path, command), &["error: token of user \"u\" cannot be sent", "hint: "]);
+        assert_stderr_contains(
+            &home.plugin(2, &path, command),
+            &["error: token of user \"u\" cannot be sent", "hint: "],
+        );
     }
     let good = home.write("good", kubeconfig(NOWHERE, "{}"));
     for flag in ["--token", "--as", "--as-uid", "--as-group"] {
         let output = home.plugin(2, &good, &["images", flag, "s3cret\n"]);
-        says(&output, &[&format!("error: {flag} cannot be sent: it has a line break")]);
+        assert_stderr_contains(&output, &[&format!("error: {flag} cannot be sent: it has a line break")]);
     }
 }
 
@@ -125,26 +131,38 @@ fn a_url_with_a_login_is_not_shown() {
     let home = Home::new();
     for server in ["ftp://user:s3cret@host", "https://user:s3cret@host:port", "https://user:s3 cret@ho st"] {
         let path = home.write("config", kubeconfig(server, "{}"));
-        says(&home.plugin(2, &path, &["images"]), &["error: server of cluster \"c\" is not a valid URL"]);
+        assert_stderr_contains(
+            &home.plugin(2, &path, &["images"]),
+            &["error: server of cluster \"c\" is not a valid URL"],
+        );
         let good = home.write("good", kubeconfig(NOWHERE, "{}"));
         let flag = home.plugin(2, &good, &["images", "--server", server]);
-        says(&flag, &["error: --server is not a valid URL"]);
+        assert_stderr_contains(&flag, &["error: --server is not a valid URL"]);
     }
     let path = home.write("config", kubeconfig("https://user:s3cret@127.0.0.1:9", "{}"));
-    says(&home.plugin(2, &path, &["images"]), &["The connection to the server 127.0.0.1:9 was refused"]);
+    assert_stderr_contains(
+        &home.plugin(2, &path, &["images"]),
+        &["The connection to the server 127.0.0.1:9 was refused"],
+    );
     for proxy in ["ftp://user:s3cret@proxy", "user:s3cret@proxy:3128", "http://user:s3cret@proxy:port"] {
         let text = kubeconfig(NOWHERE, "{}");
         let text = text.replace("{server:", &format!("{{proxy-url: \"{proxy}\", server:"));
         let path = home.write("config", text);
         let words = "error: proxy-url of cluster \"c\" is not a valid URL of a proxy";
-        says(&home.plugin(2, &path, &["images"]), &[words]);
+        assert_stderr_contains(&home.plugin(2, &path, &["images"]), &[words]);
     }
     let text = kubeconfig(NOWHERE, "{}");
     let text = text.replace("{server:", "{proxy-url: \"http://user:s3cret@127.0.0.1:9\", server:");
     let path = home.write("config", text);
-    says(&home.plugin(2, &path, &["images"]), &["the proxy 127.0.0.1:9 refused the connection"]);
+    assert_stderr_contains(
+        &home.plugin(2, &path, &["images"]),
+        &["the proxy 127.0.0.1:9 refused the connection"],
+    );
     for flag in ["--registry=user:s3cret@r.example", "--registry=https://user:s3cret@r.example/x"] {
-        says(&home.plugin(2, &path, &["status", flag]), &["r.example", "--registry <HOST[/PATH]>"]);
+        assert_stderr_contains(
+            &home.plugin(2, &path, &["status", flag]),
+            &["r.example", "--registry <HOST[/PATH]>"],
+        );
     }
 }
 
@@ -158,8 +176,8 @@ fn what_kubectl_reads_is_read() {
         "unset",
         unset.replace("current-context: x", "current-context: \"\"").replace("name: c", "name: d"),
     );
-    says(&home.plugin(2, &format!("{unset}:{good}"), &["images", "--cluster=c"]), &refused);
-    says(&home.plugin(2, &unset, &["images"]), &["current-context is not set"]);
+    assert_stderr_contains(&home.plugin(2, &format!("{unset}:{good}"), &["images", "--cluster=c"]), &refused);
+    assert_stderr_contains(&home.plugin(2, &unset, &["images"]), &["current-context is not set"]);
     let token = home.write("token", "good\n");
     for user in [
         "{token: good, tokenFile: '', username: '', password: '', client-certificate: '', client-key-data: ''}".to_owned(),
@@ -168,7 +186,7 @@ fn what_kubectl_reads_is_read() {
         "~".to_owned(),
     ] {
         let path = home.write("config", kubeconfig(NOWHERE, &user));
-        says(&home.plugin(2, &path, &["images"]), &refused);
+        assert_stderr_contains(&home.plugin(2, &path, &["images"]), &refused);
     }
     // A certificate in Base64 with line breaks, as `base64` writes it.
     let pem = std::fs::read(
@@ -180,5 +198,5 @@ fn what_kubectl_reads_is_read() {
     let text = kubeconfig(NOWHERE, "{token: good}");
     let block = format!("\n    server: \"{NOWHERE}\"\n    certificate-authority-data: |\n{indented}");
     let path = home.write("literal", text.replace(&format!(" {{server: \"{NOWHERE}\"}}\n"), &block));
-    says(&home.plugin(2, &path, &["images"]), &refused);
+    assert_stderr_contains(&home.plugin(2, &path, &["images"]), &refused);
 }

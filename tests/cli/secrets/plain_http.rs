@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
 use super::{Home, kubeconfig};
-use crate::support::says;
+use crate::harness::assert_stderr_contains;
 
 /// Answers 401 to everything, and keeps what it got.
 fn listen() -> (String, Arc<Mutex<String>>) {
@@ -64,7 +64,10 @@ fn credentials_are_not_sent_and_no_plugin_is_run() {
             let flags = ["--as=somebody", "--as-group=some", "--token=s3cret-flag"];
             for flags in [&[][..], &flags[..2], &flags[..]] {
                 let output = home.plugin(2, &path, &[&["images"], flags].concat());
-                says(&output, &["(Unauthorized)", "credentials are not sent to a server with plain HTTP"]);
+                assert_stderr_contains(
+                    &output,
+                    &["(Unauthorized)", "credentials are not sent to a server with plain HTTP"],
+                );
             }
             let sent = seen.lock().unwrap().clone();
             assert!(sent.contains("get /"), "{sent}");

@@ -1,0 +1,31 @@
+//! What all tests share: labs and runs of the plugin in them, and what a test reads and changes in the cluster and the
+//! registries.
+
+mod cluster;
+mod files;
+mod helm_release;
+mod registries;
+mod run;
+mod traffic;
+mod workloads;
+
+pub(crate) use self::cluster::{
+    apply, define_custom_resource, eventually, grant_access, kubeconfig_flag, kubectl, kubectl_json,
+};
+pub(crate) use self::files::{read_json_file, write_file};
+pub(crate) use self::helm_release::{HelmRelease, pack_release, release_secret};
+pub(crate) use self::registries::{
+    AGENT, CONTROLLER, ECR, HIBERNATE, KVISOR, MIRROR, PATH, SCANNERS, ecr_digest, ecr_state, ecr_tags,
+    first_images, mirrored_digest, mirrored_tags, publish, publish_to, set_tag, unpublish,
+};
+pub(crate) use self::run::{
+    QUICK, assert_stderr_contains, empty_lab, own_lab, parse_json, plugin, plugin_without_aws,
+    plugin_without_kubeconfig, run_with_input, shared_lab, sync, whole_cluster_lab,
+};
+pub(crate) use self::traffic::{
+    add_fault, clear_faults, clear_traffic, count_ecr_requests, ecr_writes, traffic, uploaded_blobs,
+};
+pub(crate) use self::workloads::{
+    Workloads, castai_images, castai_workloads, container_image, other_workloads, our_writes,
+    recorded_images, wait_until_ready, workload_specs,
+};
