@@ -6,6 +6,8 @@ mod files;
 mod helm_release;
 mod registries;
 mod run;
+mod snapshot;
+mod terminal;
 mod traffic;
 mod workloads;
 
@@ -21,6 +23,10 @@ pub(crate) use self::registries::{
 pub(crate) use self::run::{
     QUICK, assert_stderr_contains, empty_lab, own_lab, parse_json, plugin, plugin_without_aws,
     plugin_without_kubeconfig, run_with_input, shared_lab, sync, whole_cluster_lab,
+};
+pub(crate) use self::snapshot::{
+    snapshot_document, snapshot_in_pipe, snapshot_on_terminals, snapshot_output, snapshot_text,
+    snapshot_value,
 };
 pub(crate) use self::traffic::{
     add_fault, clear_faults, clear_traffic, count_ecr_requests, ecr_writes, traffic, uploaded_blobs,

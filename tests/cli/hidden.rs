@@ -5,7 +5,8 @@ use serde_json::json;
 
 use crate::harness::{
     HelmRelease, apply, assert_stderr_contains, define_custom_resource, grant_access, kubeconfig_flag,
-    kubectl_json, mirrored_tags, own_lab, parse_json, plugin, publish, sync,
+    kubectl_json, mirrored_tags, own_lab, parse_json, plugin, publish, snapshot_in_pipe,
+    snapshot_on_terminals, sync,
 };
 
 const HOOK: &str = "rancher/kubectl:v1.35.6";
@@ -87,6 +88,8 @@ fn images_of_custom_resources_are_mirrored_and_left_to_their_operators() {
             "value": {"name": "jmx", "image": "castai/jmx-exporter:v1.0.0"}}]}});
     apply(&lab, &component);
     apply(&lab, &mutation);
+    snapshot_in_pipe(&lab, "images-custom-resource", 0, &["images", "--explain"]);
+    snapshot_on_terminals(&lab, "images-custom-resource", &["images"], "");
     let inventory =
         parse_json(&plugin(&lab, 0, &["sync-images", "--no-mirror", "--no-rewrite", "-o", "json"]));
     let of = |image: &str| {

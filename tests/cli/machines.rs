@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     MIRROR, castai_images, castai_workloads, clear_traffic, ecr_state, first_images, mirrored_digest,
-    our_writes, own_lab, parse_json, plugin, plugin_without_kubeconfig, read_json_file, shared_lab, traffic,
-    wait_until_ready, write_file,
+    our_writes, own_lab, parse_json, plugin, plugin_without_kubeconfig, read_json_file, shared_lab,
+    snapshot_value, traffic, wait_until_ready, write_file,
 };
 
 const SYNC: &str = "sync-images";
@@ -46,6 +46,7 @@ fn three_machines_share_the_work() {
     let output = plugin(&lab, 0, &[SYNC, "--no-mirror", "--no-rewrite", "--inventory", "inventory.json"]);
     assert_eq!(output.stderr, "", "registries are not even asked for");
     let inventory = read_json_file(&lab, "inventory.json");
+    snapshot_value("inventory-file", inventory.clone());
     assert_eq!(inventory["kind"], "Inventory");
     assert_eq!(inventory["images"].as_array().unwrap().len(), 5);
     let cluster = &inventory["clusters"][0];
@@ -67,6 +68,7 @@ fn three_machines_share_the_work() {
         assert!(mirrored_digest(&lab, &image).is_some(), "{image}");
     }
     let locked = read_json_file(&lab, "lock.json");
+    snapshot_value("lock-file", locked.clone());
     assert_eq!(locked["kind"], "Lock");
     let digests = locked["destinations"][0]["images"].as_array().unwrap();
     assert_eq!(digests.len(), 5);

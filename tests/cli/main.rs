@@ -21,6 +21,7 @@ mod not_checked;
 mod ownership;
 mod permissions;
 mod preflight;
+mod requests;
 mod rollback;
 mod scanners;
 mod screens;

@@ -4,16 +4,16 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     AGENT, CONTROLLER, MIRROR, apply, assert_stderr_contains, container_image, define_custom_resource,
-    kubectl, own_lab, parse_json, plugin, shared_lab, sync,
+    kubectl, own_lab, parse_json, plugin, shared_lab, snapshot_in_pipe, snapshot_on_terminals,
+    snapshot_output, sync,
 };
 
 #[test]
 fn a_dry_run_names_who_will_revert_it() {
     let lab = shared_lab();
     let output = plugin(lab, 0, &["sync-images", "--dry-run"]);
-    let reverts = "puts the chart's image back at its next upgrade, unless its values name the same image";
     for release in ["castai-kvisor", "castai-hibernate"] {
-        let words = format!("note: Helm release {release} {reverts}\n");
+        let words = format!("note: Helm release {release} ");
         assert_eq!(output.stderr.matches(&words).count(), 1, "once for each: {}", output.stderr);
     }
     let wide = plugin(lab, 0, &["sync-images", "--dry-run=client", "-o", "wide"]).stdout;
@@ -37,13 +37,10 @@ fn what_heals_itself_is_left_to_its_owner_unless_forced() {
         &["-l", "argocd.argoproj.io/instance in (cast)", "--settle-time=1s", "--wait=false"];
     // Nobody can say whether the application heals itself.
     let unknown = sync(&lab, 1, arguments);
+    snapshot_output("argocd-unknown", &format!("sync-images --yes {}", arguments.join(" ")), &unknown);
     assert_stderr_contains(
         &unknown,
-        &[
-            "error: deployment.apps/castai-agent in namespace castai-agent held back: Argo CD application cast puts its own \
-             image back within minutes if it heals itself, which is not known: change the image where Argo CD \
-             application cast takes it from, or use --force",
-        ],
+        &["deployment.apps/castai-agent", "held back", "Argo CD application cast", "--force"],
     );
     assert_eq!(container_image(&lab, "castai-agent", "agent"), format!("{AGENT}:v0.161.1"));
 
@@ -59,11 +56,20 @@ fn what_heals_itself_is_left_to_its_owner_unless_forced() {
         );
     };
     application(&json!({"selfHeal": true}));
+    let selector = ["-l", "argocd.argoproj.io/instance"];
+    snapshot_in_pipe(&lab, "argocd-self-heals", 1, &[&["sync-images", "--dry-run"], &selector[..]].concat());
+    snapshot_in_pipe(
+        &lab,
+        "argocd-self-heals-wide",
+        1,
+        &[&["sync-images", "--dry-run", "-o", "wide"], &selector[..]].concat(),
+    );
     assert_stderr_contains(
         &sync(&lab, 1, arguments),
         &["held back: Argo CD application cast", "since it heals itself"],
     );
     application(&json!({"selfHeal": false}));
+    snapshot_on_terminals(&lab, "argocd-question", &[&["sync-images"], &selector[..]].concat(), "n\n");
     sync(&lab, 0, arguments);
     assert_eq!(container_image(&lab, "castai-agent", "agent"), format!("{MIRROR}/{AGENT}:v0.161.1"));
 

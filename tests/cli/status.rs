@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::{
     AGENT, CONTROLLER, HIBERNATE, KVISOR, MIRROR, SCANNERS, add_fault, assert_stderr_contains,
     castai_workloads, clear_faults, clear_traffic, ecr_writes, kubectl, own_lab, parse_json, plugin, publish,
-    shared_lab, sync, traffic, write_file,
+    shared_lab, snapshot_document, snapshot_in_pipe, snapshot_on_terminals, sync, traffic, write_file,
 };
 
 /// Each image's state by workload and carrier.
@@ -73,6 +73,8 @@ fn who_reverted_what_is_named_with_what_is_missing_and_behind() {
     assert!(traffic(lab, "source").is_empty(), "sources are asked only where that is wanted");
     assert_stderr_contains(&plugin(lab, 0, &["status", "--upstream"]), &["nothing to do\n"]);
 
+    // Pods that come now wait, so that no kubelet reports in the middle that it cannot pull.
+    lab.control().post("/kubelet/pulls/pause", &json!({})).unwrap();
     // As Helm 3 and 4, kubectl, and an upgrade by way of the mirror would.
     let public = format!("{AGENT}:v0.161.1");
     set_image(lab, "deployment/castai-agent", &format!("agent={public}"), "helm");
@@ -91,18 +93,12 @@ fn who_reverted_what_is_named_with_what_is_missing_and_behind() {
     // The public tag moves on.
     publish(lab, &format!("docker.io/{HIBERNATE}:v0.14"), &Recipe { size: 5_000, ..Recipe::default() });
 
-    let output = plugin(lab, 1, &["status", "--upstream"]);
-    assert_stderr_contains(
-        &output,
-        &[
-            "3 reverted, 1 missing in the registry, 1 behind the public tag: next, run",
-            "note: Helm release castai-kvisor puts the chart's image back at its next upgrade",
-        ],
-    );
-    for (manager, who) in
-        [("helm", "Helm"), ("helm-controller", "Flux"), ("kubectl-set", "kubectl set image")]
-    {
-        let words = format!("by {who} (field manager {manager:?}) at 20");
+    let output = snapshot_in_pipe(lab, "status-drift", 1, &["status", "--upstream"]);
+    snapshot_on_terminals(lab, "status-drift", &["status", "--upstream"], "");
+    snapshot_document(lab, "status-drift", 1, &["status", "--upstream"]);
+    assert_stderr_contains(&output, &["3 reverted", "1 missing", "1 behind", "Helm release castai-kvisor "]);
+    for manager in ["helm", "helm-controller", "kubectl-set"] {
+        let words = format!("(field manager {manager:?})");
         assert!(output.stdout.contains(&words), "{words}: {}", output.stdout);
     }
     let report = parse_json(&plugin(lab, 1, &["status", "--upstream", "-o", "json"]));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     HelmRelease, MIRROR, apply, assert_stderr_contains, castai_images, define_custom_resource, empty_lab,
-    kubectl, kubectl_json, own_lab, plugin, sync,
+    kubectl, kubectl_json, own_lab, plugin, snapshot_document, snapshot_in_pipe, snapshot_on_terminals, sync,
 };
 
 const NAMESPACE: &str = "castai-agent";
@@ -34,6 +34,11 @@ fn values_of_releases_and_manifests_name_what_sync_images_sets() {
     define_custom_resource(&lab, "castware.cast.ai", "components", "Component", "Namespaced");
     apply(&lab, &component);
 
+    snapshot_in_pipe(&lab, "images-helm-release", 0, &["images", "--explain"]);
+    snapshot_on_terminals(&lab, "images-helm-release", &["images"], "");
+    snapshot_document(&lab, "images-helm-release", 0, &["images"]);
+    snapshot_in_pipe(&lab, "values-helm", 1, &["values", "helm"]);
+
     let folder = lab.folder().home().join("values");
     let written = plugin(&lab, 1, &["values", "helm", "--directory", folder.to_str().unwrap()]);
     assert_eq!(written.stdout.lines().count(), 3, "{}", written.stdout);
@@ -44,7 +49,7 @@ fn values_of_releases_and_manifests_name_what_sync_images_sets() {
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     let agent = read("castai-agent_castai-agent.yaml");
     assert!(
-        agent.contains("# helm upgrade castai-agent castai-helm/castai-agent --version 0.161.1 --namespace castai-agent --reset-then-reuse-values -f FILE"),
+        agent.contains("# helm upgrade castai-agent ") && agent.contains(" --version 0.161.1 "),
         "{agent}"
     );
     let repository = format!("{MIRROR}/us-docker.pkg.dev/castai-hub/library/agent");

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::{ALL, assert_rewritten};
 use crate::harness::{
-    MIRROR, QUICK, assert_stderr_contains, ecr_tags, own_lab, plugin, plugin_without_aws, shared_lab, sync,
-    workload_specs,
+    MIRROR, QUICK, assert_stderr_contains, ecr_tags, own_lab, plugin, plugin_without_aws, shared_lab,
+    snapshot_output, sync, workload_specs,
 };
 
 const REGISTRY: &[&str] = &["--registry", MIRROR];
@@ -36,13 +36,16 @@ fn credentials_that_do_not_work_stop_the_run_before_anything_is_done() {
     }
     control.put("/ecr/access", &json!({})).unwrap();
     for registry in [&[], REGISTRY] {
-        let said = plugin_without_aws(&lab, 2, &[&["sync-images", "--yes"], registry].concat()).stderr;
+        let output = plugin_without_aws(&lab, 2, &[&["sync-images", "--yes"], registry].concat());
+        snapshot_output("no-aws-credentials", "sync-images --yes", &output);
+        let said = output.stderr;
         assert!(said.contains("no AWS credentials") && said.contains("aws sso login"), "{said}");
         assert_eq!(said.lines().count(), 1, "one line says it all: {said}");
     }
     control.put("/aws/identity", &Identity::of_account("210987654321")).unwrap();
-    let flag = "--registry <account>.dkr.ecr.<region>.amazonaws.com/castai-privatelink";
-    assert_stderr_contains(&sync(&lab, 2, &[]), &["account 123456789012", "account 210987654321", flag]);
+    let output = sync(&lab, 2, &[]);
+    snapshot_output("another-account", "sync-images --yes", &output);
+    assert_stderr_contains(&output, &["123456789012", "210987654321", "--registry"]);
     assert_rewritten(&before, &lab, &[]);
     assert_eq!(ecr_tags(&lab), tags);
 
@@ -70,6 +73,14 @@ fn an_action_that_iam_denies_is_named_with_its_resource() {
     ] {
         lab.control().put("/ecr/access", &json!({"denied": [action]})).unwrap();
         let output = sync(&lab, 1, &[]);
+        if let Some(name) = match action {
+            "ListImages" => Some("denied-list"),
+            "GetAuthorizationToken" => Some("denied-token"),
+            "PutImage" => Some("denied-push"),
+            _ => None,
+        } {
+            snapshot_output(name, "sync-images --yes", &output);
+        }
         assert_stderr_contains(&output, &words);
         assert_stderr_contains(
             &output,

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::{AGENT, ALL, CONTROLLER, NODE_AGENT, PAUSE, RESUME, assert_rewritten};
 use crate::harness::{
     KVISOR, MIRROR, QUICK, add_fault, assert_stderr_contains, clear_faults, ecr_tags, eventually,
-    mirrored_tags, own_lab, parse_json, plugin, set_tag, sync, traffic, unpublish, workload_specs,
+    mirrored_tags, own_lab, parse_json, plugin, set_tag, snapshot_output, sync, traffic, unpublish,
+    workload_specs,
 };
 
 /// Named, so that STS, which takes its time in a fresh lab, is not asked.
@@ -22,10 +23,11 @@ fn an_image_that_is_missing_at_its_source_holds_back_only_what_needs_it() {
     unpublish(&lab, &kvisor);
 
     let output = sync(&lab, 1, &[]);
+    snapshot_output("missing-at-source", "sync-images --yes", &output);
     assert_stderr_contains(
         &output,
         &[
-            "ghcr.io/castai/kvisor/kvisor-agent has no manifest v1.164.8",
+            "kvisor-agent has no manifest v1.164.8",
             "daemonset.apps/castai-kvisor-agent in namespace castai-agent held back",
         ],
     );

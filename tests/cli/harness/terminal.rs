@@ -6,8 +6,8 @@ use std::process::Stdio;
 
 use lab::host::Lab;
 
-/// Columns of the terminals that screens are looked at on.
-pub(super) const LIMITS: [u16; 2] = [80, 120];
+/// Widths of the terminals of snapshots.
+pub(super) const COLUMNS: [u16; 2] = [80, 120];
 
 /// Lines enough for every screen, so that nothing scrolls away.
 const LINES: u16 = 400;
