@@ -1,11 +1,13 @@
 //! What the steps of the pipeline hand on to each other: plain values, without I/O.
 
+pub mod cluster_plan;
 pub mod field_manager;
 pub mod image;
 pub mod image_field;
 pub mod inventory;
 pub mod lock;
 pub mod origin;
+pub mod owner;
 pub mod plan;
 pub mod pod_spec;
 pub mod record;

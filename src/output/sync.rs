@@ -14,7 +14,7 @@ use crate::output::status::owner_table;
 use crate::output::table::{Column, bytes, count};
 use crate::output::workloads::{WorkloadWords, place, workload_problems};
 use crate::output::{document, question_width, result, say, style, table, terminal_width};
-use crate::ownership::owners::Owner;
+use crate::model::owner::Owner;
 use crate::sync::report::{End, ImageReport, ImageResult, SyncReport};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 

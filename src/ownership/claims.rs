@@ -12,7 +12,7 @@ use crate::model::image_field::fields_of;
 use crate::model::inventory::Carrier;
 use crate::model::record::Records;
 use crate::model::workload::Workload;
-use crate::sync::rewrite::Change;
+use crate::model::cluster_plan::Change;
 
 /// Who is in the way of another image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -9,21 +9,10 @@ use crate::castai::components;
 use crate::cluster::custom::Resource;
 use crate::model::field_manager::FieldManager;
 use crate::model::inventory::{Carrier, WorkloadKind};
+use crate::model::owner::Owner;
 use crate::model::record::Records;
 use crate::model::workload::Workload;
 use crate::ownership::claims;
-
-/// Somebody who writes a workload's images too.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Owner {
-    /// Such as `Helm release castai-agent`.
-    pub name: String,
-    /// What it does to an image that we set, and when.
-    pub reverts: String,
-    /// It does so within minutes and by itself, so that setting an image is of no use.
-    pub heals: bool,
-}
 
 /// What else in the cluster tells about owners.
 #[derive(Clone, Debug, Default)]

@@ -9,11 +9,11 @@ mod told;
 use std::collections::{BTreeMap, BTreeSet};
 
 use json_patch::Patch;
-use serde::Serialize;
 
 pub use self::patch::restoring;
 use self::told::Unfound;
 use crate::castai::components;
+use crate::model::cluster_plan::Change;
 use crate::model::image::Image;
 use crate::model::inventory::{Carrier, Use, WorkloadName};
 use crate::model::lock::{Lock, LockedImage};
@@ -86,17 +86,6 @@ impl WorkloadPatch {
     pub fn made_earlier(workload: WorkloadName, changes: Vec<Change>) -> Self {
         Self { workload, changes, released: Vec::new(), patch: Patch::default(), previous: BTreeMap::new() }
     }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Change {
-    pub carrier: Carrier,
-    /// Absent where the whole entry is added.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub from: Option<String>,
-    /// Absent where the whole entry is removed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub to: Option<String>,
 }
 
 impl Rewriter<'_> {

@@ -14,7 +14,8 @@ use crate::model::inventory::{API_VERSION, Carrier, WorkloadKind, WorkloadName};
 use crate::model::record::{Record, Records};
 use crate::model::workload::Workload;
 use crate::ownership::claims;
-use crate::sync::rewrite::{Change, Rewrite, WorkloadPatch};
+use crate::model::cluster_plan::Change;
+use crate::sync::rewrite::{Rewrite, WorkloadPatch};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
 /// The whole run. Its shape is a promise to scripts: fields are added, never changed.

@@ -5,8 +5,9 @@ use serde::Serialize;
 use crate::cluster::pods::PodProblem;
 use crate::model::inventory::{Carrier, WorkloadName};
 use crate::ownership::claims::Claim;
-use crate::ownership::owners::Owner;
-use crate::sync::rewrite::{Change, WorkloadPatch};
+use crate::model::owner::Owner;
+use crate::model::cluster_plan::Change;
+use crate::sync::rewrite::WorkloadPatch;
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -17,7 +17,8 @@ use crate::model::image_field::carried;
 use crate::model::inventory::WorkloadKind;
 use crate::model::record::Records;
 use crate::model::workload::Workload;
-use crate::sync::rewrite::{Change, Rewrite, WorkloadPatch};
+use crate::model::cluster_plan::Change;
+use crate::sync::rewrite::{Rewrite, WorkloadPatch};
 
 /// A rollout of ours that is not done.
 pub(super) struct Unfinished<'a> {

@@ -9,7 +9,7 @@ use super::patience::Patience;
 use crate::cluster::pods::{self, PodProblem, ProblemKind};
 use crate::cluster::rollout::{Observation, Progress};
 use crate::model::inventory::WorkloadKind;
-use crate::sync::rewrite::Change;
+use crate::model::cluster_plan::Change;
 
 /// How a component was before we changed it.
 #[derive(Clone, Debug, PartialEq)]

@@ -12,7 +12,8 @@ use crate::cluster::rollout::{Observation, observe};
 use crate::cluster::{PatchMode, patch, read_workload};
 use crate::event::Event;
 use crate::model::inventory::WorkloadName;
-use crate::sync::rewrite::{Change, WorkloadPatch, restoring};
+use crate::model::cluster_plan::Change;
+use crate::sync::rewrite::{WorkloadPatch, restoring};
 
 impl Run<'_> {
     /// Waits for what the health rule asks of a patched workload, and restores it where it asks for that.
