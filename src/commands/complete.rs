@@ -182,7 +182,7 @@ async fn namespaces(arguments: &ConnectionArguments) -> Result<Vec<String>, clus
 async fn rewritten(arguments: &ConnectionArguments) -> Result<Vec<String>, cluster::Error> {
     let connection = cluster::connect(&arguments.unattended()).await?;
     let listed = cluster::list_workloads(&connection, arguments.namespace.as_deref(), None).await?;
-    let planned = rollout::preview(&listed.workloads, &rollback::decide);
+    let planned = rollout::preview(&rollout::decide_all(&listed.workloads, &rollback::decide));
     Ok(planned.iter().map(|planned| planned.workload.to_string()).collect())
 }
 
@@ -218,6 +218,7 @@ mod tests {
                     "preflight",
                     "images",
                     "sync-images",
+                    "rewrite",
                     "status",
                     "rollback",
                     "values",

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::model::cluster_plan::ClusterPlan;
 use crate::model::image::ecr::EcrRegistry;
 use crate::model::image::{Digest, Image, Mirror};
 use crate::model::inventory::{Cluster, Use};
@@ -15,8 +16,13 @@ pub struct Plan {
     pub kind: PlanKind,
     pub created: Timestamp,
     pub clusters: Vec<Cluster>,
-    /// A list, though today it has one entry.
     pub destinations: Vec<DestinationPlan>,
+    /// What has to be uploaded to them, each blob once, largest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uploads: Vec<Upload>,
+    /// What is changed in each cluster; empty where none is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cluster_plans: Vec<ClusterPlan>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -37,8 +43,6 @@ pub struct DestinationPlan {
     pub images: Vec<PlannedImage>,
     /// Repositories that do not exist yet, in order.
     pub create_repositories: Vec<String>,
-    /// What has to be uploaded, each blob once, largest first.
-    pub uploads: Vec<Upload>,
     /// Whether the registry takes a blob that several repositories need from the first of them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mounting: bool,
@@ -191,8 +195,17 @@ pub struct Upload {
     pub blob: Blob,
     /// A source image whose repository holds the blob.
     pub from: Image,
-    /// Destination repositories' paths, in order: the first one is what the others mount from.
-    pub to: Vec<String>,
+    /// In order, those of one destination together: its first one is what its others mount from.
+    pub to: Vec<UploadTarget>,
+}
+
+/// A repository that a blob is uploaded to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UploadTarget {
+    pub destination: Mirror,
+    /// Its path in the destination's registry.
+    pub repository: String,
 }
 
 /// What the run will cost, as far as it is known beforehand.

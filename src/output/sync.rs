@@ -6,6 +6,7 @@ use std::io;
 
 use crate::model::inventory::{Inventory, Use, WantedImage, WorkloadName};
 use crate::model::origin::Origin;
+use crate::model::owner::Owner;
 use crate::model::plan::Plan;
 use crate::model::traffic::HostTraffic;
 use crate::output::claims::{carriers, is_release, keepers, release, releases};
@@ -14,7 +15,6 @@ use crate::output::status::owner_table;
 use crate::output::table::{Column, bytes, count};
 use crate::output::workloads::{WorkloadWords, place, workload_problems};
 use crate::output::{document, question_width, result, say, style, table, terminal_width};
-use crate::model::owner::Owner;
 use crate::sync::report::{End, ImageReport, ImageResult, SyncReport};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 

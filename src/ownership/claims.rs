@@ -7,12 +7,12 @@
 
 use serde::Serialize;
 
+use crate::model::cluster_plan::Change;
 use crate::model::field_manager::{FIELD_MANAGER, FieldManager};
 use crate::model::image_field::fields_of;
 use crate::model::inventory::Carrier;
 use crate::model::record::Records;
 use crate::model::workload::Workload;
-use crate::model::cluster_plan::Change;
 
 /// Who is in the way of another image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -2,6 +2,7 @@
 //! write to others, and ask [`Capabilities`] where kinds differ.
 
 pub mod capabilities;
+pub mod choose;
 pub mod default_mirror;
 mod ecr;
 pub mod ecr_manifests;

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::event::Observer;
 use crate::model::image::{Digest, Image};
-use crate::model::plan::{Content, DestinationPlan, Manifest, Upload};
+use crate::model::plan::{Blob, Content, DestinationPlan, Manifest, Upload, UploadTarget};
 use crate::store::{Error, Mount, Mounts, Reference, Repository, Started, Store, UploadSession};
 use crate::sync::mirror::progress::Progress;
 use crate::sync::plan::decide::missing_manifests;
@@ -29,63 +29,133 @@ use crate::sync::plan::tree::{ManifestCache, manifest};
 /// By destination reference: whether the registry confirmed the digest of what was written, or why it failed.
 pub type Mirrored = BTreeMap<Image, Result<bool, String>>;
 
-/// Carries out what `plan` says, within the destination's limits.
+/// A destination, and what happens there.
+pub struct Target<'t> {
+    pub store: &'t Store<'t>,
+    pub plan: &'t DestinationPlan,
+}
+
+/// Carries out what the plans of `targets` say, within the limits of the sources.
 pub async fn mirror(
     sources: &Store<'_>,
-    destination: &Store<'_>,
-    plan: &DestinationPlan,
+    targets: &[Target<'_>],
+    uploads: &[Upload],
     cache: &ManifestCache,
     observer: Observer<'_>,
 ) -> Mirrored {
-    let progress = Progress::new(plan, observer);
-    let limits = destination.limits();
+    let uploads: Vec<Spread<'_>> = uploads.iter().map(|upload| Spread::new(upload, targets)).collect();
+    let progress = Progress::new(targets, &uploads, observer);
+    let limits = sources.limits();
     let run = Run {
         sources,
-        destination,
-        plan,
+        targets,
         cache,
-        blobs: gates(plan.uploads.iter().flat_map(|upload| {
+        blobs: gates(uploads.iter().flat_map(|upload| {
             let digest = &upload.blob.digest;
-            upload.to.iter().map(move |path| (path.as_str(), digest))
+            upload.to.iter().map(move |spot| (*spot, digest))
         })),
-        written: gates(copies(plan).flat_map(|(image, _, content)| {
-            let manifests = content.manifests.iter();
-            manifests.map(|manifest| (image.path(), &manifest.digest))
+        written: gates(all_copies(targets).flat_map(|copy| {
+            let manifests = copy.content.manifests.iter();
+            manifests.map(move |manifest| (copy.spot(), &manifest.digest))
         })),
-        children: copies(plan)
-            .flat_map(|(image, _, content)| {
-                let manifests = content.manifests.iter();
-                manifests.map(|manifest| ((image.path(), &manifest.digest), OnceCell::new()))
+        children: all_copies(targets)
+            .flat_map(|copy| {
+                let manifests = copy.content.manifests.iter();
+                manifests.map(move |manifest| ((copy.spot(), &manifest.digest), OnceCell::new()))
             })
             .collect(),
         streams: Semaphore::new(limits.uploads),
         small: Semaphore::new(limits.small_writes),
-        next_manifest: Mutex::new(Instant::now()),
+        next_manifest: targets.iter().map(|_| Mutex::new(Instant::now())).collect(),
         progress,
     };
     run.progress.begin();
     run.create_repositories().await;
-    let uploads = stream::iter(&plan.uploads)
+    let delivered = stream::iter(&uploads)
         .map(|upload| run.upload(upload))
         .buffer_unordered(limits.blobs.max(1))
         .collect::<()>();
-    let shared = plan.uploads.iter().filter(|upload| plan.mounting && upload.to.len() > 1);
-    let mounts: FuturesUnordered<_> = shared.map(|upload| run.mount(upload)).collect();
-    let images: FuturesUnordered<_> =
-        copies(plan).map(|(image, source, content)| run.image(image, source, content)).collect();
-    let ((), (), mirrored) = future::join3(uploads, mounts.collect::<()>(), images.collect()).await;
+    let mounts = uploads.iter().flat_map(|upload| upload.mounted(targets).map(move |spots| (upload, spots)));
+    let mounts: FuturesUnordered<_> = mounts.map(|(upload, spots)| run.mount(upload, spots)).collect();
+    let images: FuturesUnordered<_> = all_copies(targets).map(|copy| run.image(copy)).collect();
+    let ((), (), mirrored) = future::join3(delivered, mounts.collect::<()>(), images.collect()).await;
     run.progress.end();
     mirrored
 }
 
-fn copies(plan: &DestinationPlan) -> impl Iterator<Item = (&Image, &Image, &Content)> {
-    plan.images
-        .iter()
-        .filter_map(|image| Some((&image.destination, image.source.as_ref()?, image.step.to_write()?)))
+/// An image that is written to a destination.
+#[derive(Clone, Copy)]
+struct Copied<'p> {
+    /// Position of the destination.
+    target: usize,
+    image: &'p Image,
+    source: &'p Image,
+    content: &'p Content,
 }
 
-/// Something in a repository of the destination, by path and digest.
-type Place<'p> = (&'p str, &'p Digest);
+impl<'p> Copied<'p> {
+    fn spot(&self) -> Spot<'p> {
+        Spot { target: self.target, path: self.image.path() }
+    }
+}
+
+fn all_copies<'p>(targets: &'p [Target<'p>]) -> impl Iterator<Item = Copied<'p>> {
+    targets.iter().enumerate().flat_map(|(target, Target { plan, .. })| {
+        plan.images.iter().filter_map(move |image| {
+            let (source, content) = (image.source.as_ref()?, image.step.to_write()?);
+            Some(Copied { target, image: &image.destination, source, content })
+        })
+    })
+}
+
+/// A repository of a destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Spot<'p> {
+    /// Position of the destination.
+    target: usize,
+    path: &'p str,
+}
+
+/// A blob, and the repositories that lack it, those of one destination together.
+struct Spread<'p> {
+    blob: &'p Blob,
+    from: &'p Image,
+    to: Vec<Spot<'p>>,
+}
+
+impl<'p> Spread<'p> {
+    fn new(upload: &'p Upload, targets: &[Target<'_>]) -> Self {
+        let spot = |to: &'p UploadTarget| {
+            let target = targets.iter().position(|target| target.plan.mirror == to.destination)?;
+            Some(Spot { target, path: &to.repository })
+        };
+        let mut to: Vec<_> = upload.to.iter().filter_map(spot).collect();
+        to.sort_by_key(|spot| spot.target);
+        Self { blob: &upload.blob, from: &upload.from, to }
+    }
+
+    /// The repositories of each destination.
+    fn by_target(&self) -> impl Iterator<Item = &[Spot<'p>]> {
+        self.to.chunk_by(|one, other| one.target == other.target)
+    }
+
+    /// Where the blob is uploaded to: with mounting, to the first repository of a destination alone.
+    fn uploaded(&self, targets: &[Target<'_>]) -> Vec<Spot<'p>> {
+        let of_target = |spots: &[Spot<'p>]| {
+            let is_mounting = spots.first().is_some_and(|spot| targets[spot.target].plan.mounting);
+            spots[..if is_mounting { 1 } else { spots.len() }].to_vec()
+        };
+        self.by_target().flat_map(of_target).collect()
+    }
+
+    /// The repositories of each destination that mounts the blob from the first of them into the others.
+    fn mounted(&self, targets: &[Target<'_>]) -> impl Iterator<Item = &[Spot<'p>]> {
+        self.by_target().filter(|spots| spots.len() > 1 && targets[spots[0].target].plan.mounting)
+    }
+}
+
+/// Something in a repository, by digest.
+type Place<'p> = (Spot<'p>, &'p Digest);
 
 /// Opens when something is there, or will not be.
 type Gate = watch::Sender<Option<Result<(), Arc<str>>>>;
@@ -96,8 +166,7 @@ fn gates<'p>(places: impl Iterator<Item = Place<'p>>) -> HashMap<Place<'p>, Gate
 
 struct Run<'r> {
     sources: &'r Store<'r>,
-    destination: &'r Store<'r>,
-    plan: &'r DestinationPlan,
+    targets: &'r [Target<'r>],
     cache: &'r ManifestCache,
     /// Blobs that repositories lack.
     blobs: HashMap<Place<'r>, Gate>,
@@ -107,24 +176,36 @@ struct Run<'r> {
     children: HashMap<Place<'r>, OnceCell<bool>>,
     streams: Semaphore,
     small: Semaphore,
-    /// When the next manifest may be written.
-    next_manifest: Mutex<Instant>,
+    /// When the next manifest may be written to each destination.
+    next_manifest: Vec<Mutex<Instant>>,
     progress: Progress<'r>,
 }
 
 /// A repository that shall get a blob, with its upload if that is open already.
 struct Receiver<'r> {
-    path: &'r str,
+    spot: Spot<'r>,
     session: Option<UploadSession>,
 }
 
 impl<'r> Run<'r> {
+    /// The store that a repository lies in.
+    const fn store(&self, spot: Spot<'r>) -> &'r Store<'r> {
+        self.targets[spot.target].store
+    }
+
+    fn repository(&self, spot: Spot<'r>) -> Repository {
+        at(&self.targets[spot.target].plan.mirror, spot.path)
+    }
+
     async fn create_repositories(&self) {
-        stream::iter(&self.plan.create_repositories)
-            .for_each_concurrent(self.destination.limits().blobs.max(1), |path| async move {
-                if let Err(error) = self.destination.create_repository(path).await {
+        let missing = self.targets.iter().enumerate().flat_map(|(target, Target { plan, .. })| {
+            plan.create_repositories.iter().map(move |path| Spot { target, path })
+        });
+        stream::iter(missing)
+            .for_each_concurrent(self.sources.limits().blobs.max(1), |spot| async move {
+                if let Err(error) = self.store(spot).create_repository(spot.path).await {
                     let reason: Arc<str> = error.to_string().into();
-                    for ((_, _), gate) in self.blobs.iter().filter(|((place, _), _)| place == path) {
+                    for ((_, _), gate) in self.blobs.iter().filter(|((place, _), _)| *place == spot) {
                         gate.send_replace(Some(Err(Arc::clone(&reason))));
                     }
                 }
@@ -132,38 +213,37 @@ impl<'r> Run<'r> {
             .await;
     }
 
-    /// Uploads a blob to all repositories that lack it, or with mounting to the first.
-    async fn upload(&self, upload: &'r Upload) {
-        let count = if self.plan.mounting { 1 } else { upload.to.len() };
-        for some in upload.to[..count.min(upload.to.len())].chunks(self.destination.limits().uploads_per_read)
-        {
-            let receivers = some.iter().map(|path| Receiver { path, session: None });
+    /// Uploads a blob to all repositories that lack it, or with mounting to the first of a destination.
+    async fn upload(&self, upload: &'r Spread<'r>) {
+        let spots = upload.uploaded(self.targets);
+        for some in spots.chunks(self.sources.limits().uploads_per_read) {
+            let receivers = some.iter().map(|spot| Receiver { spot: *spot, session: None });
             self.deliver(upload, receivers.collect()).await;
         }
     }
 
     /// Takes a blob from the first repository into the others; where the registry does not do that, uploads it.
-    async fn mount(&self, upload: &'r Upload) {
-        let Some((leader, followers)) = upload.to.split_first() else {
+    async fn mount(&self, upload: &'r Spread<'r>, spots: &'r [Spot<'r>]) {
+        let Some((leader, followers)) = spots.split_first() else {
             return;
         };
         let digest = &upload.blob.digest;
-        let is_there = self.wait_for_leader(leader, digest).await;
-        let answers = future::join_all(followers.iter().map(|path| async move {
-            if !is_there || self.is_settled(path, digest) {
-                return Some(Receiver { path, session: None });
+        let is_there = self.wait_for_leader(*leader, digest).await;
+        let answers = future::join_all(followers.iter().map(|spot| async move {
+            let spot = *spot;
+            if !is_there || self.is_settled(spot, digest) {
+                return Some(Receiver { spot, session: None });
             }
             let _permit = self.small.acquire().await.ok()?;
-            let repository = at(&self.plan.mirror, path);
-            let mount = Mount { digest, from: leader };
-            match self.destination.mount(&repository, mount).await {
+            let mount = Mount { digest, from: leader.path };
+            match self.store(spot).mount(&self.repository(spot), mount).await {
                 Ok(Started::Mounted) => {
-                    self.open(path, digest, Ok(()));
+                    self.open(spot, digest, Ok(()));
                     None
                 }
-                Ok(Started::Session(session)) => Some(Receiver { path, session: Some(session) }),
+                Ok(Started::Session(session)) => Some(Receiver { spot, session: Some(session) }),
                 Err(error) => {
-                    self.open(path, digest, Err(error.to_string().into()));
+                    self.open(spot, digest, Err(error.to_string().into()));
                     None
                 }
             }
@@ -171,23 +251,23 @@ impl<'r> Run<'r> {
         .await;
         let mut left: Vec<Receiver<'r>> = answers.into_iter().flatten().collect();
         while !left.is_empty() {
-            let rest = left.split_off(left.len().min(self.destination.limits().uploads_per_read));
+            let rest = left.split_off(left.len().min(self.sources.limits().uploads_per_read));
             self.deliver(upload, left).await;
             left = rest;
         }
     }
 
     /// Waits until the leader has what others can mount from it.
-    async fn wait_for_leader(&self, leader: &'r str, digest: &'r Digest) -> bool {
+    async fn wait_for_leader(&self, leader: Spot<'r>, digest: &'r Digest) -> bool {
         if self.wait(&self.blobs, leader, digest).await.is_err() {
             return false;
         }
-        if self.destination.capabilities().mounts == Mounts::Any {
+        if self.store(leader).capabilities().mounts == Mounts::Any {
             return true;
         }
-        let namers = copies(self.plan).filter(|(image, ..)| image.path() == leader);
+        let namers = all_copies(self.targets).filter(|copy| copy.spot() == leader);
         let manifest = namers
-            .flat_map(|(.., content)| &content.manifests)
+            .flat_map(|copy| &copy.content.manifests)
             .find(|manifest| !manifest.present && manifest.blobs.iter().any(|blob| blob.digest == *digest));
         match manifest {
             Some(manifest) => self.wait(&self.written, leader, &manifest.digest).await.is_ok(),
@@ -196,18 +276,14 @@ impl<'r> Run<'r> {
     }
 
     /// Writes an image's manifests as soon as what they name is there.
-    async fn image(
-        &self,
-        image: &'r Image,
-        source: &'r Image,
-        content: &'r Content,
-    ) -> (Image, Result<bool, String>) {
-        let result = self.manifests(image, source, content).await;
+    async fn image(&self, copy: Copied<'r>) -> (Image, Result<bool, String>) {
+        let Copied { image, content, .. } = copy;
+        let result = self.manifests(copy).await;
         match &result {
             Ok(_) => self.progress.copied(image),
             Err(error) => {
                 for manifest in &content.manifests {
-                    if let Some(gate) = self.written.get(&(image.path(), &manifest.digest)) {
+                    if let Some(gate) = self.written.get(&(copy.spot(), &manifest.digest)) {
                         let reason: Arc<str> = error.as_str().into();
                         gate.send_if_modified(|state| {
                             let is_open = state.is_none();
@@ -222,32 +298,28 @@ impl<'r> Run<'r> {
         (image.clone(), result)
     }
 
-    async fn manifests(
-        &self,
-        image: &'r Image,
-        source: &'r Image,
-        content: &'r Content,
-    ) -> Result<bool, String> {
+    async fn manifests(&self, copy: Copied<'r>) -> Result<bool, String> {
+        let Copied { image, content, .. } = copy;
+        let spot = copy.spot();
         let mut confirmed = true;
         for manifest in missing_manifests(content) {
             for blob in &manifest.blobs {
-                let there = self.wait(&self.blobs, image.path(), &blob.digest).await;
+                let there = self.wait(&self.blobs, spot, &blob.digest).await;
                 there.map_err(|reason| reason.to_string())?;
             }
             let written = if manifest.digest == content.digest {
                 let tag = image.version().stored_tag();
-                self.write(image, source, manifest, Reference::Tag(&tag)).await
+                self.write(copy, manifest, Reference::Tag(&tag)).await
             } else {
-                let place = (image.path(), &manifest.digest);
-                let write = || self.write(image, source, manifest, Reference::Digest(&manifest.digest));
-                match self.children.get(&place) {
+                let write = || self.write(copy, manifest, Reference::Digest(&manifest.digest));
+                match self.children.get(&(spot, &manifest.digest)) {
                     Some(cell) => cell.get_or_try_init(write).await.copied(),
                     None => write().await,
                 }
             };
             confirmed &= written.map_err(|error| error.to_string())?;
             self.progress.started(image);
-            if let Some(gate) = self.written.get(&(image.path(), &manifest.digest)) {
+            if let Some(gate) = self.written.get(&(spot, &manifest.digest)) {
                 gate.send_replace(Some(Ok(())));
             }
         }
@@ -256,21 +328,21 @@ impl<'r> Run<'r> {
 
     async fn write(
         &self,
-        image: &Image,
-        source: &Image,
+        copy: Copied<'r>,
         planned: &Manifest,
         reference: Reference<'_>,
     ) -> Result<bool, Error> {
-        let fetched = manifest(self.sources, &Repository::of(source), &planned.digest, self.cache).await?;
-        let repository = at(&self.plan.mirror, image.path());
+        let source = Repository::of(copy.source);
+        let fetched = manifest(self.sources, &source, &planned.digest, self.cache).await?;
+        let (spot, repository) = (copy.spot(), self.repository(copy.spot()));
         let _permit = self.small.acquire().await.ok();
-        self.pace().await;
-        let written =
-            self.destination.put_manifest(&repository, reference, &planned.media_type, fetched.bytes).await;
+        self.pace(spot.target).await;
+        let store = self.store(spot);
+        let written = store.put_manifest(&repository, reference, &planned.media_type, fetched.bytes).await;
         match written {
             // A try whose answer was lost may have written it.
             Err(error) if error.is_immutable_tag() => {
-                let there = self.destination.describe_manifest(&repository, reference).await?;
+                let there = store.describe_manifest(&repository, reference).await?;
                 if there.digest == planned.digest { Ok(true) } else { Err(error) }
             }
             written => written,
@@ -278,13 +350,13 @@ impl<'r> Run<'r> {
     }
 
     /// Waits for its turn to write a manifest.
-    async fn pace(&self) {
-        let interval = self.destination.capabilities().manifest_interval;
+    async fn pace(&self, target: usize) {
+        let interval = self.targets[target].store.capabilities().manifest_interval;
         if interval == Duration::ZERO {
             return;
         }
         let turn = {
-            let mut next = self.next_manifest.lock().await;
+            let mut next = self.next_manifest[target].lock().await;
             let turn = (*next).max(Instant::now());
             *next = turn + interval;
             turn
@@ -296,10 +368,10 @@ impl<'r> Run<'r> {
     async fn wait(
         &self,
         gates: &HashMap<Place<'r>, Gate>,
-        path: &'r str,
+        spot: Spot<'r>,
         digest: &'r Digest,
     ) -> Result<(), Arc<str>> {
-        let Some(gate) = gates.get(&(path, digest)) else {
+        let Some(gate) = gates.get(&(spot, digest)) else {
             return Ok(());
         };
         let mut gate = gate.subscribe();
@@ -309,13 +381,13 @@ impl<'r> Run<'r> {
         }
     }
 
-    fn is_settled(&self, path: &'r str, digest: &'r Digest) -> bool {
-        let gate = self.blobs.get(&(path, digest));
+    fn is_settled(&self, spot: Spot<'r>, digest: &'r Digest) -> bool {
+        let gate = self.blobs.get(&(spot, digest));
         gate.is_some_and(|gate| gate.borrow().is_some())
     }
 
-    fn open(&self, path: &'r str, digest: &'r Digest, state: Result<(), Arc<str>>) {
-        if let Some(gate) = self.blobs.get(&(path, digest)) {
+    fn open(&self, spot: Spot<'r>, digest: &'r Digest, state: Result<(), Arc<str>>) {
+        if let Some(gate) = self.blobs.get(&(spot, digest)) {
             gate.send_replace(Some(state));
         }
     }

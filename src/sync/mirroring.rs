@@ -13,7 +13,7 @@ use crate::model::plan::{DestinationPlan, Plan, PlanKind, PlannedImage, Step};
 use crate::model::traffic::HostTraffic;
 use crate::store::{self, Error, Stores};
 use crate::sync::discover::ImageFilter;
-use crate::sync::mirror::{Mirrored, mirror};
+use crate::sync::mirror::{self, Mirrored};
 use crate::sync::plan::assign_all;
 use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::plan::prepare::{Wanted, prepare, renew};
@@ -82,7 +82,8 @@ impl<'o> Mirroring<'o> {
             let planned = planned_destination(plan)?;
             let prepared = renew(destination, planned, movable).await.map_err(cannot)?;
             let notes = plan.notes.iter().cloned().chain(prepared.notes).collect();
-            let plan = Plan { destinations: vec![prepared.plan], notes, ..plan.clone() };
+            let plan =
+                Plan { destinations: vec![prepared.plan], uploads: prepared.uploads, notes, ..plan.clone() };
             (plan, PlanAge::Stored, prepared.cache)
         } else {
             let clusters = inventory.clusters.iter();
@@ -99,6 +100,8 @@ impl<'o> Mirroring<'o> {
                 created: Timestamp::now(),
                 clusters: inventory.clusters.clone(),
                 destinations: vec![prepared.plan],
+                uploads: prepared.uploads,
+                cluster_plans: Vec::new(),
                 notes: prepared.notes,
             };
             (plan, PlanAge::Fresh, prepared.cache)
@@ -159,15 +162,19 @@ impl<'o> Mirroring<'o> {
     }
 
     /// The report of a dry run.
-    pub(super) fn planned_report(&self, inventory: &Inventory, copying: bool) -> SyncReport {
+    pub(super) fn planned_report(
+        &self,
+        inventory: &Inventory,
+        plan: Option<Plan>,
+        copying: bool,
+    ) -> SyncReport {
         let report = self.report(inventory, |image| match (image.step.to_write(), copying) {
             (Some(_), false) => (ImageResult::Missing, Some(NOT_COPIED.to_owned())),
             (Some(_), true) => (ImageResult::written(&image.step), None),
             (None, _) => settled(&image.step),
         });
         // A plan to copy is no plan where nothing is copied.
-        let plan = self.plan_made().filter(|_| copying).cloned();
-        SyncReport { end: End::Planned(plan), ..report }
+        SyncReport { end: End::Planned(plan.filter(|_| copying)), ..report }
     }
 
     /// Copies what is missing, and verifies everything.
@@ -180,7 +187,7 @@ impl<'o> Mirroring<'o> {
         let planned = match self {
             Self::Locked { lock, .. } => {
                 return Ok((
-                    SyncReport { end: End::Done, ..self.planned_report(inventory, false) },
+                    SyncReport { end: End::Done, ..self.planned_report(inventory, None, false) },
                     lock.clone(),
                 ));
             }
@@ -190,7 +197,9 @@ impl<'o> Mirroring<'o> {
         let Stores { sources, destination } = &planned.stores;
         let mirrored = if settings.stages.mirror && self.copies().0 > 0 {
             observer(Event::Stage(Stage::Mirror));
-            mirror(sources, destination, plan, &planned.cache, observer).await
+            let targets = [mirror::Target { store: destination, plan }];
+            let uploads = &planned.plan.uploads;
+            mirror::mirror(sources, &targets, uploads, &planned.cache, observer).await
         } else {
             Mirrored::new()
         };

@@ -19,10 +19,11 @@ pub mod verify;
 use self::discover::gather;
 use self::mirroring::Mirroring;
 use self::report::{Proposal, SyncReport};
-use self::rollout::changes;
+use self::rollout::changes::Changes;
 use self::settings::{Ports, Settings};
 use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
+use crate::model::plan::Plan;
 
 /// Runs the stages that `settings` name. `approve` is asked before anything is changed.
 ///
@@ -57,22 +58,29 @@ pub async fn run(
         let described = described.as_ref().or_else(|| inventory.clusters.first());
         Mirroring::plan(settings, &ports.network, &inventory, described, observer).await?
     };
-    if let Some(plan) = mirroring.plan_made() {
-        settings.artifacts.plan.write(plan)?;
-    }
     let expected = mirroring.expected_lock(stages.mirror);
     let rewriter = mirroring.rewriter(&expected, &filter);
     let rewritten = cluster.as_ref().filter(|_| stages.rewrite);
-    let mut planned = mirroring.planned_report(&inventory, stages.mirror);
+    let changes = rewritten.map(|cluster| Changes::decide(cluster, rewriter, settings));
+    let cluster_plans = rewritten.zip(changes.as_ref()).zip(mirroring.mirror());
+    let cluster_plans = cluster_plans.map(|((cluster, changes), mirror)| changes.plan(cluster, mirror));
+    let plan = mirroring
+        .plan_made()
+        .map(|plan| Plan { cluster_plans: cluster_plans.into_iter().collect(), ..plan.clone() });
+    if let Some(plan) = &plan {
+        settings.artifacts.plan.write(plan)?;
+    }
+    let mut planned = mirroring.planned_report(&inventory, plan, stages.mirror);
     if let Some(dry_run) = settings.dry_run {
-        if let Some(cluster) = rewritten {
-            planned.workloads = changes::dry_run(cluster, rewriter, settings, dry_run, observer).await;
+        if let Some((cluster, changes)) = rewritten.zip(changes) {
+            planned.workloads = changes.dry_run(cluster, rewriter, settings, dry_run, observer).await;
         }
         return Ok(planned.with_traffic(mirroring.traffic()));
     }
-    let patches = rewritten.map_or(0, |cluster| changes::count_patches(cluster, rewriter, settings));
-    planned.workloads =
-        rewritten.map(|cluster| changes::preview(cluster, rewriter, settings)).unwrap_or_default();
+    let patches = changes.as_ref().map_or(0, Changes::patches);
+    if let Some((cluster, changes)) = rewritten.zip(changes.as_ref()) {
+        planned.workloads = changes.preview(cluster);
+    }
     let (copies, upload_bytes) = mirroring.copies();
     let proposal = Proposal { planned: &planned, copies, upload_bytes, patches };
     if !approve(&proposal).await? {
@@ -82,12 +90,13 @@ pub async fn run(
     // Only what the registry itself confirms comes into the lock, and only what the lock holds is rewritten.
     let (mut report, lock) = mirroring.carry_out(settings, &inventory, observer).await?;
     settings.artifacts.lock.write(&lock)?;
-    if let Some(cluster) = cluster.as_mut().filter(|_| stages.rewrite) {
+    if let Some((cluster, changes)) = cluster.as_mut().zip(changes) {
         if report.has_copied() {
             cluster.read_workloads_again(&settings.scope).await?;
         }
         let rewriter = mirroring.rewriter(&lock, &filter);
-        report.workloads = changes::roll_out(cluster, rewriter, settings, observer).await;
+        let changes = changes.confirm(cluster, &expected, rewriter, settings);
+        report.workloads = changes.roll_out(cluster, rewriter, settings, observer).await;
     }
     Ok(report.with_traffic(mirroring.traffic()))
 }

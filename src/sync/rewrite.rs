@@ -14,7 +14,7 @@ pub use self::patch::restoring;
 use self::told::Unfound;
 use crate::castai::components;
 use crate::model::cluster_plan::Change;
-use crate::model::image::Image;
+use crate::model::image::{Digest, Image};
 use crate::model::inventory::{Carrier, Use, WorkloadName};
 use crate::model::lock::{Lock, LockedImage};
 use crate::model::record::{Record, Records};
@@ -198,6 +198,18 @@ impl Rewriter<'_> {
                 }
             }
         }))
+    }
+
+    /// Whether everything that `expected` promises is verified, so that what was decided on by it holds.
+    pub fn confirms(&self, expected: &Lock) -> bool {
+        let images = |lock: &Lock| -> BTreeSet<(Image, Image, Digest)> {
+            let images = lock.destinations.iter().flat_map(|destination| &destination.images);
+            let image = |locked: &LockedImage| {
+                (locked.destination.clone(), locked.source.clone(), locked.digest.clone())
+            };
+            images.map(image).collect()
+        };
+        images(expected).is_subset(&images(self.lock))
     }
 
     fn holds(&self, destination: &Image) -> bool {

@@ -8,13 +8,13 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use crate::model::cluster_plan::Change;
 use crate::model::image::Image;
 use crate::model::image_field::fields_of;
 use crate::model::inventory::{API_VERSION, Carrier, WorkloadKind, WorkloadName};
 use crate::model::record::{Record, Records};
 use crate::model::workload::Workload;
 use crate::ownership::claims;
-use crate::model::cluster_plan::Change;
 use crate::sync::rewrite::{Rewrite, WorkloadPatch};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 

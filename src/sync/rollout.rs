@@ -89,45 +89,60 @@ struct Run<'a> {
     observer: Observer<'a>,
 }
 
-/// What would be done, without asking the server.
-pub fn preview(workloads: &[Workload], decide: Decide<'_>) -> Vec<WorkloadReport> {
-    let report = |workload: &Workload| {
-        Some(match decided(decide, workload)? {
-            Rewrite::Patch(patch) if patch.is_silent() => settled(&workload.name, Rewrite::Unchanged),
-            Rewrite::Patch(patch) => WorkloadReport::of(patch, Outcome::Planned),
-            other => settled(&workload.name, other),
-        })
-    };
-    workloads.iter().filter_map(report).collect()
+/// What is to be done with a workload as it was read.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    pub workload: Workload,
+    pub rewrite: Rewrite,
 }
 
-/// Brings `workloads`, as they were just read, to the images that `decide` chooses. Dropping the future stops between two
-/// requests.
+/// Decides on each of `workloads`, and leaves out those of which nothing is taken.
+pub fn decide_all(workloads: &[Workload], decide: Decide<'_>) -> Vec<Decision> {
+    workloads.iter().filter_map(|workload| decide_one(workload, decide)).collect()
+}
+
+fn decide_one(workload: &Workload, decide: Decide<'_>) -> Option<Decision> {
+    let rewrite = decided(decide, workload)?;
+    Some(Decision { workload: workload.clone(), rewrite })
+}
+
+/// What would be done, without asking the server.
+pub fn preview(decisions: &[Decision]) -> Vec<WorkloadReport> {
+    let report = |Decision { workload, rewrite }: &Decision| match rewrite {
+        Rewrite::Patch(patch) if patch.is_silent() => settled(&workload.name, Rewrite::Unchanged),
+        Rewrite::Patch(patch) => WorkloadReport::of(patch.clone(), Outcome::Planned),
+        other => settled(&workload.name, other.clone()),
+    };
+    decisions.iter().map(report).collect()
+}
+
+/// Carries out `decisions`; `decide` decides anew on a workload that changed since it was read. Dropping the future
+/// stops between two requests.
 pub async fn roll_out(
     connection: &Connection,
-    workloads: &[Workload],
+    decisions: Vec<Decision>,
     decide: Decide<'_>,
     options: Options,
     observer: Observer<'_>,
 ) -> Vec<WorkloadReport> {
     let run = Run { connection, decide, options, observer };
-    let mut reports = run.all(workloads).await;
+    let mut reports = run.all(decisions).await;
     reports.sort_by(|left, right| left.workload.cmp(&right.workload));
     reports
 }
 
 impl Run<'_> {
-    async fn all(&self, workloads: &[Workload]) -> Vec<WorkloadReport> {
+    async fn all(&self, decisions: Vec<Decision>) -> Vec<WorkloadReport> {
         let mut reports = Vec::new();
         let (mut patches, mut earlier) = (Vec::new(), Vec::new());
-        for workload in workloads {
-            match decided(self.decide, workload) {
-                Some(Rewrite::Patch(patch)) => patches.push(patch),
-                Some(Rewrite::Unchanged) if self.is_worth_a_look(workload) => earlier.push(workload),
-                Some(other) => reports.push(settled(&workload.name, other)),
-                None => {}
+        for Decision { workload, rewrite } in decisions {
+            match rewrite {
+                Rewrite::Patch(patch) => patches.push(patch),
+                Rewrite::Unchanged if self.is_worth_a_look(&workload) => earlier.push(workload),
+                other => reports.push(settled(&workload.name, other)),
             }
         }
+        let earlier: Vec<_> = earlier.iter().collect();
         let mut proven = Vec::new();
         let attempts: Vec<_> = stream::iter(patches)
             .map(|patch| self.prove_or_renew(patch))
@@ -368,7 +383,7 @@ fn is_outside(workload: &WorkloadName) -> bool {
 
 /// Least critical first, but those outside of Cast AI's namespaces last, because one that fails stops what comes behind
 /// it; then by name, so that runs are alike.
-fn criticality(workload: &WorkloadName) -> (bool, u8, WorkloadName) {
+pub(in crate::sync) fn criticality(workload: &WorkloadName) -> (bool, u8, WorkloadName) {
     let critical =
         CRITICAL.iter().position(|name| workload.name.ends_with(name) || workload.name.starts_with(name));
     let rank = match (critical, workload.kind) {

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::aws::error::Error;
-use crate::aws::identity;
 use crate::error::CommandError;
 use crate::model::image::Mirror;
 use crate::model::image::ecr::EcrRegistry;
 use crate::model::inventory::Cluster;
 use crate::model::plan::RegistryKind;
 use crate::store::capabilities;
-use crate::store::default_mirror::{self, Facts, default_mirror};
+use crate::store::choose::{self, Unidentified};
 use crate::sync::discover::snapshot::ClusterSnapshot;
 use crate::sync::plan::assignment::NameMap;
 use crate::sync::plan::decide::MovableTags;
@@ -47,25 +45,7 @@ pub async fn chosen(
     settings: &MirrorSettings,
     cluster: Option<&Cluster>,
 ) -> Result<Mirror, CommandError> {
-    identified(network, settings, cluster).await?.map_err(|error| {
-        let message = format!("error: {error}");
-        match unidentified_hint(&error) {
-            Some(hint) => CommandError::with_hint(message, hint),
-            None => CommandError::new(message),
-        }
-    })
-}
-
-/// What to do where AWS did not say who we are. Credentials that STS does not take are no use for ECR either.
-pub const fn unidentified_hint(error: &Error) -> Option<&'static str> {
-    match error {
-        Error::NoCredentials { .. }
-        | Error::Expired
-        | Error::NotAccepted { .. }
-        | Error::Clock { .. }
-        | Error::Blocked { .. } => None,
-        _ => Some("STS is asked whose registry is meant; with --registry it need not be"),
-    }
+    identified(network, settings, cluster).await?.map_err(|refusal| refusal.into_error())
 }
 
 /// As [`chosen`]; the inner error is that AWS did not say who we are.
@@ -76,41 +56,11 @@ pub async fn identified(
     network: &transport::Settings,
     settings: &MirrorSettings,
     cluster: Option<&Cluster>,
-) -> Result<Result<Mirror, Error>, CommandError> {
-    if let Some(mirror) = &settings.registry {
-        return Ok(Ok(mirror.clone()));
+) -> Result<Result<Mirror, Unidentified>, CommandError> {
+    match &settings.registry {
+        Some(mirror) => Ok(Ok(mirror.clone())),
+        None => choose::by_identity(network, settings.region.as_deref(), cluster).await,
     }
-    let mut facts = Facts {
-        cluster_account: cluster.and_then(|cluster| cluster.account.clone()),
-        region: settings.region.clone().or_else(|| cluster?.region.clone()),
-        own_account: None,
-    };
-    let Some(region) = &facts.region else {
-        return Err(unclear(default_mirror::Error::NoRegion));
-    };
-    let configuration = identity::configuration(region, network).await?;
-    let own = match identity::identity(&configuration).await {
-        Ok(own) => own,
-        Err(error) => return Ok(Err(error)),
-    };
-    facts.own_account = Some(own.account);
-    default_mirror(&facts).map(Ok).map_err(unclear)
-}
-
-/// Our path in the ECR of the cluster's account and region, without asking AWS whether that is ours.
-///
-/// # Errors
-/// The cluster tells no account or no region.
-pub fn of_cluster(cluster: Option<&Cluster>, region: Option<&str>) -> Result<Mirror, CommandError> {
-    let account = cluster.and_then(|cluster| cluster.account.clone());
-    let facts =
-        Facts { own_account: account.clone(), cluster_account: account, region: region.map(str::to_owned) };
-    default_mirror(&facts).map_err(unclear)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it ends chains of combinators")]
-fn unclear(error: default_mirror::Error) -> CommandError {
-    CommandError::with_hint(format!("error: {error}"), error.hint())
 }
 
 /// The mirror that is meant, as far as it is known without AWS: private names are read back below it alone.
@@ -127,7 +77,7 @@ pub fn known_mirror(settings: &Settings, cluster: Option<&ClusterSnapshot>) -> O
 /// The ECR that images are mirrored to by default, as far as the cluster alone tells.
 pub fn default_of(cluster: &ClusterSnapshot, region: Option<&str>) -> Option<Mirror> {
     let cluster = cluster.environment.cluster(region);
-    of_cluster(Some(&cluster), cluster.region.as_deref()).ok()
+    choose::of_cluster(Some(&cluster), cluster.region.as_deref()).ok()
 }
 
 /// A path that the registry does not take for any image needs no image to fail.

@@ -51,11 +51,32 @@ const PLAN: &str = r#"{
       }]
     }],
     "createRepositories": ["castai/ghcr.io/x"],
-    "uploads": [{
-      "digest": "sha256:1123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "size": 40,
-      "from": "ghcr.io/x:1", "to": ["castai/ghcr.io/x"]
-    }],
     "estimate": {"destinationRequests": 5, "sourceRequests": 3, "downloadBytes": 40, "uploadBytes": 40}
+  }],
+  "uploads": [{
+    "digest": "sha256:1123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "size": 40,
+    "from": "ghcr.io/x:1", "to": [{
+      "destination": {"registry": "123456789012.dkr.ecr.us-east-1.amazonaws.com", "prefix": "castai"},
+      "repository": "castai/ghcr.io/x"
+    }]
+  }],
+  "clusterPlans": [{
+    "cluster": "prod", "destination": {"registry": "123456789012.dkr.ecr.us-east-1.amazonaws.com", "prefix": "castai"},
+    "workloads": [
+      {
+        "workload": {"cluster": "prod", "namespace": "castai-agent", "kind": "Deployment", "name": "x"},
+        "step": {"type": "patch", "changes": [{"carrier": "container/x", "from": "ghcr.io/x:1", "to": "e.example/x:1"}],
+          "patch": [
+            {"op": "test", "path": "/spec/template/spec/containers/0/name", "value": "x"},
+            {"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "e.example/x:1"}
+          ]},
+        "owners": [{"name": "Helm release x", "reverts": "puts its own image back at the next upgrade", "heals": false}]
+      },
+      {
+        "workload": {"cluster": "prod", "namespace": "castai-agent", "kind": "Job", "name": "y"},
+        "step": {"type": "notRewritable", "why": "a Job's template is immutable"}
+      }
+    ]
   }]
 }"#;
 

@@ -4,15 +4,13 @@ use bytes::Bytes;
 use futures::future;
 use tokio::sync::{Notify, mpsc};
 
-use crate::model::plan::Upload;
 use crate::store::{BlobReader, Error, Repository, Store, UploadBody, UploadSession};
-use crate::sync::mirror::{Receiver, Run, copies};
-use crate::sync::plan::prepare::at;
+use crate::sync::mirror::{Receiver, Run, Spot, Spread, all_copies};
 use crate::sync::plan::tree::whole_blob;
 
 /// How one upload ended.
 struct Outcome<'r> {
-    path: &'r str,
+    spot: Spot<'r>,
     result: Result<(), Failure>,
 }
 
@@ -26,13 +24,13 @@ enum Failure {
 
 impl<'r> Run<'r> {
     /// Uploads a blob to all of `receivers`, and opens their gates.
-    pub(super) async fn deliver(&self, upload: &'r Upload, receivers: Vec<Receiver<'r>>) {
+    pub(super) async fn deliver(&self, upload: &'r Spread<'r>, receivers: Vec<Receiver<'r>>) {
         let digest = &upload.blob.digest;
         // A repository that could not be created has its result already.
         let mut open: Vec<Receiver<'r>> =
-            receivers.into_iter().filter(|receiver| !self.is_settled(receiver.path, digest)).collect();
-        let limits = self.destination.limits();
-        let mut retries = self.destination.retries();
+            receivers.into_iter().filter(|receiver| !self.is_settled(receiver.spot, digest)).collect();
+        let limits = self.sources.limits();
+        let mut retries = self.sources.retries();
         let mut sources = self.sources(upload);
         while !open.is_empty() {
             let Some(source) = sources.first().cloned() else {
@@ -60,36 +58,37 @@ impl<'r> Run<'r> {
                 sources.retain(|other| *other != source && (!is_host_down || other.host != source.host));
             }
             let has_other_source = sources.first() != Some(&source);
-            for Outcome { path, result } in outcomes {
+            for Outcome { spot, result } in outcomes {
                 match result {
                     Ok(()) => {
-                        self.progress.sent(path, digest, upload.blob.size);
-                        self.open(path, digest, Ok(()));
+                        self.progress.sent(spot, digest, upload.blob.size);
+                        self.open(spot, digest, Ok(()));
                     }
                     Err(Failure::Source(_)) if has_other_source => {
-                        open.push(Receiver { path, session: None });
+                        open.push(Receiver { spot, session: None });
                     }
                     Err(Failure::Destination(error)) if error.is_transient() && retries.may_go_on() => {
-                        open.push(Receiver { path, session: None });
-                        reason = Some(error);
+                        open.push(Receiver { spot, session: None });
+                        reason = Some((spot, error));
                     }
                     Err(Failure::Source(error) | Failure::Destination(error)) => {
-                        self.open(path, digest, Err(error.to_string().into()));
+                        self.open(spot, digest, Err(error.to_string().into()));
                     }
                 }
             }
             if let Some(reason) = reason {
-                retries.pause(&self.plan.mirror.registry, &reason).await;
+                let host = self.repository(reason.0).host;
+                retries.pause(&host, &reason.1).await;
             }
         }
     }
 
     /// The repositories that a blob can be read from: the planned one, then those of the other images that share it.
-    fn sources(&self, upload: &Upload) -> Vec<Repository> {
+    fn sources(&self, upload: &Spread<'_>) -> Vec<Repository> {
         let mut sources = vec![Repository::of(&upload.from)];
-        for (_, source, content) in copies(self.plan) {
-            let mut blobs = content.manifests.iter().flat_map(|manifest| &manifest.blobs);
-            let source = Repository::of(source);
+        for copy in all_copies(self.targets) {
+            let mut blobs = copy.content.manifests.iter().flat_map(|manifest| &manifest.blobs);
+            let source = Repository::of(copy.source);
             if !sources.contains(&source) && blobs.any(|blob| blob.digest == upload.blob.digest) {
                 sources.push(source);
             }
@@ -99,7 +98,7 @@ impl<'r> Run<'r> {
 
     async fn upload_held(
         &self,
-        upload: &'r Upload,
+        upload: &'r Spread<'r>,
         source: &Repository,
         receivers: Vec<Receiver<'r>>,
     ) -> Vec<Outcome<'r>> {
@@ -111,18 +110,19 @@ impl<'r> Run<'r> {
         let bytes = match bytes {
             Ok(bytes) => bytes,
             Err(error) => {
-                return all(receivers.iter().map(|receiver| receiver.path), &Failure::Source(error));
+                return all(receivers.iter().map(|receiver| receiver.spot), &Failure::Source(error));
             }
         };
         let uploads = receivers.into_iter().map(|receiver| {
             let body = UploadBody::Whole(bytes.clone());
             async move {
-                let repository = at(&self.plan.mirror, receiver.path);
+                let repository = self.repository(receiver.spot);
+                let store = self.store(receiver.spot);
                 let result = async {
-                    let session = open_upload(self.destination, &repository, receiver.session).await?;
-                    self.destination.finish_upload(&repository, session, digest, body).await
+                    let session = open_upload(store, &repository, receiver.session).await?;
+                    store.finish_upload(&repository, session, digest, body).await
                 };
-                Outcome { path: receiver.path, result: result.await.map_err(Failure::Destination) }
+                Outcome { spot: receiver.spot, result: result.await.map_err(Failure::Destination) }
             }
         });
         future::join_all(uploads).await
@@ -130,15 +130,16 @@ impl<'r> Run<'r> {
 
     async fn upload_streamed(
         &self,
-        upload: &'r Upload,
+        upload: &'r Spread<'r>,
         source: &Repository,
         receivers: Vec<Receiver<'r>>,
     ) -> Vec<Outcome<'r>> {
         let (digest, size) = (&upload.blob.digest, upload.blob.size);
-        let paths: Vec<&'r str> = receivers.iter().map(|receiver| receiver.path).collect();
+        let paths: Vec<Spot<'r>> = receivers.iter().map(|receiver| receiver.spot).collect();
         let opening = receivers.into_iter().map(|receiver| async move {
-            let repository = at(&self.plan.mirror, receiver.path);
-            open_upload(self.destination, &repository, receiver.session).await
+            let repository = self.repository(receiver.spot);
+            let store = self.store(receiver.spot);
+            open_upload(store, &repository, receiver.session).await
         });
         let (reader, sessions) =
             future::join(self.sources.blob(source, digest, size), future::join_all(opening)).await;
@@ -150,18 +151,18 @@ impl<'r> Run<'r> {
         let mut outlets = Vec::new();
         let mut outcomes = Vec::new();
         let mut uploads = Vec::new();
-        for ((path, session), ended) in paths.into_iter().zip(sessions).zip(&ended) {
+        for ((spot, session), ended) in paths.into_iter().zip(sessions).zip(&ended) {
             match session {
-                Err(error) => outcomes.push(Outcome { path, result: Err(Failure::Destination(error)) }),
+                Err(error) => outcomes.push(Outcome { spot, result: Err(Failure::Destination(error)) }),
                 Ok(session) => {
-                    let (sender, parts) = mpsc::channel(self.destination.limits().parts_in_flight);
-                    outlets.push(Outlet { path, sender, ended });
+                    let (sender, parts) = mpsc::channel(self.sources.limits().parts_in_flight);
+                    outlets.push(Outlet { spot, sender, ended });
                     uploads.push(async move {
-                        let repository = at(&self.plan.mirror, path);
+                        let (store, repository) = (self.store(spot), self.repository(spot));
                         let body = UploadBody::Parts { parts, size };
-                        let result = self.destination.finish_upload(&repository, session, digest, body).await;
+                        let result = store.finish_upload(&repository, session, digest, body).await;
                         ended.notify_one();
-                        Outcome { path, result: result.map_err(Failure::Destination) }
+                        Outcome { spot, result: result.map_err(Failure::Destination) }
                     });
                 }
             }
@@ -177,7 +178,7 @@ impl<'r> Run<'r> {
                 (Err(error), Err(_)) => Err(Failure::Source(error.clone())),
                 (_, result) => result,
             };
-            outcomes.push(Outcome { path: outcome.path, result });
+            outcomes.push(Outcome { spot: outcome.spot, result });
         }
         outcomes
     }
@@ -185,7 +186,7 @@ impl<'r> Run<'r> {
     /// Reads the blob and hands each part to every upload that still takes it.
     async fn feed(
         &self,
-        upload: &'r Upload,
+        upload: &'r Spread<'r>,
         mut reader: BlobReader<'_>,
         mut outlets: Vec<Outlet<'r, '_>>,
     ) -> Result<(), Error> {
@@ -199,7 +200,7 @@ impl<'r> Run<'r> {
                 break;
             }
             for outlet in &outlets {
-                self.progress.sent(outlet.path, &upload.blob.digest, sent);
+                self.progress.sent(outlet.spot, &upload.blob.digest, sent);
             }
         }
         Ok(())
@@ -208,7 +209,7 @@ impl<'r> Run<'r> {
 
 /// The way into one upload.
 struct Outlet<'r, 'n> {
-    path: &'r str,
+    spot: Spot<'r>,
     sender: mpsc::Sender<Bytes>,
     /// Told when the upload is over, because a server may answer early and take no more.
     ended: &'n Notify,
@@ -236,6 +237,6 @@ async fn open_upload(
     }
 }
 
-fn all<'r>(paths: impl Iterator<Item = &'r str>, failure: &Failure) -> Vec<Outcome<'r>> {
-    paths.map(|path| Outcome { path, result: Err(failure.clone()) }).collect()
+fn all<'r>(paths: impl Iterator<Item = Spot<'r>>, failure: &Failure) -> Vec<Outcome<'r>> {
+    paths.map(|spot| Outcome { spot, result: Err(failure.clone()) }).collect()
 }

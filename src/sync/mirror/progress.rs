@@ -5,8 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::event::{Event, Observer};
 use crate::model::image::{Digest, Image};
-use crate::model::plan::DestinationPlan;
-use crate::sync::mirror::{Place, copies};
+use crate::sync::mirror::{Place, Spot, Spread, Target, all_copies};
 
 pub(super) struct Progress<'p> {
     observer: Observer<'p>,
@@ -28,29 +27,28 @@ struct State<'p> {
 }
 
 impl<'p> Progress<'p> {
-    pub(super) fn new(plan: &'p DestinationPlan, observer: Observer<'p>) -> Self {
+    pub(super) fn new(targets: &'p [Target<'p>], uploads: &[Spread<'p>], observer: Observer<'p>) -> Self {
         let mut owners: HashMap<Place<'p>, &'p Image> = HashMap::new();
-        for (image, _, content) in copies(plan) {
-            for blob in content.manifests.iter().flat_map(|manifest| &manifest.blobs) {
-                owners.entry((image.path(), &blob.digest)).or_insert(image);
+        for copy in all_copies(targets) {
+            for blob in copy.content.manifests.iter().flat_map(|manifest| &manifest.blobs) {
+                owners.entry((copy.spot(), &blob.digest)).or_insert(copy.image);
             }
         }
         let mut added: HashMap<&'p Image, u64> = HashMap::new();
-        for upload in &plan.uploads {
-            let count = if plan.mounting { 1 } else { upload.to.len() };
-            for path in upload.to.iter().take(count) {
-                if let Some(owner) = owners.get(&(path.as_str(), &upload.blob.digest)) {
+        for upload in uploads {
+            for spot in upload.uploaded(targets) {
+                if let Some(owner) = owners.get(&(spot, &upload.blob.digest)) {
                     *added.entry(owner).or_default() += upload.blob.size;
                 }
             }
         }
         Self {
             observer,
-            images: copies(plan).count(),
+            images: all_copies(targets).count(),
             bytes: added.values().sum(),
             added,
             owners,
-            sources: copies(plan).map(|(image, source, _)| (image, source)).collect(),
+            sources: all_copies(targets).map(|copy| (copy.image, copy.source)).collect(),
             state: Mutex::default(),
         }
     }
@@ -65,14 +63,14 @@ impl<'p> Progress<'p> {
     }
 
     /// The first `sent` bytes of a blob have gone to a repository.
-    pub(super) fn sent(&self, path: &'p str, digest: &'p Digest, sent: u64) {
-        let Some(image) = self.owners.get(&(path, digest)).copied() else {
+    pub(super) fn sent(&self, spot: Spot<'p>, digest: &'p Digest, sent: u64) {
+        let Some(image) = self.owners.get(&(spot, digest)).copied() else {
             return;
         };
         self.started(image);
         let bytes = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let told = state.told.entry((path, digest)).or_default();
+            let told = state.told.entry((spot, digest)).or_default();
             let bytes = sent.saturating_sub(*told);
             *told += bytes;
             bytes

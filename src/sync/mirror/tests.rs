@@ -16,7 +16,7 @@ use crate::registry::testing::{Shared, World, with_registry};
 use crate::store::open::open_for_test;
 use crate::store::{Limits, Stores};
 use crate::sync::plan::assignment::{Assignment, Source};
-use crate::sync::plan::decide::MovableTags;
+use crate::sync::plan::decide::{MovableTags, join_uploads};
 use crate::sync::plan::prepare::{Detail, Wanted, prepare};
 use crate::sync::verify::{PlanAge, Verified, verify};
 use crate::transport::Settings;
@@ -34,6 +34,7 @@ struct Lab {
 
 struct Ran {
     plan: DestinationPlan,
+    uploads: Vec<Upload>,
     mirrored: Mirrored,
     verified: Verified,
     notes: Vec<String>,
@@ -112,9 +113,34 @@ impl Lab {
         let text = serde_json::to_string(&prepared.plan).unwrap();
         let plan: DestinationPlan = serde_json::from_str(&text).unwrap();
         assert_eq!(plan, prepared.plan);
-        let mirrored = mirror(sources, destination, &plan, &prepared.cache, &observer).await;
+        let targets = [Target { store: destination, plan: &plan }];
+        let mirrored = mirror(sources, &targets, &prepared.uploads, &prepared.cache, &observer).await;
         let verified = verify(destination, &plan, &mirrored, PlanAge::Fresh).await;
-        Ran { plan, mirrored, verified, notes: prepared.notes }
+        Ran { plan, uploads: prepared.uploads, mirrored, verified, notes: prepared.notes }
+    }
+
+    /// One run to two destinations, below two paths of the same registry.
+    async fn run_to_two(&self) -> (Vec<Upload>, Mirrored) {
+        let settings = Settings::default();
+        let observer = |event| self.events.lock().unwrap().push(event);
+        let host = &self.mirror.registry;
+        let stores = open_for_test(host, self.api.clone(), &settings, Limits::default(), &observer);
+        let Stores { sources, destination } = &stores;
+        let mut prepared = Vec::new();
+        for path in ["mirror", "second"] {
+            let mirror: Mirror = format!("{host}/{path}").parse().unwrap();
+            let mut wanted = self.wanted(Detail::Digest);
+            for assignment in &mut wanted.assignments {
+                let name = assignment.destination.as_written().replace("/mirror/", &format!("/{path}/"));
+                assignment.destination = name.parse().unwrap();
+            }
+            prepared.push(prepare(sources, destination, &mirror, wanted).await.unwrap());
+        }
+        let uploads = join_uploads(prepared.iter().map(|prepared| prepared.uploads.clone()));
+        let targets: Vec<_> =
+            prepared.iter().map(|prepared| Target { store: destination, plan: &prepared.plan }).collect();
+        let mirrored = mirror(sources, &targets, &uploads, &prepared[0].cache, &observer).await;
+        (uploads, mirrored)
     }
 
     fn forget_log(&self) {
@@ -171,6 +197,29 @@ async fn the_plan_estimates_the_requests_that_are_left_to_do() {
         assert_eq!(again.verified.locked.images.len(), 3);
         assert_eq!(lab.sent(&[""]), REPOSITORIES, "up to date costs the listings");
         assert_eq!(lab.asked(&["GET", "/manifests/"]) + lab.asked(&["/blobs/"]), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_destinations_get_each_blob_from_one_read() {
+    with_lab(ecr_world(), async |lab| {
+        let (uploads, mirrored) = lab.run_to_two().await;
+        assert_eq!(mirrored.len(), 2 * 3, "{mirrored:?}");
+        assert!(mirrored.values().all(Result::is_ok), "{mirrored:?}");
+        assert_eq!(uploads.len(), BLOBS);
+        assert_eq!(uploads.iter().map(|upload| upload.to.len()).sum::<usize>(), 2 * PAIRS);
+        let paths: BTreeSet<_> = uploads[0].to.iter().map(|to| to.destination.prefix.clone()).collect();
+        assert_eq!(paths.len(), 2, "an upload names both destinations");
+        assert_eq!(lab.sent(&["PUT", "/blobs/uploads/"]), 2 * PAIRS);
+        // Configs are read with the manifests, while each destination is planned.
+        let source = lab.source.lock().unwrap();
+        for upload in uploads.iter().filter(|upload| upload.blob.size > 1000) {
+            let path = format!("/blobs/{}", upload.blob.digest);
+            assert_eq!(source.count(&["GET", &path]), 1, "{path} is read once");
+        }
+        drop(source);
+        lab.assert_equal();
     })
     .await;
 }
@@ -283,7 +332,7 @@ async fn a_shared_layer_is_read_from_another_image_where_its_first_source_fails(
         lab.source.lock().unwrap().faults = vec![("GET /v2/a/one/blobs/", StatusCode::FORBIDDEN, ""); 100];
         let run = lab.run().await;
         let shared = Digest::of(&base());
-        let upload = run.plan.uploads.iter().find(|upload| upload.blob.digest == shared).unwrap();
+        let upload = run.uploads.iter().find(|upload| upload.blob.digest == shared).unwrap();
         assert_eq!(upload.from.path(), "a/one");
         assert_eq!(run.verified.locked.images.len(), 2, "{:?}", run.mirrored);
         assert!(

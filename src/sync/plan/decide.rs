@@ -1,11 +1,13 @@
 //! The deciding half of planning: from what was found at sources and destination to steps. No I/O.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::image::{Digest, Image, Mirror};
 use crate::model::origin::Origin;
 use crate::model::plan::{
     Blob, Content, DestinationPlan, Estimate, Manifest, PlannedImage, PlannedUse, RegistryKind, Step, Upload,
+    UploadTarget,
 };
 use crate::store::{Capabilities, Listing, capabilities};
 use crate::sync::plan::assignment::{Assignment, Source};
@@ -120,8 +122,15 @@ fn settle_claims(mut targets: Vec<Target>) -> Vec<Target> {
     targets
 }
 
+/// What happens at one destination, and what has to be uploaded for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    pub plan: DestinationPlan,
+    pub uploads: Vec<Upload>,
+}
+
 /// Decides what to do for every target.
-pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> DestinationPlan {
+pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> Decided {
     let mut images: Vec<PlannedImage> = targets
         .into_iter()
         .map(|target| {
@@ -152,7 +161,7 @@ pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> Destinati
         .filter(|path| matches!(facts.repositories.get(**path), Some(Ok(None))))
         .map(|path| (*path).to_owned())
         .collect();
-    let uploads = uploads(copies(), facts);
+    let uploads = uploads(mirror, copies(), facts);
     let manifests: BTreeSet<_> = copies()
         .flat_map(|(image, _, content)| {
             missing_manifests(content).map(|manifest| {
@@ -166,15 +175,15 @@ pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> Destinati
     let verifying = if capabilities.writes_prove_children { 0 } else { repositories.len() };
     let estimate =
         estimate(&uploads, facts.mounting, [create_repositories.len(), manifests.len(), verifying]);
-    DestinationPlan {
+    let plan = DestinationPlan {
         mirror: mirror.clone(),
         registry: facts.registry.clone(),
         create_repositories,
-        uploads,
         mounting: facts.mounting,
         estimate,
         images,
-    }
+    };
+    Decided { plan, uploads }
 }
 
 /// The manifests that still have to be written: those that are not there, and the one that the tag shall name.
@@ -324,6 +333,7 @@ impl Target {
 
 /// Each blob once, with all repositories that lack it, largest first.
 fn uploads<'i>(
+    mirror: &Mirror,
     copies: impl Iterator<Item = (&'i PlannedImage, &'i Image, &'i Content)>,
     facts: &Facts,
 ) -> Vec<Upload> {
@@ -343,14 +353,38 @@ fn uploads<'i>(
         .map(|(blob, from, to)| Upload {
             blob: blob.clone(),
             from: from.clone(),
-            to: to.into_iter().map(str::to_owned).collect(),
+            to: to
+                .into_iter()
+                .map(|path| UploadTarget { destination: mirror.clone(), repository: path.to_owned() })
+                .collect(),
         })
         .collect();
+    sort_uploads(&mut uploads);
+    uploads
+}
+
+/// The uploads of several destinations as one list, in which each blob is read once.
+pub fn join_uploads(lists: impl IntoIterator<Item = Vec<Upload>>) -> Vec<Upload> {
+    let mut joined: BTreeMap<Digest, Upload> = BTreeMap::new();
+    for upload in lists.into_iter().flatten() {
+        match joined.entry(upload.blob.digest.clone()) {
+            Entry::Occupied(mut entry) => entry.get_mut().to.extend(upload.to),
+            Entry::Vacant(entry) => {
+                entry.insert(upload);
+            }
+        }
+    }
+    let mut uploads: Vec<Upload> = joined.into_values().collect();
+    sort_uploads(&mut uploads);
+    uploads
+}
+
+/// Largest first, so that the last blob that is copied is a small one.
+fn sort_uploads(uploads: &mut [Upload]) {
     uploads.sort_by(|one, other| {
         let order = other.blob.size.cmp(&one.blob.size);
         order.then_with(|| one.blob.digest.cmp(&other.blob.digest))
     });
-    uploads
 }
 
 /// `single` are the requests that count one each: creations, manifests, listings to verify.

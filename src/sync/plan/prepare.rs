@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::model::image::{Digest, Image, Mirror, Version};
-use crate::model::plan::{Content, DestinationPlan};
+use crate::model::plan::{Content, DestinationPlan, Upload};
 use crate::store::{Capabilities, Error, Listing, Reference, Repository, Store};
 use crate::sync::plan::assignment::{Assignment, Source};
-use crate::sync::plan::decide::{Facts, MovableTags, Resolved, Target, decide, targets};
+use crate::sync::plan::decide::{Decided, Facts, MovableTags, Resolved, Target, decide, targets};
 use crate::sync::plan::tree::{ManifestCache, Unread, tree};
 
 /// A plan, and what was learned on the way.
 pub struct Prepared {
     pub plan: DestinationPlan,
+    pub uploads: Vec<Upload>,
     /// Sentences for the person who reads the plan.
     pub notes: Vec<String>,
     /// Manifests that were read, so that mirroring does not read them again.
@@ -75,8 +76,8 @@ pub async fn prepare(
         node_platforms: wanted.node_platforms,
         movable: wanted.movable,
     };
-    let plan = settle(destination, mirror, targets, facts, &mut notes).await?;
-    Ok(Prepared { plan, notes, cache })
+    let Decided { plan, uploads } = settle(destination, mirror, targets, facts, &mut notes).await?;
+    Ok(Prepared { plan, uploads, notes, cache })
 }
 
 /// Brings a plan that was made earlier, perhaps elsewhere, up to what the destination holds by now. What is copied
@@ -114,11 +115,12 @@ pub async fn renew(
         movable,
     };
     let mut notes = Vec::new();
-    let mut renewed = settle(destination, &plan.mirror, targets, facts, &mut notes).await?;
+    let Decided { plan: mut renewed, uploads } =
+        settle(destination, &plan.mirror, targets, facts, &mut notes).await?;
     let others = plan.images.iter().filter(|image| image.step.to_write().is_none());
     renewed.images.extend(others.cloned());
     renewed.images.sort_by(|one, other| one.destination.cmp(&other.destination));
-    Ok(Prepared { plan: renewed, notes, cache: ManifestCache::default() })
+    Ok(Prepared { plan: renewed, uploads, notes, cache: ManifestCache::default() })
 }
 
 /// Decides with what else has to be asked of the destination: which blobs it holds, and whether it mounts them.
@@ -128,7 +130,7 @@ async fn settle(
     targets: Vec<Target>,
     mut facts: Facts,
     notes: &mut Vec<String>,
-) -> Result<DestinationPlan, Error> {
+) -> Result<Decided, Error> {
     // The plan as if no blob were there says which ones to ask for.
     let draft = decide(mirror, targets.clone(), &facts);
     check_blobs(destination, mirror, &draft, &mut facts).await?;
@@ -305,12 +307,13 @@ async fn resolve_one(
 async fn check_blobs(
     destination: &Store<'_>,
     mirror: &Mirror,
-    draft: &DestinationPlan,
+    draft: &Decided,
     facts: &mut Facts,
 ) -> Result<(), Error> {
     let mut questions: BTreeMap<&str, Vec<Digest>> = BTreeMap::new();
     for upload in &draft.uploads {
-        for path in upload.to.iter().filter(|path| !draft.create_repositories.contains(path)) {
+        let paths = upload.to.iter().map(|to| &to.repository);
+        for path in paths.filter(|path| !draft.plan.create_repositories.contains(path)) {
             questions.entry(path).or_default().push(upload.blob.digest.clone());
         }
     }

@@ -38,8 +38,9 @@ pub async fn run(
         names.is_empty() || names.iter().any(|named| named.is(&workload.name))
     });
     let left: Vec<_> = workloads.iter().flat_map(left_alone).collect();
+    let decisions = rollout::decide_all(&workloads, &decide);
     let mut report = RollbackReport::new(left, notes, unlisted);
-    report.workloads = rollout::preview(&workloads, &decide);
+    report.workloads = rollout::preview(&decisions);
     report.add_unmatched(&settings.workloads, &workloads);
     if !approve(&report).await? {
         return Ok(RollbackReport { is_declined: true, ..report });
@@ -48,7 +49,7 @@ pub async fn run(
         observer(Event::Stage(Stage::Rewrite));
         let mode = if settings.dry_run.is_some() { PatchMode::DryRun } else { PatchMode::Apply };
         let options = Options { mode, ..settings.rollout };
-        report.workloads = rollout::roll_out(connection, &workloads, &decide, options, observer).await;
+        report.workloads = rollout::roll_out(connection, decisions, &decide, options, observer).await;
     }
     Ok(report)
 }

@@ -1,13 +1,17 @@
-//! The half that changes the cluster: rewriting by a lock, and what that would do.
+//! What is to be done with the workloads of a cluster: decided once, shown, carried out.
 
 use std::collections::BTreeMap;
 
-use super::{Options, Outcome, WorkloadReport};
+use super::{Decision, Options, Outcome, WorkloadReport, criticality};
 use crate::cluster::PatchMode;
 use crate::event::{Event, Observer, Stage};
+use crate::model::cluster_plan::{ClusterPlan, WorkloadPlan, WorkloadStep};
+use crate::model::image::Mirror;
+use crate::model::inventory::WorkloadName;
+use crate::model::lock::Lock;
+use crate::model::owner::Owner;
 use crate::model::workload::Workload;
 use crate::ownership::claims;
-use crate::model::owner::Owner;
 use crate::ownership::owners;
 use crate::sync::discover::snapshot::ClusterSnapshot;
 use crate::sync::rewrite::{Rewrite, Rewriter};
@@ -34,64 +38,131 @@ fn decide<'r>(
     }
 }
 
-/// How many workloads would be patched.
-pub(in crate::sync) fn count_patches(
-    cluster: &ClusterSnapshot,
-    rewriter: Rewriter<'_>,
-    settings: &Settings,
-) -> usize {
-    let rewrites = cluster.workloads.iter().filter_map(decide(cluster, rewriter, settings));
-    rewrites.filter(|rewrite| matches!(rewrite, Rewrite::Patch(_))).count()
+/// What a run decided on for one cluster.
+pub(in crate::sync) struct Changes {
+    decisions: Vec<Decision>,
 }
 
-/// What rewriting would do, without asking the server.
-pub(in crate::sync) fn preview(
-    cluster: &ClusterSnapshot,
-    rewriter: Rewriter<'_>,
-    settings: &Settings,
-) -> Vec<WorkloadReport> {
-    with_owners(cluster, super::preview(&cluster.workloads, &decide(cluster, rewriter, settings)))
-}
+impl Changes {
+    pub(in crate::sync) fn decide(
+        cluster: &ClusterSnapshot,
+        rewriter: Rewriter<'_>,
+        settings: &Settings,
+    ) -> Self {
+        let decide = decide(cluster, rewriter, settings);
+        Self { decisions: super::decide_all(&cluster.workloads, &decide) }
+    }
 
-/// What rewriting would do: by the server's own dry run, or by us alone.
-pub(in crate::sync) async fn dry_run(
-    cluster: &ClusterSnapshot,
-    rewriter: Rewriter<'_>,
-    settings: &Settings,
-    dry_run: DryRun,
-    observer: Observer<'_>,
-) -> Vec<WorkloadReport> {
-    match dry_run {
-        DryRun::Client => preview(cluster, rewriter, settings),
-        DryRun::Server => {
-            let options = Options { mode: PatchMode::DryRun, ..Options::default() };
-            patch_all(cluster, rewriter, settings, options, observer).await
+    /// The same where nothing changed meanwhile; decided anew is on workloads that changed since they were read, and on
+    /// all where not everything that was `expected` is verified.
+    pub(in crate::sync) fn confirm(
+        self,
+        cluster: &ClusterSnapshot,
+        expected: &Lock,
+        rewriter: Rewriter<'_>,
+        settings: &Settings,
+    ) -> Self {
+        if !rewriter.confirms(expected) {
+            return Self::decide(cluster, rewriter, settings);
         }
+        let decide = decide(cluster, rewriter, settings);
+        let mut before: BTreeMap<WorkloadName, Decision> =
+            self.decisions.into_iter().map(|one| (one.workload.name.clone(), one)).collect();
+        let decision = |workload: &Workload| match before.remove(&workload.name) {
+            Some(decision) if decision.workload == *workload => Some(decision),
+            _ => super::decide_one(workload, &decide),
+        };
+        Self { decisions: cluster.workloads.iter().filter_map(decision).collect() }
+    }
+
+    /// How many workloads would be patched.
+    pub(in crate::sync) fn patches(&self) -> usize {
+        let is_patch = |decision: &&Decision| matches!(decision.rewrite, Rewrite::Patch(_));
+        self.decisions.iter().filter(is_patch).count()
+    }
+
+    /// The half of the plan that changes the cluster.
+    pub(in crate::sync) fn plan(&self, cluster: &ClusterSnapshot, destination: &Mirror) -> ClusterPlan {
+        let mut decisions: Vec<_> = self.decisions.iter().collect();
+        decisions.sort_by_key(|decision| criticality(&decision.workload.name));
+        let plan = |Decision { workload, rewrite }: &Decision| WorkloadPlan {
+            workload: workload.name.clone(),
+            owners: match rewrite {
+                Rewrite::Patch(patch) if !patch.changes.is_empty() => {
+                    owners::owners(workload, &cluster.surroundings)
+                }
+                _ => Vec::new(),
+            },
+            step: step(rewrite),
+        };
+        ClusterPlan {
+            cluster: cluster.environment.connection.name.clone(),
+            destination: destination.clone(),
+            workloads: decisions.into_iter().map(plan).collect(),
+        }
+    }
+
+    /// What rewriting would do, without asking the server.
+    pub(in crate::sync) fn preview(&self, cluster: &ClusterSnapshot) -> Vec<WorkloadReport> {
+        with_owners(cluster, super::preview(&self.decisions))
+    }
+
+    /// What rewriting would do: by the server's own dry run, or by us alone.
+    pub(in crate::sync) async fn dry_run(
+        self,
+        cluster: &ClusterSnapshot,
+        rewriter: Rewriter<'_>,
+        settings: &Settings,
+        dry_run: DryRun,
+        observer: Observer<'_>,
+    ) -> Vec<WorkloadReport> {
+        match dry_run {
+            DryRun::Client => self.preview(cluster),
+            DryRun::Server => {
+                let options = Options { mode: PatchMode::DryRun, ..Options::default() };
+                self.patch(cluster, rewriter, settings, options, observer).await
+            }
+        }
+    }
+
+    /// Rewrites the workloads, and waits for their rollouts.
+    pub(in crate::sync) async fn roll_out(
+        self,
+        cluster: &ClusterSnapshot,
+        rewriter: Rewriter<'_>,
+        settings: &Settings,
+        observer: Observer<'_>,
+    ) -> Vec<WorkloadReport> {
+        self.patch(cluster, rewriter, settings, settings.rollout, observer).await
+    }
+
+    async fn patch(
+        self,
+        cluster: &ClusterSnapshot,
+        rewriter: Rewriter<'_>,
+        settings: &Settings,
+        options: Options,
+        observer: Observer<'_>,
+    ) -> Vec<WorkloadReport> {
+        observer(Event::Stage(Stage::Rewrite));
+        let connection = &cluster.environment.connection;
+        let decide = decide(cluster, rewriter, settings);
+        let reports = super::roll_out(connection, self.decisions, &decide, options, observer).await;
+        with_owners(cluster, reports)
     }
 }
 
-/// Rewrites what the lock allows.
-pub(in crate::sync) async fn roll_out(
-    cluster: &ClusterSnapshot,
-    rewriter: Rewriter<'_>,
-    settings: &Settings,
-    observer: Observer<'_>,
-) -> Vec<WorkloadReport> {
-    patch_all(cluster, rewriter, settings, settings.rollout, observer).await
-}
-
-async fn patch_all(
-    cluster: &ClusterSnapshot,
-    rewriter: Rewriter<'_>,
-    settings: &Settings,
-    options: Options,
-    observer: Observer<'_>,
-) -> Vec<WorkloadReport> {
-    observer(Event::Stage(Stage::Rewrite));
-    let connection = &cluster.environment.connection;
-    let decide = decide(cluster, rewriter, settings);
-    let reports = super::roll_out(connection, &cluster.workloads, &decide, options, observer).await;
-    with_owners(cluster, reports)
+fn step(rewrite: &Rewrite) -> WorkloadStep {
+    match rewrite {
+        Rewrite::Patch(patch) => WorkloadStep::Patch {
+            changes: patch.changes.clone(),
+            relinquished: patch.released.clone(),
+            patch: patch.patch.clone(),
+        },
+        Rewrite::Unchanged => WorkloadStep::Unchanged,
+        Rewrite::HeldBack(why) => WorkloadStep::HeldBack { why: why.clone() },
+        Rewrite::Fixed(why) => WorkloadStep::NotRewritable { why: why.clone() },
+    }
 }
 
 /// Names who writes the images too that were or would be changed, and whose claim keeps the private ones.

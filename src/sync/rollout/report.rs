@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use crate::cluster::pods::PodProblem;
-use crate::model::inventory::{Carrier, WorkloadName};
-use crate::ownership::claims::Claim;
-use crate::model::owner::Owner;
 use crate::model::cluster_plan::Change;
+use crate::model::inventory::{Carrier, WorkloadName};
+use crate::model::owner::Owner;
+use crate::ownership::claims::Claim;
 use crate::sync::rewrite::WorkloadPatch;
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -13,11 +13,11 @@ use crate::cluster::pods::{self, ProblemKind};
 use crate::cluster::rollout::{Observation, Pods, observe};
 use crate::cluster::{ErrorKind, PatchMode};
 use crate::event::Event;
+use crate::model::cluster_plan::Change;
 use crate::model::image_field::carried;
 use crate::model::inventory::WorkloadKind;
 use crate::model::record::Records;
 use crate::model::workload::Workload;
-use crate::model::cluster_plan::Change;
 use crate::sync::rewrite::{Rewrite, WorkloadPatch};
 
 /// A rollout of ours that is not done.

@@ -8,8 +8,8 @@ use k8s_openapi::api::core::v1::Pod;
 use super::patience::Patience;
 use crate::cluster::pods::{self, PodProblem, ProblemKind};
 use crate::cluster::rollout::{Observation, Progress};
-use crate::model::inventory::WorkloadKind;
 use crate::model::cluster_plan::Change;
+use crate::model::inventory::WorkloadKind;
 
 /// How a component was before we changed it.
 #[derive(Clone, Debug, PartialEq)]

@@ -11,8 +11,8 @@ use crate::cluster::pods::{self, PodProblem};
 use crate::cluster::rollout::{Observation, observe};
 use crate::cluster::{PatchMode, patch, read_workload};
 use crate::event::Event;
-use crate::model::inventory::WorkloadName;
 use crate::model::cluster_plan::Change;
+use crate::model::inventory::WorkloadName;
 use crate::sync::rewrite::{WorkloadPatch, restoring};
 
 impl Run<'_> {

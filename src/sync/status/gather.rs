@@ -5,12 +5,12 @@ use super::{
     PullFailure, Seen, StatusReport, Subject, namespaces, pull_failures, recorded_mirror, statuses,
     without_outdated,
 };
-use crate::aws::error::Error;
 use crate::cluster::{self, Connection, Scope};
 use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
 use crate::model::image::Mirror;
 use crate::model::inventory::{Cluster, Inventory};
+use crate::store::choose::{self, Unidentified};
 use crate::store::{self, Limits};
 use crate::sync::discover::ImageFilter;
 use crate::sync::discover::snapshot::{ClusterSnapshot, PODS};
@@ -142,9 +142,9 @@ async fn mirror(
     cluster: Option<&Cluster>,
     region: Option<&str>,
     observer: Observer<'_>,
-) -> Result<(Mirror, Option<Error>), CommandError> {
+) -> Result<(Mirror, Option<Unidentified>), CommandError> {
     // Without AWS, the account that the cluster names may be another's.
-    let of_cluster = || target::of_cluster(cluster, region);
+    let of_cluster = || choose::of_cluster(cluster, region);
     if settings.cluster_only {
         let recorded = settings.mirror.registry.clone().or_else(|| recorded_mirror(inventory));
         return Ok((recorded.map_or_else(of_cluster, Ok)?, None));
@@ -155,9 +155,9 @@ async fn mirror(
     };
     let guessed = of_cluster().ok().or_else(|| recorded_mirror(inventory)).ok_or_else(|| {
         let hint = "without AWS, the cluster alone is looked at: --cluster-only, with --registry";
-        CommandError::with_hint(format!("error: {error}"), target::unidentified_hint(&error).unwrap_or(hint))
+        CommandError::with_hint(format!("error: {error}"), error.hint().unwrap_or(hint))
     })?;
-    if let Some(hint) = target::unidentified_hint(&error) {
+    if let Some(hint) = error.hint() {
         observer(Event::Note(format!("hint: {hint}")));
     }
     Ok((guessed, Some(error)))

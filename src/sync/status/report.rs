@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::pulls::PullFailure;
 use crate::model::image::{Image, Mirror};
 use crate::model::inventory::{API_VERSION, Carrier, Inventory, Place};
-use crate::ownership::claims::{Claim, Keeper};
 use crate::model::owner::Owner;
+use crate::ownership::claims::{Claim, Keeper};
 use crate::ownership::owners::ChangedBy;
 
 /// The whole result. Its shape is a promise to scripts: fields are added, never changed.

@@ -88,7 +88,19 @@ fn facts(repositories: &[(&str, Option<Listing>)], sources: &[(&str, Result<Reso
 }
 
 fn planned(assignments: Vec<Assignment>, facts: &Facts) -> DestinationPlan {
+    decided(assignments, facts).plan
+}
+
+fn decided(assignments: Vec<Assignment>, facts: &Facts) -> Decided {
     decide(&ECR.parse().unwrap(), targets(assignments), facts)
+}
+
+/// The repositories of uploads, by the size of the blob.
+fn repositories(uploads: &[Upload]) -> Vec<(u64, Vec<&str>)> {
+    uploads
+        .iter()
+        .map(|upload| (upload.blob.size, upload.to.iter().map(|to| to.repository.as_str()).collect()))
+        .collect()
 }
 
 /// The first step in words.
@@ -238,9 +250,9 @@ fn what_has_no_known_source_is_never_copied() {
         (Source::Unnameable("odd".to_owned()), None, "failed: odd"),
     ];
     for (source, held, expected) in cases {
-        let plan = planned(vec![assignment(source)], &facts(&[("a/b", held)], &[]));
+        let Decided { plan, uploads } = decided(vec![assignment(source)], &facts(&[("a/b", held)], &[]));
         assert_eq!(outcome(&plan), expected);
-        assert_eq!((plan.uploads.len(), plan.create_repositories.len()), (0, 0));
+        assert_eq!((uploads.len(), plan.create_repositories.len()), (0, 0));
     }
 }
 
@@ -255,7 +267,7 @@ fn faults_stop_the_image_and_nothing_else() {
         &[("ghcr.io/a/b:v1", refused), ("ghcr.io/c/d:v1", resolved("two", &[("layer", 5)]))],
     );
     facts.repositories.insert("e/f".to_owned(), Err("AWS denies ecr:ListImages".to_owned()));
-    let plan = planned(
+    let Decided { plan, uploads } = decided(
         vec![
             known("ghcr.io/a/b:v1", "ECR/a/b:v1", "ghcr.io/a/b:v1"),
             known("ghcr.io/c/d:v1", "ECR/c/d:v1", "ghcr.io/c/d:v1"),
@@ -268,7 +280,7 @@ fn faults_stop_the_image_and_nothing_else() {
         plan.images.iter().map(|image| matches!(image.step, Step::Failed { .. })).collect();
     assert_eq!(failed, [true, false, true, true]);
     assert_eq!(plan.create_repositories, ["c/d"]);
-    assert_eq!(plan.uploads[0].to, ["c/d"]);
+    assert_eq!(repositories(&uploads)[0].1, ["c/d"]);
 }
 
 #[test]
@@ -342,13 +354,8 @@ fn each_blob_goes_up_once_per_repository_that_lacks_it_largest_first() {
     };
     // Names of one letter are no repositories of ECR.
     facts.registry = RegistryKind::Oci;
-    let plan = planned(assignments(), &facts);
-    let uploads: Vec<(u64, Vec<&str>)> = plan
-        .uploads
-        .iter()
-        .map(|upload| (upload.blob.size, upload.to.iter().map(String::as_str).collect()))
-        .collect();
-    assert_eq!(uploads, [(100, vec!["a", "b"]), (5, vec!["a", "b"])]);
+    let Decided { plan, uploads } = decided(assignments(), &facts);
+    assert_eq!(repositories(&uploads), [(100, vec!["a", "b"]), (5, vec!["a", "b"])]);
     assert_eq!(plan.create_repositories, ["b"]);
     // One creation, two requests for each of four pairs, and seven manifests: one of eight is there.
     let estimate = plan.estimate;

@@ -1,0 +1,74 @@
+//! The ECR that is meant where the user names no registry.
+
+use super::default_mirror::{self, Facts, default_mirror};
+use crate::aws::error::Error;
+use crate::aws::identity;
+use crate::error::CommandError;
+use crate::model::image::Mirror;
+use crate::model::inventory::Cluster;
+use crate::transport::Settings;
+
+/// AWS did not say who we are.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Unidentified(Error);
+
+impl Unidentified {
+    /// What to do about it. Credentials that STS does not take are no use for ECR either.
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self.0 {
+            Error::NoCredentials { .. }
+            | Error::Expired
+            | Error::NotAccepted { .. }
+            | Error::Clock { .. }
+            | Error::Blocked { .. } => None,
+            _ => Some("STS is asked whose registry is meant; with --registry it need not be"),
+        }
+    }
+
+    pub fn into_error(self) -> CommandError {
+        CommandError { message: format!("error: {self}"), hint: self.hint().map(str::to_owned) }
+    }
+}
+
+/// Our path in the ECR of the cluster's account and region; the inner error is that AWS did not say who we are.
+///
+/// # Errors
+/// The region is not known, or the accounts of cluster and credentials differ.
+pub async fn by_identity(
+    network: &Settings,
+    region: Option<&str>,
+    cluster: Option<&Cluster>,
+) -> Result<Result<Mirror, Unidentified>, CommandError> {
+    let mut facts = Facts {
+        cluster_account: cluster.and_then(|cluster| cluster.account.clone()),
+        region: region.map(str::to_owned).or_else(|| cluster?.region.clone()),
+        own_account: None,
+    };
+    let Some(region) = &facts.region else {
+        return Err(unclear(default_mirror::Error::NoRegion));
+    };
+    let configuration = identity::configuration(region, network).await?;
+    let own = match identity::identity(&configuration).await {
+        Ok(own) => own,
+        Err(error) => return Ok(Err(Unidentified(error))),
+    };
+    facts.own_account = Some(own.account);
+    default_mirror(&facts).map(Ok).map_err(unclear)
+}
+
+/// Our path in the ECR of the cluster's account and region, without asking AWS whether that is ours.
+///
+/// # Errors
+/// The cluster tells no account or no region.
+pub fn of_cluster(cluster: Option<&Cluster>, region: Option<&str>) -> Result<Mirror, CommandError> {
+    let account = cluster.and_then(|cluster| cluster.account.clone());
+    let facts =
+        Facts { own_account: account.clone(), cluster_account: account, region: region.map(str::to_owned) };
+    default_mirror(&facts).map_err(unclear)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it ends chains of combinators")]
+fn unclear(error: default_mirror::Error) -> CommandError {
+    CommandError::with_hint(format!("error: {error}"), error.hint())
+}
