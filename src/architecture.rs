@@ -252,3 +252,20 @@ fn only_output_prints() {
     let found: Vec<_> = others.flat_map(|file| lines_with(&file, &PRINTING)).collect();
     assert!(found.is_empty(), "{found:#?}");
 }
+
+/// Facts about components are in their records, and nowhere else.
+#[test]
+fn only_the_records_know_components_by_their_parts() {
+    let words = [
+        "kvisor",
+        "egressd",
+        "castware",
+        "chart-upgrader",
+        "aws-node",
+        "us-docker.pkg.dev",
+        "ghcr.io/castai",
+    ];
+    let others = files().into_iter().filter(|file| !file.starts_with("castai/"));
+    let found: Vec<_> = others.flat_map(|file| lines_with(&file, &words)).collect();
+    assert!(found.is_empty(), "{found:#?}");
+}

@@ -5,10 +5,14 @@ pub mod rbac;
 #[cfg(test)]
 mod tests;
 
+use std::sync::LazyLock;
+
 use serde::Serialize;
 
+use crate::castai::built_in;
+
 /// A right in Kubernetes.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KubernetesRule {
     pub scope: Scope,
@@ -74,7 +78,30 @@ pub enum Need {
 }
 
 /// Every right in Kubernetes, in the order in which it is used.
-pub const KUBERNETES: &[KubernetesRule] = &[
+pub static KUBERNETES: LazyLock<Vec<KubernetesRule>> = LazyLock::new(|| {
+    WORKLOADS.iter().cloned().chain(custom_resources()).chain(OWNERS_AND_CHANGES.iter().cloned()).collect()
+});
+
+/// The rights to list the custom resources of Cast AI's components.
+fn custom_resources() -> impl Iterator<Item = KubernetesRule> {
+    static NAMES: LazyLock<Vec<String>> =
+        LazyLock::new(|| built_in().custom_resources().iter().map(|resource| resource.name()).collect());
+    static LISTS: LazyLock<Vec<[&'static str; 1]>> =
+        LazyLock::new(|| NAMES.iter().map(|name| [name.as_str()]).collect());
+    built_in().custom_resources().into_iter().zip(&*LISTS).map(|(resource, names)| KubernetesRule {
+        scope: Scope::Cluster,
+        api_group: &resource.group,
+        resources: names,
+        resource_names: &[],
+        verbs: &["list"],
+        access: Access::Read,
+        need: Need::Optional,
+        reason: resource.purpose.as_deref().unwrap_or("images in custom resources of Cast AI's"),
+    })
+}
+
+/// The rights for finding workloads and their images.
+const WORKLOADS: &[KubernetesRule] = &[
     KubernetesRule {
         scope: Scope::Cluster,
         api_group: "apps",
@@ -125,26 +152,10 @@ pub const KUBERNETES: &[KubernetesRule] = &[
         need: Need::Optional,
         reason: "completing -n in the shell",
     },
-    KubernetesRule {
-        scope: Scope::Cluster,
-        api_group: "castware.cast.ai",
-        resources: &["components"],
-        resource_names: &[],
-        verbs: &["list"],
-        access: Access::Read,
-        need: Need::Optional,
-        reason: "images in the values of Cast AI's operator, where it is installed",
-    },
-    KubernetesRule {
-        scope: Scope::Cluster,
-        api_group: "pod-mutations.cast.ai",
-        resources: &["podmutations"],
-        resource_names: &[],
-        verbs: &["list"],
-        access: Access::Read,
-        need: Need::Optional,
-        reason: "images that Cast AI's pod mutator adds to pods, where it is installed",
-    },
+];
+
+/// The rights for owners of workloads, and for changing these.
+const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
     KubernetesRule {
         scope: Scope::Cluster,
         api_group: "argoproj.io",

@@ -1,126 +1,192 @@
-//! Where Cast AI's components live and how their images are called.
+//! What a name has to do with Cast AI: an image, a namespace, a chart, a label, a variable, a workload.
 //!
-//! Sources: castai/helm-charts (August 2026), castai/kvisor, castai/castware-operator, and the notes beside each
-//! entry. Nobody publishes the whole list, so that adding to it must stay a matter of one line.
+//! Each question is put to [`Knowledge`]: our records, and what the user added.
 
-use crate::model::image::{Image, InvalidReference};
-use crate::model::image_field::{Carrier, Variables};
+use std::collections::BTreeMap;
 
-/// Namespaces that hold Cast AI alone: every workload in them is taken. Other namespaces' own workloads never are.
-pub const NAMESPACES: &[&str] =
-    &["castai-agent", "castai-live", "castai-omni", "castai-pod-node-lifecycle", "castware-operator"];
+use super::records::built_in;
+use crate::model::image::Image;
+use crate::model::image_field::Variables;
+use crate::model::knowledge::{Knowledge, OtherVariable, Upgrader};
 
-/// Repositories as written that are Cast AI's own. Artifact Registry and GHCR hold the same images under the same
-/// paths and tags (castai/helm-charts `charts/castai-umbrella/gar-values.yaml`), so that one component may be named
-/// in two ways.
-const PREFIXES: &[&str] = &["us-docker.pkg.dev/castai-hub/", "ghcr.io/castai/"];
-
-/// Cast AI's organisation on Docker Hub, as each of its spellings.
-const DOCKER_HUB_PREFIXES: &[&str] = &["castai/", "docker.io/castai/", "index.docker.io/castai/"];
-
-/// Images of others that Cast AI's charts and hooks use.
-pub const THIRD_PARTY: &[&str] = &[
-    // Charts castai-agent and castai-evictor.
-    "registry.k8s.io/cpa/cpvpa",
-    // Hooks of castai-evictor, castware-operator, castai-kentroller, castware-components.
-    "rancher/kubectl",
-    "bitnami/kubectl",
-    "lachlanevenson/k8s-kubectl",
-    // castai-chart-upgrader and the hook of gpu-metrics-exporter.
-    "alpine/k8s",
-    // castai-kvisor and gpu-metrics-exporter.
-    "nvcr.io/nvidia/k8s/dcgm-exporter",
-    "otel/ebpf-instrument",
-    "clickhouse/clickhouse-server",
-    // castai-db-optimizer and castai-db-proxy.
-    "ghcr.io/pgdogdev/pgdog",
-    "gcr.io/cloud-sql-connectors/cloud-sql-proxy",
-    "proxysql/proxysql",
-];
-
-/// Values of the `helm.sh/chart` label start with one of these.
-const CHARTS: &[&str] = &["castai-", "castware-", "egressd-", "gpu-metrics-exporter-", "omni-agent-"];
-
-/// Variables whose value is an image that a component starts later (castai/kvisor `GetKvisorAgentImageDetails`;
-/// charts/castai-workload-autoscaler `templates/deployment.yaml`). Others that end in `_IMAGE` hold a bare tag.
-pub const IMAGE_VARIABLES: &[&str] = &[SCANNERS_VARIABLE, "JMX_EXPORTER_INIT_IMAGE"];
-
-/// [`IMAGE_VARIABLES`] as those who look for images take them.
+/// Variables of our records whose values are images, as those who look for images take them.
 pub fn image_variables() -> Variables {
-    IMAGE_VARIABLES.iter().copied().collect()
+    built_in().image_variables()
 }
 
-/// Names the image of kvisor's scan jobs to its controller (castai/kvisor `cmd/controller/kube/client.go`).
-pub const SCANNERS_VARIABLE: &str = "SCANNERS_IMAGE";
+impl Knowledge {
+    /// Namespaces that hold Cast AI alone, in order.
+    pub fn all_namespaces(&self) -> Vec<&str> {
+        let mut all: Vec<_> = self.all().flat_map(|known| &known.namespaces).map(String::as_str).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
 
-/// Beginnings of the names of containers that Cast AI's webhooks add to pods of others, such as
-/// `castai-jmx-exporter-init` (chart castai-workload-autoscaler 1.9.3).
-pub const INJECTED_CONTAINERS: &[&str] = &["castai-"];
+    pub fn is_namespace(&self, namespace: &str) -> bool {
+        self.all().any(|known| known.namespaces.iter().any(|name| name == namespace))
+    }
 
-/// Labels that Cast AI's components give to what they start, such as kvisor's scan jobs (castai/kvisor).
-pub const STARTED_LABELS: &[(&str, &str)] = &[("app.kubernetes.io/managed-by", "castai")];
+    /// Beginnings of the repositories that are Cast AI's own, ours in every spelling.
+    pub fn prefixes(&self) -> impl Iterator<Item = &str> {
+        self.all().flat_map(|known| &known.image_prefixes).map(String::as_str)
+    }
 
-/// Workloads of others that a component patches: the component, the namespace, and the workload as `Kind/name`
-/// (castai/helm-charts `test/e2e/helpers_test.go`: a hook of castai-live's does).
-const PATCHED: &[(&str, &str, &str)] = &[("castai-live", "kube-system", "DaemonSet/aws-node")];
+    /// The prefix that makes an image Cast AI's. A name that only contains one is another registry's.
+    pub fn image_prefix(&self, image: &Image) -> Option<&str> {
+        let mut ours = built_in().prefixes();
+        ours.find(|prefix| image.repository().starts_with(prefix)).or_else(|| {
+            let mut added = self.image_prefixes.iter().map(String::as_str);
+            added.find(|prefix| begins(image, prefix))
+        })
+    }
 
-/// Variables that are named like one with an image that a component starts, and what they name instead (castai/kvisor's
-/// scan jobs). Those of castai-db-agent and castai-db-optimizer (`AGENT_IMAGE`, `PROXY_IMAGE`) hold bare tags.
-pub const OTHER_VARIABLES: &[(&str, &str)] =
-    &[("COLLECTOR_IMAGE_NAME", "it names the image to be scanned, which is the customer's")];
+    /// Whether an image looks like Cast AI's behind a mirror's registry and path. Anybody can name images so: it helps
+    /// to recognise components, and says nothing of what an image is.
+    pub fn looks_mirrored(&self, image: &Image) -> bool {
+        let mut hosted = self.prefixes().filter(|prefix| has_host(bare(prefix)));
+        hosted.any(|prefix| image.repository().contains(&format!("/{}/", prefix.trim_end_matches('/'))))
+    }
 
-/// The component that patches a workload of somebody else's, if one does. `workload` is written `Kind/name`.
-pub fn patched_by(namespace: &str, workload: &str) -> Option<&'static str> {
-    let found = PATCHED.iter().find(|(_, there, name)| *there == namespace && *name == workload);
-    found.map(|(component, ..)| *component)
+    /// Whether Cast AI is known to use images of this name. Only such a name may be read back out of a mirror's layout:
+    /// anybody can publish the others.
+    pub fn knows(&self, image: &Image) -> bool {
+        let name = bare(image.repository());
+        let is_listed = |known: &Self| {
+            known.repositories.iter().any(|repository| bare(repository) == name)
+                || known.images.iter().any(|image| bare(image.repository()) == name)
+        };
+        self.image_prefix(image).is_some() || self.all().any(is_listed)
+    }
+
+    /// The repository of a component's main image.
+    pub fn repository_of(&self, component: &str) -> Option<&str> {
+        let known = self.all().find(|known| known.component == component)?;
+        known.repositories.first().map(String::as_str)
+    }
+
+    /// Repositories of others that Cast AI's charts and hooks use.
+    pub fn repositories_of_others(&self) -> impl Iterator<Item = &str> {
+        let all = self.all().flat_map(|known| &known.repositories).map(String::as_str);
+        all.filter(|repository| !repository.parse().is_ok_and(|image| self.image_prefix(&image).is_some()))
+    }
+
+    /// The chart in a `helm.sh/chart` label, if it is one of Cast AI's.
+    pub fn chart<'l>(&self, label: &'l str) -> Option<&'l str> {
+        self.all().any(|known| is_of(&known.charts, label)).then_some(label)
+    }
+
+    /// The label, as `key=value`, by which a workload with `labels` is taken whole.
+    pub fn label(&self, labels: &BTreeMap<String, String>) -> Option<String> {
+        self.all().find_map(|known| shared(&known.labels, labels))
+    }
+
+    /// The label, as `key=value`, that a component gave to a pod which it started.
+    pub fn started_label(&self, labels: &BTreeMap<String, String>) -> Option<String> {
+        self.all().find_map(|known| shared(&known.started_labels, labels))
+    }
+
+    /// Whether Cast AI adds containers of this name to pods of others.
+    pub fn adds_container(&self, name: &str) -> bool {
+        self.all().any(|known| known.added_containers.iter().any(|start| name.starts_with(start)))
+    }
+
+    /// Variables whose values are images: those that we know, then the user's.
+    pub fn image_variables(&self) -> Variables {
+        self.all().flat_map(|known| &known.variables).map(String::as_str).collect()
+    }
+
+    /// A variable that is named as if it held an image.
+    pub fn other_variable(&self, name: &str) -> Option<&OtherVariable> {
+        self.all().flat_map(|known| &known.other_variables).find(|variable| variable.name == name)
+    }
+
+    /// The component that patches a workload of somebody else's, if one does. `workload` is written `Kind/name`.
+    pub fn patched_by(&self, namespace: &str, workload: &str) -> Option<&str> {
+        let is_patched = |known: &&Self| {
+            known.patches.iter().any(|other| other.namespace == namespace && other.workload == workload)
+        };
+        self.all().find(is_patched).map(|known| known.component.as_str())
+    }
+
+    /// What upgrades Helm releases by itself, if this workload is one that does; with the component's name.
+    pub fn upgrader(&self, kind: &str, name: &str) -> Option<(&str, &Upgrader)> {
+        let is_meant = |upgrader: &Upgrader| {
+            upgrader.workload.split_once('/').is_some_and(|(of, part)| of == kind && name.contains(part))
+        };
+        let mut all = self.all().flat_map(|known| known.upgraders.iter().map(|one| (&*known.component, one)));
+        all.find(|(_, upgrader)| is_meant(upgrader))
+    }
+
+    /// Whose a field manager of this name is.
+    pub fn field_manager(&self, name: &str) -> Option<&str> {
+        let mut all = self.all().flat_map(|known| &known.field_managers);
+        all.find(|(start, _)| name.starts_with(start.as_str())).map(|(_, whose)| whose.as_str())
+    }
+
+    /// How late a workload of this name is rolled out: 0 where it does not matter.
+    pub fn rollout_order(&self, workload: &str) -> u8 {
+        let all = self.all().flat_map(|known| &known.rollout_order);
+        let meant =
+            all.filter(|(name, _)| workload.starts_with(name.as_str()) || workload.ends_with(name.as_str()));
+        meant.map(|(_, order)| *order).max().unwrap_or_default()
+    }
+
+    /// Whether castware-operator's component of this name installs `chart`: one of the same name, with or without Cast
+    /// AI's prefix, or the chart of that component's record (castai/castware-operator `api/v1alpha1/component_types.go`;
+    /// castai/helm-charts `charts/castai-umbrella`).
+    pub fn installs(&self, component: &str, chart: &str) -> bool {
+        fn short(name: &str) -> &str {
+            name.strip_prefix("castai-").unwrap_or(name)
+        }
+        let is_record = |known: &Self| {
+            !known.component.is_empty()
+                && short(&known.component) == short(component)
+                && known.charts.iter().any(|name| name == chart)
+        };
+        chart == component
+            || chart.strip_prefix("castai-") == Some(short(component))
+            || self.all().any(is_record)
+    }
 }
 
-/// Beginnings of the repositories that are Cast AI's own, in every spelling.
-pub fn prefixes() -> impl Iterator<Item = &'static str> {
-    PREFIXES.iter().chain(DOCKER_HUB_PREFIXES).copied()
+impl Upgrader {
+    /// Whether it upgrades releases of the chart in a `helm.sh/chart` label.
+    pub fn upgrades(&self, label: &str) -> bool {
+        is_of(&self.charts, label)
+    }
 }
 
-/// The Cast AI prefix of an image. A name that only contains one is another registry's.
-pub fn image_prefix(image: &Image) -> Option<&'static str> {
-    let repository = image.repository();
-    prefixes().find(|prefix| repository.starts_with(prefix))
+/// Whether a label's chart is one of `charts`, or has a name that goes on after one and a hyphen.
+fn is_of(charts: &[String], label: &str) -> bool {
+    let mut rest = charts.iter().filter_map(|chart| label.strip_prefix(chart.as_str()));
+    rest.any(|rest| rest.starts_with('-'))
 }
 
-/// Whether an image looks like Cast AI's behind a mirror's registry and path. Anybody can name images so: it helps to
-/// recognise components, and says nothing of what an image is.
-pub fn looks_mirrored(image: &Image) -> bool {
-    PREFIXES.iter().any(|prefix| image.repository().contains(&format!("/{prefix}")))
-}
-
-/// Whether Cast AI is known to use images of this name. Only such a name may be read back out of a mirror's layout:
-/// anybody can publish the others.
-pub fn knows(image: &Image) -> bool {
-    image_prefix(image).is_some() || THIRD_PARTY.contains(&bare(image.repository()))
+/// The first of `wanted` that is among `labels`, as `key=value`.
+fn shared(wanted: &BTreeMap<String, String>, labels: &BTreeMap<String, String>) -> Option<String> {
+    let (key, value) = wanted.iter().find(|(key, value)| labels.get(*key) == Some(value))?;
+    Some(format!("{key}={value}"))
 }
 
 /// A repository without Docker Hub's name, which is not written, or in one of two ways.
-pub(super) fn bare(repository: &str) -> &str {
-    let is_short = |rest: &&str| rest.split('/').next().is_some_and(|first| !first.contains(['.', ':']));
+fn bare(repository: &str) -> &str {
     ["docker.io/", "index.docker.io/"]
         .iter()
         .find_map(|host| repository.strip_prefix(host))
-        .filter(is_short)
+        .filter(|rest| !has_host(rest))
         .unwrap_or(repository)
 }
 
-/// The chart in a `helm.sh/chart` label, if it is one of Cast AI's.
-pub fn chart(label: &str) -> Option<&str> {
-    CHARTS.iter().any(|prefix| label.starts_with(prefix)).then_some(label)
+/// Whether the first part of a repository is a registry's.
+fn has_host(repository: &str) -> bool {
+    repository.split('/').next().is_some_and(|first| first.contains(['.', ':']))
 }
 
-/// Whether castware-operator's component of this name installs `chart`: one of the same name, with or without Cast AI's
-/// prefix, and `castai` for the umbrella (castai/castware-operator `api/v1alpha1/component_types.go`;
-/// castai/helm-charts `charts/castai-umbrella`).
-pub fn installs(component: &str, chart: &str) -> bool {
-    let short = component.strip_prefix("castai-").unwrap_or(component);
-    chart == component
-        || chart.strip_prefix("castai-") == Some(short)
-        || (short, chart) == ("umbrella", "castai")
+/// Whether the repository begins with `prefix`, in whole segments.
+fn begins(image: &Image, prefix: &str) -> bool {
+    let rest = bare(image.repository()).strip_prefix(bare(prefix).trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The chart's name in a `helm.sh/chart` label, without the version.
@@ -130,110 +196,10 @@ pub fn chart_name(label: &str) -> &str {
     version.map_or(label, |(hyphen, _)| &label[..hyphen])
 }
 
-/// The image that a component makes out of its own at run time, and the carrier that says so.
-///
-/// kvisor's controller starts scan jobs from its own image's name with the first `-controller` replaced, unless
-/// `SCANNERS_IMAGE` names one (castai/kvisor `cmd/controller/kube/client.go`). `source` is what `image` was mirrored
-/// from, if that is known: a mirror may call it otherwise. `named` is what a variable of ours says: its repository
-/// stays, and its version follows the controller's. Where kvisor would make a name that no scanners have, it is the one
-/// that they have.
-pub fn derived_image(
-    container: &str,
-    image: &Image,
-    source: Option<&Image>,
-    named: Option<&Image>,
-    has_variable: impl Fn(&str) -> bool,
-) -> Option<(Carrier, Image)> {
-    let is_controller = |image: &Image| image.repository().rsplit('/').next() == Some("kvisor-controller");
-    if !(is_controller(image) || source.is_some_and(is_controller)) || has_variable(SCANNERS_VARIABLE) {
-        return None;
-    }
-    let own = || scanners_of(image).or_else(|why| source.map_or(Err(why), scanners_of)).ok();
-    let named = named.and_then(|named| own()?.with_repository(named.repository()).ok());
-    let scanners = named.or_else(own).or_else(|| derivation(image)).unwrap_or_else(|| image.clone());
-    let carrier =
-        Carrier::Derived { container: container.to_owned(), component: "kvisor-scanners".to_owned() };
-    Some((carrier, scanners))
-}
-
-/// What kvisor replaces, the first time that it stands in the whole reference.
-const CONTROLLER: &str = "-controller";
-const SCANNERS: &str = "-scanners";
-
-/// The name that kvisor makes out of its controller's, whether or not there is such an image; none where that is the
-/// controller's own.
-pub fn derivation(controller: &Image) -> Option<Image> {
-    let written = controller.as_written();
-    written
-        .replacen(CONTROLLER, SCANNERS, 1)
-        .parse()
-        .ok()
-        .filter(|derived: &Image| derived.as_written() != written)
-}
-
-/// The scanners' image of the same version as a controller's: it lies beside it, with the same tag.
-///
-/// # Errors
-/// The controller's name does not tell it; the text says why and what to do.
-pub fn scanners_of(controller: &Image) -> Result<Image, String> {
-    let written = controller.as_written();
-    let (version, repository) = (controller.version(), controller.repository());
-    if version.digest().is_some() && version.tag().is_none() {
-        return Err(format!(
-            "the digest in {written} does not tell the tag of kvisor's scanners: name the controller by tag, or by tag \
-             and digest, or set its variable {SCANNERS_VARIABLE}"
-        ));
-    }
-    let start = repository.rfind('/').map_or(0, |slash| slash + 1);
-    let (path, component) = repository.split_at(start);
-    if !component.contains(CONTROLLER) {
-        return Err(format!(
-            "{written} does not tell the name of kvisor's scanners, because it has no {CONTROLLER:?} after the last \
-             slash: set its variable {SCANNERS_VARIABLE}"
-        ));
-    }
-    let tag = version.tag().map(|tag| format!(":{tag}")).unwrap_or_default();
-    format!("{path}{}{tag}", component.replacen(CONTROLLER, SCANNERS, 1))
-        .parse()
-        .map_err(|error: InvalidReference| error.to_string())
-}
-
-/// The controller's image of the same version as its scanners', if `scanners` are called as such.
-pub fn controller_of(scanners: &Image) -> Option<Image> {
-    let repository = scanners.repository().strip_suffix(SCANNERS)?;
-    scanners.with_repository(&format!("{repository}{CONTROLLER}")).ok()
-}
-
-/// The scanners' image that kvisor finds beside its controller's.
-///
-/// # Errors
-/// There can be none under the name that kvisor makes; the text says why and what to do.
-pub fn scanners_image(controller: &Image) -> Result<Image, String> {
-    let written = controller.as_written();
-    if controller.version().digest().is_some() {
-        return Err(format!(
-            "a digest in kvisor's controller image breaks its scanners: name it by tag instead of {written}"
-        ));
-    }
-    let component = controller.repository().rfind('/').map_or(0, |slash| slash + 1);
-    match written.find(CONTROLLER) {
-        Some(found) if (component..controller.repository().len()).contains(&found) => written
-            .replacen(CONTROLLER, SCANNERS, 1)
-            .parse()
-            .map_err(|error: InvalidReference| error.to_string()),
-        Some(found) if found < component => Err(format!(
-            "kvisor could not find its scanners beside {written}, because it replaces the first {CONTROLLER:?} there: \
-             choose a --registry path or a --map without it before the last slash"
-        )),
-        _ => Err(format!(
-            "kvisor could not find its scanners beside {written}, because it replaces {CONTROLLER:?} in the name: \
-             choose a --map to a name that ends in {CONTROLLER:?}"
-        )),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn image(text: &str) -> Image {
@@ -255,7 +221,7 @@ mod tests {
             ("nginx:1.27", false),
         ];
         for (text, expected) in cases {
-            assert_eq!(image_prefix(&image(text)).is_some(), expected, "{text}");
+            assert_eq!(built_in().image_prefix(&image(text)).is_some(), expected, "{text}");
         }
     }
 
@@ -264,7 +230,7 @@ mod tests {
         for known in
             ["castai/hibernate:1", "docker.io/alpine/k8s:1.33.12", "registry.k8s.io/cpa/cpvpa:v0.8.4"]
         {
-            assert!(knows(&image(known)), "{known}");
+            assert!(built_in().knows(&image(known)), "{known}");
         }
         for unknown in [
             "castai-agent:1",
@@ -275,15 +241,15 @@ mod tests {
             "evil.example/us-docker.pkg.dev/castai-hub/agent:1",
             "evil.example/alpine/k8s:1",
         ] {
-            assert!(!knows(&image(unknown)), "{unknown}");
+            assert!(!built_in().knows(&image(unknown)), "{unknown}");
         }
     }
 
     #[test]
     fn charts_are_recognised_by_name() {
-        assert_eq!(chart("castai-agent-0.161.1"), Some("castai-agent-0.161.1"));
-        assert_eq!(chart("egressd-0.1.43"), Some("egressd-0.1.43"));
-        assert_eq!(chart("my-castai-dashboards-1.0.0"), None);
+        assert_eq!(built_in().chart("castai-agent-0.161.1"), Some("castai-agent-0.161.1"));
+        assert_eq!(built_in().chart("egressd-0.1.43"), Some("egressd-0.1.43"));
+        assert_eq!(built_in().chart("my-castai-dashboards-1.0.0"), None);
     }
 
     #[test]
@@ -299,7 +265,7 @@ mod tests {
             ("agent", "castai-cluster-agent", false),
             ("castai-evictor", "castai-evictor-ext", false),
         ] {
-            assert_eq!(installs(component, chart), expected, "{component} {chart}");
+            assert_eq!(built_in().installs(component, chart), expected, "{component} {chart}");
         }
         for (label, expected) in [
             ("castai-agent-0.161.1", "castai-agent"),
@@ -312,86 +278,90 @@ mod tests {
     }
 
     #[test]
-    fn the_scanners_image_follows_kvisors_own_rule() {
-        let controller = image("ghcr.io/castai/kvisor/kvisor-controller:v1.164.8");
-        let (carrier, scanners) = derived_image("controller", &controller, None, None, |_| false).unwrap();
-        assert_eq!(carrier.to_string(), "derived/controller/kvisor-scanners");
-        assert_eq!(scanners.as_written(), "ghcr.io/castai/kvisor/kvisor-scanners:v1.164.8");
+    fn additions_count_like_what_we_know() {
+        let knowledge = Knowledge::read(json!({
+            "namespaces": ["castai-next"], "imagePrefixes": ["quay.io/castai/", "acme"],
+            "repositories": ["quay.io/acme/probe"], "charts": ["next"], "labels": {"part-of": "castai"},
+            "variables": ["PROBE_IMAGE"], "images": ["ghcr.io/acme/x:v1"],
+            "resources": [{"group": "next.cast.ai", "kind": "Next", "fields": ["/spec"]}],
+        }))
+        .unwrap();
+        let prefixes = [
+            ("quay.io/castai/agent:v1", Some("quay.io/castai/")),
+            ("e.example/quay.io/castai/agent:v1", None),
+            ("quay.io/castaible/agent:v1", None),
+            ("acme/x:1", Some("acme")),
+            ("docker.io/acme/x:1", Some("acme")),
+            ("e.example/acme/x:1", None),
+            ("ghcr.io/castai/x:1", Some("ghcr.io/castai/")),
+        ];
+        for (name, expected) in prefixes {
+            assert_eq!(knowledge.image_prefix(&image(name)), expected, "{name}");
+        }
+        assert!(knowledge.is_namespace("castai-next") && knowledge.is_namespace("castai-agent"));
+        assert_eq!(knowledge.chart("next-1.0.0"), Some("next-1.0.0"));
+        assert_eq!(knowledge.chart("nextcloud-1.0.0"), None);
+        let labels = BTreeMap::from([("part-of".to_owned(), "castai".to_owned())]);
+        assert_eq!(knowledge.label(&labels).as_deref(), Some("part-of=castai"));
+        assert_eq!(knowledge.custom_resources().last().unwrap().kind, "Next");
+        let names = [
+            ("quay.io/acme/probe:v1", true),
+            ("ghcr.io/acme/x:v2", true),
+            ("quay.io/castai/agent:v1", true),
+            ("quay.io/other/probe:v1", false),
+            ("e.example/quay.io/acme/probe:v1", false),
+        ];
+        for (name, expected) in names {
+            assert_eq!(knowledge.knows(&image(name)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_can_say_of_a_component_what_a_record_says() {
+        let knowledge = Knowledge::read(json!({
+            "component": "acme-probe", "charts": ["acme-probe"],
+            "variables": ["PROBE_IMAGE"], "otherVariables": [{"name": "NO_IMAGE", "why": "it is none"}],
+            "startedLabels": {"started-by": "probe"}, "addedContainers": ["probe-"],
+            "patches": [{"namespace": "shop", "workload": "Deployment/web"}],
+            "upgraders": [{"workload": "CronJob/bump", "charts": ["acme"], "reverts": "does so"}],
+            "rolloutOrder": {"acme-probe": 7},
+            "resources": [{"group": "acme.io", "kind": "Probe", "fields": ["/spec"], "installs": "/spec/chart"}],
+            "chartValues": [{"chart": "acme-probe", "image": "probe", "key": "image.repository"}],
+            "endpointVariables": {"PROBE_URL": "https", "API_URL": "grpc"},
+        }))
+        .unwrap();
+        let labels = BTreeMap::from([("started-by".to_owned(), "probe".to_owned())]);
+        let ours = BTreeMap::from([("app.kubernetes.io/managed-by".to_owned(), "castai".to_owned())]);
+        assert_eq!(knowledge.started_label(&labels).as_deref(), Some("started-by=probe"));
+        assert_eq!(knowledge.started_label(&ours).as_deref(), Some("app.kubernetes.io/managed-by=castai"));
+        assert_eq!(built_in().started_label(&labels), None);
+        for name in ["probe-1", "castai-jmx-exporter-init"] {
+            assert!(knowledge.adds_container(name), "{name}");
+        }
+        for name in ["PROBE_IMAGE", "SCANNERS_IMAGE"] {
+            assert!(knowledge.image_variables().contains(name), "{name}");
+        }
+        let why = |name| knowledge.other_variable(name).map(|variable| variable.why.is_some());
+        assert_eq!((why("NO_IMAGE"), why("PROXY_IMAGE"), why("X_IMAGE")), (Some(true), Some(false), None));
+        assert_eq!(knowledge.patched_by("shop", "Deployment/web"), Some("acme-probe"));
+        let (component, upgrader) = knowledge.upgrader("CronJob", "the-bump-job").unwrap();
+        assert_eq!((component, upgrader.upgrades("acme-probe-1.0.0")), ("acme-probe", true));
+        assert!(!upgrader.upgrades("castai-agent-1.0.0"));
         assert_eq!(
-            derived_image("controller", &controller, None, None, |name| name == "SCANNERS_IMAGE"),
-            None
+            ["acme-probe", "castai-agent", "web"].map(|name| knowledge.rollout_order(name)),
+            [7, 2, 0]
         );
-        let renamed = image("e.example/kv-controller:v1");
-        let (_, scanners) =
-            derived_image("controller", &renamed, Some(&controller), None, |_| false).unwrap();
-        assert_eq!(scanners.as_written(), "e.example/kv-scanners:v1");
-        assert_eq!(derived_image("controller", &renamed, None, None, |_| false), None);
-        // Where kvisor would make a name that no scanners have, and where a variable of ours gives them one.
-        let pinned = image(&format!("{controller}@sha256:{}", "a".repeat(64)));
-        let flat = image("e.example/kvisor:v1.164.8");
-        let named = image("e.example/scan:v1");
-        let cases = [
-            (&pinned, None, None, "ghcr.io/castai/kvisor/kvisor-scanners:v1.164.8"),
-            (&flat, Some(&controller), None, "ghcr.io/castai/kvisor/kvisor-scanners:v1.164.8"),
-            (&flat, Some(&controller), Some(&named), "e.example/scan:v1.164.8"),
-            (&pinned, None, Some(&named), "e.example/scan:v1.164.8"),
-        ];
-        for (controller, source, named, expected) in cases {
-            let (_, scanners) = derived_image("controller", controller, source, named, |_| false).unwrap();
-            assert_eq!(scanners.as_written(), expected, "{controller}");
-        }
-        let agent = image("ghcr.io/castai/kvisor/kvisor-agent:v1.164.8");
-        assert_eq!(derived_image("kvisor", &agent, None, None, |_| false), None);
-    }
-
-    #[test]
-    fn scanners_have_a_name_only_where_kvisor_looks_for_it() {
-        let digest = format!("sha256:{}", "a".repeat(64));
-        let (pinned, both) =
-            (format!("e/kvisor-controller@{digest}"), format!("e/kvisor-controller:v1@{digest}"));
-        let cases = [
-            ("ghcr.io/castai/kvisor/kvisor-controller:v1", Ok("ghcr.io/castai/kvisor/kvisor-scanners:v1")),
-            ("e.example/kvisor-controller:v1-controller", Ok("e.example/kvisor-scanners:v1-controller")),
-            ("e.example/my-controller/kvisor-controller:v1", Err("--registry path")),
-            ("my-controller.example/kvisor-controller:v1", Err("--registry path")),
-            ("e.example/kvisor:v1", Err("a name that ends in")),
-            ("e.example/kvisor:v1-controller", Err("a name that ends in")),
-            (
-                pinned.as_str(),
-                Err("a digest in kvisor's controller image breaks its scanners: name it by tag"),
-            ),
-            (both.as_str(), Err("a digest in kvisor's controller image breaks its scanners: name it by tag")),
-        ];
-        for (controller, expected) in cases {
-            match (scanners_image(&image(controller)), expected) {
-                (Ok(scanners), Ok(expected)) => assert_eq!(scanners.as_written(), expected),
-                (Err(error), Err(words)) => assert!(error.contains(words), "{controller}: {error}"),
-                (seen, _) => panic!("{controller}: {seen:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn scanners_lie_beside_their_controller_with_its_tag() {
-        let digest = format!("sha256:{}", "a".repeat(64));
-        let cases = [
-            ("ghcr.io/castai/kvisor/kvisor-controller:v1", Ok("ghcr.io/castai/kvisor/kvisor-scanners:v1")),
-            (&format!("e/kvisor-controller:v1@{digest}"), Ok("e/kvisor-scanners:v1")),
-            (
-                "e.example/my-controller/kvisor-controller:v1",
-                Ok("e.example/my-controller/kvisor-scanners:v1"),
-            ),
-            ("e.example/kvisor-controller:v1-controller", Ok("e.example/kvisor-scanners:v1-controller")),
-            ("kvisor-controller", Ok("kvisor-scanners:latest")),
-            (&format!("e/kvisor-controller@{digest}"), Err("does not tell the tag")),
-            ("e.example/my-controller/kvisor:v1-controller", Err("does not tell the name")),
-        ];
-        for (controller, expected) in cases {
-            match (scanners_of(&image(controller)), expected) {
-                (Ok(scanners), Ok(expected)) => assert_eq!(scanners.as_written(), expected),
-                (Err(error), Err(words)) => assert!(error.contains(words), "{controller}: {error}"),
-                (seen, _) => panic!("{controller}: {seen:?}"),
-            }
-        }
+        let resource = knowledge.custom_resources().pop().unwrap();
+        assert_eq!(knowledge.installer(resource), "acme-probe");
+        assert_eq!(resource.installed("r", &json!({"spec": {"chart": "x"}})), Some("x"));
+        assert_eq!(resource.installed("r", &json!({})), Some("r"));
+        assert_eq!(knowledge.values_for("acme-probe", "quay.io/acme/probe").count(), 1);
+        let variables = knowledge.all_endpoint_variables();
+        assert!(variables.contains(&("PROBE_URL", crate::model::knowledge::Protocol::Https)));
+        let of_api = variables.iter().filter(|(name, _)| *name == "API_URL");
+        assert_eq!(of_api.count(), 1, "what a record says of a variable stays");
+        // An inventory keeps it.
+        let kept = serde_json::from_value::<Knowledge>(serde_json::to_value(&knowledge).unwrap()).unwrap();
+        assert_eq!(kept, knowledge);
     }
 }

@@ -5,14 +5,9 @@
 
 use std::sync::LazyLock;
 
-const TABLE: &str = include_str!("endpoint-services.csv");
+pub use crate::model::knowledge::Protocol;
 
-/// How a service is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    Https,
-    Grpc,
-}
+const TABLE: &str = include_str!("endpoint-services.csv");
 
 /// Which of Cast AI's installations a cluster talks to. They differ in their hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,19 @@
-//! What we know of Cast AI, as data with its sources: components, names of images, endpoints.
+//! What we know of Cast AI, as data with its sources: a record for each component, and the endpoint services.
+//!
+//! Records have the schema of `--knowledge`, whose values are in [`crate::model::knowledge`]. Every question about Cast AI
+//! is put to that value; the code for it is here.
 
 pub mod chart_values;
+pub mod component_endpoints;
 pub mod components;
+pub mod derivation;
 pub mod endpoints;
 pub mod knowledge;
+#[cfg(test)]
+mod page_tests;
+mod records;
 pub mod resources;
+#[cfg(test)]
+mod tests;
+
+pub use self::records::{built_in, records};

@@ -1,43 +1,15 @@
 //! Custom resources of Cast AI whose fields carry images, and which fields those are.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 
+use super::records::records;
 use crate::model::image::Image;
+use crate::model::knowledge::{CustomResource, Knowledge};
 use crate::parse::{self, MAX_DEPTH};
 
 /// Longest JSON pointer that is followed, in bytes: the pointer of each field repeats the names of all objects around
 /// it.
 const MAX_POINTER: usize = 4096;
-
-/// A kind of Cast AI's, and where it carries images.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CustomResource {
-    pub group: Cow<'static, str>,
-    pub kind: Cow<'static, str>,
-    /// Members of the object that are searched, as JSON pointers.
-    searched: Cow<'static, [Cow<'static, str>]>,
-    /// Why its images are mirrored, but not rewritten there.
-    pub fixed: &'static str,
-}
-
-pub static CUSTOM_RESOURCES: &[CustomResource] = &[
-    // castai/castware-operator `api/v1alpha1/component_types.go`: values of the chart that the operator installs.
-    CustomResource {
-        group: Cow::Borrowed("castware.cast.ai"),
-        kind: Cow::Borrowed("Component"),
-        searched: Cow::Borrowed(&[Cow::Borrowed("/spec/values")]),
-        fixed: "values of the castware-operator decide, at its next upgrade",
-    },
-    // Chart castai-pod-mutator `templates/crd.yaml`: free JSON patches of customers' pods.
-    CustomResource {
-        group: Cow::Borrowed("pod-mutations.cast.ai"),
-        kind: Cow::Borrowed("PodMutation"),
-        searched: Cow::Borrowed(&[Cow::Borrowed("/spec/patches"), Cow::Borrowed("/spec/patchesV2")]),
-        fixed: "a PodMutation is written where it comes from",
-    },
-];
 
 /// An image in a field of a custom resource.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,20 +27,43 @@ pub struct FieldImages {
     pub is_incomplete: bool,
 }
 
+impl Knowledge {
+    /// Kinds of Cast AI's: ours in order of their groups, and those that the user added.
+    pub fn custom_resources(&self) -> Vec<&CustomResource> {
+        let mut all: Vec<_> = records().iter().flat_map(|known| &known.resources).collect();
+        all.sort_by_key(|resource| (&resource.group, &resource.kind));
+        all.extend(&self.resources);
+        all
+    }
+
+    /// The component whose controller installs charts for resources of this kind.
+    pub fn installer<'k>(&'k self, resource: &'k CustomResource) -> &'k str {
+        let mut all = self.all().filter(|known| !known.component.is_empty());
+        let known = all.find(|known| known.resources.contains(resource));
+        known.map_or(&resource.group, |known| &known.component)
+    }
+}
+
 impl CustomResource {
-    /// A kind that the user knows of.
-    pub fn new(group: String, kind: String, searched: Vec<String>) -> Self {
-        Self {
-            group: group.into(),
-            kind: kind.into(),
-            searched: searched.into_iter().map(Cow::Owned).collect(),
-            fixed: "what made this resource decides",
-        }
+    /// Why its images are mirrored, but not rewritten there.
+    pub fn why_not_rewritable(&self) -> &str {
+        self.not_rewritable.as_deref().unwrap_or("what made this resource decides")
+    }
+
+    /// What its controller installs for a resource of this name, if it installs charts.
+    pub fn installed<'r>(&self, name: &'r str, content: &'r Value) -> Option<&'r str> {
+        let pointer = self.installs.as_ref()?;
+        Some(content.pointer(pointer).and_then(Value::as_str).unwrap_or(name))
+    }
+
+    /// As RBAC names it: `components`.
+    pub fn name(&self) -> String {
+        format!("{}s", self.kind.to_lowercase())
     }
 
     /// As kubectl names lists of it: `components.castware.cast.ai`.
     pub fn plural(&self) -> String {
-        format!("{}s.{}", self.kind.to_lowercase(), self.group)
+        format!("{}.{}", self.name(), self.group)
     }
 
     /// As kubectl names one: `component.castware.cast.ai`.
@@ -80,7 +75,7 @@ impl CustomResource {
     /// its chart knows the tag, and the release that comes of it shows the image.
     pub fn images(&self, content: &Value) -> FieldImages {
         let mut found = FieldImages::default();
-        for pointer in &*self.searched {
+        for pointer in &self.fields {
             if let Some(value) = content.pointer(pointer) {
                 search(value, pointer, "", MAX_DEPTH, &mut found);
             }
@@ -156,9 +151,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::castai::records::built_in;
+
+    fn definition(kind: &str) -> &'static CustomResource {
+        let all = built_in().custom_resources();
+        all.into_iter().find(|definition| definition.kind == kind).unwrap()
+    }
 
     fn seen(kind: &str, content: &Value) -> Vec<(String, String)> {
-        let definition = CUSTOM_RESOURCES.iter().find(|definition| definition.kind == kind).unwrap();
+        let definition = definition(kind);
         let images = definition.images(content).images.into_iter();
         images.map(|found| (found.pointer, found.image.to_string())).collect()
     }
@@ -206,7 +207,7 @@ mod tests {
 
     #[test]
     fn what_is_nested_too_deep_is_said_to_be_unread() {
-        let component = CUSTOM_RESOURCES.iter().find(|definition| definition.kind == "Component").unwrap();
+        let component = definition("Component");
         let images = |values: &Value| {
             let found = component.images(&json!({"spec": {"values": values}}));
             (found.images.len(), found.is_incomplete)

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::connect::Connection;
 use super::error::{Error, ErrorKind};
 use super::objects::{self, Object};
-use crate::castai::resources::CustomResource;
+use crate::model::knowledge::CustomResource;
 use crate::parse;
 
 /// A custom resource as it was read.
@@ -28,7 +28,7 @@ pub struct Resource {
 /// The server cannot be reached.
 pub async fn list_custom_resources(
     connection: &Connection,
-    definitions: &[CustomResource],
+    definitions: &[&CustomResource],
     namespace: Option<&str>,
 ) -> Result<(Vec<Resource>, Vec<String>), Error> {
     let (mut resources, mut notes) = (Vec::new(), Vec::new());

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::CommandError;
-use crate::castai::knowledge::Knowledge;
 use crate::cli::{Arguments, FilterArguments, KnowledgeArguments, SelectionArguments};
+use crate::model::knowledge::Knowledge;
 use crate::output;
 use crate::parse::documents;
 use crate::sync::discover::ImageFilter;

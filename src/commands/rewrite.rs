@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{CommandError, Ending, discovery};
+use crate::castai::derivation;
 use crate::cli::{Arguments, RewriteArguments};
 use crate::cluster;
 use crate::model::inventory::Place;
@@ -41,15 +42,15 @@ pub(super) async fn run(arguments: &Arguments, wanted: &RewriteArguments) -> Res
     let ports = Ports { cluster, network: arguments.network.settings() };
     let rewritten = rewrite(&settings, &ports, &|event| progress.observe(event)).await;
     progress.clear();
-    let Rewritten { texts, mirror, missing, lost_scanners } = rewritten?;
-    if missing.is_empty() && lost_scanners.is_empty() {
+    let Rewritten { texts, mirror, missing, lost_images } = rewritten?;
+    if missing.is_empty() && lost_images.is_empty() {
         return print(texts, format);
     }
-    for line in &lost_scanners {
+    for line in &lost_images {
         output::say(line);
     }
     if missing.is_empty() {
-        output::error("error: nothing is printed, because kvisor's scans would fail", None);
+        output::error(&format!("error: nothing is printed, because {}", derivation::CONSEQUENCE), None);
     } else {
         tell_missing(wanted, &mirror.to_string(), &missing);
     }

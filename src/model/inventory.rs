@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::reason::Reason;
-use crate::castai::knowledge::Knowledge;
 use crate::model::image::Image;
 pub use crate::model::image_field::Carrier;
+use crate::model::knowledge::Knowledge;
 use crate::model::origin::Origin;
 pub use crate::model::workload_kind::WorkloadKind;
 

@@ -5,6 +5,7 @@ pub mod field_manager;
 pub mod image;
 pub mod image_field;
 pub mod inventory;
+pub mod knowledge;
 pub mod lock;
 pub mod origin;
 pub mod owner;

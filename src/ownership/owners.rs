@@ -1,14 +1,16 @@
 //! Who will put other images back, and when: pure, from what owners leave on the objects they own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::castai::components;
+use crate::castai::built_in;
+use crate::castai::components::chart_name;
 use crate::cluster::custom::Resource;
 use crate::model::field_manager::FieldManager;
-use crate::model::inventory::{Carrier, WorkloadKind};
+use crate::model::inventory::Carrier;
+use crate::model::knowledge::{Knowledge, Upgrader};
 use crate::model::owner::Owner;
 use crate::model::record::Records;
 use crate::model::workload::Workload;
@@ -17,29 +19,43 @@ use crate::ownership::claims;
 /// What else in the cluster tells about owners.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
-    /// Components that castware-operator installs.
-    components: BTreeSet<String>,
-    /// Whether castai-chart-upgrader runs.
-    chart_upgrader: bool,
+    /// What the user added to what we know of Cast AI.
+    knowledge: Knowledge,
+    /// What controllers of Cast AI's install, by the names that they have for it.
+    installed: BTreeMap<String, Installer>,
+    /// Components of Cast AI's that upgrade Helm releases, and run here.
+    upgraders: BTreeMap<String, Upgrader>,
     /// Argo CD's applications by name, and whether each heals itself. Of those that are not here it is not known.
     pub applications: BTreeMap<String, bool>,
     /// Flux's Helm releases by namespace and name, and whether each corrects drift. Of others it is not known.
     pub releases: BTreeMap<String, bool>,
 }
 
+/// A controller of Cast AI's that installs charts as its custom resources say.
+#[derive(Clone, Debug)]
+struct Installer {
+    component: String,
+    /// The custom resources' kind.
+    kind: String,
+}
+
 impl Surroundings {
-    pub fn of(workloads: &[Workload], resources: &[Resource]) -> Self {
-        let components = resources.iter().filter(|resource| resource.definition.kind == "Component");
-        let component = |resource: &Resource| {
-            let named = resource.content.pointer("/spec/component").and_then(serde_json::Value::as_str);
-            named.unwrap_or(&resource.name).to_owned()
+    pub fn of(workloads: &[Workload], resources: &[Resource], knowledge: &Knowledge) -> Self {
+        let installed = |resource: &Resource| {
+            let Resource { name, definition, content, .. } = resource;
+            let component = knowledge.installer(definition).to_owned();
+            let installer = Installer { component, kind: definition.kind.clone() };
+            Some((definition.installed(name, content)?.to_owned(), installer))
         };
-        let is_upgrader = |workload: &Workload| {
-            workload.name.kind == WorkloadKind::CronJob && workload.name.name.contains("chart-upgrader")
+        let upgrader = |workload: &Workload| {
+            let (component, upgrader) =
+                knowledge.upgrader(workload.name.kind.as_str(), &workload.name.name)?;
+            Some((component.to_owned(), upgrader.clone()))
         };
         Self {
-            components: components.map(component).collect(),
-            chart_upgrader: workloads.iter().any(is_upgrader),
+            knowledge: knowledge.clone(),
+            installed: resources.iter().filter_map(installed).collect(),
+            upgraders: workloads.iter().filter_map(upgrader).collect(),
             applications: BTreeMap::new(),
             releases: BTreeMap::new(),
         }
@@ -128,14 +144,15 @@ pub fn owners(workload: &Workload, around: &Surroundings) -> Vec<Owner> {
 /// Those who upgrade a Helm release.
 fn helm(workload: &Workload, release: &str, around: &Surroundings, add: &mut impl FnMut(String, &str, bool)) {
     let chart = workload.labels.get("helm.sh/chart").map(String::as_str).unwrap_or_default();
-    let names = [release, components::chart_name(chart)];
-    let is_of = |component: &&String| names.iter().any(|name| components::installs(component, name));
-    if let Some(component) = around.components.iter().find(is_of) {
-        let reverts = "puts its own image back when the Component's version or values change";
-        add(format!("castware-operator component {component}"), reverts, false);
+    let names = [release, chart_name(chart)];
+    let is_of = |component: &str| names.iter().any(|name| around.knowledge.installs(component, name));
+    if let Some((name, installer)) = around.installed.iter().find(|(name, _)| is_of(name)) {
+        let Installer { component, kind } = installer;
+        let reverts = format!("puts its own image back when the {kind}'s version or values change");
+        add(format!("{component} component {name}"), &reverts, false);
     }
-    if around.chart_upgrader && chart.starts_with("castai-") {
-        add("castai-chart-upgrader".to_owned(), "puts the chart's image back, once a day", false);
+    for (component, upgrader) in around.upgraders.iter().filter(|(_, upgrader)| upgrader.upgrades(chart)) {
+        add(component.clone(), &upgrader.reverts, false);
     }
     let mut names = workload.managers.iter().map(|manager| manager.name.as_str());
     if names.any(|name| name.starts_with("terraform-provider-helm")) {
@@ -191,9 +208,6 @@ pub fn known_manager(name: &str) -> Option<&'static str> {
         ("HashiCorp", "Terraform"),
         ("argocd", "Argo CD"),
         ("kustomize-controller", "Flux"),
-        ("castware-operator", "Cast AI's operator"),
-        ("castai-cluster-controller", "Cast AI's remote upgrade"),
-        ("castctl", "Cast AI's castctl"),
         ("kubectl-client-side-apply", "kubectl apply"),
         ("kubectl-set", "kubectl set image"),
         ("kubectl-edit", "kubectl edit"),
@@ -203,7 +217,8 @@ pub fn known_manager(name: &str) -> Option<&'static str> {
         ("kubectl-castai_privatelink", "this plugin"),
         ("kubectl", "kubectl"),
     ];
-    KNOWN.iter().find(|(start, _)| name.starts_with(start)).map(|(_, who)| *who)
+    let known = KNOWN.iter().find(|(start, _)| name.starts_with(start)).map(|(_, who)| *who);
+    known.or_else(|| built_in().field_manager(name))
 }
 
 #[cfg(test)]

@@ -108,7 +108,7 @@ This page is made from the sources: `UPDATE_DOCS=1 cargo test --workspace --lib 
 "
     .to_owned();
     let code = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    for rule in KUBERNETES {
+    for rule in &*KUBERNETES {
         let group = if rule.api_group.is_empty() { "core".to_owned() } else { code(&[rule.api_group]) };
         let mut resources = code(rule.resources);
         if !rule.resource_names.is_empty() {

@@ -14,11 +14,11 @@ use serde_json::{Map, Value};
 
 use self::templates::Template;
 use super::names;
-use crate::castai::chart_values::{self, Form, KVISOR, SCANNERS_KEY};
-use crate::castai::components::{SCANNERS_VARIABLE, scanners_image};
+use crate::castai::{built_in, derivation};
 use crate::cluster::release::{Chart, Release, ReleaseName};
 use crate::model::image::{Image, Mirror};
 use crate::model::inventory::{Carrier, Place};
+use crate::model::knowledge::{DerivedImage, Form};
 use crate::sync::plan::assignment::{Assignment, NameMap, Source, name_in};
 
 const GLOBAL: &str = "global.registry";
@@ -70,7 +70,7 @@ pub fn values(
         choice.take(image);
     }
     for image in &images {
-        choice.name_scanners(image, maps, &images);
+        choice.name_derived(image, maps, &images);
     }
     Some(choice.values(&templates))
 }
@@ -124,8 +124,8 @@ impl<'a> Choice<'a> {
             }
             Source::Known(source) => source,
         };
-        if image.names_scanners(self.release) {
-            let key = image.template.key(SCANNERS_KEY);
+        if let Some(rule) = image.names_derived(self.release) {
+            let key = image.template.key(&rule.key);
             self.notes.insert(format!("{key} names a tag: change it with each upgrade"));
             self.verbatim.insert(key, image.assigned.destination.to_string());
             return;
@@ -135,7 +135,7 @@ impl<'a> Choice<'a> {
         let is_for_policy =
             names::is_renamable(image.image, image.carrier, source, &self.release.name.namespace);
         let mut found = false;
-        for value in chart_values::of_image(image.template.chart(self.release), source.repository()) {
+        for value in built_in().values_for(image.template.chart(self.release), source.repository()) {
             // Hooks of castai-live name their registry themselves.
             let is_fixed = image.template.hook && value.form == Form::Registry;
             let Some(text) = value.value_for(private).filter(|_| !is_fixed) else { continue };
@@ -144,7 +144,7 @@ impl<'a> Choice<'a> {
             self.all_global &= is_by_layout
                 && image.template.subchart.is_empty()
                 && value.honours_global(&self.release.chart.version);
-            let texts = self.keyed.entry(image.template.key(value.key)).or_default();
+            let texts = self.keyed.entry(image.template.key(&value.key)).or_default();
             texts.entry(text.to_owned()).or_default().insert((described.clone(), is_for_policy));
         }
         if !found {
@@ -157,26 +157,26 @@ impl<'a> Choice<'a> {
         }
     }
 
-    /// Names the scanners of a kvisor that would not find them beside its controller.
-    fn name_scanners(&mut self, image: &Carried<'_>, maps: &[NameMap], all: &[Carried<'_>]) {
-        let Some((source, why)) = scanners_need_a_name(image) else { return };
-        let key = image.template.key(SCANNERS_KEY);
-        if image.template.chart(self.release) != KVISOR {
+    /// Names the derived image of a component that would not find it beside its own.
+    fn name_derived(&mut self, image: &Carried<'_>, maps: &[NameMap], all: &[Carried<'_>]) {
+        let Some((rule, source, why)) = derived_needs_a_name(image) else { return };
+        let key = image.template.key(&rule.key);
+        if image.template.chart(self.release) != rule.chart {
             return;
         }
         self.notes.remove(&format!("{key} names a tag: change it with each upgrade"));
         self.notes.insert(format!("{key} names a tag: change it with each upgrade, because {why}"));
         // The chart has it already.
         let is_named = |other: &Carried<'_>| {
-            std::ptr::eq(other.template, image.template) && other.names_scanners(self.release)
+            std::ptr::eq(other.template, image.template) && other.names_derived(self.release).is_some()
         };
         if all.iter().any(is_named) {
             return;
         }
-        let scanners = scanners_image(source).ok();
-        match scanners.and_then(|scanners| name_in(self.mirror, maps, &scanners).ok()) {
-            Some(scanners) => {
-                self.verbatim.insert(key, scanners.to_string());
+        let derived = rule.found_beside(source).ok();
+        match derived.and_then(|derived| name_in(self.mirror, maps, &derived).ok()) {
+            Some(derived) => {
+                self.verbatim.insert(key, derived.to_string());
             }
             None => self.gap(format!("{} in {}: {why}", image.carrier, image.template.name), false),
         }
@@ -204,7 +204,8 @@ impl<'a> Choice<'a> {
         }
         let set = &self.release.set;
         let has_keys = templates.iter().any(|template| {
-            chart_values::keys_of(template.chart(self.release)).any(|key| set.contains(&template.key(key)))
+            let mut values = built_in().values_of(template.chart(self.release));
+            values.any(|value| set.contains(&template.key(&value.key)))
         });
         let mut values = Value::Object(Map::new());
         if self.all_global && !keys.is_empty() && !has_keys {
@@ -236,18 +237,17 @@ impl<'a> Choice<'a> {
 }
 
 impl Carried<'_> {
-    /// Whether this is kvisor's variable for its scanners.
-    fn names_scanners(&self, release: &Release) -> bool {
-        self.carrier.variable() == Some(SCANNERS_VARIABLE) && self.template.chart(release) == KVISOR
+    /// The rule of the derived image that this names, if it is the variable for one.
+    fn names_derived(&self, release: &Release) -> Option<&'static DerivedImage> {
+        derivation::of_variable(self.template.chart(release), self.carrier.variable()?)
     }
 }
 
-/// The public image of a kvisor controller whose scanners are not found beside it, and why.
-fn scanners_need_a_name<'a>(image: &Carried<'a>) -> Option<(&'a Image, String)> {
+/// The public image of a component that does not find its derived image beside its own, the rule, and why.
+fn derived_needs_a_name<'a>(image: &Carried<'a>) -> Option<(&'static DerivedImage, &'a Image, String)> {
     let Source::Known(source) = &image.assigned.source else { return None };
-    let is_controller =
-        image.carrier.is_container_image() && source.repository().ends_with("/kvisor-controller");
-    is_controller.then(|| Some((source, scanners_image(&image.assigned.destination).err()?))).flatten()
+    let rule = derivation::after(source).filter(|_| image.carrier.is_container_image())?;
+    Some((rule, source, rule.found_beside(&image.assigned.destination).err()?))
 }
 
 /// The images that a release's manifests and hooks carry, in order of their names in the mirror. A release that is being

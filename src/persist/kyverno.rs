@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::names::{Names, pattern};
 use super::policy::NAME;
-use crate::castai::components;
+use crate::castai::built_in;
 use crate::model::image_field::{AdmissionList, admission_lists};
 
 pub const GROUP: &str = "kyverno.io";
@@ -55,7 +55,7 @@ pub fn manifest(names: &Names) -> Value {
     }
     let pods = json!({"kinds": ["Pod"], "operations": ["CREATE"]});
     let pods_inside =
-        json!({"kinds": ["Pod"], "operations": ["CREATE"], "namespaces": components::NAMESPACES});
+        json!({"kinds": ["Pod"], "operations": ["CREATE"], "namespaces": built_in().all_namespaces()});
     let rules: Vec<_> =
         [("castai-images", everywhere, pods), ("images-of-others", named(names, &names.inside), pods_inside)]
             .into_iter()
@@ -155,7 +155,7 @@ mod tests {
         let rules = policy["spec"]["rules"].as_array().unwrap();
         let namespaces = |rule: &Value| rule["match"]["any"][0]["resources"]["namespaces"].clone();
         assert_eq!((rules.len(), namespaces(&rules[0])), (2, Value::Null));
-        assert_eq!(namespaces(&rules[1]), json!(components::NAMESPACES));
+        assert_eq!(namespaces(&rules[1]), json!(built_in().all_namespaces()));
         // A name of its own and the prefix, each with a tag and without, for both lists of containers and the volumes.
         let entries = rules[0]["mutate"]["foreach"].as_array().unwrap();
         assert_eq!(entries.len(), 12);

@@ -1,11 +1,11 @@
 //! Images that keep their names, because they can have none in the mirror or because rewriting would not touch them.
 
-use crate::castai::components::{SCANNERS_VARIABLE, derivation};
+use crate::castai::derivation;
 use crate::model::image::Image;
 use crate::model::inventory::{Place, Use};
 use crate::model::plan::PlannedUse;
 use crate::sync::plan::assignment::{Assignment, Source};
-use crate::sync::rewrite::scanners::{controller_of, variable};
+use crate::sync::rewrite::derived_image::source_of;
 
 /// An image without a name in the mirror, or one that is held back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,17 +73,14 @@ pub fn leave_out(assignments: &mut Vec<Assignment>) -> Vec<LeftOut> {
     left_out
 }
 
-/// What makes the image of `scanners` out of its own, and would not find it: in a manifest nobody sets the variable that
+/// What derives the image of `assigned` from its own, and would not find it: in a manifest nobody sets the variable that
 /// `sync-images` sets in the cluster.
-fn lost(scanners: &Assignment, assignments: &[Assignment]) -> Vec<(Use, String)> {
-    let makers = scanners.used_by.iter().filter_map(|used| {
-        variable(&used.used_by)?;
-        let maker = controller_of(assignments, &used.used_by)?;
-        let finds = derivation(&maker.destination).is_some_and(|image| image.is_same(&scanners.destination));
-        let why = format!(
-            "as {} it could not find its scanners: set {SCANNERS_VARIABLE} to {} in its manifest",
-            maker.destination, scanners.destination
-        );
+fn lost(assigned: &Assignment, assignments: &[Assignment]) -> Vec<(Use, String)> {
+    let makers = assigned.used_by.iter().filter_map(|used| {
+        let rule = used.used_by.carrier.derived().and_then(derivation::named)?;
+        let own = &source_of(assignments, &used.used_by)?.destination;
+        let finds = rule.looked_for(own).is_some_and(|image| image.is_same(&assigned.destination));
+        let why = derivation::set_in_manifest(own, &rule.variable, &assigned.destination);
         (!finds).then(|| (used.used_by.clone(), why))
     });
     makers.collect()

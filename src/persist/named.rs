@@ -1,10 +1,10 @@
 //! What persisting starts from: what the cluster needs, and what that is called in the mirror.
 
-use crate::castai::knowledge::Knowledge;
 use crate::cluster::{Connection, Scope};
 use crate::error::CommandError;
 use crate::event::{Event, Observer};
 use crate::model::image::Mirror;
+use crate::model::knowledge::Knowledge;
 use crate::sync::discover::ImageFilter;
 use crate::sync::discover::snapshot::ClusterSnapshot;
 use crate::sync::plan::assign_all;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::castai::components;
+use crate::castai::built_in;
 use crate::model::image::{Image, Mirror};
 use crate::model::inventory::{Carrier, Place, WorkloadName};
 use crate::sync::plan::assignment::{Assignment, NameMap, Source};
@@ -40,8 +40,8 @@ impl Names {
 
     /// Whatever begins like an image of Cast AI's, and the images of others that its charts are known to use.
     pub fn of_prefixes(mirror: &Mirror, maps: &[NameMap]) -> Self {
-        let mut names = Self::new(mirror, components::prefixes().collect());
-        for repository in components::THIRD_PARTY {
+        let mut names = Self::new(mirror, built_in().prefixes().collect());
+        for repository in built_in().repositories_of_others() {
             let spellings: &[&str] = if is_docker_hub(repository) { &["", "docker.io/"] } else { &[""] };
             for spelling in spellings {
                 let written = format!("{spelling}{repository}");
@@ -62,7 +62,7 @@ impl Names {
     }
 
     fn add(&mut self, public: &str, private: &str) {
-        let is_castai = public.parse().is_ok_and(|image| components::image_prefix(&image).is_some());
+        let is_castai = public.parse().is_ok_and(|image| built_in().image_prefix(&image).is_some());
         let names = if is_castai { &mut self.everywhere } else { &mut self.inside };
         names.insert(public.to_owned(), private.to_owned());
     }
@@ -87,9 +87,13 @@ impl Names {
 /// Whether a policy can rename an image that pods in `namespace` carry: in a field that still has its public name, and
 /// only inside of Cast AI's namespaces if it is somebody else's.
 pub fn is_renamable(image: &Image, carrier: &Carrier, source: &Image, namespace: &str) -> bool {
-    carrier.is_renamed_at_admission()
-        && image.repository() == source.repository()
-        && (components::image_prefix(source).is_some() || components::NAMESPACES.contains(&namespace))
+    is_renamable_inside(image, carrier, source)
+        && (built_in().image_prefix(source).is_some() || built_in().is_namespace(namespace))
+}
+
+/// The same, in Cast AI's namespaces.
+fn is_renamable_inside(image: &Image, carrier: &Carrier, source: &Image) -> bool {
+    carrier.is_renamed_at_admission() && image.repository() == source.repository()
 }
 
 /// Images of others that no policy renames, by repository, and the namespaces in which Cast AI uses them: those that are
@@ -100,7 +104,7 @@ pub fn outside(assignments: &[Assignment]) -> BTreeMap<&str, BTreeSet<&str>> {
         let Source::Known(source) = &assigned.source else { continue };
         for used in &assigned.used_by {
             let (carrier, namespace) = (&used.used_by.carrier, namespace(&used.used_by.place));
-            let is_renamed_inside = is_renamable(&used.image, carrier, source, components::NAMESPACES[0]);
+            let is_renamed_inside = is_renamable_inside(&used.image, carrier, source);
             if is_renamed_inside && !is_renamable(&used.image, carrier, source, namespace) {
                 found.entry(source.repository()).or_default().insert(namespace);
             }

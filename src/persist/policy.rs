@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::names::{Names, pattern};
-use crate::castai::components;
+use crate::castai::built_in;
 use crate::model::image_field::{AdmissionList, admission_lists};
 
 /// The name of policy and binding.
@@ -59,7 +59,7 @@ fn variables(names: &Names) -> Vec<Value> {
         variables.push(variable("everywhere", map(&names.everywhere)));
     }
     if !names.inside.is_empty() {
-        let namespaces: Vec<_> = components::NAMESPACES.iter().map(|name| literal(name)).collect();
+        let namespaces: Vec<_> = built_in().all_namespaces().into_iter().map(literal).collect();
         variables.push(variable("isInside", format!("request.namespace in [{}]", namespaces.join(", "))));
         variables.push(variable("inside", map(&names.inside)));
     }

@@ -5,44 +5,23 @@ use serde_json::Value;
 use super::configured::{Configured, image_of};
 use super::endpoint::Endpoint;
 use super::references::{ObjectReference, Objects};
-use crate::castai::endpoints::Protocol;
+use crate::castai::built_in;
+use crate::model::knowledge::EndpointFile;
 use crate::model::workload::Workload;
 use crate::parse;
 
-/// A file that holds an endpoint.
-struct File {
-    /// Last segment of the image's name.
-    component: &'static str,
-    /// The object's key, which is the file's name.
-    key: &'static str,
-    /// Where the endpoint stands in the YAML, as a JSON pointer.
-    pointer: &'static str,
-    protocol: Protocol,
-}
-
-const FILES: &[File] = &[
-    // castai/egressd charts/egressd/values.yaml `exporter.config`; the chart mounts a ConfigMap, or the Secret that
-    // `exporter.existingSecretForConfig` names.
-    File {
-        component: "egressd-exporter",
-        key: "config.yaml",
-        pointer: "/sinks/castai/http/url",
-        protocol: Protocol::Https,
-    },
-];
-
 /// The files of a workload: what holds each one, whether that may be missing, and what the file is.
-fn files(workload: &Workload) -> impl Iterator<Item = (ObjectReference, bool, &'static File)> {
-    let reads = |file: &File| {
+fn files(workload: &Workload) -> impl Iterator<Item = (ObjectReference, bool, &'static EndpointFile)> {
+    let reads = |file: &EndpointFile| {
         workload
             .pod
             .containers
             .iter()
             .filter_map(image_of)
-            .any(|image| image.repository().rsplit('/').next() == Some(file.component))
+            .any(|image| image.repository().rsplit('/').next() == Some(&file.image))
     };
     let namespace = workload.name.namespace.as_str();
-    FILES.iter().filter(move |file| reads(file)).flat_map(move |file| {
+    built_in().all_endpoint_files().filter(move |file| reads(file)).flat_map(move |file| {
         let volumes = workload.pod.volumes.iter().flatten();
         volumes
             .filter_map(move |volume| ObjectReference::of_volume(volume, namespace))
@@ -52,7 +31,7 @@ fn files(workload: &Workload) -> impl Iterator<Item = (ObjectReference, bool, &'
 
 /// The objects, and in each the key, that hold a file of this workload.
 pub fn references(workload: &Workload) -> impl Iterator<Item = (ObjectReference, &'static str)> {
-    files(workload).map(|(reference, _, file)| (reference, file.key))
+    files(workload).map(|(reference, _, file)| (reference, file.key.as_str()))
 }
 
 /// The endpoints that stand in a workload's files, and why one is not known. An object without the key is another
@@ -61,7 +40,7 @@ pub fn endpoints(workload: &Workload, objects: &Objects) -> (Vec<Configured>, Ve
     let (mut found, mut unreadable) = (Vec::new(), Vec::new());
     for (reference, optional, file) in files(workload) {
         let text = match objects.get(&reference) {
-            Ok(data) => data.get(file.key),
+            Ok(data) => data.get(&file.key),
             Err(reason) if optional && reason.is_missing() => None,
             Err(reason) => {
                 unreadable.push(format!("{reference}: {reason}"));
@@ -69,12 +48,12 @@ pub fn endpoints(workload: &Workload, objects: &Objects) -> (Vec<Configured>, Ve
             }
         };
         let Some(text) = text else { continue };
-        let key = file.key;
+        let key = &file.key;
         let Ok(content) = parse::yaml::from_str::<Value>(text, 1) else {
             unreadable.push(format!("{reference}: {key} is not YAML"));
             continue;
         };
-        let Some(value) = content.pointer(file.pointer).and_then(Value::as_str) else { continue };
+        let Some(value) = content.pointer(&file.pointer).and_then(Value::as_str) else { continue };
         let place = file.pointer.trim_start_matches('/').replace('/', ".");
         match value.parse::<Endpoint>() {
             Ok(endpoint) => found.push(Configured {

@@ -1,14 +1,14 @@
 //! Which hosts the cluster's components are configured with: their variables, resolved as the kubelet would.
 //!
-//! Where each component carries its endpoints: castai/helm-charts, castai/kvisor and the other sources named beside
-//! the rules. What is read from the cluster comes in as values, so that all of this is pure.
+//! What is read from the cluster comes in as values, so that all of this is pure.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use super::config_file;
 use super::endpoint::Endpoint;
 use super::references::{ObjectReference, Objects};
-use crate::castai::components;
+use crate::castai::built_in;
 use crate::castai::endpoints::Protocol;
 use crate::model::image::Image;
 use crate::model::inventory::WorkloadKind;
@@ -16,24 +16,8 @@ use crate::model::pod_spec::{Container, EnvVar};
 use crate::model::workload::Workload;
 
 /// Variables that hold an endpoint, and how it is spoken to.
-pub const VARIABLES: &[(&str, Protocol)] = &[
-    ("API_URL", Protocol::Https),
-    ("CASTAI_API_URL", Protocol::Https),
-    ("CAST_URL", Protocol::Https),
-    ("CAST_API", Protocol::Https),
-    ("API_GRPC_URL", Protocol::Grpc),
-    ("GRPC_URL", Protocol::Grpc),
-    ("CASTAI_API_GRPC_ADDR", Protocol::Grpc),
-    ("CASTAI_API_GRPC_URL", Protocol::Grpc),
-    ("CASTAI_GRPC_URL", Protocol::Grpc),
-    ("CASTAI_KVISOR_GRPC_URL", Protocol::Grpc),
-    ("CAST_GRPC_URL", Protocol::Grpc),
-    ("TUNNEL_ADDRESS", Protocol::Grpc),
-    (TELEMETRY, Protocol::Grpc),
-    ("INDEX_ADVISOR_CLIENT_GRPC_ENDPOINT", Protocol::Grpc),
-];
-
-const TELEMETRY: &str = "TELEMETRY_URL";
+pub static VARIABLES: LazyLock<Vec<(&'static str, Protocol)>> =
+    LazyLock::new(|| built_in().all_endpoint_variables());
 
 /// A component and the endpoints that it calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,11 +48,11 @@ pub fn components(workloads: &[Workload]) -> Vec<&Workload> {
 }
 
 fn is_cast_ai(workload: &Workload) -> bool {
-    components::NAMESPACES.contains(&workload.name.namespace.as_str())
-        || workload.labels.get("helm.sh/chart").is_some_and(|label| components::chart(label).is_some())
+    built_in().is_namespace(&workload.name.namespace)
+        || workload.labels.get("helm.sh/chart").is_some_and(|label| built_in().chart(label).is_some())
         || containers(workload)
             .filter_map(image_of)
-            .any(|image| components::image_prefix(&image).is_some() || components::looks_mirrored(&image))
+            .any(|image| built_in().image_prefix(&image).is_some() || built_in().looks_mirrored(&image))
 }
 
 fn is_made_by_workload(workload: &Workload) -> bool {
@@ -100,11 +84,11 @@ pub fn resolve(workload: &Workload, objects: &Objects) -> Component {
         let values = Values::of(container, &workload.name.namespace, objects);
         component.unreadable.extend(values.unreadable);
         let mut endpoints = Vec::new();
-        for (variable, protocol) in VARIABLES {
+        for (variable, protocol) in VARIABLES.iter() {
             let Some(value) = values.known.get(*variable) else {
                 continue;
             };
-            if value.is_empty() || (*variable == TELEMETRY && value == "auto") {
+            if value.is_empty() || built_in().is_derived(variable, value) {
                 continue;
             }
             match value.parse::<Endpoint>() {
@@ -159,7 +143,7 @@ impl Values {
             let prefix = source.prefix.as_deref().unwrap_or_default();
             match objects.get(&reference) {
                 Ok(data) => {
-                    for (variable, _) in VARIABLES {
+                    for (variable, _) in VARIABLES.iter() {
                         let value = variable.strip_prefix(prefix).and_then(|key| data.get(key));
                         if let Some(value) = value {
                             values.known.insert(variable, value.clone());
@@ -211,61 +195,14 @@ fn derived(container: &Container, values: &BTreeMap<&'static str, String>) -> Ve
     let image = image_of(container);
     let component =
         image.as_ref().and_then(|image| image.repository().rsplit('/').next()).unwrap_or_default();
-    let endpoint = |variable: &str| values.get(variable).and_then(|value| value.parse::<Endpoint>().ok());
-    let configured = |host: String, protocol, variable: &str| Configured {
-        endpoint: Endpoint { host, port: 443 },
-        protocol,
-        origin: format!("derived from {variable}"),
-    };
-    match component {
-        // castai/kvisor cmd/agent/daemon/app/app.go `resolveMetricsAddr`, pkg/castai/config.go.
-        "kvisor-agent" | "kvisor-controller" => {
-            const ADDRESS: &str = "CASTAI_API_GRPC_ADDR";
-            let Some(grpc) = endpoint(ADDRESS) else {
-                return Vec::new();
-            };
-            let Some(environment) = grpc.host.strip_prefix("kvisor.") else {
-                return Vec::new();
-            };
-            let mut found = vec![configured(format!("telemetry.{environment}"), Protocol::Grpc, ADDRESS)];
-            let rest_is_set = ["CASTAI_API_URL", "API_URL"]
-                .iter()
-                .any(|variable| values.get(*variable).is_some_and(|value| !value.is_empty()));
-            let rest = match environment {
-                "prod-master.cast.ai" => Some("api.cast.ai"),
-                "prod-eu.cast.ai" => Some("api.eu.cast.ai"),
-                _ => None,
-            };
-            if let (false, Some(rest)) = (rest_is_set, rest) {
-                found.push(configured(rest.to_owned(), Protocol::Https, ADDRESS));
-            }
-            found
-        }
-        // castai/gpu-metrics-exporter internal/config/config.go `deriveTelemetryURL`; the workload autoscaler's charts
-        // say `telemetryURL: "auto"` for the same rule, and an empty value for none.
-        "workload-autoscaler" | "gpu-metrics-exporter" => {
-            let automatic = values.get(TELEMETRY).is_none_or(|value| value == "auto");
-            let variable = if component == "gpu-metrics-exporter" { "CAST_API" } else { "API_URL" };
-            endpoint(variable)
-                .filter(|_| automatic)
-                .and_then(|rest| telemetry_host(&rest.host))
-                .map(|host| configured(host, Protocol::Grpc, variable))
-                .into_iter()
-                .collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn telemetry_host(rest: &str) -> Option<String> {
-    match rest {
-        "api.cast.ai" => Some("telemetry.prod-master.cast.ai".to_owned()),
-        "api.eu.cast.ai" => Some("telemetry.prod-eu.cast.ai".to_owned()),
-        _ => rest
-            .strip_prefix("api.")
-            .filter(|environment| environment.ends_with(".cast.ai"))
-            .map(|environment| format!("telemetry.{environment}")),
-    }
+    let rules = built_in().derived_endpoints_of(component);
+    let derived = rules.filter_map(|rule| {
+        let from: Endpoint = values.get(rule.from.as_str())?.parse().ok()?;
+        let host = rule.host(&from.host, |variable| values.get(variable).map(String::as_str))?;
+        let origin = format!("derived from {}", rule.from);
+        Some(Configured { endpoint: Endpoint { host, port: 443 }, protocol: rule.protocol, origin })
+    });
+    derived.collect()
 }
 
 #[cfg(test)]

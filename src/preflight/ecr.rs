@@ -9,6 +9,7 @@ use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 
 use super::check::{Judgement, Remedy};
 use crate::aws::error::Error;
+use crate::castai::built_in;
 use crate::model::image::ecr::{EcrRegistry, dns_suffix};
 
 /// Actions that are looked at, as IAM writes them.
@@ -16,7 +17,9 @@ pub const TOKEN: &str = "ecr:GetAuthorizationToken";
 pub const REPOSITORIES: &str = "ecr:DescribeRepositories";
 
 /// The repository that is asked for, below the mirror's path: that of Cast AI's agent, which every cluster has.
-const AGENT: &str = "us-docker.pkg.dev/castai-hub/library/agent";
+fn agent() -> &'static str {
+    built_in().repository_of("castai-agent").unwrap_or_default()
+}
 
 /// The hosts that a node needs to pull from ECR: its API and the account's registry, where the account is known.
 pub fn hosts(region: &str, account: Option<&str>) -> Vec<String> {
@@ -54,7 +57,8 @@ pub async fn fetch_repository(
     path: Option<&str>,
     timeout: Duration,
 ) -> Result<&'static str, Error> {
-    let repository = path.map_or_else(|| AGENT.to_owned(), |path| format!("{path}/{AGENT}"));
+    let agent = agent();
+    let repository = path.map_or_else(|| agent.to_owned(), |path| format!("{path}/{agent}"));
     let call = client.describe_repositories().registry_id(account).repository_names(repository).send();
     match answer(REPOSITORIES, timeout, call).await {
         Ok(_) => Ok("the repository of Cast AI's agent exists"),
@@ -151,9 +155,9 @@ mod tests {
             if request.contains("GetAuthorizationToken") {
                 let body = r#"{"authorizationData":[{"authorizationToken":"QVdTOng="}]}"#;
                 ("200 OK", body.to_owned())
-            } else if request.contains(&format!("\"ours/{AGENT}\"")) {
+            } else if request.contains(&format!("\"ours/{}\"", agent())) {
                 ("200 OK", r#"{"repositories":[{}]}"#.to_owned())
-            } else if request.contains(&format!("\"{AGENT}\"")) {
+            } else if request.contains(&format!("\"{}\"", agent())) {
                 failed("RepositoryNotFoundException")
             } else {
                 failed("AccessDeniedException")

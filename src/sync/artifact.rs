@@ -6,8 +6,8 @@ pub mod file;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::castai::knowledge::Knowledge;
 use crate::model::image::{Digest, Image, Mirror, Version};
+use crate::model::knowledge::Knowledge;
 use crate::model::lock::Lock;
 use crate::model::plan::{DestinationPlan, Plan, PlannedImage, RegistryKind};
 use crate::sync::plan::assignment::{NameMap, follows};

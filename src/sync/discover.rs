@@ -23,8 +23,7 @@ use jiff::Timestamp;
 
 pub use self::explain::explain;
 pub use self::releases::{is_release_wanted, release_namespaces, releases_of};
-use crate::castai::components;
-use crate::castai::knowledge::Knowledge;
+use crate::castai::derivation;
 use crate::cluster::custom::Resource;
 use crate::cluster::release::Release;
 use crate::cluster::waiting::WaitingPod;
@@ -33,6 +32,7 @@ use crate::model::image_field::{Carried, carried};
 use crate::model::inventory::{
     API_VERSION, Carrier, Cluster, Inventory, InventoryKind, Place, Reason, Use, WantedImage, WorkloadKind,
 };
+use crate::model::knowledge::Knowledge;
 use crate::model::pod_spec::PodSpec;
 use crate::model::record::Records;
 use crate::model::workload::Workload;
@@ -256,7 +256,7 @@ fn resource_uses(resource: &Resource, filter: &ImageFilter) -> (Vec<(Image, Use)
             carrier: Carrier::Field(found.pointer),
             reason: Reason::Resource { resource: kind.clone() },
             recorded_source: None,
-            fixed: Some(definition.fixed.to_owned()),
+            fixed: Some(definition.why_not_rewritable().to_owned()),
         };
         (found.image, used_by)
     });
@@ -281,7 +281,7 @@ fn own_reason(workload: &Workload, field: &Carried, filter: &ImageFilter) -> Opt
     let source = filter.source_of(&image);
     let prefix = filter.knowledge.image_prefix(source.as_ref().unwrap_or(&image))?.to_owned();
     let name = format!("{}/{}", workload.name.kind.as_str(), workload.name.name);
-    Some(match components::patched_by(&workload.name.namespace, &name) {
+    Some(match filter.knowledge.patched_by(&workload.name.namespace, &name) {
         Some(component) => Reason::PatchedBy { component: component.to_owned(), prefix },
         None => Reason::ImagePrefix { prefix },
     })
@@ -344,10 +344,13 @@ fn collect(
             others.any(|(_, other)| other.carrier.variable() == Some(name))
         };
         let derived = container.and_then(|container| {
-            components::derived_image(container, &image, recorded.as_ref(), named.as_ref(), has_variable)
+            let (rule, derived) =
+                derivation::derive(&image, recorded.as_ref(), named.as_ref(), has_variable)?;
+            let (container, component) = (container.to_owned(), rule.name.clone());
+            Some((rule, Carrier::Derived { container, component }, derived))
         });
-        if let Some((carrier, derived)) = derived {
-            let source = recorded.as_ref().and_then(|source| components::scanners_of(source).ok());
+        if let Some((rule, carrier, derived)) = derived {
+            let source = recorded.as_ref().and_then(|source| rule.beside(source).ok());
             let from = image.clone();
             take(derived, carrier, Reason::Derived { from }, source);
             added.map(|added| own.remove(added));

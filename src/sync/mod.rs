@@ -63,7 +63,8 @@ pub async fn run(
     let rewritten = cluster.as_ref().filter(|_| stages.rewrite);
     let changes = rewritten.map(|cluster| Changes::decide(cluster, rewriter, settings));
     let cluster_plans = rewritten.zip(changes.as_ref()).zip(mirroring.mirror());
-    let cluster_plans = cluster_plans.map(|((cluster, changes), mirror)| changes.plan(cluster, mirror));
+    let cluster_plans =
+        cluster_plans.map(|((cluster, changes), mirror)| changes.plan(cluster, mirror, &filter.knowledge));
     let plan = mirroring
         .plan_made()
         .map(|plan| Plan { cluster_plans: cluster_plans.into_iter().collect(), ..plan.clone() });

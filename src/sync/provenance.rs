@@ -2,9 +2,9 @@
 //! those that the user gave. Whatever else a cluster holds only selects among these names, because a tenant may write
 //! it: annotations, labels, custom resources, Helm releases, image names.
 
-use crate::castai::knowledge::Knowledge;
 use crate::model::image::Image;
 use crate::model::inventory::{Place, WorkloadName};
+use crate::model::knowledge::Knowledge;
 use crate::model::origin::Origin;
 
 /// The origin of `source`, used in `place`; none where it may not be mirrored.

@@ -1,8 +1,8 @@
 //! Which patches bring workloads to verified images: pure, from a snapshot and a lock.
 
+pub mod derived_image;
 pub mod manifests;
 mod patch;
-pub mod scanners;
 pub mod text;
 mod told;
 
@@ -12,7 +12,7 @@ use json_patch::Patch;
 
 pub use self::patch::restoring;
 use self::told::Unfound;
-use crate::castai::components;
+use crate::castai::derivation;
 use crate::model::cluster_plan::Change;
 use crate::model::image::{Digest, Image};
 use crate::model::inventory::{Carrier, Use, WorkloadName};
@@ -112,8 +112,8 @@ impl Rewriter<'_> {
         let mut released = Vec::new();
         for (image, used_by) in &uses {
             let carrier = &used_by.carrier;
-            if let Some(scanners) = self.scanners(used_by, &uses) {
-                match scanners.and_then(|named| told::tell(workload, used_by, named, &mut records)) {
+            if let Some(derived) = self.derived(used_by, &uses) {
+                match derived.and_then(|named| told::tell(workload, used_by, named, &mut records)) {
                     Ok(told) => {
                         changes.extend(told.change);
                         released.extend(told.released);
@@ -178,22 +178,23 @@ impl Rewriter<'_> {
         }
     }
 
-    /// What has to name kvisor's scanners once its controller is rewritten, if `used_by` is their image and the
-    /// controller is locked: nothing where kvisor finds them by itself.
-    fn scanners(&self, used_by: &Use, uses: &[(Image, Use)]) -> Option<Result<Option<Image>, Unfound>> {
+    /// What has to name a derived image once its component is rewritten, if `used_by` is such an image and the component's
+    /// own is locked: nothing where it is found without.
+    fn derived(&self, used_by: &Use, uses: &[(Image, Use)]) -> Option<Result<Option<Image>, Unfound>> {
         let (image, container) = uses.iter().find(|(_, container)| container.contains_source_of(used_by))?;
         let (Locked::Destination(locked) | Locked::Source(locked)) =
             self.locked(image, container.recorded_source.as_ref())?;
-        if components::derivation(&locked.destination).is_some_and(|derived| self.holds(&derived)) {
+        let rule = used_by.carrier.derived().and_then(derivation::named)?;
+        if rule.looked_for(&locked.destination).is_some_and(|derived| self.holds(&derived)) {
             return Some(Ok(None));
         }
-        Some(components::scanners_of(&locked.source).map_err(Unfound::Unnameable).and_then(|source| {
+        Some(rule.beside(&locked.source).map_err(Unfound::Unnameable).and_then(|source| {
             match self.locked(&source, None) {
                 Some(Locked::Destination(locked) | Locked::Source(locked)) => {
                     Ok(Some(locked.destination.clone()))
                 }
                 None => {
-                    let beside = components::scanners_image(&locked.destination);
+                    let beside = rule.found_beside(&locked.destination);
                     Err(Unfound::Missing(beside.unwrap_or(source).to_string()))
                 }
             }

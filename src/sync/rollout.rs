@@ -17,11 +17,12 @@ use futures::stream;
 use self::patience::Patience;
 pub use self::report::{Outcome, WorkloadReport};
 use self::verdict::Health;
-use crate::castai::components::NAMESPACES;
+use crate::castai::built_in;
 use crate::cluster::rollout::{Observation, observe};
 use crate::cluster::{Connection, Error, ErrorKind, PatchMode, patch, read_workload};
 use crate::event::{Event, Observer};
 use crate::model::inventory::{WorkloadKind, WorkloadName};
+use crate::model::knowledge::Knowledge;
 use crate::model::workload::Workload;
 use crate::sync::rewrite::{Rewrite, WorkloadPatch};
 
@@ -30,10 +31,6 @@ const CONCURRENCY: usize = 8;
 
 /// Tries to give up a claim while others write to the workload.
 const GIVING_UP: usize = 3;
-
-/// Components without which Cast AI cannot see or steer the cluster: they come last, after others have shown that
-/// the images work.
-const CRITICAL: [&str; 2] = ["castai-agent", "cluster-controller"];
 
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -85,6 +82,7 @@ pub type Decide<'a> = &'a (dyn Fn(&Workload) -> Option<Rewrite> + Sync);
 struct Run<'a> {
     connection: &'a Connection,
     decide: Decide<'a>,
+    knowledge: &'a Knowledge,
     options: Options,
     observer: Observer<'a>,
 }
@@ -116,16 +114,17 @@ pub fn preview(decisions: &[Decision]) -> Vec<WorkloadReport> {
     decisions.iter().map(report).collect()
 }
 
-/// Carries out `decisions`; `decide` decides anew on a workload that changed since it was read. Dropping the future
-/// stops between two requests.
+/// Carries out `decisions` in the order that `knowledge` gives them; `decide` decides anew on a workload that changed
+/// since it was read. Dropping the future stops between two requests.
 pub async fn roll_out(
     connection: &Connection,
     decisions: Vec<Decision>,
     decide: Decide<'_>,
+    knowledge: &Knowledge,
     options: Options,
     observer: Observer<'_>,
 ) -> Vec<WorkloadReport> {
-    let run = Run { connection, decide, options, observer };
+    let run = Run { connection, decide, knowledge, options, observer };
     let mut reports = run.all(decisions).await;
     reports.sort_by(|left, right| left.workload.cmp(&right.workload));
     reports
@@ -206,7 +205,7 @@ impl Run<'_> {
                 Err(report) => report,
             });
         }
-        healthy.sort_by_key(|watched| criticality(&watched.proven.0.workload));
+        healthy.sort_by_key(|watched| criticality(&watched.proven.0.workload, self.knowledge));
         for watched in healthy {
             let report = if stopped {
                 let Proven(patch) = watched.proven;
@@ -378,20 +377,21 @@ fn settled(workload: &WorkloadName, rewrite: Rewrite) -> WorkloadReport {
 
 /// Whether a workload is outside of Cast AI's own namespaces, where a tenant may have made it.
 fn is_outside(workload: &WorkloadName) -> bool {
-    !NAMESPACES.contains(&workload.namespace.as_str())
+    !built_in().is_namespace(&workload.namespace)
 }
 
 /// Least critical first, but those outside of Cast AI's namespaces last, because one that fails stops what comes behind
 /// it; then by name, so that runs are alike.
-pub(in crate::sync) fn criticality(workload: &WorkloadName) -> (bool, u8, WorkloadName) {
-    let critical =
-        CRITICAL.iter().position(|name| workload.name.ends_with(name) || workload.name.starts_with(name));
-    let rank = match (critical, workload.kind) {
-        (Some(0), _) => 4,
-        (Some(_), _) => 3,
-        (None, WorkloadKind::DaemonSet) => 2,
-        (None, WorkloadKind::StatefulSet) => 1,
-        (None, _) => 0,
+pub(in crate::sync) fn criticality(
+    workload: &WorkloadName,
+    knowledge: &Knowledge,
+) -> (bool, u8, WorkloadName) {
+    let rank = match (knowledge.rollout_order(&workload.name), workload.kind) {
+        (0, WorkloadKind::DaemonSet) => 2,
+        (0, WorkloadKind::StatefulSet) => 1,
+        (0, _) => 0,
+        // Those without which Cast AI cannot see or steer the cluster, after others have shown that the images work.
+        (order, _) => order.saturating_add(2),
     };
     (is_outside(workload), rank, workload.clone())
 }

@@ -21,7 +21,7 @@ use crate::ownership::owners::{Surroundings, changed_by, owners};
 use crate::store::listing::Listing;
 use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::provenance::is_castai;
-use crate::sync::rewrite::scanners::{self, Lost};
+use crate::sync::rewrite::derived_image::{self, Lost};
 
 /// What registries said.
 #[derive(Clone, Debug, Default)]
@@ -152,22 +152,22 @@ fn status(
     }
 }
 
-/// What is to be said of scanners that kvisor does not find beside its controller, which is the private one; `None` where
-/// they are found.
+/// What is to be said of a derived image that its component does not find, although its own is the private one; `None`
+/// where it is found.
 fn lost(
     workload: &Workload,
     assignments: &[Assignment],
-    scanners: &Assignment,
+    assigned: &Assignment,
     used: &PlannedUse,
 ) -> Option<State> {
-    let controller = scanners::controller_of(assignments, &used.used_by)?;
-    let mut containers = controller.used_by.iter();
+    let own = derived_image::source_of(assignments, &used.used_by)?;
+    let mut containers = own.used_by.iter();
     let container = containers.find(|container| container.used_by.contains_source_of(&used.used_by))?;
-    if !controller.destination.is_same(&container.image) {
+    if !own.destination.is_same(&container.image) {
         return None;
     }
     let Lost { variable, named, .. } =
-        scanners::lost(&workload.pod, &used.used_by, scanners, &controller.destination)?;
+        derived_image::lost(&workload.pod, &used.used_by, assigned, &own.destination)?;
     Some(match Records::read(&workload.annotations).get(&variable) {
         Some(record) if named.as_ref() != Some(&record.to) => State::Reverted(record.to),
         _ => State::NotRewritten,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use castai_privatelink::castai::components::knows;
+use castai_privatelink::castai::built_in;
 use castai_privatelink::model::image::{Image, Mirror};
 use castai_privatelink::model::inventory::{Carrier, WorkloadKind, WorkloadName};
 use castai_privatelink::model::workload::Workload;
@@ -112,7 +112,7 @@ fn the_policy_renames_pods_as_rewriting_does_and_leaves_all_others_alone() {
         let pods = create(&lab, &[pod("x", "default", &[], &[pinner], None)]);
         images(&pods[0]) == [format!("{MIRROR}/own-pinner:latest")]
     });
-    compare(&lab, &mut dice, &[map.parse().unwrap()], |_, source| knows(source));
+    compare(&lab, &mut dice, &[map.parse().unwrap()], |_, source| built_in().knows(source));
 }
 
 /// Creates generated pods, as the server would store them, and expects the images that rewriting would give them.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::named_images;
 use crate::atomic_file;
-use crate::castai::components::installs;
+use crate::castai::built_in;
 use crate::cli::{Arguments, HelmArguments};
 use crate::cluster::custom::Resource;
 use crate::commands::{CommandError, Ending};
@@ -59,17 +59,18 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
             output::warning(&format!("{name}: {note}"));
         }
     }
-    for resource in
-        images.snapshot.resources.iter().filter(|resource| resource.definition.kind == "Component")
+    for resource in images.snapshot.resources.iter().filter(|resource| resource.definition.installs.is_some())
     {
         if let Some(document) = component(resource, &decided)? {
             documents.push(document);
         } else {
             ending = Ending::Attention;
             output::warning(&format!(
-                "component.{}/{} in namespace {} has no Helm release yet that would show its images: run this again \
-                 once its operator has installed it",
-                resource.definition.group, resource.name, resource.namespace
+                "{}/{} in namespace {} has no Helm release yet that would show its images: run this again once its \
+                 operator has installed it",
+                resource.definition.singular(),
+                resource.name,
+                resource.namespace
             ));
         }
     }
@@ -121,13 +122,13 @@ fn component(
     resource: &Resource,
     decided: &BTreeMap<crate::cluster::release::ReleaseName, ReleaseValues>,
 ) -> std::io::Result<Option<Document>> {
-    let component = resource.content.pointer("/spec/component").and_then(Value::as_str);
-    let component = component.unwrap_or(&resource.name);
+    let installed = resource.definition.installed(&resource.name, &resource.content);
     let of_component = |values: &&ReleaseValues| {
-        values.release.namespace == resource.namespace && installs(component, &values.chart.name)
+        values.release.namespace == resource.namespace
+            && installed.is_some_and(|component| built_in().installs(component, &values.chart.name))
     };
     let Some(values) = decided.values().find(of_component) else { return Ok(None) };
-    let kind = format!("components.{}", resource.definition.group);
+    let kind = resource.definition.plural();
     let mut text = String::new();
     comment(
         &mut text,
@@ -144,8 +145,15 @@ fn component(
             word(&resource.namespace, "NAMESPACE")
         ),
     );
-    text.push_str(&output::yaml(&json!({"spec": {"values": values.values}}))?);
+    text.push_str(&output::yaml(&at_pointer(resource.definition.fields.first(), &values.values))?);
     Ok(Some(Document { file: file_name(&[&resource.namespace, &resource.name, "component"]), text }))
+}
+
+/// An object with `value` at the place that a JSON pointer names.
+fn at_pointer(pointer: Option<&String>, value: &Value) -> Value {
+    let members =
+        pointer.into_iter().flat_map(|pointer| pointer.rsplit('/')).filter(|member| !member.is_empty());
+    members.fold(value.clone(), |inner, member| json!({member: inner}))
 }
 
 fn comment(text: &mut String, line: &str) {

@@ -122,6 +122,14 @@ impl Carrier {
         self.kind().relation == Relation::DerivedFrom
     }
 
+    /// The name of the derived image, where it is one.
+    pub fn derived(&self) -> Option<&str> {
+        match self {
+            Self::Derived { component, .. } => Some(component),
+            _ => None,
+        }
+    }
+
     /// Whether it is in a custom resource.
     pub const fn is_of_resource(&self) -> bool {
         matches!(self.kind().location, Location::Resource)

@@ -3,9 +3,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::castai::resources::CUSTOM_RESOURCES;
+use crate::castai::built_in;
 use crate::model::field_manager::FieldManager;
-use crate::model::inventory::WorkloadName;
+use crate::model::inventory::{WorkloadKind, WorkloadName};
 
 fn workload(labels: &Value, annotations: &Value, managers: &[(&str, bool)]) -> Workload {
     Workload {
@@ -39,8 +39,9 @@ fn component(name: &str) -> Resource {
     Resource {
         cluster: "c".to_owned(),
         namespace: "castai-agent".to_owned(),
-        definition: CUSTOM_RESOURCES
-            .iter()
+        definition: built_in()
+            .custom_resources()
+            .into_iter()
             .find(|definition| definition.kind == "Component")
             .unwrap()
             .clone(),
@@ -153,7 +154,7 @@ fn whoever_upgrades_a_release_is_named_with_it() {
         (vec![component("agent")], vec![], vec!["castware-operator component agent"]),
         (vec![component("spot-handler")], vec![upgrader.clone()], vec!["castai-chart-upgrader"]),
     ] {
-        let around = Surroundings::of(&workloads, &resources);
+        let around = Surroundings::of(&workloads, &resources, built_in());
         let names: Vec<_> = owners(&owned, &around).into_iter().map(|owner| owner.name).collect();
         assert_eq!(names, [expected, vec!["Helm release agent"]].concat());
     }

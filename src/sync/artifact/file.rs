@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use super::{Fault, check_lock, check_plan};
 use crate::atomic_file;
-use crate::castai::knowledge::Knowledge;
 use crate::error::CommandError;
 use crate::model::inventory::{API_VERSION, Inventory};
+use crate::model::knowledge::Knowledge;
 use crate::model::lock::Lock;
 use crate::model::plan::Plan;
 use crate::parse;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Found, ImageFilter, owners, pods, releases, uses, whole_workload};
-use crate::castai::components::{self, OTHER_VARIABLES};
+use crate::castai::built_in;
 use crate::model::image::Image;
 use crate::model::image_field::carried;
 use crate::model::inventory::{Carrier, Explanation, Inventory, LeftOut, Place, WantedImage};
@@ -153,7 +153,7 @@ fn resemblance(workload: &Workload) -> Option<&'static str> {
 
 /// Whether Cast AI's charts use this image of somebody else's.
 fn is_known(value: &str) -> bool {
-    value.parse().is_ok_and(|image| components::knows(&image))
+    value.parse().is_ok_and(|image| built_in().knows(&image))
 }
 
 /// Variables of a container of Cast AI's that are named like an image, and are none that we read.
@@ -164,12 +164,12 @@ fn variables<'c>(container: &'c Container, filter: &ImageFilter) -> Vec<(Carrier
         let value = variable.value.as_deref().filter(|value| !value.is_empty());
         let is_read = read.contains(name);
         let is_named = name.ends_with("_IMAGE") || name.contains("_IMAGE_NAME");
-        let known = OTHER_VARIABLES.iter().find(|(known, _)| *known == name);
+        let known = filter.knowledge.other_variable(name).and_then(|known| known.why.as_ref());
         let why = match (is_read, value, known) {
             (true, None, _) if variable.value_from.is_some() => {
                 "its value stands in another object, which is not read".to_owned()
             }
-            (false, _, Some((_, why))) => (*why).to_owned(),
+            (false, _, Some(why)) => why.clone(),
             (false, Some(value), None) if is_named => {
                 let last = value.rsplit('/').next().unwrap_or(value);
                 if last.contains([':', '@']) {

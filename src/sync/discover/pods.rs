@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Found, ImageFilter, owners, whole_workload};
-use crate::castai::components::{INJECTED_CONTAINERS, STARTED_LABELS, image_variables};
+use crate::castai::components::image_variables;
 use crate::cluster::waiting::{WaitingImage, WaitingPod};
 use crate::model::image::Image;
 use crate::model::image_field::carried;
@@ -129,16 +129,14 @@ fn because(
         return None;
     }
     let container = waiting.carrier.container().unwrap_or_default();
-    if INJECTED_CONTAINERS.iter().any(|start| container.starts_with(start)) {
+    if knowledge.adds_container(container) {
         return Some("Cast AI adds containers of that name".to_owned());
     }
     if let Some(owner) = pod.owner.as_ref().filter(|owner| owner.group().ends_with("cast.ai")) {
         return Some(format!("owned by {}", owners::described(owner)));
     }
-    let started =
-        STARTED_LABELS.iter().find(|(key, value)| pod.labels.get(*key).is_some_and(|label| label == value));
-    if let Some((key, value)) = started {
-        return Some(format!("label {key}={value}"));
+    if let Some(label) = knowledge.started_label(&pod.labels) {
+        return Some(format!("label {label}"));
     }
     let whole = match workload_of(pod, found.workloads) {
         Some(workload) => whole_workload(workload, knowledge),

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::iter;
 
 use super::ImageFilter;
-use crate::castai::knowledge::Knowledge;
 use crate::cluster::release::{Release, ReleaseName};
 use crate::model::image::Image;
 use crate::model::image_field::Carried;
 use crate::model::inventory::{LeftOut, Place, Reason, Use, WantedImage};
+use crate::model::knowledge::Knowledge;
 use crate::model::record::Records;
 use crate::model::workload::Workload;
 use crate::sync::discover::manifests;

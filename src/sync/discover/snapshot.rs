@@ -4,7 +4,6 @@ use jiff::Timestamp;
 
 use super::manifests::Manifest;
 use super::{Found, ImageFilter, discover, is_release_wanted, release_namespaces, releases_of};
-use crate::castai::knowledge::Knowledge;
 use crate::cluster::custom::Resource;
 use crate::cluster::environment::Environment;
 use crate::cluster::release::{Release, Search};
@@ -12,6 +11,7 @@ use crate::cluster::waiting::WaitingPod;
 use crate::cluster::{self, Connection, Listed, Scope};
 use crate::error::CommandError;
 use crate::model::inventory::Inventory;
+use crate::model::knowledge::Knowledge;
 use crate::model::workload::Workload;
 use crate::ownership::owners::{Surroundings, application, flux_release};
 
@@ -52,7 +52,7 @@ impl ClusterSnapshot {
         let (resources, unread) = resources?;
         let (releases, unopened) = releases(connection, namespace, selector, knowledge, &workloads).await?;
         notes.extend(unread.into_iter().chain(unopened).chain(environment.nodes.notes.iter().cloned()));
-        let surroundings = surroundings(connection, &workloads, &resources).await;
+        let surroundings = surroundings(connection, &workloads, &resources, knowledge).await;
         let pods = Vec::new();
         Ok(Self { environment, workloads, releases, resources, pods, surroundings, notes, unlisted })
     }
@@ -112,8 +112,9 @@ async fn surroundings(
     connection: &Connection,
     workloads: &[Workload],
     resources: &[Resource],
+    knowledge: &Knowledge,
 ) -> Surroundings {
-    let mut around = Surroundings::of(workloads, resources);
+    let mut around = Surroundings::of(workloads, resources, knowledge);
     if workloads.iter().any(|workload| application(workload).is_some()) {
         around.applications = cluster::self_healing_applications(connection).await;
     }

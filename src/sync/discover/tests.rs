@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::castai::resources::CUSTOM_RESOURCES;
+use crate::castai::built_in;
 use crate::cluster::release::{Chart, Hook, ReleaseName};
 use crate::model::inventory::WorkloadName;
 use crate::model::record::ANNOTATION;
@@ -362,7 +362,8 @@ fn only_releases_that_can_be_cast_ais_are_opened() {
 
 #[test]
 fn custom_resources_of_cast_ai_are_taken_but_not_rewritten() {
-    let definition = CUSTOM_RESOURCES.iter().find(|definition| definition.kind == "Component").unwrap();
+    let all = built_in().custom_resources();
+    let definition = all.into_iter().find(|definition| definition.kind == "Component").unwrap();
     let values = serde_json::json!({"image": {"repository": format!("{GAR}/agent"), "tag": "v2"}});
     let resource = Resource {
         cluster: "c".to_owned(),

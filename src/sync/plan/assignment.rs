@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::castai::components;
-use crate::castai::knowledge::Knowledge;
+use crate::castai::derivation;
 use crate::model::image::ecr::EcrRegistry;
 use crate::model::image::{Image, InvalidReference, Mirror};
 use crate::model::inventory::{Inventory, Reason, Use, WantedImage};
+use crate::model::knowledge::Knowledge;
 use crate::model::origin::Origin;
 use crate::model::plan::PlannedUse;
 use crate::printable::without_login;
@@ -111,7 +111,7 @@ pub fn assign(
             let (destination, source) = match container {
                 Some((container, container_use)) => {
                     let assigned = naming.assign(container, container_use, region);
-                    derive(&wanted.image, assigned, mirror, maps)
+                    derive(&wanted.image, used_by, assigned, mirror, maps)
                 }
                 None => naming.assign(wanted, used_by, region),
             };
@@ -150,16 +150,23 @@ fn container_of<'i>(inventory: &'i Inventory, used_by: &Use) -> Option<(&'i Want
 /// long as there can be such a name and nobody gave it another one; else the component has to be told by a variable.
 fn derive(
     image: &Image,
+    used_by: &Use,
     (destination, source): (Image, Source),
     mirror: &Mirror,
     maps: &[NameMap],
 ) -> (Image, Source) {
-    let beside = components::scanners_image(&destination);
+    let Some(rule) = used_by.carrier.derived().and_then(derivation::named) else {
+        return (
+            image.clone(),
+            Source::Unnameable(format!("{} is not known to this version", used_by.carrier)),
+        );
+    };
+    let beside = rule.found_beside(&destination);
     let mapped = beside.as_ref().ok().and_then(|beside| {
         let map = maps.iter().find(|map| map.private == beside.repository())?;
         Some(beside.with_repository(&map.public).map_or_else(unnameable, Source::Known))
     });
-    let scanners = match (source, mapped) {
+    let derived = match (source, mapped) {
         (source @ (Source::Reachable(_) | Source::Unnameable(_)), _) => return (image.clone(), source),
         (_, Some(source)) => return (beside.unwrap_or_else(|_| image.clone()), source),
         (source @ Source::Unknown(_), None) => {
@@ -168,18 +175,18 @@ fn derive(
                 Err(why) => (image.clone(), Source::Unnameable(why)),
             };
         }
-        (Source::Known(controller), None) => match components::scanners_of(&controller) {
-            Ok(scanners) => scanners,
+        (Source::Known(controller), None) => match rule.beside(&controller) {
+            Ok(derived) => derived,
             Err(why) => return (image.clone(), Source::Unnameable(why)),
         },
     };
-    let named = match (maps.iter().find(|map| map.public == scanners.repository()), beside) {
-        (Some(map), _) => scanners.with_repository(&map.private),
+    let named = match (maps.iter().find(|map| map.public == derived.repository()), beside) {
+        (Some(map), _) => derived.with_repository(&map.private),
         (None, Ok(beside)) => Ok(beside),
-        (None, Err(_)) => mirror.name_of(&scanners),
+        (None, Err(_)) => mirror.name_of(&derived),
     };
     match named {
-        Ok(named) => (named, Source::Known(scanners)),
+        Ok(named) => (named, Source::Known(derived)),
         Err(error) => (image.clone(), unnameable(error)),
     }
 }
@@ -282,8 +289,8 @@ pub fn follows(mirror: &Mirror, maps: &[NameMap], source: &Image, destination: &
             && source.version() == destination.version()
     };
     let is_beside = || {
-        let controller = name_in(mirror, maps, &components::controller_of(source)?).ok()?;
-        components::scanners_image(&controller).ok()
+        let (rule, origin) = derivation::origin_of(source)?;
+        rule.found_beside(&name_in(mirror, maps, &origin).ok()?).ok()
     };
     mirror.holds(destination)
         && (maps.iter().any(is_pair)

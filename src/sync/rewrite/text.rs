@@ -11,13 +11,14 @@ use std::ops::Range;
 use serde_json::Value;
 
 use self::yaml::Tree;
+use crate::castai::derivation;
 use crate::model::image_field::{Carried, fields_of};
 use crate::model::inventory::Carrier;
 use crate::parse;
 use crate::parse::documents::{self, BYTE_ORDER_MARK, Document, Fault, Format};
 use crate::sync::discover::manifests::Manifest;
 use crate::sync::plan::assignment::{Assignment, Source};
-use crate::sync::rewrite::scanners::{self, Lost};
+use crate::sync::rewrite::derived_image::{self, Lost};
 
 /// One field that gets the name of another image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,25 +77,23 @@ pub fn edits(manifest: &Manifest, assignments: &[Assignment]) -> Vec<Edit> {
     edits
 }
 
-/// What has to be done by hand so that kvisor finds its scanners: no line can be added here. One sentence each.
-pub fn lost_scanners(manifest: &Manifest, assignments: &[Assignment]) -> Vec<String> {
+/// What has to be done by hand so that components find their derived images: no line can be added here. One sentence
+/// each.
+pub fn lost_images(manifest: &Manifest, assignments: &[Assignment]) -> Vec<String> {
     let mut advice = Vec::new();
-    for scanners in assignments {
-        for used in &scanners.used_by {
-            let controller = scanners::controller_of(assignments, &used.used_by);
-            let lost = controller.and_then(|controller| {
-                scanners::lost(&manifest.pod, &used.used_by, scanners, &controller.destination)
+    for assigned in assignments {
+        for used in &assigned.used_by {
+            let own = derived_image::source_of(assignments, &used.used_by);
+            let lost = own.and_then(|own| {
+                derived_image::lost(&manifest.pod, &used.used_by, assigned, &own.destination)
             });
             if let (
-                Some(Lost { controller, variable: Carrier::Environment { container, variable }, .. }),
+                Some(Lost { own, variable: Carrier::Environment { container, variable }, .. }),
                 Source::Known(source),
-            ) = (lost, &scanners.source)
+            ) = (lost, &assigned.source)
             {
-                advice.push(format!(
-                    "{}: kvisor would not find its scanners by the name of {controller}: set the variable {variable} of \
-                     its container {container:?} to {source}, which is then replaced too",
-                    manifest.name
-                ));
+                let how = derivation::set_in_file(own, &container, &variable, source);
+                advice.push(format!("{}: {how}", manifest.name));
             }
         }
     }

@@ -1,12 +1,13 @@
-//! Telling kvisor's controller by a variable which image its scanners have, where it would not find them by itself.
+//! Telling a component by a variable which derived image it has, where it would not find it by itself.
 
 use super::Change;
+use crate::castai::derivation;
 use crate::model::image::Image;
 use crate::model::inventory::{Carrier, Use};
 use crate::model::record::{Record, Records};
 use crate::model::workload::Workload;
 use crate::ownership::claims::{self, Keeper};
-use crate::sync::rewrite::scanners;
+use crate::sync::rewrite::derived_image;
 
 /// What that takes.
 #[derive(Default)]
@@ -16,37 +17,33 @@ pub(super) struct Told {
     pub released: Option<Carrier>,
 }
 
-/// Why kvisor's scanners would not be found.
+/// Why a derived image would not be found.
 pub(super) enum Unfound {
-    /// This image of theirs is not verified.
+    /// This image is not verified.
     Missing(String),
-    /// Their name is not known, or nothing can tell it; the text says why.
+    /// Its name is not known, or nothing can tell it; the text says why.
     Unnameable(String),
 }
 
-/// Brings the variable of ours to `named`, or away where kvisor needs none.
+/// Brings the variable of ours to `named`, or away where none is needed.
 pub(super) fn tell(
     workload: &Workload,
     derived: &Use,
     named: Option<Image>,
     records: &mut Records,
 ) -> Result<Told, Unfound> {
-    let variable = scanners::variable(derived).filter(|_| derived.fixed.is_none());
+    let variable = derived_image::variable(derived).filter(|_| derived.fixed.is_none());
     let Some(carrier) = variable else { return Ok(Told::default()) };
     if let Some(image) = &named {
         if let Some(why) = carrier.immutable_in(workload.name.kind) {
-            return Err(Unfound::Unnameable(format!(
-                "kvisor would have to be told by a variable that its scanners are {image}, and {why}"
-            )));
+            return Err(Unfound::Unnameable(derivation::must_be_told(image, why)));
         }
-        if scanners::is_set_elsewhere(&workload.pod, &carrier) {
-            return Err(Unfound::Unnameable(format!(
-                "kvisor would not find its scanners, and {carrier} has no value of its own that could name them: set it \
-                 to {image}"
-            )));
+        if derived_image::is_set_elsewhere(&workload.pod, &carrier) {
+            let why = derivation::variable_has_no_value(&carrier.to_string(), image);
+            return Err(Unfound::Unnameable(why));
         }
     }
-    let (from, to) = (scanners::value(&workload.pod, &carrier), named.map(|image| image.to_string()));
+    let (from, to) = (derived_image::value(&workload.pod, &carrier), named.map(|image| image.to_string()));
     let is_shared = claims::claim(workload, &carrier).is_some_and(|claim| claim.keeper == Keeper::Both);
     let is_theirs = from == to && is_shared;
     let record = to.clone().filter(|_| !is_theirs).map(|to| Record { from: None, to });

@@ -1,6 +1,7 @@
 //! The way back: what is recorded on workloads → patches → rollout → report.
 
 use super::{Named, RollbackReport, decide, left_alone};
+use crate::castai::built_in;
 use crate::cluster::{self, Connection, Listed, PatchMode, Scope};
 use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
@@ -49,7 +50,8 @@ pub async fn run(
         observer(Event::Stage(Stage::Rewrite));
         let mode = if settings.dry_run.is_some() { PatchMode::DryRun } else { PatchMode::Apply };
         let options = Options { mode, ..settings.rollout };
-        report.workloads = rollout::roll_out(connection, decisions, &decide, options, observer).await;
+        report.workloads =
+            rollout::roll_out(connection, decisions, &decide, built_in(), options, observer).await;
     }
     Ok(report)
 }

@@ -8,6 +8,7 @@ use crate::event::{Event, Observer, Stage};
 use crate::model::cluster_plan::{ClusterPlan, WorkloadPlan, WorkloadStep};
 use crate::model::image::Mirror;
 use crate::model::inventory::WorkloadName;
+use crate::model::knowledge::Knowledge;
 use crate::model::lock::Lock;
 use crate::model::owner::Owner;
 use crate::model::workload::Workload;
@@ -82,9 +83,14 @@ impl Changes {
     }
 
     /// The half of the plan that changes the cluster.
-    pub(in crate::sync) fn plan(&self, cluster: &ClusterSnapshot, destination: &Mirror) -> ClusterPlan {
+    pub(in crate::sync) fn plan(
+        &self,
+        cluster: &ClusterSnapshot,
+        destination: &Mirror,
+        knowledge: &Knowledge,
+    ) -> ClusterPlan {
         let mut decisions: Vec<_> = self.decisions.iter().collect();
-        decisions.sort_by_key(|decision| criticality(&decision.workload.name));
+        decisions.sort_by_key(|decision| criticality(&decision.workload.name, knowledge));
         let plan = |Decision { workload, rewrite }: &Decision| WorkloadPlan {
             workload: workload.name.clone(),
             owners: match rewrite {
@@ -147,7 +153,15 @@ impl Changes {
         observer(Event::Stage(Stage::Rewrite));
         let connection = &cluster.environment.connection;
         let decide = decide(cluster, rewriter, settings);
-        let reports = super::roll_out(connection, self.decisions, &decide, options, observer).await;
+        let reports = super::roll_out(
+            connection,
+            self.decisions,
+            &decide,
+            &rewriter.filter.knowledge,
+            options,
+            observer,
+        )
+        .await;
         with_owners(cluster, reports)
     }
 }

@@ -1,8 +1,8 @@
 use super::*;
-use crate::castai::knowledge::Knowledge;
 use crate::model::inventory::{
     API_VERSION, Carrier, InventoryKind, Place, Reason, WantedImage, WorkloadKind, WorkloadName,
 };
+use crate::model::knowledge::Knowledge;
 
 const ECR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
 
@@ -145,8 +145,9 @@ fn scanners(controller: &str, recorded: Option<&str>, mirror: &str, maps: &[&str
     let mut inventory = inventory(&[(controller, recorded)]);
     let container = inventory.images[0].used_by[0].clone();
     let from = inventory.images[0].image.clone();
-    let (carrier, derived) =
-        components::derived_image("x", &from, container.recorded_source.as_ref(), None, |_| false).unwrap();
+    let (rule, derived) =
+        derivation::derive(&from, container.recorded_source.as_ref(), None, |_| false).unwrap();
+    let carrier = Carrier::Derived { container: "x".to_owned(), component: rule.name.clone() };
     let reason = Reason::Derived { from };
     let used_by = Use { carrier, reason: reason.clone(), recorded_source: None, ..container };
     inventory.images.push(WantedImage { image: derived, source: None, origin: None, used_by: vec![used_by] });

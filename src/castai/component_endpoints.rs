@@ -1,0 +1,93 @@
+//! Where components carry the endpoints that they call, and which ones they make out of others.
+
+use crate::model::knowledge::{DerivedEndpoint, EndpointFile, HostRule, Knowledge, Protocol};
+
+impl Knowledge {
+    /// Variables that hold an endpoint and how it is spoken to, each once: those of REST first, which all components
+    /// have.
+    pub fn all_endpoint_variables(&self) -> Vec<(&str, Protocol)> {
+        let mut all: Vec<(&str, Protocol)> = Vec::new();
+        for (name, protocol) in self.all().flat_map(|known| &known.endpoint_variables) {
+            if !all.iter().any(|(known, _)| known == name) {
+                all.push((name, *protocol));
+            }
+        }
+        all.sort_by_key(|(_, protocol)| *protocol);
+        all
+    }
+
+    /// Whether a variable has the value by which a component makes the endpoint out of another one.
+    pub fn is_derived(&self, variable: &str, value: &str) -> bool {
+        let mut rules = self.all().flat_map(|known| &known.derived_endpoints);
+        rules.any(|rule| rule.unless.get(variable).is_some_and(|automatic| automatic == value))
+    }
+
+    /// Endpoints that a component with this image makes out of others. `image` is the last part of its repository.
+    pub fn derived_endpoints_of(&self, image: &str) -> impl Iterator<Item = &DerivedEndpoint> {
+        let rules = self.all().flat_map(|known| &known.derived_endpoints);
+        rules.filter(move |rule| rule.images.iter().any(|name| name == image))
+    }
+
+    /// Files in which components have an endpoint.
+    pub fn all_endpoint_files(&self) -> impl Iterator<Item = &EndpointFile> {
+        self.all().flat_map(|known| &known.endpoint_files)
+    }
+}
+
+impl DerivedEndpoint {
+    /// The host that is made out of `host`, with `value_of` the values of the component's variables; none where there
+    /// is no such endpoint, or where a variable names it.
+    pub fn host<'v>(&self, host: &str, value_of: impl Fn(&str) -> Option<&'v str>) -> Option<String> {
+        let is_named = self
+            .unless
+            .iter()
+            .any(|(variable, automatic)| value_of(variable).is_some_and(|value| value != automatic));
+        if is_named {
+            return None;
+        }
+        self.hosts.get(host).cloned().or_else(|| self.others.as_ref()?.apply(host))
+    }
+}
+
+impl HostRule {
+    fn apply(&self, host: &str) -> Option<String> {
+        let rest = host.strip_prefix(&self.begins)?;
+        rest.ends_with(&self.ends).then(|| format!("{}{rest}", self.becomes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::castai::records::built_in;
+
+    #[test]
+    fn variables_of_rest_come_first_and_each_once() {
+        let all = built_in().all_endpoint_variables();
+        let is_grpc = |(_, protocol): &(&str, Protocol)| *protocol == Protocol::Grpc;
+        assert!(all.is_sorted_by_key(is_grpc), "{all:?}");
+        let names: std::collections::BTreeSet<_> = all.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names.len(), all.len());
+        assert_eq!((all[0], all.len()), (("API_URL", Protocol::Https), 14));
+    }
+
+    #[test]
+    fn a_host_is_derived_unless_a_variable_names_it() {
+        let telemetry = |image, from, variable: Option<&'static str>| {
+            let mut rules = built_in().derived_endpoints_of(image);
+            rules.find_map(|rule| rule.host(from, |name| variable.filter(|_| name == "TELEMETRY_URL")))
+        };
+        for (image, host, variable, expected) in [
+            ("kvisor-agent", "kvisor.prod-eu.cast.ai", None, Some("telemetry.prod-eu.cast.ai")),
+            ("kvisor-agent", "api-grpc.cast.ai", None, None),
+            ("workload-autoscaler", "api.cast.ai", None, Some("telemetry.prod-master.cast.ai")),
+            ("workload-autoscaler", "api.x.cast.ai", Some("auto"), Some("telemetry.x.cast.ai")),
+            ("workload-autoscaler", "api.x.example", None, None),
+            ("workload-autoscaler", "api.cast.ai", Some(""), None),
+            ("gpu-metrics-exporter", "api.eu.cast.ai", None, Some("telemetry.prod-eu.cast.ai")),
+            ("agent", "api.cast.ai", None, None),
+        ] {
+            assert_eq!(telemetry(image, host, variable).as_deref(), expected, "{image} {host} {variable:?}");
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Images that a component names by itself at run time, after one of its own. One is known: kvisor's controller starts
+//! its scan jobs with an image that it names after its own (castai/kvisor `cmd/controller/kube/client.go`).
+//!
+//! The names are those of the component's record. The rule and what is said about it are here, and nowhere else.
+
+use super::records::records;
+use crate::model::image::{Image, InvalidReference};
+use crate::model::knowledge::DerivedImage;
+
+/// What fails where the image is not found.
+pub const CONSEQUENCE: &str = "kvisor's scans would fail";
+
+fn all() -> impl Iterator<Item = &'static DerivedImage> {
+    records().iter().flat_map(|known| &known.derived_images)
+}
+
+/// The rule of the derived image with this name.
+pub fn named(name: &str) -> Option<&'static DerivedImage> {
+    all().find(|rule| rule.name == name)
+}
+
+/// The rule by which a component with this image names another one.
+pub fn after(image: &Image) -> Option<&'static DerivedImage> {
+    all().find(|rule| image.repository().rsplit('/').next() == Some(&rule.from))
+}
+
+/// The rule of a variable that names a derived image, which the chart takes as a value.
+pub fn of_variable(chart: &str, variable: &str) -> Option<&'static DerivedImage> {
+    all().find(|rule| rule.chart == chart && rule.variable == variable)
+}
+
+/// The image that `image` is named after, with its rule, if `image` is called as a derived one.
+pub fn origin_of(image: &Image) -> Option<(&'static DerivedImage, Image)> {
+    all().find_map(|rule| {
+        let repository = image.repository().strip_suffix(&rule.with)?;
+        Some((rule, image.with_repository(&format!("{repository}{}", rule.replaces)).ok()?))
+    })
+}
+
+/// The image that a component names after `image`, its own, with the rule; none where a variable names it.
+///
+/// `source` is what `image` was mirrored from, if that is known: a mirror may call it otherwise. `given` is what a
+/// variable of ours says: its repository stays, and its version follows the component's. Where the component would make
+/// a name that no such image has, it is the one that it has.
+pub fn derive(
+    image: &Image,
+    source: Option<&Image>,
+    given: Option<&Image>,
+    has_variable: impl Fn(&str) -> bool,
+) -> Option<(&'static DerivedImage, Image)> {
+    let rule = after(image).or_else(|| after(source?)).filter(|rule| !has_variable(&rule.variable))?;
+    let own = || rule.beside(image).or_else(|why| source.map_or(Err(why), |source| rule.beside(source))).ok();
+    let given = given.and_then(|given| own()?.with_repository(given.repository()).ok());
+    let derived = given.or_else(own).or_else(|| rule.looked_for(image)).unwrap_or_else(|| image.clone());
+    Some((rule, derived))
+}
+
+impl DerivedImage {
+    /// The name that the component makes out of its own, whether or not there is such an image; none where that is its
+    /// own.
+    pub fn looked_for(&self, own: &Image) -> Option<Image> {
+        let written = own.as_written();
+        let derived: Option<Image> = written.replacen(&self.replaces, &self.with, 1).parse().ok();
+        derived.filter(|derived| derived.as_written() != written)
+    }
+
+    /// The derived image of the same version: it lies beside the component's own, with the same tag.
+    ///
+    /// # Errors
+    /// The component's name does not tell it; the text says why and what to do.
+    pub fn beside(&self, own: &Image) -> Result<Image, String> {
+        let Self { replaces, with, variable, .. } = self;
+        let written = own.as_written();
+        let (version, repository) = (own.version(), own.repository());
+        if version.digest().is_some() && version.tag().is_none() {
+            return Err(format!(
+                "the digest in {written} does not tell the tag of kvisor's scanners: name the controller by tag, or by tag \
+                 and digest, or set its variable {variable}"
+            ));
+        }
+        let start = repository.rfind('/').map_or(0, |slash| slash + 1);
+        let (path, component) = repository.split_at(start);
+        if !component.contains(replaces) {
+            return Err(format!(
+                "{written} does not tell the name of kvisor's scanners, because it has no {replaces:?} after the last \
+                 slash: set its variable {variable}"
+            ));
+        }
+        let tag = version.tag().map(|tag| format!(":{tag}")).unwrap_or_default();
+        format!("{path}{}{tag}", component.replacen(replaces, with, 1))
+            .parse()
+            .map_err(|error: InvalidReference| error.to_string())
+    }
+
+    /// The derived image that the component finds beside its own.
+    ///
+    /// # Errors
+    /// There can be none under the name that it makes; the text says why and what to do.
+    pub fn found_beside(&self, own: &Image) -> Result<Image, String> {
+        let Self { replaces, with, .. } = self;
+        let written = own.as_written();
+        if own.version().digest().is_some() {
+            return Err(format!(
+                "a digest in kvisor's controller image breaks its scanners: name it by tag instead of {written}"
+            ));
+        }
+        let component = own.repository().rfind('/').map_or(0, |slash| slash + 1);
+        match written.find(replaces) {
+            Some(found) if (component..own.repository().len()).contains(&found) => written
+                .replacen(replaces, with, 1)
+                .parse()
+                .map_err(|error: InvalidReference| error.to_string()),
+            Some(found) if found < component => Err(format!(
+                "kvisor could not find its scanners beside {written}, because it replaces the first {replaces:?} there: \
+                 choose a --registry path or a --map without it before the last slash"
+            )),
+            _ => Err(format!(
+                "kvisor could not find its scanners beside {written}, because it replaces {replaces:?} in the name: \
+                 choose a --map to a name that ends in {replaces:?}"
+            )),
+        }
+    }
+}
+
+/// Why the component cannot use `derived`, where `why` its variables cannot be set.
+pub fn must_be_told(derived: &Image, why: &str) -> String {
+    format!("kvisor would have to be told by a variable that its scanners are {derived}, and {why}")
+}
+
+/// What to do where the variable takes its value from another object. `field` is the variable's.
+pub fn variable_has_no_value(field: &str, derived: &Image) -> String {
+    format!(
+        "kvisor would not find its scanners, and {field} has no value of its own that could name them: set it to {derived}"
+    )
+}
+
+/// What to do in a manifest, to which no line can be added, so that the component finds `source`.
+pub fn set_in_file(own: &Image, container: &str, variable: &str, source: &Image) -> String {
+    format!(
+        "kvisor would not find its scanners by the name of {own}: set the variable {variable} of its container \
+         {container:?} to {source}, which is then replaced too"
+    )
+}
+
+/// What to do in a manifest from which the component is left out, so that it can be called `own`.
+pub fn set_in_manifest(own: &Image, variable: &str, derived: &Image) -> String {
+    format!("as {own} it could not find its scanners: set {variable} to {derived} in its manifest")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(text: &str) -> Image {
+        text.parse().unwrap()
+    }
+
+    fn rule() -> &'static DerivedImage {
+        named("kvisor-scanners").unwrap()
+    }
+
+    #[test]
+    fn the_scanners_image_follows_kvisors_own_rule() {
+        let controller = image("ghcr.io/castai/kvisor/kvisor-controller:v1.164.8");
+        let (rule, scanners) = derive(&controller, None, None, |_| false).unwrap();
+        assert_eq!(rule.name, "kvisor-scanners");
+        assert_eq!(scanners.as_written(), "ghcr.io/castai/kvisor/kvisor-scanners:v1.164.8");
+        assert_eq!(derive(&controller, None, None, |name| name == "SCANNERS_IMAGE"), None);
+        let renamed = image("e.example/kv-controller:v1");
+        let (_, scanners) = derive(&renamed, Some(&controller), None, |_| false).unwrap();
+        assert_eq!(scanners.as_written(), "e.example/kv-scanners:v1");
+        assert_eq!(derive(&renamed, None, None, |_| false), None);
+        // Where kvisor would make a name that no scanners have, and where a variable of ours gives them one.
+        let pinned = image(&format!("{controller}@sha256:{}", "a".repeat(64)));
+        let flat = image("e.example/kvisor:v1.164.8");
+        let named = image("e.example/scan:v1");
+        let cases = [
+            (&pinned, None, None, "ghcr.io/castai/kvisor/kvisor-scanners:v1.164.8"),
+            (&flat, Some(&controller), None, "ghcr.io/castai/kvisor/kvisor-scanners:v1.164.8"),
+            (&flat, Some(&controller), Some(&named), "e.example/scan:v1.164.8"),
+            (&pinned, None, Some(&named), "e.example/scan:v1.164.8"),
+        ];
+        for (controller, source, named, expected) in cases {
+            let (_, scanners) = derive(controller, source, named, |_| false).unwrap();
+            assert_eq!(scanners.as_written(), expected, "{controller}");
+        }
+        let agent = image("ghcr.io/castai/kvisor/kvisor-agent:v1.164.8");
+        assert_eq!(derive(&agent, None, None, |_| false), None);
+    }
+
+    #[test]
+    fn scanners_have_a_name_only_where_kvisor_looks_for_it() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let (pinned, both) =
+            (format!("e/kvisor-controller@{digest}"), format!("e/kvisor-controller:v1@{digest}"));
+        let cases = [
+            ("ghcr.io/castai/kvisor/kvisor-controller:v1", Ok("ghcr.io/castai/kvisor/kvisor-scanners:v1")),
+            ("e.example/kvisor-controller:v1-controller", Ok("e.example/kvisor-scanners:v1-controller")),
+            ("e.example/my-controller/kvisor-controller:v1", Err("--registry path")),
+            ("my-controller.example/kvisor-controller:v1", Err("--registry path")),
+            ("e.example/kvisor:v1", Err("a name that ends in")),
+            ("e.example/kvisor:v1-controller", Err("a name that ends in")),
+            (
+                pinned.as_str(),
+                Err("a digest in kvisor's controller image breaks its scanners: name it by tag"),
+            ),
+            (both.as_str(), Err("a digest in kvisor's controller image breaks its scanners: name it by tag")),
+        ];
+        for (controller, expected) in cases {
+            match (rule().found_beside(&image(controller)), expected) {
+                (Ok(scanners), Ok(expected)) => assert_eq!(scanners.as_written(), expected),
+                (Err(error), Err(words)) => assert!(error.contains(words), "{controller}: {error}"),
+                (seen, _) => panic!("{controller}: {seen:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn scanners_lie_beside_their_controller_with_its_tag() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let cases = [
+            ("ghcr.io/castai/kvisor/kvisor-controller:v1", Ok("ghcr.io/castai/kvisor/kvisor-scanners:v1")),
+            (&format!("e/kvisor-controller:v1@{digest}"), Ok("e/kvisor-scanners:v1")),
+            (
+                "e.example/my-controller/kvisor-controller:v1",
+                Ok("e.example/my-controller/kvisor-scanners:v1"),
+            ),
+            ("e.example/kvisor-controller:v1-controller", Ok("e.example/kvisor-scanners:v1-controller")),
+            ("kvisor-controller", Ok("kvisor-scanners:latest")),
+            (&format!("e/kvisor-controller@{digest}"), Err("does not tell the tag")),
+            ("e.example/my-controller/kvisor:v1-controller", Err("does not tell the name")),
+        ];
+        for (controller, expected) in cases {
+            match (rule().beside(&image(controller)), expected) {
+                (Ok(scanners), Ok(expected)) => assert_eq!(scanners.as_written(), expected),
+                (Err(error), Err(words)) => assert!(error.contains(words), "{controller}: {error}"),
+                (seen, _) => panic!("{controller}: {seen:?}"),
+            }
+        }
+    }
+}
