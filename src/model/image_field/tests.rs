@@ -17,3 +17,102 @@ fn carriers_are_written_and_read_by_name() {
         assert!(text.parse::<Carrier>().is_err(), "{text}");
     }
 }
+
+#[test]
+fn every_kind_is_read_as_it_is_written() {
+    let every = [
+        Carrier::Container("a".to_owned()),
+        Carrier::InitContainer("a".to_owned()),
+        Carrier::EphemeralContainer("a".to_owned()),
+        Carrier::Environment { container: "a".to_owned(), variable: "V".to_owned() },
+        Carrier::Volume("a".to_owned()),
+        Carrier::Derived { container: "a".to_owned(), component: "c".to_owned() },
+        Carrier::Field("/spec/image".to_owned()),
+        Carrier::Named,
+    ];
+    for carrier in &every {
+        assert_eq!(carrier.to_string().parse::<Carrier>().unwrap(), *carrier);
+        assert!(KINDS.iter().any(|kind| kind.form == carrier.kind().form), "{carrier} is registered");
+    }
+    let error = "agent".parse::<Carrier>().unwrap_err().to_string();
+    assert!(error.starts_with("unknown carrier \"agent\": expected container/NAME, init/NAME, "), "{error}");
+    assert!(error.ends_with(", field/POINTER or named"), "{error}");
+}
+
+#[test]
+fn what_others_may_do_with_each_kind() {
+    // The container, the container that runs anew, what makes it immutable in a pod, whether a policy renames it, and
+    // whether kustomize does.
+    let immutable_variable = Some("a pod's variables are immutable");
+    let cases = [
+        ("container/a", Some("a"), Some("a"), None, true, true),
+        ("init/a", Some("a"), None, None, true, true),
+        ("ephemeral/a", Some("a"), None, Some("an ephemeral container cannot be changed"), false, false),
+        ("env/a/V", Some("a"), None, immutable_variable, false, false),
+        ("derived/a/c", Some("a"), None, None, false, false),
+        ("field/spec/image", None, None, None, false, false),
+        ("named", None, None, None, false, false),
+    ];
+    for (text, container, restarted, immutable, admission, kustomize) in cases {
+        let field: Carrier = text.parse().unwrap();
+        assert_eq!((field.container(), field.restarted_container()), (container, restarted), "{text}");
+        assert_eq!(field.immutable_in(WorkloadKind::Pod), immutable, "{text}");
+        assert_eq!(field.is_renamed_at_admission(), admission, "{text}");
+        assert_eq!(field.is_renamed_by_kustomize(), kustomize, "{text}");
+        assert_eq!(field.is_container_image(), container.is_some() && !text.contains("/a/"), "{text}");
+        assert_eq!(field.comes_with_container(), text.starts_with("env/"), "{text}");
+        assert_eq!(field.is_derived(), text.starts_with("derived/"), "{text}");
+        assert_eq!(field.is_field(), !text.starts_with("derived/") && text != "named", "{text}");
+    }
+}
+
+fn pod() -> PodSpec {
+    serde_json::from_value(serde_json::json!({
+        "containers": [
+            {"name": "a", "image": "a:1", "env": [{"name": "V", "value": "v:1"}, {"name": "W", "value": "w:1"}]},
+            {"name": "b", "env": [{"name": "V", "value": ""}, {"name": "V", "value": "v:2"}]},
+        ],
+        "initContainers": [{"name": "i", "image": "i:1"}, {"name": "j", "image": "",
+            "env": [{"name": "V", "value": "old:1"}, {"name": "V", "value": "v:3"}]}],
+        "ephemeralContainers": [{"name": "e", "image": "e:1"}],
+    }))
+    .unwrap()
+}
+
+#[test]
+fn fields_are_found_in_order_and_where_they_stand() {
+    let found = |variables: &[&str]| -> Vec<String> {
+        let fields = carried(&pod(), &variables.iter().copied().collect());
+        fields
+            .iter()
+            .map(|field| format!("{} {} {}", field.carrier, field.value, field.path.join("/")))
+            .collect()
+    };
+    let expected = [
+        "init/i i:1 initContainers/0/image",
+        "env/j/V v:3 initContainers/1/env/1/value",
+        "container/a a:1 containers/0/image",
+        "env/a/V v:1 containers/0/env/0/value",
+        "env/b/V v:2 containers/1/env/1/value",
+        "ephemeral/e e:1 ephemeralContainers/0/image",
+    ];
+    assert_eq!(found(&["V", "V"]), expected);
+    assert_eq!(found(&[]).len(), 3, "no variable is known");
+}
+
+#[test]
+fn named_fields_alone_are_found_whatever_variables_are_known() {
+    let named =
+        ["env/a/W", "ephemeral/e", "container/none", "named"].map(|text| text.parse::<Carrier>().unwrap());
+    let fields = fields_of(&pod(), &named);
+    let found: Vec<_> = fields.iter().map(|field| field.carrier.to_string()).collect();
+    assert_eq!(found, ["env/a/W", "ephemeral/e"]);
+}
+
+#[test]
+fn what_stands_around_an_image_stays() {
+    let mut field = carried(&pod(), &Variables::default()).remove(0);
+    assert_eq!(field.text_with("e.example/i:1"), "e.example/i:1");
+    field.text = "--image=i:1".to_owned();
+    assert_eq!(field.text_with("e.example/i:1"), "--image=e.example/i:1");
+}
