@@ -159,23 +159,31 @@ fn rewritten(pod: &Value, maps: &[NameMap], is_covered: &impl Fn(&Image, &Image)
             }
         }
     }
-    let of = |list: &str, carrier: fn(String) -> Carrier| -> Vec<String> {
-        let containers = pod["spec"][list].as_array().cloned().unwrap_or_default();
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let renamed = |container: &Value| {
-            let name = names.get(&carrier(text(&container["name"]))).cloned();
-            name.unwrap_or_else(|| text(&container["image"]))
-        };
-        containers.iter().map(renamed).collect()
+    let carriers: [fn(String) -> Carrier; 3] = [Carrier::InitContainer, Carrier::Container, Carrier::Volume];
+    let renamed = |(list, name, image): (usize, String, String)| {
+        let renamed = names.get(&carriers[list](name)).cloned();
+        renamed.unwrap_or(image)
     };
-    [of("initContainers", Carrier::InitContainer), of("containers", Carrier::Container)].concat()
+    items(pod).into_iter().map(renamed).collect()
 }
 
-/// Images of a pod, those of init containers first.
+/// Images of a pod, those of init containers first and those of volumes last.
 fn images(pod: &Value) -> Vec<String> {
-    let lists = ["initContainers", "containers"].into_iter();
-    let containers = lists.flat_map(|list| pod["spec"][list].as_array().into_iter().flatten());
-    containers.filter_map(|container| container["image"].as_str()).map(str::to_owned).collect()
+    items(pod).into_iter().map(|(.., image)| image).collect()
+}
+
+/// What of a pod has an image: the index of its list, its name, and the image.
+fn items(pod: &Value) -> Vec<(usize, String, String)> {
+    let lists = [("initContainers", "/image"), ("containers", "/image"), ("volumes", "/image/reference")];
+    let mut found = Vec::new();
+    for (list, (member, image)) in lists.into_iter().enumerate() {
+        for item in pod["spec"][member].as_array().into_iter().flatten() {
+            if let Some(image) = item.pointer(image).and_then(Value::as_str) {
+                found.push((list, item["name"].as_str().unwrap().to_owned(), image.to_owned()));
+            }
+        }
+    }
+    found
 }
 
 fn generated(dice: &mut Dice, index: usize) -> Value {
@@ -183,8 +191,15 @@ fn generated(dice: &mut Dice, index: usize) -> Value {
     let mut draw = |least: usize, spread: usize| -> Vec<String> {
         (0..least + dice.below(spread)).map(|_| image(dice)).collect()
     };
-    let (init, containers) = (draw(0, 3), draw(1, 3));
-    pod(&format!("p{index}"), namespace, &names(&init), &names(&containers), None)
+    let (init, containers, volumes) = (draw(0, 3), draw(1, 3), draw(0, 2));
+    let mut pod = pod(&format!("p{index}"), namespace, &names(&init), &names(&containers), None);
+    let volumes = volumes.iter().enumerate();
+    let mut volumes: Vec<_> = volumes
+        .map(|(index, image)| json!({"name": format!("v{index}"), "image": {"reference": image}}))
+        .collect();
+    volumes.insert(0, json!({"name": "scratch", "emptyDir": {}}));
+    pod["spec"]["volumes"] = volumes.into();
+    pod
 }
 
 fn names(images: &[String]) -> Vec<&str> {
