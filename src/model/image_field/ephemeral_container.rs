@@ -2,7 +2,7 @@
 
 use super::Carrier;
 use super::kind::{Kind, Kustomize, Location, Relation};
-use super::list_field::{ListField, only_name};
+use super::list_field::{Item, ListField, only_name};
 use crate::model::pod_spec::PodSpec;
 
 pub(super) const KIND: Kind = Kind {
@@ -22,10 +22,10 @@ pub(super) const KIND: Kind = Kind {
     kustomize: Kustomize::DOES_NOT_APPLY,
 };
 
-fn items(pod: &PodSpec) -> Vec<(&str, Option<&str>)> {
+fn items(pod: &PodSpec) -> Vec<Item<'_>> {
     pod.ephemeral_containers
         .iter()
         .flatten()
-        .map(|container| (container.name.as_str(), container.image.as_deref()))
+        .map(|container| Item { name: &container.name, image: container.image.as_deref() })
         .collect()
 }

@@ -9,18 +9,24 @@ pub(super) struct ListField {
     pub(super) list: &'static str,
     /// From the item to its image.
     pub(super) image: &'static [&'static str],
-    /// Each item's name and image, in order.
-    pub(super) items: fn(&PodSpec) -> Vec<(&str, Option<&str>)>,
+    /// All items, in order.
+    pub(super) items: fn(&PodSpec) -> Vec<Item<'_>>,
     /// The field of the item with this name.
     pub(super) field: fn(String) -> Carrier,
     /// Whether managers own it: parts of an object that are written through a subresource are none's.
     pub(super) is_managed: bool,
 }
 
+/// What of an item counts.
+pub(super) struct Item<'p> {
+    pub(super) name: &'p str,
+    pub(super) image: Option<&'p str>,
+}
+
 impl ListField {
     pub(super) fn find(&self, pod: &PodSpec) -> Vec<Carried> {
         let items = (self.items)(pod).into_iter().enumerate();
-        let found = items.filter_map(|(index, (name, image))| {
+        let found = items.filter_map(|(index, Item { name, image })| {
             let image = image.filter(|image| !image.is_empty())?;
             Some(Carried {
                 carrier: (self.field)(name.to_owned()),

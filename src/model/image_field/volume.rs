@@ -3,7 +3,7 @@
 
 use super::Carrier;
 use super::kind::{Kind, Kustomize, Location, Relation};
-use super::list_field::{ListField, only_name};
+use super::list_field::{Item, ListField, only_name};
 use crate::model::pod_spec::PodSpec;
 use crate::model::workload_kind::WorkloadKind;
 
@@ -21,24 +21,24 @@ pub(super) const KIND: Kind = Kind {
     restarts_container: false,
     immutable_in: |kind| (kind == WorkloadKind::Pod).then_some("a pod's volumes are immutable"),
     is_renamed_at_admission: true,
-    kustomize: Kustomize { renames: true, gap: kustomize_gap },
+    kustomize: Kustomize { renames: true, gap: |kind| Some(kustomize_gap(kind)) },
 };
 
-fn items(pod: &PodSpec) -> Vec<(&str, Option<&str>)> {
+fn items(pod: &PodSpec) -> Vec<Item<'_>> {
     let volumes = pod.volumes.iter().flatten();
     let image = volumes.map(|volume| {
         let image = volume.image.as_ref().and_then(|image| image.reference.as_deref());
-        (volume.name.as_str(), image)
+        Item { name: &volume.name, image }
     });
     image.collect()
 }
 
 /// kubernetes-sigs/kustomize#5921 (in 5.7.0) and, for `CronJobs`, #6239 (in no release up to 5.8.1).
-fn kustomize_gap(kind: WorkloadKind) -> Option<&'static str> {
-    Some(match kind {
+fn kustomize_gap(kind: WorkloadKind) -> &'static str {
+    match kind {
         WorkloadKind::CronJob => "kustomize up to 5.8.1 renames no image in a CronJob's volume",
         _ => "kustomize before 5.7.0 renames no image in a volume",
-    })
+    }
 }
 
 #[cfg(test)]
