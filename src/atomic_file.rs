@@ -70,7 +70,8 @@ fn part_of(path: &Path) -> io::Result<NamedTempFile> {
     builder.prefix(&prefix).suffix(".part").make_in(folder.unwrap_or(Path::new(".")), create)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::process::Command;

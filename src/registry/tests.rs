@@ -109,7 +109,7 @@ async fn a_login_goes_with_the_first_request_and_is_looked_up_anew_when_it_is_re
             result.unwrap();
         }
         assert_eq!(count(&world, &["/manifests/"]), 3, "none of them waited for a challenge");
-        assert_eq!(*lookups.lock().unwrap(), [host.clone()]);
+        assert_eq!(*lookups.lock().unwrap(), std::slice::from_ref(&host));
         world.lock().unwrap().token += 1;
         get().await.unwrap();
         assert_eq!(lookups.lock().unwrap().len(), 2);
