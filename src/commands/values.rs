@@ -13,6 +13,7 @@ pub(super) async fn run(arguments: &Arguments, values: &ValuesArguments) -> Resu
         ValuesCommand::Helm(helm) => helm::run(arguments, helm).await,
         ValuesCommand::Kustomize(mirror) => gitops::kustomize(arguments, mirror).await,
         ValuesCommand::Patches(mirror) => gitops::patches(arguments, mirror).await,
-        ValuesCommand::Policy(policy) => policy::run(arguments, policy).await,
+        // The largest futures live on the heap.
+        ValuesCommand::Policy(policy) => Box::pin(policy::run(arguments, policy)).await,
     }
 }

@@ -45,7 +45,7 @@ pub async fn chosen(
     settings: &MirrorSettings,
     cluster: Option<&Cluster>,
 ) -> Result<Mirror, CommandError> {
-    identified(network, settings, cluster).await?.map_err(|refusal| refusal.into_error())
+    identified(network, settings, cluster).await?.map_err(Unidentified::into_error)
 }
 
 /// As [`chosen`]; the inner error is that AWS did not say who we are.

@@ -85,7 +85,7 @@ impl<'r> Run<'r> {
 
     /// The repositories that a blob can be read from: the planned one, then those of the other images that share it.
     fn sources(&self, upload: &Spread<'_>) -> Vec<Repository> {
-        let mut sources = vec![Repository::of(&upload.from)];
+        let mut sources = vec![Repository::of(upload.from)];
         for copy in all_copies(self.targets) {
             let mut blobs = copy.content.manifests.iter().flat_map(|manifest| &manifest.blobs);
             let source = Repository::of(copy.source);
