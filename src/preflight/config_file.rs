@@ -1,9 +1,9 @@
 //! Endpoints that a component reads from a file: one key of a `ConfigMap` or Secret that its pod mounts.
 
+use probe::Endpoint;
 use serde_json::Value;
 
 use super::configured::{Configured, image_of};
-use super::endpoint::Endpoint;
 use super::references::{ObjectReference, Objects};
 use crate::castai::built_in;
 use crate::model::knowledge::EndpointFile;

@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use probe::Endpoint;
+
 use super::config_file;
-use super::endpoint::Endpoint;
 use super::references::{ObjectReference, Objects};
 use crate::castai::built_in;
 use crate::castai::endpoints::Protocol;

@@ -10,9 +10,7 @@ pub mod configured;
 pub mod connect;
 pub mod dns;
 pub mod ecr;
-pub mod endpoint;
 pub mod engine;
-pub mod exchange;
 pub mod grpc;
 pub mod http;
 pub mod network;
@@ -32,8 +30,8 @@ use kube::Client;
 use rustls::ClientConfig;
 use serde_json::json;
 
-pub use self::dns::NameServers;
-pub use self::endpoint::{Endpoint, NotAnEndpoint};
+pub use probe::dns::NameServers;
+pub use probe::{Endpoint, NotAnEndpoint};
 
 use self::catalog::{
     CLUSTER_ANSWERS, COMPONENTS_FOUND, CONFIGURATION_READ, ECR_KNOWN, ECR_REPOSITORIES, ECR_TOKEN,
@@ -151,7 +149,8 @@ pub async fn run(inputs: &Inputs, settings: &Settings, observer: Observer<'_>) -
     findings.extend(configuration.into_iter().flat_map(|trail| trail.finish(&[])));
 
     let network = Network {
-        resolver: dns::resolver(&settings.name_servers, settings.timeout).map_err(|error| error.to_string()),
+        resolver: probe::dns::resolver(&settings.name_servers, settings.timeout)
+            .map_err(|error| error.to_string()),
         tls: Arc::clone(&settings.tls),
         timeout: settings.timeout,
         vpc: metadata.ranges().to_vec(),

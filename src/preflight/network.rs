@@ -4,17 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
 use ipnet::IpNet;
 use jiff::Timestamp;
+use probe::Endpoint;
+use probe::dns::TokioResolver;
 use rustls::ClientConfig;
 
 use super::catalog;
 use super::check::{Finding, Judgement, Outcome, Remedy};
-use super::endpoint::Endpoint;
 use super::engine::Trail;
 use super::{connect, dns, grpc, http, tls};
 use crate::castai::endpoints::Protocol;
+use crate::transport::USER_AGENT;
 
 /// What probing needs.
 pub struct Network {
@@ -104,7 +105,7 @@ async fn follow(trail: &mut Trail, way: &Way, network: &Network) -> Option<()> {
     };
     let addresses = trail
         .check(checks.resolves, async {
-            let answers = dns::look_up(resolver, host, timeout).await;
+            let answers = probe::dns::look_up(resolver, host, timeout).await;
             let mut judgement = dns::judge_resolution(&answers);
             if judgement.outcome == Outcome::Fail && judgement.remedies.is_empty() {
                 judgement.remedies.clone_from(&way.private_dns);
@@ -126,7 +127,7 @@ async fn follow(trail: &mut Trail, way: &Way, network: &Network) -> Option<()> {
 
     let (address, stream) = trail
         .check(checks.tcp, async {
-            let attempts = connect::open(&addresses, way.endpoint.port, timeout).await;
+            let attempts = probe::tcp::open(&addresses, way.endpoint.port, timeout).await;
             let seen: Vec<_> = attempts
                 .iter()
                 .map(|attempt| (attempt.address, attempt.result.as_ref().err().cloned()))
@@ -143,7 +144,7 @@ async fn follow(trail: &mut Trail, way: &Way, network: &Network) -> Option<()> {
 
     let (stream, session) = trail
         .check(checks.tls, async {
-            let result = tls::shake_hands(stream, address, host, &network.tls, timeout).await;
+            let result = probe::tls::shake_hands(stream, address, host, &network.tls, timeout).await;
             let judgement = tls::judge(host, result.as_ref().map(|(_, session)| session));
             (judgement, result.ok())
         })
@@ -156,8 +157,8 @@ async fn follow(trail: &mut Trail, way: &Way, network: &Network) -> Option<()> {
     trail
         .check(answers, async {
             let judgement = match protocol {
-                Protocol::Https => http::judge(&http::ask(stream, host, timeout).await),
-                Protocol::Grpc => grpc::judge(&grpc::call(stream, host, timeout).await),
+                Protocol::Https => http::judge(&probe::http::ask(stream, host, USER_AGENT, timeout).await),
+                Protocol::Grpc => grpc::judge(&probe::grpc::call(stream, host, USER_AGENT, timeout).await),
             };
             (judgement, ())
         })

@@ -2,13 +2,14 @@
 //! host once.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
+use probe::Endpoint;
 use serde_json::json;
 
 use super::catalog::{CONFIGURATION_READ, HOST_COVERED, HOST_KNOWN};
 use super::check::{Judgement, Remedy, Subject, SubjectKind};
 use super::configured::Component;
-use super::endpoint::Endpoint;
 use super::engine::Trail;
 use crate::castai::endpoints::{self, Installation, Protocol, Service};
 
@@ -66,7 +67,7 @@ pub fn targets(components: &[Component], services: bool, extra: &[(Endpoint, Pro
     }
     for component in components {
         for configured in &component.endpoints {
-            if configured.endpoint.is_in_cluster() {
+            if is_in_cluster(&configured.endpoint) {
                 continue;
             }
             let target = find_or_add(&mut targets, &configured.endpoint, configured.protocol);
@@ -87,6 +88,14 @@ pub fn targets(components: &[Component], services: bool, extra: &[(Endpoint, Pro
         }
     }
     targets
+}
+
+/// Whether the host is one of the cluster's own, which no endpoint service stands for.
+fn is_in_cluster(endpoint: &Endpoint) -> bool {
+    let host = endpoint.host.as_str();
+    !host.contains('.')
+        || host.parse::<IpAddr>().is_ok()
+        || [".svc", ".local", ".localhost"].iter().any(|ending| host.ends_with(ending))
 }
 
 fn find_or_add<'a>(targets: &'a mut Vec<Target>, endpoint: &Endpoint, protocol: Protocol) -> &'a mut Target {

@@ -114,3 +114,18 @@ fn the_files_service_tells_how_to_find_its_host() {
     let command = findings[0].remedies[0].command.as_deref().unwrap();
     assert!(command.contains("com.amazonaws.vpce.us-east-2.vpce-svc-0d1fad36f0230d84c"), "{command}");
 }
+
+#[test]
+fn names_of_the_cluster_are_recognised() {
+    let cases = [
+        ("castai-api", true),
+        ("castai-api.castai-agent.svc.cluster.local:8080", true),
+        ("x.y.svc", true),
+        ("10.0.0.1:50051", true),
+        ("api.cast.ai", false),
+        ("proxy.example.com", false),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(is_in_cluster(&text.parse().unwrap()), expected, "{text}");
+    }
+}

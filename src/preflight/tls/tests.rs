@@ -1,146 +1,61 @@
-use lab::pki::Authority;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{RootCertStore, ServerConfig};
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
+use probe::tls::Certificate;
 
 use super::*;
 
-const TIMEOUT: Duration = Duration::from_secs(5);
-
-struct Folder(std::path::PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+fn certificate(issuer: &str, name: &str, not_after: i64) -> Certificate {
+    Certificate {
+        subject: format!("CN={name}"),
+        issuer: issuer.to_owned(),
+        names: vec![name.to_owned()],
+        not_after: Timestamp::from_second(not_after).unwrap(),
     }
 }
 
-fn authority(name: &str) -> Authority {
-    let folder = Folder(std::env::temp_dir().join(format!("preflight-tls-{}-{name}", std::process::id())));
-    Authority::load_or_create(&folder.0).unwrap()
+fn session(certificate: Option<Certificate>) -> Session {
+    Session {
+        address: "127.0.0.1:443".parse().unwrap(),
+        version: "TLSv1_3".to_owned(),
+        alpn: Some("h2".to_owned()),
+        certificate,
+    }
 }
 
-fn trusting(authority: &Authority) -> ClientConfig {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(authority.certificate.as_bytes()).unwrap()).unwrap();
-    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth()
+#[test]
+fn a_trusted_certificate_passes_and_names_its_issuer() {
+    let trusted = session(Some(certificate("CN=lab CA", "api.cast.ai", 1_800_000_000)));
+    let judgement = judge("api.cast.ai", Ok(&trusted));
+    assert_eq!(judgement.outcome.name(), "Pass");
+    assert_eq!(judgement.observed, "TLSv1_3, h2, issued by CN=lab CA");
 }
 
-/// What a loopback server does with each connection.
-enum Behaviour {
-    Tls(Arc<ServerConfig>),
-    Says(&'static [u8]),
-    Silence,
-}
-
-async fn server(tasks: &mut JoinSet<()>, behaviour: Behaviour) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tasks.spawn(async move {
-        let mut open = Vec::new();
-        while let Ok((mut stream, _)) = listener.accept().await {
-            match &behaviour {
-                Behaviour::Tls(config) => {
-                    if let Ok(stream) = TlsAcceptor::from(Arc::clone(config)).accept(stream).await {
-                        open.push(stream.into_inner().0);
-                    }
-                }
-                Behaviour::Says(text) => {
-                    let _ = stream.write_all(text).await;
-                }
-                Behaviour::Silence => open.push(stream),
-            }
-        }
-    });
-    address
-}
-
-fn server_config(authority: &Authority, name: &str) -> Arc<ServerConfig> {
-    // The certificate authority's maker takes the process's provider.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    authority.server(&[name]).unwrap()
-}
-
-async fn probe(address: SocketAddr, tls: &ClientConfig, timeout: Duration) -> Result<Session, Failure> {
-    let stream = TcpStream::connect(address).await.unwrap();
-    shake_hands(stream, address, "api.cast.ai", tls, timeout).await.map(|(_, session)| session)
-}
-
-#[tokio::test]
-async fn a_trusted_server_is_described() {
-    let authority = authority("trusted");
-    let mut tasks = JoinSet::new();
-    let address = server(&mut tasks, Behaviour::Tls(server_config(&authority, "api.cast.ai"))).await;
-    let session = probe(address, &trusting(&authority), TIMEOUT).await.unwrap();
-    assert_eq!(session.alpn.as_deref(), Some("h2"));
-    assert_eq!(session.version, "TLSv1_3");
-    let certificate = session.certificate.clone().unwrap();
-    assert_eq!(certificate.names, ["api.cast.ai"]);
-    assert_eq!(certificate.issuer, "CN=lab CA");
-    assert_eq!(judge("api.cast.ai", Ok(&session)).outcome.name(), "Pass");
-}
-
-#[tokio::test]
-async fn a_stranger_between_is_named_by_its_issuer() {
-    let (trusted, stranger) = (authority("ours"), authority("stranger"));
-    let mut tasks = JoinSet::new();
-    let address = server(&mut tasks, Behaviour::Tls(server_config(&stranger, "api.cast.ai"))).await;
-    let failure = probe(address, &trusting(&trusted), TIMEOUT).await.unwrap_err();
-    assert_eq!(failure.class, Class::UnknownIssuer);
-    assert_eq!(failure.certificate.as_ref().unwrap().issuer, "CN=lab CA");
-    let judgement = judge("api.cast.ai", Err(&failure));
-    assert!(judgement.observed.contains("CN=lab CA"), "{}", judgement.observed);
-}
-
-#[tokio::test]
-async fn another_services_certificate_is_named() {
-    let authority = authority("name");
-    let mut tasks = JoinSet::new();
-    let address = server(&mut tasks, Behaviour::Tls(server_config(&authority, "grpc.cast.ai"))).await;
-    let failure = probe(address, &trusting(&authority), TIMEOUT).await.unwrap_err();
-    assert_eq!(failure.class, Class::WrongName);
-    let judgement = judge("api.cast.ai", Err(&failure));
-    assert!(judgement.observed.contains("grpc.cast.ai"), "{}", judgement.observed);
-}
-
-#[tokio::test]
-async fn servers_that_do_not_speak_tls_are_told_apart() {
-    let tls = trusting(&authority("other"));
-    let mut tasks = JoinSet::new();
+#[test]
+fn each_class_of_failure_tells_what_was_shown() {
+    let shown = || Some(certificate("CN=stranger", "grpc.cast.ai", 1_800_000_000));
     let cases = [
-        (Behaviour::Says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), Class::NotTls, TIMEOUT),
-        (Behaviour::Says(b""), Class::Reset, TIMEOUT),
-        (Behaviour::Silence, Class::TimedOut, Duration::from_millis(200)),
+        (Class::UnknownIssuer, shown(), "CN=stranger"),
+        (Class::WrongName, shown(), "grpc.cast.ai"),
+        (Class::Expired, shown(), "expired at 2027"),
+        (Class::NotYetValid, shown(), "not valid yet"),
+        (Class::NotTls, None, "does not speak TLS"),
+        (Class::Reset, None, "was reset"),
+        (Class::TimedOut, None, "no answer"),
+        (Class::Refused("UnrecognisedName".to_owned()), None, "UnrecognisedName"),
+        (Class::Other("strange".to_owned()), None, "strange"),
     ];
-    for (behaviour, expected, timeout) in cases {
-        let address = server(&mut tasks, behaviour).await;
-        let failure = probe(address, &tls, timeout).await.unwrap_err();
-        assert_eq!(failure.class, expected);
-        assert_eq!(judge("api.cast.ai", Err(&failure)).outcome.name(), "Fail");
+    for (class, certificate, seen) in cases {
+        let failure = Failure { address: "127.0.0.1:443".parse().unwrap(), class, certificate };
+        let judgement = judge("api.cast.ai", Err(&failure));
+        assert_eq!(judgement.outcome.name(), "Fail");
+        assert!(judgement.observed.contains(seen), "{}", judgement.observed);
+        assert_eq!(judgement.remedies.len(), 1, "{failure:?}");
     }
 }
 
 #[test]
 fn a_certificate_about_to_end_does_not_pass() {
     let now = Timestamp::from_second(1_800_000_000).unwrap();
-    let session = |days: i64| Session {
-        address: "127.0.0.1:443".parse().unwrap(),
-        version: String::new(),
-        alpn: None,
-        certificate: Some(Certificate {
-            subject: String::new(),
-            issuer: String::new(),
-            names: Vec::new(),
-            not_after: Timestamp::from_second(1_800_000_000 + days * 86_400).unwrap(),
-        }),
-    };
-    assert_eq!(judge_expiry(&session(14), now).outcome.name(), "Pass");
-    assert_eq!(judge_expiry(&session(13), now).outcome.name(), "Fail");
+    let ends_in = |days: i64| session(Some(certificate("CN=x", "x", 1_800_000_000 + days * 86_400)));
+    assert_eq!(judge_expiry(&ends_in(14), now).outcome.name(), "Pass");
+    assert_eq!(judge_expiry(&ends_in(13), now).outcome.name(), "Fail");
+    assert_eq!(judge_expiry(&session(None), now).outcome.name(), "Unknown");
 }

@@ -1,25 +1,16 @@
 //! An endpoint as components write it: a URL, a host with a port, or a bare host.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// A host and a port.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Endpoint {
     /// In lower case, without the root's dot.
     pub host: String,
     pub port: u16,
-}
-
-impl Endpoint {
-    /// Whether the host is one of the cluster's own, which no endpoint service stands for.
-    pub fn is_in_cluster(&self) -> bool {
-        let host = self.host.as_str();
-        !host.contains('.')
-            || host.parse::<IpAddr>().is_ok()
-            || [".svc", ".local", ".localhost"].iter().any(|ending| host.ends_with(ending))
-    }
 }
 
 impl fmt::Display for Endpoint {
@@ -101,21 +92,6 @@ mod tests {
             "[::1]:443",
         ] {
             assert_eq!(text.parse::<Endpoint>(), Err(NotAnEndpoint), "{text}");
-        }
-    }
-
-    #[test]
-    fn names_of_the_cluster_are_recognised() {
-        let cases = [
-            ("castai-api", true),
-            ("castai-api.castai-agent.svc.cluster.local:8080", true),
-            ("x.y.svc", true),
-            ("10.0.0.1:50051", true),
-            ("api.cast.ai", false),
-            ("proxy.example.com", false),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(text.parse::<Endpoint>().unwrap().is_in_cluster(), expected, "{text}");
         }
     }
 }

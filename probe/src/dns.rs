@@ -1,0 +1,166 @@
+//! Names: what name servers answer for A and for AAAA.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use hickory_resolver::Resolver;
+pub use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use serde::{Deserialize, Serialize};
+
+/// Which name servers are asked.
+#[derive(Clone, Debug, Default)]
+pub enum NameServers {
+    /// Those of `/etc/resolv.conf`, or of the system's settings elsewhere.
+    #[default]
+    System,
+    These(Vec<SocketAddr>),
+}
+
+/// What the name servers say about one record type of a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    pub reply: Reply,
+    /// Names that the name is an alias of, in order.
+    pub aliases: Vec<String>,
+    /// Shortest time to live of the records, in seconds.
+    pub ttl: Option<u32>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Reply {
+    Addresses(Vec<IpAddr>),
+    /// The name exists but has no record of this type.
+    NoRecords,
+    /// An error code such as `NXDOMAIN` or `SERVFAIL`.
+    Code(String),
+    TimedOut,
+    /// No question could be asked.
+    Error(String),
+}
+
+/// Both record types of a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answers {
+    pub a: Answer,
+    pub aaaa: Answer,
+}
+
+impl Answers {
+    /// All addresses, IPv4 first.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        [&self.a, &self.aaaa]
+            .into_iter()
+            .filter_map(|answer| match &answer.reply {
+                Reply::Addresses(addresses) => Some(addresses),
+                _ => None,
+            })
+            .flatten()
+            .copied()
+            .collect()
+    }
+}
+
+/// A resolver that asks the name servers themselves: `/etc/hosts` of this machine is not the pods'. A question takes
+/// `timeout` at most, with one repetition within it.
+///
+/// # Errors
+/// The system names no name server.
+pub fn resolver(servers: &NameServers, timeout: Duration) -> Result<TokioResolver, NetError> {
+    let provider = TokioRuntimeProvider::default();
+    let mut builder = match servers {
+        NameServers::System => Resolver::builder(provider)?,
+        NameServers::These(addresses) => {
+            let servers = addresses.iter().map(|address| {
+                let mut server = NameServerConfig::udp_and_tcp(address.ip());
+                for connection in &mut server.connections {
+                    connection.port = address.port();
+                }
+                server
+            });
+            Resolver::builder_with_config(ResolverConfig::from_name_servers(servers.collect()), provider)
+        }
+    };
+    let options = builder.options_mut();
+    options.use_hosts_file = ResolveHosts::Never;
+    options.timeout = timeout / 2;
+    options.attempts = 1;
+    options.cache_size = 0;
+    options.preserve_intermediates = true;
+    builder.build()
+}
+
+/// Asks for A and AAAA side by side.
+pub async fn look_up(resolver: &TokioResolver, host: &str, timeout: Duration) -> Answers {
+    let (a, aaaa) = tokio::join!(
+        ask(resolver, host, RecordType::A, timeout),
+        ask(resolver, host, RecordType::AAAA, timeout),
+    );
+    Answers { a, aaaa }
+}
+
+async fn ask(resolver: &TokioResolver, host: &str, record_type: RecordType, timeout: Duration) -> Answer {
+    let failed = |reply| Answer { reply, aliases: Vec::new(), ttl: None };
+    let mut name = match Name::from_ascii(host) {
+        Ok(name) => name,
+        Err(error) => return failed(Reply::Error(format!("{host:?} is no host name: {error}"))),
+    };
+    // Search domains would make another name of it.
+    name.set_fqdn(true);
+    let lookup = match tokio::time::timeout(timeout, resolver.lookup(name, record_type)).await {
+        Err(_) => return failed(Reply::TimedOut),
+        Ok(Err(error)) => return failed(reply_of(&error)),
+        Ok(Ok(lookup)) => lookup,
+    };
+    let mut addresses = Vec::new();
+    let mut aliases = Vec::new();
+    for record in lookup.answers() {
+        match &record.data {
+            RData::A(address) => addresses.push(IpAddr::V4(address.0)),
+            RData::AAAA(address) => addresses.push(IpAddr::V6(address.0)),
+            RData::CNAME(target) => aliases.push(target.to_ascii().trim_end_matches('.').to_owned()),
+            _ => {}
+        }
+    }
+    addresses.sort_unstable();
+    addresses.dedup();
+    Answer {
+        reply: if addresses.is_empty() { Reply::NoRecords } else { Reply::Addresses(addresses) },
+        aliases,
+        ttl: lookup.answers().iter().map(|record| record.ttl).min(),
+    }
+}
+
+fn reply_of(error: &NetError) -> Reply {
+    match error {
+        NetError::Timeout => Reply::TimedOut,
+        NetError::Dns(DnsError::NoRecordsFound(none)) if none.response_code == ResponseCode::NoError => {
+            Reply::NoRecords
+        }
+        NetError::Dns(DnsError::NoRecordsFound(none)) => Reply::Code(code_name(none.response_code)),
+        NetError::Dns(DnsError::ResponseCode(code)) => Reply::Code(code_name(*code)),
+        other => Reply::Error(other.to_string()),
+    }
+}
+
+/// The code as `dig` prints it.
+fn code_name(code: ResponseCode) -> String {
+    match code {
+        ResponseCode::NXDomain => "NXDOMAIN".to_owned(),
+        ResponseCode::ServFail => "SERVFAIL".to_owned(),
+        ResponseCode::Refused => "REFUSED".to_owned(),
+        ResponseCode::FormErr => "FORMERR".to_owned(),
+        ResponseCode::NotImp => "NOTIMP".to_owned(),
+        other => format!("rcode {}", u16::from(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
