@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::{OutputFormat, duration, region};
 use crate::model::image::Mirror;
 use crate::preflight::Endpoint;
-use crate::preflight::catalog::CHECKS;
+use crate::preflight::checks::CHECKS;
 
 /// Prove that this cluster can reach Cast AI privately
 ///

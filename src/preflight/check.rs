@@ -260,13 +260,13 @@ impl Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::preflight::catalog;
+    use crate::preflight::checks;
 
     #[test]
     fn a_failure_is_as_bad_as_its_severity() {
         let find = |severity, judgement| {
             let subject = Subject::new(SubjectKind::Host, "api.cast.ai");
-            Finding::new(catalog::check("CPL210"), severity, subject, judgement, Duration::ZERO)
+            Finding::new(checks::check("CPL210"), severity, subject, judgement, Duration::ZERO)
         };
         let cases = [
             (Severity::Error, Judgement::fail("x"), Outcome::Fail),

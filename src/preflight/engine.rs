@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::catalog;
 use super::check::{Finding, Judgement, Outcome, Remedy, Severity, Subject};
+use super::checks;
 
 /// The checks of one subject, in the order in which they ran.
 pub struct Trail {
@@ -43,7 +43,7 @@ impl Trail {
     }
 
     fn record(&mut self, code: &str, judgement: Judgement, elapsed: Duration) -> bool {
-        let check = catalog::check(code);
+        let check = checks::check(code);
         let severity = if self.optional { Severity::Warning } else { check.severity };
         let goes_on = judgement.outcome.lets_others_run();
         if !goes_on {
@@ -60,7 +60,7 @@ impl Trail {
     }
 
     fn blocker(&self, code: &str) -> Option<&'static str> {
-        catalog::check(code).requires.iter().find(|required| self.blocking.contains(required)).copied()
+        checks::check(code).requires.iter().find(|required| self.blocking.contains(required)).copied()
     }
 
     /// What a check that did not pass waited for itself, if it was skipped.

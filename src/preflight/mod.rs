@@ -1,24 +1,19 @@
 //! Preflight: proves that this cluster can reach Cast AI privately.
 //!
-//! Checks are data ([`catalog`]). Each probe fetches facts and a pure function judges them. Targets are looked at
+//! Checks are data ([`checks`]). Each probe fetches facts and a pure function judges them. Targets are looked at
 //! side by side; what one target's checks hand on to each other stays in its [`engine::Trail`].
 
-pub mod catalog;
 pub mod check;
+pub mod checks;
 pub mod config_file;
 pub mod configured;
-pub mod connect;
-pub mod dns;
 pub mod ecr;
 pub mod engine;
-pub mod grpc;
-pub mod http;
 pub mod network;
 pub mod place;
 pub mod references;
 pub mod report;
 pub mod target;
-pub mod tls;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -33,10 +28,6 @@ use serde_json::json;
 pub use probe::dns::NameServers;
 pub use probe::{Endpoint, NotAnEndpoint};
 
-use self::catalog::{
-    CLUSTER_ANSWERS, COMPONENTS_FOUND, CONFIGURATION_READ, ECR_KNOWN, ECR_REPOSITORIES, ECR_TOKEN,
-    HERE_INSIDE, REGION_KNOWN, REGION_OFFERED,
-};
 use self::check::{Finding, Judgement, Remedy, Subject, SubjectKind};
 use self::configured::Component;
 use self::engine::Trail;
@@ -139,7 +130,7 @@ pub async fn run(inputs: &Inputs, settings: &Settings, observer: Observer<'_>) -
     let mut findings = judge_cluster(inputs, &components);
     findings.extend(judge_region(region));
     let mut machine = Trail::new(Subject::new(SubjectKind::Machine, "this machine"));
-    machine.judge(HERE_INSIDE, place_judgement);
+    machine.judge("CPL110", place_judgement);
     findings.extend(machine.finish(&[]));
     let mut configuration = target::judge_configuration(&components);
     configuration.extend(target::judge_coverage(&targets, &components));
@@ -192,19 +183,15 @@ async fn read_objects(workloads: &[&Workload], client: Option<&Client>, timeout:
 fn judge_cluster(inputs: &Inputs, components: &[Component]) -> Vec<Finding> {
     let name = inputs.cluster.as_deref().unwrap_or("cluster");
     let mut trail = Trail::new(Subject::new(SubjectKind::Cluster, name));
-    let read = trail.judge(CLUSTER_ANSWERS, judge_reading(inputs));
+    let read = trail.judge("CPL101", judge_reading(inputs));
     if !components.is_empty() {
         let names: Vec<_> = components.iter().map(|component| component.name.as_str()).collect();
         let evidence = json!({ "components": components.iter().map(|component| &component.workload).collect::<Vec<_>>() });
-        trail.judge(COMPONENTS_FOUND, Judgement::pass(names.join(", ")).evidence(evidence));
+        trail.judge("CPL102", Judgement::pass(names.join(", ")).evidence(evidence));
     } else if read {
-        trail.judge(COMPONENTS_FOUND, Judgement::fail("none"));
+        trail.judge("CPL102", Judgement::fail("none"));
     }
-    if components.is_empty() {
-        trail.finish(&[COMPONENTS_FOUND, CONFIGURATION_READ])
-    } else {
-        trail.finish(&[])
-    }
+    if components.is_empty() { trail.finish(&["CPL102", "CPL103"]) } else { trail.finish(&[]) }
 }
 
 fn judge_reading(inputs: &Inputs) -> Judgement {
@@ -235,7 +222,7 @@ fn judge_region(region: Option<&str>) -> Vec<Finding> {
     let mut trail = Trail::new(Subject::new(SubjectKind::Region, region.unwrap_or("region")));
     let known: Vec<_> = endpoints::regions().collect();
     if let Some(region) = region {
-        trail.judge(REGION_KNOWN, Judgement::pass(region));
+        trail.judge("CPL104", Judgement::pass(region));
         let services =
             endpoints::services().iter().filter(|service| service.service_name(region).is_some()).count();
         let judgement = if services > 0 {
@@ -246,14 +233,14 @@ fn judge_region(region: Option<&str>) -> Vec<Finding> {
                 "ask Cast AI for the endpoint services of this region; the hosts that components are configured with are checked anyway",
             ))
         };
-        trail.judge(REGION_OFFERED, judgement.expected(known.join(", ")));
+        trail.judge("CPL105", judgement.expected(known.join(", ")));
     } else {
         let judgement = Judgement::unknown("neither the nodes nor the kubeconfig tell the region").remedy(
             Remedy::command("give the region", "kubectl castai-privatelink preflight --region REGION"),
         );
-        trail.judge(REGION_KNOWN, judgement);
+        trail.judge("CPL104", judgement);
     }
-    trail.finish(&[REGION_OFFERED])
+    trail.finish(&["CPL105"])
 }
 
 fn ecr_ways(region: Option<&str>, account: Option<&str>) -> Vec<(Trail, Way)> {
@@ -288,7 +275,7 @@ async fn check_registry(inputs: &Inputs, timeout: Duration) -> Vec<Finding> {
     let mut trail = Trail::new(Subject::new(SubjectKind::Registry, name));
     let registry = region.zip(account);
     trail.judge(
-        ECR_KNOWN,
+        "CPL301",
         match registry {
             Some((region, account)) => Judgement::pass(format!("account {account} in {region}")),
             None => Judgement::unknown(match (region, account) {
@@ -310,27 +297,27 @@ async fn check_registry(inputs: &Inputs, timeout: Duration) -> Vec<Finding> {
     match client {
         Err(why) => {
             let why = format!("AWS cannot be asked: {why}");
-            trail.judge(ECR_TOKEN, Judgement::unknown(why).remedy(ecr::no_credentials()));
+            trail.judge("CPL302", Judgement::unknown(why).remedy(ecr::no_credentials()));
         }
         Ok(client) => {
             let token = Box::pin(async {
                 let answer = ecr::fetch_token(&client, timeout).await;
                 (ecr::judge(&answer), ())
             });
-            trail.check(ECR_TOKEN, token).await;
+            trail.check("CPL302", token).await;
             if let Some((_, account)) = registry
-                && trail.allows(ECR_REPOSITORIES)
+                && trail.allows("CPL303")
             {
                 let repository = Box::pin(async {
                     let path = inputs.registry_path.as_deref();
                     let answer = ecr::fetch_repository(&client, account, path, timeout).await;
                     (ecr::judge(&answer), ())
                 });
-                trail.check(ECR_REPOSITORIES, repository).await;
+                trail.check("CPL303", repository).await;
             }
         }
     }
-    trail.finish(&[ECR_REPOSITORIES])
+    trail.finish(&["CPL303"])
 }
 
 #[cfg(test)]

@@ -10,10 +10,12 @@ use probe::Endpoint;
 use probe::dns::TokioResolver;
 use rustls::ClientConfig;
 
-use super::catalog;
 use super::check::{Finding, Judgement, Outcome, Remedy};
+use super::checks::{
+    endpoint_certificate, endpoint_grpc, endpoint_https, endpoint_private, endpoint_resolves, endpoint_tcp,
+    endpoint_tls,
+};
 use super::engine::Trail;
-use super::{connect, dns, grpc, http, tls};
 use crate::castai::endpoints::Protocol;
 use crate::transport::USER_AGENT;
 
@@ -48,25 +50,25 @@ impl Checks {
     /// To Cast AI.
     pub const fn cast_ai(protocol: Protocol) -> Self {
         let answers = match protocol {
-            Protocol::Https => catalog::ENDPOINT_HTTPS,
-            Protocol::Grpc => catalog::ENDPOINT_GRPC,
+            Protocol::Https => "CPL240",
+            Protocol::Grpc => "CPL241",
         };
         Self {
-            resolves: catalog::ENDPOINT_RESOLVES,
-            private: catalog::ENDPOINT_PRIVATE,
-            tcp: catalog::ENDPOINT_TCP,
-            tls: catalog::ENDPOINT_TLS,
-            certificate: Some(catalog::ENDPOINT_CERTIFICATE),
+            resolves: "CPL210",
+            private: "CPL211",
+            tcp: "CPL220",
+            tls: "CPL230",
+            certificate: Some("CPL231"),
             answers: Some((protocol, answers)),
         }
     }
 
     /// To ECR, whose API is asked elsewhere.
     pub const ECR: Self = Self {
-        resolves: catalog::ECR_RESOLVES,
-        private: catalog::ECR_PRIVATE,
-        tcp: catalog::ECR_TCP,
-        tls: catalog::ECR_TLS,
+        resolves: "CPL310",
+        private: "CPL311",
+        tcp: "CPL320",
+        tls: "CPL330",
         certificate: None,
         answers: None,
     };
@@ -106,7 +108,7 @@ async fn follow(trail: &mut Trail, way: &Way, network: &Network) -> Option<()> {
     let addresses = trail
         .check(checks.resolves, async {
             let answers = probe::dns::look_up(resolver, host, timeout).await;
-            let mut judgement = dns::judge_resolution(&answers);
+            let mut judgement = endpoint_resolves::judge(&answers);
             if judgement.outcome == Outcome::Fail && judgement.remedies.is_empty() {
                 judgement.remedies.clone_from(&way.private_dns);
             }
@@ -114,7 +116,7 @@ async fn follow(trail: &mut Trail, way: &Way, network: &Network) -> Option<()> {
         })
         .await?;
 
-    let mut judgement = dns::judge_private(&addresses, &network.vpc);
+    let mut judgement = endpoint_private::judge(&addresses, &network.vpc);
     if judgement.outcome != Outcome::Pass {
         judgement.remedies.clone_from(&way.private_dns);
     }
@@ -134,7 +136,7 @@ async fn follow(trail: &mut Trail, way: &Way, network: &Network) -> Option<()> {
                 .collect();
             let opened =
                 attempts.into_iter().find_map(|attempt| Some((attempt.address, attempt.result.ok()?)));
-            let mut judgement = connect::judge(&seen);
+            let mut judgement = endpoint_tcp::judge(&seen);
             if judgement.outcome == Outcome::Fail && !is_private {
                 judgement.remedies.clone_from(&way.private_dns);
             }
@@ -145,20 +147,24 @@ async fn follow(trail: &mut Trail, way: &Way, network: &Network) -> Option<()> {
     let (stream, session) = trail
         .check(checks.tls, async {
             let result = probe::tls::shake_hands(stream, address, host, &network.tls, timeout).await;
-            let judgement = tls::judge(host, result.as_ref().map(|(_, session)| session));
+            let judgement = endpoint_tls::judge(host, result.as_ref().map(|(_, session)| session));
             (judgement, result.ok())
         })
         .await??;
 
     if let Some(certificate) = checks.certificate {
-        trail.judge(certificate, tls::judge_expiry(&session, Timestamp::now()));
+        trail.judge(certificate, endpoint_certificate::judge(&session, Timestamp::now()));
     }
     let (protocol, answers) = checks.answers?;
     trail
         .check(answers, async {
             let judgement = match protocol {
-                Protocol::Https => http::judge(&probe::http::ask(stream, host, USER_AGENT, timeout).await),
-                Protocol::Grpc => grpc::judge(&probe::grpc::call(stream, host, USER_AGENT, timeout).await),
+                Protocol::Https => {
+                    endpoint_https::judge(&probe::http::ask(stream, host, USER_AGENT, timeout).await)
+                }
+                Protocol::Grpc => {
+                    endpoint_grpc::judge(&probe::grpc::call(stream, host, USER_AGENT, timeout).await)
+                }
             };
             (judgement, ())
         })

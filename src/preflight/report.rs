@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::catalog;
 use super::check::{Category, Finding, Outcome, Place, Remedy, Severity, Subject};
+use super::checks;
 use crate::model::inventory::API_VERSION;
 
 /// What preflight found out.
@@ -45,7 +45,7 @@ pub struct Counts {
 impl Report {
     /// Puts findings into the catalogue's order, whatever order they were made in. Those of one check keep theirs.
     pub fn new(cluster: Option<String>, region: Option<String>, mut findings: Vec<Finding>) -> Self {
-        findings.sort_by_key(|finding| catalog::position(finding.check.code));
+        findings.sort_by_key(|finding| checks::position(finding.check.code));
         Self { created: Timestamp::now(), cluster, region, narrowed: false, findings }
     }
 
@@ -193,7 +193,7 @@ mod tests {
     use crate::preflight::check::{Judgement, SubjectKind};
 
     fn finding(code: &str, subject: &str, judgement: Judgement) -> Finding {
-        let check = catalog::check(code);
+        let check = checks::check(code);
         let subject = Subject::new(SubjectKind::Host, subject);
         Finding::new(check, check.severity, subject, judgement, Duration::from_millis(7))
     }

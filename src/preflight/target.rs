@@ -7,7 +7,6 @@ use std::net::IpAddr;
 use probe::Endpoint;
 use serde_json::json;
 
-use super::catalog::{CONFIGURATION_READ, HOST_COVERED, HOST_KNOWN};
 use super::check::{Judgement, Remedy, Subject, SubjectKind};
 use super::configured::Component;
 use super::engine::Trail;
@@ -143,7 +142,7 @@ pub fn judge_configuration(components: &[Component]) -> Vec<Trail> {
             let evidence =
                 json!({ "endpoints": seen, "unreadable": component.unreadable, "notes": component.notes });
             let mut trail = Trail::new(Subject::new(SubjectKind::Workload, component.workload.clone()));
-            trail.judge(CONFIGURATION_READ, judgement.evidence(evidence));
+            trail.judge("CPL103", judgement.evidence(evidence));
             trail
         })
         .collect()
@@ -176,7 +175,7 @@ pub fn judge_coverage(targets: &[Target], components: &[Component]) -> Vec<Trail
                     ))
             };
             let mut trail = Trail::new(target.subject());
-            trail.judge(HOST_COVERED, judgement.expected("a host that an endpoint service covers"));
+            trail.judge("CPL201", judgement.expected("a host that an endpoint service covers"));
             trail
         })
         .collect()
@@ -204,7 +203,7 @@ pub fn judge_hosts(region: Option<&str>, installation: Installation) -> Vec<Trai
                 needed_by: purposes.map(|purpose| purpose.trim().to_owned()).collect(),
                 ..Subject::new(SubjectKind::Service, service.name)
             });
-            trail.judge(HOST_KNOWN, judgement);
+            trail.judge("CPL202", judgement);
             trail
         })
         .collect()

@@ -2,9 +2,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::preflight::check::{Judgement, Remedy, Severity, Subject};
+use crate::preflight::checks;
 
 fn finding(code: &str, kind: SubjectKind, name: &str, judgement: Judgement) -> Finding {
-    let check = catalog::check(code);
+    let check = checks::check(code);
     let mut subject = Subject::new(kind, name);
     if kind == SubjectKind::Host {
         subject.needed_by = ["castai-agent".to_owned(), "hibernate".to_owned()].into();

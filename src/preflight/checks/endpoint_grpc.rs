@@ -1,9 +1,21 @@
-//! What the answer to a gRPC call proves.
+//! CPL241: the endpoint answers gRPC calls over HTTP/2.
 
 use probe::grpc::{Problem, Reply};
 use serde_json::json;
 
-use super::check::{Judgement, Remedy};
+use crate::preflight::check::{Category, Check, Judgement, Place, Remedy, Severity};
+
+pub static CHECK: Check = Check {
+    code: "CPL241",
+    title: "the endpoint answers gRPC calls over HTTP/2",
+    category: Category::Endpoints,
+    severity: Severity::Error,
+    requires: &["CPL230"],
+    place: Place::Here,
+    permissions: &[],
+    explanation: "Any grpc-status proves the way, UNIMPLEMENTED included. A proxy that does not pass HTTP/2 breaks gRPC alone.",
+    remedy: "let HTTP/2 through, end to end: exempt the host from proxies and TLS inspection",
+};
 
 /// Any gRPC status proves the way.
 pub fn judge(result: &Result<Reply, Problem>) -> Judgement {

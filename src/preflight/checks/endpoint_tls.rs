@@ -1,10 +1,21 @@
-//! What a TLS handshake proves, and what its failure points to.
+//! CPL230: the endpoint shows a trusted certificate for its name.
 
-use jiff::Timestamp;
 use probe::tls::{Class, Failure, Session};
 use serde_json::json;
 
-use super::check::{Judgement, Remedy};
+use crate::preflight::check::{Category, Check, Judgement, Place, Remedy, Severity};
+
+pub static CHECK: Check = Check {
+    code: "CPL230",
+    title: "the endpoint shows a trusted certificate for its name",
+    category: Category::Endpoints,
+    severity: Severity::Error,
+    requires: &["CPL220"],
+    place: Place::Here,
+    permissions: &[],
+    explanation: "TLS passes through the endpoint to Cast AI. A certificate of another issuer or name means that something else answers.",
+    remedy: "exempt the host from TLS inspection, and check that the name belongs to this endpoint",
+};
 
 /// Whether the handshake proves that the host itself answers.
 pub fn judge(host: &str, result: Result<&Session, &Failure>) -> Judgement {
@@ -67,17 +78,59 @@ pub fn judge(host: &str, result: Result<&Session, &Failure>) -> Judgement {
     Judgement::fail(seen).expected(expected).evidence(json!(failure)).remedy(Remedy::text(remedy))
 }
 
-/// Whether the certificate stays valid for a while: half of the shortest usual time between renewals.
-pub fn judge_expiry(session: &Session, now: Timestamp) -> Judgement {
-    const TWO_WEEKS: i64 = 14 * 24 * 60 * 60;
-    let Some(certificate) = &session.certificate else {
-        return Judgement::unknown("the certificate cannot be read");
-    };
-    let left = certificate.not_after.as_second() - now.as_second();
-    let seen = format!("valid until {}", certificate.not_after);
-    let judgement = if left >= TWO_WEEKS { Judgement::pass(seen) } else { Judgement::fail(seen) };
-    judgement.expected("at least two weeks")
-}
-
 #[cfg(test)]
-mod tests;
+mod tests {
+    use jiff::Timestamp;
+    use probe::tls::Certificate;
+
+    use super::*;
+
+    fn certificate(issuer: &str, name: &str, not_after: i64) -> Certificate {
+        Certificate {
+            subject: format!("CN={name}"),
+            issuer: issuer.to_owned(),
+            names: vec![name.to_owned()],
+            not_after: Timestamp::from_second(not_after).unwrap(),
+        }
+    }
+
+    fn session(certificate: Option<Certificate>) -> Session {
+        Session {
+            address: "127.0.0.1:443".parse().unwrap(),
+            version: "TLSv1_3".to_owned(),
+            alpn: Some("h2".to_owned()),
+            certificate,
+        }
+    }
+
+    #[test]
+    fn a_trusted_certificate_passes_and_names_its_issuer() {
+        let trusted = session(Some(certificate("CN=lab CA", "api.cast.ai", 1_800_000_000)));
+        let judgement = judge("api.cast.ai", Ok(&trusted));
+        assert_eq!(judgement.outcome.name(), "Pass");
+        assert_eq!(judgement.observed, "TLSv1_3, h2, issued by CN=lab CA");
+    }
+
+    #[test]
+    fn each_class_of_failure_tells_what_was_shown() {
+        let shown = || Some(certificate("CN=stranger", "grpc.cast.ai", 1_800_000_000));
+        let cases = [
+            (Class::UnknownIssuer, shown(), "CN=stranger"),
+            (Class::WrongName, shown(), "grpc.cast.ai"),
+            (Class::Expired, shown(), "expired at 2027"),
+            (Class::NotYetValid, shown(), "not valid yet"),
+            (Class::NotTls, None, "does not speak TLS"),
+            (Class::Reset, None, "was reset"),
+            (Class::TimedOut, None, "no answer"),
+            (Class::Refused("UnrecognisedName".to_owned()), None, "UnrecognisedName"),
+            (Class::Other("strange".to_owned()), None, "strange"),
+        ];
+        for (class, certificate, seen) in cases {
+            let failure = Failure { address: "127.0.0.1:443".parse().unwrap(), class, certificate };
+            let judgement = judge("api.cast.ai", Err(&failure));
+            assert_eq!(judgement.outcome.name(), "Fail");
+            assert!(judgement.observed.contains(seen), "{}", judgement.observed);
+            assert_eq!(judgement.remedies.len(), 1, "{failure:?}");
+        }
+    }
+}

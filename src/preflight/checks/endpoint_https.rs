@@ -1,9 +1,21 @@
-//! What the answer to an HTTPS request proves.
+//! CPL240: the endpoint answers HTTPS requests.
 
 use probe::exchange::Failure;
 use serde_json::json;
 
-use super::check::{Judgement, Remedy};
+use crate::preflight::check::{Category, Check, Judgement, Place, Remedy, Severity};
+
+pub static CHECK: Check = Check {
+    code: "CPL240",
+    title: "the endpoint answers HTTPS requests",
+    category: Category::Endpoints,
+    severity: Severity::Error,
+    requires: &["CPL230"],
+    place: Place::Here,
+    permissions: &[],
+    explanation: "Any status below 500 proves the way: without a key, Cast AI answers 401.",
+    remedy: "see whether Cast AI has an incident, and whether a proxy answers in its place",
+};
 
 /// Any status below 500 proves the way.
 pub fn judge(result: &Result<u16, Failure>) -> Judgement {

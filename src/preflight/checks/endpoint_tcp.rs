@@ -1,11 +1,23 @@
-//! Whether a host takes connections, judged by the attempts at its addresses.
+//! CPL220: the endpoint accepts TCP connections.
 
 use std::net::SocketAddr;
 
 use probe::tcp::Failure;
 use serde_json::json;
 
-use super::check::{Judgement, Remedy};
+use crate::preflight::check::{Category, Check, Judgement, Place, Remedy, Severity};
+
+pub static CHECK: Check = Check {
+    code: "CPL220",
+    title: "the endpoint accepts TCP connections",
+    category: Category::Endpoints,
+    severity: Severity::Error,
+    requires: &["CPL211"],
+    place: Place::Here,
+    permissions: &[],
+    explanation: "Each address is an interface of the endpoint in one zone; all of them must answer, because clients take any.",
+    remedy: "let port 443 in from the nodes' and pods' security groups on the endpoint's security group",
+};
 
 /// Whether clients get a connection, whichever address they take. IPv6 addresses that this machine has no route to
 /// do no harm where IPv4 works, because clients then do not try them.

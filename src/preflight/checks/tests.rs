@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::*;
+use crate::preflight::check::{Place, Severity};
 
 #[test]
 fn codes_are_unique_ordered_and_only_require_what_stands_before_them() {
@@ -30,14 +31,14 @@ fn texts_are_whole() {
     }
 }
 
-/// The page for people, made from the catalogue.
+/// The page for people, made from the checks.
 fn page() -> String {
     let mut page = "# Checks
 
 What `kubectl castai-privatelink preflight` checks. Codes never change their meaning; `-o json` has them as `code`.
 A check that did not pass is `Fail` or `Warn` by its severity; `Unknown` where it could not look (a missing
 permission, an API that does not answer, or network facts seen from outside the VPC); `Skipped` where another check
-came first and did not pass. Generated from the catalogue (`src/preflight/catalog.rs`).
+came first and did not pass. Generated from `src/preflight/checks/`.
 "
     .to_owned();
     for entry in CHECKS {
@@ -97,6 +98,6 @@ fn the_page_of_checks_is_up_to_date() {
     let committed = std::fs::read_to_string(path).unwrap_or_default();
     assert!(
         committed == page(),
-        "docs/checks.md differs from the catalogue; write it anew with: UPDATE_DOCS=1 cargo test --workspace --lib checks"
+        "docs/checks.md differs from the checks; write it anew with: UPDATE_DOCS=1 cargo test --workspace --lib checks"
     );
 }

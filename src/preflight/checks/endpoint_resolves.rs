@@ -1,15 +1,26 @@
-//! What the answers of name servers mean, and whether the addresses are private.
+//! CPL210: the host resolves.
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
 use probe::dns::{Answer, Answers, Reply};
 use serde_json::json;
 
-use super::check::{Judgement, Remedy};
+use crate::preflight::check::{Category, Check, Judgement, Place, Remedy, Severity};
+
+pub static CHECK: Check = Check {
+    code: "CPL210",
+    title: "the host resolves",
+    category: Category::Endpoints,
+    severity: Severity::Error,
+    requires: &[],
+    place: Place::Here,
+    permissions: &[],
+    explanation: "Everything begins with the name: A and AAAA are asked for separately, without /etc/hosts, as pods would.",
+    remedy: "let this VPC's resolver answer for the host: enable private DNS on the endpoint, and DNS support in the VPC",
+};
 
 /// Whether the answers give clients an address to go to.
-pub fn judge_resolution(answers: &Answers) -> Judgement {
+pub fn judge(answers: &Answers) -> Judgement {
     let (a, aaaa) = (describe(&answers.a), describe(&answers.aaaa));
     let seen = if a == aaaa { format!("A and AAAA: {a}") } else { format!("A: {a}; AAAA: {aaaa}") };
     let judgement = if !answers.addresses().is_empty() {
@@ -59,40 +70,43 @@ fn describe_reply(reply: &Reply) -> String {
     }
 }
 
-fn list(addresses: &[IpAddr]) -> String {
+pub(super) fn list(addresses: &[IpAddr]) -> String {
     let texts: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     texts.join(", ")
 }
 
-/// Whether all addresses are private. Private addresses beside public ones of the other family are a warning:
-/// clients may take either.
-pub fn judge_private(addresses: &[IpAddr], vpc: &[IpNet]) -> Judgement {
-    let (private, public): (Vec<IpAddr>, Vec<IpAddr>) =
-        addresses.iter().copied().partition(|address| is_private(*address, vpc));
-    let evidence = json!({ "private": private, "public": public });
-    let judgement = match (private.is_empty(), public.is_empty()) {
-        (_, true) => Judgement::pass(list(&private)),
-        (true, false) => Judgement::fail(format!("{}: public", list(&public))),
-        (false, false) => {
-            let seen = format!("{}: private; {}: public", list(&private), list(&public));
-            let same_family =
-                public.iter().any(|address| private.iter().any(|other| other.is_ipv4() == address.is_ipv4()));
-            if same_family { Judgement::fail(seen) } else { Judgement::warn(seen) }
-        }
-    };
-    judgement
-        .expected("private addresses: RFC 1918, 100.64.0.0/10, fc00::/7 or the VPC's own")
-        .evidence(evidence)
-}
-
-/// RFC 1918, RFC 6598 (EKS' secondary ranges), RFC 4193, and whatever the VPC calls its own.
-fn is_private(address: IpAddr, vpc: &[IpNet]) -> bool {
-    let known = match address {
-        IpAddr::V4(address) => address.is_private() || (u32::from(address) >> 22) == 0b01_1001_0001,
-        IpAddr::V6(address) => address.is_unique_local(),
-    };
-    known || vpc.iter().any(|range| range.contains(&address))
-}
-
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    fn answer(reply: Reply) -> Answer {
+        Answer { reply, aliases: Vec::new(), ttl: None }
+    }
+
+    fn addresses(texts: &[&str]) -> Vec<IpAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn every_pair_of_answers_has_its_result() {
+        let found = || Reply::Addresses(addresses(&["10.0.0.1"]));
+        let code = |text: &str| Reply::Code(text.to_owned());
+        let cases = [
+            (found(), Reply::NoRecords, "Pass"),
+            (found(), found(), "Pass"),
+            (Reply::NoRecords, found(), "Pass"),
+            (found(), code("SERVFAIL"), "Warn"),
+            (found(), Reply::TimedOut, "Warn"),
+            (Reply::NoRecords, Reply::NoRecords, "Fail"),
+            (code("NXDOMAIN"), code("NXDOMAIN"), "Fail"),
+            (code("SERVFAIL"), code("SERVFAIL"), "Fail"),
+            (code("REFUSED"), code("REFUSED"), "Fail"),
+            (Reply::TimedOut, Reply::TimedOut, "Fail"),
+            (Reply::Error("none".to_owned()), Reply::Error("none".to_owned()), "Unknown"),
+        ];
+        for (a, aaaa, expected) in cases {
+            let answers = Answers { a: answer(a), aaaa: answer(aaaa) };
+            assert_eq!(judge(&answers).outcome.name(), expected, "{answers:?}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Every check, in the order in which reports show them.
+//!
+//! 1xx cluster and place, 2xx the way to Cast AI, 3xx the way to ECR. Within 2xx and 3xx the last two digits say
+//! the same: x10 DNS, x20 TCP, x30 TLS, x40 the protocol above it. 4xx is kept for AWS' configuration.
+
+pub mod cluster_answers;
+pub mod components_found;
+pub mod configuration_read;
+pub mod ecr_known;
+pub mod ecr_private;
+pub mod ecr_repositories;
+pub mod ecr_resolves;
+pub mod ecr_tcp;
+pub mod ecr_tls;
+pub mod ecr_token;
+pub mod endpoint_certificate;
+pub mod endpoint_grpc;
+pub mod endpoint_https;
+pub mod endpoint_private;
+pub mod endpoint_resolves;
+pub mod endpoint_tcp;
+pub mod endpoint_tls;
+pub mod here_inside;
+pub mod host_covered;
+pub mod host_known;
+pub mod region_known;
+pub mod region_offered;
+
+use super::check::Check;
+
+pub static CHECKS: &[&Check] = &[
+    &cluster_answers::CHECK,
+    &components_found::CHECK,
+    &configuration_read::CHECK,
+    &region_known::CHECK,
+    &region_offered::CHECK,
+    &here_inside::CHECK,
+    &host_covered::CHECK,
+    &host_known::CHECK,
+    &endpoint_resolves::CHECK,
+    &endpoint_private::CHECK,
+    &endpoint_tcp::CHECK,
+    &endpoint_tls::CHECK,
+    &endpoint_certificate::CHECK,
+    &endpoint_https::CHECK,
+    &endpoint_grpc::CHECK,
+    &ecr_known::CHECK,
+    &ecr_token::CHECK,
+    &ecr_repositories::CHECK,
+    &ecr_resolves::CHECK,
+    &ecr_private::CHECK,
+    &ecr_tcp::CHECK,
+    &ecr_tls::CHECK,
+];
+
+/// The check of a code.
+///
+/// # Panics
+/// No check has that code: a mistake of ours, found by every test that runs the check.
+pub fn check(code: &str) -> &'static Check {
+    CHECKS.iter().find(|check| check.code == code).unwrap_or_else(|| panic!("no check has the code {code}"))
+}
+
+/// Where a code stands in the report.
+pub fn position(code: &str) -> usize {
+    CHECKS.iter().position(|check| check.code == code).unwrap_or(CHECKS.len())
+}
+
+#[cfg(test)]
+mod tests;

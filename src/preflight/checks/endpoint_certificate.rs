@@ -1,0 +1,64 @@
+//! CPL231: the certificate is valid for at least two more weeks.
+
+use jiff::Timestamp;
+use probe::tls::Session;
+
+use crate::preflight::check::{Category, Check, Judgement, Place, Severity};
+
+pub static CHECK: Check = Check {
+    code: "CPL231",
+    title: "the certificate is valid for at least two more weeks",
+    category: Category::Endpoints,
+    severity: Severity::Warning,
+    requires: &["CPL230"],
+    place: Place::Here,
+    permissions: &[],
+    explanation: "Certificates are renewed well before they end; one that is about to end points to something in between.",
+    remedy: "ask whoever runs the server that shows this certificate to renew it",
+};
+
+/// Whether the certificate stays valid for a while: half of the shortest usual time between renewals.
+pub fn judge(session: &Session, now: Timestamp) -> Judgement {
+    const TWO_WEEKS: i64 = 14 * 24 * 60 * 60;
+    let Some(certificate) = &session.certificate else {
+        return Judgement::unknown("the certificate cannot be read");
+    };
+    let left = certificate.not_after.as_second() - now.as_second();
+    let seen = format!("valid until {}", certificate.not_after);
+    let judgement = if left >= TWO_WEEKS { Judgement::pass(seen) } else { Judgement::fail(seen) };
+    judgement.expected("at least two weeks")
+}
+
+#[cfg(test)]
+mod tests {
+    use probe::tls::Certificate;
+
+    use super::*;
+
+    fn certificate(issuer: &str, name: &str, not_after: i64) -> Certificate {
+        Certificate {
+            subject: format!("CN={name}"),
+            issuer: issuer.to_owned(),
+            names: vec![name.to_owned()],
+            not_after: Timestamp::from_second(not_after).unwrap(),
+        }
+    }
+
+    fn session(certificate: Option<Certificate>) -> Session {
+        Session {
+            address: "127.0.0.1:443".parse().unwrap(),
+            version: "TLSv1_3".to_owned(),
+            alpn: Some("h2".to_owned()),
+            certificate,
+        }
+    }
+
+    #[test]
+    fn a_certificate_about_to_end_does_not_pass() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let ends_in = |days: i64| session(Some(certificate("CN=x", "x", 1_800_000_000 + days * 86_400)));
+        assert_eq!(judge(&ends_in(14), now).outcome.name(), "Pass");
+        assert_eq!(judge(&ends_in(13), now).outcome.name(), "Fail");
+        assert_eq!(judge(&session(None), now).outcome.name(), "Unknown");
+    }
+}
