@@ -8,8 +8,10 @@ use std::fmt::Write as _;
 
 use crate::output::table::Column;
 use crate::output::{style, table};
-use crate::preflight::check::{Finding, Outcome, SubjectKind};
+use crate::preflight::finding::Finding;
+use crate::preflight::judgement::Outcome;
 use crate::preflight::report::Report;
+use crate::preflight::subject::SubjectKind;
 use crate::printable::one_line;
 
 /// The steps of the way to a host, each with the checks that it stands for.

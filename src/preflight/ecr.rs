@@ -7,7 +7,7 @@ use aws_sdk_ecr::config::Region;
 use aws_sdk_ecr::config::retry::RetryConfig;
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 
-use super::check::{Judgement, Remedy};
+use super::judgement::{Judgement, Remedy};
 use crate::aws::error::Error;
 use crate::castai::built_in;
 use crate::model::image::ecr::{EcrRegistry, dns_suffix};

@@ -5,8 +5,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::check::{Finding, Judgement, Outcome, Remedy, Severity, Subject};
+use super::check::Severity;
 use super::checks;
+use super::finding::Finding;
+use super::judgement::{Judgement, Outcome, Remedy};
+use super::subject::Subject;
 
 /// The checks of one subject, in the order in which they ran.
 pub struct Trail {
@@ -102,7 +105,7 @@ impl Trail {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::preflight::check::SubjectKind;
+    use crate::preflight::subject::SubjectKind;
 
     const CHAIN: [&str; 5] = ["CPL210", "CPL211", "CPL220", "CPL230", "CPL240"];
 

@@ -10,12 +10,13 @@ use probe::Endpoint;
 use probe::dns::TokioResolver;
 use rustls::ClientConfig;
 
-use super::check::{Finding, Judgement, Outcome, Remedy};
 use super::checks::{
     endpoint_certificate, endpoint_grpc, endpoint_https, endpoint_private, endpoint_resolves, endpoint_tcp,
     endpoint_tls,
 };
 use super::engine::Trail;
+use super::finding::Finding;
+use super::judgement::{Judgement, Outcome, Remedy};
 use crate::castai::endpoints::Protocol;
 use crate::transport::USER_AGENT;
 

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use rustls::ClientConfig;
 use serde_json::json;
 
-use super::check::{Judgement, Remedy};
+use super::judgement::{Judgement, Remedy};
 
 /// Where this machine is, as seen from the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::check::{Category, Finding, Outcome, Place, Remedy, Severity, Subject};
+use super::check::{Category, Place, Severity};
 use super::checks;
+use super::finding::Finding;
+use super::judgement::{Outcome, Remedy};
+use super::subject::Subject;
 use crate::model::inventory::API_VERSION;
 
 /// What preflight found out.
@@ -163,34 +166,13 @@ impl<'a> FindingDocument<'a> {
     }
 }
 
-impl Outcome {
-    /// The result in one word, as reports spell it.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Pass => "Pass",
-            Self::Warn => "Warn",
-            Self::Fail => "Fail",
-            Self::Skipped { .. } => "Skipped",
-            Self::Unknown { .. } => "Unknown",
-        }
-    }
-
-    /// Why nothing was seen, where nothing was.
-    pub fn reason(&self) -> Option<String> {
-        match self {
-            Self::Skipped { because } => Some(format!("{because} did not pass")),
-            Self::Unknown { why } => Some(why.clone()),
-            Self::Pass | Self::Warn | Self::Fail => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::preflight::check::{Judgement, SubjectKind};
+    use crate::preflight::judgement::Judgement;
+    use crate::preflight::subject::SubjectKind;
 
     fn finding(code: &str, subject: &str, judgement: Judgement) -> Finding {
         let check = checks::check(code);

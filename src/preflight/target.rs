@@ -7,9 +7,10 @@ use std::net::IpAddr;
 use probe::Endpoint;
 use serde_json::json;
 
-use super::check::{Judgement, Remedy, Subject, SubjectKind};
 use super::configured::Component;
 use super::engine::Trail;
+use super::judgement::{Judgement, Remedy};
+use super::subject::{Subject, SubjectKind};
 use crate::castai::endpoints::{self, Installation, Protocol, Service};
 
 /// A host to look at.

@@ -221,7 +221,10 @@ async fn the_whole_way_to_real_servers_is_judged() {
     let public = result(&report, "CPL211", "kvisor");
     assert_eq!(public.outcome.name(), "Fail");
     assert!(public.remedies[1].command.as_deref().unwrap().contains("--private-dns-enabled"));
-    assert_eq!(result(&report, "CPL220", "kvisor").outcome, check::Outcome::Skipped { because: "CPL211" });
+    assert_eq!(
+        result(&report, "CPL220", "kvisor").outcome,
+        judgement::Outcome::Skipped { because: "CPL211" }
+    );
     assert!(result(&report, "CPL210", "silent").observed.contains("no answer in time"));
     assert_eq!(result(&report, "CPL302", "ECR").outcome.name(), "Unknown");
     assert!(report.needs_attention(report::FailOn::Fail));
@@ -310,7 +313,7 @@ async fn a_cluster_that_does_not_answer_is_unknown() {
     let inputs = Inputs { workloads: Vec::new(), unread: vec![failed], ..inputs(&[]) };
     let report = run(&inputs, &settings, &|_| {}).await;
     assert_eq!(result(&report, "CPL101", "prod").outcome.name(), "Unknown");
-    assert_eq!(result(&report, "CPL102", "prod").outcome, check::Outcome::Skipped { because: "CPL101" });
+    assert_eq!(result(&report, "CPL102", "prod").outcome, judgement::Outcome::Skipped { because: "CPL101" });
     assert_eq!(report.counts().fail, 0);
     assert!(report.needs_attention(report::FailOn::Unknown));
 }
@@ -330,9 +333,12 @@ async fn a_cluster_that_cannot_be_read_is_unknown() {
     let report = run(&inputs, &settings, &|_| {}).await;
     assert_eq!(result(&report, "CPL101", "prod").outcome.name(), "Unknown");
     for code in ["CPL102", "CPL103"] {
-        assert_eq!(result(&report, code, "prod").outcome, check::Outcome::Skipped { because: "CPL101" });
+        assert_eq!(result(&report, code, "prod").outcome, judgement::Outcome::Skipped { because: "CPL101" });
     }
     assert_eq!(result(&report, "CPL104", "region").outcome.name(), "Unknown");
-    assert_eq!(result(&report, "CPL105", "region").outcome, check::Outcome::Skipped { because: "CPL104" });
+    assert_eq!(
+        result(&report, "CPL105", "region").outcome,
+        judgement::Outcome::Skipped { because: "CPL104" }
+    );
     assert_eq!(report.counts().fail, 0);
 }

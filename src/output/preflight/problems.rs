@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 
 use super::gravity;
 use crate::output::style;
-use crate::preflight::check::{Finding, Outcome, Remedy, Severity};
+use crate::preflight::check::Severity;
+use crate::preflight::finding::Finding;
+use crate::preflight::judgement::{Outcome, Remedy};
 use crate::preflight::report::Report;
 use crate::printable::one_line;
 

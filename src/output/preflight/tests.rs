@@ -1,8 +1,10 @@
 use std::time::Duration;
 
 use super::*;
-use crate::preflight::check::{Judgement, Remedy, Severity, Subject};
+use crate::preflight::check::Severity;
 use crate::preflight::checks;
+use crate::preflight::judgement::{Judgement, Remedy};
+use crate::preflight::subject::Subject;
 
 fn finding(code: &str, kind: SubjectKind, name: &str, judgement: Judgement) -> Finding {
     let check = checks::check(code);

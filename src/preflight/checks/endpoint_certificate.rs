@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use probe::tls::Session;
 
-use crate::preflight::check::{Category, Check, Judgement, Place, Severity};
+use crate::preflight::check::{Category, Check, Place, Severity};
+use crate::preflight::judgement::Judgement;
 
 pub static CHECK: Check = Check {
     code: "CPL231",

@@ -3,7 +3,8 @@
 use probe::grpc::{Problem, Reply};
 use serde_json::json;
 
-use crate::preflight::check::{Category, Check, Judgement, Place, Remedy, Severity};
+use crate::preflight::check::{Category, Check, Place, Severity};
+use crate::preflight::judgement::{Judgement, Remedy};
 
 pub static CHECK: Check = Check {
     code: "CPL241",

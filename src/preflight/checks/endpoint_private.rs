@@ -6,7 +6,8 @@ use ipnet::IpNet;
 use serde_json::json;
 
 use super::endpoint_resolves::list;
-use crate::preflight::check::{Category, Check, Judgement, Place, Severity};
+use crate::preflight::check::{Category, Check, Place, Severity};
+use crate::preflight::judgement::Judgement;
 
 pub static CHECK: Check = Check {
     code: "CPL211",
@@ -53,7 +54,7 @@ fn is_private(address: IpAddr, vpc: &[IpNet]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::preflight::check::Outcome;
+    use crate::preflight::judgement::Outcome;
 
     fn addresses(texts: &[&str]) -> Vec<IpAddr> {
         texts.iter().map(|text| text.parse().unwrap()).collect()

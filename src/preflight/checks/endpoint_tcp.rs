@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use probe::tcp::Failure;
 use serde_json::json;
 
-use crate::preflight::check::{Category, Check, Judgement, Place, Remedy, Severity};
+use crate::preflight::check::{Category, Check, Place, Severity};
+use crate::preflight::judgement::{Judgement, Remedy};
 
 pub static CHECK: Check = Check {
     code: "CPL220",

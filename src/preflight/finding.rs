@@ -1,0 +1,84 @@
+//! What a check found out about a subject.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::check::{Check, Place, Severity};
+use super::judgement::{Judgement, Outcome, Remedy};
+use super::subject::Subject;
+
+/// What a check found out about a subject.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    pub check: &'static Check,
+    /// The check's, or lower where nothing in this cluster is known to use the subject.
+    pub severity: Severity,
+    pub subject: Subject,
+    pub place: Place,
+    pub outcome: Outcome,
+    pub observed: String,
+    pub expected: String,
+    /// Structured facts behind the sentence; `Null` where there are none.
+    pub evidence: Value,
+    pub remedies: Vec<Remedy>,
+    pub elapsed: Duration,
+}
+
+impl Finding {
+    /// A judgement as a finding. What fails with severity `Warning` is a warning.
+    pub fn new(
+        check: &'static Check,
+        severity: Severity,
+        subject: Subject,
+        judgement: Judgement,
+        elapsed: Duration,
+    ) -> Self {
+        let outcome = match (judgement.outcome, severity) {
+            (Outcome::Fail, Severity::Warning) => Outcome::Warn,
+            (outcome, _) => outcome,
+        };
+        let mut remedies = judgement.remedies;
+        if remedies.is_empty() && matches!(outcome, Outcome::Warn | Outcome::Fail) {
+            remedies.push(Remedy::text(check.remedy));
+        }
+        Self {
+            check,
+            severity,
+            subject,
+            place: check.place,
+            outcome,
+            observed: judgement.observed,
+            expected: judgement.expected,
+            evidence: judgement.evidence,
+            remedies,
+            elapsed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preflight::checks;
+    use crate::preflight::subject::SubjectKind;
+
+    #[test]
+    fn a_failure_is_as_bad_as_its_severity() {
+        let find = |severity, judgement| {
+            let subject = Subject::new(SubjectKind::Host, "api.cast.ai");
+            Finding::new(checks::check("CPL210"), severity, subject, judgement, Duration::ZERO)
+        };
+        let cases = [
+            (Severity::Error, Judgement::fail("x"), Outcome::Fail),
+            (Severity::Warning, Judgement::fail("x"), Outcome::Warn),
+            (Severity::Error, Judgement::warn("x"), Outcome::Warn),
+            (Severity::Warning, Judgement::pass("x"), Outcome::Pass),
+        ];
+        for (severity, judgement, expected) in cases {
+            assert_eq!(find(severity, judgement).outcome, expected);
+        }
+        assert_eq!(find(Severity::Error, Judgement::fail("x")).remedies.len(), 1);
+        assert!(find(Severity::Error, Judgement::pass("x")).remedies.is_empty());
+    }
+}

@@ -1,0 +1,121 @@
+//! What the facts of a subject mean.
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// What a check came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Pass,
+    Warn,
+    Fail,
+    /// Not looked, because another check came first and did not pass.
+    Skipped {
+        because: &'static str,
+    },
+    /// Could not look: no permission, no route to an API, or the wrong place.
+    Unknown {
+        why: String,
+    },
+}
+
+impl Outcome {
+    /// The result in one word, as reports spell it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Pass => "Pass",
+            Self::Warn => "Warn",
+            Self::Fail => "Fail",
+            Self::Skipped { .. } => "Skipped",
+            Self::Unknown { .. } => "Unknown",
+        }
+    }
+
+    /// Why nothing was seen, where nothing was.
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Self::Skipped { because } => Some(format!("{because} did not pass")),
+            Self::Unknown { why } => Some(why.clone()),
+            Self::Pass | Self::Warn | Self::Fail => None,
+        }
+    }
+
+    /// Whether checks that require this one may run.
+    pub const fn lets_others_run(&self) -> bool {
+        matches!(self, Self::Pass | Self::Warn)
+    }
+}
+
+/// Something to do about a finding, and the command that does it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Remedy {
+    pub text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+}
+
+impl Remedy {
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { text: text.into(), command: None }
+    }
+
+    pub fn command(text: impl Into<String>, command: impl Into<String>) -> Self {
+        Self { text: text.into(), command: Some(command.into()) }
+    }
+}
+
+/// What a probe's facts mean, before the check's severity is applied.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    pub outcome: Outcome,
+    pub observed: String,
+    pub expected: String,
+    pub evidence: Value,
+    pub remedies: Vec<Remedy>,
+}
+
+impl Judgement {
+    pub fn pass(observed: impl Into<String>) -> Self {
+        Self::with(Outcome::Pass, observed)
+    }
+
+    pub fn warn(observed: impl Into<String>) -> Self {
+        Self::with(Outcome::Warn, observed)
+    }
+
+    pub fn fail(observed: impl Into<String>) -> Self {
+        Self::with(Outcome::Fail, observed)
+    }
+
+    pub fn unknown(why: impl Into<String>) -> Self {
+        Self::with(Outcome::Unknown { why: why.into() }, "")
+    }
+
+    fn with(outcome: Outcome, observed: impl Into<String>) -> Self {
+        Self {
+            outcome,
+            observed: observed.into(),
+            expected: String::new(),
+            evidence: Value::Null,
+            remedies: Vec::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn expected(mut self, expected: impl Into<String>) -> Self {
+        self.expected = expected.into();
+        self
+    }
+
+    #[must_use]
+    pub fn evidence(mut self, evidence: Value) -> Self {
+        self.evidence = evidence;
+        self
+    }
+
+    #[must_use]
+    pub fn remedy(mut self, remedy: Remedy) -> Self {
+        self.remedies.push(remedy);
+        self
+    }
+}

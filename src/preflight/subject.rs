@@ -1,0 +1,51 @@
+//! What checks look at.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+/// What a check looks at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subject {
+    pub kind: SubjectKind,
+    pub name: String,
+    /// Components or purposes that need it.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub needed_by: BTreeSet<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum SubjectKind {
+    Cluster,
+    Machine,
+    Workload,
+    Region,
+    /// A Cast AI endpoint service without a known host.
+    Service,
+    /// A host, with its port where that is not 443.
+    Host,
+    /// An AWS account's ECR.
+    Registry,
+}
+
+impl SubjectKind {
+    /// Several of them, in words.
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::Cluster => "clusters",
+            Self::Machine => "machines",
+            Self::Workload => "workloads",
+            Self::Region => "regions",
+            Self::Service => "services",
+            Self::Host => "hosts",
+            Self::Registry => "registries",
+        }
+    }
+}
+
+impl Subject {
+    pub fn new(kind: SubjectKind, name: impl Into<String>) -> Self {
+        Self { kind, name: name.into(), needed_by: BTreeSet::new() }
+    }
+}
