@@ -24,7 +24,8 @@ pub struct Reply {
 }
 
 /// Why there was none.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Problem {
     /// The server did not agree on HTTP/2; what it agreed on.
     NoHttp2(Option<String>),

@@ -13,7 +13,7 @@ use crate::exchange::{self, Failure};
 ///
 /// # Errors
 /// No answer within `timeout`, or something that is not HTTP.
-pub async fn ask(
+pub(crate) async fn ask(
     stream: TlsStream<TcpStream>,
     host: &str,
     user_agent: &str,

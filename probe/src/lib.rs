@@ -1,12 +1,22 @@
-//! Network facts of hosts, as values that can be written down: what name servers answer, whether TCP and TLS connect,
-//! and what HTTP and gRPC servers reply. What a fact means is not decided here.
+//! Network facts of hosts, as values that can be written down and read back: what name servers answer, whether TCP
+//! and TLS connect, what HTTP and gRPC servers reply, and how long each took. What a fact means is not decided here.
+//!
+//! [`gather`] looks at all hosts of a [`Request`] at once, and gives [`HostFacts`] for each.
 
 pub mod dns;
-pub mod endpoint;
+mod endpoint;
 pub mod exchange;
+mod facts;
+mod gather;
 pub mod grpc;
-pub mod http;
+mod http;
+mod scope;
 pub mod tcp;
+mod timing;
 pub mod tls;
 
 pub use self::endpoint::{Endpoint, NotAnEndpoint};
+pub use self::facts::{Connect, Fact, HostFacts, Layer, Reason, Target};
+pub use self::gather::{Request, gather};
+pub use self::scope::Scope;
+pub use self::timing::timed;

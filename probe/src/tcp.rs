@@ -8,6 +8,8 @@ use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 
+use crate::timing::timed;
+
 /// Why a connection did not come about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -52,22 +54,27 @@ impl Failure {
 }
 
 /// One attempt at an address.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Attempt {
     pub address: SocketAddr,
-    pub result: Result<TcpStream, Failure>,
+    pub milliseconds: u64,
+    /// Why there is no connection, where there is none.
+    pub failure: Option<Failure>,
 }
 
 /// Connects to every address at once.
-pub async fn open(addresses: &[IpAddr], port: u16, timeout: Duration) -> Vec<Attempt> {
+pub async fn open(addresses: &[IpAddr], port: u16, timeout: Duration) -> Vec<(Attempt, Option<TcpStream>)> {
     join_all(addresses.iter().map(|address| async move {
         let address = SocketAddr::new(*address, port);
-        let result = match tokio::time::timeout(timeout, TcpStream::connect(address)).await {
-            Err(_) => Err(Failure::TimedOut),
-            Ok(Err(error)) => Err(Failure::of(&error)),
-            Ok(Ok(stream)) => Ok(stream),
+        let connect = tokio::time::timeout(timeout, TcpStream::connect(address));
+        let (milliseconds, connection) = timed(connect).await;
+        let (failure, stream) = match connection {
+            Err(_) => (Some(Failure::TimedOut), None),
+            Ok(Err(error)) => (Some(Failure::of(&error)), None),
+            Ok(Ok(stream)) => (None, Some(stream)),
         };
-        Attempt { address, result }
+        (Attempt { address, milliseconds, failure }, stream)
     }))
     .await
 }
@@ -97,9 +104,10 @@ mod tests {
         let localhost = [IpAddr::from([127, 0, 0, 1])];
         let timeout = Duration::from_secs(5);
         let attempts = open(&localhost, open_port.local_addr().unwrap().port(), timeout).await;
-        assert!(attempts[0].result.is_ok());
+        assert_eq!(attempts[0].0.failure, None);
+        assert!(attempts[0].1.is_some());
         // Nobody listens at the discard service of an address of our own; a port that was free may be taken again.
         let attempts = open(&[IpAddr::from([127, 9, 9, 1])], 9, timeout).await;
-        assert_eq!(attempts[0].result.as_ref().err(), Some(&Failure::Refused));
+        assert_eq!(attempts[0].0.failure, Some(Failure::Refused));
     }
 }

@@ -9,8 +9,10 @@ use crate::cluster::environment::Environment;
 use crate::model::image::ecr::{EcrRegistry, PATH};
 use crate::output::progress::Progress;
 use crate::output::{self, preflight as text};
-use crate::preflight::place::{Here, MetadataService};
+use crate::preflight::machine::Here;
 use crate::preflight::report::FailOn;
+use crate::preflight::selection::Selection;
+use crate::preflight::vantage::metadata::MetadataService;
 use crate::preflight::{self, Inputs, Settings, Unread};
 use crate::transport;
 
@@ -22,7 +24,6 @@ pub(super) async fn run(
     let progress = Progress::new(arguments.logging.verbosity);
     let inputs = gather(arguments, preflight).await?;
     let report = preflight::run(&inputs, &settings, &|event| progress.observe(event)).await;
-    let report = report.narrowed(&preflight.only, &preflight.exclude);
     progress.clear();
     match preflight.output {
         OutputFormat::Table => output::result(&text::text(&report, false, output::terminal_width()))?,
@@ -118,6 +119,7 @@ fn probe_settings(preflight: &PreflightArguments) -> Result<Settings, CommandErr
     let mut settings = Settings::new(transport::tls()?);
     settings.timeout = preflight.timeout;
     settings.metadata_timeout = preflight.metadata_timeout;
+    settings.selection = Selection { only: preflight.only.clone(), exclude: preflight.exclude.clone() };
     settings.here = preflight.here.map(|here| match here {
         cli::Here::Inside => Here::Inside,
         cli::Here::Outside => Here::Outside,

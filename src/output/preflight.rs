@@ -8,19 +8,20 @@ use std::fmt::Write as _;
 
 use crate::output::table::Column;
 use crate::output::{style, table};
+use crate::preflight::check::{Judge, Step};
+use crate::preflight::checks::host_known;
 use crate::preflight::finding::Finding;
 use crate::preflight::judgement::Outcome;
 use crate::preflight::report::Report;
-use crate::preflight::subject::SubjectKind;
 use crate::printable::one_line;
 
-/// The steps of the way to a host, each with the checks that it stands for.
-const STEPS: [(&str, &[&str]); 5] = [
-    ("DNS", &["CPL210", "CPL310"]),
-    ("PRIVATE", &["CPL211", "CPL311"]),
-    ("TCP", &["CPL220", "CPL320"]),
-    ("TLS", &["CPL230", "CPL231", "CPL330"]),
-    ("ANSWER", &["CPL240", "CPL241"]),
+/// The columns of the table of hosts: the steps of a host's check chain.
+const STEPS: [(&str, Step); 5] = [
+    ("DNS", Step::Dns),
+    ("PRIVATE", Step::Private),
+    ("TCP", Step::Tcp),
+    ("TLS", Step::Tls),
+    ("ANSWER", Step::Answer),
 ];
 
 /// Longest name of a subject, in characters: a host name has 253 at most.
@@ -56,15 +57,18 @@ fn seen(finding: &Finding) -> String {
     }
 }
 
-fn is_step(finding: &Finding) -> bool {
-    finding.subject.kind == SubjectKind::Host
-        && STEPS.iter().any(|(_, codes)| codes.contains(&finding.check.code))
+/// The step that a finding belongs to, if it is about a host on the network.
+const fn step_of(finding: &Finding) -> Option<Step> {
+    match finding.check.judge {
+        Judge::Network { step, .. } => Some(step),
+        _ => None,
+    }
 }
 
 /// One line for each check that is no step: the worst result, and what was seen or how many passed.
 fn facts(report: &Report, width: Option<usize>) -> String {
     let mut checks: Vec<Vec<&Finding>> = Vec::new();
-    for finding in report.findings.iter().filter(|finding| !is_step(finding)) {
+    for finding in report.findings.iter().filter(|finding| step_of(finding).is_none()) {
         match checks.last_mut() {
             Some(same) if same[0].check.code == finding.check.code => same.push(finding),
             _ => checks.push(vec![finding]),
@@ -97,7 +101,7 @@ fn facts(report: &Report, width: Option<usize>) -> String {
 fn hosts(report: &Report, width: Option<usize>) -> String {
     let mut order: Vec<&str> = Vec::new();
     let mut findings: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
-    for finding in report.findings.iter().filter(|finding| is_step(finding)) {
+    for finding in report.findings.iter().filter(|finding| step_of(finding).is_some()) {
         let host = finding.subject.name.as_str();
         if !order.contains(&host) {
             order.push(host);
@@ -109,8 +113,8 @@ fn hosts(report: &Report, width: Option<usize>) -> String {
         .map(|host| {
             let of_host = &findings[host];
             let step = |index: usize| {
-                let (_, codes) = STEPS[index];
-                let results = of_host.iter().filter(|finding| codes.contains(&finding.check.code));
+                let (_, step) = STEPS[index];
+                let results = of_host.iter().filter(|finding| step_of(finding) == Some(step));
                 results.max_by_key(|finding| gravity(&finding.outcome)).map_or("-", |finding| {
                     match finding.outcome {
                         // Behind what did not pass: the table shows where the way ends.
@@ -156,8 +160,8 @@ fn every_finding(report: &Report) -> String {
                 finding.check.code.to_owned(),
                 finding.subject.name.clone(),
                 finding.check.title.to_owned(),
-                finding.place.to_string(),
-                format!("{} ms", finding.elapsed.as_millis()),
+                finding.source(),
+                format!("{} ms", finding.milliseconds),
                 seen(finding),
             ]
         })
@@ -208,12 +212,12 @@ fn verdict(report: &Report) -> String {
         return format!("Not ready for PrivateLink: {names}");
     }
     let is_unknown = |finding: &Finding| matches!(finding.outcome, Outcome::Unknown { .. });
-    let network = |finding: &&Finding| finding.subject.kind == SubjectKind::Host && is_step(finding);
+    let network = |finding: &&Finding| step_of(finding).is_some();
     if report.findings.iter().filter(network).any(is_unknown) {
         return "Nothing failed, but the network was not looked at: run again from inside the VPC".to_owned();
     }
     // What nobody publishes is no gap in what was looked at.
-    let gap = |finding: &Finding| is_unknown(finding) && finding.check.code != "CPL202";
+    let gap = |finding: &Finding| is_unknown(finding) && finding.check.code != host_known::CHECK.code;
     if report.findings.iter().any(gap) {
         return "Nothing failed, but not all could be looked at: see Unknown above".to_owned();
     }

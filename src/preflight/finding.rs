@@ -1,28 +1,28 @@
 //! What a check found out about a subject.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
-use super::check::{Check, Place, Severity};
+use super::check::{Check, Severity, Source};
 use super::judgement::{Judgement, Outcome, Remedy};
 use super::subject::Subject;
+use super::vantage::Vantage;
 
-/// What a check found out about a subject.
+/// What a check found out about a subject, seen from a vantage point.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     pub check: &'static Check,
     /// The check's, or lower where nothing in this cluster is known to use the subject.
     pub severity: Severity,
     pub subject: Subject,
-    pub place: Place,
+    pub vantage: Vantage,
     pub outcome: Outcome,
     pub observed: String,
     pub expected: String,
     /// Structured facts behind the sentence; `Null` where there are none.
     pub evidence: Value,
     pub remedies: Vec<Remedy>,
-    pub elapsed: Duration,
+    /// How long looking took.
+    pub milliseconds: u64,
 }
 
 impl Finding {
@@ -31,8 +31,8 @@ impl Finding {
         check: &'static Check,
         severity: Severity,
         subject: Subject,
+        vantage: Vantage,
         judgement: Judgement,
-        elapsed: Duration,
     ) -> Self {
         let outcome = match (judgement.outcome, severity) {
             (Outcome::Fail, Severity::Warning) => Outcome::Warn,
@@ -40,19 +40,28 @@ impl Finding {
         };
         let mut remedies = judgement.remedies;
         if remedies.is_empty() && matches!(outcome, Outcome::Warn | Outcome::Fail) {
-            remedies.push(Remedy::text(check.remedy));
+            remedies.push(Remedy::text(check.remediation));
         }
         Self {
             check,
             severity,
             subject,
-            place: check.place,
+            vantage,
             outcome,
             observed: judgement.observed,
             expected: judgement.expected,
             evidence: judgement.evidence,
             remedies,
-            elapsed,
+            milliseconds: judgement.milliseconds,
+        }
+    }
+
+    /// What was asked: an API, or the network as the vantage point sees it.
+    pub fn source(&self) -> String {
+        match self.check.source {
+            Source::KubernetesApi => "Kubernetes API".to_owned(),
+            Source::AwsApi => "AWS API".to_owned(),
+            Source::VantagePoint => self.vantage.to_string(),
         }
     }
 }
@@ -67,7 +76,8 @@ mod tests {
     fn a_failure_is_as_bad_as_its_severity() {
         let find = |severity, judgement| {
             let subject = Subject::new(SubjectKind::Host, "api.cast.ai");
-            Finding::new(checks::check("CPL210"), severity, subject, judgement, Duration::ZERO)
+            let check = checks::find("CPL210").unwrap();
+            Finding::new(check, severity, subject, Vantage::Here, judgement)
         };
         let cases = [
             (Severity::Error, Judgement::fail("x"), Outcome::Fail),

@@ -72,6 +72,8 @@ pub struct Judgement {
     pub expected: String,
     pub evidence: Value,
     pub remedies: Vec<Remedy>,
+    /// How long gathering the facts took.
+    pub milliseconds: u64,
 }
 
 impl Judgement {
@@ -91,6 +93,11 @@ impl Judgement {
         Self::with(Outcome::Unknown { why: why.into() }, "")
     }
 
+    /// Another check came first and did not pass.
+    pub fn skipped(because: &'static str) -> Self {
+        Self::with(Outcome::Skipped { because }, "")
+    }
+
     fn with(outcome: Outcome, observed: impl Into<String>) -> Self {
         Self {
             outcome,
@@ -98,6 +105,7 @@ impl Judgement {
             expected: String::new(),
             evidence: Value::Null,
             remedies: Vec::new(),
+            milliseconds: 0,
         }
     }
 
@@ -110,6 +118,18 @@ impl Judgement {
     #[must_use]
     pub fn evidence(mut self, evidence: Value) -> Self {
         self.evidence = evidence;
+        self
+    }
+
+    #[must_use]
+    pub const fn took(mut self, milliseconds: u64) -> Self {
+        self.milliseconds = milliseconds;
+        self
+    }
+
+    #[must_use]
+    pub fn remedies(mut self, remedies: Vec<Remedy>) -> Self {
+        self.remedies = remedies;
         self
     }
 

@@ -4,11 +4,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::check::{Category, Place, Severity};
+use super::check::{Category, Severity, Source};
 use super::checks;
 use super::finding::Finding;
 use super::judgement::{Outcome, Remedy};
+use super::selection::Selection;
 use super::subject::Subject;
+use super::vantage::Vantage;
 use crate::model::inventory::API_VERSION;
 
 /// What preflight found out.
@@ -52,12 +54,11 @@ impl Report {
         Self { created: Timestamp::now(), cluster, region, narrowed: false, findings }
     }
 
-    /// Leaves only the findings of the checks in `only` (of all where it is empty) that are not in `exclude`.
+    /// Leaves only the findings of the selected checks.
     #[must_use]
-    pub fn narrowed(mut self, only: &[String], exclude: &[String]) -> Self {
-        let is_in = |codes: &[String], finding: &Finding| codes.iter().any(|code| code == finding.check.code);
-        self.findings.retain(|finding| (only.is_empty() || is_in(only, finding)) && !is_in(exclude, finding));
-        self.narrowed |= !only.is_empty() || !exclude.is_empty();
+    pub fn narrowed(mut self, selection: &Selection) -> Self {
+        self.findings.retain(|finding| selection.includes(finding.check.code));
+        self.narrowed |= !selection.is_whole();
         self
     }
 
@@ -141,6 +142,25 @@ struct FindingDocument<'a> {
     milliseconds: u64,
 }
 
+/// What a finding was seen through.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+enum Place {
+    KubernetesApi,
+    AwsApi,
+    Here,
+}
+
+impl Place {
+    const fn of(finding: &Finding) -> Self {
+        match (finding.check.source, finding.vantage) {
+            (Source::KubernetesApi, _) => Self::KubernetesApi,
+            (Source::AwsApi, _) => Self::AwsApi,
+            (Source::VantagePoint, Vantage::Here) => Self::Here,
+        }
+    }
+}
+
 impl<'a> FindingDocument<'a> {
     fn new(finding: &'a Finding) -> Self {
         let because = match finding.outcome {
@@ -153,7 +173,7 @@ impl<'a> FindingDocument<'a> {
             category: finding.check.category,
             severity: finding.severity,
             subject: &finding.subject,
-            place: finding.place,
+            place: Place::of(finding),
             result: finding.outcome.name(),
             reason: finding.outcome.reason(),
             because,
@@ -161,23 +181,21 @@ impl<'a> FindingDocument<'a> {
             expected: &finding.expected,
             evidence: &finding.evidence,
             remedies: &finding.remedies,
-            milliseconds: u64::try_from(finding.elapsed.as_millis()).unwrap_or(u64::MAX),
+            milliseconds: finding.milliseconds,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::preflight::judgement::Judgement;
     use crate::preflight::subject::SubjectKind;
 
     fn finding(code: &str, subject: &str, judgement: Judgement) -> Finding {
-        let check = checks::check(code);
+        let check = checks::find(code).unwrap();
         let subject = Subject::new(SubjectKind::Host, subject);
-        Finding::new(check, check.severity, subject, judgement, Duration::from_millis(7))
+        Finding::new(check, check.severity, subject, Vantage::Here, judgement.took(7))
     }
 
     fn report(findings: Vec<Finding>) -> Report {
@@ -203,7 +221,7 @@ mod tests {
     #[test]
     fn the_exit_code_follows_fail_on() {
         use FailOn::{Fail, Unknown, Warn};
-        let skipped = Judgement { outcome: Outcome::Skipped { because: "CPL210" }, ..Judgement::pass("") };
+        let skipped = Judgement::skipped("CPL210");
         let cases = [
             (Judgement::pass(""), [false, false, false]),
             (Judgement::fail(""), [true, true, true]),

@@ -1,29 +1,43 @@
 //! Which hosts are looked at: those that components are configured with and those of the region's services, each
-//! host once.
+//! host once; and those that nodes pull images from.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use probe::Endpoint;
-use serde_json::json;
+use probe::{Connect, Endpoint, Layer};
 
 use super::configured::Component;
-use super::engine::Trail;
-use super::judgement::{Judgement, Remedy};
 use super::subject::{Subject, SubjectKind};
 use crate::castai::endpoints::{self, Installation, Protocol, Service};
+use crate::model::image::ecr::{EcrRegistry, dns_suffix};
 
 /// A host to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     pub endpoint: Endpoint,
-    pub protocol: Protocol,
-    /// The endpoint service that stands for the host.
-    pub service: Option<&'static Service>,
+    pub kind: Kind,
+    /// The region that its endpoint service is in.
+    pub region: Option<String>,
     /// Components that are configured with it, or else what the service is for.
     pub needed_by: BTreeSet<String>,
+    /// Workloads of the components that are configured with it.
+    pub configured_in: BTreeSet<String>,
     /// Whether no component of this cluster is configured with it, although there are components.
     pub optional: bool,
+}
+
+/// Whose a host is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    CastAi {
+        protocol: Protocol,
+        /// The endpoint service that stands for the host.
+        service: Option<&'static Service>,
+        /// The installation that the components talk to.
+        installation: Installation,
+    },
+    /// Of an AWS service, by the last part of its endpoint service's name.
+    Aws { service: &'static str },
 }
 
 impl Target {
@@ -33,6 +47,43 @@ impl Target {
             ..Subject::new(SubjectKind::Host, self.endpoint.to_string())
         }
     }
+
+    pub const fn is_cast_ai(&self) -> bool {
+        matches!(self.kind, Kind::CastAi { .. })
+    }
+
+    pub const fn is_https(&self) -> bool {
+        matches!(self.kind, Kind::CastAi { protocol: Protocol::Https, .. })
+    }
+
+    pub const fn is_grpc(&self) -> bool {
+        matches!(self.kind, Kind::CastAi { protocol: Protocol::Grpc, .. })
+    }
+
+    pub fn is_configured(&self) -> bool {
+        !self.configured_in.is_empty()
+    }
+
+    pub const fn is_ecr(&self) -> bool {
+        matches!(self.kind, Kind::Aws { .. })
+    }
+
+    /// What a probe is asked for. Nodes may have another way to AWS than endpoints, but not to Cast AI.
+    pub fn probed(&self, layer: Layer) -> probe::Target {
+        let connect = if self.is_cast_ai() { Connect::PrivateOnly } else { Connect::Anywhere };
+        probe::Target { endpoint: self.endpoint.clone(), layer, connect }
+    }
+
+    /// Whether a probe's facts are of this target.
+    pub fn is_seen_by(&self, probed: &probe::Target) -> bool {
+        self.probed(probed.layer) == *probed
+    }
+}
+
+/// Whether Cast AI offers endpoint services in a region. Hosts do not depend on it, so that an unknown one is no
+/// reason not to look.
+pub fn are_services_offered(region: Option<&str>) -> bool {
+    region.is_none_or(|region| endpoints::regions().any(|known| known == region))
 }
 
 /// The installation that the components talk to; Cast AI's first one where they do not tell.
@@ -46,23 +97,22 @@ pub fn installation(components: &[Component]) -> Installation {
     if european * 2 > installations.len() { Installation::Eu } else { Installation::Us }
 }
 
-/// All targets: the services in the table's order, then other configured hosts, then what was asked for besides.
-/// `services` is false where the region has none.
-pub fn targets(components: &[Component], services: bool, extra: &[(Endpoint, Protocol)]) -> Vec<Target> {
+/// Hosts of Cast AI: the services in the table's order, then other configured hosts, then what was asked for besides.
+pub fn cast_ai(
+    components: &[Component],
+    region: Option<&str>,
+    extra: &[(Endpoint, Protocol)],
+) -> Vec<Target> {
     let installation = installation(components);
-    let mut targets: Vec<Target> = Vec::new();
-    if services {
+    let mut targets = Targets { installation, region, found: Vec::new() };
+    if are_services_offered(region) {
         for service in endpoints::services() {
             let Some(host) = service.host(installation) else {
                 continue;
             };
-            targets.push(Target {
-                endpoint: Endpoint { host: host.to_owned(), port: 443 },
-                protocol: service.protocol,
-                service: Some(service),
-                needed_by: BTreeSet::new(),
-                optional: !components.is_empty() && service.protocol != Protocol::Https,
-            });
+            let endpoint = Endpoint { host: host.to_owned(), port: 443 };
+            let target = targets.add(endpoint, service.protocol, Some(service));
+            target.optional = !components.is_empty() && service.protocol != Protocol::Https;
         }
     }
     for component in components {
@@ -70,24 +120,45 @@ pub fn targets(components: &[Component], services: bool, extra: &[(Endpoint, Pro
             if is_in_cluster(&configured.endpoint) {
                 continue;
             }
-            let target = find_or_add(&mut targets, &configured.endpoint, configured.protocol);
+            let target = targets.find_or_add(&configured.endpoint, configured.protocol);
             target.needed_by.insert(component.name.clone());
+            target.configured_in.insert(component.workload.clone());
             target.optional = false;
         }
     }
     for (endpoint, protocol) in extra {
-        let target = find_or_add(&mut targets, endpoint, *protocol);
-        target.optional = false;
+        targets.find_or_add(endpoint, *protocol).optional = false;
     }
-    for target in &mut targets {
+    for target in &mut targets.found {
         if target.needed_by.is_empty()
-            && let Some(service) = target.service
+            && let Kind::CastAi { service: Some(service), .. } = target.kind
         {
             let purposes = service.needed_by.split(';');
             target.needed_by = purposes.map(|purpose| purpose.trim().to_owned()).collect();
         }
     }
-    targets
+    targets.found
+}
+
+/// The hosts that a node needs to pull from ECR: its API and the account's registry, where the account is known.
+pub fn ecr(region: Option<&str>, account: Option<&str>) -> Vec<Target> {
+    let Some(region) = region else {
+        return Vec::new();
+    };
+    let registry =
+        account.map(|account| EcrRegistry { account: account.to_owned(), region: region.to_owned() }.host());
+    let api = format!("api.ecr.{region}.{}", dns_suffix(region));
+    std::iter::once((api, "ecr.api"))
+        .chain(registry.map(|host| (host, "ecr.dkr")))
+        .map(|(host, service)| Target {
+            endpoint: Endpoint { host, port: 443 },
+            kind: Kind::Aws { service },
+            region: Some(region.to_owned()),
+            needed_by: std::iter::once("nodes that pull images".to_owned()).collect(),
+            configured_in: BTreeSet::new(),
+            optional: false,
+        })
+        .collect()
 }
 
 /// Whether the host is one of the cluster's own, which no endpoint service stands for.
@@ -98,21 +169,39 @@ fn is_in_cluster(endpoint: &Endpoint) -> bool {
         || [".svc", ".local", ".localhost"].iter().any(|ending| host.ends_with(ending))
 }
 
-fn find_or_add<'a>(targets: &'a mut Vec<Target>, endpoint: &Endpoint, protocol: Protocol) -> &'a mut Target {
-    let known = targets.iter().position(|target| target.endpoint == *endpoint);
-    let index = known.unwrap_or_else(|| {
-        let service = service_of(&endpoint.host);
-        targets.push(Target {
-            endpoint: endpoint.clone(),
-            // What the table says of a host is surer than the name of a variable.
-            protocol: service.map_or(protocol, |service| service.protocol),
-            service,
+struct Targets<'a> {
+    installation: Installation,
+    region: Option<&'a str>,
+    found: Vec<Target>,
+}
+
+impl Targets<'_> {
+    fn add(
+        &mut self,
+        endpoint: Endpoint,
+        protocol: Protocol,
+        service: Option<&'static Service>,
+    ) -> &mut Target {
+        let kind = Kind::CastAi { protocol, service, installation: self.installation };
+        self.found.push_mut(Target {
+            endpoint,
+            kind,
+            region: self.region.map(ToOwned::to_owned),
             needed_by: BTreeSet::new(),
+            configured_in: BTreeSet::new(),
             optional: false,
-        });
-        targets.len() - 1
-    });
-    &mut targets[index]
+        })
+    }
+
+    fn find_or_add(&mut self, endpoint: &Endpoint, protocol: Protocol) -> &mut Target {
+        if let Some(index) = self.found.iter().position(|target| target.endpoint == *endpoint) {
+            return &mut self.found[index];
+        }
+        let service = service_of(&endpoint.host);
+        // What the table says of a host is surer than the name of a variable.
+        let protocol = service.map_or(protocol, |service| service.protocol);
+        self.add(endpoint.clone(), protocol, service)
+    }
 }
 
 /// The service that stands for a host, in either installation.
@@ -122,130 +211,6 @@ fn service_of(host: &str) -> Option<&'static Service> {
             .into_iter()
             .any(|installation| service.host(installation) == Some(host))
     })
-}
-
-/// Whether components' endpoints could be read: one trail for each component that has or should have some.
-pub fn judge_configuration(components: &[Component]) -> Vec<Trail> {
-    components
-        .iter()
-        .filter(|component| !(component.endpoints.is_empty() && component.unreadable.is_empty()))
-        .map(|component| {
-            let seen: Vec<_> = component
-                .endpoints
-                .iter()
-                .map(|configured| format!("{} ({})", configured.endpoint, configured.origin))
-                .collect();
-            let judgement = if component.unreadable.is_empty() {
-                Judgement::pass(seen.join(", "))
-            } else {
-                Judgement { observed: seen.join(", "), ..Judgement::unknown(component.unreadable.join("; ")) }
-            };
-            let evidence =
-                json!({ "endpoints": seen, "unreadable": component.unreadable, "notes": component.notes });
-            let mut trail = Trail::new(Subject::new(SubjectKind::Workload, component.workload.clone()));
-            trail.judge("CPL103", judgement.evidence(evidence));
-            trail
-        })
-        .collect()
-}
-
-/// Whether a service stands for each host that components are configured with.
-pub fn judge_coverage(targets: &[Target], components: &[Component]) -> Vec<Trail> {
-    let is_configured = |target: &Target| {
-        components
-            .iter()
-            .flat_map(|component| &component.endpoints)
-            .any(|configured| configured.endpoint == target.endpoint)
-    };
-    targets
-        .iter()
-        .filter(|target| is_configured(target))
-        .map(|target| {
-            let judgement = if let Some(service) = target.service {
-                Judgement::pass(format!("service {}", service.name))
-            } else {
-                    let hosts = endpoints::services()
-                        .iter()
-                        .filter_map(|service| service.host(installation(components)));
-                    let hosts: Vec<_> = hosts.collect();
-                    Judgement::fail("no endpoint service of Cast AI is known for this host").remedy(Remedy::text(
-                        format!(
-                            "configure the component with one of {}; or provide a private way to this host yourself",
-                            hosts.join(", ")
-                        ),
-                    ))
-            };
-            let mut trail = Trail::new(target.subject());
-            trail.judge("CPL201", judgement.expected("a host that an endpoint service covers"));
-            trail
-        })
-        .collect()
-}
-
-/// Services whose host nobody publishes.
-pub fn judge_hosts(region: Option<&str>, installation: Installation) -> Vec<Trail> {
-    endpoints::services()
-        .iter()
-        .filter(|service| service.host(installation).is_none())
-        .map(|service| {
-            let name = region.and_then(|region| service.service_name(region));
-            let name = name.as_deref().unwrap_or("SERVICE_NAME");
-            let region = region.unwrap_or("REGION");
-            let judgement = Judgement::unknown("Cast AI publishes no host name for this service").remedy(
-                Remedy::command(
-                    "ask AWS for the private DNS name, from an account that may use the service, and check it with --https",
-                    format!(
-                        "aws ec2 describe-vpc-endpoint-services --region {region} --service-names {name} --query 'ServiceDetails[].PrivateDnsNames[].PrivateDnsName' --output text"
-                    ),
-                ),
-            );
-            let purposes = service.needed_by.split(';');
-            let mut trail = Trail::new(Subject {
-                needed_by: purposes.map(|purpose| purpose.trim().to_owned()).collect(),
-                ..Subject::new(SubjectKind::Service, service.name)
-            });
-            trail.judge("CPL202", judgement);
-            trail
-        })
-        .collect()
-}
-
-/// How to get a private answer for a target's name.
-pub fn private_dns_remedies(target: &Target, region: Option<&str>) -> Vec<Remedy> {
-    let Some(service) = target.service else {
-        return vec![Remedy::text(
-            "no endpoint service of Cast AI is known for this host: configure the component with another one",
-        )];
-    };
-    let name = region.and_then(|region| service.service_name(region));
-    endpoint_remedies(service.name, name.as_deref().unwrap_or("SERVICE_NAME"), region.unwrap_or("REGION"))
-}
-
-/// How to look for the interface endpoint of a service, to mend it, and to make it. Words in capitals are to be
-/// replaced: in angle brackets, a shell would take them for files.
-pub fn endpoint_remedies(called: &str, service: &str, region: &str) -> Vec<Remedy> {
-    vec![
-        Remedy::command(
-            format!(
-                "look for the endpoint of {called} in the cluster's VPC, and whether its private DNS is on"
-            ),
-            format!(
-                "aws ec2 describe-vpc-endpoints --region {region} --filters Name=service-name,Values={service} --query 'VpcEndpoints[].[VpcId,VpcEndpointId,State,PrivateDnsEnabled]' --output text"
-            ),
-        ),
-        Remedy::command(
-            "where it is off (False), enable it",
-            format!(
-                "aws ec2 modify-vpc-endpoint --region {region} --vpc-endpoint-id ENDPOINT_ID --private-dns-enabled"
-            ),
-        ),
-        Remedy::command(
-            "where there is no endpoint, create it",
-            format!(
-                "aws ec2 create-vpc-endpoint --region {region} --vpc-endpoint-type Interface --service-name {service} --vpc-id VPC_ID --subnet-ids SUBNET_ID SUBNET_ID --security-group-ids SECURITY_GROUP_ID --private-dns-enabled"
-            ),
-        ),
-    ]
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
 
 use ::http::{HeaderMap, HeaderValue, Response};
 use bytes::Bytes;
@@ -11,14 +13,20 @@ use hickory_resolver::proto::rr::{RData, Record, RecordType};
 use lab::pki::Authority;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use super::finding::Finding;
+use super::judgement::Outcome;
+use super::machine::Here;
+use super::vantage::metadata::MetadataService;
 use super::*;
 use crate::model::inventory::{WorkloadKind, WorkloadName};
+use crate::model::workload::Workload;
 
 fn authority(name: &str) -> Authority {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -221,10 +229,7 @@ async fn the_whole_way_to_real_servers_is_judged() {
     let public = result(&report, "CPL211", "kvisor");
     assert_eq!(public.outcome.name(), "Fail");
     assert!(public.remedies[1].command.as_deref().unwrap().contains("--private-dns-enabled"));
-    assert_eq!(
-        result(&report, "CPL220", "kvisor").outcome,
-        judgement::Outcome::Skipped { because: "CPL211" }
-    );
+    assert_eq!(result(&report, "CPL220", "kvisor").outcome, Outcome::Skipped { because: "CPL211" });
     assert!(result(&report, "CPL210", "silent").observed.contains("no answer in time"));
     assert_eq!(result(&report, "CPL302", "ECR").outcome.name(), "Unknown");
     assert!(report.needs_attention(report::FailOn::Fail));
@@ -313,7 +318,7 @@ async fn a_cluster_that_does_not_answer_is_unknown() {
     let inputs = Inputs { workloads: Vec::new(), unread: vec![failed], ..inputs(&[]) };
     let report = run(&inputs, &settings, &|_| {}).await;
     assert_eq!(result(&report, "CPL101", "prod").outcome.name(), "Unknown");
-    assert_eq!(result(&report, "CPL102", "prod").outcome, judgement::Outcome::Skipped { because: "CPL101" });
+    assert_eq!(result(&report, "CPL102", "prod").outcome, Outcome::Skipped { because: "CPL101" });
     assert_eq!(report.counts().fail, 0);
     assert!(report.needs_attention(report::FailOn::Unknown));
 }
@@ -333,12 +338,9 @@ async fn a_cluster_that_cannot_be_read_is_unknown() {
     let report = run(&inputs, &settings, &|_| {}).await;
     assert_eq!(result(&report, "CPL101", "prod").outcome.name(), "Unknown");
     for code in ["CPL102", "CPL103"] {
-        assert_eq!(result(&report, code, "prod").outcome, judgement::Outcome::Skipped { because: "CPL101" });
+        assert_eq!(result(&report, code, "prod").outcome, Outcome::Skipped { because: "CPL101" });
     }
     assert_eq!(result(&report, "CPL104", "region").outcome.name(), "Unknown");
-    assert_eq!(
-        result(&report, "CPL105", "region").outcome,
-        judgement::Outcome::Skipped { because: "CPL104" }
-    );
+    assert_eq!(result(&report, "CPL105", "region").outcome, Outcome::Skipped { because: "CPL104" });
     assert_eq!(report.counts().fail, 0);
 }

@@ -1,18 +1,17 @@
-use std::time::Duration;
-
 use super::*;
 use crate::preflight::check::Severity;
 use crate::preflight::checks;
 use crate::preflight::judgement::{Judgement, Remedy};
-use crate::preflight::subject::Subject;
+use crate::preflight::subject::{Subject, SubjectKind};
+use crate::preflight::vantage::Vantage;
 
 fn finding(code: &str, kind: SubjectKind, name: &str, judgement: Judgement) -> Finding {
-    let check = checks::check(code);
+    let check = checks::find(code).unwrap();
     let mut subject = Subject::new(kind, name);
     if kind == SubjectKind::Host {
         subject.needed_by = ["castai-agent".to_owned(), "hibernate".to_owned()].into();
     }
-    Finding::new(check, check.severity, subject, judgement, Duration::from_millis(7))
+    Finding::new(check, check.severity, subject, Vantage::Here, judgement.took(7))
 }
 
 fn host(code: &str, name: &str, judgement: Judgement) -> Finding {
@@ -20,7 +19,7 @@ fn host(code: &str, name: &str, judgement: Judgement) -> Finding {
 }
 
 fn skipped(code: &str, name: &str, because: &'static str) -> Finding {
-    host(code, name, Judgement { outcome: Outcome::Skipped { because }, ..Judgement::pass("") })
+    host(code, name, Judgement::skipped(because))
 }
 
 fn inside() -> Finding {
@@ -151,8 +150,8 @@ fn an_endpoint_that_nothing_uses_says_why_it_only_warns() {
         unused.check,
         Severity::Warning,
         unused.subject,
+        Vantage::Here,
         Judgement::fail("NXDOMAIN"),
-        Duration::ZERO,
     );
     let problems = problems_of(&report(vec![inside(), unused]));
     assert!(problems.starts_with("Warn CPL210 grpc.cast.ai\n"), "{problems}");

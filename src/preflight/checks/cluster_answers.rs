@@ -1,6 +1,10 @@
 //! CPL101: the cluster's workloads can be read.
 
-use crate::preflight::check::{Category, Check, Place, Severity};
+use serde_json::json;
+
+use crate::preflight::check::{Category, Check, Judge, Severity, Source};
+use crate::preflight::facts::{ClusterFacts, Unread};
+use crate::preflight::judgement::{Judgement, Remedy};
 
 pub static CHECK: Check = Check {
     code: "CPL101",
@@ -8,8 +12,33 @@ pub static CHECK: Check = Check {
     category: Category::Cluster,
     severity: Severity::Error,
     requires: &[],
-    place: Place::KubernetesApi,
+    source: Source::KubernetesApi,
     permissions: &["list deployments, daemonsets, statefulsets, cronjobs, jobs, pods"],
     explanation: "The components of Cast AI and the endpoints that they are configured with are read from the cluster.",
-    remedy: "check the kubeconfig's context and that this machine reaches the API server",
+    remediation: "check the kubeconfig's context and that this machine reaches the API server",
+    judge: Judge::Cluster(judge),
 };
+
+/// What cannot be read is unknown; the command says by its exit code that it could not look.
+fn judge(cluster: &ClusterFacts) -> Judgement {
+    let mut forbidden = Vec::new();
+    for unread in &cluster.unread {
+        match unread {
+            Unread::Forbidden(why) => forbidden.push(why.as_str()),
+            Unread::Failed(what, hint) => {
+                let judgement = Judgement::unknown(what.clone());
+                return match hint {
+                    Some(hint) => judgement.remedy(Remedy::text(hint.clone())),
+                    None => judgement,
+                };
+            }
+        }
+    }
+    if forbidden.is_empty() {
+        return Judgement::pass(format!("{} workloads", cluster.workloads));
+    }
+    Judgement::unknown(forbidden.join("; ")).evidence(json!({ "unread": forbidden })).remedy(Remedy::command(
+        "give this user the rights that docs/permissions.md lists, and see which ones it has",
+        "kubectl auth can-i --list",
+    ))
+}

@@ -1,15 +1,29 @@
 //! CPL102: Cast AI components are in the cluster.
 
-use crate::preflight::check::{Category, Check, Place, Severity};
+use serde_json::json;
+
+use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source};
+use crate::preflight::facts::ClusterFacts;
+use crate::preflight::judgement::Judgement;
 
 pub static CHECK: Check = Check {
     code: "CPL102",
     title: "Cast AI components are in the cluster",
     category: Category::Cluster,
     severity: Severity::Warning,
-    requires: &["CPL101"],
-    place: Place::KubernetesApi,
+    requires: &[Requires::Cluster("CPL101")],
+    source: Source::KubernetesApi,
     permissions: &[],
     explanation: "Without components, only the endpoint services of the region are checked, all as if they were needed.",
-    remedy: "install Cast AI, or check that this is the right cluster (--context) and that no -n hides it",
+    remediation: "install Cast AI, or check that this is the right cluster (--context) and that no -n hides it",
+    judge: Judge::Cluster(judge),
 };
+
+fn judge(cluster: &ClusterFacts) -> Judgement {
+    if cluster.components.is_empty() {
+        return Judgement::fail("none");
+    }
+    let names: Vec<_> = cluster.components.iter().map(|component| component.name.as_str()).collect();
+    let workloads: Vec<_> = cluster.components.iter().map(|component| &component.workload).collect();
+    Judgement::pass(names.join(", ")).evidence(json!({ "components": workloads }))
+}

@@ -1,15 +1,25 @@
 //! CPL311: the ECR host resolves to private addresses only.
 
-use crate::preflight::check::{Category, Check, Place, Severity};
+use probe::Layer;
+
+use super::endpoint_private;
+use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
+use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
     code: "CPL311",
     title: "the ECR host resolves to private addresses only",
     category: Category::Ecr,
     severity: Severity::Warning,
-    requires: &["CPL310"],
-    place: Place::Here,
+    requires: &[Requires::Same("CPL310")],
+    source: Source::VantagePoint,
     permissions: &[],
     explanation: "A public address works only where nodes have a way out of the VPC.",
-    remedy: "create the ECR endpoint with private DNS",
+    remediation: "create the ECR endpoint with private DNS",
+    judge: Judge::Network {
+        layer: Layer::Dns,
+        step: Step::Private,
+        applies: Target::is_ecr,
+        judge: endpoint_private::judge,
+    },
 };

@@ -1,15 +1,23 @@
 //! CPL303: ECR answers for the mirror's repositories.
 
-use crate::preflight::check::{Category, Check, Place, Severity};
+use super::ecr_token;
+use crate::preflight::check::{Category, Check, Judge, Need, Requires, Severity, Source};
+use crate::preflight::facts::RegistryFacts;
+use crate::preflight::judgement::Judgement;
 
 pub static CHECK: Check = Check {
     code: "CPL303",
     title: "ECR answers for the mirror's repositories",
     category: Category::Ecr,
     severity: Severity::Error,
-    requires: &["CPL301", "CPL302"],
-    place: Place::AwsApi,
+    requires: &[Requires::Same("CPL301"), Requires::Same("CPL302")],
+    source: Source::AwsApi,
     permissions: &["ecr:DescribeRepositories"],
     explanation: "Mirroring reads which images are there already. Repositories that do not exist yet are created then.",
-    remedy: "allow ecr:DescribeRepositories to these credentials",
+    remediation: "allow ecr:DescribeRepositories to these credentials",
+    judge: Judge::Registry { needs: &[Need::EcrToken, Need::EcrRepository], judge },
 };
+
+fn judge(registry: &RegistryFacts) -> Judgement {
+    ecr_token::judge_answer(&registry.repository)
+}

@@ -1,6 +1,10 @@
 //! CPL310: the ECR host resolves.
 
-use crate::preflight::check::{Category, Check, Place, Severity};
+use probe::Layer;
+
+use super::endpoint_resolves;
+use crate::preflight::check::{Category, Check, Judge, Severity, Source, Step};
+use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
     code: "CPL310",
@@ -8,8 +12,14 @@ pub static CHECK: Check = Check {
     category: Category::Ecr,
     severity: Severity::Error,
     requires: &[],
-    place: Place::Here,
+    source: Source::VantagePoint,
     permissions: &[],
     explanation: "Nodes pull images by this name.",
-    remedy: "let this VPC's resolver answer for the host: create the ECR endpoint with private DNS",
+    remediation: "let this VPC's resolver answer for the host: create the ECR endpoint with private DNS",
+    judge: Judge::Network {
+        layer: Layer::Dns,
+        step: Step::Dns,
+        applies: Target::is_ecr,
+        judge: endpoint_resolves::judge,
+    },
 };

@@ -1,15 +1,25 @@
 //! CPL320: the ECR host accepts TCP connections.
 
-use crate::preflight::check::{Category, Check, Place, Severity};
+use probe::Layer;
+
+use super::endpoint_tcp;
+use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
+use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
     code: "CPL320",
     title: "the ECR host accepts TCP connections",
     category: Category::Ecr,
     severity: Severity::Error,
-    requires: &["CPL310"],
-    place: Place::Here,
+    requires: &[Requires::Same("CPL310")],
+    source: Source::VantagePoint,
     permissions: &[],
     explanation: "Nodes pull images through it.",
-    remedy: "let port 443 in from the nodes' security groups on the endpoint's security group",
+    remediation: "let port 443 in from the nodes' security groups on the endpoint's security group",
+    judge: Judge::Network {
+        layer: Layer::Tcp,
+        step: Step::Tcp,
+        applies: Target::is_ecr,
+        judge: endpoint_tcp::judge,
+    },
 };

@@ -1,15 +1,25 @@
 //! CPL330: the ECR host shows a trusted certificate for its name.
 
-use crate::preflight::check::{Category, Check, Place, Severity};
+use probe::Layer;
+
+use super::endpoint_tls;
+use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
+use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
     code: "CPL330",
     title: "the ECR host shows a trusted certificate for its name",
     category: Category::Ecr,
     severity: Severity::Error,
-    requires: &["CPL320"],
-    place: Place::Here,
+    requires: &[Requires::Same("CPL320")],
+    source: Source::VantagePoint,
     permissions: &[],
     explanation: "A certificate of another issuer means that something in between reads along; containerd refuses it.",
-    remedy: "exempt the host from TLS inspection",
+    remediation: "exempt the host from TLS inspection",
+    judge: Judge::Network {
+        layer: Layer::Tls,
+        step: Step::Tls,
+        applies: Target::is_ecr,
+        judge: endpoint_tls::judge,
+    },
 };

@@ -1,25 +1,38 @@
 //! CPL231: the certificate is valid for at least two more weeks.
 
 use jiff::Timestamp;
+use probe::Layer;
 use probe::tls::Session;
 
-use crate::preflight::check::{Category, Check, Place, Severity};
+use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
+use crate::preflight::facts::Sight;
 use crate::preflight::judgement::Judgement;
+use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
     code: "CPL231",
     title: "the certificate is valid for at least two more weeks",
     category: Category::Endpoints,
     severity: Severity::Warning,
-    requires: &["CPL230"],
-    place: Place::Here,
+    requires: &[Requires::Same("CPL230")],
+    source: Source::VantagePoint,
     permissions: &[],
     explanation: "Certificates are renewed well before they end; one that is about to end points to something in between.",
-    remedy: "ask whoever runs the server that shows this certificate to renew it",
+    remediation: "ask whoever runs the server that shows this certificate to renew it",
+    judge: Judge::Network { layer: Layer::Tls, step: Step::Tls, applies: Target::is_cast_ai, judge },
 };
 
+fn judge(sight: &Sight<'_>) -> Judgement {
+    let now = sight.facts.gathered;
+    let judge = |result: &Result<Session, _>| match result {
+        Ok(session) => judge_expiry(session, now),
+        Err(_) => Judgement::unknown("there is no session"),
+    };
+    Sight::judge(&sight.facts.tls, judge).took(0)
+}
+
 /// Whether the certificate stays valid for a while: half of the shortest usual time between renewals.
-pub fn judge(session: &Session, now: Timestamp) -> Judgement {
+fn judge_expiry(session: &Session, now: Timestamp) -> Judgement {
     const TWO_WEEKS: i64 = 14 * 24 * 60 * 60;
     let Some(certificate) = &session.certificate else {
         return Judgement::unknown("the certificate cannot be read");
@@ -58,8 +71,8 @@ mod tests {
     fn a_certificate_about_to_end_does_not_pass() {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let ends_in = |days: i64| session(Some(certificate("CN=x", "x", 1_800_000_000 + days * 86_400)));
-        assert_eq!(judge(&ends_in(14), now).outcome.name(), "Pass");
-        assert_eq!(judge(&ends_in(13), now).outcome.name(), "Fail");
-        assert_eq!(judge(&session(None), now).outcome.name(), "Unknown");
+        assert_eq!(judge_expiry(&ends_in(14), now).outcome.name(), "Pass");
+        assert_eq!(judge_expiry(&ends_in(13), now).outcome.name(), "Fail");
+        assert_eq!(judge_expiry(&session(None), now).outcome.name(), "Unknown");
     }
 }

@@ -1,25 +1,33 @@
 //! CPL241: the endpoint answers gRPC calls over HTTP/2.
 
+use probe::Layer;
 use probe::grpc::{Problem, Reply};
 use serde_json::json;
 
-use crate::preflight::check::{Category, Check, Place, Severity};
+use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
+use crate::preflight::facts::Sight;
 use crate::preflight::judgement::{Judgement, Remedy};
+use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
     code: "CPL241",
     title: "the endpoint answers gRPC calls over HTTP/2",
     category: Category::Endpoints,
     severity: Severity::Error,
-    requires: &["CPL230"],
-    place: Place::Here,
+    requires: &[Requires::Same("CPL230")],
+    source: Source::VantagePoint,
     permissions: &[],
     explanation: "Any grpc-status proves the way, UNIMPLEMENTED included. A proxy that does not pass HTTP/2 breaks gRPC alone.",
-    remedy: "let HTTP/2 through, end to end: exempt the host from proxies and TLS inspection",
+    remediation: "let HTTP/2 through, end to end: exempt the host from proxies and TLS inspection",
+    judge: Judge::Network { layer: Layer::Grpc, step: Step::Answer, applies: Target::is_grpc, judge },
 };
 
+fn judge(sight: &Sight<'_>) -> Judgement {
+    Sight::judge(&sight.facts.grpc, judge_reply)
+}
+
 /// Any gRPC status proves the way.
-pub fn judge(result: &Result<Reply, Problem>) -> Judgement {
+fn judge_reply(result: &Result<Reply, Problem>) -> Judgement {
     let judgement = match result {
         Ok(Reply {
             grpc_status: Some(status),
@@ -81,7 +89,7 @@ mod tests {
             (Err(Problem::Failed(Failure::TimedOut)), "Fail"),
         ];
         for (result, expected) in cases {
-            assert_eq!(judge(&result).outcome.name(), expected, "{result:?}");
+            assert_eq!(judge_reply(&result).outcome.name(), expected, "{result:?}");
         }
     }
 }

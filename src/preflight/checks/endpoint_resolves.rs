@@ -2,11 +2,15 @@
 
 use std::net::IpAddr;
 
+use probe::Layer;
 use probe::dns::{Answer, Answers, Reply};
 use serde_json::json;
 
-use crate::preflight::check::{Category, Check, Place, Severity};
-use crate::preflight::judgement::{Judgement, Remedy};
+use crate::preflight::check::{Category, Check, Judge, Severity, Source, Step};
+use crate::preflight::facts::Sight;
+use crate::preflight::judgement::{Judgement, Outcome, Remedy};
+use crate::preflight::remedies;
+use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
     code: "CPL210",
@@ -14,14 +18,23 @@ pub static CHECK: Check = Check {
     category: Category::Endpoints,
     severity: Severity::Error,
     requires: &[],
-    place: Place::Here,
+    source: Source::VantagePoint,
     permissions: &[],
     explanation: "Everything begins with the name: A and AAAA are asked for separately, without /etc/hosts, as pods would.",
-    remedy: "let this VPC's resolver answer for the host: enable private DNS on the endpoint, and DNS support in the VPC",
+    remediation: "let this VPC's resolver answer for the host: enable private DNS on the endpoint, and DNS support in the VPC",
+    judge: Judge::Network { layer: Layer::Dns, step: Step::Dns, applies: Target::is_cast_ai, judge },
 };
 
+pub(super) fn judge(sight: &Sight<'_>) -> Judgement {
+    let mut judgement = Sight::judge(&sight.facts.dns, judge_answers);
+    if judgement.outcome == Outcome::Fail && judgement.remedies.is_empty() {
+        judgement.remedies = remedies::private_dns(sight.target);
+    }
+    judgement
+}
+
 /// Whether the answers give clients an address to go to.
-pub fn judge(answers: &Answers) -> Judgement {
+fn judge_answers(answers: &Answers) -> Judgement {
     let (a, aaaa) = (describe(&answers.a), describe(&answers.aaaa));
     let seen = if a == aaaa { format!("A and AAAA: {a}") } else { format!("A: {a}; AAAA: {aaaa}") };
     let judgement = if !answers.addresses().is_empty() {
@@ -107,7 +120,7 @@ mod tests {
         ];
         for (a, aaaa, expected) in cases {
             let answers = Answers { a: answer(a), aaaa: answer(aaaa) };
-            assert_eq!(judge(&answers).outcome.name(), expected, "{answers:?}");
+            assert_eq!(judge_answers(&answers).outcome.name(), expected, "{answers:?}");
         }
     }
 }

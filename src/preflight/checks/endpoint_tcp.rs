@@ -1,40 +1,54 @@
 //! CPL220: the endpoint accepts TCP connections.
 
-use std::net::SocketAddr;
-
-use probe::tcp::Failure;
+use probe::Layer;
+use probe::tcp::{Attempt, Failure};
 use serde_json::json;
 
-use crate::preflight::check::{Category, Check, Place, Severity};
-use crate::preflight::judgement::{Judgement, Remedy};
+use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
+use crate::preflight::facts::Sight;
+use crate::preflight::judgement::{Judgement, Outcome, Remedy};
+use crate::preflight::remedies;
+use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
     code: "CPL220",
     title: "the endpoint accepts TCP connections",
     category: Category::Endpoints,
     severity: Severity::Error,
-    requires: &["CPL211"],
-    place: Place::Here,
+    requires: &[Requires::Same("CPL211")],
+    source: Source::VantagePoint,
     permissions: &[],
     explanation: "Each address is an interface of the endpoint in one zone; all of them must answer, because clients take any.",
-    remedy: "let port 443 in from the nodes' and pods' security groups on the endpoint's security group",
+    remediation: "let port 443 in from the nodes' and pods' security groups on the endpoint's security group",
+    judge: Judge::Network { layer: Layer::Tcp, step: Step::Tcp, applies: Target::is_cast_ai, judge },
 };
+
+pub(super) fn judge(sight: &Sight<'_>) -> Judgement {
+    let judgement = Sight::judge(&sight.facts.tcp, |attempts| judge_attempts(attempts));
+    // A connection to a public address waits for a private one.
+    if judgement.outcome == Outcome::Fail && !sight.facts.scope.public.is_empty() {
+        return judgement.remedies(remedies::private_dns(sight.target));
+    }
+    judgement
+}
 
 /// Whether clients get a connection, whichever address they take. IPv6 addresses that this machine has no route to
 /// do no harm where IPv4 works, because clients then do not try them.
-pub fn judge(attempts: &[(SocketAddr, Option<Failure>)]) -> Judgement {
-    let evidence: Vec<_> =
-        attempts.iter().map(|(address, failure)| json!({ "address": address, "failure": failure })).collect();
+fn judge_attempts(attempts: &[Attempt]) -> Judgement {
+    let evidence: Vec<_> = attempts
+        .iter()
+        .map(|Attempt { address, failure, .. }| json!({ "address": address, "failure": failure }))
+        .collect();
     let seen: Vec<_> = attempts
         .iter()
-        .map(|(address, failure)| {
+        .map(|Attempt { address, failure, .. }| {
             let what = failure.as_ref().map_or("connected", Failure::describe);
             format!("{address} {what}")
         })
         .collect();
     let seen = seen.join(", ");
-    let connected = attempts.iter().any(|(_, failure)| failure.is_none());
-    let worst = attempts.iter().find_map(|(address, failure)| {
+    let connected = attempts.iter().any(|attempt| attempt.failure.is_none());
+    let worst = attempts.iter().find_map(|Attempt { address, failure, .. }| {
         failure
             .as_ref()
             .filter(|failure| !(connected && address.is_ipv6() && **failure == Failure::Unreachable))
@@ -87,7 +101,11 @@ mod tests {
             (vec![], "Fail"),
         ];
         for (attempts, expected) in cases {
-            assert_eq!(judge(&attempts).outcome.name(), expected, "{attempts:?}");
+            let attempts: Vec<_> = attempts
+                .into_iter()
+                .map(|(address, failure)| Attempt { address, milliseconds: 0, failure })
+                .collect();
+            assert_eq!(judge_attempts(&attempts).outcome.name(), expected, "{attempts:?}");
         }
     }
 }

@@ -1,25 +1,34 @@
 //! CPL230: the endpoint shows a trusted certificate for its name.
 
+use probe::Layer;
 use probe::tls::{Class, Failure, Session};
 use serde_json::json;
 
-use crate::preflight::check::{Category, Check, Place, Severity};
+use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
+use crate::preflight::facts::Sight;
 use crate::preflight::judgement::{Judgement, Remedy};
+use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
     code: "CPL230",
     title: "the endpoint shows a trusted certificate for its name",
     category: Category::Endpoints,
     severity: Severity::Error,
-    requires: &["CPL220"],
-    place: Place::Here,
+    requires: &[Requires::Same("CPL220")],
+    source: Source::VantagePoint,
     permissions: &[],
     explanation: "TLS passes through the endpoint to Cast AI. A certificate of another issuer or name means that something else answers.",
-    remedy: "exempt the host from TLS inspection, and check that the name belongs to this endpoint",
+    remediation: "exempt the host from TLS inspection, and check that the name belongs to this endpoint",
+    judge: Judge::Network { layer: Layer::Tls, step: Step::Tls, applies: Target::is_cast_ai, judge },
 };
 
+pub(super) fn judge(sight: &Sight<'_>) -> Judgement {
+    let host = &sight.target.endpoint.host;
+    Sight::judge(&sight.facts.tls, |result| judge_handshake(host, result.as_ref()))
+}
+
 /// Whether the handshake proves that the host itself answers.
-pub fn judge(host: &str, result: Result<&Session, &Failure>) -> Judgement {
+fn judge_handshake(host: &str, result: Result<&Session, &Failure>) -> Judgement {
     let expected = format!("a certificate for {host} from an issuer that this machine trusts");
     let failure = match result {
         Ok(session) => {
@@ -107,7 +116,7 @@ mod tests {
     #[test]
     fn a_trusted_certificate_passes_and_names_its_issuer() {
         let trusted = session(Some(certificate("CN=lab CA", "api.cast.ai", 1_800_000_000)));
-        let judgement = judge("api.cast.ai", Ok(&trusted));
+        let judgement = judge_handshake("api.cast.ai", Ok(&trusted));
         assert_eq!(judgement.outcome.name(), "Pass");
         assert_eq!(judgement.observed, "TLSv1_3, h2, issued by CN=lab CA");
     }
@@ -128,7 +137,7 @@ mod tests {
         ];
         for (class, certificate, seen) in cases {
             let failure = Failure { address: "127.0.0.1:443".parse().unwrap(), class, certificate };
-            let judgement = judge("api.cast.ai", Err(&failure));
+            let judgement = judge_handshake("api.cast.ai", Err(&failure));
             assert_eq!(judgement.outcome.name(), "Fail");
             assert!(judgement.observed.contains(seen), "{}", judgement.observed);
             assert_eq!(judgement.remedies.len(), 1, "{failure:?}");

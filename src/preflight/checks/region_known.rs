@@ -1,6 +1,7 @@
 //! CPL104: the cluster's region is known.
 
-use crate::preflight::check::{Category, Check, Place, Severity};
+use crate::preflight::check::{Category, Check, Judge, Severity, Source};
+use crate::preflight::judgement::{Judgement, Remedy};
 
 pub static CHECK: Check = Check {
     code: "CPL104",
@@ -8,8 +9,18 @@ pub static CHECK: Check = Check {
     category: Category::Cluster,
     severity: Severity::Error,
     requires: &[],
-    place: Place::KubernetesApi,
+    source: Source::KubernetesApi,
     permissions: &["list nodes"],
     explanation: "Endpoint services differ by region.",
-    remedy: "give the region with --region",
+    remediation: "give the region with --region",
+    judge: Judge::Region(judge),
 };
+
+fn judge(region: Option<&str>) -> Judgement {
+    match region {
+        Some(region) => Judgement::pass(region),
+        None => Judgement::unknown("neither the nodes nor the kubeconfig tell the region").remedy(
+            Remedy::command("give the region", "kubectl castai-privatelink preflight --region REGION"),
+        ),
+    }
+}

@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::preflight::check::{Place, Severity};
+use crate::preflight::check::{Severity, Source};
 
 #[test]
 fn codes_are_unique_ordered_and_only_require_what_stands_before_them() {
     for (index, entry) in CHECKS.iter().enumerate() {
         assert_eq!(position(entry.code), index, "{}", entry.code);
         assert!(entry.code.starts_with("CPL") && entry.code.len() == 6);
-        for required in entry.requires {
+        for required in entry.requires.iter().map(|required| required.code()) {
             assert!(position(required) < index, "{} requires {required}", entry.code);
         }
     }
@@ -27,7 +27,7 @@ fn texts_are_whole() {
         );
         assert!(!entry.title.ends_with('.'), "{}", entry.code);
         assert!(entry.explanation.ends_with('.'), "{}", entry.code);
-        assert!(!entry.remedy.ends_with('.'), "{}", entry.code);
+        assert!(!entry.remediation.ends_with('.'), "{}", entry.code);
     }
 }
 
@@ -46,10 +46,10 @@ came first and did not pass. Generated from `src/preflight/checks/`.
             Severity::Error => "error: a failure is a `Fail`",
             Severity::Warning => "warning: a failure is a `Warn`",
         };
-        let place = match entry.place {
-            Place::KubernetesApi => "the Kubernetes API",
-            Place::AwsApi => "the AWS API",
-            Place::Here => "this machine",
+        let source = match entry.source {
+            Source::KubernetesApi => "the Kubernetes API",
+            Source::AwsApi => "the AWS API",
+            Source::VantagePoint => "this machine",
         };
         let list = |texts: &[&str], link: bool| match texts {
             [] => "none".to_owned(),
@@ -70,7 +70,7 @@ came first and did not pass. Generated from `src/preflight/checks/`.
 | | |
 | --- | --- |
 | severity | {severity} |
-| looks from | {place} |
+| looks from | {source} |
 | requires | {} |
 | permissions | {} |
 
@@ -80,10 +80,10 @@ To do: {}.
 ",
             entry.code,
             entry.title,
-            list(entry.requires, true),
+            list(&entry.requires.iter().map(|required| required.code()).collect::<Vec<_>>(), true),
             list(entry.permissions, false),
             entry.explanation,
-            entry.remedy,
+            entry.remediation,
         );
     }
     page

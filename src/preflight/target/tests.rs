@@ -1,5 +1,6 @@
 use super::*;
 use crate::preflight::configured::Configured;
+use crate::preflight::remedies;
 
 fn component(name: &str, endpoints: &[(&str, Protocol)]) -> Component {
     Component {
@@ -24,7 +25,7 @@ fn hosts(targets: &[Target]) -> Vec<&str> {
 
 #[test]
 fn without_components_all_services_are_needed() {
-    let targets = targets(&[], true, &[]);
+    let targets = cast_ai(&[], None, &[]);
     assert_eq!(
         hosts(&targets),
         [
@@ -47,7 +48,7 @@ fn a_host_is_one_target_however_many_need_it() {
             &[("api.cast.ai", Protocol::Https), ("grpc.cast.ai:443", Protocol::Grpc)],
         ),
     ];
-    let targets = targets(&components, true, &[]);
+    let targets = cast_ai(&components, None, &[]);
     assert_eq!(targets.len(), 5);
     let needed: Vec<_> = targets[0].needed_by.iter().map(String::as_str).collect();
     assert_eq!(needed, ["castai-agent", "castai-pod-pinner"]);
@@ -58,13 +59,13 @@ fn a_host_is_one_target_however_many_need_it() {
 #[test]
 fn hosts_follow_the_installation_that_components_talk_to() {
     let components = [component("castai-agent", &[("https://api.eu.cast.ai", Protocol::Https)])];
-    assert_eq!(hosts(&targets(&components, true, &[]))[1], "grpc.eu.cast.ai");
+    assert_eq!(hosts(&cast_ai(&components, None, &[]))[1], "grpc.eu.cast.ai");
     // A region without services leaves what is configured.
-    assert_eq!(hosts(&targets(&components, false, &[])), ["api.eu.cast.ai"]);
+    assert_eq!(hosts(&cast_ai(&components, Some("eu-west-1"), &[])), ["api.eu.cast.ai"]);
 }
 
 #[test]
-fn hosts_that_no_service_covers_are_warned_of_and_the_clusters_own_are_left_out() {
+fn hosts_that_no_service_covers_are_known_and_the_clusters_own_are_left_out() {
     let components = [component(
         "castai-kentroller",
         &[
@@ -73,23 +74,22 @@ fn hosts_that_no_service_covers_are_warned_of_and_the_clusters_own_are_left_out(
             ("collector.castai-agent.svc:8080", Protocol::Https),
         ],
     )];
-    let targets = targets(&components, true, &[]);
+    let targets = cast_ai(&components, None, &[]);
     assert_eq!(hosts(&targets)[5..], ["grpc.prod-master.cast.ai"]);
-    let findings: Vec<_> = judge_coverage(&targets, &components)
-        .into_iter()
-        .flat_map(|trail| trail.finish(&[]))
-        .map(|finding| (finding.subject.name.clone(), finding.outcome.name()))
+    let configured: Vec<_> = targets
+        .iter()
+        .filter(|target| target.is_configured())
+        .map(|target| {
+            (target.endpoint.host.as_str(), matches!(target.kind, Kind::CastAi { service: Some(_), .. }))
+        })
         .collect();
-    assert_eq!(
-        findings,
-        [("api.cast.ai".to_owned(), "Pass"), ("grpc.prod-master.cast.ai".to_owned(), "Warn")]
-    );
+    assert_eq!(configured, [("api.cast.ai", true), ("grpc.prod-master.cast.ai", false)]);
 }
 
 #[test]
 fn remedies_name_the_regions_service() {
-    let targets = targets(&[], true, &[]);
-    let remedies = private_dns_remedies(&targets[0], Some("us-east-1"));
+    let targets = cast_ai(&[], Some("us-east-1"), &[]);
+    let remedies = remedies::private_dns(&targets[0]);
     let commands: Vec<_> = remedies.iter().filter_map(|remedy| remedy.command.as_deref()).collect();
     let service = "com.amazonaws.vpce.us-east-1.vpce-svc-0f648001d494b9a46";
     assert!(
@@ -101,18 +101,6 @@ fn remedies_name_the_regions_service() {
     assert!(commands[2].contains("create-vpc-endpoint") && commands[2].contains(service), "{}", commands[2]);
     // In a shell they would be files.
     assert!(commands.iter().all(|command| !command.contains(['<', '>'])));
-}
-
-#[test]
-fn the_files_service_tells_how_to_find_its_host() {
-    let findings: Vec<_> = judge_hosts(Some("us-east-2"), Installation::Us)
-        .into_iter()
-        .flat_map(|trail| trail.finish(&[]))
-        .collect();
-    assert_eq!(findings.len(), 1);
-    assert_eq!((findings[0].subject.name.as_str(), findings[0].outcome.name()), ("files", "Unknown"));
-    let command = findings[0].remedies[0].command.as_deref().unwrap();
-    assert!(command.contains("com.amazonaws.vpce.us-east-2.vpce-svc-0d1fad36f0230d84c"), "{command}");
 }
 
 #[test]
@@ -128,4 +116,18 @@ fn names_of_the_cluster_are_recognised() {
     for (text, expected) in cases {
         assert_eq!(is_in_cluster(&text.parse().unwrap()), expected, "{text}");
     }
+}
+
+#[test]
+fn hosts_of_ecr_follow_region_and_account() {
+    let of = |region, account| {
+        let targets = ecr(Some(region), account);
+        targets.into_iter().map(|target| target.endpoint.host).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        of("us-east-1", Some("123456789012")),
+        ["api.ecr.us-east-1.amazonaws.com", "123456789012.dkr.ecr.us-east-1.amazonaws.com"]
+    );
+    assert_eq!(of("cn-north-1", None), ["api.ecr.cn-north-1.amazonaws.com.cn"]);
+    assert_eq!(ecr(None, Some("123456789012")), []);
 }

@@ -1,0 +1,159 @@
+//! The facts of hosts: what is wanted, what was gathered, and why something was not.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::dns::Answers;
+use crate::endpoint::Endpoint;
+use crate::exchange;
+use crate::grpc;
+use crate::scope::Scope;
+use crate::tcp::Attempt;
+use crate::timing::timed;
+use crate::tls;
+
+/// A host to look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Target {
+    pub endpoint: Endpoint,
+    /// The last fact that is wanted. Those that it builds on are gathered too.
+    pub layer: Layer,
+    pub connect: Connect,
+}
+
+/// A kind of fact. Each builds on those before it, except that HTTPS and gRPC exclude each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Layer {
+    Dns,
+    Tcp,
+    Tls,
+    Https,
+    Grpc,
+}
+
+impl Layer {
+    /// Whether facts of `other` are gathered where this one is wanted.
+    pub fn includes(self, other: Self) -> bool {
+        match other {
+            Self::Https | Self::Grpc => self == other,
+            Self::Dns | Self::Tcp | Self::Tls => other <= self,
+        }
+    }
+}
+
+/// Which addresses are connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Connect {
+    Anywhere,
+    /// None, where a client may be led to a public address ([`Scope::leads_outside`]).
+    PrivateOnly,
+}
+
+/// A fact and how long it took, or why there is none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Fact<T> {
+    Gathered { milliseconds: u64, value: T },
+    NotGathered { because: Reason },
+}
+
+impl<T> Fact<T> {
+    /// Gathers a fact and measures the time.
+    pub(crate) async fn of(value: impl Future<Output = T>) -> Self {
+        let (milliseconds, value) = timed(value).await;
+        Self::Gathered { milliseconds, value }
+    }
+}
+
+/// Why a fact was not gathered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "camelCase")]
+pub enum Reason {
+    #[error("not asked for")]
+    NotWanted,
+    /// The system's settings name none, or cannot be read.
+    #[error("this machine's name servers are not known: {0}")]
+    NoNameServers(String),
+    #[error("the name has no address")]
+    NoAddress,
+    #[error("the name leads to public addresses")]
+    PublicAddress,
+    #[error("no address accepted a connection")]
+    NoConnection,
+    #[error("the TLS handshake failed")]
+    NoSession,
+}
+
+/// What was found out about a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostFacts {
+    pub target: Target,
+    /// By the clock of the machine that looked.
+    pub gathered: Timestamp,
+    pub dns: Fact<Answers>,
+    /// The addresses that the name servers gave.
+    pub scope: Scope,
+    pub tcp: Fact<Vec<Attempt>>,
+    /// Of the first address that accepted a connection.
+    pub tls: Fact<Result<tls::Session, tls::Failure>>,
+    /// The status of the answer.
+    pub https: Fact<Result<u16, exchange::Failure>>,
+    pub grpc: Fact<Result<grpc::Reply, grpc::Problem>>,
+}
+
+impl HostFacts {
+    /// Nothing is known yet.
+    pub fn new(target: Target, gathered: Timestamp) -> Self {
+        Self {
+            target,
+            gathered,
+            dns: Fact::NotGathered { because: Reason::NotWanted },
+            scope: Scope::default(),
+            tcp: Fact::NotGathered { because: Reason::NotWanted },
+            tls: Fact::NotGathered { because: Reason::NotWanted },
+            https: Fact::NotGathered { because: Reason::NotWanted },
+            grpc: Fact::NotGathered { because: Reason::NotWanted },
+        }
+    }
+
+    /// Says of the wanted facts from `layer` on why they are not gathered.
+    pub(crate) fn stop(&mut self, layer: Layer, because: &Reason) {
+        let is_stopped = |other: Layer| other >= layer && self.target.layer.includes(other);
+        let [dns, tcp, tls, https, grpc] =
+            [Layer::Dns, Layer::Tcp, Layer::Tls, Layer::Https, Layer::Grpc].map(is_stopped);
+        stop(&mut self.dns, dns, because);
+        stop(&mut self.tcp, tcp, because);
+        stop(&mut self.tls, tls, because);
+        stop(&mut self.https, https, because);
+        stop(&mut self.grpc, grpc, because);
+    }
+}
+
+fn stop<T>(fact: &mut Fact<T>, is_stopped: bool, because: &Reason) {
+    if is_stopped {
+        *fact = Fact::NotGathered { because: because.clone() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_includes_those_that_it_builds_on() {
+        let all = [Layer::Dns, Layer::Tcp, Layer::Tls, Layer::Https, Layer::Grpc];
+        let cases = [
+            (Layer::Dns, [true, false, false, false, false]),
+            (Layer::Tls, [true, true, true, false, false]),
+            (Layer::Https, [true, true, true, true, false]),
+            (Layer::Grpc, [true, true, true, false, true]),
+        ];
+        for (layer, expected) in cases {
+            assert_eq!(all.map(|other| layer.includes(other)), expected, "{layer:?}");
+        }
+    }
+}

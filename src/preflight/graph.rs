@@ -1,0 +1,98 @@
+//! The check graph: its nodes are checks of a subject from a vantage point, its edges say what must have passed first.
+//! It decides which facts are needed, and which checks are skipped because of another.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use probe::Layer;
+
+use super::check::{Check, Judge, Need, Requires, Severity};
+use super::facts::Facts;
+use super::finding::Finding;
+use super::judgement::{Judgement, Outcome};
+use super::nodes::{self, Node, Verdict};
+use super::selection::Selection;
+use super::target::Target;
+use super::vantage::Vantage;
+
+/// The checks that were selected and all that they require, in their order. Facts are gathered for these.
+pub fn needed(checks: &[&'static Check], selection: &Selection) -> Vec<&'static Check> {
+    let mut codes: BTreeSet<&str> = BTreeSet::new();
+    // Checks require only what stands before them, so that one pass from the last to the first finds all.
+    for check in checks.iter().rev() {
+        if selection.includes(check.code) || codes.contains(check.code) {
+            codes.insert(check.code);
+            codes.extend(check.requires.iter().map(|required| required.code()));
+        }
+    }
+    checks.iter().copied().filter(|check| codes.contains(check.code)).collect()
+}
+
+/// What is gathered for these checks, besides the network.
+pub fn needs(checks: &[&'static Check]) -> BTreeSet<Need> {
+    checks.iter().flat_map(|check| check.needs()).copied().collect()
+}
+
+/// How far a target is looked at for these checks, if at all.
+pub fn layer(checks: &[&'static Check], target: &Target) -> Option<Layer> {
+    let layers = checks.iter().filter_map(|check| match check.judge {
+        Judge::Network { layer, applies, .. } if applies(target) => Some(layer),
+        _ => None,
+    });
+    layers.max()
+}
+
+/// Judges facts, and skips what requires something that did not pass. Findings are in the order of the checks.
+pub fn judge(checks: &[&'static Check], facts: &Facts) -> Vec<Finding> {
+    let mut graph = Graph { facts, judged: BTreeMap::new() };
+    let mut findings = Vec::new();
+    for check in checks {
+        for node in nodes::of(check, facts) {
+            findings.extend(graph.judge(check, node));
+        }
+    }
+    findings
+}
+
+struct Graph<'a> {
+    facts: &'a Facts,
+    /// What was judged so far, and where it did not pass, the check at the root of that.
+    judged: BTreeMap<(&'static str, String, Vantage), Option<&'static str>>,
+}
+
+impl Graph<'_> {
+    fn judge(&mut self, check: &'static Check, node: Node) -> Option<Finding> {
+        let blocked = || check.requires.iter().find_map(|requires| self.blocker(*requires, &node));
+        let judgement = match node.verdict {
+            Verdict::NotSeen(ref judgement) => judgement.clone(),
+            Verdict::Judged(ref judgement) => blocked().map_or_else(|| judgement.clone(), Judgement::skipped),
+            Verdict::NoSubject => Judgement::skipped(blocked()?),
+        };
+        let root = match judgement.outcome {
+            Outcome::Skipped { because } => Some(because),
+            ref outcome => (!outcome.lets_others_run()).then_some(check.code),
+        };
+        self.judged.insert((check.code, node.subject.name.clone(), node.vantage), root);
+        let severity = if node.optional { Severity::Warning } else { check.severity };
+        Some(Finding::new(check, severity, node.subject, node.vantage, judgement))
+    }
+
+    /// The check at the root of why a prerequisite of a node did not pass, where it did not.
+    fn blocker(&self, requires: Requires, node: &Node) -> Option<&'static str> {
+        match requires {
+            Requires::Same(code) => self.root(code, &node.subject.name, node.vantage).flatten(),
+            Requires::Cluster(code) if self.facts.cluster.components.is_empty() => {
+                self.root(code, &self.facts.cluster.subject().name, node.vantage).flatten()
+            }
+            Requires::Cluster(_) | Requires::AnyComponent(_) => None,
+        }
+    }
+
+    /// What came of a check of a subject, seen from this vantage point or, where only APIs are asked, from here.
+    fn root(&self, code: &'static str, subject: &str, vantage: Vantage) -> Option<Option<&'static str>> {
+        let seen_from = |vantage| self.judged.get(&(code, subject.to_owned(), vantage)).copied();
+        seen_from(vantage).or_else(|| seen_from(Vantage::Here))
+    }
+}
+
+#[cfg(test)]
+mod tests;

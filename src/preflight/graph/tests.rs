@@ -1,0 +1,222 @@
+use probe::{Endpoint, HostFacts};
+use serde_json::json;
+
+use super::*;
+use crate::castai::endpoints::Protocol;
+use crate::preflight::checks::CHECKS;
+use crate::preflight::configured::{Component, Configured};
+use crate::preflight::facts::{Answer, ClusterFacts, RegistryFacts, Unread, View};
+use crate::preflight::machine::{Here, MachineFacts, Metadata};
+use crate::preflight::target;
+
+fn selection(only: &[&str], exclude: &[&str]) -> Selection {
+    let owned = |codes: &[&str]| codes.iter().map(ToString::to_string).collect();
+    Selection { only: owned(only), exclude: owned(exclude) }
+}
+
+fn codes(checks: &[&'static Check]) -> Vec<&'static str> {
+    checks.iter().map(|check| check.code).collect()
+}
+
+fn component(name: &str, hosts: &[&str], unreadable: &[&str]) -> Component {
+    Component {
+        workload: format!("castai-agent/deployment.apps/{name}"),
+        name: name.to_owned(),
+        endpoints: hosts
+            .iter()
+            .map(|host| Configured {
+                endpoint: host.parse().unwrap(),
+                protocol: Protocol::Https,
+                origin: "API_URL".to_owned(),
+            })
+            .collect(),
+        unreadable: unreadable.iter().map(ToString::to_string).collect(),
+        notes: Vec::new(),
+    }
+}
+
+/// Of a cluster in a region without endpoint services, so that only what is configured is a target.
+fn facts(components: Vec<Component>, unread: Vec<Unread>, hosts: Option<Vec<HostFacts>>) -> Facts {
+    let not_asked = || Answer::NotAsked("no credentials".to_owned());
+    Facts {
+        targets: target::cast_ai(&components, Some("eu-west-1"), &[]),
+        cluster: ClusterFacts { name: Some("prod".to_owned()), workloads: 7, unread, components },
+        region: Some("eu-west-1".to_owned()),
+        machine: MachineFacts { told: Some(Here::Inside), metadata: Metadata::Disabled, nodes: Vec::new() },
+        services: Vec::new(),
+        views: vec![View { vantage: Vantage::Here, hosts }],
+        registry: RegistryFacts { region: None, account: None, token: not_asked(), repository: not_asked() },
+    }
+}
+
+/// A name that leads to a public address, as a probe elsewhere writes it down.
+fn public_host(host: &str) -> HostFacts {
+    let not_gathered = json!({"notGathered": {"because": "publicAddress"}});
+    serde_json::from_value(json!({
+        "target": {"endpoint": {"host": host, "port": 443}, "layer": "https", "connect": "privateOnly"},
+        "gathered": "2026-01-01T00:00:00Z",
+        "dns": {"gathered": {"milliseconds": 12, "value": {
+            "a": {"reply": {"addresses": ["104.16.81.56"]}, "aliases": [], "ttl": 60},
+            "aaaa": {"reply": "noRecords", "aliases": [], "ttl": null},
+        }}},
+        "scope": {"private": [], "public": ["104.16.81.56"]},
+        "tcp": not_gathered,
+        "tls": not_gathered,
+        "https": not_gathered,
+        "grpc": {"notGathered": {"because": "notWanted"}},
+    }))
+    .unwrap()
+}
+
+/// `CODE subject`, and what came of it.
+fn outcomes(findings: &[Finding], wanted: &[&str]) -> Vec<(String, Outcome)> {
+    let found = findings.iter().filter(|finding| wanted.contains(&finding.check.code));
+    found
+        .map(|finding| (format!("{} {}", finding.check.code, finding.subject.name), finding.outcome.clone()))
+        .collect()
+}
+
+#[test]
+fn what_is_selected_needs_what_it_requires() {
+    let cases: [(&[&str], &[&str], &[&str]); 4] = [
+        (&["CPL240"], &[], &["CPL210", "CPL211", "CPL220", "CPL230", "CPL240"]),
+        (&["CPL302"], &[], &["CPL302"]),
+        (&["CPL303"], &[], &["CPL301", "CPL302", "CPL303"]),
+        (&["CPL102", "CPL320"], &["CPL320"], &["CPL101", "CPL102"]),
+    ];
+    for (only, exclude, expected) in cases {
+        assert_eq!(codes(&needed(CHECKS, &selection(only, exclude))), expected);
+    }
+    // What others require is needed, though it is not shown.
+    assert_eq!(codes(&needed(CHECKS, &selection(&[], &["CPL210"]))), codes(CHECKS));
+    assert_eq!(codes(&needed(CHECKS, &selection(&[], &["CPL302", "CPL303"]))).last(), Some(&"CPL330"),);
+}
+
+#[test]
+fn only_what_the_checks_need_is_gathered() {
+    let mut targets = target::cast_ai(&[], Some("us-east-1"), &[]);
+    targets.extend(target::ecr(Some("us-east-1"), None));
+    let host = |host: &str| targets.iter().find(|target| target.endpoint.host == host).unwrap();
+    let hosts = [host("api.cast.ai"), host("grpc.cast.ai"), host("api.ecr.us-east-1.amazonaws.com")];
+    let network = [Need::Configuration, Need::Metadata];
+    let cases: [(&str, &[Need], [Option<Layer>; 3]); 7] = [
+        ("CPL101", &[], [None; 3]),
+        ("CPL103", &[Need::Configuration], [None; 3]),
+        ("CPL110", &[Need::Metadata], [None; 3]),
+        ("CPL211", &network, [Some(Layer::Dns), Some(Layer::Dns), None]),
+        ("CPL240", &network, [Some(Layer::Https), Some(Layer::Tls), None]),
+        ("CPL320", &network, [None, None, Some(Layer::Tcp)]),
+        ("CPL303", &[Need::EcrToken, Need::EcrRepository], [None; 3]),
+    ];
+    for (code, expected, layers) in cases {
+        let checks = needed(CHECKS, &selection(&[code], &[]));
+        assert_eq!(needs(&checks).into_iter().collect::<Vec<_>>(), expected, "{code}");
+        assert_eq!(hosts.map(|target| layer(&checks, target)), layers, "{code}");
+    }
+    assert_eq!(
+        hosts.map(|target| layer(CHECKS, target)),
+        [Some(Layer::Https), Some(Layer::Grpc), Some(Layer::Tls)]
+    );
+}
+
+#[test]
+fn what_is_behind_a_failure_is_skipped_because_of_its_root() {
+    let components = vec![component("castai-agent", &["api.cast.ai"], &[])];
+    let facts = facts(components, Vec::new(), Some(vec![public_host("api.cast.ai")]));
+    let findings = judge(CHECKS, &facts);
+    let skipped = || Outcome::Skipped { because: "CPL211" };
+    let expected = [
+        ("CPL210", Outcome::Pass),
+        ("CPL211", Outcome::Fail),
+        ("CPL220", skipped()),
+        ("CPL230", skipped()),
+        ("CPL231", skipped()),
+        ("CPL240", skipped()),
+    ];
+    let expected = expected.map(|(code, outcome)| (format!("{code} api.cast.ai"), outcome));
+    let network = ["CPL210", "CPL211", "CPL220", "CPL230", "CPL231", "CPL240", "CPL241"];
+    assert_eq!(outcomes(&findings, &network), expected);
+    let resolves = findings.iter().find(|finding| finding.check.code == "CPL210").unwrap();
+    assert_eq!((resolves.milliseconds, resolves.vantage), (12, Vantage::Here));
+}
+
+#[test]
+fn an_optional_host_only_warns_but_its_chain_still_ends() {
+    let components = vec![component("castai-agent", &["api.cast.ai"], &[])];
+    let mut facts = facts(components, Vec::new(), Some(vec![public_host("api.cast.ai")]));
+    facts.targets[0].optional = true;
+    let findings = judge(CHECKS, &facts);
+    assert_eq!(
+        outcomes(&findings, &["CPL211", "CPL220"]),
+        [
+            ("CPL211 api.cast.ai".to_owned(), Outcome::Warn),
+            ("CPL220 api.cast.ai".to_owned(), Outcome::Skipped { because: "CPL211" }),
+        ]
+    );
+}
+
+#[test]
+fn without_facts_nothing_passes_or_fails() {
+    let all = ["CPL210", "CPL211", "CPL220", "CPL230", "CPL231", "CPL240"];
+    // From outside nothing was gathered; a probe that was cut short says nothing of the host.
+    for hosts in [None, Some(Vec::new())] {
+        let components = vec![component("castai-agent", &["api.cast.ai"], &[])];
+        let findings = judge(CHECKS, &facts(components, Vec::new(), hosts));
+        let outcomes = outcomes(&findings, &all);
+        assert_eq!(outcomes.len(), all.len());
+        for (name, outcome) in outcomes {
+            assert!(matches!(outcome, Outcome::Unknown { .. }), "{name}: {outcome:?}");
+        }
+    }
+    // A probe that says less than what was asked for.
+    let mut shallow = HostFacts::new(public_host("api.cast.ai").target, jiff::Timestamp::UNIX_EPOCH);
+    shallow.dns = public_host("api.cast.ai").dns;
+    shallow.scope.private = vec!["10.0.0.1".parse().unwrap()];
+    let components = vec![component("castai-agent", &["api.cast.ai"], &[])];
+    let findings = judge(CHECKS, &facts(components, Vec::new(), Some(vec![shallow])));
+    let tcp = outcomes(&findings, &["CPL220", "CPL230"]);
+    assert!(matches!(&tcp[0].1, Outcome::Unknown { why } if why == "not asked for"), "{tcp:?}");
+    assert_eq!(tcp[1].1, Outcome::Skipped { because: "CPL220" });
+}
+
+#[test]
+fn a_cluster_that_cannot_be_read_leaves_only_what_was_seen() {
+    let forbidden = || vec![Unread::Forbidden("nodes is forbidden".to_owned())];
+    let findings = judge(CHECKS, &facts(Vec::new(), forbidden(), None));
+    let skipped = || Outcome::Skipped { because: "CPL101" };
+    assert_eq!(
+        outcomes(&findings, &["CPL102", "CPL103"]),
+        [("CPL102 prod".to_owned(), skipped()), ("CPL103 prod".to_owned(), skipped())]
+    );
+    let components = vec![component("castai-agent", &["api.cast.ai"], &[])];
+    let findings = judge(CHECKS, &facts(components, forbidden(), None));
+    assert_eq!(
+        outcomes(&findings, &["CPL102", "CPL103", "CPL201"]),
+        [
+            ("CPL102 prod".to_owned(), Outcome::Pass),
+            ("CPL103 castai-agent/deployment.apps/castai-agent".to_owned(), Outcome::Pass),
+            ("CPL201 api.cast.ai".to_owned(), Outcome::Pass),
+        ]
+    );
+    // Read, and without components: there is none whose endpoints could be read.
+    let findings = judge(CHECKS, &facts(Vec::new(), Vec::new(), None));
+    assert_eq!(outcomes(&findings, &["CPL102", "CPL103"]), [("CPL102 prod".to_owned(), Outcome::Warn)]);
+}
+
+#[test]
+fn ecr_is_not_asked_for_repositories_before_it_is_known() {
+    let findings = judge(CHECKS, &facts(Vec::new(), Vec::new(), None));
+    let because = Outcome::Skipped { because: "CPL301" };
+    assert_eq!(outcomes(&findings, &["CPL303"]), [("CPL303 ECR".to_owned(), because)]);
+}
+
+#[test]
+fn two_targets_of_one_host_keep_their_facts_apart() {
+    let asked = [("api.ecr.us-east-1.amazonaws.com".parse::<Endpoint>().unwrap(), Protocol::Https)];
+    let mut targets = target::cast_ai(&[], Some("eu-west-1"), &asked);
+    targets.extend(target::ecr(Some("us-east-1"), None));
+    let probed: Vec<_> = targets.iter().map(|target| target.probed(layer(CHECKS, target).unwrap())).collect();
+    for (index, target) in targets.iter().enumerate() {
+        assert_eq!(probed.iter().position(|probed| target.is_seen_by(probed)), Some(index));
+    }
+}

@@ -1,0 +1,115 @@
+//! Whether this machine is inside the cluster's VPC: its instance metadata tells its VPC's ranges, and the nodes'
+//! internal addresses lie in them or not.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+/// Where this machine is, as seen from the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Here {
+    Inside,
+    Outside,
+}
+
+/// What the metadata service says about this machine's VPC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Metadata {
+    Disabled,
+    /// No EC2 instance, or one whose metadata does not reach this process.
+    Silent(String),
+    Ranges(Vec<IpNet>),
+}
+
+impl Metadata {
+    /// The VPC's ranges, where they are known.
+    pub fn ranges(&self) -> &[IpNet] {
+        match self {
+            Self::Ranges(ranges) => ranges,
+            Self::Disabled | Self::Silent(_) => &[],
+        }
+    }
+}
+
+/// What is known of this machine's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineFacts {
+    /// What the user says.
+    pub told: Option<Here>,
+    pub metadata: Metadata,
+    /// Internal addresses of the nodes.
+    pub nodes: Vec<IpAddr>,
+}
+
+/// Where this machine is, by what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Position<'a> {
+    Told(Here),
+    MetadataDisabled,
+    MetadataSilent(&'a str),
+    NodesUnknown,
+    /// How many nodes lie in this machine's VPC: at least one.
+    Beside(usize),
+    Apart,
+}
+
+impl MachineFacts {
+    pub fn position(&self) -> Position<'_> {
+        if let Some(here) = self.told {
+            return Position::Told(here);
+        }
+        let ranges = match &self.metadata {
+            Metadata::Disabled => return Position::MetadataDisabled,
+            Metadata::Silent(why) => return Position::MetadataSilent(why),
+            Metadata::Ranges(ranges) => ranges,
+        };
+        if self.nodes.is_empty() {
+            return Position::NodesUnknown;
+        }
+        // Nodes in a peered VPC, or hybrid ones, do not take away that this machine stands beside the others.
+        match self.nodes.iter().filter(|node| ranges.iter().any(|range| range.contains(*node))).count() {
+            0 => Position::Apart,
+            beside => Position::Beside(beside),
+        }
+    }
+
+    pub fn here(&self) -> Here {
+        match self.position() {
+            Position::Told(here) => here,
+            Position::Beside(_) => Here::Inside,
+            Position::MetadataDisabled
+            | Position::MetadataSilent(_)
+            | Position::NodesUnknown
+            | Position::Apart => Here::Outside,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nodes(texts: &[&str]) -> Vec<IpAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn inside_is_where_the_nodes_are() {
+        let ranges = Metadata::Ranges(vec!["10.0.0.0/16".parse().unwrap(), "100.64.0.0/16".parse().unwrap()]);
+        let silent = Metadata::Silent("no route".to_owned());
+        let cases = [
+            (None, &ranges, nodes(&["10.0.1.5"]), Here::Inside),
+            (None, &ranges, nodes(&["192.168.0.1", "100.64.3.3"]), Here::Inside),
+            (None, &ranges, nodes(&["10.1.0.5"]), Here::Outside),
+            (None, &ranges, nodes(&[]), Here::Outside),
+            (None, &silent, nodes(&["10.0.1.5"]), Here::Outside),
+            (None, &Metadata::Disabled, nodes(&["10.0.1.5"]), Here::Outside),
+            (Some(Here::Inside), &silent, nodes(&[]), Here::Inside),
+            (Some(Here::Outside), &ranges, nodes(&["10.0.1.5"]), Here::Outside),
+        ];
+        for (told, metadata, nodes, expected) in cases {
+            let machine = MachineFacts { told, metadata: metadata.clone(), nodes };
+            assert_eq!(machine.here(), expected, "{machine:?}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The nodes of the check graph: a check with each subject that it has and each vantage point that sees it, judged on
+//! facts alone.
+
+use super::check::{Check, Judge};
+use super::facts::{Facts, Sight, View};
+use super::judgement::Judgement;
+use super::remedies;
+use super::subject::{Subject, SubjectKind};
+use super::target::Target;
+use super::vantage::Vantage;
+
+/// A check of a subject from a vantage point.
+pub(super) struct Node {
+    pub subject: Subject,
+    pub vantage: Vantage,
+    /// Whether failures are warnings at most, because nothing in this cluster is known to use the subject.
+    pub optional: bool,
+    pub verdict: Verdict,
+}
+
+/// What a node's facts come to, before its prerequisites are looked at.
+pub(super) enum Verdict {
+    Judged(Judgement),
+    /// It stands whatever the prerequisites are: they would have had to be seen from the same place.
+    NotSeen(Judgement),
+    /// There are no such subjects, so that there is nothing to say unless a prerequisite says why.
+    NoSubject,
+}
+
+impl Node {
+    fn judged(subject: Subject, judgement: Judgement) -> Self {
+        Self { subject, vantage: Vantage::Here, optional: false, verdict: Verdict::Judged(judgement) }
+    }
+}
+
+/// The nodes of a check.
+pub(super) fn of(check: &Check, facts: &Facts) -> Vec<Node> {
+    let region = facts.region.as_deref();
+    match check.judge {
+        Judge::Cluster(judge) => {
+            let cluster = &facts.cluster;
+            vec![Node::judged(cluster.subject(), judge(cluster))]
+        }
+        Judge::Component(_) if facts.cluster.components.is_empty() => {
+            let nothing = Node::judged(facts.cluster.subject(), Judgement::pass(""));
+            vec![Node { verdict: Verdict::NoSubject, ..nothing }]
+        }
+        Judge::Component(judge) => {
+            let components = facts.cluster.components.iter();
+            // Others call no endpoint.
+            let components = components
+                .filter(|component| !(component.endpoints.is_empty() && component.unreadable.is_empty()));
+            components
+                .map(|component| {
+                    let subject = Subject::new(SubjectKind::Workload, component.workload.clone());
+                    Node::judged(subject, judge(component))
+                })
+                .collect()
+        }
+        Judge::Region(judge) => {
+            let subject = Subject::new(SubjectKind::Region, region.unwrap_or("region"));
+            vec![Node::judged(subject, judge(region))]
+        }
+        Judge::Machine(judge) => {
+            vec![Node::judged(Subject::new(SubjectKind::Machine, "this machine"), judge(&facts.machine))]
+        }
+        Judge::Service(judge) => facts
+            .services
+            .iter()
+            .map(|facts| {
+                let purposes = facts.service.needed_by.split(';');
+                let subject = Subject {
+                    needed_by: purposes.map(|purpose| purpose.trim().to_owned()).collect(),
+                    ..Subject::new(SubjectKind::Service, facts.service.name)
+                };
+                Node::judged(subject, judge(facts))
+            })
+            .collect(),
+        Judge::Target { applies, judge } => {
+            let targets = facts.targets.iter().filter(|target| applies(target));
+            targets.map(|target| of_target(target, Vantage::Here, Verdict::Judged(judge(target)))).collect()
+        }
+        Judge::Network { applies, judge, .. } => facts
+            .views
+            .iter()
+            .flat_map(|view| {
+                let targets = facts.targets.iter().filter(|target| applies(target));
+                targets.map(move |target| of_target(target, view.vantage, look(view, target, judge)))
+            })
+            .collect(),
+        Judge::Registry { judge, .. } => {
+            vec![Node::judged(facts.registry.subject(), judge(&facts.registry))]
+        }
+    }
+}
+
+fn of_target(target: &Target, vantage: Vantage, verdict: Verdict) -> Node {
+    Node { subject: target.subject(), vantage, optional: target.optional, verdict }
+}
+
+fn look(view: &View, target: &Target, judge: fn(&Sight<'_>) -> Judgement) -> Verdict {
+    let Some(hosts) = &view.hosts else {
+        let judgement = Judgement::unknown(remedies::OUTSIDE).remedy(remedies::look_from_inside());
+        return Verdict::NotSeen(judgement);
+    };
+    match hosts.iter().find(|facts| target.is_seen_by(&facts.target)) {
+        Some(facts) => Verdict::Judged(judge(&Sight { target, facts })),
+        None => Verdict::NotSeen(Judgement::unknown("the probe says nothing of this host")),
+    }
+}

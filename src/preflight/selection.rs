@@ -1,0 +1,20 @@
+//! Which checks a user wants.
+
+/// The checks of `only`, or all where it is empty, without those of `exclude`; by their codes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    pub only: Vec<String>,
+    pub exclude: Vec<String>,
+}
+
+impl Selection {
+    pub fn includes(&self, code: &str) -> bool {
+        let is_in = |codes: &[String]| codes.iter().any(|other| other == code);
+        (self.only.is_empty() || is_in(&self.only)) && !is_in(&self.exclude)
+    }
+
+    /// Whether nothing is left out.
+    pub fn is_whole(&self) -> bool {
+        self.only.is_empty() && self.exclude.is_empty()
+    }
+}

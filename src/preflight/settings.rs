@@ -1,0 +1,72 @@
+//! What preflight is given: what is known of cluster and account, and how to look.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use kube::Client;
+use probe::Endpoint;
+use probe::dns::NameServers;
+use rustls::ClientConfig;
+
+use super::facts::Unread;
+use super::machine::Here;
+use super::selection::Selection;
+use super::vantage::metadata::MetadataService;
+use crate::castai::endpoints::Protocol;
+use crate::model::workload::Workload;
+
+/// What is known before anything is probed.
+pub struct Inputs {
+    /// The kubeconfig's context.
+    pub cluster: Option<String>,
+    /// Workloads of any kind and namespace; Cast AI's are picked out.
+    pub workloads: Vec<Workload>,
+    pub unread: Vec<Unread>,
+    /// For `ConfigMap`s and Secrets that components refer to.
+    pub client: Option<Client>,
+    /// Internal addresses of the nodes.
+    pub nodes: Vec<IpAddr>,
+    pub region: Option<String>,
+    /// AWS account of the registry.
+    pub account: Option<String>,
+    /// Region of the registry, which need not be the cluster's.
+    pub registry_region: Option<String>,
+    /// Path in the registry below which images are mirrored; none where that is its root.
+    pub registry_path: Option<String>,
+    /// How to speak to AWS, or why that cannot be.
+    pub aws: Result<SdkConfig, String>,
+    /// Further endpoints to look at.
+    pub extra: Vec<(Endpoint, Protocol)>,
+}
+
+/// How to look.
+pub struct Settings {
+    /// Longest wait for each name, connection, handshake, answer and API call.
+    pub timeout: Duration,
+    /// Longest wait for instance metadata, which is near or not there at all.
+    pub metadata_timeout: Duration,
+    /// What the user says about this machine's place.
+    pub here: Option<Here>,
+    pub metadata: MetadataService,
+    pub name_servers: NameServers,
+    pub selection: Selection,
+    /// The TLS configuration of all our clients ([`crate::transport::tls`]).
+    pub tls: Arc<ClientConfig>,
+}
+
+impl Settings {
+    /// The documented defaults, with the system's name servers and the usual metadata service.
+    pub fn new(tls: Arc<ClientConfig>) -> Self {
+        Self {
+            timeout: Duration::from_secs(5),
+            metadata_timeout: Duration::from_secs(1),
+            here: None,
+            metadata: MetadataService::from_variables(None, None),
+            name_servers: NameServers::System,
+            selection: Selection::default(),
+            tls,
+        }
+    }
+}

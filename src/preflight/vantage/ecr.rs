@@ -1,0 +1,126 @@
+//! ECR through AWS' API: a token, and a repository.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_ecr::config::Region;
+use aws_sdk_ecr::config::retry::RetryConfig;
+use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
+
+use crate::aws::error::Error;
+use crate::castai::built_in;
+
+/// Actions that are looked at, as IAM writes them.
+pub(super) const TOKEN: &str = "ecr:GetAuthorizationToken";
+pub(super) const REPOSITORIES: &str = "ecr:DescribeRepositories";
+
+/// The repository that is asked for, below the mirror's path: that of Cast AI's agent, which every cluster has.
+fn agent() -> &'static str {
+    built_in().repository_of("castai-agent").unwrap_or_default()
+}
+
+/// A client for the cluster's region. It tries once: a preflight shows what the first try meets.
+pub(super) fn client(config: &SdkConfig, region: &str) -> aws_sdk_ecr::Client {
+    let config = aws_sdk_ecr::config::Builder::from(config)
+        .region(Region::new(region.to_owned()))
+        .retry_config(RetryConfig::disabled())
+        .build();
+    aws_sdk_ecr::Client::from_conf(config)
+}
+
+/// Asks for a token. It is not kept.
+///
+/// # Errors
+/// AWS refuses or does not answer within `timeout`.
+pub(super) async fn fetch_token(
+    client: &aws_sdk_ecr::Client,
+    timeout: Duration,
+) -> Result<&'static str, Error> {
+    let call = client.get_authorization_token().send();
+    answer(TOKEN, timeout, call).await.map(|_| "a token was given")
+}
+
+/// Asks for one repository below `path` by its name. Listing all of them would need a right on the whole registry, and
+/// mirroring needs none outside of its path.
+///
+/// # Errors
+/// AWS refuses or does not answer within `timeout`.
+pub(super) async fn fetch_repository(
+    client: &aws_sdk_ecr::Client,
+    account: &str,
+    path: Option<&str>,
+    timeout: Duration,
+) -> Result<&'static str, Error> {
+    let agent = agent();
+    let repository = path.map_or_else(|| agent.to_owned(), |path| format!("{path}/{agent}"));
+    let call = client.describe_repositories().registry_id(account).repository_names(repository).send();
+    match answer(REPOSITORIES, timeout, call).await {
+        Ok(_) => Ok("the repository of Cast AI's agent exists"),
+        Err(Error::Service { code, .. }) if code == "RepositoryNotFoundException" => {
+            Ok("the repository of Cast AI's agent does not exist yet")
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn answer<T, E>(
+    action: &str,
+    timeout: Duration,
+    call: impl Future<Output = Result<T, SdkError<E>>>,
+) -> Result<T, Error>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let late = |_| Error::Unreachable { call: action.to_owned(), reason: "no answer in time".to_owned() };
+    tokio::time::timeout(timeout, call).await.map_err(late)?.map_err(|error| Error::of(action, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_config::BehaviorVersion;
+    use aws_sdk_ecr::config::{Credentials, SharedCredentialsProvider};
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::preflight::http_server;
+
+    #[tokio::test]
+    async fn the_apis_answers_are_told_apart() {
+        let mut tasks = JoinSet::new();
+        let server = http_server::start(&mut tasks, |request| {
+            let failed = |code: &str| {
+                ("400 Bad Request", format!(r#"{{"__type":"{code}","message":"not authorized"}}"#))
+            };
+            if request.contains("GetAuthorizationToken") {
+                let body = r#"{"authorizationData":[{"authorizationToken":"QVdTOng="}]}"#;
+                ("200 OK", body.to_owned())
+            } else if request.contains(&format!("\"ours/{}\"", agent())) {
+                ("200 OK", r#"{"repositories":[{}]}"#.to_owned())
+            } else if request.contains(&format!("\"{}\"", agent())) {
+                failed("RepositoryNotFoundException")
+            } else {
+                failed("AccessDeniedException")
+            }
+        })
+        .await;
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+                "AKID", "secret", None, None, "test",
+            )))
+            .endpoint_url(server)
+            .build();
+        let client = client(&config, "us-east-1");
+        let timeout = Duration::from_secs(10);
+        assert_eq!(fetch_token(&client, timeout).await, Ok("a token was given"));
+        let denied = Error::Denied { call: REPOSITORIES.to_owned(), message: "not authorized".to_owned() };
+        for (path, expected) in [
+            (Some("ours"), Ok("the repository of Cast AI's agent exists")),
+            (None, Ok("the repository of Cast AI's agent does not exist yet")),
+            (Some("theirs"), Err(denied)),
+        ] {
+            let repository = fetch_repository(&client, "123456789012", path, timeout).await;
+            assert_eq!(repository, expected, "{path:?}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! This machine: what it can find out of cluster, account and network. It gathers, and judges nothing.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use kube::Client;
+
+use super::{Vantage, ecr, metadata};
+use crate::castai::endpoints;
+use crate::model::workload::Workload;
+use crate::preflight::check::{Check, Need};
+use crate::preflight::configured::{self, Component};
+use crate::preflight::facts::{Answer, ClusterFacts, Facts, RegistryFacts, ServiceFacts, View};
+use crate::preflight::graph;
+use crate::preflight::machine::{Here, MachineFacts, Metadata};
+use crate::preflight::references::{self, Objects};
+use crate::preflight::settings::{Inputs, Settings};
+use crate::preflight::target::{self, Target};
+use crate::transport::USER_AGENT;
+
+/// Gathers what these checks need.
+pub async fn gather(inputs: &Inputs, settings: &Settings, checks: &[&'static Check]) -> Facts {
+    let needs = graph::needs(checks);
+    let found = configured::components(&inputs.workloads);
+    let (metadata, objects) =
+        tokio::join!(read_metadata(&needs, settings), read_objects(&needs, &found, inputs, settings.timeout));
+    let components: Vec<Component> =
+        found.iter().map(|workload| configured::resolve(workload, &objects)).collect();
+    let machine = MachineFacts { told: settings.here, metadata, nodes: inputs.nodes.clone() };
+
+    let region = inputs.region.as_deref();
+    let mut targets = target::cast_ai(&components, region, &inputs.extra);
+    targets.extend(target::ecr(inputs.registry_region.as_deref(), inputs.account.as_deref()));
+    let (view, registry) = tokio::join!(
+        look(&targets, &machine, settings, checks),
+        ask_registry(&needs, inputs, settings.timeout),
+    );
+    Facts {
+        services: unpublished_services(region, &components),
+        cluster: ClusterFacts {
+            name: inputs.cluster.clone(),
+            workloads: inputs.workloads.len(),
+            unread: inputs.unread.clone(),
+            components,
+        },
+        region: inputs.region.clone(),
+        machine,
+        targets,
+        views: vec![view],
+        registry,
+    }
+}
+
+async fn read_metadata(needs: &BTreeSet<Need>, settings: &Settings) -> Metadata {
+    if !needs.contains(&Need::Metadata) {
+        return Metadata::Silent("not asked for".to_owned());
+    }
+    metadata::fetch(&settings.metadata, &settings.tls, settings.metadata_timeout).await
+}
+
+async fn read_objects(
+    needs: &BTreeSet<Need>,
+    workloads: &[&Workload],
+    inputs: &Inputs,
+    timeout: Duration,
+) -> Objects {
+    if !needs.contains(&Need::Configuration) {
+        return Objects::default();
+    }
+    let wanted = references::wanted(workloads.iter().copied());
+    let client: Option<&Client> = inputs.client.as_ref();
+    match client {
+        Some(client) => references::read(client, wanted, timeout).await,
+        None => Objects::unreadable(wanted, "the cluster cannot be asked from here"),
+    }
+}
+
+fn unpublished_services(region: Option<&str>, components: &[Component]) -> Vec<ServiceFacts> {
+    if !target::are_services_offered(region) {
+        return Vec::new();
+    }
+    let installation = target::installation(components);
+    let services = endpoints::services().iter().filter(|service| service.host(installation).is_none());
+    services.map(|service| ServiceFacts { service, region: region.map(ToOwned::to_owned) }).collect()
+}
+
+/// What this machine sees of the targets, if it is inside the VPC.
+async fn look(
+    targets: &[Target],
+    machine: &MachineFacts,
+    settings: &Settings,
+    checks: &[&'static Check],
+) -> View {
+    if machine.here() == Here::Outside {
+        return View { vantage: Vantage::Here, hosts: None };
+    }
+    let wanted = targets.iter().filter_map(|target| Some(target.probed(graph::layer(checks, target)?)));
+    let request = probe::Request {
+        targets: wanted.collect(),
+        name_servers: settings.name_servers.clone(),
+        private: machine.metadata.ranges().to_vec(),
+        timeout: settings.timeout,
+        user_agent: USER_AGENT.to_owned(),
+    };
+    View { vantage: Vantage::Here, hosts: Some(probe::gather(&request, &settings.tls).await) }
+}
+
+async fn ask_registry(needs: &BTreeSet<Need>, inputs: &Inputs, timeout: Duration) -> RegistryFacts {
+    let not_asked = || Answer::NotAsked("not asked for".to_owned());
+    let mut facts = RegistryFacts {
+        region: inputs.registry_region.clone(),
+        account: inputs.account.clone(),
+        token: not_asked(),
+        repository: not_asked(),
+    };
+    if !needs.contains(&Need::EcrToken) {
+        return facts;
+    }
+    let client = match (&inputs.aws, &facts.region) {
+        (Ok(config), Some(region)) => ecr::client(config, region),
+        (Ok(_), None) => {
+            facts.token = Answer::NotAsked("the region is not known".to_owned());
+            return facts;
+        }
+        (Err(why), _) => {
+            facts.token = Answer::NotAsked(why.clone());
+            return facts;
+        }
+    };
+    let (milliseconds, result) = Box::pin(probe::timed(ecr::fetch_token(&client, timeout))).await;
+    let has_token = result.is_ok();
+    facts.token = Answer::Answered { milliseconds, result };
+    if let (true, true, Some(account)) =
+        (needs.contains(&Need::EcrRepository), has_token, facts.account.as_deref())
+    {
+        let path = inputs.registry_path.as_deref();
+        let call = ecr::fetch_repository(&client, account, path, timeout);
+        let (milliseconds, result) = Box::pin(probe::timed(call)).await;
+        facts.repository = Answer::Answered { milliseconds, result };
+    }
+    facts
+}
