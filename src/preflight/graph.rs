@@ -60,7 +60,7 @@ struct Graph<'a> {
 }
 
 impl Graph<'_> {
-    fn judge(&mut self, check: &'static Check, node: Node) -> Option<Finding> {
+    fn judge(&mut self, check: &'static Check, node: Node<'_>) -> Option<Finding> {
         let blocked = || check.requires.iter().find_map(|requires| self.blocker(*requires, &node));
         let judgement = match node.verdict {
             Verdict::NotSeen(ref judgement) => judgement.clone(),
@@ -77,13 +77,19 @@ impl Graph<'_> {
     }
 
     /// The check at the root of why a prerequisite of a node did not pass, where it did not.
-    fn blocker(&self, requires: Requires, node: &Node) -> Option<&'static str> {
+    fn blocker(&self, requires: Requires, node: &Node<'_>) -> Option<&'static str> {
         match requires {
             Requires::Same(code) => self.root(code, &node.subject.name, node.vantage).flatten(),
             Requires::Cluster(code) if self.facts.cluster.components.is_empty() => {
                 self.root(code, &self.facts.cluster.subject().name, node.vantage).flatten()
             }
-            Requires::Cluster(_) | Requires::AnyComponent(_) => None,
+            Requires::Cluster(_) => None,
+            Requires::AnyComponent(code) => {
+                let workloads = node.configured_in.into_iter().flatten();
+                let roots = workloads.filter_map(|workload| self.root(code, workload, node.vantage));
+                // The first of them, where all did not pass.
+                roots.reduce(|first, other| first.and(other).and(first)).flatten()
+            }
         }
     }
 

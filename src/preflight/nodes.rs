@@ -1,6 +1,8 @@
 //! The nodes of the check graph: a check with each subject that it has and each vantage point that sees it, judged on
 //! facts alone.
 
+use std::collections::BTreeSet;
+
 use super::check::{Check, Judge};
 use super::facts::{Facts, Sight, View};
 use super::judgement::Judgement;
@@ -10,11 +12,13 @@ use super::target::Target;
 use super::vantage::Vantage;
 
 /// A check of a subject from a vantage point.
-pub(super) struct Node {
+pub(super) struct Node<'a> {
     pub subject: Subject,
     pub vantage: Vantage,
     /// Whether failures are warnings at most, because nothing in this cluster is known to use the subject.
     pub optional: bool,
+    /// Workloads of the components that are configured with the subject.
+    pub configured_in: Option<&'a BTreeSet<String>>,
     pub verdict: Verdict,
 }
 
@@ -27,14 +31,15 @@ pub(super) enum Verdict {
     NoSubject,
 }
 
-impl Node {
+impl Node<'_> {
     fn judged(subject: Subject, judgement: Judgement) -> Self {
-        Self { subject, vantage: Vantage::Here, optional: false, verdict: Verdict::Judged(judgement) }
+        let verdict = Verdict::Judged(judgement);
+        Self { subject, vantage: Vantage::Here, optional: false, configured_in: None, verdict }
     }
 }
 
 /// The nodes of a check.
-pub(super) fn of(check: &Check, facts: &Facts) -> Vec<Node> {
+pub(super) fn of<'a>(check: &Check, facts: &'a Facts) -> Vec<Node<'a>> {
     let region = facts.region.as_deref();
     match check.judge {
         Judge::Cluster(judge) => {
@@ -94,8 +99,14 @@ pub(super) fn of(check: &Check, facts: &Facts) -> Vec<Node> {
     }
 }
 
-fn of_target(target: &Target, vantage: Vantage, verdict: Verdict) -> Node {
-    Node { subject: target.subject(), vantage, optional: target.optional, verdict }
+fn of_target(target: &Target, vantage: Vantage, verdict: Verdict) -> Node<'_> {
+    Node {
+        subject: target.subject(),
+        vantage,
+        optional: target.optional,
+        configured_in: Some(&target.configured_in),
+        verdict,
+    }
 }
 
 fn look(view: &View, target: &Target, judge: fn(&Sight<'_>) -> Judgement) -> Verdict {
@@ -105,6 +116,6 @@ fn look(view: &View, target: &Target, judge: fn(&Sight<'_>) -> Judgement) -> Ver
     };
     match hosts.iter().find(|facts| target.is_seen_by(&facts.target)) {
         Some(facts) => Verdict::Judged(judge(&Sight { target, facts })),
-        None => Verdict::NotSeen(Judgement::unknown("the probe says nothing of this host")),
+        None => Verdict::NotSeen(Judgement::unknown("the probe reported nothing about this host")),
     }
 }

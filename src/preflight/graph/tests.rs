@@ -220,3 +220,20 @@ fn two_targets_of_one_host_keep_their_facts_apart() {
         assert_eq!(probed.iter().position(|probed| target.is_seen_by(probed)), Some(index));
     }
 }
+
+#[test]
+fn a_host_requires_that_the_endpoints_of_one_of_its_components_were_read() {
+    let secret = ["secret/keys in castai-agent: Forbidden"];
+    let doubtful = || component("castai-a", &["api.cast.ai"], &secret);
+    let certain = || component("castai-b", &["api.cast.ai"], &[]);
+    let cases = [
+        (vec![certain()], Outcome::Pass),
+        (vec![doubtful(), certain()], Outcome::Pass),
+        (vec![certain(), doubtful()], Outcome::Pass),
+        (vec![doubtful()], Outcome::Skipped { because: "CPL103" }),
+    ];
+    for (components, expected) in cases {
+        let findings = judge(CHECKS, &facts(components, Vec::new(), None));
+        assert_eq!(outcomes(&findings, &["CPL201"]), [("CPL201 api.cast.ai".to_owned(), expected)]);
+    }
+}
