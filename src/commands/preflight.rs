@@ -9,10 +9,9 @@ use crate::cluster::environment::Environment;
 use crate::model::image::ecr::{EcrRegistry, PATH};
 use crate::output::progress::Progress;
 use crate::output::{self, preflight as text};
-use crate::preflight::machine::Here;
+use crate::preflight::machine::{Here, MetadataService};
 use crate::preflight::report::FailOn;
 use crate::preflight::selection::Selection;
-use crate::preflight::vantage::metadata::MetadataService;
 use crate::preflight::{self, Inputs, Settings, Unread};
 use crate::transport;
 

@@ -3,7 +3,7 @@
 use probe::Layer;
 use serde::Serialize;
 
-use super::configured::Component;
+use super::component::Component;
 use super::facts::{ClusterFacts, RegistryFacts, ServiceFacts, Sight};
 use super::judgement::Judgement;
 use super::machine::MachineFacts;

@@ -3,7 +3,7 @@
 use probe::Endpoint;
 use serde_json::Value;
 
-use super::configured::{Configured, image_of};
+use super::component::{Configured, image_of};
 use super::references::{ObjectReference, Objects};
 use crate::castai::built_in;
 use crate::model::knowledge::EndpointFile;

@@ -2,16 +2,16 @@
 //!
 //! What is read from the cluster comes in as values, so that all of this is pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use probe::Endpoint;
 
+use super::component::{Component, Configured, containers, image_of};
 use super::config_file;
 use super::references::{ObjectReference, Objects};
 use crate::castai::built_in;
 use crate::castai::endpoints::Protocol;
-use crate::model::image::Image;
 use crate::model::inventory::WorkloadKind;
 use crate::model::pod_spec::{Container, EnvVar};
 use crate::model::workload::Workload;
@@ -19,29 +19,6 @@ use crate::model::workload::Workload;
 /// Variables that hold an endpoint, and how it is spoken to.
 pub static VARIABLES: LazyLock<Vec<(&'static str, Protocol)>> =
     LazyLock::new(|| built_in().all_endpoint_variables());
-
-/// A component and the endpoints that it calls.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Component {
-    /// As kubectl names it, with its namespace: `castai-agent/deployment.apps/castai-agent`.
-    pub workload: String,
-    /// The workload's own name, by which people know the component.
-    pub name: String,
-    pub endpoints: Vec<Configured>,
-    /// Why an endpoint is not known, one sentence each.
-    pub unreadable: Vec<String>,
-    /// Sources that could not be read but hardly hold an endpoint, since the container has its endpoints already.
-    pub notes: Vec<String>,
-}
-
-/// An endpoint and the variable that it comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Configured {
-    pub endpoint: Endpoint,
-    pub protocol: Protocol,
-    /// Such as `API_URL`, or `derived from CASTAI_API_GRPC_ADDR`.
-    pub origin: String,
-}
 
 /// Cast AI's workloads, without those that another workload made.
 pub fn components(workloads: &[Workload]) -> Vec<&Workload> {
@@ -63,13 +40,34 @@ fn is_made_by_workload(workload: &Workload) -> bool {
         .is_some_and(|owner| WorkloadKind::ALL.iter().any(|kind| kind.as_str() == owner.kind))
 }
 
-fn containers(workload: &Workload) -> impl Iterator<Item = &Container> {
-    let init = workload.pod.init_containers.iter().flatten();
-    workload.pod.containers.iter().chain(init)
-}
-
-pub(super) fn image_of(container: &Container) -> Option<Image> {
-    container.image.as_ref()?.parse().ok()
+/// The keys of each object that may hold an endpoint of these workloads. Nothing else is kept: Secrets hold keys too.
+pub fn wanted<'a>(
+    workloads: impl IntoIterator<Item = &'a Workload>,
+) -> BTreeMap<ObjectReference, BTreeSet<String>> {
+    let mut wanted: BTreeMap<ObjectReference, BTreeSet<String>> = BTreeMap::new();
+    for workload in workloads {
+        for (reference, key) in config_file::references(workload) {
+            wanted.entry(reference).or_default().insert(key.to_owned());
+        }
+        let namespace = workload.name.namespace.as_str();
+        for container in containers(workload) {
+            for source in container.env_from.iter().flatten() {
+                if let Some((reference, _)) = ObjectReference::of_source(source, namespace) {
+                    let prefix = source.prefix.as_deref().unwrap_or_default();
+                    let keys = VARIABLES.iter().filter_map(|(variable, _)| variable.strip_prefix(prefix));
+                    wanted.entry(reference).or_default().extend(keys.map(ToOwned::to_owned));
+                }
+            }
+            for variable in container.env.iter().flatten() {
+                if VARIABLES.iter().any(|(name, _)| *name == variable.name)
+                    && let Some((reference, key, _)) = ObjectReference::of_variable(variable, namespace)
+                {
+                    wanted.entry(reference).or_default().insert(key);
+                }
+            }
+        }
+    }
+    wanted
 }
 
 /// The endpoints of one component, with `objects` for what it takes from `ConfigMap`s and Secrets.

@@ -2,12 +2,11 @@
 
 use probe::{Fact, HostFacts};
 
-use super::configured::Component;
+use super::component::Component;
 use super::judgement::Judgement;
 use super::machine::MachineFacts;
-use super::subject::{Subject, SubjectKind};
+use super::subject::{Subject, SubjectKind, Vantage};
 use super::target::Target;
-use super::vantage::Vantage;
 use crate::aws::error::Error;
 use crate::castai::endpoints::Service;
 use crate::cluster::{self, ErrorKind};

@@ -4,8 +4,7 @@ use serde_json::Value;
 
 use super::check::{Check, Severity, Source};
 use super::judgement::{Judgement, Outcome, Remedy};
-use super::subject::Subject;
-use super::vantage::Vantage;
+use super::subject::{Subject, Vantage};
 
 /// What a check found out about a subject, seen from a vantage point.
 #[derive(Clone, Debug, PartialEq)]

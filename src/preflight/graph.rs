@@ -11,8 +11,8 @@ use super::finding::Finding;
 use super::judgement::{Judgement, Outcome};
 use super::nodes::{self, Node, Verdict};
 use super::selection::Selection;
+use super::subject::Vantage;
 use super::target::Target;
-use super::vantage::Vantage;
 
 /// The checks that were selected and all that they require, in their order. Facts are gathered for these.
 pub fn needed(checks: &[&'static Check], selection: &Selection) -> Vec<&'static Check> {

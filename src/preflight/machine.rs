@@ -12,6 +12,29 @@ pub enum Here {
     Outside,
 }
 
+/// The instance metadata service of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MetadataService {
+    /// Switched off with `AWS_EC2_METADATA_DISABLED`.
+    Disabled,
+    /// Its base URL, without a slash at the end.
+    At(String),
+}
+
+/// The address that every EC2 instance has its metadata at (EC2 user guide, "Access instance metadata").
+const ADDRESS: &str = "http://169.254.169.254";
+
+impl MetadataService {
+    /// As the AWS SDKs decide it: `AWS_EC2_METADATA_DISABLED` and `AWS_EC2_METADATA_SERVICE_ENDPOINT`.
+    pub fn from_variables(disabled: Option<&str>, endpoint: Option<&str>) -> Self {
+        if disabled.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+            return Self::Disabled;
+        }
+        let endpoint = endpoint.filter(|endpoint| !endpoint.is_empty());
+        Self::At(endpoint.unwrap_or(ADDRESS).trim_end_matches('/').to_owned())
+    }
+}
+
 /// What the metadata service says about this machine's VPC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Metadata {
@@ -110,6 +133,21 @@ mod tests {
         for (told, metadata, nodes, expected) in cases {
             let machine = MachineFacts { told, metadata: metadata.clone(), nodes };
             assert_eq!(machine.here(), expected, "{machine:?}");
+        }
+    }
+
+    #[test]
+    fn the_environment_is_read_as_the_sdks_read_it() {
+        let at = |text: &str| MetadataService::At(text.to_owned());
+        let cases = [
+            (None, None, at(ADDRESS)),
+            (Some("true"), None, MetadataService::Disabled),
+            (Some("TRUE"), Some("http://x"), MetadataService::Disabled),
+            (Some("false"), Some("http://[fd00:ec2::254]/"), at("http://[fd00:ec2::254]")),
+            (None, Some(""), at(ADDRESS)),
+        ];
+        for (disabled, endpoint, expected) in cases {
+            assert_eq!(MetadataService::from_variables(disabled, endpoint), expected);
         }
     }
 }

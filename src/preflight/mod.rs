@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod checks;
+pub mod component;
 pub mod config_file;
 pub mod configured;
 pub mod facts;

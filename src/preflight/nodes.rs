@@ -7,9 +7,8 @@ use super::check::{Check, Judge};
 use super::facts::{Facts, Sight, View};
 use super::judgement::Judgement;
 use super::remedies;
-use super::subject::{Subject, SubjectKind};
+use super::subject::{Subject, SubjectKind, Vantage};
 use super::target::Target;
-use super::vantage::Vantage;
 
 /// A check of a subject from a vantage point.
 pub(super) struct Node<'a> {

@@ -1,4 +1,4 @@
-//! `ConfigMap`s and Secrets that components take their endpoints from: which ones, and what they hold.
+//! `ConfigMap`s and Secrets that components take their endpoints from, and what they hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,10 +8,7 @@ use futures::future::join_all;
 use k8s_openapi::api::core::v1::{ConfigMap, EnvFromSource, Secret};
 use kube::{Api, Client};
 
-use super::config_file;
-use super::configured::VARIABLES;
 use crate::model::pod_spec::{EnvVar, Volume};
-use crate::model::workload::Workload;
 use crate::parse::cause;
 
 /// A `ConfigMap` or a Secret.
@@ -121,37 +118,6 @@ impl FromIterator<(ObjectReference, Result<BTreeMap<String, String>, Unreadable>
     {
         Self(objects.into_iter().collect())
     }
-}
-
-/// The keys of each object that may hold an endpoint of these workloads. Nothing else is kept: Secrets hold keys too.
-pub fn wanted<'a>(
-    workloads: impl IntoIterator<Item = &'a Workload>,
-) -> BTreeMap<ObjectReference, BTreeSet<String>> {
-    let mut wanted: BTreeMap<ObjectReference, BTreeSet<String>> = BTreeMap::new();
-    for workload in workloads {
-        for (reference, key) in config_file::references(workload) {
-            wanted.entry(reference).or_default().insert(key.to_owned());
-        }
-        let namespace = workload.name.namespace.as_str();
-        let init = workload.pod.init_containers.iter().flatten();
-        for container in workload.pod.containers.iter().chain(init) {
-            for source in container.env_from.iter().flatten() {
-                if let Some((reference, _)) = ObjectReference::of_source(source, namespace) {
-                    let prefix = source.prefix.as_deref().unwrap_or_default();
-                    let keys = VARIABLES.iter().filter_map(|(variable, _)| variable.strip_prefix(prefix));
-                    wanted.entry(reference).or_default().extend(keys.map(ToOwned::to_owned));
-                }
-            }
-            for variable in container.env.iter().flatten() {
-                if VARIABLES.iter().any(|(name, _)| *name == variable.name)
-                    && let Some((reference, key, _)) = ObjectReference::of_variable(variable, namespace)
-                {
-                    wanted.entry(reference).or_default().insert(key);
-                }
-            }
-        }
-    }
-    wanted
 }
 
 /// Reads objects side by side, each within `timeout`.

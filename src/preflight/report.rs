@@ -9,8 +9,7 @@ use super::checks;
 use super::finding::Finding;
 use super::judgement::{Outcome, Remedy};
 use super::selection::Selection;
-use super::subject::Subject;
-use super::vantage::Vantage;
+use super::subject::{Subject, Vantage};
 use crate::model::inventory::API_VERSION;
 
 /// What preflight found out.

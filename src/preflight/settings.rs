@@ -11,9 +11,8 @@ use probe::dns::NameServers;
 use rustls::ClientConfig;
 
 use super::facts::Unread;
-use super::machine::Here;
+use super::machine::{Here, MetadataService};
 use super::selection::Selection;
-use super::vantage::metadata::MetadataService;
 use crate::castai::endpoints::Protocol;
 use crate::model::workload::Workload;
 

@@ -1,6 +1,7 @@
-//! What checks look at.
+//! What checks look at, and from where.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::Serialize;
 
@@ -47,5 +48,20 @@ impl SubjectKind {
 impl Subject {
     pub fn new(kind: SubjectKind, name: impl Into<String>) -> Self {
         Self { kind, name: name.into(), needed_by: BTreeSet::new() }
+    }
+}
+
+/// Where something was seen from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Vantage {
+    /// The machine that runs this program.
+    Here,
+}
+
+impl fmt::Display for Vantage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Here => "here",
+        })
     }
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use probe::{Connect, Endpoint, Layer};
 
-use super::configured::Component;
+use super::component::Component;
 use super::subject::{Subject, SubjectKind};
 use crate::castai::endpoints::{self, Installation, Protocol, Service};
 use crate::model::image::ecr::{EcrRegistry, dns_suffix};

@@ -22,8 +22,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::finding::Finding;
 use super::judgement::Outcome;
-use super::machine::Here;
-use super::vantage::metadata::MetadataService;
+use super::machine::{Here, MetadataService};
 use super::*;
 use crate::model::inventory::{WorkloadKind, WorkloadName};
 use crate::model::workload::Workload;

@@ -2,8 +2,7 @@ use super::*;
 use crate::preflight::check::Severity;
 use crate::preflight::checks;
 use crate::preflight::judgement::{Judgement, Remedy};
-use crate::preflight::subject::{Subject, SubjectKind};
-use crate::preflight::vantage::Vantage;
+use crate::preflight::subject::{Subject, SubjectKind, Vantage};
 
 fn finding(code: &str, kind: SubjectKind, name: &str, judgement: Judgement) -> Finding {
     let check = checks::find(code).unwrap();

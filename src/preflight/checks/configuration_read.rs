@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source};
-use crate::preflight::configured::Component;
+use crate::preflight::component::Component;
 use crate::preflight::judgement::Judgement;
 
 pub static CHECK: Check = Check {

@@ -4,7 +4,7 @@ use serde_json::json;
 use super::*;
 use crate::castai::endpoints::Protocol;
 use crate::preflight::checks::CHECKS;
-use crate::preflight::configured::{Component, Configured};
+use crate::preflight::component::{Component, Configured};
 use crate::preflight::facts::{Answer, ClusterFacts, RegistryFacts, Unread, View};
 use crate::preflight::machine::{Here, MachineFacts, Metadata};
 use crate::preflight::target;

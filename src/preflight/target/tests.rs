@@ -1,5 +1,5 @@
 use super::*;
-use crate::preflight::configured::Configured;
+use crate::preflight::component::Configured;
 use crate::preflight::remedies;
 
 fn component(name: &str, endpoints: &[(&str, Protocol)]) -> Component {

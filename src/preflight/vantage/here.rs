@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use kube::Client;
 
-use super::{Vantage, ecr, metadata};
+use super::{ecr, metadata};
 use crate::castai::endpoints;
 use crate::model::workload::Workload;
 use crate::preflight::check::{Check, Need};
-use crate::preflight::configured::{self, Component};
+use crate::preflight::component::Component;
+use crate::preflight::configured;
 use crate::preflight::facts::{Answer, ClusterFacts, Facts, RegistryFacts, ServiceFacts, View};
 use crate::preflight::graph;
 use crate::preflight::machine::{Here, MachineFacts, Metadata};
 use crate::preflight::references::{self, Objects};
 use crate::preflight::settings::{Inputs, Settings};
+use crate::preflight::subject::Vantage;
 use crate::preflight::target::{self, Target};
 use crate::transport::USER_AGENT;
 
@@ -67,7 +69,7 @@ async fn read_objects(
     if !needs.contains(&Need::Configuration) {
         return Objects::default();
     }
-    let wanted = references::wanted(workloads.iter().copied());
+    let wanted = configured::wanted(workloads.iter().copied());
     let client: Option<&Client> = inputs.client.as_ref();
     match client {
         Some(client) => references::read(client, wanted, timeout).await,

@@ -6,33 +6,10 @@ use futures::future::join_all;
 use ipnet::IpNet;
 use rustls::ClientConfig;
 
-use crate::preflight::machine::Metadata;
-
-/// The instance metadata service of this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MetadataService {
-    /// Switched off with `AWS_EC2_METADATA_DISABLED`.
-    Disabled,
-    /// Its base URL, without a slash at the end.
-    At(String),
-}
-
-/// The address that every EC2 instance has its metadata at (EC2 user guide, "Access instance metadata").
-const ADDRESS: &str = "http://169.254.169.254";
-
-impl MetadataService {
-    /// As the AWS SDKs decide it: `AWS_EC2_METADATA_DISABLED` and `AWS_EC2_METADATA_SERVICE_ENDPOINT`.
-    pub fn from_variables(disabled: Option<&str>, endpoint: Option<&str>) -> Self {
-        if disabled.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-            return Self::Disabled;
-        }
-        let endpoint = endpoint.filter(|endpoint| !endpoint.is_empty());
-        Self::At(endpoint.unwrap_or(ADDRESS).trim_end_matches('/').to_owned())
-    }
-}
+use crate::preflight::machine::{Metadata, MetadataService};
 
 /// Asks the metadata service (version 2) for the ranges of the VPCs of all this machine's network interfaces.
-pub async fn fetch(service: &MetadataService, tls: &ClientConfig, timeout: Duration) -> Metadata {
+pub(super) async fn fetch(service: &MetadataService, tls: &ClientConfig, timeout: Duration) -> Metadata {
     let MetadataService::At(base) = service else {
         return Metadata::Disabled;
     };
@@ -79,24 +56,4 @@ async fn read_ranges(client: &reqwest::Client, base: &str) -> Result<Vec<IpNet>,
     ranges.sort_unstable();
     ranges.dedup();
     Ok(ranges)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_environment_is_read_as_the_sdks_read_it() {
-        let at = |text: &str| MetadataService::At(text.to_owned());
-        let cases = [
-            (None, None, at(ADDRESS)),
-            (Some("true"), None, MetadataService::Disabled),
-            (Some("TRUE"), Some("http://x"), MetadataService::Disabled),
-            (Some("false"), Some("http://[fd00:ec2::254]/"), at("http://[fd00:ec2::254]")),
-            (None, Some(""), at(ADDRESS)),
-        ];
-        for (disabled, endpoint, expected) in cases {
-            assert_eq!(MetadataService::from_variables(disabled, endpoint), expected);
-        }
-    }
 }

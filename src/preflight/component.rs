@@ -1,0 +1,42 @@
+//! A Cast AI component of the cluster, and the endpoints that it is configured with.
+
+use probe::Endpoint;
+
+use crate::castai::endpoints::Protocol;
+use crate::model::image::Image;
+use crate::model::pod_spec::Container;
+use crate::model::workload::Workload;
+
+/// A component and the endpoints that it calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Component {
+    /// As kubectl names it, with its namespace: `castai-agent/deployment.apps/castai-agent`.
+    pub workload: String,
+    /// The workload's own name, by which people know the component.
+    pub name: String,
+    pub endpoints: Vec<Configured>,
+    /// Why an endpoint is not known, one sentence each.
+    pub unreadable: Vec<String>,
+    /// Sources that could not be read but hardly hold an endpoint, since the container has its endpoints already.
+    pub notes: Vec<String>,
+}
+
+/// An endpoint and the variable that it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Configured {
+    pub endpoint: Endpoint,
+    pub protocol: Protocol,
+    /// Such as `API_URL`, or `derived from CASTAI_API_GRPC_ADDR`.
+    pub origin: String,
+}
+
+/// Containers and init containers of a workload.
+pub(super) fn containers(workload: &Workload) -> impl Iterator<Item = &Container> {
+    let init = workload.pod.init_containers.iter().flatten();
+    workload.pod.containers.iter().chain(init)
+}
+
+/// The image of a container, where it is a valid reference.
+pub(super) fn image_of(container: &Container) -> Option<Image> {
+    container.image.as_ref()?.parse().ok()
+}
