@@ -34,14 +34,15 @@ pub async fn gather(request: &Request, tls: &ClientConfig) -> Vec<HostFacts> {
     let resolver = dns::resolver(&request.name_servers, request.timeout).map_err(|error| error.to_string());
     let hosts = request.targets.iter().map(|target| {
         let resolver = resolver.as_ref();
-        // Handshakes have large states, and many of these futures wait side by side.
-        Box::pin(async move {
+        async move {
             let mut facts = HostFacts::new(target.clone(), Timestamp::now());
-            if let Err((layer, because)) = follow(&mut facts, target, request, resolver, tls).await {
+            // Handshakes have large states, and many of these futures wait side by side.
+            let chain = Box::pin(follow(&mut facts, target, request, resolver, tls));
+            if let Err((layer, because)) = chain.await {
                 facts.stop(layer, &because);
             }
             facts
-        })
+        }
     });
     join_all(hosts).await
 }

@@ -53,25 +53,43 @@ pub fn judge(checks: &[&'static Check], facts: &Facts) -> Vec<Finding> {
     findings
 }
 
+/// What a node that was judged means for those that require it.
+#[derive(Clone, Copy)]
+enum Standing {
+    Open,
+    /// They are skipped, because this check did not pass.
+    Blocked(&'static str),
+}
+
+impl Standing {
+    const fn root(self) -> Option<&'static str> {
+        match self {
+            Self::Open => None,
+            Self::Blocked(root) => Some(root),
+        }
+    }
+}
+
 struct Graph<'a> {
     facts: &'a Facts,
-    /// What was judged so far, and where it did not pass, the check at the root of that.
-    judged: BTreeMap<(&'static str, String, Vantage), Option<&'static str>>,
+    /// Nodes that were judged so far: code, subject and vantage point.
+    judged: BTreeMap<(&'static str, String, Vantage), Standing>,
 }
 
 impl Graph<'_> {
     fn judge(&mut self, check: &'static Check, node: Node<'_>) -> Option<Finding> {
-        let blocked = || check.requires.iter().find_map(|requires| self.blocker(*requires, &node));
-        let judgement = match node.verdict {
-            Verdict::NotSeen(ref judgement) => judgement.clone(),
-            Verdict::Judged(ref judgement) => blocked().map_or_else(|| judgement.clone(), Judgement::skipped),
-            Verdict::NoSubject => Judgement::skipped(blocked()?),
+        let blocker = || check.requires.iter().find_map(|requires| self.blocker(*requires, &node));
+        let judgement = match &node.verdict {
+            Verdict::NotSeen(judgement) => judgement.clone(),
+            Verdict::Judged(judgement) => blocker().map_or_else(|| judgement.clone(), Judgement::skipped),
+            Verdict::NoSubject => Judgement::skipped(blocker()?),
         };
-        let root = match judgement.outcome {
-            Outcome::Skipped { because } => Some(because),
-            ref outcome => (!outcome.lets_others_run()).then_some(check.code),
+        let standing = match judgement.outcome {
+            Outcome::Pass | Outcome::Warn => Standing::Open,
+            Outcome::Fail | Outcome::Unknown { .. } => Standing::Blocked(check.code),
+            Outcome::Skipped { because } => Standing::Blocked(because),
         };
-        self.judged.insert((check.code, node.subject.name.clone(), node.vantage), root);
+        self.judged.insert((check.code, node.subject.name.clone(), node.vantage), standing);
         let severity = if node.optional { Severity::Warning } else { check.severity };
         Some(Finding::new(check, severity, node.subject, node.vantage, judgement))
     }
@@ -79,22 +97,22 @@ impl Graph<'_> {
     /// The check at the root of why a prerequisite of a node did not pass, where it did not.
     fn blocker(&self, requires: Requires, node: &Node<'_>) -> Option<&'static str> {
         match requires {
-            Requires::Same(code) => self.root(code, &node.subject.name, node.vantage).flatten(),
+            Requires::Same(code) => self.standing(code, &node.subject.name, node.vantage)?.root(),
             Requires::Cluster(code) if self.facts.cluster.components.is_empty() => {
-                self.root(code, &self.facts.cluster.subject().name, node.vantage).flatten()
+                self.standing(code, &self.facts.cluster.subject().name, node.vantage)?.root()
             }
             Requires::Cluster(_) => None,
             Requires::AnyComponent(code) => {
                 let workloads = node.configured_in.into_iter().flatten();
-                let roots = workloads.filter_map(|workload| self.root(code, workload, node.vantage));
-                // The first of them, where all did not pass.
-                roots.reduce(|first, other| first.and(other).and(first)).flatten()
+                let standings = workloads.filter_map(|workload| self.standing(code, workload, node.vantage));
+                let roots: Option<Vec<_>> = standings.map(Standing::root).collect();
+                roots?.first().copied()
             }
         }
     }
 
     /// What came of a check of a subject, seen from this vantage point or, where only APIs are asked, from here.
-    fn root(&self, code: &'static str, subject: &str, vantage: Vantage) -> Option<Option<&'static str>> {
+    fn standing(&self, code: &'static str, subject: &str, vantage: Vantage) -> Option<Standing> {
         let seen_from = |vantage| self.judged.get(&(code, subject.to_owned(), vantage)).copied();
         seen_from(vantage).or_else(|| seen_from(Vantage::Here))
     }

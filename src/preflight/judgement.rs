@@ -39,11 +39,6 @@ impl Outcome {
             Self::Pass | Self::Warn | Self::Fail => None,
         }
     }
-
-    /// Whether checks that require this one may run.
-    pub const fn lets_others_run(&self) -> bool {
-        matches!(self, Self::Pass | Self::Warn)
-    }
 }
 
 /// Something to do about a finding, and the command that does it.

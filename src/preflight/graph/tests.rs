@@ -92,6 +92,9 @@ fn what_is_selected_needs_what_it_requires() {
     assert_eq!(codes(&needed(CHECKS, &selection(&[], &["CPL302", "CPL303"]))).last(), Some(&"CPL330"),);
 }
 
+/// A code, what it needs, and how far each host is looked at.
+type Case<'a> = (&'a str, &'a [Need], [Option<Layer>; 3]);
+
 #[test]
 fn only_what_the_checks_need_is_gathered() {
     let mut targets = target::cast_ai(&[], Some("us-east-1"), &[]);
@@ -99,7 +102,7 @@ fn only_what_the_checks_need_is_gathered() {
     let host = |host: &str| targets.iter().find(|target| target.endpoint.host == host).unwrap();
     let hosts = [host("api.cast.ai"), host("grpc.cast.ai"), host("api.ecr.us-east-1.amazonaws.com")];
     let network = [Need::Configuration, Need::Metadata];
-    let cases: [(&str, &[Need], [Option<Layer>; 3]); 7] = [
+    let cases: [Case<'_>; 7] = [
         ("CPL101", &[], [None; 3]),
         ("CPL103", &[Need::Configuration], [None; 3]),
         ("CPL110", &[Need::Metadata], [None; 3]),
