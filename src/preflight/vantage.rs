@@ -3,3 +3,4 @@
 mod ecr;
 pub mod here;
 mod metadata;
+mod objects;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kube::Client;
 
-use super::{ecr, metadata};
+use super::{ecr, metadata, objects};
 use crate::castai::endpoints;
 use crate::model::workload::Workload;
 use crate::preflight::check::{Check, Need};
@@ -14,7 +14,7 @@ use crate::preflight::configured;
 use crate::preflight::facts::{Answer, ClusterFacts, Facts, RegistryFacts, ServiceFacts, View};
 use crate::preflight::graph;
 use crate::preflight::machine::{Here, MachineFacts, Metadata};
-use crate::preflight::references::{self, Objects};
+use crate::preflight::references::Objects;
 use crate::preflight::settings::{Inputs, Settings};
 use crate::preflight::subject::Vantage;
 use crate::preflight::target::{self, Target};
@@ -72,7 +72,7 @@ async fn read_objects(
     let wanted = configured::wanted(workloads.iter().copied());
     let client: Option<&Client> = inputs.client.as_ref();
     match client {
-        Some(client) => references::read(client, wanted, timeout).await,
+        Some(client) => objects::read(client, wanted, timeout).await,
         None => Objects::unreadable(wanted, "the cluster cannot be asked from here"),
     }
 }
