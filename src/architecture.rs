@@ -269,3 +269,32 @@ fn only_the_records_know_components_by_their_parts() {
     let found: Vec<_> = others.flat_map(|file| lines_with(&file, &words)).collect();
     assert!(found.is_empty(), "{found:#?}");
 }
+
+/// Besides what gathers, only these reach out: `mod.rs` runs both halves, settings hold clients, a report has a time.
+#[test]
+fn preflight_judges_without_reaching_out() {
+    const MAY: [&str; 4] =
+        ["preflight/vantage/", "preflight/mod.rs", "preflight/settings.rs", "preflight/report.rs"];
+    let judging = files().into_iter().filter(|file| {
+        file.starts_with("preflight/")
+            && !file.ends_with("http_server.rs")
+            && !MAY.iter().any(|may| file.starts_with(may))
+    });
+    // Addresses are values.
+    let words: Vec<_> = EFFECTS.into_iter().filter(|word| *word != "std::net").collect();
+    let judging: Vec<_> = judging.collect();
+    assert!(judging.iter().any(|file| file == "preflight/checks/endpoint_tls.rs"), "{judging:#?}");
+    let found: Vec<_> = judging.iter().flat_map(|file| lines_with(file, &words)).collect();
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn the_probe_prints_nothing_and_knows_no_cast_ai() {
+    let others = ["castai", "cast.ai", "Cast AI"];
+    let words = [PRINTING.as_slice(), others.as_slice()].concat();
+    let files =
+        ["dns", "endpoint", "exchange", "facts", "gather", "grpc", "http", "lib", "scope", "tcp", "tls"];
+    let found: Vec<_> =
+        files.iter().flat_map(|file| lines_with(&format!("../probe/src/{file}.rs"), &words)).collect();
+    assert!(found.is_empty(), "{found:#?}");
+}

@@ -23,7 +23,7 @@ fn product_code(source: &str) -> String {
 
 /// The product's code in one text, with literals that go on in the next line joined.
 fn sources() -> String {
-    let mut open: Vec<PathBuf> = vec![root().join("src")];
+    let mut open: Vec<PathBuf> = vec![root().join("src"), root().join("probe/src")];
     let mut text = String::new();
     while let Some(folder) = open.pop() {
         for entry in fs::read_dir(folder).unwrap() {
