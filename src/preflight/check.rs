@@ -42,8 +42,9 @@ impl Check {
     /// What must be gathered besides what each command knows anyway.
     pub const fn needs(&self) -> &'static [Need] {
         match self.judge {
-            Judge::Cluster(_) | Judge::Region(_) | Judge::Service(_) => &[],
-            Judge::Component(_) | Judge::Target { .. } => &[Need::Configuration],
+            Judge::Cluster(_) | Judge::Region(_) => &[],
+            // Which services there are depends on the installation that components are configured with.
+            Judge::Component(_) | Judge::Target { .. } | Judge::Service(_) => &[Need::Configuration],
             Judge::Machine(_) => &[Need::Metadata],
             Judge::Network { .. } => &[Need::Configuration, Need::Metadata],
             Judge::Registry { needs, .. } => needs,

@@ -102,10 +102,11 @@ fn only_what_the_checks_need_is_gathered() {
     let host = |host: &str| targets.iter().find(|target| target.endpoint.host == host).unwrap();
     let hosts = [host("api.cast.ai"), host("grpc.cast.ai"), host("api.ecr.us-east-1.amazonaws.com")];
     let network = [Need::Configuration, Need::Metadata];
-    let cases: [Case<'_>; 7] = [
+    let cases: [Case<'_>; 8] = [
         ("CPL101", &[], [None; 3]),
         ("CPL103", &[Need::Configuration], [None; 3]),
         ("CPL110", &[Need::Metadata], [None; 3]),
+        ("CPL202", &[Need::Configuration], [None; 3]),
         ("CPL211", &network, [Some(Layer::Dns), Some(Layer::Dns), None]),
         ("CPL240", &network, [Some(Layer::Https), Some(Layer::Tls), None]),
         ("CPL320", &network, [None, None, Some(Layer::Tcp)]),
