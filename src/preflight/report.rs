@@ -1,4 +1,4 @@
-//! The report: findings in the catalogue's order, their counts, the exit decision, and the frozen JSON shape.
+//! The report: findings in the order of the checks, their counts, the exit decision, and the frozen JSON shape.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -21,7 +21,7 @@ pub struct Report {
     pub region: Option<String>,
     /// Whether checks were left out on request, so that the rest says nothing of the whole.
     pub narrowed: bool,
-    /// In the catalogue's order; findings of one check in the order of their subjects.
+    /// In the order of the checks; findings of one check in the order of their subjects.
     pub findings: Vec<Finding>,
 }
 
@@ -47,7 +47,7 @@ pub struct Counts {
 }
 
 impl Report {
-    /// Puts findings into the catalogue's order, whatever order they were made in. Those of one check keep theirs.
+    /// Puts findings into the order of the checks, whatever order they were made in. Those of one check keep theirs.
     pub fn new(cluster: Option<String>, region: Option<String>, mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|finding| checks::position(finding.check.code));
         Self { created: Timestamp::now(), cluster, region, narrowed: false, findings }
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn findings_stand_in_the_catalogues_order_however_they_ran() {
+    fn findings_stand_in_the_order_of_the_checks_however_they_ran() {
         let report = report(vec![
             finding("CPL303", "x", Judgement::pass("")),
             finding("CPL210", "b", Judgement::pass("")),

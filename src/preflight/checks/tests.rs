@@ -1,4 +1,4 @@
-//! The catalogue is sound, and `docs/checks.md` says what it says.
+//! The checks are sound, and `docs/checks.md` says what it says.
 
 use std::fmt::Write as _;
 
