@@ -13,7 +13,6 @@ use serde_json::Value;
 use self::yaml::Tree;
 use crate::castai::derivation;
 use crate::model::image_field::{Carried, fields_of};
-use crate::model::inventory::Carrier;
 use crate::parse;
 use crate::parse::documents::{self, BYTE_ORDER_MARK, Document, Fault, Format};
 use crate::sync::discover::manifests::Manifest;
@@ -87,12 +86,10 @@ pub fn lost_images(manifest: &Manifest, assignments: &[Assignment]) -> Vec<Strin
             let lost = own.and_then(|own| {
                 derived_image::lost(&manifest.pod, &used.used_by, assigned, &own.destination)
             });
-            if let (
-                Some(Lost { own, variable: Carrier::Environment { container, variable }, .. }),
-                Source::Known(source),
-            ) = (lost, &assigned.source)
+            if let (Some(Lost { own, variable: field, .. }), Source::Known(source)) = (lost, &assigned.source)
+                && let (Some(container), Some(variable)) = (field.container(), field.variable())
             {
-                let how = derivation::set_in_file(own, &container, &variable, source);
+                let how = derivation::set_in_file(own, container, variable, source);
                 advice.push(format!("{}: {how}", manifest.name));
             }
         }
