@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Packs one platform's binary for krew and for PATH: binary, LICENSE and README.md in a .tar.gz. Prints its path.
+# Packs one platform's binary for krew and for PATH: binary, LICENSE, README.md and Helm's plugin.yaml in a .tar.gz. Prints its path.
 # The same binary always gives the same archive.
 # Usage: package.sh BINARY OS ARCH FOLDER
 set -euo pipefail
@@ -16,7 +16,8 @@ trap 'rm -rf "$files"' EXIT
 # Modes are set here: a checkout's depend on the user's mask, and a carried binary may have lost its own.
 install -m 755 "$binary" "$files/$name"
 install -m 644 "$root/LICENSE" "$root/README.md" "$files"
+install -D -m 644 "$root/helm/plugin.yaml" "$files/helm/plugin.yaml"
 mkdir -p "$folder"
 tar --create --directory="$files" --sort=name --format=ustar --mtime=@0 --owner=0 --group=0 --numeric-owner \
-	"$name" LICENSE README.md | gzip --no-name >"$archive"
+	"$name" LICENSE README.md helm | gzip --no-name >"$archive"
 echo "$archive"

@@ -2,6 +2,7 @@
 
 mod lasting;
 mod measured;
+mod post_renderer;
 
 use std::path::{Path, PathBuf};
 

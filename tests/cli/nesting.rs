@@ -163,9 +163,7 @@ fn over_nested_files_are_refused_by_name() {
     for (index, (_, text)) in shapes(DEPTH).into_iter().enumerate() {
         let name = format!("nested-{index}.yaml");
         write_file(lab, &name, &text);
-        for command in
-            [&["images", "-f", &name][..], &["sync-images", "--rewrite-only", "-o", "yaml", "-f", &name]]
-        {
+        for command in [&["images", "-f", &name][..], &["rewrite", "-f", &name]] {
             let refused = plugin(lab, 2, command);
             assert_eq!(refused.stdout, "");
             assert_stderr_contains(&refused, &[&format!("error: {name}: document 1: {TOO_DEEP} at line 1")]);

@@ -78,7 +78,7 @@ fn manifests_in_which_kvisor_would_not_find_its_scanners_are_not_printed() {
     };
     manifest("");
     plugin(lab, 0, &["sync-images", "-f", "kvisor.yaml", "--no-rewrite", "--yes", &path]);
-    let filter = ["sync-images", "-f", "kvisor.yaml", "--rewrite-only", "-o", "yaml", &path];
+    let filter = ["rewrite", "-f", "kvisor.yaml", &path];
     let refused = plugin(lab, 1, &filter);
     assert_eq!(refused.stdout, "");
     assert_stderr_contains(

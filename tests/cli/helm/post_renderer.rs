@@ -1,0 +1,42 @@
+//! `rewrite` as a post-renderer: charts are installed with private images from the start.
+
+use super::{Helm, chart_path, text};
+use crate::harness::{MIRROR, assert_stderr_contains, castai_images, plugin};
+
+const CHART: &str = "castai-agent";
+
+#[test]
+fn helm_3_installs_with_private_images() {
+    let helm = Helm::new("helm3", &[]);
+    let renderer = ["rewrite", "-f", "-"].map(|word| format!("--post-renderer-args={word}"));
+    let flags = ["--post-renderer", "kubectl-castai_privatelink"].map(str::to_owned).into_iter();
+    installs_with_private_images(&helm, &flags.chain(renderer).collect::<Vec<_>>());
+}
+
+#[test]
+fn helm_4_installs_with_private_images() {
+    let helm = Helm::new("helm4", &[]);
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/helm");
+    helm.run(0, &["plugin", "install", folder]);
+    installs_with_private_images(&helm, &["--post-renderer".to_owned(), "castai-privatelink".to_owned()]);
+}
+
+fn installs_with_private_images(helm: &Helm, renderer: &[String]) {
+    let path = chart_path(CHART);
+    let registry = format!("--post-renderer-args=--registry={MIRROR}");
+    let renderer: Vec<_> = renderer.iter().map(String::as_str).chain([registry.as_str()]).collect();
+    let flags = ["upgrade", "--install", CHART, text(&path), "--create-namespace", "--no-hooks"];
+    let install = [&flags[..], &renderer].concat();
+
+    // Nothing is installed with an image that cannot be pulled.
+    let early = helm.run(1, &install);
+    assert_stderr_contains(&early, &["nothing is printed"]);
+    assert!(castai_images(&helm.lab).is_empty());
+
+    helm.render_and_sync(&path, "", "--no-rewrite");
+    helm.run(0, &install);
+    let images = castai_images(&helm.lab);
+    assert!(!images.is_empty() && images.values().all(|image| image.starts_with(MIRROR)), "{images:?}");
+    let again = plugin(&helm.lab, 0, &["sync-images", "--yes"]);
+    assert!(again.stdout.starts_with("nothing to do"), "{}", again.stdout);
+}
