@@ -157,7 +157,7 @@ pub fn done(report: &SyncReport, rewriting: bool, format: OutputFormat) -> io::R
             }
             problems(report);
             keepers(&report.workloads);
-            if !report.is_unchanged() {
+            if !report.is_unchanged() && !report.found_nothing() {
                 say(&conclusion(report));
             }
             Ok(())
