@@ -55,8 +55,8 @@ pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
     long_about = "Makes Cast AI work on EKS clusters whose nodes cannot reach the internet: proves that the \
                   cluster reaches Cast AI through AWS PrivateLink, mirrors every image that Cast AI needs to a \
                   private ECR, and rewrites the images in place.\n\n\
-                  Exit codes: 0 done or nothing to do; 1 something needs attention; 2 wrong usage or could not \
-                  run; 130 interrupted.",
+                  Exit codes: 0 success or nothing to do; 1 something needs attention; 2 invalid usage or \
+                  the command could not start; 130 interrupted.",
     max_term_width = 120
 )]
 pub struct Arguments {
@@ -94,16 +94,16 @@ pub enum Command {
     Man,
 }
 
-/// How much is said on stderr.
+/// Verbosity of stderr.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Logging options")]
 pub struct LoggingArguments {
-    /// Say more about what is done; -v shows retries and requests
+    /// More verbose output; -v shows retries and request counts
     #[arg(long = "verbose", short, global = true, action = clap::ArgAction::Count)]
     pub verbosity: u8,
 }
 
-/// An error about the command line, without a login that a value in it holds, as in `user:password@host`.
+/// A usage error, with credentials such as `user:password@host` removed.
 #[must_use]
 pub fn without_logins(mut error: clap::Error) -> clap::Error {
     for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
@@ -115,7 +115,7 @@ pub fn without_logins(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// Regions are not listed here, because AWS adds some; but a slip of the pen is seen: `us-east1`.
+/// Checks only the form, because AWS adds regions; finds typing errors such as `us-east1`.
 fn region(text: &str) -> Result<String, String> {
     let parts: Vec<_> = text.split('-').collect();
     let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());

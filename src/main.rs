@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use castai_privatelink::cli::{self, Arguments};
-use castai_privatelink::commands::{self, Ending, complete};
+use castai_privatelink::commands::{self, ExitStatus, complete};
 use castai_privatelink::output;
 use clap::Parser as _;
 use tokio::sync::oneshot;
@@ -29,24 +29,24 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            output::error(&format!("error: no threads can be started: {error}"), None);
-            return Ending::CouldNotRun.exit_code();
+            output::error(&format!("error: cannot start threads: {error}"), None);
+            return ExitStatus::Failed.exit_code();
         }
     };
     let (tell, told) = oneshot::channel();
     runtime.spawn(watch(tell));
     // Dropping the command's future cancels everything that it has under way, at a point where each request is
     // either made or not made.
-    let ending = runtime.block_on(async {
+    let exit_status = runtime.block_on(async {
         tokio::select! {
-            ending = task.run() => Some(ending),
+            exit_status = task.run() => Some(exit_status),
             Ok(()) = told => None,
         }
     });
-    let ending = ending.unwrap_or_else(commands::interrupted);
+    let exit_status = exit_status.unwrap_or_else(commands::interrupted);
     // Blocking work that cannot be cancelled, such as a credential plugin, must not delay the end.
     runtime.shutdown_background();
-    ending.exit_code()
+    exit_status.exit_code()
 }
 
 /// Tells that the command is interrupted, and ends the process itself where the command does not hear it: it may be
@@ -63,7 +63,7 @@ async fn watch(tell: oneshot::Sender<()>) {
     // Standard error may be what is stuck.
     let said = tokio::task::spawn_blocking(commands::interrupted);
     let _ = tokio::time::timeout(GRACE, said).await;
-    std::process::exit(Ending::Interrupted.code().into());
+    std::process::exit(ExitStatus::Interrupted.code().into());
 }
 
 /// Waits for Ctrl-C, or for what `kill`, a shutdown or a CI job that is cancelled sends.
@@ -89,12 +89,12 @@ enum Task<'a> {
 }
 
 impl Task<'_> {
-    async fn run(self) -> Ending {
+    async fn run(self) -> ExitStatus {
         match self {
             Self::Run(arguments) => Box::pin(commands::run(*arguments)).await,
             Self::Complete(line) => {
                 complete::answer(line).await;
-                Ending::Done
+                ExitStatus::Done
             }
         }
     }

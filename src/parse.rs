@@ -1,7 +1,7 @@
 //! JSON and YAML that others wrote: objects of the cluster, Helm releases, files.
 //!
 //! The depth of an input is known before anything recurses on it, and what comes out is never nested deeper than
-//! [`MAX_DEPTH`]: whatever reads, compares or drops a value may recurse. Our threads have 2 MiB of stack, and the main
+//! [`MAX_DEPTH`]: code that reads, compares or drops a value may recurse. Our threads have 2 MiB of stack, and the main
 //! thread of Windows has 1 MiB.
 
 pub mod cause;

@@ -130,7 +130,7 @@ const WORKLOADS: &[KubernetesRule] = &[
         verbs: &["list"],
         access: Access::Read,
         need: Need::Required,
-        reason: "finding images, following rollouts, and saying why pods do not start",
+        reason: "finding images, watching rollouts, and reporting why pods do not start",
     },
     KubernetesRule {
         scope: Scope::Cluster,
@@ -140,7 +140,7 @@ const WORKLOADS: &[KubernetesRule] = &[
         verbs: &["list"],
         access: Access::Read,
         need: Need::Required,
-        reason: "platforms, region and account, and whether this machine is in the VPC",
+        reason: "platforms, region and account; whether this machine is in the VPC",
     },
     KubernetesRule {
         scope: Scope::Cluster,
@@ -164,7 +164,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
         verbs: &["list"],
         access: Access::Read,
         need: Need::Optional,
-        reason: "whether Argo CD puts its own images back, where it owns a workload",
+        reason: "whether an Argo CD application that owns a workload self-heals",
     },
     KubernetesRule {
         scope: Scope::Cluster,
@@ -174,7 +174,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
         verbs: &["list"],
         access: Access::Read,
         need: Need::Optional,
-        reason: "whether Flux puts its own images back, where it owns a workload",
+        reason: "whether a Flux HelmRelease that owns a workload corrects drift",
     },
     KubernetesRule {
         scope: Scope::Components,
@@ -194,7 +194,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
         verbs: &["get"],
         access: Access::Read,
         need: Need::Optional,
-        reason: "which account the nodes belong to, where no EKS ARN says so",
+        reason: "the account of the nodes, if the kubeconfig has no EKS ARN",
     },
     KubernetesRule {
         scope: Scope::Components,
@@ -204,7 +204,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
         verbs: &["get"],
         access: Access::Read,
         need: Need::Optional,
-        reason: "preflight: endpoints that components read from them; unread ones are Unknown",
+        reason: "preflight: endpoints that components read from them; Unknown without it",
     },
     KubernetesRule {
         scope: Scope::Components,
@@ -214,7 +214,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
         verbs: &["get"],
         access: Access::Change,
         need: Need::Optional,
-        reason: "showing what a crashing container said after its images were changed",
+        reason: "showing the log of a container that crashes after its image was changed",
     },
     KubernetesRule {
         scope: Scope::Cluster,
@@ -224,7 +224,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
         verbs: &["get", "patch"],
         access: Access::Change,
         need: Need::Required,
-        reason: "rewriting images and following rollouts",
+        reason: "rewriting images and watching rollouts",
     },
     KubernetesRule {
         scope: Scope::Cluster,
@@ -234,7 +234,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
         verbs: &["get", "patch"],
         access: Access::Change,
         need: Need::Required,
-        reason: "rewriting images of cron jobs; those of jobs cannot be changed",
+        reason: "rewriting images of cron jobs; images of jobs are immutable",
     },
     KubernetesRule {
         scope: Scope::Cluster,
@@ -244,7 +244,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
         verbs: &["get", "patch"],
         access: Access::Change,
         need: Need::Required,
-        reason: "rewriting images of pods that no other workload owns",
+        reason: "rewriting images of pods without a controller",
     },
     KubernetesRule {
         scope: Scope::Cluster,
@@ -254,7 +254,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
         verbs: &["create", "patch"],
         access: Access::Change,
         need: Need::Optional,
-        reason: "values policy --apply: renaming images as pods are created",
+        reason: "values policy --apply: renaming images when pods are created",
     },
     KubernetesRule {
         scope: Scope::Cluster,
@@ -264,7 +264,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
         verbs: &["create", "patch"],
         access: Access::Change,
         need: Need::Optional,
-        reason: "values policy --engine=kyverno --apply: the same through Kyverno",
+        reason: "values policy --engine=kyverno --apply: the same with Kyverno",
     },
 ];
 
@@ -276,7 +276,7 @@ pub const AWS: &[AwsAction] = &[
         resource: Resource::Any,
         access: Access::Read,
         need: Need::Optional,
-        reason: "which account's ECR is meant, where --registry does not say; AWS allows it to everybody",
+        reason: "the account of the ECR registry, without --registry; AWS allows it to all callers",
     },
     AwsAction {
         action: "ecr:GetAuthorizationToken",
@@ -292,7 +292,7 @@ pub const AWS: &[AwsAction] = &[
         resource: Resource::Repositories,
         access: Access::Read,
         need: Need::Optional,
-        reason: "preflight: that ECR answers; Unknown without it",
+        reason: "preflight: whether ECR is available; Unknown without it",
     },
     AwsAction {
         action: "ecr:ListImages",
@@ -300,7 +300,7 @@ pub const AWS: &[AwsAction] = &[
         resource: Resource::Repositories,
         access: Access::Read,
         need: Need::Required,
-        reason: "what is there already, and verifying what was copied",
+        reason: "listing mirrored images, and verifying copies",
     },
     AwsAction {
         action: "ecr:BatchCheckLayerAvailability",
@@ -308,7 +308,7 @@ pub const AWS: &[AwsAction] = &[
         resource: Resource::Repositories,
         access: Access::Read,
         need: Need::Required,
-        reason: "which layers need not be copied",
+        reason: "finding layers that exist already",
     },
     AwsAction {
         action: "ecr:GetAccountSetting",
@@ -316,7 +316,7 @@ pub const AWS: &[AwsAction] = &[
         resource: Resource::Any,
         access: Access::Read,
         need: Need::Optional,
-        reason: "whether shared layers can be mounted; without it they are uploaded again",
+        reason: "whether shared layers can be mounted; without it they are uploaded per repository",
     },
     AwsAction {
         action: "ecr:BatchGetImage",
@@ -324,7 +324,7 @@ pub const AWS: &[AwsAction] = &[
         resource: Resource::Repositories,
         access: Access::Read,
         need: Need::Optional,
-        reason: "--lock, -o wide, json and yaml: platforms and size of what is there already",
+        reason: "--lock, -o wide, json and yaml: platforms and size of mirrored images",
     },
     AwsAction {
         action: "ecr:GetDownloadUrlForLayer",
@@ -332,7 +332,7 @@ pub const AWS: &[AwsAction] = &[
         resource: Resource::Repositories,
         access: Access::Read,
         need: Need::Optional,
-        reason: "the same, for images without an index; and mounting shared layers",
+        reason: "the same for images without an index; mounting shared layers",
     },
     AwsAction {
         action: "ecr:CreateRepository",
@@ -340,7 +340,7 @@ pub const AWS: &[AwsAction] = &[
         resource: Resource::Repositories,
         access: Access::Change,
         need: Need::Required,
-        reason: "repositories that do not exist yet",
+        reason: "creating repositories",
     },
     AwsAction {
         action: "ecr:InitiateLayerUpload",
@@ -348,7 +348,7 @@ pub const AWS: &[AwsAction] = &[
         resource: Resource::Repositories,
         access: Access::Change,
         need: Need::Required,
-        reason: "copying layers: beginning",
+        reason: "copying layers: start of an upload",
     },
     AwsAction {
         action: "ecr:UploadLayerPart",
@@ -356,7 +356,7 @@ pub const AWS: &[AwsAction] = &[
         resource: Resource::Repositories,
         access: Access::Change,
         need: Need::Required,
-        reason: "copying layers: their bytes",
+        reason: "copying layers: parts of an upload",
     },
     AwsAction {
         action: "ecr:CompleteLayerUpload",
@@ -364,7 +364,7 @@ pub const AWS: &[AwsAction] = &[
         resource: Resource::Repositories,
         access: Access::Change,
         need: Need::Required,
-        reason: "copying layers: the end, by digest",
+        reason: "copying layers: end of an upload",
     },
     AwsAction {
         action: "ecr:PutImage",

@@ -19,7 +19,7 @@ use crate::transport::proxy::Proxies;
 pub struct Settings {
     /// Longest wait for a connection, TLS included.
     pub connect_timeout: Duration,
-    /// Longest silence on an open connection.
+    /// Timeout of an open connection on which no data arrives.
     pub idle_timeout: Duration,
     /// How often a request is tried again after the first time.
     pub retries: u32,
@@ -41,16 +41,17 @@ impl Default for Settings {
 /// Our certificate roots could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("no trusted root certificates found{0}: set SSL_CERT_FILE to a PEM file that holds them")]
+    #[error("no trusted root certificates found{0}: set SSL_CERT_FILE to a PEM file with root certificates")]
     NoRoots(String),
-    #[error("TLS could not be set up: {0}")]
+    #[error("cannot set up TLS: {0}")]
     Tls(#[from] rustls::Error),
-    #[error("the HTTP client could not be set up: {0}")]
+    #[error("cannot set up the HTTP client: {0}")]
     Http(#[from] reqwest::Error),
-    #[error("{region:?} is not an AWS region: name the right one with --region")]
+    #[error("invalid AWS region {region:?}: set --region")]
     Region { region: String },
     #[error(
-        "HTTPS_PROXY names a proxy that AWS cannot be asked through: give it an http:// or https:// URL, or name amazonaws.com in NO_PROXY"
+        "unsupported proxy for AWS in HTTPS_PROXY: use an http:// or https:// URL, or add amazonaws.com to \
+         NO_PROXY"
     )]
     Proxy,
 }
@@ -90,7 +91,7 @@ pub fn http(settings: &Settings, proxies: &Proxies) -> Result<reqwest::Client, E
     let tls = ClientConfig::clone(&*tls()?);
     let proxies = proxies.clone();
     let proxy = reqwest::Proxy::custom(move |url| {
-        let intercept = proxies.of(&url.as_str().parse().ok()?)?;
+        let intercept = proxies.intercept(&url.as_str().parse().ok()?)?;
         Some(proxy::with_login(&intercept).to_string())
     });
     Ok(reqwest::Client::builder()

@@ -100,17 +100,22 @@ pub fn resolver(servers: &NameServers, timeout: Duration) -> Result<TokioResolve
 /// Asks for A and AAAA side by side.
 pub async fn look_up(resolver: &TokioResolver, host: &str, timeout: Duration) -> Answers {
     let (a, aaaa) = tokio::join!(
-        ask(resolver, host, RecordType::A, timeout),
-        ask(resolver, host, RecordType::AAAA, timeout),
+        look_up_type(resolver, host, RecordType::A, timeout),
+        look_up_type(resolver, host, RecordType::AAAA, timeout),
     );
     Answers { a, aaaa }
 }
 
-async fn ask(resolver: &TokioResolver, host: &str, record_type: RecordType, timeout: Duration) -> Answer {
+async fn look_up_type(
+    resolver: &TokioResolver,
+    host: &str,
+    record_type: RecordType,
+    timeout: Duration,
+) -> Answer {
     let failed = |reply| Answer { reply, aliases: Vec::new(), ttl: None };
     let mut name = match Name::from_ascii(host) {
         Ok(name) => name,
-        Err(error) => return failed(Reply::Error(format!("{host:?} is no host name: {error}"))),
+        Err(error) => return failed(Reply::Error(format!("invalid host name {host:?}: {error}"))),
     };
     // Search domains would make another name of it.
     name.set_fqdn(true);

@@ -25,7 +25,7 @@ impl fmt::Display for Endpoint {
 
 /// The text names no endpoint. It is shown in part at most: a value may hold more than a host.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the value is no host or URL")]
+#[error("the value is not a host or URL")]
 pub struct NotAnEndpoint;
 
 impl FromStr for Endpoint {

@@ -20,14 +20,14 @@ pub struct Response {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Failure {
-    #[error("no answer in time")]
+    #[error("timed out")]
     TimedOut,
     #[error("{0}")]
     Broken(String),
 }
 
 /// More than any answer to our questions has, so that a server cannot keep us reading.
-const LONGEST_BODY: usize = 64 * 1024;
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// Sends a request and reads the answer to its end.
 ///
@@ -70,10 +70,10 @@ async fn ask(
         let length = chunk?.len();
         download.flow_control().release_capacity(length)?;
         received += length;
-        if received > LONGEST_BODY {
+        if received > MAX_BODY_BYTES {
             break;
         }
     }
-    let trailers = if received > LONGEST_BODY { None } else { download.trailers().await? };
+    let trailers = if received > MAX_BODY_BYTES { None } else { download.trailers().await? };
     Ok(Response { status: parts.status, headers: parts.headers, trailers: trailers.unwrap_or_default() })
 }

@@ -12,7 +12,7 @@ use crate::tcp::Attempt;
 use crate::timing::timed;
 use crate::tls;
 
-/// A host to look at.
+/// A host to check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Target {
@@ -57,7 +57,7 @@ pub enum Connect {
 #[serde(rename_all = "camelCase")]
 pub enum Fact<T> {
     Gathered { milliseconds: u64, value: T },
-    NotGathered { because: Reason },
+    NotGathered { reason: Reason },
 }
 
 impl<T> Fact<T> {
@@ -75,7 +75,7 @@ pub enum Reason {
     #[error("not asked for")]
     NotWanted,
     /// The system's settings name none, or cannot be read.
-    #[error("this machine's name servers are not known: {0}")]
+    #[error("cannot read this machine's DNS servers: {0}")]
     NoNameServers(String),
     #[error("the name has no address")]
     NoAddress,
@@ -111,12 +111,12 @@ impl HostFacts {
         Self {
             target,
             gathered,
-            dns: Fact::NotGathered { because: Reason::NotWanted },
+            dns: Fact::NotGathered { reason: Reason::NotWanted },
             scope: Scope::default(),
-            tcp: Fact::NotGathered { because: Reason::NotWanted },
-            tls: Fact::NotGathered { because: Reason::NotWanted },
-            https: Fact::NotGathered { because: Reason::NotWanted },
-            grpc: Fact::NotGathered { because: Reason::NotWanted },
+            tcp: Fact::NotGathered { reason: Reason::NotWanted },
+            tls: Fact::NotGathered { reason: Reason::NotWanted },
+            https: Fact::NotGathered { reason: Reason::NotWanted },
+            grpc: Fact::NotGathered { reason: Reason::NotWanted },
         }
     }
 
@@ -135,7 +135,7 @@ impl HostFacts {
 
 fn stop<T>(fact: &mut Fact<T>, is_stopped: bool, because: &Reason) {
     if is_stopped {
-        *fact = Fact::NotGathered { because: because.clone() };
+        *fact = Fact::NotGathered { reason: because.clone() };
     }
 }
 

@@ -92,7 +92,7 @@ async fn follow(
     facts.tls = Fact::Gathered { milliseconds, value };
 
     match target.layer {
-        Layer::Https => facts.https = Fact::of(http::ask(stream?, host, user_agent, timeout)).await,
+        Layer::Https => facts.https = Fact::of(http::get(stream?, host, user_agent, timeout)).await,
         Layer::Grpc => facts.grpc = Fact::of(grpc::call(stream?, host, user_agent, timeout)).await,
         Layer::Dns | Layer::Tcp | Layer::Tls => {}
     }

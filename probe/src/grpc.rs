@@ -1,4 +1,4 @@
-//! gRPC: does a server answer a call over HTTP/2? The standard health check is asked for; a server that does not
+//! gRPC: does a server respond to a call over HTTP/2? The probe calls the standard health check; a server that does not
 //! have it says so, and that proves the way as well.
 
 use std::time::Duration;

@@ -13,7 +13,7 @@ use crate::exchange::{self, Failure};
 ///
 /// # Errors
 /// No answer within `timeout`, or something that is not HTTP.
-pub(crate) async fn ask(
+pub(crate) async fn get(
     stream: TlsStream<TcpStream>,
     host: &str,
     user_agent: &str,
@@ -43,7 +43,7 @@ async fn ask_http1(mut stream: TlsStream<TcpStream>, host: &str, user_agent: &st
             break;
         }
     }
-    read_status(&start).ok_or_else(|| Failure::Broken("the answer is not HTTP".to_owned()))
+    read_status(&start).ok_or_else(|| Failure::Broken("the response is not HTTP".to_owned()))
 }
 
 /// The status code in the first bytes of an HTTP/1 answer.

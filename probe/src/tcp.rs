@@ -25,7 +25,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    pub fn of(error: &io::Error) -> Self {
+    pub fn classify(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::TimedOut => Self::TimedOut,
             io::ErrorKind::ConnectionRefused => Self::Refused,
@@ -71,7 +71,7 @@ pub async fn open(addresses: &[IpAddr], port: u16, timeout: Duration) -> Vec<(At
         let (milliseconds, connection) = timed(connect).await;
         let (failure, stream) = match connection {
             Err(_) => (Some(Failure::TimedOut), None),
-            Ok(Err(error)) => (Some(Failure::of(&error)), None),
+            Ok(Err(error)) => (Some(Failure::classify(&error)), None),
             Ok(Ok(stream)) => (None, Some(stream)),
         };
         (Attempt { address, milliseconds, failure }, stream)
@@ -94,7 +94,7 @@ mod tests {
             (io::ErrorKind::HostUnreachable, Failure::Unreachable),
         ];
         for (kind, expected) in cases {
-            assert_eq!(Failure::of(&io::Error::from(kind)), expected);
+            assert_eq!(Failure::classify(&io::Error::from(kind)), expected);
         }
     }
 

@@ -39,7 +39,7 @@ pub struct Session {
     pub version: String,
     /// The protocol agreed on, such as `h2`.
     pub alpn: Option<String>,
-    /// Absent where the certificate cannot be read, though it was verified.
+    /// Absent where cannot parse the certificate, though it was verified.
     pub certificate: Option<Certificate>,
 }
 
@@ -74,7 +74,7 @@ pub struct Failure {
 /// Shakes hands on an open connection. HTTP/2 and HTTP/1.1 are both offered.
 ///
 /// # Errors
-/// The handshake fails; where the certificate was refused, a second connection looks at it.
+/// The handshake fails; if the certificate was rejected, a second connection reads it.
 pub async fn shake_hands(
     stream: TcpStream,
     address: SocketAddr,
@@ -151,7 +151,7 @@ fn read_certificate(encoded: &[u8]) -> Option<Certificate> {
 
 fn classify(error: &std::io::Error) -> Class {
     let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) else {
-        return match TcpFailure::of(error) {
+        return match TcpFailure::classify(error) {
             TcpFailure::Reset => Class::Reset,
             TcpFailure::TimedOut => Class::TimedOut,
             other => Class::Other(other.describe().to_owned()),

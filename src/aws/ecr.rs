@@ -51,7 +51,7 @@ impl Ecr {
     pub async fn authorization(&self) -> Result<Authorization, Error> {
         let action = "ecr:GetAuthorizationToken";
         let answer = self.client.get_authorization_token().send().await;
-        let answer = answer.map_err(|error| Error::of(action, &error))?;
+        let answer = answer.map_err(|error| Error::from_sdk(action, &error))?;
         let data = answer.authorization_data().first();
         let basic = data.and_then(|data| data.authorization_token());
         let expires =
@@ -66,7 +66,7 @@ impl Ecr {
         let basic = basic.ok_or_else(|| Error::Service {
             code: String::new(),
             call: action.to_owned(),
-            message: "the answer holds no token".to_owned(),
+            message: "the response has no token".to_owned(),
         })?;
         Ok(Authorization { basic: basic.to_owned(), valid_for })
     }
@@ -140,7 +140,7 @@ impl Ecr {
         let request = self.client.get_account_setting().name("BLOB_MOUNTING");
         match request.send().await {
             Ok(answer) => Ok(answer.value() == Some("ENABLED")),
-            Err(error) => Err(Error::of("ecr:GetAccountSetting", &error)),
+            Err(error) => Err(Error::from_sdk("ecr:GetAccountSetting", &error)),
         }
     }
 
@@ -149,7 +149,7 @@ impl Ecr {
         E: ProvideErrorMetadata + std::error::Error + 'static,
         R: std::fmt::Debug,
     {
-        Error::of(&format!("{action} on {}", self.registry.arn(repository)), error)
+        Error::from_sdk(&format!("{action} on {}", self.registry.arn(repository)), error)
     }
 }
 

@@ -13,7 +13,7 @@ const LIMIT: usize = 300;
 /// How aws-config begins its errors of an external program (1.13.0, `credential_process.rs`).
 const PROCESS: &str = "external process";
 const PROCESS_FAILED: &str =
-    "the credential_process of the AWS profile failed or printed no credentials; run it alone to see why";
+    "the credential_process of the AWS profile failed or printed no credentials; run it by hand to see why";
 
 /// A call to AWS failed. `call` is the action as IAM writes it, and the resource where there is one:
 /// `ecr:ListImages on arn:aws:ecr:…`.
@@ -21,31 +21,30 @@ const PROCESS_FAILED: &str =
 pub enum Error {
     #[error("no AWS credentials ({reason}): log in (aws sso login, aws configure) or set AWS_PROFILE")]
     NoCredentials { reason: String },
-    #[error("the AWS credentials have expired: renew them (for example aws sso login) and run again")]
+    #[error("the AWS credentials have expired: renew them (for example with aws sso login) and run again")]
     Expired,
-    #[error(
-        "AWS does not accept the credentials ({code}): check AWS_PROFILE, the access key and this machine's clock"
-    )]
+    #[error("invalid AWS credentials ({code}): check AWS_PROFILE, the access key and this machine's clock")]
     NotAccepted { code: String },
     /// Requests are signed with the time, and AWS takes five minutes of difference.
-    #[error("AWS refuses {call} because of its time ({message}): set this machine's clock and run again")]
+    #[error(
+        "AWS rejected {call} because of the clock skew ({message}): set this machine's clock and run \
+             again"
+    )]
     Clock { call: String, message: String },
     /// AWS' own words name the caller.
-    #[error("AWS denies {call}: {message}: allow it in the caller's IAM policy")]
+    #[error("access denied for {call}: {message}: allow it in the caller's IAM policy")]
     Denied { call: String, message: String },
-    #[error(
-        "{call} got no answer from AWS ({reason}): check the way to AWS from here, the proxy and --region"
-    )]
+    #[error("{call} got no response from AWS ({reason}): check the network, the proxy and --region")]
     Unreachable { call: String, reason: String },
-    #[error("{call} did not get through to AWS: {fault}; {}", .fault.advice())]
+    #[error("{call} cannot reach AWS: {fault}; {}", .fault.advice())]
     Blocked { call: String, fault: Fault },
     /// Without the resource, so that it is told once for all.
-    #[error("AWS limits the rate of {action} and kept doing so: run again later; what was copied stays")]
+    #[error("{action} is still throttled by AWS after all retries: run again later; copied images are kept")]
     Throttled { action: String },
     /// The message names the quota.
     #[error(
-        "{call} failed, because a quota of the account is used up ({message}): delete what is unused, or ask for \
-         more in AWS Service Quotas"
+        "{call} failed: quota of the account exceeded ({message}): delete unused resources, or request an \
+         increase in AWS Service Quotas"
     )]
     QuotaUsedUp { call: String, message: String },
     /// The message holds the code too.
@@ -55,13 +54,13 @@ pub enum Error {
 
 impl Error {
     /// What went wrong in `call`.
-    pub fn of<E, R>(call: &str, error: &SdkError<E, R>) -> Self
+    pub fn from_sdk<E, R>(call: &str, error: &SdkError<E, R>) -> Self
     where
         E: ProvideErrorMetadata + StdError + 'static,
         R: std::fmt::Debug,
     {
         let call = call.to_owned();
-        if let Some(fault) = error.source().and_then(Fault::of) {
+        if let Some(fault) = error.source().and_then(Fault::classify) {
             return Self::Blocked { call, fault };
         }
         // The innermost error says what happened; those around it only that something did.
@@ -71,7 +70,7 @@ impl Error {
             // The chain lists each place that it looked at, with nothing in any.
             Some(text) if text.starts_with("no credentials found in chain") => "none were found".to_owned(),
             Some(text) if text.starts_with("failed to lookup address") => {
-                "its host name is not known to DNS here".to_owned()
+                "host name not found in DNS".to_owned()
             }
             // What a profile's credential_process printed follows.
             Some(text) if text.contains(PROCESS) => PROCESS_FAILED.to_owned(),
@@ -160,7 +159,7 @@ mod tests {
         let of = |text: &str| {
             let error = ConnectorError::other(text.into(), None);
             let error: SdkError<ListImagesError, ()> = SdkError::dispatch_failure(error);
-            Error::of("ecr:ListImages", &error).to_string()
+            Error::from_sdk("ecr:ListImages", &error).to_string()
         };
         for text in [
             "stream error received: unspecific protocol error detected",
@@ -169,7 +168,8 @@ mod tests {
             assert_eq!(
                 of(text),
                 format!(
-                    "ecr:ListImages got no answer from AWS ({text}): check the way to AWS from here, the proxy and --region"
+                    "ecr:ListImages got no response from AWS ({text}): check the network, the proxy and \
+                     --region"
                 )
             );
         }
@@ -184,7 +184,7 @@ mod tests {
             ("SignatureDoesNotMatch", "Signature not yet current: x is still later than y", "clock"),
             ("RequestTimeTooSkewed", "The difference is too large.", "clock"),
             ("InvalidSignatureException", "The request signature we calculated", "AWS_PROFILE"),
-            ("ThrottlingException", "Rate exceeded", "limits the rate of ecr:ListImages and"),
+            ("ThrottlingException", "Rate exceeded", "ecr:ListImages is still throttled"),
             ("LimitExceededException", "the maximum of 100000", "Service Quotas"),
             ("ExpiredTokenException", "", "aws sso login"),
         ];
@@ -192,7 +192,7 @@ mod tests {
             let answer =
                 ListImagesError::generic(ErrorMetadata::builder().code(code).message(message).build());
             let error: SdkError<_, ()> = SdkError::service_error(answer, ());
-            let text = Error::of("ecr:ListImages on arn:aws:ecr:x", &error).to_string();
+            let text = Error::from_sdk("ecr:ListImages on arn:aws:ecr:x", &error).to_string();
             assert!(text.contains(words), "{code}: {text}");
         }
     }

@@ -82,7 +82,7 @@ fn checked(credentials: Credentials) -> Result<Credentials, CredentialsError> {
     if is_valid { Ok(credentials) } else { Err(CredentialsError::invalid_configuration(INVALID_KEY)) }
 }
 
-const INVALID_KEY: &str = "the access key id has a line break, a space or another character that none has";
+const INVALID_KEY: &str = "invalid access key ID: it has a line break, a space or another invalid character";
 
 fn is_sendable(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
@@ -97,7 +97,7 @@ fn proxy(region: &str, proxies: &Proxies) -> Result<Option<ProxyConfig>, transpo
         Err(_)
             if format!("https://sts.{region}.amazonaws.com")
                 .parse()
-                .is_ok_and(|url| proxies.of(&url).is_none()) =>
+                .is_ok_and(|url| proxies.intercept(&url).is_none()) =>
         {
             Ok(None)
         }
@@ -127,7 +127,7 @@ pub async fn identity(configuration: &SdkConfig) -> Result<Identity, Error> {
         .get_caller_identity()
         .send()
         .await
-        .map_err(|error| Error::of("sts:GetCallerIdentity", &error))?;
+        .map_err(|error| Error::from_sdk("sts:GetCallerIdentity", &error))?;
     Ok(Identity { account: answer.account.unwrap_or_default(), arn: answer.arn.unwrap_or_default() })
 }
 
@@ -155,7 +155,7 @@ mod tests {
     async fn a_region_that_no_header_can_hold_is_an_error() {
         for region in ["us-east-1\n", "", "us east", "us-öst-1"] {
             let error = configuration(region, &transport::Settings::default()).await.unwrap_err();
-            assert!(error.to_string().contains("is not an AWS region"), "{error}");
+            assert!(error.to_string().contains("invalid AWS region"), "{error}");
         }
     }
 }

@@ -320,7 +320,7 @@ mod tests {
     fn a_file_can_say_of_a_component_what_a_record_says() {
         let knowledge = Knowledge::read(json!({
             "component": "acme-probe", "charts": ["acme-probe"],
-            "variables": ["PROBE_IMAGE"], "otherVariables": [{"name": "NO_IMAGE", "why": "it is none"}],
+            "variables": ["PROBE_IMAGE"], "otherVariables": [{"name": "NO_IMAGE", "reason": "it is none"}],
             "startedLabels": {"started-by": "probe"}, "addedContainers": ["probe-"],
             "patches": [{"namespace": "shop", "workload": "Deployment/web"}],
             "upgraders": [{"workload": "CronJob/bump", "charts": ["acme"], "reverts": "does so"}],
@@ -341,7 +341,7 @@ mod tests {
         for name in ["PROBE_IMAGE", "SCANNERS_IMAGE"] {
             assert!(knowledge.image_variables().contains(name), "{name}");
         }
-        let why = |name| knowledge.other_variable(name).map(|variable| variable.why.is_some());
+        let why = |name| knowledge.other_variable(name).map(|variable| variable.reason.is_some());
         assert_eq!((why("NO_IMAGE"), why("PROXY_IMAGE"), why("X_IMAGE")), (Some(true), Some(false), None));
         assert_eq!(knowledge.patched_by("shop", "Deployment/web"), Some("acme-probe"));
         let (component, upgrader) = knowledge.upgrader("CronJob", "the-bump-job").unwrap();

@@ -74,16 +74,16 @@ impl DerivedImage {
         let (version, repository) = (own.version(), own.repository());
         if version.digest().is_some() && version.tag().is_none() {
             return Err(format!(
-                "the digest in {written} does not tell the tag of kvisor's scanners: name the controller by tag, or by tag \
-                 and digest, or set its variable {variable}"
+                "cannot derive the tag of kvisor's scanners from the digest in {written}: name the \
+                 controller by tag, or by tag and digest, or set its variable {variable}"
             ));
         }
         let start = repository.rfind('/').map_or(0, |slash| slash + 1);
         let (path, component) = repository.split_at(start);
         if !component.contains(replaces) {
             return Err(format!(
-                "{written} does not tell the name of kvisor's scanners, because it has no {replaces:?} after the last \
-                 slash: set its variable {variable}"
+                "cannot derive the name of kvisor's scanners from {written}, because it has no {replaces:?} after the \
+                 last slash: set its variable {variable}"
             ));
         }
         let tag = version.tag().map(|tag| format!(":{tag}")).unwrap_or_default();
@@ -101,7 +101,8 @@ impl DerivedImage {
         let written = own.as_written();
         if own.version().digest().is_some() {
             return Err(format!(
-                "a digest in kvisor's controller image breaks its scanners: name it by tag instead of {written}"
+                "kvisor cannot find its scanners if its controller image has a digest: use a tag instead \
+                 of {written}"
             ));
         }
         let component = own.repository().rfind('/').map_or(0, |slash| slash + 1);
@@ -111,12 +112,13 @@ impl DerivedImage {
                 .parse()
                 .map_err(|error: InvalidReference| error.to_string()),
             Some(found) if found < component => Err(format!(
-                "kvisor could not find its scanners beside {written}, because it replaces the first {replaces:?} there: \
-                 choose a --registry path or a --map without it before the last slash"
+                "kvisor cannot find its scanners next to {written}, because it replaces the first \
+                 {replaces:?} in the name: choose a --registry path or a --map without it before the last \
+                 slash"
             )),
             _ => Err(format!(
-                "kvisor could not find its scanners beside {written}, because it replaces {replaces:?} in the name: \
-                 choose a --map to a name that ends in {replaces:?}"
+                "kvisor cannot find its scanners next to {written}, because it replaces {replaces:?} in \
+                 the name: choose a --map to a name that ends in {replaces:?}"
             )),
         }
     }
@@ -129,22 +131,23 @@ pub fn must_be_told(derived: &Image, why: &str) -> String {
 
 /// What to do where the variable takes its value from another object. `field` is the variable's.
 pub fn variable_has_no_value(field: &str, derived: &Image) -> String {
-    format!(
-        "kvisor would not find its scanners, and {field} has no value of its own that could name them: set it to {derived}"
-    )
+    format!("kvisor cannot find its scanners, and {field} has no literal value: set it to {derived}")
 }
 
 /// What to do in a manifest, to which no line can be added, so that the component finds `source`.
 pub fn set_in_file(own: &Image, container: &str, variable: &str, source: &Image) -> String {
     format!(
-        "kvisor would not find its scanners by the name of {own}: set the variable {variable} of its container \
-         {container:?} to {source}, which is then replaced too"
+        "kvisor cannot derive its scanners from {own}: set the variable {variable} of its container \
+         {container:?} to {source}, which is then rewritten too"
     )
 }
 
 /// What to do in a manifest from which the component is left out, so that it can be called `own`.
 pub fn set_in_manifest(own: &Image, variable: &str, derived: &Image) -> String {
-    format!("as {own} it could not find its scanners: set {variable} to {derived} in its manifest")
+    format!(
+        "with the name {own} kvisor cannot find its scanners: set {variable} to {derived} in its \
+             manifest"
+    )
 }
 
 #[cfg(test)]
@@ -202,9 +205,13 @@ mod tests {
             ("e.example/kvisor:v1-controller", Err("a name that ends in")),
             (
                 pinned.as_str(),
-                Err("a digest in kvisor's controller image breaks its scanners: name it by tag"),
+                Err("kvisor cannot find its scanners if its controller image has a digest: use a tag"),
             ),
-            (both.as_str(), Err("a digest in kvisor's controller image breaks its scanners: name it by tag")),
+            (
+                both.as_str(),
+                Err("kvisor cannot find its scanners if its controller image has a digest: use \
+                                 a tag"),
+            ),
         ];
         for (controller, expected) in cases {
             match (rule().found_beside(&image(controller)), expected) {
@@ -227,8 +234,8 @@ mod tests {
             ),
             ("e.example/kvisor-controller:v1-controller", Ok("e.example/kvisor-scanners:v1-controller")),
             ("kvisor-controller", Ok("kvisor-scanners:latest")),
-            (&format!("e/kvisor-controller@{digest}"), Err("does not tell the tag")),
-            ("e.example/my-controller/kvisor:v1-controller", Err("does not tell the name")),
+            (&format!("e/kvisor-controller@{digest}"), Err("cannot derive the tag")),
+            ("e.example/my-controller/kvisor:v1-controller", Err("cannot derive the name")),
         ];
         for (controller, expected) in cases {
             match (rule().beside(&image(controller)), expected) {

@@ -12,7 +12,7 @@ impl Knowledge {
     /// It is no such object, or an entry of it would mean nothing or too much; the text says which.
     pub fn read(document: Value) -> Result<Self, String> {
         if !document.is_object() {
-            return Err("it is no object with lists, such as `imagePrefixes: [quay.io/castai]`".to_owned());
+            return Err("expected an object with lists, such as `imagePrefixes: [quay.io/castai]`".to_owned());
         }
         let knowledge: Self = serde_json::from_value(document).map_err(|error| error.to_string())?;
         knowledge.check()?;
@@ -38,7 +38,7 @@ impl Knowledge {
         for repository in &self.repositories {
             let image: Image = repository.parse().map_err(|error| format!("repositories: {error}"))?;
             if image.repository() != repository {
-                return Err(format!("repositories: {repository:?} has a tag or a digest: leave it out"));
+                return Err(format!("repositories: {repository:?}: remove the tag or the digest"));
             }
         }
         if let Some(hidden) = self.hidden_images.keys().find(|hidden| !self.repositories.contains(hidden)) {
@@ -46,7 +46,7 @@ impl Knowledge {
         }
         for (name, entries) in self.names() {
             if entries.iter().any(|entry| entry.trim().is_empty()) {
-                return Err(format!("{name}: an entry is empty, and would stand for everything"));
+                return Err(format!("{name}: empty entry, which would match everything"));
             }
         }
         let files = self.endpoint_files.iter().map(|file| ("endpointFiles", &file.image, &file.pointer));
@@ -65,7 +65,7 @@ impl Knowledge {
         }
         match searched.chain(installing).chain(files).find(|(.., pointer)| !pointer.starts_with('/')) {
             Some((list, of, pointer)) => Err(format!(
-                "{list}: {of}: {pointer:?} is no JSON pointer: write it with slashes, such as /spec/values"
+                "{list}: {of}: {pointer:?} is not a JSON pointer: write it with slashes, such as /spec/values"
             )),
             None => self.check_workloads(),
         }
@@ -117,13 +117,13 @@ pub fn check_prefix(prefix: &str) -> Result<(), String> {
     let trimmed = prefix.trim_end_matches('/');
     let wrong = |why: &str| Err(format!("image prefix {prefix:?}: {why}"));
     match format!("{trimmed}/x").parse::<Image>() {
-        Ok(image) if image.repository() != format!("{trimmed}/x") => wrong("leave out tags and digests"),
+        Ok(image) if image.repository() != format!("{trimmed}/x") => wrong("remove the tag or the digest"),
         Ok(image) if image.host() == trimmed => {
-            wrong("it would take every image of that registry: add a path, such as quay.io/castai")
+            wrong("it would match every image of that registry: add a path, such as quay.io/castai")
         }
-        Ok(_) if trimmed.is_empty() => wrong("it would take every image"),
+        Ok(_) if trimmed.is_empty() => wrong("it would match every image"),
         Ok(_) => Ok(()),
-        Err(_) => wrong("write a registry and a path, such as quay.io/castai"),
+        Err(_) => wrong("expected a registry and a path, such as quay.io/castai"),
     }
 }
 
@@ -137,32 +137,32 @@ mod tests {
     fn entries_that_mean_nothing_or_too_much_are_refused() {
         let cases = [
             (json!({"prefixes": []}), "unknown field `prefixes`"),
-            (json!([]), "it is no object"),
+            (json!([]), "expected an object"),
             (json!({"imagePrefixes": ["quay.io"]}), "every image of that registry"),
-            (json!({"imagePrefixes": [""]}), "write a registry and a path"),
+            (json!({"imagePrefixes": [""]}), "expected a registry and a path"),
             (json!({"imagePrefixes": ["quay.io/x:v1"]}), "image prefix \"quay.io/x:v1\""),
-            (json!({"repositories": ["quay.io/x/y:v1"]}), "has a tag"),
-            (json!({"namespaces": [""]}), "namespaces: an entry is empty"),
+            (json!({"repositories": ["quay.io/x/y:v1"]}), "remove the tag"),
+            (json!({"namespaces": [""]}), "namespaces: empty entry"),
             (json!({"images": ["NOT AN IMAGE"]}), "NOT AN IMAGE"),
-            (json!({"resources": [{"group": "g", "kind": "K", "fields": ["spec"]}]}), "no JSON pointer"),
+            (json!({"resources": [{"group": "g", "kind": "K", "fields": ["spec"]}]}), "not a JSON pointer"),
             (json!({"resources": [{"group": "g", "kind": "K"}]}), "missing field `fields`"),
             (
                 json!({"resources": [{"group": "g", "kind": "K", "fields": ["/a"], "installs": "a"}]}),
-                "resources: K: \"a\" is no JSON pointer",
+                "resources: K: \"a\" is not a JSON pointer",
             ),
             (
                 json!({"hiddenImages": {"quay.io/x/y": "a hook"}}),
                 "\"quay.io/x/y\" is not among the repositories",
             ),
-            (json!({"addedContainers": [""]}), "addedContainers: an entry is empty"),
-            (json!({"startedLabels": {"": "x"}}), "startedLabels: an entry is empty"),
-            (json!({"rolloutOrder": {" ": 1}}), "rolloutOrder: an entry is empty"),
+            (json!({"addedContainers": [""]}), "addedContainers: empty entry"),
+            (json!({"startedLabels": {"": "x"}}), "startedLabels: empty entry"),
+            (json!({"rolloutOrder": {" ": 1}}), "rolloutOrder: empty entry"),
             (json!({"rolloutOrder": {"x": 256}}), "invalid value"),
-            (json!({"endpointVariables": {"": "https"}}), "endpointVariables: an entry is empty"),
+            (json!({"endpointVariables": {"": "https"}}), "endpointVariables: empty entry"),
             (json!({"endpointVariables": {"X": "ftp"}}), "unknown variant `ftp`"),
             (
                 json!({"chartValues": [{"chart": "c", "image": "", "key": "k"}]}),
-                "chartValues: an entry is empty",
+                "chartValues: empty entry",
             ),
             (
                 json!({"chartValues": [{"chart": "c", "image": "i", "key": "k", "since": "1"}]}),
@@ -179,11 +179,11 @@ mod tests {
             ),
             (
                 json!({"endpointFiles": [{"image": "i", "key": "k", "pointer": "a.b", "protocol": "grpc"}]}),
-                "endpointFiles: i: \"a.b\" is no JSON pointer",
+                "endpointFiles: i: \"a.b\" is not a JSON pointer",
             ),
             (
                 json!({"derivedEndpoints": [{"images": [""], "from": "X", "protocol": "grpc"}]}),
-                "derivedEndpoints: an entry is empty",
+                "derivedEndpoints: empty entry",
             ),
             (json!({"fieldManagers": {"helm": "Cast AI"}}), "fieldManagers: only the plugin's own records"),
             (

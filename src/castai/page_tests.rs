@@ -81,7 +81,7 @@ fn section(page: &mut String, component: &Knowledge) {
     }
     line("Variables with an image", code(&component.variables));
     for variable in &component.other_variables {
-        let why = variable.why.as_deref().unwrap_or("it holds a bare tag");
+        let why = variable.reason.as_deref().unwrap_or("its value is a tag");
         line("Variable without an image", format!("`{}`: {why}", variable.name));
     }
     for rule in &component.derived_images {

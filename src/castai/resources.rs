@@ -1,4 +1,4 @@
-//! Custom resources of Cast AI whose fields carry images, and which fields those are.
+//! Custom resources of Cast AI whose fields hold images, and which fields those are.
 
 use serde_json::Value;
 
@@ -47,7 +47,7 @@ impl Knowledge {
 impl CustomResource {
     /// Why its images are mirrored, but not rewritten there.
     pub fn why_not_rewritable(&self) -> &str {
-        self.not_rewritable.as_deref().unwrap_or("what made this resource decides")
+        self.not_rewritable.as_deref().unwrap_or("managed by the controller that created this resource")
     }
 
     /// What its controller installs for a resource of this name, if it installs charts.
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nested_too_deep_is_said_to_be_unread() {
+    fn too_deeply_nested_objects_are_reported_as_unread() {
         let component = definition("Component");
         let images = |values: &Value| {
             let found = component.images(&json!({"spec": {"values": values}}));

@@ -4,10 +4,9 @@ use clap::{Args, Subcommand};
 
 /// Complete commands, flags and names in the shell
 ///
-/// kubectl completes `kubectl castai-privatelink` by itself once it finds a program called
-/// `kubectl_complete-castai_privatelink` on the PATH: `completion install` makes that link. Your shell needs kubectl's
-/// own completion (`kubectl completion --help`). The scripts complete the binary's own name,
-/// kubectl-castai_privatelink.
+/// kubectl completes `kubectl castai-privatelink` if a program called `kubectl_complete-castai_privatelink` is on the
+/// PATH: `completion install` creates that link. kubectl's own completion must be loaded in your shell (`kubectl
+/// completion --help`). The scripts complete the name of the binary, kubectl-castai_privatelink.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   # Let kubectl complete `kubectl castai-privatelink`
@@ -22,13 +21,13 @@ pub struct CompletionArguments {
 
 #[derive(Debug, Subcommand)]
 pub enum CompletionCommand {
-    /// Make the link by which kubectl completes `kubectl castai-privatelink`
+    /// Create the link that lets kubectl complete `kubectl castai-privatelink`
     ///
-    /// The link kubectl_complete-castai_privatelink is made in the folder in which kubectl finds the plugin. With krew
-    /// that is its folder of links, so that it outlives `kubectl krew upgrade`. Made once, it is enough for all shells
-    /// with kubectl's own completion.
+    /// The link kubectl_complete-castai_privatelink is created in the directory that holds the plugin. With krew that
+    /// is krew's bin directory, so that the link survives `kubectl krew upgrade`. One link serves all shells that have
+    /// kubectl's completion.
     Install(LinkArguments),
-    /// Remove the link that `completion install` made
+    /// Remove the link that `completion install` created
     Uninstall(LinkArguments),
     /// Print the script for bash
     ///
@@ -58,7 +57,7 @@ pub enum CompletionCommand {
 
 #[derive(Debug, Args)]
 pub struct LinkArguments {
-    /// Say what would be done, and do nothing
+    /// Only print what would be done
     #[arg(long)]
     pub dry_run: bool,
 }

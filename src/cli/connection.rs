@@ -29,11 +29,11 @@ pub struct ConnectionArguments {
     #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
     pub user: Option<String>,
 
-    /// Namespace to look at; all namespaces without it
+    /// Namespace to read (default: all namespaces)
     #[arg(long, short, global = true, value_name = "NAME")]
     pub namespace: Option<String>,
 
-    /// Look at all namespaces, as is done without -n
+    /// Read all namespaces (the default without -n)
     #[arg(long, short = 'A', global = true, hide_short_help = true)]
     pub all_namespaces: bool,
 
@@ -77,7 +77,7 @@ pub struct ConnectionArguments {
     #[arg(long, global = true, hide_short_help = true)]
     pub insecure_skip_tls_verify: bool,
 
-    /// Longest wait for a single request to the API server, such as 1s or 2m; 0 means no limit
+    /// Timeout of a single request to the API server, such as 1s or 2m; 0 means no timeout
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "30s", hide_short_help = true)]
     pub request_timeout: Duration,
 }
@@ -106,12 +106,12 @@ impl ConnectionArguments {
         }
     }
 
-    /// The flags for a connection while nobody can be asked anything.
+    /// The connection flags for shell completion, which never prompts.
     pub fn unattended(&self) -> ConnectionFlags {
         ConnectionFlags { unattended: true, ..self.flags() }
     }
 
-    /// What of the cluster is read.
+    /// Selection of objects in the cluster.
     pub fn scope(&self, selector: Option<&String>) -> Scope {
         Scope { namespace: self.namespace.clone(), selector: selector.cloned() }
     }

@@ -7,14 +7,14 @@ use crate::model::image::Mirror;
 use crate::sync::plan::assignment::NameMap;
 use crate::sync::target::MirrorSettings;
 
-/// Where images are, and what they are called there.
+/// Destination of images, and their names.
 #[derive(Debug, Args)]
 pub struct MirrorArguments {
-    /// Registry that images are mirrored to; `castai-privatelink` in the ECR of the cluster's account and region without it
+    /// Registry to mirror images to (default: `castai-privatelink` in the ECR of the cluster's account and region)
     #[arg(long, value_name = "HOST[/PATH]")]
     pub registry: Option<Mirror>,
 
-    /// AWS region of the cluster; taken from its nodes without it
+    /// AWS region of the cluster (default: the region of its nodes)
     #[arg(long, value_name = "REGION", value_parser = region)]
     pub region: Option<String>,
 

@@ -1,4 +1,4 @@
-//! Time-outs and retries of everything but the API server.
+//! Timeouts and retries of all servers except the API server.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use clap::Args;
 use super::duration;
 use crate::transport::Settings;
 
-/// Time-outs and retries of everything but the API server.
+/// Timeouts and retries of all servers except the API server.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Network options")]
 pub struct NetworkArguments {
-    /// Longest wait for a connection to a registry or an endpoint
+    /// Timeout of connecting to a registry or an endpoint
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "5s", hide_short_help = true)]
     pub connect_timeout: Duration,
 
-    /// Longest silence on an open connection
+    /// Timeout of an open connection on which no data arrives
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "60s", hide_short_help = true)]
     pub idle_timeout: Duration,
 
-    /// How often a failed request is tried again
+    /// Number of retries of a failed request
     #[arg(long, global = true, value_name = "COUNT", default_value_t = 5, hide_short_help = true)]
     pub retries: u32,
 

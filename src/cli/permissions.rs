@@ -5,9 +5,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::region;
 use crate::permissions::rbac::Subject;
 
-/// Print the permissions that the plugin needs, each with what it is for
+/// Print the permissions that the plugin needs, and what each is for
 ///
-/// Nothing is asked of the cluster or of AWS.
+/// Sends no request to the cluster or to AWS.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -15,7 +15,7 @@ use crate::permissions::rbac::Subject;
   # See all of them
   kubectl castai-privatelink permissions
 
-  # Give a group the Kubernetes half
+  # Grant the Kubernetes permissions to a group
   kubectl castai-privatelink permissions rbac --subject group:platform |
     kubectl apply -f -
 
@@ -44,15 +44,15 @@ pub struct OverviewArguments {
 
 #[derive(Debug, Subcommand)]
 pub enum PermissionsCommand {
-    /// Print roles and bindings that `kubectl apply -f -` takes
+    /// Print roles and bindings for `kubectl apply -f -`
     ///
-    /// Secrets, config maps and logs are read in the namespace of Cast AI's components alone (-n, castai-agent without
-    /// it): that takes a Role, and the rest a cluster role.
+    /// Secrets, config maps and logs are read only in the namespace of Cast AI's components (-n, by default
+    /// castai-agent), with a Role; everything else needs a ClusterRole.
     Rbac(BindingArguments),
     /// Print an IAM policy
     ///
-    /// It allows nothing on repositories outside of `castai-privatelink/`, below which images are mirrored. With another
-    /// `--registry` in ECR, write its path into the policy instead.
+    /// It allows access only to repositories below `castai-privatelink/`, where images are mirrored. If you use another
+    /// path with `--registry`, put that path into the policy.
     Iam(PolicyArguments),
 }
 
@@ -62,7 +62,7 @@ pub struct BindingArguments {
     #[arg(long)]
     pub read_only: bool,
 
-    /// Who gets the permissions
+    /// User, group or service account to grant the permissions to
     #[arg(
         long,
         value_name = "user:NAME|group:NAME|serviceaccount:NAMESPACE:NAME",
@@ -81,11 +81,11 @@ pub struct PolicyArguments {
     #[arg(long)]
     pub read_only: bool,
 
-    /// Account of the registry; any without it
+    /// Account of the registry (default: any)
     #[arg(long, value_name = "ACCOUNT", value_parser = account)]
     pub account: Option<String>,
 
-    /// AWS region of the registry; any without it
+    /// AWS region of the registry (default: any)
     #[arg(long, value_name = "REGION", value_parser = region)]
     pub region: Option<String>,
 

@@ -20,53 +20,53 @@ use crate::preflight::checks::CHECKS;
   # Check the current context's cluster
   kubectl castai-privatelink preflight
 
-  # Check from a machine whose DNS is the VPC's, though it is no EC2 instance
+  # Check from a machine that uses the VPC's DNS but is not an EC2 instance
   kubectl castai-privatelink preflight --here=inside
 
-  # As JSON, failing also where something could not be looked at
+  # As JSON; fail also if a check is Unknown
   kubectl castai-privatelink preflight -o json --fail-on=unknown")]
 pub struct PreflightArguments {
     /// Output format
     #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Table)]
     pub output: OutputFormat,
 
-    /// Whether this machine is inside the cluster's VPC; found out by instance metadata without it
+    /// Whether this machine is inside the cluster's VPC (default: detected from instance metadata)
     #[arg(long, value_enum, value_name = "WHERE")]
     pub here: Option<Here>,
 
-    /// AWS region of the cluster; taken from its nodes without it
+    /// AWS region of the cluster (default: the region of its nodes)
     #[arg(long, value_name = "REGION", value_parser = region)]
     pub region: Option<String>,
 
-    /// Registry that images are mirrored to; `castai-privatelink` in the ECR of the cluster's account and region without it
+    /// Registry to mirror images to (default: `castai-privatelink` in the ECR of the cluster's account and region)
     #[arg(long, value_name = "HOST[/PATH]")]
     pub registry: Option<Mirror>,
 
-    /// Longest wait for one answer of one check
+    /// Timeout of one request of one check
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5s")]
     pub timeout: Duration,
 
-    /// Longest wait for this machine's instance metadata
+    /// Timeout of reading this machine's instance metadata
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1s", hide_short_help = true)]
     pub metadata_timeout: Duration,
 
-    /// A further HTTPS endpoint to check; may be repeated
+    /// Additional HTTPS endpoint to check; may be repeated
     #[arg(long, value_name = "HOST[:PORT]")]
     pub https: Vec<Endpoint>,
 
-    /// A further gRPC endpoint to check; may be repeated
+    /// Additional gRPC endpoint to check; may be repeated
     #[arg(long, value_name = "HOST[:PORT]")]
     pub grpc: Vec<Endpoint>,
 
-    /// Report this check alone, by its code; may be repeated
+    /// Code of the only check to report; may be repeated
     #[arg(long, value_name = "CODE", value_parser = codes(), hide_possible_values = true)]
     pub only: Vec<String>,
 
-    /// Leave this check out of the report, by its code; may be repeated
+    /// Code of a check to skip; may be repeated
     #[arg(long, value_name = "CODE", value_parser = codes(), hide_possible_values = true)]
     pub exclude: Vec<String>,
 
-    /// The mildest result that makes the exit code 1
+    /// The least severe result that makes the exit code 1
     #[arg(long, value_enum, value_name = "RESULT", default_value_t = FailOn::Fail)]
     pub fail_on: FailOn,
 }

@@ -5,27 +5,26 @@ use clap::Args;
 use super::{DryRunArguments, OutputFormat, RolloutArguments};
 use crate::sync::rollback::Named;
 
-/// Put back the images that sync-images replaced
+/// Restore the images that sync-images replaced
 ///
-/// What stood there before is recorded on each workload itself, so that neither a registry nor AWS is asked. Only what
-/// is still as sync-images left it goes back: a component that was upgraded since is never downgraded. The mirrored
-/// images stay in the registry.
+/// The original images are recorded on each workload, so that no request is sent to a registry or to AWS. Only images
+/// that have not changed since sync-images are restored: a component that was upgraded since is never downgraded. The
+/// mirrored images stay in the registry.
 ///
-/// Each rollout is waited for. A component that was healthy and is not with its former images, for example because
-/// nodes cannot pull them, gets the private images again, and the run stops there; with --wait=false it keeps the former
-/// ones.
+/// Waits for each rollout. If a healthy component becomes unhealthy with its original images, for example because nodes
+/// cannot pull them, its private images are restored and the run stops; with --wait=false the original images stay.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  # See what would be put back
+  # See what would be restored
   kubectl castai-privatelink rollback --dry-run
 
-  # Put everything back
+  # Restore everything
   kubectl castai-privatelink rollback
 
   # Only one component
   kubectl castai-privatelink rollback deployment/castai-agent -n castai-agent")]
 pub struct RollbackArguments {
-    /// Workloads to roll back; all without it
+    /// Workloads to roll back (default: all)
     #[arg(value_name = "TYPE/NAME")]
     pub workloads: Vec<Named>,
 
@@ -36,7 +35,7 @@ pub struct RollbackArguments {
     #[command(flatten)]
     pub dry_run: DryRunArguments,
 
-    /// Go on without asking
+    /// Skip the confirmation prompt
     #[arg(long, short)]
     pub yes: bool,
 

@@ -17,7 +17,7 @@ pub enum DryRun {
 }
 
 impl DryRun {
-    /// What is tried, and by whom; none where changes are made.
+    /// What a dry run checks, and where. None: changes are made.
     pub const fn setting(self) -> Option<settings::DryRun> {
         match self {
             Self::None => None,
@@ -29,7 +29,8 @@ impl DryRun {
 
 #[derive(Debug, Args)]
 pub struct DryRunArguments {
-    /// Show what would be done: `client` sends the API server no patch, `server` (meant by the bare flag) has the API server check every patch
+    /// Show what would be changed: `client` sends no patch to the API server; `server` (the default of the flag without
+    /// a value) validates each patch with a server dry run
     #[arg(
         long,
         value_enum,
@@ -48,11 +49,11 @@ pub struct RolloutArguments {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub wait: bool,
 
-    /// Longest wait for one rollout
+    /// Timeout of one rollout
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5m")]
     pub timeout: Duration,
 
-    /// How long a component that was broken before may take to become ready after its containers have started
+    /// Grace period for a component that was unhealthy before to become ready after its containers have started
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s", hide_short_help = true)]
     pub settle_time: Duration,
 }

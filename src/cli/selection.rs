@@ -20,11 +20,11 @@ pub struct SelectionArguments {
 /// Which images are wanted, wherever they are looked for.
 #[derive(Debug, Args)]
 pub struct FilterArguments {
-    /// Only images whose name as written matches; `*` matches any text; may be repeated
+    /// Only images whose name matches this pattern; `*` matches any text; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub only: Vec<String>,
 
-    /// No images whose name matches; derived images follow the container that they come from; may be repeated
+    /// Exclude images whose name matches this pattern; derived images follow their container; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
 
@@ -35,15 +35,16 @@ pub struct FilterArguments {
 /// What adds to what is known of Cast AI.
 #[derive(Debug, Args)]
 pub struct KnowledgeArguments {
-    /// An image that is wanted too, whoever uses it; may be repeated
+    /// Additional image to include, even if no workload uses it; may be repeated
     #[arg(long = "include-image", value_name = "IMAGE")]
     pub include_images: Vec<Image>,
 
-    /// Beginning of image names that are Cast AI's too, such as quay.io/castai; may be repeated
+    /// Additional prefix of Cast AI images, such as quay.io/castai; may be repeated
     #[arg(long = "image-prefix", value_name = "PREFIX", value_parser = image_prefix)]
     pub image_prefixes: Vec<String>,
 
-    /// File that adds to what is known of Cast AI: namespaces, charts, labels, image prefixes, variables, custom resources
+    /// File with additional facts about Cast AI: namespaces, charts, labels, image prefixes, variables, custom
+    /// resources
     #[arg(long = "knowledge", value_name = "FILE")]
     pub file: Option<PathBuf>,
 }

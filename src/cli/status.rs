@@ -4,21 +4,21 @@ use clap::Args;
 
 use super::{MirrorArguments, OutputFormat, SelectionArguments};
 
-/// Show what has drifted: reverted, not rewritten, missing in the registry, or behind the public tag
+/// Show drift: images that were reverted, are not rewritten, are missing in the registry, or are behind the public tag
 ///
-/// Looks at every image that Cast AI needs in this cluster and at its pods that cannot pull, and changes nothing. Where an
-/// image that sync-images set was replaced, it is said by whom and when; -o wide also says who else writes a workload's
-/// images. Exit code 1 means that something needs to be done, or that a registry, a public registry (with --upstream)
-/// or the pods could not be read: the last line says which.
+/// Read-only. Checks every image that Cast AI needs in this cluster, and lists pods that cannot pull their image. For a
+/// reverted image it shows which field manager changed it and when; -o wide also lists the other owners of each image.
+/// Exit code 1 means that something needs to be fixed, or that a registry, a public registry (with --upstream) or the
+/// pods could not be read: the last line says which.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  # See what has to be done
+  # See what needs to be fixed
   kubectl castai-privatelink status
 
   # Also compare every tag with the public one
   kubectl castai-privatelink status --upstream
 
-  # By the cluster alone, without AWS and registries
+  # Use only the cluster, without AWS and registries
   kubectl castai-privatelink status --cluster-only")]
 pub struct StatusArguments {
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub struct StatusArguments {
     #[arg(long)]
     pub upstream: bool,
 
-    /// Do not look at any registry: what is mirrored is then not known, which is no failure
+    /// Do not read any registry; whether images are mirrored is then unknown, which does not fail
     #[arg(long, conflicts_with = "upstream")]
     pub cluster_only: bool,
 

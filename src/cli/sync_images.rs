@@ -13,8 +13,8 @@ use crate::store::limits::JOBS;
 /// Discovers Cast AI's workloads, copies their images byte for byte to a private registry (ECR by default), verifies
 /// them there, and only then rewrites the images in place, waiting for each rollout. Running again is always safe.
 ///
-/// The file of a step that runs is written, and the file of a step that is left out is read, so that machines can
-/// share the work: --inventory (left out by --no-discover), --plan (likewise), --lock (left out by --no-mirror).
+/// A step that runs writes its file, and a step that is skipped reads it, so that several machines can share the work:
+/// --inventory (skipped with --no-discover), --plan (also --no-discover), --lock (skipped with --no-mirror).
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   # See what would be copied and rewritten
@@ -27,18 +27,17 @@ use crate::store::limits::JOBS;
   helm template castai-agent castai-helm/castai-agent |
     kubectl castai-privatelink sync-images -f - --no-rewrite
 
-  # Install with private images: mirror what the manifests name, then apply
-  # them with the names in the mirror
+  # Install with private images: mirror the images of the manifests, then # apply the manifests with private names
   kubectl castai-privatelink sync-images -f agent.yaml --no-rewrite
   kubectl castai-privatelink rewrite -f agent.yaml | kubectl apply -f -
 
-  # Where no machine reaches everything: cluster, registries, cluster
+  # If no machine reaches everything: cluster, registries, cluster
   kubectl castai-privatelink sync-images --no-mirror --no-rewrite \\
     --inventory inventory.json
   kubectl castai-privatelink sync-images --no-discover --no-rewrite \\
     --inventory inventory.json --lock lock.json
   kubectl castai-privatelink sync-images --no-mirror --lock lock.json")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "pass each one with its own flag")]
 pub struct SyncArguments {
     #[command(flatten)]
     pub mirror: MirrorArguments,
@@ -57,7 +56,7 @@ pub struct SyncArguments {
     #[command(flatten)]
     pub dry_run: DryRunArguments,
 
-    /// Do not look at the cluster for images: take them from --inventory or --plan
+    /// Do not discover images in the cluster; read them from --inventory or --plan
     #[arg(long)]
     pub no_discover: bool,
 
@@ -81,7 +80,7 @@ pub struct SyncArguments {
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
 
-    /// Rewrite workloads, too, whose owner (Argo CD or Flux) puts its own image back within minutes
+    /// Rewrite workloads, too, whose owner (Argo CD or Flux) reverts the image within minutes
     #[arg(long)]
     pub force: bool,
 
@@ -89,7 +88,7 @@ pub struct SyncArguments {
     #[arg(long, short, value_name = "COUNT", default_value_t = JOBS, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
 
-    /// Go on without asking
+    /// Skip the confirmation prompt
     #[arg(long, short)]
     pub yes: bool,
 
@@ -105,7 +104,7 @@ pub struct SyncArguments {
 fn repository(text: &str) -> Result<String, String> {
     match text.parse::<Image>() {
         Ok(image) if image.repository() == text => Ok(text.to_owned()),
-        Ok(_) => Err("leave out the tag and the digest".to_owned()),
+        Ok(_) => Err("remove the tag and the digest".to_owned()),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -6,13 +6,13 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{DryRun, KnowledgeArguments, MirrorArguments};
 
-/// Print what makes the rewrite last through upgrades
+/// Print configuration that persists the private images through upgrades
 ///
-/// An image that `sync-images` has rewritten is written again by whoever owns the workload: Helm at the next upgrade, an
-/// operator, a GitOps repository. This prints the same names in the form that the owner takes.
+/// The owner of a workload reverts the images that `sync-images` has rewritten: Helm at its next upgrade, an operator,
+/// a GitOps controller. This command prints the private names in the form that each owner reads.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  # A values file for each Helm release of Cast AI's
+  # One values file for each Helm release of Cast AI
   kubectl castai-privatelink values helm --directory values
   helm upgrade castai-agent castai-helm/castai-agent --version 0.161.1 --namespace castai-agent \\
     --reset-then-reuse-values -f values/castai-agent_castai-agent.yaml
@@ -20,10 +20,10 @@ use super::{DryRun, KnowledgeArguments, MirrorArguments};
   # The images of a kustomization
   kubectl castai-privatelink values kustomize >>kustomization.yaml
 
-  # See which policy would rename images as pods are created
+  # Show the policy that renames images when pods are created
   kubectl castai-privatelink values policy
 
-  # Have it in the cluster
+  # Apply it to the cluster
   kubectl castai-privatelink values policy --apply")]
 pub struct ValuesArguments {
     #[command(subcommand)]

@@ -18,11 +18,11 @@ use tower::buffer::BufferLayer;
 use tower::filter::AsyncFilterLayer;
 
 use super::credentials::{self, Authorization, Identity};
-use super::error::{Error, Way};
+use super::error::{Error, ServerRoute};
 use super::exec_plugin::{Call, Plugin};
 use super::kubeconfig::{self, Cluster, EksIdentity, Selection, User};
-use super::origin::Origin;
 use super::url::{proxy_url, server_url};
+use super::value_source::ValueSource;
 use crate::model::image_field::Variables;
 use crate::transport::USER_AGENT;
 use crate::transport::proxy::{self, Proxies};
@@ -59,7 +59,7 @@ pub struct ConnectionFlags {
     pub tls_server_name: Option<String>,
     /// For each request; zero means no limit, as in kubectl.
     pub request_timeout: Option<Duration>,
-    /// Nobody can be asked: a credential plugin gets no standard input.
+    /// No terminal: a credential plugin gets no standard input.
     pub unattended: bool,
     /// Variables of containers that are read as images.
     pub image_variables: Variables,
@@ -85,7 +85,7 @@ pub struct Connection {
     pub eks: Option<EksIdentity>,
     /// Variables of containers that are read as images.
     pub image_variables: Variables,
-    way: Way,
+    server_route: ServerRoute,
 }
 
 /// Reads the configuration and makes a client. Only a credential plugin is run; no request is sent.
@@ -115,8 +115,8 @@ pub async fn connect(flags: &ConnectionFlags) -> Result<Connection, Error> {
         let text = authority.as_str();
         text.rsplit_once('@').map_or(text, |(_, address)| address).to_owned()
     });
-    let way = Way { server: server.clone(), proxy };
-    let client = client(config, &selection, flags, &way).await?;
+    let server_route = ServerRoute { server: server.clone(), proxy };
+    let client = client(config, &selection, flags, &server_route).await?;
     let name = selection.context.clone().or_else(|| selection.cluster_name.clone());
     Ok(Connection {
         client,
@@ -124,7 +124,7 @@ pub async fn connect(flags: &ConnectionFlags) -> Result<Connection, Error> {
         eks: EksIdentity::read(&selection, &server),
         image_variables: flags.image_variables.clone(),
         server,
-        way,
+        server_route,
     })
 }
 
@@ -148,7 +148,7 @@ async fn client(
     mut config: Config,
     selection: &Selection,
     flags: &ConnectionFlags,
-    way: &Way,
+    server_route: &ServerRoute,
 ) -> Result<Client, Error> {
     let (user, name) = (&selection.user, selection.user_name.as_deref().unwrap_or_default());
     config.headers.extend(credentials::impersonation(user, name, flags)?);
@@ -174,7 +174,7 @@ async fn client(
     if let Authorization::Fixed(value) = &authorization {
         config.headers.push((AUTHORIZATION, value.clone()));
     }
-    let builder = ClientBuilder::try_from(config).map_err(|error| Error::from_kube(&error, way))?;
+    let builder = ClientBuilder::try_from(config).map_err(|error| Error::from_kube(&error, server_route))?;
     if !authorization.is_renewed() {
         return Ok(builder.build());
     }
@@ -210,7 +210,7 @@ impl Connection {
 
     /// Sends a request once, as every writing one must be.
     pub(super) async fn once<T>(&self, request: impl Future<Output = kube::Result<T>>) -> Result<T, Error> {
-        request.await.map_err(|error| Error::from_kube(&error, &self.way))
+        request.await.map_err(|error| Error::from_kube(&error, &self.server_route))
     }
 }
 
@@ -220,11 +220,14 @@ fn configure(selection: &Selection, flags: &ConnectionFlags) -> Result<Config, E
     let cluster = overridden(&selection.cluster, flags);
     let name = selection.cluster_name.as_deref().unwrap_or_default();
     let server = cluster.server.as_deref().ok_or_else(|| {
-        Error::config("the cluster's entry in the kubeconfig has no server", Some("name one with --server"))
+        Error::config("the cluster's entry in the kubeconfig has no server", Some("set it with --server"))
     })?;
-    let origin =
-        if flags.server.is_some() { Origin::Flag("--server") } else { Origin::cluster("server", name) };
-    let mut config = Config::new(server_url(server, &origin)?);
+    let value_source = if flags.server.is_some() {
+        ValueSource::Flag("--server")
+    } else {
+        ValueSource::cluster("server", name)
+    };
+    let mut config = Config::new(server_url(server, &value_source)?);
     if let Some(namespace) = &selection.namespace {
         config.default_namespace.clone_from(namespace);
     }
@@ -235,11 +238,11 @@ fn configure(selection: &Selection, flags: &ConnectionFlags) -> Result<Config, E
     config.accept_invalid_certs = cluster.insecure_skip_tls_verify;
     config.tls_server_name.clone_from(&cluster.tls_server_name);
     config.proxy_url = match &cluster.proxy_url {
-        Some(proxy) => Some(proxy_url(proxy, &Origin::cluster("proxy-url", name))?),
-        None => match Proxies::from_environment().of(&config.cluster_url) {
+        Some(proxy) => Some(proxy_url(proxy, &ValueSource::cluster("proxy-url", name))?),
+        None => match Proxies::from_environment().intercept(&config.cluster_url) {
             Some(proxy) => {
                 let url = with_login(&proxy).to_string();
-                Some(proxy_url(&url, &Origin::Flag("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY"))?)
+                Some(proxy_url(&url, &ValueSource::Flag("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY"))?)
             }
             None => None,
         },
@@ -269,20 +272,21 @@ fn overridden(cluster: &Cluster, flags: &ConnectionFlags) -> Cluster {
 
 /// The cluster's certificate authority in PEM.
 fn authority(cluster: &Cluster, selection: &Selection) -> Result<Option<Vec<u8>>, Error> {
-    let origin = authority_origin(selection);
+    let value_source = authority_source(selection);
     match (&cluster.certificate_authority_data, &cluster.certificate_authority) {
-        (Some(data), _) => {
-            data.decode(&cluster.file).map(Some).map_err(|fault| credentials::invalid_data(&fault, &origin))
-        }
+        (Some(data), _) => data
+            .decode(&cluster.file)
+            .map(Some)
+            .map_err(|fault| credentials::invalid_data(&fault, &value_source)),
         (None, Some(path)) => std::fs::read(path)
             .map(Some)
-            .map_err(|error| Error::config(format!("{origin}: {path}: {error}"), None)),
+            .map_err(|error| Error::config(format!("{value_source}: {path}: {error}"), None)),
         (None, None) => Ok(None),
     }
 }
 
-fn authority_origin(selection: &Selection) -> Origin {
-    Origin::cluster("certificate-authority", selection.cluster_name.as_deref().unwrap_or_default())
+fn authority_source(selection: &Selection) -> ValueSource {
+    ValueSource::cluster("certificate-authority", selection.cluster_name.as_deref().unwrap_or_default())
 }
 
 fn root_certificates(cluster: &Cluster, selection: &Selection) -> Result<Option<Vec<Vec<u8>>>, Error> {
@@ -291,7 +295,7 @@ fn root_certificates(cluster: &Cluster, selection: &Selection) -> Result<Option<
         CertificateDer::pem_slice_iter(&pem).map(|certificate| certificate.map(|der| der.to_vec())).collect();
     // The parser's own errors would quote what they found.
     certificates.ok().filter(|certificates| !certificates.is_empty()).map(Some).ok_or_else(|| {
-        Error::config(format!("{} holds no valid PEM certificate", authority_origin(selection)), None)
+        Error::config(format!("{} holds no valid PEM certificate", authority_source(selection)), None)
     })
 }
 
@@ -323,7 +327,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_authority_that_is_none_is_named() {
+    fn invalid_certificate_authority_is_named() {
         for (data, words) in [
             ("aGVsbG8=", "certificate-authority of cluster \"c\" holds no valid PEM certificate"),
             ("s3cret!", ": line 1: certificate-authority of cluster \"c\": invalid Base64"),

@@ -15,7 +15,7 @@ use super::connect::ConnectionFlags;
 use super::error::Error;
 use super::exec_plugin::Plugin;
 use super::kubeconfig::{Data, InvalidData, User};
-use super::origin::Origin;
+use super::value_source::ValueSource;
 
 /// How long a token that was read from a file is used before the file is read again, as in client-go.
 const FILE_LIFETIME: Duration = Duration::from_mins(1);
@@ -53,57 +53,57 @@ impl Authorization {
 }
 
 /// `value` as a header, or an error that names where it comes from and never shows it.
-pub(super) fn header_value(value: &[u8], origin: &Origin) -> Result<HeaderValue, Error> {
+pub(super) fn header_value(value: &[u8], value_source: &ValueSource) -> Result<HeaderValue, Error> {
     let mut header = HeaderValue::from_bytes(value).map_err(|_| {
         let (what, hint) = if value.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
             (
                 "a line break",
-                "write it on one line; in YAML, `|` and `>` keep the last line break, `|-` and `>-` do not",
+                "remove the line break; in YAML, `|` and `>` keep the last one, `|-` and `>-` do not",
             )
         } else {
-            ("a control character", "write it anew, without characters that cannot be seen")
+            ("a control character", "remove invisible characters")
         };
-        Error::config(format!("{origin} cannot be sent: it has {what}"), Some(hint))
+        Error::config(format!("{value_source} is invalid: it has {what}"), Some(hint))
     })?;
     header.set_sensitive(true);
     Ok(header)
 }
 
 /// `Authorization` with a token.
-pub(super) fn bearer(token: &[u8], origin: &Origin) -> Result<HeaderValue, Error> {
-    header_value(&[b"Bearer ", token].concat(), origin)
+pub(super) fn bearer(token: &[u8], value_source: &ValueSource) -> Result<HeaderValue, Error> {
+    header_value(&[b"Bearer ", token].concat(), value_source)
 }
 
 /// A file that holds a token, and that something else renews.
 pub(super) struct TokenFile {
     path: PathBuf,
-    origin: Origin,
+    value_source: ValueSource,
     last: Mutex<(HeaderValue, Instant)>,
 }
 
 impl TokenFile {
-    pub(super) fn open(path: PathBuf, origin: Origin) -> Result<Self, Error> {
-        let header = Self::read(&path, &origin)?;
-        Ok(Self { path, origin, last: Mutex::new((header, Instant::now())) })
+    pub(super) fn open(path: PathBuf, value_source: ValueSource) -> Result<Self, Error> {
+        let header = Self::read(&path, &value_source)?;
+        Ok(Self { path, value_source, last: Mutex::new((header, Instant::now())) })
     }
 
     /// The token as it was at most a minute ago. Where the file cannot be read again, the last one counts.
     pub(super) async fn header(&self) -> HeaderValue {
         let mut last = self.last.lock().await;
         if last.1.elapsed() >= FILE_LIFETIME {
-            let read = Self::read(&self.path, &self.origin);
+            let read = Self::read(&self.path, &self.value_source);
             *last = (read.unwrap_or_else(|_| last.0.clone()), Instant::now());
         }
         last.0.clone()
     }
 
     /// As client-go reads it: without the space around it.
-    fn read(path: &Path, origin: &Origin) -> Result<HeaderValue, Error> {
-        let wrong = |why: &str| Error::config(format!("{origin}: {}: {why}", path.display()), None);
+    fn read(path: &Path, value_source: &ValueSource) -> Result<HeaderValue, Error> {
+        let wrong = |why: &str| Error::config(format!("{value_source}: {}: {why}", path.display()), None);
         let text = std::fs::read(path).map_err(|error| wrong(&error.to_string()))?;
         match text.trim_ascii() {
-            [] => Err(wrong("it is empty")),
-            token => bearer(token, origin),
+            [] => Err(wrong("empty")),
+            token => bearer(token, value_source),
         }
     }
 }
@@ -115,9 +115,9 @@ pub(super) fn authorization(
     name: &str,
     flags: &ConnectionFlags,
 ) -> Result<Authorization, Error> {
-    let of = |field| Origin::user(field, name);
+    let of = |field| ValueSource::user(field, name);
     if let Some(token) = flags.token.as_ref().filter(|token| !token.is_empty()) {
-        return bearer(token.as_bytes(), &Origin::Flag("--token")).map(Authorization::Fixed);
+        return bearer(token.as_bytes(), &ValueSource::Flag("--token")).map(Authorization::Fixed);
     }
     if let Some(provider) = &user.auth_provider {
         let token =
@@ -128,7 +128,7 @@ pub(super) fn authorization(
                 bearer(token.as_bytes(), &of("id-token of the auth-provider")).map(Authorization::Fixed)
             }
             None => Err(Error::config(
-                format!("{} gives no token: only oidc with an id-token is supported", of("auth-provider")),
+                format!("unsupported {}: only oidc with an id-token is supported", of("auth-provider")),
                 Some("use a credential plugin (exec), or pass --token"),
             )),
         };
@@ -146,28 +146,36 @@ pub(super) fn authorization(
     Ok(Authorization::None)
 }
 
-fn basic(user: Option<&str>, password: Option<&SecretString>, origin: &Origin) -> Result<HeaderValue, Error> {
+fn basic(
+    user: Option<&str>,
+    password: Option<&SecretString>,
+    value_source: &ValueSource,
+) -> Result<HeaderValue, Error> {
     let password = password.map(SecretString::expose_secret).unwrap_or_default();
     let login = STANDARD.encode(format!("{}:{password}", user.unwrap_or_default()));
-    header_value(format!("Basic {login}").as_bytes(), origin)
+    header_value(format!("Basic {login}").as_bytes(), value_source)
 }
 
 /// The client certificate and its key. A file that a flag names replaces what the kubeconfig holds.
 pub(super) fn identity(user: &User, name: &str, flags: &ConnectionFlags) -> Result<Option<Identity>, Error> {
     let read = |flag: &Option<PathBuf>, data: &Option<Data>, path: &Option<String>, names| {
         let (flag_name, field) = names;
-        let origin = if flag.is_some() { Origin::Flag(flag_name) } else { Origin::user(field, name) };
+        let value_source =
+            if flag.is_some() { ValueSource::Flag(flag_name) } else { ValueSource::user(field, name) };
         let (data, path) = match flag {
             Some(path) => (None, Some(path.clone())),
             None => (data.as_ref(), path.as_ref().map(PathBuf::from)),
         };
         let bytes = match (data, path) {
-            (Some(data), _) => data.decode(&user.file).map_err(|fault| invalid_data(&fault, &origin))?,
-            (None, Some(path)) => std::fs::read(&path)
-                .map_err(|error| Error::config(format!("{origin}: {}: {error}", path.display()), None))?,
+            (Some(data), _) => {
+                data.decode(&user.file).map_err(|fault| invalid_data(&fault, &value_source))?
+            }
+            (None, Some(path)) => std::fs::read(&path).map_err(|error| {
+                Error::config(format!("{value_source}: {}: {error}", path.display()), None)
+            })?,
             (None, None) => return Ok(None),
         };
-        Ok(Some((bytes, origin)))
+        Ok(Some((bytes, value_source)))
     };
     let certificate = read(
         &flags.client_certificate,
@@ -176,26 +184,26 @@ pub(super) fn identity(user: &User, name: &str, flags: &ConnectionFlags) -> Resu
         ("--client-certificate", "client-certificate"),
     )?;
     // As in client-go, a key alone is not used.
-    let Some((certificate, origin)) = certificate else { return Ok(None) };
+    let Some((certificate, value_source)) = certificate else { return Ok(None) };
     let key =
         read(&flags.client_key, &user.client_key_data, &user.client_key, ("--client-key", "client-key"))?;
     let Some((key, key_origin)) = key else {
         return Err(Error::config(
-            format!("{origin} has no key"),
+            format!("{value_source} has no key"),
             Some("set client-key or client-key-data, or pass --client-key"),
         ));
     };
-    Identity { certificate, key }.checked(&origin, &key_origin).map(Some)
+    Identity { certificate, key }.checked(&value_source, &key_origin).map(Some)
 }
 
 /// Bytes of a kubeconfig that are not Base64.
-pub(super) fn invalid_data(fault: &InvalidData, origin: &Origin) -> Error {
-    Error::config(format!("loading config file {fault}: {origin}: invalid Base64"), None)
+pub(super) fn invalid_data(fault: &InvalidData, value_source: &ValueSource) -> Error {
+    Error::config(format!("loading config file {fault}: {value_source}: invalid Base64"), None)
 }
 
 impl Identity {
     /// The parser's own errors would quote what they found.
-    pub(super) fn checked(self, certificate: &Origin, key: &Origin) -> Result<Self, Error> {
+    pub(super) fn checked(self, certificate: &ValueSource, key: &ValueSource) -> Result<Self, Error> {
         let mut certificates = CertificateDer::pem_slice_iter(&self.certificate).peekable();
         if certificates.peek().is_none() || certificates.any(|certificate| certificate.is_err()) {
             return Err(Error::config(format!("{certificate} holds no valid PEM certificate"), None));
@@ -216,10 +224,11 @@ pub(super) fn impersonation(
     name: &str,
     flags: &ConnectionFlags,
 ) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
-    let of = |is_flag, flag, field| if is_flag { Origin::Flag(flag) } else { Origin::user(field, name) };
+    let of =
+        |is_flag, flag, field| if is_flag { ValueSource::Flag(flag) } else { ValueSource::user(field, name) };
     let mut headers = Vec::new();
-    let mut push = |header: HeaderName, value: &str, origin: &Origin| {
-        headers.push((header, header_value(value.as_bytes(), origin)?));
+    let mut push = |header: HeaderName, value: &str, value_source: &ValueSource| {
+        headers.push((header, header_value(value.as_bytes(), value_source)?));
         Ok(())
     };
     let flag = flags.impersonate.as_ref().filter(|name| !name.is_empty());
@@ -235,19 +244,19 @@ pub(super) fn impersonation(
         push(HeaderName::from_static("impersonate-group"), value, &of(flag, "--as-group", "as-groups"))?;
     }
     for (key, values) in &user.impersonate_extra {
-        let origin = Origin::user("as-user-extra", name);
+        let value_source = ValueSource::user("as-user-extra", name);
         let header = format!("impersonate-extra-{}", escaped(key));
         let header: HeaderName = header
             .parse()
-            .map_err(|_| Error::config(format!("{origin} cannot be sent: a key is too long"), None))?;
+            .map_err(|_| Error::config(format!("{value_source} is invalid: a key is too long"), None))?;
         for value in values {
-            push(header.clone(), value, &origin)?;
+            push(header.clone(), value, &value_source)?;
         }
     }
     Ok(headers)
 }
 
-/// Percent-encodes what cannot stand in a header's name, and the percent sign (client-go `headerKeyEscape`).
+/// Percent-encodes characters that are invalid in a header name, and the percent sign (client-go `headerKeyEscape`).
 fn escaped(key: &str) -> String {
     use std::fmt::Write as _;
     key.bytes().fold(String::new(), |mut text, byte| {

@@ -1,4 +1,4 @@
-//! Custom resources of Cast AI's operators, whose fields carry images too.
+//! Custom resources of Cast AI's operators, whose fields hold images too.
 
 use kube::core::GroupVersion;
 use kube::discovery::{self, Scope};
@@ -46,15 +46,17 @@ pub async fn list_custom_resources(
                 return Err(error);
             }
             Err(error) => {
-                notes
-                    .push(format!("cannot list {}: {error}; images there are not seen", definition.plural()));
+                notes.push(format!(
+                    "cannot list {}: {error}; images in them are not found",
+                    definition.plural()
+                ));
             }
         }
     }
     Ok((resources, notes))
 }
 
-/// A resource, or why it cannot be understood.
+/// A resource, or why it cannot be parsed.
 async fn list(
     connection: &Connection,
     definition: &CustomResource,
@@ -89,7 +91,7 @@ fn read(
     let content = fields.collect::<Result<Map<String, Value>, parse::json::Error>>().map_err(|error| {
         let place = if namespace.is_empty() { String::new() } else { format!(" in namespace {namespace}") };
         let kind = definition.singular();
-        format!("{kind}/{name}{place} cannot be understood: {error}; its images are not seen")
+        format!("{kind}/{name}{place} cannot be parsed: {error}; its images are not found")
     })?;
     Ok(Resource {
         cluster: connection.name.clone(),

@@ -13,7 +13,7 @@ use crate::printable::one_line;
 use crate::transport::fault::{Fault, causes};
 
 /// Longest text of a server or pod that is repeated, in characters.
-const LONGEST_TEXT: usize = 1000;
+const MAX_TEXT_LENGTH: usize = 1000;
 
 /// The cases that callers tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,16 +71,16 @@ impl Error {
     pub(super) fn malformed(name: impl Display, error: &(dyn StdError + 'static)) -> Self {
         let chain = causes(error);
         let json = chain.iter().find_map(|error| error.downcast_ref::<serde_json::Error>());
-        let cause = json.map_or_else(|| "it holds an invalid value".to_owned(), cause::json);
-        Self::other(format!("{name} cannot be understood: {cause}"))
+        let cause = json.map_or_else(|| "invalid value".to_owned(), cause::json);
+        Self::other(format!("{name} cannot be parsed: {cause}"))
     }
 
-    /// Reads kube's error of a request that went this `way`.
-    pub(super) fn from_kube(error: &kube::Error, way: &Way) -> Self {
+    /// Reads kube's error of a request that went this `server_route`.
+    pub(super) fn from_kube(error: &kube::Error, server_route: &ServerRoute) -> Self {
         if let kube::Error::Api(status) = error {
             let error = Self::from_status(status);
             let is_refused = matches!(error.kind, ErrorKind::Unauthorized | ErrorKind::Forbidden);
-            return if is_refused && way.is_plain() {
+            return if is_refused && server_route.is_plain() {
                 Self { hint: Some(NOT_SENT.to_owned()), ..error }
             } else {
                 error
@@ -93,15 +93,15 @@ impl Error {
         }
         if let kube::Error::SerdeError(error) = error {
             let cause = cause::json(error);
-            return Self::other(format!("the answer of the server cannot be read: {cause}"));
+            return Self::other(format!("cannot read the server's response: {cause}"));
         }
         if matches!(error, kube::Error::BuildRequest(_) | kube::Error::FromUtf8(_)) {
-            return Self::other(format!("the answer of the server cannot be read: {error}"));
+            return Self::other(format!("cannot read the server's response: {error}"));
         }
-        let server = way.server.as_str();
-        let through = way.proxy.as_ref().map(|proxy| format!(" through the proxy {proxy}"));
+        let server = server_route.server.as_str();
+        let through = server_route.proxy.as_ref().map(|proxy| format!(" through the proxy {proxy}"));
         let through = through.unwrap_or_default();
-        if let Some(fault) = Fault::of(error) {
+        if let Some(fault) = Fault::classify(error) {
             let hint = match &fault {
                 Fault::UntrustedIssuer => UNTRUSTED,
                 fault => fault.advice(),
@@ -112,10 +112,11 @@ impl Error {
         let kind =
             chain.iter().rev().find_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind);
         let last = chain.last().map(ToString::to_string).unwrap_or_default();
-        match (kind, &way.proxy) {
+        match (kind, &server_route.proxy) {
             (Some(io::ErrorKind::ConnectionRefused), Some(proxy)) => Self {
                 hint: Some(format!(
-                    "HTTPS_PROXY or the cluster's proxy-url names it; where {server} can be reached without it, add its host to NO_PROXY"
+                    "the proxy is set in HTTPS_PROXY or the cluster's proxy-url; if {server} can be \
+                     reached directly, add its host to NO_PROXY"
                 )),
                 ..Self::new(
                     ErrorKind::Unreachable,
@@ -134,7 +135,8 @@ impl Error {
             },
             (Some(io::ErrorKind::TimedOut), _) => Self {
                 hint: Some(format!(
-                    "{server} does not answer: is a VPN or bastion needed? (--request-timeout sets how long we wait)"
+                    "{server} did not respond: check whether a VPN or bastion is needed (timeout: \
+                     --request-timeout)"
                 )),
                 ..Self::new(
                     ErrorKind::Unreachable,
@@ -171,14 +173,15 @@ impl Error {
             _ => format!("Error from server ({}): {message}", status.reason),
         };
         let hint = match kind {
-            ErrorKind::Unauthorized => Some(
-                "the credentials of this context have expired or belong to nobody that the cluster knows",
-            ),
-            ErrorKind::Forbidden if message.contains("\"system:anonymous\"") => Some(
-                "nobody is logged in: the context's user gave no credentials; `kubectl config view --minify` shows it",
-            ),
+            ErrorKind::Unauthorized => {
+                Some("the credentials of this context have expired or are unknown to the cluster")
+            }
+            ErrorKind::Forbidden if message.contains("\"system:anonymous\"") => {
+                Some("no credentials found for the context's user: see `kubectl config view --minify`")
+            }
             ErrorKind::Forbidden => Some(
-                "`kubectl auth can-i --list` shows what this user may do, `kubectl castai-privatelink permissions rbac` prints what is needed; -n looks at one namespace alone",
+                "`kubectl auth can-i --list` shows this user's permissions, `kubectl castai-privatelink \
+                 permissions rbac` the required ones; -n reads only one namespace",
             ),
             _ => None,
         };
@@ -195,15 +198,15 @@ impl Error {
                 Some(hint.map_or_else(|| install_hint(command), str::to_owned)),
             ),
             PluginFailure::NotStarted(start) => {
-                (format!("{prefix} {command} cannot be started: {start}"), None)
+                (format!("{prefix} {command} failed to start: {start}"), None)
             }
             PluginFailure::Failed(status) => (
                 format!("{prefix} {command} failed with {status}"),
-                Some(format!("its own words are above; try it alone, with {ARGUMENTS}")),
+                Some(format!("its output is above; run it by hand, with {ARGUMENTS}")),
             ),
             PluginFailure::Unreadable => (
-                format!("{prefix} {command} printed no ExecCredential, which is JSON with a status"),
-                Some(format!("see what it prints, with {ARGUMENTS}")),
+                format!("{prefix} {command} printed no ExecCredential (JSON with a status)"),
+                Some(format!("run it by hand, with {ARGUMENTS}")),
             ),
         };
         Self { hint: hint.as_deref().map(plain), ..Self::new(ErrorKind::Config, message) }
@@ -216,14 +219,14 @@ impl Error {
 
 /// How requests get to the API server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Way {
+pub(super) struct ServerRoute {
     /// The server's URL.
     pub(super) server: String,
     /// Host and port of the proxy, without a login.
     pub(super) proxy: Option<String>,
 }
 
-impl Way {
+impl ServerRoute {
     /// Whether no credentials were sent, as in kubectl.
     fn is_plain(&self) -> bool {
         self.server.starts_with("http://")
@@ -241,12 +244,11 @@ pub(super) enum PluginFailure {
 /// The arguments themselves are not repeated: some plugins take secrets there.
 const ARGUMENTS: &str = "the arguments that `kubectl config view --minify` shows";
 
-const NOT_SENT: &str =
-    "as in kubectl, credentials are not sent to a server with plain HTTP: use its https:// URL";
+const NOT_SENT: &str = "credentials are not sent over plain HTTP (as in kubectl): use an https:// URL";
 
-/// A cluster's authority stands in the kubeconfig, and not among the trusted roots.
-const UNTRUSTED: &str = "the context's certificate-authority is another cluster's, or something inspects TLS on the \
-                         way; for EKS, `aws eks update-kubeconfig --name <cluster>` writes it anew";
+/// A cluster's certificate authority is in the kubeconfig, not among the trusted roots.
+const UNTRUSTED: &str = "the context's certificate-authority belongs to another cluster, or a proxy \
+                         inspects TLS; for EKS, run `aws eks update-kubeconfig --name <cluster>`";
 
 fn install_hint(command: &str) -> String {
     let known = match command.rsplit(['/', '\\']).next().unwrap_or(command) {
@@ -281,7 +283,7 @@ fn invalid(status: &Status) -> String {
 
 /// A server's or pod's text, fit for a terminal.
 pub(super) fn plain(text: &str) -> String {
-    one_line(text, LONGEST_TEXT)
+    one_line(text, MAX_TEXT_LENGTH)
 }
 
 impl From<Error> for CommandError {
@@ -299,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_of_the_server_are_told_in_kubectls_words() {
+    fn server_errors_use_kubectls_words() {
         let cases = [
             (
                 status(403, "Forbidden", "pods is forbidden"),
@@ -334,13 +336,13 @@ mod tests {
             (status(500, "", "boom\u{1b}[31m\nmore"), ErrorKind::Other, "Error from server: boom [31m more"),
         ];
         for (error, kind, text) in cases {
-            let error = Error::from_kube(&error, &Way::default());
+            let error = Error::from_kube(&error, &ServerRoute::default());
             assert_eq!((error.kind(), error.to_string().as_str()), (kind, text));
         }
     }
 
     #[test]
-    fn a_missing_credential_plugin_is_named_with_the_way_to_get_it() {
+    fn a_missing_credential_plugin_is_named_with_how_to_install_it() {
         let missing = PluginFailure::NotStarted(io::Error::from(io::ErrorKind::NotFound));
         let error = Error::plugin("aws", None, &missing);
         assert_eq!(error.kind(), ErrorKind::Config);
@@ -354,8 +356,9 @@ mod tests {
     #[test]
     fn a_refused_connection_names_the_server_and_may_be_tried_again() {
         let refused = kube::Error::Service(Box::new(io::Error::from(io::ErrorKind::ConnectionRefused)));
-        let way = Way { server: "https://10.0.0.1:6443/".to_owned(), ..Way::default() };
-        let error = Error::from_kube(&refused, &way);
+        let server_route =
+            ServerRoute { server: "https://10.0.0.1:6443/".to_owned(), ..ServerRoute::default() };
+        let error = Error::from_kube(&refused, &server_route);
         assert_eq!(
             error.to_string(),
             "The connection to the server 10.0.0.1:6443 was refused - did you specify the right host or port?"

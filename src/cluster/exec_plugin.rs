@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use super::credentials::{Identity, bearer};
 use super::error::{Error, PluginFailure};
 use super::kubeconfig::{Cluster, Exec};
-use super::origin::Origin;
+use super::value_source::ValueSource;
 use crate::parse;
 
 /// A token is renewed this long before its end.
@@ -35,7 +35,7 @@ pub(super) struct Call {
     user: String,
     /// For `KUBERNETES_EXEC_INFO`.
     cluster: Option<Value>,
-    /// Nobody can be asked.
+    /// There is no terminal.
     unattended: bool,
 }
 
@@ -95,7 +95,7 @@ impl Call {
         let command = exec
             .command
             .clone()
-            .ok_or_else(|| Error::config(format!("exec of user {user:?} names no command"), None))?;
+            .ok_or_else(|| Error::config(format!("exec of user {user:?} has no command"), None))?;
         let cluster = exec.provide_cluster_info.then(|| cluster_info(cluster, authority));
         Ok(Self { exec: exec.clone(), command, user: user.to_owned(), cluster, unattended })
     }
@@ -104,7 +104,7 @@ impl Call {
     async fn run(self: &Arc<Self>) -> Result<Credential, Error> {
         let call = Arc::clone(self);
         let printed = tokio::task::spawn_blocking(move || call.print()).await;
-        let printed = printed.map_err(|_| Error::other("the credential plugin was not run to its end"))?;
+        let printed = printed.map_err(|_| Error::other("the credential plugin was interrupted"))?;
         let printed = printed.map_err(|failure| self.failed(&failure))?;
         self.read(&printed)
     }
@@ -146,7 +146,7 @@ impl Call {
         let printed: Printed = parse::yaml::from_str(printed, 1).map_err(|_| unreadable())?;
         let status = printed.status.ok_or_else(unreadable)?;
         let given = |text: Option<String>| text.filter(|text| !text.is_empty()).map(SecretString::from);
-        let of = |what| Origin::user(what, &self.user);
+        let of = |what| ValueSource::user(what, &self.user);
         let header = given(status.token)
             .map(|token| bearer(token.expose_secret().as_bytes(), &of("the credential plugin's token")));
         let expires = given(status.expiration_timestamp)
@@ -207,7 +207,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_plugin_prints_is_never_repeated() {
         let prefix = "Unable to connect to the server: getting credentials: exec: executable sh";
-        let unreadable = format!("{prefix} printed no ExecCredential, which is JSON with a status");
+        let unreadable = format!("{prefix} printed no ExecCredential (JSON with a status)");
         let cases = [
             ("s3cret", unreadable.as_str()),
             (r#"{"status": {"token": "s3cret""#, &unreadable),
@@ -217,7 +217,7 @@ mod tests {
             (r#"{"status": {"token": "t", "expirationTimestamp": "s3cret"}}"#, &unreadable),
             (
                 r#"{"status": {"token": "s3cret\n"}}"#,
-                "error: the credential plugin's token of user \"u\" cannot be sent: it has a line break",
+                "error: the credential plugin's token of user \"u\" is invalid: it has a line break",
             ),
             (
                 r#"{"status": {"clientCertificateData": "s3cret", "clientKeyData": "s3cret"}}"#,

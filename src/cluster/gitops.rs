@@ -17,10 +17,12 @@ pub async fn self_healing_applications(connection: &Connection) -> BTreeMap<Stri
         let says = |field| spec(application, &["syncPolicy", "automated", field])?.as_bool();
         says("selfHeal") == Some(true) && says("enabled") != Some(false)
     };
-    for (namespace, name, heals) in list(connection, "argoproj.io", "v1alpha1", "Application", read).await {
-        found.insert(format!("{namespace}_{name}"), heals);
+    for (namespace, name, self_heals) in
+        list(connection, "argoproj.io", "v1alpha1", "Application", read).await
+    {
+        found.insert(format!("{namespace}_{name}"), self_heals);
         // Of two with one name the one that heals is feared.
-        *found.entry(name).or_insert(heals) |= heals;
+        *found.entry(name).or_insert(self_heals) |= self_heals;
     }
     found
 }

@@ -80,7 +80,7 @@ fn read(path: &Path) -> Result<Kubeconfig, Error> {
 pub(super) fn select(kubeconfig: Kubeconfig, flags: &ConnectionFlags) -> Result<Selection, Error> {
     let missing = |what: &str, name: &str, there: Vec<&str>| {
         let hint = match there.as_slice() {
-            [] => "the kubeconfig names none".to_owned(),
+            [] => "the kubeconfig has none".to_owned(),
             names => format!("the kubeconfig has {}", names.join(", ")),
         };
         Error::config(format!("{what} \"{name}\" does not exist"), Some(&hint))
@@ -122,7 +122,7 @@ pub(super) fn select(kubeconfig: Kubeconfig, flags: &ConnectionFlags) -> Result<
         None => {
             return Err(Error::config(
                 "current-context is not set",
-                Some("name one with --context, or choose one with `kubectl config use-context`"),
+                Some("set it with --context, or with `kubectl config use-context`"),
             ));
         }
     };
@@ -211,7 +211,7 @@ users:
     }
 
     #[test]
-    fn names_that_do_not_exist_are_told_in_kubectls_words() {
+    fn unknown_names_fail_with_kubectls_message() {
         let name = |text: &str| Some(text.to_owned());
         let cases = [
             (

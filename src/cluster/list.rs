@@ -14,8 +14,8 @@ use crate::model::inventory::{WorkloadKind, WorkloadName};
 use crate::model::workload::Workload;
 use crate::parse::cause;
 
-/// Lists that are read at a time: a page takes a few megabytes of memory, several times over.
-const WIDTH: usize = 2;
+/// Lists that are read concurrently: each page takes several megabytes of memory.
+const CONCURRENCY: usize = 2;
 
 /// What was seen of the cluster's workloads.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +24,7 @@ pub struct Listed {
     pub workloads: Vec<Workload>,
     /// What could not be read, one sentence each.
     pub notes: Vec<String>,
-    /// Kinds that may not be listed, as kubectl names lists of them: nobody knows what is there.
+    /// Kinds that cannot be listed (forbidden), as kubectl names them.
     pub unlisted: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ pub async fn list_workloads(
     let kinds = WorkloadKind::ALL.into_iter().enumerate().rev();
     let lists = stream::iter(kinds)
         .map(async |(index, kind)| (index, kind, list(connection, kind, namespace, selector).await));
-    let mut lists: Vec<_> = lists.buffer_unordered(WIDTH).collect().await;
+    let mut lists: Vec<_> = lists.buffer_unordered(CONCURRENCY).collect().await;
     lists.sort_by_key(|(index, ..)| *index);
     let (mut all, mut refused) = (Listed::default(), None);
     for (_, kind, listed) in lists {
@@ -53,7 +53,7 @@ pub async fn list_workloads(
             }
             Err(error) if error.kind() == ErrorKind::Forbidden => {
                 let kind = plural(kind);
-                all.notes.push(format!("cannot list {kind}: {error}; images there are not seen"));
+                all.notes.push(format!("cannot list {kind}: {error}; images in them are not found"));
                 all.unlisted.push(kind);
                 refused.get_or_insert(error);
             }
@@ -132,7 +132,7 @@ async fn list(
     .await
 }
 
-/// A workload that counts, or why it cannot be understood.
+/// A workload that counts, or why it cannot be parsed.
 type Found = Result<Workload, String>;
 
 /// Lists of one kind.
@@ -152,7 +152,7 @@ impl Lists<'_> {
         {
             return Ok(page);
         }
-        let text = self.ask(self.request.list(parameters)).await?;
+        let text = self.fetch(self.request.list(parameters)).await?;
         let page: Page = serde_json::from_str(&text).map_err(kube::Error::SerdeError)?;
         let (objects, metadata) = page.into_parts();
         let found = objects.into_iter().filter_map(|object| self.read(object));
@@ -162,17 +162,17 @@ impl Lists<'_> {
     /// A page by its metadata, and the few objects that nobody carries; nothing where they are not few, or not to be had
     /// one by one.
     async fn sparse_page(&self, parameters: &ListParams) -> kube::Result<Option<ObjectList<Found>>> {
-        let text = self.ask(self.request.list_metadata(parameters)).await?;
+        let text = self.fetch(self.request.list_metadata(parameters)).await?;
         let page: Page = serde_json::from_str(&text).map_err(kube::Error::SerdeError)?;
         let (objects, metadata) = page.into_parts();
         let outlines = objects.into_iter().map(|mut object| object.outline(self.kind, &self.connection.name));
-        let lone: Vec<_> = outlines.filter(|outline| !outline.is_carried_by_its_owner()).collect();
+        let lone: Vec<_> = outlines.filter(|outline| !outline.is_covered_by_its_owner()).collect();
         if lone.len() > FEW {
             return Ok(None);
         }
         let read = lone.into_iter().map(async |outline| {
             let path = DynamicObject::url_path(&api_resource(self.kind), Some(&outline.name.namespace));
-            let text = self.ask(Request::new(path).get(&outline.name.name, &GetParams::default())).await?;
+            let text = self.fetch(Request::new(path).get(&outline.name.name, &GetParams::default())).await?;
             let object = serde_json::from_str(&text).map_err(kube::Error::SerdeError)?;
             kube::Result::Ok(self.read(object))
         });
@@ -180,7 +180,7 @@ impl Lists<'_> {
         Ok(read.ok().map(|found| of_page(metadata, found.into_iter().flatten().collect())))
     }
 
-    async fn ask(
+    async fn fetch(
         &self,
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> kube::Result<String> {
@@ -190,13 +190,13 @@ impl Lists<'_> {
     /// Nothing where the object's owner carries its images.
     fn read(&self, mut object: Object) -> Option<Found> {
         let outline = object.outline(self.kind, &self.connection.name);
-        if outline.is_carried_by_its_owner() {
+        if outline.is_covered_by_its_owner() {
             return None;
         }
         let name = outline.name.name.clone();
         let said = |error| {
             let cause = cause::json(&error);
-            format!("{}/{name} cannot be understood: {cause}", self.kind.resource())
+            format!("{}/{name} cannot be parsed: {cause}", self.kind.resource())
         };
         Some(object.fill(outline, &self.connection.image_variables).map_err(said))
     }
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_list_whose_middle_is_forgotten_is_begun_anew_a_few_times() {
+    async fn an_expired_list_is_restarted_a_few_times() {
         let server = Arc::new(Server::default());
         let (connection, _tasks) =
             serve(Router::new().fallback(answer).with_state(Arc::clone(&server))).await;
@@ -306,7 +306,7 @@ mod tests {
                 json!({"containers": [{"name": "c", "image": name, "resources": {"limits": {"cpu": "1"}}}]});
             json!({"metadata": metadata(name.to_owned()), "spec": spec, "status": {"phase": "Running"}})
         };
-        let with_carried = |mut items: Vec<Value>| {
+        let with_image = |mut items: Vec<Value>| {
             items.push(carried.clone());
             Json(json!({"metadata": {}, "items": items})).into_response()
         };
@@ -329,14 +329,14 @@ mod tests {
         let accepted = headers.get("accept").map(|value| value.to_str().unwrap()).unwrap_or_default();
         if accepted.contains("as=PartialObjectMetadataList") {
             note("metadata");
-            return with_carried(names().map(|name| json!({"metadata": metadata(name)})).collect());
+            return with_image(names().map(|name| json!({"metadata": metadata(name)})).collect());
         }
         note("pods");
-        with_carried(names().map(|name| pod(&name)).collect())
+        with_image(names().map(|name| pod(&name)).collect())
     }
 
     #[tokio::test]
-    async fn of_many_pods_only_those_are_read_that_nobody_carries() {
+    async fn only_pods_without_a_controller_are_read() {
         for (lone, may_get, expected) in [
             (0, true, vec!["metadata"]),
             (2, true, vec!["lone-00", "lone-01", "metadata"]),

@@ -109,7 +109,7 @@ impl Object<'_> {
     ) -> Result<Workload, serde_json::Error> {
         let kind = outline.name.kind;
         outline.pod = self.pod(kind)?;
-        if let (Some(managed), false) = (self.metadata.managed_fields, outline.is_carried_by_its_owner()) {
+        if let (Some(managed), false) = (self.metadata.managed_fields, outline.is_covered_by_its_owner()) {
             let entries = serde_json::from_str(managed.get())?;
             outline.managers = field_managers(kind, entries, &outline.pod, variables);
         }
@@ -181,7 +181,7 @@ mod tests {
         ];
         for (kind, api_version, owner, expected) in cases {
             assert_eq!(
-                owned(kind, api_version, owner).is_carried_by_its_owner(),
+                owned(kind, api_version, owner).is_covered_by_its_owner(),
                 expected,
                 "{kind:?} of {owner}"
             );

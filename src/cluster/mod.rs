@@ -13,7 +13,6 @@ mod listed;
 mod namespaces;
 mod nodes;
 mod objects;
-mod origin;
 mod pages;
 mod patch;
 pub mod pods;
@@ -22,6 +21,7 @@ pub mod release;
 pub mod rollout;
 mod scope;
 mod url;
+mod value_source;
 pub mod waiting;
 
 pub use connect::{Connection, ConnectionFlags, connect};

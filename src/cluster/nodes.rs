@@ -67,9 +67,7 @@ pub async fn nodes(connection: &Connection) -> Result<Nodes, Error> {
     match pages::collect(connection, ListParams::default(), list, take).await {
         Ok(nodes) => result.nodes = nodes,
         Err(error) if error.kind() == ErrorKind::Forbidden => {
-            result
-                .notes
-                .push(format!("cannot list nodes: {error}; their platforms and region are not known"));
+            result.notes.push(format!("cannot list nodes: {error}; platforms and region are unknown"));
         }
         Err(error) => return Err(error),
     }

@@ -32,7 +32,7 @@ pub(super) struct Object<'a> {
 
 impl<'a> Object<'a> {
     /// What cannot be read is absent: the API server has checked the form of it all.
-    fn of(raw: &'a RawValue) -> Self {
+    fn new(raw: &'a RawValue) -> Self {
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct Metadata {
@@ -61,7 +61,7 @@ pub(super) async fn list<T: Clone>(
         let request = request.list(&parameters).map_err(kube::Error::BuildRequest)?;
         let text = connection.client.request_text(request).await?;
         let page: Page = serde_json::from_str(&text).map_err(kube::Error::SerdeError)?;
-        let items = page.items.unwrap_or_default().into_iter().map(|item| read(Object::of(item))).collect();
+        let items = page.items.unwrap_or_default().into_iter().map(|item| read(Object::new(item))).collect();
         Ok(ObjectList { types: TypeMeta::default(), metadata: page.metadata, items })
     };
     let take = |all: &mut Vec<T>, mut items: Vec<T>| all.append(&mut items);

@@ -8,7 +8,7 @@ use super::error::{Error, ErrorKind};
 /// Objects in one answer, as kubectl asks for.
 pub(super) const PAGE: u32 = 500;
 
-/// How often a list is begun anew whose middle the server has forgotten (410). It forgets after about five minutes
+/// How often a list is restarted after its continue token expired (410). It forgets after about five minutes
 /// (kube-apiserver, `--etcd-compaction-interval`).
 pub(super) const RESTARTS: u32 = 3;
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::connect::Connection;
 use super::error::plain;
-use crate::model::image_field::{Variables, carried};
+use crate::model::image_field::{Variables, locate_image_fields};
 
 /// Lines of a crashed container's log that are shown.
 const LOG_LINES: i64 = 5;
@@ -132,9 +132,13 @@ fn is_crashing(status: &ContainerStatus) -> bool {
 /// Whether `pod` was made from `template`, as far as images go: whatever admission added is not looked at.
 pub fn is_made_from(pod: &Pod, template: &PodSpec, variables: &Variables) -> bool {
     let Some(spec) = &pod.spec else { return false };
-    let there: BTreeMap<_, _> =
-        carried(&spec.into(), variables).into_iter().map(|field| (field.carrier, field.value)).collect();
-    carried(&template.into(), variables).iter().all(|field| there.get(&field.carrier) == Some(&field.value))
+    let there: BTreeMap<_, _> = locate_image_fields(&spec.into(), variables)
+        .into_iter()
+        .map(|field| (field.image_field, field.value))
+        .collect();
+    locate_image_fields(&template.into(), variables)
+        .iter()
+        .all(|field| there.get(&field.image_field) == Some(&field.value))
 }
 
 /// Whether `pod` will not run any more.
@@ -248,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn pods_of_the_new_template_are_told_by_their_images() {
+    fn pods_of_the_new_template_are_recognised_by_their_images() {
         let template = |image: &str| -> PodSpec {
             serde_json::from_value(serde_json::json!({"containers": [{"name": "a", "image": image}]}))
                 .unwrap()

@@ -51,13 +51,15 @@ async fn resource(
 /// Applies an object without a namespace by server-side apply, as our field manager.
 ///
 /// # Errors
-/// It is refused, somebody else owns a field of it (`Conflict`), or its kind is not served.
+/// It is forbidden, another field manager owns a field (`Conflict`), or its kind is not served.
 pub async fn apply(connection: &Connection, manifest: &Value, mode: PatchMode) -> Result<(), Error> {
     let text = |pointer| manifest.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let (kind, name) = (text("/kind"), text("/metadata/name"));
     let (group, version) = text("/apiVersion").split_once('/').unwrap_or_default();
     let Some(resource) = resource(connection, group, version, kind).await? else {
-        return Err(Error::other(format!("the server serves no {kind} in version \"{group}/{version}\"")));
+        return Err(Error::other(format!(
+            "the server does not serve {kind} in version \"{group}/{version}\""
+        )));
     };
     let api: Api<DynamicObject> = Api::all_with(connection.client.clone(), &resource);
     let parameters = PatchParams {

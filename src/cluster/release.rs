@@ -1,4 +1,4 @@
-//! Helm's releases as they stand in Secrets: manifests, and hooks, whose images are seen nowhere else between two runs
+//! Helm's releases as stored in Secrets: manifests, and hooks, whose images are found nowhere else between two runs
 //! of Helm.
 
 mod set;
@@ -23,10 +23,10 @@ use crate::parse;
 
 /// Bytes of a release unpacked that are read at most. A Secret holds 1 MiB, of which Base64 leaves three quarters, and
 /// YAML shrinks to about a tenth. What is read of it takes up to thirty times as much memory.
-const LARGEST_RELEASE: u64 = 16 << 20;
+const MAX_RELEASE_BYTES: u64 = 16 << 20;
 
-/// Releases that are read at the same time.
-const WIDTH: usize = 8;
+/// Releases that are read concurrently.
+const CONCURRENCY: usize = 8;
 
 /// One revision of a Helm release.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,8 +100,11 @@ pub async fn list_releases(
     let wanted = current(search_revisions(connection, &search, &mut notes).await?)
         .into_iter()
         .filter(|revision| (search.is_wanted)(&revision.release.0, &revision.release.1));
-    let read: Vec<_> =
-        stream::iter(wanted).map(|revision| read(connection, revision)).buffered(WIDTH).try_collect().await?;
+    let read: Vec<_> = stream::iter(wanted)
+        .map(|revision| read(connection, revision))
+        .buffered(CONCURRENCY)
+        .try_collect()
+        .await?;
     for release in read {
         match release {
             Ok(release) => releases.push(release),
@@ -122,7 +125,7 @@ async fn search_revisions(
         done => return done,
     };
     let unseen = |error: Error| {
-        format!("cannot list secrets: {error}; images of Helm releases and their hooks are not seen there")
+        format!("cannot list secrets: {error}; images of Helm releases and their hooks are not found there")
     };
     if search.namespace.is_some() || search.likely.is_empty() {
         notes.push(unseen(refusal));
@@ -144,7 +147,7 @@ async fn revisions(connection: &Connection, namespace: Option<&str>) -> Result<V
     let parameters = ListParams::default().fields("type=helm.sh/release.v1").labels("owner=helm");
     let list = |parameters| async { api.list_metadata(&{ parameters }).await };
     pages::collect(connection, parameters, list, |revisions: &mut Vec<_>, secrets| {
-        revisions.extend(secrets.into_iter().filter_map(|secret| Revision::of(secret.metadata)));
+        revisions.extend(secrets.into_iter().filter_map(|secret| Revision::from_metadata(secret.metadata)));
     })
     .await
 }
@@ -157,14 +160,13 @@ async fn read(connection: &Connection, revision: Revision) -> Result<Result<Rele
     let secret = match connection.read(|| api.get(&revision.secret)).await {
         Ok(secret) => secret,
         Err(error) if matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::NotFound) => {
-            return Ok(Err(format!("{described} cannot be read: {error}; its images are not seen")));
+            return Ok(Err(format!("{described} cannot be read: {error}; its images are not found")));
         }
         Err(error) => return Err(error),
     };
     let name = ReleaseName { cluster: connection.name.clone(), namespace, name };
-    Ok(unpack(name, &secret).map_err(|why| {
-        format!("{described} cannot be understood: {why}; its images are seen only where they run")
-    }))
+    Ok(unpack(name, &secret)
+        .map_err(|why| format!("{described} cannot be parsed: {why}; only its running images are found")))
 }
 
 fn secrets(connection: &Connection, namespace: Option<&str>) -> Api<Secret> {
@@ -176,7 +178,7 @@ fn secrets(connection: &Connection, namespace: Option<&str>) -> Api<Secret> {
 
 impl Revision {
     /// Reads the labels that Helm puts on its Secrets.
-    fn of(metadata: ObjectMeta) -> Option<Self> {
+    fn from_metadata(metadata: ObjectMeta) -> Option<Self> {
         let mut labels = metadata.labels?;
         Some(Self {
             release: (metadata.namespace?, labels.remove("name")?),
@@ -223,16 +225,16 @@ struct ChartContent {
 }
 
 fn unpack(name: ReleaseName, secret: &Secret) -> Result<Release, String> {
-    let data = secret.data.as_ref().and_then(|data| data.get("release")).ok_or("it has no `release`")?;
+    let data = secret.data.as_ref().and_then(|data| data.get("release")).ok_or("missing `release`")?;
     // Its own error names a byte of the text.
-    let packed = STANDARD.decode(&data.0).map_err(|_| "it is not valid Base64")?;
+    let packed = STANDARD.decode(&data.0).map_err(|_| "invalid Base64")?;
     // Helm 2 and early releases of 3 did not compress.
     let text = if packed.starts_with(&[0x1f, 0x8b]) {
         let mut text = Vec::new();
-        let mut unpacked = GzDecoder::new(packed.as_slice()).take(LARGEST_RELEASE);
-        unpacked.read_to_end(&mut text).map_err(|error| format!("its gzip is broken: {error}"))?;
-        if text.len() as u64 == LARGEST_RELEASE {
-            return Err(format!("it is larger than {} MiB", LARGEST_RELEASE >> 20));
+        let mut unpacked = GzDecoder::new(packed.as_slice()).take(MAX_RELEASE_BYTES);
+        unpacked.read_to_end(&mut text).map_err(|error| format!("invalid gzip: {error}"))?;
+        if text.len() as u64 == MAX_RELEASE_BYTES {
+            return Err(format!("larger than {} MiB", MAX_RELEASE_BYTES >> 20));
         }
         text
     } else {
@@ -328,10 +330,10 @@ mod tests {
         let data = Some(BTreeMap::from([("release".to_owned(), data)]));
         let not_base64 = Secret { data, ..Secret::default() };
         let faults = [
-            (Secret::default(), "no `release`"),
+            (Secret::default(), "missing `release`"),
             (secret(b"{}", true), "missing field `chart`"),
             (secret(&[0x1f, 0x8b, 1, 2], false), "gzip"),
-            (not_base64, "not valid Base64"),
+            (not_base64, "invalid Base64"),
             (
                 secret(br#"{"chart": {"metadata": {"name": "c", "version": "1"}}, "hooks": "s3cret"}"#, true),
                 "line 1",

@@ -94,7 +94,7 @@ async fn list(
     selector: LabelSelector,
 ) -> Result<Vec<Pod>, Error> {
     let selector = Selector::try_from(selector)
-        .map_err(|error| Error::other(format!("the selector of {name} cannot be understood: {error}")))?;
+        .map_err(|error| Error::other(format!("the selector of {name} cannot be parsed: {error}")))?;
     let api: Api<Pod> = Api::namespaced(connection.client.clone(), &name.namespace);
     let list = |parameters| async { api.list(&{ parameters }).await };
     let take = |pods: &mut Vec<Pod>, page: Vec<Pod>| {

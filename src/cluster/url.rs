@@ -3,10 +3,10 @@
 use http::Uri;
 
 use super::error::Error;
-use super::origin::Origin;
+use super::value_source::ValueSource;
 
 /// The server's URL, without a login: that would be shown in messages. HTTPS where it names no scheme.
-pub(super) fn server_url(text: &str, origin: &Origin) -> Result<Uri, Error> {
+pub(super) fn server_url(text: &str, value_source: &ValueSource) -> Result<Uri, Error> {
     let (scheme, rest) = text.split_once("://").unwrap_or(("https", text));
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
@@ -16,14 +16,14 @@ pub(super) fn server_url(text: &str, origin: &Origin) -> Result<Uri, Error> {
     // The text is not repeated: it may hold a password.
     url.ok_or_else(|| {
         Error::config(
-            format!("{origin} is not a valid URL"),
+            format!("{value_source} is not a valid URL"),
             Some("expected https://HOST[:PORT], as `kubectl config view` shows it"),
         )
     })
 }
 
 /// A proxy's URL, which kube takes with a scheme in lower case.
-pub(super) fn proxy_url(text: &str, origin: &Origin) -> Result<Uri, Error> {
+pub(super) fn proxy_url(text: &str, value_source: &ValueSource) -> Result<Uri, Error> {
     let url = text
         .split_once("://")
         .and_then(|(scheme, rest)| format!("{}://{rest}", scheme.to_ascii_lowercase()).parse::<Uri>().ok());
@@ -32,7 +32,7 @@ pub(super) fn proxy_url(text: &str, origin: &Origin) -> Result<Uri, Error> {
     // The text is not repeated: it may hold a password.
     url.ok_or_else(|| {
         Error::config(
-            format!("{origin} is not a valid URL of a proxy"),
+            format!("{value_source} is not a valid proxy URL"),
             Some("expected http://, https:// or socks5:// with HOST[:PORT]"),
         )
     })
@@ -51,8 +51,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_that_is_none_is_named_and_not_shown() {
-        let origin = Origin::cluster("server", "c");
+    fn invalid_urls_are_named_but_not_shown() {
+        let value_source = ValueSource::cluster("server", "c");
         let cases = [
             ("https://host", Some("https://host/")),
             ("HTTPS://host:6443/path/", Some("https://host:6443/path/")),
@@ -74,14 +74,14 @@ mod tests {
             ("", None),
         ];
         for (text, expected) in cases {
-            let url = server_url(text, &origin);
+            let url = server_url(text, &value_source);
             let url = url.map(|url| url.to_string()).map_err(|error| error.to_string());
             let invalid = "error: server of cluster \"c\" is not a valid URL".to_owned();
             assert_eq!(url, expected.map(str::to_owned).ok_or(invalid), "{text}");
         }
-        let origin = Origin::cluster("proxy-url", "c");
+        let value_source = ValueSource::cluster("proxy-url", "c");
         for text in ["http://user:s3cret@proxy:3128", "HTTPS://proxy", "socks5://proxy:1080"] {
-            assert!(proxy_url(text, &origin).is_ok(), "{text}");
+            assert!(proxy_url(text, &value_source).is_ok(), "{text}");
         }
         for text in [
             "user:s3cret@proxy:3128",
@@ -90,10 +90,10 @@ mod tests {
             "http://user:s3cret@proxy:port",
             "http://",
         ] {
-            let error = proxy_url(text, &origin).unwrap_err();
+            let error = proxy_url(text, &value_source).unwrap_err();
             assert_eq!(
                 error.to_string(),
-                "error: proxy-url of cluster \"c\" is not a valid URL of a proxy",
+                "error: proxy-url of cluster \"c\" is not a valid proxy URL",
                 "{text}"
             );
         }

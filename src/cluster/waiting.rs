@@ -10,7 +10,7 @@ use kube::api::ListParams;
 use super::connect::Connection;
 use super::error::{Error, ErrorKind, plain};
 use super::pages;
-use crate::model::image_field::{Carried, Carrier, Variables, carried};
+use crate::model::image_field::{ImageField, LocatedField, Variables, locate_image_fields};
 use crate::model::inventory::{WorkloadKind, WorkloadName};
 use crate::model::workload::Owner;
 
@@ -29,8 +29,8 @@ const PULLING: [&str; 7] = [
 /// Pods that have ended pull nothing any more.
 const NOT_ENDED: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
-/// Namespaces whose pods are listed at a time.
-const WIDTH: usize = 4;
+/// Namespaces whose pods are listed concurrently.
+const CONCURRENCY: usize = 4;
 
 /// A pod with containers whose image cannot be pulled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub struct WaitingPod {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingImage {
     /// Most often a container of some kind.
-    pub carrier: Carrier,
+    pub image_field: ImageField,
     /// As the pod's spec has it.
     pub image: String,
     /// As Kubernetes says it: `ImagePullBackOff`.
@@ -57,7 +57,7 @@ pub struct WaitingImage {
 
 /// Pods of `namespace`, or of all, that wait for an image, in order. What may not be listed becomes a note.
 ///
-/// Only pending pods are asked for: a container that never started keeps its pod pending, and of tens of thousands of
+/// Lists only pending pods: a container that never started keeps its pod pending, and of tens of thousands of
 /// pods few are. One that cannot be pulled again at a restart is not seen, but its image was there before.
 ///
 /// # Errors
@@ -73,7 +73,7 @@ pub async fn list_waiting_pods(
         }
         Err(error) if error.kind() == ErrorKind::Forbidden => Ok((
             Vec::new(),
-            vec![format!("cannot list pods: {error}; images that pods wait for are not seen there")],
+            vec![format!("cannot list pods: {error}; images that pods cannot pull are not found there")],
         )),
         Err(error) => Err(error),
     }
@@ -93,12 +93,12 @@ pub async fn list_pull_failures(
             Ok(pods) => Ok((pods, None)),
             Err(error) if error.kind() == ErrorKind::Forbidden => Ok((
                 Vec::new(),
-                Some(format!("cannot list pods: {error}; pods that cannot pull are not seen there")),
+                Some(format!("cannot list pods: {error}; pods that cannot pull are not found there")),
             )),
             Err(error) => Err(error),
         }
     });
-    let lists: Vec<(Vec<WaitingPod>, Option<String>)> = lists.buffered(WIDTH).try_collect().await?;
+    let lists: Vec<(Vec<WaitingPod>, Option<String>)> = lists.buffered(CONCURRENCY).try_collect().await?;
     let (pods, notes): (Vec<_>, Vec<_>) = lists.into_iter().unzip();
     let mut pods = pods.concat();
     pods.sort_by(|left, right| left.name.cmp(&right.name));
@@ -159,18 +159,18 @@ fn waiting_images(spec: &PodSpec, status: &PodStatus) -> Vec<WaitingImage> {
     };
     // The kubelet pulls no image of a variable. Where it cannot pull another field's image, the containers that need it
     // wait, and only the message tells (Kubernetes `pkg/kubelet/kuberuntime/kuberuntime_manager.go`).
-    let fields = carried(&spec.into(), &Variables::default());
+    let fields = locate_image_fields(&spec.into(), &Variables::default());
     let (own, others): (Vec<_>, Vec<_>) =
-        fields.into_iter().partition(|field| field.carrier.is_container_image());
+        fields.into_iter().partition(|field| field.image_field.is_container_image());
     own.into_iter()
         .filter_map(|field| {
-            let waiting = waiting(field.carrier.container()?)?;
+            let waiting = waiting(field.image_field.container()?)?;
             let message = plain(waiting.message.as_deref().unwrap_or_default());
-            let names = |field: &Carried| message.contains(&field.value);
+            let names = |field: &LocatedField| message.contains(&field.value);
             let other = others.iter().find(|other| names(other) && !names(&field));
             let field = other.unwrap_or(&field);
-            let (carrier, image) = (field.carrier.clone(), field.value.clone());
-            Some(WaitingImage { carrier, image, reason: waiting.reason.clone()?, message })
+            let (image_field, image) = (field.image_field.clone(), field.value.clone());
+            Some(WaitingImage { image_field, image, reason: waiting.reason.clone()?, message })
         })
         .collect()
 }
@@ -210,7 +210,7 @@ mod tests {
         };
         let seen = waiting_pod("c", pod(None)).unwrap();
         let images: Vec<_> =
-            seen.images.iter().map(|one| (one.carrier.to_string(), &*one.image, &*one.reason)).collect();
+            seen.images.iter().map(|one| (one.image_field.to_string(), &*one.image, &*one.reason)).collect();
         assert_eq!(
             images,
             [
@@ -245,7 +245,7 @@ mod tests {
             ("", "container/web"),
         ] {
             let seen = waiting_pod("c", pod(message)).unwrap();
-            assert_eq!(seen.images[0].carrier.to_string(), expected, "{message}");
+            assert_eq!(seen.images[0].image_field.to_string(), expected, "{message}");
         }
     }
 }

@@ -42,7 +42,7 @@ pub fn asked(arguments: &[OsString]) -> Option<&[OsString]> {
     (arguments.get(1)? == COMMAND).then(|| &arguments[2..])
 }
 
-/// Prints the candidates. There is nobody who would read an error: what cannot be found out is left out.
+/// Prints the candidates. Errors are not printed: candidates that cannot be read are omitted.
 pub async fn answer(words: &[OsString]) {
     let (candidates, directive) = candidates(words).await;
     let mut text = String::new();

@@ -2,11 +2,11 @@
 
 mod link;
 
-use super::{CommandError, Ending};
+use super::{CommandError, ExitStatus};
 use crate::cli::{CompletionArguments, CompletionCommand};
 use crate::output;
 
-pub(super) fn run(arguments: &CompletionArguments) -> Result<Ending, CommandError> {
+pub(super) fn run(arguments: &CompletionArguments) -> Result<ExitStatus, CommandError> {
     let script = match &arguments.command {
         CompletionCommand::Install(install) => return link::install(install.dry_run),
         CompletionCommand::Uninstall(uninstall) => return link::uninstall(uninstall.dry_run),
@@ -16,5 +16,5 @@ pub(super) fn run(arguments: &CompletionArguments) -> Result<Ending, CommandErro
         CompletionCommand::Powershell => include_str!("completion/script.ps1"),
     };
     output::result(script)?;
-    Ok(Ending::Done)
+    Ok(ExitStatus::Done)
 }

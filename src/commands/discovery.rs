@@ -34,13 +34,13 @@ fn read_knowledge(path: &Path) -> Result<Knowledge, CommandError> {
         .map_err(|error| CommandError::new(format!("error: reading --knowledge {shown}: {error}")))?;
     let wrong = |why: String| {
         let message = format!("error: --knowledge {shown}: {why}");
-        CommandError::with_hint(message, "docs/images.md shows what such a file may hold")
+        CommandError::with_hint(message, "docs/images.md describes this file")
     };
     let mut documents = documents::read(&text).map_err(|fault| wrong(fault.why))?;
     match (documents.pop(), documents.is_empty()) {
         (Some(document), true) => Knowledge::read(document.value).map_err(wrong),
         (None, _) => Err(wrong("the file is empty".to_owned())),
-        (Some(_), false) => Err(wrong("it holds several documents, and one is wanted".to_owned())),
+        (Some(_), false) => Err(wrong("expected one document, found several".to_owned())),
     }
 }
 
@@ -54,7 +54,7 @@ pub(super) async fn read_manifests(files: &[PathBuf]) -> Result<Vec<Manifest>, C
             let mut found = manifests::read(&file)?;
             if found.is_empty() {
                 output::warning(&format!(
-                    "{file} holds no Kubernetes object with containers: a chart is rendered with helm template first"
+                    "{file} has no Kubernetes object with containers: render charts with helm template first"
                 ));
             }
             all.append(&mut found);
@@ -84,5 +84,5 @@ pub(super) fn narrowing(arguments: &Arguments, selection: &SelectionArguments) -
         ("--exclude", !selection.filter.exclude.is_empty()),
     ];
     let given: Vec<_> = flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect();
-    (!given.is_empty()).then(|| format!("widen {}, or leave it out", given.join(" and ")))
+    (!given.is_empty()).then(|| format!("widen or remove {}", given.join(" and ")))
 }

@@ -1,6 +1,6 @@
-//! `images`: what Cast AI needs, by the cluster or by manifests alone; nothing else is asked, and nothing changed.
+//! `images`: lists what Cast AI needs, from the cluster or from manifests; read-only.
 
-use super::{CommandError, Ending, discovery};
+use super::{CommandError, ExitStatus, discovery};
 use crate::cli::{Arguments, ImagesArguments, OutputFormat};
 use crate::cluster;
 use crate::model::inventory::Inventory;
@@ -8,7 +8,7 @@ use crate::output::progress::Progress;
 use crate::output::{self, images as text};
 use crate::sync::discover::images::{Settings, run as list};
 
-pub(super) async fn run(arguments: &Arguments, images: &ImagesArguments) -> Result<Ending, CommandError> {
+pub(super) async fn run(arguments: &Arguments, images: &ImagesArguments) -> Result<ExitStatus, CommandError> {
     check(arguments, images)?;
     let settings = Settings {
         scope: arguments.connection.scope(images.selection.selector.as_ref()),
@@ -30,7 +30,7 @@ pub(super) async fn run(arguments: &Arguments, images: &ImagesArguments) -> Resu
     if inventory.images.is_empty() {
         return Ok(nothing_found(arguments, images, &inventory));
     }
-    Ok(if inventory.unlisted.is_empty() { Ending::Done } else { Ending::Attention })
+    Ok(if inventory.unlisted.is_empty() { ExitStatus::Done } else { ExitStatus::Attention })
 }
 
 /// Combinations that mean nothing are refused, so that none is silently ignored.
@@ -39,33 +39,33 @@ fn check(arguments: &Arguments, images: &ImagesArguments) -> Result<(), CommandE
     let narrowed = arguments.connection.namespace.is_some() || images.selection.selector.is_some();
     if !images.files.is_empty() && narrowed {
         return refused(
-            "-n and -l have no use with -f, because no cluster is looked at",
+            "-n and -l cannot be used with -f, which reads no cluster",
             "narrow with --only and --exclude",
         );
     }
     if images.explain && images.output == OutputFormat::Name {
-        return refused("--explain has no use with -o name", "choose another -o, or leave it out");
+        return refused("--explain cannot be used with -o name", "remove -o or choose another format");
     }
     Ok(())
 }
 
 /// That nothing was found is no success: the ways on are named.
-fn nothing_found(arguments: &Arguments, images: &ImagesArguments, inventory: &Inventory) -> Ending {
+fn nothing_found(arguments: &Arguments, images: &ImagesArguments, inventory: &Inventory) -> ExitStatus {
     let place = discovery::place(arguments, inventory.clusters.first().map(|cluster| cluster.name.as_str()));
     let hint = discovery::narrowing(arguments, &images.selection).unwrap_or_else(|| {
         let next = if images.explain {
             "render a chart with helm template first"
         } else {
-            "see what was looked at with --explain"
+            "see what was searched with --explain"
         };
         if inventory.clusters.is_empty() {
             return next.to_owned();
         }
         format!(
-            "{next}; before the first install: helm template … | kubectl castai-privatelink images -f -; or look at \
-             another cluster with --context"
+            "{next}; before the first install: helm template … | kubectl castai-privatelink images -f -; or \
+             choose another cluster with --context"
         )
     });
     output::error(&format!("error: no image of Cast AI found {place}"), Some(&hint));
-    Ending::Attention
+    ExitStatus::Attention
 }

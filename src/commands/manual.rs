@@ -2,11 +2,11 @@
 
 use clap::{Command, CommandFactory as _};
 
-use super::{CommandError, Ending};
+use super::{CommandError, ExitStatus};
 use crate::cli::Arguments;
 use crate::output;
 
-pub(super) fn run() -> Result<Ending, CommandError> {
+pub(super) fn run() -> Result<ExitStatus, CommandError> {
     // The name of a page is one word.
     const NAME: &str = "kubectl-castai_privatelink";
     let mut command = Arguments::command();
@@ -17,7 +17,7 @@ pub(super) fn run() -> Result<Ending, CommandError> {
         clap_mangen::Man::new(explained(page)).title(title).render(&mut pages)?;
     }
     output::result(&String::from_utf8_lossy(&pages))?;
-    Ok(Ending::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// A command and all that can be seen below it, each under the name of its page.

@@ -23,23 +23,23 @@ use crate::output;
 
 /// How a command ended, which decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum ExitStatus {
     /// Done, or nothing to do.
     Done,
     /// Something needs attention: an image, a check, a rollout.
     Attention,
     /// Wrong usage, or the command could not do its work.
-    CouldNotRun,
+    Failed,
     Interrupted,
 }
 
-impl Ending {
+impl ExitStatus {
     /// The documented exit code.
     pub const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
             Self::Attention => 1,
-            Self::CouldNotRun => 2,
+            Self::Failed => 2,
             // 128 + SIGINT, as shells report it.
             Self::Interrupted => 130,
         }
@@ -51,13 +51,13 @@ impl Ending {
 }
 
 /// Runs the command that the command line names.
-pub async fn run(mut arguments: Arguments) -> Ending {
+pub async fn run(mut arguments: Arguments) -> ExitStatus {
     // As in kubectl, where an alias may hold -n.
     if arguments.connection.all_namespaces {
         arguments.connection.namespace = None;
     }
     // The largest futures live on the heap.
-    let ending = match &arguments.command {
+    let exit_status = match &arguments.command {
         Command::Preflight(preflight) => preflight::run(&arguments, preflight).await,
         Command::Images(images) => Box::pin(images::run(&arguments, images)).await,
         Command::SyncImages(sync) => Box::pin(sync_images::run(&arguments, sync)).await,
@@ -70,18 +70,18 @@ pub async fn run(mut arguments: Arguments) -> Ending {
         Command::Man => manual::run(),
         Command::Version(version) => version::run(version),
     };
-    ending.unwrap_or_else(|error| {
+    exit_status.unwrap_or_else(|error| {
         output::error(&error.message, error.hint.as_deref());
-        Ending::CouldNotRun
+        ExitStatus::Failed
     })
 }
 
 /// Says that Ctrl-C, or another wish to end, ended the command.
-pub fn interrupted() -> Ending {
+pub fn interrupted() -> ExitStatus {
     if output::is_interactive() {
         // The terminal shows ^C where the cursor was.
         output::say("");
     }
-    output::say("interrupted: whatever was begun is whole or not done at all; run again to continue");
-    Ending::Interrupted
+    output::say("interrupted: every change is complete or was not made; run again to continue");
+    ExitStatus::Interrupted
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{CommandError, Ending};
+use super::{CommandError, ExitStatus};
 use crate::cli::{Arguments, OutputFormat, PermissionsArguments, PermissionsCommand, PermissionsFormat};
 use crate::output::{self, permissions as text};
 use crate::permissions::iam::{self, Registry};
@@ -17,7 +17,10 @@ struct All {
     aws: Vec<&'static AwsAction>,
 }
 
-pub(super) fn run(arguments: &Arguments, permissions: &PermissionsArguments) -> Result<Ending, CommandError> {
+pub(super) fn run(
+    arguments: &Arguments,
+    permissions: &PermissionsArguments,
+) -> Result<ExitStatus, CommandError> {
     match &permissions.half {
         None => {
             let overview = &permissions.overview;
@@ -62,5 +65,5 @@ pub(super) fn run(arguments: &Arguments, permissions: &PermissionsArguments) -> 
             }
         }
     }
-    Ok(Ending::Done)
+    Ok(ExitStatus::Done)
 }

@@ -1,6 +1,6 @@
 //! `preflight`: gather what is known of cluster and account, run the checks, print the report.
 
-use super::{CommandError, Ending};
+use super::{CommandError, ExitStatus};
 use crate::aws::identity;
 use crate::castai::endpoints::Protocol;
 use crate::cli::{self, Arguments, OutputFormat, PreflightArguments};
@@ -18,7 +18,7 @@ use crate::transport;
 pub(super) async fn run(
     arguments: &Arguments,
     preflight: &PreflightArguments,
-) -> Result<Ending, CommandError> {
+) -> Result<ExitStatus, CommandError> {
     let settings = probe_settings(preflight)?;
     let progress = Progress::new(arguments.logging.verbosity);
     let inputs = gather(arguments, preflight).await?;
@@ -41,7 +41,7 @@ pub(super) async fn run(
             return Err(CommandError { message: message.clone(), hint: hint.clone() });
         }
     }
-    Ok(if report.needs_attention(fail_on) { Ending::Attention } else { Ending::Done })
+    Ok(if report.needs_attention(fail_on) { ExitStatus::Attention } else { ExitStatus::Done })
 }
 
 /// A cluster that cannot be read is itself a finding; a kubeconfig that cannot be used stops the command.
@@ -51,7 +51,7 @@ async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result
     let environment = match Environment::read(&connection).await {
         Ok(environment) => Some(environment),
         Err(error) => {
-            unread.push(Unread::of(&error));
+            unread.push(Unread::from_error(&error));
             None
         }
     };
@@ -63,7 +63,7 @@ async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result
                 workloads = listed.workloads;
                 unread.extend(listed.notes.into_iter().map(Unread::Forbidden));
             }
-            Err(error) => unread.push(Unread::of(&error)),
+            Err(error) => unread.push(Unread::from_error(&error)),
         }
     }
     let registry = preflight.registry.as_ref().map(|mirror| EcrRegistry::of_host(&mirror.registry));
@@ -77,8 +77,8 @@ async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result
         });
     let network = arguments.network.settings();
     let (account, aws) = match (&registry, &region) {
-        (Some(None), _) => (None, Err("--registry names a registry that is not ECR".to_owned())),
-        (_, None) => (None, Err("the region is unknown: name it with --region".to_owned())),
+        (Some(None), _) => (None, Err("--registry is not an ECR registry".to_owned())),
+        (_, None) => (None, Err("unknown region: set --region".to_owned())),
         (Some(Some(ecr)), _) => {
             (Some(ecr.account.clone()), Ok(identity::configuration(&ecr.region, &network).await?))
         }

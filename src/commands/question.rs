@@ -3,12 +3,12 @@
 use super::CommandError;
 use crate::output;
 
-/// Asks whether to do `work` (`change 3 workloads`), after `show` has shown it; where nobody can be asked, somebody
+/// Asks whether to do `work` (`change 3 workloads`), after `show` has shown it; without a terminal, somebody
 /// must have said yes before.
-pub(super) async fn ask(work: String, show: impl FnOnce()) -> Result<bool, CommandError> {
+pub(super) async fn confirm(work: String, show: impl FnOnce()) -> Result<bool, CommandError> {
     if !output::is_interactive() {
-        let message = format!("error: refusing to {work} without --yes, because nobody can be asked here");
-        return Err(CommandError::with_hint(message, "add --yes, or look first with --dry-run"));
+        let message = format!("error: cannot {work} without --yes: no terminal for a confirmation");
+        return Err(CommandError::with_hint(message, "add --yes, or check first with --dry-run"));
     }
     show();
     let mut question = work;

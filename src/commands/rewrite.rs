@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{CommandError, Ending, discovery};
+use super::{CommandError, ExitStatus, discovery};
 use crate::castai::derivation;
 use crate::cli::{Arguments, RewriteArguments};
 use crate::cluster;
@@ -18,7 +18,10 @@ use crate::sync::rewrite::manifests::{Part, Rewritten, Settings, run as rewrite}
 use crate::sync::rewrite::text::join;
 use crate::sync::settings::Ports;
 
-pub(super) async fn run(arguments: &Arguments, wanted: &RewriteArguments) -> Result<Ending, CommandError> {
+pub(super) async fn run(
+    arguments: &Arguments,
+    wanted: &RewriteArguments,
+) -> Result<ExitStatus, CommandError> {
     if arguments.connection.namespace.is_some() {
         return Err(CommandError::with_hint(
             "error: -n has no use with rewrite, which reads manifests alone",
@@ -50,11 +53,11 @@ pub(super) async fn run(arguments: &Arguments, wanted: &RewriteArguments) -> Res
         output::say(line);
     }
     if missing.is_empty() {
-        output::error(&format!("error: nothing is printed, because {}", derivation::CONSEQUENCE), None);
+        output::error(&format!("error: nothing printed, because {}", derivation::CONSEQUENCE), None);
     } else {
         tell_missing(wanted, &mirror.to_string(), &missing);
     }
-    Ok(Ending::Attention)
+    Ok(ExitStatus::Attention)
 }
 
 async fn read(wanted: &RewriteArguments) -> Result<Vec<Part>, CommandError> {
@@ -84,27 +87,27 @@ fn format(parts: &[Part]) -> Result<Format, CommandError> {
     match (of(Format::Json), of(Format::Yaml)) {
         (Some(json), Some(yaml)) => {
             let (json, yaml) = (&json.text.path, &yaml.text.path);
-            let message = format!("error: {json} is JSON and {yaml} is YAML, which make no text together");
-            Err(CommandError::with_hint(message, "give them one after the other"))
+            let message = format!("error: cannot combine {json} (JSON) and {yaml} (YAML)");
+            Err(CommandError::with_hint(message, "run the command once for each"))
         }
         (Some(_), None) => Ok(Format::Json),
         (None, _) => Ok(Format::Yaml),
     }
 }
 
-/// All at once: whoever reads must not act on a part.
-fn print(texts: Vec<String>, format: Format) -> Result<Ending, CommandError> {
+/// Atomic: a reader must never see a part.
+fn print(texts: Vec<String>, format: Format) -> Result<ExitStatus, CommandError> {
     output::verbatim(&join(texts, format))?;
-    Ok(Ending::Done)
+    Ok(ExitStatus::Done)
 }
 
 fn tell_missing(wanted: &RewriteArguments, mirror: &str, missing: &[Missing]) {
     for Missing { target, why } in missing {
         let image = target.used_by.first().map_or(&target.destination, |used| &used.image);
         let (Why::Absent(why) | Why::Unknown(why)) = why;
-        output::say(&format!("error: {image}, which {} needs: {why}", needing(target)));
+        output::say(&format!("error: image {image} of {}: {why}", needing(target)));
     }
-    let message = format!("error: nothing is printed, because not every image is known to be in {mirror}");
+    let message = format!("error: nothing printed: some images were not found in {mirror}");
     let is_absent = missing.iter().any(|missing| matches!(missing.why, Why::Absent(_)));
     output::error(&message, is_absent.then(|| way(wanted)).as_deref());
 }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::{CommandError, Ending, question};
+use super::{CommandError, ExitStatus, question};
 use crate::cli::{Arguments, DryRun, RollbackArguments};
 use crate::cluster;
 use crate::output::progress::Progress;
@@ -11,7 +11,10 @@ use crate::output::{self, rollback as text};
 use crate::sync::rollback::RollbackReport;
 use crate::sync::rollback::run::{Settings, run as put_back};
 
-pub(super) async fn run(arguments: &Arguments, wanted: &RollbackArguments) -> Result<Ending, CommandError> {
+pub(super) async fn run(
+    arguments: &Arguments,
+    wanted: &RollbackArguments,
+) -> Result<ExitStatus, CommandError> {
     let dry_run = wanted.dry_run.dry_run;
     let settings = Settings {
         scope: arguments.connection.scope(wanted.selector.as_ref()),
@@ -21,7 +24,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &RollbackArguments) -> Re
     };
     let connection = cluster::connect(&arguments.connection.flags()).await?;
     let progress = Progress::new(arguments.logging.verbosity);
-    let unwatched = Unwatched { progress: &progress, is_begun: Cell::new(false) };
+    let unwatched = WatchGuard { progress: &progress, is_begun: Cell::new(false) };
     let approve = async |report: &RollbackReport| {
         progress.clear();
         let is_approved = approve(wanted, report).await?;
@@ -37,7 +40,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &RollbackArguments) -> Re
     } else {
         text::done(&report, wanted.output)?;
     }
-    Ok(if report.needs_attention() { Ending::Attention } else { Ending::Done })
+    Ok(if report.needs_attention() { ExitStatus::Attention } else { ExitStatus::Done })
 }
 
 /// Says what nodes will need again, and asks before anything is changed.
@@ -50,28 +53,31 @@ async fn approve(wanted: &RollbackArguments, report: &RollbackReport) -> Result<
         return Ok(true);
     }
     let work = if changed > 0 {
-        format!("put the former images of {} back", count(changed, "workload"))
+        format!("restore the original images of {}", count(changed, "workload"))
     } else {
-        format!("remove the outdated record or claim of {}", count(report.workloads.len(), "workload"))
+        format!(
+            "remove the outdated record or field ownership of {}",
+            count(report.workloads.len(), "workload")
+        )
     };
-    question::ask(work, || text::show_planned(report)).await
+    question::confirm(work, || text::show_planned(report)).await
 }
 
 /// Says, where the run is interrupted, what no later rollback sees to: the record of an image goes with the image.
-struct Unwatched<'a> {
+struct WatchGuard<'a> {
     progress: &'a Progress,
     is_begun: Cell<bool>,
 }
 
-impl Drop for Unwatched<'_> {
+impl Drop for WatchGuard<'_> {
     fn drop(&mut self) {
         if !self.is_begun.get() {
             return;
         }
         self.progress.clear();
         output::say(
-            "note: what was rolled back is not watched any more: where it cannot run, `kubectl castai-privatelink \
-             sync-images` brings the private images back",
+            "note: rollouts are no longer watched; if a workload cannot run, restore its private images \
+             with `kubectl castai-privatelink sync-images`",
         );
     }
 }
@@ -80,9 +86,9 @@ impl Drop for Unwatched<'_> {
 fn public_again(report: &RollbackReport, wait: bool) -> String {
     let hosts = report.hosts().into_iter().collect::<Vec<_>>().join(", ");
     let consequence = if wait {
-        "a component that is healthy now and breaks by it gets the private images again, and the run stops there"
+        "a healthy component that becomes unhealthy is restored to its private images, and the run stops"
     } else {
-        "a component that cannot stays broken, because its rollout is not waited for"
+        "a component that cannot pull stays broken, because rollouts are not watched"
     };
-    format!("nodes need to pull from {hosts} again: {consequence}")
+    format!("nodes will pull from {hosts} again: {consequence}")
 }

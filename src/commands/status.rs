@@ -1,13 +1,13 @@
 //! `status`: the cluster, what registries hold, and who changed what: nothing is changed.
 
-use super::{CommandError, Ending, discovery};
+use super::{CommandError, ExitStatus, discovery};
 use crate::cli::{Arguments, StatusArguments};
 use crate::cluster;
 use crate::output::progress::Progress;
 use crate::output::{self, status as text};
 use crate::sync::status::gather::{self, Settings};
 
-pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Result<Ending, CommandError> {
+pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Result<ExitStatus, CommandError> {
     let settings = Settings {
         scope: arguments.connection.scope(status.selection.selector.as_ref()),
         filter: discovery::filter(&status.selection.filter)?,
@@ -32,7 +32,7 @@ pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Resu
         );
     }
     text::status(&report, has_flags(&settings, status), status.output)?;
-    Ok(if report.needs_attention() || found_nothing { Ending::Attention } else { Ending::Done })
+    Ok(if report.needs_attention() || found_nothing { ExitStatus::Attention } else { ExitStatus::Done })
 }
 
 /// Whether `sync-images` has to be run with flags, too, to do what is missing.

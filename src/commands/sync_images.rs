@@ -3,20 +3,20 @@
 mod approval;
 mod settings;
 
-use super::{CommandError, Ending, discovery};
+use super::{CommandError, ExitStatus, discovery};
 use crate::cli::{Arguments, SyncArguments};
 use crate::output::progress::Progress;
 use crate::output::{self, sync as text};
 use crate::sync;
-use crate::sync::report::{End, SyncReport};
+use crate::sync::report::{RunOutcome, SyncReport};
 
-pub(super) async fn run(arguments: &Arguments, wanted: &SyncArguments) -> Result<Ending, CommandError> {
+pub(super) async fn run(arguments: &Arguments, wanted: &SyncArguments) -> Result<ExitStatus, CommandError> {
     let progress = Progress::new(arguments.logging.verbosity);
     let settings = settings::read(arguments, wanted).await?;
     let ports = settings::ports(arguments, &settings).await?;
     let approve = async |proposal: &sync::report::Proposal<'_>| {
         progress.clear();
-        approval::ask(wanted, proposal).await
+        approval::confirm(wanted, proposal).await
     };
     let observer = |event| progress.observe(event);
     let report = Box::pin(sync::run(&settings, &ports, &observer, approve)).await;
@@ -26,13 +26,15 @@ pub(super) async fn run(arguments: &Arguments, wanted: &SyncArguments) -> Result
         text::traffic(&report.traffic);
     }
     match &report.end {
-        End::Discovered if report.found_nothing() => nothing_found(arguments, wanted, &report)?,
-        End::Discovered => text::inventory(&report.inventory, wanted.output)?,
-        End::Planned(plan) => text::planned(plan.as_ref(), &report, settings.stages.rewrite, wanted.output)?,
-        End::Declined => output::say("nothing was changed"),
-        End::Done => text::done(&report, settings.stages.rewrite, wanted.output)?,
+        RunOutcome::Discovered if report.found_nothing() => nothing_found(arguments, wanted, &report)?,
+        RunOutcome::Discovered => text::inventory(&report.inventory, wanted.output)?,
+        RunOutcome::Planned(plan) => {
+            text::planned(plan.as_ref(), &report, settings.stages.rewrite, wanted.output)?
+        }
+        RunOutcome::Declined => output::say("nothing was changed"),
+        RunOutcome::Done => text::done(&report, settings.stages.rewrite, wanted.output)?,
     }
-    Ok(if report.needs_attention() { Ending::Attention } else { Ending::Done })
+    Ok(if report.needs_attention() { ExitStatus::Attention } else { ExitStatus::Done })
 }
 
 /// Nothing to do because nothing was found is no success: the ways on are named.
@@ -41,10 +43,10 @@ fn nothing_found(arguments: &Arguments, wanted: &SyncArguments, report: &SyncRep
     let place = discovery::place(arguments, inventory.clusters.first().map(|cluster| cluster.name.as_str()));
     let hint = discovery::narrowing(arguments, &wanted.selection).unwrap_or_else(|| {
         if inventory.clusters.is_empty() {
-            return "see what they hold: kubectl castai-privatelink images --explain -f FILE".to_owned();
+            return "see their contents: kubectl castai-privatelink images --explain -f FILE".to_owned();
         }
-        "install Cast AI first; or mirror its images before that: helm template … | kubectl castai-privatelink \
-         sync-images -f - --no-rewrite; or look at another cluster with --context"
+        "install Cast AI first; or mirror its images before the installation: helm template … | kubectl \
+         castai-privatelink sync-images -f - --no-rewrite; or choose another cluster with --context"
             .to_owned()
     });
     output::error(&format!("error: no image of Cast AI found {place}"), Some(&hint));

@@ -1,14 +1,14 @@
-//! `values`: the names of the mirror, in the form that whoever owns the workloads takes.
+//! `values`: the private names, in the form that the owner of the workloads reads.
 
 mod gitops;
 mod helm;
 mod named_images;
 mod policy;
 
-use super::{CommandError, Ending};
+use super::{CommandError, ExitStatus};
 use crate::cli::{Arguments, ValuesArguments, ValuesCommand};
 
-pub(super) async fn run(arguments: &Arguments, values: &ValuesArguments) -> Result<Ending, CommandError> {
+pub(super) async fn run(arguments: &Arguments, values: &ValuesArguments) -> Result<ExitStatus, CommandError> {
     match &values.kind {
         ValuesCommand::Helm(helm) => helm::run(arguments, helm).await,
         ValuesCommand::Kustomize(mirror) => gitops::kustomize(arguments, mirror).await,

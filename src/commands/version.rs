@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{CommandError, Ending};
+use super::{CommandError, ExitStatus};
 use crate::cli::{OutputFormat, VERSION, VersionArguments, VersionFormat};
 use crate::output;
 
@@ -13,7 +13,7 @@ struct Version {
     platform: String,
 }
 
-pub(super) fn run(arguments: &VersionArguments) -> Result<Ending, CommandError> {
+pub(super) fn run(arguments: &VersionArguments) -> Result<ExitStatus, CommandError> {
     let platform = format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH);
     let version = Version { version: VERSION, platform };
     match arguments.output {
@@ -26,5 +26,5 @@ pub(super) fn run(arguments: &VersionArguments) -> Result<Ending, CommandError> 
         Some(VersionFormat::Json) => output::document(&version, OutputFormat::Json)?,
         Some(VersionFormat::Yaml) => output::document(&version, OutputFormat::Yaml)?,
     }
-    Ok(Ending::Done)
+    Ok(ExitStatus::Done)
 }

@@ -4,7 +4,7 @@ use json_patch::Patch;
 use serde::{Deserialize, Serialize};
 
 use crate::model::image::Mirror;
-use crate::model::inventory::{Carrier, WorkloadName};
+use crate::model::inventory::{ImageField, WorkloadName};
 use crate::model::owner::Owner;
 
 /// What is to be done with the workloads of one cluster.
@@ -41,7 +41,7 @@ pub enum WorkloadStep {
         changes: Vec<Change>,
         /// Fields whose ownership is relinquished.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        relinquished: Vec<Carrier>,
+        relinquished: Vec<ImageField>,
         /// A JSON patch; its `test` operations are the guards against changes in the meantime.
         patch: Patch,
     },
@@ -49,16 +49,17 @@ pub enum WorkloadStep {
     Unchanged,
     /// An image that it needs is not verified, or its owner would revert the change at once.
     #[serde(rename_all = "camelCase")]
-    HeldBack { why: String },
+    HeldBack { reason: String },
     /// None of its images can be changed in place.
     #[serde(rename_all = "camelCase")]
-    NotRewritable { why: String },
+    NotRewritable { reason: String },
 }
 
 /// A field that gets another value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Change {
-    pub carrier: Carrier,
+    pub image_field: ImageField,
     /// Absent where the whole entry is added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,

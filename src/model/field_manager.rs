@@ -1,4 +1,4 @@
-//! Who the API server says set the images of a workload: its `managedFields`, as far as they are about carriers.
+//! Who the API server says set the images of a workload: its `managedFields`, as far as they are about image fields.
 //!
 //! Their form: k8s.io/apimachinery `pkg/apis/meta/v1/types.go` (`FieldsV1`) and sigs.k8s.io/structured-merge-diff
 //! `fieldpath/serialize.go`.
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
 
-use crate::model::image_field::{self, Carried, Carrier, Managed, Variables};
+use crate::model::image_field::{self, ImageField, LocatedField, Managed, Variables};
 use crate::model::pod_spec::PodSpec;
 use crate::model::workload_kind::WorkloadKind;
 
@@ -25,13 +25,13 @@ pub struct FieldManager {
     /// When it last changed which fields are its own, or their values.
     pub time: Option<Timestamp>,
     /// Images that are its own now.
-    pub carriers: Vec<Carrier>,
+    pub image_fields: Vec<ImageField>,
     /// All its fields as the API server has them; kept of this plugin's entry alone, which is small.
     pub fields: Option<Value>,
 }
 
 /// The managers of an object of this kind with this pod spec; those of its status and scale are left out. Of its
-/// variables those count that are known to carry images, and those that we set.
+/// variables those count that are known to hold images, and those that we set.
 pub fn field_managers(
     kind: WorkloadKind,
     entries: Vec<ManagedFieldsEntry>,
@@ -39,12 +39,13 @@ pub fn field_managers(
     variables: &Variables,
 ) -> Vec<FieldManager> {
     let is_ours = |entry: &&ManagedFieldsEntry| entry.manager.as_deref() == Some(FIELD_MANAGER);
-    let ours: Vec<_> = entries.iter().filter(is_ours).filter_map(fields_of).collect();
-    let mut images = image_field::carried(pod, variables);
+    let ours: Vec<_> = entries.iter().filter(is_ours).filter_map(locate_fields).collect();
+    let mut images = image_field::locate_image_fields(pod, variables);
     if !ours.is_empty() {
         // Users may name more variables than those that are known.
-        let mut all = image_field::carried(pod, &all_variables(pod));
-        let is_known = |field: &Carried| images.iter().any(|known| known.carrier == field.carrier);
+        let mut all = image_field::locate_image_fields(pod, &all_variables(pod));
+        let is_known =
+            |field: &LocatedField| images.iter().any(|known| known.image_field == field.image_field);
         all.retain(|field| is_known(field) || ours.iter().any(|fields| is_in(fields, kind, field)));
         images = all;
     }
@@ -53,18 +54,18 @@ pub fn field_managers(
         .enumerate()
         .filter(|(_, entry)| entry.subresource.as_deref().unwrap_or_default().is_empty());
     main.map(|(index, entry)| {
-        let owned = fields_of(&entry).into_iter().flat_map(|fields| {
+        let owned = locate_fields(&entry).into_iter().flat_map(|fields| {
             let owned = images.iter().filter(|field| is_in(fields, kind, field));
-            owned.map(|field| field.carrier.clone())
+            owned.map(|field| field.image_field.clone())
         });
-        let carriers = owned.collect();
+        let image_fields = owned.collect();
         let fields = entry.fields_v1.map(|fields| fields.0);
         let name = entry.manager.unwrap_or_default();
         FieldManager {
             index,
             applies: entry.operation.as_deref() == Some("Apply"),
             time: entry.time.map(|time| time.0),
-            carriers,
+            image_fields,
             fields: fields.filter(|_| name == FIELD_MANAGER),
             name,
         }
@@ -78,12 +79,12 @@ fn all_variables(pod: &PodSpec) -> Variables {
     all.map(|variable| variable.name.as_str()).collect()
 }
 
-fn fields_of(entry: &ManagedFieldsEntry) -> Option<&Value> {
+fn locate_fields(entry: &ManagedFieldsEntry) -> Option<&Value> {
     entry.fields_v1.as_ref().map(|fields| &fields.0)
 }
 
 /// Whether `field` is among a manager's.
-fn is_in(fields: &Value, kind: WorkloadKind, field: &Carried) -> bool {
+fn is_in(fields: &Value, kind: WorkloadKind, field: &LocatedField) -> bool {
     let path = field_path(kind, field);
     path.is_some_and(|managed| {
         managed.path.iter().try_fold(fields, |fields, member| fields.get(member)).is_some()
@@ -91,7 +92,7 @@ fn is_in(fields: &Value, kind: WorkloadKind, field: &Carried) -> bool {
 }
 
 /// Where `field` stands in a manager's fields, from the root of the object; nothing for what no manager can own.
-pub fn field_path(kind: WorkloadKind, field: &Carried) -> Option<Managed> {
+pub fn field_path(kind: WorkloadKind, field: &LocatedField) -> Option<Managed> {
     let managed = field.managed()?;
     let pod: Vec<_> =
         kind.pod_spec_pointer().split('/').skip(1).map(|member| format!("f:{member}")).collect();
@@ -144,11 +145,11 @@ mod tests {
         let managers = field_managers(WorkloadKind::Deployment, entries, &spec, &variables);
         let names: Vec<_> = managers.iter().map(|manager| (manager.name.as_str(), manager.applies)).collect();
         assert_eq!(names, [("helm", true), ("kubectl-annotate", false)]);
-        let carriers: Vec<_> = managers[0].carriers.iter().map(ToString::to_string).collect();
-        assert_eq!(carriers, ["init/gpu", "container/agent", "env/agent/SCANNERS_IMAGE"]);
+        let image_fields: Vec<_> = managers[0].image_fields.iter().map(ToString::to_string).collect();
+        assert_eq!(image_fields, ["init/gpu", "container/agent", "env/agent/SCANNERS_IMAGE"]);
         assert_eq!((managers[0].index, managers[1].index), (0, 2), "as they stand in the object");
-        assert!(managers[1].carriers.is_empty());
-        // What we set carries an image, whoever else claims it.
+        assert!(managers[1].image_fields.is_empty());
+        // What we set holds an image, whoever else claims it.
         let other = json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"agent\"}": {
             "f:env": {"k:{\"name\":\"OTHER\"}": {"f:value": {}}},
         }}}}}});
@@ -156,12 +157,12 @@ mod tests {
             vec![entry("helm", "Apply", "", &deployment), entry(FIELD_MANAGER, "Update", "", &other)];
         let managers = field_managers(WorkloadKind::Deployment, with_ours, &spec, &variables);
         let names =
-            |manager: &FieldManager| manager.carriers.iter().map(ToString::to_string).collect::<Vec<_>>();
+            |manager: &FieldManager| manager.image_fields.iter().map(ToString::to_string).collect::<Vec<_>>();
         assert!(names(&managers[0]).contains(&"env/agent/OTHER".to_owned()));
         assert_eq!(names(&managers[1]), ["env/agent/OTHER"]);
         let cron = json!({"f:spec": {"f:jobTemplate": {"f:spec": {"f:template": {"f:spec": pod}}}}});
         let cron =
             field_managers(WorkloadKind::CronJob, vec![entry("x", "Update", "", &cron)], &spec, &variables);
-        assert_eq!(cron[0].carriers.len(), 3);
+        assert_eq!(cron[0].image_fields.len(), 3);
     }
 }

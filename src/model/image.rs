@@ -17,7 +17,7 @@ pub struct Digest(String);
 
 impl Digest {
     /// The digest of `bytes`.
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn compute(bytes: &[u8]) -> Self {
         use sha2::Digest as _;
         Self::from_hash(&sha2::Sha256::digest(bytes))
     }
@@ -73,7 +73,7 @@ impl InvalidReference {
     }
 
     fn digest(text: &str) -> Self {
-        Self::new(text, "a digest is `sha256:` and 64 lower-case hex digits")
+        Self::new(text, "a digest must be `sha256:` and 64 lower-case hex digits")
     }
 }
 
@@ -112,7 +112,7 @@ impl Version {
     }
 }
 
-/// An image reference exactly as somebody wrote it, read by Docker's rules.
+/// An image reference exactly as written, parsed by Docker's rules.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Image {
     written: String,
@@ -250,7 +250,7 @@ impl Mirror {
         });
         if !legal {
             let reason = format!(
-                "as a repository name it has characters other than a-z, 0-9, `.`, `_`, `-` and `/`: add --map \
+                "invalid repository name, only a-z, 0-9, `.`, `_`, `-` and `/` are allowed: add --map \
                  {}/<NAME>={repository}",
                 self.location()
             );
@@ -306,15 +306,15 @@ impl FromStr for Mirror {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim_end_matches('/');
         if text.contains("://") {
-            return Err(InvalidReference::new(text, "write the registry without `https://`"));
+            return Err(InvalidReference::new(text, "remove `https://` from the registry"));
         }
         // Read as the repository of some image: the same rules tell a host from a path.
-        let probe: Image = format!("{text}/x").parse().map_err(|_| {
-            InvalidReference::new(text, "a registry is `host[:port]`, with a path behind it or without")
-        })?;
+        let probe: Image = format!("{text}/x")
+            .parse()
+            .map_err(|_| InvalidReference::new(text, "expected `host[:port]` or `host[:port]/path`"))?;
         let (registry, prefix) = text.split_once('/').map_or((text, None), |(host, path)| (host, Some(path)));
         if probe.host() != registry {
-            let reason = "the registry's host is missing: `host[:port]` or `host[:port]/path`";
+            let reason = "missing registry host: expected `host[:port]` or `host[:port]/path`";
             return Err(InvalidReference::new(text, reason));
         }
         Ok(Self { registry: registry.to_owned(), prefix: prefix.map(str::to_owned) })

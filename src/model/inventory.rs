@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::reason::Reason;
 use crate::model::image::Image;
-pub use crate::model::image_field::Carrier;
+pub use crate::model::image_field::ImageField;
 use crate::model::knowledge::Knowledge;
-use crate::model::origin::Origin;
+use crate::model::provenance::Provenance;
 pub use crate::model::workload_kind::WorkloadKind;
 
 /// Version of the three values that machines hand to each other.
@@ -48,21 +48,22 @@ pub struct Inventory {
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
     /// One line for each place where images were looked for.
-    pub looked_at: Vec<String>,
-    pub left_out: Vec<LeftOut>,
+    pub searched: Vec<String>,
+    pub excluded: Vec<ExcludedImage>,
 }
 
-/// Something that was looked at and not taken, although it could be taken for Cast AI's.
+/// An object that looks like Cast AI's but was excluded.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct LeftOut {
+pub struct ExcludedImage {
     pub place: Place,
     /// Absent where the whole object was left out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub carrier: Option<Carrier>,
+    pub image_field: Option<ImageField>,
     /// As written, where it can be an image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    #[serde(rename = "reason")]
     pub why: String,
 }
 
@@ -97,32 +98,32 @@ pub struct WantedImage {
     pub source: Option<Image>,
     /// Where the name comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origin: Option<Origin>,
+    pub provenance: Option<Provenance>,
     pub used_by: Vec<Use>,
 }
 
-/// One place that carries an image.
+/// One place that holds an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Use {
     pub place: Place,
-    pub carrier: Carrier,
+    pub image_field: ImageField,
     pub reason: Reason,
-    /// What our annotation says was here before, if it speaks of this carrier and this image.
+    /// What our annotation says was here before, if it speaks of this image field and this image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded_source: Option<Image>,
     /// Why the image cannot be rewritten in place; absent where it can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fixed: Option<String>,
+    pub not_rewritable: Option<String>,
 }
 
 impl Use {
     /// Whether this is the container whose image `derived` is derived from.
     pub fn contains_source_of(&self, derived: &Self) -> bool {
-        derived.carrier.is_derived()
-            && self.carrier.is_container_image()
+        derived.image_field.is_derived()
+            && self.image_field.is_container_image()
             && self.place == derived.place
-            && self.carrier.container() == derived.carrier.container()
+            && self.image_field.container() == derived.image_field.container()
     }
 }
 

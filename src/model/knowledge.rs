@@ -59,7 +59,7 @@ pub struct Knowledge {
     /// Images that the component names by itself at run time.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub derived_images: Vec<DerivedImage>,
-    /// Custom resources whose fields carry images.
+    /// Custom resources whose fields hold images.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<CustomResource>,
     /// Workloads of others that the component patches.
@@ -84,7 +84,7 @@ pub struct Knowledge {
     /// Endpoints that the component makes out of another one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub derived_endpoints: Vec<DerivedEndpoint>,
-    /// Images that are wanted whoever uses them.
+    /// Additional images to include.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<Image>,
 }
@@ -158,7 +158,7 @@ pub struct OtherVariable {
     pub name: String,
     /// What it holds instead; absent where its value shows that it is no image, such as a bare tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
+    pub reason: Option<String>,
 }
 
 /// An image that a component names after one of its own: with the same version, and a part of the name replaced.
@@ -179,7 +179,7 @@ pub struct DerivedImage {
     pub key: String,
 }
 
-/// A kind of custom resource, and its fields that carry images.
+/// A kind of custom resource, and its fields that hold images.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CustomResource {
@@ -215,7 +215,7 @@ pub struct Upgrader {
     pub workload: String,
     /// Charts whose releases it upgrades; also those whose names go on after a hyphen.
     pub charts: Vec<String>,
-    /// What it does to an image that we set, and when.
+    /// What it does to a rewritten image, and when.
     pub reverts: String,
 }
 

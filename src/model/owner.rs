@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Somebody who writes a workload's images too.
+/// Another owner of a workload's images.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Owner {
     /// Such as `Helm release castai-agent`.
     pub name: String,
-    /// What it does to an image that we set, and when.
+    /// What it does to a rewritten image, and when.
     pub reverts: String,
-    /// It does so within minutes and by itself, so that setting an image is of no use.
-    pub heals: bool,
+    /// It self-heals: it reverts the image within minutes.
+    pub self_heals: bool,
 }

@@ -7,7 +7,7 @@ use crate::model::cluster_plan::ClusterPlan;
 use crate::model::image::ecr::EcrRegistry;
 use crate::model::image::{Digest, Image, Mirror};
 use crate::model::inventory::{Cluster, Use};
-use crate::model::origin::Origin;
+use crate::model::provenance::Provenance;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -78,7 +78,7 @@ pub struct PlannedImage {
     pub source: Option<Image>,
     /// Where the source's name comes from; absent where no source is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origin: Option<Origin>,
+    pub provenance: Option<Provenance>,
     pub step: Step,
     /// What is worth knowing although it stops nothing, one sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,7 +110,7 @@ pub enum Step {
     Replace { content: Content, replaces: Digest },
     /// Nodes reach this image's registry anyway, or nothing is known of where it came from and it is there.
     #[serde(rename_all = "camelCase")]
-    LeaveAlone { why: String },
+    Skip { reason: String },
     /// This image cannot be mirrored; the others go on.
     #[serde(rename_all = "camelCase")]
     Failed { error: String },
@@ -129,7 +129,7 @@ impl Step {
     pub const fn to_write(&self) -> Option<&Content> {
         match self {
             Self::Copy { content } | Self::Replace { content, .. } => Some(content),
-            Self::UpToDate { .. } | Self::LeaveAlone { .. } | Self::Failed { .. } => None,
+            Self::UpToDate { .. } | Self::Skip { .. } | Self::Failed { .. } => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A pod spec as far as anybody here looks at it. Kubernetes' own type takes 25 kB for an ordinary pod, mostly for
+//! The parts of a pod spec that this program reads. Kubernetes' own type takes 25 kB for an ordinary pod, mostly for
 //! fields that are not set, and thousands are held at a time.
 
 use k8s_openapi::api::core::v1::{

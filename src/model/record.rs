@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::image::Image;
-use crate::model::image_field::Carrier;
+use crate::model::image_field::ImageField;
 
 /// The annotation on a workload's own metadata; on its pod template it would cause one more rollout.
 pub const ANNOTATION: &str = "privatelink.cast.ai/images";
@@ -21,7 +21,7 @@ pub struct Record {
     pub to: String,
 }
 
-/// Records by carrier as text, and as they stand: a later version may know carriers and forms that this one does not,
+/// Records by image field as text, and as they stand: a later version may know image fields and forms that this one does not,
 /// and must find them as it left them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -37,31 +37,31 @@ impl Records {
         self.0.is_empty()
     }
 
-    pub fn get(&self, carrier: &Carrier) -> Option<Record> {
-        Record::deserialize(self.0.get(&carrier.to_string())?).ok()
+    pub fn get(&self, image_field: &ImageField) -> Option<Record> {
+        Record::deserialize(self.0.get(&image_field.to_string())?).ok()
     }
 
-    /// Every record whose carrier and form this version knows, in the order of their texts.
-    pub fn all(&self) -> impl Iterator<Item = (Carrier, Record)> {
-        self.0
-            .iter()
-            .filter_map(|(carrier, record)| Some((carrier.parse().ok()?, Record::deserialize(record).ok()?)))
+    /// Every record whose image field and form this version knows, in the order of their texts.
+    pub fn all(&self) -> impl Iterator<Item = (ImageField, Record)> {
+        self.0.iter().filter_map(|(image_field, record)| {
+            Some((image_field.parse().ok()?, Record::deserialize(record).ok()?))
+        })
     }
 
-    /// The record of `carrier` if what it says is still true of the image that stands there.
-    pub fn current(&self, carrier: &Carrier, written: &str) -> Option<Record> {
-        self.get(carrier).filter(|record| record.to == written)
+    /// The record of `image_field` if what it says is still true of the image that stands there.
+    pub fn current(&self, image_field: &ImageField, written: &str) -> Option<Record> {
+        self.get(image_field).filter(|record| record.to == written)
     }
 
-    /// Whether what stands at `carrier` was added by us, where nothing stood before.
-    pub fn added(&self, carrier: &Carrier, written: &str) -> bool {
-        self.current(carrier, written).is_some_and(|record| record.from.is_none())
+    /// Whether what stands at `image_field` was added by us, where nothing stood before.
+    pub fn added(&self, image_field: &ImageField, written: &str) -> bool {
+        self.current(image_field, written).is_some_and(|record| record.from.is_none())
     }
 
-    /// What stood at `carrier` before `written`, if that is on record. A record also pairs two repositories: of another
+    /// What stood at `image_field` before `written`, if that is on record. A record also pairs two repositories: of another
     /// version in the recorded one, the source is that version in the other.
-    pub fn source(&self, carrier: &Carrier, written: &str) -> Option<Image> {
-        let record = self.get(carrier)?;
+    pub fn source(&self, image_field: &ImageField, written: &str) -> Option<Image> {
+        let record = self.get(image_field)?;
         let from: Image = record.from?.parse().ok()?;
         if record.to == written {
             return Some(from);
@@ -71,11 +71,11 @@ impl Records {
         is_paired.then(|| written.with_repository(from.repository()).ok())?
     }
 
-    /// Sets or removes the record of `carrier`.
-    pub fn set(&mut self, carrier: &Carrier, record: Option<Record>) {
+    /// Sets or removes the record of `image_field`.
+    pub fn set(&mut self, image_field: &ImageField, record: Option<Record>) {
         match record {
-            Some(record) => self.0.insert(carrier.to_string(), serde_json::json!(record)),
-            None => self.0.remove(&carrier.to_string()),
+            Some(record) => self.0.insert(image_field.to_string(), serde_json::json!(record)),
+            None => self.0.remove(&image_field.to_string()),
         };
     }
 
@@ -110,9 +110,9 @@ mod tests {
             &serde_json::json!({"container/x": {"from": "ghcr.io/castai/x:v1", "to": "e.example/flat:v1"}}),
         );
         for (written, expected) in cases {
-            let source = records.source(&Carrier::Container("x".to_owned()), written);
+            let source = records.source(&ImageField::Container("x".to_owned()), written);
             assert_eq!(source.as_ref().map(Image::as_written), expected, "{written}");
-            assert_eq!(records.source(&Carrier::Container("y".to_owned()), written), None, "{written}");
+            assert_eq!(records.source(&ImageField::Container("y".to_owned()), written), None, "{written}");
         }
     }
 
@@ -122,7 +122,7 @@ mod tests {
             "container/x": {"from": "a:1", "to": "b:1", "since": "later"},
             "volume/y": ["another", "form"],
         }));
-        let (x, z) = (Carrier::Container("x".to_owned()), Carrier::Container("z".to_owned()));
+        let (x, z) = (ImageField::Container("x".to_owned()), ImageField::Container("z".to_owned()));
         assert_eq!(records.get(&x), Some(Record { from: Some("a:1".to_owned()), to: "b:1".to_owned() }));
         records.set(&z, Some(Record { from: None, to: "d:1".to_owned() }));
         let annotation: Value = serde_json::from_str(&records.to_annotation().unwrap()).unwrap();

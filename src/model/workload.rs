@@ -46,7 +46,7 @@ impl Owner {
 
 impl Workload {
     /// Whether its controller is a workload that carries the same images, so that this object is never looked at.
-    pub fn is_carried_by_its_owner(&self) -> bool {
+    pub fn is_covered_by_its_owner(&self) -> bool {
         let Some(owner) = &self.owner else { return false };
         match self.name.kind {
             WorkloadKind::Pod => owner.workload_kind().is_some(),

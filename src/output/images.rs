@@ -42,8 +42,13 @@ fn tables(inventory: &Inventory, wide: bool) -> String {
     for wanted in images {
         for used in &wanted.used_by {
             let (namespace, object) = place(&used.place);
-            let cells =
-                [name(wanted).to_string(), namespace, object, used.carrier.to_string(), why(wanted, used)];
+            let cells = [
+                name(wanted).to_string(),
+                namespace,
+                object,
+                used.image_field.to_string(),
+                why(wanted, used),
+            ];
             rows.push((cells, wanted.image.to_string()));
         }
     }
@@ -63,8 +68,8 @@ fn tables(inventory: &Inventory, wide: bool) -> String {
         (false, true) => {
             let rows: Vec<_> = rows
                 .into_iter()
-                .map(|([image, namespace, object, carrier, why], written)| {
-                    [image, namespace, object, carrier, why, written]
+                .map(|([image, namespace, object, image_field, why], written)| {
+                    [image, namespace, object, image_field, why, written]
                 })
                 .collect();
             table::render(["IMAGE", "NAMESPACE", "USED BY", "AS", "WHY", "WRITTEN AS"], &rows)
@@ -78,23 +83,23 @@ fn tables(inventory: &Inventory, wide: bool) -> String {
 
 fn explained(explanation: &Explanation, width: Option<usize>, is_first: bool) -> String {
     let mut text = if is_first { String::new() } else { "\n".to_owned() };
-    let looked_at: Vec<_> = explanation.looked_at.iter().map(|line| [line.clone()]).collect();
-    text.push_str(&table::fitted([Column::keeping_start("LOOKED AT", 20)], &looked_at, width));
-    if explanation.left_out.is_empty() {
-        return text + "\nnothing else looks like Cast AI's\n";
+    let searched: Vec<_> = explanation.searched.iter().map(|line| [line.clone()]).collect();
+    text.push_str(&table::fitted([Column::keeping_start("LOOKED AT", 20)], &searched, width));
+    if explanation.excluded.is_empty() {
+        return text + "\nno other object looks like Cast AI's\n";
     }
     let dash = || "-".to_owned();
     let rows: Vec<_> = explanation
-        .left_out
+        .excluded
         .iter()
-        .map(|left_out| {
-            let (namespace, object) = place(&left_out.place);
+        .map(|excluded| {
+            let (namespace, object) = place(&excluded.place);
             [
                 object,
                 namespace,
-                left_out.carrier.as_ref().map_or_else(dash, ToString::to_string),
-                left_out.image.clone().unwrap_or_else(dash),
-                left_out.why.clone(),
+                excluded.image_field.as_ref().map_or_else(dash, ToString::to_string),
+                excluded.image.clone().unwrap_or_else(dash),
+                excluded.why.clone(),
             ]
         })
         .collect();

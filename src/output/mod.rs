@@ -1,8 +1,8 @@
 //! Everything that is printed is printed here: results on stdout, all else on stderr.
 
-mod claims;
 pub mod format;
 pub mod images;
+mod ownership;
 pub mod permissions;
 pub mod preflight;
 pub mod progress;
@@ -22,7 +22,7 @@ use self::format::OutputFormat;
 pub use self::workloads::described;
 use crate::printable::one_line;
 
-/// Longest line that we print of somebody else's text, in characters.
+/// Longest line of external text that we print, in characters.
 const LINE_LIMIT: usize = 2000;
 
 /// Writes a result to stdout. A reader that hung up is no error: it has seen what it wanted.

@@ -97,7 +97,7 @@ fn facts(report: &Report, width: Option<usize>) -> String {
     table::fitted(columns, &rows, width)
 }
 
-/// One line for each host: how far the way to it leads. Who needs a host that is not well is told below too.
+/// One line for each host: how far the way to it leads. Components that need a failing host are listed below.
 fn hosts(report: &Report, width: Option<usize>) -> String {
     let mut order: Vec<&str> = Vec::new();
     let mut findings: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
@@ -214,18 +214,19 @@ fn verdict(report: &Report) -> String {
     let is_unknown = |finding: &Finding| matches!(finding.outcome, Outcome::Unknown { .. });
     let network = |finding: &&Finding| step_of(finding).is_some();
     if report.findings.iter().filter(network).any(is_unknown) {
-        return "Nothing failed, but the network was not looked at: run again from inside the VPC".to_owned();
+        return "Nothing failed, but the network checks did not run: run again from inside the VPC"
+            .to_owned();
     }
     // What nobody publishes is no gap in what was looked at.
     let gap = |finding: &Finding| is_unknown(finding) && finding.check.code != host_known::CHECK.code;
     if report.findings.iter().any(gap) {
-        return "Nothing failed, but not all could be looked at: see Unknown above".to_owned();
+        return "Nothing failed, but some checks could not run: see Unknown above".to_owned();
     }
     if report.narrowed && report.findings.is_empty() {
-        return "None of the checks that were asked for applies here: nothing was found out".to_owned();
+        return "None of the selected checks applies to this cluster".to_owned();
     }
     if report.narrowed {
-        return "Nothing failed among the checks that were asked for".to_owned();
+        return "Nothing failed among the selected checks".to_owned();
     }
     if report.findings.iter().any(|finding| finding.outcome == Outcome::Warn) {
         return "This cluster reaches Cast AI privately; see the warnings above".to_owned();

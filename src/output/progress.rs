@@ -44,8 +44,8 @@ impl Progress {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Stage(stage) => self.stage(&mut state, stage),
-            Event::Warning(text) => self.tell(&format!("warning: {text}")),
-            Event::Note(text) => self.tell(&text),
+            Event::Warning(text) => self.print_line(&format!("warning: {text}")),
+            Event::Note(text) => self.print_line(&text),
             Event::MirrorStarted { images, bytes: total } => self.mirror_started(&mut state, images, total),
             Event::ImageStarted { image, bytes: size } => {
                 self.image_started(&mut state, image.as_written(), size);
@@ -60,7 +60,7 @@ impl Progress {
             }
             Event::ImageCopied { image } => {
                 let size = state.sizes.get(image.as_written()).copied().unwrap_or_default();
-                let size = if size == 0 { "its layers were there".to_owned() } else { bytes(size) };
+                let size = if size == 0 { "layers already exist".to_owned() } else { bytes(size) };
                 self.image_ended(&mut state, image.as_written(), &format!("copied {image} ({size})"));
             }
             // The reason is told at the end, once for all images that it concerns.
@@ -123,8 +123,8 @@ impl Progress {
             bar.finish_and_clear();
         }
         let text = match stage {
-            Stage::Discover => "looking for Cast AI's workloads",
-            Stage::Plan => "comparing sources and registry",
+            Stage::Discover => "discovering Cast AI's workloads",
+            Stage::Plan => "comparing the registry with the sources",
             Stage::Verify => "verifying images in the registry",
             Stage::Rewrite => "checking patches with the API server",
             Stage::Preflight => "checking",
@@ -181,7 +181,7 @@ impl Progress {
     }
 
     /// Says a sentence of any length, with the bars out of its way.
-    fn tell(&self, text: &str) {
+    fn print_line(&self, text: &str) {
         match &self.bars {
             Some(bars) => bars.suspend(|| super::say(text)),
             None => super::say(text),

@@ -2,13 +2,13 @@
 
 use std::io;
 
-use crate::output::claims::{is_release, release};
 use crate::output::format::OutputFormat;
+use crate::output::ownership::{is_relinquishment, relinquish_status};
 use crate::output::sync::{incomplete, lines};
 use crate::output::table::Column;
 use crate::output::workloads::{WorkloadWords, workload_problems};
 use crate::output::{document, question_width, result, say, table, terminal_width};
-use crate::sync::rollback::{LeftAlone, RollbackReport};
+use crate::sync::rollback::{RollbackReport, SkippedImage};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
 /// Prints what a run did, or would do.
@@ -25,8 +25,8 @@ pub fn done(report: &RollbackReport, format: OutputFormat) -> io::Result<()> {
             let width = terminal_width().filter(|_| format != OutputFormat::Wide);
             let text = changes(report, "image rolled back (dry run)", width);
             match text.is_empty() {
-                true if !report.left_alone.is_empty() || !report.not_found.is_empty() => {}
-                true => result("nothing to do: no image is recorded as replaced by sync-images\n")?,
+                true if !report.skipped.is_empty() || !report.not_found.is_empty() => {}
+                true => result("nothing to do: no images were replaced by sync-images\n")?,
                 false => result(&text)?,
             }
         }
@@ -35,12 +35,12 @@ pub fn done(report: &RollbackReport, format: OutputFormat) -> io::Result<()> {
     Ok(())
 }
 
-/// Shows what a run is about to do to the person who is asked whether it may.
+/// Shows the planned changes before the confirmation prompt.
 pub fn show_planned(report: &RollbackReport) {
     for line in changes(report, "to roll back", question_width()).lines() {
         say(line);
     }
-    report.left_alone.iter().for_each(|left| say(&described(left)));
+    report.skipped.iter().for_each(|left| say(&described(left)));
     say("");
 }
 
@@ -49,23 +49,23 @@ fn changes(report: &RollbackReport, planned: &'static str, width: Option<usize>)
     let mut rows = Vec::new();
     for workload in &report.workloads {
         let outcome = match &workload.outcome {
-            outcome if is_release(workload) => release(outcome),
+            outcome if is_relinquishment(workload) => relinquish_status(outcome),
             Outcome::Updated => "image rolled back",
             Outcome::DryRunOk => "image rolled back (server dry run)",
             Outcome::Planned => planned,
             Outcome::Unchanged | Outcome::HeldBack(_) => "unchanged",
-            Outcome::Fixed(_) => "not changeable",
+            Outcome::NotRewritable(_) => "not changeable",
             Outcome::Failed(_) => "failed",
             Outcome::Restored(_) => "kept private",
-            Outcome::NotReached => "not reached",
+            Outcome::NotStarted => "not reached",
         };
-        let row = |carrier: String, image: String| {
+        let row = |image_field: String, image: String| {
             let name = workload.workload.to_string();
-            [workload.workload.namespace.clone(), name, carrier, image, outcome.to_owned()]
+            [workload.workload.namespace.clone(), name, image_field, image, outcome.to_owned()]
         };
         let changed = workload.changes.iter();
         rows.extend(changed.map(|change| {
-            row(change.carrier.to_string(), change.to.clone().unwrap_or_else(|| "<none>".to_owned()))
+            row(change.image_field.to_string(), change.to.clone().unwrap_or_else(|| "<none>".to_owned()))
         }));
         if workload.changes.is_empty() && workload.outcome != Outcome::Unchanged {
             rows.push(row("-".to_owned(), "-".to_owned()));
@@ -88,37 +88,31 @@ fn changes(report: &RollbackReport, planned: &'static str, width: Option<usize>)
 fn problems(report: &RollbackReport) {
     incomplete(&report.unlisted);
     for name in &report.not_found {
-        say(&format!(
-            "error: {name} is not there: check the name and -n, and look at all with rollback --dry-run"
-        ));
+        say(&format!("error: {name} not found: check the name and -n, or list all with rollback --dry-run"));
     }
     for name in &report.not_recorded {
-        say(&format!("note: {name}: no image of it is recorded as replaced by sync-images"));
+        say(&format!("note: {name}: no images were replaced by sync-images"));
     }
     workload_problems(&report.workloads, WorkloadWords::ROLLBACK);
-    report.left_alone.iter().for_each(|left| say(&described(left)));
+    report.skipped.iter().for_each(|left| say(&described(left)));
     for workload in report.workloads.iter().filter(|workload| workload.outcome == Outcome::Unchanged) {
         let name = format!("{} in namespace {}", workload.workload, workload.workload.namespace);
-        say(&format!(
-            "note: {name}: nothing of ours is left there but the record of it, which has no use any more"
-        ));
+        say(&format!("note: {name}: only an outdated record of its images is left"));
     }
     if report.workloads.iter().any(|workload| workload.outcome.needs_attention()) {
-        say(
-            "hint: let nodes reach the registries of the former images and roll back again, or take everything to the \
-             private ones with `kubectl castai-privatelink sync-images`",
-        );
+        say("hint: make the original registries reachable from the nodes and roll back again, or restore \
+             the private images with `kubectl castai-privatelink sync-images`");
     }
 }
 
-fn described(left: &LeftAlone) -> String {
-    let LeftAlone { workload, carrier, current, public, .. } = left;
-    let name = format!("{workload} in namespace {}: {carrier}", workload.namespace);
+fn described(left: &SkippedImage) -> String {
+    let SkippedImage { workload, image_field, current, public, .. } = left;
+    let name = format!("{workload} in namespace {}: {image_field}", workload.namespace);
     match public {
         Some(public) => format!(
-            "error: {name} was changed since to {current}, and is never taken back to another version: to use the public \
-             one, set it to {public}"
+            "error: {name} skipped: it was upgraded to {current} since; to use the public image, set it to \
+             {public}"
         ),
-        None => format!("note: {name} was changed since to {current}: left alone"),
+        None => format!("note: {name} skipped: it was changed to {current} since"),
     }
 }

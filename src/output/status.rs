@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::io;
 
 use crate::model::inventory::Place;
-use crate::output::claims::kept;
 use crate::output::format::OutputFormat;
+use crate::output::ownership::describe_ownership;
 use crate::output::sync::lines;
 use crate::output::table::Column;
 use crate::output::verdict::verdict;
@@ -56,8 +56,8 @@ fn images(report: &StatusReport, width: Option<usize>) -> String {
         .iter()
         .map(|image| {
             let (namespace, place) = place(&image.place);
-            let carrier = image.carrier.to_string();
-            [namespace, place, carrier, image.image.to_string(), word(image).to_owned(), detail(image)]
+            let image_field = image.image_field.to_string();
+            [namespace, place, image_field, image.image.to_string(), word(image).to_owned(), detail(image)]
         })
         .collect();
     let columns = [
@@ -78,9 +78,9 @@ fn pull_failures(report: &StatusReport, width: Option<usize>) -> String {
     }
     let row = |failure: &PullFailure| {
         let (namespace, place) = place(&failure.place);
-        let (carrier, image) = (failure.carrier.to_string(), failure.image.clone());
+        let (image_field, image) = (failure.image_field.to_string(), failure.image.clone());
         let pods = failure.pods.len().to_string();
-        [namespace, place, carrier, image, pods, failure.reason.clone(), pull_detail(failure)]
+        [namespace, place, image_field, image, pods, failure.reason.clone(), pull_detail(failure)]
     };
     let rows: Vec<_> = report.pull_failures.iter().map(row).collect();
     let columns = [
@@ -96,7 +96,7 @@ fn pull_failures(report: &StatusReport, width: Option<usize>) -> String {
 }
 
 fn pull_detail(failure: &PullFailure) -> String {
-    let outdated = "another image is set by now: delete the pod if it stays";
+    let outdated = "the workload has another image now: delete the pod if it remains";
     match (failure.message.as_str(), failure.outdated) {
         ("", false) => "-".to_owned(),
         ("", true) => outdated.to_owned(),
@@ -126,7 +126,7 @@ fn owners(report: &StatusReport) -> String {
 
 /// Namespace, workload, its owner, and what that does.
 pub(super) fn owner_table(rows: &[[String; 4]]) -> String {
-    table::render(["NAMESPACE", "WORKLOAD", "OWNER", "WHAT IT DOES TO IMAGES"], rows)
+    table::render(["NAMESPACE", "WORKLOAD", "OWNER", "EFFECT ON IMAGES"], rows)
 }
 
 const fn word(image: &ImageStatus) -> &'static str {
@@ -139,20 +139,20 @@ const fn word(image: &ImageStatus) -> &'static str {
         State::NotRewritten => "not rewritten",
         State::Missing => "missing",
         State::Behind(_) => "behind",
-        State::Withdrawn(_) => "withdrawn",
+        State::TagRemoved(_) => "tagRemoved",
         State::OtherRegistry(_) => "other registry",
-        State::Fixed(_) => "not rewritable",
-        State::LeftAlone(_) => "left alone",
+        State::NotRewritable(_) => "not rewritable",
+        State::Skipped(_) => "skipped",
         State::SourceUnknown(_) => "source unknown",
-        State::Unnameable(_) => "no name",
+        State::InvalidName(_) => "no name",
     }
 }
 
 /// What is said of the state, and what could not be read.
 fn detail(image: &ImageStatus) -> String {
     let unread = image.not_checked.iter().map(|NotChecked { subject, cause }| match subject {
-        Subject::Registry => format!("registry not read: {cause}"),
-        Subject::PublicTags => format!("public tag not read: {cause}"),
+        Subject::Registry => format!("cannot read the registry: {cause}"),
+        Subject::PublicTags => format!("cannot read the public tag: {cause}"),
     });
     let state = match &image.state {
         State::Unchecked(_) if !image.not_checked.is_empty() => None,
@@ -164,30 +164,30 @@ fn detail(image: &ImageStatus) -> String {
 
 fn state_detail(image: &ImageStatus) -> String {
     match &image.state {
-        State::Mirrored => image.claim.as_ref().map_or_else(|| "-".to_owned(), kept),
+        State::Mirrored => image.ownership.as_ref().map_or_else(|| "-".to_owned(), describe_ownership),
         State::Unchecked(why)
-        | State::Fixed(why)
-        | State::LeftAlone(why)
+        | State::NotRewritable(why)
+        | State::Skipped(why)
         | State::SourceUnknown(why)
-        | State::Withdrawn(why)
-        | State::Unnameable(why) => why.clone(),
+        | State::TagRemoved(why)
+        | State::InvalidName(why) => why.clone(),
         State::OtherRegistry(registry) => {
-            format!("rewritten to {registry}, which is looked at with --registry {registry}")
+            format!("rewritten to {registry}: check it with --registry {registry}")
         }
         State::Reverted(_) => match &image.changed_by {
             Some(by) => format!("by {}", changed_by(by)),
-            None => "by somebody unknown".to_owned(),
+            None => "by an unknown field manager".to_owned(),
         },
         State::NotRewritten => match image.mirrored {
-            Some(true) => "its mirror is there".to_owned(),
+            Some(true) => "mirrored".to_owned(),
             Some(false) => "not mirrored yet".to_owned(),
             None => "-".to_owned(),
         },
         State::Missing => match &image.destination {
-            Some(destination) => format!("the registry has no {destination}"),
-            None => "the registry has no such tag".to_owned(),
+            Some(destination) => format!("{destination} not found in the registry"),
+            None => "tag not found in the registry".to_owned(),
         },
-        State::Behind(digest) => format!("the public tag names {digest} now"),
+        State::Behind(digest) => format!("the public tag is now {digest}"),
     }
 }
 

@@ -5,17 +5,19 @@ use std::fmt::Write as _;
 use std::io;
 
 use crate::model::inventory::{Inventory, Use, WantedImage, WorkloadName};
-use crate::model::origin::Origin;
 use crate::model::owner::Owner;
 use crate::model::plan::Plan;
+use crate::model::provenance::Provenance;
 use crate::model::traffic::HostTraffic;
-use crate::output::claims::{carriers, is_release, keepers, release, releases};
 use crate::output::format::OutputFormat;
+use crate::output::ownership::{
+    image_fields, is_relinquishment, ownership_notes, relinquish_notes, relinquish_status,
+};
 use crate::output::status::owner_table;
 use crate::output::table::{Column, bytes, count};
 use crate::output::workloads::{WorkloadWords, place, workload_problems};
 use crate::output::{document, question_width, result, say, style, table, terminal_width};
-use crate::sync::report::{End, ImageReport, ImageResult, SyncReport};
+use crate::sync::report::{ImageReport, ImageResult, RunOutcome, SyncReport};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
 /// What kubectl says of a change that was only tried.
@@ -41,7 +43,7 @@ fn images_found(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
                         wanted.image.to_string(),
                         namespace,
                         place,
-                        used.carrier.to_string(),
+                        used.image_field.to_string(),
                         why(wanted, used),
                     ]);
                 }
@@ -87,23 +89,23 @@ pub fn planned(
             })?;
             problems(report);
             owner_notes(&report.workloads);
-            releases(&report.workloads);
+            relinquish_notes(&report.workloads);
             Ok(())
         }
     }
 }
 
-/// Shows what a run is about to do to the person who is asked whether it may.
+/// Shows the planned changes before the confirmation prompt.
 pub fn show_planned(report: &SyncReport) {
     let plan = match &report.end {
-        End::Planned(plan) => plan.as_ref(),
-        End::Discovered | End::Declined | End::Done => None,
+        RunOutcome::Planned(plan) => plan.as_ref(),
+        RunOutcome::Discovered | RunOutcome::Declined | RunOutcome::Done => None,
     };
     for line in planned_text(plan, report, false, "to update", question_width()).lines() {
         say(line);
     }
     owner_notes(&report.workloads);
-    releases(&report.workloads);
+    relinquish_notes(&report.workloads);
     say("");
 }
 
@@ -156,7 +158,7 @@ pub fn done(report: &SyncReport, rewriting: bool, format: OutputFormat) -> io::R
                 result(&text)?;
             }
             problems(report);
-            keepers(&report.workloads);
+            ownership_notes(&report.workloads);
             if !report.is_unchanged() && !report.found_nothing() {
                 say(&conclusion(report));
             }
@@ -175,7 +177,7 @@ fn nothing_to_do(report: &SyncReport, rewriting: bool) -> String {
     let using = report.workloads.iter().filter(|workload| workload.outcome == Outcome::Unchanged).count();
     if rewriting && using > 0 {
         let verb = if using == 1 { "uses" } else { "use" };
-        let _ = write!(text, ", {} of Cast AI {verb} what is there", count(using, "workload"));
+        let _ = write!(text, ", {} of Cast AI {verb} them", count(using, "workload"));
     }
     text + "\n"
 }
@@ -186,7 +188,7 @@ fn conclusion(report: &SyncReport) -> String {
     let (copied, replaced) = (images(ImageResult::Copied), images(ImageResult::Replaced));
     let held = copied + replaced + images(ImageResult::UpToDate);
     let written = report.workloads.iter().filter(|one| one.outcome == Outcome::Updated);
-    let (released, updated): (Vec<_>, Vec<_>) = written.partition(|one| is_release(one));
+    let (relinquished, updated): (Vec<_>, Vec<_>) = written.partition(|one| is_relinquishment(one));
     let waiting = report.workloads.iter().filter(|one| one.outcome.needs_attention()).count();
     let mut parts = Vec::new();
     if let (Some(mirror), true) = (&report.destination, held > 0) {
@@ -196,20 +198,20 @@ fn conclusion(report: &SyncReport) -> String {
     if !updated.is_empty() {
         parts.push(format!("{} updated", count(updated.len(), "workload")));
     }
-    if !released.is_empty() {
-        parts.push(format!("claim on {} released", count(released.len(), "workload")));
+    if !relinquished.is_empty() {
+        parts.push(format!("ownership relinquished on {}", count(relinquished.len(), "workload")));
     }
     if !report.needs_attention() {
         return format!("done: {}", parts.join("; "));
     }
     let failed = images(ImageResult::Failed) + images(ImageResult::Missing);
     if failed > 0 {
-        parts.push(format!("{} could not be had", count(failed, "image")));
+        parts.push(format!("{} failed", count(failed, "image")));
     }
     if waiting > 0 {
         parts.push(format!("{} not updated", count(waiting, "workload")));
     }
-    format!("not all is done: {}; what is done is kept when this runs again", parts.join("; "))
+    format!("incomplete: {}; run again to continue", parts.join("; "))
 }
 
 /// The workloads that were changed, or the images where none was to be.
@@ -268,7 +270,7 @@ fn images(report: &SyncReport, planned: bool, wide: bool, width: Option<usize>) 
                         image.destination.to_string(),
                         namespace,
                         place,
-                        used.carrier.to_string(),
+                        used.image_field.to_string(),
                         used.why.clone(),
                     ]
                 })
@@ -287,8 +289,8 @@ fn image_result(image: &ImageReport, planned: bool) -> String {
         (ImageResult::Replaced, true) => "to replace",
         (result, _) => result.as_str(),
     };
-    match image.origin {
-        Some(Origin::Unknown) => format!("{word}, unknown origin"),
+    match image.provenance {
+        Some(Provenance::Unknown) => format!("{word}, unknown provenance"),
         _ => word.to_owned(),
     }
 }
@@ -303,7 +305,7 @@ fn workloads(report: &SyncReport, wide: bool, planned: &'static str, width: Opti
             [
                 workload.workload.namespace.clone(),
                 workload.workload.to_string(),
-                carriers(workload),
+                image_fields(workload),
                 outcome(workload, planned).to_owned(),
             ]
         })
@@ -340,23 +342,23 @@ pub fn owner_notes(workloads: &[WorkloadReport]) {
         say(&format!("note: {} {}", owner.name, owner.reverts));
     }
     if !owners.is_empty() {
-        say("hint: what makes the private names last there: kubectl castai-privatelink values --help");
+        say("hint: run `kubectl castai-privatelink values --help` to persist the private images");
     }
 }
 
 /// In kubectl's words where it has some.
 fn outcome(workload: &WorkloadReport, planned: &'static str) -> &'static str {
     match &workload.outcome {
-        outcome if is_release(workload) => release(outcome),
+        outcome if is_relinquishment(workload) => relinquish_status(outcome),
         Outcome::Updated => "image updated",
         Outcome::Unchanged => "unchanged",
         Outcome::Planned => planned,
         Outcome::DryRunOk => "image updated (server dry run)",
         Outcome::HeldBack(_) => "held back",
-        Outcome::Fixed(_) => "not rewritable",
+        Outcome::NotRewritable(_) => "not rewritable",
         Outcome::Failed(_) => "failed",
         Outcome::Restored(_) => "restored",
-        Outcome::NotReached => "not reached",
+        Outcome::NotStarted => "not reached",
     }
 }
 
@@ -368,10 +370,7 @@ pub(super) fn incomplete(unlisted: &[String]) {
 }
 
 pub(super) fn incompleteness(unlisted: &[String]) -> String {
-    format!(
-        "this is incomplete, because {} may not be listed: allow that in Kubernetes RBAC and run again",
-        unlisted.join(", ")
-    )
+    format!("incomplete: cannot list {}: allow it in Kubernetes RBAC and run again", unlisted.join(", "))
 }
 
 /// What went wrong or is worth knowing, a line each, on stderr.
@@ -406,9 +405,9 @@ fn platforms(image: &ImageReport) -> String {
 
 /// Why an image was taken in one place, and what there is to know of it.
 pub(super) fn why(wanted: &WantedImage, used: &Use) -> String {
-    let origin = if wanted.origin == Some(Origin::Unknown) { "; unknown origin" } else { "" };
-    match &used.fixed {
-        Some(fixed) => format!("{}{origin}; not rewritable: {fixed}", used.reason),
-        None => format!("{}{origin}", used.reason),
+    let provenance = if wanted.provenance == Some(Provenance::Unknown) { "; unknown provenance" } else { "" };
+    match &used.not_rewritable {
+        Some(not_rewritable) => format!("{}{provenance}; not rewritable: {not_rewritable}", used.reason),
+        None => format!("{}{provenance}", used.reason),
     }
 }

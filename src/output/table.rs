@@ -45,7 +45,7 @@ impl Column {
     }
 }
 
-/// Renders rows under `headers`, with a line break at the end, whatever the terminal.
+/// Renders rows under `headers`, with a final line break, for any terminal.
 pub fn render<const COLUMNS: usize>(headers: [&'static str; COLUMNS], rows: &[[String; COLUMNS]]) -> String {
     fitted(headers.map(Column::whole), rows, None)
 }

@@ -31,7 +31,7 @@ pub(super) fn verdict(report: &StatusReport, has_flags: bool) -> Option<String> 
     if parts.is_empty() {
         report.destination.as_ref()?;
         let seen = match (report.notes.is_empty(), cluster_only) {
-            (false, _) => " in what could be read",
+            (false, _) => " in the readable part of the cluster",
             (true, true) => " in the cluster",
             (true, false) => "",
         };
@@ -52,10 +52,10 @@ fn to_sync(report: &StatusReport, has_flags: bool) -> Option<String> {
         (of(|state| *state == State::NotRewritten), "not rewritten"),
         (of(|state| *state == State::Missing), "missing in the registry"),
         (of(|state| matches!(state, State::Behind(_))), "behind the public tag"),
-        (of(|state| matches!(state, State::Unnameable(_))), "without a name in the registry"),
+        (of(|state| matches!(state, State::InvalidName(_))), "without a valid name in the registry"),
         (
-            report.images.iter().filter(|image| image.is_to_be_released()).count(),
-            "still claimed although its owner names it",
+            report.images.iter().filter(|image| image.is_to_be_relinquished()).count(),
+            "still owned although their owner sets them",
         ),
     ];
     let told: Vec<_> = counts.iter().filter(|(number, _)| *number > 0).collect();
@@ -64,7 +64,7 @@ fn to_sync(report: &StatusReport, has_flags: bool) -> Option<String> {
     }
     let told = told.iter().map(|(number, what)| format!("{number} {what}")).collect::<Vec<_>>().join(", ");
     let flags = if has_flags { " with the same flags" } else { "" };
-    Some(format!("{told}: next, run kubectl castai-privatelink sync-images{flags}"))
+    Some(format!("{told}: run kubectl castai-privatelink sync-images{flags}"))
 }
 
 /// How many places have an image of such a state.
@@ -105,10 +105,10 @@ fn cannot_pull(report: &StatusReport) -> Option<String> {
 }
 
 fn withdrawn(report: &StatusReport) -> Option<String> {
-    match images(report, |state| matches!(state, State::Withdrawn(_))).len() {
+    match images(report, |state| matches!(state, State::TagRemoved(_))).len() {
         0 => None,
-        1 => Some("the public tag of 1 image is gone".to_owned()),
-        number => Some(format!("the public tags of {number} images are gone")),
+        1 => Some("the public tag of 1 image was removed".to_owned()),
+        number => Some(format!("the public tags of {number} images were removed")),
     }
 }
 
@@ -121,7 +121,7 @@ fn other_registries(report: &StatusReport) -> Option<String> {
     }
     let told = registries.iter().map(|(registry, images)| {
         let images = count(images.len(), "image");
-        format!("{images} in {registry}, which is looked at with --registry {registry}")
+        format!("{images} in {registry} (check with --registry {registry})")
     });
     let told: Vec<_> = told.collect();
     (!told.is_empty()).then(|| format!("not checked: {}", told.join(", ")))
@@ -145,8 +145,8 @@ fn not_checked(report: &StatusReport, subject: Subject) -> Option<String> {
         (Subject::PublicTags, _) => format!("public tags not checked: {images}"),
     };
     Some(match causes.len() {
-        1 => format!("{what}, because {cause}"),
-        number => format!("{what}, for {number} causes, such as: {cause}"),
+        1 => format!("{what}: {cause}"),
+        number => format!("{what}: {number} causes, such as: {cause}"),
     })
 }
 
@@ -155,17 +155,17 @@ fn qualifiers(report: &StatusReport) -> Vec<String> {
     let mut parts = Vec::new();
     let is_skipped = |subject| report.skipped.contains(&subject);
     if is_skipped(Subject::PublicTags) && !is_skipped(Subject::Registry) {
-        parts.push("whether public tags have moved is not known: --upstream asks".to_owned());
+        parts.push("public tags were not checked (use --upstream)".to_owned());
     }
-    let left_alone = images(report, |state| matches!(state, State::LeftAlone(_)));
-    if !left_alone.is_empty() {
-        let images = count(left_alone.len(), "image");
-        parts.push(format!("{images} left alone, in registries that are not checked"));
+    let skipped_images = images(report, |state| matches!(state, State::Skipped(_)));
+    if !skipped_images.is_empty() {
+        let images = count(skipped_images.len(), "image");
+        parts.push(format!("{images} skipped, in registries that are not checked"));
     }
     let unknown = images(report, |state| matches!(state, State::SourceUnknown(_)));
     if !unknown.is_empty() && !is_skipped(Subject::PublicTags) {
         let images = count(unknown.len(), "image");
-        parts.push(format!("{images} not compared with a source, because it is not known: --map names it"));
+        parts.push(format!("{images} with an unknown source (set it with --map)"));
     }
     parts
 }

@@ -8,18 +8,21 @@ use crate::sync::rollout::{Outcome, WorkloadReport};
 #[derive(Clone, Copy)]
 pub(super) struct WorkloadWords {
     restored: &'static str,
-    fixed: &'static str,
+    not_rewritable: &'static str,
     job: &'static str,
 }
 
 impl WorkloadWords {
     pub(super) const SYNC: Self = Self {
-        restored: "has its former images again:",
-        fixed: "cannot be rewritten in place:",
-        job: "; if it still has to run, delete it, and have whatever made it make it again with the private image",
+        restored: "was restored to its original images:",
+        not_rewritable: "not rewritable:",
+        job: "; if it still has to run, delete it and create it again with the private image",
     };
-    pub(super) const ROLLBACK: Self =
-        Self { restored: "has its private images again:", fixed: "cannot be rolled back:", job: "" };
+    pub(super) const ROLLBACK: Self = Self {
+        restored: "was restored to its private images:",
+        not_rewritable: "cannot be rolled back:",
+        job: "",
+    };
 
     /// What to do about a workload that stays as it is.
     const fn next(self, kind: WorkloadKind) -> &'static str {
@@ -32,18 +35,18 @@ impl WorkloadWords {
 
 /// What went wrong with workloads or is worth knowing, a line each, on stderr.
 pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWords) {
-    let WorkloadWords { restored, fixed, .. } = words;
+    let WorkloadWords { restored, not_rewritable, .. } = words;
     for workload in workloads {
         let name = format!("{} in namespace {}", workload.workload, workload.workload.namespace);
         match &workload.outcome {
             Outcome::HeldBack(why) => say(&format!("error: {name} held back: {why}")),
             Outcome::Failed(why) => say(&format!("error: {name}: {why}")),
             Outcome::Restored(why) => say(&format!("error: {name} {restored} {why}")),
-            Outcome::NotReached => {
-                say(&format!("error: {name} was not reached, because the run stopped before it"));
+            Outcome::NotStarted => {
+                say(&format!("error: {name} not started: the run stopped before it"));
             }
-            Outcome::Fixed(why) => {
-                say(&format!("note: {name} {fixed} {why}{}", words.next(workload.workload.kind)));
+            Outcome::NotRewritable(why) => {
+                say(&format!("note: {name} {not_rewritable} {why}{}", words.next(workload.workload.kind)));
             }
             Outcome::Updated | Outcome::Unchanged | Outcome::Planned | Outcome::DryRunOk => {}
         }

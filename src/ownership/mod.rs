@@ -1,4 +1,4 @@
 //! Who manages a workload's images, and what that means for an image that we set.
 
-pub mod claims;
+pub mod fields;
 pub mod owners;

@@ -1,4 +1,4 @@
-//! Who will put other images back, and when: pure, from what owners leave on the objects they own.
+//! Who reverts images, and when: pure, from labels, annotations and field managers.
 
 use std::collections::BTreeMap;
 
@@ -9,25 +9,25 @@ use crate::castai::built_in;
 use crate::castai::components::chart_name;
 use crate::cluster::custom::Resource;
 use crate::model::field_manager::FieldManager;
-use crate::model::inventory::Carrier;
+use crate::model::inventory::ImageField;
 use crate::model::knowledge::{Knowledge, Upgrader};
 use crate::model::owner::Owner;
 use crate::model::record::Records;
 use crate::model::workload::Workload;
-use crate::ownership::claims;
+use crate::ownership::fields;
 
-/// What else in the cluster tells about owners.
+/// Cluster objects that identify owners.
 #[derive(Clone, Debug, Default)]
-pub struct Surroundings {
+pub struct OwnershipContext {
     /// What the user added to what we know of Cast AI.
     knowledge: Knowledge,
     /// What controllers of Cast AI's install, by the names that they have for it.
     installed: BTreeMap<String, Installer>,
     /// Components of Cast AI's that upgrade Helm releases, and run here.
     upgraders: BTreeMap<String, Upgrader>,
-    /// Argo CD's applications by name, and whether each heals itself. Of those that are not here it is not known.
+    /// Argo CD's applications by name, and whether each has selfHeal. Unknown for all others.
     pub applications: BTreeMap<String, bool>,
-    /// Flux's Helm releases by namespace and name, and whether each corrects drift. Of others it is not known.
+    /// Flux's Helm releases by namespace and name, and whether each corrects drift. Unknown for all others.
     pub releases: BTreeMap<String, bool>,
 }
 
@@ -39,8 +39,8 @@ struct Installer {
     kind: String,
 }
 
-impl Surroundings {
-    pub fn of(workloads: &[Workload], resources: &[Resource], knowledge: &Knowledge) -> Self {
+impl OwnershipContext {
+    pub fn new(workloads: &[Workload], resources: &[Resource], knowledge: &Knowledge) -> Self {
         let installed = |resource: &Resource| {
             let Resource { name, definition, content, .. } = resource;
             let component = knowledge.installer(definition).to_owned();
@@ -82,21 +82,21 @@ pub fn flux_release(workload: &Workload) -> Option<String> {
     Some(format!("{namespace}/{name}"))
 }
 
-/// All owners of `workload`, those that act soonest first.
-pub fn owners(workload: &Workload, around: &Surroundings) -> Vec<Owner> {
+/// All owners of `workload`, those that revert soonest first.
+pub fn owners(workload: &Workload, around: &OwnershipContext) -> Vec<Owner> {
     let label = |name: &str| workload.labels.get(name).map(String::as_str);
     let annotation = |name: &str| workload.annotations.get(name).map(String::as_str);
     let mut owners = Vec::new();
-    let mut add = |name: String, reverts: &str, heals: bool| {
-        owners.push(Owner { name, reverts: reverts.to_owned(), heals });
+    let mut add = |name: String, reverts: &str, self_heals: bool| {
+        owners.push(Owner { name, reverts: reverts.to_owned(), self_heals });
     };
     if let Some(application) = application(workload) {
-        let (reverts, heals) = match around.applications.get(application) {
-            Some(true) => ("puts its own image back within minutes, since it heals itself", true),
-            Some(false) => ("puts its own image back at its next sync", false),
-            None => ("puts its own image back within minutes if it heals itself, which is not known", true),
+        let (reverts, self_heals) = match around.applications.get(application) {
+            Some(true) => ("reverts the image within minutes (selfHeal is enabled)", true),
+            Some(false) => ("reverts the image at its next sync", false),
+            None => ("reverts the image within minutes if selfHeal is enabled (unknown)", true),
         };
-        add(format!("Argo CD application {application}"), reverts, heals);
+        add(format!("Argo CD application {application}"), reverts, self_heals);
     }
     // Flux: kustomize-controller's labels, and its two ways to leave an object alone.
     if let Some(name) = label("kustomize.toolkit.fluxcd.io/name") {
@@ -106,43 +106,49 @@ pub fn owners(workload: &Workload, around: &Surroundings) -> Vec<Owner> {
             || is("kustomize.toolkit.fluxcd.io/ssa", "Ignore")
             || is("kustomize.toolkit.fluxcd.io/ssa", "IfNotPresent");
         if !is_left {
-            add(format!("Flux Kustomization {name}"), "puts its own image back within minutes", true);
+            add(format!("Flux Kustomization {name}"), "reverts the image within minutes", true);
         }
     }
     if let Some(release) = flux_release(workload) {
-        let (reverts, heals) = match around.releases.get(&release) {
-            Some(true) => ("puts its own image back within minutes, since it detects drift", true),
-            Some(false) => ("puts its own image back at its next upgrade", false),
+        let (reverts, self_heals) = match around.releases.get(&release) {
+            Some(true) => ("reverts the image within minutes (driftDetection is enabled)", true),
+            Some(false) => ("reverts the image at its next upgrade", false),
             None => (
-                "puts its own image back at its next upgrade, or within minutes with driftDetection, which is not known",
+                "reverts the image at its next upgrade, or within minutes if driftDetection is enabled \
+                 (unknown)",
                 false,
             ),
         };
-        add(format!("Flux HelmRelease {release}"), reverts, heals);
+        add(format!("Flux HelmRelease {release}"), reverts, self_heals);
     } else if let Some(release) = annotation("meta.helm.sh/release-name") {
         helm(workload, release, around, &mut add);
     }
     // hashicorp/kubernetes: the default `field_manager` of its manifests, and the name of its typed resources.
     let is_terraform = |manager: &FieldManager| manager.name == "Terraform" || manager.name == "HashiCorp";
     if workload.managers.iter().any(is_terraform) {
-        add("Terraform".to_owned(), "puts its own image back when it is applied", false);
+        add("Terraform".to_owned(), "reverts the image when it is applied", false);
     }
     let is_applied = workload.managers.iter().any(|manager| manager.name == "kubectl" && manager.applies);
     // Argo CD applies as kubectl does, and leaves the same annotation.
     let is_annotated = annotation("kubectl.kubernetes.io/last-applied-configuration").is_some();
     if is_applied || is_annotated && application(workload).is_none() {
-        let reverts = "puts its own image back when the manifest is applied again";
+        let reverts = "reverts the image when the manifest is applied again";
         add("kubectl apply".to_owned(), reverts, false);
     }
     if let Some(owner) = &workload.owner {
         let name = format!("{}/{} ({})", owner.kind, owner.name, owner.api_version);
-        add(name, "controls this object, and may put its own image back at any time", false);
+        add(name, "controls this object, and may revert the image at any time", false);
     }
     owners
 }
 
 /// Those who upgrade a Helm release.
-fn helm(workload: &Workload, release: &str, around: &Surroundings, add: &mut impl FnMut(String, &str, bool)) {
+fn helm(
+    workload: &Workload,
+    release: &str,
+    around: &OwnershipContext,
+    add: &mut impl FnMut(String, &str, bool),
+) {
     let chart = workload.labels.get("helm.sh/chart").map(String::as_str).unwrap_or_default();
     let names = [release, chart_name(chart)];
     let is_of = |component: &str| names.iter().any(|name| around.knowledge.installs(component, name));
@@ -156,7 +162,7 @@ fn helm(workload: &Workload, release: &str, around: &Surroundings, add: &mut imp
     }
     let mut names = workload.managers.iter().map(|manager| manager.name.as_str());
     if names.any(|name| name.starts_with("terraform-provider-helm")) {
-        let reverts = "puts the chart's image back when its values or version change";
+        let reverts = "reverts the image when its values or version change";
         add(format!("Terraform's Helm release {release}"), reverts, false);
         return;
     }
@@ -164,18 +170,19 @@ fn helm(workload: &Workload, release: &str, around: &Surroundings, add: &mut imp
     // was released, nothing refuses Helm 4 either.
     let applies = workload.managers.iter().any(|manager| manager.name == "helm" && manager.applies);
     let was_released =
-        !Records::read(&workload.annotations).is_empty() && !workload.managers.iter().any(claims_images);
+        !Records::read(&workload.annotations).is_empty() && !workload.managers.iter().any(owns_images);
     let reverts = if applies && !was_released {
-        "fails at its next upgrade, unless its values name the same image: `conflict with \"kubectl-castai_privatelink\"`"
+        "fails at its next upgrade with `conflict with \"kubectl-castai_privatelink\"`, unless its values \
+         set the same image"
     } else {
-        "puts the chart's image back at its next upgrade, unless its values name the same image"
+        "reverts the image at its next upgrade, unless its values set the same image"
     };
     add(format!("Helm release {release}"), reverts, false);
 }
 
 /// Whether an entry of ours claims an image, and not only our record.
-fn claims_images(manager: &FieldManager) -> bool {
-    claims::is_ours(manager) && !manager.carriers.is_empty()
+fn owns_images(manager: &FieldManager) -> bool {
+    fields::is_ours(manager) && !manager.image_fields.is_empty()
 }
 
 /// Who changed an image last.
@@ -191,10 +198,10 @@ pub struct ChangedBy {
     pub at: Option<Timestamp>,
 }
 
-/// The manager that `carrier` belongs to; the latest where several claim it.
-pub fn changed_by(workload: &Workload, carrier: &Carrier) -> Option<ChangedBy> {
-    let claiming = workload.managers.iter().filter(|manager| manager.carriers.contains(carrier));
-    let latest = claiming.max_by_key(|manager| manager.time)?;
+/// The field manager that owns `image_field`; the latest if there are several.
+pub fn changed_by(workload: &Workload, image_field: &ImageField) -> Option<ChangedBy> {
+    let field_owners = workload.managers.iter().filter(|manager| manager.image_fields.contains(image_field));
+    let latest = field_owners.max_by_key(|manager| manager.time)?;
     Some(ChangedBy { manager: latest.name.clone(), who: known_manager(&latest.name), at: latest.time })
 }
 

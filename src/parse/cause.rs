@@ -16,7 +16,7 @@ pub fn json(error: &serde_json::Error) -> String {
         Category::Data if text.starts_with("missing field `") => text,
         // serde quotes the value that it found before what it expected.
         Category::Data => text.rsplit_once(EXPECTED).map_or_else(
-            || format!("it holds an invalid value{}", position(error)),
+            || format!("invalid value{}", position(error)),
             |(_, expected)| format!("expected {expected}"),
         ),
     }
@@ -53,8 +53,8 @@ pub fn yaml_cause(error: &YamlError) -> String {
             },
             _ => NOT_YAML.to_owned(),
         },
-        YamlError::Eof { .. } => "it ends too early".to_owned(),
-        YamlError::MultipleDocuments { .. } => "it has more than one document".to_owned(),
+        YamlError::Eof { .. } => "unexpected end of file".to_owned(),
+        YamlError::MultipleDocuments { .. } => "more than one document".to_owned(),
         YamlError::Unexpected { expected, .. } => format!("expected {}", plain(expected)),
         YamlError::InvalidBooleanStrict { .. } => "expected a boolean".to_owned(),
         YamlError::NullIntoString { .. } | YamlError::TaggedScalarCannotDeserializeIntoString { .. } => {
@@ -66,7 +66,7 @@ pub fn yaml_cause(error: &YamlError) -> String {
         YamlError::SerdeMissingField { field, .. } => format!("missing field `{field}`"),
         YamlError::InvalidScalar { ty, .. } => format!("expected {}", plain(ty)),
         YamlError::DuplicateMappingKey { .. } => "duplicate mapping key".to_owned(),
-        YamlError::UnknownAnchor { .. } => "an alias without its anchor".to_owned(),
+        YamlError::UnknownAnchor { .. } => "an alias without an anchor".to_owned(),
         YamlError::InvalidBinaryBase64 { .. } => "invalid Base64".to_owned(),
         YamlError::InvalidUtf8Input | YamlError::BinaryNotUtf8 { .. } => "not valid UTF-8".to_owned(),
         YamlError::Budget { .. }
@@ -74,10 +74,10 @@ pub fn yaml_cause(error: &YamlError) -> String {
         | YamlError::AliasReplayLimitExceeded { .. }
         | YamlError::AliasExpansionLimitExceeded { .. }
         | YamlError::AliasReplayStackDepthExceeded { .. } => {
-            "it is too large, too deeply nested, or has too many aliases".to_owned()
+            "too large, too deeply nested, or too many aliases".to_owned()
         }
         YamlError::Message { .. } | YamlError::HookError { .. } | YamlError::TaggedEnumMismatch { .. } => {
-            "it holds an invalid value".to_owned()
+            "invalid value".to_owned()
         }
         _ => NOT_YAML.to_owned(),
     }
@@ -159,7 +159,7 @@ mod tests {
             ("name: x\nlist: s3cret\n", "line 2, column 7"),
             ("name: x\nlist: {s3cret: 1}\n", "line 2, column 7"),
             ("name: [s3cret]\n", "line 1, column 7"),
-            ("name: *s3cret\n", "an alias without its anchor at line 1, column 7"),
+            ("name: *s3cret\n", "an alias without an anchor at line 1, column 7"),
             ("name: !!binary s3cret!\n", "line 1, column 16"),
             ("name: !!int s3cret\n", "line 1, column 13"),
             ("name: !s3cret {a: 1}\n", "line 1"),

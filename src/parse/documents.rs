@@ -11,7 +11,7 @@ use crate::printable::one_line;
 pub const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Longest explanation of a fault, in characters.
-const LONGEST_FAULT: usize = 300;
+const MAX_ERROR_LENGTH: usize = 300;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -29,16 +29,16 @@ pub struct Document {
 
 /// A document that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// Counted from 1, without documents of comments alone, as nobody who counts by eye would count those.
+pub struct DocumentError {
+    /// Counted from 1; documents that contain only comments do not count.
     pub document: usize,
     pub why: String,
 }
 
-impl Fault {
+impl DocumentError {
     pub fn new(document: usize, why: &str) -> Self {
         let why = why.lines().next().unwrap_or(why);
-        Self { document, why: one_line(why, LONGEST_FAULT) }
+        Self { document, why: one_line(why, MAX_ERROR_LENGTH) }
     }
 }
 
@@ -46,7 +46,7 @@ impl Fault {
 ///
 /// # Errors
 /// One of them is neither, or has a key twice, which kubectl does not accept either.
-pub fn read(text: &str) -> Result<Vec<Document>, Fault> {
+pub fn read(text: &str) -> Result<Vec<Document>, DocumentError> {
     let bare = text.trim_start_matches(BYTE_ORDER_MARK);
     let Some(inner) = bare.trim_start().strip_prefix('{') else { return yaml(text) };
     // A document of YAML may begin like JSON, but only the members of YAML may begin without quotes.
@@ -55,10 +55,11 @@ pub fn read(text: &str) -> Result<Vec<Document>, Fault> {
         .or_else(|fault| yaml(text).map_err(|other| if is_json { fault } else { other }))
 }
 
-fn json_stream(bare: &str, offset: usize) -> Result<Vec<Document>, Fault> {
+fn json_stream(bare: &str, offset: usize) -> Result<Vec<Document>, DocumentError> {
     let (mut documents, mut begin) = (Vec::new(), 0);
     for value in parse::json::stream(bare) {
-        let (value, end) = value.map_err(|error| Fault::new(documents.len() + 1, &error.to_string()))?;
+        let (value, end) =
+            value.map_err(|error| DocumentError::new(documents.len() + 1, &error.to_string()))?;
         let written = bare[begin..end].trim_start_matches([' ', '\t', '\r', '\n']).len();
         let range = offset + end - written..offset + end;
         documents.push(Document { range, format: Format::Json, value });
@@ -67,14 +68,14 @@ fn json_stream(bare: &str, offset: usize) -> Result<Vec<Document>, Fault> {
     Ok(documents)
 }
 
-fn yaml(text: &str) -> Result<Vec<Document>, Fault> {
+fn yaml(text: &str) -> Result<Vec<Document>, DocumentError> {
     let (mut documents, mut line, mut counted) = (Vec::new(), 1, 0);
     for range in split(text) {
         line += text[counted..range.start].matches('\n').count();
         counted = range.start;
         let document = text[range.clone()].trim_start_matches(BYTE_ORDER_MARK);
-        let value: Option<Value> =
-            parse::yaml::from_str(document, line).map_err(|error| Fault::new(documents.len() + 1, &error))?;
+        let value: Option<Value> = parse::yaml::from_str(document, line)
+            .map_err(|error| DocumentError::new(documents.len() + 1, &error))?;
         documents.push(Document { range, format: Format::Yaml, value: value.unwrap_or_default() });
     }
     Ok(documents)

@@ -20,7 +20,7 @@ pub enum Error {
 }
 
 /// How the message on a key ends that an object has twice.
-const TWICE: &str = "stands twice in one object";
+const TWICE: &str = "is duplicated in one object";
 
 /// The cause without any value of the text, which may be secret; a key is none.
 fn invalid(error: &serde_json::Error) -> String {

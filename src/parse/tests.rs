@@ -109,7 +109,7 @@ fn values_of_a_stream_are_read_one_by_one() {
     let twice: Vec<_> = json::stream("{} {\"a\": {\"b\": 1, \"\\u0062\": 2}} {}").collect();
     assert_eq!(twice.len(), 2, "nothing behind what is wrong");
     let error = twice.last().unwrap().as_ref().unwrap_err().to_string();
-    assert!(error.starts_with("the key \"b\" stands twice in one object"), "{error}");
+    assert!(error.starts_with("the key \"b\" is duplicated in one object"), "{error}");
 }
 
 #[test]
@@ -173,10 +173,10 @@ fn aliases_are_followed_as_far_as_a_small_text_does_not_become_a_large_value() {
         let deep = deep.collect::<Vec<_>>().join("\n");
         let merged = "a: &a {x: 1}\nb: {<<: [".to_owned() + &vec!["*a"; 600_000].join(", ") + "]}";
         let bombs = [
-            (billion, "its aliases stand for more than 1000000 nodes or 64 MiB of text at line "),
-            (long, "its aliases stand for more than 1000000 nodes or 64 MiB of text at line "),
+            (billion, "its aliases expand to more than 1000000 nodes or 64 MiB of text at line "),
+            (long, "its aliases expand to more than 1000000 nodes or 64 MiB of text at line "),
             (format!("a0: &a0 x\n{deep}"), "nested deeper than 256 levels at line "),
-            (merged, "its aliases stand for more than 1000000 nodes or 64 MiB of text at line "),
+            (merged, "its aliases expand to more than 1000000 nodes or 64 MiB of text at line "),
         ];
         for (text, words) in bombs {
             let error = yaml::from_str::<Value>(&text, 1).unwrap_err();

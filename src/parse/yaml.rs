@@ -35,7 +35,7 @@ pub fn from_str<T: DeserializeOwned + Send>(text: &str, first_line: usize) -> Re
             let read = || read(text, first_line, MAX_DEPTH).map_err(|error| describe(&error));
             thread::scope(|scope| {
                 let thread = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, read);
-                let thread = thread.map_err(|error| format!("no thread can be started: {error}"))?;
+                let thread = thread.map_err(|error| format!("cannot start a thread: {error}"))?;
                 thread.join().unwrap_or_else(|_| Err("the parser failed".to_owned()))
             })
         }
@@ -110,7 +110,7 @@ fn describe(error: &Error) -> String {
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasReplayCounterOverflow { .. }
         | Error::AliasReplayStackDepthExceeded { .. } => format!(
-            "its aliases stand for more than {MAX_REPEATED_NODES} nodes or {} MiB of text",
+            "its aliases expand to more than {MAX_REPEATED_NODES} nodes or {} MiB of text",
             MAX_REPEATED_BYTES >> 20
         ),
         _ => return cause::yaml(error),

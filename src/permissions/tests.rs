@@ -85,7 +85,7 @@ fn yaml_and_json_give_the_same_roles() {
 }
 
 #[test]
-fn subjects_that_are_none_are_refused() {
+fn invalid_subjects_are_rejected() {
     for text in ["", "platform", "group:", "role:x", "serviceaccount:x", "serviceaccount::x", "user:a\nb"] {
         assert!(text.parse::<Subject>().is_err(), "{text}");
     }

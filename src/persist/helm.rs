@@ -17,7 +17,7 @@ use super::names;
 use crate::castai::{built_in, derivation};
 use crate::cluster::release::{Chart, Release, ReleaseName};
 use crate::model::image::{Image, Mirror};
-use crate::model::inventory::{Carrier, Place};
+use crate::model::inventory::{ImageField, Place};
 use crate::model::knowledge::{DerivedImage, Form};
 use crate::sync::plan::assignment::{Assignment, NameMap, Source, name_in};
 
@@ -45,9 +45,9 @@ pub struct Gap {
 }
 
 /// An image of a release, and the manifest that carries it.
-struct Carried<'a> {
+struct HelmImage<'a> {
     assigned: &'a Assignment,
-    carrier: &'a Carrier,
+    image_field: &'a ImageField,
     /// As the manifest has it.
     image: &'a Image,
     template: &'a Template,
@@ -60,7 +60,7 @@ pub fn values(
     maps: &[NameMap],
     assignments: &[Assignment],
 ) -> Option<ReleaseValues> {
-    let templates = templates::of(release);
+    let templates = templates::parse(release);
     let images = images_of(release, &templates, assignments);
     if images.is_empty() {
         return None;
@@ -107,17 +107,17 @@ impl<'a> Choice<'a> {
     }
 
     /// Finds the values for one image.
-    fn take(&mut self, image: &Carried<'_>) {
-        let described = format!("{} in {}", image.carrier, image.template.name);
+    fn take(&mut self, image: &HelmImage<'_>) {
+        let described = format!("{} in {}", image.image_field, image.template.name);
         let source = match &image.assigned.source {
             // It follows its container's name; where that does not do, it gets one of its own.
-            _ if image.carrier.is_derived() => return,
+            _ if image.image_field.is_derived() => return,
             // The chart would put the registry before this one too.
             Source::Reachable(_) => {
                 self.all_global = false;
                 return;
             }
-            Source::Unknown(why) | Source::Unnameable(why) => {
+            Source::Unknown(why) | Source::InvalidName(why) => {
                 self.all_global = false;
                 self.gap(format!("{described}: {why}"), false);
                 return;
@@ -126,14 +126,14 @@ impl<'a> Choice<'a> {
         };
         if let Some(rule) = image.names_derived(self.release) {
             let key = image.template.key(&rule.key);
-            self.notes.insert(format!("{key} names a tag: change it with each upgrade"));
+            self.notes.insert(format!("{key} includes a tag: update it with each upgrade"));
             self.verbatim.insert(key, image.assigned.destination.to_string());
             return;
         }
         let private = image.assigned.destination.repository();
         let is_by_layout = private == format!("{}/{}", self.mirror, source.repository());
         let is_for_policy =
-            names::is_renamable(image.image, image.carrier, source, &self.release.name.namespace);
+            names::is_renamable(image.image, image.image_field, source, &self.release.name.namespace);
         let mut found = false;
         for value in built_in().values_for(image.template.chart(self.release), source.repository()) {
             // Hooks of castai-live name their registry themselves.
@@ -151,23 +151,22 @@ impl<'a> Choice<'a> {
             self.all_global = false;
             let hook = if image.template.hook { ", a hook," } else { "" };
             let destination = &image.assigned.destination;
-            let why =
-                format!("{described}{hook} is {destination}: the chart has no value for it that is known");
+            let why = format!("{described}{hook} is {destination}: no known value of the chart sets it");
             self.gap(why, is_for_policy);
         }
     }
 
     /// Names the derived image of a component that would not find it beside its own.
-    fn name_derived(&mut self, image: &Carried<'_>, maps: &[NameMap], all: &[Carried<'_>]) {
+    fn name_derived(&mut self, image: &HelmImage<'_>, maps: &[NameMap], all: &[HelmImage<'_>]) {
         let Some((rule, source, why)) = derived_needs_a_name(image) else { return };
         let key = image.template.key(&rule.key);
         if image.template.chart(self.release) != rule.chart {
             return;
         }
-        self.notes.remove(&format!("{key} names a tag: change it with each upgrade"));
-        self.notes.insert(format!("{key} names a tag: change it with each upgrade, because {why}"));
+        self.notes.remove(&format!("{key} includes a tag: update it with each upgrade"));
+        self.notes.insert(format!("{key} includes a tag: update it with each upgrade, because {why}"));
         // The chart has it already.
-        let is_named = |other: &Carried<'_>| {
+        let is_named = |other: &HelmImage<'_>| {
             std::ptr::eq(other.template, image.template) && other.names_derived(self.release).is_some()
         };
         if all.iter().any(is_named) {
@@ -178,7 +177,7 @@ impl<'a> Choice<'a> {
             Some(derived) => {
                 self.verbatim.insert(key, derived.to_string());
             }
-            None => self.gap(format!("{} in {}: {why}", image.carrier, image.template.name), false),
+            None => self.gap(format!("{} in {}: {why}", image.image_field, image.template.name), false),
         }
     }
 
@@ -195,8 +194,8 @@ impl<'a> Choice<'a> {
             for (text, images) in texts {
                 for (described, is_for_policy) in images {
                     let why = format!(
-                        "{described} would need {text} in {key}, which it shares with an image that needs another: the \
-                         value is left as it is"
+                        "{described} needs {text} in {key}, but another image needs a different value in \
+                         the same key: the value is unchanged"
                     );
                     self.gap(why, is_for_policy);
                 }
@@ -214,8 +213,9 @@ impl<'a> Choice<'a> {
             let is_global = |key: &&String| *key == GLOBAL || key.ends_with(&format!(".{GLOBAL}"));
             if let (Some(global), false) = (set.iter().find(is_global), keys.is_empty()) {
                 let why = format!(
-                    "{global} is set in the release, and stands before these names too where the chart honours it: \
-                     take it out of what `helm get values -o yaml` shows, and upgrade with --reset-values, that file and this one"
+                    "{global} is set in the release and would be prepended to these names too: remove it \
+                     from the output of `helm get values -o yaml`, and upgrade with --reset-values, that \
+                     file and this one"
                 );
                 self.gap(why, false);
             }
@@ -236,17 +236,17 @@ impl<'a> Choice<'a> {
     }
 }
 
-impl Carried<'_> {
+impl HelmImage<'_> {
     /// The rule of the derived image that this names, if it is the variable for one.
     fn names_derived(&self, release: &Release) -> Option<&'static DerivedImage> {
-        derivation::of_variable(self.template.chart(release), self.carrier.variable()?)
+        derivation::of_variable(self.template.chart(release), self.image_field.variable()?)
     }
 }
 
 /// The public image of a component that does not find its derived image beside its own, the rule, and why.
-fn derived_needs_a_name<'a>(image: &Carried<'a>) -> Option<(&'static DerivedImage, &'a Image, String)> {
+fn derived_needs_a_name<'a>(image: &HelmImage<'a>) -> Option<(&'static DerivedImage, &'a Image, String)> {
     let Source::Known(source) = &image.assigned.source else { return None };
-    let rule = derivation::after(source).filter(|_| image.carrier.is_container_image())?;
+    let rule = derivation::after(source).filter(|_| image.image_field.is_container_image())?;
     Some((rule, source, rule.found_beside(&image.assigned.destination).err()?))
 }
 
@@ -256,7 +256,7 @@ fn images_of<'a>(
     release: &Release,
     templates: &'a [Template],
     assignments: &'a [Assignment],
-) -> Vec<Carried<'a>> {
+) -> Vec<HelmImage<'a>> {
     let mut images = Vec::new();
     for assigned in assignments {
         for used in &assigned.used_by {
@@ -268,13 +268,13 @@ fn images_of<'a>(
             if (cluster, namespace, name) != (&here.cluster, &here.namespace, &here.name) {
                 continue;
             }
-            let (carrier, image) = (&used.used_by.carrier, &used.image);
-            let is_carried = |template: &&Template| {
+            let (image_field, image) = (&used.used_by.image_field, &used.image);
+            let is_image_field = |template: &&Template| {
                 let is_it = template.hook == *hook && template.name == *manifest;
                 is_it && template.images.iter().any(|written| written == image.as_written())
             };
-            let carried = templates.iter().filter(is_carried);
-            images.extend(carried.map(|template| Carried { assigned, carrier, image, template }));
+            let carried = templates.iter().filter(is_image_field);
+            images.extend(carried.map(|template| HelmImage { assigned, image_field, image, template }));
         }
     }
     images

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::castai::components::image_variables;
 use crate::model::image_field::patch::set_by_name;
-use crate::model::image_field::{Carrier, carried};
+use crate::model::image_field::{ImageField, locate_image_fields};
 use crate::model::inventory::{Place, WorkloadName};
 use crate::model::workload::Workload;
 use crate::sync::plan::assignment::{Assignment, Source};
@@ -16,7 +16,8 @@ pub fn images(assignments: &[Assignment]) -> Value {
     let mut names = BTreeMap::new();
     for assigned in assignments {
         let Source::Known(source) = &assigned.source else { continue };
-        let is_renamed = assigned.used_by.iter().any(|used| used.used_by.carrier.is_renamed_by_kustomize());
+        let is_renamed =
+            assigned.used_by.iter().any(|used| used.used_by.image_field.is_renamed_by_kustomize());
         if is_renamed && source.repository() != assigned.destination.repository() {
             names.insert(source.repository(), assigned.destination.repository());
         }
@@ -30,7 +31,7 @@ pub fn images(assignments: &[Assignment]) -> Value {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Gap<'a> {
     pub workload: &'a WorkloadName,
-    pub field: &'a Carrier,
+    pub field: &'a ImageField,
     /// A clause: what kustomize does not do.
     pub why: &'static str,
     /// What the field has to become.
@@ -42,7 +43,7 @@ pub fn gaps(assignments: &[Assignment]) -> Vec<Gap<'_>> {
     let mut found = Vec::new();
     for assigned in assignments.iter().filter(|assigned| matches!(assigned.source, Source::Known(_))) {
         for used in &assigned.used_by {
-            let (Place::Workload(workload), field) = (&used.used_by.place, &used.used_by.carrier) else {
+            let (Place::Workload(workload), field) = (&used.used_by.place, &used.used_by.image_field) else {
                 continue;
             };
             if let Some(why) = field.kustomize_gap(workload.kind) {
@@ -62,8 +63,8 @@ pub fn patches(workloads: &[Workload], assignments: &[Assignment]) -> Value {
 
 fn entry(workload: &Workload, assignments: &[Assignment]) -> Option<Value> {
     let mut operations = Vec::new();
-    for field in carried(&workload.pod, &image_variables()) {
-        if let Some(image) = renamed(&workload.name, &field.carrier, assignments) {
+    for field in locate_image_fields(&workload.pod, &image_variables()) {
+        if let Some(image) = renamed(&workload.name, &field.image_field, assignments) {
             operations.extend(set_by_name(workload.name.kind, &field, &image));
         }
     }
@@ -81,11 +82,11 @@ fn entry(workload: &Workload, assignments: &[Assignment]) -> Option<Value> {
 }
 
 /// What a field of a workload becomes, where it can be changed.
-fn renamed(workload: &WorkloadName, carrier: &Carrier, assignments: &[Assignment]) -> Option<String> {
+fn renamed(workload: &WorkloadName, image_field: &ImageField, assignments: &[Assignment]) -> Option<String> {
     assignments.iter().filter(|assigned| matches!(assigned.source, Source::Known(_))).find_map(|assigned| {
         let is_it = assigned.used_by.iter().any(|used| {
             let is_here = matches!(&used.used_by.place, Place::Workload(name) if name == workload);
-            is_here && used.used_by.carrier == *carrier && used.used_by.fixed.is_none()
+            is_here && used.used_by.image_field == *image_field && used.used_by.not_rewritable.is_none()
         });
         is_it.then(|| assigned.destination.to_string())
     })

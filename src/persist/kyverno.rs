@@ -13,7 +13,7 @@ pub const GROUP: &str = "kyverno.io";
 pub const VERSION: &str = "v1";
 pub const KIND: &str = "ClusterPolicy";
 
-/// Repositories of one pattern, and what stands in the place of their images.
+/// Repositories of one pattern, and the replacement of their images.
 #[derive(Debug)]
 struct Case {
     repository: String,

@@ -4,7 +4,7 @@
 pub mod helm;
 pub mod kustomize;
 pub mod kyverno;
-pub mod left_out;
 pub mod named;
 pub mod names;
+pub mod not_renamed;
 pub mod policy;

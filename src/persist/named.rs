@@ -20,7 +20,7 @@ pub struct NamedImages {
     pub is_partial: bool,
 }
 
-/// Reads the cluster, and gives every image its name. What could not be looked at is warned of.
+/// Reads the cluster, and gives every image its name. Warns about everything that could not be read.
 ///
 /// # Errors
 /// The cluster cannot be read, or it cannot be told which registry is meant.
@@ -58,10 +58,10 @@ impl NamedImages {
         }
         Err(CommandError::with_hint(
             format!(
-                "error: no image of Cast AI that could be mirrored was found in {}",
+                "error: no Cast AI image to mirror found in {}",
                 self.snapshot.environment.connection.name
             ),
-            "install Cast AI first, or look at another cluster with --context",
+            "install Cast AI first, or choose another cluster with --context",
         ))
     }
 }

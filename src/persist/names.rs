@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::castai::built_in;
 use crate::model::image::{Image, Mirror};
-use crate::model::inventory::{Carrier, Place, WorkloadName};
+use crate::model::inventory::{ImageField, Place, WorkloadName};
 use crate::sync::plan::assignment::{Assignment, NameMap, Source};
 
 /// Repositories as pods write them, and what they are called in the mirror.
@@ -86,14 +86,14 @@ impl Names {
 
 /// Whether a policy can rename an image that pods in `namespace` carry: in a field that still has its public name, and
 /// only inside of Cast AI's namespaces if it is somebody else's.
-pub fn is_renamable(image: &Image, carrier: &Carrier, source: &Image, namespace: &str) -> bool {
-    is_renamable_inside(image, carrier, source)
+pub fn is_renamable(image: &Image, image_field: &ImageField, source: &Image, namespace: &str) -> bool {
+    is_renamable_inside(image, image_field, source)
         && (built_in().image_prefix(source).is_some() || built_in().is_namespace(namespace))
 }
 
 /// The same, in Cast AI's namespaces.
-fn is_renamable_inside(image: &Image, carrier: &Carrier, source: &Image) -> bool {
-    carrier.is_renamed_at_admission() && image.repository() == source.repository()
+fn is_renamable_inside(image: &Image, image_field: &ImageField, source: &Image) -> bool {
+    image_field.is_renamed_at_admission() && image.repository() == source.repository()
 }
 
 /// Images of others that no policy renames, by repository, and the namespaces in which Cast AI uses them: those that are
@@ -103,9 +103,9 @@ pub fn outside(assignments: &[Assignment]) -> BTreeMap<&str, BTreeSet<&str>> {
     for assigned in assignments {
         let Source::Known(source) = &assigned.source else { continue };
         for used in &assigned.used_by {
-            let (carrier, namespace) = (&used.used_by.carrier, namespace(&used.used_by.place));
-            let is_renamed_inside = is_renamable_inside(&used.image, carrier, source);
-            if is_renamed_inside && !is_renamable(&used.image, carrier, source, namespace) {
+            let (image_field, namespace) = (&used.used_by.image_field, namespace(&used.used_by.place));
+            let is_renamed_inside = is_renamable_inside(&used.image, image_field, source);
+            if is_renamed_inside && !is_renamable(&used.image, image_field, source, namespace) {
                 found.entry(source.repository()).or_default().insert(namespace);
             }
         }
@@ -180,7 +180,7 @@ mod tests {
         Assignment {
             destination: image(destination),
             source: Source::Known(image(source)),
-            origin: None,
+            provenance: None,
             used_by: Vec::new(),
         }
     }
@@ -214,8 +214,8 @@ mod tests {
     }
 
     #[test]
-    fn images_of_others_are_told_where_they_keep_their_names() {
-        let used = |namespace: &str, image_written: &str, carrier: Carrier| PlannedUse {
+    fn third_party_images_that_keep_their_names_are_reported() {
+        let used = |namespace: &str, image_written: &str, image_field: ImageField| PlannedUse {
             image: image(image_written),
             used_by: Use {
                 place: Place::Workload(WorkloadName {
@@ -224,15 +224,15 @@ mod tests {
                     kind: WorkloadKind::DaemonSet,
                     name: "d".to_owned(),
                 }),
-                carrier,
+                image_field,
                 reason: Reason::Annotation,
                 recorded_source: None,
-                fixed: None,
+                not_rewritable: None,
             },
         };
-        let container = || Carrier::Container("c".to_owned());
+        let container = || ImageField::Container("c".to_owned());
         let variable =
-            Carrier::Environment { container: "c".to_owned(), variable: "SCANNERS_IMAGE".to_owned() };
+            ImageField::Environment { container: "c".to_owned(), variable: "SCANNERS_IMAGE".to_owned() };
         let (cpvpa, private) = ("registry.k8s.io/cpa/cpvpa:v1", "e.example/registry.k8s.io/cpa/cpvpa:v1");
         let assignments = [
             Assignment {

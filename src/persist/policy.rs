@@ -118,7 +118,7 @@ fn map(names: &BTreeMap<String, String>) -> String {
     format!("{{\n{}\n}}\n", entries.join(",\n"))
 }
 
-/// A string of CEL. What stands in it are names by the rules of images, and patterns of our own.
+/// A string of CEL. It contains only image names and our own patterns.
 fn literal(text: &str) -> String {
     Value::from(text).to_string()
 }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn it_never_stops_a_pod_and_is_asked_again_in_each_version() {
+    fn it_never_stops_a_pod_and_is_measured_in_each_version() {
         for version in VERSIONS {
             let [policy, binding] = manifests(&names(vec!["castai/"], &[], &[]), version);
             assert_eq!(policy["spec"]["failurePolicy"], "Ignore");

@@ -27,7 +27,7 @@ pub struct Configured {
     pub endpoint: Endpoint,
     pub protocol: Protocol,
     /// Such as `API_URL`, or `derived from CASTAI_API_GRPC_ADDR`.
-    pub origin: String,
+    pub configured_by: String,
 }
 
 /// Containers and init containers of a workload.

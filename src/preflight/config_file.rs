@@ -59,7 +59,7 @@ pub fn endpoints(workload: &Workload, objects: &Objects) -> (Vec<Configured>, Ve
             Ok(endpoint) => found.push(Configured {
                 endpoint,
                 protocol: file.protocol,
-                origin: format!("{place} in {key}"),
+                configured_by: format!("{place} in {key}"),
             }),
             Err(error) => unreadable.push(format!("{place} in {key} of {reference}: {error}")),
         }

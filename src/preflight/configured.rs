@@ -80,7 +80,7 @@ pub fn resolve(workload: &Workload, objects: &Objects) -> Component {
         notes: Vec::new(),
     };
     for container in containers(workload) {
-        let values = Values::of(container, &workload.name.namespace, objects);
+        let values = Values::collect(container, &workload.name.namespace, objects);
         component.unreadable.extend(values.unreadable);
         let mut endpoints = Vec::new();
         for (variable, protocol) in VARIABLES.iter() {
@@ -95,7 +95,7 @@ pub fn resolve(workload: &Workload, objects: &Objects) -> Component {
                     endpoints.push(Configured {
                         endpoint,
                         protocol: *protocol,
-                        origin: (*variable).to_owned(),
+                        configured_by: (*variable).to_owned(),
                     });
                 }
                 Err(error) => component.unreadable.push(format!("{variable}: {error}")),
@@ -132,7 +132,7 @@ struct Values {
 
 impl Values {
     /// As the kubelet does it: `envFrom` in order, each overriding those before it, then `env`.
-    fn of(container: &Container, namespace: &str, objects: &Objects) -> Self {
+    fn collect(container: &Container, namespace: &str, objects: &Objects) -> Self {
         let mut values =
             Self { known: BTreeMap::new(), unreadable: Vec::new(), unreadable_sources: Vec::new() };
         for source in container.env_from.iter().flatten() {
@@ -198,8 +198,8 @@ fn derived(container: &Container, values: &BTreeMap<&'static str, String>) -> Ve
     let derived = rules.filter_map(|rule| {
         let from: Endpoint = values.get(rule.from.as_str())?.parse().ok()?;
         let host = rule.host(&from.host, |variable| values.get(variable).map(String::as_str))?;
-        let origin = format!("derived from {}", rule.from);
-        Some(Configured { endpoint: Endpoint { host, port: 443 }, protocol: rule.protocol, origin })
+        let configured_by = format!("derived from {}", rule.from);
+        Some(Configured { endpoint: Endpoint { host, port: 443 }, protocol: rule.protocol, configured_by })
     });
     derived.collect()
 }

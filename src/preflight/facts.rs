@@ -5,7 +5,7 @@ use probe::{Fact, HostFacts};
 use super::component::Component;
 use super::judgement::Judgement;
 use super::machine::MachineFacts;
-use super::subject::{Subject, SubjectKind, Vantage};
+use super::subject::{Subject, SubjectKind, VantagePoint};
 use super::target::Target;
 use crate::aws::error::Error;
 use crate::castai::endpoints::Service;
@@ -50,7 +50,7 @@ pub enum Unread {
 }
 
 impl Unread {
-    pub fn of(error: &cluster::Error) -> Self {
+    pub fn from_error(error: &cluster::Error) -> Self {
         if error.kind() == ErrorKind::Forbidden {
             return Self::Forbidden(error.to_string());
         }
@@ -66,7 +66,7 @@ pub struct ServiceFacts {
 
 /// What one vantage point sees.
 pub struct View {
-    pub vantage: Vantage,
+    pub vantage_point: VantagePoint,
     /// Nothing, where it is not known to be inside the VPC: what it sees would prove nothing.
     pub hosts: Option<Vec<HostFacts>>,
 }
@@ -82,7 +82,7 @@ impl Sight<'_> {
     pub fn judge<T>(fact: &Fact<T>, judge: impl FnOnce(&T) -> Judgement) -> Judgement {
         match fact {
             Fact::Gathered { milliseconds, value } => judge(value).took(*milliseconds),
-            Fact::NotGathered { because } => Judgement::unknown(because.to_string()),
+            Fact::NotGathered { reason } => Judgement::unknown(reason.to_string()),
         }
     }
 }

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::check::{Check, Severity, Source};
-use super::judgement::{Judgement, Outcome, Remedy};
-use super::subject::{Subject, Vantage};
+use super::judgement::{Fix, Judgement, Outcome};
+use super::subject::{Subject, VantagePoint};
 
 /// What a check found out about a subject, seen from a vantage point.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,13 +13,13 @@ pub struct Finding {
     /// The check's, or lower where nothing in this cluster is known to use the subject.
     pub severity: Severity,
     pub subject: Subject,
-    pub vantage: Vantage,
+    pub vantage_point: VantagePoint,
     pub outcome: Outcome,
     pub observed: String,
     pub expected: String,
     /// Structured facts behind the sentence; `Null` where there are none.
     pub evidence: Value,
-    pub remedies: Vec<Remedy>,
+    pub fixes: Vec<Fix>,
     /// How long looking took.
     pub milliseconds: u64,
 }
@@ -30,27 +30,27 @@ impl Finding {
         check: &'static Check,
         severity: Severity,
         subject: Subject,
-        vantage: Vantage,
+        vantage_point: VantagePoint,
         judgement: Judgement,
     ) -> Self {
         let outcome = match (judgement.outcome, severity) {
             (Outcome::Fail, Severity::Warning) => Outcome::Warn,
             (outcome, _) => outcome,
         };
-        let mut remedies = judgement.remedies;
-        if remedies.is_empty() && matches!(outcome, Outcome::Warn | Outcome::Fail) {
-            remedies.push(Remedy::text(check.remediation));
+        let mut fixes = judgement.fixes;
+        if fixes.is_empty() && matches!(outcome, Outcome::Warn | Outcome::Fail) {
+            fixes.push(Fix::text(check.remediation));
         }
         Self {
             check,
             severity,
             subject,
-            vantage,
+            vantage_point,
             outcome,
             observed: judgement.observed,
             expected: judgement.expected,
             evidence: judgement.evidence,
-            remedies,
+            fixes,
             milliseconds: judgement.milliseconds,
         }
     }
@@ -60,7 +60,7 @@ impl Finding {
         match self.check.source {
             Source::KubernetesApi => "Kubernetes API".to_owned(),
             Source::AwsApi => "AWS API".to_owned(),
-            Source::VantagePoint => self.vantage.to_string(),
+            Source::VantagePoint => self.vantage_point.to_string(),
         }
     }
 }
@@ -76,7 +76,7 @@ mod tests {
         let find = |severity, judgement| {
             let subject = Subject::new(SubjectKind::Host, "api.cast.ai");
             let check = checks::find("CPL210").unwrap();
-            Finding::new(check, severity, subject, Vantage::Here, judgement)
+            Finding::new(check, severity, subject, VantagePoint::Here, judgement)
         };
         let cases = [
             (Severity::Error, Judgement::fail("x"), Outcome::Fail),
@@ -87,7 +87,7 @@ mod tests {
         for (severity, judgement, expected) in cases {
             assert_eq!(find(severity, judgement).outcome, expected);
         }
-        assert_eq!(find(Severity::Error, Judgement::fail("x")).remedies.len(), 1);
-        assert!(find(Severity::Error, Judgement::pass("x")).remedies.is_empty());
+        assert_eq!(find(Severity::Error, Judgement::fail("x")).fixes.len(), 1);
+        assert!(find(Severity::Error, Judgement::pass("x")).fixes.is_empty());
     }
 }

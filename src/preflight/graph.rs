@@ -11,7 +11,7 @@ use super::finding::Finding;
 use super::judgement::{Judgement, Outcome};
 use super::nodes::{self, Node, Verdict};
 use super::selection::Selection;
-use super::subject::Vantage;
+use super::subject::VantagePoint;
 use super::target::Target;
 
 /// The checks that were selected and all that they require, in their order. Facts are gathered for these.
@@ -73,7 +73,7 @@ impl Standing {
 struct Graph<'a> {
     facts: &'a Facts,
     /// Nodes that were judged so far: code, subject and vantage point.
-    judged: BTreeMap<(&'static str, String, Vantage), Standing>,
+    judged: BTreeMap<(&'static str, String, VantagePoint), Standing>,
 }
 
 impl Graph<'_> {
@@ -87,24 +87,25 @@ impl Graph<'_> {
         let standing = match judgement.outcome {
             Outcome::Pass | Outcome::Warn => Standing::Open,
             Outcome::Fail | Outcome::Unknown { .. } => Standing::Blocked(check.code),
-            Outcome::Skipped { because } => Standing::Blocked(because),
+            Outcome::Skipped { blocked_by } => Standing::Blocked(blocked_by),
         };
-        self.judged.insert((check.code, node.subject.name.clone(), node.vantage), standing);
+        self.judged.insert((check.code, node.subject.name.clone(), node.vantage_point), standing);
         let severity = if node.optional { Severity::Warning } else { check.severity };
-        Some(Finding::new(check, severity, node.subject, node.vantage, judgement))
+        Some(Finding::new(check, severity, node.subject, node.vantage_point, judgement))
     }
 
     /// The check at the root of why a prerequisite of a node did not pass, where it did not.
     fn blocker(&self, requires: Requires, node: &Node<'_>) -> Option<&'static str> {
         match requires {
-            Requires::Same(code) => self.standing(code, &node.subject.name, node.vantage)?.root(),
+            Requires::Same(code) => self.standing(code, &node.subject.name, node.vantage_point)?.root(),
             Requires::Cluster(code) if self.facts.cluster.components.is_empty() => {
-                self.standing(code, &self.facts.cluster.subject().name, node.vantage)?.root()
+                self.standing(code, &self.facts.cluster.subject().name, node.vantage_point)?.root()
             }
             Requires::Cluster(_) => None,
             Requires::AnyComponent(code) => {
                 let workloads = node.configured_in.into_iter().flatten();
-                let standings = workloads.filter_map(|workload| self.standing(code, workload, node.vantage));
+                let standings =
+                    workloads.filter_map(|workload| self.standing(code, workload, node.vantage_point));
                 let roots: Option<Vec<_>> = standings.map(Standing::root).collect();
                 roots?.first().copied()
             }
@@ -112,9 +113,9 @@ impl Graph<'_> {
     }
 
     /// What came of a check of a subject, seen from this vantage point or, where only APIs are asked, from here.
-    fn standing(&self, code: &'static str, subject: &str, vantage: Vantage) -> Option<Standing> {
-        let seen_from = |vantage| self.judged.get(&(code, subject.to_owned(), vantage)).copied();
-        seen_from(vantage).or_else(|| seen_from(Vantage::Here))
+    fn standing(&self, code: &'static str, subject: &str, vantage_point: VantagePoint) -> Option<Standing> {
+        let seen_from = |vantage_point| self.judged.get(&(code, subject.to_owned(), vantage_point)).copied();
+        seen_from(vantage_point).or_else(|| seen_from(VantagePoint::Here))
     }
 }
 

@@ -11,7 +11,7 @@ pub enum Outcome {
     Fail,
     /// Not looked, because another check came first and did not pass.
     Skipped {
-        because: &'static str,
+        blocked_by: &'static str,
     },
     /// Could not look: no permission, no route to an API, or the wrong place.
     Unknown {
@@ -34,7 +34,7 @@ impl Outcome {
     /// Why nothing was seen, where nothing was.
     pub fn reason(&self) -> Option<String> {
         match self {
-            Self::Skipped { because } => Some(format!("{because} did not pass")),
+            Self::Skipped { blocked_by } => Some(format!("{blocked_by} did not pass")),
             Self::Unknown { why } => Some(why.clone()),
             Self::Pass | Self::Warn | Self::Fail => None,
         }
@@ -43,13 +43,13 @@ impl Outcome {
 
 /// Something to do about a finding, and the command that does it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Remedy {
+pub struct Fix {
     pub text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
 }
 
-impl Remedy {
+impl Fix {
     pub fn text(text: impl Into<String>) -> Self {
         Self { text: text.into(), command: None }
     }
@@ -66,7 +66,7 @@ pub struct Judgement {
     pub observed: String,
     pub expected: String,
     pub evidence: Value,
-    pub remedies: Vec<Remedy>,
+    pub fixes: Vec<Fix>,
     /// How long gathering the facts took.
     pub milliseconds: u64,
 }
@@ -89,8 +89,8 @@ impl Judgement {
     }
 
     /// Another check came first and did not pass.
-    pub fn skipped(because: &'static str) -> Self {
-        Self::with(Outcome::Skipped { because }, "")
+    pub fn skipped(blocked_by: &'static str) -> Self {
+        Self::with(Outcome::Skipped { blocked_by }, "")
     }
 
     fn with(outcome: Outcome, observed: impl Into<String>) -> Self {
@@ -99,7 +99,7 @@ impl Judgement {
             observed: observed.into(),
             expected: String::new(),
             evidence: Value::Null,
-            remedies: Vec::new(),
+            fixes: Vec::new(),
             milliseconds: 0,
         }
     }
@@ -123,14 +123,14 @@ impl Judgement {
     }
 
     #[must_use]
-    pub fn remedies(mut self, remedies: Vec<Remedy>) -> Self {
-        self.remedies = remedies;
+    pub fn fixes(mut self, fixes: Vec<Fix>) -> Self {
+        self.fixes = fixes;
         self
     }
 
     #[must_use]
-    pub fn remedy(mut self, remedy: Remedy) -> Self {
-        self.remedies.push(remedy);
+    pub fn fix(mut self, fix: Fix) -> Self {
+        self.fixes.push(fix);
         self
     }
 }

@@ -67,7 +67,7 @@ pub struct MachineFacts {
 /// Where this machine is, by what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Position<'a> {
-    Told(Here),
+    ScannerVariable(Here),
     MetadataDisabled,
     MetadataSilent(&'a str),
     NodesUnknown,
@@ -79,7 +79,7 @@ pub enum Position<'a> {
 impl MachineFacts {
     pub fn position(&self) -> Position<'_> {
         if let Some(here) = self.told {
-            return Position::Told(here);
+            return Position::ScannerVariable(here);
         }
         let ranges = match &self.metadata {
             Metadata::Disabled => return Position::MetadataDisabled,
@@ -98,7 +98,7 @@ impl MachineFacts {
 
     pub fn here(&self) -> Here {
         match self.position() {
-            Position::Told(here) => here,
+            Position::ScannerVariable(here) => here,
             Position::Beside(_) => Here::Inside,
             Position::MetadataDisabled
             | Position::MetadataSilent(_)

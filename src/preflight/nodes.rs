@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 
 use super::check::{Check, Judge};
 use super::facts::{Facts, Sight, View};
+use super::fixes;
 use super::judgement::Judgement;
-use super::remedies;
-use super::subject::{Subject, SubjectKind, Vantage};
+use super::subject::{Subject, SubjectKind, VantagePoint};
 use super::target::Target;
 
 /// A check of a subject from a vantage point.
 pub(super) struct Node<'a> {
     pub subject: Subject,
-    pub vantage: Vantage,
+    pub vantage_point: VantagePoint,
     /// Whether failures are warnings at most, because nothing in this cluster is known to use the subject.
     pub optional: bool,
     /// Workloads of the components that are configured with the subject.
@@ -33,7 +33,7 @@ pub(super) enum Verdict {
 impl Node<'_> {
     fn judged(subject: Subject, judgement: Judgement) -> Self {
         let verdict = Verdict::Judged(judgement);
-        Self { subject, vantage: Vantage::Here, optional: false, configured_in: None, verdict }
+        Self { subject, vantage_point: VantagePoint::Here, optional: false, configured_in: None, verdict }
     }
 }
 
@@ -82,14 +82,16 @@ pub(super) fn of<'a>(check: &Check, facts: &'a Facts) -> Vec<Node<'a>> {
             .collect(),
         Judge::Target { applies, judge } => {
             let targets = facts.targets.iter().filter(|target| applies(target));
-            targets.map(|target| of_target(target, Vantage::Here, Verdict::Judged(judge(target)))).collect()
+            targets
+                .map(|target| of_target(target, VantagePoint::Here, Verdict::Judged(judge(target))))
+                .collect()
         }
         Judge::Network { applies, judge, .. } => facts
             .views
             .iter()
             .flat_map(|view| {
                 let targets = facts.targets.iter().filter(|target| applies(target));
-                targets.map(move |target| of_target(target, view.vantage, look(view, target, judge)))
+                targets.map(move |target| of_target(target, view.vantage_point, look(view, target, judge)))
             })
             .collect(),
         Judge::Registry { judge, .. } => {
@@ -98,10 +100,10 @@ pub(super) fn of<'a>(check: &Check, facts: &'a Facts) -> Vec<Node<'a>> {
     }
 }
 
-fn of_target(target: &Target, vantage: Vantage, verdict: Verdict) -> Node<'_> {
+fn of_target(target: &Target, vantage_point: VantagePoint, verdict: Verdict) -> Node<'_> {
     Node {
         subject: target.subject(),
-        vantage,
+        vantage_point,
         optional: target.optional,
         configured_in: Some(&target.configured_in),
         verdict,
@@ -110,7 +112,7 @@ fn of_target(target: &Target, vantage: Vantage, verdict: Verdict) -> Node<'_> {
 
 fn look(view: &View, target: &Target, judge: fn(&Sight<'_>) -> Judgement) -> Verdict {
     let Some(hosts) = &view.hosts else {
-        let judgement = Judgement::unknown(remedies::OUTSIDE).remedy(remedies::look_from_inside());
+        let judgement = Judgement::unknown(fixes::OUTSIDE).fix(fixes::run_from_inside());
         return Verdict::NotSeen(judgement);
     };
     match hosts.iter().find(|facts| target.is_seen_by(&facts.target)) {

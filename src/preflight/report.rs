@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::check::{Category, Severity, Source};
 use super::checks;
 use super::finding::Finding;
-use super::judgement::{Outcome, Remedy};
+use super::judgement::{Fix, Outcome};
 use super::selection::Selection;
-use super::subject::{Subject, Vantage};
+use super::subject::{Subject, VantagePoint};
 use crate::model::inventory::API_VERSION;
 
 /// What preflight found out.
@@ -122,48 +122,48 @@ struct FindingDocument<'a> {
     category: Category,
     severity: Severity,
     subject: &'a Subject,
-    place: Place,
+    vantage_point: SeenThrough,
     result: &'static str,
     /// Why it was skipped or is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     /// The check that did not pass, where it was skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
-    because: Option<&'static str>,
+    blocked_by: Option<&'static str>,
     #[serde(skip_serializing_if = "str::is_empty")]
     observed: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     expected: &'a str,
     #[serde(skip_serializing_if = "Value::is_null")]
     evidence: &'a Value,
-    #[serde(skip_serializing_if = "<[Remedy]>::is_empty")]
-    remedies: &'a [Remedy],
+    #[serde(skip_serializing_if = "<[Fix]>::is_empty")]
+    fixes: &'a [Fix],
     milliseconds: u64,
 }
 
 /// What a finding was seen through.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
-enum Place {
+enum SeenThrough {
     KubernetesApi,
     AwsApi,
     Here,
 }
 
-impl Place {
-    const fn of(finding: &Finding) -> Self {
-        match (finding.check.source, finding.vantage) {
+impl SeenThrough {
+    const fn new(finding: &Finding) -> Self {
+        match (finding.check.source, finding.vantage_point) {
             (Source::KubernetesApi, _) => Self::KubernetesApi,
             (Source::AwsApi, _) => Self::AwsApi,
-            (Source::VantagePoint, Vantage::Here) => Self::Here,
+            (Source::VantagePoint, VantagePoint::Here) => Self::Here,
         }
     }
 }
 
 impl<'a> FindingDocument<'a> {
     fn new(finding: &'a Finding) -> Self {
-        let because = match finding.outcome {
-            Outcome::Skipped { because } => Some(because),
+        let blocked_by = match finding.outcome {
+            Outcome::Skipped { blocked_by } => Some(blocked_by),
             _ => None,
         };
         Self {
@@ -172,14 +172,14 @@ impl<'a> FindingDocument<'a> {
             category: finding.check.category,
             severity: finding.severity,
             subject: &finding.subject,
-            place: Place::of(finding),
+            vantage_point: SeenThrough::new(finding),
             result: finding.outcome.name(),
             reason: finding.outcome.reason(),
-            because,
+            blocked_by,
             observed: &finding.observed,
             expected: &finding.expected,
             evidence: &finding.evidence,
-            remedies: &finding.remedies,
+            fixes: &finding.fixes,
             milliseconds: finding.milliseconds,
         }
     }
@@ -194,7 +194,7 @@ mod tests {
     fn finding(code: &str, subject: &str, judgement: Judgement) -> Finding {
         let check = checks::find(code).unwrap();
         let subject = Subject::new(SubjectKind::Host, subject);
-        Finding::new(check, check.severity, subject, Vantage::Here, judgement.took(7))
+        Finding::new(check, check.severity, subject, VantagePoint::Here, judgement.took(7))
     }
 
     fn report(findings: Vec<Finding>) -> Report {
@@ -242,7 +242,7 @@ mod tests {
             "api.cast.ai",
             Judgement::fail("104.16.81.56 is public")
                 .expected("private addresses")
-                .remedy(Remedy::command("enable private DNS", "aws ec2 …")),
+                .fix(Fix::command("enable private DNS", "aws ec2 …")),
         )]);
         let mut json = serde_json::to_value(report.document()).unwrap();
         json["created"] = Value::Null;
@@ -261,11 +261,11 @@ mod tests {
                     "category": "Endpoints",
                     "severity": "Error",
                     "subject": {"kind": "Host", "name": "api.cast.ai"},
-                    "place": {"type": "here"},
+                    "vantagePoint": {"type": "here"},
                     "result": "Fail",
                     "observed": "104.16.81.56 is public",
                     "expected": "private addresses",
-                    "remedies": [{"text": "enable private DNS", "command": "aws ec2 …"}],
+                    "fixes": [{"text": "enable private DNS", "command": "aws ec2 …"}],
                     "milliseconds": 7,
                 }],
             })

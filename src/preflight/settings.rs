@@ -36,7 +36,7 @@ pub struct Inputs {
     pub registry_path: Option<String>,
     /// How to speak to AWS, or why that cannot be.
     pub aws: Result<SdkConfig, String>,
-    /// Further endpoints to look at.
+    /// Additional endpoints to check.
     pub extra: Vec<(Endpoint, Protocol)>,
 }
 

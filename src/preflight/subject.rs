@@ -53,12 +53,12 @@ impl Subject {
 
 /// Where something was seen from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Vantage {
+pub enum VantagePoint {
     /// The machine that runs this program.
     Here,
 }
 
-impl fmt::Display for Vantage {
+impl fmt::Display for VantagePoint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Here => "here",

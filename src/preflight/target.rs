@@ -1,4 +1,4 @@
-//! Which hosts are looked at: those that components are configured with and those of the region's services, each
+//! The hosts to check: those that components are configured with and those of the region's services, each
 //! host once; and those that nodes pull images from.
 
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use super::subject::{Subject, SubjectKind};
 use crate::castai::endpoints::{self, Installation, Protocol, Service};
 use crate::model::image::ecr::{EcrRegistry, dns_suffix};
 
-/// A host to look at.
+/// A host to check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     pub endpoint: Endpoint,
@@ -31,7 +31,7 @@ pub struct Target {
 pub enum Kind {
     CastAi {
         protocol: Protocol,
-        /// The endpoint service that stands for the host.
+        /// The endpoint service of the host.
         service: Option<&'static Service>,
         /// The installation that the components talk to.
         installation: Installation,
@@ -166,7 +166,7 @@ fn is_in_cluster(endpoint: &Endpoint) -> bool {
     let host = endpoint.host.as_str();
     !host.contains('.')
         || host.parse::<IpAddr>().is_ok()
-        || [".svc", ".local", ".localhost"].iter().any(|ending| host.ends_with(ending))
+        || [".svc", ".local", ".localhost"].iter().any(|exit_status| host.ends_with(exit_status))
 }
 
 struct Targets<'a> {

@@ -174,7 +174,7 @@ fn result<'a>(report: &'a Report, code: &str, subject: &str) -> &'a Finding {
 }
 
 #[tokio::test]
-async fn the_whole_way_to_real_servers_is_judged() {
+async fn the_complete_check_chain_to_real_servers_is_judged() {
     let authority = authority("way");
     let tls = authority.server(&["api.cast.ai", "grpc.cast.ai", "old.cast.ai"]).unwrap();
     let mut tasks = JoinSet::new();
@@ -227,9 +227,9 @@ async fn the_whole_way_to_real_servers_is_judged() {
 
     let public = result(&report, "CPL211", "kvisor");
     assert_eq!(public.outcome.name(), "Fail");
-    assert!(public.remedies[1].command.as_deref().unwrap().contains("--private-dns-enabled"));
-    assert_eq!(result(&report, "CPL220", "kvisor").outcome, Outcome::Skipped { because: "CPL211" });
-    assert!(result(&report, "CPL210", "silent").observed.contains("no answer in time"));
+    assert!(public.fixes[1].command.as_deref().unwrap().contains("--private-dns-enabled"));
+    assert_eq!(result(&report, "CPL220", "kvisor").outcome, Outcome::Skipped { blocked_by: "CPL211" });
+    assert!(result(&report, "CPL210", "silent").observed.contains("timed out"));
     assert_eq!(result(&report, "CPL302", "ECR").outcome.name(), "Unknown");
     assert!(report.needs_attention(report::FailOn::Fail));
 }
@@ -249,7 +249,7 @@ async fn outside_the_vpc_nothing_is_judged_and_nothing_fails() {
     for code in ["CPL210", "CPL240"] {
         let finding = result(&report, code, "api.cast.ai");
         assert_eq!(finding.outcome.name(), "Unknown");
-        assert!(finding.remedies[0].command.as_deref().unwrap().contains("--here=inside"));
+        assert!(finding.fixes[0].command.as_deref().unwrap().contains("--here=inside"));
     }
     assert_eq!(result(&report, "CPL310", "123456789012").outcome.name(), "Unknown");
     assert_eq!(result(&report, "CPL202", "files").outcome.name(), "Unknown");
@@ -258,7 +258,7 @@ async fn outside_the_vpc_nothing_is_judged_and_nothing_fails() {
 }
 
 /// Answers no question before all of `expected` have been asked, and then says to all that there are no records:
-/// whoever asks one after the other gets no answer in time.
+/// whoever asks one after the other gets timed out.
 async fn patient_name_server(tasks: &mut JoinSet<()>, expected: usize) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let server = socket.local_addr().unwrap();
@@ -284,7 +284,7 @@ async fn patient_name_server(tasks: &mut JoinSet<()>, expected: usize) -> Socket
 
 /// Without a clock: only where all targets are under way at once does any of them get an answer.
 #[tokio::test]
-async fn all_endpoints_are_looked_at_at_once_so_that_silence_costs_one_time_out() {
+async fn endpoints_are_probed_concurrently_so_one_timeout_is_enough() {
     let authority = authority("silent");
     let mut tasks = JoinSet::new();
     // Five hosts of Cast AI and two of ECR, A and AAAA.
@@ -317,7 +317,7 @@ async fn a_cluster_that_does_not_answer_is_unknown() {
     let inputs = Inputs { workloads: Vec::new(), unread: vec![failed], ..inputs(&[]) };
     let report = run(&inputs, &settings, &|_| {}).await;
     assert_eq!(result(&report, "CPL101", "prod").outcome.name(), "Unknown");
-    assert_eq!(result(&report, "CPL102", "prod").outcome, Outcome::Skipped { because: "CPL101" });
+    assert_eq!(result(&report, "CPL102", "prod").outcome, Outcome::Skipped { blocked_by: "CPL101" });
     assert_eq!(report.counts().fail, 0);
     assert!(report.needs_attention(report::FailOn::Unknown));
 }
@@ -337,9 +337,9 @@ async fn a_cluster_that_cannot_be_read_is_unknown() {
     let report = run(&inputs, &settings, &|_| {}).await;
     assert_eq!(result(&report, "CPL101", "prod").outcome.name(), "Unknown");
     for code in ["CPL102", "CPL103"] {
-        assert_eq!(result(&report, code, "prod").outcome, Outcome::Skipped { because: "CPL101" });
+        assert_eq!(result(&report, code, "prod").outcome, Outcome::Skipped { blocked_by: "CPL101" });
     }
     assert_eq!(result(&report, "CPL104", "region").outcome.name(), "Unknown");
-    assert_eq!(result(&report, "CPL105", "region").outcome, Outcome::Skipped { because: "CPL104" });
+    assert_eq!(result(&report, "CPL105", "region").outcome, Outcome::Skipped { blocked_by: "CPL104" });
     assert_eq!(report.counts().fail, 0);
 }

@@ -49,7 +49,7 @@ impl Default for Host {
 }
 
 impl Host {
-    /// The place of the token for `scopes`: whoever holds its lock fetches, the others wait for the result.
+    /// The slot of the token for `scopes` (single-flight): the holder of its lock fetches, the others wait.
     pub(super) fn token(&self, scopes: &[String]) -> Arc<tokio::sync::Mutex<Option<Token>>> {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(tokens.entry(scopes.join(" ")).or_default())

@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 use crate::registry::auth::{self, Host, Scheme, Token};
 use crate::registry::client::{Client, Request, Wants};
 use crate::registry::error::{self, Subject};
-use crate::registry::exchange::{LONGEST_EXPLANATION, base};
+use crate::registry::exchange::{MAX_EXPLANATION_BYTES, base};
 use crate::registry::{Error, Repository};
 
 impl Client<'_> {
@@ -72,7 +72,7 @@ impl Client<'_> {
         let header = auth::secret_header("Basic", credential.basic.expose_secret());
         let header = header.ok_or_else(|| Error::InvalidAnswer {
             repository: repository.clone(),
-            what: "a password that is no header value".to_owned(),
+            what: "a password with characters that are invalid in a header".to_owned(),
         })?;
         Ok(Some(Token::new(header, credential.valid_for)))
     }
@@ -83,10 +83,10 @@ impl Client<'_> {
             what: what.to_owned(),
         };
         let mut url: Url =
-            challenge.realm.parse().map_err(|_| invalid("a challenge without a usable realm"))?;
+            challenge.realm.parse().map_err(|_| invalid("a challenge without a valid realm"))?;
         let is_downgrade = request.url.scheme() == "https" && url.scheme() != "https";
         if is_downgrade || !matches!(url.scheme(), "http" | "https") {
-            return Err(invalid("a token service that is not https"));
+            return Err(invalid("a token service without https"));
         }
         {
             let mut query = url.query_pairs_mut();
@@ -106,12 +106,12 @@ impl Client<'_> {
             scopes: Vec::new(),
             headers: HeaderMap::new(),
             body: Bytes::new(),
-            wants: Wants::Whole(LONGEST_EXPLANATION),
+            wants: Wants::Whole(MAX_EXPLANATION_BYTES),
         };
         let answer = self.exchange(&asked, None).await?;
         match answer.status {
             status if status.is_success() => {
-                auth::read_token(&answer.body).ok_or_else(|| invalid("a token that cannot be read"))
+                auth::read_token(&answer.body).ok_or_else(|| invalid("an invalid token"))
             }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
                 let repository = request.repository.clone();

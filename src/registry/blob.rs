@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::model::image::Digest;
 use crate::registry::client::{Answer, Request, Wants};
-use crate::registry::exchange::{BodyProgress, LONGEST_EXPLANATION, OnceBody, host_of, location_from};
+use crate::registry::exchange::{BodyProgress, MAX_EXPLANATION_BYTES, OnceBody, host_of, location_from};
 use crate::registry::manifest::{address, answered_digest, scope};
 use crate::registry::retry::Retries;
 use crate::registry::{Client, Error, Repository};
@@ -126,7 +126,7 @@ impl Client<'_> {
             scopes,
             headers,
             body: Bytes::new(),
-            wants: Wants::Whole(LONGEST_EXPLANATION),
+            wants: Wants::Whole(MAX_EXPLANATION_BYTES),
         };
         self.send(&request).await
     }
@@ -158,7 +158,7 @@ impl Client<'_> {
             scopes: vec![scope(&repository.path, "pull,push")],
             headers,
             body: Bytes::new(),
-            wants: Wants::Whole(LONGEST_EXPLANATION),
+            wants: Wants::Whole(MAX_EXPLANATION_BYTES),
         };
         let answer = match body {
             UploadBody::Whole(bytes) => {
@@ -191,7 +191,7 @@ impl BlobReader<'_> {
                 }
                 // The body ended before the blob did.
                 Ok(None) => {
-                    self.resume("the blob was cut short").await?;
+                    self.resume("the blob is truncated").await?;
                     continue;
                 }
                 Err(error) => {
@@ -280,7 +280,8 @@ fn upload_session(repository: &Repository, answer: &Answer) -> Result<UploadSess
     let location = location_from(&answer.url, answer.headers.get(header::LOCATION));
     location.map(UploadSession).ok_or_else(|| Error::InvalidAnswer {
         repository: repository.clone(),
-        what: "an upload without a location, or with one that leads from https to http".to_owned(),
+        what: "an upload without a location, or with a location that downgrades from https to http"
+            .to_owned(),
     })
 }
 
@@ -308,9 +309,9 @@ fn once(parts: mpsc::Receiver<Bytes>, size: u64) -> OnceBody {
             if left == 0 {
                 return Ok(None);
             }
-            let part = progress.waiting(parts.recv()).await.ok_or("the source ended early")?;
+            let part = progress.waiting(parts.recv()).await.ok_or("the source sent too few bytes")?;
             let length = part.len() as u64;
-            let left = left.checked_sub(length).ok_or("the source gave too much")?;
+            let left = left.checked_sub(length).ok_or("the source sent too many bytes")?;
             progress.sent(length);
             Ok::<_, &'static str>(Some((part, (parts, left))))
         }

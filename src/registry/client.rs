@@ -98,7 +98,7 @@ impl<'o> Client<'o> {
         self.traffic.snapshot()
     }
 
-    /// Says that `host` is asked again, and waits.
+    /// Reports the retry of `host`, and waits.
     pub(super) async fn pause(&self, host: &str, reason: &str, delay: Duration) {
         (self.observer)(Event::Retry {
             host: host.to_owned(),
@@ -211,7 +211,7 @@ impl<'o> Client<'o> {
                 object: request.object.clone(),
                 status: answer.status.as_u16(),
                 code: "BLOB_UPLOAD_UNKNOWN".to_owned(),
-                message: "the token ended during the upload".to_owned(),
+                message: "the token expired during the upload".to_owned(),
             });
         }
         let subject = Subject { repository: request.repository, object: &request.object, tag: request.tag };

@@ -9,28 +9,29 @@ use serde::Deserialize;
 use crate::model::image::Digest;
 use crate::printable::one_line;
 use crate::registry::Repository;
-use crate::registry::retry::{LONGEST_ASKED, asked_delay};
+use crate::registry::retry::{MAX_RETRY_AFTER, asked_delay};
 use crate::transport::credential::CredentialError;
 use crate::transport::fault::{Fault, causes};
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{repository} has no {object}: check the name, and whether it was removed there")]
+    #[error("{object} not found in {repository}: check the name, and whether it was deleted")]
     NotFound { repository: Repository, object: String },
     #[error(
-        "{repository} does not exist or needs a login, and only ECR is logged in to: check the name; what is private \
-         can be copied with another tool, or left out with --exclude"
+        "{repository} does not exist or requires a login, which is supported only for ECR: check the name; \
+         copy private images with another tool, or exclude them with --exclude"
     )]
     NeedsLogin { repository: Repository },
-    #[error("{repository} denies access: {message}")]
+    #[error("access denied to {repository}: {message}")]
     Denied { repository: Repository, message: String },
     #[error(
-        "tag {tag} of {repository} is immutable and names another image: push a new tag, or allow overwriting there"
+        "tag {tag} of {repository} is immutable and exists with another digest: push a new tag, or make \
+         the tag mutable"
     )]
     Immutable { repository: Repository, tag: String },
-    #[error("{repository} refused {object}: {}", answer(*.status, .code, .message, .object))]
+    #[error("{repository} rejected {object}: {}", answer(*.status, .code, .message, .object))]
     Refused { repository: Repository, object: String, status: u16, code: String, message: String },
-    #[error("{host} limits the rate of requests{}", limited(.message, *.wait))]
+    #[error("{host} rate limit exceeded{}", limited(.message, *.wait))]
     RateLimited {
         host: String,
         /// The registry's own words.
@@ -45,11 +46,9 @@ pub enum Error {
         proxy: Option<String>,
         cause: Cause,
     },
-    #[error(
-        "{repository} answered {actual} where {expected} was asked for: its content is damaged or was changed"
-    )]
+    #[error("digest mismatch in {repository}: expected {expected}, got {actual}")]
     DigestMismatch { repository: Repository, expected: Digest, actual: Digest },
-    #[error("{repository} answered with {what}")]
+    #[error("invalid response from {repository}: {what}")]
     InvalidAnswer { repository: Repository, what: String },
     /// What to log in with could not be fetched.
     #[error(transparent)]
@@ -66,11 +65,11 @@ fn answer(status: u16, code: &str, message: &str, object: &str) -> String {
     let said = [code, message].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
     let said = if said.is_empty() { reason.unwrap_or_default() } else { &said };
     let advice = match status {
-        _ if is_full(status, message) => ": it has no room left, so make some there and run again",
+        _ if is_full(status, message) => ": no space left in the registry; free some and run again",
         // A server that fails may work again later.
-        500.. => ", and kept doing so: run again later",
+        500.. => " after all retries: run again later",
         400..=499 if object.starts_with("manifest") => {
-            ": ask its publisher for an image that this registry takes, or leave it out with --exclude"
+            ": ask the publisher for an image that this registry accepts, or exclude it with --exclude"
         }
         _ => "",
     };
@@ -86,11 +85,11 @@ fn is_full(status: u16, message: &str) -> bool {
 fn limited(message: &str, wait: Option<Duration>) -> String {
     let said = if message.is_empty() { String::new() } else { format!(" ({message})") };
     match wait {
-        Some(wait) if wait > LONGEST_ASKED => {
+        Some(wait) if wait > MAX_RETRY_AFTER => {
             let minutes = wait.as_secs().div_ceil(60);
-            format!("{said} and asks to be left alone for {minutes} minutes: run again then")
+            format!("{said}: retry in {minutes} minutes")
         }
-        _ => format!("{said} and kept doing so: run again later, or with fewer --jobs"),
+        _ => format!("{said} after all retries: run again later, or with fewer --jobs"),
     }
 }
 
@@ -108,7 +107,7 @@ impl Error {
             Self::Refused { status, code, .. } => {
                 *status >= 500 || matches!(code.as_str(), "BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID")
             }
-            Self::RateLimited { wait, .. } => wait.is_none_or(|wait| wait <= LONGEST_ASKED),
+            Self::RateLimited { wait, .. } => wait.is_none_or(|wait| wait <= MAX_RETRY_AFTER),
             _ => false,
         }
     }
@@ -117,23 +116,23 @@ impl Error {
 /// Why a host cannot be reached.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Cause {
-    #[error("its name is not known to DNS here; check the name, and whether this machine has a way to it")]
+    #[error("host not found in DNS; check the name and this machine's network")]
     Dns,
-    #[error("the connection was refused; check the address, and proxies on the way")]
+    #[error("connection refused; check the address and proxies")]
     Refused,
-    #[error("no connection within the time-out; check the way there, proxies and --connect-timeout")]
+    #[error("connection timed out; check the network, proxies and --connect-timeout")]
     ConnectTimeout,
-    #[error("silence for longer than --idle-timeout")]
+    #[error("no data within --idle-timeout")]
     Timeout,
     #[error("{fault}; {}", .0.advice(), fault = .0)]
     Blocked(Fault),
-    #[error("the connection broke: {0}")]
+    #[error("connection failed: {0}")]
     Reset(String),
 }
 
 impl Cause {
-    pub(super) fn of(error: &reqwest::Error) -> Self {
-        if let Some(fault) = Fault::of(error) {
+    pub(super) fn classify(error: &reqwest::Error) -> Self {
+        if let Some(fault) = Fault::classify(error) {
             return Self::Blocked(fault);
         }
         let chain = causes(error);
@@ -154,10 +153,10 @@ impl Cause {
         }
         // rustls explains this one to programmers, with a link.
         if io_kind == Some(io::ErrorKind::UnexpectedEof) {
-            return Self::Reset("the other side closed it without an answer".to_owned());
+            return Self::Reset("closed by the server without a response".to_owned());
         }
         let innermost = chain.last().map_or_else(String::new, ToString::to_string);
-        Self::Reset(one_line(&innermost, LONGEST_TEXT))
+        Self::Reset(one_line(&innermost, MAX_TEXT_LENGTH))
     }
 }
 
@@ -190,7 +189,10 @@ impl Diagnosis {
             if entry.code == "UNKNOWN" && !entry.detail.is_null() {
                 message = format!("{message} {}", entry.detail);
             }
-            Self { code: one_line(&entry.code, LONGEST_TEXT), message: one_line(&message, LONGEST_TEXT) }
+            Self {
+                code: one_line(&entry.code, MAX_TEXT_LENGTH),
+                message: one_line(&message, MAX_TEXT_LENGTH),
+            }
         })
     }
 }
@@ -216,7 +218,7 @@ pub(super) fn refused(subject: &Subject<'_>, status: StatusCode, headers: &Heade
     match (status, code.as_str()) {
         (StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN") => {}
         (StatusCode::NOT_FOUND, "NAME_UNKNOWN") => {
-            let object = "such repository".to_owned();
+            let object = "repository".to_owned();
             return Error::NotFound { repository, object };
         }
         (StatusCode::NOT_FOUND, _) => {
@@ -244,7 +246,7 @@ pub(super) fn refused(subject: &Subject<'_>, status: StatusCode, headers: &Heade
 }
 
 /// Longest text of a server that a message carries, in characters.
-const LONGEST_TEXT: usize = 300;
+const MAX_TEXT_LENGTH: usize = 300;
 
 #[cfg(test)]
 mod tests {
@@ -253,16 +255,16 @@ mod tests {
     #[test]
     fn answers_without_success_become_what_the_caller_decides_on() {
         let cases = [
-            (404, "MANIFEST_UNKNOWN", "", None, "has no manifest v1"),
-            (404, "NAME_UNKNOWN", "", None, "has no such repository"),
-            (401, "UNAUTHORIZED", "", None, "needs a login"),
+            (404, "MANIFEST_UNKNOWN", "", None, "manifest v1 not found in"),
+            (404, "NAME_UNKNOWN", "", None, "repository not found in"),
+            (401, "UNAUTHORIZED", "", None, "requires a login"),
             (403, "DENIED", "not authorized to perform", None, "denies access: not authorized"),
             (400, "TAG_INVALID", "the repository is immutable", Some("v1"), "tag v1 of"),
-            (429, "TOOMANYREQUESTS", "", None, "limits the rate"),
-            (405, "UNSUPPORTED", "Invalid JSON syntax", None, "Invalid JSON syntax: ask its publisher"),
+            (429, "TOOMANYREQUESTS", "", None, "rate limit exceeded"),
+            (405, "UNSUPPORTED", "Invalid JSON syntax", None, "Invalid JSON syntax: ask the publisher"),
             (429, "TOOMANYREQUESTS", "pull rate limit", None, "requests (pull rate limit) and kept"),
-            (500, "UNKNOWN", "write: no space left on device", None, "has no room left"),
-            (507, "", "", None, "507 Insufficient Storage: it has no room left"),
+            (500, "UNKNOWN", "write: no space left on device", None, "no space left"),
+            (507, "", "", None, "507 Insufficient Storage: no space left in the registry"),
             (502, "", "", None, "502 Bad Gateway, and kept doing so"),
         ];
         let repository = Repository { host: "ghcr.io".to_owned(), path: "a/b".to_owned() };
@@ -283,7 +285,7 @@ mod tests {
         let repository = Repository { host: "registry.example".to_owned(), path: "a/b".to_owned() };
         let subject = Subject { repository: &repository, object: "an upload", tag: None };
         let error = refused(&subject, StatusCode::INTERNAL_SERVER_ERROR, &HeaderMap::new(), body);
-        assert!(error.to_string().contains("has no room left"), "{error}");
+        assert!(error.to_string().contains("no space left"), "{error}");
         assert!(!error.is_transient(), "trying again makes no room");
     }
 
@@ -292,7 +294,7 @@ mod tests {
         let body = format!(r#"{{"errors":[{{"code":"X","message":"\u001b[31m{}"}}]}}"#, "x".repeat(1000));
         let text = Diagnosis::read(body.as_bytes()).message;
         assert!(text.contains("[31mx") && !text.contains('\u{1b}'));
-        assert_eq!(text.chars().count(), LONGEST_TEXT + 1);
+        assert_eq!(text.chars().count(), MAX_TEXT_LENGTH + 1);
         assert_eq!(Diagnosis::read(b"<html>"), Diagnosis::default());
     }
 }

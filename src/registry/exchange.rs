@@ -40,10 +40,10 @@ impl BodyProgress {
 }
 
 /// Most redirects that are followed, one after the other.
-const MOST_REDIRECTS: usize = 4;
+const MAX_REDIRECTS: usize = 4;
 
 /// Most bytes that are read of an answer that only explains an error.
-pub(super) const LONGEST_EXPLANATION: usize = 64 * 1024;
+pub(super) const MAX_EXPLANATION_BYTES: usize = 64 * 1024;
 
 impl Client<'_> {
     /// Tries until there is an answer that another try would not change.
@@ -81,14 +81,14 @@ impl Client<'_> {
         mut once: Option<OnceBody>,
     ) -> Result<Answer, Error> {
         let mut url = request.url.clone();
-        for _ in 0..=MOST_REDIRECTS {
+        for _ in 0..=MAX_REDIRECTS {
             let mut builder =
                 self.http.request(request.method.clone(), url.clone()).headers(request.headers.clone());
             // Credentials stay with the host that they are for.
             if let Some(authorization) = authorization.filter(|_| url.origin() == request.url.origin()) {
                 builder = builder.header(header::AUTHORIZATION, authorization.clone());
             }
-            let counters = self.traffic.of(&host_of(&url));
+            let counters = self.traffic.counters(&host_of(&url));
             counters.request();
             let mut progress = None;
             if let Some(once) = once.take() {
@@ -127,7 +127,7 @@ impl Client<'_> {
         loop {
             let answered = tokio::time::timeout(self.settings.idle_timeout, &mut sending).await;
             if let Ok(result) = answered {
-                return result.map_err(|error| Cause::of(&error));
+                return result.map_err(|error| Cause::classify(&error));
             }
             let progress = progress.ok_or(Cause::Timeout)?;
             let sent = progress.sent.load(Ordering::Relaxed);
@@ -146,7 +146,7 @@ impl Client<'_> {
                 return Ok(Answer { status, headers, url, body, stream: Some(response) });
             }
             Wants::Whole(limit) if status.is_success() => limit,
-            _ => LONGEST_EXPLANATION,
+            _ => MAX_EXPLANATION_BYTES,
         };
         let mut body = Vec::new();
         while let Some(chunk) = self.chunk(&mut response, &url).await? {
@@ -169,17 +169,18 @@ impl Client<'_> {
         let chunk = tokio::time::timeout(self.settings.idle_timeout, response.chunk()).await;
         let chunk = chunk
             .map_err(|_| Cause::Timeout)
-            .and_then(|chunk| chunk.map_err(|error| Cause::of(&error)))
+            .and_then(|chunk| chunk.map_err(|error| Cause::classify(&error)))
             .map_err(|cause| self.unreachable(url, cause))?;
         if let Some(chunk) = &chunk {
-            self.traffic.of(&host_of(url)).received(chunk.len());
+            self.traffic.counters(&host_of(url)).received(chunk.len());
         }
         Ok(chunk)
     }
 
     pub(super) fn unreachable(&self, url: &Url, cause: Cause) -> Error {
         let uri = url.as_str().parse().ok();
-        let proxy = uri.and_then(|uri| self.proxies.of(&uri)).map(|proxy| proxy::name(&proxy).to_owned());
+        let proxy =
+            uri.and_then(|uri| self.proxies.intercept(&uri)).map(|proxy| proxy::name(&proxy).to_owned());
         Error::Unreachable { host: host_of(url), proxy, cause }
     }
 }
@@ -189,7 +190,7 @@ fn redirected(url: &Url, response: &Response, repository: &Repository) -> Result
     let location = response.headers().get(header::LOCATION);
     location_from(url, location).ok_or_else(|| Error::InvalidAnswer {
         repository: repository.clone(),
-        what: "a redirect that leads nowhere, or from https to http".to_owned(),
+        what: "an invalid redirect, or one that downgrades from https to http".to_owned(),
     })
 }
 

@@ -9,11 +9,11 @@ use oci_distribution::manifest::{
 
 use crate::model::image::Digest;
 use crate::registry::client::{Answer, Request, Wants};
-use crate::registry::exchange::{LONGEST_EXPLANATION, base};
+use crate::registry::exchange::{MAX_EXPLANATION_BYTES, base};
 use crate::registry::{Client, Error, Reference, Repository};
 
 /// Most bytes of a manifest (OCI distribution specification: registries should accept 4 MiB; ECR's limit is that).
-const LARGEST_MANIFEST: usize = 4 * 1024 * 1024;
+const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;
 
 /// What a registry says of a manifest without sending it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct Fetched {
 }
 
 impl Client<'_> {
-    /// Digest and media type of a manifest, by HEAD. Registries that leave the digest out are asked by GET.
+    /// Digest and media type of a manifest, by HEAD. Uses GET for registries that omit the digest.
     pub async fn describe_manifest(
         &self,
         repository: &Repository,
@@ -56,7 +56,7 @@ impl Client<'_> {
     ) -> Result<Fetched, Error> {
         let request = manifest_request(Method::GET, repository, reference)?;
         let answer = self.send(&request).await?;
-        let digest = Digest::of(&answer.body);
+        let digest = Digest::compute(&answer.body);
         let expected = match reference {
             Reference::Digest(digest) => Some(digest.clone()),
             Reference::Tag(_) => answered_digest(&answer.headers),
@@ -83,15 +83,15 @@ impl Client<'_> {
         bytes: Bytes,
     ) -> Result<bool, Error> {
         let mut request = manifest_request(Method::PUT, repository, reference)?;
-        let digest = Digest::of(&bytes);
+        let digest = Digest::compute(&bytes);
         request.headers = HeaderMap::new();
         let media_type = HeaderValue::from_str(media_type).map_err(|_| Error::InvalidAnswer {
             repository: repository.clone(),
-            what: "a media type that is no header value".to_owned(),
+            what: "a media type with characters that are invalid in a header".to_owned(),
         })?;
         request.headers.insert(header::CONTENT_TYPE, media_type);
         request.body = bytes;
-        request.wants = Wants::Whole(LONGEST_EXPLANATION);
+        request.wants = Wants::Whole(MAX_EXPLANATION_BYTES);
         if let Reference::Tag(tag) = reference {
             request.tag = Some(tag);
         }
@@ -129,7 +129,7 @@ fn manifest_request<'r>(
         scopes: vec![scope(&repository.path, actions)],
         headers,
         body: Bytes::new(),
-        wants: Wants::Whole(LARGEST_MANIFEST),
+        wants: Wants::Whole(MAX_MANIFEST_BYTES),
     })
 }
 
@@ -141,7 +141,7 @@ pub(super) fn address(repository: &Repository, rest: &str) -> Result<reqwest::Ur
     let is_below = |url: &reqwest::Url| url.path().strip_prefix(base.path()) == Some(path.as_str());
     address.filter(|url| url.origin() == base.origin() && is_below(url)).ok_or_else(|| Error::InvalidAnswer {
         repository: repository.clone(),
-        what: "a name that is no address".to_owned(),
+        what: "an invalid repository name".to_owned(),
     })
 }
 

@@ -33,7 +33,7 @@ pub struct Repository {
 
 impl Repository {
     /// The repository that `image` is pulled from.
-    pub fn of(image: &Image) -> Self {
+    pub fn from_image(image: &Image) -> Self {
         Self { host: image.host().to_owned(), path: image.path().to_owned() }
     }
 }
@@ -53,7 +53,7 @@ pub enum Reference<'r> {
 
 impl<'r> Reference<'r> {
     /// What has to be asked for to get `version`: its digest where it has one, because tags move.
-    pub fn to(version: &'r Version) -> Self {
+    pub fn from_version(version: &'r Version) -> Self {
         match version {
             Version::Tag(tag) => Self::Tag(tag),
             Version::Digest(digest) | Version::TagAndDigest(_, digest) => Self::Digest(digest),

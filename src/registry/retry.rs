@@ -9,8 +9,8 @@ use crate::registry::error::Cause;
 use crate::transport::Settings;
 
 /// The longest delay that is drawn, and the longest that a server may ask for.
-const LONGEST_DRAWN: Duration = Duration::from_secs(30);
-pub(super) const LONGEST_ASKED: Duration = Duration::from_mins(5);
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
+pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_mins(5);
 
 /// How often a host that nothing was seen of is tried again: its time-outs add up, and it rarely comes back.
 const RETRIES_OF_SILENT_HOSTS: u32 = 2;
@@ -33,7 +33,7 @@ impl Retries {
             return None;
         }
         let asked = retry_after(headers, Timestamp::now());
-        if asked.is_some_and(|delay| delay > LONGEST_ASKED) {
+        if asked.is_some_and(|delay| delay > MAX_RETRY_AFTER) {
             return None;
         }
         let drawn = self.next(self.settings.retries)?;
@@ -57,7 +57,7 @@ impl Retries {
             return None;
         }
         let bound =
-            self.settings.retry_delay.saturating_mul(2_u32.saturating_pow(self.done)).min(LONGEST_DRAWN);
+            self.settings.retry_delay.saturating_mul(2_u32.saturating_pow(self.done)).min(MAX_BACKOFF);
         self.done += 1;
         Some(bound.mul_f64(rand::random::<f64>()))
     }
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn only_answers_that_may_change_are_asked_for_again() {
+    fn only_transient_responses_are_retried() {
         for (status, again) in
             [(429, true), (503, true), (500, true), (408, true), (404, false), (403, false)]
         {

@@ -51,7 +51,7 @@ pub(crate) type Shared = Arc<Mutex<World>>;
 
 impl World {
     pub(crate) fn add_blob(&mut self, repository: &str, bytes: &[u8]) -> Digest {
-        let digest = Digest::of(bytes);
+        let digest = Digest::compute(bytes);
         self.blobs.insert((repository.to_owned(), digest.clone()));
         self.contents.insert(digest.clone(), Bytes::copy_from_slice(bytes));
         digest
@@ -59,7 +59,7 @@ impl World {
 
     pub(crate) fn add_manifest(&mut self, repository: &str, manifest: &Value, tag: Option<&str>) -> Digest {
         let bytes = Bytes::from(manifest.to_string());
-        let digest = Digest::of(&bytes);
+        let digest = Digest::compute(&bytes);
         let media_type = manifest["mediaType"].as_str().unwrap().to_owned();
         self.manifests.insert((repository.to_owned(), digest.clone()), (media_type, bytes));
         if let Some(tag) = tag {
@@ -223,7 +223,7 @@ fn distribution(
     let repository = repository.to_owned();
     if *method == Method::PUT {
         let media_type = headers[header::CONTENT_TYPE].to_str().unwrap().to_owned();
-        let digest = Digest::of(&body);
+        let digest = Digest::compute(&body);
         for needed in needed(&body) {
             let place = (repository.clone(), needed);
             if !world.blobs.contains(&place) && !world.manifests.contains_key(&place) {
@@ -292,7 +292,7 @@ fn upload_blob(
         return (StatusCode::ACCEPTED, [(header::LOCATION, location)]).into_response();
     }
     assert!(!upload.is_empty() && query["state"] == "x", "{upload}");
-    if Digest::of(body).to_string() != query["digest"] {
+    if Digest::compute(body).to_string() != query["digest"] {
         return (StatusCode::BAD_REQUEST, r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#).into_response();
     }
     world.add_blob(repository, body);

@@ -172,7 +172,7 @@ async fn credentials_do_not_follow_a_redirect() {
 }
 
 #[tokio::test]
-async fn retries_wait_as_long_as_the_server_asks_and_are_told() {
+async fn retries_honour_retry_after_and_are_reported() {
     let world = with(|world| {
         world.add_image("a/b", "v1", &[]);
         world.faults = vec![
@@ -257,7 +257,7 @@ async fn an_upload_whose_source_stops_is_not_committed() {
     with_registry(World::default(), async |world, host| {
         let (client, repository) = (client(), repository(&host));
         let bytes = Bytes::from(large());
-        let digest = Digest::of(&bytes);
+        let digest = Digest::compute(&bytes);
         for whole in [false, true] {
             let session = client.start_upload(&repository).await.unwrap();
             let (sender, parts) = mpsc::channel(1);
@@ -290,9 +290,9 @@ async fn manifests_are_what_was_asked_for() {
         let described = client.describe_manifest(&repository, Reference::Tag("v1")).await.unwrap();
         assert_eq!(described.digest, digest);
         let fetched = client.manifest(&repository, Reference::Digest(&digest)).await.unwrap();
-        assert_eq!(Digest::of(&fetched.bytes), digest);
+        assert_eq!(Digest::compute(&fetched.bytes), digest);
         let missing = client.manifest(&repository, Reference::Tag("v2")).await.unwrap_err();
-        assert!(missing.to_string().contains("has no manifest v2"), "{missing}");
+        assert!(missing.to_string().contains("manifest v2 not found in"), "{missing}");
         // The registry now answers with something else for that digest.
         for (_, bytes) in world.lock().unwrap().manifests.values_mut() {
             *bytes = Bytes::from([bytes.as_ref(), b" "].concat());
@@ -306,7 +306,7 @@ async fn manifests_are_what_was_asked_for() {
 }
 
 #[tokio::test]
-async fn a_host_that_nobody_answers_for_is_tried_once_for_all() {
+async fn unresponsive_hosts_are_tried_once() {
     let tries = Mutex::new(0);
     let observer = |_| *tries.lock().unwrap() += 1;
     let client = Client::new(&settings(), &observer).unwrap();

@@ -31,7 +31,7 @@ impl Counters {
 pub(super) struct Traffic(Mutex<BTreeMap<String, Arc<Counters>>>);
 
 impl Traffic {
-    pub(super) fn of(&self, host: &str) -> Arc<Counters> {
+    pub(super) fn counters(&self, host: &str) -> Arc<Counters> {
         let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(hosts.entry(host.to_owned()).or_default())
     }

@@ -22,7 +22,7 @@ impl Unidentified {
             | Error::NotAccepted { .. }
             | Error::Clock { .. }
             | Error::Blocked { .. } => None,
-            _ => Some("STS is asked whose registry is meant; with --registry it need not be"),
+            _ => Some("STS returns the account of the registry; with --registry it is not needed"),
         }
     }
 

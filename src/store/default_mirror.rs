@@ -17,13 +17,13 @@ pub struct Facts {
 /// It cannot be told where images should go.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    #[error("the cluster's AWS region is unknown: neither its nodes nor the kubeconfig name one")]
+    #[error("unknown AWS region of the cluster: not found in its nodes or the kubeconfig")]
     NoRegion,
-    #[error("the AWS account to mirror to is unknown")]
+    #[error("unknown AWS account of the destination")]
     NoAccount,
     #[error(
-        "the cluster is in AWS account {cluster}, but the AWS credentials belong to account {own}: it is not clear \
-         which one's ECR is meant"
+        "ambiguous destination: the cluster is in AWS account {cluster}, but the AWS credentials belong to \
+         account {own}"
     )]
     AccountsDiffer { cluster: String, own: String },
 }
@@ -32,9 +32,9 @@ impl Error {
     /// What the user can do about it.
     pub fn hint(&self) -> String {
         match self {
-            Self::NoRegion => "name it with --region, or the whole registry with --registry".to_owned(),
+            Self::NoRegion => "set --region, or the registry with --registry".to_owned(),
             Self::NoAccount | Self::AccountsDiffer { .. } => {
-                format!("name the registry: --registry <account>.dkr.ecr.<region>.amazonaws.com/{PATH}")
+                format!("set the registry: --registry <account>.dkr.ecr.<region>.amazonaws.com/{PATH}")
             }
         }
     }
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unclear_account_is_told_the_whole_flag() {
+    fn an_ambiguous_account_gets_the_complete_flag_as_hint() {
         let differ = Error::AccountsDiffer { cluster: String::new(), own: String::new() };
         for error in [Error::NoAccount, differ] {
             let flag = "--registry <account>.dkr.ecr.<region>.amazonaws.com/castai-privatelink";

@@ -11,7 +11,8 @@ pub fn refused_by_ecr(manifest: &[u8]) -> Option<String> {
     let manifest: Value = serde_json::from_slice(manifest).ok()?;
     let fault = fault(&manifest)?;
     Some(format!(
-        "ECR does not accept its manifest: {fault}; no layer was sent. Ask its publisher for an image without it"
+        "ECR does not accept its manifest: {fault}; no layer was uploaded; ask the publisher for an image \
+         without it"
     ))
 }
 

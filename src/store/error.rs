@@ -43,12 +43,12 @@ impl Error {
         }
     }
 
-    /// Whether what was asked for is not there.
+    /// Whether what was asked for not found.
     pub const fn is_not_found(&self) -> bool {
         matches!(self, Self::Registry(registry::Error::NotFound { .. }))
     }
 
-    /// Whether something that is named is not there, or is another thing.
+    /// Whether something that is named not found, or is another thing.
     pub const fn is_damage(&self) -> bool {
         matches!(self, Self::Registry(registry::Error::DigestMismatch { .. })) || self.is_not_found()
     }

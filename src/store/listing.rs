@@ -15,7 +15,7 @@ pub struct Listing {
 impl Listing {
     /// The digest that nodes get when they pull a version, if the repository has it: a pinned digest whatever its tags
     /// name.
-    pub fn held(&self, version: &Version) -> Option<&Digest> {
+    pub fn digest(&self, version: &Version) -> Option<&Digest> {
         match version {
             Version::Tag(tag) => self.tags.get(tag),
             Version::Digest(digest) | Version::TagAndDigest(_, digest) => self.digests.get(digest),
@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn a_pinned_digest_is_held_by_itself_and_stored_under_a_tag_of_its_own() {
-        let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
+        let (one, other) = (Digest::compute(b"one"), Digest::compute(b"other"));
         let own = format!("digest-{}", one.short());
         let listing = |tags: &[(&str, &Digest)], digests: &[&Digest]| Listing {
             tags: tags.iter().map(|(tag, digest)| ((*tag).to_owned(), (*digest).clone())).collect(),
@@ -51,7 +51,7 @@ mod tests {
             (&pinned, listing(&[(&own, &other)], &[&other]), None, Some(&other)),
         ];
         for (version, listing, held, stored) in cases {
-            assert_eq!((listing.held(version), listing.stored(version)), (held, stored), "{listing:?}");
+            assert_eq!((listing.digest(version), listing.stored(version)), (held, stored), "{listing:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a lock or a plan that was read from a file may be acted on. Whoever can write the file must not decide what is
+//! Validates a lock or a plan that was read from a file. A user who can write the file must not decide what is
 //! written into a registry or into workloads: every name has to follow from its source.
 
 pub mod file;
@@ -11,19 +11,19 @@ use crate::model::knowledge::Knowledge;
 use crate::model::lock::Lock;
 use crate::model::plan::{DestinationPlan, Plan, PlannedImage, RegistryKind};
 use crate::sync::plan::assignment::{NameMap, follows};
-use crate::sync::provenance::origin;
+use crate::sync::provenance::provenance;
 
 /// An entry that does not hold.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{entry}: {why}")]
-pub struct Fault {
+pub struct InvalidArtifact {
     /// The destination that the entry is about.
     entry: String,
     why: String,
     pub hint: Option<String>,
 }
 
-impl Fault {
+impl InvalidArtifact {
     fn new(entry: &impl ToString, why: impl Into<String>) -> Self {
         Self { entry: entry.to_string(), why: why.into(), hint: None }
     }
@@ -38,7 +38,7 @@ impl Fault {
 /// # Errors
 /// A destination lies outside of the lock's mirror, does not follow from its source, is there twice, or pins another
 /// digest than the one that was verified.
-pub fn check_lock(lock: &Lock, maps: &[NameMap]) -> Result<(), Fault> {
+pub fn check_lock(lock: &Lock, maps: &[NameMap]) -> Result<(), InvalidArtifact> {
     let mut names = Names::default();
     one_destination(lock.destinations.iter().map(|locked| &locked.mirror))?;
     for locked in &lock.destinations {
@@ -55,7 +55,7 @@ pub fn check_lock(lock: &Lock, maps: &[NameMap]) -> Result<(), Fault> {
 ///
 /// # Errors
 /// As [`check_lock`], or a source is nothing that may be mirrored, or what is to be written is incomplete.
-pub fn check_plan(plan: &Plan, maps: &[NameMap], knowledge: &Knowledge) -> Result<(), Fault> {
+pub fn check_plan(plan: &Plan, maps: &[NameMap], knowledge: &Knowledge) -> Result<(), InvalidArtifact> {
     let mut names = Names::default();
     one_destination(plan.destinations.iter().map(|destination| &destination.mirror))?;
     for destination in &plan.destinations {
@@ -65,14 +65,14 @@ pub fn check_plan(plan: &Plan, maps: &[NameMap], knowledge: &Knowledge) -> Resul
             let source = image
                 .source
                 .as_ref()
-                .ok_or_else(|| Fault::new(&image.destination, "it has content and no source"))?;
+                .ok_or_else(|| InvalidArtifact::new(&image.destination, "it has content but no source"))?;
             check_name(&destination.mirror, maps, source, &image.destination)?;
             check_pins(source, &image.destination, &content.digest)?;
             check_origin(image, source, maps, knowledge)?;
             let has_root = content.manifests.iter().any(|manifest| manifest.digest == content.digest);
             if image.step.to_write().is_some() && !has_root {
-                let why = format!("the manifest {} that is to be written is missing", content.digest);
-                return Err(Fault::new(&image.destination, why));
+                let why = format!("missing manifest {}", content.digest);
+                return Err(InvalidArtifact::new(&image.destination, why));
             }
             names.add(&image.destination, &content.digest)?;
         }
@@ -81,9 +81,9 @@ pub fn check_plan(plan: &Plan, maps: &[NameMap], knowledge: &Knowledge) -> Resul
 }
 
 /// A second destination would be acted on without being shown.
-fn one_destination<'m>(mut mirrors: impl Iterator<Item = &'m Mirror>) -> Result<(), Fault> {
+fn one_destination<'m>(mut mirrors: impl Iterator<Item = &'m Mirror>) -> Result<(), InvalidArtifact> {
     match mirrors.nth(1) {
-        Some(second) => Err(Fault::new(second, "a second destination, and this version takes one")),
+        Some(second) => Err(InvalidArtifact::new(second, "only one destination is supported")),
         None => Ok(()),
     }
 }
@@ -97,50 +97,59 @@ struct Names<'i> {
 
 impl<'i> Names<'i> {
     /// However a name is written, it means one version of one repository, and a tag has one digest.
-    fn add(&mut self, name: &'i Image, digest: &'i Digest) -> Result<(), Fault> {
+    fn add(&mut self, name: &'i Image, digest: &'i Digest) -> Result<(), InvalidArtifact> {
         if !self.versions.insert((name.path(), name.version())) {
-            return Err(Fault::new(name, "duplicate entry"));
+            return Err(InvalidArtifact::new(name, "duplicate entry"));
         }
         let tag = name.version().stored_tag();
         match self.tags.insert((name.path(), tag.clone()), digest) {
-            Some(other) if other != digest => {
-                Err(Fault::new(name, format!("its tag {tag} would have to name {other} and {digest}")))
-            }
+            Some(other) if other != digest => Err(InvalidArtifact::new(
+                name,
+                format!("conflicting digests for its tag {tag}: {other} and {digest}"),
+            )),
             _ => Ok(()),
         }
     }
 }
 
-fn check_registry(plan: &DestinationPlan) -> Result<(), Fault> {
+fn check_registry(plan: &DestinationPlan) -> Result<(), InvalidArtifact> {
     if RegistryKind::of_host(&plan.mirror.registry) == plan.registry {
         return Ok(());
     }
-    Err(Fault::new(&plan.mirror, "its kind of registry is another one than its name says"))
+    Err(InvalidArtifact::new(&plan.mirror, "the registry kind does not match its name"))
 }
 
-fn check_name(mirror: &Mirror, maps: &[NameMap], source: &Image, destination: &Image) -> Result<(), Fault> {
+fn check_name(
+    mirror: &Mirror,
+    maps: &[NameMap],
+    source: &Image,
+    destination: &Image,
+) -> Result<(), InvalidArtifact> {
     if !mirror.holds(destination) {
-        return Err(Fault::new(destination, format!("it lies outside of {mirror}")));
+        return Err(InvalidArtifact::new(destination, format!("it is outside of {mirror}")));
     }
     if follows(mirror, maps, source, destination) {
         return Ok(());
     }
     let hint = format!(
-        "if it was made with --map, give the same here: --map {}={}",
+        "if the file was created with --map, pass the same flag here: --map {}={}",
         destination.repository(),
         source.repository()
     );
-    Err(Fault::new(destination, format!("this is not the name that {source} gets in {mirror}"))
-        .with_hint(hint))
+    Err(InvalidArtifact::new(destination, format!("unexpected name of {source} in {mirror}")).with_hint(hint))
 }
 
-/// A digest in a name is the one that it stands for.
-fn check_pins(source: &Image, destination: &Image, digest: &Digest) -> Result<(), Fault> {
+/// A digest in a name is the digest of its content.
+fn check_pins(source: &Image, destination: &Image, digest: &Digest) -> Result<(), InvalidArtifact> {
     let pins = [source, destination].into_iter().filter_map(|image| image.version().digest());
     match pins.into_iter().find(|pinned| *pinned != digest) {
-        Some(pinned) => {
-            Err(Fault::new(destination, format!("it pins {pinned}, and its content is {digest}")))
-        }
+        Some(pinned) => Err(InvalidArtifact::new(
+            destination,
+            format!(
+                "digest mismatch: pinned to {pinned}, but its \
+                                                           content is {digest}"
+            ),
+        )),
         None => Ok(()),
     }
 }
@@ -150,16 +159,19 @@ fn check_origin(
     source: &Image,
     maps: &[NameMap],
     knowledge: &Knowledge,
-) -> Result<(), Fault> {
+) -> Result<(), InvalidArtifact> {
     let is_mapped = maps.iter().any(|map| map.public() == source.repository());
     let mut places = image.used_by.iter().map(|used| &used.used_by.place);
-    if is_mapped || places.any(|place| origin(source, place, knowledge).is_some()) {
+    if is_mapped || places.any(|place| provenance(source, place, knowledge).is_some()) {
         return Ok(());
     }
-    let why = format!("Cast AI is not known to use {source}, and nothing in its namespaces does");
-    let hint = "if it was added where the plan was made, give the same flag here: --include-image, --image-prefix or \
-                --knowledge";
-    Err(Fault::new(&image.destination, why).with_hint(hint))
+    let why = format!(
+        "{source} is not a known Cast AI image, and no workload in Cast AI's namespaces uses \
+                       it"
+    );
+    let hint = "if it was added when the plan was created, pass the same flag here: --include-image, \
+                --image-prefix or --knowledge";
+    Err(InvalidArtifact::new(&image.destination, why).with_hint(hint))
 }
 
 #[cfg(test)]

@@ -28,9 +28,9 @@ use crate::cluster::custom::Resource;
 use crate::cluster::release::Release;
 use crate::cluster::waiting::WaitingPod;
 use crate::model::image::{Image, Mirror};
-use crate::model::image_field::{Carried, carried};
+use crate::model::image_field::{LocatedField, locate_image_fields};
 use crate::model::inventory::{
-    API_VERSION, Carrier, Cluster, Inventory, InventoryKind, Place, Reason, Use, WantedImage, WorkloadKind,
+    API_VERSION, Cluster, ImageField, Inventory, InventoryKind, Place, Reason, Use, WantedImage, WorkloadKind,
 };
 use crate::model::knowledge::Knowledge;
 use crate::model::pod_spec::PodSpec;
@@ -100,16 +100,16 @@ impl ImageFilter {
         self.read_back(image).filter(|source| self.knowledge.knows(source))
     }
 
-    /// What our record says of a carrier's value, if that may be mirrored: whoever may edit the workload may edit it.
-    fn recorded(&self, records: &Records, field: &Carried, place: &Place) -> Option<Image> {
-        let recorded = records.source(&field.carrier, &field.value)?;
-        provenance::origin(&recorded, place, &self.knowledge).map(|_| recorded)
+    /// What our record says of a image field's value, if that may be mirrored: whoever may edit the workload may edit it.
+    fn recorded(&self, records: &Records, field: &LocatedField, place: &Place) -> Option<Image> {
+        let recorded = records.source(&field.image_field, &field.value)?;
+        provenance::provenance(&recorded, place, &self.knowledge).map(|_| recorded)
     }
 
     /// Whether what something in `place` names may be mirrored, with what our record says of it.
     fn may_mirror(&self, image: &Image, recorded: Option<&Image>, place: &Place) -> bool {
         let source = recorded.cloned().or_else(|| self.source_of(image));
-        provenance::origin(source.as_ref().unwrap_or(image), place, &self.knowledge).is_some()
+        provenance::provenance(source.as_ref().unwrap_or(image), place, &self.knowledge).is_some()
     }
 
     pub fn admits(&self, image: &Image, source: Option<&Image>) -> bool {
@@ -144,8 +144,12 @@ pub fn discover(
     let mut images: BTreeMap<String, WantedImage> = BTreeMap::new();
     let mut take = |image: Image, used_by: Use| {
         let wanted = images.entry(image.as_written().to_owned());
-        let wanted =
-            wanted.or_insert_with(|| WantedImage { image, source: None, origin: None, used_by: Vec::new() });
+        let wanted = wanted.or_insert_with(|| WantedImage {
+            image,
+            source: None,
+            provenance: None,
+            used_by: Vec::new(),
+        });
         wanted.used_by.push(used_by);
     };
     let uses = found
@@ -164,13 +168,13 @@ pub fn discover(
     for image in found.named.iter().filter(|image| filter.admits(image, None)) {
         take(image.clone(), named());
     }
-    pods::take(&mut images, found, filter);
+    pods::add_failing(&mut images, found, filter);
     let is_outside = |used_by: &Use| !is_castai(&used_by.place, &filter.knowledge);
     for wanted in images.values_mut() {
         releases::share_records(wanted, &filter.knowledge);
         wanted
             .used_by
-            .sort_by(|left, right| (&left.place, &left.carrier).cmp(&(&right.place, &right.carrier)));
+            .sort_by(|left, right| (&left.place, &left.image_field).cmp(&(&right.place, &right.image_field)));
         // A custom controller may have many pods.
         wanted.used_by.dedup();
         let recorded = releases::recorded_in_castai(wanted, &filter.knowledge).or_else(|| {
@@ -182,8 +186,8 @@ pub fn discover(
         let origins = wanted
             .used_by
             .iter()
-            .filter_map(|used_by| provenance::origin(name, &used_by.place, &filter.knowledge));
-        wanted.origin = origins.min();
+            .filter_map(|used_by| provenance::provenance(name, &used_by.place, &filter.knowledge));
+        wanted.provenance = origins.min();
     }
     Inventory {
         api_version: API_VERSION.to_owned(),
@@ -201,28 +205,28 @@ pub fn discover(
 fn named() -> Use {
     Use {
         place: Place::Named,
-        carrier: Carrier::Named,
+        image_field: ImageField::Named,
         reason: Reason::Named,
         recorded_source: None,
-        fixed: None,
+        not_rewritable: None,
     }
 }
 
 /// The images that are taken of one workload, and what of them cannot be read.
 pub fn uses(workload: &Workload, filter: &ImageFilter) -> (Vec<(Image, Use)>, Vec<String>) {
-    if workload.is_carried_by_its_owner() {
+    if workload.is_covered_by_its_owner() {
         return (Vec::new(), Vec::new());
     }
     let whole = whole_workload(workload, &filter.knowledge);
     let records = Records::read(&workload.annotations);
     let place = owners::place_of(workload);
     let described = format!("{} in namespace {}", workload.name, workload.name.namespace);
-    let reason = |field: &Carried| {
+    let reason = |field: &LocatedField| {
         let recorded = || filter.recorded(&records, field, &place).map(|_| Reason::Annotation);
         whole.clone().or_else(recorded).or_else(|| own_reason(workload, field, filter))
     };
-    let fixed = |carrier: &Carrier| fixed(workload, carrier);
-    collect(&workload.pod, &records, &place, &described, filter, reason, fixed)
+    let not_rewritable = |image_field: &ImageField| not_rewritable(workload, image_field);
+    collect(&workload.pod, &records, &place, &described, filter, reason, not_rewritable)
 }
 
 fn file_uses(manifest: &Manifest, filter: &ImageFilter) -> (Vec<(Image, Use)>, Vec<String>) {
@@ -230,7 +234,7 @@ fn file_uses(manifest: &Manifest, filter: &ImageFilter) -> (Vec<(Image, Use)>, V
     let place = Place::File { path: manifest.path.clone(), manifest: manifest.name.clone() };
     let described = format!("{} in {}", manifest.name, manifest.path);
     let hook = manifest.annotations.contains_key("helm.sh/hook");
-    let reason = |_: &Carried| Some(Reason::File { path: manifest.path.clone(), hook });
+    let reason = |_: &LocatedField| Some(Reason::File { path: manifest.path.clone(), hook });
     collect(&manifest.pod, &records, &place, &described, filter, reason, |_| None)
 }
 
@@ -247,16 +251,19 @@ fn resource_uses(resource: &Resource, filter: &ImageFilter) -> (Vec<(Image, Use)
     let found = definition.images(&resource.content);
     let unread = found.is_incomplete.then(|| {
         let Resource { name, namespace, .. } = resource;
-        format!("{kind}/{name} in namespace {namespace}: some of its fields are nested too deep; images there are not seen")
+        format!(
+            "{kind}/{name} in namespace {namespace}: some fields are nested too deep; images in them \
+                 are not found"
+        )
     });
     let is_taken = |image: &Image| filter.may_mirror(image, None, &place) && filter.admits(image, None);
     let uses = found.images.into_iter().filter(|found| is_taken(&found.image)).map(|found| {
         let used_by = Use {
             place: place.clone(),
-            carrier: Carrier::Field(found.pointer),
+            image_field: ImageField::Field(found.pointer),
             reason: Reason::Resource { resource: kind.clone() },
             recorded_source: None,
-            fixed: Some(definition.why_not_rewritable().to_owned()),
+            not_rewritable: Some(definition.why_not_rewritable().to_owned()),
         };
         (found.image, used_by)
     });
@@ -276,7 +283,7 @@ fn whole_workload(workload: &Workload, knowledge: &Knowledge) -> Option<Reason> 
 }
 
 /// Why a single container is taken by its image's name.
-fn own_reason(workload: &Workload, field: &Carried, filter: &ImageFilter) -> Option<Reason> {
+fn own_reason(workload: &Workload, field: &LocatedField, filter: &ImageFilter) -> Option<Reason> {
     let image: Image = field.value.parse().ok()?;
     let source = filter.source_of(&image);
     let prefix = filter.knowledge.image_prefix(source.as_ref().unwrap_or(&image))?.to_owned();
@@ -289,13 +296,13 @@ fn own_reason(workload: &Workload, field: &Carried, filter: &ImageFilter) -> Opt
 
 /// Why a field that was taken cannot be patched. Controllers such as an operator may own a Deployment, which can be
 /// patched all the same; a patched pod or ReplicaSet would not outlive its controller's next step.
-fn fixed(workload: &Workload, carrier: &Carrier) -> Option<String> {
+fn not_rewritable(workload: &Workload, image_field: &ImageField) -> Option<String> {
     if let Some(owner) = owners::custom_owner(workload) {
         return Some(format!("owned by {}: change it there", owners::described(owner)));
     }
     match workload.name.kind {
-        WorkloadKind::Job => Some("a Job's template is immutable".to_owned()),
-        kind => carrier.immutable_in(kind).map(str::to_owned),
+        WorkloadKind::Job => Some("the pod template of a Job is immutable".to_owned()),
+        kind => image_field.immutable_in(kind).map(str::to_owned),
     }
 }
 
@@ -307,15 +314,21 @@ fn collect(
     place: &Place,
     described: &str,
     filter: &ImageFilter,
-    reason_of: impl Fn(&Carried) -> Option<Reason>,
-    fixed: impl Fn(&Carrier) -> Option<String>,
+    reason_of: impl Fn(&LocatedField) -> Option<Reason>,
+    not_rewritable: impl Fn(&ImageField) -> Option<String>,
 ) -> (Vec<(Image, Use)>, Vec<String>) {
     let (mut uses, mut notes) = (Vec::new(), Vec::new());
-    let fields = carried(pod, &filter.knowledge.image_variables());
+    let fields = locate_image_fields(pod, &filter.knowledge.image_variables());
     let (dependent, independent): (Vec<_>, Vec<_>) =
-        fields.iter().partition(|field| field.carrier.comes_with_container());
-    let mut take = |image: Image, carrier: Carrier, reason, recorded_source| {
-        let used_by = Use { place: place.clone(), fixed: fixed(&carrier), carrier, reason, recorded_source };
+        fields.iter().partition(|field| field.image_field.comes_with_container());
+    let mut take = |image: Image, image_field: ImageField, reason, recorded_source| {
+        let used_by = Use {
+            place: place.clone(),
+            not_rewritable: not_rewritable(&image_field),
+            image_field,
+            reason,
+            recorded_source,
+        };
         uses.push((image, used_by));
     };
     for field in independent {
@@ -323,7 +336,7 @@ fn collect(
         let image: Image = match field.value.parse() {
             Ok(image) => image,
             Err(error) => {
-                notes.push(format!("{described}: {}: {error}", field.carrier));
+                notes.push(format!("{described}: {}: {error}", field.image_field));
                 continue;
             }
         };
@@ -331,46 +344,46 @@ fn collect(
         if !filter.may_mirror(&image, recorded.as_ref(), place) || !filter.admits(&image, recorded.as_ref()) {
             continue;
         }
-        let container = field.carrier.container().filter(|_| field.carrier.is_container_image());
+        let container = field.image_field.container().filter(|_| field.image_field.is_container_image());
         let mut own: Vec<_> = dependent
             .iter()
-            .filter(|other| container.is_some() && other.carrier.container() == container)
+            .filter(|other| container.is_some() && other.image_field.container() == container)
             .collect();
         // What we added says nothing of what is wanted, which is found anew.
-        let added = own.iter().position(|other| records.added(&other.carrier, &other.value));
+        let added = own.iter().position(|other| records.added(&other.image_field, &other.value));
         let named: Option<Image> = added.and_then(|added| own[added].value.parse().ok());
         let has_variable = |name: &str| {
             let mut others = own.iter().enumerate().filter(|(index, _)| Some(*index) != added);
-            others.any(|(_, other)| other.carrier.variable() == Some(name))
+            others.any(|(_, other)| other.image_field.variable() == Some(name))
         };
         let derived = container.and_then(|container| {
             let (rule, derived) =
                 derivation::derive(&image, recorded.as_ref(), named.as_ref(), has_variable)?;
             let (container, component) = (container.to_owned(), rule.name.clone());
-            Some((rule, Carrier::Derived { container, component }, derived))
+            Some((rule, ImageField::Derived { container, component }, derived))
         });
-        if let Some((rule, carrier, derived)) = derived {
+        if let Some((rule, image_field, derived)) = derived {
             let source = recorded.as_ref().and_then(|source| rule.beside(source).ok());
             let from = image.clone();
-            take(derived, carrier, Reason::Derived { from }, source);
+            take(derived, image_field, Reason::Derived { from }, source);
             added.map(|added| own.remove(added));
         }
         for other in own {
             match other.value.parse::<Image>() {
                 Ok(image) => {
-                    let reason = match (&reason, other.carrier.variable()) {
+                    let reason = match (&reason, other.image_field.variable()) {
                         (Reason::File { .. } | Reason::Release { .. }, _) | (_, None) => reason.clone(),
                         (_, Some(variable)) => Reason::Variable { variable: variable.to_owned() },
                     };
                     let recorded = filter.recorded(records, other, place);
                     if filter.may_mirror(&image, recorded.as_ref(), place) {
-                        take(image, other.carrier.clone(), reason, recorded);
+                        take(image, other.image_field.clone(), reason, recorded);
                     }
                 }
-                Err(error) => notes.push(format!("{described}: {}: {error}", other.carrier)),
+                Err(error) => notes.push(format!("{described}: {}: {error}", other.image_field)),
             }
         }
-        take(image, field.carrier.clone(), reason, recorded);
+        take(image, field.image_field.clone(), reason, recorded);
     }
     (uses, notes)
 }

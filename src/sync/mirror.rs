@@ -332,7 +332,7 @@ impl<'r> Run<'r> {
         planned: &Manifest,
         reference: Reference<'_>,
     ) -> Result<bool, Error> {
-        let source = Repository::of(copy.source);
+        let source = Repository::from_image(copy.source);
         let fetched = manifest(self.sources, &source, &planned.digest, self.cache).await?;
         let (spot, repository) = (copy.spot(), self.repository(copy.spot()));
         let _permit = self.small.acquire().await.ok();
@@ -355,13 +355,13 @@ impl<'r> Run<'r> {
         if interval == Duration::ZERO {
             return;
         }
-        let turn = {
+        let slot = {
             let mut next = self.next_manifest[target].lock().await;
-            let turn = (*next).max(Instant::now());
-            *next = turn + interval;
-            turn
+            let slot = (*next).max(Instant::now());
+            *next = slot + interval;
+            slot
         };
-        tokio::time::sleep_until(turn).await;
+        tokio::time::sleep_until(slot).await;
     }
 
     /// Waits until something is there; what has no gate was there before.
@@ -377,7 +377,7 @@ impl<'r> Run<'r> {
         let mut gate = gate.subscribe();
         match gate.wait_for(Option::is_some).await {
             Ok(state) => state.clone().unwrap_or(Ok(())),
-            Err(_) => Err("it was given up".into()),
+            Err(_) => Err("it was cancelled".into()),
         }
     }
 

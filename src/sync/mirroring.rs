@@ -18,7 +18,7 @@ use crate::sync::plan::assign_all;
 use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::plan::prepare::{Wanted, prepare, renew};
 use crate::sync::plan::tree::ManifestCache;
-use crate::sync::report::{End, ImageReport, ImageResult, SyncReport};
+use crate::sync::report::{ImageReport, ImageResult, RunOutcome, SyncReport};
 use crate::sync::rewrite::Rewriter;
 use crate::sync::settings::Settings;
 use crate::sync::target;
@@ -28,7 +28,7 @@ use crate::transport;
 /// Where verified images come from: a registry that is planned, or a lock that was made where it could be planned.
 pub(super) enum Mirroring<'o> {
     Planned(Box<Planned<'o>>),
-    Locked { lock: Lock, mirror: Mirror, left_alone: BTreeSet<Image> },
+    Locked { lock: Lock, mirror: Mirror, skipped_images: BTreeSet<Image> },
 }
 
 pub(super) struct Planned<'o> {
@@ -36,7 +36,7 @@ pub(super) struct Planned<'o> {
     plan: Plan,
     age: PlanAge,
     cache: ManifestCache,
-    left_alone: BTreeSet<Image>,
+    skipped_images: BTreeSet<Image>,
 }
 
 impl<'o> Mirroring<'o> {
@@ -49,13 +49,13 @@ impl<'o> Mirroring<'o> {
     ) -> Result<Self, CommandError> {
         let mirror = locked_mirror(&lock)?.clone();
         target::refuse_maps(&mirror, &settings.mirror.maps)?;
-        let left_alone = assigned(inventory, &mirror, settings, observer)
+        let skipped_images = assigned(inventory, &mirror, settings, observer)
             .into_iter()
             .filter(|assignment| matches!(assignment.source, Source::Reachable(_)))
             .flat_map(|assignment| assignment.used_by)
             .map(|used| used.image)
             .collect();
-        Ok(Self::Locked { lock, mirror, left_alone })
+        Ok(Self::Locked { lock, mirror, skipped_images })
     }
 
     /// Finds out which registry is meant, and what it lacks.
@@ -110,13 +110,13 @@ impl<'o> Mirroring<'o> {
             observer(Event::Warning(note.clone()));
         }
         warn_of_unused_replacements(planned_destination(&plan)?, settings, observer);
-        let left_alone = planned_destination(&plan)?
+        let skipped_images = planned_destination(&plan)?
             .images
             .iter()
-            .filter(|image| matches!(image.step, Step::LeaveAlone { .. }))
+            .filter(|image| matches!(image.step, Step::Skip { .. }))
             .flat_map(|image| image.used_by.iter().map(|used| used.image.clone()))
             .collect();
-        Ok(Self::Planned(Box::new(Planned { stores, plan, age, cache, left_alone })))
+        Ok(Self::Planned(Box::new(Planned { stores, plan, age, cache, skipped_images })))
     }
 
     pub(super) const fn plan_made(&self) -> Option<&Plan> {
@@ -135,11 +135,11 @@ impl<'o> Mirroring<'o> {
 
     /// What decides on patches by `lock`.
     pub(super) const fn rewriter<'r>(&'r self, lock: &'r Lock, filter: &'r ImageFilter) -> Rewriter<'r> {
-        let left_alone = match self {
-            Self::Planned(planned) => &planned.left_alone,
-            Self::Locked { left_alone, .. } => left_alone,
+        let skipped_images = match self {
+            Self::Planned(planned) => &planned.skipped_images,
+            Self::Locked { skipped_images, .. } => skipped_images,
         };
-        Rewriter { lock, filter, left_alone }
+        Rewriter { lock, filter, skipped_images }
     }
 
     /// How many images would be copied, and how many bytes that uploads.
@@ -151,7 +151,7 @@ impl<'o> Mirroring<'o> {
         (copied, plans.iter().map(|plan| plan.estimate.upload_bytes).sum())
     }
 
-    /// A lock that stands for what the plan promises. `copying` says whether what is missing is copied.
+    /// The lock that the plan would produce. `copying` says whether what is missing is copied.
     pub(super) fn expected_lock(&self, copying: bool) -> Lock {
         match self {
             Self::Locked { lock, .. } => lock.clone(),
@@ -174,7 +174,7 @@ impl<'o> Mirroring<'o> {
             (None, _) => settled(&image.step),
         });
         // A plan to copy is no plan where nothing is copied.
-        SyncReport { end: End::Planned(plan.filter(|_| copying)), ..report }
+        SyncReport { end: RunOutcome::Planned(plan.filter(|_| copying)), ..report }
     }
 
     /// Copies what is missing, and verifies everything.
@@ -187,7 +187,7 @@ impl<'o> Mirroring<'o> {
         let planned = match self {
             Self::Locked { lock, .. } => {
                 return Ok((
-                    SyncReport { end: End::Done, ..self.planned_report(inventory, None, false) },
+                    SyncReport { end: RunOutcome::Done, ..self.planned_report(inventory, None, false) },
                     lock.clone(),
                 ));
             }
@@ -244,7 +244,7 @@ impl<'o> Mirroring<'o> {
             report.images = images
                 .map(|image| {
                     let (result, message) = result(image);
-                    ImageReport::of(image, result, message)
+                    ImageReport::from_planned(image, result, message)
                 })
                 .collect();
         }
@@ -273,35 +273,34 @@ fn warn_of_unused_replacements(plan: &DestinationPlan, settings: &Settings, obse
         };
         if settings.mirror.registry.is_none() && mirror.is_own() {
             observer(Event::Warning(format!(
-                "--replace {name} is not needed: every tag in {mirror} may be moved"
+                "--replace {name} has no effect: tags in {mirror} are replaced by default"
             )));
         } else if !plan.images.iter().any(is_named) {
-            observer(Event::Warning(format!("--replace {name} matches no image's repository in {mirror}")));
+            observer(Event::Warning(format!("--replace {name} matches no repository in {mirror}")));
         }
     }
 }
 
-const NOT_COPIED: &str = "the registry does not hold what is wanted, and --no-mirror says not to copy it: run without --no-mirror first";
+const NOT_COPIED: &str = "not found in the registry, and --no-mirror skips copying: run without \
+                          --no-mirror first";
 
 /// The result of a step that mirroring does not touch.
 fn settled(step: &Step) -> (ImageResult, Option<String>) {
     match step {
-        Step::LeaveAlone { why } => (ImageResult::LeftAlone, Some(why.clone())),
+        Step::Skip { reason: why } => (ImageResult::Skipped, Some(why.clone())),
         Step::Failed { error } => (ImageResult::Failed, Some(error.clone())),
         Step::UpToDate { .. } | Step::Copy { .. } | Step::Replace { .. } => (ImageResult::UpToDate, None),
     }
 }
 
 fn planned_destination(plan: &Plan) -> Result<&DestinationPlan, CommandError> {
-    plan.destinations.first().ok_or_else(|| CommandError::new("error: the plan holds no destination"))
+    plan.destinations.first().ok_or_else(|| CommandError::new("error: the plan has no destination"))
 }
 
 /// The mirror that a lock speaks of.
 pub(in crate::sync) fn locked_mirror(lock: &Lock) -> Result<&Mirror, CommandError> {
     let locked = lock.destinations.first();
-    locked
-        .map(|locked| &locked.mirror)
-        .ok_or_else(|| CommandError::new("error: the lock holds no destination, so it proves nothing"))
+    locked.map(|locked| &locked.mirror).ok_or_else(|| CommandError::new("error: the lock has no destination"))
 }
 
 fn new_lock(destinations: Vec<LockedDestination>) -> Lock {

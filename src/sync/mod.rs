@@ -25,7 +25,7 @@ use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
 use crate::model::plan::Plan;
 
-/// Runs the stages that `settings` name. `approve` is asked before anything is changed.
+/// Runs the stages that `settings` name. Calls `approve` before anything is changed.
 ///
 /// # Errors
 /// A stage as a whole could not do its work. What concerns one image or workload is in the report.

@@ -18,7 +18,7 @@ pub struct Missing {
 pub enum Why {
     /// The destination does not have it. The text says so.
     Absent(String),
-    /// It cannot be there, or nobody could find out. The text says why.
+    /// It cannot exist, or that is unknown. The text says why.
     Unknown(String),
 }
 
@@ -41,7 +41,7 @@ pub fn unproven(lock: &Lock, targets: &[Target]) -> Vec<Missing> {
     collect(targets, |Target { destination, .. }| {
         let mut locked = lock.destinations.iter().flat_map(|destination| &destination.images);
         let is_proven = locked.any(|locked| locked.destination.is_same(destination));
-        (!is_proven).then(|| Why::Absent(format!("the lock does not prove {destination}")))
+        (!is_proven).then(|| Why::Absent(format!("{destination} not found in the lock")))
     })
 }
 
@@ -49,7 +49,7 @@ pub fn unproven(lock: &Lock, targets: &[Target]) -> Vec<Missing> {
 fn collect(targets: &[Target], missing: impl Fn(&Target) -> Option<Why>) -> Vec<Missing> {
     let why = |target: &Target| match &target.source {
         Source::Reachable(_) => None,
-        Source::Unnameable(why) => Some(Why::Unknown(why.clone())),
+        Source::InvalidName(why) => Some(Why::Unknown(why.clone())),
         Source::Known(_) | Source::Unknown(_) => missing(target),
     };
     targets.iter().filter_map(|target| Some(Missing { target: target.clone(), why: why(target)? })).collect()
@@ -66,11 +66,11 @@ fn unlisted(
     }
     let destination = &target.destination;
     let held = match repositories.get(destination.path()) {
-        Some(Ok(Some(listing))) => listing.held(destination.version()),
+        Some(Ok(Some(listing))) => listing.digest(destination.version()),
         Some(Err(error)) => return Some(Why::Unknown(error.clone())),
         Some(Ok(None)) | None => None,
     };
-    held.is_none().then(|| Why::Absent(format!("{destination} is not there")))
+    held.is_none().then(|| Why::Absent(format!("{destination} not found")))
 }
 
 #[cfg(test)]
@@ -83,12 +83,13 @@ mod tests {
     use crate::store::{Listing, capabilities};
 
     fn target(destination: &str, source: Source) -> Target {
-        Target { destination: destination.parse().unwrap(), source, origin: None, used_by: Vec::new() }
+        Target { destination: destination.parse().unwrap(), source, provenance: None, used_by: Vec::new() }
     }
 
     #[test]
     fn only_what_is_listed_with_its_digest_is_present() {
-        let (one, other, gone) = (Digest::of(b"one"), Digest::of(b"other"), Digest::of(b"gone"));
+        let (one, other, gone) =
+            (Digest::compute(b"one"), Digest::compute(b"other"), Digest::compute(b"gone"));
         let listing = Listing {
             tags: [("v1".to_owned(), one.clone())].into(),
             digests: [one.clone(), other.clone()].into(),
@@ -109,10 +110,10 @@ mod tests {
             (format!("e.example/castai/a:v1@{other}"), None),
             (
                 format!("e.example/castai/a:v1@{gone}"),
-                absent(&format!("e.example/castai/a:v1@{gone} is not there")),
+                absent(&format!("e.example/castai/a:v1@{gone} not found")),
             ),
-            ("e.example/castai/a:v2".to_owned(), absent("e.example/castai/a:v2 is not there")),
-            ("e.example/castai/none:v1".to_owned(), absent("e.example/castai/none:v1 is not there")),
+            ("e.example/castai/a:v2".to_owned(), absent("e.example/castai/a:v2 not found")),
+            ("e.example/castai/none:v1".to_owned(), absent("e.example/castai/none:v1 not found")),
             ("e.example/castai/denied:v1".to_owned(), Some(Why::Unknown("denied".to_owned()))),
         ];
         for (image, expected) in cases {
@@ -130,7 +131,7 @@ mod tests {
         let targets = [
             target("e.example/castai/a:v1", known),
             target("other.example/b:v1", Source::Reachable("near".to_owned())),
-            target("c:v1", Source::Unnameable("no name".to_owned())),
+            target("c:v1", Source::InvalidName("no name".to_owned())),
         ];
         let missing = collect(&targets, |_| Some(Why::Absent("gone".to_owned())));
         let whys: Vec<_> = missing.into_iter().map(|missing| missing.why).collect();

@@ -5,17 +5,17 @@
 use crate::model::image::Image;
 use crate::model::inventory::{Place, WorkloadName};
 use crate::model::knowledge::Knowledge;
-use crate::model::origin::Origin;
+use crate::model::provenance::Provenance;
 
 /// The origin of `source`, used in `place`; none where it may not be mirrored.
-pub fn origin(source: &Image, place: &Place, knowledge: &Knowledge) -> Option<Origin> {
+pub fn provenance(source: &Image, place: &Place, knowledge: &Knowledge) -> Option<Provenance> {
     if knowledge.knows(source) {
-        return Some(Origin::Known);
+        return Some(Provenance::Known);
     }
     match place {
-        Place::File { .. } | Place::Named => Some(Origin::Given),
+        Place::File { .. } | Place::Named => Some(Provenance::Given),
         Place::Workload(_) | Place::Resource { .. } | Place::Release { .. } => {
-            is_castai(place, knowledge).then_some(Origin::Unknown)
+            is_castai(place, knowledge).then_some(Provenance::Unknown)
         }
     }
 }
@@ -63,23 +63,23 @@ mod tests {
     fn a_name_is_mirrored_only_where_we_or_the_user_know_it_or_cast_ai_runs_it() {
         let (known, evil) = ("ghcr.io/castai/kvisor/kvisor-agent:v1", "evil.example/ghcr.io/castai/x:v1");
         let cases = [
-            (known, "workload", "shop", Some(Origin::Known)),
-            (known, "release", "castai-agent", Some(Origin::Known)),
-            ("alpine/k8s:1", "workload", "shop", Some(Origin::Known)),
+            (known, "workload", "shop", Some(Provenance::Known)),
+            (known, "release", "castai-agent", Some(Provenance::Known)),
+            ("alpine/k8s:1", "workload", "shop", Some(Provenance::Known)),
             (evil, "workload", "shop", None),
             (evil, "resource", "shop", None),
             (evil, "resource", "", None),
             (evil, "release", "shop", None),
-            (evil, "workload", "castai-agent", Some(Origin::Unknown)),
-            (evil, "resource", "castai-agent", Some(Origin::Unknown)),
-            (evil, "release", "castai-agent", Some(Origin::Unknown)),
-            (evil, "file", "", Some(Origin::Given)),
-            (evil, "named", "", Some(Origin::Given)),
+            (evil, "workload", "castai-agent", Some(Provenance::Unknown)),
+            (evil, "resource", "castai-agent", Some(Provenance::Unknown)),
+            (evil, "release", "castai-agent", Some(Provenance::Unknown)),
+            (evil, "file", "", Some(Provenance::Given)),
+            (evil, "named", "", Some(Provenance::Given)),
             ("shop/castai/x:v1", "workload", "castai-agents", None),
         ];
         let knowledge = Knowledge::default();
         for (name, kind, namespace, expected) in cases {
-            let seen = origin(&name.parse().unwrap(), &place(kind, namespace), &knowledge);
+            let seen = provenance(&name.parse().unwrap(), &place(kind, namespace), &knowledge);
             assert_eq!(seen, expected, "{name} {kind} {namespace}");
         }
     }

@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use crate::model::image::{Digest, Image, Mirror};
-use crate::model::inventory::{API_VERSION, Carrier, Inventory, Place};
-use crate::model::origin::Origin;
+use crate::model::inventory::{API_VERSION, ImageField, Inventory, Place};
 use crate::model::plan::{Plan, PlannedImage, Step};
+use crate::model::provenance::Provenance;
 use crate::model::traffic::HostTraffic;
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
@@ -20,11 +20,11 @@ pub struct SyncReport {
     pub workloads: Vec<WorkloadReport>,
     /// What could not be looked at, one sentence each.
     pub notes: Vec<String>,
-    /// Kinds of workloads that could not be listed: what they need was not looked at.
+    /// Kinds of workloads that could not be listed, so that their images are unknown.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unlisted: Vec<String>,
     #[serde(skip)]
-    pub end: End,
+    pub end: RunOutcome,
     /// What was found, and where.
     #[serde(skip)]
     pub inventory: Inventory,
@@ -33,14 +33,14 @@ pub struct SyncReport {
     pub traffic: Vec<(String, HostTraffic)>,
 }
 
-/// How far a run went.
+/// How a run ended.
 #[derive(Clone, Debug)]
-pub enum End {
-    /// There was nothing to do but to look, or nothing was found.
+pub enum RunOutcome {
+    /// Only discovery ran, or nothing was found.
     Discovered,
     /// A dry run, with the plan to copy where one was made.
     Planned(Option<Plan>),
-    /// The plan was not approved, and nothing was changed.
+    /// The plan was not approved; nothing was changed.
     Declined,
     Done,
 }
@@ -64,7 +64,7 @@ pub struct ImageReport {
     pub destination: Image,
     /// Where the public image's name comes from; absent where the public image is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub origin: Option<Origin>,
+    pub provenance: Option<Provenance>,
     pub result: ImageResult,
     /// Why it failed or was left alone, or what is worth knowing although it stops nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,7 +85,7 @@ pub enum ImageResult {
     /// Copied, and the tag that named other content was moved.
     Replaced,
     UpToDate,
-    LeftAlone,
+    Skipped,
     /// The registry does not hold it, and nothing was to be copied.
     Missing,
     Failed,
@@ -111,19 +111,20 @@ impl ImageResult {
             Self::Copied => "copied",
             Self::Replaced => "replaced",
             Self::UpToDate => "up to date",
-            Self::LeftAlone => "left alone",
+            Self::Skipped => "skipped",
             Self::Missing => "missing",
             Self::Failed => "failed",
         }
     }
 }
 
-/// One place that carries an image, and why the image was taken there.
+/// One place that holds an image, and why the image was taken there.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UseReport {
     pub place: Place,
-    pub carrier: Carrier,
+    pub image_field: ImageField,
+    #[serde(rename = "reason")]
     pub why: String,
 }
 
@@ -137,7 +138,7 @@ impl SyncReport {
             workloads: Vec::new(),
             notes: inventory.notes.clone(),
             unlisted: inventory.unlisted.clone(),
-            end: End::Done,
+            end: RunOutcome::Done,
             inventory: inventory.clone(),
             traffic: Vec::new(),
         }
@@ -145,13 +146,13 @@ impl SyncReport {
 
     /// The report of a run that only looked.
     pub fn discovered(inventory: &Inventory) -> Self {
-        Self { end: End::Discovered, ..Self::new(None, inventory) }
+        Self { end: RunOutcome::Discovered, ..Self::new(None, inventory) }
     }
 
     /// The same, where the plan was not approved.
     #[must_use]
     pub fn declined(self) -> Self {
-        Self { end: End::Declined, ..self }
+        Self { end: RunOutcome::Declined, ..self }
     }
 
     #[must_use]
@@ -161,12 +162,12 @@ impl SyncReport {
 
     /// Whether no image of Cast AI was found.
     pub fn found_nothing(&self) -> bool {
-        matches!(self.end, End::Discovered) && self.inventory.images.is_empty()
+        matches!(self.end, RunOutcome::Discovered) && self.inventory.images.is_empty()
     }
 
     /// Whether something needs a person: the exit code is then 1.
     pub fn needs_attention(&self) -> bool {
-        matches!(self.end, End::Declined)
+        matches!(self.end, RunOutcome::Declined)
             || self.found_nothing()
             || !self.unlisted.is_empty()
             || self
@@ -188,18 +189,18 @@ impl SyncReport {
             && self
                 .workloads
                 .iter()
-                .all(|workload| matches!(workload.outcome, Outcome::Unchanged | Outcome::Fixed(_)))
+                .all(|workload| matches!(workload.outcome, Outcome::Unchanged | Outcome::NotRewritable(_)))
     }
 }
 
 impl ImageReport {
     /// The report of a planned image, with the result and message that its mirroring had.
-    pub fn of(planned: &PlannedImage, result: ImageResult, message: Option<String>) -> Self {
+    pub fn from_planned(planned: &PlannedImage, result: ImageResult, message: Option<String>) -> Self {
         let content = planned.step.content();
         Self {
             image: planned.source.clone().unwrap_or_else(|| planned.destination.clone()),
             destination: planned.destination.clone(),
-            origin: planned.origin,
+            provenance: planned.provenance,
             result,
             message: message.or_else(|| planned.note.clone()),
             digest: content.map(|content| content.digest.clone()),
@@ -210,7 +211,7 @@ impl ImageReport {
                 .iter()
                 .map(|used| UseReport {
                     place: used.used_by.place.clone(),
-                    carrier: used.used_by.carrier.clone(),
+                    image_field: used.used_by.image_field.clone(),
                     why: used.used_by.reason.to_string(),
                 })
                 .collect(),

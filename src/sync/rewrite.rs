@@ -3,23 +3,23 @@
 pub mod derived_image;
 pub mod manifests;
 mod patch;
+mod scanner_variable;
 pub mod text;
-mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use json_patch::Patch;
 
 pub use self::patch::restoring;
-use self::told::Unfound;
+use self::scanner_variable::ScannersNotFound;
 use crate::castai::derivation;
 use crate::model::cluster_plan::Change;
 use crate::model::image::{Digest, Image};
-use crate::model::inventory::{Carrier, Use, WorkloadName};
+use crate::model::inventory::{ImageField, Use, WorkloadName};
 use crate::model::lock::{Lock, LockedImage};
 use crate::model::record::{Record, Records};
 use crate::model::workload::Workload;
-use crate::ownership::claims::{self, Keeper};
+use crate::ownership::fields::{self, OwnedBy};
 use crate::sync::discover::{self, ImageFilter};
 
 /// What decides on a workload's patch, so that it can be decided anew when the workload changed.
@@ -28,7 +28,7 @@ pub struct Rewriter<'a> {
     pub lock: &'a Lock,
     pub filter: &'a ImageFilter,
     /// Images as written that need no mirror, because nodes reach them or they are there already.
-    pub left_alone: &'a BTreeSet<Image>,
+    pub skipped_images: &'a BTreeSet<Image>,
 }
 
 /// What is to be done with one workload.
@@ -40,51 +40,57 @@ pub enum Rewrite {
     /// An image that it needs is not verified; the text names it.
     HeldBack(String),
     /// None of its images can be changed in place; the text says why.
-    Fixed(String),
+    NotRewritable(String),
 }
 
 /// A patch of one workload, guarded so that it only applies to what was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkloadPatch {
     pub workload: WorkloadName,
-    /// In order of the carriers. Empty where only our record or claim is brought up to date.
+    /// In order of the image fields. Empty if only our record or ownership is updated.
     pub changes: Vec<Change>,
-    /// Images that our claim is given up on, because who applies them names the same.
-    pub released: Vec<Carrier>,
+    /// Image fields that we relinquish, because their owner sets the same image.
+    pub relinquished: Vec<ImageField>,
     pub patch: Patch,
-    /// Our records of the changed carriers as they were.
-    previous: BTreeMap<Carrier, Option<Record>>,
+    /// Our records of the changed image fields as they were.
+    previous: BTreeMap<ImageField, Option<Record>>,
 }
 
 impl WorkloadPatch {
     /// Makes `changes` in `workload` as it was read, and `records` of what was `before`.
     pub fn new(workload: &Workload, changes: Vec<Change>, before: &Records, records: &Records) -> Self {
-        let previous = |change: &Change| (change.carrier.clone(), before.get(&change.carrier));
+        let previous = |change: &Change| (change.image_field.clone(), before.get(&change.image_field));
         Self {
             workload: workload.name.clone(),
             previous: changes.iter().map(previous).collect(),
             patch: patch::build(workload, &changes, records),
             changes,
-            released: Vec::new(),
+            relinquished: Vec::new(),
         }
     }
 
-    /// Also gives up our claim on the images at `carriers`.
+    /// Also relinquishes our ownership of the images at `image_fields`.
     #[must_use]
-    pub fn releasing(mut self, workload: &Workload, carriers: Vec<Carrier>) -> Self {
-        self.patch.0.extend(patch::release(workload, &carriers));
-        self.released = carriers;
+    pub fn relinquishing(mut self, workload: &Workload, image_fields: Vec<ImageField>) -> Self {
+        self.patch.0.extend(patch::relinquish(workload, &image_fields));
+        self.relinquished = image_fields;
         self
     }
 
     /// Whether nothing that a user would look for is changed: neither an image nor who may change it.
     pub const fn is_silent(&self) -> bool {
-        self.changes.is_empty() && self.released.is_empty()
+        self.changes.is_empty() && self.relinquished.is_empty()
     }
 
     /// What an earlier run has changed, by its record: nothing is left to be written.
     pub fn made_earlier(workload: WorkloadName, changes: Vec<Change>) -> Self {
-        Self { workload, changes, released: Vec::new(), patch: Patch::default(), previous: BTreeMap::new() }
+        Self {
+            workload,
+            changes,
+            relinquished: Vec::new(),
+            patch: Patch::default(),
+            previous: BTreeMap::new(),
+        }
     }
 }
 
@@ -96,7 +102,7 @@ impl Rewriter<'_> {
             .into_iter()
             // What we mirrored once moves to another mirror, although nodes reach it where it is.
             .filter(|(image, used_by)| {
-                !self.left_alone.contains(image)
+                !self.skipped_images.contains(image)
                     || used_by
                         .recorded_source
                         .as_ref()
@@ -108,20 +114,21 @@ impl Rewriter<'_> {
         }
         let before = Records::read(&workload.annotations);
         let mut records = before.clone();
-        let (mut changes, mut missing, mut fixed) = (Vec::new(), BTreeSet::new(), None);
-        let mut released = Vec::new();
+        let (mut changes, mut missing, mut not_rewritable) = (Vec::new(), BTreeSet::new(), None);
+        let mut relinquished = Vec::new();
         for (image, used_by) in &uses {
-            let carrier = &used_by.carrier;
+            let image_field = &used_by.image_field;
             if let Some(derived) = self.derived(used_by, &uses) {
-                match derived.and_then(|named| told::tell(workload, used_by, named, &mut records)) {
-                    Ok(told) => {
-                        changes.extend(told.change);
-                        released.extend(told.released);
+                match derived.and_then(|named| scanner_variable::set(workload, used_by, named, &mut records))
+                {
+                    Ok(variable) => {
+                        changes.extend(variable.change);
+                        relinquished.extend(variable.relinquished);
                     }
-                    Err(Unfound::Missing(image)) => {
+                    Err(ScannersNotFound::Missing(image)) => {
                         missing.insert(image);
                     }
-                    Err(Unfound::Unnameable(why)) => return Some(Rewrite::HeldBack(why)),
+                    Err(ScannersNotFound::InvalidName(why)) => return Some(Rewrite::HeldBack(why)),
                 }
                 continue;
             }
@@ -131,30 +138,33 @@ impl Rewriter<'_> {
                 }
                 Some(Locked::Destination(locked)) => {
                     // Somebody put another version of ours there; our record must not speak of the old one.
-                    if let Some(record) = before.get(carrier)
+                    if let Some(record) = before.get(image_field)
                         && record.to != image.as_written()
                     {
                         let from = record.from.map(|_| locked.source.to_string());
                         let to = image.to_string();
                         // What we had added is somebody else's now.
-                        records.set(carrier, from.map(|from| Record { from: Some(from), to }));
+                        records.set(image_field, from.map(|from| Record { from: Some(from), to }));
                     }
-                    if claims::claim(workload, carrier).is_some_and(|claim| claim.keeper == Keeper::Both) {
-                        released.push(carrier.clone());
+                    if fields::field_ownership(workload, image_field)
+                        .is_some_and(|ownership| ownership.owned_by == OwnedBy::Both)
+                    {
+                        relinquished.push(image_field.clone());
                     }
                 }
-                Some(Locked::Source(_)) if !carrier.is_field() => {}
+                Some(Locked::Source(_)) if !image_field.is_field() => {}
                 Some(Locked::Source(locked)) => {
-                    if let Some(why) = &used_by.fixed {
-                        fixed = Some(why.clone());
+                    if let Some(why) = &used_by.not_rewritable {
+                        not_rewritable = Some(why.clone());
                         continue;
                     }
                     let change = Change {
-                        carrier: carrier.clone(),
+                        image_field: image_field.clone(),
                         from: Some(image.to_string()),
                         to: Some(locked.destination.to_string()),
                     };
-                    records.set(carrier, Some(record_of(carrier, image, &locked.destination, &before)));
+                    records
+                        .set(image_field, Some(record_of(image_field, image, &locked.destination, &before)));
                     changes.push(change);
                 }
             }
@@ -162,40 +172,44 @@ impl Rewriter<'_> {
         if !missing.is_empty() {
             let missing: Vec<_> = missing.into_iter().collect();
             return Some(Rewrite::HeldBack(format!(
-                "not verified in the destination: {}",
+                "image not verified in the destination: {}",
                 missing.join(", ")
             )));
         }
-        changes.sort_by(|left, right| left.carrier.cmp(&right.carrier));
-        released.sort();
-        match (changes.is_empty() && released.is_empty() && records == before, fixed) {
-            (true, Some(why)) => Some(Rewrite::Fixed(why)),
+        changes.sort_by(|left, right| left.image_field.cmp(&right.image_field));
+        relinquished.sort();
+        match (changes.is_empty() && relinquished.is_empty() && records == before, not_rewritable) {
+            (true, Some(why)) => Some(Rewrite::NotRewritable(why)),
             (true, None) => Some(Rewrite::Unchanged),
             (false, _) => {
                 let patch = WorkloadPatch::new(workload, changes, &before, &records);
-                Some(Rewrite::Patch(patch.releasing(workload, released)))
+                Some(Rewrite::Patch(patch.relinquishing(workload, relinquished)))
             }
         }
     }
 
     /// What has to name a derived image once its component is rewritten, if `used_by` is such an image and the component's
     /// own is locked: nothing where it is found without.
-    fn derived(&self, used_by: &Use, uses: &[(Image, Use)]) -> Option<Result<Option<Image>, Unfound>> {
+    fn derived(
+        &self,
+        used_by: &Use,
+        uses: &[(Image, Use)],
+    ) -> Option<Result<Option<Image>, ScannersNotFound>> {
         let (image, container) = uses.iter().find(|(_, container)| container.contains_source_of(used_by))?;
         let (Locked::Destination(locked) | Locked::Source(locked)) =
             self.locked(image, container.recorded_source.as_ref())?;
-        let rule = used_by.carrier.derived().and_then(derivation::named)?;
+        let rule = used_by.image_field.derived().and_then(derivation::named)?;
         if rule.looked_for(&locked.destination).is_some_and(|derived| self.holds(&derived)) {
             return Some(Ok(None));
         }
-        Some(rule.beside(&locked.source).map_err(Unfound::Unnameable).and_then(|source| {
+        Some(rule.beside(&locked.source).map_err(ScannersNotFound::InvalidName).and_then(|source| {
             match self.locked(&source, None) {
                 Some(Locked::Destination(locked) | Locked::Source(locked)) => {
                     Ok(Some(locked.destination.clone()))
                 }
                 None => {
                     let beside = rule.found_beside(&locked.destination);
-                    Err(Unfound::Missing(beside.unwrap_or(source).to_string()))
+                    Err(ScannersNotFound::Missing(beside.unwrap_or(source).to_string()))
                 }
             }
         }))
@@ -237,11 +251,11 @@ enum Locked<'a> {
 }
 
 /// What has to be put back is what stood there before our first change, as long as every change since was ours.
-fn record_of(carrier: &Carrier, from: &Image, to: &Image, before: &Records) -> Record {
+fn record_of(image_field: &ImageField, from: &Image, to: &Image, before: &Records) -> Record {
     let first = before
-        .current(carrier, from.as_written())
+        .current(image_field, from.as_written())
         .and_then(|record| record.from)
-        .or_else(|| Some(before.source(carrier, from.as_written())?.to_string()));
+        .or_else(|| Some(before.source(image_field, from.as_written())?.to_string()));
     Record { from: Some(first.unwrap_or_else(|| from.to_string())), to: to.to_string() }
 }
 

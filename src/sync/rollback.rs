@@ -10,11 +10,11 @@ use serde::Serialize;
 
 use crate::model::cluster_plan::Change;
 use crate::model::image::Image;
-use crate::model::image_field::fields_of;
-use crate::model::inventory::{API_VERSION, Carrier, WorkloadKind, WorkloadName};
+use crate::model::image_field::locate_fields;
+use crate::model::inventory::{API_VERSION, ImageField, WorkloadKind, WorkloadName};
 use crate::model::record::{Record, Records};
 use crate::model::workload::Workload;
-use crate::ownership::claims;
+use crate::ownership::fields;
 use crate::sync::rewrite::{Rewrite, WorkloadPatch};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
@@ -25,8 +25,8 @@ pub struct RollbackReport {
     pub api_version: &'static str,
     pub kind: &'static str,
     pub workloads: Vec<WorkloadReport>,
-    /// Images that somebody changed after us.
-    pub left_alone: Vec<LeftAlone>,
+    /// Images that changed after our rewrite.
+    pub skipped: Vec<SkippedImage>,
     /// Workloads asked for by name that are not there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_found: Vec<String>,
@@ -44,12 +44,12 @@ pub struct RollbackReport {
 }
 
 impl RollbackReport {
-    pub fn new(left_alone: Vec<LeftAlone>, notes: Vec<String>, unlisted: Vec<String>) -> Self {
+    pub fn new(skipped: Vec<SkippedImage>, notes: Vec<String>, unlisted: Vec<String>) -> Self {
         Self {
             api_version: API_VERSION,
             kind: "RollbackReport",
             workloads: Vec::new(),
-            left_alone,
+            skipped,
             not_found: Vec::new(),
             not_recorded: Vec::new(),
             notes,
@@ -71,7 +71,7 @@ impl RollbackReport {
     }
 
     fn knows(&self, name: &WorkloadName) -> bool {
-        let left = self.left_alone.iter().map(|left| &left.workload);
+        let left = self.skipped.iter().map(|left| &left.workload);
         self.workloads.iter().map(|planned| &planned.workload).chain(left).any(|workload| workload == name)
     }
 
@@ -87,7 +87,7 @@ impl RollbackReport {
         self.is_declined
             || !self.unlisted.is_empty()
             || !self.not_found.is_empty()
-            || self.left_alone.iter().any(|left| left.public.is_some())
+            || self.skipped.iter().any(|left| left.public.is_some())
             || self.workloads.iter().any(|workload| workload.outcome.needs_attention())
     }
 
@@ -106,9 +106,9 @@ impl RollbackReport {
 /// A rewritten image that is no longer what we put there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct LeftAlone {
+pub struct SkippedImage {
     pub workload: WorkloadName,
-    pub carrier: Carrier,
+    pub image_field: ImageField,
     pub recorded: Record,
     pub current: String,
     /// What `current` is a mirror of, where it is another version in the very repository that we put there.
@@ -116,7 +116,7 @@ pub struct LeftAlone {
     pub public: Option<Image>,
 }
 
-/// Decides on one workload; `None` where no image of it is recorded, or nobody's record has to change.
+/// Decides on one workload; `None` if it has no recorded image, or its record does not change.
 ///
 /// Who puts an image back claims it, so that a second decision gives that claim up: else its owner would be refused the
 /// next version.
@@ -124,50 +124,50 @@ pub struct LeftAlone {
 pub fn decide(workload: &Workload) -> Option<Rewrite> {
     let before = Records::read(&workload.annotations);
     let (mut records, mut changes) = (before.clone(), Vec::new());
-    for (carrier, record, current) in recorded(workload, &before) {
+    for (image_field, record, current) in recorded(workload, &before) {
         match current {
             Some(current) if current == record.to => {
-                records.set(&carrier, None);
-                changes.push(Change { carrier, from: Some(record.to), to: record.from });
+                records.set(&image_field, None);
+                changes.push(Change { image_field, from: Some(record.to), to: record.from });
             }
-            Some(current) if before.source(&carrier, &current).is_some() => {}
-            _ => records.set(&carrier, None),
+            Some(current) if before.source(&image_field, &current).is_some() => {}
+            _ => records.set(&image_field, None),
         }
     }
-    let left_over = claims::left_over(workload, &before);
-    if records == before && left_over.is_empty() {
+    let stale_fields = fields::stale_fields(workload, &before);
+    if records == before && stale_fields.is_empty() {
         return None;
     }
-    changes.sort_by(|left, right| left.carrier.cmp(&right.carrier));
+    changes.sort_by(|left, right| left.image_field.cmp(&right.image_field));
     let patch = WorkloadPatch::new(workload, changes, &before, &records);
-    Some(Rewrite::Patch(patch.releasing(workload, left_over)))
+    Some(Rewrite::Patch(patch.relinquishing(workload, stale_fields)))
 }
 
-/// The images of `workload` that somebody changed after us, unless to what they had been.
-pub fn left_alone(workload: &Workload) -> Vec<LeftAlone> {
+/// The images of `workload` that changed after our rewrite, except those that were restored.
+pub fn skipped(workload: &Workload) -> Vec<SkippedImage> {
     let records = Records::read(&workload.annotations);
-    let changed = recorded(workload, &records).into_iter().filter_map(|(carrier, recorded, current)| {
+    let changed = recorded(workload, &records).into_iter().filter_map(|(image_field, recorded, current)| {
         let current = current.filter(|current| {
             *current != recorded.to && Some(current.as_str()) != recorded.from.as_deref()
         })?;
-        let public = records.source(&carrier, &current);
-        Some(LeftAlone { workload: workload.name.clone(), carrier, recorded, current, public })
+        let public = records.source(&image_field, &current);
+        Some(SkippedImage { workload: workload.name.clone(), image_field, recorded, current, public })
     });
     changed.collect()
 }
 
-/// Each record with what stands at its carrier now; nothing where a workload that carries the same is patched.
-fn recorded(workload: &Workload, records: &Records) -> Vec<(Carrier, Record, Option<String>)> {
-    if workload.is_carried_by_its_owner() {
+/// Each record with what stands at its image field now; nothing where a workload that carries the same is patched.
+fn recorded(workload: &Workload, records: &Records) -> Vec<(ImageField, Record, Option<String>)> {
+    if workload.is_covered_by_its_owner() {
         return Vec::new();
     }
-    let carriers: Vec<Carrier> = records.all().map(|(carrier, _)| carrier).collect();
-    let fields = fields_of(&workload.pod, &carriers);
-    let current = |carrier: &Carrier| {
-        fields.iter().find(|field| field.carrier == *carrier).map(|field| field.value.clone())
+    let image_fields: Vec<ImageField> = records.all().map(|(image_field, _)| image_field).collect();
+    let fields = locate_fields(&workload.pod, &image_fields);
+    let current = |image_field: &ImageField| {
+        fields.iter().find(|field| field.image_field == *image_field).map(|field| field.value.clone())
     };
-    let fields_only = records.all().filter(|(carrier, _)| carrier.is_field());
-    fields_only.map(|(carrier, record)| (carrier.clone(), record, current(&carrier))).collect()
+    let fields_only = records.all().filter(|(image_field, _)| image_field.is_field());
+    fields_only.map(|(image_field, record)| (image_field.clone(), record, current(&image_field))).collect()
 }
 
 /// A workload as kubectl users name it: `deployment/x`, `deploy/x`, `deployments.apps/x`.

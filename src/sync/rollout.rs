@@ -2,7 +2,7 @@
 //! this stops at, each workload has either its former images or its new ones, and a new run goes on from there.
 
 pub(in crate::sync) mod changes;
-mod patience;
+mod grace_period;
 mod report;
 mod resume;
 mod verdict;
@@ -14,7 +14,7 @@ use futures::StreamExt as _;
 use futures::future::join_all;
 use futures::stream;
 
-use self::patience::Patience;
+use self::grace_period::GracePeriod;
 pub use self::report::{Outcome, WorkloadReport};
 use self::verdict::Health;
 use crate::castai::built_in;
@@ -30,7 +30,7 @@ use crate::sync::rewrite::{Rewrite, WorkloadPatch};
 const CONCURRENCY: usize = 8;
 
 /// Tries to give up a claim while others write to the workload.
-const GIVING_UP: usize = 3;
+const MAX_FAILURES: usize = 3;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -43,7 +43,7 @@ pub struct Options {
     /// of it is how long kubelets may try what they try again by themselves, such as a pull: by default 15 s, since
     /// their second try comes after 10 s (`imageBackOffPeriod` in Kubernetes' `pkg/kubelet/kubelet.go`).
     pub settle_time: Duration,
-    /// Between two looks at a rollout.
+    /// Interval between two reads of a rollout.
     pub poll: Duration,
 }
 
@@ -60,22 +60,22 @@ impl Default for Options {
 }
 
 /// A patch that passed the server's dry run, now or in the run that wrote it. Nothing else is ever written.
-struct Proven(WorkloadPatch);
+struct DryRunPassed(WorkloadPatch);
 
 /// A proven patch, and its workload as it was before.
 struct Watched {
-    proven: Proven,
+    proven: DryRunPassed,
     health: Health,
     before: Observation,
 }
 
 impl Options {
-    fn patience(&self) -> Patience {
-        Patience::new(self.settle_time / 2)
+    fn grace_period(&self) -> GracePeriod {
+        GracePeriod::new(self.settle_time / 2)
     }
 }
 
-/// Decides on one workload, and anew where it changed meanwhile; `None` where nothing of it is taken. Rewriting and
+/// Decides on one workload, and again if it changed meanwhile; `None` if it has no image to rewrite. Rewriting and
 /// rolling back differ in this alone.
 pub type Decide<'a> = &'a (dyn Fn(&Workload) -> Option<Rewrite> + Sync);
 
@@ -108,7 +108,7 @@ fn decide_one(workload: &Workload, decide: Decide<'_>) -> Option<Decision> {
 pub fn preview(decisions: &[Decision]) -> Vec<WorkloadReport> {
     let report = |Decision { workload, rewrite }: &Decision| match rewrite {
         Rewrite::Patch(patch) if patch.is_silent() => settled(&workload.name, Rewrite::Unchanged),
-        Rewrite::Patch(patch) => WorkloadReport::of(patch.clone(), Outcome::Planned),
+        Rewrite::Patch(patch) => WorkloadReport::from_patch(patch.clone(), Outcome::Planned),
         other => settled(&workload.name, other.clone()),
     };
     decisions.iter().map(report).collect()
@@ -155,9 +155,9 @@ impl Run<'_> {
             }
         }
         if self.options.mode == PatchMode::DryRun {
-            reports.extend(proven.into_iter().map(|Proven(patch)| {
+            reports.extend(proven.into_iter().map(|DryRunPassed(patch)| {
                 let outcome = if patch.is_silent() { Outcome::Unchanged } else { Outcome::DryRunOk };
-                WorkloadReport::of(patch, outcome)
+                WorkloadReport::from_patch(patch, outcome)
             }));
             return reports;
         }
@@ -176,11 +176,14 @@ impl Run<'_> {
 
     /// Everything that changes the cluster. All dry runs are behind us. Where the run is `stopped` already, components
     /// that are healthy are not reached.
-    async fn write(&self, proven: Vec<Proven>, mut stopped: bool) -> Vec<WorkloadReport> {
+    async fn write(&self, proven: Vec<DryRunPassed>, mut stopped: bool) -> Vec<WorkloadReport> {
         let mut reports = Vec::new();
         let (mut broken, mut unwatched, mut healthy) = (Vec::new(), Vec::new(), Vec::new());
-        let watched: Vec<_> =
-            stream::iter(proven).map(|proven| self.look(proven)).buffered(CONCURRENCY).collect().await;
+        let watched: Vec<_> = stream::iter(proven)
+            .map(|proven| self.fetch_status(proven))
+            .buffered(CONCURRENCY)
+            .collect()
+            .await;
         for watched in watched {
             match watched {
                 Ok(watched) => match &watched.health {
@@ -208,8 +211,8 @@ impl Run<'_> {
         healthy.sort_by_key(|watched| criticality(&watched.proven.0.workload, self.knowledge));
         for watched in healthy {
             let report = if stopped {
-                let Proven(patch) = watched.proven;
-                WorkloadReport::new(patch.workload, patch.changes, Outcome::NotReached)
+                let DryRunPassed(patch) = watched.proven;
+                WorkloadReport::new(patch.workload, patch.changes, Outcome::NotStarted)
             } else {
                 match self.apply(watched).await {
                     Ok(watched) => {
@@ -225,14 +228,14 @@ impl Run<'_> {
         reports
     }
 
-    async fn prove(&self, candidate: WorkloadPatch) -> Result<Proven, (WorkloadPatch, Error)> {
+    async fn prove(&self, candidate: WorkloadPatch) -> Result<DryRunPassed, (WorkloadPatch, Error)> {
         match patch(self.connection, &candidate.workload, &candidate.patch, PatchMode::DryRun).await {
-            Ok(_) => Ok(Proven(candidate)),
+            Ok(_) => Ok(DryRunPassed(candidate)),
             Err(error) => Err((candidate, error)),
         }
     }
 
-    async fn prove_or_renew(&self, candidate: WorkloadPatch) -> Result<Proven, WorkloadReport> {
+    async fn prove_or_renew(&self, candidate: WorkloadPatch) -> Result<DryRunPassed, WorkloadReport> {
         match self.prove(candidate).await {
             Ok(proven) => Ok(proven),
             Err((candidate, error)) if changed_meanwhile(&error) => self.renew(candidate, &error).await,
@@ -240,8 +243,8 @@ impl Run<'_> {
         }
     }
 
-    /// Decides anew on a workload that changed under our hands, once.
-    async fn renew(&self, outdated: WorkloadPatch, refusal: &Error) -> Result<Proven, WorkloadReport> {
+    /// Decides again, once, on a workload that changed meanwhile.
+    async fn renew(&self, outdated: WorkloadPatch, refusal: &Error) -> Result<DryRunPassed, WorkloadReport> {
         let fresh = match read_workload(self.connection, &outdated.workload).await {
             Ok(fresh) => fresh,
             Err(error) => return Err(failed(outdated, &error)),
@@ -259,15 +262,14 @@ impl Run<'_> {
         }
     }
 
-    async fn look(&self, proven: Proven) -> Result<Watched, WorkloadReport> {
+    async fn fetch_status(&self, proven: DryRunPassed) -> Result<Watched, WorkloadReport> {
         match observe(self.connection, &proven.0.workload).await {
             Ok(before) => Ok(Watched {
                 health: if !self.options.wait {
-                    Health::Unwatched("its rollout was not waited for".to_owned())
+                    Health::Unwatched("did not wait for its rollout".to_owned())
                 } else if proven.0.changes.is_empty() {
                     Health::Unwatched(
-                        "only our record of its images, or our claim on them, was brought up to date"
-                            .to_owned(),
+                        "only the record or the field ownership of its images was updated".to_owned(),
                     )
                 } else {
                     verdict::health(&before)
@@ -307,25 +309,25 @@ impl Run<'_> {
         Ok(written(result))
     }
 
-    /// Gives up our claim on what was just put back: a step of its own, because whoever writes a value claims it. Where
+    /// Relinquishes ownership of restored images: a separate step, because writing a value takes ownership. Where
     /// that fails, a further run does it.
     async fn give_up(&self, workload: &Workload) {
-        let mut next = self.left_over(workload);
+        let mut next = self.stale_fields(workload);
         // Controllers write to it too, now that it was changed.
-        for _ in 0..GIVING_UP {
+        for _ in 0..MAX_FAILURES {
             let Some(rest) = next else { return };
-            let Ok(Proven(rest)) = self.prove_or_renew(rest).await else { return };
+            let Ok(DryRunPassed(rest)) = self.prove_or_renew(rest).await else { return };
             match patch(self.connection, &rest.workload, &rest.patch, PatchMode::Apply).await {
                 Err(error) if changed_meanwhile(&error) => {}
                 Ok(_) | Err(_) => return,
             }
             let fresh = read_workload(self.connection, &rest.workload).await;
-            next = fresh.ok().and_then(|fresh| self.left_over(&fresh));
+            next = fresh.ok().and_then(|fresh| self.stale_fields(&fresh));
         }
     }
 
-    /// The patch that changes no image and releases our claim, if that is all that is left to be done.
-    fn left_over(&self, workload: &Workload) -> Option<WorkloadPatch> {
+    /// The patch that only relinquishes our ownership, if nothing else is left to change.
+    fn stale_fields(&self, workload: &Workload) -> Option<WorkloadPatch> {
         match decided(self.decide, workload)? {
             Rewrite::Patch(patch) => {
                 Some(patch).filter(|patch| patch.changes.is_empty() && !patch.is_silent())
@@ -359,7 +361,7 @@ fn decided(decide: Decide<'_>, workload: &Workload) -> Option<Rewrite> {
     let rewrite = decide(workload)?;
     Some(match rewrite {
         Rewrite::Patch(_) | Rewrite::HeldBack(_) if workload.has_ended => {
-            Rewrite::Fixed("it has ended".to_owned())
+            Rewrite::NotRewritable("it has ended".to_owned())
         }
         other => other,
     })
@@ -369,7 +371,7 @@ fn decided(decide: Decide<'_>, workload: &Workload) -> Option<Rewrite> {
 fn settled(workload: &WorkloadName, rewrite: Rewrite) -> WorkloadReport {
     let outcome = match rewrite {
         Rewrite::HeldBack(why) => Outcome::HeldBack(why),
-        Rewrite::Fixed(why) => Outcome::Fixed(why),
+        Rewrite::NotRewritable(why) => Outcome::NotRewritable(why),
         Rewrite::Unchanged | Rewrite::Patch(_) => Outcome::Unchanged,
     };
     WorkloadReport::new(workload.clone(), Vec::new(), outcome)

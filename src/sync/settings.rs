@@ -1,4 +1,4 @@
-//! What the pipeline is asked to do, without a word about how users say it.
+//! Settings of the pipeline, independent of the command line.
 
 use std::path::PathBuf;
 

@@ -1,10 +1,11 @@
 //! Drift: what of each image that Cast AI needs here is as it should be, and what is not: pure.
 //!
-//! Nothing counts as good that was not looked at: what could not be read is kept beside the state, with its cause.
+//! An image that was not checked never counts as good: what could not be read is stored beside the state, with its
+//! cause.
 
 pub mod gather;
-pub mod look;
 mod pulls;
+pub mod registries;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,33 +17,33 @@ use crate::model::inventory::{Inventory, Place};
 use crate::model::plan::PlannedUse;
 use crate::model::record::{Record, Records};
 use crate::model::workload::Workload;
-use crate::ownership::claims;
-use crate::ownership::owners::{Surroundings, changed_by, owners};
+use crate::ownership::fields;
+use crate::ownership::owners::{OwnershipContext, changed_by, owners};
 use crate::store::listing::Listing;
 use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::provenance::is_castai;
-use crate::sync::rewrite::derived_image::{self, Lost};
+use crate::sync::rewrite::derived_image::{self, MissingDerivedImage};
 
-/// What registries said.
+/// What was read from the registries.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
-    /// By path in the destination: what it holds, nothing if it does not exist, or why that is not known.
+pub struct RegistrySnapshot {
+    /// By path in the destination: its listing, `None` if it does not exist, or the error.
     pub repositories: BTreeMap<String, Result<Option<Listing>, String>>,
     /// What public tags name now; empty where sources were not asked.
     pub upstream: BTreeMap<Image, PublicTag>,
 }
 
-/// What a public registry says of a tag.
+/// State of a public tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PublicTag {
     Names(Digest),
     /// It has no such tag; the text says so.
-    Withdrawn(String),
-    /// It did not say; the text has the cause.
+    TagRemoved(String),
+    /// It could not be read; the text has the cause.
     Unread(String),
 }
 
-impl Seen {
+impl RegistrySnapshot {
     /// Nothing of the registry could be read, for one cause.
     pub fn unread(assignments: &[Assignment], cause: &str) -> Self {
         let paths = assignments.iter().map(|assignment| assignment.destination.path().to_owned());
@@ -71,8 +72,8 @@ fn mirror_of(image: &Image, source: &Image) -> Option<Mirror> {
 pub fn statuses(
     workloads: &[Workload],
     assignments: &[Assignment],
-    seen: Option<&Seen>,
-    around: &Surroundings,
+    seen: Option<&RegistrySnapshot>,
+    around: &OwnershipContext,
 ) -> Vec<ImageStatus> {
     let by_name: BTreeMap<_, _> = workloads.iter().map(|workload| (&workload.name, workload)).collect();
     let places =
@@ -99,7 +100,7 @@ pub fn statuses(
             };
             let mut status = status(workload, assignment, used, seen, around);
             if let Some(workload) = workload
-                && let Some(state) = lost(workload, assignments, assignment, used)
+                && let Some(state) = scanners_state(workload, assignments, assignment, used)
             {
                 status.state = state;
                 status.owners = owners(workload, around);
@@ -107,7 +108,7 @@ pub fn statuses(
             statuses.push(status);
         }
     }
-    statuses.sort_by(|left, right| (&left.place, &left.carrier).cmp(&(&right.place, &right.carrier)));
+    statuses.sort_by(|left, right| (&left.place, &left.image_field).cmp(&(&right.place, &right.image_field)));
     statuses
 }
 
@@ -115,13 +116,13 @@ fn status(
     workload: Option<&Workload>,
     assignment: &Assignment,
     used: &PlannedUse,
-    seen: Option<&Seen>,
-    around: &Surroundings,
+    seen: Option<&RegistrySnapshot>,
+    around: &OwnershipContext,
 ) -> ImageStatus {
-    let carrier = &used.used_by.carrier;
-    let record = workload.and_then(|workload| Records::read(&workload.annotations).get(carrier));
+    let image_field = &used.used_by.image_field;
+    let record = workload.and_then(|workload| Records::read(&workload.annotations).get(image_field));
     let held = held(assignment, seen);
-    let state = match workload.filter(|workload| !workload.has_ended && carrier.is_field()) {
+    let state = match workload.filter(|workload| !workload.has_ended && image_field.is_field()) {
         Some(_) => rewritable(assignment, used, record.as_ref(), &held, seen),
         None => None,
     };
@@ -130,20 +131,22 @@ fn status(
     let is_named = matches!(assignment.source, Source::Known(_) | Source::Unknown(_));
     ImageStatus {
         place: used.used_by.place.clone(),
-        carrier: carrier.clone(),
+        image_field: image_field.clone(),
         image: used.image.clone(),
         source: match &assignment.source {
             Source::Known(source) => Some(source.clone()),
             Source::Unknown(_) => None,
-            Source::Reachable(_) | Source::Unnameable(_) => Some(used.image.clone()),
+            Source::Reachable(_) | Source::InvalidName(_) => Some(used.image.clone()),
         },
         destination: (is_named && !is_private).then(|| assignment.destination.clone()),
         changed_by: workload
             .filter(|_| matches!(state, State::Reverted(_)))
-            .and_then(|workload| changed_by(workload, carrier)),
-        claim: workload.filter(|_| is_private).and_then(|workload| claims::claim(workload, carrier)),
+            .and_then(|workload| changed_by(workload, image_field)),
+        ownership: workload
+            .filter(|_| is_private)
+            .and_then(|workload| fields::field_ownership(workload, image_field)),
         owners: workload
-            .filter(|_| carrier.is_field())
+            .filter(|_| image_field.is_field())
             .map(|workload| owners(workload, around))
             .unwrap_or_default(),
         not_checked: not_checked(assignment, &held, seen),
@@ -154,7 +157,7 @@ fn status(
 
 /// What is to be said of a derived image that its component does not find, although its own is the private one; `None`
 /// where it is found.
-fn lost(
+fn scanners_state(
     workload: &Workload,
     assignments: &[Assignment],
     assigned: &Assignment,
@@ -166,8 +169,8 @@ fn lost(
     if !own.destination.is_same(&container.image) {
         return None;
     }
-    let Lost { variable, named, .. } =
-        derived_image::lost(&workload.pod, &used.used_by, assigned, &own.destination)?;
+    let MissingDerivedImage { variable, named, .. } =
+        derived_image::missing(&workload.pod, &used.used_by, assigned, &own.destination)?;
     Some(match Records::read(&workload.annotations).get(&variable) {
         Some(record) if named.as_ref() != Some(&record.to) => State::Reverted(record.to),
         _ => State::NotRewritten,
@@ -180,17 +183,17 @@ fn rewritable(
     used: &PlannedUse,
     record: Option<&Record>,
     held: &Result<Option<&Digest>, String>,
-    seen: Option<&Seen>,
+    seen: Option<&RegistrySnapshot>,
 ) -> Option<State> {
     let is_private = assignment.destination.is_same(&used.image);
     if is_private || !matches!(assignment.source, Source::Known(_)) {
         return None;
     }
-    if let Some(why) = &used.used_by.fixed {
+    if let Some(why) = &used.used_by.not_rewritable {
         // Its next copy needs its image all the same.
         return match in_registry(assignment, held, seen) {
-            State::Mirrored => Some(State::Fixed(why.clone())),
-            State::Unchecked(_) if seen.is_none() => Some(State::Fixed(why.clone())),
+            State::Mirrored => Some(State::NotRewritable(why.clone())),
+            State::Unchecked(_) if seen.is_none() => Some(State::NotRewritable(why.clone())),
             _ => None,
         };
     }
@@ -211,11 +214,11 @@ fn rewritable(
 fn in_registry(
     assignment: &Assignment,
     held: &Result<Option<&Digest>, String>,
-    seen: Option<&Seen>,
+    seen: Option<&RegistrySnapshot>,
 ) -> State {
     let source = match &assignment.source {
-        Source::Reachable(why) => return State::LeftAlone(why.clone()),
-        Source::Unnameable(why) => return State::Unnameable(why.clone()),
+        Source::Reachable(why) => return State::Skipped(why.clone()),
+        Source::InvalidName(why) => return State::InvalidName(why.clone()),
         Source::Unknown(why) => {
             return match held {
                 Ok(None) => State::Missing,
@@ -231,7 +234,7 @@ fn in_registry(
     };
     match seen.and_then(|seen| seen.upstream.get(source)) {
         Some(PublicTag::Names(upstream)) if upstream != *held => State::Behind(upstream.to_string()),
-        Some(PublicTag::Withdrawn(why)) => State::Withdrawn(why.clone()),
+        Some(PublicTag::TagRemoved(why)) => State::TagRemoved(why.clone()),
         Some(PublicTag::Unread(cause)) => State::Unchecked(cause.clone()),
         Some(PublicTag::Names(_)) | None => State::Mirrored,
     }
@@ -241,7 +244,7 @@ fn in_registry(
 fn not_checked(
     assignment: &Assignment,
     held: &Result<Option<&Digest>, String>,
-    seen: Option<&Seen>,
+    seen: Option<&RegistrySnapshot>,
 ) -> Vec<NotChecked> {
     let (Source::Known(_) | Source::Unknown(_), Some(seen)) = (&assignment.source, seen) else {
         return Vec::new();
@@ -260,14 +263,17 @@ fn not_checked(
 }
 
 /// The digest that the registry holds under an assignment's name, or why that is not known.
-fn held<'s>(assignment: &Assignment, seen: Option<&'s Seen>) -> Result<Option<&'s Digest>, String> {
-    let seen = seen.ok_or("the registry was not looked at")?;
+fn held<'s>(
+    assignment: &Assignment,
+    seen: Option<&'s RegistrySnapshot>,
+) -> Result<Option<&'s Digest>, String> {
+    let seen = seen.ok_or("the registry was not read")?;
     let listing = seen.repositories.get(assignment.destination.path());
-    match listing.ok_or("the registry was not asked for it")? {
+    match listing.ok_or("the registry was not queried for it")? {
         Err(why) => Err(why.clone()),
         Ok(listing) => {
             let version = assignment.destination.version();
-            Ok(listing.as_ref().and_then(|listing| listing.held(version)))
+            Ok(listing.as_ref().and_then(|listing| listing.digest(version)))
         }
     }
 }

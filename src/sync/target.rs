@@ -89,21 +89,18 @@ pub fn refuse_path(mirror: &Mirror) -> Result<(), CommandError> {
     let prefix = mirror.prefix.as_deref();
     let fault = prefix.and_then(|prefix| (capabilities.repository_fault)(&format!("{prefix}/image")));
     fault.map_or(Ok(()), |fault| {
-        Err(CommandError::with_hint(
-            format!("error: --registry {mirror}: {fault}"),
-            "choose another path there",
-        ))
+        Err(CommandError::with_hint(format!("error: --registry {mirror}: {fault}"), "choose another path"))
     })
 }
 
-/// A name outside of the mirror is never written, whoever gives it.
+/// A name outside of the mirror is never written, even if the user sets it.
 ///
 /// # Errors
 /// A map's private name lies outside of `mirror`.
 pub fn refuse_maps(mirror: &Mirror, maps: &[NameMap]) -> Result<(), CommandError> {
     let Some(map) = maps.iter().find(|map| !mirror.includes(map.private())) else { return Ok(()) };
-    let message = format!("error: --map {map}: {} does not lie below {mirror}", map.private());
-    Err(CommandError::with_hint(message, "choose a name below it, or another place with --registry"))
+    let message = format!("error: invalid --map {map}: {} is not below {mirror}", map.private());
+    Err(CommandError::with_hint(message, "choose a name below it, or another registry with --registry"))
 }
 
 /// Which tags may be moved in `mirror`: all below the default path, else those of the repositories that `--replace` names,

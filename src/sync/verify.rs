@@ -17,7 +17,7 @@ use crate::sync::plan::prepare::at;
 pub enum PlanAge {
     /// Made in this run: images that were up to date then have been seen.
     Fresh,
-    /// Read from a file: everything is looked at again.
+    /// Read from a file: everything is checked again.
     Stored,
 }
 
@@ -29,7 +29,7 @@ pub struct Verified {
     pub failures: Vec<(Image, String)>,
 }
 
-/// Looks at everything that `plan` promises and `mirrored` says is done.
+/// Verifies everything in `plan` that `mirrored` reports as done.
 pub async fn verify(
     destination: &Store<'_>,
     plan: &DestinationPlan,
@@ -50,7 +50,7 @@ pub async fn verify(
                     Some(Err(_)) | None => continue,
                 }
             }
-            Step::LeaveAlone { .. } | Step::Failed { .. } => continue,
+            Step::Skip { .. } | Step::Failed { .. } => continue,
         };
         let entry = (&image.destination, source, content);
         if is_proven {
@@ -103,16 +103,16 @@ async fn judge(
     content: &Content,
 ) -> Result<(), String> {
     let again = "run again";
-    let listing = listing.ok_or_else(|| format!("{repository} is gone: {again}"))?;
+    let listing = listing.ok_or_else(|| format!("{repository} not found: {again}"))?;
     match listing.stored(image.version()) {
         Some(digest) if *digest == content.digest => {}
         Some(digest) => {
             return Err(format!(
-                "{image} names {digest} there, not {}: somebody pushed in between, {again}",
+                "{image} changed during the run: expected {}, found {digest}; {again}",
                 content.digest
             ));
         }
-        None => return Err(format!("{image} is not there: {again}")),
+        None => return Err(format!("{image} not found: {again}")),
     }
     for manifest in &content.manifests {
         let is_there = if destination.capabilities().lists_repositories {
@@ -125,7 +125,7 @@ async fn judge(
             }
         };
         if !is_there {
-            return Err(format!("{image} lacks its manifest {} there: {again}", manifest.digest));
+            return Err(format!("manifest {} of {image} not found: {again}", manifest.digest));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What stands between us and a server, told alike for registries, AWS and clusters: certificates and proxies.
+//! Certificate and proxy errors, classified in one way for registries, AWS and clusters.
 
 use std::error::Error as StdError;
 use std::io;
@@ -9,31 +9,31 @@ use rustls::pki_types::UnixTime;
 use crate::printable::one_line;
 use crate::transport::tls_failure::{Limit, TlsFailure};
 
-/// Longest text of somebody else that is repeated, in characters.
+/// Longest external text that is repeated, in characters.
 const LIMIT: usize = 300;
 
 /// A connection that TLS or a proxy does not let through.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    #[error("its certificate was issued by an authority that is not trusted here")]
+    #[error("certificate signed by unknown authority")]
     UntrustedIssuer,
-    #[error("its certificate has expired, by this machine's clock{0}")]
+    #[error("certificate has expired{0}")]
     Expired(String),
-    #[error("its certificate is not valid yet, by this machine's clock{0}")]
+    #[error("certificate is not yet valid{0}")]
     NotYetValid(String),
-    #[error("its certificate is for another name")]
+    #[error("certificate is not valid for this host name")]
     WrongName,
     #[error("TLS failed: {0}")]
     Tls(String),
-    #[error("the proxy wants a login (407)")]
+    #[error("proxy authentication required (407)")]
     ProxyLogin,
-    #[error("the proxy does not let the connection through")]
+    #[error("the proxy refused the connection")]
     ProxyRefused,
 }
 
 impl Fault {
     /// What `error` and its causes say about TLS or a proxy, if anything.
-    pub fn of(error: &(dyn StdError + 'static)) -> Option<Self> {
+    pub fn classify(error: &(dyn StdError + 'static)) -> Option<Self> {
         let chain = causes(error);
         if let Some(tls) = chain.iter().find_map(|error| error.downcast_ref::<rustls::Error>()) {
             return Some(Self::of_tls(tls));
@@ -61,25 +61,32 @@ impl Fault {
     pub const fn advice(&self) -> &'static str {
         match self {
             Self::UntrustedIssuer => {
-                "behind a private CA or a proxy that inspects TLS, set SSL_CERT_FILE to a PEM file with all trusted roots"
+                "for a private CA or a proxy that inspects TLS, set SSL_CERT_FILE to a PEM file with all \
+                 trusted roots"
             }
-            Self::Expired(_) => "set the clock if it is wrong; else tell whoever runs that server",
+            Self::Expired(_) => {
+                "check this machine's clock; if it is right, the server's certificate must \
+                                 be renewed"
+            }
             Self::NotYetValid(_) => "set the clock",
-            Self::WrongName => "something else answers under this name: check DNS and proxies on the way",
-            Self::Tls(_) => "check what changes TLS on the way there",
-            Self::ProxyLogin => "write it into the variable: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT",
+            Self::WrongName => "another server responds under this name: check DNS and proxies",
+            Self::Tls(_) => "look for a proxy or firewall that modifies TLS",
+            Self::ProxyLogin => {
+                "add the credentials to the variable: \
+                                 HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"
+            }
             Self::ProxyRefused => {
-                "have it allowed there, or name the host in NO_PROXY if it can be reached without the proxy"
+                "allow the host in the proxy, or add it to NO_PROXY if it can be reached directly"
             }
         }
     }
 }
 
-/// ` (2026-01-01T00:00:00Z; the certificate's limit is 2025-…)`, as far as times can be told.
+/// ` (current time 2026-01-01T00:00:00Z, certificate limit 2025-…)`, as far as times can be told.
 fn moments(limit: Option<Limit>) -> String {
     let moment = |time: UnixTime| Timestamp::from_second(i64::try_from(time.as_secs()).ok()?).ok();
     match limit.map(|Limit { now, limit }| (moment(now), moment(limit))) {
-        Some((Some(now), Some(limit))) => format!(" ({now}; the certificate's limit is {limit})"),
+        Some((Some(now), Some(limit))) => format!(" (current time {now}, certificate limit {limit})"),
         _ => String::new(),
     }
 }
@@ -106,29 +113,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn certificates_are_told_with_what_to_do() {
+    fn certificate_errors_come_with_a_fix() {
         let at = |seconds| UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
         let cases = [
-            (CertificateError::UnknownIssuer, "not trusted here", "SSL_CERT_FILE"),
+            (CertificateError::UnknownIssuer, "signed by unknown authority", "SSL_CERT_FILE"),
             (
                 CertificateError::ExpiredContext { time: at(1_800_000_000), not_after: at(1_700_000_000) },
-                "clock (2027-01-15T08:00:00Z; the certificate's limit is 2023-11-14T22:13:20Z)",
+                "has expired (current time 2027-01-15T08:00:00Z, certificate limit 2023-11-14T22:13:20Z)",
                 "clock",
             ),
             (
                 CertificateError::NotValidYetContext { time: at(0), not_before: at(1_700_000_000) },
-                "not valid yet, by this machine's clock (1970-01-01T00:00:00Z;",
+                "is not yet valid (current time 1970-01-01T00:00:00Z,",
                 "set the clock",
             ),
-            (CertificateError::NotValidForName, "another name", "check DNS"),
+            (CertificateError::NotValidForName, "not valid for this host name", "check DNS"),
         ];
         for (certificate, text, advice) in cases {
             // As it arrives: below an io::Error that wraps it.
             let error = io::Error::other(rustls::Error::InvalidCertificate(certificate));
-            let fault = Fault::of(&error).unwrap();
+            let fault = Fault::classify(&error).unwrap();
             assert!(fault.to_string().contains(text), "{fault}");
             assert!(fault.advice().contains(advice), "{}", fault.advice());
         }
-        assert_eq!(Fault::of(&io::Error::from(io::ErrorKind::ConnectionRefused)), None);
+        assert_eq!(Fault::classify(&io::Error::from(io::ErrorKind::ConnectionRefused)), None);
     }
 }

@@ -49,7 +49,7 @@ impl Proxies {
 
     /// The proxy for connections to `url`, if they take one. This machine itself is never behind a proxy, as for
     /// kubectl: a tunnel ends here.
-    pub fn of(&self, url: &Uri) -> Option<Intercept> {
+    pub fn intercept(&self, url: &Uri) -> Option<Intercept> {
         if is_loopback(url.host()?) {
             return None;
         }
@@ -70,7 +70,7 @@ impl Proxies {
     /// The proxy for HTTPS, whatever the exceptions say.
     pub fn https(&self) -> Option<Uri> {
         let all = Self { exceptions: Vec::new(), ..self.clone() };
-        all.of(&Uri::from_static("https://amazonaws.com")).as_ref().map(with_login)
+        all.intercept(&Uri::from_static("https://amazonaws.com")).as_ref().map(with_login)
     }
 
     /// What `NO_PROXY` says about connections to `port`, without what only some readers understand.
@@ -179,7 +179,7 @@ mod tests {
             ("", "https://localhost.example", true),
         ];
         for (exceptions, url, proxied) in cases {
-            let intercept = proxies("http://proxy:3128", exceptions).of(&url.parse().unwrap());
+            let intercept = proxies("http://proxy:3128", exceptions).intercept(&url.parse().unwrap());
             assert_eq!(intercept.is_some(), proxied, "NO_PROXY={exceptions:?} {url}");
         }
     }
@@ -192,7 +192,7 @@ mod tests {
             ("proxy:3128", "http://proxy:3128/"),
         ];
         for (proxy, expected) in cases {
-            let intercept = proxies(proxy, "").of(&Uri::from_static("https://cluster")).unwrap();
+            let intercept = proxies(proxy, "").intercept(&Uri::from_static("https://cluster")).unwrap();
             assert_eq!(with_login(&intercept).to_string(), expected);
             assert_eq!(name(&intercept), "proxy:3128");
         }

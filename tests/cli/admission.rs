@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use castai_privatelink::castai::built_in;
 use castai_privatelink::model::image::{Image, Mirror};
-use castai_privatelink::model::inventory::{Carrier, WorkloadKind, WorkloadName};
+use castai_privatelink::model::inventory::{ImageField, WorkloadKind, WorkloadName};
 use castai_privatelink::model::workload::Workload;
 use castai_privatelink::sync::discover::{Found, ImageFilter, discover};
 use castai_privatelink::sync::plan::assignment::{NameMap, Source, assign};
@@ -32,7 +32,7 @@ fn the_policy_renames_pods_as_rewriting_does_and_leaves_all_others_alone() {
     let early = plugin(&lab, 2, &["values", "policy"]);
     assert_stderr_contains(
         &early,
-        &["holds no image that Cast AI needs in this cluster", "sync-images --no-rewrite"],
+        &["no image that Cast AI needs in this cluster", "sync-images --no-rewrite"],
     );
 
     sync(&lab, 0, &["--no-rewrite"]);
@@ -48,7 +48,7 @@ fn the_policy_renames_pods_as_rewriting_does_and_leaves_all_others_alone() {
     let absent = lab.kubectl(&["get", POLICY]).unwrap();
     assert_eq!(absent.code, Some(1), "{}", absent.stdout);
 
-    // Where the server serves no such policy, as before Kubernetes 1.36, it is Kyverno's, which is not there either.
+    // Where the server serves no such policy, as before Kubernetes 1.36, it is Kyverno's, which not found either.
     let none = json!({"kind": "APIResourceList", "apiVersion": "v1", "resources": [],
         "groupVersion": "admissionregistration.k8s.io/v1"});
     let headers = json!({"content-type": "application/json"});
@@ -63,7 +63,7 @@ fn the_policy_renames_pods_as_rewriting_does_and_leaves_all_others_alone() {
     assert_stderr_contains(&kyverno, &["serves no MutatingAdmissionPolicy (Kubernetes 1.36 does)"]);
     assert!(kyverno.stdout.contains("kind: ClusterPolicy"), "{}", kyverno.stdout);
     let unserved = plugin(&lab, 2, &["values", "policy", "--apply", "--yes", &server]);
-    assert_stderr_contains(&unserved, &["Kyverno is not there", "install Kyverno first"]);
+    assert_stderr_contains(&unserved, &["Kyverno not found", "install Kyverno first"]);
 
     let applied = plugin(&lab, 0, &["values", "policy", "--apply", "--yes"]);
     assert_stderr_contains(&applied, &["to undo: kubectl delete"]);
@@ -103,10 +103,7 @@ fn the_policy_renames_pods_as_rewriting_does_and_leaves_all_others_alone() {
     let map = format!("{MIRROR}/own-pinner=us-docker.pkg.dev/castai-hub/library/pod-pinner");
     let prefixes =
         plugin(&lab, 0, &["values", "policy", "--extent=prefixes", "--map", &map, "--apply", "--yes"]);
-    assert_stderr_contains(
-        &prefixes,
-        &["warning: --extent=prefixes renames whether", "holds an image or not"],
-    );
+    assert_stderr_contains(&prefixes, &["warning: --extent=prefixes also renames images", "does not hold"]);
     let pinner = "us-docker.pkg.dev/castai-hub/library/pod-pinner";
     eventually("the new policy is heard", || {
         let pods = create(&lab, &[pod("x", "default", &[], &[pinner], None)]);
@@ -155,13 +152,14 @@ fn rewritten(pod: &Value, maps: &[NameMap], is_covered: &impl Fn(&Image, &Image)
         let Source::Known(source) = &assigned.source else { continue };
         if is_covered(&assigned.destination, source) {
             for used in assigned.used_by {
-                names.insert(used.used_by.carrier, assigned.destination.to_string());
+                names.insert(used.used_by.image_field, assigned.destination.to_string());
             }
         }
     }
-    let carriers: [fn(String) -> Carrier; 3] = [Carrier::InitContainer, Carrier::Container, Carrier::Volume];
+    let image_fields: [fn(String) -> ImageField; 3] =
+        [ImageField::InitContainer, ImageField::Container, ImageField::Volume];
     let renamed = |(list, name, image): (usize, String, String)| {
-        let renamed = names.get(&carriers[list](name)).cloned();
+        let renamed = names.get(&image_fields[list](name)).cloned();
         renamed.unwrap_or(image)
     };
     items(pod).into_iter().map(renamed).collect()

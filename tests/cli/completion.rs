@@ -86,7 +86,7 @@ fn kubectl_completes_commands_flags_values_and_names() {
 }
 
 #[test]
-fn a_cluster_that_cannot_be_asked_completes_nothing() {
+fn completion_is_empty_when_the_cluster_is_unreachable() {
     let lab = shared_lab();
     let kubeconfig = kubeconfig_flag(lab, "completing-nobody");
     assert_eq!(offered(lab, &[&kubeconfig, "-n", ""]), (vec![], ":4".to_owned()), "no right to list them");
@@ -185,10 +185,10 @@ fn the_link_is_made_once_beside_krews_and_removed_again() {
             output.stderr
         );
     };
-    ends(&run(&["install", "--dry-run"]), 0, "would be made (dry run)");
+    ends(&run(&["install", "--dry-run"]), 0, "created (dry run)");
     assert!(!link.is_symlink());
-    ends(&run(&["uninstall"]), 0, "is not there");
-    ends(&run(&["install"]), 0, "made: kubectl completes the plugin now");
+    ends(&run(&["uninstall"]), 0, "not found");
+    ends(&run(&["install"]), 0, "created");
     assert_eq!(std::fs::read_link(&link).unwrap().to_str(), Some("kubectl-castai_privatelink"));
     ends(&run(&["install"]), 0, "is there already");
     assert!(!store.join(LINK).is_symlink(), "it would be gone after an upgrade");
@@ -197,15 +197,15 @@ fn the_link_is_made_once_beside_krews_and_removed_again() {
         link.canonicalize().unwrap(),
         store.join("kubectl-castai_privatelink").canonicalize().unwrap()
     );
-    ends(&run(&["uninstall", "--dry-run"]), 0, "would be removed (dry run)");
+    ends(&run(&["uninstall", "--dry-run"]), 0, "removed (dry run)");
     ends(&run(&["uninstall"]), 0, "removed");
     assert!(!link.is_symlink() && bin.join("kubectl-castai_privatelink").exists());
 
     std::fs::write(&link, "somebody else's").unwrap();
     let refused = run(&["install"]);
-    ends(&refused, 2, "exists, and is not the link that this plugin makes");
+    ends(&refused, 2, "exists and is not the link of this plugin");
     assert_stderr_contains(&refused, &["hint: remove it first"]);
-    ends(&run(&["uninstall"]), 2, "it was left as it is");
+    ends(&run(&["uninstall"]), 2, "is not the link of this plugin");
     assert_eq!(std::fs::read_to_string(&link).unwrap(), "somebody else's");
 
     // A folder that cannot be written, though the tests may run as root.
@@ -216,5 +216,5 @@ fn the_link_is_made_once_beside_krews_and_removed_again() {
     );
     let output = lab.run("unshare", &["--mount", "bash", "-c", &script]).unwrap();
     ends(&output, 2, "error: cannot make ");
-    assert_stderr_contains(&output, &["hint: run this again as somebody who may write to that folder"]);
+    assert_stderr_contains(&output, &["hint: run this again as a user who can write to that directory"]);
 }

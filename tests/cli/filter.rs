@@ -39,9 +39,9 @@ fn onboarding_manifests_are_applied_with_private_images_and_else_as_they_are() {
     let filter = [&FILTER[..], &["-f", "agent.yaml"]].concat();
 
     let early = plugin(&lab, 1, &filter);
-    assert_eq!(early.stdout, "", "nothing is handed out that is not there");
-    let agent = format!("error: {AGENT}:v0.161.1, which Deployment/castai-agent in agent.yaml needs: ");
-    assert_stderr_contains(&early, &[&agent, &format!("{MIRROR}/{AGENT}:v0.161.1 is not there")]);
+    assert_eq!(early.stdout, "", "nothing is handed out that not found");
+    let agent = format!("error: image {AGENT}:v0.161.1 of Deployment/castai-agent in agent.yaml: ");
+    assert_stderr_contains(&early, &[&agent, &format!("{MIRROR}/{AGENT}:v0.161.1 not found")]);
     assert_stderr_contains(
         &early,
         &[&format!("{SCANNERS}:v1.164.8, which Deployment/castai-kvisor-controller in agent.yaml")],
@@ -49,7 +49,7 @@ fn onboarding_manifests_are_applied_with_private_images_and_else_as_they_are() {
     let way = "sync-images -f agent.yaml --no-rewrite";
     assert_stderr_contains(
         &early,
-        &["nothing is printed", &format!("hint: mirror first: kubectl castai-privatelink {way}")],
+        &["nothing printed", &format!("hint: mirror first: kubectl castai-privatelink {way}")],
     );
 
     let way: Vec<_> = way.split(' ').collect();
@@ -108,7 +108,7 @@ fn neither_a_cluster_nor_a_registry_is_needed_where_a_lock_proves_the_images() {
     assert_eq!((again.code, &*again.stdout), (Some(0), &*private), "twice is once");
     let unproven = without_kubeconfig(&lab, &lock, &pod(&format!("{KVISOR}:v9")));
     assert_eq!((unproven.code, &*unproven.stdout), (Some(1), ""));
-    assert_stderr_contains(&unproven, &["the lock does not prove", "--no-rewrite --lock lock.json"]);
+    assert_stderr_contains(&unproven, &["not found in the lock", "--no-rewrite --lock lock.json"]);
 
     // JSON stays JSON, several files are one stream, and what has no images goes through.
     let value = |image: &str| json!({"kind": "Pod", "spec": {"containers": [{"name": "a", "image": image}]}});
@@ -161,7 +161,11 @@ fn what_cannot_be_filtered_is_refused_with_an_empty_output() {
     std::fs::write(write_file(lab, "filter/latin.yaml", ""), b"kind: A # \xe9\n").expect("it is written");
     let cases: [(&[&str], &str); 9] = [
         (&[], "required"),
-        (&["-f", "filter/a.yaml", "-f", "filter/a.json"], "filter/a.json is JSON and filter/a.yaml is YAML"),
+        (
+            &["-f", "filter/a.yaml", "-f", "filter/a.json"],
+            "cannot combine filter/a.json (JSON) and \
+                                                           filter/a.yaml (YAML)",
+        ),
         (&["-f", "filter/a.yaml", "-n", "x"], "-n has no use with rewrite"),
         (&["-f", "filter/a.yaml", "--dry-run"], "unexpected argument"),
         (&["-f", "filter/a.yaml", "--lock", "l", "--registry", "e.example"], "cannot be used with"),

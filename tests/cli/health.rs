@@ -51,9 +51,11 @@ fn what_ran_well_is_restored_and_what_was_broken_has_only_to_start() {
     let output = plugin(lab, 1, &["sync-images", "-l", "app", "--yes"]);
     assert_stderr_contains(
         &output,
-        &["error: deployment.apps/first in namespace castai-agent has its former images again: pod first-"],
+        &[
+            "error: deployment.apps/first in namespace castai-agent was restored to its original images: pod first-",
+        ],
     );
-    assert_stderr_contains(&output, &["what ran before runs again"]);
+    assert_stderr_contains(&output, &["its previous images run again"]);
     assert_stderr_contains(
         &output,
         &["error: deployment.apps/later in namespace castai-agent was not reached"],
@@ -62,10 +64,7 @@ fn what_ran_well_is_restored_and_what_was_broken_has_only_to_start() {
     assert_eq!(recorded_images(lab, "deployment/first"), Value::Null);
     assert_eq!(container_image(lab, "later", "main"), elsewhere("later"));
     // The broken one has started; that it crashes is shown with its log, and is no failure of this run.
-    assert_stderr_contains(
-        &output,
-        &["deployment.apps/broken: its images are pulled and its containers have started"],
-    );
+    assert_stderr_contains(&output, &["deployment.apps/broken: images pulled, containers started"]);
     assert_stderr_contains(&output, &["\n  deployment.apps/broken in namespace castai-agent: pod broken-"]);
     let mut logs = output.stderr.lines().filter(|line| line.starts_with("    "));
     assert!(logs.any(|line| line.contains("castai/broken:v1")), "{}", output.stderr);
@@ -136,7 +135,7 @@ fn a_pod_that_has_ended_is_left_as_it_is() {
     let output = sync(lab, 0, &["-l", "app=once"]);
     assert_stderr_contains(
         &output,
-        &["note: pod/once in namespace castai-agent cannot be rewritten in place: it has ended"],
+        &["note: pod/once in namespace castai-agent not rewritable: it has ended"],
     );
     let pod = kubectl_json(lab, &["get", "pod/once", "-n", "castai-agent"]);
     assert_eq!(pod["spec"]["containers"][0]["image"], there);

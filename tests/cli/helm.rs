@@ -1,7 +1,7 @@
 //! With the real Helm 3 and Helm 4: what upgrades do to rewritten images, and that values make the rewrite last.
 
-mod lasting;
 mod measured;
+mod persist;
 mod post_renderer;
 
 use std::path::{Path, PathBuf};
@@ -95,16 +95,16 @@ impl Helm {
     }
 
     /// The field managers that claim the image of a container of a Deployment.
-    fn claiming(&self, deployment: &str, container: &str) -> Vec<String> {
+    fn field_owners(&self, deployment: &str, container: &str) -> Vec<String> {
         let arguments = ["get", "deployment", deployment, "-n", NAMESPACE, "--show-managed-fields"];
         let object = kubectl_json(&self.lab, &arguments);
         let entries = object["metadata"]["managedFields"].as_array().unwrap();
         let item = format!("k:{{\"name\":{container:?}}}");
-        let claims = |entry: &&Value| {
+        let owns = |entry: &&Value| {
             let containers = entry.pointer("/fieldsV1/f:spec/f:template/f:spec/f:containers");
             containers.is_some_and(|containers| containers[&item]["f:image"].is_object())
         };
-        entries.iter().filter(claims).map(|entry| entry["manager"].as_str().unwrap().to_owned()).collect()
+        entries.iter().filter(owns).map(|entry| entry["manager"].as_str().unwrap().to_owned()).collect()
     }
 }
 

@@ -37,7 +37,7 @@ fn images_of_hooks_are_mirrored_where_secrets_may_be_listed() {
         &limited,
         &[
             "warning: cannot list secrets: Error from server (Forbidden)",
-            "images of Helm releases and their hooks are not seen there",
+            "images of Helm releases and their hooks are not found there",
         ],
     );
     assert!(!mirrored_tags(&lab).contains(HOOK));
@@ -100,9 +100,9 @@ fn images_of_custom_resources_are_mirrored_and_left_to_their_operators() {
             .next()
             .unwrap()
     };
-    assert_eq!(of("castai/next:v2.0.0")["carrier"], "field/spec/values/image");
+    assert_eq!(of("castai/next:v2.0.0")["imageField"], "field/spec/values/image");
     assert_eq!(of("castai/next:v2.0.0")["place"]["resource"], "component.castware.cast.ai");
-    assert_eq!(of("castai/jmx-exporter:v1.0.0")["carrier"], "field/spec/patches/0/value/image");
+    assert_eq!(of("castai/jmx-exporter:v1.0.0")["imageField"], "field/spec/patches/0/value/image");
     sync(&lab, 0, &[]);
     let tags = mirrored_tags(&lab);
     assert!(tags.contains("castai/next:v2.0.0") && tags.contains("castai/jmx-exporter:v1.0.0"), "{tags:?}");

@@ -35,7 +35,7 @@ fn file(lab: &Lab, name: &str, content: &str) -> String {
     write_file(lab, &format!("images/{name}"), content).display().to_string()
 }
 
-/// Each use as `image namespace/object carrier: reason`.
+/// Each use as `image namespace/object image_field: reason`.
 fn uses(inventory: &Value) -> BTreeSet<String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let images = inventory["images"].as_array().unwrap().iter();
@@ -46,7 +46,7 @@ fn uses(inventory: &Value) -> BTreeSet<String> {
             let kind = if place["kind"].is_null() { &place["resource"] } else { &place["kind"] };
             let object = format!("{}/{}/{}", text(&place["namespace"]), text(kind), text(&place["name"]));
             let rule = text(&used["reason"]["rule"]);
-            format!("{} {object} {}: {rule}", text(&wanted["image"]), text(&used["carrier"]))
+            format!("{} {object} {}: {rule}", text(&wanted["image"]), text(&used["imageField"]))
         })
         .collect()
 }
@@ -134,20 +134,20 @@ fn every_image_is_listed_with_its_reason_and_what_was_left_out_is_explained() {
             format!("{NAMED} // named: named"),
         ],
     );
-    let why = |object: &str, carrier: &str| {
-        let left_out = seen["explanation"]["leftOut"].as_array().unwrap();
-        let is_it = |one: &&Value| one["place"]["name"] == object && one["carrier"] == json!(carrier);
-        left_out.iter().find(is_it).map(|one| one["why"].as_str().unwrap().to_owned()).unwrap_or_default()
+    let why = |object: &str, image_field: &str| {
+        let excluded = seen["explanation"]["excluded"].as_array().unwrap();
+        let is_it = |one: &&Value| one["place"]["name"] == object && one["imageField"] == json!(image_field);
+        excluded.iter().find(is_it).map(|one| one["reason"].as_str().unwrap().to_owned()).unwrap_or_default()
     };
-    assert!(why("castai-db-agent", "env/db-agent/AGENT_IMAGE").contains("it holds a bare tag"));
-    assert!(why("checkout", "container/checkout").contains("neither is this image"));
-    let left_out = seen["explanation"]["leftOut"].to_string();
-    assert!(!left_out.contains("cloneset.apps"), "what is taken is not left out: {left_out}");
+    assert!(why("castai-db-agent", "env/db-agent/AGENT_IMAGE").contains("its value is a tag"));
+    assert!(why("checkout", "container/checkout").contains("neither the workload nor the image"));
+    let excluded = seen["explanation"]["excluded"].to_string();
+    assert!(!excluded.contains("cloneset.apps"), "what is taken is not left out: {excluded}");
     assert!(why("backup", "container/backup").contains("the workload is not Cast AI's"));
     let tables = images(&lab, 0, &["--explain"]);
     for words in [
         "pod jvm-1 cannot pull it (",
-        "Cast AI adds containers of that name",
+        "Cast AI injects containers with this name",
         "owned by Rollout checkout (argoproj.io): change it there",
         "patched by castai-live: Cast AI image prefix ghcr.io/castai/",
         "hook of castai-live-0.35.143",
@@ -194,7 +194,7 @@ spec: {template: {spec: {containers: [{name: kubectl, image: rancher/kubectl:v1.
 ";
 
 #[test]
-fn manifests_are_looked_at_without_a_cluster_and_an_inventory_is_handed_over() {
+fn manifests_are_read_without_a_cluster_and_an_inventory_is_passed_on() {
     let lab = shared_lab();
     let path = file(lab, "chart.yaml", MANIFESTS);
     let run = |code: i32, flags: &str| {
@@ -222,8 +222,8 @@ fn manifests_are_looked_at_without_a_cluster_and_an_inventory_is_handed_over() {
         &run(1, "--only nothing"),
         &["no image of Cast AI found in the files given", "widen --only"],
     );
-    assert_stderr_contains(&run(2, "-n castai-agent"), &["error: -n and -l have no use with -f"]);
-    assert_stderr_contains(&run(2, "--explain -o name"), &["error: --explain has no use with -o name"]);
+    assert_stderr_contains(&run(2, "-n castai-agent"), &["error: -n and -l cannot be used with -f"]);
+    assert_stderr_contains(&run(2, "--explain -o name"), &["error: --explain cannot be used with -o name"]);
 
     // What a cluster needs, for a machine that reaches the registries alone.
     let inventory = file(lab, "images.json", &plugin(lab, 0, &["images", "-o", "json"]).stdout);
@@ -257,7 +257,7 @@ fn users_add_what_is_not_known_yet() {
 
     for (content, words) in [
         ("prefixes: [x]", "unknown field `prefixes`"),
-        ("imagePrefixes: [quay.io]", "it would take every image of that registry"),
+        ("imagePrefixes: [quay.io]", "it would match every image of that registry"),
         ("imagePrefixes: [", "line 1"),
         ("", "the file is empty"),
     ] {

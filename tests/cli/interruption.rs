@@ -5,7 +5,7 @@
 //! `TEST_LONG` takes fifty points instead of five.
 
 mod patches;
-mod scene;
+mod setup;
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -15,8 +15,8 @@ use lab::host::RunningPlugin;
 use lab::registry::image::{Behaviour, Recipe};
 use serde_json::{Value, json};
 
-pub(crate) use self::scene::Dice;
-use self::scene::{RUN, Scene};
+pub(crate) use self::setup::Dice;
+use self::setup::{RUN, Scene};
 use crate::harness::{
     MIRROR, add_fault, apply, assert_stderr_contains, clear_faults, clear_traffic, container_image,
     eventually, kubectl, own_lab, plugin, publish_to, recorded_images, traffic,
@@ -46,7 +46,7 @@ fn ctrl_c_is_heard_where_output_is_stuck() {
     let read = || traffic(&lab, "source").iter().filter(|record| record.status == 200).count();
     eventually("sources are read", || read() > 0);
     // The plan is written when everything is read.
-    scene::settle(read);
+    setup::settle(read);
     end(run, &["-INT"]);
 }
 
@@ -94,7 +94,7 @@ fn a_run_that_ends_while_it_restores_leaves_that_to_the_next_one() {
         let rule = json!({"method": "PATCH", "path": "/deployments/first", "skip": 2, "action": action});
         add_fault(&lab, "kubernetes", &rule);
         clear_traffic(&lab);
-        let arguments = ["sync-images", "--yes", "-l", "app=first", scene::BY_FRONT];
+        let arguments = ["sync-images", "--yes", "-l", "app=first", setup::BY_FRONT];
         let run = lab.spawn_plugin(&arguments).unwrap();
         eventually("it restores", || {
             let seen = traffic(&lab, "kubernetes");
@@ -118,7 +118,8 @@ fn a_run_that_ends_while_it_restores_leaves_that_to_the_next_one() {
         // No other component that runs well is touched then.
         deploy("second");
         let output = plugin(&lab, 1, &arguments);
-        let failure = "error: deployment.apps/first in namespace castai-agent has its former images again";
+        let failure = "error: deployment.apps/first in namespace castai-agent was restored to its original \
+                       images";
         assert_stderr_contains(
             &output,
             &[failure, "deployment.apps/second in namespace castai-agent was not reached"],

@@ -91,7 +91,7 @@ fn three_machines_share_the_work() {
 }
 
 #[test]
-fn a_plan_that_was_looked_at_is_carried_out_elsewhere() {
+fn a_reviewed_plan_is_executed_on_another_machine() {
     let lab = own_lab();
     let printed = parse_json(&plugin(&lab, 0, &[SYNC, "--dry-run", "--plan", "plan.json", "-o", "json"]));
     assert_eq!(read_json_file(&lab, "plan.json"), printed, "the file holds what is printed");
@@ -136,8 +136,8 @@ fn files_that_cannot_be_used_are_refused_before_anything_is_touched() {
     let cases: [(&[&str], &str); 9] = [
         (&["--no-mirror", "--lock", "inventory.json"], "inventory.json holds Inventory, not the Lock"),
         (&["--no-mirror", "--lock", "lock.json"], "lock.json is damaged: missing field"),
-        (&["--no-mirror", "--lock", "empty-lock.json"], "the lock holds no destination"),
-        (&["--no-mirror", "--lock", "foreign.json"], "foreign.json holds nothing that this plugin wrote"),
+        (&["--no-mirror", "--lock", "empty-lock.json"], "the lock has no destination"),
+        (&["--no-mirror", "--lock", "foreign.json"], "foreign.json holds no document of this plugin"),
         (&["--no-mirror", "--lock", "nowhere.json"], "nowhere.json: No such file"),
         (&["--no-discover", "--inventory", "lock.json"], "lock.json holds Lock, not the Inventory"),
         (

@@ -96,7 +96,7 @@ fn a_tenants_secret_of_a_few_bytes_ends_no_command() {
         let line = line.unwrap_or_else(|| panic!("{release} is not named: {}", images.stderr));
         // What is not closed is no JSON either.
         assert!(line.contains(TOO_DEEP), "{line}");
-        assert!(line.contains("its images are seen only where they run"), "{line}");
+        assert!(line.contains("only its running images are found"), "{line}");
     }
 
     for (release, text) in shapes(DEPTH) {
@@ -117,7 +117,7 @@ fn a_tenants_secret_of_a_few_bytes_ends_no_command() {
     assert_stderr_contains(
         &plugin(&lab, 0, &["images"]),
         &[
-            "warning: Helm release castai-agent in namespace shop cannot be understood: nested deeper than 256 levels at line 1",
+            "warning: Helm release castai-agent in namespace shop cannot be parsed: nested deeper than 256 levels at line 1",
         ],
     );
 }
@@ -149,9 +149,9 @@ fn one_over_nested_custom_resource_costs_itself_alone() {
     }
     for name in ["too-deep", "much-too-deep"] {
         let named = format!(
-            "component.castware.cast.ai/{name} in namespace castai-agent cannot be understood: {TOO_DEEP}"
+            "component.castware.cast.ai/{name} in namespace castai-agent cannot be parsed: {TOO_DEEP}"
         );
-        assert_stderr_contains(&output, &[&named, "its images are not seen"]);
+        assert_stderr_contains(&output, &[&named, "its images are not found"]);
     }
     judged(&lab);
 }

@@ -13,7 +13,7 @@ use crate::harness::{
 };
 
 const OCI: &str = "registry.corp.example";
-const GOOD: &str = "nothing to do; whether public tags have moved is not known: --upstream asks";
+const GOOD: &str = "nothing to do; public tags were not checked (use --upstream)";
 
 /// Runs `status` and asserts exit code and last line, which do not depend on the format; gives the table and the JSON.
 #[track_caller]
@@ -47,9 +47,9 @@ fn not_checked(document: &Value) -> Vec<(String, String)> {
     found
 }
 
-fn state<'r>(document: &'r Value, workload: &str, carrier: &str) -> &'r Value {
+fn state<'r>(document: &'r Value, workload: &str, image_field: &str) -> &'r Value {
     let mut images = document["images"].as_array().unwrap().iter();
-    &images.find(|image| image["place"]["name"] == workload && image["carrier"] == carrier).unwrap()["state"]
+    &images.find(|image| image["place"]["name"] == workload && image["imageField"] == image_field).unwrap()["state"]
 }
 
 #[test]
@@ -63,14 +63,11 @@ fn a_registry_that_was_not_read_is_not_green() {
     // AWS does not say who we are.
     for (fault, words) in [
         (json!({"fault": "expired-token"}), "the AWS credentials have expired: renew them"),
-        (
-            json!({"fault": "invalid-client-token-id"}),
-            "AWS does not accept the credentials (InvalidClientTokenId)",
-        ),
+        (json!({"fault": "invalid-client-token-id"}), "invalid AWS credentials (InvalidClientTokenId)"),
         (json!({"fault": "access-denied"}), "AWS denies sts:GetCallerIdentity"),
-        (json!({"fault": "throttling"}), "AWS limits the rate of sts:GetCallerIdentity"),
+        (json!({"fault": "throttling"}), "sts:GetCallerIdentity is still throttled by AWS"),
         (json!({"fault": "server-error", "status": 503}), "sts:GetCallerIdentity failed"),
-        (json!({"fault": "silent"}), "sts:GetCallerIdentity got no answer from AWS"),
+        (json!({"fault": "silent"}), "sts:GetCallerIdentity got no response from AWS"),
     ] {
         let mut rule = fault;
         rule["service"] = json!("sts");
@@ -91,7 +88,7 @@ fn a_registry_that_was_not_read_is_not_green() {
     // ECR does not take us, or does not answer.
     for (access, words) in [
         (json!({"credentials": "expired"}), "because the AWS credentials have expired"),
-        (json!({"credentials": "unrecognized"}), "because AWS does not accept the credentials"),
+        (json!({"credentials": "unrecognized"}), "because invalid AWS credentials"),
         (
             json!({"denied": ["ListImages"]}),
             "for 5 causes, such as: AWS denies ecr:ListImages on arn:aws:ecr:",
@@ -111,10 +108,10 @@ fn a_registry_that_was_not_read_is_not_green() {
         ),
         (
             json!({"kind": "status", "status": 400, "body": throttled}),
-            "AWS limits the rate of ecr:ListImages",
+            "ecr:ListImages is still throttled by AWS",
         ),
-        (json!({"kind": "reset"}), "got no answer from AWS"),
-        (json!({"kind": "silence"}), "got no answer from AWS"),
+        (json!({"kind": "reset"}), "got no response from AWS"),
+        (json!({"kind": "silence"}), "got no response from AWS"),
     ] {
         add_fault(lab, "ecr", &json!({"operation": "ListImages", "action": action}));
         status(lab, 1, &["--idle-timeout=2s"], &["not checked: 5 images", words]);
@@ -134,7 +131,7 @@ fn a_registry_that_was_not_read_is_not_green() {
     let image = format!("agent={AGENT}:v0.161.1");
     kubectl(lab, &["set", "image", "-n", "castai-agent", "deployment/castai-agent", &image]);
     control.put("/ecr/access", &json!({"credentials": "expired"})).unwrap();
-    let both = ["1 reverted: next, run kubectl castai-privatelink sync-images; ", "not checked: 5 images"];
+    let both = ["1 reverted: run kubectl castai-privatelink sync-images; ", "not checked: 5 images"];
     status(lab, 1, &[], &both);
     control.put("/ecr/access", &json!({})).unwrap();
     status(
@@ -163,11 +160,10 @@ fn another_registry_than_the_one_in_use_is_not_green() {
     sync(lab, 0, &[&registry]);
     settle(lab);
     status(lab, 0, &[&registry], &[GOOD]);
-    let hint =
-        format!("not checked: 4 images in {OCI}/mirror, which is looked at with --registry {OCI}/mirror");
+    let hint = format!("not checked: 4 images in {OCI}/mirror (check with --registry {OCI}/mirror)");
     let (table, document) = status(lab, 1, &[], &[&hint]);
     assert!(table.stdout.contains("other registry"), "{}", table.stdout);
-    let other = json!({"type": "otherRegistry", "why": format!("{OCI}/mirror")});
+    let other = json!({"type": "otherRegistry", "reason": format!("{OCI}/mirror")});
     assert_eq!(*state(&document, "castai-agent", "container/agent"), other);
     status(lab, 0, &["--cluster-only"], &["nothing to do in the cluster; the registry was not checked"]);
 
@@ -201,14 +197,14 @@ fn a_source_that_did_not_answer_is_not_green_with_upstream() {
 
     for (action, words) in [
         (json!({"kind": "status", "status": 500}), "for 3 causes, such as: ghcr.io/"),
-        (json!({"kind": "status", "status": 401}), "does not exist or needs a login"),
-        (json!({"kind": "status", "status": 403}), "denies access"),
+        (json!({"kind": "status", "status": 401}), "does not exist or requires a login"),
+        (json!({"kind": "status", "status": 403}), "access denied"),
         (
             json!({"kind": "status", "status": 429, "headers": {"Retry-After": "7200"}}),
-            "ghcr.io limits the rate",
+            "ghcr.io rate limit exceeded",
         ),
         (json!({"kind": "reset"}), "ghcr.io cannot be reached"),
-        (json!({"kind": "silence"}), "ghcr.io cannot be reached: silence for longer than --idle-timeout"),
+        (json!({"kind": "silence"}), "ghcr.io cannot be reached: no data within --idle-timeout"),
     ] {
         add_fault(lab, "source", &json!({"host": "ghcr.io", "action": action}));
         let last = ["public tags not checked: ", words];
@@ -234,9 +230,9 @@ fn a_source_that_did_not_answer_is_not_green_with_upstream() {
 
     // That a tag is gone is an answer, and one that a person has to know.
     unpublish(lab, &format!("{KVISOR}:v1.164.8"));
-    let (table, document) = status(lab, 1, &["--upstream"], &["the public tag of 1 image is gone"]);
-    assert!(table.stdout.contains("withdrawn"), "{}", table.stdout);
-    assert_eq!(state(&document, "castai-kvisor-agent", "container/kvisor")["type"], "withdrawn");
+    let (table, document) = status(lab, 1, &["--upstream"], &["the public tag of 1 image was removed"]);
+    assert!(table.stdout.contains("tagRemoved"), "{}", table.stdout);
+    assert_eq!(state(&document, "castai-kvisor-agent", "container/kvisor")["type"], "tagRemoved");
     status(lab, 0, &[], &[GOOD]);
 
     // Both are said.

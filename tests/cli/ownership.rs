@@ -26,7 +26,7 @@ fn a_dry_run_names_who_will_revert_it() {
 }
 
 #[test]
-fn what_heals_itself_is_left_to_its_owner_unless_forced() {
+fn self_healing_workloads_are_skipped_unless_forced() {
     let lab = own_lab();
     let label = |workload: &str, label: &str| {
         kubectl(&lab, &["label", "-n", "castai-agent", workload, label]);
@@ -66,7 +66,7 @@ fn what_heals_itself_is_left_to_its_owner_unless_forced() {
     );
     assert_stderr_contains(
         &sync(&lab, 1, arguments),
-        &["held back: Argo CD application cast", "since it heals itself"],
+        &["held back: Argo CD application cast", "selfHeal is enabled"],
     );
     application(&json!({"selfHeal": false}));
     snapshot_on_terminals(&lab, "argocd-question", &[&["sync-images"], &selector[..]].concat(), "n\n");
@@ -76,7 +76,7 @@ fn what_heals_itself_is_left_to_its_owner_unless_forced() {
     let flux: &[&str] = &["-l", "kustomize.toolkit.fluxcd.io/name", "--wait=false"];
     assert_stderr_contains(
         &sync(&lab, 1, flux),
-        &["held back: Flux Kustomization cast puts its own image back within minutes"],
+        &["held back: Flux Kustomization cast reverts the image within minutes"],
     );
     let report = parse_json(&sync(&lab, 0, &[flux, &["--force", "-o", "json"]].concat()));
     assert_eq!(report["workloads"][0]["owners"][0]["name"], "Flux Kustomization cast");

@@ -184,7 +184,7 @@ fn each_required_rule_is_missed_where_it_is_left_out() {
     plugin(&lab, 0, &["sync-images", "--dry-run=client", &looker]);
     plugin(&lab, 0, &["preflight", &looker]);
     let refused = sync(&lab, 1, &["--no-mirror", &looker]);
-    assert_stderr_contains(&refused, &["the registry does not hold what is wanted"]);
+    assert_stderr_contains(&refused, &["not found in the registry, and --no-mirror"]);
     assert_stderr_contains(
         &plugin(&lab, 1, &["sync-images", "--dry-run", &looker]),
         &["cannot patch resource"],
@@ -192,7 +192,7 @@ fn each_required_rule_is_missed_where_it_is_left_out() {
 }
 
 #[test]
-fn permissions_are_told_in_every_format() {
+fn permissions_are_printed_in_each_format() {
     let lab = shared_lab();
     let table = plugin(lab, 0, &["permissions"]).stdout;
     for words in ["deployments.apps", "ecr:PutImage", "secrets", "optional"] {

@@ -80,7 +80,7 @@ struct Expected {
     result: &'static str,
     observed: &'static str,
     /// A word of the remedies, or of their commands.
-    remedy: &'static str,
+    fix: &'static str,
     skipped: &'static [&'static str],
 }
 
@@ -88,26 +88,26 @@ fn fails(
     host: &'static str,
     code: &'static str,
     observed: &'static str,
-    remedy: &'static str,
+    fix: &'static str,
     skipped: &'static [&'static str],
 ) -> Expected {
-    Expected { host, code, result: "Fail", observed, remedy, skipped }
+    Expected { host, code, result: "Fail", observed, fix, skipped }
 }
 
 /// The fault shows as this finding, everything behind it is skipped because of it, and nothing else of the host is
 /// other than Pass.
 #[track_caller]
 fn shows_exactly(report: &Value, expected: &[Expected]) {
-    for Expected { host, code, result, observed, remedy, skipped } in expected {
+    for Expected { host, code, result, observed, fix, skipped } in expected {
         let seen = finding(report, code, host);
         assert_eq!(text(seen, "result"), *result, "{seen:#}");
         assert!(text(seen, "observed").contains(observed), "{observed:?} in {seen:#}");
-        assert!(seen["remedies"].to_string().contains(remedy), "{remedy:?} in {seen:#}");
+        assert!(seen["fixes"].to_string().contains(fix), "{fix:?} in {seen:#}");
         let others: BTreeMap<_, _> = findings(report)
             .iter()
             .filter(|finding| finding["subject"]["name"] == *host && finding["code"] != *code)
             .filter(|finding| finding["result"] != "Pass")
-            .map(|finding| (text(finding, "code"), (text(finding, "result"), text(finding, "because"))))
+            .map(|finding| (text(finding, "code"), (text(finding, "result"), text(finding, "blockedBy"))))
             .collect();
         let wanted: BTreeMap<_, _> = skipped.iter().map(|skip| (*skip, ("Skipped", *code))).collect();
         assert_eq!(others, wanted, "{host}");
@@ -125,7 +125,7 @@ fn a_cluster_that_is_well_passes_and_only_the_unpublished_host_is_unknown() {
     assert_eq!(text(finding(&report, "CPL240", API), "observed"), "HTTP 401");
     assert_eq!(text(finding(&report, "CPL241", KVISOR), "observed"), "grpc-status 12 (UNIMPLEMENTED)");
     assert_eq!(report["region"], address::REGION);
-    let services = finding(&report, "CPL202", "files")["remedies"].to_string();
+    let services = finding(&report, "CPL202", "files")["fixes"].to_string();
     assert!(services.contains("describe-vpc-endpoint-services --region us-east-1"), "{services}");
 
     assert!(plugin(lab, 0, &["preflight"]).stdout.ends_with("\nThis cluster reaches Cast AI privately\n"));
@@ -169,7 +169,7 @@ fn every_format_tells_the_same_and_only_a_terminal_gets_colour() {
 }
 
 #[test]
-fn outside_the_vpc_the_network_is_unknown_and_the_way_inside_is_named() {
+fn outside_the_vpc_network_checks_are_unknown_with_a_fix() {
     let lab = own_lab();
     // A laptop sees public addresses, and that is right.
     dns(&lab, API, &Behaviour::public());
@@ -182,13 +182,13 @@ fn outside_the_vpc_the_network_is_unknown_and_the_way_inside_is_named() {
         for (code, host) in [("CPL210", API), ("CPL241", KVISOR), ("CPL310", ECR_API)] {
             let finding = finding(&report, code, host);
             assert_eq!(text(finding, "result"), "Unknown", "{finding:#}");
-            assert!(finding["remedies"].to_string().contains("--here=inside"), "{finding:#}");
+            assert!(finding["fixes"].to_string().contains("--here=inside"), "{finding:#}");
         }
         assert_eq!(with_result(&report, &["Fail", "Warn"]), Vec::<String>::new());
     };
     outside(&["--here=outside"], "--here=outside says so");
     instance(Instance { vpc_cidrs: vec!["172.31.0.0/16".to_owned()], ..Instance::default() });
-    outside(&[], "no node lies in this machine's VPC (172.31.0.0/16)");
+    outside(&[], "no node is in this machine's VPC (172.31.0.0/16)");
     instance(Instance { mode: Mode::Silent, ..Instance::default() });
     outside(&[], "no instance metadata");
     instance(Instance { mode: Mode::Off, ..Instance::default() });
@@ -196,7 +196,8 @@ fn outside_the_vpc_the_network_is_unknown_and_the_way_inside_is_named() {
 
     let table = plugin(&lab, 0, &["preflight"]).stdout;
     assert!(
-        table.ends_with("Nothing failed, but the network was not looked at: run again from inside the VPC\n"),
+        table
+            .ends_with("Nothing failed, but the network checks did not run: run again from inside the VPC\n"),
         "{table}"
     );
     assert_eq!(table.matches("preflight --here=inside").count(), 1, "{table}");
@@ -231,9 +232,9 @@ fn what_may_not_be_read_is_unknown_and_named() {
     let cluster = findings(&report).iter().find(|finding| finding["code"] == "CPL101").unwrap();
     assert_eq!(text(cluster, "result"), "Unknown");
     assert!(text(cluster, "reason").contains("cannot list nodes"), "{cluster:#}");
-    assert!(cluster["remedies"].to_string().contains("permissions"), "{cluster:#}");
+    assert!(cluster["fixes"].to_string().contains("permissions"), "{cluster:#}");
     let place = finding(&report, "CPL110", "this machine");
-    assert!(text(place, "reason").contains("nodes' addresses are not known"), "{place:#}");
+    assert!(text(place, "reason").contains("unknown node addresses"), "{place:#}");
 
     let without_rights = kubeconfig_flag(&lab, "nobody");
     let report = preflight(&lab, 0, &[&without_rights]);
@@ -257,7 +258,7 @@ fn a_cluster_that_does_not_answer_or_is_not_configured_cannot_be_checked() {
 }
 
 #[test]
-fn regions_without_services_and_hosts_without_a_service_are_told() {
+fn regions_and_hosts_without_a_service_are_reported() {
     let lab = own_lab();
     let report = preflight(&lab, 1, &["--region", "eu-west-1"]);
     let region = finding(&report, "CPL105", "eu-west-1");
@@ -286,5 +287,5 @@ fn regions_without_services_and_hosts_without_a_service_are_told() {
     let covered = finding(&report, "CPL201", address::OCI_REGISTRY.0);
     assert_eq!(text(covered, "result"), "Warn");
     assert_eq!(covered["subject"]["neededBy"], json!(["castai-agent"]));
-    assert!(covered["remedies"].to_string().contains("api.cast.ai"), "{covered:#}");
+    assert!(covered["fixes"].to_string().contains("api.cast.ai"), "{covered:#}");
 }

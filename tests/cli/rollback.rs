@@ -26,7 +26,7 @@ fn has_records(lab: &Lab) -> usize {
 
 /// Also after a run of which a part failed, and without asking any registry or AWS.
 #[test]
-fn everything_goes_back_to_what_it_was_and_nothing_is_asked_but_the_cluster() {
+fn rollback_restores_everything_and_contacts_only_the_cluster() {
     let lab = &own_lab();
     let (before, others) = (workload_specs(lab), other_workloads(lab));
     let nothing = plugin(lab, 0, &["rollback"]);
@@ -51,7 +51,7 @@ fn everything_goes_back_to_what_it_was_and_nothing_is_asked_but_the_cluster() {
     let refused = plugin(lab, 2, &["rollback"]);
     assert_stderr_contains(
         &refused,
-        &["refusing to put the former images of 5 workloads back without --yes"],
+        &["refusing to restore the original images of 5 workloads without --yes"],
     );
     assert_eq!(workload_specs(lab), rewritten, "nothing was changed");
 
@@ -59,7 +59,7 @@ fn everything_goes_back_to_what_it_was_and_nothing_is_asked_but_the_cluster() {
     assert_eq!(output.stdout.matches("image rolled back\n").count(), 7, "{}", output.stdout);
     assert_stderr_contains(
         &output,
-        &["warning: nodes need to pull from ghcr.io, registry-1.docker.io, us-docker.pkg.dev again"],
+        &["warning: nodes will pull from ghcr.io, registry-1.docker.io, us-docker.pkg.dev again"],
     );
     assert_eq!(workload_specs(lab), before, "images and annotations are what they were");
     assert_eq!(other_workloads(lab), others);
@@ -80,8 +80,9 @@ fn what_breaks_by_it_gets_its_private_images_again_and_the_rest_is_not_reached()
     assert_stderr_contains(
         &output,
         &[
-            "error: deployment.apps/castai-kvisor-controller in namespace castai-agent has its private images again: pod ",
-            "what ran before runs again",
+            "error: deployment.apps/castai-kvisor-controller in namespace castai-agent was restored to its \
+             private images: pod ",
+            "its previous images run again",
             "error: deployment.apps/castai-agent in namespace castai-agent was not reached",
         ],
     );
@@ -123,7 +124,7 @@ fn a_component_that_can_run_its_former_image_is_waited_for() {
 }
 
 #[test]
-fn what_somebody_changed_since_is_left_alone_and_said() {
+fn images_changed_since_are_skipped_and_reported() {
     let lab = &own_lab();
     sync(lab, 0, &["--wait=false"]);
     let upgraded = format!("{MIRROR}/{KVISOR}:v9");
@@ -137,7 +138,7 @@ fn what_somebody_changed_since_is_left_alone_and_said() {
         plugin(lab, 0, &["__complete", "rollback", "-n", "castai-agent", "deployment.apps/castai-a"]);
     assert_eq!(offered.stdout, "deployment.apps/castai-agent\n:4\n");
     let output = plugin(lab, 1, &["rollback", "--yes", "--wait=false", "deployment/other"]);
-    assert_stderr_contains(&output, &["error: deployment.apps/other is not there: check the name and -n"]);
+    assert_stderr_contains(&output, &["error: deployment.apps/other not found: check the name and -n"]);
     assert_eq!(has_records(lab), 5);
 
     let output = plugin(lab, 1, &["rollback", "--yes", "--wait=false"]);
@@ -149,8 +150,8 @@ fn what_somebody_changed_since_is_left_alone_and_said() {
                  {upgraded}, and is never taken back to another version"
             ),
             &format!("set it to {KVISOR}:v9"),
-            "note: cronjob.batch/hibernate-resume in namespace castai-agent: container/pauser was changed since to \
-             castai/hibernate:v0.15: left alone",
+            "note: cronjob.batch/hibernate-resume in namespace castai-agent: container/pauser skipped: it \
+             was changed to castai/hibernate:v0.15 since",
             "note: cronjob.batch/hibernate-pause in namespace castai-agent: nothing of ours is left there",
         ],
     );
@@ -168,5 +169,5 @@ fn what_somebody_changed_since_is_left_alone_and_said() {
     let report = parse_json(&plugin(lab, 1, &["rollback", "--yes", "-o", "json"]));
     assert_eq!(report["kind"], "RollbackReport");
     assert_eq!(report["workloads"], json!([]));
-    assert_eq!(report["leftAlone"][0]["public"], format!("{KVISOR}:v9"));
+    assert_eq!(report["skipped"][0]["public"], format!("{KVISOR}:v9"));
 }

@@ -12,7 +12,7 @@ const DEPLOYMENT: &str = "deployment/castai-kvisor-controller";
 
 /// A digest says nothing of the scanners, whose name kvisor would end in it.
 #[test]
-fn a_controller_pinned_by_digest_is_told_its_scanners_until_it_is_rolled_back() {
+fn a_controller_pinned_by_digest_gets_the_scanner_variable_until_rollback() {
     let lab = &own_lab();
     sync(lab, 0, &["--no-rewrite"]);
     let digest = mirrored_digest(lab, &format!("{CONTROLLER}:v1.164.8")).unwrap();
@@ -47,12 +47,12 @@ fn a_controller_pinned_by_digest_is_told_its_scanners_until_it_is_rolled_back() 
     let state = |code: i32| {
         let report = parse_json(&plugin(lab, code, &["status", "-o", "json"]));
         let images = report["images"].as_array().unwrap().clone();
-        let of_scanners = |image: &&Value| image["carrier"] == "derived/controller/kvisor-scanners";
+        let of_scanners = |image: &&Value| image["imageField"] == "derived/controller/kvisor-scanners";
         images.iter().find(of_scanners).unwrap()["state"].clone()
     };
     assert_eq!(state(0), json!({"type": "mirrored"}));
     kubectl(lab, &["set", "env", "-n", "castai-agent", DEPLOYMENT, "SCANNERS_IMAGE-"]);
-    assert_eq!(state(1), json!({"type": "reverted", "why": scanners}));
+    assert_eq!(state(1), json!({"type": "reverted", "reason": scanners}));
     sync(lab, 0, &[]);
     assert_eq!(variable(), told);
     assert_eq!(workload_specs(lab), rewritten);
@@ -84,11 +84,11 @@ fn manifests_in_which_kvisor_would_not_find_its_scanners_are_not_printed() {
     assert_stderr_contains(
         &refused,
         &[
-            "error: kvisor.yaml: Deployment/kvisor: kvisor would not find its scanners by the name of",
+            "error: kvisor.yaml: Deployment/kvisor: kvisor cannot derive its scanners from",
             &format!(
                 "set the variable SCANNERS_IMAGE of its container \"controller\" to {SCANNERS}:v1.164.8"
             ),
-            "error: nothing is printed",
+            "error: nothing printed",
         ],
     );
     // The advice is enough.

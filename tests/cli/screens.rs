@@ -48,7 +48,7 @@ fn screens_of_a_cluster_as_it_was_installed() {
 }
 
 #[test]
-fn screens_of_the_main_job_and_of_its_way_back() {
+fn screens_of_sync_and_rollback() {
     let lab = own_lab();
     // One after the other, so that lines come in the same order each time.
     snapshot_in_pipe(&lab, "sync", 0, &["sync-images", "--yes", "--jobs=1"]);

@@ -12,21 +12,21 @@ use crate::harness::{
     shared_lab, snapshot_document, snapshot_in_pipe, snapshot_on_terminals, sync, traffic, write_file,
 };
 
-/// Each image's state by workload and carrier.
+/// Each image's state by workload and image field.
 fn states(report: &Value) -> BTreeMap<(String, String), String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let images = report["images"].as_array().unwrap().iter();
     images
         .map(|image| {
-            let key = (text(&image["place"]["name"]), text(&image["carrier"]));
+            let key = (text(&image["place"]["name"]), text(&image["imageField"]));
             (key, text(&image["state"]["type"]))
         })
         .collect()
 }
 
-fn of<'r>(report: &'r Value, workload: &str, carrier: &str) -> &'r Value {
+fn of<'r>(report: &'r Value, workload: &str, image_field: &str) -> &'r Value {
     let mut images = report["images"].as_array().unwrap().iter();
-    images.find(|image| image["place"]["name"] == workload && image["carrier"] == carrier).unwrap()
+    images.find(|image| image["place"]["name"] == workload && image["imageField"] == image_field).unwrap()
 }
 
 fn set_image(lab: &Lab, workload: &str, image: &str, manager: &str) {
@@ -35,19 +35,19 @@ fn set_image(lab: &Lab, workload: &str, image: &str, manager: &str) {
 }
 
 #[test]
-fn what_was_never_rewritten_is_said_and_nothing_is_changed() {
+fn workloads_never_rewritten_are_reported_and_unchanged() {
     let lab = shared_lab();
     let before = castai_workloads(lab);
     let output = plugin(lab, 1, &["status"]);
     assert_eq!(output.stdout.matches("not rewritten").count(), 7, "{}", output.stdout);
     assert!(
-        output.stdout.contains(&format!("the registry has no {MIRROR}/{SCANNERS}:v1.164.8")),
+        output.stdout.contains(&format!("{MIRROR}/{SCANNERS}:v1.164.8 not found in the registry")),
         "{}",
         output.stdout
     );
     assert_stderr_contains(
         &output,
-        &["7 not rewritten, 1 missing in the registry: next, run kubectl castai-privatelink sync-images"],
+        &["7 not rewritten, 1 missing in the registry: run kubectl castai-privatelink sync-images"],
     );
     let names = plugin(lab, 1, &["status", "-l", "app.kubernetes.io/name=castai-agent", "-o", "name"]).stdout;
     assert_eq!(names, "deployment.apps/castai-agent\n");
@@ -66,10 +66,7 @@ fn who_reverted_what_is_named_with_what_is_missing_and_behind() {
     clear_traffic(lab);
     let good = plugin(lab, 0, &["status"]);
     assert_eq!(good.stdout.matches(" mirrored ").count(), 8, "{}", good.stdout);
-    assert_stderr_contains(
-        &good,
-        &["nothing to do; whether public tags have moved is not known: --upstream asks"],
-    );
+    assert_stderr_contains(&good, &["nothing to do; public tags were not checked (use --upstream)"]);
     assert!(traffic(lab, "source").is_empty(), "sources are asked only where that is wanted");
     assert_stderr_contains(&plugin(lab, 0, &["status", "--upstream"]), &["nothing to do\n"]);
 
@@ -113,8 +110,9 @@ fn who_reverted_what_is_named_with_what_is_missing_and_behind() {
         ("hibernate-pause", "container/pauser", "behind"),
         ("hibernate-resume", "container/pauser", "reverted"),
     ];
-    let expected = expected
-        .map(|(workload, carrier, state)| ((workload.to_owned(), carrier.to_owned()), state.to_owned()));
+    let expected = expected.map(|(workload, image_field, state)| {
+        ((workload.to_owned(), image_field.to_owned()), state.to_owned())
+    });
     assert_eq!(states(&report), BTreeMap::from(expected));
     let agent = of(&report, "castai-agent", "container/agent");
     assert_eq!((&agent["changedBy"]["manager"], &agent["mirrored"]), (&json!("helm"), &json!(true)));

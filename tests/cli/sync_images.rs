@@ -18,7 +18,7 @@ use crate::harness::{
 
 const SYNC: &str = "sync-images";
 
-/// `(image, workload, carrier, why)` of every row of an inventory in JSON.
+/// `(image, workload, image_field, why)` of every row of an inventory in JSON.
 fn rows(inventory: &Value) -> BTreeSet<(String, String, String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let images = inventory["images"].as_array().expect("images");
@@ -28,7 +28,7 @@ fn rows(inventory: &Value) -> BTreeSet<(String, String, String, String)> {
     uses.map(|(image, used)| {
         let reason = used["reason"].as_object().expect("a reason");
         let why = reason.iter().map(|(key, value)| format!("{key}={}", text(value))).collect::<Vec<_>>();
-        (text(image), text(&used["place"]["name"]), text(&used["carrier"]), why.join(" "))
+        (text(image), text(&used["place"]["name"]), text(&used["imageField"]), why.join(" "))
     })
     .collect()
 }
@@ -48,13 +48,13 @@ fn every_image_is_found_with_the_reason_for_it() {
         (AGENT, "v0.161.1", "castai-agent", "container/agent"),
         (AGENT, "v0.161.1", "castai-agent", "container/monitor"),
     ];
-    let expected = expected.map(|(repository, tag, workload, carrier)| {
+    let expected = expected.map(|(repository, tag, workload, image_field)| {
         let why = if repository == SCANNERS {
             format!("from={CONTROLLER}:{tag} rule=derived")
         } else {
             "namespace=castai-agent rule=namespace".to_owned()
         };
-        (format!("{repository}:{tag}"), workload.to_owned(), carrier.to_owned(), why)
+        (format!("{repository}:{tag}"), workload.to_owned(), image_field.to_owned(), why)
     });
     assert_eq!(rows(&found), BTreeSet::from(expected));
 
@@ -322,7 +322,7 @@ fn each_half_works_alone() {
     // Rollouts that are not waited for are said so, and go on by themselves.
     let rewritten = plugin(&lab, 0, &[SYNC, "--no-mirror", "--yes", "--wait=false", "-o", "yaml"]);
     assert_eq!(rewritten.stdout.matches("type: updated").count(), 5, "{}", rewritten.stdout);
-    assert!(rewritten.stderr.contains("its rollout was not waited for"), "{}", rewritten.stderr);
+    assert!(rewritten.stderr.contains("did not wait for its rollout"), "{}", rewritten.stderr);
     wait_until_ready(&lab);
     assert_eq!(
         container_image(&lab, "hibernate-resume", "pauser"),
@@ -379,7 +379,7 @@ fn any_registry_will_do() {
     let expected = before.iter().map(|(key, image)| (key.clone(), format!("{mirror}/{image}"))).collect();
     assert_eq!(castai_images(&lab), expected);
     assert_eq!(other_workloads(&lab), others);
-    assert!(traffic(&lab, "ecr").iter().all(|record| !record.path.contains("castai/")), "ECR is left alone");
+    assert!(traffic(&lab, "ecr").iter().all(|record| !record.path.contains("castai/")), "ECR is skipped");
     for source in fixture::sources(Fixture::FirstCluster) {
         let name = format!("{}/{}", source.host, source.repository);
         let image = generate(&name, source.tag, &source.recipe).expect("the fixture's image");
@@ -397,7 +397,7 @@ fn any_registry_will_do() {
 }
 
 #[test]
-fn a_cluster_without_cast_ai_is_told_the_ways_on_and_manifests_are_mirrored_before_it_comes() {
+fn clusters_without_cast_ai_get_a_hint_and_manifests_are_mirrored_first() {
     let lab = empty_lab();
     let before = other_workloads(&lab);
     let output = plugin(&lab, 1, &[SYNC, "--yes"]);

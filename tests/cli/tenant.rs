@@ -170,8 +170,8 @@ fn labels_releases_resources_and_waiting_pods_select_known_names_alone() {
     let found = parse_json(&plugin(&lab, 0, &["images", "-o", "json", "--explain"]));
     let text = found["images"].to_string();
     assert!(!text.contains("evil"), "{text}");
-    let left_out = found["explanation"]["leftOut"].to_string();
-    assert!(left_out.contains(alike) && left_out.contains(EVIL), "{left_out}");
+    let excluded = found["explanation"]["excluded"].to_string();
+    assert!(excluded.contains(alike) && excluded.contains(EVIL), "{excluded}");
 
     let before = customers_images(&lab);
     let theirs = || ["labelled", "alike"].map(|name| workload(&lab, "shop", &format!("deployment/{name}")));
@@ -224,11 +224,11 @@ fn unknown_images_are_mirrored_below_our_path_and_marked() {
 
     let plan = plugin(&lab, 0, &["sync-images", "--dry-run"]);
     let line = |name: &str| plan.stdout.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
-    assert!(line(proxy).ends_with("to copy, unknown origin"), "{}", plan.stdout);
+    assert!(line(proxy).ends_with("to copy, unknown provenance"), "{}", plan.stdout);
     assert!(line(tool).ends_with("to copy"), "{}", plan.stdout);
     let plan = parse_json(&plugin(&lab, 0, &["sync-images", "--dry-run", "-o", "json"]));
     let images = plan["destinations"][0]["images"].as_array().unwrap();
-    let origin = |name: &str| &images.iter().find(|image| image["source"] == name).unwrap()["origin"];
+    let origin = |name: &str| &images.iter().find(|image| image["source"] == name).unwrap()["provenance"];
     assert_eq!((origin(proxy), origin(tool)), (&json!("unknown"), &json!("known")));
 
     sync(&lab, 0, &[]);
@@ -311,23 +311,11 @@ fn a_lock_or_a_plan_that_does_not_hold_is_refused_by_name() {
     let image = "/destinations/0/images/0";
     let evil = json!(format!("{ECR}/shop/web:1.0"));
     let cases = [
-        (&lock, "Lock", format!("{image}/destination"), evil.clone(), "shop/web:1.0: it lies outside of"),
-        (
-            &lock,
-            "Lock",
-            format!("{image}/source"),
-            json!("evil/web:1.0"),
-            "this is not the name that evil/web:1.0",
-        ),
+        (&lock, "Lock", format!("{image}/destination"), evil.clone(), "shop/web:1.0: it is outside of"),
+        (&lock, "Lock", format!("{image}/source"), json!("evil/web:1.0"), "unexpected name of evil/web:1.0"),
         (&lock, "Lock", format!("{image}/digest"), json!("sha256:xyz"), "lock.json is damaged"),
-        (&plan, "Plan", format!("{image}/destination"), evil, "shop/web:1.0: it lies outside of"),
-        (
-            &plan,
-            "Plan",
-            format!("{image}/source"),
-            json!("evil/web:1.0"),
-            "this is not the name that evil/web:1.0",
-        ),
+        (&plan, "Plan", format!("{image}/destination"), evil, "shop/web:1.0: it is outside of"),
+        (&plan, "Plan", format!("{image}/source"), json!("evil/web:1.0"), "unexpected name of evil/web:1.0"),
     ];
     for (value, kind, pointer, new, expected) in cases {
         let (name, arguments) = match kind {

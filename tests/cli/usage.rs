@@ -96,18 +96,18 @@ fn wrong_usage_ends_with_2_and_names_what_is_wrong() {
 }
 
 #[test]
-fn flags_that_contradict_each_other_are_refused_with_the_way_on() {
+fn conflicting_flags_fail_with_a_hint() {
     let lab = shared_lab();
     let cases: &[(&[&str], &str)] = &[
-        (&["--no-discover"], "--no-discover leaves no images"),
-        (&["--no-discover", "--inventory=i", "-f", "x"], "cannot be joined with -f"),
-        (&["--no-discover", "--no-mirror", "--inventory=i"], "leave nothing to do"),
-        (&["--no-mirror", "--plan=p"], "--plan has no use with --no-mirror"),
-        (&["--dry-run", "--lock=l"], "--lock is not written by a dry run"),
-        (&["--no-mirror", "--no-rewrite", "--lock=l"], "--lock has no use"),
-        (&["--no-mirror", "--lock=l", "--registry=r.example"], "--registry has no use where --lock is read"),
+        (&["--no-discover"], "--no-discover requires images"),
+        (&["--no-discover", "--inventory=i", "-f", "x"], "cannot be used with --no-discover and -f"),
+        (&["--no-discover", "--no-mirror", "--inventory=i"], "cannot be used together"),
+        (&["--no-mirror", "--plan=p"], "--plan cannot be used with --no-mirror"),
+        (&["--dry-run", "--lock=l"], "--lock cannot be used with --dry-run"),
+        (&["--no-mirror", "--no-rewrite", "--lock=l"], "--lock cannot be used"),
+        (&["--no-mirror", "--lock=l", "--registry=r.example"], "--registry cannot be used with --lock"),
         (&["--no-discover", "--plan=p", "--only=*agent*"], "--only has no use where --plan is carried out"),
-        (&["--no-discover", "--inventory=i", "--no-rewrite", "-n", "x"], "-n and -l have no use"),
+        (&["--no-discover", "--inventory=i", "--no-rewrite", "-n", "x"], "-n and -l cannot be used"),
     ];
     for (flags, words) in cases {
         let output = plugin(lab, 2, &[&["sync-images", "--yes"], *flags].concat());
@@ -135,25 +135,22 @@ fn kubectls_flags_are_known_as_kubectl_knows_them() {
 }
 
 #[test]
-fn what_is_missing_is_said_to_be_missing() {
+fn missing_images_are_reported_as_missing() {
     let lab = shared_lab();
     let dry = plugin(lab, 1, &["sync-images", "--no-mirror", "--dry-run=client"]);
     assert!(dry.stdout.contains(" missing") && !dry.stdout.contains("failed"), "{}", dry.stdout);
     assert!(!dry.stdout.contains("to upload"), "nothing is copied: {}", dry.stdout);
-    assert_stderr_contains(&dry, &["the registry does not hold what is wanted", "held back"]);
+    assert_stderr_contains(&dry, &["not found in the registry, and --no-mirror", "held back"]);
     let report =
         parse_json(&plugin(lab, 1, &["sync-images", "--no-mirror", "--dry-run=client", "-o", "json"]));
     assert_eq!((&report["kind"], &report["images"][0]["result"]), (&"SyncReport".into(), &"missing".into()));
 
     for (flags, hint) in [
-        (
-            ["--no-mirror", "--lock=nowhere"],
-            "hint: it is written by: sync-images --no-rewrite --lock nowhere",
-        ),
-        (["--no-discover", "--plan=nowhere"], "hint: it is written by: sync-images --dry-run --plan nowhere"),
+        (["--no-mirror", "--lock=nowhere"], "hint: create it with: sync-images --no-rewrite --lock nowhere"),
+        (["--no-discover", "--plan=nowhere"], "hint: create it with: sync-images --dry-run --plan nowhere"),
         (
             ["--no-discover", "--inventory=nowhere"],
-            "hint: it is written by: sync-images --no-mirror --no-rewrite --inventory nowhere",
+            "hint: create it with: sync-images --no-mirror --no-rewrite --inventory nowhere",
         ),
     ] {
         assert_stderr_contains(
@@ -188,7 +185,7 @@ fn checks_are_chosen_by_their_codes() {
 }
 
 #[test]
-fn without_yes_nothing_is_changed_where_nobody_can_be_asked() {
+fn without_yes_and_a_terminal_nothing_changes() {
     let lab = own_lab();
     let (before, tags) = (workload_specs(&lab), ecr_tags(&lab));
     let output = plugin(&lab, 2, &["sync-images"]);
@@ -216,7 +213,7 @@ fn the_clusters_flags_stand_before_and_after_the_command() {
 }
 
 #[test]
-fn the_version_is_told_to_people_and_machines() {
+fn the_version_is_printed_as_text_and_json() {
     let lab = shared_lab();
     let version = env!("CARGO_PKG_VERSION");
     let text = plugin(lab, 0, &["version"]).stdout;

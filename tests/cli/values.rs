@@ -18,7 +18,7 @@ fn values_of_releases_and_manifests_name_what_sync_images_sets() {
     // Nobody asked Helm yet: its releases cannot be seen, and the ways on are named.
     assert_stderr_contains(
         &plugin(&lab, 2, &["values", "helm"]),
-        &["no Helm release of Cast AI's", "values kustomize"],
+        &["no Helm release of Cast AI", "values kustomize"],
     );
 
     HelmRelease::new(NAMESPACE, "castai-agent", "castai-agent", "0.161.1")
@@ -170,10 +170,7 @@ fn without_cast_ai_there_is_nothing_to_name() {
     assert!(beforehand.stdout.contains("/castai-hub/"), "{}", beforehand.stdout);
     for kind in ["helm", "kustomize", "patches", "policy"] {
         let refused = plugin(&lab, 2, &["values", kind]);
-        assert_stderr_contains(
-            &refused,
-            &["no image of Cast AI that could be mirrored was found", "install Cast AI first"],
-        );
+        assert_stderr_contains(&refused, &["no Cast AI image to mirror found", "install Cast AI first"]);
         assert_eq!(refused.stdout, "");
     }
 }

@@ -17,7 +17,7 @@ use crate::harness::{
 
 const LOGS: &str = "castai-logs";
 
-/// Every place that carries an image, in the order of the images: image, workload, carrier.
+/// Every place that holds an image, in the order of the images: image, workload, image field.
 const CARRIED: &[(&str, &str, &str)] = &[
     ("castai/hibernate:v0.14", "CronJob/hibernate-pause", "container/pauser"),
     ("castai/hibernate:v0.14", "CronJob/hibernate-resume", "container/pauser"),
@@ -110,11 +110,11 @@ const AUDIT_LOGS: &str = "StatefulSet/castai-audit-logs-receiver";
 const JMX_VARIABLE: &str = "env/castai-workload-autoscaler/JMX_EXPORTER_INIT_IMAGE";
 
 /// Why an entry of [`CARRIED`] is taken, as the inventory's JSON has it.
-fn reason(workload: &str, carrier: &str) -> Value {
-    if carrier == JMX_VARIABLE {
+fn reason(workload: &str, image_field: &str) -> Value {
+    if image_field == JMX_VARIABLE {
         return json!({"rule": "variable", "variable": "JMX_EXPORTER_INIT_IMAGE"});
     }
-    if carrier.starts_with("derived/") {
+    if image_field.starts_with("derived/") {
         return json!({"rule": "derived", "from": KVISOR_CONTROLLER});
     }
     if workload == AUDIT_LOGS {
@@ -135,7 +135,7 @@ fn both(lab: &Lab) -> (Workloads, Workloads) {
     (castai_workloads(lab).into_iter().chain(logs).collect(), others)
 }
 
-/// The value of every carrier that is a field, by workload and carrier.
+/// The value of every image field that is a field, by workload and image field.
 fn fields(workloads: &Workloads) -> BTreeMap<(String, String), String> {
     let mut fields = BTreeMap::new();
     let kinds = ["Deployment", "DaemonSet", "StatefulSet", "CronJob", "Job"];
@@ -151,9 +151,9 @@ fn fields(workloads: &Workloads) -> BTreeMap<(String, String), String> {
                 let own = text(&container["name"]);
                 fields.insert((name.clone(), format!("{word}/{own}")), text(&container["image"]).to_owned());
                 for variable in container["env"].as_array().into_iter().flatten() {
-                    let carrier = format!("env/{own}/{}", text(&variable["name"]));
-                    if carrier == JMX_VARIABLE {
-                        fields.insert((name.clone(), carrier), text(&variable["value"]).to_owned());
+                    let image_field = format!("env/{own}/{}", text(&variable["name"]));
+                    if image_field == JMX_VARIABLE {
+                        fields.insert((name.clone(), image_field), text(&variable["value"]).to_owned());
                     }
                 }
             }
@@ -169,15 +169,17 @@ fn every_image_is_found_with_its_reason_and_every_endpoint_with_its_component() 
     let mut seen = Vec::new();
     for wanted in found["images"].as_array().unwrap() {
         for used in wanted["usedBy"].as_array().unwrap() {
-            let place = &used["place"];
+            let place = &used["vantagePoint"];
             let workload = format!("{}/{}", text(&place["kind"]), text(&place["name"]));
-            let carrier = text(&used["carrier"]);
-            assert_eq!(used["reason"], reason(&workload, carrier), "{workload} {carrier}");
-            seen.push(format!("{} {workload} {carrier}", text(&wanted["image"])));
+            let image_field = text(&used["imageField"]);
+            assert_eq!(used["reason"], reason(&workload, image_field), "{workload} {image_field}");
+            seen.push(format!("{} {workload} {image_field}", text(&wanted["image"])));
         }
     }
-    let expected: Vec<_> =
-        CARRIED.iter().map(|(image, workload, carrier)| format!("{image} {workload} {carrier}")).collect();
+    let expected: Vec<_> = CARRIED
+        .iter()
+        .map(|(image, workload, image_field)| format!("{image} {workload} {image_field}"))
+        .collect();
     let set = |lines: &[String]| lines.iter().cloned().collect::<BTreeSet<_>>();
     assert_eq!(set(&seen), set(&expected), "exactly these");
     assert_eq!(seen.len(), expected.len(), "each once");
@@ -228,7 +230,7 @@ fn every_component_is_mirrored_rewritten_and_rolled_out_and_nothing_else_is_touc
     let output = sync(&lab, 0, &[]);
     assert_stderr_contains(
         &output,
-        &["job.batch/castai-evictor-crd-upgrade-1 in namespace castai-agent cannot be rewritten in place"],
+        &["job.batch/castai-evictor-crd-upgrade-1 in namespace castai-agent not rewritable"],
     );
 
     let state = ecr_state(&lab);
@@ -244,10 +246,11 @@ fn every_component_is_mirrored_rewritten_and_rolled_out_and_nothing_else_is_touc
 
     let (castai, others_after) = both(&lab);
     let after = fields(&castai);
-    let carried: Vec<_> = CARRIED.iter().filter(|(.., carrier)| !carrier.starts_with("derived/")).collect();
+    let carried: Vec<_> =
+        CARRIED.iter().filter(|(.., image_field)| !image_field.starts_with("derived/")).collect();
     assert_eq!(after.len(), carried.len(), "{after:#?}");
-    for (image, workload, carrier) in carried {
-        let key = ((*workload).to_owned(), (*carrier).to_owned());
+    for (image, workload, image_field) in carried {
+        let key = ((*workload).to_owned(), (*image_field).to_owned());
         assert_eq!(before[&key], *image, "{key:?}");
         let is_job = workload.starts_with("Job/");
         let expected = if is_job { (*image).to_owned() } else { format!("{MIRROR}/{image}") };

@@ -49,7 +49,7 @@ async fn name_server(tasks: &mut JoinSet<()>) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn a_real_name_servers_answers_are_told_apart() {
+async fn responses_of_a_real_name_server_are_classified() {
     let mut tasks = JoinSet::new();
     let server = name_server(&mut tasks).await;
     let timeout = Duration::from_millis(800);

@@ -109,27 +109,27 @@ async fn gathering_stops_where_a_fact_is_missing_and_says_why() {
 
     assert!(matches!(good.tls, Fact::Gathered { value: Ok(_), .. }), "{good:#?}");
     assert!(matches!(good.https, Fact::Gathered { value: Ok(401), .. }), "{good:#?}");
-    assert_eq!(good.grpc, Fact::NotGathered { because: not_wanted.clone() });
+    assert_eq!(good.grpc, Fact::NotGathered { reason: not_wanted.clone() });
 
     assert!(matches!(shallow.dns, Fact::Gathered { .. }), "{shallow:#?}");
-    assert_eq!(shallow.tcp, Fact::NotGathered { because: not_wanted.clone() });
+    assert_eq!(shallow.tcp, Fact::NotGathered { reason: not_wanted.clone() });
 
     let Fact::Gathered { value: answers, .. } = &gone.dns else { panic!("{gone:#?}") };
     assert_eq!(answers.a.reply, Reply::NoRecords);
-    assert_eq!(gone.tcp, Fact::NotGathered { because: Reason::NoAddress });
-    assert_eq!(gone.grpc, Fact::NotGathered { because: Reason::NoAddress });
-    assert_eq!(gone.https, Fact::NotGathered { because: not_wanted.clone() });
+    assert_eq!(gone.tcp, Fact::NotGathered { reason: Reason::NoAddress });
+    assert_eq!(gone.grpc, Fact::NotGathered { reason: Reason::NoAddress });
+    assert_eq!(gone.https, Fact::NotGathered { reason: not_wanted.clone() });
 
     assert_eq!(public.scope.public.len(), 1);
-    assert_eq!(public.tls, Fact::NotGathered { because: Reason::PublicAddress });
-    assert_eq!(public.https, Fact::NotGathered { because: not_wanted });
+    assert_eq!(public.tls, Fact::NotGathered { reason: Reason::PublicAddress });
+    assert_eq!(public.https, Fact::NotGathered { reason: not_wanted });
 
     let Fact::Gathered { value: attempts, .. } = &refusing.tcp else { panic!("{refusing:#?}") };
     assert_eq!(attempts[0].failure, Some(tcp::Failure::Refused));
-    assert_eq!(refusing.https, Fact::NotGathered { because: Reason::NoConnection });
+    assert_eq!(refusing.https, Fact::NotGathered { reason: Reason::NoConnection });
 
     assert!(matches!(other.tls, Fact::Gathered { value: Err(_), .. }), "{other:#?}");
-    assert_eq!(other.grpc, Fact::NotGathered { because: Reason::NoSession });
+    assert_eq!(other.grpc, Fact::NotGathered { reason: Reason::NoSession });
 
     // What a probe elsewhere writes is read back as the same.
     let text = serde_json::to_string(&facts).unwrap();

@@ -107,7 +107,7 @@ async fn another_services_certificate_is_named() {
 }
 
 #[tokio::test]
-async fn servers_that_do_not_speak_tls_are_told_apart() {
+async fn servers_without_tls_are_distinguished() {
     let tls = trusting(&authority("other"));
     let mut tasks = JoinSet::new();
     let cases = [

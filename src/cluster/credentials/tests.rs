@@ -29,14 +29,14 @@ async fn what_no_header_can_hold_is_an_error_that_names_its_origin_and_not_the_v
     std::fs::write(&file, "s3cret\nline\n").unwrap();
     let file = format!("{{tokenFile: {}}}", file.display());
     let cases = [
-        ("{token: \"s3cret\\n\"}", "error: token of user \"u\" cannot be sent: it has a line break"),
-        ("{token: \"s3\\rcret\"}", "error: token of user \"u\" cannot be sent: it has a line break"),
-        ("{token: \"s3cret\\0\"}", "error: token of user \"u\" cannot be sent: it has a control character"),
-        ("{token: \"s3cret\\x7f\"}", "error: token of user \"u\" cannot be sent: it has a control character"),
-        (file.as_str(), "error: tokenFile of user \"u\" cannot be sent: it has a line break"),
+        ("{token: \"s3cret\\n\"}", "error: token of user \"u\" is invalid: it has a line break"),
+        ("{token: \"s3\\rcret\"}", "error: token of user \"u\" is invalid: it has a line break"),
+        ("{token: \"s3cret\\0\"}", "error: token of user \"u\" is invalid: it has a control character"),
+        ("{token: \"s3cret\\x7f\"}", "error: token of user \"u\" is invalid: it has a control character"),
+        (file.as_str(), "error: tokenFile of user \"u\" is invalid: it has a line break"),
         (
             "{auth-provider: {name: oidc, config: {id-token: \"s3cret\\n\"}}}",
-            "error: id-token of the auth-provider of user \"u\" cannot be sent: it has a line break",
+            "error: id-token of the auth-provider of user \"u\" is invalid: it has a line break",
         ),
     ];
     for (fields, words) in cases {
@@ -46,7 +46,7 @@ async fn what_no_header_can_hold_is_an_error_that_names_its_origin_and_not_the_v
     }
     let token = Some("s3cret\n".to_owned());
     let error = authorized(&User::default(), &ConnectionFlags { token, ..flags() }).await.unwrap_err();
-    assert_eq!(error.to_string(), "error: --token cannot be sent: it has a line break");
+    assert_eq!(error.to_string(), "error: --token is invalid: it has a line break");
     for (fields, field) in [
         ("{as: \"s3cret\\n\"}", "as"),
         ("{as-uid: \"s3cret\\n\"}", "as-uid"),
@@ -54,7 +54,7 @@ async fn what_no_header_can_hold_is_an_error_that_names_its_origin_and_not_the_v
         ("{as-user-extra: {k: [\"s3cret\\n\"]}}", "as-user-extra"),
     ] {
         let error = impersonation(&user(fields), "u", &flags()).unwrap_err().to_string();
-        assert_eq!(error, format!("error: {field} of user \"u\" cannot be sent: it has a line break"));
+        assert_eq!(error, format!("error: {field} of user \"u\" is invalid: it has a line break"));
     }
     let bad = || "s3cret\n".to_owned();
     for (flags, flag) in [
@@ -63,7 +63,7 @@ async fn what_no_header_can_hold_is_an_error_that_names_its_origin_and_not_the_v
         (ConnectionFlags { impersonate_groups: vec![bad()], ..flags() }, "--as-group"),
     ] {
         let error = impersonation(&User::default(), "u", &flags).unwrap_err().to_string();
-        assert_eq!(error, format!("error: {flag} cannot be sent: it has a line break"));
+        assert_eq!(error, format!("error: {flag} is invalid: it has a line break"));
     }
     std::fs::remove_dir_all(folder).unwrap();
 }
@@ -99,7 +99,7 @@ async fn a_flag_replaces_what_the_user_would_log_in_with() {
         assert!(!format!("{header:?}").contains("Bearer"), "it is marked as sensitive");
     }
     let error = authorized(&user("{auth-provider: {name: s3cret}}"), &flags()).await.unwrap_err();
-    assert!(error.to_string().contains("auth-provider of user \"u\" gives no token"), "{error}");
+    assert!(error.to_string().contains("unsupported auth-provider of user \"u\""), "{error}");
     std::fs::write(folder.join("token"), " \n").unwrap();
     for fields in [file.as_str(), "{tokenFile: /absent}"] {
         let error = authorized(&user(fields), &flags()).await.unwrap_err();
@@ -109,7 +109,7 @@ async fn a_flag_replaces_what_the_user_would_log_in_with() {
 }
 
 #[test]
-fn certificates_that_are_none_are_named_and_not_shown() {
+fn invalid_certificates_are_named_but_not_shown() {
     let encode = |text: &str| STANDARD.encode(text);
     let certificate = encode("-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n");
     let cases = [

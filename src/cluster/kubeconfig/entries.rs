@@ -219,7 +219,7 @@ impl Cluster {
 }
 
 impl Kubeconfig {
-    /// The first file that sets something counts; entries are told apart by their names.
+    /// The first file that sets a value takes precedence; entries are identified by name.
     #[must_use]
     pub(in crate::cluster) fn merge(mut self, next: Self) -> Self {
         self.current_context = self.current_context.or(next.current_context);

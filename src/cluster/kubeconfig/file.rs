@@ -49,7 +49,7 @@ const FIELDS: [&str; 39] = [
 /// A kubeconfig that cannot be read: the line, where it is known, and the cause in fixed words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{cause}", .line.map(|line| format!("line {line}: ")).unwrap_or_default())]
-pub(in crate::cluster) struct Fault {
+pub(in crate::cluster) struct InvalidKubeconfig {
     pub(in crate::cluster) line: Option<u64>,
     pub(in crate::cluster) cause: String,
 }
@@ -58,8 +58,9 @@ pub(in crate::cluster) struct Fault {
 ///
 /// # Errors
 /// It is not UTF-8 or UTF-16, not YAML, or a field has another type.
-pub(in crate::cluster) fn parse(bytes: &[u8]) -> Result<Kubeconfig, Fault> {
-    let text = decoded(bytes).ok_or_else(|| Fault { line: None, cause: "not valid UTF-8".to_owned() })?;
+pub(in crate::cluster) fn parse(bytes: &[u8]) -> Result<Kubeconfig, InvalidKubeconfig> {
+    let text = decoded(bytes)
+        .ok_or_else(|| InvalidKubeconfig { line: None, cause: "not valid UTF-8".to_owned() })?;
     let documents = serde_saphyr::from_multiple::<Option<Kubeconfig>>(&text);
     let documents = documents.map_err(|error| fault(&text, &error))?;
     Ok(documents.into_iter().flatten().fold(Kubeconfig::default(), Kubeconfig::merge))
@@ -79,10 +80,10 @@ fn decoded(bytes: &[u8]) -> Option<String> {
     }
 }
 
-fn fault(text: &str, error: &serde_saphyr::Error) -> Fault {
+fn fault(text: &str, error: &serde_saphyr::Error) -> InvalidKubeconfig {
     let cause = cause::yaml_cause(error);
     let Some(location) = error.location().filter(|location| location.line() > 0) else {
-        return Fault { line: None, cause };
+        return InvalidKubeconfig { line: None, cause };
     };
     let (line, column) = (location.line(), location.column());
     let index = usize::try_from(line).unwrap_or(usize::MAX) - 1;
@@ -94,14 +95,14 @@ fn fault(text: &str, error: &serde_saphyr::Error) -> Fault {
     let nearby = text.lines().enumerate().skip(index.saturating_sub(1)).take(3);
     let is_syntax = matches!(unwrapped(error), serde_saphyr::Error::ExternalMessage { .. });
     if let Some((index, _)) = nearby.into_iter().find(|(_, line)| is_syntax && indents_by_tab(line)) {
-        return Fault {
+        return InvalidKubeconfig {
             line: Some(index as u64 + 1),
-            cause: "a tab in the indentation, where YAML takes only spaces".to_owned(),
+            cause: "a tab in the indentation, where YAML allows only spaces".to_owned(),
         };
     }
     let field = if is_syntax { None } else { field_before(text, index, column) };
     let cause = field.map_or_else(|| cause.clone(), |field| format!("{field}: {cause}"));
-    Fault { line: Some(line), cause }
+    InvalidKubeconfig { line: Some(line), cause }
 }
 
 fn unwrapped(error: &serde_saphyr::Error) -> &serde_saphyr::Error {

@@ -90,7 +90,7 @@ fn deployment_progress(deployment: &Deployment) -> Progress {
     let status = deployment.status.clone().unwrap_or_default();
     if spec.paused == Some(true) {
         return Progress::Unwatched(format!(
-            "it is paused: its pods change after `kubectl rollout resume deployment/{name}`"
+            "paused: run `kubectl rollout resume deployment/{name}` to update its pods"
         ));
     }
     if deployment.metadata.generation > status.observed_generation {
@@ -122,7 +122,7 @@ fn daemon_set_progress(daemon_set: &DaemonSet) -> Progress {
     let name = daemon_set.metadata.name.as_deref().unwrap_or_default();
     let strategy = daemon_set.spec.as_ref().and_then(|spec| spec.update_strategy.as_ref());
     if strategy.and_then(|strategy| strategy.type_.as_deref()) == Some("OnDelete") {
-        return Progress::Unwatched("its update strategy is OnDelete: delete its pods yourself".to_owned());
+        return Progress::Unwatched("update strategy OnDelete: delete its pods to update them".to_owned());
     }
     let status = daemon_set.status.clone().unwrap_or_default();
     if daemon_set.metadata.generation > status.observed_generation {
@@ -147,7 +147,7 @@ fn stateful_set_progress(stateful_set: &StatefulSet) -> Progress {
     let spec = stateful_set.spec.clone().unwrap_or_default();
     let strategy = spec.update_strategy.unwrap_or_default();
     if strategy.type_.as_deref() == Some("OnDelete") {
-        return Progress::Unwatched("its update strategy is OnDelete: delete its pods yourself".to_owned());
+        return Progress::Unwatched("update strategy OnDelete: delete its pods to update them".to_owned());
     }
     let status = stateful_set.status.clone().unwrap_or_default();
     if status.observed_generation.unwrap_or(0) == 0
@@ -286,7 +286,7 @@ mod tests {
                 DaemonSet,
                 json!({"metadata": {}, "spec": {"updateStrategy": {"type": "OnDelete"}}}),
                 "unwatched",
-                "delete its pods yourself",
+                "delete its pods to update them",
             ),
             (
                 StatefulSet,

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::commands::complete::LINK;
-use crate::commands::{CommandError, Ending};
+use crate::commands::{CommandError, ExitStatus};
 use crate::output;
 
 /// What stands where the link belongs.
@@ -18,62 +18,62 @@ enum Found {
 }
 
 /// Makes the link next to the name by which kubectl finds this program.
-pub(super) fn install(dry_run: bool) -> Result<Ending, CommandError> {
+pub(super) fn install(dry_run: bool) -> Result<ExitStatus, CommandError> {
     let program = program()?;
     let link = link_beside(&program);
     let (shown, target) = (link.display(), program.file_name().unwrap_or_default());
     match found(&link, target)? {
         Found::Ours => {
-            output::result(&format!("{shown} is there already\n"))?;
+            output::result(&format!("{shown} unchanged\n"))?;
         }
         Found::Other => {
             return Err(CommandError::with_hint(
-                format!("error: {shown} exists, and is not the link that this plugin makes"),
+                format!("error: {shown} exists and is not the link of this plugin"),
                 "remove it first",
             ));
         }
         Found::Nothing if dry_run => {
-            output::result(&format!("{shown} would be made (dry run)\n"))?;
+            output::result(&format!("{shown} created (dry run)\n"))?;
         }
         Found::Nothing => {
             make(target, &link, &program)?;
-            output::result(&format!("{shown} made: kubectl completes the plugin now\n"))?;
+            output::result(&format!("{shown} created\n"))?;
         }
     }
     let is_on_path = env::var_os("PATH")
         .is_some_and(|path| env::split_paths(&path).any(|folder| Some(folder.as_path()) == link.parent()));
     if !is_on_path {
-        output::warning("kubectl finds the link only where its folder is on the PATH");
+        output::warning("kubectl finds the link only if its directory is on the PATH");
     }
-    Ok(Ending::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// Removes the link, and nothing else.
-pub(super) fn uninstall(dry_run: bool) -> Result<Ending, CommandError> {
+pub(super) fn uninstall(dry_run: bool) -> Result<ExitStatus, CommandError> {
     let program = program()?;
     let link = link_beside(&program);
     let shown = link.display();
     match found(&link, program.file_name().unwrap_or_default())? {
-        Found::Nothing => output::result(&format!("{shown} is not there\n"))?,
+        Found::Nothing => output::result(&format!("{shown} not found\n"))?,
         Found::Other => {
             return Err(CommandError::new(format!(
-                "error: {shown} is not the link that this plugin makes: it was left as it is"
+                "error: {shown} is not the link of this plugin: not removed"
             )));
         }
-        Found::Ours if dry_run => output::result(&format!("{shown} would be removed (dry run)\n"))?,
+        Found::Ours if dry_run => output::result(&format!("{shown} removed (dry run)\n"))?,
         Found::Ours => {
             fs::remove_file(&link).map_err(|error| cannot("remove", &link, &error))?;
             output::result(&format!("{shown} removed\n"))?;
         }
     }
-    Ok(Ending::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// This program by the name that kubectl finds it by. With krew that is a link which outlives upgrades, while the
 /// running file lies in a folder of this version.
 fn program() -> Result<PathBuf, CommandError> {
     let running = env::current_exe().map_err(|error| {
-        CommandError::new(format!("error: where this program lies cannot be found out: {error}"))
+        CommandError::new(format!("error: cannot find the path of this program: {error}"))
     })?;
     let called = PathBuf::from(env::args_os().next().unwrap_or_default());
     let mut candidates = Vec::new();
@@ -117,7 +117,7 @@ fn make(target: &OsStr, link: &Path, _program: &Path) -> Result<(), CommandError
 #[cfg(not(unix))]
 fn make(_target: &OsStr, link: &Path, program: &Path) -> Result<(), CommandError> {
     Err(CommandError::with_hint(
-        "error: on this system a copy stands in for the link, and has to be made again after each upgrade",
+        "error: links are not supported on this system: copy the program instead, after each upgrade",
         format!("copy \"{}\" \"{}\"", program.display(), link.display()),
     ))
 }
@@ -126,7 +126,7 @@ fn cannot(verb: &str, link: &Path, error: &io::Error) -> CommandError {
     let message = format!("error: cannot {verb} {}: {error}", link.display());
     match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            CommandError::with_hint(message, "run this again as somebody who may write to that folder")
+            CommandError::with_hint(message, "run this again as a user who can write to that directory")
         }
         _ => CommandError::new(message),
     }

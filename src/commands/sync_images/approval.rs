@@ -7,8 +7,8 @@ use crate::output::sync as text;
 use crate::output::table::{bytes, count};
 use crate::sync::report::Proposal;
 
-/// Asks on a terminal, after the plan was shown; elsewhere somebody must have said yes.
-pub(super) async fn ask(wanted: &SyncArguments, proposal: &Proposal<'_>) -> Result<bool, CommandError> {
+/// Asks on a terminal, after the plan was shown; without a terminal, --yes is required.
+pub(super) async fn confirm(wanted: &SyncArguments, proposal: &Proposal<'_>) -> Result<bool, CommandError> {
     let planned = proposal.planned;
     if wanted.yes {
         text::owner_notes(&planned.workloads);
@@ -20,11 +20,11 @@ pub(super) async fn ask(wanted: &SyncArguments, proposal: &Proposal<'_>) -> Resu
     }
     let place = planned.destination.as_ref().map_or_else(|| "the registry".to_owned(), ToString::to_string);
     let size = match proposal.upload_bytes {
-        0 => "their layers are there".to_owned(),
+        0 => "layers already exist".to_owned(),
         size => bytes(size),
     };
     let copying = (images > 0).then(|| format!("copy {} ({size}) to {place}", count(images, "image")));
     let rewriting = (workloads > 0).then(|| format!("change {}", count(workloads, "workload")));
     let work = copying.into_iter().chain(rewriting).collect::<Vec<_>>().join(" and ");
-    question::ask(work, || text::show_planned(planned)).await
+    question::confirm(work, || text::show_planned(planned)).await
 }

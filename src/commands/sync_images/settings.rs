@@ -79,35 +79,26 @@ fn check(sync: &SyncArguments, stages: Stages, scope: &Scope) -> Result<(), Comm
     let refused = |message: &str, hint: &str| Err(CommandError::with_hint(format!("error: {message}"), hint));
     if !stages.discover {
         if sync.inventory.is_none() && sync.plan.is_none() && sync.files.is_empty() {
-            return refused(
-                "--no-discover leaves no images to work on",
-                "give them with --inventory, --plan or -f",
-            );
+            return refused("--no-discover requires images", "pass them with --inventory, --plan or -f");
         }
         if sync.inventory.is_some() && !sync.files.is_empty() {
             return refused(
-                "--inventory is read because of --no-discover, and cannot be joined with -f",
-                "make the inventory with -f on the machine that discovers",
+                "--inventory cannot be used with --no-discover and -f",
+                "pass -f on the machine that creates the inventory",
             );
         }
         if !stages.mirror {
             return refused(
-                "--no-discover and --no-mirror leave nothing to do",
-                "with --no-mirror the cluster is looked at to see what --lock applies to",
+                "--no-discover and --no-mirror cannot be used together",
+                "--no-mirror needs the cluster to apply --lock",
             );
         }
     }
     if !stages.discover && stages.rewrite && !sync.files.is_empty() {
-        return refused(
-            "with --no-discover, -f only mirrors: no workload of the cluster is looked at",
-            "add --no-rewrite",
-        );
+        return refused("--no-discover with -f only mirrors, and requires --no-rewrite", "add --no-rewrite");
     }
     if !stages.discover && !stages.rewrite && scope.is_narrowed() {
-        return refused(
-            "-n and -l have no use where no cluster is looked at",
-            "narrow with --only and --exclude",
-        );
+        return refused("-n and -l cannot be used without a cluster", "narrow with --only and --exclude");
     }
     if !stages.discover && sync.inventory.is_none() && sync.files.is_empty() {
         let fixed = [
@@ -117,9 +108,8 @@ fn check(sync: &SyncArguments, stages: Stages, scope: &Scope) -> Result<(), Comm
             ("--exclude", !sync.selection.filter.exclude.is_empty()),
         ];
         if let Some((flag, _)) = fixed.into_iter().find(|(_, given)| *given) {
-            let message =
-                format!("{flag} has no use where --plan is carried out: the plan has decided on it");
-            return refused(&message, "give it where the plan is made");
+            let message = format!("{flag} cannot be used with --plan, which contains it");
+            return refused(&message, "pass it when the plan is created");
         }
     }
     if !stages.discover && sync.files.is_empty() && sync.plan.is_none() {
@@ -129,30 +119,24 @@ fn check(sync: &SyncArguments, stages: Stages, scope: &Scope) -> Result<(), Comm
             ("--knowledge", sync.selection.filter.knowledge.file.is_some()),
         ];
         if let Some((flag, _)) = added.into_iter().find(|(_, given)| *given) {
-            let message = format!("{flag} has no use where no images are looked for");
-            return refused(&message, "give it where the inventory is made");
+            let message = format!("{flag} cannot be used with --no-discover");
+            return refused(&message, "pass it when the inventory is created");
         }
     }
     if !stages.mirror && sync.lock.is_some() && sync.mirror.registry.is_some() {
-        return refused(
-            "--registry has no use where --lock is read",
-            "the lock names the registry that it proves",
-        );
+        return refused("--registry cannot be used with --lock", "the lock contains the registry");
     }
     if !stages.mirror && !sync.replace.is_empty() {
-        return refused("--replace has no use with --no-mirror", "no tag is moved where nothing is copied");
+        return refused("--replace cannot be used with --no-mirror", "remove --no-mirror or --replace");
     }
     if !stages.mirror && sync.plan.is_some() {
-        return refused("--plan has no use with --no-mirror", "nothing is planned where nothing is copied");
+        return refused("--plan cannot be used with --no-mirror", "remove --no-mirror or --plan");
     }
     if dry && stages.mirror && sync.lock.is_some() {
-        return refused(
-            "--lock is not written by a dry run",
-            "nothing is verified; --plan FILE keeps the plan",
-        );
+        return refused("--lock cannot be used with --dry-run", "save the plan with --plan FILE");
     }
     if !stages.mirror && !stages.rewrite && sync.lock.is_some() {
-        return refused("--lock has no use with --no-mirror and --no-rewrite", "leave one of them out");
+        return refused("--lock cannot be used with both --no-mirror and --no-rewrite", "remove one of them");
     }
     Ok(())
 }

@@ -4,17 +4,17 @@ use serde_json::Value;
 
 use super::named_images;
 use crate::cli::{Arguments, NamingArguments};
-use crate::commands::{CommandError, Ending};
+use crate::commands::{CommandError, ExitStatus};
 use crate::output;
 use crate::persist::kustomize::{self, Gap};
 
 pub(super) async fn kustomize(
     arguments: &Arguments,
     wanted: &NamingArguments,
-) -> Result<Ending, CommandError> {
+) -> Result<ExitStatus, CommandError> {
     let mut images = named_images::read(arguments, wanted).await?;
     images.refuse_nothing()?;
-    let ending = named_images::leave_out(&mut images, false);
+    let exit_status = named_images::leave_out(&mut images, false);
     for Gap { workload, field, why, image } in kustomize::gaps(&images.assignments) {
         output::warning(&format!(
             "{why}: {field} of {workload} in namespace {} has to become {image}",
@@ -22,19 +22,22 @@ pub(super) async fn kustomize(
         ));
     }
     let comment =
-        "# Part of a kustomization.yaml. Mirror new versions with sync-images before they are rolled out.\n";
+        "# Part of a kustomization.yaml. Mirror new versions with sync-images before the rollout.\n";
     print(comment, &kustomize::images(&images.assignments))?;
-    Ok(ending)
+    Ok(exit_status)
 }
 
-pub(super) async fn patches(arguments: &Arguments, wanted: &NamingArguments) -> Result<Ending, CommandError> {
+pub(super) async fn patches(
+    arguments: &Arguments,
+    wanted: &NamingArguments,
+) -> Result<ExitStatus, CommandError> {
     let mut images = named_images::read(arguments, wanted).await?;
     images.refuse_nothing()?;
-    let ending = named_images::leave_out(&mut images, false);
-    let comment = "# Part of a kustomization.yaml. These patches name tags: make them anew for each version, or use\n\
-                   # `values kustomize`, which names none.\n";
+    let exit_status = named_images::leave_out(&mut images, false);
+    let comment = "# Part of a kustomization.yaml. These patches include tags: create them again for each \
+                   version, or use\n# `values kustomize`, which includes none.\n";
     print(comment, &kustomize::patches(&images.snapshot.workloads, &images.assignments))?;
-    Ok(ending)
+    Ok(exit_status)
 }
 
 fn print(comment: &str, value: &Value) -> std::io::Result<()> {

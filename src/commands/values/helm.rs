@@ -11,13 +11,13 @@ use crate::atomic_file;
 use crate::castai::built_in;
 use crate::cli::{Arguments, HelmArguments};
 use crate::cluster::custom::Resource;
-use crate::commands::{CommandError, Ending};
+use crate::commands::{CommandError, ExitStatus};
 use crate::output;
 use crate::persist::helm::{self, ReleaseValues};
 use crate::printable::one_line;
 
 /// Longest comment in a file, in characters.
-const LONGEST_COMMENT: usize = 1000;
+const MAX_COMMENT_LENGTH: usize = 1000;
 
 /// A document with the name of its file.
 struct Document {
@@ -25,7 +25,7 @@ struct Document {
     text: String,
 }
 
-pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result<Ending, CommandError> {
+pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result<ExitStatus, CommandError> {
     let images = named_images::read(arguments, &wanted.naming).await?;
     images.refuse_nothing()?;
     let decided = images
@@ -40,19 +40,23 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
         .collect::<BTreeMap<_, _>>();
     if decided.is_empty() {
         return Err(CommandError::with_hint(
-            "error: no Helm release of Cast AI's can be seen here",
-            "Helm keeps releases in Secrets, which `permissions rbac` lets be listed; Argo CD keeps none: write the keys \
-             of docs/lasting.md into the Application by hand, or use `values policy`; without Helm use `values kustomize`",
+            "error: no Helm release of Cast AI found",
+            "Helm stores releases in Secrets, which must be listable (`permissions rbac`); for Argo CD set \
+             the keys of docs/persist.md in the Application, or use `values policy`; without Helm use \
+             `values kustomize`",
         ));
     }
     let mut documents: Vec<_> = decided.values().map(document).collect::<std::io::Result<_>>()?;
-    let mut ending = if images.is_partial { Ending::Attention } else { Ending::Done };
+    let mut exit_status = if images.is_partial { ExitStatus::Attention } else { ExitStatus::Done };
     for values in decided.values() {
         let name = format!("Helm release {} in namespace {}", values.release.name, values.release.namespace);
         for gap in &values.gaps {
-            ending = Ending::Attention;
-            let policy =
-                if gap.is_for_policy { "; `values policy` can rename it as its pod is created" } else { "" };
+            exit_status = ExitStatus::Attention;
+            let policy = if gap.is_for_policy {
+                "; `values policy` can rename it when its pod is created"
+            } else {
+                ""
+            };
             output::warning(&format!("{name}: {}{policy}", gap.why));
         }
         for note in &values.notes {
@@ -64,7 +68,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
         if let Some(document) = component(resource, &decided)? {
             documents.push(document);
         } else {
-            ending = Ending::Attention;
+            exit_status = ExitStatus::Attention;
             output::warning(&format!(
                 "{}/{} in namespace {} has no Helm release yet that would show its images: run this again once its \
                  operator has installed it",
@@ -83,7 +87,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
         let texts: Vec<_> = documents.iter().map(|document| document.text.as_str()).collect();
         output::result(&texts.join("---\n"))?;
     }
-    Ok(ending)
+    Ok(exit_status)
 }
 
 fn document(decided: &ReleaseValues) -> std::io::Result<Document> {
@@ -158,7 +162,7 @@ fn at_pointer(pointer: Option<&String>, value: &Value) -> Value {
 
 fn comment(text: &mut String, line: &str) {
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "# {}", one_line(line, LONGEST_COMMENT));
+    let _ = writeln!(text, "# {}", one_line(line, MAX_COMMENT_LENGTH));
 }
 
 /// Whether a name means the same to a shell and to a file system.

@@ -2,11 +2,11 @@
 
 use crate::cli::{Arguments, NamingArguments};
 use crate::cluster;
-use crate::commands::{CommandError, Ending, discovery};
+use crate::commands::{CommandError, ExitStatus, discovery};
 use crate::output;
 use crate::output::progress::Progress;
-use crate::persist::left_out::{self, LeftOut};
 use crate::persist::named::{self, NamedImages};
+use crate::persist::not_renamed::{self, NotRenamed};
 
 /// Reads the cluster that the flags name.
 pub(super) async fn read(
@@ -24,16 +24,16 @@ pub(super) async fn read(
 
 /// Says which images keep their names and why, and leaves them out. `is_by_prefix` tells of a policy that does not
 /// know single images.
-pub(super) fn leave_out(images: &mut NamedImages, is_by_prefix: bool) -> Ending {
-    let left_out = left_out::leave_out(&mut images.assignments);
-    for LeftOut { image, place, more, why, is_held_back } in &left_out {
+pub(super) fn leave_out(images: &mut NamedImages, is_by_prefix: bool) -> ExitStatus {
+    let not_renamed = not_renamed::leave_out(&mut images.assignments);
+    for NotRenamed { image, place, more, why, is_unrenamable } in &not_renamed {
         let more = if *more == 0 { String::new() } else { format!(" (and {more} more)") };
-        let what = match (is_held_back, is_by_prefix) {
+        let what = match (is_unrenamable, is_by_prefix) {
             (false, _) => "keeps its name",
             (true, false) => "keeps its name here",
-            (true, true) => "is renamed by its prefix all the same",
+            (true, true) => "is renamed by its prefix anyway",
         };
         output::warning(&format!("{image} of {}{more} {what}: {why}", output::described(place)));
     }
-    if images.is_partial || !left_out.is_empty() { Ending::Attention } else { Ending::Done }
+    if images.is_partial || !not_renamed.is_empty() { ExitStatus::Attention } else { ExitStatus::Done }
 }

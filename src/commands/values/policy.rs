@@ -8,7 +8,7 @@ use super::named_images;
 use crate::cli::{Arguments, DryRun, Engine, Extent, PolicyArguments};
 use crate::cluster::policy::{apply, served_version};
 use crate::cluster::{Connection, PatchMode};
-use crate::commands::{CommandError, Ending, question};
+use crate::commands::{CommandError, ExitStatus, question};
 use crate::model::image::{Image, Version};
 use crate::output;
 use crate::persist::named::NamedImages;
@@ -17,16 +17,16 @@ use crate::persist::{kyverno, policy};
 use crate::store::{self, Limits, Listing, Repository};
 use crate::sync::plan::assignment::Source;
 
-pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Result<Ending, CommandError> {
+pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Result<ExitStatus, CommandError> {
     if arguments.connection.namespace.is_some() {
         return Err(CommandError::with_hint(
-            "error: -n has no use here: the policy is for the pods of all namespaces",
-            "leave it out",
+            "error: -n cannot be used: the policy applies to pods of all namespaces",
+            "remove it",
         ));
     }
     let mut images = named_images::read(arguments, &wanted.naming).await?;
     let is_by_prefix = wanted.extent == Extent::Prefixes;
-    let mut ending = named_images::leave_out(&mut images, is_by_prefix);
+    let mut exit_status = named_images::leave_out(&mut images, is_by_prefix);
     let (names, missing) = match wanted.extent {
         // It is made of what is known beforehand, so that it can be there before Cast AI is.
         Extent::Prefixes => (Names::of_prefixes(&images.mirror, &wanted.naming.mirror.maps), BTreeSet::new()),
@@ -37,28 +37,26 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
     };
     if names.is_empty() {
         return Err(CommandError::with_hint(
-            format!("error: {} holds no image that Cast AI needs in this cluster", images.mirror),
-            "mirror them first: kubectl castai-privatelink sync-images --no-rewrite; or name the registry with --registry",
+            format!("error: no image that Cast AI needs in this cluster found in {}", images.mirror),
+            "mirror them first: kubectl castai-privatelink sync-images --no-rewrite; or set --registry",
         ));
     }
     for repository in &missing {
-        ending = Ending::Attention;
-        output::warning(&format!(
-            "{repository} holds no image that is in use, so its images are not renamed"
-        ));
+        exit_status = ExitStatus::Attention;
+        output::warning(&format!("{repository} has no image in use, so its images are not renamed"));
     }
     for (repository, namespaces) in outside(&images.assignments) {
-        ending = Ending::Attention;
+        exit_status = ExitStatus::Attention;
         let namespaces = namespaces.into_iter().collect::<Vec<_>>().join(", ");
         output::warning(&format!(
-            "{repository} keeps its name in {namespaces}: it is not Cast AI's own, and others may use it there; \
-             sync-images and the other `values` rename what Cast AI uses of it"
+            "{repository} is not renamed in {namespaces}, where other workloads may use it; sync-images \
+             and the other `values` commands rename it for Cast AI's workloads"
         ));
     }
     if is_by_prefix && wanted.apply {
         output::warning(&format!(
-            "--extent=prefixes renames whether {} holds an image or not: pods whose image is not mirrored wait in \
-             ImagePullBackOff, and none can be verified beforehand",
+            "--extent=prefixes also renames images that {} does not hold: pods with such an image fail \
+             with ImagePullBackOff, and this cannot be verified in advance",
             images.mirror
         ));
     }
@@ -71,10 +69,10 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
         if wanted.dry_run != DryRun::Client {
             refuse_unserved(connection, &manifests).await?;
         }
-        return carry_out(connection, &manifests, &names, wanted, ending).await;
+        return carry_out(connection, &manifests, &names, wanted, exit_status).await;
     }
     output::result(&text(&manifests, wanted.extent)?)?;
-    Ok(ending)
+    Ok(exit_status)
 }
 
 /// What the registry is seen to hold, and the repositories there that hold nothing which is in use.
@@ -88,7 +86,7 @@ async fn verified(
     for assigned in &images.assignments {
         if matches!(assigned.source, Source::Known(_)) {
             versions
-                .entry(Repository::of(&assigned.destination))
+                .entry(Repository::from_image(&assigned.destination))
                 .or_default()
                 .insert(assigned.destination.version());
         }
@@ -99,13 +97,15 @@ async fn verified(
         let listed = listed.map_err(|error| {
             CommandError::with_hint(
                 format!("error: listing {repository}: {error}"),
-                "where the registry cannot be asked, --extent=prefixes renames without asking it",
+                "use --extent=prefixes if the registry cannot be reached",
             )
         })?;
         listings.extend(listed.map(|listing| (repository, listing)));
     }
     let is_verified = |image: &Image| {
-        listings.get(&Repository::of(image)).is_some_and(|listing| listing.held(image.version()).is_some())
+        listings
+            .get(&Repository::from_image(image))
+            .is_some_and(|listing| listing.digest(image.version()).is_some())
     };
     let missing = unverified(&images.assignments, is_verified).into_iter().map(str::to_owned).collect();
     Ok((Names::of_verified(&images.mirror, &images.assignments, is_verified), missing))
@@ -122,8 +122,9 @@ async fn engine(
         Some(Engine::Kubernetes) => match served().await? {
             Some(version) => Ok(Some(version)),
             None if wanted.apply => Err(CommandError::with_hint(
-                format!("error: the API server serves no {}", policy::POLICY),
-                "Kubernetes 1.36 does, and 1.34 where it is switched on; --engine=kyverno needs Kyverno instead",
+                format!("error: the API server does not serve {}", policy::POLICY),
+                "requires Kubernetes 1.36, or 1.34 with the feature enabled; --engine=kyverno requires \
+                 Kyverno",
             )),
             None => Ok(policy::VERSIONS.first().copied()),
         },
@@ -131,7 +132,8 @@ async fn engine(
             let version = served().await?;
             if version.is_none() {
                 output::warning(&format!(
-                    "the API server serves no {} (Kubernetes 1.36 does): this is the same for Kyverno",
+                    "the API server does not serve {} (requires Kubernetes 1.36): printing a Kyverno \
+                     policy instead",
                     policy::POLICY
                 ));
             }
@@ -147,11 +149,11 @@ async fn refuse_unserved(connection: &Connection, manifests: &[Value]) -> Result
     if is_kyverno && served_version(connection, kyverno::GROUP, kyverno::KIND, &version).await?.is_none() {
         return Err(CommandError::with_hint(
             format!(
-                "error: the API server serves no {} of {}, so Kyverno is not there",
+                "error: Kyverno is not installed: the API server does not serve {} of {}",
                 kyverno::KIND,
                 kyverno::GROUP
             ),
-            "install Kyverno first, or upgrade to Kubernetes 1.36, which needs none",
+            "install Kyverno first, or upgrade to Kubernetes 1.36",
         ));
     }
     Ok(())
@@ -163,8 +165,8 @@ async fn carry_out(
     manifests: &[Value],
     names: &Names,
     wanted: &PolicyArguments,
-    ending: Ending,
-) -> Result<Ending, CommandError> {
+    exit_status: ExitStatus,
+) -> Result<ExitStatus, CommandError> {
     let objects = manifests.iter().map(|manifest| {
         let text = |pointer| manifest.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let group = text("/apiVersion").split('/').next().unwrap_or_default();
@@ -174,47 +176,46 @@ async fn carry_out(
     let told = |suffix: &str| objects.join(&format!(" {suffix}\n")) + &format!(" {suffix}\n");
     if wanted.dry_run == DryRun::Client {
         output::result(&told("applied (dry run)"))?;
-        return Ok(ending);
+        return Ok(exit_status);
     }
     for manifest in manifests {
         apply(connection, manifest, PatchMode::DryRun).await?;
     }
     if wanted.dry_run == DryRun::Server {
         output::result(&told("applied (server dry run)"))?;
-        return Ok(ending);
+        return Ok(exit_status);
     }
     let work = format!("apply {} to {}", objects.join(" and "), connection.name);
     let show = || names.lines().iter().for_each(|line| output::say(line));
-    if !wanted.yes && !question::ask(work, show).await? {
+    if !wanted.yes && !question::confirm(work, show).await? {
         output::say("nothing was changed");
-        return Ok(Ending::Attention);
+        return Ok(ExitStatus::Attention);
     }
     for manifest in manifests {
         apply(connection, manifest, PatchMode::Apply).await?;
     }
     output::result(&told("applied"))?;
     output::say(&format!(
-        "pods that are created from now on are renamed; to undo: kubectl delete {}",
+        "images of new pods are renamed from now on; to undo: kubectl delete {}",
         objects.join(" ")
     ));
-    Ok(ending)
+    Ok(exit_status)
 }
 
 /// The manifests as YAML for `kubectl apply -f -`, with what a reader should know.
 fn text(manifests: &[Value], extent: Extent) -> std::io::Result<String> {
     let extent = match extent {
         Extent::Mirrored => {
-            "Renamed are the repositories that the registry held images of when this was made: make it anew when Cast AI\n\
-             # brings new components."
+            "Renames the repositories of which the registry held images when this was created: create it \
+             again when Cast AI\n# adds components."
         }
         Extent::Prefixes => {
-            "Renamed is whatever begins like an image of Cast AI's, whether the registry holds it or not."
+            "Renames every image with a Cast AI prefix, even if the registry does not hold it."
         }
     };
     let mut text = format!(
-        "# Renames Cast AI's images to the mirror's as pods are created.\n\
-         # {extent}\n\
-         # A tag that is not mirrored yet cannot be pulled under either name: run sync-images before each upgrade.\n"
+        "# Renames Cast AI's images to the mirror's when pods are created.\n# {extent}\n# Pods cannot pull \
+         a tag that is not mirrored yet: run sync-images before each upgrade.\n"
     );
     for manifest in manifests {
         text.push_str("---\n");

@@ -51,7 +51,7 @@ pub fn dns_suffix(region: &str) -> &'static str {
 pub fn repository_name_fault(name: &str) -> Option<String> {
     let starts_or_ends = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     if !(2..=256).contains(&name.len()) {
-        return Some("ECR's repository names have 2 to 256 characters".to_owned());
+        return Some("ECR repository names must have 2 to 256 characters".to_owned());
     }
     for segment in name.split('/') {
         let bytes = segment.as_bytes();
@@ -61,7 +61,8 @@ pub fn repository_name_fault(name: &str) -> Option<String> {
         let separated = bytes.windows(2).all(|pair| pair.iter().any(|&byte| starts_or_ends(byte)));
         if !(legal_ends && legal && separated) {
             return Some(format!(
-                "ECR does not accept `{segment}` in a repository name (a-z and 0-9, single `.`, `_` or `-` between)"
+                "ECR does not allow `{segment}` in a repository name (allowed: a-z and 0-9, separated by a \
+                 single `.`, `_` or `-`)"
             ));
         }
     }

@@ -105,7 +105,7 @@ fn a_host_with_a_port_cannot_be_a_repository_name() {
 #[test]
 fn mirrors_need_a_host() {
     for (text, hint) in
-        [("https://registry.example", "without `https://`"), ("castai/mirror", "host"), ("", "host")]
+        [("https://registry.example", "remove `https://`"), ("castai/mirror", "host"), ("", "host")]
     {
         let error = text.parse::<Mirror>().unwrap_err().to_string();
         assert!(error.contains(hint), "{text}: {error}");

@@ -1,18 +1,18 @@
 //! The image of a container.
 
-use super::Carrier;
+use super::ImageField;
 use super::kind::{Kind, Kustomize, Location, Relation};
 use super::list_field::{Item, ListField, only_name};
 use crate::model::pod_spec::PodSpec;
 
 pub(super) const KIND: Kind = Kind {
     form: "container/NAME",
-    with_names: |names| only_name(names, Carrier::Container),
+    with_names: |names| only_name(names, ImageField::Container),
     location: Location::Item(ListField {
         list: "containers",
         image: &["image"],
         items,
-        field: Carrier::Container,
+        field: ImageField::Container,
         is_managed: true,
     }),
     relation: Relation::OwnImage,

@@ -1,14 +1,15 @@
 //! An image that a component derives from its container's at run time: no field holds it.
 
-use super::Carrier;
+use super::ImageField;
 use super::kind::{Kind, Kustomize, Location, Relation};
 
 pub(super) const KIND: Kind = Kind {
     form: "derived/CONTAINER/COMPONENT",
     with_names: |names| match names {
-        [container, component] => {
-            Some(Carrier::Derived { container: (*container).to_owned(), component: (*component).to_owned() })
-        }
+        [container, component] => Some(ImageField::Derived {
+            container: (*container).to_owned(),
+            component: (*component).to_owned(),
+        }),
         _ => None,
     },
     location: Location::Nowhere,

@@ -1,23 +1,23 @@
 //! The image of an ephemeral container: `kubectl debug` adds it to a running pod, through a subresource.
 
-use super::Carrier;
+use super::ImageField;
 use super::kind::{Kind, Kustomize, Location, Relation};
 use super::list_field::{Item, ListField, only_name};
 use crate::model::pod_spec::PodSpec;
 
 pub(super) const KIND: Kind = Kind {
     form: "ephemeral/NAME",
-    with_names: |names| only_name(names, Carrier::EphemeralContainer),
+    with_names: |names| only_name(names, ImageField::EphemeralContainer),
     location: Location::Item(ListField {
         list: "ephemeralContainers",
         image: &["image"],
         items,
-        field: Carrier::EphemeralContainer,
+        field: ImageField::EphemeralContainer,
         is_managed: false,
     }),
     relation: Relation::OwnImage,
     restarts_container: false,
-    immutable_in: |_| Some("an ephemeral container cannot be changed"),
+    immutable_in: |_| Some("ephemeral containers are immutable"),
     is_renamed_at_admission: false,
     kustomize: Kustomize::DOES_NOT_APPLY,
 };

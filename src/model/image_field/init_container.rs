@@ -1,18 +1,18 @@
 //! The image of an init container.
 
-use super::Carrier;
+use super::ImageField;
 use super::kind::{Kind, Kustomize, Location, Relation};
 use super::list_field::{Item, ListField, only_name};
 use crate::model::pod_spec::PodSpec;
 
 pub(super) const KIND: Kind = Kind {
     form: "init/NAME",
-    with_names: |names| only_name(names, Carrier::InitContainer),
+    with_names: |names| only_name(names, ImageField::InitContainer),
     location: Location::Item(ListField {
         list: "initContainers",
         image: &["image"],
         items,
-        field: Carrier::InitContainer,
+        field: ImageField::InitContainer,
         is_managed: true,
     }),
     relation: Relation::OwnImage,

@@ -3,7 +3,7 @@
 use json_patch::PatchOperation;
 
 use super::list_field::ListField;
-use super::{Carried, Carrier, Managed, Variables};
+use super::{ImageField, LocatedField, Managed, Variables};
 use crate::model::pod_spec::PodSpec;
 use crate::model::workload_kind::WorkloadKind;
 
@@ -12,7 +12,7 @@ pub(super) struct Kind {
     /// Its written form, `container/NAME`: a word, and what stands behind it.
     pub(super) form: &'static str,
     /// The field with these names; nothing where they are too few or too many.
-    pub(super) with_names: fn(&[&str]) -> Option<Carrier>,
+    pub(super) with_names: fn(&[&str]) -> Option<ImageField>,
     pub(super) location: Location,
     pub(super) relation: Relation,
     /// Whether its container runs anew when the field of a running pod changes.
@@ -45,12 +45,12 @@ pub(super) enum Location {
 
 /// What a kind does in its own way.
 pub(super) struct Own {
-    pub(super) find: fn(&PodSpec, &Variables) -> Vec<Carried>,
-    pub(super) managed: fn(&Carried) -> Option<Managed>,
+    pub(super) find: fn(&PodSpec, &Variables) -> Vec<LocatedField>,
+    pub(super) managed: fn(&LocatedField) -> Option<Managed>,
     /// Adds the field where there was none: what comes before it in a workload of a kind.
-    pub(super) add: fn(WorkloadKind, &PodSpec, &Carrier, &str) -> Vec<PatchOperation>,
+    pub(super) add: fn(WorkloadKind, &PodSpec, &ImageField, &str) -> Vec<PatchOperation>,
     /// Removes what was added.
-    pub(super) remove: fn(WorkloadKind, &PodSpec, &Carried) -> Vec<PatchOperation>,
+    pub(super) remove: fn(WorkloadKind, &PodSpec, &LocatedField) -> Vec<PatchOperation>,
 }
 
 /// What a field is to the container that its first name is.

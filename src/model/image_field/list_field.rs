@@ -1,6 +1,6 @@
 //! Fields that are the image of a named item in a list of the pod spec.
 
-use super::{Carried, Carrier, Managed};
+use super::{ImageField, LocatedField, Managed};
 use crate::model::pod_spec::PodSpec;
 
 /// What sets such fields apart.
@@ -12,7 +12,7 @@ pub(super) struct ListField {
     /// All items, in order.
     pub(super) items: fn(&PodSpec) -> Vec<Item<'_>>,
     /// The field of the item with this name.
-    pub(super) field: fn(String) -> Carrier,
+    pub(super) field: fn(String) -> ImageField,
     /// Whether managers own it: parts of an object that are written through a subresource are none's.
     pub(super) is_managed: bool,
 }
@@ -24,12 +24,12 @@ pub(super) struct Item<'p> {
 }
 
 impl ListField {
-    pub(super) fn find(&self, pod: &PodSpec) -> Vec<Carried> {
+    pub(super) fn find(&self, pod: &PodSpec) -> Vec<LocatedField> {
         let items = (self.items)(pod).into_iter().enumerate();
         let found = items.filter_map(|(index, Item { name, image })| {
             let image = image.filter(|image| !image.is_empty())?;
-            Some(Carried {
-                carrier: (self.field)(name.to_owned()),
+            Some(LocatedField {
+                image_field: (self.field)(name.to_owned()),
                 value: image.to_owned(),
                 text: image.to_owned(),
                 path: path(self.list, index, self.image),
@@ -39,7 +39,7 @@ impl ListField {
         found.collect()
     }
 
-    pub(super) fn managed(&self, field: &Carried) -> Option<Managed> {
+    pub(super) fn managed(&self, field: &LocatedField) -> Option<Managed> {
         let (_, name) = field.names.first().filter(|_| self.is_managed)?;
         let image = self.image.iter().map(|member| format!("f:{member}"));
         let path: Vec<_> = [format!("f:{}", self.list), key(name)].into_iter().chain(image).collect();
@@ -48,7 +48,7 @@ impl ListField {
 }
 
 /// The written forms of one name.
-pub(super) fn only_name(names: &[&str], field: fn(String) -> Carrier) -> Option<Carrier> {
+pub(super) fn only_name(names: &[&str], field: fn(String) -> ImageField) -> Option<ImageField> {
     match names {
         [name] => Some(field((*name).to_owned())),
         _ => None,

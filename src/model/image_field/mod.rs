@@ -22,9 +22,9 @@ use self::kind::{Kind, Location, Relation};
 use crate::model::pod_spec::PodSpec;
 use crate::model::workload_kind::WorkloadKind;
 
-/// The field of an object that carries an image. Keyed by names and never by an index, because indices move.
+/// The field of an object that holds an image. Keyed by names and never by an index, because indices move.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Carrier {
+pub enum ImageField {
     Container(String),
     InitContainer(String),
     EphemeralContainer(String),
@@ -61,7 +61,7 @@ const KINDS: [&Kind; 8] = [
 /// Lists of a pod spec, in the order in which their fields are found.
 const LISTS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
 
-impl Carrier {
+impl ImageField {
     const fn kind(&self) -> &'static Kind {
         match self {
             Self::Container(_) => &container::KIND,
@@ -93,7 +93,7 @@ impl Carrier {
 }
 
 /// What others may do with a field.
-impl Carrier {
+impl ImageField {
     /// Whether there is a field that a patch can set.
     pub const fn is_field(&self) -> bool {
         !matches!(self.kind().location, Location::Nowhere)
@@ -194,21 +194,21 @@ fn rank(list: &str) -> usize {
     LISTS.iter().position(|known| *known == list).unwrap_or(LISTS.len())
 }
 
-/// A field that carries an image.
+/// A field that holds an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Carried {
-    pub carrier: Carrier,
+pub struct LocatedField {
+    pub image_field: ImageField,
     /// The image as written; it need not be a valid reference.
     pub value: String,
     /// All that is written in the field; it holds the image.
     pub text: String,
     /// Where the text stands in the pod spec, as the tokens of a JSON pointer.
     pub path: Vec<String>,
-    /// Fields that say that `path` still means this carrier: a name, and where it stands.
+    /// Guards that `path` still belongs to this image field: a name, and its path.
     pub names: Vec<(Vec<String>, String)>,
 }
 
-impl Carried {
+impl LocatedField {
     /// The text with another image.
     pub fn text_with(&self, image: &str) -> String {
         self.text.replacen(&self.value, image, 1)
@@ -217,7 +217,7 @@ impl Carried {
     /// Where it stands among a manager's fields (`metadata.managedFields`), below those of the pod spec; nothing for what
     /// no manager can own.
     pub(super) fn managed(&self) -> Option<Managed> {
-        match &self.carrier.kind().location {
+        match &self.image_field.kind().location {
             Location::Item(list) => list.managed(self),
             Location::Own(own) => (own.managed)(self),
             Location::Resource | Location::Nowhere => None,
@@ -260,9 +260,9 @@ impl<T: Into<String>> FromIterator<T> for Variables {
     }
 }
 
-/// All fields of `pod` that carry an image: of `variables` those with a literal value. In order of its lists, and of each
+/// All fields of `pod` that hold an image: of `variables` those with a literal value. In order of its lists, and of each
 /// item its own image first.
-pub fn carried(pod: &PodSpec, variables: &Variables) -> Vec<Carried> {
+pub fn locate_image_fields(pod: &PodSpec, variables: &Variables) -> Vec<LocatedField> {
     let mut found = Vec::new();
     for kind in KINDS {
         match &kind.location {
@@ -271,33 +271,36 @@ pub fn carried(pod: &PodSpec, variables: &Variables) -> Vec<Carried> {
             Location::Resource | Location::Nowhere => {}
         }
     }
-    found.sort_by_key(|field: &Carried| {
+    found.sort_by_key(|field: &LocatedField| {
         let token = |index: usize| field.path.get(index).map(String::as_str).unwrap_or_default();
         (rank(token(0)), token(1).parse::<usize>().unwrap_or_default())
     });
     found
 }
 
-/// The fields of `pod` that `carriers` name, whatever variables are known to carry images.
-pub fn fields_of<'c>(pod: &PodSpec, carriers: impl IntoIterator<Item = &'c Carrier>) -> Vec<Carried> {
-    let carriers: Vec<_> = carriers.into_iter().collect();
-    let variables = carriers.iter().filter_map(|carrier| carrier.variable()).collect();
-    let mut fields = carried(pod, &variables);
-    fields.retain(|field| carriers.contains(&&field.carrier));
+/// The fields of `pod` that `image_fields` name, whatever variables are known to hold images.
+pub fn locate_fields<'c>(
+    pod: &PodSpec,
+    image_fields: impl IntoIterator<Item = &'c ImageField>,
+) -> Vec<LocatedField> {
+    let image_fields: Vec<_> = image_fields.into_iter().collect();
+    let variables = image_fields.iter().filter_map(|image_field| image_field.variable()).collect();
+    let mut fields = locate_image_fields(pod, &variables);
+    fields.retain(|field| image_fields.contains(&&field.image_field));
     fields
 }
 
-impl fmt::Display for Carrier {
+impl fmt::Display for ImageField {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.kind().word())?;
         self.names().into_iter().try_for_each(|name| write!(formatter, "/{name}"))
     }
 }
 
-/// The text names no carrier.
+/// The text names no image field.
 #[derive(Debug, thiserror::Error)]
 #[error("unknown carrier {0:?}: expected {forms}", forms = forms())]
-pub struct UnknownCarrier(String);
+pub struct InvalidImageField(String);
 
 /// `container/NAME, init/NAME or named`.
 fn forms() -> String {
@@ -308,24 +311,24 @@ fn forms() -> String {
     }
 }
 
-impl FromStr for Carrier {
-    type Err = UnknownCarrier;
+impl FromStr for ImageField {
+    type Err = InvalidImageField;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut parts = text.split('/');
         let kind = parts.next().and_then(|word| KINDS.into_iter().find(|kind| kind.word() == word));
         let names: Vec<_> = parts.collect();
-        kind.and_then(|kind| (kind.with_names)(&names)).ok_or_else(|| UnknownCarrier(text.to_owned()))
+        kind.and_then(|kind| (kind.with_names)(&names)).ok_or_else(|| InvalidImageField(text.to_owned()))
     }
 }
 
-impl Serialize for Carrier {
+impl Serialize for ImageField {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Carrier {
+impl<'de> Deserialize<'de> for ImageField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }

@@ -1,12 +1,12 @@
 //! An image that the user named: no field holds it.
 
-use super::Carrier;
+use super::ImageField;
 use super::kind::{Kind, Kustomize, Location, Relation};
 
 pub(super) const KIND: Kind = Kind {
     form: "named",
     with_names: |names| match names {
-        [] => Some(Carrier::Named),
+        [] => Some(ImageField::Named),
         _ => None,
     },
     location: Location::Nowhere,

@@ -5,7 +5,7 @@ use json_patch::{PatchOperation, ReplaceOperation, TestOperation};
 use serde_json::Value;
 
 use super::kind::Location;
-use super::{Carried, Carrier};
+use super::{ImageField, LocatedField};
 use crate::model::pod_spec::PodSpec;
 use crate::model::workload_kind::WorkloadKind;
 
@@ -21,48 +21,48 @@ pub fn test(path: PointerBuf, value: Value) -> PatchOperation {
 }
 
 /// Tests that `field` is what was read.
-pub fn unchanged(kind: WorkloadKind, field: &Carried) -> Vec<PatchOperation> {
+pub fn unchanged(kind: WorkloadKind, field: &LocatedField) -> Vec<PatchOperation> {
     let mut operations = names(kind, field);
     operations.push(test(absolute(kind, &field.path), field.text.as_str().into()));
     operations
 }
 
 /// Sets the image of `field`, which has to be what was read.
-pub fn set(kind: WorkloadKind, field: &Carried, image: &str) -> Vec<PatchOperation> {
+pub fn set(kind: WorkloadKind, field: &LocatedField, image: &str) -> Vec<PatchOperation> {
     let mut operations = unchanged(kind, field);
     operations.push(replace(kind, field, image));
     operations
 }
 
 /// Sets the image of `field`, whatever it was: only the names have to be what was read.
-pub fn set_by_name(kind: WorkloadKind, field: &Carried, image: &str) -> Vec<PatchOperation> {
+pub fn set_by_name(kind: WorkloadKind, field: &LocatedField, image: &str) -> Vec<PatchOperation> {
     let mut operations = names(kind, field);
     operations.push(replace(kind, field, image));
     operations
 }
 
 /// Adds a field that `pod` does not have; nothing where its kind cannot be added.
-pub fn add(kind: WorkloadKind, pod: &PodSpec, carrier: &Carrier, image: &str) -> Vec<PatchOperation> {
-    match &carrier.kind().location {
-        Location::Own(own) => (own.add)(kind, pod, carrier, image),
+pub fn add(kind: WorkloadKind, pod: &PodSpec, image_field: &ImageField, image: &str) -> Vec<PatchOperation> {
+    match &image_field.kind().location {
+        Location::Own(own) => (own.add)(kind, pod, image_field, image),
         _ => Vec::new(),
     }
 }
 
 /// Removes a field that was added; nothing where its kind cannot be removed.
-pub fn remove(kind: WorkloadKind, pod: &PodSpec, field: &Carried) -> Vec<PatchOperation> {
-    match &field.carrier.kind().location {
+pub fn remove(kind: WorkloadKind, pod: &PodSpec, field: &LocatedField) -> Vec<PatchOperation> {
+    match &field.image_field.kind().location {
         Location::Own(own) => (own.remove)(kind, pod, field),
         _ => Vec::new(),
     }
 }
 
-fn names(kind: WorkloadKind, field: &Carried) -> Vec<PatchOperation> {
+fn names(kind: WorkloadKind, field: &LocatedField) -> Vec<PatchOperation> {
     let names = field.names.iter();
     names.map(|(path, name)| test(absolute(kind, path), name.as_str().into())).collect()
 }
 
-fn replace(kind: WorkloadKind, field: &Carried, image: &str) -> PatchOperation {
+fn replace(kind: WorkloadKind, field: &LocatedField, image: &str) -> PatchOperation {
     let path = absolute(kind, &field.path);
     PatchOperation::Replace(ReplaceOperation { path, value: field.text_with(image).into() })
 }

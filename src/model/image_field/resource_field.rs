@@ -1,13 +1,13 @@
 //! A field of a custom resource, which its own controller reads.
 
-use super::Carrier;
+use super::ImageField;
 use super::kind::{Kind, Kustomize, Location, Relation};
 
 pub(super) const KIND: Kind = Kind {
     form: "field/POINTER",
     with_names: |names| match names {
         [] => None,
-        pointer => Some(Carrier::Field(format!("/{}", pointer.join("/")))),
+        pointer => Some(ImageField::Field(format!("/{}", pointer.join("/")))),
     },
     location: Location::Resource,
     relation: Relation::None,

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn carriers_are_written_and_read_by_name() {
+fn image_fields_round_trip_by_name() {
     for text in [
         "container/agent",
         "init/gpu",
@@ -11,30 +11,30 @@ fn carriers_are_written_and_read_by_name() {
         "field/spec/values/sub~1chart/image",
         "named",
     ] {
-        assert_eq!(text.parse::<Carrier>().unwrap().to_string(), text);
+        assert_eq!(text.parse::<ImageField>().unwrap().to_string(), text);
     }
     for text in ["agent", "container", "container/a/b", "env/x", "field", "fieldx/y", ""] {
-        assert!(text.parse::<Carrier>().is_err(), "{text}");
+        assert!(text.parse::<ImageField>().is_err(), "{text}");
     }
 }
 
 #[test]
 fn every_kind_is_read_as_it_is_written() {
     let every = [
-        Carrier::Container("a".to_owned()),
-        Carrier::InitContainer("a".to_owned()),
-        Carrier::EphemeralContainer("a".to_owned()),
-        Carrier::Environment { container: "a".to_owned(), variable: "V".to_owned() },
-        Carrier::Volume("a".to_owned()),
-        Carrier::Derived { container: "a".to_owned(), component: "c".to_owned() },
-        Carrier::Field("/spec/image".to_owned()),
-        Carrier::Named,
+        ImageField::Container("a".to_owned()),
+        ImageField::InitContainer("a".to_owned()),
+        ImageField::EphemeralContainer("a".to_owned()),
+        ImageField::Environment { container: "a".to_owned(), variable: "V".to_owned() },
+        ImageField::Volume("a".to_owned()),
+        ImageField::Derived { container: "a".to_owned(), component: "c".to_owned() },
+        ImageField::Field("/spec/image".to_owned()),
+        ImageField::Named,
     ];
-    for carrier in &every {
-        assert_eq!(carrier.to_string().parse::<Carrier>().unwrap(), *carrier);
-        assert!(KINDS.iter().any(|kind| kind.form == carrier.kind().form), "{carrier} is registered");
+    for image_field in &every {
+        assert_eq!(image_field.to_string().parse::<ImageField>().unwrap(), *image_field);
+        assert!(KINDS.iter().any(|kind| kind.form == image_field.kind().form), "{image_field} is registered");
     }
-    let error = "agent".parse::<Carrier>().unwrap_err().to_string();
+    let error = "agent".parse::<ImageField>().unwrap_err().to_string();
     assert!(error.starts_with("unknown carrier \"agent\": expected container/NAME, init/NAME, "), "{error}");
     assert!(error.ends_with(", field/POINTER or named"), "{error}");
 }
@@ -43,18 +43,18 @@ fn every_kind_is_read_as_it_is_written() {
 fn what_others_may_do_with_each_kind() {
     // The container, the container that runs anew, what makes it immutable in a pod, whether a policy renames it, and
     // whether kustomize does.
-    let immutable_variable = Some("a pod's variables are immutable");
+    let immutable_variable = Some("environment variables of a pod are immutable");
     let cases = [
         ("container/a", Some("a"), Some("a"), None, true, true),
         ("init/a", Some("a"), None, None, true, true),
-        ("ephemeral/a", Some("a"), None, Some("an ephemeral container cannot be changed"), false, false),
+        ("ephemeral/a", Some("a"), None, Some("ephemeral containers are immutable"), false, false),
         ("env/a/V", Some("a"), None, immutable_variable, false, false),
         ("derived/a/c", Some("a"), None, None, false, false),
         ("field/spec/image", None, None, None, false, false),
         ("named", None, None, None, false, false),
     ];
     for (text, container, restarted, immutable, admission, kustomize) in cases {
-        let field: Carrier = text.parse().unwrap();
+        let field: ImageField = text.parse().unwrap();
         assert_eq!((field.container(), field.restarted_container()), (container, restarted), "{text}");
         assert_eq!(field.immutable_in(WorkloadKind::Pod), immutable, "{text}");
         assert_eq!(field.is_renamed_at_admission(), admission, "{text}");
@@ -82,10 +82,10 @@ fn pod() -> PodSpec {
 #[test]
 fn fields_are_found_in_order_and_where_they_stand() {
     let found = |variables: &[&str]| -> Vec<String> {
-        let fields = carried(&pod(), &variables.iter().copied().collect());
+        let fields = locate_image_fields(&pod(), &variables.iter().copied().collect());
         fields
             .iter()
-            .map(|field| format!("{} {} {}", field.carrier, field.value, field.path.join("/")))
+            .map(|field| format!("{} {} {}", field.image_field, field.value, field.path.join("/")))
             .collect()
     };
     let expected = [
@@ -103,15 +103,15 @@ fn fields_are_found_in_order_and_where_they_stand() {
 #[test]
 fn named_fields_alone_are_found_whatever_variables_are_known() {
     let named =
-        ["env/a/W", "ephemeral/e", "container/none", "named"].map(|text| text.parse::<Carrier>().unwrap());
-    let fields = fields_of(&pod(), &named);
-    let found: Vec<_> = fields.iter().map(|field| field.carrier.to_string()).collect();
+        ["env/a/W", "ephemeral/e", "container/none", "named"].map(|text| text.parse::<ImageField>().unwrap());
+    let fields = locate_fields(&pod(), &named);
+    let found: Vec<_> = fields.iter().map(|field| field.image_field.to_string()).collect();
     assert_eq!(found, ["env/a/W", "ephemeral/e"]);
 }
 
 #[test]
 fn what_stands_around_an_image_stays() {
-    let mut field = carried(&pod(), &Variables::default()).remove(0);
+    let mut field = locate_image_fields(&pod(), &Variables::default()).remove(0);
     assert_eq!(field.text_with("e.example/i:1"), "e.example/i:1");
     field.text = "--image=i:1".to_owned();
     assert_eq!(field.text_with("e.example/i:1"), "--image=e.example/i:1");

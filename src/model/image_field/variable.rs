@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use super::kind::{Kind, Kustomize, Location, Own, Relation};
 use super::list_field::{key, path};
 use super::patch::{absolute, test, unchanged};
-use super::{Carried, Carrier, Managed, Variables};
+use super::{ImageField, LocatedField, Managed, Variables};
 use crate::model::pod_spec::{Container, PodSpec};
 use crate::model::workload_kind::WorkloadKind;
 
 pub(super) const KIND: Kind = Kind {
     form: "env/CONTAINER/VARIABLE",
     with_names: |names| match names {
-        [container, variable] => Some(Carrier::Environment {
+        [container, variable] => Some(ImageField::Environment {
             container: (*container).to_owned(),
             variable: (*variable).to_owned(),
         }),
@@ -23,7 +23,9 @@ pub(super) const KIND: Kind = Kind {
     location: Location::Own(Own { find, managed, add, remove }),
     relation: Relation::ComesWith,
     restarts_container: false,
-    immutable_in: |kind| (kind == WorkloadKind::Pod).then_some("a pod's variables are immutable"),
+    immutable_in: |kind| {
+        (kind == WorkloadKind::Pod).then_some("environment variables of a pod are immutable")
+    },
     is_renamed_at_admission: false,
     kustomize: Kustomize { renames: false, gap: |_| Some("kustomize renames no image in a variable") },
 };
@@ -36,7 +38,7 @@ fn containers(pod: &PodSpec) -> impl Iterator<Item = (&'static str, usize, &Cont
     init.chain(main.map(|(index, container)| ("containers", index, container)))
 }
 
-fn find(pod: &PodSpec, variables: &Variables) -> Vec<Carried> {
+fn find(pod: &PodSpec, variables: &Variables) -> Vec<LocatedField> {
     let all = containers(pod).flat_map(|container| variables.names().map(move |name| (container, name)));
     all.filter_map(|((list, index, container), name)| {
         // Of several with one name the last counts.
@@ -45,8 +47,11 @@ fn find(pod: &PodSpec, variables: &Variables) -> Vec<Carried> {
             environment.iter().enumerate().rfind(|(_, variable)| variable.name == name)?;
         let position = position.to_string();
         let value = variable.value.clone().filter(|value| !value.is_empty())?;
-        Some(Carried {
-            carrier: Carrier::Environment { container: container.name.clone(), variable: name.to_owned() },
+        Some(LocatedField {
+            image_field: ImageField::Environment {
+                container: container.name.clone(),
+                variable: name.to_owned(),
+            },
             text: value.clone(),
             value,
             path: path(list, index, &["env", &position, "value"]),
@@ -60,17 +65,19 @@ fn find(pod: &PodSpec, variables: &Variables) -> Vec<Carried> {
 }
 
 /// Who adds a variable also owns its entry and its name, and would keep it without a value.
-fn managed(field: &Carried) -> Option<Managed> {
+fn managed(field: &LocatedField) -> Option<Managed> {
     let list = format!("f:{}", field.path.first()?);
-    let (container, variable) = (field.carrier.container()?, field.carrier.variable()?);
+    let (container, variable) = (field.image_field.container()?, field.image_field.variable()?);
     let path = vec![list, key(container), "f:env".to_owned(), key(variable), "f:value".to_owned()];
     Some(Managed { whole: path.len() - 1, path })
 }
 
 /// Adds a variable behind all others of its container, which has to have the name and image that were read. One that
 /// somebody else adds meanwhile comes to stand behind it, so that theirs counts.
-fn add(kind: WorkloadKind, pod: &PodSpec, carrier: &Carrier, value: &str) -> Vec<PatchOperation> {
-    let (Some(name), Some(variable)) = (carrier.container(), carrier.variable()) else { return Vec::new() };
+fn add(kind: WorkloadKind, pod: &PodSpec, image_field: &ImageField, value: &str) -> Vec<PatchOperation> {
+    let (Some(name), Some(variable)) = (image_field.container(), image_field.variable()) else {
+        return Vec::new();
+    };
     let Some((list, index, found)) = containers(pod).find(|(.., found)| found.name == name) else {
         return Vec::new();
     };
@@ -93,12 +100,12 @@ fn add(kind: WorkloadKind, pod: &PodSpec, carrier: &Carrier, value: &str) -> Vec
 }
 
 /// Removes a variable, and the list that held nothing else.
-fn remove(kind: WorkloadKind, pod: &PodSpec, field: &Carried) -> Vec<PatchOperation> {
+fn remove(kind: WorkloadKind, pod: &PodSpec, field: &LocatedField) -> Vec<PatchOperation> {
     let mut operations = unchanged(kind, field);
     // The path ends in `env`, the position and `value`.
     let Some((list, [position, _])) = field.path.split_last_chunk::<2>() else { return Vec::new() };
-    let own =
-        containers(pod).find(|(.., container)| Some(container.name.as_str()) == field.carrier.container());
+    let own = containers(pod)
+        .find(|(.., container)| Some(container.name.as_str()) == field.image_field.container());
     let variables = own.and_then(|(.., container)| container.env.as_deref()).unwrap_or_default();
     let path = if let [only] = variables {
         operations.push(test(absolute(kind, list), json!([{"name": only.name, "value": only.value}])));

@@ -1,7 +1,7 @@
 //! The image or OCI artifact that a volume holds (`volumes[].image.reference`; Kubernetes 1.36 takes it without a
 //! feature gate). The kubelet pulls it before the containers that mount it.
 
-use super::Carrier;
+use super::ImageField;
 use super::kind::{Kind, Kustomize, Location, Relation};
 use super::list_field::{Item, ListField, only_name};
 use crate::model::pod_spec::PodSpec;
@@ -9,12 +9,12 @@ use crate::model::workload_kind::WorkloadKind;
 
 pub(super) const KIND: Kind = Kind {
     form: "volume/NAME",
-    with_names: |names| only_name(names, Carrier::Volume),
+    with_names: |names| only_name(names, ImageField::Volume),
     location: Location::Item(ListField {
         list: "volumes",
         image: &["image", "reference"],
         items,
-        field: Carrier::Volume,
+        field: ImageField::Volume,
         is_managed: true,
     }),
     relation: Relation::None,
@@ -46,7 +46,7 @@ mod tests {
     use serde_json::json;
 
     use super::super::patch::{set, set_by_name};
-    use super::super::{Variables, admission_lists, carried};
+    use super::super::{Variables, admission_lists, locate_image_fields};
     use super::*;
 
     fn pod() -> PodSpec {
@@ -64,13 +64,14 @@ mod tests {
 
     #[test]
     fn a_volume_with_an_image_is_found_at_its_place() {
-        let fields = carried(&pod(), &Variables::default());
-        let found: Vec<_> = fields.iter().map(|field| (field.carrier.to_string(), &*field.value)).collect();
+        let fields = locate_image_fields(&pod(), &Variables::default());
+        let found: Vec<_> =
+            fields.iter().map(|field| (field.image_field.to_string(), &*field.value)).collect();
         assert_eq!(found, [("container/a".to_owned(), "i:1"), ("volume/model".to_owned(), "m:1")]);
         assert_eq!(fields[1].path, ["volumes", "1", "image", "reference"]);
-        assert_eq!(fields[1].carrier.container(), None);
-        assert_eq!("volume/model".parse::<Carrier>().unwrap(), fields[1].carrier);
-        assert!("volume/a/b".parse::<Carrier>().is_err());
+        assert_eq!(fields[1].image_field.container(), None);
+        assert_eq!("volume/model".parse::<ImageField>().unwrap(), fields[1].image_field);
+        assert!("volume/a/b".parse::<ImageField>().is_err());
         let managed = fields[1].managed().unwrap();
         assert_eq!(managed.path, ["f:volumes", r#"k:{"name":"model"}"#, "f:image", "f:reference"]);
         assert_eq!(managed.whole, managed.path.len());
@@ -78,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_patch_tests_the_name_and_the_image() {
-        let field = carried(&pod(), &Variables::default()).remove(1);
+        let field = locate_image_fields(&pod(), &Variables::default()).remove(1);
         let at = |member: &str| format!("/spec/jobTemplate/spec/template/spec/volumes/1/{member}");
         let name = json!({"op": "test", "path": at("name"), "value": "model"});
         let image = json!({"op": "test", "path": at("image/reference"), "value": "m:1"});
@@ -90,7 +91,7 @@ mod tests {
 
     #[test]
     fn what_others_may_do_with_it() {
-        let volume = Carrier::Volume("model".to_owned());
+        let volume = ImageField::Volume("model".to_owned());
         for kind in WorkloadKind::ALL {
             assert_eq!(volume.immutable_in(kind).is_some(), kind == WorkloadKind::Pod, "{kind:?}");
             assert!(volume.kustomize_gap(kind).is_some(), "{kind:?}");

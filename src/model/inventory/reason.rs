@@ -16,7 +16,7 @@ pub enum Reason {
     /// The image's name starts with a prefix of Cast AI's, as written or behind a mirror's name.
     #[serde(rename_all = "camelCase")]
     ImagePrefix { prefix: String },
-    /// A component of Cast AI patches this workload of somebody else's, and the image is Cast AI's by its prefix.
+    /// A component of Cast AI patches this third-party workload, and the image has a Cast AI prefix.
     #[serde(rename_all = "camelCase")]
     PatchedBy { component: String, prefix: String },
     /// The workload's `helm.sh/chart` label names a Cast AI chart.
@@ -55,7 +55,7 @@ pub enum Reason {
         /// As Kubernetes says it: `ImagePullBackOff`.
         waiting: String,
         /// What makes it Cast AI's.
-        because: String,
+        matched_by: String,
     },
     /// The user named the image.
     Named,
@@ -84,8 +84,8 @@ impl fmt::Display for Reason {
                     path => write!(formatter, "{part} file {path}"),
                 }
             }
-            Self::FailingPod { pod, waiting, because } => {
-                write!(formatter, "pod {pod} cannot pull it ({waiting}); {because}")
+            Self::FailingPod { pod, waiting, matched_by } => {
+                write!(formatter, "pod {pod} cannot pull it ({waiting}); {matched_by}")
             }
             Self::Named => formatter.write_str("named by --include-image or --knowledge"),
         }

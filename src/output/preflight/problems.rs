@@ -7,7 +7,7 @@ use super::gravity;
 use crate::output::style;
 use crate::preflight::check::Severity;
 use crate::preflight::finding::Finding;
-use crate::preflight::judgement::{Outcome, Remedy};
+use crate::preflight::judgement::{Fix, Outcome};
 use crate::preflight::report::Report;
 use crate::printable::one_line;
 
@@ -36,12 +36,12 @@ pub(super) fn text(report: &Report, width: Option<usize>) -> String {
 
 /// Whether one block tells both: the same check with the same sight, or all that waits for the same remedy.
 fn says_the_same(first: &Finding, other: &Finding) -> bool {
-    if first.remedies != other.remedies {
+    if first.fixes != other.fixes {
         return false;
     }
     match (&first.outcome, &other.outcome) {
         (Outcome::Unknown { why }, Outcome::Unknown { why: other_why }) => {
-            why == other_why || !first.remedies.is_empty()
+            why == other_why || !first.fixes.is_empty()
         }
         (outcome, other_outcome) => {
             outcome == other_outcome
@@ -90,27 +90,27 @@ fn problem(report: &Report, same: &[&Finding], width: Option<usize>) -> String {
     let reasons: Vec<_> = same.iter().filter_map(|finding| finding.outcome.reason()).collect();
     let reasons = distinct(reasons.iter().map(String::as_str));
     for (index, reason) in reasons.iter().enumerate() {
-        block.line(if index == 0 { "why" } else { "" }, reason);
+        block.line(if index == 0 { "reason" } else { "" }, reason);
     }
     let users = same.iter().flat_map(|finding| &finding.subject.needed_by);
     let users = distinct(users.map(String::as_str)).join(", ");
     if is_optional(first) {
         block.line(
             "needed by",
-            &format!("no component that is installed, so only a warning; it serves {users}"),
+            &format!("only a warning: no installed component needs it; it serves {users}"),
         );
     } else if matches!(first.outcome, Outcome::Fail | Outcome::Warn) {
         block.line("needed by", &users);
     }
     let skipped = report.findings.iter().filter(|finding| {
-        finding.outcome == Outcome::Skipped { because: first.check.code }
+        finding.outcome == Outcome::Skipped { blocked_by: first.check.code }
             && same.iter().any(|cause| cause.subject.name == finding.subject.name)
     });
     let skipped = distinct(skipped.map(|finding| finding.check.code)).join(", ");
     if !skipped.is_empty() {
-        block.line("skipped", &format!("{skipped}, until this passes"));
+        block.line("skipped", &format!("{skipped} until this passes"));
     }
-    for (index, Remedy { text, command }) in first.remedies.iter().enumerate() {
+    for (index, Fix { text, command }) in first.fixes.iter().enumerate() {
         block.line(if index == 0 { "to do" } else { "" }, text);
         if let Some(command) = command {
             block.command(command);

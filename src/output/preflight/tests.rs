@@ -1,8 +1,8 @@
 use super::*;
 use crate::preflight::check::Severity;
 use crate::preflight::checks;
-use crate::preflight::judgement::{Judgement, Remedy};
-use crate::preflight::subject::{Subject, SubjectKind, Vantage};
+use crate::preflight::judgement::{Fix, Judgement};
+use crate::preflight::subject::{Subject, SubjectKind, VantagePoint};
 
 fn finding(code: &str, kind: SubjectKind, name: &str, judgement: Judgement) -> Finding {
     let check = checks::find(code).unwrap();
@@ -10,15 +10,15 @@ fn finding(code: &str, kind: SubjectKind, name: &str, judgement: Judgement) -> F
     if kind == SubjectKind::Host {
         subject.needed_by = ["castai-agent".to_owned(), "hibernate".to_owned()].into();
     }
-    Finding::new(check, check.severity, subject, Vantage::Here, judgement.took(7))
+    Finding::new(check, check.severity, subject, VantagePoint::Here, judgement.took(7))
 }
 
 fn host(code: &str, name: &str, judgement: Judgement) -> Finding {
     finding(code, SubjectKind::Host, name, judgement)
 }
 
-fn skipped(code: &str, name: &str, because: &'static str) -> Finding {
-    host(code, name, Judgement::skipped(because))
+fn skipped(code: &str, name: &str, blocked_by: &'static str) -> Finding {
+    host(code, name, Judgement::skipped(blocked_by))
 }
 
 fn inside() -> Finding {
@@ -41,7 +41,7 @@ fn problems_of(report: &Report) -> String {
 }
 
 #[test]
-fn a_failure_is_told_whole_with_its_consequences_and_what_to_do() {
+fn a_failure_shows_its_consequences_and_its_fix() {
     let report = report(vec![
         inside(),
         host("CPL210", "api.cast.ai", Judgement::pass("A: 104.16.81.56; AAAA: no records")),
@@ -50,8 +50,8 @@ fn a_failure_is_told_whole_with_its_consequences_and_what_to_do() {
             "api.cast.ai",
             Judgement::fail("104.16.81.56: public")
                 .expected("private addresses")
-                .remedy(Remedy::command("enable private DNS", "aws ec2 modify-vpc-endpoint"))
-                .remedy(Remedy::text("or create the endpoint")),
+                .fix(Fix::command("enable private DNS", "aws ec2 modify-vpc-endpoint"))
+                .fix(Fix::text("or create the endpoint")),
         ),
         skipped("CPL220", "api.cast.ai", "CPL211"),
         skipped("CPL230", "api.cast.ai", "CPL211"),
@@ -70,7 +70,7 @@ Fail CPL211 api.cast.ai
   observed   104.16.81.56: public
   expected   private addresses
   needed by  castai-agent, hibernate
-  skipped    CPL220, CPL230, until this passes
+  skipped    CPL220, CPL230 until this passes
   to do      enable private DNS
              aws ec2 modify-vpc-endpoint
              or create the endpoint
@@ -82,8 +82,8 @@ Not ready for PrivateLink: api.cast.ai (CPL211)
 }
 
 #[test]
-fn one_cause_on_many_hosts_is_told_once() {
-    let silence = || Judgement::fail("no answer in time").remedy(Remedy::text("ask the name server"));
+fn one_cause_on_many_hosts_is_reported_once() {
+    let silence = || Judgement::fail("timed out").fix(Fix::text("ask the name server"));
     let hosts = ["a.cast.ai", "b.cast.ai", "c.cast.ai"];
     let report = report(hosts.iter().map(|name| host("CPL210", name, silence())).collect());
     let problems = problems_of(&report);
@@ -115,16 +115,16 @@ fn different_sights_stay_apart_and_the_worst_comes_first() {
 }
 
 #[test]
-fn what_waits_for_the_same_remedy_is_one_problem() {
-    let remedy = || Remedy::text("look from inside");
+fn findings_with_the_same_fix_are_one_problem() {
+    let fix = || Fix::text("look from inside");
     let mut findings = vec![finding(
         "CPL110",
         SubjectKind::Machine,
         "this machine",
-        Judgement::unknown("taken to be outside").remedy(remedy()),
+        Judgement::unknown("assumed to be outside").fix(fix()),
     )];
     for code in ["CPL210", "CPL211"] {
-        findings.push(host(code, "api.cast.ai", Judgement::unknown("it proves nothing").remedy(remedy())));
+        findings.push(host(code, "api.cast.ai", Judgement::unknown("it proves nothing").fix(fix())));
     }
     let problems = problems_of(&report(findings));
     assert_eq!(
@@ -132,12 +132,12 @@ fn what_waits_for_the_same_remedy_is_one_problem() {
         "\
 Unknown CPL110 and 2 more: 2 subjects
   of         this machine, api.cast.ai
-  why        taken to be outside
+  reason     assumed to be outside
              it proves nothing
   to do      look from inside
 
 0 passed, 3 unknown
-Nothing failed, but the network was not looked at: run again from inside the VPC
+Nothing failed, but the network checks did not run: run again from inside the VPC
 "
     );
 }
@@ -149,17 +149,17 @@ fn an_endpoint_that_nothing_uses_says_why_it_only_warns() {
         unused.check,
         Severity::Warning,
         unused.subject,
-        Vantage::Here,
+        VantagePoint::Here,
         Judgement::fail("NXDOMAIN"),
     );
     let problems = problems_of(&report(vec![inside(), unused]));
     assert!(problems.starts_with("Warn CPL210 grpc.cast.ai\n"), "{problems}");
-    assert!(problems.contains("no component that is installed, so only a warning"), "{problems}");
+    assert!(problems.contains("only a warning: no installed component needs it"), "{problems}");
     assert!(problems.ends_with("This cluster reaches Cast AI privately; see the warnings above\n"));
 }
 
 #[test]
-fn a_terminals_tables_cut_long_texts_and_pipes_and_problems_tell_them_whole() {
+fn terminal_tables_truncate_and_pipes_do_not() {
     let long = "word ".repeat(60);
     let report = report(vec![finding("CPL101", SubjectKind::Cluster, "prod", Judgement::fail(long.trim()))]);
     let table = plain(&report, false, Some(120));
@@ -200,7 +200,7 @@ fn tables_fit_the_terminal() {
 #[test]
 fn sentences_are_wrapped_for_a_terminal_and_commands_are_not() {
     let command = "aws ec2 ".repeat(20);
-    let judgement = Judgement::fail("seen ".repeat(30)).remedy(Remedy::command("do this", command.trim()));
+    let judgement = Judgement::fail("seen ".repeat(30)).fix(Fix::command("do this", command.trim()));
     let report = report(vec![host("CPL210", "api.cast.ai", judgement)]);
     let text = plain(&report, false, Some(80));
     let problems = text.split_once("\nFail CPL210").unwrap().1;
@@ -224,14 +224,14 @@ fn what_others_wrote_cannot_steer_the_terminal() {
 }
 
 #[test]
-fn the_verdict_says_no_more_than_was_seen() {
+fn the_verdict_covers_only_what_was_checked() {
     let pass = || host("CPL210", "api.cast.ai", Judgement::pass("10.0.0.1"));
     let unpublished = || finding("CPL202", SubjectKind::Service, "files", Judgement::unknown("nobody knows"));
     let cases = [
         (vec![inside(), pass(), unpublished()], "This cluster reaches Cast AI privately"),
         (
             vec![inside(), pass(), finding("CPL302", SubjectKind::Registry, "ECR", Judgement::unknown("no"))],
-            "Nothing failed, but not all could be looked at: see Unknown above",
+            "Nothing failed, but some checks could not run: see Unknown above",
         ),
         (
             (0..6).map(|index| host("CPL210", &format!("{index}.cast.ai"), Judgement::fail("no"))).collect(),

@@ -1,8 +1,8 @@
 use super::*;
-use crate::model::inventory::{Carrier, Place, WorkloadKind, WorkloadName};
+use crate::model::inventory::{ImageField, Place, WorkloadKind, WorkloadName};
 use crate::sync::status::{ImageStatus, NotChecked, PullFailure};
 
-const UNKNOWN_TAGS: &str = "; whether public tags have moved is not known: --upstream asks";
+const UNKNOWN_TAGS: &str = "; public tags were not checked (use --upstream)";
 
 fn place(name: &str) -> Place {
     let namespace = "castai-agent".to_owned();
@@ -15,7 +15,7 @@ fn image(state: State, not_checked: &[(Subject, &str)]) -> ImageStatus {
         |(subject, cause): &(Subject, &str)| NotChecked { subject: *subject, cause: (*cause).to_owned() };
     ImageStatus {
         place: place("w"),
-        carrier: Carrier::Container("a".to_owned()),
+        image_field: ImageField::Container("a".to_owned()),
         image: "e.example/x:v1".parse().unwrap(),
         source: None,
         destination: None,
@@ -23,7 +23,7 @@ fn image(state: State, not_checked: &[(Subject, &str)]) -> ImageStatus {
         mirrored: None,
         not_checked: not_checked.iter().map(unread).collect(),
         changed_by: None,
-        claim: None,
+        ownership: None,
         owners: Vec::new(),
     }
 }
@@ -40,7 +40,7 @@ fn other(name: &str, status: ImageStatus) -> ImageStatus {
 fn failure(name: &str, pods: &[&str]) -> PullFailure {
     PullFailure {
         place: place(name),
-        carrier: Carrier::Container("a".to_owned()),
+        image_field: ImageField::Container("a".to_owned()),
         image: "e.example/x:v1".to_owned(),
         reason: "ErrImagePull".to_owned(),
         message: String::new(),
@@ -69,49 +69,49 @@ fn says(report: &StatusReport, expected: &str) {
 }
 
 #[test]
-fn nothing_to_do_says_no_more_than_was_seen() {
+fn the_verdict_nothing_to_do_covers_only_what_was_checked() {
     let good = || vec![image(State::Mirrored, &[])];
     says(&report(good()), &format!("nothing to do{UNKNOWN_TAGS}"));
     says(&StatusReport { skipped: Vec::new(), ..report(good()) }, "nothing to do");
     let notes = vec!["cannot list secrets".to_owned()];
     says(
         &StatusReport { notes: notes.clone(), ..report(good()) },
-        &format!("nothing to do in what could be read{UNKNOWN_TAGS}"),
+        &format!("nothing to do in the readable part of the cluster{UNKNOWN_TAGS}"),
     );
-    let not_looked = image(State::Unchecked("the registry was not looked at".to_owned()), &[]);
+    let not_looked = image(State::Unchecked("the registry was not read".to_owned()), &[]);
     let skipped = vec![Subject::Registry, Subject::PublicTags];
     let cluster_only = StatusReport { skipped, ..report(vec![not_looked]) };
     says(&cluster_only, "nothing to do in the cluster; the registry was not checked (--cluster-only)");
     says(
         &StatusReport { notes, ..cluster_only },
-        "nothing to do in what could be read; the registry was not checked (--cluster-only)",
+        "nothing to do in the readable part of the cluster; the registry was not checked (--cluster-only)",
     );
     let unknown = image(State::SourceUnknown("add --map".to_owned()), &[]);
-    let others = vec![image(State::LeftAlone("near".to_owned()), &[]), unknown];
+    let others = vec![image(State::Skipped("near".to_owned()), &[]), unknown];
     says(
         &report(others.clone()),
-        &format!("nothing to do{UNKNOWN_TAGS}; 1 image left alone, in registries that are not checked"),
+        &format!("nothing to do{UNKNOWN_TAGS}; 1 image skipped, in registries that are not checked"),
     );
     says(
         &StatusReport { skipped: Vec::new(), ..report(others) },
-        "nothing to do; 1 image left alone, in registries that are not checked; 1 image not compared with a source, \
-         because it is not known: --map names it",
+        "nothing to do; 1 image skipped, in registries that are not checked; 1 image with an unknown \
+         source (set it with --map)",
     );
     let nothing_found = StatusReport { destination: None, ..report(Vec::new()) };
     assert_eq!(verdict(&nothing_found, false), None, "that no image was found is an error of its own");
 }
 
 #[test]
-fn what_was_not_looked_at_is_said_with_its_cause() {
+fn unchecked_images_are_reported_with_the_cause() {
     let (registry, tags) = (Subject::Registry, Subject::PublicTags);
     says(
         &report(vec![unread(registry, "AWS denies it"), other("y", unread(registry, "AWS denies it"))]),
-        "not checked: 2 images in e.example, because AWS denies it",
+        "not checked: 2 images in e.example: AWS denies it",
     );
     // One image of two containers.
     says(
         &report(vec![unread(registry, "AWS denies it"), unread(registry, "AWS denies it")]),
-        "not checked: 1 image in e.example, because AWS denies it",
+        "not checked: 1 image in e.example: AWS denies it",
     );
     says(
         &report(vec![
@@ -119,17 +119,17 @@ fn what_was_not_looked_at_is_said_with_its_cause() {
             other("y", unread(registry, "b")),
             other("z", unread(registry, "b")),
         ]),
-        "not checked: 3 images in e.example, for 2 causes, such as: b",
+        "not checked: 3 images in e.example: 2 causes, such as: b",
     );
     says(&report(vec![unread(tags, "no answer")]), "public tags not checked: 1 image, because no answer");
     let elsewhere = || image(State::OtherRegistry("o.example/team".to_owned()), &[]);
     says(
         &report(vec![elsewhere(), other("y", elsewhere())]),
-        "not checked: 2 images in o.example/team, which is looked at with --registry o.example/team",
+        "not checked: 2 images in o.example/team (check with --registry o.example/team)",
     );
     says(
-        &report(vec![image(State::Withdrawn("no v1".to_owned()), &[])]),
-        "the public tag of 1 image is gone",
+        &report(vec![image(State::TagRemoved("no v1".to_owned()), &[])]),
+        "the public tag of 1 image was removed",
     );
     let long = "x".repeat(5_000);
     let both = report(vec![unread(registry, &long), unread(tags, &long), elsewhere()]);
@@ -174,10 +174,10 @@ fn all_that_needs_attention_is_in_one_line() {
     };
     assert_eq!(
         verdict(&report, true).unwrap(),
-        "1 reverted, 1 missing in the registry, 1 behind the public tag: next, run kubectl castai-privatelink \
+        "1 reverted, 1 missing in the registry, 1 behind the public tag: run kubectl castai-privatelink \
          sync-images with the same flags; 1 pod cannot pull its image: deployment.apps/a (ErrImagePull); not checked: \
-         1 image in e.example, because denied; this is incomplete, because jobs.batch may not be listed: allow that in \
-         Kubernetes RBAC and run again"
+         1 image in e.example: denied; incomplete: cannot list jobs.batch: allow it in Kubernetes \
+         RBAC and run again"
     );
     let skipped = vec![Subject::Registry, Subject::PublicTags];
     let cluster_only = StatusReport { skipped, ..report };

@@ -29,7 +29,7 @@ fn manager(name: &str, applies: bool, second: i64) -> FieldManager {
         name: name.to_owned(),
         applies,
         time: Some(Timestamp::from_second(second).unwrap()),
-        carriers: vec![Carrier::Container("agent".to_owned())],
+        image_fields: vec![ImageField::Container("agent".to_owned())],
         index: 0,
         fields: None,
     }
@@ -84,12 +84,12 @@ fn owners_are_known_by_what_they_leave() {
             &[("terraform-provider-helm_v2.17.0_x5", false)],
             &[("Terraform's Helm release castai-agent", "when its values or version change", false)],
         ),
-        (&none, &argo, &[], &[("Argo CD application cast", "if it heals itself", true)]),
+        (&none, &argo, &[], &[("Argo CD application cast", "if selfHeal is enabled", true)]),
         (
             &json!({"argocd.argoproj.io/instance": "cast"}),
             &none,
             &[],
-            &[("Argo CD application cast", "if it heals itself", true)],
+            &[("Argo CD application cast", "if selfHeal is enabled", true)],
         ),
         (&flux, &none, &[], &[("Flux Kustomization cast", "within minutes", true)]),
         (&flux, &left, &[], &[]),
@@ -103,7 +103,7 @@ fn owners_are_known_by_what_they_leave() {
             &shared,
             &applied,
             &[("argocd-controller", false)],
-            &[("Argo CD application cast", "if it heals", true)],
+            &[("Argo CD application cast", "if selfHeal", true)],
         ),
         (&shared, &applied, &[("kubectl", false)], &[("kubectl apply", "again", false)]),
         (&none, &none, &[("HashiCorp", false)], &[("Terraform", "applied", false)]),
@@ -115,34 +115,34 @@ fn owners_are_known_by_what_they_leave() {
         ),
     ];
     for (labels, annotations, managers, expected) in cases {
-        let seen = owners(&workload(labels, annotations, managers), &Surroundings::default());
+        let seen = owners(&workload(labels, annotations, managers), &OwnershipContext::default());
         assert_eq!(seen.len(), expected.len(), "{seen:?}");
-        for (owner, (name, words, heals)) in seen.iter().zip(expected) {
-            assert_eq!((owner.name.as_str(), owner.heals), (*name, *heals), "{owner:?}");
+        for (owner, (name, words, self_heals)) in seen.iter().zip(expected) {
+            assert_eq!((owner.name.as_str(), owner.self_heals), (*name, *self_heals), "{owner:?}");
             assert!(owner.reverts.contains(words), "{owner:?}");
         }
     }
 }
 
 #[test]
-fn helm_is_refused_only_while_an_image_is_claimed() {
+fn helm_conflicts_only_while_an_image_is_owned() {
     let annotations = |records: &Value| json!({"meta.helm.sh/release-name": "r", crate::model::record::ANNOTATION: records.to_string()});
     let records = annotations(&json!({"container/agent": {"from": "a:1", "to": "b:1"}}));
-    let of = |annotations: &Value, claims: bool| {
+    let of = |annotations: &Value, owns: bool| {
         let mut workload = workload(&json!({}), annotations, &[("helm", true)]);
-        let carriers = if claims { vec![Carrier::Container("agent".to_owned())] } else { Vec::new() };
+        let image_fields = if owns { vec![ImageField::Container("agent".to_owned())] } else { Vec::new() };
         let name = crate::model::field_manager::FIELD_MANAGER;
-        workload.managers.push(FieldManager { carriers, ..manager(name, false, 0) });
-        owners(&workload, &Surroundings::default()).remove(0).reverts
+        workload.managers.push(FieldManager { image_fields, ..manager(name, false, 0) });
+        owners(&workload, &OwnershipContext::default()).remove(0).reverts
     };
     assert!(of(&records, true).starts_with("fails at its next upgrade"));
-    assert!(of(&records, false).starts_with("puts the chart's image back"));
+    assert!(of(&records, false).starts_with("reverts the image"));
     // What was never rewritten will be claimed.
     assert!(of(&annotations(&json!({})), false).starts_with("fails at its next upgrade"));
 }
 
 #[test]
-fn whoever_upgrades_a_release_is_named_with_it() {
+fn a_release_names_who_upgrades_it() {
     let chart = json!({"helm.sh/chart": "castai-agent-0.161.1"});
     let release = json!({"meta.helm.sh/release-name": "agent"});
     let owned = workload(&chart, &release, &[("helm", false)]);
@@ -154,7 +154,7 @@ fn whoever_upgrades_a_release_is_named_with_it() {
         (vec![component("agent")], vec![], vec!["castware-operator component agent"]),
         (vec![component("spot-handler")], vec![upgrader.clone()], vec!["castai-chart-upgrader"]),
     ] {
-        let around = Surroundings::of(&workloads, &resources, built_in());
+        let around = OwnershipContext::new(&workloads, &resources, built_in());
         let names: Vec<_> = owners(&owned, &around).into_iter().map(|owner| owner.name).collect();
         assert_eq!(names, [expected, vec!["Helm release agent"]].concat());
     }
@@ -163,14 +163,14 @@ fn whoever_upgrades_a_release_is_named_with_it() {
 #[test]
 fn fluxs_releases_say_whether_they_correct_drift() {
     for (corrects, words) in
-        [(true, "within minutes, since it detects drift"), (false, "at its next upgrade")]
+        [(true, "within minutes (driftDetection is enabled)"), (false, "at its next upgrade")]
     {
         let labels =
             json!({"helm.toolkit.fluxcd.io/name": "cast", "helm.toolkit.fluxcd.io/namespace": "flux"});
         let releases = BTreeMap::from([("flux/cast".to_owned(), corrects)]);
-        let around = Surroundings { releases, ..Surroundings::default() };
+        let around = OwnershipContext { releases, ..OwnershipContext::default() };
         let seen = owners(&workload(&labels, &json!({}), &[]), &around);
-        assert_eq!((seen[0].name.as_str(), seen[0].heals), ("Flux HelmRelease flux/cast", corrects));
+        assert_eq!((seen[0].name.as_str(), seen[0].self_heals), ("Flux HelmRelease flux/cast", corrects));
         assert!(seen[0].reverts.ends_with(words), "{seen:?}");
     }
 }
@@ -178,10 +178,10 @@ fn fluxs_releases_say_whether_they_correct_drift() {
 #[test]
 fn argo_cds_applications_say_whether_they_heal() {
     let owned = workload(&json!({"argocd.argoproj.io/instance": "cast"}), &json!({}), &[]);
-    for heals in [true, false] {
-        let applications = BTreeMap::from([("cast".to_owned(), heals)]);
-        let around = Surroundings { applications, ..Surroundings::default() };
-        assert_eq!(owners(&owned, &around)[0].heals, heals);
+    for self_heals in [true, false] {
+        let applications = BTreeMap::from([("cast".to_owned(), self_heals)]);
+        let around = OwnershipContext { applications, ..OwnershipContext::default() };
+        assert_eq!(owners(&owned, &around)[0].self_heals, self_heals);
     }
 }
 
@@ -191,14 +191,14 @@ fn the_latest_manager_of_an_image_changed_it() {
     changed.managers = vec![
         manager("kubectl-castai_privatelink", false, 5),
         manager("terraform-provider-helm_v2", false, 9),
-        FieldManager { carriers: Vec::new(), ..manager("kubectl-annotate", false, 20) },
+        FieldManager { image_fields: Vec::new(), ..manager("kubectl-annotate", false, 20) },
     ];
-    let by = changed_by(&changed, &Carrier::Container("agent".to_owned())).unwrap();
+    let by = changed_by(&changed, &ImageField::Container("agent".to_owned())).unwrap();
     assert_eq!(
         (by.manager.as_str(), by.who),
         ("terraform-provider-helm_v2", Some("Terraform's Helm provider"))
     );
-    assert_eq!(changed_by(&changed, &Carrier::Container("other".to_owned())), None);
+    assert_eq!(changed_by(&changed, &ImageField::Container("other".to_owned())), None);
     for (name, who) in [
         ("helm", Some("Helm")),
         ("helm-controller", Some("Flux")),

@@ -51,11 +51,11 @@ fn faults_name_the_document_and_the_texts_own_line() {
         (
             "{\"a\": [{\"b\": 1, \"\\u0062\": 2}]}",
             1,
-            "the key \"b\" stands twice in one object at line 1 column 24",
+            "the key \"b\" is duplicated in one object at line 1 column 24",
         ),
     ];
     for (text, document, why) in cases {
-        assert_eq!(read(text).unwrap_err(), Fault { document, why: why.to_owned() }, "{text:?}");
+        assert_eq!(read(text).unwrap_err(), DocumentError { document, why: why.to_owned() }, "{text:?}");
     }
 }
 
@@ -78,7 +78,7 @@ fn an_over_nested_document_is_named() {
         ];
         for (text, document, place) in cases {
             let why = format!("nested deeper than 256 levels at line {place}");
-            assert_eq!(read(&text).unwrap_err(), Fault { document, why });
+            assert_eq!(read(&text).unwrap_err(), DocumentError { document, why });
         }
     }
     let text = format!("{{\"a\": {}{}}}", "[".repeat(200), "]".repeat(200));

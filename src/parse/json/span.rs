@@ -1,4 +1,4 @@
-//! Where values stand in a JSON text.
+//! Positions of values in a JSON text.
 
 use std::borrow::Cow;
 use std::fmt;

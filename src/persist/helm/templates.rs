@@ -2,7 +2,7 @@
 
 use crate::castai::components::image_variables;
 use crate::cluster::release::Release;
-use crate::model::image_field::carried;
+use crate::model::image_field::locate_image_fields;
 use crate::sync::discover::manifests;
 
 /// A manifest that carries images.
@@ -29,7 +29,7 @@ impl Template {
 }
 
 /// Helm names the template in a comment before each manifest, and beside each hook.
-pub(super) fn of(release: &Release) -> Vec<Template> {
+pub(super) fn parse(release: &Release) -> Vec<Template> {
     let mut templates = Vec::new();
     for document in release.manifest.split("\n---\n") {
         let source = document.lines().find_map(|line| line.strip_prefix("# Source: "));
@@ -44,8 +44,10 @@ pub(super) fn of(release: &Release) -> Vec<Template> {
 fn take(templates: &mut Vec<Template>, text: &str, source: &str, hook: bool) {
     // What cannot be read was said where images were looked for.
     for manifest in manifests::parse("", text).unwrap_or_default() {
-        let images =
-            carried(&manifest.pod, &image_variables()).into_iter().map(|field| field.value).collect();
+        let images = locate_image_fields(&manifest.pod, &image_variables())
+            .into_iter()
+            .map(|field| field.value)
+            .collect();
         templates.push(Template { name: manifest.name, hook, subchart: subchart(source), images });
     }
 }

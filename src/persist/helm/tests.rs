@@ -99,7 +99,7 @@ fn each_image_has_its_own_key_where_one_of_them_is_not_reached_by_the_global_one
 }
 
 #[test]
-fn what_has_no_key_is_told() {
+fn images_without_a_helm_value_are_reported() {
     let hooks = [hook(
         "castai-cluster-controller/templates/h.yaml",
         "pre-delete",
@@ -133,7 +133,7 @@ fn kvisor_gets_one_repository_without_suffix_and_a_name_for_scanners_that_it_wou
         broken.values["controller"]["additionalEnv"]["SCANNERS_IMAGE"],
         "e.example/my-controller/ghcr.io/castai/kvisor/kvisor-scanners:v1"
     );
-    assert!(broken.notes[0].contains("names a tag"), "{:?}", broken.notes);
+    assert!(broken.notes[0].contains("includes a tag"), "{:?}", broken.notes);
 
     let one_map = ["e.example/other-controller=ghcr.io/castai/kvisor/kvisor-controller"];
     let split = decide(&new, "e.example", &one_map);
@@ -143,7 +143,7 @@ fn kvisor_gets_one_repository_without_suffix_and_a_name_for_scanners_that_it_wou
         split
             .gaps
             .iter()
-            .all(|gap| gap.why.contains("in image.repository, which it shares") && gap.is_for_policy)
+            .all(|gap| gap.why.contains("in image.repository, but another image needs") && gap.is_for_policy)
     );
 }
 
@@ -176,7 +176,7 @@ fn scanners_that_are_named_stay_named() {
         let first = decide(&first, mirror, maps);
         assert_eq!(first.values, expected(mirror, name), "{mirror} {maps:?}");
         assert_eq!(first.gaps, [], "{mirror} {maps:?}");
-        assert!(first.notes[0].contains("names a tag"), "{:?}", first.notes);
+        assert!(first.notes[0].contains("includes a tag"), "{:?}", first.notes);
         // After an upgrade with these values the same values come out.
         let upgraded = named(&format!("{mirror}/{controller}"), name);
         let upgraded = with_set(upgraded, &["global.registry", "controller.additionalEnv.SCANNERS_IMAGE"]);
@@ -193,11 +193,7 @@ fn one_value_is_not_enough_beside_an_image_that_keeps_its_name() {
     // The other image, what the gap says of it, and what is written.
     let cases = [
         ("123456789012.dkr.ecr.us-east-1.amazonaws.com/prom/prometheus:v3", None, keys.clone()),
-        (
-            "e.example/prometheus:v3",
-            Some("what was mirrored as e.example/prometheus:v3 is unknown"),
-            keys.clone(),
-        ),
+        ("e.example/prometheus:v3", Some("unknown source of e.example/prometheus:v3"), keys.clone()),
         (
             "us-docker.pkg.dev/castai-hub/library/prom/prometheus:v3",
             None,

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::preflight::check::{Category, Check, Judge, Severity, Source};
 use crate::preflight::facts::{ClusterFacts, Unread};
-use crate::preflight::judgement::{Judgement, Remedy};
+use crate::preflight::judgement::{Fix, Judgement};
 
 pub static CHECK: Check = Check {
     code: "CPL101",
@@ -14,8 +14,8 @@ pub static CHECK: Check = Check {
     requires: &[],
     source: Source::KubernetesApi,
     permissions: &["list deployments, daemonsets, statefulsets, cronjobs, jobs, pods"],
-    explanation: "The components of Cast AI and the endpoints that they are configured with are read from the cluster.",
-    remediation: "check the kubeconfig's context and that this machine reaches the API server",
+    explanation: "The plugin reads Cast AI's components and their configured endpoints from the cluster.",
+    remediation: "check the kubeconfig context, and that this machine reaches the API server",
     judge: Judge::Cluster(judge),
 };
 
@@ -28,7 +28,7 @@ fn judge(cluster: &ClusterFacts) -> Judgement {
             Unread::Failed(what, hint) => {
                 let judgement = Judgement::unknown(what.clone());
                 return match hint {
-                    Some(hint) => judgement.remedy(Remedy::text(hint.clone())),
+                    Some(hint) => judgement.fix(Fix::text(hint.clone())),
                     None => judgement,
                 };
             }
@@ -37,8 +37,8 @@ fn judge(cluster: &ClusterFacts) -> Judgement {
     if forbidden.is_empty() {
         return Judgement::pass(format!("{} workloads", cluster.workloads));
     }
-    Judgement::unknown(forbidden.join("; ")).evidence(json!({ "unread": forbidden })).remedy(Remedy::command(
-        "give this user the rights that docs/permissions.md lists, and see which ones it has",
+    Judgement::unknown(forbidden.join("; ")).evidence(json!({ "unread": forbidden })).fix(Fix::command(
+        "grant this user the permissions in docs/permissions.md; show its permissions",
         "kubectl auth can-i --list",
     ))
 }

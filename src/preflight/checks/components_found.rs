@@ -14,8 +14,9 @@ pub static CHECK: Check = Check {
     requires: &[Requires::Cluster("CPL101")],
     source: Source::KubernetesApi,
     permissions: &[],
-    explanation: "Without components, only the endpoint services of the region are checked, all as if they were needed.",
-    remediation: "install Cast AI, or check that this is the right cluster (--context) and that no -n hides it",
+    explanation: "Without components, all endpoint services of the region are checked as if they were \
+                  needed.",
+    remediation: "install Cast AI, or check --context and -n",
     judge: Judge::Cluster(judge),
 };
 

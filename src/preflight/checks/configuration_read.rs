@@ -14,8 +14,9 @@ pub static CHECK: Check = Check {
     requires: &[Requires::Cluster("CPL101")],
     source: Source::KubernetesApi,
     permissions: &["get configmaps", "get secrets"],
-    explanation: "Components carry their endpoints as literal variables or take them from ConfigMaps and Secrets. A value that cannot be read leaves open which host the component calls.",
-    remediation: "create the ConfigMap or Secret that the component refers to, or correct the value",
+    explanation: "Components read their endpoints from environment variables, ConfigMaps and Secrets. If a \
+                  value cannot be read, the host that the component connects to is unknown.",
+    remediation: "create the ConfigMap or Secret that the component refers to, or fix the value",
     judge: Judge::Component(judge),
 };
 
@@ -23,7 +24,7 @@ fn judge(component: &Component) -> Judgement {
     let seen: Vec<_> = component
         .endpoints
         .iter()
-        .map(|configured| format!("{} ({})", configured.endpoint, configured.origin))
+        .map(|configured| format!("{} ({})", configured.endpoint, configured.configured_by))
         .collect();
     let judgement = if component.unreadable.is_empty() {
         Judgement::pass(seen.join(", "))

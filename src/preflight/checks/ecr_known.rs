@@ -3,7 +3,7 @@
 use crate::model::image::ecr::PATH;
 use crate::preflight::check::{Category, Check, Judge, Severity, Source};
 use crate::preflight::facts::RegistryFacts;
-use crate::preflight::judgement::{Judgement, Remedy};
+use crate::preflight::judgement::{Fix, Judgement};
 
 pub static CHECK: Check = Check {
     code: "CPL301",
@@ -13,8 +13,8 @@ pub static CHECK: Check = Check {
     requires: &[],
     source: Source::KubernetesApi,
     permissions: &[],
-    explanation: "Nodes pull Cast AI's images from the account's registry in the cluster's region.",
-    remediation: "give the registry with --registry",
+    explanation: "Nodes pull Cast AI's images from the account's ECR registry in the cluster's region.",
+    remediation: "set --registry",
     judge: Judge::Registry { needs: &[], judge },
 };
 
@@ -23,11 +23,11 @@ fn judge(registry: &RegistryFacts) -> Judgement {
         (Some(region), Some(account)) => {
             return Judgement::pass(format!("account {account} in {region}"));
         }
-        (None, Some(_)) => "the region is not known",
-        (Some(_), None) => "the account is not known",
-        (None, None) => "neither the account nor the region is known",
+        (None, Some(_)) => "unknown region",
+        (Some(_), None) => "unknown account",
+        (None, None) => "unknown account and region",
     };
-    Judgement::unknown(why).remedy(Remedy::command(
+    Judgement::unknown(why).fix(Fix::command(
         "give the registry",
         format!(
             "kubectl castai-privatelink preflight --registry ACCOUNT.dkr.ecr.REGION.amazonaws.com/{PATH}"

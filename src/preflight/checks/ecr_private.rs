@@ -14,8 +14,8 @@ pub static CHECK: Check = Check {
     requires: &[Requires::Same("CPL310")],
     source: Source::VantagePoint,
     permissions: &[],
-    explanation: "A public address works only where nodes have a way out of the VPC.",
-    remediation: "create the ECR endpoint with private DNS",
+    explanation: "A public address works only if nodes reach the internet.",
+    remediation: "create the ECR endpoint with private DNS enabled",
     judge: Judge::Network {
         layer: Layer::Dns,
         step: Step::Private,

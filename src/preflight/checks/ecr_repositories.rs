@@ -1,4 +1,4 @@
-//! CPL303: ECR answers for the mirror's repositories.
+//! CPL303: ECR lists the mirror's repositories.
 
 use super::ecr_token;
 use crate::preflight::check::{Category, Check, Judge, Need, Requires, Severity, Source};
@@ -7,14 +7,14 @@ use crate::preflight::judgement::Judgement;
 
 pub static CHECK: Check = Check {
     code: "CPL303",
-    title: "ECR answers for the mirror's repositories",
+    title: "ECR lists the mirror's repositories",
     category: Category::Ecr,
     severity: Severity::Error,
     requires: &[Requires::Same("CPL301"), Requires::Same("CPL302")],
     source: Source::AwsApi,
     permissions: &["ecr:DescribeRepositories"],
-    explanation: "Mirroring reads which images are there already. Repositories that do not exist yet are created then.",
-    remediation: "allow ecr:DescribeRepositories to these credentials",
+    explanation: "Mirroring lists existing images, and creates missing repositories.",
+    remediation: "allow ecr:DescribeRepositories for these credentials",
     judge: Judge::Registry { needs: &[Need::EcrToken, Need::EcrRepository], judge },
 };
 

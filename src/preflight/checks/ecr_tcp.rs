@@ -14,8 +14,8 @@ pub static CHECK: Check = Check {
     requires: &[Requires::Same("CPL310")],
     source: Source::VantagePoint,
     permissions: &[],
-    explanation: "Nodes pull images through it.",
-    remediation: "let port 443 in from the nodes' security groups on the endpoint's security group",
+    explanation: "Nodes pull images over this connection.",
+    remediation: "allow port 443 from the nodes' security groups in the endpoint's security group",
     judge: Judge::Network {
         layer: Layer::Tcp,
         step: Step::Tcp,

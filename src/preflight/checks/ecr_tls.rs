@@ -1,4 +1,4 @@
-//! CPL330: the ECR host shows a trusted certificate for its name.
+//! CPL330: the ECR host presents a trusted certificate for its name.
 
 use probe::Layer;
 
@@ -8,13 +8,14 @@ use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
     code: "CPL330",
-    title: "the ECR host shows a trusted certificate for its name",
+    title: "the ECR host presents a trusted certificate for its name",
     category: Category::Ecr,
     severity: Severity::Error,
     requires: &[Requires::Same("CPL320")],
     source: Source::VantagePoint,
     permissions: &[],
-    explanation: "A certificate of another issuer means that something in between reads along; containerd refuses it.",
+    explanation: "A certificate of another issuer means that a proxy inspects the traffic; containerd \
+                  rejects it.",
     remediation: "exempt the host from TLS inspection",
     judge: Judge::Network {
         layer: Layer::Tls,

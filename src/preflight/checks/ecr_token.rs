@@ -1,20 +1,20 @@
-//! CPL302: ECR gives a token to these AWS credentials.
+//! CPL302: ECR issues a token for these AWS credentials.
 
 use crate::aws::error::Error;
 use crate::preflight::check::{Category, Check, Judge, Need, Severity, Source};
 use crate::preflight::facts::{Answer, RegistryFacts};
-use crate::preflight::judgement::{Judgement, Remedy};
-use crate::preflight::remedies;
+use crate::preflight::fixes;
+use crate::preflight::judgement::{Fix, Judgement};
 
 pub static CHECK: Check = Check {
     code: "CPL302",
-    title: "ECR gives a token to these AWS credentials",
+    title: "ECR issues a token for these AWS credentials",
     category: Category::Ecr,
     severity: Severity::Error,
     requires: &[],
     source: Source::AwsApi,
     permissions: &["ecr:GetAuthorizationToken"],
-    explanation: "Mirroring signs in to the registry with it.",
+    explanation: "Mirroring logs in to the registry with it.",
     remediation: "renew the AWS credentials",
     judge: Judge::Registry { needs: &[Need::EcrToken], judge },
 };
@@ -28,7 +28,7 @@ pub(super) fn judge_answer(answer: &Answer) -> Judgement {
     match answer {
         Answer::Answered { milliseconds, result } => judge_result(result).took(*milliseconds),
         Answer::NotAsked(why) => {
-            Judgement::unknown(format!("AWS cannot be asked: {why}")).remedy(remedies::no_credentials())
+            Judgement::unknown(format!("cannot reach AWS: {why}")).fix(fixes::no_credentials())
         }
     }
 }
@@ -41,34 +41,30 @@ fn judge_result(result: &Result<&'static str, Error>) -> Judgement {
         Err(error) => error,
     };
     match error {
-        Error::NoCredentials { .. } => Judgement::unknown("no AWS credentials were found on this machine")
-            .remedy(remedies::no_credentials()),
-        Error::Expired => Judgement::fail("the AWS credentials have expired")
-            .remedy(Remedy::command("renew them, for example", "aws sso login")),
-        Error::NotAccepted { code } => {
-            Judgement::fail(format!("AWS does not know these credentials ({code})"))
-                .remedy(Remedy::command("see which ones are used", "aws sts get-caller-identity"))
+        Error::NoCredentials { .. } => {
+            Judgement::unknown("no AWS credentials found on this machine").fix(fixes::no_credentials())
         }
+        Error::Expired => Judgement::fail("the AWS credentials have expired")
+            .fix(Fix::command("renew them, for example", "aws sso login")),
+        Error::NotAccepted { code } => Judgement::fail(format!("invalid AWS credentials ({code})"))
+            .fix(Fix::command("show the credentials in use", "aws sts get-caller-identity")),
         Error::Denied { call, .. } => Judgement::unknown(format!("no permission for {call}"))
-            .remedy(Remedy::text(format!("allow {call} to these AWS credentials"))),
+            .fix(Fix::text(format!("allow {call} to these AWS credentials"))),
         Error::Unreachable { reason, .. } => {
-            Judgement::unknown(format!("ECR's API gave no answer: {reason}")).remedy(Remedy::text(
-                "check that this machine reaches ECR's API: through its endpoint, a proxy or the internet",
+            Judgement::unknown(format!("no response from the ECR API: {reason}")).fix(Fix::text(
+                "check that this machine reaches the ECR API, through an endpoint, a proxy or the internet",
             ))
         }
         Error::Clock { message, .. } => {
-            Judgement::fail(format!("AWS refuses requests because of their time: {message}"))
-                .remedy(Remedy::text("set this machine's clock"))
+            Judgement::fail(format!("AWS rejects requests because of the clock skew: {message}"))
+                .fix(Fix::text("set this machine's clock"))
         }
         Error::Blocked { fault, .. } => {
-            Judgement::unknown(format!("ECR's API cannot be asked from here: {fault}"))
-                .remedy(Remedy::text(fault.advice()))
+            Judgement::unknown(format!("cannot reach the ECR API: {fault}")).fix(Fix::text(fault.advice()))
         }
-        Error::Throttled { .. } => {
-            Judgement::unknown(error.to_string()).remedy(Remedy::text("try again in a while"))
-        }
+        Error::Throttled { .. } => Judgement::unknown(error.to_string()).fix(Fix::text("retry later")),
         Error::Service { code, .. } if is_overload(code) => {
-            Judgement::unknown(error.to_string()).remedy(Remedy::text("try again in a while"))
+            Judgement::unknown(error.to_string()).fix(Fix::text("retry later"))
         }
         Error::QuotaUsedUp { .. } | Error::Service { .. } => Judgement::fail(error.to_string()),
     }

@@ -17,8 +17,9 @@ pub static CHECK: Check = Check {
     requires: &[Requires::Same("CPL230")],
     source: Source::VantagePoint,
     permissions: &[],
-    explanation: "Certificates are renewed well before they end; one that is about to end points to something in between.",
-    remediation: "ask whoever runs the server that shows this certificate to renew it",
+    explanation: "Certificates are renewed well before they expire. One that is about to expire may belong \
+                  to a proxy.",
+    remediation: "have this certificate renewed by the operator of the server",
     judge: Judge::Network { layer: Layer::Tls, step: Step::Tls, applies: Target::is_cast_ai, judge },
 };
 
@@ -35,7 +36,7 @@ fn judge(sight: &Sight<'_>) -> Judgement {
 fn judge_expiry(session: &Session, now: Timestamp) -> Judgement {
     const TWO_WEEKS: i64 = 14 * 24 * 60 * 60;
     let Some(certificate) = &session.certificate else {
-        return Judgement::unknown("the certificate cannot be read");
+        return Judgement::unknown("cannot parse the certificate");
     };
     let left = certificate.not_after.as_second() - now.as_second();
     let seen = format!("valid until {}", certificate.not_after);

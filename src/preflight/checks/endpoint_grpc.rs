@@ -1,4 +1,4 @@
-//! CPL241: the endpoint answers gRPC calls over HTTP/2.
+//! CPL241: the endpoint responds to gRPC calls over HTTP/2.
 
 use probe::Layer;
 use probe::grpc::{Problem, Reply};
@@ -6,19 +6,20 @@ use serde_json::json;
 
 use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
 use crate::preflight::facts::Sight;
-use crate::preflight::judgement::{Judgement, Remedy};
+use crate::preflight::judgement::{Fix, Judgement};
 use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
     code: "CPL241",
-    title: "the endpoint answers gRPC calls over HTTP/2",
+    title: "the endpoint responds to gRPC calls over HTTP/2",
     category: Category::Endpoints,
     severity: Severity::Error,
     requires: &[Requires::Same("CPL230")],
     source: Source::VantagePoint,
     permissions: &[],
-    explanation: "Any grpc-status proves the way, UNIMPLEMENTED included. A proxy that does not pass HTTP/2 breaks gRPC alone.",
-    remediation: "let HTTP/2 through, end to end: exempt the host from proxies and TLS inspection",
+    explanation: "Any grpc-status proves the connection, including UNIMPLEMENTED. A proxy without HTTP/2 \
+                  support breaks only gRPC.",
+    remediation: "allow HTTP/2 end to end: exempt the host from proxies and TLS inspection",
     judge: Judge::Network { layer: Layer::Grpc, step: Step::Answer, applies: Target::is_grpc, judge },
 };
 
@@ -29,18 +30,17 @@ fn judge(sight: &Sight<'_>) -> Judgement {
 /// Any gRPC status proves the way.
 fn judge_reply(result: &Result<Reply, Problem>) -> Judgement {
     let judgement = match result {
-        Ok(Reply {
-            grpc_status: Some(status),
-            ..
-        }) => Judgement::pass(format!("grpc-status {status} ({})", status_name(*status))),
-        Ok(Reply { http_status, .. }) => {
-            Judgement::fail(format!("HTTP {http_status} without a grpc-status")).remedy(Remedy::text(
-                "what answers is no gRPC server: look for a proxy in between, and compare the endpoint's service with the one that this host belongs to",
-            ))
+        Ok(Reply { grpc_status: Some(status), .. }) => {
+            Judgement::pass(format!("grpc-status {status} ({})", status_name(*status)))
         }
+        Ok(Reply { http_status, .. }) => Judgement::fail(format!("HTTP {http_status} without a grpc-status"))
+            .fix(Fix::text(
+                "the responding server does not speak gRPC: look for a proxy, and check that the \
+                 endpoint's service is the one of this host",
+            )),
         Err(Problem::NoHttp2(agreed)) => {
             let agreed = agreed.as_deref().unwrap_or("no protocol");
-            Judgement::fail(format!("the server agreed on {agreed}, not on h2"))
+            Judgement::fail(format!("the server negotiated {agreed} instead of h2"))
         }
         Err(Problem::Failed(failure)) => Judgement::fail(failure.to_string()),
     };

@@ -1,4 +1,4 @@
-//! CPL240: the endpoint answers HTTPS requests.
+//! CPL240: the endpoint responds to HTTPS requests.
 
 use probe::Layer;
 use probe::exchange::Failure;
@@ -6,19 +6,19 @@ use serde_json::json;
 
 use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
 use crate::preflight::facts::Sight;
-use crate::preflight::judgement::{Judgement, Remedy};
+use crate::preflight::judgement::{Fix, Judgement};
 use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
     code: "CPL240",
-    title: "the endpoint answers HTTPS requests",
+    title: "the endpoint responds to HTTPS requests",
     category: Category::Endpoints,
     severity: Severity::Error,
     requires: &[Requires::Same("CPL230")],
     source: Source::VantagePoint,
     permissions: &[],
-    explanation: "Any status below 500 proves the way: without a key, Cast AI answers 401.",
-    remediation: "see whether Cast AI has an incident, and whether a proxy answers in its place",
+    explanation: "Any status below 500 proves the connection: without an API key, Cast AI responds with 401.",
+    remediation: "check Cast AI's status page, and whether a proxy responds in its place",
     judge: Judge::Network { layer: Layer::Https, step: Step::Answer, applies: Target::is_https, judge },
 };
 
@@ -30,8 +30,9 @@ fn judge(sight: &Sight<'_>) -> Judgement {
 fn judge_status(result: &Result<u16, Failure>) -> Judgement {
     let judgement = match result {
         Ok(status) if *status < 500 => Judgement::pass(format!("HTTP {status}")),
-        Ok(status) => Judgement::fail(format!("HTTP {status}")).remedy(Remedy::text(
-            "the way is open, but the server behind it has no answer: see Cast AI's status page, and whether a proxy answers in its place",
+        Ok(status) => Judgement::fail(format!("HTTP {status}")).fix(Fix::text(
+            "the connection works, but the server fails: check Cast AI's status page, and whether a proxy \
+             responds in its place",
         )),
         Err(failure) => Judgement::fail(failure.to_string()),
     };

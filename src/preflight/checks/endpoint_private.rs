@@ -7,8 +7,8 @@ use probe::{Layer, Scope};
 
 use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
 use crate::preflight::facts::Sight;
+use crate::preflight::fixes;
 use crate::preflight::judgement::{Judgement, Outcome};
-use crate::preflight::remedies;
 use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
@@ -19,7 +19,8 @@ pub static CHECK: Check = Check {
     requires: &[Requires::Same("CPL210")],
     source: Source::VantagePoint,
     permissions: &[],
-    explanation: "A public address is the sign that private DNS is off: the component would leave the VPC, which has no way out.",
+    explanation: "A public address means that private DNS is disabled: the component would connect through \
+                  the internet, which the VPC does not reach.",
     remediation: "enable private DNS on the endpoint",
     judge: Judge::Network { layer: Layer::Dns, step: Step::Private, applies: Target::is_cast_ai, judge },
 };
@@ -29,7 +30,7 @@ pub(super) fn judge(sight: &Sight<'_>) -> Judgement {
     if judgement.outcome == Outcome::Pass {
         return judgement;
     }
-    judgement.remedies(remedies::private_dns(sight.target))
+    judgement.fixes(fixes::private_dns(sight.target))
 }
 
 /// Whether all addresses are private. Private addresses beside public ones of the other family are a warning:

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::preflight::check::{Category, Check, Judge, Severity, Source, Step};
 use crate::preflight::facts::Sight;
-use crate::preflight::judgement::{Judgement, Outcome, Remedy};
-use crate::preflight::remedies;
+use crate::preflight::fixes;
+use crate::preflight::judgement::{Fix, Judgement, Outcome};
 use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
@@ -20,15 +20,15 @@ pub static CHECK: Check = Check {
     requires: &[],
     source: Source::VantagePoint,
     permissions: &[],
-    explanation: "Everything begins with the name: A and AAAA are asked for separately, without /etc/hosts, as pods would.",
-    remediation: "let this VPC's resolver answer for the host: enable private DNS on the endpoint, and DNS support in the VPC",
+    explanation: "A and AAAA records are looked up separately and without /etc/hosts, as in a pod.",
+    remediation: "enable private DNS on the endpoint, and DNS support in the VPC",
     judge: Judge::Network { layer: Layer::Dns, step: Step::Dns, applies: Target::is_cast_ai, judge },
 };
 
 pub(super) fn judge(sight: &Sight<'_>) -> Judgement {
     let mut judgement = Sight::judge(&sight.facts.dns, judge_answers);
-    if judgement.outcome == Outcome::Fail && judgement.remedies.is_empty() {
-        judgement.remedies = remedies::private_dns(sight.target);
+    if judgement.outcome == Outcome::Fail && judgement.fixes.is_empty() {
+        judgement.fixes = fixes::private_dns(sight.target);
     }
     judgement
 }
@@ -37,36 +37,40 @@ pub(super) fn judge(sight: &Sight<'_>) -> Judgement {
 fn judge_answers(answers: &Answers) -> Judgement {
     let (a, aaaa) = (describe(&answers.a), describe(&answers.aaaa));
     let seen = if a == aaaa { format!("A and AAAA: {a}") } else { format!("A: {a}; AAAA: {aaaa}") };
-    let judgement = if !answers.addresses().is_empty() {
-        let broken = [("A", &answers.a), ("AAAA", &answers.aaaa)]
-            .into_iter()
-            .find(|(_, answer)| !matches!(answer.reply, Reply::Addresses(_) | Reply::NoRecords));
-        match broken {
-            None => Judgement::pass(seen),
-            Some((record, _)) => Judgement::warn(seen).remedy(Remedy::text(format!(
-                "mend the name server's answer for {record}: clients ask for both record types, and some give up when one of them fails"
-            ))),
-        }
-    } else if let Some(problem) =
-        [&answers.a, &answers.aaaa].into_iter().find_map(|answer| match &answer.reply {
-            Reply::Error(problem) => Some(problem),
-            _ => None,
-        })
-    {
-        Judgement::unknown(format!("no name server could be asked: {problem}"))
-    } else {
-        let judgement = Judgement::fail(seen);
-        match &answers.a.reply {
-            Reply::TimedOut => judgement.remedy(Remedy::text(
-                "find out why the name server is silent: a security group or network ACL on port 53, or a DHCP option set that names a server that is gone",
+    let judgement =
+        if !answers.addresses().is_empty() {
+            let broken = [("A", &answers.a), ("AAAA", &answers.aaaa)]
+                .into_iter()
+                .find(|(_, answer)| !matches!(answer.reply, Reply::Addresses(_) | Reply::NoRecords));
+            match broken {
+                None => Judgement::pass(seen),
+                Some((record, _)) => Judgement::warn(seen).fix(Fix::text(format!(
+                    "fix the DNS server's response for {record}: clients look up both record types, and some \
+                 fail if one of them fails"
+                ))),
+            }
+        } else if let Some(problem) =
+            [&answers.a, &answers.aaaa].into_iter().find_map(|answer| match &answer.reply {
+                Reply::Error(problem) => Some(problem),
+                _ => None,
+            })
+        {
+            Judgement::unknown(format!("no DNS server responded: {problem}"))
+        } else {
+            let judgement = Judgement::fail(seen);
+            match &answers.a.reply {
+            Reply::TimedOut => judgement.fix(Fix::text(
+                "check security groups and network ACLs for port 53, and whether the DHCP option set names \
+                 a DNS server that exists",
             )),
-            Reply::Code(code) if code == "SERVFAIL" || code == "REFUSED" => judgement.remedy(Remedy::text(format!(
-                "the name server answers {code}: let it forward this name to the VPC's resolver (the VPC's base address plus two)"
+            Reply::Code(code) if code == "SERVFAIL" || code == "REFUSED" => judgement.fix(Fix::text(format!(
+                "the DNS server responds with {code}: forward this name to the VPC's resolver (the VPC's \
+                 base address plus two)"
             ))),
             _ => judgement,
         }
-    };
-    judgement.expected("an address for A or AAAA").evidence(json!(answers))
+        };
+    judgement.expected("an A or AAAA record").evidence(json!(answers))
 }
 
 fn describe(answer: &Answer) -> String {
@@ -79,7 +83,7 @@ fn describe_reply(reply: &Reply) -> String {
         Reply::Addresses(addresses) => list(addresses),
         Reply::NoRecords => "no records".to_owned(),
         Reply::Code(code) => code.clone(),
-        Reply::TimedOut => "no answer in time".to_owned(),
+        Reply::TimedOut => "timed out".to_owned(),
         Reply::Error(problem) => problem.clone(),
     }
 }

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
 use crate::preflight::facts::Sight;
-use crate::preflight::judgement::{Judgement, Outcome, Remedy};
-use crate::preflight::remedies;
+use crate::preflight::fixes;
+use crate::preflight::judgement::{Fix, Judgement, Outcome};
 use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
@@ -18,8 +18,9 @@ pub static CHECK: Check = Check {
     requires: &[Requires::Same("CPL211")],
     source: Source::VantagePoint,
     permissions: &[],
-    explanation: "Each address is an interface of the endpoint in one zone; all of them must answer, because clients take any.",
-    remediation: "let port 443 in from the nodes' and pods' security groups on the endpoint's security group",
+    explanation: "Each address is the endpoint's network interface in one zone. All of them must accept \
+                  connections, because clients use any of them.",
+    remediation: "allow port 443 from the nodes' and pods' security groups in the endpoint's security group",
     judge: Judge::Network { layer: Layer::Tcp, step: Step::Tcp, applies: Target::is_cast_ai, judge },
 };
 
@@ -27,7 +28,7 @@ pub(super) fn judge(sight: &Sight<'_>) -> Judgement {
     let judgement = Sight::judge(&sight.facts.tcp, |attempts| judge_attempts(attempts));
     // A connection to a public address waits for a private one.
     if judgement.outcome == Outcome::Fail && !sight.facts.scope.public.is_empty() {
-        return judgement.remedies(remedies::private_dns(sight.target));
+        return judgement.fixes(fixes::private_dns(sight.target));
     }
     judgement
 }
@@ -55,29 +56,31 @@ fn judge_attempts(attempts: &[Attempt]) -> Judgement {
     });
     let judgement = match (connected, worst) {
         (true, None) => Judgement::pass(seen),
-        (true, Some(failure)) => Judgement::warn(seen).remedy(remedy(failure)),
-        (false, Some(failure)) => Judgement::fail(seen).remedy(remedy(failure)),
-        (false, None) => Judgement::fail("no address to connect to"),
+        (true, Some(failure)) => Judgement::warn(seen).fix(fix(failure)),
+        (false, Some(failure)) => Judgement::fail(seen).fix(fix(failure)),
+        (false, None) => Judgement::fail("no address"),
     };
-    judgement.expected("a connection to every address").evidence(json!(evidence))
+    judgement.expected("a connection to each address").evidence(json!(evidence))
 }
 
-fn remedy(failure: &Failure) -> Remedy {
+fn fix(failure: &Failure) -> Fix {
     match failure {
-        Failure::TimedOut => Remedy::command(
-            "let port 443 in on the endpoint's security group from this machine's, the nodes' and the pods' addresses, and check the subnets' network ACLs",
+        Failure::TimedOut => Fix::command(
+            "allow port 443 in the endpoint's security group from the addresses of this machine, the nodes \
+             and the pods, and check the subnets' network ACLs",
             "aws ec2 authorize-security-group-ingress --group-id SECURITY_GROUP_ID --protocol tcp --port 443 --cidr VPC_CIDR",
         ),
-        Failure::Refused => Remedy::text(
-            "nothing listens on this address: the name may point to a machine that is no endpoint, or the endpoint service has no healthy target",
+        Failure::Refused => Fix::text(
+            "nothing listens on this address: the name may point to another machine, or the endpoint \
+             service has no healthy target",
         ),
-        Failure::Reset => Remedy::text(
-            "something on the way ends connections: look for a firewall between here and the endpoint",
+        Failure::Reset => {
+            Fix::text("look for a firewall between this machine and the endpoint that resets connections")
+        }
+        Failure::Unreachable => Fix::text(
+            "no route to this address: check the route tables of this subnet and of the endpoint's subnet",
         ),
-        Failure::Unreachable => Remedy::text(
-            "there is no route to this address: check the route tables of this subnet and of the endpoint's",
-        ),
-        Failure::Other(_) => Remedy::text("try again; if it stays, look at this machine's network settings"),
+        Failure::Other(_) => Fix::text("retry; if it fails again, check this machine's network settings"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! CPL230: the endpoint shows a trusted certificate for its name.
+//! CPL230: the endpoint presents a trusted certificate for its name.
 
 use probe::Layer;
 use probe::tls::{Class, Failure, Session};
@@ -6,19 +6,20 @@ use serde_json::json;
 
 use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
 use crate::preflight::facts::Sight;
-use crate::preflight::judgement::{Judgement, Remedy};
+use crate::preflight::judgement::{Fix, Judgement};
 use crate::preflight::target::Target;
 
 pub static CHECK: Check = Check {
     code: "CPL230",
-    title: "the endpoint shows a trusted certificate for its name",
+    title: "the endpoint presents a trusted certificate for its name",
     category: Category::Endpoints,
     severity: Severity::Error,
     requires: &[Requires::Same("CPL220")],
     source: Source::VantagePoint,
     permissions: &[],
-    explanation: "TLS passes through the endpoint to Cast AI. A certificate of another issuer or name means that something else answers.",
-    remediation: "exempt the host from TLS inspection, and check that the name belongs to this endpoint",
+    explanation: "TLS is terminated by Cast AI, not by the endpoint. A certificate with another issuer or \
+                  name means that another server responds.",
+    remediation: "exempt the host from TLS inspection, and check that the host name belongs to this endpoint",
     judge: Judge::Network { layer: Layer::Tls, step: Step::Tls, applies: Target::is_cast_ai, judge },
 };
 
@@ -32,10 +33,8 @@ fn judge_handshake(host: &str, result: Result<&Session, &Failure>) -> Judgement 
     let expected = format!("a certificate for {host} from an issuer that this machine trusts");
     let failure = match result {
         Ok(session) => {
-            let issuer = session
-                .certificate
-                .as_ref()
-                .map_or("an issuer that cannot be read", |shown| shown.issuer.as_str());
+            let issuer =
+                session.certificate.as_ref().map_or("an unknown issuer", |shown| shown.issuer.as_str());
             let alpn = session.alpn.as_deref().unwrap_or("no ALPN");
             let seen = format!("{}, {alpn}, issued by {issuer}", session.version);
             return Judgement::pass(seen).expected(expected).evidence(json!(session));
@@ -44,17 +43,19 @@ fn judge_handshake(host: &str, result: Result<&Session, &Failure>) -> Judgement 
     };
     let shown = failure.certificate.as_ref();
     let issuer = shown.map_or_else(String::new, |shown| format!(" ({})", shown.issuer));
-    let (seen, remedy) = match &failure.class {
+    let (seen, fix) = match &failure.class {
         Class::UnknownIssuer => (
-            format!("the certificate's issuer is not trusted{issuer}"),
-            "if a proxy inspects TLS here, exempt this host from it; if this is your own authority, give its file in SSL_CERT_FILE (components then need it too)",
+            format!("certificate signed by unknown authority{issuer}"),
+            "if a proxy inspects TLS, exempt this host; if this is your own authority, set SSL_CERT_FILE \
+             to its PEM file (components need it too)",
         ),
         Class::WrongName => {
             let names =
                 shown.map_or_else(String::new, |shown| format!(" but for {}", shown.names.join(", ")));
             (
-                format!("the certificate is not for this name{names}"),
-                "the name points to another service's endpoint: compare the endpoint's service with the one that this host belongs to",
+                format!("the certificate is not valid for this host name{names}"),
+                "the name resolves to the endpoint of another service: check that the endpoint's service \
+                 is the one of this host",
             )
         }
         Class::Expired => (
@@ -62,30 +63,30 @@ fn judge_handshake(host: &str, result: Result<&Session, &Failure>) -> Judgement 
                 || "the certificate has expired".to_owned(),
                 |shown| format!("the certificate expired at {}", shown.not_after),
             ),
-            "check this machine's clock; if it is right, something else than Cast AI or AWS answers",
+            "check this machine's clock; if it is right, the responding server is not Cast AI or AWS",
         ),
-        Class::NotYetValid => ("the certificate is not valid yet".to_owned(), "check this machine's clock"),
+        Class::NotYetValid => ("the certificate is not yet valid".to_owned(), "check this machine's clock"),
         Class::TimedOut => (
-            "the connection was taken, but the handshake got no answer".to_owned(),
-            "look for a firewall that holds TLS back, and for a path MTU that drops large packets",
+            "connected, but the TLS handshake timed out".to_owned(),
+            "look for a firewall that blocks TLS, and for an MTU that drops large packets",
         ),
         Class::Reset => (
-            "the connection was reset during the handshake".to_owned(),
+            "connection reset during the TLS handshake".to_owned(),
             "look for a firewall that filters by server name (SNI), and allow this host in it",
         ),
         Class::NotTls => (
-            "what answers does not speak TLS".to_owned(),
-            "the name points to something that is not Cast AI or AWS: compare the address with the endpoint's network interfaces",
+            "the responding server does not speak TLS".to_owned(),
+            "the name resolves to a server that is not Cast AI or AWS: compare the address with the \
+             endpoint's network interfaces",
         ),
         Class::Refused(alert) => (
-            format!("the server ended the handshake: {alert}"),
-            "the server does not know this name: compare the endpoint's service with the one that this host belongs to",
+            format!("the server aborted the TLS handshake: {alert}"),
+            "the server does not serve this host name: check that the endpoint's service is the one of \
+             this host",
         ),
-        Class::Other(problem) => {
-            (problem.clone(), "look for something between here and the endpoint that changes TLS")
-        }
+        Class::Other(problem) => (problem.clone(), "look for a proxy or firewall that modifies TLS"),
     };
-    Judgement::fail(seen).expected(expected).evidence(json!(failure)).remedy(Remedy::text(remedy))
+    Judgement::fail(seen).expected(expected).evidence(json!(failure)).fix(Fix::text(fix))
 }
 
 #[cfg(test)]
@@ -128,10 +129,10 @@ mod tests {
             (Class::UnknownIssuer, shown(), "CN=stranger"),
             (Class::WrongName, shown(), "grpc.cast.ai"),
             (Class::Expired, shown(), "expired at 2027"),
-            (Class::NotYetValid, shown(), "not valid yet"),
+            (Class::NotYetValid, shown(), "not yet valid"),
             (Class::NotTls, None, "does not speak TLS"),
-            (Class::Reset, None, "was reset"),
-            (Class::TimedOut, None, "no answer"),
+            (Class::Reset, None, "connection reset"),
+            (Class::TimedOut, None, "time"),
             (Class::Refused("UnrecognisedName".to_owned()), None, "UnrecognisedName"),
             (Class::Other("strange".to_owned()), None, "strange"),
         ];
@@ -140,7 +141,7 @@ mod tests {
             let judgement = judge_handshake("api.cast.ai", Err(&failure));
             assert_eq!(judgement.outcome.name(), "Fail");
             assert!(judgement.observed.contains(seen), "{}", judgement.observed);
-            assert_eq!(judgement.remedies.len(), 1, "{failure:?}");
+            assert_eq!(judgement.fixes.len(), 1, "{failure:?}");
         }
     }
 }

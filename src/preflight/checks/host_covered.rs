@@ -2,7 +2,7 @@
 
 use crate::castai::endpoints;
 use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source};
-use crate::preflight::judgement::{Judgement, Remedy};
+use crate::preflight::judgement::{Fix, Judgement};
 use crate::preflight::target::{Kind, Target};
 
 pub static CHECK: Check = Check {
@@ -13,7 +13,7 @@ pub static CHECK: Check = Check {
     requires: &[Requires::AnyComponent("CPL103")],
     source: Source::KubernetesApi,
     permissions: &[],
-    explanation: "A host that none of Cast AI's endpoint services stands for is reached through the internet or not at all.",
+    explanation: "A host without an endpoint service can be reached only through the internet.",
     remediation: "configure the component with a host that an endpoint service covers",
     judge: Judge::Target { applies: Target::is_configured, judge },
 };
@@ -24,12 +24,10 @@ fn judge(target: &Target) -> Judgement {
         Kind::CastAi { service: None, installation, .. } => {
             let hosts: Vec<_> =
                 endpoints::services().iter().filter_map(|service| service.host(*installation)).collect();
-            Judgement::fail("no endpoint service of Cast AI is known for this host").remedy(Remedy::text(
-                format!(
-                    "configure the component with one of {}; or provide a private way to this host yourself",
-                    hosts.join(", ")
-                ),
-            ))
+            Judgement::fail("no known Cast AI endpoint service for this host").fix(Fix::text(format!(
+                "configure the component with one of {}; or set up a private connection to this host",
+                hosts.join(", ")
+            )))
         }
         Kind::Aws { service } => Judgement::pass(format!("service {service}")),
     };

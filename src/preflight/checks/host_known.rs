@@ -1,19 +1,20 @@
-//! CPL202: the host of the endpoint service is known.
+//! CPL202: the host name of the endpoint service is known.
 
 use crate::preflight::check::{Category, Check, Judge, Severity, Source};
 use crate::preflight::facts::ServiceFacts;
-use crate::preflight::judgement::{Judgement, Remedy};
+use crate::preflight::judgement::{Fix, Judgement};
 
 pub static CHECK: Check = Check {
     code: "CPL202",
-    title: "the host of the endpoint service is known",
+    title: "the host name of the endpoint service is known",
     category: Category::Endpoints,
     severity: Severity::Warning,
     requires: &[],
     source: Source::AwsApi,
     permissions: &[],
-    explanation: "Cast AI publishes no host name for this service. AWS tells the private DNS name to accounts that may use the service.",
-    remediation: "ask EC2 for the service's private DNS name",
+    explanation: "no published host name for this service. AWS shows the private DNS name to \
+                  accounts that may use the service.",
+    remediation: "look up the service's private DNS name in EC2",
     judge: Judge::Service(judge),
 };
 
@@ -22,8 +23,8 @@ fn judge(facts: &ServiceFacts) -> Judgement {
     let name = region.and_then(|region| facts.service.service_name(region));
     let name = name.as_deref().unwrap_or("SERVICE_NAME");
     let region = region.unwrap_or("REGION");
-    Judgement::unknown("Cast AI publishes no host name for this service").remedy(Remedy::command(
-        "ask AWS for the private DNS name, from an account that may use the service, and check it with --https",
+    Judgement::unknown("no published host name for this service").fix(Fix::command(
+        "look up the private DNS name with an account that may use the service, and check it with --https",
         format!(
             "aws ec2 describe-vpc-endpoint-services --region {region} --service-names {name} --query 'ServiceDetails[].PrivateDnsNames[].PrivateDnsName' --output text"
         ),
@@ -40,7 +41,7 @@ mod tests {
         let service = endpoints::services().iter().find(|service| service.name == "files").unwrap();
         let judgement = judge(&ServiceFacts { service, region: Some("us-east-2".to_owned()) });
         assert_eq!(judgement.outcome.name(), "Unknown");
-        let command = judgement.remedies[0].command.as_deref().unwrap();
+        let command = judgement.fixes[0].command.as_deref().unwrap();
         assert!(command.contains("com.amazonaws.vpce.us-east-2.vpce-svc-0d1fad36f0230d84c"), "{command}");
     }
 }

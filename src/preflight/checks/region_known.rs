@@ -1,7 +1,7 @@
 //! CPL104: the cluster's region is known.
 
 use crate::preflight::check::{Category, Check, Judge, Severity, Source};
-use crate::preflight::judgement::{Judgement, Remedy};
+use crate::preflight::judgement::{Fix, Judgement};
 
 pub static CHECK: Check = Check {
     code: "CPL104",
@@ -12,15 +12,14 @@ pub static CHECK: Check = Check {
     source: Source::KubernetesApi,
     permissions: &["list nodes"],
     explanation: "Endpoint services differ by region.",
-    remediation: "give the region with --region",
+    remediation: "set --region",
     judge: Judge::Region(judge),
 };
 
 fn judge(region: Option<&str>) -> Judgement {
     match region {
         Some(region) => Judgement::pass(region),
-        None => Judgement::unknown("neither the nodes nor the kubeconfig tell the region").remedy(
-            Remedy::command("give the region", "kubectl castai-privatelink preflight --region REGION"),
-        ),
+        None => Judgement::unknown("no region found in the nodes or the kubeconfig")
+            .fix(Fix::command("give the region", "kubectl castai-privatelink preflight --region REGION")),
     }
 }

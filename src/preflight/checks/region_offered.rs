@@ -2,7 +2,7 @@
 
 use crate::castai::endpoints;
 use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source};
-use crate::preflight::judgement::{Judgement, Remedy};
+use crate::preflight::judgement::{Fix, Judgement};
 
 pub static CHECK: Check = Check {
     code: "CPL105",
@@ -12,14 +12,15 @@ pub static CHECK: Check = Check {
     requires: &[Requires::Same("CPL104")],
     source: Source::VantagePoint,
     permissions: &[],
-    explanation: "Interface endpoints are made for a service of their own region. The built-in table may lag behind Cast AI.",
+    explanation: "An interface endpoint connects to a service in its own region. The built-in table may be \
+                  older than Cast AI's offer.",
     remediation: "ask Cast AI for the endpoint services of this region",
     judge: Judge::Region(judge),
 };
 
 fn judge(region: Option<&str>) -> Judgement {
     let Some(region) = region else {
-        return Judgement::unknown("the region is not known");
+        return Judgement::unknown("unknown region");
     };
     let known: Vec<_> = endpoints::regions().collect();
     let services =
@@ -27,9 +28,9 @@ fn judge(region: Option<&str>) -> Judgement {
     let judgement = if services > 0 {
         Judgement::pass(format!("{services} services"))
     } else {
-        let why = format!("no endpoint service is known for {region}, only for {}", known.join(", "));
-        Judgement::unknown(why).remedy(Remedy::text(
-            "ask Cast AI for the endpoint services of this region; the hosts that components are configured with are checked anyway",
+        let why = format!("no known endpoint service in {region}, only in {}", known.join(", "));
+        Judgement::unknown(why).fix(Fix::text(
+            "ask Cast AI for the endpoint services of this region; the configured hosts are checked anyway",
         ))
     };
     judgement.expected(known.join(", "))

@@ -6,7 +6,7 @@ use super::*;
 use crate::preflight::check::{Severity, Source};
 
 #[test]
-fn codes_are_unique_ordered_and_only_require_what_stands_before_them() {
+fn codes_are_unique_ordered_and_require_earlier_codes_only() {
     for (index, entry) in CHECKS.iter().enumerate() {
         assert_eq!(position(entry.code), index, "{}", entry.code);
         assert!(entry.code.starts_with("CPL") && entry.code.len() == 6);

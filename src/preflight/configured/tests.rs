@@ -39,12 +39,12 @@ fn reference(kind: ObjectKind, name: &str) -> ObjectReference {
     ObjectReference { kind, namespace: "castai-agent".to_owned(), name: name.to_owned() }
 }
 
-/// `host origin` of each endpoint.
+/// `host configured_by` of each endpoint.
 fn seen(component: &Component) -> Vec<String> {
     component
         .endpoints
         .iter()
-        .map(|configured| format!("{} {}", configured.endpoint, configured.origin))
+        .map(|configured| format!("{} {}", configured.endpoint, configured.configured_by))
         .collect()
 }
 
@@ -88,7 +88,7 @@ fn values_are_found_in_all_four_places() {
 }
 
 #[test]
-fn what_cannot_be_read_is_said_and_optional_things_may_be_missing() {
+fn unreadable_objects_are_reported_and_optional_ones_may_be_missing() {
     let forbidden = || (reference(ObjectKind::Secret, "keys"), Err(Unreadable::Forbidden));
     let from_secret =
         json!({"name": "API_URL", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "url"}}});
@@ -168,7 +168,7 @@ fn telemetry_is_derived_as_the_components_derive_it() {
 }
 
 #[test]
-fn only_cast_ais_own_workloads_are_asked() {
+fn only_cast_ais_workloads_are_queried() {
     let pod = |image: &str| json!({"containers": [{"name": "a", "image": image}]});
     let mut owned = workload("castai-agent", "castai-agent-7d9f", pod("nginx"));
     owned.owner = Some(Owner {
@@ -212,7 +212,8 @@ fn the_exporter_of_egressd_has_its_endpoint_in_a_file() {
         (
             "sinks: {castai: {http: {url: 'no host'}}}",
             vec![
-                "sinks.castai.http.url in config.yaml of configmap/exporter in castai-agent: the value is no host or URL",
+                "sinks.castai.http.url in config.yaml of configmap/exporter in castai-agent: the value is \
+                 not a host or URL",
             ],
         ),
     ];

@@ -27,7 +27,7 @@ fn component(name: &str, hosts: &[&str], unreadable: &[&str]) -> Component {
             .map(|host| Configured {
                 endpoint: host.parse().unwrap(),
                 protocol: Protocol::Https,
-                origin: "API_URL".to_owned(),
+                configured_by: "API_URL".to_owned(),
             })
             .collect(),
         unreadable: unreadable.iter().map(ToString::to_string).collect(),
@@ -44,14 +44,14 @@ fn facts(components: Vec<Component>, unread: Vec<Unread>, hosts: Option<Vec<Host
         region: Some("eu-west-1".to_owned()),
         machine: MachineFacts { told: Some(Here::Inside), metadata: Metadata::Disabled, nodes: Vec::new() },
         services: Vec::new(),
-        views: vec![View { vantage: Vantage::Here, hosts }],
+        views: vec![View { vantage_point: VantagePoint::Here, hosts }],
         registry: RegistryFacts { region: None, account: None, token: not_asked(), repository: not_asked() },
     }
 }
 
 /// A name that leads to a public address, as a probe elsewhere writes it down.
 fn public_host(host: &str) -> HostFacts {
-    let not_gathered = json!({"notGathered": {"because": "publicAddress"}});
+    let not_gathered = json!({"notGathered": {"reason": "publicAddress"}});
     serde_json::from_value(json!({
         "target": {"endpoint": {"host": host, "port": 443}, "layer": "https", "connect": "privateOnly"},
         "gathered": "2026-01-01T00:00:00Z",
@@ -63,7 +63,7 @@ fn public_host(host: &str) -> HostFacts {
         "tcp": not_gathered,
         "tls": not_gathered,
         "https": not_gathered,
-        "grpc": {"notGathered": {"because": "notWanted"}},
+        "grpc": {"notGathered": {"reason": "notWanted"}},
     }))
     .unwrap()
 }
@@ -128,7 +128,7 @@ fn what_is_behind_a_failure_is_skipped_because_of_its_root() {
     let components = vec![component("castai-agent", &["api.cast.ai"], &[])];
     let facts = facts(components, Vec::new(), Some(vec![public_host("api.cast.ai")]));
     let findings = judge(CHECKS, &facts);
-    let skipped = || Outcome::Skipped { because: "CPL211" };
+    let skipped = || Outcome::Skipped { blocked_by: "CPL211" };
     let expected = [
         ("CPL210", Outcome::Pass),
         ("CPL211", Outcome::Fail),
@@ -141,7 +141,7 @@ fn what_is_behind_a_failure_is_skipped_because_of_its_root() {
     let network = ["CPL210", "CPL211", "CPL220", "CPL230", "CPL231", "CPL240", "CPL241"];
     assert_eq!(outcomes(&findings, &network), expected);
     let resolves = findings.iter().find(|finding| finding.check.code == "CPL210").unwrap();
-    assert_eq!((resolves.milliseconds, resolves.vantage), (12, Vantage::Here));
+    assert_eq!((resolves.milliseconds, resolves.vantage_point), (12, VantagePoint::Here));
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn an_optional_host_only_warns_but_its_chain_still_ends() {
         outcomes(&findings, &["CPL211", "CPL220"]),
         [
             ("CPL211 api.cast.ai".to_owned(), Outcome::Warn),
-            ("CPL220 api.cast.ai".to_owned(), Outcome::Skipped { because: "CPL211" }),
+            ("CPL220 api.cast.ai".to_owned(), Outcome::Skipped { blocked_by: "CPL211" }),
         ]
     );
 }
@@ -180,14 +180,14 @@ fn without_facts_nothing_passes_or_fails() {
     let findings = judge(CHECKS, &facts(components, Vec::new(), Some(vec![shallow])));
     let tcp = outcomes(&findings, &["CPL220", "CPL230"]);
     assert!(matches!(&tcp[0].1, Outcome::Unknown { why } if why == "not asked for"), "{tcp:?}");
-    assert_eq!(tcp[1].1, Outcome::Skipped { because: "CPL220" });
+    assert_eq!(tcp[1].1, Outcome::Skipped { blocked_by: "CPL220" });
 }
 
 #[test]
 fn a_cluster_that_cannot_be_read_leaves_only_what_was_seen() {
     let forbidden = || vec![Unread::Forbidden("nodes is forbidden".to_owned())];
     let findings = judge(CHECKS, &facts(Vec::new(), forbidden(), None));
-    let skipped = || Outcome::Skipped { because: "CPL101" };
+    let skipped = || Outcome::Skipped { blocked_by: "CPL101" };
     assert_eq!(
         outcomes(&findings, &["CPL102", "CPL103"]),
         [("CPL102 prod".to_owned(), skipped()), ("CPL103 prod".to_owned(), skipped())]
@@ -210,8 +210,8 @@ fn a_cluster_that_cannot_be_read_leaves_only_what_was_seen() {
 #[test]
 fn ecr_is_not_asked_for_repositories_before_it_is_known() {
     let findings = judge(CHECKS, &facts(Vec::new(), Vec::new(), None));
-    let because = Outcome::Skipped { because: "CPL301" };
-    assert_eq!(outcomes(&findings, &["CPL303"]), [("CPL303 ECR".to_owned(), because)]);
+    let blocked_by = Outcome::Skipped { blocked_by: "CPL301" };
+    assert_eq!(outcomes(&findings, &["CPL303"]), [("CPL303 ECR".to_owned(), blocked_by)]);
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn a_host_requires_that_the_endpoints_of_one_of_its_components_were_read() {
         (vec![certain()], Outcome::Pass),
         (vec![doubtful(), certain()], Outcome::Pass),
         (vec![certain(), doubtful()], Outcome::Pass),
-        (vec![doubtful()], Outcome::Skipped { because: "CPL103" }),
+        (vec![doubtful()], Outcome::Skipped { blocked_by: "CPL103" }),
     ];
     for (components, expected) in cases {
         let findings = judge(CHECKS, &facts(components, Vec::new(), None));

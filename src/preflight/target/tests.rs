@@ -1,6 +1,6 @@
 use super::*;
 use crate::preflight::component::Configured;
-use crate::preflight::remedies;
+use crate::preflight::fixes;
 
 fn component(name: &str, endpoints: &[(&str, Protocol)]) -> Component {
     Component {
@@ -11,7 +11,7 @@ fn component(name: &str, endpoints: &[(&str, Protocol)]) -> Component {
             .map(|(endpoint, protocol)| Configured {
                 endpoint: endpoint.parse().unwrap(),
                 protocol: *protocol,
-                origin: "API_URL".to_owned(),
+                configured_by: "API_URL".to_owned(),
             })
             .collect(),
         unreadable: Vec::new(),
@@ -89,7 +89,7 @@ fn hosts_that_no_service_covers_are_known_and_the_clusters_own_are_left_out() {
 #[test]
 fn remedies_name_the_regions_service() {
     let targets = cast_ai(&[], Some("us-east-1"), &[]);
-    let remedies = remedies::private_dns(&targets[0]);
+    let remedies = fixes::private_dns(&targets[0]);
     let commands: Vec<_> = remedies.iter().filter_map(|remedy| remedy.command.as_deref()).collect();
     let service = "com.amazonaws.vpce.us-east-1.vpce-svc-0f648001d494b9a46";
     assert!(

@@ -10,7 +10,7 @@ use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use crate::aws::error::Error;
 use crate::castai::built_in;
 
-/// Actions that are looked at, as IAM writes them.
+/// Read actions, as written in IAM.
 pub(super) const TOKEN: &str = "ecr:GetAuthorizationToken";
 pub(super) const REPOSITORIES: &str = "ecr:DescribeRepositories";
 
@@ -37,7 +37,7 @@ pub(super) async fn fetch_token(
     timeout: Duration,
 ) -> Result<&'static str, Error> {
     let call = client.get_authorization_token().send();
-    answer(TOKEN, timeout, call).await.map(|_| "a token was given")
+    answer(TOKEN, timeout, call).await.map(|_| "received a token")
 }
 
 /// Asks for one repository below `path` by its name. Listing all of them would need a right on the whole registry, and
@@ -71,8 +71,8 @@ async fn answer<T, E>(
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    let late = |_| Error::Unreachable { call: action.to_owned(), reason: "no answer in time".to_owned() };
-    tokio::time::timeout(timeout, call).await.map_err(late)?.map_err(|error| Error::of(action, &error))
+    let late = |_| Error::Unreachable { call: action.to_owned(), reason: "timed out".to_owned() };
+    tokio::time::timeout(timeout, call).await.map_err(late)?.map_err(|error| Error::from_sdk(action, &error))
 }
 
 #[cfg(test)]
@@ -85,7 +85,7 @@ mod tests {
     use crate::preflight::http_server;
 
     #[tokio::test]
-    async fn the_apis_answers_are_told_apart() {
+    async fn api_responses_are_classified() {
         let mut tasks = JoinSet::new();
         let server = http_server::start(&mut tasks, |request| {
             let failed = |code: &str| {
@@ -112,7 +112,7 @@ mod tests {
             .build();
         let client = client(&config, "us-east-1");
         let timeout = Duration::from_secs(10);
-        assert_eq!(fetch_token(&client, timeout).await, Ok("a token was given"));
+        assert_eq!(fetch_token(&client, timeout).await, Ok("received a token"));
         let denied = Error::Denied { call: REPOSITORIES.to_owned(), message: "not authorized".to_owned() };
         for (path, expected) in [
             (Some("ours"), Ok("the repository of Cast AI's agent exists")),

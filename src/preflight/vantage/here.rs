@@ -16,7 +16,7 @@ use crate::preflight::graph;
 use crate::preflight::machine::{Here, MachineFacts, Metadata};
 use crate::preflight::references::Objects;
 use crate::preflight::settings::{Inputs, Settings};
-use crate::preflight::subject::Vantage;
+use crate::preflight::subject::VantagePoint;
 use crate::preflight::target::{self, Target};
 use crate::transport::USER_AGENT;
 
@@ -73,7 +73,7 @@ async fn read_objects(
     let client: Option<&Client> = inputs.client.as_ref();
     match client {
         Some(client) => objects::read(client, wanted, timeout).await,
-        None => Objects::unreadable(wanted, "the cluster cannot be asked from here"),
+        None => Objects::unreadable(wanted, "cannot reach the cluster"),
     }
 }
 
@@ -94,7 +94,7 @@ async fn look(
     checks: &[&'static Check],
 ) -> View {
     if machine.here() == Here::Outside {
-        return View { vantage: Vantage::Here, hosts: None };
+        return View { vantage_point: VantagePoint::Here, hosts: None };
     }
     let wanted = targets.iter().filter_map(|target| Some(target.probed(graph::layer(checks, target)?)));
     let request = probe::Request {
@@ -104,7 +104,7 @@ async fn look(
         timeout: settings.timeout,
         user_agent: USER_AGENT.to_owned(),
     };
-    View { vantage: Vantage::Here, hosts: Some(probe::gather(&request, &settings.tls).await) }
+    View { vantage_point: VantagePoint::Here, hosts: Some(probe::gather(&request, &settings.tls).await) }
 }
 
 async fn ask_registry(needs: &BTreeSet<Need>, inputs: &Inputs, timeout: Duration) -> RegistryFacts {
@@ -121,7 +121,7 @@ async fn ask_registry(needs: &BTreeSet<Need>, inputs: &Inputs, timeout: Duration
     let client = match (&inputs.aws, &facts.region) {
         (Ok(config), Some(region)) => ecr::client(config, region),
         (Ok(_), None) => {
-            facts.token = Answer::NotAsked("the region is not known".to_owned());
+            facts.token = Answer::NotAsked("unknown region".to_owned());
             return facts;
         }
         (Err(why), _) => {

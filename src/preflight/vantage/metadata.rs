@@ -17,7 +17,7 @@ pub(super) async fn fetch(service: &MetadataService, tls: &ClientConfig, timeout
     let client = reqwest::Client::builder().tls_backend_preconfigured(tls.clone()).no_proxy().build();
     let ranges = async { read_ranges(&client?, base).await };
     match tokio::time::timeout(timeout, ranges).await {
-        Err(_) => Metadata::Silent("no answer in time".to_owned()),
+        Err(_) => Metadata::Silent("timed out".to_owned()),
         Ok(Err(error)) => Metadata::Silent(error.without_url().to_string()),
         Ok(Ok(ranges)) => Metadata::Ranges(ranges),
     }

@@ -19,7 +19,7 @@ pub(super) async fn read(
     let reads = wanted.into_iter().map(|(reference, keys)| async move {
         let data = tokio::time::timeout(timeout, read_one(client, &reference))
             .await
-            .unwrap_or_else(|_| Err(Unreadable::Failed("no answer in time".to_owned())));
+            .unwrap_or_else(|_| Err(Unreadable::Failed("timed out".to_owned())));
         let data = data.map(|data| data.into_iter().filter(|(key, _)| keys.contains(key)).collect());
         (reference, data)
     });
@@ -52,7 +52,7 @@ fn unreadable(error: &kube::Error) -> Unreadable {
         kube::Error::Api(status) if status.code == 403 => Unreadable::Forbidden,
         // What the server sent may be a Secret.
         kube::Error::SerdeError(error) => {
-            Unreadable::Failed(format!("the answer of the server cannot be read: {}", cause::json(error)))
+            Unreadable::Failed(format!("cannot read the server's response: {}", cause::json(error)))
         }
         other => Unreadable::Failed(other.to_string()),
     }
@@ -111,6 +111,6 @@ mod tests {
         assert_eq!(objects.get(&closed), Err(&Unreadable::Forbidden));
         assert_eq!(objects.get(&gone), Err(&Unreadable::Missing));
         let broken = objects.get(&broken).unwrap_err().to_string();
-        assert!(broken.contains("cannot be read") && !broken.contains("s3cret"), "{broken}");
+        assert!(broken.contains("invalid value") && !broken.contains("s3cret"), "{broken}");
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Fault, check_lock, check_plan};
+use super::{InvalidArtifact, check_lock, check_plan};
 use crate::atomic_file;
 use crate::error::CommandError;
 use crate::model::inventory::{API_VERSION, Inventory};
@@ -28,7 +28,7 @@ fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, CommandError>
         let message = format!("error: reading {shown}: {error}");
         match writer(kind) {
             Some(flags) if error.kind() == ErrorKind::NotFound => {
-                CommandError::with_hint(message, format!("it is written by: sync-images {flags} {shown}"))
+                CommandError::with_hint(message, format!("create it with: sync-images {flags} {shown}"))
             }
             _ => CommandError::new(message),
         }
@@ -41,18 +41,18 @@ fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, CommandError>
     })?;
     let (found_kind, found_version) = (value["kind"].as_str(), value["apiVersion"].as_str());
     if found_kind != Some(kind) {
-        let found = found_kind.unwrap_or("nothing that this plugin wrote");
+        let found = found_kind.unwrap_or("no document of this plugin");
         return Err(CommandError::new(format!(
-            "error: {shown} holds {found}, not the {kind} that is wanted here"
+            "error: invalid file {shown}: expected {kind}, found {found}"
         )));
     }
     if found_version != Some(API_VERSION) {
         let found = found_version.map_or_else(|| "no version".to_owned(), |found| format!("version {found}"));
-        let message = format!("error: {shown} has {found}, and this plugin reads version {API_VERSION}");
+        let message = format!("error: unsupported version {found} in {shown}: expected {API_VERSION}");
         return Err(CommandError::with_hint(message, "use the same version of the plugin on all machines"));
     }
     serde_json::from_value(value)
-        .map_err(|error| CommandError::new(format!("error: {shown} is damaged: {error}")))
+        .map_err(|error| CommandError::new(format!("error: invalid file {shown}: {error}")))
 }
 
 /// Reads an inventory. Names and reasons in it are the word of who gives the file; what they may add is bounded as in
@@ -87,10 +87,11 @@ pub fn read_plan(path: &Path, maps: &[NameMap], knowledge: &Knowledge) -> Result
     Ok(plan)
 }
 
-fn distrusted(path: &Path, fault: Fault) -> CommandError {
+fn distrusted(path: &Path, fault: InvalidArtifact) -> CommandError {
     let message = format!("error: {}: {fault}", path.display());
-    let hint =
-        fault.hint.unwrap_or_else(|| "make the file again, with this version and the same flags".to_owned());
+    let hint = fault
+        .hint
+        .unwrap_or_else(|| "create the file again, with this version and the same flags".to_owned());
     CommandError::with_hint(message, hint)
 }
 

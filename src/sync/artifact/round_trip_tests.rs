@@ -18,11 +18,11 @@ const INVENTORY: &str = r#"{
     "usedBy": [
       {"place": {"type": "workload", "cluster": "prod", "namespace": "castai-agent", "kind": "Deployment",
                  "name": "castai-kvisor-controller"},
-       "carrier": "container/controller", "reason": {"rule": "namespace", "namespace": "castai-agent"},
+       "imageField": "container/controller", "reason": {"rule": "namespace", "namespace": "castai-agent"},
        "recordedSource": "ghcr.io/castai/kvisor/kvisor-controller:v1"},
       {"place": {"type": "file", "path": "hook.yaml", "manifest": "Job/hook"},
-       "carrier": "init/wait", "reason": {"rule": "file", "path": "hook.yaml"},
-       "fixed": "a Job's template is immutable"}
+       "imageField": "init/wait", "reason": {"rule": "file", "path": "hook.yaml"},
+       "notRewritable": "the pod template of a Job is immutable"}
     ]
   }],
   "notes": ["cannot list jobs.batch"]
@@ -47,7 +47,7 @@ const PLAN: &str = r#"{
       }},
       "usedBy": [{
         "image": "ghcr.io/x:1", "place": {"type": "file", "path": "-", "manifest": "Pod/x"},
-        "carrier": "env/x/SCANNERS_IMAGE", "reason": {"rule": "variable", "variable": "SCANNERS_IMAGE"}
+        "imageField": "env/x/SCANNERS_IMAGE", "reason": {"rule": "variable", "variable": "SCANNERS_IMAGE"}
       }]
     }],
     "createRepositories": ["castai/ghcr.io/x"],
@@ -65,16 +65,16 @@ const PLAN: &str = r#"{
     "workloads": [
       {
         "workload": {"cluster": "prod", "namespace": "castai-agent", "kind": "Deployment", "name": "x"},
-        "step": {"type": "patch", "changes": [{"carrier": "container/x", "from": "ghcr.io/x:1", "to": "e.example/x:1"}],
+        "step": {"type": "patch", "changes": [{"imageField": "container/x", "from": "ghcr.io/x:1", "to": "e.example/x:1"}],
           "patch": [
             {"op": "test", "path": "/spec/template/spec/containers/0/name", "value": "x"},
             {"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "e.example/x:1"}
           ]},
-        "owners": [{"name": "Helm release x", "reverts": "puts its own image back at the next upgrade", "heals": false}]
+        "owners": [{"name": "Helm release x", "reverts": "puts its own image back at the next upgrade", "selfHeals": false}]
       },
       {
         "workload": {"cluster": "prod", "namespace": "castai-agent", "kind": "Job", "name": "y"},
-        "step": {"type": "notRewritable", "why": "a Job's template is immutable"}
+        "step": {"type": "notRewritable", "reason": "the pod template of a Job is immutable"}
       }
     ]
   }]

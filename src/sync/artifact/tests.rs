@@ -35,7 +35,7 @@ fn plan(source: &str, destination: &str, namespace: &str) -> Value {
                 "source": source, "destination": destination.replace("MIRROR", MIRROR),
                 "step": {"type": "copy", "content": {"digest": ONE, "mediaType": "m",
                     "manifests": [{"digest": ONE, "mediaType": "m", "size": 2}]}},
-                "usedBy": [{"image": source, "carrier": "container/c",
+                "usedBy": [{"image": source, "imageField": "container/c",
                     "place": {"type": "workload", "cluster": "c", "namespace": namespace, "kind": "Deployment", "name": "d"},
                     "reason": {"rule": "annotation"}}],
             }],
@@ -56,15 +56,9 @@ fn a_lock_names_what_follows_from_its_sources() {
     let pinned = format!("castai/x:v1@{OTHER}");
     let cases: &[(&[(&str, &str)], &str)] = &[
         (&[("castai/x:v1", "MIRROR/castai/x:v1"), ("castai/x:v2", "MIRROR/castai/x:v2")], ""),
-        (&[("castai/x:v1", "evil.example/castai/x:v1")], "evil.example/castai/x:v1: it lies outside of"),
-        (
-            &[("castai/x:v1", "MIRROR/castai/y:v1")],
-            "/castai/y:v1: this is not the name that castai/x:v1 gets",
-        ),
-        (
-            &[("castai/x:v1", "MIRROR/castai/x:v2")],
-            "/castai/x:v2: this is not the name that castai/x:v1 gets",
-        ),
+        (&[("castai/x:v1", "evil.example/castai/x:v1")], "evil.example/castai/x:v1: it is outside of"),
+        (&[("castai/x:v1", "MIRROR/castai/y:v1")], "/castai/y:v1: unexpected name of castai/x:v1"),
+        (&[("castai/x:v1", "MIRROR/castai/x:v2")], "/castai/x:v2: unexpected name of castai/x:v1"),
         (
             &[("castai/x:v1", "MIRROR/castai/x:v1"), ("castai/x:v1", "MIRROR/castai/x:v1")],
             "/castai/x:v1: duplicate entry",
@@ -73,7 +67,7 @@ fn a_lock_names_what_follows_from_its_sources() {
             &[("castai/x", "MIRROR/castai/x"), ("castai/x:latest", "MIRROR/castai/x:latest")],
             "duplicate entry",
         ),
-        (&[(&pinned, &format!("MIRROR/{pinned}"))], "it pins sha256:2222"),
+        (&[(&pinned, &format!("MIRROR/{pinned}"))], "digest mismatch: pinned to sha256:2222"),
     ];
     for (images, expected) in cases {
         let seen = check_lock(&lock(images), &[]);
@@ -93,11 +87,11 @@ fn a_second_destination_is_refused() {
     second.mirror = "evil.example".parse().unwrap();
     lock.destinations.push(second);
     let fault = check_lock(&lock, &[]).unwrap_err().to_string();
-    assert!(fault.starts_with("evil.example: a second destination"), "{fault}");
+    assert!(fault.starts_with("evil.example: only one destination"), "{fault}");
 }
 
 #[test]
-fn a_map_of_this_run_explains_a_name_and_none_is_taken_from_the_file() {
+fn maps_come_from_flags_and_never_from_the_file() {
     let lock = lock(&[("castai/x:v1", "MIRROR/flat:v1")]);
     let fault = check_lock(&lock, &[]).unwrap_err();
     let hint = fault.hint.unwrap();
@@ -116,9 +110,9 @@ fn a_plan_copies_only_what_may_be_mirrored_to_where_it_belongs() {
         (plan(good, &own(good), "shop"), &none, ""),
         (plan(strange, &own(strange), "castai-agent"), &none, ""),
         (plan(strange, &own(strange), "shop"), &known, ""),
-        (plan(strange, &own(strange), "shop"), &none, "acme/x:v1: Cast AI is not known to use acme/x:v1"),
-        (plan(strange, &own(good), "castai-agent"), &none, "castai/x:v1: this is not the name"),
-        (plan(good, "shop.example/castai/x:v1", "castai-agent"), &none, "it lies outside of"),
+        (plan(strange, &own(strange), "shop"), &none, "acme/x:v1: acme/x:v1 is not a known Cast AI image"),
+        (plan(strange, &own(good), "castai-agent"), &none, "castai/x:v1: unexpected name"),
+        (plan(good, "shop.example/castai/x:v1", "castai-agent"), &none, "it is outside of"),
     ];
     for (plan, knowledge, expected) in cases {
         let seen = check(&plan, &[], knowledge);
@@ -137,11 +131,11 @@ fn a_plan_is_whole() {
     };
     let image = "/destinations/0/images/0";
     let cases = [
-        (changed(&format!("{image}/source"), Value::Null), "it has content and no source"),
-        (changed(&format!("{image}/step/content/digest"), json!(OTHER)), "is missing"),
-        (changed(&format!("{image}/step/content/manifests"), json!([])), "is missing"),
-        (changed(&format!("{image}/source"), json!(format!("castai/x:v1@{OTHER}"))), "not the name"),
-        (changed("/destinations/0/registry", json!({"type": "oci"})), "its kind of registry"),
+        (changed(&format!("{image}/source"), Value::Null), "it has content but no source"),
+        (changed(&format!("{image}/step/content/digest"), json!(OTHER)), "missing manifest"),
+        (changed(&format!("{image}/step/content/manifests"), json!([])), "missing manifest"),
+        (changed(&format!("{image}/source"), json!(format!("castai/x:v1@{OTHER}"))), "unexpected name"),
+        (changed("/destinations/0/registry", json!({"type": "oci"})), "the registry kind does not match"),
     ];
     for (seen, expected) in cases {
         assert!(seen.contains(expected), "{seen}");
@@ -160,5 +154,5 @@ fn a_tag_has_one_digest() {
     assert_eq!(check_lock(&lock, &[]), Ok(()));
     lock.destinations[0].images[1].digest = OTHER.parse().unwrap();
     let fault = check_lock(&lock, &[]).unwrap_err().to_string();
-    assert!(fault.contains("its tag digest-111111111111 would have to name"), "{fault}");
+    assert!(fault.contains("conflicting digests for its tag digest-111111111111"), "{fault}");
 }

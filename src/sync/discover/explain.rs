@@ -1,12 +1,12 @@
-//! What was looked at and left out, and why: for who misses an image, or finds one too many.
+//! What was searched and excluded, and why: for users who miss an image, or see one too many.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Found, ImageFilter, owners, pods, releases, uses, whole_workload};
 use crate::castai::built_in;
 use crate::model::image::Image;
-use crate::model::image_field::carried;
-use crate::model::inventory::{Carrier, Explanation, Inventory, LeftOut, Place, WantedImage};
+use crate::model::image_field::locate_image_fields;
+use crate::model::inventory::{ExcludedImage, Explanation, ImageField, Inventory, Place, WantedImage};
 use crate::model::pod_spec::Container;
 use crate::model::workload::Workload;
 
@@ -23,8 +23,8 @@ const TELLING_LABELS: [&str; 5] = [
 ];
 
 /// Why an image is left out that something of Cast AI's by name uses outside of its namespaces.
-const NOT_KNOWN: &str = "Cast AI is not known to use this image, and the workload is outside of its namespaces: \
-                         --include-image adds it";
+const NOT_KNOWN: &str = "not a known Cast AI image, and the workload is outside of Cast AI's namespaces \
+                         (include it with --include-image)";
 
 /// Explains `inventory`, which was made of what was `found`.
 pub fn explain(inventory: &Inventory, found: Found<'_>, filter: &ImageFilter) -> Explanation {
@@ -33,96 +33,96 @@ pub fn explain(inventory: &Inventory, found: Found<'_>, filter: &ImageFilter) ->
         .iter()
         .map(|wanted| (wanted.image.as_written().to_owned(), wanted.clone()))
         .collect();
-    let mut left_out: Vec<LeftOut> =
+    let mut excluded: Vec<ExcludedImage> =
         found.workloads.iter().flat_map(|workload| of_workload(workload, filter)).collect();
-    left_out.extend(found.releases.iter().filter_map(|release| releases::left_out(release, filter)));
-    left_out.extend(pods::left_out(&images, found, filter));
+    excluded.extend(found.releases.iter().filter_map(|release| releases::excluded(release, filter)));
+    excluded.extend(pods::excluded(&images, found, filter));
     // What looks alike may have been taken by its pods.
     let is_used = |place: &Place| {
         let mut uses = inventory.images.iter().flat_map(|wanted| &wanted.used_by);
         uses.any(|used| used.place == *place)
     };
-    left_out.retain(|one| one.carrier.is_some() || !is_used(&one.place));
-    left_out.sort();
-    left_out.dedup();
-    Explanation { looked_at: looked_at(inventory, found), left_out }
+    excluded.retain(|one| one.image_field.is_some() || !is_used(&one.place));
+    excluded.sort();
+    excluded.dedup();
+    Explanation { searched: searched(inventory, found), excluded }
 }
 
-fn looked_at(inventory: &Inventory, found: Found<'_>) -> Vec<String> {
+fn searched(inventory: &Inventory, found: Found<'_>) -> Vec<String> {
     let mut lines = Vec::new();
     if !inventory.clusters.is_empty() {
         let namespaces: BTreeSet<_> =
             found.workloads.iter().map(|workload| &workload.name.namespace).collect();
         lines.push(format!("workloads: {} in {} namespaces", found.workloads.len(), namespaces.len()));
-        lines.push(format!("Helm releases that may be Cast AI's: {}", found.releases.len()));
-        lines.push(format!("custom resources of Cast AI's: {}", found.resources.len()));
-        lines.push(format!("pods that wait for an image: {}", found.pods.len()));
+        lines.push(format!("Helm releases that may belong to Cast AI: {}", found.releases.len()));
+        lines.push(format!("custom resources of Cast AI: {}", found.resources.len()));
+        lines.push(format!("pods that cannot pull an image: {}", found.pods.len()));
     }
     if !found.manifests.is_empty() {
         lines.push(format!("manifests with containers: {}", found.manifests.len()));
     }
-    lines.extend(
-        inventory.unlisted.iter().map(|kind| format!("{kind}: not looked at, they may not be listed")),
-    );
+    lines.extend(inventory.unlisted.iter().map(|kind| format!("{kind}: not read, list is forbidden")));
     lines
 }
 
-fn of_workload(workload: &Workload, filter: &ImageFilter) -> Vec<LeftOut> {
-    if workload.is_carried_by_its_owner() {
+fn of_workload(workload: &Workload, filter: &ImageFilter) -> Vec<ExcludedImage> {
+    if workload.is_covered_by_its_owner() {
         return Vec::new();
     }
     let place = owners::place_of(workload);
-    let left_out = |carrier: Option<&Carrier>, image: Option<&str>, why: String| LeftOut {
+    let excluded = |image_field: Option<&ImageField>, image: Option<&str>, why: String| ExcludedImage {
         place: place.clone(),
-        carrier: carrier.cloned(),
+        image_field: image_field.cloned(),
         image: image.map(str::to_owned),
         why,
     };
     let (taken, _) = uses(workload, filter);
     let (wanted, _) = uses(workload, &filter.unnarrowed());
-    let is_in = |uses: &[(Image, _)], carrier: &Carrier| {
-        uses.iter().any(|(_, used): &(Image, crate::model::inventory::Use)| used.carrier == *carrier)
+    let is_in = |uses: &[(Image, _)], image_field: &ImageField| {
+        uses.iter().any(|(_, used): &(Image, crate::model::inventory::Use)| used.image_field == *image_field)
     };
-    let mut result: Vec<LeftOut> = wanted
+    let mut result: Vec<ExcludedImage> = wanted
         .iter()
-        .filter(|(_, used)| !is_in(&taken, &used.carrier))
+        .filter(|(_, used)| !is_in(&taken, &used.image_field))
         .map(|(image, used)| {
-            let why = "--only or --exclude leaves it out".to_owned();
-            left_out(Some(&used.carrier), Some(image.as_written()), why)
+            let why = "excluded by --only or --exclude".to_owned();
+            excluded(Some(&used.image_field), Some(image.as_written()), why)
         })
         .collect();
-    let fields = carried(&workload.pod, &filter.knowledge.image_variables());
-    let others = || fields.iter().filter(|field| !field.carrier.comes_with_container());
+    let fields = locate_image_fields(&workload.pod, &filter.knowledge.image_variables());
+    let others = || fields.iter().filter(|field| !field.image_field.comes_with_container());
     let is_whole = whole_workload(workload, &filter.knowledge).is_some();
     if wanted.is_empty() && !is_whole {
         match resemblance(workload) {
             Some(what) => {
                 let why = format!(
-                    "its {what} looks like Cast AI's, but neither namespace, chart label nor image prefix is"
+                    "its {what} looks like Cast AI's, but its namespace, chart label and image prefix do not"
                 );
-                result.push(left_out(None, None, why));
+                result.push(excluded(None, None, why));
             }
             None => result.extend(others().filter(|field| is_known(&field.value)).map(|field| {
-                let why = "Cast AI's charts use this image too, but the workload is not Cast AI's".to_owned();
-                left_out(Some(&field.carrier), Some(&field.value), why)
+                let why = "the image is also used by Cast AI's charts, but the workload does not belong to \
+                           Cast AI"
+                    .to_owned();
+                excluded(Some(&field.image_field), Some(&field.value), why)
             })),
         }
         return result;
     }
     // A name that cannot be read has a note of its own.
     let can_be_read = |value: &str| value.parse::<Image>().is_ok();
-    let left = others().filter(|field| !is_in(&wanted, &field.carrier) && can_be_read(&field.value));
+    let left = others().filter(|field| !is_in(&wanted, &field.image_field) && can_be_read(&field.value));
     for field in left {
-        let why =
-            if is_whole { NOT_KNOWN } else { "the workload is not Cast AI's, and neither is this image" };
-        result.push(left_out(Some(&field.carrier), Some(&field.value), why.to_owned()));
+        let why = if is_whole { NOT_KNOWN } else { "neither the workload nor the image belongs to Cast AI" };
+        result.push(excluded(Some(&field.image_field), Some(&field.value), why.to_owned()));
     }
     let containers = workload.pod.init_containers.iter().flatten().chain(&workload.pod.containers);
     for container in containers {
-        let is_taken = wanted.iter().any(|(_, used)| used.carrier.container() == Some(&container.name));
+        let is_taken = wanted.iter().any(|(_, used)| used.image_field.container() == Some(&container.name));
         if is_taken || is_whole {
             let variables = variables(container, filter).into_iter();
-            result.extend(variables.map(|(carrier, image, why)| left_out(Some(&carrier), image, why)));
+            result
+                .extend(variables.map(|(image_field, image, why)| excluded(Some(&image_field), image, why)));
         }
     }
     result
@@ -157,39 +157,43 @@ fn is_known(value: &str) -> bool {
 }
 
 /// Variables of a container of Cast AI's that are named like an image, and are none that we read.
-fn variables<'c>(container: &'c Container, filter: &ImageFilter) -> Vec<(Carrier, Option<&'c str>, String)> {
+fn variables<'c>(
+    container: &'c Container,
+    filter: &ImageFilter,
+) -> Vec<(ImageField, Option<&'c str>, String)> {
     let (mut found, read) = (Vec::new(), filter.knowledge.image_variables());
     for variable in container.env.iter().flatten() {
         let name = variable.name.as_str();
         let value = variable.value.as_deref().filter(|value| !value.is_empty());
         let is_read = read.contains(name);
         let is_named = name.ends_with("_IMAGE") || name.contains("_IMAGE_NAME");
-        let known = filter.knowledge.other_variable(name).and_then(|known| known.why.as_ref());
+        let known = filter.knowledge.other_variable(name).and_then(|known| known.reason.as_ref());
         let why = match (is_read, value, known) {
             (true, None, _) if variable.value_from.is_some() => {
-                "its value stands in another object, which is not read".to_owned()
+                "its value comes from another object, which is not read".to_owned()
             }
             (false, _, Some(why)) => why.clone(),
             (false, Some(value), None) if is_named => {
                 let last = value.rsplit('/').next().unwrap_or(value);
                 if last.contains([':', '@']) {
-                    "no component of Cast AI is known to start an image named there: if this one does, name the \
-                     variable in --knowledge"
+                    "no known Cast AI component reads an image from it: if this one does, add the variable \
+                     to --knowledge"
                         .to_owned()
                 } else {
-                    "it holds a bare tag or name, and no image with a version".to_owned()
+                    "its value is a tag or a name, not an image".to_owned()
                 }
             }
             _ => continue,
         };
-        let carrier = Carrier::Environment { container: container.name.clone(), variable: name.to_owned() };
+        let image_field =
+            ImageField::Environment { container: container.name.clone(), variable: name.to_owned() };
         // A value that is no reference may be anything.
-        found.push((carrier, value.filter(|value| value.parse::<Image>().is_ok()), why));
+        found.push((image_field, value.filter(|value| value.parse::<Image>().is_ok()), why));
     }
     found
 }
 
-impl LeftOut {
+impl ExcludedImage {
     /// A release that was opened, because it could have been Cast AI's.
     pub(super) fn release(cluster: &str, namespace: &str, release: &str, chart: &str) -> Self {
         Self {
@@ -200,9 +204,9 @@ impl LeftOut {
                 manifest: "everything".to_owned(),
                 hook: false,
             },
-            carrier: None,
+            image_field: None,
             image: None,
-            why: format!("its chart {chart} is not Cast AI's"),
+            why: format!("its chart {chart} does not belong to Cast AI"),
         }
     }
 }

@@ -27,7 +27,7 @@ pub async fn read_cluster(
     }
 }
 
-/// The images that are wanted. What could not be looked at is warned of.
+/// The images to mirror. Warns about everything that could not be read.
 pub fn inventory(
     settings: &Settings,
     filter: &ImageFilter,

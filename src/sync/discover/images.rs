@@ -1,4 +1,4 @@
-//! What `images` shows: the inventory alone, with what was left out where that is asked for.
+//! Output of `images`: the inventory, and excluded images with `--explain`.
 
 use jiff::Timestamp;
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::model::inventory::WorkloadKind;
 use crate::model::pod_spec::PodSpec;
 use crate::parse::cause;
-use crate::parse::documents::{self, Fault};
+use crate::parse::documents::{self, DocumentError};
 
 /// File names that kubectl reads in a directory.
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
@@ -37,7 +37,7 @@ pub enum Error {
     Read { path: String, error: std::io::Error },
     #[error("{path}: not valid UTF-8")]
     NotText { path: String },
-    #[error("{path}: no file with the extension .yaml, .yml or .json in this directory")]
+    #[error("{path}: no .yaml, .yml or .json file in this directory")]
     Empty { path: String },
     /// Documents are counted from 1.
     #[error("{path}: document {document}: {why}")]
@@ -86,7 +86,7 @@ pub fn read(path: &str) -> Result<Vec<Manifest>, Error> {
 /// Reads `-`, a file, or a directory with all that is below it, in the order in which kubectl does.
 ///
 /// # Errors
-/// A file cannot be read or is no text.
+/// A file cannot be read or is not a string.
 pub fn texts(path: &str) -> Result<Vec<Text>, Error> {
     let failed = |path: &str| {
         let path = path.to_owned();
@@ -140,12 +140,15 @@ fn walk(directory: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
 /// # Errors
 /// See [`read`].
 pub fn parse(path: &str, text: &str) -> Result<Vec<Manifest>, Error> {
-    let wrong =
-        |fault: Fault| Error::Document { path: path.to_owned(), document: fault.document, why: fault.why };
+    let wrong = |fault: DocumentError| Error::Document {
+        path: path.to_owned(),
+        document: fault.document,
+        why: fault.why,
+    };
     let mut manifests = Vec::new();
     for (document, read) in documents::read(text).map_err(wrong)?.into_iter().enumerate() {
         collect(path, document, read.value, &mut manifests)
-            .map_err(|why| wrong(Fault::new(document + 1, &why)))?;
+            .map_err(|why| wrong(DocumentError::new(document + 1, &why)))?;
     }
     Ok(manifests)
 }

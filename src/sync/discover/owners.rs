@@ -1,4 +1,4 @@
-//! The controller at the top of what carries an image: whom a person would ask, and who would undo a change below.
+//! The controller at the top of what holds an image: whom a person would ask, and who would undo a change below.
 
 use crate::cluster::waiting::WaitingPod;
 use crate::model::inventory::{Place, WorkloadKind, WorkloadName};

@@ -7,34 +7,42 @@ use super::{Found, ImageFilter, owners, whole_workload};
 use crate::castai::components::image_variables;
 use crate::cluster::waiting::{WaitingImage, WaitingPod};
 use crate::model::image::Image;
-use crate::model::image_field::carried;
-use crate::model::inventory::{Carrier, LeftOut, Place, Reason, Use, WantedImage};
+use crate::model::image_field::locate_image_fields;
+use crate::model::inventory::{ExcludedImage, ImageField, Place, Reason, Use, WantedImage};
 use crate::model::workload::Workload;
 
 /// Adds to `images` what pods wait for.
-pub(super) fn take(images: &mut BTreeMap<String, WantedImage>, found: Found<'_>, filter: &ImageFilter) {
+pub(super) fn add_failing(
+    images: &mut BTreeMap<String, WantedImage>,
+    found: Found<'_>,
+    filter: &ImageFilter,
+) {
     for (pod, waiting) in added(found) {
         let Ok(image) = waiting.image.parse::<Image>() else { continue };
-        let Some(because) = because(pod, waiting, &image, images, found, filter) else { continue };
+        let Some(matched_by) = matched_by(pod, waiting, &image, images, found, filter) else { continue };
         if !filter.admits(&image, None) {
             continue;
         }
         let used_by = Use {
             place: owners::top_controller(pod, found.workloads),
-            carrier: waiting.carrier.clone(),
+            image_field: waiting.image_field.clone(),
             reason: Reason::FailingPod {
                 pod: pod.name.name.clone(),
                 waiting: waiting.reason.clone(),
-                because,
+                matched_by,
             },
             recorded_source: None,
-            fixed: Some(fixed(pod, found.workloads).to_owned()),
+            not_rewritable: Some(not_rewritable(pod, found.workloads).to_owned()),
         };
         let wanted = images.entry(image.as_written().to_owned());
-        let wanted =
-            wanted.or_insert_with(|| WantedImage { image, source: None, origin: None, used_by: Vec::new() });
+        let wanted = wanted.or_insert_with(|| WantedImage {
+            image,
+            source: None,
+            provenance: None,
+            used_by: Vec::new(),
+        });
         // One pod stands for all of its controller's.
-        let is_there = |there: &Use| there.place == used_by.place && there.carrier == used_by.carrier;
+        let is_there = |there: &Use| there.place == used_by.place && there.image_field == used_by.image_field;
         if !wanted.used_by.iter().any(is_there) {
             wanted.used_by.push(used_by);
         }
@@ -42,41 +50,45 @@ pub(super) fn take(images: &mut BTreeMap<String, WantedImage>, found: Found<'_>,
 }
 
 /// What pods wait for that somebody added to them, and that was not taken.
-pub(super) fn left_out(
+pub(super) fn excluded(
     images: &BTreeMap<String, WantedImage>,
     found: Found<'_>,
     filter: &ImageFilter,
-) -> Vec<LeftOut> {
-    let mut left_out = Vec::new();
+) -> Vec<ExcludedImage> {
+    let mut excluded = Vec::new();
     for (pod, waiting) in added(found).filter(|(pod, _)| pod.owner.is_some()) {
         let image = waiting.image.parse::<Image>();
         let why = match &image {
-            Err(error) => format!("pod {} waits for it ({}): {error}", pod.name.name, waiting.reason),
-            Ok(image) if because(pod, waiting, image, images, found, filter).is_some() => continue,
+            Err(error) => format!("pod {} cannot pull it ({}): {error}", pod.name.name, waiting.reason),
+            Ok(image) if matched_by(pod, waiting, image, images, found, filter).is_some() => continue,
             Ok(_) => format!(
-                "pod {} waits for it ({}), but Cast AI is not known to add it: --include-image does",
+                "pod {} cannot pull it ({}), but it is not a known Cast AI image (include it with \
+                 --include-image)",
                 pod.name.name, waiting.reason
             ),
         };
-        left_out.push(LeftOut {
+        excluded.push(ExcludedImage {
             place: owners::top_controller(pod, found.workloads),
-            carrier: Some(waiting.carrier.clone()),
+            image_field: Some(waiting.image_field.clone()),
             image: Some(waiting.image.clone()),
             why,
         });
     }
-    left_out
+    excluded
 }
 
 /// Pods with what they wait for, without what the workload that they belong to shows itself.
 fn added(found: Found<'_>) -> impl Iterator<Item = (&WaitingPod, &WaitingImage)> {
     found.pods.iter().flat_map(move |pod| {
         let workload = workload_of(pod, found.workloads).filter(|_| pod.owner.is_some());
-        let fields = workload.map(|workload| carried(&workload.pod, &image_variables())).unwrap_or_default();
+        let fields = workload
+            .map(|workload| locate_image_fields(&workload.pod, &image_variables()))
+            .unwrap_or_default();
         pod.images.iter().filter_map(move |waiting| {
-            let is_shown =
-                |carrier: &Carrier, image: &str| *carrier == waiting.carrier && image == waiting.image;
-            let is_new = !fields.iter().any(|field| is_shown(&field.carrier, &field.value));
+            let is_shown = |image_field: &ImageField, image: &str| {
+                *image_field == waiting.image_field && image == waiting.image
+            };
+            let is_new = !fields.iter().any(|field| is_shown(&field.image_field, &field.value));
             is_new.then_some((pod, waiting))
         })
     })
@@ -99,16 +111,16 @@ fn workload_of<'w>(pod: &WaitingPod, workloads: &'w [Workload]) -> Option<&'w Wo
 }
 
 /// Why it is not rewritten where it was found.
-fn fixed(pod: &WaitingPod, workloads: &[Workload]) -> &'static str {
+fn not_rewritable(pod: &WaitingPod, workloads: &[Workload]) -> &'static str {
     let is_ours = pod.owner.as_ref().is_some_and(|owner| owner.workload_kind().is_some());
     if is_ours && workload_of(pod, workloads).is_none() {
         return "its workload was not read";
     }
-    "it was added as the pod was created: once what adds it names the private image, delete the pod"
+    "added when the pod was created: set the private image at its source, then delete the pod"
 }
 
 /// Why what a pod waits for is Cast AI's doing, if it is.
-fn because(
+fn matched_by(
     pod: &WaitingPod,
     waiting: &WaitingImage,
     image: &Image,
@@ -128,9 +140,9 @@ fn because(
     if !filter.may_mirror(image, None, &owners::top_controller(pod, found.workloads)) {
         return None;
     }
-    let container = waiting.carrier.container().unwrap_or_default();
+    let container = waiting.image_field.container().unwrap_or_default();
     if knowledge.adds_container(container) {
-        return Some("Cast AI adds containers of that name".to_owned());
+        return Some("Cast AI injects containers with this name".to_owned());
     }
     if let Some(owner) = pod.owner.as_ref().filter(|owner| owner.group().ends_with("cast.ai")) {
         return Some(format!("owned by {}", owners::described(owner)));
@@ -150,11 +162,11 @@ fn because(
 /// Who adds an image to pods of others, if it was found with one who does.
 fn adder(wanted: &WantedImage) -> Option<String> {
     wanted.used_by.iter().find_map(|used_by| match &used_by.place {
-        Place::Resource { resource, name, .. } if used_by.carrier.is_of_resource() => {
+        Place::Resource { resource, name, .. } if used_by.image_field.is_of_resource() => {
             Some(format!("added by {resource}/{name}"))
         }
         Place::Workload(workload) => {
-            let variable = used_by.carrier.variable()?;
+            let variable = used_by.image_field.variable()?;
             Some(format!("added by {workload}, variable {variable}"))
         }
         _ => None,

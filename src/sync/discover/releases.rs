@@ -6,8 +6,8 @@ use std::iter;
 use super::ImageFilter;
 use crate::cluster::release::{Release, ReleaseName};
 use crate::model::image::Image;
-use crate::model::image_field::Carried;
-use crate::model::inventory::{LeftOut, Place, Reason, Use, WantedImage};
+use crate::model::image_field::LocatedField;
+use crate::model::inventory::{ExcludedImage, Place, Reason, Use, WantedImage};
 use crate::model::knowledge::Knowledge;
 use crate::model::record::Records;
 use crate::model::workload::Workload;
@@ -61,7 +61,7 @@ pub(super) fn uses(release: &Release, filter: &ImageFilter) -> (Vec<(Image, Use)
         iter::once((&release.manifest, false)).chain(release.hooks.iter().map(|hook| (&hook.manifest, true)));
     for (text, hook) in parts {
         let manifests = manifests::parse(&described, text).unwrap_or_else(|error| {
-            notes.push(format!("{error}; its images are seen only where they run"));
+            notes.push(format!("{error}; only its running images are found"));
             Vec::new()
         });
         for manifest in manifests {
@@ -74,7 +74,7 @@ pub(super) fn uses(release: &Release, filter: &ImageFilter) -> (Vec<(Image, Use)
                 hook,
             };
             let described = format!("{} in {described}", manifest.name);
-            let reason = |_: &Carried| Some(Reason::Release { chart: chart.to_owned(), hook });
+            let reason = |_: &LocatedField| Some(Reason::Release { chart: chart.to_owned(), hook });
             let (found, unread) =
                 super::collect(&manifest.pod, &records, &place, &described, filter, reason, |_| None);
             taken.extend(found);
@@ -85,12 +85,12 @@ pub(super) fn uses(release: &Release, filter: &ImageFilter) -> (Vec<(Image, Use)
 }
 
 /// A release that was opened and is not Cast AI's.
-pub(super) fn left_out(release: &Release, filter: &ImageFilter) -> Option<LeftOut> {
+pub(super) fn excluded(release: &Release, filter: &ImageFilter) -> Option<ExcludedImage> {
     let ReleaseName { cluster, namespace, name } = &release.name;
     let chart = format!("{}-{}", release.chart.name, release.chart.version);
     match filter.knowledge.chart(&chart) {
         Some(_) => None,
-        None => Some(LeftOut::release(cluster, namespace, name, &chart)),
+        None => Some(ExcludedImage::release(cluster, namespace, name, &chart)),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::error::CommandError;
 use crate::model::inventory::Inventory;
 use crate::model::knowledge::Knowledge;
 use crate::model::workload::Workload;
-use crate::ownership::owners::{Surroundings, application, flux_release};
+use crate::ownership::owners::{OwnershipContext, application, flux_release};
 
 /// What kubectl calls the list of pods.
 pub const PODS: &str = "pods";
@@ -25,7 +25,7 @@ pub struct ClusterSnapshot {
     pub resources: Vec<Resource>,
     /// Pods that wait for an image, where they were asked for.
     pub pods: Vec<WaitingPod>,
-    pub surroundings: Surroundings,
+    pub ownership_context: OwnershipContext,
     notes: Vec<String>,
     /// Kinds of workloads that may not be listed.
     unlisted: Vec<String>,
@@ -52,9 +52,9 @@ impl ClusterSnapshot {
         let (resources, unread) = resources?;
         let (releases, unopened) = releases(connection, namespace, selector, knowledge, &workloads).await?;
         notes.extend(unread.into_iter().chain(unopened).chain(environment.nodes.notes.iter().cloned()));
-        let surroundings = surroundings(connection, &workloads, &resources, knowledge).await;
+        let ownership_context = ownership_context(connection, &workloads, &resources, knowledge).await;
         let pods = Vec::new();
-        Ok(Self { environment, workloads, releases, resources, pods, surroundings, notes, unlisted })
+        Ok(Self { environment, workloads, releases, resources, pods, ownership_context, notes, unlisted })
     }
 
     /// Also reads the pods that wait for an image, unless a selector chooses workloads alone.
@@ -72,7 +72,7 @@ impl ClusterSnapshot {
         Ok(self)
     }
 
-    /// Reads the workloads anew: what was done in the meantime takes long, and others work too.
+    /// Reads the workloads again: mirroring takes long, and others change workloads meanwhile.
     ///
     /// # Errors
     /// As [`ClusterSnapshot::read`].
@@ -108,13 +108,13 @@ impl ClusterSnapshot {
 
 /// What else in the cluster tells who owns workloads. Argo CD and Flux are only asked for
 /// where something says that they are there.
-async fn surroundings(
+async fn ownership_context(
     connection: &Connection,
     workloads: &[Workload],
     resources: &[Resource],
     knowledge: &Knowledge,
-) -> Surroundings {
-    let mut around = Surroundings::of(workloads, resources, knowledge);
+) -> OwnershipContext {
+    let mut around = OwnershipContext::new(workloads, resources, knowledge);
     if workloads.iter().any(|workload| application(workload).is_some()) {
         around.applications = cluster::self_healing_applications(connection).await;
     }

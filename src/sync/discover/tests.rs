@@ -30,12 +30,17 @@ fn container(name: &str, image: &str) -> serde_json::Value {
     serde_json::json!({"name": name, "image": image})
 }
 
-/// Image, carrier, reason and why it is fixed of everything taken.
+/// Image, image field, reason and why it is fixed of everything taken.
 fn seen(workload: &Workload) -> Vec<(String, String, String, Option<String>)> {
     let (uses, _) = uses(workload, &ImageFilter::default());
     uses.into_iter()
         .map(|(image, used_by)| {
-            (image.to_string(), used_by.carrier.to_string(), used_by.reason.to_string(), used_by.fixed)
+            (
+                image.to_string(),
+                used_by.image_field.to_string(),
+                used_by.reason.to_string(),
+                used_by.not_rewritable,
+            )
         })
         .collect()
 }
@@ -73,7 +78,7 @@ fn elsewhere_only_cast_ai_images_are_taken() {
     let filter = ImageFilter::default().below(Some(mirror));
     let taken = |workload: &Workload| -> Vec<String> {
         let (uses, _) = uses(workload, &filter);
-        uses.into_iter().map(|(_, used_by)| used_by.carrier.to_string()).collect()
+        uses.into_iter().map(|(_, used_by)| used_by.image_field.to_string()).collect()
     };
     assert_eq!(taken(&workload), ["container/sidecar", "container/mirrored"]);
     // A label selects among what Cast AI is known to use, and the user's own labels and charts do not more.
@@ -114,9 +119,9 @@ fn variables_and_derived_images_come_with_their_container() {
         ]},
         {"name": "other", "image": "shop/web:1", "env": [{"name": "SCANNERS_IMAGE", "value": "shop/scanner:1"}]},
     ]});
-    let carriers: Vec<_> = seen(&workload(WorkloadKind::Deployment, "shop", pod))
+    let image_fields: Vec<_> = seen(&workload(WorkloadKind::Deployment, "shop", pod))
         .into_iter()
-        .map(|(image, carrier, ..)| (image, carrier))
+        .map(|(image, image_field, ..)| (image, image_field))
         .collect();
     let expected = [
         ("ghcr.io/castai/kvisor/kvisor-scanners:v1", "derived/controller/kvisor-scanners"),
@@ -124,7 +129,7 @@ fn variables_and_derived_images_come_with_their_container() {
         ("ghcr.io/castai/jmx:1", "env/woop/JMX_EXPORTER_INIT_IMAGE"),
         ("us-docker.pkg.dev/castai-hub/library/workload-autoscaler:1", "container/woop"),
     ];
-    assert_eq!(carriers, expected.map(|(image, carrier)| (image.to_owned(), carrier.to_owned())));
+    assert_eq!(image_fields, expected.map(|(image, image_field)| (image.to_owned(), image_field.to_owned())));
 }
 
 #[test]
@@ -153,9 +158,10 @@ fn a_variable_that_we_added_says_where_the_scanners_are_and_nothing_of_their_ver
             "env/controller/SCANNERS_IMAGE": {"to": told},
         });
         workload.annotations.insert(ANNOTATION.to_owned(), records.to_string());
-        let seen: Vec<_> = seen(&workload).into_iter().map(|(image, carrier, ..)| (image, carrier)).collect();
+        let seen: Vec<_> =
+            seen(&workload).into_iter().map(|(image, image_field, ..)| (image, image_field)).collect();
         let expected = [expected, (image, "container/controller")];
-        assert_eq!(seen, expected.map(|(image, carrier)| (image.to_owned(), carrier.to_owned())));
+        assert_eq!(seen, expected.map(|(image, image_field)| (image.to_owned(), image_field.to_owned())));
     }
 }
 
@@ -181,8 +187,11 @@ fn what_belongs_to_a_container_follows_its_admission() {
     for (only, exclude, expected) in cases {
         let owned = |globs: &[&str]| globs.iter().map(|glob| (*glob).to_owned()).collect::<Vec<_>>();
         let filter = ImageFilter::new(&owned(only), &owned(exclude)).unwrap();
-        let taken: Vec<_> =
-            uses(&workload, &filter).0.into_iter().map(|(_, used_by)| used_by.carrier.to_string()).collect();
+        let taken: Vec<_> = uses(&workload, &filter)
+            .0
+            .into_iter()
+            .map(|(_, used_by)| used_by.image_field.to_string())
+            .collect();
         assert_eq!(taken, expected, "{only:?} {exclude:?}");
     }
 }
@@ -196,7 +205,7 @@ fn what_cannot_be_patched_says_why() {
         name: "x".to_owned(),
     });
     let cases = [
-        (WorkloadKind::Job, None, Some("a Job's template is immutable")),
+        (WorkloadKind::Job, None, Some("the pod template of a Job is immutable")),
         (
             WorkloadKind::ReplicaSet,
             rollout.clone(),
@@ -261,16 +270,16 @@ fn the_inventory_is_ordered_and_names_what_it_cannot_read() {
 }
 
 #[test]
-fn a_pods_variable_is_fixed_although_its_image_is_not() {
+fn a_pods_variable_is_not_rewritable_but_its_image_is() {
     let pod = serde_json::json!({"containers": [{"name": "a", "image": format!("{GAR}/workload-autoscaler:1"), "env": [
         {"name": "JMX_EXPORTER_INIT_IMAGE", "value": "ghcr.io/castai/jmx:1"},
     ]}]});
-    let fixed: Vec<_> = seen(&workload(WorkloadKind::Pod, "shop", pod))
+    let not_rewritable: Vec<_> = seen(&workload(WorkloadKind::Pod, "shop", pod))
         .into_iter()
-        .map(|(_, carrier, _, fixed)| (carrier, fixed))
+        .map(|(_, image_field, _, not_rewritable)| (image_field, not_rewritable))
         .collect();
-    assert_eq!(fixed[0].1.as_deref(), Some("a pod's variables are immutable"));
-    assert_eq!(fixed[1], ("container/a".to_owned(), None));
+    assert_eq!(not_rewritable[0].1.as_deref(), Some("environment variables of a pod are immutable"));
+    assert_eq!(not_rewritable[1], ("container/a".to_owned(), None));
 }
 
 #[test]
@@ -386,6 +395,6 @@ fn custom_resources_of_cast_ai_are_taken_but_not_rewritten() {
     let used_by = &inventory.images[0].used_by[0];
     assert_eq!(inventory.images[0].image.as_written(), format!("{GAR}/agent:v2"));
     assert_eq!(used_by.reason.to_string(), "in a component.castware.cast.ai");
-    assert_eq!(used_by.carrier.to_string(), "field/spec/values/image");
-    assert!(used_by.fixed.is_some());
+    assert_eq!(used_by.image_field.to_string(), "field/spec/values/image");
+    assert!(used_by.not_rewritable.is_some());
 }

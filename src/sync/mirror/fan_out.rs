@@ -85,10 +85,10 @@ impl<'r> Run<'r> {
 
     /// The repositories that a blob can be read from: the planned one, then those of the other images that share it.
     fn sources(&self, upload: &Spread<'_>) -> Vec<Repository> {
-        let mut sources = vec![Repository::of(upload.from)];
+        let mut sources = vec![Repository::from_image(upload.from)];
         for copy in all_copies(self.targets) {
             let mut blobs = copy.content.manifests.iter().flat_map(|manifest| &manifest.blobs);
-            let source = Repository::of(copy.source);
+            let source = Repository::from_image(copy.source);
             if !sources.contains(&source) && blobs.any(|blob| blob.digest == upload.blob.digest) {
                 sources.push(source);
             }

@@ -1,4 +1,4 @@
-//! Which image the bytes of a blob are told for: the first one that needs it in its repository.
+//! Which image the bytes of a blob are reported for: the first one that needs it in its repository.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};

@@ -3,7 +3,7 @@
 //! A reference may point at the mirror already, after a rewrite or by a Helm value. It is then read backwards: by
 //! `--map`, else by the naming rule, and by that only where the name read back is one that may be mirrored, because
 //! anybody can publish the others. Our annotation can vouch for a name in Cast AI's own namespaces, but never pairs a
-//! source with a destination: whoever may edit a workload may edit it.
+//! source with a destination: every user who may edit a workload may edit it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,10 +14,10 @@ use crate::model::image::ecr::EcrRegistry;
 use crate::model::image::{Image, InvalidReference, Mirror};
 use crate::model::inventory::{Inventory, Reason, Use, WantedImage};
 use crate::model::knowledge::Knowledge;
-use crate::model::origin::Origin;
 use crate::model::plan::PlannedUse;
+use crate::model::provenance::Provenance;
 use crate::printable::without_login;
-use crate::sync::provenance::origin;
+use crate::sync::provenance::provenance;
 
 /// One destination reference, where it comes from, and the places that use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,26 +26,26 @@ pub struct Assignment {
     pub destination: Image,
     pub source: Source,
     /// Where the source's name comes from, the most trusted of its uses; absent where no source is known.
-    pub origin: Option<Origin>,
+    pub provenance: Option<Provenance>,
     pub used_by: Vec<PlannedUse>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     Known(Image),
-    /// It lies in the mirror, and nobody knows what was mirrored under that name; the text says what to add.
+    /// It is in the mirror, but its source is unknown; the text says what to add.
     Unknown(String),
     /// Nodes reach its registry anyway; the text says why.
     Reachable(String),
     /// It cannot have a name in the mirror, or may not be mirrored; the text says why.
-    Unnameable(String),
+    InvalidName(String),
 }
 
 impl Source {
     pub const fn known(&self) -> Option<&Image> {
         match self {
             Self::Known(source) => Some(source),
-            Self::Unknown(_) | Self::Reachable(_) | Self::Unnameable(_) => None,
+            Self::Unknown(_) | Self::Reachable(_) | Self::InvalidName(_) => None,
         }
     }
 }
@@ -115,21 +115,21 @@ pub fn assign(
                 }
                 None => naming.assign(wanted, used_by, region),
             };
-            let (key, origin) = match &source {
+            let (key, provenance) = match &source {
                 Source::Known(source) => {
                     // What a component derives from an image that may be mirrored comes with it.
-                    let derived = container.map(|_| Origin::Unknown);
-                    (Some(source.clone()), naming.origin(source, wanted, used_by).or(derived))
+                    let derived = container.map(|_| Provenance::Unknown);
+                    (Some(source.clone()), naming.provenance(source, wanted, used_by).or(derived))
                 }
                 _ => (None, None),
             };
             let assigned = assignments.entry((destination.clone(), key)).or_insert_with(|| Assignment {
                 destination,
                 source,
-                origin,
+                provenance,
                 used_by: Vec::new(),
             });
-            assigned.origin = assigned.origin.min(origin);
+            assigned.provenance = assigned.provenance.min(provenance);
             assigned.used_by.push(PlannedUse { image: wanted.image.clone(), used_by: used_by.clone() });
         }
     }
@@ -155,10 +155,10 @@ fn derive(
     mirror: &Mirror,
     maps: &[NameMap],
 ) -> (Image, Source) {
-    let Some(rule) = used_by.carrier.derived().and_then(derivation::named) else {
+    let Some(rule) = used_by.image_field.derived().and_then(derivation::named) else {
         return (
             image.clone(),
-            Source::Unnameable(format!("{} is not known to this version", used_by.carrier)),
+            Source::InvalidName(format!("{} is not known to this version", used_by.image_field)),
         );
     };
     let beside = rule.found_beside(&destination);
@@ -167,17 +167,17 @@ fn derive(
         Some(beside.with_repository(&map.public).map_or_else(unnameable, Source::Known))
     });
     let derived = match (source, mapped) {
-        (source @ (Source::Reachable(_) | Source::Unnameable(_)), _) => return (image.clone(), source),
+        (source @ (Source::Reachable(_) | Source::InvalidName(_)), _) => return (image.clone(), source),
         (_, Some(source)) => return (beside.unwrap_or_else(|_| image.clone()), source),
         (source @ Source::Unknown(_), None) => {
             return match beside {
                 Ok(beside) => (beside, source),
-                Err(why) => (image.clone(), Source::Unnameable(why)),
+                Err(why) => (image.clone(), Source::InvalidName(why)),
             };
         }
         (Source::Known(controller), None) => match rule.beside(&controller) {
             Ok(derived) => derived,
-            Err(why) => return (image.clone(), Source::Unnameable(why)),
+            Err(why) => return (image.clone(), Source::InvalidName(why)),
         },
     };
     let named = match (maps.iter().find(|map| map.public == derived.repository()), beside) {
@@ -216,12 +216,12 @@ impl Naming<'_> {
         // What we mirrored to another registry is still the public image, wherever it lies now.
         let recorded = used_by.recorded_source.as_ref();
         let source =
-            recorded.filter(|source| self.origin(source, wanted, used_by).is_some()).unwrap_or(image);
+            recorded.filter(|source| self.provenance(source, wanted, used_by).is_some()).unwrap_or(image);
         if let (false, Some(why)) = (is_mapped(source), reachable(source, region)) {
             return (image.clone(), Source::Reachable(why));
         }
-        if self.origin(source, wanted, used_by).is_none() {
-            return (image.clone(), Source::Unnameable(not_ours(source)));
+        if self.provenance(source, wanted, used_by).is_none() {
+            return (image.clone(), Source::InvalidName(not_ours(source)));
         }
         match name_in(mirror, maps, source) {
             Ok(destination) => (destination, Source::Known(source.clone())),
@@ -231,12 +231,12 @@ impl Naming<'_> {
 
     /// Where the name of a source comes from; none where it may not be mirrored. Every place that writes the very name
     /// vouches for it, while a record speaks for its own workload alone.
-    fn origin(&self, source: &Image, wanted: &WantedImage, used_by: &Use) -> Option<Origin> {
+    fn provenance(&self, source: &Image, wanted: &WantedImage, used_by: &Use) -> Option<Provenance> {
         let mapped = self.maps.iter().any(|map| map.public == source.repository());
-        let given = mapped.then_some(Origin::Given);
+        let given = mapped.then_some(Provenance::Given);
         let others = wanted.used_by.iter().filter(|_| *source == wanted.image);
         let places = others.chain([used_by]).map(|used_by| &used_by.place);
-        let found = places.filter_map(|place| origin(source, place, self.knowledge));
+        let found = places.filter_map(|place| provenance(source, place, self.knowledge));
         found.chain(given).min()
     }
 
@@ -247,12 +247,12 @@ impl Naming<'_> {
         let may_be_mirrored = |source: &Image| {
             self.knowledge.knows(source)
                 || (recorded.is_some_and(|recorded| recorded.is_same(source))
-                    && origin(source, &used_by.place, self.knowledge).is_some())
+                    && provenance(source, &used_by.place, self.knowledge).is_some())
         };
         match self.mirror.source_of(image).filter(may_be_mirrored) {
             Some(source) => Source::Known(source),
             None => Source::Unknown(format!(
-                "what was mirrored as {image} is unknown: add --map {}={}",
+                "unknown source of {image}: add --map {}={}",
                 image.repository(),
                 recorded.map_or("<public repository>", Image::repository)
             )),
@@ -263,7 +263,7 @@ impl Naming<'_> {
 /// Why an image is not mirrored that something outside of Cast AI's namespaces names.
 fn not_ours(source: &Image) -> String {
     format!(
-        "Cast AI is not known to use {}, and what uses it here is outside of Cast AI's namespaces: if it is needed, add \
+        "{} is not a known Cast AI image and is used outside of Cast AI's namespaces: to mirror it, add \
          --include-image {source}",
         source.repository()
     )
@@ -289,8 +289,8 @@ pub fn follows(mirror: &Mirror, maps: &[NameMap], source: &Image, destination: &
             && source.version() == destination.version()
     };
     let is_beside = || {
-        let (rule, origin) = derivation::origin_of(source)?;
-        rule.found_beside(&name_in(mirror, maps, &origin).ok()?).ok()
+        let (rule, provenance) = derivation::origin_of(source)?;
+        rule.found_beside(&name_in(mirror, maps, &provenance).ok()?).ok()
     };
     mirror.holds(destination)
         && (maps.iter().any(is_pair)
@@ -300,7 +300,7 @@ pub fn follows(mirror: &Mirror, maps: &[NameMap], source: &Image, destination: &
 
 #[expect(clippy::needless_pass_by_value, reason = "it ends a chain of combinators")]
 fn unnameable(error: InvalidReference) -> Source {
-    Source::Unnameable(error.to_string())
+    Source::InvalidName(error.to_string())
 }
 
 /// Why nodes without internet reach this image's registry, if they do: any private ECR of the cluster's region is
@@ -310,7 +310,7 @@ fn reachable(image: &Image, region: Option<&str>) -> Option<String> {
     if Some(registry.region.as_str()) != region {
         return None;
     }
-    Some(format!("nodes reach private ECR registries of {}", registry.region))
+    Some(format!("nodes can pull from private ECR registries of {}", registry.region))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::model::plan::Blob;
 use crate::printable::one_line;
 
 /// Longest text of a manifest that is repeated, in characters.
-const LONGEST_TEXT: usize = 100;
+const MAX_TEXT_LENGTH: usize = 100;
 
 /// A manifest, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Platform {
             Some(variant) if !variant.is_empty() => format!("{name}/{variant}"),
             _ => name,
         };
-        Some(one_line(&name, LONGEST_TEXT))
+        Some(one_line(&name, MAX_TEXT_LENGTH))
     }
 }
 
@@ -96,14 +96,14 @@ impl Document {
             OCI_IMAGE_MEDIA_TYPE | IMAGE_MANIFEST_MEDIA_TYPE => false,
             other => {
                 return Err(format!(
-                    "its manifest has media type {:?}, which is not supported",
-                    one_line(other, LONGEST_TEXT)
+                    "unsupported media type {:?} of its manifest",
+                    one_line(other, MAX_TEXT_LENGTH)
                 ));
             }
         };
-        let invalid = |what: &str| format!("its manifest is invalid: {what}");
+        let invalid = |what: &str| format!("invalid manifest: {what}");
         let raw: Raw = serde_json::from_slice(bytes)
-            .map_err(|error| invalid(&one_line(&error.to_string(), LONGEST_TEXT)))?;
+            .map_err(|error| invalid(&one_line(&error.to_string(), MAX_TEXT_LENGTH)))?;
         if is_index {
             let manifests = raw.manifests.ok_or_else(|| invalid("an index without manifests"))?;
             return Ok(Self::Index(manifests.into_iter().map(child).collect()));
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     fn digest(text: &str) -> Digest {
-        Digest::of(text.as_bytes())
+        Digest::compute(text.as_bytes())
     }
 
     #[test]

@@ -4,11 +4,11 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::image::{Digest, Image, Mirror};
-use crate::model::origin::Origin;
 use crate::model::plan::{
     Blob, Content, DestinationPlan, Estimate, Manifest, PlannedImage, PlannedUse, RegistryKind, Step, Upload,
     UploadTarget,
 };
+use crate::model::provenance::Provenance;
 use crate::store::{Capabilities, Listing, capabilities};
 use crate::sync::plan::assignment::{Assignment, Source};
 
@@ -65,28 +65,29 @@ pub struct Resolved {
 pub struct Target {
     pub destination: Image,
     pub source: Source,
-    pub origin: Option<Origin>,
+    pub provenance: Option<Provenance>,
     pub used_by: Vec<PlannedUse>,
 }
 
-/// One target per destination reference, in order. Where several sources claim one, the most trusted gets it, and the
+/// One target per destination reference, in order. If several sources have the same destination, the most trusted one
+/// gets it, and the
 /// others are refused by name; where none of them is more trusted, all are.
 pub fn targets(assignments: Vec<Assignment>) -> Vec<Target> {
-    let mut claims: BTreeMap<Image, Vec<Target>> = BTreeMap::new();
-    for Assignment { destination, source, origin, used_by } in assignments {
-        let targets = claims.entry(destination.clone()).or_default();
+    let mut by_destination: BTreeMap<Image, Vec<Target>> = BTreeMap::new();
+    for Assignment { destination, source, provenance, used_by } in assignments {
+        let targets = by_destination.entry(destination.clone()).or_default();
         let same = targets.iter_mut().find(|target| is_one_claim(&target.source, &source));
         let Some(target) = same else {
-            targets.push(Target { destination, source, origin, used_by });
+            targets.push(Target { destination, source, provenance, used_by });
             continue;
         };
         target.used_by.extend(used_by);
         // One place knows what another does not, such as by an annotation.
         if matches!(target.source, Source::Unknown(_)) {
-            (target.source, target.origin) = (source, origin);
+            (target.source, target.provenance) = (source, provenance);
         }
     }
-    claims.into_values().flat_map(settle_claims).collect()
+    by_destination.into_values().flat_map(settle_conflicts).collect()
 }
 
 /// Whether two sources of one destination mean the same.
@@ -97,23 +98,23 @@ fn is_one_claim(one: &Source, other: &Source) -> bool {
     }
 }
 
-fn settle_claims(mut targets: Vec<Target>) -> Vec<Target> {
-    let best = targets.iter().filter_map(|target| target.origin).min();
-    let has_one_best = targets.iter().filter(|target| target.origin == best).count() == 1;
+fn settle_conflicts(mut targets: Vec<Target>) -> Vec<Target> {
+    let best = targets.iter().filter_map(|target| target.provenance).min();
+    let has_one_best = targets.iter().filter(|target| target.provenance == best).count() == 1;
     if targets.len() < 2 {
         return targets;
     }
     let names: Vec<String> =
         targets.iter().filter_map(|target| target.source.known()).map(Image::to_string).collect();
     for target in &mut targets {
-        if has_one_best && target.origin == best {
+        if has_one_best && target.provenance == best {
             continue;
         }
         let Some(source) = target.source.known().cloned() else { continue };
         let others: Vec<&str> =
             names.iter().map(String::as_str).filter(|name| *name != source.as_written()).collect();
-        target.source = Source::Unnameable(format!(
-            "{} would be mirrored as {} too: give one of them another name with --map",
+        target.source = Source::InvalidName(format!(
+            "{} would also be mirrored as {}: set another name for one of them with --map",
             others.join(" and "),
             target.destination
         ));
@@ -138,13 +139,13 @@ pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> Decided {
             let source = match target.source {
                 Source::Known(source) => Some(source),
                 Source::Reachable(_) => Some(target.destination.clone()),
-                Source::Unknown(_) | Source::Unnameable(_) => None,
+                Source::Unknown(_) | Source::InvalidName(_) => None,
             };
-            let origin = target.origin;
+            let provenance = target.provenance;
             PlannedImage {
                 destination: target.destination,
                 source,
-                origin,
+                provenance,
                 step,
                 note,
                 used_by: target.used_by,
@@ -194,8 +195,8 @@ pub(in crate::sync) fn missing_manifests(content: &Content) -> impl Iterator<Ite
 fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String>) {
     let failed = |error: &str| (Step::Failed { error: error.to_owned() }, None);
     let source = match &target.source {
-        Source::Reachable(why) => return (Step::LeaveAlone { why: why.clone() }, None),
-        Source::Unnameable(error) => return failed(error),
+        Source::Reachable(why) => return (Step::Skip { reason: why.clone() }, None),
+        Source::InvalidName(error) => return failed(error),
         Source::Known(source) => Some(source),
         Source::Unknown(_) => None,
     };
@@ -220,9 +221,9 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
         let Source::Unknown(hint) = &target.source else {
             return failed("no source");
         };
-        return match listing.held(version) {
-            Some(_) => (Step::LeaveAlone { why: hint.clone() }, None),
-            None => failed(&format!("it is not there yet, and {hint}")),
+        return match listing.digest(version) {
+            Some(_) => (Step::Skip { reason: hint.clone() }, None),
+            None => failed(&format!("not found, and {hint}")),
         };
     };
     let is_whole =
@@ -250,7 +251,7 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
                     (Step::Replace { content, replaces: held.clone() }, None)
                 }
                 Some(held) => failed(&format!(
-                    "{} names {held} in the registry and {} at its source: add --replace {} to move it",
+                    "{} is {held} in the registry but {} at its source: add --replace {} to replace it",
                     target.destination,
                     content.digest,
                     target.destination.path()
@@ -258,14 +259,14 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
             }
         }
         // Everything runs from the mirror already: what it holds is good enough as long as nobody can compare.
-        (Some(Err(error)), _) => match listing.held(version).filter(|held| is_whole(held)) {
+        (Some(Err(error)), _) => match listing.digest(version).filter(|held| is_whole(held)) {
             Some(held) if is_settled(target) => {
-                let note = format!("it could not be compared with its source: {error}");
+                let note = format!("cannot compare it with its source: {error}");
                 (up_to_date(held, ""), Some(note))
             }
             _ => failed(error),
         },
-        (None, _) => failed("its source was not asked"),
+        (None, _) => failed("its source was not queried"),
     }
 }
 
@@ -288,7 +289,7 @@ fn refuse_shared_tags(images: &mut [PlannedImage]) {
             let digests = digests.iter().map(Digest::as_str).collect::<Vec<_>>().join(" and ");
             image.step = Step::Failed {
                 error: format!(
-                    "its tag {} in the registry would have to name {digests}: name another version",
+                    "conflicting digests for its tag {} in the registry: {digests}; use another version",
                     tag.1
                 ),
             };
@@ -311,7 +312,8 @@ fn note_missing_platforms(images: &mut [PlannedImage], nodes: &BTreeSet<String>)
         };
         let missing: Vec<&str> = nodes.iter().map(String::as_str).filter(|node| !runs_on(node)).collect();
         if !missing.is_empty() {
-            let note = format!("it has no {}, which nodes of the cluster have", missing.join(" and no "));
+            let note =
+                format!("missing platform {}, which nodes of the cluster have", missing.join(" and no "));
             image.note = Some(image.note.take().map_or(note.clone(), |former| format!("{former}; {note}")));
         }
     }

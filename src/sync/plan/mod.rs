@@ -22,9 +22,7 @@ pub fn assign_all(
 ) -> Vec<Assignment> {
     let assignments = assign(inventory, mirror, maps, region);
     for map in unused_maps(&assignments, maps) {
-        observer(Event::Warning(format!(
-            "--map {map} matches no image: compare both names with the images'"
-        )));
+        observer(Event::Warning(format!("--map {map} matches no image: check both names")));
     }
     assignments
 }

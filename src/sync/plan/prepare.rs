@@ -98,7 +98,7 @@ pub async fn renew(
             targets.push(Target {
                 destination: image.destination.clone(),
                 source: Source::Known(source.clone()),
-                origin: image.origin,
+                provenance: image.provenance,
                 used_by: image.used_by.clone(),
             });
         }
@@ -227,15 +227,11 @@ fn keep_whole(read: Read, repositories: &mut Repositories, notes: &mut Vec<Strin
                 if let Some(Ok(Some(listing))) = repositories.get_mut(&path) {
                     listing.digests.remove(&digest);
                 }
-                notes.push(format!(
-                    "what is mirrored in {path} is not whole, so it is copied again: {reason}"
-                ));
+                notes.push(format!("the image in {path} is incomplete and is copied again: {reason}"));
                 damaged.insert((path, digest));
             }
             Err(Unread { reason, is_damaged: false }) => {
-                notes.push(format!(
-                    "platforms and size of what is mirrored in {path} are not known: {reason}"
-                ));
+                notes.push(format!("cannot read platforms and size of the images in {path}: {reason}"));
             }
         }
     }
@@ -284,8 +280,8 @@ async fn resolve_one(
     held: &BTreeSet<Option<&Digest>>,
     cache: &ManifestCache,
 ) -> Result<Resolved, Unread> {
-    let repository = Repository::of(source);
-    let reference = Reference::to(source.version());
+    let repository = Repository::from_image(source);
+    let reference = Reference::from_version(source.version());
     if held.contains(&None) || source.version().digest().is_some() {
         let root = sources.manifest(&repository, reference).await?;
         return tree(sources, &repository, root, wanted_by, cache).await;

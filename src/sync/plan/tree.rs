@@ -14,36 +14,36 @@ use crate::sync::plan::decide::Resolved;
 
 /// Manifests and configs by digest, for the time of one run.
 #[derive(Default)]
-pub struct ManifestCache(Mutex<Held>);
+pub struct ManifestCache(Mutex<Cached>);
 
 #[derive(Default)]
-struct Held {
+struct Cached {
     configs: HashMap<Digest, Bytes>,
     manifests: HashMap<Digest, Fetched>,
     /// Whoever holds a digest's turn reads it, so that images that share a manifest read it once.
-    turns: HashMap<Digest, Arc<tokio::sync::Mutex<()>>>,
+    flights: HashMap<Digest, Arc<tokio::sync::Mutex<()>>>,
 }
 
 impl ManifestCache {
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn cached(&self) -> MutexGuard<'_, Cached> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The bytes of a config, if it was read.
     pub fn config(&self, digest: &Digest) -> Option<Bytes> {
-        self.held().configs.get(digest).cloned()
+        self.cached().configs.get(digest).cloned()
     }
 
     fn manifest(&self, digest: &Digest) -> Option<Fetched> {
-        self.held().manifests.get(digest).cloned()
+        self.cached().manifests.get(digest).cloned()
     }
 
     fn keep(&self, fetched: &Fetched) {
-        self.held().manifests.insert(fetched.digest.clone(), fetched.clone());
+        self.cached().manifests.insert(fetched.digest.clone(), fetched.clone());
     }
 
-    fn turn(&self, digest: &Digest) -> Arc<tokio::sync::Mutex<()>> {
-        Arc::clone(self.held().turns.entry(digest.clone()).or_default())
+    fn single_flight(&self, digest: &Digest) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(self.cached().flights.entry(digest.clone()).or_default())
     }
 }
 
@@ -110,7 +110,7 @@ pub(super) async fn tree(
                     if levels.is_empty() && config.size <= limits.config {
                         let bytes = whole_blob(store, repository, &config.digest, config.size).await?;
                         content.platforms.extend(config_platform(&bytes));
-                        cache.held().configs.insert(config.digest.clone(), bytes);
+                        cache.cached().configs.insert(config.digest.clone(), bytes);
                     }
                     blobs
                 }
@@ -166,8 +166,8 @@ pub(in crate::sync) async fn manifest(
     digest: &Digest,
     cache: &ManifestCache,
 ) -> Result<Fetched, Error> {
-    let turn = cache.turn(digest);
-    let _turn = turn.lock().await;
+    let flight = cache.single_flight(digest);
+    let _guard = flight.lock().await;
     if let Some(fetched) = cache.manifest(digest) {
         return Ok(fetched);
     }

@@ -1,31 +1,31 @@
 //! Images that a component derives from its own, and the variable that names one where it would not be found: pure.
 //!
-//! Where such an image has another name in the mirror than the component looks for, we add the variable, and take it away
-//! again once it is not needed. Only a variable that we added is ours; one that somebody else set is an image like any
+//! Where such an image has another name in the mirror than the component looks for, we add the variable, and remove it
+//! once it is not needed. Only a variable that we added is ours; one that another client set is an image like any
 //! other.
 
 use crate::model::pod_spec::PodSpec;
 
 use crate::castai::derivation;
 use crate::model::image::Image;
-use crate::model::image_field::fields_of;
-use crate::model::inventory::{Carrier, Use};
+use crate::model::image_field::locate_fields;
+use crate::model::inventory::{ImageField, Use};
 use crate::sync::plan::assignment::{Assignment, Source};
 
 /// The variable that names the image of `derived` to its container; none of what is not derived.
-pub fn variable(derived: &Use) -> Option<Carrier> {
-    let rule = derived.carrier.derived().and_then(derivation::named)?;
-    let container = derived.carrier.container()?.to_owned();
-    Some(Carrier::Environment { container, variable: rule.variable.clone() })
+pub fn variable(derived: &Use) -> Option<ImageField> {
+    let rule = derived.image_field.derived().and_then(derivation::named)?;
+    let container = derived.image_field.container()?.to_owned();
+    Some(ImageField::Environment { container, variable: rule.variable.clone() })
 }
 
 /// The image that a variable of `pod` names now.
-pub fn value(pod: &PodSpec, variable: &Carrier) -> Option<String> {
-    fields_of(pod, [variable]).into_iter().map(|field| field.value).next()
+pub fn value(pod: &PodSpec, variable: &ImageField) -> Option<String> {
+    locate_fields(pod, [variable]).into_iter().map(|field| field.value).next()
 }
 
-/// Whether `variable` is there without a value that it names itself.
-pub fn is_set_elsewhere(pod: &PodSpec, variable: &Carrier) -> bool {
+/// Whether `variable` is set without a literal value.
+pub fn is_set_elsewhere(pod: &PodSpec, variable: &ImageField) -> bool {
     let all = pod.init_containers.iter().flatten().chain(&pod.containers);
     let mut own = all.filter(|container| Some(container.name.as_str()) == variable.container());
     let is_name = |name: &str| Some(name) == variable.variable();
@@ -35,19 +35,24 @@ pub fn is_set_elsewhere(pod: &PodSpec, variable: &Carrier) -> bool {
 
 /// A derived image that its component does not find.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Lost<'a> {
+pub struct MissingDerivedImage<'a> {
     /// What the component's own image is called.
     pub own: &'a Image,
     /// The variable that would name the derived one.
-    pub variable: Carrier,
+    pub variable: ImageField,
     /// What it names now.
     pub named: Option<String>,
 }
 
 /// The image of the assignment at hand, if its component does not find it under the name that it looks for. `own` is what
 /// the component's own image is called, or is going to be called.
-pub fn lost<'a>(pod: &PodSpec, derived: &Use, assigned: &Assignment, own: &'a Image) -> Option<Lost<'a>> {
-    let rule = derived.carrier.derived().and_then(derivation::named)?;
+pub fn missing<'a>(
+    pod: &PodSpec,
+    derived: &Use,
+    assigned: &Assignment,
+    own: &'a Image,
+) -> Option<MissingDerivedImage<'a>> {
+    let rule = derived.image_field.derived().and_then(derivation::named)?;
     let variable = variable(derived).filter(|_| matches!(assigned.source, Source::Known(_)))?;
     let named = value(pod, &variable);
     let found = match &named {
@@ -55,7 +60,7 @@ pub fn lost<'a>(pod: &PodSpec, derived: &Use, assigned: &Assignment, own: &'a Im
         None => rule.looked_for(own),
     };
     let is_found = found.is_some_and(|found| found.is_same(&assigned.destination));
-    (!is_found).then_some(Lost { own, variable, named })
+    (!is_found).then_some(MissingDerivedImage { own, variable, named })
 }
 
 /// The assignment of the container whose image `derived` is named after.

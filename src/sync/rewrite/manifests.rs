@@ -11,7 +11,7 @@ use crate::event::{Event, Observer};
 use crate::model::image::Mirror;
 use crate::model::inventory::{Cluster, Inventory};
 use crate::model::lock::Lock;
-use crate::model::origin::Origin;
+use crate::model::provenance::Provenance;
 use crate::parse::documents::Format;
 use crate::store::{self, Limits};
 use crate::sync::discover::manifests::{Manifest, Text};
@@ -58,7 +58,7 @@ impl Settings {
             self.lock.as_ref().and_then(|lock| lock.destinations.first()).map(|locked| &locked.mirror);
         let filter = self.filter.clone().below(locked.or(self.mirror.registry.as_ref()).cloned());
         let inventory = inventory_of(self.parts.iter().flat_map(|part| &part.manifests), &filter, Vec::new());
-        inventory.images.iter().any(|image| image.origin == Some(Origin::Known))
+        inventory.images.iter().any(|image| image.provenance == Some(Provenance::Known))
     }
 
     /// The texts as they were read.
@@ -138,14 +138,14 @@ fn rewritten(read: &Text, edits: &[Edit]) -> Result<String, CommandError> {
 }
 
 fn tell_left_alone(assignments: &[Assignment], observer: Observer<'_>) {
-    let left_alone: BTreeSet<String> = assignments
+    let skipped_images: BTreeSet<String> = assignments
         .iter()
         .filter_map(|assignment| match &assignment.source {
-            Source::Reachable(why) => Some(format!("note: {} is left alone: {why}", assignment.destination)),
+            Source::Reachable(why) => Some(format!("note: {} skipped: {why}", assignment.destination)),
             _ => None,
         })
         .collect();
-    for line in left_alone {
+    for line in skipped_images {
         observer(Event::Note(line));
     }
 }

@@ -7,31 +7,31 @@ use serde_json::{Value, json};
 use super::{Change, WorkloadPatch};
 use crate::model::field_manager::field_path;
 use crate::model::image_field::patch::{add, remove, set, test, unchanged};
-use crate::model::image_field::{Carrier, fields_of};
+use crate::model::image_field::{ImageField, locate_fields};
 use crate::model::record::{ANNOTATION, Records};
 use crate::model::workload::Workload;
-use crate::ownership::claims::{appliers, is_ours};
+use crate::ownership::fields::{appliers, is_ours};
 
 /// The patch that takes `applied` back from `workload` as it is now: only where the value is still ours. `None`
 /// where nothing of it is left.
 pub fn restoring(workload: &Workload, applied: &WorkloadPatch) -> Option<Patch> {
-    let fields = fields_of(&workload.pod, applied.changes.iter().map(|change| &change.carrier));
+    let fields = locate_fields(&workload.pod, applied.changes.iter().map(|change| &change.image_field));
     let mut records = Records::read(&workload.annotations);
     let changes: Vec<_> = applied
         .changes
         .iter()
         .filter(|change| {
-            let field = fields.iter().find(|field| field.carrier == change.carrier);
+            let field = fields.iter().find(|field| field.image_field == change.image_field);
             field.map(|field| &field.value) == change.to.as_ref()
         })
         .map(|change| Change {
-            carrier: change.carrier.clone(),
+            image_field: change.image_field.clone(),
             from: change.to.clone(),
             to: change.from.clone(),
         })
         .collect();
     for change in &changes {
-        records.set(&change.carrier, applied.previous.get(&change.carrier).cloned().flatten());
+        records.set(&change.image_field, applied.previous.get(&change.image_field).cloned().flatten());
     }
     (!changes.is_empty()).then(|| build(workload, &changes, &records))
 }
@@ -39,14 +39,14 @@ pub fn restoring(workload: &Workload, applied: &WorkloadPatch) -> Option<Patch> 
 /// Sets the images of `changes` and our annotation; each is preceded by a `test` of what was read. Entries are added
 /// first and removed last, so that every other one stands where it was read.
 pub(super) fn build(workload: &Workload, changes: &[Change], records: &Records) -> Patch {
-    let fields = fields_of(&workload.pod, changes.iter().map(|change| &change.carrier));
+    let fields = locate_fields(&workload.pod, changes.iter().map(|change| &change.image_field));
     let (kind, pod) = (workload.name.kind, &workload.pod);
     let (mut added, mut replaced, mut removed) = (Vec::new(), Vec::new(), Vec::new());
     for change in changes {
-        let field = fields.iter().find(|field| field.carrier == change.carrier);
+        let field = fields.iter().find(|field| field.image_field == change.image_field);
         match (field, &change.to) {
             (Some(field), Some(to)) => replaced.extend(set(kind, field, to)),
-            (None, Some(to)) => added.extend(add(kind, pod, &change.carrier, to)),
+            (None, Some(to)) => added.extend(add(kind, pod, &change.image_field, to)),
             (Some(field), None) => removed.extend(remove(kind, pod, field)),
             (None, None) => {}
         }
@@ -57,21 +57,21 @@ pub(super) fn build(workload: &Workload, changes: &[Change], records: &Records) 
     Patch(added)
 }
 
-/// Gives up our claim on `carriers`, and keeps that on everything else; only as long as the images are what was read,
+/// Relinquishes our ownership of `image_fields` and of nothing else, only while the images are unchanged,
 /// and whoever applies them claims them. Nothing where there is nothing to give up.
-pub(super) fn release(workload: &Workload, carriers: &[Carrier]) -> Vec<PatchOperation> {
+pub(super) fn relinquish(workload: &Workload, image_fields: &[ImageField]) -> Vec<PatchOperation> {
     let entry = |index: usize, rest: &[&str]| {
         let index = index.to_string();
         PointerBuf::from_tokens(["metadata", "managedFields", &index].into_iter().chain(rest.iter().copied()))
     };
-    let fields: Vec<_> = fields_of(&workload.pod, carriers)
+    let fields: Vec<_> = locate_fields(&workload.pod, image_fields)
         .into_iter()
         .filter_map(|field| Some((field_path(workload.name.kind, &field)?, field)))
         .collect();
     let (mut guards, mut removals) = (Vec::new(), Vec::new());
     for (managed, field) in &fields {
         guards.extend(unchanged(workload.name.kind, field));
-        for owner in appliers(workload).filter(|owner| owner.carriers.contains(&field.carrier)) {
+        for owner in appliers(workload).filter(|owner| owner.image_fields.contains(&field.image_field)) {
             let claimed = ["fieldsV1"].into_iter().chain(managed.path.iter().map(String::as_str));
             guards.push(test(entry(owner.index, &["manager"]), owner.name.as_str().into()));
             guards.push(test(entry(owner.index, &claimed.collect::<Vec<_>>()), json!({})));

@@ -16,7 +16,7 @@ fn lock(images: &[(&str, &str)]) -> Lock {
     let locked = |(source, destination): &(&str, &str)| LockedImage {
         source: source.parse().unwrap(),
         destination: destination.parse().unwrap(),
-        digest: Digest::of(b"x"),
+        digest: Digest::compute(b"x"),
         media_type: String::new(),
         platforms: Vec::new(),
         size: None,
@@ -70,7 +70,7 @@ fn rewrite(lock: &Lock, workload: &Workload) -> Option<Rewrite> {
     let rewriter = Rewriter {
         lock,
         filter: &ImageFilter::default(),
-        left_alone: &BTreeSet::from(["nodes.example/reach:1".parse().unwrap()]),
+        skipped_images: &BTreeSet::from(["nodes.example/reach:1".parse().unwrap()]),
     };
     rewriter.rewrite(workload)
 }
@@ -104,7 +104,7 @@ fn recorded(object: &Value) -> Value {
 }
 
 #[test]
-fn every_kind_and_carrier_is_patched_and_recorded_by_name() {
+fn each_kind_and_image_field_is_patched_and_recorded_by_name() {
     let destination = format!("{MIRROR}/{AGENT}");
     let lock = lock(&[(AGENT, &destination)]);
     let pods = [
@@ -122,13 +122,13 @@ fn every_kind_and_carrier_is_patched_and_recorded_by_name() {
     ];
     for kind in [WorkloadKind::Deployment, WorkloadKind::CronJob] {
         for annotations in [Value::Null, json!({"other/key": "stays"})] {
-            for (carrier, pod, path) in &pods {
+            for (image_field, pod, path) in &pods {
                 let (object, workload) = workload(kind, &annotations, pod);
                 let patch = patched(&lock, &workload);
                 let after = apply(object, &patch.patch).unwrap();
                 let pointer = format!("{}{path}", kind.pod_spec_pointer());
-                assert_eq!(after.pointer(&pointer), Some(&json!(destination)), "{kind:?} {carrier}");
-                assert_eq!(recorded(&after), json!({*carrier: {"from": AGENT, "to": destination}}));
+                assert_eq!(after.pointer(&pointer), Some(&json!(destination)), "{kind:?} {image_field}");
+                assert_eq!(recorded(&after), json!({*image_field: {"from": AGENT, "to": destination}}));
                 let stays = annotations.get("other/key");
                 assert_eq!(after["metadata"]["annotations"].get("other/key"), stays);
             }
@@ -229,11 +229,15 @@ fn other_outcomes() {
         (
             WorkloadKind::Deployment,
             two,
-            Rewrite::HeldBack("not verified in the destination: public/b:1".to_owned()),
+            Rewrite::HeldBack("image not verified in the destination: public/b:1".to_owned()),
         ),
         (WorkloadKind::Deployment, pod(destination), Rewrite::Unchanged),
         (WorkloadKind::Deployment, reached, Rewrite::Unchanged),
-        (WorkloadKind::Job, pod(AGENT), Rewrite::Fixed("a Job's template is immutable".to_owned())),
+        (
+            WorkloadKind::Job,
+            pod(AGENT),
+            Rewrite::NotRewritable("the pod template of a Job is immutable".to_owned()),
+        ),
         (WorkloadKind::Job, pod(destination), Rewrite::Unchanged),
     ];
     for (kind, pod, expected) in cases {
@@ -265,7 +269,7 @@ fn a_derived_image_holds_its_workload_back_until_it_is_verified() {
     assert!(matches!(rewrite(&unmirrored, &workload), Some(Rewrite::HeldBack(why)) if why.contains(&beside)));
     let together = lock(&[(controller, &flat), (&scanners, &beside)]);
     assert_eq!(patched(&together, &workload).changes[0].to.as_deref(), Some(flat.as_str()));
-    let pinned = format!("{controller}@{}", Digest::of(b"x"));
+    let pinned = format!("{controller}@{}", Digest::compute(b"x"));
     let untagged = pinned.replace(":v1@", "@");
     let (_, workload) = self::workload(WorkloadKind::Deployment, &Value::Null, &pod(&untagged));
     let lock = lock(&[(&untagged, &format!("{MIRROR}/{untagged}"))]);
@@ -275,7 +279,7 @@ fn a_derived_image_holds_its_workload_back_until_it_is_verified() {
 }
 
 #[test]
-fn a_claim_is_released_with_the_verified_image_that_its_owner_names() {
+fn ownership_is_relinquished_once_the_owner_names_the_verified_image() {
     let destination = format!("{MIRROR}/{AGENT}");
     let lock = lock(&[(AGENT, &destination), ("b:1", "registry.example/b:1")]);
     let manager = |index, name: &str, applies| FieldManager {
@@ -283,7 +287,7 @@ fn a_claim_is_released_with_the_verified_image_that_its_owner_names() {
         name: name.to_owned(),
         applies,
         time: None,
-        carriers: vec![Carrier::Container("agent".to_owned())],
+        image_fields: vec![ImageField::Container("agent".to_owned())],
         fields: Some(json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {
             "k:{\"name\":\"agent\"}": {"f:image": {}},
         }}}}})),
@@ -297,15 +301,15 @@ fn a_claim_is_released_with_the_verified_image_that_its_owner_names() {
         workload.managers = managers.to_vec();
         rewrite(&lock, &workload).unwrap()
     };
-    let released = vec![Carrier::Container("agent".to_owned())];
+    let relinquished = vec![ImageField::Container("agent".to_owned())];
     let Rewrite::Patch(patch) = decide(&destination, None, &shared) else { panic!("no patch") };
-    assert_eq!((&patch.released, patch.changes.len()), (&released, 0));
+    assert_eq!((&patch.relinquished, patch.changes.len()), (&relinquished, 0));
     // Beside another image that is still to be rewritten, in one step.
     let Rewrite::Patch(patch) = decide(&destination, Some("b:1"), &shared) else { panic!("no patch") };
-    assert_eq!((&patch.released, patch.changes.len()), (&released, 1));
+    assert_eq!((&patch.relinquished, patch.changes.len()), (&relinquished, 1));
     // Helm put the public image back, or names one that is not verified.
     let Rewrite::Patch(patch) = decide(AGENT, None, &shared[..1]) else { panic!("no patch") };
-    assert_eq!((patch.released.len(), patch.changes.len()), (0, 1));
+    assert_eq!((patch.relinquished.len(), patch.changes.len()), (0, 1));
     assert!(matches!(decide("registry.example/c:1", None, &shared), Rewrite::HeldBack(_)));
     // One of the two claims it alone.
     assert_eq!(decide(&destination, None, &shared[..1]), Rewrite::Unchanged);
@@ -314,7 +318,7 @@ fn a_claim_is_released_with_the_verified_image_that_its_owner_names() {
 
 #[test]
 fn equal_references_are_the_same_image() {
-    let digest = Digest::of(b"x");
+    let digest = Digest::compute(b"x");
     let pinned = format!("docker.io/castai/x:1@{digest}");
     let lock = lock(&[(&pinned, &format!("{MIRROR}/docker.io/castai/x:1@{digest}"))]);
     let (_, workload) =

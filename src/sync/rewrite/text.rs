@@ -12,12 +12,12 @@ use serde_json::Value;
 
 use self::yaml::Tree;
 use crate::castai::derivation;
-use crate::model::image_field::{Carried, fields_of};
+use crate::model::image_field::{LocatedField, locate_fields};
 use crate::parse;
-use crate::parse::documents::{self, BYTE_ORDER_MARK, Document, Fault, Format};
+use crate::parse::documents::{self, BYTE_ORDER_MARK, Document, DocumentError, Format};
 use crate::sync::discover::manifests::Manifest;
 use crate::sync::plan::assignment::{Assignment, Source};
-use crate::sync::rewrite::derived_image::{self, Lost};
+use crate::sync::rewrite::derived_image::{self, MissingDerivedImage};
 
 /// One field that gets the name of another image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,29 +36,26 @@ pub struct Edit {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     #[error("document {}: {}", .0.document, .0.why)]
-    Unreadable(Fault),
+    Unreadable(DocumentError),
     #[error(
-        "document {document}: {field}: its image is shared through an anchor with {other}, which must stay as it is: \
-         write the value out in both places"
+        "document {document}: {field}: its image is shared through an anchor with {other}, which must not \
+         change: write the value in both places"
     )]
     Shared { document: usize, field: String, other: String },
-    #[error(
-        "document {document}: {field}: its image cannot be replaced as it is written: write it in one piece, as \
-         {image:?}"
-    )]
+    #[error("document {document}: {field}: cannot replace its image in this form: write it as {image:?}")]
     Unplaced { document: usize, field: String, image: String },
 }
 
 /// The fields of `manifest` that get another name by `assignments`, which were made for it alone.
 pub fn edits(manifest: &Manifest, assignments: &[Assignment]) -> Vec<Edit> {
     let used = assignments.iter().flat_map(|assignment| &assignment.used_by);
-    let fields = fields_of(&manifest.pod, used.map(|used| &used.used_by.carrier));
+    let fields = locate_fields(&manifest.pod, used.map(|used| &used.used_by.image_field));
     let mut edits = Vec::new();
     for assignment in assignments {
         let to = assignment.destination.as_written();
         for used in assignment.used_by.iter().filter(|used| used.image.as_written() != to) {
-            let is_meant = |field: &&Carried| {
-                field.value == used.image.as_written() && field.carrier == used.used_by.carrier
+            let is_meant = |field: &&LocatedField| {
+                field.value == used.image.as_written() && field.image_field == used.used_by.image_field
             };
             for field in fields.iter().filter(is_meant) {
                 let mut pointer = manifest.position.pointer();
@@ -66,7 +63,7 @@ pub fn edits(manifest: &Manifest, assignments: &[Assignment]) -> Vec<Edit> {
                 edits.push(Edit {
                     document: manifest.position.document,
                     pointer,
-                    field: format!("{}: {}", manifest.name, field.carrier),
+                    field: format!("{}: {}", manifest.name, field.image_field),
                     from: field.text.clone(),
                     to: field.text_with(to),
                 });
@@ -84,9 +81,10 @@ pub fn lost_images(manifest: &Manifest, assignments: &[Assignment]) -> Vec<Strin
         for used in &assigned.used_by {
             let own = derived_image::source_of(assignments, &used.used_by);
             let lost = own.and_then(|own| {
-                derived_image::lost(&manifest.pod, &used.used_by, assigned, &own.destination)
+                derived_image::missing(&manifest.pod, &used.used_by, assigned, &own.destination)
             });
-            if let (Some(Lost { own, variable: field, .. }), Source::Known(source)) = (lost, &assigned.source)
+            if let (Some(MissingDerivedImage { own, variable: field, .. }), Source::Known(source)) =
+                (lost, &assigned.source)
                 && let (Some(container), Some(variable)) = (field.container(), field.variable())
             {
                 let how = derivation::set_in_file(own, container, variable, source);
@@ -109,7 +107,7 @@ pub fn rewrite(text: &str, edits: &[Edit]) -> Result<String, Refused> {
         if edits.peek().is_none() {
             continue;
         }
-        let places = Places::of(&text[document.range.clone()], document.format);
+        let places = Places::locate(&text[document.range.clone()], document.format);
         for edit in edits {
             let (place, to) = places.replacement(edit).ok_or_else(|| Refused::Unplaced {
                 document: index + 1,
@@ -119,7 +117,7 @@ pub fn rewrite(text: &str, edits: &[Edit]) -> Result<String, Refused> {
             let place = place.start + document.range.start..place.end + document.range.start;
             let replaced = replacements.insert(place.start, (place, to.clone()));
             if replaced.is_some_and(|(_, other)| other != to) {
-                return Err(shared(edit, "a field that gets another image".to_owned()));
+                return Err(shared(edit, "a field with another image".to_owned()));
             }
         }
     }
@@ -142,7 +140,7 @@ enum Places<'t> {
 }
 
 impl<'t> Places<'t> {
-    fn of(document: &'t str, format: Format) -> Self {
+    fn locate(document: &'t str, format: Format) -> Self {
         match format {
             Format::Json => Self::Json(document),
             Format::Yaml => Self::Yaml(document, Tree::read(document)),
@@ -190,7 +188,7 @@ fn confirm(before: Vec<Document>, after: &str, edits: &[Edit]) -> Result<(), Ref
             // Only an anchor makes one value of two fields.
             let edit = edits.iter().find(|edit| edit.document == index);
             return Err(edit.map_or_else(
-                || Refused::Unreadable(Fault::new(index + 1, "it could not be read again")),
+                || Refused::Unreadable(DocumentError::new(index + 1, "cannot parse the result")),
                 |edit| shared(edit, other),
             ));
         }

@@ -1,6 +1,6 @@
 //! The way back: what is recorded on workloads → patches → rollout → report.
 
-use super::{Named, RollbackReport, decide, left_alone};
+use super::{Named, RollbackReport, decide, skipped};
 use crate::castai::built_in;
 use crate::cluster::{self, Connection, Listed, PatchMode, Scope};
 use crate::error::CommandError;
@@ -17,7 +17,7 @@ pub struct Settings {
     pub rollout: Options,
 }
 
-/// Puts recorded images back. `approve` is asked before anything is changed, and told what would be done in any case.
+/// Restores recorded images. Calls `approve` with the planned changes before anything is changed.
 ///
 /// # Errors
 /// The workloads cannot be listed.
@@ -38,7 +38,7 @@ pub async fn run(
         let names = &settings.workloads;
         names.is_empty() || names.iter().any(|named| named.is(&workload.name))
     });
-    let left: Vec<_> = workloads.iter().flat_map(left_alone).collect();
+    let left: Vec<_> = workloads.iter().flat_map(skipped).collect();
     let decisions = rollout::decide_all(&workloads, &decide);
     let mut report = RollbackReport::new(left, notes, unlisted);
     report.workloads = rollout::preview(&decisions);

@@ -72,14 +72,14 @@ fn only_what_is_still_ours_goes_back() {
         let expected = expected.map(|image| (vec![image.to_owned()], None));
         assert_eq!(after, expected, "{current}");
         assert_eq!(keeps_record, after.is_none(), "{current}");
-        let left = left_alone(&workload);
+        let left = skipped(&workload);
         let public = left.first().map(|left| left.public.as_ref().map(Image::as_written));
         assert_eq!(public, told, "{current}");
     }
 }
 
 #[test]
-fn carriers_are_judged_one_by_one() {
+fn each_image_field_is_judged_alone() {
     let upgraded = "e.example/ghcr.io/castai/x:v2";
     let records = json!({
         "container/a": ours(), "container/b": ours(), "container/gone": ours(), "volume/later": {"x": 1},

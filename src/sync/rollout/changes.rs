@@ -12,7 +12,7 @@ use crate::model::knowledge::Knowledge;
 use crate::model::lock::Lock;
 use crate::model::owner::Owner;
 use crate::model::workload::Workload;
-use crate::ownership::claims;
+use crate::ownership::fields;
 use crate::ownership::owners;
 use crate::sync::discover::snapshot::ClusterSnapshot;
 use crate::sync::rewrite::{Rewrite, Rewriter};
@@ -27,10 +27,10 @@ fn decide<'r>(
     let force = settings.force;
     move |workload| match rewriter.rewrite(workload)? {
         Rewrite::Patch(patch) if !force && !patch.changes.is_empty() => {
-            let owners = owners::owners(workload, &cluster.surroundings);
-            Some(match owners.iter().find(|owner| owner.heals) {
+            let owners = owners::owners(workload, &cluster.ownership_context);
+            Some(match owners.iter().find(|owner| owner.self_heals) {
                 Some(Owner { name, reverts, .. }) => Rewrite::HeldBack(format!(
-                    "{name} {reverts}: change the image where {name} takes it from, or use --force"
+                    "{name} {reverts}: change the image at its source, or use --force"
                 )),
                 None => Rewrite::Patch(patch),
             })
@@ -95,7 +95,7 @@ impl Changes {
             workload: workload.name.clone(),
             owners: match rewrite {
                 Rewrite::Patch(patch) if !patch.changes.is_empty() => {
-                    owners::owners(workload, &cluster.surroundings)
+                    owners::owners(workload, &cluster.ownership_context)
                 }
                 _ => Vec::new(),
             },
@@ -170,12 +170,12 @@ fn step(rewrite: &Rewrite) -> WorkloadStep {
     match rewrite {
         Rewrite::Patch(patch) => WorkloadStep::Patch {
             changes: patch.changes.clone(),
-            relinquished: patch.released.clone(),
+            relinquished: patch.relinquished.clone(),
             patch: patch.patch.clone(),
         },
         Rewrite::Unchanged => WorkloadStep::Unchanged,
-        Rewrite::HeldBack(why) => WorkloadStep::HeldBack { why: why.clone() },
-        Rewrite::Fixed(why) => WorkloadStep::NotRewritable { why: why.clone() },
+        Rewrite::HeldBack(why) => WorkloadStep::HeldBack { reason: why.clone() },
+        Rewrite::NotRewritable(why) => WorkloadStep::NotRewritable { reason: why.clone() },
     }
 }
 
@@ -186,13 +186,13 @@ fn with_owners(cluster: &ClusterSnapshot, mut reports: Vec<WorkloadReport>) -> V
     for report in &mut reports {
         let Some(workload) = workloads.get(&report.workload) else { continue };
         if !report.changes.is_empty() {
-            report.owners = owners::owners(workload, &cluster.surroundings);
+            report.owners = owners::owners(workload, &cluster.ownership_context);
         }
         if matches!(
             report.outcome,
             Outcome::Updated | Outcome::Unchanged | Outcome::Planned | Outcome::DryRunOk
         ) {
-            report.claim = claims::of_workload(workload, &report.changes, &report.released);
+            report.ownership = fields::workload_ownership(workload, &report.changes, &report.relinquished);
         }
     }
     reports

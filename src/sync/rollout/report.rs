@@ -1,12 +1,12 @@
-//! What became of each workload, as plain data for whoever renders it.
+//! The result of each workload, as plain data.
 
 use serde::Serialize;
 
 use crate::cluster::pods::PodProblem;
 use crate::model::cluster_plan::Change;
-use crate::model::inventory::{Carrier, WorkloadName};
+use crate::model::inventory::{ImageField, WorkloadName};
 use crate::model::owner::Owner;
-use crate::ownership::claims::Claim;
+use crate::ownership::fields::FieldOwnership;
 use crate::sync::rewrite::WorkloadPatch;
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -14,9 +14,9 @@ use crate::sync::rewrite::WorkloadPatch;
 pub struct WorkloadReport {
     pub workload: WorkloadName,
     pub changes: Vec<Change>,
-    /// Images that this plugin gave up its claim on, because who applies them names the same.
+    /// Image fields that this plugin relinquished, because their owner sets the same image.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub released: Vec<Carrier>,
+    pub relinquished: Vec<ImageField>,
     pub outcome: Outcome,
     /// What its pods say; crash logs of a component that was broken before are shown, not judged.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -28,11 +28,11 @@ pub struct WorkloadReport {
     pub owners: Vec<Owner>,
     /// Who keeps its private images then; absent where nobody applies it on the server's side.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub claim: Option<Claim>,
+    pub ownership: Option<FieldOwnership>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase", tag = "type", content = "why")]
+#[serde(rename_all = "camelCase", tag = "type", content = "reason")]
 pub enum Outcome {
     Updated,
     /// It runs the verified images already.
@@ -44,18 +44,18 @@ pub enum Outcome {
     /// An image that it needs is not verified.
     HeldBack(String),
     /// None of its images can be changed in place.
-    Fixed(String),
+    NotRewritable(String),
     Failed(String),
     /// It was healthy, did not become healthy again, and has its former images back.
     Restored(String),
     /// The run stopped before its turn.
-    NotReached,
+    NotStarted,
 }
 
 impl Outcome {
     /// Whether somebody has to do something about it.
     pub fn needs_attention(&self) -> bool {
-        matches!(self, Self::HeldBack(_) | Self::Failed(_) | Self::Restored(_) | Self::NotReached)
+        matches!(self, Self::HeldBack(_) | Self::Failed(_) | Self::Restored(_) | Self::NotStarted)
     }
 }
 
@@ -64,16 +64,16 @@ impl WorkloadReport {
         Self {
             workload,
             changes,
-            released: Vec::new(),
+            relinquished: Vec::new(),
             outcome,
             problems: Vec::new(),
             notes: Vec::new(),
             owners: Vec::new(),
-            claim: None,
+            ownership: None,
         }
     }
 
-    pub(super) fn of(patch: WorkloadPatch, outcome: Outcome) -> Self {
-        Self { released: patch.released, ..Self::new(patch.workload, patch.changes, outcome) }
+    pub(super) fn from_patch(patch: WorkloadPatch, outcome: Outcome) -> Self {
+        Self { relinquished: patch.relinquished, ..Self::new(patch.workload, patch.changes, outcome) }
     }
 }

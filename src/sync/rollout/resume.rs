@@ -7,14 +7,14 @@ use k8s_openapi::api::core::v1::Pod;
 
 use super::report::{Outcome, WorkloadReport};
 use super::verdict::{self, Health, Verdict};
-use super::{CONCURRENCY, Proven, Run, Watched, settled};
+use super::{CONCURRENCY, DryRunPassed, Run, Watched, settled};
 use crate::castai::components::image_variables;
 use crate::cluster::pods::{self, ProblemKind};
 use crate::cluster::rollout::{Observation, Pods, observe};
 use crate::cluster::{ErrorKind, PatchMode};
 use crate::event::Event;
 use crate::model::cluster_plan::Change;
-use crate::model::image_field::carried;
+use crate::model::image_field::locate_image_fields;
 use crate::model::inventory::WorkloadKind;
 use crate::model::record::Records;
 use crate::model::workload::Workload;
@@ -55,14 +55,14 @@ impl Run<'_> {
         &self,
         workloads: &[&'a Workload],
     ) -> (Vec<WorkloadReport>, Vec<Unfinished<'a>>, Vec<Unfinished<'a>>) {
-        let looks: Vec<_> = stream::iter(workloads.iter().copied())
+        let results: Vec<_> = stream::iter(workloads.iter().copied())
             .map(|workload| self.look_at(workload))
             .buffered(CONCURRENCY)
             .collect()
             .await;
         let (mut settled, mut ran_well, mut broken) = (Vec::new(), Vec::new(), Vec::new());
-        for look in looks {
-            match look {
+        for result in results {
+            match result {
                 Ok(report) => settled.push(report),
                 Err(unfinished) if unfinished.ran_well => ran_well.push(unfinished),
                 Err(unfinished) => broken.push(unfinished),
@@ -87,7 +87,7 @@ impl Run<'_> {
             }
             Ok(_) => {}
             Err(error) if matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::NotFound) => {
-                report.notes.push(format!("its rollout was not looked at: {error}"));
+                report.notes.push(format!("cannot read its rollout: {error}"));
             }
             Err(error) => report.outcome = Outcome::Failed(error.to_string()),
         }
@@ -103,7 +103,7 @@ impl Run<'_> {
         let nothing = Pods { new: vec![Pod::default()], old: Vec::new() };
         let before = Observation { pods: Some(nothing), ..seen };
         if ran_well {
-            let proven = Proven(WorkloadPatch::made_earlier(name.clone(), changes));
+            let proven = DryRunPassed(WorkloadPatch::made_earlier(name.clone(), changes));
             let mut report = self.finish(Watched { proven, health: Health::Healthy, before }).await;
             if report.outcome == Outcome::Updated {
                 (report.outcome, report.changes) = (Outcome::Unchanged, Vec::new());
@@ -133,9 +133,10 @@ impl Run<'_> {
 fn ran_well(seen: &Observation, changes: &[Change]) -> bool {
     let variables = image_variables();
     let runs_former = |pod: &Pod| {
-        let fields = pod.spec.as_ref().map(|spec| carried(&spec.into(), &variables)).unwrap_or_default();
+        let fields =
+            pod.spec.as_ref().map(|spec| locate_image_fields(&spec.into(), &variables)).unwrap_or_default();
         changes.iter().all(|change| {
-            let field = fields.iter().find(|field| field.carrier == change.carrier);
+            let field = fields.iter().find(|field| field.image_field == change.image_field);
             field.map(|field| &field.value) == change.from.as_ref()
         })
     };
@@ -143,12 +144,12 @@ fn ran_well(seen: &Observation, changes: &[Change]) -> bool {
     !changes.is_empty() && old.any(|pod| pods::is_ready(pod) && runs_former(pod))
 }
 
-/// The changes of earlier runs that still stand, by our record.
+/// The changes of earlier runs that are still in place, by our record.
 fn recorded(workload: &Workload) -> Vec<Change> {
     let records = Records::read(&workload.annotations);
-    let current = carried(&workload.pod, &image_variables()).into_iter().filter_map(|field| {
-        let record = records.current(&field.carrier, &field.value)?;
-        Some(Change { carrier: field.carrier, from: record.from, to: Some(record.to) })
+    let current = locate_image_fields(&workload.pod, &image_variables()).into_iter().filter_map(|field| {
+        let record = records.current(&field.image_field, &field.value)?;
+        Some(Change { image_field: field.image_field, from: record.from, to: Some(record.to) })
     });
     current.collect()
 }

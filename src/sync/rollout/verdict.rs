@@ -5,7 +5,7 @@
 
 use k8s_openapi::api::core::v1::Pod;
 
-use super::patience::Patience;
+use super::grace_period::GracePeriod;
 use crate::cluster::pods::{self, PodProblem, ProblemKind};
 use crate::cluster::rollout::{Observation, Progress};
 use crate::model::cluster_plan::Change;
@@ -45,7 +45,7 @@ pub(super) fn health(observation: &Observation) -> Health {
         Progress::Unwatched(why) => Health::Unwatched(why.clone()),
         Progress::Waiting(_) | Progress::Failed(_) => match observation.pods {
             Some(_) => Health::Broken,
-            None => Health::Unwatched("its pods may not be listed, so nothing was waited for".to_owned()),
+            None => Health::Unwatched("cannot list its pods, so the rollout was not watched".to_owned()),
         },
     }
 }
@@ -57,22 +57,22 @@ pub(super) fn judge(
     before: &Observation,
     now: &Observation,
     changes: &[Change],
-    patience: &Patience,
+    grace_period: &GracePeriod,
 ) -> Verdict {
     if kind == WorkloadKind::Pod {
-        return judge_pod(health, before, now, changes, patience);
+        return judge_pod(health, before, now, changes, grace_period);
     }
     let problems = new_pods(now).iter().flat_map(pods::problems).collect();
     match (health, &now.progress) {
         (_, Progress::Unwatched(why)) => done(String::new(), Vec::new(), vec![why.clone()]),
         (_, Progress::Complete(message)) => done(message.clone(), Vec::new(), Vec::new()),
         (Health::Broken, Progress::Waiting(message) | Progress::Failed(message)) => {
-            judge_broken(kind, now, problems, message, patience)
+            judge_broken(kind, now, problems, message, grace_period)
         }
         (_, Progress::Failed(message)) => Verdict::Failed { why: message.clone(), problems },
         (_, Progress::Waiting(message)) => {
             let counts = |problem: &&PodProblem| {
-                problem.kind != ProblemKind::Unschedulable && patience.is_over(problem)
+                problem.kind != ProblemKind::Unschedulable && grace_period.is_over(problem)
             };
             match problems.iter().find(counts) {
                 Some(problem) => Verdict::Failed { why: describe(problem), problems },
@@ -87,10 +87,11 @@ fn judge_broken(
     now: &Observation,
     problems: Vec<PodProblem>,
     message: &str,
-    patience: &Patience,
+    grace_period: &GracePeriod,
 ) -> Verdict {
     let counts = |problem: &&PodProblem| {
-        matches!(problem.kind, ProblemKind::Image | ProblemKind::Configuration) && patience.is_over(problem)
+        matches!(problem.kind, ProblemKind::Image | ProblemKind::Configuration)
+            && grace_period.is_over(problem)
     };
     if let Some(problem) = problems.iter().find(counts) {
         return Verdict::Failed { why: describe(problem), problems };
@@ -111,7 +112,7 @@ fn judge_broken(
     let expected = if kind == WorkloadKind::DaemonSet { now.desired } else { now.desired.min(1) };
     let enough = i32::try_from(new.len()).is_ok_and(|count| count >= expected);
     if enough && new.iter().all(pods::started) {
-        let message = "its images are pulled and its containers have started".to_owned();
+        let message = "images pulled, containers started".to_owned();
         let crashes = problems.iter().any(|problem| problem.kind == ProblemKind::Crash);
         return if crashes {
             done(message, problems, Vec::new())
@@ -128,7 +129,7 @@ fn judge_pod(
     before: &Observation,
     now: &Observation,
     changes: &[Change],
-    patience: &Patience,
+    grace_period: &GracePeriod,
 ) -> Verdict {
     if let Progress::Unwatched(why) = &now.progress {
         return done(String::new(), Vec::new(), vec![why.clone()]);
@@ -137,7 +138,7 @@ fn judge_pod(
         return Verdict::Waiting("Waiting for the pod to be observed...".to_owned());
     };
     let containers: Vec<&str> =
-        changes.iter().filter_map(|change| change.carrier.restarted_container()).collect();
+        changes.iter().filter_map(|change| change.image_field.restarted_container()).collect();
     if pods::runs_anew(before, now, &containers) {
         return done("its containers run".to_owned(), Vec::new(), Vec::new());
     }
@@ -150,7 +151,7 @@ fn judge_pod(
             ProblemKind::Configuration | ProblemKind::Crash => *health == Health::Healthy,
             ProblemKind::Unschedulable => false,
         })
-        .filter(|problem| patience.is_over(problem))
+        .filter(|problem| grace_period.is_over(problem))
         .collect();
     match problems.first() {
         Some(problem) => Verdict::Failed { why: describe(problem), problems },
@@ -190,7 +191,7 @@ fn with_unschedulable(message: &str, problems: &[PodProblem]) -> String {
         Some(problem) => {
             let described = describe(problem);
             let why = described.split_once(". ").map_or(described.as_str(), |(why, _)| why);
-            format!("{message} ({why}: make room for it on a node that it may run on, or add one)")
+            format!("{message} ({why}: free capacity on a matching node, or add a node)")
         }
         None => message.to_owned(),
     }
@@ -204,7 +205,7 @@ mod tests {
 
     use super::*;
     use crate::cluster::rollout::Pods;
-    use crate::model::image_field::Carrier;
+    use crate::model::image_field::ImageField;
 
     /// A pod whose only container is in the given state, after so many restarts.
     fn pod(state: &serde_json::Value, restarts: i32) -> Pod {
@@ -230,10 +231,10 @@ mod tests {
     }
 
     /// Of one who has waited for long.
-    fn lost(now: &Observation) -> Patience {
-        let mut patience = Patience::new(Duration::ZERO);
-        patience.look(now, Duration::ZERO);
-        patience
+    fn lost(now: &Observation) -> GracePeriod {
+        let mut grace_period = GracePeriod::new(Duration::ZERO);
+        grace_period.observe(now, Duration::ZERO);
+        grace_period
     }
 
     fn in_progress() -> Progress {
@@ -283,22 +284,27 @@ mod tests {
     fn a_pull_that_kubelets_try_again_is_waited_for() {
         for health in [Health::Healthy, Health::Broken] {
             let now = observed(in_progress(), vec![waiting("ErrImagePull", 0)], Vec::new());
-            let mut patience = Patience::new(Duration::from_secs(1));
+            let mut grace_period = GracePeriod::new(Duration::from_secs(1));
             for (at, expected) in [(0, "waiting"), (1, "failed")] {
-                patience.look(&now, Duration::from_secs(at));
-                let verdict = judge(WorkloadKind::Deployment, &health, &now, &now, &[], &patience);
+                grace_period.observe(&now, Duration::from_secs(at));
+                let verdict = judge(WorkloadKind::Deployment, &health, &now, &now, &[], &grace_period);
                 assert_eq!(word(&verdict), expected, "{health:?} after {at} s");
             }
         }
     }
 
     #[test]
-    fn an_ordered_stateful_set_that_is_stuck_is_said_so() {
+    fn a_stuck_ordered_stateful_set_is_reported() {
         let mut now = observed(in_progress(), Vec::new(), vec![waiting("ImagePullBackOff", 0)]);
         now.ordered = true;
-        let Verdict::Done { notes, .. } =
-            judge(WorkloadKind::StatefulSet, &Health::Broken, &now, &now, &[], &Patience::new(Duration::MAX))
-        else {
+        let Verdict::Done { notes, .. } = judge(
+            WorkloadKind::StatefulSet,
+            &Health::Broken,
+            &now,
+            &now,
+            &[],
+            &GracePeriod::new(Duration::MAX),
+        ) else {
             panic!("nothing to wait for")
         };
         assert!(notes[0].contains("kubectl delete pod -n default p"), "{notes:?}");
@@ -308,7 +314,7 @@ mod tests {
     fn a_bare_pod_is_not_judged_by_what_its_former_image_left() {
         let change = |to: &str| {
             vec![Change {
-                carrier: Carrier::Container("a".to_owned()),
+                image_field: ImageField::Container("a".to_owned()),
                 from: Some("public/a:1".to_owned()),
                 to: Some(to.to_owned()),
             }]
@@ -339,7 +345,7 @@ mod tests {
                 &before,
                 &seen(running(0)),
                 &change("x"),
-                &Patience::new(Duration::MAX)
+                &GracePeriod::new(Duration::MAX)
             )),
             "waiting"
         );
@@ -350,7 +356,7 @@ mod tests {
                 &before,
                 &seen(running(1)),
                 &change("x"),
-                &Patience::new(Duration::MAX)
+                &GracePeriod::new(Duration::MAX)
             )),
             "done"
         );

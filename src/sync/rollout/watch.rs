@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::report::{Outcome, WorkloadReport};
 use super::verdict::{self, Health, Verdict};
-use super::{Proven, Run, Watched, changed_meanwhile};
+use super::{DryRunPassed, Run, Watched, changed_meanwhile};
 use crate::cluster::pods::{self, PodProblem};
 use crate::cluster::rollout::{Observation, observe};
 use crate::cluster::{PatchMode, patch, read_workload};
@@ -18,8 +18,8 @@ use crate::sync::rewrite::{WorkloadPatch, restoring};
 impl Run<'_> {
     /// Waits for what the health rule asks of a patched workload, and restores it where it asks for that.
     pub(super) async fn finish(&self, watched: Watched) -> WorkloadReport {
-        let Watched { proven: Proven(patch), health, before } = watched;
-        let mut report = WorkloadReport::of(patch.clone(), Outcome::Updated);
+        let Watched { proven: DryRunPassed(patch), health, before } = watched;
+        let mut report = WorkloadReport::from_patch(patch.clone(), Outcome::Updated);
         if let Health::Unwatched(why) = &health {
             report.notes.push(why.clone());
             if patch.is_silent() {
@@ -53,7 +53,7 @@ impl Run<'_> {
         report
     }
 
-    /// Looks at the rollout until it is decided, at the latest when it has made no progress for too long.
+    /// Watches the rollout until it succeeds, fails or times out without progress.
     pub(super) async fn wait(
         &self,
         workload: &WorkloadName,
@@ -63,7 +63,7 @@ impl Run<'_> {
     ) -> Verdict {
         let start = Instant::now();
         let mut deadline = start + self.options.timeout;
-        let (mut patience, mut reached) = (self.options.patience(), HashSet::new());
+        let (mut grace_period, mut reached) = (self.options.grace_period(), HashSet::new());
         let (mut shown, mut started) = (String::new(), None);
         loop {
             let mut is_late = Instant::now() >= deadline;
@@ -74,11 +74,11 @@ impl Run<'_> {
                         deadline = Instant::now() + self.options.timeout;
                         is_late = false;
                     }
-                    patience.look(&now, start.elapsed());
+                    grace_period.observe(&now, start.elapsed());
                     if is_late {
-                        patience.end();
+                        grace_period.end();
                     }
-                    verdict::judge(workload.kind, health, before, &now, changes, &patience)
+                    verdict::judge(workload.kind, health, before, &now, changes, &grace_period)
                 }
                 Err(error) if error.is_transient() => Verdict::Waiting(error.to_string()),
                 Err(error) => Verdict::Failed { why: error.to_string(), problems: Vec::new() },
@@ -103,7 +103,7 @@ impl Run<'_> {
                 Verdict::Waiting(message) => {
                     let limit = self.options.timeout.as_secs();
                     return Verdict::Failed {
-                        why: format!("not done after {limit}s without progress: {message}"),
+                        why: format!("timed out after {limit}s without progress: {message}"),
                         problems: Vec::new(),
                     };
                 }
@@ -128,7 +128,7 @@ impl Run<'_> {
         problems
     }
 
-    /// Puts the former images back where ours still stand, and waits until they run.
+    /// Restores the original images of fields that still have ours, and waits for the rollouts.
     async fn restore(&self, applied: &WorkloadPatch, why: &str) -> Outcome {
         for attempt in 0..2 {
             let result = match read_workload(self.connection, &applied.workload).await {
@@ -138,7 +138,7 @@ impl Run<'_> {
                     }
                     None => {
                         return Outcome::Failed(format!(
-                            "{why}; not restored, since somebody else changed its images"
+                            "{why}; not restored, because its images were changed meanwhile"
                         ));
                     }
                 },
@@ -148,13 +148,11 @@ impl Run<'_> {
                 Ok(_) => break,
                 Err(error) if attempt == 0 && (changed_meanwhile(&error) || error.is_transient()) => {}
                 Err(error) => {
-                    return Outcome::Failed(format!(
-                        "{why}; and what ran before could not be put back: {error}"
-                    ));
+                    return Outcome::Failed(format!("{why}; restoring its previous images failed: {error}"));
                 }
             }
         }
-        let message = "putting back what ran before".to_owned();
+        let message = "restoring its previous images".to_owned();
         (self.observer)(Event::RolloutProgress { workload: applied.workload.clone(), message });
         let deadline = Instant::now() + self.options.timeout;
         while Instant::now() < deadline {
@@ -162,11 +160,11 @@ impl Run<'_> {
                 .await
                 .is_ok_and(|now| verdict::health(&now) == Health::Healthy)
             {
-                return Outcome::Restored(format!("{why}; what ran before runs again"));
+                return Outcome::Restored(format!("{why}; its previous images run again"));
             }
             tokio::time::sleep(self.options.poll).await;
         }
-        Outcome::Restored(format!("{why}; what ran before is back, but is not healthy yet"))
+        Outcome::Restored(format!("{why}; its previous images are restored, but it is not ready yet"))
     }
 
     pub(super) fn finished(&self, workload: &WorkloadName, message: &str) {

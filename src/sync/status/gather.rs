@@ -1,9 +1,9 @@
 //! What `status` reads: the cluster, what the registry holds, and the public tags.
 
-use super::look::{look_at_destination, look_at_sources};
+use super::registries::{fetch_public_tags, list_destination};
 use super::{
-    PullFailure, Seen, StatusReport, Subject, namespaces, pull_failures, recorded_mirror, statuses,
-    without_outdated,
+    PullFailure, RegistrySnapshot, StatusReport, Subject, namespaces, pull_failures, recorded_mirror,
+    statuses, without_outdated,
 };
 use crate::cluster::{self, Connection, Scope};
 use crate::error::CommandError;
@@ -30,7 +30,7 @@ pub struct Settings {
     pub cluster_only: bool,
 }
 
-/// Looks at everything that `settings` name, and changes nothing.
+/// Reads everything that `settings` name. Read-only.
 ///
 /// # Errors
 /// The cluster cannot be read, or it cannot be told which registry is meant. What a registry does not tell is in the
@@ -57,7 +57,8 @@ pub async fn run(
     if !inventory.images.is_empty() {
         observer(Event::Stage(Stage::Plan));
         let (mirror, assignments, seen) = look_at_registries(settings, network, &inventory, observer).await?;
-        report.images = statuses(&snapshot.workloads, &assignments, seen.as_ref(), &snapshot.surroundings);
+        report.images =
+            statuses(&snapshot.workloads, &assignments, seen.as_ref(), &snapshot.ownership_context);
         report.destination = Some(mirror);
     }
     Ok(report)
@@ -109,7 +110,7 @@ async fn look_at_registries(
     network: &transport::Settings,
     inventory: &Inventory,
     observer: Observer<'_>,
-) -> Result<(Mirror, Vec<Assignment>, Option<Seen>), CommandError> {
+) -> Result<(Mirror, Vec<Assignment>, Option<RegistrySnapshot>), CommandError> {
     let cluster = inventory.clusters.first();
     let region = settings.mirror.region.as_deref().or_else(|| cluster?.region.as_deref());
     let (mirror, refusal) = mirror(settings, network, inventory, cluster, region, observer).await?;
@@ -121,13 +122,13 @@ async fn look_at_registries(
     let stores = store::open(&mirror, network, Limits::default(), observer).await?;
     let look_at_mirror = async {
         match &refusal {
-            Some(error) => Seen::unread(&assignments, &error.to_string()),
-            None => look_at_destination(&stores.destination, &mirror, &assignments).await,
+            Some(error) => RegistrySnapshot::unread(&assignments, &error.to_string()),
+            None => list_destination(&stores.destination, &mirror, &assignments).await,
         }
     };
     let seen = if settings.upstream {
-        let (seen, upstream) = tokio::join!(look_at_mirror, look_at_sources(&stores.sources, &assignments));
-        Seen { upstream, ..seen }
+        let (seen, upstream) = tokio::join!(look_at_mirror, fetch_public_tags(&stores.sources, &assignments));
+        RegistrySnapshot { upstream, ..seen }
     } else {
         look_at_mirror.await
     };
@@ -154,7 +155,7 @@ async fn mirror(
         Err(error) => error,
     };
     let guessed = of_cluster().ok().or_else(|| recorded_mirror(inventory)).ok_or_else(|| {
-        let hint = "without AWS, the cluster alone is looked at: --cluster-only, with --registry";
+        let hint = "to read only the cluster, pass --cluster-only and --registry";
         CommandError::with_hint(format!("error: {error}"), error.hint().unwrap_or(hint))
     })?;
     if let Some(hint) = error.hint() {

@@ -1,4 +1,4 @@
-//! Pods of Cast AI that cannot pull an image, by their controllers: there nothing runs, whatever registries hold.
+//! Pods of Cast AI that cannot pull an image, grouped by controller, even if the registry holds the image.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::castai::components::image_variables;
 use crate::cluster::waiting::WaitingPod;
-use crate::model::image_field::carried;
-use crate::model::inventory::{Carrier, Inventory, Place, Reason, WorkloadKind};
+use crate::model::image_field::locate_image_fields;
+use crate::model::inventory::{ImageField, Inventory, Place, Reason, WorkloadKind};
 use crate::model::workload::Workload;
 use crate::sync::discover::owners::{find, top_controller};
 
@@ -17,7 +17,7 @@ use crate::sync::discover::owners::{find, top_controller};
 pub struct PullFailure {
     /// The controller at the top; the pod itself where it has none.
     pub place: Place,
-    pub carrier: Carrier,
+    pub image_field: ImageField,
     /// As the pods have it, which need not be a valid name.
     pub image: String,
     /// As Kubernetes says it of the first pod: `ImagePullBackOff`.
@@ -47,7 +47,7 @@ impl PullFailure {
 pub fn without_outdated(pods: Vec<WaitingPod>, workloads: &[Workload]) -> Vec<WaitingPod> {
     let current = |mut pod: WaitingPod| {
         let place = top_controller(&pod, workloads);
-        pod.images.retain(|waiting| !is_outdated(&place, &waiting.carrier, &waiting.image, workloads));
+        pod.images.retain(|waiting| !is_outdated(&place, &waiting.image_field, &waiting.image, workloads));
         (!pod.images.is_empty()).then_some(pod)
     };
     pods.into_iter().filter_map(current).collect()
@@ -80,30 +80,30 @@ pub fn pull_failures(
 ) -> Vec<PullFailure> {
     let (mut whole, mut fields) = (BTreeSet::new(), BTreeSet::new());
     for used_by in inventory.images.iter().flat_map(|wanted| &wanted.used_by) {
-        fields.insert((&used_by.place, &used_by.carrier));
+        fields.insert((&used_by.place, &used_by.image_field));
         // Elsewhere a tenant may write the labels, so that only the images that were taken count.
         if matches!(used_by.reason, Reason::Namespace { .. }) {
             whole.insert(&used_by.place);
         }
     }
-    let mut failures: BTreeMap<(Place, Carrier, String), PullFailure> = BTreeMap::new();
+    let mut failures: BTreeMap<(Place, ImageField, String), PullFailure> = BTreeMap::new();
     for pod in pods {
         let place = top_controller(pod, workloads);
         let is_whole = whole.contains(&place)
             || (all_of_namespaces && inventory.knowledge.is_namespace(&pod.name.namespace));
         for waiting in &pod.images {
-            if !is_whole && !fields.contains(&(&place, &waiting.carrier)) {
+            if !is_whole && !fields.contains(&(&place, &waiting.image_field)) {
                 continue;
             }
-            let key = (place.clone(), waiting.carrier.clone(), waiting.image.clone());
+            let key = (place.clone(), waiting.image_field.clone(), waiting.image.clone());
             let failure = failures.entry(key).or_insert_with(|| PullFailure {
                 place: place.clone(),
-                carrier: waiting.carrier.clone(),
+                image_field: waiting.image_field.clone(),
                 image: waiting.image.clone(),
                 reason: waiting.reason.clone(),
                 message: waiting.message.clone(),
                 pods: Vec::new(),
-                outdated: is_outdated(&place, &waiting.carrier, &waiting.image, workloads),
+                outdated: is_outdated(&place, &waiting.image_field, &waiting.image, workloads),
             });
             failure.pods.push(pod.name.name.clone());
         }
@@ -112,12 +112,12 @@ pub fn pull_failures(
 }
 
 /// Whether the workload at `place` has another image in this field by now.
-fn is_outdated(place: &Place, carrier: &Carrier, image: &str, workloads: &[Workload]) -> bool {
+fn is_outdated(place: &Place, image_field: &ImageField, image: &str, workloads: &[Workload]) -> bool {
     let Place::Workload(name) = place else { return false };
     let Some(workload) = find(workloads, name) else { return false };
-    carried(&workload.pod, &image_variables())
+    locate_image_fields(&workload.pod, &image_variables())
         .iter()
-        .any(|field| field.carrier == *carrier && field.value != image)
+        .any(|field| field.image_field == *image_field && field.value != image)
 }
 
 #[cfg(test)]

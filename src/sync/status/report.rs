@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::pulls::PullFailure;
 use crate::model::image::{Image, Mirror};
-use crate::model::inventory::{API_VERSION, Carrier, Inventory, Place};
+use crate::model::inventory::{API_VERSION, ImageField, Inventory, Place};
 use crate::model::owner::Owner;
-use crate::ownership::claims::{Claim, Keeper};
+use crate::ownership::fields::{FieldOwnership, OwnedBy};
 use crate::ownership::owners::ChangedBy;
 
 /// The whole result. Its shape is a promise to scripts: fields are added, never changed.
@@ -34,12 +34,12 @@ pub struct StatusReport {
     pub unlisted: Vec<String>,
 }
 
-/// One place that carries an image.
+/// One place that holds an image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageStatus {
     pub place: Place,
-    pub carrier: Carrier,
+    pub image_field: ImageField,
     /// As written there.
     pub image: Image,
     /// The public image, where it is known.
@@ -60,7 +60,7 @@ pub struct ImageStatus {
     pub changed_by: Option<ChangedBy>,
     /// Whose claim keeps the private image; absent where nobody applies the workload on the server's side.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub claim: Option<Claim>,
+    pub ownership: Option<FieldOwnership>,
     /// Who writes this workload's images too.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub owners: Vec<Owner>,
@@ -69,12 +69,12 @@ pub struct ImageStatus {
 impl ImageStatus {
     /// Whether somebody has to do something about it.
     pub fn needs_attention(&self) -> bool {
-        self.state.needs_attention() || self.is_to_be_released() || !self.not_checked.is_empty()
+        self.state.needs_attention() || self.is_to_be_relinquished() || !self.not_checked.is_empty()
     }
 
     /// Whether its owner names the private image by now, so that our claim would only refuse the next tag.
-    pub fn is_to_be_released(&self) -> bool {
-        self.claim.as_ref().is_some_and(|claim| claim.keeper == Keeper::Both)
+    pub fn is_to_be_relinquished(&self) -> bool {
+        self.ownership.as_ref().is_some_and(|ownership| ownership.owned_by == OwnedBy::Both)
     }
 }
 
@@ -97,13 +97,13 @@ pub struct NotChecked {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase", tag = "type", content = "why")]
+#[serde(rename_all = "camelCase", tag = "type", content = "reason")]
 pub enum State {
     /// It is the mirrored image, or needs no more than to be mirrored, and the registry holds it.
     Mirrored,
     /// Nothing else is wrong with it as far as it was looked at: the registry or the public tag was not read.
     Unchecked(String),
-    /// It is as we rewrote it, in this other registry, which was not looked at.
+    /// It is as we rewrote it, in this other registry, which was not read.
     OtherRegistry(String),
     /// We had rewritten it to this, and somebody put another image there.
     Reverted(String),
@@ -113,15 +113,15 @@ pub enum State {
     /// The public tag names this digest by now, and the registry holds another.
     Behind(String),
     /// The registry holds it, and its source has no such tag any more.
-    Withdrawn(String),
+    TagRemoved(String),
     /// It cannot be rewritten in place; the text says why.
-    Fixed(String),
+    NotRewritable(String),
     /// Nodes reach its registry anyway.
-    LeftAlone(String),
-    /// It lies in the registry, and nobody knows what was mirrored under that name.
+    Skipped(String),
+    /// It is in the registry, but its source is unknown.
     SourceUnknown(String),
     /// It can have no name in the registry.
-    Unnameable(String),
+    InvalidName(String),
 }
 
 impl State {
@@ -132,9 +132,9 @@ impl State {
                 | Self::NotRewritten
                 | Self::Missing
                 | Self::Behind(_)
-                | Self::Withdrawn(_)
+                | Self::TagRemoved(_)
                 | Self::OtherRegistry(_)
-                | Self::Unnameable(_)
+                | Self::InvalidName(_)
         )
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::cluster::release::{Chart, Release, ReleaseName};
 use crate::model::field_manager::FieldManager;
-use crate::model::inventory::{Carrier, Cluster, WorkloadKind, WorkloadName};
+use crate::model::inventory::{Cluster, ImageField, WorkloadKind, WorkloadName};
 use crate::model::record::ANNOTATION;
 use crate::sync::discover::{Found, ImageFilter, discover};
 use crate::sync::plan::assignment::{NameMap, assign};
@@ -34,7 +34,7 @@ fn workload(image: &str, records: &Value, kind: WorkloadKind) -> Workload {
             name: "helm".to_owned(),
             applies: false,
             time: Some(Timestamp::UNIX_EPOCH),
-            carriers: vec![Carrier::Container("a".to_owned())],
+            image_fields: vec![ImageField::Container("a".to_owned())],
             index: 0,
             fields: None,
         }],
@@ -46,38 +46,44 @@ fn inventory(workloads: &[Workload]) -> Inventory {
     discover(Vec::<Cluster>::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH)
 }
 
-fn judged(workload: &Workload, seen: Option<&Seen>) -> Vec<ImageStatus> {
+fn judged(workload: &Workload, seen: Option<&RegistrySnapshot>) -> Vec<ImageStatus> {
     judged_with(&[], workload, seen)
 }
 
-fn judged_with(maps: &[NameMap], workload: &Workload, seen: Option<&Seen>) -> Vec<ImageStatus> {
+fn judged_with(maps: &[NameMap], workload: &Workload, seen: Option<&RegistrySnapshot>) -> Vec<ImageStatus> {
     let workloads = [workload.clone()];
     let mirror = "e.example".parse().unwrap();
     let assignments = assign(&inventory(&workloads), &mirror, maps, None);
-    statuses(&workloads, &assignments, seen, &Surroundings::default())
+    statuses(&workloads, &assignments, seen, &OwnershipContext::default())
 }
 
 fn digest(text: &str) -> Digest {
-    Digest::of(text.as_bytes())
+    Digest::compute(text.as_bytes())
 }
 
 /// A registry that holds `tags` of the one repository, each with its own digest.
-fn registry(tags: &[&str]) -> Seen {
+fn registry(tags: &[&str]) -> RegistrySnapshot {
     let tags: BTreeMap<_, _> = tags.iter().map(|tag| ((*tag).to_owned(), digest(tag))).collect();
     let listing = Listing { digests: tags.values().cloned().collect(), tags };
-    Seen { repositories: [(PATH.to_owned(), Ok(Some(listing)))].into(), upstream: BTreeMap::new() }
+    RegistrySnapshot {
+        repositories: [(PATH.to_owned(), Ok(Some(listing)))].into(),
+        upstream: BTreeMap::new(),
+    }
 }
 
-fn with_source(registry: Seen, tag: PublicTag) -> Seen {
-    Seen { upstream: [(PUBLIC.parse().unwrap(), tag)].into(), ..registry }
+fn with_source(registry: RegistrySnapshot, tag: PublicTag) -> RegistrySnapshot {
+    RegistrySnapshot { upstream: [(PUBLIC.parse().unwrap(), tag)].into(), ..registry }
 }
 
 fn silent() -> PublicTag {
     PublicTag::Unread("no answer".to_owned())
 }
 
-fn unreadable() -> Seen {
-    Seen { repositories: [(PATH.to_owned(), Err("denied".to_owned()))].into(), upstream: BTreeMap::new() }
+fn unreadable() -> RegistrySnapshot {
+    RegistrySnapshot {
+        repositories: [(PATH.to_owned(), Err("denied".to_owned()))].into(),
+        upstream: BTreeMap::new(),
+    }
 }
 
 fn other(registry: &str) -> State {
@@ -85,7 +91,7 @@ fn other(registry: &str) -> State {
 }
 
 /// What stands there, our record, what registries said; the state, whether the registry holds it.
-type Case<'a> = (&'a str, &'a Value, Option<&'a Seen>, State, Option<bool>);
+type Case<'a> = (&'a str, &'a Value, Option<&'a RegistrySnapshot>, State, Option<bool>);
 
 #[test]
 fn every_image_has_its_state() {
@@ -95,7 +101,7 @@ fn every_image_has_its_state() {
     let empty = registry(&[]);
     let moved = with_source(registry(&["v1"]), PublicTag::Names(digest("v1, again")));
     let unmoved = with_source(registry(&["v1"]), PublicTag::Names(digest("v1")));
-    let withdrawn = with_source(registry(&["v1"]), PublicTag::Withdrawn("no v1".to_owned()));
+    let withdrawn = with_source(registry(&["v1"]), PublicTag::TagRemoved("no v1".to_owned()));
     let unreadable = unreadable();
     let silent = with_source(registry(&["v1"]), silent());
     let (there, gone) = (format!("{OURS}@{}", digest("v1")), format!("{OURS}@{}", digest("v1, before")));
@@ -109,12 +115,12 @@ fn every_image_has_its_state() {
         (OURS, &ours, Some(&holds), State::Mirrored, Some(true)),
         (OURS, &ours, Some(&unmoved), State::Mirrored, Some(true)),
         (OURS, &ours, Some(&silent), State::Unchecked("no answer".to_owned()), Some(true)),
-        (OURS, &ours, Some(&withdrawn), State::Withdrawn("no v1".to_owned()), Some(true)),
+        (OURS, &ours, Some(&withdrawn), State::TagRemoved("no v1".to_owned()), Some(true)),
         // What the public tag names does not matter where nothing is mirrored.
         (PUBLIC, &none, Some(&silent), State::NotRewritten, Some(true)),
         (OURS, &ours, Some(&moved), State::Behind(digest("v1, again").to_string()), Some(true)),
         (OURS, &ours, Some(&empty), State::Missing, Some(false)),
-        (OURS, &ours, None, State::Unchecked("the registry was not looked at".to_owned()), None),
+        (OURS, &ours, None, State::Unchecked("the registry was not read".to_owned()), None),
         (OURS, &ours, Some(&unreadable), State::Unchecked("denied".to_owned()), None),
         // By a Helm value, without a record of ours.
         (OURS, &none, Some(&holds), State::Mirrored, Some(true)),
@@ -144,20 +150,20 @@ fn every_image_has_its_state() {
 }
 
 /// What stands there, our record, its kind, what registries said; what could not be read, whether it needs attention.
-type UnreadCase<'a> = (&'a str, &'a Value, WorkloadKind, Option<&'a Seen>, Vec<NotChecked>, bool);
+type UnreadCase<'a> = (&'a str, &'a Value, WorkloadKind, Option<&'a RegistrySnapshot>, Vec<NotChecked>, bool);
 
 #[test]
-fn nothing_is_good_that_was_not_looked_at() {
+fn unchecked_images_are_never_reported_as_good() {
     let ours = json!({"container/a": {"from": PUBLIC, "to": OURS}});
     let none = json!({});
     let (registry_unread, both_unread) = (unreadable(), with_source(unreadable(), silent()));
     let source_unread = with_source(registry(&["v1"]), silent());
-    let refused = Seen { upstream: BTreeMap::new(), ..Seen::unread(&[], "refused") };
+    let refused = RegistrySnapshot { upstream: BTreeMap::new(), ..RegistrySnapshot::unread(&[], "refused") };
     let read = with_source(registry(&["v1"]), PublicTag::Names(digest("v1")));
     let unread = |subject, cause: &str| NotChecked { subject, cause: cause.to_owned() };
     let denied = unread(Subject::Registry, "denied");
     let no_answer = unread(Subject::PublicTags, "no answer");
-    let never = unread(Subject::Registry, "the registry was not asked for it");
+    let never = unread(Subject::Registry, "the registry was not queried for it");
     let near = "e.example/flat:v1";
     let (deployment, job) = (WorkloadKind::Deployment, WorkloadKind::Job);
     let cases: [UnreadCase<'_>; 12] = [
@@ -183,10 +189,10 @@ fn nothing_is_good_that_was_not_looked_at() {
         let [status] = statuses.as_slice() else { panic!("{statuses:?}") };
         assert_eq!(status.not_checked, not_checked, "{image} {records} {kind:?}");
         assert_eq!(status.needs_attention(), needs_attention, "{image} {records} {kind:?}");
-        let is_good = matches!(status.state, State::Mirrored | State::Fixed(_));
+        let is_good = matches!(status.state, State::Mirrored | State::NotRewritable(_));
         assert!(!is_good || not_checked.is_empty(), "{status:?}");
     }
-    let unread = Seen::unread(
+    let unread = RegistrySnapshot::unread(
         &assign(&inventory(&[workload(OURS, &ours, deployment)]), &"e.example".parse().unwrap(), &[], None),
         "refused",
     );
@@ -197,11 +203,12 @@ fn nothing_is_good_that_was_not_looked_at() {
 #[test]
 fn what_moved_at_the_source_of_an_image_that_cannot_be_rewritten_is_seen() {
     let moved = with_source(registry(&["v1"]), PublicTag::Names(digest("v2")));
-    let state =
-        |seen: &Seen| judged(&workload(PUBLIC, &json!({}), WorkloadKind::Job), Some(seen))[0].state.clone();
+    let state = |seen: &RegistrySnapshot| {
+        judged(&workload(PUBLIC, &json!({}), WorkloadKind::Job), Some(seen))[0].state.clone()
+    };
     assert_eq!(state(&moved), State::Behind(digest("v2").to_string()));
-    let withdrawn = with_source(registry(&["v1"]), PublicTag::Withdrawn("gone".to_owned()));
-    assert_eq!(state(&withdrawn), State::Withdrawn("gone".to_owned()));
+    let withdrawn = with_source(registry(&["v1"]), PublicTag::TagRemoved("gone".to_owned()));
+    assert_eq!(state(&withdrawn), State::TagRemoved("gone".to_owned()));
 }
 
 #[test]
@@ -228,8 +235,8 @@ fn what_only_a_release_names_is_judged_where_nothing_else_shows_it() {
     let inventory =
         discover(Vec::<Cluster>::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
     let assignments = assign(&inventory, &"e.example".parse().unwrap(), &[], None);
-    let states = |seen: &Seen| -> Vec<(bool, State)> {
-        let judged = statuses(&workloads, &assignments, Some(seen), &Surroundings::default());
+    let states = |seen: &RegistrySnapshot| -> Vec<(bool, State)> {
+        let judged = statuses(&workloads, &assignments, Some(seen), &OwnershipContext::default());
         judged.into_iter().map(|status| (matches!(status.place, Place::Workload(_)), status.state)).collect()
     };
     assert_eq!(states(&registry(&["v1"])), [(true, State::Mirrored), (false, State::Mirrored)]);
@@ -240,7 +247,10 @@ fn what_only_a_release_names_is_judged_where_nothing_else_shows_it() {
 fn what_cannot_be_rewritten_only_has_to_be_mirrored() {
     let job = workload(PUBLIC, &json!({}), WorkloadKind::Job);
     let statuses = judged(&job, Some(&registry(&["v1"])));
-    assert!(matches!(&statuses[0].state, State::Fixed(why) if why.contains("immutable")), "{statuses:?}");
+    assert!(
+        matches!(&statuses[0].state, State::NotRewritable(why) if why.contains("immutable")),
+        "{statuses:?}"
+    );
     assert!(!statuses[0].state.needs_attention());
     assert_eq!(judged(&job, Some(&registry(&[])))[0].state, State::Missing);
     let flat = workload("e.example/flat:v1", &json!({}), WorkloadKind::Deployment);
@@ -257,7 +267,7 @@ fn a_derived_image_is_judged_by_what_its_container_is() {
             tags: tags.iter().map(|tag| ((*tag).to_owned(), digest(tag))).collect(),
             ..Listing::default()
         };
-        let seen = Seen {
+        let seen = RegistrySnapshot {
             repositories: [
                 ("ghcr.io/castai/kvisor/kvisor-controller".to_owned(), Ok(Some(listing(&["v1"])))),
                 ("ghcr.io/castai/kvisor/kvisor-scanners".to_owned(), Ok(Some(listing(tags)))),
@@ -266,7 +276,7 @@ fn a_derived_image_is_judged_by_what_its_container_is() {
             upstream: BTreeMap::new(),
         };
         let statuses = judged(&workload(image, records, WorkloadKind::Deployment), Some(&seen));
-        let derived = statuses.iter().find(|status| !status.carrier.is_field()).unwrap();
+        let derived = statuses.iter().find(|status| !status.image_field.is_field()).unwrap();
         derived.state.clone()
     };
     let private = format!("e.example/{controller}");
@@ -276,7 +286,7 @@ fn a_derived_image_is_judged_by_what_its_container_is() {
 }
 
 #[test]
-fn scanners_that_kvisor_was_told_of_and_does_not_find_any_more_are_reverted() {
+fn scanners_set_by_a_variable_that_is_gone_count_as_reverted() {
     let controller = "ghcr.io/castai/kvisor/kvisor-controller:v1";
     let scanners = "ghcr.io/castai/kvisor/kvisor-scanners:v1";
     let (private, told) = ("e.example/kvisor:v1".to_owned(), format!("e.example/{scanners}"));
@@ -302,19 +312,19 @@ fn scanners_that_kvisor_was_told_of_and_does_not_find_any_more_are_reverted() {
         let listing = Listing { tags: ["v1", "v2"].iter().map(digests).collect(), ..Listing::default() };
         let paths =
             ["kvisor", "ghcr.io/castai/kvisor/kvisor-controller", "ghcr.io/castai/kvisor/kvisor-scanners"];
-        let seen = Seen {
+        let seen = RegistrySnapshot {
             repositories: paths.map(|path| (path.to_owned(), Ok(Some(listing.clone())))).into(),
             upstream: BTreeMap::new(),
         };
         let maps = ["e.example/kvisor=ghcr.io/castai/kvisor/kvisor-controller".parse().unwrap()];
         let statuses = judged_with(&maps, &workload, Some(&seen));
-        let found = statuses.iter().find(|status| !status.carrier.is_field()).unwrap();
+        let found = statuses.iter().find(|status| !status.image_field.is_field()).unwrap();
         assert_eq!(found.state, expected, "{image} {records} {variable:?}");
     }
 }
 
 #[test]
-fn records_tell_the_registry_where_nobody_says_it() {
+fn records_name_the_registry_when_no_flag_does() {
     let ours = json!({"container/a": {"from": PUBLIC, "to": format!("e.example/team/{PUBLIC}")}});
     let rewritten = workload(&format!("e.example/team/{PUBLIC}"), &ours, WorkloadKind::Deployment);
     let mirror = recorded_mirror(&inventory(&[rewritten]));

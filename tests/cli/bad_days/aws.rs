@@ -18,7 +18,7 @@ fn credentials_that_do_not_work_stop_the_run_before_anything_is_done() {
     let control = lab.control();
     for (fault, words) in [
         ("expired-token", ["credentials have expired", "aws sso login"]),
-        ("invalid-client-token-id", ["does not accept the credentials", "AWS_PROFILE"]),
+        ("invalid-client-token-id", ["invalid AWS credentials", "AWS_PROFILE"]),
         ("access-denied", ["AWS denies sts:GetCallerIdentity", "--registry"]),
         ("silent", ["sts:GetCallerIdentity got no answer", "--registry"]),
     ] {
@@ -29,7 +29,7 @@ fn credentials_that_do_not_work_stop_the_run_before_anything_is_done() {
     control.post("/aws/reset", &json!({})).unwrap();
     for (credentials, words) in [
         ("expired", ["credentials have expired", "aws sso login"]),
-        ("unrecognized", ["does not accept the credentials", "AWS_PROFILE"]),
+        ("unrecognized", ["invalid AWS credentials", "AWS_PROFILE"]),
     ] {
         control.put("/ecr/access", &json!({"credentials": credentials})).unwrap();
         assert_stderr_contains(&sync(&lab, 2, &[]), &words);
@@ -95,7 +95,7 @@ fn an_action_that_iam_denies_is_named_with_its_resource() {
 }
 
 #[test]
-fn a_region_that_aws_does_not_have_is_told_before_anything_is_done() {
+fn unknown_regions_fail_before_any_request() {
     let lab = shared_lab();
     let tags = ecr_tags(lab);
     for command in ["sync-images", "preflight"] {
@@ -108,13 +108,10 @@ fn a_region_that_aws_does_not_have_is_told_before_anything_is_done() {
         }
     }
     let output = plugin(lab, 2, &[&["sync-images", "--yes", "--region=us-east-9"], QUICK].concat());
-    assert_stderr_contains(
-        &output,
-        &["sts:GetCallerIdentity got no answer", "not known to DNS here", "--region"],
-    );
+    assert_stderr_contains(&output, &["sts:GetCallerIdentity got no answer", "not found in DNS", "--region"]);
     let registry = "--registry=123456789012.dkr.ecr.us-east-9.amazonaws.com";
     let output = plugin(lab, 2, &[&["sync-images", "--yes", registry], QUICK].concat());
-    assert_stderr_contains(&output, &["ecr:ListImages", "not known to DNS here", "--region"]);
+    assert_stderr_contains(&output, &["ecr:ListImages", "not found in DNS", "--region"]);
     assert_eq!(ecr_tags(lab), tags);
 }
 
@@ -123,7 +120,7 @@ fn a_region_without_cast_ais_services_is_said_by_preflight_and_mirrors_all_the_s
     let lab = own_lab();
     let before = workload_specs(&lab);
     let output = plugin(&lab, 1, &[&["preflight", "--region=sa-east-1"], QUICK].concat());
-    let words = "no endpoint service is known for sa-east-1, only for us-east-1, us-east-2";
+    let words = "no known endpoint service in sa-east-1, only in us-east-1, us-east-2";
     assert!(output.stdout.contains(words), "{}", output.stdout);
     sync(&lab, 0, &[&["--region=sa-east-1"], REGISTRY].concat());
     assert_rewritten(&before, &lab, &ALL);

@@ -9,7 +9,7 @@ use crate::harness::{
 };
 
 #[test]
-fn a_cluster_that_cannot_be_reached_is_told_in_kubectls_words() {
+fn unreachable_clusters_fail_with_kubectls_message() {
     let lab = shared_lab();
     let (refusing, silent) = (format!("https://{REFUSING}"), format!("https://{SILENT}"));
     let cases: &[(&[&str], &[&str])] = &[
@@ -33,7 +33,7 @@ fn a_cluster_that_cannot_be_reached_is_told_in_kubectls_words() {
 }
 
 #[test]
-fn a_missing_credential_plugin_is_named_with_the_way_to_get_it() {
+fn a_missing_credential_plugin_is_named_with_how_to_install_it() {
     let lab = shared_lab();
     let kubeconfig = std::fs::read_to_string(lab.folder().kubeconfig()).unwrap();
     let (head, _) = kubeconfig.split_once("    client-certificate-data:").unwrap();
@@ -75,7 +75,7 @@ fn a_credential_plugin_that_fails_or_prints_rubbish_is_named() {
         ("echo '<html>hello'".to_owned(), &["printed no ExecCredential", "kubectl config view --minify"]),
         ("exit 0".to_owned(), &["printed no ExecCredential", "kubectl config view --minify"]),
         (credential(""), &["printed no ExecCredential"]),
-        (credential(r#","status":{}"#), &["(Forbidden)", "nobody is logged in"]),
+        (credential(r#","status":{}"#), &["(Forbidden)", "no credentials found"]),
         (credential(r#","status":{"token":"old"}"#), &["You must be logged in", "(Unauthorized)", "expired"]),
     ];
     for (script, words) in cases {

@@ -114,13 +114,13 @@ fn a_destination_that_is_full_or_throttles_says_so_and_the_next_run_completes() 
         ),
         (
             api_error("ListImages", "ThrottlingException", "Rate exceeded"),
-            &["AWS limits the rate of ecr:ListImages and kept doing so", "run again later"],
+            &["ecr:ListImages is still throttled by AWS after all retries", "run again later"],
         ),
         (
             registry_error("CompleteLayerUpload", 429, &long, "TOOMANYREQUESTS"),
-            &["limits the rate of requests", "to be left alone for 60 minutes: run again then"],
+            &["rate limit exceeded", "retry in 60 minutes"],
         ),
-        (registry_error("InitiateLayerUpload", 507, &none, ""), &["507", "no room left", "run again"]),
+        (registry_error("InitiateLayerUpload", 507, &none, ""), &["507", "no space left", "run again"]),
         (
             json!({"operation": "CompleteLayerUpload", "action": {"kind": "cut", "after": 90, "of": "request"}}),
             &["123456789012.dkr.ecr.us-east-1.amazonaws.com cannot be reached", "connection"],
@@ -131,14 +131,14 @@ fn a_destination_that_is_full_or_throttles_says_so_and_the_next_run_completes() 
         ),
         (
             registry_error("PutImage", 429, &none, "TOOMANYREQUESTS"),
-            &["limits the rate of requests (said by PutImage) and kept doing so", "fewer --jobs"],
+            &["rate limit exceeded (said by PutImage) and kept doing so", "fewer --jobs"],
         ),
         (
             registry_error("PutImage", 400, &none, "MANIFEST_INVALID"),
             &[
                 "refused manifest sha256:",
                 "MANIFEST_INVALID said by PutImage",
-                "ask its publisher",
+                "ask the publisher",
                 "--exclude",
             ],
         ),
@@ -164,7 +164,7 @@ fn a_destination_that_is_full_or_throttles_says_so_and_the_next_run_completes() 
 }
 
 #[test]
-fn throttling_that_passes_is_waited_for_and_nobody_is_troubled() {
+fn transient_throttling_is_retried_silently() {
     let lab = own_lab();
     let before = workload_specs(&lab);
     let (none, soon) = (json!({}), json!({"Retry-After": "1"}));
@@ -197,7 +197,7 @@ fn an_in_house_registry_whose_disk_is_full_says_so_and_is_filled_later() {
     let output = sync(&lab, 1, &[registry]);
     assert_stderr_contains(
         &output,
-        &["registry.corp.example/castai/hibernate", "has no room left, so make some there and run again"],
+        &["registry.corp.example/castai/hibernate", "no space left in the registry; free some and run again"],
     );
     assert_stderr_contains(&output, &["cronjob.batch/hibernate-pause in namespace castai-agent held back"]);
     assert_rewritten(&before, &lab, &[]);

@@ -25,7 +25,7 @@ fn install(lab: &Lab, name: &str, image: &str) {
 }
 
 #[test]
-fn a_name_that_ecr_refuses_is_told_with_its_rule_and_the_way_out() {
+fn names_that_ecr_rejects_are_reported_with_rule_and_hint() {
     let lab = own_lab();
     let before = workload_specs(&lab);
     let (double, dashes) = ("ghcr.io/castai/spot__handler", "ghcr.io/castai/spot--handler");
@@ -39,16 +39,13 @@ fn a_name_that_ecr_refuses_is_told_with_its_rule_and_the_way_out() {
         assert_stderr_contains(
             &output,
             &[
-                &format!("error: {repository}:v1: ECR does not accept `{segment}` in a repository name"),
-                "single `.`, `_` or `-` between",
+                &format!("error: {repository}:v1: ECR does not allow `{segment}` in a repository name"),
+                "separated by a single `.`, `_` or `-`",
                 &format!("add --map {MIRROR}/<NAME>={repository}"),
             ],
         );
     }
-    assert_stderr_contains(
-        &output,
-        &["GHCR.io/castai/agent:v1", "characters other than a-z", "/<NAME>=GHCR.io/castai/agent"],
-    );
+    assert_stderr_contains(&output, &["GHCR.io/castai/agent:v1", "only a-z", "/<NAME>=GHCR.io/castai/agent"]);
     assert_stderr_contains(&output, &["deployment.apps/double in namespace castai-agent held back"]);
     // The others went on.
     let rewritten = [&ALL[..], &[]].concat();

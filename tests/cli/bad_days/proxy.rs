@@ -87,9 +87,9 @@ fn a_proxy_that_does_not_let_us_through_is_named_without_its_password() {
     for (settings, words) in [
         (
             json!({"login": "engineer:open sesame"}),
-            ["wants a login (407)", "HTTPS_PROXY=http://USER:PASSWORD@"],
+            ["authentication required (407)", "HTTPS_PROXY=http://USER:PASSWORD@"],
         ),
-        (json!({"refuses": true}), ["does not let the connection through", "NO_PROXY"]),
+        (json!({"refuses": true}), ["refused the connection", "NO_PROXY"]),
     ] {
         lab.control().put("/proxy/settings", &settings).unwrap();
         let outputs = [

@@ -16,7 +16,7 @@ use crate::harness::{
 const NAMESPACE: &str = "--namespace=castai-agent";
 
 #[test]
-fn what_changes_under_our_hands_is_decided_anew() {
+fn workloads_that_change_meanwhile_are_decided_again() {
     let lab = own_lab();
     sync(&lab, 0, &["--no-rewrite"]);
     clear_traffic(&lab);
@@ -62,7 +62,7 @@ fn what_changes_under_our_hands_is_decided_anew() {
 }
 
 #[test]
-fn what_changes_while_images_are_copied_is_read_anew() {
+fn workloads_that_change_during_the_copy_are_read_again() {
     let lab = own_lab();
     let before = workload_specs(&lab);
     add_fault(&lab, "ecr", &json!({"operation": "PutImage", "action": {"kind": "hold"}}));
@@ -141,7 +141,7 @@ fn a_rollout_that_does_not_come_up_names_the_pod_or_the_wait() {
     let output = sync(&lab, 1, &["--timeout=2s", "--only=us-docker.pkg.dev/*"]);
     assert_stderr_contains(
         &output,
-        &["deployment.apps/castai-agent in namespace castai-agent: not done after 2s"],
+        &["deployment.apps/castai-agent in namespace castai-agent: timed out after 2s"],
     );
     assert_rewritten(&before, &lab, &[AGENT]);
     lab.control().post("/kubelet/pulls/resume", &json!({})).unwrap();
@@ -222,7 +222,7 @@ fn a_deployment_that_is_paused_is_rewritten_and_not_waited_for() {
     let output = sync(&lab, 0, &["--only=us-docker.pkg.dev/*"]);
     assert_stderr_contains(
         &output,
-        &["deployment.apps/castai-agent: it is paused", "kubectl rollout resume deployment/castai-agent"],
+        &["deployment.apps/castai-agent: paused", "kubectl rollout resume deployment/castai-agent"],
     );
     assert!(workload_specs(&lab)[AGENT]["spec"].to_string().contains(&format!("\"image\":\"{MIRROR}/")));
 
@@ -236,7 +236,7 @@ fn a_deployment_that_is_paused_is_rewritten_and_not_waited_for() {
     });
     kubectl(&lab, &["rollout", "pause", "deployment/castai-kvisor-controller", NAMESPACE]);
     let output = run.wait().unwrap();
-    assert_stderr_contains(&output, &["castai-kvisor-controller", "it is paused", "kubectl rollout resume"]);
+    assert_stderr_contains(&output, &["castai-kvisor-controller", "paused: run", "kubectl rollout resume"]);
     assert_eq!(output.code, Some(0), "{}", output.stderr);
 
     lab.control().post("/kubelet/pulls/resume", &json!({})).unwrap();

@@ -44,23 +44,23 @@ fn a_source_that_is_down_is_named_once_and_the_other_sources_are_copied() {
     let (before, tags) = (workload_specs(&lab), ecr_tags(&lab));
     let hostile = r#"{"errors":[{"code":"DENIED","message":"\u001b[31mgo \u0007away\u202e"}]}"#;
     let cases: &[(Value, &[&str])] = &[
-        (json!({"kind": "reset"}), &["ghcr.io cannot be reached", "closed it without an answer"]),
+        (json!({"kind": "reset"}), &["ghcr.io cannot be reached", "closed by the server without a response"]),
         (json!({"kind": "silence"}), &["ghcr.io cannot be reached", "--idle-timeout"]),
         (json!({"kind": "status", "status": 503}), &["503 Service Unavailable", "run again later"]),
         (
             json!({"kind": "status", "status": 429, "headers": {"Retry-After": "0"}}),
-            &["ghcr.io limits the rate of requests", "--jobs"],
+            &["ghcr.io rate limit exceeded", "--jobs"],
         ),
         (
             json!({"kind": "status", "status": 401}),
-            &["does not exist or needs a login", "check the name", "--exclude"],
+            &["does not exist or requires a login", "check the name", "--exclude"],
         ),
         (
             json!({"kind": "status", "status": 429, "headers": {"Retry-After": "7200"},
                 "body": r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"your pull rate limit"}]}"#}),
-            &["limits the rate of requests (your pull rate limit)", "for 120 minutes: run again then"],
+            &["rate limit exceeded (your pull rate limit)", "retry in 120 minutes"],
         ),
-        (json!({"kind": "status", "status": 403, "body": hostile}), &["denies access:", "[31mgo", "away"]),
+        (json!({"kind": "status", "status": 403, "body": hostile}), &["access denied", "[31mgo", "away"]),
     ];
     for (action, words) in cases {
         add_fault(&lab, "source", &json!({"host": "ghcr.io", "action": action}));
@@ -133,7 +133,7 @@ fn a_blob_with_wrong_bytes_never_arrives() {
     let output = sync(&lab, 1, &[]);
     assert_stderr_contains(
         &output,
-        &["error: castai/hibernate:v0.14", "damaged or was changed", "cronjob.batch/hibernate-pause"],
+        &["error: castai/hibernate:v0.14", "digest mismatch", "cronjob.batch/hibernate-pause"],
     );
     assert!(!mirrored_tags(&lab).contains("castai/hibernate:v0.14"));
     assert_rewritten(&before, &lab, &[AGENT, CONTROLLER, NODE_AGENT]);

@@ -16,12 +16,12 @@ const BY_HELM: &str = "by Helm (field manager \"helm\") at 20";
 const CPVPA: &str = "registry.k8s.io/cpa/cpvpa";
 
 #[test]
-fn helm_3_puts_images_back_silently_and_heeds_no_claim() {
+fn helm_3_reverts_images_silently_and_ignores_ownership() {
     upgrades_after_a_rewrite("helm3");
 }
 
 #[test]
-fn helm_4_is_refused_until_its_values_name_the_image_and_the_claim_is_released() {
+fn helm_4_conflicts_until_its_values_name_the_image_and_ownership_is_relinquished() {
     upgrades_after_a_rewrite("helm4");
 }
 
@@ -43,7 +43,7 @@ fn upgrades_after_a_rewrite(program: &'static str) {
     let status = |code| plugin(lab, code, &["status"]);
     if helm.applies() {
         wait_until_ready(lab);
-        assert!(status(0).stdout.contains("Helm is refused another image: this plugin claims it"));
+        assert!(status(0).stdout.contains("owned by this plugin: another image from Helm conflicts"));
         let refused = helm.upgrade(1, &chart, &[]);
         assert_stderr_contains(&refused, &[OURS, r#".spec.template.spec.containers[name="agent"].image"#]);
         assert_eq!(now(), private(&public));
@@ -63,7 +63,7 @@ fn upgrades_after_a_rewrite(program: &'static str) {
     helm.upgrade(0, &chart, &values);
     assert_eq!(now(), private(&public));
     let both: &[&str] = if helm.applies() { &["helm", OURS] } else { &[OURS] };
-    assert_eq!(helm.claiming("castai-agent", "agent"), both);
+    assert_eq!(helm.field_owners("castai-agent", "agent"), both);
 
     // With a new tag, whose image is there.
     let next_chart = helm.next_version("castai-agent", "v0.162.0");
@@ -87,10 +87,7 @@ fn upgrades_after_a_rewrite(program: &'static str) {
     helm.upgrade(0, &next_chart, &["--reset-values"]);
     assert_eq!(now(), next);
     let reverted = status(1);
-    assert_stderr_contains(
-        &reverted,
-        &["3 reverted", "note: Helm release castai-agent puts the chart's image back"],
-    );
+    assert_stderr_contains(&reverted, &["3 reverted", "note: Helm release castai-agent reverts the image"]);
     assert!(reverted.stdout.contains(BY_HELM), "{}", reverted.stdout);
     roll_back(&helm, &chart);
 }
@@ -104,7 +101,7 @@ fn roll_back(helm: &Helm, chart: &Path) {
     plugin(lab, 0, &["rollback", "--yes", "--wait=false"]);
     assert_eq!(container_image(lab, "castai-agent", "agent"), before);
     if helm.applies() {
-        assert!(helm.claiming("castai-agent", "agent").is_empty());
+        assert!(helm.field_owners("castai-agent", "agent").is_empty());
     }
     let again = plugin(lab, 0, &["rollback", "--yes"]);
     assert!(again.stdout.contains("nothing to do"), "{}", again.stdout);
@@ -119,18 +116,23 @@ fn release_the_claim(helm: &Helm) {
     let shared = plugin(lab, 1, &["status"]);
     assert_stderr_contains(
         &shared,
-        &["3 still claimed although its owner names it: next, run kubectl castai-privatelink sync-images"],
+        &["3 still owned although their owner sets them: run kubectl castai-privatelink sync-images"],
     );
     let planned = sync(lab, 0, &["--dry-run"]);
-    assert_eq!(planned.stdout.matches("claim released (server dry run)").count(), 2, "{}", planned.stdout);
-    assert_eq!(helm.claiming("castai-agent", "agent"), ["helm", OURS], "a dry run releases nothing");
+    assert_eq!(
+        planned.stdout.matches("ownership relinquished (server dry run)").count(),
+        2,
+        "{}",
+        planned.stdout
+    );
+    assert_eq!(helm.field_owners("castai-agent", "agent"), ["helm", OURS], "a dry run releases nothing");
 
     let report = parse_json(&sync(lab, 0, &["-o", "json"]));
     let agent = &report["workloads"][0];
-    assert_eq!(agent["released"], json!(["container/agent", "container/monitor"]));
-    assert_eq!(agent["claim"], json!({"keeper": "owner", "owner": "helm"}));
+    assert_eq!(agent["relinquished"], json!(["container/agent", "container/monitor"]));
+    assert_eq!(agent["ownership"], json!({"ownedBy": "owner", "owner": "helm"}));
     assert_eq!((&agent["changes"], &agent["outcome"]["type"]), (&json!([]), &json!("updated")));
-    assert_eq!(helm.claiming("castai-agent", "agent"), ["helm"]);
+    assert_eq!(helm.field_owners("castai-agent", "agent"), ["helm"]);
     assert_eq!(container_image(lab, "castai-agent", "agent"), before);
     let kept = recorded_images(lab, "deployment/castai-agent");
     assert_eq!(kept["container/agent"]["to"], before, "what can be rolled back stays so");
@@ -139,7 +141,7 @@ fn release_the_claim(helm: &Helm) {
     assert!(again.stdout.contains("nothing to do"), "{}", again.stdout);
     wait_until_ready(lab);
     let good = plugin(lab, 0, &["status"]);
-    assert!(good.stdout.contains("Helm names it, and may change it"), "{}", good.stdout);
+    assert!(good.stdout.contains("owned by Helm"), "{}", good.stdout);
 }
 
 /// By hand, where `sync-images` has nothing to give up.
@@ -158,12 +160,12 @@ fn remove_our_entry(lab: &Lab) {
 }
 
 #[test]
-fn a_claim_made_by_apply_cannot_be_given_up_where_helm_3_merges() {
+fn ownership_by_apply_cannot_be_relinquished_when_helm_3_merges() {
     apply_instead("helm3");
 }
 
 #[test]
-fn a_claim_made_by_apply_can_be_given_up_where_helm_4_shares_it() {
+fn ownership_by_apply_can_be_relinquished_when_helm_4_shares_it() {
     apply_instead("helm4");
 }
 
@@ -194,5 +196,5 @@ fn apply_instead(program: &'static str) {
     helm.upgrade(0, &chart_path("castai-agent"), &[&repository]);
     assert_eq!(apply(json!({"name": "agent"})).code, Some(0));
     assert_eq!(container_image(lab, "castai-agent", "agent"), wanted);
-    assert_eq!(helm.claiming("castai-agent", "agent"), ["helm"]);
+    assert_eq!(helm.field_owners("castai-agent", "agent"), ["helm"]);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lab::host::Lab;
 use serde_json::{Value, json};
 
-use super::scene::{BY_FRONT, Dice};
+use super::setup::{BY_FRONT, Dice};
 use crate::harness::{
     add_fault, clear_faults, clear_traffic, eventually, other_workloads, own_lab, plugin, sync, traffic,
     workload_specs,

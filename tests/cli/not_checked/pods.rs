@@ -26,12 +26,12 @@ fn restart_until_pulls_fail(lab: &Lab, selector: &str, prefix: &str, number: usi
     wait_for_pull_failures(lab, "castai-agent", prefix, number);
 }
 
-/// Each failure as `controller carrier`, with the number of its pods.
+/// Each failure as `controller image_field`, with the number of its pods.
 fn pull_failures(document: &Value) -> Vec<(String, usize)> {
     let failures = document["pullFailures"].as_array().cloned().unwrap_or_default();
     let text = |failure: &Value| {
         let place = &failure["place"];
-        let name = format!("{} {}", place["name"].as_str().unwrap(), failure["carrier"].as_str().unwrap());
+        let name = format!("{} {}", place["name"].as_str().unwrap(), failure["imageField"].as_str().unwrap());
         (name, failure["pods"].as_array().unwrap().len())
     };
     failures.iter().map(text).collect()
@@ -76,7 +76,7 @@ fn pods_that_cannot_pull_what_the_registry_holds_are_not_green() {
     let kinds = "deployments.apps,daemonsets.apps,statefulsets.apps,replicasets.apps,cronjobs.batch,\
                  jobs.batch,replicationcontrollers,nodes";
     let blind = grant_access(lab, "blind", "get,list", kinds);
-    let (_, document) = status(lab, 1, &[&blind], &["this is incomplete, because pods may not be listed"]);
+    let (_, document) = status(lab, 1, &[&blind], &["incomplete: cannot list pods"]);
     assert_eq!(document["unlisted"], json!(["pods"]));
 
     lab.control().delete("/kubelet/failures").unwrap();
@@ -85,7 +85,7 @@ fn pods_that_cannot_pull_what_the_registry_holds_are_not_green() {
 
     // Of Helm releases nothing was seen: that is no failure, and no claim either.
     grant_access(lab, "blind", "get,list", "pods");
-    status(lab, 0, &[&blind], &["nothing to do in what could be read; whether public tags"]);
+    status(lab, 0, &[&blind], &["nothing to do in the readable part of the cluster; whether public tags"]);
 }
 
 #[test]

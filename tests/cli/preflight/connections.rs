@@ -13,7 +13,7 @@ use super::{
 use crate::harness::own_lab;
 
 #[test]
-fn each_fault_of_a_connection_is_told() {
+fn each_connection_failure_is_reported() {
     let lab = own_lab();
 
     dns(&lab, API, &Behaviour::addresses(&[REFUSING]));
@@ -45,9 +45,9 @@ fn each_fault_of_a_connection_is_told() {
     shows_exactly(
         &report,
         &[
-            fails(API, "CPL240", "HTTP 503", "the way is open", &[]),
-            fails(GRPC, "CPL241", "not on h2", "HTTP/2", &[]),
-            fails(KVISOR, "CPL230", "reset during the handshake", "SNI", &["CPL231", "CPL241"]),
+            fails(API, "CPL240", "HTTP 503", "the connection works", &[]),
+            fails(GRPC, "CPL241", "instead of h2", "HTTP/2", &[]),
+            fails(KVISOR, "CPL230", "reset during the TLS handshake", "SNI", &["CPL231", "CPL241"]),
         ],
     );
     // Whatever a gRPC server says, it has been reached.
@@ -65,8 +65,8 @@ fn each_fault_of_a_connection_is_told() {
             fails(
                 API,
                 "CPL210",
-                "no answer in time",
-                "name server is silent",
+                "timed out",
+                "check security groups and network ACLs for port 53",
                 &["CPL211", "CPL220", "CPL230", "CPL231", "CPL240"],
             ),
             fails(
@@ -76,8 +76,8 @@ fn each_fault_of_a_connection_is_told() {
                 "authorize-security-group-ingress",
                 &["CPL230", "CPL231", "CPL241"],
             ),
-            fails(KVISOR, "CPL230", "the handshake got no answer", "firewall", &["CPL231", "CPL241"]),
-            fails(TELEMETRY, "CPL241", "HTTP 404 without a grpc-status", "no gRPC server", &[]),
+            fails(KVISOR, "CPL230", "the TLS handshake timed out", "firewall", &["CPL231", "CPL241"]),
+            fails(TELEMETRY, "CPL241", "HTTP 404 without a grpc-status", "does not speak gRPC", &[]),
         ],
     );
 }

@@ -10,7 +10,7 @@ use super::{ECR_API, dns, finding, mend, preflight, text, with_result};
 use crate::harness::{own_lab, parse_json, plugin, plugin_without_aws};
 
 #[test]
-fn faults_of_ecr_are_told_and_a_missing_right_is_unknown() {
+fn ecr_failures_are_reported_and_a_missing_permission_is_unknown() {
     let lab = own_lab();
     let registry = format!("ECR of {}", address::ACCOUNT);
     let access = |body: Value| lab.control().put("/ecr/access", &body).unwrap();
@@ -20,13 +20,13 @@ fn faults_of_ecr_are_told_and_a_missing_right_is_unknown() {
     assert_eq!(with_result(&report, &["Fail", "Warn"]), [format!("CPL302 {registry}")]);
     let token = finding(&report, "CPL302", &registry);
     assert_eq!(text(token, "observed"), "the AWS credentials have expired");
-    assert!(token["remedies"].to_string().contains("aws sso login"), "{token:#}");
-    assert_eq!(text(finding(&report, "CPL303", &registry), "because"), "CPL302");
+    assert!(token["fixes"].to_string().contains("aws sso login"), "{token:#}");
+    assert_eq!(text(finding(&report, "CPL303", &registry), "blockedBy"), "CPL302");
 
     access(json!({ "credentials": "unrecognized" }));
     let report = preflight(&lab, 1, &[]);
     let token = finding(&report, "CPL302", &registry);
-    assert!(token["remedies"].to_string().contains("aws sts get-caller-identity"), "{token:#}");
+    assert!(token["fixes"].to_string().contains("aws sts get-caller-identity"), "{token:#}");
 
     access(json!({ "denied": ["DescribeRepositories"] }));
     let report = preflight(&lab, 0, &[]);
@@ -34,22 +34,19 @@ fn faults_of_ecr_are_told_and_a_missing_right_is_unknown() {
     assert_eq!(text(listing, "result"), "Unknown");
     assert_eq!(text(listing, "reason"), "no permission for ecr:DescribeRepositories");
     let table = plugin(&lab, 0, &["preflight"]).stdout;
-    assert!(
-        table.ends_with("Nothing failed, but not all could be looked at: see Unknown above\n"),
-        "{table}"
-    );
+    assert!(table.ends_with("Nothing failed, but some checks could not run: see Unknown above\n"), "{table}");
 
     access(json!({ "denied": ["GetAuthorizationToken"] }));
     let report = preflight(&lab, 0, &[]);
     assert_eq!(text(finding(&report, "CPL302", &registry), "result"), "Unknown");
-    assert_eq!(text(finding(&report, "CPL303", &registry), "because"), "CPL302");
+    assert_eq!(text(finding(&report, "CPL303", &registry), "blockedBy"), "CPL302");
 
     mend(&lab);
     let report = parse_json(&plugin_without_aws(&lab, 0, &["preflight", "-o", "json"]));
     let token = finding(&report, "CPL302", &registry);
     assert_eq!(text(token, "result"), "Unknown");
-    assert_eq!(text(token, "reason"), "no AWS credentials were found on this machine");
-    assert!(token["remedies"].to_string().contains("aws sts get-caller-identity"), "{token:#}");
+    assert_eq!(text(token, "reason"), "no AWS credentials found on this machine");
+    assert!(token["fixes"].to_string().contains("aws sts get-caller-identity"), "{token:#}");
 
     // Without a way out, a public address of ECR is a warning that has a failure behind it.
     dns(&lab, ECR_API, &Behaviour::addresses(&[Ipv4Addr::new(203, 0, 113, 99)]));
@@ -57,7 +54,7 @@ fn faults_of_ecr_are_told_and_a_missing_right_is_unknown() {
     assert_eq!(with_result(&report, &["Warn"]), [format!("CPL311 {ECR_API}")]);
     assert_eq!(with_result(&report, &["Fail"]), [format!("CPL320 {ECR_API}")]);
     for code in ["CPL311", "CPL320"] {
-        let remedies = finding(&report, code, ECR_API)["remedies"].to_string();
-        assert!(remedies.contains("com.amazonaws.us-east-1.ecr.api"), "{remedies}");
+        let fixes = finding(&report, code, ECR_API)["fixes"].to_string();
+        assert!(fixes.contains("com.amazonaws.us-east-1.ecr.api"), "{fixes}");
     }
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::harness::{own_lab, plugin};
 
 #[test]
-fn each_fault_of_a_name_is_told() {
+fn each_dns_failure_is_reported() {
     const BEHIND_NAME: [&str; 5] = ["CPL211", "CPL220", "CPL230", "CPL231", "CPL241"];
     let lab = own_lab();
     let private = Ipv4Addr::new(10, 0, 1, 101);
@@ -31,8 +31,8 @@ fn each_fault_of_a_name_is_told() {
                 &["CPL220", "CPL230", "CPL231", "CPL240"],
             ),
             fails(GRPC, "CPL210", "A and AAAA: NXDOMAIN", "vpce-svc-05e9e206a737781a7", &BEHIND_NAME),
-            fails(KVISOR, "CPL210", "A and AAAA: SERVFAIL", "VPC's resolver", &BEHIND_NAME),
-            fails(TELEMETRY, "CPL210", "A and AAAA: REFUSED", "VPC's resolver", &BEHIND_NAME),
+            fails(KVISOR, "CPL210", "A and AAAA: SERVFAIL", "private DNS", &BEHIND_NAME),
+            fails(TELEMETRY, "CPL210", "A and AAAA: REFUSED", "private DNS", &BEHIND_NAME),
         ],
     );
     let table = plugin(&lab, 1, &["preflight"]).stdout;
@@ -83,7 +83,7 @@ fn each_fault_of_a_name_is_told() {
     mend(&lab);
     dns(&lab, UNUSED, &Behaviour::NameError);
     let table = plugin(&lab, 0, &["preflight"]).stdout;
-    assert!(table.contains("no component that is installed, so only a warning"), "{table}");
+    assert!(table.contains("only a warning: no installed component needs it"), "{table}");
     plugin(&lab, 1, &["preflight", "--fail-on=warn"]);
     let report = preflight(&lab, 1, &["--grpc", UNUSED]);
     assert_eq!(text(finding(&report, "CPL210", UNUSED), "result"), "Fail");

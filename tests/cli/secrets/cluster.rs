@@ -30,7 +30,7 @@ fn no_value_of_a_failed_release_is_shown() {
         ))
     };
     let cases = [
-        ("not-base64", "s3cret!".to_owned(), "it is not valid Base64"),
+        ("not-base64", "s3cret!".to_owned(), "invalid Base64"),
         ("not-json", encoded("apiKey: s3cret"), "expected value at line 1 column 1"),
         ("cut", encoded(r#"{"config": {"apiKey": "s3cret"#), "EOF while parsing a string"),
         (
@@ -44,7 +44,7 @@ fn no_value_of_a_failed_release_is_shown() {
         (
             "alias",
             manifest("kind: Secret\nstringData: {key: *s3cret}\n"),
-            "an alias without its anchor at line 2",
+            "an alias without an anchor at line 2",
         ),
         ("twice", manifest("kind: Secret\ns3cret: 1\ns3cret: 2\n"), "duplicate mapping key at line 3"),
         (

@@ -22,7 +22,7 @@ fn a_kubeconfig_that_cannot_be_read_gives_file_line_and_cause() {
         (of("{client-key-data: [s3cret]}"), "line 12: client-key-data: expected a string"),
         (of("{exec: {command: s3cret, provideClusterInfo: s3cret}}"), "line 12: provideClusterInfo: "),
         (of("{exec: {command: s3cret, env: s3cret}}"), "line 12: env: expected a list"),
-        (of("{token: *s3cret}"), "line 12: token: an alias without its anchor"),
+        (of("{token: *s3cret}"), "line 12: token: an alias without an anchor"),
         (of("{token: s3cret, token: s3cret}"), "line 12: duplicate mapping key"),
         (of("{token: \"s3cret"), "line "),
         (of("{password: @s3cret}"), "line 12: "),
@@ -65,19 +65,16 @@ fn a_credential_that_cannot_be_used_is_named_and_not_shown() {
     let cases = [
         (
             "\n    token: |\n      s3cret\n\n".to_owned(),
-            "error: token of user \"u\" cannot be sent: it has a line break",
+            "error: token of user \"u\" is invalid: it has a line break",
         ),
         (
             "{token: \"s3cret\\0\"}".to_owned(),
-            "error: token of user \"u\" cannot be sent: it has a control character",
+            "error: token of user \"u\" is invalid: it has a control character",
         ),
-        (
-            format!("{{tokenFile: {lines}}}"),
-            "error: tokenFile of user \"u\" cannot be sent: it has a line break",
-        ),
-        (format!("{{tokenFile: {empty}}}"), "it is empty"),
+        (format!("{{tokenFile: {lines}}}"), "error: tokenFile of user \"u\" is invalid: it has a line break"),
+        (format!("{{tokenFile: {empty}}}"), "empty"),
         ("{tokenFile: /absent}".to_owned(), "error: tokenFile of user \"u\": /absent: No such file"),
-        ("{as: \"s3cret\\n\"}".to_owned(), "error: as of user \"u\" cannot be sent: it has a line break"),
+        ("{as: \"s3cret\\n\"}".to_owned(), "error: as of user \"u\" is invalid: it has a line break"),
         ("{as-groups: [\"s3cret\\n\"]}".to_owned(), "error: as-groups of user \"u\" cannot be sent"),
         ("{as-uid: \"s3cret\\n\"}".to_owned(), "error: as-uid of user \"u\" cannot be sent"),
         (
@@ -104,9 +101,9 @@ fn a_credential_that_cannot_be_used_is_named_and_not_shown() {
         (plugin("{\"status\": {\"token\": [\"s3cret\"]}}"), "executable printf printed no ExecCredential"),
         (
             plugin("{\"status\": {\"token\": \"s3cret\\n\"}}"),
-            "error: the credential plugin's token of user \"u\" cannot be sent: it has a line break",
+            "error: the credential plugin's token of user \"u\" is invalid: it has a line break",
         ),
-        ("{exec: {args: [s3cret]}}".to_owned(), "error: exec of user \"u\" names no command"),
+        ("{exec: {args: [s3cret]}}".to_owned(), "error: exec of user \"u\" has no command"),
     ];
     for (user, words) in &cases {
         let path = home.write("config", kubeconfig(NOWHERE, user));
@@ -122,7 +119,7 @@ fn a_credential_that_cannot_be_used_is_named_and_not_shown() {
     let good = home.write("good", kubeconfig(NOWHERE, "{}"));
     for flag in ["--token", "--as", "--as-uid", "--as-group"] {
         let output = home.plugin(2, &good, &["images", flag, "s3cret\n"]);
-        assert_stderr_contains(&output, &[&format!("error: {flag} cannot be sent: it has a line break")]);
+        assert_stderr_contains(&output, &[&format!("error: {flag} is invalid: it has a line break")]);
     }
 }
 
@@ -148,7 +145,7 @@ fn a_url_with_a_login_is_not_shown() {
         let text = kubeconfig(NOWHERE, "{}");
         let text = text.replace("{server:", &format!("{{proxy-url: \"{proxy}\", server:"));
         let path = home.write("config", text);
-        let words = "error: proxy-url of cluster \"c\" is not a valid URL of a proxy";
+        let words = "error: proxy-url of cluster \"c\" is not a valid proxy URL";
         assert_stderr_contains(&home.plugin(2, &path, &["images"]), &[words]);
     }
     let text = kubeconfig(NOWHERE, "{}");

@@ -66,7 +66,7 @@ fn credentials_are_not_sent_and_no_plugin_is_run() {
                 let output = home.plugin(2, &path, &[&["images"], flags].concat());
                 assert_stderr_contains(
                     &output,
-                    &["(Unauthorized)", "credentials are not sent to a server with plain HTTP"],
+                    &["(Unauthorized)", "credentials are not sent over plain HTTP"],
                 );
             }
             let sent = seen.lock().unwrap().clone();

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use super::*;
 
 #[test]
-fn a_file_that_cannot_be_read_gives_line_and_cause_and_none_of_its_text() {
+fn unreadable_files_give_line_and_cause_but_no_content() {
     let tab = "\
 apiVersion: v1
 kind: Config
@@ -25,7 +25,7 @@ users:
 ";
     let user = |user: &str| format!("users:\n- name: u\n  user:\n{user}\n");
     let cases: Vec<(String, &str)> = vec![
-        (tab.to_owned(), "line 15: a tab in the indentation, where YAML takes only spaces"),
+        (tab.to_owned(), "line 15: a tab in the indentation, where YAML allows only spaces"),
         (user("    token: [s3cret]"), "line 4: token: expected a string"),
         (user("    token: {s3cret: s3cret}"), "line 4: token: "),
         (user("    token:\n      s3cret: s3cret"), "line 5: token: "),
@@ -41,7 +41,7 @@ users:
         (user("    exec: {provideClusterInfo: s3cret}"), "line 4: provideClusterInfo: "),
         (user("    auth-provider: {config: [s3cret]}"), "line 4: config: "),
         (user("    auth-provider: s3cret"), "line 4: auth-provider: "),
-        (user("    token: *s3cret"), "line 4: token: an alias without its anchor"),
+        (user("    token: *s3cret"), "line 4: token: an alias without an anchor"),
         (user("    token: s3cret: s3cret"), "line 4: "),
         (user("    token: \"s3cret"), "line "),
         (user("    token: \"\\s3cret\""), "line 4: "),

@@ -27,7 +27,7 @@ fn workload(name: WorkloadName, container: &serde_json::Value) -> Workload {
 }
 
 /// A pod of `owner`, given as `version Kind/name`, that waits for one image.
-fn pod(namespace: &str, pod: &str, owner: &str, carrier: &str, image: &str) -> WaitingPod {
+fn pod(namespace: &str, pod: &str, owner: &str, image_field: &str, image: &str) -> WaitingPod {
     let (api_version, owner) = owner.split_once(' ').unwrap();
     let (kind, owner) = owner.split_once('/').unwrap();
     WaitingPod {
@@ -39,7 +39,7 @@ fn pod(namespace: &str, pod: &str, owner: &str, carrier: &str, image: &str) -> W
             name: owner.to_owned(),
         }),
         images: vec![WaitingImage {
-            carrier: carrier.parse().unwrap(),
+            image_field: image_field.parse().unwrap(),
             image: image.to_owned(),
             reason: "ImagePullBackOff".to_owned(),
             message: String::new(),
@@ -72,12 +72,12 @@ fn workloads() -> Vec<Workload> {
     workloads
 }
 
-fn inventory(workloads: &[Workload], pods: &[WaitingPod]) -> (Inventory, Vec<LeftOut>) {
+fn inventory(workloads: &[Workload], pods: &[WaitingPod]) -> (Inventory, Vec<ExcludedImage>) {
     let found = Found { workloads, pods, ..Found::default() };
     let filter = ImageFilter::default();
     let inventory = discover(Vec::new(), found, &filter, Vec::new(), Timestamp::UNIX_EPOCH);
-    let left_out = explain(&inventory, found, &filter).left_out;
-    (inventory, left_out)
+    let excluded = explain(&inventory, found, &filter).excluded;
+    (inventory, excluded)
 }
 
 /// Image, object and reason of what was taken because of pods.
@@ -86,13 +86,13 @@ fn taken(pods: &[WaitingPod]) -> Vec<(String, String, String)> {
     let uses =
         inventory.images.iter().flat_map(|wanted| wanted.used_by.iter().map(move |used| (wanted, used)));
     uses.filter_map(|(wanted, used)| {
-        let Reason::FailingPod { because, .. } = &used.reason else { return None };
+        let Reason::FailingPod { matched_by, .. } = &used.reason else { return None };
         let object = match &used.place {
             Place::Workload(workload) => workload.to_string(),
             Place::Resource { resource, name, .. } => format!("{resource}/{name}"),
             other => format!("{other:?}"),
         };
-        Some((wanted.image.to_string(), object, because.clone()))
+        Some((wanted.image.to_string(), object, matched_by.clone()))
     })
     .collect()
 }
@@ -123,7 +123,7 @@ fn what_cast_ai_adds_to_pods_is_taken_for_the_controller_at_the_top() {
             jmx,
             "alpine/k8s:v1",
             "cronjob.batch/backup",
-            "Cast AI adds containers of that name",
+            "Cast AI injects containers with this name",
         ),
         (
             "castai-agent",
@@ -142,9 +142,9 @@ fn what_cast_ai_adds_to_pods_is_taken_for_the_controller_at_the_top() {
             "owned by Edge e (omni.cast.ai)",
         ),
     ];
-    for (namespace, owner, carrier, image, object, because) in cases {
-        let pods = ["p-1", "p-2"].map(|name| pod(namespace, name, owner, carrier, image));
-        let expected = (image.to_owned(), object.to_owned(), because.to_owned());
+    for (namespace, owner, image_field, image, object, matched_by) in cases {
+        let pods = ["p-1", "p-2"].map(|name| pod(namespace, name, owner, image_field, image));
+        let expected = (image.to_owned(), object.to_owned(), matched_by.to_owned());
         assert_eq!(taken(&pods), [expected], "one pod stands for all");
     }
     let mut scan =
@@ -154,13 +154,13 @@ fn what_cast_ai_adds_to_pods_is_taken_for_the_controller_at_the_top() {
 }
 
 #[test]
-fn a_pod_whose_workload_may_not_be_listed_stands_for_it() {
+fn a_pod_represents_a_workload_that_cannot_be_listed() {
     let pods = [pod("castai-agent", "p", "apps/v1 DaemonSet/kvisor", "container/kvisor", "acme/kvisor:1")];
     assert_eq!(taken(&pods)[0].1, "daemonset.apps/kvisor");
     let (inventory, _) = inventory(&workloads(), &pods);
     let mut uses = inventory.images.iter().flat_map(|wanted| &wanted.used_by);
     let used = uses.find(|used| matches!(used.reason, Reason::FailingPod { .. })).unwrap();
-    assert_eq!(used.fixed.as_deref(), Some("its workload was not read"));
+    assert_eq!(used.not_rewritable.as_deref(), Some("its workload was not read"));
 }
 
 #[test]
@@ -176,11 +176,11 @@ fn what_others_add_or_their_own_template_names_is_not_taken() {
         ("apps/v1 ReplicaSet/web-5d9f", "container/istio-proxy", "istio/proxyv2:1", true),
         ("apps/v1 ReplicaSet/web-5d9f", "container/side", "NOT AN IMAGE", true),
     ];
-    for (owner, carrier, image, is_explained) in cases {
-        let pods = [pod("shop", "p", owner, carrier, image)];
+    for (owner, image_field, image, is_explained) in cases {
+        let pods = [pod("shop", "p", owner, image_field, image)];
         assert_eq!(taken(&pods), [], "{image}");
-        let (_, left_out) = inventory(&workloads(), &pods);
-        let explained = left_out.iter().any(|one| one.image.as_deref() == Some(image));
-        assert_eq!(explained, is_explained, "{image}: {left_out:?}");
+        let (_, excluded) = inventory(&workloads(), &pods);
+        let explained = excluded.iter().any(|one| one.image.as_deref() == Some(image));
+        assert_eq!(explained, is_explained, "{image}: {excluded:?}");
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::inventory::{
-    API_VERSION, Carrier, InventoryKind, Place, Reason, WantedImage, WorkloadKind, WorkloadName,
+    API_VERSION, ImageField, InventoryKind, Place, Reason, WantedImage, WorkloadKind, WorkloadName,
 };
 use crate::model::knowledge::Knowledge;
 
@@ -20,14 +20,14 @@ fn inventory(images: &[(&str, Option<&str>)]) -> Inventory {
             .iter()
             .map(|(name, recorded)| WantedImage {
                 source: None,
-                origin: None,
+                provenance: None,
                 image: image(name),
                 used_by: vec![Use {
                     place: Place::File { path: "x.yaml".to_owned(), manifest: "Deployment/x".to_owned() },
-                    carrier: Carrier::Container("x".to_owned()),
+                    image_field: ImageField::Container("x".to_owned()),
                     reason: Reason::File { path: "x.yaml".to_owned(), hook: false },
                     recorded_source: recorded.map(image),
-                    fixed: None,
+                    not_rewritable: None,
                 }],
             })
             .collect(),
@@ -50,7 +50,7 @@ fn words(assigned: &Assignment) -> (String, String) {
         Source::Known(source) => source.to_string(),
         Source::Unknown(text) => format!("unknown: {text}"),
         Source::Reachable(_) => "reachable".to_owned(),
-        Source::Unnameable(_) => "unnameable".to_owned(),
+        Source::InvalidName(_) => "invalidName".to_owned(),
     };
     (assigned.destination.to_string().replace(ECR, "ECR"), source.replace(ECR, "ECR"))
 }
@@ -101,7 +101,7 @@ fn names_are_read_both_ways() {
             "602401143452.dkr.ecr.eu-west-1.amazonaws.com/x:v1",
         ),
         ("public.ecr.aws/x/y:v1", None, "ECR", &[], "ECR/public.ecr.aws/x/y:v1", "public.ecr.aws/x/y:v1"),
-        ("localhost:5000/x:1", None, "ECR", &[], "localhost:5000/x:1", "unnameable"),
+        ("localhost:5000/x:1", None, "ECR", &[], "localhost:5000/x:1", "invalidName"),
     ];
     for (name, recorded, mirror, maps, destination, source) in cases {
         let (seen_destination, seen_source) = outcome(name, *recorded, mirror, maps);
@@ -147,10 +147,15 @@ fn scanners(controller: &str, recorded: Option<&str>, mirror: &str, maps: &[&str
     let from = inventory.images[0].image.clone();
     let (rule, derived) =
         derivation::derive(&from, container.recorded_source.as_ref(), None, |_| false).unwrap();
-    let carrier = Carrier::Derived { container: "x".to_owned(), component: rule.name.clone() };
+    let image_field = ImageField::Derived { container: "x".to_owned(), component: rule.name.clone() };
     let reason = Reason::Derived { from };
-    let used_by = Use { carrier, reason: reason.clone(), recorded_source: None, ..container };
-    inventory.images.push(WantedImage { image: derived, source: None, origin: None, used_by: vec![used_by] });
+    let used_by = Use { image_field, reason: reason.clone(), recorded_source: None, ..container };
+    inventory.images.push(WantedImage {
+        image: derived,
+        source: None,
+        provenance: None,
+        used_by: vec![used_by],
+    });
     let maps: Vec<NameMap> = maps.iter().map(|map| map.replace("ECR", ECR).parse().unwrap()).collect();
     let mirror = mirror.replace("ECR", ECR).parse().unwrap();
     let assigned = assign(&inventory, &mirror, &maps, Some("us-east-1"));
@@ -159,7 +164,7 @@ fn scanners(controller: &str, recorded: Option<&str>, mirror: &str, maps: &[&str
     let Assignment { destination, source, .. } = derived.unwrap();
     let source = match source {
         Source::Known(source) => source.to_string(),
-        Source::Unknown(why) | Source::Reachable(why) | Source::Unnameable(why) => why.clone(),
+        Source::Unknown(why) | Source::Reachable(why) | Source::InvalidName(why) => why.clone(),
     };
     (destination.to_string().replace(ECR, "ECR"), source.replace(ECR, "ECR"))
 }
@@ -169,7 +174,7 @@ fn derived_images_lie_where_the_component_looks() {
     let controller = "ghcr.io/castai/kvisor/kvisor-controller:v1";
     let public = "ghcr.io/castai/kvisor/kvisor-scanners:v1";
     let map = "ECR/kvisor-controller=ghcr.io/castai/kvisor/kvisor-controller";
-    let pinned = format!("{controller}@{}", crate::model::image::Digest::of(b"x"));
+    let pinned = format!("{controller}@{}", crate::model::image::Digest::compute(b"x"));
     let untagged = pinned.replace(":v1@", "@");
     let layout = "ECR/ghcr.io/castai/kvisor/kvisor-controller:v1";
     let layout_scanners = "ECR/ghcr.io/castai/kvisor/kvisor-scanners:v1";
@@ -228,7 +233,7 @@ fn derived_images_lie_where_the_component_looks() {
             "ECR",
             &[],
             &untagged.replace("-controller", "-scanners"),
-            "does not tell the tag of kvisor's scanners",
+            "cannot derive the tag of kvisor's scanners",
         ),
     ];
     for (name, recorded, mirror, maps, destination, source) in cases {
@@ -254,8 +259,8 @@ fn what_a_cluster_holds_pairs_no_source_with_a_destination() {
         ("shop", "ECR/own/shop/web:1.0", Some(agent), "ECR/own/shop/web:1.0", "unknown: "),
         // It seeds a tag that Cast AI is going to use.
         ("shop", next, Some("evil.example/agent:v9"), next, &next["ECR/own/".len()..]),
-        ("shop", "evil.example/x:v1", None, "evil.example/x:v1", "unnameable"),
-        ("shop", "evil.example/x:v1", Some("evil.example/y:v1"), "evil.example/x:v1", "unnameable"),
+        ("shop", "evil.example/x:v1", None, "evil.example/x:v1", "invalidName"),
+        ("shop", "evil.example/x:v1", Some("evil.example/y:v1"), "evil.example/x:v1", "invalidName"),
         // It may only select a name that is known.
         ("shop", "evil.example/x:v1", Some(agent), &format!("ECR/own/{agent}"), agent),
         ("shop", agent, None, &format!("ECR/own/{agent}"), agent),
@@ -296,15 +301,15 @@ fn every_place_that_writes_a_name_vouches_for_it() {
     inventory.images[0].used_by.push(injected);
     let assigned = assign(&inventory, &ECR.parse().unwrap(), &[], Some("us-east-1"));
     assert_eq!((assigned.len(), assigned[0].used_by.len()), (1, 2));
-    assert_eq!(assigned[0].origin, Some(Origin::Given));
+    assert_eq!(assigned[0].provenance, Some(Provenance::Given));
     inventory.images[0].used_by.remove(0);
     let assigned = assign(&inventory, &ECR.parse().unwrap(), &[], Some("us-east-1"));
-    assert!(matches!(&assigned[0].source, Source::Unnameable(why) if why.contains("--include-image")));
+    assert!(matches!(&assigned[0].source, Source::InvalidName(why) if why.contains("--include-image")));
 }
 
 #[test]
 fn a_destination_follows_from_its_source() {
-    let digest = crate::model::image::Digest::of(b"x");
+    let digest = crate::model::image::Digest::compute(b"x");
     let (controller, scanners) =
         ("ghcr.io/castai/kvisor/kvisor-controller", "ghcr.io/castai/kvisor/kvisor-scanners");
     let map = format!("ECR/own/kv-controller={controller}");

@@ -1,6 +1,6 @@
 use super::*;
-use crate::model::inventory::{Carrier, Place, Reason, Use};
-use crate::model::origin::Origin;
+use crate::model::inventory::{ImageField, Place, Reason, Use};
+use crate::model::provenance::Provenance;
 
 const ECR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
 
@@ -9,7 +9,7 @@ fn image(text: &str) -> Image {
 }
 
 fn digest(text: &str) -> Digest {
-    Digest::of(text.as_bytes())
+    Digest::compute(text.as_bytes())
 }
 
 fn used(name: &str) -> PlannedUse {
@@ -18,10 +18,10 @@ fn used(name: &str) -> PlannedUse {
         image: image(name),
         used_by: Use {
             place: Place::File { path: path.clone(), manifest: "Deployment/x".to_owned() },
-            carrier: Carrier::Container("x".to_owned()),
+            image_field: ImageField::Container("x".to_owned()),
             reason: Reason::File { path, hook: false },
             recorded_source: None,
-            fixed: None,
+            not_rewritable: None,
         },
     }
 }
@@ -31,7 +31,7 @@ fn known(source: &str, destination: &str, written: &str) -> Assignment {
     Assignment {
         destination: image(destination),
         source: Source::Known(image(source)),
-        origin: Some(Origin::Known),
+        provenance: Some(Provenance::Known),
         used_by: vec![used(written)],
     }
 }
@@ -109,7 +109,7 @@ fn outcome(plan: &DestinationPlan) -> String {
         Step::UpToDate { .. } => "up to date".to_owned(),
         Step::Copy { .. } => "copy".to_owned(),
         Step::Replace { .. } => "replace".to_owned(),
-        Step::LeaveAlone { why } => format!("leave alone: {why}"),
+        Step::Skip { reason: why } => format!("leave alone: {why}"),
         Step::Failed { error } => format!("failed: {error}"),
     }
 }
@@ -223,7 +223,7 @@ fn a_pin_that_is_there_is_enough_where_its_source_is_unknown_or_gone() {
     let unknown = Assignment {
         destination: image(&pinned),
         source: Source::Unknown("add --map x".to_owned()),
-        origin: None,
+        provenance: None,
         used_by: vec![used(&pinned)],
     };
     let plan = planned(vec![unknown], &facts(&[("a/b", held())], &[]));
@@ -238,16 +238,16 @@ fn what_has_no_known_source_is_never_copied() {
     let assignment = |source| Assignment {
         destination: image("ECR/a/b:v1"),
         source,
-        origin: None,
+        provenance: None,
         used_by: vec![used("ECR/a/b:v1")],
     };
     let there = || Some(listing(&[("v1", "one")], &[]));
     let unknown = || Source::Unknown("add --map x".to_owned());
     let cases = [
         (unknown(), there(), "leave alone: add --map x"),
-        (unknown(), None, "failed: it is not there yet, and add --map x"),
+        (unknown(), None, "failed: not found, and add --map x"),
         (Source::Reachable("near".to_owned()), None, "leave alone: near"),
-        (Source::Unnameable("odd".to_owned()), None, "failed: odd"),
+        (Source::InvalidName("odd".to_owned()), None, "failed: odd"),
     ];
     for (source, held, expected) in cases {
         let Decided { plan, uploads } = decided(vec![assignment(source)], &facts(&[("a/b", held)], &[]));
@@ -285,7 +285,7 @@ fn faults_stop_the_image_and_nothing_else() {
 
 #[test]
 fn of_two_sources_with_one_name_the_more_trusted_gets_it() {
-    use Origin::{Given, Known, Unknown};
+    use Provenance::{Given, Known, Unknown};
     let cases = [
         (Known, Unknown, ["copy", "failed"]),
         (Unknown, Known, ["failed", "copy"]),
@@ -298,11 +298,11 @@ fn of_two_sources_with_one_name_the_more_trusted_gets_it() {
             &[("xy", None)],
             &[("ghcr.io/a/x:v1", resolved("one", &[])), ("ghcr.io/b/x:v1", resolved("two", &[]))],
         );
-        let claim = |name: &str, origin| Assignment {
-            origin: Some(origin),
+        let candidate = |name: &str, provenance| Assignment {
+            provenance: Some(provenance),
             ..known(&format!("ghcr.io/{name}/x:v1"), "ECR/xy:v1", &format!("ghcr.io/{name}/x:v1"))
         };
-        let plan = planned(vec![claim("a", one), claim("b", other)], &facts);
+        let plan = planned(vec![candidate("a", one), candidate("b", other)], &facts);
         let outcome_of = |name: &str| {
             let written = image(&format!("ghcr.io/{name}/x:v1"));
             let of = |planned: &&PlannedImage| planned.used_by.iter().any(|used| used.image == written);

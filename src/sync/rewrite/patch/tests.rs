@@ -7,7 +7,7 @@ use crate::model::inventory::{WorkloadKind, WorkloadName};
 
 const IMAGE: &str = "e.example/x:v1";
 
-/// A CronJob as the API server holds it: two containers, an init container and a variable carry images.
+/// A CronJob as the API server holds it: two containers, an init container and a variable hold images.
 fn object() -> Value {
     let helms = json!({
         "f:initContainers": {"k:{\"name\":\"i\"}": {".": {}, "f:image": {}, "f:name": {}}},
@@ -67,13 +67,13 @@ fn snapshot(object: &Value) -> Workload {
     }
 }
 
-fn carriers(names: &[&str]) -> Vec<Carrier> {
+fn image_fields(names: &[&str]) -> Vec<ImageField> {
     names.iter().map(|name| name.parse().unwrap()).collect()
 }
 
-fn released(object: &Value, names: &[&str]) -> Value {
+fn relinquished(object: &Value, names: &[&str]) -> Value {
     let mut patched = object.clone();
-    json_patch::patch(&mut patched, &release(&snapshot(object), &carriers(names))).unwrap();
+    json_patch::patch(&mut patched, &relinquish(&snapshot(object), &image_fields(names))).unwrap();
     patched
 }
 
@@ -81,18 +81,18 @@ const OURS: &str = "/metadata/managedFields/1/fieldsV1";
 const POD: &str = "/f:spec/f:jobTemplate/f:spec/f:template/f:spec";
 
 #[test]
-fn only_our_claim_on_the_named_images_is_given_up() {
+fn only_our_ownership_of_the_named_images_is_relinquished() {
     let before = object();
     let all = ["init/i", "container/a", "container/b", "env/a/SCANNERS_IMAGE"];
     for names in [&all[..1], &all[1..2], &all[2..3], &all[3..], &all[..2], &all[1..], &all] {
-        let after = released(&before, names);
+        let after = relinquished(&before, names);
         let mut rest = after.clone();
         *rest.pointer_mut(OURS).unwrap() = before.pointer(OURS).unwrap().clone();
         assert_eq!(rest, before, "nothing but our fields: {names:?}");
         let entry = &snapshot(&after).managers[1];
-        let mut left = carriers(&all);
-        left.retain(|carrier| !names.contains(&carrier.to_string().as_str()));
-        let mut found = entry.carriers.clone();
+        let mut left = image_fields(&all);
+        left.retain(|image_field| !names.contains(&image_field.to_string().as_str()));
+        let mut found = entry.image_fields.clone();
         left.sort();
         found.sort();
         assert_eq!(found, left, "{names:?}");
@@ -102,7 +102,7 @@ fn only_our_claim_on_the_named_images_is_given_up() {
         let text = fields.pointer(POD).map(ToString::to_string).unwrap_or_default();
         assert!(!text.contains(r#"\"}":{}"#), "{names:?}: {text}");
     }
-    assert!(released(&before, &all).pointer(OURS).unwrap().get("f:spec").is_none());
+    assert!(relinquished(&before, &all).pointer(OURS).unwrap().get("f:spec").is_none());
 }
 
 #[test]
@@ -111,27 +111,27 @@ fn of_a_variable_that_we_added_nothing_is_kept() {
     let variable =
         before.pointer_mut(&format!("{OURS}{POD}/f:containers/k:{{\"name\":\"a\"}}/f:env")).unwrap();
     *variable = json!({"k:{\"name\":\"SCANNERS_IMAGE\"}": {".": {}, "f:name": {}, "f:value": {}}});
-    let after = released(&before, &["env/a/SCANNERS_IMAGE"]);
+    let after = relinquished(&before, &["env/a/SCANNERS_IMAGE"]);
     let fields = after.pointer(OURS).unwrap().to_string();
     assert!(!fields.contains("SCANNERS_IMAGE") && fields.contains("f:image"), "{fields}");
 }
 
 #[test]
-fn an_entry_that_claims_nothing_else_goes() {
+fn an_ownership_entry_without_other_fields_is_removed() {
     let mut before = object();
     before.pointer_mut(OURS).unwrap().as_object_mut().unwrap().remove("f:metadata");
-    let after = released(&before, &["init/i", "container/a", "container/b", "env/a/SCANNERS_IMAGE"]);
+    let after = relinquished(&before, &["init/i", "container/a", "container/b", "env/a/SCANNERS_IMAGE"]);
     let managers: Vec<_> = snapshot(&after).managers.into_iter().map(|manager| manager.name).collect();
     assert_eq!(managers, ["helm"]);
 }
 
 #[test]
-fn nothing_is_given_up_of_what_is_not_claimed() {
+fn fields_that_are_not_owned_are_not_relinquished() {
     let mut before = object();
     *before.pointer_mut(OURS).unwrap() = json!({"f:metadata": {}});
-    assert!(release(&snapshot(&before), &carriers(&["container/a"])).is_empty());
-    assert!(release(&snapshot(&object()), &carriers(&["container/gone"])).is_empty());
-    assert!(release(&snapshot(&object()), &[]).is_empty());
+    assert!(relinquish(&snapshot(&before), &image_fields(&["container/a"])).is_empty());
+    assert!(relinquish(&snapshot(&object()), &image_fields(&["container/gone"])).is_empty());
+    assert!(relinquish(&snapshot(&object()), &[]).is_empty());
 }
 
 /// What somebody else does to the object meanwhile.
@@ -140,7 +140,7 @@ type Change<'a> = (&'a str, &'a dyn Fn(&mut Value));
 #[test]
 fn a_release_applies_to_nothing_but_what_was_read() {
     let before = object();
-    let release = release(&snapshot(&before), &carriers(&["container/a"]));
+    let release = relinquish(&snapshot(&before), &image_fields(&["container/a"]));
     let helms = format!("/metadata/managedFields/0/fieldsV1{POD}/f:containers/k:{{\"name\":\"a\"}}");
     let changes: [Change<'_>; 6] = [
         ("helm no longer claims it", &|object| {

@@ -30,8 +30,8 @@ fn names(source: &str, private: &str, scanners: &str) -> Lock {
 }
 
 #[test]
-fn kvisor_is_told_where_it_would_not_find_its_scanners_and_rolling_back_leaves_nothing() {
-    let pinned = format!("{CONTROLLER}@{}", Digest::of(b"x"));
+fn kvisor_gets_its_scanner_variable_when_needed_and_rollback_removes_it() {
+    let pinned = format!("{CONTROLLER}@{}", Digest::compute(b"x"));
     let behind = format!("{MIRROR}/{SCANNERS}");
     let elsewhere = format!("{MIRROR}/my-controller/{SCANNERS}");
     let scan = format!("{MIRROR}/scan:v1");
@@ -50,7 +50,7 @@ fn kvisor_is_told_where_it_would_not_find_its_scanners_and_rolling_back_leaves_n
             let (object, before) = workload(WorkloadKind::Deployment, &json!({"a": "b"}), &pod);
             let applied = patched(&lock, &before);
             let change = |from: Option<&str>, to: Option<&str>| Change {
-                carrier: VARIABLE.parse().unwrap(),
+                image_field: VARIABLE.parse().unwrap(),
                 from: from.map(str::to_owned),
                 to: to.map(str::to_owned),
             };
@@ -82,7 +82,7 @@ fn kvisor_is_told_where_it_would_not_find_its_scanners_and_rolling_back_leaves_n
 }
 
 #[test]
-fn a_variable_that_somebody_changed_is_not_taken_back() {
+fn changed_variables_are_not_rolled_back() {
     let private = format!("{MIRROR}/kvisor:v1");
     let lock = names(CONTROLLER, &private, &format!("{MIRROR}/{SCANNERS}"));
     let (object, before) =
@@ -104,7 +104,7 @@ fn a_variable_that_somebody_changed_is_not_taken_back() {
 }
 
 #[test]
-fn what_we_told_follows_the_mirror_and_the_controllers_version_and_goes_when_it_is_not_needed() {
+fn the_scanner_variable_follows_mirror_and_version_and_is_removed_when_unneeded() {
     let flat = format!("{MIRROR}/kvisor:v1");
     let behind = format!("{MIRROR}/{SCANNERS}");
     let told = |image: &str, named: &str| {
@@ -151,7 +151,7 @@ fn what_we_told_follows_the_mirror_and_the_controllers_version_and_goes_when_it_
 }
 
 #[test]
-fn what_cannot_be_told_holds_the_workload_back() {
+fn a_workload_is_skipped_when_the_scanner_variable_cannot_be_set() {
     let lock = names(CONTROLLER, &format!("{MIRROR}/kvisor:v1"), &format!("{MIRROR}/{SCANNERS}"));
     let held = |kind, env: &Value, words: &str| {
         let (_, workload) = workload(kind, &Value::Null, &controller(CONTROLLER, env));
@@ -167,7 +167,7 @@ fn what_cannot_be_told_holds_the_workload_back() {
         &elsewhere,
         "set it to registry.example/ghcr.io/castai/kvisor/kvisor-scanners:v1",
     );
-    held(WorkloadKind::Pod, &Value::Null, "a pod's variables are immutable");
+    held(WorkloadKind::Pod, &Value::Null, "environment variables of a pod are immutable");
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn a_variable_is_added_to_nothing_but_what_was_read() {
 }
 
 #[test]
-fn a_claim_on_what_we_told_is_released_once_the_owner_names_the_same() {
+fn ownership_of_the_scanner_variable_is_relinquished_once_the_owner_sets_it() {
     let (private, behind) = (format!("{MIRROR}/kvisor:v1"), format!("{MIRROR}/{SCANNERS}"));
     let lock = names(CONTROLLER, &private, &behind);
     let annotation =
@@ -204,12 +204,12 @@ fn a_claim_on_what_we_told_is_released_once_the_owner_names_the_same() {
         name: name.to_owned(),
         applies,
         time: None,
-        carriers: vec![VARIABLE.parse().unwrap()],
+        image_fields: vec![VARIABLE.parse().unwrap()],
         fields: None,
     };
     workload.managers = vec![manager(0, "helm", true), manager(1, FIELD_MANAGER, false)];
     let patch = patched(&lock, &workload);
-    assert_eq!((patch.changes.len(), patch.released), (0, vec![VARIABLE.parse().unwrap()]));
+    assert_eq!((patch.changes.len(), patch.relinquished), (0, vec![VARIABLE.parse().unwrap()]));
     let last = patch.patch.0.iter().find_map(|operation| match operation {
         PatchOperation::Add(add) => add.value.as_str(),
         _ => None,

@@ -24,11 +24,11 @@ fn a_volume_is_rewritten_recorded_and_rolled_back_in_every_kind() {
     for kind in WorkloadKind::ALL {
         let (object, before) = workload(kind, &Value::Null, &pod(AGENT, MODEL));
         if kind == WorkloadKind::Job {
-            assert!(matches!(rewrite(&lock, &before), Some(Rewrite::Fixed(_))));
+            assert!(matches!(rewrite(&lock, &before), Some(Rewrite::NotRewritable(_))));
             continue;
         }
         let patch = patched(&lock, &before);
-        let changed: Vec<_> = patch.changes.iter().map(|change| change.carrier.to_string()).collect();
+        let changed: Vec<_> = patch.changes.iter().map(|change| change.image_field.to_string()).collect();
         let after = apply(object.clone(), &patch.patch).unwrap();
         let spec = after.pointer(kind.pod_spec_pointer()).unwrap();
         if kind == WorkloadKind::Pod {
@@ -80,8 +80,8 @@ fn an_owner_that_names_the_same_image_gets_the_volume_back() {
     let entries = serde_json::from_value(managed).unwrap();
     workload.managers = field_managers(kind, entries, &workload.pod, &image_variables());
     let patch = patched(&lock, &workload);
-    let released: Vec<_> = patch.released.iter().map(ToString::to_string).collect();
-    assert_eq!(released, ["volume/model"]);
+    let relinquished: Vec<_> = patch.relinquished.iter().map(ToString::to_string).collect();
+    assert_eq!(relinquished, ["volume/model"]);
     let after = apply(object, &patch.patch).unwrap();
     assert_eq!(after["metadata"]["managedFields"].as_array().unwrap().len(), 1, "ours held nothing else");
 }

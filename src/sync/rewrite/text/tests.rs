@@ -101,7 +101,7 @@ fn escapes_are_replaced_with_their_scalar() {
 }
 
 #[test]
-fn every_carrier_is_found_in_every_form() {
+fn each_image_field_is_found_in_each_form() {
     let image = format!("«{AGENT}»");
     let spec =
         format!("{{containers: [{{name: a, image: {image}}}, {{\"image\":\"{image}\",\"name\":\"b\"}}]}}");
@@ -168,17 +168,18 @@ fn anchors_are_replaced_once_where_all_their_places_agree() {
 fn what_cannot_be_done_in_place_is_refused() {
     let shared = |other: &str| {
         format!(
-            "document 1: Pod/p: container/a: its image is shared through an anchor with {other}, which must stay"
+            "document 1: Pod/p: container/a: its image is shared through an anchor with {other}, which \
+             must not change"
         )
     };
     let pod = "kind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: a\n";
     let cases = [
         (format!("kind: Pod\nmetadata: {{name: p, labels: {{x: &i {AGENT}}}}}\nspec:\n  containers:\n  - {{name: a, image: *i}}\n"), shared(".metadata.labels.x")),
         (format!("{pod}    image: &i {AGENT}\n    args: [b, *i]\n"), shared(".spec.containers[0].args[1]")),
-        (format!("{pod}    image: !!binary dXMtZG9ja2VyLnBrZy5kZXYvYTp2MQ==\n"), "document 1: Pod/p: container/a: its image cannot be replaced as it is written: write it in one piece, as \"us-docker.pkg.dev/a:v1\"".to_owned()),
+        (format!("{pod}    image: !!binary dXMtZG9ja2VyLnBrZy5kZXYvYTp2MQ==\n"), "document 1: Pod/p: container/a: cannot replace its image in this form: write it as \"us-docker.pkg.dev/a:v1\"".to_owned()),
         (format!("{pod}    image: {AGENT}\n    image: {AGENT}\n"), "x.yaml: document 1: duplicate mapping key at line 7, column 5".to_owned()),
         (format!("{pod}    image: {AGENT}\n---\na: [\n"), "x.yaml: document 2: unclosed bracket '[' at line 8, column 4".to_owned()),
-        (format!("{{\"kind\": \"Pod\", \"spec\": {{\"containers\": [{{\"name\":\"a\",\"image\":\"{AGENT}\",\"image\":\"{AGENT}\"}}]}}}}"), "x.yaml: document 1: the key \"image\" stands twice in one object".to_owned()),
+        (format!("{{\"kind\": \"Pod\", \"spec\": {{\"containers\": [{{\"name\":\"a\",\"image\":\"{AGENT}\",\"image\":\"{AGENT}\"}}]}}}}"), "x.yaml: document 1: the key \"image\" is duplicated in one object".to_owned()),
     ];
     for (text, start) in cases {
         let refused = filtered(&text).unwrap_err();
@@ -198,7 +199,7 @@ fn one_value_cannot_become_two() {
     };
     assert_eq!(rewrite(text, &[edit("a", "new"), edit("b", "new")]).as_deref(), Ok("a: &i new\nb: *i\n"));
     let refused = rewrite(text, &[edit("a", "new"), edit("b", "newer")]).unwrap_err();
-    assert!(refused.to_string().contains("a field that gets another image"), "{refused}");
+    assert!(refused.to_string().contains("a field with another image"), "{refused}");
     assert!(rewrite(text, &[edit("a", "new")]).unwrap_err().to_string().contains("with .b"));
 }
 

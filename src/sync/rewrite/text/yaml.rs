@@ -1,4 +1,4 @@
-//! Where values stand in a YAML document: its nodes with their spans, anchors and merge keys followed.
+//! Positions of values in a YAML document: its nodes with their spans; follows anchors and merge keys.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -7,8 +7,8 @@ use granit_parser::{Event, ScalarStyle};
 
 use crate::parse;
 
-/// Deepest chain of merge keys that is followed: an anchor may name the mapping that it stands in.
-const DEEPEST_MERGE: usize = 16;
+/// Deepest chain of merge keys that is followed: an anchor may refer to the mapping that contains it.
+const MAX_MERGE_DEPTH: usize = 16;
 
 /// The nodes of a document. Those that an alias names stand in it once.
 pub(super) struct Tree {
@@ -111,7 +111,7 @@ impl Tree {
         if let Some((_, value)) = pairs.iter().find(|(node, _)| is_key(*node, key, false)) {
             return Some(*value);
         }
-        if depth == DEEPEST_MERGE {
+        if depth == MAX_MERGE_DEPTH {
             return None;
         }
         let merged = pairs.iter().filter(|(node, _)| is_key(*node, "<<", true)).map(|(_, value)| *value);

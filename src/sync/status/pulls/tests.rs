@@ -48,8 +48,8 @@ fn workloads() -> Vec<Workload> {
     workloads
 }
 
-/// A pod of `owner`, given as `version Kind/name` or empty, whose `carrier` waits for `image`.
-fn pod(namespace: &str, pod: &str, owner: &str, carrier: &str, image: &str) -> WaitingPod {
+/// A pod of `owner`, given as `version Kind/name` or empty, whose `image_field` waits for `image`.
+fn pod(namespace: &str, pod: &str, owner: &str, image_field: &str, image: &str) -> WaitingPod {
     let owner = owner.split_once(' ').map(|(version, owner)| {
         let (kind, name) = owner.split_once('/').unwrap();
         Owner { api_version: version.to_owned(), kind: kind.to_owned(), name: name.to_owned() }
@@ -59,7 +59,7 @@ fn pod(namespace: &str, pod: &str, owner: &str, carrier: &str, image: &str) -> W
         labels: BTreeMap::from([("pod-template-hash".to_owned(), "5d9f".to_owned())]),
         owner,
         images: vec![WaitingImage {
-            carrier: carrier.parse().unwrap(),
+            image_field: image_field.parse().unwrap(),
             image: image.to_owned(),
             reason: "ImagePullBackOff".to_owned(),
             message: format!("said of {pod}"),
@@ -72,7 +72,7 @@ fn inventory(workloads: &[Workload], pods: &[WaitingPod]) -> Inventory {
     discover(Vec::<Cluster>::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH)
 }
 
-/// Each failure as `namespace/controller carrier image: pods`.
+/// Each failure as `namespace/controller image_field image: pods`.
 fn found(pods: &[WaitingPod], all_of_namespaces: bool) -> Vec<String> {
     let workloads = workloads();
     let known = if all_of_namespaces { pods } else { &[] };
@@ -85,13 +85,13 @@ fn found(pods: &[WaitingPod], all_of_namespaces: bool) -> Vec<String> {
             other => panic!("{other:?}"),
         };
         let outdated = if failure.outdated { " (outdated)" } else { "" };
-        format!("{place} {} {}: {}{outdated}", failure.carrier, failure.image, failure.pods.join(" "))
+        format!("{place} {} {}: {}{outdated}", failure.image_field, failure.image, failure.pods.join(" "))
     };
     failures.iter().map(text).collect()
 }
 
 #[test]
-fn pods_of_cast_ai_are_told_from_those_of_others() {
+fn pods_of_cast_ai_are_distinguished_from_others() {
     let replica_set = "apps/v1 ReplicaSet/castai-agent-5d9f";
     let stranger = "example.com/v1 Thing/x";
     let cases: [(&str, &str, &str, &str, Option<&str>); 11] = [
@@ -146,10 +146,11 @@ fn pods_of_cast_ai_are_told_from_those_of_others() {
         ),
         ("shop", "", "container/x", "x:1", None),
     ];
-    for (namespace, owner, carrier, image, expected) in cases {
-        let pods = [pod(namespace, "p", owner, carrier, image)];
-        let expected: Vec<_> = expected.iter().map(|place| format!("{place} {carrier} {image}: p")).collect();
-        assert_eq!(found(&pods, true), expected, "{namespace} {owner} {carrier}");
+    for (namespace, owner, image_field, image, expected) in cases {
+        let pods = [pod(namespace, "p", owner, image_field, image)];
+        let expected: Vec<_> =
+            expected.iter().map(|place| format!("{place} {image_field} {image}: p")).collect();
+        assert_eq!(found(&pods, true), expected, "{namespace} {owner} {image_field}");
     }
 }
 
@@ -186,7 +187,7 @@ fn only_some_controllers_replace_pods_that_never_ran() {
     {
         let failure = |outdated| PullFailure {
             place: Place::Workload(name("castai-agent", kind, "x")),
-            carrier: "container/x".parse().unwrap(),
+            image_field: "container/x".parse().unwrap(),
             image: "x:1".to_owned(),
             reason: String::new(),
             message: String::new(),
@@ -207,7 +208,7 @@ fn a_selector_leaves_the_pods_of_its_workloads_alone() {
 }
 
 #[test]
-fn pods_are_looked_at_where_cast_ai_is() {
+fn pods_are_listed_in_cast_ais_namespaces() {
     let mut workloads = workloads();
     let unnamed = json!([{"name": "x", "image": "Not A:Name"}]);
     workloads.push(workload(name("castai-live", WorkloadKind::Deployment, "x"), &unnamed));

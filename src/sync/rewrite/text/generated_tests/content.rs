@@ -145,9 +145,9 @@ fn images_of(container: &Map<String, Value>) -> Vec<String> {
     }
     let variables = container.get("env").and_then(Value::as_array);
     for (index, variable) in variables.into_iter().flatten().enumerate() {
-        let is_carrier =
+        let is_image_field =
             ["SCANNERS_IMAGE", "JMX_EXPORTER_INIT_IMAGE"].iter().any(|name| variable["name"] == *name);
-        if is_carrier && is_public(&variable["value"]) {
+        if is_image_field && is_public(&variable["value"]) {
             images.push(format!("/env/{index}/value"));
         }
     }

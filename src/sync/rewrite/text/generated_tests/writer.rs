@@ -104,7 +104,7 @@ impl Writer<'_> {
         self.put(separator);
     }
 
-    /// A node of a block whose parent stands in the column `parent`.
+    /// A node of a block whose parent is in the column `parent`.
     fn node(&mut self, value: &Value, pointer: &str, parent: Option<usize>, behind: Behind) {
         let least = parent.map_or(0, |column| column + 1);
         let is_flow = parent.map_or(12, |_| 6);

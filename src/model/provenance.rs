@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Where the name of a mirrored image comes from, the most trusted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Origin {
+pub enum Provenance {
     /// Cast AI is known to use it.
     Known,
     /// The user gave it, by a flag or a file.

@@ -9,7 +9,7 @@ use crate::sync::rewrite::derived_image::source_of;
 
 /// An image without a name in the mirror, or one that is held back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeftOut {
+pub struct NotRenamed {
     pub image: Image,
     /// One of those that carry it.
     pub place: Place,
@@ -18,17 +18,17 @@ pub struct LeftOut {
     /// A sentence, with what to do.
     pub why: String,
     /// It could have a name, but what its component derives from that could not be found.
-    pub is_held_back: bool,
+    pub is_unrenamable: bool,
 }
 
 /// Takes those away from `assignments`, in order of their names in the mirror.
-pub fn leave_out(assignments: &mut Vec<Assignment>) -> Vec<LeftOut> {
-    let (mut left_out, mut derived) = (Vec::new(), Vec::new());
+pub fn leave_out(assignments: &mut Vec<Assignment>) -> Vec<NotRenamed> {
+    let (mut not_renamed, mut derived) = (Vec::new(), Vec::new());
     for assigned in &*assignments {
         let why = match &assigned.source {
-            Source::Unknown(why) | Source::Unnameable(why) => why,
+            Source::Unknown(why) | Source::InvalidName(why) => why,
             Source::Known(_) => {
-                derived.extend(lost(assigned, assignments));
+                derived.extend(missing_derived_images(assigned, assignments));
                 continue;
             }
             Source::Reachable(_) => continue,
@@ -37,15 +37,15 @@ pub fn leave_out(assignments: &mut Vec<Assignment>) -> Vec<LeftOut> {
             .used_by
             .iter()
             .map(|used| &used.used_by)
-            .partition(|used_by| used_by.carrier.is_derived());
+            .partition(|used_by| used_by.image_field.is_derived());
         derived.extend(made.into_iter().map(|used_by| (used_by.clone(), why.clone())));
         if let Some(first) = own.first() {
-            left_out.push(LeftOut {
+            not_renamed.push(NotRenamed {
                 image: assigned.destination.clone(),
                 place: first.place.clone(),
                 more: own.len() - 1,
                 why: why.clone(),
-                is_held_back: false,
+                is_unrenamable: false,
             });
         }
     }
@@ -60,24 +60,24 @@ pub fn leave_out(assignments: &mut Vec<Assignment>) -> Vec<LeftOut> {
         let Some((first, cause)) = held.first().and_then(|first| Some((*first, why(first)?))) else {
             return true;
         };
-        left_out.push(LeftOut {
+        not_renamed.push(NotRenamed {
             image: source.clone(),
             place: first.used_by.place.clone(),
             more: held.len() - 1,
             why: cause.clone(),
-            is_held_back: true,
+            is_unrenamable: true,
         });
         assigned.used_by.retain(|used| why(used).is_none());
         !assigned.used_by.is_empty()
     });
-    left_out
+    not_renamed
 }
 
 /// What derives the image of `assigned` from its own, and would not find it: in a manifest nobody sets the variable that
 /// `sync-images` sets in the cluster.
-fn lost(assigned: &Assignment, assignments: &[Assignment]) -> Vec<(Use, String)> {
+fn missing_derived_images(assigned: &Assignment, assignments: &[Assignment]) -> Vec<(Use, String)> {
     let makers = assigned.used_by.iter().filter_map(|used| {
-        let rule = used.used_by.carrier.derived().and_then(derivation::named)?;
+        let rule = used.used_by.image_field.derived().and_then(derivation::named)?;
         let own = &source_of(assignments, &used.used_by)?.destination;
         let finds = rule.looked_for(own).is_some_and(|image| image.is_same(&assigned.destination));
         let why = derivation::set_in_manifest(own, &rule.variable, &assigned.destination);
@@ -126,11 +126,11 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_name_and_what_is_held_back_is_told_and_taken_away() {
+    fn images_without_a_name_are_reported_and_removed() {
         const CONTROLLER: &str = "ghcr.io/castai/kvisor/kvisor-controller:v1";
         const AGENT: &str = "us-docker.pkg.dev/castai-hub/library/agent:v1";
         const NEAR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com/x:v1";
-        const LOST: &str = "could not find its scanners";
+        const LOST: &str = "cannot find its scanners";
         // The mirror and the images.
         let given: [(_, &[&str]); 4] = [
             ("e.example", &[AGENT, CONTROLLER, NEAR]),
@@ -150,10 +150,13 @@ mod tests {
             let found = leave_out(&mut assignments);
             assert_eq!(assignments.len(), stay, "{mirror} {images:?}: {assignments:?}");
             assert_eq!(found.len(), usize::from(expected.is_some()), "{found:?}");
-            for left_out in found {
-                let (image, is_held_back, why) = expected.unwrap();
-                assert_eq!((left_out.image.as_written(), left_out.is_held_back), (image, is_held_back));
-                assert!(left_out.why.contains(why), "{}", left_out.why);
+            for not_renamed in found {
+                let (image, is_unrenamable, why) = expected.unwrap();
+                assert_eq!(
+                    (not_renamed.image.as_written(), not_renamed.is_unrenamable),
+                    (image, is_unrenamable)
+                );
+                assert!(not_renamed.why.contains(why), "{}", not_renamed.why);
             }
         }
     }

@@ -6,39 +6,39 @@ use std::time::Duration;
 use crate::cluster::pods::{self, PodProblem};
 use crate::cluster::rollout::Observation;
 
-/// For how long each problem that may pass by itself has been seen, from look to look.
-pub(super) struct Patience {
+/// How long each transient problem of a pod has lasted.
+pub(super) struct GracePeriod {
     limit: Duration,
     /// By pod and container: a kubelet that tries again and again gives one reason after the other.
-    seen: HashMap<(String, Option<String>), Sighting>,
+    seen: HashMap<(String, Option<String>), ProblemSpan>,
 }
 
-struct Sighting {
+struct ProblemSpan {
     first: Duration,
     last: Duration,
 }
 
-impl Patience {
+impl GracePeriod {
     pub(super) fn new(limit: Duration) -> Self {
         Self { limit, seen: HashMap::new() }
     }
 
-    /// Takes in what pods say `at` that time since the first look.
-    pub(super) fn look(&mut self, observation: &Observation, at: Duration) {
+    /// Records the problems of pods at the time `at` since the first read.
+    pub(super) fn observe(&mut self, observation: &Observation, at: Duration) {
         let pods = observation.pods.iter().flat_map(|pods| &pods.new);
         for problem in pods.flat_map(pods::problems).filter(PodProblem::may_pass) {
             let key = (problem.pod, problem.container);
-            self.seen.entry(key).or_insert(Sighting { first: at, last: at }).last = at;
+            self.seen.entry(key).or_insert(ProblemSpan { first: at, last: at }).last = at;
         }
         self.seen.retain(|_, sighting| sighting.last == at);
     }
 
-    /// From now on every problem counts.
+    /// Ends the grace period: from now on every problem counts.
     pub(super) fn end(&mut self) {
         self.limit = Duration::ZERO;
     }
 
-    /// Whether `problem` will not pass by itself.
+    /// Whether `problem` is permanent or has outlasted the grace period.
     pub(super) fn is_over(&self, problem: &PodProblem) -> bool {
         let lasted = || {
             let sighting = self.seen.get(&(problem.pod.clone(), problem.container.clone()));
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_lasts_counts_unless_it_cannot_pass() {
+    fn transient_problems_count_only_after_the_grace_period() {
         let cases: [(&[(&str, u64)], bool); 6] = [
             (&[("ErrImagePull", 0)], false),
             (&[("ErrImagePull", 0), ("ImagePullBackOff", 9)], false),
@@ -77,15 +77,15 @@ mod tests {
             (&[("CrashLoopBackOff", 0)], true),
         ];
         for (looks, expected) in cases {
-            let mut patience = Patience::new(Duration::from_secs(10));
+            let mut grace_period = GracePeriod::new(Duration::from_secs(10));
             for (reason, at) in looks {
-                patience.look(&seen(reason), Duration::from_secs(*at));
+                grace_period.observe(&seen(reason), Duration::from_secs(*at));
             }
             let last = seen(looks.last().unwrap().0);
             let problem = &pods::problems(&last.pods.unwrap().new[0])[0];
-            assert_eq!(patience.is_over(problem), expected, "{looks:?}");
-            patience.end();
-            assert!(patience.is_over(problem), "{looks:?}");
+            assert_eq!(grace_period.is_over(problem), expected, "{looks:?}");
+            grace_period.end();
+            assert!(grace_period.is_over(problem), "{looks:?}");
         }
     }
 }

@@ -1,14 +1,14 @@
 //! Remedies that several checks give.
 
-use super::judgement::Remedy;
+use super::judgement::Fix;
 use super::target::{Kind, Target};
 
 /// How to get a private answer for a target's name.
-pub(super) fn private_dns(target: &Target) -> Vec<Remedy> {
+pub(super) fn private_dns(target: &Target) -> Vec<Fix> {
     let region = target.region.as_deref().unwrap_or("REGION");
     match &target.kind {
-        Kind::CastAi { service: None, .. } => vec![Remedy::text(
-            "no endpoint service of Cast AI is known for this host: configure the component with another one",
+        Kind::CastAi { service: None, .. } => vec![Fix::text(
+            "no known Cast AI endpoint service for this host: configure the component with another host",
         )],
         Kind::CastAi { service: Some(service), .. } => {
             let name = target.region.as_deref().and_then(|region| service.service_name(region));
@@ -18,26 +18,26 @@ pub(super) fn private_dns(target: &Target) -> Vec<Remedy> {
     }
 }
 
-/// How to look for the interface endpoint of a service, to mend it, and to make it. Words in capitals are to be
+/// How to find, fix and create the interface endpoint of a service. Words in capitals are to be
 /// replaced: in angle brackets, a shell would take them for files.
-fn endpoint(called: &str, service: &str, region: &str) -> Vec<Remedy> {
+fn endpoint(called: &str, service: &str, region: &str) -> Vec<Fix> {
     vec![
-        Remedy::command(
+        Fix::command(
             format!(
-                "look for the endpoint of {called} in the cluster's VPC, and whether its private DNS is on"
+                "find the endpoint of {called} in the cluster's VPC, and check that private DNS is enabled"
             ),
             format!(
                 "aws ec2 describe-vpc-endpoints --region {region} --filters Name=service-name,Values={service} --query 'VpcEndpoints[].[VpcId,VpcEndpointId,State,PrivateDnsEnabled]' --output text"
             ),
         ),
-        Remedy::command(
-            "where it is off (False), enable it",
+        Fix::command(
+            "if it is disabled (False), enable it",
             format!(
                 "aws ec2 modify-vpc-endpoint --region {region} --vpc-endpoint-id ENDPOINT_ID --private-dns-enabled"
             ),
         ),
-        Remedy::command(
-            "where there is no endpoint, create it",
+        Fix::command(
+            "if there is no endpoint, create it",
             format!(
                 "aws ec2 create-vpc-endpoint --region {region} --vpc-endpoint-type Interface --service-name {service} --vpc-id VPC_ID --subnet-ids SUBNET_ID SUBNET_ID --security-group-ids SECURITY_GROUP_ID --private-dns-enabled"
             ),
@@ -47,20 +47,20 @@ fn endpoint(called: &str, service: &str, region: &str) -> Vec<Remedy> {
 
 /// Why a network check says nothing from here.
 pub(super) const OUTSIDE: &str =
-    "this machine is not known to be inside the cluster's VPC, and what it sees proves nothing";
+    "this machine may be outside the cluster's VPC, where network checks prove nothing";
 
 /// How to get the network checks answered.
-pub(super) fn look_from_inside() -> Remedy {
-    Remedy::command(
-        "run from a machine in the VPC; or, if this machine uses the VPC's DNS and routes, say so",
+pub(super) fn run_from_inside() -> Fix {
+    Fix::command(
+        "run from a machine in the VPC; if this machine uses the VPC's DNS and routes, pass --here=inside",
         "kubectl castai-privatelink preflight --here=inside",
     )
 }
 
 /// How to get credentials.
-pub(super) fn no_credentials() -> Remedy {
-    Remedy::command(
-        "give AWS credentials, as for the AWS CLI; see which ones are found",
+pub(super) fn no_credentials() -> Fix {
+    Fix::command(
+        "configure AWS credentials as for the AWS CLI; show the credentials in use",
         "aws sts get-caller-identity",
     )
 }

@@ -83,10 +83,7 @@ fn upgrades_with_our_values(program: &'static str) {
     // Without the values.
     helm.upgrade(0, &next[0], &["--reset-values"]);
     let reverted = plugin(lab, 1, &["status"]);
-    assert_stderr_contains(
-        &reverted,
-        &["3 reverted", "note: Helm release castai-agent puts the chart's image back"],
-    );
+    assert_stderr_contains(&reverted, &["3 reverted", "note: Helm release castai-agent reverts the image"]);
     assert!(reverted.stdout.contains("by Helm (field manager \"helm\") at 20"), "{}", reverted.stdout);
 }
 
@@ -101,7 +98,7 @@ fn releases_are_read(lab: &Lab) {
         found.unwrap_or_else(|| panic!("{image} is missing: {images:#?}"))["usedBy"].as_array().unwrap()
     };
     let reason = |chart: &str, hook| json!({"rule": "release", "chart": chart, "hook": hook});
-    for (image, carrier, chart, hook) in [
+    for (image, image_field, chart, hook) in [
         ("rancher/kubectl:v1.35.6", "container/crd-upgrade", "castai-evictor-0.35.143", true),
         (
             &format!("{LIBRARY}/workload-autoscaler:v1.9.3"),
@@ -119,8 +116,8 @@ fn releases_are_read(lab: &Lab) {
     ] {
         let used = uses(image)
             .iter()
-            .find(|used| used["carrier"] == carrier && used["place"].get("release").is_some());
-        let used = used.unwrap_or_else(|| panic!("{image} as {carrier}: {:#?}", uses(image)));
+            .find(|used| used["imageField"] == image_field && used["place"].get("release").is_some());
+        let used = used.unwrap_or_else(|| panic!("{image} as {image_field}: {:#?}", uses(image)));
         assert_eq!(
             (&used["reason"], &used["place"]["hook"]),
             (&reason(chart, hook), &json!(hook)),
@@ -129,7 +126,7 @@ fn releases_are_read(lab: &Lab) {
     }
     // The autoscaler of the agent's size is known by its release alone.
     assert!(!uses("registry.k8s.io/cpa/cpvpa:v0.8.4").is_empty());
-    assert_eq!(uses(&format!("{SCANNERS}:v1.164.8"))[0]["carrier"], "derived/controller/kvisor-scanners");
+    assert_eq!(uses(&format!("{SCANNERS}:v1.164.8"))[0]["imageField"], "derived/controller/kvisor-scanners");
 }
 
 /// All images of workloads, pods and hook Jobs are ECR's, `moved` of workloads at `version`; and no pod ever failed to

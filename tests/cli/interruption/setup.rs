@@ -116,7 +116,7 @@ impl Scene {
                 let image = image.unwrap_or_else(|| panic!("{name} lacks {digest}"));
                 manifests.extend(&image.children);
                 let missing = image.blobs.iter().find(|blob| !repository.layers.contains_key(*blob));
-                assert_eq!(missing, None, "{name}: a tag names what is not there");
+                assert_eq!(missing, None, "{name}: a tag names what not found");
             }
         }
         for (name, repository) in &self.registry.repositories {
@@ -173,7 +173,7 @@ fn assert_rewritten(name: &str, workload: &Value, registry: &State) {
         let (repository, tag) = path.and_then(|path| path.rsplit_once(':')).unwrap();
         assert!(
             registry.repositories[&format!("{PATH}/{repository}")].tags.contains_key(tag),
-            "{name}: {image} is not there"
+            "{name}: {image} not found"
         );
     }
 }

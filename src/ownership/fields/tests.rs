@@ -10,11 +10,11 @@ const PUBLIC: &str = "ghcr.io/castai/x:v1";
 const PRIVATE: &str = "e.example/ghcr.io/castai/x:v1";
 const NEXT: &str = "e.example/ghcr.io/castai/x:v2";
 
-fn container(name: &str) -> Carrier {
-    Carrier::Container(name.to_owned())
+fn container(name: &str) -> ImageField {
+    ImageField::Container(name.to_owned())
 }
 
-/// Managers by name, whether they apply, and the containers whose image they claim.
+/// Managers by name, whether they apply, and the containers whose image they own.
 type Managers<'a> = &'a [(&'a str, bool, &'a [&'a str])];
 
 /// A workload with these containers' images, all rewritten once.
@@ -24,12 +24,12 @@ fn workload(images: &[(&str, &str)], managers: Managers<'_>) -> Workload {
         images.iter().map(|(name, _)| (format!("container/{name}"), record.clone())).collect();
     let containers: Vec<_> =
         images.iter().map(|(name, image)| json!({"name": name, "image": image})).collect();
-    let manager = |(index, (name, applies, claims)): (usize, &(&str, bool, &[&str]))| FieldManager {
+    let manager = |(index, (name, applies, owns)): (usize, &(&str, bool, &[&str]))| FieldManager {
         index,
         name: (*name).to_owned(),
         applies: *applies,
         time: None,
-        carriers: claims.iter().map(|name| container(name)).collect(),
+        image_fields: owns.iter().map(|name| container(name)).collect(),
         fields: None,
     };
     Workload {
@@ -49,15 +49,15 @@ fn workload(images: &[(&str, &str)], managers: Managers<'_>) -> Workload {
 }
 
 #[test]
-fn a_claim_counts_where_somebody_applies_and_is_shared_only_by_who_claims_it() {
-    let cases: &[(Managers<'_>, Option<(Keeper, &str)>)] = &[
-        (&[("helm", true, &["a"]), (FIELD_MANAGER, false, &["a"])], Some((Keeper::Both, "helm"))),
-        (&[("helm", true, &["b"]), (FIELD_MANAGER, false, &["a"])], Some((Keeper::Plugin, "helm"))),
-        (&[("helm", true, &["a"]), (FIELD_MANAGER, false, &["b"])], Some((Keeper::Owner, "helm"))),
-        (&[("helm", true, &["a"]), (FIELD_MANAGER, false, &[])], Some((Keeper::Owner, "helm"))),
+fn ownership_counts_where_an_owner_applies_and_is_shared_by_field() {
+    let cases: &[(Managers<'_>, Option<(OwnedBy, &str)>)] = &[
+        (&[("helm", true, &["a"]), (FIELD_MANAGER, false, &["a"])], Some((OwnedBy::Both, "helm"))),
+        (&[("helm", true, &["b"]), (FIELD_MANAGER, false, &["a"])], Some((OwnedBy::Plugin, "helm"))),
+        (&[("helm", true, &["a"]), (FIELD_MANAGER, false, &["b"])], Some((OwnedBy::Owner, "helm"))),
+        (&[("helm", true, &["a"]), (FIELD_MANAGER, false, &[])], Some((OwnedBy::Owner, "helm"))),
         (
             &[("x", true, &[]), ("helm-controller", true, &["a"]), (FIELD_MANAGER, false, &["a"])],
-            Some((Keeper::Both, "helm-controller")),
+            Some((OwnedBy::Both, "helm-controller")),
         ),
         // Helm 3 heeds nobody.
         (&[("helm", false, &["a"]), (FIELD_MANAGER, false, &["a"])], None),
@@ -68,20 +68,20 @@ fn a_claim_counts_where_somebody_applies_and_is_shared_only_by_who_claims_it() {
         (&[("kubectl", true, &["a"]), (FIELD_MANAGER, false, &["a"])], None),
         (
             &[("kubectl", true, &["a"]), ("helm", true, &["b"]), (FIELD_MANAGER, false, &["a"])],
-            Some((Keeper::Plugin, "helm")),
+            Some((OwnedBy::Plugin, "helm")),
         ),
         // An apply in our name is not the claim that a patch of ours made.
-        (&[("helm", true, &["a"]), (FIELD_MANAGER, true, &["a"])], Some((Keeper::Owner, "helm"))),
+        (&[("helm", true, &["a"]), (FIELD_MANAGER, true, &["a"])], Some((OwnedBy::Owner, "helm"))),
     ];
     for (managers, expected) in cases {
-        let found = claim(&workload(&[("a", PRIVATE)], managers), &container("a"));
-        let found = found.as_ref().map(|claim| (claim.keeper, claim.owner.as_str()));
+        let found = field_ownership(&workload(&[("a", PRIVATE)], managers), &container("a"));
+        let found = found.as_ref().map(|ownership| (ownership.owned_by, ownership.owner.as_str()));
         assert_eq!(found, *expected, "{managers:?}");
     }
 }
 
 #[test]
-fn what_we_claim_without_a_record_is_left_over_where_somebody_is_refused() {
+fn fields_owned_without_a_record_are_stale_when_an_owner_conflicts() {
     let cases: [(Managers<'_>, &[&str]); 4] = [
         (&[("helm", true, &["a"]), (FIELD_MANAGER, false, &["a", "b"])], &["b"]),
         (&[("helm", true, &["b"]), (FIELD_MANAGER, false, &["a"])], &[]),
@@ -90,32 +90,39 @@ fn what_we_claim_without_a_record_is_left_over_where_somebody_is_refused() {
     ];
     for (managers, expected) in cases {
         let workload = workload(&[("a", PRIVATE)], managers);
-        let found = left_over(&workload, &Records::read(&workload.annotations));
+        let found = stale_fields(&workload, &Records::read(&workload.annotations));
         let expected: Vec<_> = expected.iter().map(|name| container(name)).collect();
         assert_eq!(found, expected, "{managers:?}");
     }
 }
 
 /// Containers' images, what is changed and released, and who keeps the workload then.
-type Kept<'a> = (&'a [(&'a str, &'a str)], &'a [Change], &'a [Carrier], Option<Keeper>);
+type Kept<'a> = (&'a [(&'a str, &'a str)], &'a [Change], &'a [ImageField], Option<OwnedBy>);
 
 #[test]
 fn a_workload_is_kept_by_us_as_long_as_one_image_is() {
     let both: Managers<'_> = &[("helm", true, &["a", "b"]), (FIELD_MANAGER, false, &["a"])];
-    let change =
-        |name: &str| Change { carrier: container(name), from: Some(PUBLIC.into()), to: Some(PRIVATE.into()) };
+    let change = |name: &str| Change {
+        image_field: container(name),
+        from: Some(PUBLIC.into()),
+        to: Some(PRIVATE.into()),
+    };
     let cases: [Kept<'_>; 7] = [
-        (&[("a", PRIVATE), ("b", PRIVATE)], &[], &[], Some(Keeper::Both)),
-        (&[("a", PRIVATE), ("b", PRIVATE)], &[], &[container("a")], Some(Keeper::Owner)),
-        (&[("a", PRIVATE), ("b", PUBLIC)], &[change("b")], &[container("a")], Some(Keeper::Plugin)),
-        (&[("b", PRIVATE)], &[], &[], Some(Keeper::Owner)),
-        (&[("b", NEXT)], &[], &[], Some(Keeper::Owner)),
+        (&[("a", PRIVATE), ("b", PRIVATE)], &[], &[], Some(OwnedBy::Both)),
+        (&[("a", PRIVATE), ("b", PRIVATE)], &[], &[container("a")], Some(OwnedBy::Owner)),
+        (&[("a", PRIVATE), ("b", PUBLIC)], &[change("b")], &[container("a")], Some(OwnedBy::Plugin)),
+        (&[("b", PRIVATE)], &[], &[], Some(OwnedBy::Owner)),
+        (&[("b", NEXT)], &[], &[], Some(OwnedBy::Owner)),
         // What its owner put back is kept by nobody.
         (&[("b", PUBLIC)], &[], &[], None),
         (&[("c", PRIVATE)], &[], &[], None),
     ];
-    for (images, changes, released, expected) in cases {
-        let found = of_workload(&workload(images, both), changes, released);
-        assert_eq!(found.map(|claim| claim.keeper), expected, "{images:?} {changes:?} {released:?}");
+    for (images, changes, relinquished, expected) in cases {
+        let found = workload_ownership(&workload(images, both), changes, relinquished);
+        assert_eq!(
+            found.map(|ownership| ownership.owned_by),
+            expected,
+            "{images:?} {changes:?} {relinquished:?}"
+        );
     }
 }

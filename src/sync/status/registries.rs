@@ -9,19 +9,19 @@ use crate::store::{Reference, Repository, Store};
 use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::plan::decide::targets;
 use crate::sync::plan::prepare::list;
-use crate::sync::status::{PublicTag, Seen};
+use crate::sync::status::{PublicTag, RegistrySnapshot};
 
 /// What the destination holds of `assignments`. What cannot be read has its cause, in each repository where it is the
 /// destination as a whole.
-pub async fn look_at_destination(
+pub async fn list_destination(
     destination: &Store<'_>,
     mirror: &Mirror,
     assignments: &[Assignment],
-) -> Seen {
+) -> RegistrySnapshot {
     let targets = targets(assignments.to_vec());
     let mut repositories = match list(destination, mirror, &targets).await {
         Ok(repositories) => repositories,
-        Err(error) => return Seen::unread(assignments, &error.to_string()),
+        Err(error) => return RegistrySnapshot::unread(assignments, &error.to_string()),
     };
     // Those were not even asked for.
     for target in &targets {
@@ -29,11 +29,14 @@ pub async fn look_at_destination(
             repositories.insert(target.destination.path().to_owned(), Err(fault));
         }
     }
-    Seen { repositories, upstream: BTreeMap::new() }
+    RegistrySnapshot { repositories, upstream: BTreeMap::new() }
 }
 
 /// What the public tags of `assignments` name now: one request each.
-pub async fn look_at_sources(sources: &Store<'_>, assignments: &[Assignment]) -> BTreeMap<Image, PublicTag> {
+pub async fn fetch_public_tags(
+    sources: &Store<'_>,
+    assignments: &[Assignment],
+) -> BTreeMap<Image, PublicTag> {
     let images: BTreeSet<&Image> = assignments
         .iter()
         .filter_map(|assignment| match &assignment.source {
@@ -49,8 +52,8 @@ pub async fn look_at_sources(sources: &Store<'_>, assignments: &[Assignment]) ->
 }
 
 async fn public_tag(sources: &Store<'_>, image: &Image) -> PublicTag {
-    let repository = Repository::of(image);
-    let reference = Reference::to(image.version());
+    let repository = Repository::from_image(image);
+    let reference = Reference::from_version(image.version());
     let digest = match sources.describe_manifest(&repository, reference).await {
         // Some registries answer HEAD with 404 for what they have.
         Err(error) if error.is_not_found() => {
@@ -60,7 +63,7 @@ async fn public_tag(sources: &Store<'_>, image: &Image) -> PublicTag {
     };
     match digest {
         Ok(digest) => PublicTag::Names(digest),
-        Err(error) if error.is_not_found() => PublicTag::Withdrawn(error.to_string()),
+        Err(error) if error.is_not_found() => PublicTag::TagRemoved(error.to_string()),
         Err(error) => PublicTag::Unread(error.to_string()),
     }
 }

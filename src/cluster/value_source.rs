@@ -4,14 +4,14 @@ use std::fmt;
 
 /// Where a value comes from, for messages.
 #[derive(Clone, Debug)]
-pub(super) enum Origin {
+pub(super) enum ValueSource {
     /// A flag, with its dashes.
     Flag(&'static str),
     /// A field of the kubeconfig's user or cluster with this name.
     Entry { field: &'static str, kind: &'static str, name: String },
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for ValueSource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag(flag) => formatter.write_str(flag),
@@ -20,7 +20,7 @@ impl fmt::Display for Origin {
     }
 }
 
-impl Origin {
+impl ValueSource {
     pub(super) fn user(field: &'static str, name: &str) -> Self {
         Self::Entry { field, kind: "user", name: name.to_owned() }
     }

@@ -1,0 +1,90 @@
+//! Messages about field ownership.
+
+use std::collections::BTreeMap;
+
+use crate::output::say;
+use crate::ownership::fields::{FieldOwnership, OwnedBy};
+use crate::ownership::owners::known_manager;
+use crate::sync::rollout::{Outcome, WorkloadReport};
+
+/// What happens to a private image at its owner's next upgrade.
+pub(super) fn describe_ownership(ownership: &FieldOwnership) -> String {
+    let owner = owner(&ownership.owner);
+    match ownership.owned_by {
+        OwnedBy::Plugin => format!("owned by this plugin: another image from {owner} conflicts"),
+        OwnedBy::Both => format!(
+            "owned by this plugin and {owner}: another tag from {owner} conflicts \
+                                  until sync-images runs"
+        ),
+        OwnedBy::Owner => format!("owned by {owner}"),
+    }
+}
+
+/// Notes on who owns the images of each workload after a run.
+pub(super) fn ownership_notes(workloads: &[WorkloadReport]) {
+    notes(workloads, false);
+}
+
+/// Notes on the ownership that a run would relinquish; conflicts are reported with the owners.
+pub(super) fn relinquish_notes(workloads: &[WorkloadReport]) {
+    notes(workloads, true);
+}
+
+/// One note for all workloads with the same state.
+fn notes(workloads: &[WorkloadReport], relinquished_only: bool) {
+    let mut workloads_by_owner: BTreeMap<(OwnedBy, &str), Vec<String>> = BTreeMap::new();
+    for workload in workloads {
+        let Some(ownership) = &workload.ownership else { continue };
+        let is_told = match ownership.owned_by {
+            OwnedBy::Owner => !workload.relinquished.is_empty(),
+            OwnedBy::Plugin | OwnedBy::Both => !relinquished_only,
+        };
+        if is_told {
+            workloads_by_owner
+                .entry((ownership.owned_by, &ownership.owner))
+                .or_default()
+                .push(workload.workload.to_string());
+        }
+    }
+    for ((owned_by, manager), workloads) in workloads_by_owner {
+        let (owner, workloads) = (owner(manager), workloads.join(", "));
+        say(&match owned_by {
+            OwnedBy::Plugin => format!(
+                "note: upgrades by {owner} that set another image of {workloads} will fail with a \
+                 conflict; use the values of `values helm`, and run sync-images again afterwards"
+            ),
+            OwnedBy::Both => format!(
+                "note: upgrades by {owner} that set another tag for {workloads} will fail with a conflict; \
+                 run sync-images again to relinquish ownership"
+            ),
+            OwnedBy::Owner => format!(
+                "note: {owner} sets the private images of {workloads}; this plugin relinquishes ownership, \
+                 so that upgrades can change the tag"
+            ),
+        });
+    }
+}
+
+fn owner(manager: &str) -> &str {
+    known_manager(manager).unwrap_or(manager)
+}
+
+/// Whether a run only relinquishes ownership of a workload's images.
+pub(super) const fn is_relinquishment(workload: &WorkloadReport) -> bool {
+    workload.changes.is_empty() && !workload.relinquished.is_empty()
+}
+
+pub(super) const fn relinquish_status(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::DryRunOk => "ownership relinquished (server dry run)",
+        Outcome::Planned => "ownership to relinquish",
+        _ => "ownership relinquished",
+    }
+}
+
+/// The changed image fields; if none changed, those whose ownership was relinquished.
+pub(super) fn image_fields(workload: &WorkloadReport) -> String {
+    let changed = workload.changes.iter().map(|change| &change.image_field);
+    let relinquished = workload.relinquished.iter().filter(|_| is_relinquishment(workload));
+    changed.chain(relinquished).map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
