@@ -39,7 +39,7 @@ pub struct Session {
     pub version: String,
     /// The protocol agreed on, such as `h2`.
     pub alpn: Option<String>,
-    /// Absent where cannot parse the certificate, though it was verified.
+    /// Absent if the certificate cannot be parsed, though it was verified.
     pub certificate: Option<Certificate>,
 }
 

@@ -160,10 +160,7 @@ mod tests {
             (json!({"rolloutOrder": {"x": 256}}), "invalid value"),
             (json!({"endpointVariables": {"": "https"}}), "endpointVariables: empty entry"),
             (json!({"endpointVariables": {"X": "ftp"}}), "unknown variant `ftp`"),
-            (
-                json!({"chartValues": [{"chart": "c", "image": "", "key": "k"}]}),
-                "chartValues: empty entry",
-            ),
+            (json!({"chartValues": [{"chart": "c", "image": "", "key": "k"}]}), "chartValues: empty entry"),
             (
                 json!({"chartValues": [{"chart": "c", "image": "i", "key": "k", "since": "1"}]}),
                 "unknown field `since`",
@@ -175,7 +172,7 @@ mod tests {
             ),
             (
                 json!({"upgraders": [{"workload": "CronJob/u", "charts": [""], "reverts": "r"}]}),
-                "upgraders: an entry",
+                "upgraders: empty entry",
             ),
             (
                 json!({"endpointFiles": [{"image": "i", "key": "k", "pointer": "a.b", "protocol": "grpc"}]}),

@@ -19,7 +19,7 @@ This page is made from `src/castai/components/`, where each entry has its source
   neither is: then images may be missing.
 - **Values** are those of the chart that name the repository of an image. Where `global.registry` is *honoured*, that one
   value does for the image, from the version given; *not seen* means that no version that was read does so. The plugin sets
-  those one by one ([lasting.md](lasting.md)).
+  those one by one ([persist.md](persist.md)).
 - **Rollout order**: a component with a number is changed after those without, and the highest number comes last.
 
 ";

@@ -57,7 +57,7 @@ fn changes(report: &RollbackReport, planned: &'static str, width: Option<usize>)
             Outcome::NotRewritable(_) => "not changeable",
             Outcome::Failed(_) => "failed",
             Outcome::Restored(_) => "kept private",
-            Outcome::NotStarted => "not reached",
+            Outcome::NotStarted => "not started",
         };
         let row = |image_field: String, image: String| {
             let name = workload.workload.to_string();

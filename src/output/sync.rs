@@ -358,7 +358,7 @@ fn outcome(workload: &WorkloadReport, planned: &'static str) -> &'static str {
         Outcome::NotRewritable(_) => "not rewritable",
         Outcome::Failed(_) => "failed",
         Outcome::Restored(_) => "restored",
-        Outcome::NotStarted => "not reached",
+        Outcome::NotStarted => "not started",
     }
 }
 

@@ -258,14 +258,20 @@ mod tests {
             (404, "MANIFEST_UNKNOWN", "", None, "manifest v1 not found in"),
             (404, "NAME_UNKNOWN", "", None, "repository not found in"),
             (401, "UNAUTHORIZED", "", None, "requires a login"),
-            (403, "DENIED", "not authorized to perform", None, "denies access: not authorized"),
+            (
+                403,
+                "DENIED",
+                "not authorized to perform",
+                None,
+                "access denied to ghcr.io/a/b: not authorized",
+            ),
             (400, "TAG_INVALID", "the repository is immutable", Some("v1"), "tag v1 of"),
             (429, "TOOMANYREQUESTS", "", None, "rate limit exceeded"),
             (405, "UNSUPPORTED", "Invalid JSON syntax", None, "Invalid JSON syntax: ask the publisher"),
-            (429, "TOOMANYREQUESTS", "pull rate limit", None, "requests (pull rate limit) and kept"),
+            (429, "TOOMANYREQUESTS", "pull rate limit", None, "rate limit exceeded"),
             (500, "UNKNOWN", "write: no space left on device", None, "no space left"),
             (507, "", "", None, "507 Insufficient Storage: no space left in the registry"),
-            (502, "", "", None, "502 Bad Gateway, and kept doing so"),
+            (502, "", "", None, "502 Bad Gateway"),
         ];
         let repository = Repository { host: "ghcr.io".to_owned(), path: "a/b".to_owned() };
         for (status, code, message, tag, expected) in cases {

@@ -44,11 +44,11 @@ fn the_policy_renames_pods_as_rewriting_does_and_leaves_all_others_alone() {
     let dry = plugin(&lab, 0, &["values", "policy", "--apply", "--dry-run"]);
     assert!(dry.stdout.contains(&format!("{POLICY} applied (server dry run)")), "{}", dry.stdout);
     let refused = plugin(&lab, 2, &["values", "policy", "--apply"]);
-    assert_stderr_contains(&refused, &["refusing to apply", "without --yes"]);
+    assert_stderr_contains(&refused, &["cannot apply", "without --yes"]);
     let absent = lab.kubectl(&["get", POLICY]).unwrap();
     assert_eq!(absent.code, Some(1), "{}", absent.stdout);
 
-    // Where the server serves no such policy, as before Kubernetes 1.36, it is Kyverno's, which not found either.
+    // Where the server serves no such policy, as before Kubernetes 1.36, the policy is Kyverno's, which is not installed either.
     let none = json!({"kind": "APIResourceList", "apiVersion": "v1", "resources": [],
         "groupVersion": "admissionregistration.k8s.io/v1"});
     let headers = json!({"content-type": "application/json"});
@@ -60,10 +60,10 @@ fn the_policy_renames_pods_as_rewriting_does_and_leaves_all_others_alone() {
     );
     let server = format!("--server=http://{}", address::API_SERVER_FRONT);
     let kyverno = plugin(&lab, 0, &["values", "policy", &server]);
-    assert_stderr_contains(&kyverno, &["serves no MutatingAdmissionPolicy (Kubernetes 1.36 does)"]);
+    assert_stderr_contains(&kyverno, &["does not serve MutatingAdmissionPolicy"]);
     assert!(kyverno.stdout.contains("kind: ClusterPolicy"), "{}", kyverno.stdout);
     let unserved = plugin(&lab, 2, &["values", "policy", "--apply", "--yes", &server]);
-    assert_stderr_contains(&unserved, &["Kyverno not found", "install Kyverno first"]);
+    assert_stderr_contains(&unserved, &["Kyverno is not installed", "install Kyverno first"]);
 
     let applied = plugin(&lab, 0, &["values", "policy", "--apply", "--yes"]);
     assert_stderr_contains(&applied, &["to undo: kubectl delete"]);

@@ -211,7 +211,7 @@ fn cost_of(lab: &Lab, situation: &str, wanted: &Tags, mounting: bool) {
             need.repositories.len() + need.written.len(),
             called("ListImages"),
         ),
-        Term::new("a creation per repository that not found", need.created, called("CreateRepository")),
+        Term::new("a creation per missing repository", need.created, called("CreateRepository")),
         Term::new(
             "a check per hundred blobs where a repository is there",
             need.batches,

@@ -190,7 +190,7 @@ fn the_link_is_made_once_beside_krews_and_removed_again() {
     ends(&run(&["uninstall"]), 0, "not found");
     ends(&run(&["install"]), 0, "created");
     assert_eq!(std::fs::read_link(&link).unwrap().to_str(), Some("kubectl-castai_privatelink"));
-    ends(&run(&["install"]), 0, "is there already");
+    ends(&run(&["install"]), 0, "unchanged");
     assert!(!store.join(LINK).is_symlink(), "it would be gone after an upgrade");
     // An upgrade turns krew's link to another folder, and ours still leads there.
     assert_eq!(

@@ -39,7 +39,7 @@ fn onboarding_manifests_are_applied_with_private_images_and_else_as_they_are() {
     let filter = [&FILTER[..], &["-f", "agent.yaml"]].concat();
 
     let early = plugin(&lab, 1, &filter);
-    assert_eq!(early.stdout, "", "nothing is handed out that not found");
+    assert_eq!(early.stdout, "", "nothing is printed that cannot be pulled");
     let agent = format!("error: image {AGENT}:v0.161.1 of Deployment/castai-agent in agent.yaml: ");
     assert_stderr_contains(&early, &[&agent, &format!("{MIRROR}/{AGENT}:v0.161.1 not found")]);
     assert_stderr_contains(

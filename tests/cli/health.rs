@@ -56,10 +56,7 @@ fn what_ran_well_is_restored_and_what_was_broken_has_only_to_start() {
         ],
     );
     assert_stderr_contains(&output, &["its previous images run again"]);
-    assert_stderr_contains(
-        &output,
-        &["error: deployment.apps/later in namespace castai-agent was not reached"],
-    );
+    assert_stderr_contains(&output, &["error: deployment.apps/later in namespace castai-agent not started"]);
     assert_eq!(container_image(lab, "first", "main"), elsewhere("first"));
     assert_eq!(recorded_images(lab, "deployment/first"), Value::Null);
     assert_eq!(container_image(lab, "later", "main"), elsewhere("later"));
@@ -69,7 +66,7 @@ fn what_ran_well_is_restored_and_what_was_broken_has_only_to_start() {
     let mut logs = output.stderr.lines().filter(|line| line.starts_with("    "));
     assert!(logs.any(|line| line.contains("castai/broken:v1")), "{}", output.stderr);
     assert_eq!(container_image(lab, "broken", "main"), format!("{MIRROR}/ghcr.io/castai/broken:v1"));
-    for (name, result) in [("broken", "image updated"), ("first", "restored"), ("later", "not reached")] {
+    for (name, result) in [("broken", "image updated"), ("first", "restored"), ("later", "not started")] {
         let name = format!("deployment.apps/{name} ");
         let mut lines = output.stdout.lines();
         assert!(lines.any(|line| line.contains(&name) && line.ends_with(result)), "{}", output.stdout);

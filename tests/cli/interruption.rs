@@ -122,7 +122,7 @@ fn a_run_that_ends_while_it_restores_leaves_that_to_the_next_one() {
                        images";
         assert_stderr_contains(
             &output,
-            &[failure, "deployment.apps/second in namespace castai-agent was not reached"],
+            &[failure, "deployment.apps/second in namespace castai-agent not started"],
         );
         assert_eq!(now(), (former.clone(), false));
         kubectl(&lab, &["delete", "-n", "castai-agent", "deployment/first", "deployment/second"]);

@@ -134,18 +134,27 @@ fn files_that_cannot_be_used_are_refused_before_anything_is_touched() {
         json!({"apiVersion": version, "kind": "Lock", "created": created, "destinations": []}).to_string()
     });
     let cases: [(&[&str], &str); 9] = [
-        (&["--no-mirror", "--lock", "inventory.json"], "inventory.json holds Inventory, not the Lock"),
-        (&["--no-mirror", "--lock", "lock.json"], "lock.json is damaged: missing field"),
-        (&["--no-mirror", "--lock", "empty-lock.json"], "the lock has no destination"),
-        (&["--no-mirror", "--lock", "foreign.json"], "foreign.json holds no document of this plugin"),
-        (&["--no-mirror", "--lock", "nowhere.json"], "nowhere.json: No such file"),
-        (&["--no-discover", "--inventory", "lock.json"], "lock.json holds Lock, not the Inventory"),
         (
-            &["--no-discover", "--inventory", "inventory-of-another.json"],
-            "inventory-of-another.json has version privatelink.cast.ai/v99",
+            &["--no-mirror", "--lock", "inventory.json"],
+            "invalid file inventory.json: expected Lock, found Inventory",
         ),
+        (&["--no-mirror", "--lock", "lock.json"], "invalid file lock.json: missing field"),
+        (&["--no-mirror", "--lock", "empty-lock.json"], "the lock has no destination"),
+        (
+            &["--no-mirror", "--lock", "foreign.json"],
+            "invalid file foreign.json: expected Lock, found no document of this plugin",
+        ),
+        (&["--no-mirror", "--lock", "nowhere.json"], "nowhere.json: No such file"),
+        (
+            &["--no-discover", "--inventory", "lock.json"],
+            "invalid file lock.json: expected Inventory, found Lock",
+        ),
+        (&["--no-discover", "--inventory", "inventory-of-another.json"], "found privatelink.cast.ai/v99"),
         (&["--no-discover", "--plan", "cut.json"], "cut.json is not JSON"),
-        (&["--no-discover", "--plan", "inventory.json"], "inventory.json holds Inventory, not the Plan"),
+        (
+            &["--no-discover", "--plan", "inventory.json"],
+            "invalid file inventory.json: expected Plan, found Inventory",
+        ),
     ];
     for (flags, words) in cases {
         let output = plugin(lab, 2, &[&[SYNC, "--yes"], flags].concat());

@@ -64,7 +64,7 @@ fn a_registry_that_was_not_read_is_not_green() {
     for (fault, words) in [
         (json!({"fault": "expired-token"}), "the AWS credentials have expired: renew them"),
         (json!({"fault": "invalid-client-token-id"}), "invalid AWS credentials (InvalidClientTokenId)"),
-        (json!({"fault": "access-denied"}), "AWS denies sts:GetCallerIdentity"),
+        (json!({"fault": "access-denied"}), "access denied for sts:GetCallerIdentity"),
         (json!({"fault": "throttling"}), "sts:GetCallerIdentity is still throttled by AWS"),
         (json!({"fault": "server-error", "status": 503}), "sts:GetCallerIdentity failed"),
         (json!({"fault": "silent"}), "sts:GetCallerIdentity got no response from AWS"),
@@ -72,7 +72,7 @@ fn a_registry_that_was_not_read_is_not_green() {
         let mut rule = fault;
         rule["service"] = json!("sts");
         control.put("/aws/faults", &json!([rule])).unwrap();
-        let last = format!("not checked: 5 images in {MIRROR}, because {words}");
+        let last = format!("not checked: 5 images in {MIRROR}: {words}");
         let (table, document) = status(lab, 1, &["--idle-timeout=1s"], &[&last]);
         assert_eq!(table.stdout.matches("not checked").count(), 8, "{}", table.stdout);
         let unread = not_checked(&document);
@@ -82,16 +82,16 @@ fn a_registry_that_was_not_read_is_not_green() {
     }
     control.post("/aws/reset", &json!({})).unwrap();
     let output = plugin_without_aws(lab, 1, &["status"]);
-    let last = format!("not checked: 5 images in {MIRROR}, because no AWS credentials");
+    let last = format!("not checked: 5 images in {MIRROR}: no AWS credentials");
     assert!(last_line_of(&output).starts_with(&last), "{}", output.stderr);
 
     // ECR does not take us, or does not answer.
     for (access, words) in [
-        (json!({"credentials": "expired"}), "because the AWS credentials have expired"),
-        (json!({"credentials": "unrecognized"}), "because invalid AWS credentials"),
+        (json!({"credentials": "expired"}), "the AWS credentials have expired"),
+        (json!({"credentials": "unrecognized"}), "invalid AWS credentials"),
         (
             json!({"denied": ["ListImages"]}),
-            "for 5 causes, such as: AWS denies ecr:ListImages on arn:aws:ecr:",
+            "5 causes, such as: access denied for ecr:ListImages on arn:aws:ecr:",
         ),
     ] {
         control.put("/ecr/access", &access).unwrap();
@@ -138,7 +138,7 @@ fn a_registry_that_was_not_read_is_not_green() {
         lab,
         1,
         &["--cluster-only"],
-        &["1 reverted: next, run", "; the registry was not checked (--cluster-only)"],
+        &["1 reverted: run kubectl", "; the registry was not checked (--cluster-only)"],
     );
     sync(lab, 0, &[]);
     settle(lab);
@@ -167,8 +167,8 @@ fn another_registry_than_the_one_in_use_is_not_green() {
     assert_eq!(*state(&document, "castai-agent", "container/agent"), other);
     status(lab, 0, &["--cluster-only"], &["nothing to do in the cluster; the registry was not checked"]);
 
-    let down = format!("not checked: 5 images in {OCI}/mirror, because {OCI} cannot be reached");
-    let refused = format!("not checked: 5 images in {OCI}/mirror, for 5 causes, such as: {OCI}/");
+    let down = format!("not checked: 5 images in {OCI}/mirror: {OCI} cannot be reached");
+    let refused = format!("not checked: 5 images in {OCI}/mirror, 5 causes, such as: {OCI}/");
     for (action, words) in [
         (json!({"kind": "reset"}), &down),
         (json!({"kind": "silence"}), &down),
@@ -196,7 +196,7 @@ fn a_source_that_did_not_answer_is_not_green_with_upstream() {
     let digest = mirrored_digest(lab, &format!("{KVISOR}:v1.164.8")).unwrap();
 
     for (action, words) in [
-        (json!({"kind": "status", "status": 500}), "for 3 causes, such as: ghcr.io/"),
+        (json!({"kind": "status", "status": 500}), "3 causes, such as: ghcr.io/"),
         (json!({"kind": "status", "status": 401}), "does not exist or requires a login"),
         (json!({"kind": "status", "status": 403}), "access denied"),
         (
@@ -242,11 +242,8 @@ fn a_source_that_did_not_answer_is_not_green_with_upstream() {
         &json!({"host": "registry-1.docker.io", "action": {"kind": "status", "status": 500}}),
     );
     lab.control().put("/ecr/access", &json!({"credentials": "expired"})).unwrap();
-    let both = [
-        "not checked: 5 images",
-        "because the AWS credentials have expired",
-        "; public tags not checked: 1 image",
-    ];
+    let both =
+        ["not checked: 5 images", "the AWS credentials have expired", "; public tags not checked: 1 image"];
     status(lab, 1, &["--upstream"], &both);
     lab.control().put("/ecr/access", &json!({})).unwrap();
     clear_faults(lab);

@@ -119,7 +119,7 @@ fn the_printed_policy_suffices_for_whole_runs_and_allows_nothing_outside_of_our_
     let repositories = format!("arn:aws:ecr:{REGION}:{ACCOUNT}:repository");
     assert_stderr_contains(
         &refused,
-        &[&format!("AWS denies ecr:CreateRepository on {repositories}/{PATH}/castai/hibernate")],
+        &[&format!("access denied for ecr:CreateRepository on {repositories}/{PATH}/castai/hibernate")],
     );
     assert_eq!(json!(ecr_state(lab).repositories), others, "a dry run's policy writes nothing");
 
@@ -130,7 +130,7 @@ fn the_printed_policy_suffices_for_whole_runs_and_allows_nothing_outside_of_our_
         let refused = sync(lab, 1, &["--no-rewrite", &registry]);
         assert_stderr_contains(
             &refused,
-            &[&format!("AWS denies ecr:ListImages on {repositories}{path}/castai/hibernate")],
+            &[&format!("access denied for ecr:ListImages on {repositories}{path}/castai/hibernate")],
         );
         let blind = plugin(lab, 1, &["preflight", "--only=CPL303", "--fail-on=unknown", &registry]);
         assert!(blind.stdout.contains("no permission for ecr:DescribeRepositories"), "{}", blind.stdout);

@@ -49,10 +49,7 @@ fn rollback_restores_everything_and_contacts_only_the_cluster() {
         assert_eq!(dry.stdout.matches(words).count(), 7, "{}", dry.stdout);
     }
     let refused = plugin(lab, 2, &["rollback"]);
-    assert_stderr_contains(
-        &refused,
-        &["refusing to restore the original images of 5 workloads without --yes"],
-    );
+    assert_stderr_contains(&refused, &["cannot restore the original images of 5 workloads without --yes"]);
     assert_eq!(workload_specs(lab), rewritten, "nothing was changed");
 
     let output = plugin(lab, 0, &["rollback", "--yes", "--wait=false"]);
@@ -83,7 +80,7 @@ fn what_breaks_by_it_gets_its_private_images_again_and_the_rest_is_not_reached()
             "error: deployment.apps/castai-kvisor-controller in namespace castai-agent was restored to its \
              private images: pod ",
             "its previous images run again",
-            "error: deployment.apps/castai-agent in namespace castai-agent was not reached",
+            "error: deployment.apps/castai-agent in namespace castai-agent not started",
         ],
     );
     assert!(container_image(lab, "castai-kvisor-controller", "controller").starts_with(MIRROR));
@@ -120,7 +117,7 @@ fn a_component_that_can_run_its_former_image_is_waited_for() {
     assert_eq!(container_image(lab, "first", "main"), former);
     assert_eq!(recorded_images(lab, "deployment/first"), Value::Null);
     let again = plugin(lab, 0, &["rollback", "deployment/first"]);
-    assert_stderr_contains(&again, &["note: deployment.apps/first: no image of it is recorded as replaced"]);
+    assert_stderr_contains(&again, &["note: deployment.apps/first: no images were replaced by sync-images"]);
 }
 
 #[test]
@@ -146,13 +143,13 @@ fn images_changed_since_are_skipped_and_reported() {
         &output,
         &[
             &format!(
-                "error: daemonset.apps/castai-kvisor-agent in namespace castai-agent: container/kvisor was changed since to \
-                 {upgraded}, and is never taken back to another version"
+                "error: daemonset.apps/castai-kvisor-agent in namespace castai-agent: container/kvisor skipped: it was \
+                 upgraded to {upgraded} since"
             ),
             &format!("set it to {KVISOR}:v9"),
             "note: cronjob.batch/hibernate-resume in namespace castai-agent: container/pauser skipped: it \
              was changed to castai/hibernate:v0.15 since",
-            "note: cronjob.batch/hibernate-pause in namespace castai-agent: nothing of ours is left there",
+            "note: cronjob.batch/hibernate-pause in namespace castai-agent: only an outdated record of its images is left",
         ],
     );
     assert_eq!(container_image(lab, "castai-kvisor-agent", "kvisor"), upgraded);

@@ -53,7 +53,7 @@ fn workloads_never_rewritten_are_reported_and_unchanged() {
     assert_eq!(names, "deployment.apps/castai-agent\n");
     // Without AWS the cluster tells what it can.
     let alone = plugin(lab, 1, &["status", "--cluster-only"]);
-    assert_stderr_contains(&alone, &["7 not rewritten: next"]);
+    assert_stderr_contains(&alone, &["7 not rewritten: run"]);
     let none = plugin(lab, 1, &["status", "-n", "shop"]);
     assert_stderr_contains(&none, &["error: no image of Cast AI found", "--context"]);
     assert_eq!(castai_workloads(lab), before);

@@ -313,7 +313,7 @@ fn a_lock_or_a_plan_that_does_not_hold_is_refused_by_name() {
     let cases = [
         (&lock, "Lock", format!("{image}/destination"), evil.clone(), "shop/web:1.0: it is outside of"),
         (&lock, "Lock", format!("{image}/source"), json!("evil/web:1.0"), "unexpected name of evil/web:1.0"),
-        (&lock, "Lock", format!("{image}/digest"), json!("sha256:xyz"), "lock.json is damaged"),
+        (&lock, "Lock", format!("{image}/digest"), json!("sha256:xyz"), "invalid file lock.json"),
         (&plan, "Plan", format!("{image}/destination"), evil, "shop/web:1.0: it is outside of"),
         (&plan, "Plan", format!("{image}/source"), json!("evil/web:1.0"), "unexpected name of evil/web:1.0"),
     ];

@@ -106,7 +106,7 @@ fn conflicting_flags_fail_with_a_hint() {
         (&["--dry-run", "--lock=l"], "--lock cannot be used with --dry-run"),
         (&["--no-mirror", "--no-rewrite", "--lock=l"], "--lock cannot be used"),
         (&["--no-mirror", "--lock=l", "--registry=r.example"], "--registry cannot be used with --lock"),
-        (&["--no-discover", "--plan=p", "--only=*agent*"], "--only has no use where --plan is carried out"),
+        (&["--no-discover", "--plan=p", "--only=*agent*"], "--only cannot be used with --plan"),
         (&["--no-discover", "--inventory=i", "--no-rewrite", "-n", "x"], "-n and -l cannot be used"),
     ];
     for (flags, words) in cases {
@@ -189,10 +189,7 @@ fn without_yes_and_a_terminal_nothing_changes() {
     let lab = own_lab();
     let (before, tags) = (workload_specs(&lab), ecr_tags(&lab));
     let output = plugin(&lab, 2, &["sync-images"]);
-    assert_stderr_contains(
-        &output,
-        &["refusing to copy 5 images", "change 5 workloads", "--yes", "--dry-run"],
-    );
+    assert_stderr_contains(&output, &["cannot copy 5 images", "change 5 workloads", "--yes", "--dry-run"]);
     assert_eq!(output.stdout, "");
     assert_eq!((workload_specs(&lab), ecr_tags(&lab)), (before, tags));
     // Where there is nothing to do, nothing has to be asked.

@@ -37,7 +37,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
     };
     if names.is_empty() {
         return Err(CommandError::with_hint(
-            format!("error: no image that Cast AI needs in this cluster found in {}", images.mirror),
+            format!("error: {} has no image that Cast AI needs in this cluster", images.mirror),
             "mirror them first: kubectl castai-privatelink sync-images --no-rewrite; or set --registry",
         ));
     }

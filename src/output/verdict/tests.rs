@@ -121,7 +121,7 @@ fn unchecked_images_are_reported_with_the_cause() {
         ]),
         "not checked: 3 images in e.example: 2 causes, such as: b",
     );
-    says(&report(vec![unread(tags, "no answer")]), "public tags not checked: 1 image, because no answer");
+    says(&report(vec![unread(tags, "no answer")]), "public tags not checked: 1 image: no answer");
     let elsewhere = || image(State::OtherRegistry("o.example/team".to_owned()), &[]);
     says(
         &report(vec![elsewhere(), other("y", elsewhere())]),

@@ -47,8 +47,8 @@ fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, CommandError>
         )));
     }
     if found_version != Some(API_VERSION) {
-        let found = found_version.map_or_else(|| "no version".to_owned(), |found| format!("version {found}"));
-        let message = format!("error: unsupported version {found} in {shown}: expected {API_VERSION}");
+        let found = found_version.unwrap_or("none");
+        let message = format!("error: unsupported version in {shown}: expected {API_VERSION}, found {found}");
         return Err(CommandError::with_hint(message, "use the same version of the plugin on all machines"));
     }
     serde_json::from_value(value)

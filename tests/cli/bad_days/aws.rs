@@ -19,8 +19,8 @@ fn credentials_that_do_not_work_stop_the_run_before_anything_is_done() {
     for (fault, words) in [
         ("expired-token", ["credentials have expired", "aws sso login"]),
         ("invalid-client-token-id", ["invalid AWS credentials", "AWS_PROFILE"]),
-        ("access-denied", ["AWS denies sts:GetCallerIdentity", "--registry"]),
-        ("silent", ["sts:GetCallerIdentity got no answer", "--registry"]),
+        ("access-denied", ["access denied for sts:GetCallerIdentity", "--registry"]),
+        ("silent", ["sts:GetCallerIdentity got no response", "--registry"]),
     ] {
         control.put("/aws/faults", &json!([{"service": "sts", "fault": fault}])).unwrap();
         let limit: &[&str] = if fault == "silent" { &["--idle-timeout=1s"] } else { &[] };
@@ -62,12 +62,15 @@ fn an_action_that_iam_denies_is_named_with_its_resource() {
         (
             "ListImages",
             [
-                "AWS denies ecr:ListImages on arn:aws:ecr:us-east-1:123456789012:repository/castai-privatelink/",
+                "access denied for ecr:ListImages on arn:aws:ecr:us-east-1:123456789012:repository/castai-privatelink/",
                 "IAM policy",
             ],
         ),
-        ("CreateRepository", ["AWS denies ecr:CreateRepository on arn:aws:ecr:us-east-1:", "IAM policy"]),
-        ("GetAuthorizationToken", ["AWS denies ecr:GetAuthorizationToken", "IAM policy"]),
+        (
+            "CreateRepository",
+            ["access denied for ecr:CreateRepository on arn:aws:ecr:us-east-1:", "IAM policy"],
+        ),
+        ("GetAuthorizationToken", ["access denied for ecr:GetAuthorizationToken", "IAM policy"]),
         ("InitiateLayerUpload", ["ecr:InitiateLayerUpload", "castai/hibernate"]),
         ("PutImage", ["ecr:PutImage", "castai/hibernate"]),
     ] {
@@ -108,7 +111,10 @@ fn unknown_regions_fail_before_any_request() {
         }
     }
     let output = plugin(lab, 2, &[&["sync-images", "--yes", "--region=us-east-9"], QUICK].concat());
-    assert_stderr_contains(&output, &["sts:GetCallerIdentity got no answer", "not found in DNS", "--region"]);
+    assert_stderr_contains(
+        &output,
+        &["sts:GetCallerIdentity got no response", "not found in DNS", "--region"],
+    );
     let registry = "--registry=123456789012.dkr.ecr.us-east-9.amazonaws.com";
     let output = plugin(lab, 2, &[&["sync-images", "--yes", registry], QUICK].concat());
     assert_stderr_contains(&output, &["ecr:ListImages", "not found in DNS", "--region"]);

@@ -95,7 +95,7 @@ fn a_kind_that_cannot_be_listed_makes_the_result_incomplete() {
     let lab = own_lab();
     let before = workload_specs(&lab);
     let kubeconfig = grant_access(&lab, "some", "get,list,patch", "deployments.apps,cronjobs.batch,nodes");
-    let incomplete = ["error: this is incomplete", "daemonsets.apps", "may not be listed", "RBAC"];
+    let incomplete = ["error: incomplete: cannot list", "daemonsets.apps", "RBAC"];
     let inventory = lab.folder().home().join("inventory.json");
     let inventory = inventory.to_str().unwrap();
     let found = sync(&lab, 1, &[&kubeconfig, "--no-mirror", "--no-rewrite", "--inventory", inventory]);

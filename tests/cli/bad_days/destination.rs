@@ -127,16 +127,16 @@ fn a_destination_that_is_full_or_throttles_says_so_and_the_next_run_completes() 
         ),
         (
             json!({"operation": "CompleteLayerUpload", "action": {"kind": "corrupt", "at": 5, "of": "request"}}),
-            &["refused", "DIGEST_INVALID"],
+            &["rejected", "DIGEST_INVALID"],
         ),
         (
             registry_error("PutImage", 429, &none, "TOOMANYREQUESTS"),
-            &["rate limit exceeded (said by PutImage) and kept doing so", "fewer --jobs"],
+            &["rate limit exceeded (said by PutImage) after all retries", "fewer --jobs"],
         ),
         (
             registry_error("PutImage", 400, &none, "MANIFEST_INVALID"),
             &[
-                "refused manifest sha256:",
+                "rejected manifest sha256:",
                 "MANIFEST_INVALID said by PutImage",
                 "ask the publisher",
                 "--exclude",

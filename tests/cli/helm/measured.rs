@@ -34,9 +34,9 @@ fn upgrades_after_a_rewrite(program: &'static str) {
     helm.install("castai-agent");
     let first = sync(lab, 0, &["--wait=false"]);
     assert_eq!(now(), private(&public));
-    let guarded = "note: Helm is refused another image for deployment.apps/castai-agent, \
-                   deployment.apps/castai-agent-cpvpa, which this plugin claims: give its next upgrade the values of \
-                   `values helm`, and run sync-images again after it";
+    let guarded = "note: upgrades by Helm that set another image of deployment.apps/castai-agent, \
+                   deployment.apps/castai-agent-cpvpa will fail with a conflict; use the values of `values helm`, \
+                   and run sync-images again afterwards";
     assert_eq!(first.stderr.contains(guarded), helm.applies(), "{}", first.stderr);
 
     // Without our values.

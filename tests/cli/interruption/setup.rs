@@ -116,7 +116,7 @@ impl Scene {
                 let image = image.unwrap_or_else(|| panic!("{name} lacks {digest}"));
                 manifests.extend(&image.children);
                 let missing = image.blobs.iter().find(|blob| !repository.layers.contains_key(*blob));
-                assert_eq!(missing, None, "{name}: a tag names what not found");
+                assert_eq!(missing, None, "{name}: a tag names missing content");
             }
         }
         for (name, repository) in &self.registry.repositories {

@@ -154,7 +154,7 @@ fn pods_of_every_phase_and_owner_are_seen_where_they_are_cast_ais() {
         lab,
         1,
         &[],
-        &["missing in the registry: next, run", "cannot pull", "daemonset.apps/castai-kvisor-agent ("],
+        &["missing in the registry: run kubectl", "cannot pull", "daemonset.apps/castai-kvisor-agent ("],
     );
 }
 

@@ -75,15 +75,12 @@ fn a_credential_that_cannot_be_used_is_named_and_not_shown() {
         (format!("{{tokenFile: {empty}}}"), "empty"),
         ("{tokenFile: /absent}".to_owned(), "error: tokenFile of user \"u\": /absent: No such file"),
         ("{as: \"s3cret\\n\"}".to_owned(), "error: as of user \"u\" is invalid: it has a line break"),
-        ("{as-groups: [\"s3cret\\n\"]}".to_owned(), "error: as-groups of user \"u\" cannot be sent"),
-        ("{as-uid: \"s3cret\\n\"}".to_owned(), "error: as-uid of user \"u\" cannot be sent"),
-        (
-            "{as-user-extra: {k: [\"s3cret\\n\"]}}".to_owned(),
-            "error: as-user-extra of user \"u\" cannot be sent",
-        ),
+        ("{as-groups: [\"s3cret\\n\"]}".to_owned(), "error: as-groups of user \"u\" is invalid"),
+        ("{as-uid: \"s3cret\\n\"}".to_owned(), "error: as-uid of user \"u\" is invalid"),
+        ("{as-user-extra: {k: [\"s3cret\\n\"]}}".to_owned(), "error: as-user-extra of user \"u\" is invalid"),
         (
             "{auth-provider: {name: oidc, config: {id-token: \"s3cret\\n\"}}}".to_owned(),
-            "error: id-token of the auth-provider of user \"u\" cannot be sent",
+            "error: id-token of the auth-provider of user \"u\" is invalid",
         ),
         (
             "{client-certificate-data: s3cret!}".to_owned(),
@@ -113,7 +110,7 @@ fn a_credential_that_cannot_be_used_is_named_and_not_shown() {
     for command in COMMANDS {
         assert_stderr_contains(
             &home.plugin(2, &path, command),
-            &["error: token of user \"u\" cannot be sent", "hint: "],
+            &["error: token of user \"u\" is invalid", "hint: "],
         );
     }
     let good = home.write("good", kubeconfig(NOWHERE, "{}"));
