@@ -78,6 +78,11 @@ mod tests {
         assert_eq!(value("castai-live", "e/castai/live/daemon"), Some(("imageRegistry", "e/castai/live")));
         assert_eq!(value("castai-agent", "e/cpa/cpvpa"), Some(("clusterVPA.repository", "e/cpa/cpvpa")));
         assert_eq!(value("castai-agent", "e/unknown"), None);
+        assert_eq!(value("vllm", "e/vllm-openai"), Some(("image.repository", "e/vllm-openai")));
+        assert_eq!(value("sglang", "e/vllm-openai"), None);
+        let wireguard = "networking.gatewayTemplates.container.wireguard.image.name";
+        assert_eq!(value("liqo", "e/gateway/wireguard"), Some((wireguard, "e/gateway/wireguard")));
+        assert_eq!(value("db-proxy", "e/db-proxy"), Some(("image.repository", "e/db-proxy")));
         let optimizer = "us-docker.pkg.dev/castai-hub/library/dbo-proxy";
         assert_eq!(value("castai-db-optimizer", optimizer), Some(("proxyImage.repository", optimizer)));
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::records;
-use crate::model::knowledge::{ChartValue, DerivedEndpoint, Evidence, Form, Knowledge, Protocol};
+use crate::model::knowledge::{DerivedEndpoint, Evidence, Form, Knowledge, Protocol};
 
 const HEAD: &str = "# Cast AI's components
 
@@ -19,7 +19,8 @@ This page is made from `src/castai/components/`, where each entry has its source
   neither is: then images may be missing.
 - **Values** are those of the chart that name the repository of an image. Where `global.registry` is *honoured*, that one
   value does for the image, from the version given; *not seen* means that no version that was read does so. The plugin sets
-  those one by one ([persist.md](persist.md)).
+  those one by one ([persist.md](persist.md)). A value *of* a chart is that of one in the component's chart, and stands
+  behind its name: `vllm.image.repository`.
 - **Rollout order**: a component with a number is changed after those without, and the highest number comes last.
 
 ";
@@ -118,7 +119,7 @@ fn section(page: &mut String, component: &Knowledge) {
     for rule in &component.derived_endpoints {
         line("Derived endpoint", derived_endpoint(rule));
     }
-    values(page, &component.chart_values);
+    values(page, component);
 }
 
 fn labels(labels: &BTreeMap<String, String>) -> String {
@@ -145,12 +146,14 @@ fn derived_endpoint(rule: &DerivedEndpoint) -> String {
     text
 }
 
-fn values(page: &mut String, values: &[ChartValue]) {
-    if values.is_empty() {
+fn values(page: &mut String, component: &Knowledge) {
+    if component.chart_values.is_empty() {
         return;
     }
     page.push_str("\n| Value | Image | Holds | `global.registry` |\n| --- | --- | --- | --- |\n");
-    for value in values {
+    for value in &component.chart_values {
+        let is_inner = !component.charts.contains(&value.chart);
+        let of = if is_inner { format!(" of `{}`", value.chart) } else { String::new() };
         let image = if value.image == "*" { "all".to_owned() } else { format!("`{}`", value.image) };
         let holds = match value.form {
             Form::Repository => "the repository",
@@ -159,7 +162,7 @@ fn values(page: &mut String, values: &[ChartValue]) {
         };
         let global = value.global_since.as_ref();
         let global = global.map_or("not seen".to_owned(), |since| format!("honoured from {since} on"));
-        let _ = writeln!(page, "| `{}` | {image} | {holds} | {global} |", value.key);
+        let _ = writeln!(page, "| `{}`{of} | {image} | {holds} | {global} |", value.key);
     }
 }
 

@@ -15,6 +15,7 @@ macro_rules! record {
 pub(super) const FILES: &[(&str, &str)] = &[
     record!("common"),
     record!("castai-agent"),
+    record!("castai-ai-optimizer-proxy"),
     record!("castai-audit-logs-receiver"),
     record!("castai-chart-upgrader"),
     record!("castai-cloud-proxy"),
@@ -22,8 +23,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     record!("castai-db-agent"),
     record!("castai-db-optimizer"),
     record!("castai-db-proxy"),
+    record!("castai-dbo"),
     record!("castai-evictor"),
     record!("castai-hibernate"),
+    record!("castai-hosted-model"),
     record!("castai-kentroller"),
     record!("castai-kvisor"),
     record!("castai-live"),
@@ -33,12 +36,14 @@ pub(super) const FILES: &[(&str, &str)] = &[
     record!("castai-scheduling-policies-controller"),
     record!("castai-spot-handler"),
     record!("castai-umbrella"),
+    record!("castai-watchdog"),
     record!("castai-workload-autoscaler"),
     record!("castai-workload-autoscaler-exporter"),
     record!("castware-components"),
     record!("castware-operator"),
     record!("egressd"),
     record!("gpu-metrics-exporter"),
+    record!("liqo"),
     record!("omni-agent"),
 ];
 

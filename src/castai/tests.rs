@@ -10,6 +10,19 @@ use crate::model::image::Image;
 use crate::model::knowledge::{Form, Knowledge};
 use crate::parse;
 
+/// Charts that are in a chart of Cast AI's. Each is named as anybody's chart could be.
+const INNER_CHARTS: [&str; 9] = [
+    "aibrix",
+    "db-agent",
+    "db-optimizer",
+    "db-proxy",
+    "liqo",
+    "liqo-crds",
+    "metrics-server",
+    "sglang",
+    "vllm",
+];
+
 /// Every record with the name of its file.
 fn all() -> Vec<(&'static str, Knowledge)> {
     let read = |text| parse::yaml::from_str(text, 1).unwrap_or_else(|error| panic!("{error}\n{text}"));
@@ -46,8 +59,12 @@ fn every_record_says_what_is_needed_and_only_what_it_can_mean() {
             assert!(prefix.ends_with('/'), "{name}: {prefix} could be the beginning of another name");
         }
         for value in &record.chart_values {
-            assert!(record.charts.contains(&value.chart), "{name}: {value:?}");
-            assert_eq!(value.form == Form::Registry, !value.key.ends_with("epository"), "{name}: {value:?}");
+            assert!(
+                record.charts.contains(&value.chart) || INNER_CHARTS.contains(&value.chart.as_str()),
+                "{name}: {value:?}"
+            );
+            let holds_a_repository = value.key.ends_with("epository") || value.key.ends_with(".image.name");
+            assert_eq!(value.form == Form::Registry, !holds_a_repository, "{name}: {value:?}");
             assert!(value.global_since.as_ref().is_none_or(|since| numbers(since).is_some()), "{value:?}");
         }
         for rule in &record.derived_images {
@@ -57,6 +74,29 @@ fn every_record_says_what_is_needed_and_only_what_it_can_mean() {
                 "{name}: {rule:?}"
             );
         }
+    }
+}
+
+/// A customer may have a chart of the same name: it is not taken for Cast AI's, and its image is that of Cast AI's only
+/// where the whole name is.
+#[test]
+fn charts_in_charts_of_cast_ai_are_known_by_their_values_alone() {
+    for chart in INNER_CHARTS {
+        assert_eq!(built_in().chart(&format!("{chart}-1.0.0")), None, "{chart}");
+        assert!(built_in().values_of(chart).next().is_some(), "{chart}");
+    }
+    for (repository, expected) in [
+        ("us-docker.pkg.dev/castai-hub/library/liqo/gateway", true),
+        ("registry.k8s.io/metrics-server/metrics-server", true),
+        ("ghcr.io/liqotech/gateway", false),
+        ("vllm/vllm-openai", false),
+        ("lmsysorg/sglang", false),
+        ("aibrix/controller-manager", false),
+        ("busybox", false),
+        ("metrics-server/metrics-server", false),
+    ] {
+        let image = format!("{repository}:v1").parse().unwrap();
+        assert_eq!(built_in().knows(&image), expected, "{repository}");
     }
 }
 
@@ -109,6 +149,7 @@ fn the_records_together_say_what_is_known() {
         "proxysql/proxysql",
         "rancher/kubectl",
         "registry.k8s.io/cpa/cpvpa",
+        "registry.k8s.io/metrics-server/metrics-server",
     ];
     assert_eq!(others, BTreeSet::from(expected));
     let resources: Vec<_> = built_in().custom_resources().iter().map(|resource| resource.plural()).collect();
