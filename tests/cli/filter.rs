@@ -44,7 +44,7 @@ fn onboarding_manifests_are_applied_with_private_images_and_else_as_they_are() {
     assert_stderr_contains(&early, &[&agent, &format!("{MIRROR}/{AGENT}:v0.161.1 not found")]);
     assert_stderr_contains(
         &early,
-        &[&format!("{SCANNERS}:v1.164.8, which Deployment/castai-kvisor-controller in agent.yaml")],
+        &[&format!("{SCANNERS}:v1.164.8 of Deployment/castai-kvisor-controller in agent.yaml")],
     );
     let way = "sync-images -f agent.yaml --no-rewrite";
     assert_stderr_contains(

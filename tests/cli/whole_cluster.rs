@@ -169,7 +169,7 @@ fn every_image_is_found_with_its_reason_and_every_endpoint_with_its_component() 
     let mut seen = Vec::new();
     for wanted in found["images"].as_array().unwrap() {
         for used in wanted["usedBy"].as_array().unwrap() {
-            let place = &used["vantagePoint"];
+            let place = &used["place"];
             let workload = format!("{}/{}", text(&place["kind"]), text(&place["name"]));
             let image_field = text(&used["imageField"]);
             assert_eq!(used["reason"], reason(&workload, image_field), "{workload} {image_field}");

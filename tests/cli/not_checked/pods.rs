@@ -85,7 +85,7 @@ fn pods_that_cannot_pull_what_the_registry_holds_are_not_green() {
 
     // Of Helm releases nothing was seen: that is no failure, and no claim either.
     grant_access(lab, "blind", "get,list", "pods");
-    status(lab, 0, &[&blind], &["nothing to do in the readable part of the cluster; whether public tags"]);
+    status(lab, 0, &[&blind], &["nothing to do in the readable part of the cluster; public tags"]);
 }
 
 #[test]

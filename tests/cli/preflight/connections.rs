@@ -27,7 +27,7 @@ fn each_connection_failure_is_reported() {
             fails(
                 GRPC,
                 "CPL230",
-                "not for this name but for api.example.com",
+                "not valid for this host name but for api.example.com",
                 "another service",
                 &["CPL231", "CPL241"],
             ),

@@ -31,8 +31,8 @@ fn each_dns_failure_is_reported() {
                 &["CPL220", "CPL230", "CPL231", "CPL240"],
             ),
             fails(GRPC, "CPL210", "A and AAAA: NXDOMAIN", "vpce-svc-05e9e206a737781a7", &BEHIND_NAME),
-            fails(KVISOR, "CPL210", "A and AAAA: SERVFAIL", "private DNS", &BEHIND_NAME),
-            fails(TELEMETRY, "CPL210", "A and AAAA: REFUSED", "private DNS", &BEHIND_NAME),
+            fails(KVISOR, "CPL210", "A and AAAA: SERVFAIL", "the VPC's resolver", &BEHIND_NAME),
+            fails(TELEMETRY, "CPL210", "A and AAAA: REFUSED", "the VPC's resolver", &BEHIND_NAME),
         ],
     );
     let table = plugin(&lab, 1, &["preflight"]).stdout;

@@ -14,9 +14,13 @@ fn aws_credentials_that_cannot_be_used_are_named_and_not_shown() {
         (
             Some(("AWS_ACCESS_KEY_ID", "AKIA\nX")),
             "",
-            "no AWS credentials (the access key id has a line break",
+            "no AWS credentials (invalid access key ID: it has a line break",
         ),
-        (Some(("AWS_ACCESS_KEY_ID", "AKIÄ")), "", "no AWS credentials (the access key id has a line break"),
+        (
+            Some(("AWS_ACCESS_KEY_ID", "AKIÄ")),
+            "",
+            "no AWS credentials (invalid access key ID: it has a line break",
+        ),
         (Some(("AWS_SESSION_TOKEN", "s3cret\u{1}")), "", "no AWS credentials (failed to parse header value)"),
         (None, "credential_process = sh -c \"echo s3cret; echo s3cret >&2; exit 1\"", process),
         (None, "credential_process = echo s3cret", process),
