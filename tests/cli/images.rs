@@ -143,7 +143,7 @@ fn every_image_is_listed_with_its_reason_and_what_was_left_out_is_explained() {
     assert!(why("checkout", "container/checkout").contains("neither the workload nor the image"));
     let excluded = seen["explanation"]["excluded"].to_string();
     assert!(!excluded.contains("cloneset.apps"), "what is taken is not left out: {excluded}");
-    assert!(why("backup", "container/backup").contains("outside of Cast AI's namespaces"));
+    assert!(why("backup", "container/backup").contains("the workload does not belong to Cast AI"));
     let tables = images(&lab, 0, &["--explain"]);
     for words in [
         "pod jvm-1 cannot pull it (",

@@ -168,13 +168,14 @@ fn another_registry_than_the_one_in_use_is_not_green() {
     status(lab, 0, &["--cluster-only"], &["nothing to do in the cluster; the registry was not checked"]);
 
     let down = format!("not checked: 5 images in {OCI}/mirror: {OCI} cannot be reached");
-    let refused = format!("not checked: 5 images in {OCI}/mirror, 5 causes, such as: {OCI}/");
+    let refused = format!("not checked: 5 images in {OCI}/mirror: 5 causes, such as: {OCI}/");
+    let denied = format!("not checked: 5 images in {OCI}/mirror: 5 causes, such as: access denied to {OCI}/");
     for (action, words) in [
         (json!({"kind": "reset"}), &down),
         (json!({"kind": "silence"}), &down),
         (json!({"kind": "status", "status": 503}), &refused),
         (json!({"kind": "status", "status": 401}), &refused),
-        (json!({"kind": "status", "status": 403}), &refused),
+        (json!({"kind": "status", "status": 403}), &denied),
     ] {
         add_fault(lab, "oci", &json!({"action": action}));
         status(lab, 1, &[&registry, "--idle-timeout=2s"], &[words]);

@@ -27,7 +27,7 @@ fn an_image_that_is_missing_at_its_source_holds_back_only_what_needs_it() {
     assert_stderr_contains(
         &output,
         &[
-            "kvisor-agent has no manifest v1.164.8",
+            "manifest v1.164.8 not found in ghcr.io/castai/kvisor/kvisor-agent",
             "daemonset.apps/castai-kvisor-agent in namespace castai-agent held back",
         ],
     );

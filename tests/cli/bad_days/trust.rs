@@ -43,7 +43,11 @@ fn untrusted_certificates_and_wrong_clocks_are_named() {
     let lab = own_lab();
     let (before, tags) = (workload_specs(&lab), ecr_tags(&lab));
     let untrusted = ["signed by unknown authority", "SSL_CERT_FILE"];
-    let expired = ["has expired (current time 20", "certificate limit 2020-01-01T00:00:00Z", "set the clock"];
+    let expired = [
+        "has expired (current time 20",
+        "certificate limit 2020-01-01T00:00:00Z",
+        "check this machine's clock",
+    ];
     let early =
         ["is not yet valid (current time 20", "certificate limit 2100-01-01T00:00:00Z", "set the clock"];
     let cases: [(Ipv4Addr, &[&str]); 3] =

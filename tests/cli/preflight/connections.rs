@@ -32,7 +32,13 @@ fn each_connection_failure_is_reported() {
                 &["CPL231", "CPL241"],
             ),
             fails(KVISOR, "CPL230", "the certificate expired at", "clock", &["CPL231", "CPL241"]),
-            fails(TELEMETRY, "CPL230", "issuer is not trusted (CN=", "SSL_CERT_FILE", &["CPL231", "CPL241"]),
+            fails(
+                TELEMETRY,
+                "CPL230",
+                "signed by unknown authority (CN=",
+                "SSL_CERT_FILE",
+                &["CPL231", "CPL241"],
+            ),
         ],
     );
 
