@@ -47,7 +47,7 @@ pub enum PermissionsCommand {
     /// Print roles and bindings for `kubectl apply -f -`
     ///
     /// Secrets, config maps and logs are read only in the namespace of Cast AI's components (-n, by default
-    /// castai-agent), with a Role; everything else needs a ClusterRole.
+    /// castai-agent), with a Role; everything else needs a cluster role.
     Rbac(BindingArguments),
     /// Print an IAM policy
     ///

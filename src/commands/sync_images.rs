@@ -29,7 +29,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &SyncArguments) -> Result
         RunOutcome::Discovered if report.found_nothing() => nothing_found(arguments, wanted, &report)?,
         RunOutcome::Discovered => text::inventory(&report.inventory, wanted.output)?,
         RunOutcome::Planned(plan) => {
-            text::planned(plan.as_ref(), &report, settings.stages.rewrite, wanted.output)?
+            text::planned(plan.as_ref(), &report, settings.stages.rewrite, wanted.output)?;
         }
         RunOutcome::Declined => output::say("nothing was changed"),
         RunOutcome::Done => text::done(&report, settings.stages.rewrite, wanted.output)?,
