@@ -46,27 +46,8 @@ fn judge_expiry(session: &Session, now: Timestamp) -> Judgement {
 
 #[cfg(test)]
 mod tests {
-    use probe::tls::Certificate;
-
+    use super::super::tests::{certificate, session};
     use super::*;
-
-    fn certificate(issuer: &str, name: &str, not_after: i64) -> Certificate {
-        Certificate {
-            subject: format!("CN={name}"),
-            issuer: issuer.to_owned(),
-            names: vec![name.to_owned()],
-            not_after: Timestamp::from_second(not_after).unwrap(),
-        }
-    }
-
-    fn session(certificate: Option<Certificate>) -> Session {
-        Session {
-            address: "127.0.0.1:443".parse().unwrap(),
-            version: "TLSv1_3".to_owned(),
-            alpn: Some("h2".to_owned()),
-            certificate,
-        }
-    }
 
     #[test]
     fn a_certificate_about_to_end_does_not_pass() {

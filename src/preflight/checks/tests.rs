@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
+use probe::tls::{Certificate, Session};
+
 use super::*;
 use crate::preflight::check::{Severity, Source};
 
@@ -100,4 +103,23 @@ fn the_page_of_checks_is_up_to_date() {
         committed == page(),
         "docs/checks.md differs from the checks; write it anew with: UPDATE_DOCS=1 cargo test --workspace --lib checks"
     );
+}
+
+/// A certificate for one name; `not_after` in seconds since the epoch.
+pub(super) fn certificate(issuer: &str, name: &str, not_after: i64) -> Certificate {
+    Certificate {
+        subject: format!("CN={name}"),
+        issuer: issuer.to_owned(),
+        names: vec![name.to_owned()],
+        not_after: Timestamp::from_second(not_after).unwrap(),
+    }
+}
+
+pub(super) fn session(certificate: Option<Certificate>) -> Session {
+    Session {
+        address: "127.0.0.1:443".parse().unwrap(),
+        version: "TLSv1_3".to_owned(),
+        alpn: Some("h2".to_owned()),
+        certificate,
+    }
 }
