@@ -3,7 +3,6 @@
 pub mod credential;
 pub mod fault;
 pub mod proxy;
-pub mod tls_failure;
 
 use std::sync::Arc;
 use std::time::Duration;

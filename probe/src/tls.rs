@@ -62,6 +62,35 @@ pub enum Class {
     Other(String),
 }
 
+impl Class {
+    /// The class of an error of rustls, for everything that shakes hands.
+    pub fn from_rustls(error: &TlsError) -> Self {
+        match error {
+            TlsError::InvalidCertificate(
+                CertificateError::UnknownIssuer | CertificateError::BadSignature,
+            ) => Self::UnknownIssuer,
+            // A certificate authority shown as the server's own certificate is a self-signed one.
+            TlsError::InvalidCertificate(CertificateError::Other(other))
+                if other.to_string().contains("CaUsedAsEndEntity") =>
+            {
+                Self::UnknownIssuer
+            }
+            TlsError::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            ) => Self::WrongName,
+            TlsError::InvalidCertificate(
+                CertificateError::Expired | CertificateError::ExpiredContext { .. },
+            ) => Self::Expired,
+            TlsError::InvalidCertificate(
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+            ) => Self::NotYetValid,
+            TlsError::InvalidMessage(InvalidMessage::InvalidContentType) => Self::NotTls,
+            TlsError::AlertReceived(alert) => Self::Refused(format!("{alert:?}")),
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
 /// A handshake that failed, with the certificate that was shown, where one was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -150,35 +179,13 @@ fn read_certificate(encoded: &[u8]) -> Option<Certificate> {
 }
 
 fn classify(error: &std::io::Error) -> Class {
-    let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) else {
-        return match TcpFailure::classify(error) {
-            TcpFailure::Reset => Class::Reset,
-            TcpFailure::TimedOut => Class::TimedOut,
-            other => Class::Other(other.describe().to_owned()),
-        };
-    };
-    match tls {
-        TlsError::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
-            Class::UnknownIssuer
-        }
-        TlsError::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => Class::WrongName,
-        TlsError::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
-            Class::Expired
-        }
-        TlsError::InvalidCertificate(
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
-        ) => Class::NotYetValid,
-        // A certificate authority shown as the server's own certificate is a self-signed one.
-        TlsError::InvalidCertificate(CertificateError::Other(other))
-            if other.to_string().contains("CaUsedAsEndEntity") =>
-        {
-            Class::UnknownIssuer
-        }
-        TlsError::InvalidMessage(InvalidMessage::InvalidContentType) => Class::NotTls,
-        TlsError::AlertReceived(alert) => Class::Refused(format!("{alert:?}")),
-        other => Class::Other(other.to_string()),
+    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) {
+        return Class::from_rustls(tls);
+    }
+    match TcpFailure::classify(error) {
+        TcpFailure::Reset => Class::Reset,
+        TcpFailure::TimedOut => Class::TimedOut,
+        other => Class::Other(other.describe().to_owned()),
     }
 }
 

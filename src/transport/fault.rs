@@ -4,10 +4,11 @@ use std::error::Error as StdError;
 use std::io;
 
 use jiff::Timestamp;
+use probe::tls::Class;
+use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
 
 use crate::printable::one_line;
-use crate::transport::tls_failure::{Limit, TlsFailure};
 
 /// Longest external text that is repeated, in characters.
 const LIMIT: usize = 300;
@@ -47,13 +48,18 @@ impl Fault {
     }
 
     fn of_tls(error: &rustls::Error) -> Self {
-        match TlsFailure::of(error) {
-            TlsFailure::UntrustedIssuer => Self::UntrustedIssuer,
-            TlsFailure::WrongName => Self::WrongName,
-            TlsFailure::Expired(limit) => Self::Expired(moments(limit)),
-            TlsFailure::NotYetValid(limit) => Self::NotYetValid(moments(limit)),
-            TlsFailure::Certificate(text) | TlsFailure::Other(text) => Self::Tls(one_line(&text, LIMIT)),
-            TlsFailure::NotTls | TlsFailure::Alert(_) => Self::Tls(one_line(&error.to_string(), LIMIT)),
+        match Class::from_rustls(error) {
+            Class::UnknownIssuer => Self::UntrustedIssuer,
+            Class::WrongName => Self::WrongName,
+            Class::Expired => Self::Expired(moments(error)),
+            Class::NotYetValid => Self::NotYetValid(moments(error)),
+            Class::TimedOut | Class::Reset | Class::NotTls | Class::Refused(_) | Class::Other(_) => {
+                let text = match error {
+                    rustls::Error::InvalidCertificate(error) => error.to_string(),
+                    error => error.to_string(),
+                };
+                Self::Tls(one_line(&text, LIMIT))
+            }
         }
     }
 
@@ -83,10 +89,17 @@ impl Fault {
 }
 
 /// ` (current time 2026-01-01T00:00:00Z, certificate limit 2025-…)`, as far as times can be told.
-fn moments(limit: Option<Limit>) -> String {
-    let moment = |time: UnixTime| Timestamp::from_second(i64::try_from(time.as_secs()).ok()?).ok();
-    match limit.map(|Limit { now, limit }| (moment(now), moment(limit))) {
-        Some((Some(now), Some(limit))) => format!(" (current time {now}, certificate limit {limit})"),
+fn moments(error: &rustls::Error) -> String {
+    let moment = |time: &UnixTime| Timestamp::from_second(i64::try_from(time.as_secs()).ok()?).ok();
+    let rustls::Error::InvalidCertificate(
+        CertificateError::ExpiredContext { time, not_after: limit }
+        | CertificateError::NotValidYetContext { time, not_before: limit },
+    ) = error
+    else {
+        return String::new();
+    };
+    match (moment(time), moment(limit)) {
+        (Some(now), Some(limit)) => format!(" (current time {now}, certificate limit {limit})"),
         _ => String::new(),
     }
 }
@@ -108,8 +121,6 @@ pub fn causes<'a>(error: &'a (dyn StdError + 'static)) -> Vec<&'a (dyn StdError 
 
 #[cfg(test)]
 mod tests {
-    use rustls::CertificateError;
-
     use super::*;
 
     #[test]

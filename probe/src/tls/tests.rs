@@ -1,6 +1,6 @@
 use lab::pki::Authority;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{AlertDescription, OtherError, PeerIncompatible, RootCertStore, ServerConfig};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -119,5 +119,38 @@ async fn servers_without_tls_are_distinguished() {
         let address = server(&mut tasks, behaviour).await;
         let failure = probe(address, &tls, timeout).await.unwrap_err();
         assert_eq!(failure.class, expected);
+    }
+}
+
+#[test]
+fn errors_of_rustls_fall_into_classes() {
+    let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+    let self_signed = std::io::Error::other("CaUsedAsEndEntity");
+    let certificates = [
+        (CertificateError::UnknownIssuer, Class::UnknownIssuer),
+        (CertificateError::BadSignature, Class::UnknownIssuer),
+        (CertificateError::Other(OtherError(Arc::new(self_signed))), Class::UnknownIssuer),
+        (CertificateError::NotValidForName, Class::WrongName),
+        (CertificateError::Expired, Class::Expired),
+        (CertificateError::ExpiredContext { time: at(2), not_after: at(1) }, Class::Expired),
+        (CertificateError::NotValidYet, Class::NotYetValid),
+        (CertificateError::NotValidYetContext { time: at(1), not_before: at(2) }, Class::NotYetValid),
+        (
+            CertificateError::Revoked,
+            Class::Other(TlsError::InvalidCertificate(CertificateError::Revoked).to_string()),
+        ),
+    ];
+    let certificates = certificates.map(|(error, expected)| (TlsError::InvalidCertificate(error), expected));
+    let incompatible = TlsError::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon);
+    let others = [
+        (TlsError::InvalidMessage(InvalidMessage::InvalidContentType), Class::NotTls),
+        (
+            TlsError::AlertReceived(AlertDescription::UnrecognisedName),
+            Class::Refused("UnrecognisedName".to_owned()),
+        ),
+        (incompatible.clone(), Class::Other(incompatible.to_string())),
+    ];
+    for (error, expected) in certificates.into_iter().chain(others) {
+        assert_eq!(Class::from_rustls(&error), expected, "{error}");
     }
 }
