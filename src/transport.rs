@@ -2,16 +2,15 @@
 
 pub mod credential;
 pub mod fault;
-pub mod proxy;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use probe::proxy::Proxies;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::error::CommandError;
 use crate::printable::one_line;
-use crate::transport::proxy::Proxies;
 
 /// Time-outs and retries, each a documented flag.
 #[derive(Clone, Copy, Debug)]
@@ -90,8 +89,8 @@ pub fn http(settings: &Settings, proxies: &Proxies) -> Result<reqwest::Client, E
     let tls = ClientConfig::clone(&*tls()?);
     let proxies = proxies.clone();
     let proxy = reqwest::Proxy::custom(move |url| {
-        let intercept = proxies.intercept(&url.as_str().parse().ok()?)?;
-        Some(proxy::with_login(&intercept).to_string())
+        let proxy = proxies.intercept(&url.as_str().parse().ok()?)?;
+        Some(proxy.url_with_login().to_string())
     });
     Ok(reqwest::Client::builder()
         .proxy(proxy)

@@ -1,5 +1,5 @@
 //! Network facts of hosts, as values that can be written down and read back: what name servers answer, whether TCP
-//! and TLS connect, what HTTP and gRPC servers reply, and how long each took. What a fact means is not decided here.
+//! and TLS connect, what HTTP and gRPC servers reply, how long each took, and which proxy a connection goes through. What a fact means is not decided here.
 //!
 //! [`gather`] looks at all hosts of a [`Request`] at once, and gives [`HostFacts`] for each.
 
@@ -10,6 +10,7 @@ mod facts;
 mod gather;
 pub mod grpc;
 mod http;
+pub mod proxy;
 mod scope;
 pub mod tcp;
 mod timing;

@@ -12,11 +12,11 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_sdk_sts::config::SharedHttpClient;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::{Connector, tls};
+use probe::proxy::Proxies;
 
 use crate::aws::error::Error;
 use crate::printable::one_line;
 use crate::transport;
-use crate::transport::proxy::Proxies;
 
 /// The account and principal that our credentials belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,9 +9,9 @@ use base64::Engine as _;
 use http::header::AUTHORIZATION;
 use http::uri::Scheme;
 use http::{HeaderName, HeaderValue, Request, Uri};
-use hyper_util::client::proxy::matcher::Intercept;
 use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
+use probe::proxy::{self, Proxies, Proxy};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use tower::buffer::BufferLayer;
@@ -25,7 +25,6 @@ use super::url::{proxy_url, server_url};
 use super::value_source::ValueSource;
 use crate::model::image_field::Variables;
 use crate::transport::USER_AGENT;
-use crate::transport::proxy::{self, Proxies};
 
 /// How long we wait for a connection unless `--request-timeout` says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -111,10 +110,7 @@ pub async fn connect(flags: &ConnectionFlags) -> Result<Connection, Error> {
     };
     let config = with_manners(config, flags);
     let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
-    let proxy = config.proxy_url.as_ref().and_then(Uri::authority).map(|authority| {
-        let text = authority.as_str();
-        text.rsplit_once('@').map_or(text, |(_, address)| address).to_owned()
-    });
+    let proxy = config.proxy_url.as_ref().and_then(proxy::Address::from_url);
     let server_route = ServerRoute { server: server.clone(), proxy };
     let client = client(config, &selection, flags, &server_route).await?;
     let name = selection.context.clone().or_else(|| selection.cluster_name.clone());
@@ -300,8 +296,8 @@ fn root_certificates(cluster: &Cluster, selection: &Selection) -> Result<Option<
 }
 
 /// A proxy's URL as kube wants it.
-fn with_login(proxy: &Intercept) -> Uri {
-    let url = proxy::with_login(proxy);
+fn with_login(proxy: &Proxy) -> Uri {
+    let url = proxy.url_with_login();
     // kube's SOCKS connector leaves names to the proxy in either case.
     let socks = url.to_string().strip_prefix("socks5h://").map(|rest| format!("socks5://{rest}"));
     socks.and_then(|url| url.parse().ok()).unwrap_or(url)

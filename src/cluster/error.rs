@@ -6,6 +6,7 @@ use std::io;
 use std::process::ExitStatus;
 
 use kube::core::Status;
+use probe::proxy;
 
 use crate::error::CommandError;
 use crate::parse::cause;
@@ -223,7 +224,7 @@ pub(super) struct ServerRoute {
     /// The server's URL.
     pub(super) server: String,
     /// Host and port of the proxy, without a login.
-    pub(super) proxy: Option<String>,
+    pub(super) proxy: Option<proxy::Address>,
 }
 
 impl ServerRoute {

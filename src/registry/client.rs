@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use probe::proxy::Proxies;
 use reqwest::{Response, Url};
 
 use crate::event::{Event, Observer};
@@ -19,7 +20,6 @@ use crate::registry::traffic::Traffic;
 use crate::registry::{Error, Repository};
 use crate::transport::Settings;
 use crate::transport::credential::{Credential, CredentialError};
-use crate::transport::proxy::Proxies;
 
 /// Looks up what to log in to a host with; nothing where we are anonymous. It is a function so that the client depends on
 /// no source of credentials.

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
+use probe::proxy;
 use serde::Deserialize;
 
 use crate::model::image::Digest;
@@ -39,11 +40,11 @@ pub enum Error {
         /// How long it wants to be left alone.
         wait: Option<Duration>,
     },
-    #[error("{host} cannot be reached{}: {cause}", through(.proxy.as_deref()))]
+    #[error("{host} cannot be reached{}: {cause}", through(.proxy.as_ref()))]
     Unreachable {
         host: String,
         /// Host and port of the proxy that the way there leads through.
-        proxy: Option<String>,
+        proxy: Option<proxy::Address>,
         cause: Cause,
     },
     #[error("digest mismatch in {repository}: expected {expected}, got {actual}")]
@@ -55,7 +56,7 @@ pub enum Error {
     NoCredential(#[from] CredentialError),
 }
 
-fn through(proxy: Option<&str>) -> String {
+fn through(proxy: Option<&proxy::Address>) -> String {
     proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default()
 }
 

@@ -10,7 +10,6 @@ use reqwest::{Response, Url};
 use crate::registry::client::{Answer, Client, Request, Wants};
 use crate::registry::retry::Retries;
 use crate::registry::{Cause, Error, Repository};
-use crate::transport::proxy;
 
 /// A body that can be sent once, and how far that is.
 pub(super) struct OnceBody {
@@ -179,8 +178,7 @@ impl Client<'_> {
 
     pub(super) fn unreachable(&self, url: &Url, cause: Cause) -> Error {
         let uri = url.as_str().parse().ok();
-        let proxy =
-            uri.and_then(|uri| self.proxies.intercept(&uri)).map(|proxy| proxy::name(&proxy).to_owned());
+        let proxy = uri.and_then(|uri| self.proxies.intercept(&uri)).and_then(|proxy| proxy.address());
         Error::Unreachable { host: host_of(url), proxy, cause }
     }
 }

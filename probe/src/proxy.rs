@@ -1,10 +1,12 @@
 //! Proxies: which one a connection goes through, by the variables that curl, Go and the AWS CLI read too.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use base64::Engine as _;
 use http::Uri;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use serde::{Deserialize, Serialize};
 
 /// `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, each also in lower case, as they were at the start.
 ///
@@ -49,7 +51,7 @@ impl Proxies {
 
     /// The proxy for connections to `url`, if they take one. This machine itself is never behind a proxy, as for
     /// kubectl: a tunnel ends here.
-    pub fn intercept(&self, url: &Uri) -> Option<Intercept> {
+    pub fn intercept(&self, url: &Uri) -> Option<Proxy> {
         if is_loopback(url.host()?) {
             return None;
         }
@@ -64,13 +66,13 @@ impl Proxies {
         if let Some(https) = &self.https {
             matcher = matcher.https(https.clone());
         }
-        matcher.build().intercept(url)
+        matcher.build().intercept(url).map(Proxy)
     }
 
     /// The proxy for HTTPS, whatever the exceptions say.
     pub fn https(&self) -> Option<Uri> {
         let all = Self { exceptions: Vec::new(), ..self.clone() };
-        all.intercept(&Uri::from_static("https://amazonaws.com")).as_ref().map(with_login)
+        all.intercept(&Uri::from_static("https://amazonaws.com")).as_ref().map(Proxy::url_with_login)
     }
 
     /// What `NO_PROXY` says about connections to `port`, without what only some readers understand.
@@ -100,26 +102,46 @@ impl Exception {
     }
 }
 
-/// A proxy's URL with its login, which the matcher keeps apart.
-pub fn with_login(proxy: &Intercept) -> Uri {
-    let uri = proxy.uri();
-    let login = proxy.basic_auth().and_then(|header| {
-        let encoded = header.to_str().ok()?.strip_prefix("Basic ")?;
-        let login = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;
-        Some(percent_encoded(&login))
-    });
-    let scheme = uri.scheme_str().unwrap_or("http");
-    let authority = name(proxy);
-    let authority = login.map_or_else(|| authority.to_owned(), |login| format!("{login}@{authority}"));
-    format!("{scheme}://{authority}/").parse().unwrap_or_else(|_| uri.clone())
+/// The proxy that a connection goes through, with its login.
+pub struct Proxy(Intercept);
+
+impl Proxy {
+    /// The proxy's URL with its login, which the matcher keeps apart.
+    pub fn url_with_login(&self) -> Uri {
+        let uri = self.0.uri();
+        let login = self.0.basic_auth().and_then(|header| {
+            let encoded = header.to_str().ok()?.strip_prefix("Basic ")?;
+            let login = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;
+            Some(percent_encoded(&login))
+        });
+        let scheme = uri.scheme_str().unwrap_or("http");
+        let Address(address) = Address::from_url(uri).unwrap_or_default();
+        let authority = login.map_or_else(|| address.clone(), |login| format!("{login}@{address}"));
+        format!("{scheme}://{authority}/").parse().unwrap_or_else(|_| uri.clone())
+    }
+
+    pub fn address(&self) -> Option<Address> {
+        Address::from_url(self.0.uri())
+    }
 }
 
-/// A proxy's host and port, which may be shown.
-pub fn name(proxy: &Intercept) -> &str {
-    proxy.uri().authority().map_or("", |authority| {
-        let text = authority.as_str();
-        text.rsplit_once('@').map_or(text, |(_, address)| address)
-    })
+/// A proxy's host and port, which may be shown: the login is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address(String);
+
+impl Address {
+    /// Nothing if the URL names no host.
+    pub fn from_url(proxy: &Uri) -> Option<Self> {
+        let text = proxy.authority()?.as_str();
+        let address = text.rsplit_once('@').map_or(text, |(_, address)| address);
+        Some(Self(address.to_owned()))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
 }
 
 /// `user:password` as it may stand in a URL; the colon between them stays.
@@ -192,9 +214,9 @@ mod tests {
             ("proxy:3128", "http://proxy:3128/"),
         ];
         for (proxy, expected) in cases {
-            let intercept = proxies(proxy, "").intercept(&Uri::from_static("https://cluster")).unwrap();
-            assert_eq!(with_login(&intercept).to_string(), expected);
-            assert_eq!(name(&intercept), "proxy:3128");
+            let proxy = proxies(proxy, "").intercept(&Uri::from_static("https://cluster")).unwrap();
+            assert_eq!(proxy.url_with_login().to_string(), expected);
+            assert_eq!(proxy.address().unwrap().to_string(), "proxy:3128");
         }
     }
 }
