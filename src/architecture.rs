@@ -31,7 +31,7 @@ const EDGES: [(&str, &[&str]); 22] = [
     ("cli", &["castai", "cluster", "output", "permissions", "preflight", "store", "sync"]),
     // Their values only: nothing is read or written to show it.
     ("output", &["ownership", "permissions", "persist", "preflight", "sync"]),
-    ("permissions", &[]),
+    ("permissions", &["castai"]),
     ("preflight", &["aws", "castai", "cluster", "probe", "registry"]),
     // A name in the mirror is what discovery and planning say it is.
     ("persist", &["castai", "cluster", "ownership", "sync"]),
@@ -162,8 +162,22 @@ fn files() -> Vec<String> {
 /// The lines of code in `file`, without comments and tests.
 fn code(file: &str) -> Vec<String> {
     let text = fs::read_to_string(sources().join(file)).unwrap();
-    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-    code.lines().filter(|line| !line.trim_start().starts_with("//")).map(str::to_owned).collect()
+    let mut lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let mut code = Vec::new();
+    while let Some(line) = lines.next() {
+        if line.trim_start() != "#[cfg(test)]" {
+            code.push(line.to_owned());
+            continue;
+        }
+        // The item below, which ends where a line closes what its first line opens.
+        let indent = line.len() - line.trim_start().len();
+        let is_end = |line: &&str| {
+            let rest = line.get(indent..).unwrap_or_default();
+            rest.starts_with('}') || !rest.starts_with([' ', '#']) && rest.ends_with([';', '}', ','])
+        };
+        lines.by_ref().find(is_end);
+    }
+    code
 }
 
 /// Lines of code in `file` that hold one of `words`.
