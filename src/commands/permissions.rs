@@ -25,8 +25,8 @@ pub(super) fn run(
         None => {
             let overview = &permissions.overview;
             let all = All {
-                kubernetes: kubernetes(overview.read_only).collect(),
-                aws: aws(overview.read_only).collect(),
+                kubernetes: kubernetes::rules(overview.read_only).collect(),
+                aws: aws::actions(overview.read_only).collect(),
             };
             match overview.output {
                 PermissionsFormat::Table => {
@@ -41,7 +41,7 @@ pub(super) fn run(
             let namespace = arguments.connection.namespace.as_deref().unwrap_or(COMPONENTS);
             match rbac.output {
                 PermissionsFormat::Table => {
-                    let rules: Vec<_> = kubernetes(rbac.read_only).collect();
+                    let rules: Vec<_> = kubernetes::rules(rbac.read_only).collect();
                     output::result(&text::kubernetes(&rules))?;
                 }
                 PermissionsFormat::Json => {
@@ -58,7 +58,7 @@ pub(super) fn run(
             let policy = iam::policy(iam.read_only, &registry);
             match iam.output {
                 PermissionsFormat::Table => {
-                    output::result(&text::aws(&aws(iam.read_only).collect::<Vec<_>>()))?;
+                    output::result(&text::aws(&aws::actions(iam.read_only).collect::<Vec<_>>()))?;
                 }
                 PermissionsFormat::Json => output::document(&policy, OutputFormat::Json)?,
                 PermissionsFormat::Yaml => output::document(&policy, OutputFormat::Yaml)?,

@@ -1,7 +1,8 @@
 //! Permissions as tables.
 
 use super::table;
-use crate::permissions::{AwsAction, KubernetesRule, resources};
+use crate::permissions::kubernetes::resources;
+use crate::permissions::{AwsAction, KubernetesRule};
 
 pub fn kubernetes(rules: &[&KubernetesRule]) -> String {
     let rows: Vec<_> = rules

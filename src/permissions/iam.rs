@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{AwsAction, Resource, aws};
+use super::aws::actions;
+use super::{AwsAction, Resource};
 use crate::model::image::ecr::{EcrRegistry, PATH};
 
 /// Which ECR the policy is for; what is absent is any.
@@ -19,7 +20,7 @@ pub fn policy(read_only: bool, registry: &Registry<'_>) -> Value {
     let ecr = EcrRegistry { account: account.to_owned(), region: region.to_owned() };
     let repositories = ecr.arn(&format!("{PATH}/*"));
     let mut statements: Vec<(&AwsAction, Vec<&str>)> = Vec::new();
-    for action in aws(read_only) {
+    for action in actions(read_only) {
         match statements.iter_mut().find(|(first, _)| first.statement == action.statement) {
             Some((_, actions)) => actions.push(action.action),
             None => statements.push((action, vec![action.action])),

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use serde_json::{Value, json};
 
-use super::{KubernetesRule, Need, Scope, kubernetes};
+use super::kubernetes::rules;
+use super::{KubernetesRule, Need, Scope};
 
 /// The name of all roles and bindings.
 const NAME: &str = "castai-privatelink";
@@ -69,7 +70,7 @@ impl Role<'_> {
 
 /// The roles; `namespace` is the one of Cast AI's components.
 fn roles(read_only: bool, namespace: &str) -> Vec<Role<'_>> {
-    let of = |scope| kubernetes(read_only).filter(|rule| rule.scope == scope).collect();
+    let of = |scope| rules(read_only).filter(|rule| rule.scope == scope).collect();
     let mut roles = vec![Role { namespace: None, rules: of(Scope::Cluster) }];
     let (components, system): (Vec<_>, Vec<_>) = (of(Scope::Components), of(Scope::KubeSystem));
     if namespace == KUBE_SYSTEM {

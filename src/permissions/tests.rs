@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::aws::AWS;
 use super::iam::{Registry, policy};
+use super::kubernetes::KUBERNETES;
 use super::rbac::{Subject, list, yaml};
 use super::*;
 
