@@ -1,6 +1,7 @@
 //! `sync-images` on good days.
 
-use std::collections::BTreeSet;
+mod discovery;
+mod private_names;
 
 use lab::address;
 use lab::host::Lab;
@@ -9,6 +10,7 @@ use lab::registry::image::{Recipe, generate};
 use lab::settings::Fixture;
 use serde_json::{Value, json};
 
+use self::private_names::{flat_names_need_a_map, upgrade_by_private_name};
 use crate::harness::{
     AGENT, CONTROLLER, ECR, HIBERNATE, KVISOR, MIRROR, PATH, SCANNERS, apply, castai_images,
     castai_workloads, clear_traffic, container_image, ecr_state, ecr_writes, empty_lab, first_images,
@@ -17,82 +19,6 @@ use crate::harness::{
 };
 
 const SYNC: &str = "sync-images";
-
-/// `(image, workload, image_field, why)` of every row of an inventory in JSON.
-fn rows(inventory: &Value) -> BTreeSet<(String, String, String, String)> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let images = inventory["images"].as_array().expect("images");
-    let uses = images.iter().flat_map(|wanted| {
-        wanted["usedBy"].as_array().expect("uses").iter().map(move |used| (&wanted["image"], used))
-    });
-    uses.map(|(image, used)| {
-        let reason = used["reason"].as_object().expect("a reason");
-        let why = reason.iter().map(|(key, value)| format!("{key}={}", text(value))).collect::<Vec<_>>();
-        (text(image), text(&used["place"]["name"]), text(&used["imageField"]), why.join(" "))
-    })
-    .collect()
-}
-
-#[test]
-fn every_image_is_found_with_the_reason_for_it() {
-    let lab = shared_lab();
-    let found = parse_json(&plugin(lab, 0, &[SYNC, "--no-mirror", "--no-rewrite", "-o", "json"]));
-    assert_eq!(found["kind"], "Inventory");
-    let expected = [
-        (HIBERNATE, "v0.14", "hibernate-pause", "container/pauser"),
-        (HIBERNATE, "v0.14", "hibernate-resume", "container/pauser"),
-        (KVISOR, "v1.164.8", "castai-kvisor-agent", "container/kvisor"),
-        (KVISOR, "v1.164.8", "castai-kvisor-agent", "init/gpu-feature-discovery"),
-        (CONTROLLER, "v1.164.8", "castai-kvisor-controller", "container/controller"),
-        (SCANNERS, "v1.164.8", "castai-kvisor-controller", "derived/controller/kvisor-scanners"),
-        (AGENT, "v0.161.1", "castai-agent", "container/agent"),
-        (AGENT, "v0.161.1", "castai-agent", "container/monitor"),
-    ];
-    let expected = expected.map(|(repository, tag, workload, image_field)| {
-        let why = if repository == SCANNERS {
-            format!("from={CONTROLLER}:{tag} rule=derived")
-        } else {
-            "namespace=castai-agent rule=namespace".to_owned()
-        };
-        (format!("{repository}:{tag}"), workload.to_owned(), image_field.to_owned(), why)
-    });
-    assert_eq!(rows(&found), BTreeSet::from(expected));
-
-    let table = plugin(lab, 0, &[SYNC, "--no-mirror", "--no-rewrite"]).stdout;
-    let line = table.lines().find(|line| line.starts_with(SCANNERS)).expect("the scanners are listed");
-    assert!(line.contains(&format!("derived from {CONTROLLER}:v1.164.8")), "{line}");
-    let names = plugin(lab, 0, &[SYNC, "--no-mirror", "--no-rewrite", "-o", "name"]).stdout;
-    assert_eq!(names.lines().collect::<Vec<_>>(), first_images());
-}
-
-#[test]
-fn flags_narrow_what_is_taken() {
-    let lab = shared_lab();
-    let [hibernate, kvisor, controller, scanners, agent] = first_images();
-    let cases: [(&[&str], &[&String]); 6] = [
-        (&["-n", "castai-agent"], &[&hibernate, &kvisor, &controller, &scanners, &agent]),
-        (&["-l", "app.kubernetes.io/name=castai-agent"], &[&agent]),
-        (&["-l", "app.kubernetes.io/name in (castai-agent,castai-kvisor-agent)"], &[&kvisor, &agent]),
-        (&["--only", "ghcr.io/*"], &[&kvisor, &controller, &scanners]),
-        (&["--exclude", "*kvisor*", "--exclude", "castai/*"], &[&agent]),
-        // The scanners belong to their controller, which could not do its work without them.
-        (&["--only", "*kvisor*", "--exclude", "*-agent:*"], &[&controller, &scanners]),
-    ];
-    for (flags, expected) in cases {
-        let arguments = [&[SYNC, "--no-mirror", "--no-rewrite", "-o", "name"], flags].concat();
-        let names = plugin(lab, 0, &arguments).stdout;
-        assert_eq!(names.lines().collect::<Vec<_>>(), expected, "{flags:?}");
-    }
-    for flags in [&["-n", "shop"][..], &["-l", "app=web"], &["--only", "nginx*"]] {
-        let output = plugin(lab, 1, &[&[SYNC, "--dry-run"], flags].concat());
-        assert!(output.stderr.contains("no image of Cast AI found"), "{}", output.stderr);
-        assert!(
-            output.stderr.contains(&format!("hint: widen or remove {}", flags[0])),
-            "{flags:?}: {}",
-            output.stderr
-        );
-    }
-}
 
 #[test]
 fn a_dry_run_shows_the_plan_and_changes_nothing() {
@@ -242,69 +168,6 @@ fn a_run_mirrors_rewrites_and_leaves_the_rest_alone() {
 
     upgrade_by_private_name(&lab);
     flat_names_need_a_map(&lab);
-}
-
-/// Somebody sets the next version by its private name, before anything has mirrored it.
-fn upgrade_by_private_name(lab: &Lab) {
-    let next = format!("{AGENT}:v0.162.0");
-    let digest = publish(lab, &next, &Recipe::default());
-    let private = format!("{MIRROR}/{next}");
-    let set = ["set", "image", "-n", "castai-agent", "deployment/castai-agent"];
-    let (agent, monitor) = (format!("agent={private}"), format!("monitor={private}"));
-    kubectl(lab, &[&set[..], &[&agent, &monitor]].concat());
-
-    let output = plugin(lab, 0, &[SYNC, "--yes"]);
-    assert!(output.stderr.contains(&format!("copied {next}")), "{}", output.stderr);
-    assert_eq!(output.stdout.matches(" copied").count(), 1, "{}", output.stdout);
-    wait_until_ready(lab);
-    assert_eq!(mirrored_digest(lab, &next), Some(digest));
-    assert_eq!(container_image(lab, "castai-agent", "agent"), private);
-    let entry = json!({"from": next, "to": private});
-    assert_eq!(
-        recorded_images(lab, "deployment/castai-agent"),
-        json!({"container/agent": entry, "container/monitor": entry})
-    );
-    assert!(plugin(lab, 0, &[SYNC]).stdout.starts_with("nothing to do"));
-}
-
-/// Nobody can know what a flat name stands for; and other repositories of the account are none of our business.
-fn flat_names_need_a_map(lab: &Lab) {
-    let flat = format!("{MIRROR}/castai-agent");
-    publish(lab, &format!("{AGENT}:v1"), &Recipe::default());
-    let set = ["set", "image", "-n", "castai-agent"];
-    kubectl(lab, &[&set[..], &["deployment/castai-agent", &format!("*={flat}:v1")]].concat());
-    let output = plugin(lab, 1, &[SYNC, "--yes"]);
-    assert!(output.stderr.contains(&format!("add --map {flat}=<public repository>")), "{}", output.stderr);
-    assert_eq!(container_image(lab, "castai-agent", "agent"), format!("{flat}:v1"));
-    assert_eq!(mirrored_digest(lab, "castai-agent:v1"), None);
-
-    let map = format!("{flat}={AGENT}");
-    let output = plugin(lab, 0, &[SYNC, "--yes", "--map", &map]);
-    assert!(output.stderr.contains(&format!("copied {AGENT}:v1")), "{}", output.stderr);
-    wait_until_ready(lab);
-    assert_eq!(container_image(lab, "castai-agent", "agent"), format!("{flat}:v1"));
-    let entry = json!({"from": format!("{AGENT}:v1"), "to": format!("{flat}:v1")});
-    assert_eq!(recorded_images(lab, "deployment/castai-agent")["container/agent"], entry);
-    // Whoever may edit the workload may edit the record: it is a hint, and the user's word counts.
-    assert!(plugin(lab, 0, &[SYNC]).stdout.starts_with("nothing to do"));
-    let digest = publish(lab, &format!("{AGENT}:v9"), &Recipe::default());
-    kubectl(lab, &[&set[..], &["deployment/castai-agent", &format!("*={flat}:v9")]].concat());
-    let output = plugin(lab, 1, &[SYNC, "--yes"]);
-    assert!(output.stderr.contains(&format!("add --map {flat}={AGENT}")), "{}", output.stderr);
-    assert_eq!(mirrored_digest(lab, "castai-agent:v9"), None);
-    let output = plugin(lab, 0, &[SYNC, "--yes", "--map", &map]);
-    assert!(output.stderr.contains(&format!("copied {AGENT}:v9")), "{}", output.stderr);
-    wait_until_ready(lab);
-    assert_eq!(mirrored_digest(lab, "castai-agent:v9"), Some(digest));
-    let entry = json!({"from": format!("{AGENT}:v9"), "to": format!("{flat}:v9")});
-    assert_eq!(recorded_images(lab, "deployment/castai-agent")["container/agent"], entry);
-
-    let own = format!("{ECR}/shop/web:1.0");
-    kubectl(lab, &[&set[..], &["cronjob/hibernate-pause", &format!("pauser={own}")]].concat());
-    let output = plugin(lab, 0, &[SYNC]);
-    assert!(output.stdout.starts_with("nothing to do"), "{}", output.stdout);
-    assert!(output.stderr.contains(&format!("note: {own}: ")), "{}", output.stderr);
-    assert_eq!(container_image(lab, "hibernate-pause", "pauser"), own);
 }
 
 #[test]
