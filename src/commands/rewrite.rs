@@ -12,7 +12,7 @@ use crate::output::progress::Progress;
 use crate::parse::documents::{self, Format};
 use crate::sync::artifact::file::read_lock;
 use crate::sync::discover::manifests;
-use crate::sync::plan::decide::Target;
+use crate::sync::plan::targets::Target;
 use crate::sync::presence::{Missing, Why};
 use crate::sync::rewrite::manifests::{Part, Rewritten, Settings, run as rewrite};
 use crate::sync::rewrite::text::join;

@@ -4,8 +4,8 @@ use crate::model::image::Mirror;
 use crate::model::lock::Lock;
 use crate::store::{Capabilities, Error, Store};
 use crate::sync::plan::assignment::Source;
-use crate::sync::plan::decide::Target;
 use crate::sync::plan::prepare::{Repositories, list};
+use crate::sync::plan::targets::Target;
 
 /// An image that manifests may not name.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,16 +1,13 @@
 //! The deciding half of planning: from what was found at sources and destination to steps. No I/O.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::image::{Digest, Image, Mirror};
-use crate::model::plan::{
-    Blob, Content, DestinationPlan, Estimate, Manifest, PlannedImage, PlannedUse, RegistryKind, Step, Upload,
-    UploadTarget,
-};
-use crate::model::provenance::Provenance;
-use crate::store::{Capabilities, Listing, capabilities};
-use crate::sync::plan::assignment::{Assignment, Source};
+use crate::model::plan::{Content, DestinationPlan, Manifest, PlannedImage, RegistryKind, Step, Upload};
+use crate::store::{Listing, capabilities};
+use crate::sync::plan::assignment::Source;
+use crate::sync::plan::targets::{Target, is_settled};
+use crate::sync::plan::uploads::{estimate, uploads};
 
 /// What planning needs to know of the world.
 #[derive(Clone, Debug)]
@@ -60,69 +57,6 @@ pub struct Resolved {
     pub fault: Option<String>,
 }
 
-/// One reference in the destination and everything that wants it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    pub destination: Image,
-    pub source: Source,
-    pub provenance: Option<Provenance>,
-    pub used_by: Vec<PlannedUse>,
-}
-
-/// One target per destination reference, in order. If several sources have the same destination, the most trusted one
-/// gets it, and the
-/// others are refused by name; where none of them is more trusted, all are.
-pub fn targets(assignments: Vec<Assignment>) -> Vec<Target> {
-    let mut by_destination: BTreeMap<Image, Vec<Target>> = BTreeMap::new();
-    for Assignment { destination, source, provenance, used_by } in assignments {
-        let targets = by_destination.entry(destination.clone()).or_default();
-        let same = targets.iter_mut().find(|target| is_one_claim(&target.source, &source));
-        let Some(target) = same else {
-            targets.push(Target { destination, source, provenance, used_by });
-            continue;
-        };
-        target.used_by.extend(used_by);
-        // One place knows what another does not, such as by an annotation.
-        if matches!(target.source, Source::Unknown(_)) {
-            (target.source, target.provenance) = (source, provenance);
-        }
-    }
-    by_destination.into_values().flat_map(settle_conflicts).collect()
-}
-
-/// Whether two sources of one destination mean the same.
-fn is_one_claim(one: &Source, other: &Source) -> bool {
-    match (one, other) {
-        (Source::Known(one), Source::Known(other)) => one.is_same(other),
-        _ => true,
-    }
-}
-
-fn settle_conflicts(mut targets: Vec<Target>) -> Vec<Target> {
-    let best = targets.iter().filter_map(|target| target.provenance).min();
-    let has_one_best = targets.iter().filter(|target| target.provenance == best).count() == 1;
-    if targets.len() < 2 {
-        return targets;
-    }
-    let names: Vec<String> =
-        targets.iter().filter_map(|target| target.source.known()).map(Image::to_string).collect();
-    for target in &mut targets {
-        if has_one_best && target.provenance == best {
-            continue;
-        }
-        let Some(source) = target.source.known().cloned() else { continue };
-        let others: Vec<&str> =
-            names.iter().map(String::as_str).filter(|name| *name != source.as_written()).collect();
-        target.source = Source::InvalidName(format!(
-            "{} would also be mirrored as {}: set another name for one of them with --map",
-            others.join(" and "),
-            target.destination
-        ));
-        target.destination = source;
-    }
-    targets
-}
-
 /// What happens at one destination, and what has to be uploaded for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decided {
@@ -162,7 +96,7 @@ pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> Decided {
         .filter(|path| matches!(facts.repositories.get(**path), Some(Ok(None))))
         .map(|path| (*path).to_owned())
         .collect();
-    let uploads = uploads(mirror, copies(), facts);
+    let uploads = uploads(mirror, copies(), &facts.present_blobs);
     let manifests: BTreeSet<_> = copies()
         .flat_map(|(image, _, content)| {
             missing_manifests(content).map(|manifest| {
@@ -317,93 +251,6 @@ fn note_missing_platforms(images: &mut [PlannedImage], nodes: &BTreeSet<String>)
             image.note = Some(image.note.take().map_or(note.clone(), |former| format!("{former}; {note}")));
         }
     }
-}
-
-/// Whether every place names the destination already.
-fn is_settled(target: &Target) -> bool {
-    target.used_by.iter().all(|used| used.image.is_same(&target.destination))
-}
-
-impl Target {
-    /// Why the destination cannot have it under its name, and the way out, if so.
-    pub fn name_fault(&self, mirror: &Mirror, capabilities: &Capabilities) -> Option<String> {
-        let fault = (capabilities.repository_fault)(self.destination.path())?;
-        let Source::Known(source) = &self.source else { return Some(fault) };
-        Some(format!("{fault}: add --map {mirror}/<NAME>={}", source.repository()))
-    }
-}
-
-/// Each blob once, with all repositories that lack it, largest first.
-fn uploads<'i>(
-    mirror: &Mirror,
-    copies: impl Iterator<Item = (&'i PlannedImage, &'i Image, &'i Content)>,
-    facts: &Facts,
-) -> Vec<Upload> {
-    let mut lacking: BTreeMap<&Digest, (&Blob, &Image, BTreeSet<&str>)> = BTreeMap::new();
-    for (image, source, content) in copies {
-        let path = image.destination.path();
-        let missing = content.manifests.iter().filter(|manifest| !manifest.present);
-        for blob in missing.flat_map(|manifest| &manifest.blobs) {
-            if !facts.present_blobs.contains(&(path.to_owned(), blob.digest.clone())) {
-                let entry = lacking.entry(&blob.digest);
-                entry.or_insert((blob, source, BTreeSet::new())).2.insert(path);
-            }
-        }
-    }
-    let mut uploads: Vec<Upload> = lacking
-        .into_values()
-        .map(|(blob, from, to)| Upload {
-            blob: blob.clone(),
-            from: from.clone(),
-            to: to
-                .into_iter()
-                .map(|path| UploadTarget { destination: mirror.clone(), repository: path.to_owned() })
-                .collect(),
-        })
-        .collect();
-    sort_uploads(&mut uploads);
-    uploads
-}
-
-/// The uploads of several destinations as one list, in which each blob is read once.
-pub fn join_uploads(lists: impl IntoIterator<Item = Vec<Upload>>) -> Vec<Upload> {
-    let mut joined: BTreeMap<Digest, Upload> = BTreeMap::new();
-    for upload in lists.into_iter().flatten() {
-        match joined.entry(upload.blob.digest.clone()) {
-            Entry::Occupied(mut entry) => entry.get_mut().to.extend(upload.to),
-            Entry::Vacant(entry) => {
-                entry.insert(upload);
-            }
-        }
-    }
-    let mut uploads: Vec<Upload> = joined.into_values().collect();
-    sort_uploads(&mut uploads);
-    uploads
-}
-
-/// Largest first, so that the last blob that is copied is a small one.
-fn sort_uploads(uploads: &mut [Upload]) {
-    uploads.sort_by(|one, other| {
-        let order = other.blob.size.cmp(&one.blob.size);
-        order.then_with(|| one.blob.digest.cmp(&other.blob.digest))
-    });
-}
-
-/// `single` are the requests that count one each: creations, manifests, listings to verify.
-fn estimate(uploads: &[Upload], mounting: bool, single: [usize; 3]) -> Estimate {
-    let mut estimate = Estimate {
-        destination_requests: single.iter().map(|&count| count as u64).sum(),
-        ..Estimate::default()
-    };
-    for Upload { blob, to, .. } in uploads {
-        let repositories = to.len() as u64;
-        let (uploaded, mounted) = if mounting { (1, repositories - 1) } else { (repositories, 0) };
-        estimate.destination_requests += 2 * uploaded + mounted;
-        estimate.upload_bytes += blob.size * uploaded;
-        estimate.source_requests += 1;
-        estimate.download_bytes += blob.size;
-    }
-    estimate
 }
 
 #[cfg(test)]

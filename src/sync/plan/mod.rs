@@ -4,7 +4,9 @@ pub mod assignment;
 pub mod content;
 pub mod decide;
 pub mod prepare;
+pub mod targets;
 pub mod tree;
+pub mod uploads;
 
 use self::assignment::{Assignment, NameMap, assign, unused_maps};
 use crate::event::{Event, Observer};

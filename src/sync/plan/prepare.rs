@@ -8,7 +8,8 @@ use crate::model::image::{Digest, Image, Mirror, Version};
 use crate::model::plan::{Content, DestinationPlan, Upload};
 use crate::store::{Capabilities, Error, Listing, Reference, Repository, Store};
 use crate::sync::plan::assignment::{Assignment, Source};
-use crate::sync::plan::decide::{Decided, Facts, MovableTags, Resolved, Target, decide, targets};
+use crate::sync::plan::decide::{Decided, Facts, MovableTags, Resolved, decide};
+use crate::sync::plan::targets::{Target, targets};
 use crate::sync::plan::tree::{ManifestCache, Unread, tree};
 
 /// A plan, and what was learned on the way.

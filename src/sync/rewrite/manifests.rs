@@ -18,7 +18,7 @@ use crate::sync::discover::manifests::{Manifest, Text};
 use crate::sync::discover::{Found, ImageFilter, discover};
 use crate::sync::mirroring::locked_mirror;
 use crate::sync::plan::assignment::{Assignment, Source, assign};
-use crate::sync::plan::decide::targets;
+use crate::sync::plan::targets::targets;
 use crate::sync::presence::{Missing, missing, unproven};
 use crate::sync::settings::Ports;
 use crate::sync::target::{self, MirrorSettings};

@@ -7,8 +7,8 @@ use futures::{StreamExt as _, stream};
 use crate::model::image::{Image, Mirror};
 use crate::store::{Reference, Repository, Store};
 use crate::sync::plan::assignment::{Assignment, Source};
-use crate::sync::plan::decide::targets;
 use crate::sync::plan::prepare::list;
+use crate::sync::plan::targets::targets;
 use crate::sync::status::{PublicTag, RegistrySnapshot};
 
 /// What the destination holds of `assignments`. What cannot be read has its cause, in each repository where it is the

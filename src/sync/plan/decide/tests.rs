@@ -1,6 +1,9 @@
 use super::*;
 use crate::model::inventory::{ImageField, Place, Reason, Use};
+use crate::model::plan::{Blob, PlannedUse};
 use crate::model::provenance::Provenance;
+use crate::sync::plan::assignment::Assignment;
+use crate::sync::plan::targets::targets;
 
 const ECR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
 

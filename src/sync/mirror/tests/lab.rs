@@ -1,0 +1,171 @@
+//! Two servers, and runs between them.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::super::*;
+use crate::aws::ecr::Ecr;
+use crate::event::Event;
+use crate::model::image::Mirror;
+use crate::model::provenance::Provenance;
+use crate::registry::testing::{Shared, World, with_registry};
+use crate::store::open::open_for_test;
+use crate::store::{Limits, Stores};
+use crate::sync::plan::assignment::{Assignment, Source};
+use crate::sync::plan::decide::MovableTags;
+use crate::sync::plan::prepare::{Detail, Wanted, prepare};
+use crate::sync::plan::uploads::join_uploads;
+use crate::sync::verify::{PlanAge, Verified, verify};
+use crate::transport::Settings;
+
+/// Two servers, and what is needed to mirror from the first to the second.
+pub(super) struct Lab {
+    pub(super) source: Shared,
+    pub(super) target: Shared,
+    pub(super) source_host: String,
+    pub(super) mirror: Mirror,
+    pub(super) api: Option<Ecr>,
+    pub(super) idle_timeout: Duration,
+    pub(super) events: Mutex<Vec<Event>>,
+}
+
+pub(super) struct Ran {
+    pub(super) plan: DestinationPlan,
+    pub(super) uploads: Vec<Upload>,
+    pub(super) mirrored: Mirrored,
+    pub(super) verified: Verified,
+    pub(super) notes: Vec<String>,
+}
+
+/// A layer that is streamed, and one that is held in memory.
+pub(super) fn base() -> Vec<u8> {
+    (0..600_000_u32).flat_map(u32::to_le_bytes).collect()
+}
+
+pub(super) async fn with_lab(target: World, test: impl AsyncFnOnce(&mut Lab)) {
+    let mut source = World { wants_token: true, redirects: true, ..World::default() };
+    let base = base();
+    for repository in ["a/one", "a/two", "a/three"] {
+        source.add_image(repository, "v1", &[&base, b"small shared layer"]);
+    }
+    let is_ecr = target.ecr.is_some();
+    with_registry(source, async |source, source_host| {
+        with_registry(target, async |target, host| {
+            let api = is_ecr.then(|| Ecr::for_test(&host));
+            let mirror = format!("{host}/mirror").parse().unwrap();
+            let events = Mutex::default();
+            test(&mut Lab {
+                source,
+                target,
+                source_host,
+                mirror,
+                api,
+                idle_timeout: Duration::from_secs(5),
+                events,
+            })
+            .await;
+        })
+        .await;
+    })
+    .await;
+}
+
+pub(super) fn ecr_world() -> World {
+    World { ecr: Some(BTreeSet::new()), ..World::default() }
+}
+
+impl Lab {
+    pub(super) fn wanted(&self, detail: Detail) -> Wanted {
+        let assignment = |name: &str| Assignment {
+            destination: format!("{}/{name}", self.mirror).parse().unwrap(),
+            source: Source::Known(format!("{}/{name}", self.source_host).parse().unwrap()),
+            provenance: Some(Provenance::Known),
+            used_by: Vec::new(),
+        };
+        let assignments = ["a/one:v1", "a/three:v1", "a/two:v1"].map(assignment).to_vec();
+        Wanted { assignments, node_platforms: BTreeSet::new(), detail, movable: MovableTags::All }
+    }
+
+    pub(super) async fn run(&self) -> Ran {
+        let run = self.run_with(Detail::Digest).await;
+        assert_eq!(run.notes, Vec::<String>::new());
+        run
+    }
+
+    /// A whole run, as a new process does it.
+    pub(super) async fn run_with(&self, detail: Detail) -> Ran {
+        let settings = Settings {
+            connect_timeout: Duration::from_secs(5),
+            idle_timeout: self.idle_timeout,
+            retries: 2,
+            retry_delay: Duration::from_millis(1),
+        };
+        let observer = |event| self.events.lock().unwrap().push(event);
+        let limits = Limits { blobs: 4, ..Limits::default() };
+        let host = &self.mirror.registry;
+        let stores = open_for_test(host, self.api.clone(), &settings, limits, &observer);
+        let Stores { sources, destination } = &stores;
+        let prepared = prepare(sources, destination, &self.mirror, self.wanted(detail)).await.unwrap();
+        // What a file would hold is as good as the value itself; manifests are then read again.
+        let text = serde_json::to_string(&prepared.plan).unwrap();
+        let plan: DestinationPlan = serde_json::from_str(&text).unwrap();
+        assert_eq!(plan, prepared.plan);
+        let targets = [Target { store: destination, plan: &plan }];
+        let mirrored = mirror(sources, &targets, &prepared.uploads, &prepared.cache, &observer).await;
+        let verified = verify(destination, &plan, &mirrored, PlanAge::Fresh).await;
+        Ran { plan, uploads: prepared.uploads, mirrored, verified, notes: prepared.notes }
+    }
+
+    /// One run to two destinations, below two paths of the same registry.
+    pub(super) async fn run_to_two(&self) -> (Vec<Upload>, Mirrored) {
+        let settings = Settings::default();
+        let observer = |event| self.events.lock().unwrap().push(event);
+        let host = &self.mirror.registry;
+        let stores = open_for_test(host, self.api.clone(), &settings, Limits::default(), &observer);
+        let Stores { sources, destination } = &stores;
+        let mut prepared = Vec::new();
+        for path in ["mirror", "second"] {
+            let mirror: Mirror = format!("{host}/{path}").parse().unwrap();
+            let mut wanted = self.wanted(Detail::Digest);
+            for assignment in &mut wanted.assignments {
+                let name = assignment.destination.as_written().replace("/mirror/", &format!("/{path}/"));
+                assignment.destination = name.parse().unwrap();
+            }
+            prepared.push(prepare(sources, destination, &mirror, wanted).await.unwrap());
+        }
+        let uploads = join_uploads(prepared.iter().map(|prepared| prepared.uploads.clone()));
+        let targets: Vec<_> =
+            prepared.iter().map(|prepared| Target { store: destination, plan: &prepared.plan }).collect();
+        let mirrored = mirror(sources, &targets, &uploads, &prepared[0].cache, &observer).await;
+        (uploads, mirrored)
+    }
+
+    pub(super) fn forget_log(&self) {
+        self.source.lock().unwrap().log.clear();
+        self.target.lock().unwrap().log.clear();
+    }
+
+    pub(super) fn sent(&self, words: &[&str]) -> usize {
+        self.target.lock().unwrap().count(words)
+    }
+
+    pub(super) fn asked(&self, words: &[&str]) -> usize {
+        self.source.lock().unwrap().count(words)
+    }
+
+    /// Everything that the source holds is in the mirror, byte for byte.
+    pub(super) fn assert_equal(&self) {
+        let (source, target) = (self.source.lock().unwrap(), self.target.lock().unwrap());
+        let in_mirror = |path: &str| format!("mirror/{path}");
+        for ((path, digest), manifest) in &source.manifests {
+            assert_eq!(target.manifests.get(&(in_mirror(path), digest.clone())), Some(manifest));
+        }
+        for (path, digest) in &source.blobs {
+            assert!(target.blobs.contains(&(in_mirror(path), digest.clone())));
+        }
+        for ((path, tag), digest) in &source.tags {
+            assert_eq!(target.tags.get(&(in_mirror(path), tag.clone())), Some(digest));
+        }
+    }
+}
