@@ -6,7 +6,7 @@ mod settings;
 use super::{CommandError, ExitStatus, discovery};
 use crate::cli::{Arguments, SyncArguments};
 use crate::output::progress::Progress;
-use crate::output::{self, sync as text};
+use crate::output::{self, inventory, sync as text};
 use crate::sync;
 use crate::sync::report::{RunOutcome, SyncReport};
 
@@ -27,7 +27,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &SyncArguments) -> Result
     }
     match &report.end {
         RunOutcome::Discovered if report.found_nothing() => nothing_found(arguments, wanted, &report)?,
-        RunOutcome::Discovered => text::inventory(&report.inventory, wanted.output)?,
+        RunOutcome::Discovered => inventory::inventory(&report.inventory, wanted.output)?,
         RunOutcome::Planned(plan) => {
             text::planned(plan.as_ref(), &report, settings.stages.rewrite, wanted.output)?;
         }

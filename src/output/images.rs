@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use super::sync::{incomplete, lines, why};
+use super::inventory::{incomplete, why};
 use super::table::{self, Column};
 use super::workloads::place;
-use super::{document, result, terminal_width};
+use super::{document, lines, result, terminal_width};
 use crate::model::image::Image;
 use crate::model::inventory::{Explanation, Inventory, WantedImage};
 use crate::output::format::OutputFormat;

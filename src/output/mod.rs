@@ -2,6 +2,7 @@
 
 pub mod format;
 pub mod images;
+pub mod inventory;
 mod ownership;
 pub mod permissions;
 pub mod preflight;
@@ -49,6 +50,10 @@ pub fn verbatim(text: &str) -> io::Result<()> {
     }
 }
 
+pub(super) fn lines(names: impl Iterator<Item = String>) -> io::Result<()> {
+    result(&names.fold(String::new(), |text, name| text + &name + "\n"))
+}
+
 /// Writes a value to stdout as the machine-readable `format`; the others are no business of this function.
 ///
 /// # Errors
@@ -76,6 +81,11 @@ pub fn yaml(value: &impl Serialize) -> io::Result<String> {
 pub fn terminal_width() -> Option<usize> {
     let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
     Some(width.0.into())
+}
+
+/// Who asks for the wide form gets it at full width.
+fn width_for(format: OutputFormat) -> Option<usize> {
+    terminal_width().filter(|_| format != OutputFormat::Wide)
 }
 
 /// Columns of the terminal that questions and progress go to.

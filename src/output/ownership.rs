@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::output::say;
+use crate::output::{say, table};
 use crate::ownership::fields::{FieldOwnership, OwnedBy};
 use crate::ownership::owners::known_manager;
 use crate::sync::rollout::{Outcome, WorkloadReport};
@@ -87,4 +87,9 @@ pub(super) fn image_fields(workload: &WorkloadReport) -> String {
     let changed = workload.changes.iter().map(|change| &change.image_field);
     let relinquished = workload.relinquished.iter().filter(|_| is_relinquishment(workload));
     changed.chain(relinquished).map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// Namespace, workload, its owner, and what that does.
+pub(super) fn owner_table(rows: &[[String; 4]]) -> String {
+    table::render(["NAMESPACE", "WORKLOAD", "OWNER", "EFFECT ON IMAGES"], rows)
 }

@@ -3,11 +3,11 @@
 use std::io;
 
 use crate::output::format::OutputFormat;
+use crate::output::inventory::incomplete;
 use crate::output::ownership::{is_relinquishment, relinquish_status};
-use crate::output::sync::{incomplete, lines};
 use crate::output::table::Column;
 use crate::output::workloads::{WorkloadWords, workload_problems};
-use crate::output::{document, question_width, result, say, table, terminal_width};
+use crate::output::{document, lines, question_width, result, say, table, terminal_width};
 use crate::sync::rollback::{RollbackReport, SkippedImage};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 

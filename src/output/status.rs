@@ -5,12 +5,11 @@ use std::io;
 
 use crate::model::inventory::Place;
 use crate::output::format::OutputFormat;
-use crate::output::ownership::describe_ownership;
-use crate::output::sync::lines;
+use crate::output::ownership::{describe_ownership, owner_table};
 use crate::output::table::Column;
 use crate::output::verdict::verdict;
 use crate::output::workloads::place;
-use crate::output::{document, result, say, table, terminal_width};
+use crate::output::{document, lines, result, say, table, terminal_width};
 use crate::ownership::owners::ChangedBy;
 use crate::sync::status::{ImageStatus, NotChecked, PullFailure, State, StatusReport, Subject};
 
@@ -122,11 +121,6 @@ fn owners(report: &StatusReport) -> String {
         return String::new();
     }
     owner_table(&rows)
-}
-
-/// Namespace, workload, its owner, and what that does.
-pub(super) fn owner_table(rows: &[[String; 4]]) -> String {
-    table::render(["NAMESPACE", "WORKLOAD", "OWNER", "EFFECT ON IMAGES"], rows)
 }
 
 const fn word(image: &ImageStatus) -> &'static str {

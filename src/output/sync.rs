@@ -1,64 +1,27 @@
-//! What `sync-images` found, would do and did, for people and for machines.
+//! What `sync-images` would do and did, for people and for machines.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io;
 
-use crate::model::inventory::{Inventory, Use, WantedImage, WorkloadName};
+use crate::model::inventory::WorkloadName;
 use crate::model::owner::Owner;
 use crate::model::plan::Plan;
 use crate::model::provenance::Provenance;
 use crate::model::traffic::HostTraffic;
 use crate::output::format::OutputFormat;
+use crate::output::inventory::incomplete;
 use crate::output::ownership::{
-    image_fields, is_relinquishment, ownership_notes, relinquish_notes, relinquish_status,
+    image_fields, is_relinquishment, owner_table, ownership_notes, relinquish_notes, relinquish_status,
 };
-use crate::output::status::owner_table;
 use crate::output::table::{Column, bytes, count};
 use crate::output::workloads::{WorkloadWords, place, workload_problems};
-use crate::output::{document, question_width, result, say, style, table, terminal_width};
+use crate::output::{document, lines, question_width, result, say, style, table, width_for};
 use crate::sync::report::{ImageReport, ImageResult, RunOutcome, SyncReport};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
 /// What kubectl says of a change that was only tried.
 const DRY_RUN: &str = "image updated (dry run)";
-
-/// Prints an inventory: each image, who uses it, and why it was taken.
-pub fn inventory(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
-    images_found(inventory, format)?;
-    incomplete(&inventory.unlisted);
-    Ok(())
-}
-
-fn images_found(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
-    match format {
-        OutputFormat::Json | OutputFormat::Yaml => document(inventory, format),
-        OutputFormat::Name => lines(inventory.images.iter().map(|wanted| wanted.image.to_string())),
-        OutputFormat::Table | OutputFormat::Wide => {
-            let mut rows = Vec::new();
-            for wanted in &inventory.images {
-                for used in &wanted.used_by {
-                    let (namespace, place) = place(&used.place);
-                    rows.push([
-                        wanted.image.to_string(),
-                        namespace,
-                        place,
-                        used.image_field.to_string(),
-                        why(wanted, used),
-                    ]);
-                }
-            }
-            let columns = [
-                Column::keeping_end("IMAGE", 20),
-                Column::whole("NAMESPACE").dispensable(0),
-                Column::keeping_end("USED BY", 16),
-                Column::keeping_start("AS", 12).dispensable(1),
-                Column::keeping_start("WHY", 16).dispensable(2),
-            ];
-            result(&table::fitted(columns, &rows, width_for(format)))
-        }
-    }
-}
 
 /// Says how much was exchanged with each host.
 pub fn traffic(traffic: &[(String, HostTraffic)]) {
@@ -107,11 +70,6 @@ pub fn show_planned(report: &SyncReport) {
     owner_notes(&report.workloads);
     relinquish_notes(&report.workloads);
     say("");
-}
-
-/// Who asks for the wide form gets it at full width.
-fn width_for(format: OutputFormat) -> Option<usize> {
-    terminal_width().filter(|_| format != OutputFormat::Wide)
 }
 
 fn planned_text(
@@ -228,10 +186,6 @@ fn names(report: &SyncReport, rewriting: bool) -> io::Result<()> {
     lines(report.workloads.iter().filter(changed).map(|workload| workload.workload.to_string()))?;
     problems(report);
     Ok(())
-}
-
-pub(super) fn lines(names: impl Iterator<Item = String>) -> io::Result<()> {
-    result(&names.fold(String::new(), |text, name| text + &name + "\n"))
 }
 
 fn images(report: &SyncReport, planned: bool, wide: bool, width: Option<usize>) -> String {
@@ -362,17 +316,6 @@ fn outcome(workload: &WorkloadReport, planned: &'static str) -> &'static str {
     }
 }
 
-/// Says that a result is not the whole, and how it becomes that.
-pub(super) fn incomplete(unlisted: &[String]) {
-    if !unlisted.is_empty() {
-        say(&format!("error: {}", incompleteness(unlisted)));
-    }
-}
-
-pub(super) fn incompleteness(unlisted: &[String]) -> String {
-    format!("incomplete: cannot list {}: allow it in Kubernetes RBAC and run again", unlisted.join(", "))
-}
-
 /// What went wrong or is worth knowing, a line each, on stderr.
 fn problems(report: &SyncReport) {
     incomplete(&report.unlisted);
@@ -401,13 +344,4 @@ fn platforms(image: &ImageReport) -> String {
     }
     let short = |platform: &String| platform.strip_prefix("linux/").unwrap_or(platform).to_owned();
     image.platforms.iter().map(short).collect::<Vec<_>>().join(",")
-}
-
-/// Why an image was taken in one place, and what there is to know of it.
-pub(super) fn why(wanted: &WantedImage, used: &Use) -> String {
-    let provenance = if wanted.provenance == Some(Provenance::Unknown) { "; unknown provenance" } else { "" };
-    match &used.not_rewritable {
-        Some(not_rewritable) => format!("{}{provenance}; not rewritable: {not_rewritable}", used.reason),
-        None => format!("{}{provenance}", used.reason),
-    }
 }

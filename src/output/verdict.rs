@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::output::sync::incompleteness;
+use crate::output::inventory::incompleteness;
 use crate::output::table::count;
 use crate::output::workloads::place;
 use crate::printable::one_line;

@@ -1,0 +1,67 @@
+//! What `sync-images` found, for people and for machines.
+
+use std::io;
+
+use crate::model::inventory::{Inventory, Use, WantedImage};
+use crate::model::provenance::Provenance;
+use crate::output::format::OutputFormat;
+use crate::output::table::{self, Column};
+use crate::output::workloads::place;
+use crate::output::{document, lines, result, say, width_for};
+
+/// Prints an inventory: each image, who uses it, and why it was taken.
+pub fn inventory(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
+    images_found(inventory, format)?;
+    incomplete(&inventory.unlisted);
+    Ok(())
+}
+
+fn images_found(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
+    match format {
+        OutputFormat::Json | OutputFormat::Yaml => document(inventory, format),
+        OutputFormat::Name => lines(inventory.images.iter().map(|wanted| wanted.image.to_string())),
+        OutputFormat::Table | OutputFormat::Wide => {
+            let mut rows = Vec::new();
+            for wanted in &inventory.images {
+                for used in &wanted.used_by {
+                    let (namespace, place) = place(&used.place);
+                    rows.push([
+                        wanted.image.to_string(),
+                        namespace,
+                        place,
+                        used.image_field.to_string(),
+                        why(wanted, used),
+                    ]);
+                }
+            }
+            let columns = [
+                Column::keeping_end("IMAGE", 20),
+                Column::whole("NAMESPACE").dispensable(0),
+                Column::keeping_end("USED BY", 16),
+                Column::keeping_start("AS", 12).dispensable(1),
+                Column::keeping_start("WHY", 16).dispensable(2),
+            ];
+            result(&table::fitted(columns, &rows, width_for(format)))
+        }
+    }
+}
+
+/// Why an image was taken in one place, and what there is to know of it.
+pub(super) fn why(wanted: &WantedImage, used: &Use) -> String {
+    let provenance = if wanted.provenance == Some(Provenance::Unknown) { "; unknown provenance" } else { "" };
+    match &used.not_rewritable {
+        Some(not_rewritable) => format!("{}{provenance}; not rewritable: {not_rewritable}", used.reason),
+        None => format!("{}{provenance}", used.reason),
+    }
+}
+
+/// Says that a result is not the whole, and how it becomes that.
+pub(super) fn incomplete(unlisted: &[String]) {
+    if !unlisted.is_empty() {
+        say(&format!("error: {}", incompleteness(unlisted)));
+    }
+}
+
+pub(super) fn incompleteness(unlisted: &[String]) -> String {
+    format!("incomplete: cannot list {}: allow it in Kubernetes RBAC and run again", unlisted.join(", "))
+}
