@@ -10,9 +10,9 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 use crate::model::image::Digest;
-use crate::registry::client::{Answer, Request, Wants};
-use crate::registry::exchange::{BodyProgress, MAX_EXPLANATION_BYTES, OnceBody, host_of, location_from};
+use crate::registry::exchange::{MAX_EXPLANATION_BYTES, host_of, location_from};
 use crate::registry::manifest::{address, answered_digest, scope};
+use crate::registry::request::{Answer, BodyProgress, OnceBody, Request, Wants};
 use crate::registry::retry::Retries;
 use crate::registry::{Client, Error, Repository};
 

@@ -4,20 +4,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderValue, StatusCode};
 use probe::proxy::Proxies;
-use reqwest::{Response, Url};
 
 use crate::event::{Event, Observer};
 use crate::model::traffic::HostTraffic;
+use crate::registry::Error;
 use crate::registry::auth::{self, Contact, Host, Scheme};
 use crate::registry::error::{self, Subject};
-use crate::registry::exchange::OnceBody;
+use crate::registry::request::{Answer, OnceBody, Request};
 use crate::registry::retry::Retries;
 use crate::registry::traffic::Traffic;
-use crate::registry::{Error, Repository};
 use crate::transport::Settings;
 use crate::transport::credential::{Credential, CredentialError};
 
@@ -35,40 +33,6 @@ pub struct Client<'o> {
     hosts: Mutex<HashMap<String, Arc<Host>>>,
     pub(super) credentials: Option<CredentialLookup>,
     pub(super) traffic: Traffic,
-}
-
-/// A request that can be sent any number of times.
-pub(super) struct Request<'r> {
-    pub(super) method: Method,
-    pub(super) url: Url,
-    pub(super) repository: &'r Repository,
-    /// What is asked for, for messages: `manifest v1`.
-    pub(super) object: String,
-    /// The tag that is written, if one is.
-    pub(super) tag: Option<&'r str>,
-    /// Token scopes, sorted.
-    pub(super) scopes: Vec<String>,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-    pub(super) wants: Wants,
-}
-
-/// What becomes of the answer's body.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wants {
-    /// It is read, within this limit in bytes, and counts as part of the request when that fails.
-    Whole(usize),
-    /// It is handed on if the request succeeded.
-    Stream,
-}
-
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    /// Where the answer came from, after redirects.
-    pub(super) url: Url,
-    pub(super) body: Bytes,
-    pub(super) stream: Option<Response>,
 }
 
 impl<'o> Client<'o> {

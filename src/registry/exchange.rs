@@ -1,42 +1,15 @@
 //! One request on the wire: tries, redirects, time-outs and counts, the same for every kind.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 use reqwest::{Response, Url};
 
-use crate::registry::client::{Answer, Client, Request, Wants};
+use crate::registry::client::Client;
+use crate::registry::request::{Answer, BodyProgress, OnceBody, Request, Wants};
 use crate::registry::retry::Retries;
 use crate::registry::{Cause, Error, Repository};
-
-/// A body that can be sent once, and how far that is.
-pub(super) struct OnceBody {
-    pub(super) body: reqwest::Body,
-    pub(super) progress: Arc<BodyProgress>,
-}
-
-/// Tells a receiver that takes nothing from one that would take more if the source gave it.
-#[derive(Debug, Default)]
-pub(super) struct BodyProgress {
-    sent: AtomicU64,
-    is_waiting: AtomicBool,
-}
-
-impl BodyProgress {
-    /// Waits for the source.
-    pub(super) async fn waiting<T>(&self, part: impl Future<Output = T>) -> T {
-        self.is_waiting.store(true, Ordering::Relaxed);
-        let part = part.await;
-        self.is_waiting.store(false, Ordering::Relaxed);
-        part
-    }
-
-    pub(super) fn sent(&self, bytes: u64) {
-        self.sent.fetch_add(bytes, Ordering::Relaxed);
-    }
-}
 
 /// Most redirects that are followed, one after the other.
 const MAX_REDIRECTS: usize = 4;

@@ -8,8 +8,8 @@ use oci_distribution::manifest::{
 };
 
 use crate::model::image::Digest;
-use crate::registry::client::{Answer, Request, Wants};
 use crate::registry::exchange::{MAX_EXPLANATION_BYTES, base};
+use crate::registry::request::{Answer, Request, Wants};
 use crate::registry::{Client, Error, Reference, Repository};
 
 /// Most bytes of a manifest (OCI distribution specification: registries should accept 4 MiB; ECR's limit is that).

@@ -3,10 +3,12 @@
 mod auth;
 mod authorize;
 mod blob;
+mod cause;
 mod client;
 mod error;
 mod exchange;
 mod manifest;
+mod request;
 mod retry;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -17,11 +19,15 @@ mod traffic;
 use std::fmt;
 
 pub use blob::{BlobReader, Mount, Started, UploadBody, UploadSession};
+pub use cause::Cause;
 pub use client::{Client, CredentialLookup, Pauses};
-pub use error::{Cause, Error};
+pub use error::Error;
 pub use manifest::{Described, Fetched};
 
 use crate::model::image::{Digest, Image, Version};
+
+/// Longest text of a server that a message carries, in characters.
+const MAX_TEXT_LENGTH: usize = 300;
 
 /// A repository of a registry: where requests go, and what messages name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

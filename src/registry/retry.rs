@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 
-use crate::registry::error::Cause;
+use crate::registry::Cause;
 use crate::transport::Settings;
 
 /// The longest delay that is drawn, and the longest that a server may ask for.
