@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-use super::{ecr, registry};
-use crate::model::plan::RegistryKind;
-
 /// What a store can do, and what it wants.
 #[derive(Clone, Copy, Debug)]
 pub struct Capabilities {
@@ -30,17 +27,11 @@ pub enum Mounts {
     Referenced,
 }
 
-/// What a store of this kind can do.
-pub const fn capabilities(kind: &RegistryKind) -> &'static Capabilities {
-    match kind {
-        RegistryKind::Ecr { .. } => &ecr::CAPABILITIES,
-        RegistryKind::Oci => &registry::CAPABILITIES,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::plan::RegistryKind;
+    use crate::store::capabilities;
 
     #[test]
     fn a_kind_of_store_is_its_data() {

@@ -16,7 +16,7 @@ mod transfer;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub use capabilities::{Capabilities, Mounts, capabilities};
+pub use capabilities::{Capabilities, Mounts};
 pub use error::Error;
 pub use limits::Limits;
 pub use listing::Listing;
@@ -30,6 +30,14 @@ use crate::registry::Client;
 pub use crate::registry::{
     BlobReader, Described, Fetched, Mount, Reference, Repository, Started, UploadBody, UploadSession,
 };
+
+/// What a store of this kind can do.
+pub const fn capabilities(kind: &RegistryKind) -> &'static Capabilities {
+    match kind {
+        RegistryKind::Ecr { .. } => &ecr::CAPABILITIES,
+        RegistryKind::Oci => &registry::CAPABILITIES,
+    }
+}
 
 /// A store of images. Clones share connections, logins and counts.
 #[derive(Clone)]
