@@ -1,7 +1,6 @@
 //! Connecting to the API server as kubectl does: kubeconfig, flags, credential plugins, proxies.
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,9 +16,11 @@ use rustls::pki_types::pem::PemObject as _;
 use tower::buffer::BufferLayer;
 use tower::filter::AsyncFilterLayer;
 
-use super::credentials::{self, Authorization, Identity};
+use super::connection_flags::ConnectionFlags;
+use super::credentials::{self, Authorization};
 use super::error::{Error, ServerRoute};
 use super::exec_plugin::{Call, Plugin};
+use super::identity::Identity;
 use super::kubeconfig::{self, Cluster, EksIdentity, Selection, User};
 use super::url::{proxy_url, server_url};
 use super::value_source::ValueSource;
@@ -35,44 +36,6 @@ const READ_DELAYS: [Duration; 2] = [Duration::from_millis(200), Duration::from_m
 
 /// Requests that wait while credentials are renewed.
 const WAITING: usize = 1024;
-
-/// kubectl's flags on where to connect and as whom, and how what is there is read.
-#[derive(Clone, Default)]
-pub struct ConnectionFlags {
-    pub kubeconfig: Option<PathBuf>,
-    pub context: Option<String>,
-    pub cluster: Option<String>,
-    pub user: Option<String>,
-    pub server: Option<String>,
-    pub token: Option<String>,
-    /// `--as`.
-    pub impersonate: Option<String>,
-    /// `--as-group`.
-    pub impersonate_groups: Vec<String>,
-    /// `--as-uid`.
-    pub impersonate_uid: Option<String>,
-    pub certificate_authority: Option<PathBuf>,
-    pub client_certificate: Option<PathBuf>,
-    pub client_key: Option<PathBuf>,
-    pub insecure_skip_tls_verify: bool,
-    pub tls_server_name: Option<String>,
-    /// For each request; zero means no limit, as in kubectl.
-    pub request_timeout: Option<Duration>,
-    /// No terminal: a credential plugin gets no standard input.
-    pub unattended: bool,
-    /// Variables of containers that are read as images.
-    pub image_variables: Variables,
-}
-
-impl ConnectionFlags {
-    fn choose_a_cluster(&self) -> bool {
-        self.kubeconfig.is_some()
-            || self.context.is_some()
-            || self.cluster.is_some()
-            || self.user.is_some()
-            || self.server.is_some()
-    }
-}
 
 /// A cluster that requests can be sent to.
 #[derive(Clone)]

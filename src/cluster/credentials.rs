@@ -6,26 +6,18 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, HeaderValue};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Mutex;
 
-use super::connect::ConnectionFlags;
+use super::connection_flags::ConnectionFlags;
 use super::error::Error;
 use super::exec_plugin::Plugin;
+use super::identity::{Identity, bearer, header_value};
 use super::kubeconfig::{Data, InvalidData, User};
 use super::value_source::ValueSource;
 
 /// How long a token that was read from a file is used before the file is read again, as in client-go.
 const FILE_LIFETIME: Duration = Duration::from_mins(1);
-
-/// Certificate and key in PEM.
-#[derive(Clone)]
-pub(super) struct Identity {
-    pub(super) certificate: Vec<u8>,
-    pub(super) key: Vec<u8>,
-}
 
 /// What puts the `Authorization` header on requests.
 pub(super) enum Authorization {
@@ -50,28 +42,6 @@ impl Authorization {
             Self::Plugin(plugin) => plugin.header().await,
         }
     }
-}
-
-/// `value` as a header, or an error that names where it comes from and never shows it.
-pub(super) fn header_value(value: &[u8], value_source: &ValueSource) -> Result<HeaderValue, Error> {
-    let mut header = HeaderValue::from_bytes(value).map_err(|_| {
-        let (what, hint) = if value.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
-            (
-                "a line break",
-                "remove the line break; in YAML, `|` and `>` keep the last one, `|-` and `>-` do not",
-            )
-        } else {
-            ("a control character", "remove invisible characters")
-        };
-        Error::config(format!("{value_source} is invalid: it has {what}"), Some(hint))
-    })?;
-    header.set_sensitive(true);
-    Ok(header)
-}
-
-/// `Authorization` with a token.
-pub(super) fn bearer(token: &[u8], value_source: &ValueSource) -> Result<HeaderValue, Error> {
-    header_value(&[b"Bearer ", token].concat(), value_source)
 }
 
 /// A file that holds a token, and that something else renews.
@@ -199,23 +169,6 @@ pub(super) fn identity(user: &User, name: &str, flags: &ConnectionFlags) -> Resu
 /// Bytes of a kubeconfig that are not Base64.
 pub(super) fn invalid_data(fault: &InvalidData, value_source: &ValueSource) -> Error {
     Error::config(format!("loading config file {fault}: {value_source}: invalid Base64"), None)
-}
-
-impl Identity {
-    /// The parser's own errors would quote what they found.
-    pub(super) fn checked(self, certificate: &ValueSource, key: &ValueSource) -> Result<Self, Error> {
-        let mut certificates = CertificateDer::pem_slice_iter(&self.certificate).peekable();
-        if certificates.peek().is_none() || certificates.any(|certificate| certificate.is_err()) {
-            return Err(Error::config(format!("{certificate} holds no valid PEM certificate"), None));
-        }
-        if PrivateKeyDer::from_pem_slice(&self.key).is_err() {
-            return Err(Error::config(
-                format!("{key} holds no valid PEM private key"),
-                Some("a key with a passphrase is not supported, as in kubectl"),
-            ));
-        }
-        Ok(self)
-    }
 }
 
 /// The headers of an impersonation, as client-go's `ImpersonatingRoundTripper` sets them.

@@ -13,8 +13,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use super::credentials::{Identity, bearer};
 use super::error::{Error, PluginFailure};
+use super::identity::{Identity, bearer};
 use super::kubeconfig::{Cluster, Exec};
 use super::value_source::ValueSource;
 use crate::parse;

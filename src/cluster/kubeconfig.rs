@@ -8,7 +8,7 @@ use std::path::Path;
 
 pub use self::eks::EksIdentity;
 pub(super) use self::entries::{Cluster, Data, Exec, InvalidData, Kubeconfig, User};
-use super::connect::ConnectionFlags;
+use super::connection_flags::ConnectionFlags;
 use super::error::Error;
 
 /// The entries of a kubeconfig that a connection uses.

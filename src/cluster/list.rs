@@ -227,7 +227,8 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio::task::JoinSet;
 
-    use super::super::connect::{ConnectionFlags, connect};
+    use super::super::connect::connect;
+    use super::super::connection_flags::ConnectionFlags;
     use super::*;
 
     /// What the server forgets, and what it was asked.

@@ -1,12 +1,14 @@
 //! The Kubernetes adapter: connecting, reading workloads and nodes, patching, watching rollouts.
 
 mod connect;
+mod connection_flags;
 mod credentials;
 pub mod custom;
 pub mod environment;
 mod error;
 mod exec_plugin;
 mod gitops;
+mod identity;
 mod kubeconfig;
 mod list;
 mod listed;
@@ -24,7 +26,8 @@ mod url;
 mod value_source;
 pub mod waiting;
 
-pub use connect::{Connection, ConnectionFlags, connect};
+pub use connect::{Connection, connect};
+pub use connection_flags::ConnectionFlags;
 pub use custom::list_custom_resources;
 pub use error::{Error, ErrorKind};
 pub use gitops::{drift_correcting_releases, self_healing_applications};
