@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{DryRun, KnowledgeArguments, MirrorArguments};
+use super::{DryRunArguments, KnowledgeArguments, MirrorArguments};
 
 /// Print configuration that persists the private images through upgrades
 ///
@@ -73,6 +73,7 @@ pub struct HelmArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("dry_run", |argument| argument.requires("apply")))]
 pub struct PolicyArguments {
     #[command(flatten)]
     pub naming: NamingArguments,
@@ -81,28 +82,18 @@ pub struct PolicyArguments {
     #[arg(long, value_enum, value_name = "EXTENT", default_value_t = Extent::Mirrored)]
     pub extent: Extent,
 
-    /// Who carries the policy out; found out by asking the API server without it
+    /// Which engine the policy is for; without it, the one that the API server serves
     #[arg(long, value_enum, value_name = "ENGINE")]
     pub engine: Option<Engine>,
 
-    /// Apply the policy instead of printing it
+    /// Apply the policy instead of printing it; --dry-run and --yes require this flag
     #[arg(long)]
     pub apply: bool,
 
-    /// With --apply, show what would be done: `client` sends the API server no patch, `server` (meant by the bare flag) has the API server check it
-    #[arg(
-        long,
-        value_enum,
-        value_name = "MODE",
-        num_args = 0..=1,
-        require_equals = true,
-        default_value_t = DryRun::None,
-        default_missing_value = "server",
-        requires = "apply"
-    )]
-    pub dry_run: DryRun,
+    #[command(flatten)]
+    pub dry_run: DryRunArguments,
 
-    /// With --apply, go on without asking
+    /// Skip the confirmation prompt
     #[arg(long, short, requires = "apply")]
     pub yes: bool,
 }

@@ -66,7 +66,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
         None => vec![kyverno::manifest(&names)],
     };
     if wanted.apply {
-        if wanted.dry_run != DryRun::Client {
+        if wanted.dry_run.dry_run != DryRun::Client {
             refuse_unserved(connection, &manifests).await?;
         }
         return carry_out(connection, &manifests, &names, wanted, exit_status).await;
@@ -174,14 +174,14 @@ async fn carry_out(
     });
     let objects: Vec<_> = objects.collect();
     let told = |suffix: &str| objects.join(&format!(" {suffix}\n")) + &format!(" {suffix}\n");
-    if wanted.dry_run == DryRun::Client {
+    if wanted.dry_run.dry_run == DryRun::Client {
         output::result(&told("applied (dry run)"))?;
         return Ok(exit_status);
     }
     for manifest in manifests {
         apply(connection, manifest, PatchMode::DryRun).await?;
     }
-    if wanted.dry_run == DryRun::Server {
+    if wanted.dry_run.dry_run == DryRun::Server {
         output::result(&told("applied (server dry run)"))?;
         return Ok(exit_status);
     }
