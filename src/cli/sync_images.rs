@@ -1,5 +1,7 @@
 //! `sync-images`.
 
+mod conversion;
+
 use std::path::PathBuf;
 
 use clap::Args;
