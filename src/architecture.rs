@@ -67,7 +67,7 @@ const BELOW: [(&str, &[&str]); 7] = [
 ];
 
 /// Folders and files that may reach out of a function. Everything else decides on plain values.
-const EFFECTFUL: [&str; 36] = [
+const EFFECTFUL: [&str; 37] = [
     "atomic_file.rs",
     "aws/",
     "cli",
@@ -96,6 +96,7 @@ const EFFECTFUL: [&str; 36] = [
     "sync/plan/prepare.rs",
     "sync/plan/tree.rs",
     "sync/presence.rs",
+    "sync/rewrite/input.rs",
     "sync/rewrite/manifests.rs",
     "sync/rollback/run.rs",
     "sync/rollout",

@@ -43,3 +43,17 @@ pub struct RewriteArguments {
     #[arg(long, value_name = "FILE", conflicts_with = "registry")]
     pub lock: Option<PathBuf>,
 }
+
+impl RewriteArguments {
+    /// The command that mirrors what is missing.
+    pub fn way_to_mirror(&self) -> String {
+        let mut words = vec!["mirror first: kubectl castai-privatelink sync-images".to_owned()];
+        words.extend(self.files.iter().map(|file| format!("-f {}", file.display())));
+        words.extend(
+            self.mirror.registry.iter().map(|registry| format!("--registry {registry} --no-discover")),
+        );
+        words.push("--no-rewrite".to_owned());
+        words.extend(self.lock.iter().map(|lock| format!("--lock {}", lock.display())));
+        words.join(" ")
+    }
+}

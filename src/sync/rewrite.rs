@@ -1,6 +1,7 @@
 //! Which patches bring workloads to verified images: pure, from a snapshot and a lock.
 
 pub mod derived_image;
+pub mod input;
 pub mod manifests;
 mod patch;
 mod scanner_variable;
