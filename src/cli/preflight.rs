@@ -6,9 +6,15 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, ValueEnum};
 
 use super::{OutputFormat, duration, region};
+use crate::castai::endpoints::Protocol;
+use crate::error::CommandError;
 use crate::model::image::Mirror;
-use crate::preflight::Endpoint;
 use crate::preflight::checks::CHECKS;
+use crate::preflight::machine::{self, MetadataService};
+use crate::preflight::selection::Selection;
+use crate::preflight::vantage::inputs::Wanted;
+use crate::preflight::{Endpoint, Settings, report};
+use crate::transport;
 
 /// Prove that this cluster can reach Cast AI privately
 ///
@@ -86,4 +92,50 @@ pub enum FailOn {
 
 fn codes() -> PossibleValuesParser {
     CHECKS.iter().map(|check| PossibleValue::new(check.code).help(check.title)).into()
+}
+
+impl PreflightArguments {
+    /// How to look.
+    ///
+    /// # Errors
+    /// TLS cannot be set up.
+    pub fn settings(&self) -> Result<Settings, CommandError> {
+        let variable = |name: &str| std::env::var(name).ok();
+        let mut settings = Settings::new(transport::tls()?);
+        settings.timeout = self.timeout;
+        settings.metadata_timeout = self.metadata_timeout;
+        settings.selection = Selection { only: self.only.clone(), exclude: self.exclude.clone() };
+        settings.here = self.here.map(|here| match here {
+            Here::Inside => machine::Here::Inside,
+            Here::Outside => machine::Here::Outside,
+        });
+        settings.metadata = MetadataService::from_variables(
+            variable("AWS_EC2_METADATA_DISABLED").as_deref(),
+            variable("AWS_EC2_METADATA_SERVICE_ENDPOINT").as_deref(),
+        );
+        Ok(settings)
+    }
+
+    /// What is read of cluster and account.
+    pub fn wanted(&self, namespace: Option<String>) -> Wanted {
+        let of = |endpoints: &[Endpoint], protocol: Protocol| {
+            endpoints.iter().map(move |endpoint| (endpoint.clone(), protocol)).collect::<Vec<_>>()
+        };
+        Wanted {
+            namespace,
+            registry: self.registry.clone(),
+            region: self.region.clone(),
+            extra: [of(&self.https, Protocol::Https), of(&self.grpc, Protocol::Grpc)].concat(),
+        }
+    }
+}
+
+impl FailOn {
+    pub const fn setting(self) -> report::FailOn {
+        match self {
+            Self::Warn => report::FailOn::Warn,
+            Self::Fail => report::FailOn::Fail,
+            Self::Unknown => report::FailOn::Unknown,
+        }
+    }
 }

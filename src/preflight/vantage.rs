@@ -2,5 +2,6 @@
 
 mod ecr;
 pub mod here;
+pub mod inputs;
 mod metadata;
 mod objects;

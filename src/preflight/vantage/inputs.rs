@@ -1,0 +1,93 @@
+//! What cluster and account say before anything is probed.
+
+use crate::aws::identity;
+use crate::castai::endpoints::Protocol;
+use crate::cluster::environment::Environment;
+use crate::cluster::{self, Connection};
+use crate::error::CommandError;
+use crate::model::image::Mirror;
+use crate::model::image::ecr::{EcrRegistry, PATH};
+use crate::preflight::facts::Unread;
+use crate::preflight::settings::Inputs;
+use crate::transport;
+
+/// What the user says.
+pub struct Wanted {
+    /// All namespaces without it.
+    pub namespace: Option<String>,
+    pub registry: Option<Mirror>,
+    pub region: Option<String>,
+    /// Additional endpoints to check.
+    pub extra: Vec<(probe::Endpoint, Protocol)>,
+}
+
+/// A cluster that cannot be read is itself a finding; a kubeconfig that cannot be used stops the command.
+///
+/// # Errors
+/// AWS' configuration cannot be read.
+pub async fn read(
+    connection: &Connection,
+    network: &transport::Settings,
+    wanted: Wanted,
+) -> Result<Inputs, CommandError> {
+    let mut unread = Vec::new();
+    let environment = match Environment::read(connection).await {
+        Ok(environment) => Some(environment),
+        Err(error) => {
+            unread.push(Unread::from_error(&error));
+            None
+        }
+    };
+    let mut workloads = Vec::new();
+    if let Some(environment) = &environment {
+        unread.extend(environment.nodes.notes.iter().cloned().map(Unread::Forbidden));
+        match cluster::list_workloads(connection, wanted.namespace.as_deref(), None).await {
+            Ok(listed) => {
+                workloads = listed.workloads;
+                unread.extend(listed.notes.into_iter().map(Unread::Forbidden));
+            }
+            Err(error) => unread.push(Unread::from_error(&error)),
+        }
+    }
+    let registry = wanted.registry.as_ref().map(|mirror| EcrRegistry::of_host(&mirror.registry));
+    let said = wanted.region.clone();
+    let region = said
+        .or_else(|| environment.as_ref()?.region(None))
+        .or_else(|| connection.eks.as_ref()?.region.clone())
+        .or_else(|| match &registry {
+            Some(Some(ecr)) => Some(ecr.region.clone()),
+            _ => None,
+        });
+    let (account, aws) = match (&registry, &region) {
+        (Some(None), _) => (None, Err("--registry is not an ECR registry".to_owned())),
+        (_, None) => (None, Err("unknown region: set --region".to_owned())),
+        (Some(Some(ecr)), _) => {
+            (Some(ecr.account.clone()), Ok(identity::configuration(&ecr.region, network).await?))
+        }
+        (None, Some(region)) => {
+            let aws = identity::configuration(region, network).await?;
+            let account = match environment.as_ref().and_then(Environment::account) {
+                Some(account) => Some(account),
+                None => identity::identity(&aws).await.ok().map(|identity| identity.account),
+            };
+            (account, Ok(aws))
+        }
+    };
+    Ok(Inputs {
+        cluster: Some(connection.name.clone()),
+        workloads,
+        unread,
+        client: environment.is_some().then(|| connection.client.clone()),
+        nodes: environment.iter().flat_map(|environment| environment.nodes.internal_addresses()).collect(),
+        registry_region: registry.flatten().map(|ecr| ecr.region).or_else(|| region.clone()),
+        registry_path: wanted
+            .registry
+            .as_ref()
+            .map_or(Some(PATH), |mirror| mirror.prefix.as_deref())
+            .map(str::to_owned),
+        region,
+        account,
+        aws,
+        extra: wanted.extra,
+    })
+}
