@@ -1,5 +1,6 @@
 //! The command line: clap types and nothing else.
 
+pub mod candidates;
 mod completion;
 mod connection;
 mod images;

@@ -1,23 +1,18 @@
 //! What shells ask: the candidates for the word under the cursor, in the form that cobra's `__complete` has, which
 //! kubectl reads (kubectl `pkg/cmd/plugin/plugin_completion.go`).
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use clap::{Arg, Command, CommandFactory as _, FromArgMatches as _, ValueHint};
-use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, complete};
-
-use crate::cli::{Arguments, ConnectionArguments};
+use crate::cli::ConnectionArguments;
+use crate::cli::candidates::{self, Candidates, Dynamic};
 use crate::cluster;
 use crate::output;
 use crate::printable::one_line;
 use crate::sync::{rollback, rollout};
 
-/// The name by which kubectl asks.
-pub(super) const LINK: &str = "kubectl_complete-castai_privatelink";
 /// The command by which our own scripts ask.
 const COMMAND: &str = "__complete";
 
@@ -29,10 +24,8 @@ const LIMIT: Duration = Duration::from_secs(3);
 const FILES: u8 = 0;
 const NO_FILES: u8 = 4;
 
-/// Longest name and description, in characters.
+/// Longest name, in characters.
 const NAME_LIMIT: usize = 1000;
-const DESCRIPTION_LIMIT: usize = 120;
-
 /// The words after the program's name, where a shell asks for completion; the last is the one under the cursor.
 pub fn asked(arguments: &[OsString]) -> Option<&[OsString]> {
     let name = Path::new(arguments.first()?).file_stem()?.to_str()?;
@@ -58,108 +51,28 @@ pub async fn answer(words: &[OsString]) {
     let _ = output::result(&text);
 }
 
-/// A value that is known only here and now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Dynamic {
-    File,
-    Context,
-    Cluster,
-    User,
-    Namespace,
-    Rewritten,
-}
-
-/// What was wanted, and how it begins.
-type Wanted = Arc<Mutex<Option<(Dynamic, String)>>>;
-
 async fn candidates(words: &[OsString]) -> (Vec<(String, Option<String>)>, u8) {
-    let empty = OsString::new();
-    let (before, current) = words.split_last().map_or((&[][..], &empty), |(last, before)| (before, last));
-    let current = current.to_string_lossy().into_owned();
-    let line: Vec<_> = [OsString::from(LINK)]
-        .into_iter()
-        .chain(before.iter().cloned())
-        .chain([OsString::from(&current)])
-        .collect();
-    let wanted = Wanted::default();
-    let mut command = with_dynamic_values(Arguments::command(), &wanted);
-    let index = line.len() - 1;
-    let found = complete(&mut command, line, index, None).unwrap_or_default();
-    let wanted = wanted.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some((dynamic, start)) = wanted {
-        if dynamic == Dynamic::File {
-            return (Vec::new(), FILES);
+    match candidates::candidates(words) {
+        Candidates::Files => (Vec::new(), FILES),
+        Candidates::Known(known) => (known, NO_FILES),
+        Candidates::Dynamic { dynamic, start, connection } => {
+            let names = names(dynamic, connection.as_deref()).await;
+            let mut names: Vec<_> = names.iter().map(|name| one_line(name, NAME_LIMIT)).collect();
+            names.retain(|name| name.starts_with(&start) && !name.contains(' '));
+            names.sort();
+            (names.into_iter().map(|name| (name, None)).collect(), NO_FILES)
         }
-        let names = names(dynamic, connection(before)).await;
-        let mut names: Vec<_> = names.iter().map(|name| one_line(name, NAME_LIMIT)).collect();
-        names.retain(|name| name.starts_with(&start) && !name.contains(' '));
-        names.sort();
-        return (names.into_iter().map(|name| (name, None)).collect(), NO_FILES);
-    }
-    // As in kubectl, flags are shown to those who begin one.
-    let wants_flag = current.starts_with('-');
-    // As in cobra, values of --flag=value come without the flag.
-    let flag = current.split_once('=').filter(|_| wants_flag).map(|(flag, _)| format!("{flag}="));
-    let shown = found.iter().filter(|candidate| wants_flag || !is_flag(candidate)).map(|candidate| {
-        let value = candidate.get_value().to_string_lossy();
-        let value = flag.as_deref().and_then(|flag| value.strip_prefix(flag)).unwrap_or(&value);
-        let help = candidate.get_help().map(ToString::to_string).unwrap_or_default();
-        let help = help.lines().next().map(|line| one_line(line, DESCRIPTION_LIMIT));
-        (value.to_owned(), help.filter(|line| !line.is_empty()))
-    });
-    (shown.collect(), NO_FILES)
-}
-
-fn is_flag(candidate: &CompletionCandidate) -> bool {
-    candidate.get_value().to_string_lossy().starts_with('-')
-}
-
-/// The command line in which arguments with values of the moment note that they were asked for.
-fn with_dynamic_values(command: Command, wanted: &Wanted) -> Command {
-    let arguments = |command: Command| {
-        command.mut_args(|argument| match dynamic(&argument) {
-            Some(dynamic) => {
-                let wanted = Arc::clone(wanted);
-                argument.add(ArgValueCompleter::new(move |start: &OsStr| {
-                    let start = start.to_string_lossy().into_owned();
-                    *wanted.lock().unwrap_or_else(PoisonError::into_inner) = Some((dynamic, start));
-                    Vec::new()
-                }))
-            }
-            None => argument,
-        })
-    };
-    arguments(command).mut_subcommands(arguments)
-}
-
-fn dynamic(argument: &Arg) -> Option<Dynamic> {
-    match argument.get_id().as_str() {
-        "context" => Some(Dynamic::Context),
-        "cluster" => Some(Dynamic::Cluster),
-        "user" => Some(Dynamic::User),
-        "namespace" => Some(Dynamic::Namespace),
-        // Of rollback.
-        "workloads" => Some(Dynamic::Rewritten),
-        // clap gives this hint to every path.
-        _ => (argument.get_value_hint() == ValueHint::AnyPath).then_some(Dynamic::File),
     }
 }
 
-/// The flags for the cluster among the words, as far as they can be understood.
-fn connection(before: &[OsString]) -> Option<ConnectionArguments> {
-    let line = [OsString::from(LINK)].into_iter().chain(before.iter().cloned());
-    let matches = Arguments::command().ignore_errors(true).try_get_matches_from(line).ok()?;
-    ConnectionArguments::from_arg_matches(&matches).ok()
-}
-
-async fn names(dynamic: Dynamic, connection: Option<ConnectionArguments>) -> Vec<String> {
+async fn names(dynamic: Dynamic, connection: Option<&ConnectionArguments>) -> Vec<String> {
     let Some(connection) = connection else { return Vec::new() };
     if dynamic == Dynamic::Namespace {
-        let listed = tokio::time::timeout(LIMIT, namespaces(&connection)).await;
+        let listed = tokio::time::timeout(LIMIT, namespaces(connection)).await;
         return listed.ok().and_then(Result::ok).unwrap_or_default();
     }
     if dynamic == Dynamic::Rewritten {
-        let listed = tokio::time::timeout(LIMIT, rewritten(&connection)).await;
+        let listed = tokio::time::timeout(LIMIT, rewritten(connection)).await;
         return listed.ok().and_then(Result::ok).unwrap_or_default();
     }
     let Ok(names) = cluster::configured_names(connection.kubeconfig.as_deref()) else {

@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::commands::complete::LINK;
+use crate::cli::candidates::LINK;
 use crate::commands::{CommandError, ExitStatus};
 use crate::output;
 
