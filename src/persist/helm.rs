@@ -6,6 +6,7 @@
 //! came to honour it would put the registry before names that have one. For the same reason keys stay keys where the
 //! release has some, because an upgrade keeps the values that it is not given.
 
+pub mod document;
 mod templates;
 
 use std::collections::{BTreeMap, BTreeSet};

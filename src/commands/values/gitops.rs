@@ -7,14 +7,13 @@ use crate::cli::{Arguments, NamingArguments};
 use crate::commands::{CommandError, ExitStatus};
 use crate::output;
 use crate::persist::kustomize::{self, Gap};
+use crate::persist::named::NamedImages;
 
 pub(super) async fn kustomize(
     arguments: &Arguments,
     wanted: &NamingArguments,
 ) -> Result<ExitStatus, CommandError> {
-    let mut images = named_images::read(arguments, wanted).await?;
-    images.refuse_nothing()?;
-    let exit_status = named_images::leave_out(&mut images, false);
+    let (images, exit_status) = read(arguments, wanted).await?;
     for Gap { workload, field, why, image } in kustomize::gaps(&images.assignments) {
         output::warning(&format!(
             "{why}: {field} of {workload} in namespace {} has to become {image}",
@@ -31,13 +30,21 @@ pub(super) async fn patches(
     arguments: &Arguments,
     wanted: &NamingArguments,
 ) -> Result<ExitStatus, CommandError> {
-    let mut images = named_images::read(arguments, wanted).await?;
-    images.refuse_nothing()?;
-    let exit_status = named_images::leave_out(&mut images, false);
+    let (images, exit_status) = read(arguments, wanted).await?;
     let comment = "# Part of a kustomization.yaml. These patches include tags: create them again for each \
                    version, or use\n# `values kustomize`, which includes none.\n";
     print(comment, &kustomize::patches(&images.snapshot.workloads, &images.assignments))?;
     Ok(exit_status)
+}
+
+async fn read(
+    arguments: &Arguments,
+    wanted: &NamingArguments,
+) -> Result<(NamedImages, ExitStatus), CommandError> {
+    let mut images = named_images::read(arguments, wanted).await?;
+    images.refuse_nothing()?;
+    let exit_status = named_images::leave_out(&mut images, false);
+    Ok((images, exit_status))
 }
 
 fn print(comment: &str, value: &Value) -> std::io::Result<()> {
