@@ -30,13 +30,13 @@ const EDGES: [(&str, &[&str]); 22] = [
         ],
     ),
     ("documentation", &["cli"]),
-    ("cli", &["castai", "cluster", "output", "permissions", "preflight", "store", "sync"]),
+    ("cli", &["castai", "cluster", "output", "permissions", "persist", "preflight", "store", "sync"]),
     // Their values only: nothing is read or written to show it.
     ("output", &["ownership", "permissions", "persist", "preflight", "sync"]),
     ("permissions", &["castai"]),
     ("preflight", &["aws", "castai", "cluster", "probe", "registry"]),
     // A name in the mirror is what discovery and planning say it is.
-    ("persist", &["castai", "cluster", "ownership", "sync"]),
+    ("persist", &["castai", "cluster", "ownership", "store", "sync"]),
     ("sync", &["castai", "cluster", "ownership", "store"]),
     ("ownership", &["castai", "cluster"]),
     ("store", &["aws", "credentials", "registry"]),
@@ -67,7 +67,7 @@ const BELOW: [(&str, &[&str]); 7] = [
 ];
 
 /// Folders and files that may reach out of a function. Everything else decides on plain values.
-const EFFECTFUL: [&str; 37] = [
+const EFFECTFUL: [&str; 39] = [
     "atomic_file.rs",
     "aws/",
     "cli",
@@ -80,7 +80,9 @@ const EFFECTFUL: [&str; 37] = [
     "lib.rs",
     "main.rs",
     "output/",
+    "persist/engine.rs",
     "persist/named.rs",
+    "persist/verified.rs",
     "preflight/",
     "registry/",
     "store/",

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{DryRunArguments, KnowledgeArguments, MirrorArguments};
+use crate::persist::engine;
 
 /// Print configuration that persists the private images through upgrades
 ///
@@ -108,4 +109,13 @@ pub enum Extent {
 pub enum Engine {
     Kubernetes,
     Kyverno,
+}
+
+impl Engine {
+    pub const fn setting(self) -> engine::Engine {
+        match self {
+            Self::Kubernetes => engine::Engine::Kubernetes,
+            Self::Kyverno => engine::Engine::Kyverno,
+        }
+    }
 }

@@ -21,6 +21,20 @@ pub const BINDING: &str = "MutatingAdmissionPolicyBinding";
 /// Versions of the API in which the policy can be written, the best first. In v1alpha1 it was never on by default.
 pub const VERSIONS: &[&str] = &["v1", "v1beta1"];
 
+/// What a reader of the policy should know.
+pub fn comment(is_by_prefix: bool) -> String {
+    let extent = if is_by_prefix {
+        "Renames every image with a Cast AI prefix, even if the registry does not hold it."
+    } else {
+        "Renames the repositories of which the registry held images when this was created: create it \
+             again when Cast AI\n# adds components."
+    };
+    format!(
+        "# Renames Cast AI's images to the mirror's when pods are created.\n# {extent}\n# Pods cannot pull \
+         a tag that is not mirrored yet: run sync-images before each upgrade.\n"
+    )
+}
+
 /// The policy and its binding in a `version` of the API.
 pub fn manifests(names: &Names, version: &str) -> [Value; 2] {
     let api_version = format!("{GROUP}/{version}");

@@ -1,21 +1,16 @@
 //! `values policy`: prints the policy, or applies it.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod apply;
 
-use serde_json::Value;
+use std::collections::BTreeSet;
 
 use super::named_images;
-use crate::cli::{Arguments, DryRun, Engine, Extent, PolicyArguments};
-use crate::cluster::policy::{apply, served_version};
-use crate::cluster::{Connection, PatchMode};
-use crate::commands::{CommandError, ExitStatus, question};
-use crate::model::image::{Image, Version};
+use crate::cli::{Arguments, Engine, Extent, PolicyArguments};
+use crate::commands::{CommandError, ExitStatus};
 use crate::output;
-use crate::persist::named::NamedImages;
-use crate::persist::names::{Names, outside, unverified};
-use crate::persist::{kyverno, policy};
-use crate::store::{self, Limits, Listing, Repository};
-use crate::sync::plan::assignment::Source;
+use crate::persist::names::{Names, outside};
+use crate::persist::verified::verified;
+use crate::persist::{engine, policy};
 
 pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Result<ExitStatus, CommandError> {
     if arguments.connection.namespace.is_some() {
@@ -32,7 +27,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
         Extent::Prefixes => (Names::of_prefixes(&images.mirror, &wanted.naming.mirror.maps), BTreeSet::new()),
         Extent::Mirrored => {
             images.refuse_nothing()?;
-            verified(arguments, &images).await?
+            verified(&arguments.network.settings(), &images).await?
         }
     };
     if names.is_empty() {
@@ -61,165 +56,22 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
         ));
     }
     let connection = &images.snapshot.environment.connection;
-    let manifests = match engine(connection, wanted).await? {
-        Some(version) => policy::manifests(&names, version).to_vec(),
-        None => vec![kyverno::manifest(&names)],
-    };
-    if wanted.apply {
-        if wanted.dry_run.dry_run != DryRun::Client {
-            refuse_unserved(connection, &manifests).await?;
-        }
-        return carry_out(connection, &manifests, &names, wanted, exit_status).await;
-    }
-    output::result(&text(&manifests, wanted.extent)?)?;
-    Ok(exit_status)
-}
-
-/// What the registry is seen to hold, and the repositories there that hold nothing which is in use.
-async fn verified(
-    arguments: &Arguments,
-    images: &NamedImages,
-) -> Result<(Names, BTreeSet<String>), CommandError> {
-    let settings = arguments.network.settings();
-    let stores = store::open(&images.mirror, &settings, Limits::default(), &|_| ()).await?;
-    let mut versions: BTreeMap<Repository, BTreeSet<&Version>> = BTreeMap::new();
-    for assigned in &images.assignments {
-        if matches!(assigned.source, Source::Known(_)) {
-            versions
-                .entry(Repository::from_image(&assigned.destination))
-                .or_default()
-                .insert(assigned.destination.version());
-        }
-    }
-    let mut listings: BTreeMap<Repository, Listing> = BTreeMap::new();
-    for (repository, versions) in versions {
-        let listed = stores.destination.list(&repository, &versions).await;
-        let listed = listed.map_err(|error| {
-            CommandError::with_hint(
-                format!("error: listing {repository}: {error}"),
-                "use --extent=prefixes if the registry cannot be reached",
-            )
-        })?;
-        listings.extend(listed.map(|listing| (repository, listing)));
-    }
-    let is_verified = |image: &Image| {
-        listings
-            .get(&Repository::from_image(image))
-            .is_some_and(|listing| listing.digest(image.version()).is_some())
-    };
-    let missing = unverified(&images.assignments, is_verified).into_iter().map(str::to_owned).collect();
-    Ok((Names::of_verified(&images.mirror, &images.assignments, is_verified), missing))
-}
-
-/// The version of Kubernetes' own policies to write; none where it is to be Kyverno's.
-async fn engine(
-    connection: &Connection,
-    wanted: &PolicyArguments,
-) -> Result<Option<&'static str>, CommandError> {
-    let served = async || served_version(connection, policy::GROUP, policy::POLICY, policy::VERSIONS).await;
-    match wanted.engine {
-        Some(Engine::Kyverno) => Ok(None),
-        Some(Engine::Kubernetes) => match served().await? {
-            Some(version) => Ok(Some(version)),
-            None if wanted.apply => Err(CommandError::with_hint(
-                format!("error: the API server does not serve {}", policy::POLICY),
-                "requires Kubernetes 1.36, or 1.34 with the feature enabled; --engine=kyverno requires \
-                 Kyverno",
-            )),
-            None => Ok(policy::VERSIONS.first().copied()),
-        },
-        None => {
-            let version = served().await?;
-            if version.is_none() {
-                output::warning(&format!(
-                    "the API server does not serve {} (requires Kubernetes 1.36): printing a Kyverno \
-                     policy instead",
-                    policy::POLICY
-                ));
-            }
-            Ok(version)
-        }
-    }
-}
-
-/// Kyverno's kinds are served only where it is installed.
-async fn refuse_unserved(connection: &Connection, manifests: &[Value]) -> Result<(), CommandError> {
-    let is_kyverno = manifests.iter().any(|manifest| manifest["kind"] == kyverno::KIND);
-    let version = [kyverno::VERSION];
-    if is_kyverno && served_version(connection, kyverno::GROUP, kyverno::KIND, &version).await?.is_none() {
-        return Err(CommandError::with_hint(
-            format!(
-                "error: Kyverno is not installed: the API server does not serve {} of {}",
-                kyverno::KIND,
-                kyverno::GROUP
-            ),
-            "install Kyverno first, or upgrade to Kubernetes 1.36",
+    let version = engine::version(connection, wanted.engine.map(Engine::setting), wanted.apply).await?;
+    if version.is_none() && wanted.engine.is_none() {
+        output::warning(&format!(
+            "the API server does not serve {} (requires Kubernetes 1.36): printing a Kyverno \
+             policy instead",
+            policy::POLICY
         ));
     }
-    Ok(())
-}
-
-/// Asks the server whether it takes everything, then applies it.
-async fn carry_out(
-    connection: &Connection,
-    manifests: &[Value],
-    names: &Names,
-    wanted: &PolicyArguments,
-    exit_status: ExitStatus,
-) -> Result<ExitStatus, CommandError> {
-    let objects = manifests.iter().map(|manifest| {
-        let text = |pointer| manifest.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        let group = text("/apiVersion").split('/').next().unwrap_or_default();
-        format!("{}.{group}/{}", text("/kind").to_lowercase(), text("/metadata/name"))
-    });
-    let objects: Vec<_> = objects.collect();
-    let told = |suffix: &str| objects.join(&format!(" {suffix}\n")) + &format!(" {suffix}\n");
-    if wanted.dry_run.dry_run == DryRun::Client {
-        output::result(&told("applied (dry run)"))?;
-        return Ok(exit_status);
+    let manifests = engine::manifests(&names, version);
+    if wanted.apply {
+        return apply::carry_out(connection, &manifests, &names, wanted, exit_status).await;
     }
-    for manifest in manifests {
-        apply(connection, manifest, PatchMode::DryRun).await?;
-    }
-    if wanted.dry_run.dry_run == DryRun::Server {
-        output::result(&told("applied (server dry run)"))?;
-        return Ok(exit_status);
-    }
-    let work = format!("apply {} to {}", objects.join(" and "), connection.name);
-    let show = || names.lines().iter().for_each(|line| output::say(line));
-    if !wanted.yes && !question::confirm(work, show).await? {
-        output::say("nothing was changed");
-        return Ok(ExitStatus::Attention);
-    }
-    for manifest in manifests {
-        apply(connection, manifest, PatchMode::Apply).await?;
-    }
-    output::result(&told("applied"))?;
-    output::say(&format!(
-        "images of new pods are renamed from now on; to undo: kubectl delete {}",
-        objects.join(" ")
-    ));
+    let manifests: String = manifests
+        .iter()
+        .map(|one| Ok(format!("---\n{}", output::yaml(one)?)))
+        .collect::<std::io::Result<_>>()?;
+    output::result(&(policy::comment(is_by_prefix) + &manifests))?;
     Ok(exit_status)
-}
-
-/// The manifests as YAML for `kubectl apply -f -`, with what a reader should know.
-fn text(manifests: &[Value], extent: Extent) -> std::io::Result<String> {
-    let extent = match extent {
-        Extent::Mirrored => {
-            "Renames the repositories of which the registry held images when this was created: create it \
-             again when Cast AI\n# adds components."
-        }
-        Extent::Prefixes => {
-            "Renames every image with a Cast AI prefix, even if the registry does not hold it."
-        }
-    };
-    let mut text = format!(
-        "# Renames Cast AI's images to the mirror's when pods are created.\n# {extent}\n# Pods cannot pull \
-         a tag that is not mirrored yet: run sync-images before each upgrade.\n"
-    );
-    for manifest in manifests {
-        text.push_str("---\n");
-        text.push_str(&output::yaml(manifest)?);
-    }
-    Ok(text)
 }
