@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::region;
 use crate::model::image::Mirror;
-use crate::sync::plan::assignment::NameMap;
+use crate::model::name_map::NameMap;
 use crate::sync::target::MirrorSettings;
 
 /// Destination of images, and their names.

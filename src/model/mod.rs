@@ -7,6 +7,7 @@ pub mod image_field;
 pub mod inventory;
 pub mod knowledge;
 pub mod lock;
+pub mod name_map;
 pub mod owner;
 pub mod plan;
 pub mod pod_spec;

@@ -19,7 +19,8 @@ use crate::cluster::release::{Chart, Release, ReleaseName};
 use crate::model::image::{Image, Mirror};
 use crate::model::inventory::{ImageField, Place};
 use crate::model::knowledge::{DerivedImage, Form};
-use crate::sync::plan::assignment::{Assignment, NameMap, Source, name_in};
+use crate::model::name_map::NameMap;
+use crate::sync::plan::assignment::{Assignment, Source, name_in};
 
 const GLOBAL: &str = "global.registry";
 

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::castai::built_in;
 use crate::model::image::{Image, Mirror};
 use crate::model::inventory::{ImageField, Place, WorkloadName};
-use crate::sync::plan::assignment::{Assignment, NameMap, Source};
+use crate::model::name_map::NameMap;
+use crate::sync::plan::assignment::{Assignment, Source};
 
 /// Repositories as pods write them, and what they are called in the mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::image::{Digest, Image, Mirror, Version};
 use crate::model::knowledge::Knowledge;
 use crate::model::lock::Lock;
+use crate::model::name_map::NameMap;
 use crate::model::plan::{DestinationPlan, Plan, PlannedImage, RegistryKind};
-use crate::sync::plan::assignment::{NameMap, follows};
+use crate::sync::plan::assignment::follows;
 use crate::sync::provenance::provenance;
 
 /// An entry that does not hold.

@@ -2,8 +2,9 @@ use serde_json::json;
 
 use super::*;
 use crate::cluster::release::Hook;
+use crate::model::name_map::NameMap;
 use crate::sync::discover::{Found, ImageFilter, discover};
-use crate::sync::plan::assignment::{NameMap, assign};
+use crate::sync::plan::assignment::assign;
 
 /// A manifest as Helm keeps it: where it comes from, its name, and its images.
 fn manifest(source: &str, name: &str, images: &[&str]) -> String {

@@ -13,9 +13,9 @@ use crate::error::CommandError;
 use crate::model::inventory::{API_VERSION, Inventory};
 use crate::model::knowledge::Knowledge;
 use crate::model::lock::Lock;
+use crate::model::name_map::NameMap;
 use crate::model::plan::Plan;
 use crate::parse;
-use crate::sync::plan::assignment::NameMap;
 use crate::sync::settings::{Artifact, Artifacts};
 
 /// Reads a value of the given kind.

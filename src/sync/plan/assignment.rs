@@ -6,17 +6,15 @@
 //! source with a destination: every user who may edit a workload may edit it.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
 use crate::castai::derivation;
 use crate::model::image::ecr::EcrRegistry;
 use crate::model::image::{Image, InvalidReference, Mirror};
 use crate::model::inventory::{Inventory, Reason, Use, WantedImage};
 use crate::model::knowledge::Knowledge;
+use crate::model::name_map::NameMap;
 use crate::model::plan::PlannedUse;
 use crate::model::provenance::Provenance;
-use crate::printable::without_login;
 use crate::sync::provenance::provenance;
 
 /// One destination reference, where it comes from, and the places that use it.
@@ -50,49 +48,11 @@ impl Source {
     }
 }
 
-/// `--map PRIVATE=PUBLIC`: two repositories, of which the first is the name of the second in the mirror.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NameMap {
-    private: String,
-    public: String,
-}
-
-impl NameMap {
-    pub fn private(&self) -> &str {
-        &self.private
-    }
-
-    pub fn public(&self) -> &str {
-        &self.public
-    }
-}
-
-impl FromStr for NameMap {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let usage = || {
-            format!("expected PRIVATE=PUBLIC, two repositories without tags, not {:?}", without_login(text))
-        };
-        let (private, public) = text.split_once('=').ok_or_else(usage)?;
-        let repository = |name: &str| -> Result<String, String> {
-            let image: Image = name.parse().map_err(|error: InvalidReference| error.to_string())?;
-            if image.repository() == name { Ok(name.to_owned()) } else { Err(usage()) }
-        };
-        Ok(Self { private: repository(private)?, public: repository(public)? })
-    }
-}
-
-impl fmt::Display for NameMap {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}={}", self.private, self.public)
-    }
-}
-
 /// The maps whose private name no image has.
 pub fn unused_maps<'m>(assignments: &[Assignment], maps: &'m [NameMap]) -> Vec<&'m NameMap> {
-    let is_unused =
-        |map: &&NameMap| assignments.iter().all(|assigned| assigned.destination.repository() != map.private);
+    let is_unused = |map: &&NameMap| {
+        assignments.iter().all(|assigned| assigned.destination.repository() != map.private())
+    };
     maps.iter().filter(is_unused).collect()
 }
 
@@ -163,8 +123,8 @@ fn derive(
     };
     let beside = rule.found_beside(&destination);
     let mapped = beside.as_ref().ok().and_then(|beside| {
-        let map = maps.iter().find(|map| map.private == beside.repository())?;
-        Some(beside.with_repository(&map.public).map_or_else(unnameable, Source::Known))
+        let map = maps.iter().find(|map| map.private() == beside.repository())?;
+        Some(beside.with_repository(map.public()).map_or_else(unnameable, Source::Known))
     });
     let derived = match (source, mapped) {
         (source @ (Source::Reachable(_) | Source::InvalidName(_)), _) => return (image.clone(), source),
@@ -180,8 +140,8 @@ fn derive(
             Err(why) => return (image.clone(), Source::InvalidName(why)),
         },
     };
-    let named = match (maps.iter().find(|map| map.public == derived.repository()), beside) {
-        (Some(map), _) => derived.with_repository(&map.private),
+    let named = match (maps.iter().find(|map| map.public() == derived.repository()), beside) {
+        (Some(map), _) => derived.with_repository(map.private()),
         (None, Ok(beside)) => Ok(beside),
         (None, Err(_)) => mirror.name_of(&derived),
     };
@@ -203,13 +163,13 @@ impl Naming<'_> {
     fn assign(&self, wanted: &WantedImage, used_by: &Use, region: Option<&str>) -> (Image, Source) {
         let Self { mirror, maps, .. } = *self;
         let image = &wanted.image;
-        if let Some(map) = maps.iter().find(|map| map.private == image.repository()) {
+        if let Some(map) = maps.iter().find(|map| map.private() == image.repository()) {
             return (
                 image.clone(),
-                image.with_repository(&map.public).map_or_else(unnameable, Source::Known),
+                image.with_repository(map.public()).map_or_else(unnameable, Source::Known),
             );
         }
-        let is_mapped = |name: &Image| maps.iter().any(|map| map.public == name.repository());
+        let is_mapped = |name: &Image| maps.iter().any(|map| map.public() == name.repository());
         if mirror.holds(image) && !is_mapped(image) {
             return (image.clone(), self.read_back(wanted, used_by));
         }
@@ -232,7 +192,7 @@ impl Naming<'_> {
     /// Where the name of a source comes from; none where it may not be mirrored. Every place that writes the very name
     /// vouches for it, while a record speaks for its own workload alone.
     fn provenance(&self, source: &Image, wanted: &WantedImage, used_by: &Use) -> Option<Provenance> {
-        let mapped = self.maps.iter().any(|map| map.public == source.repository());
+        let mapped = self.maps.iter().any(|map| map.public() == source.repository());
         let given = mapped.then_some(Provenance::Given);
         let others = wanted.used_by.iter().filter(|_| *source == wanted.image);
         let places = others.chain([used_by]).map(|used_by| &used_by.place);
@@ -274,8 +234,8 @@ fn not_ours(source: &Image) -> String {
 /// # Errors
 /// It can have no name there.
 pub fn name_in(mirror: &Mirror, maps: &[NameMap], source: &Image) -> Result<Image, InvalidReference> {
-    match maps.iter().find(|map| map.public == source.repository()) {
-        Some(map) => source.with_repository(&map.private).map(Image::with_explicit_tag),
+    match maps.iter().find(|map| map.public() == source.repository()) {
+        Some(map) => source.with_repository(map.private()).map(Image::with_explicit_tag),
         None => mirror.name_of(source),
     }
 }
@@ -284,8 +244,8 @@ pub fn name_in(mirror: &Mirror, maps: &[NameMap], source: &Image) -> Result<Imag
 /// component that derives it.
 pub fn follows(mirror: &Mirror, maps: &[NameMap], source: &Image, destination: &Image) -> bool {
     let is_pair = |map: &NameMap| {
-        map.public == source.repository()
-            && map.private == destination.repository()
+        map.public() == source.repository()
+            && map.private() == destination.repository()
             && source.version() == destination.version()
     };
     let is_beside = || {

@@ -6,10 +6,11 @@ pub mod decide;
 pub mod prepare;
 pub mod tree;
 
-use self::assignment::{Assignment, NameMap, assign, unused_maps};
+use self::assignment::{Assignment, assign, unused_maps};
 use crate::event::{Event, Observer};
 use crate::model::image::Mirror;
 use crate::model::inventory::Inventory;
+use crate::model::name_map::NameMap;
 
 /// Gives every image of `inventory` its name in `mirror`, and warns of each map that decides none: most likely it is
 /// misspelt.

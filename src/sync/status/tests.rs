@@ -5,9 +5,10 @@ use super::*;
 use crate::cluster::release::{Chart, Release, ReleaseName};
 use crate::model::field_manager::FieldManager;
 use crate::model::inventory::{Cluster, ImageField, WorkloadKind, WorkloadName};
+use crate::model::name_map::NameMap;
 use crate::model::record::ANNOTATION;
 use crate::sync::discover::{Found, ImageFilter, discover};
-use crate::sync::plan::assignment::{NameMap, assign};
+use crate::sync::plan::assignment::assign;
 
 const PUBLIC: &str = "ghcr.io/castai/x:v1";
 const OURS: &str = "e.example/ghcr.io/castai/x:v1";
