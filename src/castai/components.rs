@@ -32,6 +32,16 @@ impl Knowledge {
         self.all().flat_map(|known| &known.image_prefixes).map(String::as_str)
     }
 
+    /// The same, each up to a slash, those that the user added in every spelling too.
+    pub fn prefix_spellings(&self) -> Vec<String> {
+        let added = self.image_prefixes.iter().flat_map(|prefix| {
+            let name = bare(prefix).trim_end_matches('/');
+            let hosts: &[&str] = if has_host(name) { &[""] } else { &["", "docker.io/", "index.docker.io/"] };
+            hosts.iter().map(move |host| format!("{host}{name}/"))
+        });
+        built_in().prefixes().map(str::to_owned).chain(added).collect()
+    }
+
     /// The prefix that makes an image Cast AI's. A name that only contains one is another registry's.
     pub fn image_prefix(&self, image: &Image) -> Option<&str> {
         let mut ours = built_in().prefixes();
@@ -65,9 +75,12 @@ impl Knowledge {
         known.repositories.first().map(String::as_str)
     }
 
-    /// Repositories of others that Cast AI's charts and hooks use.
+    /// Repositories of others that Cast AI's charts and hooks use, or that the user named.
     pub fn repositories_of_others(&self) -> impl Iterator<Item = &str> {
-        let all = self.all().flat_map(|known| &known.repositories).map(String::as_str);
+        let all = self.all().flat_map(|known| {
+            let named = known.images.iter().map(Image::repository);
+            known.repositories.iter().map(String::as_str).chain(named)
+        });
         all.filter(|repository| !repository.parse().is_ok_and(|image| self.image_prefix(&image).is_some()))
     }
 

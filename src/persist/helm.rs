@@ -14,13 +14,12 @@ use serde_json::{Map, Value};
 
 use self::templates::Template;
 use super::names;
-use crate::castai::{built_in, derivation};
+use crate::castai::derivation;
 use crate::cluster::release::{Chart, Release, ReleaseName};
-use crate::model::image::{Image, Mirror};
+use crate::model::image::Image;
 use crate::model::inventory::{ImageField, Place};
 use crate::model::knowledge::{DerivedImage, Form};
-use crate::model::name_map::NameMap;
-use crate::sync::plan::assignment::{Assignment, Source, name_in};
+use crate::sync::plan::assignment::{Assignment, Naming, Source, name_in};
 
 const GLOBAL: &str = "global.registry";
 
@@ -55,23 +54,18 @@ struct HelmImage<'a> {
 }
 
 /// The values of one release; none where it carries no image.
-pub fn values(
-    release: &Release,
-    mirror: &Mirror,
-    maps: &[NameMap],
-    assignments: &[Assignment],
-) -> Option<ReleaseValues> {
-    let templates = templates::parse(release);
+pub fn values(release: &Release, naming: Naming<'_>, assignments: &[Assignment]) -> Option<ReleaseValues> {
+    let templates = templates::parse(release, naming.knowledge);
     let images = images_of(release, &templates, assignments);
     if images.is_empty() {
         return None;
     }
-    let mut choice = Choice::new(release, mirror);
+    let mut choice = Choice::new(release, naming);
     for image in &images {
         choice.take(image);
     }
     for image in &images {
-        choice.name_derived(image, maps, &images);
+        choice.name_derived(image, &images);
     }
     Some(choice.values(&templates))
 }
@@ -79,7 +73,7 @@ pub fn values(
 /// What has been found out about the values of a release.
 struct Choice<'a> {
     release: &'a Release,
-    mirror: &'a Mirror,
+    naming: Naming<'a>,
     /// Whether the chart itself makes the name in the mirror of every image's name.
     all_global: bool,
     /// Keys of repositories, and for each repository that one would have to be the images that need it.
@@ -91,10 +85,10 @@ struct Choice<'a> {
 }
 
 impl<'a> Choice<'a> {
-    fn new(release: &'a Release, mirror: &'a Mirror) -> Self {
+    fn new(release: &'a Release, naming: Naming<'a>) -> Self {
         Self {
             release,
-            mirror,
+            naming,
             all_global: true,
             keyed: BTreeMap::new(),
             verbatim: BTreeMap::new(),
@@ -132,11 +126,12 @@ impl<'a> Choice<'a> {
             return;
         }
         let private = image.assigned.destination.repository();
-        let is_by_layout = private == format!("{}/{}", self.mirror, source.repository());
-        let is_for_policy =
-            names::is_renamable(image.image, image.image_field, source, &self.release.name.namespace);
+        let is_by_layout = private == format!("{}/{}", self.naming.mirror, source.repository());
+        let Naming { knowledge, .. } = self.naming;
+        let namespace = &self.release.name.namespace;
+        let is_for_policy = names::is_renamable(image.image, image.image_field, source, namespace, knowledge);
         let mut found = false;
-        for value in built_in().values_for(image.template.chart(self.release), source.repository()) {
+        for value in knowledge.values_for(image.template.chart(self.release), source.repository()) {
             // Hooks of castai-live name their registry themselves.
             let is_fixed = image.template.hook && value.form == Form::Registry;
             let Some(text) = value.value_for(private).filter(|_| !is_fixed) else { continue };
@@ -158,7 +153,7 @@ impl<'a> Choice<'a> {
     }
 
     /// Names the derived image of a component that would not find it beside its own.
-    fn name_derived(&mut self, image: &HelmImage<'_>, maps: &[NameMap], all: &[HelmImage<'_>]) {
+    fn name_derived(&mut self, image: &HelmImage<'_>, all: &[HelmImage<'_>]) {
         let Some((rule, source, why)) = derived_needs_a_name(image) else { return };
         let key = image.template.key(&rule.key);
         if image.template.chart(self.release) != rule.chart {
@@ -174,7 +169,7 @@ impl<'a> Choice<'a> {
             return;
         }
         let derived = rule.found_beside(source).ok();
-        match derived.and_then(|derived| name_in(self.mirror, maps, &derived).ok()) {
+        match derived.and_then(|derived| name_in(self.naming.mirror, self.naming.maps, &derived).ok()) {
             Some(derived) => {
                 self.verbatim.insert(key, derived.to_string());
             }
@@ -204,12 +199,12 @@ impl<'a> Choice<'a> {
         }
         let set = &self.release.set;
         let has_keys = templates.iter().any(|template| {
-            let mut values = built_in().values_of(template.chart(self.release));
+            let mut values = self.naming.knowledge.values_of(template.chart(self.release));
             values.any(|value| set.contains(&template.key(&value.key)))
         });
         let mut values = Value::Object(Map::new());
         if self.all_global && !keys.is_empty() && !has_keys {
-            put(&mut values, GLOBAL, &self.mirror.to_string());
+            put(&mut values, GLOBAL, &self.naming.mirror.to_string());
         } else {
             let is_global = |key: &&String| *key == GLOBAL || key.ends_with(&format!(".{GLOBAL}"));
             if let (Some(global), false) = (set.iter().find(is_global), keys.is_empty()) {

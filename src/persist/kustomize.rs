@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::castai::components::image_variables;
 use crate::model::image_field::patch::set_by_name;
-use crate::model::image_field::{ImageField, locate_image_fields};
+use crate::model::image_field::{ImageField, Variables, locate_image_fields};
 use crate::model::inventory::{Place, WorkloadName};
+use crate::model::knowledge::Knowledge;
 use crate::model::workload::Workload;
 use crate::sync::plan::assignment::{Assignment, Source};
 
@@ -56,14 +56,16 @@ pub fn gaps(assignments: &[Assignment]) -> Vec<Gap<'_>> {
 
 /// The patches that `sync-images` would make, as kustomize's `patches:` takes them. The names of containers are tested, so
 /// that a patch never changes another one; the images are not, because whoever owns the manifests moves their tags.
-pub fn patches(workloads: &[Workload], assignments: &[Assignment]) -> Value {
-    let entries: Vec<_> = workloads.iter().filter_map(|workload| entry(workload, assignments)).collect();
+pub fn patches(workloads: &[Workload], assignments: &[Assignment], knowledge: &Knowledge) -> Value {
+    let variables = knowledge.image_variables();
+    let entries: Vec<_> =
+        workloads.iter().filter_map(|workload| entry(workload, assignments, &variables)).collect();
     json!({"patches": entries})
 }
 
-fn entry(workload: &Workload, assignments: &[Assignment]) -> Option<Value> {
+fn entry(workload: &Workload, assignments: &[Assignment], variables: &Variables) -> Option<Value> {
     let mut operations = Vec::new();
-    for field in locate_image_fields(&workload.pod, &image_variables()) {
+    for field in locate_image_fields(&workload.pod, variables) {
         if let Some(image) = renamed(&workload.name, &field.image_field, assignments) {
             operations.extend(set_by_name(workload.name.kind, &field, &image));
         }

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::names::{Names, pattern};
 use super::policy::NAME;
-use crate::castai::built_in;
 use crate::model::image_field::{AdmissionList, admission_lists};
 
 pub const GROUP: &str = "kyverno.io";
@@ -48,14 +47,13 @@ pub fn manifest(names: &Names) -> Value {
     let mut everywhere = named(names, &names.everywhere);
     if !names.prefixes.is_empty() {
         everywhere.push(Case {
-            repository: format!("{}{}", any(names.prefixes.iter().copied()), pattern::path()),
+            repository: format!("{}{}", any(names.prefixes.iter().map(String::as_str)), pattern::path()),
             except: (!names.everywhere.is_empty()).then(|| any(names.everywhere.keys().map(String::as_str))),
             becomes: Becomes::Below(names.mirror.to_string()),
         });
     }
     let pods = json!({"kinds": ["Pod"], "operations": ["CREATE"]});
-    let pods_inside =
-        json!({"kinds": ["Pod"], "operations": ["CREATE"], "namespaces": built_in().all_namespaces()});
+    let pods_inside = json!({"kinds": ["Pod"], "operations": ["CREATE"], "namespaces": names.namespaces});
     let rules: Vec<_> =
         [("castai-images", everywhere, pods), ("images-of-others", named(names, &names.inside), pods_inside)]
             .into_iter()
@@ -145,9 +143,10 @@ mod tests {
         let name = |public: &str, private: &str| (public.to_owned(), private.to_owned());
         let names = Names {
             mirror: "e.example".parse().unwrap(),
-            prefixes: vec!["castai/"],
+            prefixes: vec!["castai/".to_owned()],
             everywhere: BTreeMap::from([name("castai/own", "e.example/mine")]),
             inside: BTreeMap::from([name("rancher/kubectl", "e.example/rancher/kubectl")]),
+            namespaces: vec!["castai-agent".to_owned(), "tools".to_owned()],
         };
         let policy = manifest(&names);
         assert_eq!(policy["spec"]["failurePolicy"], "Ignore");
@@ -155,7 +154,7 @@ mod tests {
         let rules = policy["spec"]["rules"].as_array().unwrap();
         let namespaces = |rule: &Value| rule["match"]["any"][0]["resources"]["namespaces"].clone();
         assert_eq!((rules.len(), namespaces(&rules[0])), (2, Value::Null));
-        assert_eq!(namespaces(&rules[1]), json!(built_in().all_namespaces()));
+        assert_eq!(namespaces(&rules[1]), json!(["castai-agent", "tools"]));
         // A name of its own and the prefix, each with a tag and without, for both lists of containers and the volumes.
         let entries = rules[0]["mutate"]["foreach"].as_array().unwrap();
         assert_eq!(entries.len(), 12);

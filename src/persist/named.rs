@@ -5,16 +5,19 @@ use crate::error::CommandError;
 use crate::event::{Event, Observer};
 use crate::model::image::Mirror;
 use crate::model::knowledge::Knowledge;
+use crate::model::name_map::NameMap;
 use crate::sync::discover::ImageFilter;
 use crate::sync::discover::snapshot::ClusterSnapshot;
 use crate::sync::plan::assign_all;
-use crate::sync::plan::assignment::{Assignment, Source};
+use crate::sync::plan::assignment::{Assignment, Naming, Source};
 use crate::sync::target::{self, MirrorSettings};
 use crate::transport;
 
 pub struct NamedImages {
     pub snapshot: ClusterSnapshot,
     pub mirror: Mirror,
+    pub maps: Vec<NameMap>,
+    pub knowledge: Knowledge,
     pub assignments: Vec<Assignment>,
     /// Whether some kind of workload could not be listed.
     pub is_partial: bool,
@@ -38,17 +41,24 @@ pub async fn read(
     let mirror = target::chosen(network, settings, Some(&described)).await?;
     target::refuse_path(&mirror)?;
     target::refuse_maps(&mirror, &settings.maps)?;
-    let filter = ImageFilter::default().with(knowledge).below(Some(mirror.clone()));
+    let filter = ImageFilter::default().with(knowledge.clone()).below(Some(mirror.clone()));
     let inventory = snapshot.inventory(region, &[], &filter);
     for note in &inventory.notes {
         observer(Event::Warning(note.clone()));
     }
     let region = described.region.as_deref();
     let assignments = assign_all(&inventory, &mirror, &settings.maps, region, observer);
-    Ok(NamedImages { snapshot, mirror, assignments, is_partial: !inventory.unlisted.is_empty() })
+    let maps = settings.maps.clone();
+    let is_partial = !inventory.unlisted.is_empty();
+    Ok(NamedImages { snapshot, mirror, maps, knowledge, assignments, is_partial })
 }
 
 impl NamedImages {
+    /// What names were given by.
+    pub fn naming(&self) -> Naming<'_> {
+        Naming { mirror: &self.mirror, maps: &self.maps, knowledge: &self.knowledge }
+    }
+
     /// # Errors
     /// There is no image that could be named.
     pub fn refuse_nothing(&self) -> Result<(), CommandError> {

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::castai::built_in;
 use crate::model::image::{Image, Mirror};
 use crate::model::inventory::{ImageField, Place, WorkloadName};
-use crate::model::name_map::NameMap;
-use crate::sync::plan::assignment::{Assignment, Source};
+use crate::model::knowledge::Knowledge;
+use crate::sync::plan::assignment::{Assignment, Naming, Source};
 
 /// Repositories as pods write them, and what they are called in the mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,56 +13,67 @@ pub struct Names {
     pub mirror: Mirror,
     /// Beginnings of repositories, of which every one is called by the mirror's layout. Empty where only what is
     /// mirrored is renamed.
-    pub prefixes: Vec<&'static str>,
+    pub prefixes: Vec<String>,
     /// Repositories that are renamed wherever a pod runs.
     pub everywhere: BTreeMap<String, String>,
     /// Repositories of others, which are renamed in Cast AI's namespaces alone.
     pub inside: BTreeMap<String, String>,
+    /// Cast AI's namespaces.
+    pub namespaces: Vec<String>,
 }
 
 impl Names {
     /// The repositories that hold a verified image. `is_verified` is asked for the name in the mirror.
     pub fn of_verified(
-        mirror: &Mirror,
+        naming: Naming<'_>,
         assignments: &[Assignment],
         is_verified: impl Fn(&Image) -> bool,
     ) -> Self {
-        let mut names = Self::new(mirror, Vec::new());
+        let mut names = Self::new(naming, Vec::new());
         for assigned in assignments {
             if let Source::Known(source) = &assigned.source
                 && is_verified(&assigned.destination)
             {
-                names.add(source.repository(), assigned.destination.repository());
+                names.add(source.repository(), assigned.destination.repository(), naming.knowledge);
             }
         }
         names
     }
 
-    /// Whatever begins like an image of Cast AI's, and the images of others that its charts are known to use.
-    pub fn of_prefixes(mirror: &Mirror, maps: &[NameMap]) -> Self {
-        let mut names = Self::new(mirror, built_in().prefixes().collect());
-        for repository in built_in().repositories_of_others() {
+    /// Whatever begins like an image of Cast AI's, and the images of others that its charts are known to use or that
+    /// the user named.
+    pub fn of_prefixes(naming: Naming<'_>) -> Self {
+        let Naming { mirror, maps, knowledge } = naming;
+        let mut names = Self::new(naming, knowledge.prefix_spellings());
+        let added = knowledge.image_prefixes.iter().map(|prefix| prefix.trim_end_matches('/'));
+        for repository in knowledge.repositories_of_others().chain(added) {
             let spellings: &[&str] = if is_docker_hub(repository) { &["", "docker.io/"] } else { &[""] };
             for spelling in spellings {
                 let written = format!("{spelling}{repository}");
                 if let Some(name) = written.parse().ok().and_then(|image: Image| mirror.name_of(&image).ok())
                 {
-                    names.add(&written, name.repository());
+                    names.add(&written, name.repository(), knowledge);
                 }
             }
         }
         for map in maps {
-            names.add(map.public(), map.private());
+            names.add(map.public(), map.private(), knowledge);
         }
         names
     }
 
-    fn new(mirror: &Mirror, prefixes: Vec<&'static str>) -> Self {
-        Self { mirror: mirror.clone(), prefixes, everywhere: BTreeMap::new(), inside: BTreeMap::new() }
+    fn new(naming: Naming<'_>, prefixes: Vec<String>) -> Self {
+        Self {
+            mirror: naming.mirror.clone(),
+            prefixes,
+            everywhere: BTreeMap::new(),
+            inside: BTreeMap::new(),
+            namespaces: naming.knowledge.all_namespaces().into_iter().map(str::to_owned).collect(),
+        }
     }
 
-    fn add(&mut self, public: &str, private: &str) {
-        let is_castai = public.parse().is_ok_and(|image| built_in().image_prefix(&image).is_some());
+    fn add(&mut self, public: &str, private: &str, knowledge: &Knowledge) {
+        let is_castai = public.parse().is_ok_and(|image| knowledge.image_prefix(&image).is_some());
         let names = if is_castai { &mut self.everywhere } else { &mut self.inside };
         names.insert(public.to_owned(), private.to_owned());
     }
@@ -87,9 +97,15 @@ impl Names {
 
 /// Whether a policy can rename an image that pods in `namespace` carry: in a field that still has its public name, and
 /// only inside of Cast AI's namespaces if it is somebody else's.
-pub fn is_renamable(image: &Image, image_field: &ImageField, source: &Image, namespace: &str) -> bool {
+pub fn is_renamable(
+    image: &Image,
+    image_field: &ImageField,
+    source: &Image,
+    namespace: &str,
+    knowledge: &Knowledge,
+) -> bool {
     is_renamable_inside(image, image_field, source)
-        && (built_in().image_prefix(source).is_some() || built_in().is_namespace(namespace))
+        && (knowledge.image_prefix(source).is_some() || knowledge.is_namespace(namespace))
 }
 
 /// The same, in Cast AI's namespaces.
@@ -99,14 +115,17 @@ fn is_renamable_inside(image: &Image, image_field: &ImageField, source: &Image) 
 
 /// Images of others that no policy renames, by repository, and the namespaces in which Cast AI uses them: those that are
 /// not Cast AI's.
-pub fn outside(assignments: &[Assignment]) -> BTreeMap<&str, BTreeSet<&str>> {
+pub fn outside<'a>(
+    assignments: &'a [Assignment],
+    knowledge: &Knowledge,
+) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
     let mut found: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for assigned in assignments {
         let Source::Known(source) = &assigned.source else { continue };
         for used in &assigned.used_by {
             let (image_field, namespace) = (&used.used_by.image_field, namespace(&used.used_by.place));
             let is_renamed_inside = is_renamable_inside(&used.image, image_field, source);
-            if is_renamed_inside && !is_renamable(&used.image, image_field, source, namespace) {
+            if is_renamed_inside && !is_renamable(&used.image, image_field, source, namespace, knowledge) {
                 found.entry(source.repository()).or_default().insert(namespace);
             }
         }
@@ -170,11 +189,17 @@ pub mod pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::castai::built_in;
     use crate::model::inventory::{Reason, Use, WorkloadKind};
+    use crate::model::name_map::NameMap;
     use crate::model::plan::PlannedUse;
 
     fn image(text: &str) -> Image {
         text.parse().unwrap()
+    }
+
+    fn naming<'a>(mirror: &'a Mirror, maps: &'a [NameMap], knowledge: &'a Knowledge) -> Naming<'a> {
+        Naming { mirror, maps, knowledge }
     }
 
     fn assignment(destination: &str, source: &str) -> Assignment {
@@ -201,7 +226,7 @@ mod tests {
         ];
         let is_verified =
             |name: &Image| name.as_written().ends_with(":v1") && !name.as_written().contains("live");
-        let names = Names::of_verified(&mirror, &assignments, is_verified);
+        let names = Names::of_verified(naming(&mirror, &[], built_in()), &assignments, is_verified);
         let pair = |public: &str, private: &str| (public.to_owned(), private.to_owned());
         assert_eq!(
             names.everywhere,
@@ -253,7 +278,7 @@ mod tests {
         ];
         let expected =
             BTreeMap::from([("registry.k8s.io/cpa/cpvpa", BTreeSet::from(["kube-system", "shop"]))]);
-        assert_eq!(outside(&assignments), expected);
+        assert_eq!(outside(&assignments, built_in()), expected);
     }
 
     #[test]
@@ -261,9 +286,10 @@ mod tests {
         let pair = |public: &str, private: &str| BTreeMap::from([(public.to_owned(), private.to_owned())]);
         let names = Names {
             mirror: "e.example/pfx".parse().unwrap(),
-            prefixes: vec!["ghcr.io/castai/"],
+            prefixes: vec!["ghcr.io/castai/".to_owned()],
             everywhere: pair("castai/hibernate", "e.example/hibernate"),
             inside: pair("rancher/kubectl", "e.example/pfx/rancher/kubectl"),
+            namespaces: Vec::new(),
         };
         assert_eq!(
             names.lines(),
@@ -279,11 +305,46 @@ mod tests {
     fn prefixes_come_with_others_images_in_each_spelling_and_with_maps() {
         let mirror: Mirror = "e.example".parse().unwrap();
         let maps = ["e.example/agent=us-docker.pkg.dev/castai-hub/library/agent".parse().unwrap()];
-        let names = Names::of_prefixes(&mirror, &maps);
-        assert!(names.prefixes.contains(&"ghcr.io/castai/") && names.prefixes.contains(&"docker.io/castai/"));
+        let names = Names::of_prefixes(naming(&mirror, &maps, built_in()));
+        assert!(
+            ["ghcr.io/castai/", "docker.io/castai/"]
+                .iter()
+                .all(|prefix| names.prefixes.iter().any(|one| one == prefix))
+        );
         assert_eq!(names.everywhere["us-docker.pkg.dev/castai-hub/library/agent"], "e.example/agent");
         assert_eq!(names.inside["docker.io/rancher/kubectl"], "e.example/docker.io/rancher/kubectl");
         assert_eq!(names.inside["registry.k8s.io/cpa/cpvpa"], "e.example/registry.k8s.io/cpa/cpvpa");
         assert!(!names.inside.contains_key("docker.io/registry.k8s.io/cpa/cpvpa"));
+    }
+
+    #[test]
+    fn what_the_user_adds_is_renamed_like_what_we_know() {
+        let mirror: Mirror = "e.example".parse().unwrap();
+        let added = Knowledge {
+            namespaces: vec!["tools".to_owned()],
+            image_prefixes: vec!["quay.io/acme".to_owned(), "acme/".to_owned()],
+            repositories: vec!["registry.example/tool".to_owned()],
+            images: vec![image("probe/once:v1")],
+            ..Knowledge::default()
+        };
+        let names = Names::of_prefixes(naming(&mirror, &[], &added));
+        for prefix in ["quay.io/acme/", "acme/", "docker.io/acme/", "index.docker.io/acme/"] {
+            assert!(names.prefixes.iter().any(|one| one == prefix), "{prefix}: {:?}", names.prefixes);
+        }
+        assert_eq!(
+            names.everywhere["quay.io/acme"], "e.example/quay.io/acme",
+            "a prefix may be a whole name"
+        );
+        for repository in ["registry.example/tool", "probe/once", "docker.io/probe/once"] {
+            assert_eq!(names.inside[repository], format!("e.example/{repository}"));
+        }
+        assert!(names.namespaces.iter().any(|namespace| namespace == "tools"));
+
+        let assignments = [assignment("e.example/quay.io/acme/x:v1", "quay.io/acme/x:v1")];
+        let everywhere = |knowledge| {
+            Names::of_verified(naming(&mirror, &[], knowledge), &assignments, |_| true).everywhere
+        };
+        assert!(everywhere(&added).contains_key("quay.io/acme/x"));
+        assert!(everywhere(built_in()).is_empty());
     }
 }

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::names::{Names, pattern};
-use crate::castai::built_in;
 use crate::model::image_field::{AdmissionList, admission_lists};
 
 /// The name of policy and binding.
@@ -59,7 +58,7 @@ fn variables(names: &Names) -> Vec<Value> {
         variables.push(variable("everywhere", map(&names.everywhere)));
     }
     if !names.inside.is_empty() {
-        let namespaces: Vec<_> = built_in().all_namespaces().into_iter().map(literal).collect();
+        let namespaces: Vec<_> = names.namespaces.iter().map(|namespace| literal(namespace)).collect();
         variables.push(variable("isInside", format!("request.namespace in [{}]", namespaces.join(", "))));
         variables.push(variable("inside", map(&names.inside)));
     }
@@ -127,22 +126,23 @@ fn literal(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn names(prefixes: Vec<&'static str>, everywhere: &[&str], inside: &[&str]) -> Names {
+    fn names(prefixes: &[&str], everywhere: &[&str], inside: &[&str]) -> Names {
         let own = |names: &[&str]| {
             names.iter().map(|name| ((*name).to_owned(), format!("e.example/{name}"))).collect()
         };
         Names {
             mirror: "e.example".parse().unwrap(),
-            prefixes,
+            prefixes: prefixes.iter().map(|prefix| (*prefix).to_owned()).collect(),
             everywhere: own(everywhere),
             inside: own(inside),
+            namespaces: vec!["castai-agent".to_owned()],
         }
     }
 
     #[test]
     fn it_never_stops_a_pod_and_is_measured_in_each_version() {
         for version in VERSIONS {
-            let [policy, binding] = manifests(&names(vec!["castai/"], &[], &[]), version);
+            let [policy, binding] = manifests(&names(&["castai/"], &[], &[]), version);
             assert_eq!(policy["spec"]["failurePolicy"], "Ignore");
             assert_eq!(policy["spec"]["reinvocationPolicy"], "IfNeeded");
             assert_eq!(policy["apiVersion"], format!("admissionregistration.k8s.io/{version}"));
@@ -168,14 +168,14 @@ mod tests {
             found
         };
         let both = ["repository", "reference"];
-        assert_eq!(variables(&names(vec![], &["a/b"], &[])), [&both[..], &["everywhere"]].concat());
-        assert_eq!(variables(&names(vec![], &[], &["a/b"])), [&both[..], &["isInside", "inside"]].concat());
-        assert_eq!(variables(&names(vec!["a/"], &[], &[])), [&both[..], &["prefix"]].concat());
+        assert_eq!(variables(&names(&[], &["a/b"], &[])), [&both[..], &["everywhere"]].concat());
+        assert_eq!(variables(&names(&[], &[], &["a/b"])), [&both[..], &["isInside", "inside"]].concat());
+        assert_eq!(variables(&names(&["a/"], &[], &[])), [&both[..], &["prefix"]].concat());
     }
 
     #[test]
     fn volumes_are_renamed_where_they_hold_an_image() {
-        let [policy, _] = manifests(&names(vec!["castai/"], &[], &[]), "v1");
+        let [policy, _] = manifests(&names(&["castai/"], &[], &[]), "v1");
         let mutations = policy["spec"]["mutations"].as_array().unwrap();
         let expressions: Vec<_> =
             mutations.iter().map(|one| one["jsonPatch"]["expression"].as_str().unwrap()).collect();
@@ -194,7 +194,7 @@ mod tests {
         let many: Vec<_> =
             (0..500).map(|index| format!("us-docker.pkg.dev/castai-hub/library/component-{index}")).collect();
         let many: Vec<_> = many.iter().map(String::as_str).collect();
-        let [policy, _] = manifests(&names(vec![], &many, &[]), "v1");
+        let [policy, _] = manifests(&names(&[], &many, &[]), "v1");
         let longest = policy["spec"]["variables"].as_array().unwrap().iter();
         let longest = longest.map(|one| one["expression"].as_str().unwrap().len()).max().unwrap();
         assert!((10_000..100_000).contains(&longest), "{longest}");

@@ -36,7 +36,7 @@ pub(super) async fn patches(
     let exit_status = named_images::leave_out(&mut images, false);
     let comment = "# Part of a kustomization.yaml. These patches include tags: create them again for each \
                    version, or use\n# `values kustomize`, which includes none.\n";
-    print(comment, &kustomize::patches(&images.snapshot.workloads, &images.assignments))?;
+    print(comment, &kustomize::patches(&images.snapshot.workloads, &images.assignments, &images.knowledge))?;
     Ok(exit_status)
 }
 

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::named_images;
 use crate::atomic_file;
-use crate::castai::built_in;
 use crate::cli::{Arguments, HelmArguments};
 use crate::cluster::custom::Resource;
 use crate::commands::{CommandError, ExitStatus};
+use crate::model::knowledge::Knowledge;
 use crate::output;
 use crate::persist::helm::{self, ReleaseValues};
 use crate::printable::one_line;
@@ -32,9 +32,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
         .snapshot
         .releases
         .iter()
-        .filter_map(|release| {
-            helm::values(release, &images.mirror, &wanted.naming.mirror.maps, &images.assignments)
-        })
+        .filter_map(|release| helm::values(release, images.naming(), &images.assignments))
         // Of a release that is being upgraded the newest revision comes last.
         .map(|values| (values.release.clone(), values))
         .collect::<BTreeMap<_, _>>();
@@ -65,7 +63,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
     }
     for resource in images.snapshot.resources.iter().filter(|resource| resource.definition.installs.is_some())
     {
-        if let Some(document) = component(resource, &decided)? {
+        if let Some(document) = component(resource, &decided, &images.knowledge)? {
             documents.push(document);
         } else {
             exit_status = ExitStatus::Attention;
@@ -125,11 +123,12 @@ fn document(decided: &ReleaseValues) -> std::io::Result<Document> {
 fn component(
     resource: &Resource,
     decided: &BTreeMap<crate::cluster::release::ReleaseName, ReleaseValues>,
+    knowledge: &Knowledge,
 ) -> std::io::Result<Option<Document>> {
     let installed = resource.definition.installed(&resource.name, &resource.content);
     let of_component = |values: &&ReleaseValues| {
         values.release.namespace == resource.namespace
-            && installed.is_some_and(|component| built_in().installs(component, &values.chart.name))
+            && installed.is_some_and(|component| knowledge.installs(component, &values.chart.name))
     };
     let Some(values) = decided.values().find(of_component) else { return Ok(None) };
     let kind = resource.definition.plural();

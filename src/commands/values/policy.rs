@@ -29,7 +29,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
     let mut exit_status = named_images::leave_out(&mut images, is_by_prefix);
     let (names, missing) = match wanted.extent {
         // It is made of what is known beforehand, so that it can be there before Cast AI is.
-        Extent::Prefixes => (Names::of_prefixes(&images.mirror, &wanted.naming.mirror.maps), BTreeSet::new()),
+        Extent::Prefixes => (Names::of_prefixes(images.naming()), BTreeSet::new()),
         Extent::Mirrored => {
             images.refuse_nothing()?;
             verified(arguments, &images).await?
@@ -45,7 +45,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
         exit_status = ExitStatus::Attention;
         output::warning(&format!("{repository} has no image in use, so its images are not renamed"));
     }
-    for (repository, namespaces) in outside(&images.assignments) {
+    for (repository, namespaces) in outside(&images.assignments, &images.knowledge) {
         exit_status = ExitStatus::Attention;
         let namespaces = namespaces.into_iter().collect::<Vec<_>>().join(", ");
         output::warning(&format!(
@@ -108,7 +108,7 @@ async fn verified(
             .is_some_and(|listing| listing.digest(image.version()).is_some())
     };
     let missing = unverified(&images.assignments, is_verified).into_iter().map(str::to_owned).collect();
-    Ok((Names::of_verified(&images.mirror, &images.assignments, is_verified), missing))
+    Ok((Names::of_verified(images.naming(), &images.assignments, is_verified), missing))
 }
 
 /// The version of Kubernetes' own policies to write; none where it is to be Kyverno's.

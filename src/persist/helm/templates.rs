@@ -1,8 +1,8 @@
 //! The manifests of a release, and which chart inside of it each of them comes from.
 
-use crate::castai::components::image_variables;
 use crate::cluster::release::Release;
-use crate::model::image_field::locate_image_fields;
+use crate::model::image_field::{Variables, locate_image_fields};
+use crate::model::knowledge::Knowledge;
 use crate::sync::discover::manifests;
 
 /// A manifest that carries images.
@@ -29,25 +29,23 @@ impl Template {
 }
 
 /// Helm names the template in a comment before each manifest, and beside each hook.
-pub(super) fn parse(release: &Release) -> Vec<Template> {
-    let mut templates = Vec::new();
+pub(super) fn parse(release: &Release, knowledge: &Knowledge) -> Vec<Template> {
+    let (mut templates, variables) = (Vec::new(), knowledge.image_variables());
     for document in release.manifest.split("\n---\n") {
         let source = document.lines().find_map(|line| line.strip_prefix("# Source: "));
-        take(&mut templates, document, source.unwrap_or_default(), false);
+        take(&mut templates, document, source.unwrap_or_default(), false, &variables);
     }
     for hook in &release.hooks {
-        take(&mut templates, &hook.manifest, &hook.path, true);
+        take(&mut templates, &hook.manifest, &hook.path, true, &variables);
     }
     templates
 }
 
-fn take(templates: &mut Vec<Template>, text: &str, source: &str, hook: bool) {
+fn take(templates: &mut Vec<Template>, text: &str, source: &str, hook: bool, variables: &Variables) {
     // What cannot be read was said where images were looked for.
     for manifest in manifests::parse("", text).unwrap_or_default() {
-        let images = locate_image_fields(&manifest.pod, &image_variables())
-            .into_iter()
-            .map(|field| field.value)
-            .collect();
+        let images =
+            locate_image_fields(&manifest.pod, variables).into_iter().map(|field| field.value).collect();
         templates.push(Template { name: manifest.name, hook, subchart: subchart(source), images });
     }
 }

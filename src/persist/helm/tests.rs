@@ -1,7 +1,10 @@
 use serde_json::json;
 
 use super::*;
+use crate::castai::built_in;
 use crate::cluster::release::Hook;
+use crate::model::image::Mirror;
+use crate::model::knowledge::{ChartValue, Knowledge};
 use crate::model::name_map::NameMap;
 use crate::sync::discover::{Found, ImageFilter, discover};
 use crate::sync::plan::assignment::assign;
@@ -46,13 +49,18 @@ fn whys(decided: &ReleaseValues) -> Vec<&str> {
 }
 
 fn decide(release: &Release, mirror: &str, maps: &[&str]) -> ReleaseValues {
+    decide_with(release, mirror, maps, built_in())
+}
+
+fn decide_with(release: &Release, mirror: &str, maps: &[&str], knowledge: &Knowledge) -> ReleaseValues {
     let releases = [release.clone()];
     let found = Found { releases: &releases, ..Found::default() };
-    let inventory =
-        discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
+    let filter = ImageFilter::default().with(knowledge.clone());
+    let inventory = discover(Vec::new(), found, &filter, Vec::new(), jiff::Timestamp::UNIX_EPOCH);
     let mirror: Mirror = mirror.parse().unwrap();
     let maps: Vec<NameMap> = maps.iter().map(|map| map.parse().unwrap()).collect();
-    values(release, &mirror, &maps, &assign(&inventory, &mirror, &maps, Some("us-east-1"))).unwrap()
+    let naming = Naming { mirror: &mirror, maps: &maps, knowledge };
+    values(release, naming, &assign(&inventory, &mirror, &maps, Some("us-east-1"))).unwrap()
 }
 
 const CONTROLLER: &str = "us-docker.pkg.dev/castai-hub/library/cluster-controller:v1";
@@ -265,7 +273,9 @@ fn another_revision_of_the_release_changes_nothing() {
     for (release, expected) in
         releases.iter().zip(["us-docker.pkg.dev/castai-hub/library/evictor", "ghcr.io/castai/images/evictor"])
     {
-        let decided = values(release, &mirror, &[], &assignments).unwrap();
+        let decided =
+            values(release, Naming { mirror: &mirror, maps: &[], knowledge: built_in() }, &assignments)
+                .unwrap();
         assert_eq!(decided.values, json!({"image": {"repository": format!("e.example/{expected}")}}));
         assert_eq!(decided.gaps, []);
     }
@@ -329,4 +339,26 @@ fn hooks_of_live_are_not_reached_by_its_registry() {
     let decided = decide(&release("castai-live", "0.118.0", &main, &hooks), "e.example", &[]);
     assert_eq!(decided.values, json!({"imageRegistry": "e.example/ghcr.io/castai/live"}));
     assert_eq!(decided.gaps.len(), 1, "{:?}", decided.gaps);
+}
+
+#[test]
+fn values_that_the_user_adds_are_set() {
+    let image = "us-docker.pkg.dev/castai-hub/library/probe:v1";
+    let main = [manifest("acme-castai/templates/deployment.yaml", "main", &[image])];
+    let release = release("acme-castai", "1.0.0", &main, &[]);
+    let charts = Knowledge { charts: vec!["acme-castai".to_owned()], ..Knowledge::default() };
+    let unknown = decide_with(&release, "e.example/pfx", &[], &charts);
+    assert_eq!((unknown.values, unknown.gaps.len()), (json!({}), 1), "no known value of the chart sets it");
+
+    let value = ChartValue {
+        chart: "acme-castai".to_owned(),
+        image: "probe".to_owned(),
+        key: "probe.image".to_owned(),
+        form: Form::default(),
+        global_since: None,
+    };
+    let added = Knowledge { chart_values: vec![value], ..charts };
+    let known = decide_with(&release, "e.example/pfx", &[], &added);
+    let private = "e.example/pfx/us-docker.pkg.dev/castai-hub/library/probe";
+    assert_eq!((known.values, known.gaps), (json!({"probe": {"image": private}}), Vec::new()));
 }

@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::castai::built_in;
 use crate::model::image::Mirror;
 use crate::model::inventory::WorkloadKind;
 use crate::sync::discover::{Found, ImageFilter, discover};
@@ -68,7 +69,7 @@ fn repositories_are_renamed_without_tags_and_variables_are_told() {
 #[test]
 fn each_workload_gets_a_patch_that_tests_names_alone() {
     let (workloads, assignments) = fixture();
-    let patches = patches(&workloads, &assignments);
+    let patches = patches(&workloads, &assignments, built_in());
     let entries = patches["patches"].as_array().unwrap();
     assert_eq!(entries.len(), 2, "a Job cannot be patched: {patches:#}");
     assert_eq!(
@@ -121,10 +122,24 @@ fn a_volume_is_patched_and_said_where_older_versions_do_not_rename_it() {
     assert_eq!(gaps.len(), 2);
     assert!(gaps.iter().all(|(field, _)| field == "volume/m"), "{gaps:?}");
     assert!(gaps.iter().any(|(_, why)| why.contains("CronJob")), "{gaps:?}");
-    let patches = patches(&workloads, &assignments);
+    let patches = patches(&workloads, &assignments, built_in());
     let operations: Value = serde_json::from_str(patches["patches"][0]["patch"].as_str().unwrap()).unwrap();
     let at = |member: &str| format!("/spec/template/spec/volumes/1/{member}");
     assert_eq!(operations[2], json!({"op": "test", "path": at("name"), "value": "m"}));
     let set = json!({"op": "replace", "path": at("image/reference"), "value": "e.example/castai/model:v2"});
     assert_eq!(operations[3], set);
+}
+
+#[test]
+fn a_variable_that_the_user_adds_is_patched() {
+    let pod = json!({"containers": [{"name": "a", "image": "castai/hibernate:v1",
+        "env": [{"name": "PROBE_IMAGE", "value": "castai/probe:v1"}]}]});
+    let workloads = [workload(WorkloadKind::Deployment, "w", pod)];
+    let found = Found { workloads: &workloads, ..Found::default() };
+    let added = Knowledge { variables: vec!["PROBE_IMAGE".to_owned()], ..Knowledge::default() };
+    let filter = ImageFilter::default().with(added.clone());
+    let inventory = discover(Vec::new(), found, &filter, Vec::new(), jiff::Timestamp::UNIX_EPOCH);
+    let assignments = assign(&inventory, &"e.example".parse().unwrap(), &[], None);
+    let patches = patches(&workloads, &assignments, &added).to_string();
+    assert!(patches.contains("e.example/castai/probe:v1"), "{patches}");
 }

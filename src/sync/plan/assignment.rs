@@ -152,11 +152,11 @@ fn derive(
 }
 
 /// What names are given and read by.
-#[derive(Clone, Copy)]
-struct Naming<'a> {
-    mirror: &'a Mirror,
-    maps: &'a [NameMap],
-    knowledge: &'a Knowledge,
+#[derive(Clone, Copy, Debug)]
+pub struct Naming<'a> {
+    pub mirror: &'a Mirror,
+    pub maps: &'a [NameMap],
+    pub knowledge: &'a Knowledge,
 }
 
 impl Naming<'_> {
