@@ -34,7 +34,7 @@ pub use self::preflight::{FailOn, Here, PreflightArguments};
 pub use self::rewrite::RewriteArguments;
 pub use self::rollback::RollbackArguments;
 pub use self::rollout::{DryRun, DryRunArguments, RolloutArguments};
-pub use self::selection::{FilterArguments, KnowledgeArguments, SelectionArguments};
+pub use self::selection::{FilterArguments, KnowledgeArguments, KnowledgeFileArguments, SelectionArguments};
 pub use self::status::StatusArguments;
 pub use self::sync_images::SyncArguments;
 pub use self::values::{

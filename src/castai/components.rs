@@ -9,11 +9,6 @@ use crate::model::image::Image;
 use crate::model::image_field::Variables;
 use crate::model::knowledge::{Knowledge, OtherVariable, Upgrader};
 
-/// Variables of our records whose values are images, as those who look for images take them.
-pub fn image_variables() -> Variables {
-    built_in().image_variables()
-}
-
 impl Knowledge {
     /// Namespaces that hold Cast AI alone, in order.
     pub fn all_namespaces(&self) -> Vec<&str> {

@@ -1,9 +1,11 @@
 //! What the flags say about which images are looked for, and in which files.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::CommandError;
-use crate::cli::{Arguments, FilterArguments, KnowledgeArguments, SelectionArguments};
+use crate::cli::{
+    Arguments, FilterArguments, KnowledgeArguments, KnowledgeFileArguments, SelectionArguments,
+};
 use crate::model::knowledge::Knowledge;
 use crate::output;
 use crate::parse::documents;
@@ -19,16 +21,15 @@ pub(super) fn filter(wanted: &FilterArguments) -> Result<ImageFilter, CommandErr
 
 /// What is known of Cast AI, with what the flags and the file of `--knowledge` add.
 pub(super) fn knowledge(wanted: &KnowledgeArguments) -> Result<Knowledge, CommandError> {
-    let mut knowledge = match &wanted.file {
-        Some(path) => read_knowledge(path)?,
-        None => Knowledge::default(),
-    };
+    let mut knowledge = knowledge_file(&wanted.file)?;
     knowledge.image_prefixes.extend(wanted.image_prefixes.iter().cloned());
     knowledge.images.extend(wanted.include_images.iter().cloned());
     Ok(knowledge)
 }
 
-fn read_knowledge(path: &Path) -> Result<Knowledge, CommandError> {
+/// What the file of `--knowledge` adds.
+pub(super) fn knowledge_file(wanted: &KnowledgeFileArguments) -> Result<Knowledge, CommandError> {
+    let Some(path) = &wanted.path else { return Ok(Knowledge::default()) };
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| CommandError::new(format!("error: reading --knowledge {shown}: {error}")))?;

@@ -17,7 +17,7 @@ pub(super) async fn run(arguments: &Arguments, images: &ImagesArguments) -> Resu
         explain: images.explain,
     };
     let connection = if images.files.is_empty() {
-        Some(cluster::connect(&arguments.connection.flags()).await?)
+        Some(cluster::connect(&arguments.connection.flags(&settings.filter.knowledge)).await?)
     } else {
         None
     };

@@ -1,6 +1,6 @@
 //! `preflight`: gather what is known of cluster and account, run the checks, print the report.
 
-use super::{CommandError, ExitStatus};
+use super::{CommandError, ExitStatus, discovery};
 use crate::aws::identity;
 use crate::castai::endpoints::Protocol;
 use crate::cli::{self, Arguments, OutputFormat, PreflightArguments};
@@ -46,7 +46,8 @@ pub(super) async fn run(
 
 /// A cluster that cannot be read is itself a finding; a kubeconfig that cannot be used stops the command.
 async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result<Inputs, CommandError> {
-    let connection = cluster::connect(&arguments.connection.flags()).await?;
+    let knowledge = discovery::knowledge_file(&preflight.knowledge)?;
+    let connection = cluster::connect(&arguments.connection.flags(&knowledge)).await?;
     let mut unread = Vec::new();
     let environment = match Environment::read(&connection).await {
         Ok(environment) => Some(environment),
@@ -66,8 +67,9 @@ async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result
             Err(error) => unread.push(Unread::from_error(&error)),
         }
     }
-    let registry = preflight.registry.as_ref().map(|mirror| EcrRegistry::of_host(&mirror.registry));
-    let said = preflight.region.clone();
+    let mirror = preflight.mirror.settings();
+    let registry = mirror.registry.as_ref().map(|mirror| EcrRegistry::of_host(&mirror.registry));
+    let said = mirror.region.clone();
     let region = said
         .or_else(|| environment.as_ref()?.region(None))
         .or_else(|| connection.eks.as_ref()?.region.clone())
@@ -97,11 +99,13 @@ async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result
     Ok(Inputs {
         cluster: Some(connection.name.clone()),
         workloads,
+        knowledge,
+        maps: mirror.maps,
         unread,
         client: environment.is_some().then(|| connection.client.clone()),
         nodes: environment.iter().flat_map(|environment| environment.nodes.internal_addresses()).collect(),
         registry_region: registry.flatten().map(|ecr| ecr.region).or_else(|| region.clone()),
-        registry_path: preflight
+        registry_path: mirror
             .registry
             .as_ref()
             .map_or(Some(PATH), |mirror| mirror.prefix.as_deref())

@@ -39,7 +39,9 @@ pub(super) async fn run(
     }
     // The cluster only says which registry is meant, where nothing else does.
     let cluster = match (&settings.lock, &settings.mirror.registry) {
-        (None, None) => Some(cluster::connect(&arguments.connection.flags()).await?),
+        (None, None) => {
+            Some(cluster::connect(&arguments.connection.flags(&settings.filter.knowledge)).await?)
+        }
         _ => None,
     };
     let ports = Ports { cluster, network: arguments.network.settings() };

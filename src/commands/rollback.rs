@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::{CommandError, ExitStatus, question};
+use super::{CommandError, ExitStatus, discovery, question};
 use crate::cli::{Arguments, DryRun, RollbackArguments};
 use crate::cluster;
 use crate::output::progress::Progress;
@@ -20,9 +20,10 @@ pub(super) async fn run(
         scope: arguments.connection.scope(wanted.selector.as_ref()),
         workloads: wanted.workloads.clone(),
         dry_run: dry_run.setting(),
+        knowledge: discovery::knowledge_file(&wanted.knowledge)?,
         rollout: wanted.rollout.options(dry_run),
     };
-    let connection = cluster::connect(&arguments.connection.flags()).await?;
+    let connection = cluster::connect(&arguments.connection.flags(&settings.knowledge)).await?;
     let progress = Progress::new(arguments.logging.verbosity);
     let unwatched = WatchGuard { progress: &progress, is_begun: Cell::new(false) };
     let approve = async |report: &RollbackReport| {

@@ -15,7 +15,7 @@ pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Resu
         upstream: status.upstream,
         cluster_only: status.cluster_only,
     };
-    let connection = cluster::connect(&arguments.connection.flags()).await?;
+    let connection = cluster::connect(&arguments.connection.flags(&settings.filter.knowledge)).await?;
     let progress = Progress::new(arguments.logging.verbosity);
     let observer = |event| progress.observe(event);
     let report = gather::run(&settings, &connection, &arguments.network.settings(), &observer).await;

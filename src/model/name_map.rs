@@ -21,6 +21,12 @@ impl NameMap {
     pub fn public(&self) -> &str {
         &self.public
     }
+
+    /// The public image that `image` is in the mirror, by the first of `maps` that has its name.
+    pub fn source_of(maps: &[Self], image: &Image) -> Option<Image> {
+        let map = maps.iter().find(|map| map.private == image.repository())?;
+        image.with_repository(&map.public).ok()
+    }
 }
 
 impl FromStr for NameMap {

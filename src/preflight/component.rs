@@ -4,6 +4,8 @@ use probe::Endpoint;
 
 use crate::castai::endpoints::Protocol;
 use crate::model::image::Image;
+use crate::model::knowledge::Knowledge;
+use crate::model::name_map::NameMap;
 use crate::model::pod_spec::Container;
 use crate::model::workload::Workload;
 
@@ -36,7 +38,23 @@ pub(super) fn containers(workload: &Workload) -> impl Iterator<Item = &Container
     workload.pod.containers.iter().chain(init)
 }
 
-/// The image of a container, where it is a valid reference.
-pub(super) fn image_of(container: &Container) -> Option<Image> {
-    container.image.as_ref()?.parse().ok()
+/// What components are recognised by.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    pub knowledge: &'a Knowledge,
+    pub maps: &'a [NameMap],
+}
+
+impl Known<'_> {
+    /// The image of a container, where it is a valid reference: the public one, where a map tells it.
+    pub(super) fn image_of(self, container: &Container) -> Option<Image> {
+        let image: Image = container.image.as_ref()?.parse().ok()?;
+        Some(NameMap::source_of(self.maps, &image).unwrap_or(image))
+    }
+
+    /// Whether one of the containers has an image of this name, the last part of its repository.
+    pub(super) fn runs<'c>(self, mut containers: impl Iterator<Item = &'c Container>, name: &str) -> bool {
+        let is_named = |image: &Image| image.repository().rsplit('/').next() == Some(name);
+        containers.any(|container| self.image_of(container).as_ref().is_some_and(is_named))
+    }
 }

@@ -10,10 +10,13 @@ use probe::Endpoint;
 use probe::dns::NameServers;
 use rustls::ClientConfig;
 
+use super::component::Known;
 use super::facts::Unread;
 use super::machine::{Here, MetadataService};
 use super::selection::Selection;
 use crate::castai::endpoints::Protocol;
+use crate::model::knowledge::Knowledge;
+use crate::model::name_map::NameMap;
 use crate::model::workload::Workload;
 
 /// What is known before anything is probed.
@@ -22,6 +25,9 @@ pub struct Inputs {
     pub cluster: Option<String>,
     /// Workloads of any kind and namespace; Cast AI's are picked out.
     pub workloads: Vec<Workload>,
+    /// What the user adds to what is known of Cast AI, and names in the mirror.
+    pub knowledge: Knowledge,
+    pub maps: Vec<NameMap>,
     pub unread: Vec<Unread>,
     /// For `ConfigMap`s and Secrets that components refer to.
     pub client: Option<Client>,
@@ -38,6 +44,13 @@ pub struct Inputs {
     pub aws: Result<SdkConfig, String>,
     /// Additional endpoints to check.
     pub extra: Vec<(Endpoint, Protocol)>,
+}
+
+impl Inputs {
+    /// What components are recognised by.
+    pub fn known(&self) -> Known<'_> {
+        Known { knowledge: &self.knowledge, maps: &self.maps }
+    }
 }
 
 /// How to look.

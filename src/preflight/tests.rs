@@ -25,6 +25,7 @@ use super::judgement::Outcome;
 use super::machine::{Here, MetadataService};
 use super::*;
 use crate::model::inventory::{WorkloadKind, WorkloadName};
+use crate::model::knowledge::Knowledge;
 use crate::model::workload::Workload;
 
 fn authority(name: &str) -> Authority {
@@ -150,6 +151,8 @@ fn inputs(variables: &[(&str, String)]) -> Inputs {
     Inputs {
         cluster: Some("prod".to_owned()),
         workloads: vec![workload],
+        knowledge: Knowledge::default(),
+        maps: Vec::new(),
         unread: Vec::new(),
         client: None,
         nodes: vec![Ipv4Addr::LOCALHOST.into()],

@@ -17,7 +17,6 @@ use futures::stream;
 use self::grace_period::GracePeriod;
 pub use self::report::{Outcome, WorkloadReport};
 use self::verdict::Health;
-use crate::castai::built_in;
 use crate::cluster::rollout::{Observation, observe};
 use crate::cluster::{Connection, Error, ErrorKind, PatchMode, patch, read_workload};
 use crate::event::{Event, Observer};
@@ -166,7 +165,9 @@ impl Run<'_> {
         // What ran well may have to be restored, and then no other component that is healthy is touched.
         let finished = self.see_to_their_end(ran_well).await;
         // What a tenant runs holds back no component of Cast AI's.
-        let stopped = finished.iter().any(|report| stops_the_run(report) && !is_outside(&report.workload));
+        let stopped = finished
+            .iter()
+            .any(|report| stops_the_run(report) && !is_outside(&report.workload, self.knowledge));
         reports.extend(finished);
         let (resumed, written) = tokio::join!(self.see_to_their_end(broken), self.write(proven, stopped));
         reports.extend(resumed);
@@ -378,8 +379,8 @@ fn settled(workload: &WorkloadName, rewrite: Rewrite) -> WorkloadReport {
 }
 
 /// Whether a workload is outside of Cast AI's own namespaces, where a tenant may have made it.
-fn is_outside(workload: &WorkloadName) -> bool {
-    !built_in().is_namespace(&workload.namespace)
+fn is_outside(workload: &WorkloadName, knowledge: &Knowledge) -> bool {
+    !knowledge.is_namespace(&workload.namespace)
 }
 
 /// Least critical first, but those outside of Cast AI's namespaces last, because one that fails stops what comes behind
@@ -395,5 +396,5 @@ pub(in crate::sync) fn criticality(
         // Those without which Cast AI cannot see or steer the cluster, after others have shown that the images work.
         (order, _) => order.saturating_add(2),
     };
-    (is_outside(workload), rank, workload.clone())
+    (is_outside(workload, knowledge), rank, workload.clone())
 }

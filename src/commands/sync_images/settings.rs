@@ -47,7 +47,7 @@ pub(super) async fn read(arguments: &Arguments, sync: &SyncArguments) -> Result<
 /// The clients that the settings ask for; no request is sent yet.
 pub(super) async fn ports(arguments: &Arguments, settings: &Settings) -> Result<Ports, CommandError> {
     let cluster = if settings.stages.need_cluster() {
-        Some(cluster::connect(&arguments.connection.flags()).await?)
+        Some(cluster::connect(&arguments.connection.flags(&settings.filter.knowledge)).await?)
     } else {
         None
     };
@@ -116,7 +116,7 @@ fn check(sync: &SyncArguments, stages: Stages, scope: &Scope) -> Result<(), Comm
         let added = [
             ("--include-image", !sync.selection.filter.knowledge.include_images.is_empty()),
             ("--image-prefix", !sync.selection.filter.knowledge.image_prefixes.is_empty()),
-            ("--knowledge", sync.selection.filter.knowledge.file.is_some()),
+            ("--knowledge", sync.selection.filter.knowledge.file.path.is_some()),
         ];
         if let Some((flag, _)) = added.into_iter().find(|(_, given)| *given) {
             let message = format!("{flag} cannot be used with --no-discover");

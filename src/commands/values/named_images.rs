@@ -13,12 +13,12 @@ pub(super) async fn read(
     arguments: &Arguments,
     wanted: &NamingArguments,
 ) -> Result<NamedImages, CommandError> {
-    let connection = cluster::connect(&arguments.connection.flags()).await?;
+    let knowledge = discovery::knowledge(&wanted.knowledge)?;
+    let connection = cluster::connect(&arguments.connection.flags(&knowledge)).await?;
     let progress = Progress::new(arguments.logging.verbosity);
     let scope = arguments.connection.scope(None);
     let network = arguments.network.settings();
     let observer = |event| progress.observe(event);
-    let knowledge = discovery::knowledge(&wanted.knowledge)?;
     named::read(&connection, &network, &scope, &wanted.mirror.settings(), knowledge, &observer).await
 }
 

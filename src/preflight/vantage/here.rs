@@ -23,11 +23,11 @@ use crate::transport::USER_AGENT;
 /// Gathers what these checks need.
 pub async fn gather(inputs: &Inputs, settings: &Settings, checks: &[&'static Check]) -> Facts {
     let needs = graph::needs(checks);
-    let found = configured::components(&inputs.workloads);
+    let found = configured::components(&inputs.workloads, inputs.known());
     let (metadata, objects) =
         tokio::join!(read_metadata(&needs, settings), read_objects(&needs, &found, inputs, settings.timeout));
     let components: Vec<Component> =
-        found.iter().map(|workload| configured::resolve(workload, &objects)).collect();
+        found.iter().map(|workload| configured::resolve(workload, &objects, inputs.known())).collect();
     let machine = MachineFacts { told: settings.here, metadata, nodes: inputs.nodes.clone() };
 
     let region = inputs.region.as_deref();
@@ -69,7 +69,7 @@ async fn read_objects(
     if !needs.contains(&Need::Configuration) {
         return Objects::default();
     }
-    let wanted = configured::wanted(workloads.iter().copied());
+    let wanted = configured::wanted(workloads.iter().copied(), inputs.known());
     let client: Option<&Client> = inputs.client.as_ref();
     match client {
         Some(client) => objects::read(client, wanted, timeout).await,

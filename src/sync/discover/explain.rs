@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Found, ImageFilter, owners, pods, releases, uses, whole_workload};
-use crate::castai::built_in;
 use crate::model::image::Image;
 use crate::model::image_field::locate_image_fields;
 use crate::model::inventory::{ExcludedImage, Explanation, ImageField, Inventory, Place, WantedImage};
+use crate::model::knowledge::Knowledge;
 use crate::model::pod_spec::Container;
 use crate::model::workload::Workload;
 
@@ -100,12 +100,15 @@ fn of_workload(workload: &Workload, filter: &ImageFilter) -> Vec<ExcludedImage> 
                 );
                 result.push(excluded(None, None, why));
             }
-            None => result.extend(others().filter(|field| is_known(&field.value)).map(|field| {
-                let why = "the image is also used by Cast AI's charts, but the workload does not belong to \
+            None => result.extend(others().filter(|field| is_known(&field.value, &filter.knowledge)).map(
+                |field| {
+                    let why =
+                        "the image is also used by Cast AI's charts, but the workload does not belong to \
                            Cast AI"
-                    .to_owned();
-                excluded(Some(&field.image_field), Some(&field.value), why)
-            })),
+                            .to_owned();
+                    excluded(Some(&field.image_field), Some(&field.value), why)
+                },
+            )),
         }
         return result;
     }
@@ -152,8 +155,8 @@ fn resemblance(workload: &Workload) -> Option<&'static str> {
 }
 
 /// Whether Cast AI's charts use this image of somebody else's.
-fn is_known(value: &str) -> bool {
-    value.parse().is_ok_and(|image| built_in().knows(&image))
+fn is_known(value: &str, knowledge: &Knowledge) -> bool {
+    value.parse().is_ok_and(|image| knowledge.knows(&image))
 }
 
 /// Variables of a container of Cast AI's that are named like an image, and are none that we read.

@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::{Found, ImageFilter, owners, whole_workload};
-use crate::castai::components::image_variables;
 use crate::cluster::waiting::{WaitingImage, WaitingPod};
 use crate::model::image::Image;
-use crate::model::image_field::locate_image_fields;
+use crate::model::image_field::{Variables, locate_image_fields};
 use crate::model::inventory::{ExcludedImage, ImageField, Place, Reason, Use, WantedImage};
 use crate::model::workload::Workload;
 
@@ -81,8 +80,9 @@ pub(super) fn excluded(
 fn added(found: Found<'_>) -> impl Iterator<Item = (&WaitingPod, &WaitingImage)> {
     found.pods.iter().flat_map(move |pod| {
         let workload = workload_of(pod, found.workloads).filter(|_| pod.owner.is_some());
+        // No variable is waited for.
         let fields = workload
-            .map(|workload| locate_image_fields(&workload.pod, &image_variables()))
+            .map(|workload| locate_image_fields(&workload.pod, &Variables::default()))
             .unwrap_or_default();
         pod.images.iter().filter_map(move |waiting| {
             let is_shown = |image_field: &ImageField, image: &str| {

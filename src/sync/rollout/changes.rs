@@ -197,3 +197,34 @@ fn with_owners(cluster: &ClusterSnapshot, mut reports: Vec<WorkloadReport>) -> V
     }
     reports
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::castai::built_in;
+    use crate::model::inventory::{WorkloadKind, WorkloadName};
+
+    #[test]
+    fn what_the_user_adds_has_its_place_in_the_order() {
+        let name = |namespace: &str, name: &str| WorkloadName {
+            cluster: "c".to_owned(),
+            namespace: namespace.to_owned(),
+            kind: WorkloadKind::Deployment,
+            name: name.to_owned(),
+        };
+        let (first, probe, tool) =
+            (name("castai-agent", "x"), name("castai-agent", "a-probe"), name("tools", "a"));
+        let order = |knowledge: &Knowledge| {
+            let mut names = vec![&tool, &probe, &first];
+            names.sort_by_key(|name| criticality(name, knowledge));
+            names.into_iter().map(|name| name.name.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(order(built_in()), ["a-probe", "x", "a"]);
+        let added = Knowledge {
+            namespaces: vec!["tools".to_owned()],
+            rollout_order: [("-probe".to_owned(), 9)].into(),
+            ..Knowledge::default()
+        };
+        assert_eq!(order(&added), ["x", "a", "a-probe"]);
+    }
+}

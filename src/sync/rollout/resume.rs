@@ -8,13 +8,12 @@ use k8s_openapi::api::core::v1::Pod;
 use super::report::{Outcome, WorkloadReport};
 use super::verdict::{self, Health, Verdict};
 use super::{CONCURRENCY, DryRunPassed, Run, Watched, settled};
-use crate::castai::components::image_variables;
 use crate::cluster::pods::{self, ProblemKind};
 use crate::cluster::rollout::{Observation, Pods, observe};
 use crate::cluster::{ErrorKind, PatchMode};
 use crate::event::Event;
 use crate::model::cluster_plan::Change;
-use crate::model::image_field::locate_image_fields;
+use crate::model::image_field::{Variables, locate_image_fields};
 use crate::model::inventory::WorkloadKind;
 use crate::model::record::Records;
 use crate::model::workload::Workload;
@@ -45,7 +44,7 @@ impl Run<'_> {
         self.options.mode == PatchMode::Apply
             && self.options.wait
             && matches!(workload.name.kind, Deployment | DaemonSet | StatefulSet | Pod)
-            && !recorded(workload).is_empty()
+            && !recorded(workload, &self.connection.image_variables).is_empty()
     }
 
     /// Looks at each workload once: at those with nothing to wait for, and at rollouts that are not done, of what ran
@@ -79,8 +78,9 @@ impl Run<'_> {
         let mut report = settled(&workload.name, Rewrite::Unchanged);
         match observe(self.connection, &workload.name).await {
             Ok(seen) if verdict::health(&seen) == Health::Broken => {
-                let changes = recorded(workload);
-                let ran_well = ran_well(&seen, &changes);
+                let variables = &self.connection.image_variables;
+                let changes = recorded(workload, variables);
+                let ran_well = ran_well(&seen, &changes, variables);
                 if ran_well || is_about_images(&seen) {
                     return Err(Unfinished { workload, changes, ran_well, seen });
                 }
@@ -130,11 +130,10 @@ impl Run<'_> {
 }
 
 /// Whether a pod is ready with the very images that our changes took away: then the workload was healthy before them.
-fn ran_well(seen: &Observation, changes: &[Change]) -> bool {
-    let variables = image_variables();
+fn ran_well(seen: &Observation, changes: &[Change], variables: &Variables) -> bool {
     let runs_former = |pod: &Pod| {
         let fields =
-            pod.spec.as_ref().map(|spec| locate_image_fields(&spec.into(), &variables)).unwrap_or_default();
+            pod.spec.as_ref().map(|spec| locate_image_fields(&spec.into(), variables)).unwrap_or_default();
         changes.iter().all(|change| {
             let field = fields.iter().find(|field| field.image_field == change.image_field);
             field.map(|field| &field.value) == change.from.as_ref()
@@ -145,9 +144,9 @@ fn ran_well(seen: &Observation, changes: &[Change]) -> bool {
 }
 
 /// The changes of earlier runs that are still in place, by our record.
-fn recorded(workload: &Workload) -> Vec<Change> {
+fn recorded(workload: &Workload, variables: &Variables) -> Vec<Change> {
     let records = Records::read(&workload.annotations);
-    let current = locate_image_fields(&workload.pod, &image_variables()).into_iter().filter_map(|field| {
+    let current = locate_image_fields(&workload.pod, variables).into_iter().filter_map(|field| {
         let record = records.current(&field.image_field, &field.value)?;
         Some(Change { image_field: field.image_field, from: record.from, to: Some(record.to) })
     });

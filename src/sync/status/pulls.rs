@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::castai::components::image_variables;
 use crate::cluster::waiting::WaitingPod;
-use crate::model::image_field::locate_image_fields;
+use crate::model::image_field::{Variables, locate_image_fields};
 use crate::model::inventory::{ImageField, Inventory, Place, Reason, WorkloadKind};
 use crate::model::workload::Workload;
 use crate::sync::discover::owners::{find, top_controller};
@@ -115,7 +114,8 @@ pub fn pull_failures(
 fn is_outdated(place: &Place, image_field: &ImageField, image: &str, workloads: &[Workload]) -> bool {
     let Place::Workload(name) = place else { return false };
     let Some(workload) = find(workloads, name) else { return false };
-    locate_image_fields(&workload.pod, &image_variables())
+    // Pods wait for images of containers and volumes alone.
+    locate_image_fields(&workload.pod, &Variables::default())
         .iter()
         .any(|field| field.image_field == *image_field && field.value != image)
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::castai::components::image_variables;
+use crate::castai::built_in;
 use crate::model::field_manager::{FIELD_MANAGER, field_managers};
 use crate::model::inventory::{WorkloadKind, WorkloadName};
 
@@ -62,7 +62,7 @@ fn snapshot(object: &Value) -> Workload {
         annotations: BTreeMap::new(),
         owner: None,
         has_ended: false,
-        managers: field_managers(kind, managed, &pod, &image_variables()),
+        managers: field_managers(kind, managed, &pod, &built_in().image_variables()),
         pod,
     }
 }

@@ -1,7 +1,7 @@
 //! Images of volumes: everything that holds for a container's image holds for them.
 
 use super::*;
-use crate::castai::components::image_variables;
+use crate::castai::built_in;
 use crate::model::field_manager::field_managers;
 use crate::sync::rollback;
 
@@ -78,7 +78,7 @@ fn an_owner_that_names_the_same_image_gets_the_volume_back() {
     let (mut object, mut workload) = workload(kind, &Value::Null, &pod(&agent, &model));
     object["metadata"]["managedFields"] = managed.clone();
     let entries = serde_json::from_value(managed).unwrap();
-    workload.managers = field_managers(kind, entries, &workload.pod, &image_variables());
+    workload.managers = field_managers(kind, entries, &workload.pod, &built_in().image_variables());
     let patch = patched(&lock, &workload);
     let relinquished: Vec<_> = patch.relinquished.iter().map(ToString::to_string).collect();
     assert_eq!(relinquished, ["volume/model"]);
