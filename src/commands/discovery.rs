@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::CommandError;
 use crate::cli::{
-    Arguments, FilterArguments, KnowledgeArguments, KnowledgeFileArguments, SelectionArguments,
+    Arguments, FilterArguments, KnowledgeArguments, KnowledgeFileArguments, MirrorArguments,
+    SelectionArguments,
 };
 use crate::model::knowledge::Knowledge;
 use crate::output;
@@ -13,10 +14,13 @@ use crate::sync::discover::ImageFilter;
 use crate::sync::discover::manifests::{self, Manifest};
 
 /// What the flags choose, with the file of `--knowledge` read.
-pub(super) fn filter(wanted: &FilterArguments) -> Result<ImageFilter, CommandError> {
+pub(super) fn filter(
+    wanted: &FilterArguments,
+    mirror: &MirrorArguments,
+) -> Result<ImageFilter, CommandError> {
     let filter = ImageFilter::new(&wanted.only, &wanted.exclude)
         .map_err(|error| CommandError::new(format!("error: --only or --exclude: {error}")))?;
-    Ok(filter.with(knowledge(&wanted.knowledge)?))
+    Ok(filter.with(knowledge(&wanted.knowledge)?).mapped(mirror.maps.clone()))
 }
 
 /// What is known of Cast AI, with what the flags and the file of `--knowledge` add.

@@ -10,12 +10,7 @@ use crate::sync::discover::images::{Settings, run as list};
 
 pub(super) async fn run(arguments: &Arguments, images: &ImagesArguments) -> Result<ExitStatus, CommandError> {
     check(arguments, images)?;
-    let settings = Settings {
-        scope: arguments.connection.scope(images.selection.selector.as_ref()),
-        filter: discovery::filter(&images.selection.filter)?,
-        manifests: discovery::read_manifests(&images.files).await?,
-        explain: images.explain,
-    };
+    let settings = settings(arguments, images).await?;
     let connection = if images.files.is_empty() {
         Some(cluster::connect(&arguments.connection.flags(&settings.filter.knowledge)).await?)
     } else {
@@ -31,6 +26,20 @@ pub(super) async fn run(arguments: &Arguments, images: &ImagesArguments) -> Resu
         return Ok(nothing_found(arguments, images, &inventory));
     }
     Ok(if inventory.unlisted.is_empty() { ExitStatus::Done } else { ExitStatus::Attention })
+}
+
+/// The flags as settings, with the files read that they name.
+pub(super) async fn settings(
+    arguments: &Arguments,
+    images: &ImagesArguments,
+) -> Result<Settings, CommandError> {
+    Ok(Settings {
+        scope: arguments.connection.scope(images.selection.selector.as_ref()),
+        filter: discovery::filter(&images.selection.filter, &images.mirror)?,
+        mirror: images.mirror.settings(),
+        manifests: discovery::read_manifests(&images.files).await?,
+        explain: images.explain,
+    })
 }
 
 /// Combinations that mean nothing are refused, so that none is silently ignored.

@@ -3,6 +3,8 @@
 pub mod complete;
 mod completion;
 mod discovery;
+#[cfg(test)]
+mod flag_tests;
 mod images;
 mod manual;
 mod permissions;

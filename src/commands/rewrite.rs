@@ -29,11 +29,8 @@ pub(super) async fn run(
         ));
     }
     let progress = Progress::new(arguments.logging.verbosity);
-    let filter = discovery::filter(&wanted.filter)?;
-    let lock = wanted.lock.as_deref().map(|path| read_lock(path, &wanted.mirror.maps)).transpose()?;
-    let parts = read(wanted).await?;
-    let format = format(&parts)?;
-    let settings = Settings { filter, mirror: wanted.mirror.settings(), lock, parts };
+    let settings = settings(wanted).await?;
+    let format = format(&settings.parts)?;
     if !settings.name_castai() {
         return print(settings.texts(), format);
     }
@@ -60,6 +57,14 @@ pub(super) async fn run(
         tell_missing(wanted, &mirror.to_string(), &missing);
     }
     Ok(ExitStatus::Attention)
+}
+
+/// The flags as settings, with the files read that they name.
+pub(super) async fn settings(wanted: &RewriteArguments) -> Result<Settings, CommandError> {
+    let filter = discovery::filter(&wanted.filter, &wanted.mirror)?;
+    let lock = wanted.lock.as_deref().map(|path| read_lock(path, &wanted.mirror.maps)).transpose()?;
+    let parts = read(wanted).await?;
+    Ok(Settings { filter, mirror: wanted.mirror.settings(), lock, parts })
 }
 
 async fn read(wanted: &RewriteArguments) -> Result<Vec<Part>, CommandError> {

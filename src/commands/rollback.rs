@@ -16,13 +16,7 @@ pub(super) async fn run(
     wanted: &RollbackArguments,
 ) -> Result<ExitStatus, CommandError> {
     let dry_run = wanted.dry_run.dry_run;
-    let settings = Settings {
-        scope: arguments.connection.scope(wanted.selector.as_ref()),
-        workloads: wanted.workloads.clone(),
-        dry_run: dry_run.setting(),
-        knowledge: discovery::knowledge_file(&wanted.knowledge)?,
-        rollout: wanted.rollout.options(dry_run),
-    };
+    let settings = settings(arguments, wanted)?;
     let connection = cluster::connect(&arguments.connection.flags(&settings.knowledge)).await?;
     let progress = Progress::new(arguments.logging.verbosity);
     let unwatched = WatchGuard { progress: &progress, is_begun: Cell::new(false) };
@@ -42,6 +36,18 @@ pub(super) async fn run(
         text::done(&report, wanted.output)?;
     }
     Ok(if report.needs_attention() { ExitStatus::Attention } else { ExitStatus::Done })
+}
+
+/// The flags as settings, with the file read that they name.
+pub(super) fn settings(arguments: &Arguments, wanted: &RollbackArguments) -> Result<Settings, CommandError> {
+    let dry_run = wanted.dry_run.dry_run;
+    Ok(Settings {
+        scope: arguments.connection.scope(wanted.selector.as_ref()),
+        workloads: wanted.workloads.clone(),
+        dry_run: dry_run.setting(),
+        knowledge: discovery::knowledge_file(&wanted.knowledge)?,
+        rollout: wanted.rollout.options(dry_run),
+    })
 }
 
 /// Says what nodes will need again, and asks before anything is changed.

@@ -8,13 +8,7 @@ use crate::output::{self, status as text};
 use crate::sync::status::gather::{self, Settings};
 
 pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Result<ExitStatus, CommandError> {
-    let settings = Settings {
-        scope: arguments.connection.scope(status.selection.selector.as_ref()),
-        filter: discovery::filter(&status.selection.filter)?,
-        mirror: status.mirror.settings(),
-        upstream: status.upstream,
-        cluster_only: status.cluster_only,
-    };
+    let settings = settings(arguments, status)?;
     let connection = cluster::connect(&arguments.connection.flags(&settings.filter.knowledge)).await?;
     let progress = Progress::new(arguments.logging.verbosity);
     let observer = |event| progress.observe(event);
@@ -33,6 +27,17 @@ pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Resu
     }
     text::status(&report, has_flags(&settings, status), status.output)?;
     Ok(if report.needs_attention() || found_nothing { ExitStatus::Attention } else { ExitStatus::Done })
+}
+
+/// The flags as settings, with the file read that they name.
+pub(super) fn settings(arguments: &Arguments, status: &StatusArguments) -> Result<Settings, CommandError> {
+    Ok(Settings {
+        scope: arguments.connection.scope(status.selection.selector.as_ref()),
+        filter: discovery::filter(&status.selection.filter, &status.mirror)?,
+        mirror: status.mirror.settings(),
+        upstream: status.upstream,
+        cluster_only: status.cluster_only,
+    })
 }
 
 /// Whether `sync-images` has to be run with flags, too, to do what is missing.

@@ -1,7 +1,7 @@
 //! `sync-images`: discover → plan → mirror → verify → rewrite → rollout → report.
 
 mod approval;
-mod settings;
+pub(super) mod settings;
 
 use super::{CommandError, ExitStatus, discovery};
 use crate::cli::{Arguments, SyncArguments};

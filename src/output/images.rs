@@ -34,6 +34,11 @@ fn name(wanted: &WantedImage) -> &Image {
     wanted.source.as_ref().unwrap_or(&wanted.image)
 }
 
+/// Whether the image is written by a name in the mirror, so that nothing is rewritten.
+fn is_private(wanted: &WantedImage) -> bool {
+    wanted.source.as_ref().is_some_and(|source| *source != wanted.image)
+}
+
 fn tables(inventory: &Inventory, wide: bool) -> String {
     let width = terminal_width().filter(|_| !wide);
     let mut images: Vec<&WantedImage> = inventory.images.iter().collect();
@@ -47,7 +52,7 @@ fn tables(inventory: &Inventory, wide: bool) -> String {
                 namespace,
                 object,
                 used.image_field.to_string(),
-                why(wanted, used),
+                why(wanted, used) + if is_private(wanted) { "; already private" } else { "" },
             ];
             rows.push((cells, wanted.image.to_string()));
         }

@@ -35,13 +35,14 @@ pub async fn read(
     knowledge: Knowledge,
     observer: Observer<'_>,
 ) -> Result<NamedImages, CommandError> {
-    let snapshot = ClusterSnapshot::read(connection, scope, &knowledge).await?;
+    let filter = ImageFilter::default().with(knowledge.clone()).mapped(settings.maps.clone());
+    let snapshot = ClusterSnapshot::read(connection, scope, &filter).await?;
     let region = settings.region.as_deref();
     let described = snapshot.environment.cluster(region);
     let mirror = target::chosen(network, settings, Some(&described)).await?;
     target::refuse_path(&mirror)?;
     target::refuse_maps(&mirror, &settings.maps)?;
-    let filter = ImageFilter::default().with(knowledge.clone()).below(Some(mirror.clone()));
+    let filter = filter.below(Some(mirror.clone()));
     let inventory = snapshot.inventory(region, &[], &filter);
     for note in &inventory.notes {
         observer(Event::Warning(note.clone()));

@@ -161,9 +161,8 @@ fn check_origin(
     maps: &[NameMap],
     knowledge: &Knowledge,
 ) -> Result<(), InvalidArtifact> {
-    let is_mapped = maps.iter().any(|map| map.public() == source.repository());
     let mut places = image.used_by.iter().map(|used| &used.used_by.place);
-    if is_mapped || places.any(|place| provenance(source, place, knowledge).is_some()) {
+    if places.any(|place| provenance(source, place, knowledge, maps).is_some()) {
         return Ok(());
     }
     let why = format!(

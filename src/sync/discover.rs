@@ -38,7 +38,7 @@ use crate::model::pod_spec::PodSpec;
 use crate::model::record::Records;
 use crate::model::workload::Workload;
 use crate::sync::discover::manifests::Manifest;
-use crate::sync::provenance::{self, is_castai};
+use crate::sync::provenance::is_castai;
 
 /// Where images are looked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -101,12 +101,10 @@ pub fn discover(
             let mut outside = wanted.used_by.iter().filter_map(|used_by| used_by.recorded_source.as_ref());
             outside.next().filter(|_| wanted.used_by.iter().all(is_outside)).cloned()
         });
-        wanted.source = recorded.or_else(|| filter.source_of(&wanted.image));
+        let mapped = filter.mapped_source(&wanted.image);
+        wanted.source = mapped.or(recorded).or_else(|| filter.source_of(&wanted.image));
         let name = wanted.source.as_ref().unwrap_or(&wanted.image);
-        let origins = wanted
-            .used_by
-            .iter()
-            .filter_map(|used_by| provenance::provenance(name, &used_by.place, &filter.knowledge));
+        let origins = wanted.used_by.iter().filter_map(|used_by| filter.provenance(name, &used_by.place));
         wanted.provenance = origins.min();
     }
     Inventory {
@@ -202,11 +200,14 @@ fn whole_workload(workload: &Workload, knowledge: &Knowledge) -> Option<Reason> 
     knowledge.label(&workload.labels).map(|label| Reason::Label { label })
 }
 
-/// Why a single container is taken by its image's name.
+/// Why a single container is taken by its image's name. A map's public name is no reason: others may use that image too.
 fn own_reason(workload: &Workload, field: &LocatedField, filter: &ImageFilter) -> Option<Reason> {
     let image: Image = field.value.parse().ok()?;
     let source = filter.source_of(&image);
-    let prefix = filter.knowledge.image_prefix(source.as_ref().unwrap_or(&image))?.to_owned();
+    let Some(prefix) = filter.knowledge.image_prefix(source.as_ref().unwrap_or(&image)) else {
+        return filter.map_of(&image).map(|map| Reason::Mapped { map: map.to_string() });
+    };
+    let prefix = prefix.to_owned();
     let name = format!("{}/{}", workload.name.kind.as_str(), workload.name.name);
     Some(match filter.knowledge.patched_by(&workload.name.namespace, &name) {
         Some(component) => Reason::PatchedBy { component: component.to_owned(), prefix },
@@ -264,6 +265,7 @@ fn collect(
         if !filter.may_mirror(&image, recorded.as_ref(), place) || !filter.admits(&image, recorded.as_ref()) {
             continue;
         }
+        let source = filter.mapped_source(&image).or_else(|| recorded.clone());
         let container = field.image_field.container().filter(|_| field.image_field.is_container_image());
         let mut own: Vec<_> = dependent
             .iter()
@@ -277,13 +279,12 @@ fn collect(
             others.any(|(_, other)| other.image_field.variable() == Some(name))
         };
         let derived = container.and_then(|container| {
-            let (rule, derived) =
-                derivation::derive(&image, recorded.as_ref(), named.as_ref(), has_variable)?;
+            let (rule, derived) = derivation::derive(&image, source.as_ref(), named.as_ref(), has_variable)?;
             let (container, component) = (container.to_owned(), rule.name.clone());
             Some((rule, ImageField::Derived { container, component }, derived))
         });
         if let Some((rule, image_field, derived)) = derived {
-            let source = recorded.as_ref().and_then(|source| rule.beside(source).ok());
+            let source = source.as_ref().and_then(|source| rule.beside(source).ok());
             let from = image.clone();
             take(derived, image_field, Reason::Derived { from }, source);
             added.map(|added| own.remove(added));

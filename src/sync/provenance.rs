@@ -5,12 +5,21 @@
 use crate::model::image::Image;
 use crate::model::inventory::{Place, WorkloadName};
 use crate::model::knowledge::Knowledge;
+use crate::model::name_map::NameMap;
 use crate::model::provenance::Provenance;
 
 /// The origin of `source`, used in `place`; none where it may not be mirrored.
-pub fn provenance(source: &Image, place: &Place, knowledge: &Knowledge) -> Option<Provenance> {
+pub fn provenance(
+    source: &Image,
+    place: &Place,
+    knowledge: &Knowledge,
+    maps: &[NameMap],
+) -> Option<Provenance> {
     if knowledge.knows(source) {
         return Some(Provenance::Known);
+    }
+    if maps.iter().any(|map| map.public() == source.repository()) {
+        return Some(Provenance::Given);
     }
     match place {
         Place::File { .. } | Place::Named => Some(Provenance::Given),
@@ -75,11 +84,13 @@ mod tests {
             (evil, "release", "castai-agent", Some(Provenance::Unknown)),
             (evil, "file", "", Some(Provenance::Given)),
             (evil, "named", "", Some(Provenance::Given)),
+            ("acme/probe:v1", "workload", "shop", Some(Provenance::Given)),
+            ("e.example/flat:v1", "workload", "shop", None),
             ("shop/castai/x:v1", "workload", "castai-agents", None),
         ];
-        let knowledge = Knowledge::default();
+        let (knowledge, maps) = (Knowledge::default(), ["e.example/flat=acme/probe".parse().unwrap()]);
         for (name, kind, namespace, expected) in cases {
-            let seen = provenance(&name.parse().unwrap(), &place(kind, namespace), &knowledge);
+            let seen = provenance(&name.parse().unwrap(), &place(kind, namespace), &knowledge, &maps);
             assert_eq!(seen, expected, "{name} {kind} {namespace}");
         }
     }

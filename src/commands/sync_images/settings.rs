@@ -12,11 +12,14 @@ use crate::sync::plan::prepare::Detail;
 use crate::sync::settings::{Artifact, Artifacts, Ports, Settings, Stages};
 
 /// The settings, with the files read that they name.
-pub(super) async fn read(arguments: &Arguments, sync: &SyncArguments) -> Result<Settings, CommandError> {
+pub(in crate::commands) async fn read(
+    arguments: &Arguments,
+    sync: &SyncArguments,
+) -> Result<Settings, CommandError> {
     let stages = Stages { discover: !sync.no_discover, mirror: !sync.no_mirror, rewrite: !sync.no_rewrite };
     let scope = arguments.connection.scope(sync.selection.selector.as_ref());
     check(sync, stages, &scope)?;
-    let filter = discovery::filter(&sync.selection.filter)?;
+    let filter = discovery::filter(&sync.selection.filter, &sync.mirror)?;
     let manifests = discovery::read_manifests(&sync.files).await?;
     let maps = &sync.mirror.maps;
     let reads_plan = sync.no_discover && sync.inventory.is_none() && sync.files.is_empty();

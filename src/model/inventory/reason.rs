@@ -16,6 +16,9 @@ pub enum Reason {
     /// The image's name starts with a prefix of Cast AI's, as written or behind a mirror's name.
     #[serde(rename_all = "camelCase")]
     ImagePrefix { prefix: String },
+    /// The user says what this private name was mirrored from: `PRIVATE=PUBLIC`.
+    #[serde(rename_all = "camelCase")]
+    Mapped { map: String },
     /// A component of Cast AI patches this third-party workload, and the image has a Cast AI prefix.
     #[serde(rename_all = "camelCase")]
     PatchedBy { component: String, prefix: String },
@@ -66,6 +69,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Namespace { namespace } => write!(formatter, "in Cast AI namespace {namespace}"),
             Self::ImagePrefix { prefix } => write!(formatter, "Cast AI image prefix {prefix}"),
+            Self::Mapped { map } => write!(formatter, "named by --map {map}"),
             Self::PatchedBy { component, prefix } => {
                 write!(formatter, "patched by {component}: Cast AI image prefix {prefix}")
             }

@@ -6,10 +6,12 @@ use crate::model::image::{Image, Mirror};
 use crate::model::image_field::LocatedField;
 use crate::model::inventory::Place;
 use crate::model::knowledge::Knowledge;
+use crate::model::name_map::NameMap;
+use crate::model::provenance::Provenance;
 use crate::model::record::Records;
 use crate::sync::provenance;
 
-/// What the user adds to what we know, where images are mirrored to, and `--only` and `--exclude`: globs on image names,
+/// What the user adds to what we know, where images are mirrored to and by which names of the user's, and `--only` and `--exclude`: globs on image names,
 /// in which `*` also matches slashes. A name is the one as written, the one that was there before we came, or the one
 /// that the mirror's naming rule reads, so that a filter means the same after a rewrite.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +19,8 @@ pub struct ImageFilter {
     pub knowledge: Knowledge,
     /// Private names are read back below it alone; where it is not known, below our path in any ECR.
     pub mirror: Option<Mirror>,
+    /// Names in the mirror that the user gives: their private names are read back wherever they are used.
+    pub maps: Vec<NameMap>,
     only: Option<GlobSet>,
     exclude: GlobSet,
 }
@@ -35,6 +39,7 @@ impl ImageFilter {
         Ok(Self {
             knowledge: Knowledge::default(),
             mirror: None,
+            maps: Vec::new(),
             only: if only.is_empty() { None } else { Some(set(only)?) },
             exclude: set(exclude)?,
         })
@@ -50,13 +55,37 @@ impl ImageFilter {
         Self { mirror, ..self }
     }
 
-    /// The same, but admitting every name.
-    pub(super) fn unnarrowed(&self) -> Self {
-        Self::default().with(self.knowledge.clone()).below(self.mirror.clone())
+    #[must_use]
+    pub fn mapped(self, maps: Vec<NameMap>) -> Self {
+        Self { maps, ..self }
     }
 
-    /// What was mirrored as `image` by the naming rule, whoever uses it.
+    /// The same, but admitting every name.
+    pub(super) fn unnarrowed(&self) -> Self {
+        Self::default().with(self.knowledge.clone()).below(self.mirror.clone()).mapped(self.maps.clone())
+    }
+
+    /// The map that has `image` as its private name.
+    pub(super) fn map_of(&self, image: &Image) -> Option<&NameMap> {
+        self.maps.iter().find(|map| map.private() == image.repository())
+    }
+
+    /// What the user says that `image` was mirrored from.
+    pub(super) fn mapped_source(&self, image: &Image) -> Option<Image> {
+        NameMap::source_of(&self.maps, image)
+    }
+
+    /// Whether a map names `image`, by its private or its public name.
+    pub fn is_mapped(&self, image: &Image) -> bool {
+        let name = image.repository();
+        self.maps.iter().any(|map| map.private() == name || map.public() == name)
+    }
+
+    /// What was mirrored as `image` by a map or by the naming rule, whoever uses it.
     fn read_back(&self, image: &Image) -> Option<Image> {
+        if self.is_mapped(image) {
+            return self.mapped_source(image);
+        }
         match &self.mirror {
             Some(mirror) => mirror.source_of(image),
             // Which account's it is will be seen when the registry is known.
@@ -64,22 +93,29 @@ impl ImageFilter {
         }
     }
 
-    /// The public image that a private name stands for: only where Cast AI is known to use it, because anybody can
-    /// publish the others.
+    /// The public image that a private name stands for: by a map, else only where Cast AI is known to use it, because
+    /// anybody can publish the others.
     pub(super) fn source_of(&self, image: &Image) -> Option<Image> {
-        self.read_back(image).filter(|source| self.knowledge.knows(source))
+        let is_trusted = |source: &Image| self.is_mapped(image) || self.knowledge.knows(source);
+        self.read_back(image).filter(is_trusted)
     }
 
     /// What our record says of a image field's value, if that may be mirrored: whoever may edit the workload may edit it.
     pub(super) fn recorded(&self, records: &Records, field: &LocatedField, place: &Place) -> Option<Image> {
         let recorded = records.source(&field.image_field, &field.value)?;
-        provenance::provenance(&recorded, place, &self.knowledge).map(|_| recorded)
+        self.provenance(&recorded, place).map(|_| recorded)
     }
 
     /// Whether what something in `place` names may be mirrored, with what our record says of it.
     pub(super) fn may_mirror(&self, image: &Image, recorded: Option<&Image>, place: &Place) -> bool {
-        let source = recorded.cloned().or_else(|| self.source_of(image));
-        provenance::provenance(source.as_ref().unwrap_or(image), place, &self.knowledge).is_some()
+        let source =
+            self.mapped_source(image).or_else(|| recorded.cloned()).or_else(|| self.source_of(image));
+        self.provenance(source.as_ref().unwrap_or(image), place).is_some()
+    }
+
+    /// Where the name of `source` comes from, used in `place`; none where it may not be mirrored.
+    pub(super) fn provenance(&self, source: &Image, place: &Place) -> Option<Provenance> {
+        provenance::provenance(source, place, &self.knowledge, &self.maps)
     }
 
     pub fn admits(&self, image: &Image, source: Option<&Image>) -> bool {
@@ -89,3 +125,6 @@ impl ImageFilter {
         self.only.as_ref().is_none_or(is_match) && !is_match(&self.exclude)
     }
 }
+
+#[cfg(test)]
+mod tests;

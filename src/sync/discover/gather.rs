@@ -19,7 +19,7 @@ pub async fn read_cluster(
 ) -> Result<Option<ClusterSnapshot>, CommandError> {
     let Some(connection) = &ports.cluster else { return Ok(None) };
     let scope = &settings.scope;
-    let cluster = ClusterSnapshot::read(connection, scope, &settings.filter.knowledge).await?;
+    let cluster = ClusterSnapshot::read(connection, scope, &settings.filter).await?;
     if settings.stages.discover {
         cluster.with_waiting_pods(scope).await.map(Some)
     } else {

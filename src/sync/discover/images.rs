@@ -9,12 +9,14 @@ use crate::cluster::{Connection, Scope};
 use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
 use crate::model::inventory::Inventory;
-use crate::sync::target;
+use crate::sync::plan::assign_all;
+use crate::sync::target::{self, MirrorSettings};
 
 /// What `images` looks at.
 pub struct Settings {
     pub scope: Scope,
     pub filter: ImageFilter,
+    pub mirror: MirrorSettings,
     pub manifests: Vec<Manifest>,
     /// Whether what was left out is explained.
     pub explain: bool,
@@ -31,17 +33,35 @@ pub async fn run(
 ) -> Result<Inventory, CommandError> {
     observer(Event::Stage(Stage::Discover));
     let Some(connection) = connection else {
-        let filter = &settings.filter;
+        let filter = settings.filter.clone().below(settings.mirror.registry.clone());
         let found =
             Found { manifests: &settings.manifests, named: &filter.knowledge.images, ..Found::default() };
-        let inventory = discover(Vec::new(), found, filter, Vec::new(), Timestamp::now());
-        return Ok(explained(inventory, found, settings, filter));
+        let inventory = discover(Vec::new(), found, &filter, Vec::new(), Timestamp::now());
+        check_maps(&inventory, settings, &filter, observer)?;
+        return Ok(explained(inventory, found, settings, &filter));
     };
-    let snapshot = ClusterSnapshot::read(connection, &settings.scope, &settings.filter.knowledge).await?;
+    let snapshot = ClusterSnapshot::read(connection, &settings.scope, &settings.filter).await?;
     let snapshot = snapshot.with_waiting_pods(&settings.scope).await?;
-    let filter = settings.filter.clone().below(target::default_of(&snapshot, None));
-    let inventory = snapshot.inventory(None, &[], &filter);
+    let region = settings.mirror.region.as_deref();
+    let mirror = settings.mirror.registry.clone().or_else(|| target::default_of(&snapshot, region));
+    let filter = settings.filter.clone().below(mirror);
+    let inventory = snapshot.inventory(region, &[], &filter);
+    check_maps(&inventory, settings, &filter, observer)?;
     Ok(explained(inventory, snapshot.found(&[], &filter), settings, &filter))
+}
+
+/// The errors and warnings of `sync-images` about maps, as far as the mirror is known without AWS.
+fn check_maps(
+    inventory: &Inventory,
+    settings: &Settings,
+    filter: &ImageFilter,
+    observer: Observer<'_>,
+) -> Result<(), CommandError> {
+    let Some(mirror) = &filter.mirror else { return Ok(()) };
+    target::refuse_maps(mirror, &filter.maps)?;
+    let region = settings.mirror.region_of(inventory.clusters.first(), mirror);
+    assign_all(inventory, mirror, &filter.maps, region.as_deref(), observer);
+    Ok(())
 }
 
 fn explained(

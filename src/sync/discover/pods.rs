@@ -136,6 +136,9 @@ fn matched_by(
     if let Some(prefix) = knowledge.image_prefix(source.as_ref().unwrap_or(image)) {
         return Some(format!("Cast AI image prefix {prefix}"));
     }
+    if let Some(map) = filter.map_of(image) {
+        return Some(format!("named by --map {map}"));
+    }
     // What follows is written by whoever may create pods there.
     if !filter.may_mirror(image, None, &owners::top_controller(pod, found.workloads)) {
         return None;

@@ -15,8 +15,8 @@ use crate::sync::discover::manifests;
 use crate::sync::provenance::is_castai;
 
 /// Helm releases that those of `workloads` belong to which are taken, as namespace and name.
-pub fn releases_of<'w>(workloads: &'w [Workload], knowledge: &Knowledge) -> BTreeSet<(&'w str, &'w str)> {
-    let filter = ImageFilter::default().with(knowledge.clone());
+pub fn releases_of<'w>(workloads: &'w [Workload], filter: &ImageFilter) -> BTreeSet<(&'w str, &'w str)> {
+    let filter = filter.unnarrowed();
     workloads
         .iter()
         .filter(|workload| !super::uses(workload, &filter).0.is_empty())
@@ -41,11 +41,11 @@ pub fn is_release_wanted(
 }
 
 /// Namespaces in which such releases are most likely: where the workloads are, and where their releases are.
-pub fn release_namespaces(workloads: &[Workload], knowledge: &Knowledge) -> BTreeSet<String> {
+pub fn release_namespaces(workloads: &[Workload], filter: &ImageFilter) -> BTreeSet<String> {
     let namespaces = workloads.iter().map(|workload| workload.name.namespace.as_str());
     namespaces
-        .filter(|namespace| knowledge.is_namespace(namespace))
-        .chain(releases_of(workloads, knowledge).into_iter().map(|(namespace, _)| namespace))
+        .filter(|namespace| filter.knowledge.is_namespace(namespace))
+        .chain(releases_of(workloads, filter).into_iter().map(|(namespace, _)| namespace))
         .map(str::to_owned)
         .collect()
 }

@@ -39,9 +39,10 @@ impl ClusterSnapshot {
     pub async fn read(
         connection: &Connection,
         scope: &Scope,
-        knowledge: &Knowledge,
+        filter: &ImageFilter,
     ) -> Result<Self, CommandError> {
         let (namespace, selector) = (scope.namespace.as_deref(), scope.selector.as_deref());
+        let knowledge = &filter.knowledge;
         let (environment, workloads, resources) = tokio::join!(
             Environment::read(connection),
             cluster::list_workloads(connection, namespace, selector),
@@ -50,7 +51,7 @@ impl ClusterSnapshot {
         let environment = environment?;
         let Listed { workloads, mut notes, unlisted } = workloads?;
         let (resources, unread) = resources?;
-        let (releases, unopened) = releases(connection, namespace, selector, knowledge, &workloads).await?;
+        let (releases, unopened) = releases(connection, namespace, selector, filter, &workloads).await?;
         notes.extend(unread.into_iter().chain(unopened).chain(environment.nodes.notes.iter().cloned()));
         let ownership_context = ownership_context(connection, &workloads, &resources, knowledge).await;
         let pods = Vec::new();
@@ -129,17 +130,17 @@ async fn releases(
     connection: &Connection,
     namespace: Option<&str>,
     selector: Option<&str>,
-    knowledge: &Knowledge,
+    filter: &ImageFilter,
     workloads: &[Workload],
 ) -> Result<(Vec<Release>, Vec<String>), cluster::Error> {
     if selector.is_some() {
         return Ok((Vec::new(), Vec::new()));
     }
-    let of_workloads = releases_of(workloads, knowledge);
+    let of_workloads = releases_of(workloads, filter);
     let search = Search {
         namespace,
-        likely: release_namespaces(workloads, knowledge),
-        is_wanted: &|namespace, name| is_release_wanted(&of_workloads, knowledge, namespace, name),
+        likely: release_namespaces(workloads, filter),
+        is_wanted: &|namespace, name| is_release_wanted(&of_workloads, &filter.knowledge, namespace, name),
     };
     cluster::list_releases(connection, search).await
 }

@@ -354,11 +354,11 @@ fn only_releases_that_can_be_cast_ais_are_opened() {
         ("other", "autoscaling", false),
         ("default", "castaways", false),
     ];
-    assert_eq!(release_namespaces(&workloads, &Knowledge::default()), ["tools".to_owned()].into());
+    assert_eq!(release_namespaces(&workloads, &ImageFilter::default()), ["tools".to_owned()].into());
     for (namespace, release, expected) in cases {
         assert_eq!(
             is_release_wanted(
-                &releases_of(&workloads, &Knowledge::default()),
+                &releases_of(&workloads, &ImageFilter::default()),
                 &Knowledge::default(),
                 namespace,
                 release

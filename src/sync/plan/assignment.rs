@@ -192,12 +192,9 @@ impl Naming<'_> {
     /// Where the name of a source comes from; none where it may not be mirrored. Every place that writes the very name
     /// vouches for it, while a record speaks for its own workload alone.
     fn provenance(&self, source: &Image, wanted: &WantedImage, used_by: &Use) -> Option<Provenance> {
-        let mapped = self.maps.iter().any(|map| map.public() == source.repository());
-        let given = mapped.then_some(Provenance::Given);
         let others = wanted.used_by.iter().filter(|_| *source == wanted.image);
         let places = others.chain([used_by]).map(|used_by| &used_by.place);
-        let found = places.filter_map(|place| provenance(source, place, self.knowledge));
-        found.chain(given).min()
+        places.filter_map(|place| provenance(source, place, self.knowledge, self.maps)).min()
     }
 
     /// The source of an image that lies in the mirror already: what the naming rule reads there, if Cast AI is known to
@@ -207,7 +204,7 @@ impl Naming<'_> {
         let may_be_mirrored = |source: &Image| {
             self.knowledge.knows(source)
                 || (recorded.is_some_and(|recorded| recorded.is_same(source))
-                    && provenance(source, &used_by.place, self.knowledge).is_some())
+                    && provenance(source, &used_by.place, self.knowledge, self.maps).is_some())
         };
         match self.mirror.source_of(image).filter(may_be_mirrored) {
             Some(source) => Source::Known(source),

@@ -51,14 +51,17 @@ pub struct Rewritten {
 }
 
 impl Settings {
-    /// Whether any manifest names an image of Cast AI. Helm passes every stream of a release through its post-renderer,
+    /// Whether any manifest names an image of Cast AI, or one that the user maps. Helm passes every stream of a release through its post-renderer,
     /// and those without any have to pass unchanged, whatever can be reached.
     pub fn name_castai(&self) -> bool {
         let locked =
             self.lock.as_ref().and_then(|lock| lock.destinations.first()).map(|locked| &locked.mirror);
         let filter = self.filter.clone().below(locked.or(self.mirror.registry.as_ref()).cloned());
         let inventory = inventory_of(self.parts.iter().flat_map(|part| &part.manifests), &filter, Vec::new());
-        inventory.images.iter().any(|image| image.provenance == Some(Provenance::Known))
+        inventory
+            .images
+            .iter()
+            .any(|image| image.provenance == Some(Provenance::Known) || filter.is_mapped(&image.image))
     }
 
     /// The texts as they were read.
