@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod additions;
 mod admission;
 mod bad_days;
 mod budget;
