@@ -1,4 +1,4 @@
-//! `docs/components.md` says what the records say.
+//! Tests that `docs/components.md` matches the records.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -126,7 +126,8 @@ fn labels(labels: &BTreeMap<String, String>) -> String {
     code(labels.iter().map(|(key, value)| format!("{key}={value}")))
 }
 
-/// Such as: from `API_URL`: `api.cast.ai` becomes `x.cast.ai`, any other `api.…` becomes `x.…`; unless `X` is set (gRPC).
+/// For example: from `API_URL`: `api.cast.ai` becomes `x.cast.ai`, any other `api.…` becomes `x.…`; unless `X` is set
+/// (gRPC).
 fn derived_endpoint(rule: &DerivedEndpoint) -> String {
     let hosts = rule.hosts.iter().map(|(host, becomes)| format!("`{host}` becomes `{becomes}`"));
     let any = if rule.hosts.is_empty() { "" } else { "any other " };
@@ -179,7 +180,7 @@ fn the_page_of_components_is_up_to_date() {
     );
 }
 
-/// The fields are those that an unknown one is told of.
+/// Takes the field names from the error for an unknown field.
 #[test]
 fn every_field_of_a_knowledge_file_is_documented() {
     let error = serde_json::from_value::<Knowledge>(serde_json::json!({"x": 1})).unwrap_err().to_string();
