@@ -1,4 +1,4 @@
-//! Manifests: asked for, read and written as the raw bytes that their digests are of.
+//! Manifests: read and written as raw bytes, because digests are computed from those.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -12,10 +12,10 @@ use crate::registry::client::{Answer, Request, Wants};
 use crate::registry::exchange::{MAX_EXPLANATION_BYTES, base};
 use crate::registry::{Client, Error, Reference, Repository};
 
-/// Most bytes of a manifest (OCI distribution specification: registries should accept 4 MiB; ECR's limit is that).
+/// Maximum size of a manifest (OCI distribution specification: registries should accept 4 MiB, which is ECR's limit).
 const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;
 
-/// What a registry says of a manifest without sending it.
+/// Digest and media type from a HEAD request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Described {
     pub digest: Digest,
@@ -32,7 +32,7 @@ pub struct Fetched {
 }
 
 impl Client<'_> {
-    /// Digest and media type of a manifest, by HEAD. Uses GET for registries that omit the digest.
+    /// Digest and media type of a manifest, by HEAD. Falls back to GET for registries that omit the digest.
     pub async fn describe_manifest(
         &self,
         repository: &Repository,
@@ -48,7 +48,7 @@ impl Client<'_> {
         Ok(Described { digest: fetched.digest, media_type: fetched.media_type })
     }
 
-    /// A manifest's bytes. What was asked for by digest has that digest.
+    /// A manifest's bytes. A manifest fetched by digest has been verified against it.
     pub async fn manifest(
         &self,
         repository: &Repository,
@@ -71,10 +71,10 @@ impl Client<'_> {
         Ok(Fetched { digest, media_type, bytes: answer.body })
     }
 
-    /// Writes a manifest by tag or digest. The answer is whether the registry confirmed its digest.
+    /// Writes a manifest by tag or digest. Returns whether the registry confirmed its digest.
     ///
     /// # Errors
-    /// Also when the registry stored something else than `bytes`.
+    /// Also if the registry stored something other than `bytes`.
     pub async fn put_manifest(
         &self,
         repository: &Repository,
@@ -133,7 +133,7 @@ fn manifest_request<'r>(
     })
 }
 
-/// The address of something in a repository, which no name can lead out of that repository.
+/// The URL of an object in a repository. No name can point outside that repository.
 pub(super) fn address(repository: &Repository, rest: &str) -> Result<reqwest::Url, Error> {
     let base = base(&repository.host)?;
     let path = format!("{}/{rest}", repository.path);
@@ -153,7 +153,7 @@ pub(super) fn answered_digest(headers: &HeaderMap) -> Option<Digest> {
     headers.get("docker-content-digest")?.to_str().ok()?.parse().ok()
 }
 
-/// The media type that the bytes state, else the answer's: some registries answer with a general one.
+/// The media type in the manifest, else that of the response: some registries respond with a generic one.
 fn media_type(answer: &Answer) -> Option<String> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]

@@ -1,4 +1,4 @@
-//! When a request is tried again, and after how long.
+//! When to retry a request, and after which delay.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use crate::registry::error::Cause;
 use crate::transport::Settings;
 
-/// The longest delay that is drawn, and the longest that a server may ask for.
+/// The maximum backoff, also for a server's `Retry-After`.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_mins(5);
 
-/// How often a host that nothing was seen of is tried again: its time-outs add up, and it rarely comes back.
+/// Retries for a host that never responded: its timeouts add up, and it rarely recovers.
 const RETRIES_OF_SILENT_HOSTS: u32 = 2;
 
-/// The tries of one request.
+/// The attempts of one request.
 #[derive(Debug)]
 pub(super) struct Retries {
     settings: Settings,
@@ -27,7 +27,7 @@ impl Retries {
         Self { settings: *settings, done: 0 }
     }
 
-    /// The delay before the request is sent again after `status`, or nothing if it is not sent again.
+    /// The backoff before a retry after `status`, or `None` if it is not retried.
     pub(super) fn after_status(&mut self, status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
         if !is_retryable(status) {
             return None;
@@ -40,7 +40,7 @@ impl Retries {
         Some(asked.unwrap_or(drawn))
     }
 
-    /// The delay before the request is sent again after no answer came.
+    /// The backoff before a retry after a connection failure.
     pub(super) fn after_cause(&mut self, cause: &Cause) -> Option<Duration> {
         match cause {
             Cause::Blocked(_) => None,
@@ -51,7 +51,7 @@ impl Retries {
         }
     }
 
-    /// Full jitter: anything between nothing and a bound that doubles each time.
+    /// Full jitter: a random delay below a bound that doubles with each attempt.
     pub(super) fn next(&mut self, limit: u32) -> Option<Duration> {
         if self.done >= limit {
             return None;
@@ -67,7 +67,7 @@ fn is_retryable(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
 }
 
-/// The delay that an answer asks for.
+/// The delay that a response requests.
 pub(super) fn asked_delay(headers: &HeaderMap) -> Option<Duration> {
     retry_after(headers, Timestamp::now())
 }

@@ -38,7 +38,7 @@ fn with(change: impl FnOnce(&mut World)) -> World {
     world
 }
 
-/// Several times what fits into the buffers on the way.
+/// Several times the size of all buffers on the way.
 fn large() -> Vec<u8> {
     (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect()
 }
@@ -145,7 +145,7 @@ async fn a_token_that_is_refused_is_renewed_once() {
         world.lock().unwrap().token += 1;
         client.manifest(&repository, Reference::Tag("v1")).await.unwrap();
         assert_eq!(count(&world, &["/token"]), 2);
-        // A token service whose tokens are never good enough ends with an error instead of a loop.
+        // A token service whose tokens are always rejected causes an error, not a loop.
         let mut answers = vec![("/manifests/", StatusCode::UNAUTHORIZED, ""); 2];
         world.lock().unwrap().faults.append(&mut answers);
         let error = client.manifest(&repository, Reference::Tag("v1")).await.unwrap_err();
@@ -293,7 +293,7 @@ async fn manifests_are_what_was_asked_for() {
         assert_eq!(Digest::compute(&fetched.bytes), digest);
         let missing = client.manifest(&repository, Reference::Tag("v2")).await.unwrap_err();
         assert!(missing.to_string().contains("manifest v2 not found in"), "{missing}");
-        // The registry now answers with something else for that digest.
+        // From here on, the registry serves other bytes for that digest.
         for (_, bytes) in world.lock().unwrap().manifests.values_mut() {
             *bytes = Bytes::from([bytes.as_ref(), b" "].concat());
         }
@@ -310,7 +310,7 @@ async fn unresponsive_hosts_are_tried_once() {
     let tries = Mutex::new(0);
     let observer = |_| *tries.lock().unwrap() += 1;
     let client = Client::new(&settings(), &observer).unwrap();
-    // Nobody listens there, at the discard service of an address of our own.
+    // No service listens on the discard port of a loopback address.
     let repository = repository("127.9.9.1:9");
     let asked = (0..5).map(|_| client.manifest(&repository, Reference::Tag("v1")));
     for result in futures::future::join_all(asked).await {
