@@ -1,4 +1,4 @@
-//! Opening stores: which kind a place is, and what it takes to log in there.
+//! Opens stores: determines the kind of a registry, and how to log in.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ use crate::model::image::ecr::EcrRegistry;
 use crate::registry::Client;
 use crate::transport::{self, Settings};
 
-/// Where images are read from, and where they are written to.
+/// The stores to read from and to write to.
 pub struct Stores<'o> {
     /// Any registry.
     pub sources: Store<'o>,
     pub destination: Store<'o>,
 }
 
-/// Opens the store of `mirror`, and the registries that images come from. Nothing is asked yet.
+/// Opens the store of `mirror`, and the registries of the sources. Sends no requests.
 ///
 /// # Errors
 /// TLS or the AWS client cannot be set up.
@@ -31,7 +31,7 @@ pub async fn open<'o>(
     limits: Limits,
     observer: Observer<'o>,
 ) -> Result<Stores<'o>, transport::Error> {
-    // AWS' client would panic where there are no roots.
+    // The AWS client would panic without root certificates.
     transport::tls()?;
     let client = Client::new(settings, observer)?;
     let mut credentials = Credentials::default();
@@ -58,7 +58,7 @@ fn with_client(client: Client<'_>, credentials: Credentials, kind: Kind, limits:
     Stores { sources, destination: Store { client, kind, limits } }
 }
 
-/// Stores for tests: the one at `host` is an ECR if it has an API.
+/// Stores for tests: `host` is an ECR if it has an API.
 #[cfg(test)]
 pub(crate) fn open_for_test<'o>(
     host: &str,
