@@ -73,7 +73,7 @@ async fn a_flag_replaces_what_the_user_would_log_in_with() {
     let folder = std::env::temp_dir().join(format!("token-file-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("token");
-    // Files often end in a line break, which client-go leaves out too.
+    // Files often end with a line break, which client-go trims too.
     std::fs::write(&file, "\n from-file \r\n").unwrap();
     let file = format!("{{tokenFile: {}}}", file.display());
     let flag = ConnectionFlags { token: Some("flag".to_owned()), ..flags() };

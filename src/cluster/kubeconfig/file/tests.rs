@@ -140,9 +140,9 @@ fn base64_is_read_as_go_reads_it_and_its_fault_shows_nothing() {
         "aGVsbG8=",
         "|\n      aGVs\n      bG8=",
         "\"aGVs\\r\\nbG8=\\r\\n\"",
-        // Go ignores the last bits.
+        // Go ignores the excess bits.
         "aGVsbG9=",
-        // YAML decodes it once.
+        // YAML decodes it first.
         "!!binary YUdWc2JHOD0=",
     ] {
         assert_eq!(data(value).unwrap(), b"hello", "{value}");
