@@ -41,8 +41,8 @@ fn every_kind_is_read_as_it_is_written() {
 
 #[test]
 fn what_others_may_do_with_each_kind() {
-    // The container, the container that runs anew, what makes it immutable in a pod, whether a policy renames it, and
-    // whether kustomize does.
+    // Container, restarted container, why it is immutable in a pod, whether a policy renames it, and whether kustomize
+    // does.
     let immutable_variable = Some("environment variables of a pod are immutable");
     let cases = [
         ("container/a", Some("a"), Some("a"), None, true, true),

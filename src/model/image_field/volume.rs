@@ -1,5 +1,5 @@
-//! The image or OCI artifact that a volume holds (`volumes[].image.reference`; Kubernetes 1.36 takes it without a
-//! feature gate). The kubelet pulls it before the containers that mount it.
+//! The image or OCI artifact of a volume (`volumes[].image.reference`; Kubernetes 1.36 accepts it without a feature
+//! gate). The kubelet pulls it before it starts the containers that mount it.
 
 use super::ImageField;
 use super::kind::{Kind, Kustomize, Location, Relation};
@@ -33,7 +33,7 @@ fn items(pod: &PodSpec) -> Vec<Item<'_>> {
     image.collect()
 }
 
-/// kubernetes-sigs/kustomize#5921 (in 5.7.0) and, for `CronJobs`, #6239 (in no release up to 5.8.1).
+/// kubernetes-sigs/kustomize#5921 (fixed in 5.7.0) and, for `CronJobs`, #6239 (not fixed up to 5.8.1).
 fn kustomize_gap(kind: WorkloadKind) -> &'static str {
     match kind {
         WorkloadKind::CronJob => "kustomize up to 5.8.1 renames no image in a CronJob's volume",
