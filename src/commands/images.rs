@@ -33,7 +33,7 @@ pub(super) async fn run(arguments: &Arguments, images: &ImagesArguments) -> Resu
     Ok(if inventory.unlisted.is_empty() { ExitStatus::Done } else { ExitStatus::Attention })
 }
 
-/// Combinations that mean nothing are refused, so that none is silently ignored.
+/// Rejects combinations of flags without effect, so that none is silently ignored.
 fn check(arguments: &Arguments, images: &ImagesArguments) -> Result<(), CommandError> {
     let refused = |message: &str, hint: &str| Err(CommandError::with_hint(format!("error: {message}"), hint));
     let narrowed = arguments.connection.namespace.is_some() || images.selection.selector.is_some();
@@ -49,7 +49,7 @@ fn check(arguments: &Arguments, images: &ImagesArguments) -> Result<(), CommandE
     Ok(())
 }
 
-/// That nothing was found is no success: the ways on are named.
+/// Finding nothing is not a success: prints what to try next.
 fn nothing_found(arguments: &Arguments, images: &ImagesArguments, inventory: &Inventory) -> ExitStatus {
     let place = discovery::place(arguments, inventory.clusters.first().map(|cluster| cluster.name.as_str()));
     let hint = discovery::narrowing(arguments, &images.selection).unwrap_or_else(|| {

@@ -1,4 +1,4 @@
-//! `rewrite`: manifests with private images on standard output, and no change of cluster or registry.
+//! `rewrite`: prints manifests with private images, and changes neither cluster nor registry.
 
 use std::collections::BTreeSet;
 
@@ -37,7 +37,7 @@ pub(super) async fn run(
     if !settings.name_castai() {
         return print(settings.texts(), format);
     }
-    // The cluster only says which registry is meant, where nothing else does.
+    // The cluster only determines the registry, if nothing else does.
     let cluster = match (&settings.lock, &settings.mirror.registry) {
         (None, None) => Some(cluster::connect(&arguments.connection.flags()).await?),
         _ => None,
@@ -62,7 +62,7 @@ pub(super) async fn run(
 
 async fn read(wanted: &RewriteArguments) -> Result<Vec<Part>, CommandError> {
     let files = wanted.files.clone();
-    // Standard input may be a person who types, and Ctrl-C must be heard meanwhile.
+    // Reading standard input may block, and Ctrl-C must work meanwhile.
     let read = tokio::task::spawn_blocking(move || -> Result<Vec<Part>, manifests::Error> {
         let mut parts = Vec::new();
         for file in files {
@@ -81,7 +81,7 @@ async fn read(wanted: &RewriteArguments) -> Result<Vec<Part>, CommandError> {
     read.await.map_err(std::io::Error::other)?.map_err(|error| CommandError::new(format!("error: {error}")))
 }
 
-/// What is printed has the format of what was read. What holds no document at all passes as it is.
+/// The output has the format of the input. Input without documents is printed unchanged.
 fn format(parts: &[Part]) -> Result<Format, CommandError> {
     let of = |format| parts.iter().find(|part| part.format == Some(format));
     match (of(Format::Json), of(Format::Yaml)) {
@@ -95,7 +95,7 @@ fn format(parts: &[Part]) -> Result<Format, CommandError> {
     }
 }
 
-/// Atomic: a reader must never see a part.
+/// Prints everything at once: a reader must never see a part.
 fn print(texts: Vec<String>, format: Format) -> Result<ExitStatus, CommandError> {
     output::verbatim(&join(texts, format))?;
     Ok(ExitStatus::Done)
@@ -112,7 +112,7 @@ fn tell_missing(wanted: &RewriteArguments, mirror: &str, missing: &[Missing]) {
     output::error(&message, is_absent.then(|| way(wanted)).as_deref());
 }
 
-/// A manifest that needs the image, and how many more do.
+/// A manifest that needs the image, and the number of others.
 fn needing(target: &Target) -> String {
     let places: BTreeSet<&Place> = target.used_by.iter().map(|used| &used.used_by.place).collect();
     let first = match places.first() {
@@ -126,7 +126,7 @@ fn needing(target: &Target) -> String {
     }
 }
 
-/// The command that mirrors what is missing.
+/// The command that mirrors the missing images.
 fn way(wanted: &RewriteArguments) -> String {
     let mut words = vec!["mirror first: kubectl castai-privatelink sync-images".to_owned()];
     words.extend(wanted.files.iter().map(|file| format!("-f {}", file.display())));

@@ -1,4 +1,4 @@
-//! `status`: the cluster, what registries hold, and who changed what: nothing is changed.
+//! `status`: the cluster, the content of registries, and who changed what; changes nothing.
 
 use super::{CommandError, ExitStatus, discovery};
 use crate::cli::{Arguments, StatusArguments};
@@ -35,7 +35,7 @@ pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Resu
     Ok(if report.needs_attention() || found_nothing { ExitStatus::Attention } else { ExitStatus::Done })
 }
 
-/// Whether `sync-images` has to be run with flags, too, to do what is missing.
+/// Whether the suggested `sync-images` command needs flags.
 fn has_flags(settings: &Settings, status: &StatusArguments) -> bool {
     let (mirror, filter) = (&settings.mirror, &status.selection.filter);
     settings.scope.is_narrowed()

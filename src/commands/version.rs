@@ -1,4 +1,4 @@
-//! `version`: what this binary is, without asking anybody.
+//! `version`: the version of this binary, without any request.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! The question before anything is changed.
+//! The confirmation prompt before changes.
 
 use crate::cli::SyncArguments;
 use crate::commands::question;
@@ -7,7 +7,7 @@ use crate::output::sync as text;
 use crate::output::table::{bytes, count};
 use crate::sync::report::Proposal;
 
-/// Asks on a terminal, after the plan was shown; without a terminal, --yes is required.
+/// Prompts on a terminal, after printing the plan; without a terminal, --yes is required.
 pub(super) async fn confirm(wanted: &SyncArguments, proposal: &Proposal<'_>) -> Result<bool, CommandError> {
     let planned = proposal.planned;
     if wanted.yes {

@@ -1,4 +1,4 @@
-//! The command line of `sync-images` as settings of the pipeline, checked before anything is touched.
+//! The command line of `sync-images` as settings of the pipeline, validated before anything is read or changed.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::sync::artifact::file;
 use crate::sync::plan::prepare::Detail;
 use crate::sync::settings::{Artifact, Artifacts, Ports, Settings, Stages};
 
-/// The settings, with the files read that they name.
+/// The settings, with the content of the files that they name.
 pub(super) async fn read(arguments: &Arguments, sync: &SyncArguments) -> Result<Settings, CommandError> {
     let stages = Stages { discover: !sync.no_discover, mirror: !sync.no_mirror, rewrite: !sync.no_rewrite };
     let scope = arguments.connection.scope(sync.selection.selector.as_ref());
@@ -44,7 +44,7 @@ pub(super) async fn read(arguments: &Arguments, sync: &SyncArguments) -> Result<
     })
 }
 
-/// The clients that the settings ask for; no request is sent yet.
+/// The clients for the settings; no request is sent yet.
 pub(super) async fn ports(arguments: &Arguments, settings: &Settings) -> Result<Ports, CommandError> {
     let cluster = if settings.stages.need_cluster() {
         Some(cluster::connect(&arguments.connection.flags()).await?)
@@ -54,7 +54,7 @@ pub(super) async fn ports(arguments: &Arguments, settings: &Settings) -> Result<
     Ok(Ports { cluster, network: arguments.network.settings() })
 }
 
-/// The file of a stage that runs is written, and the file of a stage that is skipped is read.
+/// If a stage runs, its artifact is written to the file; if it is skipped, the artifact is read from the file.
 fn artifact<T>(
     path: Option<&Path>,
     is_read: bool,
@@ -67,13 +67,13 @@ fn artifact<T>(
     })
 }
 
-/// What is up to date is read as well where somebody will read about it: that costs a request per manifest.
+/// Images that are up to date are read too if the output shows details: that needs a request per manifest.
 fn detail(sync: &SyncArguments) -> Detail {
     let is_told = matches!(sync.output, OutputFormat::Wide | OutputFormat::Json | OutputFormat::Yaml);
     if sync.lock.is_some() || is_told { Detail::Content } else { Detail::Digest }
 }
 
-/// Combinations that mean nothing are refused, so that none is silently ignored.
+/// Rejects combinations of flags without effect, so that none is silently ignored.
 fn check(sync: &SyncArguments, stages: Stages, scope: &Scope) -> Result<(), CommandError> {
     let dry = sync.dry_run.dry_run != DryRun::None;
     let refused = |message: &str, hint: &str| Err(CommandError::with_hint(format!("error: {message}"), hint));

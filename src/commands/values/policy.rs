@@ -28,7 +28,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
     let is_by_prefix = wanted.extent == Extent::Prefixes;
     let mut exit_status = named_images::leave_out(&mut images, is_by_prefix);
     let (names, missing) = match wanted.extent {
-        // It is made of what is known beforehand, so that it can be there before Cast AI is.
+        // It depends only on what is known in advance, so that it can be created before Cast AI is installed.
         Extent::Prefixes => (Names::of_prefixes(&images.mirror, &wanted.naming.mirror.maps), BTreeSet::new()),
         Extent::Mirrored => {
             images.refuse_nothing()?;
@@ -75,7 +75,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
     Ok(exit_status)
 }
 
-/// What the registry is seen to hold, and the repositories there that hold nothing which is in use.
+/// The content of the registry, and the repositories there without any image in use.
 async fn verified(
     arguments: &Arguments,
     images: &NamedImages,
@@ -111,7 +111,7 @@ async fn verified(
     Ok((Names::of_verified(&images.mirror, &images.assignments, is_verified), missing))
 }
 
-/// The version of Kubernetes' own policies to write; none where it is to be Kyverno's.
+/// The version of Kubernetes' admission policy API; `None` for Kyverno.
 async fn engine(
     connection: &Connection,
     wanted: &PolicyArguments,
@@ -142,7 +142,7 @@ async fn engine(
     }
 }
 
-/// Kyverno's kinds are served only where it is installed.
+/// Kyverno's kinds are only served if it is installed.
 async fn refuse_unserved(connection: &Connection, manifests: &[Value]) -> Result<(), CommandError> {
     let is_kyverno = manifests.iter().any(|manifest| manifest["kind"] == kyverno::KIND);
     let version = [kyverno::VERSION];
@@ -159,7 +159,7 @@ async fn refuse_unserved(connection: &Connection, manifests: &[Value]) -> Result
     Ok(())
 }
 
-/// Asks the server whether it takes everything, then applies it.
+/// Runs a server dry run of everything, then applies it.
 async fn carry_out(
     connection: &Connection,
     manifests: &[Value],
@@ -202,7 +202,7 @@ async fn carry_out(
     Ok(exit_status)
 }
 
-/// The manifests as YAML for `kubectl apply -f -`, with what a reader should know.
+/// The manifests as YAML for `kubectl apply -f -`, with comments for the reader.
 fn text(manifests: &[Value], extent: Extent) -> std::io::Result<String> {
     let extent = match extent {
         Extent::Mirrored => {
