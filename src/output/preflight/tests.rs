@@ -34,7 +34,7 @@ fn plain(report: &Report, wide: bool, width: Option<usize>) -> String {
     anstream::adapter::strip_str(&text(report, wide, width)).to_string()
 }
 
-/// What stands below the tables.
+/// The text below the tables.
 fn problems_of(report: &Report) -> String {
     let whole = plain(report, true, None);
     whole.split_once("\n\n").map(|(_, rest)| rest.to_owned()).unwrap()
@@ -186,7 +186,7 @@ fn tables_fit_the_terminal() {
         assert!(tables.lines().all(|line| line.chars().count() <= width), "{width}:\n{tables}");
         assert!(tables.contains("\n123456789012.dkr.ecr."), "{tables}");
     }
-    // Where not even one row fits, each host becomes a paragraph.
+    // If not even one row fits, each host becomes a paragraph.
     let text = plain(&report, false, Some(40));
     let tables = text.split_once("\nUnknown").unwrap().0;
     assert!(tables.lines().all(|line| line.chars().count() <= 40), "{tables}");

@@ -32,7 +32,7 @@ fn unread(subject: Subject, cause: &str) -> ImageStatus {
     image(State::Unchecked(cause.to_owned()), &[(subject, cause)])
 }
 
-/// The same of another image.
+/// The same for another image.
 fn other(name: &str, status: ImageStatus) -> ImageStatus {
     ImageStatus { image: format!("e.example/{name}:v1").parse().unwrap(), ..status }
 }
@@ -108,7 +108,7 @@ fn unchecked_images_are_reported_with_the_cause() {
         &report(vec![unread(registry, "AWS denies it"), other("y", unread(registry, "AWS denies it"))]),
         "not checked: 2 images in e.example: AWS denies it",
     );
-    // One image of two containers.
+    // One image in two containers.
     says(
         &report(vec![unread(registry, "AWS denies it"), unread(registry, "AWS denies it")]),
         "not checked: 1 image in e.example: AWS denies it",
