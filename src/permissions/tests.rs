@@ -1,4 +1,4 @@
-//! The rights are sound, and `docs/permissions.md` says what they say.
+//! Tests that the permissions are sound and match `docs/permissions.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -40,7 +40,7 @@ fn a_policy_names_each_action_once_and_the_registry_as_told() {
     }
 }
 
-/// Nothing is allowed outside of our path, not even reading.
+/// Nothing outside our path is allowed, not even reading.
 #[test]
 fn a_policy_allows_what_has_a_repository_below_our_path_alone() {
     let any = ["sts:GetCallerIdentity", "ecr:GetAuthorizationToken", "ecr:GetAccountSetting"];
@@ -91,7 +91,7 @@ fn invalid_subjects_are_rejected() {
     }
 }
 
-/// `docs/permissions.md` as the rights have it.
+/// `docs/permissions.md`, generated from the permissions.
 fn page() -> String {
     let mut page = "# Permissions
 
