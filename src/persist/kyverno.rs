@@ -1,4 +1,4 @@
-//! The same as [`super::policy`], as a Kyverno `ClusterPolicy`, for API servers that serve no policy that changes pods.
+//! The policy of [`super::policy`] as a Kyverno `ClusterPolicy`, for API servers without mutating admission policies.
 
 use std::collections::BTreeMap;
 
@@ -13,26 +13,26 @@ pub const GROUP: &str = "kyverno.io";
 pub const VERSION: &str = "v1";
 pub const KIND: &str = "ClusterPolicy";
 
-/// Repositories of one pattern, and the replacement of their images.
+/// A pattern of repositories, and the replacement of their images.
 #[derive(Debug)]
 struct Case {
     repository: String,
-    /// Repositories that other cases are for.
+    /// Repositories that other cases handle.
     except: Option<String>,
     becomes: Becomes,
 }
 
-/// The name that an image gets.
+/// The new name of an image.
 #[derive(Debug)]
 enum Becomes {
     /// The image as written, below this path.
     Below(String),
-    /// The image as written, with its repository replaced.
+    /// The image as written, with another repository.
     Renamed { public: String, private: String },
 }
 
 impl Becomes {
-    /// With a variable of Kyverno's for the image as written.
+    /// The name, with Kyverno's variable for the image as written.
     fn text(&self, image: &str) -> String {
         match self {
             Self::Below(mirror) => format!("{mirror}/{{{{ {image} }}}}"),
@@ -43,7 +43,7 @@ impl Becomes {
     }
 }
 
-/// The policy. Kyverno's own webhook is asked again after others have added containers.
+/// The policy. Kyverno's webhook is called again after other webhooks have added containers.
 pub fn manifest(names: &Names) -> Value {
     let mut everywhere = named(names, &names.everywhere);
     if !names.prefixes.is_empty() {
@@ -77,14 +77,14 @@ pub fn manifest(names: &Names) -> Value {
         "metadata": {
             "name": NAME,
             "labels": {"app.kubernetes.io/managed-by": NAME},
-            // Pods alone: what owns them keeps what its author wrote.
+            // Only pods: their controllers keep what the author wrote.
             "annotations": {"pod-policies.kyverno.io/autogen-controllers": "none"},
         },
         "spec": {"failurePolicy": "Ignore", "background": false, "rules": rules},
     })
 }
 
-/// Those of the layout in one case, and each of the others in its own.
+/// One case for names that follow the naming rule, and one for each of the others.
 fn named(names: &Names, repositories: &BTreeMap<String, String>) -> Vec<Case> {
     let is_by_layout =
         |(public, private): &(&String, &String)| **private == format!("{}/{public}", names.mirror);
@@ -108,11 +108,11 @@ fn any<'n>(repositories: impl IntoIterator<Item = &'n str>) -> String {
 }
 
 impl Case {
-    /// One entry for images with a tag or digest, and one for those without, which get the tag that they mean.
+    /// One entry for images with a tag or digest, and one for those without, which get their implicit tag.
     fn foreach(&self, admission: AdmissionList) -> [Value; 2] {
         let AdmissionList { list, image: members } = admission;
         let element = format!("element.{}", members.join("."));
-        // What an item's image stands in may be absent.
+        // The parents of an item's image may be missing.
         let holders = &members[..members.len().saturating_sub(1)];
         let items = if holders.is_empty() { "[]".to_owned() } else { format!("[?{}]", holders.join(".")) };
         let entry = |version: &str, suffix: &str| {
@@ -156,7 +156,7 @@ mod tests {
         let namespaces = |rule: &Value| rule["match"]["any"][0]["resources"]["namespaces"].clone();
         assert_eq!((rules.len(), namespaces(&rules[0])), (2, Value::Null));
         assert_eq!(namespaces(&rules[1]), json!(built_in().all_namespaces()));
-        // A name of its own and the prefix, each with a tag and without, for both lists of containers and the volumes.
+        // A separate name and the prefix, each with and without a tag, for both lists of containers and the volumes.
         let entries = rules[0]["mutate"]["foreach"].as_array().unwrap();
         assert_eq!(entries.len(), 12);
         let becomes = |entry: &Value| entry["patchStrategicMerge"]["spec"]["containers"][0]["image"].clone();
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(becomes(&entries[7]), "e.example/{{ element.image }}:latest");
         let conditions = entries[7]["preconditions"]["all"].as_array().unwrap();
         assert_eq!((conditions.len(), &conditions[1]["value"]), (2, &Value::Bool(false)));
-        // Only some volumes hold an image.
+        // Only some volumes have an image.
         assert_eq!(entries[8]["list"], "request.object.spec.volumes[?image] || `[]`");
         let renamed = json!({"name": "{{ element.name }}", "image": {"reference": "e.example/{{ element.image.reference }}"}});
         assert_eq!(entries[10]["patchStrategicMerge"]["spec"]["volumes"], json!([renamed]));

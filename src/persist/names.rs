@@ -1,4 +1,4 @@
-//! Which repositories a policy renames, and to what: the very names that rewriting gives.
+//! Which repositories a policy renames, and to what: the same names as rewriting uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,21 +7,20 @@ use crate::model::image::{Image, Mirror};
 use crate::model::inventory::{ImageField, Place, WorkloadName};
 use crate::sync::plan::assignment::{Assignment, NameMap, Source};
 
-/// Repositories as pods write them, and what they are called in the mirror.
+/// Repositories as in pods, with their names in the mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
     pub mirror: Mirror,
-    /// Beginnings of repositories, of which every one is called by the mirror's layout. Empty where only what is
-    /// mirrored is renamed.
+    /// Prefixes of repositories that all follow the naming rule. Empty if only mirrored images are renamed.
     pub prefixes: Vec<&'static str>,
-    /// Repositories that are renamed wherever a pod runs.
+    /// Repositories that are renamed in all namespaces.
     pub everywhere: BTreeMap<String, String>,
-    /// Repositories of others, which are renamed in Cast AI's namespaces alone.
+    /// Third-party repositories, which are only renamed in Cast AI's namespaces.
     pub inside: BTreeMap<String, String>,
 }
 
 impl Names {
-    /// The repositories that hold a verified image. `is_verified` is asked for the name in the mirror.
+    /// The repositories with a verified image. `is_verified` is called with the name in the mirror.
     pub fn of_verified(
         mirror: &Mirror,
         assignments: &[Assignment],
@@ -38,7 +37,7 @@ impl Names {
         names
     }
 
-    /// Whatever begins like an image of Cast AI's, and the images of others that its charts are known to use.
+    /// All images with a prefix of Cast AI, and the third-party images that its charts are known to use.
     pub fn of_prefixes(mirror: &Mirror, maps: &[NameMap]) -> Self {
         let mut names = Self::new(mirror, built_in().prefixes().collect());
         for repository in built_in().repositories_of_others() {
@@ -67,7 +66,7 @@ impl Names {
         names.insert(public.to_owned(), private.to_owned());
     }
 
-    /// What is renamed, one line each, for a person who is asked about it.
+    /// The renamed repositories, one line each, for the confirmation prompt.
     pub fn lines(&self) -> Vec<String> {
         let prefixes = self.prefixes.iter();
         let prefixes = prefixes.map(|prefix| format!("{prefix}* becomes {}/{prefix}*", self.mirror));
@@ -84,20 +83,20 @@ impl Names {
     }
 }
 
-/// Whether a policy can rename an image that pods in `namespace` carry: in a field that still has its public name, and
-/// only inside of Cast AI's namespaces if it is somebody else's.
+/// Whether a policy can rename an image of pods in `namespace`: the field has its public name and, for a third-party
+/// image, the namespace is Cast AI's.
 pub fn is_renamable(image: &Image, image_field: &ImageField, source: &Image, namespace: &str) -> bool {
     is_renamable_inside(image, image_field, source)
         && (built_in().image_prefix(source).is_some() || built_in().is_namespace(namespace))
 }
 
-/// The same, in Cast AI's namespaces.
+/// The same for Cast AI's namespaces.
 fn is_renamable_inside(image: &Image, image_field: &ImageField, source: &Image) -> bool {
     image_field.is_renamed_at_admission() && image.repository() == source.repository()
 }
 
-/// Images of others that no policy renames, by repository, and the namespaces in which Cast AI uses them: those that are
-/// not Cast AI's.
+/// Third-party images that no policy renames, by repository, with the namespaces in which Cast AI uses them, which are
+/// not Cast AI's own.
 pub fn outside(assignments: &[Assignment]) -> BTreeMap<&str, BTreeSet<&str>> {
     let mut found: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for assigned in assignments {
@@ -113,7 +112,7 @@ pub fn outside(assignments: &[Assignment]) -> BTreeMap<&str, BTreeSet<&str>> {
     found
 }
 
-/// Where pods of `place` run, as far as it has a namespace.
+/// The namespace of the pods of `place`; empty if it has none.
 fn namespace(place: &Place) -> &str {
     match place {
         Place::Workload(WorkloadName { namespace, .. })
@@ -123,7 +122,7 @@ fn namespace(place: &Place) -> &str {
     }
 }
 
-/// The repositories in the mirror that hold none of their images yet, in order.
+/// The repositories in the mirror without any verified image, sorted.
 pub fn unverified(assignments: &[Assignment], is_verified: impl Fn(&Image) -> bool) -> BTreeSet<&str> {
     let known = assignments.iter().filter(|assigned| matches!(assigned.source, Source::Known(_)));
     let (held, missing): (Vec<_>, Vec<_>) = known.partition(|assigned| is_verified(&assigned.destination));
@@ -135,32 +134,32 @@ pub fn unverified(assignments: &[Assignment], is_verified: impl Fn(&Image) -> bo
         .collect()
 }
 
-/// Whether a repository's first part is no host.
+/// Whether the first segment of a repository is not a host.
 fn is_docker_hub(repository: &str) -> bool {
     repository.split('/').next().is_some_and(|first| !first.contains(['.', ':']))
 }
 
-/// Regular expressions (RE2) of image references. They need no backslash, so that no language that they are written in
-/// changes them.
+/// Regular expressions (RE2) for image references. They contain no backslash, so that they need no escaping in any
+/// format.
 pub mod pattern {
-    /// A part of a repository between slashes, by the distribution specification's grammar.
+    /// A path segment of a repository, by the distribution specification's grammar.
     const PART: &str = "[a-z0-9]+(?:(?:[.]|_|__|-+)[a-z0-9]+)*";
 
-    /// What follows a repository in a reference that has a tag, a digest or both.
+    /// The tag, digest or both after a repository.
     pub const VERSION: &str =
         "(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(?:@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})$";
 
-    /// The repository that a reference begins with, host and port included.
+    /// A reference's repository, including host and port.
     pub fn repository() -> String {
         format!("^{PART}(?::[0-9]+/{PART})?(?:/{PART})*")
     }
 
-    /// A repository behind a prefix.
+    /// The part of a repository after a prefix.
     pub fn path() -> String {
         format!("{PART}(?:/{PART})*")
     }
 
-    /// A name that means itself: it has no other character that means something else.
+    /// A name as a pattern: the dot is the only special character in it.
     pub fn literal(name: &str) -> String {
         name.replace('.', "[.]")
     }

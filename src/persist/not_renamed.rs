@@ -1,4 +1,4 @@
-//! Images that keep their names, because they can have none in the mirror or because rewriting would not touch them.
+//! Images that keep their names, because they have none in the mirror or because rewriting would not change them.
 
 use crate::castai::derivation;
 use crate::model::image::Image;
@@ -11,17 +11,17 @@ use crate::sync::rewrite::derived_image::source_of;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotRenamed {
     pub image: Image,
-    /// One of those that carry it.
+    /// One of its places.
     pub place: Place,
-    /// How many more there are.
+    /// The number of further places.
     pub more: usize,
-    /// A sentence, with what to do.
+    /// A sentence, with the fix.
     pub why: String,
-    /// It could have a name, but what its component derives from that could not be found.
+    /// It could be renamed, but its component would then not find its derived image.
     pub is_unrenamable: bool,
 }
 
-/// Takes those away from `assignments`, in order of their names in the mirror.
+/// Removes those images from `assignments`, sorted by their names in the mirror.
 pub fn leave_out(assignments: &mut Vec<Assignment>) -> Vec<NotRenamed> {
     let (mut not_renamed, mut derived) = (Vec::new(), Vec::new());
     for assigned in &*assignments {
@@ -73,8 +73,8 @@ pub fn leave_out(assignments: &mut Vec<Assignment>) -> Vec<NotRenamed> {
     not_renamed
 }
 
-/// What derives the image of `assigned` from its own, and would not find it: in a manifest nobody sets the variable that
-/// `sync-images` sets in the cluster.
+/// The uses of `assigned` whose component would not find its derived image: in manifests, nothing sets the variable
+/// that `sync-images` sets in the cluster.
 fn missing_derived_images(assigned: &Assignment, assignments: &[Assignment]) -> Vec<(Use, String)> {
     let makers = assigned.used_by.iter().filter_map(|used| {
         let rule = used.used_by.image_field.derived().and_then(derivation::named)?;
@@ -138,7 +138,7 @@ mod tests {
             ("e.example/my-controller", &[AGENT, CONTROLLER]),
             ("e.example/my-controller", &[CONTROLLER]),
         ];
-        // What is left out, whether it is held back and why, and how many images stay.
+        // The removed images, whether each is held back and why, and the number of remaining images.
         let expected = [
             (None, 4),
             (Some(("e.example/x:v1", false, "--map e.example/x=")), 1),

@@ -50,7 +50,7 @@ fn component(name: &str) -> Resource {
     }
 }
 
-/// Labels, annotations, managers, and each owner's name, a word of what it does, and whether it heals.
+/// Labels, annotations, managers, and per owner: name, a word of its effect, and whether it self-heals.
 type Case<'a> = (&'a Value, &'a Value, &'a [(&'a str, bool)], &'a [(&'a str, &'a str, bool)]);
 
 #[test]
@@ -137,7 +137,7 @@ fn helm_conflicts_only_while_an_image_is_owned() {
     };
     assert!(of(&records, true).starts_with("fails at its next upgrade"));
     assert!(of(&records, false).starts_with("reverts the image"));
-    // What was never rewritten will be claimed.
+    // An image that is not rewritten yet will be owned by us.
     assert!(of(&annotations(&json!({})), false).starts_with("fails at its next upgrade"));
 }
 

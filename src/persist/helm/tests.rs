@@ -5,7 +5,7 @@ use crate::cluster::release::Hook;
 use crate::sync::discover::{Found, ImageFilter, discover};
 use crate::sync::plan::assignment::{NameMap, assign};
 
-/// A manifest as Helm keeps it: where it comes from, its name, and its images.
+/// A manifest as stored by Helm: its source, its name, and its images.
 fn manifest(source: &str, name: &str, images: &[&str]) -> String {
     let containers: Vec<_> = images
         .iter()
@@ -16,7 +16,7 @@ fn manifest(source: &str, name: &str, images: &[&str]) -> String {
     format!("---\n# Source: {source}\n{}", serde_saphyr::to_string(&content).unwrap())
 }
 
-/// A hook as Helm keeps it.
+/// A hook as stored by Helm.
 fn hook(path: &str, name: &str, images: &[&str]) -> Hook {
     Hook { path: path.to_owned(), manifest: manifest(path, name, images) }
 }
@@ -35,7 +35,7 @@ fn release(chart: &str, version: &str, manifests: &[String], hooks: &[Hook]) -> 
     }
 }
 
-/// The same release, in which the user has set `keys`.
+/// The same release, with `keys` set by the user.
 fn with_set(release: Release, keys: &[&str]) -> Release {
     Release { set: keys.iter().map(|key| (*key).to_owned()).collect(), ..release }
 }
@@ -72,7 +72,7 @@ fn one_value_is_enough_where_the_chart_honours_it() {
     let own = decide(&release(chart, "0.92.14", &main, &[]), "e.example", &[map]);
     assert_eq!(own.values, repository("e.example/cc"), "a name of the user's own is not the layout's");
 
-    // After an upgrade with these values the same values come out.
+    // After an upgrade with these values, the result is the same.
     let private = [manifest(
         "c/templates/d.yaml",
         "main",
@@ -161,7 +161,7 @@ fn scanners_that_are_named_stay_named() {
         ("ghcr.io/castai/kvisor/kvisor-controller:v1", "ghcr.io/castai/kvisor/kvisor-scanners:v1");
     let expected = |registry: &str, scanners: &str| json!({"global": {"registry": registry}, "controller": {"additionalEnv": {"SCANNERS_IMAGE": scanners}}});
     let map = "e.example/scan=ghcr.io/castai/kvisor/kvisor-scanners";
-    // The mirror, the maps, whether the chart names scanners, and the name that they get.
+    // The mirror, the maps, whether the chart names scanners, and their resulting name.
     let broken = "e.example/my-controller";
     let by_layout = format!("{broken}/{scanners}");
     let cases: [(_, &[&str], _, _); 4] = [
@@ -177,7 +177,7 @@ fn scanners_that_are_named_stay_named() {
         assert_eq!(first.values, expected(mirror, name), "{mirror} {maps:?}");
         assert_eq!(first.gaps, [], "{mirror} {maps:?}");
         assert!(first.notes[0].contains("includes a tag"), "{:?}", first.notes);
-        // After an upgrade with these values the same values come out.
+        // After an upgrade with these values, the result is the same.
         let upgraded = named(&format!("{mirror}/{controller}"), name);
         let upgraded = with_set(upgraded, &["global.registry", "controller.additionalEnv.SCANNERS_IMAGE"]);
         assert_eq!(decide(&upgraded, mirror, maps), first);
@@ -190,7 +190,7 @@ fn one_value_is_not_enough_beside_an_image_that_keeps_its_name() {
     let own = "us-docker.pkg.dev/castai-hub/library/workload-autoscaler:v1";
     let keys = json!({"exporter": {"image":
         {"repository": "e.example/us-docker.pkg.dev/castai-hub/library/workload-autoscaler"}}});
-    // The other image, what the gap says of it, and what is written.
+    // The other image, the gap, and the values.
     let cases = [
         ("123456789012.dkr.ecr.us-east-1.amazonaws.com/prom/prometheus:v3", None, keys.clone()),
         ("e.example/prometheus:v3", Some("unknown source of e.example/prometheus:v3"), keys.clone()),
@@ -226,7 +226,7 @@ fn keys_that_the_release_has_stay_keys() {
     let main = [manifest("castai-cluster-controller/templates/deployment.yaml", "main", &[CONTROLLER])];
     let bare = release("castai-cluster-controller", "0.92.14", &main, &[]);
     let old = release("castai-cluster-controller", "0.80.0", &main, &[]);
-    // The default mirror has a path, and so has the value.
+    // The default mirror has a path, so the value has one too.
     let mirror = "e.example/castai-privatelink";
     let global = json!({"global": {"registry": mirror}});
     let repository = format!("{mirror}/us-docker.pkg.dev/castai-hub/library/cluster-controller");
