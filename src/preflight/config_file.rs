@@ -10,7 +10,7 @@ use crate::model::knowledge::EndpointFile;
 use crate::model::workload::Workload;
 use crate::parse;
 
-/// The files of a workload: what holds each one, whether that may be missing, and what the file is.
+/// The endpoint files of a workload: the object with the file, whether it is optional, and the file.
 fn files(workload: &Workload) -> impl Iterator<Item = (ObjectReference, bool, &'static EndpointFile)> {
     let reads = |file: &EndpointFile| {
         workload
@@ -29,13 +29,13 @@ fn files(workload: &Workload) -> impl Iterator<Item = (ObjectReference, bool, &'
     })
 }
 
-/// The objects, and in each the key, that hold a file of this workload.
+/// The objects and keys with endpoint files of this workload.
 pub fn references(workload: &Workload) -> impl Iterator<Item = (ObjectReference, &'static str)> {
     files(workload).map(|(reference, _, file)| (reference, file.key.as_str()))
 }
 
-/// The endpoints that stand in a workload's files, and why one is not known. An object without the key is another
-/// volume's.
+/// The endpoints in a workload's files, and why others are unknown. An object without the key belongs to another
+/// volume.
 pub fn endpoints(workload: &Workload, objects: &Objects) -> (Vec<Configured>, Vec<String>) {
     let (mut found, mut unreadable) = (Vec::new(), Vec::new());
     for (reference, optional, file) in files(workload) {

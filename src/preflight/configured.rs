@@ -1,6 +1,6 @@
-//! Which hosts the cluster's components are configured with: their variables, resolved as the kubelet would.
+//! The hosts that the cluster's components are configured with: their variables, resolved as the kubelet would.
 //!
-//! What is read from the cluster comes in as values, so that all of this is pure.
+//! Objects of the cluster are passed in as values, so everything here is pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -16,11 +16,11 @@ use crate::model::inventory::WorkloadKind;
 use crate::model::pod_spec::{Container, EnvVar};
 use crate::model::workload::Workload;
 
-/// Variables that hold an endpoint, and how it is spoken to.
+/// Variables that hold an endpoint, with its protocol.
 pub static VARIABLES: LazyLock<Vec<(&'static str, Protocol)>> =
     LazyLock::new(|| built_in().all_endpoint_variables());
 
-/// Cast AI's workloads, without those that another workload made.
+/// Cast AI's workloads, without those that another workload created.
 pub fn components(workloads: &[Workload]) -> Vec<&Workload> {
     workloads.iter().filter(|workload| is_cast_ai(workload) && !is_made_by_workload(workload)).collect()
 }
@@ -40,7 +40,8 @@ fn is_made_by_workload(workload: &Workload) -> bool {
         .is_some_and(|owner| WorkloadKind::ALL.iter().any(|kind| kind.as_str() == owner.kind))
 }
 
-/// The keys of each object that may hold an endpoint of these workloads. Nothing else is kept: Secrets hold keys too.
+/// The keys per object that may hold an endpoint of these workloads. Nothing else is kept, because Secrets also contain
+/// credentials.
 pub fn wanted<'a>(
     workloads: impl IntoIterator<Item = &'a Workload>,
 ) -> BTreeMap<ObjectReference, BTreeSet<String>> {
@@ -70,7 +71,7 @@ pub fn wanted<'a>(
     wanted
 }
 
-/// The endpoints of one component, with `objects` for what it takes from `ConfigMap`s and Secrets.
+/// The endpoints of one component; `objects` are the `ConfigMap`s and Secrets that it refers to.
 pub fn resolve(workload: &Workload, objects: &Objects) -> Component {
     let mut component = Component {
         workload: format!("{}/{}", workload.name.namespace, workload.name),
@@ -124,14 +125,14 @@ pub fn resolve(workload: &Workload, objects: &Objects) -> Component {
 /// A container's endpoint variables.
 struct Values {
     known: BTreeMap<&'static str, String>,
-    /// Variables that refer to something that cannot be read.
+    /// Variables that refer to an unreadable object or key.
     unreadable: Vec<String>,
-    /// Whole objects that cannot be read and may set anything.
+    /// Unreadable objects that may set any variable.
     unreadable_sources: Vec<String>,
 }
 
 impl Values {
-    /// As the kubelet does it: `envFrom` in order, each overriding those before it, then `env`.
+    /// In the kubelet's order: `envFrom` entries, each overriding the ones before it, then `env`.
     fn collect(container: &Container, namespace: &str, objects: &Objects) -> Self {
         let mut values =
             Self { known: BTreeMap::new(), unreadable: Vec::new(), unreadable_sources: Vec::new() };
@@ -189,7 +190,7 @@ impl Values {
     }
 }
 
-/// Endpoints that a component makes out of another one.
+/// Endpoints that a component derives from another one.
 fn derived(container: &Container, values: &BTreeMap<&'static str, String>) -> Vec<Configured> {
     let image = image_of(container);
     let component =

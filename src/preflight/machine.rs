@@ -1,11 +1,11 @@
-//! Whether this machine is inside the cluster's VPC: its instance metadata tells its VPC's ranges, and the nodes'
-//! internal addresses lie in them or not.
+//! Whether this machine is inside the cluster's VPC: whether the nodes' internal addresses are in the ranges of its
+//! VPC, according to its instance metadata.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// Where this machine is, as seen from the cluster.
+/// The location of this machine relative to the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Here {
     Inside,
@@ -15,17 +15,17 @@ pub enum Here {
 /// The instance metadata service of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MetadataService {
-    /// Switched off with `AWS_EC2_METADATA_DISABLED`.
+    /// Disabled by `AWS_EC2_METADATA_DISABLED`.
     Disabled,
-    /// Its base URL, without a slash at the end.
+    /// Its base URL, without a trailing slash.
     At(String),
 }
 
-/// The address that every EC2 instance has its metadata at (EC2 user guide, "Access instance metadata").
+/// The address of the instance metadata service (EC2 user guide, "Access instance metadata").
 const ADDRESS: &str = "http://169.254.169.254";
 
 impl MetadataService {
-    /// As the AWS SDKs decide it: `AWS_EC2_METADATA_DISABLED` and `AWS_EC2_METADATA_SERVICE_ENDPOINT`.
+    /// The same rules as in the AWS SDKs: `AWS_EC2_METADATA_DISABLED` and `AWS_EC2_METADATA_SERVICE_ENDPOINT`.
     pub fn from_variables(disabled: Option<&str>, endpoint: Option<&str>) -> Self {
         if disabled.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return Self::Disabled;
@@ -35,17 +35,17 @@ impl MetadataService {
     }
 }
 
-/// What the metadata service says about this machine's VPC.
+/// The VPC of this machine, from the metadata service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Metadata {
     Disabled,
-    /// No EC2 instance, or one whose metadata does not reach this process.
+    /// Not an EC2 instance, or its metadata is not reachable from this process.
     Silent(String),
     Ranges(Vec<IpNet>),
 }
 
 impl Metadata {
-    /// The VPC's ranges, where they are known.
+    /// The VPC's ranges, if known.
     pub fn ranges(&self) -> &[IpNet] {
         match self {
             Self::Ranges(ranges) => ranges,
@@ -54,24 +54,24 @@ impl Metadata {
     }
 }
 
-/// What is known of this machine's place.
+/// The facts about this machine's location.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MachineFacts {
-    /// What the user says.
+    /// The location according to the user.
     pub told: Option<Here>,
     pub metadata: Metadata,
     /// Internal addresses of the nodes.
     pub nodes: Vec<IpAddr>,
 }
 
-/// Where this machine is, by what.
+/// This machine's location, and the evidence for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Position<'a> {
     ScannerVariable(Here),
     MetadataDisabled,
     MetadataSilent(&'a str),
     NodesUnknown,
-    /// How many nodes lie in this machine's VPC: at least one.
+    /// The number of nodes in this machine's VPC: at least one.
     Beside(usize),
     Apart,
 }
@@ -89,7 +89,7 @@ impl MachineFacts {
         if self.nodes.is_empty() {
             return Position::NodesUnknown;
         }
-        // Nodes in a peered VPC, or hybrid ones, do not take away that this machine stands beside the others.
+        // Some nodes may be in a peered VPC or be hybrid nodes: one node in this machine's VPC is enough.
         match self.nodes.iter().filter(|node| ranges.iter().any(|range| range.contains(*node))).count() {
             0 => Position::Apart,
             beside => Position::Beside(beside),

@@ -1,5 +1,4 @@
-//! The nodes of the check graph: a check with each subject that it has and each vantage point that sees it, judged on
-//! facts alone.
+//! The nodes of the check graph: a check for each of its subjects and vantage points, judged on facts only.
 
 use std::collections::BTreeSet;
 
@@ -14,19 +13,19 @@ use super::target::Target;
 pub(super) struct Node<'a> {
     pub subject: Subject,
     pub vantage_point: VantagePoint,
-    /// Whether failures are warnings at most, because nothing in this cluster is known to use the subject.
+    /// Whether failures are at most warnings, because nothing in this cluster is known to use the subject.
     pub optional: bool,
     /// Workloads of the components that are configured with the subject.
     pub configured_in: Option<&'a BTreeSet<String>>,
     pub verdict: Verdict,
 }
 
-/// What a node's facts come to, before its prerequisites are looked at.
+/// The result for a node, before its prerequisites are considered.
 pub(super) enum Verdict {
     Judged(Judgement),
-    /// It stands whatever the prerequisites are: they would have had to be seen from the same place.
+    /// Holds whatever the prerequisites are, because they would need the same vantage point.
     NotSeen(Judgement),
-    /// There are no such subjects, so that there is nothing to say unless a prerequisite says why.
+    /// There is no such subject, so there is no finding unless a prerequisite did not pass.
     NoSubject,
 }
 
@@ -51,7 +50,7 @@ pub(super) fn of<'a>(check: &Check, facts: &'a Facts) -> Vec<Node<'a>> {
         }
         Judge::Component(judge) => {
             let components = facts.cluster.components.iter();
-            // Others call no endpoint.
+            // A component without endpoints has nothing to read.
             let components = components
                 .filter(|component| !(component.endpoints.is_empty() && component.unreadable.is_empty()));
             components

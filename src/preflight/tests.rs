@@ -41,7 +41,7 @@ fn trusting(authority: &Authority) -> Arc<ClientConfig> {
     Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }
 
-/// Answers A with an address by host name; hosts that are not in the table get nothing at all.
+/// Answers A queries from the table; queries for other hosts get no response.
 async fn name_server(tasks: &mut JoinSet<()>, table: &[(&str, Ipv4Addr)]) -> SocketAddr {
     let table: BTreeMap<String, Ipv4Addr> =
         table.iter().map(|(host, address)| (format!("{host}."), *address)).collect();
@@ -67,7 +67,7 @@ async fn name_server(tasks: &mut JoinSet<()>, table: &[(&str, Ipv4Addr)]) -> Soc
     server
 }
 
-/// Instance metadata, version 2, of a machine whose VPC is the loopback range.
+/// Instance metadata, version 2, of a machine whose VPC has the loopback range.
 async fn metadata(tasks: &mut JoinSet<()>) -> MetadataService {
     let base = http_server::start(tasks, |request| {
         let has_token = request.contains("x-aws-ec2-metadata-token: secret");
@@ -92,7 +92,7 @@ enum Speaks {
     Grpc(&'static str),
 }
 
-/// A TLS server; its port.
+/// Starts a TLS server and returns its port.
 async fn server(tasks: &mut JoinSet<()>, tls: Arc<ServerConfig>, speaks: Speaks) -> u16 {
     let mut tls = ServerConfig::clone(&tls);
     if matches!(speaks, Speaks::Http1(_)) {
@@ -153,7 +153,7 @@ fn inputs(variables: &[(&str, String)]) -> Inputs {
         unread: Vec::new(),
         client: None,
         nodes: vec![Ipv4Addr::LOCALHOST.into()],
-        // A region without services, so that only what is configured is looked at.
+        // A region without services, so that only configured hosts are probed.
         region: Some("eu-west-1".to_owned()),
         account: None,
         registry_region: Some("eu-west-1".to_owned()),
@@ -257,8 +257,7 @@ async fn outside_the_vpc_nothing_is_judged_and_nothing_fails() {
     assert!(!report.needs_attention(report::FailOn::Warn));
 }
 
-/// Answers no question before all of `expected` have been asked, and then says to all that there are no records:
-/// whoever asks one after the other gets timed out.
+/// Responds only after all `expected` queries have arrived, with no records for any: sequential queries would time out.
 async fn patient_name_server(tasks: &mut JoinSet<()>, expected: usize) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let server = socket.local_addr().unwrap();
@@ -282,7 +281,7 @@ async fn patient_name_server(tasks: &mut JoinSet<()>, expected: usize) -> Socket
     server
 }
 
-/// Without a clock: only where all targets are under way at once does any of them get an answer.
+/// Tests concurrency without a clock: queries are only answered if all targets are probed at the same time.
 #[tokio::test]
 async fn endpoints_are_probed_concurrently_so_one_timeout_is_enough() {
     let authority = authority("silent");

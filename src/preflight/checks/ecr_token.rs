@@ -23,7 +23,7 @@ fn judge(registry: &RegistryFacts) -> Judgement {
     judge_answer(&registry.token)
 }
 
-/// An answer of ECR's API.
+/// Judges a response of the ECR API.
 pub(super) fn judge_answer(answer: &Answer) -> Judgement {
     match answer {
         Answer::Answered { milliseconds, result } => judge_result(result).took(*milliseconds),
@@ -33,8 +33,8 @@ pub(super) fn judge_answer(answer: &Answer) -> Judgement {
     }
 }
 
-/// Refused credentials are a failure, because AWS looked at them; a missing right or an unreachable API leaves open
-/// whether the registry works.
+/// Rejected credentials are a failure, because AWS has validated them. A missing permission or an unreachable API is
+/// unknown, because the registry may still work.
 fn judge_result(result: &Result<&'static str, Error>) -> Judgement {
     let error = match result {
         Ok(seen) => return Judgement::pass(*seen),

@@ -32,7 +32,7 @@ fn judge(sight: &Sight<'_>) -> Judgement {
     Sight::judge(&sight.facts.tls, judge).took(0)
 }
 
-/// Whether the certificate stays valid for a while: half of the shortest usual time between renewals.
+/// Whether the certificate remains valid for half of the shortest usual renewal interval.
 fn judge_expiry(session: &Session, now: Timestamp) -> Judgement {
     const TWO_WEEKS: i64 = 14 * 24 * 60 * 60;
     let Some(certificate) = &session.certificate else {

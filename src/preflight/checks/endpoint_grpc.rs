@@ -27,7 +27,7 @@ fn judge(sight: &Sight<'_>) -> Judgement {
     Sight::judge(&sight.facts.grpc, judge_reply)
 }
 
-/// Any gRPC status proves the way.
+/// Any gRPC status proves that the endpoint is reachable.
 fn judge_reply(result: &Result<Reply, Problem>) -> Judgement {
     let judgement = match result {
         Ok(Reply { grpc_status: Some(status), .. }) => {
@@ -47,7 +47,7 @@ fn judge_reply(result: &Result<Reply, Problem>) -> Judgement {
     judgement.expected("any grpc-status over HTTP/2").evidence(json!(result.as_ref().ok()))
 }
 
-/// Names of google.rpc.Code, which people search for.
+/// Names of google.rpc.Code, which users search for.
 const fn status_name(status: u32) -> &'static str {
     match status {
         0 => "OK",

@@ -26,7 +26,7 @@ fn judge(sight: &Sight<'_>) -> Judgement {
     Sight::judge(&sight.facts.https, judge_status)
 }
 
-/// Any status below 500 proves the way.
+/// Any status below 500 proves that the endpoint is reachable.
 fn judge_status(result: &Result<u16, Failure>) -> Judgement {
     let judgement = match result {
         Ok(status) if *status < 500 => Judgement::pass(format!("HTTP {status}")),

@@ -33,8 +33,8 @@ pub(super) fn judge(sight: &Sight<'_>) -> Judgement {
     judgement.fixes(fixes::private_dns(sight.target))
 }
 
-/// Whether all addresses are private. Private addresses beside public ones of the other family are a warning:
-/// clients may take either.
+/// Whether all addresses are private. Private addresses with public ones of the other family are a warning: clients may
+/// use either.
 fn judge_scope(scope: &Scope) -> Judgement {
     let Scope { private, public } = scope;
     let judgement = match (private.is_empty(), public.is_empty()) {

@@ -33,7 +33,7 @@ pub(super) fn judge(sight: &Sight<'_>) -> Judgement {
     judgement
 }
 
-/// Whether the answers give clients an address to go to.
+/// Whether the DNS responses contain a usable address.
 fn judge_answers(answers: &Answers) -> Judgement {
     let (a, aaaa) = (describe(&answers.a), describe(&answers.aaaa));
     let seen = if a == aaaa { format!("A and AAAA: {a}") } else { format!("A: {a}; AAAA: {aaaa}") };

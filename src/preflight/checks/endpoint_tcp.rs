@@ -26,15 +26,15 @@ pub static CHECK: Check = Check {
 
 pub(super) fn judge(sight: &Sight<'_>) -> Judgement {
     let judgement = Sight::judge(&sight.facts.tcp, |attempts| judge_attempts(attempts));
-    // A connection to a public address waits for a private one.
+    // Connecting to a public address can only be fixed by a private one.
     if judgement.outcome == Outcome::Fail && !sight.facts.scope.public.is_empty() {
         return judgement.fixes(fixes::private_dns(sight.target));
     }
     judgement
 }
 
-/// Whether clients get a connection, whichever address they take. IPv6 addresses that this machine has no route to
-/// do no harm where IPv4 works, because clients then do not try them.
+/// Whether clients can connect, whichever address they choose. IPv6 addresses without a route from this machine are
+/// ignored if IPv4 works, because clients skip them.
 fn judge_attempts(attempts: &[Attempt]) -> Judgement {
     let evidence: Vec<_> = attempts
         .iter()

@@ -28,7 +28,7 @@ pub(super) fn judge(sight: &Sight<'_>) -> Judgement {
     Sight::judge(&sight.facts.tls, |result| judge_handshake(host, result.as_ref()))
 }
 
-/// Whether the handshake proves that the host itself answers.
+/// Whether the handshake proves that the server is the host itself.
 fn judge_handshake(host: &str, result: Result<&Session, &Failure>) -> Judgement {
     let expected = format!("a certificate for {host} from an issuer that this machine trusts");
     let failure = match result {

@@ -1,4 +1,4 @@
-//! The checks are sound, and `docs/checks.md` says what it says.
+//! Tests that the checks are sound and match `docs/checks.md`.
 
 use std::fmt::Write as _;
 
@@ -34,7 +34,7 @@ fn texts_are_whole() {
     }
 }
 
-/// The page for people, made from the checks.
+/// `docs/checks.md`, generated from the checks.
 fn page() -> String {
     let mut page = "# Checks
 

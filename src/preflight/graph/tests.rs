@@ -35,7 +35,7 @@ fn component(name: &str, hosts: &[&str], unreadable: &[&str]) -> Component {
     }
 }
 
-/// Of a cluster in a region without endpoint services, so that only what is configured is a target.
+/// Facts of a cluster in a region without endpoint services, so that only configured hosts are targets.
 fn facts(components: Vec<Component>, unread: Vec<Unread>, hosts: Option<Vec<HostFacts>>) -> Facts {
     let not_asked = || Answer::NotAsked("no credentials".to_owned());
     Facts {
@@ -49,7 +49,7 @@ fn facts(components: Vec<Component>, unread: Vec<Unread>, hosts: Option<Vec<Host
     }
 }
 
-/// A name that leads to a public address, as a probe elsewhere writes it down.
+/// A name that resolves to a public address, as a remote probe reports it.
 fn public_host(host: &str) -> HostFacts {
     let not_gathered = json!({"notGathered": {"reason": "publicAddress"}});
     serde_json::from_value(json!({
@@ -68,7 +68,7 @@ fn public_host(host: &str) -> HostFacts {
     .unwrap()
 }
 
-/// `CODE subject`, and what came of it.
+/// `CODE subject`, with the outcome.
 fn outcomes(findings: &[Finding], wanted: &[&str]) -> Vec<(String, Outcome)> {
     let found = findings.iter().filter(|finding| wanted.contains(&finding.check.code));
     found
@@ -87,12 +87,12 @@ fn what_is_selected_needs_what_it_requires() {
     for (only, exclude, expected) in cases {
         assert_eq!(codes(&needed(CHECKS, &selection(only, exclude))), expected);
     }
-    // What others require is needed, though it is not shown.
+    // Prerequisites are needed even if they are not shown.
     assert_eq!(codes(&needed(CHECKS, &selection(&[], &["CPL210"]))), codes(CHECKS));
     assert_eq!(codes(&needed(CHECKS, &selection(&[], &["CPL302", "CPL303"]))).last(), Some(&"CPL330"),);
 }
 
-/// A code, what it needs, and how far each host is looked at.
+/// A code, the facts that it needs, and the layer for each host.
 type Case<'a> = (&'a str, &'a [Need], [Option<Layer>; 3]);
 
 #[test]
@@ -162,7 +162,7 @@ fn an_optional_host_only_warns_but_its_chain_still_ends() {
 #[test]
 fn without_facts_nothing_passes_or_fails() {
     let all = ["CPL210", "CPL211", "CPL220", "CPL230", "CPL231", "CPL240"];
-    // From outside nothing was gathered; a probe that was cut short says nothing of the host.
+    // From outside the VPC nothing was gathered; an interrupted probe has no facts about the host.
     for hosts in [None, Some(Vec::new())] {
         let components = vec![component("castai-agent", &["api.cast.ai"], &[])];
         let findings = judge(CHECKS, &facts(components, Vec::new(), hosts));
@@ -172,7 +172,7 @@ fn without_facts_nothing_passes_or_fails() {
             assert!(matches!(outcome, Outcome::Unknown { .. }), "{name}: {outcome:?}");
         }
     }
-    // A probe that says less than what was asked for.
+    // A probe that reports less than was requested.
     let mut shallow = HostFacts::new(public_host("api.cast.ai").target, jiff::Timestamp::UNIX_EPOCH);
     shallow.dns = public_host("api.cast.ai").dns;
     shallow.scope.private = vec!["10.0.0.1".parse().unwrap()];
@@ -202,7 +202,7 @@ fn a_cluster_that_cannot_be_read_leaves_only_what_was_seen() {
             ("CPL201 api.cast.ai".to_owned(), Outcome::Pass),
         ]
     );
-    // Read, and without components: there is none whose endpoints could be read.
+    // The cluster was read and has no components, so there are no endpoints to read.
     let findings = judge(CHECKS, &facts(Vec::new(), Vec::new(), None));
     assert_eq!(outcomes(&findings, &["CPL102", "CPL103"]), [("CPL102 prod".to_owned(), Outcome::Warn)]);
 }

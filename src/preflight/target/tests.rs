@@ -60,7 +60,7 @@ fn a_host_is_one_target_however_many_need_it() {
 fn hosts_follow_the_installation_that_components_talk_to() {
     let components = [component("castai-agent", &[("https://api.eu.cast.ai", Protocol::Https)])];
     assert_eq!(hosts(&cast_ai(&components, None, &[]))[1], "grpc.eu.cast.ai");
-    // A region without services leaves what is configured.
+    // In a region without services, only configured hosts remain.
     assert_eq!(hosts(&cast_ai(&components, Some("eu-west-1"), &[])), ["api.eu.cast.ai"]);
 }
 
@@ -99,7 +99,7 @@ fn remedies_name_the_regions_service() {
     );
     assert!(commands[1].contains("modify-vpc-endpoint") && commands[1].contains("--private-dns-enabled"));
     assert!(commands[2].contains("create-vpc-endpoint") && commands[2].contains(service), "{}", commands[2]);
-    // In a shell they would be files.
+    // A shell would treat them as redirections.
     assert!(commands.iter().all(|command| !command.contains(['<', '>'])));
 }
 

@@ -1,4 +1,4 @@
-//! This machine: what it can find out of cluster, account and network. It gathers, and judges nothing.
+//! The vantage point of this machine: gathers facts about cluster, account and network, and judges nothing.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::preflight::subject::VantagePoint;
 use crate::preflight::target::{self, Target};
 use crate::transport::USER_AGENT;
 
-/// Gathers what these checks need.
+/// Gathers the facts that these checks need.
 pub async fn gather(inputs: &Inputs, settings: &Settings, checks: &[&'static Check]) -> Facts {
     let needs = graph::needs(checks);
     let found = configured::components(&inputs.workloads);
@@ -86,7 +86,7 @@ fn unpublished_services(region: Option<&str>, components: &[Component]) -> Vec<S
     services.map(|service| ServiceFacts { service, region: region.map(ToOwned::to_owned) }).collect()
 }
 
-/// What this machine sees of the targets, if it is inside the VPC.
+/// The network facts of the targets, if this machine is inside the VPC.
 async fn look(
     targets: &[Target],
     machine: &MachineFacts,
