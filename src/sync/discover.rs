@@ -1,11 +1,11 @@
-//! Which images are wanted, and why: the rule that covers Cast AI's components, on plain snapshots.
+//! Discovery: which images Cast AI needs, and why. Pure, on snapshots.
 //!
-//! Taken is (a) everything in namespaces that hold Cast AI alone: workloads, Helm releases of its charts with their
-//! hooks, its custom resources. In other namespaces, where a tenant may write, the same selects among the names that
-//! Cast AI is known to use ([`provenance`]): (b) images of workloads of a Cast AI chart, and those that are Cast AI's or
-//! were rewritten by us; (c) images in Helm releases and custom resources of Cast AI's; (d) as a safety net what pods
-//! cannot pull that Cast AI put there. What they derive or read from variables comes with them. Replicas do not matter:
-//! a component that is switched off needs its image too.
+//! Included is (a) everything in namespaces that only Cast AI uses: workloads, Helm releases of its charts with their
+//! hooks, its custom resources. In other namespaces, which tenants may write to, only names that Cast AI is known to
+//! use ([`provenance`]) are included: (b) images of workloads of a Cast AI chart, images of Cast AI, and images that we
+//! rewrote; (c) images in Helm releases and custom resources of Cast AI; (d) as a safety net, images that pods cannot
+//! pull and that Cast AI added. Derived images and images in variables are included with their containers. Replicas do
+//! not matter: a component that is scaled to zero needs its image too.
 
 mod explain;
 pub mod gather;
@@ -39,13 +39,13 @@ use crate::model::workload::Workload;
 use crate::sync::discover::manifests::Manifest;
 use crate::sync::provenance::{self, is_castai};
 
-/// What the user adds to what we know, where images are mirrored to, and `--only` and `--exclude`: globs on image names,
-/// in which `*` also matches slashes. A name is the one as written, the one that was there before we came, or the one
-/// that the mirror's naming rule reads, so that a filter means the same after a rewrite.
+/// The user's knowledge, the mirror, and `--only` and `--exclude`: globs on image names, in which `*` also matches
+/// slashes. A glob matches the name as written, the recorded original, or the source by the naming rule, so that a
+/// filter has the same effect after a rewrite.
 #[derive(Clone, Debug, Default)]
 pub struct ImageFilter {
     pub knowledge: Knowledge,
-    /// Private names are read back below it alone; where it is not known, below our path in any ECR.
+    /// Private names are translated back only below it; if it is unknown, below our path in any ECR.
     pub mirror: Option<Mirror>,
     only: Option<GlobSet>,
     exclude: GlobSet,
@@ -80,33 +80,33 @@ impl ImageFilter {
         Self { mirror, ..self }
     }
 
-    /// The same, but admitting every name.
+    /// The same without `--only` and `--exclude`.
     fn unnarrowed(&self) -> Self {
         Self::default().with(self.knowledge.clone()).below(self.mirror.clone())
     }
 
-    /// What was mirrored as `image` by the naming rule, whoever uses it.
+    /// The source of `image` by the naming rule, whoever uses it.
     fn read_back(&self, image: &Image) -> Option<Image> {
         match &self.mirror {
             Some(mirror) => mirror.source_of(image),
-            // Which account's it is will be seen when the registry is known.
+            // The account is checked once the registry is known.
             None => Mirror::own(image.host())?.source_of(image),
         }
     }
 
-    /// The public image that a private name stands for: only where Cast AI is known to use it, because anybody can
-    /// publish the others.
+    /// The public image of a private name, only if Cast AI is known to use it, because anyone can publish the others.
     fn source_of(&self, image: &Image) -> Option<Image> {
         self.read_back(image).filter(|source| self.knowledge.knows(source))
     }
 
-    /// What our record says of a image field's value, if that may be mirrored: whoever may edit the workload may edit it.
+    /// The recorded original of an image field, if it may be mirrored: anyone who may edit the workload may edit the
+    /// record.
     fn recorded(&self, records: &Records, field: &LocatedField, place: &Place) -> Option<Image> {
         let recorded = records.source(&field.image_field, &field.value)?;
         provenance::provenance(&recorded, place, &self.knowledge).map(|_| recorded)
     }
 
-    /// Whether what something in `place` names may be mirrored, with what our record says of it.
+    /// Whether an image that an object in `place` names may be mirrored; `recorded` is its recorded original.
     fn may_mirror(&self, image: &Image, recorded: Option<&Image>, place: &Place) -> bool {
         let source = recorded.cloned().or_else(|| self.source_of(image));
         provenance::provenance(source.as_ref().unwrap_or(image), place, &self.knowledge).is_some()
@@ -120,7 +120,7 @@ impl ImageFilter {
     }
 }
 
-/// Where images are looked for.
+/// Everything that is searched for images.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Found<'a> {
     pub workloads: &'a [Workload],
@@ -133,7 +133,7 @@ pub struct Found<'a> {
     pub named: &'a [Image],
 }
 
-/// Makes the inventory of what was found, in order of the images' names. `notes` are those of reading.
+/// Creates the inventory, sorted by image name. `notes` come from reading the cluster.
 pub fn discover(
     clusters: Vec<Cluster>,
     found: Found<'_>,
@@ -212,7 +212,7 @@ fn named() -> Use {
     }
 }
 
-/// The images that are taken of one workload, and what of them cannot be read.
+/// The included images of a workload, and notes on those that are not valid references.
 pub fn uses(workload: &Workload, filter: &ImageFilter) -> (Vec<(Image, Use)>, Vec<String>) {
     if workload.is_covered_by_its_owner() {
         return (Vec::new(), Vec::new());
@@ -238,7 +238,7 @@ fn file_uses(manifest: &Manifest, filter: &ImageFilter) -> (Vec<(Image, Use)>, V
     collect(&manifest.pod, &records, &place, &described, filter, reason, |_| None)
 }
 
-/// A custom resource of Cast AI's is taken with all its images that may be mirrored.
+/// All images of a Cast AI custom resource are included if they may be mirrored.
 fn resource_uses(resource: &Resource, filter: &ImageFilter) -> (Vec<(Image, Use)>, Vec<String>) {
     let definition = &resource.definition;
     let kind = definition.singular();
@@ -270,7 +270,7 @@ fn resource_uses(resource: &Resource, filter: &ImageFilter) -> (Vec<(Image, Use)
     (uses.collect(), unread.into_iter().collect())
 }
 
-/// Why all containers of a workload are taken whose images may be mirrored.
+/// Why all containers of a workload are included, if their images may be mirrored.
 fn whole_workload(workload: &Workload, knowledge: &Knowledge) -> Option<Reason> {
     if knowledge.is_namespace(&workload.name.namespace) {
         return Some(Reason::Namespace { namespace: workload.name.namespace.clone() });
@@ -282,7 +282,7 @@ fn whole_workload(workload: &Workload, knowledge: &Knowledge) -> Option<Reason> 
     knowledge.label(&workload.labels).map(|label| Reason::Label { label })
 }
 
-/// Why a single container is taken by its image's name.
+/// Why a single container is included because of its image's name.
 fn own_reason(workload: &Workload, field: &LocatedField, filter: &ImageFilter) -> Option<Reason> {
     let image: Image = field.value.parse().ok()?;
     let source = filter.source_of(&image);
@@ -294,8 +294,8 @@ fn own_reason(workload: &Workload, field: &LocatedField, filter: &ImageFilter) -
     })
 }
 
-/// Why a field that was taken cannot be patched. Controllers such as an operator may own a Deployment, which can be
-/// patched all the same; a patched pod or ReplicaSet would not outlive its controller's next step.
+/// Why an included field cannot be patched. A Deployment can be patched even if an operator controls it; a patched pod
+/// or ReplicaSet would be replaced by its controller.
 fn not_rewritable(workload: &Workload, image_field: &ImageField) -> Option<String> {
     if let Some(owner) = owners::custom_owner(workload) {
         return Some(format!("owned by {}: change it there", owners::described(owner)));
@@ -306,8 +306,8 @@ fn not_rewritable(workload: &Workload, image_field: &ImageField) -> Option<Strin
     }
 }
 
-/// Takes the fields that there is a reason for, that may be mirrored and that the filter admits, and with each container
-/// what comes with it and its derived image: without them a rewritten container could not do its work.
+/// Includes the fields that have a reason, may be mirrored and match the filter, with the fields and the derived image
+/// that belong to their container: without them a rewritten container would not work.
 fn collect(
     pod: &PodSpec,
     records: &Records,
@@ -349,7 +349,7 @@ fn collect(
             .iter()
             .filter(|other| container.is_some() && other.image_field.container() == container)
             .collect();
-        // What we added says nothing of what is wanted, which is found anew.
+        // A variable that we added is no evidence; the derived image is determined again.
         let added = own.iter().position(|other| records.added(&other.image_field, &other.value));
         let named: Option<Image> = added.and_then(|added| own[added].value.parse().ok());
         let has_variable = |name: &str| {

@@ -1,4 +1,4 @@
-//! Where images are found: in the cluster and in files, or in what another machine found.
+//! Gathers the inputs of discovery: from the cluster, from files, or from an inventory of another machine.
 
 use jiff::Timestamp;
 
@@ -9,10 +9,10 @@ use crate::event::{Event, Observer};
 use crate::model::inventory::Inventory;
 use crate::sync::settings::{Ports, Settings};
 
-/// Reads the cluster, where a stage needs it.
+/// Reads the cluster, if a stage needs it.
 ///
 /// # Errors
-/// The cluster cannot be reached, or does not know us.
+/// The cluster cannot be reached or rejects our credentials.
 pub async fn read_cluster(
     settings: &Settings,
     ports: &Ports,
@@ -52,7 +52,7 @@ pub fn inventory(
     inventory
 }
 
-/// What `filter` leaves of an inventory that another machine made.
+/// The part of an inventory from another machine that matches `filter`.
 fn admitted(given: &Inventory, filter: &ImageFilter) -> Inventory {
     let mut inventory = given.clone();
     inventory.images.retain(|wanted| {

@@ -11,19 +11,19 @@ use crate::event::{Event, Observer, Stage};
 use crate::model::inventory::Inventory;
 use crate::sync::target;
 
-/// What `images` looks at.
+/// The settings of `images`.
 pub struct Settings {
     pub scope: Scope,
     pub filter: ImageFilter,
     pub manifests: Vec<Manifest>,
-    /// Whether what was left out is explained.
+    /// Whether to explain what was excluded.
     pub explain: bool,
 }
 
-/// Lists the images of the cluster, or of the manifests alone where there is no connection.
+/// Lists the images of the cluster, or only those of the manifests if there is no connection.
 ///
 /// # Errors
-/// The cluster cannot be reached, or does not know us.
+/// The cluster cannot be reached or rejects our credentials.
 pub async fn run(
     settings: &Settings,
     connection: Option<&Connection>,

@@ -30,7 +30,7 @@ fn container(name: &str, image: &str) -> serde_json::Value {
     serde_json::json!({"name": name, "image": image})
 }
 
-/// Image, image field, reason and why it is fixed of everything taken.
+/// Image, image field, reason and why it is not rewritable, for everything that is included.
 fn seen(workload: &Workload) -> Vec<(String, String, String, Option<String>)> {
     let (uses, _) = uses(workload, &ImageFilter::default());
     uses.into_iter()
@@ -81,7 +81,7 @@ fn elsewhere_only_cast_ai_images_are_taken() {
         uses.into_iter().map(|(_, used_by)| used_by.image_field.to_string()).collect()
     };
     assert_eq!(taken(&workload), ["container/sidecar", "container/mirrored"]);
-    // A label selects among what Cast AI is known to use, and the user's own labels and charts do not more.
+    // A label selects only names that Cast AI is known to use; the user's own labels and charts do not extend that.
     workload.labels.insert("helm.sh/chart".to_owned(), "castai-evictor-0.35.143".to_owned());
     assert_eq!(taken(&workload), ["container/sidecar", "container/mirrored", "container/tool"]);
     workload.name.namespace = "castai-agent".to_owned();
@@ -142,13 +142,13 @@ fn a_variable_that_we_added_says_where_the_scanners_are_and_nothing_of_their_ver
             "e.example/scan:v1",
             ("e.example/scan:v1", "derived/controller/kvisor-scanners"),
         ),
-        // An upgrade by the mirror's name, which the variable has yet to follow.
+        // An upgrade to a private name that the variable does not follow yet.
         (
             "e.example/kvisor:v2",
             "e.example/scan:v1",
             ("e.example/scan:v2", "derived/controller/kvisor-scanners"),
         ),
-        // Somebody else set it since.
+        // Another client has set it since.
         ("e.example/kvisor:v1", "e.example/scan:v0", ("e.example/scan:v1", "env/controller/SCANNERS_IMAGE")),
     ] {
         let pod = serde_json::json!({"containers": [{"name": "controller", "image": image, "env": env}]});
@@ -313,7 +313,7 @@ fn releases_of_cast_ais_charts_are_taken_with_their_hooks() {
         release("castaways", deployment("shop/web:1"), &[]),
         release("castai-broken", "kind: [".to_owned(), &[]),
     ];
-    // What a workload records of the same image holds for the release too.
+    // A record on a workload also applies to the same image in a release.
     let pod = serde_json::json!({"containers": [container("c", "e.example/flat:v1")]});
     let mut rewritten = workload(WorkloadKind::Deployment, "castai-agent", pod);
     let record = serde_json::json!({"container/c": {"from": "castai/x:v1", "to": "e.example/flat:v1"}});

@@ -26,7 +26,7 @@ fn workload(name: WorkloadName, container: &serde_json::Value) -> Workload {
     }
 }
 
-/// A pod of `owner`, given as `version Kind/name`, that waits for one image.
+/// A pod of `owner`, given as `version Kind/name`, that cannot pull one image.
 fn pod(namespace: &str, pod: &str, owner: &str, image_field: &str, image: &str) -> WaitingPod {
     let (api_version, owner) = owner.split_once(' ').unwrap();
     let (kind, owner) = owner.split_once('/').unwrap();
@@ -80,7 +80,7 @@ fn inventory(workloads: &[Workload], pods: &[WaitingPod]) -> (Inventory, Vec<Exc
     (inventory, excluded)
 }
 
-/// Image, object and reason of what was taken because of pods.
+/// Image, object and reason of the images that are included because of pods.
 fn taken(pods: &[WaitingPod]) -> Vec<(String, String, String)> {
     let (inventory, _) = inventory(&workloads(), pods);
     let uses =
@@ -166,13 +166,13 @@ fn a_pod_represents_a_workload_that_cannot_be_listed() {
 #[test]
 fn what_others_add_or_their_own_template_names_is_not_taken() {
     let cases = [
-        // Its own template names it: the customer's own concern.
+        // Its own template contains it: it is the customer's responsibility.
         ("apps/v1 ReplicaSet/web-5d9f", "container/web", "shop/web:1", false),
-        // A name that says Cast AI, with an image that it is not known to use: anybody may write both.
+        // A Cast AI name with an image that Cast AI is not known to use: anyone can write both.
         ("apps/v1 ReplicaSet/web-5d9f", "init/castai-jmx-exporter-init", "acme/other:v1", true),
         ("omni.cast.ai/v1 Edge/e", "container/e", "acme/edge:1", true),
         ("apps/v1 ReplicaSet/web-5d9f", "init/x", "evil.example/ghcr.io/castai/x:1", true),
-        // Somebody else's webhook.
+        // Another vendor's webhook.
         ("apps/v1 ReplicaSet/web-5d9f", "container/istio-proxy", "istio/proxyv2:1", true),
         ("apps/v1 ReplicaSet/web-5d9f", "container/side", "NOT AN IMAGE", true),
     ];
