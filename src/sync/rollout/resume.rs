@@ -1,4 +1,4 @@
-//! What an earlier run wrote and did not see to its end: a run that is killed must not be taken for a success.
+//! Finds unfinished rollouts of earlier runs: an interrupted run must not be reported as a success.
 
 use futures::StreamExt as _;
 use futures::future::join_all;
@@ -20,7 +20,7 @@ use crate::model::record::Records;
 use crate::model::workload::Workload;
 use crate::sync::rewrite::{Rewrite, WorkloadPatch};
 
-/// A rollout of ours that is not done.
+/// A rollout of ours that is not complete.
 pub(super) struct Unfinished<'a> {
     workload: &'a Workload,
     changes: Vec<Change>,
@@ -28,7 +28,7 @@ pub(super) struct Unfinished<'a> {
     seen: Observation,
 }
 
-/// Whether what is not done can be about images: a pod that no node takes, or whose node is gone, is not.
+/// Whether an incomplete rollout may be caused by images: an unschedulable pod or a lost node is not.
 fn is_about_images(seen: &Observation) -> bool {
     let is_stuck = |pod: &Pod| {
         let problems = pods::problems(pod);
@@ -39,7 +39,7 @@ fn is_about_images(seen: &Observation) -> bool {
 }
 
 impl Run<'_> {
-    /// Whether a workload that needs no patch may have a rollout of ours behind it that nobody waited for.
+    /// Whether a workload that needs no patch may have a rollout of ours that was not watched to its end.
     pub(super) fn is_worth_a_look(&self, workload: &Workload) -> bool {
         use WorkloadKind::{DaemonSet, Deployment, Pod, StatefulSet};
         self.options.mode == PatchMode::Apply
@@ -48,9 +48,9 @@ impl Run<'_> {
             && !recorded(workload).is_empty()
     }
 
-    /// Looks at each workload once: at those with nothing to wait for, and at rollouts that are not done, of what ran
-    /// well before our change and of what did not. How a workload was before is known only where a pod from before still
-    /// runs; the others are waited for as what was broken.
+    /// Reads each workload once, and returns those without a rollout to watch and incomplete rollouts, of workloads
+    /// that were healthy before our change and of others. The earlier health is only known if an old pod still runs;
+    /// without one, the workload is treated as broken before.
     pub(super) async fn look_back<'a>(
         &self,
         workloads: &[&'a Workload],
@@ -99,7 +99,7 @@ impl Run<'_> {
         let name = &workload.name;
         let mut report = settled(name, Rewrite::Unchanged);
         (self.observer)(Event::RolloutStarted { workload: name.clone() });
-        // Whatever a pod runs now counts as new: it stands beside one that has not run anything.
+        // All running pods count as new, next to an empty pod before the change.
         let nothing = Pods { new: vec![Pod::default()], old: Vec::new() };
         let before = Observation { pods: Some(nothing), ..seen };
         if ran_well {
@@ -129,7 +129,7 @@ impl Run<'_> {
     }
 }
 
-/// Whether a pod is ready with the very images that our changes took away: then the workload was healthy before them.
+/// Whether a pod is ready with exactly the images that our changes replaced: then the workload was healthy before.
 fn ran_well(seen: &Observation, changes: &[Change]) -> bool {
     let variables = image_variables();
     let runs_former = |pod: &Pod| {
@@ -144,7 +144,7 @@ fn ran_well(seen: &Observation, changes: &[Change]) -> bool {
     !changes.is_empty() && old.any(|pod| pods::is_ready(pod) && runs_former(pod))
 }
 
-/// The changes of earlier runs that are still in place, by our record.
+/// The changes of earlier runs that are still in place, according to our record.
 fn recorded(workload: &Workload) -> Vec<Change> {
     let records = Records::read(&workload.annotations);
     let current = locate_image_fields(&workload.pod, &image_variables()).into_iter().filter_map(|field| {
