@@ -1,4 +1,4 @@
-//! Manifests with the images' private names, once the registry is known to hold every one of them.
+//! Rewrites manifests to private names, once the registry is known to have all the images.
 
 use std::collections::BTreeSet;
 
@@ -23,36 +23,36 @@ use crate::sync::presence::{Missing, missing, unproven};
 use crate::sync::settings::Ports;
 use crate::sync::target::{self, MirrorSettings};
 
-/// What is rewritten, and to what.
+/// The settings of `rewrite`.
 pub struct Settings {
     pub filter: ImageFilter,
     pub mirror: MirrorSettings,
-    /// What another machine verified; without it the registry is asked.
+    /// A lock of another machine; without it, the registry is read.
     pub lock: Option<Lock>,
     pub parts: Vec<Part>,
 }
 
-/// A text of manifests, and the pod specs in it.
+/// A text of manifests, with its pod specs.
 pub struct Part {
     pub text: Text,
-    /// None where there is no document in it.
+    /// `None` if there is no document in it.
     pub format: Option<Format>,
     pub manifests: Vec<Manifest>,
 }
 
-/// The texts as they are to be printed, unless something stands in the way.
+/// The rewritten texts, and what prevents printing them.
 pub struct Rewritten {
     pub texts: Vec<String>,
     pub mirror: Mirror,
-    /// Images that the registry is not known to hold.
+    /// Images that are not known to be in the registry.
     pub missing: Vec<Missing>,
     /// Derived images that would not be found, one line each.
     pub lost_images: Vec<String>,
 }
 
 impl Settings {
-    /// Whether any manifest names an image of Cast AI. Helm passes every stream of a release through its post-renderer,
-    /// and those without any have to pass unchanged, whatever can be reached.
+    /// Whether any manifest has an image of Cast AI. Helm passes every stream of a release through its post-renderer,
+    /// and a stream without such images must pass unchanged, whatever is reachable.
     pub fn name_castai(&self) -> bool {
         let locked =
             self.lock.as_ref().and_then(|lock| lock.destinations.first()).map(|locked| &locked.mirror);
@@ -61,16 +61,16 @@ impl Settings {
         inventory.images.iter().any(|image| image.provenance == Some(Provenance::Known))
     }
 
-    /// The texts as they were read.
+    /// The original texts.
     pub fn texts(&self) -> Vec<String> {
         self.parts.iter().map(|part| part.text.text.clone()).collect()
     }
 }
 
-/// Rewrites every part, and finds out what the registry lacks. Nothing is changed anywhere.
+/// Rewrites every part, and determines the images that the registry lacks. Changes nothing.
 ///
 /// # Errors
-/// It cannot be told which registry is meant, the registry as a whole cannot be asked, or a text cannot be edited.
+/// The registry cannot be determined or read, or a text cannot be edited.
 pub async fn run(
     settings: &Settings,
     ports: &Ports,
@@ -93,7 +93,7 @@ pub async fn run(
     target::refuse_maps(&mirror, &wanted.maps)?;
     let filter = filter.clone().below(Some(mirror.clone()));
 
-    // Each manifest is decided on by itself: another one of its name may have other records.
+    // Each manifest is decided separately: another one of the same name may have other records.
     let region = wanted.region_of(cluster, &mirror);
     let mut assignments = Vec::new();
     let (mut texts, mut lost_images) = (Vec::new(), Vec::new());

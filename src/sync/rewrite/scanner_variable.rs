@@ -1,4 +1,4 @@
-//! Telling a component by a variable which derived image it has, where it would not find it by itself.
+//! Sets the variable for a derived image that its component would not find.
 
 use super::Change;
 use crate::castai::derivation;
@@ -9,7 +9,7 @@ use crate::model::workload::Workload;
 use crate::ownership::fields::{self, OwnedBy};
 use crate::sync::rewrite::derived_image;
 
-/// What that takes.
+/// The changes for that.
 #[derive(Default)]
 pub(super) struct ScannerVariable {
     pub change: Option<Change>,
@@ -21,11 +21,11 @@ pub(super) struct ScannerVariable {
 pub(super) enum ScannersNotFound {
     /// This image is not verified.
     Missing(String),
-    /// Its name is not known, or nothing can tell it; the text says why.
+    /// Its name is unknown, or nothing can set it; the text says why.
     InvalidName(String),
 }
 
-/// Brings the variable of ours to `named`, or away where none is needed.
+/// Sets our variable to `named`, or removes it if none is needed.
 pub(super) fn set(
     workload: &Workload,
     derived: &Use,

@@ -1,4 +1,4 @@
-//! Images of volumes: everything that holds for a container's image holds for them.
+//! Images of volumes behave like images of containers.
 
 use super::*;
 use crate::castai::components::image_variables;

@@ -13,7 +13,7 @@ pub(super) fn private(image: &str) -> String {
     format!("{MIRROR}/{image}")
 }
 
-/// Filters `text` as the command does, with `MIRROR` as the destination.
+/// Filters `text` like the command, with `MIRROR` as the destination.
 pub(super) fn filtered(text: &str) -> Result<String, String> {
     let manifests = manifests::parse("x.yaml", text).map_err(|error| error.to_string())?;
     let mirror = MIRROR.parse().unwrap();
@@ -27,7 +27,7 @@ pub(super) fn filtered(text: &str) -> Result<String, String> {
     rewrite(text, &all).map_err(|refused| refused.to_string())
 }
 
-/// Asserts that nothing but each `AGENT` in `text` that stands between `«` and `»` becomes private.
+/// Asserts that only each `AGENT` between `«` and `»` in `text` becomes private.
 #[track_caller]
 fn assert_marked(text: &str) {
     let public = text.replace(['«', '»'], "");
@@ -37,7 +37,7 @@ fn assert_marked(text: &str) {
     assert_eq!(filtered(&expected).as_deref(), Ok(expected.as_str()), "twice is once");
 }
 
-/// A pod whose container's image is written as given, with comments and other things around it.
+/// A pod with this text as its container's image, between comments and other fields.
 fn pod(image: &str) -> String {
     format!(
         "# {AGENT}\nkind: Pod\nmetadata:\n  name: {AGENT}\nspec:\n  containers:\n  - name: a\n    image: {image}\n    \
