@@ -1,4 +1,4 @@
-//! What `status` reads: the cluster, what the registry holds, and the public tags.
+//! Gathers the input of `status`: the cluster, the content of the registry, and the public tags.
 
 use super::registries::{fetch_public_tags, list_destination};
 use super::{
@@ -19,21 +19,21 @@ use crate::sync::plan::assignment::Assignment;
 use crate::sync::target::{self, MirrorSettings};
 use crate::transport;
 
-/// What `status` looks at.
+/// The settings of `status`.
 pub struct Settings {
     pub scope: Scope,
     pub filter: ImageFilter,
     pub mirror: MirrorSettings,
-    /// Whether the public tags are compared too.
+    /// Whether to compare public tags too.
     pub upstream: bool,
-    /// Whether no registry is asked.
+    /// Whether to read no registry.
     pub cluster_only: bool,
 }
 
-/// Reads everything that `settings` name. Read-only.
+/// Reads everything that `settings` require. Read-only.
 ///
 /// # Errors
-/// The cluster cannot be read, or it cannot be told which registry is meant. What a registry does not tell is in the
+/// The cluster cannot be read, or the registry cannot be determined. What cannot be read from registries is in the
 /// report.
 pub async fn run(
     settings: &Settings,
@@ -64,14 +64,14 @@ pub async fn run(
     Ok(report)
 }
 
-/// What the settings leave out.
+/// What the settings exclude.
 fn skipped(settings: &Settings) -> Vec<Subject> {
     let subjects = [(Subject::Registry, settings.cluster_only), (Subject::PublicTags, !settings.upstream)];
     subjects.into_iter().filter(|(_, is_skipped)| *is_skipped).map(|(subject, _)| subject).collect()
 }
 
-/// Finds the pods of Cast AI that cannot pull, where what was found of it is, and adds them to `report`. A selector
-/// chooses workloads, and so their pods alone. Pods that a rollout is about to replace are given time to go.
+/// Adds pods of Cast AI that cannot pull, in the namespaces where it was found, to `report`. With a selector, only pods
+/// of matching workloads count. Pods that a rollout is about to replace get a grace period.
 async fn add_pull_failures(
     settings: &Settings,
     snapshot: &ClusterSnapshot,
@@ -104,7 +104,7 @@ async fn add_pull_failures(
     Ok(())
 }
 
-/// What registries hold, and nothing where none is asked. What cannot be read has its cause there.
+/// The content of registries; empty if none is read. What cannot be read has its cause in it.
 async fn look_at_registries(
     settings: &Settings,
     network: &transport::Settings,
@@ -135,7 +135,7 @@ async fn look_at_registries(
     Ok((mirror, assignments, Some(seen)))
 }
 
-/// The registry that is meant, and why AWS does not confirm it where it should.
+/// The registry, and why AWS could not confirm it if it should have.
 async fn mirror(
     settings: &Settings,
     network: &transport::Settings,
@@ -144,7 +144,7 @@ async fn mirror(
     region: Option<&str>,
     observer: Observer<'_>,
 ) -> Result<(Mirror, Option<Unidentified>), CommandError> {
-    // Without AWS, the account that the cluster names may be another's.
+    // Without AWS, the cluster's account may belong to someone else.
     let of_cluster = || choose::of_cluster(cluster, region);
     if settings.cluster_only {
         let recorded = settings.mirror.registry.clone().or_else(|| recorded_mirror(inventory));

@@ -25,7 +25,7 @@ fn workload(name: WorkloadName, containers: &Value) -> Workload {
     }
 }
 
-/// The agent, a DaemonSet of the customer's that Cast AI has a container in, and one that it has nothing to do with.
+/// The agent, a customer's DaemonSet with a Cast AI container, and a DaemonSet without any.
 fn workloads() -> Vec<Workload> {
     let mut workloads = vec![
         workload(
@@ -102,7 +102,7 @@ fn pods_of_cast_ai_are_distinguished_from_others() {
             AGENT,
             Some("castai-agent/deployment.apps/castai-agent"),
         ),
-        // Added by a webhook, with a name that is none, or of a controller that is not known: the namespace decides.
+        // Injected by a webhook, with an invalid name, or from an unknown controller: the namespace decides.
         (
             "castai-agent",
             replica_set,
@@ -126,7 +126,7 @@ fn pods_of_cast_ai_are_distinguished_from_others() {
             "x:1",
             Some("castai-agent/cronjob.batch/resume"),
         ),
-        // Of a customer's workload only the container that is Cast AI's.
+        // Of a customer's workload, only the Cast AI container.
         (
             "kube-system",
             "apps/v1 DaemonSet/aws-node",
@@ -136,7 +136,7 @@ fn pods_of_cast_ai_are_distinguished_from_others() {
         ),
         ("kube-system", "apps/v1 DaemonSet/aws-node", "container/side", "shop/side:1", None),
         ("shop", "apps/v1 ReplicaSet/web-5d9f", "container/web", "shop/web:1", None),
-        // Cast AI's webhook added it.
+        // Injected by Cast AI's webhook.
         (
             "shop",
             "apps/v1 ReplicaSet/web-5d9f",
