@@ -1,7 +1,7 @@
-//! Mirroring: carries out a plan. Each blob is read once, and feeds all uploads that it is needed for.
+//! Carries out the plan's uploads. Each blob is read once for all its uploads.
 //!
-//! Everything runs in one task: uploads, mounts and images are futures that wait for each other through gates, so
-//! that dropping the whole ends it at once. An image fails only by what it needs itself.
+//! Everything runs in one task: uploads, mounts and images are futures that wait for each other through gates, so that
+//! dropping the outer future cancels everything immediately. An image only fails if something that it needs fails.
 
 mod fan_out;
 mod progress;
@@ -26,16 +26,17 @@ use crate::sync::plan::decide::missing_manifests;
 use crate::sync::plan::prepare::at;
 use crate::sync::plan::tree::{ManifestCache, manifest};
 
-/// By destination reference: whether the registry confirmed the digest of what was written, or why it failed.
+/// By destination reference: whether the registry confirmed the digest of the written manifest, or why the image
+/// failed.
 pub type Mirrored = BTreeMap<Image, Result<bool, String>>;
 
-/// A destination, and what happens there.
+/// A destination with its plan.
 pub struct Target<'t> {
     pub store: &'t Store<'t>,
     pub plan: &'t DestinationPlan,
 }
 
-/// Carries out what the plans of `targets` say, within the limits of the sources.
+/// Carries out the plans of `targets`, within the limits of the sources.
 pub async fn mirror(
     sources: &Store<'_>,
     targets: &[Target<'_>],
@@ -83,10 +84,10 @@ pub async fn mirror(
     mirrored
 }
 
-/// An image that is written to a destination.
+/// An image that is copied to a destination.
 #[derive(Clone, Copy)]
 struct Copied<'p> {
-    /// Position of the destination.
+    /// Index of the destination.
     target: usize,
     image: &'p Image,
     source: &'p Image,
@@ -111,12 +112,12 @@ fn all_copies<'p>(targets: &'p [Target<'p>]) -> impl Iterator<Item = Copied<'p>>
 /// A repository of a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Spot<'p> {
-    /// Position of the destination.
+    /// Index of the destination.
     target: usize,
     path: &'p str,
 }
 
-/// A blob, and the repositories that lack it, those of one destination together.
+/// A blob, and the repositories that lack it, grouped by destination.
 struct Spread<'p> {
     blob: &'p Blob,
     from: &'p Image,
@@ -139,7 +140,7 @@ impl<'p> Spread<'p> {
         self.to.chunk_by(|one, other| one.target == other.target)
     }
 
-    /// Where the blob is uploaded to: with mounting, to the first repository of a destination alone.
+    /// The repositories to upload the blob to: with mounting, only the first one of each destination.
     fn uploaded(&self, targets: &[Target<'_>]) -> Vec<Spot<'p>> {
         let of_target = |spots: &[Spot<'p>]| {
             let is_mounting = spots.first().is_some_and(|spot| targets[spot.target].plan.mounting);
@@ -148,16 +149,16 @@ impl<'p> Spread<'p> {
         self.by_target().flat_map(of_target).collect()
     }
 
-    /// The repositories of each destination that mounts the blob from the first of them into the others.
+    /// For each destination with mounting, its repositories: the blob is mounted from the first one into the others.
     fn mounted(&self, targets: &[Target<'_>]) -> impl Iterator<Item = &[Spot<'p>]> {
         self.by_target().filter(|spots| spots.len() > 1 && targets[spots[0].target].plan.mounting)
     }
 }
 
-/// Something in a repository, by digest.
+/// A blob or manifest in a repository, by digest.
 type Place<'p> = (Spot<'p>, &'p Digest);
 
-/// Opens when something is there, or will not be.
+/// Opens when the object is present, or has failed.
 type Gate = watch::Sender<Option<Result<(), Arc<str>>>>;
 
 fn gates<'p>(places: impl Iterator<Item = Place<'p>>) -> HashMap<Place<'p>, Gate> {
@@ -170,9 +171,9 @@ struct Run<'r> {
     cache: &'r ManifestCache,
     /// Blobs that repositories lack.
     blobs: HashMap<Place<'r>, Gate>,
-    /// Manifests that are written; only mounts wait for them, and do without if they fail.
+    /// Manifests to write. Only mounts wait for them, and continue if they fail.
     written: HashMap<Place<'r>, Gate>,
-    /// Manifests that are written by digest, once per repository however many images share them.
+    /// Manifests to write by digest, once per repository even if several images share them.
     children: HashMap<Place<'r>, OnceCell<bool>>,
     streams: Semaphore,
     small: Semaphore,
@@ -181,14 +182,14 @@ struct Run<'r> {
     progress: Progress<'r>,
 }
 
-/// A repository that shall get a blob, with its upload if that is open already.
+/// A repository to upload a blob to, with its upload if that has already been started.
 struct Receiver<'r> {
     spot: Spot<'r>,
     session: Option<UploadSession>,
 }
 
 impl<'r> Run<'r> {
-    /// The store that a repository lies in.
+    /// The store of a repository.
     const fn store(&self, spot: Spot<'r>) -> &'r Store<'r> {
         self.targets[spot.target].store
     }
@@ -222,7 +223,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Takes a blob from the first repository into the others; where the registry does not do that, uploads it.
+    /// Mounts a blob from the first repository into the others; if the registry does not support that, uploads it.
     async fn mount(&self, upload: &'r Spread<'r>, spots: &'r [Spot<'r>]) {
         let Some((leader, followers)) = spots.split_first() else {
             return;
@@ -257,7 +258,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Waits until the leader has what others can mount from it.
+    /// Waits until the first repository has what the others need for mounting.
     async fn wait_for_leader(&self, leader: Spot<'r>, digest: &'r Digest) -> bool {
         if self.wait(&self.blobs, leader, digest).await.is_err() {
             return false;
@@ -275,7 +276,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Writes an image's manifests as soon as what they name is there.
+    /// Writes an image's manifests as soon as everything that they reference is present.
     async fn image(&self, copy: Copied<'r>) -> (Image, Result<bool, String>) {
         let Copied { image, content, .. } = copy;
         let result = self.manifests(copy).await;
@@ -340,7 +341,7 @@ impl<'r> Run<'r> {
         let store = self.store(spot);
         let written = store.put_manifest(&repository, reference, &planned.media_type, fetched.bytes).await;
         match written {
-            // A try whose answer was lost may have written it.
+            // A previous attempt whose response was lost may have written it.
             Err(error) if error.is_immutable_tag() => {
                 let there = store.describe_manifest(&repository, reference).await?;
                 if there.digest == planned.digest { Ok(true) } else { Err(error) }
@@ -349,7 +350,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Waits for its turn to write a manifest.
+    /// Waits until the rate limit for manifests allows the next one.
     async fn pace(&self, target: usize) {
         let interval = self.targets[target].store.capabilities().manifest_interval;
         if interval == Duration::ZERO {
@@ -364,7 +365,7 @@ impl<'r> Run<'r> {
         tokio::time::sleep_until(slot).await;
     }
 
-    /// Waits until something is there; what has no gate was there before.
+    /// Waits until an object is present; an object without a gate was present before.
     async fn wait(
         &self,
         gates: &HashMap<Place<'r>, Gate>,

@@ -1,4 +1,4 @@
-//! The half that fills the registry: which registry, what to copy, copying and verifying; or a lock instead.
+//! Mirroring as a stage: choose the registry, plan, copy and verify; or use a lock instead.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,7 @@ use crate::sync::target;
 use crate::sync::verify::{PlanAge, verify};
 use crate::transport;
 
-/// Where verified images come from: a registry that is planned, or a lock that was made where it could be planned.
+/// The source of verified images: a registry for which a copy is planned, or a lock.
 pub(super) enum Mirroring<'o> {
     Planned(Box<Planned<'o>>),
     Locked { lock: Lock, mirror: Mirror, skipped_images: BTreeSet<Image> },
@@ -40,7 +40,7 @@ pub(super) struct Planned<'o> {
 }
 
 impl<'o> Mirroring<'o> {
-    /// Takes a lock's word for what is in its registry. Nothing but the cluster is needed then.
+    /// Trusts a lock about the content of its registry, so that only the cluster is needed.
     pub(super) fn of_lock(
         lock: Lock,
         inventory: &Inventory,
@@ -58,7 +58,7 @@ impl<'o> Mirroring<'o> {
         Ok(Self::Locked { lock, mirror, skipped_images })
     }
 
-    /// Finds out which registry is meant, and what it lacks.
+    /// Chooses the registry, and plans what to copy.
     pub(super) async fn plan(
         settings: &Settings,
         network: &transport::Settings,
@@ -133,7 +133,7 @@ impl<'o> Mirroring<'o> {
         }
     }
 
-    /// What decides on patches by `lock`.
+    /// Decides on patches with `lock`.
     pub(super) const fn rewriter<'r>(&'r self, lock: &'r Lock, filter: &'r ImageFilter) -> Rewriter<'r> {
         let skipped_images = match self {
             Self::Planned(planned) => &planned.skipped_images,
@@ -142,7 +142,7 @@ impl<'o> Mirroring<'o> {
         Rewriter { lock, filter, skipped_images }
     }
 
-    /// How many images would be copied, and how many bytes that uploads.
+    /// The number of images to copy, and the bytes to upload.
     pub(super) fn copies(&self) -> (usize, u64) {
         let Self::Planned(planned) = self else { return (0, 0) };
         let plans = &planned.plan.destinations;
@@ -151,7 +151,7 @@ impl<'o> Mirroring<'o> {
         (copied, plans.iter().map(|plan| plan.estimate.upload_bytes).sum())
     }
 
-    /// The lock that the plan would produce. `copying` says whether what is missing is copied.
+    /// The lock that the plan would result in. `copying`: whether missing images are copied.
     pub(super) fn expected_lock(&self, copying: bool) -> Lock {
         match self {
             Self::Locked { lock, .. } => lock.clone(),
@@ -173,11 +173,11 @@ impl<'o> Mirroring<'o> {
             (Some(_), true) => (ImageResult::written(&image.step), None),
             (None, _) => settled(&image.step),
         });
-        // A plan to copy is no plan where nothing is copied.
+        // Without copying, there is no plan to report.
         SyncReport { end: RunOutcome::Planned(plan.filter(|_| copying)), ..report }
     }
 
-    /// Copies what is missing, and verifies everything.
+    /// Copies missing images, and verifies everything.
     pub(super) async fn carry_out(
         &self,
         settings: &Settings,
@@ -224,7 +224,7 @@ impl<'o> Mirroring<'o> {
         Ok((report, new_lock(vec![verified.locked])))
     }
 
-    /// What each host was sent and sent back.
+    /// The traffic with each host.
     pub(super) fn traffic(&self) -> Vec<(String, HostTraffic)> {
         match self {
             Self::Planned(planned) => planned.stores.destination.traffic().into_iter().collect(),
@@ -252,7 +252,7 @@ impl<'o> Mirroring<'o> {
     }
 }
 
-/// The assignments, and a warning for each `--map` that decides none of them: most likely it is misspelt.
+/// The assignments, with a warning for each `--map` that matches no image, which is probably misspelt.
 fn assigned(
     inventory: &Inventory,
     mirror: &Mirror,
@@ -263,7 +263,7 @@ fn assigned(
     assign_all(inventory, mirror, &settings.mirror.maps, region.as_deref(), observer)
 }
 
-/// A word about each `--replace` that allows nothing.
+/// A warning for each `--replace` without effect.
 fn warn_of_unused_replacements(plan: &DestinationPlan, settings: &Settings, observer: Observer<'_>) {
     let mirror = &plan.mirror;
     for name in &settings.replace {
@@ -284,7 +284,7 @@ fn warn_of_unused_replacements(plan: &DestinationPlan, settings: &Settings, obse
 const NOT_COPIED: &str = "not found in the registry, and --no-mirror skips copying: run without \
                           --no-mirror first";
 
-/// The result of a step that mirroring does not touch.
+/// The result of an image that needs no copy.
 fn settled(step: &Step) -> (ImageResult, Option<String>) {
     match step {
         Step::Skip { reason: why } => (ImageResult::Skipped, Some(why.clone())),
@@ -297,7 +297,7 @@ fn planned_destination(plan: &Plan) -> Result<&DestinationPlan, CommandError> {
     plan.destinations.first().ok_or_else(|| CommandError::new("error: the plan has no destination"))
 }
 
-/// The mirror that a lock speaks of.
+/// The mirror of a lock.
 pub(in crate::sync) fn locked_mirror(lock: &Lock) -> Result<&Mirror, CommandError> {
     let locked = lock.destinations.first();
     locked.map(|locked| &locked.mirror).ok_or_else(|| CommandError::new("error: the lock has no destination"))

@@ -25,10 +25,10 @@ use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
 use crate::model::plan::Plan;
 
-/// Runs the stages that `settings` name. Calls `approve` before anything is changed.
+/// Runs the stages in `settings`. Calls `approve` before anything is changed.
 ///
 /// # Errors
-/// A stage as a whole could not do its work. What concerns one image or workload is in the report.
+/// A whole stage failed. Failures of single images and workloads are in the report.
 pub async fn run(
     settings: &Settings,
     ports: &Ports,
@@ -49,7 +49,7 @@ pub async fn run(
         return Ok(SyncReport::discovered(&inventory));
     }
 
-    // A lock that was made elsewhere says what is verified; else the registries do.
+    // With a lock from another machine, the lock states what is verified; otherwise the registries do.
     let mirroring = if let Some(lock) = settings.artifacts.lock.given() {
         Mirroring::of_lock(lock.clone(), &inventory, settings, observer)?
     } else {
@@ -88,7 +88,7 @@ pub async fn run(
         return Ok(planned.declined());
     }
 
-    // Only what the registry itself confirms comes into the lock, and only what the lock holds is rewritten.
+    // Only what the registry itself confirms is added to the lock, and only images in the lock are used for rewriting.
     let (mut report, lock) = mirroring.carry_out(settings, &inventory, observer).await?;
     settings.artifacts.lock.write(&lock)?;
     if let Some((cluster, changes)) = cluster.as_mut().zip(changes) {

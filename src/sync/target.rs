@@ -1,4 +1,4 @@
-//! Which registry is meant.
+//! Chooses the destination registry.
 
 use std::collections::BTreeSet;
 
@@ -15,19 +15,19 @@ use crate::sync::plan::decide::MovableTags;
 use crate::sync::settings::Settings;
 use crate::transport;
 
-/// Where images are mirrored to, as far as the user says.
+/// The destination as far as the user specifies it.
 #[derive(Clone, Debug, Default)]
 pub struct MirrorSettings {
-    /// Our path in the ECR of the cluster's account and region without it.
+    /// Default: our path in the ECR of the cluster's account and region.
     pub registry: Option<Mirror>,
-    /// The cluster's region, where the user says it.
+    /// The cluster's region, if the user specifies it.
     pub region: Option<String>,
     pub maps: Vec<NameMap>,
 }
 
 impl MirrorSettings {
-    /// The cluster's region, as the user says or as the cluster tells. Nodes have to reach the mirror in any case, so that
-    /// its region serves where nobody knows theirs.
+    /// The cluster's region, from the user or from the cluster. Its default is the mirror's region, because nodes have
+    /// to reach the mirror in any case.
     pub fn region_of(&self, cluster: Option<&Cluster>, mirror: &Mirror) -> Option<String> {
         self.region
             .clone()
@@ -36,10 +36,10 @@ impl MirrorSettings {
     }
 }
 
-/// The registry that the user names, or else our path in the ECR of the cluster's account and region.
+/// The user's registry, or our path in the ECR of the cluster's account and region.
 ///
 /// # Errors
-/// AWS does not say who we are, or the accounts of cluster and credentials differ.
+/// STS does not identify the caller, or the accounts of cluster and credentials differ.
 pub async fn chosen(
     network: &transport::Settings,
     settings: &MirrorSettings,
@@ -48,10 +48,10 @@ pub async fn chosen(
     identified(network, settings, cluster).await?.map_err(Unidentified::into_error)
 }
 
-/// As [`chosen`]; the inner error is that AWS did not say who we are.
+/// As [`chosen`]; the inner error means that STS did not identify the caller.
 ///
 /// # Errors
-/// The region is not known, or the accounts of cluster and credentials differ.
+/// The region is unknown, or the accounts of cluster and credentials differ.
 pub async fn identified(
     network: &transport::Settings,
     settings: &MirrorSettings,
@@ -63,7 +63,7 @@ pub async fn identified(
     }
 }
 
-/// The mirror that is meant, as far as it is known without AWS: private names are read back below it alone.
+/// The mirror, as far as it is known without AWS: private names are translated back only below it.
 pub fn known_mirror(settings: &Settings, cluster: Option<&ClusterSnapshot>) -> Option<Mirror> {
     let artifacts = &settings.artifacts;
     let planned = artifacts.plan.given().and_then(|plan| plan.destinations.first()).map(|plan| &plan.mirror);
@@ -74,16 +74,16 @@ pub fn known_mirror(settings: &Settings, cluster: Option<&ClusterSnapshot>) -> O
     }
 }
 
-/// The ECR that images are mirrored to by default, as far as the cluster alone tells.
+/// The default ECR mirror, as far as it is known from the cluster alone.
 pub fn default_of(cluster: &ClusterSnapshot, region: Option<&str>) -> Option<Mirror> {
     let cluster = cluster.environment.cluster(region);
     choose::of_cluster(Some(&cluster), cluster.region.as_deref()).ok()
 }
 
-/// A path that the registry does not take for any image needs no image to fail.
+/// Rejects a path that is invalid for every image.
 ///
 /// # Errors
-/// The path is none that the registry accepts.
+/// The registry does not accept the path.
 pub fn refuse_path(mirror: &Mirror) -> Result<(), CommandError> {
     let capabilities = capabilities(&RegistryKind::of_host(&mirror.registry));
     let prefix = mirror.prefix.as_deref();
@@ -93,18 +93,18 @@ pub fn refuse_path(mirror: &Mirror) -> Result<(), CommandError> {
     })
 }
 
-/// A name outside of the mirror is never written, even if the user sets it.
+/// Rejects maps to names outside the mirror, which are never written, even if the user sets them.
 ///
 /// # Errors
-/// A map's private name lies outside of `mirror`.
+/// The private name of a map is outside `mirror`.
 pub fn refuse_maps(mirror: &Mirror, maps: &[NameMap]) -> Result<(), CommandError> {
     let Some(map) = maps.iter().find(|map| !mirror.includes(map.private())) else { return Ok(()) };
     let message = format!("error: invalid --map {map}: {} is not below {mirror}", map.private());
     Err(CommandError::with_hint(message, "choose a name below it, or another registry with --registry"))
 }
 
-/// Which tags may be moved in `mirror`: all below the default path, else those of the repositories that `--replace` names,
-/// with or without the registry's host.
+/// Which tags may be moved in `mirror`: all below the default path, else those of the repositories in `--replace`, with
+/// or without the registry's host.
 pub fn movable_tags(mirror: &Mirror, registry: Option<&Mirror>, replace: &[String]) -> MovableTags {
     if registry.is_none() && mirror.is_own() {
         return MovableTags::All;

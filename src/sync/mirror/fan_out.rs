@@ -1,4 +1,4 @@
-//! One blob to several repositories: one read, as many uploads, in bounded memory.
+//! Uploads one blob to several repositories: one read, several uploads, bounded memory.
 
 use bytes::Bytes;
 use futures::future;
@@ -8,7 +8,7 @@ use crate::store::{BlobReader, Error, Repository, Store, UploadBody, UploadSessi
 use crate::sync::mirror::{Receiver, Run, Spot, Spread, all_copies};
 use crate::sync::plan::tree::whole_blob;
 
-/// How one upload ended.
+/// The result of one upload.
 struct Outcome<'r> {
     spot: Spot<'r>,
     result: Result<(), Failure>,
@@ -17,7 +17,7 @@ struct Outcome<'r> {
 /// Which side failed.
 #[derive(Clone)]
 enum Failure {
-    /// What should be uploaded could not be read; every retry of that is over, so the upload is not retried for it.
+    /// The source could not be read, after all retries of the read, so the upload is not retried.
     Source(Error),
     Destination(Error),
 }
@@ -26,7 +26,7 @@ impl<'r> Run<'r> {
     /// Uploads a blob to all of `receivers`, and opens their gates.
     pub(super) async fn deliver(&self, upload: &'r Spread<'r>, receivers: Vec<Receiver<'r>>) {
         let digest = &upload.blob.digest;
-        // A repository that could not be created has its result already.
+        // A repository that could not be created already has its result.
         let mut open: Vec<Receiver<'r>> =
             receivers.into_iter().filter(|receiver| !self.is_settled(receiver.spot, digest)).collect();
         let limits = self.sources.limits();
@@ -47,7 +47,7 @@ impl<'r> Run<'r> {
             };
             open = Vec::new();
             let mut reason = None;
-            // A blob that several images share must not fail them all because one of their sources does.
+            // If one source fails, a blob that several images share is read from the source of another image.
             let failure = outcomes.iter().find_map(|outcome| match &outcome.result {
                 Err(Failure::Source(error)) => Some(error.is_unreachable()),
                 _ => None,
@@ -83,7 +83,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// The repositories that a blob can be read from: the planned one, then those of the other images that share it.
+    /// The repositories with the blob: the planned one, then those of the other images that share it.
     fn sources(&self, upload: &Spread<'_>) -> Vec<Repository> {
         let mut sources = vec![Repository::from_image(upload.from)];
         for copy in all_copies(self.targets) {
@@ -173,7 +173,7 @@ impl<'r> Run<'r> {
         let (read, uploaded) =
             future::join(self.feed(upload, reader, outlets), future::join_all(uploads)).await;
         for outcome in uploaded {
-            // Where the source failed, that is the reason, and not the body that broke because of it.
+            // If the source failed, that is the cause, not the upload body that ended because of it.
             let result = match (&read, outcome.result) {
                 (Err(error), Err(_)) => Err(Failure::Source(error.clone())),
                 (_, result) => result,
@@ -183,7 +183,7 @@ impl<'r> Run<'r> {
         outcomes
     }
 
-    /// Reads the blob and hands each part to every upload that still takes it.
+    /// Reads the blob and sends each part to every upload that is still running.
     async fn feed(
         &self,
         upload: &'r Spread<'r>,
@@ -207,16 +207,16 @@ impl<'r> Run<'r> {
     }
 }
 
-/// The way into one upload.
+/// The sending side of one upload.
 struct Outlet<'r, 'n> {
     spot: Spot<'r>,
     sender: mpsc::Sender<Bytes>,
-    /// Told when the upload is over, because a server may answer early and take no more.
+    /// Notified when the upload ends, because a server may respond early and stop reading.
     ended: &'n Notify,
 }
 
 impl Outlet<'_, '_> {
-    /// Whether the upload took the part.
+    /// Returns whether the upload accepted the part.
     async fn give(&self, part: Bytes) -> bool {
         tokio::select! {
             biased;

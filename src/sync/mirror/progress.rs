@@ -1,4 +1,4 @@
-//! Which image the bytes of a blob are reported for: the first one that needs it in its repository.
+//! Attributes the bytes of a blob to an image: the first one that needs the blob in its repository.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -11,10 +11,10 @@ pub(super) struct Progress<'p> {
     observer: Observer<'p>,
     images: usize,
     bytes: u64,
-    /// What each image adds to the destination, in bytes.
+    /// The bytes that each image adds to the destination.
     added: HashMap<&'p Image, u64>,
     owners: HashMap<Place<'p>, &'p Image>,
-    /// By destination: the names that people know.
+    /// The source name of each destination, which users know.
     sources: HashMap<&'p Image, &'p Image>,
     state: Mutex<State<'p>>,
 }
@@ -22,7 +22,7 @@ pub(super) struct Progress<'p> {
 #[derive(Default)]
 struct State<'p> {
     started: HashSet<&'p Image>,
-    /// How far each upload has been told; a second try does not tell the same bytes again.
+    /// The reported bytes of each upload; a retry does not report them again.
     told: HashMap<Place<'p>, u64>,
 }
 
@@ -62,7 +62,7 @@ impl<'p> Progress<'p> {
         (self.observer)(Event::MirrorFinished);
     }
 
-    /// The first `sent` bytes of a blob have gone to a repository.
+    /// Reports that the first `sent` bytes of a blob were sent to a repository.
     pub(super) fn sent(&self, spot: Spot<'p>, digest: &'p Digest, sent: u64) {
         let Some(image) = self.owners.get(&(spot, digest)).copied() else {
             return;

@@ -1,4 +1,4 @@
-//! From plan to proof, between two real servers on loopback.
+//! From plan to verification, between two real servers on loopback.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -21,7 +21,7 @@ use crate::sync::plan::prepare::{Detail, Wanted, prepare};
 use crate::sync::verify::{PlanAge, Verified, verify};
 use crate::transport::Settings;
 
-/// Two servers, and what is needed to mirror from the first to the second.
+/// Two servers, with everything needed to mirror from the first to the second.
 struct Lab {
     source: Shared,
     target: Shared,
@@ -40,7 +40,7 @@ struct Ran {
     notes: Vec<String>,
 }
 
-/// A layer that is streamed, and one that is held in memory.
+/// One layer that is streamed, and one that is kept in memory.
 fn base() -> Vec<u8> {
     (0..600_000_u32).flat_map(u32::to_le_bytes).collect()
 }
@@ -95,7 +95,7 @@ impl Lab {
         run
     }
 
-    /// A whole run, as a new process does it.
+    /// A complete run, as in a new process.
     async fn run_with(&self, detail: Detail) -> Ran {
         let settings = Settings {
             connect_timeout: Duration::from_secs(5),
@@ -109,7 +109,7 @@ impl Lab {
         let stores = open_for_test(host, self.api.clone(), &settings, limits, &observer);
         let Stores { sources, destination } = &stores;
         let prepared = prepare(sources, destination, &self.mirror, self.wanted(detail)).await.unwrap();
-        // What a file would hold is as good as the value itself; manifests are then read again.
+        // The plan after serialization is equivalent; manifests are then read again.
         let text = serde_json::to_string(&prepared.plan).unwrap();
         let plan: DestinationPlan = serde_json::from_str(&text).unwrap();
         assert_eq!(plan, prepared.plan);
@@ -119,7 +119,7 @@ impl Lab {
         Ran { plan, uploads: prepared.uploads, mirrored, verified, notes: prepared.notes }
     }
 
-    /// One run to two destinations, below two paths of the same registry.
+    /// One run to two destinations: two paths in the same registry.
     async fn run_to_two(&self) -> (Vec<Upload>, Mirrored) {
         let settings = Settings::default();
         let observer = |event| self.events.lock().unwrap().push(event);
@@ -156,7 +156,7 @@ impl Lab {
         self.source.lock().unwrap().count(words)
     }
 
-    /// Everything that the source holds is in the mirror, byte for byte.
+    /// Asserts that the mirror has all content of the source, byte for byte.
     fn assert_equal(&self) {
         let (source, target) = (self.source.lock().unwrap(), self.target.lock().unwrap());
         let in_mirror = |path: &str| format!("mirror/{path}");
@@ -173,12 +173,12 @@ impl Lab {
 }
 
 const REPOSITORIES: usize = 3;
-/// Two shared layers, and a config and a layer for each platform of each image; the two configs are the image's own.
+/// Two shared layers, and a config and a layer for each platform of each image.
 const BLOBS: usize = 2 + 3 * 4;
-/// Pairs of blob and repository.
+/// Number of pairs of blob and repository.
 const PAIRS: usize = 3 * 6;
 
-/// `tests/cli/budget.rs` counts term by term; here it is the plan that has to know.
+/// `tests/cli/budget.rs` counts requests by kind; here the plan's estimate is tested.
 #[tokio::test]
 async fn the_plan_estimates_the_requests_that_are_left_to_do() {
     with_lab(ecr_world(), async |lab| {
@@ -187,7 +187,7 @@ async fn the_plan_estimates_the_requests_that_are_left_to_do() {
         assert_eq!(run.verified.locked.images.len(), 3);
         assert_eq!(run.verified.locked.images[0].platforms, ["linux/amd64", "linux/arm64"]);
         lab.assert_equal();
-        // Listings and the account's setting are asked for while planning.
+        // Listings and the account's setting are requested during planning.
         let planned = REPOSITORIES + 1;
         let token = 1;
         assert_eq!(run.plan.estimate.destination_requests, (lab.sent(&[""]) - planned - token) as u64);
@@ -242,7 +242,7 @@ async fn with_mounting_each_blob_goes_up_once() {
 
 #[tokio::test]
 async fn a_mount_that_is_not_done_continues_as_an_upload() {
-    // Any registry is asked to mount, and this one does not.
+    // Mounting is attempted at every registry, and this one does not support it.
     with_lab(World::default(), async |lab| {
         let run = lab.run().await;
         assert_eq!(run.plan.registry, RegistryKind::Oci);
@@ -401,7 +401,7 @@ async fn mirrored_images_are_read_on_request_and_repaired_if_damaged() {
             images.map(|image| (image.platforms.clone(), image.size)).collect::<Vec<_>>()
         };
         assert_eq!(told(&again), told(&first), "a lock says the same of what is there as of what was copied");
-        // A child of an index is gone, which its tag does not tell.
+        // A child of an index is missing, which the index's tag does not reveal.
         let child = {
             let mut target = lab.target.lock().unwrap();
             let tagged: BTreeSet<_> = target.tags.values().cloned().collect();

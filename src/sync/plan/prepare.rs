@@ -1,4 +1,4 @@
-//! Gathering for the plan: what the destination lists, what the sources answer, which blobs are there already.
+//! Gathers the facts for the plan: listings of the destination, responses of the sources, and which blobs are present.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,26 +11,26 @@ use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::plan::decide::{Decided, Facts, MovableTags, Resolved, Target, decide, targets};
 use crate::sync::plan::tree::{ManifestCache, Unread, tree};
 
-/// A plan, and what was learned on the way.
+/// A plan, and what was read for it.
 pub struct Prepared {
     pub plan: DestinationPlan,
     pub uploads: Vec<Upload>,
-    /// Sentences for the person who reads the plan.
+    /// Notes for the reader of the plan.
     pub notes: Vec<String>,
     /// Manifests that were read, so that mirroring does not read them again.
     pub cache: ManifestCache,
 }
 
-/// How much has to be known of what the destination holds already.
+/// How much to read about images that the destination already has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// Its digest, which a listing tells.
+    /// Only the digest, from a listing.
     Digest,
-    /// Its manifests too, which are read from the destination: platforms, size, and that nothing of it is missing.
+    /// Also the manifests: platforms, size, and whether anything is missing.
     Content,
 }
 
-/// What is wanted in the destination.
+/// The images that the destination needs.
 pub struct Wanted {
     pub assignments: Vec<Assignment>,
     /// Platforms of the clusters' nodes.
@@ -39,13 +39,13 @@ pub struct Wanted {
     pub movable: MovableTags,
 }
 
-/// By path: what a destination repository holds, nothing if it does not exist, or why that is not known.
+/// By path: the content of a destination repository, `None` if it does not exist, or why it is unknown.
 pub(in crate::sync) type Repositories = BTreeMap<String, Result<Option<Listing>, String>>;
 
-/// Finds out what is needed, and decides.
+/// Gathers the facts, and decides.
 ///
 /// # Errors
-/// The destination as a whole cannot be used. What concerns one image or repository becomes a failed step.
+/// The destination as a whole cannot be used. Failures of single images and repositories become failed steps.
 pub async fn prepare(
     sources: &Store<'_>,
     destination: &Store<'_>,
@@ -80,8 +80,8 @@ pub async fn prepare(
     Ok(Prepared { plan, uploads, notes, cache })
 }
 
-/// Brings a plan that was made earlier, perhaps elsewhere, up to what the destination holds by now. What is copied
-/// stays as it was planned: sources are not asked.
+/// Updates a saved plan to the current content of the destination. The content to copy is not changed: sources are not
+/// read again.
 ///
 /// # Errors
 /// As [`prepare`].
@@ -123,7 +123,7 @@ pub async fn renew(
     Ok(Prepared { plan: renewed, uploads, notes, cache: ManifestCache::default() })
 }
 
-/// Decides with what else has to be asked of the destination: which blobs it holds, and whether it mounts them.
+/// Completes the facts about the destination, which blobs it has and whether it mounts them, and decides.
 async fn settle(
     destination: &Store<'_>,
     mirror: &Mirror,
@@ -131,7 +131,7 @@ async fn settle(
     mut facts: Facts,
     notes: &mut Vec<String>,
 ) -> Result<Decided, Error> {
-    // The plan as if no blob were there says which ones to ask for.
+    // A draft of the plan without any blobs present shows which blobs to check.
     let draft = decide(mirror, targets.clone(), &facts);
     check_blobs(destination, mirror, &draft, &mut facts).await?;
     let mut plan = decide(mirror, targets.clone(), &facts);
@@ -148,7 +148,7 @@ async fn settle(
     Ok(plan)
 }
 
-/// What the destination holds in the repositories of `targets`.
+/// The content of the destination repositories of `targets`.
 pub(in crate::sync) async fn list(
     destination: &Store<'_>,
     mirror: &Mirror,
@@ -180,12 +180,12 @@ pub(in crate::sync) fn at(mirror: &Mirror, path: &str) -> Repository {
     Repository { host: mirror.registry.clone(), path: path.to_owned() }
 }
 
-/// What was read of images that the destination holds, by path and digest.
+/// By path and digest: the result of reading an image of the destination.
 type Read = BTreeMap<(String, Digest), Result<Content, Unread>>;
-/// What is whole of it, and what lacks a part.
+/// Complete images, and incomplete ones.
 type Inspected = (BTreeMap<(String, Digest), Content>, BTreeSet<(String, Digest)>);
 
-/// Reads from the destination what it holds of the wanted images.
+/// Reads the wanted images that the destination has.
 async fn inspect(
     destination: &Store<'_>,
     mirror: &Mirror,
@@ -215,7 +215,7 @@ async fn inspect(
         .await
 }
 
-/// What is whole counts as read; what is damaged is named, so that it is copied again. Its tag is there all the same.
+/// Keeps complete images. Incomplete ones are noted and copied again, although their tags are present.
 fn keep_whole(read: Read, repositories: &mut Repositories, notes: &mut Vec<String>) -> Inspected {
     let (mut contents, mut damaged) = (BTreeMap::new(), BTreeSet::new());
     for ((path, digest), content) in read {
@@ -238,8 +238,8 @@ fn keep_whole(read: Read, repositories: &mut Repositories, notes: &mut Vec<Strin
     (contents, damaged)
 }
 
-/// Asks sources for what the destination cannot answer: nothing where a pinned digest is there, the digest where a
-/// tag is there, else everything.
+/// Requests from sources what the destination does not determine: nothing if a pinned digest is present, the digest if
+/// a tag is present, else everything.
 async fn resolve(
     sources: &Store<'_>,
     wanted_by: &Capabilities,
@@ -296,10 +296,10 @@ async fn resolve_one(
     tree(sources, &repository, root, wanted_by, cache).await
 }
 
-/// Asks which of the draft's blobs are there, in repositories that exist.
+/// Checks which of the draft's blobs are present, in repositories that exist.
 ///
-/// Another registry than ECR does not say whether a repository exists, and a run that was killed leaves blobs in one
-/// that has no manifest yet, so all are asked for there.
+/// Registries other than ECR do not report whether a repository exists, and an interrupted run leaves blobs in a
+/// repository without manifests, so all blobs are checked there.
 async fn check_blobs(
     destination: &Store<'_>,
     mirror: &Mirror,

@@ -26,7 +26,7 @@ fn used(name: &str) -> PlannedUse {
     }
 }
 
-/// A known source, used under `written`.
+/// An assignment with a known source, used as `written`.
 fn known(source: &str, destination: &str, written: &str) -> Assignment {
     Assignment {
         destination: image(destination),
@@ -47,8 +47,8 @@ fn manifest(name: &str, blobs: &[(&str, u64)]) -> Manifest {
     }
 }
 
-/// An image whose index `name` names one manifest with these blobs.
-#[expect(clippy::unnecessary_wraps, reason = "it stands in tables beside answers that failed")]
+/// An image with the index `name`, which references one manifest with these blobs.
+#[expect(clippy::unnecessary_wraps, reason = "used in tables with failed responses")]
 fn resolved(name: &str, blobs: &[(&str, u64)]) -> Result<Resolved, String> {
     let child = format!("{name}-child");
     Ok(Resolved {
@@ -103,7 +103,7 @@ fn repositories(uploads: &[Upload]) -> Vec<(u64, Vec<&str>)> {
         .collect()
 }
 
-/// The first step in words.
+/// The first step as text.
 fn outcome(plan: &DestinationPlan) -> String {
     match &plan.images[0].step {
         Step::UpToDate { .. } => "up to date".to_owned(),
@@ -149,7 +149,7 @@ fn a_pinned_digest_is_kept_under_a_tag_of_its_own_and_moves_no_other() {
             (listing(&[(&own, "one")], &[]), "up to date"),
             (listing(&[(&own, "one"), ("v1", "two")], &[]), "up to date"),
             (listing(&[], &["one"]), "copy"),
-            // The tag beside it is another reference's.
+            // The tag next to it belongs to another reference.
             (listing(&[("v1", "one")], &[]), "copy"),
             (listing(&[("v1", "two")], &[]), "copy"),
         ];
@@ -352,12 +352,12 @@ fn each_blob_goes_up_once_per_repository_that_lacks_it_largest_first() {
             })
             .to_vec()
     };
-    // Names of one letter are no repositories of ECR.
+    // Names with one letter are invalid at ECR.
     facts.registry = RegistryKind::Oci;
     let Decided { plan, uploads } = decided(assignments(), &facts);
     assert_eq!(repositories(&uploads), [(100, vec!["a", "b"]), (5, vec!["a", "b"])]);
     assert_eq!(plan.create_repositories, ["b"]);
-    // One creation, two requests for each of four pairs, and seven manifests: one of eight is there.
+    // One creation, two requests for each of four pairs, and seven manifests: one of eight is present.
     let estimate = plan.estimate;
     assert_eq!(estimate.destination_requests, 1 + 8 + 7);
     assert_eq!((estimate.source_requests, estimate.download_bytes, estimate.upload_bytes), (2, 105, 210));
