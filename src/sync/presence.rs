@@ -1,4 +1,5 @@
-//! Whether a destination holds what manifests are about to name: by its listings, or by a lock. Sources are not asked.
+//! Whether a destination has the images that manifests are about to use: by its listings, or by a lock. Sources are not
+//! read.
 
 use crate::model::image::Mirror;
 use crate::model::lock::Lock;
@@ -7,7 +8,7 @@ use crate::sync::plan::assignment::Source;
 use crate::sync::plan::decide::Target;
 use crate::sync::plan::prepare::{Repositories, list};
 
-/// An image that manifests may not name.
+/// An image that manifests may not use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
     pub target: Target,
@@ -16,16 +17,16 @@ pub struct Missing {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// The destination does not have it. The text says so.
+    /// The destination does not have it, as the text says.
     Absent(String),
-    /// It cannot exist, or that is unknown. The text says why.
+    /// It cannot exist, or its state is unknown; the text says why.
     Unknown(String),
 }
 
-/// Those of `targets` that the destination does not list.
+/// The images of `targets` that the destination does not list.
 ///
 /// # Errors
-/// The destination as a whole cannot be asked.
+/// The destination as a whole cannot be read.
 pub async fn missing(
     destination: &Store<'_>,
     mirror: &Mirror,
@@ -36,7 +37,7 @@ pub async fn missing(
     Ok(collect(targets, |target| unlisted(mirror, capabilities, &repositories, target)))
 }
 
-/// Those of `targets` that a lock does not prove.
+/// The images of `targets` that are not in a lock.
 pub fn unproven(lock: &Lock, targets: &[Target]) -> Vec<Missing> {
     collect(targets, |Target { destination, .. }| {
         let mut locked = lock.destinations.iter().flat_map(|destination| &destination.images);
@@ -45,7 +46,7 @@ pub fn unproven(lock: &Lock, targets: &[Target]) -> Vec<Missing> {
     })
 }
 
-/// What nodes reach anyway need not be there.
+/// Images that nodes can already reach are not needed.
 fn collect(targets: &[Target], missing: impl Fn(&Target) -> Option<Why>) -> Vec<Missing> {
     let why = |target: &Target| match &target.source {
         Source::Reachable(_) => None,
@@ -106,7 +107,7 @@ mod tests {
             ("e.example/castai/a:v1".to_owned(), None),
             (format!("e.example/castai/a@{other}"), None),
             (format!("e.example/castai/a:v1@{one}"), None),
-            // It is pulled by digest, whatever the tag names.
+            // It is pulled by digest, whatever its tag is.
             (format!("e.example/castai/a:v1@{other}"), None),
             (
                 format!("e.example/castai/a:v1@{gone}"),

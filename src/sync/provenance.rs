@@ -1,13 +1,13 @@
-//! Which names may be mirrored: those that our data on Cast AI knows, those of images in Cast AI's own namespaces, and
-//! those that the user gave. Whatever else a cluster holds only selects among these names, because a tenant may write
-//! it: annotations, labels, custom resources, Helm releases, image names.
+//! Which names may be mirrored: names that our records know, names of images in Cast AI's own namespaces, and names
+//! that the user specified. Everything else in a cluster only selects among these names, because tenants may write it:
+//! annotations, labels, custom resources, Helm releases, image names.
 
 use crate::model::image::Image;
 use crate::model::inventory::{Place, WorkloadName};
 use crate::model::knowledge::Knowledge;
 use crate::model::provenance::Provenance;
 
-/// The origin of `source`, used in `place`; none where it may not be mirrored.
+/// The provenance of `source`, used in `place`; `None` if it may not be mirrored.
 pub fn provenance(source: &Image, place: &Place, knowledge: &Knowledge) -> Option<Provenance> {
     if knowledge.knows(source) {
         return Some(Provenance::Known);
@@ -20,7 +20,7 @@ pub fn provenance(source: &Image, place: &Place, knowledge: &Knowledge) -> Optio
     }
 }
 
-/// Whether an object lives in a namespace that holds Cast AI alone.
+/// Whether an object is in a namespace that only Cast AI uses.
 pub fn is_castai(place: &Place, knowledge: &Knowledge) -> bool {
     match place {
         Place::Workload(WorkloadName { namespace, .. })

@@ -1,6 +1,6 @@
-//! What machines hand to each other stays readable: each value is read and written again as it was.
+//! Artifacts remain readable: each value is unchanged after reading and writing.
 //!
-//! When one of these texts has to change otherwise than by a new field, the version has to change with it.
+//! If one of these texts has to change other than by a new field, the version has to change too.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -102,7 +102,7 @@ fn assert_kept<T: DeserializeOwned + Serialize>(text: &str) {
     }
 }
 
-/// What was written of the members that were read: new ones may come, old ones may not go.
+/// The written value without new members: members may be added, but not removed.
 fn part_without_new_fields(after: &Value, before: &Value) -> Value {
     match (after, before) {
         (Value::Object(after), Value::Object(before)) => before

@@ -22,7 +22,7 @@ fn lock(images: &[(&str, &str)]) -> Lock {
     .unwrap()
 }
 
-/// A plan of one image, used by a Deployment in `namespace`.
+/// A plan for one image that a Deployment in `namespace` uses.
 fn plan(source: &str, destination: &str, namespace: &str) -> Value {
     let (registry, prefix) = MIRROR.split_once('/').unwrap();
     json!({
