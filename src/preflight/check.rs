@@ -4,7 +4,7 @@ use probe::Layer;
 use serde::Serialize;
 
 use super::component::Component;
-use super::facts::{ClusterFacts, RegistryFacts, ServiceFacts, Sight};
+use super::facts::{ClusterFacts, ProbedTarget, RegistryFacts, ServiceFacts};
 use super::judgement::Judgement;
 use super::machine::MachineFacts;
 use super::target::Target;
@@ -127,7 +127,7 @@ pub enum Judge {
         layer: Layer,
         step: Step,
         applies: fn(&Target) -> bool,
-        judge: fn(&Sight<'_>) -> Judgement,
+        judge: fn(&ProbedTarget<'_>) -> Judgement,
     },
     Registry {
         needs: &'static [Need],

@@ -42,7 +42,7 @@ fn is_made_by_workload(workload: &Workload) -> bool {
 
 /// The keys per object that may hold an endpoint of these workloads. Nothing else is kept, because Secrets also contain
 /// credentials.
-pub fn wanted<'a>(
+pub fn referenced_keys<'a>(
     workloads: impl IntoIterator<Item = &'a Workload>,
 ) -> BTreeMap<ObjectReference, BTreeSet<String>> {
     let mut wanted: BTreeMap<ObjectReference, BTreeSet<String>> = BTreeMap::new();

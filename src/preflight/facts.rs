@@ -72,12 +72,12 @@ pub struct View {
 }
 
 /// A target, with its network facts from one vantage point.
-pub struct Sight<'a> {
+pub struct ProbedTarget<'a> {
     pub target: &'a Target,
     pub facts: &'a HostFacts,
 }
 
-impl Sight<'_> {
+impl ProbedTarget<'_> {
     /// Judges one of the facts, if it was gathered.
     pub fn judge<T>(fact: &Fact<T>, judge: impl FnOnce(&T) -> Judgement) -> Judgement {
         match fact {
@@ -91,8 +91,8 @@ impl Sight<'_> {
 pub struct RegistryFacts {
     pub region: Option<String>,
     pub account: Option<String>,
-    pub token: Answer,
-    pub repository: Answer,
+    pub token: ApiResponse,
+    pub repository: ApiResponse,
 }
 
 impl RegistryFacts {
@@ -104,11 +104,11 @@ impl RegistryFacts {
 }
 
 /// A response of the AWS API.
-pub enum Answer {
-    Answered {
+pub enum ApiResponse {
+    Received {
         milliseconds: u64,
         result: Result<&'static str, Error>,
     },
     /// Why no request was sent.
-    NotAsked(String),
+    NotRequested(String),
 }

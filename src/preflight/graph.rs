@@ -46,7 +46,7 @@ pub fn judge(checks: &[&'static Check], facts: &Facts) -> Vec<Finding> {
     let mut graph = Graph { facts, judged: BTreeMap::new() };
     let mut findings = Vec::new();
     for check in checks {
-        for node in nodes::of(check, facts) {
+        for node in nodes::nodes_of(check, facts) {
             findings.extend(graph.judge(check, node));
         }
     }

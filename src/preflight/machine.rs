@@ -58,7 +58,7 @@ impl Metadata {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MachineFacts {
     /// The location according to the user.
-    pub told: Option<Here>,
+    pub declared: Option<Here>,
     pub metadata: Metadata,
     /// Internal addresses of the nodes.
     pub nodes: Vec<IpAddr>,
@@ -78,7 +78,7 @@ pub enum Position<'a> {
 
 impl MachineFacts {
     pub fn position(&self) -> Position<'_> {
-        if let Some(here) = self.told {
+        if let Some(here) = self.declared {
             return Position::ScannerVariable(here);
         }
         let ranges = match &self.metadata {
@@ -130,8 +130,8 @@ mod tests {
             (Some(Here::Inside), &silent, nodes(&[]), Here::Inside),
             (Some(Here::Outside), &ranges, nodes(&["10.0.1.5"]), Here::Outside),
         ];
-        for (told, metadata, nodes, expected) in cases {
-            let machine = MachineFacts { told, metadata: metadata.clone(), nodes };
+        for (declared, metadata, nodes, expected) in cases {
+            let machine = MachineFacts { declared, metadata: metadata.clone(), nodes };
             assert_eq!(machine.here(), expected, "{machine:?}");
         }
     }

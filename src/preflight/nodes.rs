@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::check::{Check, Judge};
-use super::facts::{Facts, Sight, View};
+use super::facts::{Facts, ProbedTarget, View};
 use super::fixes;
 use super::judgement::Judgement;
 use super::subject::{Subject, SubjectKind, VantagePoint};
@@ -37,7 +37,7 @@ impl Node<'_> {
 }
 
 /// The nodes of a check.
-pub(super) fn of<'a>(check: &Check, facts: &'a Facts) -> Vec<Node<'a>> {
+pub(super) fn nodes_of<'a>(check: &Check, facts: &'a Facts) -> Vec<Node<'a>> {
     let region = facts.region.as_deref();
     match check.judge {
         Judge::Cluster(judge) => {
@@ -90,7 +90,8 @@ pub(super) fn of<'a>(check: &Check, facts: &'a Facts) -> Vec<Node<'a>> {
             .iter()
             .flat_map(|view| {
                 let targets = facts.targets.iter().filter(|target| applies(target));
-                targets.map(move |target| of_target(target, view.vantage_point, look(view, target, judge)))
+                targets
+                    .map(move |target| of_target(target, view.vantage_point, judge_view(view, target, judge)))
             })
             .collect(),
         Judge::Registry { judge, .. } => {
@@ -109,13 +110,13 @@ fn of_target(target: &Target, vantage_point: VantagePoint, verdict: Verdict) -> 
     }
 }
 
-fn look(view: &View, target: &Target, judge: fn(&Sight<'_>) -> Judgement) -> Verdict {
+fn judge_view(view: &View, target: &Target, judge: fn(&ProbedTarget<'_>) -> Judgement) -> Verdict {
     let Some(hosts) = &view.hosts else {
         let judgement = Judgement::unknown(fixes::OUTSIDE).fix(fixes::run_from_inside());
         return Verdict::NotSeen(judgement);
     };
     match hosts.iter().find(|facts| target.is_seen_by(&facts.target)) {
-        Some(facts) => Verdict::Judged(judge(&Sight { target, facts })),
+        Some(facts) => Verdict::Judged(judge(&ProbedTarget { target, facts })),
         None => Verdict::NotSeen(Judgement::unknown("the probe reported nothing about this host")),
     }
 }

@@ -87,15 +87,15 @@ async fn metadata(tasks: &mut JoinSet<()>) -> MetadataService {
 }
 
 #[derive(Clone, Copy)]
-enum Speaks {
+enum ServerProtocol {
     Http1(&'static str),
     Grpc(&'static str),
 }
 
 /// Starts a TLS server and returns its port.
-async fn server(tasks: &mut JoinSet<()>, tls: Arc<ServerConfig>, speaks: Speaks) -> u16 {
+async fn server(tasks: &mut JoinSet<()>, tls: Arc<ServerConfig>, speaks: ServerProtocol) -> u16 {
     let mut tls = ServerConfig::clone(&tls);
-    if matches!(speaks, Speaks::Http1(_)) {
+    if matches!(speaks, ServerProtocol::Http1(_)) {
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     }
     let acceptor = TlsAcceptor::from(Arc::new(tls));
@@ -107,12 +107,12 @@ async fn server(tasks: &mut JoinSet<()>, tls: Arc<ServerConfig>, speaks: Speaks)
                 continue;
             };
             match speaks {
-                Speaks::Http1(status) => {
+                ServerProtocol::Http1(status) => {
                     let _ = stream.read(&mut [0; 1024]).await;
                     let response = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
                     let _ = stream.write_all(response.as_bytes()).await;
                 }
-                Speaks::Grpc(status) => answer_grpc(stream, status).await,
+                ServerProtocol::Grpc(status) => answer_grpc(stream, status).await,
             }
         }
     });
@@ -178,9 +178,9 @@ async fn the_complete_check_chain_to_real_servers_is_judged() {
     let authority = authority("way");
     let tls = authority.server(&["api.cast.ai", "grpc.cast.ai", "old.cast.ai"]).unwrap();
     let mut tasks = JoinSet::new();
-    let rest = server(&mut tasks, Arc::clone(&tls), Speaks::Http1("401 Unauthorized")).await;
-    let grpc = server(&mut tasks, Arc::clone(&tls), Speaks::Grpc("12")).await;
-    let old = server(&mut tasks, tls, Speaks::Http1("200 OK")).await;
+    let rest = server(&mut tasks, Arc::clone(&tls), ServerProtocol::Http1("401 Unauthorized")).await;
+    let grpc = server(&mut tasks, Arc::clone(&tls), ServerProtocol::Grpc("12")).await;
+    let old = server(&mut tasks, tls, ServerProtocol::Http1("200 OK")).await;
     let names = name_server(
         &mut tasks,
         &[

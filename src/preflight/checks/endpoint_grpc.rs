@@ -5,7 +5,7 @@ use probe::grpc::{Problem, Reply};
 use serde_json::json;
 
 use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
-use crate::preflight::facts::Sight;
+use crate::preflight::facts::ProbedTarget;
 use crate::preflight::judgement::{Fix, Judgement};
 use crate::preflight::target::Target;
 
@@ -23,8 +23,8 @@ pub static CHECK: Check = Check {
     judge: Judge::Network { layer: Layer::Grpc, step: Step::Answer, applies: Target::is_grpc, judge },
 };
 
-fn judge(sight: &Sight<'_>) -> Judgement {
-    Sight::judge(&sight.facts.grpc, judge_reply)
+fn judge(probed: &ProbedTarget<'_>) -> Judgement {
+    ProbedTarget::judge(&probed.facts.grpc, judge_reply)
 }
 
 /// Any gRPC status proves that the endpoint is reachable.

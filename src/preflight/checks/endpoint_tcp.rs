@@ -5,7 +5,7 @@ use probe::tcp::{Attempt, Failure};
 use serde_json::json;
 
 use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
-use crate::preflight::facts::Sight;
+use crate::preflight::facts::ProbedTarget;
 use crate::preflight::fixes;
 use crate::preflight::judgement::{Fix, Judgement, Outcome};
 use crate::preflight::target::Target;
@@ -24,11 +24,11 @@ pub static CHECK: Check = Check {
     judge: Judge::Network { layer: Layer::Tcp, step: Step::Tcp, applies: Target::is_cast_ai, judge },
 };
 
-pub(super) fn judge(sight: &Sight<'_>) -> Judgement {
-    let judgement = Sight::judge(&sight.facts.tcp, |attempts| judge_attempts(attempts));
+pub(super) fn judge(probed: &ProbedTarget<'_>) -> Judgement {
+    let judgement = ProbedTarget::judge(&probed.facts.tcp, |attempts| judge_attempts(attempts));
     // Connecting to a public address can only be fixed by a private one.
-    if judgement.outcome == Outcome::Fail && !sight.facts.scope.public.is_empty() {
-        return judgement.fixes(fixes::private_dns(sight.target));
+    if judgement.outcome == Outcome::Fail && !probed.facts.scope.public.is_empty() {
+        return judgement.fixes(fixes::private_dns(probed.target));
     }
     judgement
 }

@@ -5,7 +5,7 @@ use probe::tls::{Class, Failure, Session};
 use serde_json::json;
 
 use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
-use crate::preflight::facts::Sight;
+use crate::preflight::facts::ProbedTarget;
 use crate::preflight::judgement::{Fix, Judgement};
 use crate::preflight::target::Target;
 
@@ -23,9 +23,9 @@ pub static CHECK: Check = Check {
     judge: Judge::Network { layer: Layer::Tls, step: Step::Tls, applies: Target::is_cast_ai, judge },
 };
 
-pub(super) fn judge(sight: &Sight<'_>) -> Judgement {
-    let host = &sight.target.endpoint.host;
-    Sight::judge(&sight.facts.tls, |result| judge_handshake(host, result.as_ref()))
+pub(super) fn judge(probed: &ProbedTarget<'_>) -> Judgement {
+    let host = &probed.target.endpoint.host;
+    ProbedTarget::judge(&probed.facts.tls, |result| judge_handshake(host, result.as_ref()))
 }
 
 /// Whether the handshake proves that the server is the host itself.

@@ -66,12 +66,12 @@ mod tests {
             (Some(Here::Inside), silent(), "", "Pass", "--here=inside says so"),
             (Some(Here::Outside), ranges(), "10.0.1.5", "Unknown", "--here=outside says so"),
         ];
-        for (told, metadata, node, result, said) in cases {
+        for (declared, metadata, node, result, expected) in cases {
             let nodes = node.parse().into_iter().collect();
-            let judgement = judge(&MachineFacts { told, metadata, nodes });
-            assert_eq!(judgement.outcome.name(), result, "{said}");
+            let judgement = judge(&MachineFacts { declared, metadata, nodes });
+            assert_eq!(judgement.outcome.name(), result, "{expected}");
             let seen = judgement.outcome.reason().unwrap_or(judgement.observed);
-            assert!(seen.ends_with(said), "{seen}");
+            assert!(seen.ends_with(expected), "{seen}");
         }
     }
 }

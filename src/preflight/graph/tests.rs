@@ -5,7 +5,7 @@ use super::*;
 use crate::castai::endpoints::Protocol;
 use crate::preflight::checks::CHECKS;
 use crate::preflight::component::{Component, Configured};
-use crate::preflight::facts::{Answer, ClusterFacts, RegistryFacts, Unread, View};
+use crate::preflight::facts::{ApiResponse, ClusterFacts, RegistryFacts, Unread, View};
 use crate::preflight::machine::{Here, MachineFacts, Metadata};
 use crate::preflight::target;
 
@@ -37,15 +37,24 @@ fn component(name: &str, hosts: &[&str], unreadable: &[&str]) -> Component {
 
 /// Facts of a cluster in a region without endpoint services, so that only configured hosts are targets.
 fn facts(components: Vec<Component>, unread: Vec<Unread>, hosts: Option<Vec<HostFacts>>) -> Facts {
-    let not_asked = || Answer::NotAsked("no credentials".to_owned());
+    let not_requested = || ApiResponse::NotRequested("no credentials".to_owned());
     Facts {
         targets: target::cast_ai(&components, Some("eu-west-1"), &[]),
         cluster: ClusterFacts { name: Some("prod".to_owned()), workloads: 7, unread, components },
         region: Some("eu-west-1".to_owned()),
-        machine: MachineFacts { told: Some(Here::Inside), metadata: Metadata::Disabled, nodes: Vec::new() },
+        machine: MachineFacts {
+            declared: Some(Here::Inside),
+            metadata: Metadata::Disabled,
+            nodes: Vec::new(),
+        },
         services: Vec::new(),
         views: vec![View { vantage_point: VantagePoint::Here, hosts }],
-        registry: RegistryFacts { region: None, account: None, token: not_asked(), repository: not_asked() },
+        registry: RegistryFacts {
+            region: None,
+            account: None,
+            token: not_requested(),
+            repository: not_requested(),
+        },
     }
 }
 
@@ -216,8 +225,8 @@ fn ecr_is_not_asked_for_repositories_before_it_is_known() {
 
 #[test]
 fn two_targets_of_one_host_keep_their_facts_apart() {
-    let asked = [("api.ecr.us-east-1.amazonaws.com".parse::<Endpoint>().unwrap(), Protocol::Https)];
-    let mut targets = target::cast_ai(&[], Some("eu-west-1"), &asked);
+    let extra = [("api.ecr.us-east-1.amazonaws.com".parse::<Endpoint>().unwrap(), Protocol::Https)];
+    let mut targets = target::cast_ai(&[], Some("eu-west-1"), &extra);
     targets.extend(target::ecr(Some("us-east-1"), None));
     let probed: Vec<_> = targets.iter().map(|target| target.probed(layer(CHECKS, target).unwrap())).collect();
     for (index, target) in targets.iter().enumerate() {
