@@ -33,14 +33,14 @@ fn main() -> ExitCode {
             return ExitStatus::Failed.exit_code();
         }
     };
-    let (tell, told) = oneshot::channel();
-    runtime.spawn(watch(tell));
+    let (interrupt, interrupted) = oneshot::channel();
+    runtime.spawn(watch(interrupt));
     // Dropping the command's future cancels everything in progress, at a point where each request was either sent or
     // not sent.
     let exit_status = runtime.block_on(async {
         tokio::select! {
             exit_status = task.run() => Some(exit_status),
-            Ok(()) = told => None,
+            Ok(()) = interrupted => None,
         }
     });
     let exit_status = exit_status.unwrap_or_else(commands::interrupted);
@@ -52,17 +52,17 @@ fn main() -> ExitCode {
 /// Signals that the command is interrupted, and exits the process itself if the command does not react: it may be
 /// blocked on a pipe that is not read.
 #[expect(clippy::exit, reason = "the main thread is blocked, so nothing else can end the process")]
-async fn watch(tell: oneshot::Sender<()>) {
+async fn watch(interrupt: oneshot::Sender<()>) {
     signal().await;
     // The receiver is gone if the command has just ended; then the process is about to exit too.
-    let _ = tell.send(());
+    let _ = interrupt.send(());
     tokio::select! {
         () = tokio::time::sleep(GRACE) => {}
         () = signal() => {}
     }
     // Writing to standard error may block too.
-    let said = tokio::task::spawn_blocking(commands::interrupted);
-    let _ = tokio::time::timeout(GRACE, said).await;
+    let notice = tokio::task::spawn_blocking(commands::interrupted);
+    let _ = tokio::time::timeout(GRACE, notice).await;
     std::process::exit(ExitStatus::Interrupted.code().into());
 }
 

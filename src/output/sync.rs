@@ -296,11 +296,11 @@ fn image_result(image: &ImageReport, planned: bool) -> String {
 }
 
 fn workloads(report: &SyncReport, wide: bool, planned: &'static str, width: Option<usize>) -> String {
-    let told = |workload: &&WorkloadReport| wide || workload.outcome != Outcome::Unchanged;
+    let is_shown = |workload: &&WorkloadReport| wide || workload.outcome != Outcome::Unchanged;
     let rows: Vec<_> = report
         .workloads
         .iter()
-        .filter(told)
+        .filter(is_shown)
         .map(|workload| {
             [
                 workload.workload.namespace.clone(),

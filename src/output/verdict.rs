@@ -58,13 +58,13 @@ fn to_sync(report: &StatusReport, has_flags: bool) -> Option<String> {
             "still owned although their owner sets them",
         ),
     ];
-    let told: Vec<_> = counts.iter().filter(|(number, _)| *number > 0).collect();
-    if told.is_empty() {
+    let parts: Vec<_> = counts.iter().filter(|(number, _)| *number > 0).collect();
+    if parts.is_empty() {
         return None;
     }
-    let told = told.iter().map(|(number, what)| format!("{number} {what}")).collect::<Vec<_>>().join(", ");
+    let parts = parts.iter().map(|(number, what)| format!("{number} {what}")).collect::<Vec<_>>().join(", ");
     let flags = if has_flags { " with the same flags" } else { "" };
-    Some(format!("{told}: run kubectl castai-privatelink sync-images{flags}"))
+    Some(format!("{parts}: run kubectl castai-privatelink sync-images{flags}"))
 }
 
 /// The number of places with an image in such a state.
@@ -119,12 +119,12 @@ fn other_registries(report: &StatusReport) -> Option<String> {
             registries.entry(registry).or_default().insert(name(image));
         }
     }
-    let told = registries.iter().map(|(registry, images)| {
+    let parts = registries.iter().map(|(registry, images)| {
         let images = count(images.len(), "image");
         format!("{images} in {registry} (check with --registry {registry})")
     });
-    let told: Vec<_> = told.collect();
-    (!told.is_empty()).then(|| format!("not checked: {}", told.join(", ")))
+    let parts: Vec<_> = parts.collect();
+    (!parts.is_empty()).then(|| format!("not checked: {}", parts.join(", ")))
 }
 
 /// The number of images whose state is unknown, and the most frequent cause.

@@ -50,17 +50,17 @@ pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWor
             }
             Outcome::Updated | Outcome::Unchanged | Outcome::Planned | Outcome::DryRunOk => {}
         }
-        let told = match &workload.outcome {
+        let message = match &workload.outcome {
             Outcome::Failed(why) | Outcome::Restored(why) => why.as_str(),
             _ => "",
         };
         for problem in &workload.problems {
             // The message that decided the outcome was printed above; its log still follows.
-            if !told.contains(&problem.message) || !told.contains(&problem.pod) {
+            if !message.contains(&problem.message) || !message.contains(&problem.pod) {
                 let container =
                     problem.container.as_ref().map(|name| format!(" container {name}")).unwrap_or_default();
-                let said = format!("{}: {}", problem.reason, problem.message);
-                say(&format!("  {name}: pod {}{container}: {said}", problem.pod));
+                let text = format!("{}: {}", problem.reason, problem.message);
+                say(&format!("  {name}: pod {}{container}: {text}", problem.pod));
             }
             problem.log.iter().for_each(|line| say(&format!("    {line}")));
         }

@@ -20,18 +20,18 @@ const INDENTATION: usize = 13;
 /// All problems as text; empty if there are none. Skipped checks are consequences, and are listed with their cause.
 /// Sentences are wrapped at `width` on a terminal; commands never are.
 pub(super) fn text(report: &Report, width: Option<usize>) -> String {
-    let mut told: Vec<Vec<&Finding>> = Vec::new();
+    let mut groups: Vec<Vec<&Finding>> = Vec::new();
     for finding in &report.findings {
         if matches!(finding.outcome, Outcome::Pass | Outcome::Skipped { .. }) {
             continue;
         }
-        match told.iter_mut().find(|others| says_the_same(others[0], finding)) {
+        match groups.iter_mut().find(|others| says_the_same(others[0], finding)) {
             Some(others) => others.push(finding),
-            None => told.push(vec![finding]),
+            None => groups.push(vec![finding]),
         }
     }
-    told.sort_by_key(|same| std::cmp::Reverse(gravity(&same[0].outcome)));
-    told.iter().map(|same| problem(report, same, width)).collect::<Vec<_>>().join("\n")
+    groups.sort_by_key(|same| std::cmp::Reverse(gravity(&same[0].outcome)));
+    groups.iter().map(|same| problem(report, same, width)).collect::<Vec<_>>().join("\n")
 }
 
 /// Whether one block covers both: the same check with the same observation, or everything that is blocked by the same
