@@ -19,7 +19,7 @@ impl Knowledge {
 
 impl ChartValue {
     /// Whether this version of the chart is known to prepend `global.registry` to this image.
-    pub fn honours_global(&self, version: &str) -> bool {
+    pub fn supports_global(&self, version: &str) -> bool {
         let since = self.global_since.as_deref().and_then(numbers);
         since.is_some_and(|since| numbers(version).is_some_and(|version| version >= since))
     }
@@ -61,7 +61,7 @@ mod tests {
             ("latest", false),
             ("", false),
         ] {
-            assert_eq!(value.honours_global(version), expected, "{version}");
+            assert_eq!(value.supports_global(version), expected, "{version}");
         }
     }
 

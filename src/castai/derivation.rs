@@ -51,14 +51,14 @@ pub fn derive(
     let rule = after(image).or_else(|| after(source?)).filter(|rule| !has_variable(&rule.variable))?;
     let own = || rule.beside(image).or_else(|why| source.map_or(Err(why), |source| rule.beside(source))).ok();
     let given = given.and_then(|given| own()?.with_repository(given.repository()).ok());
-    let derived = given.or_else(own).or_else(|| rule.looked_for(image)).unwrap_or_else(|| image.clone());
+    let derived = given.or_else(own).or_else(|| rule.derived_name(image)).unwrap_or_else(|| image.clone());
     Some((rule, derived))
 }
 
 impl DerivedImage {
     /// The name that the component derives from its own, whether or not such an image exists; `None` if it equals its
     /// own.
-    pub fn looked_for(&self, own: &Image) -> Option<Image> {
+    pub fn derived_name(&self, own: &Image) -> Option<Image> {
         let written = own.as_written();
         let derived: Option<Image> = written.replacen(&self.replaces, &self.with, 1).parse().ok();
         derived.filter(|derived| derived.as_written() != written)
@@ -125,7 +125,7 @@ impl DerivedImage {
 }
 
 /// Why the component cannot use `derived`; `why` says why its variables cannot be set.
-pub fn must_be_told(derived: &Image, why: &str) -> String {
+pub fn variable_required(derived: &Image, why: &str) -> String {
     format!("kvisor would have to be told by a variable that its scanners are {derived}, and {why}")
 }
 

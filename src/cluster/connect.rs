@@ -109,7 +109,7 @@ pub async fn connect(flags: &ConnectionFlags) -> Result<Connection, Error> {
         }
         None => in_cluster()?,
     };
-    let config = with_manners(config, flags);
+    let config = with_timeouts_and_user_agent(config, flags);
     let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     let proxy = config.proxy_url.as_ref().and_then(Uri::authority).map(|authority| {
         let text = authority.as_str();
@@ -308,7 +308,7 @@ fn with_login(proxy: &Intercept) -> Uri {
 }
 
 /// Timeouts and our user agent; kube's own retries are disabled, because they would block silently for minutes.
-fn with_manners(mut config: Config, flags: &ConnectionFlags) -> Config {
+fn with_timeouts_and_user_agent(mut config: Config, flags: &ConnectionFlags) -> Config {
     let limit = |default| match flags.request_timeout {
         Some(Duration::ZERO) => None,
         Some(limit) => Some(limit),

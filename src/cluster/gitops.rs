@@ -62,8 +62,8 @@ async fn list(
         plural: format!("{}s", kind.to_lowercase()),
     };
     let read = |object: Object<'_>| {
-        let said = read(&object);
-        (object.namespace, object.name, said)
+        let value = read(&object);
+        (object.namespace, object.name, value)
     };
     objects::list(connection, &resource, None, read).await.unwrap_or_default()
 }

@@ -194,11 +194,11 @@ impl Lists<'_> {
             return None;
         }
         let name = outline.name.name.clone();
-        let said = |error| {
+        let describe = |error| {
             let cause = cause::json(&error);
             format!("{}/{name} cannot be parsed: {cause}", self.kind.resource())
         };
-        Some(object.fill(outline, &self.connection.image_variables).map_err(said))
+        Some(object.fill(outline, &self.connection.image_variables).map_err(describe))
     }
 }
 
@@ -234,16 +234,16 @@ mod tests {
     #[derive(Default)]
     struct Server {
         forgets: AtomicU32,
-        asked: Mutex<Vec<String>>,
+        requests: Mutex<Vec<String>>,
     }
 
     #[derive(serde::Deserialize)]
-    struct Asked {
+    struct ListQuery {
         r#continue: Option<String>,
     }
 
     /// Two pages of deployments, and empty lists for all other kinds.
-    async fn answer(State(server): State<Arc<Server>>, uri: Uri, Query(asked): Query<Asked>) -> Response {
+    async fn answer(State(server): State<Arc<Server>>, uri: Uri, Query(query): Query<ListQuery>) -> Response {
         let items = |names: &[&str]| -> Vec<Value> {
             let spec = json!({"selector": {}, "template": {"spec": {"containers": []}}});
             let object = |name| json!({"metadata": {"name": name, "namespace": "x"}, "spec": spec});
@@ -252,8 +252,8 @@ mod tests {
         if !uri.path().ends_with("/deployments") {
             return Json(json!({"metadata": {}, "items": []})).into_response();
         }
-        server.asked.lock().unwrap().push(asked.r#continue.clone().unwrap_or_default());
-        match asked.r#continue.as_deref() {
+        server.requests.lock().unwrap().push(query.r#continue.clone().unwrap_or_default());
+        match query.r#continue.as_deref() {
             None => Json(json!({"metadata": {"continue": "x"}, "items": items(&["a"])})).into_response(),
             Some(_) if server.forgets.load(Ordering::Relaxed) > 0 => {
                 server.forgets.fetch_sub(1, Ordering::Relaxed);
@@ -277,7 +277,7 @@ mod tests {
         let listed = list_workloads(&connection, None, None).await.unwrap();
         let names: Vec<_> = listed.workloads.iter().map(|workload| workload.name.name.as_str()).collect();
         assert_eq!(names, ["a", "b"], "nothing is there twice");
-        assert_eq!(*server.asked.lock().unwrap(), ["", "x", "", "x", "", "x", "", "x"]);
+        assert_eq!(*server.requests.lock().unwrap(), ["", "x", "", "x", "", "x", "", "x"]);
 
         server.forgets.store(pages::RESTARTS + 1, Ordering::Relaxed);
         let error = list_workloads(&connection, None, None).await.unwrap_err();
@@ -289,13 +289,13 @@ mod tests {
     struct Pods {
         lone: usize,
         may_get: bool,
-        asked: Mutex<Vec<String>>,
+        requests: Mutex<Vec<String>>,
     }
 
     async fn answer_with_pods(
         State(server): State<Arc<Pods>>,
         uri: Uri,
-        Query(asked): Query<Asked>,
+        Query(query): Query<ListQuery>,
         headers: HeaderMap,
     ) -> Response {
         let owner = json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "u", "controller": true}]);
@@ -311,7 +311,7 @@ mod tests {
             Json(json!({"metadata": {}, "items": items})).into_response()
         };
         let names = || (0..server.lone).map(|number| format!("lone-{number:02}"));
-        let note = |what: &str| server.asked.lock().unwrap().push(what.to_owned());
+        let note = |what: &str| server.requests.lock().unwrap().push(what.to_owned());
         if let Some((_, name)) = uri.path().split_once("/pods/") {
             note(name);
             return if server.may_get {
@@ -323,7 +323,7 @@ mod tests {
         if !uri.path().ends_with("/pods") {
             return Json(json!({"metadata": {}, "items": null})).into_response();
         }
-        if asked.r#continue.is_none() {
+        if query.r#continue.is_none() {
             return Json(json!({"metadata": {"continue": "x"}, "items": [carried]})).into_response();
         }
         let accepted = headers.get("accept").map(|value| value.to_str().unwrap()).unwrap_or_default();
@@ -343,7 +343,7 @@ mod tests {
             (1, false, vec!["lone-00", "metadata", "pods"]),
             (FEW + 1, true, vec!["metadata", "pods"]),
         ] {
-            let server = Arc::new(Pods { lone, may_get, asked: Mutex::default() });
+            let server = Arc::new(Pods { lone, may_get, requests: Mutex::default() });
             let router = Router::new().fallback(answer_with_pods).with_state(Arc::clone(&server));
             let (connection, _tasks) = serve(router).await;
             let listed = list_workloads(&connection, None, None).await.unwrap();
@@ -351,9 +351,9 @@ mod tests {
                 listed.workloads.iter().map(|workload| workload.pod.containers[0].image.clone().unwrap());
             let names: Vec<_> = (0..lone).map(|number| format!("lone-{number:02}")).collect();
             assert_eq!(images.collect::<Vec<_>>(), names);
-            let mut asked = server.asked.lock().unwrap().clone();
-            asked.sort();
-            assert_eq!(asked, expected);
+            let mut requests = server.requests.lock().unwrap().clone();
+            requests.sort();
+            assert_eq!(requests, expected);
         }
     }
 

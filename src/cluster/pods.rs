@@ -153,7 +153,7 @@ pub fn is_ready(pod: &Pod) -> bool {
 }
 
 /// Whether each of `containers` is running, and was restarted since `before`.
-pub fn runs_anew(before: &Pod, now: &Pod, containers: &[&str]) -> bool {
+pub fn was_restarted(before: &Pod, now: &Pod, containers: &[&str]) -> bool {
     let identity = |pod: &Pod, name: &str| {
         statuses(pod)
             .find(|status| {
@@ -273,10 +273,10 @@ mod tests {
         };
         let broken =
             pod(&serde_json::json!({"containerStatuses": [container(&waiting("ImagePullBackOff"), 0)]}));
-        assert!(!runs_anew(&running(0), &running(0), &["a"]));
-        assert!(runs_anew(&running(0), &running(1), &["a"]));
-        assert!(runs_anew(&broken, &running(0), &["a"]));
-        assert!(!runs_anew(&broken, &broken, &["a"]));
+        assert!(!was_restarted(&running(0), &running(0), &["a"]));
+        assert!(was_restarted(&running(0), &running(1), &["a"]));
+        assert!(was_restarted(&broken, &running(0), &["a"]));
+        assert!(!was_restarted(&broken, &broken, &["a"]));
     }
 
     #[test]

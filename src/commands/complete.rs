@@ -247,9 +247,9 @@ mod tests {
             ("sync-images --certificate-authority ", &[], FILES),
         ];
         for (line, expected, directive) in cases {
-            let (found, told) = candidates(&words(line)).await;
+            let (found, message) = candidates(&words(line)).await;
             let found: Vec<_> = found.iter().map(|(value, _)| value.as_str()).collect();
-            assert_eq!((found.as_slice(), told), (*expected, *directive), "{line}");
+            assert_eq!((found.as_slice(), message), (*expected, *directive), "{line}");
         }
         let (found, _) = candidates(&words("preflight --only CPL301")).await;
         assert_eq!(found[0].1.as_deref(), Some("the cluster's ECR registry is known"));

@@ -67,7 +67,7 @@ pub fn values(
     }
     let mut choice = Choice::new(release, mirror);
     for image in &images {
-        choice.take(image);
+        choice.add_image(image);
     }
     for image in &images {
         choice.name_derived(image, maps, &images);
@@ -107,7 +107,7 @@ impl<'a> Choice<'a> {
     }
 
     /// Determines the values for one image.
-    fn take(&mut self, image: &HelmImage<'_>) {
+    fn add_image(&mut self, image: &HelmImage<'_>) {
         let described = format!("{} in {}", image.image_field, image.template.name);
         let source = match &image.assigned.source {
             // It is derived from its container's name; if that is not enough, `name_derived` sets it.
@@ -143,7 +143,7 @@ impl<'a> Choice<'a> {
             // The umbrella's subcharts have their own versions, which the release does not contain.
             self.all_global &= is_by_layout
                 && image.template.subchart.is_empty()
-                && value.honours_global(&self.release.chart.version);
+                && value.supports_global(&self.release.chart.version);
             let texts = self.keyed.entry(image.template.key(&value.key)).or_default();
             texts.entry(text.to_owned()).or_default().insert((described.clone(), is_for_policy));
         }

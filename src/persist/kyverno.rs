@@ -19,19 +19,19 @@ struct Case {
     repository: String,
     /// Repositories that other cases handle.
     except: Option<String>,
-    becomes: Becomes,
+    becomes: NewName,
 }
 
 /// The new name of an image.
 #[derive(Debug)]
-enum Becomes {
+enum NewName {
     /// The image as written, below this path.
     Below(String),
     /// The image as written, with another repository.
     Renamed { public: String, private: String },
 }
 
-impl Becomes {
+impl NewName {
     /// The name, with Kyverno's variable for the image as written.
     fn text(&self, image: &str) -> String {
         match self {
@@ -50,7 +50,7 @@ pub fn manifest(names: &Names) -> Value {
         everywhere.push(Case {
             repository: format!("{}{}", any(names.prefixes.iter().copied()), pattern::path()),
             except: (!names.everywhere.is_empty()).then(|| any(names.everywhere.keys().map(String::as_str))),
-            becomes: Becomes::Below(names.mirror.to_string()),
+            becomes: NewName::Below(names.mirror.to_string()),
         });
     }
     let pods = json!({"kinds": ["Pod"], "operations": ["CREATE"]});
@@ -92,12 +92,12 @@ fn named(names: &Names, repositories: &BTreeMap<String, String>) -> Vec<Case> {
     let layout = (!layout.is_empty()).then(|| Case {
         repository: any(layout.iter().map(|(public, _)| public.as_str())),
         except: None,
-        becomes: Becomes::Below(names.mirror.to_string()),
+        becomes: NewName::Below(names.mirror.to_string()),
     });
     let mapped = mapped.into_iter().map(|(public, private)| Case {
         repository: any([public.as_str()]),
         except: None,
-        becomes: Becomes::Renamed { public: public.clone(), private: private.clone() },
+        becomes: NewName::Renamed { public: public.clone(), private: private.clone() },
     });
     layout.into_iter().chain(mapped).collect()
 }

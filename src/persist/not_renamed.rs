@@ -79,7 +79,7 @@ fn missing_derived_images(assigned: &Assignment, assignments: &[Assignment]) -> 
     let makers = assigned.used_by.iter().filter_map(|used| {
         let rule = used.used_by.image_field.derived().and_then(derivation::named)?;
         let own = &source_of(assignments, &used.used_by)?.destination;
-        let finds = rule.looked_for(own).is_some_and(|image| image.is_same(&assigned.destination));
+        let finds = rule.derived_name(own).is_some_and(|image| image.is_same(&assigned.destination));
         let why = derivation::set_in_manifest(own, &rule.variable, &assigned.destination);
         (!finds).then(|| (used.used_by.clone(), why))
     });
@@ -132,7 +132,7 @@ mod tests {
         const NEAR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com/x:v1";
         const LOST: &str = "cannot find its scanners";
         // The mirror and the images.
-        let given: [(_, &[&str]); 4] = [
+        let cases: [(_, &[&str]); 4] = [
             ("e.example", &[AGENT, CONTROLLER, NEAR]),
             ("e.example", &[AGENT, "e.example/x:v1"]),
             ("e.example/my-controller", &[AGENT, CONTROLLER]),
@@ -145,7 +145,7 @@ mod tests {
             (Some((CONTROLLER, true, LOST)), 2),
             (Some((CONTROLLER, true, LOST)), 1),
         ];
-        for ((mirror, images), (expected, stay)) in given.into_iter().zip(expected) {
+        for ((mirror, images), (expected, stay)) in cases.into_iter().zip(expected) {
             let mut assignments = assignments(mirror, images);
             let found = leave_out(&mut assignments);
             assert_eq!(assignments.len(), stay, "{mirror} {images:?}: {assignments:?}");

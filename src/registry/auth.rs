@@ -86,7 +86,7 @@ pub(super) fn secret_header(scheme: &str, secret: &str) -> Option<HeaderValue> {
 const DEFAULT_LIFETIME: Duration = Duration::from_mins(1);
 
 #[derive(Deserialize)]
-struct TokenAnswer {
+struct TokenResponse {
     token: Option<String>,
     access_token: Option<String>,
     expires_in: Option<u64>,
@@ -94,9 +94,9 @@ struct TokenAnswer {
 
 /// Parses the response of a token service.
 pub(super) fn read_token(body: &[u8]) -> Option<Token> {
-    let answer: TokenAnswer = serde_json::from_slice(body).ok()?;
-    let token = answer.token.or(answer.access_token).filter(|token| !token.is_empty())?;
-    let valid_for = answer
+    let response: TokenResponse = serde_json::from_slice(body).ok()?;
+    let token = response.token.or(response.access_token).filter(|token| !token.is_empty())?;
+    let valid_for = response
         .expires_in
         .filter(|&seconds| seconds > 0)
         .map_or(DEFAULT_LIFETIME, |seconds| Duration::from_secs(seconds.min(24 * 60 * 60)));

@@ -6,7 +6,7 @@ use reqwest::Url;
 use secrecy::ExposeSecret as _;
 
 use crate::registry::auth::{self, Host, Scheme, Token};
-use crate::registry::client::{Client, Request, Wants};
+use crate::registry::client::{BodyMode, Client, Request};
 use crate::registry::error::{self, Subject};
 use crate::registry::exchange::{MAX_EXPLANATION_BYTES, base};
 use crate::registry::{Error, Repository};
@@ -97,7 +97,7 @@ impl Client<'_> {
                 query.append_pair("scope", scope);
             }
         }
-        let asked = Request {
+        let token_request = Request {
             method: Method::GET,
             url,
             repository: request.repository,
@@ -106,12 +106,12 @@ impl Client<'_> {
             scopes: Vec::new(),
             headers: HeaderMap::new(),
             body: Bytes::new(),
-            wants: Wants::Whole(MAX_EXPLANATION_BYTES),
+            body_mode: BodyMode::Whole(MAX_EXPLANATION_BYTES),
         };
-        let answer = self.exchange(&asked, None).await?;
-        match answer.status {
+        let response = self.exchange(&token_request, None).await?;
+        match response.status {
             status if status.is_success() => {
-                auth::read_token(&answer.body).ok_or_else(|| invalid("an invalid token"))
+                auth::read_token(&response.body).ok_or_else(|| invalid("an invalid token"))
             }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
                 let repository = request.repository.clone();
@@ -119,7 +119,7 @@ impl Client<'_> {
             }
             status => {
                 let subject = Subject { repository: request.repository, object: "a token", tag: None };
-                Err(error::refused(&subject, status, &answer.headers, &answer.body))
+                Err(error::refused(&subject, status, &response.headers, &response.body))
             }
         }
     }

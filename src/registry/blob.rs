@@ -10,9 +10,9 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 use crate::model::image::Digest;
-use crate::registry::client::{Answer, Request, Wants};
+use crate::registry::client::{BodyMode, RegistryResponse, Request};
 use crate::registry::exchange::{BodyProgress, MAX_EXPLANATION_BYTES, OnceBody, host_of, location_from};
-use crate::registry::manifest::{address, answered_digest, scope};
+use crate::registry::manifest::{address, response_digest, scope};
 use crate::registry::retry::Retries;
 use crate::registry::{Client, Error, Repository};
 
@@ -100,14 +100,18 @@ impl Client<'_> {
 
     /// Mounts a blob from another repository; a registry without mounting starts an upload instead.
     pub async fn mount(&self, repository: &Repository, mount: Mount<'_>) -> Result<Started, Error> {
-        let answer = self.post_upload(repository, Some(mount)).await?;
-        if answer.status == StatusCode::CREATED {
+        let response = self.post_upload(repository, Some(mount)).await?;
+        if response.status == StatusCode::CREATED {
             return Ok(Started::Mounted);
         }
-        upload_session(repository, &answer).map(Started::Session)
+        upload_session(repository, &response).map(Started::Session)
     }
 
-    async fn post_upload(&self, repository: &Repository, mount: Option<Mount<'_>>) -> Result<Answer, Error> {
+    async fn post_upload(
+        &self,
+        repository: &Repository,
+        mount: Option<Mount<'_>>,
+    ) -> Result<RegistryResponse, Error> {
         let mut url = address(repository, "blobs/uploads/")?;
         let mut scopes = vec![scope(&repository.path, "pull,push")];
         if let Some(Mount { digest, from }) = mount {
@@ -126,7 +130,7 @@ impl Client<'_> {
             scopes,
             headers,
             body: Bytes::new(),
-            wants: Wants::Whole(MAX_EXPLANATION_BYTES),
+            body_mode: BodyMode::Whole(MAX_EXPLANATION_BYTES),
         };
         self.send(&request).await
     }
@@ -158,16 +162,16 @@ impl Client<'_> {
             scopes: vec![scope(&repository.path, "pull,push")],
             headers,
             body: Bytes::new(),
-            wants: Wants::Whole(MAX_EXPLANATION_BYTES),
+            body_mode: BodyMode::Whole(MAX_EXPLANATION_BYTES),
         };
-        let answer = match body {
+        let response = match body {
             UploadBody::Whole(bytes) => {
                 request.body = bytes;
                 self.send(&request).await?
             }
             UploadBody::Parts { parts, size } => self.send_once(&request, once(parts, size)).await?,
         };
-        match answered_digest(&answer.headers) {
+        match response_digest(&response.headers) {
             Some(actual) if actual != *digest => Err(Error::DigestMismatch {
                 repository: repository.clone(),
                 expected: digest.clone(),
@@ -243,10 +247,10 @@ impl BlobReader<'_> {
                 request.headers.insert(header::RANGE, range);
             }
         }
-        let answer = self.client.send(&request).await?;
-        let continues =
-            answer.status == StatusCode::PARTIAL_CONTENT && starts_at(&answer.headers) == Some(self.received);
-        (self.response, self.url) = streamed(self.repository, answer)?;
+        let response = self.client.send(&request).await?;
+        let continues = response.status == StatusCode::PARTIAL_CONTENT
+            && starts_at(&response.headers) == Some(self.received);
+        (self.response, self.url) = streamed(self.repository, response)?;
         if !continues {
             self.skip(self.received).await?;
         }
@@ -276,8 +280,8 @@ impl BlobReader<'_> {
     }
 }
 
-fn upload_session(repository: &Repository, answer: &Answer) -> Result<UploadSession, Error> {
-    let location = location_from(&answer.url, answer.headers.get(header::LOCATION));
+fn upload_session(repository: &Repository, response: &RegistryResponse) -> Result<UploadSession, Error> {
+    let location = location_from(&response.url, response.headers.get(header::LOCATION));
     location.map(UploadSession).ok_or_else(|| Error::InvalidAnswer {
         repository: repository.clone(),
         what: "an upload without a location, or with a location that downgrades from https to http"
@@ -285,9 +289,9 @@ fn upload_session(repository: &Repository, answer: &Answer) -> Result<UploadSess
     })
 }
 
-fn streamed(repository: &Repository, answer: Answer) -> Result<(Response, Url), Error> {
-    let url = answer.url;
-    answer
+fn streamed(repository: &Repository, response: RegistryResponse) -> Result<(Response, Url), Error> {
+    let url = response.url;
+    response
         .stream
         .map(|response| (response, url))
         .ok_or_else(|| Error::InvalidAnswer { repository: repository.clone(), what: "no body".to_owned() })
@@ -324,7 +328,7 @@ fn blob_request<'r>(
     repository: &'r Repository,
     digest: &Digest,
 ) -> Result<Request<'r>, Error> {
-    let wants = if method == Method::GET { Wants::Stream } else { Wants::Whole(0) };
+    let body_mode = if method == Method::GET { BodyMode::Stream } else { BodyMode::Whole(0) };
     Ok(Request {
         method,
         url: address(repository, &format!("blobs/{digest}"))?,
@@ -334,6 +338,6 @@ fn blob_request<'r>(
         scopes: vec![scope(&repository.path, "pull")],
         headers: HeaderMap::new(),
         body: Bytes::new(),
-        wants,
+        body_mode,
     })
 }

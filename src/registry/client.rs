@@ -50,19 +50,19 @@ pub(super) struct Request<'r> {
     pub(super) scopes: Vec<String>,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    pub(super) wants: Wants,
+    pub(super) body_mode: BodyMode,
 }
 
 /// How the response's body is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wants {
+pub(super) enum BodyMode {
     /// Read completely, up to this limit in bytes; a failure counts as a failure of the request.
     Whole(usize),
     /// Returned as a stream if the request succeeded.
     Stream,
 }
 
-pub(super) struct Answer {
+pub(super) struct RegistryResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     /// URL of the response, after redirects.
@@ -109,8 +109,8 @@ impl<'o> Client<'o> {
     }
 
     /// Retries of an operation that needs more than one request.
-    pub fn pauses(&self) -> Pauses<'_> {
-        Pauses { client: self, retries: Retries::new(&self.settings), next: None }
+    pub fn operation_retries(&self) -> OperationRetries<'_> {
+        OperationRetries { client: self, retries: Retries::new(&self.settings), next: None }
     }
 
     fn host(&self, name: &str) -> Arc<Host> {
@@ -119,10 +119,10 @@ impl<'o> Client<'o> {
     }
 
     /// Sends `request` with authorization, and retries it if that may help. A response without success is an error.
-    pub(super) async fn send(&self, request: &Request<'_>) -> Result<Answer, Error> {
+    pub(super) async fn send(&self, request: &Request<'_>) -> Result<RegistryResponse, Error> {
         let name = &request.repository.host;
         let host = self.host(name);
-        let (answer, used) = {
+        let (response, used) = {
             let mut contact = host.contact.lock().await;
             match &*contact {
                 Contact::Unreachable(error) => return Err(error.clone()),
@@ -130,34 +130,34 @@ impl<'o> Client<'o> {
                     let scheme = scheme.clone();
                     drop(contact);
                     let authorization = self.authorization(&host, &scheme, request).await?;
-                    let answer = self.exchange(request, authorization.as_ref()).await?;
-                    (answer, authorization)
+                    let response = self.exchange(request, authorization.as_ref()).await?;
+                    (response, authorization)
                 }
                 Contact::Never => {
                     let scheme = self.first_scheme(&host, request.repository).await?;
                     let authorization = self.authorization(&host, &scheme, request).await?;
-                    let answer = self.exchange(request, authorization.as_ref()).await;
-                    match &answer {
+                    let response = self.exchange(request, authorization.as_ref()).await;
+                    match &response {
                         Err(error @ Error::Unreachable { host, .. }) if host == name => {
                             *contact = Contact::Unreachable(error.clone());
                         }
-                        Ok(answer) => *contact = Contact::Reached(scheme_after(scheme, answer)),
+                        Ok(response) => *contact = Contact::Reached(scheme_after(scheme, response)),
                         Err(_) => *contact = Contact::Reached(scheme),
                     }
-                    (answer?, authorization)
+                    (response?, authorization)
                 }
             }
         };
-        let answer = if is_token_refused(&answer) {
-            self.send_again(&host, request, answer, used).await?
+        let response = if is_token_refused(&response) {
+            self.send_again(&host, request, response, used).await?
         } else {
-            answer
+            response
         };
-        if answer.status.is_success() {
-            return Ok(answer);
+        if response.status.is_success() {
+            return Ok(response);
         }
         let subject = Subject { repository: request.repository, object: &request.object, tag: request.tag };
-        Err(error::refused(&subject, answer.status, &answer.headers, &answer.body))
+        Err(error::refused(&subject, response.status, &response.headers, &response.body))
     }
 
     /// Sends once more after a rejected or missing token: with a token if none was sent, or with a new one.
@@ -165,9 +165,9 @@ impl<'o> Client<'o> {
         &self,
         host: &Host,
         request: &Request<'_>,
-        answer: Answer,
+        response: RegistryResponse,
         used: Option<HeaderValue>,
-    ) -> Result<Answer, Error> {
+    ) -> Result<RegistryResponse, Error> {
         let scheme = {
             let mut contact = host.contact.lock().await;
             let scheme = match (&*contact, &used) {
@@ -175,13 +175,13 @@ impl<'o> Client<'o> {
                 // The realm is already known. For expired tokens, nvcr.io names another realm, which only serves
                 // accounts (NVIDIA/nvidia-container-toolkit issue 1945).
                 (Contact::Reached(scheme @ Scheme::Bearer(_)), Some(_)) => scheme.clone(),
-                _ => scheme_after(Scheme::Open, &answer),
+                _ => scheme_after(Scheme::Open, &response),
             };
             *contact = Contact::Reached(scheme.clone());
             scheme
         };
         if scheme == Scheme::Open {
-            return Ok(answer);
+            return Ok(response);
         }
         if let Some(used) = used {
             self.forget(host, &scheme, request, &used).await;
@@ -191,7 +191,11 @@ impl<'o> Client<'o> {
     }
 
     /// Sends a body that exists only once: no retry, no redirect. The host's scheme is already known.
-    pub(super) async fn send_once(&self, request: &Request<'_>, once: OnceBody) -> Result<Answer, Error> {
+    pub(super) async fn send_once(
+        &self,
+        request: &Request<'_>,
+        once: OnceBody,
+    ) -> Result<RegistryResponse, Error> {
         let host = self.host(&request.repository.host);
         let scheme = match &*host.contact.lock().await {
             Contact::Reached(scheme) => scheme.clone(),
@@ -199,36 +203,36 @@ impl<'o> Client<'o> {
             Contact::Never => Scheme::Open,
         };
         let authorization = self.authorization(&host, &scheme, request).await?;
-        let answer = self.attempt(request, authorization.as_ref(), Some(once)).await?;
-        if answer.status.is_success() {
-            return Ok(answer);
+        let response = self.attempt(request, authorization.as_ref(), Some(once)).await?;
+        if response.status.is_success() {
+            return Ok(response);
         }
-        if let (true, Some(used)) = (is_token_refused(&answer), authorization) {
+        if let (true, Some(used)) = (is_token_refused(&response), authorization) {
             // The next attempt of the whole upload fetches a new one.
             self.forget(&host, &scheme, request, &used).await;
             return Err(Error::Refused {
                 repository: request.repository.clone(),
                 object: request.object.clone(),
-                status: answer.status.as_u16(),
+                status: response.status.as_u16(),
                 code: "BLOB_UPLOAD_UNKNOWN".to_owned(),
                 message: "the token expired during the upload".to_owned(),
             });
         }
         let subject = Subject { repository: request.repository, object: &request.object, tag: request.tag };
-        Err(error::refused(&subject, answer.status, &answer.headers, &answer.body))
+        Err(error::refused(&subject, response.status, &response.headers, &response.body))
     }
 }
 
 /// Retries of an operation that needs more than one request.
-pub struct Pauses<'c> {
+pub struct OperationRetries<'c> {
     client: &'c Client<'c>,
     retries: Retries,
     next: Option<Duration>,
 }
 
-impl Pauses<'_> {
+impl OperationRetries<'_> {
     /// Whether another attempt is allowed.
-    pub fn may_go_on(&mut self) -> bool {
+    pub fn has_attempts_left(&mut self) -> bool {
         if self.next.is_none() {
             self.next = self.retries.next(self.client.settings.retries);
         }
@@ -245,9 +249,9 @@ impl Pauses<'_> {
 }
 
 /// Whether another token may help. Some registries, such as ECR, answer 403 instead of 401 for an expired password.
-fn is_token_refused(answer: &Answer) -> bool {
-    let ended = || String::from_utf8_lossy(&answer.body).contains("authorization token has expired");
-    match answer.status {
+fn is_token_refused(response: &RegistryResponse) -> bool {
+    let ended = || String::from_utf8_lossy(&response.body).contains("authorization token has expired");
+    match response.status {
         StatusCode::UNAUTHORIZED => true,
         StatusCode::FORBIDDEN => ended(),
         _ => false,
@@ -255,9 +259,9 @@ fn is_token_refused(answer: &Answer) -> bool {
 }
 
 /// The scheme that the response to an anonymous request demands.
-fn scheme_after(scheme: Scheme, answer: &Answer) -> Scheme {
-    match auth::challenge(&answer.headers) {
-        Some(challenge) if scheme == Scheme::Open && answer.status == StatusCode::UNAUTHORIZED => {
+fn scheme_after(scheme: Scheme, response: &RegistryResponse) -> Scheme {
+    match auth::challenge(&response.headers) {
+        Some(challenge) if scheme == Scheme::Open && response.status == StatusCode::UNAUTHORIZED => {
             Scheme::Bearer(challenge)
         }
         _ => scheme,

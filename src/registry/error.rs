@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::model::image::Digest;
 use crate::printable::one_line;
 use crate::registry::Repository;
-use crate::registry::retry::{MAX_RETRY_AFTER, asked_delay};
+use crate::registry::retry::{MAX_RETRY_AFTER, requested_delay};
 use crate::transport::credential::CredentialError;
 use crate::transport::fault::{Fault, causes};
 
@@ -62,8 +62,8 @@ fn through(proxy: Option<&str>) -> String {
 /// Status, code and text of a response if present, and what to do about it.
 fn answer(status: u16, code: &str, message: &str, object: &str) -> String {
     let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
-    let said = [code, message].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
-    let said = if said.is_empty() { reason.unwrap_or_default() } else { &said };
+    let text = [code, message].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
+    let text = if text.is_empty() { reason.unwrap_or_default() } else { &text };
     let advice = match status {
         _ if is_full(status, message) => ": no space left in the registry; free some and run again",
         // A failing server may recover later.
@@ -73,7 +73,7 @@ fn answer(status: u16, code: &str, message: &str, object: &str) -> String {
         }
         _ => "",
     };
-    format!("{status} {said}{advice}")
+    format!("{status} {text}{advice}")
 }
 
 /// Whether a registry's disk is full. Distribution reports error number 28 of its driver, which is ENOSPC on every
@@ -83,13 +83,13 @@ fn is_full(status: u16, message: &str) -> bool {
 }
 
 fn limited(message: &str, wait: Option<Duration>) -> String {
-    let said = if message.is_empty() { String::new() } else { format!(" ({message})") };
+    let text = if message.is_empty() { String::new() } else { format!(" ({message})") };
     match wait {
         Some(wait) if wait > MAX_RETRY_AFTER => {
             let minutes = wait.as_secs().div_ceil(60);
-            format!("{said}: retry in {minutes} minutes")
+            format!("{text}: retry in {minutes} minutes")
         }
-        _ => format!("{said} after all retries: run again later, or with fewer --jobs"),
+        _ => format!("{text} after all retries: run again later, or with fewer --jobs"),
     }
 }
 
@@ -232,7 +232,7 @@ pub(super) fn refused(subject: &Subject<'_>, status: StatusCode, headers: &Heade
         }
         (StatusCode::TOO_MANY_REQUESTS, _) => {
             let host = repository.host;
-            let wait = asked_delay(headers);
+            let wait = requested_delay(headers);
             return Error::RateLimited { host, message, wait };
         }
         _ => {}

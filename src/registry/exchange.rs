@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 use reqwest::{Response, Url};
 
-use crate::registry::client::{Answer, Client, Request, Wants};
+use crate::registry::client::{BodyMode, Client, RegistryResponse, Request};
 use crate::registry::retry::Retries;
 use crate::registry::{Cause, Error, Repository};
 use crate::transport::proxy;
@@ -51,15 +51,15 @@ impl Client<'_> {
         &self,
         request: &Request<'_>,
         authorization: Option<&HeaderValue>,
-    ) -> Result<Answer, Error> {
+    ) -> Result<RegistryResponse, Error> {
         let mut retries = Retries::new(&self.settings);
         loop {
             let result = self.attempt(request, authorization, None).await;
             let (host, reason, delay) = match &result {
-                Ok(answer) => (
-                    host_of(&answer.url),
-                    format!("it answered {}", answer.status.as_u16()),
-                    retries.after_status(answer.status, &answer.headers),
+                Ok(response) => (
+                    host_of(&response.url),
+                    format!("it answered {}", response.status.as_u16()),
+                    retries.after_status(response.status, &response.headers),
                 ),
                 Err(Error::Unreachable { host, cause, .. }) => {
                     (host.clone(), cause.to_string(), retries.after_cause(cause))
@@ -79,7 +79,7 @@ impl Client<'_> {
         request: &Request<'_>,
         authorization: Option<&HeaderValue>,
         mut once: Option<OnceBody>,
-    ) -> Result<Answer, Error> {
+    ) -> Result<RegistryResponse, Error> {
         let mut url = request.url.clone();
         for _ in 0..=MAX_REDIRECTS {
             let mut builder =
@@ -108,7 +108,7 @@ impl Client<'_> {
                 url = redirected(&url, &response, request.repository)?;
                 continue;
             }
-            return self.answer(request, response, url).await;
+            return self.read_response(request, response, url).await;
         }
         Err(Error::InvalidAnswer {
             repository: request.repository.clone(),
@@ -138,14 +138,19 @@ impl Client<'_> {
         }
     }
 
-    async fn answer(&self, request: &Request<'_>, mut response: Response, url: Url) -> Result<Answer, Error> {
+    async fn read_response(
+        &self,
+        request: &Request<'_>,
+        mut response: Response,
+        url: Url,
+    ) -> Result<RegistryResponse, Error> {
         let (status, headers) = (response.status(), response.headers().clone());
-        let limit = match request.wants {
-            Wants::Stream if status.is_success() => {
+        let limit = match request.body_mode {
+            BodyMode::Stream if status.is_success() => {
                 let body = Bytes::new();
-                return Ok(Answer { status, headers, url, body, stream: Some(response) });
+                return Ok(RegistryResponse { status, headers, url, body, stream: Some(response) });
             }
-            Wants::Whole(limit) if status.is_success() => limit,
+            BodyMode::Whole(limit) if status.is_success() => limit,
             _ => MAX_EXPLANATION_BYTES,
         };
         let mut body = Vec::new();
@@ -161,7 +166,7 @@ impl Client<'_> {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, headers, url, body: body.into(), stream: None })
+        Ok(RegistryResponse { status, headers, url, body: body.into(), stream: None })
     }
 
     /// The next part of a response's body.

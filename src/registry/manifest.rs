@@ -8,7 +8,7 @@ use oci_distribution::manifest::{
 };
 
 use crate::model::image::Digest;
-use crate::registry::client::{Answer, Request, Wants};
+use crate::registry::client::{BodyMode, RegistryResponse, Request};
 use crate::registry::exchange::{MAX_EXPLANATION_BYTES, base};
 use crate::registry::{Client, Error, Reference, Repository};
 
@@ -39,9 +39,9 @@ impl Client<'_> {
         reference: Reference<'_>,
     ) -> Result<Described, Error> {
         let request = manifest_request(Method::HEAD, repository, reference)?;
-        let answer = self.send(&request).await?;
-        if let Some(digest) = answered_digest(&answer.headers) {
-            let media_type = media_type(&answer).unwrap_or_default();
+        let response = self.send(&request).await?;
+        if let Some(digest) = response_digest(&response.headers) {
+            let media_type = media_type(&response).unwrap_or_default();
             return Ok(Described { digest, media_type });
         }
         let fetched = self.manifest(repository, reference).await?;
@@ -55,20 +55,20 @@ impl Client<'_> {
         reference: Reference<'_>,
     ) -> Result<Fetched, Error> {
         let request = manifest_request(Method::GET, repository, reference)?;
-        let answer = self.send(&request).await?;
-        let digest = Digest::compute(&answer.body);
+        let response = self.send(&request).await?;
+        let digest = Digest::compute(&response.body);
         let expected = match reference {
             Reference::Digest(digest) => Some(digest.clone()),
-            Reference::Tag(_) => answered_digest(&answer.headers),
+            Reference::Tag(_) => response_digest(&response.headers),
         };
         if let Some(expected) = expected.filter(|expected| *expected != digest) {
             return Err(Error::DigestMismatch { repository: repository.clone(), expected, actual: digest });
         }
-        let media_type = media_type(&answer).ok_or_else(|| Error::InvalidAnswer {
+        let media_type = media_type(&response).ok_or_else(|| Error::InvalidAnswer {
             repository: repository.clone(),
             what: format!("manifest {reference} without a media type"),
         })?;
-        Ok(Fetched { digest, media_type, bytes: answer.body })
+        Ok(Fetched { digest, media_type, bytes: response.body })
     }
 
     /// Writes a manifest by tag or digest. Returns whether the registry confirmed its digest.
@@ -91,12 +91,12 @@ impl Client<'_> {
         })?;
         request.headers.insert(header::CONTENT_TYPE, media_type);
         request.body = bytes;
-        request.wants = Wants::Whole(MAX_EXPLANATION_BYTES);
+        request.body_mode = BodyMode::Whole(MAX_EXPLANATION_BYTES);
         if let Reference::Tag(tag) = reference {
             request.tag = Some(tag);
         }
-        let answer = self.send(&request).await?;
-        match answered_digest(&answer.headers) {
+        let response = self.send(&request).await?;
+        match response_digest(&response.headers) {
             Some(actual) if actual != digest => {
                 Err(Error::DigestMismatch { repository: repository.clone(), expected: digest, actual })
             }
@@ -129,7 +129,7 @@ fn manifest_request<'r>(
         scopes: vec![scope(&repository.path, actions)],
         headers,
         body: Bytes::new(),
-        wants: Wants::Whole(MAX_MANIFEST_BYTES),
+        body_mode: BodyMode::Whole(MAX_MANIFEST_BYTES),
     })
 }
 
@@ -149,20 +149,20 @@ pub(super) fn scope(path: &str, actions: &str) -> String {
     format!("repository:{path}:{actions}")
 }
 
-pub(super) fn answered_digest(headers: &HeaderMap) -> Option<Digest> {
+pub(super) fn response_digest(headers: &HeaderMap) -> Option<Digest> {
     headers.get("docker-content-digest")?.to_str().ok()?.parse().ok()
 }
 
 /// The media type in the manifest, else that of the response: some registries respond with a generic one.
-fn media_type(answer: &Answer) -> Option<String> {
+fn media_type(response: &RegistryResponse) -> Option<String> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Stated {
         media_type: Option<String>,
     }
-    let stated = serde_json::from_slice::<Stated>(&answer.body).ok().and_then(|stated| stated.media_type);
+    let stated = serde_json::from_slice::<Stated>(&response.body).ok().and_then(|stated| stated.media_type);
     let answered = || {
-        let text = answer.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+        let text = response.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
         Some(text.split(';').next()?.trim().to_owned())
     };
     stated.or_else(answered).filter(|media_type| !media_type.is_empty())

@@ -17,7 +17,7 @@ mod traffic;
 use std::fmt;
 
 pub use blob::{BlobReader, Mount, Started, UploadBody, UploadSession};
-pub use client::{Client, CredentialLookup, Pauses};
+pub use client::{Client, CredentialLookup, OperationRetries};
 pub use error::{Cause, Error};
 pub use manifest::{Described, Fetched};
 

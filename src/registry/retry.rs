@@ -32,12 +32,12 @@ impl Retries {
         if !is_retryable(status) {
             return None;
         }
-        let asked = retry_after(headers, Timestamp::now());
-        if asked.is_some_and(|delay| delay > MAX_RETRY_AFTER) {
+        let requested = retry_after(headers, Timestamp::now());
+        if requested.is_some_and(|delay| delay > MAX_RETRY_AFTER) {
             return None;
         }
         let drawn = self.next(self.settings.retries)?;
-        Some(asked.unwrap_or(drawn))
+        Some(requested.unwrap_or(drawn))
     }
 
     /// The backoff before a retry after a connection failure.
@@ -68,7 +68,7 @@ fn is_retryable(status: StatusCode) -> bool {
 }
 
 /// The delay that a response requests.
-pub(super) fn asked_delay(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn requested_delay(headers: &HeaderMap) -> Option<Duration> {
     retry_after(headers, Timestamp::now())
 }
 

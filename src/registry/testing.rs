@@ -326,8 +326,8 @@ fn blob(world: &mut World, digest: &Digest, headers: &HeaderMap) -> Response {
 
 /// ECR's own API, as far as the plugin uses it.
 fn ecr(world: &mut World, action: &str, body: &[u8]) -> Response {
-    let asked: Value = serde_json::from_slice(body).unwrap();
-    let repository = asked["repositoryName"].as_str().unwrap_or_default().to_owned();
+    let input: Value = serde_json::from_slice(body).unwrap();
+    let repository = input["repositoryName"].as_str().unwrap_or_default().to_owned();
     let exists = world.ecr.as_ref().unwrap().contains(&repository);
     let error = |code: &str| {
         let body = json!({"__type": code, "message": "from the test"});
@@ -354,8 +354,8 @@ fn ecr(world: &mut World, action: &str, body: &[u8]) -> Response {
             json!({"imageIds": tagged.chain(all).collect::<Vec<_>>()})
         }
         "BatchCheckLayerAvailability" => {
-            let asked = asked["layerDigests"].as_array().unwrap().iter();
-            let layers = asked.map(|layer| {
+            let input = input["layerDigests"].as_array().unwrap().iter();
+            let layers = input.map(|layer| {
                 let place = (repository.clone(), layer.as_str().unwrap().parse().unwrap());
                 let state = if world.blobs.contains(&place) { "AVAILABLE" } else { "UNAVAILABLE" };
                 json!({"layerDigest": layer, "layerAvailability": state})

@@ -79,7 +79,7 @@ async fn one_challenge_per_host_and_one_token_per_repository() {
         }
         assert_eq!(count(&world, &["/token", "a%2Fb%3Apull"]), 1);
         assert_eq!(count(&world, &["/token"]), 2);
-        assert_eq!(count(&world, &["/manifests/"]), 6, "the first one is asked twice");
+        assert_eq!(count(&world, &["/manifests/"]), 6, "the first one is requested twice");
         assert_eq!(client.traffic()[&host].requests, 8);
     })
     .await;
@@ -239,15 +239,15 @@ async fn wrong_bytes_are_noticed_before_the_last_part_is_given_out() {
         let (client, repository, digest) = (client(), repository(&host), digest.unwrap());
         let size = large().len();
         let mut reader = client.blob(&repository, &digest, size as u64).await.unwrap();
-        let mut given = 0;
+        let mut returned = 0;
         let error = loop {
             match reader.next().await {
-                Ok(part) => given += part.expect("an error comes before the end").len(),
+                Ok(part) => returned += part.expect("an error comes before the end").len(),
                 Err(error) => break error,
             }
         };
         assert!(matches!(error, Error::DigestMismatch { .. }), "{error}");
-        assert!(given < size);
+        assert!(returned < size);
     })
     .await;
 }
@@ -312,8 +312,8 @@ async fn unresponsive_hosts_are_tried_once() {
     let client = Client::new(&settings(), &observer).unwrap();
     // No service listens on the discard port of a loopback address.
     let repository = repository("127.9.9.1:9");
-    let asked = (0..5).map(|_| client.manifest(&repository, Reference::Tag("v1")));
-    for result in futures::future::join_all(asked).await {
+    let requests = (0..5).map(|_| client.manifest(&repository, Reference::Tag("v1")));
+    for result in futures::future::join_all(requests).await {
         let error = result.unwrap_err();
         assert!(matches!(error, Error::Unreachable { cause: Cause::Refused, .. }), "{error}");
     }

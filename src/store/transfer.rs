@@ -75,7 +75,7 @@ impl Store<'_> {
 
     /// Retries of an operation that needs more than one request.
     pub fn retries(&self) -> Retries<'_> {
-        Retries(self.client.pauses())
+        Retries(self.client.operation_retries())
     }
 
     /// Requests and bytes so far, by host, of all stores that share the client.
@@ -85,12 +85,12 @@ impl Store<'_> {
 }
 
 /// See [`Store::retries`].
-pub struct Retries<'s>(registry::Pauses<'s>);
+pub struct Retries<'s>(registry::OperationRetries<'s>);
 
 impl Retries<'_> {
     /// Whether another attempt is allowed.
-    pub fn may_go_on(&mut self) -> bool {
-        self.0.may_go_on()
+    pub fn has_attempts_left(&mut self) -> bool {
+        self.0.has_attempts_left()
     }
 
     /// Waits before the next attempt at `host`, and reports the reason.

@@ -23,7 +23,7 @@ use crate::model::plan::{Blob, Content, DestinationPlan, Manifest, Upload, Uploa
 use crate::store::{Error, Mount, Mounts, Reference, Repository, Started, Store, UploadSession};
 use crate::sync::mirror::progress::Progress;
 use crate::sync::plan::decide::missing_manifests;
-use crate::sync::plan::prepare::at;
+use crate::sync::plan::prepare::repository_at;
 use crate::sync::plan::tree::{ManifestCache, manifest};
 
 /// By destination reference: whether the registry confirmed the digest of the written manifest, or why the image
@@ -44,7 +44,8 @@ pub async fn mirror(
     cache: &ManifestCache,
     observer: Observer<'_>,
 ) -> Mirrored {
-    let uploads: Vec<Spread<'_>> = uploads.iter().map(|upload| Spread::new(upload, targets)).collect();
+    let uploads: Vec<BlobUpload<'_>> =
+        uploads.iter().map(|upload| BlobUpload::new(upload, targets)).collect();
     let progress = Progress::new(targets, &uploads, observer);
     let limits = sources.limits();
     let run = Run {
@@ -53,16 +54,16 @@ pub async fn mirror(
         cache,
         blobs: gates(uploads.iter().flat_map(|upload| {
             let digest = &upload.blob.digest;
-            upload.to.iter().map(move |spot| (*spot, digest))
+            upload.to.iter().map(move |key| (*key, digest))
         })),
         written: gates(all_copies(targets).flat_map(|copy| {
             let manifests = copy.content.manifests.iter();
-            manifests.map(move |manifest| (copy.spot(), &manifest.digest))
+            manifests.map(move |manifest| (copy.key(), &manifest.digest))
         })),
         children: all_copies(targets)
             .flat_map(|copy| {
                 let manifests = copy.content.manifests.iter();
-                manifests.map(move |manifest| ((copy.spot(), &manifest.digest), OnceCell::new()))
+                manifests.map(move |manifest| ((copy.key(), &manifest.digest), OnceCell::new()))
             })
             .collect(),
         streams: Semaphore::new(limits.uploads),
@@ -76,8 +77,8 @@ pub async fn mirror(
         .map(|upload| run.upload(upload))
         .buffer_unordered(limits.blobs.max(1))
         .collect::<()>();
-    let mounts = uploads.iter().flat_map(|upload| upload.mounted(targets).map(move |spots| (upload, spots)));
-    let mounts: FuturesUnordered<_> = mounts.map(|(upload, spots)| run.mount(upload, spots)).collect();
+    let mounts = uploads.iter().flat_map(|upload| upload.mounted(targets).map(move |keys| (upload, keys)));
+    let mounts: FuturesUnordered<_> = mounts.map(|(upload, keys)| run.mount(upload, keys)).collect();
     let images: FuturesUnordered<_> = all_copies(targets).map(|copy| run.image(copy)).collect();
     let ((), (), mirrored) = future::join3(delivered, mounts.collect::<()>(), images.collect()).await;
     run.progress.end();
@@ -95,8 +96,8 @@ struct Copied<'p> {
 }
 
 impl<'p> Copied<'p> {
-    fn spot(&self) -> Spot<'p> {
-        Spot { target: self.target, path: self.image.path() }
+    fn key(&self) -> RepositoryKey<'p> {
+        RepositoryKey { target: self.target, path: self.image.path() }
     }
 }
 
@@ -111,57 +112,57 @@ fn all_copies<'p>(targets: &'p [Target<'p>]) -> impl Iterator<Item = Copied<'p>>
 
 /// A repository of a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Spot<'p> {
+struct RepositoryKey<'p> {
     /// Index of the destination.
     target: usize,
     path: &'p str,
 }
 
 /// A blob, and the repositories that lack it, grouped by destination.
-struct Spread<'p> {
+struct BlobUpload<'p> {
     blob: &'p Blob,
     from: &'p Image,
-    to: Vec<Spot<'p>>,
+    to: Vec<RepositoryKey<'p>>,
 }
 
-impl<'p> Spread<'p> {
+impl<'p> BlobUpload<'p> {
     fn new(upload: &'p Upload, targets: &[Target<'_>]) -> Self {
-        let spot = |to: &'p UploadTarget| {
+        let key = |to: &'p UploadTarget| {
             let target = targets.iter().position(|target| target.plan.mirror == to.destination)?;
-            Some(Spot { target, path: &to.repository })
+            Some(RepositoryKey { target, path: &to.repository })
         };
-        let mut to: Vec<_> = upload.to.iter().filter_map(spot).collect();
-        to.sort_by_key(|spot| spot.target);
+        let mut to: Vec<_> = upload.to.iter().filter_map(key).collect();
+        to.sort_by_key(|key| key.target);
         Self { blob: &upload.blob, from: &upload.from, to }
     }
 
     /// The repositories of each destination.
-    fn by_target(&self) -> impl Iterator<Item = &[Spot<'p>]> {
+    fn by_target(&self) -> impl Iterator<Item = &[RepositoryKey<'p>]> {
         self.to.chunk_by(|one, other| one.target == other.target)
     }
 
     /// The repositories to upload the blob to: with mounting, only the first one of each destination.
-    fn uploaded(&self, targets: &[Target<'_>]) -> Vec<Spot<'p>> {
-        let of_target = |spots: &[Spot<'p>]| {
-            let is_mounting = spots.first().is_some_and(|spot| targets[spot.target].plan.mounting);
-            spots[..if is_mounting { 1 } else { spots.len() }].to_vec()
+    fn uploaded(&self, targets: &[Target<'_>]) -> Vec<RepositoryKey<'p>> {
+        let of_target = |keys: &[RepositoryKey<'p>]| {
+            let is_mounting = keys.first().is_some_and(|key| targets[key.target].plan.mounting);
+            keys[..if is_mounting { 1 } else { keys.len() }].to_vec()
         };
         self.by_target().flat_map(of_target).collect()
     }
 
     /// For each destination with mounting, its repositories: the blob is mounted from the first one into the others.
-    fn mounted(&self, targets: &[Target<'_>]) -> impl Iterator<Item = &[Spot<'p>]> {
-        self.by_target().filter(|spots| spots.len() > 1 && targets[spots[0].target].plan.mounting)
+    fn mounted(&self, targets: &[Target<'_>]) -> impl Iterator<Item = &[RepositoryKey<'p>]> {
+        self.by_target().filter(|keys| keys.len() > 1 && targets[keys[0].target].plan.mounting)
     }
 }
 
 /// A blob or manifest in a repository, by digest.
-type Place<'p> = (Spot<'p>, &'p Digest);
+type ObjectKey<'p> = (RepositoryKey<'p>, &'p Digest);
 
 /// Opens when the object is present, or has failed.
 type Gate = watch::Sender<Option<Result<(), Arc<str>>>>;
 
-fn gates<'p>(places: impl Iterator<Item = Place<'p>>) -> HashMap<Place<'p>, Gate> {
+fn gates<'p>(places: impl Iterator<Item = ObjectKey<'p>>) -> HashMap<ObjectKey<'p>, Gate> {
     places.map(|place| (place, Gate::new(None))).collect()
 }
 
@@ -170,11 +171,11 @@ struct Run<'r> {
     targets: &'r [Target<'r>],
     cache: &'r ManifestCache,
     /// Blobs that repositories lack.
-    blobs: HashMap<Place<'r>, Gate>,
+    blobs: HashMap<ObjectKey<'r>, Gate>,
     /// Manifests to write. Only mounts wait for them, and continue if they fail.
-    written: HashMap<Place<'r>, Gate>,
+    written: HashMap<ObjectKey<'r>, Gate>,
     /// Manifests to write by digest, once per repository even if several images share them.
-    children: HashMap<Place<'r>, OnceCell<bool>>,
+    children: HashMap<ObjectKey<'r>, OnceCell<bool>>,
     streams: Semaphore,
     small: Semaphore,
     /// When the next manifest may be written to each destination.
@@ -184,29 +185,29 @@ struct Run<'r> {
 
 /// A repository to upload a blob to, with its upload if that has already been started.
 struct Receiver<'r> {
-    spot: Spot<'r>,
+    key: RepositoryKey<'r>,
     session: Option<UploadSession>,
 }
 
 impl<'r> Run<'r> {
     /// The store of a repository.
-    const fn store(&self, spot: Spot<'r>) -> &'r Store<'r> {
-        self.targets[spot.target].store
+    const fn store(&self, key: RepositoryKey<'r>) -> &'r Store<'r> {
+        self.targets[key.target].store
     }
 
-    fn repository(&self, spot: Spot<'r>) -> Repository {
-        at(&self.targets[spot.target].plan.mirror, spot.path)
+    fn repository(&self, key: RepositoryKey<'r>) -> Repository {
+        repository_at(&self.targets[key.target].plan.mirror, key.path)
     }
 
     async fn create_repositories(&self) {
         let missing = self.targets.iter().enumerate().flat_map(|(target, Target { plan, .. })| {
-            plan.create_repositories.iter().map(move |path| Spot { target, path })
+            plan.create_repositories.iter().map(move |path| RepositoryKey { target, path })
         });
         stream::iter(missing)
-            .for_each_concurrent(self.sources.limits().blobs.max(1), |spot| async move {
-                if let Err(error) = self.store(spot).create_repository(spot.path).await {
+            .for_each_concurrent(self.sources.limits().blobs.max(1), |key| async move {
+                if let Err(error) = self.store(key).create_repository(key.path).await {
                     let reason: Arc<str> = error.to_string().into();
-                    for ((_, _), gate) in self.blobs.iter().filter(|((place, _), _)| *place == spot) {
+                    for ((_, _), gate) in self.blobs.iter().filter(|((place, _), _)| *place == key) {
                         gate.send_replace(Some(Err(Arc::clone(&reason))));
                     }
                 }
@@ -215,36 +216,36 @@ impl<'r> Run<'r> {
     }
 
     /// Uploads a blob to all repositories that lack it, or with mounting to the first of a destination.
-    async fn upload(&self, upload: &'r Spread<'r>) {
-        let spots = upload.uploaded(self.targets);
-        for some in spots.chunks(self.sources.limits().uploads_per_read) {
-            let receivers = some.iter().map(|spot| Receiver { spot: *spot, session: None });
+    async fn upload(&self, upload: &'r BlobUpload<'r>) {
+        let keys = upload.uploaded(self.targets);
+        for some in keys.chunks(self.sources.limits().uploads_per_read) {
+            let receivers = some.iter().map(|key| Receiver { key: *key, session: None });
             self.deliver(upload, receivers.collect()).await;
         }
     }
 
     /// Mounts a blob from the first repository into the others; if the registry does not support that, uploads it.
-    async fn mount(&self, upload: &'r Spread<'r>, spots: &'r [Spot<'r>]) {
-        let Some((leader, followers)) = spots.split_first() else {
+    async fn mount(&self, upload: &'r BlobUpload<'r>, keys: &'r [RepositoryKey<'r>]) {
+        let Some((leader, followers)) = keys.split_first() else {
             return;
         };
         let digest = &upload.blob.digest;
         let is_there = self.wait_for_leader(*leader, digest).await;
-        let answers = future::join_all(followers.iter().map(|spot| async move {
-            let spot = *spot;
-            if !is_there || self.is_settled(spot, digest) {
-                return Some(Receiver { spot, session: None });
+        let answers = future::join_all(followers.iter().map(|key| async move {
+            let key = *key;
+            if !is_there || self.is_settled(key, digest) {
+                return Some(Receiver { key, session: None });
             }
             let _permit = self.small.acquire().await.ok()?;
             let mount = Mount { digest, from: leader.path };
-            match self.store(spot).mount(&self.repository(spot), mount).await {
+            match self.store(key).mount(&self.repository(key), mount).await {
                 Ok(Started::Mounted) => {
-                    self.open(spot, digest, Ok(()));
+                    self.open(key, digest, Ok(()));
                     None
                 }
-                Ok(Started::Session(session)) => Some(Receiver { spot, session: Some(session) }),
+                Ok(Started::Session(session)) => Some(Receiver { key, session: Some(session) }),
                 Err(error) => {
-                    self.open(spot, digest, Err(error.to_string().into()));
+                    self.open(key, digest, Err(error.to_string().into()));
                     None
                 }
             }
@@ -259,14 +260,14 @@ impl<'r> Run<'r> {
     }
 
     /// Waits until the first repository has what the others need for mounting.
-    async fn wait_for_leader(&self, leader: Spot<'r>, digest: &'r Digest) -> bool {
+    async fn wait_for_leader(&self, leader: RepositoryKey<'r>, digest: &'r Digest) -> bool {
         if self.wait(&self.blobs, leader, digest).await.is_err() {
             return false;
         }
         if self.store(leader).capabilities().mounts == Mounts::Any {
             return true;
         }
-        let namers = all_copies(self.targets).filter(|copy| copy.spot() == leader);
+        let namers = all_copies(self.targets).filter(|copy| copy.key() == leader);
         let manifest = namers
             .flat_map(|copy| &copy.content.manifests)
             .find(|manifest| !manifest.present && manifest.blobs.iter().any(|blob| blob.digest == *digest));
@@ -284,7 +285,7 @@ impl<'r> Run<'r> {
             Ok(_) => self.progress.copied(image),
             Err(error) => {
                 for manifest in &content.manifests {
-                    if let Some(gate) = self.written.get(&(copy.spot(), &manifest.digest)) {
+                    if let Some(gate) = self.written.get(&(copy.key(), &manifest.digest)) {
                         let reason: Arc<str> = error.as_str().into();
                         gate.send_if_modified(|state| {
                             let is_open = state.is_none();
@@ -301,11 +302,11 @@ impl<'r> Run<'r> {
 
     async fn manifests(&self, copy: Copied<'r>) -> Result<bool, String> {
         let Copied { image, content, .. } = copy;
-        let spot = copy.spot();
+        let key = copy.key();
         let mut confirmed = true;
         for manifest in missing_manifests(content) {
             for blob in &manifest.blobs {
-                let there = self.wait(&self.blobs, spot, &blob.digest).await;
+                let there = self.wait(&self.blobs, key, &blob.digest).await;
                 there.map_err(|reason| reason.to_string())?;
             }
             let written = if manifest.digest == content.digest {
@@ -313,14 +314,14 @@ impl<'r> Run<'r> {
                 self.write(copy, manifest, Reference::Tag(&tag)).await
             } else {
                 let write = || self.write(copy, manifest, Reference::Digest(&manifest.digest));
-                match self.children.get(&(spot, &manifest.digest)) {
+                match self.children.get(&(key, &manifest.digest)) {
                     Some(cell) => cell.get_or_try_init(write).await.copied(),
                     None => write().await,
                 }
             };
             confirmed &= written.map_err(|error| error.to_string())?;
             self.progress.started(image);
-            if let Some(gate) = self.written.get(&(spot, &manifest.digest)) {
+            if let Some(gate) = self.written.get(&(key, &manifest.digest)) {
                 gate.send_replace(Some(Ok(())));
             }
         }
@@ -335,10 +336,10 @@ impl<'r> Run<'r> {
     ) -> Result<bool, Error> {
         let source = Repository::from_image(copy.source);
         let fetched = manifest(self.sources, &source, &planned.digest, self.cache).await?;
-        let (spot, repository) = (copy.spot(), self.repository(copy.spot()));
+        let (key, repository) = (copy.key(), self.repository(copy.key()));
         let _permit = self.small.acquire().await.ok();
-        self.pace(spot.target).await;
-        let store = self.store(spot);
+        self.pace(key.target).await;
+        let store = self.store(key);
         let written = store.put_manifest(&repository, reference, &planned.media_type, fetched.bytes).await;
         match written {
             // A previous attempt whose response was lost may have written it.
@@ -368,11 +369,11 @@ impl<'r> Run<'r> {
     /// Waits until an object is present; an object without a gate was present before.
     async fn wait(
         &self,
-        gates: &HashMap<Place<'r>, Gate>,
-        spot: Spot<'r>,
+        gates: &HashMap<ObjectKey<'r>, Gate>,
+        key: RepositoryKey<'r>,
         digest: &'r Digest,
     ) -> Result<(), Arc<str>> {
-        let Some(gate) = gates.get(&(spot, digest)) else {
+        let Some(gate) = gates.get(&(key, digest)) else {
             return Ok(());
         };
         let mut gate = gate.subscribe();
@@ -382,13 +383,13 @@ impl<'r> Run<'r> {
         }
     }
 
-    fn is_settled(&self, spot: Spot<'r>, digest: &'r Digest) -> bool {
-        let gate = self.blobs.get(&(spot, digest));
+    fn is_settled(&self, key: RepositoryKey<'r>, digest: &'r Digest) -> bool {
+        let gate = self.blobs.get(&(key, digest));
         gate.is_some_and(|gate| gate.borrow().is_some())
     }
 
-    fn open(&self, spot: Spot<'r>, digest: &'r Digest, state: Result<(), Arc<str>>) {
-        if let Some(gate) = self.blobs.get(&(spot, digest)) {
+    fn open(&self, key: RepositoryKey<'r>, digest: &'r Digest, state: Result<(), Arc<str>>) {
+        if let Some(gate) = self.blobs.get(&(key, digest)) {
             gate.send_replace(Some(state));
         }
     }

@@ -199,7 +199,7 @@ impl Rewriter<'_> {
         let (Locked::Destination(locked) | Locked::Source(locked)) =
             self.locked(image, container.recorded_source.as_ref())?;
         let rule = used_by.image_field.derived().and_then(derivation::named)?;
-        if rule.looked_for(&locked.destination).is_some_and(|derived| self.holds(&derived)) {
+        if rule.derived_name(&locked.destination).is_some_and(|derived| self.holds(&derived)) {
             return Some(Ok(None));
         }
         Some(rule.beside(&locked.source).map_err(ScannersNotFound::InvalidName).and_then(|source| {

@@ -137,7 +137,7 @@ impl Run<'_> {
         for Decision { workload, rewrite } in decisions {
             match rewrite {
                 Rewrite::Patch(patch) => patches.push(patch),
-                Rewrite::Unchanged if self.is_worth_a_look(&workload) => earlier.push(workload),
+                Rewrite::Unchanged if self.may_be_unfinished(&workload) => earlier.push(workload),
                 other => reports.push(settled(&workload.name, other)),
             }
         }
@@ -161,14 +161,14 @@ impl Run<'_> {
             }));
             return reports;
         }
-        let (settled, ran_well, broken) = self.look_back(&earlier).await;
+        let (settled, ran_well, broken) = self.find_unfinished(&earlier).await;
         reports.extend(settled);
         // A component that was healthy may have to be restored; then no other healthy component is changed.
-        let finished = self.see_to_their_end(ran_well).await;
+        let finished = self.watch_all(ran_well).await;
         // A tenant's workload must not stop the rollout of Cast AI's components.
         let stopped = finished.iter().any(|report| stops_the_run(report) && !is_outside(&report.workload));
         reports.extend(finished);
-        let (resumed, written) = tokio::join!(self.see_to_their_end(broken), self.write(proven, stopped));
+        let (resumed, written) = tokio::join!(self.watch_all(broken), self.write(proven, stopped));
         reports.extend(resumed);
         reports.extend(written);
         reports

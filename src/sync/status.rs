@@ -120,7 +120,7 @@ fn status(
 ) -> ImageStatus {
     let image_field = &used.used_by.image_field;
     let record = workload.and_then(|workload| Records::read(&workload.annotations).get(image_field));
-    let held = held(assignment, seen);
+    let held = held_digest(assignment, seen);
     let state = match workload.filter(|workload| !workload.has_ended && image_field.is_field()) {
         Some(_) => rewritable(assignment, used, record.as_ref(), &held, seen),
         None => None,
@@ -262,7 +262,7 @@ fn not_checked(
 }
 
 /// The digest in the registry under an assignment's name, or why it is unknown.
-fn held<'s>(
+fn held_digest<'s>(
     assignment: &Assignment,
     seen: Option<&'s RegistrySnapshot>,
 ) -> Result<Option<&'s Digest>, String> {

@@ -10,7 +10,7 @@ use crate::model::lock::{LockedDestination, LockedImage};
 use crate::model::plan::{Content, DestinationPlan, Step};
 use crate::store::{Listing, Reference, Repository, Store};
 use crate::sync::mirror::Mirrored;
-use crate::sync::plan::prepare::at;
+use crate::sync::plan::prepare::repository_at;
 
 /// Whether the plan's facts about the destination are current.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub async fn verify(
     }
     let answers: Vec<_> = stream::iter(open)
         .map(|(path, images)| async move {
-            let repository = at(&plan.mirror, path);
+            let repository = repository_at(&plan.mirror, path);
             let versions: BTreeSet<&Version> = images.iter().map(|(image, ..)| image.version()).collect();
             let listing = destination.list(&repository, &versions).await;
             let mut results = Vec::new();

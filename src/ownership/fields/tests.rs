@@ -97,7 +97,7 @@ fn fields_owned_without_a_record_are_stale_when_an_owner_conflicts() {
 }
 
 /// Containers' images, changes, relinquished fields, and the expected owner afterwards.
-type Kept<'a> = (&'a [(&'a str, &'a str)], &'a [Change], &'a [ImageField], Option<OwnedBy>);
+type OwnershipCase<'a> = (&'a [(&'a str, &'a str)], &'a [Change], &'a [ImageField], Option<OwnedBy>);
 
 #[test]
 fn a_workload_is_kept_by_us_as_long_as_one_image_is() {
@@ -107,7 +107,7 @@ fn a_workload_is_kept_by_us_as_long_as_one_image_is() {
         from: Some(PUBLIC.into()),
         to: Some(PRIVATE.into()),
     };
-    let cases: [Kept<'_>; 7] = [
+    let cases: [OwnershipCase<'_>; 7] = [
         (&[("a", PRIVATE), ("b", PRIVATE)], &[], &[], Some(OwnedBy::Both)),
         (&[("a", PRIVATE), ("b", PRIVATE)], &[], &[container("a")], Some(OwnedBy::Owner)),
         (&[("a", PRIVATE), ("b", PUBLIC)], &[change("b")], &[container("a")], Some(OwnedBy::Plugin)),

@@ -33,15 +33,15 @@ pub(super) fn parse(release: &Release) -> Vec<Template> {
     let mut templates = Vec::new();
     for document in release.manifest.split("\n---\n") {
         let source = document.lines().find_map(|line| line.strip_prefix("# Source: "));
-        take(&mut templates, document, source.unwrap_or_default(), false);
+        parse_into(&mut templates, document, source.unwrap_or_default(), false);
     }
     for hook in &release.hooks {
-        take(&mut templates, &hook.manifest, &hook.path, true);
+        parse_into(&mut templates, &hook.manifest, &hook.path, true);
     }
     templates
 }
 
-fn take(templates: &mut Vec<Template>, text: &str, source: &str, hook: bool) {
+fn parse_into(templates: &mut Vec<Template>, text: &str, source: &str, hook: bool) {
     // Errors were reported during discovery.
     for manifest in manifests::parse("", text).unwrap_or_default() {
         let images = locate_image_fields(&manifest.pod, &image_variables())

@@ -136,7 +136,7 @@ fn variables_and_derived_images_come_with_their_container() {
 fn a_variable_that_we_added_says_where_the_scanners_are_and_nothing_of_their_version() {
     let source = "ghcr.io/castai/kvisor/kvisor-controller:v1";
     let env = serde_json::json!([{"name": "SCANNERS_IMAGE", "value": "e.example/scan:v1"}]);
-    for (image, told, expected) in [
+    for (image, value, expected) in [
         (
             "e.example/kvisor:v1",
             "e.example/scan:v1",
@@ -155,7 +155,7 @@ fn a_variable_that_we_added_says_where_the_scanners_are_and_nothing_of_their_ver
         let mut workload = workload(WorkloadKind::Deployment, "castai-agent", pod);
         let records = serde_json::json!({
             "container/controller": {"from": source, "to": "e.example/kvisor:v1"},
-            "env/controller/SCANNERS_IMAGE": {"to": told},
+            "env/controller/SCANNERS_IMAGE": {"to": value},
         });
         workload.annotations.insert(ANNOTATION.to_owned(), records.to_string());
         let seen: Vec<_> =

@@ -5,12 +5,12 @@ use futures::future;
 use tokio::sync::{Notify, mpsc};
 
 use crate::store::{BlobReader, Error, Repository, Store, UploadBody, UploadSession};
-use crate::sync::mirror::{Receiver, Run, Spot, Spread, all_copies};
+use crate::sync::mirror::{BlobUpload, Receiver, RepositoryKey, Run, all_copies};
 use crate::sync::plan::tree::whole_blob;
 
 /// The result of one upload.
 struct Outcome<'r> {
-    spot: Spot<'r>,
+    key: RepositoryKey<'r>,
     result: Result<(), Failure>,
 }
 
@@ -24,11 +24,11 @@ enum Failure {
 
 impl<'r> Run<'r> {
     /// Uploads a blob to all of `receivers`, and opens their gates.
-    pub(super) async fn deliver(&self, upload: &'r Spread<'r>, receivers: Vec<Receiver<'r>>) {
+    pub(super) async fn deliver(&self, upload: &'r BlobUpload<'r>, receivers: Vec<Receiver<'r>>) {
         let digest = &upload.blob.digest;
         // A repository that could not be created already has its result.
         let mut open: Vec<Receiver<'r>> =
-            receivers.into_iter().filter(|receiver| !self.is_settled(receiver.spot, digest)).collect();
+            receivers.into_iter().filter(|receiver| !self.is_settled(receiver.key, digest)).collect();
         let limits = self.sources.limits();
         let mut retries = self.sources.retries();
         let mut sources = self.sources(upload);
@@ -58,21 +58,23 @@ impl<'r> Run<'r> {
                 sources.retain(|other| *other != source && (!is_host_down || other.host != source.host));
             }
             let has_other_source = sources.first() != Some(&source);
-            for Outcome { spot, result } in outcomes {
+            for Outcome { key, result } in outcomes {
                 match result {
                     Ok(()) => {
-                        self.progress.sent(spot, digest, upload.blob.size);
-                        self.open(spot, digest, Ok(()));
+                        self.progress.sent(key, digest, upload.blob.size);
+                        self.open(key, digest, Ok(()));
                     }
                     Err(Failure::Source(_)) if has_other_source => {
-                        open.push(Receiver { spot, session: None });
+                        open.push(Receiver { key, session: None });
                     }
-                    Err(Failure::Destination(error)) if error.is_transient() && retries.may_go_on() => {
-                        open.push(Receiver { spot, session: None });
-                        reason = Some((spot, error));
+                    Err(Failure::Destination(error))
+                        if error.is_transient() && retries.has_attempts_left() =>
+                    {
+                        open.push(Receiver { key, session: None });
+                        reason = Some((key, error));
                     }
                     Err(Failure::Source(error) | Failure::Destination(error)) => {
-                        self.open(spot, digest, Err(error.to_string().into()));
+                        self.open(key, digest, Err(error.to_string().into()));
                     }
                 }
             }
@@ -84,7 +86,7 @@ impl<'r> Run<'r> {
     }
 
     /// The repositories with the blob: the planned one, then those of the other images that share it.
-    fn sources(&self, upload: &Spread<'_>) -> Vec<Repository> {
+    fn sources(&self, upload: &BlobUpload<'_>) -> Vec<Repository> {
         let mut sources = vec![Repository::from_image(upload.from)];
         for copy in all_copies(self.targets) {
             let mut blobs = copy.content.manifests.iter().flat_map(|manifest| &manifest.blobs);
@@ -98,7 +100,7 @@ impl<'r> Run<'r> {
 
     async fn upload_held(
         &self,
-        upload: &'r Spread<'r>,
+        upload: &'r BlobUpload<'r>,
         source: &Repository,
         receivers: Vec<Receiver<'r>>,
     ) -> Vec<Outcome<'r>> {
@@ -110,19 +112,19 @@ impl<'r> Run<'r> {
         let bytes = match bytes {
             Ok(bytes) => bytes,
             Err(error) => {
-                return all(receivers.iter().map(|receiver| receiver.spot), &Failure::Source(error));
+                return all(receivers.iter().map(|receiver| receiver.key), &Failure::Source(error));
             }
         };
         let uploads = receivers.into_iter().map(|receiver| {
             let body = UploadBody::Whole(bytes.clone());
             async move {
-                let repository = self.repository(receiver.spot);
-                let store = self.store(receiver.spot);
+                let repository = self.repository(receiver.key);
+                let store = self.store(receiver.key);
                 let result = async {
                     let session = open_upload(store, &repository, receiver.session).await?;
                     store.finish_upload(&repository, session, digest, body).await
                 };
-                Outcome { spot: receiver.spot, result: result.await.map_err(Failure::Destination) }
+                Outcome { key: receiver.key, result: result.await.map_err(Failure::Destination) }
             }
         });
         future::join_all(uploads).await
@@ -130,15 +132,15 @@ impl<'r> Run<'r> {
 
     async fn upload_streamed(
         &self,
-        upload: &'r Spread<'r>,
+        upload: &'r BlobUpload<'r>,
         source: &Repository,
         receivers: Vec<Receiver<'r>>,
     ) -> Vec<Outcome<'r>> {
         let (digest, size) = (&upload.blob.digest, upload.blob.size);
-        let paths: Vec<Spot<'r>> = receivers.iter().map(|receiver| receiver.spot).collect();
+        let paths: Vec<RepositoryKey<'r>> = receivers.iter().map(|receiver| receiver.key).collect();
         let opening = receivers.into_iter().map(|receiver| async move {
-            let repository = self.repository(receiver.spot);
-            let store = self.store(receiver.spot);
+            let repository = self.repository(receiver.key);
+            let store = self.store(receiver.key);
             open_upload(store, &repository, receiver.session).await
         });
         let (reader, sessions) =
@@ -151,18 +153,18 @@ impl<'r> Run<'r> {
         let mut outlets = Vec::new();
         let mut outcomes = Vec::new();
         let mut uploads = Vec::new();
-        for ((spot, session), ended) in paths.into_iter().zip(sessions).zip(&ended) {
+        for ((key, session), ended) in paths.into_iter().zip(sessions).zip(&ended) {
             match session {
-                Err(error) => outcomes.push(Outcome { spot, result: Err(Failure::Destination(error)) }),
+                Err(error) => outcomes.push(Outcome { key, result: Err(Failure::Destination(error)) }),
                 Ok(session) => {
                     let (sender, parts) = mpsc::channel(self.sources.limits().parts_in_flight);
-                    outlets.push(Outlet { spot, sender, ended });
+                    outlets.push(Outlet { key, sender, ended });
                     uploads.push(async move {
-                        let (store, repository) = (self.store(spot), self.repository(spot));
+                        let (store, repository) = (self.store(key), self.repository(key));
                         let body = UploadBody::Parts { parts, size };
                         let result = store.finish_upload(&repository, session, digest, body).await;
                         ended.notify_one();
-                        Outcome { spot, result: result.map_err(Failure::Destination) }
+                        Outcome { key, result: result.map_err(Failure::Destination) }
                     });
                 }
             }
@@ -178,7 +180,7 @@ impl<'r> Run<'r> {
                 (Err(error), Err(_)) => Err(Failure::Source(error.clone())),
                 (_, result) => result,
             };
-            outcomes.push(Outcome { spot: outcome.spot, result });
+            outcomes.push(Outcome { key: outcome.key, result });
         }
         outcomes
     }
@@ -186,7 +188,7 @@ impl<'r> Run<'r> {
     /// Reads the blob and sends each part to every upload that is still running.
     async fn feed(
         &self,
-        upload: &'r Spread<'r>,
+        upload: &'r BlobUpload<'r>,
         mut reader: BlobReader<'_>,
         mut outlets: Vec<Outlet<'r, '_>>,
     ) -> Result<(), Error> {
@@ -200,7 +202,7 @@ impl<'r> Run<'r> {
                 break;
             }
             for outlet in &outlets {
-                self.progress.sent(outlet.spot, &upload.blob.digest, sent);
+                self.progress.sent(outlet.key, &upload.blob.digest, sent);
             }
         }
         Ok(())
@@ -209,7 +211,7 @@ impl<'r> Run<'r> {
 
 /// The sending side of one upload.
 struct Outlet<'r, 'n> {
-    spot: Spot<'r>,
+    key: RepositoryKey<'r>,
     sender: mpsc::Sender<Bytes>,
     /// Notified when the upload ends, because a server may respond early and stop reading.
     ended: &'n Notify,
@@ -237,6 +239,6 @@ async fn open_upload(
     }
 }
 
-fn all<'r>(paths: impl Iterator<Item = Spot<'r>>, failure: &Failure) -> Vec<Outcome<'r>> {
-    paths.map(|spot| Outcome { spot, result: Err(failure.clone()) }).collect()
+fn all<'r>(paths: impl Iterator<Item = RepositoryKey<'r>>, failure: &Failure) -> Vec<Outcome<'r>> {
+    paths.map(|key| Outcome { key, result: Err(failure.clone()) }).collect()
 }

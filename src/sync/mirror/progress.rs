@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::event::{Event, Observer};
 use crate::model::image::{Digest, Image};
-use crate::sync::mirror::{Place, Spot, Spread, Target, all_copies};
+use crate::sync::mirror::{BlobUpload, ObjectKey, RepositoryKey, Target, all_copies};
 
 pub(super) struct Progress<'p> {
     observer: Observer<'p>,
@@ -13,7 +13,7 @@ pub(super) struct Progress<'p> {
     bytes: u64,
     /// The bytes that each image adds to the destination.
     added: HashMap<&'p Image, u64>,
-    owners: HashMap<Place<'p>, &'p Image>,
+    owners: HashMap<ObjectKey<'p>, &'p Image>,
     /// The source name of each destination, which users know.
     sources: HashMap<&'p Image, &'p Image>,
     state: Mutex<State<'p>>,
@@ -23,21 +23,21 @@ pub(super) struct Progress<'p> {
 struct State<'p> {
     started: HashSet<&'p Image>,
     /// The reported bytes of each upload; a retry does not report them again.
-    told: HashMap<Place<'p>, u64>,
+    reported: HashMap<ObjectKey<'p>, u64>,
 }
 
 impl<'p> Progress<'p> {
-    pub(super) fn new(targets: &'p [Target<'p>], uploads: &[Spread<'p>], observer: Observer<'p>) -> Self {
-        let mut owners: HashMap<Place<'p>, &'p Image> = HashMap::new();
+    pub(super) fn new(targets: &'p [Target<'p>], uploads: &[BlobUpload<'p>], observer: Observer<'p>) -> Self {
+        let mut owners: HashMap<ObjectKey<'p>, &'p Image> = HashMap::new();
         for copy in all_copies(targets) {
             for blob in copy.content.manifests.iter().flat_map(|manifest| &manifest.blobs) {
-                owners.entry((copy.spot(), &blob.digest)).or_insert(copy.image);
+                owners.entry((copy.key(), &blob.digest)).or_insert(copy.image);
             }
         }
         let mut added: HashMap<&'p Image, u64> = HashMap::new();
         for upload in uploads {
-            for spot in upload.uploaded(targets) {
-                if let Some(owner) = owners.get(&(spot, &upload.blob.digest)) {
+            for key in upload.uploaded(targets) {
+                if let Some(owner) = owners.get(&(key, &upload.blob.digest)) {
                     *added.entry(owner).or_default() += upload.blob.size;
                 }
             }
@@ -63,16 +63,16 @@ impl<'p> Progress<'p> {
     }
 
     /// Reports that the first `sent` bytes of a blob were sent to a repository.
-    pub(super) fn sent(&self, spot: Spot<'p>, digest: &'p Digest, sent: u64) {
-        let Some(image) = self.owners.get(&(spot, digest)).copied() else {
+    pub(super) fn sent(&self, key: RepositoryKey<'p>, digest: &'p Digest, sent: u64) {
+        let Some(image) = self.owners.get(&(key, digest)).copied() else {
             return;
         };
         self.started(image);
         let bytes = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let told = state.told.entry((spot, digest)).or_default();
-            let bytes = sent.saturating_sub(*told);
-            *told += bytes;
+            let reported = state.reported.entry((key, digest)).or_default();
+            let bytes = sent.saturating_sub(*reported);
+            *reported += bytes;
             bytes
         };
         if bytes > 0 {

@@ -152,7 +152,7 @@ impl Lab {
         self.target.lock().unwrap().count(words)
     }
 
-    fn asked(&self, words: &[&str]) -> usize {
+    fn request_count(&self, words: &[&str]) -> usize {
         self.source.lock().unwrap().count(words)
     }
 
@@ -196,7 +196,7 @@ async fn the_plan_estimates_the_requests_that_are_left_to_do() {
         let again = lab.run().await;
         assert_eq!(again.verified.locked.images.len(), 3);
         assert_eq!(lab.sent(&[""]), REPOSITORIES, "up to date costs the listings");
-        assert_eq!(lab.asked(&["GET", "/manifests/"]) + lab.asked(&["/blobs/"]), 0);
+        assert_eq!(lab.request_count(&["GET", "/manifests/"]) + lab.request_count(&["/blobs/"]), 0);
     })
     .await;
 }
@@ -234,7 +234,7 @@ async fn with_mounting_each_blob_goes_up_once() {
             lab.assert_equal();
             assert_eq!(lab.sent(&["PUT", "/blobs/uploads/"]), BLOBS);
             assert_eq!(lab.sent(&["POST", "mount="]), PAIRS - BLOBS);
-            assert_eq!(lab.asked(&["/elsewhere/"]), BLOBS);
+            assert_eq!(lab.request_count(&["/elsewhere/"]), BLOBS);
         })
         .await;
     }
@@ -269,7 +269,7 @@ async fn one_receiver_that_fails_does_not_stop_the_others_and_the_next_run_goes_
             .collect();
         assert_eq!(failed, ["mirror/a/two"]);
         assert_eq!(run.verified.locked.images.len(), 2);
-        assert_eq!(lab.asked(&["/elsewhere/"]), BLOBS, "a refusal is no reason to read again");
+        assert_eq!(lab.request_count(&["/elsewhere/"]), BLOBS, "a refusal is no reason to read again");
         assert!(!lab.target.lock().unwrap().tags.keys().any(|(path, _)| path.contains("two")));
 
         lab.target.lock().unwrap().faults.clear();
@@ -396,11 +396,15 @@ async fn mirrored_images_are_read_on_request_and_repaired_if_damaged() {
         let again = lab.run_with(Detail::Content).await;
         assert_eq!(again.notes, Vec::<String>::new());
         assert!(again.mirrored.is_empty(), "all is there");
-        let told = |run: &Ran| {
+        let locked = |run: &Ran| {
             let images = run.verified.locked.images.iter();
             images.map(|image| (image.platforms.clone(), image.size)).collect::<Vec<_>>()
         };
-        assert_eq!(told(&again), told(&first), "a lock says the same of what is there as of what was copied");
+        assert_eq!(
+            locked(&again),
+            locked(&first),
+            "a lock says the same of what is there as of what was copied"
+        );
         // A child of an index is missing, which the index's tag does not reveal.
         let child = {
             let mut target = lab.target.lock().unwrap();

@@ -75,7 +75,7 @@ pub fn targets(assignments: Vec<Assignment>) -> Vec<Target> {
     let mut by_destination: BTreeMap<Image, Vec<Target>> = BTreeMap::new();
     for Assignment { destination, source, provenance, used_by } in assignments {
         let targets = by_destination.entry(destination.clone()).or_default();
-        let same = targets.iter_mut().find(|target| is_one_claim(&target.source, &source));
+        let same = targets.iter_mut().find(|target| is_same_source(&target.source, &source));
         let Some(target) = same else {
             targets.push(Target { destination, source, provenance, used_by });
             continue;
@@ -90,7 +90,7 @@ pub fn targets(assignments: Vec<Assignment>) -> Vec<Target> {
 }
 
 /// Whether two sources of one destination are the same.
-fn is_one_claim(one: &Source, other: &Source) -> bool {
+fn is_same_source(one: &Source, other: &Source) -> bool {
     match (one, other) {
         (Source::Known(one), Source::Known(other)) => one.is_same(other),
         _ => true,

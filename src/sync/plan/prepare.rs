@@ -164,7 +164,7 @@ pub(in crate::sync) async fn list(
     }
     stream::iter(wanted)
         .map(|(path, versions)| async move {
-            let listed = destination.list(&at(mirror, path), &versions).await;
+            let listed = destination.list(&repository_at(mirror, path), &versions).await;
             match listed {
                 Err(error) if error.stops_everything() => Err(error),
                 listed => Ok((path.to_owned(), listed.map_err(|error| error.to_string()))),
@@ -176,7 +176,7 @@ pub(in crate::sync) async fn list(
 }
 
 /// A repository of the destination.
-pub(in crate::sync) fn at(mirror: &Mirror, path: &str) -> Repository {
+pub(in crate::sync) fn repository_at(mirror: &Mirror, path: &str) -> Repository {
     Repository { host: mirror.registry.clone(), path: path.to_owned() }
 }
 
@@ -201,7 +201,7 @@ async fn inspect(
         });
     stream::iter(held.collect::<BTreeSet<_>>())
         .map(|(path, digest)| async move {
-            let repository = at(mirror, &path);
+            let repository = repository_at(mirror, &path);
             let content = async {
                 let root = destination.manifest(&repository, Reference::Digest(&digest)).await?;
                 let capabilities = destination.capabilities();
@@ -315,7 +315,7 @@ async fn check_blobs(
     }
     let answers: Vec<(&str, Result<BTreeSet<Digest>, Error>)> = stream::iter(questions)
         .map(|(path, blobs)| async move {
-            let present = destination.present_blobs(&at(mirror, path), &blobs).await;
+            let present = destination.present_blobs(&repository_at(mirror, path), &blobs).await;
             (path, present)
         })
         .buffer_unordered(destination.limits().reads)

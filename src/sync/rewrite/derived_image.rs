@@ -57,7 +57,7 @@ pub fn missing<'a>(
     let named = value(pod, &variable);
     let found = match &named {
         Some(named) => named.parse().ok(),
-        None => rule.looked_for(own),
+        None => rule.derived_name(own),
     };
     let is_found = found.is_some_and(|found| found.is_same(&assigned.destination));
     (!is_found).then_some(MissingDerivedImage { own, variable, named })

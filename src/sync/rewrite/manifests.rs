@@ -109,7 +109,7 @@ pub async fn run(
         }
         texts.push(rewritten(read, &edits)?);
     }
-    tell_left_alone(&assignments, observer);
+    report_skipped(&assignments, observer);
     let targets = targets(assignments);
     let missing = if let Some(lock) = lock {
         unproven(lock, &targets)
@@ -137,7 +137,7 @@ fn rewritten(read: &Text, edits: &[Edit]) -> Result<String, CommandError> {
         .map_err(|refused| CommandError::new(format!("error: {}: {refused}", read.path)))
 }
 
-fn tell_left_alone(assignments: &[Assignment], observer: Observer<'_>) {
+fn report_skipped(assignments: &[Assignment], observer: Observer<'_>) {
     let skipped_images: BTreeSet<String> = assignments
         .iter()
         .filter_map(|assignment| match &assignment.source {

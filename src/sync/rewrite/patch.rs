@@ -82,7 +82,7 @@ pub(super) fn relinquish(workload: &Workload, image_fields: &[ImageField]) -> Ve
         let Some(before) = &manager.fields else { continue };
         let mut rest = before.clone();
         for (managed, _) in &fields {
-            disown(&mut rest, &managed.path[..managed.whole]);
+            remove_ownership(&mut rest, &managed.path[..managed.whole]);
         }
         if rest == *before {
             continue;
@@ -104,11 +104,11 @@ pub(super) fn relinquish(workload: &Workload, image_fields: &[ImageField]) -> Ve
 }
 
 /// Removes the member at `path`, and parents that become empty: an empty set would own the whole item.
-fn disown(fields: &mut Value, path: &[String]) {
+fn remove_ownership(fields: &mut Value, path: &[String]) {
     let (Some((first, rest)), Some(members)) = (path.split_first(), fields.as_object_mut()) else { return };
     let is_spent = match members.get_mut(first) {
         Some(inner) if !rest.is_empty() && !is_empty(inner) => {
-            disown(inner, rest);
+            remove_ownership(inner, rest);
             is_empty(inner)
         }
         Some(_) => rest.is_empty(),

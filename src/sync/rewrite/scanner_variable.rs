@@ -36,7 +36,7 @@ pub(super) fn set(
     let Some(image_field) = variable else { return Ok(ScannerVariable::default()) };
     if let Some(image) = &named {
         if let Some(why) = image_field.immutable_in(workload.name.kind) {
-            return Err(ScannersNotFound::InvalidName(derivation::must_be_told(image, why)));
+            return Err(ScannersNotFound::InvalidName(derivation::variable_required(image, why)));
         }
         if derived_image::is_set_elsewhere(&workload.pod, &image_field) {
             let why = derivation::variable_has_no_value(&image_field.to_string(), image);

@@ -80,11 +80,11 @@ pub fn lost_images(manifest: &Manifest, assignments: &[Assignment]) -> Vec<Strin
     for assigned in assignments {
         for used in &assigned.used_by {
             let own = derived_image::source_of(assignments, &used.used_by);
-            let lost = own.and_then(|own| {
+            let missing = own.and_then(|own| {
                 derived_image::missing(&manifest.pod, &used.used_by, assigned, &own.destination)
             });
             if let (Some(MissingDerivedImage { own, variable: field, .. }), Source::Known(source)) =
-                (lost, &assigned.source)
+                (missing, &assigned.source)
                 && let (Some(container), Some(variable)) = (field.container(), field.variable())
             {
                 let how = derivation::set_in_file(own, container, variable, source);

@@ -66,7 +66,7 @@ fn only_what_is_still_ours_goes_back() {
         ("ghcr.io/castai/x:v2", Some("ghcr.io/castai/x:v2"), false, Some(None)),
         ("other.example/x:v1", Some("other.example/x:v1"), false, Some(None)),
     ];
-    for (current, expected, keeps_record, told) in cases {
+    for (current, expected, keeps_record, expected_public) in cases {
         let (object, workload) = workload(&json!({"container/a": ours()}), &[("a", current)]);
         let after = rolled_back(&object, &workload);
         let expected = expected.map(|image| (vec![image.to_owned()], None));
@@ -74,7 +74,7 @@ fn only_what_is_still_ours_goes_back() {
         assert_eq!(keeps_record, after.is_none(), "{current}");
         let left = skipped(&workload);
         let public = left.first().map(|left| left.public.as_ref().map(Image::as_written));
-        assert_eq!(public, told, "{current}");
+        assert_eq!(public, expected_public, "{current}");
     }
 }
 

@@ -40,7 +40,7 @@ fn is_about_images(seen: &Observation) -> bool {
 
 impl Run<'_> {
     /// Whether a workload that needs no patch may have a rollout of ours that was not watched to its end.
-    pub(super) fn is_worth_a_look(&self, workload: &Workload) -> bool {
+    pub(super) fn may_be_unfinished(&self, workload: &Workload) -> bool {
         use WorkloadKind::{DaemonSet, Deployment, Pod, StatefulSet};
         self.options.mode == PatchMode::Apply
             && self.options.wait
@@ -51,12 +51,12 @@ impl Run<'_> {
     /// Reads each workload once, and returns those without a rollout to watch and incomplete rollouts, of workloads
     /// that were healthy before our change and of others. The earlier health is only known if an old pod still runs;
     /// without one, the workload is treated as broken before.
-    pub(super) async fn look_back<'a>(
+    pub(super) async fn find_unfinished<'a>(
         &self,
         workloads: &[&'a Workload],
     ) -> (Vec<WorkloadReport>, Vec<Unfinished<'a>>, Vec<Unfinished<'a>>) {
         let results: Vec<_> = stream::iter(workloads.iter().copied())
-            .map(|workload| self.look_at(workload))
+            .map(|workload| self.read_rollout(workload))
             .buffered(CONCURRENCY)
             .collect()
             .await;
@@ -71,11 +71,11 @@ impl Run<'_> {
         (settled, ran_well, broken)
     }
 
-    pub(super) async fn see_to_their_end(&self, unfinished: Vec<Unfinished<'_>>) -> Vec<WorkloadReport> {
-        join_all(unfinished.into_iter().map(|unfinished| self.see_to_its_end(unfinished))).await
+    pub(super) async fn watch_all(&self, unfinished: Vec<Unfinished<'_>>) -> Vec<WorkloadReport> {
+        join_all(unfinished.into_iter().map(|unfinished| self.watch_to_its_end(unfinished))).await
     }
 
-    async fn look_at<'a>(&self, workload: &'a Workload) -> Result<WorkloadReport, Unfinished<'a>> {
+    async fn read_rollout<'a>(&self, workload: &'a Workload) -> Result<WorkloadReport, Unfinished<'a>> {
         let mut report = settled(&workload.name, Rewrite::Unchanged);
         match observe(self.connection, &workload.name).await {
             Ok(seen) if verdict::health(&seen) == Health::Broken => {
@@ -94,7 +94,7 @@ impl Run<'_> {
         Ok(report)
     }
 
-    async fn see_to_its_end(&self, unfinished: Unfinished<'_>) -> WorkloadReport {
+    async fn watch_to_its_end(&self, unfinished: Unfinished<'_>) -> WorkloadReport {
         let Unfinished { workload, changes, ran_well, seen } = unfinished;
         let name = &workload.name;
         let mut report = settled(name, Rewrite::Unchanged);

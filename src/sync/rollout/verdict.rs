@@ -139,7 +139,7 @@ fn judge_pod(
     };
     let containers: Vec<&str> =
         changes.iter().filter_map(|change| change.image_field.restarted_container()).collect();
-    if pods::runs_anew(before, now, &containers) {
+    if pods::was_restarted(before, now, &containers) {
         return done("its containers run".to_owned(), Vec::new(), Vec::new());
     }
     let problems: Vec<_> = pods::problems(now)
@@ -231,7 +231,7 @@ mod tests {
     }
 
     /// A grace period that is over.
-    fn lost(now: &Observation) -> GracePeriod {
+    fn expired(now: &Observation) -> GracePeriod {
         let mut grace_period = GracePeriod::new(Duration::ZERO);
         grace_period.observe(now, Duration::ZERO);
         grace_period
@@ -275,7 +275,7 @@ mod tests {
         for (kind, health, progress, pods, expected) in cases {
             let before = observed(in_progress(), Vec::new(), Vec::new());
             let now = observed(progress, pods, Vec::new());
-            let verdict = judge(kind, &health, &before, &now, &[], &lost(&now));
+            let verdict = judge(kind, &health, &before, &now, &[], &expired(&now));
             assert_eq!(word(&verdict), expected, "{kind:?} {health:?} {now:?}");
         }
     }
@@ -331,7 +331,7 @@ mod tests {
             assert_eq!(
                 {
                     let now = seen(pod);
-                    word(&judge(WorkloadKind::Pod, &health, &before, &now, &change(to), &lost(&now)))
+                    word(&judge(WorkloadKind::Pod, &health, &before, &now, &change(to), &expired(&now)))
                 },
                 expected,
                 "{to}"

@@ -31,8 +31,8 @@ impl Run<'_> {
         }
         match self.wait(&patch.workload, &patch.changes, &health, &before).await {
             Verdict::Done { message, problems, notes } => {
-                let told = std::iter::once(message).chain(notes.iter().cloned()).collect::<Vec<_>>();
-                self.finished(&patch.workload, &told.join("; "));
+                let messages = std::iter::once(message).chain(notes.iter().cloned()).collect::<Vec<_>>();
+                self.finished(&patch.workload, &messages.join("; "));
                 report.problems = problems;
                 report.notes = notes;
             }

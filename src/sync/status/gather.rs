@@ -56,7 +56,7 @@ pub async fn run(
     report.skipped = skipped(settings);
     if !inventory.images.is_empty() {
         observer(Event::Stage(Stage::Plan));
-        let (mirror, assignments, seen) = look_at_registries(settings, network, &inventory, observer).await?;
+        let (mirror, assignments, seen) = read_registries(settings, network, &inventory, observer).await?;
         report.images =
             statuses(&snapshot.workloads, &assignments, seen.as_ref(), &snapshot.ownership_context);
         report.destination = Some(mirror);
@@ -105,7 +105,7 @@ async fn add_pull_failures(
 }
 
 /// The content of registries; empty if none is read. What cannot be read has its cause in it.
-async fn look_at_registries(
+async fn read_registries(
     settings: &Settings,
     network: &transport::Settings,
     inventory: &Inventory,

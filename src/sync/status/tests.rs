@@ -290,19 +290,19 @@ fn a_derived_image_is_judged_by_what_its_container_is() {
 fn scanners_set_by_a_variable_that_is_gone_count_as_reverted() {
     let controller = "ghcr.io/castai/kvisor/kvisor-controller:v1";
     let scanners = "ghcr.io/castai/kvisor/kvisor-scanners:v1";
-    let (private, told) = ("e.example/kvisor:v1".to_owned(), format!("e.example/{scanners}"));
+    let (private, scanner_image) = ("e.example/kvisor:v1".to_owned(), format!("e.example/{scanners}"));
     let record = json!({"from": controller, "to": private});
-    let ours = json!({"container/a": record, "env/a/SCANNERS_IMAGE": {"to": told}});
+    let ours = json!({"container/a": record, "env/a/SCANNERS_IMAGE": {"to": scanner_image}});
     let untold = json!({"container/a": record});
     let next = "e.example/kvisor:v2".to_owned();
     let cases = [
-        (private.as_str(), &ours, Some(told.as_str()), State::Mirrored),
-        (&private, &ours, None, State::Reverted(told.clone())),
+        (private.as_str(), &ours, Some(scanner_image.as_str()), State::Mirrored),
+        (&private, &ours, None, State::Reverted(scanner_image.clone())),
         (&private, &untold, None, State::NotRewritten),
         // An upgrade that the variable does not follow yet.
-        (&next, &ours, Some(&told), State::NotRewritten),
+        (&next, &ours, Some(&scanner_image), State::NotRewritten),
         // If an owner restores the public controller, only that is reported.
-        (controller, &ours, Some(&told), State::Mirrored),
+        (controller, &ours, Some(&scanner_image), State::Mirrored),
     ];
     for (image, records, variable, expected) in cases {
         let mut workload = workload(image, records, WorkloadKind::Deployment);

@@ -245,13 +245,13 @@ fn derived_images_lie_where_the_component_looks() {
 
 /// A workload's namespace, its image and its annotation, with the expected destination and source, or the first words
 /// of why there is none.
-type Claim<'c> = (&'c str, &'c str, Option<&'c str>, &'c str, &'c str);
+type TenantCase<'c> = (&'c str, &'c str, Option<&'c str>, &'c str, &'c str);
 
 #[test]
 fn what_a_cluster_holds_pairs_no_source_with_a_destination() {
     let agent = "us-docker.pkg.dev/castai-hub/library/agent:v1";
     let next = "ECR/own/us-docker.pkg.dev/castai-hub/library/agent:v9";
-    let cases: &[Claim] = &[
+    let cases: &[TenantCase] = &[
         // A tenant declares the customer's own image to be a copy of another one, inside and outside our path.
         ("shop", "ECR/shop/web:1.0", Some("evil.example/web:1.0"), "ECR/shop/web:1.0", "reachable"),
         ("shop", "ECR/own/shop/web:1.0", Some("evil.example/web:1.0"), "ECR/own/shop/web:1.0", "unknown: "),

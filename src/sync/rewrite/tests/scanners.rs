@@ -56,9 +56,9 @@ fn kvisor_gets_its_scanner_variable_when_needed_and_rollback_removes_it() {
             };
             assert_eq!(applied.changes[1], change(None, Some(scanners)));
             let after = apply(object.clone(), &applied.patch).unwrap();
-            let told = json!({"name": "SCANNERS_IMAGE", "value": scanners});
+            let variable = json!({"name": "SCANNERS_IMAGE", "value": scanners});
             let mut expected = env_before.as_array().cloned().unwrap_or_default();
-            expected.push(told);
+            expected.push(variable);
             assert_eq!(env(&after), &json!(expected), "{private}");
             let record =
                 json!({"container/controller": {"from": source, "to": private}, VARIABLE: {"to": scanners}});
@@ -107,7 +107,7 @@ fn changed_variables_are_not_rolled_back() {
 fn the_scanner_variable_follows_mirror_and_version_and_is_removed_when_unneeded() {
     let flat = format!("{MIRROR}/kvisor:v1");
     let behind = format!("{MIRROR}/{SCANNERS}");
-    let told = |image: &str, named: &str| {
+    let workload_with = |image: &str, named: &str| {
         let annotation =
             json!({"container/controller": {"from": CONTROLLER, "to": flat}, VARIABLE: {"to": named}});
         let env = json!([{"name": "SCANNERS_IMAGE", "value": named}]);
@@ -137,7 +137,7 @@ fn the_scanner_variable_follows_mirror_and_version_and_is_removed_when_unneeded(
         ),
     ];
     for (image, lock, expected) in &cases {
-        let (object, before) = told(image, &behind);
+        let (object, before) = workload_with(image, &behind);
         let after = apply(object, &patched(lock, &before).patch).unwrap();
         if let Some(expected) = expected {
             assert_eq!(env(&after), &json!([{"name": "SCANNERS_IMAGE", "value": expected}]));

@@ -19,7 +19,7 @@ pub(super) struct Written {
 
 /// What precedes a node on its line.
 #[derive(Clone, Copy, PartialEq)]
-enum Behind {
+enum Prefix {
     Nothing,
     Key,
     Dash,
@@ -54,7 +54,7 @@ pub(super) fn write(made: &[Made], dice: &mut Dice) -> Written {
             writer.put(between);
         } else {
             writer.separate(index == 0);
-            writer.node(&made.value, "", None, Behind::Nothing);
+            writer.node(&made.value, "", None, Prefix::Nothing);
         }
     }
     if !is_json && writer.dice.once_in(3) {
@@ -104,7 +104,7 @@ impl Writer<'_> {
     }
 
     /// A node of a block whose parent is in column `parent`.
-    fn node(&mut self, value: &Value, pointer: &str, parent: Option<usize>, behind: Behind) {
+    fn node(&mut self, value: &Value, pointer: &str, parent: Option<usize>, behind: Prefix) {
         let least = parent.map_or(0, |column| column + 1);
         let is_flow = parent.map_or(12, |_| 6);
         match value {
@@ -115,17 +115,17 @@ impl Writer<'_> {
             Value::Array(elements) if !elements.is_empty() && !self.dice.once_in(is_flow) => {
                 let column = match (parent, behind) {
                     (None, _) => 0,
-                    (Some(column), Behind::Key) if self.dice.once_in(2) => column,
+                    (Some(column), Prefix::Key) if self.dice.once_in(2) => column,
                     _ => least + self.dice.below(3),
                 };
-                if behind != Behind::Nothing {
+                if behind != Prefix::Nothing {
                     self.put("\n");
                 }
                 for (index, element) in elements.iter().enumerate() {
                     self.comment_line(column);
                     self.indent(column);
                     self.put("-");
-                    self.node(element, &format!("{pointer}/{index}"), Some(column), Behind::Dash);
+                    self.node(element, &format!("{pointer}/{index}"), Some(column), Prefix::Dash);
                 }
             }
             Value::String(text) => {
@@ -133,7 +133,7 @@ impl Writer<'_> {
                 self.text(text, pointer, Some(least));
             }
             _ => {
-                if behind != Behind::Nothing {
+                if behind != Prefix::Nothing {
                     self.put(" ");
                 }
                 self.flow(value, pointer, least);
@@ -142,7 +142,7 @@ impl Writer<'_> {
         }
     }
 
-    fn block_mapping(&mut self, members: &Map<String, Value>, pointer: &str, least: usize, behind: Behind) {
+    fn block_mapping(&mut self, members: &Map<String, Value>, pointer: &str, least: usize, behind: Prefix) {
         let is_container = members.contains_key("imagePullPolicy");
         let mut rest = members.clone();
         rest.remove("name");
@@ -153,12 +153,12 @@ impl Writer<'_> {
             let anchor = format!("c{}", self.containers.len());
             self.put(&format!(" &{anchor}\n"));
             self.containers.push((anchor, rest));
-        } else if behind == Behind::Dash && self.dice.below(4) > 0 {
+        } else if behind == Prefix::Dash && self.dice.below(4) > 0 {
             // The dash is in the column before `least`.
             self.indent(column + 1 - least);
             column += 1;
             is_inline = true;
-        } else if behind != Behind::Nothing {
+        } else if behind != Prefix::Nothing {
             self.put("\n");
         }
         let mut keys: Vec<&String> = members.keys().collect();
@@ -181,7 +181,7 @@ impl Writer<'_> {
             }
             self.key(key);
             self.put(":");
-            self.node(&members[key], &format!("{pointer}/{}", escaped(key)), Some(column), Behind::Key);
+            self.node(&members[key], &format!("{pointer}/{}", escaped(key)), Some(column), Prefix::Key);
         }
     }
 
