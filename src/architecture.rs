@@ -225,7 +225,7 @@ fn folders_use_only_what_they_may() {
 
 /// Together with the order of [`EDGES`], this rules out circles between folders.
 #[test]
-fn rules_lead_one_way() {
+fn folder_rules_have_no_circles() {
     for (position, (folder, uses)) in EDGES.iter().enumerate() {
         for used in *uses {
             let other = EDGES.iter().position(|(name, _)| name == used);
@@ -235,7 +235,7 @@ fn rules_lead_one_way() {
 }
 
 #[test]
-fn what_decides_reaches_for_nothing() {
+fn deciding_files_do_no_io() {
     let may = |file: &str| EFFECTFUL.iter().any(|start| file.starts_with(start)) && !DECIDING.contains(&file);
     let deciding = files().into_iter().filter(|file| !may(file));
     let found: Vec<_> = deciding.flat_map(|file| lines_with(&file, &EFFECTS)).collect();
@@ -273,7 +273,7 @@ fn only_the_records_know_components_by_their_parts() {
 /// In `preflight`, only `vantage/` and these files do I/O: `mod.rs` gathers and judges, settings hold clients, a report
 /// has a timestamp.
 #[test]
-fn preflight_judges_without_reaching_out() {
+fn preflight_judges_without_io() {
     const MAY: [&str; 4] =
         ["preflight/vantage/", "preflight/mod.rs", "preflight/settings.rs", "preflight/report.rs"];
     let judging = files().into_iter().filter(|file| {

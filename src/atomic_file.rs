@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn modes_are_those_of_former_files_or_of_other_new_ones() {
+    fn modes_are_preserved_or_those_of_new_files() {
         let folder = tempfile::tempdir().unwrap();
         let (plain, new) = (folder.path().join("plain"), folder.path().join("new"));
         fs::write(&plain, "").unwrap();
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_leaves_the_former_file_and_no_part() {
+    fn a_failed_write_keeps_the_existing_file_and_removes_the_temporary_one() {
         let folder = tempfile::tempdir().unwrap();
         let long = folder.path().join("x".repeat(250));
         fs::write(&long, "former").unwrap();

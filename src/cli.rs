@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_read_as_kubectl_reads_them() {
+    fn durations_are_parsed_like_kubectl() {
         for (text, milliseconds) in [("30s", 30_000), ("2m", 120_000), ("500ms", 500), ("7", 7_000), ("0", 0)]
         {
             assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_shows_no_login() {
+    fn an_error_shows_no_credentials() {
         for line in [
             "x status --registry=user:s3cret@host.example",
             "x status --registry=https://user:s3cret@host.example/x",
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn regions_have_the_shape_of_awss() {
+    fn regions_have_the_syntax_of_aws() {
         for text in ["us-east-1", "us-gov-west-1", "ap-southeast-7", "eusc-de-east-1", "cn-north-1"] {
             assert!(region(text).is_ok(), "{text}");
         }

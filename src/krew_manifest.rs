@@ -17,7 +17,7 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 }
 
 #[test]
-fn it_describes_this_version_as_cargo_toml_does() {
+fn the_krew_manifest_matches_cargo_toml() {
     let manifest = manifest();
     assert_eq!(text(&manifest, "/apiVersion"), "krew.googlecontainertools.github.com/v1alpha2");
     assert_eq!(text(&manifest, "/kind"), "Plugin");
@@ -33,7 +33,7 @@ fn it_describes_this_version_as_cargo_toml_does() {
 }
 
 #[test]
-fn each_platform_is_one_that_krew_knows_with_the_archive_of_this_version() {
+fn each_platform_is_known_to_krew_and_has_an_archive_of_this_version() {
     let known = ["linux-amd64", "linux-arm64", "darwin-amd64", "darwin-arm64", "windows-amd64"];
     let manifest = manifest();
     let platforms = manifest.pointer("/spec/platforms").and_then(Value::as_array).unwrap();

@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_login_is_left_out() {
+    fn credentials_are_removed() {
         let cases = [
             ("user:s3cret@host", "…@host"),
             ("https://user:s3cret@host:1/x?y=z@", "https://…@host:1/x?y=z@"),
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_steers_the_terminal() {
+    fn control_characters_are_removed() {
         assert_eq!(one_line("a\u{1b}[31mb\nc\td\u{202e}e", 100), "a [31mb c d e");
         assert_eq!(one_line("  trimmed \n", 100), "trimmed");
         assert_eq!(one_line("ends in nul\0", 100), "ends in nul");

@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_that_breaks_is_no_lack_of_credentials() {
+    fn a_broken_connection_is_not_missing_credentials() {
         let of = |text: &str| {
             let error = ConnectorError::other(text.into(), None);
             let error: SdkError<ListImagesError, ()> = SdkError::dispatch_failure(error);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_aws_answers_becomes_what_the_user_can_do() {
+    fn aws_errors_have_hints() {
         let late = "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z";
         let cases = [
             ("InvalidSignatureException", late, "clock"),

@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_access_key_id_that_no_header_can_hold_is_an_error() {
+    fn an_invalid_access_key_id_is_an_error() {
         for (id, is_valid) in [
             ("AKIAIOSFODNN7EXAMPLE", true),
             ("AKIA\n", false),
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_region_that_no_header_can_hold_is_an_error() {
+    async fn an_invalid_region_is_an_error() {
         for region in ["us-east-1\n", "", "us east", "us-öst-1"] {
             let error = configuration(region, &transport::Settings::default()).await.unwrap_err();
             assert!(error.to_string().contains("invalid AWS region"), "{error}");

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_has_the_form_that_its_chart_takes() {
+    fn a_value_has_the_form_that_its_chart_expects() {
         let value = |chart: &str, repository: &'static str| {
             let mut values = built_in().values_for(chart, repository);
             values.find_map(|value| Some((value.key.as_str(), value.value_for(repository)?)))

@@ -61,7 +61,7 @@ mod tests {
     use crate::castai::records::built_in;
 
     #[test]
-    fn variables_of_rest_come_first_and_each_once() {
+    fn rest_variables_come_first_and_each_once() {
         let all = built_in().all_endpoint_variables();
         let is_grpc = |(_, protocol): &(&str, Protocol)| *protocol == Protocol::Grpc;
         assert!(all.is_sorted_by_key(is_grpc), "{all:?}");
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_derived_unless_a_variable_names_it() {
+    fn a_host_is_derived_unless_a_variable_sets_it() {
         let telemetry = |image, from, variable: Option<&'static str>| {
             let mut rules = built_in().derived_endpoints_of(image);
             rules.find_map(|rule| rule.host(from, |name| variable.filter(|_| name == "TELEMETRY_URL")))

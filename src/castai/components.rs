@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn cast_ai_images_are_recognised_by_the_beginning_of_their_names() {
+    fn cast_ai_images_are_recognised_by_prefix() {
         let cases = [
             ("us-docker.pkg.dev/castai-hub/library/agent:v1", true),
             ("ghcr.io/castai/kvisor/kvisor-agent:v1", true),
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn only_known_names_are_read_back() {
+    fn only_known_names_are_translated_back() {
         for known in
             ["castai/hibernate:1", "docker.io/alpine/k8s:1.33.12", "registry.k8s.io/cpa/cpvpa:v0.8.4"]
         {
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn additions_count_like_what_we_know() {
+    fn user_additions_count_like_built_in_records() {
         let knowledge = Knowledge::read(json!({
             "namespaces": ["castai-next"], "imagePrefixes": ["quay.io/castai/", "acme"],
             "repositories": ["quay.io/acme/probe"], "charts": ["next"], "labels": {"part-of": "castai"},
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_can_say_of_a_component_what_a_record_says() {
+    fn a_knowledge_file_supports_everything_that_a_record_does() {
         let knowledge = Knowledge::read(json!({
             "component": "acme-probe", "charts": ["acme-probe"],
             "variables": ["PROBE_IMAGE"], "otherVariables": [{"name": "NO_IMAGE", "reason": "it is none"}],

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn scanners_have_a_name_only_where_kvisor_looks_for_it() {
+    fn scanners_have_a_name_only_if_kvisor_looks_for_it() {
         let digest = format!("sha256:{}", "a".repeat(64));
         let (pinned, both) =
             (format!("e/kvisor-controller@{digest}"), format!("e/kvisor-controller:v1@{digest}"));
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn scanners_lie_beside_their_controller_with_its_tag() {
+    fn scanners_are_next_to_their_controller_with_its_tag() {
         let digest = format!("sha256:{}", "a".repeat(64));
         let cases = [
             ("ghcr.io/castai/kvisor/kvisor-controller:v1", Ok("ghcr.io/castai/kvisor/kvisor-scanners:v1")),

@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_holds_six_services_in_four_regions() {
+    fn the_table_has_six_services_in_four_regions() {
         assert_eq!(services().len(), 6);
         assert_eq!(regions().collect::<Vec<_>>(), ["us-east-1", "us-east-2", "ap-south-1", "ap-south-2"]);
         for service in services() {

@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_that_mean_nothing_or_too_much_are_refused() {
+    fn entries_that_match_nothing_or_too_much_are_rejected() {
         let cases = [
             (json!({"prefixes": []}), "unknown field `prefixes`"),
             (json!([]), "expected an object"),

@@ -30,7 +30,7 @@ fn all() -> Vec<(&'static str, Knowledge)> {
 }
 
 #[test]
-fn every_file_is_a_record_and_registered_in_order() {
+fn every_record_file_is_registered_in_order() {
     let all = all();
     assert_eq!(all.len(), records().len());
     let (first, others) = all.split_first().unwrap();
@@ -47,7 +47,7 @@ fn every_file_is_a_record_and_registered_in_order() {
 }
 
 #[test]
-fn every_record_says_what_is_needed_and_only_what_it_can_mean() {
+fn every_record_is_complete_and_valid() {
     for (name, record) in all() {
         record.check_entries().unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(record.description.ends_with('.'), "{name}");
@@ -80,7 +80,7 @@ fn every_record_says_what_is_needed_and_only_what_it_can_mean() {
 /// A customer may have a chart of the same name: it is not recognised as Cast AI's, and its image only by its whole
 /// name.
 #[test]
-fn charts_in_charts_of_cast_ai_are_known_by_their_values_alone() {
+fn subcharts_are_known_only_by_their_values() {
     for chart in INNER_CHARTS {
         assert_eq!(built_in().chart(&format!("{chart}-1.0.0")), None, "{chart}");
         assert!(built_in().values_of(chart).next().is_some(), "{chart}");
@@ -129,7 +129,7 @@ fn an_endpoint_is_derived_from_variables_that_are_read() {
 
 /// A snapshot of all records together: moving an entry between records changes nothing.
 #[test]
-fn the_records_together_say_what_is_known() {
+fn the_records_together_are_unchanged() {
     assert_eq!(
         built_in().all_namespaces(),
         ["castai-agent", "castai-live", "castai-omni", "castai-pod-node-lifecycle", "castware-operator"]

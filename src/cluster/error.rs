@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_credential_plugin_is_named_with_how_to_install_it() {
+    fn a_missing_credential_plugin_is_reported_with_an_install_hint() {
         let missing = PluginFailure::NotStarted(io::Error::from(io::ErrorKind::NotFound));
         let error = Error::plugin("aws", None, &missing);
         assert_eq!(error.kind(), ErrorKind::Config);
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_connection_names_the_server_and_may_be_tried_again() {
+    fn a_refused_connection_names_the_server_and_is_transient() {
         let refused = kube::Error::Service(Box::new(io::Error::from(io::ErrorKind::ConnectionRefused)));
         let server_route =
             ServerRoute { server: "https://10.0.0.1:6443/".to_owned(), ..ServerRoute::default() };

@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_plugin_prints_is_never_repeated() {
+    async fn the_output_of_a_plugin_is_never_repeated() {
         let prefix = "Unable to connect to the server: getting credentials: exec: executable sh";
         let unreadable = format!("{prefix} printed no ExecCredential (JSON with a status)");
         let cases = [
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_plugin_gets_what_client_go_gives_it() {
+    async fn a_plugin_gets_the_same_input_as_from_client_go() {
         // Prints its input as the token, without the characters that JSON would have to escape.
         let script = r#"
             token=$(printf '%s %s' "$KUBERNETES_EXEC_INFO" "$X" | tr -d '"')
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_is_renewed_when_it_ends() {
+    async fn a_token_is_renewed_when_it_expires() {
         let count = std::env::temp_dir().join(format!("plugin-count-{}", std::process::id()));
         let script = |end: &str| {
             format!(

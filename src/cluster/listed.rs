@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_of_a_known_controller_are_left_to_it() {
+    fn objects_of_a_known_controller_are_ignored() {
         let cases = [
             (WorkloadKind::ReplicaSet, "apps/v1", "Deployment", true),
             (WorkloadKind::ReplicaSet, "argoproj.io/v1alpha1", "Rollout", false),

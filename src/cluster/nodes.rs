@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_tells_platform_region_and_addresses() {
+    fn a_node_has_platform_region_and_addresses() {
         let seen = read(serde_json::json!({
             "metadata": {"name": "n"},
             "spec": {"providerID": "aws:///us-east-1-bos-1a/i-0abc"},
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn node_roles_tell_the_account() {
+    fn the_account_is_found_in_node_roles() {
         let roles = "- rolearn: arn:aws:iam::123456789012:role/nodes\n  username: system:node:{{EC2PrivateDNSName}}\n  groups: [system:bootstrappers, system:nodes]\n- rolearn: arn:aws:iam::999999999999:role/admin\n  groups: [system:masters]\n";
         assert_eq!(role_accounts(roles).into_iter().collect::<Vec<_>>(), ["123456789012"]);
         assert!(role_accounts("{").is_empty());

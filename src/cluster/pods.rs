@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_runs_anew_under_another_id() {
+    fn a_restarted_container_has_another_id() {
         let running = |restarts| {
             pod(
                 &serde_json::json!({"containerStatuses": [container(&serde_json::json!({"running": {}}), restarts)]}),
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unschedulable_pod_says_so() {
+    fn an_unschedulable_pod_is_reported() {
         let pod = pod(&serde_json::json!({"conditions": [
             {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes are available"}
         ]}));

@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_revision_counts_and_the_one_that_runs() {
+    fn the_newest_and_the_running_revision_count() {
         let cases = [
             (vec![(1, "superseded"), (2, "deployed")], vec![2]),
             (vec![(10, "deployed"), (9, "superseded"), (2, "superseded")], vec![10]),
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_release_is_unpacked_or_its_fault_is_named() {
+    fn a_release_is_unpacked_or_its_error_is_reported() {
         let name =
             || ReleaseName { cluster: "c".to_owned(), namespace: "n".to_owned(), name: "r".to_owned() };
         let content = serde_json::json!({

@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pod_tells_which_containers_wait_for_which_image() {
+    fn waiting_containers_and_their_images_are_found_in_a_pod() {
         let waiting = |reason: &str| json!({"waiting": {"reason": reason, "message": "403\u{7}Forbidden"}});
         let status = |name: &str, state: serde_json::Value| json!({"name": name, "image": "other", "imageID": "", "ready": false, "restartCount": 0, "state": state});
         let pod = |deleted: Option<&str>| -> Pod {
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_of_a_volume_is_told_from_that_of_the_container_which_mounts_it() {
+    fn the_image_of_a_volume_differs_from_that_of_its_container() {
         let pod = |message: &str| -> Pod {
             let waiting = json!({"waiting": {"reason": "ImagePullBackOff", "message": message}});
             serde_json::from_value(json!({

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn only_kubectl_and_our_scripts_ask() {
+    fn only_kubectl_and_our_scripts_request_completions() {
         let cases = [
             ("kubectl_complete-castai_privatelink version ", Some(2)),
             ("/a/b/kubectl_complete-castai_privatelink.exe x", Some(1)),

@@ -51,7 +51,7 @@ mod tests {
     use crate::registry::testing::{World, with_registry};
 
     #[tokio::test]
-    async fn a_source_gives_what_it_knows_and_we_are_anonymous_elsewhere() {
+    async fn a_source_of_credentials_serves_its_hosts_and_others_are_anonymous() {
         let world = World { ecr: Some(BTreeSet::new()), token: 7, ..World::default() };
         with_registry(world, async |world, host| {
             let ecr = BTreeMap::from([("ecr.example".to_owned(), Ecr::for_test(&host))]);

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_pairs_repositories_for_every_version() {
+    fn a_record_maps_repositories_for_every_version() {
         let digest = format!("sha256:{}", "a".repeat(64));
         let by_digest = (format!("e.example/flat@{digest}"), format!("ghcr.io/castai/x@{digest}"));
         let cases = [
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_entries_stay_and_do_not_hide_the_others() {
+    fn unknown_records_are_preserved_and_do_not_hide_the_others() {
         let mut records = records(&serde_json::json!({
             "container/x": {"from": "a:1", "to": "b:1", "since": "later"},
             "volume/y": ["another", "form"],

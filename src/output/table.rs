@@ -168,7 +168,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_narrow_terminal_cuts_then_leaves_out_then_stacks_and_a_pipe_gets_all() {
+    fn narrow_tables_truncate_then_drop_then_stack_columns_and_pipes_get_all() {
         let cells = ["ghcr.io/castai/kvisor-agent:v1", "c979cb3027de", "20.02 MB", "copied"];
         let rows = [cells.map(str::to_owned)];
         let cases = [

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn no_part_of_a_json_text_is_in_its_error() {
+    fn json_errors_quote_no_text() {
         let cases = [
             (r#"{"name": "x", "count": "s3cret"}"#, "expected u8 at line 1 column 31"),
             (r#"{"name": "x", "mode": "s3cret"}"#, "expected `never` at line 1 column 30"),
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn no_part_of_a_yaml_text_is_in_its_error() {
+    fn yaml_errors_quote_no_text() {
         let cases = [
             ("name: x\ncount: s3cret\n", "line 2, column 8"),
             ("name: x\nmode: s3cret\n", ""),

@@ -86,7 +86,7 @@ fn json_is_read_up_to_the_limit() {
 }
 
 #[test]
-fn the_first_bracket_too_many_is_named() {
+fn the_first_bracket_over_the_limit_is_reported() {
     let place = |text: &str| json::from_str::<Value>(text).unwrap_err().to_string();
     let text = format!("{{\"a\":\n {}", "[".repeat(1000));
     assert_eq!(place(&text), "nested deeper than 256 levels at line 2 column 257");
@@ -159,7 +159,7 @@ fn an_over_nested_document_is_named_by_its_line_in_the_text() {
 }
 
 #[test]
-fn aliases_are_followed_as_far_as_a_small_text_does_not_become_a_large_value() {
+fn aliases_are_expanded_within_limits() {
     on_a_small_stack(|| {
         let billion: String = ('a'..='i')
             .scan("x".to_owned(), |former, name| {

@@ -28,7 +28,7 @@ fn a_statement_has_one_resource_and_is_optional_as_a_whole() {
 }
 
 #[test]
-fn a_policy_names_each_action_once_and_the_registry_as_told() {
+fn a_policy_has_each_action_once_and_the_given_registry() {
     let text =
         policy(false, &Registry { account: Some("123456789012"), region: Some("cn-north-1") }).to_string();
     for action in AWS {
@@ -42,7 +42,7 @@ fn a_policy_names_each_action_once_and_the_registry_as_told() {
 
 /// Nothing outside our path is allowed, not even reading.
 #[test]
-fn a_policy_allows_what_has_a_repository_below_our_path_alone() {
+fn a_policy_allows_repository_actions_only_below_our_path() {
     let any = ["sts:GetCallerIdentity", "ecr:GetAuthorizationToken", "ecr:GetAccountSetting"];
     for (account, region, arn) in [
         (Some("123456789012"), Some("us-east-1"), "arn:aws:ecr:us-east-1:123456789012:"),

@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pods_alone_are_renamed_and_others_images_only_inside() {
+    fn only_pods_are_renamed_and_third_party_images_only_in_cast_ais_namespaces() {
         let name = |public: &str, private: &str| (public.to_owned(), private.to_owned());
         let names = Names {
             mirror: "e.example".parse().unwrap(),

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_verified_is_renamed_and_what_is_missing_is_named() {
+    fn only_verified_images_are_renamed_and_missing_ones_are_reported() {
         let mirror: Mirror = "e.example/pfx".parse().unwrap();
         let assignments = [
             assignment("e.example/pfx/castai/hibernate:v1", "castai/hibernate:v1"),
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_renamed_is_named_in_a_line() {
+    fn every_renamed_repository_is_listed() {
         let pair = |public: &str, private: &str| BTreeMap::from([(public.to_owned(), private.to_owned())]);
         let names = Names {
             mirror: "e.example/pfx".parse().unwrap(),
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_come_with_others_images_in_each_spelling_and_with_maps() {
+    fn prefixes_include_third_party_images_in_each_spelling_and_maps() {
         let mirror: Mirror = "e.example".parse().unwrap();
         let maps = ["e.example/agent=us-docker.pkg.dev/castai-hub/library/agent".parse().unwrap()];
         let names = Names::of_prefixes(&mirror, &maps);

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn it_never_stops_a_pod_and_is_measured_in_each_version() {
+    fn the_policy_never_blocks_a_pod_in_any_api_version() {
         for version in VERSIONS {
             let [policy, binding] = manifests(&names(vec!["castai/"], &[], &[]), version);
             assert_eq!(policy["spec"]["failurePolicy"], "Ignore");
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn only_variables_that_are_used_are_there() {
+    fn a_policy_declares_only_variables_that_it_uses() {
         let variables = |names: &Names| -> Vec<String> {
             let [policy, _] = manifests(names, "v1");
             let text = policy["spec"]["mutations"].to_string();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn volumes_are_renamed_where_they_hold_an_image() {
+    fn volumes_with_an_image_are_renamed() {
         let [policy, _] = manifests(&names(vec!["castai/"], &[], &[]), "v1");
         let mutations = policy["spec"]["mutations"].as_array().unwrap();
         let expressions: Vec<_> =

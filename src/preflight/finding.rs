@@ -72,7 +72,7 @@ mod tests {
     use crate::preflight::subject::SubjectKind;
 
     #[test]
-    fn a_failure_is_as_bad_as_its_severity() {
+    fn a_failure_is_reported_with_its_severity() {
         let find = |severity, judgement| {
             let subject = Subject::new(SubjectKind::Host, "api.cast.ai");
             let check = checks::find("CPL210").unwrap();

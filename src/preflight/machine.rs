@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn inside_is_where_the_nodes_are() {
+    fn a_machine_in_the_nodes_vpc_is_inside() {
         let ranges = Metadata::Ranges(vec!["10.0.0.0/16".parse().unwrap(), "100.64.0.0/16".parse().unwrap()]);
         let silent = Metadata::Silent("no route".to_owned());
         let cases = [
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_is_read_as_the_sdks_read_it() {
+    fn the_environment_is_read_like_the_sdks() {
         let at = |text: &str| MetadataService::At(text.to_owned());
         let cases = [
             (None, None, at(ADDRESS)),

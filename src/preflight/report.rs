@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn findings_stand_in_the_order_of_the_checks_however_they_ran() {
+    fn findings_are_sorted_in_the_order_of_the_checks() {
         let report = report(vec![
             finding("CPL303", "x", Judgement::pass("")),
             finding("CPL210", "b", Judgement::pass("")),

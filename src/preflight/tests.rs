@@ -309,7 +309,7 @@ async fn endpoints_are_probed_concurrently_so_one_timeout_is_enough() {
 }
 
 #[tokio::test]
-async fn a_cluster_that_does_not_answer_is_unknown() {
+async fn an_unreachable_cluster_is_unknown() {
     let authority = authority("unreachable");
     let settings = Settings { metadata: MetadataService::Disabled, ..Settings::new(trusting(&authority)) };
     let failed = Unread::Failed("Unable to connect to the server: timed out".to_owned(), None);

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_renewed_before_they_end() {
+    fn tokens_are_renewed_before_they_expire() {
         let lifetime = |body: &str| {
             let token = read_token(body.as_bytes())?;
             Some(token.renew_at.saturating_duration_since(Instant::now()).as_secs_f64().round())

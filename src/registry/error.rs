@@ -253,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_without_success_become_what_the_caller_decides_on() {
+    fn error_responses_are_classified() {
         let cases = [
             (404, "MANIFEST_UNKNOWN", "", None, "manifest v1 not found in"),
             (404, "NAME_UNKNOWN", "", None, "repository not found in"),
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_of_distribution_is_seen() {
+    fn a_full_disk_of_distribution_is_recognised() {
         let body = br#"{"errors":[{"code":"UNKNOWN","message":"unknown error",
             "detail":{"DriverName":"filesystem","Enclosed":{"Op":"mkdir","Path":"/data","Err":28}}}]}"#;
         let repository = Repository { host: "registry.example".to_owned(), path: "a/b".to_owned() };
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_servers_are_cut_and_cannot_steer_a_terminal() {
+    fn texts_of_servers_are_truncated_and_cannot_control_a_terminal() {
         let body = format!(r#"{{"errors":[{{"code":"X","message":"\u001b[31m{}"}}]}}"#, "x".repeat(1000));
         let text = Diagnosis::read(body.as_bytes()).message;
         assert!(text.contains("[31mx") && !text.contains('\u{1b}'));

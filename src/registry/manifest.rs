@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_leads_out_of_its_repository() {
+    fn no_name_escapes_its_repository() {
         let of = |path: &str, rest: &str| {
             let repository = Repository { host: "registry.example".to_owned(), path: path.to_owned() };
             address(&repository, rest).map(|url| url.to_string())

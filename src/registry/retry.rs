@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_may_set_the_delay_within_reason() {
+    fn the_server_may_set_the_delay_within_limits() {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let cases = [
             ("7", Some(7)),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn delays_grow_within_their_bounds_and_end() {
+    fn backoff_grows_within_its_bounds_and_ends() {
         let mut retries = Retries::new(&settings(3));
         let mut bound = Duration::from_millis(500);
         for _ in 0..3 {

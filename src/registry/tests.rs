@@ -86,7 +86,7 @@ async fn one_challenge_per_host_and_one_token_per_repository() {
 }
 
 #[tokio::test]
-async fn a_login_goes_with_the_first_request_and_is_looked_up_anew_when_it_is_refused() {
+async fn a_login_is_sent_with_the_first_request_and_renewed_when_rejected() {
     let world = with(|world| {
         world.ecr = Some(BTreeSet::from(["a/b".to_owned()]));
         world.add_image("a/b", "v1", &[]);
@@ -118,7 +118,7 @@ async fn a_login_goes_with_the_first_request_and_is_looked_up_anew_when_it_is_re
 }
 
 #[tokio::test]
-async fn a_login_that_cannot_be_looked_up_is_an_error_and_sends_nothing() {
+async fn a_failed_credential_lookup_is_an_error_and_sends_no_request() {
     with_registry(World::default(), async |world, host| {
         let lookup = |_: &str| {
             let error = CredentialError { message: "expired".to_owned(), stops_everything: true };
@@ -133,7 +133,7 @@ async fn a_login_that_cannot_be_looked_up_is_an_error_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_refused_is_renewed_once() {
+async fn a_rejected_token_is_renewed_once() {
     let world = with(|world| {
         world.wants_token = true;
         world.add_image("a/b", "v1", &[]);
@@ -199,7 +199,7 @@ async fn retries_honour_retry_after_and_are_reported() {
 }
 
 #[tokio::test]
-async fn tries_end() {
+async fn retries_end() {
     let faults = vec![("/manifests/", StatusCode::TOO_MANY_REQUESTS, "0"); 9];
     with_registry(with(|world| world.faults = faults), async |world, host| {
         let result = client().manifest(&repository(&host), Reference::Tag("v1")).await;
@@ -210,7 +210,7 @@ async fn tries_end() {
 }
 
 #[tokio::test]
-async fn a_blob_that_is_cut_is_resumed_where_it_stopped() {
+async fn a_truncated_blob_is_resumed() {
     let bytes = large();
     let mut digest = None;
     let world = with(|world| {
@@ -228,7 +228,7 @@ async fn a_blob_that_is_cut_is_resumed_where_it_stopped() {
 }
 
 #[tokio::test]
-async fn wrong_bytes_are_noticed_before_the_last_part_is_given_out() {
+async fn wrong_bytes_are_detected_before_the_last_part_is_returned() {
     let mut digest = None;
     let world = with(|world| {
         let added = world.add_blob("a/b", &large());
@@ -282,7 +282,7 @@ async fn an_upload_whose_source_stops_is_not_committed() {
 }
 
 #[tokio::test]
-async fn manifests_are_what_was_asked_for() {
+async fn a_manifest_has_the_requested_digest() {
     let mut digest = None;
     let world = with(|world| digest = Some(world.add_image("a/b", "v1", &[])));
     with_registry(world, async |world, host| {
@@ -306,7 +306,7 @@ async fn manifests_are_what_was_asked_for() {
 }
 
 #[tokio::test]
-async fn unresponsive_hosts_are_tried_once() {
+async fn concurrent_requests_to_an_unresponsive_host_share_its_retries() {
     let tries = Mutex::new(0);
     let observer = |_| *tries.lock().unwrap() += 1;
     let client = Client::new(&settings(), &observer).unwrap();

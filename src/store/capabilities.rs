@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_of_store_is_its_data() {
+    fn capabilities_describe_each_kind_of_store() {
         let ecr = capabilities(&RegistryKind::of_host("123456789012.dkr.ecr.us-east-1.amazonaws.com"));
         let other = capabilities(&RegistryKind::of_host("registry.example"));
         let seen = |capabilities: &Capabilities| {

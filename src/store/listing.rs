@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pinned_digest_is_held_by_itself_and_stored_under_a_tag_of_its_own() {
+    fn a_pinned_digest_has_its_own_tag() {
         let (one, other) = (Digest::compute(b"one"), Digest::compute(b"other"));
         let own = format!("digest-{}", one.short());
         let listing = |tags: &[(&str, &Digest)], digests: &[&Digest]| Listing {

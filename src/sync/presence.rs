@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nodes_reach_need_not_be_there_and_what_has_no_name_cannot() {
+    fn reachable_images_are_not_required_and_images_without_a_name_are_unknown() {
         let known = Source::Known("castai/a:v1".parse().unwrap());
         let targets = [
             target("e.example/castai/a:v1", known),

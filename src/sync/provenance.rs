@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_mirrored_only_where_we_or_the_user_know_it_or_cast_ai_runs_it() {
+    fn a_name_is_mirrored_only_if_known_given_or_in_cast_ais_namespaces() {
         let (known, evil) = ("ghcr.io/castai/kvisor/kvisor-agent:v1", "evil.example/ghcr.io/castai/x:v1");
         let cases = [
             (known, "workload", "shop", Some(Provenance::Known)),

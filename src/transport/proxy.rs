@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn exceptions_are_read_as_kubectl_reads_them() {
+    fn no_proxy_is_parsed_like_kubectl() {
         let cases = [
             ("", "https://api.example", true),
             ("api.example", "https://api.example", false),
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxys_login_survives_and_its_name_does_not_hold_it() {
+    fn a_proxys_credentials_are_used_but_not_shown() {
         let cases = [
             ("http://user:p%40ss@proxy:3128", "http://user:p%40ss@proxy:3128/"),
             ("http://proxy:3128", "http://proxy:3128/"),

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_of_rustls_fall_into_classes() {
+    fn errors_of_rustls_are_classified() {
         let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
         let limit = Limit { now: at(2), limit: at(1) };
         let self_signed = std::io::Error::other("CaUsedAsEndEntity");

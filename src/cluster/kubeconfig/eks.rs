@@ -84,7 +84,7 @@ mod tests {
     use crate::cluster::kubeconfig::tests::selected;
 
     #[test]
-    fn names_tell_about_eks() {
+    fn eks_clusters_are_recognised_by_names() {
         let selection = selected();
         let identity = EksIdentity::read(&selection, "https://one").unwrap();
         let part = |text: &str| Some(text.to_owned());

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn rollouts_are_judged_as_kubectl_judges_them() {
+    fn rollouts_are_judged_like_kubectl() {
         use WorkloadKind::{CronJob, DaemonSet, Deployment, StatefulSet};
         let deployment = |status: serde_json::Value| json!({"metadata": {"generation": 2}, "spec": {"replicas": 3}, "status": status});
         let daemon_set =

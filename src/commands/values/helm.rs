@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_leads_out_of_the_folder_or_into_a_command() {
+    fn no_name_escapes_the_folder_or_becomes_a_command() {
         for (parts, expected) in [
             (["castai-agent", "castai-agent"], "castai-agent_castai-agent.yaml"),
             (["../..", "etc/passwd"], "_.._etc_passwd.yaml"),

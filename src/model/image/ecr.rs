@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn repository_names_are_checked_as_ecr_does() {
+    fn repository_names_are_validated_like_ecr() {
         for name in ["castai/agent", "us-docker.pkg.dev/castai-hub/library/agent", "a0/b_c", "ab"] {
             assert_eq!(repository_name_fault(name), None, "{name}");
         }

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_with_an_image_is_found_at_its_place() {
+    fn a_volume_with_an_image_is_found() {
         let fields = locate_image_fields(&pod(), &Variables::default());
         let found: Vec<_> =
             fields.iter().map(|field| (field.image_field.to_string(), &*field.value)).collect();
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_may_do_with_it() {
+    fn a_volume_has_its_properties() {
         let volume = ImageField::Volume("model".to_owned());
         for kind in WorkloadKind::ALL {
             assert_eq!(volume.immutable_in(kind).is_some(), kind == WorkloadKind::Pod, "{kind:?}");

@@ -93,7 +93,7 @@ fn one_cause_on_many_hosts_is_reported_once() {
 }
 
 #[test]
-fn different_sights_stay_apart_and_the_worst_comes_first() {
+fn different_observations_stay_separate_worst_first() {
     let report = report(vec![
         finding("CPL202", SubjectKind::Service, "files", Judgement::unknown("nobody publishes it")),
         host("CPL211", "x.amazonaws.com", Judgement::warn("203.0.113.1: public")),
@@ -143,7 +143,7 @@ Nothing failed, but the network checks did not run: run again from inside the VP
 }
 
 #[test]
-fn an_endpoint_that_nothing_uses_says_why_it_only_warns() {
+fn an_unused_endpoint_only_warns_and_explains_why() {
     let mut unused = host("CPL210", "grpc.cast.ai", Judgement::fail("NXDOMAIN"));
     unused = Finding::new(
         unused.check,
@@ -212,7 +212,7 @@ fn sentences_are_wrapped_for_a_terminal_and_commands_are_not() {
 }
 
 #[test]
-fn what_others_wrote_cannot_steer_the_terminal() {
+fn external_text_cannot_control_the_terminal() {
     let hostile = "x\u{1b}[2Jy\nFail CPL999 z";
     let report = report(vec![host("CPL210", hostile, Judgement::fail(hostile))]);
     for wide in [false, true] {

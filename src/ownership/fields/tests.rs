@@ -100,7 +100,7 @@ fn fields_owned_without_a_record_are_stale_when_an_owner_conflicts() {
 type OwnershipCase<'a> = (&'a [(&'a str, &'a str)], &'a [Change], &'a [ImageField], Option<OwnedBy>);
 
 #[test]
-fn a_workload_is_kept_by_us_as_long_as_one_image_is() {
+fn we_own_a_workload_as_long_as_we_own_one_image() {
     let both: Managers<'_> = &[("helm", true, &["a", "b"]), (FIELD_MANAGER, false, &["a"])];
     let change = |name: &str| Change {
         image_field: container(name),

@@ -57,7 +57,7 @@ fn decide(release: &Release, mirror: &str, maps: &[&str]) -> ReleaseValues {
 const CONTROLLER: &str = "us-docker.pkg.dev/castai-hub/library/cluster-controller:v1";
 
 #[test]
-fn one_value_is_enough_where_the_chart_honours_it() {
+fn one_value_is_enough_if_the_chart_supports_it() {
     let main = [manifest("castai-cluster-controller/templates/deployment.yaml", "main", &[CONTROLLER])];
     let chart = "castai-cluster-controller";
     let global = json!({"global": {"registry": "e.example/pfx"}});
@@ -82,7 +82,7 @@ fn one_value_is_enough_where_the_chart_honours_it() {
 }
 
 #[test]
-fn each_image_has_its_own_key_where_one_of_them_is_not_reached_by_the_global_one() {
+fn each_image_has_its_own_key_if_one_is_not_covered_by_the_global_value() {
     let images = ["us-docker.pkg.dev/castai-hub/library/evictor:e757", "registry.k8s.io/cpa/cpvpa:v0.8.4"];
     let manifests = [manifest("castai-evictor/templates/d.yaml", "castai-evictor", &images)];
     let hooks = [hook("castai-evictor/templates/crd.yaml", "crd-upgrade", &["rancher/kubectl:v1.35.6"])];
@@ -117,7 +117,7 @@ fn images_without_a_helm_value_are_reported() {
 }
 
 #[test]
-fn kvisor_gets_one_repository_without_suffix_and_a_name_for_scanners_that_it_would_not_find() {
+fn kvisor_gets_one_repository_without_suffix_and_the_scanner_variable() {
     let images = ["ghcr.io/castai/kvisor/kvisor-controller:v1", "ghcr.io/castai/kvisor/kvisor-agent:v1"];
     let manifests = [manifest("castai-kvisor/templates/d.yaml", "k", &images)];
     let old = release("castai-kvisor", "1.0.0", &manifests, &[]);
@@ -148,7 +148,7 @@ fn kvisor_gets_one_repository_without_suffix_and_a_name_for_scanners_that_it_wou
 }
 
 #[test]
-fn scanners_that_are_named_stay_named() {
+fn scanners_that_a_variable_sets_keep_their_variable() {
     let chart = "castai-kvisor/templates/controller.yaml";
     let named = |image: &str, scanners: &str| {
         let content = json!({"kind": "Deployment", "metadata": {"name": "k"},
@@ -185,7 +185,7 @@ fn scanners_that_are_named_stay_named() {
 }
 
 #[test]
-fn one_value_is_not_enough_beside_an_image_that_keeps_its_name() {
+fn one_value_is_not_enough_with_an_image_that_keeps_its_name() {
     let chart = "castai-workload-autoscaler-exporter";
     let own = "us-docker.pkg.dev/castai-hub/library/workload-autoscaler:v1";
     let keys = json!({"exporter": {"image":
@@ -210,7 +210,7 @@ fn one_value_is_not_enough_beside_an_image_that_keeps_its_name() {
 }
 
 #[test]
-fn what_cannot_be_named_is_not_reached_by_one_value() {
+fn an_image_without_a_name_is_not_covered_by_one_value() {
     let long = format!("us-docker.pkg.dev/castai-hub/library/{}/prometheus:v3", "x".repeat(200));
     let own = "us-docker.pkg.dev/castai-hub/library/workload-autoscaler:v1";
     let chart = "castai-workload-autoscaler-exporter";
@@ -222,7 +222,7 @@ fn what_cannot_be_named_is_not_reached_by_one_value() {
 }
 
 #[test]
-fn keys_that_the_release_has_stay_keys() {
+fn keys_of_a_release_remain_keys() {
     let main = [manifest("castai-cluster-controller/templates/deployment.yaml", "main", &[CONTROLLER])];
     let bare = release("castai-cluster-controller", "0.92.14", &main, &[]);
     let old = release("castai-cluster-controller", "0.80.0", &main, &[]);
@@ -271,7 +271,7 @@ fn another_revision_of_the_release_changes_nothing() {
 }
 
 #[test]
-fn a_policy_is_named_where_it_would_rename() {
+fn a_policy_is_suggested_if_it_would_rename_the_image() {
     let unheard = "ghcr.io/castai/images/unheard-of:v1";
     let cases = [
         ("castai-agent", unheard, true),
@@ -292,7 +292,7 @@ fn a_policy_is_named_where_it_would_rename() {
 }
 
 #[test]
-fn charts_in_the_umbrella_are_prefixed_by_where_their_manifests_come_from() {
+fn values_of_subcharts_are_prefixed_with_their_path() {
     let agent = "castai/charts/autoscaler/charts/castai-agent/templates/deployment.yaml";
     let evictor = "castai/charts/autoscaler/charts/castai-evictor/templates/deployment.yaml";
     let manifests = [
@@ -322,7 +322,7 @@ fn charts_in_the_umbrella_are_prefixed_by_where_their_manifests_come_from() {
 }
 
 #[test]
-fn hooks_of_live_are_not_reached_by_its_registry() {
+fn hooks_of_castai_live_ignore_its_registry_value() {
     let main = [manifest("castai-live/templates/d.yaml", "daemon", &["ghcr.io/castai/live/daemon:v1"])];
     let hooks = [hook("castai-live/templates/h.yaml", "pre-delete", &["ghcr.io/castai/live/kubectl:v1"])];
     let decided = decide(&release("castai-live", "0.118.0", &main, &hooks), "e.example", &[]);

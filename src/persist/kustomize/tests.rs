@@ -54,7 +54,7 @@ fn fixture() -> (Vec<Workload>, Vec<Assignment>) {
 }
 
 #[test]
-fn repositories_are_renamed_without_tags_and_variables_are_told() {
+fn repositories_are_renamed_without_tags_and_variable_gaps_are_reported() {
     let (_, assignments) = fixture();
     let renamed = |name: &str| json!({"name": name, "newName": format!("e.example/{name}")});
     let expected =
@@ -66,7 +66,7 @@ fn repositories_are_renamed_without_tags_and_variables_are_told() {
 }
 
 #[test]
-fn each_workload_gets_a_patch_that_tests_names_alone() {
+fn each_workload_gets_a_patch_that_tests_only_names() {
     let (workloads, assignments) = fixture();
     let patches = patches(&workloads, &assignments);
     let entries = patches["patches"].as_array().unwrap();
@@ -104,7 +104,7 @@ fn each_workload_gets_a_patch_that_tests_names_alone() {
 }
 
 #[test]
-fn a_volume_is_patched_and_said_where_older_versions_do_not_rename_it() {
+fn a_volume_is_patched_and_the_gap_of_older_kustomize_is_reported() {
     let pod = json!({
         "containers": [{"name": "a", "image": "castai/hibernate:v1"}],
         "volumes": [{"name": "c", "configMap": {"name": "c"}}, {"name": "m", "image": {"reference": "castai/model:v2"}}],

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_server_errors_and_silence_fail() {
+    fn only_server_errors_and_timeouts_fail() {
         let cases = [
             (Ok(200), "Pass"),
             (Ok(401), "Pass"),

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn every_pair_of_answers_has_its_result() {
+    fn every_pair_of_dns_answers_has_its_result() {
         let found = || Reply::Addresses(addresses(&["10.0.0.1"]));
         let code = |text: &str| Reply::Code(text.to_owned());
         let cases = [

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_mix_of_attempts_has_its_result() {
+    fn each_combination_of_attempts_has_its_result() {
         let four = || "10.0.0.1:443".parse().unwrap();
         let six = || "[fd00::1]:443".parse().unwrap();
         let cases = [

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn each_class_of_failure_tells_what_was_shown() {
+    fn each_class_of_failure_reports_the_certificate() {
         let shown = || Some(certificate("CN=stranger", "grpc.cast.ai", 1_800_000_000));
         let cases = [
             (Class::UnknownIssuer, shown(), "CN=stranger"),

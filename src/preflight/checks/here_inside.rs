@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_that_is_not_inside_is_unknown_and_never_a_failure() {
+    fn a_machine_outside_the_vpc_is_unknown_and_never_a_failure() {
         let ranges = || Metadata::Ranges(vec!["10.0.0.0/16".parse().unwrap()]);
         let silent = || Metadata::Silent("no route".to_owned());
         let cases = [

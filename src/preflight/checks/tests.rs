@@ -21,7 +21,7 @@ fn codes_are_unique_ordered_and_require_earlier_codes_only() {
 }
 
 #[test]
-fn texts_are_whole() {
+fn texts_have_the_required_form() {
     for entry in CHECKS {
         assert!(
             entry.title.starts_with(char::is_lowercase)

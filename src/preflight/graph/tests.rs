@@ -86,7 +86,7 @@ fn outcomes(findings: &[Finding], wanted: &[&str]) -> Vec<(String, Outcome)> {
 }
 
 #[test]
-fn what_is_selected_needs_what_it_requires() {
+fn selected_checks_need_their_prerequisites() {
     let cases: [(&[&str], &[&str], &[&str]); 4] = [
         (&["CPL240"], &[], &["CPL210", "CPL211", "CPL220", "CPL230", "CPL240"]),
         (&["CPL302"], &[], &["CPL302"]),
@@ -133,7 +133,7 @@ fn only_what_the_checks_need_is_gathered() {
 }
 
 #[test]
-fn what_is_behind_a_failure_is_skipped_because_of_its_root() {
+fn checks_after_a_failure_are_skipped_because_of_its_root() {
     let components = vec![component("castai-agent", &["api.cast.ai"], &[])];
     let facts = facts(components, Vec::new(), Some(vec![public_host("api.cast.ai")]));
     let findings = judge(CHECKS, &facts);
@@ -193,7 +193,7 @@ fn without_facts_nothing_passes_or_fails() {
 }
 
 #[test]
-fn a_cluster_that_cannot_be_read_leaves_only_what_was_seen() {
+fn an_unreadable_cluster_leaves_known_hosts_only() {
     let forbidden = || vec![Unread::Forbidden("nodes is forbidden".to_owned())];
     let findings = judge(CHECKS, &facts(Vec::new(), forbidden(), None));
     let skipped = || Outcome::Skipped { blocked_by: "CPL101" };
@@ -217,14 +217,14 @@ fn a_cluster_that_cannot_be_read_leaves_only_what_was_seen() {
 }
 
 #[test]
-fn ecr_is_not_asked_for_repositories_before_it_is_known() {
+fn ecr_repositories_are_not_requested_before_the_registry_is_known() {
     let findings = judge(CHECKS, &facts(Vec::new(), Vec::new(), None));
     let blocked_by = Outcome::Skipped { blocked_by: "CPL301" };
     assert_eq!(outcomes(&findings, &["CPL303"]), [("CPL303 ECR".to_owned(), blocked_by)]);
 }
 
 #[test]
-fn two_targets_of_one_host_keep_their_facts_apart() {
+fn two_targets_of_one_host_keep_separate_facts() {
     let extra = [("api.ecr.us-east-1.amazonaws.com".parse::<Endpoint>().unwrap(), Protocol::Https)];
     let mut targets = target::cast_ai(&[], Some("eu-west-1"), &extra);
     targets.extend(target::ecr(Some("us-east-1"), None));

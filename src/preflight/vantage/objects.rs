@@ -66,7 +66,7 @@ mod tests {
     use crate::preflight::http_server;
 
     #[tokio::test]
-    async fn only_wanted_keys_are_kept_and_refusals_are_told_apart() {
+    async fn only_requested_keys_are_kept_and_errors_are_distinguished() {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let mut tasks = JoinSet::new();
         let status = |code: u16, reason: &str| {

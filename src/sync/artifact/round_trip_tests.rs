@@ -117,16 +117,16 @@ fn part_without_new_fields(after: &Value, before: &Value) -> Value {
 }
 
 #[test]
-fn an_inventory_is_read_and_written_as_it_was() {
+fn an_inventory_survives_reading_and_writing() {
     assert_kept::<Inventory>(INVENTORY);
 }
 
 #[test]
-fn a_plan_is_read_and_written_as_it_was() {
+fn a_plan_survives_reading_and_writing() {
     assert_kept::<Plan>(PLAN);
 }
 
 #[test]
-fn a_lock_is_read_and_written_as_it_was() {
+fn a_lock_survives_reading_and_writing() {
     assert_kept::<Lock>(LOCK);
 }

@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_may_hold_lists() {
+    fn lists_may_be_nested() {
         let pod = |name: &str| {
             format!(
                 "{{kind: Pod, metadata: {{name: {name}}}, spec: {{containers: [{{name: a, image: i}}]}}}}"
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_file_document_and_fault() {
+    fn errors_name_file_document_and_cause() {
         let cases = [
             ("kind: A\n---\n# comment\n---\nkind: [", "x.yaml: document 2: "),
             (

@@ -46,7 +46,7 @@ fn seen(workload: &Workload) -> Vec<(String, String, String, Option<String>)> {
 }
 
 #[test]
-fn a_namespace_of_cast_ai_is_taken_whole() {
+fn a_namespace_of_cast_ai_is_included_as_a_whole() {
     let pod = serde_json::json!({
         "initContainers": [container("gpu", "nvcr.io/x/y:1")],
         "containers": [container("agent", &format!("{GAR}/agent:v1"))],
@@ -62,7 +62,7 @@ fn a_namespace_of_cast_ai_is_taken_whole() {
 }
 
 #[test]
-fn elsewhere_only_cast_ai_images_are_taken() {
+fn elsewhere_only_cast_ai_images_are_included() {
     let behind = |registry: &str| format!("{registry}/castai-privatelink/{GAR}/x:1");
     let own = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
     let pod = serde_json::json!({"containers": [
@@ -89,7 +89,7 @@ fn elsewhere_only_cast_ai_images_are_taken() {
 }
 
 #[test]
-fn a_record_counts_where_it_names_what_may_be_mirrored() {
+fn a_record_counts_if_its_source_may_be_mirrored() {
     let pod = serde_json::json!({"containers": [container("app", "registry.example/flat:1")]});
     for (namespace, from, to, source) in [
         ("shop", "castai/x:1", "registry.example/flat:1", Some("castai/x:1")),
@@ -133,7 +133,7 @@ fn variables_and_derived_images_come_with_their_container() {
 }
 
 #[test]
-fn a_variable_that_we_added_says_where_the_scanners_are_and_nothing_of_their_version() {
+fn our_variable_sets_the_scanners_repository_and_not_their_version() {
     let source = "ghcr.io/castai/kvisor/kvisor-controller:v1";
     let env = serde_json::json!([{"name": "SCANNERS_IMAGE", "value": "e.example/scan:v1"}]);
     for (image, value, expected) in [
@@ -166,7 +166,7 @@ fn a_variable_that_we_added_says_where_the_scanners_are_and_nothing_of_their_ver
 }
 
 #[test]
-fn what_belongs_to_a_container_follows_its_admission() {
+fn fields_of_a_container_follow_its_filter_result() {
     let pod = serde_json::json!({"containers": [
         container("controller", "ghcr.io/castai/kvisor/kvisor-controller:v1"),
         {"name": "woop", "image": format!("{GAR}/workload-autoscaler:1"), "env": [
@@ -197,7 +197,7 @@ fn what_belongs_to_a_container_follows_its_admission() {
 }
 
 #[test]
-fn what_cannot_be_patched_says_why() {
+fn fields_that_cannot_be_patched_have_a_reason() {
     let pod = || serde_json::json!({"containers": [container("x", &format!("{GAR}/x:1"))]});
     let rollout = Some(Owner {
         api_version: "argoproj.io/v1alpha1".to_owned(),
@@ -222,7 +222,7 @@ fn what_cannot_be_patched_says_why() {
 }
 
 #[test]
-fn filters_match_names_as_written_as_recorded_and_behind_a_mirror() {
+fn filters_match_written_recorded_and_source_names() {
     let filter = |only: &[&str], exclude: &[&str]| {
         let owned = |globs: &[&str]| globs.iter().map(|glob| (*glob).to_owned()).collect::<Vec<_>>();
         ImageFilter::new(&owned(only), &owned(exclude))
@@ -243,7 +243,7 @@ fn filters_match_names_as_written_as_recorded_and_behind_a_mirror() {
 }
 
 #[test]
-fn the_inventory_is_ordered_and_names_what_it_cannot_read() {
+fn the_inventory_is_sorted_and_lists_what_could_not_be_read() {
     let pod = |image: &str| serde_json::json!({"containers": [container("x", image)]});
     let workloads = [
         workload(WorkloadKind::Pod, "castai-agent", pod("z:1")),
@@ -283,7 +283,7 @@ fn a_pods_variable_is_not_rewritable_but_its_image_is() {
 }
 
 #[test]
-fn releases_of_cast_ais_charts_are_taken_with_their_hooks() {
+fn releases_of_cast_ais_charts_are_included_with_their_hooks() {
     let deployment = |image: &str| {
         format!(
             "kind: Deployment\nmetadata: {{name: d}}\nspec: {{template: {{spec: {{containers: [{{name: c, image: {image}}}]}}}}}}\n"
@@ -335,7 +335,7 @@ fn releases_of_cast_ais_charts_are_taken_with_their_hooks() {
 }
 
 #[test]
-fn only_releases_that_can_be_cast_ais_are_opened() {
+fn only_possible_releases_of_cast_ai_are_read() {
     let pod = |image: &str| serde_json::json!({"containers": [container("c", image)]});
     let of_release = |image: &str, release: &str| {
         let mut workload = workload(WorkloadKind::Deployment, "tools", pod(image));
@@ -370,7 +370,7 @@ fn only_releases_that_can_be_cast_ais_are_opened() {
 }
 
 #[test]
-fn custom_resources_of_cast_ai_are_taken_but_not_rewritten() {
+fn custom_resources_of_cast_ai_are_included_but_not_rewritten() {
     let all = built_in().custom_resources();
     let definition = all.into_iter().find(|definition| definition.kind == "Component").unwrap();
     let values = serde_json::json!({"image": {"repository": format!("{GAR}/agent"), "tag": "v2"}});

@@ -180,7 +180,7 @@ const PAIRS: usize = 3 * 6;
 
 /// `tests/cli/budget.rs` counts requests by kind; here the plan's estimate is tested.
 #[tokio::test]
-async fn the_plan_estimates_the_requests_that_are_left_to_do() {
+async fn the_plan_estimates_the_remaining_requests() {
     with_lab(ecr_world(), async |lab| {
         let run = lab.run().await;
         assert_eq!(run.verified.failures, Vec::new());
@@ -225,7 +225,7 @@ async fn two_destinations_get_each_blob_from_one_read() {
 }
 
 #[tokio::test]
-async fn with_mounting_each_blob_goes_up_once() {
+async fn with_mounting_each_blob_is_uploaded_once() {
     let oci = World { wants_token: true, ..World::default() };
     for world in [ecr_world(), oci] {
         with_lab(World { mounting: true, ..world }, async |lab| {
@@ -241,7 +241,7 @@ async fn with_mounting_each_blob_goes_up_once() {
 }
 
 #[tokio::test]
-async fn a_mount_that_is_not_done_continues_as_an_upload() {
+async fn an_unsupported_mount_continues_as_an_upload() {
     // Mounting is attempted at every registry, and this one does not support it.
     with_lab(World::default(), async |lab| {
         let run = lab.run().await;
@@ -256,7 +256,7 @@ async fn a_mount_that_is_not_done_continues_as_an_upload() {
 }
 
 #[tokio::test]
-async fn one_receiver_that_fails_does_not_stop_the_others_and_the_next_run_goes_on() {
+async fn one_failed_upload_does_not_stop_the_others_and_the_next_run_continues() {
     with_lab(ecr_world(), async |lab| {
         let faults = vec![("PUT /v2/mirror/a/two/blobs/", StatusCode::FORBIDDEN, ""); PAIRS];
         lab.target.lock().unwrap().faults = faults;
@@ -284,7 +284,7 @@ async fn one_receiver_that_fails_does_not_stop_the_others_and_the_next_run_goes_
 }
 
 #[tokio::test]
-async fn a_busy_or_breaking_world_only_costs_time() {
+async fn overload_and_broken_connections_are_retried() {
     with_lab(ecr_world(), async |lab| {
         lab.source.lock().unwrap().cuts = 2;
         lab.target.lock().unwrap().faults = vec![
@@ -303,7 +303,7 @@ async fn a_busy_or_breaking_world_only_costs_time() {
 }
 
 #[tokio::test]
-async fn damaged_bytes_never_arrive_and_fail_only_who_needs_them() {
+async fn damaged_bytes_are_never_committed_and_fail_only_their_images() {
     with_lab(ecr_world(), async |lab| {
         let own = Digest::compute(b"a/one v1 arm64");
         let shared = Digest::compute(&base());
@@ -327,7 +327,7 @@ async fn damaged_bytes_never_arrive_and_fail_only_who_needs_them() {
 }
 
 #[tokio::test]
-async fn a_shared_layer_is_read_from_another_image_where_its_first_source_fails() {
+async fn a_shared_layer_is_read_from_another_image_if_its_first_source_fails() {
     with_lab(ecr_world(), async |lab| {
         lab.source.lock().unwrap().faults = vec![("GET /v2/a/one/blobs/", StatusCode::FORBIDDEN, ""); 100];
         let run = lab.run().await;
@@ -343,7 +343,7 @@ async fn a_shared_layer_is_read_from_another_image_where_its_first_source_fails(
 }
 
 #[tokio::test]
-async fn progress_adds_up_to_what_was_announced() {
+async fn progress_adds_up_to_the_announced_total() {
     with_lab(ecr_world(), async |lab| {
         lab.target.lock().unwrap().faults =
             vec![("PUT /v2/mirror/a/one/blobs/", StatusCode::SERVICE_UNAVAILABLE, ""); 2];
@@ -365,7 +365,7 @@ async fn progress_adds_up_to_what_was_announced() {
 }
 
 #[tokio::test]
-async fn a_source_that_lacks_one_image_fails_that_one() {
+async fn a_missing_source_image_fails_only_that_image() {
     with_lab(ecr_world(), async |lab| {
         lab.source.lock().unwrap().tags.retain(|(path, _), _| path != "a/one");
         let run = lab.run().await;
@@ -377,7 +377,7 @@ async fn a_source_that_lacks_one_image_fails_that_one() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_stalls_is_given_up_and_the_others_finish() {
+async fn a_stalled_upload_is_cancelled_and_the_others_finish() {
     with_lab(ecr_world(), async |lab| {
         lab.idle_timeout = Duration::from_millis(500);
         lab.target.lock().unwrap().stalls = Some("PUT /v2/mirror/a/two/blobs/");

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn indexes_name_children_and_platforms_without_attestations() {
+    fn indexes_list_children_and_platforms_without_attestations() {
         let text = serde_json::json!({
             "schemaVersion": 2,
             "manifests": [
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn images_name_each_blob_once_and_no_foreign_layer() {
+    fn images_list_each_blob_once_and_no_foreign_layer() {
         let layer = |name: &str, kind: &str| serde_json::json!({"digest": digest(name), "size": 5, "mediaType": kind});
         let text = serde_json::json!({
             "config": {"digest": digest("config"), "size": 3},
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_required_that_a_copy_does_not_need() {
+    fn only_what_a_copy_needs_is_required() {
         let (config, layer) = (digest("config"), digest("layer"));
         let image = |config: String, layer: String| format!(r#"{{"config": {config}, "layers": [{layer}]}}"#);
         let bare = |digest: &Digest| format!(r#"{{"digest": "{digest}"}}"#);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_image_is_refused() {
+    fn an_invalid_image_is_rejected() {
         for (media_type, text) in [
             ("application/vnd.docker.distribution.manifest.v1+prettyjws", "{}"),
             (OCI_IMAGE_INDEX_MEDIA_TYPE, "{}"),

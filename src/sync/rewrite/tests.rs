@@ -159,7 +159,7 @@ fn a_patch_does_not_apply_to_what_changed() {
 }
 
 #[test]
-fn what_is_recorded_is_what_rollback_must_put_back() {
+fn the_record_has_the_image_that_rollback_restores() {
     let record = |from: &str, to: &str| json!({ANNOTATION: json!({"container/agent": {"from": from, "to": to}}).to_string()});
     let cases = [
         // Moved from one mirror to another: the record keeps the public image.

@@ -55,7 +55,7 @@ fn rolled_back(object: &Value, workload: &Workload) -> Option<(Vec<String>, Opti
 type Case<'a> = (&'a str, Option<&'a str>, bool, Option<Option<&'a str>>);
 
 #[test]
-fn only_what_is_still_ours_goes_back() {
+fn only_unchanged_private_images_are_rolled_back() {
     let upgraded = "e.example/ghcr.io/castai/x:v2";
     let cases: [Case<'_>; 5] = [
         (OURS, Some(PUBLIC), false, None),
@@ -110,7 +110,7 @@ fn nothing_is_decided_without_a_record() {
 }
 
 #[test]
-fn what_goes_wrong_gets_our_images_and_their_record_back() {
+fn a_failed_rollback_restores_our_images_and_record() {
     let (object, workload) = workload(&json!({"container/a": ours()}), &[("a", OURS)]);
     let Some(Rewrite::Patch(applied)) = decide(&workload) else { panic!("nothing decided") };
     let mut after = object.clone();

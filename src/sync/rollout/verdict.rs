@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pull_that_kubelets_try_again_is_waited_for() {
+    fn a_pull_that_kubelets_retry_is_waited_for() {
         for health in [Health::Healthy, Health::Broken] {
             let now = observed(in_progress(), vec![waiting("ErrImagePull", 0)], Vec::new());
             let mut grace_period = GracePeriod::new(Duration::from_secs(1));
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_pod_is_not_judged_by_what_its_former_image_left() {
+    fn a_bare_pod_is_judged_by_its_new_image_only() {
         let change = |to: &str| {
             vec![Change {
                 image_field: ImageField::Container("a".to_owned()),
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn pods_that_may_not_be_listed_are_not_waited_for() {
+    fn pods_that_cannot_be_listed_are_not_waited_for() {
         let mut before = observed(in_progress(), Vec::new(), Vec::new());
         assert_eq!(health(&before), Health::Broken);
         before.pods = None;

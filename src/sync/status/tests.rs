@@ -202,7 +202,7 @@ fn unchecked_images_are_never_reported_as_good() {
 }
 
 #[test]
-fn what_moved_at_the_source_of_an_image_that_cannot_be_rewritten_is_seen() {
+fn a_moved_tag_of_an_image_that_is_not_rewritable_is_reported() {
     let moved = with_source(registry(&["v1"]), PublicTag::Names(digest("v2")));
     let state = |seen: &RegistrySnapshot| {
         judged(&workload(PUBLIC, &json!({}), WorkloadKind::Job), Some(seen))[0].state.clone()
@@ -213,7 +213,7 @@ fn what_moved_at_the_source_of_an_image_that_cannot_be_rewritten_is_seen() {
 }
 
 #[test]
-fn what_only_a_release_names_is_judged_where_nothing_else_shows_it() {
+fn images_that_only_a_release_has_are_judged_there() {
     let manifest = |name: &str| {
         format!(
             "kind: Deployment\nmetadata: {{name: {name}}}\nspec: {{template: {{spec: {{containers: [{{name: a, image: {PUBLIC}}}]}}}}}}"
@@ -245,7 +245,7 @@ fn what_only_a_release_names_is_judged_where_nothing_else_shows_it() {
 }
 
 #[test]
-fn what_cannot_be_rewritten_only_has_to_be_mirrored() {
+fn images_that_are_not_rewritable_only_have_to_be_mirrored() {
     let job = workload(PUBLIC, &json!({}), WorkloadKind::Job);
     let statuses = judged(&job, Some(&registry(&["v1"])));
     assert!(
@@ -260,7 +260,7 @@ fn what_cannot_be_rewritten_only_has_to_be_mirrored() {
 }
 
 #[test]
-fn a_derived_image_is_judged_by_what_its_container_is() {
+fn a_derived_image_is_judged_by_its_container() {
     let controller = "ghcr.io/castai/kvisor/kvisor-controller:v1";
     let ours = json!({"container/a": {"from": controller, "to": format!("e.example/{controller}")}});
     let state = |image: &str, records: &Value, tags: &[&str]| {
@@ -287,7 +287,7 @@ fn a_derived_image_is_judged_by_what_its_container_is() {
 }
 
 #[test]
-fn scanners_set_by_a_variable_that_is_gone_count_as_reverted() {
+fn scanners_whose_variable_was_removed_count_as_reverted() {
     let controller = "ghcr.io/castai/kvisor/kvisor-controller:v1";
     let scanners = "ghcr.io/castai/kvisor/kvisor-scanners:v1";
     let (private, scanner_image) = ("e.example/kvisor:v1".to_owned(), format!("e.example/{scanners}"));

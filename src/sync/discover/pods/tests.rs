@@ -98,7 +98,7 @@ fn taken(pods: &[WaitingPod]) -> Vec<(String, String, String)> {
 }
 
 #[test]
-fn what_cast_ai_adds_to_pods_is_taken_for_the_controller_at_the_top() {
+fn images_that_cast_ai_injects_are_reported_for_the_top_controller() {
     let jmx = "init/castai-jmx-exporter-init";
     let cases = [
         (
@@ -164,7 +164,7 @@ fn a_pod_represents_a_workload_that_cannot_be_listed() {
 }
 
 #[test]
-fn what_others_add_or_their_own_template_names_is_not_taken() {
+fn images_that_others_add_or_that_the_template_has_are_excluded() {
     let cases = [
         // Its own template contains it: it is the customer's responsibility.
         ("apps/v1 ReplicaSet/web-5d9f", "container/web", "shop/web:1", false),

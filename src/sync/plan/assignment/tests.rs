@@ -59,7 +59,7 @@ fn words(assigned: &Assignment) -> (String, String) {
 type Case<'c> = (&'c str, Option<&'c str>, &'c str, &'c [&'c str], &'c str, &'c str);
 
 #[test]
-fn names_are_read_both_ways() {
+fn private_and_public_names_are_recognised() {
     let agent = "us-docker.pkg.dev/castai-hub/library/agent:v1";
     let mirrored = format!("ECR/{agent}");
     let cases: &[Case] = &[
@@ -110,7 +110,7 @@ fn names_are_read_both_ways() {
 }
 
 #[test]
-fn what_we_mirrored_to_another_registry_is_still_the_public_image() {
+fn an_image_mirrored_to_another_registry_keeps_its_public_source() {
     let agent = "us-docker.pkg.dev/castai-hub/library/agent:v1";
     let other = "210987654321.dkr.ecr.us-east-1.amazonaws.com";
     let cases: &[Case] = &[
@@ -170,7 +170,7 @@ fn scanners(controller: &str, recorded: Option<&str>, mirror: &str, maps: &[&str
 }
 
 #[test]
-fn derived_images_lie_where_the_component_looks() {
+fn derived_images_are_where_the_component_looks() {
     let controller = "ghcr.io/castai/kvisor/kvisor-controller:v1";
     let public = "ghcr.io/castai/kvisor/kvisor-scanners:v1";
     let map = "ECR/kvisor-controller=ghcr.io/castai/kvisor/kvisor-controller";
@@ -248,7 +248,7 @@ fn derived_images_lie_where_the_component_looks() {
 type TenantCase<'c> = (&'c str, &'c str, Option<&'c str>, &'c str, &'c str);
 
 #[test]
-fn what_a_cluster_holds_pairs_no_source_with_a_destination() {
+fn a_cluster_cannot_map_a_source_to_a_destination() {
     let agent = "us-docker.pkg.dev/castai-hub/library/agent:v1";
     let next = "ECR/own/us-docker.pkg.dev/castai-hub/library/agent:v9";
     let cases: &[TenantCase] = &[
@@ -289,7 +289,7 @@ fn what_a_cluster_holds_pairs_no_source_with_a_destination() {
 }
 
 #[test]
-fn every_place_that_writes_a_name_vouches_for_it() {
+fn every_use_of_a_name_is_evidence_for_it() {
     let mut inventory = inventory(&[("acme/jmx:v1", None)]);
     let mut injected = inventory.images[0].used_by[0].clone();
     injected.place = Place::Resource {
@@ -349,7 +349,7 @@ fn an_unknown_name_in_the_mirror_is_never_guessed() {
 }
 
 #[test]
-fn the_same_image_written_in_two_ways_is_mirrored_once() {
+fn two_spellings_of_one_image_are_mirrored_once() {
     let mirrored = "ECR/us-docker.pkg.dev/castai-hub/library/agent:v1";
     let inventory = inventory(&[("us-docker.pkg.dev/castai-hub/library/agent:v1", None), (mirrored, None)]);
     let assigned = assign(&inventory, &ECR.parse().unwrap(), &[], Some("us-east-1"));
@@ -365,7 +365,7 @@ fn maps_name_repositories() {
 }
 
 #[test]
-fn a_mapped_name_has_a_tag_as_every_name_in_the_mirror_has() {
+fn a_mapped_name_gets_an_explicit_tag() {
     let maps: [NameMap; 1] = ["e.example/own=castai/x".parse().unwrap()];
     for (public, private) in [
         ("castai/x", "e.example/own:latest"),

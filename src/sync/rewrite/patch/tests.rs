@@ -106,7 +106,7 @@ fn only_our_ownership_of_the_named_images_is_relinquished() {
 }
 
 #[test]
-fn of_a_variable_that_we_added_nothing_is_kept() {
+fn a_variable_that_we_added_is_removed_completely() {
     let mut before = object();
     let variable =
         before.pointer_mut(&format!("{OURS}{POD}/f:containers/k:{{\"name\":\"a\"}}/f:env")).unwrap();
@@ -138,7 +138,7 @@ fn fields_that_are_not_owned_are_not_relinquished() {
 type Change<'a> = (&'a str, &'a dyn Fn(&mut Value));
 
 #[test]
-fn a_release_applies_to_nothing_but_what_was_read() {
+fn relinquishing_applies_only_to_the_object_that_was_read() {
     let before = object();
     let release = relinquish(&snapshot(&before), &image_fields(&["container/a"]));
     let helms = format!("/metadata/managedFields/0/fieldsV1{POD}/f:containers/k:{{\"name\":\"a\"}}");

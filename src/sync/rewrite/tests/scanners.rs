@@ -171,7 +171,7 @@ fn a_workload_is_skipped_when_the_scanner_variable_cannot_be_set() {
 }
 
 #[test]
-fn a_variable_is_added_to_nothing_but_what_was_read() {
+fn a_variable_is_added_only_to_the_container_that_was_read() {
     let lock = names(CONTROLLER, &format!("{MIRROR}/kvisor:v1"), &format!("{MIRROR}/{SCANNERS}"));
     for before in [Value::Null, json!([{"name": "A", "value": "b"}])] {
         let pod = controller(CONTROLLER, &before);

@@ -66,7 +66,7 @@ fn a_patch_of_another_volume_is_refused() {
 }
 
 #[test]
-fn an_owner_that_names_the_same_image_gets_the_volume_back() {
+fn ownership_of_a_volume_is_relinquished_once_the_owner_sets_the_image() {
     let (agent, model) = (format!("{MIRROR}/{AGENT}"), format!("{MIRROR}/{MODEL}"));
     let lock = lock(&[(AGENT, &agent), (MODEL, &model)]);
     let owned = json!({"f:spec": {"f:template": {"f:spec": {"f:volumes": {

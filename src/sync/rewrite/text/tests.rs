@@ -141,7 +141,7 @@ fn escaped_slashes_in_json_are_an_image_too() {
 }
 
 #[test]
-fn anchors_are_replaced_once_where_all_their_places_agree() {
+fn anchors_are_replaced_once_if_all_aliases_agree() {
     let image = format!("«{AGENT}»");
     for text in [
         format!(
@@ -165,7 +165,7 @@ fn anchors_are_replaced_once_where_all_their_places_agree() {
 }
 
 #[test]
-fn what_cannot_be_done_in_place_is_refused() {
+fn edits_that_change_anything_else_are_rejected() {
     let shared = |other: &str| {
         format!(
             "document 1: Pod/p: container/a: its image is shared through an anchor with {other}, which \
@@ -188,7 +188,7 @@ fn what_cannot_be_done_in_place_is_refused() {
 }
 
 #[test]
-fn one_value_cannot_become_two() {
+fn one_value_cannot_be_split_into_two() {
     let text = "a: &i x\nb: *i\n";
     let edit = |field: &str, to: &str| Edit {
         document: 0,
@@ -204,14 +204,14 @@ fn one_value_cannot_become_two() {
 }
 
 #[test]
-fn images_that_need_no_mirror_stay() {
+fn images_that_need_no_mirror_are_unchanged() {
     let near = "602401143452.dkr.ecr.us-east-1.amazonaws.com/eks/pause:3.10";
     let text = pod(&private(AGENT)) + "---\n" + &pod(near) + "---\n" + &pod("\"{{ not an image }}\"");
     assert_eq!(filtered(&text).as_deref(), Ok(text.as_str()));
 }
 
 #[test]
-fn texts_are_joined_as_kubectl_reads_them() {
+fn texts_are_joined_so_that_kubectl_reads_all_documents() {
     let cases: [(&[&str], &str); 7] = [
         (&["a: 1"], "a: 1"),
         (&["\u{feff}a: 1\r\n"], "\u{feff}a: 1\r\n"),

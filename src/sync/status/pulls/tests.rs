@@ -155,7 +155,7 @@ fn pods_of_cast_ai_are_distinguished_from_others() {
 }
 
 #[test]
-fn pods_of_one_controller_are_one_failure_and_an_earlier_image_another() {
+fn pods_of_one_controller_and_image_are_one_failure() {
     let replica_set = "apps/v1 ReplicaSet/castai-agent-5d9f";
     let public = "us-docker.pkg.dev/castai-hub/library/agent:v1";
     let pods = [
@@ -200,7 +200,7 @@ fn only_some_controllers_replace_pods_that_never_ran() {
 }
 
 #[test]
-fn a_selector_leaves_the_pods_of_its_workloads_alone() {
+fn a_selector_limits_pods_to_its_workloads() {
     let agent = pod("castai-agent", "a", "apps/v1 ReplicaSet/castai-agent-5d9f", "init/mesh", "mesh:1");
     let other = pod("castai-agent", "b", "apps/v1 ReplicaSet/other-5d9f", "container/x", "x:1");
     let found = found(&[agent, other], false);
