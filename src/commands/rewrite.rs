@@ -45,11 +45,11 @@ pub(super) async fn run(
     let ports = Ports { cluster, network: arguments.network.settings() };
     let rewritten = rewrite(&settings, &ports, &|event| progress.observe(event)).await;
     progress.clear();
-    let Rewritten { texts, mirror, missing, lost_images } = rewritten?;
-    if missing.is_empty() && lost_images.is_empty() {
+    let Rewritten { texts, mirror, missing, missing_derived_images } = rewritten?;
+    if missing.is_empty() && missing_derived_images.is_empty() {
         return print(texts, format);
     }
-    for line in &lost_images {
+    for line in &missing_derived_images {
         output::say(line);
     }
     if missing.is_empty() {

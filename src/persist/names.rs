@@ -125,12 +125,13 @@ fn namespace(place: &Place) -> &str {
 /// The repositories in the mirror without any verified image, sorted.
 pub fn unverified(assignments: &[Assignment], is_verified: impl Fn(&Image) -> bool) -> BTreeSet<&str> {
     let known = assignments.iter().filter(|assigned| matches!(assigned.source, Source::Known(_)));
-    let (held, missing): (Vec<_>, Vec<_>) = known.partition(|assigned| is_verified(&assigned.destination));
-    let held: BTreeSet<_> = held.iter().map(|assigned| assigned.destination.repository()).collect();
+    let (verified, missing): (Vec<_>, Vec<_>) =
+        known.partition(|assigned| is_verified(&assigned.destination));
+    let verified: BTreeSet<_> = verified.iter().map(|assigned| assigned.destination.repository()).collect();
     missing
         .iter()
         .map(|assigned| assigned.destination.repository())
-        .filter(|name| !held.contains(name))
+        .filter(|name| !verified.contains(name))
         .collect()
 }
 

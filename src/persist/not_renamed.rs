@@ -56,14 +56,14 @@ pub fn leave_out(assignments: &mut Vec<Assignment>) -> Vec<NotRenamed> {
         let why = |used: &PlannedUse| {
             derived.iter().find(|(derived, _)| used.used_by.contains_source_of(derived)).map(|(_, why)| why)
         };
-        let held: Vec<_> = assigned.used_by.iter().filter(|used| why(used).is_some()).collect();
-        let Some((first, cause)) = held.first().and_then(|first| Some((*first, why(first)?))) else {
+        let affected: Vec<_> = assigned.used_by.iter().filter(|used| why(used).is_some()).collect();
+        let Some((first, cause)) = affected.first().and_then(|first| Some((*first, why(first)?))) else {
             return true;
         };
         not_renamed.push(NotRenamed {
             image: source.clone(),
             place: first.used_by.place.clone(),
-            more: held.len() - 1,
+            more: affected.len() - 1,
             why: cause.clone(),
             is_unrenamable: true,
         });

@@ -24,7 +24,7 @@ pub struct BlobReader<'c> {
     size: u64,
     received: u64,
     hash: Sha256,
-    held: Option<Bytes>,
+    last_part: Option<Bytes>,
     response: Response,
     url: Url,
     retries: Retries,
@@ -85,7 +85,7 @@ impl Client<'_> {
             size,
             received: 0,
             hash: Sha256::new(),
-            held: None,
+            last_part: None,
             response,
             url,
             retries: Retries::new(&self.settings),
@@ -214,11 +214,11 @@ impl BlobReader<'_> {
                 });
             }
             self.hash.update(&chunk);
-            if let Some(previous) = self.held.replace(chunk) {
+            if let Some(previous) = self.last_part.replace(chunk) {
                 return Ok(Some(previous));
             }
         }
-        Ok(self.held.take())
+        Ok(self.last_part.take())
     }
 
     fn prove(&self) -> Result<(), Error> {
@@ -272,8 +272,8 @@ impl BlobReader<'_> {
             if !rest.is_empty() {
                 self.received += rest.len() as u64;
                 self.hash.update(&rest);
-                let joined = [self.held.take().unwrap_or_default(), rest].concat();
-                self.held = Some(joined.into());
+                let joined = [self.last_part.take().unwrap_or_default(), rest].concat();
+                self.last_part = Some(joined.into());
             }
         }
         Ok(())

@@ -50,8 +50,8 @@ mod tests {
             (&pinned, listing(&[("v1", &other)], &[&other]), None, None),
             (&pinned, listing(&[(&own, &other)], &[&other]), None, Some(&other)),
         ];
-        for (version, listing, held, stored) in cases {
-            assert_eq!((listing.digest(version), listing.stored(version)), (held, stored), "{listing:?}");
+        for (version, listing, pulled, stored) in cases {
+            assert_eq!((listing.digest(version), listing.stored(version)), (pulled, stored), "{listing:?}");
         }
     }
 }

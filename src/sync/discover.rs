@@ -256,8 +256,8 @@ fn resource_uses(resource: &Resource, filter: &ImageFilter) -> (Vec<(Image, Use)
                  are not found"
         )
     });
-    let is_taken = |image: &Image| filter.may_mirror(image, None, &place) && filter.admits(image, None);
-    let uses = found.images.into_iter().filter(|found| is_taken(&found.image)).map(|found| {
+    let is_included = |image: &Image| filter.may_mirror(image, None, &place) && filter.admits(image, None);
+    let uses = found.images.into_iter().filter(|found| is_included(&found.image)).map(|found| {
         let used_by = Use {
             place: place.clone(),
             image_field: ImageField::Field(found.pointer),

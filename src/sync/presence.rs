@@ -66,12 +66,12 @@ fn unlisted(
         return Some(Why::Unknown(fault));
     }
     let destination = &target.destination;
-    let held = match repositories.get(destination.path()) {
+    let current = match repositories.get(destination.path()) {
         Some(Ok(Some(listing))) => listing.digest(destination.version()),
         Some(Err(error)) => return Some(Why::Unknown(error.clone())),
         Some(Ok(None)) | None => None,
     };
-    held.is_none().then(|| Why::Absent(format!("{destination} not found")))
+    current.is_none().then(|| Why::Absent(format!("{destination} not found")))
 }
 
 #[cfg(test)]

@@ -120,12 +120,12 @@ fn status(
 ) -> ImageStatus {
     let image_field = &used.used_by.image_field;
     let record = workload.and_then(|workload| Records::read(&workload.annotations).get(image_field));
-    let held = held_digest(assignment, seen);
+    let registry_digest = held_digest(assignment, seen);
     let state = match workload.filter(|workload| !workload.has_ended && image_field.is_field()) {
-        Some(_) => rewritable(assignment, used, record.as_ref(), &held, seen),
+        Some(_) => rewritable(assignment, used, record.as_ref(), &registry_digest, seen),
         None => None,
     };
-    let state = state.unwrap_or_else(|| in_registry(assignment, &held, seen));
+    let state = state.unwrap_or_else(|| in_registry(assignment, &registry_digest, seen));
     let is_private = assignment.destination.is_same(&used.image);
     let is_named = matches!(assignment.source, Source::Known(_) | Source::Unknown(_));
     ImageStatus {
@@ -148,8 +148,8 @@ fn status(
             .filter(|_| image_field.is_field())
             .map(|workload| owners(workload, around))
             .unwrap_or_default(),
-        not_checked: not_checked(assignment, &held, seen),
-        mirrored: held.ok().filter(|_| is_named).map(|held| held.is_some()),
+        not_checked: not_checked(assignment, &registry_digest, seen),
+        mirrored: registry_digest.ok().filter(|_| is_named).map(|registry_digest| registry_digest.is_some()),
         state,
     }
 }
@@ -181,7 +181,7 @@ fn rewritable(
     assignment: &Assignment,
     used: &PlannedUse,
     record: Option<&Record>,
-    held: &Result<Option<&Digest>, String>,
+    registry_digest: &Result<Option<&Digest>, String>,
     seen: Option<&RegistrySnapshot>,
 ) -> Option<State> {
     let is_private = assignment.destination.is_same(&used.image);
@@ -190,7 +190,7 @@ fn rewritable(
     }
     if let Some(why) = &used.used_by.not_rewritable {
         // Its next pod or Job needs the image all the same.
-        return match in_registry(assignment, held, seen) {
+        return match in_registry(assignment, registry_digest, seen) {
             State::Mirrored => Some(State::NotRewritable(why.clone())),
             State::Unchecked(_) if seen.is_none() => Some(State::NotRewritable(why.clone())),
             _ => None,
@@ -212,27 +212,29 @@ fn rewritable(
 /// The state of an image that only has to be in the registry.
 fn in_registry(
     assignment: &Assignment,
-    held: &Result<Option<&Digest>, String>,
+    registry_digest: &Result<Option<&Digest>, String>,
     seen: Option<&RegistrySnapshot>,
 ) -> State {
     let source = match &assignment.source {
         Source::Reachable(why) => return State::Skipped(why.clone()),
         Source::InvalidName(why) => return State::InvalidName(why.clone()),
         Source::Unknown(why) => {
-            return match held {
+            return match registry_digest {
                 Ok(None) => State::Missing,
                 Ok(Some(_)) | Err(_) => State::SourceUnknown(why.clone()),
             };
         }
         Source::Known(source) => source,
     };
-    let held = match held {
+    let registry_digest = match registry_digest {
         Err(why) => return State::Unchecked(why.clone()),
         Ok(None) => return State::Missing,
-        Ok(Some(held)) => held,
+        Ok(Some(registry_digest)) => registry_digest,
     };
     match seen.and_then(|seen| seen.upstream.get(source)) {
-        Some(PublicTag::Names(upstream)) if upstream != *held => State::Behind(upstream.to_string()),
+        Some(PublicTag::Names(upstream)) if upstream != *registry_digest => {
+            State::Behind(upstream.to_string())
+        }
         Some(PublicTag::TagRemoved(why)) => State::TagRemoved(why.clone()),
         Some(PublicTag::Unread(cause)) => State::Unchecked(cause.clone()),
         Some(PublicTag::Names(_)) | None => State::Mirrored,
@@ -242,7 +244,7 @@ fn in_registry(
 /// What should have been read about an image, but could not.
 fn not_checked(
     assignment: &Assignment,
-    held: &Result<Option<&Digest>, String>,
+    registry_digest: &Result<Option<&Digest>, String>,
     seen: Option<&RegistrySnapshot>,
 ) -> Vec<NotChecked> {
     let (Source::Known(_) | Source::Unknown(_), Some(seen)) = (&assignment.source, seen) else {
@@ -252,7 +254,7 @@ fn not_checked(
         Source::Known(source) => seen.upstream.get(source),
         _ => None,
     };
-    let registry = held.as_ref().err().map(|cause| (Subject::Registry, cause));
+    let registry = registry_digest.as_ref().err().map(|cause| (Subject::Registry, cause));
     let public = match upstream {
         Some(PublicTag::Unread(cause)) => Some((Subject::PublicTags, cause)),
         _ => None,

@@ -76,14 +76,14 @@ fn of_workload(workload: &Workload, filter: &ImageFilter) -> Vec<ExcludedImage> 
         image: image.map(str::to_owned),
         why,
     };
-    let (taken, _) = uses(workload, filter);
+    let (included, _) = uses(workload, filter);
     let (wanted, _) = uses(workload, &filter.unnarrowed());
     let is_in = |uses: &[(Image, _)], image_field: &ImageField| {
         uses.iter().any(|(_, used): &(Image, crate::model::inventory::Use)| used.image_field == *image_field)
     };
     let mut result: Vec<ExcludedImage> = wanted
         .iter()
-        .filter(|(_, used)| !is_in(&taken, &used.image_field))
+        .filter(|(_, used)| !is_in(&included, &used.image_field))
         .map(|(image, used)| {
             let why = "excluded by --only or --exclude".to_owned();
             excluded(Some(&used.image_field), Some(image.as_written()), why)
@@ -118,8 +118,9 @@ fn of_workload(workload: &Workload, filter: &ImageFilter) -> Vec<ExcludedImage> 
     }
     let containers = workload.pod.init_containers.iter().flatten().chain(&workload.pod.containers);
     for container in containers {
-        let is_taken = wanted.iter().any(|(_, used)| used.image_field.container() == Some(&container.name));
-        if is_taken || is_whole {
+        let is_included =
+            wanted.iter().any(|(_, used)| used.image_field.container() == Some(&container.name));
+        if is_included || is_whole {
             let variables = variables(container, filter).into_iter();
             result
                 .extend(variables.map(|(image_field, image, why)| excluded(Some(&image_field), image, why)));

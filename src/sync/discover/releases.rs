@@ -54,8 +54,8 @@ pub fn release_namespaces(workloads: &[Workload], knowledge: &Knowledge) -> BTre
 pub(super) fn uses(release: &Release, filter: &ImageFilter) -> (Vec<(Image, Use)>, Vec<String>) {
     let ReleaseName { cluster, namespace, name } = &release.name;
     let label = format!("{}-{}", release.chart.name, release.chart.version);
-    let (mut taken, mut notes) = (Vec::new(), Vec::new());
-    let Some(chart) = filter.knowledge.chart(&label) else { return (taken, notes) };
+    let (mut included, mut notes) = (Vec::new(), Vec::new());
+    let Some(chart) = filter.knowledge.chart(&label) else { return (included, notes) };
     let described = format!("Helm release {name} in namespace {namespace}");
     let parts =
         iter::once((&release.manifest, false)).chain(release.hooks.iter().map(|hook| (&hook.manifest, true)));
@@ -77,11 +77,11 @@ pub(super) fn uses(release: &Release, filter: &ImageFilter) -> (Vec<(Image, Use)
             let reason = |_: &LocatedField| Some(Reason::Release { chart: chart.to_owned(), hook });
             let (found, unread) =
                 super::collect(&manifest.pod, &records, &place, &described, filter, reason, |_| None);
-            taken.extend(found);
+            included.extend(found);
             notes.extend(unread);
         }
     }
-    (taken, notes)
+    (included, notes)
 }
 
 /// A release that was read and is not Cast AI's.

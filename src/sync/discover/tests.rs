@@ -76,16 +76,16 @@ fn elsewhere_only_cast_ai_images_are_included() {
     let mut workload = workload(WorkloadKind::Deployment, "shop", pod);
     let mirror = format!("{own}/castai-privatelink").parse().unwrap();
     let filter = ImageFilter::default().below(Some(mirror));
-    let taken = |workload: &Workload| -> Vec<String> {
+    let included = |workload: &Workload| -> Vec<String> {
         let (uses, _) = uses(workload, &filter);
         uses.into_iter().map(|(_, used_by)| used_by.image_field.to_string()).collect()
     };
-    assert_eq!(taken(&workload), ["container/sidecar", "container/mirrored"]);
+    assert_eq!(included(&workload), ["container/sidecar", "container/mirrored"]);
     // A label selects only names that Cast AI is known to use; the user's own labels and charts do not extend that.
     workload.labels.insert("helm.sh/chart".to_owned(), "castai-evictor-0.35.143".to_owned());
-    assert_eq!(taken(&workload), ["container/sidecar", "container/mirrored", "container/tool"]);
+    assert_eq!(included(&workload), ["container/sidecar", "container/mirrored", "container/tool"]);
     workload.name.namespace = "castai-agent".to_owned();
-    assert_eq!(taken(&workload).len(), 6, "a namespace of Cast AI is taken whole");
+    assert_eq!(included(&workload).len(), 6, "a namespace of Cast AI is included as a whole");
 }
 
 #[test]
@@ -187,12 +187,12 @@ fn fields_of_a_container_follow_its_filter_result() {
     for (only, exclude, expected) in cases {
         let owned = |globs: &[&str]| globs.iter().map(|glob| (*glob).to_owned()).collect::<Vec<_>>();
         let filter = ImageFilter::new(&owned(only), &owned(exclude)).unwrap();
-        let taken: Vec<_> = uses(&workload, &filter)
+        let included: Vec<_> = uses(&workload, &filter)
             .0
             .into_iter()
             .map(|(_, used_by)| used_by.image_field.to_string())
             .collect();
-        assert_eq!(taken, expected, "{only:?} {exclude:?}");
+        assert_eq!(included, expected, "{only:?} {exclude:?}");
     }
 }
 

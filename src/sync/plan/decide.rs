@@ -209,7 +209,7 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
         Some(Ok(None)) | None => &nothing,
         Some(Err(error)) => return failed(error),
     };
-    let held = listing.stored(version);
+    let current = listing.stored(version);
     let up_to_date = |digest: &Digest, media_type: &str| {
         let read = facts.contents.get(&(target.destination.path().to_owned(), digest.clone()));
         Step::UpToDate {
@@ -228,15 +228,15 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
     let is_whole =
         |digest: &Digest| !facts.damaged.contains(&(target.destination.path().to_owned(), digest.clone()));
     // A digest in the reference is what the tag must have, whatever the source has now.
-    if let (Some(held), Some(wanted)) = (held, source.version().digest())
-        && held == wanted
-        && is_whole(held)
+    if let (Some(current), Some(wanted)) = (current, source.version().digest())
+        && current == wanted
+        && is_whole(current)
     {
-        return (up_to_date(held, ""), None);
+        return (up_to_date(current, ""), None);
     }
-    match (facts.sources.get(source), held) {
-        (Some(Ok(resolved)), Some(held)) if *held == resolved.content.digest && is_whole(held) => {
-            (up_to_date(held, &resolved.content.media_type), None)
+    match (facts.sources.get(source), current) {
+        (Some(Ok(resolved)), Some(current)) if *current == resolved.content.digest && is_whole(current) => {
+            (up_to_date(current, &resolved.content.media_type), None)
         }
         (Some(Ok(Resolved { fault: Some(fault), .. })), _) => failed(fault),
         (Some(Ok(resolved)), _) => {
@@ -244,13 +244,13 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
             for manifest in &mut content.manifests {
                 manifest.present = listing.digests.contains(&manifest.digest);
             }
-            match held.filter(|held| **held != content.digest) {
+            match current.filter(|current| **current != content.digest) {
                 None => (Step::Copy { content }, None),
-                Some(held) if facts.movable.include(target.destination.path()) => {
-                    (Step::Replace { content, replaces: held.clone() }, None)
+                Some(current) if facts.movable.include(target.destination.path()) => {
+                    (Step::Replace { content, replaces: current.clone() }, None)
                 }
-                Some(held) => failed(&format!(
-                    "{} is {held} in the registry but {} at its source: add --replace {} to replace it",
+                Some(current) => failed(&format!(
+                    "{} is {current} in the registry but {} at its source: add --replace {} to replace it",
                     target.destination,
                     content.digest,
                     target.destination.path()
@@ -258,10 +258,10 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
             }
         }
         // Everything already uses the mirror: its content is accepted as long as the source cannot be compared.
-        (Some(Err(error)), _) => match listing.digest(version).filter(|held| is_whole(held)) {
-            Some(held) if is_settled(target) => {
+        (Some(Err(error)), _) => match listing.digest(version).filter(|current| is_whole(current)) {
+            Some(current) if is_settled(target) => {
                 let note = format!("cannot compare it with its source: {error}");
-                (up_to_date(held, ""), Some(note))
+                (up_to_date(current, ""), Some(note))
             }
             _ => failed(error),
         },

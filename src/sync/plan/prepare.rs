@@ -193,13 +193,13 @@ async fn inspect(
     repositories: &Repositories,
     cache: &ManifestCache,
 ) -> Read {
-    let held =
+    let current =
         targets.iter().filter(|target| matches!(target.source, Source::Known(_))).filter_map(|target| {
             let path = target.destination.path();
             let listing = repositories.get(path)?.as_ref().ok()?.as_ref()?;
             Some((path.to_owned(), listing.stored(target.destination.version())?.clone()))
         });
-    stream::iter(held.collect::<BTreeSet<_>>())
+    stream::iter(current.collect::<BTreeSet<_>>())
         .map(|(path, digest)| async move {
             let repository = repository_at(mirror, &path);
             let content = async {
@@ -248,7 +248,7 @@ async fn resolve(
     damaged: &BTreeSet<(String, Digest)>,
     cache: &ManifestCache,
 ) -> BTreeMap<Image, Result<Resolved, String>> {
-    let mut questions: BTreeMap<&Image, BTreeSet<Option<&Digest>>> = BTreeMap::new();
+    let mut lookups: BTreeMap<&Image, BTreeSet<Option<&Digest>>> = BTreeMap::new();
     for target in targets {
         let (Source::Known(source), Some(Ok(listing))) =
             (&target.source, repositories.get(target.destination.path()))
@@ -256,16 +256,16 @@ async fn resolve(
             continue;
         };
         let path = target.destination.path();
-        let held = listing.as_ref().and_then(|listing| listing.stored(target.destination.version()));
-        let held = held.filter(|held| !damaged.contains(&(path.to_owned(), (*held).clone())));
+        let current = listing.as_ref().and_then(|listing| listing.stored(target.destination.version()));
+        let current = current.filter(|current| !damaged.contains(&(path.to_owned(), (*current).clone())));
         let wanted = source.version().digest();
-        if held.is_none() || held != wanted {
-            questions.entry(source).or_default().insert(held);
+        if current.is_none() || current != wanted {
+            lookups.entry(source).or_default().insert(current);
         }
     }
-    stream::iter(questions)
-        .map(|(source, held)| async move {
-            let resolved = resolve_one(sources, wanted_by, source, &held, cache).await;
+    stream::iter(lookups)
+        .map(|(source, current)| async move {
+            let resolved = resolve_one(sources, wanted_by, source, &current, cache).await;
             (source.clone(), resolved.map_err(|unread| unread.reason))
         })
         .buffer_unordered(sources.limits().reads)
@@ -277,17 +277,17 @@ async fn resolve_one(
     sources: &Store<'_>,
     wanted_by: &Capabilities,
     source: &Image,
-    held: &BTreeSet<Option<&Digest>>,
+    current: &BTreeSet<Option<&Digest>>,
     cache: &ManifestCache,
 ) -> Result<Resolved, Unread> {
     let repository = Repository::from_image(source);
     let reference = Reference::from_version(source.version());
-    if held.contains(&None) || source.version().digest().is_some() {
+    if current.contains(&None) || source.version().digest().is_some() {
         let root = sources.manifest(&repository, reference).await?;
         return tree(sources, &repository, root, wanted_by, cache).await;
     }
     let described = sources.describe_manifest(&repository, reference).await?;
-    if held.iter().all(|held| *held == Some(&described.digest)) {
+    if current.iter().all(|current| *current == Some(&described.digest)) {
         let content = Content::unread(described.digest, described.media_type);
         return Ok(Resolved { content, fault: None });
     }
@@ -306,14 +306,14 @@ async fn check_blobs(
     draft: &Decided,
     facts: &mut Facts,
 ) -> Result<(), Error> {
-    let mut questions: BTreeMap<&str, Vec<Digest>> = BTreeMap::new();
+    let mut lookups: BTreeMap<&str, Vec<Digest>> = BTreeMap::new();
     for upload in &draft.uploads {
         let paths = upload.to.iter().map(|to| &to.repository);
         for path in paths.filter(|path| !draft.plan.create_repositories.contains(path)) {
-            questions.entry(path).or_default().push(upload.blob.digest.clone());
+            lookups.entry(path).or_default().push(upload.blob.digest.clone());
         }
     }
-    let answers: Vec<(&str, Result<BTreeSet<Digest>, Error>)> = stream::iter(questions)
+    let answers: Vec<(&str, Result<BTreeSet<Digest>, Error>)> = stream::iter(lookups)
         .map(|(path, blobs)| async move {
             let present = destination.present_blobs(&repository_at(mirror, path), &blobs).await;
             (path, present)

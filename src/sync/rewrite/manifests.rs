@@ -47,7 +47,7 @@ pub struct Rewritten {
     /// Images that are not known to be in the registry.
     pub missing: Vec<Missing>,
     /// Derived images that would not be found, one line each.
-    pub lost_images: Vec<String>,
+    pub missing_derived_images: Vec<String>,
 }
 
 impl Settings {
@@ -96,15 +96,15 @@ pub async fn run(
     // Each manifest is decided separately: another one of the same name may have other records.
     let region = wanted.region_of(cluster, &mirror);
     let mut assignments = Vec::new();
-    let (mut texts, mut lost_images) = (Vec::new(), Vec::new());
+    let (mut texts, mut missing_derived_images) = (Vec::new(), Vec::new());
     for Part { text: read, manifests, .. } in parts {
         let mut edits = Vec::new();
         for manifest in manifests {
             let inventory = inventory_of([manifest], &filter, Vec::new());
             let own = assign(&inventory, &mirror, &wanted.maps, region.as_deref());
             edits.extend(text::edits(manifest, &own));
-            let advice = text::lost_images(manifest, &own).into_iter();
-            lost_images.extend(advice.map(|advice| format!("error: {}: {advice}", read.path)));
+            let advice = text::missing_derived_images(manifest, &own).into_iter();
+            missing_derived_images.extend(advice.map(|advice| format!("error: {}: {advice}", read.path)));
             assignments.extend(own);
         }
         texts.push(rewritten(read, &edits)?);
@@ -119,7 +119,7 @@ pub async fn run(
             .await
             .map_err(|error| CommandError::new(format!("error: {error}")))?
     };
-    Ok(Rewritten { texts, mirror, missing, lost_images })
+    Ok(Rewritten { texts, mirror, missing, missing_derived_images })
 }
 
 fn inventory_of<'m>(

@@ -75,7 +75,7 @@ pub fn edits(manifest: &Manifest, assignments: &[Assignment]) -> Vec<Edit> {
 
 /// What users have to do so that components find their derived images, because no line can be added here. One sentence
 /// each.
-pub fn lost_images(manifest: &Manifest, assignments: &[Assignment]) -> Vec<String> {
+pub fn missing_derived_images(manifest: &Manifest, assignments: &[Assignment]) -> Vec<String> {
     let mut advice = Vec::new();
     for assigned in assignments {
         for used in &assigned.used_by {

@@ -81,7 +81,7 @@ fn inventory(workloads: &[Workload], pods: &[WaitingPod]) -> (Inventory, Vec<Exc
 }
 
 /// Image, object and reason of the images that are included because of pods.
-fn taken(pods: &[WaitingPod]) -> Vec<(String, String, String)> {
+fn included(pods: &[WaitingPod]) -> Vec<(String, String, String)> {
     let (inventory, _) = inventory(&workloads(), pods);
     let uses =
         inventory.images.iter().flat_map(|wanted| wanted.used_by.iter().map(move |used| (wanted, used)));
@@ -145,18 +145,18 @@ fn images_that_cast_ai_injects_are_reported_for_the_top_controller() {
     for (namespace, owner, image_field, image, object, matched_by) in cases {
         let pods = ["p-1", "p-2"].map(|name| pod(namespace, name, owner, image_field, image));
         let expected = (image.to_owned(), object.to_owned(), matched_by.to_owned());
-        assert_eq!(taken(&pods), [expected], "one pod stands for all");
+        assert_eq!(included(&pods), [expected], "one pod represents all");
     }
     let mut scan =
         pod("tools", "p", "batch/v1 Job/castai-imgscan-1", "container/collector", "otel/ebpf-instrument:1");
     scan.labels.insert("app.kubernetes.io/managed-by".to_owned(), "castai".to_owned());
-    assert_eq!(taken(&[scan])[0].2, "label app.kubernetes.io/managed-by=castai");
+    assert_eq!(included(&[scan])[0].2, "label app.kubernetes.io/managed-by=castai");
 }
 
 #[test]
 fn a_pod_represents_a_workload_that_cannot_be_listed() {
     let pods = [pod("castai-agent", "p", "apps/v1 DaemonSet/kvisor", "container/kvisor", "acme/kvisor:1")];
-    assert_eq!(taken(&pods)[0].1, "daemonset.apps/kvisor");
+    assert_eq!(included(&pods)[0].1, "daemonset.apps/kvisor");
     let (inventory, _) = inventory(&workloads(), &pods);
     let mut uses = inventory.images.iter().flat_map(|wanted| &wanted.used_by);
     let used = uses.find(|used| matches!(used.reason, Reason::FailingPod { .. })).unwrap();
@@ -178,7 +178,7 @@ fn images_that_others_add_or_that_the_template_has_are_excluded() {
     ];
     for (owner, image_field, image, is_explained) in cases {
         let pods = [pod("shop", "p", owner, image_field, image)];
-        assert_eq!(taken(&pods), [], "{image}");
+        assert_eq!(included(&pods), [], "{image}");
         let (_, excluded) = inventory(&workloads(), &pods);
         let explained = excluded.iter().any(|one| one.image.as_deref() == Some(image));
         assert_eq!(explained, is_explained, "{image}: {excluded:?}");

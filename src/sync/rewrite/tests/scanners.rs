@@ -153,7 +153,7 @@ fn the_scanner_variable_follows_mirror_and_version_and_is_removed_when_unneeded(
 #[test]
 fn a_workload_is_skipped_when_the_scanner_variable_cannot_be_set() {
     let lock = names(CONTROLLER, &format!("{MIRROR}/kvisor:v1"), &format!("{MIRROR}/{SCANNERS}"));
-    let held = |kind, env: &Value, words: &str| {
+    let assert_held_back = |kind, env: &Value, words: &str| {
         let (_, workload) = workload(kind, &Value::Null, &controller(CONTROLLER, env));
         match rewrite(&lock, &workload) {
             Some(Rewrite::HeldBack(why)) => assert!(why.contains(words), "{why}"),
@@ -162,12 +162,12 @@ fn a_workload_is_skipped_when_the_scanner_variable_cannot_be_set() {
     };
     let elsewhere =
         json!([{"name": "SCANNERS_IMAGE", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}}]);
-    held(
+    assert_held_back(
         WorkloadKind::Deployment,
         &elsewhere,
         "set it to registry.example/ghcr.io/castai/kvisor/kvisor-scanners:v1",
     );
-    held(WorkloadKind::Pod, &Value::Null, "environment variables of a pod are immutable");
+    assert_held_back(WorkloadKind::Pod, &Value::Null, "environment variables of a pod are immutable");
 }
 
 #[test]
