@@ -44,17 +44,17 @@ impl Knowledge {
     /// Whether an image looks like a mirrored image of Cast AI. Anyone can choose such a name: it helps to recognise
     /// components, but proves nothing about the content.
     pub fn looks_mirrored(&self, image: &Image) -> bool {
-        let mut hosted = self.prefixes().filter(|prefix| has_host(bare(prefix)));
+        let mut hosted = self.prefixes().filter(|prefix| has_host(without_docker_hub(prefix)));
         hosted.any(|prefix| image.repository().contains(&format!("/{}/", prefix.trim_end_matches('/'))))
     }
 
     /// Whether Cast AI is known to use images of this name. Only such a name may be translated back from a mirror to
     /// its source, because anyone can publish the others.
     pub fn knows(&self, image: &Image) -> bool {
-        let name = bare(image.repository());
+        let name = without_docker_hub(image.repository());
         let is_listed = |known: &Self| {
-            known.repositories.iter().any(|repository| bare(repository) == name)
-                || known.images.iter().any(|image| bare(image.repository()) == name)
+            known.repositories.iter().any(|repository| without_docker_hub(repository) == name)
+                || known.images.iter().any(|image| without_docker_hub(image.repository()) == name)
         };
         self.image_prefix(image).is_some() || self.all().any(is_listed)
     }
@@ -78,12 +78,12 @@ impl Knowledge {
 
     /// The label, as `key=value`, that selects a workload with `labels` as a whole.
     pub fn label(&self, labels: &BTreeMap<String, String>) -> Option<String> {
-        self.all().find_map(|known| shared(&known.labels, labels))
+        self.all().find_map(|known| first_match(&known.labels, labels))
     }
 
     /// The label, as `key=value`, that a component sets on pods that it starts.
     pub fn started_label(&self, labels: &BTreeMap<String, String>) -> Option<String> {
-        self.all().find_map(|known| shared(&known.started_labels, labels))
+        self.all().find_map(|known| first_match(&known.started_labels, labels))
     }
 
     /// Whether Cast AI injects containers of this name into other pods.
@@ -164,13 +164,13 @@ fn is_of(charts: &[String], label: &str) -> bool {
 }
 
 /// The first of `wanted` that is in `labels`, as `key=value`.
-fn shared(wanted: &BTreeMap<String, String>, labels: &BTreeMap<String, String>) -> Option<String> {
+fn first_match(wanted: &BTreeMap<String, String>, labels: &BTreeMap<String, String>) -> Option<String> {
     let (key, value) = wanted.iter().find(|(key, value)| labels.get(*key) == Some(value))?;
     Some(format!("{key}={value}"))
 }
 
 /// A repository without Docker Hub's host, which is optional and has two spellings.
-fn bare(repository: &str) -> &str {
+fn without_docker_hub(repository: &str) -> &str {
     ["docker.io/", "index.docker.io/"]
         .iter()
         .find_map(|host| repository.strip_prefix(host))
@@ -185,7 +185,8 @@ fn has_host(repository: &str) -> bool {
 
 /// Whether the repository begins with `prefix`, in whole segments.
 fn begins(image: &Image, prefix: &str) -> bool {
-    let rest = bare(image.repository()).strip_prefix(bare(prefix).trim_end_matches('/'));
+    let rest =
+        without_docker_hub(image.repository()).strip_prefix(without_docker_hub(prefix).trim_end_matches('/'));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
@@ -359,7 +360,7 @@ mod tests {
         let variables = knowledge.all_endpoint_variables();
         assert!(variables.contains(&("PROBE_URL", crate::model::knowledge::Protocol::Https)));
         let of_api = variables.iter().filter(|(name, _)| *name == "API_URL");
-        assert_eq!(of_api.count(), 1, "what a record says of a variable stays");
+        assert_eq!(of_api.count(), 1, "the entry of a record is preserved");
         // An inventory preserves it.
         let kept = serde_json::from_value::<Knowledge>(serde_json::to_value(&knowledge).unwrap()).unwrap();
         assert_eq!(kept, knowledge);

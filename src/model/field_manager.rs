@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(names, [("helm", true), ("kubectl-annotate", false)]);
         let image_fields: Vec<_> = managers[0].image_fields.iter().map(ToString::to_string).collect();
         assert_eq!(image_fields, ["init/gpu", "container/agent", "env/agent/SCANNERS_IMAGE"]);
-        assert_eq!((managers[0].index, managers[1].index), (0, 2), "as they stand in the object");
+        assert_eq!((managers[0].index, managers[1].index), (0, 2), "as in the object");
         assert!(managers[1].image_fields.is_empty());
         // A variable that we set holds an image, whoever else owns it.
         let other = json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"agent\"}": {

@@ -49,7 +49,7 @@ pub fn names(report: &Report) -> String {
 }
 
 /// The observation, or the reason why there is none.
-fn seen(finding: &Finding) -> String {
+fn observation(finding: &Finding) -> String {
     match (finding.observed.as_str(), finding.outcome.reason()) {
         ("", None) => "-".to_owned(),
         ("", Some(reason)) => reason,
@@ -77,10 +77,10 @@ fn facts(report: &Report, width: Option<usize>) -> String {
     let rows: Vec<_> = checks
         .iter()
         .filter_map(|findings| {
-            let worst = findings.iter().max_by_key(|finding| gravity(&finding.outcome))?;
+            let worst = findings.iter().max_by_key(|finding| urgency(&finding.outcome))?;
             let passed = findings.iter().filter(|finding| finding.outcome == Outcome::Pass).count();
             let seen = match findings.as_slice() {
-                [only] => seen(only),
+                [only] => observation(only),
                 all => format!("{passed} of {} passed", all.len()),
             };
             let check = worst.check;
@@ -115,7 +115,7 @@ fn hosts(report: &Report, width: Option<usize>) -> String {
             let step = |index: usize| {
                 let (_, step) = STEPS[index];
                 let results = of_host.iter().filter(|finding| step_of(finding) == Some(step));
-                results.max_by_key(|finding| gravity(&finding.outcome)).map_or("-", |finding| {
+                results.max_by_key(|finding| urgency(&finding.outcome)).map_or("-", |finding| {
                     match finding.outcome {
                         // Steps after a failed one: the table shows where the chain ends.
                         Outcome::Skipped { .. } => "-",
@@ -162,7 +162,7 @@ fn every_finding(report: &Report) -> String {
                 finding.check.title.to_owned(),
                 finding.source(),
                 format!("{} ms", finding.milliseconds),
-                seen(finding),
+                observation(finding),
             ]
         })
         .collect();
@@ -170,7 +170,7 @@ fn every_finding(report: &Report) -> String {
 }
 
 /// How urgent a result is.
-const fn gravity(outcome: &Outcome) -> u8 {
+const fn urgency(outcome: &Outcome) -> u8 {
     match outcome {
         Outcome::Pass => 0,
         Outcome::Skipped { .. } => 1,

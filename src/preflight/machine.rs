@@ -67,19 +67,19 @@ pub struct MachineFacts {
 /// This machine's location, and the evidence for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Position<'a> {
-    ScannerVariable(Here),
+    Declared(Here),
     MetadataDisabled,
     MetadataSilent(&'a str),
     NodesUnknown,
     /// The number of nodes in this machine's VPC: at least one.
-    Beside(usize),
-    Apart,
+    SameVpc(usize),
+    OtherVpc,
 }
 
 impl MachineFacts {
     pub fn position(&self) -> Position<'_> {
         if let Some(here) = self.declared {
-            return Position::ScannerVariable(here);
+            return Position::Declared(here);
         }
         let ranges = match &self.metadata {
             Metadata::Disabled => return Position::MetadataDisabled,
@@ -91,19 +91,19 @@ impl MachineFacts {
         }
         // Some nodes may be in a peered VPC or be hybrid nodes: one node in this machine's VPC is enough.
         match self.nodes.iter().filter(|node| ranges.iter().any(|range| range.contains(*node))).count() {
-            0 => Position::Apart,
-            beside => Position::Beside(beside),
+            0 => Position::OtherVpc,
+            count => Position::SameVpc(count),
         }
     }
 
     pub fn here(&self) -> Here {
         match self.position() {
-            Position::ScannerVariable(here) => here,
-            Position::Beside(_) => Here::Inside,
+            Position::Declared(here) => here,
+            Position::SameVpc(_) => Here::Inside,
             Position::MetadataDisabled
             | Position::MetadataSilent(_)
             | Position::NodesUnknown
-            | Position::Apart => Here::Outside,
+            | Position::OtherVpc => Here::Outside,
         }
     }
 }

@@ -122,7 +122,7 @@ mod tests {
         }
         let mut retries = Retries::new(&settings(5));
         let delay = retries.after_status(StatusCode::TOO_MANY_REQUESTS, &headers("3600"));
-        assert_eq!(delay, None, "nobody waits for an hour");
+        assert_eq!(delay, None, "an hour is too long to wait");
     }
 
     #[test]

@@ -79,7 +79,7 @@ async fn one_challenge_per_host_and_one_token_per_repository() {
         }
         assert_eq!(count(&world, &["/token", "a%2Fb%3Apull"]), 1);
         assert_eq!(count(&world, &["/token"]), 2);
-        assert_eq!(count(&world, &["/manifests/"]), 6, "the first one is requested twice");
+        assert_eq!(count(&world, &["/manifests/"]), 6, "the first request is sent twice");
         assert_eq!(client.traffic()[&host].requests, 8);
     })
     .await;

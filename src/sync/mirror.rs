@@ -338,7 +338,7 @@ impl<'r> Run<'r> {
         let fetched = manifest(self.sources, &source, &planned.digest, self.cache).await?;
         let (key, repository) = (copy.key(), self.repository(copy.key()));
         let _permit = self.small.acquire().await.ok();
-        self.pace(key.target).await;
+        self.wait_for_rate_limit(key.target).await;
         let store = self.store(key);
         let written = store.put_manifest(&repository, reference, &planned.media_type, fetched.bytes).await;
         match written {
@@ -352,7 +352,7 @@ impl<'r> Run<'r> {
     }
 
     /// Waits until the rate limit for manifests allows the next one.
-    async fn pace(&self, target: usize) {
+    async fn wait_for_rate_limit(&self, target: usize) {
         let interval = self.targets[target].store.capabilities().manifest_interval;
         if interval == Duration::ZERO {
             return;

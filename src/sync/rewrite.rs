@@ -83,7 +83,7 @@ impl WorkloadPatch {
     }
 
     /// The changes of an earlier run, from its record, with an empty patch.
-    pub fn made_earlier(workload: WorkloadName, changes: Vec<Change>) -> Self {
+    pub fn from_earlier_run(workload: WorkloadName, changes: Vec<Change>) -> Self {
         Self {
             workload,
             changes,

@@ -161,10 +161,10 @@ impl Run<'_> {
             }));
             return reports;
         }
-        let (settled, ran_well, broken) = self.find_unfinished(&earlier).await;
+        let (settled, was_healthy, broken) = self.find_unfinished(&earlier).await;
         reports.extend(settled);
         // A component that was healthy may have to be restored; then no other healthy component is changed.
-        let finished = self.watch_all(ran_well).await;
+        let finished = self.watch_all(was_healthy).await;
         // A tenant's workload must not stop the rollout of Cast AI's components.
         let stopped = finished.iter().any(|report| stops_the_run(report) && !is_outside(&report.workload));
         reports.extend(finished);
@@ -302,7 +302,7 @@ impl Run<'_> {
         };
         if let Some(after) = &after {
             // Rare, and a large future.
-            Box::pin(self.give_up(after)).await;
+            Box::pin(self.relinquish_restored(after)).await;
         }
         if !result.0.changes.is_empty() {
             (self.observer)(Event::RolloutStarted { workload });
@@ -312,7 +312,7 @@ impl Run<'_> {
 
     /// Relinquishes ownership of restored images: a separate step, because writing a value takes ownership. If it
     /// fails, the next run does it.
-    async fn give_up(&self, workload: &Workload) {
+    async fn relinquish_restored(&self, workload: &Workload) {
         let mut next = self.stale_fields(workload);
         // After a change, controllers write to the workload too.
         for _ in 0..MAX_FAILURES {

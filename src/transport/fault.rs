@@ -50,8 +50,8 @@ impl Fault {
         match TlsFailure::of(error) {
             TlsFailure::UntrustedIssuer => Self::UntrustedIssuer,
             TlsFailure::WrongName => Self::WrongName,
-            TlsFailure::Expired(limit) => Self::Expired(moments(limit)),
-            TlsFailure::NotYetValid(limit) => Self::NotYetValid(moments(limit)),
+            TlsFailure::Expired(limit) => Self::Expired(describe_times(limit)),
+            TlsFailure::NotYetValid(limit) => Self::NotYetValid(describe_times(limit)),
             TlsFailure::Certificate(text) | TlsFailure::Other(text) => Self::Tls(one_line(&text, LIMIT)),
             TlsFailure::NotTls | TlsFailure::Alert(_) => Self::Tls(one_line(&error.to_string(), LIMIT)),
         }
@@ -83,7 +83,7 @@ impl Fault {
 }
 
 /// ` (current time 2026-01-01T00:00:00Z, certificate limit 2025-…)`, if the times are known.
-fn moments(limit: Option<Limit>) -> String {
+fn describe_times(limit: Option<Limit>) -> String {
     let moment = |time: UnixTime| Timestamp::from_second(i64::try_from(time.as_secs()).ok()?).ok();
     match limit.map(|Limit { now, limit }| (moment(now), moment(limit))) {
         Some((Some(now), Some(limit))) => format!(" (current time {now}, certificate limit {limit})"),

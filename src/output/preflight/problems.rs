@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::gravity;
+use super::urgency;
 use crate::output::style;
 use crate::preflight::check::Severity;
 use crate::preflight::finding::Finding;
@@ -30,7 +30,7 @@ pub(super) fn text(report: &Report, width: Option<usize>) -> String {
             None => groups.push(vec![finding]),
         }
     }
-    groups.sort_by_key(|same| std::cmp::Reverse(gravity(&same[0].outcome)));
+    groups.sort_by_key(|same| std::cmp::Reverse(urgency(&same[0].outcome)));
     groups.iter().map(|same| problem(report, same, width)).collect::<Vec<_>>().join("\n")
 }
 

@@ -239,13 +239,13 @@ fn keys_of_a_release_remain_keys() {
         (&bare, &["image.repository", "global.registry"], &keys, true),
         (&old, &["global.registry"], &keys, true),
     ];
-    for (release, set, expected, is_told) in cases {
+    for (release, set, expected, has_gap) in cases {
         let decided = decide(&with_set(release.clone(), set), mirror, &[]);
         assert_eq!(&decided.values, expected, "{set:?}");
         let is_gap = |why: &&str| {
             why.contains("global.registry is set in the release") && why.contains("--reset-values")
         };
-        assert_eq!(whys(&decided).iter().any(is_gap), is_told, "{set:?}: {:?}", decided.gaps);
+        assert_eq!(whys(&decided).iter().any(is_gap), has_gap, "{set:?}: {:?}", decided.gaps);
     }
 }
 

@@ -26,19 +26,19 @@ fn judge(machine: &MachineFacts) -> Judgement {
     let ranges = ranges.join(", ");
     let position = machine.position();
     let judgement = match &position {
-        Position::ScannerVariable(Here::Inside) => Judgement::pass("--here=inside says so"),
-        Position::ScannerVariable(Here::Outside) => outside("--here=outside says so"),
+        Position::Declared(Here::Inside) => Judgement::pass("--here=inside says so"),
+        Position::Declared(Here::Outside) => outside("--here=outside says so"),
         Position::MetadataDisabled => outside("AWS_EC2_METADATA_DISABLED is set"),
         Position::MetadataSilent(why) => outside(&format!("no instance metadata ({why})")),
         Position::NodesUnknown => outside("unknown node addresses"),
-        Position::Beside(beside) => {
+        Position::SameVpc(count) => {
             let nodes = machine.nodes.len();
-            Judgement::pass(format!("{beside} of {nodes} nodes are in this machine's VPC ({ranges})"))
+            Judgement::pass(format!("{count} of {nodes} nodes are in this machine's VPC ({ranges})"))
         }
-        Position::Apart => outside(&format!("no node is in this machine's VPC ({ranges})")),
+        Position::OtherVpc => outside(&format!("no node is in this machine's VPC ({ranges})")),
     };
     match (position, &machine.metadata) {
-        (Position::ScannerVariable(_), _) | (_, Metadata::Disabled | Metadata::Silent(_)) => judgement,
+        (Position::Declared(_), _) | (_, Metadata::Disabled | Metadata::Silent(_)) => judgement,
         (_, Metadata::Ranges(ranges)) => {
             judgement.evidence(json!({ "vpcRanges": ranges, "nodes": machine.nodes }))
         }

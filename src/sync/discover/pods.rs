@@ -129,8 +129,8 @@ fn matched_by(
     filter: &ImageFilter,
 ) -> Option<String> {
     let knowledge = &filter.knowledge;
-    if let Some(adder) = images.get(image.as_written()).and_then(adder) {
-        return Some(adder);
+    if let Some(injector) = images.get(image.as_written()).and_then(injector) {
+        return Some(injector);
     }
     let source = filter.source_of(image);
     if let Some(prefix) = knowledge.image_prefix(source.as_ref().unwrap_or(image)) {
@@ -160,7 +160,7 @@ fn matched_by(
 }
 
 /// The component that injects an image into other pods, if it is included because of one.
-fn adder(wanted: &WantedImage) -> Option<String> {
+fn injector(wanted: &WantedImage) -> Option<String> {
     wanted.used_by.iter().find_map(|used_by| match &used_by.place {
         Place::Resource { resource, name, .. } if used_by.image_field.is_of_resource() => {
             Some(format!("added by {resource}/{name}"))

@@ -6,7 +6,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::store::{BlobReader, Error, Repository, Store, UploadBody, UploadSession};
 use crate::sync::mirror::{BlobUpload, Receiver, RepositoryKey, Run, all_copies};
-use crate::sync::plan::tree::whole_blob;
+use crate::sync::plan::tree::small_blob;
 
 /// The result of one upload.
 struct Outcome<'r> {
@@ -107,7 +107,7 @@ impl<'r> Run<'r> {
         let digest = &upload.blob.digest;
         let bytes = match self.cache.config(digest) {
             Some(bytes) => Ok(bytes),
-            None => whole_blob(self.sources, source, digest, upload.blob.size).await,
+            None => small_blob(self.sources, source, digest, upload.blob.size).await,
         };
         let bytes = match bytes {
             Ok(bytes) => bytes,
@@ -195,7 +195,7 @@ impl<'r> Run<'r> {
         let mut sent = 0;
         while let Some(part) = reader.next().await? {
             sent += part.len() as u64;
-            let taken = future::join_all(outlets.iter().map(|outlet| outlet.give(part.clone()))).await;
+            let taken = future::join_all(outlets.iter().map(|outlet| outlet.send(part.clone()))).await;
             let mut taken = taken.into_iter();
             outlets.retain(|_| taken.next().unwrap_or(false));
             if outlets.is_empty() {
@@ -219,7 +219,7 @@ struct Outlet<'r, 'n> {
 
 impl Outlet<'_, '_> {
     /// Returns whether the upload accepted the part.
-    async fn give(&self, part: Bytes) -> bool {
+    async fn send(&self, part: Bytes) -> bool {
         tokio::select! {
             biased;
             () = self.ended.notified() => false,

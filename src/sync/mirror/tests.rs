@@ -269,7 +269,11 @@ async fn one_failed_upload_does_not_stop_the_others_and_the_next_run_continues()
             .collect();
         assert_eq!(failed, ["mirror/a/two"]);
         assert_eq!(run.verified.locked.images.len(), 2);
-        assert_eq!(lab.request_count(&["/elsewhere/"]), BLOBS, "a refusal is no reason to read again");
+        assert_eq!(
+            lab.request_count(&["/elsewhere/"]),
+            BLOBS,
+            "a rejected upload does not cause another read"
+        );
         assert!(!lab.target.lock().unwrap().tags.keys().any(|(path, _)| path.contains("two")));
 
         lab.target.lock().unwrap().faults.clear();
@@ -400,11 +404,7 @@ async fn mirrored_images_are_read_on_request_and_repaired_if_damaged() {
             let images = run.verified.locked.images.iter();
             images.map(|image| (image.platforms.clone(), image.size)).collect::<Vec<_>>()
         };
-        assert_eq!(
-            locked(&again),
-            locked(&first),
-            "a lock says the same of what is there as of what was copied"
-        );
+        assert_eq!(locked(&again), locked(&first), "a lock is the same for present and copied images");
         // A child of an index is missing, which the index's tag does not reveal.
         let child = {
             let mut target = lab.target.lock().unwrap();

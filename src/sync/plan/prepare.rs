@@ -60,7 +60,7 @@ pub async fn prepare(
         Detail::Digest => Inspected::default(),
         Detail::Content => {
             let read = inspect(destination, mirror, &targets, &repositories, &cache).await;
-            keep_whole(read, &mut repositories, &mut notes)
+            keep_complete(read, &mut repositories, &mut notes)
         }
     };
     let capabilities = destination.capabilities();
@@ -216,7 +216,7 @@ async fn inspect(
 }
 
 /// Keeps complete images. Incomplete ones are noted and copied again, although their tags are present.
-fn keep_whole(read: Read, repositories: &mut Repositories, notes: &mut Vec<String>) -> Inspected {
+fn keep_complete(read: Read, repositories: &mut Repositories, notes: &mut Vec<String>) -> Inspected {
     let (mut contents, mut damaged) = (BTreeMap::new(), BTreeSet::new());
     for ((path, digest), content) in read {
         match content {

@@ -108,7 +108,7 @@ pub(super) async fn tree(
                 Document::Image { config, blobs } => {
                     // The config's platform is only needed for an image without an index.
                     if levels.is_empty() && config.size <= limits.config {
-                        let bytes = whole_blob(store, repository, &config.digest, config.size).await?;
+                        let bytes = small_blob(store, repository, &config.digest, config.size).await?;
                         content.platforms.extend(config_platform(&bytes));
                         cache.cached().configs.insert(config.digest.clone(), bytes);
                     }
@@ -177,7 +177,7 @@ pub(in crate::sync) async fn manifest(
 }
 
 /// A blob that is small enough for memory.
-pub(in crate::sync) async fn whole_blob(
+pub(in crate::sync) async fn small_blob(
     store: &Store<'_>,
     repository: &Repository,
     digest: &Digest,

@@ -155,7 +155,7 @@ fn a_patch_does_not_apply_to_what_changed() {
     let (mut object, annotated) = workload(WorkloadKind::Deployment, &json!({"a": "b"}), &pod(AGENT));
     let patch = patched(&lock, &annotated).patch;
     object["metadata"]["annotations"][ANNOTATION] = json!("{}");
-    assert!(apply(object, &patch).is_err(), "somebody else recorded something");
+    assert!(apply(object, &patch).is_err(), "another client changed the record");
 }
 
 #[test]

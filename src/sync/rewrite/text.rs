@@ -117,7 +117,7 @@ pub fn rewrite(text: &str, edits: &[Edit]) -> Result<String, Refused> {
             let place = place.start + document.range.start..place.end + document.range.start;
             let replaced = replacements.insert(place.start, (place, to.clone()));
             if replaced.is_some_and(|(_, other)| other != to) {
-                return Err(shared(edit, "a field with another image".to_owned()));
+                return Err(shared_field(edit, "a field with another image".to_owned()));
             }
         }
     }
@@ -189,14 +189,14 @@ fn confirm(before: Vec<Document>, after: &str, edits: &[Edit]) -> Result<(), Ref
             let edit = edits.iter().find(|edit| edit.document == index);
             return Err(edit.map_or_else(
                 || Refused::Unreadable(DocumentError::new(index + 1, "cannot parse the result")),
-                |edit| shared(edit, other),
+                |edit| shared_field(edit, other),
             ));
         }
     }
     Ok(())
 }
 
-fn shared(edit: &Edit, other: String) -> Refused {
+fn shared_field(edit: &Edit, other: String) -> Refused {
     Refused::Shared { document: edit.document + 1, field: edit.field.clone(), other }
 }
 

@@ -24,7 +24,7 @@ use crate::sync::rewrite::{Rewrite, WorkloadPatch};
 pub(super) struct Unfinished<'a> {
     workload: &'a Workload,
     changes: Vec<Change>,
-    ran_well: bool,
+    was_healthy: bool,
     seen: Observation,
 }
 
@@ -60,15 +60,15 @@ impl Run<'_> {
             .buffered(CONCURRENCY)
             .collect()
             .await;
-        let (mut settled, mut ran_well, mut broken) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut settled, mut was_healthy, mut broken) = (Vec::new(), Vec::new(), Vec::new());
         for result in results {
             match result {
                 Ok(report) => settled.push(report),
-                Err(unfinished) if unfinished.ran_well => ran_well.push(unfinished),
+                Err(unfinished) if unfinished.was_healthy => was_healthy.push(unfinished),
                 Err(unfinished) => broken.push(unfinished),
             }
         }
-        (settled, ran_well, broken)
+        (settled, was_healthy, broken)
     }
 
     pub(super) async fn watch_all(&self, unfinished: Vec<Unfinished<'_>>) -> Vec<WorkloadReport> {
@@ -80,9 +80,9 @@ impl Run<'_> {
         match observe(self.connection, &workload.name).await {
             Ok(seen) if verdict::health(&seen) == Health::Broken => {
                 let changes = recorded(workload);
-                let ran_well = ran_well(&seen, &changes);
-                if ran_well || is_about_images(&seen) {
-                    return Err(Unfinished { workload, changes, ran_well, seen });
+                let was_healthy = was_healthy(&seen, &changes);
+                if was_healthy || is_about_images(&seen) {
+                    return Err(Unfinished { workload, changes, was_healthy, seen });
                 }
             }
             Ok(_) => {}
@@ -95,15 +95,15 @@ impl Run<'_> {
     }
 
     async fn watch_to_its_end(&self, unfinished: Unfinished<'_>) -> WorkloadReport {
-        let Unfinished { workload, changes, ran_well, seen } = unfinished;
+        let Unfinished { workload, changes, was_healthy, seen } = unfinished;
         let name = &workload.name;
         let mut report = settled(name, Rewrite::Unchanged);
         (self.observer)(Event::RolloutStarted { workload: name.clone() });
         // All running pods count as new, next to an empty pod before the change.
         let nothing = Pods { new: vec![Pod::default()], old: Vec::new() };
         let before = Observation { pods: Some(nothing), ..seen };
-        if ran_well {
-            let proven = DryRunPassed(WorkloadPatch::made_earlier(name.clone(), changes));
+        if was_healthy {
+            let proven = DryRunPassed(WorkloadPatch::from_earlier_run(name.clone(), changes));
             let mut report = self.finish(Watched { proven, health: Health::Healthy, before }).await;
             if report.outcome == Outcome::Updated {
                 (report.outcome, report.changes) = (Outcome::Unchanged, Vec::new());
@@ -130,7 +130,7 @@ impl Run<'_> {
 }
 
 /// Whether a pod is ready with exactly the images that our changes replaced: then the workload was healthy before.
-fn ran_well(seen: &Observation, changes: &[Change]) -> bool {
+fn was_healthy(seen: &Observation, changes: &[Change]) -> bool {
     let variables = image_variables();
     let runs_former = |pod: &Pod| {
         let fields =

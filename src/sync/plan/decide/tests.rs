@@ -160,7 +160,7 @@ fn a_pinned_digest_has_its_own_tag_and_moves_no_other() {
         }
         let there = facts(&[("a/b", Some(listing(&[(&own, "one")], &[])))], &[]);
         let plan = planned(vec![known(&source, &destination, &source)], &there);
-        assert_eq!(outcome(&plan), "up to date", "the source need not be asked");
+        assert_eq!(outcome(&plan), "up to date", "the source is not needed");
     }
 }
 

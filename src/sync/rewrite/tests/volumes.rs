@@ -83,5 +83,5 @@ fn ownership_of_a_volume_is_relinquished_once_the_owner_sets_the_image() {
     let relinquished: Vec<_> = patch.relinquished.iter().map(ToString::to_string).collect();
     assert_eq!(relinquished, ["volume/model"]);
     let after = apply(object, &patch.patch).unwrap();
-    assert_eq!(after["metadata"]["managedFields"].as_array().unwrap().len(), 1, "ours held nothing else");
+    assert_eq!(after["metadata"]["managedFields"].as_array().unwrap().len(), 1, "ours had nothing else");
 }
