@@ -240,9 +240,9 @@ fn deciding_files_do_no_io() {
     let deciding = files().into_iter().filter(|file| !may(file));
     let found: Vec<_> = deciding.flat_map(|file| lines_with(&file, &EFFECTS)).collect();
     assert!(found.is_empty(), "{found:#?}");
-    let there = files();
+    let files = files();
     for name in EFFECTFUL.iter().chain(&DECIDING) {
-        assert!(there.iter().any(|file| file.starts_with(name)), "{name} not found: take it off the list");
+        assert!(files.iter().any(|file| file.starts_with(name)), "{name} not found: take it off the list");
     }
 }
 

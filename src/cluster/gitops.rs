@@ -14,8 +14,8 @@ use crate::parse;
 pub async fn self_healing_applications(connection: &Connection) -> BTreeMap<String, bool> {
     let mut found = BTreeMap::new();
     let read = |application: &Object<'_>| {
-        let says = |field| spec(application, &["syncPolicy", "automated", field])?.as_bool();
-        says("selfHeal") == Some(true) && says("enabled") != Some(false)
+        let flag = |field| spec(application, &["syncPolicy", "automated", field])?.as_bool();
+        flag("selfHeal") == Some(true) && flag("enabled") != Some(false)
     };
     for (namespace, name, self_heals) in
         list(connection, "argoproj.io", "v1alpha1", "Application", read).await

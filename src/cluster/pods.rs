@@ -132,13 +132,13 @@ fn is_crashing(status: &ContainerStatus) -> bool {
 /// Whether `pod` was created from `template`, judged by images only: changes by admission are ignored.
 pub fn is_made_from(pod: &Pod, template: &PodSpec, variables: &Variables) -> bool {
     let Some(spec) = &pod.spec else { return false };
-    let there: BTreeMap<_, _> = locate_image_fields(&spec.into(), variables)
+    let current: BTreeMap<_, _> = locate_image_fields(&spec.into(), variables)
         .into_iter()
         .map(|field| (field.image_field, field.value))
         .collect();
     locate_image_fields(&template.into(), variables)
         .iter()
-        .all(|field| there.get(&field.image_field) == Some(&field.value))
+        .all(|field| current.get(&field.image_field) == Some(&field.value))
 }
 
 /// Whether `pod` has finished.

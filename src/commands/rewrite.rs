@@ -109,7 +109,7 @@ fn tell_missing(wanted: &RewriteArguments, mirror: &str, missing: &[Missing]) {
     }
     let message = format!("error: nothing printed: some images were not found in {mirror}");
     let is_absent = missing.iter().any(|missing| matches!(missing.why, Why::Absent(_)));
-    output::error(&message, is_absent.then(|| way(wanted)).as_deref());
+    output::error(&message, is_absent.then(|| mirror_command(wanted)).as_deref());
 }
 
 /// A manifest that needs the image, and the number of others.
@@ -127,7 +127,7 @@ fn needing(target: &Target) -> String {
 }
 
 /// The command that mirrors the missing images.
-fn way(wanted: &RewriteArguments) -> String {
+fn mirror_command(wanted: &RewriteArguments) -> String {
     let mut words = vec!["mirror first: kubectl castai-privatelink sync-images".to_owned()];
     words.extend(wanted.files.iter().map(|file| format!("-f {}", file.display())));
     words

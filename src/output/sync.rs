@@ -168,11 +168,11 @@ pub fn done(report: &SyncReport, rewriting: bool, format: OutputFormat) -> io::R
 }
 
 fn nothing_to_do(report: &SyncReport, rewriting: bool) -> String {
-    let there = report.images.iter().filter(|image| image.result == ImageResult::UpToDate).count();
+    let up_to_date = report.images.iter().filter(|image| image.result == ImageResult::UpToDate).count();
     let mut text = "nothing to do".to_owned();
-    if let (Some(mirror), true) = (&report.destination, there > 0) {
+    if let (Some(mirror), true) = (&report.destination, up_to_date > 0) {
         // Writing to a string cannot fail.
-        let _ = write!(text, ": {mirror} holds {}", count(there, "image"));
+        let _ = write!(text, ": {mirror} holds {}", count(up_to_date, "image"));
     }
     let using = report.workloads.iter().filter(|workload| workload.outcome == Outcome::Unchanged).count();
     if rewriting && using > 0 {

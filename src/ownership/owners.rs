@@ -21,7 +21,7 @@ use crate::ownership::fields;
 pub struct OwnershipContext {
     /// The user's additions to our knowledge of Cast AI.
     knowledge: Knowledge,
-    /// Cast AI's controllers that install charts, by the name of each installed chart or release.
+    /// Cast AI's controllers that install charts, by the component that each custom resource names.
     installed: BTreeMap<String, Installer>,
     /// Cast AI's components that upgrade Helm releases and run in this cluster.
     upgraders: BTreeMap<String, Upgrader>,

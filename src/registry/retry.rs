@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use crate::registry::error::Cause;
 use crate::transport::Settings;
 
-/// The maximum backoff, also for a server's `Retry-After`.
+/// Maximum backoff, and maximum `Retry-After` of a server that is honoured.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_mins(5);
 
 /// Retries for a host that never responded: its timeouts add up, and it rarely recovers.
-const RETRIES_OF_SILENT_HOSTS: u32 = 2;
+const RETRIES_OF_UNRESPONSIVE_HOSTS: u32 = 2;
 
 /// The attempts of one request.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Retries {
         match cause {
             Cause::Blocked(_) => None,
             Cause::Dns | Cause::ConnectTimeout => {
-                self.next(self.settings.retries.min(RETRIES_OF_SILENT_HOSTS))
+                self.next(self.settings.retries.min(RETRIES_OF_UNRESPONSIVE_HOSTS))
             }
             Cause::Refused | Cause::Timeout | Cause::Reset(_) => self.next(self.settings.retries),
         }

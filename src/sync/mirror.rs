@@ -306,8 +306,8 @@ impl<'r> Run<'r> {
         let mut confirmed = true;
         for manifest in missing_manifests(content) {
             for blob in &manifest.blobs {
-                let there = self.wait(&self.blobs, key, &blob.digest).await;
-                there.map_err(|reason| reason.to_string())?;
+                let arrival = self.wait(&self.blobs, key, &blob.digest).await;
+                arrival.map_err(|reason| reason.to_string())?;
             }
             let written = if manifest.digest == content.digest {
                 let tag = image.version().stored_tag();
@@ -344,8 +344,8 @@ impl<'r> Run<'r> {
         match written {
             // A previous attempt whose response was lost may have written it.
             Err(error) if error.is_immutable_tag() => {
-                let there = store.describe_manifest(&repository, reference).await?;
-                if there.digest == planned.digest { Ok(true) } else { Err(error) }
+                let existing = store.describe_manifest(&repository, reference).await?;
+                if existing.digest == planned.digest { Ok(true) } else { Err(error) }
             }
             written => written,
         }
