@@ -212,7 +212,7 @@ impl fmt::Display for Image {
 }
 
 /// Where images are mirrored to: a registry's host (and port), and a path that all of them share.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", try_from = "StoredMirror")]
 pub struct Mirror {
     pub registry: String,

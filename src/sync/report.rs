@@ -15,7 +15,7 @@ use crate::sync::rollout::{Outcome, WorkloadReport};
 pub struct SyncReport {
     pub api_version: &'static str,
     pub kind: &'static str,
-    pub destination: Option<Mirror>,
+    pub destinations: Vec<Mirror>,
     pub images: Vec<ImageReport>,
     pub workloads: Vec<WorkloadReport>,
     /// What could not be looked at, one sentence each.
@@ -129,11 +129,11 @@ pub struct UseReport {
 }
 
 impl SyncReport {
-    pub fn new(destination: Option<Mirror>, inventory: &Inventory) -> Self {
+    pub fn new(destinations: Vec<Mirror>, inventory: &Inventory) -> Self {
         Self {
             api_version: API_VERSION,
             kind: "SyncReport",
-            destination,
+            destinations,
             images: Vec::new(),
             workloads: Vec::new(),
             notes: inventory.notes.clone(),
@@ -146,7 +146,7 @@ impl SyncReport {
 
     /// The report of a run that only looked.
     pub fn discovered(inventory: &Inventory) -> Self {
-        Self { end: RunOutcome::Discovered, ..Self::new(None, inventory) }
+        Self { end: RunOutcome::Discovered, ..Self::new(Vec::new(), inventory) }
     }
 
     /// The same, where the plan was not approved.

@@ -21,7 +21,7 @@ pub struct Settings {
     /// Files whose images are wanted too.
     pub manifests: Vec<Manifest>,
     pub mirror: MirrorSettings,
-    /// Repositories of `mirror.registry` whose tags may be moved.
+    /// Repositories of `mirror.registries` whose tags may be moved.
     pub replace: Vec<String>,
     pub artifacts: Artifacts,
     /// How much is read of what is up to date.
@@ -83,7 +83,7 @@ impl<T> Artifact<T> {
 
 /// The clients that the pipeline works with. A registry's is opened once it is known which registry is meant.
 pub struct Ports {
-    /// None where no stage reads the cluster.
-    pub cluster: Option<Connection>,
+    /// Empty where no stage reads a cluster.
+    pub clusters: Vec<Connection>,
     pub network: transport::Settings,
 }

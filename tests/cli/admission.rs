@@ -145,7 +145,8 @@ fn rewritten(pod: &Value, maps: &[NameMap], is_covered: &impl Fn(&Image, &Image)
         has_ended: false,
     };
     let found = Found { workloads: &[workload], ..Found::default() };
-    let inventory = discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
+    let inventory =
+        discover(Vec::new(), &[found], &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
     let mirror: Mirror = MIRROR.parse().unwrap();
     let mut names = BTreeMap::new();
     for assigned in assign(&inventory, &mirror, maps, Some(address::REGION)) {

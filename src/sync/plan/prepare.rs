@@ -17,8 +17,6 @@ pub struct Prepared {
     pub uploads: Vec<Upload>,
     /// Sentences for the person who reads the plan.
     pub notes: Vec<String>,
-    /// Manifests that were read, so that mirroring does not read them again.
-    pub cache: ManifestCache,
 }
 
 /// How much has to be known of what the destination holds already.
@@ -42,7 +40,8 @@ pub struct Wanted {
 /// By path: what a destination repository holds, nothing if it does not exist, or why that is not known.
 pub(in crate::sync) type Repositories = BTreeMap<String, Result<Option<Listing>, String>>;
 
-/// Finds out what is needed, and decides.
+/// Finds out what is needed, and decides. Manifests that are read stay in `cache`, so that mirroring and planning for
+/// another destination do not read them again.
 ///
 /// # Errors
 /// The destination as a whole cannot be used. What concerns one image or repository becomes a failed step.
@@ -51,20 +50,20 @@ pub async fn prepare(
     destination: &Store<'_>,
     mirror: &Mirror,
     wanted: Wanted,
+    cache: &ManifestCache,
 ) -> Result<Prepared, Error> {
     let targets = targets(wanted.assignments);
     let mut repositories = list(destination, mirror, &targets).await?;
-    let cache = ManifestCache::default();
     let mut notes = Vec::new();
     let (contents, damaged) = match wanted.detail {
         Detail::Digest => Inspected::default(),
         Detail::Content => {
-            let read = inspect(destination, mirror, &targets, &repositories, &cache).await;
+            let read = inspect(destination, mirror, &targets, &repositories, cache).await;
             keep_whole(read, &mut repositories, &mut notes)
         }
     };
     let capabilities = destination.capabilities();
-    let resolved = resolve(sources, capabilities, &targets, &repositories, &damaged, &cache).await;
+    let resolved = resolve(sources, capabilities, &targets, &repositories, &damaged, cache).await;
     let facts = Facts {
         registry: destination.kind(),
         repositories,
@@ -77,7 +76,7 @@ pub async fn prepare(
         movable: wanted.movable,
     };
     let Decided { plan, uploads } = settle(destination, mirror, targets, facts, &mut notes).await?;
-    Ok(Prepared { plan, uploads, notes, cache })
+    Ok(Prepared { plan, uploads, notes })
 }
 
 /// Brings a plan that was made earlier, perhaps elsewhere, up to what the destination holds by now. What is copied
@@ -120,7 +119,7 @@ pub async fn renew(
     let others = plan.images.iter().filter(|image| image.step.to_write().is_none());
     renewed.images.extend(others.cloned());
     renewed.images.sort_by(|one, other| one.destination.cmp(&other.destination));
-    Ok(Prepared { plan: renewed, uploads, notes, cache: ManifestCache::default() })
+    Ok(Prepared { plan: renewed, uploads, notes })
 }
 
 /// Decides with what else has to be asked of the destination: which blobs it holds, and whether it mounts them.

@@ -17,9 +17,8 @@ use crate::ownership::owners::ChangedBy;
 pub struct StatusReport {
     pub api_version: &'static str,
     pub kind: &'static str,
-    /// Absent where no image was found, so that no registry was chosen.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub destination: Option<Mirror>,
+    /// Empty where no image was found, so that no registry was chosen.
+    pub destinations: Vec<Mirror>,
     pub images: Vec<ImageStatus>,
     /// Pods that cannot pull an image, whatever the registry holds.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -140,11 +139,11 @@ impl State {
 }
 
 impl StatusReport {
-    pub fn new(destination: Option<Mirror>, images: Vec<ImageStatus>, inventory: &Inventory) -> Self {
+    pub fn new(destinations: Vec<Mirror>, images: Vec<ImageStatus>, inventory: &Inventory) -> Self {
         Self {
             api_version: API_VERSION,
             kind: "StatusReport",
-            destination,
+            destinations,
             images,
             pull_failures: Vec::new(),
             skipped: Vec::new(),
