@@ -12,7 +12,7 @@ use crate::permissions::{AwsAction, KubernetesRule, aws, kubernetes, rbac};
 const COMPONENTS: &str = "castai-agent";
 
 #[derive(Serialize)]
-struct All {
+pub(crate) struct All {
     kubernetes: Vec<&'static KubernetesRule>,
     aws: Vec<&'static AwsAction>,
 }
