@@ -13,6 +13,7 @@ use crate::castai::built_in;
 
 /// A right in Kubernetes.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct KubernetesRule {
     pub scope: Scope,
@@ -28,6 +29,7 @@ pub struct KubernetesRule {
 
 /// Where a right in Kubernetes counts, and so whether a `ClusterRole` or a `Role` gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Scope {
     Cluster,
@@ -39,6 +41,7 @@ pub enum Scope {
 
 /// A right in AWS.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AwsAction {
     /// As IAM writes it: `ecr:PutImage`.
@@ -53,6 +56,7 @@ pub struct AwsAction {
 
 /// What an action is allowed on, as far as IAM lets it be narrowed (Service Authorization Reference of ECR and STS).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Resource {
     /// `*`: the action knows no resource.
@@ -63,6 +67,7 @@ pub enum Resource {
 
 /// Whether a right is needed to look, or to change something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Access {
     Read,
@@ -71,6 +76,7 @@ pub enum Access {
 
 /// Whether anything fails without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Need {
     Required,

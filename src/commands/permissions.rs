@@ -12,6 +12,7 @@ use crate::permissions::{AwsAction, KubernetesRule, aws, kubernetes, rbac};
 const COMPONENTS: &str = "castai-agent";
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct All {
     kubernetes: Vec<&'static KubernetesRule>,
     aws: Vec<&'static AwsAction>,

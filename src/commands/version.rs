@@ -7,6 +7,7 @@ use crate::cli::{OutputFormat, VERSION, VersionArguments, VersionFormat};
 use crate::output;
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Version {
     version: &'static str,

@@ -12,6 +12,7 @@ use crate::model::owner::Owner;
 /// It is decided on from the workloads as they were read and from what the destination holds. Patches in a file are for
 /// people and other tools: a run decides anew on the workloads that it reads, so that no file says what is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterPlan {
     pub cluster: String,
@@ -22,6 +23,7 @@ pub struct ClusterPlan {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadPlan {
     pub workload: WorkloadName,
@@ -33,6 +35,7 @@ pub struct WorkloadPlan {
 
 /// What is to be done with one workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", tag = "type")]
 pub enum WorkloadStep {
     #[serde(rename_all = "camelCase")]
@@ -43,6 +46,7 @@ pub enum WorkloadStep {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         relinquished: Vec<ImageField>,
         /// A JSON patch; its `test` operations are the guards against changes in the meantime.
+        #[cfg_attr(test, schemars(schema_with = "crate::schema_tests::json_patch"))]
         patch: Patch,
     },
     /// It names the wanted images already.
@@ -57,6 +61,7 @@ pub enum WorkloadStep {
 
 /// A field that gets another value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
     pub image_field: ImageField,

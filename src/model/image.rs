@@ -213,6 +213,7 @@ impl fmt::Display for Image {
 
 /// Where images are mirrored to: a registry's host (and port), and a path that all of them share.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", try_from = "StoredMirror")]
 pub struct Mirror {
     pub registry: String,
@@ -222,6 +223,7 @@ pub struct Mirror {
 
 /// A mirror in a file that another machine wrote: it becomes part of URLs, so it is read by the rules of names.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct StoredMirror {
     registry: String,
     #[serde(default)]
@@ -338,5 +340,7 @@ macro_rules! serialize_as_text {
 }
 serialize_as_text!(Digest, Image);
 
+#[cfg(test)]
+mod schema_tests;
 #[cfg(test)]
 mod tests;

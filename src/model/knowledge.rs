@@ -9,6 +9,7 @@ use super::image::Image;
 
 /// One component, or what a user adds to what we know. The default says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Knowledge {
     /// What the component is called: mostly as its chart.
@@ -56,7 +57,7 @@ pub struct Knowledge {
     /// Variables that are named like those, and hold something else.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other_variables: Vec<OtherVariable>,
-    /// Images that the component names by itself at run time.
+    /// Images that the component names by itself at run time. Only the plugin's own records may have them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub derived_images: Vec<DerivedImage>,
     /// Custom resources whose fields hold images.
@@ -68,7 +69,7 @@ pub struct Knowledge {
     /// Workloads that upgrade Helm releases by themselves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub upgraders: Vec<Upgrader>,
-    /// Beginnings of the names of field managers, and whose each is.
+    /// Beginnings of the names of field managers, and whose each is. Only the plugin's own records may have them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub field_managers: BTreeMap<String, String>,
     /// Names that workloads begin or end with, and how late these are rolled out: the highest number last, and all of
@@ -97,6 +98,7 @@ impl Knowledge {
 
 /// What knowledge of a component comes from, the surest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Evidence {
     /// Its program and its chart are public, and were read.
@@ -109,6 +111,7 @@ pub enum Evidence {
 
 /// How an endpoint is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Protocol {
     Https,
@@ -117,6 +120,7 @@ pub enum Protocol {
 
 /// A value of a chart that names the repository of an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChartValue {
     pub chart: String,
@@ -134,6 +138,7 @@ pub struct ChartValue {
 
 /// What of a repository a value holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Form {
     #[default]
@@ -153,6 +158,7 @@ impl Form {
 
 /// A variable that is named like one with an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OtherVariable {
     pub name: String,
@@ -163,6 +169,7 @@ pub struct OtherVariable {
 
 /// An image that a component names after one of its own: with the same version, and a part of the name replaced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DerivedImage {
     /// The last part of the repository that it is named after.
@@ -181,6 +188,7 @@ pub struct DerivedImage {
 
 /// A kind of custom resource, and its fields that hold images.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CustomResource {
     pub group: String,
@@ -200,6 +208,7 @@ pub struct CustomResource {
 
 /// A workload that belongs to somebody else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PatchedWorkload {
     pub namespace: String,
@@ -209,6 +218,7 @@ pub struct PatchedWorkload {
 
 /// A workload that upgrades Helm releases by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Upgrader {
     /// As manifests write its kind, and a part of its name: `CronJob/chart-upgrader`.
@@ -221,6 +231,7 @@ pub struct Upgrader {
 
 /// A file of a pod that holds an endpoint: one key of a `ConfigMap` or Secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EndpointFile {
     /// The last part of the repository of the image that reads it.
@@ -234,6 +245,7 @@ pub struct EndpointFile {
 
 /// An endpoint that a component makes out of the host in one of its variables.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DerivedEndpoint {
     /// The last parts of the repositories of the images that do so.
@@ -254,6 +266,7 @@ pub struct DerivedEndpoint {
 
 /// A host whose beginning is replaced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HostRule {
     pub begins: String,

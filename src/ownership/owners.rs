@@ -187,6 +187,7 @@ fn owns_images(manager: &FieldManager) -> bool {
 
 /// Who changed an image last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ChangedBy {
     /// As the API server has it.

@@ -43,6 +43,7 @@ impl Outcome {
 
 /// Something to do about a finding, and the command that does it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Fix {
     pub text: String,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,6 +11,7 @@ use crate::sync::rollout::{Outcome, WorkloadReport};
 
 /// The whole run. Its shape is a promise to scripts: fields are added, never changed.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SyncReport {
     pub api_version: &'static str,
@@ -57,6 +58,7 @@ pub struct Proposal<'a> {
 }
 
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ImageReport {
     /// The public image; the name as written where its source is unknown.
@@ -79,6 +81,7 @@ pub struct ImageReport {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum ImageResult {
     Copied,
@@ -120,6 +123,7 @@ impl ImageResult {
 
 /// One place that holds an image, and why the image was taken there.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UseReport {
     pub place: Place,

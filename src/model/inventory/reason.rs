@@ -8,6 +8,7 @@ use crate::model::image::Image;
 
 /// Why an image was taken.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", tag = "rule")]
 pub enum Reason {
     /// The workload lives in a namespace that holds Cast AI.

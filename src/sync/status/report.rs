@@ -13,6 +13,7 @@ use crate::ownership::owners::ChangedBy;
 
 /// The whole result. Its shape is a promise to scripts: fields are added, never changed.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StatusReport {
     pub api_version: &'static str,
@@ -35,6 +36,7 @@ pub struct StatusReport {
 
 /// One place that holds an image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ImageStatus {
     pub place: Place,
@@ -79,6 +81,7 @@ impl ImageStatus {
 
 /// What is read outside of the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Subject {
     /// What the registry holds.
@@ -89,6 +92,7 @@ pub enum Subject {
 
 /// A subject that could not be read, and the cause.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NotChecked {
     pub subject: Subject,
@@ -96,6 +100,7 @@ pub struct NotChecked {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", tag = "type", content = "reason")]
 pub enum State {
     /// It is the mirrored image, or needs no more than to be mirrored, and the registry holds it.
