@@ -1,4 +1,4 @@
-//! `docs/components.md` matches the records.
+//! Tests that `docs/components.md` matches the records.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -181,7 +181,7 @@ fn the_page_of_components_is_up_to_date() {
     );
 }
 
-/// The error for an unknown field lists all fields.
+/// Takes the field names from the error for an unknown field.
 #[test]
 fn every_field_of_a_knowledge_file_is_documented() {
     let error = serde_json::from_value::<Knowledge>(serde_json::json!({"x": 1})).unwrap_err().to_string();

@@ -91,7 +91,7 @@ fn invalid_subjects_are_rejected() {
     }
 }
 
-/// The content of `docs/permissions.md`.
+/// `docs/permissions.md`, generated from the permissions.
 fn page() -> String {
     let mut page = "# Permissions
 

@@ -34,7 +34,7 @@ fn texts_are_whole() {
     }
 }
 
-/// The content of `docs/checks.md`.
+/// `docs/checks.md`, generated from the checks.
 fn page() -> String {
     let mut page = "# Checks
 
