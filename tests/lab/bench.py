@@ -24,12 +24,12 @@ PLUGIN = os.environ["PLUGIN"]
 LAB, TOOLS, CRANE = sys.argv[1:]
 STARTS = 200
 ROUNDS = 3
-# What sync-images lists, as kubectl names it.
+# The kinds that sync-images lists, as kubectl names them.
 KINDS = "pods,deployments,replicasets,daemonsets,statefulsets,cronjobs,jobs,replicationcontrollers"
-# Of the large cluster as JSON kubectl holds more than many machines have: it is stopped at so many MB.
+# For the large cluster, kubectl would hold more JSON than many machines have memory: its limit in MB.
 MEMORY = 4000
 
-# What users script today around crane: log in, make the repositories that ECR wants to exist, copy tag by tag.
+# A typical script with crane: log in, create the repositories, which ECR requires, and copy tag by tag.
 LOGIN = """
 import base64, boto3, sys
 ecr = boto3.client("ecr", region_name="us-east-1")
