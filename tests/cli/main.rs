@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod admission;
-mod bad_days;
 mod budget;
 mod completion;
+mod environment_failures;
 mod filter;
 mod harness;
 mod health;
