@@ -27,6 +27,8 @@ pub mod persist;
 pub mod preflight;
 pub mod printable;
 pub mod registry;
+#[cfg(test)]
+mod schema_tests;
 pub mod store;
 pub mod sync;
 pub mod transport;

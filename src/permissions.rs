@@ -14,6 +14,7 @@ use crate::castai::built_in;
 
 /// A Kubernetes permission.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct KubernetesRule {
     pub scope: Scope,
@@ -29,6 +30,7 @@ pub struct KubernetesRule {
 
 /// The scope of a Kubernetes permission, which decides between `ClusterRole` and `Role`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Scope {
     Cluster,
@@ -40,6 +42,7 @@ pub enum Scope {
 
 /// An AWS permission.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AwsAction {
     /// In IAM's notation: `ecr:PutImage`.
@@ -54,6 +57,7 @@ pub struct AwsAction {
 
 /// The resources of an action, as narrow as IAM supports (Service Authorization Reference of ECR and STS).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Resource {
     /// `*`: the action supports no resources.
@@ -64,6 +68,7 @@ pub enum Resource {
 
 /// Whether a permission is needed to read or to change something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Access {
     Read,
@@ -72,6 +77,7 @@ pub enum Access {
 
 /// Whether the plugin fails without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Need {
     Required,

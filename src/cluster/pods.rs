@@ -18,6 +18,7 @@ const LOG_BYTES: i64 = 16 * 1024;
 
 /// A problem that keeps a pod from running.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PodProblem {
     pub pod: String,
@@ -44,6 +45,7 @@ impl PodProblem {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum ProblemKind {
     /// The image cannot be pulled or is invalid.

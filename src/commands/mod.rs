@@ -5,7 +5,7 @@ mod completion;
 mod discovery;
 mod images;
 mod manual;
-mod permissions;
+pub(crate) mod permissions;
 mod preflight;
 mod question;
 mod rewrite;
@@ -13,7 +13,7 @@ mod rollback;
 mod status;
 mod sync_images;
 mod values;
-mod version;
+pub(crate) mod version;
 
 use std::process::ExitCode;
 

@@ -12,7 +12,8 @@ use crate::permissions::{AwsAction, KubernetesRule, aws, kubernetes, rbac};
 const COMPONENTS: &str = "castai-agent";
 
 #[derive(Serialize)]
-struct All {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct All {
     kubernetes: Vec<&'static KubernetesRule>,
     aws: Vec<&'static AwsAction>,
 }

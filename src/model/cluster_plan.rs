@@ -13,6 +13,7 @@ use crate::model::owner::Owner;
 /// people and other tools: a run that reads the file decides again from the current workloads, so that no file controls
 /// what is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterPlan {
     pub cluster: String,
@@ -23,6 +24,7 @@ pub struct ClusterPlan {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadPlan {
     pub workload: WorkloadName,
@@ -34,6 +36,7 @@ pub struct WorkloadPlan {
 
 /// What to do with one workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", tag = "type")]
 pub enum WorkloadStep {
     #[serde(rename_all = "camelCase")]
@@ -43,7 +46,8 @@ pub enum WorkloadStep {
         /// Image fields whose ownership is relinquished.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         relinquished: Vec<ImageField>,
-        /// A JSON patch; its `test` operations detect changes since the workload was read.
+        /// A JSON patch; its `test` operations are the guards against changes in the meantime.
+        #[cfg_attr(test, schemars(schema_with = "crate::schema_tests::json_patch"))]
         patch: Patch,
     },
     /// It already has the wanted images.
@@ -58,6 +62,7 @@ pub enum WorkloadStep {
 
 /// A change of one image field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
     pub image_field: ImageField,

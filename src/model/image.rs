@@ -211,8 +211,9 @@ impl fmt::Display for Image {
     }
 }
 
-/// The destination of mirrored images: a registry's host (and port), and a common path prefix.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Where images are mirrored to: a registry's host (and port), and a path that all of them share.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", try_from = "StoredMirror")]
 pub struct Mirror {
     pub registry: String,
@@ -222,6 +223,7 @@ pub struct Mirror {
 
 /// A mirror in a file from another machine. It becomes part of URLs, so it is validated like a name.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct StoredMirror {
     registry: String,
     #[serde(default)]
@@ -338,5 +340,7 @@ macro_rules! serialize_as_text {
 }
 serialize_as_text!(Digest, Image);
 
+#[cfg(test)]
+mod schema_tests;
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,9 @@ pub use crate::model::workload_kind::WorkloadKind;
 /// Version of the three values that are passed between machines.
 pub const API_VERSION: &str = "privatelink.cast.ai/v1alpha1";
 
+/// Every image that Cast AI needs in some clusters or files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Inventory {
     pub api_version: String,
@@ -45,6 +47,7 @@ pub struct Inventory {
 
 /// What was searched, and what was excluded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
     /// One line for each place that was searched.
@@ -54,6 +57,7 @@ pub struct Explanation {
 
 /// An object that looks like Cast AI's but was excluded.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ExcludedImage {
     pub place: Place,
@@ -69,12 +73,14 @@ pub struct ExcludedImage {
 
 /// The `kind` field of an inventory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum InventoryKind {
     Inventory,
 }
 
 /// A cluster, as far as naming and mirroring need it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Cluster {
     /// The kubeconfig's context, or the EKS name without a context.
@@ -90,6 +96,7 @@ pub struct Cluster {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct WantedImage {
     pub image: Image,
@@ -104,6 +111,7 @@ pub struct WantedImage {
 
 /// One use of an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Use {
     pub place: Place,
@@ -129,6 +137,7 @@ impl Use {
 
 /// The object or file that an image was found in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", tag = "type")]
 pub enum Place {
     #[serde(rename_all = "camelCase")]
@@ -165,6 +174,7 @@ pub enum Place {
 
 /// A workload of a cluster, named as in kubectl.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadName {
     pub cluster: String,

@@ -9,6 +9,7 @@ use super::image::Image;
 
 /// One component, or a user's additions. The default is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Knowledge {
     /// The component's name, usually that of its chart.
@@ -56,7 +57,7 @@ pub struct Knowledge {
     /// Variables with similar names that hold something else.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other_variables: Vec<OtherVariable>,
-    /// Images whose name the component derives at run time.
+    /// Images that the component names by itself at run time. Only the plugin's own records may have them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub derived_images: Vec<DerivedImage>,
     /// Custom resources whose fields hold images.
@@ -68,7 +69,7 @@ pub struct Knowledge {
     /// Workloads that upgrade Helm releases.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub upgraders: Vec<Upgrader>,
-    /// Prefixes of field manager names, and the component that uses each.
+    /// Beginnings of the names of field managers, and whose each is. Only the plugin's own records may have them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub field_managers: BTreeMap<String, String>,
     /// Prefixes or suffixes of workload names, with their position in the rollout: higher numbers are later, and all of
@@ -97,6 +98,7 @@ impl Knowledge {
 
 /// The source of the knowledge, most reliable first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Evidence {
     /// Program and chart are public, and were read.
@@ -109,6 +111,7 @@ pub enum Evidence {
 
 /// The protocol of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Protocol {
     Https,
@@ -117,6 +120,7 @@ pub enum Protocol {
 
 /// A chart value that sets the repository of an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChartValue {
     pub chart: String,
@@ -134,6 +138,7 @@ pub struct ChartValue {
 
 /// The part of a repository that a value holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Form {
     #[default]
@@ -153,6 +158,7 @@ impl Form {
 
 /// A variable that is named like one with an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OtherVariable {
     pub name: String,
@@ -163,6 +169,7 @@ pub struct OtherVariable {
 
 /// An image whose name a component derives from one of its own: the same version, with a part of the name replaced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DerivedImage {
     /// The last segment of the repository that it is derived from.
@@ -181,6 +188,7 @@ pub struct DerivedImage {
 
 /// A kind of custom resource, and its fields that hold images.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CustomResource {
     pub group: String,
@@ -200,6 +208,7 @@ pub struct CustomResource {
 
 /// A third-party workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PatchedWorkload {
     pub namespace: String,
@@ -209,6 +218,7 @@ pub struct PatchedWorkload {
 
 /// A workload that upgrades Helm releases.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Upgrader {
     /// Kind, as in manifests, and a part of the name: `CronJob/chart-upgrader`.
@@ -221,6 +231,7 @@ pub struct Upgrader {
 
 /// A file of a pod that holds an endpoint: one key of a `ConfigMap` or Secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EndpointFile {
     /// The last segment of the repository of the image that reads it.
@@ -234,6 +245,7 @@ pub struct EndpointFile {
 
 /// An endpoint that a component derives from the host in one of its variables.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DerivedEndpoint {
     /// The last segments of the repositories of the images that do so.
@@ -254,6 +266,7 @@ pub struct DerivedEndpoint {
 
 /// A rule that replaces the prefix of a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HostRule {
     pub begins: String,

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::image::{Digest, Image, Mirror};
 use crate::model::plan::Content;
 
+/// The images that were verified in their destinations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Lock {
     pub api_version: String,
@@ -18,11 +20,13 @@ pub struct Lock {
 
 /// The `kind` field of a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum LockKind {
     Lock,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LockedDestination {
     pub mirror: Mirror,
@@ -31,6 +35,7 @@ pub struct LockedDestination {
 
 /// An image whose digest was verified under its tag in the destination.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LockedImage {
     pub source: Image,

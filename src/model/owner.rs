@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Another owner of a workload's images.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Owner {
     /// For example `Helm release castai-agent`.

@@ -9,7 +9,9 @@ use crate::model::image::{Digest, Image, Mirror};
 use crate::model::inventory::{Cluster, Use};
 use crate::model::provenance::Provenance;
 
+/// What a run would do: what is mirrored, and what is changed in clusters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
     pub api_version: String,
@@ -29,12 +31,14 @@ pub struct Plan {
 
 /// The `kind` field of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum PlanKind {
     Plan,
 }
 
 /// The work at one destination.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DestinationPlan {
     pub mirror: Mirror,
@@ -50,6 +54,7 @@ pub struct DestinationPlan {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", tag = "type")]
 pub enum RegistryKind {
     /// Amazon ECR: an API creates repositories and lists whole repositories.
@@ -70,6 +75,7 @@ impl RegistryKind {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedImage {
     pub destination: Image,
@@ -88,6 +94,7 @@ pub struct PlannedImage {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedUse {
     pub image: Image,
@@ -97,6 +104,7 @@ pub struct PlannedUse {
 
 /// The work for one image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", tag = "type")]
 pub enum Step {
     /// The destination has the wanted digest under the wanted tag.
@@ -136,6 +144,7 @@ impl Step {
 
 /// The content of an image: the digest of its tag, and what it consists of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Content {
     pub digest: Digest,
@@ -166,6 +175,7 @@ impl Content {
 
 /// A manifest to push by digest, or by tag if it is the image's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
     pub digest: Digest,
@@ -180,6 +190,7 @@ pub struct Manifest {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Blob {
     pub digest: Digest,
@@ -189,6 +200,7 @@ pub struct Blob {
 
 /// A blob that is read once from one source repository, with the destination repositories that lack it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Upload {
     #[serde(flatten)]
@@ -201,6 +213,7 @@ pub struct Upload {
 
 /// A repository that a blob is uploaded to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UploadTarget {
     pub destination: Mirror,
@@ -210,6 +223,7 @@ pub struct UploadTarget {
 
 /// The cost of a run, as far as it is known in advance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Estimate {
     /// Remaining requests to the destination.

@@ -13,6 +13,7 @@ pub const ANNOTATION: &str = "privatelink.cast.ai/images";
 
 /// One rewritten image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Record {
     /// The original value; `None` if the field did not exist, so that the whole entry is ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]

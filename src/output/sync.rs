@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io;
 
+use crate::model::image::Mirror;
 use crate::model::inventory::{Inventory, Use, WantedImage, WorkloadName};
 use crate::model::owner::Owner;
 use crate::model::plan::Plan;
@@ -122,17 +123,18 @@ fn planned_text(
     width: Option<usize>,
 ) -> String {
     let mut text = images(report, true, wide, width);
-    for estimate in plan.iter().flat_map(|plan| &plan.destinations).map(|plan| plan.estimate) {
+    for planned in plan.iter().flat_map(|plan| &plan.destinations) {
+        let estimate = planned.estimate;
         let requests = estimate.source_requests + estimate.destination_requests;
         if estimate.upload_bytes > 0 || estimate.download_bytes > 0 {
             // Writing to a string cannot fail.
-            // A registry's name cannot be wrapped on narrow terminals.
-            let destination = report.destination.as_ref().map(|mirror| format!(" to {mirror}"));
-            let destination = destination.filter(|text| width.is_none_or(|width| text.len() + 10 < width));
+            // A registry's name cannot be broken over narrow lines.
+            let destination = format!(" to {}", planned.mirror);
+            let is_narrow = width.is_some_and(|width| destination.len() + 10 >= width);
             let estimate = format!(
                 "to read: {}, to upload{}: {}, about {requests} requests",
                 bytes(estimate.download_bytes),
-                destination.unwrap_or_default(),
+                if is_narrow { "" } else { &destination },
                 bytes(estimate.upload_bytes),
             );
             let _ = writeln!(text, "\n{}", style::wrap(&estimate, width.unwrap_or(usize::MAX), 0));
@@ -167,12 +169,17 @@ pub fn done(report: &SyncReport, rewriting: bool, format: OutputFormat) -> io::R
     }
 }
 
+/// Where a run mirrors to, for a sentence.
+pub fn mirrors(destinations: &[Mirror]) -> String {
+    destinations.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+}
+
 fn nothing_to_do(report: &SyncReport, rewriting: bool) -> String {
     let up_to_date = report.images.iter().filter(|image| image.result == ImageResult::UpToDate).count();
     let mut text = "nothing to do".to_owned();
-    if let (Some(mirror), true) = (&report.destination, up_to_date > 0) {
+    if there > 0 {
         // Writing to a string cannot fail.
-        let _ = write!(text, ": {mirror} holds {}", count(up_to_date, "image"));
+        let _ = write!(text, ": {} holds {}", mirrors(&report.destinations), count(there, "image"));
     }
     let using = report.workloads.iter().filter(|workload| workload.outcome == Outcome::Unchanged).count();
     if rewriting && using > 0 {
@@ -191,9 +198,10 @@ fn conclusion(report: &SyncReport) -> String {
     let (relinquished, updated): (Vec<_>, Vec<_>) = written.partition(|one| is_relinquishment(one));
     let waiting = report.workloads.iter().filter(|one| one.outcome.needs_attention()).count();
     let mut parts = Vec::new();
-    if let (Some(mirror), true) = (&report.destination, held > 0) {
+    if held > 0 {
         let replaced = if replaced > 0 { format!(", {replaced} replaced") } else { String::new() };
-        parts.push(format!("{mirror} holds {}, {copied} of them new{replaced}", count(held, "image")));
+        let mirrors = mirrors(&report.destinations);
+        parts.push(format!("{mirrors} holds {}, {copied} of them new{replaced}", count(held, "image")));
     }
     if !updated.is_empty() {
         parts.push(format!("{} updated", count(updated.len(), "workload")));

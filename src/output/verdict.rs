@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::output::sync::incompleteness;
+use crate::output::sync::{incompleteness, mirrors};
+
 use crate::output::table::count;
 use crate::output::workloads::place;
 use crate::printable::one_line;
@@ -29,7 +30,7 @@ pub(super) fn verdict(report: &StatusReport, has_flags: bool) -> Option<String> 
     let is_skipped = |subject| report.skipped.contains(&subject);
     let cluster_only = is_skipped(Subject::Registry);
     if parts.is_empty() {
-        report.destination.as_ref()?;
+        report.destinations.first()?;
         let seen = match (report.notes.is_empty(), cluster_only) {
             (false, _) => " in the readable part of the cluster",
             (true, true) => " in the cluster",
@@ -139,9 +140,9 @@ fn not_checked(report: &StatusReport, subject: Subject) -> Option<String> {
     let cause = one_line(cause, CAUSE_LIMIT);
     let images: BTreeSet<_> = causes.values().flatten().collect();
     let images = count(images.len(), "image");
-    let what = match (subject, &report.destination) {
-        (Subject::Registry, Some(mirror)) => format!("not checked: {images} in {mirror}"),
-        (Subject::Registry, None) => format!("not checked: {images}"),
+    let what = match (subject, &report.destinations[..]) {
+        (Subject::Registry, []) => format!("not checked: {images}"),
+        (Subject::Registry, destinations) => format!("not checked: {images} in {}", mirrors(destinations)),
         (Subject::PublicTags, _) => format!("public tags not checked: {images}"),
     };
     Some(match causes.len() {

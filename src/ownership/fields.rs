@@ -16,6 +16,7 @@ use crate::model::workload::Workload;
 
 /// Who owns an image field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum OwnedBy {
     /// Only this plugin: an owner that applies another image gets a conflict.
@@ -27,6 +28,7 @@ pub enum OwnedBy {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct FieldOwnership {
     pub owned_by: OwnedBy,

@@ -187,6 +187,7 @@ fn owns_images(manager: &FieldManager) -> bool {
 
 /// The last change of an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ChangedBy {
     /// The field manager's name in the API server.

@@ -1,5 +1,7 @@
 //! The input of all `values` commands: the images that the cluster needs, and their names in the mirror.
 
+use std::slice;
+
 use crate::cluster::{Connection, Scope};
 use crate::error::CommandError;
 use crate::event::{Event, Observer};
@@ -37,9 +39,9 @@ pub async fn read(
     let described = snapshot.environment.cluster(region);
     let mirror = target::chosen(network, settings, Some(&described)).await?;
     target::refuse_path(&mirror)?;
-    target::refuse_maps(&mirror, &settings.maps)?;
-    let filter = ImageFilter::default().with(knowledge).below(Some(mirror.clone()));
-    let inventory = snapshot.inventory(region, &[], &filter);
+    target::refuse_maps(slice::from_ref(&mirror), &settings.maps)?;
+    let filter = ImageFilter::default().with(knowledge).below(vec![mirror.clone()]);
+    let inventory = snapshot.inventory(region, &filter);
     for note in &inventory.notes {
         observer(Event::Warning(note.clone()));
     }

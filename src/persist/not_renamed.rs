@@ -120,7 +120,7 @@ mod tests {
         };
         let found = Found { workloads: &[workload], ..Found::default() };
         let inventory =
-            discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
+            discover(Vec::new(), &[found], &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
         let mirror: Mirror = mirror.parse().unwrap();
         assign(&inventory, &mirror, &[], Some("us-east-1"))
     }

@@ -54,6 +54,7 @@ impl Check {
 
 /// The category of a check, by the code: 1xx, 2xx, 3xx; 4xx is reserved for AWS configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Category {
     Cluster,
     Endpoints,
@@ -62,6 +63,7 @@ pub enum Category {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Severity {
     /// Cast AI does not work: a failure is reported as `Fail`.
     Error,

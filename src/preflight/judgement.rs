@@ -43,6 +43,7 @@ impl Outcome {
 
 /// A fix for a finding, with its command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Fix {
     pub text: String,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -37,6 +37,7 @@ pub enum FailOn {
 
 /// The number of findings by result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
     pub pass: usize,
@@ -101,6 +102,7 @@ impl Report {
 
 /// A report as JSON or YAML.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Document<'a> {
     api_version: &'static str,
@@ -115,6 +117,8 @@ pub struct Document<'a> {
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Finding"))]
 #[serde(rename_all = "camelCase")]
 struct FindingDocument<'a> {
     code: &'static str,
@@ -123,6 +127,7 @@ struct FindingDocument<'a> {
     severity: Severity,
     subject: &'a Subject,
     vantage_point: SeenThrough,
+    #[cfg_attr(test, schemars(extend("enum" = ["Pass", "Warn", "Fail", "Skipped", "Unknown"])))]
     result: &'static str,
     /// Why it was skipped or is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -143,6 +148,7 @@ struct FindingDocument<'a> {
 
 /// The source of a finding.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "camelCase")]
 enum SeenThrough {
     KubernetesApi,
@@ -190,6 +196,7 @@ mod tests {
     use super::*;
     use crate::preflight::judgement::Judgement;
     use crate::preflight::subject::SubjectKind;
+    use crate::schema_tests::assert_valid;
 
     fn finding(code: &str, subject: &str, judgement: Judgement) -> Finding {
         let check = checks::find(code).unwrap();
@@ -245,6 +252,7 @@ mod tests {
                 .fix(Fix::command("enable private DNS", "aws ec2 …")),
         )]);
         let mut json = serde_json::to_value(report.document()).unwrap();
+        assert_valid(&json);
         json["created"] = Value::Null;
         assert_eq!(
             json,

@@ -45,8 +45,8 @@ use crate::sync::provenance::{self, is_castai};
 #[derive(Clone, Debug, Default)]
 pub struct ImageFilter {
     pub knowledge: Knowledge,
-    /// Private names are translated back only below it; if it is unknown, below our path in any ECR.
-    pub mirror: Option<Mirror>,
+    /// Private names are read back below these alone; where none is known, below our path in any ECR.
+    pub mirrors: Vec<Mirror>,
     only: Option<GlobSet>,
     exclude: GlobSet,
 }
@@ -64,7 +64,7 @@ impl ImageFilter {
         };
         Ok(Self {
             knowledge: Knowledge::default(),
-            mirror: None,
+            mirrors: Vec::new(),
             only: if only.is_empty() { None } else { Some(set(only)?) },
             exclude: set(exclude)?,
         })
@@ -76,22 +76,22 @@ impl ImageFilter {
     }
 
     #[must_use]
-    pub fn below(self, mirror: Option<Mirror>) -> Self {
-        Self { mirror, ..self }
+    pub fn below(self, mirrors: Vec<Mirror>) -> Self {
+        Self { mirrors, ..self }
     }
 
     /// The same without `--only` and `--exclude`.
     fn unnarrowed(&self) -> Self {
-        Self::default().with(self.knowledge.clone()).below(self.mirror.clone())
+        Self::default().with(self.knowledge.clone()).below(self.mirrors.clone())
     }
 
     /// The source of `image` by the naming rule, whoever uses it.
     fn read_back(&self, image: &Image) -> Option<Image> {
-        match &self.mirror {
-            Some(mirror) => mirror.source_of(image),
-            // The account is checked once the registry is known.
-            None => Mirror::own(image.host())?.source_of(image),
+        if self.mirrors.is_empty() {
+            // Which account's it is will be seen when the registry is known.
+            return Mirror::own(image.host())?.source_of(image);
         }
+        self.mirrors.iter().find_map(|mirror| mirror.source_of(image))
     }
 
     /// The public image of a private name, only if Cast AI is known to use it, because anyone can publish the others.
@@ -120,7 +120,7 @@ impl ImageFilter {
     }
 }
 
-/// Everything that is searched for images.
+/// Where images are looked for: one cluster, or files.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Found<'a> {
     pub workloads: &'a [Workload],
@@ -129,14 +129,12 @@ pub struct Found<'a> {
     pub manifests: &'a [Manifest],
     /// Pods that wait for an image.
     pub pods: &'a [WaitingPod],
-    /// Images that the user named.
-    pub named: &'a [Image],
 }
 
 /// Creates the inventory, sorted by image name. `notes` come from reading the cluster.
 pub fn discover(
     clusters: Vec<Cluster>,
-    found: Found<'_>,
+    found: &[Found<'_>],
     filter: &ImageFilter,
     mut notes: Vec<String>,
     created: Timestamp,
@@ -152,23 +150,18 @@ pub fn discover(
         });
         wanted.used_by.push(used_by);
     };
-    let uses = found
-        .workloads
-        .iter()
-        .map(|workload| uses(workload, filter))
-        .chain(found.releases.iter().map(|release| releases::uses(release, filter)))
-        .chain(found.resources.iter().map(|resource| resource_uses(resource, filter)))
-        .chain(found.manifests.iter().map(|manifest| file_uses(manifest, filter)));
-    for (uses, unreadable) in uses {
+    for (uses, unreadable) in found.iter().flat_map(|found| found_uses(found, filter)) {
         notes.extend(unreadable);
         for (image, used_by) in uses {
             take(image, used_by);
         }
     }
-    for image in found.named.iter().filter(|image| filter.admits(image, None)) {
+    for image in filter.knowledge.images.iter().filter(|image| filter.admits(image, None)) {
         take(image.clone(), named());
     }
-    pods::add_failing(&mut images, found, filter);
+    for found in found {
+        pods::add_failing(&mut images, *found, filter);
+    }
     let is_outside = |used_by: &Use| !is_castai(&used_by.place, &filter.knowledge);
     for wanted in images.values_mut() {
         releases::share_records(wanted, &filter.knowledge);
@@ -212,7 +205,19 @@ fn named() -> Use {
     }
 }
 
-/// The included images of a workload, and notes on those that are not valid references.
+/// What each object holds that is taken, and what of it cannot be read.
+fn found_uses<'f>(
+    found: &'f Found<'_>,
+    filter: &'f ImageFilter,
+) -> impl Iterator<Item = (Vec<(Image, Use)>, Vec<String>)> + use<'f> {
+    let workloads = found.workloads.iter().map(|workload| uses(workload, filter));
+    workloads
+        .chain(found.releases.iter().map(|release| releases::uses(release, filter)))
+        .chain(found.resources.iter().map(|resource| resource_uses(resource, filter)))
+        .chain(found.manifests.iter().map(|manifest| file_uses(manifest, filter)))
+}
+
+/// The images that are taken of one workload, and what of them cannot be read.
 pub fn uses(workload: &Workload, filter: &ImageFilter) -> (Vec<(Image, Use)>, Vec<String>) {
     if workload.is_covered_by_its_owner() {
         return (Vec::new(), Vec::new());

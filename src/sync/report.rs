@@ -11,11 +11,12 @@ use crate::sync::rollout::{Outcome, WorkloadReport};
 
 /// The result of a run. Its format is stable for scripts: fields are added, never changed.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SyncReport {
     pub api_version: &'static str,
     pub kind: &'static str,
-    pub destination: Option<Mirror>,
+    pub destinations: Vec<Mirror>,
     pub images: Vec<ImageReport>,
     pub workloads: Vec<WorkloadReport>,
     /// What could not be read, one sentence each.
@@ -57,6 +58,7 @@ pub struct Proposal<'a> {
 }
 
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ImageReport {
     /// The public image; the name as written if its source is unknown.
@@ -79,6 +81,7 @@ pub struct ImageReport {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum ImageResult {
     Copied,
@@ -120,6 +123,7 @@ impl ImageResult {
 
 /// One use of an image, and why the image is included.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UseReport {
     pub place: Place,
@@ -129,11 +133,11 @@ pub struct UseReport {
 }
 
 impl SyncReport {
-    pub fn new(destination: Option<Mirror>, inventory: &Inventory) -> Self {
+    pub fn new(destinations: Vec<Mirror>, inventory: &Inventory) -> Self {
         Self {
             api_version: API_VERSION,
             kind: "SyncReport",
-            destination,
+            destinations,
             images: Vec::new(),
             workloads: Vec::new(),
             notes: inventory.notes.clone(),
@@ -146,7 +150,7 @@ impl SyncReport {
 
     /// The report of a run with discovery only.
     pub fn discovered(inventory: &Inventory) -> Self {
-        Self { end: RunOutcome::Discovered, ..Self::new(None, inventory) }
+        Self { end: RunOutcome::Discovered, ..Self::new(Vec::new(), inventory) }
     }
 
     /// The same, after the plan was not approved.

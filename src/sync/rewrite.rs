@@ -16,7 +16,7 @@ use crate::castai::derivation;
 use crate::model::cluster_plan::Change;
 use crate::model::image::{Digest, Image};
 use crate::model::inventory::{ImageField, Use, WorkloadName};
-use crate::model::lock::{Lock, LockedImage};
+use crate::model::lock::{LockedDestination, LockedImage};
 use crate::model::record::{Record, Records};
 use crate::model::workload::Workload;
 use crate::ownership::fields::{self, OwnedBy};
@@ -25,7 +25,8 @@ use crate::sync::discover::{self, ImageFilter};
 /// The inputs for a workload's patch, so that it can be decided again if the workload changes.
 #[derive(Clone, Copy, Debug)]
 pub struct Rewriter<'a> {
-    pub lock: &'a Lock,
+    /// What the destination is proven to hold whose names the cluster's workloads get.
+    pub destination: &'a LockedDestination,
     pub filter: &'a ImageFilter,
     /// Images as written that need no mirror, because nodes can reach them or they are already in it.
     pub skipped_images: &'a BTreeSet<Image>,
@@ -215,27 +216,25 @@ impl Rewriter<'_> {
         }))
     }
 
-    /// Whether everything in `expected` is verified, so that decisions based on it are valid.
-    pub fn confirms(&self, expected: &Lock) -> bool {
-        let images = |lock: &Lock| -> BTreeSet<(Image, Image, Digest)> {
-            let images = lock.destinations.iter().flat_map(|destination| &destination.images);
+    /// Whether everything that `expected` promises is verified, so that what was decided on by it holds.
+    pub fn confirms(&self, expected: &Self) -> bool {
+        let images = |rewriter: &Self| -> BTreeSet<(Image, Image, Digest)> {
             let image = |locked: &LockedImage| {
                 (locked.destination.clone(), locked.source.clone(), locked.digest.clone())
             };
-            images.map(image).collect()
+            rewriter.destination.images.iter().map(image).collect()
         };
-        images(expected).is_subset(&images(self.lock))
+        images(expected).is_subset(&images(self))
     }
 
     fn holds(&self, destination: &Image) -> bool {
-        let mut locked = self.lock.destinations.iter().flat_map(|destination| &destination.images);
-        locked.any(|locked| locked.destination.is_same(destination))
+        self.destination.images.iter().any(|locked| locked.destination.is_same(destination))
     }
 
     /// The locked image for `image`: by its recorded original first, then by the name as written, and by exact match
     /// before equivalent references.
     fn locked(&self, image: &Image, recorded: Option<&Image>) -> Option<Locked<'_>> {
-        let locked = || self.lock.destinations.iter().flat_map(|destination| &destination.images);
+        let locked = || self.destination.images.iter();
         locked()
             .find(|locked| locked.destination.is_same(image))
             .map(Locked::Destination)

@@ -20,6 +20,7 @@ use crate::sync::rollout::{Outcome, WorkloadReport};
 
 /// The result of a run. Its format is stable for scripts: fields are added, never changed.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RollbackReport {
     pub api_version: &'static str,
@@ -105,6 +106,7 @@ impl RollbackReport {
 
 /// A rewritten image that has changed since our rewrite.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SkippedImage {
     pub workload: WorkloadName,

@@ -21,7 +21,7 @@ pub struct Settings {
     /// Files whose images are included.
     pub manifests: Vec<Manifest>,
     pub mirror: MirrorSettings,
-    /// Repositories of `mirror.registry` whose tags may be moved.
+    /// Repositories of `mirror.registries` whose tags may be moved.
     pub replace: Vec<String>,
     pub artifacts: Artifacts,
     /// How much to read about images that are up to date.
@@ -83,7 +83,7 @@ impl<T> Artifact<T> {
 
 /// The clients of the pipeline. A registry's client is created once the registry is known.
 pub struct Ports {
-    /// `None` if no stage reads the cluster.
-    pub cluster: Option<Connection>,
+    /// Empty where no stage reads a cluster.
+    pub clusters: Vec<Connection>,
     pub network: transport::Settings,
 }

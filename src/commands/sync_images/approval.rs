@@ -18,7 +18,7 @@ pub(super) async fn confirm(wanted: &SyncArguments, proposal: &Proposal<'_>) -> 
     if images == 0 && workloads == 0 {
         return Ok(true);
     }
-    let place = planned.destination.as_ref().map_or_else(|| "the registry".to_owned(), ToString::to_string);
+    let place = text::mirrors(&planned.destinations);
     let size = match proposal.upload_bytes {
         0 => "layers already exist".to_owned(),
         size => bytes(size),

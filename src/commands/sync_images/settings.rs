@@ -46,12 +46,11 @@ pub(super) async fn read(arguments: &Arguments, sync: &SyncArguments) -> Result<
 
 /// The clients for the settings; no request is sent yet.
 pub(super) async fn ports(arguments: &Arguments, settings: &Settings) -> Result<Ports, CommandError> {
-    let cluster = if settings.stages.need_cluster() {
-        Some(cluster::connect(&arguments.connection.flags()).await?)
-    } else {
-        None
-    };
-    Ok(Ports { cluster, network: arguments.network.settings() })
+    let mut clusters = Vec::new();
+    if settings.stages.need_cluster() {
+        clusters.push(cluster::connect(&arguments.connection.flags()).await?);
+    }
+    Ok(Ports { clusters, network: arguments.network.settings() })
 }
 
 /// If a stage runs, its artifact is written to the file; if it is skipped, the artifact is read from the file.

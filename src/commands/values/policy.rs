@@ -1,6 +1,7 @@
 //! `values policy`: prints the policy, or applies it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::slice;
 
 use serde_json::Value;
 
@@ -81,7 +82,9 @@ async fn verified(
     images: &NamedImages,
 ) -> Result<(Names, BTreeSet<String>), CommandError> {
     let settings = arguments.network.settings();
-    let stores = store::open(&images.mirror, &settings, Limits::default(), &|_| ()).await?;
+    let mirrors = slice::from_ref(&images.mirror);
+    let stores = store::open(mirrors, &settings, Limits::default(), &|_| ()).await?;
+    let destination = stores.destination(&images.mirror);
     let mut versions: BTreeMap<Repository, BTreeSet<&Version>> = BTreeMap::new();
     for assigned in &images.assignments {
         if matches!(assigned.source, Source::Known(_)) {
@@ -93,7 +96,7 @@ async fn verified(
     }
     let mut listings: BTreeMap<Repository, Listing> = BTreeMap::new();
     for (repository, versions) in versions {
-        let listed = stores.destination.list(&repository, &versions).await;
+        let listed = destination.list(&repository, &versions).await;
         let listed = listed.map_err(|error| {
             CommandError::with_hint(
                 format!("error: listing {repository}: {error}"),

@@ -334,4 +334,6 @@ impl<'de> Deserialize<'de> for ImageField {
 }
 
 #[cfg(test)]
+mod schema_tests;
+#[cfg(test)]
 mod tests;

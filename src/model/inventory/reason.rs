@@ -8,6 +8,7 @@ use crate::model::image::Image;
 
 /// Why an image is included.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", tag = "rule")]
 pub enum Reason {
     /// The workload is in a namespace of Cast AI.

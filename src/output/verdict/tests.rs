@@ -53,7 +53,7 @@ fn report(images: Vec<ImageStatus>) -> StatusReport {
     StatusReport {
         api_version: "v",
         kind: "StatusReport",
-        destination: Some("e.example".parse().unwrap()),
+        destinations: vec!["e.example".parse().unwrap()],
         images,
         pull_failures: Vec::new(),
         skipped: vec![Subject::PublicTags],
@@ -100,7 +100,7 @@ fn the_verdict_nothing_to_do_covers_only_what_was_checked() {
         "nothing to do; 1 image skipped, in registries that are not checked; 1 image with an unknown \
          source (set it with --map)",
     );
-    let nothing_found = StatusReport { destination: None, ..report(Vec::new()) };
+    let nothing_found = StatusReport { destinations: Vec::new(), ..report(Vec::new()) };
     assert_eq!(verdict(&nothing_found, false), None, "that no image was found is an error of its own");
 }
 
@@ -158,8 +158,11 @@ fn pods_that_cannot_pull_are_counted_once_and_named() {
         "5 pods cannot pull their images: deployment.apps/a (ErrImagePull), deployment.apps/b (ErrImagePull), \
          deployment.apps/c (ErrImagePull) and 2 more",
     );
-    let nothing_found =
-        StatusReport { images: Vec::new(), destination: None, ..failing(vec![failure("a", &["a-1"])]) };
+    let nothing_found = StatusReport {
+        images: Vec::new(),
+        destinations: Vec::new(),
+        ..failing(vec![failure("a", &["a-1"])])
+    };
     assert!(verdict(&nothing_found, false).is_some());
 }
 

@@ -48,7 +48,7 @@ fn decide(release: &Release, mirror: &str, maps: &[&str]) -> ReleaseValues {
     let releases = [release.clone()];
     let found = Found { releases: &releases, ..Found::default() };
     let inventory =
-        discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
+        discover(Vec::new(), &[found], &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
     let mirror: Mirror = mirror.parse().unwrap();
     let maps: Vec<NameMap> = maps.iter().map(|map| map.parse().unwrap()).collect();
     values(release, &mirror, &maps, &assign(&inventory, &mirror, &maps, Some("us-east-1"))).unwrap()
@@ -258,7 +258,7 @@ fn another_revision_of_the_release_changes_nothing() {
     let releases = [deployed, pending];
     let found = Found { releases: &releases, ..Found::default() };
     let inventory =
-        discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
+        discover(Vec::new(), &[found], &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
     let mirror: Mirror = "e.example".parse().unwrap();
     let assignments = assign(&inventory, &mirror, &[], None);
     for (release, expected) in

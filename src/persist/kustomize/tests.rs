@@ -47,7 +47,7 @@ fn fixture() -> (Vec<Workload>, Vec<Assignment>) {
     ];
     let found = Found { workloads: &workloads, ..Found::default() };
     let inventory =
-        discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
+        discover(Vec::new(), &[found], &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
     let mirror: Mirror = "e.example".parse().unwrap();
     let assignments = assign(&inventory, &mirror, &[], None);
     (workloads, assignments)
@@ -113,7 +113,7 @@ fn a_volume_is_patched_and_the_gap_of_older_kustomize_is_reported() {
         [WorkloadKind::Deployment, WorkloadKind::CronJob].map(|kind| workload(kind, "w", pod.clone()));
     let found = Found { workloads: &workloads, ..Found::default() };
     let inventory =
-        discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
+        discover(Vec::new(), &[found], &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
     let assignments = assign(&inventory, &"e.example".parse().unwrap(), &[], None);
     let renamed = images(&assignments);
     assert_eq!(renamed["images"][1], json!({"name": "castai/model", "newName": "e.example/castai/model"}));

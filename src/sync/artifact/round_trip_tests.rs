@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::model::inventory::Inventory;
 use crate::model::lock::Lock;
 use crate::model::plan::Plan;
+use crate::schema_tests::assert_valid;
 
 const INVENTORY: &str = r#"{
   "apiVersion": "privatelink.cast.ai/v1alpha1", "kind": "Inventory", "created": "2026-11-23T06:00:00Z",
@@ -97,6 +98,7 @@ fn assert_kept<T: DeserializeOwned + Serialize>(text: &str) {
     let before: Value = serde_json::from_str(text).unwrap();
     let value: T = serde_json::from_str(text).unwrap();
     let after = serde_json::to_value(&value).unwrap();
+    assert_valid(&after);
     for (key, part) in before.as_object().unwrap() {
         assert_eq!(part_without_new_fields(&after[key], part), *part, "{key}");
     }

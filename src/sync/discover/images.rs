@@ -32,16 +32,15 @@ pub async fn run(
     observer(Event::Stage(Stage::Discover));
     let Some(connection) = connection else {
         let filter = &settings.filter;
-        let found =
-            Found { manifests: &settings.manifests, named: &filter.knowledge.images, ..Found::default() };
-        let inventory = discover(Vec::new(), found, filter, Vec::new(), Timestamp::now());
+        let found = Found { manifests: &settings.manifests, ..Found::default() };
+        let inventory = discover(Vec::new(), &[found], filter, Vec::new(), Timestamp::now());
         return Ok(explained(inventory, found, settings, filter));
     };
     let snapshot = ClusterSnapshot::read(connection, &settings.scope, &settings.filter.knowledge).await?;
     let snapshot = snapshot.with_waiting_pods(&settings.scope).await?;
-    let filter = settings.filter.clone().below(target::default_of(&snapshot, None));
-    let inventory = snapshot.inventory(None, &[], &filter);
-    Ok(explained(inventory, snapshot.found(&[], &filter), settings, &filter))
+    let filter = settings.filter.clone().below(target::default_of(&snapshot, None).into_iter().collect());
+    let inventory = snapshot.inventory(None, &filter);
+    Ok(explained(inventory, snapshot.found(), settings, &filter))
 }
 
 fn explained(

@@ -1,5 +1,8 @@
 //! The cluster at one moment, as most commands read it: workloads, their sources and their owners.
 
+use std::collections::BTreeSet;
+use std::slice;
+
 use jiff::Timestamp;
 
 use super::manifests::Manifest;
@@ -83,26 +86,39 @@ impl ClusterSnapshot {
         Ok(())
     }
 
-    /// What to search for images: the snapshot, `manifests`, and images that the user named.
-    pub fn found<'a>(&'a self, manifests: &'a [Manifest], filter: &'a ImageFilter) -> Found<'a> {
+    /// Where images are: in all of it.
+    pub fn found(&self) -> Found<'_> {
         Found {
             workloads: &self.workloads,
             releases: &self.releases,
             resources: &self.resources,
-            manifests,
+            manifests: &[],
             pods: &self.pods,
-            named: &filter.knowledge.images,
         }
     }
 
-    /// The images in the snapshot and in `manifests`.
-    pub fn inventory(&self, region: Option<&str>, manifests: &[Manifest], filter: &ImageFilter) -> Inventory {
-        let found = self.found(manifests, filter);
-        let clusters = vec![self.environment.cluster(region)];
-        Inventory {
-            unlisted: self.unlisted.clone(),
-            ..discover(clusters, found, filter, self.notes.clone(), Timestamp::now())
-        }
+    /// The images in all of it.
+    pub fn inventory(&self, region: Option<&str>, filter: &ImageFilter) -> Inventory {
+        inventory(slice::from_ref(self), region, &[], filter)
+    }
+}
+
+/// The images in all of `clusters` and `manifests`.
+pub fn inventory(
+    clusters: &[ClusterSnapshot],
+    region: Option<&str>,
+    manifests: &[Manifest],
+    filter: &ImageFilter,
+) -> Inventory {
+    let files = Found { manifests, ..Found::default() };
+    let found: Vec<_> = clusters.iter().map(ClusterSnapshot::found).chain([files]).collect();
+    let notes = clusters.iter().flat_map(|cluster| cluster.notes.iter().cloned()).collect();
+    let described = clusters.iter().map(|cluster| cluster.environment.cluster(region)).collect();
+    let unlisted: BTreeSet<_> =
+        clusters.iter().flat_map(|cluster| cluster.unlisted.iter().cloned()).collect();
+    Inventory {
+        unlisted: unlisted.into_iter().collect(),
+        ..discover(described, &found, filter, notes, Timestamp::now())
     }
 }
 

@@ -75,8 +75,8 @@ fn elsewhere_only_cast_ai_images_are_included() {
     ]});
     let mut workload = workload(WorkloadKind::Deployment, "shop", pod);
     let mirror = format!("{own}/castai-privatelink").parse().unwrap();
-    let filter = ImageFilter::default().below(Some(mirror));
-    let included = |workload: &Workload| -> Vec<String> {
+    let filter = ImageFilter::default().below(vec![mirror]);
+    let taken = |workload: &Workload| -> Vec<String> {
         let (uses, _) = uses(workload, &filter);
         uses.into_iter().map(|(_, used_by)| used_by.image_field.to_string()).collect()
     };
@@ -232,7 +232,7 @@ fn filters_match_written_recorded_and_source_names() {
     assert!(!filter(&["*kvisor*"], &[]).unwrap().admits(&image, None));
     assert!(!filter(&[], &["us-docker.pkg.dev/*"]).unwrap().admits(&image, None));
     let mirrored: Image = format!("registry.example/prefix/{image}").parse().unwrap();
-    let below = |filter: ImageFilter| filter.below(Some("registry.example/prefix".parse().unwrap()));
+    let below = |filter: ImageFilter| filter.below(vec!["registry.example/prefix".parse().unwrap()]);
     assert!(below(filter(&["us-docker.pkg.dev/*"], &[]).unwrap()).admits(&mirrored, None));
     assert!(!below(filter(&[], &["us-docker.pkg.dev/*"]).unwrap()).admits(&mirrored, None));
     assert!(!filter(&["us-docker.pkg.dev/*"], &[]).unwrap().admits(&mirrored, None), "of another registry");
@@ -243,7 +243,25 @@ fn filters_match_written_recorded_and_source_names() {
 }
 
 #[test]
-fn the_inventory_is_sorted_and_lists_what_could_not_be_read() {
+fn clusters_share_the_images_that_both_use() {
+    let pod = serde_json::json!({"containers": [container("x", "castai/a:v1")]});
+    let clusters = ["east", "west"].map(|cluster| {
+        let mut workload = workload(WorkloadKind::Deployment, "castai-agent", pod.clone());
+        workload.name.cluster = cluster.to_owned();
+        [workload]
+    });
+    let found = clusters.each_ref().map(|workloads| Found { workloads, ..Found::default() });
+    let inventory = discover(Vec::new(), &found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
+    let [image] = &inventory.images[..] else { panic!("{inventory:?}") };
+    let places: Vec<_> = image.used_by.iter().map(|used_by| &used_by.place).collect();
+    assert_eq!(
+        places,
+        [0, 1].map(|cluster| owners::place_of(&clusters[cluster][0])).iter().collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn the_inventory_is_ordered_and_names_what_it_cannot_read() {
     let pod = |image: &str| serde_json::json!({"containers": [container("x", image)]});
     let workloads = [
         workload(WorkloadKind::Pod, "castai-agent", pod("z:1")),
@@ -253,7 +271,7 @@ fn the_inventory_is_sorted_and_lists_what_could_not_be_read() {
     ];
     let inventory = discover(
         Vec::new(),
-        Found { workloads: &workloads, ..Found::default() },
+        &[Found { workloads: &workloads, ..Found::default() }],
         &ImageFilter::default(),
         Vec::new(),
         Timestamp::UNIX_EPOCH,
@@ -319,7 +337,8 @@ fn releases_of_cast_ais_charts_are_included_with_their_hooks() {
     let record = serde_json::json!({"container/c": {"from": "castai/x:v1", "to": "e.example/flat:v1"}});
     rewritten.annotations.insert(ANNOTATION.to_owned(), record.to_string());
     let found = Found { workloads: &[rewritten], releases: &releases, ..Found::default() };
-    let inventory = discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
+    let inventory =
+        discover(Vec::new(), &[found], &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
     let names: Vec<_> = inventory.images.iter().map(|wanted| wanted.image.as_written()).collect();
     assert_eq!(names, ["e.example/flat:v1", "rancher/kubectl:v1"]);
     let [flat, hook] = inventory.images.as_slice() else { panic!("{names:?}") };
@@ -387,11 +406,13 @@ fn custom_resources_of_cast_ai_are_included_but_not_rewritten() {
         ..resource.clone()
     };
     let found = Found { resources: &[strange], ..Found::default() };
-    let inventory = discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
+    let inventory =
+        discover(Vec::new(), &[found], &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
     let names: Vec<_> = inventory.images.iter().map(|wanted| wanted.image.as_written()).collect();
     assert_eq!(names, ["alpine/k8s:1"]);
     let found = Found { resources: &[resource], ..Found::default() };
-    let inventory = discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
+    let inventory =
+        discover(Vec::new(), &[found], &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
     let used_by = &inventory.images[0].used_by[0];
     assert_eq!(inventory.images[0].image.as_written(), format!("{GAR}/agent:v2"));
     assert_eq!(used_by.reason.to_string(), "in a component.castware.cast.ai");

@@ -13,8 +13,8 @@ use crate::model::image::Mirror;
 use crate::model::plan::{RegistryKind, Step};
 use crate::model::provenance::Provenance;
 use crate::registry::testing::{Shared, World, with_registry};
+use crate::store::Limits;
 use crate::store::open::open_for_test;
-use crate::store::{Limits, Stores};
 use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::plan::decide::{MovableTags, join_uploads};
 use crate::sync::plan::prepare::{Detail, Wanted, prepare};
@@ -107,14 +107,16 @@ impl Lab {
         let limits = Limits { blobs: 4, ..Limits::default() };
         let host = &self.mirror.registry;
         let stores = open_for_test(host, self.api.clone(), &settings, limits, &observer);
-        let Stores { sources, destination } = &stores;
-        let prepared = prepare(sources, destination, &self.mirror, self.wanted(detail)).await.unwrap();
-        // The plan after serialization is equivalent; manifests are then read again.
+        let (sources, destination) = (&stores.sources(), &stores.destination(&self.mirror));
+        let cache = ManifestCache::default();
+        let prepared =
+            prepare(sources, destination, &self.mirror, self.wanted(detail), &cache).await.unwrap();
+        // What a file would hold is as good as the value itself; manifests are then read again.
         let text = serde_json::to_string(&prepared.plan).unwrap();
         let plan: DestinationPlan = serde_json::from_str(&text).unwrap();
         assert_eq!(plan, prepared.plan);
         let targets = [Target { store: destination, plan: &plan }];
-        let mirrored = mirror(sources, &targets, &prepared.uploads, &prepared.cache, &observer).await;
+        let mirrored = mirror(sources, &targets, &prepared.uploads, &cache, &observer).await;
         let verified = verify(destination, &plan, &mirrored, PlanAge::Fresh).await;
         Ran { plan, uploads: prepared.uploads, mirrored, verified, notes: prepared.notes }
     }
@@ -125,7 +127,8 @@ impl Lab {
         let observer = |event| self.events.lock().unwrap().push(event);
         let host = &self.mirror.registry;
         let stores = open_for_test(host, self.api.clone(), &settings, Limits::default(), &observer);
-        let Stores { sources, destination } = &stores;
+        let (sources, destination) = (&stores.sources(), &stores.destination(&self.mirror));
+        let cache = ManifestCache::default();
         let mut prepared = Vec::new();
         for path in ["mirror", "second"] {
             let mirror: Mirror = format!("{host}/{path}").parse().unwrap();
@@ -134,12 +137,12 @@ impl Lab {
                 let name = assignment.destination.as_written().replace("/mirror/", &format!("/{path}/"));
                 assignment.destination = name.parse().unwrap();
             }
-            prepared.push(prepare(sources, destination, &mirror, wanted).await.unwrap());
+            prepared.push(prepare(sources, destination, &mirror, wanted, &cache).await.unwrap());
         }
         let uploads = join_uploads(prepared.iter().map(|prepared| prepared.uploads.clone()));
         let targets: Vec<_> =
             prepared.iter().map(|prepared| Target { store: destination, plan: &prepared.plan }).collect();
-        let mirrored = mirror(sources, &targets, &uploads, &prepared[0].cache, &observer).await;
+        let mirrored = mirror(sources, &targets, &uploads, &cache, &observer).await;
         (uploads, mirrored)
     }
 

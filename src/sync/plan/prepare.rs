@@ -17,8 +17,6 @@ pub struct Prepared {
     pub uploads: Vec<Upload>,
     /// Notes for the reader of the plan.
     pub notes: Vec<String>,
-    /// Manifests that were read, so that mirroring does not read them again.
-    pub cache: ManifestCache,
 }
 
 /// How much to read about images that the destination already has.
@@ -42,7 +40,8 @@ pub struct Wanted {
 /// By path: the content of a destination repository, `None` if it does not exist, or why it is unknown.
 pub(in crate::sync) type Repositories = BTreeMap<String, Result<Option<Listing>, String>>;
 
-/// Gathers the facts, and decides.
+/// Finds out what is needed, and decides. Manifests that are read stay in `cache`, so that mirroring and planning for
+/// another destination do not read them again.
 ///
 /// # Errors
 /// The destination as a whole cannot be used. Failures of single images and repositories become failed steps.
@@ -51,20 +50,20 @@ pub async fn prepare(
     destination: &Store<'_>,
     mirror: &Mirror,
     wanted: Wanted,
+    cache: &ManifestCache,
 ) -> Result<Prepared, Error> {
     let targets = targets(wanted.assignments);
     let mut repositories = list(destination, mirror, &targets).await?;
-    let cache = ManifestCache::default();
     let mut notes = Vec::new();
     let (contents, damaged) = match wanted.detail {
         Detail::Digest => Inspected::default(),
         Detail::Content => {
-            let read = inspect(destination, mirror, &targets, &repositories, &cache).await;
-            keep_complete(read, &mut repositories, &mut notes)
+            let read = inspect(destination, mirror, &targets, &repositories, cache).await;
+            keep_whole(read, &mut repositories, &mut notes)
         }
     };
     let capabilities = destination.capabilities();
-    let resolved = resolve(sources, capabilities, &targets, &repositories, &damaged, &cache).await;
+    let resolved = resolve(sources, capabilities, &targets, &repositories, &damaged, cache).await;
     let facts = Facts {
         registry: destination.kind(),
         repositories,
@@ -77,7 +76,7 @@ pub async fn prepare(
         movable: wanted.movable,
     };
     let Decided { plan, uploads } = settle(destination, mirror, targets, facts, &mut notes).await?;
-    Ok(Prepared { plan, uploads, notes, cache })
+    Ok(Prepared { plan, uploads, notes })
 }
 
 /// Updates a saved plan to the current content of the destination. The content to copy is not changed: sources are not
@@ -120,7 +119,7 @@ pub async fn renew(
     let others = plan.images.iter().filter(|image| image.step.to_write().is_none());
     renewed.images.extend(others.cloned());
     renewed.images.sort_by(|one, other| one.destination.cmp(&other.destination));
-    Ok(Prepared { plan: renewed, uploads, notes, cache: ManifestCache::default() })
+    Ok(Prepared { plan: renewed, uploads, notes })
 }
 
 /// Completes the facts about the destination, which blobs it has and whether it mounts them, and decides.

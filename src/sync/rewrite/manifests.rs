@@ -1,6 +1,7 @@
 //! Rewrites manifests to private names, once the registry is known to have all the images.
 
 use std::collections::BTreeSet;
+use std::slice;
 
 use jiff::Timestamp;
 
@@ -54,9 +55,11 @@ impl Settings {
     /// Whether any manifest has an image of Cast AI. Helm passes every stream of a release through its post-renderer,
     /// and a stream without such images must pass unchanged, whatever is reachable.
     pub fn name_castai(&self) -> bool {
-        let locked =
-            self.lock.as_ref().and_then(|lock| lock.destinations.first()).map(|locked| &locked.mirror);
-        let filter = self.filter.clone().below(locked.or(self.mirror.registry.as_ref()).cloned());
+        let mirrors = match &self.lock {
+            Some(lock) => lock.destinations.iter().map(|locked| locked.mirror.clone()).collect(),
+            None => self.mirror.registries.clone(),
+        };
+        let filter = self.filter.clone().below(mirrors);
         let inventory = inventory_of(self.parts.iter().flat_map(|part| &part.manifests), &filter, Vec::new());
         inventory.images.iter().any(|image| image.provenance == Some(Provenance::Known))
     }
@@ -77,21 +80,21 @@ pub async fn run(
     observer: Observer<'_>,
 ) -> Result<Rewritten, CommandError> {
     let Settings { filter, mirror: wanted, lock, parts } = settings;
-    let clusters = match &ports.cluster {
-        Some(connection) => vec![Environment::read(connection).await?.cluster(wanted.region.as_deref())],
-        None => Vec::new(),
-    };
+    let mut clusters = Vec::new();
+    for connection in &ports.clusters {
+        clusters.push(Environment::read(connection).await?.cluster(wanted.region.as_deref()));
+    }
     let inventory = inventory_of(parts.iter().flat_map(|part| &part.manifests), filter, clusters);
     for note in &inventory.notes {
         observer(Event::Warning(note.clone()));
     }
     let cluster = inventory.clusters.first();
     let mirror = match lock {
-        Some(lock) => locked_mirror(lock)?.clone(),
+        Some(lock) => locked_mirror(lock, cluster)?.clone(),
         None => target::chosen(&ports.network, wanted, cluster).await?,
     };
-    target::refuse_maps(&mirror, &wanted.maps)?;
-    let filter = filter.clone().below(Some(mirror.clone()));
+    target::refuse_maps(slice::from_ref(&mirror), &wanted.maps)?;
+    let filter = filter.clone().below(vec![mirror.clone()]);
 
     // Each manifest is decided separately: another one of the same name may have other records.
     let region = wanted.region_of(cluster, &mirror);
@@ -114,8 +117,9 @@ pub async fn run(
     let missing = if let Some(lock) = lock {
         unproven(lock, &targets)
     } else {
-        let stores = store::open(&mirror, &ports.network, Limits::default(), observer).await?;
-        missing(&stores.destination, &mirror, &targets)
+        let stores =
+            store::open(slice::from_ref(&mirror), &ports.network, Limits::default(), observer).await?;
+        missing(&stores.destination(&mirror), &mirror, &targets)
             .await
             .map_err(|error| CommandError::new(format!("error: {error}")))?
     };
@@ -129,7 +133,7 @@ fn inventory_of<'m>(
 ) -> Inventory {
     let manifests: Vec<Manifest> = manifests.into_iter().cloned().collect();
     let found = Found { manifests: &manifests, ..Found::default() };
-    discover(clusters, found, filter, Vec::new(), Timestamp::now())
+    discover(clusters, &[found], filter, Vec::new(), Timestamp::now())
 }
 
 fn rewritten(read: &Text, edits: &[Edit]) -> Result<String, CommandError> {

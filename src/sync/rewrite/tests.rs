@@ -6,7 +6,7 @@ use super::*;
 use crate::model::field_manager::{FIELD_MANAGER, FieldManager};
 use crate::model::image::Digest;
 use crate::model::inventory::{API_VERSION, WorkloadKind};
-use crate::model::lock::{LockKind, LockedDestination};
+use crate::model::lock::{Lock, LockKind};
 use crate::model::record::ANNOTATION;
 
 const AGENT: &str = "us-docker.pkg.dev/castai-hub/library/agent:v1";
@@ -68,7 +68,7 @@ fn pod(image: &str) -> Value {
 
 fn rewrite(lock: &Lock, workload: &Workload) -> Option<Rewrite> {
     let rewriter = Rewriter {
-        lock,
+        destination: &lock.destinations[0],
         filter: &ImageFilter::default(),
         skipped_images: &BTreeSet::from(["nodes.example/reach:1".parse().unwrap()]),
     };

@@ -9,7 +9,6 @@ use crate::model::cluster_plan::{ClusterPlan, WorkloadPlan, WorkloadStep};
 use crate::model::image::Mirror;
 use crate::model::inventory::WorkloadName;
 use crate::model::knowledge::Knowledge;
-use crate::model::lock::Lock;
 use crate::model::owner::Owner;
 use crate::model::workload::Workload;
 use crate::ownership::fields;
@@ -59,11 +58,11 @@ impl Changes {
     pub(in crate::sync) fn confirm(
         self,
         cluster: &ClusterSnapshot,
-        expected: &Lock,
+        expected: Rewriter<'_>,
         rewriter: Rewriter<'_>,
         settings: &Settings,
     ) -> Self {
-        if !rewriter.confirms(expected) {
+        if !rewriter.confirms(&expected) {
             return Self::decide(cluster, rewriter, settings);
         }
         let decide = decide(cluster, rewriter, settings);

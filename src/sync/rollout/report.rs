@@ -10,6 +10,7 @@ use crate::ownership::fields::FieldOwnership;
 use crate::sync::rewrite::WorkloadPatch;
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadReport {
     pub workload: WorkloadName,
@@ -32,6 +33,7 @@ pub struct WorkloadReport {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", tag = "type", content = "reason")]
 pub enum Outcome {
     Updated,

@@ -1,5 +1,7 @@
 //! Gathers the input of `status`: the cluster, the content of the registry, and the public tags.
 
+use std::slice;
+
 use super::registries::{fetch_public_tags, list_destination};
 use super::{
     PullFailure, RegistrySnapshot, StatusReport, Subject, namespaces, pull_failures, recorded_mirror,
@@ -46,9 +48,12 @@ pub async fn run(
     let mut snapshot = snapshot.with_waiting_pods(&settings.scope).await?;
     snapshot.pods = without_outdated(snapshot.pods, &snapshot.workloads);
     let region = settings.mirror.region.as_deref();
-    let known = settings.mirror.registry.clone().or_else(|| target::default_of(&snapshot, region));
-    let inventory = snapshot.inventory(region, &[], &settings.filter.clone().below(known));
-    let mut report = StatusReport::new(None, Vec::new(), &inventory);
+    let known = match &settings.mirror.registries[..] {
+        [] => target::default_of(&snapshot, region).into_iter().collect(),
+        given => given.to_vec(),
+    };
+    let inventory = snapshot.inventory(region, &settings.filter.clone().below(known));
+    let mut report = StatusReport::new(Vec::new(), Vec::new(), &inventory);
     add_pull_failures(settings, &snapshot, network, &inventory, &mut report).await?;
     for note in &report.notes {
         observer(Event::Warning(note.clone()));
@@ -59,7 +64,7 @@ pub async fn run(
         let (mirror, assignments, seen) = read_registries(settings, network, &inventory, observer).await?;
         report.images =
             statuses(&snapshot.workloads, &assignments, seen.as_ref(), &snapshot.ownership_context);
-        report.destination = Some(mirror);
+        report.destinations.push(mirror);
     }
     Ok(report)
 }
@@ -114,20 +119,21 @@ async fn read_registries(
     let cluster = inventory.clusters.first();
     let region = settings.mirror.region.as_deref().or_else(|| cluster?.region.as_deref());
     let (mirror, refusal) = mirror(settings, network, inventory, cluster, region, observer).await?;
-    target::refuse_maps(&mirror, &settings.mirror.maps)?;
+    target::refuse_maps(slice::from_ref(&mirror), &settings.mirror.maps)?;
     let assignments = assign_all(inventory, &mirror, &settings.mirror.maps, region, observer);
     if settings.cluster_only {
         return Ok((mirror, assignments, None));
     }
-    let stores = store::open(&mirror, network, Limits::default(), observer).await?;
+    let stores = store::open(slice::from_ref(&mirror), network, Limits::default(), observer).await?;
+    let sources = stores.sources();
     let look_at_mirror = async {
         match &refusal {
             Some(error) => RegistrySnapshot::unread(&assignments, &error.to_string()),
-            None => list_destination(&stores.destination, &mirror, &assignments).await,
+            None => list_destination(&stores.destination(&mirror), &mirror, &assignments).await,
         }
     };
     let seen = if settings.upstream {
-        let (seen, upstream) = tokio::join!(look_at_mirror, fetch_public_tags(&stores.sources, &assignments));
+        let (seen, upstream) = tokio::join!(look_at_mirror, fetch_public_tags(&sources, &assignments));
         RegistrySnapshot { upstream, ..seen }
     } else {
         look_at_mirror.await
@@ -147,7 +153,8 @@ async fn mirror(
     // Without AWS, the cluster's account may belong to someone else.
     let of_cluster = || choose::of_cluster(cluster, region);
     if settings.cluster_only {
-        let recorded = settings.mirror.registry.clone().or_else(|| recorded_mirror(inventory));
+        let given = target::mirror_of_cluster(cluster, &settings.mirror.registries).cloned();
+        let recorded = given.or_else(|| recorded_mirror(inventory));
         return Ok((recorded.map_or_else(of_cluster, Ok)?, None));
     }
     let error = match target::identified(network, &settings.mirror, cluster).await? {

@@ -13,6 +13,7 @@ use crate::sync::discover::owners::{find, top_controller};
 
 /// A container that waits for its image in one or more pods of a controller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PullFailure {
     /// The controller at the top, or the pod itself.

@@ -13,13 +13,13 @@ use crate::ownership::owners::ChangedBy;
 
 /// The whole result. Its format is stable for scripts: fields are added, never changed.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StatusReport {
     pub api_version: &'static str,
     pub kind: &'static str,
-    /// `None` if no image was found, so that no registry was chosen.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub destination: Option<Mirror>,
+    /// Empty where no image was found, so that no registry was chosen.
+    pub destinations: Vec<Mirror>,
     pub images: Vec<ImageStatus>,
     /// Pods that cannot pull an image, even if the registry has it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -36,6 +36,7 @@ pub struct StatusReport {
 
 /// One use of an image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ImageStatus {
     pub place: Place,
@@ -80,6 +81,7 @@ impl ImageStatus {
 
 /// What is read outside the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Subject {
     /// The content of the registry.
@@ -90,6 +92,7 @@ pub enum Subject {
 
 /// A subject that could not be read, and the cause.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NotChecked {
     pub subject: Subject,
@@ -97,6 +100,7 @@ pub struct NotChecked {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", tag = "type", content = "reason")]
 pub enum State {
     /// It is the mirrored image, or only has to be mirrored, and the registry has it.
@@ -140,11 +144,11 @@ impl State {
 }
 
 impl StatusReport {
-    pub fn new(destination: Option<Mirror>, images: Vec<ImageStatus>, inventory: &Inventory) -> Self {
+    pub fn new(destinations: Vec<Mirror>, images: Vec<ImageStatus>, inventory: &Inventory) -> Self {
         Self {
             api_version: API_VERSION,
             kind: "StatusReport",
-            destination,
+            destinations,
             images,
             pull_failures: Vec::new(),
             skipped: Vec::new(),

@@ -43,7 +43,7 @@ fn workload(image: &str, records: &Value, kind: WorkloadKind) -> Workload {
 
 fn inventory(workloads: &[Workload]) -> Inventory {
     let found = Found { workloads, ..Found::default() };
-    discover(Vec::<Cluster>::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH)
+    discover(Vec::<Cluster>::new(), &[found], &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH)
 }
 
 fn judged(workload: &Workload, seen: Option<&RegistrySnapshot>) -> Vec<ImageStatus> {
@@ -234,7 +234,7 @@ fn images_that_only_a_release_has_are_judged_there() {
         [workload(OURS, &json!({"container/a": {"from": PUBLIC, "to": OURS}}), WorkloadKind::Deployment)];
     let found = Found { workloads: &workloads, releases: &releases, ..Found::default() };
     let inventory =
-        discover(Vec::<Cluster>::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
+        discover(Vec::<Cluster>::new(), &[found], &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
     let assignments = assign(&inventory, &"e.example".parse().unwrap(), &[], None);
     let states = |seen: &RegistrySnapshot| -> Vec<(bool, State)> {
         let judged = statuses(&workloads, &assignments, Some(seen), &OwnershipContext::default());

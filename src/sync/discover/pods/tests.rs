@@ -75,7 +75,7 @@ fn workloads() -> Vec<Workload> {
 fn inventory(workloads: &[Workload], pods: &[WaitingPod]) -> (Inventory, Vec<ExcludedImage>) {
     let found = Found { workloads, pods, ..Found::default() };
     let filter = ImageFilter::default();
-    let inventory = discover(Vec::new(), found, &filter, Vec::new(), Timestamp::UNIX_EPOCH);
+    let inventory = discover(Vec::new(), &[found], &filter, Vec::new(), Timestamp::UNIX_EPOCH);
     let excluded = explain(&inventory, found, &filter).excluded;
     (inventory, excluded)
 }

@@ -21,7 +21,7 @@ pub(super) fn filtered(text: &str) -> Result<String, String> {
     for manifest in &manifests {
         let found = Found { manifests: std::slice::from_ref(manifest), ..Found::default() };
         let inventory =
-            discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
+            discover(Vec::new(), &[found], &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
         all.extend(edits(manifest, &assign(&inventory, &mirror, &[], Some("us-east-1"))));
     }
     rewrite(text, &all).map_err(|refused| refused.to_string())

@@ -69,7 +69,7 @@ fn pod(namespace: &str, pod: &str, owner: &str, image_field: &str, image: &str) 
 
 fn inventory(workloads: &[Workload], pods: &[WaitingPod]) -> Inventory {
     let found = Found { workloads, pods, ..Found::default() };
-    discover(Vec::<Cluster>::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH)
+    discover(Vec::<Cluster>::new(), &[found], &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH)
 }
 
 /// Each failure as `namespace/controller image_field image: pods`.
