@@ -62,7 +62,7 @@ const BELOW: [(&str, &[&str]); 7] = [
     ("printable", &[]),
 ];
 
-/// Folders and files that may reach out of a function. Everything else decides on plain values.
+/// Folders and files that may do I/O. All others decide on plain values.
 const EFFECTFUL: [&str; 37] = [
     "atomic_file.rs",
     "aws/",

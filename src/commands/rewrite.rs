@@ -37,7 +37,7 @@ pub(super) async fn run(
     if !settings.name_castai() {
         return print(settings.texts(), format);
     }
-    // The cluster only says which registry is meant, where nothing else does.
+    // The cluster only determines the registry, if nothing else does.
     let mut clusters = Vec::new();
     if settings.lock.is_none() && settings.mirror.registries.is_empty() {
         clusters.push(cluster::connect(&arguments.connection.flags()).await?);

@@ -46,7 +46,7 @@ pub enum WorkloadStep {
         /// Image fields whose ownership is relinquished.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         relinquished: Vec<ImageField>,
-        /// A JSON patch; its `test` operations are the guards against changes in the meantime.
+        /// A JSON patch; its `test` operations detect changes since the workload was read.
         #[cfg_attr(test, schemars(schema_with = "crate::schema_tests::json_patch"))]
         patch: Patch,
     },

@@ -211,7 +211,7 @@ impl fmt::Display for Image {
     }
 }
 
-/// Where images are mirrored to: a registry's host (and port), and a path that all of them share.
+/// The destination of mirrored images: a registry's host (and port), and a common path prefix.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", try_from = "StoredMirror")]

@@ -128,7 +128,7 @@ fn planned_text(
         let requests = estimate.source_requests + estimate.destination_requests;
         if estimate.upload_bytes > 0 || estimate.download_bytes > 0 {
             // Writing to a string cannot fail.
-            // A registry's name cannot be broken over narrow lines.
+            // A registry's name cannot be wrapped on narrow terminals.
             let destination = format!(" to {}", planned.mirror);
             let is_narrow = width.is_some_and(|width| destination.len() + 10 >= width);
             let estimate = format!(
@@ -177,9 +177,9 @@ pub fn mirrors(destinations: &[Mirror]) -> String {
 fn nothing_to_do(report: &SyncReport, rewriting: bool) -> String {
     let up_to_date = report.images.iter().filter(|image| image.result == ImageResult::UpToDate).count();
     let mut text = "nothing to do".to_owned();
-    if there > 0 {
+    if up_to_date > 0 {
         // Writing to a string cannot fail.
-        let _ = write!(text, ": {} holds {}", mirrors(&report.destinations), count(there, "image"));
+        let _ = write!(text, ": {} holds {}", mirrors(&report.destinations), count(up_to_date, "image"));
     }
     let using = report.workloads.iter().filter(|workload| workload.outcome == Outcome::Unchanged).count();
     if rewriting && using > 0 {

@@ -88,7 +88,7 @@ impl ImageFilter {
     /// The source of `image` by the naming rule, whoever uses it.
     fn read_back(&self, image: &Image) -> Option<Image> {
         if self.mirrors.is_empty() {
-            // Which account's it is will be seen when the registry is known.
+            // The account is checked once the registry is known.
             return Mirror::own(image.host())?.source_of(image);
         }
         self.mirrors.iter().find_map(|mirror| mirror.source_of(image))
@@ -217,7 +217,7 @@ fn found_uses<'f>(
         .chain(found.manifests.iter().map(|manifest| file_uses(manifest, filter)))
 }
 
-/// The images that are taken of one workload, and what of them cannot be read.
+/// The included images of a workload, and notes on those that are not valid references.
 pub fn uses(workload: &Workload, filter: &ImageFilter) -> (Vec<(Image, Use)>, Vec<String>) {
     if workload.is_covered_by_its_owner() {
         return (Vec::new(), Vec::new());

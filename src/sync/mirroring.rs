@@ -325,7 +325,7 @@ fn cannot_plan(error: Error) -> CommandError {
     CommandError::new(format!("error: {error}"))
 }
 
-/// The assignments, and a warning for each `--map` that decides none of them: most likely it is misspelt.
+/// The assignments, with a warning for each `--map` that matches no image, which is probably misspelt.
 fn assigned(
     inventory: &Inventory,
     mirror: &Mirror,

@@ -216,7 +216,7 @@ impl Rewriter<'_> {
         }))
     }
 
-    /// Whether everything that `expected` promises is verified, so that what was decided on by it holds.
+    /// Whether everything in `expected` is verified, so that decisions based on it are valid.
     pub fn confirms(&self, expected: &Self) -> bool {
         let images = |rewriter: &Self| -> BTreeSet<(Image, Image, Digest)> {
             let image = |locked: &LockedImage| {

@@ -31,8 +31,8 @@ impl MirrorSettings {
         self.maps.iter().filter(|map| mirror.includes(map.private())).cloned().collect()
     }
 
-    /// The cluster's region, as the user says or as the cluster tells. Nodes have to reach the mirror in any case, so that
-    /// its region serves where nobody knows theirs.
+    /// The cluster's region, from the user or from the cluster. Its default is the mirror's region, because nodes have
+    /// to reach the mirror in any case.
     pub fn region_of(&self, cluster: Option<&Cluster>, mirror: &Mirror) -> Option<String> {
         self.region
             .clone()

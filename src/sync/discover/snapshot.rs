@@ -97,7 +97,7 @@ impl ClusterSnapshot {
         }
     }
 
-    /// The images in all of it.
+    /// The images in the snapshot and in `manifests`.
     pub fn inventory(&self, region: Option<&str>, filter: &ImageFilter) -> Inventory {
         inventory(slice::from_ref(self), region, &[], filter)
     }

@@ -76,7 +76,7 @@ fn elsewhere_only_cast_ai_images_are_included() {
     let mut workload = workload(WorkloadKind::Deployment, "shop", pod);
     let mirror = format!("{own}/castai-privatelink").parse().unwrap();
     let filter = ImageFilter::default().below(vec![mirror]);
-    let taken = |workload: &Workload| -> Vec<String> {
+    let included = |workload: &Workload| -> Vec<String> {
         let (uses, _) = uses(workload, &filter);
         uses.into_iter().map(|(_, used_by)| used_by.image_field.to_string()).collect()
     };
@@ -261,7 +261,7 @@ fn clusters_share_the_images_that_both_use() {
 }
 
 #[test]
-fn the_inventory_is_ordered_and_names_what_it_cannot_read() {
+fn the_inventory_is_sorted_and_lists_what_could_not_be_read() {
     let pod = |image: &str| serde_json::json!({"containers": [container("x", image)]});
     let workloads = [
         workload(WorkloadKind::Pod, "castai-agent", pod("z:1")),

@@ -111,7 +111,7 @@ impl Lab {
         let cache = ManifestCache::default();
         let prepared =
             prepare(sources, destination, &self.mirror, self.wanted(detail), &cache).await.unwrap();
-        // What a file would hold is as good as the value itself; manifests are then read again.
+        // The plan after serialization is equivalent; manifests are then read again.
         let text = serde_json::to_string(&prepared.plan).unwrap();
         let plan: DestinationPlan = serde_json::from_str(&text).unwrap();
         assert_eq!(plan, prepared.plan);

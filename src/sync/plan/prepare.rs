@@ -59,7 +59,7 @@ pub async fn prepare(
         Detail::Digest => Inspected::default(),
         Detail::Content => {
             let read = inspect(destination, mirror, &targets, &repositories, cache).await;
-            keep_whole(read, &mut repositories, &mut notes)
+            keep_complete(read, &mut repositories, &mut notes)
         }
     };
     let capabilities = destination.capabilities();
