@@ -1,4 +1,5 @@
-//! What the plugin may need to do, each with its reason: the one source of `permissions` and `docs/permissions.md`.
+//! The permissions that the plugin may need, each with its reason: the single source of `permissions` and
+//! `docs/permissions.md`.
 
 pub mod iam;
 pub mod rbac;
@@ -11,8 +12,9 @@ use serde::Serialize;
 
 use crate::castai::built_in;
 
-/// A right in Kubernetes.
+/// A Kubernetes permission.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct KubernetesRule {
     pub scope: Scope,
@@ -26,8 +28,9 @@ pub struct KubernetesRule {
     pub reason: &'static str,
 }
 
-/// Where a right in Kubernetes counts, and so whether a `ClusterRole` or a `Role` gives it.
+/// The scope of a Kubernetes permission, which decides between `ClusterRole` and `Role`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Scope {
     Cluster,
@@ -37,13 +40,14 @@ pub enum Scope {
     KubeSystem,
 }
 
-/// A right in AWS.
+/// An AWS permission.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AwsAction {
-    /// As IAM writes it: `ecr:PutImage`.
+    /// In IAM's notation: `ecr:PutImage`.
     pub action: &'static str,
-    /// The id of its statement in a policy, which stands for the reason there: JSON has no comments.
+    /// The id of its statement in a policy, which also documents the reason: JSON has no comments.
     pub statement: &'static str,
     pub resource: Resource,
     pub access: Access,
@@ -51,38 +55,41 @@ pub struct AwsAction {
     pub reason: &'static str,
 }
 
-/// What an action is allowed on, as far as IAM lets it be narrowed (Service Authorization Reference of ECR and STS).
+/// The resources of an action, as narrow as IAM supports (Service Authorization Reference of ECR and STS).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Resource {
-    /// `*`: the action knows no resource.
+    /// `*`: the action supports no resources.
     Any,
     /// The repositories below our path in the registry.
     Repositories,
 }
 
-/// Whether a right is needed to look, or to change something.
+/// Whether a permission is needed to read or to change something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Access {
     Read,
     Change,
 }
 
-/// Whether anything fails without it.
+/// Whether the plugin fails without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Need {
     Required,
     Optional,
 }
 
-/// Every right in Kubernetes, in the order in which it is used.
+/// Every Kubernetes permission, in the order of use.
 pub static KUBERNETES: LazyLock<Vec<KubernetesRule>> = LazyLock::new(|| {
     WORKLOADS.iter().cloned().chain(custom_resources()).chain(OWNERS_AND_CHANGES.iter().cloned()).collect()
 });
 
-/// The rights to list the custom resources of Cast AI's components.
+/// The permissions to list the custom resources of Cast AI's components.
 fn custom_resources() -> impl Iterator<Item = KubernetesRule> {
     static NAMES: LazyLock<Vec<String>> =
         LazyLock::new(|| built_in().custom_resources().iter().map(|resource| resource.name()).collect());
@@ -100,7 +107,7 @@ fn custom_resources() -> impl Iterator<Item = KubernetesRule> {
     })
 }
 
-/// The rights for finding workloads and their images.
+/// The permissions to find workloads and their images.
 const WORKLOADS: &[KubernetesRule] = &[
     KubernetesRule {
         scope: Scope::Cluster,
@@ -154,7 +161,7 @@ const WORKLOADS: &[KubernetesRule] = &[
     },
 ];
 
-/// The rights for owners of workloads, and for changing these.
+/// The permissions to find the owners of workloads, and to change workloads.
 const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
     KubernetesRule {
         scope: Scope::Cluster,
@@ -268,7 +275,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
     },
 ];
 
-/// Every right in AWS, in the order in which it is used.
+/// Every AWS permission, in the order of use.
 pub const AWS: &[AwsAction] = &[
     AwsAction {
         action: "sts:GetCallerIdentity",
@@ -376,12 +383,12 @@ pub const AWS: &[AwsAction] = &[
     },
 ];
 
-/// The rights in Kubernetes, without those that change something where `read_only`.
+/// The Kubernetes permissions; with `read_only` without those for changes.
 pub fn kubernetes(read_only: bool) -> impl Iterator<Item = &'static KubernetesRule> {
     KUBERNETES.iter().filter(move |rule| !read_only || rule.access == Access::Read)
 }
 
-/// The rights in AWS, without those that change something where `read_only`.
+/// The AWS permissions; with `read_only` without those for changes.
 pub fn aws(read_only: bool) -> impl Iterator<Item = &'static AwsAction> {
     AWS.iter().filter(move |action| !read_only || action.access == Access::Read)
 }
@@ -407,7 +414,7 @@ impl Scope {
     }
 }
 
-/// What a rule is about, as `kubectl auth can-i` names it: `deployments.apps`, `configmaps/aws-auth`.
+/// The resources of a rule, as in `kubectl auth can-i`: `deployments.apps`, `configmaps/aws-auth`.
 pub fn resources(rule: &KubernetesRule) -> String {
     let named = rule.resources.iter().map(|resource| match (rule.api_group, rule.resource_names) {
         ("", []) => (*resource).to_owned(),

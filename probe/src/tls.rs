@@ -170,7 +170,7 @@ fn classify(error: &std::io::Error) -> Class {
         TlsError::InvalidCertificate(
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
         ) => Class::NotYetValid,
-        // A certificate authority shown as the server's own certificate is a self-signed one.
+        // A CA certificate used as the server certificate is a self-signed one.
         TlsError::InvalidCertificate(CertificateError::Other(other))
             if other.to_string().contains("CaUsedAsEndEntity") =>
         {

@@ -27,7 +27,7 @@ impl MirrorArguments {
     /// The flags as settings.
     pub fn settings(&self) -> MirrorSettings {
         MirrorSettings {
-            registry: self.registry.clone(),
+            registries: self.registry.iter().cloned().collect(),
             region: self.region.clone(),
             maps: self.maps.clone(),
         }

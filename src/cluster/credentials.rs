@@ -1,4 +1,4 @@
-//! Who we are to the API server: what a user's entry and the flags give, as headers and a client certificate.
+//! Credentials for the API server, from the kubeconfig's user and the flags, as headers and a client certificate.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use super::exec_plugin::Plugin;
 use super::kubeconfig::{Data, InvalidData, User};
 use super::value_source::ValueSource;
 
-/// How long a token that was read from a file is used before the file is read again, as in client-go.
+/// How long a token from a file is used before the file is read again, as in client-go.
 const FILE_LIFETIME: Duration = Duration::from_mins(1);
 
 /// Certificate and key in PEM.
@@ -27,7 +27,7 @@ pub(super) struct Identity {
     pub(super) key: Vec<u8>,
 }
 
-/// What puts the `Authorization` header on requests.
+/// The source of the `Authorization` header.
 pub(super) enum Authorization {
     None,
     Fixed(HeaderValue),
@@ -36,12 +36,12 @@ pub(super) enum Authorization {
 }
 
 impl Authorization {
-    /// Whether it may change while the client lives.
+    /// Whether it may change during the client's lifetime.
     pub(super) const fn is_renewed(&self) -> bool {
         matches!(self, Self::File(_) | Self::Plugin(_))
     }
 
-    /// The header for a request now.
+    /// The current header for a request.
     pub(super) async fn header(&self) -> Result<Option<HeaderValue>, Error> {
         match self {
             Self::None => Ok(None),
@@ -52,7 +52,7 @@ impl Authorization {
     }
 }
 
-/// `value` as a header, or an error that names where it comes from and never shows it.
+/// `value` as a header, or an error that names its source and never quotes it.
 pub(super) fn header_value(value: &[u8], value_source: &ValueSource) -> Result<HeaderValue, Error> {
     let mut header = HeaderValue::from_bytes(value).map_err(|_| {
         let (what, hint) = if value.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
@@ -69,12 +69,12 @@ pub(super) fn header_value(value: &[u8], value_source: &ValueSource) -> Result<H
     Ok(header)
 }
 
-/// `Authorization` with a token.
+/// The `Authorization` header for a token.
 pub(super) fn bearer(token: &[u8], value_source: &ValueSource) -> Result<HeaderValue, Error> {
     header_value(&[b"Bearer ", token].concat(), value_source)
 }
 
-/// A file that holds a token, and that something else renews.
+/// A file with a token that another process renews.
 pub(super) struct TokenFile {
     path: PathBuf,
     value_source: ValueSource,
@@ -87,7 +87,7 @@ impl TokenFile {
         Ok(Self { path, value_source, last: Mutex::new((header, Instant::now())) })
     }
 
-    /// The token as it was at most a minute ago. Where the file cannot be read again, the last one counts.
+    /// The token, at most a minute old. If the file cannot be read again, the previous token is used.
     pub(super) async fn header(&self) -> HeaderValue {
         let mut last = self.last.lock().await;
         if last.1.elapsed() >= FILE_LIFETIME {
@@ -97,7 +97,7 @@ impl TokenFile {
         last.0.clone()
     }
 
-    /// As client-go reads it: without the space around it.
+    /// Trims whitespace, as client-go does.
     fn read(path: &Path, value_source: &ValueSource) -> Result<HeaderValue, Error> {
         let wrong = |why: &str| Error::config(format!("{value_source}: {}: {why}", path.display()), None);
         let text = std::fs::read(path).map_err(|error| wrong(&error.to_string()))?;
@@ -108,8 +108,8 @@ impl TokenFile {
     }
 }
 
-/// What the flags and the user's entry give, except for a plugin, which the caller has to make. A flag replaces
-/// whatever else the user would log in with.
+/// The authorization from the flags and the kubeconfig's user, without a plugin, which the caller has to start. A flag
+/// replaces all other credentials of the user.
 pub(super) fn authorization(
     user: &User,
     name: &str,
@@ -156,7 +156,7 @@ fn basic(
     header_value(format!("Basic {login}").as_bytes(), value_source)
 }
 
-/// The client certificate and its key. A file that a flag names replaces what the kubeconfig holds.
+/// The client certificate and its key. A file set by flag takes precedence over the kubeconfig.
 pub(super) fn identity(user: &User, name: &str, flags: &ConnectionFlags) -> Result<Option<Identity>, Error> {
     let read = |flag: &Option<PathBuf>, data: &Option<Data>, path: &Option<String>, names| {
         let (flag_name, field) = names;
@@ -183,7 +183,7 @@ pub(super) fn identity(user: &User, name: &str, flags: &ConnectionFlags) -> Resu
         &user.client_certificate,
         ("--client-certificate", "client-certificate"),
     )?;
-    // As in client-go, a key alone is not used.
+    // As in client-go, a key without a certificate is not used.
     let Some((certificate, value_source)) = certificate else { return Ok(None) };
     let key =
         read(&flags.client_key, &user.client_key_data, &user.client_key, ("--client-key", "client-key"))?;
@@ -196,13 +196,13 @@ pub(super) fn identity(user: &User, name: &str, flags: &ConnectionFlags) -> Resu
     Identity { certificate, key }.checked(&value_source, &key_origin).map(Some)
 }
 
-/// Bytes of a kubeconfig that are not Base64.
+/// The error for kubeconfig data that is not valid Base64.
 pub(super) fn invalid_data(fault: &InvalidData, value_source: &ValueSource) -> Error {
     Error::config(format!("loading config file {fault}: {value_source}: invalid Base64"), None)
 }
 
 impl Identity {
-    /// The parser's own errors would quote what they found.
+    /// The parser's own errors would quote the content.
     pub(super) fn checked(self, certificate: &ValueSource, key: &ValueSource) -> Result<Self, Error> {
         let mut certificates = CertificateDer::pem_slice_iter(&self.certificate).peekable();
         if certificates.peek().is_none() || certificates.any(|certificate| certificate.is_err()) {
@@ -218,7 +218,7 @@ impl Identity {
     }
 }
 
-/// The headers of an impersonation, as client-go's `ImpersonatingRoundTripper` sets them.
+/// The impersonation headers, as client-go's `ImpersonatingRoundTripper` sets them.
 pub(super) fn impersonation(
     user: &User,
     name: &str,

@@ -1,5 +1,5 @@
-//! What shells ask: the candidates for the word under the cursor, in the form that cobra's `__complete` has, which
-//! kubectl reads (kubectl `pkg/cmd/plugin/plugin_completion.go`).
+//! Shell completion: the candidates for the word under the cursor, in the format of cobra's `__complete`, which kubectl
+//! reads (kubectl `pkg/cmd/plugin/plugin_completion.go`).
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -16,24 +16,24 @@ use crate::output;
 use crate::printable::one_line;
 use crate::sync::{rollback, rollout};
 
-/// The name by which kubectl asks.
+/// The name under which kubectl runs this binary for completion.
 pub(super) const LINK: &str = "kubectl_complete-castai_privatelink";
-/// The command by which our own scripts ask.
+/// The command that our own completion scripts run.
 const COMMAND: &str = "__complete";
 
-/// Longest wait for the cluster: a person waits for the shell. `aws eks get-token`, which most EKS users' kubeconfigs
-/// run first, takes about a second by itself.
+/// Timeout for the cluster, because the user is waiting. `aws eks get-token`, which most EKS kubeconfigs run first,
+/// takes about a second.
 const LIMIT: Duration = Duration::from_secs(3);
 
 /// cobra's directives: `ShellCompDirectiveDefault` lets the shell complete files, `ShellCompDirectiveNoFileComp` not.
 const FILES: u8 = 0;
 const NO_FILES: u8 = 4;
 
-/// Longest name and description, in characters.
+/// Maximum length of names and descriptions, in characters.
 const NAME_LIMIT: usize = 1000;
 const DESCRIPTION_LIMIT: usize = 120;
 
-/// The words after the program's name, where a shell asks for completion; the last is the one under the cursor.
+/// The words after the program's name if a shell requests completion; the last one is under the cursor.
 pub fn asked(arguments: &[OsString]) -> Option<&[OsString]> {
     let name = Path::new(arguments.first()?).file_stem()?.to_str()?;
     if name.starts_with("kubectl_complete-") {
@@ -42,7 +42,7 @@ pub fn asked(arguments: &[OsString]) -> Option<&[OsString]> {
     (arguments.get(1)? == COMMAND).then(|| &arguments[2..])
 }
 
-/// Prints the candidates. Errors are not printed: candidates that cannot be read are omitted.
+/// Prints the candidates. Errors are not printed: what cannot be read is omitted.
 pub async fn answer(words: &[OsString]) {
     let (candidates, directive) = candidates(words).await;
     let mut text = String::new();
@@ -54,11 +54,11 @@ pub async fn answer(words: &[OsString]) {
         };
     }
     let _ = writeln!(text, ":{directive}");
-    // A shell that went away asks no more.
+    // The shell may have closed the pipe.
     let _ = output::result(&text);
 }
 
-/// A value that is known only here and now.
+/// Values that are only known at run time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Dynamic {
     File,
@@ -69,7 +69,7 @@ enum Dynamic {
     Rewritten,
 }
 
-/// What was wanted, and how it begins.
+/// The requested kind of values, and their prefix.
 type Wanted = Arc<Mutex<Option<(Dynamic, String)>>>;
 
 async fn candidates(words: &[OsString]) -> (Vec<(String, Option<String>)>, u8) {
@@ -96,9 +96,9 @@ async fn candidates(words: &[OsString]) -> (Vec<(String, Option<String>)>, u8) {
         names.sort();
         return (names.into_iter().map(|name| (name, None)).collect(), NO_FILES);
     }
-    // As in kubectl, flags are shown to those who begin one.
+    // As in kubectl, flags are completed only after a dash.
     let wants_flag = current.starts_with('-');
-    // As in cobra, values of --flag=value come without the flag.
+    // As in cobra, values of --flag=value are printed without the flag.
     let flag = current.split_once('=').filter(|_| wants_flag).map(|(flag, _)| format!("{flag}="));
     let shown = found.iter().filter(|candidate| wants_flag || !is_flag(candidate)).map(|candidate| {
         let value = candidate.get_value().to_string_lossy();
@@ -114,7 +114,7 @@ fn is_flag(candidate: &CompletionCandidate) -> bool {
     candidate.get_value().to_string_lossy().starts_with('-')
 }
 
-/// The command line in which arguments with values of the moment note that they were asked for.
+/// The command line, in which arguments with run-time values record that they were requested.
 fn with_dynamic_values(command: Command, wanted: &Wanted) -> Command {
     let arguments = |command: Command| {
         command.mut_args(|argument| match dynamic(&argument) {
@@ -138,14 +138,14 @@ fn dynamic(argument: &Arg) -> Option<Dynamic> {
         "cluster" => Some(Dynamic::Cluster),
         "user" => Some(Dynamic::User),
         "namespace" => Some(Dynamic::Namespace),
-        // Of rollback.
+        // Of `rollback`.
         "workloads" => Some(Dynamic::Rewritten),
-        // clap gives this hint to every path.
+        // clap sets this hint on every path.
         _ => (argument.get_value_hint() == ValueHint::AnyPath).then_some(Dynamic::File),
     }
 }
 
-/// The flags for the cluster among the words, as far as they can be understood.
+/// The connection flags among the words, as far as they can be parsed.
 fn connection(before: &[OsString]) -> Option<ConnectionArguments> {
     let line = [OsString::from(LINK)].into_iter().chain(before.iter().cloned());
     let matches = Arguments::command().ignore_errors(true).try_get_matches_from(line).ok()?;
@@ -178,7 +178,7 @@ async fn namespaces(arguments: &ConnectionArguments) -> Result<Vec<String>, clus
     cluster::namespaces(&connection).await
 }
 
-/// The workloads that `rollback` would put back.
+/// The workloads that `rollback` would restore.
 async fn rewritten(arguments: &ConnectionArguments) -> Result<Vec<String>, cluster::Error> {
     let connection = cluster::connect(&arguments.unattended()).await?;
     let listed = cluster::list_workloads(&connection, arguments.namespace.as_deref(), None).await?;
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn only_kubectl_and_our_scripts_ask() {
+    fn only_kubectl_and_our_scripts_request_completions() {
         let cases = [
             ("kubectl_complete-castai_privatelink version ", Some(2)),
             ("/a/b/kubectl_complete-castai_privatelink.exe x", Some(1)),
@@ -247,9 +247,9 @@ mod tests {
             ("sync-images --certificate-authority ", &[], FILES),
         ];
         for (line, expected, directive) in cases {
-            let (found, told) = candidates(&words(line)).await;
+            let (found, message) = candidates(&words(line)).await;
             let found: Vec<_> = found.iter().map(|(value, _)| value.as_str()).collect();
-            assert_eq!((found.as_slice(), told), (*expected, *directive), "{line}");
+            assert_eq!((found.as_slice(), message), (*expected, *directive), "{line}");
         }
         let (found, _) = candidates(&words("preflight --only CPL301")).await;
         assert_eq!(found[0].1.as_deref(), Some("the cluster's ECR registry is known"));

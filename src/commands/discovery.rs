@@ -1,4 +1,4 @@
-//! What the flags say about which images are looked for, and in which files.
+//! Converts the flags that select images, and reads the files that they name.
 
 use std::path::PathBuf;
 
@@ -23,7 +23,7 @@ pub(super) fn filter(
     Ok(filter.with(knowledge(&wanted.knowledge)?).mapped(mirror.maps.clone()))
 }
 
-/// What is known of Cast AI, with what the flags and the file of `--knowledge` add.
+/// Our knowledge of Cast AI, with the additions of flags and the `--knowledge` file.
 pub(super) fn knowledge(wanted: &KnowledgeArguments) -> Result<Knowledge, CommandError> {
     let mut knowledge = knowledge_file(&wanted.file)?;
     knowledge.image_prefixes.extend(wanted.image_prefixes.iter().cloned());
@@ -49,7 +49,7 @@ pub(super) fn knowledge_file(wanted: &KnowledgeFileArguments) -> Result<Knowledg
     }
 }
 
-/// Reads the manifests of `-f`. Standard input may be a person who types, and Ctrl-C must be heard meanwhile.
+/// Reads the manifests of `-f`. Reading standard input may block, and Ctrl-C must work meanwhile.
 pub(super) async fn read_manifests(files: &[PathBuf]) -> Result<Vec<Manifest>, CommandError> {
     let files = files.to_vec();
     let read = tokio::task::spawn_blocking(move || -> Result<Vec<_>, manifests::Error> {
@@ -69,7 +69,7 @@ pub(super) async fn read_manifests(files: &[PathBuf]) -> Result<Vec<Manifest>, C
     read.await.map_err(std::io::Error::other)?.map_err(|error| CommandError::new(format!("error: {error}")))
 }
 
-/// Where was looked, for the message that nothing was found there.
+/// What was searched, for the message that nothing was found.
 pub(super) fn place(arguments: &Arguments, cluster: Option<&str>) -> String {
     match cluster {
         Some(cluster) => match &arguments.connection.namespace {
@@ -80,7 +80,7 @@ pub(super) fn place(arguments: &Arguments, cluster: Option<&str>) -> String {
     }
 }
 
-/// What to widen where nothing was found, if the user narrowed anything.
+/// What to widen if nothing was found and the user narrowed the search.
 pub(super) fn narrowing(arguments: &Arguments, selection: &SelectionArguments) -> Option<String> {
     let flags = [
         ("-n", arguments.connection.namespace.is_some()),

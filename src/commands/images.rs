@@ -58,7 +58,7 @@ fn check(arguments: &Arguments, images: &ImagesArguments) -> Result<(), CommandE
     Ok(())
 }
 
-/// That nothing was found is no success: the ways on are named.
+/// Finding nothing is not a success: prints what to try next.
 fn nothing_found(arguments: &Arguments, images: &ImagesArguments, inventory: &Inventory) -> ExitStatus {
     let place = discovery::place(arguments, inventory.clusters.first().map(|cluster| cluster.name.as_str()));
     let hint = discovery::narrowing(arguments, &images.selection).unwrap_or_else(|| {

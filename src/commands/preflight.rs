@@ -1,4 +1,4 @@
-//! `preflight`: gather what is known of cluster and account, run the checks, print the report.
+//! `preflight`: gather facts about cluster and account, run the checks, print the report.
 
 use super::{CommandError, ExitStatus, discovery};
 use crate::aws::identity;
@@ -35,7 +35,7 @@ pub(super) async fn run(
         cli::FailOn::Fail => FailOn::Fail,
         cli::FailOn::Unknown => FailOn::Unknown,
     };
-    // Without the cluster the report is not what was asked for, whatever else it says.
+    // Without the cluster the report is incomplete, whatever its checks say.
     for unread in &inputs.unread {
         if let Unread::Failed(message, hint) = unread {
             return Err(CommandError { message: message.clone(), hint: hint.clone() });
@@ -44,7 +44,7 @@ pub(super) async fn run(
     Ok(if report.needs_attention(fail_on) { ExitStatus::Attention } else { ExitStatus::Done })
 }
 
-/// A cluster that cannot be read is itself a finding; a kubeconfig that cannot be used stops the command.
+/// An unreachable cluster is a finding; an invalid kubeconfig stops the command.
 async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result<Inputs, CommandError> {
     let knowledge = discovery::knowledge_file(&preflight.knowledge)?;
     let connection = cluster::connect(&arguments.connection.flags(&knowledge)).await?;

@@ -1,4 +1,4 @@
-//! `rewrite`: manifests with private images on standard output, and no change of cluster or registry.
+//! `rewrite`: prints manifests with private images, and changes neither cluster nor registry.
 
 use std::collections::BTreeSet;
 
@@ -44,11 +44,11 @@ pub(super) async fn run(
     let ports = Ports { cluster, network: arguments.network.settings() };
     let rewritten = rewrite(&settings, &ports, &|event| progress.observe(event)).await;
     progress.clear();
-    let Rewritten { texts, mirror, missing, lost_images } = rewritten?;
-    if missing.is_empty() && lost_images.is_empty() {
+    let Rewritten { texts, mirror, missing, missing_derived_images } = rewritten?;
+    if missing.is_empty() && missing_derived_images.is_empty() {
         return print(texts, format);
     }
-    for line in &lost_images {
+    for line in &missing_derived_images {
         output::say(line);
     }
     if missing.is_empty() {
@@ -69,7 +69,7 @@ pub(super) async fn settings(wanted: &RewriteArguments) -> Result<Settings, Comm
 
 async fn read(wanted: &RewriteArguments) -> Result<Vec<Part>, CommandError> {
     let files = wanted.files.clone();
-    // Standard input may be a person who types, and Ctrl-C must be heard meanwhile.
+    // Reading standard input may block, and Ctrl-C must work meanwhile.
     let read = tokio::task::spawn_blocking(move || -> Result<Vec<Part>, manifests::Error> {
         let mut parts = Vec::new();
         for file in files {
@@ -88,7 +88,7 @@ async fn read(wanted: &RewriteArguments) -> Result<Vec<Part>, CommandError> {
     read.await.map_err(std::io::Error::other)?.map_err(|error| CommandError::new(format!("error: {error}")))
 }
 
-/// What is printed has the format of what was read. What holds no document at all passes as it is.
+/// The output has the format of the input. Input without documents is printed unchanged.
 fn format(parts: &[Part]) -> Result<Format, CommandError> {
     let of = |format| parts.iter().find(|part| part.format == Some(format));
     match (of(Format::Json), of(Format::Yaml)) {
@@ -102,7 +102,7 @@ fn format(parts: &[Part]) -> Result<Format, CommandError> {
     }
 }
 
-/// Atomic: a reader must never see a part.
+/// Prints everything at once: a reader must never see a part.
 fn print(texts: Vec<String>, format: Format) -> Result<ExitStatus, CommandError> {
     output::verbatim(&join(texts, format))?;
     Ok(ExitStatus::Done)
@@ -116,10 +116,10 @@ fn tell_missing(wanted: &RewriteArguments, mirror: &str, missing: &[Missing]) {
     }
     let message = format!("error: nothing printed: some images were not found in {mirror}");
     let is_absent = missing.iter().any(|missing| matches!(missing.why, Why::Absent(_)));
-    output::error(&message, is_absent.then(|| way(wanted)).as_deref());
+    output::error(&message, is_absent.then(|| mirror_command(wanted)).as_deref());
 }
 
-/// A manifest that needs the image, and how many more do.
+/// A manifest that needs the image, and the number of others.
 fn needing(target: &Target) -> String {
     let places: BTreeSet<&Place> = target.used_by.iter().map(|used| &used.used_by.place).collect();
     let first = match places.first() {
@@ -133,8 +133,8 @@ fn needing(target: &Target) -> String {
     }
 }
 
-/// The command that mirrors what is missing.
-fn way(wanted: &RewriteArguments) -> String {
+/// The command that mirrors the missing images.
+fn mirror_command(wanted: &RewriteArguments) -> String {
     let mut words = vec!["mirror first: kubectl castai-privatelink sync-images".to_owned()];
     words.extend(wanted.files.iter().map(|file| format!("-f {}", file.display())));
     words

@@ -1,4 +1,4 @@
-//! `rollback`: what is recorded on workloads → patches → rollout → report.
+//! `rollback`: records on workloads → patches → rollout → report.
 
 use std::cell::Cell;
 
@@ -70,7 +70,8 @@ async fn approve(wanted: &RollbackArguments, report: &RollbackReport) -> Result<
     question::confirm(work, || text::show_planned(report)).await
 }
 
-/// Says, where the run is interrupted, what no later rollback sees to: the record of an image goes with the image.
+/// Warns, if the run is interrupted, about restored workloads that no later rollback will watch: the record of an image
+/// is removed together with the image.
 struct WatchGuard<'a> {
     progress: &'a Progress,
     is_begun: Cell<bool>,
@@ -89,7 +90,7 @@ impl Drop for WatchGuard<'_> {
     }
 }
 
-/// What a careful person wants to know before nodes need the internet again.
+/// What to know before nodes need the internet again.
 fn public_again(report: &RollbackReport, wait: bool) -> String {
     let hosts = report.hosts().into_iter().collect::<Vec<_>>().join(", ");
     let consequence = if wait {

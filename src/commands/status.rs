@@ -1,4 +1,4 @@
-//! `status`: the cluster, what registries hold, and who changed what: nothing is changed.
+//! `status`: the cluster, the content of registries, and who changed what; changes nothing.
 
 use super::{CommandError, ExitStatus, discovery};
 use crate::cli::{Arguments, StatusArguments};
@@ -15,7 +15,7 @@ pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Resu
     let report = gather::run(&settings, &connection, &arguments.network.settings(), &observer).await;
     progress.clear();
     let report = report?;
-    let found_nothing = report.destination.is_none();
+    let found_nothing = report.destinations.is_empty();
     if found_nothing {
         let place = discovery::place(arguments, Some(&connection.name));
         output::error(
@@ -47,7 +47,7 @@ fn has_flags(settings: &Settings, status: &StatusArguments) -> bool {
         || !settings.filter.knowledge.is_empty()
         || !filter.only.is_empty()
         || !filter.exclude.is_empty()
-        || mirror.registry.is_some()
+        || !mirror.registries.is_empty()
         || mirror.region.is_some()
         || !mirror.maps.is_empty()
 }

@@ -1,4 +1,4 @@
-//! The images that Cast AI needs, for people and for machines.
+//! Renders the images that Cast AI needs.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -11,10 +11,10 @@ use crate::model::image::Image;
 use crate::model::inventory::{Explanation, Inventory, WantedImage};
 use crate::output::format::OutputFormat;
 
-/// Prints an inventory: each image by its public name where that is known, who uses it, and why it was taken.
+/// Prints an inventory: each image by its public name if known, who uses it, and why it is included.
 ///
 /// # Errors
-/// Standard output cannot be written.
+/// Writing to standard output failed.
 pub fn images(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
     match format {
         OutputFormat::Json | OutputFormat::Yaml => document(inventory, format)?,
@@ -29,7 +29,7 @@ pub fn images(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
     Ok(())
 }
 
-/// What Cast AI calls the image.
+/// Cast AI's name of the image.
 fn name(wanted: &WantedImage) -> &Image {
     wanted.source.as_ref().unwrap_or(&wanted.image)
 }

@@ -1,9 +1,10 @@
-//! What `sync-images` found, would do and did, for people and for machines.
+//! Renders what `sync-images` found, would do or did.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io;
 
+use crate::model::image::Mirror;
 use crate::model::inventory::{Inventory, Use, WantedImage, WorkloadName};
 use crate::model::owner::Owner;
 use crate::model::plan::Plan;
@@ -20,10 +21,10 @@ use crate::output::{document, question_width, result, say, style, table, termina
 use crate::sync::report::{ImageReport, ImageResult, RunOutcome, SyncReport};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
-/// What kubectl says of a change that was only tried.
+/// kubectl's message for a change in a dry run.
 const DRY_RUN: &str = "image updated (dry run)";
 
-/// Prints an inventory: each image, who uses it, and why it was taken.
+/// Prints an inventory: each image, who uses it, and why it is included.
 pub fn inventory(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
     images_found(inventory, format)?;
     incomplete(&inventory.unlisted);
@@ -60,7 +61,7 @@ fn images_found(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
     }
 }
 
-/// Says how much was exchanged with each host.
+/// Prints the traffic with each host.
 pub fn traffic(traffic: &[(String, HostTraffic)]) {
     for (host, traffic) in traffic {
         let requests = count(usize::try_from(traffic.requests).unwrap_or(usize::MAX), "request");
@@ -69,7 +70,7 @@ pub fn traffic(traffic: &[(String, HostTraffic)]) {
     }
 }
 
-/// Prints what a run would do. As JSON and YAML this is the plan itself where one was made.
+/// Prints what a run would do: with JSON and YAML the plan itself, if there is one.
 pub fn planned(
     plan: Option<&Plan>,
     report: &SyncReport,
@@ -109,7 +110,7 @@ pub fn show_planned(report: &SyncReport) {
     say("");
 }
 
-/// Who asks for the wide form gets it at full width.
+/// The wide format is never fitted to the terminal.
 fn width_for(format: OutputFormat) -> Option<usize> {
     terminal_width().filter(|_| format != OutputFormat::Wide)
 }
@@ -122,17 +123,18 @@ fn planned_text(
     width: Option<usize>,
 ) -> String {
     let mut text = images(report, true, wide, width);
-    for estimate in plan.iter().flat_map(|plan| &plan.destinations).map(|plan| plan.estimate) {
+    for planned in plan.iter().flat_map(|plan| &plan.destinations) {
+        let estimate = planned.estimate;
         let requests = estimate.source_requests + estimate.destination_requests;
         if estimate.upload_bytes > 0 || estimate.download_bytes > 0 {
             // Writing to a string cannot fail.
-            // A registry's name cannot be broken over narrow lines.
-            let destination = report.destination.as_ref().map(|mirror| format!(" to {mirror}"));
-            let destination = destination.filter(|text| width.is_none_or(|width| text.len() + 10 < width));
+            // A registry's name cannot be wrapped on narrow terminals.
+            let destination = format!(" to {}", planned.mirror);
+            let is_narrow = width.is_some_and(|width| destination.len() + 10 >= width);
             let estimate = format!(
                 "to read: {}, to upload{}: {}, about {requests} requests",
                 bytes(estimate.download_bytes),
-                destination.unwrap_or_default(),
+                if is_narrow { "" } else { &destination },
                 bytes(estimate.upload_bytes),
             );
             let _ = writeln!(text, "\n{}", style::wrap(&estimate, width.unwrap_or(usize::MAX), 0));
@@ -142,7 +144,7 @@ fn planned_text(
     text
 }
 
-/// Prints what a run did. `rewriting` says whether workloads were to be changed.
+/// Prints what a run did. `rewriting`: whether workloads were to be changed.
 pub fn done(report: &SyncReport, rewriting: bool, format: OutputFormat) -> io::Result<()> {
     match format {
         OutputFormat::Json | OutputFormat::Yaml => document(report, format),
@@ -167,12 +169,17 @@ pub fn done(report: &SyncReport, rewriting: bool, format: OutputFormat) -> io::R
     }
 }
 
+/// Where a run mirrors to, for a sentence.
+pub fn mirrors(destinations: &[Mirror]) -> String {
+    destinations.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+}
+
 fn nothing_to_do(report: &SyncReport, rewriting: bool) -> String {
-    let there = report.images.iter().filter(|image| image.result == ImageResult::UpToDate).count();
+    let up_to_date = report.images.iter().filter(|image| image.result == ImageResult::UpToDate).count();
     let mut text = "nothing to do".to_owned();
-    if let (Some(mirror), true) = (&report.destination, there > 0) {
+    if up_to_date > 0 {
         // Writing to a string cannot fail.
-        let _ = write!(text, ": {mirror} holds {}", count(there, "image"));
+        let _ = write!(text, ": {} holds {}", mirrors(&report.destinations), count(up_to_date, "image"));
     }
     let using = report.workloads.iter().filter(|workload| workload.outcome == Outcome::Unchanged).count();
     if rewriting && using > 0 {
@@ -182,7 +189,7 @@ fn nothing_to_do(report: &SyncReport, rewriting: bool) -> String {
     text + "\n"
 }
 
-/// What a run that did something came to, in a sentence.
+/// The conclusion of a run that did something, in one sentence.
 fn conclusion(report: &SyncReport) -> String {
     let images = |result| report.images.iter().filter(|image| image.result == result).count();
     let (copied, replaced) = (images(ImageResult::Copied), images(ImageResult::Replaced));
@@ -191,9 +198,10 @@ fn conclusion(report: &SyncReport) -> String {
     let (relinquished, updated): (Vec<_>, Vec<_>) = written.partition(|one| is_relinquishment(one));
     let waiting = report.workloads.iter().filter(|one| one.outcome.needs_attention()).count();
     let mut parts = Vec::new();
-    if let (Some(mirror), true) = (&report.destination, held > 0) {
+    if held > 0 {
         let replaced = if replaced > 0 { format!(", {replaced} replaced") } else { String::new() };
-        parts.push(format!("{mirror} holds {}, {copied} of them new{replaced}", count(held, "image")));
+        let mirrors = mirrors(&report.destinations);
+        parts.push(format!("{mirrors} holds {}, {copied} of them new{replaced}", count(held, "image")));
     }
     if !updated.is_empty() {
         parts.push(format!("{} updated", count(updated.len(), "workload")));
@@ -214,7 +222,7 @@ fn conclusion(report: &SyncReport) -> String {
     format!("incomplete: {}; run again to continue", parts.join("; "))
 }
 
-/// The workloads that were changed, or the images where none was to be.
+/// The changed workloads, or the images if no workload was to be changed.
 fn names(report: &SyncReport, rewriting: bool) -> io::Result<()> {
     if !rewriting {
         let copied = report.images.iter().filter(|image| image.result.is_written());
@@ -282,7 +290,7 @@ fn images(report: &SyncReport, planned: bool, wide: bool, width: Option<usize>) 
     text
 }
 
-/// The result, and a word about images that nothing is known of.
+/// The result, with a remark for images of unknown source.
 fn image_result(image: &ImageReport, planned: bool) -> String {
     let word = match (image.result, planned) {
         (ImageResult::Copied, true) => "to copy",
@@ -296,11 +304,11 @@ fn image_result(image: &ImageReport, planned: bool) -> String {
 }
 
 fn workloads(report: &SyncReport, wide: bool, planned: &'static str, width: Option<usize>) -> String {
-    let told = |workload: &&WorkloadReport| wide || workload.outcome != Outcome::Unchanged;
+    let is_shown = |workload: &&WorkloadReport| wide || workload.outcome != Outcome::Unchanged;
     let rows: Vec<_> = report
         .workloads
         .iter()
-        .filter(told)
+        .filter(is_shown)
         .map(|workload| {
             [
                 workload.workload.namespace.clone(),
@@ -323,7 +331,7 @@ fn workloads(report: &SyncReport, wide: bool, planned: &'static str, width: Opti
     if wide { text + &owners(report) } else { text }
 }
 
-/// Who will put other images back.
+/// The owners that will revert images.
 fn owners(report: &SyncReport) -> String {
     let row = |workload: &WorkloadName, owner: &Owner| {
         [workload.namespace.clone(), workload.to_string(), owner.name.clone(), owner.reverts.clone()]
@@ -335,7 +343,7 @@ fn owners(report: &SyncReport) -> String {
     if rows.is_empty() { String::new() } else { "\n".to_owned() + &owner_table(&rows) }
 }
 
-/// The same for who is about to have images changed, once for each owner.
+/// The same for workloads whose images are about to be changed, once per owner.
 pub fn owner_notes(workloads: &[WorkloadReport]) {
     let owners: BTreeSet<_> = workloads.iter().flat_map(|workload| &workload.owners).collect();
     for owner in &owners {
@@ -346,7 +354,7 @@ pub fn owner_notes(workloads: &[WorkloadReport]) {
     }
 }
 
-/// In kubectl's words where it has some.
+/// In kubectl's words where kubectl has some.
 fn outcome(workload: &WorkloadReport, planned: &'static str) -> &'static str {
     match &workload.outcome {
         outcome if is_relinquishment(workload) => relinquish_status(outcome),
@@ -362,7 +370,7 @@ fn outcome(workload: &WorkloadReport, planned: &'static str) -> &'static str {
     }
 }
 
-/// Says that a result is not the whole, and how it becomes that.
+/// Warns that a result is incomplete, and how to complete it.
 pub(super) fn incomplete(unlisted: &[String]) {
     if !unlisted.is_empty() {
         say(&format!("error: {}", incompleteness(unlisted)));
@@ -373,10 +381,10 @@ pub(super) fn incompleteness(unlisted: &[String]) -> String {
     format!("incomplete: cannot list {}: allow it in Kubernetes RBAC and run again", unlisted.join(", "))
 }
 
-/// What went wrong or is worth knowing, a line each, on stderr.
+/// Prints problems and notes to stderr, one line each.
 fn problems(report: &SyncReport) {
     incomplete(&report.unlisted);
-    // One cause often fails many images: it is told once, with all of them.
+    // One cause often fails many images: it is printed once, with all of them.
     let mut failures: BTreeMap<&str, Vec<&ImageReport>> = BTreeMap::new();
     for image in &report.images {
         match (&image.message, image.result) {
@@ -394,7 +402,7 @@ fn problems(report: &SyncReport) {
     workload_problems(&report.workloads, WorkloadWords::SYNC);
 }
 
-/// Nearly all images are for Linux, so that only other systems are named.
+/// Nearly all images are for Linux, so only other systems are printed.
 fn platforms(image: &ImageReport) -> String {
     if image.platforms.is_empty() {
         return "-".to_owned();
@@ -403,7 +411,7 @@ fn platforms(image: &ImageReport) -> String {
     image.platforms.iter().map(short).collect::<Vec<_>>().join(",")
 }
 
-/// Why an image was taken in one place, and what there is to know of it.
+/// Why an image is included in one place, with remarks.
 pub(super) fn why(wanted: &WantedImage, used: &Use) -> String {
     let provenance = if wanted.provenance == Some(Provenance::Unknown) { "; unknown provenance" } else { "" };
     match &used.not_rewritable {

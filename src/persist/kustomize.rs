@@ -1,4 +1,4 @@
-//! What a GitOps repository takes: kustomize's `images:`, and a patch for each workload.
+//! Files for a GitOps repository: kustomize's `images:`, and a patch per workload.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::model::knowledge::Knowledge;
 use crate::model::workload::Workload;
 use crate::sync::plan::assignment::{Assignment, Source};
 
-/// The repositories that containers name, and what they are called in the mirror. Tags stay as they are.
+/// The repositories of containers, with their names in the mirror. Tags are not changed.
 pub fn images(assignments: &[Assignment]) -> Value {
     let mut names = BTreeMap::new();
     for assigned in assignments {
@@ -32,9 +32,9 @@ pub fn images(assignments: &[Assignment]) -> Value {
 pub struct Gap<'a> {
     pub workload: &'a WorkloadName,
     pub field: &'a ImageField,
-    /// A clause: what kustomize does not do.
+    /// A clause: what kustomize does not support.
     pub why: &'static str,
-    /// What the field has to become.
+    /// The image that the field needs.
     pub image: String,
 }
 
@@ -83,7 +83,7 @@ fn entry(workload: &Workload, assignments: &[Assignment], variables: &Variables)
     Some(json!({"target": target, "patch": patch}))
 }
 
-/// What a field of a workload becomes, where it can be changed.
+/// The new value of a workload's field, if it can be changed.
 fn renamed(workload: &WorkloadName, image_field: &ImageField, assignments: &[Assignment]) -> Option<String> {
     assignments.iter().filter(|assigned| matches!(assigned.source, Source::Known(_))).find_map(|assigned| {
         let is_it = assigned.used_by.iter().any(|used| {

@@ -1,4 +1,6 @@
-//! What persisting starts from: what the cluster needs, and what that is called in the mirror.
+//! The input of all `values` commands: the images that the cluster needs, and their names in the mirror.
+
+use std::slice;
 
 use crate::cluster::{Connection, Scope};
 use crate::error::CommandError;
@@ -23,10 +25,10 @@ pub struct NamedImages {
     pub is_partial: bool,
 }
 
-/// Reads the cluster, and gives every image its name. Warns about everything that could not be read.
+/// Reads the cluster, and assigns a name to every image. Warns about everything that could not be read.
 ///
 /// # Errors
-/// The cluster cannot be read, or it cannot be told which registry is meant.
+/// The cluster cannot be read, or the registry cannot be determined.
 pub async fn read(
     connection: &Connection,
     network: &transport::Settings,
@@ -61,7 +63,7 @@ impl NamedImages {
     }
 
     /// # Errors
-    /// There is no image that could be named.
+    /// No image can have a private name.
     pub fn refuse_nothing(&self) -> Result<(), CommandError> {
         let is_named = |assigned: &Assignment| matches!(assigned.source, Source::Known(_));
         if self.assignments.iter().any(is_named) {

@@ -1,4 +1,4 @@
-//! Which repositories a policy renames, and to what: the very names that rewriting gives.
+//! Which repositories a policy renames, and to what: the same names as rewriting uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use crate::model::inventory::{ImageField, Place, WorkloadName};
 use crate::model::knowledge::Knowledge;
 use crate::sync::plan::assignment::{Assignment, Naming, Source};
 
-/// Repositories as pods write them, and what they are called in the mirror.
+/// Repositories as in pods, with their names in the mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
     pub mirror: Mirror,
@@ -16,14 +16,14 @@ pub struct Names {
     pub prefixes: Vec<String>,
     /// Repositories that are renamed wherever a pod runs.
     pub everywhere: BTreeMap<String, String>,
-    /// Repositories of others, which are renamed in Cast AI's namespaces alone.
+    /// Third-party repositories, which are only renamed in Cast AI's namespaces.
     pub inside: BTreeMap<String, String>,
     /// Cast AI's namespaces.
     pub namespaces: Vec<String>,
 }
 
 impl Names {
-    /// The repositories that hold a verified image. `is_verified` is asked for the name in the mirror.
+    /// The repositories with a verified image. `is_verified` is called with the name in the mirror.
     pub fn of_verified(
         naming: Naming<'_>,
         assignments: &[Assignment],
@@ -78,7 +78,7 @@ impl Names {
         names.insert(public.to_owned(), private.to_owned());
     }
 
-    /// What is renamed, one line each, for a person who is asked about it.
+    /// The renamed repositories, one line each, for the confirmation prompt.
     pub fn lines(&self) -> Vec<String> {
         let prefixes = self.prefixes.iter();
         let prefixes = prefixes.map(|prefix| format!("{prefix}* becomes {}/{prefix}*", self.mirror));
@@ -108,7 +108,7 @@ pub fn is_renamable(
         && (knowledge.image_prefix(source).is_some() || knowledge.is_namespace(namespace))
 }
 
-/// The same, in Cast AI's namespaces.
+/// The same for Cast AI's namespaces.
 fn is_renamable_inside(image: &Image, image_field: &ImageField, source: &Image) -> bool {
     image_field.is_renamed_at_admission() && image.repository() == source.repository()
 }
@@ -133,7 +133,7 @@ pub fn outside<'a>(
     found
 }
 
-/// Where pods of `place` run, as far as it has a namespace.
+/// The namespace of the pods of `place`; empty if it has none.
 fn namespace(place: &Place) -> &str {
     match place {
         Place::Workload(WorkloadName { namespace, .. })
@@ -143,44 +143,45 @@ fn namespace(place: &Place) -> &str {
     }
 }
 
-/// The repositories in the mirror that hold none of their images yet, in order.
+/// The repositories in the mirror without any verified image, sorted.
 pub fn unverified(assignments: &[Assignment], is_verified: impl Fn(&Image) -> bool) -> BTreeSet<&str> {
     let known = assignments.iter().filter(|assigned| matches!(assigned.source, Source::Known(_)));
-    let (held, missing): (Vec<_>, Vec<_>) = known.partition(|assigned| is_verified(&assigned.destination));
-    let held: BTreeSet<_> = held.iter().map(|assigned| assigned.destination.repository()).collect();
+    let (verified, missing): (Vec<_>, Vec<_>) =
+        known.partition(|assigned| is_verified(&assigned.destination));
+    let verified: BTreeSet<_> = verified.iter().map(|assigned| assigned.destination.repository()).collect();
     missing
         .iter()
         .map(|assigned| assigned.destination.repository())
-        .filter(|name| !held.contains(name))
+        .filter(|name| !verified.contains(name))
         .collect()
 }
 
-/// Whether a repository's first part is no host.
+/// Whether the first segment of a repository is not a host.
 fn is_docker_hub(repository: &str) -> bool {
     repository.split('/').next().is_some_and(|first| !first.contains(['.', ':']))
 }
 
-/// Regular expressions (RE2) of image references. They need no backslash, so that no language that they are written in
-/// changes them.
+/// Regular expressions (RE2) for image references. They contain no backslash, so that they need no escaping in any
+/// format.
 pub mod pattern {
-    /// A part of a repository between slashes, by the distribution specification's grammar.
+    /// A path segment of a repository, by the distribution specification's grammar.
     const PART: &str = "[a-z0-9]+(?:(?:[.]|_|__|-+)[a-z0-9]+)*";
 
-    /// What follows a repository in a reference that has a tag, a digest or both.
+    /// The tag, digest or both after a repository.
     pub const VERSION: &str =
         "(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(?:@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})$";
 
-    /// The repository that a reference begins with, host and port included.
+    /// A reference's repository, including host and port.
     pub fn repository() -> String {
         format!("^{PART}(?::[0-9]+/{PART})?(?:/{PART})*")
     }
 
-    /// A repository behind a prefix.
+    /// The part of a repository after a prefix.
     pub fn path() -> String {
         format!("{PART}(?:/{PART})*")
     }
 
-    /// A name that means itself: it has no other character that means something else.
+    /// A name as a pattern: the dot is the only special character in it.
     pub fn literal(name: &str) -> String {
         name.replace('.', "[.]")
     }
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_verified_is_renamed_and_what_is_missing_is_named() {
+    fn only_verified_images_are_renamed_and_missing_ones_are_reported() {
         let mirror: Mirror = "e.example/pfx".parse().unwrap();
         let assignments = [
             assignment("e.example/pfx/castai/hibernate:v1", "castai/hibernate:v1"),
@@ -282,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_renamed_is_named_in_a_line() {
+    fn every_renamed_repository_is_listed() {
         let pair = |public: &str, private: &str| BTreeMap::from([(public.to_owned(), private.to_owned())]);
         let names = Names {
             mirror: "e.example/pfx".parse().unwrap(),
@@ -302,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_come_with_others_images_in_each_spelling_and_with_maps() {
+    fn prefixes_include_third_party_images_in_each_spelling_and_maps() {
         let mirror: Mirror = "e.example".parse().unwrap();
         let maps = ["e.example/agent=us-docker.pkg.dev/castai-hub/library/agent".parse().unwrap()];
         let names = Names::of_prefixes(naming(&mirror, &maps, built_in()));

@@ -1,7 +1,7 @@
-//! A `MutatingAdmissionPolicy` that renames images as pods are created, and its binding.
+//! A `MutatingAdmissionPolicy` that renames images when pods are created, and its binding.
 //!
-//! It is asked again after webhooks that add containers (`reinvocationPolicy: IfNeeded`). It never stops a pod:
-//! `failurePolicy: Ignore` lets a pod pass as it is where an expression fails.
+//! It runs again after webhooks that add containers (`reinvocationPolicy: IfNeeded`). It never blocks a pod: with
+//! `failurePolicy: Ignore`, a pod is admitted unchanged if an expression fails.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub const GROUP: &str = "admissionregistration.k8s.io";
 pub const POLICY: &str = "MutatingAdmissionPolicy";
 pub const BINDING: &str = "MutatingAdmissionPolicyBinding";
 
-/// Versions of the API in which the policy can be written, the best first. In v1alpha1 it was never on by default.
+/// Supported versions of the API, best first. v1alpha1 was never enabled by default.
 pub const VERSIONS: &[&str] = &["v1", "v1beta1"];
 
 /// The policy and its binding in a `version` of the API.
@@ -53,7 +53,7 @@ fn variables(names: &Names) -> Vec<Value> {
         let prefixes: Vec<_> = names.prefixes.iter().map(|prefix| pattern::literal(prefix)).collect();
         variables.push(variable("prefix", literal(&format!("^(?:{})", prefixes.join("|")))));
     }
-    // An empty map has no type.
+    // In CEL, an empty map has no type.
     if !names.everywhere.is_empty() {
         variables.push(variable("everywhere", map(&names.everywhere)));
     }
@@ -65,7 +65,7 @@ fn variables(names: &Names) -> Vec<Value> {
     variables
 }
 
-/// Replaces the images of one list's items. `c` is an item, `r` the repository of its image.
+/// Replaces the images of one list's items. In the expression, `c` is an item and `r` the repository of its image.
 fn mutation(names: &Names, admission: AdmissionList) -> Value {
     let AdmissionList { list, image: members } = admission;
     let inside = "variables.isInside && r in variables.inside";
@@ -87,12 +87,12 @@ fn mutation(names: &Names, admission: AdmissionList) -> Value {
         .fold(String::new(), |chain, (condition, name)| format!("{chain}({condition}) ? {name} : "))
         + "r";
     let image = format!("c.{}", members.join("."));
-    // Each member on the way may be absent.
+    // Each parent may be missing.
     let has_image: Vec<_> =
         (1..=members.len()).map(|end| format!("has(c.{})", members[..end].join("."))).collect();
     let has_image = has_image.join(" && ");
     let path = members.join("/");
-    // Fields that are absent are read as empty lists, and an untagged image gets the tag that it means.
+    // Missing fields are read as empty lists, and an untagged image gets its implicit tag.
     let expression = format!(
         "(has(object.spec.{list}) ? object.spec.{list} : []).transformList(i, c,\n  \
          {has_image} && {image}.matches(variables.reference) &&\n  \
@@ -108,7 +108,7 @@ fn mutation(names: &Names, admission: AdmissionList) -> Value {
     json!({"patchType": "JSONPatch", "jsonPatch": {"expression": expression}})
 }
 
-/// One entry in each line, for people who read it.
+/// A map with one entry per line, for readability.
 fn map(names: &BTreeMap<String, String>) -> String {
     let entries: Vec<_> = names
         .iter()
@@ -117,7 +117,7 @@ fn map(names: &BTreeMap<String, String>) -> String {
     format!("{{\n{}\n}}\n", entries.join(",\n"))
 }
 
-/// A string of CEL. It contains only image names and our own patterns.
+/// A CEL string literal. It contains only image names and our own patterns.
 fn literal(text: &str) -> String {
     Value::from(text).to_string()
 }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn it_never_stops_a_pod_and_is_measured_in_each_version() {
+    fn the_policy_never_blocks_a_pod_in_any_api_version() {
         for version in VERSIONS {
             let [policy, binding] = manifests(&names(&["castai/"], &[], &[]), version);
             assert_eq!(policy["spec"]["failurePolicy"], "Ignore");
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn only_variables_that_are_used_are_there() {
+    fn a_policy_declares_only_variables_that_it_uses() {
         let variables = |names: &Names| -> Vec<String> {
             let [policy, _] = manifests(names, "v1");
             let text = policy["spec"]["mutations"].to_string();
@@ -188,7 +188,7 @@ mod tests {
         assert!(!expressions[1].contains("reference)") || expressions[1].contains("variables.reference)"));
     }
 
-    /// cel-go takes 100,000 characters, and the list is far below that for every image that Cast AI has.
+    /// cel-go accepts 100,000 characters; the list of all Cast AI images stays far below.
     #[test]
     fn hundreds_of_repositories_fit_into_an_expression() {
         let many: Vec<_> =

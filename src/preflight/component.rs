@@ -1,4 +1,4 @@
-//! A Cast AI component of the cluster, and the endpoints that it is configured with.
+//! A Cast AI component of the cluster, and its configured endpoints.
 
 use probe::Endpoint;
 
@@ -12,23 +12,23 @@ use crate::model::workload::Workload;
 /// A component and the endpoints that it calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Component {
-    /// As kubectl names it, with its namespace: `castai-agent/deployment.apps/castai-agent`.
+    /// With kubectl's name and the namespace: `castai-agent/deployment.apps/castai-agent`.
     pub workload: String,
-    /// The workload's own name, by which people know the component.
+    /// The workload's name alone, which users know.
     pub name: String,
     pub endpoints: Vec<Configured>,
-    /// Why an endpoint is not known, one sentence each.
+    /// Why an endpoint is unknown, one sentence each.
     pub unreadable: Vec<String>,
-    /// Sources that could not be read but hardly hold an endpoint, since the container has its endpoints already.
+    /// Unreadable sources that are unlikely to matter, because the container's endpoints are already known.
     pub notes: Vec<String>,
 }
 
-/// An endpoint and the variable that it comes from.
+/// An endpoint, and the variable that sets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Configured {
     pub endpoint: Endpoint,
     pub protocol: Protocol,
-    /// Such as `API_URL`, or `derived from CASTAI_API_GRPC_ADDR`.
+    /// For example `API_URL`, or `derived from CASTAI_API_GRPC_ADDR`.
     pub configured_by: String,
 }
 

@@ -1,6 +1,6 @@
-//! Which hosts the cluster's components are configured with: their variables, resolved as the kubelet would.
+//! The hosts that the cluster's components are configured with: their variables, resolved as the kubelet would.
 //!
-//! What is read from the cluster comes in as values, so that all of this is pure.
+//! Objects of the cluster are passed in as values, so everything here is pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,8 +39,9 @@ fn is_made_by_workload(workload: &Workload) -> bool {
         .is_some_and(|owner| WorkloadKind::ALL.iter().any(|kind| kind.as_str() == owner.kind))
 }
 
-/// The keys of each object that may hold an endpoint of these workloads. Nothing else is kept: Secrets hold keys too.
-pub fn wanted<'a>(
+/// The keys per object that may hold an endpoint of these workloads. Nothing else is kept, because Secrets also contain
+/// credentials.
+pub fn referenced_keys<'a>(
     workloads: impl IntoIterator<Item = &'a Workload>,
     known: Known<'_>,
 ) -> BTreeMap<ObjectReference, BTreeSet<String>> {
@@ -128,7 +129,7 @@ struct Values<'k> {
     known: BTreeMap<&'k str, String>,
     /// Variables that refer to something that cannot be read.
     unreadable: Vec<String>,
-    /// Whole objects that cannot be read and may set anything.
+    /// Unreadable objects that may set any variable.
     unreadable_sources: Vec<String>,
 }
 

@@ -17,16 +17,16 @@ mod traffic;
 use std::fmt;
 
 pub use blob::{BlobReader, Mount, Started, UploadBody, UploadSession};
-pub use client::{Client, CredentialLookup, Pauses};
+pub use client::{Client, CredentialLookup, OperationRetries};
 pub use error::{Cause, Error};
 pub use manifest::{Described, Fetched};
 
 use crate::model::image::{Digest, Image, Version};
 
-/// A repository of a registry: where requests go, and what messages name.
+/// A repository of a registry, for requests and for messages.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Repository {
-    /// Host, with its port where it has one.
+    /// Host, with its port if it has one.
     pub host: String,
     pub path: String,
 }
@@ -44,7 +44,7 @@ impl fmt::Display for Repository {
     }
 }
 
-/// Which manifest of a repository is meant.
+/// Selects a manifest of a repository.
 #[derive(Clone, Copy, Debug)]
 pub enum Reference<'r> {
     Tag(&'r str),
@@ -52,7 +52,7 @@ pub enum Reference<'r> {
 }
 
 impl<'r> Reference<'r> {
-    /// What has to be asked for to get `version`: its digest where it has one, because tags move.
+    /// The reference that gets `version`: its digest if it has one, because tags move.
     pub fn from_version(version: &'r Version) -> Self {
         match version {
             Version::Tag(tag) => Self::Tag(tag),

@@ -1,11 +1,11 @@
-//! Which images are wanted, and why: the rule that covers Cast AI's components, on plain snapshots.
+//! Discovery: which images Cast AI needs, and why. Pure, on snapshots.
 //!
-//! Taken is (a) everything in namespaces that hold Cast AI alone: workloads, Helm releases of its charts with their
-//! hooks, its custom resources. In other namespaces, where a tenant may write, the same selects among the names that
-//! Cast AI is known to use ([`provenance`]): (b) images of workloads of a Cast AI chart, and those that are Cast AI's or
-//! were rewritten by us; (c) images in Helm releases and custom resources of Cast AI's; (d) as a safety net what pods
-//! cannot pull that Cast AI put there. What they derive or read from variables comes with them. Replicas do not matter:
-//! a component that is switched off needs its image too.
+//! Included is (a) everything in namespaces that only Cast AI uses: workloads, Helm releases of its charts with their
+//! hooks, its custom resources. In other namespaces, which tenants may write to, only names that Cast AI is known to
+//! use ([`provenance`]) are included: (b) images of workloads of a Cast AI chart, images of Cast AI, and images that we
+//! rewrote; (c) images in Helm releases and custom resources of Cast AI; (d) as a safety net, images that pods cannot
+//! pull and that Cast AI added. Derived images and images in variables are included with their containers. Replicas do
+//! not matter: a component that is scaled to zero needs its image too.
 
 mod explain;
 mod filter;
@@ -40,7 +40,7 @@ use crate::model::workload::Workload;
 use crate::sync::discover::manifests::Manifest;
 use crate::sync::provenance::is_castai;
 
-/// Where images are looked for.
+/// Where images are looked for: one cluster, or files.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Found<'a> {
     pub workloads: &'a [Workload],
@@ -49,14 +49,12 @@ pub struct Found<'a> {
     pub manifests: &'a [Manifest],
     /// Pods that wait for an image.
     pub pods: &'a [WaitingPod],
-    /// Images that the user named.
-    pub named: &'a [Image],
 }
 
-/// Makes the inventory of what was found, in order of the images' names. `notes` are those of reading.
+/// Creates the inventory, sorted by image name. `notes` come from reading the cluster.
 pub fn discover(
     clusters: Vec<Cluster>,
-    found: Found<'_>,
+    found: &[Found<'_>],
     filter: &ImageFilter,
     mut notes: Vec<String>,
     created: Timestamp,
@@ -72,23 +70,18 @@ pub fn discover(
         });
         wanted.used_by.push(used_by);
     };
-    let uses = found
-        .workloads
-        .iter()
-        .map(|workload| uses(workload, filter))
-        .chain(found.releases.iter().map(|release| releases::uses(release, filter)))
-        .chain(found.resources.iter().map(|resource| resource_uses(resource, filter)))
-        .chain(found.manifests.iter().map(|manifest| file_uses(manifest, filter)));
-    for (uses, unreadable) in uses {
+    for (uses, unreadable) in found.iter().flat_map(|found| found_uses(found, filter)) {
         notes.extend(unreadable);
         for (image, used_by) in uses {
             take(image, used_by);
         }
     }
-    for image in found.named.iter().filter(|image| filter.admits(image, None)) {
+    for image in filter.knowledge.images.iter().filter(|image| filter.admits(image, None)) {
         take(image.clone(), named());
     }
-    pods::add_failing(&mut images, found, filter);
+    for found in found {
+        pods::add_failing(&mut images, *found, filter);
+    }
     let is_outside = |used_by: &Use| !is_castai(&used_by.place, &filter.knowledge);
     for wanted in images.values_mut() {
         releases::share_records(wanted, &filter.knowledge);
@@ -130,7 +123,19 @@ fn named() -> Use {
     }
 }
 
-/// The images that are taken of one workload, and what of them cannot be read.
+/// What each object holds that is taken, and what of it cannot be read.
+fn found_uses<'f>(
+    found: &'f Found<'_>,
+    filter: &'f ImageFilter,
+) -> impl Iterator<Item = (Vec<(Image, Use)>, Vec<String>)> + use<'f> {
+    let workloads = found.workloads.iter().map(|workload| uses(workload, filter));
+    workloads
+        .chain(found.releases.iter().map(|release| releases::uses(release, filter)))
+        .chain(found.resources.iter().map(|resource| resource_uses(resource, filter)))
+        .chain(found.manifests.iter().map(|manifest| file_uses(manifest, filter)))
+}
+
+/// The included images of a workload, and notes on those that are not valid references.
 pub fn uses(workload: &Workload, filter: &ImageFilter) -> (Vec<(Image, Use)>, Vec<String>) {
     if workload.is_covered_by_its_owner() {
         return (Vec::new(), Vec::new());
@@ -156,7 +161,7 @@ fn file_uses(manifest: &Manifest, filter: &ImageFilter) -> (Vec<(Image, Use)>, V
     collect(&manifest.pod, &records, &place, &described, filter, reason, |_| None)
 }
 
-/// A custom resource of Cast AI's is taken with all its images that may be mirrored.
+/// All images of a Cast AI custom resource are included if they may be mirrored.
 fn resource_uses(resource: &Resource, filter: &ImageFilter) -> (Vec<(Image, Use)>, Vec<String>) {
     let definition = &resource.definition;
     let kind = definition.singular();
@@ -174,8 +179,8 @@ fn resource_uses(resource: &Resource, filter: &ImageFilter) -> (Vec<(Image, Use)
                  are not found"
         )
     });
-    let is_taken = |image: &Image| filter.may_mirror(image, None, &place) && filter.admits(image, None);
-    let uses = found.images.into_iter().filter(|found| is_taken(&found.image)).map(|found| {
+    let is_included = |image: &Image| filter.may_mirror(image, None, &place) && filter.admits(image, None);
+    let uses = found.images.into_iter().filter(|found| is_included(&found.image)).map(|found| {
         let used_by = Use {
             place: place.clone(),
             image_field: ImageField::Field(found.pointer),
@@ -188,7 +193,7 @@ fn resource_uses(resource: &Resource, filter: &ImageFilter) -> (Vec<(Image, Use)
     (uses.collect(), unread.into_iter().collect())
 }
 
-/// Why all containers of a workload are taken whose images may be mirrored.
+/// Why all containers of a workload are included, if their images may be mirrored.
 fn whole_workload(workload: &Workload, knowledge: &Knowledge) -> Option<Reason> {
     if knowledge.is_namespace(&workload.name.namespace) {
         return Some(Reason::Namespace { namespace: workload.name.namespace.clone() });
@@ -215,8 +220,8 @@ fn own_reason(workload: &Workload, field: &LocatedField, filter: &ImageFilter) -
     })
 }
 
-/// Why a field that was taken cannot be patched. Controllers such as an operator may own a Deployment, which can be
-/// patched all the same; a patched pod or ReplicaSet would not outlive its controller's next step.
+/// Why an included field cannot be patched. A Deployment can be patched even if an operator controls it; a patched pod
+/// or ReplicaSet would be replaced by its controller.
 fn not_rewritable(workload: &Workload, image_field: &ImageField) -> Option<String> {
     if let Some(owner) = owners::custom_owner(workload) {
         return Some(format!("owned by {}: change it there", owners::described(owner)));
@@ -227,8 +232,8 @@ fn not_rewritable(workload: &Workload, image_field: &ImageField) -> Option<Strin
     }
 }
 
-/// Takes the fields that there is a reason for, that may be mirrored and that the filter admits, and with each container
-/// what comes with it and its derived image: without them a rewritten container could not do its work.
+/// Includes the fields that have a reason, may be mirrored and match the filter, with the fields and the derived image
+/// that belong to their container: without them a rewritten container would not work.
 fn collect(
     pod: &PodSpec,
     records: &Records,
@@ -271,7 +276,7 @@ fn collect(
             .iter()
             .filter(|other| container.is_some() && other.image_field.container() == container)
             .collect();
-        // What we added says nothing of what is wanted, which is found anew.
+        // A variable that we added is no evidence; the derived image is determined again.
         let added = own.iter().position(|other| records.added(&other.image_field, &other.value));
         let named: Option<Image> = added.and_then(|added| own[added].value.parse().ok());
         let has_variable = |name: &str| {

@@ -1,6 +1,6 @@
-//! Which names may be mirrored: those that our data on Cast AI knows, those of images in Cast AI's own namespaces, and
-//! those that the user gave. Whatever else a cluster holds only selects among these names, because a tenant may write
-//! it: annotations, labels, custom resources, Helm releases, image names.
+//! Which names may be mirrored: names that our records know, names of images in Cast AI's own namespaces, and names
+//! that the user specified. Everything else in a cluster only selects among these names, because tenants may write it:
+//! annotations, labels, custom resources, Helm releases, image names.
 
 use crate::model::image::Image;
 use crate::model::inventory::{Place, WorkloadName};
@@ -29,7 +29,7 @@ pub fn provenance(
     }
 }
 
-/// Whether an object lives in a namespace that holds Cast AI alone.
+/// Whether an object is in a namespace that only Cast AI uses.
 pub fn is_castai(place: &Place, knowledge: &Knowledge) -> bool {
     match place {
         Place::Workload(WorkloadName { namespace, .. })
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_mirrored_only_where_we_or_the_user_know_it_or_cast_ai_runs_it() {
+    fn a_name_is_mirrored_only_if_known_given_or_in_cast_ais_namespaces() {
         let (known, evil) = ("ghcr.io/castai/kvisor/kvisor-agent:v1", "evil.example/ghcr.io/castai/x:v1");
         let cases = [
             (known, "workload", "shop", Some(Provenance::Known)),

@@ -1,4 +1,4 @@
-//! Certificate and proxy errors, classified in one way for registries, AWS and clusters.
+//! Certificate and proxy errors, classified in the same way for registries, AWS and clusters.
 
 use std::error::Error as StdError;
 use std::io;
@@ -9,10 +9,10 @@ use rustls::pki_types::UnixTime;
 use crate::printable::one_line;
 use crate::transport::tls_failure::{Limit, TlsFailure};
 
-/// Longest external text that is repeated, in characters.
+/// Maximum length of repeated external text, in characters.
 const LIMIT: usize = 300;
 
-/// A connection that TLS or a proxy does not let through.
+/// A connection that TLS or a proxy rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     #[error("certificate signed by unknown authority")]
@@ -32,13 +32,13 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// What `error` and its causes say about TLS or a proxy, if anything.
+    /// Classifies `error` and its causes as a TLS or proxy error, if it is one.
     pub fn classify(error: &(dyn StdError + 'static)) -> Option<Self> {
         let chain = causes(error);
         if let Some(tls) = chain.iter().find_map(|error| error.downcast_ref::<rustls::Error>()) {
             return Some(Self::of_tls(tls));
         }
-        // hyper-util keeps its type to itself (0.21, client::legacy::connect::proxy::TunnelError).
+        // hyper-util does not export the type (0.21, client::legacy::connect::proxy::TunnelError).
         chain.iter().find_map(|error| match error.to_string().as_str() {
             text if text.contains("proxy authorization required") => Some(Self::ProxyLogin),
             text if text.contains("tunnel error: unsuccessful") => Some(Self::ProxyRefused),
@@ -50,8 +50,8 @@ impl Fault {
         match TlsFailure::of(error) {
             TlsFailure::UntrustedIssuer => Self::UntrustedIssuer,
             TlsFailure::WrongName => Self::WrongName,
-            TlsFailure::Expired(limit) => Self::Expired(moments(limit)),
-            TlsFailure::NotYetValid(limit) => Self::NotYetValid(moments(limit)),
+            TlsFailure::Expired(limit) => Self::Expired(describe_times(limit)),
+            TlsFailure::NotYetValid(limit) => Self::NotYetValid(describe_times(limit)),
             TlsFailure::Certificate(text) | TlsFailure::Other(text) => Self::Tls(one_line(&text, LIMIT)),
             TlsFailure::NotTls | TlsFailure::Alert(_) => Self::Tls(one_line(&error.to_string(), LIMIT)),
         }
@@ -82,8 +82,8 @@ impl Fault {
     }
 }
 
-/// ` (current time 2026-01-01T00:00:00Z, certificate limit 2025-…)`, as far as times can be told.
-fn moments(limit: Option<Limit>) -> String {
+/// ` (current time 2026-01-01T00:00:00Z, certificate limit 2025-…)`, if the times are known.
+fn describe_times(limit: Option<Limit>) -> String {
     let moment = |time: UnixTime| Timestamp::from_second(i64::try_from(time.as_secs()).ok()?).ok();
     match limit.map(|Limit { now, limit }| (moment(now), moment(limit))) {
         Some((Some(now), Some(limit))) => format!(" (current time {now}, certificate limit {limit})"),
@@ -91,8 +91,8 @@ fn moments(limit: Option<Limit>) -> String {
     }
 }
 
-/// The error and what caused it, down to the first cause. An `io::Error` hides what it wraps from `source`, but
-/// gives it here.
+/// The error and its causes, down to the first one. The `source` of an `io::Error` skips the error that it wraps;
+/// `get_ref` returns it.
 pub fn causes<'a>(error: &'a (dyn StdError + 'static)) -> Vec<&'a (dyn StdError + 'static)> {
     let mut chain = Vec::new();
     let mut next = Some(error);
@@ -130,7 +130,7 @@ mod tests {
             (CertificateError::NotValidForName, "not valid for this host name", "check DNS"),
         ];
         for (certificate, text, advice) in cases {
-            // As it arrives: below an io::Error that wraps it.
+            // As in practice: wrapped in an io::Error.
             let error = io::Error::other(rustls::Error::InvalidCertificate(certificate));
             let fault = Fault::classify(&error).unwrap();
             assert!(fault.to_string().contains(text), "{fault}");

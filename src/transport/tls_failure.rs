@@ -1,5 +1,5 @@
-//! Why TLS failed, in the few classes on which people act differently. It needs rustls alone, so that everything that
-//! shakes hands can classify its errors alike.
+//! Classifies TLS failures by what the user can do about them. It depends only on rustls, so that all code with TLS
+//! connections can use it.
 
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
@@ -7,22 +7,22 @@ use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 /// Why a handshake failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TlsFailure {
-    /// The certificate's issuer is none that is trusted here.
+    /// The issuer of the certificate is not trusted here.
     UntrustedIssuer,
     WrongName,
     Expired(Option<Limit>),
     NotYetValid(Option<Limit>),
-    /// Something else about the certificate, in rustls' words.
+    /// Another problem with the certificate, in rustls' words.
     Certificate(String),
-    /// What answers speaks something else.
+    /// The server does not speak TLS.
     NotTls,
-    /// The server ended the handshake.
+    /// The server aborted the handshake.
     Alert(AlertDescription),
     /// In rustls' words.
     Other(String),
 }
 
-/// A certificate's limit in time, and when it was compared.
+/// A certificate's validity limit, and the time that it was compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     pub now: UnixTime,
@@ -42,7 +42,7 @@ impl TlsFailure {
     fn of_certificate(error: &CertificateError) -> Self {
         match error {
             CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UntrustedIssuer,
-            // A certificate authority shown as the server's own certificate is a self-signed one.
+            // A CA certificate used as the server certificate is a self-signed one.
             CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
                 Self::UntrustedIssuer
             }
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_of_rustls_fall_into_classes() {
+    fn errors_of_rustls_are_classified() {
         let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
         let limit = Limit { now: at(2), limit: at(1) };
         let self_signed = std::io::Error::other("CaUsedAsEndEntity");

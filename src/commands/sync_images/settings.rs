@@ -1,4 +1,4 @@
-//! The command line of `sync-images` as settings of the pipeline, checked before anything is touched.
+//! The command line of `sync-images` as settings of the pipeline, validated before anything is read or changed.
 
 use std::path::Path;
 
@@ -47,7 +47,7 @@ pub(in crate::commands) async fn read(
     })
 }
 
-/// The clients that the settings ask for; no request is sent yet.
+/// The clients for the settings; no request is sent yet.
 pub(super) async fn ports(arguments: &Arguments, settings: &Settings) -> Result<Ports, CommandError> {
     let cluster = if settings.stages.need_cluster() {
         Some(cluster::connect(&arguments.connection.flags(&settings.filter.knowledge)).await?)
@@ -57,7 +57,7 @@ pub(super) async fn ports(arguments: &Arguments, settings: &Settings) -> Result<
     Ok(Ports { cluster, network: arguments.network.settings() })
 }
 
-/// The file of a stage that runs is written, and the file of a stage that is skipped is read.
+/// If a stage runs, its artifact is written to the file; if it is skipped, the artifact is read from the file.
 fn artifact<T>(
     path: Option<&Path>,
     is_read: bool,
@@ -70,13 +70,13 @@ fn artifact<T>(
     })
 }
 
-/// What is up to date is read as well where somebody will read about it: that costs a request per manifest.
+/// Images that are up to date are read too if the output shows details: that needs a request per manifest.
 fn detail(sync: &SyncArguments) -> Detail {
     let is_told = matches!(sync.output, OutputFormat::Wide | OutputFormat::Json | OutputFormat::Yaml);
     if sync.lock.is_some() || is_told { Detail::Content } else { Detail::Digest }
 }
 
-/// Combinations that mean nothing are refused, so that none is silently ignored.
+/// Rejects combinations of flags without effect, so that none is silently ignored.
 fn check(sync: &SyncArguments, stages: Stages, scope: &Scope) -> Result<(), CommandError> {
     let dry = sync.dry_run.dry_run != DryRun::None;
     let refused = |message: &str, hint: &str| Err(CommandError::with_hint(format!("error: {message}"), hint));

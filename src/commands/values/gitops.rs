@@ -1,4 +1,4 @@
-//! `values kustomize` and `values patches`: what a GitOps repository takes.
+//! `values kustomize` and `values patches`: files for a GitOps repository.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! `values helm`: a values file for each release, and a merge patch for each component of Cast AI's operator.
+//! `values helm`: a values file per release, and a merge patch per component of Cast AI's operator.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,10 +16,10 @@ use crate::output;
 use crate::persist::helm::{self, ReleaseValues};
 use crate::printable::one_line;
 
-/// Longest comment in a file, in characters.
+/// Maximum length of a comment in a file, in characters.
 const MAX_COMMENT_LENGTH: usize = 1000;
 
-/// A document with the name of its file.
+/// A document with its file name.
 struct Document {
     file: String,
     text: String,
@@ -118,8 +118,8 @@ fn document(decided: &ReleaseValues) -> std::io::Result<Document> {
     Ok(Document { file: file_name(&[&release.namespace, &release.name]), text })
 }
 
-/// A component's release is made by its operator from the values in the component (castai/castware-operator
-/// `api/v1alpha1/component_types.go`); none where there is no such release.
+/// The release of a component that Cast AI's operator installs from the component's values (castai/castware-operator
+/// `api/v1alpha1/component_types.go`); `None` if there is no such release.
 fn component(
     resource: &Resource,
     decided: &BTreeMap<crate::cluster::release::ReleaseName, ReleaseValues>,
@@ -152,7 +152,7 @@ fn component(
     Ok(Some(Document { file: file_name(&[&resource.namespace, &resource.name, "component"]), text }))
 }
 
-/// An object with `value` at the place that a JSON pointer names.
+/// An object with `value` at this JSON pointer.
 fn at_pointer(pointer: Option<&String>, value: &Value) -> Value {
     let members =
         pointer.into_iter().flat_map(|pointer| pointer.rsplit('/')).filter(|member| !member.is_empty());
@@ -164,18 +164,18 @@ fn comment(text: &mut String, line: &str) {
     let _ = writeln!(text, "# {}", one_line(line, MAX_COMMENT_LENGTH));
 }
 
-/// Whether a name means the same to a shell and to a file system.
+/// Whether a name has no special characters for shells and file systems.
 fn is_plain(name: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+');
     name.starts_with(|first: char| first.is_ascii_alphanumeric()) && name.bytes().all(is_plain)
 }
 
-/// A name for a command line that may be copied: what came from a cluster must not become a command.
+/// A name for a command line that users may copy: text from a cluster must not become a command.
 fn word<'n>(name: &'n str, otherwise: &'n str) -> &'n str {
     if is_plain(name) { name } else { otherwise }
 }
 
-/// A file in one folder, whatever the names are; those of Kubernetes have no underscore.
+/// A unique file name from these parts. Kubernetes names contain no underscore.
 fn file_name(parts: &[&str]) -> String {
     let plain = |part: &&str| -> String {
         part.chars()
@@ -186,7 +186,7 @@ fn file_name(parts: &[&str]) -> String {
     format!("{}.yaml", joined.trim_start_matches('.'))
 }
 
-/// Writes a whole file or none, and returns its path. A link of this name is replaced, and not followed.
+/// Atomically writes a file, and returns its path. A link of this name is replaced, not followed.
 fn write(directory: &Path, document: &Document) -> Result<String, CommandError> {
     let path = directory.join(&document.file);
     let shown = path.display().to_string();
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_leads_out_of_the_folder_or_into_a_command() {
+    fn no_name_escapes_the_folder_or_becomes_a_command() {
         for (parts, expected) in [
             (["castai-agent", "castai-agent"], "castai-agent_castai-agent.yaml"),
             (["../..", "etc/passwd"], "_.._etc_passwd.yaml"),

@@ -1,6 +1,7 @@
 //! `values policy`: prints the policy, or applies it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::slice;
 
 use serde_json::Value;
 
@@ -75,13 +76,15 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
     Ok(exit_status)
 }
 
-/// What the registry is seen to hold, and the repositories there that hold nothing which is in use.
+/// The content of the registry, and the repositories there without any image in use.
 async fn verified(
     arguments: &Arguments,
     images: &NamedImages,
 ) -> Result<(Names, BTreeSet<String>), CommandError> {
     let settings = arguments.network.settings();
-    let stores = store::open(&images.mirror, &settings, Limits::default(), &|_| ()).await?;
+    let mirrors = slice::from_ref(&images.mirror);
+    let stores = store::open(mirrors, &settings, Limits::default(), &|_| ()).await?;
+    let destination = stores.destination(&images.mirror);
     let mut versions: BTreeMap<Repository, BTreeSet<&Version>> = BTreeMap::new();
     for assigned in &images.assignments {
         if matches!(assigned.source, Source::Known(_)) {
@@ -93,7 +96,7 @@ async fn verified(
     }
     let mut listings: BTreeMap<Repository, Listing> = BTreeMap::new();
     for (repository, versions) in versions {
-        let listed = stores.destination.list(&repository, &versions).await;
+        let listed = destination.list(&repository, &versions).await;
         let listed = listed.map_err(|error| {
             CommandError::with_hint(
                 format!("error: listing {repository}: {error}"),
@@ -111,7 +114,7 @@ async fn verified(
     Ok((Names::of_verified(images.naming(), &images.assignments, is_verified), missing))
 }
 
-/// The version of Kubernetes' own policies to write; none where it is to be Kyverno's.
+/// The version of Kubernetes' admission policy API; `None` for Kyverno.
 async fn engine(
     connection: &Connection,
     wanted: &PolicyArguments,
@@ -142,7 +145,7 @@ async fn engine(
     }
 }
 
-/// Kyverno's kinds are served only where it is installed.
+/// Kyverno's kinds are only served if it is installed.
 async fn refuse_unserved(connection: &Connection, manifests: &[Value]) -> Result<(), CommandError> {
     let is_kyverno = manifests.iter().any(|manifest| manifest["kind"] == kyverno::KIND);
     let version = [kyverno::VERSION];
@@ -159,7 +162,7 @@ async fn refuse_unserved(connection: &Connection, manifests: &[Value]) -> Result
     Ok(())
 }
 
-/// Asks the server whether it takes everything, then applies it.
+/// Runs a server dry run of everything, then applies it.
 async fn carry_out(
     connection: &Connection,
     manifests: &[Value],
@@ -173,16 +176,16 @@ async fn carry_out(
         format!("{}.{group}/{}", text("/kind").to_lowercase(), text("/metadata/name"))
     });
     let objects: Vec<_> = objects.collect();
-    let told = |suffix: &str| objects.join(&format!(" {suffix}\n")) + &format!(" {suffix}\n");
+    let lines = |suffix: &str| objects.join(&format!(" {suffix}\n")) + &format!(" {suffix}\n");
     if wanted.dry_run == DryRun::Client {
-        output::result(&told("applied (dry run)"))?;
+        output::result(&lines("applied (dry run)"))?;
         return Ok(exit_status);
     }
     for manifest in manifests {
         apply(connection, manifest, PatchMode::DryRun).await?;
     }
     if wanted.dry_run == DryRun::Server {
-        output::result(&told("applied (server dry run)"))?;
+        output::result(&lines("applied (server dry run)"))?;
         return Ok(exit_status);
     }
     let work = format!("apply {} to {}", objects.join(" and "), connection.name);
@@ -194,7 +197,7 @@ async fn carry_out(
     for manifest in manifests {
         apply(connection, manifest, PatchMode::Apply).await?;
     }
-    output::result(&told("applied"))?;
+    output::result(&lines("applied"))?;
     output::say(&format!(
         "images of new pods are renamed from now on; to undo: kubectl delete {}",
         objects.join(" ")
@@ -202,7 +205,7 @@ async fn carry_out(
     Ok(exit_status)
 }
 
-/// The manifests as YAML for `kubectl apply -f -`, with what a reader should know.
+/// The manifests as YAML for `kubectl apply -f -`, with comments for the reader.
 fn text(manifests: &[Value], extent: Extent) -> std::io::Result<String> {
     let extent = match extent {
         Extent::Mirrored => {

@@ -1,28 +1,28 @@
-//! The manifests of a release, and which chart inside of it each of them comes from.
+//! Parses the manifests of a release, and determines the subchart of each.
 
 use crate::cluster::release::Release;
 use crate::model::image_field::{Variables, locate_image_fields};
 use crate::model::knowledge::Knowledge;
 use crate::sync::discover::manifests;
 
-/// A manifest that carries images.
+/// A manifest with images.
 pub(super) struct Template {
     /// `Kind/name`.
     pub(super) name: String,
     pub(super) hook: bool,
-    /// The names of the charts below the outermost one; empty for that.
+    /// The names of the subcharts, outermost first; empty for the top-level chart.
     pub(super) subchart: Vec<String>,
     /// As written.
     pub(super) images: Vec<String>,
 }
 
 impl Template {
-    /// The chart whose values it is made of.
+    /// The chart whose values render it.
     pub(super) fn chart<'a>(&'a self, release: &'a Release) -> &'a str {
         self.subchart.last().map_or(release.chart.name.as_str(), String::as_str)
     }
 
-    /// A value of that chart, as the outermost one takes it.
+    /// A value of that chart, as a key of the top-level chart.
     pub(super) fn key(&self, key: &str) -> String {
         self.subchart.iter().map(String::as_str).chain([key]).collect::<Vec<_>>().join(".")
     }
@@ -50,7 +50,7 @@ fn take(templates: &mut Vec<Template>, text: &str, source: &str, hook: bool, var
     }
 }
 
-/// From a path such as `castai/charts/autoscaler/charts/castai-agent/templates/deployment.yaml`.
+/// Parses a path such as `castai/charts/autoscaler/charts/castai-agent/templates/deployment.yaml`.
 fn subchart(path: &str) -> Vec<String> {
     let chart = path.split("/templates/").next().unwrap_or(path);
     chart.split("/charts/").skip(1).map(str::to_owned).collect()

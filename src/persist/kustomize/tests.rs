@@ -48,14 +48,14 @@ fn fixture() -> (Vec<Workload>, Vec<Assignment>) {
     ];
     let found = Found { workloads: &workloads, ..Found::default() };
     let inventory =
-        discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
+        discover(Vec::new(), &[found], &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
     let mirror: Mirror = "e.example".parse().unwrap();
     let assignments = assign(&inventory, &mirror, &[], None);
     (workloads, assignments)
 }
 
 #[test]
-fn repositories_are_renamed_without_tags_and_variables_are_told() {
+fn repositories_are_renamed_without_tags_and_variable_gaps_are_reported() {
     let (_, assignments) = fixture();
     let renamed = |name: &str| json!({"name": name, "newName": format!("e.example/{name}")});
     let expected =
@@ -67,7 +67,7 @@ fn repositories_are_renamed_without_tags_and_variables_are_told() {
 }
 
 #[test]
-fn each_workload_gets_a_patch_that_tests_names_alone() {
+fn each_workload_gets_a_patch_that_tests_only_names() {
     let (workloads, assignments) = fixture();
     let patches = patches(&workloads, &assignments, built_in());
     let entries = patches["patches"].as_array().unwrap();
@@ -105,7 +105,7 @@ fn each_workload_gets_a_patch_that_tests_names_alone() {
 }
 
 #[test]
-fn a_volume_is_patched_and_said_where_older_versions_do_not_rename_it() {
+fn a_volume_is_patched_and_the_gap_of_older_kustomize_is_reported() {
     let pod = json!({
         "containers": [{"name": "a", "image": "castai/hibernate:v1"}],
         "volumes": [{"name": "c", "configMap": {"name": "c"}}, {"name": "m", "image": {"reference": "castai/model:v2"}}],
@@ -114,7 +114,7 @@ fn a_volume_is_patched_and_said_where_older_versions_do_not_rename_it() {
         [WorkloadKind::Deployment, WorkloadKind::CronJob].map(|kind| workload(kind, "w", pod.clone()));
     let found = Found { workloads: &workloads, ..Found::default() };
     let inventory =
-        discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
+        discover(Vec::new(), &[found], &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
     let assignments = assign(&inventory, &"e.example".parse().unwrap(), &[], None);
     let renamed = images(&assignments);
     assert_eq!(renamed["images"][1], json!({"name": "castai/model", "newName": "e.example/castai/model"}));

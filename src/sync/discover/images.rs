@@ -12,20 +12,20 @@ use crate::model::inventory::Inventory;
 use crate::sync::plan::assign_all;
 use crate::sync::target::{self, MirrorSettings};
 
-/// What `images` looks at.
+/// The settings of `images`.
 pub struct Settings {
     pub scope: Scope,
     pub filter: ImageFilter,
     pub mirror: MirrorSettings,
     pub manifests: Vec<Manifest>,
-    /// Whether what was left out is explained.
+    /// Whether to explain what was excluded.
     pub explain: bool,
 }
 
-/// Lists the images of the cluster, or of the manifests alone where there is no connection.
+/// Lists the images of the cluster, or only those of the manifests if there is no connection.
 ///
 /// # Errors
-/// The cluster cannot be reached, or does not know us.
+/// The cluster cannot be reached or rejects our credentials.
 pub async fn run(
     settings: &Settings,
     connection: Option<&Connection>,

@@ -1,4 +1,4 @@
-//! From plan to proof, between two real servers on loopback.
+//! From plan to verification, between two real servers on loopback.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -13,15 +13,15 @@ use crate::model::image::Mirror;
 use crate::model::plan::{RegistryKind, Step};
 use crate::model::provenance::Provenance;
 use crate::registry::testing::{Shared, World, with_registry};
+use crate::store::Limits;
 use crate::store::open::open_for_test;
-use crate::store::{Limits, Stores};
 use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::plan::decide::{MovableTags, join_uploads};
 use crate::sync::plan::prepare::{Detail, Wanted, prepare};
 use crate::sync::verify::{PlanAge, Verified, verify};
 use crate::transport::Settings;
 
-/// Two servers, and what is needed to mirror from the first to the second.
+/// Two servers, with everything needed to mirror from the first to the second.
 struct Lab {
     source: Shared,
     target: Shared,
@@ -40,7 +40,7 @@ struct Ran {
     notes: Vec<String>,
 }
 
-/// A layer that is streamed, and one that is held in memory.
+/// One layer that is streamed, and one that is kept in memory.
 fn base() -> Vec<u8> {
     (0..600_000_u32).flat_map(u32::to_le_bytes).collect()
 }
@@ -95,7 +95,7 @@ impl Lab {
         run
     }
 
-    /// A whole run, as a new process does it.
+    /// A complete run, as in a new process.
     async fn run_with(&self, detail: Detail) -> Ran {
         let settings = Settings {
             connect_timeout: Duration::from_secs(5),
@@ -107,25 +107,28 @@ impl Lab {
         let limits = Limits { blobs: 4, ..Limits::default() };
         let host = &self.mirror.registry;
         let stores = open_for_test(host, self.api.clone(), &settings, limits, &observer);
-        let Stores { sources, destination } = &stores;
-        let prepared = prepare(sources, destination, &self.mirror, self.wanted(detail)).await.unwrap();
-        // What a file would hold is as good as the value itself; manifests are then read again.
+        let (sources, destination) = (&stores.sources(), &stores.destination(&self.mirror));
+        let cache = ManifestCache::default();
+        let prepared =
+            prepare(sources, destination, &self.mirror, self.wanted(detail), &cache).await.unwrap();
+        // The plan after serialization is equivalent; manifests are then read again.
         let text = serde_json::to_string(&prepared.plan).unwrap();
         let plan: DestinationPlan = serde_json::from_str(&text).unwrap();
         assert_eq!(plan, prepared.plan);
         let targets = [Target { store: destination, plan: &plan }];
-        let mirrored = mirror(sources, &targets, &prepared.uploads, &prepared.cache, &observer).await;
+        let mirrored = mirror(sources, &targets, &prepared.uploads, &cache, &observer).await;
         let verified = verify(destination, &plan, &mirrored, PlanAge::Fresh).await;
         Ran { plan, uploads: prepared.uploads, mirrored, verified, notes: prepared.notes }
     }
 
-    /// One run to two destinations, below two paths of the same registry.
+    /// One run to two destinations: two paths in the same registry.
     async fn run_to_two(&self) -> (Vec<Upload>, Mirrored) {
         let settings = Settings::default();
         let observer = |event| self.events.lock().unwrap().push(event);
         let host = &self.mirror.registry;
         let stores = open_for_test(host, self.api.clone(), &settings, Limits::default(), &observer);
-        let Stores { sources, destination } = &stores;
+        let (sources, destination) = (&stores.sources(), &stores.destination(&self.mirror));
+        let cache = ManifestCache::default();
         let mut prepared = Vec::new();
         for path in ["mirror", "second"] {
             let mirror: Mirror = format!("{host}/{path}").parse().unwrap();
@@ -134,12 +137,12 @@ impl Lab {
                 let name = assignment.destination.as_written().replace("/mirror/", &format!("/{path}/"));
                 assignment.destination = name.parse().unwrap();
             }
-            prepared.push(prepare(sources, destination, &mirror, wanted).await.unwrap());
+            prepared.push(prepare(sources, destination, &mirror, wanted, &cache).await.unwrap());
         }
         let uploads = join_uploads(prepared.iter().map(|prepared| prepared.uploads.clone()));
         let targets: Vec<_> =
             prepared.iter().map(|prepared| Target { store: destination, plan: &prepared.plan }).collect();
-        let mirrored = mirror(sources, &targets, &uploads, &prepared[0].cache, &observer).await;
+        let mirrored = mirror(sources, &targets, &uploads, &cache, &observer).await;
         (uploads, mirrored)
     }
 
@@ -152,11 +155,11 @@ impl Lab {
         self.target.lock().unwrap().count(words)
     }
 
-    fn asked(&self, words: &[&str]) -> usize {
+    fn request_count(&self, words: &[&str]) -> usize {
         self.source.lock().unwrap().count(words)
     }
 
-    /// Everything that the source holds is in the mirror, byte for byte.
+    /// Asserts that the mirror has all content of the source, byte for byte.
     fn assert_equal(&self) {
         let (source, target) = (self.source.lock().unwrap(), self.target.lock().unwrap());
         let in_mirror = |path: &str| format!("mirror/{path}");
@@ -173,21 +176,21 @@ impl Lab {
 }
 
 const REPOSITORIES: usize = 3;
-/// Two shared layers, and a config and a layer for each platform of each image; the two configs are the image's own.
+/// Two shared layers, and a config and a layer for each platform of each image.
 const BLOBS: usize = 2 + 3 * 4;
-/// Pairs of blob and repository.
+/// Number of pairs of blob and repository.
 const PAIRS: usize = 3 * 6;
 
-/// `tests/cli/budget.rs` counts term by term; here it is the plan that has to know.
+/// `tests/cli/budget.rs` counts requests by kind; here the plan's estimate is tested.
 #[tokio::test]
-async fn the_plan_estimates_the_requests_that_are_left_to_do() {
+async fn the_plan_estimates_the_remaining_requests() {
     with_lab(ecr_world(), async |lab| {
         let run = lab.run().await;
         assert_eq!(run.verified.failures, Vec::new());
         assert_eq!(run.verified.locked.images.len(), 3);
         assert_eq!(run.verified.locked.images[0].platforms, ["linux/amd64", "linux/arm64"]);
         lab.assert_equal();
-        // Listings and the account's setting are asked for while planning.
+        // Listings and the account's setting are requested during planning.
         let planned = REPOSITORIES + 1;
         let token = 1;
         assert_eq!(run.plan.estimate.destination_requests, (lab.sent(&[""]) - planned - token) as u64);
@@ -196,7 +199,7 @@ async fn the_plan_estimates_the_requests_that_are_left_to_do() {
         let again = lab.run().await;
         assert_eq!(again.verified.locked.images.len(), 3);
         assert_eq!(lab.sent(&[""]), REPOSITORIES, "up to date costs the listings");
-        assert_eq!(lab.asked(&["GET", "/manifests/"]) + lab.asked(&["/blobs/"]), 0);
+        assert_eq!(lab.request_count(&["GET", "/manifests/"]) + lab.request_count(&["/blobs/"]), 0);
     })
     .await;
 }
@@ -225,7 +228,7 @@ async fn two_destinations_get_each_blob_from_one_read() {
 }
 
 #[tokio::test]
-async fn with_mounting_each_blob_goes_up_once() {
+async fn with_mounting_each_blob_is_uploaded_once() {
     let oci = World { wants_token: true, ..World::default() };
     for world in [ecr_world(), oci] {
         with_lab(World { mounting: true, ..world }, async |lab| {
@@ -234,15 +237,15 @@ async fn with_mounting_each_blob_goes_up_once() {
             lab.assert_equal();
             assert_eq!(lab.sent(&["PUT", "/blobs/uploads/"]), BLOBS);
             assert_eq!(lab.sent(&["POST", "mount="]), PAIRS - BLOBS);
-            assert_eq!(lab.asked(&["/elsewhere/"]), BLOBS);
+            assert_eq!(lab.request_count(&["/elsewhere/"]), BLOBS);
         })
         .await;
     }
 }
 
 #[tokio::test]
-async fn a_mount_that_is_not_done_continues_as_an_upload() {
-    // Any registry is asked to mount, and this one does not.
+async fn an_unsupported_mount_continues_as_an_upload() {
+    // Mounting is attempted at every registry, and this one does not support it.
     with_lab(World::default(), async |lab| {
         let run = lab.run().await;
         assert_eq!(run.plan.registry, RegistryKind::Oci);
@@ -256,7 +259,7 @@ async fn a_mount_that_is_not_done_continues_as_an_upload() {
 }
 
 #[tokio::test]
-async fn one_receiver_that_fails_does_not_stop_the_others_and_the_next_run_goes_on() {
+async fn one_failed_upload_does_not_stop_the_others_and_the_next_run_continues() {
     with_lab(ecr_world(), async |lab| {
         let faults = vec![("PUT /v2/mirror/a/two/blobs/", StatusCode::FORBIDDEN, ""); PAIRS];
         lab.target.lock().unwrap().faults = faults;
@@ -269,7 +272,11 @@ async fn one_receiver_that_fails_does_not_stop_the_others_and_the_next_run_goes_
             .collect();
         assert_eq!(failed, ["mirror/a/two"]);
         assert_eq!(run.verified.locked.images.len(), 2);
-        assert_eq!(lab.asked(&["/elsewhere/"]), BLOBS, "a refusal is no reason to read again");
+        assert_eq!(
+            lab.request_count(&["/elsewhere/"]),
+            BLOBS,
+            "a rejected upload does not cause another read"
+        );
         assert!(!lab.target.lock().unwrap().tags.keys().any(|(path, _)| path.contains("two")));
 
         lab.target.lock().unwrap().faults.clear();
@@ -284,7 +291,7 @@ async fn one_receiver_that_fails_does_not_stop_the_others_and_the_next_run_goes_
 }
 
 #[tokio::test]
-async fn a_busy_or_breaking_world_only_costs_time() {
+async fn overload_and_broken_connections_are_retried() {
     with_lab(ecr_world(), async |lab| {
         lab.source.lock().unwrap().cuts = 2;
         lab.target.lock().unwrap().faults = vec![
@@ -303,7 +310,7 @@ async fn a_busy_or_breaking_world_only_costs_time() {
 }
 
 #[tokio::test]
-async fn damaged_bytes_never_arrive_and_fail_only_who_needs_them() {
+async fn damaged_bytes_are_never_committed_and_fail_only_their_images() {
     with_lab(ecr_world(), async |lab| {
         let own = Digest::compute(b"a/one v1 arm64");
         let shared = Digest::compute(&base());
@@ -327,7 +334,7 @@ async fn damaged_bytes_never_arrive_and_fail_only_who_needs_them() {
 }
 
 #[tokio::test]
-async fn a_shared_layer_is_read_from_another_image_where_its_first_source_fails() {
+async fn a_shared_layer_is_read_from_another_image_if_its_first_source_fails() {
     with_lab(ecr_world(), async |lab| {
         lab.source.lock().unwrap().faults = vec![("GET /v2/a/one/blobs/", StatusCode::FORBIDDEN, ""); 100];
         let run = lab.run().await;
@@ -343,7 +350,7 @@ async fn a_shared_layer_is_read_from_another_image_where_its_first_source_fails(
 }
 
 #[tokio::test]
-async fn progress_adds_up_to_what_was_announced() {
+async fn progress_adds_up_to_the_announced_total() {
     with_lab(ecr_world(), async |lab| {
         lab.target.lock().unwrap().faults =
             vec![("PUT /v2/mirror/a/one/blobs/", StatusCode::SERVICE_UNAVAILABLE, ""); 2];
@@ -365,7 +372,7 @@ async fn progress_adds_up_to_what_was_announced() {
 }
 
 #[tokio::test]
-async fn a_source_that_lacks_one_image_fails_that_one() {
+async fn a_missing_source_image_fails_only_that_image() {
     with_lab(ecr_world(), async |lab| {
         lab.source.lock().unwrap().tags.retain(|(path, _), _| path != "a/one");
         let run = lab.run().await;
@@ -377,7 +384,7 @@ async fn a_source_that_lacks_one_image_fails_that_one() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_stalls_is_given_up_and_the_others_finish() {
+async fn a_stalled_upload_is_cancelled_and_the_others_finish() {
     with_lab(ecr_world(), async |lab| {
         lab.idle_timeout = Duration::from_millis(500);
         lab.target.lock().unwrap().stalls = Some("PUT /v2/mirror/a/two/blobs/");
@@ -396,12 +403,12 @@ async fn mirrored_images_are_read_on_request_and_repaired_if_damaged() {
         let again = lab.run_with(Detail::Content).await;
         assert_eq!(again.notes, Vec::<String>::new());
         assert!(again.mirrored.is_empty(), "all is there");
-        let told = |run: &Ran| {
+        let locked = |run: &Ran| {
             let images = run.verified.locked.images.iter();
             images.map(|image| (image.platforms.clone(), image.size)).collect::<Vec<_>>()
         };
-        assert_eq!(told(&again), told(&first), "a lock says the same of what is there as of what was copied");
-        // A child of an index is gone, which its tag does not tell.
+        assert_eq!(locked(&again), locked(&first), "a lock is the same for present and copied images");
+        // A child of an index is missing, which the index's tag does not reveal.
         let child = {
             let mut target = lab.target.lock().unwrap();
             let tagged: BTreeSet<_> = target.tags.values().cloned().collect();

@@ -1,9 +1,9 @@
-//! Which source each wanted image has, and the name it gets in the mirror.
+//! Determines the source of each wanted image, and its name in the mirror.
 //!
-//! A reference may point at the mirror already, after a rewrite or by a Helm value. It is then read backwards: by
-//! `--map`, else by the naming rule, and by that only where the name read back is one that may be mirrored, because
-//! anybody can publish the others. Our annotation can vouch for a name in Cast AI's own namespaces, but never pairs a
-//! source with a destination: every user who may edit a workload may edit it.
+//! A reference may already point to the mirror, after a rewrite or through a Helm value. Then it is translated back: by
+//! `--map`, else by the naming rule, but only if the resulting name may be mirrored, because anyone can publish other
+//! names. Our annotation is evidence for a name in Cast AI's own namespaces, but never maps a source to a destination:
+//! anyone who may edit a workload may edit it.
 
 use std::collections::BTreeMap;
 
@@ -17,13 +17,13 @@ use crate::model::plan::PlannedUse;
 use crate::model::provenance::Provenance;
 use crate::sync::provenance::provenance;
 
-/// One destination reference, where it comes from, and the places that use it.
+/// One destination reference, with its source and its uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
-    /// The name in the mirror; the image itself where it is left alone or cannot have one.
+    /// The name in the mirror; the image itself if it is skipped or cannot have such a name.
     pub destination: Image,
     pub source: Source,
-    /// Where the source's name comes from, the most trusted of its uses; absent where no source is known.
+    /// The provenance of the source's name, the most trusted of its uses; `None` if there is no source.
     pub provenance: Option<Provenance>,
     pub used_by: Vec<PlannedUse>,
 }
@@ -31,9 +31,9 @@ pub struct Assignment {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     Known(Image),
-    /// It is in the mirror, but its source is unknown; the text says what to add.
+    /// It is in the mirror, but its source is unknown; the text says which flag to add.
     Unknown(String),
-    /// Nodes reach its registry anyway; the text says why.
+    /// Nodes can already reach its registry; the text says why.
     Reachable(String),
     /// It cannot have a name in the mirror, or may not be mirrored; the text says why.
     InvalidName(String),
@@ -56,7 +56,7 @@ pub fn unused_maps<'m>(assignments: &[Assignment], maps: &'m [NameMap]) -> Vec<&
     maps.iter().filter(is_unused).collect()
 }
 
-/// Gives every wanted image its source and its name in `mirror`, in order of that name. `region` is the cluster's.
+/// Assigns source and destination in `mirror` to every wanted image, sorted by destination. `region` is the cluster's.
 pub fn assign(
     inventory: &Inventory,
     mirror: &Mirror,
@@ -77,7 +77,7 @@ pub fn assign(
             };
             let (key, provenance) = match &source {
                 Source::Known(source) => {
-                    // What a component derives from an image that may be mirrored comes with it.
+                    // An image that is derived from an image that may be mirrored may be mirrored too.
                     let derived = container.map(|_| Provenance::Unknown);
                     (Some(source.clone()), naming.provenance(source, wanted, used_by).or(derived))
                 }
@@ -96,7 +96,7 @@ pub fn assign(
     assignments.into_values().collect()
 }
 
-/// The image and the place of the container that makes the image of `used_by` out of its own at run time.
+/// The image and use of the container from whose image the image of `used_by` is derived at run time.
 fn container_of<'i>(inventory: &'i Inventory, used_by: &Use) -> Option<(&'i WantedImage, &'i Use)> {
     let Reason::Derived { from } = &used_by.reason else {
         return None;
@@ -106,8 +106,8 @@ fn container_of<'i>(inventory: &'i Inventory, used_by: &Use) -> Option<(&'i Want
     Some((wanted, container))
 }
 
-/// The destination and source of a derived image follow its container's. It lies where the component looks for it, as
-/// long as there can be such a name and nobody gave it another one; else the component has to be told by a variable.
+/// The destination and source of a derived image follow its container's image. Its destination is where the component
+/// looks for it if such a name exists and no map sets another; otherwise a variable has to set it.
 fn derive(
     image: &Image,
     used_by: &Use,
@@ -173,7 +173,7 @@ impl Naming<'_> {
         if mirror.holds(image) && !is_mapped(image) {
             return (image.clone(), self.read_back(wanted, used_by));
         }
-        // What we mirrored to another registry is still the public image, wherever it lies now.
+        // An image that we mirrored to another registry still has the recorded public image as its source.
         let recorded = used_by.recorded_source.as_ref();
         let source =
             recorded.filter(|source| self.provenance(source, wanted, used_by).is_some()).unwrap_or(image);
@@ -189,16 +189,16 @@ impl Naming<'_> {
         }
     }
 
-    /// Where the name of a source comes from; none where it may not be mirrored. Every place that writes the very name
-    /// vouches for it, while a record speaks for its own workload alone.
+    /// The provenance of a source's name; `None` if it may not be mirrored. Every use of that very name is evidence,
+    /// while a record only counts for its own workload.
     fn provenance(&self, source: &Image, wanted: &WantedImage, used_by: &Use) -> Option<Provenance> {
         let others = wanted.used_by.iter().filter(|_| *source == wanted.image);
         let places = others.chain([used_by]).map(|used_by| &used_by.place);
         places.filter_map(|place| provenance(source, place, self.knowledge, self.maps)).min()
     }
 
-    /// The source of an image that lies in the mirror already: what the naming rule reads there, if Cast AI is known to
-    /// use it, or if our record says the same where it can be believed.
+    /// The source of an image that is already in the mirror: the name by the naming rule, if Cast AI is known to use
+    /// it, or if a trustworthy record of ours agrees.
     fn read_back(&self, wanted: &WantedImage, used_by: &Use) -> Source {
         let (image, recorded) = (&wanted.image, used_by.recorded_source.as_ref());
         let may_be_mirrored = |source: &Image| {
@@ -217,7 +217,7 @@ impl Naming<'_> {
     }
 }
 
-/// Why an image is not mirrored that something outside of Cast AI's namespaces names.
+/// Why an image outside Cast AI's namespaces is not mirrored.
 fn not_ours(source: &Image) -> String {
     format!(
         "{} is not a known Cast AI image and is used outside of Cast AI's namespaces: to mirror it, add \
@@ -226,10 +226,10 @@ fn not_ours(source: &Image) -> String {
     )
 }
 
-/// What a public image is called in the mirror.
+/// The name of a public image in the mirror.
 ///
 /// # Errors
-/// It can have no name there.
+/// It cannot have a name there.
 pub fn name_in(mirror: &Mirror, maps: &[NameMap], source: &Image) -> Result<Image, InvalidReference> {
     match maps.iter().find(|map| map.public() == source.repository()) {
         Some(map) => source.with_repository(map.private()).map(Image::with_explicit_tag),
@@ -237,7 +237,7 @@ pub fn name_in(mirror: &Mirror, maps: &[NameMap], source: &Image) -> Result<Imag
     }
 }
 
-/// Whether `destination` is a name that `source` can get in `mirror`: by a map, by the naming rule, or beside the
+/// Whether `destination` is a valid name for `source` in `mirror`: by a map, by the naming rule, or next to the
 /// component that derives it.
 pub fn follows(mirror: &Mirror, maps: &[NameMap], source: &Image, destination: &Image) -> bool {
     let is_pair = |map: &NameMap| {
@@ -260,8 +260,8 @@ fn unnameable(error: InvalidReference) -> Source {
     Source::InvalidName(error.to_string())
 }
 
-/// Why nodes without internet reach this image's registry, if they do: any private ECR of the cluster's region is
-/// behind the same `ecr.dkr` endpoint, EKS' own add-on registries included. `public.ecr.aws` is not one of them.
+/// Why nodes without internet can reach this image's registry, if they can: every private ECR of the cluster's region
+/// uses the same `ecr.dkr` endpoint, including EKS' own add-on registries. `public.ecr.aws` does not.
 fn reachable(image: &Image, region: Option<&str>) -> Option<String> {
     let registry = EcrRegistry::of_host(image.host())?;
     if Some(registry.region.as_str()) != region {

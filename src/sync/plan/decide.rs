@@ -1,4 +1,4 @@
-//! The deciding half of planning: from what was found at sources and destination to steps. No I/O.
+//! The pure part of planning: converts facts about sources and destination to steps.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,33 +12,33 @@ use crate::model::provenance::Provenance;
 use crate::store::{Capabilities, Listing, capabilities};
 use crate::sync::plan::assignment::{Assignment, Source};
 
-/// What planning needs to know of the world.
+/// The facts that planning needs.
 #[derive(Clone, Debug)]
 pub struct Facts {
     pub registry: RegistryKind,
-    /// By path: what a destination repository holds, nothing if it does not exist, or why that is not known.
+    /// By path: the content of a destination repository, `None` if it does not exist, or why it is unknown.
     pub repositories: BTreeMap<String, Result<Option<Listing>, String>>,
-    /// What sources were asked and how they answered. Those that did not need to be asked are absent.
+    /// The results of source requests. Sources without a request are missing.
     pub sources: BTreeMap<Image, Result<Resolved, String>>,
-    /// Pairs of destination repository and blob that it holds, of those that were asked for.
+    /// Pairs of destination repository and blob that are present, among those that were checked.
     pub present_blobs: BTreeSet<(String, Digest)>,
-    /// Whether the destination mounts blobs across repositories.
+    /// Whether the destination mounts blobs from one repository into another.
     pub mounting: bool,
-    /// By path and digest: what was read of an image that the destination holds.
+    /// By path and digest: images in the destination whose manifests were read.
     pub contents: BTreeMap<(String, Digest), Content>,
-    /// By path and digest: images that the destination's tags name, and that lack a part.
+    /// By path and digest: tagged images in the destination that are incomplete.
     pub damaged: BTreeSet<(String, Digest)>,
     /// Platforms of the clusters' nodes, such as `linux/arm64`.
     pub node_platforms: BTreeSet<String>,
     pub movable: MovableTags,
 }
 
-/// Which of the destination's tags may be moved that name other content than the source's.
+/// Which of the destination's tags may be moved if their content differs from the source's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MovableTags {
     /// Everything in the destination is ours.
     All,
-    /// The destination holds images of others too: those of these repositories, by path, which the user named.
+    /// The destination has other images too: only tags of these repositories, by path, which the user named.
     Of(BTreeSet<String>),
 }
 
@@ -54,13 +54,13 @@ impl MovableTags {
 /// An image at its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
-    /// With manifests, unless only the digest was asked for.
+    /// With manifests, unless only the digest was requested.
     pub content: Content,
-    /// Why the destination would refuse it.
+    /// Why the destination would reject it.
     pub fault: Option<String>,
 }
 
-/// One reference in the destination and everything that wants it.
+/// One destination reference with all its uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     pub destination: Image,
@@ -69,20 +69,19 @@ pub struct Target {
     pub used_by: Vec<PlannedUse>,
 }
 
-/// One target per destination reference, in order. If several sources have the same destination, the most trusted one
-/// gets it, and the
-/// others are refused by name; where none of them is more trusted, all are.
+/// One target per destination reference, sorted. If several sources have the same destination, the most trusted one is
+/// used, and the others fail with an error that names it; if none is more trusted, all fail.
 pub fn targets(assignments: Vec<Assignment>) -> Vec<Target> {
     let mut by_destination: BTreeMap<Image, Vec<Target>> = BTreeMap::new();
     for Assignment { destination, source, provenance, used_by } in assignments {
         let targets = by_destination.entry(destination.clone()).or_default();
-        let same = targets.iter_mut().find(|target| is_one_claim(&target.source, &source));
+        let same = targets.iter_mut().find(|target| is_same_source(&target.source, &source));
         let Some(target) = same else {
             targets.push(Target { destination, source, provenance, used_by });
             continue;
         };
         target.used_by.extend(used_by);
-        // One place knows what another does not, such as by an annotation.
+        // One use may have evidence that another does not have, such as an annotation.
         if matches!(target.source, Source::Unknown(_)) {
             (target.source, target.provenance) = (source, provenance);
         }
@@ -90,8 +89,8 @@ pub fn targets(assignments: Vec<Assignment>) -> Vec<Target> {
     by_destination.into_values().flat_map(settle_conflicts).collect()
 }
 
-/// Whether two sources of one destination mean the same.
-fn is_one_claim(one: &Source, other: &Source) -> bool {
+/// Whether two sources of one destination are the same.
+fn is_same_source(one: &Source, other: &Source) -> bool {
     match (one, other) {
         (Source::Known(one), Source::Known(other)) => one.is_same(other),
         _ => true,
@@ -123,14 +122,14 @@ fn settle_conflicts(mut targets: Vec<Target>) -> Vec<Target> {
     targets
 }
 
-/// What happens at one destination, and what has to be uploaded for it.
+/// The plan for one destination, and its uploads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decided {
     pub plan: DestinationPlan,
     pub uploads: Vec<Upload>,
 }
 
-/// Decides what to do for every target.
+/// Decides on a step for every target.
 pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> Decided {
     let mut images: Vec<PlannedImage> = targets
         .into_iter()
@@ -187,7 +186,7 @@ pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> Decided {
     Decided { plan, uploads }
 }
 
-/// The manifests that still have to be written: those that are not there, and the one that the tag shall name.
+/// The manifests to write: those that are missing, and the one of the tag.
 pub(in crate::sync) fn missing_manifests(content: &Content) -> impl Iterator<Item = &Manifest> {
     content.manifests.iter().filter(|manifest| !manifest.present || manifest.digest == content.digest)
 }
@@ -210,7 +209,7 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
         Some(Ok(None)) | None => &nothing,
         Some(Err(error)) => return failed(error),
     };
-    let held = listing.stored(version);
+    let current = listing.stored(version);
     let up_to_date = |digest: &Digest, media_type: &str| {
         let read = facts.contents.get(&(target.destination.path().to_owned(), digest.clone()));
         Step::UpToDate {
@@ -228,16 +227,16 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
     };
     let is_whole =
         |digest: &Digest| !facts.damaged.contains(&(target.destination.path().to_owned(), digest.clone()));
-    // A digest in the reference is what the tag must name, wherever the source stands.
-    if let (Some(held), Some(wanted)) = (held, source.version().digest())
-        && held == wanted
-        && is_whole(held)
+    // A digest in the reference is what the tag must have, whatever the source has now.
+    if let (Some(current), Some(wanted)) = (current, source.version().digest())
+        && current == wanted
+        && is_whole(current)
     {
-        return (up_to_date(held, ""), None);
+        return (up_to_date(current, ""), None);
     }
-    match (facts.sources.get(source), held) {
-        (Some(Ok(resolved)), Some(held)) if *held == resolved.content.digest && is_whole(held) => {
-            (up_to_date(held, &resolved.content.media_type), None)
+    match (facts.sources.get(source), current) {
+        (Some(Ok(resolved)), Some(current)) if *current == resolved.content.digest && is_whole(current) => {
+            (up_to_date(current, &resolved.content.media_type), None)
         }
         (Some(Ok(Resolved { fault: Some(fault), .. })), _) => failed(fault),
         (Some(Ok(resolved)), _) => {
@@ -245,24 +244,24 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
             for manifest in &mut content.manifests {
                 manifest.present = listing.digests.contains(&manifest.digest);
             }
-            match held.filter(|held| **held != content.digest) {
+            match current.filter(|current| **current != content.digest) {
                 None => (Step::Copy { content }, None),
-                Some(held) if facts.movable.include(target.destination.path()) => {
-                    (Step::Replace { content, replaces: held.clone() }, None)
+                Some(current) if facts.movable.include(target.destination.path()) => {
+                    (Step::Replace { content, replaces: current.clone() }, None)
                 }
-                Some(held) => failed(&format!(
-                    "{} is {held} in the registry but {} at its source: add --replace {} to replace it",
+                Some(current) => failed(&format!(
+                    "{} is {current} in the registry but {} at its source: add --replace {} to replace it",
                     target.destination,
                     content.digest,
                     target.destination.path()
                 )),
             }
         }
-        // Everything runs from the mirror already: what it holds is good enough as long as nobody can compare.
-        (Some(Err(error)), _) => match listing.digest(version).filter(|held| is_whole(held)) {
-            Some(held) if is_settled(target) => {
+        // Everything already uses the mirror: its content is accepted as long as the source cannot be compared.
+        (Some(Err(error)), _) => match listing.digest(version).filter(|current| is_whole(current)) {
+            Some(current) if is_settled(target) => {
                 let note = format!("cannot compare it with its source: {error}");
-                (up_to_date(held, ""), Some(note))
+                (up_to_date(current, ""), Some(note))
             }
             _ => failed(error),
         },
@@ -270,7 +269,7 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
     }
 }
 
-/// A tag names one digest. A tag that is called like those of pinned digests would be moved to and fro with each run.
+/// A tag has only one digest. If several images needed the same tag, each run would move it.
 fn refuse_shared_tags(images: &mut [PlannedImage]) {
     let stored = |image: &PlannedImage| {
         let digest = image.step.content()?.digest.clone();
@@ -297,13 +296,13 @@ fn refuse_shared_tags(images: &mut [PlannedImage]) {
     }
 }
 
-/// Says which nodes an image cannot run on. It stops nothing: a component may be kept off them.
+/// Notes which nodes an image cannot run on. This is no error, because a component may not run on those nodes.
 fn note_missing_platforms(images: &mut [PlannedImage], nodes: &BTreeSet<String>) {
     for image in images {
         let Some(content) = image.step.content().filter(|content| !content.platforms.is_empty()) else {
             continue;
         };
-        // `linux/arm64/v8` runs on a node that calls itself `linux/arm64`.
+        // `linux/arm64/v8` runs on a node with the platform `linux/arm64`.
         let runs_on = |node: &str| {
             let mut platforms = content.platforms.iter();
             platforms.any(|platform| {
@@ -319,13 +318,13 @@ fn note_missing_platforms(images: &mut [PlannedImage], nodes: &BTreeSet<String>)
     }
 }
 
-/// Whether every place names the destination already.
+/// Whether every use already has the destination's name.
 fn is_settled(target: &Target) -> bool {
     target.used_by.iter().all(|used| used.image.is_same(&target.destination))
 }
 
 impl Target {
-    /// Why the destination cannot have it under its name, and the way out, if so.
+    /// Why the destination cannot have this name, with the fix, if it cannot.
     pub fn name_fault(&self, mirror: &Mirror, capabilities: &Capabilities) -> Option<String> {
         let fault = (capabilities.repository_fault)(self.destination.path())?;
         let Source::Known(source) = &self.source else { return Some(fault) };
@@ -365,7 +364,7 @@ fn uploads<'i>(
     uploads
 }
 
-/// The uploads of several destinations as one list, in which each blob is read once.
+/// Merges the uploads of several destinations, so that each blob is read once.
 pub fn join_uploads(lists: impl IntoIterator<Item = Vec<Upload>>) -> Vec<Upload> {
     let mut joined: BTreeMap<Digest, Upload> = BTreeMap::new();
     for upload in lists.into_iter().flatten() {
@@ -381,7 +380,7 @@ pub fn join_uploads(lists: impl IntoIterator<Item = Vec<Upload>>) -> Vec<Upload>
     uploads
 }
 
-/// Largest first, so that the last blob that is copied is a small one.
+/// Largest first, so that the last blob to be copied is small.
 fn sort_uploads(uploads: &mut [Upload]) {
     uploads.sort_by(|one, other| {
         let order = other.blob.size.cmp(&one.blob.size);
@@ -389,7 +388,7 @@ fn sort_uploads(uploads: &mut [Upload]) {
     });
 }
 
-/// `single` are the requests that count one each: creations, manifests, listings to verify.
+/// `single` counts what needs one request each: repository creations, manifests, listings to verify.
 fn estimate(uploads: &[Upload], mounting: bool, single: [usize; 3]) -> Estimate {
     let mut estimate = Estimate {
         destination_requests: single.iter().map(|&count| count as u64).sum(),

@@ -1,4 +1,4 @@
-//! The way back: what is recorded on workloads → patches → rollout → report.
+//! Rolls back: records on workloads → patches → rollout → report.
 
 use super::{Named, RollbackReport, decide, skipped};
 use crate::cluster::{self, Connection, Listed, PatchMode, Scope};
@@ -8,10 +8,10 @@ use crate::model::knowledge::Knowledge;
 use crate::sync::rollout::{self, Options};
 use crate::sync::settings::DryRun;
 
-/// What is rolled back, and how.
+/// The settings of `rollback`.
 pub struct Settings {
     pub scope: Scope,
-    /// Workloads to roll back; all where there are none.
+    /// Workloads to roll back; empty for all.
     pub workloads: Vec<Named>,
     pub dry_run: Option<DryRun>,
     /// What the user adds: which variables hold images, and the order of the rollout.

@@ -1,4 +1,4 @@
-//! What an earlier run wrote and did not see to its end: a run that is killed must not be taken for a success.
+//! Finds unfinished rollouts of earlier runs: an interrupted run must not be reported as a success.
 
 use futures::StreamExt as _;
 use futures::future::join_all;
@@ -19,15 +19,15 @@ use crate::model::record::Records;
 use crate::model::workload::Workload;
 use crate::sync::rewrite::{Rewrite, WorkloadPatch};
 
-/// A rollout of ours that is not done.
+/// A rollout of ours that is not complete.
 pub(super) struct Unfinished<'a> {
     workload: &'a Workload,
     changes: Vec<Change>,
-    ran_well: bool,
+    was_healthy: bool,
     seen: Observation,
 }
 
-/// Whether what is not done can be about images: a pod that no node takes, or whose node is gone, is not.
+/// Whether an incomplete rollout may be caused by images: an unschedulable pod or a lost node is not.
 fn is_about_images(seen: &Observation) -> bool {
     let is_stuck = |pod: &Pod| {
         let problems = pods::problems(pod);
@@ -38,8 +38,8 @@ fn is_about_images(seen: &Observation) -> bool {
 }
 
 impl Run<'_> {
-    /// Whether a workload that needs no patch may have a rollout of ours behind it that nobody waited for.
-    pub(super) fn is_worth_a_look(&self, workload: &Workload) -> bool {
+    /// Whether a workload that needs no patch may have a rollout of ours that was not watched to its end.
+    pub(super) fn may_be_unfinished(&self, workload: &Workload) -> bool {
         use WorkloadKind::{DaemonSet, Deployment, Pod, StatefulSet};
         self.options.mode == PatchMode::Apply
             && self.options.wait
@@ -47,34 +47,34 @@ impl Run<'_> {
             && !recorded(workload, &self.connection.image_variables).is_empty()
     }
 
-    /// Looks at each workload once: at those with nothing to wait for, and at rollouts that are not done, of what ran
-    /// well before our change and of what did not. How a workload was before is known only where a pod from before still
-    /// runs; the others are waited for as what was broken.
-    pub(super) async fn look_back<'a>(
+    /// Reads each workload once, and returns those without a rollout to watch and incomplete rollouts, of workloads
+    /// that were healthy before our change and of others. The earlier health is only known if an old pod still runs;
+    /// without one, the workload is treated as broken before.
+    pub(super) async fn find_unfinished<'a>(
         &self,
         workloads: &[&'a Workload],
     ) -> (Vec<WorkloadReport>, Vec<Unfinished<'a>>, Vec<Unfinished<'a>>) {
         let results: Vec<_> = stream::iter(workloads.iter().copied())
-            .map(|workload| self.look_at(workload))
+            .map(|workload| self.read_rollout(workload))
             .buffered(CONCURRENCY)
             .collect()
             .await;
-        let (mut settled, mut ran_well, mut broken) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut settled, mut was_healthy, mut broken) = (Vec::new(), Vec::new(), Vec::new());
         for result in results {
             match result {
                 Ok(report) => settled.push(report),
-                Err(unfinished) if unfinished.ran_well => ran_well.push(unfinished),
+                Err(unfinished) if unfinished.was_healthy => was_healthy.push(unfinished),
                 Err(unfinished) => broken.push(unfinished),
             }
         }
-        (settled, ran_well, broken)
+        (settled, was_healthy, broken)
     }
 
-    pub(super) async fn see_to_their_end(&self, unfinished: Vec<Unfinished<'_>>) -> Vec<WorkloadReport> {
-        join_all(unfinished.into_iter().map(|unfinished| self.see_to_its_end(unfinished))).await
+    pub(super) async fn watch_all(&self, unfinished: Vec<Unfinished<'_>>) -> Vec<WorkloadReport> {
+        join_all(unfinished.into_iter().map(|unfinished| self.watch_to_its_end(unfinished))).await
     }
 
-    async fn look_at<'a>(&self, workload: &'a Workload) -> Result<WorkloadReport, Unfinished<'a>> {
+    async fn read_rollout<'a>(&self, workload: &'a Workload) -> Result<WorkloadReport, Unfinished<'a>> {
         let mut report = settled(&workload.name, Rewrite::Unchanged);
         match observe(self.connection, &workload.name).await {
             Ok(seen) if verdict::health(&seen) == Health::Broken => {
@@ -94,16 +94,16 @@ impl Run<'_> {
         Ok(report)
     }
 
-    async fn see_to_its_end(&self, unfinished: Unfinished<'_>) -> WorkloadReport {
-        let Unfinished { workload, changes, ran_well, seen } = unfinished;
+    async fn watch_to_its_end(&self, unfinished: Unfinished<'_>) -> WorkloadReport {
+        let Unfinished { workload, changes, was_healthy, seen } = unfinished;
         let name = &workload.name;
         let mut report = settled(name, Rewrite::Unchanged);
         (self.observer)(Event::RolloutStarted { workload: name.clone() });
-        // Whatever a pod runs now counts as new: it stands beside one that has not run anything.
+        // All running pods count as new, next to an empty pod before the change.
         let nothing = Pods { new: vec![Pod::default()], old: Vec::new() };
         let before = Observation { pods: Some(nothing), ..seen };
-        if ran_well {
-            let proven = DryRunPassed(WorkloadPatch::made_earlier(name.clone(), changes));
+        if was_healthy {
+            let proven = DryRunPassed(WorkloadPatch::from_earlier_run(name.clone(), changes));
             let mut report = self.finish(Watched { proven, health: Health::Healthy, before }).await;
             if report.outcome == Outcome::Updated {
                 (report.outcome, report.changes) = (Outcome::Unchanged, Vec::new());

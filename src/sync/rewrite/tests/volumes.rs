@@ -1,4 +1,4 @@
-//! Images of volumes: everything that holds for a container's image holds for them.
+//! Images of volumes behave like images of containers.
 
 use super::*;
 use crate::castai::built_in;
@@ -66,7 +66,7 @@ fn a_patch_of_another_volume_is_refused() {
 }
 
 #[test]
-fn an_owner_that_names_the_same_image_gets_the_volume_back() {
+fn ownership_of_a_volume_is_relinquished_once_the_owner_sets_the_image() {
     let (agent, model) = (format!("{MIRROR}/{AGENT}"), format!("{MIRROR}/{MODEL}"));
     let lock = lock(&[(AGENT, &agent), (MODEL, &model)]);
     let owned = json!({"f:spec": {"f:template": {"f:spec": {"f:volumes": {
@@ -83,5 +83,5 @@ fn an_owner_that_names_the_same_image_gets_the_volume_back() {
     let relinquished: Vec<_> = patch.relinquished.iter().map(ToString::to_string).collect();
     assert_eq!(relinquished, ["volume/model"]);
     let after = apply(object, &patch.patch).unwrap();
-    assert_eq!(after["metadata"]["managedFields"].as_array().unwrap().len(), 1, "ours held nothing else");
+    assert_eq!(after["metadata"]["managedFields"].as_array().unwrap().len(), 1, "ours had nothing else");
 }
