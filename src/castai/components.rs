@@ -30,14 +30,14 @@ impl Knowledge {
     /// The same, each up to a slash, those that the user added in every spelling too.
     pub fn prefix_spellings(&self) -> Vec<String> {
         let added = self.image_prefixes.iter().flat_map(|prefix| {
-            let name = bare(prefix).trim_end_matches('/');
+            let name = without_docker_hub(prefix).trim_end_matches('/');
             let hosts: &[&str] = if has_host(name) { &[""] } else { &["", "docker.io/", "index.docker.io/"] };
             hosts.iter().map(move |host| format!("{host}{name}/"))
         });
         built_in().prefixes().map(str::to_owned).chain(added).collect()
     }
 
-    /// The prefix that makes an image Cast AI's. A name that only contains one is another registry's.
+    /// The prefix that makes an image Cast AI's. A name that only contains a prefix belongs to another registry.
     pub fn image_prefix(&self, image: &Image) -> Option<&str> {
         let mut ours = built_in().prefixes();
         ours.find(|prefix| image.repository().starts_with(prefix)).or_else(|| {

@@ -13,7 +13,7 @@ use crate::parse::documents;
 use crate::sync::discover::ImageFilter;
 use crate::sync::discover::manifests::{self, Manifest};
 
-/// What the flags choose, with the file of `--knowledge` read.
+/// The filter from the flags and the `--knowledge` file.
 pub(super) fn filter(
     wanted: &FilterArguments,
     mirror: &MirrorArguments,

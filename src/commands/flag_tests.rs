@@ -58,10 +58,7 @@ impl Reached {
             (KNOWLEDGE, self.knowledge.charts == ["acme"]),
             (INCLUDE, self.knowledge.images.iter().any(|image| image.as_written() == "acme/probe:v1")),
             (MAP, maps.iter().any(|map| map.to_string() == "e.example/flat=acme/probe")),
-            (
-                REGISTRY,
-                self.mirror.registry.as_ref().is_some_and(|registry| registry.to_string() == "e.example"),
-            ),
+            (REGISTRY, self.mirror.registries.iter().any(|registry| registry.to_string() == "e.example")),
         ];
         flags.into_iter().filter(|(_, is_reached)| *is_reached).map(|(flag, _)| flag).collect()
     }

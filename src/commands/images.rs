@@ -42,7 +42,7 @@ pub(super) async fn settings(
     })
 }
 
-/// Combinations that mean nothing are refused, so that none is silently ignored.
+/// Rejects combinations of flags without effect, so that none is silently ignored.
 fn check(arguments: &Arguments, images: &ImagesArguments) -> Result<(), CommandError> {
     let refused = |message: &str, hint: &str| Err(CommandError::with_hint(format!("error: {message}"), hint));
     let narrowed = arguments.connection.namespace.is_some() || images.selection.selector.is_some();

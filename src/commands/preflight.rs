@@ -68,7 +68,8 @@ async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result
         }
     }
     let mirror = preflight.mirror.settings();
-    let registry = mirror.registry.as_ref().map(|mirror| EcrRegistry::of_host(&mirror.registry));
+    let given = preflight.mirror.registry.as_ref();
+    let registry = given.map(|mirror| EcrRegistry::of_host(&mirror.registry));
     let said = mirror.region.clone();
     let region = said
         .or_else(|| environment.as_ref()?.region(None))
@@ -105,11 +106,7 @@ async fn gather(arguments: &Arguments, preflight: &PreflightArguments) -> Result
         client: environment.is_some().then(|| connection.client.clone()),
         nodes: environment.iter().flat_map(|environment| environment.nodes.internal_addresses()).collect(),
         registry_region: registry.flatten().map(|ecr| ecr.region).or_else(|| region.clone()),
-        registry_path: mirror
-            .registry
-            .as_ref()
-            .map_or(Some(PATH), |mirror| mirror.prefix.as_deref())
-            .map(str::to_owned),
+        registry_path: given.map_or(Some(PATH), |mirror| mirror.prefix.as_deref()).map(str::to_owned),
         region,
         account,
         aws,

@@ -34,14 +34,12 @@ pub(super) async fn run(
     if !settings.name_castai() {
         return print(settings.texts(), format);
     }
-    // The cluster only says which registry is meant, where nothing else does.
-    let cluster = match (&settings.lock, &settings.mirror.registry) {
-        (None, None) => {
-            Some(cluster::connect(&arguments.connection.flags(&settings.filter.knowledge)).await?)
-        }
-        _ => None,
-    };
-    let ports = Ports { cluster, network: arguments.network.settings() };
+    // The cluster only determines the registry, if nothing else does.
+    let mut clusters = Vec::new();
+    if settings.lock.is_none() && settings.mirror.registries.is_empty() {
+        clusters.push(cluster::connect(&arguments.connection.flags(&settings.filter.knowledge)).await?);
+    }
+    let ports = Ports { clusters, network: arguments.network.settings() };
     let rewritten = rewrite(&settings, &ports, &|event| progress.observe(event)).await;
     progress.clear();
     let Rewritten { texts, mirror, missing, missing_derived_images } = rewritten?;

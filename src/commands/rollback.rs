@@ -50,7 +50,7 @@ pub(super) fn settings(arguments: &Arguments, wanted: &RollbackArguments) -> Res
     })
 }
 
-/// Says what nodes will need again, and asks before anything is changed.
+/// Prints the registries that nodes will need again, and asks for confirmation.
 async fn approve(wanted: &RollbackArguments, report: &RollbackReport) -> Result<bool, CommandError> {
     let (dry_run, changed) = (wanted.dry_run.dry_run, report.planned_changes());
     if changed > 0 && dry_run != DryRun::Client {

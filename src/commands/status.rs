@@ -40,7 +40,7 @@ pub(super) fn settings(arguments: &Arguments, status: &StatusArguments) -> Resul
     })
 }
 
-/// Whether `sync-images` has to be run with flags, too, to do what is missing.
+/// Whether the suggested `sync-images` command needs flags.
 fn has_flags(settings: &Settings, status: &StatusArguments) -> bool {
     let (mirror, filter) = (&settings.mirror, &status.selection.filter);
     settings.scope.is_narrowed()

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::image::{Image, InvalidReference};
 use crate::printable::without_login;
 
-/// `--map PRIVATE=PUBLIC`: two repositories, of which the first is the name of the second in the mirror.
+/// `--map PRIVATE=PUBLIC`: the name of the repository PUBLIC in the mirror is PRIVATE.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameMap {
     private: String,

@@ -53,7 +53,7 @@ struct HelmImage<'a> {
     template: &'a Template,
 }
 
-/// The values of one release; none where it carries no image.
+/// The values of one release; `None` if it has no image.
 pub fn values(release: &Release, naming: Naming<'_>, assignments: &[Assignment]) -> Option<ReleaseValues> {
     let templates = templates::parse(release, naming.knowledge);
     let images = images_of(release, &templates, assignments);
@@ -74,7 +74,7 @@ pub fn values(release: &Release, naming: Naming<'_>, assignments: &[Assignment])
 struct Choice<'a> {
     release: &'a Release,
     naming: Naming<'a>,
-    /// Whether the chart itself makes the name in the mirror of every image's name.
+    /// Whether the naming rule gives every image its name in the mirror.
     all_global: bool,
     /// By key: the repositories that images need there, each with its images.
     keyed: BTreeMap<String, BTreeMap<String, BTreeSet<(String, bool)>>>,
@@ -132,7 +132,7 @@ impl<'a> Choice<'a> {
         let is_for_policy = names::is_renamable(image.image, image.image_field, source, namespace, knowledge);
         let mut found = false;
         for value in knowledge.values_for(image.template.chart(self.release), source.repository()) {
-            // Hooks of castai-live name their registry themselves.
+            // Hooks of castai-live hard-code their registry.
             let is_fixed = image.template.hook && value.form == Form::Registry;
             let Some(text) = value.value_for(private).filter(|_| !is_fixed) else { continue };
             found = true;
@@ -152,7 +152,7 @@ impl<'a> Choice<'a> {
         }
     }
 
-    /// Names the derived image of a component that would not find it beside its own.
+    /// Sets the derived image of a component that would not find it next to its own.
     fn name_derived(&mut self, image: &HelmImage<'_>, all: &[HelmImage<'_>]) {
         let Some((rule, source, why)) = derived_needs_a_name(image) else { return };
         let key = image.template.key(&rule.key);

@@ -54,8 +54,9 @@ pub fn gaps(assignments: &[Assignment]) -> Vec<Gap<'_>> {
     found
 }
 
-/// The patches that `sync-images` would make, as kustomize's `patches:` takes them. The names of containers are tested, so
-/// that a patch never changes another one; the images are not, because whoever owns the manifests moves their tags.
+/// The patches that `sync-images` would make, in the format of kustomize's `patches:`. They test the names of
+/// containers, so that a patch never changes another container, but not the images, because the owner of the manifests
+/// changes tags.
 pub fn patches(workloads: &[Workload], assignments: &[Assignment], knowledge: &Knowledge) -> Value {
     let variables = knowledge.image_variables();
     let entries: Vec<_> =

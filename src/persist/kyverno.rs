@@ -155,7 +155,7 @@ mod tests {
         let namespaces = |rule: &Value| rule["match"]["any"][0]["resources"]["namespaces"].clone();
         assert_eq!((rules.len(), namespaces(&rules[0])), (2, Value::Null));
         assert_eq!(namespaces(&rules[1]), json!(["castai-agent", "tools"]));
-        // A name of its own and the prefix, each with a tag and without, for both lists of containers and the volumes.
+        // A separate name and the prefix, each with and without a tag, for both lists of containers and the volumes.
         let entries = rules[0]["mutate"]["foreach"].as_array().unwrap();
         assert_eq!(entries.len(), 12);
         let becomes = |entry: &Value| entry["patchStrategicMerge"]["spec"]["containers"][0]["image"].clone();

@@ -43,9 +43,9 @@ pub async fn read(
     let described = snapshot.environment.cluster(region);
     let mirror = target::chosen(network, settings, Some(&described)).await?;
     target::refuse_path(&mirror)?;
-    target::refuse_maps(&mirror, &settings.maps)?;
-    let filter = filter.below(Some(mirror.clone()));
-    let inventory = snapshot.inventory(region, &[], &filter);
+    target::refuse_maps(slice::from_ref(&mirror), &settings.maps)?;
+    let filter = filter.below(vec![mirror.clone()]);
+    let inventory = snapshot.inventory(region, &filter);
     for note in &inventory.notes {
         observer(Event::Warning(note.clone()));
     }

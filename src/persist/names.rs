@@ -11,10 +11,9 @@ use crate::sync::plan::assignment::{Assignment, Naming, Source};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
     pub mirror: Mirror,
-    /// Beginnings of repositories, of which every one is called by the mirror's layout. Empty where only what is
-    /// mirrored is renamed.
+    /// Prefixes of repositories that all follow the naming rule. Empty if only mirrored images are renamed.
     pub prefixes: Vec<String>,
-    /// Repositories that are renamed wherever a pod runs.
+    /// Repositories that are renamed in all namespaces.
     pub everywhere: BTreeMap<String, String>,
     /// Third-party repositories, which are only renamed in Cast AI's namespaces.
     pub inside: BTreeMap<String, String>,
@@ -95,8 +94,8 @@ impl Names {
     }
 }
 
-/// Whether a policy can rename an image that pods in `namespace` carry: in a field that still has its public name, and
-/// only inside of Cast AI's namespaces if it is somebody else's.
+/// Whether a policy can rename an image of pods in `namespace`: the field has its public name and, for a third-party
+/// image, the namespace is Cast AI's.
 pub fn is_renamable(
     image: &Image,
     image_field: &ImageField,
@@ -113,8 +112,8 @@ fn is_renamable_inside(image: &Image, image_field: &ImageField, source: &Image) 
     image_field.is_renamed_at_admission() && image.repository() == source.repository()
 }
 
-/// Images of others that no policy renames, by repository, and the namespaces in which Cast AI uses them: those that are
-/// not Cast AI's.
+/// Third-party images that no policy renames, by repository, with the namespaces in which Cast AI uses them, which are
+/// not Cast AI's own.
 pub fn outside<'a>(
     assignments: &'a [Assignment],
     knowledge: &Knowledge,

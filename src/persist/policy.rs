@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn volumes_are_renamed_where_they_hold_an_image() {
+    fn volumes_with_an_image_are_renamed() {
         let [policy, _] = manifests(&names(&["castai/"], &[], &[]), "v1");
         let mutations = policy["spec"]["mutations"].as_array().unwrap();
         let expressions: Vec<_> =

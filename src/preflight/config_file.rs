@@ -9,7 +9,7 @@ use crate::model::knowledge::EndpointFile;
 use crate::model::workload::Workload;
 use crate::parse;
 
-/// The files of a workload: what holds each one, whether that may be missing, and what the file is.
+/// The endpoint files of a workload: the object with the file, whether it is optional, and the file.
 fn files<'a>(
     workload: &'a Workload,
     known: Known<'a>,
@@ -24,7 +24,7 @@ fn files<'a>(
     })
 }
 
-/// The objects, and in each the key, that hold a file of this workload.
+/// The objects and keys with endpoint files of this workload.
 pub fn references<'a>(
     workload: &'a Workload,
     known: Known<'a>,
@@ -32,8 +32,8 @@ pub fn references<'a>(
     files(workload, known).map(|(reference, _, file)| (reference, file.key.as_str()))
 }
 
-/// The endpoints that stand in a workload's files, and why one is not known. An object without the key is another
-/// volume's.
+/// The endpoints in a workload's files, and why others are unknown. An object without the key belongs to another
+/// volume.
 pub fn endpoints(workload: &Workload, objects: &Objects, known: Known<'_>) -> (Vec<Configured>, Vec<String>) {
     let (mut found, mut unreadable) = (Vec::new(), Vec::new());
     for (reference, optional, file) in files(workload, known) {

@@ -14,7 +14,7 @@ use crate::model::inventory::WorkloadKind;
 use crate::model::pod_spec::{Container, EnvVar};
 use crate::model::workload::Workload;
 
-/// Cast AI's workloads, without those that another workload made.
+/// Cast AI's workloads, without those that another workload created.
 pub fn components<'w>(workloads: &'w [Workload], known: Known<'_>) -> Vec<&'w Workload> {
     workloads
         .iter()
@@ -72,7 +72,7 @@ pub fn referenced_keys<'a>(
     wanted
 }
 
-/// The endpoints of one component, with `objects` for what it takes from `ConfigMap`s and Secrets.
+/// The endpoints of one component; `objects` are the `ConfigMap`s and Secrets that it refers to.
 pub fn resolve(workload: &Workload, objects: &Objects, known: Known<'_>) -> Component {
     let variables = known.knowledge.all_endpoint_variables();
     let mut component = Component {
@@ -127,14 +127,14 @@ pub fn resolve(workload: &Workload, objects: &Objects, known: Known<'_>) -> Comp
 /// A container's endpoint variables.
 struct Values<'k> {
     known: BTreeMap<&'k str, String>,
-    /// Variables that refer to something that cannot be read.
+    /// Variables that refer to an unreadable object or key.
     unreadable: Vec<String>,
     /// Unreadable objects that may set any variable.
     unreadable_sources: Vec<String>,
 }
 
 impl<'k> Values<'k> {
-    /// As the kubelet does it: `envFrom` in order, each overriding those before it, then `env`.
+    /// In the kubelet's order: `envFrom` entries, each overriding the ones before it, then `env`.
     fn collect(
         container: &Container,
         namespace: &str,
@@ -197,7 +197,7 @@ impl<'k> Values<'k> {
     }
 }
 
-/// Endpoints that a component makes out of another one.
+/// Endpoints that a component derives from another one.
 fn derived(container: &Container, values: &BTreeMap<&str, String>, known: Known<'_>) -> Vec<Configured> {
     let image = known.image_of(container);
     let component =

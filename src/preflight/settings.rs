@@ -53,7 +53,7 @@ impl Inputs {
     }
 }
 
-/// How to look.
+/// Settings for gathering facts.
 pub struct Settings {
     /// Timeout for each DNS query, connection, handshake, response and API call.
     pub timeout: Duration,

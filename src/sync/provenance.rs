@@ -8,7 +8,7 @@ use crate::model::knowledge::Knowledge;
 use crate::model::name_map::NameMap;
 use crate::model::provenance::Provenance;
 
-/// The origin of `source`, used in `place`; none where it may not be mirrored.
+/// The provenance of `source`, used in `place`; `None` if it may not be mirrored.
 pub fn provenance(
     source: &Image,
     place: &Place,

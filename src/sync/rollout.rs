@@ -162,9 +162,9 @@ impl Run<'_> {
         }
         let (settled, was_healthy, broken) = self.find_unfinished(&earlier).await;
         reports.extend(settled);
-        // What ran well may have to be restored, and then no other component that is healthy is touched.
-        let finished = self.see_to_their_end(ran_well).await;
-        // What a tenant runs holds back no component of Cast AI's.
+        // A component that was healthy may have to be restored; then no other healthy component is changed.
+        let finished = self.watch_all(was_healthy).await;
+        // A tenant's workload must not stop the rollout of Cast AI's components.
         let stopped = finished
             .iter()
             .any(|report| stops_the_run(report) && !is_outside(&report.workload, self.knowledge));

@@ -131,6 +131,14 @@ pub fn known_mirrors(settings: &Settings, clusters: &[ClusterSnapshot]) -> Vec<M
     clusters.iter().filter_map(|cluster| default_of(cluster, region)).collect()
 }
 
+/// The mirrors that one cluster may use, as far as they are known without AWS.
+pub fn known_to_cluster(settings: &MirrorSettings, cluster: &ClusterSnapshot) -> Vec<Mirror> {
+    match &settings.registries[..] {
+        [] => default_of(cluster, settings.region.as_deref()).into_iter().collect(),
+        given => given.to_vec(),
+    }
+}
+
 /// The default ECR mirror, as far as it is known from the cluster alone.
 pub fn default_of(cluster: &ClusterSnapshot, region: Option<&str>) -> Option<Mirror> {
     let cluster = cluster.environment.cluster(region);

@@ -11,7 +11,7 @@ use crate::sync::artifact::file;
 use crate::sync::plan::prepare::Detail;
 use crate::sync::settings::{Artifact, Artifacts, Ports, Settings, Stages};
 
-/// The settings, with the files read that they name.
+/// The settings, with the content of the files that they name.
 pub(in crate::commands) async fn read(
     arguments: &Arguments,
     sync: &SyncArguments,
@@ -49,12 +49,11 @@ pub(in crate::commands) async fn read(
 
 /// The clients for the settings; no request is sent yet.
 pub(super) async fn ports(arguments: &Arguments, settings: &Settings) -> Result<Ports, CommandError> {
-    let cluster = if settings.stages.need_cluster() {
-        Some(cluster::connect(&arguments.connection.flags(&settings.filter.knowledge)).await?)
-    } else {
-        None
-    };
-    Ok(Ports { cluster, network: arguments.network.settings() })
+    let mut clusters = Vec::new();
+    if settings.stages.need_cluster() {
+        clusters.push(cluster::connect(&arguments.connection.flags(&settings.filter.knowledge)).await?);
+    }
+    Ok(Ports { clusters, network: arguments.network.settings() })
 }
 
 /// If a stage runs, its artifact is written to the file; if it is skipped, the artifact is read from the file.

@@ -33,7 +33,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
         .releases
         .iter()
         .filter_map(|release| helm::values(release, images.naming(), &images.assignments))
-        // Of a release that is being upgraded the newest revision comes last.
+        // While a release is being upgraded, its newest revision comes last.
         .map(|values| (values.release.clone(), values))
         .collect::<BTreeMap<_, _>>();
     if decided.is_empty() {

@@ -29,7 +29,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
     let is_by_prefix = wanted.extent == Extent::Prefixes;
     let mut exit_status = named_images::leave_out(&mut images, is_by_prefix);
     let (names, missing) = match wanted.extent {
-        // It is made of what is known beforehand, so that it can be there before Cast AI is.
+        // It depends only on what is known in advance, so that it can be created before Cast AI is installed.
         Extent::Prefixes => (Names::of_prefixes(images.naming()), BTreeSet::new()),
         Extent::Mirrored => {
             images.refuse_nothing()?;

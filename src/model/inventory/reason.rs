@@ -20,7 +20,7 @@ pub enum Reason {
     /// The user says what this private name was mirrored from: `PRIVATE=PUBLIC`.
     #[serde(rename_all = "camelCase")]
     Mapped { map: String },
-    /// A component of Cast AI patches this third-party workload, and the image has a Cast AI prefix.
+    /// A component of Cast AI patches this third-party workload, and the image has a prefix of Cast AI.
     #[serde(rename_all = "camelCase")]
     PatchedBy { component: String, prefix: String },
     /// The workload's `helm.sh/chart` label names a Cast AI chart.

@@ -28,7 +28,7 @@ impl Template {
     }
 }
 
-/// Helm names the template in a comment before each manifest, and beside each hook.
+/// Helm names the template in a comment before each manifest, and in a field of each hook.
 pub(super) fn parse(release: &Release, knowledge: &Knowledge) -> Vec<Template> {
     let (mut templates, variables) = (Vec::new(), knowledge.image_variables());
     for document in release.manifest.split("\n---\n") {
@@ -42,7 +42,7 @@ pub(super) fn parse(release: &Release, knowledge: &Knowledge) -> Vec<Template> {
 }
 
 fn take(templates: &mut Vec<Template>, text: &str, source: &str, hook: bool, variables: &Variables) {
-    // What cannot be read was said where images were looked for.
+    // Errors were reported during discovery.
     for manifest in manifests::parse("", text).unwrap_or_default() {
         let images =
             locate_image_fields(&manifest.pod, variables).into_iter().map(|field| field.value).collect();

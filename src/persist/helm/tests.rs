@@ -56,7 +56,7 @@ fn decide_with(release: &Release, mirror: &str, maps: &[&str], knowledge: &Knowl
     let releases = [release.clone()];
     let found = Found { releases: &releases, ..Found::default() };
     let filter = ImageFilter::default().with(knowledge.clone());
-    let inventory = discover(Vec::new(), found, &filter, Vec::new(), jiff::Timestamp::UNIX_EPOCH);
+    let inventory = discover(Vec::new(), &[found], &filter, Vec::new(), jiff::Timestamp::UNIX_EPOCH);
     let mirror: Mirror = mirror.parse().unwrap();
     let maps: Vec<NameMap> = maps.iter().map(|map| map.parse().unwrap()).collect();
     let naming = Naming { mirror: &mirror, maps: &maps, knowledge };

@@ -138,7 +138,7 @@ fn a_variable_that_the_user_adds_is_patched() {
     let found = Found { workloads: &workloads, ..Found::default() };
     let added = Knowledge { variables: vec!["PROBE_IMAGE".to_owned()], ..Knowledge::default() };
     let filter = ImageFilter::default().with(added.clone());
-    let inventory = discover(Vec::new(), found, &filter, Vec::new(), jiff::Timestamp::UNIX_EPOCH);
+    let inventory = discover(Vec::new(), &[found], &filter, Vec::new(), jiff::Timestamp::UNIX_EPOCH);
     let assignments = assign(&inventory, &"e.example".parse().unwrap(), &[], None);
     let patches = patches(&workloads, &assignments, &added).to_string();
     assert!(patches.contains("e.example/castai/probe:v1"), "{patches}");

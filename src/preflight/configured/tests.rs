@@ -292,7 +292,7 @@ fn what_the_user_adds_is_looked_at_like_what_we_know() {
         "volumes": [{"name": "c", "configMap": {"name": "probe"}}],
     });
     let probe = workload("castai-agent", "probe", pod);
-    let references: Vec<_> = wanted([&probe], user).into_keys().map(|object| object.name).collect();
+    let references: Vec<_> = referenced_keys([&probe], user).into_keys().map(|object| object.name).collect();
     assert_eq!(references, ["probe"]);
     let objects: Objects =
         [config_map("probe", &[("probe.yaml", "url: https://file.cast.ai")])].into_iter().collect();

@@ -28,7 +28,7 @@ pub async fn gather(inputs: &Inputs, settings: &Settings, checks: &[&'static Che
         tokio::join!(read_metadata(&needs, settings), read_objects(&needs, &found, inputs, settings.timeout));
     let components: Vec<Component> =
         found.iter().map(|workload| configured::resolve(workload, &objects, inputs.known())).collect();
-    let machine = MachineFacts { told: settings.here, metadata, nodes: inputs.nodes.clone() };
+    let machine = MachineFacts { declared: settings.here, metadata, nodes: inputs.nodes.clone() };
 
     let region = inputs.region.as_deref();
     let mut targets = target::cast_ai(&components, region, &inputs.extra);
@@ -69,7 +69,7 @@ async fn read_objects(
     if !needs.contains(&Need::Configuration) {
         return Objects::default();
     }
-    let wanted = configured::wanted(workloads.iter().copied(), inputs.known());
+    let wanted = configured::referenced_keys(workloads.iter().copied(), inputs.known());
     let client: Option<&Client> = inputs.client.as_ref();
     match client {
         Some(client) => objects::read(client, wanted, timeout).await,

@@ -155,7 +155,7 @@ fn resemblance(workload: &Workload) -> Option<&'static str> {
     }
 }
 
-/// Whether Cast AI's charts use this image of somebody else's.
+/// Whether Cast AI's charts use this third-party image.
 fn is_known(value: &str, knowledge: &Knowledge) -> bool {
     value.parse().is_ok_and(|image| knowledge.knows(&image))
 }

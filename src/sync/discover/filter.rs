@@ -1,4 +1,4 @@
-//! Which of the images that were found are taken.
+//! Selects images: by what the user adds to our data, by the mirrors and maps, and by `--only` and `--exclude`.
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
@@ -11,15 +11,15 @@ use crate::model::provenance::Provenance;
 use crate::model::record::Records;
 use crate::sync::provenance;
 
-/// What the user adds to what we know, where images are mirrored to and by which names of the user's, and `--only` and `--exclude`: globs on image names,
-/// in which `*` also matches slashes. A name is the one as written, the one that was there before we came, or the one
-/// that the mirror's naming rule reads, so that a filter means the same after a rewrite.
+/// The user's additions to our data, the mirrors with the user's names in them, and `--only` and `--exclude`: globs on
+/// image names, in which `*` also matches slashes. A glob matches the name as written, the recorded original and the
+/// source by the naming rule, so that a filter selects the same images after a rewrite.
 #[derive(Clone, Debug, Default)]
 pub struct ImageFilter {
     pub knowledge: Knowledge,
-    /// Private names are read back below it alone; where it is not known, below our path in any ECR.
-    pub mirror: Option<Mirror>,
-    /// Names in the mirror that the user gives: their private names are read back wherever they are used.
+    /// Private names are translated back only below these; if none is known, below our path in any ECR.
+    pub mirrors: Vec<Mirror>,
+    /// The user's names in the mirrors: their private names are translated back in every namespace.
     pub maps: Vec<NameMap>,
     only: Option<GlobSet>,
     exclude: GlobSet,
@@ -38,7 +38,7 @@ impl ImageFilter {
         };
         Ok(Self {
             knowledge: Knowledge::default(),
-            mirror: None,
+            mirrors: Vec::new(),
             maps: Vec::new(),
             only: if only.is_empty() { None } else { Some(set(only)?) },
             exclude: set(exclude)?,
@@ -51,8 +51,8 @@ impl ImageFilter {
     }
 
     #[must_use]
-    pub fn below(self, mirror: Option<Mirror>) -> Self {
-        Self { mirror, ..self }
+    pub fn below(self, mirrors: Vec<Mirror>) -> Self {
+        Self { mirrors, ..self }
     }
 
     #[must_use]
@@ -62,7 +62,7 @@ impl ImageFilter {
 
     /// The same, but admitting every name.
     pub(super) fn unnarrowed(&self) -> Self {
-        Self::default().with(self.knowledge.clone()).below(self.mirror.clone()).mapped(self.maps.clone())
+        Self::default().with(self.knowledge.clone()).below(self.mirrors.clone()).mapped(self.maps.clone())
     }
 
     /// The map that has `image` as its private name.
@@ -70,7 +70,7 @@ impl ImageFilter {
         self.maps.iter().find(|map| map.private() == image.repository())
     }
 
-    /// What the user says that `image` was mirrored from.
+    /// The public image of `image` by a map.
     pub(super) fn mapped_source(&self, image: &Image) -> Option<Image> {
         NameMap::source_of(&self.maps, image)
     }
@@ -81,32 +81,33 @@ impl ImageFilter {
         self.maps.iter().any(|map| map.private() == name || map.public() == name)
     }
 
-    /// What was mirrored as `image` by a map or by the naming rule, whoever uses it.
+    /// The source of `image` by a map or by the naming rule, in any namespace.
     fn read_back(&self, image: &Image) -> Option<Image> {
         if self.is_mapped(image) {
             return self.mapped_source(image);
         }
-        match &self.mirror {
-            Some(mirror) => mirror.source_of(image),
-            // Which account's it is will be seen when the registry is known.
-            None => Mirror::own(image.host())?.source_of(image),
+        if self.mirrors.is_empty() {
+            // The account is checked once the registry is known.
+            return Mirror::own(image.host())?.source_of(image);
         }
+        self.mirrors.iter().find_map(|mirror| mirror.source_of(image))
     }
 
-    /// The public image that a private name stands for: by a map, else only where Cast AI is known to use it, because
-    /// anybody can publish the others.
+    /// The public image of a private name: by a map, else only if Cast AI is known to use the image, because anyone can
+    /// publish other images.
     pub(super) fn source_of(&self, image: &Image) -> Option<Image> {
         let is_trusted = |source: &Image| self.is_mapped(image) || self.knowledge.knows(source);
         self.read_back(image).filter(is_trusted)
     }
 
-    /// What our record says of a image field's value, if that may be mirrored: whoever may edit the workload may edit it.
+    /// The recorded original of an image field, if it may be mirrored: anyone who may edit the workload may edit the
+    /// record.
     pub(super) fn recorded(&self, records: &Records, field: &LocatedField, place: &Place) -> Option<Image> {
         let recorded = records.source(&field.image_field, &field.value)?;
         self.provenance(&recorded, place).map(|_| recorded)
     }
 
-    /// Whether what something in `place` names may be mirrored, with what our record says of it.
+    /// Whether an image that an object in `place` names may be mirrored; `recorded` is its recorded original.
     pub(super) fn may_mirror(&self, image: &Image, recorded: Option<&Image>, place: &Place) -> bool {
         let source =
             self.mapped_source(image).or_else(|| recorded.cloned()).or_else(|| self.source_of(image));

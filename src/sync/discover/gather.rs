@@ -10,18 +10,17 @@ use crate::sync::settings::{Ports, Settings};
 /// Reads the clusters, where a stage needs them.
 ///
 /// # Errors
-/// The cluster cannot be reached, or does not know us.
-pub async fn read_cluster(
-    settings: &Settings,
-    ports: &Ports,
-) -> Result<Option<ClusterSnapshot>, CommandError> {
-    let Some(connection) = &ports.cluster else { return Ok(None) };
-    let scope = &settings.scope;
-    let cluster = ClusterSnapshot::read(connection, scope, &settings.filter).await?;
-    if settings.stages.discover {
-        cluster.with_waiting_pods(scope).await.map(Some)
-    } else {
-        Ok(Some(cluster))
+/// A cluster cannot be reached, or does not know us.
+pub async fn read_clusters(settings: &Settings, ports: &Ports) -> Result<Vec<ClusterSnapshot>, CommandError> {
+    let mut clusters = Vec::new();
+    for connection in &ports.clusters {
+        let scope = &settings.scope;
+        let cluster = ClusterSnapshot::read(connection, scope, &settings.filter).await?;
+        clusters.push(if settings.stages.discover {
+            cluster.with_waiting_pods(scope).await?
+        } else {
+            cluster
+        });
     }
     Ok(clusters)
 }

@@ -33,21 +33,19 @@ pub async fn run(
 ) -> Result<Inventory, CommandError> {
     observer(Event::Stage(Stage::Discover));
     let Some(connection) = connection else {
-        let filter = settings.filter.clone().below(settings.mirror.registry.clone());
-        let found =
-            Found { manifests: &settings.manifests, named: &filter.knowledge.images, ..Found::default() };
-        let inventory = discover(Vec::new(), found, &filter, Vec::new(), Timestamp::now());
+        let filter = settings.filter.clone().below(settings.mirror.registries.clone());
+        let found = Found { manifests: &settings.manifests, ..Found::default() };
+        let inventory = discover(Vec::new(), &[found], &filter, Vec::new(), Timestamp::now());
         check_maps(&inventory, settings, &filter, observer)?;
         return Ok(explained(inventory, found, settings, &filter));
     };
     let snapshot = ClusterSnapshot::read(connection, &settings.scope, &settings.filter).await?;
     let snapshot = snapshot.with_waiting_pods(&settings.scope).await?;
     let region = settings.mirror.region.as_deref();
-    let mirror = settings.mirror.registry.clone().or_else(|| target::default_of(&snapshot, region));
-    let filter = settings.filter.clone().below(mirror);
-    let inventory = snapshot.inventory(region, &[], &filter);
+    let filter = settings.filter.clone().below(target::known_to_cluster(&settings.mirror, &snapshot));
+    let inventory = snapshot.inventory(region, &filter);
     check_maps(&inventory, settings, &filter, observer)?;
-    Ok(explained(inventory, snapshot.found(&[], &filter), settings, &filter))
+    Ok(explained(inventory, snapshot.found(), settings, &filter))
 }
 
 /// The errors and warnings of `sync-images` about maps, as far as the mirror is known without AWS.
@@ -57,10 +55,15 @@ fn check_maps(
     filter: &ImageFilter,
     observer: Observer<'_>,
 ) -> Result<(), CommandError> {
-    let Some(mirror) = &filter.mirror else { return Ok(()) };
-    target::refuse_maps(mirror, &filter.maps)?;
-    let region = settings.mirror.region_of(inventory.clusters.first(), mirror);
-    assign_all(inventory, mirror, &filter.maps, region.as_deref(), observer);
+    if filter.mirrors.is_empty() {
+        return Ok(());
+    }
+    target::refuse_maps(&filter.mirrors, &filter.maps)?;
+    for mirror in &filter.mirrors {
+        let region = settings.mirror.region_of(inventory.clusters.first(), mirror);
+        let maps = settings.mirror.maps_below(mirror);
+        assign_all(inventory, mirror, &maps, region.as_deref(), observer);
+    }
     Ok(())
 }
 

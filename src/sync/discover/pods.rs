@@ -139,7 +139,7 @@ fn matched_by(
     if let Some(map) = filter.map_of(image) {
         return Some(format!("named by --map {map}"));
     }
-    // What follows is written by whoever may create pods there.
+    // Everything below can be written by any user who may create pods there.
     if !filter.may_mirror(image, None, &owners::top_controller(pod, found.workloads)) {
         return None;
     }

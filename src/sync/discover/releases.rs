@@ -14,7 +14,7 @@ use crate::model::workload::Workload;
 use crate::sync::discover::manifests;
 use crate::sync::provenance::is_castai;
 
-/// Helm releases that those of `workloads` belong to which are taken, as namespace and name.
+/// Namespace and name of the Helm releases of those `workloads` that are included.
 pub fn releases_of<'w>(workloads: &'w [Workload], filter: &ImageFilter) -> BTreeSet<(&'w str, &'w str)> {
     let filter = filter.unnarrowed();
     workloads
@@ -40,7 +40,7 @@ pub fn is_release_wanted(
         || of_workloads.contains(&(namespace, release))
 }
 
-/// Namespaces in which such releases are most likely: where the workloads are, and where their releases are.
+/// Namespaces that may have such releases: those of the workloads and of their releases.
 pub fn release_namespaces(workloads: &[Workload], filter: &ImageFilter) -> BTreeSet<String> {
     let namespaces = workloads.iter().map(|workload| workload.name.namespace.as_str());
     namespaces

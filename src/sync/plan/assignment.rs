@@ -48,7 +48,7 @@ impl Source {
     }
 }
 
-/// The maps whose private name no image has.
+/// The maps whose private name no image uses.
 pub fn unused_maps<'m>(assignments: &[Assignment], maps: &'m [NameMap]) -> Vec<&'m NameMap> {
     let is_unused = |map: &&NameMap| {
         assignments.iter().all(|assigned| assigned.destination.repository() != map.private())
@@ -151,7 +151,7 @@ fn derive(
     }
 }
 
-/// What names are given and read by.
+/// The inputs of naming.
 #[derive(Clone, Copy, Debug)]
 pub struct Naming<'a> {
     pub mirror: &'a Mirror,

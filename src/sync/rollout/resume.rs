@@ -80,9 +80,9 @@ impl Run<'_> {
             Ok(seen) if verdict::health(&seen) == Health::Broken => {
                 let variables = &self.connection.image_variables;
                 let changes = recorded(workload, variables);
-                let ran_well = ran_well(&seen, &changes, variables);
-                if ran_well || is_about_images(&seen) {
-                    return Err(Unfinished { workload, changes, ran_well, seen });
+                let was_healthy = was_healthy(&seen, &changes, variables);
+                if was_healthy || is_about_images(&seen) {
+                    return Err(Unfinished { workload, changes, was_healthy, seen });
                 }
             }
             Ok(_) => {}
@@ -129,8 +129,8 @@ impl Run<'_> {
     }
 }
 
-/// Whether a pod is ready with the very images that our changes took away: then the workload was healthy before them.
-fn ran_well(seen: &Observation, changes: &[Change], variables: &Variables) -> bool {
+/// Whether a pod is ready with exactly the images that our changes replaced: then the workload was healthy before.
+fn was_healthy(seen: &Observation, changes: &[Change], variables: &Variables) -> bool {
     let runs_former = |pod: &Pod| {
         let fields =
             pod.spec.as_ref().map(|spec| locate_image_fields(&spec.into(), variables)).unwrap_or_default();
@@ -143,7 +143,7 @@ fn ran_well(seen: &Observation, changes: &[Change], variables: &Variables) -> bo
     !changes.is_empty() && old.any(|pod| pods::is_ready(pod) && runs_former(pod))
 }
 
-/// The changes of earlier runs that are still in place, by our record.
+/// The changes of earlier runs that are still in place, according to our record.
 fn recorded(workload: &Workload, variables: &Variables) -> Vec<Change> {
     let records = Records::read(&workload.annotations);
     let current = locate_image_fields(&workload.pod, variables).into_iter().filter_map(|field| {

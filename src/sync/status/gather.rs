@@ -48,10 +48,7 @@ pub async fn run(
     let mut snapshot = snapshot.with_waiting_pods(&settings.scope).await?;
     snapshot.pods = without_outdated(snapshot.pods, &snapshot.workloads);
     let region = settings.mirror.region.as_deref();
-    let known = match &settings.mirror.registries[..] {
-        [] => target::default_of(&snapshot, region).into_iter().collect(),
-        given => given.to_vec(),
-    };
+    let known = target::known_to_cluster(&settings.mirror, &snapshot);
     let inventory = snapshot.inventory(region, &settings.filter.clone().below(known));
     let mut report = StatusReport::new(Vec::new(), Vec::new(), &inventory);
     add_pull_failures(settings, &snapshot, network, &inventory, &mut report).await?;

@@ -41,7 +41,7 @@ fn mapped() -> ImageFilter {
 fn inventory(workload: Workload, filter: &ImageFilter) -> Inventory {
     let workloads = [workload];
     let found = Found { workloads: &workloads, ..Found::default() };
-    discover(Vec::new(), found, filter, Vec::new(), Timestamp::UNIX_EPOCH)
+    discover(Vec::new(), &[found], filter, Vec::new(), Timestamp::UNIX_EPOCH)
 }
 
 /// Image, source, origin and reason of each.
@@ -111,7 +111,7 @@ fn a_map_decides_before_a_record_and_before_the_naming_rule() {
         assert_eq!(sources, ["acme/probe:v1"]);
     }
     let maps = vec!["e.example/castai/x=acme/x".parse().unwrap()];
-    let filter = ImageFilter::default().below(Some("e.example".parse().unwrap())).mapped(maps);
+    let filter = ImageFilter::default().below(vec!["e.example".parse().unwrap()]).mapped(maps);
     let source = filter.source_of(&"e.example/castai/x:v1".parse().unwrap());
     assert_eq!(source.unwrap().as_written(), "acme/x:v1");
 }

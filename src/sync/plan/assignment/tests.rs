@@ -358,7 +358,7 @@ fn two_spellings_of_one_image_are_mirrored_once() {
 }
 
 #[test]
-fn a_mapped_name_has_a_tag_as_every_name_in_the_mirror_has() {
+fn a_mapped_name_gets_an_explicit_tag() {
     let maps: [NameMap; 1] = ["e.example/own=castai/x".parse().unwrap()];
     for (public, private) in [
         ("castai/x", "e.example/own:latest"),
