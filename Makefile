@@ -1,8 +1,8 @@
-# Everything that is done more than once with this project. `make help` explains.
+# Tasks of this project. `make help` lists them.
 
 TARGET  := x86_64-unknown-linux-musl
 BUILD   := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
-# The shipped binary: lab, tests and demo drive this very file.
+# The release binary, which lab, tests and demo run.
 PLUGIN  := $(BUILD)/$(TARGET)/release/kubectl-castai_privatelink
 export PLUGIN
 LAB     := $(BUILD)/debug/lab
@@ -10,21 +10,21 @@ LAB     := $(BUILD)/debug/lab
 .DEFAULT_GOAL := help
 
 .PHONY: help
-help: ## Explain the targets
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: setup tools plugin ## Show the main job in the lab: preflight, images before, sync-images, images after
+demo: setup tools plugin ## Show the main job in the lab: preflight, the images before, sync-images, and the images after
 	@echo 'building the lab' >&2
 	@cargo build --quiet --workspace --bin lab
 	@$(LAB) demo
 
 .PHONY: test
-test: setup tools plugin ## Run all tests: units, and the shipped binary in the lab
+test: setup tools plugin ## Run all tests: unit tests, and tests of the release binary in the lab
 	cargo test --workspace --locked
 
 .PHONY: test-long
-test-long: setup tools plugin ## Run all tests with the full counts of random points
+test-long: setup tools plugin ## Run all tests with more random cases
 	TEST_LONG=1 cargo test --workspace --locked
 
 .PHONY: lint
@@ -43,7 +43,7 @@ plugin: setup ## Build the release binary (static, musl)
 	@scripts/build.sh linux amd64 >/dev/null
 
 .PHONY: setup
-setup: ## Install what is missing on this machine, or say what to install
+setup: ## Install the missing programs, or print what to install
 	@scripts/setup.sh
 
 .PHONY: dist
@@ -51,7 +51,7 @@ dist: setup ## Pack archives for Linux (amd64, arm64) and Windows, with checksum
 	@scripts/dist.sh
 
 .PHONY: bench
-bench: setup tools plugin ## Measure the release binary, and sync-images beside crane, into docs/benchmarks.md
+bench: setup tools plugin ## Measure the release binary and compare it with crane; writes docs/benchmarks.md
 	@cargo build --quiet --workspace --bin lab
 	@[ -x /usr/bin/time ] || { echo 'bench: GNU time is missing: apt-get install time' >&2; exit 1; }
 	@tests/lab/bench.py $(LAB) $$(tests/lab/tools/build.sh) $$(tests/lab/tools/build.sh crane)/crane
@@ -61,5 +61,5 @@ man: setup ## Read the manual pages
 	@cargo run --quiet --locked --package kubectl-castai-privatelink -- man | man -l -
 
 .PHONY: tools
-tools: ## Build the lab's real parts (Kubernetes, etcd, registry, moto) into a cache outside the checkout
+tools: ## Build the lab's tools (Kubernetes, etcd, registry, moto) into a cache outside the checkout
 	@tests/lab/tools/build.sh >/dev/null

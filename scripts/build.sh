@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 say() { echo "build: $*" >&2; }
 
-# Zig is the C compiler and linker for other platforms; both come ready-built from PyPI.
+# Zig is the C compiler and linker for other platforms; PyPI has builds of both.
 zig_version=0.17.1
 zigbuild_version=0.24.0
 zig=${LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/castai-privatelink-lab}/zig-$zig_version-$zigbuild_version
@@ -43,9 +43,9 @@ if [ -n "$cross" ]; then
 	export PATH=$zig/bin:$PATH
 	build=(cargo zigbuild)
 elif [ "$target" = x86_64-unknown-linux-musl ]; then
-	# GNU ld can do what Zig's linker cannot. A static program that loads anywhere has 64,000 relocations: packed they
-	# take 15 kB and not 1.5 MB (musl knows the packed form since 1.2.4, GNU ld since 2.38). Tables for unwinding the
-	# stack take 2.4 MB, and nothing reads them. The path is relative to the workspace, where cargo runs the linker.
+	# These options work only with GNU ld, not with Zig's linker. A position-independent static program has 64,000
+	# relocations, which take 15 kB packed instead of 1.5 MB (supported by musl since 1.2.4, GNU ld since 2.38). Tables for
+	# unwinding the stack take 2.4 MB, and are not used. The path is relative to the workspace, where cargo runs the linker.
 	link=(-z,pack-relative-relocs -T,scripts/no-unwind-tables.ld)
 	export CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS="${link[*]/#/-Clink-arg=-Wl,}"
 fi

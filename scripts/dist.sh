@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Makes what a release ships from this machine, in dist/: archives, their checksums, and krew's manifest, which it
-# also puts into the checkout. macOS archives are made by the release workflow, because they need Apple's SDK.
+# Builds the parts of a release that this machine can build, in dist/: archives, checksums, and the krew manifest, which
+# it also copies into the checkout. The release workflow builds the macOS archives, because they need Apple's SDK.
 # Usage: dist.sh [OS-ARCH…]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 say() { echo "dist: $*" >&2; }
 
-# machine BINARY OS ARCH: sees to it that the binary is for that machine, and on Linux that it needs no other file.
+# machine BINARY OS ARCH: checks that the binary is built for this platform, and on Linux that it is static.
 machine() {
 	local headers
 	if [ "$2" = windows ]; then
 		[ "$(head -c 2 "$1")" = MZ ] && return
-		say "$1 is no Windows program"
+		say "$1 is not a Windows program"
 		exit 1
 	fi
 	headers=$(LC_ALL=C readelf --file-header --program-headers --wide "$1")
@@ -29,7 +29,7 @@ machine() {
 	}
 }
 
-# smoke BINARY OS ARCH: runs the binary where that is possible here.
+# smoke BINARY OS ARCH: runs the binary if this machine can run it.
 smoke() {
 	local emulators='' emulator runner=
 	case "$2-$3" in
@@ -40,9 +40,9 @@ smoke() {
 		runner=$(command -v "$emulator") && break
 	done
 	if [ -n "$emulators" ] && [ -z "$runner" ]; then
-		say "$2/$3 is not run here, for want of $emulators"
+		say "skipping the test run of $2/$3: install one of: $emulators"
 	else
-		say "$2/$3 says: $(${runner:+"$runner"} "$1" version)"
+		say "$2/$3 prints: $(${runner:+"$runner"} "$1" version)"
 	fi
 }
 
@@ -59,4 +59,4 @@ for platform in "${platforms[@]}"; do
 done
 scripts/manifest.sh dist
 cp dist/krew-manifest.yaml .
-say "checksums.txt and krew-manifest.yaml are beside the archives, and the manifest is in the checkout"
+say "wrote checksums.txt and krew-manifest.yaml to dist/, and copied the manifest to the checkout"

@@ -5,7 +5,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 version=v$("$root/scripts/version.sh")
-# value NAME: what Cargo.toml says.
+# value NAME: a value from Cargo.toml.
 value() { sed -n "s/^$1 = \"\(.*\)\"/\1/p" "$root/Cargo.toml" | head -n 1; }
 repository=$(value repository)
 cd "$1"

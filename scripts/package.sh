@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Packs one platform's binary for krew and for PATH: binary, LICENSE, README.md and Helm's plugin.yaml in a .tar.gz. Prints its path.
-# The same binary always gives the same archive.
+# The same binary always results in the same archive.
 # Usage: package.sh BINARY OS ARCH FOLDER
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -13,7 +13,7 @@ name=kubectl-castai_privatelink
 
 files=$(mktemp -d)
 trap 'rm -rf "$files"' EXIT
-# Modes are set here: a checkout's depend on the user's mask, and a carried binary may have lost its own.
+# Modes are set here: those in a checkout depend on the user's umask, and a copied binary may have lost them.
 install -m 755 "$binary" "$files/$name"
 install -m 644 "$root/LICENSE" "$root/README.md" "$files"
 install -D -m 644 "$root/helm/plugin.yaml" "$files/helm/plugin.yaml"

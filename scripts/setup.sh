@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Sees to it that what builds, lab and tests need is there: installs it where that is possible, else says what is missing.
+# Installs the programs that builds, lab and tests need, or prints which ones are missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 say() { echo "setup: $*" >&2; }
 
-# Program and the Debian package that has it.
+# Program, and the Debian package that contains it.
 packages=()
 while read -r program package; do
 	command -v "$program" >/dev/null || packages+=("$package")
@@ -19,7 +19,7 @@ musl-gcc musl-tools
 python3 python3
 unshare util-linux
 END
-# Debian splits the venv module off.
+# On Debian, the venv module is a separate package.
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 if [ ${#packages[@]} -gt 0 ]; then
 	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -32,7 +32,7 @@ if [ ${#packages[@]} -gt 0 ]; then
 	fi
 fi
 
-# These two come from their own projects, in versions that distributions do not have.
+# Distributions do not have the required versions of these two.
 command -v rustup >/dev/null || {
 	say "missing: rustup (https://rustup.rs)"
 	exit 1

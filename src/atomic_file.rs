@@ -1,4 +1,4 @@
-//! Files that are whole or not there: what is written goes to a file beside the target, which then takes its place.
+//! Atomic writes: content goes to a temporary file next to the target, which is then renamed to it.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write as _};
@@ -6,11 +6,11 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-/// Writes `bytes` to `path`: a regular file is replaced as a whole, and keeps its mode. A link is followed. A device,
-/// a pipe or a folder is nothing that a file may take the place of, so it is written to.
+/// Writes `bytes` to `path`. A regular file is replaced as a whole and keeps its mode; a link is followed. A device,
+/// pipe or folder cannot be replaced by a file, so it is written to directly.
 ///
 /// # Errors
-/// The folder cannot be written to, or the disk is full. A former file is then as it was.
+/// The folder cannot be written to, or the disk is full. An existing file is then unchanged.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(found) if !found.is_file() => OpenOptions::new().write(true).open(path)?.write_all(bytes),
@@ -19,10 +19,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// As [`write`], but a link of this name is replaced, and not followed.
+/// As [`write`], but a link at `path` is replaced instead of followed.
 ///
 /// # Errors
-/// As [`write`], or something else than a file or a link has the name.
+/// As [`write`], or `path` is neither a file nor a link.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.is_file() => replace_file(path, bytes, Some(found.permissions())),
@@ -33,14 +33,14 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Finds out early that [`write`] would fail, as far as that can be seen without a byte of content.
+/// Detects early that [`write`] would fail, as far as that is possible without content.
 ///
 /// # Errors
 /// As [`write`].
 pub fn check(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => OpenOptions::new().write(true).open(path).map(drop),
-        // Who opens a pipe or a device is heard at its other end.
+        // Opening a pipe or device would be noticed by its reader.
         Ok(found) if !found.is_file() => Ok(()),
         Ok(_) => part_of(&path.canonicalize()?).map(drop),
         Err(_) => part_of(path).map(drop),
@@ -48,7 +48,7 @@ pub fn check(path: &Path) -> io::Result<()> {
 }
 
 fn replace_file(path: &Path, bytes: &[u8], former: Option<Permissions>) -> io::Result<()> {
-    // Where anything fails, dropping the part removes it.
+    // On any failure, dropping the temporary file removes it.
     let part = part_of(path)?;
     part.as_file().write_all(bytes)?;
     if let Some(permissions) = former {
@@ -58,13 +58,13 @@ fn replace_file(path: &Path, bytes: &[u8], former: Option<Permissions>) -> io::R
     part.persist(path).map(drop).map_err(|error| error.error)
 }
 
-/// A new file in the folder of `path`, because a file can only be renamed within one file system.
+/// A new file in the folder of `path`, because renaming works only within one file system.
 fn part_of(path: &Path) -> io::Result<NamedTempFile> {
     let mut prefix = path.file_name().unwrap_or_default().to_owned();
     prefix.push(".");
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    // Created as other programs create files: tempfile's own way hides it from all but its owner, and adds the part's
-    // path to errors.
+    // Created with default permissions: tempfile would make it readable by its owner only, and would add its own path
+    // to errors.
     let create = |part: &Path| OpenOptions::new().write(true).create_new(true).open(part);
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix).suffix(".part").make_in(folder.unwrap_or(Path::new(".")), create)
@@ -86,7 +86,7 @@ mod tests {
         fs::symlink_metadata(path).unwrap().is_symlink()
     }
 
-    /// Devices are stood in for by a pipe: a test that failed must not have replaced one of this machine's.
+    /// A pipe stands for devices: a failing test must not replace a device of the machine.
     #[test]
     fn only_regular_files_are_replaced() {
         let folder = tempfile::tempdir().unwrap();
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn modes_are_those_of_former_files_or_of_other_new_ones() {
+    fn modes_are_preserved_or_those_of_new_files() {
         let folder = tempfile::tempdir().unwrap();
         let (plain, new) = (folder.path().join("plain"), folder.path().join("new"));
         fs::write(&plain, "").unwrap();
@@ -158,11 +158,11 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_leaves_the_former_file_and_no_part() {
+    fn a_failed_write_keeps_the_existing_file_and_removes_the_temporary_one() {
         let folder = tempfile::tempdir().unwrap();
         let long = folder.path().join("x".repeat(250));
         fs::write(&long, "former").unwrap();
-        // Its part would have a longer name than a file may have.
+        // The temporary file would have a longer name than file systems allow.
         write(&long, b"new").unwrap_err();
         assert_eq!(fs::read_to_string(&long).unwrap(), "former");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);

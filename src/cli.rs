@@ -35,7 +35,7 @@ pub use self::preflight::{FailOn, Here, PreflightArguments};
 pub use self::rewrite::RewriteArguments;
 pub use self::rollback::RollbackArguments;
 pub use self::rollout::{DryRun, DryRunArguments, RolloutArguments};
-pub use self::selection::{FilterArguments, KnowledgeArguments, SelectionArguments};
+pub use self::selection::{FilterArguments, KnowledgeArguments, KnowledgeFileArguments, SelectionArguments};
 pub use self::status::StatusArguments;
 pub use self::sync_images::SyncArguments;
 pub use self::values::{
@@ -43,7 +43,7 @@ pub use self::values::{
 };
 pub use self::version::{VersionArguments, VersionFormat};
 
-/// What `--version` and `version` say; Cargo.toml has the number.
+/// The version from Cargo.toml, for `--version` and `version`.
 pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
 #[derive(Debug, Parser)]
@@ -116,7 +116,7 @@ pub fn without_logins(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// Checks only the form, because AWS adds regions; finds typing errors such as `us-east1`.
+/// Checks only the syntax, because AWS adds regions; detects typing errors such as `us-east1`.
 fn region(text: &str) -> Result<String, String> {
     let parts: Vec<_> = text.split('-').collect();
     let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
@@ -130,7 +130,7 @@ fn region(text: &str) -> Result<String, String> {
     }
 }
 
-/// Reads `1s`, `2m`, `500ms`, `1h30m`, or a number of seconds, as kubectl's `--request-timeout` does.
+/// Parses `1s`, `2m`, `500ms`, `1h30m`, or a number of seconds, as kubectl's `--request-timeout` does.
 fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse() {
         return Ok(Duration::from_secs(seconds));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_read_as_kubectl_reads_them() {
+    fn durations_are_parsed_like_kubectl() {
         for (text, milliseconds) in [("30s", 30_000), ("2m", 120_000), ("500ms", 500), ("7", 7_000), ("0", 0)]
         {
             assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_shows_no_login() {
+    fn an_error_shows_no_credentials() {
         for line in [
             "x status --registry=user:s3cret@host.example",
             "x status --registry=https://user:s3cret@host.example/x",
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn regions_have_the_shape_of_awss() {
+    fn regions_have_the_syntax_of_aws() {
         for text in ["us-east-1", "us-gov-west-1", "ap-southeast-7", "eusc-de-east-1", "cn-north-1"] {
             assert!(region(text).is_ok(), "{text}");
         }

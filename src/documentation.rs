@@ -1,12 +1,12 @@
-//! What the pages say is what the sources say.
+//! Tests that the messages quoted in docs exist in the sources.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What kubelets say, and not we.
+/// Messages of kubelets, not of the plugin.
 const FOREIGN: [&str; 2] = ["ImagePullBackOff", "ErrImagePull"];
 
-/// Files that are built for tests alone, as are those that end with `_tests.rs`.
+/// Files that are compiled only for tests, like those that end with `_tests.rs`.
 const ONLY_TESTS: [&str; 6] =
     ["architecture.rs", "documentation.rs", "http_server.rs", "krew_manifest.rs", "testing.rs", "tests.rs"];
 
@@ -14,14 +14,14 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// What of a source can be printed: no tests, and no comments.
+/// The part of a source that can be printed: without tests and comments.
 fn product_code(source: &str) -> String {
     let code = source.split("#[cfg(test)]").next().unwrap();
     let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.flat_map(|line| [line, "\n"]).collect()
 }
 
-/// The product's code in one text, with literals that go on in the next line joined.
+/// The product's code as one text, with string literals that continue on the next line joined.
 fn sources() -> String {
     let mut open: Vec<PathBuf> = vec![root().join("src"), root().join("probe/src")];
     let mut text = String::new();
@@ -62,7 +62,7 @@ fn messages(page: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_message_in_troubleshooting_is_printed_somewhere() {
+fn every_message_in_troubleshooting_exists_in_the_sources() {
     let page = fs::read_to_string(root().join("docs/troubleshooting.md")).unwrap();
     let (messages, sources) = (messages(&page), sources());
     assert!(messages.len() > 30, "{messages:#?}");

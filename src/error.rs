@@ -1,8 +1,8 @@
-//! Why a command cannot go on.
+//! The error that ends a command.
 
 use std::io;
 
-/// Why a command could not do its work, in one line, and what to do next.
+/// Why a command failed, in one line, and what to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandError {
     pub message: String,
@@ -20,7 +20,7 @@ impl CommandError {
 }
 
 impl From<io::Error> for CommandError {
-    /// Only our own output is written without a path of its own.
+    /// Only output is written without its own error type, so this is an error of stdout or stderr.
     fn from(error: io::Error) -> Self {
         Self::new(format!("error: writing the result: {error}"))
     }

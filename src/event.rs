@@ -3,21 +3,21 @@
 use crate::model::image::Image;
 use crate::model::inventory::WorkloadName;
 
-/// Something that a person who waits wants to know now.
+/// Progress that a waiting user should see immediately.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A step of the pipeline begins, such as "planning".
+    /// A step of the pipeline started, such as "planning".
     Stage(Stage),
-    /// Something that does not stop the work.
+    /// A problem that does not stop the work.
     Warning(String),
-    /// Something worth knowing, as it is printed: `note: …` or `hint: …`.
+    /// Useful information, printed as it is: `note: …` or `hint: …`.
     Note(String),
-    /// The amounts of the mirroring that follows, in bytes to upload and images to copy.
+    /// Totals of the mirroring that follows: bytes to upload and images to copy.
     MirrorStarted {
         images: usize,
         bytes: u64,
     },
-    /// An image's first byte is about to move; `bytes` is what it adds to the destination.
+    /// Copying an image starts; `bytes` is what it adds to the destination.
     ImageStarted {
         image: Image,
         bytes: u64,
@@ -31,22 +31,22 @@ pub enum Event {
     ImageCopied {
         image: Image,
     },
-    /// An image failed; the others go on.
+    /// An image failed; the others continue.
     ImageFailed {
         image: Image,
     },
-    /// A request is tried again: which host, why, after how many milliseconds.
+    /// A request is retried: host, reason, delay in milliseconds.
     Retry {
         host: String,
         reason: String,
         milliseconds: u64,
     },
     MirrorFinished,
-    /// A workload's images were patched, and its rollout is waited for.
+    /// A workload's images were patched, and its rollout is being watched.
     RolloutStarted {
         workload: WorkloadName,
     },
-    /// How far the rollout is, in kubectl's words.
+    /// Progress of the rollout, in kubectl's words.
     RolloutProgress {
         workload: WorkloadName,
         message: String,
@@ -69,5 +69,5 @@ pub enum Stage {
     Preflight,
 }
 
-/// Where events go. Rendering is quick, so emitting never waits.
+/// Receives events. Rendering is quick, so emitting never blocks.
 pub type Observer<'a> = &'a (dyn Fn(Event) + Send + Sync);

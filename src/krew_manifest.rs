@@ -1,4 +1,4 @@
-//! The committed krew manifest, held against the rules of krew v0.5.0 (`internal/index/validation/validate.go`,
+//! Checks the committed krew manifest against the rules of krew v0.5.0 (`internal/index/validation/validate.go`,
 //! `cmd/validate-krew-manifest/main.go`) and against Cargo.toml.
 
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 }
 
 #[test]
-fn it_describes_this_version_as_cargo_toml_does() {
+fn the_krew_manifest_matches_cargo_toml() {
     let manifest = manifest();
     assert_eq!(text(&manifest, "/apiVersion"), "krew.googlecontainertools.github.com/v1alpha2");
     assert_eq!(text(&manifest, "/kind"), "Plugin");
@@ -28,12 +28,12 @@ fn it_describes_this_version_as_cargo_toml_does() {
     for prose in ["/spec/description", "/spec/caveats"] {
         assert!(text(&manifest, prose).lines().all(|line| line.len() <= 80), "{prose}");
     }
-    // `krew search` cuts it there.
+    // `krew search` truncates it to 50 characters.
     assert!(text(&manifest, "/spec/shortDescription").len() <= 50);
 }
 
 #[test]
-fn each_platform_is_one_that_krew_knows_with_the_archive_of_this_version() {
+fn each_platform_is_known_to_krew_and_has_an_archive_of_this_version() {
     let known = ["linux-amd64", "linux-arm64", "darwin-amd64", "darwin-arm64", "windows-amd64"];
     let manifest = manifest();
     let platforms = manifest.pointer("/spec/platforms").and_then(Value::as_array).unwrap();
@@ -55,7 +55,7 @@ fn each_platform_is_one_that_krew_knows_with_the_archive_of_this_version() {
         );
         let suffix = if os == "windows" { ".exe" } else { "" };
         assert_eq!(text(platform, "/bin"), format!("kubectl-castai_privatelink{suffix}"));
-        // Without it krew takes every file of the archive.
+        // Without it, krew installs every file of the archive.
         assert_eq!(platform.get("files"), None);
         assert!(seen.insert(name), "two entries for one platform");
     }

@@ -1,7 +1,7 @@
 //! `kubectl castai-privatelink`: proves that a cluster reaches Cast AI privately, and mirrors and rewrites the
 //! images it needs.
 //!
-//! Every command is three beats: gather facts (I/O), decide on plain values (pure), apply or report (I/O).
+//! Every command has three steps: gather facts (I/O), decide on plain values (pure), apply or report (I/O).
 
 #[cfg(test)]
 mod architecture;
@@ -27,6 +27,8 @@ pub mod persist;
 pub mod preflight;
 pub mod printable;
 pub mod registry;
+#[cfg(test)]
+mod schema_tests;
 pub mod store;
 pub mod sync;
 pub mod transport;

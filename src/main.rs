@@ -1,4 +1,4 @@
-//! Parses the command line, runs the command, and turns its end into an exit code.
+//! Parses the command line, runs the command, and turns its result into an exit code.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -10,12 +10,12 @@ use castai_privatelink::output;
 use clap::Parser as _;
 use tokio::sync::oneshot;
 
-// musl's own allocator is slow under threads.
+// musl's own allocator is slow with many threads.
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How long a command may take to be dropped once it is interrupted.
+/// How long an interrupted command may take to stop.
 const GRACE: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
@@ -33,40 +33,40 @@ fn main() -> ExitCode {
             return ExitStatus::Failed.exit_code();
         }
     };
-    let (tell, told) = oneshot::channel();
-    runtime.spawn(watch(tell));
-    // Dropping the command's future cancels everything that it has under way, at a point where each request is
-    // either made or not made.
+    let (interrupt, interrupted) = oneshot::channel();
+    runtime.spawn(watch(interrupt));
+    // Dropping the command's future cancels everything in progress, at a point where each request was either sent or
+    // not sent.
     let exit_status = runtime.block_on(async {
         tokio::select! {
             exit_status = task.run() => Some(exit_status),
-            Ok(()) = told => None,
+            Ok(()) = interrupted => None,
         }
     });
     let exit_status = exit_status.unwrap_or_else(commands::interrupted);
-    // Blocking work that cannot be cancelled, such as a credential plugin, must not delay the end.
+    // Blocking work that cannot be cancelled, such as a credential plugin, must not delay the exit.
     runtime.shutdown_background();
     exit_status.exit_code()
 }
 
-/// Tells that the command is interrupted, and ends the process itself where the command does not hear it: it may be
-/// writing to a pipe that nobody reads.
-#[expect(clippy::exit, reason = "the main thread is stuck, so that nothing else can end the process")]
-async fn watch(tell: oneshot::Sender<()>) {
+/// Signals that the command is interrupted, and exits the process itself if the command does not react: it may be
+/// blocked on a pipe that is not read.
+#[expect(clippy::exit, reason = "the main thread is blocked, so nothing else can end the process")]
+async fn watch(interrupt: oneshot::Sender<()>) {
     signal().await;
-    // Nobody listens any more where the command has just ended; then the process is about to end too.
-    let _ = tell.send(());
+    // The receiver is gone if the command has just ended; then the process is about to exit too.
+    let _ = interrupt.send(());
     tokio::select! {
         () = tokio::time::sleep(GRACE) => {}
         () = signal() => {}
     }
-    // Standard error may be what is stuck.
-    let said = tokio::task::spawn_blocking(commands::interrupted);
-    let _ = tokio::time::timeout(GRACE, said).await;
+    // Writing to standard error may block too.
+    let notice = tokio::task::spawn_blocking(commands::interrupted);
+    let _ = tokio::time::timeout(GRACE, notice).await;
     std::process::exit(ExitStatus::Interrupted.code().into());
 }
 
-/// Waits for Ctrl-C, or for what `kill`, a shutdown or a CI job that is cancelled sends.
+/// Waits for Ctrl-C, or for the signal that `kill`, a shutdown or a cancelled CI job sends.
 async fn signal() {
     #[cfg(unix)]
     {
@@ -84,7 +84,7 @@ async fn signal() {
 
 enum Task<'a> {
     Run(Box<Arguments>),
-    /// A shell asks what may follow these words.
+    /// A shell requests completions for these words.
     Complete(&'a [OsString]),
 }
 

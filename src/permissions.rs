@@ -1,4 +1,5 @@
-//! What the plugin may need to do, each with its reason: the one source of `permissions` and `docs/permissions.md`.
+//! The permissions that the plugin may need, each with its reason: the single source of `permissions` and
+//! `docs/permissions.md`.
 
 pub mod aws;
 pub mod iam;
@@ -11,6 +12,7 @@ use serde::Serialize;
 
 /// A right in Kubernetes.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct KubernetesRule {
     pub scope: Scope,
@@ -24,8 +26,9 @@ pub struct KubernetesRule {
     pub reason: &'static str,
 }
 
-/// Where a right in Kubernetes counts, and so whether a `ClusterRole` or a `Role` gives it.
+/// The scope of a Kubernetes permission, which decides between `ClusterRole` and `Role`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Scope {
     Cluster,
@@ -35,13 +38,14 @@ pub enum Scope {
     KubeSystem,
 }
 
-/// A right in AWS.
+/// An AWS permission.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AwsAction {
-    /// As IAM writes it: `ecr:PutImage`.
+    /// In IAM's notation: `ecr:PutImage`.
     pub action: &'static str,
-    /// The id of its statement in a policy, which stands for the reason there: JSON has no comments.
+    /// The id of its statement in a policy, which also documents the reason: JSON has no comments.
     pub statement: &'static str,
     pub resource: Resource,
     pub access: Access,
@@ -49,26 +53,29 @@ pub struct AwsAction {
     pub reason: &'static str,
 }
 
-/// What an action is allowed on, as far as IAM lets it be narrowed (Service Authorization Reference of ECR and STS).
+/// The resources of an action, as narrow as IAM supports (Service Authorization Reference of ECR and STS).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Resource {
-    /// `*`: the action knows no resource.
+    /// `*`: the action supports no resources.
     Any,
     /// The repositories below our path in the registry.
     Repositories,
 }
 
-/// Whether a right is needed to look, or to change something.
+/// Whether a permission is needed to read or to change something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Access {
     Read,
     Change,
 }
 
-/// Whether anything fails without it.
+/// Whether the plugin fails without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Need {
     Required,

@@ -1,6 +1,6 @@
-//! Text from clusters, registries, DNS and AWS is untrusted: nothing in it may steer a terminal.
+//! Text from clusters, registries, DNS and AWS is untrusted and must not control the terminal.
 
-/// `text` on one line, without control characters, cut to `limit` characters.
+/// `text` on one line, without control characters, truncated to `limit` characters.
 pub fn one_line(text: &str, limit: usize) -> String {
     let clean: String = text.chars().map(|c| if is_harmful(c) { ' ' } else { c }).collect();
     let clean = clean.trim();
@@ -10,8 +10,8 @@ pub fn one_line(text: &str, limit: usize) -> String {
     }
 }
 
-/// `text` without a login before a host, as in `user:password@host`. The digest of an image's name stays, and so does an `@`
-/// in the path of a URL; where there is no scheme, a password may have slashes.
+/// `text` without credentials before a host, as in `user:password@host`. The digest of an image and an `@` in the path
+/// of a URL stay. Without a scheme, the password may contain slashes.
 pub fn without_login(text: &str) -> String {
     let scheme = text.find("://");
     let start = scheme.map_or(0, |index| index + 3);
@@ -28,7 +28,7 @@ pub fn without_login(text: &str) -> String {
     }
 }
 
-/// Control characters, and the marks that change the order in which text is shown (Unicode TR 9).
+/// Control characters, and characters that change the direction of text (Unicode TR 9).
 fn is_harmful(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_login_is_left_out() {
+    fn credentials_are_removed() {
         let cases = [
             ("user:s3cret@host", "…@host"),
             ("https://user:s3cret@host:1/x?y=z@", "https://…@host:1/x?y=z@"),
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_steers_the_terminal() {
+    fn control_characters_are_removed() {
         assert_eq!(one_line("a\u{1b}[31mb\nc\td\u{202e}e", 100), "a [31mb c d e");
         assert_eq!(one_line("  trimmed \n", 100), "trimmed");
         assert_eq!(one_line("ends in nul\0", 100), "ends in nul");

@@ -1,4 +1,4 @@
-//! One TLS configuration and one set of time-outs for everything that we connect to ourselves.
+//! One TLS configuration and one set of timeouts for all our own connections.
 
 pub mod credential;
 pub mod fault;
@@ -12,16 +12,16 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::error::CommandError;
 use crate::printable::one_line;
 
-/// Time-outs and retries, each a documented flag.
+/// Timeouts and retries, each a documented flag.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Longest wait for a connection, TLS included.
+    /// Timeout for connecting, including TLS.
     pub connect_timeout: Duration,
     /// Timeout of an open connection on which no data arrives.
     pub idle_timeout: Duration,
-    /// How often a request is tried again after the first time.
+    /// Number of retries after the first attempt.
     pub retries: u32,
-    /// Upper bound of the first delay; each further one doubles, with full jitter.
+    /// Upper bound of the first retry delay; it doubles with each attempt, with full jitter.
     pub retry_delay: Duration,
 }
 
@@ -36,7 +36,7 @@ impl Default for Settings {
     }
 }
 
-/// Our certificate roots could not be read.
+/// The root certificates could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("no trusted root certificates found{0}: set SSL_CERT_FILE to a PEM file with root certificates")]
@@ -75,12 +75,12 @@ pub fn tls() -> Result<Arc<ClientConfig>, Error> {
     Ok(Arc::new(config))
 }
 
-/// The HTTP client of the registry module. It follows no redirect by itself, because credentials must not follow
-/// one to another host. The registry module minds the idle time-out itself: reqwest's would end an upload that takes
-/// longer, because the answer comes only after it.
+/// The HTTP client for registries. It follows no redirects, because credentials must not be sent to another host. The
+/// registry module enforces the idle timeout itself: reqwest's would abort a long upload, whose response comes only at
+/// the end.
 ///
-/// HTTP/1.1, a connection per transfer under way: blobs are long streams of which some wait for others, and on one
-/// HTTP/2 connection they would share a window and a fate. Which is faster is open: two measurements in the lab
+/// HTTP/1.1 with one connection per transfer: blobs are long streams of which some wait for others, and on one HTTP/2
+/// connection they would share a window and its failures. Which is faster is open: two measurements in the lab
 /// disagreed.
 ///
 /// # Errors
@@ -102,7 +102,7 @@ pub fn http(settings: &Settings, proxies: &Proxies) -> Result<reqwest::Client, E
         .build()?)
 }
 
-/// How we call ourselves to servers, so that audit logs show who it was.
+/// Identifies the plugin to servers and in audit logs.
 pub const USER_AGENT: &str = concat!("kubectl-castai_privatelink/", env!("CARGO_PKG_VERSION"));
 
 impl From<Error> for CommandError {

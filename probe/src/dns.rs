@@ -1,4 +1,4 @@
-//! Names: what name servers answer for A and for AAAA.
+//! DNS: the responses of name servers for A and for AAAA.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -11,22 +11,22 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{Resolver, TokioResolver};
 use serde::{Deserialize, Serialize};
 
-/// Which name servers are asked.
+/// The name servers that get the queries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum NameServers {
-    /// Those of `/etc/resolv.conf`, or of the system's settings elsewhere.
+    /// Those of `/etc/resolv.conf`, or of the system's settings on other systems.
     #[default]
     System,
     These(Vec<SocketAddr>),
 }
 
-/// What the name servers say about one record type of a name.
+/// The result of a lookup of one record type of a name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Answer {
     pub reply: Reply,
-    /// Names that the name is an alias of, in order.
+    /// The CNAME chain of the name, in order.
     pub aliases: Vec<String>,
     /// Shortest time to live of the records, in seconds.
     pub ttl: Option<u32>,
@@ -41,7 +41,7 @@ pub enum Reply {
     /// An error code such as `NXDOMAIN` or `SERVFAIL`.
     Code(String),
     TimedOut,
-    /// No question could be asked.
+    /// No query could be sent.
     Error(String),
 }
 
@@ -68,11 +68,11 @@ impl Answers {
     }
 }
 
-/// A resolver that asks the name servers themselves: `/etc/hosts` of this machine is not the pods'. A question takes
-/// `timeout` at most, with one repetition within it.
+/// A resolver that queries the name servers directly, because pods do not use `/etc/hosts` of this machine. A query takes
+/// at most `timeout`, including one retry.
 ///
 /// # Errors
-/// The system names no name server.
+/// The system has no name server.
 pub fn resolver(servers: &NameServers, timeout: Duration) -> Result<TokioResolver, NetError> {
     let provider = TokioRuntimeProvider::default();
     let mut builder = match servers {
@@ -97,7 +97,7 @@ pub fn resolver(servers: &NameServers, timeout: Duration) -> Result<TokioResolve
     builder.build()
 }
 
-/// Asks for A and AAAA side by side.
+/// Queries A and AAAA concurrently.
 pub async fn look_up(resolver: &TokioResolver, host: &str, timeout: Duration) -> Answers {
     let (a, aaaa) = tokio::join!(
         look_up_type(resolver, host, RecordType::A, timeout),
@@ -117,7 +117,7 @@ async fn look_up_type(
         Ok(name) => name,
         Err(error) => return failed(Reply::Error(format!("invalid host name {host:?}: {error}"))),
     };
-    // Search domains would make another name of it.
+    // With search domains, another name would be looked up.
     name.set_fqdn(true);
     let lookup = match tokio::time::timeout(timeout, resolver.lookup(name, record_type)).await {
         Err(_) => return failed(Reply::TimedOut),

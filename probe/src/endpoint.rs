@@ -1,4 +1,4 @@
-//! An endpoint as components write it: a URL, a host with a port, or a bare host.
+//! An endpoint in the formats of components: a URL, a host with a port, or only a host.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// A host and a port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Endpoint {
-    /// In lower case, without the root's dot.
+    /// In lower case, without the final dot.
     pub host: String,
     pub port: u16,
 }
@@ -23,7 +23,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// The text names no endpoint. It is shown in part at most: a value may hold more than a host.
+/// The text is not an endpoint. The error shows at most a part of it, because a value may contain more than a host.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the value is not a host or URL")]
 pub struct NotAnEndpoint;
@@ -34,7 +34,7 @@ impl FromStr for Endpoint {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
         let (scheme, rest) = text.split_once("://").unwrap_or(("https", text));
-        // gRPC's own names have an authority before the host: `dns:///host:port`.
+        // gRPC's target names have an authority before the host: `dns:///host:port`.
         let rest = rest.trim_start_matches('/');
         let rest = rest.strip_prefix("dns:").unwrap_or(rest);
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! One request over HTTP/2 on a connection that is already open.
+//! A request over HTTP/2 on an open connection.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// What came back: enough to tell who answers.
+/// The parts of the response that identify the server.
 #[derive(Clone, Debug, Default)]
 pub struct Response {
     pub status: StatusCode,
@@ -16,7 +16,7 @@ pub struct Response {
     pub trailers: HeaderMap,
 }
 
-/// Why there was no answer.
+/// Why there was no response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Failure {
@@ -26,13 +26,13 @@ pub enum Failure {
     Broken(String),
 }
 
-/// More than any answer to our questions has, so that a server cannot keep us reading.
+/// Larger than any expected response, so that a server cannot keep the probe reading.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// Sends a request and reads the answer to its end.
+/// Sends a request and reads the whole response.
 ///
 /// # Errors
-/// No answer within `timeout`, or a connection that breaks.
+/// No response within `timeout`, or a connection that breaks.
 pub async fn http2(
     stream: TlsStream<TcpStream>,
     request: Request<()>,
@@ -40,7 +40,7 @@ pub async fn http2(
     timeout: Duration,
 ) -> Result<Response, Failure> {
     let broken = |error: h2::Error| Failure::Broken(error.to_string());
-    // HTTP/2's state is large, and several of these futures wait side by side.
+    // HTTP/2's state is large, and several of these futures run concurrently.
     let exchange = Box::pin(async {
         let (sender, connection) = h2::client::handshake(stream).await.map_err(broken)?;
         tokio::select! {

@@ -1,4 +1,4 @@
-//! The facts of hosts: what is wanted, what was gathered, and why something was not.
+//! The facts about hosts: which ones are requested, which were gathered, and why one is missing.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,12 +17,12 @@ use crate::tls;
 #[serde(rename_all = "camelCase")]
 pub struct Target {
     pub endpoint: Endpoint,
-    /// The last fact that is wanted. Those that it builds on are gathered too.
+    /// The last requested fact. Its prerequisites are gathered too.
     pub layer: Layer,
     pub connect: Connect,
 }
 
-/// A kind of fact. Each builds on those before it, except that HTTPS and gRPC exclude each other.
+/// A kind of fact. Each one requires those before it, except that HTTPS and gRPC exclude each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Layer {
@@ -34,7 +34,7 @@ pub enum Layer {
 }
 
 impl Layer {
-    /// Whether facts of `other` are gathered where this one is wanted.
+    /// Whether facts of `other` are gathered if this one is requested.
     pub fn includes(self, other: Self) -> bool {
         match other {
             Self::Https | Self::Grpc => self == other,
@@ -43,16 +43,16 @@ impl Layer {
     }
 }
 
-/// Which addresses are connected to.
+/// The addresses to connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Connect {
     Anywhere,
-    /// None, where a client may be led to a public address ([`Scope::leads_outside`]).
+    /// None, if a client may connect to a public address ([`Scope::leads_outside`]).
     PrivateOnly,
 }
 
-/// A fact and how long it took, or why there is none.
+/// A fact and its duration, or why it is missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Fact<T> {
@@ -74,7 +74,7 @@ impl<T> Fact<T> {
 pub enum Reason {
     #[error("not asked for")]
     NotWanted,
-    /// The system's settings name none, or cannot be read.
+    /// The system's settings have none, or cannot be read.
     #[error("cannot read this machine's DNS servers: {0}")]
     NoNameServers(String),
     #[error("the name has no address")]
@@ -87,26 +87,26 @@ pub enum Reason {
     NoSession,
 }
 
-/// What was found out about a host.
+/// The facts about a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HostFacts {
     pub target: Target,
-    /// By the clock of the machine that looked.
+    /// From the clock of the machine that ran the probe.
     pub gathered: Timestamp,
     pub dns: Fact<Answers>,
-    /// The addresses that the name servers gave.
+    /// The addresses from the name servers.
     pub scope: Scope,
     pub tcp: Fact<Vec<Attempt>>,
     /// Of the first address that accepted a connection.
     pub tls: Fact<Result<tls::Session, tls::Failure>>,
-    /// The status of the answer.
+    /// The status of the response.
     pub https: Fact<Result<u16, exchange::Failure>>,
     pub grpc: Fact<Result<grpc::Reply, grpc::Problem>>,
 }
 
 impl HostFacts {
-    /// Nothing is known yet.
+    /// No facts yet.
     pub fn new(target: Target, gathered: Timestamp) -> Self {
         Self {
             target,
@@ -120,7 +120,7 @@ impl HostFacts {
         }
     }
 
-    /// Says of the wanted facts from `layer` on why they are not gathered.
+    /// Records for the requested facts from `layer` on why they are missing.
     pub(crate) fn stop(&mut self, layer: Layer, because: &Reason) {
         let is_stopped = |other: Layer| other >= layer && self.target.layer.includes(other);
         let [dns, tcp, tls, https, grpc] =
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_layer_includes_those_that_it_builds_on() {
+    fn a_layer_includes_its_prerequisites() {
         let all = [Layer::Dns, Layer::Tcp, Layer::Tls, Layer::Https, Layer::Grpc];
         let cases = [
             (Layer::Dns, [true, false, false, false, false]),

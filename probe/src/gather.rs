@@ -1,5 +1,5 @@
-//! Gathering the facts of hosts. Hosts are looked at side by side; the facts of one host follow each other, because
-//! each needs the one before it (an address, a connection). Where one is missing, gathering stops and says why.
+//! Gathers the facts about hosts. Hosts are probed concurrently; the facts about one host follow each other, because
+//! each needs the one before it (an address, a connection). If one is missing, gathering stops with its reason.
 
 use std::time::Duration;
 
@@ -16,27 +16,27 @@ use crate::scope::Scope;
 use crate::timing::timed;
 use crate::{grpc, http, tcp, tls};
 
-/// What to look at, and how.
+/// The targets and the settings of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request {
     pub targets: Vec<Target>,
     pub name_servers: NameServers,
-    /// Ranges that are private besides the well-known ones.
+    /// Ranges that are private in addition to the well-known ones.
     pub private: Vec<IpNet>,
-    /// Longest wait for each name, connection, handshake and answer.
+    /// Timeout of each lookup, connection, handshake and response.
     pub timeout: Duration,
     pub user_agent: String,
 }
 
-/// Gathers the facts of all targets, in their order.
+/// Gathers the facts about all targets, in their order.
 pub async fn gather(request: &Request, tls: &ClientConfig) -> Vec<HostFacts> {
     let resolver = dns::resolver(&request.name_servers, request.timeout).map_err(|error| error.to_string());
     let hosts = request.targets.iter().map(|target| {
         let resolver = resolver.as_ref();
         async move {
             let mut facts = HostFacts::new(target.clone(), Timestamp::now());
-            // Handshakes have large states, and many of these futures wait side by side.
+            // Handshakes have large states, and many of these futures run concurrently.
             let chain = Box::pin(follow(&mut facts, target, request, resolver, tls));
             if let Err((layer, because)) = chain.await {
                 facts.stop(layer, &because);
@@ -47,7 +47,7 @@ pub async fn gather(request: &Request, tls: &ClientConfig) -> Vec<HostFacts> {
     join_all(hosts).await
 }
 
-/// Gathers facts up to the wanted one. Where that is not possible, the error says from which one on, and why.
+/// Gathers facts up to the requested one. If that fails, the error has the first missing fact and the reason.
 async fn follow(
     facts: &mut HostFacts,
     target: &Target,

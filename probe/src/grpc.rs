@@ -1,5 +1,5 @@
-//! gRPC: does a server respond to a call over HTTP/2? The probe calls the standard health check; a server that does not
-//! have it says so, and that proves the way as well.
+//! gRPC: does a server respond to a call over HTTP/2? The probe calls the standard health check; a server without it
+//! responds with UNIMPLEMENTED, which proves the connection as well.
 
 use std::time::Duration;
 
@@ -11,23 +11,23 @@ use tokio_rustls::client::TlsStream;
 
 use crate::exchange::{self, Failure, Response};
 
-/// An uncompressed message of no bytes (gRPC over HTTP/2, "Length-Prefixed-Message").
+/// An uncompressed empty message (gRPC over HTTP/2, "Length-Prefixed-Message").
 const EMPTY_MESSAGE: [u8; 5] = [0; 5];
 
-/// What came back.
+/// The response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reply {
     pub http_status: u16,
-    /// Absent where what answers does not speak gRPC.
+    /// Absent if the server does not speak gRPC.
     pub grpc_status: Option<u32>,
 }
 
-/// Why there was none.
+/// Why there was no response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Problem {
-    /// The server did not agree on HTTP/2; what it agreed on.
+    /// The server did not agree on HTTP/2, but on this protocol.
     NoHttp2(Option<String>),
     Failed(Failure),
 }
@@ -35,7 +35,7 @@ pub enum Problem {
 /// Calls the health check.
 ///
 /// # Errors
-/// No HTTP/2, or no answer within `timeout`.
+/// No HTTP/2, or no response within `timeout`.
 pub async fn call(
     stream: TlsStream<TcpStream>,
     host: &str,
@@ -59,7 +59,7 @@ pub async fn call(
         .map_err(Problem::Failed)
 }
 
-/// The status stands in the trailers, or in the headers where there is no message.
+/// The status is in the trailers, or in the headers if there is no message.
 fn reply_of(response: &Response) -> Reply {
     let grpc_status = [&response.trailers, &response.headers]
         .into_iter()

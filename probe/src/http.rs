@@ -1,4 +1,4 @@
-//! HTTPS: does a server answer with a status?
+//! HTTPS: does a server respond with a status?
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use tokio_rustls::client::TlsStream;
 
 use crate::exchange::{self, Failure};
 
-/// Asks for `/` over the protocol that was agreed on, and reads the status.
+/// Requests `/` over the negotiated protocol, and reads the status.
 ///
 /// # Errors
-/// No answer within `timeout`, or something that is not HTTP.
+/// No response within `timeout`, or one that is not HTTP.
 pub(crate) async fn get(
     stream: TlsStream<TcpStream>,
     host: &str,
@@ -37,7 +37,7 @@ async fn ask_http1(mut stream: TlsStream<TcpStream>, host: &str, user_agent: &st
     );
     stream.write_all(request.as_bytes()).await.map_err(broken)?;
     let mut start = Vec::new();
-    // `HTTP/1.1 200` is all that we want to know.
+    // Only `HTTP/1.1 200` is needed.
     while start.len() < 12 {
         if stream.read_buf(&mut start).await.map_err(broken)? == 0 {
             break;
@@ -46,7 +46,7 @@ async fn ask_http1(mut stream: TlsStream<TcpStream>, host: &str, user_agent: &st
     read_status(&start).ok_or_else(|| Failure::Broken("the response is not HTTP".to_owned()))
 }
 
-/// The status code in the first bytes of an HTTP/1 answer.
+/// The status code in the first bytes of an HTTP/1 response.
 fn read_status(start: &[u8]) -> Option<u16> {
     let rest = start.strip_prefix(b"HTTP/1.")?.get(1..)?.strip_prefix(b" ")?;
     let digits = std::str::from_utf8(rest.get(..3)?).ok()?;

@@ -1,7 +1,7 @@
 //! Network facts of hosts, as values that can be written down and read back: what name servers answer, whether TCP
 //! and TLS connect, what HTTP and gRPC servers reply, how long each took, and which proxy a connection goes through. What a fact means is not decided here.
 //!
-//! [`gather`] looks at all hosts of a [`Request`] at once, and gives [`HostFacts`] for each.
+//! [`gather`] probes all hosts of a [`Request`] concurrently, and returns [`HostFacts`] for each.
 
 pub mod dns;
 mod endpoint;

@@ -1,4 +1,4 @@
-//! Proxies: which one a connection goes through, by the variables that curl, Go and the AWS CLI read too.
+//! Chooses the proxy of a connection, by the variables that curl, Go and the AWS CLI read too.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,9 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, each also in lower case, as they were at the start.
 ///
-/// The libraries that we connect with read them too, but each in its own way: kube-client 5.0.0 matches `NO_PROXY`
-/// against the proxy, and none knows entries with a port or with `*.`, which kubectl does (Go's
-/// golang.org/x/net/http/httpproxy).
+/// Our libraries read them too, but each differently: kube-client 5.0.0 matches `NO_PROXY` against the proxy, and none
+/// supports entries with a port or with `*.`, as kubectl does (Go's golang.org/x/net/http/httpproxy).
 #[derive(Clone, Default)]
 pub struct Proxies {
     all: Option<String>,
@@ -24,9 +23,9 @@ pub struct Proxies {
 /// An entry of `NO_PROXY`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Exception {
-    /// A name and all below it, an address, a range of addresses, or `*`.
+    /// A name and its subdomains, an address, a range of addresses, or `*`.
     hosts: String,
-    /// It counts for this port alone.
+    /// If set, the entry applies to this port only.
     port: Option<u16>,
 }
 
@@ -69,13 +68,13 @@ impl Proxies {
         matcher.build().intercept(url).map(Proxy)
     }
 
-    /// The proxy for HTTPS, whatever the exceptions say.
+    /// The proxy for HTTPS, ignoring `NO_PROXY`.
     pub fn https(&self) -> Option<Uri> {
         let all = Self { exceptions: Vec::new(), ..self.clone() };
         all.intercept(&Uri::from_static("https://amazonaws.com")).as_ref().map(Proxy::url_with_login)
     }
 
-    /// What `NO_PROXY` says about connections to `port`, without what only some readers understand.
+    /// The entries of `NO_PROXY` for connections to `port`, without syntax that only some libraries understand.
     pub fn exceptions(&self, port: u16) -> String {
         let counts = |exception: &&Exception| exception.port.is_none_or(|only| only == port);
         let hosts = self.exceptions.iter().filter(counts).map(|exception| exception.hosts.as_str());
@@ -92,7 +91,7 @@ impl Exception {
     fn read(text: &str) -> Option<Self> {
         let text = text.trim();
         let (hosts, port) = match text.rsplit_once(':').map(|(hosts, port)| (hosts, port.parse())) {
-            // A colon that is not the only one belongs to an IPv6 address, unless brackets say where that ends.
+            // Several colons belong to an IPv6 address, unless it is in brackets.
             Some((hosts, Ok(port))) if !hosts.contains(':') || hosts.ends_with(']') => (hosts, Some(port)),
             _ => (text, None),
         };
@@ -144,7 +143,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// `user:password` as it may stand in a URL; the colon between them stays.
+/// `user:password`, percent-encoded for a URL except for the colon between them.
 fn percent_encoded(login: &[u8]) -> String {
     use std::fmt::Write as _;
     login.iter().fold(String::new(), |mut text, byte| {
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn exceptions_are_read_as_kubectl_reads_them() {
+    fn no_proxy_is_parsed_like_kubectl() {
         let cases = [
             ("", "https://api.example", true),
             ("api.example", "https://api.example", false),
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxys_login_survives_and_its_name_does_not_hold_it() {
+    fn a_proxys_credentials_are_used_but_not_shown() {
         let cases = [
             ("http://user:p%40ss@proxy:3128", "http://user:p%40ss@proxy:3128/"),
             ("http://proxy:3128", "http://proxy:3128/"),

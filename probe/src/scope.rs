@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-/// Addresses by whether they can be reached from the internet.
+/// Classifies addresses by whether they can be reached from the internet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scope {
     pub private: Vec<IpAddr>,
@@ -13,14 +13,14 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Sorts addresses; those in `own` ranges are private too.
+    /// Classifies addresses; those in `own` ranges are private too.
     pub fn of(addresses: &[IpAddr], own: &[IpNet]) -> Self {
         let (private, public) = addresses.iter().copied().partition(|address| is_private(*address, own));
         Self { private, public }
     }
 
-    /// Whether a client may take a public address: there are only public ones, or public beside private ones of the
-    /// same family. Of two families, clients may take either, and only the private one may work.
+    /// Whether a client may use a public address: there are only public ones, or public and private ones of the
+    /// same family. If there are two families, clients may use either, and possibly only the private one works.
     pub fn leads_outside(&self) -> bool {
         let same_family = || {
             self.public
@@ -45,9 +45,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn private_means_what_cannot_be_reached_from_the_internet() {
+    fn private_addresses_cannot_be_reached_from_the_internet() {
         let own: Vec<IpNet> = vec!["198.51.100.0/24".parse().unwrap(), "2600:1f18::/56".parse().unwrap()];
-        // Addresses, how many of them are public, and whether clients are led outside.
+        // Addresses, how many of them are public, and whether clients may use a public one.
         let cases: [(&[&str], usize, bool); 13] = [
             (&["10.0.1.5", "10.0.2.5"], 0, false),
             (&["172.16.0.1"], 0, false),

@@ -1,4 +1,4 @@
-//! TCP: does every address of a host take a connection, and if not, how does it refuse?
+//! TCP: does every address of a host accept a connection, and if not, how does it fail?
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -10,13 +10,13 @@ use tokio::net::TcpStream;
 
 use crate::timing::timed;
 
-/// Why a connection did not come about.
+/// Why a connection failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Failure {
-    /// Packets are dropped on the way: security groups and network ACLs do that.
+    /// Packets are dropped, as security groups and network ACLs do.
     TimedOut,
-    /// Something is there, but nothing listens.
+    /// The host responds, but nothing listens on the port.
     Refused,
     Reset,
     /// This machine has no route.
@@ -59,11 +59,11 @@ impl Failure {
 pub struct Attempt {
     pub address: SocketAddr,
     pub milliseconds: u64,
-    /// Why there is no connection, where there is none.
+    /// Why there is no connection, if there is none.
     pub failure: Option<Failure>,
 }
 
-/// Connects to every address at once.
+/// Connects to every address concurrently.
 pub async fn open(addresses: &[IpAddr], port: u16, timeout: Duration) -> Vec<(Attempt, Option<TcpStream>)> {
     join_all(addresses.iter().map(|address| async move {
         let address = SocketAddr::new(*address, port);
@@ -106,7 +106,7 @@ mod tests {
         let attempts = open(&localhost, open_port.local_addr().unwrap().port(), timeout).await;
         assert_eq!(attempts[0].0.failure, None);
         assert!(attempts[0].1.is_some());
-        // Nobody listens at the discard service of an address of our own; a port that was free may be taken again.
+        // The discard service does not run here; a port that was free could be in use again.
         let attempts = open(&[IpAddr::from([127, 9, 9, 1])], 9, timeout).await;
         assert_eq!(attempts[0].0.failure, Some(Failure::Refused));
     }

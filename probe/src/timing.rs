@@ -1,8 +1,8 @@
-//! How long things take.
+//! Durations.
 
 use std::time::Instant;
 
-/// Runs a future, and says how many milliseconds it took.
+/// Runs a future, and returns its duration in milliseconds.
 pub async fn timed<T>(future: impl Future<Output = T>) -> (u64, T) {
     let started = Instant::now();
     let value = future.await;

@@ -1,4 +1,4 @@
-//! Amazon ECR's own API: what the distribution API cannot say, or says only with many requests.
+//! Amazon ECR's own API, for what the distribution API cannot do or needs many requests for.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,23 +20,23 @@ pub struct Ecr {
 /// A password for the registry's distribution API.
 #[derive(Clone)]
 pub struct Authorization {
-    /// `user:password` in base 64, as the `Authorization` header wants it.
+    /// `user:password` in base64, as in the `Authorization` header.
     pub basic: String,
-    /// How long it is valid from now on, by this machine's clock.
+    /// Remaining lifetime, by this machine's clock.
     pub valid_for: Duration,
 }
 
-/// A manifest of a repository under one of its tags, or without a tag.
+/// A manifest of a repository with one of its tags, or without a tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageId {
     pub tag: Option<String>,
     pub digest: Digest,
 }
 
-/// What an ECR token lasts (Amazon ECR, `GetAuthorizationToken`).
+/// Lifetime of an ECR token (Amazon ECR, `GetAuthorizationToken`).
 const TOKEN_LIFETIME: Duration = Duration::from_hours(12);
 
-/// Most layers that one `BatchCheckLayerAvailability` answers for.
+/// Maximum layers in one `BatchCheckLayerAvailability` request.
 const LAYERS_PER_CHECK: usize = 100;
 
 impl Ecr {
@@ -58,7 +58,7 @@ impl Ecr {
             data.and_then(|data| data.expires_at()).map_or(0, aws_sdk_ecr::primitives::DateTime::secs);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let left = u64::try_from(expires).unwrap_or(0).saturating_sub(now.as_secs());
-        // A remaining time that cannot be comes from a wrong clock.
+        // An impossible remaining lifetime comes from a wrong clock.
         let valid_for = match Duration::from_secs(left) {
             Duration::ZERO => TOKEN_LIFETIME,
             left => left.min(TOKEN_LIFETIME),
@@ -71,7 +71,7 @@ impl Ecr {
         Ok(Authorization { basic: basic.to_owned(), valid_for })
     }
 
-    /// All manifests of `repository`, once for each of their tags, or nothing if it does not exist.
+    /// All manifests of `repository`, once per tag, or `None` if the repository does not exist.
     pub async fn list(&self, repository: &str) -> Result<Option<Vec<ImageId>>, Error> {
         let mut images = Vec::new();
         let mut pages = self
@@ -97,7 +97,7 @@ impl Ecr {
         Ok(Some(images))
     }
 
-    /// Creates `repository`; one that exists is fine.
+    /// Creates `repository`; it is no error if it exists.
     pub async fn create_repository(&self, repository: &str) -> Result<(), Error> {
         let request =
             self.client.create_repository().registry_id(&self.registry.account).repository_name(repository);
@@ -108,7 +108,7 @@ impl Ecr {
         }
     }
 
-    /// Those of `layers` that `repository` holds. One request per hundred.
+    /// The subset of `layers` that `repository` has, with one request per 100 layers.
     pub async fn present_layers(
         &self,
         repository: &str,
@@ -134,8 +134,8 @@ impl Ecr {
         Ok(present)
     }
 
-    /// Whether the account lets a blob be mounted from one repository into another
-    /// (Amazon ECR user guide, "Blob mounting").
+    /// Whether the account allows mounting blobs from one repository into another (Amazon ECR user guide, "Blob
+    /// mounting").
     pub async fn blob_mounting(&self) -> Result<bool, Error> {
         let request = self.client.get_account_setting().name("BLOB_MOUNTING");
         match request.send().await {
@@ -162,7 +162,7 @@ where
 
 #[cfg(test)]
 impl Ecr {
-    /// The API of a registry on loopback.
+    /// The API of a test registry on loopback.
     pub(crate) fn for_test(host: &str) -> Self {
         use aws_sdk_ecr::config::{Credentials, SharedCredentialsProvider};
 

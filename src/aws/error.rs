@@ -1,4 +1,4 @@
-//! AWS failures in one plain line, with what to do next.
+//! AWS errors in one line, with what to do next.
 
 use std::error::Error as StdError;
 
@@ -7,16 +7,16 @@ use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use crate::printable::one_line;
 use crate::transport::fault::{Fault, causes};
 
-/// Longest text of AWS that we repeat, in characters.
+/// Maximum length of repeated AWS text, in characters.
 const LIMIT: usize = 300;
 
-/// How aws-config begins its errors of an external program (1.13.0, `credential_process.rs`).
+/// Prefix of aws-config's errors of an external program (1.13.0, `credential_process.rs`).
 const PROCESS: &str = "external process";
 const PROCESS_FAILED: &str =
     "the credential_process of the AWS profile failed or printed no credentials; run it by hand to see why";
 
-/// A call to AWS failed. `call` is the action as IAM writes it, and the resource where there is one:
-/// `ecr:ListImages on arn:aws:ecr:…`.
+/// A failed call to AWS. `call` is the action as IAM writes it, with the resource if there is one: `ecr:ListImages on
+/// arn:aws:ecr:…`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error("no AWS credentials ({reason}): log in (aws sso login, aws configure) or set AWS_PROFILE")]
@@ -25,20 +25,20 @@ pub enum Error {
     Expired,
     #[error("invalid AWS credentials ({code}): check AWS_PROFILE, the access key and this machine's clock")]
     NotAccepted { code: String },
-    /// Requests are signed with the time, and AWS takes five minutes of difference.
+    /// Requests are signed with the time, and AWS tolerates a difference of five minutes.
     #[error(
         "AWS rejected {call} because of the clock skew ({message}): set this machine's clock and run \
              again"
     )]
     Clock { call: String, message: String },
-    /// AWS' own words name the caller.
+    /// AWS's message names the caller.
     #[error("access denied for {call}: {message}: allow it in the caller's IAM policy")]
     Denied { call: String, message: String },
     #[error("{call} got no response from AWS ({reason}): check the network, the proxy and --region")]
     Unreachable { call: String, reason: String },
     #[error("{call} cannot reach AWS: {fault}; {}", .fault.advice())]
     Blocked { call: String, fault: Fault },
-    /// Without the resource, so that it is told once for all.
+    /// Without the resource, so that it is reported only once.
     #[error("{action} is still throttled by AWS after all retries: run again later; copied images are kept")]
     Throttled { action: String },
     /// The message names the quota.
@@ -47,13 +47,13 @@ pub enum Error {
          increase in AWS Service Quotas"
     )]
     QuotaUsedUp { call: String, message: String },
-    /// The message holds the code too.
+    /// The message contains the code too.
     #[error("{call} failed: {message}")]
     Service { call: String, code: String, message: String },
 }
 
 impl Error {
-    /// What went wrong in `call`.
+    /// Classifies the error of `call`.
     pub fn from_sdk<E, R>(call: &str, error: &SdkError<E, R>) -> Self
     where
         E: ProvideErrorMetadata + StdError + 'static,
@@ -63,23 +63,23 @@ impl Error {
         if let Some(fault) = error.source().and_then(Fault::classify) {
             return Self::Blocked { call, fault };
         }
-        // The innermost error says what happened; those around it only that something did.
+        // The innermost error has the cause; the outer ones only say that something failed.
         let mut chain = vec![error.to_string()];
         chain.extend(error.source().map(causes).unwrap_or_default().iter().map(ToString::to_string));
         let reason = match chain.last() {
-            // The chain lists each place that it looked at, with nothing in any.
+            // The text lists each provider in the chain, which helps little if none has credentials.
             Some(text) if text.starts_with("no credentials found in chain") => "none were found".to_owned(),
             Some(text) if text.starts_with("failed to lookup address") => {
                 "host name not found in DNS".to_owned()
             }
-            // What a profile's credential_process printed follows.
+            // The rest is output of the profile's credential_process, which may be secret.
             Some(text) if text.contains(PROCESS) => PROCESS_FAILED.to_owned(),
             innermost => innermost.map(|text| one_line(text, LIMIT)).unwrap_or_default(),
         };
         match error {
             SdkError::ServiceError(context) => {
                 let code = one_line(context.err().code().unwrap_or("an error without a code"), LIMIT);
-                // Our own words follow it.
+                // The hint follows this message.
                 let message = one_line(context.err().message().unwrap_or_default(), LIMIT);
                 let message = message.trim_end_matches('.').to_owned();
                 match code.as_str() {
@@ -108,7 +108,7 @@ impl Error {
                 }
             }
             SdkError::ResponseError(_) => Self::Service { call, code: String::new(), message: reason },
-            // The signer fails before anything is sent where no credentials can be had.
+            // Without credentials the signer fails before a request is sent.
             SdkError::DispatchFailure(failure) if failure.is_other() && !is_about_connection(&chain) => {
                 let is_expired = chain.iter().any(|text| text.contains("xpired"));
                 if is_expired { Self::Expired } else { Self::NoCredentials { reason } }
@@ -118,7 +118,7 @@ impl Error {
         }
     }
 
-    /// Whether it speaks of the caller or the way to AWS, so that no other call would fare better.
+    /// Whether it concerns the caller or the connection to AWS, so that every other call would fail too.
     pub const fn stops_everything(&self) -> bool {
         match self {
             Self::NoCredentials { .. }
@@ -135,13 +135,13 @@ impl Error {
     }
 }
 
-/// AWS says so with the codes of a wrong signature (Signature Version 4, "Troubleshooting AWS API requests").
+/// AWS reports this with the codes of a wrong signature (Signature Version 4, "Troubleshooting AWS API requests").
 fn is_about_time(message: &str) -> bool {
     ["Signature not yet current", "Signature expired"].iter().any(|words| message.contains(words))
 }
 
-/// Whether a connection that was open broke, which the SDK does not tell from a signer that fails either (words of h2
-/// and hyper).
+/// Whether an open connection broke. The SDK reports that like a failed signer, so this checks the messages of h2 and
+/// hyper.
 fn is_about_connection(chain: &[String]) -> bool {
     let words = ["stream error", "connection error", "connection closed"];
     chain.iter().any(|text| words.iter().any(|words| text.starts_with(words)))
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_that_breaks_is_no_lack_of_credentials() {
+    fn a_broken_connection_is_not_missing_credentials() {
         let of = |text: &str| {
             let error = ConnectorError::other(text.into(), None);
             let error: SdkError<ListImagesError, ()> = SdkError::dispatch_failure(error);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_aws_answers_becomes_what_the_user_can_do() {
+    fn aws_errors_have_hints() {
         let late = "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z";
         let cases = [
             ("InvalidSignatureException", late, "clock"),

@@ -1,4 +1,4 @@
-//! AWS configuration and who we are to it.
+//! AWS configuration, and the identity behind our credentials.
 
 use std::time::Duration;
 
@@ -25,10 +25,10 @@ pub struct Identity {
     pub arn: String,
 }
 
-/// The SDKs' configuration for one region: credentials by the usual chain, time-outs and retries from our flags.
+/// The SDK configuration for one region: credentials by the default chain, timeouts and retries from our flags.
 ///
 /// # Errors
-/// The proxy in the environment is none that the SDKs can use, or the region cannot be one.
+/// The SDKs cannot use the proxy from the environment, or the region is invalid.
 pub async fn configuration(
     region: &str,
     settings: &transport::Settings,
@@ -63,7 +63,7 @@ pub async fn configuration(
     })
 }
 
-/// The SDKs' signer panics where an access key's id or a region does not fit into a header (aws-runtime 1.10.2,
+/// The SDK's signer panics if an access key id or a region is not a valid header value (aws-runtime 1.10.2,
 /// `apply_signing_instructions`).
 #[derive(Debug)]
 struct Checked(SharedCredentialsProvider);
@@ -88,12 +88,12 @@ fn is_sendable(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Our reading of the proxy variables, for the SDKs.
+/// The proxy for the SDKs, from the environment variables as we read them.
 fn proxy(region: &str, proxies: &Proxies) -> Result<Option<ProxyConfig>, transport::Error> {
     let Some(url) = proxies.https() else { return Ok(None) };
     match ProxyConfig::https(url.to_string()) {
         Ok(proxy) => Ok(Some(proxy.no_proxy(proxies.exceptions(443)))),
-        // A proxy that is not for AWS may be whatever it is.
+        // An invalid proxy does not matter if it does not apply to AWS.
         Err(_)
             if format!("https://sts.{region}.amazonaws.com")
                 .parse()
@@ -105,7 +105,8 @@ fn proxy(region: &str, proxies: &Proxies) -> Result<Option<ProxyConfig>, transpo
     }
 }
 
-/// The SDKs' HTTP client. What it asks in plain HTTP is this machine's own metadata, which no proxy has.
+/// The SDK's HTTP client. Its only plain HTTP requests go to this machine's metadata service, which is never behind a
+/// proxy.
 fn http_client(proxy: Option<ProxyConfig>) -> SharedHttpClient {
     aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
         let mut builder = Connector::builder();
@@ -118,10 +119,10 @@ fn http_client(proxy: Option<ProxyConfig>) -> SharedHttpClient {
     })
 }
 
-/// Asks STS who we are.
+/// Gets the caller identity from STS.
 ///
 /// # Errors
-/// There are no credentials, they are not accepted, or STS cannot be reached.
+/// There are no credentials, they are rejected, or STS cannot be reached.
 pub async fn identity(configuration: &SdkConfig) -> Result<Identity, Error> {
     let answer = aws_sdk_sts::Client::new(configuration)
         .get_caller_identity()
@@ -136,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_access_key_id_that_no_header_can_hold_is_an_error() {
+    fn an_invalid_access_key_id_is_an_error() {
         for (id, is_valid) in [
             ("AKIAIOSFODNN7EXAMPLE", true),
             ("AKIA\n", false),
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_region_that_no_header_can_hold_is_an_error() {
+    async fn an_invalid_region_is_an_error() {
         for region in ["us-east-1\n", "", "us east", "us-öst-1"] {
             let error = configuration(region, &transport::Settings::default()).await.unwrap_err();
             assert!(error.to_string().contains("invalid AWS region"), "{error}");

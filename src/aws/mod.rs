@@ -1,4 +1,4 @@
-//! The AWS adapters: configuration and identity, ECR, and what its names say.
+//! The AWS adapters: configuration and identity, and the ECR API.
 
 pub mod ecr;
 pub mod error;

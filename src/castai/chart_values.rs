@@ -1,4 +1,4 @@
-//! Which value of which chart names the repository of which image.
+//! Which value of which chart sets the repository of which image.
 
 use semver::Version;
 
@@ -11,20 +11,20 @@ impl Knowledge {
         self.values_of(chart).filter(move |value| value.image == name || value.image == "*")
     }
 
-    /// Where `chart` takes repositories, whatever image it is for.
+    /// All values of `chart` that set a repository, whatever the image.
     pub fn values_of(&self, chart: &str) -> impl Iterator<Item = &ChartValue> {
         self.all().flat_map(|known| &known.chart_values).filter(move |value| value.chart == chart)
     }
 }
 
 impl ChartValue {
-    /// Whether the chart in this version is known to put `global.registry` before this image.
-    pub fn honours_global(&self, version: &str) -> bool {
+    /// Whether this version of the chart is known to prepend `global.registry` to this image.
+    pub fn supports_global(&self, version: &str) -> bool {
         let since = self.global_since.as_deref().and_then(numbers);
         since.is_some_and(|since| numbers(version).is_some_and(|version| version >= since))
     }
 
-    /// What the value has to be so that the image is pulled from `repository`; none where it cannot be said.
+    /// The value that makes the chart pull the image from `repository`; `None` if no value can.
     pub fn value_for<'r>(&self, repository: &'r str) -> Option<&'r str> {
         match self.form {
             Form::Repository => Some(repository),
@@ -36,7 +36,7 @@ impl ChartValue {
     }
 }
 
-/// Major, minor and patch of a chart's version. A pre-release counts as its release, because its templates do.
+/// Major, minor and patch of a chart version. A pre-release counts as its release, because the templates are the same.
 pub(super) fn numbers(version: &str) -> Option<(u64, u64, u64)> {
     let version = Version::parse(version.trim_start_matches('v')).ok()?;
     Some((version.major, version.minor, version.patch))
@@ -61,12 +61,12 @@ mod tests {
             ("latest", false),
             ("", false),
         ] {
-            assert_eq!(value.honours_global(version), expected, "{version}");
+            assert_eq!(value.supports_global(version), expected, "{version}");
         }
     }
 
     #[test]
-    fn a_value_has_the_form_that_its_chart_takes() {
+    fn a_value_has_the_form_that_its_chart_expects() {
         let value = |chart: &str, repository: &'static str| {
             let mut values = built_in().values_for(chart, repository);
             values.find_map(|value| Some((value.key.as_str(), value.value_for(repository)?)))

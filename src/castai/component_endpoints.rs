@@ -1,10 +1,9 @@
-//! Where components carry the endpoints that they call, and which ones they make out of others.
+//! Where components store the endpoints that they call, and which endpoints they derive from others.
 
 use crate::model::knowledge::{DerivedEndpoint, EndpointFile, HostRule, Knowledge, Protocol};
 
 impl Knowledge {
-    /// Variables that hold an endpoint and how it is spoken to, each once: those of REST first, which all components
-    /// have.
+    /// Variables that hold an endpoint, with its protocol, each once: REST first, because all components have it.
     pub fn all_endpoint_variables(&self) -> Vec<(&str, Protocol)> {
         let mut all: Vec<(&str, Protocol)> = Vec::new();
         for (name, protocol) in self.all().flat_map(|known| &known.endpoint_variables) {
@@ -16,27 +15,27 @@ impl Knowledge {
         all
     }
 
-    /// Whether a variable has the value by which a component makes the endpoint out of another one.
+    /// Whether this value of the variable makes the component derive the endpoint from another one.
     pub fn is_derived(&self, variable: &str, value: &str) -> bool {
         let mut rules = self.all().flat_map(|known| &known.derived_endpoints);
         rules.any(|rule| rule.unless.get(variable).is_some_and(|automatic| automatic == value))
     }
 
-    /// Endpoints that a component with this image makes out of others. `image` is the last part of its repository.
+    /// Endpoints that a component with this image derives from others. `image` is the last segment of its repository.
     pub fn derived_endpoints_of(&self, image: &str) -> impl Iterator<Item = &DerivedEndpoint> {
         let rules = self.all().flat_map(|known| &known.derived_endpoints);
         rules.filter(move |rule| rule.images.iter().any(|name| name == image))
     }
 
-    /// Files in which components have an endpoint.
+    /// Files in which components store an endpoint.
     pub fn all_endpoint_files(&self) -> impl Iterator<Item = &EndpointFile> {
         self.all().flat_map(|known| &known.endpoint_files)
     }
 }
 
 impl DerivedEndpoint {
-    /// The host that is made out of `host`, with `value_of` the values of the component's variables; none where there
-    /// is no such endpoint, or where a variable names it.
+    /// The host derived from `host`, with `value_of` for the component's variables. `None` if there is no such
+    /// endpoint, or if a variable sets it.
     pub fn host<'v>(&self, host: &str, value_of: impl Fn(&str) -> Option<&'v str>) -> Option<String> {
         let is_named = self
             .unless
@@ -62,7 +61,7 @@ mod tests {
     use crate::castai::records::built_in;
 
     #[test]
-    fn variables_of_rest_come_first_and_each_once() {
+    fn rest_variables_come_first_and_each_once() {
         let all = built_in().all_endpoint_variables();
         let is_grpc = |(_, protocol): &(&str, Protocol)| *protocol == Protocol::Grpc;
         assert!(all.is_sorted_by_key(is_grpc), "{all:?}");
@@ -72,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_derived_unless_a_variable_names_it() {
+    fn a_host_is_derived_unless_a_variable_sets_it() {
         let telemetry = |image, from, variable: Option<&'static str>| {
             let mut rules = built_in().derived_endpoints_of(image);
             rules.find_map(|rule| rule.host(from, |name| variable.filter(|_| name == "TELEMETRY_URL")))

@@ -1,6 +1,6 @@
-//! What a name has to do with Cast AI: an image, a namespace, a chart, a label, a variable, a workload.
+//! Whether a name belongs to Cast AI: an image, namespace, chart, label, variable or workload.
 //!
-//! Each question is put to [`Knowledge`]: our records, and what the user added.
+//! All lookups are methods of [`Knowledge`]: our records, and the user's additions.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,8 @@ use crate::model::image::Image;
 use crate::model::image_field::Variables;
 use crate::model::knowledge::{Knowledge, OtherVariable, Upgrader};
 
-/// Variables of our records whose values are images, as those who look for images take them.
-pub fn image_variables() -> Variables {
-    built_in().image_variables()
-}
-
 impl Knowledge {
-    /// Namespaces that hold Cast AI alone, in order.
+    /// Namespaces that only Cast AI uses, sorted.
     pub fn all_namespaces(&self) -> Vec<&str> {
         let mut all: Vec<_> = self.all().flat_map(|known| &known.namespaces).map(String::as_str).collect();
         all.sort_unstable();
@@ -27,12 +22,22 @@ impl Knowledge {
         self.all().any(|known| known.namespaces.iter().any(|name| name == namespace))
     }
 
-    /// Beginnings of the repositories that are Cast AI's own, ours in every spelling.
+    /// Repository prefixes of Cast AI's own images, ours in every spelling.
     pub fn prefixes(&self) -> impl Iterator<Item = &str> {
         self.all().flat_map(|known| &known.image_prefixes).map(String::as_str)
     }
 
-    /// The prefix that makes an image Cast AI's. A name that only contains one is another registry's.
+    /// The same, each up to a slash, those that the user added in every spelling too.
+    pub fn prefix_spellings(&self) -> Vec<String> {
+        let added = self.image_prefixes.iter().flat_map(|prefix| {
+            let name = without_docker_hub(prefix).trim_end_matches('/');
+            let hosts: &[&str] = if has_host(name) { &[""] } else { &["", "docker.io/", "index.docker.io/"] };
+            hosts.iter().map(move |host| format!("{host}{name}/"))
+        });
+        built_in().prefixes().map(str::to_owned).chain(added).collect()
+    }
+
+    /// The prefix that makes an image Cast AI's. A name that only contains a prefix belongs to another registry.
     pub fn image_prefix(&self, image: &Image) -> Option<&str> {
         let mut ours = built_in().prefixes();
         ours.find(|prefix| image.repository().starts_with(prefix)).or_else(|| {
@@ -41,20 +46,20 @@ impl Knowledge {
         })
     }
 
-    /// Whether an image looks like Cast AI's behind a mirror's registry and path. Anybody can name images so: it helps
-    /// to recognise components, and says nothing of what an image is.
+    /// Whether an image looks like a mirrored image of Cast AI. Anyone can choose such a name: it helps to recognise
+    /// components, but proves nothing about the content.
     pub fn looks_mirrored(&self, image: &Image) -> bool {
-        let mut hosted = self.prefixes().filter(|prefix| has_host(bare(prefix)));
+        let mut hosted = self.prefixes().filter(|prefix| has_host(without_docker_hub(prefix)));
         hosted.any(|prefix| image.repository().contains(&format!("/{}/", prefix.trim_end_matches('/'))))
     }
 
-    /// Whether Cast AI is known to use images of this name. Only such a name may be read back out of a mirror's layout:
-    /// anybody can publish the others.
+    /// Whether Cast AI is known to use images of this name. Only such a name may be translated back from a mirror to
+    /// its source, because anyone can publish the others.
     pub fn knows(&self, image: &Image) -> bool {
-        let name = bare(image.repository());
+        let name = without_docker_hub(image.repository());
         let is_listed = |known: &Self| {
-            known.repositories.iter().any(|repository| bare(repository) == name)
-                || known.images.iter().any(|image| bare(image.repository()) == name)
+            known.repositories.iter().any(|repository| without_docker_hub(repository) == name)
+                || known.images.iter().any(|image| without_docker_hub(image.repository()) == name)
         };
         self.image_prefix(image).is_some() || self.all().any(is_listed)
     }
@@ -65,9 +70,12 @@ impl Knowledge {
         known.repositories.first().map(String::as_str)
     }
 
-    /// Repositories of others that Cast AI's charts and hooks use.
+    /// Repositories of others that Cast AI's charts and hooks use, or that the user named.
     pub fn repositories_of_others(&self) -> impl Iterator<Item = &str> {
-        let all = self.all().flat_map(|known| &known.repositories).map(String::as_str);
+        let all = self.all().flat_map(|known| {
+            let named = known.images.iter().map(Image::repository);
+            known.repositories.iter().map(String::as_str).chain(named)
+        });
         all.filter(|repository| !repository.parse().is_ok_and(|image| self.image_prefix(&image).is_some()))
     }
 
@@ -76,32 +84,32 @@ impl Knowledge {
         self.all().any(|known| is_of(&known.charts, label)).then_some(label)
     }
 
-    /// The label, as `key=value`, by which a workload with `labels` is taken whole.
+    /// The label, as `key=value`, that selects a workload with `labels` as a whole.
     pub fn label(&self, labels: &BTreeMap<String, String>) -> Option<String> {
-        self.all().find_map(|known| shared(&known.labels, labels))
+        self.all().find_map(|known| first_match(&known.labels, labels))
     }
 
-    /// The label, as `key=value`, that a component gave to a pod which it started.
+    /// The label, as `key=value`, that a component sets on pods that it starts.
     pub fn started_label(&self, labels: &BTreeMap<String, String>) -> Option<String> {
-        self.all().find_map(|known| shared(&known.started_labels, labels))
+        self.all().find_map(|known| first_match(&known.started_labels, labels))
     }
 
-    /// Whether Cast AI adds containers of this name to pods of others.
+    /// Whether Cast AI injects containers of this name into other pods.
     pub fn adds_container(&self, name: &str) -> bool {
         self.all().any(|known| known.added_containers.iter().any(|start| name.starts_with(start)))
     }
 
-    /// Variables whose values are images: those that we know, then the user's.
+    /// Variables whose values are images: ours, then the user's.
     pub fn image_variables(&self) -> Variables {
         self.all().flat_map(|known| &known.variables).map(String::as_str).collect()
     }
 
-    /// A variable that is named as if it held an image.
+    /// A variable whose name suggests that it holds an image.
     pub fn other_variable(&self, name: &str) -> Option<&OtherVariable> {
         self.all().flat_map(|known| &known.other_variables).find(|variable| variable.name == name)
     }
 
-    /// The component that patches a workload of somebody else's, if one does. `workload` is written `Kind/name`.
+    /// The component that patches a third-party workload, if any. `workload` is written `Kind/name`.
     pub fn patched_by(&self, namespace: &str, workload: &str) -> Option<&str> {
         let is_patched = |known: &&Self| {
             known.patches.iter().any(|other| other.namespace == namespace && other.workload == workload)
@@ -109,7 +117,7 @@ impl Knowledge {
         self.all().find(is_patched).map(|known| known.component.as_str())
     }
 
-    /// What upgrades Helm releases by itself, if this workload is one that does; with the component's name.
+    /// How this workload upgrades Helm releases, if it does, with the component's name.
     pub fn upgrader(&self, kind: &str, name: &str) -> Option<(&str, &Upgrader)> {
         let is_meant = |upgrader: &Upgrader| {
             upgrader.workload.split_once('/').is_some_and(|(of, part)| of == kind && name.contains(part))
@@ -118,13 +126,13 @@ impl Knowledge {
         all.find(|(_, upgrader)| is_meant(upgrader))
     }
 
-    /// Whose a field manager of this name is.
+    /// The component that uses a field manager of this name.
     pub fn field_manager(&self, name: &str) -> Option<&str> {
         let mut all = self.all().flat_map(|known| &known.field_managers);
         all.find(|(start, _)| name.starts_with(start.as_str())).map(|(_, whose)| whose.as_str())
     }
 
-    /// How late a workload of this name is rolled out: 0 where it does not matter.
+    /// Position of a workload of this name in the rollout: higher is later, 0 if it does not matter.
     pub fn rollout_order(&self, workload: &str) -> u8 {
         let all = self.all().flat_map(|known| &known.rollout_order);
         let meant =
@@ -132,9 +140,9 @@ impl Knowledge {
         meant.map(|(_, order)| *order).max().unwrap_or_default()
     }
 
-    /// Whether castware-operator's component of this name installs `chart`: one of the same name, with or without Cast
-    /// AI's prefix, or the chart of that component's record (castai/castware-operator `api/v1alpha1/component_types.go`;
-    /// castai/helm-charts `charts/castai-umbrella`).
+    /// Whether castware-operator's component of this name installs `chart`: a chart of the same name, with or without
+    /// Cast AI's prefix, or the chart of that component's record (castai/castware-operator
+    /// `api/v1alpha1/component_types.go`; castai/helm-charts `charts/castai-umbrella`).
     pub fn installs(&self, component: &str, chart: &str) -> bool {
         fn short(name: &str) -> &str {
             name.strip_prefix("castai-").unwrap_or(name)
@@ -157,20 +165,20 @@ impl Upgrader {
     }
 }
 
-/// Whether a label's chart is one of `charts`, or has a name that goes on after one and a hyphen.
+/// Whether a label's chart is one of `charts`, or one of them followed by a hyphen and a suffix.
 fn is_of(charts: &[String], label: &str) -> bool {
     let mut rest = charts.iter().filter_map(|chart| label.strip_prefix(chart.as_str()));
     rest.any(|rest| rest.starts_with('-'))
 }
 
-/// The first of `wanted` that is among `labels`, as `key=value`.
-fn shared(wanted: &BTreeMap<String, String>, labels: &BTreeMap<String, String>) -> Option<String> {
+/// The first of `wanted` that is in `labels`, as `key=value`.
+fn first_match(wanted: &BTreeMap<String, String>, labels: &BTreeMap<String, String>) -> Option<String> {
     let (key, value) = wanted.iter().find(|(key, value)| labels.get(*key) == Some(value))?;
     Some(format!("{key}={value}"))
 }
 
-/// A repository without Docker Hub's name, which is not written, or in one of two ways.
-fn bare(repository: &str) -> &str {
+/// A repository without Docker Hub's host, which is optional and has two spellings.
+fn without_docker_hub(repository: &str) -> &str {
     ["docker.io/", "index.docker.io/"]
         .iter()
         .find_map(|host| repository.strip_prefix(host))
@@ -178,14 +186,15 @@ fn bare(repository: &str) -> &str {
         .unwrap_or(repository)
 }
 
-/// Whether the first part of a repository is a registry's.
+/// Whether the first segment of a repository is a registry host.
 fn has_host(repository: &str) -> bool {
     repository.split('/').next().is_some_and(|first| first.contains(['.', ':']))
 }
 
 /// Whether the repository begins with `prefix`, in whole segments.
 fn begins(image: &Image, prefix: &str) -> bool {
-    let rest = bare(image.repository()).strip_prefix(bare(prefix).trim_end_matches('/'));
+    let rest =
+        without_docker_hub(image.repository()).strip_prefix(without_docker_hub(prefix).trim_end_matches('/'));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
@@ -207,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn cast_ai_images_are_recognised_by_the_beginning_of_their_names() {
+    fn cast_ai_images_are_recognised_by_prefix() {
         let cases = [
             ("us-docker.pkg.dev/castai-hub/library/agent:v1", true),
             ("ghcr.io/castai/kvisor/kvisor-agent:v1", true),
@@ -226,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn only_known_names_are_read_back() {
+    fn only_known_names_are_translated_back() {
         for known in
             ["castai/hibernate:1", "docker.io/alpine/k8s:1.33.12", "registry.k8s.io/cpa/cpvpa:v0.8.4"]
         {
@@ -278,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn additions_count_like_what_we_know() {
+    fn user_additions_count_like_built_in_records() {
         let knowledge = Knowledge::read(json!({
             "namespaces": ["castai-next"], "imagePrefixes": ["quay.io/castai/", "acme"],
             "repositories": ["quay.io/acme/probe"], "charts": ["next"], "labels": {"part-of": "castai"},
@@ -317,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_can_say_of_a_component_what_a_record_says() {
+    fn a_knowledge_file_supports_everything_that_a_record_does() {
         let knowledge = Knowledge::read(json!({
             "component": "acme-probe", "charts": ["acme-probe"],
             "variables": ["PROBE_IMAGE"], "otherVariables": [{"name": "NO_IMAGE", "reason": "it is none"}],
@@ -359,8 +368,8 @@ mod tests {
         let variables = knowledge.all_endpoint_variables();
         assert!(variables.contains(&("PROBE_URL", crate::model::knowledge::Protocol::Https)));
         let of_api = variables.iter().filter(|(name, _)| *name == "API_URL");
-        assert_eq!(of_api.count(), 1, "what a record says of a variable stays");
-        // An inventory keeps it.
+        assert_eq!(of_api.count(), 1, "the entry of a record is preserved");
+        // An inventory preserves it.
         let kept = serde_json::from_value::<Knowledge>(serde_json::to_value(&knowledge).unwrap()).unwrap();
         assert_eq!(kept, knowledge);
     }

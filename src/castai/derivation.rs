@@ -1,35 +1,35 @@
-//! Images that a component names by itself at run time, after one of its own. One is known: kvisor's controller starts
-//! its scan jobs with an image that it names after its own (castai/kvisor `cmd/controller/kube/client.go`).
+//! Images whose name a component derives at run time from its own image. One case is known: kvisor's controller derives
+//! the image of its scan Jobs (castai/kvisor `cmd/controller/kube/client.go`).
 //!
-//! The names are those of the component's record. The rule and what is said about it are here, and nowhere else.
+//! The names are in the component's record. The rule and its messages are only here.
 
 use super::records::records;
 use crate::model::image::{Image, InvalidReference};
 use crate::model::knowledge::DerivedImage;
 
-/// What fails where the image is not found.
+/// What fails if the image is not found.
 pub const CONSEQUENCE: &str = "kvisor's scans would fail";
 
 fn all() -> impl Iterator<Item = &'static DerivedImage> {
     records().iter().flat_map(|known| &known.derived_images)
 }
 
-/// The rule of the derived image with this name.
+/// The derived image with this name.
 pub fn named(name: &str) -> Option<&'static DerivedImage> {
     all().find(|rule| rule.name == name)
 }
 
-/// The rule by which a component with this image names another one.
+/// The derived image of a component with this image.
 pub fn after(image: &Image) -> Option<&'static DerivedImage> {
     all().find(|rule| image.repository().rsplit('/').next() == Some(&rule.from))
 }
 
-/// The rule of a variable that names a derived image, which the chart takes as a value.
+/// The derived image that this variable sets. The chart takes the variable as a value.
 pub fn of_variable(chart: &str, variable: &str) -> Option<&'static DerivedImage> {
     all().find(|rule| rule.chart == chart && rule.variable == variable)
 }
 
-/// The image that `image` is named after, with its rule, if `image` is called as a derived one.
+/// The image from which `image` is derived, with the rule, if `image` has the name of a derived image.
 pub fn origin_of(image: &Image) -> Option<(&'static DerivedImage, Image)> {
     all().find_map(|rule| {
         let repository = image.repository().strip_suffix(&rule.with)?;
@@ -37,11 +37,11 @@ pub fn origin_of(image: &Image) -> Option<(&'static DerivedImage, Image)> {
     })
 }
 
-/// The image that a component names after `image`, its own, with the rule; none where a variable names it.
+/// The image that a component derives from `image`, its own, with the rule; `None` if a variable sets it.
 ///
-/// `source` is what `image` was mirrored from, if that is known: a mirror may call it otherwise. `given` is what a
-/// variable of ours says: its repository stays, and its version follows the component's. Where the component would make
-/// a name that no such image has, it is the one that it has.
+/// `source` is the source that `image` was mirrored from, if known: the name in the mirror may differ. `given` is the
+/// value of a variable that we set: its repository stays, and its version follows the component's. If the name that the
+/// component would derive cannot exist, the result is the derived image's real name.
 pub fn derive(
     image: &Image,
     source: Option<&Image>,
@@ -51,23 +51,23 @@ pub fn derive(
     let rule = after(image).or_else(|| after(source?)).filter(|rule| !has_variable(&rule.variable))?;
     let own = || rule.beside(image).or_else(|why| source.map_or(Err(why), |source| rule.beside(source))).ok();
     let given = given.and_then(|given| own()?.with_repository(given.repository()).ok());
-    let derived = given.or_else(own).or_else(|| rule.looked_for(image)).unwrap_or_else(|| image.clone());
+    let derived = given.or_else(own).or_else(|| rule.derived_name(image)).unwrap_or_else(|| image.clone());
     Some((rule, derived))
 }
 
 impl DerivedImage {
-    /// The name that the component makes out of its own, whether or not there is such an image; none where that is its
+    /// The name that the component derives from its own, whether or not such an image exists; `None` if it equals its
     /// own.
-    pub fn looked_for(&self, own: &Image) -> Option<Image> {
+    pub fn derived_name(&self, own: &Image) -> Option<Image> {
         let written = own.as_written();
         let derived: Option<Image> = written.replacen(&self.replaces, &self.with, 1).parse().ok();
         derived.filter(|derived| derived.as_written() != written)
     }
 
-    /// The derived image of the same version: it lies beside the component's own, with the same tag.
+    /// The derived image of the same version: next to the component's own, with the same tag.
     ///
     /// # Errors
-    /// The component's name does not tell it; the text says why and what to do.
+    /// The component's name does not determine it; the text says why and what to do.
     pub fn beside(&self, own: &Image) -> Result<Image, String> {
         let Self { replaces, with, variable, .. } = self;
         let written = own.as_written();
@@ -92,10 +92,10 @@ impl DerivedImage {
             .map_err(|error: InvalidReference| error.to_string())
     }
 
-    /// The derived image that the component finds beside its own.
+    /// The derived image that the component finds next to its own.
     ///
     /// # Errors
-    /// There can be none under the name that it makes; the text says why and what to do.
+    /// No image can have the derived name; the text says why and what to do.
     pub fn found_beside(&self, own: &Image) -> Result<Image, String> {
         let Self { replaces, with, .. } = self;
         let written = own.as_written();
@@ -124,17 +124,17 @@ impl DerivedImage {
     }
 }
 
-/// Why the component cannot use `derived`, where `why` its variables cannot be set.
-pub fn must_be_told(derived: &Image, why: &str) -> String {
+/// Why the component cannot use `derived`; `why` says why its variables cannot be set.
+pub fn variable_required(derived: &Image, why: &str) -> String {
     format!("kvisor would have to be told by a variable that its scanners are {derived}, and {why}")
 }
 
-/// What to do where the variable takes its value from another object. `field` is the variable's.
+/// What to do if the variable takes its value from another object. `field` is the variable's field.
 pub fn variable_has_no_value(field: &str, derived: &Image) -> String {
     format!("kvisor cannot find its scanners, and {field} has no literal value: set it to {derived}")
 }
 
-/// What to do in a manifest, to which no line can be added, so that the component finds `source`.
+/// What to do in a manifest to which no line can be added, so that the component finds `source`.
 pub fn set_in_file(own: &Image, container: &str, variable: &str, source: &Image) -> String {
     format!(
         "kvisor cannot derive its scanners from {own}: set the variable {variable} of its container \
@@ -142,7 +142,7 @@ pub fn set_in_file(own: &Image, container: &str, variable: &str, source: &Image)
     )
 }
 
-/// What to do in a manifest from which the component is left out, so that it can be called `own`.
+/// What to do in a manifest from which the component is excluded, so that its image can be `own`.
 pub fn set_in_manifest(own: &Image, variable: &str, derived: &Image) -> String {
     format!(
         "with the name {own} kvisor cannot find its scanners: set {variable} to {derived} in its \
@@ -173,7 +173,7 @@ mod tests {
         let (_, scanners) = derive(&renamed, Some(&controller), None, |_| false).unwrap();
         assert_eq!(scanners.as_written(), "e.example/kv-scanners:v1");
         assert_eq!(derive(&renamed, None, None, |_| false), None);
-        // Where kvisor would make a name that no scanners have, and where a variable of ours gives them one.
+        // A name that kvisor would derive but no scanner has, and a variable of ours that sets the right one.
         let pinned = image(&format!("{controller}@sha256:{}", "a".repeat(64)));
         let flat = image("e.example/kvisor:v1.164.8");
         let named = image("e.example/scan:v1");
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn scanners_have_a_name_only_where_kvisor_looks_for_it() {
+    fn scanners_have_a_name_only_if_kvisor_looks_for_it() {
         let digest = format!("sha256:{}", "a".repeat(64));
         let (pinned, both) =
             (format!("e/kvisor-controller@{digest}"), format!("e/kvisor-controller:v1@{digest}"));
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn scanners_lie_beside_their_controller_with_its_tag() {
+    fn scanners_are_next_to_their_controller_with_its_tag() {
         let digest = format!("sha256:{}", "a".repeat(64));
         let cases = [
             ("ghcr.io/castai/kvisor/kvisor-controller:v1", Ok("ghcr.io/castai/kvisor/kvisor-scanners:v1")),

@@ -1,7 +1,7 @@
-//! Cast AI's PrivateLink endpoint services per region, and the hosts that are behind them.
+//! Cast AI's PrivateLink endpoint services per region, and their hosts.
 //!
-//! Source: castai/privatelink-aws README (October 2025) and docs.cast.ai/docs/communication-requirements. The files
-//! service's host is published nowhere: only EC2's `DescribeVpcEndpointServices` can tell it.
+//! Source: castai/privatelink-aws README (October 2025) and docs.cast.ai/docs/communication-requirements. The host of
+//! the files service is not published: only EC2's `DescribeVpcEndpointServices` returns it.
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,7 @@ pub use crate::model::knowledge::Protocol;
 
 const TABLE: &str = include_str!("endpoint-services.csv");
 
-/// Which of Cast AI's installations a cluster talks to. They differ in their hosts.
+/// Cast AI's installations, which have different hosts. A cluster connects to one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Installation {
     Us,
@@ -26,12 +26,12 @@ pub struct Service {
     pub needed_by: &'static str,
     us_host: Option<&'static str>,
     eu_host: Option<&'static str>,
-    /// Region and service id.
+    /// Region and service ID.
     regions: Vec<(&'static str, &'static str)>,
 }
 
 impl Service {
-    /// The host that components use, where it is known.
+    /// The host that components use, if known.
     pub fn host(&self, installation: Installation) -> Option<&'static str> {
         match installation {
             Installation::Us => self.us_host,
@@ -39,7 +39,7 @@ impl Service {
         }
     }
 
-    /// The full name to create an endpoint with, where the service exists in that region.
+    /// The full service name for creating an endpoint, if the service exists in that region.
     pub fn service_name(&self, region: &str) -> Option<String> {
         let (_, id) = self.regions.iter().find(|(name, _)| *name == region)?;
         Some(format!("com.amazonaws.vpce.{region}.{id}"))
@@ -57,7 +57,7 @@ pub fn regions() -> impl Iterator<Item = &'static str> {
     services().first().into_iter().flat_map(|service| service.regions.iter().map(|(region, _)| *region))
 }
 
-/// The installation that a host belongs to, if it is one of the table's or follows its naming.
+/// The installation that a host belongs to, if the table has the host or its naming pattern.
 pub fn installation_of(host: &str) -> Option<Installation> {
     if services().iter().any(|service| service.eu_host == Some(host)) {
         return Some(Installation::Eu);
@@ -87,7 +87,7 @@ fn read(table: &'static str) -> Vec<Service> {
                 needed_by: field("needed_by"),
                 us_host: host("usual_host_us"),
                 eu_host: host("usual_host_eu"),
-                // Regions are the columns behind the last one with a fixed name.
+                // The region columns follow the columns with fixed names.
                 regions: columns
                     .iter()
                     .zip(&row)
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_holds_six_services_in_four_regions() {
+    fn the_table_has_six_services_in_four_regions() {
         assert_eq!(services().len(), 6);
         assert_eq!(regions().collect::<Vec<_>>(), ["us-east-1", "us-east-2", "ap-south-1", "ap-south-2"]);
         for service in services() {

@@ -1,4 +1,5 @@
-//! What users add to what we know of Cast AI, because it changes faster than we do: by flag, or by a file.
+//! The user's additions to our knowledge of Cast AI, by flag or by file, because Cast AI changes faster than this
+//! plugin.
 
 use serde_json::Value;
 
@@ -6,10 +7,10 @@ use crate::model::image::Image;
 use crate::model::knowledge::{CustomResource, Knowledge};
 
 impl Knowledge {
-    /// Reads the one document of a user's file.
+    /// Parses the single document of a knowledge file.
     ///
     /// # Errors
-    /// It is no such object, or an entry of it would mean nothing or too much; the text says which.
+    /// It does not have the schema, or an entry matches nothing or too much; the text says which.
     pub fn read(document: Value) -> Result<Self, String> {
         if !document.is_object() {
             return Err("expected an object with lists, such as `imagePrefixes: [quay.io/castai]`".to_owned());
@@ -20,7 +21,7 @@ impl Knowledge {
     }
 
     /// # Errors
-    /// An entry would mean nothing or too much; the text says which.
+    /// An entry matches nothing or too much; the text says which.
     pub fn check(&self) -> Result<(), String> {
         let built_in = [
             ("derivedImages", self.derived_images.is_empty()),
@@ -33,7 +34,7 @@ impl Knowledge {
         self.check_entries()
     }
 
-    /// What holds for our records too.
+    /// Checks that apply to our records too.
     pub(super) fn check_entries(&self) -> Result<(), String> {
         for repository in &self.repositories {
             let image: Image = repository.parse().map_err(|error| format!("repositories: {error}"))?;
@@ -71,7 +72,7 @@ impl Knowledge {
         }
     }
 
-    /// Entries that are compared with names, by the list that they are in.
+    /// Entries that are compared with names, by the list that contains them.
     fn names(&self) -> [(&'static str, Vec<&String>); 12] {
         let values = self.chart_values.iter().flat_map(|value| [&value.chart, &value.image, &value.key]);
         let derived = self.derived_endpoints.iter();
@@ -93,7 +94,7 @@ impl Knowledge {
         ]
     }
 
-    /// Whether workloads are named by kind and name.
+    /// Whether workloads are written as kind and name.
     fn check_workloads(&self) -> Result<(), String> {
         let patched = self.patches.iter().map(|patched| ("patches", &patched.workload));
         let upgraders = self.upgraders.iter().map(|upgrader| ("upgraders", &upgrader.workload));
@@ -109,10 +110,10 @@ impl Knowledge {
     }
 }
 
-/// Refuses beginnings that would take images of everybody.
+/// Rejects prefixes that would match other vendors' images.
 ///
 /// # Errors
-/// The text says what is wrong with it.
+/// The text says what is wrong with the prefix.
 pub fn check_prefix(prefix: &str) -> Result<(), String> {
     let trimmed = prefix.trim_end_matches('/');
     let wrong = |why: &str| Err(format!("image prefix {prefix:?}: {why}"));
@@ -134,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_that_mean_nothing_or_too_much_are_refused() {
+    fn entries_that_match_nothing_or_too_much_are_rejected() {
         let cases = [
             (json!({"prefixes": []}), "unknown field `prefixes`"),
             (json!([]), "expected an object"),

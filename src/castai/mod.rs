@@ -1,7 +1,7 @@
-//! What we know of Cast AI, as data with its sources: a record for each component, and the endpoint services.
+//! What we know of Cast AI, as data with its sources: a record per component, and the endpoint services.
 //!
-//! Records have the schema of `--knowledge`, whose values are in [`crate::model::knowledge`]. Every question about Cast AI
-//! is put to that value; the code for it is here.
+//! Records have the schema of `--knowledge`, whose types are in [`crate::model::knowledge`]. All lookups are methods of
+//! that type, implemented here.
 
 pub mod chart_values;
 pub mod component_endpoints;

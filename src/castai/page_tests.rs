@@ -1,4 +1,4 @@
-//! `docs/components.md` says what the records say.
+//! Tests that `docs/components.md` matches the records.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,20 +8,22 @@ use crate::model::knowledge::{DerivedEndpoint, Evidence, Form, Knowledge, Protoc
 
 const HEAD: &str = "# Cast AI's components
 
-Nobody publishes a list of Cast AI's components with their images. This page shows all that the plugin knows, and how well
-it knows it. What it does with an image is on another page: [images.md](images.md).
-To add what is missing here, give `--knowledge` a file with the same fields: [a table of them](images.md#a-knowledge-file).
+The plugin's data on each component of Cast AI: images, charts, Helm values and endpoints. Cast AI publishes no such list.
+To add data that is missing here, use `--knowledge` with a file that has the same fields: [fields of a knowledge
+file](images.md#a-knowledge-file). How the plugin finds images in a cluster is described in [images.md](images.md).
 
-This page is made from `src/castai/components/`, where each entry has its source:
+- **Known from** is *program and chart* if both are public, *chart* if only the chart is, and *documents* if neither is. In
+  the last case, images may be missing.
+- **Not known** lists open questions about the component.
+- **In no running workload** lists images that only hooks, Jobs or injected containers use.
+- **Value** is a value of the chart that sets the repository of an image. A value *of* another chart belongs to a subchart
+  and is prefixed with its name: `vllm.image.repository`.
+- **`global.registry`**: *honoured from* a version on means that this one value is enough for the image. *Not seen* means
+  that no known version of the chart honours it, so the plugin sets the value of the image ([persist.md](persist.md)).
+- **Rollout order**: components without a number are changed first, and the highest number last.
+
+This page is generated from `src/castai/components/`, where each entry has its source:
 `UPDATE_DOCS=1 cargo test --workspace --lib castai`.
-
-- **Known from** is *program and chart* where both are public, *chart* where the program is not, and *documents* where
-  neither is: then images may be missing.
-- **Values** are those of the chart that name the repository of an image. Where `global.registry` is *honoured*, that one
-  value does for the image, from the version given; *not seen* means that no version that was read does so. The plugin sets
-  those one by one ([persist.md](persist.md)). A value *of* a chart is that of one in the component's chart, and stands
-  behind its name: `vllm.image.repository`.
-- **Rollout order**: a component with a number is changed after those without, and the highest number comes last.
 
 ";
 
@@ -96,9 +98,9 @@ fn section(page: &mut String, component: &Knowledge) {
         let text = format!("`{}` in {}", resource.plural(), code(&resource.fields));
         line("Custom resource with images", text);
     }
-    line("Label of what it starts", labels(&component.started_labels));
+    line("Label of the pods that it starts", labels(&component.started_labels));
     let starts = component.added_containers.iter().map(|start| format!("{start}…"));
-    line("Containers that are added to pods of others", code(starts));
+    line("Containers that are injected into other pods", code(starts));
     for patched in &component.patches {
         line("Patches", format!("`{}` in namespace `{}`", patched.workload, patched.namespace));
     }
@@ -126,7 +128,8 @@ fn labels(labels: &BTreeMap<String, String>) -> String {
     code(labels.iter().map(|(key, value)| format!("{key}={value}")))
 }
 
-/// Such as: from `API_URL`: `api.cast.ai` becomes `x.cast.ai`, any other `api.…` becomes `x.…`; unless `X` is set (gRPC).
+/// For example: from `API_URL`: `api.cast.ai` becomes `x.cast.ai`, any other `api.…` becomes `x.…`; unless `X` is set
+/// (gRPC).
 fn derived_endpoint(rule: &DerivedEndpoint) -> String {
     let hosts = rule.hosts.iter().map(|(host, becomes)| format!("`{host}` becomes `{becomes}`"));
     let any = if rule.hosts.is_empty() { "" } else { "any other " };
@@ -141,7 +144,7 @@ fn derived_endpoint(rule: &DerivedEndpoint) -> String {
         hosts.chain(others).collect::<Vec<_>>().join(", ")
     );
     if !rule.unless.is_empty() {
-        let _ = write!(text, "; not where {} names it", code(rule.unless.keys()));
+        let _ = write!(text, "; not if {} is set", code(rule.unless.keys()));
     }
     text
 }
@@ -175,11 +178,11 @@ fn the_page_of_components_is_up_to_date() {
     let committed = std::fs::read_to_string(path).unwrap_or_default();
     assert!(
         committed == page(),
-        "docs/components.md differs from the records; write it anew with: UPDATE_DOCS=1 cargo test --workspace --lib castai"
+        "docs/components.md differs from the records; update it with: UPDATE_DOCS=1 cargo test --workspace --lib castai"
     );
 }
 
-/// The fields are those that an unknown one is told of.
+/// Takes the field names from the error for an unknown field.
 #[test]
 fn every_field_of_a_knowledge_file_is_documented() {
     let error = serde_json::from_value::<Knowledge>(serde_json::json!({"x": 1})).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! What this version knows of Cast AI: one record for each component, in the schema of `--knowledge`.
+//! What this version knows of Cast AI: one record per component, in the schema of `--knowledge`.
 
 use std::sync::LazyLock;
 
@@ -11,7 +11,7 @@ macro_rules! record {
     };
 }
 
-/// Name and text of each record. A component is one file, and one line here: what several share comes first.
+/// Name and text of each record. A component is one file and one line here; shared knowledge comes first.
 pub(super) const FILES: &[(&str, &str)] = &[
     record!("common"),
     record!("castai-agent"),
@@ -47,22 +47,22 @@ pub(super) const FILES: &[(&str, &str)] = &[
     record!("omni-agent"),
 ];
 
-/// All records. They are parsed when the first of them is needed.
+/// All records, parsed on first use.
 pub fn records() -> &'static [Knowledge] {
-    // A test reads each file, so that none is left out here.
+    // A test parses each file, so that no error is ignored here.
     static RECORDS: LazyLock<Vec<Knowledge>> =
         LazyLock::new(|| FILES.iter().filter_map(|(_, text)| parse::yaml::from_str(text, 1).ok()).collect());
     &RECORDS
 }
 
-/// What we know of Cast AI, for a question where a user can add nothing.
+/// Our records alone, for lookups where users cannot add anything.
 pub fn built_in() -> &'static Knowledge {
     static NOTHING_ADDED: LazyLock<Knowledge> = LazyLock::new(Knowledge::default);
     &NOTHING_ADDED
 }
 
 impl Knowledge {
-    /// Our records, and behind them what the user added.
+    /// Our records, followed by the user's additions.
     pub(super) fn all(&self) -> impl Iterator<Item = &Self> {
         records().iter().chain([self])
     }

@@ -1,4 +1,4 @@
-//! Custom resources of Cast AI whose fields hold images, and which fields those are.
+//! Custom resources of Cast AI whose fields hold images.
 
 use serde_json::Value;
 
@@ -7,14 +7,13 @@ use crate::model::image::Image;
 use crate::model::knowledge::{CustomResource, Knowledge};
 use crate::parse::{self, MAX_DEPTH};
 
-/// Longest JSON pointer that is followed, in bytes: the pointer of each field repeats the names of all objects around
-/// it.
+/// Maximum length of a JSON pointer, in bytes: the pointer of each field repeats the names of all enclosing objects.
 const MAX_POINTER: usize = 4096;
 
 /// An image in a field of a custom resource.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FieldImage {
-    /// JSON pointer to the field; to the object with `repository` and `tag` where it is two.
+    /// JSON pointer to the field, or to the object with `repository` and `tag`.
     pub pointer: String,
     pub image: Image,
 }
@@ -23,12 +22,12 @@ pub struct FieldImage {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct FieldImages {
     pub images: Vec<FieldImage>,
-    /// Some of its fields lie too deep to be searched.
+    /// Some of its fields are nested too deep to be searched.
     pub is_incomplete: bool,
 }
 
 impl Knowledge {
-    /// Kinds of Cast AI's: ours in order of their groups, and those that the user added.
+    /// The kinds of Cast AI: ours sorted by group, then the user's.
     pub fn custom_resources(&self) -> Vec<&CustomResource> {
         let mut all: Vec<_> = records().iter().flat_map(|known| &known.resources).collect();
         all.sort_by_key(|resource| (&resource.group, &resource.kind));
@@ -45,34 +44,34 @@ impl Knowledge {
 }
 
 impl CustomResource {
-    /// Why its images are mirrored, but not rewritten there.
+    /// Why its images are mirrored but not rewritten.
     pub fn why_not_rewritable(&self) -> &str {
         self.not_rewritable.as_deref().unwrap_or("managed by the controller that created this resource")
     }
 
-    /// What its controller installs for a resource of this name, if it installs charts.
+    /// The chart that its controller installs for a resource of this name, if it installs charts.
     pub fn installed<'r>(&self, name: &'r str, content: &'r Value) -> Option<&'r str> {
         let pointer = self.installs.as_ref()?;
         Some(content.pointer(pointer).and_then(Value::as_str).unwrap_or(name))
     }
 
-    /// As RBAC names it: `components`.
+    /// Name in RBAC rules: `components`.
     pub fn name(&self) -> String {
         format!("{}s", self.kind.to_lowercase())
     }
 
-    /// As kubectl names lists of it: `components.castware.cast.ai`.
+    /// kubectl's name for lists: `components.castware.cast.ai`.
     pub fn plural(&self) -> String {
         format!("{}.{}", self.name(), self.group)
     }
 
-    /// As kubectl names one: `component.castware.cast.ai`.
+    /// kubectl's name for one object: `component.castware.cast.ai`.
     pub fn singular(&self) -> String {
         format!("{}.{}", self.kind.to_lowercase(), self.group)
     }
 
-    /// The images that `content`, an object of this kind, carries. A repository without a tag has no image of its own:
-    /// its chart knows the tag, and the release that comes of it shows the image.
+    /// The images in `content`, an object of this kind. A repository without a tag is not an image: its chart sets the
+    /// tag, and the Helm release that the controller installs shows the image.
     pub fn images(&self, content: &Value) -> FieldImages {
         let mut found = FieldImages::default();
         for pointer in &self.fields {
@@ -84,8 +83,7 @@ impl CustomResource {
     }
 }
 
-/// `name` is the member's that `value` stands in. `depth` is how deep it may be nested, objects in its texts counted
-/// too.
+/// `name` is the key of `value`. `depth` is how deep the value may be nested, including objects in strings.
 fn search(value: &Value, pointer: &str, name: &str, depth: usize, found: &mut FieldImages) {
     let Some(below) = depth.checked_sub(1).filter(|_| pointer.len() <= MAX_POINTER) else {
         found.is_incomplete = true;
@@ -109,7 +107,7 @@ fn search(value: &Value, pointer: &str, name: &str, depth: usize, found: &mut Fi
             }
         }
         Value::String(text) => {
-            // Patches may hold whole objects as text.
+            // Patches may contain whole objects as strings.
             let inner = text.starts_with(['{', '[']).then(|| parse::json::from_str(text));
             match inner {
                 Some(Ok(inner)) => search(&inner, pointer, name, below, found),
@@ -127,15 +125,16 @@ fn search(value: &Value, pointer: &str, name: &str, depth: usize, found: &mut Fi
 
 fn repository_and_tag(members: &serde_json::Map<String, Value>) -> Option<Image> {
     let text = |name: &str| members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    // cpvpa's chart values call the tag a version.
+    // cpvpa's chart values call the tag `version`.
     let (repository, tag) = (text("repository")?, text("tag").or_else(|| text("version"))?);
     let registry = text("registry").map(|registry| format!("{registry}/")).unwrap_or_default();
     let image: Image = format!("{registry}{repository}:{tag}").parse().ok()?;
-    // A chart repository has a version too, and is no image.
+    // A chart repository has a version too, but is not an image.
     (!repository.contains("://")).then_some(image)
 }
 
-/// An image under a name that says so. Variables such as `PROXY_IMAGE` of castai-db-optimizer hold a bare tag.
+/// An image in a field whose name says so. Some variables, such as `PROXY_IMAGE` of castai-db-optimizer, hold only a
+/// tag.
 fn named_image(name: &str, text: &str) -> Option<Image> {
     let is_named = name.eq_ignore_ascii_case("image") || name.ends_with("Image") || name.ends_with("_IMAGE");
     let has_version = text.rsplit('/').next().is_some_and(|last| last.contains([':', '@']));
@@ -216,7 +215,7 @@ mod tests {
         let nested = |value: Value, depth: usize| (0..depth).fold(value, |inner, _| json!([inner]));
         assert_eq!(images(&nested(image.clone(), 250)), (1, false));
         assert_eq!(images(&nested(image.clone(), 260)), (0, true));
-        // Text in a text: each level of it may be nested as well.
+        // A string in a string: each level may be nested as well.
         let text = |value: &Value| Value::from(value.to_string());
         let texts = (0..4).fold(image.clone(), |inner, _| text(&nested(inner, 60)));
         assert_eq!(images(&texts), (1, false));
@@ -226,7 +225,7 @@ mod tests {
         {
             assert_eq!(images(&json!([text, image])), (1, true));
         }
-        // A long name does not make a long pointer of each image.
+        // A long key must not make a long pointer for each image.
         let many = json!({"x".repeat(5_000): [image]});
         assert_eq!(images(&many), (0, true));
     }

@@ -1,4 +1,4 @@
-//! The records are sound: a file with a mistake in it cannot ship.
+//! Validates the records, so that a file with a mistake cannot be released.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use crate::model::image::Image;
 use crate::model::knowledge::{Form, Knowledge};
 use crate::parse;
 
-/// Charts that are in a chart of Cast AI's. Each is named as anybody's chart could be.
+/// Subcharts of Cast AI's charts. Their names are generic.
 const INNER_CHARTS: [&str; 9] = [
     "aibrix",
     "db-agent",
@@ -30,7 +30,7 @@ fn all() -> Vec<(&'static str, Knowledge)> {
 }
 
 #[test]
-fn every_file_is_a_record_and_registered_in_order() {
+fn every_record_file_is_registered_in_order() {
     let all = all();
     assert_eq!(all.len(), records().len());
     let (first, others) = all.split_first().unwrap();
@@ -47,13 +47,13 @@ fn every_file_is_a_record_and_registered_in_order() {
 }
 
 #[test]
-fn every_record_says_what_is_needed_and_only_what_it_can_mean() {
+fn every_record_is_complete_and_valid() {
     for (name, record) in all() {
         record.check_entries().unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(record.description.ends_with('.'), "{name}");
         assert_eq!(record.evidence.is_none(), record.component.is_empty(), "{name}");
         assert!(record.unknown.iter().all(|sentence| sentence.ends_with('.')), "{name}");
-        // Those are a user's wishes.
+        // Only users set these.
         assert!(record.images.is_empty() && record.labels.is_empty(), "{name}");
         for prefix in &record.image_prefixes {
             assert!(prefix.ends_with('/'), "{name}: {prefix} could be the beginning of another name");
@@ -77,10 +77,10 @@ fn every_record_says_what_is_needed_and_only_what_it_can_mean() {
     }
 }
 
-/// A customer may have a chart of the same name: it is not taken for Cast AI's, and its image is that of Cast AI's only
-/// where the whole name is.
+/// A customer may have a chart of the same name: it is not recognised as Cast AI's, and its image only by its whole
+/// name.
 #[test]
-fn charts_in_charts_of_cast_ai_are_known_by_their_values_alone() {
+fn subcharts_are_known_only_by_their_values() {
     for chart in INNER_CHARTS {
         assert_eq!(built_in().chart(&format!("{chart}-1.0.0")), None, "{chart}");
         assert!(built_in().values_of(chart).next().is_some(), "{chart}");
@@ -100,7 +100,7 @@ fn charts_in_charts_of_cast_ai_are_known_by_their_values_alone() {
     }
 }
 
-/// A chart's value is for an image that some record knows, because charts may take another's.
+/// A chart value is for an image that some record knows, because charts may use another component's image.
 #[test]
 fn every_chart_value_names_a_known_image() {
     let all = all();
@@ -127,9 +127,9 @@ fn an_endpoint_is_derived_from_variables_that_are_read() {
     }
 }
 
-/// What the whole says, so that moving an entry between records changes nothing.
+/// A snapshot of all records together: moving an entry between records changes nothing.
 #[test]
-fn the_records_together_say_what_is_known() {
+fn the_records_together_are_unchanged() {
     assert_eq!(
         built_in().all_namespaces(),
         ["castai-agent", "castai-live", "castai-omni", "castai-pod-node-lifecycle", "castware-operator"]

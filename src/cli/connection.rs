@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::duration;
-use crate::castai::components::image_variables;
+use crate::castai::built_in;
 use crate::cluster::{ConnectionFlags, Scope};
+use crate::model::knowledge::Knowledge;
 
 /// kubectl's flags for reaching a cluster, accepted before and after the subcommand.
 #[derive(Debug, Args)]
@@ -83,8 +84,8 @@ pub struct ConnectionArguments {
 }
 
 impl ConnectionArguments {
-    /// The flags as the cluster adapter takes them.
-    pub fn flags(&self) -> ConnectionFlags {
+    /// The flags as the cluster adapter takes them. `knowledge` says which variables of containers hold images.
+    pub fn flags(&self, knowledge: &Knowledge) -> ConnectionFlags {
         ConnectionFlags {
             kubeconfig: self.kubeconfig.clone(),
             context: self.context.clone(),
@@ -102,13 +103,13 @@ impl ConnectionArguments {
             insecure_skip_tls_verify: self.insecure_skip_tls_verify,
             request_timeout: Some(self.request_timeout),
             unattended: false,
-            image_variables: image_variables(),
+            image_variables: knowledge.image_variables(),
         }
     }
 
     /// The connection flags for shell completion, which never prompts.
     pub fn unattended(&self) -> ConnectionFlags {
-        ConnectionFlags { unattended: true, ..self.flags() }
+        ConnectionFlags { unattended: true, ..self.flags(built_in()) }
     }
 
     /// Selection of objects in the cluster.

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::region;
 use crate::model::image::Mirror;
-use crate::sync::plan::assignment::NameMap;
+use crate::model::name_map::NameMap;
 use crate::sync::target::MirrorSettings;
 
 /// Destination of images, and their names.
@@ -27,7 +27,7 @@ impl MirrorArguments {
     /// The flags as settings.
     pub fn settings(&self) -> MirrorSettings {
         MirrorSettings {
-            registry: self.registry.clone(),
+            registries: self.registry.iter().cloned().collect(),
             region: self.region.clone(),
             maps: self.maps.clone(),
         }

@@ -40,13 +40,11 @@ pub struct PreflightArguments {
     #[arg(long, value_enum, value_name = "WHERE")]
     pub here: Option<Here>,
 
-    /// AWS region of the cluster (default: the region of its nodes)
-    #[arg(long, value_name = "REGION", value_parser = region)]
-    pub region: Option<String>,
+    #[command(flatten)]
+    pub mirror: MirrorArguments,
 
-    /// Registry to mirror images to (default: `castai-privatelink` in the ECR of the cluster's account and region)
-    #[arg(long, value_name = "HOST[/PATH]")]
-    pub registry: Option<Mirror>,
+    #[command(flatten)]
+    pub knowledge: KnowledgeFileArguments,
 
     /// Timeout of one request of one check
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5s")]

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{DryRunArguments, OutputFormat, RolloutArguments};
+use super::{DryRunArguments, KnowledgeFileArguments, OutputFormat, RolloutArguments};
 use crate::sync::rollback::Named;
 
 /// Restore the images that sync-images replaced
@@ -31,6 +31,9 @@ pub struct RollbackArguments {
     /// Label selector that workloads must match
     #[arg(long, short = 'l', value_name = "SELECTOR")]
     pub selector: Option<String>,
+
+    #[command(flatten)]
+    pub knowledge: KnowledgeFileArguments,
 
     #[command(flatten)]
     pub dry_run: DryRunArguments,

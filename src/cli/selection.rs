@@ -43,10 +43,16 @@ pub struct KnowledgeArguments {
     #[arg(long = "image-prefix", value_name = "PREFIX", value_parser = image_prefix)]
     pub image_prefixes: Vec<String>,
 
-    /// File with additional facts about Cast AI: namespaces, charts, labels, image prefixes, variables, custom
-    /// resources
+    #[command(flatten)]
+    pub file: KnowledgeFileArguments,
+}
+
+/// The file alone, where no image is looked for.
+#[derive(Debug, Args)]
+pub struct KnowledgeFileArguments {
+    /// File with additional facts about Cast AI, such as namespaces, charts, image prefixes, variables, endpoints
     #[arg(long = "knowledge", value_name = "FILE")]
-    pub file: Option<PathBuf>,
+    pub path: Option<PathBuf>,
 }
 
 fn image_prefix(text: &str) -> Result<String, String> {

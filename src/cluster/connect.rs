@@ -27,14 +27,14 @@ use super::value_source::ValueSource;
 use crate::model::image_field::Variables;
 use crate::transport::USER_AGENT;
 
-/// How long we wait for a connection unless `--request-timeout` says otherwise.
+/// Timeout for connecting, unless `--request-timeout` is set.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an answer may stay silent unless `--request-timeout` says otherwise.
+/// Timeout for an idle response, unless `--request-timeout` is set.
 const READ_TIMEOUT: Duration = Duration::from_mins(1);
-/// Pauses before a failed read is tried again.
+/// Delays before a failed read is retried.
 const READ_DELAYS: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(600)];
 
-/// Requests that wait while credentials are renewed.
+/// Capacity for requests that wait while credentials are renewed.
 const WAITING: usize = 1024;
 
 /// A cluster that requests can be sent to.
@@ -45,12 +45,12 @@ pub struct Connection {
     pub name: String,
     pub server: String,
     pub eks: Option<EksIdentity>,
-    /// Variables of containers that are read as images.
+    /// Container variables whose values are images.
     pub image_variables: Variables,
     server_route: ServerRoute,
 }
 
-/// Reads the configuration and makes a client. Only a credential plugin is run; no request is sent.
+/// Loads the configuration and creates a client. It may run a credential plugin, but sends no request.
 ///
 /// # Errors
 /// No cluster is configured, a name does not exist, a file cannot be read, or the credential plugin fails.
@@ -71,7 +71,7 @@ pub async fn connect(flags: &ConnectionFlags) -> Result<Connection, Error> {
         }
         None => in_cluster()?,
     };
-    let config = with_manners(config, flags);
+    let config = with_timeouts_and_user_agent(config, flags);
     let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     let proxy = config.proxy_url.as_ref().and_then(proxy::Address::from_url);
     let server_route = ServerRoute { server: server.clone(), proxy };
@@ -91,7 +91,7 @@ fn configured(selection: Selection, flags: &ConnectionFlags) -> Result<(Config, 
     Ok((configure(&selection, flags)?, selection))
 }
 
-/// The cluster that this process runs in, with its service account's token.
+/// The cluster that this process runs in, with the token of its service account.
 fn in_cluster() -> Result<(Config, Selection), Error> {
     let mut config =
         Config::incluster().map_err(|_| Error::config("no cluster is configured", Some(NO_KUBECONFIG)))?;
@@ -101,8 +101,8 @@ fn in_cluster() -> Result<(Config, Selection), Error> {
     Ok((config, Selection { user_name, user, ..Selection::default() }))
 }
 
-/// The client, with what authorizes its requests. As in kubectl, a server with plain HTTP gets no credentials, and no
-/// plugin is run for it, but it is told whom to impersonate (client-go `DirectClientConfig.ClientConfig`).
+/// The client with its authorization. As in kubectl, a server with plain HTTP gets no credentials and no plugin is run
+/// for it, but impersonation headers are sent (client-go `DirectClientConfig.ClientConfig`).
 async fn client(
     mut config: Config,
     selection: &Selection,
@@ -115,7 +115,7 @@ async fn client(
     if config.cluster_url.scheme() == Some(&Scheme::HTTPS) {
         let mut identity = credentials::identity(user, name, flags)?;
         authorization = credentials::authorization(user, name, flags)?;
-        // As in kubectl, a plugin is run only where nothing else logs in.
+        // As in kubectl, a plugin is only run if there are no other credentials.
         if let (Authorization::None, None, Some(exec)) = (&authorization, &identity, &user.exec) {
             let cluster = overridden(&selection.cluster, flags);
             let authority = authority(&cluster, selection)?;
@@ -153,7 +153,7 @@ async fn client(
 const NO_KUBECONFIG: &str = "there is no kubeconfig: set KUBECONFIG or --kubeconfig, or for EKS run `aws eks update-kubeconfig --name <cluster>`";
 
 impl Connection {
-    /// Sends a reading request, and again after a moment where the failure may pass.
+    /// Sends a read request, and retries it after transient failures.
     pub(super) async fn read<T, F>(&self, request: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = kube::Result<T>>,
@@ -167,14 +167,14 @@ impl Connection {
         self.once(request()).await
     }
 
-    /// Sends a request once, as every writing one must be.
+    /// Sends a request once. Write requests are never retried here.
     pub(super) async fn once<T>(&self, request: impl Future<Output = kube::Result<T>>) -> Result<T, Error> {
         request.await.map_err(|error| Error::from_kube(&error, &self.server_route))
     }
 }
 
-/// What kubectl would connect to, without kube's own reading of proxy variables, which matches `NO_PROXY` against
-/// the proxy instead of the server (kube-client 5.0.0, `ConfigLoader::proxy_url`).
+/// The configuration that kubectl would use. kube's own proxy support is not used, because it matches `NO_PROXY`
+/// against the proxy instead of the server (kube-client 5.0.0, `ConfigLoader::proxy_url`).
 fn configure(selection: &Selection, flags: &ConnectionFlags) -> Result<Config, Error> {
     let cluster = overridden(&selection.cluster, flags);
     let name = selection.cluster_name.as_deref().unwrap_or_default();
@@ -191,7 +191,7 @@ fn configure(selection: &Selection, flags: &ConnectionFlags) -> Result<Config, E
         config.default_namespace.clone_from(namespace);
     }
     let roots = root_certificates(&cluster, selection);
-    // Plain HTTP needs none, whatever is wrong with them.
+    // Plain HTTP needs no certificates, so invalid ones do not matter.
     config.root_cert =
         if config.cluster_url.scheme() == Some(&Scheme::HTTPS) { roots? } else { roots.unwrap_or_default() };
     config.accept_invalid_certs = cluster.insecure_skip_tls_verify;
@@ -252,7 +252,7 @@ fn root_certificates(cluster: &Cluster, selection: &Selection) -> Result<Option<
     let Some(pem) = authority(cluster, selection)? else { return Ok(None) };
     let certificates: Result<Vec<Vec<u8>>, _> =
         CertificateDer::pem_slice_iter(&pem).map(|certificate| certificate.map(|der| der.to_vec())).collect();
-    // The parser's own errors would quote what they found.
+    // The parser's own errors would quote the content.
     certificates.ok().filter(|certificates| !certificates.is_empty()).map(Some).ok_or_else(|| {
         Error::config(format!("{} holds no valid PEM certificate", authority_source(selection)), None)
     })
@@ -266,8 +266,8 @@ fn with_login(proxy: &Proxy) -> Uri {
     socks.and_then(|url| url.parse().ok()).unwrap_or(url)
 }
 
-/// Time-outs, our name in audit logs, and no silent minutes of kube's own retries.
-fn with_manners(mut config: Config, flags: &ConnectionFlags) -> Config {
+/// Timeouts and our user agent; kube's own retries are disabled, because they would block silently for minutes.
+fn with_timeouts_and_user_agent(mut config: Config, flags: &ConnectionFlags) -> Config {
     let limit = |default| match flags.request_timeout {
         Some(Duration::ZERO) => None,
         Some(limit) => Some(limit),

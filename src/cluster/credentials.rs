@@ -1,4 +1,4 @@
-//! Who we are to the API server: what a user's entry and the flags give, as headers and a client certificate.
+//! Credentials for the API server, from the kubeconfig's user and the flags, as headers and a client certificate.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use super::identity::{Identity, bearer, header_value};
 use super::kubeconfig::{Data, InvalidData, User};
 use super::value_source::ValueSource;
 
-/// How long a token that was read from a file is used before the file is read again, as in client-go.
+/// How long a token from a file is used before the file is read again, as in client-go.
 const FILE_LIFETIME: Duration = Duration::from_mins(1);
 
 /// What puts the `Authorization` header on requests.
@@ -28,12 +28,12 @@ pub(super) enum Authorization {
 }
 
 impl Authorization {
-    /// Whether it may change while the client lives.
+    /// Whether it may change during the client's lifetime.
     pub(super) const fn is_renewed(&self) -> bool {
         matches!(self, Self::File(_) | Self::Plugin(_))
     }
 
-    /// The header for a request now.
+    /// The current header for a request.
     pub(super) async fn header(&self) -> Result<Option<HeaderValue>, Error> {
         match self {
             Self::None => Ok(None),
@@ -57,7 +57,7 @@ impl TokenFile {
         Ok(Self { path, value_source, last: Mutex::new((header, Instant::now())) })
     }
 
-    /// The token as it was at most a minute ago. Where the file cannot be read again, the last one counts.
+    /// The token, at most a minute old. If the file cannot be read again, the previous token is used.
     pub(super) async fn header(&self) -> HeaderValue {
         let mut last = self.last.lock().await;
         if last.1.elapsed() >= FILE_LIFETIME {
@@ -67,7 +67,7 @@ impl TokenFile {
         last.0.clone()
     }
 
-    /// As client-go reads it: without the space around it.
+    /// Trims whitespace, as client-go does.
     fn read(path: &Path, value_source: &ValueSource) -> Result<HeaderValue, Error> {
         let wrong = |why: &str| Error::config(format!("{value_source}: {}: {why}", path.display()), None);
         let text = std::fs::read(path).map_err(|error| wrong(&error.to_string()))?;
@@ -78,8 +78,8 @@ impl TokenFile {
     }
 }
 
-/// What the flags and the user's entry give, except for a plugin, which the caller has to make. A flag replaces
-/// whatever else the user would log in with.
+/// The authorization from the flags and the kubeconfig's user, without a plugin, which the caller has to start. A flag
+/// replaces all other credentials of the user.
 pub(super) fn authorization(
     user: &User,
     name: &str,
@@ -126,7 +126,7 @@ fn basic(
     header_value(format!("Basic {login}").as_bytes(), value_source)
 }
 
-/// The client certificate and its key. A file that a flag names replaces what the kubeconfig holds.
+/// The client certificate and its key. A file set by flag takes precedence over the kubeconfig.
 pub(super) fn identity(user: &User, name: &str, flags: &ConnectionFlags) -> Result<Option<Identity>, Error> {
     let read = |flag: &Option<PathBuf>, data: &Option<Data>, path: &Option<String>, names| {
         let (flag_name, field) = names;
@@ -153,7 +153,7 @@ pub(super) fn identity(user: &User, name: &str, flags: &ConnectionFlags) -> Resu
         &user.client_certificate,
         ("--client-certificate", "client-certificate"),
     )?;
-    // As in client-go, a key alone is not used.
+    // As in client-go, a key without a certificate is not used.
     let Some((certificate, value_source)) = certificate else { return Ok(None) };
     let key =
         read(&flags.client_key, &user.client_key_data, &user.client_key, ("--client-key", "client-key"))?;
@@ -166,7 +166,7 @@ pub(super) fn identity(user: &User, name: &str, flags: &ConnectionFlags) -> Resu
     Identity { certificate, key }.checked(&value_source, &key_origin).map(Some)
 }
 
-/// Bytes of a kubeconfig that are not Base64.
+/// The error for kubeconfig data that is not valid Base64.
 pub(super) fn invalid_data(fault: &InvalidData, value_source: &ValueSource) -> Error {
     Error::config(format!("loading config file {fault}: {value_source}: invalid Base64"), None)
 }

@@ -1,4 +1,4 @@
-//! Custom resources of Cast AI's operators, whose fields hold images too.
+//! Custom resources of Cast AI's operators, whose fields may hold images.
 
 use kube::core::GroupVersion;
 use kube::discovery::{self, Scope};
@@ -10,11 +10,11 @@ use super::objects::{self, Object};
 use crate::model::knowledge::CustomResource;
 use crate::parse;
 
-/// A custom resource as it was read.
+/// A custom resource as read from the cluster.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resource {
     pub cluster: String,
-    /// Empty where its kind has none.
+    /// Empty if its kind is not namespaced.
     pub namespace: String,
     pub definition: CustomResource,
     pub name: String,
@@ -22,7 +22,8 @@ pub struct Resource {
     pub content: Value,
 }
 
-/// All custom resources of `definitions` in `namespace`, or in all. What may not or cannot be read becomes a note.
+/// All custom resources of `definitions` in `namespace`, or in all namespaces. What is forbidden or cannot be parsed
+/// becomes a note.
 ///
 /// # Errors
 /// The server cannot be reached.
@@ -74,7 +75,7 @@ async fn list(
     let Some((resource, capabilities)) = known.recommended_kind(&definition.kind) else {
         return Ok(Vec::new());
     };
-    // In a namespace there are none of a kind that has no namespaces.
+    // A kind that is not namespaced has no objects in a namespace.
     if namespace.is_some() && capabilities.scope == Scope::Cluster {
         return Ok(Vec::new());
     }

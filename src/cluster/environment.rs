@@ -1,27 +1,27 @@
-//! A cluster's place in AWS, as its nodes and the kubeconfig tell it.
+//! The cluster's AWS account and region, from its nodes and the kubeconfig.
 
 use super::connect::Connection;
 use super::error::Error;
 use super::nodes::{Nodes, nodes};
 use crate::model::inventory::Cluster;
 
-/// A cluster that answers, and what its nodes and kubeconfig tell.
+/// A reachable cluster, with facts from its nodes and the kubeconfig.
 pub struct Environment {
     pub connection: Connection,
     pub nodes: Nodes,
 }
 
 impl Environment {
-    /// Reads the nodes.
+    /// Lists the nodes.
     ///
     /// # Errors
-    /// The cluster cannot be reached, or does not know us. Nodes that may not be listed are a note.
+    /// The cluster cannot be reached or rejects our credentials. If listing nodes is forbidden, that is a note.
     pub async fn read(connection: &Connection) -> Result<Self, Error> {
         let nodes = nodes(connection).await?;
         Ok(Self { connection: connection.clone(), nodes })
     }
 
-    /// The cluster's region: as the user says, else by its nodes, else by the EKS ARN.
+    /// The cluster's region: from the user, else from its nodes, else from the EKS ARN.
     pub fn region(&self, given: Option<&str>) -> Option<String> {
         given
             .or_else(|| self.nodes.region())
@@ -29,7 +29,7 @@ impl Environment {
             .map(str::to_owned)
     }
 
-    /// The account that the cluster's EKS ARN names, else the one account that all nodes' roles belong to.
+    /// The account in the cluster's EKS ARN, else the account of the nodes' roles if they all have the same.
     pub fn account(&self) -> Option<String> {
         let by_name = self.connection.eks.as_ref().and_then(|eks| eks.account.clone());
         by_name.or_else(|| match self.nodes.accounts.len() {
@@ -38,7 +38,7 @@ impl Environment {
         })
     }
 
-    /// The cluster as inventory and plan name it.
+    /// The cluster as inventory and plan record it.
     pub fn cluster(&self, region: Option<&str>) -> Cluster {
         Cluster {
             name: self.connection.name.clone(),

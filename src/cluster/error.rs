@@ -1,4 +1,4 @@
-//! What went wrong with the cluster, in kubectl's words and in one line, since users search for those words.
+//! Errors of cluster requests, in kubectl's words, because users search for them, and in one line.
 
 use std::error::Error as StdError;
 use std::fmt::Display;
@@ -13,30 +13,30 @@ use crate::parse::cause;
 use crate::printable::one_line;
 use crate::transport::fault::{Fault, causes};
 
-/// Longest text of a server or pod that is repeated, in characters.
+/// Maximum length of repeated text of a server or pod, in characters.
 const MAX_TEXT_LENGTH: usize = 1000;
 
-/// The cases that callers tell apart.
+/// Kinds of errors that callers distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The kubeconfig, a flag or a credential plugin is at fault.
+    /// The kubeconfig, a flag or a credential plugin is the cause.
     Config,
     Unreachable,
     Unauthorized,
     Forbidden,
     NotFound,
-    /// The object changed meanwhile (409).
+    /// The object was changed in the meantime (409).
     Conflict,
-    /// The server has forgotten how far a list was read (410).
+    /// The continue token of a list expired (410).
     Expired,
-    /// The server refuses the content (422), which is also how a failed `test` of a JSON patch answers.
+    /// The server rejects the content (422), also if a `test` of a JSON patch fails.
     Invalid,
-    /// An admission webhook or policy said no.
+    /// An admission webhook or policy denied the request.
     Denied,
     Other,
 }
 
-/// One line in kubectl's words, and where we know it one line on what to do.
+/// One line in kubectl's words, and a hint if we know one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
@@ -55,7 +55,7 @@ impl Error {
         self.hint.as_deref()
     }
 
-    /// Whether the same request may succeed in a moment.
+    /// Whether a retry may succeed.
     pub fn is_transient(&self) -> bool {
         self.transient
     }
@@ -68,7 +68,7 @@ impl Error {
         Self::new(ErrorKind::Other, format!("error: {}", message.as_ref()))
     }
 
-    /// An object that is not what its kind is like. Its values may be secret.
+    /// An object that does not match its kind's schema. Its values may be secret.
     pub(super) fn malformed(name: impl Display, error: &(dyn StdError + 'static)) -> Self {
         let chain = causes(error);
         let json = chain.iter().find_map(|error| error.downcast_ref::<serde_json::Error>());
@@ -76,7 +76,7 @@ impl Error {
         Self::other(format!("{name} cannot be parsed: {cause}"))
     }
 
-    /// Reads kube's error of a request that went this `server_route`.
+    /// Converts kube's error for a request over this `server_route`.
     pub(super) fn from_kube(error: &kube::Error, server_route: &ServerRoute) -> Self {
         if let kube::Error::Api(status) = error {
             let error = Self::from_status(status);
@@ -190,7 +190,7 @@ impl Error {
         Self { hint, transient: matches!(status.code, 429 | 500 | 502 | 503 | 504), ..Self::new(kind, text) }
     }
 
-    /// A credential plugin that gives no credentials. What it printed is not repeated.
+    /// A credential plugin failed. Its output is not repeated.
     pub(super) fn plugin(command: &str, hint: Option<&str>, failure: &PluginFailure) -> Self {
         let prefix = "Unable to connect to the server: getting credentials: exec: executable";
         let (message, hint) = match failure {
@@ -218,7 +218,7 @@ impl Error {
     }
 }
 
-/// How requests get to the API server.
+/// How requests reach the API server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ServerRoute {
     /// The server's URL.
@@ -228,13 +228,13 @@ pub(super) struct ServerRoute {
 }
 
 impl ServerRoute {
-    /// Whether no credentials were sent, as in kubectl.
+    /// Whether the server uses plain HTTP and so no credentials were sent, as in kubectl.
     fn is_plain(&self) -> bool {
         self.server.starts_with("http://")
     }
 }
 
-/// Why a credential plugin gave no credentials.
+/// Why a credential plugin failed.
 #[derive(Debug)]
 pub(super) enum PluginFailure {
     NotStarted(io::Error),
@@ -242,12 +242,12 @@ pub(super) enum PluginFailure {
     Unreadable,
 }
 
-/// The arguments themselves are not repeated: some plugins take secrets there.
+/// The arguments are not repeated, because some plugins take secrets there.
 const ARGUMENTS: &str = "the arguments that `kubectl config view --minify` shows";
 
 const NOT_SENT: &str = "credentials are not sent over plain HTTP (as in kubectl): use an https:// URL";
 
-/// A cluster's certificate authority is in the kubeconfig, not among the trusted roots.
+/// The cluster's certificate authority comes from the kubeconfig, not from the trusted roots.
 const UNTRUSTED: &str = "the context's certificate-authority belongs to another cluster, or a proxy \
                          inspects TLS; for EKS, run `aws eks update-kubeconfig --name <cluster>`";
 
@@ -262,7 +262,7 @@ fn install_hint(command: &str) -> String {
     format!("the kubeconfig's user gets its credentials from `{command}`: install {known}, or pass --token")
 }
 
-/// kubectl's wording for 422: what it is, and each cause with its field.
+/// kubectl's message for 422: the object, and each cause with its field.
 fn invalid(status: &Status) -> String {
     let details = status.details.as_ref();
     let subject = details.filter(|details| !details.kind.is_empty()).map_or_else(
@@ -282,7 +282,7 @@ fn invalid(status: &Status) -> String {
     }
 }
 
-/// A server's or pod's text, fit for a terminal.
+/// A server's or pod's text, safe for a terminal.
 pub(super) fn plain(text: &str) -> String {
     one_line(text, MAX_TEXT_LENGTH)
 }
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_credential_plugin_is_named_with_how_to_install_it() {
+    fn a_missing_credential_plugin_is_reported_with_an_install_hint() {
         let missing = PluginFailure::NotStarted(io::Error::from(io::ErrorKind::NotFound));
         let error = Error::plugin("aws", None, &missing);
         assert_eq!(error.kind(), ErrorKind::Config);
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_connection_names_the_server_and_may_be_tried_again() {
+    fn a_refused_connection_names_the_server_and_is_transient() {
         let refused = kube::Error::Service(Box::new(io::Error::from(io::ErrorKind::ConnectionRefused)));
         let server_route =
             ServerRoute { server: "https://10.0.0.1:6443/".to_owned(), ..ServerRoute::default() };

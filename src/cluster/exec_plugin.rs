@@ -19,16 +19,16 @@ use super::kubeconfig::{Cluster, Exec};
 use super::value_source::ValueSource;
 use crate::parse;
 
-/// A token is renewed this long before its end.
+/// A token is renewed this long before it expires.
 const MARGIN: SignedDuration = SignedDuration::from_secs(10);
 
-/// A plugin, and what it gave last.
+/// A plugin, and its last credential.
 pub(super) struct Plugin {
     call: Arc<Call>,
     last: Mutex<Credential>,
 }
 
-/// How a plugin is run.
+/// How to run a plugin.
 pub(super) struct Call {
     exec: Exec,
     command: String,
@@ -39,14 +39,14 @@ pub(super) struct Call {
     unattended: bool,
 }
 
-/// What a plugin gave.
+/// A credential from a plugin.
 struct Credential {
     header: Option<HeaderValue>,
     identity: Option<Identity>,
     expires: Option<Timestamp>,
 }
 
-/// What a plugin prints (`client.authentication.k8s.io`, all versions).
+/// A plugin's output (`client.authentication.k8s.io`, all versions).
 #[derive(Deserialize)]
 struct Printed {
     status: Option<Status>,
@@ -69,12 +69,12 @@ impl Plugin {
         Ok(Self { call, last: Mutex::new(last) })
     }
 
-    /// The client certificate that the plugin gave.
+    /// The client certificate from the plugin.
     pub(super) async fn identity(&self) -> Option<Identity> {
         self.last.lock().await.identity.clone()
     }
 
-    /// What authorizes a request now; the plugin is run again where its token ends.
+    /// The current header for a request; runs the plugin again if its token expired.
     pub(super) async fn header(&self) -> Result<Option<HeaderValue>, Error> {
         let mut last = self.last.lock().await;
         if last.expires.is_some_and(|end| Timestamp::now() + MARGIN >= end) {
@@ -100,7 +100,7 @@ impl Call {
         Ok(Self { exec: exec.clone(), command, user: user.to_owned(), cluster, unattended })
     }
 
-    /// Runs the plugin, which may take its time or ask for a code.
+    /// Runs the plugin, which may take long or prompt for a code.
     async fn run(self: &Arc<Self>) -> Result<Credential, Error> {
         let call = Arc::clone(self);
         let printed = tokio::task::spawn_blocking(move || call.print()).await;
@@ -113,7 +113,7 @@ impl Call {
         Error::plugin(&self.command, self.exec.install_hint.as_deref(), failure)
     }
 
-    /// What the plugin prints. Its own messages go where ours go.
+    /// The plugin's standard output. Its standard error goes to ours.
     fn print(&self) -> Result<Vec<u8>, PluginFailure> {
         let interactive = !self.unattended
             && match self.exec.interactive_mode.as_deref() {
@@ -139,7 +139,7 @@ impl Call {
         Ok(output.stdout)
     }
 
-    /// Some plugins print YAML, which client-go reads too.
+    /// Some plugins print YAML, which client-go accepts too.
     fn read(&self, printed: &[u8]) -> Result<Credential, Error> {
         let unreadable = || self.failed(&PluginFailure::Unreadable);
         let printed = std::str::from_utf8(printed).map_err(|_| unreadable())?;
@@ -167,7 +167,7 @@ impl Call {
     }
 }
 
-/// The cluster as a plugin sees it (client-go `pkg/apis/clientauthentication/v1/types.go`).
+/// The cluster information for a plugin (client-go `pkg/apis/clientauthentication/v1/types.go`).
 fn cluster_info(cluster: &Cluster, authority: Option<&[u8]>) -> Value {
     let mut info = serde_json::Map::new();
     let mut set = |name: &str, value: Option<Value>| {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_plugin_prints_is_never_repeated() {
+    async fn the_output_of_a_plugin_is_never_repeated() {
         let prefix = "Unable to connect to the server: getting credentials: exec: executable sh";
         let unreadable = format!("{prefix} printed no ExecCredential (JSON with a status)");
         let cases = [
@@ -241,8 +241,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_plugin_gets_what_client_go_gives_it() {
-        // It prints what it got as its token, without what JSON would have to escape.
+    async fn a_plugin_gets_the_same_input_as_from_client_go() {
+        // Prints its input as the token, without the characters that JSON would have to escape.
         let script = r#"
             token=$(printf '%s %s' "$KUBERNETES_EXEC_INFO" "$X" | tr -d '"')
             echo "status: {token: '$token'}"
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_is_renewed_when_it_ends() {
+    async fn a_token_is_renewed_when_it_expires() {
         let count = std::env::temp_dir().join(format!("plugin-count-{}", std::process::id()));
         let script = |end: &str| {
             format!(

@@ -1,4 +1,4 @@
-//! Argo CD's applications and Flux's Helm releases: whether each puts back by itself what others change.
+//! Argo CD's applications and Flux's Helm releases: whether each one reverts changes by others.
 
 use std::collections::BTreeMap;
 
@@ -9,26 +9,26 @@ use super::connect::Connection;
 use super::objects::{self, Object};
 use crate::parse;
 
-/// By name, and by namespace and name as Argo CD's tracking ids have it (`argocd_castai`), whether an application heals
-/// itself (argo-cd `docs/user-guide/auto_sync.md`). Where they may not be listed, nothing is known.
+/// Whether each application has selfHeal, by name, and by namespace and name as in Argo CD's tracking ids
+/// (`argocd_castai`) (argo-cd `docs/user-guide/auto_sync.md`). Empty if listing is forbidden.
 pub async fn self_healing_applications(connection: &Connection) -> BTreeMap<String, bool> {
     let mut found = BTreeMap::new();
     let read = |application: &Object<'_>| {
-        let says = |field| spec(application, &["syncPolicy", "automated", field])?.as_bool();
-        says("selfHeal") == Some(true) && says("enabled") != Some(false)
+        let flag = |field| spec(application, &["syncPolicy", "automated", field])?.as_bool();
+        flag("selfHeal") == Some(true) && flag("enabled") != Some(false)
     };
     for (namespace, name, self_heals) in
         list(connection, "argoproj.io", "v1alpha1", "Application", read).await
     {
         found.insert(format!("{namespace}_{name}"), self_heals);
-        // Of two with one name the one that heals is feared.
+        // If two have the same name, assume the one with selfHeal.
         *found.entry(name).or_insert(self_heals) |= self_heals;
     }
     found
 }
 
-/// By namespace and name (`castai-agent/agent`), whether Flux corrects what others change in a `HelmRelease`
-/// (helm-controller `docs/spec/v2/helmreleases.md`, drift detection). Where they may not be listed, nothing is known.
+/// Whether Flux corrects drift of each `HelmRelease`, by namespace and name (`castai-agent/agent`) (helm-controller
+/// `docs/spec/v2/helmreleases.md`, drift detection). Empty if listing is forbidden.
 pub async fn drift_correcting_releases(connection: &Connection) -> BTreeMap<String, bool> {
     let read =
         |release: &Object<'_>| Some(spec(release, &["driftDetection", "mode"])?.as_str()? == "enabled");
@@ -39,14 +39,14 @@ pub async fn drift_correcting_releases(connection: &Connection) -> BTreeMap<Stri
     releases.await.into_iter().map(name).collect()
 }
 
-/// One field of an object's `spec`; what lies beside it is not read, as charts' values there may hold anything.
+/// One field of an object's `spec`. Other fields are not parsed, because chart values there may contain anything.
 fn spec(object: &Object<'_>, path: &[&str]) -> Option<Value> {
     let spec = object.fields.get("spec")?.get();
     let path: Vec<_> = path.iter().map(|member| (*member).to_owned()).collect();
     serde_json::from_str(&spec[parse::json::span(spec, &path)?]).ok()
 }
 
-/// Namespace and name of each object, and what `read` says of it.
+/// Namespace and name of each object, with the result of `read`.
 async fn list(
     connection: &Connection,
     group: &str,
@@ -62,8 +62,8 @@ async fn list(
         plural: format!("{}s", kind.to_lowercase()),
     };
     let read = |object: Object<'_>| {
-        let said = read(&object);
-        (object.namespace, object.name, said)
+        let value = read(&object);
+        (object.namespace, object.name, value)
     };
     objects::list(connection, &resource, None, read).await.unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! The kubeconfig: which cluster and user the flags choose, and what their names say about EKS.
+//! The kubeconfig: the cluster and user that the flags select, and what their names reveal about EKS.
 
 mod eks;
 mod entries;
@@ -11,7 +11,7 @@ pub(super) use self::entries::{Cluster, Data, Exec, InvalidData, Kubeconfig, Use
 use super::connection_flags::ConnectionFlags;
 use super::error::Error;
 
-/// The entries of a kubeconfig that a connection uses.
+/// The kubeconfig entries that a connection uses.
 #[derive(Default)]
 pub(super) struct Selection {
     /// The context's name, if one was used.
@@ -23,7 +23,7 @@ pub(super) struct Selection {
     pub(super) namespace: Option<String>,
 }
 
-/// What a kubeconfig names.
+/// The names in a kubeconfig.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfiguredNames {
     pub contexts: Vec<String>,
@@ -31,7 +31,7 @@ pub struct ConfiguredNames {
     pub users: Vec<String>,
 }
 
-/// The names in the kubeconfig that `flag` or the environment chooses; none where there is no file.
+/// The names in the kubeconfig selected by `flag` or the environment; empty if there is no file.
 ///
 /// # Errors
 /// A file cannot be read.
@@ -44,8 +44,8 @@ pub fn configured_names(flag: Option<&Path>) -> Result<ConfiguredNames, Error> {
     })
 }
 
-/// Reads `--kubeconfig`, else the files of `KUBECONFIG`, of which missing ones are skipped as kubectl does, else
-/// `~/.kube/config`. `None` where there is no file at all.
+/// Loads `--kubeconfig`, else the files of `KUBECONFIG` (missing ones are skipped, as in kubectl), else
+/// `~/.kube/config`. `None` if there is no file.
 pub(super) fn load(flag: Option<&Path>) -> Result<Option<Kubeconfig>, Error> {
     if let Some(path) = flag {
         if !path.exists() {

@@ -1,4 +1,4 @@
-//! Reading workloads of every kind, in pages, a few kinds at a time.
+//! Lists workloads of every kind, in pages, a few kinds concurrently.
 
 use futures::future::join_all;
 use futures::{StreamExt as _, stream};
@@ -14,13 +14,13 @@ use crate::model::inventory::{WorkloadKind, WorkloadName};
 use crate::model::workload::Workload;
 use crate::parse::cause;
 
-/// Lists that are read concurrently: each page takes several megabytes of memory.
+/// Number of concurrent lists: each page takes several megabytes of memory.
 const CONCURRENCY: usize = 2;
 
-/// What was seen of the cluster's workloads.
+/// The workloads found in the cluster.
 #[derive(Clone, Debug, Default)]
 pub struct Listed {
-    /// In order.
+    /// Sorted.
     pub workloads: Vec<Workload>,
     /// What could not be read, one sentence each.
     pub notes: Vec<String>,
@@ -28,17 +28,17 @@ pub struct Listed {
     pub unlisted: Vec<String>,
 }
 
-/// All workloads of `namespace`, or of all, whose labels match `selector`; without those that a workload of ours
-/// carries anyway, since fifty thousand pods need not be held in memory.
+/// All workloads of `namespace`, or of all namespaces, whose labels match `selector`. Pods and other workloads with a
+/// listed owner are omitted, so that tens of thousands of pods need not be held in memory.
 ///
 /// # Errors
-/// The server cannot be reached, or no kind at all may be listed.
+/// The server cannot be reached, or listing is forbidden for every kind.
 pub async fn list_workloads(
     connection: &Connection,
     namespace: Option<&str>,
     selector: Option<&str>,
 ) -> Result<Listed, Error> {
-    // Pods take longest, so they come first.
+    // Pods take longest, so they are listed first.
     let kinds = WorkloadKind::ALL.into_iter().enumerate().rev();
     let lists = stream::iter(kinds)
         .map(async |(index, kind)| (index, kind, list(connection, kind, namespace, selector).await));
@@ -69,10 +69,10 @@ pub async fn list_workloads(
     }
 }
 
-/// One workload as it is now.
+/// Reads the current state of one workload.
 ///
 /// # Errors
-/// It is gone, may not be read, or the server cannot be reached.
+/// It does not exist, reading it is forbidden, or the server cannot be reached.
 pub async fn read_workload(connection: &Connection, name: &WorkloadName) -> Result<Workload, Error> {
     let api = api(connection, name.kind, Some(&name.namespace));
     let object = connection.read(|| api.get(&name.name)).await?;
@@ -80,7 +80,7 @@ pub async fn read_workload(connection: &Connection, name: &WorkloadName) -> Resu
         .map_err(|error| Error::malformed(name, &error))
 }
 
-/// The API that serves a kind of workload.
+/// The API of a workload kind.
 fn api_resource(kind: WorkloadKind) -> ApiResource {
     let group = kind.group();
     ApiResource {
@@ -104,7 +104,7 @@ pub(super) fn api(
     }
 }
 
-/// Pods of one page that are read one by one rather than with all the others of their page.
+/// If at most this many pods of a page are needed, they are read individually instead of as a page.
 const FEW: usize = 20;
 
 async fn list(
@@ -132,7 +132,7 @@ async fn list(
     .await
 }
 
-/// A workload that counts, or why it cannot be parsed.
+/// A relevant workload, or why it cannot be parsed.
 type Found = Result<Workload, String>;
 
 /// Lists of one kind.
@@ -143,8 +143,8 @@ struct Lists<'a> {
 }
 
 impl Lists<'_> {
-    /// What counts of a page. Of many pods nearly all belong to a workload, which their metadata tells: from the second
-    /// page on the pods themselves are read only where they do not.
+    /// The relevant objects of a page. Most pods have an owner, as their metadata shows: from the second page on, only
+    /// the metadata is listed, and pods without an owner are read individually.
     async fn page(&self, parameters: &ListParams) -> kube::Result<ObjectList<Found>> {
         if self.kind == WorkloadKind::Pod
             && parameters.continue_token.is_some()
@@ -159,8 +159,8 @@ impl Lists<'_> {
         Ok(of_page(metadata, found.collect()))
     }
 
-    /// A page by its metadata, and the few objects that nobody carries; nothing where they are not few, or not to be had
-    /// one by one.
+    /// A page by its metadata, and its few objects without an owner; `None` if there are too many, or one cannot be
+    /// read individually.
     async fn sparse_page(&self, parameters: &ListParams) -> kube::Result<Option<ObjectList<Found>>> {
         let text = self.fetch(self.request.list_metadata(parameters)).await?;
         let page: Page = serde_json::from_str(&text).map_err(kube::Error::SerdeError)?;
@@ -187,18 +187,18 @@ impl Lists<'_> {
         self.connection.client.request_text(request.map_err(kube::Error::BuildRequest)?).await
     }
 
-    /// Nothing where the object's owner carries its images.
+    /// `None` if the object's owner has its images.
     fn read(&self, mut object: Object) -> Option<Found> {
         let outline = object.outline(self.kind, &self.connection.name);
         if outline.is_covered_by_its_owner() {
             return None;
         }
         let name = outline.name.name.clone();
-        let said = |error| {
+        let describe = |error| {
             let cause = cause::json(&error);
             format!("{}/{name} cannot be parsed: {cause}", self.kind.resource())
         };
-        Some(object.fill(outline, &self.connection.image_variables).map_err(said))
+        Some(object.fill(outline, &self.connection.image_variables).map_err(describe))
     }
 }
 
@@ -206,7 +206,7 @@ fn of_page(metadata: ListMeta, items: Vec<Found>) -> ObjectList<Found> {
     ObjectList { types: TypeMeta::default(), metadata, items }
 }
 
-/// The resource as kubectl names lists of it: `cronjobs.batch`.
+/// kubectl's name for lists of the resource: `cronjobs.batch`.
 fn plural(kind: WorkloadKind) -> String {
     match kind.resource().split_once('.') {
         Some((resource, group)) => format!("{resource}s.{group}"),
@@ -231,20 +231,20 @@ mod tests {
     use super::super::connection_flags::ConnectionFlags;
     use super::*;
 
-    /// What the server forgets, and what it was asked.
+    /// When continue tokens expire, and the received requests.
     #[derive(Default)]
     struct Server {
         forgets: AtomicU32,
-        asked: Mutex<Vec<String>>,
+        requests: Mutex<Vec<String>>,
     }
 
     #[derive(serde::Deserialize)]
-    struct Asked {
+    struct ListQuery {
         r#continue: Option<String>,
     }
 
-    /// Two pages of deployments, and nothing of all else.
-    async fn answer(State(server): State<Arc<Server>>, uri: Uri, Query(asked): Query<Asked>) -> Response {
+    /// Two pages of deployments, and empty lists for all other kinds.
+    async fn answer(State(server): State<Arc<Server>>, uri: Uri, Query(query): Query<ListQuery>) -> Response {
         let items = |names: &[&str]| -> Vec<Value> {
             let spec = json!({"selector": {}, "template": {"spec": {"containers": []}}});
             let object = |name| json!({"metadata": {"name": name, "namespace": "x"}, "spec": spec});
@@ -253,8 +253,8 @@ mod tests {
         if !uri.path().ends_with("/deployments") {
             return Json(json!({"metadata": {}, "items": []})).into_response();
         }
-        server.asked.lock().unwrap().push(asked.r#continue.clone().unwrap_or_default());
-        match asked.r#continue.as_deref() {
+        server.requests.lock().unwrap().push(query.r#continue.clone().unwrap_or_default());
+        match query.r#continue.as_deref() {
             None => Json(json!({"metadata": {"continue": "x"}, "items": items(&["a"])})).into_response(),
             Some(_) if server.forgets.load(Ordering::Relaxed) > 0 => {
                 server.forgets.fetch_sub(1, Ordering::Relaxed);
@@ -278,7 +278,7 @@ mod tests {
         let listed = list_workloads(&connection, None, None).await.unwrap();
         let names: Vec<_> = listed.workloads.iter().map(|workload| workload.name.name.as_str()).collect();
         assert_eq!(names, ["a", "b"], "nothing is there twice");
-        assert_eq!(*server.asked.lock().unwrap(), ["", "x", "", "x", "", "x", "", "x"]);
+        assert_eq!(*server.requests.lock().unwrap(), ["", "x", "", "x", "", "x", "", "x"]);
 
         server.forgets.store(pages::RESTARTS + 1, Ordering::Relaxed);
         let error = list_workloads(&connection, None, None).await.unwrap_err();
@@ -286,17 +286,17 @@ mod tests {
         assert!(error.to_string().contains("continue parameter is too old"), "{error}");
     }
 
-    /// A cluster with two pages of pods, of which some on the second are nobody's.
+    /// A cluster with two pages of pods, some of which, on the second page, have no owner.
     struct Pods {
         lone: usize,
         may_get: bool,
-        asked: Mutex<Vec<String>>,
+        requests: Mutex<Vec<String>>,
     }
 
     async fn answer_with_pods(
         State(server): State<Arc<Pods>>,
         uri: Uri,
-        Query(asked): Query<Asked>,
+        Query(query): Query<ListQuery>,
         headers: HeaderMap,
     ) -> Response {
         let owner = json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "u", "controller": true}]);
@@ -312,7 +312,7 @@ mod tests {
             Json(json!({"metadata": {}, "items": items})).into_response()
         };
         let names = || (0..server.lone).map(|number| format!("lone-{number:02}"));
-        let note = |what: &str| server.asked.lock().unwrap().push(what.to_owned());
+        let note = |what: &str| server.requests.lock().unwrap().push(what.to_owned());
         if let Some((_, name)) = uri.path().split_once("/pods/") {
             note(name);
             return if server.may_get {
@@ -324,7 +324,7 @@ mod tests {
         if !uri.path().ends_with("/pods") {
             return Json(json!({"metadata": {}, "items": null})).into_response();
         }
-        if asked.r#continue.is_none() {
+        if query.r#continue.is_none() {
             return Json(json!({"metadata": {"continue": "x"}, "items": [carried]})).into_response();
         }
         let accepted = headers.get("accept").map(|value| value.to_str().unwrap()).unwrap_or_default();
@@ -344,7 +344,7 @@ mod tests {
             (1, false, vec!["lone-00", "metadata", "pods"]),
             (FEW + 1, true, vec!["metadata", "pods"]),
         ] {
-            let server = Arc::new(Pods { lone, may_get, asked: Mutex::default() });
+            let server = Arc::new(Pods { lone, may_get, requests: Mutex::default() });
             let router = Router::new().fallback(answer_with_pods).with_state(Arc::clone(&server));
             let (connection, _tasks) = serve(router).await;
             let listed = list_workloads(&connection, None, None).await.unwrap();
@@ -352,9 +352,9 @@ mod tests {
                 listed.workloads.iter().map(|workload| workload.pod.containers[0].image.clone().unwrap());
             let names: Vec<_> = (0..lone).map(|number| format!("lone-{number:02}")).collect();
             assert_eq!(images.collect::<Vec<_>>(), names);
-            let mut asked = server.asked.lock().unwrap().clone();
-            asked.sort();
-            assert_eq!(asked, expected);
+            let mut requests = server.requests.lock().unwrap().clone();
+            requests.sort();
+            assert_eq!(requests, expected);
         }
     }
 

@@ -1,4 +1,4 @@
-//! Objects as a list holds them, read no further than it takes to tell whether anybody asks for the rest.
+//! Objects of a list, parsed only as far as needed to decide whether the rest matters.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::model::inventory::{WorkloadKind, WorkloadName};
 use crate::model::pod_spec::PodSpec;
 use crate::model::workload::{Owner, Workload};
 
-/// One page of a list of workloads or pods. kube's own type first holds all that the server sent, in several copies.
+/// One page of a list of workloads or pods. kube's own type would hold the whole response in several copies.
 #[derive(Deserialize)]
 pub(super) struct Page<'a> {
     #[serde(default)]
@@ -24,13 +24,13 @@ pub(super) struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// The objects, and what leads to the next page.
+    /// The objects, and the metadata for the next page.
     pub(super) fn into_parts(self) -> (Vec<Object<'a>>, ListMeta) {
         (self.items.unwrap_or_default(), self.metadata)
     }
 }
 
-/// An object, or what a list of metadata has of it.
+/// An object of a list, or its metadata if only that was listed.
 #[derive(Deserialize)]
 pub(super) struct Object<'a> {
     #[serde(borrow, default)]
@@ -98,10 +98,10 @@ impl Object<'_> {
         }
     }
 
-    /// Adds to an outline of this object what is in its pod spec, and who set its images.
+    /// Adds the pod spec's content and the field managers of its images to an outline of this object.
     ///
     /// # Errors
-    /// There is no pod spec, or something is malformed.
+    /// There is no pod spec, or a field is malformed.
     pub(super) fn fill(
         &self,
         mut outline: Workload,
@@ -127,10 +127,10 @@ impl Object<'_> {
 }
 
 impl Workload {
-    /// Takes what we need out of an object as the server sent it.
+    /// Parses what we need from an object as the server sent it.
     ///
     /// # Errors
-    /// As of [`Object::fill`].
+    /// As [`Object::fill`].
     pub(super) fn from_object(
         kind: WorkloadKind,
         cluster: &str,
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_of_a_known_controller_are_left_to_it() {
+    fn objects_of_a_known_controller_are_ignored() {
         let cases = [
             (WorkloadKind::ReplicaSet, "apps/v1", "Deployment", true),
             (WorkloadKind::ReplicaSet, "argoproj.io/v1alpha1", "Rollout", false),

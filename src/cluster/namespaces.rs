@@ -8,10 +8,10 @@ use super::connect::Connection;
 use super::error::Error;
 use super::pages::PAGE;
 
-/// The names of the first 500 namespaces. Asked once: who waits for them waits in the middle of a line.
+/// The names of the first 500 namespaces, without retries: it runs during shell completion.
 ///
 /// # Errors
-/// They may not be listed, or the server cannot be reached.
+/// Listing is forbidden, or the server cannot be reached.
 pub async fn namespaces(connection: &Connection) -> Result<Vec<String>, Error> {
     let api: Api<Namespace> = Api::all(connection.client.clone());
     let parameters = ListParams::default().limit(PAGE);

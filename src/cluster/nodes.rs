@@ -1,4 +1,4 @@
-//! The cluster's nodes: platforms to mirror for, the region to mirror to, and addresses that lie in the VPC.
+//! The cluster's nodes: platforms to mirror, the default region, and addresses in the VPC.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -15,12 +15,12 @@ use crate::parse;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Node {
     pub name: String,
-    /// Such as `linux/arm64`.
+    /// For example `linux/arm64`.
     pub platform: Option<String>,
     pub region: Option<String>,
     pub zone: Option<String>,
     pub internal_addresses: Vec<IpAddr>,
-    /// The node runs on AWS, by its `providerID`.
+    /// Whether the node runs on AWS, by its `providerID`.
     pub on_aws: bool,
 }
 
@@ -28,14 +28,14 @@ pub struct Node {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Nodes {
     pub nodes: Vec<Node>,
-    /// Accounts of the roles that nodes join with (`kube-system/aws-auth`), in order.
+    /// Accounts of the roles that nodes join with (`kube-system/aws-auth`), sorted.
     pub accounts: BTreeSet<String>,
     /// What could not be read, one sentence each.
     pub notes: Vec<String>,
 }
 
 impl Nodes {
-    /// Platforms of all nodes, in order, each once.
+    /// Platforms of all nodes, sorted and unique.
     pub fn platforms(&self) -> Vec<String> {
         let platforms: BTreeSet<_> = self.nodes.iter().filter_map(|node| node.platform.clone()).collect();
         platforms.into_iter().collect()
@@ -55,7 +55,7 @@ impl Nodes {
     }
 }
 
-/// Reads all nodes. Where they may not be listed, that is a note.
+/// Lists all nodes. If that is forbidden, the result has a note.
 ///
 /// # Errors
 /// The server cannot be reached.
@@ -77,7 +77,7 @@ pub async fn nodes(connection: &Connection) -> Result<Nodes, Error> {
     Ok(result)
 }
 
-/// A hint only, so that neither a missing nor a forbidden `ConfigMap` is worth a word.
+/// Only a hint, so a missing or forbidden `ConfigMap` is not reported.
 async fn accounts(connection: &Connection) -> BTreeSet<String> {
     let api: Api<ConfigMap> = Api::namespaced(connection.client.clone(), "kube-system");
     let read = connection.read(|| api.get_opt("aws-auth")).await;
@@ -85,7 +85,7 @@ async fn accounts(connection: &Connection) -> BTreeSet<String> {
     data.get("mapRoles").map(|roles| role_accounts(roles)).unwrap_or_default()
 }
 
-/// Accounts in `mapRoles` of entries that let nodes join.
+/// Accounts in the entries of `mapRoles` that let nodes join.
 fn role_accounts(roles: &str) -> BTreeSet<String> {
     #[derive(serde::Deserialize)]
     struct Role {
@@ -133,7 +133,7 @@ fn node(node: v1::Node) -> Node {
     }
 }
 
-/// `us-east-1` of `us-east-1a` and of the local zone `us-east-1-bos-1a`.
+/// The region `us-east-1` of the zone `us-east-1a` and of the local zone `us-east-1-bos-1a`.
 fn region_of_zone(zone: &str) -> Option<String> {
     let start = zone.find(|character: char| character.is_ascii_digit())?;
     let digits = zone[start..].bytes().take_while(u8::is_ascii_digit).count();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_tells_platform_region_and_addresses() {
+    fn a_node_has_platform_region_and_addresses() {
         let seen = read(serde_json::json!({
             "metadata": {"name": "n"},
             "spec": {"providerID": "aws:///us-east-1-bos-1a/i-0abc"},
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn node_roles_tell_the_account() {
+    fn the_account_is_found_in_node_roles() {
         let roles = "- rolearn: arn:aws:iam::123456789012:role/nodes\n  username: system:node:{{EC2PrivateDNSName}}\n  groups: [system:bootstrappers, system:nodes]\n- rolearn: arn:aws:iam::999999999999:role/admin\n  groups: [system:masters]\n";
         assert_eq!(role_accounts(roles).into_iter().collect::<Vec<_>>(), ["123456789012"]);
         assert!(role_accounts("{").is_empty());

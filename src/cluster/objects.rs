@@ -1,4 +1,4 @@
-//! Lists of objects of any kind, of which each is read by itself: one that cannot be read costs no other.
+//! Lists objects of any kind and parses each one separately, so that a malformed object does not fail the others.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::connect::Connection;
 use super::error::Error;
 use super::pages;
 
-/// Raw values are passed over without recursion, however deep they are.
+/// Raw values are skipped without recursion, whatever their depth.
 #[derive(Deserialize)]
 struct Page<'a> {
     #[serde(default)]
@@ -21,17 +21,17 @@ struct Page<'a> {
     items: Option<Vec<&'a RawValue>>,
 }
 
-/// An object whose fields are not read yet.
+/// An object whose fields are not parsed yet.
 pub(super) struct Object<'a> {
     pub(super) name: String,
-    /// Empty where the kind has none.
+    /// Empty if the kind is not namespaced.
     pub(super) namespace: String,
-    /// Everything but the metadata and what tells its kind.
+    /// Everything except metadata, `apiVersion` and `kind`.
     pub(super) fields: BTreeMap<String, &'a RawValue>,
 }
 
 impl<'a> Object<'a> {
-    /// What cannot be read is absent: the API server has checked the form of it all.
+    /// Malformed fields are treated as absent: the API server has validated the object.
     fn new(raw: &'a RawValue) -> Self {
         #[derive(Default, Deserialize)]
         #[serde(default)]
@@ -48,7 +48,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// What `read` makes of each object in `namespace`, or in all.
+/// The result of `read` for each object in `namespace`, or in all namespaces.
 pub(super) async fn list<T: Clone>(
     connection: &Connection,
     resource: &ApiResource,

@@ -1,18 +1,18 @@
-//! Lists that come in pages.
+//! Paginated lists.
 
 use kube::api::{ListParams, ObjectList};
 
 use super::connect::Connection;
 use super::error::{Error, ErrorKind};
 
-/// Objects in one answer, as kubectl asks for.
+/// Page size, as in kubectl.
 pub(super) const PAGE: u32 = 500;
 
-/// How often a list is restarted after its continue token expired (410). It forgets after about five minutes
+/// How often a list is restarted after its continue token expired (410). Tokens expire after about five minutes
 /// (kube-apiserver, `--etcd-compaction-interval`).
 pub(super) const RESTARTS: u32 = 3;
 
-/// Reads all pages of a list and collects of each what `take` keeps, so that not all objects are held at once.
+/// Reads all pages of a list and collects what `take` keeps of each, so that not all objects are in memory together.
 pub(super) async fn collect<K, R, F>(
     connection: &Connection,
     parameters: ListParams,

@@ -12,16 +12,16 @@ use crate::model::workload::Workload;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PatchMode {
-    /// The server checks everything, admission included, and stores nothing.
+    /// The server validates the request, including admission, and stores nothing.
     DryRun,
     Apply,
 }
 
-/// Patches one workload in one step, and returns it as it is then.
+/// Patches one workload atomically, and returns the result.
 ///
 /// # Errors
-/// It changed (`Conflict`, or `Invalid` for a failed `test`), is gone (`NotFound`), or the change is refused
-/// (`Denied`, `Forbidden`, `Invalid`).
+/// The workload changed (`Conflict`, or `Invalid` for a failed `test`), does not exist (`NotFound`), or the change is
+/// rejected (`Denied`, `Forbidden`, `Invalid`).
 pub async fn patch(
     connection: &Connection,
     name: &WorkloadName,

@@ -1,4 +1,4 @@
-//! What the pods of a workload say: which of them are new, whether they started, and what is wrong with them.
+//! Judges the pods of a workload: which ones are new, whether they started, and what their problems are.
 
 use std::collections::BTreeMap;
 
@@ -11,21 +11,22 @@ use super::connect::Connection;
 use super::error::plain;
 use crate::model::image_field::{Variables, locate_image_fields};
 
-/// Lines of a crashed container's log that are shown.
+/// Number of lines shown from a crashed container's log.
 const LOG_LINES: i64 = 5;
-/// Bytes of a log that are read at most.
+/// Maximum bytes of a log to read.
 const LOG_BYTES: i64 = 16 * 1024;
 
-/// Something that keeps a pod from running.
+/// A problem that keeps a pod from running.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PodProblem {
     pub pod: String,
-    /// Absent where the whole pod is concerned.
+    /// `None` if it concerns the whole pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
     pub kind: ProblemKind,
-    /// As Kubernetes says it, such as `ImagePullBackOff`.
+    /// Kubernetes' reason, such as `ImagePullBackOff`.
     pub reason: String,
     pub message: String,
     /// Last lines of a crashed container's log.
@@ -34,7 +35,7 @@ pub struct PodProblem {
 }
 
 impl PodProblem {
-    /// Whether the kubelet tries again by itself and may well succeed, such as after a registry's short outage.
+    /// Whether the kubelet retries by itself and may succeed, for example after a short outage of the registry.
     pub fn may_pass(&self) -> bool {
         matches!(
             self.reason.as_str(),
@@ -44,19 +45,20 @@ impl PodProblem {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum ProblemKind {
-    /// The image cannot be pulled or is no image.
+    /// The image cannot be pulled or is invalid.
     Image,
-    /// The container cannot be made, for example because a Secret is missing.
+    /// The container cannot be created, for example because a Secret is missing.
     Configuration,
-    /// The container started and ended, again and again.
+    /// The container starts and exits repeatedly.
     Crash,
-    /// No node takes the pod, for now.
+    /// Currently no node fits the pod.
     Unschedulable,
 }
 
-/// What keeps `pod` from running, in the order of its containers.
+/// The problems of `pod`, in the order of its containers.
 pub fn problems(pod: &Pod) -> Vec<PodProblem> {
     let name = name(pod);
     let mut problems = Vec::new();
@@ -94,7 +96,7 @@ pub fn problems(pod: &Pod) -> Vec<PodProblem> {
     problems
 }
 
-/// The kubelet's reasons for a container that waits, as far as they do not pass by themselves.
+/// The kubelet's reasons for a waiting container, without those that are only temporary.
 fn kind_of(reason: &str) -> Option<ProblemKind> {
     match reason {
         "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull"
@@ -107,8 +109,8 @@ fn kind_of(reason: &str) -> Option<ProblemKind> {
     }
 }
 
-/// Whether every image of `pod` was pulled and every container started, whatever became of it then. Where an init
-/// container crashes, those after it have their turn later.
+/// Whether every image of `pod` was pulled and every container started, even if it exited later. If an init container
+/// crashes, the ones after it cannot start yet.
 pub fn started(pod: &Pod) -> bool {
     let started = |status: &ContainerStatus| {
         let ran = |state: Option<&k8s_openapi::api::core::v1::ContainerState>| {
@@ -129,19 +131,19 @@ fn is_crashing(status: &ContainerStatus) -> bool {
     waiting.is_some_and(|waiting| waiting.reason.as_deref() == Some("CrashLoopBackOff"))
 }
 
-/// Whether `pod` was made from `template`, as far as images go: whatever admission added is not looked at.
+/// Whether `pod` was created from `template`, judged by images only: changes by admission are ignored.
 pub fn is_made_from(pod: &Pod, template: &PodSpec, variables: &Variables) -> bool {
     let Some(spec) = &pod.spec else { return false };
-    let there: BTreeMap<_, _> = locate_image_fields(&spec.into(), variables)
+    let current: BTreeMap<_, _> = locate_image_fields(&spec.into(), variables)
         .into_iter()
         .map(|field| (field.image_field, field.value))
         .collect();
     locate_image_fields(&template.into(), variables)
         .iter()
-        .all(|field| there.get(&field.image_field) == Some(&field.value))
+        .all(|field| current.get(&field.image_field) == Some(&field.value))
 }
 
-/// Whether `pod` will not run any more.
+/// Whether `pod` has finished.
 pub fn has_ended(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     pod.metadata.deletion_timestamp.is_some() || matches!(phase, Some("Succeeded" | "Failed"))
@@ -152,8 +154,8 @@ pub fn is_ready(pod: &Pod) -> bool {
     conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
-/// Whether each of `containers` runs, and not as the same process as in `before`.
-pub fn runs_anew(before: &Pod, now: &Pod, containers: &[&str]) -> bool {
+/// Whether each of `containers` is running, and was restarted since `before`.
+pub fn was_restarted(before: &Pod, now: &Pod, containers: &[&str]) -> bool {
     let identity = |pod: &Pod, name: &str| {
         statuses(pod)
             .find(|status| {
@@ -171,7 +173,7 @@ pub fn name(pod: &Pod) -> String {
     pod.metadata.name.clone().unwrap_or_default()
 }
 
-/// Adds the last lines of crashed containers' logs, as far as they can be read.
+/// Adds the last lines of crashed containers' logs, if they can be read.
 pub async fn add_logs(connection: &Connection, namespace: &str, problems: &mut [PodProblem]) {
     let api: Api<Pod> = Api::namespaced(connection.client.clone(), namespace);
     for problem in problems.iter_mut().filter(|problem| problem.kind == ProblemKind::Crash) {
@@ -265,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_runs_anew_under_another_id() {
+    fn a_restarted_container_has_another_id() {
         let running = |restarts| {
             pod(
                 &serde_json::json!({"containerStatuses": [container(&serde_json::json!({"running": {}}), restarts)]}),
@@ -273,14 +275,14 @@ mod tests {
         };
         let broken =
             pod(&serde_json::json!({"containerStatuses": [container(&waiting("ImagePullBackOff"), 0)]}));
-        assert!(!runs_anew(&running(0), &running(0), &["a"]));
-        assert!(runs_anew(&running(0), &running(1), &["a"]));
-        assert!(runs_anew(&broken, &running(0), &["a"]));
-        assert!(!runs_anew(&broken, &broken, &["a"]));
+        assert!(!was_restarted(&running(0), &running(0), &["a"]));
+        assert!(was_restarted(&running(0), &running(1), &["a"]));
+        assert!(was_restarted(&broken, &running(0), &["a"]));
+        assert!(!was_restarted(&broken, &broken, &["a"]));
     }
 
     #[test]
-    fn an_unschedulable_pod_says_so() {
+    fn an_unschedulable_pod_is_reported() {
         let pod = pod(&serde_json::json!({"conditions": [
             {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes are available"}
         ]}));

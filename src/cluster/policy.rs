@@ -1,4 +1,4 @@
-//! Admission policies: which kinds the API server serves, and applying them.
+//! Admission policies: the kinds that the API server serves, and applying them.
 
 use kube::Api;
 use kube::api::{self, DynamicObject, PatchParams};
@@ -14,7 +14,7 @@ use crate::model::field_manager::FIELD_MANAGER;
 /// The first of `versions` in which the API server serves `kind` of `group`.
 ///
 /// # Errors
-/// The server cannot be reached, or does not let its API be listed.
+/// The server cannot be reached, or forbids API discovery.
 pub async fn served_version<'v>(
     connection: &Connection,
     group: &str,
@@ -48,7 +48,7 @@ async fn resource(
     Ok(known.recommended_kind(kind).map(|(resource, _)| resource))
 }
 
-/// Applies an object without a namespace by server-side apply, as our field manager.
+/// Applies a cluster-scoped object by server-side apply, as our field manager.
 ///
 /// # Errors
 /// It is forbidden, another field manager owns a field (`Conflict`), or its kind is not served.

@@ -1,5 +1,4 @@
-//! Helm's releases as stored in Secrets: manifests, and hooks, whose images are found nowhere else between two runs
-//! of Helm.
+//! Helm releases as stored in Secrets: manifests, and hooks, whose images appear nowhere else between two runs of Helm.
 
 mod set;
 
@@ -21,11 +20,11 @@ use super::error::{Error, ErrorKind};
 use super::pages;
 use crate::parse;
 
-/// Bytes of a release unpacked that are read at most. A Secret holds 1 MiB, of which Base64 leaves three quarters, and
-/// YAML shrinks to about a tenth. What is read of it takes up to thirty times as much memory.
+/// Maximum uncompressed size of a release, in bytes. A Secret holds 1 MiB, of which Base64 leaves three quarters, and
+/// YAML compresses to about a tenth. Parsing takes up to thirty times as much memory.
 const MAX_RELEASE_BYTES: u64 = 16 << 20;
 
-/// Releases that are read concurrently.
+/// Number of releases that are read concurrently.
 const CONCURRENCY: usize = 8;
 
 /// One revision of a Helm release.
@@ -33,19 +32,19 @@ const CONCURRENCY: usize = 8;
 pub struct Release {
     pub name: ReleaseName,
     pub chart: Chart,
-    /// What Helm applied, as YAML documents.
+    /// The applied manifest, as YAML documents.
     pub manifest: String,
-    /// What Helm runs before or after, in the release's order.
+    /// The hooks, in the release's order.
     pub hooks: Vec<Hook>,
-    /// Which values the user has set, with dots between the members, and never what they are: they may be secret. Null
-    /// and empty ones count as not set.
+    /// Names of the values that the user has set, as dotted paths. The values themselves may be secret and are never
+    /// stored. Null and empty values count as not set.
     pub set: BTreeSet<String>,
 }
 
-/// A manifest that Helm runs instead of keeping it (helm/helm `pkg/release/v1/hook.go`).
+/// A manifest that Helm runs as a hook instead of keeping it (helm/helm `pkg/release/v1/hook.go`).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Hook {
-    /// The template it comes from, as in the `# Source:` of the others.
+    /// The template that it comes from, as in the `# Source:` comment of other manifests.
     #[serde(default)]
     pub path: String,
     /// YAML documents.
@@ -66,7 +65,7 @@ pub struct Chart {
     pub version: String,
 }
 
-/// A release's Secret, by its metadata alone.
+/// A release's Secret, by its metadata only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Revision {
     release: (String, String),
@@ -75,20 +74,21 @@ struct Revision {
     secret: String,
 }
 
-/// Where releases are looked for, and which are opened: others' are not, because values in them may be secret.
+/// Where to search for releases, and which ones to read: other releases are not read, because their values may be
+/// secret.
 pub struct Search<'a> {
-    /// Only this namespace; all without.
+    /// Only this namespace; `None` for all.
     pub namespace: Option<&'a str>,
-    /// Namespaces that are tried one by one where Secrets of all may not be listed.
+    /// Namespaces to try one by one if listing Secrets of all namespaces is forbidden.
     pub likely: BTreeSet<String>,
-    /// By namespace and name of a release.
+    /// Selects a release by namespace and name.
     pub is_wanted: &'a (dyn Fn(&str, &str) -> bool + Sync),
 }
 
-/// Reads Helm's releases. What may not or cannot be read becomes a note.
+/// Lists Helm releases. What is forbidden or cannot be read becomes a note.
 ///
-/// Helm keeps a release as gzip in Base64 under `release` in a Secret of type `helm.sh/release.v1`
-/// (helm/helm `pkg/storage/driver/secrets.go`).
+/// Helm stores a release as gzip in Base64 under `release` in a Secret of type `helm.sh/release.v1` (helm/helm
+/// `pkg/storage/driver/secrets.go`).
 ///
 /// # Errors
 /// The server cannot be reached.
@@ -114,7 +114,7 @@ pub async fn list_releases(
     Ok((releases, notes))
 }
 
-/// The revisions of the whole cluster, or where that is forbidden of the namespaces that may hold some.
+/// The revisions in the whole cluster or, if that is forbidden, in the likely namespaces.
 async fn search_revisions(
     connection: &Connection,
     search: &Search<'_>,
@@ -152,7 +152,7 @@ async fn revisions(connection: &Connection, namespace: Option<&str>) -> Result<V
     .await
 }
 
-/// The outer error ends the run; the inner one is a note.
+/// The outer error ends the run; the inner one becomes a note.
 async fn read(connection: &Connection, revision: Revision) -> Result<Result<Release, String>, Error> {
     let (namespace, name) = revision.release;
     let described = format!("Helm release {name} in namespace {namespace}");
@@ -177,7 +177,7 @@ fn secrets(connection: &Connection, namespace: Option<&str>) -> Api<Secret> {
 }
 
 impl Revision {
-    /// Reads the labels that Helm puts on its Secrets.
+    /// Parses the labels that Helm sets on its Secrets.
     fn from_metadata(metadata: ObjectMeta) -> Option<Self> {
         let mut labels = metadata.labels?;
         Some(Self {
@@ -189,8 +189,8 @@ impl Revision {
     }
 }
 
-/// The revisions that count: of each release the newest, and where that did not get through, also the newest that
-/// did, since that is what runs.
+/// The relevant revisions of each release: the newest and, if that one failed, also the newest that succeeded, because
+/// that one is running.
 fn current(revisions: Vec<Revision>) -> Vec<Revision> {
     let mut releases: BTreeMap<_, Vec<Revision>> = BTreeMap::new();
     for revision in revisions {
@@ -226,9 +226,9 @@ struct ChartContent {
 
 fn unpack(name: ReleaseName, secret: &Secret) -> Result<Release, String> {
     let data = secret.data.as_ref().and_then(|data| data.get("release")).ok_or("missing `release`")?;
-    // Its own error names a byte of the text.
+    // The decoder's own error quotes a byte of the text.
     let packed = STANDARD.decode(&data.0).map_err(|_| "invalid Base64")?;
-    // Helm 2 and early releases of 3 did not compress.
+    // Helm 2 and early releases of Helm 3 did not compress.
     let text = if packed.starts_with(&[0x1f, 0x8b]) {
         let mut text = Vec::new();
         let mut unpacked = GzDecoder::new(packed.as_slice()).take(MAX_RELEASE_BYTES);
@@ -240,7 +240,7 @@ fn unpack(name: ReleaseName, secret: &Secret) -> Result<Release, String> {
     } else {
         packed
     };
-    // Values may be secret.
+    // The error must not quote values, which may be secret.
     let content: Content = parse::json::from_slice(&text).map_err(|error| error.to_string())?;
     Ok(Release {
         name,
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_revision_counts_and_the_one_that_runs() {
+    fn the_newest_and_the_running_revision_count() {
         let cases = [
             (vec![(1, "superseded"), (2, "deployed")], vec![2]),
             (vec![(10, "deployed"), (9, "superseded"), (2, "superseded")], vec![10]),
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_release_is_unpacked_or_its_fault_is_named() {
+    fn a_release_is_unpacked_or_its_error_is_reported() {
         let name =
             || ReleaseName { cluster: "c".to_owned(), namespace: "n".to_owned(), name: "r".to_owned() };
         let content = serde_json::json!({
@@ -321,7 +321,7 @@ mod tests {
             assert_eq!(release.set.iter().collect::<Vec<_>>(), ["apiKey", "image.repository"]);
             assert!(!format!("{release:?}").contains("secret"), "{release:?}");
         }
-        // Helm writes null for what is empty.
+        // Helm writes null for an empty value.
         let bare =
             br#"{"chart": {"metadata": {"name": "c", "version": "1"}}, "hooks": null, "config": null}"#;
         let bare = unpack(name(), &secret(bare, true)).unwrap();
@@ -373,7 +373,7 @@ mod tests {
         let set = release("config", &nested(200)).unwrap().set;
         assert_eq!(set.iter().collect::<Vec<_>>(), [&"a.".repeat(200).trim_end_matches('.')]);
 
-        // A text of a megabyte, whose names would be a gigabyte.
+        // A text of one megabyte whose names would take a gigabyte.
         let values: Vec<_> = (0..1_000).map(|index| format!(r#""{index}": 1"#)).collect();
         let config =
             format!(r#"{{"{}": {{{}}}, "b": {{"c": [1]}}}}"#, "x".repeat(1_000_000), values.join(","));

@@ -1,4 +1,4 @@
-//! How far a rollout is, by the rules and in the words of `kubectl rollout status`, and what its pods say.
+//! The progress of a rollout, by the rules and in the words of `kubectl rollout status`, and the state of its pods.
 
 mod progress;
 
@@ -15,18 +15,18 @@ use super::pages;
 use super::pods;
 use crate::model::inventory::{WorkloadKind, WorkloadName};
 
-/// How far a rollout is.
+/// The progress of a rollout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
     Complete(String),
     Waiting(String),
     Failed(String),
-    /// There is nothing to wait for; the text says what will happen instead.
+    /// There is no rollout to watch; the text says what will happen instead.
     Unwatched(String),
 }
 
 impl Progress {
-    /// The text, which changes with the counts of pods.
+    /// The status text, which changes with the pod counts.
     pub fn text(&self) -> &str {
         match self {
             Self::Complete(text) | Self::Waiting(text) | Self::Failed(text) | Self::Unwatched(text) => text,
@@ -38,18 +38,19 @@ impl Progress {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observation {
     pub progress: Progress,
-    /// Pods that there should be.
+    /// The desired number of pods.
     pub desired: i32,
-    /// A StatefulSet that has seen the change, and waits for each pod to be ready before it goes on to the next.
+    /// A StatefulSet whose controller has observed the change and updates one pod after the other, waiting until each
+    /// is ready.
     pub ordered: bool,
-    /// `None` where pods may not be listed.
+    /// `None` if listing pods is forbidden.
     pub pods: Option<Pods>,
 }
 
-/// The workload's pods that are not about to go.
+/// The workload's pods that are not being deleted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pods {
-    /// Made from the template as it is now.
+    /// Created from the current template.
     pub new: Vec<Pod>,
     pub old: Vec<Pod>,
 }
@@ -57,7 +58,7 @@ pub struct Pods {
 /// Reads the workload and its pods.
 ///
 /// # Errors
-/// The workload is gone or may not be read, or the server cannot be reached.
+/// The workload does not exist, reading it is forbidden, or the server cannot be reached.
 pub async fn observe(connection: &Connection, name: &WorkloadName) -> Result<Observation, Error> {
     let api = api(connection, name.kind, Some(&name.namespace));
     let object = connection.read(|| api.get(&name.name)).await?;
@@ -103,8 +104,8 @@ async fn list(
     pages::collect(connection, ListParams::default().labels_from(&selector), list, take).await
 }
 
-/// Whether `pod` belongs to the workload and is there to stay. A Deployment owns pods through a `ReplicaSet`, which is
-/// called after it.
+/// Whether `pod` belongs to the workload and is not being deleted. A Deployment owns pods through a `ReplicaSet`, whose
+/// name begins with the Deployment's.
 fn is_of(pod: &Pod, name: &WorkloadName, uid: &str) -> bool {
     let mut owners =
         pod.metadata.owner_references.iter().flatten().filter(|owner| owner.controller == Some(true));

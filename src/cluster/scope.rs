@@ -1,11 +1,11 @@
-//! What of a cluster a command reads.
+//! The part of a cluster that a command reads.
 
-/// All of it, unless narrowed.
+/// Everything, unless narrowed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
     /// One namespace instead of all.
     pub namespace: Option<String>,
-    /// Label selector that workloads must match. It chooses workloads alone, and leaves everything else out.
+    /// Label selector for workloads. With a selector, only workloads are read.
     pub selector: Option<String>,
 }
 

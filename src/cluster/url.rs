@@ -1,11 +1,11 @@
-//! URLs of the API server and of proxies, of which no error shows the text: they may hold passwords.
+//! URLs of the API server and of proxies. Errors never quote them, because they may contain passwords.
 
 use http::Uri;
 
 use super::error::Error;
 use super::value_source::ValueSource;
 
-/// The server's URL, without a login: that would be shown in messages. HTTPS where it names no scheme.
+/// The server's URL without credentials, because messages show it. The default scheme is HTTPS.
 pub(super) fn server_url(text: &str, value_source: &ValueSource) -> Result<Uri, Error> {
     let (scheme, rest) = text.split_once("://").unwrap_or(("https", text));
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -13,7 +13,7 @@ pub(super) fn server_url(text: &str, value_source: &ValueSource) -> Result<Uri, 
     let authority = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
     let url = format!("{}://{authority}{path}", scheme.to_ascii_lowercase()).parse::<Uri>().ok();
     let url = url.filter(|url| matches!(url.scheme_str(), Some("https" | "http")) && has_address(url));
-    // The text is not repeated: it may hold a password.
+    // The text is not repeated: it may contain a password.
     url.ok_or_else(|| {
         Error::config(
             format!("{value_source} is not a valid URL"),
@@ -22,14 +22,14 @@ pub(super) fn server_url(text: &str, value_source: &ValueSource) -> Result<Uri, 
     })
 }
 
-/// A proxy's URL, which kube takes with a scheme in lower case.
+/// A proxy's URL; kube requires the scheme in lower case.
 pub(super) fn proxy_url(text: &str, value_source: &ValueSource) -> Result<Uri, Error> {
     let url = text
         .split_once("://")
         .and_then(|(scheme, rest)| format!("{}://{rest}", scheme.to_ascii_lowercase()).parse::<Uri>().ok());
     let url =
         url.filter(|url| matches!(url.scheme_str(), Some("http" | "https" | "socks5")) && has_address(url));
-    // The text is not repeated: it may hold a password.
+    // The text is not repeated: it may contain a password.
     url.ok_or_else(|| {
         Error::config(
             format!("{value_source} is not a valid proxy URL"),
@@ -38,7 +38,7 @@ pub(super) fn proxy_url(text: &str, value_source: &ValueSource) -> Result<Uri, E
     })
 }
 
-/// Whether it names a host, and a port that there can be.
+/// Whether it has a host and a valid port.
 fn has_address(url: &Uri) -> bool {
     let authority = url.authority().map_or("", http::uri::Authority::as_str);
     let address = authority.rsplit_once('@').map_or(authority, |(_, address)| address);

@@ -1,13 +1,13 @@
-//! Where a value of the connection comes from.
+//! The source of a connection's value.
 
 use std::fmt;
 
 /// Where a value comes from, for messages.
 #[derive(Clone, Debug)]
 pub(super) enum ValueSource {
-    /// A flag, with its dashes.
+    /// A flag, including its dashes.
     Flag(&'static str),
-    /// A field of the kubeconfig's user or cluster with this name.
+    /// A field of the kubeconfig user or cluster with this name.
     Entry { field: &'static str, kind: &'static str, name: String },
 }
 

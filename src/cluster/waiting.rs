@@ -1,4 +1,4 @@
-//! Pods that wait for an image, in as few words as decide what to do about it: there may be thousands of pods.
+//! Pods that wait for an image, reduced to what is needed, because there may be thousands of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::model::image_field::{ImageField, LocatedField, Variables, locate_imag
 use crate::model::inventory::{WorkloadKind, WorkloadName};
 use crate::model::workload::Owner;
 
-/// What a container waits with whose image cannot be pulled (Kubernetes `pkg/kubelet/images/types.go`, and
+/// Waiting reasons of a container whose image cannot be pulled (Kubernetes `pkg/kubelet/images/types.go`, and
 /// `pkg/errors/errors.go` of `k8s.io/cri-api`).
 const PULLING: [&str; 7] = [
     "ErrImagePull",
@@ -26,10 +26,10 @@ const PULLING: [&str; 7] = [
     "SignatureValidationFailed",
 ];
 
-/// Pods that have ended pull nothing any more.
+/// Finished pods pull no images.
 const NOT_ENDED: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
-/// Namespaces whose pods are listed concurrently.
+/// Number of namespaces whose pods are listed concurrently.
 const CONCURRENCY: usize = 4;
 
 /// A pod with containers whose image cannot be pulled.
@@ -37,7 +37,7 @@ const CONCURRENCY: usize = 4;
 pub struct WaitingPod {
     pub name: WorkloadName,
     pub labels: BTreeMap<String, String>,
-    /// The controller that made it, if any.
+    /// The controller that created it, if any.
     pub owner: Option<Owner>,
     pub images: Vec<WaitingImage>,
 }
@@ -45,20 +45,21 @@ pub struct WaitingPod {
 /// An image that a container waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingImage {
-    /// Most often a container of some kind.
+    /// Usually a container of some kind.
     pub image_field: ImageField,
-    /// As the pod's spec has it.
+    /// As in the pod's spec.
     pub image: String,
-    /// As Kubernetes says it: `ImagePullBackOff`.
+    /// Kubernetes' reason: `ImagePullBackOff`.
     pub reason: String,
-    /// The kubelet's own text, on one line; it may be empty.
+    /// The kubelet's message, on one line; may be empty.
     pub message: String,
 }
 
-/// Pods of `namespace`, or of all, that wait for an image, in order. What may not be listed becomes a note.
+/// Pods of `namespace`, or of all namespaces, that wait for an image, sorted. What is forbidden becomes a note.
 ///
-/// Lists only pending pods: a container that never started keeps its pod pending, and of tens of thousands of
-/// pods few are. One that cannot be pulled again at a restart is not seen, but its image was there before.
+/// Lists only pending pods: a container that never started keeps its pod pending, and only few of tens of thousands of
+/// pods are pending. A pod whose image cannot be pulled again at a restart is missed, but its image was available
+/// before.
 ///
 /// # Errors
 /// The server cannot be reached.
@@ -79,8 +80,9 @@ pub async fn list_waiting_pods(
     }
 }
 
-/// Pods of `namespaces` with containers whose image cannot be pulled, in order: also those that ran before, such as after
-/// a restart with `imagePullPolicy: Always`, which Kubernetes still calls running. What may not be listed becomes a note.
+/// Pods of `namespaces` with containers whose image cannot be pulled, sorted. They include pods that ran before, for
+/// example after a restart with `imagePullPolicy: Always`, whose phase is still `Running`. What is forbidden becomes a
+/// note.
 ///
 /// # Errors
 /// The server cannot be reached.
@@ -147,7 +149,7 @@ fn waiting_pod(cluster: &str, pod: Pod) -> Option<WaitingPod> {
     })
 }
 
-/// The status may name an image otherwise than the spec does, which is what counts.
+/// The status may spell an image differently than the spec; the spec counts.
 fn waiting_images(spec: &PodSpec, status: &PodStatus) -> Vec<WaitingImage> {
     let waiting = |name: &str| {
         let lists = [
@@ -157,8 +159,8 @@ fn waiting_images(spec: &PodSpec, status: &PodStatus) -> Vec<WaitingImage> {
         ];
         lists.into_iter().flatten().flatten().find(|status| status.name == name).and_then(pulling)
     };
-    // The kubelet pulls no image of a variable. Where it cannot pull another field's image, the containers that need it
-    // wait, and only the message tells (Kubernetes `pkg/kubelet/kuberuntime/kuberuntime_manager.go`).
+    // The kubelet pulls no image of a variable. If it cannot pull the image of another field, the containers that need
+    // it wait, and only the message names the image (Kubernetes `pkg/kubelet/kuberuntime/kuberuntime_manager.go`).
     let fields = locate_image_fields(&spec.into(), &Variables::default());
     let (own, others): (Vec<_>, Vec<_>) =
         fields.into_iter().partition(|field| field.image_field.is_container_image());
@@ -187,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pod_tells_which_containers_wait_for_which_image() {
+    fn waiting_containers_and_their_images_are_found_in_a_pod() {
         let waiting = |reason: &str| json!({"waiting": {"reason": reason, "message": "403\u{7}Forbidden"}});
         let status = |name: &str, state: serde_json::Value| json!({"name": name, "image": "other", "imageID": "", "ready": false, "restartCount": 0, "state": state});
         let pod = |deleted: Option<&str>| -> Pod {
@@ -224,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_of_a_volume_is_told_from_that_of_the_container_which_mounts_it() {
+    fn the_image_of_a_volume_differs_from_that_of_its_container() {
         let pod = |message: &str| -> Pod {
             let waiting = json!({"waiting": {"reason": "ImagePullBackOff", "message": message}});
             serde_json::from_value(json!({

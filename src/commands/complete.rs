@@ -1,5 +1,5 @@
-//! What shells ask: the candidates for the word under the cursor, in the form that cobra's `__complete` has, which
-//! kubectl reads (kubectl `pkg/cmd/plugin/plugin_completion.go`).
+//! Shell completion: the candidates for the word under the cursor, in the format of cobra's `__complete`, which kubectl
+//! reads (kubectl `pkg/cmd/plugin/plugin_completion.go`).
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -16,8 +16,8 @@ use crate::sync::{rollback, rollout};
 /// The command by which our own scripts ask.
 const COMMAND: &str = "__complete";
 
-/// Longest wait for the cluster: a person waits for the shell. `aws eks get-token`, which most EKS users' kubeconfigs
-/// run first, takes about a second by itself.
+/// Timeout for the cluster, because the user is waiting. `aws eks get-token`, which most EKS kubeconfigs run first,
+/// takes about a second.
 const LIMIT: Duration = Duration::from_secs(3);
 
 /// cobra's directives: `ShellCompDirectiveDefault` lets the shell complete files, `ShellCompDirectiveNoFileComp` not.
@@ -35,7 +35,7 @@ pub fn asked(arguments: &[OsString]) -> Option<&[OsString]> {
     (arguments.get(1)? == COMMAND).then(|| &arguments[2..])
 }
 
-/// Prints the candidates. Errors are not printed: candidates that cannot be read are omitted.
+/// Prints the candidates. Errors are not printed: what cannot be read is omitted.
 pub async fn answer(words: &[OsString]) {
     let (candidates, directive) = candidates(words).await;
     let mut text = String::new();
@@ -47,7 +47,7 @@ pub async fn answer(words: &[OsString]) {
         };
     }
     let _ = writeln!(text, ":{directive}");
-    // A shell that went away asks no more.
+    // The shell may have closed the pipe.
     let _ = output::result(&text);
 }
 
@@ -91,7 +91,7 @@ async fn namespaces(arguments: &ConnectionArguments) -> Result<Vec<String>, clus
     cluster::namespaces(&connection).await
 }
 
-/// The workloads that `rollback` would put back.
+/// The workloads that `rollback` would restore.
 async fn rewritten(arguments: &ConnectionArguments) -> Result<Vec<String>, cluster::Error> {
     let connection = cluster::connect(&arguments.unattended()).await?;
     let listed = cluster::list_workloads(&connection, arguments.namespace.as_deref(), None).await?;
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn only_kubectl_and_our_scripts_ask() {
+    fn only_kubectl_and_our_scripts_request_completions() {
         let cases = [
             ("kubectl_complete-castai_privatelink version ", Some(2)),
             ("/a/b/kubectl_complete-castai_privatelink.exe x", Some(1)),
@@ -160,9 +160,9 @@ mod tests {
             ("sync-images --certificate-authority ", &[], FILES),
         ];
         for (line, expected, directive) in cases {
-            let (found, told) = candidates(&words(line)).await;
+            let (found, message) = candidates(&words(line)).await;
             let found: Vec<_> = found.iter().map(|(value, _)| value.as_str()).collect();
-            assert_eq!((found.as_slice(), told), (*expected, *directive), "{line}");
+            assert_eq!((found.as_slice(), message), (*expected, *directive), "{line}");
         }
         let (found, _) = candidates(&words("preflight --only CPL301")).await;
         assert_eq!(found[0].1.as_deref(), Some("the cluster's ECR registry is known"));

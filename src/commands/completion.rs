@@ -1,4 +1,4 @@
-//! `completion`: scripts for shells, and the link by which kubectl itself completes.
+//! `completion`: scripts for shells, and the link through which kubectl completes the plugin.
 
 mod link;
 

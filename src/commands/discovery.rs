@@ -1,34 +1,39 @@
-//! What the flags say about which images are looked for, and in which files.
+//! Converts the flags that select images, and reads the files that they name.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::CommandError;
-use crate::cli::{Arguments, FilterArguments, KnowledgeArguments, SelectionArguments};
+use crate::cli::{
+    Arguments, FilterArguments, KnowledgeArguments, KnowledgeFileArguments, MirrorArguments,
+    SelectionArguments,
+};
 use crate::model::knowledge::Knowledge;
 use crate::output;
 use crate::parse::documents;
 use crate::sync::discover::ImageFilter;
 use crate::sync::discover::manifests::{self, Manifest};
 
-/// What the flags choose, with the file of `--knowledge` read.
-pub(super) fn filter(wanted: &FilterArguments) -> Result<ImageFilter, CommandError> {
+/// The filter from the flags and the `--knowledge` file.
+pub(super) fn filter(
+    wanted: &FilterArguments,
+    mirror: &MirrorArguments,
+) -> Result<ImageFilter, CommandError> {
     let filter = ImageFilter::new(&wanted.only, &wanted.exclude)
         .map_err(|error| CommandError::new(format!("error: --only or --exclude: {error}")))?;
-    Ok(filter.with(knowledge(&wanted.knowledge)?))
+    Ok(filter.with(knowledge(&wanted.knowledge)?).mapped(mirror.maps.clone()))
 }
 
-/// What is known of Cast AI, with what the flags and the file of `--knowledge` add.
+/// Our knowledge of Cast AI, with the additions of flags and the `--knowledge` file.
 pub(super) fn knowledge(wanted: &KnowledgeArguments) -> Result<Knowledge, CommandError> {
-    let mut knowledge = match &wanted.file {
-        Some(path) => read_knowledge(path)?,
-        None => Knowledge::default(),
-    };
+    let mut knowledge = knowledge_file(&wanted.file)?;
     knowledge.image_prefixes.extend(wanted.image_prefixes.iter().cloned());
     knowledge.images.extend(wanted.include_images.iter().cloned());
     Ok(knowledge)
 }
 
-fn read_knowledge(path: &Path) -> Result<Knowledge, CommandError> {
+/// What the file of `--knowledge` adds.
+pub(super) fn knowledge_file(wanted: &KnowledgeFileArguments) -> Result<Knowledge, CommandError> {
+    let Some(path) = &wanted.path else { return Ok(Knowledge::default()) };
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| CommandError::new(format!("error: reading --knowledge {shown}: {error}")))?;
@@ -44,7 +49,7 @@ fn read_knowledge(path: &Path) -> Result<Knowledge, CommandError> {
     }
 }
 
-/// Reads the manifests of `-f`. Standard input may be a person who types, and Ctrl-C must be heard meanwhile.
+/// Reads the manifests of `-f`. Reading standard input may block, and Ctrl-C must work meanwhile.
 pub(super) async fn read_manifests(files: &[PathBuf]) -> Result<Vec<Manifest>, CommandError> {
     let files = files.to_vec();
     let read = tokio::task::spawn_blocking(move || -> Result<Vec<_>, manifests::Error> {
@@ -64,7 +69,7 @@ pub(super) async fn read_manifests(files: &[PathBuf]) -> Result<Vec<Manifest>, C
     read.await.map_err(std::io::Error::other)?.map_err(|error| CommandError::new(format!("error: {error}")))
 }
 
-/// Where was looked, for the message that nothing was found there.
+/// What was searched, for the message that nothing was found.
 pub(super) fn place(arguments: &Arguments, cluster: Option<&str>) -> String {
     match cluster {
         Some(cluster) => match &arguments.connection.namespace {
@@ -75,7 +80,7 @@ pub(super) fn place(arguments: &Arguments, cluster: Option<&str>) -> String {
     }
 }
 
-/// What to widen where nothing was found, if the user narrowed anything.
+/// What to widen if nothing was found and the user narrowed the search.
 pub(super) fn narrowing(arguments: &Arguments, selection: &SelectionArguments) -> Option<String> {
     let flags = [
         ("-n", arguments.connection.namespace.is_some()),

@@ -10,14 +10,9 @@ use crate::sync::discover::images::{Settings, run as list};
 
 pub(super) async fn run(arguments: &Arguments, images: &ImagesArguments) -> Result<ExitStatus, CommandError> {
     check(arguments, images)?;
-    let settings = Settings {
-        scope: arguments.connection.scope(images.selection.selector.as_ref()),
-        filter: discovery::filter(&images.selection.filter)?,
-        manifests: discovery::read_manifests(&images.files).await?,
-        explain: images.explain,
-    };
+    let settings = settings(arguments, images).await?;
     let connection = if images.files.is_empty() {
-        Some(cluster::connect(&arguments.connection.flags()).await?)
+        Some(cluster::connect(&arguments.connection.flags(&settings.filter.knowledge)).await?)
     } else {
         None
     };
@@ -33,7 +28,21 @@ pub(super) async fn run(arguments: &Arguments, images: &ImagesArguments) -> Resu
     Ok(if inventory.unlisted.is_empty() { ExitStatus::Done } else { ExitStatus::Attention })
 }
 
-/// Combinations that mean nothing are refused, so that none is silently ignored.
+/// The flags as settings, with the files read that they name.
+pub(super) async fn settings(
+    arguments: &Arguments,
+    images: &ImagesArguments,
+) -> Result<Settings, CommandError> {
+    Ok(Settings {
+        scope: arguments.connection.scope(images.selection.selector.as_ref()),
+        filter: discovery::filter(&images.selection.filter, &images.mirror)?,
+        mirror: images.mirror.settings(),
+        manifests: discovery::read_manifests(&images.files).await?,
+        explain: images.explain,
+    })
+}
+
+/// Rejects combinations of flags without effect, so that none is silently ignored.
 fn check(arguments: &Arguments, images: &ImagesArguments) -> Result<(), CommandError> {
     let refused = |message: &str, hint: &str| Err(CommandError::with_hint(format!("error: {message}"), hint));
     let narrowed = arguments.connection.namespace.is_some() || images.selection.selector.is_some();
@@ -49,7 +58,7 @@ fn check(arguments: &Arguments, images: &ImagesArguments) -> Result<(), CommandE
     Ok(())
 }
 
-/// That nothing was found is no success: the ways on are named.
+/// Finding nothing is not a success: prints what to try next.
 fn nothing_found(arguments: &Arguments, images: &ImagesArguments, inventory: &Inventory) -> ExitStatus {
     let place = discovery::place(arguments, inventory.clusters.first().map(|cluster| cluster.name.as_str()));
     let hint = discovery::narrowing(arguments, &images.selection).unwrap_or_else(|| {

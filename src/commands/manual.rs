@@ -1,4 +1,4 @@
-//! `man`: the manual pages, one after the other, from the same text as `--help`.
+//! `man`: all manual pages in sequence, from the same text as `--help`.
 
 use clap::{Command, CommandFactory as _};
 
@@ -7,7 +7,7 @@ use crate::cli::Arguments;
 use crate::output;
 
 pub(super) fn run() -> Result<ExitStatus, CommandError> {
-    // The name of a page is one word.
+    // The name of a page is a single word.
     const NAME: &str = "kubectl-castai_privatelink";
     let mut command = Arguments::command();
     command.build();
@@ -20,7 +20,7 @@ pub(super) fn run() -> Result<ExitStatus, CommandError> {
     Ok(ExitStatus::Done)
 }
 
-/// A command and all that can be seen below it, each under the name of its page.
+/// A command and its visible subcommands, each under the name of its page.
 fn with_subcommands(command: Command, name: &str) -> Vec<Command> {
     let below: Vec<_> = command
         .get_subcommands()
@@ -33,7 +33,7 @@ fn with_subcommands(command: Command, name: &str) -> Vec<Command> {
     [own].into_iter().chain(below).collect()
 }
 
-/// Flags that only the long help explains are explained here too.
+/// Includes flags that otherwise only the long help explains.
 fn explained(command: Command) -> Command {
     command.mut_args(|argument| argument.hide_short_help(false))
 }

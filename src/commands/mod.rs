@@ -1,11 +1,13 @@
-//! One short file per subcommand: connect, call the domain, hand the result to output.
+//! One short file per subcommand: settings, run, render, exit status.
 
 pub mod complete;
 mod completion;
 mod discovery;
+#[cfg(test)]
+mod flag_tests;
 mod images;
 mod manual;
-mod permissions;
+pub(crate) mod permissions;
 mod preflight;
 mod question;
 mod rewrite;
@@ -13,7 +15,7 @@ mod rollback;
 mod status;
 mod sync_images;
 mod values;
-mod version;
+pub(crate) mod version;
 
 use std::process::ExitCode;
 
@@ -50,13 +52,13 @@ impl ExitStatus {
     }
 }
 
-/// Runs the command that the command line names.
+/// Runs the selected command.
 pub async fn run(mut arguments: Arguments) -> ExitStatus {
-    // As in kubectl, where an alias may hold -n.
+    // As in kubectl, -A overrides -n, which an alias may contain.
     if arguments.connection.all_namespaces {
         arguments.connection.namespace = None;
     }
-    // The largest futures live on the heap.
+    // The largest futures are boxed.
     let exit_status = match &arguments.command {
         Command::Preflight(preflight) => preflight::run(&arguments, preflight).await,
         Command::Images(images) => Box::pin(images::run(&arguments, images)).await,
@@ -76,10 +78,10 @@ pub async fn run(mut arguments: Arguments) -> ExitStatus {
     })
 }
 
-/// Says that Ctrl-C, or another wish to end, ended the command.
+/// Reports that Ctrl-C or another signal ended the command.
 pub fn interrupted() -> ExitStatus {
     if output::is_interactive() {
-        // The terminal shows ^C where the cursor was.
+        // The terminal prints ^C at the cursor.
         output::say("");
     }
     output::say("interrupted: every change is complete or was not made; run again to continue");

@@ -1,4 +1,4 @@
-//! `permissions`: what the plugin needs, without asking anybody.
+//! `permissions`: the permissions that the plugin needs, without any request.
 
 use serde::Serialize;
 
@@ -8,11 +8,12 @@ use crate::output::{self, permissions as text};
 use crate::permissions::iam::{self, Registry};
 use crate::permissions::{AwsAction, KubernetesRule, aws, kubernetes, rbac};
 
-/// Where Cast AI's charts are installed unless one says otherwise.
+/// The default namespace of Cast AI's charts.
 const COMPONENTS: &str = "castai-agent";
 
 #[derive(Serialize)]
-struct All {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct All {
     kubernetes: Vec<&'static KubernetesRule>,
     aws: Vec<&'static AwsAction>,
 }

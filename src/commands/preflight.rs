@@ -1,4 +1,4 @@
-//! `preflight`: gather what is known of cluster and account, run the checks, print the report.
+//! `preflight`: gather facts about cluster and account, run the checks, print the report.
 
 use super::{CommandError, ExitStatus};
 use crate::cli::{Arguments, OutputFormat, PreflightArguments};

@@ -1,10 +1,10 @@
-//! The question before anything is changed.
+//! The confirmation prompt before changes.
 
 use super::CommandError;
 use crate::output;
 
-/// Asks whether to do `work` (`change 3 workloads`), after `show` has shown it; without a terminal, somebody
-/// must have said yes before.
+/// Prompts whether to do `work` (`change 3 workloads`), after `show` has printed it. Without a terminal, `--yes` is
+/// required.
 pub(super) async fn confirm(work: String, show: impl FnOnce()) -> Result<bool, CommandError> {
     if !output::is_interactive() {
         let message = format!("error: cannot {work} without --yes: no terminal for a confirmation");
@@ -13,7 +13,7 @@ pub(super) async fn confirm(work: String, show: impl FnOnce()) -> Result<bool, C
     show();
     let mut question = work;
     question[..1].make_ascii_uppercase();
-    // Waiting for a person must not keep Ctrl-C from being heard.
+    // Waiting for the answer must not block Ctrl-C.
     let answer = tokio::task::spawn_blocking(move || output::confirm(&format!("{question}?"))).await;
     Ok(answer.map_err(std::io::Error::other)??)
 }

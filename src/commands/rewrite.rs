@@ -1,4 +1,4 @@
-//! `rewrite`: manifests with private images on standard output, and no change of cluster or registry.
+//! `rewrite`: prints manifests with private images, and changes neither cluster nor registry.
 
 use super::{CommandError, ExitStatus, discovery};
 use crate::castai::derivation;
@@ -33,19 +33,19 @@ pub(super) async fn run(
     if !settings.name_castai() {
         return print(settings.texts(), format);
     }
-    // The cluster only says which registry is meant, where nothing else does.
-    let cluster = match (&settings.lock, &settings.mirror.registry) {
-        (None, None) => Some(cluster::connect(&arguments.connection.flags()).await?),
-        _ => None,
-    };
-    let ports = Ports { cluster, network: arguments.network.settings() };
+    // The cluster only determines the registry, if nothing else does.
+    let mut clusters = Vec::new();
+    if settings.lock.is_none() && settings.mirror.registries.is_empty() {
+        clusters.push(cluster::connect(&arguments.connection.flags(&settings.filter.knowledge)).await?);
+    }
+    let ports = Ports { clusters, network: arguments.network.settings() };
     let rewritten = rewrite(&settings, &ports, &|event| progress.observe(event)).await;
     progress.clear();
-    let Rewritten { texts, mirror, missing, lost_images } = rewritten?;
-    if missing.is_empty() && lost_images.is_empty() {
+    let Rewritten { texts, mirror, missing, missing_derived_images } = rewritten?;
+    if missing.is_empty() && missing_derived_images.is_empty() {
         return print(texts, format);
     }
-    for line in &lost_images {
+    for line in &missing_derived_images {
         output::say(line);
     }
     if missing.is_empty() {

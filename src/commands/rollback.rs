@@ -1,8 +1,8 @@
-//! `rollback`: what is recorded on workloads → patches → rollout → report.
+//! `rollback`: records on workloads → patches → rollout → report.
 
 use std::cell::Cell;
 
-use super::{CommandError, ExitStatus, question};
+use super::{CommandError, ExitStatus, discovery, question};
 use crate::cli::{Arguments, DryRun, RollbackArguments};
 use crate::cluster;
 use crate::output::progress::Progress;
@@ -16,13 +16,8 @@ pub(super) async fn run(
     wanted: &RollbackArguments,
 ) -> Result<ExitStatus, CommandError> {
     let dry_run = wanted.dry_run.dry_run;
-    let settings = Settings {
-        scope: arguments.connection.scope(wanted.selector.as_ref()),
-        workloads: wanted.workloads.clone(),
-        dry_run: dry_run.setting(),
-        rollout: wanted.rollout.options(dry_run),
-    };
-    let connection = cluster::connect(&arguments.connection.flags()).await?;
+    let settings = settings(arguments, wanted)?;
+    let connection = cluster::connect(&arguments.connection.flags(&settings.knowledge)).await?;
     let progress = Progress::new(arguments.logging.verbosity);
     let unwatched = WatchGuard { progress: &progress, is_begun: Cell::new(false) };
     let approve = async |report: &RollbackReport| {
@@ -43,7 +38,19 @@ pub(super) async fn run(
     Ok(if report.needs_attention() { ExitStatus::Attention } else { ExitStatus::Done })
 }
 
-/// Says what nodes will need again, and asks before anything is changed.
+/// The flags as settings, with the file read that they name.
+pub(super) fn settings(arguments: &Arguments, wanted: &RollbackArguments) -> Result<Settings, CommandError> {
+    let dry_run = wanted.dry_run.dry_run;
+    Ok(Settings {
+        scope: arguments.connection.scope(wanted.selector.as_ref()),
+        workloads: wanted.workloads.clone(),
+        dry_run: dry_run.setting(),
+        knowledge: discovery::knowledge_file(&wanted.knowledge)?,
+        rollout: wanted.rollout.options(dry_run),
+    })
+}
+
+/// Prints the registries that nodes will need again, and asks for confirmation.
 async fn approve(wanted: &RollbackArguments, report: &RollbackReport) -> Result<bool, CommandError> {
     let (dry_run, changed) = (wanted.dry_run.dry_run, report.planned_changes());
     if changed > 0 && dry_run != DryRun::Client {
@@ -63,7 +70,8 @@ async fn approve(wanted: &RollbackArguments, report: &RollbackReport) -> Result<
     question::confirm(work, || text::show_planned(report)).await
 }
 
-/// Says, where the run is interrupted, what no later rollback sees to: the record of an image goes with the image.
+/// Warns, if the run is interrupted, about restored workloads that no later rollback will watch: the record of an image
+/// is removed together with the image.
 struct WatchGuard<'a> {
     progress: &'a Progress,
     is_begun: Cell<bool>,
@@ -82,7 +90,7 @@ impl Drop for WatchGuard<'_> {
     }
 }
 
-/// What a careful person wants to know before nodes need the internet again.
+/// What to know before nodes need the internet again.
 fn public_again(report: &RollbackReport, wait: bool) -> String {
     let hosts = report.hosts().into_iter().collect::<Vec<_>>().join(", ");
     let consequence = if wait {

@@ -1,4 +1,4 @@
-//! `status`: the cluster, what registries hold, and who changed what: nothing is changed.
+//! `status`: the cluster, the content of registries, and who changed what; changes nothing.
 
 use super::{CommandError, ExitStatus, discovery};
 use crate::cli::{Arguments, StatusArguments};
@@ -8,20 +8,14 @@ use crate::output::{self, status as text};
 use crate::sync::status::gather::{self, Settings};
 
 pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Result<ExitStatus, CommandError> {
-    let settings = Settings {
-        scope: arguments.connection.scope(status.selection.selector.as_ref()),
-        filter: discovery::filter(&status.selection.filter)?,
-        mirror: status.mirror.settings(),
-        upstream: status.upstream,
-        cluster_only: status.cluster_only,
-    };
-    let connection = cluster::connect(&arguments.connection.flags()).await?;
+    let settings = settings(arguments, status)?;
+    let connection = cluster::connect(&arguments.connection.flags(&settings.filter.knowledge)).await?;
     let progress = Progress::new(arguments.logging.verbosity);
     let observer = |event| progress.observe(event);
     let report = gather::run(&settings, &connection, &arguments.network.settings(), &observer).await;
     progress.clear();
     let report = report?;
-    let found_nothing = report.destination.is_none();
+    let found_nothing = report.destinations.is_empty();
     if found_nothing {
         let place = discovery::place(arguments, Some(&connection.name));
         output::error(
@@ -35,14 +29,25 @@ pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Resu
     Ok(if report.needs_attention() || found_nothing { ExitStatus::Attention } else { ExitStatus::Done })
 }
 
-/// Whether `sync-images` has to be run with flags, too, to do what is missing.
+/// The flags as settings, with the file read that they name.
+pub(super) fn settings(arguments: &Arguments, status: &StatusArguments) -> Result<Settings, CommandError> {
+    Ok(Settings {
+        scope: arguments.connection.scope(status.selection.selector.as_ref()),
+        filter: discovery::filter(&status.selection.filter, &status.mirror)?,
+        mirror: status.mirror.settings(),
+        upstream: status.upstream,
+        cluster_only: status.cluster_only,
+    })
+}
+
+/// Whether the suggested `sync-images` command needs flags.
 fn has_flags(settings: &Settings, status: &StatusArguments) -> bool {
     let (mirror, filter) = (&settings.mirror, &status.selection.filter);
     settings.scope.is_narrowed()
         || !settings.filter.knowledge.is_empty()
         || !filter.only.is_empty()
         || !filter.exclude.is_empty()
-        || mirror.registry.is_some()
+        || !mirror.registries.is_empty()
         || mirror.region.is_some()
         || !mirror.maps.is_empty()
 }

@@ -1,7 +1,7 @@
 //! `sync-images`: discover → plan → mirror → verify → rewrite → rollout → report.
 
 mod approval;
-mod settings;
+pub(super) mod settings;
 
 use super::{CommandError, ExitStatus, discovery};
 use crate::cli::{Arguments, SyncArguments};
@@ -37,7 +37,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &SyncArguments) -> Result
     Ok(if report.needs_attention() { ExitStatus::Attention } else { ExitStatus::Done })
 }
 
-/// Nothing to do because nothing was found is no success: the ways on are named.
+/// Finding nothing is not a success: prints what to try next.
 fn nothing_found(arguments: &Arguments, wanted: &SyncArguments, report: &SyncReport) -> std::io::Result<()> {
     let inventory = &report.inventory;
     let place = discovery::place(arguments, inventory.clusters.first().map(|cluster| cluster.name.as_str()));

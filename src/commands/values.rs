@@ -1,4 +1,4 @@
-//! `values`: the private names, in the form that the owner of the workloads reads.
+//! `values`: the private names, in the format that the workloads' owner reads.
 
 mod gitops;
 mod helm;
@@ -13,7 +13,7 @@ pub(super) async fn run(arguments: &Arguments, values: &ValuesArguments) -> Resu
         ValuesCommand::Helm(helm) => helm::run(arguments, helm).await,
         ValuesCommand::Kustomize(mirror) => gitops::kustomize(arguments, mirror).await,
         ValuesCommand::Patches(mirror) => gitops::patches(arguments, mirror).await,
-        // The largest futures live on the heap.
+        // The largest futures are boxed.
         ValuesCommand::Policy(policy) => Box::pin(policy::run(arguments, policy)).await,
     }
 }

@@ -1,4 +1,4 @@
-//! `version`: what this binary is, without asking anybody.
+//! `version`: the version of this binary, without any request.
 
 use serde::Serialize;
 
@@ -7,15 +7,22 @@ use crate::cli::{OutputFormat, VERSION, VersionArguments, VersionFormat};
 use crate::output;
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Version {
+pub(crate) struct Version {
     version: &'static str,
     platform: String,
 }
 
+impl Version {
+    pub(crate) fn current() -> Self {
+        let platform = format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH);
+        Self { version: VERSION, platform }
+    }
+}
+
 pub(super) fn run(arguments: &VersionArguments) -> Result<ExitStatus, CommandError> {
-    let platform = format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH);
-    let version = Version { version: VERSION, platform };
+    let version = Version::current();
     match arguments.output {
         None => {
             output::result(&format!(

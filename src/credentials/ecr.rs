@@ -1,4 +1,4 @@
-//! ECR's passwords, from its own API. Its registries take them with the first request, and each is good for everything.
+//! Passwords for ECR, from its own API. ECR accepts them with the first request, for every operation.
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;

@@ -1,6 +1,6 @@
-//! Who we are to a registry. A source of credentials is a file in this folder and a line in [`SOURCES`].
+//! Credentials for registries. A source of credentials is a file in this folder and a line in [`SOURCES`].
 //!
-//! How a registry wants to be shown them (challenges, tokens) is the matter of its client.
+//! How they are sent (challenges, tokens) is the registry client's concern.
 
 mod ecr;
 
@@ -11,25 +11,25 @@ use futures::future::BoxFuture;
 use crate::aws::ecr::Ecr;
 use crate::transport::credential::{Credential, CredentialError};
 
-/// Looks a registry's host up; nothing if the source does not know it.
+/// Looks up credentials for a host; `None` if the source does not know the host.
 type Source =
     for<'c> fn(&'c Credentials, &'c str) -> BoxFuture<'c, Result<Option<Credential>, CredentialError>>;
 
-/// The first source that knows a host decides. Where none does, we are anonymous.
+/// The first source that knows a host is used. If none does, requests are anonymous.
 const SOURCES: [Source; 1] = [ecr::find];
 
-/// What the sources draw on.
+/// The data that sources use.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
-    /// By host: the APIs that give passwords for ECR registries.
+    /// ECR APIs that issue passwords, by registry host.
     pub ecr: BTreeMap<String, Ecr>,
 }
 
 impl Credentials {
-    /// What to log in to `host` with, or nothing where we are anonymous.
+    /// The credential for `host`, or `None` for anonymous access.
     ///
     /// # Errors
-    /// A source knows the host and cannot give its credential.
+    /// A source knows the host and fails to get its credential.
     pub async fn find(&self, host: &str) -> Result<Option<Credential>, CredentialError> {
         for source in SOURCES {
             if let Some(credential) = source(self, host).await? {
@@ -51,7 +51,7 @@ mod tests {
     use crate::registry::testing::{World, with_registry};
 
     #[tokio::test]
-    async fn a_source_gives_what_it_knows_and_we_are_anonymous_elsewhere() {
+    async fn a_source_of_credentials_serves_its_hosts_and_others_are_anonymous() {
         let world = World { ecr: Some(BTreeSet::new()), token: 7, ..World::default() };
         with_registry(world, async |world, host| {
             let ecr = BTreeMap::from([("ecr.example".to_owned(), Ecr::for_test(&host))]);

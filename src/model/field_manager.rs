@@ -1,6 +1,6 @@
-//! Who the API server says set the images of a workload: its `managedFields`, as far as they are about image fields.
+//! The field managers of a workload's images: its `managedFields`, reduced to image fields.
 //!
-//! Their form: k8s.io/apimachinery `pkg/apis/meta/v1/types.go` (`FieldsV1`) and sigs.k8s.io/structured-merge-diff
+//! Format: k8s.io/apimachinery `pkg/apis/meta/v1/types.go` (`FieldsV1`) and sigs.k8s.io/structured-merge-diff
 //! `fieldpath/serialize.go`.
 
 use jiff::Timestamp;
@@ -11,27 +11,27 @@ use crate::model::image_field::{self, ImageField, LocatedField, Managed, Variabl
 use crate::model::pod_spec::PodSpec;
 use crate::model::workload_kind::WorkloadKind;
 
-/// Who the API server says changed a field that this plugin patched.
+/// The field manager name of our patches.
 pub const FIELD_MANAGER: &str = "kubectl-castai_privatelink";
 
-/// A manager of some of an object's fields, and what of it is an image.
+/// A field manager, with the image fields that it owns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldManager {
-    /// Which entry of `metadata.managedFields` this is.
+    /// Index of its entry in `metadata.managedFields`.
     pub index: usize,
     pub name: String,
-    /// It set its fields by server-side apply, and will be told of conflicts.
+    /// It uses server-side apply, so it gets conflicts.
     pub applies: bool,
-    /// When it last changed which fields are its own, or their values.
+    /// When it last changed its fields or their values.
     pub time: Option<Timestamp>,
-    /// Images that are its own now.
+    /// Image fields that it owns now.
     pub image_fields: Vec<ImageField>,
-    /// All its fields as the API server has them; kept of this plugin's entry alone, which is small.
+    /// All its fields in the API server's format. Only kept for our own entry, which is small.
     pub fields: Option<Value>,
 }
 
-/// The managers of an object of this kind with this pod spec; those of its status and scale are left out. Of its
-/// variables those count that are known to hold images, and those that we set.
+/// The field managers of an object of this kind with this pod spec, without those of its status and scale subresources.
+/// Variables count if they are known to hold images, or if we set them.
 pub fn field_managers(
     kind: WorkloadKind,
     entries: Vec<ManagedFieldsEntry>,
@@ -42,7 +42,7 @@ pub fn field_managers(
     let ours: Vec<_> = entries.iter().filter(is_ours).filter_map(locate_fields).collect();
     let mut images = image_field::locate_image_fields(pod, variables);
     if !ours.is_empty() {
-        // Users may name more variables than those that are known.
+        // Users may name additional variables.
         let mut all = image_field::locate_image_fields(pod, &all_variables(pod));
         let is_known =
             |field: &LocatedField| images.iter().any(|known| known.image_field == field.image_field);
@@ -83,7 +83,7 @@ fn locate_fields(entry: &ManagedFieldsEntry) -> Option<&Value> {
     entry.fields_v1.as_ref().map(|fields| &fields.0)
 }
 
-/// Whether `field` is among a manager's.
+/// Whether a manager owns `field`.
 fn is_in(fields: &Value, kind: WorkloadKind, field: &LocatedField) -> bool {
     let path = field_path(kind, field);
     path.is_some_and(|managed| {
@@ -91,7 +91,7 @@ fn is_in(fields: &Value, kind: WorkloadKind, field: &LocatedField) -> bool {
     })
 }
 
-/// Where `field` stands in a manager's fields, from the root of the object; nothing for what no manager can own.
+/// The path of `field` in a manager's fields, from the root of the object; `None` if no manager can own it.
 pub fn field_path(kind: WorkloadKind, field: &LocatedField) -> Option<Managed> {
     let managed = field.managed()?;
     let pod: Vec<_> =
@@ -147,9 +147,9 @@ mod tests {
         assert_eq!(names, [("helm", true), ("kubectl-annotate", false)]);
         let image_fields: Vec<_> = managers[0].image_fields.iter().map(ToString::to_string).collect();
         assert_eq!(image_fields, ["init/gpu", "container/agent", "env/agent/SCANNERS_IMAGE"]);
-        assert_eq!((managers[0].index, managers[1].index), (0, 2), "as they stand in the object");
+        assert_eq!((managers[0].index, managers[1].index), (0, 2), "as in the object");
         assert!(managers[1].image_fields.is_empty());
-        // What we set holds an image, whoever else claims it.
+        // A variable that we set holds an image, whoever else owns it.
         let other = json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"agent\"}": {
             "f:env": {"k:{\"name\":\"OTHER\"}": {"f:value": {}}},
         }}}}}});

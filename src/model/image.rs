@@ -1,4 +1,4 @@
-//! Image references: as written in a manifest, as pulled, and their names in a mirror and back.
+//! Image references: as written in a manifest, as pulled, and their names in a mirror.
 
 pub mod ecr;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::printable::without_login;
 
-/// A content digest, `sha256:<64 hex digits>`: the only algorithm that registries in use accept.
+/// A content digest, `sha256:<64 hex digits>`: the only algorithm that common registries accept.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(String);
 
@@ -36,7 +36,7 @@ impl Digest {
         &self.0
     }
 
-    /// The first twelve hex digits, as docker shows image ids.
+    /// The first twelve hex digits, as docker prints image ids.
     pub fn short(&self) -> &str {
         &self.0["sha256:".len()..][..12]
     }
@@ -59,7 +59,7 @@ impl FromStr for Digest {
     }
 }
 
-/// The text is no image reference, or one that cannot be used here.
+/// The text is not an image reference, or one that is not supported here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid image reference {text:?}: {reason}")]
 pub struct InvalidReference {
@@ -77,7 +77,7 @@ impl InvalidReference {
     }
 }
 
-/// What a reference names in its repository: a tag, a digest, or a tag that must have that digest.
+/// What a reference selects in its repository: a tag, a digest, or a tag that must have that digest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Version {
     Tag(String),
@@ -100,8 +100,8 @@ impl Version {
         }
     }
 
-    /// The tag under which a mirror keeps it. A pinned digest gets a tag of its own, so that it never moves the tag that
-    /// is written beside it, and stays when that one moves: registries may expire manifests without a tag.
+    /// The tag under which a mirror stores it. A pinned digest gets its own tag: it never moves the tag that is written
+    /// next to it, and it remains when that tag moves. Registries may expire manifests without a tag.
     pub fn stored_tag(&self) -> Cow<'_, str> {
         match self {
             Self::Tag(tag) => Cow::Borrowed(tag),
@@ -134,7 +134,7 @@ impl Image {
         &self.written[..self.repository]
     }
 
-    /// What is named in the repository; without tag and digest it is `latest`.
+    /// The selected version; `latest` without tag and digest.
     pub fn version(&self) -> &Version {
         &self.version
     }
@@ -149,20 +149,20 @@ impl Image {
         &self.path
     }
 
-    /// Whether the two references, however written, pull the same thing.
+    /// Whether both references, however written, pull the same content.
     pub fn is_same(&self, other: &Self) -> bool {
         (&self.host, &self.path, &self.version) == (&other.host, &other.path, &other.version)
     }
 
-    /// The same tag or digest in another repository.
+    /// The same version in another repository.
     ///
     /// # Errors
-    /// `repository` is no legal name.
+    /// `repository` is not a valid name.
     pub fn with_repository(&self, repository: &str) -> Result<Self, InvalidReference> {
         format!("{repository}{}", &self.written[self.repository..]).parse()
     }
 
-    /// Adds the tag that an untagged reference means, so that a mirror and a manifest name the same thing.
+    /// Adds the implicit tag of an untagged reference, so that mirror and manifest use the same name.
     #[must_use]
     pub fn with_explicit_tag(self) -> Self {
         match (&self.version, self.written.len() == self.repository) {
@@ -191,7 +191,7 @@ impl FromStr for Image {
             (None, None) => Version::Tag("latest".to_owned()),
         };
         let host = match reference.registry() {
-            // Docker Hub's API answers under this name.
+            // The host of Docker Hub's API.
             "docker.io" | "index.docker.io" => "registry-1.docker.io",
             host => host,
         };
@@ -211,8 +211,9 @@ impl fmt::Display for Image {
     }
 }
 
-/// Where images are mirrored to: a registry's host (and port), and a path that all of them share.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The destination of mirrored images: a registry's host (and port), and a common path prefix.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", try_from = "StoredMirror")]
 pub struct Mirror {
     pub registry: String,
@@ -220,8 +221,9 @@ pub struct Mirror {
     pub prefix: Option<String>,
 }
 
-/// A mirror in a file that another machine wrote: it becomes part of URLs, so it is read by the rules of names.
+/// A mirror in a file from another machine. It becomes part of URLs, so it is validated like a name.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct StoredMirror {
     registry: String,
     #[serde(default)]
@@ -238,11 +240,11 @@ impl TryFrom<StoredMirror> for Mirror {
 }
 
 impl Mirror {
-    /// The name of `image` in this mirror: the repository exactly as written, behind registry and prefix, which
-    /// is what the charts' `global.registry` value produces (castai/helm-charts #1398 to #1403).
+    /// The name of `image` in this mirror: registry and prefix, followed by the repository exactly as written. The
+    /// charts' `global.registry` value produces the same name (castai/helm-charts #1398 to #1403).
     ///
     /// # Errors
-    /// The repository as written is no legal path, for example because its host has a port.
+    /// The repository as written is not a valid path, for example because its host has a port.
     pub fn name_of(&self, image: &Image) -> Result<Image, InvalidReference> {
         let repository = image.repository();
         let legal = repository.split('/').all(|segment| {
@@ -259,29 +261,29 @@ impl Mirror {
         Ok(image.with_repository(&format!("{}/{repository}", self.location()))?.with_explicit_tag())
     }
 
-    /// The name that was mirrored as `image`, if `image` lies in this mirror and its path can be read as a name.
+    /// The source that was mirrored as `image`, if `image` is in this mirror and its path is a valid name.
     pub fn source_of(&self, image: &Image) -> Option<Image> {
         let repository = image.repository().strip_prefix(&self.location())?.strip_prefix('/')?;
         image.with_repository(repository).ok()
     }
 
-    /// Our path in the ECR registry of this host, if it is one.
+    /// Our path in the ECR registry with this host; `None` for other registries.
     pub fn own(host: &str) -> Option<Self> {
         let registry = ecr::EcrRegistry::of_host(host)?.host();
         Some(Self { registry, prefix: Some(ecr::PATH.to_owned()) })
     }
 
-    /// Whether everything in this mirror is ours: ECR repositories below the path that we mirror to by default.
+    /// Whether everything in this mirror was written by us: ECR repositories below our default path.
     pub fn is_own(&self) -> bool {
         self.prefix.as_deref() == Some(ecr::PATH) && ecr::EcrRegistry::of_host(&self.registry).is_some()
     }
 
-    /// Whether `image` is pulled from this mirror's registry, under its prefix.
+    /// Whether `image` is in this mirror: its registry, below its prefix.
     pub fn holds(&self, image: &Image) -> bool {
         self.includes(image.repository())
     }
 
-    /// Whether a repository lies in this mirror's registry, under its prefix.
+    /// Whether a repository is in this mirror's registry, below its prefix.
     pub fn includes(&self, repository: &str) -> bool {
         repository.strip_prefix(&self.location()).is_some_and(|rest| rest.starts_with('/'))
     }
@@ -308,7 +310,7 @@ impl FromStr for Mirror {
         if text.contains("://") {
             return Err(InvalidReference::new(text, "remove `https://` from the registry"));
         }
-        // Read as the repository of some image: the same rules tell a host from a path.
+        // Parsed as the repository of an image, so that the same rules separate host and path.
         let probe: Image = format!("{text}/x")
             .parse()
             .map_err(|_| InvalidReference::new(text, "expected `host[:port]` or `host[:port]/path`"))?;
@@ -338,5 +340,7 @@ macro_rules! serialize_as_text {
 }
 serialize_as_text!(Digest, Image);
 
+#[cfg(test)]
+mod schema_tests;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
-//! The inventory: every image that Cast AI needs, every place that carries it, and why it was taken.
+//! The inventory: every image that Cast AI needs, where it is used, and why it is included.
 //!
-//! It comes from clusters and files alone and needs no registry, so that it can be made where only the cluster is
+//! It is made from clusters and files only and needs no registry, so it can be made where only the cluster is
 //! reachable.
 
 mod reason;
@@ -17,50 +17,54 @@ use crate::model::knowledge::Knowledge;
 use crate::model::provenance::Provenance;
 pub use crate::model::workload_kind::WorkloadKind;
 
-/// Version of the three values that machines hand to each other.
+/// Version of the three values that are passed between machines.
 pub const API_VERSION: &str = "privatelink.cast.ai/v1alpha1";
 
+/// Every image that Cast AI needs in some clusters or files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Inventory {
     pub api_version: String,
     pub kind: InventoryKind,
     pub created: Timestamp,
     pub clusters: Vec<Cluster>,
-    /// Ordered by name as written; each with every place that carries it.
+    /// Sorted by name as written, each with all its uses.
     pub images: Vec<WantedImage>,
-    /// What could not be looked at, one sentence each.
+    /// What could not be read, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Kinds of workloads that could not be listed, such as `daemonsets.apps`: images may be missing here.
+    /// Kinds of workloads that could not be listed, such as `daemonsets.apps`: their images may be missing here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unlisted: Vec<String>,
-    /// What the user added to what we know of Cast AI: names in the mirror are read back by it too.
+    /// The user's additions to our knowledge of Cast AI: names in the mirror are translated back with it too.
     #[serde(default, skip_serializing_if = "Knowledge::is_empty")]
     pub knowledge: Knowledge,
-    /// Made for people alone, where they ask for it.
+    /// Only for output, if the user requests it.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub explanation: Option<Explanation>,
 }
 
-/// What was looked at, and what of it was left out.
+/// What was searched, and what was excluded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
-    /// One line for each place where images were looked for.
+    /// One line for each place that was searched.
     pub searched: Vec<String>,
     pub excluded: Vec<ExcludedImage>,
 }
 
 /// An object that looks like Cast AI's but was excluded.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ExcludedImage {
     pub place: Place,
-    /// Absent where the whole object was left out.
+    /// `None` if the whole object was excluded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_field: Option<ImageField>,
-    /// As written, where it can be an image.
+    /// As written, if it can be an image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     #[serde(rename = "reason")]
@@ -69,15 +73,17 @@ pub struct ExcludedImage {
 
 /// The `kind` field of an inventory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum InventoryKind {
     Inventory,
 }
 
-/// A cluster, as far as naming and mirroring need to know it.
+/// A cluster, as far as naming and mirroring need it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Cluster {
-    /// The kubeconfig's context, or the EKS name where there is none.
+    /// The kubeconfig's context, or the EKS name without a context.
     pub name: String,
     /// AWS account that the nodes or the EKS ARN belong to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,10 +96,11 @@ pub struct Cluster {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct WantedImage {
     pub image: Image,
-    /// The public image behind a private name, as far as our records or the naming rules tell without a registry.
+    /// The source of a private name, if our records or the naming rule determine it without a registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Image>,
     /// Where the name comes from.
@@ -102,17 +109,18 @@ pub struct WantedImage {
     pub used_by: Vec<Use>,
 }
 
-/// One place that holds an image.
+/// One use of an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Use {
     pub place: Place,
     pub image_field: ImageField,
     pub reason: Reason,
-    /// What our annotation says was here before, if it speaks of this image field and this image.
+    /// The previous image according to our annotation, if it has a record for this field and this image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded_source: Option<Image>,
-    /// Why the image cannot be rewritten in place; absent where it can.
+    /// Why the image cannot be rewritten in place; `None` if it can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_rewritable: Option<String>,
 }
@@ -129,6 +137,7 @@ impl Use {
 
 /// The object or file that an image was found in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", tag = "type")]
 pub enum Place {
     #[serde(rename_all = "camelCase")]
@@ -139,16 +148,16 @@ pub enum Place {
         /// `Kind/name` of the manifest in the file.
         manifest: String,
     },
-    /// A custom resource of Cast AI's, or one that controls what carries the image.
+    /// A custom resource of Cast AI, or one that controls the object with the image.
     #[serde(rename_all = "camelCase")]
     Resource {
         cluster: String,
         namespace: String,
-        /// Kind and group as kubectl names them: `component.castware.cast.ai`.
+        /// Kind and group in kubectl's notation: `component.castware.cast.ai`.
         resource: String,
         name: String,
     },
-    /// A manifest that Helm keeps, of an object or of a hook: what it holds comes back at the next upgrade.
+    /// A manifest of an object or hook in a Helm release: its images return at the next upgrade.
     #[serde(rename_all = "camelCase")]
     Release {
         cluster: String,
@@ -163,8 +172,9 @@ pub enum Place {
     Named,
 }
 
-/// A workload of a cluster, named as kubectl names it.
+/// A workload of a cluster, named as in kubectl.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadName {
     pub cluster: String,
@@ -174,7 +184,7 @@ pub struct WorkloadName {
 }
 
 impl fmt::Display for WorkloadName {
-    /// `deployment.apps/castai-agent`, as kubectl names what it changes.
+    /// `deployment.apps/castai-agent`, as kubectl prints objects that it changes.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}/{}", self.kind.resource(), self.name)
     }

@@ -1,4 +1,4 @@
-//! The lock: what has been verified in a destination. Rewriting from a lock needs only the cluster.
+//! The lock: the verified content of a destination. Rewriting from a lock needs only the cluster.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,37 +6,42 @@ use serde::{Deserialize, Serialize};
 use crate::model::image::{Digest, Image, Mirror};
 use crate::model::plan::Content;
 
+/// The images that were verified in their destinations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Lock {
     pub api_version: String,
     pub kind: LockKind,
     pub created: Timestamp,
-    /// A list, though today it has one entry.
+    /// A list that currently has one entry.
     pub destinations: Vec<LockedDestination>,
 }
 
 /// The `kind` field of a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum LockKind {
     Lock,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LockedDestination {
     pub mirror: Mirror,
     pub images: Vec<LockedImage>,
 }
 
-/// An image whose digest was seen under its tag in the destination.
+/// An image whose digest was verified under its tag in the destination.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LockedImage {
     pub source: Image,
     pub destination: Image,
     pub digest: Digest,
-    /// Absent, like platforms and size, where the registry told the digest and did not let the manifest be read.
+    /// Missing, like platforms and size, if the registry returned the digest but did not let the manifest be read.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub media_type: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -48,7 +53,7 @@ pub struct LockedImage {
 }
 
 impl LockedImage {
-    /// Says that `destination` held `content` at the time `verified`.
+    /// Records that `destination` had `content` at the time `verified`.
     pub fn new(source: &Image, destination: &Image, content: &Content, verified: Timestamp) -> Self {
         Self {
             source: source.clone(),

@@ -1,4 +1,4 @@
-//! What the steps of the pipeline hand on to each other: plain values, without I/O.
+//! The values that pipeline steps pass on: plain data, without I/O.
 
 pub mod cluster_plan;
 pub mod field_manager;
@@ -7,6 +7,7 @@ pub mod image_field;
 pub mod inventory;
 pub mod knowledge;
 pub mod lock;
+pub mod name_map;
 pub mod owner;
 pub mod plan;
 pub mod pod_spec;

@@ -1,5 +1,5 @@
 //! The parts of a pod spec that this program reads. Kubernetes' own type takes 25 kB for an ordinary pod, mostly for
-//! fields that are not set, and thousands are held at a time.
+//! unset fields, and thousands are in memory together.
 
 use k8s_openapi::api::core::v1::{
     self, ConfigMapVolumeSource, EnvFromSource, EnvVarSource, SecretVolumeSource,
@@ -36,7 +36,7 @@ pub struct EnvVar {
     pub value_from: Option<Box<EnvVarSource>>,
 }
 
-/// A volume, of which only those count that hold a `ConfigMap`, a Secret or an image.
+/// A volume with a `ConfigMap`, a Secret or an image; others are ignored.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Volume {
@@ -57,7 +57,7 @@ fn or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Container>,
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Of its volumes only the images, because pods that were read one by one are not asked for the others.
+/// Only the images of its volumes, because other volumes are not needed of pods that were read individually.
 impl From<&v1::PodSpec> for PodSpec {
     fn from(pod: &v1::PodSpec) -> Self {
         let variable = |variable: &v1::EnvVar| EnvVar {

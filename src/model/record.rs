@@ -1,4 +1,4 @@
-//! What we changed, recorded on the workload itself, so that it can be put back without any database.
+//! Our changes, recorded on the workload itself, so that a rollback needs no database.
 
 use std::collections::BTreeMap;
 
@@ -8,27 +8,28 @@ use serde_json::Value;
 use crate::model::image::Image;
 use crate::model::image_field::ImageField;
 
-/// The annotation on a workload's own metadata; on its pod template it would cause one more rollout.
+/// An annotation of the workload itself; an annotation of its pod template would cause another rollout.
 pub const ANNOTATION: &str = "privatelink.cast.ai/images";
 
 /// One rewritten image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Record {
-    /// What stood there before we came; absent where nothing did, so that the whole entry is ours.
+    /// The original value; `None` if the field did not exist, so that the whole entry is ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// What we put there.
+    /// The value that we set.
     pub to: String,
 }
 
-/// Records by image field as text, and as they stand: a later version may know image fields and forms that this one does not,
-/// and must find them as it left them.
+/// Records by image field, kept as raw values: records of a later version, with fields or forms that are unknown here,
+/// must be preserved.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Records(BTreeMap<String, Value>);
 
 impl Records {
-    /// The records among `annotations`. A value that is not ours in form holds none.
+    /// The records in `annotations`; empty if the value does not have our format.
     pub fn read(annotations: &BTreeMap<String, String>) -> Self {
         annotations.get(ANNOTATION).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
@@ -41,25 +42,25 @@ impl Records {
         Record::deserialize(self.0.get(&image_field.to_string())?).ok()
     }
 
-    /// Every record whose image field and form this version knows, in the order of their texts.
+    /// Every record that this version can parse, sorted by image field as text.
     pub fn all(&self) -> impl Iterator<Item = (ImageField, Record)> {
         self.0.iter().filter_map(|(image_field, record)| {
             Some((image_field.parse().ok()?, Record::deserialize(record).ok()?))
         })
     }
 
-    /// The record of `image_field` if what it says is still true of the image that stands there.
+    /// The record of `image_field` if it still matches the current image.
     pub fn current(&self, image_field: &ImageField, written: &str) -> Option<Record> {
         self.get(image_field).filter(|record| record.to == written)
     }
 
-    /// Whether what stands at `image_field` was added by us, where nothing stood before.
+    /// Whether we added the value of `image_field`, which did not exist before.
     pub fn added(&self, image_field: &ImageField, written: &str) -> bool {
         self.current(image_field, written).is_some_and(|record| record.from.is_none())
     }
 
-    /// What stood at `image_field` before `written`, if that is on record. A record also pairs two repositories: of another
-    /// version in the recorded one, the source is that version in the other.
+    /// The recorded original of `written` at `image_field`. A record also maps one repository to another: if `written`
+    /// is another version in the recorded private repository, its source is that version in the public one.
     pub fn source(&self, image_field: &ImageField, written: &str) -> Option<Image> {
         let record = self.get(image_field)?;
         let from: Image = record.from?.parse().ok()?;
@@ -79,7 +80,7 @@ impl Records {
         };
     }
 
-    /// The annotation's value; none where there is nothing to record.
+    /// The annotation's value; `None` if there is nothing to record.
     pub fn to_annotation(&self) -> Option<String> {
         (!self.0.is_empty()).then(|| serde_json::json!(self).to_string())
     }
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_pairs_repositories_for_every_version() {
+    fn a_record_maps_repositories_for_every_version() {
         let digest = format!("sha256:{}", "a".repeat(64));
         let by_digest = (format!("e.example/flat@{digest}"), format!("ghcr.io/castai/x@{digest}"));
         let cases = [
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_entries_stay_and_do_not_hide_the_others() {
+    fn unknown_records_are_preserved_and_do_not_hide_the_others() {
         let mut records = records(&serde_json::json!({
             "container/x": {"from": "a:1", "to": "b:1", "since": "later"},
             "volume/y": ["another", "form"],

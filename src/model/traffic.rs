@@ -1,12 +1,12 @@
 //! What a run exchanged with registries.
 
-/// What went to and came from one host.
+/// Traffic with one host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HostTraffic {
-    /// Requests, each redirect and each further try counted too.
+    /// Number of requests, including redirects and retries.
     pub requests: u64,
     /// Bytes of request bodies.
     pub sent: u64,
-    /// Bytes of answers' bodies.
+    /// Bytes of response bodies.
     pub received: u64,
 }

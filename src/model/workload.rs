@@ -1,4 +1,4 @@
-//! A workload as it was read: the snapshot that discovery, rewriting and preflight decide on.
+//! A workload as read from the cluster, on which discovery, rewriting and preflight decide.
 
 use std::collections::BTreeMap;
 
@@ -7,19 +7,19 @@ use super::pod_spec::PodSpec;
 use crate::model::inventory::WorkloadName;
 use crate::model::workload_kind::WorkloadKind;
 
-/// An object that holds a pod template (or is a pod), with what decisions need of it.
+/// An object with a pod template (or a pod), reduced to what decisions need.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Workload {
     pub name: WorkloadName,
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
-    /// The controller that made this object, if any.
+    /// The controller that created this object, if any.
     pub owner: Option<Owner>,
     /// The pod template's spec, or a pod's own.
     pub pod: PodSpec,
-    /// A pod that has ended or is about to: it will not run another image.
+    /// Whether it is a pod that has finished or is being deleted: it will not run another image.
     pub has_ended: bool,
-    /// Who set its images; nobody for what is carried by its owner, which is never looked at.
+    /// The field managers of its images; empty if its owner has the same images, because then it is not processed.
     pub managers: Vec<FieldManager>,
 }
 
@@ -32,12 +32,12 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// The group of its kind; empty for Kubernetes' core.
+    /// The API group of its kind; empty for the core group.
     pub fn group(&self) -> &str {
         self.api_version.split_once('/').map_or("", |(group, _)| group)
     }
 
-    /// The kind of workload that it is, where it is none of somebody else's.
+    /// The kind of workload that it is; `None` for other controllers.
     pub fn workload_kind(&self) -> Option<WorkloadKind> {
         let group = self.group();
         WorkloadKind::ALL.into_iter().find(|kind| kind.as_str() == self.kind && kind.group() == group)
@@ -45,7 +45,7 @@ impl Owner {
 }
 
 impl Workload {
-    /// Whether its controller is a workload that carries the same images, so that this object is never looked at.
+    /// Whether its controller is a workload with the same images, so that this object can be ignored.
     pub fn is_covered_by_its_owner(&self) -> bool {
         let Some(owner) = &self.owner else { return false };
         match self.name.kind {

@@ -1,8 +1,9 @@
-//! The kinds of workloads, and what of each is the same for every object.
+//! The kinds of workloads, with what all objects of a kind have in common.
 
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum WorkloadKind {
     Deployment,
     DaemonSet,
@@ -40,7 +41,7 @@ impl WorkloadKind {
         }
     }
 
-    /// The resource as kubectl prints it before a slash and a name: `deployment.apps`, `pod`.
+    /// kubectl's name of the resource before a slash and a name: `deployment.apps`, `pod`.
     pub const fn resource(self) -> &'static str {
         match self {
             Self::Deployment => "deployment.apps",
@@ -63,7 +64,7 @@ impl WorkloadKind {
         }
     }
 
-    /// The API group that serves this kind; empty for Kubernetes' core.
+    /// The API group of this kind; empty for the core group.
     pub const fn group(self) -> &'static str {
         match self {
             Self::Pod | Self::ReplicationController => "",

@@ -1,4 +1,4 @@
-//! The formats that results are printed in.
+//! The output formats.
 
 use clap::ValueEnum;
 

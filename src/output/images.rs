@@ -1,4 +1,4 @@
-//! The images that Cast AI needs, for people and for machines.
+//! Renders the images that Cast AI needs.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -11,10 +11,10 @@ use crate::model::image::Image;
 use crate::model::inventory::{Explanation, Inventory, WantedImage};
 use crate::output::format::OutputFormat;
 
-/// Prints an inventory: each image by its public name where that is known, who uses it, and why it was taken.
+/// Prints an inventory: each image by its public name if known, who uses it, and why it is included.
 ///
 /// # Errors
-/// Standard output cannot be written.
+/// Writing to standard output failed.
 pub fn images(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
     match format {
         OutputFormat::Json | OutputFormat::Yaml => document(inventory, format)?,
@@ -29,9 +29,14 @@ pub fn images(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
     Ok(())
 }
 
-/// What Cast AI calls the image.
+/// Cast AI's name of the image.
 fn name(wanted: &WantedImage) -> &Image {
     wanted.source.as_ref().unwrap_or(&wanted.image)
+}
+
+/// Whether the image is written by a name in the mirror, so that nothing is rewritten.
+fn is_private(wanted: &WantedImage) -> bool {
+    wanted.source.as_ref().is_some_and(|source| *source != wanted.image)
 }
 
 fn tables(inventory: &Inventory, wide: bool) -> String {
@@ -47,7 +52,7 @@ fn tables(inventory: &Inventory, wide: bool) -> String {
                 namespace,
                 object,
                 used.image_field.to_string(),
-                why(wanted, used),
+                why(wanted, used) + if is_private(wanted) { "; already private" } else { "" },
             ];
             rows.push((cells, wanted.image.to_string()));
         }

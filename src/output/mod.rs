@@ -1,4 +1,4 @@
-//! Everything that is printed is printed here: results on stdout, all else on stderr.
+//! All printing is done here: results on stdout, everything else on stderr.
 
 pub mod format;
 pub mod images;
@@ -24,13 +24,13 @@ use self::format::OutputFormat;
 pub use self::workloads::described;
 use crate::printable::one_line;
 
-/// Longest line of external text that we print, in characters.
+/// Maximum length of a line with external text, in characters.
 const LINE_LIMIT: usize = 2000;
 
-/// Writes a result to stdout. A reader that hung up is no error: it has seen what it wanted.
+/// Writes a result to stdout. A closed pipe is no error: the reader has seen enough.
 ///
 /// # Errors
-/// Standard output cannot be written, for example because a disk is full.
+/// Writing to standard output failed, for example because a disk is full.
 pub fn result(text: &str) -> io::Result<()> {
     let mut stdout = anstream::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -39,7 +39,7 @@ pub fn result(text: &str) -> io::Result<()> {
     }
 }
 
-/// Writes to stdout what the user gave, byte for byte: [`result`] leaves out what colours a terminal.
+/// Writes the user's text to stdout unchanged; [`result`] would remove escape codes.
 ///
 /// # Errors
 /// As [`result`].
@@ -58,7 +58,7 @@ pub(super) fn lines(names: impl Iterator<Item = String>) -> io::Result<()> {
 /// Writes a value to stdout as the machine-readable `format`; the others are no business of this function.
 ///
 /// # Errors
-/// Standard output cannot be written.
+/// Writing to standard output failed.
 pub fn document(value: &impl Serialize, format: OutputFormat) -> io::Result<()> {
     let text = if format == OutputFormat::Yaml {
         serde_saphyr::to_string(value).map_err(io::Error::other)?
@@ -68,17 +68,17 @@ pub fn document(value: &impl Serialize, format: OutputFormat) -> io::Result<()> 
     result(&text)
 }
 
-/// A value as YAML for people and for other programs' files: each text without line breaks stays on one line.
+/// A value as YAML, for people and for files: strings without line breaks stay on one line.
 ///
 /// # Errors
-/// The value has no form in YAML.
+/// The value cannot be represented in YAML.
 pub fn yaml(value: &impl Serialize) -> io::Result<String> {
     let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
     let yaml = serde_saphyr::to_string_with_options(value, options).map_err(io::Error::other)?;
     Ok(if yaml.ends_with('\n') { yaml } else { yaml + "\n" })
 }
 
-/// Columns of the terminal that results go to; none elsewhere, so that a pipe gets each sentence on one line.
+/// Width of the terminal on stdout; `None` otherwise, because lines in a pipe are not wrapped.
 pub fn terminal_width() -> Option<usize> {
     let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
     Some(width.0.into())
@@ -95,14 +95,14 @@ pub fn question_width() -> Option<usize> {
     Some(width.0.into())
 }
 
-/// Says something to the person who waits, on stderr. Spaces before it indent the line.
+/// Prints a message to stderr. Leading spaces indent the line.
 pub fn say(text: &str) {
     let indent = text.len() - text.trim_start_matches(' ').len();
-    // Nobody can be told that stderr is gone.
+    // If stderr is closed, nothing can be reported.
     let _ = writeln!(anstream::stderr(), "{:indent$}{}", "", one_line(text, LINE_LIMIT));
 }
 
-/// Says what went wrong, in kubectl's form, and what to do next where that is known.
+/// Prints an error in kubectl's form, with a hint if there is one.
 pub fn error(message: &str, hint: Option<&str>) {
     say(message);
     if let Some(hint) = hint {
@@ -110,18 +110,18 @@ pub fn error(message: &str, hint: Option<&str>) {
     }
 }
 
-/// Warns of something that does not stop the work.
+/// Prints a warning about a problem that does not stop the work.
 pub fn warning(text: &str) {
     say(&format!("warning: {text}"));
 }
 
-/// Asks on the terminal whether to go on. Anything but yes is no.
+/// Prompts on the terminal. Any answer other than yes means no.
 ///
 /// # Errors
 /// The terminal cannot be read.
 pub fn confirm(question: &str) -> io::Result<bool> {
     {
-        // Not held while waiting: what else has to be said, such as on Ctrl-C, must get through.
+        // Not locked while waiting: other messages, such as on Ctrl-C, must not block.
         let mut stderr = anstream::stderr().lock();
         write!(stderr, "{} [y/N] ", one_line(question, LINE_LIMIT))?;
         stderr.flush()?;
@@ -131,7 +131,7 @@ pub fn confirm(question: &str) -> io::Result<bool> {
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
-/// Whether somebody can be asked: both what we print and what we read is a terminal.
+/// Whether a prompt is possible: stdin and stderr are terminals.
 pub fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }

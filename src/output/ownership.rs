@@ -35,11 +35,11 @@ fn notes(workloads: &[WorkloadReport], relinquished_only: bool) {
     let mut workloads_by_owner: BTreeMap<(OwnedBy, &str), Vec<String>> = BTreeMap::new();
     for workload in workloads {
         let Some(ownership) = &workload.ownership else { continue };
-        let is_told = match ownership.owned_by {
+        let is_reported = match ownership.owned_by {
             OwnedBy::Owner => !workload.relinquished.is_empty(),
             OwnedBy::Plugin | OwnedBy::Both => !relinquished_only,
         };
-        if is_told {
+        if is_reported {
             workloads_by_owner
                 .entry((ownership.owned_by, &ownership.owner))
                 .or_default()

@@ -1,5 +1,5 @@
-//! A preflight report for people: facts, one line per host, what is not well with what to do about it, and last, where
-//! a terminal's reader looks first, the verdict.
+//! Renders a preflight report: facts, one line per host, problems with their fixes, and the verdict, which comes last,
+//! where it remains visible on a terminal.
 
 mod problems;
 
@@ -15,7 +15,7 @@ use crate::preflight::judgement::Outcome;
 use crate::preflight::report::Report;
 use crate::printable::one_line;
 
-/// The columns of the table of hosts: the steps of a host's check chain.
+/// The columns of the host table: the steps of a check chain.
 const STEPS: [(&str, Step); 5] = [
     ("DNS", Step::Dns),
     ("PRIVATE", Step::Private),
@@ -24,11 +24,11 @@ const STEPS: [(&str, Step); 5] = [
     ("ANSWER", Step::Answer),
 ];
 
-/// Longest name of a subject, in characters: a host name has 253 at most.
+/// Maximum length of a subject's name, in characters. A host name has at most 253.
 const NAME_LIMIT: usize = 260;
 
-/// The report as text, in colour; `wide` shows every finding with its time instead of the tables that sum up.
-/// Tables that sum up are fitted to `width`, the terminal's, and sentences are wrapped there.
+/// The report as coloured text. `wide` prints every finding with its duration instead of summary tables. Summary tables
+/// are fitted to `width`, the terminal's, and sentences are wrapped.
 pub fn text(report: &Report, wide: bool, width: Option<usize>) -> String {
     let tables =
         if wide { vec![every_finding(report)] } else { vec![facts(report, width), hosts(report, width)] };
@@ -38,7 +38,7 @@ pub fn text(report: &Report, wide: bool, width: Option<usize>) -> String {
     parts.join("\n")
 }
 
-/// `CODE/subject`, a line for each finding; without blanks, so that a shell's loop takes each as one word.
+/// `CODE/subject`, a line for each finding, without spaces inside, so that shell loops work.
 pub fn names(report: &Report) -> String {
     report.findings.iter().fold(String::new(), |mut names, finding| {
         // Writing to a string cannot fail.
@@ -48,8 +48,8 @@ pub fn names(report: &Report) -> String {
     })
 }
 
-/// What was seen, else why nothing was.
-fn seen(finding: &Finding) -> String {
+/// The observation, or the reason why there is none.
+fn observation(finding: &Finding) -> String {
     match (finding.observed.as_str(), finding.outcome.reason()) {
         ("", None) => "-".to_owned(),
         ("", Some(reason)) => reason,
@@ -57,7 +57,7 @@ fn seen(finding: &Finding) -> String {
     }
 }
 
-/// The step that a finding belongs to, if it is about a host on the network.
+/// The step of a finding about a host on the network.
 const fn step_of(finding: &Finding) -> Option<Step> {
     match finding.check.judge {
         Judge::Network { step, .. } => Some(step),
@@ -65,7 +65,7 @@ const fn step_of(finding: &Finding) -> Option<Step> {
     }
 }
 
-/// One line for each check that is no step: the worst result, and what was seen or how many passed.
+/// One line per check that is not a step: the worst result, and the observation or the number of passes.
 fn facts(report: &Report, width: Option<usize>) -> String {
     let mut checks: Vec<Vec<&Finding>> = Vec::new();
     for finding in report.findings.iter().filter(|finding| step_of(finding).is_none()) {
@@ -77,10 +77,10 @@ fn facts(report: &Report, width: Option<usize>) -> String {
     let rows: Vec<_> = checks
         .iter()
         .filter_map(|findings| {
-            let worst = findings.iter().max_by_key(|finding| gravity(&finding.outcome))?;
+            let worst = findings.iter().max_by_key(|finding| urgency(&finding.outcome))?;
             let passed = findings.iter().filter(|finding| finding.outcome == Outcome::Pass).count();
             let seen = match findings.as_slice() {
-                [only] => seen(only),
+                [only] => observation(only),
                 all => format!("{passed} of {} passed", all.len()),
             };
             let check = worst.check;
@@ -91,13 +91,13 @@ fn facts(report: &Report, width: Option<usize>) -> String {
         Column::whole("RESULT"),
         Column::whole("CODE"),
         Column::keeping_start("CHECK", 20),
-        // What is not well is told below at full length.
+        // Problems are printed in full below.
         Column::keeping_start("OBSERVED", 16).dispensable(0),
     ];
     table::fitted(columns, &rows, width)
 }
 
-/// One line for each host: how far the way to it leads. Components that need a failing host are listed below.
+/// One line per host with the results of its check chain. Components that need a failing host are listed below.
 fn hosts(report: &Report, width: Option<usize>) -> String {
     let mut order: Vec<&str> = Vec::new();
     let mut findings: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
@@ -115,9 +115,9 @@ fn hosts(report: &Report, width: Option<usize>) -> String {
             let step = |index: usize| {
                 let (_, step) = STEPS[index];
                 let results = of_host.iter().filter(|finding| step_of(finding) == Some(step));
-                results.max_by_key(|finding| gravity(&finding.outcome)).map_or("-", |finding| {
+                results.max_by_key(|finding| urgency(&finding.outcome)).map_or("-", |finding| {
                     match finding.outcome {
-                        // Behind what did not pass: the table shows where the way ends.
+                        // Steps after a failed one: the table shows where the chain ends.
                         Outcome::Skipped { .. } => "-",
                         _ => finding.outcome.name(),
                     }
@@ -162,15 +162,15 @@ fn every_finding(report: &Report) -> String {
                 finding.check.title.to_owned(),
                 finding.source(),
                 format!("{} ms", finding.milliseconds),
-                seen(finding),
+                observation(finding),
             ]
         })
         .collect();
     table::render(["RESULT", "CODE", "SUBJECT", "CHECK", "PLACE", "TIME", "OBSERVED"], &rows)
 }
 
-/// How much a result asks for attention.
-const fn gravity(outcome: &Outcome) -> u8 {
+/// How urgent a result is.
+const fn urgency(outcome: &Outcome) -> u8 {
     match outcome {
         Outcome::Pass => 0,
         Outcome::Skipped { .. } => 1,
@@ -196,7 +196,7 @@ fn summary(report: &Report) -> String {
     format!("{}\n{}\n", parts.join(", "), verdict(report))
 }
 
-/// The one sentence to take away.
+/// The conclusion, in one sentence.
 fn verdict(report: &Report) -> String {
     let failed: Vec<_> = report.findings.iter().filter(|finding| finding.outcome == Outcome::Fail).collect();
     if !failed.is_empty() {
@@ -217,7 +217,7 @@ fn verdict(report: &Report) -> String {
         return "Nothing failed, but the network checks did not run: run again from inside the VPC"
             .to_owned();
     }
-    // What nobody publishes is no gap in what was looked at.
+    // Host names that Cast AI does not publish are no gap in the report.
     let gap = |finding: &Finding| is_unknown(finding) && finding.check.code != host_known::CHECK.code;
     if report.findings.iter().any(gap) {
         return "Nothing failed, but some checks could not run: see Unknown above".to_owned();

@@ -1,4 +1,4 @@
-//! Renders events: bars on a terminal, plain lines elsewhere, both on stderr.
+//! Renders events: progress bars on a terminal, plain lines elsewhere, both on stderr.
 
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
@@ -11,7 +11,7 @@ use crate::event::{Event, Stage};
 use crate::output::table::{bytes, count};
 use crate::printable::one_line;
 
-/// Longest name on a bar, in characters, so that a line fits a usual terminal.
+/// Maximum length of a name on a bar, in characters, so that a line fits a usual terminal.
 const NAME_LIMIT: usize = 48;
 
 /// The renderer of one run.
@@ -31,7 +31,7 @@ struct State {
 }
 
 impl Progress {
-    /// Bars where stderr is a terminal that can show them.
+    /// Uses bars if stderr is a terminal that supports them.
     pub fn new(verbosity: u8) -> Self {
         let dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
         let bars = (std::io::stderr().is_terminal() && !dumb)
@@ -63,7 +63,7 @@ impl Progress {
                 let size = if size == 0 { "layers already exist".to_owned() } else { bytes(size) };
                 self.image_ended(&mut state, image.as_written(), &format!("copied {image} ({size})"));
             }
-            // The reason is told at the end, once for all images that it concerns.
+            // The reason is printed at the end, once for all affected images.
             Event::ImageFailed { image } => {
                 self.image_ended(&mut state, image.as_written(), &format!("failed {image}"));
             }
@@ -104,7 +104,7 @@ impl Progress {
         }
     }
 
-    /// Removes whatever is still drawn, before the result is printed or the program ends.
+    /// Removes everything that is still drawn, before the result is printed or the program exits.
     pub fn clear(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { stage, total, images, rollouts, .. } = &mut *state;
@@ -113,7 +113,7 @@ impl Progress {
             bar.finish_and_clear();
         }
         if let Some(bars) = &self.bars {
-            // Bars that ended out of order leave lines behind. A terminal that is gone cannot be told so.
+            // Bars that finish out of order leave lines behind. Errors of a closed terminal are ignored.
             let _ = bars.clear();
         }
     }
@@ -128,7 +128,7 @@ impl Progress {
             Stage::Verify => "verifying images in the registry",
             Stage::Rewrite => "checking patches with the API server",
             Stage::Preflight => "checking",
-            // These two have bars of their own.
+            // These two have their own bars.
             Stage::Mirror | Stage::Rollout => return,
         };
         if let Some(bars) = &self.bars {
@@ -165,9 +165,9 @@ impl Progress {
             "  {msg:46!}  {bar:24}  {decimal_bytes:>10}/{decimal_total_bytes:<10}"
         });
         let bar = ProgressBar::new(size).with_style(style);
-        // A bar that is not among the others yet would draw by itself, and leave a line behind.
+        // A bar must be added to the others before it draws, or it leaves a line behind.
         let bar = bars.add(bar);
-        // Two spaces before it, and the percentage behind it.
+        // Two spaces before it, and the percentage after it.
         let room = if is_narrow() { width().saturating_sub(8) } else { NAME_LIMIT - 2 };
         bar.set_message(shortened(name, room));
         state.images.insert(name.to_owned(), bar);
@@ -180,7 +180,7 @@ impl Progress {
         self.line(line);
     }
 
-    /// Says a sentence of any length, with the bars out of its way.
+    /// Prints a sentence of any length above the bars.
     fn print_line(&self, text: &str) {
         match &self.bars {
             Some(bars) => bars.suspend(|| super::say(text)),
@@ -191,7 +191,7 @@ impl Progress {
     fn line(&self, text: &str) {
         let text = one_line(text, 1000);
         match &self.bars {
-            // Bars are redrawn below the line. A terminal that is gone cannot be told so.
+            // Bars are redrawn below the line. Errors of a closed terminal are ignored.
             Some(bars) => drop(bars.println(text)),
             None => super::say(&text),
         }
@@ -199,7 +199,7 @@ impl Progress {
 }
 
 impl Drop for Progress {
-    /// A command that is interrupted leaves no half-drawn lines.
+    /// An interrupted command must not leave half-drawn lines.
     fn drop(&mut self) {
         self.clear();
     }
@@ -211,21 +211,21 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 fn spinner_style() -> ProgressStyle {
-    // A message that is too long is cut: bars that take two lines leave pieces behind.
+    // Long messages are truncated: bars that wrap to a second line leave pieces behind.
     ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
-/// Columns of the terminal that bars are drawn on.
+/// Width of the terminal with the bars.
 fn width() -> usize {
     super::question_width().unwrap_or(80)
 }
 
-/// Whether a bar beside names and numbers would take more than a line.
+/// Whether a bar next to names and numbers would need more than one line.
 fn is_narrow() -> bool {
     width() < 125
 }
 
-/// The end of a long name, where image names differ, in at most `room` characters.
+/// The end of a long name, where image names differ, with at most `room` characters.
 fn shortened(name: &str, room: usize) -> String {
     let name = one_line(name, 300);
     let length = name.chars().count();

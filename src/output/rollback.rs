@@ -1,4 +1,4 @@
-//! What `rollback` would do and did, for people and for machines.
+//! Renders what `rollback` would do or did.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use crate::output::{document, lines, question_width, result, say, table, termina
 use crate::sync::rollback::{RollbackReport, SkippedImage};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
-/// Prints what a run did, or would do.
+/// Prints what a run did or would do.
 pub fn done(report: &RollbackReport, format: OutputFormat) -> io::Result<()> {
     match format {
         OutputFormat::Json | OutputFormat::Yaml => return document(report, format),
@@ -44,7 +44,7 @@ pub fn show_planned(report: &RollbackReport) {
     say("");
 }
 
-/// One row for each image, as it is afterwards.
+/// One row per image, with its new state.
 fn changes(report: &RollbackReport, planned: &'static str, width: Option<usize>) -> String {
     let mut rows = Vec::new();
     for workload in &report.workloads {
@@ -84,7 +84,7 @@ fn changes(report: &RollbackReport, planned: &'static str, width: Option<usize>)
     table::fitted(columns, &rows, width)
 }
 
-/// What went wrong or is worth knowing, a line each, on stderr.
+/// Prints problems and notes to stderr, one line each.
 fn problems(report: &RollbackReport) {
     incomplete(&report.unlisted);
     for name in &report.not_found {

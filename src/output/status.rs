@@ -1,4 +1,4 @@
-//! What `status` found, for people and for machines.
+//! Renders the result of `status`.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -13,7 +13,7 @@ use crate::output::{document, lines, result, say, table, terminal_width};
 use crate::ownership::owners::ChangedBy;
 use crate::sync::status::{ImageStatus, NotChecked, PullFailure, State, StatusReport, Subject};
 
-/// Prints the report, and in the last line what it comes to, which does not depend on `format`.
+/// Prints the report. The last line, the verdict, does not depend on `format`.
 pub fn status(report: &StatusReport, has_flags: bool, format: OutputFormat) -> io::Result<()> {
     match format {
         OutputFormat::Json | OutputFormat::Yaml => document(report, format)?,
@@ -70,7 +70,7 @@ fn images(report: &StatusReport, width: Option<usize>) -> String {
     table::fitted(columns, &rows, width)
 }
 
-/// What cannot be pulled where.
+/// The images that cannot be pulled, and where.
 fn pull_failures(report: &StatusReport, width: Option<usize>) -> String {
     if report.pull_failures.is_empty() {
         return String::new();
@@ -104,7 +104,7 @@ fn pull_detail(failure: &PullFailure) -> String {
     }
 }
 
-/// Who else writes the images of each workload.
+/// The other owners of each workload's images.
 fn owners(report: &StatusReport) -> String {
     let mut rows: Vec<[String; 4]> = Vec::new();
     for image in &report.images {
@@ -142,7 +142,7 @@ const fn word(image: &ImageStatus) -> &'static str {
     }
 }
 
-/// What is said of the state, and what could not be read.
+/// The details of the state, or why it is unknown.
 fn detail(image: &ImageStatus) -> String {
     let unread = image.not_checked.iter().map(|NotChecked { subject, cause }| match subject {
         Subject::Registry => format!("cannot read the registry: {cause}"),

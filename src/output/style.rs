@@ -1,5 +1,5 @@
-//! Restrained colour: result words alone, which say the same without it. `anstream` takes it away where output is no
-//! terminal or `NO_COLOR` is set.
+//! Colours result words, whose text has the same meaning. `anstream` removes colours if the output is not a terminal or
+//! `NO_COLOR` is set.
 
 use anstyle::{AnsiColor, Style};
 
@@ -21,7 +21,7 @@ pub fn result(word: &str) -> String {
     format!("{style}{word}{style:#}")
 }
 
-/// A rendered table with its result words in colour: whole cells, which are at least two spaces apart.
+/// A rendered table with coloured result words: whole cells, which are at least two spaces apart.
 pub fn results(table: &str) -> String {
     let line = |line: &str| {
         let pieces = line.split("  ").map(|piece| {
@@ -34,8 +34,8 @@ pub fn results(table: &str) -> String {
     table.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// `text` in lines of at most `width` characters, broken at spaces, the further ones behind `indentation` spaces. A
-/// longer word stays whole, so that it can be copied.
+/// `text` in lines of at most `width` characters, broken at spaces, with all lines but the first indented. Longer words
+/// are not broken, so that they can be copied.
 pub fn wrap(text: &str, width: usize, indentation: usize) -> String {
     let mut wrapped = String::new();
     let mut length = 0;

@@ -20,7 +20,7 @@ use crate::output::{document, lines, question_width, result, say, style, table, 
 use crate::sync::report::{ImageReport, ImageResult, RunOutcome, SyncReport};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
-/// What kubectl says of a change that was only tried.
+/// kubectl's message for a change in a dry run.
 const DRY_RUN: &str = "image updated (dry run)";
 
 /// Says how much was exchanged with each host.
@@ -32,7 +32,7 @@ pub fn traffic(traffic: &[(String, HostTraffic)]) {
     }
 }
 
-/// Prints what a run would do. As JSON and YAML this is the plan itself where one was made.
+/// Prints what a run would do: with JSON and YAML the plan itself, if there is one.
 pub fn planned(
     plan: Option<&Plan>,
     report: &SyncReport,
@@ -80,17 +80,18 @@ fn planned_text(
     width: Option<usize>,
 ) -> String {
     let mut text = images(report, true, wide, width);
-    for estimate in plan.iter().flat_map(|plan| &plan.destinations).map(|plan| plan.estimate) {
+    for planned in plan.iter().flat_map(|plan| &plan.destinations) {
+        let estimate = planned.estimate;
         let requests = estimate.source_requests + estimate.destination_requests;
         if estimate.upload_bytes > 0 || estimate.download_bytes > 0 {
             // Writing to a string cannot fail.
-            // A registry's name cannot be broken over narrow lines.
-            let destination = report.destination.as_ref().map(|mirror| format!(" to {mirror}"));
-            let destination = destination.filter(|text| width.is_none_or(|width| text.len() + 10 < width));
+            // A registry's name cannot be wrapped on narrow terminals.
+            let destination = format!(" to {}", planned.mirror);
+            let is_narrow = width.is_some_and(|width| destination.len() + 10 >= width);
             let estimate = format!(
                 "to read: {}, to upload{}: {}, about {requests} requests",
                 bytes(estimate.download_bytes),
-                destination.unwrap_or_default(),
+                if is_narrow { "" } else { &destination },
                 bytes(estimate.upload_bytes),
             );
             let _ = writeln!(text, "\n{}", style::wrap(&estimate, width.unwrap_or(usize::MAX), 0));
@@ -100,7 +101,7 @@ fn planned_text(
     text
 }
 
-/// Prints what a run did. `rewriting` says whether workloads were to be changed.
+/// Prints what a run did. `rewriting`: whether workloads were to be changed.
 pub fn done(report: &SyncReport, rewriting: bool, format: OutputFormat) -> io::Result<()> {
     match format {
         OutputFormat::Json | OutputFormat::Yaml => document(report, format),
@@ -125,12 +126,17 @@ pub fn done(report: &SyncReport, rewriting: bool, format: OutputFormat) -> io::R
     }
 }
 
+/// Where a run mirrors to, for a sentence.
+pub fn mirrors(destinations: &[Mirror]) -> String {
+    destinations.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+}
+
 fn nothing_to_do(report: &SyncReport, rewriting: bool) -> String {
-    let there = report.images.iter().filter(|image| image.result == ImageResult::UpToDate).count();
+    let up_to_date = report.images.iter().filter(|image| image.result == ImageResult::UpToDate).count();
     let mut text = "nothing to do".to_owned();
-    if let (Some(mirror), true) = (&report.destination, there > 0) {
+    if up_to_date > 0 {
         // Writing to a string cannot fail.
-        let _ = write!(text, ": {mirror} holds {}", count(there, "image"));
+        let _ = write!(text, ": {} holds {}", mirrors(&report.destinations), count(up_to_date, "image"));
     }
     let using = report.workloads.iter().filter(|workload| workload.outcome == Outcome::Unchanged).count();
     if rewriting && using > 0 {
@@ -140,7 +146,7 @@ fn nothing_to_do(report: &SyncReport, rewriting: bool) -> String {
     text + "\n"
 }
 
-/// What a run that did something came to, in a sentence.
+/// The conclusion of a run that did something, in one sentence.
 fn conclusion(report: &SyncReport) -> String {
     let images = |result| report.images.iter().filter(|image| image.result == result).count();
     let (copied, replaced) = (images(ImageResult::Copied), images(ImageResult::Replaced));
@@ -149,9 +155,10 @@ fn conclusion(report: &SyncReport) -> String {
     let (relinquished, updated): (Vec<_>, Vec<_>) = written.partition(|one| is_relinquishment(one));
     let waiting = report.workloads.iter().filter(|one| one.outcome.needs_attention()).count();
     let mut parts = Vec::new();
-    if let (Some(mirror), true) = (&report.destination, held > 0) {
+    if held > 0 {
         let replaced = if replaced > 0 { format!(", {replaced} replaced") } else { String::new() };
-        parts.push(format!("{mirror} holds {}, {copied} of them new{replaced}", count(held, "image")));
+        let mirrors = mirrors(&report.destinations);
+        parts.push(format!("{mirrors} holds {}, {copied} of them new{replaced}", count(held, "image")));
     }
     if !updated.is_empty() {
         parts.push(format!("{} updated", count(updated.len(), "workload")));
@@ -172,7 +179,7 @@ fn conclusion(report: &SyncReport) -> String {
     format!("incomplete: {}; run again to continue", parts.join("; "))
 }
 
-/// The workloads that were changed, or the images where none was to be.
+/// The changed workloads, or the images if no workload was to be changed.
 fn names(report: &SyncReport, rewriting: bool) -> io::Result<()> {
     if !rewriting {
         let copied = report.images.iter().filter(|image| image.result.is_written());
@@ -236,7 +243,7 @@ fn images(report: &SyncReport, planned: bool, wide: bool, width: Option<usize>) 
     text
 }
 
-/// The result, and a word about images that nothing is known of.
+/// The result, with a remark for images of unknown source.
 fn image_result(image: &ImageReport, planned: bool) -> String {
     let word = match (image.result, planned) {
         (ImageResult::Copied, true) => "to copy",
@@ -250,11 +257,11 @@ fn image_result(image: &ImageReport, planned: bool) -> String {
 }
 
 fn workloads(report: &SyncReport, wide: bool, planned: &'static str, width: Option<usize>) -> String {
-    let told = |workload: &&WorkloadReport| wide || workload.outcome != Outcome::Unchanged;
+    let is_shown = |workload: &&WorkloadReport| wide || workload.outcome != Outcome::Unchanged;
     let rows: Vec<_> = report
         .workloads
         .iter()
-        .filter(told)
+        .filter(is_shown)
         .map(|workload| {
             [
                 workload.workload.namespace.clone(),
@@ -277,7 +284,7 @@ fn workloads(report: &SyncReport, wide: bool, planned: &'static str, width: Opti
     if wide { text + &owners(report) } else { text }
 }
 
-/// Who will put other images back.
+/// The owners that will revert images.
 fn owners(report: &SyncReport) -> String {
     let row = |workload: &WorkloadName, owner: &Owner| {
         [workload.namespace.clone(), workload.to_string(), owner.name.clone(), owner.reverts.clone()]
@@ -289,7 +296,7 @@ fn owners(report: &SyncReport) -> String {
     if rows.is_empty() { String::new() } else { "\n".to_owned() + &owner_table(&rows) }
 }
 
-/// The same for who is about to have images changed, once for each owner.
+/// The same for workloads whose images are about to be changed, once per owner.
 pub fn owner_notes(workloads: &[WorkloadReport]) {
     let owners: BTreeSet<_> = workloads.iter().flat_map(|workload| &workload.owners).collect();
     for owner in &owners {
@@ -300,7 +307,7 @@ pub fn owner_notes(workloads: &[WorkloadReport]) {
     }
 }
 
-/// In kubectl's words where it has some.
+/// In kubectl's words where kubectl has some.
 fn outcome(workload: &WorkloadReport, planned: &'static str) -> &'static str {
     match &workload.outcome {
         outcome if is_relinquishment(workload) => relinquish_status(outcome),
@@ -319,7 +326,7 @@ fn outcome(workload: &WorkloadReport, planned: &'static str) -> &'static str {
 /// What went wrong or is worth knowing, a line each, on stderr.
 fn problems(report: &SyncReport) {
     incomplete(&report.unlisted);
-    // One cause often fails many images: it is told once, with all of them.
+    // One cause often fails many images: it is printed once, with all of them.
     let mut failures: BTreeMap<&str, Vec<&ImageReport>> = BTreeMap::new();
     for image in &report.images {
         match (&image.message, image.result) {
@@ -337,7 +344,7 @@ fn problems(report: &SyncReport) {
     workload_problems(&report.workloads, WorkloadWords::SYNC);
 }
 
-/// Nearly all images are for Linux, so that only other systems are named.
+/// Nearly all images are for Linux, so only other systems are printed.
 fn platforms(image: &ImageReport) -> String {
     if image.platforms.is_empty() {
         return "-".to_owned();

@@ -1,4 +1,4 @@
-//! Tables as kubectl prints them: no borders, three spaces between columns, no trailing space.
+//! Tables as kubectl prints them: no borders, three spaces between columns, no trailing spaces.
 
 use std::fmt::Write as _;
 
@@ -7,26 +7,26 @@ use comfy_table::{ContentArrangement, Table, presets};
 use crate::output::style;
 use crate::printable::one_line;
 
-/// Longest cell, in characters: enough for whatever is true, and an end for what is not.
+/// Maximum length of a cell, in characters: longer than any legitimate value.
 const CELL_LIMIT: usize = 2000;
 
 /// Spaces between two columns.
 const GAP: usize = 3;
 
-/// A column, and what may become of it where a terminal is too narrow for the whole table.
+/// A column, and how it is fitted to a narrow terminal.
 #[derive(Clone, Copy)]
 pub struct Column {
     header: &'static str,
-    /// The fewest characters that it may be cut to.
+    /// Minimum width when it is truncated.
     least: Option<usize>,
-    /// A cut takes the start away instead of the end: names of images and workloads differ at their end.
+    /// Truncates the start instead of the end: names of images and workloads differ at their end.
     keeps_end: bool,
-    /// It may be left out, those with low numbers first.
+    /// It may be dropped; lower numbers first.
     dispensable: Option<u8>,
 }
 
 impl Column {
-    /// A column that is always shown, and never cut.
+    /// A column that is always shown and never truncated.
     pub const fn whole(header: &'static str) -> Self {
         Self { header, least: None, keeps_end: false, dispensable: None }
     }
@@ -45,13 +45,13 @@ impl Column {
     }
 }
 
-/// Renders rows under `headers`, with a final line break, for any terminal.
+/// Renders rows under `headers`, with a final line break, without fitting.
 pub fn render<const COLUMNS: usize>(headers: [&'static str; COLUMNS], rows: &[[String; COLUMNS]]) -> String {
     fitted(headers.map(Column::whole), rows, None)
 }
 
-/// Renders rows so that each fits a line of `width` characters: columns are cut, then left out; where not even that
-/// helps, each row becomes a paragraph. Without a width, as in a pipe, everything is shown whole.
+/// Renders rows that fit `width` characters: columns are truncated, then dropped; if that is not enough, each row
+/// becomes a paragraph. Without a width, as in a pipe, everything is rendered in full.
 pub fn fitted<const COLUMNS: usize>(
     columns: [Column; COLUMNS],
     rows: &[[String; COLUMNS]],
@@ -102,7 +102,7 @@ fn lines(columns: &[Column], rows: &[Vec<String>], shown: &[usize], widths: &[us
     text
 }
 
-/// The first cell on a line of its own, and the others behind their headers below it.
+/// The first cell on its own line, followed by lines with header and cell.
 fn paragraphs(columns: &[Column], rows: &[Vec<String>], width: usize) -> String {
     const INDENTATION: usize = 2;
     let mut text = String::new();
@@ -127,7 +127,7 @@ fn cut(cell: &str, column: &Column, width: usize) -> String {
     if length <= width {
         return cell.to_owned();
     }
-    // One character is the mark of the cut.
+    // One character is needed for the ellipsis.
     let kept = width.saturating_sub(1);
     if column.keeps_end {
         format!("…{}", cell.chars().skip(length - kept).collect::<String>())
@@ -136,12 +136,12 @@ fn cut(cell: &str, column: &Column, width: usize) -> String {
     }
 }
 
-/// A number of bytes as people say it, in powers of ten as ECR's console does.
+/// A number of bytes in decimal units, as in ECR's console.
 pub fn bytes(count: u64) -> String {
     indicatif::DecimalBytes(count).to_string()
 }
 
-/// A count with its noun: `1 image`, `3 images`.
+/// A number with its noun: `1 image`, `3 images`.
 pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
@@ -168,7 +168,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_narrow_terminal_cuts_then_leaves_out_then_stacks_and_a_pipe_gets_all() {
+    fn narrow_tables_truncate_then_drop_then_stack_columns_and_pipes_get_all() {
         let cells = ["ghcr.io/castai/kvisor-agent:v1", "c979cb3027de", "20.02 MB", "copied"];
         let rows = [cells.map(str::to_owned)];
         let cases = [

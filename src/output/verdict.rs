@@ -1,4 +1,4 @@
-//! The last line of `status`: what needs attention, what could not be read, and never more than was seen.
+//! The last line of `status`: what needs attention and what could not be read. It claims no more than was checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,13 +8,13 @@ use crate::output::workloads::place;
 use crate::printable::one_line;
 use crate::sync::status::{ImageStatus, State, StatusReport, Subject};
 
-/// Longest cause, in characters, so that what comes after it is seen too.
+/// Maximum length of a cause, in characters, so that the text after it remains visible.
 const CAUSE_LIMIT: usize = 400;
 
-/// Workloads whose pods cannot pull that are named; the table has all.
+/// Maximum number of named workloads whose pods cannot pull; the table lists all.
 const NAMED: usize = 3;
 
-/// The verdict; none where no image was found, which was said as an error.
+/// The verdict; `None` if no image was found, which is reported as an error.
 pub(super) fn verdict(report: &StatusReport, has_flags: bool) -> Option<String> {
     let findings = [
         to_sync(report, has_flags),
@@ -29,7 +29,7 @@ pub(super) fn verdict(report: &StatusReport, has_flags: bool) -> Option<String> 
     let is_skipped = |subject| report.skipped.contains(&subject);
     let cluster_only = is_skipped(Subject::Registry);
     if parts.is_empty() {
-        report.destination.as_ref()?;
+        report.destinations.first()?;
         let seen = match (report.notes.is_empty(), cluster_only) {
             (false, _) => " in the readable part of the cluster",
             (true, true) => " in the cluster",
@@ -44,7 +44,7 @@ pub(super) fn verdict(report: &StatusReport, has_flags: bool) -> Option<String> 
     Some(parts.join("; "))
 }
 
-/// What sync-images does something about.
+/// The problems that `sync-images` fixes.
 fn to_sync(report: &StatusReport, has_flags: bool) -> Option<String> {
     let of = |is: fn(&State) -> bool| number(report, is);
     let counts = [
@@ -58,27 +58,27 @@ fn to_sync(report: &StatusReport, has_flags: bool) -> Option<String> {
             "still owned although their owner sets them",
         ),
     ];
-    let told: Vec<_> = counts.iter().filter(|(number, _)| *number > 0).collect();
-    if told.is_empty() {
+    let parts: Vec<_> = counts.iter().filter(|(number, _)| *number > 0).collect();
+    if parts.is_empty() {
         return None;
     }
-    let told = told.iter().map(|(number, what)| format!("{number} {what}")).collect::<Vec<_>>().join(", ");
+    let parts = parts.iter().map(|(number, what)| format!("{number} {what}")).collect::<Vec<_>>().join(", ");
     let flags = if has_flags { " with the same flags" } else { "" };
-    Some(format!("{told}: run kubectl castai-privatelink sync-images{flags}"))
+    Some(format!("{parts}: run kubectl castai-privatelink sync-images{flags}"))
 }
 
-/// How many places have an image of such a state.
+/// The number of places with an image in such a state.
 fn number(report: &StatusReport, is: impl Fn(&State) -> bool) -> usize {
     report.images.iter().filter(|image| is(&image.state)).count()
 }
 
-/// The images of such a state, each once however many places have it.
+/// The distinct images in such a state.
 fn images(report: &StatusReport, is: impl Fn(&State) -> bool) -> BTreeSet<&str> {
     let found = report.images.iter().filter(|image| is(&image.state));
     found.map(name).collect()
 }
 
-/// What an image is called in the registry, so that it counts once wherever it is pulled from.
+/// The image's name in the registry, so that it counts once wherever it is pulled from.
 fn name(image: &ImageStatus) -> &str {
     image.destination.as_ref().unwrap_or(&image.image).as_written()
 }
@@ -119,15 +119,15 @@ fn other_registries(report: &StatusReport) -> Option<String> {
             registries.entry(registry).or_default().insert(name(image));
         }
     }
-    let told = registries.iter().map(|(registry, images)| {
+    let parts = registries.iter().map(|(registry, images)| {
         let images = count(images.len(), "image");
         format!("{images} in {registry} (check with --registry {registry})")
     });
-    let told: Vec<_> = told.collect();
-    (!told.is_empty()).then(|| format!("not checked: {}", told.join(", ")))
+    let parts: Vec<_> = parts.collect();
+    (!parts.is_empty()).then(|| format!("not checked: {}", parts.join(", ")))
 }
 
-/// How many images could not be judged, and the cause that most of them have.
+/// The number of images whose state is unknown, and the most frequent cause.
 fn not_checked(report: &StatusReport, subject: Subject) -> Option<String> {
     let mut causes: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for image in &report.images {
@@ -139,9 +139,9 @@ fn not_checked(report: &StatusReport, subject: Subject) -> Option<String> {
     let cause = one_line(cause, CAUSE_LIMIT);
     let images: BTreeSet<_> = causes.values().flatten().collect();
     let images = count(images.len(), "image");
-    let what = match (subject, &report.destination) {
-        (Subject::Registry, Some(mirror)) => format!("not checked: {images} in {mirror}"),
-        (Subject::Registry, None) => format!("not checked: {images}"),
+    let what = match (subject, &report.destinations[..]) {
+        (Subject::Registry, []) => format!("not checked: {images}"),
+        (Subject::Registry, destinations) => format!("not checked: {images} in {}", mirrors(destinations)),
         (Subject::PublicTags, _) => format!("public tags not checked: {images}"),
     };
     Some(match causes.len() {
@@ -150,7 +150,7 @@ fn not_checked(report: &StatusReport, subject: Subject) -> Option<String> {
     })
 }
 
-/// What "nothing to do" does not speak of.
+/// What "nothing to do" does not cover.
 fn qualifiers(report: &StatusReport) -> Vec<String> {
     let mut parts = Vec::new();
     let is_skipped = |subject| report.skipped.contains(&subject);

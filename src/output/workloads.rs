@@ -1,10 +1,10 @@
-//! Workloads and other places of images, and what became of them.
+//! Renders workloads and other places of images, with their outcome.
 
 use crate::model::inventory::{Place, WorkloadKind};
 use crate::output::say;
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
-/// What is said otherwise of a change and of its reverse.
+/// Words that differ between a change and its rollback.
 #[derive(Clone, Copy)]
 pub(super) struct WorkloadWords {
     restored: &'static str,
@@ -24,7 +24,7 @@ impl WorkloadWords {
         job: "",
     };
 
-    /// What to do about a workload that stays as it is.
+    /// What to do about a workload that was not changed.
     const fn next(self, kind: WorkloadKind) -> &'static str {
         match kind {
             WorkloadKind::Job => self.job,
@@ -33,7 +33,7 @@ impl WorkloadWords {
     }
 }
 
-/// What went wrong with workloads or is worth knowing, a line each, on stderr.
+/// Prints problems and notes of workloads to stderr, one line each.
 pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWords) {
     let WorkloadWords { restored, not_rewritable, .. } = words;
     for workload in workloads {
@@ -50,24 +50,23 @@ pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWor
             }
             Outcome::Updated | Outcome::Unchanged | Outcome::Planned | Outcome::DryRunOk => {}
         }
-        let told = match &workload.outcome {
+        let message = match &workload.outcome {
             Outcome::Failed(why) | Outcome::Restored(why) => why.as_str(),
             _ => "",
         };
         for problem in &workload.problems {
-            // What decided the outcome was named above; its log still follows.
-            if !told.contains(&problem.message) || !told.contains(&problem.pod) {
+            // The message that decided the outcome was printed above; its log still follows.
+            if !message.contains(&problem.message) || !message.contains(&problem.pod) {
                 let container =
                     problem.container.as_ref().map(|name| format!(" container {name}")).unwrap_or_default();
-                let said = format!("{}: {}", problem.reason, problem.message);
-                say(&format!("  {name}: pod {}{container}: {said}", problem.pod));
+                let text = format!("{}: {}", problem.reason, problem.message);
+                say(&format!("  {name}: pod {}{container}: {text}", problem.pod));
             }
             problem.log.iter().for_each(|line| say(&format!("    {line}")));
         }
     }
 }
 
-/// Namespace and name of a place; a file has no namespace.
 /// A place within a sentence: `deployment.apps/castai-agent in namespace castai-agent`.
 pub fn described(of: &Place) -> String {
     match place(of) {

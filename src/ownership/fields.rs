@@ -1,10 +1,9 @@
 //! Who owns the field of a rewritten image: pure, from the field managers that the API server lists.
 //!
-//! Server-side apply (Helm 4, Flux) of a value that differs from the one of another field manager fails with a conflict
+//! Server-side apply (Helm 4, Flux) of a value that differs from another field manager's value fails with a conflict
 //! (Kubernetes' `docs/reference/using-api/server-side-apply`). So our field ownership is a safeguard: an upgrade that
-//! would restore
-//! an image that nodes cannot pull fails loudly. Once the owner applies the same image, that guard is its own, and ours
-//! would only refuse the next tag.
+//! would restore an image that nodes cannot pull fails with an error. Once the owner applies the same private image,
+//! our ownership is no longer needed and would only block the next tag.
 
 use serde::Serialize;
 
@@ -17,17 +16,19 @@ use crate::model::workload::Workload;
 
 /// Who owns an image field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum OwnedBy {
     /// Only this plugin: an owner that applies another image gets a conflict.
     Plugin,
     /// Both, with the same image: an owner that applies a new tag gets a conflict until we relinquish ownership.
     Both,
-    /// Only the owner: it may apply a new tag, or the public image.
+    /// Only the owner: it may apply a new tag or the public image.
     Owner,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct FieldOwnership {
     pub owned_by: OwnedBy,
@@ -52,8 +53,8 @@ pub fn field_ownership(workload: &Workload, image_field: &ImageField) -> Option<
     Some(FieldOwnership { owned_by, owner: owner.name.clone() })
 }
 
-/// Who owns the private images of a workload after `changes` are made and `relinquished` is relinquished: ours takes
-/// precedence if images differ. `None` if it has no private image.
+/// Who owns the private images of a workload after `changes` are made and `relinquished` is relinquished. If that
+/// differs between images, [`OwnedBy::Plugin`] takes precedence. `None` if it has no private image.
 pub fn workload_ownership(
     workload: &Workload,
     changes: &[Change],
@@ -78,7 +79,7 @@ pub fn workload_ownership(
     owns.min_by_key(|ownership| ownership.owned_by)
 }
 
-/// Image fields that we own without a record, because the images were restored. Empty if no conflict is possible.
+/// Image fields that we own without a record, because their images were restored. Empty if no conflict is possible.
 pub fn stale_fields(workload: &Workload, records: &Records) -> Vec<ImageField> {
     if appliers(workload).next().is_none() {
         return Vec::new();
@@ -92,7 +93,7 @@ pub fn stale_fields(workload: &Workload, records: &Records) -> Vec<ImageField> {
 /// fluxcd/pkg `ssa`).
 const FORCING: [&str; 2] = ["argocd-controller", "kustomize-controller"];
 
-/// Field managers whose next upgrade would conflict. Manual `kubectl apply` does not count.
+/// Field managers whose next upgrade would fail with a conflict. Manual `kubectl apply` does not count.
 pub fn appliers(workload: &Workload) -> impl Iterator<Item = &FieldManager> {
     let is_refused = |name: &str| !name.starts_with("kubectl") && !FORCING.contains(&name);
     workload.managers.iter().filter(move |manager| manager.applies && is_refused(&manager.name))

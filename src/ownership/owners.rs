@@ -1,4 +1,4 @@
-//! Who reverts images, and when: pure, from labels, annotations and field managers.
+//! Which owners revert images, and when: pure, from labels, annotations and field managers.
 
 use std::collections::BTreeMap;
 
@@ -19,23 +19,23 @@ use crate::ownership::fields;
 /// Cluster objects that identify owners.
 #[derive(Clone, Debug, Default)]
 pub struct OwnershipContext {
-    /// What the user added to what we know of Cast AI.
+    /// The user's additions to our knowledge of Cast AI.
     knowledge: Knowledge,
-    /// What controllers of Cast AI's install, by the names that they have for it.
+    /// Cast AI's controllers that install charts, by the component that each custom resource names.
     installed: BTreeMap<String, Installer>,
-    /// Components of Cast AI's that upgrade Helm releases, and run here.
+    /// Cast AI's components that upgrade Helm releases and run in this cluster.
     upgraders: BTreeMap<String, Upgrader>,
-    /// Argo CD's applications by name, and whether each has selfHeal. Unknown for all others.
+    /// Argo CD's applications by name, and whether each has selfHeal. Unknown if missing.
     pub applications: BTreeMap<String, bool>,
-    /// Flux's Helm releases by namespace and name, and whether each corrects drift. Unknown for all others.
+    /// Flux's Helm releases by namespace and name, and whether each corrects drift. Unknown if missing.
     pub releases: BTreeMap<String, bool>,
 }
 
-/// A controller of Cast AI's that installs charts as its custom resources say.
+/// A controller of Cast AI that installs charts for its custom resources.
 #[derive(Clone, Debug)]
 struct Installer {
     component: String,
-    /// The custom resources' kind.
+    /// The kind of the custom resources.
     kind: String,
 }
 
@@ -62,8 +62,8 @@ impl OwnershipContext {
     }
 }
 
-/// The Argo CD application that a workload belongs to (argo-cd `docs/user-guide/resource_tracking.md`): by the annotation,
-/// by a label of Argo CD's own, or by the label that it shares with Helm until 3.0, where it is among the managers.
+/// The Argo CD application that a workload belongs to (argo-cd `docs/user-guide/resource_tracking.md`): by its
+/// annotation, by its own label, or by the label that it shared with Helm until 3.0 if Argo CD is a field manager.
 pub fn application(workload: &Workload) -> Option<&str> {
     let label = |name: &str| workload.labels.get(name).map(String::as_str);
     let tracked = workload.annotations.get("argocd.argoproj.io/tracking-id");
@@ -82,7 +82,7 @@ pub fn flux_release(workload: &Workload) -> Option<String> {
     Some(format!("{namespace}/{name}"))
 }
 
-/// All owners of `workload`, those that revert soonest first.
+/// All owners of `workload`, sorted by how soon they revert.
 pub fn owners(workload: &Workload, around: &OwnershipContext) -> Vec<Owner> {
     let label = |name: &str| workload.labels.get(name).map(String::as_str);
     let annotation = |name: &str| workload.annotations.get(name).map(String::as_str);
@@ -98,7 +98,7 @@ pub fn owners(workload: &Workload, around: &OwnershipContext) -> Vec<Owner> {
         };
         add(format!("Argo CD application {application}"), reverts, self_heals);
     }
-    // Flux: kustomize-controller's labels, and its two ways to leave an object alone.
+    // Flux: kustomize-controller's labels, and its two ways to ignore an object.
     if let Some(name) = label("kustomize.toolkit.fluxcd.io/name") {
         let is =
             |name: &str, value: &str| annotation(name).is_some_and(|found| found.eq_ignore_ascii_case(value));
@@ -129,7 +129,7 @@ pub fn owners(workload: &Workload, around: &OwnershipContext) -> Vec<Owner> {
         add("Terraform".to_owned(), "reverts the image when it is applied", false);
     }
     let is_applied = workload.managers.iter().any(|manager| manager.name == "kubectl" && manager.applies);
-    // Argo CD applies as kubectl does, and leaves the same annotation.
+    // Argo CD's apply leaves the same annotation as kubectl's.
     let is_annotated = annotation("kubectl.kubernetes.io/last-applied-configuration").is_some();
     if is_applied || is_annotated && application(workload).is_none() {
         let reverts = "reverts the image when the manifest is applied again";
@@ -142,7 +142,7 @@ pub fn owners(workload: &Workload, around: &OwnershipContext) -> Vec<Owner> {
     owners
 }
 
-/// Those who upgrade a Helm release.
+/// Owners that upgrade a Helm release.
 fn helm(
     workload: &Workload,
     release: &str,
@@ -166,8 +166,8 @@ fn helm(
         add(format!("Terraform's Helm release {release}"), reverts, false);
         return;
     }
-    // Helm 4 applies on the server's side and does not force conflicts; Helm 3 merges, and knows none. Where our claim
-    // was released, nothing refuses Helm 4 either.
+    // Helm 4 uses server-side apply and does not force conflicts; Helm 3 merges without regard to ownership. Once our
+    // ownership is relinquished, Helm 4 gets no conflict either.
     let applies = workload.managers.iter().any(|manager| manager.name == "helm" && manager.applies);
     let was_released =
         !Records::read(&workload.annotations).is_empty() && !workload.managers.iter().any(owns_images);
@@ -180,18 +180,19 @@ fn helm(
     add(format!("Helm release {release}"), reverts, false);
 }
 
-/// Whether an entry of ours claims an image, and not only our record.
+/// Whether an entry of ours owns an image, and not only the annotation.
 fn owns_images(manager: &FieldManager) -> bool {
     fields::is_ours(manager) && !manager.image_fields.is_empty()
 }
 
-/// Who changed an image last.
+/// The last change of an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ChangedBy {
-    /// As the API server has it.
+    /// The field manager's name in the API server.
     pub manager: String,
-    /// Who that is, where it is known.
+    /// The tool behind that name, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub who: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -205,7 +206,8 @@ pub fn changed_by(workload: &Workload, image_field: &ImageField) -> Option<Chang
     Some(ChangedBy { manager: latest.name.clone(), who: known_manager(&latest.name), at: latest.time })
 }
 
-/// Who stands behind a field manager's name. Those who use Helm's or kubectl's libraries are named after their binary.
+/// The tool that uses a field manager name. Tools built with Helm's or kubectl's libraries appear under the name of
+/// their binary.
 pub fn known_manager(name: &str) -> Option<&'static str> {
     const KNOWN: &[(&str, &str)] = &[
         ("helm-controller", "Flux"),

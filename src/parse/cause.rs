@@ -1,20 +1,20 @@
-//! What is wrong with a text that cannot be read, without any part of that text: it may hold secrets.
+//! Describes parse errors without quoting the text, which may contain secrets.
 
 use granit_parser::ErrorKind;
 use serde_json::error::Category;
 use serde_saphyr::{Error as YamlError, ExternalMessageSource};
 
-/// Words before what a type expects, in serde's messages.
+/// In serde's messages, the words before what a type expects.
 const EXPECTED: &str = ", expected ";
 
-/// Cause and position, as far as there is one.
+/// Cause and position, if known.
 pub fn json(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match error.classify() {
-        // serde_json's own messages have fixed words.
+        // serde_json's own messages quote nothing.
         Category::Syntax | Category::Eof | Category::Io => text,
         Category::Data if text.starts_with("missing field `") => text,
-        // serde quotes the value that it found before what it expected.
+        // serde quotes the value that it found before the words on what it expected.
         Category::Data => text.rsplit_once(EXPECTED).map_or_else(
             || format!("invalid value{}", position(error)),
             |(_, expected)| format!("expected {expected}"),
@@ -29,7 +29,7 @@ fn position(error: &serde_json::Error) -> String {
     }
 }
 
-/// Cause and position, as far as there is one.
+/// Cause and position, if known.
 pub fn yaml(error: &YamlError) -> String {
     let cause = yaml_cause(error);
     match error.location().filter(|location| location.line() > 0) {
@@ -38,13 +38,13 @@ pub fn yaml(error: &YamlError) -> String {
     }
 }
 
-/// The cause alone.
+/// Only the cause.
 pub fn yaml_cause(error: &YamlError) -> String {
     match error {
         YamlError::WithSnippet { error, .. } | YamlError::AliasError { error, .. } => yaml_cause(error),
         YamlError::ExternalMessage { source, .. } => match source.as_ref() {
             ExternalMessageSource::Parser(error) => match error.kind() {
-                // These carry text.
+                // These variants quote the text.
                 ErrorKind::Custom(_)
                 | ErrorKind::InputDecoding { .. }
                 | ErrorKind::InputIo { .. }
@@ -85,7 +85,7 @@ pub fn yaml_cause(error: &YamlError) -> String {
 
 const NOT_YAML: &str = "not valid YAML";
 
-/// The parser's words for what it expects, in those of a user.
+/// The parser's name for what it expects, in words that users know.
 fn plain(expected: &'static str) -> &'static str {
     match expected {
         "string scalar" | "scalar" => "a string",
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn no_part_of_a_json_text_is_in_its_error() {
+    fn json_errors_quote_no_text() {
         let cases = [
             (r#"{"name": "x", "count": "s3cret"}"#, "expected u8 at line 1 column 31"),
             (r#"{"name": "x", "mode": "s3cret"}"#, "expected `never` at line 1 column 30"),
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn no_part_of_a_yaml_text_is_in_its_error() {
+    fn yaml_errors_quote_no_text() {
         let cases = [
             ("name: x\ncount: s3cret\n", "line 2, column 8"),
             ("name: x\nmode: s3cret\n", ""),

@@ -1,4 +1,4 @@
-//! The documents in a text of manifests, as values and with the place of each in the text.
+//! The documents in a manifest file, as values with their positions in the text.
 
 use std::ops::Range;
 
@@ -7,10 +7,10 @@ use serde_json::Value;
 use crate::parse;
 use crate::printable::one_line;
 
-/// Editors on Windows put it before a text.
+/// Windows editors may put it at the start of a text.
 pub const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// Longest explanation of a fault, in characters.
+/// Maximum length of an error's explanation, in characters.
 const MAX_ERROR_LENGTH: usize = 300;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,13 +21,13 @@ pub enum Format {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
-    /// Its bytes in the text, with its markers and directives.
+    /// Byte range in the text, with its markers and directives.
     pub range: Range<usize>,
     pub format: Format,
     pub value: Value,
 }
 
-/// A document that cannot be read.
+/// A document that cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DocumentError {
     /// Counted from 1; documents that contain only comments do not count.
@@ -42,14 +42,14 @@ impl DocumentError {
     }
 }
 
-/// Reads all documents of `text`: JSON values one after the other where they are that, else YAML.
+/// Parses all documents of `text`: as a sequence of JSON values if it is one, else as YAML.
 ///
 /// # Errors
-/// One of them is neither, or has a key twice, which kubectl does not accept either.
+/// A document is neither JSON nor YAML, or has a duplicate key, which kubectl rejects too.
 pub fn read(text: &str) -> Result<Vec<Document>, DocumentError> {
     let bare = text.trim_start_matches(BYTE_ORDER_MARK);
     let Some(inner) = bare.trim_start().strip_prefix('{') else { return yaml(text) };
-    // A document of YAML may begin like JSON, but only the members of YAML may begin without quotes.
+    // A YAML document may begin like JSON, but only in YAML may keys be unquoted.
     let is_json = inner.trim_start().starts_with(['"', '}']);
     json_stream(bare, text.len() - bare.len())
         .or_else(|fault| yaml(text).map_err(|other| if is_json { fault } else { other }))
@@ -81,8 +81,8 @@ fn yaml(text: &str) -> Result<Vec<Document>, DocumentError> {
     Ok(documents)
 }
 
-/// Splits where kubectl splits, at lines that begin with `---`, and where YAML ends a document, behind `...`. What
-/// stands before a `---` and is no content, such as a directive, belongs to the document behind it.
+/// Splits where kubectl does, at lines that begin with `---`, and at `...`, where YAML ends a document. Text before a
+/// `---` that is not content, such as a directive, belongs to the document after it.
 fn split(text: &str) -> Vec<Range<usize>> {
     let (mut ranges, mut start, mut end) = (Vec::new(), 0, 0);
     for line in text.split_inclusive('\n') {

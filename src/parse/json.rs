@@ -10,7 +10,7 @@ use serde_json::{Deserializer, Map, Value};
 pub use self::span::span;
 use super::{MAX_DEPTH, cause};
 
-/// Why a text cannot be read.
+/// Why a text cannot be parsed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("{} at line {line} column {column}", super::too_deep())]
@@ -19,16 +19,16 @@ pub enum Error {
     Invalid(#[from] serde_json::Error),
 }
 
-/// How the message on a key ends that an object has twice.
+/// End of our message on a duplicate key.
 const TWICE: &str = "is duplicated in one object";
 
-/// The cause without any value of the text, which may be secret; a key is none.
+/// The cause without any value of the text, which may be secret. Keys are not secret.
 fn invalid(error: &serde_json::Error) -> String {
     let text = error.to_string();
     if text.contains(TWICE) { text } else { cause::json(error) }
 }
 
-/// Reads the one value of `text`.
+/// Parses `text` as exactly one value.
 ///
 /// # Errors
 /// It is not JSON, is not a `T`, or is nested too deep.
@@ -37,7 +37,7 @@ pub fn from_slice<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T, Error>
         return Err(too_deep(text, bracket));
     }
     let mut deserializer = Deserializer::from_slice(text);
-    // The limit was just checked, and serde_json's own is lower.
+    // The limit was just checked, and serde_json's own limit is lower.
     deserializer.disable_recursion_limit();
     let value = T::deserialize(&mut deserializer)?;
     deserializer.end()?;
@@ -47,14 +47,14 @@ pub fn from_slice<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T, Error>
 /// As [`from_slice`].
 ///
 /// # Errors
-/// As of [`from_slice`].
+/// As [`from_slice`].
 pub fn from_str<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Error> {
     from_slice(text.as_bytes())
 }
 
-/// The values of a text that holds several, each with the byte behind it, until the first that is wrong.
+/// The values of a text that contains several, each with the offset of its end, up to the first error.
 ///
-/// An object must not have a key twice.
+/// An object must not have a duplicate key.
 pub fn stream(text: &str) -> impl Iterator<Item = Result<(Value, usize), Error>> + '_ {
     let bracket = too_deep_bracket(text.as_bytes());
     let mut deserializer = Deserializer::from_str(bracket.map_or(text, |bracket| &text[..bracket]));
@@ -75,7 +75,7 @@ pub fn stream(text: &str) -> impl Iterator<Item = Result<(Value, usize), Error>>
     })
 }
 
-/// The bracket that opens more than [`MAX_DEPTH`] levels, as far as `text` is JSON.
+/// The bracket that exceeds [`MAX_DEPTH`] levels, if `text` is JSON up to there.
 fn too_deep_bracket(text: &[u8]) -> Option<usize> {
     let (mut depth, mut in_string, mut is_escaped) = (0_usize, false, false);
     text.iter().position(|byte| {
@@ -100,13 +100,13 @@ fn too_deep_bracket(text: &[u8]) -> Option<usize> {
 
 fn too_deep(text: &[u8], bracket: usize) -> Error {
     let before = &text[..bracket];
-    // Counted as serde_json does.
+    // Counts lines as serde_json does.
     let line = before.split(|byte| *byte == b'\n').count();
     let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
     Error::TooDeep { line, column }
 }
 
-/// A value in which no object has a key twice, which kubectl does not accept either.
+/// A value without duplicate keys, which kubectl rejects too.
 struct Unique(Value);
 
 impl<'de> Deserialize<'de> for Unique {

@@ -4,14 +4,14 @@ use serde_json::Value;
 
 use super::*;
 
-/// The stack of the thread that has least: the main thread of Windows.
+/// The smallest stack that we run on: the main thread of Windows.
 const STACK: usize = 1 << 20;
 
 fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
     thread::Builder::new().stack_size(STACK).spawn(test).unwrap().join().unwrap();
 }
 
-/// Texts that are nested `depth` deep, with their closing brackets or without.
+/// Texts nested `depth` deep, with and without their closing brackets.
 pub(crate) fn json(depth: usize) -> Vec<(&'static str, String)> {
     let nested = |open: &str, inner: &str, close: &str| open.repeat(depth) + inner + &close.repeat(depth);
     vec![
@@ -24,7 +24,7 @@ pub(crate) fn json(depth: usize) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// As [`json`], in forms of YAML alone.
+/// As [`json`], in forms that only YAML has.
 pub(crate) fn yaml(depth: usize) -> Vec<(&'static str, String)> {
     let nested = |open: &str, inner: &str, close: &str| open.repeat(depth) + inner + &close.repeat(depth);
     let indented = |line: &str| -> String {
@@ -73,7 +73,7 @@ fn json_is_read_up_to_the_limit() {
     on_a_small_stack(|| {
         for depth in [2, 126, 128, 130, 200, MAX_DEPTH - 2] {
             for (form, text) in json(depth) {
-                // It is twice as deep.
+                // This form is twice as deep.
                 if form == "lines" && depth >= MAX_DEPTH / 2 {
                     continue;
                 }
@@ -86,13 +86,13 @@ fn json_is_read_up_to_the_limit() {
 }
 
 #[test]
-fn the_first_bracket_too_many_is_named() {
+fn the_first_bracket_over_the_limit_is_reported() {
     let place = |text: &str| json::from_str::<Value>(text).unwrap_err().to_string();
     let text = format!("{{\"a\":\n {}", "[".repeat(1000));
     assert_eq!(place(&text), "nested deeper than 256 levels at line 2 column 257");
     assert_eq!(place(&"[".repeat(257)), "nested deeper than 256 levels at line 1 column 257");
     assert!(place(&"[".repeat(256)).contains("EOF"));
-    // What is wrong before it is said first.
+    // An earlier error is reported first.
     let wrong = format!("{{a}} {}", "[".repeat(1000));
     let error = json::stream(&wrong).next().unwrap().unwrap_err().to_string();
     assert_eq!(error, "key must be a string at line 1 column 2");
@@ -138,7 +138,7 @@ fn yaml_is_read_up_to_the_limit() {
             for (form, text) in [yaml(depth), json(depth)].concat() {
                 let document = text.rsplit("---\n").next().unwrap();
                 let is_twice_as_deep = ["lines", "flow pairs"].contains(&form);
-                // A mapping is no key of JSON.
+                // In JSON, a mapping cannot be a key.
                 if form.contains("keys") || (is_twice_as_deep && depth >= MAX_DEPTH / 2) {
                     continue;
                 }
@@ -159,7 +159,7 @@ fn an_over_nested_document_is_named_by_its_line_in_the_text() {
 }
 
 #[test]
-fn aliases_are_followed_as_far_as_a_small_text_does_not_become_a_large_value() {
+fn aliases_are_expanded_within_limits() {
     on_a_small_stack(|| {
         let billion: String = ('a'..='i')
             .scan("x".to_owned(), |former, name| {

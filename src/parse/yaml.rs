@@ -9,26 +9,26 @@ use serde_saphyr::{Error, Options};
 
 use super::{MAX_DEPTH, cause, too_deep};
 
-/// What aliases may stand for, in nodes and in bytes of text, beyond as much as the text itself holds: a small text must
-/// not become a large value.
+/// Limits for what aliases expand to, in nodes and in bytes, beyond the size of the text itself: a small text must not
+/// become a large value.
 const MAX_REPEATED_NODES: usize = 1_000_000;
 const MAX_REPEATED_BYTES: usize = 64 << 20;
 
-/// Flow collections that the parser may see open: it looks 1,024 characters ahead for the `:` of a key, and would
-/// otherwise find them too deep before the limit of the depth is reached.
+/// Limit for open flow collections. The parser looks 1,024 characters ahead for the `:` of a key, and would otherwise
+/// reject them before our depth limit applies.
 const MAX_FLOW: usize = MAX_DEPTH + 2048;
 
-/// Deepest nesting that is read on the stack of the caller: the parser takes up to 6 KiB of it for each level, and five
+/// Maximum nesting that is parsed on the caller's stack: the parser needs up to 6 KiB of stack per level, and five
 /// times as much in a debug build.
 const MAX_DEPTH_HERE: usize = 24;
 
-/// Stack for the deeper ones. The system provides only what of it is used.
+/// Stack for deeper texts. The system only allocates what is used.
 const STACK: usize = 16 << 20;
 
-/// Reads the one document of `text`; `first_line` is the line of a larger text that it begins on, counted from 1.
+/// Parses the one document of `text`, which begins at line `first_line` of a larger text, counted from 1.
 ///
 /// # Errors
-/// It is not YAML, is not a `T`, is nested too deep, or its aliases stand for too much. The text says which, and where.
+/// It is not YAML, is not a `T`, is nested too deep, or its aliases expand to too much. The text says which, and where.
 pub fn from_str<T: DeserializeOwned + Send>(text: &str, first_line: usize) -> Result<T, String> {
     match read(text, first_line, MAX_DEPTH_HERE) {
         Err(error) if is_too_deep(&error) => {
@@ -48,13 +48,13 @@ fn read<T: DeserializeOwned>(text: &str, first_line: usize, max_depth: usize) ->
         if first_line <= 1 || (is_too_deep(&error) && max_depth < MAX_DEPTH) {
             return error;
         }
-        // Behind as many empty lines it is the larger text's line that the error names.
+        // Empty lines before it make errors name the line of the larger text.
         let placed = "\n".repeat(first_line - 1) + text;
         serde_saphyr::from_str_with_options::<T>(&placed, options(text, max_depth)).err().unwrap_or(error)
     })
 }
 
-/// The events of `text`, with the limits of [`from_str`].
+/// The parser events of `text`, with the limits of [`from_str`].
 pub fn events(text: &str) -> Parser<'_, StrInput<'_>> {
     let mut options = granit_parser::options! {
         flow_nesting_limit: MAX_FLOW,
@@ -64,10 +64,10 @@ pub fn events(text: &str) -> Parser<'_, StrInput<'_>> {
     Parser::new_from_str_with_options(text, options)
 }
 
-/// What the parser may do with `text`. Its own limits are numbers for a configuration file, and less than one list of
-/// a large cluster has; what a text of some length says once, it may say.
+/// The parser's budget for `text`. Its default limits are meant for configuration files, and a list of a large cluster
+/// exceeds them. Ours grow with the length of the text.
 fn options(text: &str, max_depth: usize) -> Options {
-    // `?` alone is a mapping, its key and its value: the shortest text that makes three nodes, and four events.
+    // `?` alone is a mapping with a key and a value: the shortest text makes three nodes and four events.
     let (nodes, events) = (3 * text.len() + 3, 6 * text.len() + 16);
     serde_saphyr::options! {
         emit_comments: false,
@@ -94,7 +94,7 @@ fn is_too_deep(error: &Error) -> bool {
     matches!(original(error), Error::Budget { breach: BudgetBreach::Depth { .. }, .. })
 }
 
-/// Without what the parser adds to it.
+/// The error without the wrapper that the parser adds.
 fn original(mut error: &Error) -> &Error {
     while let Error::AliasError { error: inner, .. } | Error::WithSnippet { error: inner, .. } = error {
         error = inner;
@@ -102,7 +102,7 @@ fn original(mut error: &Error) -> &Error {
     error
 }
 
-/// The cause, and in a user's words where it is one of the limits.
+/// The cause; if it is one of the limits, in words that users know.
 fn describe(error: &Error) -> String {
     let why = match original(error) {
         _ if is_too_deep(error) => too_deep(),

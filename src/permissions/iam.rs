@@ -6,14 +6,14 @@ use super::aws::actions;
 use super::{AwsAction, Resource};
 use crate::model::image::ecr::{EcrRegistry, PATH};
 
-/// Which ECR the policy is for; what is absent is any.
+/// The ECR registry that the policy is for; a missing part matches any.
 #[derive(Clone, Debug, Default)]
 pub struct Registry<'a> {
     pub account: Option<&'a str>,
     pub region: Option<&'a str>,
 }
 
-/// The policy document. A statement for each purpose, which its id names: JSON has no comments.
+/// The policy document, with one statement per purpose. The statement's id names the purpose: JSON has no comments.
 pub fn policy(read_only: bool, registry: &Registry<'_>) -> Value {
     let region = registry.region.unwrap_or("*");
     let account = registry.account.unwrap_or("*");

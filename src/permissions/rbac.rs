@@ -12,7 +12,7 @@ use super::{KubernetesRule, Need, Scope};
 const NAME: &str = "castai-privatelink";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-/// Whom a role is bound to.
+/// The subject that a role is bound to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     User(String),
@@ -56,7 +56,7 @@ impl Subject {
     }
 }
 
-/// A role with its namespace (none for a `ClusterRole`) and rules.
+/// A role with its namespace (`None` for a `ClusterRole`) and rules.
 struct Role<'a> {
     namespace: Option<&'a str>,
     rules: Vec<&'static KubernetesRule>,
@@ -74,7 +74,7 @@ fn roles(read_only: bool, namespace: &str) -> Vec<Role<'_>> {
     let mut roles = vec![Role { namespace: None, rules: of(Scope::Cluster) }];
     let (components, system): (Vec<_>, Vec<_>) = (of(Scope::Components), of(Scope::KubeSystem));
     if namespace == KUBE_SYSTEM {
-        // One object cannot be applied twice.
+        // The same object cannot be applied twice.
         roles.push(Role { namespace: Some(namespace), rules: [components, system].concat() });
     } else {
         roles.push(Role { namespace: Some(namespace), rules: components });
@@ -85,7 +85,7 @@ fn roles(read_only: bool, namespace: &str) -> Vec<Role<'_>> {
 
 const KUBE_SYSTEM: &str = "kube-system";
 
-/// The manifests as YAML, each rule with what it is for.
+/// The manifests as YAML, each rule with its purpose.
 pub fn yaml(read_only: bool, namespace: &str, subject: &Subject) -> String {
     let mut text = String::new();
     for role in roles(read_only, namespace) {
@@ -118,7 +118,7 @@ pub fn yaml(read_only: bool, namespace: &str, subject: &Subject) -> String {
     text
 }
 
-/// The manifests as a `List`, which `kubectl apply -f -` takes too.
+/// The manifests as a `List`, which `kubectl apply -f -` accepts too.
 pub fn list(read_only: bool, namespace: &str, subject: &Subject) -> Value {
     let mut items = Vec::new();
     for role in roles(read_only, namespace) {

@@ -1,4 +1,4 @@
-//! The rights are sound, and `docs/permissions.md` says what they say.
+//! Tests that the permissions are sound and match `docs/permissions.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -30,7 +30,7 @@ fn a_statement_has_one_resource_and_is_optional_as_a_whole() {
 }
 
 #[test]
-fn a_policy_names_each_action_once_and_the_registry_as_told() {
+fn a_policy_has_each_action_once_and_the_given_registry() {
     let text =
         policy(false, &Registry { account: Some("123456789012"), region: Some("cn-north-1") }).to_string();
     for action in AWS {
@@ -42,9 +42,9 @@ fn a_policy_names_each_action_once_and_the_registry_as_told() {
     }
 }
 
-/// Nothing is allowed outside of our path, not even reading.
+/// Nothing outside our path is allowed, not even reading.
 #[test]
-fn a_policy_allows_what_has_a_repository_below_our_path_alone() {
+fn a_policy_allows_repository_actions_only_below_our_path() {
     let any = ["sts:GetCallerIdentity", "ecr:GetAuthorizationToken", "ecr:GetAccountSetting"];
     for (account, region, arn) in [
         (Some("123456789012"), Some("us-east-1"), "arn:aws:ecr:us-east-1:123456789012:"),
@@ -93,15 +93,21 @@ fn invalid_subjects_are_rejected() {
     }
 }
 
-/// `docs/permissions.md` as the rights have it.
+/// `docs/permissions.md`, generated from the permissions.
 fn page() -> String {
     let mut page = "# Permissions
 
-What the plugin asks for, and what each permission is for.
-A permission that is missing is said on the object it concerns; the rest goes on where that makes sense.
-`kubectl castai-privatelink permissions` prints this page's tables, `permissions rbac` manifests for
-`kubectl apply -f -`, and `permissions iam` a policy.
-This page is made from the sources: `UPDATE_DOCS=1 cargo test --workspace --lib permissions`.
+The permissions that the plugin needs, each with its purpose. To grant them:
+
+```
+kubectl castai-privatelink permissions rbac --subject group:platform | kubectl apply -f -
+kubectl castai-privatelink permissions iam --account 123456789012 --region us-east-1 >policy.json
+```
+
+`kubectl castai-privatelink permissions` prints the tables of this page. If a permission is missing, the message names the
+object, and the command continues with the others where possible.
+
+This page is generated from the sources: `UPDATE_DOCS=1 cargo test --workspace --lib permissions`.
 
 ## Kubernetes
 
@@ -122,8 +128,9 @@ This page is made from the sources: `UPDATE_DOCS=1 cargo test --workspace --lib 
     }
     page.push_str(
         "
-`preflight`, `status`, `sync-images --dry-run=client` and `sync-images --no-rewrite` need no `get` and `patch` on workloads
-(`permissions rbac --read-only`). `--dry-run=server` has the API server check every patch, and so needs them.
+`preflight`, `status`, `sync-images --dry-run=client` and `sync-images --no-rewrite` need no `get` and `patch` on workloads:
+`permissions rbac --read-only` prints a role without them. `--dry-run=server` sends every patch to the API server as a dry
+run, and needs them.
 
 ## AWS
 
@@ -146,11 +153,16 @@ This page is made from the sources: `UPDATE_DOCS=1 cargo test --workspace --lib 
     }
     page.push_str(
         "
-A dry run needs only what `permissions iam --read-only` prints.
-Images are mirrored below `castai-privatelink/` in ECR, and the policy allows nothing on any other repository. For a run with
-another `--registry` in ECR, replace the path, or write `repository/*` for the registry's root:
-`permissions iam … | sed 's#repository/castai-privatelink/#repository/mirror/#g'`.
-The nodes pull with their own role (`AmazonEC2ContainerRegistryReadOnly` or the like); the plugin does not change it.
+A dry run needs only the actions that `permissions iam --read-only` prints.
+
+Images are mirrored below `castai-privatelink/` in ECR, and the policy allows nothing on other repositories. For another
+path in `--registry`, replace the path, or write `repository/*` for the root of the registry:
+
+```
+kubectl castai-privatelink permissions iam … | sed 's#repository/castai-privatelink/#repository/mirror/#g'
+```
+
+Nodes pull with their own role (`AmazonEC2ContainerRegistryReadOnly` or similar), which the plugin does not change.
 ",
     );
     page
@@ -165,6 +177,6 @@ fn the_page_of_permissions_is_up_to_date() {
     let committed = std::fs::read_to_string(path).unwrap_or_default();
     assert!(
         committed == page(),
-        "docs/permissions.md differs from the sources; write it anew with: UPDATE_DOCS=1 cargo test --workspace --lib permissions"
+        "docs/permissions.md differs from the sources; update it with: UPDATE_DOCS=1 cargo test --workspace --lib permissions"
     );
 }

@@ -1,10 +1,10 @@
-//! Values files that have Helm write the names that rewriting gives: repositories, and never tags, so that a chart keeps
-//! choosing its versions.
+//! Generates values files with which Helm renders the private names. They set repositories and never tags, so that the
+//! chart keeps choosing versions.
 //!
-//! One value, `global.registry`, is enough where the chart is known to honour it for all of a release's images and their
-//! names are those of the layout. Elsewhere each image has its own key, and `global.registry` is left out: a chart that
-//! came to honour it would put the registry before names that have one. For the same reason keys stay keys where the
-//! release has some, because an upgrade keeps the values that it is not given.
+//! A single value, `global.registry`, is enough if the chart is known to support it for all images of the release and
+//! their names follow the naming rule. Otherwise each image is set by its own key, and `global.registry` is not set: a
+//! chart that starts to support it would prepend the registry to names that already have one. For the same reason, a
+//! release that already has such keys keeps using keys, because an upgrade keeps values that are not set again.
 
 pub mod document;
 mod templates;
@@ -15,25 +15,25 @@ use serde_json::{Map, Value};
 
 use self::templates::Template;
 use super::names;
-use crate::castai::{built_in, derivation};
+use crate::castai::derivation;
 use crate::cluster::release::{Chart, Release, ReleaseName};
-use crate::model::image::{Image, Mirror};
+use crate::model::image::Image;
 use crate::model::inventory::{ImageField, Place};
 use crate::model::knowledge::{DerivedImage, Form};
-use crate::sync::plan::assignment::{Assignment, NameMap, Source, name_in};
+use crate::sync::plan::assignment::{Assignment, Naming, Source, name_in};
 
 const GLOBAL: &str = "global.registry";
 
-/// What a release's next upgrade has to be given.
+/// The values for a release's next upgrade.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReleaseValues {
     pub release: ReleaseName,
     pub chart: Chart,
-    /// Empty where the chart has no key for any image.
+    /// Empty if the chart has no key for any image.
     pub values: Value,
-    /// What no value can change.
+    /// Images that no value can change.
     pub gaps: Vec<Gap>,
-    /// What is worth knowing, one sentence each.
+    /// Useful information, one sentence each.
     pub notes: Vec<String>,
 }
 
@@ -45,56 +45,51 @@ pub struct Gap {
     pub is_for_policy: bool,
 }
 
-/// An image of a release, and the manifest that carries it.
+/// An image of a release, and the manifest that contains it.
 struct HelmImage<'a> {
     assigned: &'a Assignment,
     image_field: &'a ImageField,
-    /// As the manifest has it.
+    /// As in the manifest.
     image: &'a Image,
     template: &'a Template,
 }
 
-/// The values of one release; none where it carries no image.
-pub fn values(
-    release: &Release,
-    mirror: &Mirror,
-    maps: &[NameMap],
-    assignments: &[Assignment],
-) -> Option<ReleaseValues> {
-    let templates = templates::parse(release);
+/// The values of one release; `None` if it has no image.
+pub fn values(release: &Release, naming: Naming<'_>, assignments: &[Assignment]) -> Option<ReleaseValues> {
+    let templates = templates::parse(release, naming.knowledge);
     let images = images_of(release, &templates, assignments);
     if images.is_empty() {
         return None;
     }
-    let mut choice = Choice::new(release, mirror);
+    let mut choice = Choice::new(release, naming);
     for image in &images {
-        choice.take(image);
+        choice.add_image(image);
     }
     for image in &images {
-        choice.name_derived(image, maps, &images);
+        choice.name_derived(image, &images);
     }
     Some(choice.values(&templates))
 }
 
-/// What has been found out about the values of a release.
+/// The values of a release, while they are being determined.
 struct Choice<'a> {
     release: &'a Release,
-    mirror: &'a Mirror,
-    /// Whether the chart itself makes the name in the mirror of every image's name.
+    naming: Naming<'a>,
+    /// Whether the naming rule gives every image its name in the mirror.
     all_global: bool,
-    /// Keys of repositories, and for each repository that one would have to be the images that need it.
+    /// By key: the repositories that images need there, each with its images.
     keyed: BTreeMap<String, BTreeMap<String, BTreeSet<(String, bool)>>>,
-    /// Values that charts put nothing before.
+    /// Values to which charts prepend nothing.
     verbatim: BTreeMap<String, String>,
     gaps: BTreeSet<Gap>,
     notes: BTreeSet<String>,
 }
 
 impl<'a> Choice<'a> {
-    fn new(release: &'a Release, mirror: &'a Mirror) -> Self {
+    fn new(release: &'a Release, naming: Naming<'a>) -> Self {
         Self {
             release,
-            mirror,
+            naming,
             all_global: true,
             keyed: BTreeMap::new(),
             verbatim: BTreeMap::new(),
@@ -107,13 +102,13 @@ impl<'a> Choice<'a> {
         self.gaps.insert(Gap { why, is_for_policy });
     }
 
-    /// Finds the values for one image.
-    fn take(&mut self, image: &HelmImage<'_>) {
+    /// Determines the values for one image.
+    fn add_image(&mut self, image: &HelmImage<'_>) {
         let described = format!("{} in {}", image.image_field, image.template.name);
         let source = match &image.assigned.source {
-            // It follows its container's name; where that does not do, it gets one of its own.
+            // It is derived from its container's name; if that is not enough, `name_derived` sets it.
             _ if image.image_field.is_derived() => return,
-            // The chart would put the registry before this one too.
+            // The chart would prepend the registry to this image too.
             Source::Reachable(_) => {
                 self.all_global = false;
                 return;
@@ -132,19 +127,20 @@ impl<'a> Choice<'a> {
             return;
         }
         let private = image.assigned.destination.repository();
-        let is_by_layout = private == format!("{}/{}", self.mirror, source.repository());
-        let is_for_policy =
-            names::is_renamable(image.image, image.image_field, source, &self.release.name.namespace);
+        let is_by_layout = private == format!("{}/{}", self.naming.mirror, source.repository());
+        let Naming { knowledge, .. } = self.naming;
+        let namespace = &self.release.name.namespace;
+        let is_for_policy = names::is_renamable(image.image, image.image_field, source, namespace, knowledge);
         let mut found = false;
-        for value in built_in().values_for(image.template.chart(self.release), source.repository()) {
-            // Hooks of castai-live name their registry themselves.
+        for value in knowledge.values_for(image.template.chart(self.release), source.repository()) {
+            // Hooks of castai-live hard-code their registry.
             let is_fixed = image.template.hook && value.form == Form::Registry;
             let Some(text) = value.value_for(private).filter(|_| !is_fixed) else { continue };
             found = true;
-            // The umbrella's charts have versions of their own, which the release does not tell.
+            // The umbrella's subcharts have their own versions, which the release does not contain.
             self.all_global &= is_by_layout
                 && image.template.subchart.is_empty()
-                && value.honours_global(&self.release.chart.version);
+                && value.supports_global(&self.release.chart.version);
             let texts = self.keyed.entry(image.template.key(&value.key)).or_default();
             texts.entry(text.to_owned()).or_default().insert((described.clone(), is_for_policy));
         }
@@ -157,8 +153,8 @@ impl<'a> Choice<'a> {
         }
     }
 
-    /// Names the derived image of a component that would not find it beside its own.
-    fn name_derived(&mut self, image: &HelmImage<'_>, maps: &[NameMap], all: &[HelmImage<'_>]) {
+    /// Sets the derived image of a component that would not find it next to its own.
+    fn name_derived(&mut self, image: &HelmImage<'_>, all: &[HelmImage<'_>]) {
         let Some((rule, source, why)) = derived_needs_a_name(image) else { return };
         let key = image.template.key(&rule.key);
         if image.template.chart(self.release) != rule.chart {
@@ -166,7 +162,7 @@ impl<'a> Choice<'a> {
         }
         self.notes.remove(&format!("{key} includes a tag: update it with each upgrade"));
         self.notes.insert(format!("{key} includes a tag: update it with each upgrade, because {why}"));
-        // The chart has it already.
+        // The chart already sets it.
         let is_named = |other: &HelmImage<'_>| {
             std::ptr::eq(other.template, image.template) && other.names_derived(self.release).is_some()
         };
@@ -174,7 +170,7 @@ impl<'a> Choice<'a> {
             return;
         }
         let derived = rule.found_beside(source).ok();
-        match derived.and_then(|derived| name_in(self.mirror, maps, &derived).ok()) {
+        match derived.and_then(|derived| name_in(self.naming.mirror, self.naming.maps, &derived).ok()) {
             Some(derived) => {
                 self.verbatim.insert(key, derived.to_string());
             }
@@ -204,12 +200,12 @@ impl<'a> Choice<'a> {
         }
         let set = &self.release.set;
         let has_keys = templates.iter().any(|template| {
-            let mut values = built_in().values_of(template.chart(self.release));
+            let mut values = self.naming.knowledge.values_of(template.chart(self.release));
             values.any(|value| set.contains(&template.key(&value.key)))
         });
         let mut values = Value::Object(Map::new());
         if self.all_global && !keys.is_empty() && !has_keys {
-            put(&mut values, GLOBAL, &self.mirror.to_string());
+            put(&mut values, GLOBAL, &self.naming.mirror.to_string());
         } else {
             let is_global = |key: &&String| *key == GLOBAL || key.ends_with(&format!(".{GLOBAL}"));
             if let (Some(global), false) = (set.iter().find(is_global), keys.is_empty()) {
@@ -238,21 +234,21 @@ impl<'a> Choice<'a> {
 }
 
 impl HelmImage<'_> {
-    /// The rule of the derived image that this names, if it is the variable for one.
+    /// The derived image that this variable sets, if it sets one.
     fn names_derived(&self, release: &Release) -> Option<&'static DerivedImage> {
         derivation::of_variable(self.template.chart(release), self.image_field.variable()?)
     }
 }
 
-/// The public image of a component that does not find its derived image beside its own, the rule, and why.
+/// The public image of a component that does not find its derived image next to its own, with the rule and the reason.
 fn derived_needs_a_name<'a>(image: &HelmImage<'a>) -> Option<(&'static DerivedImage, &'a Image, String)> {
     let Source::Known(source) = &image.assigned.source else { return None };
     let rule = derivation::after(source).filter(|_| image.image_field.is_container_image())?;
     Some((rule, source, rule.found_beside(&image.assigned.destination).err()?))
 }
 
-/// The images that a release's manifests and hooks carry, in order of their names in the mirror. A release that is being
-/// upgraded has another revision of the same name, whose images are not meant.
+/// The images in a release's manifests and hooks, sorted by their names in the mirror. While a release is being
+/// upgraded it has another revision of the same name, whose images are excluded.
 fn images_of<'a>(
     release: &Release,
     templates: &'a [Template],
@@ -281,7 +277,7 @@ fn images_of<'a>(
     images
 }
 
-/// Sets a member by its path; names of charts have no dots.
+/// Sets a value by its dotted path; names of charts contain no dots.
 fn put(values: &mut Value, key: &str, text: &str) {
     let place = key.split('.').fold(values, |place, member| {
         if !place.is_object() {

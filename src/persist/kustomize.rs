@@ -1,17 +1,17 @@
-//! What a GitOps repository takes: kustomize's `images:`, and a patch for each workload.
+//! Files for a GitOps repository: kustomize's `images:`, and a patch per workload.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::castai::components::image_variables;
 use crate::model::image_field::patch::set_by_name;
-use crate::model::image_field::{ImageField, locate_image_fields};
+use crate::model::image_field::{ImageField, Variables, locate_image_fields};
 use crate::model::inventory::{Place, WorkloadName};
+use crate::model::knowledge::Knowledge;
 use crate::model::workload::Workload;
 use crate::sync::plan::assignment::{Assignment, Source};
 
-/// The repositories that containers name, and what they are called in the mirror. Tags stay as they are.
+/// The repositories of containers, with their names in the mirror. Tags are not changed.
 pub fn images(assignments: &[Assignment]) -> Value {
     let mut names = BTreeMap::new();
     for assigned in assignments {
@@ -32,9 +32,9 @@ pub fn images(assignments: &[Assignment]) -> Value {
 pub struct Gap<'a> {
     pub workload: &'a WorkloadName,
     pub field: &'a ImageField,
-    /// A clause: what kustomize does not do.
+    /// A clause: what kustomize does not support.
     pub why: &'static str,
-    /// What the field has to become.
+    /// The image that the field needs.
     pub image: String,
 }
 
@@ -54,16 +54,19 @@ pub fn gaps(assignments: &[Assignment]) -> Vec<Gap<'_>> {
     found
 }
 
-/// The patches that `sync-images` would make, as kustomize's `patches:` takes them. The names of containers are tested, so
-/// that a patch never changes another one; the images are not, because whoever owns the manifests moves their tags.
-pub fn patches(workloads: &[Workload], assignments: &[Assignment]) -> Value {
-    let entries: Vec<_> = workloads.iter().filter_map(|workload| entry(workload, assignments)).collect();
+/// The patches that `sync-images` would make, in the format of kustomize's `patches:`. They test the names of
+/// containers, so that a patch never changes another container, but not the images, because the owner of the manifests
+/// changes tags.
+pub fn patches(workloads: &[Workload], assignments: &[Assignment], knowledge: &Knowledge) -> Value {
+    let variables = knowledge.image_variables();
+    let entries: Vec<_> =
+        workloads.iter().filter_map(|workload| entry(workload, assignments, &variables)).collect();
     json!({"patches": entries})
 }
 
-fn entry(workload: &Workload, assignments: &[Assignment]) -> Option<Value> {
+fn entry(workload: &Workload, assignments: &[Assignment], variables: &Variables) -> Option<Value> {
     let mut operations = Vec::new();
-    for field in locate_image_fields(&workload.pod, &image_variables()) {
+    for field in locate_image_fields(&workload.pod, variables) {
         if let Some(image) = renamed(&workload.name, &field.image_field, assignments) {
             operations.extend(set_by_name(workload.name.kind, &field, &image));
         }
@@ -81,7 +84,7 @@ fn entry(workload: &Workload, assignments: &[Assignment]) -> Option<Value> {
     Some(json!({"target": target, "patch": patch}))
 }
 
-/// What a field of a workload becomes, where it can be changed.
+/// The new value of a workload's field, if it can be changed.
 fn renamed(workload: &WorkloadName, image_field: &ImageField, assignments: &[Assignment]) -> Option<String> {
     assignments.iter().filter(|assigned| matches!(assigned.source, Source::Known(_))).find_map(|assigned| {
         let is_it = assigned.used_by.iter().any(|used| {

@@ -1,4 +1,4 @@
-//! The same as [`super::policy`], as a Kyverno `ClusterPolicy`, for API servers that serve no policy that changes pods.
+//! The policy of [`super::policy`] as a Kyverno `ClusterPolicy`, for API servers without mutating admission policies.
 
 use std::collections::BTreeMap;
 
@@ -6,33 +6,32 @@ use serde_json::{Value, json};
 
 use super::names::{Names, pattern};
 use super::policy::NAME;
-use crate::castai::built_in;
 use crate::model::image_field::{AdmissionList, admission_lists};
 
 pub const GROUP: &str = "kyverno.io";
 pub const VERSION: &str = "v1";
 pub const KIND: &str = "ClusterPolicy";
 
-/// Repositories of one pattern, and the replacement of their images.
+/// A pattern of repositories, and the replacement of their images.
 #[derive(Debug)]
 struct Case {
     repository: String,
-    /// Repositories that other cases are for.
+    /// Repositories that other cases handle.
     except: Option<String>,
-    becomes: Becomes,
+    becomes: NewName,
 }
 
-/// The name that an image gets.
+/// The new name of an image.
 #[derive(Debug)]
-enum Becomes {
+enum NewName {
     /// The image as written, below this path.
     Below(String),
-    /// The image as written, with its repository replaced.
+    /// The image as written, with another repository.
     Renamed { public: String, private: String },
 }
 
-impl Becomes {
-    /// With a variable of Kyverno's for the image as written.
+impl NewName {
+    /// The name, with Kyverno's variable for the image as written.
     fn text(&self, image: &str) -> String {
         match self {
             Self::Below(mirror) => format!("{mirror}/{{{{ {image} }}}}"),
@@ -43,19 +42,18 @@ impl Becomes {
     }
 }
 
-/// The policy. Kyverno's own webhook is asked again after others have added containers.
+/// The policy. Kyverno's webhook is called again after other webhooks have added containers.
 pub fn manifest(names: &Names) -> Value {
     let mut everywhere = named(names, &names.everywhere);
     if !names.prefixes.is_empty() {
         everywhere.push(Case {
-            repository: format!("{}{}", any(names.prefixes.iter().copied()), pattern::path()),
+            repository: format!("{}{}", any(names.prefixes.iter().map(String::as_str)), pattern::path()),
             except: (!names.everywhere.is_empty()).then(|| any(names.everywhere.keys().map(String::as_str))),
-            becomes: Becomes::Below(names.mirror.to_string()),
+            becomes: NewName::Below(names.mirror.to_string()),
         });
     }
     let pods = json!({"kinds": ["Pod"], "operations": ["CREATE"]});
-    let pods_inside =
-        json!({"kinds": ["Pod"], "operations": ["CREATE"], "namespaces": built_in().all_namespaces()});
+    let pods_inside = json!({"kinds": ["Pod"], "operations": ["CREATE"], "namespaces": names.namespaces});
     let rules: Vec<_> =
         [("castai-images", everywhere, pods), ("images-of-others", named(names, &names.inside), pods_inside)]
             .into_iter()
@@ -77,14 +75,14 @@ pub fn manifest(names: &Names) -> Value {
         "metadata": {
             "name": NAME,
             "labels": {"app.kubernetes.io/managed-by": NAME},
-            // Pods alone: what owns them keeps what its author wrote.
+            // Only pods: their controllers keep what the author wrote.
             "annotations": {"pod-policies.kyverno.io/autogen-controllers": "none"},
         },
         "spec": {"failurePolicy": "Ignore", "background": false, "rules": rules},
     })
 }
 
-/// Those of the layout in one case, and each of the others in its own.
+/// One case for names that follow the naming rule, and one for each of the others.
 fn named(names: &Names, repositories: &BTreeMap<String, String>) -> Vec<Case> {
     let is_by_layout =
         |(public, private): &(&String, &String)| **private == format!("{}/{public}", names.mirror);
@@ -92,12 +90,12 @@ fn named(names: &Names, repositories: &BTreeMap<String, String>) -> Vec<Case> {
     let layout = (!layout.is_empty()).then(|| Case {
         repository: any(layout.iter().map(|(public, _)| public.as_str())),
         except: None,
-        becomes: Becomes::Below(names.mirror.to_string()),
+        becomes: NewName::Below(names.mirror.to_string()),
     });
     let mapped = mapped.into_iter().map(|(public, private)| Case {
         repository: any([public.as_str()]),
         except: None,
-        becomes: Becomes::Renamed { public: public.clone(), private: private.clone() },
+        becomes: NewName::Renamed { public: public.clone(), private: private.clone() },
     });
     layout.into_iter().chain(mapped).collect()
 }
@@ -108,11 +106,11 @@ fn any<'n>(repositories: impl IntoIterator<Item = &'n str>) -> String {
 }
 
 impl Case {
-    /// One entry for images with a tag or digest, and one for those without, which get the tag that they mean.
+    /// One entry for images with a tag or digest, and one for those without, which get their implicit tag.
     fn foreach(&self, admission: AdmissionList) -> [Value; 2] {
         let AdmissionList { list, image: members } = admission;
         let element = format!("element.{}", members.join("."));
-        // What an item's image stands in may be absent.
+        // The parents of an item's image may be missing.
         let holders = &members[..members.len().saturating_sub(1)];
         let items = if holders.is_empty() { "[]".to_owned() } else { format!("[?{}]", holders.join(".")) };
         let entry = |version: &str, suffix: &str| {
@@ -141,13 +139,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pods_alone_are_renamed_and_others_images_only_inside() {
+    fn only_pods_are_renamed_and_third_party_images_only_in_cast_ais_namespaces() {
         let name = |public: &str, private: &str| (public.to_owned(), private.to_owned());
         let names = Names {
             mirror: "e.example".parse().unwrap(),
-            prefixes: vec!["castai/"],
+            prefixes: vec!["castai/".to_owned()],
             everywhere: BTreeMap::from([name("castai/own", "e.example/mine")]),
             inside: BTreeMap::from([name("rancher/kubectl", "e.example/rancher/kubectl")]),
+            namespaces: vec!["castai-agent".to_owned(), "tools".to_owned()],
         };
         let policy = manifest(&names);
         assert_eq!(policy["spec"]["failurePolicy"], "Ignore");
@@ -155,8 +154,8 @@ mod tests {
         let rules = policy["spec"]["rules"].as_array().unwrap();
         let namespaces = |rule: &Value| rule["match"]["any"][0]["resources"]["namespaces"].clone();
         assert_eq!((rules.len(), namespaces(&rules[0])), (2, Value::Null));
-        assert_eq!(namespaces(&rules[1]), json!(built_in().all_namespaces()));
-        // A name of its own and the prefix, each with a tag and without, for both lists of containers and the volumes.
+        assert_eq!(namespaces(&rules[1]), json!(["castai-agent", "tools"]));
+        // A separate name and the prefix, each with and without a tag, for both lists of containers and the volumes.
         let entries = rules[0]["mutate"]["foreach"].as_array().unwrap();
         assert_eq!(entries.len(), 12);
         let becomes = |entry: &Value| entry["patchStrategicMerge"]["spec"]["containers"][0]["image"].clone();
@@ -164,7 +163,7 @@ mod tests {
         assert_eq!(becomes(&entries[7]), "e.example/{{ element.image }}:latest");
         let conditions = entries[7]["preconditions"]["all"].as_array().unwrap();
         assert_eq!((conditions.len(), &conditions[1]["value"]), (2, &Value::Bool(false)));
-        // Only some volumes hold an image.
+        // Only some volumes have an image.
         assert_eq!(entries[8]["list"], "request.object.spec.volumes[?image] || `[]`");
         let renamed = json!({"name": "{{ element.name }}", "image": {"reference": "e.example/{{ element.image.reference }}"}});
         assert_eq!(entries[10]["patchStrategicMerge"]["spec"]["volumes"], json!([renamed]));

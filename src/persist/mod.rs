@@ -1,5 +1,5 @@
-//! What makes a rewrite last where something else writes the images again: Helm's values, kustomize's images, patches
-//! for GitOps, and a policy that renames images as pods are created. All of it is decided on plain values.
+//! Persists a rewrite where another owner writes the images: Helm values, kustomize images, patches for GitOps, and an
+//! admission policy that renames images when pods are created. All of it is decided on plain values.
 
 pub mod engine;
 pub mod helm;

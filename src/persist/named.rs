@@ -1,29 +1,34 @@
-//! What persisting starts from: what the cluster needs, and what that is called in the mirror.
+//! The input of all `values` commands: the images that the cluster needs, and their names in the mirror.
+
+use std::slice;
 
 use crate::cluster::{Connection, Scope};
 use crate::error::CommandError;
 use crate::event::{Event, Observer};
 use crate::model::image::Mirror;
 use crate::model::knowledge::Knowledge;
+use crate::model::name_map::NameMap;
 use crate::sync::discover::ImageFilter;
 use crate::sync::discover::snapshot::ClusterSnapshot;
 use crate::sync::plan::assign_all;
-use crate::sync::plan::assignment::{Assignment, Source};
+use crate::sync::plan::assignment::{Assignment, Naming, Source};
 use crate::sync::target::{self, MirrorSettings};
 use crate::transport;
 
 pub struct NamedImages {
     pub snapshot: ClusterSnapshot,
     pub mirror: Mirror,
+    pub maps: Vec<NameMap>,
+    pub knowledge: Knowledge,
     pub assignments: Vec<Assignment>,
     /// Whether some kind of workload could not be listed.
     pub is_partial: bool,
 }
 
-/// Reads the cluster, and gives every image its name. Warns about everything that could not be read.
+/// Reads the cluster, and assigns a name to every image. Warns about everything that could not be read.
 ///
 /// # Errors
-/// The cluster cannot be read, or it cannot be told which registry is meant.
+/// The cluster cannot be read, or the registry cannot be determined.
 pub async fn read(
     connection: &Connection,
     network: &transport::Settings,
@@ -32,25 +37,33 @@ pub async fn read(
     knowledge: Knowledge,
     observer: Observer<'_>,
 ) -> Result<NamedImages, CommandError> {
-    let snapshot = ClusterSnapshot::read(connection, scope, &knowledge).await?;
+    let filter = ImageFilter::default().with(knowledge.clone()).mapped(settings.maps.clone());
+    let snapshot = ClusterSnapshot::read(connection, scope, &filter).await?;
     let region = settings.region.as_deref();
     let described = snapshot.environment.cluster(region);
     let mirror = target::chosen(network, settings, Some(&described)).await?;
     target::refuse_path(&mirror)?;
-    target::refuse_maps(&mirror, &settings.maps)?;
-    let filter = ImageFilter::default().with(knowledge).below(Some(mirror.clone()));
-    let inventory = snapshot.inventory(region, &[], &filter);
+    target::refuse_maps(slice::from_ref(&mirror), &settings.maps)?;
+    let filter = filter.below(vec![mirror.clone()]);
+    let inventory = snapshot.inventory(region, &filter);
     for note in &inventory.notes {
         observer(Event::Warning(note.clone()));
     }
     let region = described.region.as_deref();
     let assignments = assign_all(&inventory, &mirror, &settings.maps, region, observer);
-    Ok(NamedImages { snapshot, mirror, assignments, is_partial: !inventory.unlisted.is_empty() })
+    let maps = settings.maps.clone();
+    let is_partial = !inventory.unlisted.is_empty();
+    Ok(NamedImages { snapshot, mirror, maps, knowledge, assignments, is_partial })
 }
 
 impl NamedImages {
+    /// What names were given by.
+    pub fn naming(&self) -> Naming<'_> {
+        Naming { mirror: &self.mirror, maps: &self.maps, knowledge: &self.knowledge }
+    }
+
     /// # Errors
-    /// There is no image that could be named.
+    /// No image can have a private name.
     pub fn refuse_nothing(&self) -> Result<(), CommandError> {
         let is_named = |assigned: &Assignment| matches!(assigned.source, Source::Known(_));
         if self.assignments.iter().any(is_named) {

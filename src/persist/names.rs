@@ -1,73 +1,83 @@
-//! Which repositories a policy renames, and to what: the very names that rewriting gives.
+//! Which repositories a policy renames, and to what: the same names as rewriting uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::castai::built_in;
 use crate::model::image::{Image, Mirror};
 use crate::model::inventory::{ImageField, Place, WorkloadName};
-use crate::sync::plan::assignment::{Assignment, NameMap, Source};
+use crate::model::knowledge::Knowledge;
+use crate::sync::plan::assignment::{Assignment, Naming, Source};
 
-/// Repositories as pods write them, and what they are called in the mirror.
+/// Repositories as in pods, with their names in the mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
     pub mirror: Mirror,
-    /// Beginnings of repositories, of which every one is called by the mirror's layout. Empty where only what is
-    /// mirrored is renamed.
-    pub prefixes: Vec<&'static str>,
-    /// Repositories that are renamed wherever a pod runs.
+    /// Prefixes of repositories that all follow the naming rule. Empty if only mirrored images are renamed.
+    pub prefixes: Vec<String>,
+    /// Repositories that are renamed in all namespaces.
     pub everywhere: BTreeMap<String, String>,
-    /// Repositories of others, which are renamed in Cast AI's namespaces alone.
+    /// Third-party repositories, which are only renamed in Cast AI's namespaces.
     pub inside: BTreeMap<String, String>,
+    /// Cast AI's namespaces.
+    pub namespaces: Vec<String>,
 }
 
 impl Names {
-    /// The repositories that hold a verified image. `is_verified` is asked for the name in the mirror.
+    /// The repositories with a verified image. `is_verified` is called with the name in the mirror.
     pub fn of_verified(
-        mirror: &Mirror,
+        naming: Naming<'_>,
         assignments: &[Assignment],
         is_verified: impl Fn(&Image) -> bool,
     ) -> Self {
-        let mut names = Self::new(mirror, Vec::new());
+        let mut names = Self::new(naming, Vec::new());
         for assigned in assignments {
             if let Source::Known(source) = &assigned.source
                 && is_verified(&assigned.destination)
             {
-                names.add(source.repository(), assigned.destination.repository());
+                names.add(source.repository(), assigned.destination.repository(), naming.knowledge);
             }
         }
         names
     }
 
-    /// Whatever begins like an image of Cast AI's, and the images of others that its charts are known to use.
-    pub fn of_prefixes(mirror: &Mirror, maps: &[NameMap]) -> Self {
-        let mut names = Self::new(mirror, built_in().prefixes().collect());
-        for repository in built_in().repositories_of_others() {
+    /// Whatever begins like an image of Cast AI's, and the images of others that its charts are known to use or that
+    /// the user named.
+    pub fn of_prefixes(naming: Naming<'_>) -> Self {
+        let Naming { mirror, maps, knowledge } = naming;
+        let mut names = Self::new(naming, knowledge.prefix_spellings());
+        let added = knowledge.image_prefixes.iter().map(|prefix| prefix.trim_end_matches('/'));
+        for repository in knowledge.repositories_of_others().chain(added) {
             let spellings: &[&str] = if is_docker_hub(repository) { &["", "docker.io/"] } else { &[""] };
             for spelling in spellings {
                 let written = format!("{spelling}{repository}");
                 if let Some(name) = written.parse().ok().and_then(|image: Image| mirror.name_of(&image).ok())
                 {
-                    names.add(&written, name.repository());
+                    names.add(&written, name.repository(), knowledge);
                 }
             }
         }
         for map in maps {
-            names.add(map.public(), map.private());
+            names.add(map.public(), map.private(), knowledge);
         }
         names
     }
 
-    fn new(mirror: &Mirror, prefixes: Vec<&'static str>) -> Self {
-        Self { mirror: mirror.clone(), prefixes, everywhere: BTreeMap::new(), inside: BTreeMap::new() }
+    fn new(naming: Naming<'_>, prefixes: Vec<String>) -> Self {
+        Self {
+            mirror: naming.mirror.clone(),
+            prefixes,
+            everywhere: BTreeMap::new(),
+            inside: BTreeMap::new(),
+            namespaces: naming.knowledge.all_namespaces().into_iter().map(str::to_owned).collect(),
+        }
     }
 
-    fn add(&mut self, public: &str, private: &str) {
-        let is_castai = public.parse().is_ok_and(|image| built_in().image_prefix(&image).is_some());
+    fn add(&mut self, public: &str, private: &str, knowledge: &Knowledge) {
+        let is_castai = public.parse().is_ok_and(|image| knowledge.image_prefix(&image).is_some());
         let names = if is_castai { &mut self.everywhere } else { &mut self.inside };
         names.insert(public.to_owned(), private.to_owned());
     }
 
-    /// What is renamed, one line each, for a person who is asked about it.
+    /// The renamed repositories, one line each, for the confirmation prompt.
     pub fn lines(&self) -> Vec<String> {
         let prefixes = self.prefixes.iter();
         let prefixes = prefixes.map(|prefix| format!("{prefix}* becomes {}/{prefix}*", self.mirror));
@@ -84,28 +94,37 @@ impl Names {
     }
 }
 
-/// Whether a policy can rename an image that pods in `namespace` carry: in a field that still has its public name, and
-/// only inside of Cast AI's namespaces if it is somebody else's.
-pub fn is_renamable(image: &Image, image_field: &ImageField, source: &Image, namespace: &str) -> bool {
+/// Whether a policy can rename an image of pods in `namespace`: the field has its public name and, for a third-party
+/// image, the namespace is Cast AI's.
+pub fn is_renamable(
+    image: &Image,
+    image_field: &ImageField,
+    source: &Image,
+    namespace: &str,
+    knowledge: &Knowledge,
+) -> bool {
     is_renamable_inside(image, image_field, source)
-        && (built_in().image_prefix(source).is_some() || built_in().is_namespace(namespace))
+        && (knowledge.image_prefix(source).is_some() || knowledge.is_namespace(namespace))
 }
 
-/// The same, in Cast AI's namespaces.
+/// The same for Cast AI's namespaces.
 fn is_renamable_inside(image: &Image, image_field: &ImageField, source: &Image) -> bool {
     image_field.is_renamed_at_admission() && image.repository() == source.repository()
 }
 
-/// Images of others that no policy renames, by repository, and the namespaces in which Cast AI uses them: those that are
-/// not Cast AI's.
-pub fn outside(assignments: &[Assignment]) -> BTreeMap<&str, BTreeSet<&str>> {
+/// Third-party images that no policy renames, by repository, with the namespaces in which Cast AI uses them, which are
+/// not Cast AI's own.
+pub fn outside<'a>(
+    assignments: &'a [Assignment],
+    knowledge: &Knowledge,
+) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
     let mut found: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for assigned in assignments {
         let Source::Known(source) = &assigned.source else { continue };
         for used in &assigned.used_by {
             let (image_field, namespace) = (&used.used_by.image_field, namespace(&used.used_by.place));
             let is_renamed_inside = is_renamable_inside(&used.image, image_field, source);
-            if is_renamed_inside && !is_renamable(&used.image, image_field, source, namespace) {
+            if is_renamed_inside && !is_renamable(&used.image, image_field, source, namespace, knowledge) {
                 found.entry(source.repository()).or_default().insert(namespace);
             }
         }
@@ -113,7 +132,7 @@ pub fn outside(assignments: &[Assignment]) -> BTreeMap<&str, BTreeSet<&str>> {
     found
 }
 
-/// Where pods of `place` run, as far as it has a namespace.
+/// The namespace of the pods of `place`; empty if it has none.
 fn namespace(place: &Place) -> &str {
     match place {
         Place::Workload(WorkloadName { namespace, .. })
@@ -123,44 +142,45 @@ fn namespace(place: &Place) -> &str {
     }
 }
 
-/// The repositories in the mirror that hold none of their images yet, in order.
+/// The repositories in the mirror without any verified image, sorted.
 pub fn unverified(assignments: &[Assignment], is_verified: impl Fn(&Image) -> bool) -> BTreeSet<&str> {
     let known = assignments.iter().filter(|assigned| matches!(assigned.source, Source::Known(_)));
-    let (held, missing): (Vec<_>, Vec<_>) = known.partition(|assigned| is_verified(&assigned.destination));
-    let held: BTreeSet<_> = held.iter().map(|assigned| assigned.destination.repository()).collect();
+    let (verified, missing): (Vec<_>, Vec<_>) =
+        known.partition(|assigned| is_verified(&assigned.destination));
+    let verified: BTreeSet<_> = verified.iter().map(|assigned| assigned.destination.repository()).collect();
     missing
         .iter()
         .map(|assigned| assigned.destination.repository())
-        .filter(|name| !held.contains(name))
+        .filter(|name| !verified.contains(name))
         .collect()
 }
 
-/// Whether a repository's first part is no host.
+/// Whether the first segment of a repository is not a host.
 fn is_docker_hub(repository: &str) -> bool {
     repository.split('/').next().is_some_and(|first| !first.contains(['.', ':']))
 }
 
-/// Regular expressions (RE2) of image references. They need no backslash, so that no language that they are written in
-/// changes them.
+/// Regular expressions (RE2) for image references. They contain no backslash, so that they need no escaping in any
+/// format.
 pub mod pattern {
-    /// A part of a repository between slashes, by the distribution specification's grammar.
+    /// A path segment of a repository, by the distribution specification's grammar.
     const PART: &str = "[a-z0-9]+(?:(?:[.]|_|__|-+)[a-z0-9]+)*";
 
-    /// What follows a repository in a reference that has a tag, a digest or both.
+    /// The tag, digest or both after a repository.
     pub const VERSION: &str =
         "(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(?:@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})$";
 
-    /// The repository that a reference begins with, host and port included.
+    /// A reference's repository, including host and port.
     pub fn repository() -> String {
         format!("^{PART}(?::[0-9]+/{PART})?(?:/{PART})*")
     }
 
-    /// A repository behind a prefix.
+    /// The part of a repository after a prefix.
     pub fn path() -> String {
         format!("{PART}(?:/{PART})*")
     }
 
-    /// A name that means itself: it has no other character that means something else.
+    /// A name as a pattern: the dot is the only special character in it.
     pub fn literal(name: &str) -> String {
         name.replace('.', "[.]")
     }
@@ -169,11 +189,17 @@ pub mod pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::castai::built_in;
     use crate::model::inventory::{Reason, Use, WorkloadKind};
+    use crate::model::name_map::NameMap;
     use crate::model::plan::PlannedUse;
 
     fn image(text: &str) -> Image {
         text.parse().unwrap()
+    }
+
+    fn naming<'a>(mirror: &'a Mirror, maps: &'a [NameMap], knowledge: &'a Knowledge) -> Naming<'a> {
+        Naming { mirror, maps, knowledge }
     }
 
     fn assignment(destination: &str, source: &str) -> Assignment {
@@ -186,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_verified_is_renamed_and_what_is_missing_is_named() {
+    fn only_verified_images_are_renamed_and_missing_ones_are_reported() {
         let mirror: Mirror = "e.example/pfx".parse().unwrap();
         let assignments = [
             assignment("e.example/pfx/castai/hibernate:v1", "castai/hibernate:v1"),
@@ -200,7 +226,7 @@ mod tests {
         ];
         let is_verified =
             |name: &Image| name.as_written().ends_with(":v1") && !name.as_written().contains("live");
-        let names = Names::of_verified(&mirror, &assignments, is_verified);
+        let names = Names::of_verified(naming(&mirror, &[], built_in()), &assignments, is_verified);
         let pair = |public: &str, private: &str| (public.to_owned(), private.to_owned());
         assert_eq!(
             names.everywhere,
@@ -252,17 +278,18 @@ mod tests {
         ];
         let expected =
             BTreeMap::from([("registry.k8s.io/cpa/cpvpa", BTreeSet::from(["kube-system", "shop"]))]);
-        assert_eq!(outside(&assignments), expected);
+        assert_eq!(outside(&assignments, built_in()), expected);
     }
 
     #[test]
-    fn everything_that_is_renamed_is_named_in_a_line() {
+    fn every_renamed_repository_is_listed() {
         let pair = |public: &str, private: &str| BTreeMap::from([(public.to_owned(), private.to_owned())]);
         let names = Names {
             mirror: "e.example/pfx".parse().unwrap(),
-            prefixes: vec!["ghcr.io/castai/"],
+            prefixes: vec!["ghcr.io/castai/".to_owned()],
             everywhere: pair("castai/hibernate", "e.example/hibernate"),
             inside: pair("rancher/kubectl", "e.example/pfx/rancher/kubectl"),
+            namespaces: Vec::new(),
         };
         assert_eq!(
             names.lines(),
@@ -275,14 +302,49 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_come_with_others_images_in_each_spelling_and_with_maps() {
+    fn prefixes_include_third_party_images_in_each_spelling_and_maps() {
         let mirror: Mirror = "e.example".parse().unwrap();
         let maps = ["e.example/agent=us-docker.pkg.dev/castai-hub/library/agent".parse().unwrap()];
-        let names = Names::of_prefixes(&mirror, &maps);
-        assert!(names.prefixes.contains(&"ghcr.io/castai/") && names.prefixes.contains(&"docker.io/castai/"));
+        let names = Names::of_prefixes(naming(&mirror, &maps, built_in()));
+        assert!(
+            ["ghcr.io/castai/", "docker.io/castai/"]
+                .iter()
+                .all(|prefix| names.prefixes.iter().any(|one| one == prefix))
+        );
         assert_eq!(names.everywhere["us-docker.pkg.dev/castai-hub/library/agent"], "e.example/agent");
         assert_eq!(names.inside["docker.io/rancher/kubectl"], "e.example/docker.io/rancher/kubectl");
         assert_eq!(names.inside["registry.k8s.io/cpa/cpvpa"], "e.example/registry.k8s.io/cpa/cpvpa");
         assert!(!names.inside.contains_key("docker.io/registry.k8s.io/cpa/cpvpa"));
+    }
+
+    #[test]
+    fn what_the_user_adds_is_renamed_like_what_we_know() {
+        let mirror: Mirror = "e.example".parse().unwrap();
+        let added = Knowledge {
+            namespaces: vec!["tools".to_owned()],
+            image_prefixes: vec!["quay.io/acme".to_owned(), "acme/".to_owned()],
+            repositories: vec!["registry.example/tool".to_owned()],
+            images: vec![image("probe/once:v1")],
+            ..Knowledge::default()
+        };
+        let names = Names::of_prefixes(naming(&mirror, &[], &added));
+        for prefix in ["quay.io/acme/", "acme/", "docker.io/acme/", "index.docker.io/acme/"] {
+            assert!(names.prefixes.iter().any(|one| one == prefix), "{prefix}: {:?}", names.prefixes);
+        }
+        assert_eq!(
+            names.everywhere["quay.io/acme"], "e.example/quay.io/acme",
+            "a prefix may be a whole name"
+        );
+        for repository in ["registry.example/tool", "probe/once", "docker.io/probe/once"] {
+            assert_eq!(names.inside[repository], format!("e.example/{repository}"));
+        }
+        assert!(names.namespaces.iter().any(|namespace| namespace == "tools"));
+
+        let assignments = [assignment("e.example/quay.io/acme/x:v1", "quay.io/acme/x:v1")];
+        let everywhere = |knowledge| {
+            Names::of_verified(naming(&mirror, &[], knowledge), &assignments, |_| true).everywhere
+        };
+        assert!(everywhere(&added).contains_key("quay.io/acme/x"));
+        assert!(everywhere(built_in()).is_empty());
     }
 }

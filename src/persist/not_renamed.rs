@@ -1,4 +1,4 @@
-//! Images that keep their names, because they can have none in the mirror or because rewriting would not touch them.
+//! Images that keep their names, because they have none in the mirror or because rewriting would not change them.
 
 use crate::castai::derivation;
 use crate::model::image::Image;
@@ -11,17 +11,17 @@ use crate::sync::rewrite::derived_image::source_of;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotRenamed {
     pub image: Image,
-    /// One of those that carry it.
+    /// One of its places.
     pub place: Place,
-    /// How many more there are.
+    /// The number of further places.
     pub more: usize,
-    /// A sentence, with what to do.
+    /// A sentence, with the fix.
     pub why: String,
-    /// It could have a name, but what its component derives from that could not be found.
+    /// It could be renamed, but its component would then not find its derived image.
     pub is_unrenamable: bool,
 }
 
-/// Takes those away from `assignments`, in order of their names in the mirror.
+/// Removes those images from `assignments`, sorted by their names in the mirror.
 pub fn leave_out(assignments: &mut Vec<Assignment>) -> Vec<NotRenamed> {
     let (mut not_renamed, mut derived) = (Vec::new(), Vec::new());
     for assigned in &*assignments {
@@ -56,14 +56,14 @@ pub fn leave_out(assignments: &mut Vec<Assignment>) -> Vec<NotRenamed> {
         let why = |used: &PlannedUse| {
             derived.iter().find(|(derived, _)| used.used_by.contains_source_of(derived)).map(|(_, why)| why)
         };
-        let held: Vec<_> = assigned.used_by.iter().filter(|used| why(used).is_some()).collect();
-        let Some((first, cause)) = held.first().and_then(|first| Some((*first, why(first)?))) else {
+        let affected: Vec<_> = assigned.used_by.iter().filter(|used| why(used).is_some()).collect();
+        let Some((first, cause)) = affected.first().and_then(|first| Some((*first, why(first)?))) else {
             return true;
         };
         not_renamed.push(NotRenamed {
             image: source.clone(),
             place: first.used_by.place.clone(),
-            more: held.len() - 1,
+            more: affected.len() - 1,
             why: cause.clone(),
             is_unrenamable: true,
         });
@@ -73,13 +73,13 @@ pub fn leave_out(assignments: &mut Vec<Assignment>) -> Vec<NotRenamed> {
     not_renamed
 }
 
-/// What derives the image of `assigned` from its own, and would not find it: in a manifest nobody sets the variable that
-/// `sync-images` sets in the cluster.
+/// The uses of `assigned` whose component would not find its derived image: in manifests, nothing sets the variable
+/// that `sync-images` sets in the cluster.
 fn missing_derived_images(assigned: &Assignment, assignments: &[Assignment]) -> Vec<(Use, String)> {
     let makers = assigned.used_by.iter().filter_map(|used| {
         let rule = used.used_by.image_field.derived().and_then(derivation::named)?;
         let own = &source_of(assignments, &used.used_by)?.destination;
-        let finds = rule.looked_for(own).is_some_and(|image| image.is_same(&assigned.destination));
+        let finds = rule.derived_name(own).is_some_and(|image| image.is_same(&assigned.destination));
         let why = derivation::set_in_manifest(own, &rule.variable, &assigned.destination);
         (!finds).then(|| (used.used_by.clone(), why))
     });
@@ -120,7 +120,7 @@ mod tests {
         };
         let found = Found { workloads: &[workload], ..Found::default() };
         let inventory =
-            discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
+            discover(Vec::new(), &[found], &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
         let mirror: Mirror = mirror.parse().unwrap();
         assign(&inventory, &mirror, &[], Some("us-east-1"))
     }
@@ -132,20 +132,20 @@ mod tests {
         const NEAR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com/x:v1";
         const LOST: &str = "cannot find its scanners";
         // The mirror and the images.
-        let given: [(_, &[&str]); 4] = [
+        let cases: [(_, &[&str]); 4] = [
             ("e.example", &[AGENT, CONTROLLER, NEAR]),
             ("e.example", &[AGENT, "e.example/x:v1"]),
             ("e.example/my-controller", &[AGENT, CONTROLLER]),
             ("e.example/my-controller", &[CONTROLLER]),
         ];
-        // What is left out, whether it is held back and why, and how many images stay.
+        // The removed images, whether each is held back and why, and the number of remaining images.
         let expected = [
             (None, 4),
             (Some(("e.example/x:v1", false, "--map e.example/x=")), 1),
             (Some((CONTROLLER, true, LOST)), 2),
             (Some((CONTROLLER, true, LOST)), 1),
         ];
-        for ((mirror, images), (expected, stay)) in given.into_iter().zip(expected) {
+        for ((mirror, images), (expected, stay)) in cases.into_iter().zip(expected) {
             let mut assignments = assignments(mirror, images);
             let found = leave_out(&mut assignments);
             assert_eq!(assignments.len(), stay, "{mirror} {images:?}: {assignments:?}");

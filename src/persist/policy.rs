@@ -1,14 +1,13 @@
-//! A `MutatingAdmissionPolicy` that renames images as pods are created, and its binding.
+//! A `MutatingAdmissionPolicy` that renames images when pods are created, and its binding.
 //!
-//! It is asked again after webhooks that add containers (`reinvocationPolicy: IfNeeded`). It never stops a pod:
-//! `failurePolicy: Ignore` lets a pod pass as it is where an expression fails.
+//! It runs again after webhooks that add containers (`reinvocationPolicy: IfNeeded`). It never blocks a pod: with
+//! `failurePolicy: Ignore`, a pod is admitted unchanged if an expression fails.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use super::names::{Names, pattern};
-use crate::castai::built_in;
 use crate::model::image_field::{AdmissionList, admission_lists};
 
 /// The name of policy and binding.
@@ -18,7 +17,7 @@ pub const GROUP: &str = "admissionregistration.k8s.io";
 pub const POLICY: &str = "MutatingAdmissionPolicy";
 pub const BINDING: &str = "MutatingAdmissionPolicyBinding";
 
-/// Versions of the API in which the policy can be written, the best first. In v1alpha1 it was never on by default.
+/// Supported versions of the API, best first. v1alpha1 was never enabled by default.
 pub const VERSIONS: &[&str] = &["v1", "v1beta1"];
 
 /// What a reader of the policy should know.
@@ -68,19 +67,19 @@ fn variables(names: &Names) -> Vec<Value> {
         let prefixes: Vec<_> = names.prefixes.iter().map(|prefix| pattern::literal(prefix)).collect();
         variables.push(variable("prefix", literal(&format!("^(?:{})", prefixes.join("|")))));
     }
-    // An empty map has no type.
+    // In CEL, an empty map has no type.
     if !names.everywhere.is_empty() {
         variables.push(variable("everywhere", map(&names.everywhere)));
     }
     if !names.inside.is_empty() {
-        let namespaces: Vec<_> = built_in().all_namespaces().into_iter().map(literal).collect();
+        let namespaces: Vec<_> = names.namespaces.iter().map(|namespace| literal(namespace)).collect();
         variables.push(variable("isInside", format!("request.namespace in [{}]", namespaces.join(", "))));
         variables.push(variable("inside", map(&names.inside)));
     }
     variables
 }
 
-/// Replaces the images of one list's items. `c` is an item, `r` the repository of its image.
+/// Replaces the images of one list's items. In the expression, `c` is an item and `r` the repository of its image.
 fn mutation(names: &Names, admission: AdmissionList) -> Value {
     let AdmissionList { list, image: members } = admission;
     let inside = "variables.isInside && r in variables.inside";
@@ -102,12 +101,12 @@ fn mutation(names: &Names, admission: AdmissionList) -> Value {
         .fold(String::new(), |chain, (condition, name)| format!("{chain}({condition}) ? {name} : "))
         + "r";
     let image = format!("c.{}", members.join("."));
-    // Each member on the way may be absent.
+    // Each parent may be missing.
     let has_image: Vec<_> =
         (1..=members.len()).map(|end| format!("has(c.{})", members[..end].join("."))).collect();
     let has_image = has_image.join(" && ");
     let path = members.join("/");
-    // Fields that are absent are read as empty lists, and an untagged image gets the tag that it means.
+    // Missing fields are read as empty lists, and an untagged image gets its implicit tag.
     let expression = format!(
         "(has(object.spec.{list}) ? object.spec.{list} : []).transformList(i, c,\n  \
          {has_image} && {image}.matches(variables.reference) &&\n  \
@@ -123,7 +122,7 @@ fn mutation(names: &Names, admission: AdmissionList) -> Value {
     json!({"patchType": "JSONPatch", "jsonPatch": {"expression": expression}})
 }
 
-/// One entry in each line, for people who read it.
+/// A map with one entry per line, for readability.
 fn map(names: &BTreeMap<String, String>) -> String {
     let entries: Vec<_> = names
         .iter()
@@ -132,7 +131,7 @@ fn map(names: &BTreeMap<String, String>) -> String {
     format!("{{\n{}\n}}\n", entries.join(",\n"))
 }
 
-/// A string of CEL. It contains only image names and our own patterns.
+/// A CEL string literal. It contains only image names and our own patterns.
 fn literal(text: &str) -> String {
     Value::from(text).to_string()
 }
@@ -141,22 +140,23 @@ fn literal(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn names(prefixes: Vec<&'static str>, everywhere: &[&str], inside: &[&str]) -> Names {
+    fn names(prefixes: &[&str], everywhere: &[&str], inside: &[&str]) -> Names {
         let own = |names: &[&str]| {
             names.iter().map(|name| ((*name).to_owned(), format!("e.example/{name}"))).collect()
         };
         Names {
             mirror: "e.example".parse().unwrap(),
-            prefixes,
+            prefixes: prefixes.iter().map(|prefix| (*prefix).to_owned()).collect(),
             everywhere: own(everywhere),
             inside: own(inside),
+            namespaces: vec!["castai-agent".to_owned()],
         }
     }
 
     #[test]
-    fn it_never_stops_a_pod_and_is_measured_in_each_version() {
+    fn the_policy_never_blocks_a_pod_in_any_api_version() {
         for version in VERSIONS {
-            let [policy, binding] = manifests(&names(vec!["castai/"], &[], &[]), version);
+            let [policy, binding] = manifests(&names(&["castai/"], &[], &[]), version);
             assert_eq!(policy["spec"]["failurePolicy"], "Ignore");
             assert_eq!(policy["spec"]["reinvocationPolicy"], "IfNeeded");
             assert_eq!(policy["apiVersion"], format!("admissionregistration.k8s.io/{version}"));
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn only_variables_that_are_used_are_there() {
+    fn a_policy_declares_only_variables_that_it_uses() {
         let variables = |names: &Names| -> Vec<String> {
             let [policy, _] = manifests(names, "v1");
             let text = policy["spec"]["mutations"].to_string();
@@ -182,14 +182,14 @@ mod tests {
             found
         };
         let both = ["repository", "reference"];
-        assert_eq!(variables(&names(vec![], &["a/b"], &[])), [&both[..], &["everywhere"]].concat());
-        assert_eq!(variables(&names(vec![], &[], &["a/b"])), [&both[..], &["isInside", "inside"]].concat());
-        assert_eq!(variables(&names(vec!["a/"], &[], &[])), [&both[..], &["prefix"]].concat());
+        assert_eq!(variables(&names(&[], &["a/b"], &[])), [&both[..], &["everywhere"]].concat());
+        assert_eq!(variables(&names(&[], &[], &["a/b"])), [&both[..], &["isInside", "inside"]].concat());
+        assert_eq!(variables(&names(&["a/"], &[], &[])), [&both[..], &["prefix"]].concat());
     }
 
     #[test]
-    fn volumes_are_renamed_where_they_hold_an_image() {
-        let [policy, _] = manifests(&names(vec!["castai/"], &[], &[]), "v1");
+    fn volumes_with_an_image_are_renamed() {
+        let [policy, _] = manifests(&names(&["castai/"], &[], &[]), "v1");
         let mutations = policy["spec"]["mutations"].as_array().unwrap();
         let expressions: Vec<_> =
             mutations.iter().map(|one| one["jsonPatch"]["expression"].as_str().unwrap()).collect();
@@ -202,13 +202,13 @@ mod tests {
         assert!(!expressions[1].contains("reference)") || expressions[1].contains("variables.reference)"));
     }
 
-    /// cel-go takes 100,000 characters, and the list is far below that for every image that Cast AI has.
+    /// cel-go accepts 100,000 characters; the list of all Cast AI images stays far below.
     #[test]
     fn hundreds_of_repositories_fit_into_an_expression() {
         let many: Vec<_> =
             (0..500).map(|index| format!("us-docker.pkg.dev/castai-hub/library/component-{index}")).collect();
         let many: Vec<_> = many.iter().map(String::as_str).collect();
-        let [policy, _] = manifests(&names(vec![], &many, &[]), "v1");
+        let [policy, _] = manifests(&names(&[], &many, &[]), "v1");
         let longest = policy["spec"]["variables"].as_array().unwrap().iter();
         let longest = longest.map(|one| one["expression"].as_str().unwrap().len()).max().unwrap();
         assert!((10_000..100_000).contains(&longest), "{longest}");

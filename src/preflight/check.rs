@@ -1,34 +1,34 @@
-//! What a check is: data, and a pure function that judges facts.
+//! A check: data, and a pure function that judges facts.
 
 use probe::Layer;
 use serde::Serialize;
 
 use super::component::Component;
-use super::facts::{ClusterFacts, RegistryFacts, ServiceFacts, Sight};
+use super::facts::{ClusterFacts, ProbedTarget, RegistryFacts, ServiceFacts};
 use super::judgement::Judgement;
 use super::machine::MachineFacts;
 use super::target::Target;
 
-/// A check as data. Its code is stable for ever: a retired code is never used again.
+/// A check as data. Its code is stable: a retired code is never reused.
 #[derive(Debug)]
 pub struct Check {
-    /// Such as `CPL210`.
+    /// For example `CPL210`.
     pub code: &'static str,
-    /// What is true when the check passes.
+    /// A statement that is true if the check passes.
     pub title: &'static str,
     pub category: Category,
-    /// How bad it is when the title is not true.
+    /// How serious it is if the title is not true.
     pub severity: Severity,
-    /// What must have passed before this check makes sense.
+    /// Checks that must have passed before this one is meaningful.
     pub requires: &'static [Requires],
     pub source: Source,
-    /// Rights that looking needs, as Kubernetes or IAM name them.
+    /// Permissions to gather the facts, in Kubernetes' or IAM's notation.
     pub permissions: &'static [&'static str],
-    /// Why it matters, for a person who meets the code for the first time.
+    /// Why it matters, for readers who see the code for the first time.
     pub explanation: &'static str,
-    /// What to do in general when it fails; a finding's own remedies are more exact.
+    /// The general fix for a failure; the fixes in a finding are more specific.
     pub remediation: &'static str,
-    /// What it judges. This decides which subjects it has, and which facts are gathered for it.
+    /// The judge function. It determines the check's subjects, and which facts are gathered for it.
     pub judge: Judge,
 }
 
@@ -39,11 +39,11 @@ impl PartialEq for Check {
 }
 
 impl Check {
-    /// What must be gathered besides what each command knows anyway.
+    /// Facts to gather in addition to those that are always available.
     pub const fn needs(&self) -> &'static [Need] {
         match self.judge {
             Judge::Cluster(_) | Judge::Region(_) => &[],
-            // Which services there are depends on the installation that components are configured with.
+            // The services depend on the installation that components are configured with.
             Judge::Component(_) | Judge::Target { .. } | Judge::Service(_) => &[Need::Configuration],
             Judge::Machine(_) => &[Need::Metadata],
             Judge::Network { .. } => &[Need::Configuration, Need::Metadata],
@@ -52,8 +52,9 @@ impl Check {
     }
 }
 
-/// What a check is about. Codes are numbered by it: 1xx, 2xx, 3xx; 4xx is kept for AWS' configuration.
+/// The category of a check, by the code: 1xx, 2xx, 3xx; 4xx is reserved for AWS configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Category {
     Cluster,
     Endpoints,
@@ -62,19 +63,20 @@ pub enum Category {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Severity {
-    /// Cast AI does not work: a failure is a `Fail`.
+    /// Cast AI does not work: a failure is reported as `Fail`.
     Error,
-    /// Something that is or may become a problem: a failure is a `Warn`.
+    /// An actual or possible problem: a failure is reported as `Warn`.
     Warning,
 }
 
-/// Where a check's facts come from.
+/// The source of a check's facts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     KubernetesApi,
     AwsApi,
-    /// What a vantage point sees itself.
+    /// The vantage point itself.
     VantagePoint,
 }
 
@@ -83,9 +85,9 @@ pub enum Source {
 pub enum Requires {
     /// On the same subject, from the same vantage point.
     Same(&'static str),
-    /// On the cluster, as long as no component was seen: one that was seen has been read.
+    /// For the cluster, unless components were found: then the cluster has been read.
     Cluster(&'static str),
-    /// On a component that is configured with this host. One of them is enough.
+    /// For a component that is configured with this host. One of them is enough.
     AnyComponent(&'static str),
 }
 
@@ -97,10 +99,10 @@ impl Requires {
     }
 }
 
-/// Something that is gathered only where a check needs it.
+/// Facts that are only gathered if a check needs them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
-    /// The `ConfigMap`s and Secrets that components take their endpoints from.
+    /// The `ConfigMap`s and Secrets with the components' endpoints.
     Configuration,
     /// This machine's instance metadata.
     Metadata,
@@ -108,7 +110,7 @@ pub enum Need {
     EcrRepository,
 }
 
-/// The kind of subject that a check is about, and what its facts mean.
+/// The kind of subject that a check is about, with the function that judges its facts.
 #[derive(Clone, Copy, Debug)]
 pub enum Judge {
     Cluster(fn(&ClusterFacts) -> Judgement),
@@ -117,17 +119,17 @@ pub enum Judge {
     Machine(fn(&MachineFacts) -> Judgement),
     /// Endpoint services whose host is not published.
     Service(fn(&ServiceFacts) -> Judgement),
-    /// What is known of a host without looking at it.
+    /// Facts about a host that need no network.
     Target {
         applies: fn(&Target) -> bool,
         judge: fn(&Target) -> Judgement,
     },
-    /// What a vantage point sees of a host, up to `layer`.
+    /// Network facts of a host, up to `layer`.
     Network {
         layer: Layer,
         step: Step,
         applies: fn(&Target) -> bool,
-        judge: fn(&Sight<'_>) -> Judgement,
+        judge: fn(&ProbedTarget<'_>) -> Judgement,
     },
     Registry {
         needs: &'static [Need],
@@ -135,7 +137,7 @@ pub enum Judge {
     },
 }
 
-/// A step of the check chain of a host, as reports sum it up.
+/// A step of a host's check chain, which is a column in reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     Dns,

@@ -1,7 +1,8 @@
-//! Every check, in the order in which reports show them.
+//! Every check, in the order of the report.
 //!
-//! 1xx cluster and place, 2xx the way to Cast AI, 3xx the way to ECR. Within 2xx and 3xx the last two digits say
-//! the same: x10 DNS, x20 TCP, x30 TLS, x40 the protocol above it. 4xx is kept for AWS' configuration.
+//! 1xx: cluster and location; 2xx: connection to Cast AI; 3xx: connection to ECR. Within 2xx and 3xx, the last two
+//! digits have the same meaning: x10 DNS, x20 TCP, x30 TLS, x40 the protocol on top. 4xx is reserved for AWS
+//! configuration.
 
 pub mod cluster_answers;
 pub mod components_found;
@@ -53,12 +54,12 @@ pub static CHECKS: &[&Check] = &[
     &ecr_tls::CHECK,
 ];
 
-/// The check of a code.
+/// The check with this code.
 pub fn find(code: &str) -> Option<&'static Check> {
     CHECKS.iter().copied().find(|check| check.code == code)
 }
 
-/// Where a code stands in the report.
+/// The position of a code in the report.
 pub fn position(code: &str) -> usize {
     CHECKS.iter().position(|check| check.code == code).unwrap_or(CHECKS.len())
 }

@@ -3,25 +3,20 @@
 use probe::Endpoint;
 use serde_json::Value;
 
-use super::component::{Configured, image_of};
+use super::component::{Configured, Known};
 use super::references::{ObjectReference, Objects};
-use crate::castai::built_in;
 use crate::model::knowledge::EndpointFile;
 use crate::model::workload::Workload;
 use crate::parse;
 
-/// The files of a workload: what holds each one, whether that may be missing, and what the file is.
-fn files(workload: &Workload) -> impl Iterator<Item = (ObjectReference, bool, &'static EndpointFile)> {
-    let reads = |file: &EndpointFile| {
-        workload
-            .pod
-            .containers
-            .iter()
-            .filter_map(image_of)
-            .any(|image| image.repository().rsplit('/').next() == Some(&file.image))
-    };
+/// The endpoint files of a workload: the object with the file, whether it is optional, and the file.
+fn files<'a>(
+    workload: &'a Workload,
+    known: Known<'a>,
+) -> impl Iterator<Item = (ObjectReference, bool, &'a EndpointFile)> {
+    let reads = move |file: &EndpointFile| known.runs(workload.pod.containers.iter(), &file.image);
     let namespace = workload.name.namespace.as_str();
-    built_in().all_endpoint_files().filter(move |file| reads(file)).flat_map(move |file| {
+    known.knowledge.all_endpoint_files().filter(move |file| reads(file)).flat_map(move |file| {
         let volumes = workload.pod.volumes.iter().flatten();
         volumes
             .filter_map(move |volume| ObjectReference::of_volume(volume, namespace))
@@ -29,16 +24,19 @@ fn files(workload: &Workload) -> impl Iterator<Item = (ObjectReference, bool, &'
     })
 }
 
-/// The objects, and in each the key, that hold a file of this workload.
-pub fn references(workload: &Workload) -> impl Iterator<Item = (ObjectReference, &'static str)> {
-    files(workload).map(|(reference, _, file)| (reference, file.key.as_str()))
+/// The objects and keys with endpoint files of this workload.
+pub fn references<'a>(
+    workload: &'a Workload,
+    known: Known<'a>,
+) -> impl Iterator<Item = (ObjectReference, &'a str)> {
+    files(workload, known).map(|(reference, _, file)| (reference, file.key.as_str()))
 }
 
-/// The endpoints that stand in a workload's files, and why one is not known. An object without the key is another
-/// volume's.
-pub fn endpoints(workload: &Workload, objects: &Objects) -> (Vec<Configured>, Vec<String>) {
+/// The endpoints in a workload's files, and why others are unknown. An object without the key belongs to another
+/// volume.
+pub fn endpoints(workload: &Workload, objects: &Objects, known: Known<'_>) -> (Vec<Configured>, Vec<String>) {
     let (mut found, mut unreadable) = (Vec::new(), Vec::new());
-    for (reference, optional, file) in files(workload) {
+    for (reference, optional, file) in files(workload, known) {
         let text = match objects.get(&reference) {
             Ok(data) => data.get(&file.key),
             Err(reason) if optional && reason.is_missing() => None,

@@ -1,36 +1,35 @@
-//! Which hosts the cluster's components are configured with: their variables, resolved as the kubelet would.
+//! The hosts that the cluster's components are configured with: their variables, resolved as the kubelet would.
 //!
-//! What is read from the cluster comes in as values, so that all of this is pure.
+//! Objects of the cluster are passed in as values, so everything here is pure.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
 
 use probe::Endpoint;
 
-use super::component::{Component, Configured, containers, image_of};
+use super::component::{Component, Configured, Known, containers};
 use super::config_file;
 use super::references::{ObjectReference, Objects};
-use crate::castai::built_in;
 use crate::castai::endpoints::Protocol;
 use crate::model::inventory::WorkloadKind;
 use crate::model::pod_spec::{Container, EnvVar};
 use crate::model::workload::Workload;
 
-/// Variables that hold an endpoint, and how it is spoken to.
-pub static VARIABLES: LazyLock<Vec<(&'static str, Protocol)>> =
-    LazyLock::new(|| built_in().all_endpoint_variables());
-
-/// Cast AI's workloads, without those that another workload made.
-pub fn components(workloads: &[Workload]) -> Vec<&Workload> {
-    workloads.iter().filter(|workload| is_cast_ai(workload) && !is_made_by_workload(workload)).collect()
+/// Cast AI's workloads, without those that another workload created.
+pub fn components<'w>(workloads: &'w [Workload], known: Known<'_>) -> Vec<&'w Workload> {
+    workloads
+        .iter()
+        .filter(|workload| is_cast_ai(workload, known) && !is_made_by_workload(workload))
+        .collect()
 }
 
-fn is_cast_ai(workload: &Workload) -> bool {
-    built_in().is_namespace(&workload.name.namespace)
-        || workload.labels.get("helm.sh/chart").is_some_and(|label| built_in().chart(label).is_some())
+fn is_cast_ai(workload: &Workload, known: Known<'_>) -> bool {
+    let Known { knowledge, .. } = known;
+    knowledge.is_namespace(&workload.name.namespace)
+        || workload.labels.get("helm.sh/chart").is_some_and(|label| knowledge.chart(label).is_some())
+        || knowledge.label(&workload.labels).is_some()
         || containers(workload)
-            .filter_map(image_of)
-            .any(|image| built_in().image_prefix(&image).is_some() || built_in().looks_mirrored(&image))
+            .filter_map(|container| known.image_of(container))
+            .any(|image| knowledge.image_prefix(&image).is_some() || knowledge.looks_mirrored(&image))
 }
 
 fn is_made_by_workload(workload: &Workload) -> bool {
@@ -40,13 +39,16 @@ fn is_made_by_workload(workload: &Workload) -> bool {
         .is_some_and(|owner| WorkloadKind::ALL.iter().any(|kind| kind.as_str() == owner.kind))
 }
 
-/// The keys of each object that may hold an endpoint of these workloads. Nothing else is kept: Secrets hold keys too.
-pub fn wanted<'a>(
+/// The keys per object that may hold an endpoint of these workloads. Nothing else is kept, because Secrets also contain
+/// credentials.
+pub fn referenced_keys<'a>(
     workloads: impl IntoIterator<Item = &'a Workload>,
+    known: Known<'_>,
 ) -> BTreeMap<ObjectReference, BTreeSet<String>> {
+    let variables = known.knowledge.all_endpoint_variables();
     let mut wanted: BTreeMap<ObjectReference, BTreeSet<String>> = BTreeMap::new();
     for workload in workloads {
-        for (reference, key) in config_file::references(workload) {
+        for (reference, key) in config_file::references(workload, known) {
             wanted.entry(reference).or_default().insert(key.to_owned());
         }
         let namespace = workload.name.namespace.as_str();
@@ -54,12 +56,12 @@ pub fn wanted<'a>(
             for source in container.env_from.iter().flatten() {
                 if let Some((reference, _)) = ObjectReference::of_source(source, namespace) {
                     let prefix = source.prefix.as_deref().unwrap_or_default();
-                    let keys = VARIABLES.iter().filter_map(|(variable, _)| variable.strip_prefix(prefix));
+                    let keys = variables.iter().filter_map(|(variable, _)| variable.strip_prefix(prefix));
                     wanted.entry(reference).or_default().extend(keys.map(ToOwned::to_owned));
                 }
             }
             for variable in container.env.iter().flatten() {
-                if VARIABLES.iter().any(|(name, _)| *name == variable.name)
+                if variables.iter().any(|(name, _)| *name == variable.name)
                     && let Some((reference, key, _)) = ObjectReference::of_variable(variable, namespace)
                 {
                     wanted.entry(reference).or_default().insert(key);
@@ -70,8 +72,9 @@ pub fn wanted<'a>(
     wanted
 }
 
-/// The endpoints of one component, with `objects` for what it takes from `ConfigMap`s and Secrets.
-pub fn resolve(workload: &Workload, objects: &Objects) -> Component {
+/// The endpoints of one component; `objects` are the `ConfigMap`s and Secrets that it refers to.
+pub fn resolve(workload: &Workload, objects: &Objects, known: Known<'_>) -> Component {
+    let variables = known.knowledge.all_endpoint_variables();
     let mut component = Component {
         workload: format!("{}/{}", workload.name.namespace, workload.name),
         name: workload.name.name.clone(),
@@ -80,14 +83,14 @@ pub fn resolve(workload: &Workload, objects: &Objects) -> Component {
         notes: Vec::new(),
     };
     for container in containers(workload) {
-        let values = Values::collect(container, &workload.name.namespace, objects);
+        let values = Values::collect(container, &workload.name.namespace, objects, &variables);
         component.unreadable.extend(values.unreadable);
         let mut endpoints = Vec::new();
-        for (variable, protocol) in VARIABLES.iter() {
+        for (variable, protocol) in &variables {
             let Some(value) = values.known.get(*variable) else {
                 continue;
             };
-            if value.is_empty() || built_in().is_derived(variable, value) {
+            if value.is_empty() || known.knowledge.is_derived(variable, value) {
                 continue;
             }
             match value.parse::<Endpoint>() {
@@ -101,7 +104,7 @@ pub fn resolve(workload: &Workload, objects: &Objects) -> Component {
                 Err(error) => component.unreadable.push(format!("{variable}: {error}")),
             }
         }
-        endpoints.extend(derived(container, &values.known));
+        endpoints.extend(derived(container, &values.known, known));
         if endpoints.is_empty() {
             component.unreadable.extend(values.unreadable_sources);
         } else {
@@ -113,7 +116,7 @@ pub fn resolve(workload: &Workload, objects: &Objects) -> Component {
             }
         }
     }
-    let (endpoints, unreadable) = config_file::endpoints(workload, objects);
+    let (endpoints, unreadable) = config_file::endpoints(workload, objects, known);
     component.endpoints.extend(endpoints);
     component.unreadable.extend(unreadable);
     component.unreadable.sort();
@@ -122,17 +125,22 @@ pub fn resolve(workload: &Workload, objects: &Objects) -> Component {
 }
 
 /// A container's endpoint variables.
-struct Values {
-    known: BTreeMap<&'static str, String>,
-    /// Variables that refer to something that cannot be read.
+struct Values<'k> {
+    known: BTreeMap<&'k str, String>,
+    /// Variables that refer to an unreadable object or key.
     unreadable: Vec<String>,
-    /// Whole objects that cannot be read and may set anything.
+    /// Unreadable objects that may set any variable.
     unreadable_sources: Vec<String>,
 }
 
-impl Values {
-    /// As the kubelet does it: `envFrom` in order, each overriding those before it, then `env`.
-    fn collect(container: &Container, namespace: &str, objects: &Objects) -> Self {
+impl<'k> Values<'k> {
+    /// In the kubelet's order: `envFrom` entries, each overriding the ones before it, then `env`.
+    fn collect(
+        container: &Container,
+        namespace: &str,
+        objects: &Objects,
+        variables: &[(&'k str, Protocol)],
+    ) -> Self {
         let mut values =
             Self { known: BTreeMap::new(), unreadable: Vec::new(), unreadable_sources: Vec::new() };
         for source in container.env_from.iter().flatten() {
@@ -142,7 +150,7 @@ impl Values {
             let prefix = source.prefix.as_deref().unwrap_or_default();
             match objects.get(&reference) {
                 Ok(data) => {
-                    for (variable, _) in VARIABLES.iter() {
+                    for (variable, _) in variables {
                         let value = variable.strip_prefix(prefix).and_then(|key| data.get(key));
                         if let Some(value) = value {
                             values.known.insert(variable, value.clone());
@@ -156,7 +164,7 @@ impl Values {
             }
         }
         for entry in container.env.iter().flatten() {
-            let known = VARIABLES.iter().find(|(variable, _)| *variable == entry.name);
+            let known = variables.iter().find(|(variable, _)| *variable == entry.name);
             if let Some((variable, _)) = known {
                 values.set(variable, entry, namespace, objects);
             }
@@ -164,7 +172,7 @@ impl Values {
         values
     }
 
-    fn set(&mut self, variable: &'static str, entry: &EnvVar, namespace: &str, objects: &Objects) {
+    fn set(&mut self, variable: &'k str, entry: &EnvVar, namespace: &str, objects: &Objects) {
         self.known.remove(variable);
         if let Some(value) = &entry.value {
             self.known.insert(variable, value.clone());
@@ -189,12 +197,12 @@ impl Values {
     }
 }
 
-/// Endpoints that a component makes out of another one.
-fn derived(container: &Container, values: &BTreeMap<&'static str, String>) -> Vec<Configured> {
-    let image = image_of(container);
+/// Endpoints that a component derives from another one.
+fn derived(container: &Container, values: &BTreeMap<&str, String>, known: Known<'_>) -> Vec<Configured> {
+    let image = known.image_of(container);
     let component =
         image.as_ref().and_then(|image| image.repository().rsplit('/').next()).unwrap_or_default();
-    let rules = built_in().derived_endpoints_of(component);
+    let rules = known.knowledge.derived_endpoints_of(component);
     let derived = rules.filter_map(|rule| {
         let from: Endpoint = values.get(rule.from.as_str())?.parse().ok()?;
         let host = rule.host(&from.host, |variable| values.get(variable).map(String::as_str))?;

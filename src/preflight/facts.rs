@@ -1,4 +1,4 @@
-//! What is known before anything is judged: the facts of each kind of subject.
+//! The facts about each kind of subject, gathered before anything is judged.
 
 use probe::{Fact, HostFacts};
 
@@ -11,7 +11,7 @@ use crate::aws::error::Error;
 use crate::castai::endpoints::Service;
 use crate::cluster::{self, ErrorKind};
 
-/// All facts that were gathered.
+/// All gathered facts.
 pub struct Facts {
     pub cluster: ClusterFacts,
     pub region: Option<String>,
@@ -19,16 +19,16 @@ pub struct Facts {
     /// Endpoint services of the region whose host is not published.
     pub services: Vec<ServiceFacts>,
     pub targets: Vec<Target>,
-    /// What each vantage point sees of the targets.
+    /// The network facts, by vantage point.
     pub views: Vec<View>,
     pub registry: RegistryFacts,
 }
 
-/// What was read from the cluster.
+/// Facts from the cluster's API.
 pub struct ClusterFacts {
     /// The kubeconfig's context.
     pub name: Option<String>,
-    /// How many workloads of any kind were read.
+    /// The number of workloads of all kinds.
     pub workloads: usize,
     pub unread: Vec<Unread>,
     pub components: Vec<Component>,
@@ -40,12 +40,12 @@ impl ClusterFacts {
     }
 }
 
-/// Something of the cluster that could not be read, in the server's words.
+/// A read that failed, with the server's message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unread {
-    /// A right is missing: whether all is well stays open.
+    /// A permission is missing, so the result is unknown.
     Forbidden(String),
-    /// The cluster does not answer, or does not know us; and what to do, where that is known.
+    /// The cluster is unreachable or rejects our credentials; with a hint if there is one.
     Failed(String, Option<String>),
 }
 
@@ -64,21 +64,21 @@ pub struct ServiceFacts {
     pub region: Option<String>,
 }
 
-/// What one vantage point sees.
+/// The network facts from one vantage point.
 pub struct View {
     pub vantage_point: VantagePoint,
-    /// Nothing, where it is not known to be inside the VPC: what it sees would prove nothing.
+    /// `None` if it is not known to be inside the VPC: its network facts would prove nothing.
     pub hosts: Option<Vec<HostFacts>>,
 }
 
-/// A target as one vantage point sees it.
-pub struct Sight<'a> {
+/// A target, with its network facts from one vantage point.
+pub struct ProbedTarget<'a> {
     pub target: &'a Target,
     pub facts: &'a HostFacts,
 }
 
-impl Sight<'_> {
-    /// Judges one of the facts, unless there is none.
+impl ProbedTarget<'_> {
+    /// Judges one of the facts, if it was gathered.
     pub fn judge<T>(fact: &Fact<T>, judge: impl FnOnce(&T) -> Judgement) -> Judgement {
         match fact {
             Fact::Gathered { milliseconds, value } => judge(value).took(*milliseconds),
@@ -87,12 +87,12 @@ impl Sight<'_> {
     }
 }
 
-/// What AWS says of the registry that images are mirrored to.
+/// AWS's responses about the destination registry.
 pub struct RegistryFacts {
     pub region: Option<String>,
     pub account: Option<String>,
-    pub token: Answer,
-    pub repository: Answer,
+    pub token: ApiResponse,
+    pub repository: ApiResponse,
 }
 
 impl RegistryFacts {
@@ -103,12 +103,12 @@ impl RegistryFacts {
     }
 }
 
-/// An answer of AWS' API.
-pub enum Answer {
-    Answered {
+/// A response of the AWS API.
+pub enum ApiResponse {
+    Received {
         milliseconds: u64,
         result: Result<&'static str, Error>,
     },
-    /// Why it was not asked.
-    NotAsked(String),
+    /// Why no request was sent.
+    NotRequested(String),
 }

@@ -1,4 +1,4 @@
-//! What a check found out about a subject.
+//! The result of a check for a subject.
 
 use serde_json::Value;
 
@@ -6,26 +6,26 @@ use super::check::{Check, Severity, Source};
 use super::judgement::{Fix, Judgement, Outcome};
 use super::subject::{Subject, VantagePoint};
 
-/// What a check found out about a subject, seen from a vantage point.
+/// The result of a check for a subject, from one vantage point.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     pub check: &'static Check,
-    /// The check's, or lower where nothing in this cluster is known to use the subject.
+    /// The check's severity, or lower if nothing in this cluster is known to use the subject.
     pub severity: Severity,
     pub subject: Subject,
     pub vantage_point: VantagePoint,
     pub outcome: Outcome,
     pub observed: String,
     pub expected: String,
-    /// Structured facts behind the sentence; `Null` where there are none.
+    /// Structured facts behind the sentence; `Null` if there are none.
     pub evidence: Value,
     pub fixes: Vec<Fix>,
-    /// How long looking took.
+    /// How long gathering the facts took.
     pub milliseconds: u64,
 }
 
 impl Finding {
-    /// A judgement as a finding. What fails with severity `Warning` is a warning.
+    /// Converts a judgement to a finding. A failure of a check with severity `Warning` is a warning.
     pub fn new(
         check: &'static Check,
         severity: Severity,
@@ -55,7 +55,7 @@ impl Finding {
         }
     }
 
-    /// What was asked: an API, or the network as the vantage point sees it.
+    /// The source of the facts: an API, or the network from the vantage point.
     pub fn source(&self) -> String {
         match self.check.source {
             Source::KubernetesApi => "Kubernetes API".to_owned(),
@@ -72,7 +72,7 @@ mod tests {
     use crate::preflight::subject::SubjectKind;
 
     #[test]
-    fn a_failure_is_as_bad_as_its_severity() {
+    fn a_failure_is_reported_with_its_severity() {
         let find = |severity, judgement| {
             let subject = Subject::new(SubjectKind::Host, "api.cast.ai");
             let check = checks::find("CPL210").unwrap();

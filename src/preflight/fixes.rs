@@ -1,9 +1,9 @@
-//! Remedies that several checks give.
+//! Fixes that several checks share.
 
 use super::judgement::Fix;
 use super::target::{Kind, Target};
 
-/// How to get a private answer for a target's name.
+/// How to get private addresses for a target's name.
 pub(super) fn private_dns(target: &Target) -> Vec<Fix> {
     let region = target.region.as_deref().unwrap_or("REGION");
     match &target.kind {
@@ -18,8 +18,8 @@ pub(super) fn private_dns(target: &Target) -> Vec<Fix> {
     }
 }
 
-/// How to find, fix and create the interface endpoint of a service. Words in capitals are to be
-/// replaced: in angle brackets, a shell would take them for files.
+/// How to find, fix and create the interface endpoint of a service. Placeholders are words in capitals: in angle
+/// brackets, a shell would treat them as redirections.
 fn endpoint(called: &str, service: &str, region: &str) -> Vec<Fix> {
     vec![
         Fix::command(
@@ -45,11 +45,11 @@ fn endpoint(called: &str, service: &str, region: &str) -> Vec<Fix> {
     ]
 }
 
-/// Why a network check says nothing from here.
+/// Why the network checks are unknown from here.
 pub(super) const OUTSIDE: &str =
     "this machine may be outside the cluster's VPC, where network checks prove nothing";
 
-/// How to get the network checks answered.
+/// How to get results of the network checks.
 pub(super) fn run_from_inside() -> Fix {
     Fix::command(
         "run from a machine in the VPC; if this machine uses the VPC's DNS and routes, pass --here=inside",

@@ -1,5 +1,5 @@
-//! The check graph: its nodes are checks of a subject from a vantage point, its edges say what must have passed first.
-//! It decides which facts are needed, and which checks are skipped because of another.
+//! The check graph: nodes are checks of a subject from a vantage point, edges are prerequisites. It determines which
+//! facts are needed, and which checks are skipped.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,10 +14,10 @@ use super::selection::Selection;
 use super::subject::VantagePoint;
 use super::target::Target;
 
-/// The checks that were selected and all that they require, in their order. Facts are gathered for these.
+/// The selected checks and all their prerequisites, in order. Facts are gathered for these.
 pub fn needed(checks: &[&'static Check], selection: &Selection) -> Vec<&'static Check> {
     let mut codes: BTreeSet<&str> = BTreeSet::new();
-    // Checks require only what stands before them, so that one pass from the last to the first finds all.
+    // Prerequisites come earlier in the list, so one pass from last to first finds all.
     for check in checks.iter().rev() {
         if selection.includes(check.code) || codes.contains(check.code) {
             codes.insert(check.code);
@@ -27,12 +27,12 @@ pub fn needed(checks: &[&'static Check], selection: &Selection) -> Vec<&'static 
     checks.iter().copied().filter(|check| codes.contains(check.code)).collect()
 }
 
-/// What is gathered for these checks, besides the network.
+/// The facts to gather for these checks, besides network facts.
 pub fn needs(checks: &[&'static Check]) -> BTreeSet<Need> {
     checks.iter().flat_map(|check| check.needs()).copied().collect()
 }
 
-/// How far a target is looked at for these checks, if at all.
+/// The highest layer to probe of a target for these checks; `None` if it is not probed.
 pub fn layer(checks: &[&'static Check], target: &Target) -> Option<Layer> {
     let layers = checks.iter().filter_map(|check| match check.judge {
         Judge::Network { layer, applies, .. } if applies(target) => Some(layer),
@@ -41,19 +41,19 @@ pub fn layer(checks: &[&'static Check], target: &Target) -> Option<Layer> {
     layers.max()
 }
 
-/// Judges facts, and skips what requires something that did not pass. Findings are in the order of the checks.
+/// Judges facts, and skips checks whose prerequisites did not pass. Findings are in the order of the checks.
 pub fn judge(checks: &[&'static Check], facts: &Facts) -> Vec<Finding> {
     let mut graph = Graph { facts, judged: BTreeMap::new() };
     let mut findings = Vec::new();
     for check in checks {
-        for node in nodes::of(check, facts) {
+        for node in nodes::nodes_of(check, facts) {
             findings.extend(graph.judge(check, node));
         }
     }
     findings
 }
 
-/// What a node that was judged means for those that require it.
+/// The effect of a judged node on checks that require it.
 #[derive(Clone, Copy)]
 enum Standing {
     Open,
@@ -72,7 +72,7 @@ impl Standing {
 
 struct Graph<'a> {
     facts: &'a Facts,
-    /// Nodes that were judged so far: code, subject and vantage point.
+    /// Nodes that are judged already: code, subject and vantage point.
     judged: BTreeMap<(&'static str, String, VantagePoint), Standing>,
 }
 
@@ -94,7 +94,7 @@ impl Graph<'_> {
         Some(Finding::new(check, severity, node.subject, node.vantage_point, judgement))
     }
 
-    /// The check at the root of why a prerequisite of a node did not pass, where it did not.
+    /// The original cause if a prerequisite of a node did not pass.
     fn blocker(&self, requires: Requires, node: &Node<'_>) -> Option<&'static str> {
         match requires {
             Requires::Same(code) => self.standing(code, &node.subject.name, node.vantage_point)?.root(),
@@ -112,7 +112,7 @@ impl Graph<'_> {
         }
     }
 
-    /// What came of a check of a subject, seen from this vantage point or, where only APIs are asked, from here.
+    /// The standing of a check of a subject from this vantage point or, for checks that only use APIs, from here.
     fn standing(&self, code: &'static str, subject: &str, vantage_point: VantagePoint) -> Option<Standing> {
         let seen_from = |vantage_point| self.judged.get(&(code, subject.to_owned(), vantage_point)).copied();
         seen_from(vantage_point).or_else(|| seen_from(VantagePoint::Here))

@@ -1,10 +1,10 @@
-//! A plain HTTP server on loopback that answers each request by a function of its head.
+//! A plain HTTP server on loopback that computes each response from the request's head.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-/// Starts it, and gives its base URL. `answer` gives a status line and a body.
+/// Starts the server, and returns its base URL. `answer` returns a status line and a body.
 pub(super) async fn start(
     tasks: &mut JoinSet<()>,
     answer: impl Fn(&str) -> (&'static str, String) + Send + 'static,

@@ -1,26 +1,26 @@
-//! What the facts of a subject mean.
+//! Judgements of a subject's facts.
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// What a check came to.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Pass,
     Warn,
     Fail,
-    /// Not looked, because another check came first and did not pass.
+    /// Not judged, because a prerequisite did not pass.
     Skipped {
         blocked_by: &'static str,
     },
-    /// Could not look: no permission, no route to an API, or the wrong place.
+    /// Facts are missing: no permission, no route to an API, or the vantage point is outside the VPC.
     Unknown {
         why: String,
     },
 }
 
 impl Outcome {
-    /// The result in one word, as reports spell it.
+    /// The name of the result in reports.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Pass => "Pass",
@@ -31,7 +31,7 @@ impl Outcome {
         }
     }
 
-    /// Why nothing was seen, where nothing was.
+    /// Why there is no observation, if there is none.
     pub fn reason(&self) -> Option<String> {
         match self {
             Self::Skipped { blocked_by } => Some(format!("{blocked_by} did not pass")),
@@ -41,8 +41,9 @@ impl Outcome {
     }
 }
 
-/// Something to do about a finding, and the command that does it.
+/// A fix for a finding, with its command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Fix {
     pub text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,7 +60,7 @@ impl Fix {
     }
 }
 
-/// What a probe's facts mean, before the check's severity is applied.
+/// The judgement of facts, before the check's severity is applied.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judgement {
     pub outcome: Outcome,
@@ -88,7 +89,7 @@ impl Judgement {
         Self::with(Outcome::Unknown { why: why.into() }, "")
     }
 
-    /// Another check came first and did not pass.
+    /// A prerequisite did not pass.
     pub fn skipped(blocked_by: &'static str) -> Self {
         Self::with(Outcome::Skipped { blocked_by }, "")
     }

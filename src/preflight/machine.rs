@@ -1,11 +1,11 @@
-//! Whether this machine is inside the cluster's VPC: its instance metadata tells its VPC's ranges, and the nodes'
-//! internal addresses lie in them or not.
+//! Whether this machine is inside the cluster's VPC: whether the nodes' internal addresses are in the ranges of its
+//! VPC, according to its instance metadata.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// Where this machine is, as seen from the cluster.
+/// The location of this machine relative to the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Here {
     Inside,
@@ -15,17 +15,17 @@ pub enum Here {
 /// The instance metadata service of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MetadataService {
-    /// Switched off with `AWS_EC2_METADATA_DISABLED`.
+    /// Disabled by `AWS_EC2_METADATA_DISABLED`.
     Disabled,
-    /// Its base URL, without a slash at the end.
+    /// Its base URL, without a trailing slash.
     At(String),
 }
 
-/// The address that every EC2 instance has its metadata at (EC2 user guide, "Access instance metadata").
+/// The address of the instance metadata service (EC2 user guide, "Access instance metadata").
 const ADDRESS: &str = "http://169.254.169.254";
 
 impl MetadataService {
-    /// As the AWS SDKs decide it: `AWS_EC2_METADATA_DISABLED` and `AWS_EC2_METADATA_SERVICE_ENDPOINT`.
+    /// The same rules as in the AWS SDKs: `AWS_EC2_METADATA_DISABLED` and `AWS_EC2_METADATA_SERVICE_ENDPOINT`.
     pub fn from_variables(disabled: Option<&str>, endpoint: Option<&str>) -> Self {
         if disabled.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return Self::Disabled;
@@ -35,17 +35,17 @@ impl MetadataService {
     }
 }
 
-/// What the metadata service says about this machine's VPC.
+/// The VPC of this machine, from the metadata service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Metadata {
     Disabled,
-    /// No EC2 instance, or one whose metadata does not reach this process.
+    /// Not an EC2 instance, or its metadata is not reachable from this process.
     Silent(String),
     Ranges(Vec<IpNet>),
 }
 
 impl Metadata {
-    /// The VPC's ranges, where they are known.
+    /// The VPC's ranges, if known.
     pub fn ranges(&self) -> &[IpNet] {
         match self {
             Self::Ranges(ranges) => ranges,
@@ -54,32 +54,32 @@ impl Metadata {
     }
 }
 
-/// What is known of this machine's place.
+/// The facts about this machine's location.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MachineFacts {
-    /// What the user says.
-    pub told: Option<Here>,
+    /// The location according to the user.
+    pub declared: Option<Here>,
     pub metadata: Metadata,
     /// Internal addresses of the nodes.
     pub nodes: Vec<IpAddr>,
 }
 
-/// Where this machine is, by what.
+/// This machine's location, and the evidence for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Position<'a> {
-    ScannerVariable(Here),
+    Declared(Here),
     MetadataDisabled,
     MetadataSilent(&'a str),
     NodesUnknown,
-    /// How many nodes lie in this machine's VPC: at least one.
-    Beside(usize),
-    Apart,
+    /// The number of nodes in this machine's VPC: at least one.
+    SameVpc(usize),
+    OtherVpc,
 }
 
 impl MachineFacts {
     pub fn position(&self) -> Position<'_> {
-        if let Some(here) = self.told {
-            return Position::ScannerVariable(here);
+        if let Some(here) = self.declared {
+            return Position::Declared(here);
         }
         let ranges = match &self.metadata {
             Metadata::Disabled => return Position::MetadataDisabled,
@@ -89,21 +89,21 @@ impl MachineFacts {
         if self.nodes.is_empty() {
             return Position::NodesUnknown;
         }
-        // Nodes in a peered VPC, or hybrid ones, do not take away that this machine stands beside the others.
+        // Some nodes may be in a peered VPC or be hybrid nodes: one node in this machine's VPC is enough.
         match self.nodes.iter().filter(|node| ranges.iter().any(|range| range.contains(*node))).count() {
-            0 => Position::Apart,
-            beside => Position::Beside(beside),
+            0 => Position::OtherVpc,
+            count => Position::SameVpc(count),
         }
     }
 
     pub fn here(&self) -> Here {
         match self.position() {
-            Position::ScannerVariable(here) => here,
-            Position::Beside(_) => Here::Inside,
+            Position::Declared(here) => here,
+            Position::SameVpc(_) => Here::Inside,
             Position::MetadataDisabled
             | Position::MetadataSilent(_)
             | Position::NodesUnknown
-            | Position::Apart => Here::Outside,
+            | Position::OtherVpc => Here::Outside,
         }
     }
 }
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn inside_is_where_the_nodes_are() {
+    fn a_machine_in_the_nodes_vpc_is_inside() {
         let ranges = Metadata::Ranges(vec!["10.0.0.0/16".parse().unwrap(), "100.64.0.0/16".parse().unwrap()]);
         let silent = Metadata::Silent("no route".to_owned());
         let cases = [
@@ -130,14 +130,14 @@ mod tests {
             (Some(Here::Inside), &silent, nodes(&[]), Here::Inside),
             (Some(Here::Outside), &ranges, nodes(&["10.0.1.5"]), Here::Outside),
         ];
-        for (told, metadata, nodes, expected) in cases {
-            let machine = MachineFacts { told, metadata: metadata.clone(), nodes };
+        for (declared, metadata, nodes, expected) in cases {
+            let machine = MachineFacts { declared, metadata: metadata.clone(), nodes };
             assert_eq!(machine.here(), expected, "{machine:?}");
         }
     }
 
     #[test]
-    fn the_environment_is_read_as_the_sdks_read_it() {
+    fn the_environment_is_read_like_the_sdks() {
         let at = |text: &str| MetadataService::At(text.to_owned());
         let cases = [
             (None, None, at(ADDRESS)),

@@ -1,8 +1,8 @@
 //! Preflight: proves that this cluster can reach Cast AI privately.
 //!
-//! The checks ([`checks`]) are data with pure functions. The graph ([`graph`]) says which facts they need; a vantage
-//! point ([`vantage`]) gathers these; then the graph judges them. Nothing is gathered after the first judgement, so
-//! that facts may as well come from another machine.
+//! The checks ([`checks`]) are data with pure functions. The graph ([`graph`]) determines which facts they need; a
+//! vantage point ([`vantage`]) gathers these; then the graph judges them. Nothing is gathered after the first
+//! judgement, so facts may also come from another machine.
 
 pub mod check;
 pub mod checks;
@@ -34,7 +34,7 @@ use self::checks::CHECKS;
 use self::report::Report;
 use crate::event::{Event, Observer, Stage};
 
-/// Runs the selected checks. What cannot be looked at is a finding, never an error.
+/// Runs the selected checks. Failures to gather facts are findings, never errors.
 pub async fn run(inputs: &Inputs, settings: &Settings, observer: Observer<'_>) -> Report {
     observer(Event::Stage(Stage::Preflight));
     let needed = graph::needed(CHECKS, &settings.selection);

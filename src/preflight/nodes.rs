@@ -1,10 +1,9 @@
-//! The nodes of the check graph: a check with each subject that it has and each vantage point that sees it, judged on
-//! facts alone.
+//! The nodes of the check graph: a check for each of its subjects and vantage points, judged on facts only.
 
 use std::collections::BTreeSet;
 
 use super::check::{Check, Judge};
-use super::facts::{Facts, Sight, View};
+use super::facts::{Facts, ProbedTarget, View};
 use super::fixes;
 use super::judgement::Judgement;
 use super::subject::{Subject, SubjectKind, VantagePoint};
@@ -14,19 +13,19 @@ use super::target::Target;
 pub(super) struct Node<'a> {
     pub subject: Subject,
     pub vantage_point: VantagePoint,
-    /// Whether failures are warnings at most, because nothing in this cluster is known to use the subject.
+    /// Whether failures are at most warnings, because nothing in this cluster is known to use the subject.
     pub optional: bool,
     /// Workloads of the components that are configured with the subject.
     pub configured_in: Option<&'a BTreeSet<String>>,
     pub verdict: Verdict,
 }
 
-/// What a node's facts come to, before its prerequisites are looked at.
+/// The result for a node, before its prerequisites are considered.
 pub(super) enum Verdict {
     Judged(Judgement),
-    /// It stands whatever the prerequisites are: they would have had to be seen from the same place.
+    /// Holds whatever the prerequisites are, because they would need the same vantage point.
     NotSeen(Judgement),
-    /// There are no such subjects, so that there is nothing to say unless a prerequisite says why.
+    /// There is no such subject, so there is no finding unless a prerequisite did not pass.
     NoSubject,
 }
 
@@ -38,7 +37,7 @@ impl Node<'_> {
 }
 
 /// The nodes of a check.
-pub(super) fn of<'a>(check: &Check, facts: &'a Facts) -> Vec<Node<'a>> {
+pub(super) fn nodes_of<'a>(check: &Check, facts: &'a Facts) -> Vec<Node<'a>> {
     let region = facts.region.as_deref();
     match check.judge {
         Judge::Cluster(judge) => {
@@ -51,7 +50,7 @@ pub(super) fn of<'a>(check: &Check, facts: &'a Facts) -> Vec<Node<'a>> {
         }
         Judge::Component(judge) => {
             let components = facts.cluster.components.iter();
-            // Others call no endpoint.
+            // A component without endpoints has nothing to read.
             let components = components
                 .filter(|component| !(component.endpoints.is_empty() && component.unreadable.is_empty()));
             components
@@ -91,7 +90,8 @@ pub(super) fn of<'a>(check: &Check, facts: &'a Facts) -> Vec<Node<'a>> {
             .iter()
             .flat_map(|view| {
                 let targets = facts.targets.iter().filter(|target| applies(target));
-                targets.map(move |target| of_target(target, view.vantage_point, look(view, target, judge)))
+                targets
+                    .map(move |target| of_target(target, view.vantage_point, judge_view(view, target, judge)))
             })
             .collect(),
         Judge::Registry { judge, .. } => {
@@ -110,13 +110,13 @@ fn of_target(target: &Target, vantage_point: VantagePoint, verdict: Verdict) -> 
     }
 }
 
-fn look(view: &View, target: &Target, judge: fn(&Sight<'_>) -> Judgement) -> Verdict {
+fn judge_view(view: &View, target: &Target, judge: fn(&ProbedTarget<'_>) -> Judgement) -> Verdict {
     let Some(hosts) = &view.hosts else {
         let judgement = Judgement::unknown(fixes::OUTSIDE).fix(fixes::run_from_inside());
         return Verdict::NotSeen(judgement);
     };
     match hosts.iter().find(|facts| target.is_seen_by(&facts.target)) {
-        Some(facts) => Verdict::Judged(judge(&Sight { target, facts })),
+        Some(facts) => Verdict::Judged(judge(&ProbedTarget { target, facts })),
         None => Verdict::NotSeen(Judgement::unknown("the probe reported nothing about this host")),
     }
 }

@@ -1,4 +1,4 @@
-//! `ConfigMap`s and Secrets that components take their endpoints from, and what they hold.
+//! `ConfigMap`s and Secrets with endpoints of components, and their content.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -36,7 +36,7 @@ impl ObjectReference {
         Self { kind, namespace: namespace.to_owned(), name: name.to_owned() }
     }
 
-    /// What an `envFrom` entry refers to, and whether it may be missing.
+    /// The object that an `envFrom` entry refers to, and whether it is optional.
     pub fn of_source(source: &EnvFromSource, namespace: &str) -> Option<(Self, bool)> {
         let (kind, name, optional) = if let Some(reference) = &source.config_map_ref {
             (ObjectKind::ConfigMap, &reference.name, reference.optional)
@@ -47,7 +47,7 @@ impl ObjectReference {
         Some((Self::new(kind, namespace, name), optional.unwrap_or_default()))
     }
 
-    /// What a variable refers to, with the key, and whether it may be missing.
+    /// The object and key that a variable refers to, and whether they are optional.
     pub fn of_variable(variable: &EnvVar, namespace: &str) -> Option<(Self, String, bool)> {
         let from = variable.value_from.as_ref()?;
         let (kind, name, key, optional) = if let Some(reference) = &from.config_map_key_ref {
@@ -60,7 +60,7 @@ impl ObjectReference {
         Some((reference, key.clone(), optional.unwrap_or_default()))
     }
 
-    /// What a volume mounts, and whether it may be missing.
+    /// The object that a volume mounts, and whether it is optional.
     pub fn of_volume(volume: &Volume, namespace: &str) -> Option<(Self, bool)> {
         let (kind, name, optional) = if let Some(source) = &volume.config_map {
             (ObjectKind::ConfigMap, source.name.as_str(), source.optional)
@@ -72,7 +72,7 @@ impl ObjectReference {
     }
 }
 
-/// Why an object's contents are not known.
+/// Why the content of an object is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     #[error("not found")]
@@ -89,7 +89,7 @@ impl Unreadable {
     }
 }
 
-/// Contents of the objects that were read: only the keys that were asked for.
+/// The content of the objects that were read: only the requested keys.
 #[derive(Clone, Debug, Default)]
 pub struct Objects(BTreeMap<ObjectReference, Result<BTreeMap<String, String>, Unreadable>>);
 
@@ -101,7 +101,7 @@ impl Objects {
         self.0.get(reference).map_or(Err(&NOT_READ), Result::as_ref)
     }
 
-    /// None of the objects can be read, all for the same reason.
+    /// All objects unreadable for the same reason.
     pub fn unreadable(wanted: BTreeMap<ObjectReference, BTreeSet<String>>, why: &str) -> Self {
         wanted.into_keys().map(|reference| (reference, Err(Unreadable::Failed(why.to_owned())))).collect()
     }

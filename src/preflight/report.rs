@@ -1,4 +1,4 @@
-//! The report: findings in the order of the checks, their counts, the exit decision, and the frozen JSON shape.
+//! The report: findings in the order of the checks, their counts, the exit code, and the JSON format.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,31 +12,32 @@ use super::selection::Selection;
 use super::subject::{Subject, VantagePoint};
 use crate::model::inventory::API_VERSION;
 
-/// What preflight found out.
+/// The result of preflight.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     pub created: Timestamp,
-    /// The cluster's name, as the kubeconfig's context calls it.
+    /// The cluster's name, from the kubeconfig's context.
     pub cluster: Option<String>,
     pub region: Option<String>,
-    /// Whether checks were left out on request, so that the rest says nothing of the whole.
+    /// Whether checks were excluded, so that the report is partial.
     pub narrowed: bool,
-    /// In the order of the checks; findings of one check in the order of their subjects.
+    /// In the order of the checks; findings of one check are ordered by subject.
     pub findings: Vec<Finding>,
 }
 
-/// From which result on the exit code says that something needs attention. Each includes those before it.
+/// The mildest result that leads to exit code 1. Each includes the ones before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FailOn {
     #[default]
     Fail,
     Warn,
-    /// Unknown and Skipped too: nothing but Pass is good enough.
+    /// Also unknown and skipped: only a pass is good enough.
     Unknown,
 }
 
-/// How many findings there are of each result.
+/// The number of findings by result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
     pub pass: usize,
@@ -47,13 +48,13 @@ pub struct Counts {
 }
 
 impl Report {
-    /// Puts findings into the order of the checks, whatever order they were made in. Those of one check keep theirs.
+    /// Sorts findings in the order of the checks. The order within a check is preserved.
     pub fn new(cluster: Option<String>, region: Option<String>, mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|finding| checks::position(finding.check.code));
         Self { created: Timestamp::now(), cluster, region, narrowed: false, findings }
     }
 
-    /// Leaves only the findings of the selected checks.
+    /// Keeps only the findings of the selected checks.
     #[must_use]
     pub fn narrowed(mut self, selection: &Selection) -> Self {
         self.findings.retain(|finding| selection.includes(finding.check.code));
@@ -85,7 +86,7 @@ impl Report {
         })
     }
 
-    /// The shape that machines read. It only ever grows within one `apiVersion`.
+    /// The document for machines. Within one `apiVersion`, fields are only added.
     pub fn document(&self) -> Document<'_> {
         Document {
             api_version: API_VERSION,
@@ -101,6 +102,7 @@ impl Report {
 
 /// A report as JSON or YAML.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Document<'a> {
     api_version: &'static str,
@@ -115,6 +117,8 @@ pub struct Document<'a> {
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Finding"))]
 #[serde(rename_all = "camelCase")]
 struct FindingDocument<'a> {
     code: &'static str,
@@ -123,11 +127,12 @@ struct FindingDocument<'a> {
     severity: Severity,
     subject: &'a Subject,
     vantage_point: SeenThrough,
+    #[cfg_attr(test, schemars(extend("enum" = ["Pass", "Warn", "Fail", "Skipped", "Unknown"])))]
     result: &'static str,
     /// Why it was skipped or is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// The check that did not pass, where it was skipped.
+    /// The check that did not pass, if this one was skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     blocked_by: Option<&'static str>,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -141,8 +146,9 @@ struct FindingDocument<'a> {
     milliseconds: u64,
 }
 
-/// What a finding was seen through.
+/// The source of a finding.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "camelCase")]
 enum SeenThrough {
     KubernetesApi,
@@ -190,6 +196,7 @@ mod tests {
     use super::*;
     use crate::preflight::judgement::Judgement;
     use crate::preflight::subject::SubjectKind;
+    use crate::schema_tests::assert_valid;
 
     fn finding(code: &str, subject: &str, judgement: Judgement) -> Finding {
         let check = checks::find(code).unwrap();
@@ -202,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn findings_stand_in_the_order_of_the_checks_however_they_ran() {
+    fn findings_are_sorted_in_the_order_of_the_checks() {
         let report = report(vec![
             finding("CPL303", "x", Judgement::pass("")),
             finding("CPL210", "b", Judgement::pass("")),
@@ -245,6 +252,7 @@ mod tests {
                 .fix(Fix::command("enable private DNS", "aws ec2 …")),
         )]);
         let mut json = serde_json::to_value(report.document()).unwrap();
+        assert_valid(&json);
         json["created"] = Value::Null;
         assert_eq!(
             json,

@@ -1,6 +1,6 @@
-//! Which checks a user wants.
+//! The checks that the user selects.
 
-/// The checks of `only`, or all where it is empty, without those of `exclude`; by their codes.
+/// The checks in `only`, or all if it is empty, without those in `exclude`; by their codes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     pub only: Vec<String>,
@@ -13,7 +13,7 @@ impl Selection {
         (self.only.is_empty() || is_in(&self.only)) && !is_in(&self.exclude)
     }
 
-    /// Whether nothing is left out.
+    /// Whether all checks are selected.
     pub fn is_whole(&self) -> bool {
         self.only.is_empty() && self.exclude.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What preflight is given: what is known of cluster and account, and how to look.
+//! The input of preflight: what is known about cluster and account, and settings.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,43 +10,56 @@ use probe::Endpoint;
 use probe::dns::NameServers;
 use rustls::ClientConfig;
 
+use super::component::Known;
 use super::facts::Unread;
 use super::machine::{Here, MetadataService};
 use super::selection::Selection;
 use crate::castai::endpoints::Protocol;
+use crate::model::knowledge::Knowledge;
+use crate::model::name_map::NameMap;
 use crate::model::workload::Workload;
 
-/// What is known before anything is probed.
+/// Facts known before anything is probed.
 pub struct Inputs {
     /// The kubeconfig's context.
     pub cluster: Option<String>,
-    /// Workloads of any kind and namespace; Cast AI's are picked out.
+    /// Workloads of any kind and namespace, not only Cast AI's.
     pub workloads: Vec<Workload>,
+    /// What the user adds to what is known of Cast AI, and names in the mirror.
+    pub knowledge: Knowledge,
+    pub maps: Vec<NameMap>,
     pub unread: Vec<Unread>,
-    /// For `ConfigMap`s and Secrets that components refer to.
+    /// For reading the `ConfigMap`s and Secrets that components refer to.
     pub client: Option<Client>,
     /// Internal addresses of the nodes.
     pub nodes: Vec<IpAddr>,
     pub region: Option<String>,
     /// AWS account of the registry.
     pub account: Option<String>,
-    /// Region of the registry, which need not be the cluster's.
+    /// Region of the registry, which may differ from the cluster's.
     pub registry_region: Option<String>,
-    /// Path in the registry below which images are mirrored; none where that is its root.
+    /// Path in the registry below which images are mirrored; `None` for its root.
     pub registry_path: Option<String>,
-    /// How to speak to AWS, or why that cannot be.
+    /// The AWS configuration, or why there is none.
     pub aws: Result<SdkConfig, String>,
     /// Additional endpoints to check.
     pub extra: Vec<(Endpoint, Protocol)>,
 }
 
-/// How to look.
+impl Inputs {
+    /// What components are recognised by.
+    pub fn known(&self) -> Known<'_> {
+        Known { knowledge: &self.knowledge, maps: &self.maps }
+    }
+}
+
+/// Settings for gathering facts.
 pub struct Settings {
-    /// Longest wait for each name, connection, handshake, answer and API call.
+    /// Timeout for each DNS query, connection, handshake, response and API call.
     pub timeout: Duration,
-    /// Longest wait for instance metadata, which is near or not there at all.
+    /// Timeout for instance metadata, which responds quickly or does not exist.
     pub metadata_timeout: Duration,
-    /// What the user says about this machine's place.
+    /// The location of this machine according to the user.
     pub here: Option<Here>,
     pub metadata: MetadataService,
     pub name_servers: NameServers,
@@ -56,7 +69,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The documented defaults, with the system's name servers and the usual metadata service.
+    /// The documented defaults, with the system's name servers and the default metadata service.
     pub fn new(tls: Arc<ClientConfig>) -> Self {
         Self {
             timeout: Duration::from_secs(5),

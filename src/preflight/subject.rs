@@ -1,12 +1,13 @@
-//! What checks look at, and from where.
+//! The subjects of checks, and vantage points.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
 
-/// What a check looks at.
+/// The subject of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Subject {
     pub kind: SubjectKind,
@@ -17,6 +18,7 @@ pub struct Subject {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum SubjectKind {
     Cluster,
     Machine,
@@ -24,14 +26,14 @@ pub enum SubjectKind {
     Region,
     /// A Cast AI endpoint service without a known host.
     Service,
-    /// A host, with its port where that is not 443.
+    /// A host, with its port unless it is 443.
     Host,
     /// An AWS account's ECR.
     Registry,
 }
 
 impl SubjectKind {
-    /// Several of them, in words.
+    /// The plural, in words.
     pub const fn plural(self) -> &'static str {
         match self {
             Self::Cluster => "clusters",
@@ -51,7 +53,7 @@ impl Subject {
     }
 }
 
-/// Where something was seen from.
+/// Where facts were gathered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum VantagePoint {
     /// The machine that runs this program.

@@ -1,5 +1,5 @@
-//! The hosts to check: those that components are configured with and those of the region's services, each
-//! host once; and those that nodes pull images from.
+//! The hosts to check, each once: configured hosts, hosts of the region's endpoint services, and hosts that nodes pull
+//! images from.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -16,27 +16,27 @@ use crate::model::image::ecr::{EcrRegistry, dns_suffix};
 pub struct Target {
     pub endpoint: Endpoint,
     pub kind: Kind,
-    /// The region that its endpoint service is in.
+    /// The region of its endpoint service.
     pub region: Option<String>,
-    /// Components that are configured with it, or else what the service is for.
+    /// Components that are configured with it, else the purpose of the service.
     pub needed_by: BTreeSet<String>,
     /// Workloads of the components that are configured with it.
     pub configured_in: BTreeSet<String>,
-    /// Whether no component of this cluster is configured with it, although there are components.
+    /// Whether there are components, but none is configured with it.
     pub optional: bool,
 }
 
-/// Whose a host is.
+/// The kind of a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     CastAi {
         protocol: Protocol,
         /// The endpoint service of the host.
         service: Option<&'static Service>,
-        /// The installation that the components talk to.
+        /// The installation that the components use.
         installation: Installation,
     },
-    /// Of an AWS service, by the last part of its endpoint service's name.
+    /// A host of an AWS service, by the last part of its endpoint service's name.
     Aws { service: &'static str },
 }
 
@@ -68,25 +68,25 @@ impl Target {
         matches!(self.kind, Kind::Aws { .. })
     }
 
-    /// What a probe is asked for. Nodes may have another way to AWS than endpoints, but not to Cast AI.
+    /// The target for a probe. Nodes may reach AWS without PrivateLink, but not Cast AI.
     pub fn probed(&self, layer: Layer) -> probe::Target {
         let connect = if self.is_cast_ai() { Connect::PrivateOnly } else { Connect::Anywhere };
         probe::Target { endpoint: self.endpoint.clone(), layer, connect }
     }
 
-    /// Whether a probe's facts are of this target.
+    /// Whether a probe's facts are about this target.
     pub fn is_seen_by(&self, probed: &probe::Target) -> bool {
         self.probed(probed.layer) == *probed
     }
 }
 
-/// Whether Cast AI offers endpoint services in a region. Hosts do not depend on it, so that an unknown one is no
-/// reason not to look.
+/// Whether Cast AI offers endpoint services in a region. Hosts do not depend on the region, so hosts are checked even
+/// if it is unknown.
 pub fn are_services_offered(region: Option<&str>) -> bool {
     region.is_none_or(|region| endpoints::regions().any(|known| known == region))
 }
 
-/// The installation that the components talk to; Cast AI's first one where they do not tell.
+/// The installation that the components use; by default Cast AI's first one.
 pub fn installation(components: &[Component]) -> Installation {
     let hosts = components
         .iter()
@@ -97,7 +97,7 @@ pub fn installation(components: &[Component]) -> Installation {
     if european * 2 > installations.len() { Installation::Eu } else { Installation::Us }
 }
 
-/// Hosts of Cast AI: the services in the table's order, then other configured hosts, then what was asked for besides.
+/// Cast AI's hosts: the services in the table's order, then other configured hosts, then additional ones from the user.
 pub fn cast_ai(
     components: &[Component],
     region: Option<&str>,
@@ -140,7 +140,7 @@ pub fn cast_ai(
     targets.found
 }
 
-/// The hosts that a node needs to pull from ECR: its API and the account's registry, where the account is known.
+/// The hosts that nodes need to pull from ECR: its API and, if the account is known, the registry.
 pub fn ecr(region: Option<&str>, account: Option<&str>) -> Vec<Target> {
     let Some(region) = region else {
         return Vec::new();
@@ -161,7 +161,7 @@ pub fn ecr(region: Option<&str>, account: Option<&str>) -> Vec<Target> {
         .collect()
 }
 
-/// Whether the host is one of the cluster's own, which no endpoint service stands for.
+/// Whether the host is inside the cluster, so that no endpoint service applies to it.
 fn is_in_cluster(endpoint: &Endpoint) -> bool {
     let host = endpoint.host.as_str();
     !host.contains('.')
@@ -198,13 +198,13 @@ impl Targets<'_> {
             return &mut self.found[index];
         }
         let service = service_of(&endpoint.host);
-        // What the table says of a host is surer than the name of a variable.
+        // The table is more reliable than the name of a variable.
         let protocol = service.map_or(protocol, |service| service.protocol);
         self.add(endpoint.clone(), protocol, service)
     }
 }
 
-/// The service that stands for a host, in either installation.
+/// The service with this host, in any installation.
 fn service_of(host: &str) -> Option<&'static Service> {
     endpoints::services().iter().find(|service| {
         [Installation::Us, Installation::Eu]

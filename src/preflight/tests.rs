@@ -25,6 +25,7 @@ use super::judgement::Outcome;
 use super::machine::{Here, MetadataService};
 use super::*;
 use crate::model::inventory::{WorkloadKind, WorkloadName};
+use crate::model::knowledge::Knowledge;
 use crate::model::workload::Workload;
 
 fn authority(name: &str) -> Authority {
@@ -41,7 +42,7 @@ fn trusting(authority: &Authority) -> Arc<ClientConfig> {
     Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }
 
-/// Answers A with an address by host name; hosts that are not in the table get nothing at all.
+/// Answers A queries from the table; queries for other hosts get no response.
 async fn name_server(tasks: &mut JoinSet<()>, table: &[(&str, Ipv4Addr)]) -> SocketAddr {
     let table: BTreeMap<String, Ipv4Addr> =
         table.iter().map(|(host, address)| (format!("{host}."), *address)).collect();
@@ -67,7 +68,7 @@ async fn name_server(tasks: &mut JoinSet<()>, table: &[(&str, Ipv4Addr)]) -> Soc
     server
 }
 
-/// Instance metadata, version 2, of a machine whose VPC is the loopback range.
+/// Instance metadata, version 2, of a machine whose VPC has the loopback range.
 async fn metadata(tasks: &mut JoinSet<()>) -> MetadataService {
     let base = http_server::start(tasks, |request| {
         let has_token = request.contains("x-aws-ec2-metadata-token: secret");
@@ -87,15 +88,15 @@ async fn metadata(tasks: &mut JoinSet<()>) -> MetadataService {
 }
 
 #[derive(Clone, Copy)]
-enum Speaks {
+enum ServerProtocol {
     Http1(&'static str),
     Grpc(&'static str),
 }
 
-/// A TLS server; its port.
-async fn server(tasks: &mut JoinSet<()>, tls: Arc<ServerConfig>, speaks: Speaks) -> u16 {
+/// Starts a TLS server and returns its port.
+async fn server(tasks: &mut JoinSet<()>, tls: Arc<ServerConfig>, speaks: ServerProtocol) -> u16 {
     let mut tls = ServerConfig::clone(&tls);
-    if matches!(speaks, Speaks::Http1(_)) {
+    if matches!(speaks, ServerProtocol::Http1(_)) {
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     }
     let acceptor = TlsAcceptor::from(Arc::new(tls));
@@ -107,12 +108,12 @@ async fn server(tasks: &mut JoinSet<()>, tls: Arc<ServerConfig>, speaks: Speaks)
                 continue;
             };
             match speaks {
-                Speaks::Http1(status) => {
+                ServerProtocol::Http1(status) => {
                     let _ = stream.read(&mut [0; 1024]).await;
                     let response = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
                     let _ = stream.write_all(response.as_bytes()).await;
                 }
-                Speaks::Grpc(status) => answer_grpc(stream, status).await,
+                ServerProtocol::Grpc(status) => answer_grpc(stream, status).await,
             }
         }
     });
@@ -150,10 +151,12 @@ fn inputs(variables: &[(&str, String)]) -> Inputs {
     Inputs {
         cluster: Some("prod".to_owned()),
         workloads: vec![workload],
+        knowledge: Knowledge::default(),
+        maps: Vec::new(),
         unread: Vec::new(),
         client: None,
         nodes: vec![Ipv4Addr::LOCALHOST.into()],
-        // A region without services, so that only what is configured is looked at.
+        // A region without services, so that only configured hosts are probed.
         region: Some("eu-west-1".to_owned()),
         account: None,
         registry_region: Some("eu-west-1".to_owned()),
@@ -178,9 +181,9 @@ async fn the_complete_check_chain_to_real_servers_is_judged() {
     let authority = authority("way");
     let tls = authority.server(&["api.cast.ai", "grpc.cast.ai", "old.cast.ai"]).unwrap();
     let mut tasks = JoinSet::new();
-    let rest = server(&mut tasks, Arc::clone(&tls), Speaks::Http1("401 Unauthorized")).await;
-    let grpc = server(&mut tasks, Arc::clone(&tls), Speaks::Grpc("12")).await;
-    let old = server(&mut tasks, tls, Speaks::Http1("200 OK")).await;
+    let rest = server(&mut tasks, Arc::clone(&tls), ServerProtocol::Http1("401 Unauthorized")).await;
+    let grpc = server(&mut tasks, Arc::clone(&tls), ServerProtocol::Grpc("12")).await;
+    let old = server(&mut tasks, tls, ServerProtocol::Http1("200 OK")).await;
     let names = name_server(
         &mut tasks,
         &[
@@ -257,8 +260,7 @@ async fn outside_the_vpc_nothing_is_judged_and_nothing_fails() {
     assert!(!report.needs_attention(report::FailOn::Warn));
 }
 
-/// Answers no question before all of `expected` have been asked, and then says to all that there are no records:
-/// whoever asks one after the other gets timed out.
+/// Responds only after all `expected` queries have arrived, with no records for any: sequential queries would time out.
 async fn patient_name_server(tasks: &mut JoinSet<()>, expected: usize) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let server = socket.local_addr().unwrap();
@@ -282,7 +284,7 @@ async fn patient_name_server(tasks: &mut JoinSet<()>, expected: usize) -> Socket
     server
 }
 
-/// Without a clock: only where all targets are under way at once does any of them get an answer.
+/// Tests concurrency without a clock: queries are only answered if all targets are probed at the same time.
 #[tokio::test]
 async fn endpoints_are_probed_concurrently_so_one_timeout_is_enough() {
     let authority = authority("silent");
@@ -310,7 +312,7 @@ async fn endpoints_are_probed_concurrently_so_one_timeout_is_enough() {
 }
 
 #[tokio::test]
-async fn a_cluster_that_does_not_answer_is_unknown() {
+async fn an_unreachable_cluster_is_unknown() {
     let authority = authority("unreachable");
     let settings = Settings { metadata: MetadataService::Disabled, ..Settings::new(trusting(&authority)) };
     let failed = Unread::Failed("Unable to connect to the server: timed out".to_owned(), None);

@@ -1,4 +1,4 @@
-//! Vantage points: what gathers facts, each from where it is.
+//! Vantage points: each gathers facts from its own location.
 
 mod ecr;
 pub mod here;

@@ -1,4 +1,5 @@
-//! What a registry wants to see: nothing, a login, or a token by challenge; both are renewed before they end.
+//! Authorization of a registry: none, basic, or a token by challenge. Both credentials and tokens are renewed before
+//! they expire.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,11 +11,11 @@ use serde::Deserialize;
 
 use crate::registry::Error;
 
-/// What a registry wants to see, as its first answer said.
+/// The authorization scheme of a registry, from its first response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scheme {
     Open,
-    /// A login of ours, with every request.
+    /// Our login, sent with every request.
     Basic,
     Bearer(Challenge),
 }
@@ -26,10 +27,10 @@ pub(super) struct Challenge {
     pub(super) service: Option<String>,
 }
 
-/// What is known of a registry host.
+/// What is known about a registry host.
 #[derive(Debug)]
 pub(super) enum Contact {
-    /// Whoever asks first finds out; the others wait, so that a silent host costs its time-outs once.
+    /// The first request finds out; the others wait, so that an unreachable host costs its timeouts once.
     Never,
     Reached(Scheme),
     Unreachable(Error),
@@ -63,7 +64,7 @@ pub(super) struct Token {
 }
 
 impl Token {
-    /// A token that is renewed when three quarters of its life are over, and at most an hour before its end.
+    /// A token that is renewed after three quarters of its lifetime, or an hour before its end if that is later.
     pub(super) fn new(header: HeaderValue, valid_for: Duration) -> Self {
         let margin = (valid_for / 4).min(Duration::from_hours(1));
         Self { header, renew_at: Instant::now() + valid_for.saturating_sub(margin) }
@@ -74,35 +75,35 @@ impl Token {
     }
 }
 
-/// Header value of a secret, kept out of debug output.
+/// Header value of a secret, excluded from debug output.
 pub(super) fn secret_header(scheme: &str, secret: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(&format!("{scheme} {secret}")).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
 
-/// How long a token lasts whose answer does not say (distribution specification, token authentication).
+/// Lifetime of a token whose response does not state it (distribution specification, token authentication).
 const DEFAULT_LIFETIME: Duration = Duration::from_mins(1);
 
 #[derive(Deserialize)]
-struct TokenAnswer {
+struct TokenResponse {
     token: Option<String>,
     access_token: Option<String>,
     expires_in: Option<u64>,
 }
 
-/// Reads the answer of a token service.
+/// Parses the response of a token service.
 pub(super) fn read_token(body: &[u8]) -> Option<Token> {
-    let answer: TokenAnswer = serde_json::from_slice(body).ok()?;
-    let token = answer.token.or(answer.access_token).filter(|token| !token.is_empty())?;
-    let valid_for = answer
+    let response: TokenResponse = serde_json::from_slice(body).ok()?;
+    let token = response.token.or(response.access_token).filter(|token| !token.is_empty())?;
+    let valid_for = response
         .expires_in
         .filter(|&seconds| seconds > 0)
         .map_or(DEFAULT_LIFETIME, |seconds| Duration::from_secs(seconds.min(24 * 60 * 60)));
     Some(Token::new(secret_header("Bearer", &token)?, valid_for))
 }
 
-/// The first Bearer challenge of an answer.
+/// The first Bearer challenge of a response.
 pub(super) fn challenge(headers: &HeaderMap) -> Option<Challenge> {
     headers
         .get_all(header::WWW_AUTHENTICATE)
@@ -111,8 +112,8 @@ pub(super) fn challenge(headers: &HeaderMap) -> Option<Challenge> {
         .find_map(read_challenge)
 }
 
-/// The first Bearer challenge of a header that may hold several (RFC 9110, section 11.6.1). What follows a fault in it is
-/// not read.
+/// The first Bearer challenge of a header that may contain several (RFC 9110, section 11.6.1). Text after a syntax
+/// error is ignored.
 fn read_challenge(text: &str) -> Option<Challenge> {
     ChallengeParser::new(text)
         .map_while(Result::ok)
@@ -152,7 +153,7 @@ mod tests {
             (r#"Bearer service="s""#, None),
             (r#"Bearer service="s", Bearer realm="https://a/t""#, Some(("https://a/t", None))),
             (r#"Bearer realm="https://a/1",realm="https://a/2""#, Some(("https://a/2", None))),
-            // Cut off, so that it is not known where the realm would have led.
+            // Cut off, so the realm is unknown.
             (r#"Bearer realm="unterminated"#, None),
             (r#"Bearer realm="https://a/t\"#, None),
             ("Bearer realm=", None),
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_renewed_before_they_end() {
+    fn tokens_are_renewed_before_they_expire() {
         let lifetime = |body: &str| {
             let token = read_token(body.as_bytes())?;
             Some(token.renew_at.saturating_duration_since(Instant::now()).as_secs_f64().round())

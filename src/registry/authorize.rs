@@ -1,4 +1,4 @@
-//! What a request is authorized with: a login of ours, or a token from where the registry's challenge points.
+//! Authorizes requests: with our login, or with a token from the realm in the registry's challenge.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -22,7 +22,7 @@ impl Client<'_> {
     ) {
         let place = host.token(token_scopes(scheme, request));
         let mut token = place.lock().await;
-        // Somebody else may have renewed it in the meantime.
+        // Another request may have renewed it in the meantime.
         if token.as_ref().is_some_and(|token| token.header == *used) {
             *token = None;
         }
@@ -37,7 +37,7 @@ impl Client<'_> {
         if *scheme == Scheme::Open {
             return Ok(None);
         }
-        // An upload location on another host carries its own right to write.
+        // An upload URL on another host is already authorized by itself.
         if request.url.origin() != base(&request.repository.host)?.origin() {
             return Ok(None);
         }
@@ -59,14 +59,14 @@ impl Client<'_> {
         Ok(Some(header))
     }
 
-    /// How a host is spoken to that nothing was seen of yet: with a login where we have one, which is kept.
+    /// The scheme for a host's first request: our login if there is one, which is then kept.
     pub(super) async fn first_scheme(&self, host: &Host, repository: &Repository) -> Result<Scheme, Error> {
         let Some(token) = self.login(repository).await? else { return Ok(Scheme::Open) };
         *host.token(&[]).lock().await = Some(token);
         Ok(Scheme::Basic)
     }
 
-    /// Our login, if we have one.
+    /// Our login, if there is one.
     async fn login(&self, repository: &Repository) -> Result<Option<Token>, Error> {
         let Some(lookup) = &self.credentials else { return Ok(None) };
         let Some(credential) = lookup(&repository.host).await? else { return Ok(None) };
@@ -98,7 +98,7 @@ impl Client<'_> {
                 query.append_pair("scope", scope);
             }
         }
-        let asked = Request {
+        let token_request = Request {
             method: Method::GET,
             url,
             repository: request.repository,
@@ -107,12 +107,12 @@ impl Client<'_> {
             scopes: Vec::new(),
             headers: HeaderMap::new(),
             body: Bytes::new(),
-            wants: Wants::Whole(MAX_EXPLANATION_BYTES),
+            body_mode: BodyMode::Whole(MAX_EXPLANATION_BYTES),
         };
-        let answer = self.exchange(&asked, None).await?;
-        match answer.status {
+        let response = self.exchange(&token_request, None).await?;
+        match response.status {
             status if status.is_success() => {
-                auth::read_token(&answer.body).ok_or_else(|| invalid("an invalid token"))
+                auth::read_token(&response.body).ok_or_else(|| invalid("an invalid token"))
             }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
                 let repository = request.repository.clone();
@@ -120,13 +120,13 @@ impl Client<'_> {
             }
             status => {
                 let subject = Subject { repository: request.repository, object: "a token", tag: None };
-                Err(error::refused(&subject, status, &answer.headers, &answer.body))
+                Err(error::refused(&subject, status, &response.headers, &response.body))
             }
         }
     }
 }
 
-/// A login is good for everything.
+/// A login is valid for all scopes.
 fn token_scopes<'r>(scheme: &Scheme, request: &'r Request<'_>) -> &'r [String] {
     if *scheme == Scheme::Basic { &[] } else { &request.scopes }
 }

@@ -1,4 +1,4 @@
-//! Blobs: read as streams that prove their digest, written from memory or from such a stream.
+//! Blobs: read as streams that verify their digest, written from memory or from such a stream.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::registry::request::{Answer, BodyProgress, OnceBody, Request, Wants};
 use crate::registry::retry::Retries;
 use crate::registry::{Client, Error, Repository};
 
-/// A blob on its way here. Its last part is given out only when length and digest of the whole are right.
+/// A blob being read. Its last part is returned only if length and digest of the whole are right.
 pub struct BlobReader<'c> {
     client: &'c Client<'c>,
     repository: &'c Repository,
@@ -24,23 +24,23 @@ pub struct BlobReader<'c> {
     size: u64,
     received: u64,
     hash: Sha256,
-    held: Option<Bytes>,
+    last_part: Option<Bytes>,
     response: Response,
     url: Url,
     retries: Retries,
     ended: bool,
 }
 
-/// Where a blob can be mounted from: another repository of the same registry.
+/// The source of a mount: another repository of the same registry.
 #[derive(Clone, Copy, Debug)]
 pub struct Mount<'m> {
     pub digest: &'m Digest,
     pub from: &'m str,
 }
 
-/// What became of a mount.
+/// Result of a mount request.
 pub enum Started {
-    /// The registry took the blob from the other repository.
+    /// The registry mounted the blob.
     Mounted,
     Session(UploadSession),
 }
@@ -51,7 +51,7 @@ pub struct UploadSession(Url);
 /// The bytes of a blob to upload.
 pub enum UploadBody {
     Whole(Bytes),
-    /// Parts that add up to `size` bytes; if the channel closes before, the upload is broken off uncommitted.
+    /// Parts that add up to `size` bytes. If the channel closes early, the upload is aborted and not committed.
     Parts {
         parts: mpsc::Receiver<Bytes>,
         size: u64,
@@ -59,7 +59,7 @@ pub enum UploadBody {
 }
 
 impl Client<'_> {
-    /// Whether `repository` holds the blob.
+    /// Whether `repository` has the blob.
     pub async fn has_blob(&self, repository: &Repository, digest: &Digest) -> Result<bool, Error> {
         let request = blob_request(Method::HEAD, repository, digest)?;
         match self.send(&request).await {
@@ -69,7 +69,7 @@ impl Client<'_> {
         }
     }
 
-    /// Starts to read a blob of `size` bytes.
+    /// Starts reading a blob of `size` bytes.
     pub async fn blob<'c>(
         &'c self,
         repository: &'c Repository,
@@ -85,7 +85,7 @@ impl Client<'_> {
             size,
             received: 0,
             hash: Sha256::new(),
-            held: None,
+            last_part: None,
             response,
             url,
             retries: Retries::new(&self.settings),
@@ -93,21 +93,25 @@ impl Client<'_> {
         })
     }
 
-    /// Opens an upload.
+    /// Starts an upload.
     pub async fn start_upload(&self, repository: &Repository) -> Result<UploadSession, Error> {
         upload_session(repository, &self.post_upload(repository, None).await?)
     }
 
-    /// Mounts a blob from another repository; a registry that does not do that opens an upload.
+    /// Mounts a blob from another repository; a registry without mounting starts an upload instead.
     pub async fn mount(&self, repository: &Repository, mount: Mount<'_>) -> Result<Started, Error> {
-        let answer = self.post_upload(repository, Some(mount)).await?;
-        if answer.status == StatusCode::CREATED {
+        let response = self.post_upload(repository, Some(mount)).await?;
+        if response.status == StatusCode::CREATED {
             return Ok(Started::Mounted);
         }
-        upload_session(repository, &answer).map(Started::Session)
+        upload_session(repository, &response).map(Started::Session)
     }
 
-    async fn post_upload(&self, repository: &Repository, mount: Option<Mount<'_>>) -> Result<Answer, Error> {
+    async fn post_upload(
+        &self,
+        repository: &Repository,
+        mount: Option<Mount<'_>>,
+    ) -> Result<RegistryResponse, Error> {
         let mut url = address(repository, "blobs/uploads/")?;
         let mut scopes = vec![scope(&repository.path, "pull,push")];
         if let Some(Mount { digest, from }) = mount {
@@ -126,7 +130,7 @@ impl Client<'_> {
             scopes,
             headers,
             body: Bytes::new(),
-            wants: Wants::Whole(MAX_EXPLANATION_BYTES),
+            body_mode: BodyMode::Whole(MAX_EXPLANATION_BYTES),
         };
         self.send(&request).await
     }
@@ -158,16 +162,16 @@ impl Client<'_> {
             scopes: vec![scope(&repository.path, "pull,push")],
             headers,
             body: Bytes::new(),
-            wants: Wants::Whole(MAX_EXPLANATION_BYTES),
+            body_mode: BodyMode::Whole(MAX_EXPLANATION_BYTES),
         };
-        let answer = match body {
+        let response = match body {
             UploadBody::Whole(bytes) => {
                 request.body = bytes;
                 self.send(&request).await?
             }
             UploadBody::Parts { parts, size } => self.send_once(&request, once(parts, size)).await?,
         };
-        match answered_digest(&answer.headers) {
+        match response_digest(&response.headers) {
             Some(actual) if actual != *digest => Err(Error::DigestMismatch {
                 repository: repository.clone(),
                 expected: digest.clone(),
@@ -179,7 +183,7 @@ impl Client<'_> {
 }
 
 impl BlobReader<'_> {
-    /// The next part, or nothing at the end. Where the connection breaks, reading goes on where it stopped.
+    /// The next part, or `None` at the end. If the connection breaks, reading resumes at the same position.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         while !self.ended {
             let chunk = match self.client.chunk(&mut self.response, &self.url).await {
@@ -189,7 +193,7 @@ impl BlobReader<'_> {
                     self.prove()?;
                     break;
                 }
-                // The body ended before the blob did.
+                // The body ended before the blob was complete.
                 Ok(None) => {
                     self.resume("the blob is truncated").await?;
                     continue;
@@ -210,11 +214,11 @@ impl BlobReader<'_> {
                 });
             }
             self.hash.update(&chunk);
-            if let Some(previous) = self.held.replace(chunk) {
+            if let Some(previous) = self.last_part.replace(chunk) {
                 return Ok(Some(previous));
             }
         }
-        Ok(self.held.take())
+        Ok(self.last_part.take())
     }
 
     fn prove(&self) -> Result<(), Error> {
@@ -229,7 +233,7 @@ impl BlobReader<'_> {
         })
     }
 
-    /// Asks for the rest of the blob.
+    /// Requests the rest of the blob.
     async fn resume(&mut self, reason: &str) -> Result<(), Error> {
         let delay = self.retries.next(self.client.settings.retries);
         let delay = delay.ok_or_else(|| {
@@ -243,22 +247,22 @@ impl BlobReader<'_> {
                 request.headers.insert(header::RANGE, range);
             }
         }
-        let answer = self.client.send(&request).await?;
-        let continues =
-            answer.status == StatusCode::PARTIAL_CONTENT && starts_at(&answer.headers) == Some(self.received);
-        (self.response, self.url) = streamed(self.repository, answer)?;
+        let response = self.client.send(&request).await?;
+        let continues = response.status == StatusCode::PARTIAL_CONTENT
+            && starts_at(&response.headers) == Some(self.received);
+        (self.response, self.url) = streamed(self.repository, response)?;
         if !continues {
             self.skip(self.received).await?;
         }
         Ok(())
     }
 
-    /// Drops what was given out already, from a registry that sends everything again. The hash stays that of what
-    /// was given out, so that a blob which is another one now is noticed at its end.
+    /// Skips bytes that were already returned, for a registry that sends the whole blob again. The hash covers what was
+    /// returned, so a blob whose content changed is detected at its end.
     async fn skip(&mut self, bytes: u64) -> Result<(), Error> {
         let mut left = bytes;
         while left > 0 {
-            // If this one is cut short too, the next try asks for the rest once more.
+            // If this response is truncated too, the next attempt requests the rest once more.
             let Some(mut chunk) = self.client.chunk(&mut self.response, &self.url).await? else {
                 break;
             };
@@ -268,16 +272,16 @@ impl BlobReader<'_> {
             if !rest.is_empty() {
                 self.received += rest.len() as u64;
                 self.hash.update(&rest);
-                let joined = [self.held.take().unwrap_or_default(), rest].concat();
-                self.held = Some(joined.into());
+                let joined = [self.last_part.take().unwrap_or_default(), rest].concat();
+                self.last_part = Some(joined.into());
             }
         }
         Ok(())
     }
 }
 
-fn upload_session(repository: &Repository, answer: &Answer) -> Result<UploadSession, Error> {
-    let location = location_from(&answer.url, answer.headers.get(header::LOCATION));
+fn upload_session(repository: &Repository, response: &RegistryResponse) -> Result<UploadSession, Error> {
+    let location = location_from(&response.url, response.headers.get(header::LOCATION));
     location.map(UploadSession).ok_or_else(|| Error::InvalidAnswer {
         repository: repository.clone(),
         what: "an upload without a location, or with a location that downgrades from https to http"
@@ -285,21 +289,21 @@ fn upload_session(repository: &Repository, answer: &Answer) -> Result<UploadSess
     })
 }
 
-fn streamed(repository: &Repository, answer: Answer) -> Result<(Response, Url), Error> {
-    let url = answer.url;
-    answer
+fn streamed(repository: &Repository, response: RegistryResponse) -> Result<(Response, Url), Error> {
+    let url = response.url;
+    response
         .stream
         .map(|response| (response, url))
         .ok_or_else(|| Error::InvalidAnswer { repository: repository.clone(), what: "no body".to_owned() })
 }
 
-/// The first byte of a partial answer: `Content-Range: bytes 5-9/10`.
+/// The first byte of a partial response: `Content-Range: bytes 5-9/10`.
 fn starts_at(headers: &HeaderMap) -> Option<u64> {
     let range = headers.get(header::CONTENT_RANGE)?.to_str().ok()?;
     range.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
 }
 
-/// A body of exactly `size` bytes, or one that breaks: what is not whole is never committed.
+/// A body of exactly `size` bytes, or one that fails: an incomplete upload is never committed.
 fn once(parts: mpsc::Receiver<Bytes>, size: u64) -> OnceBody {
     let progress = Arc::new(BodyProgress::default());
     let counter = Arc::clone(&progress);
@@ -324,7 +328,7 @@ fn blob_request<'r>(
     repository: &'r Repository,
     digest: &Digest,
 ) -> Result<Request<'r>, Error> {
-    let wants = if method == Method::GET { Wants::Stream } else { Wants::Whole(0) };
+    let body_mode = if method == Method::GET { BodyMode::Stream } else { BodyMode::Whole(0) };
     Ok(Request {
         method,
         url: address(repository, &format!("blobs/{digest}"))?,
@@ -334,6 +338,6 @@ fn blob_request<'r>(
         scopes: vec![scope(&repository.path, "pull")],
         headers: HeaderMap::new(),
         body: Bytes::new(),
-        wants,
+        body_mode,
     })
 }

@@ -1,4 +1,4 @@
-//! Sending: authorization, tries, redirects and time-outs, the same for every kind of request.
+//! Sends requests: authorization, retries, redirects and timeouts, the same for every kind of request.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,12 +19,12 @@ use crate::registry::traffic::Traffic;
 use crate::transport::Settings;
 use crate::transport::credential::{Credential, CredentialError};
 
-/// Looks up what to log in to a host with; nothing where we are anonymous. It is a function so that the client depends on
-/// no source of credentials.
+/// Looks up the credential for a host; `None` for anonymous access. It is a function so that the client does not depend
+/// on the sources of credentials.
 pub type CredentialLookup =
     Box<dyn Fn(&str) -> BoxFuture<'static, Result<Option<Credential>, CredentialError>> + Send + Sync>;
 
-/// A client of any number of registries. Share it by reference: tokens, connections and counts are its own.
+/// A client for any number of registries. Share it by reference: it owns tokens, connections and counters.
 pub struct Client<'o> {
     pub(super) http: reqwest::Client,
     pub(super) settings: Settings,
@@ -51,7 +51,7 @@ impl<'o> Client<'o> {
         })
     }
 
-    /// Logs in where `credentials` have something for it, and asks them again when that ends.
+    /// Uses `credentials` to log in, and again when a login expires.
     #[must_use]
     pub fn with_credentials(self, credentials: CredentialLookup) -> Self {
         Self { credentials: Some(credentials), ..self }
@@ -62,7 +62,7 @@ impl<'o> Client<'o> {
         self.traffic.snapshot()
     }
 
-    /// Reports the retry of `host`, and waits.
+    /// Reports a retry for `host`, and waits.
     pub(super) async fn pause(&self, host: &str, reason: &str, delay: Duration) {
         (self.observer)(Event::Retry {
             host: host.to_owned(),
@@ -72,9 +72,9 @@ impl<'o> Client<'o> {
         tokio::time::sleep(delay).await;
     }
 
-    /// Pauses between tries of something that takes more than one request.
-    pub fn pauses(&self) -> Pauses<'_> {
-        Pauses { client: self, retries: Retries::new(&self.settings), next: None }
+    /// Retries of an operation that needs more than one request.
+    pub fn operation_retries(&self) -> OperationRetries<'_> {
+        OperationRetries { client: self, retries: Retries::new(&self.settings), next: None }
     }
 
     fn host(&self, name: &str) -> Arc<Host> {
@@ -82,11 +82,11 @@ impl<'o> Client<'o> {
         Arc::clone(hosts.entry(name.to_owned()).or_default())
     }
 
-    /// Sends `request`, again where that may help, with what authorizes it; an answer without success is an error.
-    pub(super) async fn send(&self, request: &Request<'_>) -> Result<Answer, Error> {
+    /// Sends `request` with authorization, and retries it if that may help. A response without success is an error.
+    pub(super) async fn send(&self, request: &Request<'_>) -> Result<RegistryResponse, Error> {
         let name = &request.repository.host;
         let host = self.host(name);
-        let (answer, used) = {
+        let (response, used) = {
             let mut contact = host.contact.lock().await;
             match &*contact {
                 Contact::Unreachable(error) => return Err(error.clone()),
@@ -94,58 +94,58 @@ impl<'o> Client<'o> {
                     let scheme = scheme.clone();
                     drop(contact);
                     let authorization = self.authorization(&host, &scheme, request).await?;
-                    let answer = self.exchange(request, authorization.as_ref()).await?;
-                    (answer, authorization)
+                    let response = self.exchange(request, authorization.as_ref()).await?;
+                    (response, authorization)
                 }
                 Contact::Never => {
                     let scheme = self.first_scheme(&host, request.repository).await?;
                     let authorization = self.authorization(&host, &scheme, request).await?;
-                    let answer = self.exchange(request, authorization.as_ref()).await;
-                    match &answer {
+                    let response = self.exchange(request, authorization.as_ref()).await;
+                    match &response {
                         Err(error @ Error::Unreachable { host, .. }) if host == name => {
                             *contact = Contact::Unreachable(error.clone());
                         }
-                        Ok(answer) => *contact = Contact::Reached(scheme_after(scheme, answer)),
+                        Ok(response) => *contact = Contact::Reached(scheme_after(scheme, response)),
                         Err(_) => *contact = Contact::Reached(scheme),
                     }
-                    (answer?, authorization)
+                    (response?, authorization)
                 }
             }
         };
-        let answer = if is_token_refused(&answer) {
-            self.send_again(&host, request, answer, used).await?
+        let response = if is_token_refused(&response) {
+            self.send_again(&host, request, response, used).await?
         } else {
-            answer
+            response
         };
-        if answer.status.is_success() {
-            return Ok(answer);
+        if response.status.is_success() {
+            return Ok(response);
         }
         let subject = Subject { repository: request.repository, object: &request.object, tag: request.tag };
-        Err(error::refused(&subject, answer.status, &answer.headers, &answer.body))
+        Err(error::refused(&subject, response.status, &response.headers, &response.body))
     }
 
-    /// After a refused token, or none: with a token if none was sent, with a new one if the old one was refused. Once.
+    /// Sends once more after a rejected or missing token: with a token if none was sent, or with a new one.
     async fn send_again(
         &self,
         host: &Host,
         request: &Request<'_>,
-        answer: Answer,
+        response: RegistryResponse,
         used: Option<HeaderValue>,
-    ) -> Result<Answer, Error> {
+    ) -> Result<RegistryResponse, Error> {
         let scheme = {
             let mut contact = host.contact.lock().await;
             let scheme = match (&*contact, &used) {
                 (Contact::Reached(Scheme::Basic), _) => Scheme::Basic,
-                // Where strangers get a token is known; nvcr.io sends those whose token has ended to another place,
-                // which serves only accounts (NVIDIA/nvidia-container-toolkit issue 1945).
+                // The realm is already known. For expired tokens, nvcr.io names another realm, which only serves
+                // accounts (NVIDIA/nvidia-container-toolkit issue 1945).
                 (Contact::Reached(scheme @ Scheme::Bearer(_)), Some(_)) => scheme.clone(),
-                _ => scheme_after(Scheme::Open, &answer),
+                _ => scheme_after(Scheme::Open, &response),
             };
             *contact = Contact::Reached(scheme.clone());
             scheme
         };
         if scheme == Scheme::Open {
-            return Ok(answer);
+            return Ok(response);
         }
         if let Some(used) = used {
             self.forget(host, &scheme, request, &used).await;
@@ -154,8 +154,12 @@ impl<'o> Client<'o> {
         self.exchange(request, authorization.as_ref()).await
     }
 
-    /// Sends a body that exists only once: no second try, no redirect. The host has been in contact before.
-    pub(super) async fn send_once(&self, request: &Request<'_>, once: OnceBody) -> Result<Answer, Error> {
+    /// Sends a body that exists only once: no retry, no redirect. The host's scheme is already known.
+    pub(super) async fn send_once(
+        &self,
+        request: &Request<'_>,
+        once: OnceBody,
+    ) -> Result<RegistryResponse, Error> {
         let host = self.host(&request.repository.host);
         let scheme = match &*host.contact.lock().await {
             Contact::Reached(scheme) => scheme.clone(),
@@ -163,43 +167,43 @@ impl<'o> Client<'o> {
             Contact::Never => Scheme::Open,
         };
         let authorization = self.authorization(&host, &scheme, request).await?;
-        let answer = self.attempt(request, authorization.as_ref(), Some(once)).await?;
-        if answer.status.is_success() {
-            return Ok(answer);
+        let response = self.attempt(request, authorization.as_ref(), Some(once)).await?;
+        if response.status.is_success() {
+            return Ok(response);
         }
-        if let (true, Some(used)) = (is_token_refused(&answer), authorization) {
-            // The next try of the whole upload fetches a new one.
+        if let (true, Some(used)) = (is_token_refused(&response), authorization) {
+            // The next attempt of the whole upload fetches a new one.
             self.forget(&host, &scheme, request, &used).await;
             return Err(Error::Refused {
                 repository: request.repository.clone(),
                 object: request.object.clone(),
-                status: answer.status.as_u16(),
+                status: response.status.as_u16(),
                 code: "BLOB_UPLOAD_UNKNOWN".to_owned(),
                 message: "the token expired during the upload".to_owned(),
             });
         }
         let subject = Subject { repository: request.repository, object: &request.object, tag: request.tag };
-        Err(error::refused(&subject, answer.status, &answer.headers, &answer.body))
+        Err(error::refused(&subject, response.status, &response.headers, &response.body))
     }
 }
 
-/// Tries of something that takes more than one request.
-pub struct Pauses<'c> {
+/// Retries of an operation that needs more than one request.
+pub struct OperationRetries<'c> {
     client: &'c Client<'c>,
     retries: Retries,
     next: Option<Duration>,
 }
 
-impl Pauses<'_> {
-    /// Whether there is another try.
-    pub fn may_go_on(&mut self) -> bool {
+impl OperationRetries<'_> {
+    /// Whether another attempt is allowed.
+    pub fn has_attempts_left(&mut self) -> bool {
         if self.next.is_none() {
             self.next = self.retries.next(self.client.settings.retries);
         }
         self.next.is_some()
     }
 
-    /// Waits before the next try, at least for `wait`, and says why.
+    /// Waits before the next attempt, at least for `wait`, and reports the reason.
     pub async fn pause(&mut self, host: &str, reason: &str, wait: Option<Duration>) {
         if let Some(delay) = self.next.take() {
             let delay = wait.map_or(delay, |wait| delay.max(wait));
@@ -208,20 +212,20 @@ impl Pauses<'_> {
     }
 }
 
-/// Whether another token may help. Some registries, ECR for one, answer 403 and not 401 where a password has ended.
-fn is_token_refused(answer: &Answer) -> bool {
-    let ended = || String::from_utf8_lossy(&answer.body).contains("authorization token has expired");
-    match answer.status {
+/// Whether another token may help. Some registries, such as ECR, answer 403 instead of 401 for an expired password.
+fn is_token_refused(response: &RegistryResponse) -> bool {
+    let ended = || String::from_utf8_lossy(&response.body).contains("authorization token has expired");
+    match response.status {
         StatusCode::UNAUTHORIZED => true,
         StatusCode::FORBIDDEN => ended(),
         _ => false,
     }
 }
 
-/// The scheme that an answer to a request without a token asks for.
-fn scheme_after(scheme: Scheme, answer: &Answer) -> Scheme {
-    match auth::challenge(&answer.headers) {
-        Some(challenge) if scheme == Scheme::Open && answer.status == StatusCode::UNAUTHORIZED => {
+/// The scheme that the response to an anonymous request demands.
+fn scheme_after(scheme: Scheme, response: &RegistryResponse) -> Scheme {
+    match auth::challenge(&response.headers) {
+        Some(challenge) if scheme == Scheme::Open && response.status == StatusCode::UNAUTHORIZED => {
             Scheme::Bearer(challenge)
         }
         _ => scheme,

@@ -1,4 +1,4 @@
-//! What can go wrong at a registry, by what the caller has to do about it.
+//! Errors of registries, by what the caller has to do about them.
 
 use std::time::Duration;
 
@@ -33,9 +33,9 @@ pub enum Error {
     #[error("{host} rate limit exceeded{}", limited(.message, *.wait))]
     RateLimited {
         host: String,
-        /// The registry's own words.
+        /// The registry's message.
         message: String,
-        /// How long it wants to be left alone.
+        /// The delay that the registry requested.
         wait: Option<Duration>,
     },
     #[error("{host} cannot be reached{}: {cause}", through(.proxy.as_ref()))]
@@ -49,7 +49,7 @@ pub enum Error {
     DigestMismatch { repository: Repository, expected: Digest, actual: Digest },
     #[error("invalid response from {repository}: {what}")]
     InvalidAnswer { repository: Repository, what: String },
-    /// What to log in with could not be fetched.
+    /// Fetching the credential failed.
     #[error(transparent)]
     NoCredential(#[from] CredentialError),
 }
@@ -58,47 +58,47 @@ fn through(proxy: Option<&proxy::Address>) -> String {
     proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default()
 }
 
-/// Status, code and text of an answer as far as it has them, and what to do about it.
+/// Status, code and text of a response if present, and what to do about it.
 fn answer(status: u16, code: &str, message: &str, object: &str) -> String {
     let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
-    let said = [code, message].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
-    let said = if said.is_empty() { reason.unwrap_or_default() } else { &said };
+    let text = [code, message].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
+    let text = if text.is_empty() { reason.unwrap_or_default() } else { &text };
     let advice = match status {
         _ if is_full(status, message) => ": no space left in the registry; free some and run again",
-        // A server that fails may work again later.
+        // A failing server may recover later.
         500.. => " after all retries: run again later",
         400..=499 if object.starts_with("manifest") => {
             ": ask the publisher for an image that this registry accepts, or exclude it with --exclude"
         }
         _ => "",
     };
-    format!("{status} {said}{advice}")
+    format!("{status} {text}{advice}")
 }
 
-/// Whether a registry's disk is full. Distribution says it by error number 28 of its driver, which is ENOSPC on every
-/// system that it runs on.
+/// Whether a registry's disk is full. Distribution reports error number 28 of its driver, which is ENOSPC on every
+/// system that it supports.
 fn is_full(status: u16, message: &str) -> bool {
     status == 507 || message.contains("no space left") || message.contains("\"Err\":28")
 }
 
 fn limited(message: &str, wait: Option<Duration>) -> String {
-    let said = if message.is_empty() { String::new() } else { format!(" ({message})") };
+    let text = if message.is_empty() { String::new() } else { format!(" ({message})") };
     match wait {
         Some(wait) if wait > MAX_RETRY_AFTER => {
             let minutes = wait.as_secs().div_ceil(60);
-            format!("{said}: retry in {minutes} minutes")
+            format!("{text}: retry in {minutes} minutes")
         }
-        _ => format!("{said} after all retries: run again later, or with fewer --jobs"),
+        _ => format!("{text} after all retries: run again later, or with fewer --jobs"),
     }
 }
 
 impl Error {
-    /// Whether nothing of the registry was seen at all.
+    /// Whether there was no response from the registry at all.
     pub const fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
     }
 
-    /// Whether the same request may succeed a little later.
+    /// Whether a retry may succeed.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { cause, .. } => !matches!(cause, Cause::Blocked(_) | Cause::Dns),
@@ -131,7 +131,7 @@ impl Diagnosis {
             code: String,
             #[serde(default)]
             message: Option<String>,
-            /// Anything, and often the only part that tells something.
+            /// Any JSON value, and often the only informative part.
             #[serde(default)]
             detail: serde_json::Value,
         }
@@ -149,16 +149,16 @@ impl Diagnosis {
     }
 }
 
-/// What was asked for, for messages about it.
+/// What was requested, for messages.
 pub(super) struct Subject<'s> {
     pub(super) repository: &'s Repository,
     /// Such as `manifest v1`.
     pub(super) object: &'s str,
-    /// The tag that is written, if one is.
+    /// The tag to write, if any.
     pub(super) tag: Option<&'s str>,
 }
 
-/// The error that an answer without success means.
+/// The error for a response without success.
 pub(super) fn refused(subject: &Subject<'_>, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
     let Diagnosis { code, message } = Diagnosis::read(body);
     let repository = subject.repository.clone();
@@ -184,12 +184,12 @@ pub(super) fn refused(subject: &Subject<'_>, status: StatusCode, headers: &Heade
         }
         (StatusCode::TOO_MANY_REQUESTS, _) => {
             let host = repository.host;
-            let wait = asked_delay(headers);
+            let wait = requested_delay(headers);
             return Error::RateLimited { host, message, wait };
         }
         _ => {}
     }
-    // Gateways answer in HTML or not at all.
+    // Gateways respond with HTML or an empty body.
     let message = match status.canonical_reason() {
         Some(reason) if code.is_empty() && message.is_empty() => reason.to_owned(),
         _ => message,
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_without_success_become_what_the_caller_decides_on() {
+    fn error_responses_are_classified() {
         let cases = [
             (404, "MANIFEST_UNKNOWN", "", None, "manifest v1 not found in"),
             (404, "NAME_UNKNOWN", "", None, "repository not found in"),
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_of_distribution_is_seen() {
+    fn a_full_disk_of_distribution_is_recognised() {
         let body = br#"{"errors":[{"code":"UNKNOWN","message":"unknown error",
             "detail":{"DriverName":"filesystem","Enclosed":{"Op":"mkdir","Path":"/data","Err":28}}}]}"#;
         let repository = Repository { host: "registry.example".to_owned(), path: "a/b".to_owned() };
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_servers_are_cut_and_cannot_steer_a_terminal() {
+    fn texts_of_servers_are_truncated_and_cannot_control_a_terminal() {
         let body = format!(r#"{{"errors":[{{"code":"X","message":"\u001b[31m{}"}}]}}"#, "x".repeat(1000));
         let text = Diagnosis::read(body.as_bytes()).message;
         assert!(text.contains("[31mx") && !text.contains('\u{1b}'));

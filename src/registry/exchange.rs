@@ -1,4 +1,4 @@
-//! One request on the wire: tries, redirects, time-outs and counts, the same for every kind.
+//! One HTTP exchange: attempts, redirects, timeouts and counters, the same for every kind of request.
 
 use std::sync::atomic::Ordering;
 
@@ -11,27 +11,27 @@ use crate::registry::request::{Answer, BodyProgress, OnceBody, Request, Wants};
 use crate::registry::retry::Retries;
 use crate::registry::{Cause, Error, Repository};
 
-/// Most redirects that are followed, one after the other.
+/// Maximum number of consecutive redirects.
 const MAX_REDIRECTS: usize = 4;
 
-/// Most bytes that are read of an answer that only explains an error.
+/// Maximum bytes to read of an error response.
 pub(super) const MAX_EXPLANATION_BYTES: usize = 64 * 1024;
 
 impl Client<'_> {
-    /// Tries until there is an answer that another try would not change.
+    /// Retries until the response is final.
     pub(super) async fn exchange(
         &self,
         request: &Request<'_>,
         authorization: Option<&HeaderValue>,
-    ) -> Result<Answer, Error> {
+    ) -> Result<RegistryResponse, Error> {
         let mut retries = Retries::new(&self.settings);
         loop {
             let result = self.attempt(request, authorization, None).await;
             let (host, reason, delay) = match &result {
-                Ok(answer) => (
-                    host_of(&answer.url),
-                    format!("it answered {}", answer.status.as_u16()),
-                    retries.after_status(answer.status, &answer.headers),
+                Ok(response) => (
+                    host_of(&response.url),
+                    format!("it answered {}", response.status.as_u16()),
+                    retries.after_status(response.status, &response.headers),
                 ),
                 Err(Error::Unreachable { host, cause, .. }) => {
                     (host.clone(), cause.to_string(), retries.after_cause(cause))
@@ -45,18 +45,18 @@ impl Client<'_> {
         }
     }
 
-    /// One try, redirects included.
+    /// One attempt, including redirects.
     pub(super) async fn attempt(
         &self,
         request: &Request<'_>,
         authorization: Option<&HeaderValue>,
         mut once: Option<OnceBody>,
-    ) -> Result<Answer, Error> {
+    ) -> Result<RegistryResponse, Error> {
         let mut url = request.url.clone();
         for _ in 0..=MAX_REDIRECTS {
             let mut builder =
                 self.http.request(request.method.clone(), url.clone()).headers(request.headers.clone());
-            // Credentials stay with the host that they are for.
+            // Credentials are only sent to the host that they belong to.
             if let Some(authorization) = authorization.filter(|_| url.origin() == request.url.origin()) {
                 builder = builder.header(header::AUTHORIZATION, authorization.clone());
             }
@@ -80,7 +80,7 @@ impl Client<'_> {
                 url = redirected(&url, &response, request.repository)?;
                 continue;
             }
-            return self.answer(request, response, url).await;
+            return self.read_response(request, response, url).await;
         }
         Err(Error::InvalidAnswer {
             repository: request.repository.clone(),
@@ -88,7 +88,7 @@ impl Client<'_> {
         })
     }
 
-    /// Waits for the head of the answer as long as something moves.
+    /// Waits for the response headers as long as there is progress.
     async fn head_of(
         &self,
         builder: reqwest::RequestBuilder,
@@ -110,14 +110,19 @@ impl Client<'_> {
         }
     }
 
-    async fn answer(&self, request: &Request<'_>, mut response: Response, url: Url) -> Result<Answer, Error> {
+    async fn read_response(
+        &self,
+        request: &Request<'_>,
+        mut response: Response,
+        url: Url,
+    ) -> Result<RegistryResponse, Error> {
         let (status, headers) = (response.status(), response.headers().clone());
-        let limit = match request.wants {
-            Wants::Stream if status.is_success() => {
+        let limit = match request.body_mode {
+            BodyMode::Stream if status.is_success() => {
                 let body = Bytes::new();
-                return Ok(Answer { status, headers, url, body, stream: Some(response) });
+                return Ok(RegistryResponse { status, headers, url, body, stream: Some(response) });
             }
-            Wants::Whole(limit) if status.is_success() => limit,
+            BodyMode::Whole(limit) if status.is_success() => limit,
             _ => MAX_EXPLANATION_BYTES,
         };
         let mut body = Vec::new();
@@ -133,10 +138,10 @@ impl Client<'_> {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, headers, url, body: body.into(), stream: None })
+        Ok(RegistryResponse { status, headers, url, body: body.into(), stream: None })
     }
 
-    /// The next part of an answer's body.
+    /// The next part of a response's body.
     pub(super) async fn chunk(&self, response: &mut Response, url: &Url) -> Result<Option<Bytes>, Error> {
         let chunk = tokio::time::timeout(self.settings.idle_timeout, response.chunk()).await;
         let chunk = chunk
@@ -156,7 +161,7 @@ impl Client<'_> {
     }
 }
 
-/// The target of a redirect, which must not lead from https to http.
+/// The target of a redirect. A redirect from https to http is an error.
 fn redirected(url: &Url, response: &Response, repository: &Repository) -> Result<Url, Error> {
     let location = response.headers().get(header::LOCATION);
     location_from(url, location).ok_or_else(|| Error::InvalidAnswer {
@@ -169,19 +174,19 @@ fn is_read(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
-/// Host and port as written; never the query, which may hold a signature.
+/// Host and port as written; never the query, which may contain a signature.
 pub(super) fn host_of(url: &Url) -> String {
     url.authority().rsplit('@').next().unwrap_or_default().to_owned()
 }
 
-/// Where a `Location` header leads from `url`, unless that would give up encryption.
+/// The URL in a `Location` header, unless it would downgrade to http.
 pub(super) fn location_from(url: &Url, location: Option<&HeaderValue>) -> Option<Url> {
     let target = url.join(location?.to_str().ok()?).ok()?;
     let legal = target.scheme() == "https" || (target.scheme() == "http" && url.scheme() == "http");
     legal.then_some(target)
 }
 
-/// The base of a registry's API: plain HTTP only where the name as written is this machine's own.
+/// The base URL of a registry's API: plain HTTP only if the name as written is loopback.
 pub(super) fn base(host: &str) -> Result<Url, Error> {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,

@@ -1,4 +1,4 @@
-//! Manifests: asked for, read and written as the raw bytes that their digests are of.
+//! Manifests: read and written as raw bytes, because digests are computed from those.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -12,10 +12,10 @@ use crate::registry::exchange::{MAX_EXPLANATION_BYTES, base};
 use crate::registry::request::{Answer, Request, Wants};
 use crate::registry::{Client, Error, Reference, Repository};
 
-/// Most bytes of a manifest (OCI distribution specification: registries should accept 4 MiB; ECR's limit is that).
+/// Maximum size of a manifest (OCI distribution specification: registries should accept 4 MiB, which is ECR's limit).
 const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;
 
-/// What a registry says of a manifest without sending it.
+/// Digest and media type from a HEAD request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Described {
     pub digest: Digest,
@@ -32,49 +32,49 @@ pub struct Fetched {
 }
 
 impl Client<'_> {
-    /// Digest and media type of a manifest, by HEAD. Uses GET for registries that omit the digest.
+    /// Digest and media type of a manifest, by HEAD. Falls back to GET for registries that omit the digest.
     pub async fn describe_manifest(
         &self,
         repository: &Repository,
         reference: Reference<'_>,
     ) -> Result<Described, Error> {
         let request = manifest_request(Method::HEAD, repository, reference)?;
-        let answer = self.send(&request).await?;
-        if let Some(digest) = answered_digest(&answer.headers) {
-            let media_type = media_type(&answer).unwrap_or_default();
+        let response = self.send(&request).await?;
+        if let Some(digest) = response_digest(&response.headers) {
+            let media_type = media_type(&response).unwrap_or_default();
             return Ok(Described { digest, media_type });
         }
         let fetched = self.manifest(repository, reference).await?;
         Ok(Described { digest: fetched.digest, media_type: fetched.media_type })
     }
 
-    /// A manifest's bytes. What was asked for by digest has that digest.
+    /// A manifest's bytes. A manifest fetched by digest has been verified against it.
     pub async fn manifest(
         &self,
         repository: &Repository,
         reference: Reference<'_>,
     ) -> Result<Fetched, Error> {
         let request = manifest_request(Method::GET, repository, reference)?;
-        let answer = self.send(&request).await?;
-        let digest = Digest::compute(&answer.body);
+        let response = self.send(&request).await?;
+        let digest = Digest::compute(&response.body);
         let expected = match reference {
             Reference::Digest(digest) => Some(digest.clone()),
-            Reference::Tag(_) => answered_digest(&answer.headers),
+            Reference::Tag(_) => response_digest(&response.headers),
         };
         if let Some(expected) = expected.filter(|expected| *expected != digest) {
             return Err(Error::DigestMismatch { repository: repository.clone(), expected, actual: digest });
         }
-        let media_type = media_type(&answer).ok_or_else(|| Error::InvalidAnswer {
+        let media_type = media_type(&response).ok_or_else(|| Error::InvalidAnswer {
             repository: repository.clone(),
             what: format!("manifest {reference} without a media type"),
         })?;
-        Ok(Fetched { digest, media_type, bytes: answer.body })
+        Ok(Fetched { digest, media_type, bytes: response.body })
     }
 
-    /// Writes a manifest by tag or digest. The answer is whether the registry confirmed its digest.
+    /// Writes a manifest by tag or digest. Returns whether the registry confirmed its digest.
     ///
     /// # Errors
-    /// Also when the registry stored something else than `bytes`.
+    /// Also if the registry stored something other than `bytes`.
     pub async fn put_manifest(
         &self,
         repository: &Repository,
@@ -91,12 +91,12 @@ impl Client<'_> {
         })?;
         request.headers.insert(header::CONTENT_TYPE, media_type);
         request.body = bytes;
-        request.wants = Wants::Whole(MAX_EXPLANATION_BYTES);
+        request.body_mode = BodyMode::Whole(MAX_EXPLANATION_BYTES);
         if let Reference::Tag(tag) = reference {
             request.tag = Some(tag);
         }
-        let answer = self.send(&request).await?;
-        match answered_digest(&answer.headers) {
+        let response = self.send(&request).await?;
+        match response_digest(&response.headers) {
             Some(actual) if actual != digest => {
                 Err(Error::DigestMismatch { repository: repository.clone(), expected: digest, actual })
             }
@@ -129,11 +129,11 @@ fn manifest_request<'r>(
         scopes: vec![scope(&repository.path, actions)],
         headers,
         body: Bytes::new(),
-        wants: Wants::Whole(MAX_MANIFEST_BYTES),
+        body_mode: BodyMode::Whole(MAX_MANIFEST_BYTES),
     })
 }
 
-/// The address of something in a repository, which no name can lead out of that repository.
+/// The URL of an object in a repository. No name can point outside that repository.
 pub(super) fn address(repository: &Repository, rest: &str) -> Result<reqwest::Url, Error> {
     let base = base(&repository.host)?;
     let path = format!("{}/{rest}", repository.path);
@@ -149,20 +149,20 @@ pub(super) fn scope(path: &str, actions: &str) -> String {
     format!("repository:{path}:{actions}")
 }
 
-pub(super) fn answered_digest(headers: &HeaderMap) -> Option<Digest> {
+pub(super) fn response_digest(headers: &HeaderMap) -> Option<Digest> {
     headers.get("docker-content-digest")?.to_str().ok()?.parse().ok()
 }
 
-/// The media type that the bytes state, else the answer's: some registries answer with a general one.
-fn media_type(answer: &Answer) -> Option<String> {
+/// The media type in the manifest, else that of the response: some registries respond with a generic one.
+fn media_type(response: &RegistryResponse) -> Option<String> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Stated {
         media_type: Option<String>,
     }
-    let stated = serde_json::from_slice::<Stated>(&answer.body).ok().and_then(|stated| stated.media_type);
+    let stated = serde_json::from_slice::<Stated>(&response.body).ok().and_then(|stated| stated.media_type);
     let answered = || {
-        let text = answer.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+        let text = response.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
         Some(text.split(';').next()?.trim().to_owned())
     };
     stated.or_else(answered).filter(|media_type| !media_type.is_empty())
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_leads_out_of_its_repository() {
+    fn no_name_escapes_its_repository() {
         let of = |path: &str, rest: &str| {
             let repository = Repository { host: "registry.example".to_owned(), path: path.to_owned() };
             address(&repository, rest).map(|url| url.to_string())

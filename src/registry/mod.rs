@@ -32,7 +32,7 @@ const MAX_TEXT_LENGTH: usize = 300;
 /// A repository of a registry: where requests go, and what messages name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Repository {
-    /// Host, with its port where it has one.
+    /// Host, with its port if it has one.
     pub host: String,
     pub path: String,
 }
@@ -50,7 +50,7 @@ impl fmt::Display for Repository {
     }
 }
 
-/// Which manifest of a repository is meant.
+/// Selects a manifest of a repository.
 #[derive(Clone, Copy, Debug)]
 pub enum Reference<'r> {
     Tag(&'r str),
@@ -58,7 +58,7 @@ pub enum Reference<'r> {
 }
 
 impl<'r> Reference<'r> {
-    /// What has to be asked for to get `version`: its digest where it has one, because tags move.
+    /// The reference that gets `version`: its digest if it has one, because tags move.
     pub fn from_version(version: &'r Version) -> Self {
         match version {
             Version::Tag(tag) => Self::Tag(tag),

@@ -1,4 +1,4 @@
-//! When a request is tried again, and after how long.
+//! When to retry a request, and after which delay.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use crate::registry::Cause;
 use crate::transport::Settings;
 
-/// The longest delay that is drawn, and the longest that a server may ask for.
+/// Maximum backoff, and maximum `Retry-After` of a server that is honoured.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_mins(5);
 
-/// How often a host that nothing was seen of is tried again: its time-outs add up, and it rarely comes back.
-const RETRIES_OF_SILENT_HOSTS: u32 = 2;
+/// Retries for a host that never responded: its timeouts add up, and it rarely recovers.
+const RETRIES_OF_UNRESPONSIVE_HOSTS: u32 = 2;
 
-/// The tries of one request.
+/// The attempts of one request.
 #[derive(Debug)]
 pub(super) struct Retries {
     settings: Settings,
@@ -27,31 +27,31 @@ impl Retries {
         Self { settings: *settings, done: 0 }
     }
 
-    /// The delay before the request is sent again after `status`, or nothing if it is not sent again.
+    /// The backoff before a retry after `status`, or `None` if it is not retried.
     pub(super) fn after_status(&mut self, status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
         if !is_retryable(status) {
             return None;
         }
-        let asked = retry_after(headers, Timestamp::now());
-        if asked.is_some_and(|delay| delay > MAX_RETRY_AFTER) {
+        let requested = retry_after(headers, Timestamp::now());
+        if requested.is_some_and(|delay| delay > MAX_RETRY_AFTER) {
             return None;
         }
         let drawn = self.next(self.settings.retries)?;
-        Some(asked.unwrap_or(drawn))
+        Some(requested.unwrap_or(drawn))
     }
 
-    /// The delay before the request is sent again after no answer came.
+    /// The backoff before a retry after a connection failure.
     pub(super) fn after_cause(&mut self, cause: &Cause) -> Option<Duration> {
         match cause {
             Cause::Blocked(_) => None,
             Cause::Dns | Cause::ConnectTimeout => {
-                self.next(self.settings.retries.min(RETRIES_OF_SILENT_HOSTS))
+                self.next(self.settings.retries.min(RETRIES_OF_UNRESPONSIVE_HOSTS))
             }
             Cause::Refused | Cause::Timeout | Cause::Reset(_) => self.next(self.settings.retries),
         }
     }
 
-    /// Full jitter: anything between nothing and a bound that doubles each time.
+    /// Full jitter: a random delay below a bound that doubles with each attempt.
     pub(super) fn next(&mut self, limit: u32) -> Option<Duration> {
         if self.done >= limit {
             return None;
@@ -67,8 +67,8 @@ fn is_retryable(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
 }
 
-/// The delay that an answer asks for.
-pub(super) fn asked_delay(headers: &HeaderMap) -> Option<Duration> {
+/// The delay that a response requests.
+pub(super) fn requested_delay(headers: &HeaderMap) -> Option<Duration> {
     retry_after(headers, Timestamp::now())
 }
 
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_may_set_the_delay_within_reason() {
+    fn the_server_may_set_the_delay_within_limits() {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let cases = [
             ("7", Some(7)),
@@ -122,11 +122,11 @@ mod tests {
         }
         let mut retries = Retries::new(&settings(5));
         let delay = retries.after_status(StatusCode::TOO_MANY_REQUESTS, &headers("3600"));
-        assert_eq!(delay, None, "nobody waits for an hour");
+        assert_eq!(delay, None, "an hour is too long to wait");
     }
 
     #[test]
-    fn delays_grow_within_their_bounds_and_end() {
+    fn backoff_grows_within_its_bounds_and_ends() {
         let mut retries = Retries::new(&settings(3));
         let mut bound = Duration::from_millis(500);
         for _ in 0..3 {

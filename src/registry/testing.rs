@@ -1,4 +1,4 @@
-//! A small registry on loopback for tests of what speaks to registries, with faults on demand.
+//! A small registry on loopback for tests of registry clients, with faults on demand.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,33 +15,33 @@ use tokio::net::TcpListener;
 
 use crate::model::image::Digest;
 
-/// What the registry holds, how it behaves, and what it was asked.
+/// The registry's content, its behaviour, and the requests that it received.
 #[derive(Default)]
 pub(crate) struct World {
     pub(crate) blobs: HashSet<(String, Digest)>,
     pub(crate) contents: HashMap<Digest, Bytes>,
     pub(crate) manifests: BTreeMap<(String, Digest), (String, Bytes)>,
     pub(crate) tags: BTreeMap<(String, String), Digest>,
-    /// The repositories of an ECR; nothing where repositories come to be by being written to.
+    /// The repositories of an ECR; `None` for a registry that creates repositories on write.
     pub(crate) ecr: Option<BTreeSet<String>>,
     pub(crate) mounting: bool,
     /// Whether requests need a Bearer token.
     pub(crate) wants_token: bool,
-    /// Serial number of the tokens that are accepted now; others answer 401.
+    /// Serial number of the currently valid token; others get 401.
     pub(crate) token: u32,
-    /// Whether blobs are handed out by another origin, `localhost` instead of `127.0.0.1`.
+    /// Whether blobs are redirected to another origin, `localhost` instead of `127.0.0.1`.
     pub(crate) redirects: bool,
-    /// Blob answers that break after half of the bytes.
+    /// Number of blob responses to cut off after half of the bytes.
     pub(crate) cuts: u32,
-    /// Answers to come before anything else, each once, to requests whose method and path contain the text.
+    /// One-time responses, returned first, for requests whose method and path contain the text.
     pub(crate) faults: Vec<(&'static str, StatusCode, &'static str)>,
-    /// Requests that are never read and never answered contain this text.
+    /// Requests that contain this text are never read or answered.
     pub(crate) stalls: Option<&'static str>,
     /// Blobs that are served with other bytes of the same length.
     pub(crate) corrupt: HashSet<Digest>,
-    /// Method, path and query of every request, and of ECR's API the action.
+    /// Method, path and query of every request; for ECR's API, the action.
     pub(crate) log: Vec<String>,
-    /// `Authorization` headers that the other origin saw.
+    /// `Authorization` headers that the other origin received.
     pub(crate) leaked: Vec<String>,
     pub(crate) uploads: u32,
     pub(crate) port: u16,
@@ -68,7 +68,8 @@ impl World {
         digest
     }
 
-    /// An index of two platforms and an attestation; `shared` are layers, and one of its own is added per platform.
+    /// Adds an index of two platforms and an attestation; `shared` are their common layers, and each platform gets one
+    /// more.
     pub(crate) fn add_image(&mut self, repository: &str, tag: &str, shared: &[&[u8]]) -> Digest {
         let mut entries = Vec::new();
         for architecture in ["amd64", "arm64"] {
@@ -108,7 +109,7 @@ impl World {
         self.add_manifest(repository, &index, Some(tag))
     }
 
-    /// How many logged requests contain all of `words`.
+    /// Number of logged requests that contain all of `words`.
     pub(crate) fn count(&self, words: &[&str]) -> usize {
         let has_all = |line: &&String| words.iter().all(|word| line.contains(word));
         self.log.iter().filter(has_all).count()
@@ -162,7 +163,7 @@ async fn serve(State(world): State<Shared>, request: Request) -> Response {
         world.leaked.extend(seen.map(|value| format!("{value:?}")));
         return blob(&mut world, &bytes.parse().unwrap(), &parts.headers);
     }
-    // A body that breaks is never committed.
+    // An aborted body is never committed.
     let Ok(body) = to_bytes(body, usize::MAX).await else {
         return StatusCode::BAD_REQUEST.into_response();
     };
@@ -176,7 +177,7 @@ async fn serve(State(world): State<Shared>, request: Request) -> Response {
     distribution(&mut world, &parts.method, &path, &query, &parts.headers, body)
 }
 
-/// The 401 of a request without the token that is wanted now.
+/// The 401 for a request without the valid token.
 fn refuse(world: &World, headers: &HeaderMap) -> Option<Response> {
     let seen = headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap());
     let (wanted, challenge) = if world.ecr.is_some() {
@@ -250,7 +251,7 @@ fn distribution(
     }
 }
 
-/// All digests that a manifest names.
+/// All digests in a manifest.
 fn needed(manifest: &[u8]) -> Vec<Digest> {
     let manifest: Value = serde_json::from_slice(manifest).unwrap();
     let lists = ["layers", "manifests"].into_iter().filter_map(|field| manifest[field].as_array());
@@ -323,10 +324,10 @@ fn blob(world: &mut World, digest: &Digest, headers: &HeaderMap) -> Response {
     answer.body(Body::from(rest)).unwrap()
 }
 
-/// ECR's own API, as far as the product uses it.
+/// ECR's own API, as far as the plugin uses it.
 fn ecr(world: &mut World, action: &str, body: &[u8]) -> Response {
-    let asked: Value = serde_json::from_slice(body).unwrap();
-    let repository = asked["repositoryName"].as_str().unwrap_or_default().to_owned();
+    let input: Value = serde_json::from_slice(body).unwrap();
+    let repository = input["repositoryName"].as_str().unwrap_or_default().to_owned();
     let exists = world.ecr.as_ref().unwrap().contains(&repository);
     let error = |code: &str| {
         let body = json!({"__type": code, "message": "from the test"});
@@ -353,8 +354,8 @@ fn ecr(world: &mut World, action: &str, body: &[u8]) -> Response {
             json!({"imageIds": tagged.chain(all).collect::<Vec<_>>()})
         }
         "BatchCheckLayerAvailability" => {
-            let asked = asked["layerDigests"].as_array().unwrap().iter();
-            let layers = asked.map(|layer| {
+            let input = input["layerDigests"].as_array().unwrap().iter();
+            let layers = input.map(|layer| {
                 let place = (repository.clone(), layer.as_str().unwrap().parse().unwrap());
                 let state = if world.blobs.contains(&place) { "AVAILABLE" } else { "UNAVAILABLE" };
                 json!({"layerDigest": layer, "layerAvailability": state})

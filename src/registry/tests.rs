@@ -38,7 +38,7 @@ fn with(change: impl FnOnce(&mut World)) -> World {
     world
 }
 
-/// Several times what fits into the buffers on the way.
+/// Several times the size of all buffers on the way.
 fn large() -> Vec<u8> {
     (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect()
 }
@@ -79,14 +79,14 @@ async fn one_challenge_per_host_and_one_token_per_repository() {
         }
         assert_eq!(count(&world, &["/token", "a%2Fb%3Apull"]), 1);
         assert_eq!(count(&world, &["/token"]), 2);
-        assert_eq!(count(&world, &["/manifests/"]), 6, "the first one is asked twice");
+        assert_eq!(count(&world, &["/manifests/"]), 6, "the first request is sent twice");
         assert_eq!(client.traffic()[&host].requests, 8);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_login_goes_with_the_first_request_and_is_looked_up_anew_when_it_is_refused() {
+async fn a_login_is_sent_with_the_first_request_and_renewed_when_rejected() {
     let world = with(|world| {
         world.ecr = Some(BTreeSet::from(["a/b".to_owned()]));
         world.add_image("a/b", "v1", &[]);
@@ -118,7 +118,7 @@ async fn a_login_goes_with_the_first_request_and_is_looked_up_anew_when_it_is_re
 }
 
 #[tokio::test]
-async fn a_login_that_cannot_be_looked_up_is_an_error_and_sends_nothing() {
+async fn a_failed_credential_lookup_is_an_error_and_sends_no_request() {
     with_registry(World::default(), async |world, host| {
         let lookup = |_: &str| {
             let error = CredentialError { message: "expired".to_owned(), stops_everything: true };
@@ -133,7 +133,7 @@ async fn a_login_that_cannot_be_looked_up_is_an_error_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_refused_is_renewed_once() {
+async fn a_rejected_token_is_renewed_once() {
     let world = with(|world| {
         world.wants_token = true;
         world.add_image("a/b", "v1", &[]);
@@ -145,7 +145,7 @@ async fn a_token_that_is_refused_is_renewed_once() {
         world.lock().unwrap().token += 1;
         client.manifest(&repository, Reference::Tag("v1")).await.unwrap();
         assert_eq!(count(&world, &["/token"]), 2);
-        // A token service whose tokens are never good enough ends with an error instead of a loop.
+        // A token service whose tokens are always rejected causes an error, not a loop.
         let mut answers = vec![("/manifests/", StatusCode::UNAUTHORIZED, ""); 2];
         world.lock().unwrap().faults.append(&mut answers);
         let error = client.manifest(&repository, Reference::Tag("v1")).await.unwrap_err();
@@ -199,7 +199,7 @@ async fn retries_honour_retry_after_and_are_reported() {
 }
 
 #[tokio::test]
-async fn tries_end() {
+async fn retries_end() {
     let faults = vec![("/manifests/", StatusCode::TOO_MANY_REQUESTS, "0"); 9];
     with_registry(with(|world| world.faults = faults), async |world, host| {
         let result = client().manifest(&repository(&host), Reference::Tag("v1")).await;
@@ -210,7 +210,7 @@ async fn tries_end() {
 }
 
 #[tokio::test]
-async fn a_blob_that_is_cut_is_resumed_where_it_stopped() {
+async fn a_truncated_blob_is_resumed() {
     let bytes = large();
     let mut digest = None;
     let world = with(|world| {
@@ -228,7 +228,7 @@ async fn a_blob_that_is_cut_is_resumed_where_it_stopped() {
 }
 
 #[tokio::test]
-async fn wrong_bytes_are_noticed_before_the_last_part_is_given_out() {
+async fn wrong_bytes_are_detected_before_the_last_part_is_returned() {
     let mut digest = None;
     let world = with(|world| {
         let added = world.add_blob("a/b", &large());
@@ -239,15 +239,15 @@ async fn wrong_bytes_are_noticed_before_the_last_part_is_given_out() {
         let (client, repository, digest) = (client(), repository(&host), digest.unwrap());
         let size = large().len();
         let mut reader = client.blob(&repository, &digest, size as u64).await.unwrap();
-        let mut given = 0;
+        let mut returned = 0;
         let error = loop {
             match reader.next().await {
-                Ok(part) => given += part.expect("an error comes before the end").len(),
+                Ok(part) => returned += part.expect("an error comes before the end").len(),
                 Err(error) => break error,
             }
         };
         assert!(matches!(error, Error::DigestMismatch { .. }), "{error}");
-        assert!(given < size);
+        assert!(returned < size);
     })
     .await;
 }
@@ -282,7 +282,7 @@ async fn an_upload_whose_source_stops_is_not_committed() {
 }
 
 #[tokio::test]
-async fn manifests_are_what_was_asked_for() {
+async fn a_manifest_has_the_requested_digest() {
     let mut digest = None;
     let world = with(|world| digest = Some(world.add_image("a/b", "v1", &[])));
     with_registry(world, async |world, host| {
@@ -293,7 +293,7 @@ async fn manifests_are_what_was_asked_for() {
         assert_eq!(Digest::compute(&fetched.bytes), digest);
         let missing = client.manifest(&repository, Reference::Tag("v2")).await.unwrap_err();
         assert!(missing.to_string().contains("manifest v2 not found in"), "{missing}");
-        // The registry now answers with something else for that digest.
+        // From here on, the registry serves other bytes for that digest.
         for (_, bytes) in world.lock().unwrap().manifests.values_mut() {
             *bytes = Bytes::from([bytes.as_ref(), b" "].concat());
         }
@@ -306,14 +306,14 @@ async fn manifests_are_what_was_asked_for() {
 }
 
 #[tokio::test]
-async fn unresponsive_hosts_are_tried_once() {
+async fn concurrent_requests_to_an_unresponsive_host_share_its_retries() {
     let tries = Mutex::new(0);
     let observer = |_| *tries.lock().unwrap() += 1;
     let client = Client::new(&settings(), &observer).unwrap();
-    // Nobody listens there, at the discard service of an address of our own.
+    // No service listens on the discard port of a loopback address.
     let repository = repository("127.9.9.1:9");
-    let asked = (0..5).map(|_| client.manifest(&repository, Reference::Tag("v1")));
-    for result in futures::future::join_all(asked).await {
+    let requests = (0..5).map(|_| client.manifest(&repository, Reference::Tag("v1")));
+    for result in futures::future::join_all(requests).await {
         let error = result.unwrap_err();
         assert!(matches!(error, Error::Unreachable { cause: Cause::Refused, .. }), "{error}");
     }

@@ -1,4 +1,4 @@
-//! Counts of requests and bytes per host, so that the cost of a run can be stated and tested.
+//! Counts requests and bytes per host, so that the cost of a run can be reported and tested.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

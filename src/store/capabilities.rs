@@ -1,29 +1,29 @@
-//! What a kind of store can do, as data: steps ask this and not which kind it is.
+//! What each kind of store can do, as data: other code checks these values instead of the kind.
 
 use std::time::Duration;
 
 /// What a store can do, and what it wants.
 #[derive(Clone, Copy, Debug)]
 pub struct Capabilities {
-    /// Whether a listing tells all of a repository: tags, children of indexes, untagged manifests, and whether it exists.
-    /// Elsewhere every tag and digest is asked for by itself.
+    /// Whether one listing returns everything in a repository: tags, children of indexes, untagged manifests, and
+    /// whether it exists. Otherwise every tag and digest needs its own request.
     pub lists_repositories: bool,
-    /// Whether the answer to a written manifest proves that all that it names is there.
+    /// Whether accepting a manifest proves that everything it references is present.
     pub writes_prove_children: bool,
     pub mounts: Mounts,
-    /// The least time between two manifests that are written.
+    /// Minimum interval between two manifest writes.
     pub manifest_interval: Duration,
-    /// Why a repository cannot have this path, if so.
+    /// Why a repository cannot have this path, if it cannot.
     pub repository_fault: fn(&str) -> Option<String>,
-    /// Why a manifest with these bytes is refused, if so.
+    /// Why the store rejects a manifest with these bytes, if it does.
     pub manifest_fault: fn(&[u8]) -> Option<String>,
 }
 
-/// Which blobs a store mounts from one repository into another, where it mounts at all.
+/// Which blobs a store mounts from one repository into another, if it supports mounting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mounts {
     Any,
-    /// Those that a manifest of the first repository names.
+    /// Blobs that a manifest of the source repository references.
     Referenced,
 }
 
@@ -34,7 +34,7 @@ mod tests {
     use crate::store::capabilities;
 
     #[test]
-    fn a_kind_of_store_is_its_data() {
+    fn capabilities_describe_each_kind_of_store() {
         let ecr = capabilities(&RegistryKind::of_host("123456789012.dkr.ecr.us-east-1.amazonaws.com"));
         let other = capabilities(&RegistryKind::of_host("registry.example"));
         let seen = |capabilities: &Capabilities| {

@@ -1,4 +1,4 @@
-//! The ECR that is meant where the user names no registry.
+//! Chooses the ECR registry if the user names no registry.
 
 use super::default_mirror::{self, Facts, default_mirror};
 use crate::aws::error::Error;
@@ -8,13 +8,13 @@ use crate::model::image::Mirror;
 use crate::model::inventory::Cluster;
 use crate::transport::Settings;
 
-/// AWS did not say who we are.
+/// The request to STS failed.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct Unidentified(Error);
 
 impl Unidentified {
-    /// What to do about it. Credentials that STS does not take are no use for ECR either.
+    /// What to do about it. Credentials that STS rejects cannot be used for ECR either.
     pub const fn hint(&self) -> Option<&'static str> {
         match self.0 {
             Error::NoCredentials { .. }
@@ -31,10 +31,10 @@ impl Unidentified {
     }
 }
 
-/// Our path in the ECR of the cluster's account and region; the inner error is that AWS did not say who we are.
+/// Our path in the ECR of the cluster's account and region; the inner error means that STS did not identify the caller.
 ///
 /// # Errors
-/// The region is not known, or the accounts of cluster and credentials differ.
+/// The region is unknown, or the accounts of cluster and credentials differ.
 pub async fn by_identity(
     network: &Settings,
     region: Option<&str>,
@@ -57,10 +57,10 @@ pub async fn by_identity(
     default_mirror(&facts).map(Ok).map_err(unclear)
 }
 
-/// Our path in the ECR of the cluster's account and region, without asking AWS whether that is ours.
+/// Our path in the ECR of the cluster's account and region, without checking with STS that the account is ours.
 ///
 /// # Errors
-/// The cluster tells no account or no region.
+/// The account or the region of the cluster is unknown.
 pub fn of_cluster(cluster: Option<&Cluster>, region: Option<&str>) -> Result<Mirror, CommandError> {
     let account = cluster.and_then(|cluster| cluster.account.clone());
     let facts =

@@ -1,9 +1,9 @@
-//! Where images go without `--registry`: a path of our own in the private ECR of the cluster's account and region.
+//! The default without `--registry`: a path of our own in the private ECR of the cluster's account and region.
 
 use crate::model::image::Mirror;
 use crate::model::image::ecr::{EcrRegistry, PATH};
 
-/// What is known of the cluster's account and region, and of ours.
+/// What is known about the account and region of the cluster, and about our account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// From the EKS ARN in the kubeconfig.
@@ -14,7 +14,7 @@ pub struct Facts {
     pub own_account: Option<String>,
 }
 
-/// It cannot be told where images should go.
+/// The default mirror cannot be determined.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error("unknown AWS region of the cluster: not found in its nodes or the kubeconfig")]
@@ -43,7 +43,7 @@ impl Error {
 /// Our path in the ECR registry of the cluster's account and region.
 ///
 /// # Errors
-/// One of both is unknown, or our credentials belong to another account than the cluster.
+/// The account or region is unknown, or our credentials belong to another account than the cluster.
 pub fn default_mirror(facts: &Facts) -> Result<Mirror, Error> {
     let account = match (&facts.cluster_account, &facts.own_account) {
         (Some(cluster), Some(own)) if cluster != own => {

@@ -1,4 +1,4 @@
-//! Amazon ECR: the distribution API for bytes, and its own API for what that cannot say, or says only with many requests.
+//! Amazon ECR: the distribution API for content, and its own API for what that cannot do or needs many requests for.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     writes_prove_children: false,
     // aws/containers-roadmap#2860.
     mounts: Mounts::Referenced,
-    // Ten a second (service quotas, `PutImage`).
+    // Quota: 10 per second (service quotas, `PutImage`).
     manifest_interval: Duration::from_millis(100),
     repository_fault: repository_name_fault,
     manifest_fault: refused_by_ecr,
 };
 
-/// All that `repository` holds, or nothing if it does not exist.
+/// Everything in `repository`, or `None` if it does not exist.
 pub(super) async fn list(api: &Ecr, repository: &str) -> Result<Option<Listing>, Error> {
     let Some(images) = api.list(repository).await? else { return Ok(None) };
     let mut listing = Listing::default();

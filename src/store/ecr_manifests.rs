@@ -1,13 +1,13 @@
-//! Manifests that ECR refuses with 405 "Invalid JSON syntax", found before any layer is sent.
+//! Detects manifests that ECR rejects with 405 "Invalid JSON syntax" before any layer is uploaded.
 
 use serde_json::Value;
 
-/// What ECR would refuse in this manifest, if anything. Seen by users and reported in: config annotations
+/// What ECR would reject in this manifest, if anything. Reported by users: config annotations
 /// (goharbor/acceleration-service#353), inline `data` (aws/containers-roadmap#2023, moby/buildkit#5747),
-/// `platform.features` (aws/containers-roadmap#2439), media types with parameters (sigstore/sigstore-js#1058),
-/// no layers (werf/werf#2544), empty blobs (devcontainers/cli#814).
+/// `platform.features` (aws/containers-roadmap#2439), media types with parameters (sigstore/sigstore-js#1058), no
+/// layers (werf/werf#2544), empty blobs (devcontainers/cli#814).
 pub fn refused_by_ecr(manifest: &[u8]) -> Option<String> {
-    // What is no JSON is reported where it is read.
+    // Invalid JSON is reported where the manifest is parsed.
     let manifest: Value = serde_json::from_slice(manifest).ok()?;
     let fault = fault(&manifest)?;
     Some(format!(

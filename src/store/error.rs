@@ -1,4 +1,4 @@
-//! What can go wrong at a store, by what the caller has to do about it.
+//! Errors of stores, by what the caller has to do about them.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use crate::{aws, registry};
 /// A request to a store failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// By the distribution API.
+    /// From the distribution API.
     #[error(transparent)]
     Registry(#[from] registry::Error),
-    /// By ECR's own API.
+    /// From ECR's own API.
     #[error(transparent)]
     Aws(#[from] aws::error::Error),
 }
 
 impl Error {
-    /// Whether it is about the whole store or the caller, so that no other request would fare better.
+    /// Whether it concerns the whole store or the caller, so that every other request would fail too.
     pub const fn stops_everything(&self) -> bool {
         match self {
             Self::Registry(registry::Error::NoCredential(error)) => error.stops_everything,
@@ -25,17 +25,17 @@ impl Error {
         }
     }
 
-    /// Whether nothing of the store was seen at all.
+    /// Whether there was no response from the store at all.
     pub const fn is_unreachable(&self) -> bool {
         matches!(self, Self::Registry(error) if error.is_unreachable())
     }
 
-    /// Whether the same request may succeed a little later.
+    /// Whether a retry may succeed.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Registry(error) if error.is_transient())
     }
 
-    /// How long the store wants to be left alone.
+    /// The delay that the store requested.
     pub const fn wait(&self) -> Option<Duration> {
         match self {
             Self::Registry(registry::Error::RateLimited { wait, .. }) => *wait,
@@ -43,17 +43,17 @@ impl Error {
         }
     }
 
-    /// Whether what was asked for not found.
+    /// Whether the requested object was not found.
     pub const fn is_not_found(&self) -> bool {
         matches!(self, Self::Registry(registry::Error::NotFound { .. }))
     }
 
-    /// Whether something that is named not found, or is another thing.
+    /// Whether a referenced object is missing or has other content.
     pub const fn is_damage(&self) -> bool {
         matches!(self, Self::Registry(registry::Error::DigestMismatch { .. })) || self.is_not_found()
     }
 
-    /// Whether a tag may not be moved there.
+    /// Whether the tag is immutable.
     pub const fn is_immutable_tag(&self) -> bool {
         matches!(self, Self::Registry(registry::Error::Immutable { .. }))
     }

@@ -1,29 +1,29 @@
-//! How much is done at the same time, and how much is held in memory meanwhile.
+//! Limits for concurrency and memory.
 
-/// How many blobs are copied at a time unless `--jobs` says otherwise.
+/// Number of blobs copied concurrently, unless `--jobs` is set.
 pub const JOBS: u16 = 8;
 
-/// The limits of a run, all in one place.
+/// All limits of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests of one kind that read: listings, manifests of an index, checks for blobs.
+    /// Concurrent read requests of one kind: listings, manifests of an index, blob checks.
     pub reads: usize,
-    /// Blobs that are copied, and repositories that are created.
+    /// Concurrent blob copies and repository creations.
     pub blobs: usize,
-    /// Uploads that are open over all blobs. Each has a connection of its own, and a body that waited for one would
-    /// hold up the read that feeds it.
+    /// Concurrent uploads over all blobs. Each has its own connection: an upload that waited for a connection would
+    /// block the read that feeds it.
     pub uploads: usize,
-    /// Uploads that one read feeds.
+    /// Maximum number of uploads that one read feeds.
     pub uploads_per_read: usize,
-    /// Parts of a blob that wait for one upload. The slowest upload sets the pace of the read.
+    /// Buffered parts per upload. The slowest upload limits the speed of the read.
     pub parts_in_flight: usize,
-    /// Mounts and manifests that are under way.
+    /// Concurrent mounts and manifest writes.
     pub small_writes: usize,
-    /// Blobs up to this size, in bytes, are held in memory, so that an upload is retried without another read.
+    /// Blobs up to this size, in bytes, stay in memory, so that a retry of the upload does not read them again.
     pub held_blob: u64,
-    /// Configs up to this size, in bytes, are read for their platform.
+    /// Configs up to this size, in bytes, are read to find their platform.
     pub config: u64,
-    /// Nesting of indexes, and manifests of one image, that are followed.
+    /// Maximum nesting of indexes, and maximum number of manifests per image.
     pub index_depth: usize,
     pub manifests_per_image: usize,
 }

@@ -1,4 +1,4 @@
-//! What a repository of the destination holds.
+//! The content of a destination repository.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,13 +8,13 @@ use crate::model::image::{Digest, Version};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     pub tags: BTreeMap<String, Digest>,
-    /// At ECR all manifests, children of indexes and untagged ones too; elsewhere only those that were asked for.
+    /// At ECR, all manifests, including children of indexes and untagged ones; elsewhere, only the requested ones.
     pub digests: BTreeSet<Digest>,
 }
 
 impl Listing {
-    /// The digest that nodes get when they pull a version, if the repository has it: a pinned digest whatever its tags
-    /// name.
+    /// The digest that nodes get when they pull a version, if the repository has it. A pinned digest counts whatever
+    /// its tags are.
     pub fn digest(&self, version: &Version) -> Option<&Digest> {
         match version {
             Version::Tag(tag) => self.tags.get(tag),
@@ -22,7 +22,7 @@ impl Listing {
         }
     }
 
-    /// The digest that the tag names under which a mirror keeps a version.
+    /// The digest of the tag under which a mirror stores a version.
     pub fn stored(&self, version: &Version) -> Option<&Digest> {
         self.tags.get(&*version.stored_tag())
     }
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pinned_digest_is_held_by_itself_and_stored_under_a_tag_of_its_own() {
+    fn a_pinned_digest_has_its_own_tag() {
         let (one, other) = (Digest::compute(b"one"), Digest::compute(b"other"));
         let own = format!("digest-{}", one.short());
         let listing = |tags: &[(&str, &Digest)], digests: &[&Digest]| Listing {
@@ -50,8 +50,8 @@ mod tests {
             (&pinned, listing(&[("v1", &other)], &[&other]), None, None),
             (&pinned, listing(&[(&own, &other)], &[&other]), None, Some(&other)),
         ];
-        for (version, listing, held, stored) in cases {
-            assert_eq!((listing.digest(version), listing.stored(version)), (held, stored), "{listing:?}");
+        for (version, listing, pulled, stored) in cases {
+            assert_eq!((listing.digest(version), listing.stored(version)), (pulled, stored), "{listing:?}");
         }
     }
 }

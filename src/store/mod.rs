@@ -1,5 +1,5 @@
-//! Where images live: registries of any kind, and what each kind can do. Steps of the pipeline read from one store and
-//! write to others, and ask [`Capabilities`] where kinds differ.
+//! Where images are stored: registries of any kind, and what each kind can do. Pipeline steps read from one store and
+//! write to others, and check [`Capabilities`] where kinds differ.
 
 pub mod capabilities;
 pub mod choose;
@@ -47,16 +47,16 @@ pub struct Store<'o> {
     limits: Limits,
 }
 
-/// What each kind has beside the distribution API.
+/// What each kind needs besides the distribution API.
 #[derive(Clone)]
 enum Kind {
     Registry,
     Ecr(Ecr),
 }
 
-/// The operations that kinds do each in their own way.
+/// Operations that differ between kinds.
 impl Store<'_> {
-    /// What plans say that this store is.
+    /// The kind as plans record it.
     pub fn kind(&self) -> RegistryKind {
         match &self.kind {
             Kind::Registry => RegistryKind::Oci,
@@ -78,7 +78,7 @@ impl Store<'_> {
         &self.limits
     }
 
-    /// What `repository` holds, at least of `versions`, or nothing if it does not exist and the store can tell.
+    /// What `repository` holds, at least of `versions`; `None` if it does not exist and the store can tell.
     pub async fn list(
         &self,
         repository: &Repository,
@@ -90,7 +90,7 @@ impl Store<'_> {
         }
     }
 
-    /// Those of `blobs` that `repository` holds.
+    /// The subset of `blobs` that `repository` has.
     pub async fn present_blobs(
         &self,
         repository: &Repository,
@@ -105,7 +105,7 @@ impl Store<'_> {
         }
     }
 
-    /// Creates a repository where the store does not do that by itself.
+    /// Creates a repository if the store does not do so on write.
     pub async fn create_repository(&self, path: &str) -> Result<(), Error> {
         match &self.kind {
             Kind::Registry => Ok(()),
@@ -113,7 +113,7 @@ impl Store<'_> {
         }
     }
 
-    /// Whether blobs are mounted from one repository into another. Only asked where one would be.
+    /// Whether the store mounts blobs from one repository into another. Called only if a blob could be mounted.
     pub async fn is_mounting(&self) -> Result<bool, Error> {
         match &self.kind {
             Kind::Registry => Ok(true),

@@ -1,5 +1,6 @@
-//! Opening stores: which kind a place is, and what it takes to log in there.
+//! Opens stores: determines the kind of a registry, and how to log in.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
@@ -14,51 +15,60 @@ use crate::model::image::ecr::EcrRegistry;
 use crate::registry::Client;
 use crate::transport::{self, Settings};
 
-/// Where images are read from, and where they are written to.
+/// The registries that images are read from and written to. They share connections, credentials and counts.
 pub struct Stores<'o> {
-    /// Any registry.
-    pub sources: Store<'o>,
-    pub destination: Store<'o>,
+    client: Arc<Client<'o>>,
+    /// What the destinations are that have an API of their own, by host.
+    ecr: BTreeMap<String, Ecr>,
+    limits: Limits,
 }
 
-/// Opens the store of `mirror`, and the registries that images come from. Nothing is asked yet.
+impl<'o> Stores<'o> {
+    /// Any registry, as a source of images.
+    pub fn sources(&self) -> Store<'o> {
+        Store { client: Arc::clone(&self.client), kind: Kind::Registry, limits: self.limits }
+    }
+
+    /// The store of a destination.
+    pub fn destination(&self, mirror: &Mirror) -> Store<'o> {
+        let kind = self.ecr.get(&mirror.registry).cloned().map_or(Kind::Registry, Kind::Ecr);
+        Store { client: Arc::clone(&self.client), kind, limits: self.limits }
+    }
+}
+
+/// Opens the stores of `mirrors`, and the registries that images come from. Sends no request.
 ///
 /// # Errors
 /// TLS or the AWS client cannot be set up.
 pub async fn open<'o>(
-    mirror: &Mirror,
+    mirrors: &[Mirror],
     settings: &Settings,
     limits: Limits,
     observer: Observer<'o>,
 ) -> Result<Stores<'o>, transport::Error> {
-    // AWS' client would panic where there are no roots.
+    // The AWS client would panic without root certificates.
     transport::tls()?;
     let client = Client::new(settings, observer)?;
-    let mut credentials = Credentials::default();
-    let kind = match EcrRegistry::of_host(&mirror.registry) {
-        Some(registry) => {
+    let mut ecr = BTreeMap::new();
+    for mirror in mirrors {
+        if let Some(registry) = EcrRegistry::of_host(&mirror.registry) {
             let configuration = identity::configuration(&registry.region, settings).await?;
-            let api = Ecr::new(&configuration, registry);
-            credentials.ecr.insert(mirror.registry.clone(), api.clone());
-            Kind::Ecr(api)
+            ecr.insert(mirror.registry.clone(), Ecr::new(&configuration, registry));
         }
-        None => Kind::Registry,
-    };
-    Ok(with_client(client, credentials, kind, limits))
+    }
+    Ok(with_client(client, ecr, limits))
 }
 
-fn with_client(client: Client<'_>, credentials: Credentials, kind: Kind, limits: Limits) -> Stores<'_> {
-    let credentials = Arc::new(credentials);
+fn with_client(client: Client<'_>, ecr: BTreeMap<String, Ecr>, limits: Limits) -> Stores<'_> {
+    let credentials = Arc::new(Credentials { ecr: ecr.clone() });
     let lookup = move |host: &str| {
         let (credentials, host) = (Arc::clone(&credentials), host.to_owned());
         async move { credentials.find(&host).await }.boxed()
     };
-    let client = Arc::new(client.with_credentials(Box::new(lookup)));
-    let sources = Store { client: Arc::clone(&client), kind: Kind::Registry, limits };
-    Stores { sources, destination: Store { client, kind, limits } }
+    Stores { client: Arc::new(client.with_credentials(Box::new(lookup))), ecr, limits }
 }
 
-/// Stores for tests: the one at `host` is an ECR if it has an API.
+/// Stores for tests: `host` is an ECR if it has an API.
 #[cfg(test)]
 pub(crate) fn open_for_test<'o>(
     host: &str,
@@ -67,7 +77,6 @@ pub(crate) fn open_for_test<'o>(
     limits: Limits,
     observer: Observer<'o>,
 ) -> Stores<'o> {
-    let ecr = api.iter().map(|api| (host.to_owned(), api.clone())).collect();
-    let client = Client::new(settings, observer).unwrap();
-    with_client(client, Credentials { ecr }, api.map_or(Kind::Registry, Kind::Ecr), limits)
+    let ecr = api.into_iter().map(|api| (host.to_owned(), api)).collect();
+    with_client(Client::new(settings, observer).unwrap(), ecr, limits)
 }

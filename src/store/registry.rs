@@ -1,4 +1,4 @@
-//! Any registry that speaks the OCI distribution API: it lists nothing as a whole, creates repositories by itself, and
+//! Any registry with the OCI distribution API: it lists no whole repositories, creates repositories on write, and
 //! mounts any blob.
 
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     manifest_fault: |_| None,
 };
 
-/// What `repository` holds of `versions`. That it does not exist is not told from that it is empty.
+/// What `repository` holds of `versions`. A missing repository looks like an empty one.
 pub(super) async fn list(
     client: &Client<'_>,
     repository: &Repository,
@@ -33,7 +33,7 @@ pub(super) async fn list(
             listing.tags.insert(tag.into_owned(), digest.clone());
             listing.digests.insert(digest);
         }
-        // Whoever mirrored it otherwise may have given it another tag.
+        // Another tool may have mirrored it under another tag.
         if let Some(pinned) = version.digest().filter(|pinned| !listing.digests.contains(*pinned))
             && let Some(digest) = described(client, repository, Reference::Digest(pinned)).await?
         {
@@ -43,7 +43,7 @@ pub(super) async fn list(
     Ok(listing)
 }
 
-/// Those of `blobs` that `repository` holds: a request for each, so many at the same time.
+/// The subset of `blobs` that `repository` has: one request each, this many concurrently.
 pub(super) async fn present_blobs(
     client: &Client<'_>,
     repository: &Repository,
@@ -61,8 +61,8 @@ pub(super) async fn present_blobs(
         .await
 }
 
-/// The digest that the repository has for a reference, if it has it. Some registries answer HEAD with 404 for what they
-/// have, and a tag that is taken for absent would be moved: so an absence is confirmed.
+/// The digest for a reference, if the repository has it. Some registries answer HEAD with 404 for existing manifests,
+/// and a tag that seems absent would be moved, so absence is confirmed with GET.
 async fn described(
     client: &Client<'_>,
     repository: &Repository,

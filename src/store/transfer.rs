@@ -1,4 +1,4 @@
-//! Reading and writing images. All kinds of stores do it by the distribution API so far, so that it is one client's work.
+//! Reading and writing images. All kinds of stores use the distribution API for this, so one client does it.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::model::traffic::HostTraffic;
 use crate::registry;
 
 impl Store<'_> {
-    /// Digest and media type of a manifest, without its bytes where the store can tell.
+    /// Digest and media type of a manifest, without its bytes if the store supports that.
     pub async fn describe_manifest(
         &self,
         repository: &Repository,
@@ -22,7 +22,7 @@ impl Store<'_> {
         Ok(self.client.describe_manifest(repository, reference).await?)
     }
 
-    /// A manifest's bytes. What was asked for by digest has that digest.
+    /// A manifest's bytes. A manifest fetched by digest has been verified against it.
     pub async fn manifest(
         &self,
         repository: &Repository,
@@ -31,7 +31,7 @@ impl Store<'_> {
         Ok(self.client.manifest(repository, reference).await?)
     }
 
-    /// Starts to read a blob of `size` bytes.
+    /// Starts reading a blob of `size` bytes.
     pub async fn blob<'s>(
         &'s self,
         repository: &'s Repository,
@@ -41,12 +41,12 @@ impl Store<'_> {
         Ok(self.client.blob(repository, digest, size).await?)
     }
 
-    /// Opens an upload.
+    /// Starts an upload.
     pub async fn start_upload(&self, repository: &Repository) -> Result<UploadSession, Error> {
         Ok(self.client.start_upload(repository).await?)
     }
 
-    /// Takes a blob from another repository of the store; where it does not do that, an upload is open.
+    /// Mounts a blob from another repository of the store; if that is not possible, an upload is started.
     pub async fn mount(&self, repository: &Repository, mount: Mount<'_>) -> Result<Started, Error> {
         Ok(self.client.mount(repository, mount).await?)
     }
@@ -62,7 +62,7 @@ impl Store<'_> {
         Ok(self.client.finish_upload(repository, session, digest, body).await?)
     }
 
-    /// Writes a manifest by tag or digest. The answer is whether the store confirmed its digest.
+    /// Writes a manifest by tag or digest. Returns whether the store confirmed its digest.
     pub async fn put_manifest(
         &self,
         repository: &Repository,
@@ -73,9 +73,9 @@ impl Store<'_> {
         Ok(self.client.put_manifest(repository, reference, media_type, bytes).await?)
     }
 
-    /// Retries of something that takes more than one request.
+    /// Retries of an operation that needs more than one request.
     pub fn retries(&self) -> Retries<'_> {
-        Retries(self.client.pauses())
+        Retries(self.client.operation_retries())
     }
 
     /// Requests and bytes so far, by host, of all stores that share the client.
@@ -85,15 +85,15 @@ impl Store<'_> {
 }
 
 /// See [`Store::retries`].
-pub struct Retries<'s>(registry::Pauses<'s>);
+pub struct Retries<'s>(registry::OperationRetries<'s>);
 
 impl Retries<'_> {
-    /// Whether there is another attempt.
-    pub fn may_go_on(&mut self) -> bool {
-        self.0.may_go_on()
+    /// Whether another attempt is allowed.
+    pub fn has_attempts_left(&mut self) -> bool {
+        self.0.has_attempts_left()
     }
 
-    /// Waits before the next attempt at `host`, and says why.
+    /// Waits before the next attempt at `host`, and reports the reason.
     pub async fn pause(&mut self, host: &str, reason: &Error) {
         self.0.pause(host, &reason.to_string(), reason.wait()).await;
     }

@@ -1,5 +1,5 @@
-//! Validates a lock or a plan that was read from a file. A user who can write the file must not decide what is
-//! written into a registry or into workloads: every name has to follow from its source.
+//! Validates locks and plans from files. Write access to such a file must not be enough to decide what is written to a
+//! registry or to workloads: every destination has to follow from its source.
 
 pub mod file;
 
@@ -9,15 +9,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::image::{Digest, Image, Mirror, Version};
 use crate::model::knowledge::Knowledge;
 use crate::model::lock::Lock;
+use crate::model::name_map::NameMap;
 use crate::model::plan::{DestinationPlan, Plan, PlannedImage, RegistryKind};
-use crate::sync::plan::assignment::{NameMap, follows};
+use crate::sync::plan::assignment::follows;
 use crate::sync::provenance::provenance;
 
-/// An entry that does not hold.
+/// An invalid entry of a lock or plan.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{entry}: {why}")]
 pub struct InvalidArtifact {
-    /// The destination that the entry is about.
+    /// The entry's destination.
     entry: String,
     why: String,
     pub hint: Option<String>,
@@ -33,11 +34,11 @@ impl InvalidArtifact {
     }
 }
 
-/// Checks every entry of a lock against the maps of this run.
+/// Validates every entry of a lock with the maps of this run.
 ///
 /// # Errors
-/// A destination lies outside of the lock's mirror, does not follow from its source, is there twice, or pins another
-/// digest than the one that was verified.
+/// A destination is outside the lock's mirror, does not follow from its source, occurs twice, or is pinned to another
+/// digest than the verified one.
 pub fn check_lock(lock: &Lock, maps: &[NameMap]) -> Result<(), InvalidArtifact> {
     let mut names = Names::default();
     one_destination(lock.destinations.iter().map(|locked| &locked.mirror))?;
@@ -51,10 +52,10 @@ pub fn check_lock(lock: &Lock, maps: &[NameMap]) -> Result<(), InvalidArtifact> 
     Ok(())
 }
 
-/// Checks every image of a plan that may be written, or that counts as written.
+/// Validates every image of a plan that would be written or is treated as present.
 ///
 /// # Errors
-/// As [`check_lock`], or a source is nothing that may be mirrored, or what is to be written is incomplete.
+/// As [`check_lock`], or a source may not be mirrored, or the content to write is incomplete.
 pub fn check_plan(plan: &Plan, maps: &[NameMap], knowledge: &Knowledge) -> Result<(), InvalidArtifact> {
     let mut names = Names::default();
     one_destination(plan.destinations.iter().map(|destination| &destination.mirror))?;
@@ -80,7 +81,7 @@ pub fn check_plan(plan: &Plan, maps: &[NameMap], knowledge: &Knowledge) -> Resul
     Ok(())
 }
 
-/// A second destination would be acted on without being shown.
+/// A second destination would be written to without being shown.
 fn one_destination<'m>(mut mirrors: impl Iterator<Item = &'m Mirror>) -> Result<(), InvalidArtifact> {
     match mirrors.nth(1) {
         Some(second) => Err(InvalidArtifact::new(second, "only one destination is supported")),
@@ -88,7 +89,7 @@ fn one_destination<'m>(mut mirrors: impl Iterator<Item = &'m Mirror>) -> Result<
     }
 }
 
-/// What entries say so far: versions by repository, and the digest of each tag that they are stored under.
+/// The names of the entries so far: versions by repository, and the digest of each tag in the mirror.
 #[derive(Default)]
 struct Names<'i> {
     versions: BTreeSet<(&'i str, &'i Version)>,
@@ -96,7 +97,7 @@ struct Names<'i> {
 }
 
 impl<'i> Names<'i> {
-    /// However a name is written, it means one version of one repository, and a tag has one digest.
+    /// Each name, however written, is one version of one repository, and each tag has one digest.
     fn add(&mut self, name: &'i Image, digest: &'i Digest) -> Result<(), InvalidArtifact> {
         if !self.versions.insert((name.path(), name.version())) {
             return Err(InvalidArtifact::new(name, "duplicate entry"));
@@ -139,7 +140,7 @@ fn check_name(
     Err(InvalidArtifact::new(destination, format!("unexpected name of {source} in {mirror}")).with_hint(hint))
 }
 
-/// A digest in a name is the digest of its content.
+/// A digest in a name must be the digest of its content.
 fn check_pins(source: &Image, destination: &Image, digest: &Digest) -> Result<(), InvalidArtifact> {
     let pins = [source, destination].into_iter().filter_map(|image| image.version().digest());
     match pins.into_iter().find(|pinned| *pinned != digest) {
@@ -160,9 +161,8 @@ fn check_origin(
     maps: &[NameMap],
     knowledge: &Knowledge,
 ) -> Result<(), InvalidArtifact> {
-    let is_mapped = maps.iter().any(|map| map.public() == source.repository());
     let mut places = image.used_by.iter().map(|used| &used.used_by.place);
-    if is_mapped || places.any(|place| provenance(source, place, knowledge).is_some()) {
+    if places.any(|place| provenance(source, place, knowledge, maps).is_some()) {
         return Ok(());
     }
     let why = format!(

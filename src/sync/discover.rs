@@ -1,13 +1,14 @@
-//! Which images are wanted, and why: the rule that covers Cast AI's components, on plain snapshots.
+//! Discovery: which images Cast AI needs, and why. Pure, on snapshots.
 //!
-//! Taken is (a) everything in namespaces that hold Cast AI alone: workloads, Helm releases of its charts with their
-//! hooks, its custom resources. In other namespaces, where a tenant may write, the same selects among the names that
-//! Cast AI is known to use ([`provenance`]): (b) images of workloads of a Cast AI chart, and those that are Cast AI's or
-//! were rewritten by us; (c) images in Helm releases and custom resources of Cast AI's; (d) as a safety net what pods
-//! cannot pull that Cast AI put there. What they derive or read from variables comes with them. Replicas do not matter:
-//! a component that is switched off needs its image too.
+//! Included is (a) everything in namespaces that only Cast AI uses: workloads, Helm releases of its charts with their
+//! hooks, its custom resources. In other namespaces, which tenants may write to, only names that Cast AI is known to
+//! use ([`provenance`]) are included: (b) images of workloads of a Cast AI chart, images of Cast AI, and images that we
+//! rewrote; (c) images in Helm releases and custom resources of Cast AI; (d) as a safety net, images that pods cannot
+//! pull and that Cast AI added. Derived images and images in variables are included with their containers. Replicas do
+//! not matter: a component that is scaled to zero needs its image too.
 
 mod explain;
+mod filter;
 pub mod gather;
 pub mod images;
 pub mod manifests;
@@ -18,16 +19,16 @@ pub mod snapshot;
 
 use std::collections::BTreeMap;
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
 use jiff::Timestamp;
 
 pub use self::explain::explain;
+pub use self::filter::ImageFilter;
 pub use self::releases::{is_release_wanted, release_namespaces, releases_of};
 use crate::castai::derivation;
 use crate::cluster::custom::Resource;
 use crate::cluster::release::Release;
 use crate::cluster::waiting::WaitingPod;
-use crate::model::image::{Image, Mirror};
+use crate::model::image::Image;
 use crate::model::image_field::{LocatedField, locate_image_fields};
 use crate::model::inventory::{
     API_VERSION, Cluster, ImageField, Inventory, InventoryKind, Place, Reason, Use, WantedImage, WorkloadKind,
@@ -37,90 +38,9 @@ use crate::model::pod_spec::PodSpec;
 use crate::model::record::Records;
 use crate::model::workload::Workload;
 use crate::sync::discover::manifests::Manifest;
-use crate::sync::provenance::{self, is_castai};
+use crate::sync::provenance::is_castai;
 
-/// What the user adds to what we know, where images are mirrored to, and `--only` and `--exclude`: globs on image names,
-/// in which `*` also matches slashes. A name is the one as written, the one that was there before we came, or the one
-/// that the mirror's naming rule reads, so that a filter means the same after a rewrite.
-#[derive(Clone, Debug, Default)]
-pub struct ImageFilter {
-    pub knowledge: Knowledge,
-    /// Private names are read back below it alone; where it is not known, below our path in any ECR.
-    pub mirror: Option<Mirror>,
-    only: Option<GlobSet>,
-    exclude: GlobSet,
-}
-
-impl ImageFilter {
-    /// # Errors
-    /// A glob is malformed; the error names it.
-    pub fn new(only: &[String], exclude: &[String]) -> Result<Self, globset::Error> {
-        let set = |globs: &[String]| {
-            let mut builder = GlobSetBuilder::new();
-            for glob in globs {
-                builder.add(Glob::new(glob)?);
-            }
-            builder.build()
-        };
-        Ok(Self {
-            knowledge: Knowledge::default(),
-            mirror: None,
-            only: if only.is_empty() { None } else { Some(set(only)?) },
-            exclude: set(exclude)?,
-        })
-    }
-
-    #[must_use]
-    pub fn with(self, knowledge: Knowledge) -> Self {
-        Self { knowledge, ..self }
-    }
-
-    #[must_use]
-    pub fn below(self, mirror: Option<Mirror>) -> Self {
-        Self { mirror, ..self }
-    }
-
-    /// The same, but admitting every name.
-    fn unnarrowed(&self) -> Self {
-        Self::default().with(self.knowledge.clone()).below(self.mirror.clone())
-    }
-
-    /// What was mirrored as `image` by the naming rule, whoever uses it.
-    fn read_back(&self, image: &Image) -> Option<Image> {
-        match &self.mirror {
-            Some(mirror) => mirror.source_of(image),
-            // Which account's it is will be seen when the registry is known.
-            None => Mirror::own(image.host())?.source_of(image),
-        }
-    }
-
-    /// The public image that a private name stands for: only where Cast AI is known to use it, because anybody can
-    /// publish the others.
-    fn source_of(&self, image: &Image) -> Option<Image> {
-        self.read_back(image).filter(|source| self.knowledge.knows(source))
-    }
-
-    /// What our record says of a image field's value, if that may be mirrored: whoever may edit the workload may edit it.
-    fn recorded(&self, records: &Records, field: &LocatedField, place: &Place) -> Option<Image> {
-        let recorded = records.source(&field.image_field, &field.value)?;
-        provenance::provenance(&recorded, place, &self.knowledge).map(|_| recorded)
-    }
-
-    /// Whether what something in `place` names may be mirrored, with what our record says of it.
-    fn may_mirror(&self, image: &Image, recorded: Option<&Image>, place: &Place) -> bool {
-        let source = recorded.cloned().or_else(|| self.source_of(image));
-        provenance::provenance(source.as_ref().unwrap_or(image), place, &self.knowledge).is_some()
-    }
-
-    pub fn admits(&self, image: &Image, source: Option<&Image>) -> bool {
-        let behind = self.read_back(image);
-        let names = [Some(image), source, behind.as_ref()].map(|name| name.map(Image::as_written));
-        let is_match = |globs: &GlobSet| names.iter().flatten().any(|name| globs.is_match(name));
-        self.only.as_ref().is_none_or(is_match) && !is_match(&self.exclude)
-    }
-}
-
-/// Where images are looked for.
+/// Where images are looked for: one cluster, or files.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Found<'a> {
     pub workloads: &'a [Workload],
@@ -129,14 +49,12 @@ pub struct Found<'a> {
     pub manifests: &'a [Manifest],
     /// Pods that wait for an image.
     pub pods: &'a [WaitingPod],
-    /// Images that the user named.
-    pub named: &'a [Image],
 }
 
-/// Makes the inventory of what was found, in order of the images' names. `notes` are those of reading.
+/// Creates the inventory, sorted by image name. `notes` come from reading the cluster.
 pub fn discover(
     clusters: Vec<Cluster>,
-    found: Found<'_>,
+    found: &[Found<'_>],
     filter: &ImageFilter,
     mut notes: Vec<String>,
     created: Timestamp,
@@ -152,23 +70,18 @@ pub fn discover(
         });
         wanted.used_by.push(used_by);
     };
-    let uses = found
-        .workloads
-        .iter()
-        .map(|workload| uses(workload, filter))
-        .chain(found.releases.iter().map(|release| releases::uses(release, filter)))
-        .chain(found.resources.iter().map(|resource| resource_uses(resource, filter)))
-        .chain(found.manifests.iter().map(|manifest| file_uses(manifest, filter)));
-    for (uses, unreadable) in uses {
+    for (uses, unreadable) in found.iter().flat_map(|found| found_uses(found, filter)) {
         notes.extend(unreadable);
         for (image, used_by) in uses {
             take(image, used_by);
         }
     }
-    for image in found.named.iter().filter(|image| filter.admits(image, None)) {
+    for image in filter.knowledge.images.iter().filter(|image| filter.admits(image, None)) {
         take(image.clone(), named());
     }
-    pods::add_failing(&mut images, found, filter);
+    for found in found {
+        pods::add_failing(&mut images, *found, filter);
+    }
     let is_outside = |used_by: &Use| !is_castai(&used_by.place, &filter.knowledge);
     for wanted in images.values_mut() {
         releases::share_records(wanted, &filter.knowledge);
@@ -181,12 +94,10 @@ pub fn discover(
             let mut outside = wanted.used_by.iter().filter_map(|used_by| used_by.recorded_source.as_ref());
             outside.next().filter(|_| wanted.used_by.iter().all(is_outside)).cloned()
         });
-        wanted.source = recorded.or_else(|| filter.source_of(&wanted.image));
+        let mapped = filter.mapped_source(&wanted.image);
+        wanted.source = mapped.or(recorded).or_else(|| filter.source_of(&wanted.image));
         let name = wanted.source.as_ref().unwrap_or(&wanted.image);
-        let origins = wanted
-            .used_by
-            .iter()
-            .filter_map(|used_by| provenance::provenance(name, &used_by.place, &filter.knowledge));
+        let origins = wanted.used_by.iter().filter_map(|used_by| filter.provenance(name, &used_by.place));
         wanted.provenance = origins.min();
     }
     Inventory {
@@ -212,7 +123,19 @@ fn named() -> Use {
     }
 }
 
-/// The images that are taken of one workload, and what of them cannot be read.
+/// What each object holds that is taken, and what of it cannot be read.
+fn found_uses<'f>(
+    found: &'f Found<'_>,
+    filter: &'f ImageFilter,
+) -> impl Iterator<Item = (Vec<(Image, Use)>, Vec<String>)> + use<'f> {
+    let workloads = found.workloads.iter().map(|workload| uses(workload, filter));
+    workloads
+        .chain(found.releases.iter().map(|release| releases::uses(release, filter)))
+        .chain(found.resources.iter().map(|resource| resource_uses(resource, filter)))
+        .chain(found.manifests.iter().map(|manifest| file_uses(manifest, filter)))
+}
+
+/// The included images of a workload, and notes on those that are not valid references.
 pub fn uses(workload: &Workload, filter: &ImageFilter) -> (Vec<(Image, Use)>, Vec<String>) {
     if workload.is_covered_by_its_owner() {
         return (Vec::new(), Vec::new());
@@ -238,7 +161,7 @@ fn file_uses(manifest: &Manifest, filter: &ImageFilter) -> (Vec<(Image, Use)>, V
     collect(&manifest.pod, &records, &place, &described, filter, reason, |_| None)
 }
 
-/// A custom resource of Cast AI's is taken with all its images that may be mirrored.
+/// All images of a Cast AI custom resource are included if they may be mirrored.
 fn resource_uses(resource: &Resource, filter: &ImageFilter) -> (Vec<(Image, Use)>, Vec<String>) {
     let definition = &resource.definition;
     let kind = definition.singular();
@@ -256,8 +179,8 @@ fn resource_uses(resource: &Resource, filter: &ImageFilter) -> (Vec<(Image, Use)
                  are not found"
         )
     });
-    let is_taken = |image: &Image| filter.may_mirror(image, None, &place) && filter.admits(image, None);
-    let uses = found.images.into_iter().filter(|found| is_taken(&found.image)).map(|found| {
+    let is_included = |image: &Image| filter.may_mirror(image, None, &place) && filter.admits(image, None);
+    let uses = found.images.into_iter().filter(|found| is_included(&found.image)).map(|found| {
         let used_by = Use {
             place: place.clone(),
             image_field: ImageField::Field(found.pointer),
@@ -270,7 +193,7 @@ fn resource_uses(resource: &Resource, filter: &ImageFilter) -> (Vec<(Image, Use)
     (uses.collect(), unread.into_iter().collect())
 }
 
-/// Why all containers of a workload are taken whose images may be mirrored.
+/// Why all containers of a workload are included, if their images may be mirrored.
 fn whole_workload(workload: &Workload, knowledge: &Knowledge) -> Option<Reason> {
     if knowledge.is_namespace(&workload.name.namespace) {
         return Some(Reason::Namespace { namespace: workload.name.namespace.clone() });
@@ -282,11 +205,14 @@ fn whole_workload(workload: &Workload, knowledge: &Knowledge) -> Option<Reason> 
     knowledge.label(&workload.labels).map(|label| Reason::Label { label })
 }
 
-/// Why a single container is taken by its image's name.
+/// Why a single container is taken by its image's name. A map's public name is no reason: others may use that image too.
 fn own_reason(workload: &Workload, field: &LocatedField, filter: &ImageFilter) -> Option<Reason> {
     let image: Image = field.value.parse().ok()?;
     let source = filter.source_of(&image);
-    let prefix = filter.knowledge.image_prefix(source.as_ref().unwrap_or(&image))?.to_owned();
+    let Some(prefix) = filter.knowledge.image_prefix(source.as_ref().unwrap_or(&image)) else {
+        return filter.map_of(&image).map(|map| Reason::Mapped { map: map.to_string() });
+    };
+    let prefix = prefix.to_owned();
     let name = format!("{}/{}", workload.name.kind.as_str(), workload.name.name);
     Some(match filter.knowledge.patched_by(&workload.name.namespace, &name) {
         Some(component) => Reason::PatchedBy { component: component.to_owned(), prefix },
@@ -294,8 +220,8 @@ fn own_reason(workload: &Workload, field: &LocatedField, filter: &ImageFilter) -
     })
 }
 
-/// Why a field that was taken cannot be patched. Controllers such as an operator may own a Deployment, which can be
-/// patched all the same; a patched pod or ReplicaSet would not outlive its controller's next step.
+/// Why an included field cannot be patched. A Deployment can be patched even if an operator controls it; a patched pod
+/// or ReplicaSet would be replaced by its controller.
 fn not_rewritable(workload: &Workload, image_field: &ImageField) -> Option<String> {
     if let Some(owner) = owners::custom_owner(workload) {
         return Some(format!("owned by {}: change it there", owners::described(owner)));
@@ -306,8 +232,8 @@ fn not_rewritable(workload: &Workload, image_field: &ImageField) -> Option<Strin
     }
 }
 
-/// Takes the fields that there is a reason for, that may be mirrored and that the filter admits, and with each container
-/// what comes with it and its derived image: without them a rewritten container could not do its work.
+/// Includes the fields that have a reason, may be mirrored and match the filter, with the fields and the derived image
+/// that belong to their container: without them a rewritten container would not work.
 fn collect(
     pod: &PodSpec,
     records: &Records,
@@ -344,12 +270,13 @@ fn collect(
         if !filter.may_mirror(&image, recorded.as_ref(), place) || !filter.admits(&image, recorded.as_ref()) {
             continue;
         }
+        let source = filter.mapped_source(&image).or_else(|| recorded.clone());
         let container = field.image_field.container().filter(|_| field.image_field.is_container_image());
         let mut own: Vec<_> = dependent
             .iter()
             .filter(|other| container.is_some() && other.image_field.container() == container)
             .collect();
-        // What we added says nothing of what is wanted, which is found anew.
+        // A variable that we added is no evidence; the derived image is determined again.
         let added = own.iter().position(|other| records.added(&other.image_field, &other.value));
         let named: Option<Image> = added.and_then(|added| own[added].value.parse().ok());
         let has_variable = |name: &str| {
@@ -357,13 +284,12 @@ fn collect(
             others.any(|(_, other)| other.image_field.variable() == Some(name))
         };
         let derived = container.and_then(|container| {
-            let (rule, derived) =
-                derivation::derive(&image, recorded.as_ref(), named.as_ref(), has_variable)?;
+            let (rule, derived) = derivation::derive(&image, source.as_ref(), named.as_ref(), has_variable)?;
             let (container, component) = (container.to_owned(), rule.name.clone());
             Some((rule, ImageField::Derived { container, component }, derived))
         });
         if let Some((rule, image_field, derived)) = derived {
-            let source = recorded.as_ref().and_then(|source| rule.beside(source).ok());
+            let source = source.as_ref().and_then(|source| rule.beside(source).ok());
             let from = image.clone();
             take(derived, image_field, Reason::Derived { from }, source);
             added.map(|added| own.remove(added));

@@ -1,7 +1,7 @@
-//! Mirroring: carries out a plan. Each blob is read once, and feeds all uploads that it is needed for.
+//! Carries out the plan's uploads. Each blob is read once for all its uploads.
 //!
-//! Everything runs in one task: uploads, mounts and images are futures that wait for each other through gates, so
-//! that dropping the whole ends it at once. An image fails only by what it needs itself.
+//! Everything runs in one task: uploads, mounts and images are futures that wait for each other through gates, so that
+//! dropping the outer future cancels everything immediately. An image only fails if something that it needs fails.
 
 mod fan_out;
 mod progress;
@@ -23,19 +23,20 @@ use crate::model::plan::{Blob, Content, DestinationPlan, Manifest, Upload, Uploa
 use crate::store::{Error, Mount, Mounts, Reference, Repository, Started, Store, UploadSession};
 use crate::sync::mirror::progress::Progress;
 use crate::sync::plan::decide::missing_manifests;
-use crate::sync::plan::prepare::at;
+use crate::sync::plan::prepare::repository_at;
 use crate::sync::plan::tree::{ManifestCache, manifest};
 
-/// By destination reference: whether the registry confirmed the digest of what was written, or why it failed.
+/// By destination reference: whether the registry confirmed the digest of the written manifest, or why the image
+/// failed.
 pub type Mirrored = BTreeMap<Image, Result<bool, String>>;
 
-/// A destination, and what happens there.
+/// A destination with its plan.
 pub struct Target<'t> {
     pub store: &'t Store<'t>,
     pub plan: &'t DestinationPlan,
 }
 
-/// Carries out what the plans of `targets` say, within the limits of the sources.
+/// Carries out the plans of `targets`, within the limits of the sources.
 pub async fn mirror(
     sources: &Store<'_>,
     targets: &[Target<'_>],
@@ -43,7 +44,8 @@ pub async fn mirror(
     cache: &ManifestCache,
     observer: Observer<'_>,
 ) -> Mirrored {
-    let uploads: Vec<Spread<'_>> = uploads.iter().map(|upload| Spread::new(upload, targets)).collect();
+    let uploads: Vec<BlobUpload<'_>> =
+        uploads.iter().map(|upload| BlobUpload::new(upload, targets)).collect();
     let progress = Progress::new(targets, &uploads, observer);
     let limits = sources.limits();
     let run = Run {
@@ -52,16 +54,16 @@ pub async fn mirror(
         cache,
         blobs: gates(uploads.iter().flat_map(|upload| {
             let digest = &upload.blob.digest;
-            upload.to.iter().map(move |spot| (*spot, digest))
+            upload.to.iter().map(move |key| (*key, digest))
         })),
         written: gates(all_copies(targets).flat_map(|copy| {
             let manifests = copy.content.manifests.iter();
-            manifests.map(move |manifest| (copy.spot(), &manifest.digest))
+            manifests.map(move |manifest| (copy.key(), &manifest.digest))
         })),
         children: all_copies(targets)
             .flat_map(|copy| {
                 let manifests = copy.content.manifests.iter();
-                manifests.map(move |manifest| ((copy.spot(), &manifest.digest), OnceCell::new()))
+                manifests.map(move |manifest| ((copy.key(), &manifest.digest), OnceCell::new()))
             })
             .collect(),
         streams: Semaphore::new(limits.uploads),
@@ -75,18 +77,18 @@ pub async fn mirror(
         .map(|upload| run.upload(upload))
         .buffer_unordered(limits.blobs.max(1))
         .collect::<()>();
-    let mounts = uploads.iter().flat_map(|upload| upload.mounted(targets).map(move |spots| (upload, spots)));
-    let mounts: FuturesUnordered<_> = mounts.map(|(upload, spots)| run.mount(upload, spots)).collect();
+    let mounts = uploads.iter().flat_map(|upload| upload.mounted(targets).map(move |keys| (upload, keys)));
+    let mounts: FuturesUnordered<_> = mounts.map(|(upload, keys)| run.mount(upload, keys)).collect();
     let images: FuturesUnordered<_> = all_copies(targets).map(|copy| run.image(copy)).collect();
     let ((), (), mirrored) = future::join3(delivered, mounts.collect::<()>(), images.collect()).await;
     run.progress.end();
     mirrored
 }
 
-/// An image that is written to a destination.
+/// An image that is copied to a destination.
 #[derive(Clone, Copy)]
 struct Copied<'p> {
-    /// Position of the destination.
+    /// Index of the destination.
     target: usize,
     image: &'p Image,
     source: &'p Image,
@@ -94,8 +96,8 @@ struct Copied<'p> {
 }
 
 impl<'p> Copied<'p> {
-    fn spot(&self) -> Spot<'p> {
-        Spot { target: self.target, path: self.image.path() }
+    fn key(&self) -> RepositoryKey<'p> {
+        RepositoryKey { target: self.target, path: self.image.path() }
     }
 }
 
@@ -110,57 +112,57 @@ fn all_copies<'p>(targets: &'p [Target<'p>]) -> impl Iterator<Item = Copied<'p>>
 
 /// A repository of a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Spot<'p> {
-    /// Position of the destination.
+struct RepositoryKey<'p> {
+    /// Index of the destination.
     target: usize,
     path: &'p str,
 }
 
-/// A blob, and the repositories that lack it, those of one destination together.
-struct Spread<'p> {
+/// A blob, and the repositories that lack it, grouped by destination.
+struct BlobUpload<'p> {
     blob: &'p Blob,
     from: &'p Image,
-    to: Vec<Spot<'p>>,
+    to: Vec<RepositoryKey<'p>>,
 }
 
-impl<'p> Spread<'p> {
+impl<'p> BlobUpload<'p> {
     fn new(upload: &'p Upload, targets: &[Target<'_>]) -> Self {
-        let spot = |to: &'p UploadTarget| {
+        let key = |to: &'p UploadTarget| {
             let target = targets.iter().position(|target| target.plan.mirror == to.destination)?;
-            Some(Spot { target, path: &to.repository })
+            Some(RepositoryKey { target, path: &to.repository })
         };
-        let mut to: Vec<_> = upload.to.iter().filter_map(spot).collect();
-        to.sort_by_key(|spot| spot.target);
+        let mut to: Vec<_> = upload.to.iter().filter_map(key).collect();
+        to.sort_by_key(|key| key.target);
         Self { blob: &upload.blob, from: &upload.from, to }
     }
 
     /// The repositories of each destination.
-    fn by_target(&self) -> impl Iterator<Item = &[Spot<'p>]> {
+    fn by_target(&self) -> impl Iterator<Item = &[RepositoryKey<'p>]> {
         self.to.chunk_by(|one, other| one.target == other.target)
     }
 
-    /// Where the blob is uploaded to: with mounting, to the first repository of a destination alone.
-    fn uploaded(&self, targets: &[Target<'_>]) -> Vec<Spot<'p>> {
-        let of_target = |spots: &[Spot<'p>]| {
-            let is_mounting = spots.first().is_some_and(|spot| targets[spot.target].plan.mounting);
-            spots[..if is_mounting { 1 } else { spots.len() }].to_vec()
+    /// The repositories to upload the blob to: with mounting, only the first one of each destination.
+    fn uploaded(&self, targets: &[Target<'_>]) -> Vec<RepositoryKey<'p>> {
+        let of_target = |keys: &[RepositoryKey<'p>]| {
+            let is_mounting = keys.first().is_some_and(|key| targets[key.target].plan.mounting);
+            keys[..if is_mounting { 1 } else { keys.len() }].to_vec()
         };
         self.by_target().flat_map(of_target).collect()
     }
 
-    /// The repositories of each destination that mounts the blob from the first of them into the others.
-    fn mounted(&self, targets: &[Target<'_>]) -> impl Iterator<Item = &[Spot<'p>]> {
-        self.by_target().filter(|spots| spots.len() > 1 && targets[spots[0].target].plan.mounting)
+    /// For each destination with mounting, its repositories: the blob is mounted from the first one into the others.
+    fn mounted(&self, targets: &[Target<'_>]) -> impl Iterator<Item = &[RepositoryKey<'p>]> {
+        self.by_target().filter(|keys| keys.len() > 1 && targets[keys[0].target].plan.mounting)
     }
 }
 
-/// Something in a repository, by digest.
-type Place<'p> = (Spot<'p>, &'p Digest);
+/// A blob or manifest in a repository, by digest.
+type ObjectKey<'p> = (RepositoryKey<'p>, &'p Digest);
 
-/// Opens when something is there, or will not be.
+/// Opens when the object is present, or has failed.
 type Gate = watch::Sender<Option<Result<(), Arc<str>>>>;
 
-fn gates<'p>(places: impl Iterator<Item = Place<'p>>) -> HashMap<Place<'p>, Gate> {
+fn gates<'p>(places: impl Iterator<Item = ObjectKey<'p>>) -> HashMap<ObjectKey<'p>, Gate> {
     places.map(|place| (place, Gate::new(None))).collect()
 }
 
@@ -169,11 +171,11 @@ struct Run<'r> {
     targets: &'r [Target<'r>],
     cache: &'r ManifestCache,
     /// Blobs that repositories lack.
-    blobs: HashMap<Place<'r>, Gate>,
-    /// Manifests that are written; only mounts wait for them, and do without if they fail.
-    written: HashMap<Place<'r>, Gate>,
-    /// Manifests that are written by digest, once per repository however many images share them.
-    children: HashMap<Place<'r>, OnceCell<bool>>,
+    blobs: HashMap<ObjectKey<'r>, Gate>,
+    /// Manifests to write. Only mounts wait for them, and continue if they fail.
+    written: HashMap<ObjectKey<'r>, Gate>,
+    /// Manifests to write by digest, once per repository even if several images share them.
+    children: HashMap<ObjectKey<'r>, OnceCell<bool>>,
     streams: Semaphore,
     small: Semaphore,
     /// When the next manifest may be written to each destination.
@@ -181,31 +183,31 @@ struct Run<'r> {
     progress: Progress<'r>,
 }
 
-/// A repository that shall get a blob, with its upload if that is open already.
+/// A repository to upload a blob to, with its upload if that has already been started.
 struct Receiver<'r> {
-    spot: Spot<'r>,
+    key: RepositoryKey<'r>,
     session: Option<UploadSession>,
 }
 
 impl<'r> Run<'r> {
-    /// The store that a repository lies in.
-    const fn store(&self, spot: Spot<'r>) -> &'r Store<'r> {
-        self.targets[spot.target].store
+    /// The store of a repository.
+    const fn store(&self, key: RepositoryKey<'r>) -> &'r Store<'r> {
+        self.targets[key.target].store
     }
 
-    fn repository(&self, spot: Spot<'r>) -> Repository {
-        at(&self.targets[spot.target].plan.mirror, spot.path)
+    fn repository(&self, key: RepositoryKey<'r>) -> Repository {
+        repository_at(&self.targets[key.target].plan.mirror, key.path)
     }
 
     async fn create_repositories(&self) {
         let missing = self.targets.iter().enumerate().flat_map(|(target, Target { plan, .. })| {
-            plan.create_repositories.iter().map(move |path| Spot { target, path })
+            plan.create_repositories.iter().map(move |path| RepositoryKey { target, path })
         });
         stream::iter(missing)
-            .for_each_concurrent(self.sources.limits().blobs.max(1), |spot| async move {
-                if let Err(error) = self.store(spot).create_repository(spot.path).await {
+            .for_each_concurrent(self.sources.limits().blobs.max(1), |key| async move {
+                if let Err(error) = self.store(key).create_repository(key.path).await {
                     let reason: Arc<str> = error.to_string().into();
-                    for ((_, _), gate) in self.blobs.iter().filter(|((place, _), _)| *place == spot) {
+                    for ((_, _), gate) in self.blobs.iter().filter(|((place, _), _)| *place == key) {
                         gate.send_replace(Some(Err(Arc::clone(&reason))));
                     }
                 }
@@ -214,36 +216,36 @@ impl<'r> Run<'r> {
     }
 
     /// Uploads a blob to all repositories that lack it, or with mounting to the first of a destination.
-    async fn upload(&self, upload: &'r Spread<'r>) {
-        let spots = upload.uploaded(self.targets);
-        for some in spots.chunks(self.sources.limits().uploads_per_read) {
-            let receivers = some.iter().map(|spot| Receiver { spot: *spot, session: None });
+    async fn upload(&self, upload: &'r BlobUpload<'r>) {
+        let keys = upload.uploaded(self.targets);
+        for some in keys.chunks(self.sources.limits().uploads_per_read) {
+            let receivers = some.iter().map(|key| Receiver { key: *key, session: None });
             self.deliver(upload, receivers.collect()).await;
         }
     }
 
-    /// Takes a blob from the first repository into the others; where the registry does not do that, uploads it.
-    async fn mount(&self, upload: &'r Spread<'r>, spots: &'r [Spot<'r>]) {
-        let Some((leader, followers)) = spots.split_first() else {
+    /// Mounts a blob from the first repository into the others; if the registry does not support that, uploads it.
+    async fn mount(&self, upload: &'r BlobUpload<'r>, keys: &'r [RepositoryKey<'r>]) {
+        let Some((leader, followers)) = keys.split_first() else {
             return;
         };
         let digest = &upload.blob.digest;
         let is_there = self.wait_for_leader(*leader, digest).await;
-        let answers = future::join_all(followers.iter().map(|spot| async move {
-            let spot = *spot;
-            if !is_there || self.is_settled(spot, digest) {
-                return Some(Receiver { spot, session: None });
+        let answers = future::join_all(followers.iter().map(|key| async move {
+            let key = *key;
+            if !is_there || self.is_settled(key, digest) {
+                return Some(Receiver { key, session: None });
             }
             let _permit = self.small.acquire().await.ok()?;
             let mount = Mount { digest, from: leader.path };
-            match self.store(spot).mount(&self.repository(spot), mount).await {
+            match self.store(key).mount(&self.repository(key), mount).await {
                 Ok(Started::Mounted) => {
-                    self.open(spot, digest, Ok(()));
+                    self.open(key, digest, Ok(()));
                     None
                 }
-                Ok(Started::Session(session)) => Some(Receiver { spot, session: Some(session) }),
+                Ok(Started::Session(session)) => Some(Receiver { key, session: Some(session) }),
                 Err(error) => {
-                    self.open(spot, digest, Err(error.to_string().into()));
+                    self.open(key, digest, Err(error.to_string().into()));
                     None
                 }
             }
@@ -257,15 +259,15 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Waits until the leader has what others can mount from it.
-    async fn wait_for_leader(&self, leader: Spot<'r>, digest: &'r Digest) -> bool {
+    /// Waits until the first repository has what the others need for mounting.
+    async fn wait_for_leader(&self, leader: RepositoryKey<'r>, digest: &'r Digest) -> bool {
         if self.wait(&self.blobs, leader, digest).await.is_err() {
             return false;
         }
         if self.store(leader).capabilities().mounts == Mounts::Any {
             return true;
         }
-        let namers = all_copies(self.targets).filter(|copy| copy.spot() == leader);
+        let namers = all_copies(self.targets).filter(|copy| copy.key() == leader);
         let manifest = namers
             .flat_map(|copy| &copy.content.manifests)
             .find(|manifest| !manifest.present && manifest.blobs.iter().any(|blob| blob.digest == *digest));
@@ -275,7 +277,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Writes an image's manifests as soon as what they name is there.
+    /// Writes an image's manifests as soon as everything that they reference is present.
     async fn image(&self, copy: Copied<'r>) -> (Image, Result<bool, String>) {
         let Copied { image, content, .. } = copy;
         let result = self.manifests(copy).await;
@@ -283,7 +285,7 @@ impl<'r> Run<'r> {
             Ok(_) => self.progress.copied(image),
             Err(error) => {
                 for manifest in &content.manifests {
-                    if let Some(gate) = self.written.get(&(copy.spot(), &manifest.digest)) {
+                    if let Some(gate) = self.written.get(&(copy.key(), &manifest.digest)) {
                         let reason: Arc<str> = error.as_str().into();
                         gate.send_if_modified(|state| {
                             let is_open = state.is_none();
@@ -300,26 +302,26 @@ impl<'r> Run<'r> {
 
     async fn manifests(&self, copy: Copied<'r>) -> Result<bool, String> {
         let Copied { image, content, .. } = copy;
-        let spot = copy.spot();
+        let key = copy.key();
         let mut confirmed = true;
         for manifest in missing_manifests(content) {
             for blob in &manifest.blobs {
-                let there = self.wait(&self.blobs, spot, &blob.digest).await;
-                there.map_err(|reason| reason.to_string())?;
+                let arrival = self.wait(&self.blobs, key, &blob.digest).await;
+                arrival.map_err(|reason| reason.to_string())?;
             }
             let written = if manifest.digest == content.digest {
                 let tag = image.version().stored_tag();
                 self.write(copy, manifest, Reference::Tag(&tag)).await
             } else {
                 let write = || self.write(copy, manifest, Reference::Digest(&manifest.digest));
-                match self.children.get(&(spot, &manifest.digest)) {
+                match self.children.get(&(key, &manifest.digest)) {
                     Some(cell) => cell.get_or_try_init(write).await.copied(),
                     None => write().await,
                 }
             };
             confirmed &= written.map_err(|error| error.to_string())?;
             self.progress.started(image);
-            if let Some(gate) = self.written.get(&(spot, &manifest.digest)) {
+            if let Some(gate) = self.written.get(&(key, &manifest.digest)) {
                 gate.send_replace(Some(Ok(())));
             }
         }
@@ -334,23 +336,23 @@ impl<'r> Run<'r> {
     ) -> Result<bool, Error> {
         let source = Repository::from_image(copy.source);
         let fetched = manifest(self.sources, &source, &planned.digest, self.cache).await?;
-        let (spot, repository) = (copy.spot(), self.repository(copy.spot()));
+        let (key, repository) = (copy.key(), self.repository(copy.key()));
         let _permit = self.small.acquire().await.ok();
-        self.pace(spot.target).await;
-        let store = self.store(spot);
+        self.wait_for_rate_limit(key.target).await;
+        let store = self.store(key);
         let written = store.put_manifest(&repository, reference, &planned.media_type, fetched.bytes).await;
         match written {
-            // A try whose answer was lost may have written it.
+            // A previous attempt whose response was lost may have written it.
             Err(error) if error.is_immutable_tag() => {
-                let there = store.describe_manifest(&repository, reference).await?;
-                if there.digest == planned.digest { Ok(true) } else { Err(error) }
+                let existing = store.describe_manifest(&repository, reference).await?;
+                if existing.digest == planned.digest { Ok(true) } else { Err(error) }
             }
             written => written,
         }
     }
 
-    /// Waits for its turn to write a manifest.
-    async fn pace(&self, target: usize) {
+    /// Waits until the rate limit for manifests allows the next one.
+    async fn wait_for_rate_limit(&self, target: usize) {
         let interval = self.targets[target].store.capabilities().manifest_interval;
         if interval == Duration::ZERO {
             return;
@@ -364,14 +366,14 @@ impl<'r> Run<'r> {
         tokio::time::sleep_until(slot).await;
     }
 
-    /// Waits until something is there; what has no gate was there before.
+    /// Waits until an object is present; an object without a gate was present before.
     async fn wait(
         &self,
-        gates: &HashMap<Place<'r>, Gate>,
-        spot: Spot<'r>,
+        gates: &HashMap<ObjectKey<'r>, Gate>,
+        key: RepositoryKey<'r>,
         digest: &'r Digest,
     ) -> Result<(), Arc<str>> {
-        let Some(gate) = gates.get(&(spot, digest)) else {
+        let Some(gate) = gates.get(&(key, digest)) else {
             return Ok(());
         };
         let mut gate = gate.subscribe();
@@ -381,13 +383,13 @@ impl<'r> Run<'r> {
         }
     }
 
-    fn is_settled(&self, spot: Spot<'r>, digest: &'r Digest) -> bool {
-        let gate = self.blobs.get(&(spot, digest));
+    fn is_settled(&self, key: RepositoryKey<'r>, digest: &'r Digest) -> bool {
+        let gate = self.blobs.get(&(key, digest));
         gate.is_some_and(|gate| gate.borrow().is_some())
     }
 
-    fn open(&self, spot: Spot<'r>, digest: &'r Digest, state: Result<(), Arc<str>>) {
-        if let Some(gate) = self.blobs.get(&(spot, digest)) {
+    fn open(&self, key: RepositoryKey<'r>, digest: &'r Digest, state: Result<(), Arc<str>>) {
+        if let Some(gate) = self.blobs.get(&(key, digest)) {
             gate.send_replace(Some(state));
         }
     }

@@ -1,22 +1,26 @@
-//! The half that fills the registry: which registry, what to copy, copying and verifying; or a lock instead.
+//! The half that fills the destinations: which they are, what to copy, copying and verifying; or a lock instead.
+
+mod lock;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+pub(in crate::sync) use self::lock::locked_mirror;
 use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
 use crate::model::image::{Image, Mirror};
 use crate::model::inventory::{API_VERSION, Cluster, Inventory};
-use crate::model::lock::{Lock, LockKind, LockedDestination, LockedImage};
+use crate::model::lock::Lock;
 use crate::model::plan::{DestinationPlan, Plan, PlanKind, PlannedImage, Step};
 use crate::model::traffic::HostTraffic;
-use crate::store::{self, Error, Stores};
+use crate::store::{self, Error, Store, Stores};
 use crate::sync::discover::ImageFilter;
 use crate::sync::mirror::{self, Mirrored};
 use crate::sync::plan::assign_all;
 use crate::sync::plan::assignment::{Assignment, Source};
-use crate::sync::plan::prepare::{Wanted, prepare, renew};
+use crate::sync::plan::decide::join_uploads;
+use crate::sync::plan::prepare::{Prepared, Wanted, prepare, renew};
 use crate::sync::plan::tree::ManifestCache;
 use crate::sync::report::{ImageReport, ImageResult, RunOutcome, SyncReport};
 use crate::sync::rewrite::Rewriter;
@@ -25,98 +29,91 @@ use crate::sync::target;
 use crate::sync::verify::{PlanAge, verify};
 use crate::transport;
 
-/// Where verified images come from: a registry that is planned, or a lock that was made where it could be planned.
+/// Where verified images come from: registries that are planned, or a lock that was made where they could be planned.
 pub(super) enum Mirroring<'o> {
     Planned(Box<Planned<'o>>),
-    Locked { lock: Lock, mirror: Mirror, skipped_images: BTreeSet<Image> },
+    Locked {
+        lock: Lock,
+        /// Of each destination in the lock's order.
+        skipped_images: Vec<BTreeSet<Image>>,
+    },
 }
 
 pub(super) struct Planned<'o> {
-    stores: Stores<'o>,
+    sources: Store<'o>,
+    /// In the plan's order, as are the images that each leaves alone.
+    destinations: Vec<Store<'o>>,
+    skipped_images: Vec<BTreeSet<Image>>,
     plan: Plan,
     age: PlanAge,
     cache: ManifestCache,
-    skipped_images: BTreeSet<Image>,
 }
 
 impl<'o> Mirroring<'o> {
-    /// Takes a lock's word for what is in its registry. Nothing but the cluster is needed then.
+    /// Takes a lock's word for what is in its registries. Nothing but the cluster is needed then.
     pub(super) fn of_lock(
         lock: Lock,
         inventory: &Inventory,
         settings: &Settings,
         observer: Observer<'_>,
     ) -> Result<Self, CommandError> {
-        let mirror = locked_mirror(&lock)?.clone();
-        target::refuse_maps(&mirror, &settings.mirror.maps)?;
-        let skipped_images = assigned(inventory, &mirror, settings, observer)
-            .into_iter()
-            .filter(|assignment| matches!(assignment.source, Source::Reachable(_)))
-            .flat_map(|assignment| assignment.used_by)
-            .map(|used| used.image)
-            .collect();
-        Ok(Self::Locked { lock, mirror, skipped_images })
+        locked_mirror(&lock, None)?;
+        let mirrors: Vec<_> = lock.destinations.iter().map(|locked| locked.mirror.clone()).collect();
+        target::refuse_maps(&mirrors, &settings.mirror.maps)?;
+        let skipped_images = |mirror: &Mirror| {
+            assigned(inventory, mirror, settings, observer)
+                .into_iter()
+                .filter(|assignment| matches!(assignment.source, Source::Reachable(_)))
+                .flat_map(|assignment| assignment.used_by)
+                .map(|used| used.image)
+                .collect()
+        };
+        let skipped_images = mirrors.iter().map(skipped_images).collect();
+        Ok(Self::Locked { lock, skipped_images })
     }
 
-    /// Finds out which registry is meant, and what it lacks.
+    /// Finds out which registries are meant, and what they lack.
     pub(super) async fn plan(
         settings: &Settings,
         network: &transport::Settings,
         inventory: &Inventory,
-        cluster: Option<&Cluster>,
+        clusters: &[Cluster],
         observer: Observer<'o>,
     ) -> Result<Self, CommandError> {
         observer(Event::Stage(Stage::Plan));
         let given = settings.artifacts.plan.given();
-        let mirror = match given {
-            Some(plan) => planned_destination(plan)?.mirror.clone(),
-            None => target::chosen(network, &settings.mirror, cluster).await?,
+        let mirrors = match given {
+            Some(plan) => plan.destinations.iter().map(|planned| planned.mirror.clone()).collect(),
+            None => target::all_chosen(network, &settings.mirror, clusters).await?,
         };
-        target::refuse_path(&mirror)?;
-        target::refuse_maps(&mirror, &settings.mirror.maps)?;
-        let movable = target::movable_tags(&mirror, settings.mirror.registry.as_ref(), &settings.replace);
-        let stores = store::open(&mirror, network, settings.limits, observer).await?;
-        let Stores { sources, destination } = &stores;
-        let cannot = |error: Error| CommandError::new(format!("error: {error}"));
-        let (plan, age, cache) = if let Some(plan) = given {
-            let planned = planned_destination(plan)?;
-            let prepared = renew(destination, planned, movable).await.map_err(cannot)?;
-            let notes = plan.notes.iter().cloned().chain(prepared.notes).collect();
-            let plan =
-                Plan { destinations: vec![prepared.plan], uploads: prepared.uploads, notes, ..plan.clone() };
-            (plan, PlanAge::Stored, prepared.cache)
+        if mirrors.is_empty() {
+            return Err(CommandError::new("error: the plan has no destination"));
+        }
+        mirrors.iter().try_for_each(target::refuse_path)?;
+        target::refuse_maps(&mirrors, &settings.mirror.maps)?;
+        let stores = store::open(&mirrors, network, settings.limits, observer).await?;
+        let cache = ManifestCache::default();
+        let (plan, age) = if let Some(plan) = given {
+            (renewed(plan, settings, &stores).await?, PlanAge::Stored)
         } else {
-            let clusters = inventory.clusters.iter();
-            let wanted = Wanted {
-                assignments: assigned(inventory, &mirror, settings, observer),
-                node_platforms: clusters.flat_map(|cluster| cluster.platforms.iter().cloned()).collect(),
-                detail: settings.detail,
-                movable,
-            };
-            let prepared = prepare(sources, destination, &mirror, wanted).await.map_err(cannot)?;
-            let plan = Plan {
-                api_version: API_VERSION.to_owned(),
-                kind: PlanKind::Plan,
-                created: Timestamp::now(),
-                clusters: inventory.clusters.clone(),
-                destinations: vec![prepared.plan],
-                uploads: prepared.uploads,
-                cluster_plans: Vec::new(),
-                notes: prepared.notes,
-            };
-            (plan, PlanAge::Fresh, prepared.cache)
+            (fresh(&mirrors, settings, inventory, &stores, &cache, observer).await?, PlanAge::Fresh)
         };
         for note in &plan.notes {
             observer(Event::Warning(note.clone()));
         }
-        warn_of_unused_replacements(planned_destination(&plan)?, settings, observer);
-        let skipped_images = planned_destination(&plan)?
-            .images
-            .iter()
-            .filter(|image| matches!(image.step, Step::Skip { .. }))
-            .flat_map(|image| image.used_by.iter().map(|used| used.image.clone()))
-            .collect();
-        Ok(Self::Planned(Box::new(Planned { stores, plan, age, cache, skipped_images })))
+        warn_of_unused_replacements(&plan, settings, observer);
+        let skipped_images = |plan: &DestinationPlan| {
+            let skipped = plan.images.iter().filter(|image| matches!(image.step, Step::Skip { .. }));
+            skipped.flat_map(|image| image.used_by.iter().map(|used| used.image.clone())).collect()
+        };
+        Ok(Self::Planned(Box::new(Planned {
+            sources: stores.sources(),
+            destinations: mirrors.iter().map(|mirror| stores.destination(mirror)).collect(),
+            skipped_images: plan.destinations.iter().map(skipped_images).collect(),
+            plan,
+            age,
+            cache,
+        })))
     }
 
     pub(super) const fn plan_made(&self) -> Option<&Plan> {
@@ -126,23 +123,31 @@ impl<'o> Mirroring<'o> {
         }
     }
 
-    pub(super) fn mirror(&self) -> Option<&Mirror> {
+    fn mirrors(&self) -> Vec<&Mirror> {
         match self {
-            Self::Planned(planned) => planned.plan.destinations.first().map(|plan| &plan.mirror),
-            Self::Locked { mirror, .. } => Some(mirror),
+            Self::Planned(planned) => planned.plan.destinations.iter().map(|plan| &plan.mirror).collect(),
+            Self::Locked { lock, .. } => lock.destinations.iter().map(|locked| &locked.mirror).collect(),
         }
     }
 
-    /// What decides on patches by `lock`.
-    pub(super) const fn rewriter<'r>(&'r self, lock: &'r Lock, filter: &'r ImageFilter) -> Rewriter<'r> {
+    /// What decides on the patches of one cluster by `lock`, which has the destinations of this value.
+    pub(super) fn rewriter<'r>(
+        &'r self,
+        cluster: &Cluster,
+        lock: &'r Lock,
+        filter: &'r ImageFilter,
+    ) -> Option<Rewriter<'r>> {
         let skipped_images = match self {
             Self::Planned(planned) => &planned.skipped_images,
             Self::Locked { skipped_images, .. } => skipped_images,
         };
-        Rewriter { lock, filter, skipped_images }
+        let mirror = locked_mirror(lock, Some(cluster)).ok()?;
+        let mut pairs = lock.destinations.iter().zip(skipped_images);
+        let (destination, skipped_images) = pairs.find(|(locked, _)| locked.mirror == *mirror)?;
+        Some(Rewriter { destination, filter, skipped_images })
     }
 
-    /// How many images would be copied, and how many bytes that uploads.
+    /// The number of images to copy, and the bytes to upload.
     pub(super) fn copies(&self) -> (usize, u64) {
         let Self::Planned(planned) = self else { return (0, 0) };
         let plans = &planned.plan.destinations;
@@ -151,13 +156,14 @@ impl<'o> Mirroring<'o> {
         (copied, plans.iter().map(|plan| plan.estimate.upload_bytes).sum())
     }
 
-    /// The lock that the plan would produce. `copying` says whether what is missing is copied.
+    /// The lock that the plan would result in. `copying`: whether missing images are copied.
     pub(super) fn expected_lock(&self, copying: bool) -> Lock {
         match self {
             Self::Locked { lock, .. } => lock.clone(),
-            Self::Planned(planned) => new_lock(
-                planned.plan.destinations.iter().map(|plan| expected_destination(plan, copying)).collect(),
-            ),
+            Self::Planned(planned) => {
+                let (plans, now) = (planned.plan.destinations.iter(), Timestamp::now());
+                lock::new(plans.map(|plan| lock::expected_destination(plan, copying, now)).collect(), now)
+            }
         }
     }
 
@@ -173,11 +179,11 @@ impl<'o> Mirroring<'o> {
             (Some(_), true) => (ImageResult::written(&image.step), None),
             (None, _) => settled(&image.step),
         });
-        // A plan to copy is no plan where nothing is copied.
+        // Without copying, there is no plan to report.
         SyncReport { end: RunOutcome::Planned(plan.filter(|_| copying)), ..report }
     }
 
-    /// Copies what is missing, and verifies everything.
+    /// Copies missing images, and verifies everything.
     pub(super) async fn carry_out(
         &self,
         settings: &Settings,
@@ -193,24 +199,27 @@ impl<'o> Mirroring<'o> {
             }
             Self::Planned(planned) => planned,
         };
-        let plan = planned_destination(&planned.plan)?;
-        let Stores { sources, destination } = &planned.stores;
+        let plans = &planned.plan.destinations;
         let mirrored = if settings.stages.mirror && self.copies().0 > 0 {
             observer(Event::Stage(Stage::Mirror));
-            let targets = [mirror::Target { store: destination, plan }];
+            let pairs = planned.destinations.iter().zip(plans);
+            let targets: Vec<_> = pairs.map(|(store, plan)| mirror::Target { store, plan }).collect();
             let uploads = &planned.plan.uploads;
-            mirror::mirror(sources, &targets, uploads, &planned.cache, observer).await
+            mirror::mirror(&planned.sources, &targets, uploads, &planned.cache, observer).await
         } else {
             Mirrored::new()
         };
         observer(Event::Stage(Stage::Verify));
-        let verified = verify(destination, plan, &mirrored, planned.age).await;
-        let failures: BTreeMap<&Image, &String> =
-            verified.failures.iter().map(|(image, error)| (image, error)).collect();
+        let (mut locked, mut failures) = (Vec::new(), BTreeMap::new());
+        for (destination, plan) in planned.destinations.iter().zip(plans) {
+            let verified = verify(destination, plan, &mirrored, planned.age).await;
+            locked.push(verified.locked);
+            failures.extend(verified.failures);
+        }
         let report = self.report(inventory, |image| {
             let failure = match mirrored.get(&image.destination) {
                 Some(Err(error)) => Some(error),
-                _ => failures.get(&image.destination).copied(),
+                _ => failures.get(&image.destination),
             };
             match (image.step.to_write(), failure) {
                 (_, Some(error)) => (ImageResult::Failed, Some(error.clone())),
@@ -221,13 +230,13 @@ impl<'o> Mirroring<'o> {
                 (None, None) => settled(&image.step),
             }
         });
-        Ok((report, new_lock(vec![verified.locked])))
+        Ok((report, lock::new(locked, Timestamp::now())))
     }
 
-    /// What each host was sent and sent back.
+    /// The traffic with each host.
     pub(super) fn traffic(&self) -> Vec<(String, HostTraffic)> {
         match self {
-            Self::Planned(planned) => planned.stores.destination.traffic().into_iter().collect(),
+            Self::Planned(planned) => planned.sources.traffic().into_iter().collect(),
             Self::Locked { .. } => Vec::new(),
         }
     }
@@ -237,7 +246,7 @@ impl<'o> Mirroring<'o> {
         inventory: &Inventory,
         result: impl Fn(&PlannedImage) -> (ImageResult, Option<String>),
     ) -> SyncReport {
-        let mut report = SyncReport::new(self.mirror().cloned(), inventory);
+        let mut report = SyncReport::new(self.mirrors().into_iter().cloned().collect(), inventory);
         if let Self::Planned(planned) = self {
             report.notes.extend(planned.plan.notes.iter().cloned());
             let images = planned.plan.destinations.iter().flat_map(|plan| &plan.images);
@@ -252,7 +261,71 @@ impl<'o> Mirroring<'o> {
     }
 }
 
-/// The assignments, and a warning for each `--map` that decides none of them: most likely it is misspelt.
+/// A plan that another run made, with what the destinations hold by now.
+async fn renewed(plan: &Plan, settings: &Settings, stores: &Stores<'_>) -> Result<Plan, CommandError> {
+    let mut prepared = Vec::new();
+    for planned in &plan.destinations {
+        let (mirror, registries) = (&planned.mirror, &settings.mirror.registries);
+        let movable = target::movable_tags(mirror, registries, &settings.replace);
+        prepared.push(renew(&stores.destination(mirror), planned, movable).await.map_err(cannot_plan)?);
+    }
+    Ok(with_prepared(plan.clone(), prepared))
+}
+
+/// The plan that brings what is wanted to every mirror.
+async fn fresh(
+    mirrors: &[Mirror],
+    settings: &Settings,
+    inventory: &Inventory,
+    stores: &Stores<'_>,
+    cache: &ManifestCache,
+    observer: Observer<'_>,
+) -> Result<Plan, CommandError> {
+    let clusters = inventory.clusters.iter();
+    let node_platforms: BTreeSet<_> =
+        clusters.flat_map(|cluster| cluster.platforms.iter().cloned()).collect();
+    let mut prepared = Vec::new();
+    for mirror in mirrors {
+        let wanted = Wanted {
+            assignments: assigned(inventory, mirror, settings, observer),
+            node_platforms: node_platforms.clone(),
+            detail: settings.detail,
+            movable: target::movable_tags(mirror, &settings.mirror.registries, &settings.replace),
+        };
+        let (sources, destination) = (stores.sources(), stores.destination(mirror));
+        prepared.push(prepare(&sources, &destination, mirror, wanted, cache).await.map_err(cannot_plan)?);
+    }
+    let plan = Plan {
+        api_version: API_VERSION.to_owned(),
+        kind: PlanKind::Plan,
+        created: Timestamp::now(),
+        clusters: inventory.clusters.clone(),
+        destinations: Vec::new(),
+        uploads: Vec::new(),
+        cluster_plans: Vec::new(),
+        notes: Vec::new(),
+    };
+    Ok(with_prepared(plan, prepared))
+}
+
+fn with_prepared(mut plan: Plan, prepared: Vec<Prepared>) -> Plan {
+    plan.destinations.clear();
+    let mut uploads = Vec::new();
+    for prepared in prepared {
+        plan.destinations.push(prepared.plan);
+        plan.notes.extend(prepared.notes);
+        uploads.push(prepared.uploads);
+    }
+    plan.uploads = join_uploads(uploads);
+    plan
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it ends chains of combinators")]
+fn cannot_plan(error: Error) -> CommandError {
+    CommandError::new(format!("error: {error}"))
+}
+
+/// The assignments, with a warning for each `--map` that matches no image, which is probably misspelt.
 fn assigned(
     inventory: &Inventory,
     mirror: &Mirror,
@@ -260,23 +333,30 @@ fn assigned(
     observer: Observer<'_>,
 ) -> Vec<Assignment> {
     let region = settings.mirror.region_of(inventory.clusters.first(), mirror);
-    assign_all(inventory, mirror, &settings.mirror.maps, region.as_deref(), observer)
+    let maps = settings.mirror.maps_below(mirror);
+    assign_all(inventory, mirror, &maps, region.as_deref(), observer)
 }
 
-/// A word about each `--replace` that allows nothing.
-fn warn_of_unused_replacements(plan: &DestinationPlan, settings: &Settings, observer: Observer<'_>) {
-    let mirror = &plan.mirror;
+/// Warns of each `--replace` that allows nothing.
+fn warn_of_unused_replacements(plan: &Plan, settings: &Settings, observer: Observer<'_>) {
+    let mirrors: Vec<_> = plan.destinations.iter().map(|plan| &plan.mirror).collect();
+    let shown = || mirrors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+    let images =
+        || plan.destinations.iter().flat_map(|plan| plan.images.iter().map(move |image| (plan, image)));
     for name in &settings.replace {
-        let is_named = |image: &PlannedImage| {
+        let is_named = |(plan, image): (&DestinationPlan, &PlannedImage)| {
             let path = image.destination.path();
-            name == path || *name == format!("{}/{path}", mirror.registry)
+            name == path || *name == format!("{}/{path}", plan.mirror.registry)
         };
-        if settings.mirror.registry.is_none() && mirror.is_own() {
+        let is_default =
+            settings.mirror.registries.is_empty() && mirrors.iter().all(|mirror| mirror.is_own());
+        if is_default {
             observer(Event::Warning(format!(
-                "--replace {name} has no effect: tags in {mirror} are replaced by default"
+                "--replace {name} has no effect: tags in {} are replaced by default",
+                shown()
             )));
-        } else if !plan.images.iter().any(is_named) {
-            observer(Event::Warning(format!("--replace {name} matches no repository in {mirror}")));
+        } else if !images().any(is_named) {
+            observer(Event::Warning(format!("--replace {name} matches no repository in {}", shown())));
         }
     }
 }
@@ -284,39 +364,11 @@ fn warn_of_unused_replacements(plan: &DestinationPlan, settings: &Settings, obse
 const NOT_COPIED: &str = "not found in the registry, and --no-mirror skips copying: run without \
                           --no-mirror first";
 
-/// The result of a step that mirroring does not touch.
+/// The result of an image that needs no copy.
 fn settled(step: &Step) -> (ImageResult, Option<String>) {
     match step {
         Step::Skip { reason: why } => (ImageResult::Skipped, Some(why.clone())),
         Step::Failed { error } => (ImageResult::Failed, Some(error.clone())),
         Step::UpToDate { .. } | Step::Copy { .. } | Step::Replace { .. } => (ImageResult::UpToDate, None),
     }
-}
-
-fn planned_destination(plan: &Plan) -> Result<&DestinationPlan, CommandError> {
-    plan.destinations.first().ok_or_else(|| CommandError::new("error: the plan has no destination"))
-}
-
-/// The mirror that a lock speaks of.
-pub(in crate::sync) fn locked_mirror(lock: &Lock) -> Result<&Mirror, CommandError> {
-    let locked = lock.destinations.first();
-    locked.map(|locked| &locked.mirror).ok_or_else(|| CommandError::new("error: the lock has no destination"))
-}
-
-fn new_lock(destinations: Vec<LockedDestination>) -> Lock {
-    Lock {
-        api_version: API_VERSION.to_owned(),
-        kind: LockKind::Lock,
-        created: Timestamp::now(),
-        destinations,
-    }
-}
-
-fn expected_destination(plan: &DestinationPlan, copying: bool) -> LockedDestination {
-    let now = Timestamp::now();
-    let locked = |image: &PlannedImage| {
-        let content = image.step.content().filter(|_| copying || image.step.to_write().is_none())?;
-        Some(LockedImage::new(image.source.as_ref()?, &image.destination, content, now))
-    };
-    LockedDestination { mirror: plan.mirror.clone(), images: plan.images.iter().filter_map(locked).collect() }
 }

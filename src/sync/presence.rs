@@ -1,4 +1,5 @@
-//! Whether a destination holds what manifests are about to name: by its listings, or by a lock. Sources are not asked.
+//! Whether a destination has the images that manifests are about to use: by its listings, or by a lock. Sources are not
+//! read.
 
 use crate::model::image::Mirror;
 use crate::model::lock::Lock;
@@ -7,7 +8,7 @@ use crate::sync::plan::assignment::Source;
 use crate::sync::plan::prepare::{Repositories, list};
 use crate::sync::plan::targets::Target;
 
-/// An image that manifests may not name.
+/// An image that manifests may not use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
     pub target: Target,
@@ -16,16 +17,16 @@ pub struct Missing {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// The destination does not have it. The text says so.
+    /// The destination does not have it, as the text says.
     Absent(String),
-    /// It cannot exist, or that is unknown. The text says why.
+    /// It cannot exist, or its state is unknown; the text says why.
     Unknown(String),
 }
 
-/// Those of `targets` that the destination does not list.
+/// The images of `targets` that the destination does not list.
 ///
 /// # Errors
-/// The destination as a whole cannot be asked.
+/// The destination as a whole cannot be read.
 pub async fn missing(
     destination: &Store<'_>,
     mirror: &Mirror,
@@ -36,7 +37,7 @@ pub async fn missing(
     Ok(collect(targets, |target| unlisted(mirror, capabilities, &repositories, target)))
 }
 
-/// Those of `targets` that a lock does not prove.
+/// The images of `targets` that are not in a lock.
 pub fn unproven(lock: &Lock, targets: &[Target]) -> Vec<Missing> {
     collect(targets, |Target { destination, .. }| {
         let mut locked = lock.destinations.iter().flat_map(|destination| &destination.images);
@@ -45,7 +46,7 @@ pub fn unproven(lock: &Lock, targets: &[Target]) -> Vec<Missing> {
     })
 }
 
-/// What nodes reach anyway need not be there.
+/// Images that nodes can already reach are not needed.
 fn collect(targets: &[Target], missing: impl Fn(&Target) -> Option<Why>) -> Vec<Missing> {
     let why = |target: &Target| match &target.source {
         Source::Reachable(_) => None,
@@ -65,12 +66,12 @@ fn unlisted(
         return Some(Why::Unknown(fault));
     }
     let destination = &target.destination;
-    let held = match repositories.get(destination.path()) {
+    let current = match repositories.get(destination.path()) {
         Some(Ok(Some(listing))) => listing.digest(destination.version()),
         Some(Err(error)) => return Some(Why::Unknown(error.clone())),
         Some(Ok(None)) | None => None,
     };
-    held.is_none().then(|| Why::Absent(format!("{destination} not found")))
+    current.is_none().then(|| Why::Absent(format!("{destination} not found")))
 }
 
 #[cfg(test)]
@@ -106,7 +107,7 @@ mod tests {
             ("e.example/castai/a:v1".to_owned(), None),
             (format!("e.example/castai/a@{other}"), None),
             (format!("e.example/castai/a:v1@{one}"), None),
-            // It is pulled by digest, whatever the tag names.
+            // It is pulled by digest, whatever its tag is.
             (format!("e.example/castai/a:v1@{other}"), None),
             (
                 format!("e.example/castai/a:v1@{gone}"),
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nodes_reach_need_not_be_there_and_what_has_no_name_cannot() {
+    fn reachable_images_are_not_required_and_images_without_a_name_are_unknown() {
         let known = Source::Known("castai/a:v1".parse().unwrap());
         let targets = [
             target("e.example/castai/a:v1", known),

@@ -1,16 +1,25 @@
-//! Which names may be mirrored: those that our data on Cast AI knows, those of images in Cast AI's own namespaces, and
-//! those that the user gave. Whatever else a cluster holds only selects among these names, because a tenant may write
-//! it: annotations, labels, custom resources, Helm releases, image names.
+//! Which names may be mirrored: names that our records know, names of images in Cast AI's own namespaces, and names
+//! that the user specified. Everything else in a cluster only selects among these names, because tenants may write it:
+//! annotations, labels, custom resources, Helm releases, image names.
 
 use crate::model::image::Image;
 use crate::model::inventory::{Place, WorkloadName};
 use crate::model::knowledge::Knowledge;
+use crate::model::name_map::NameMap;
 use crate::model::provenance::Provenance;
 
-/// The origin of `source`, used in `place`; none where it may not be mirrored.
-pub fn provenance(source: &Image, place: &Place, knowledge: &Knowledge) -> Option<Provenance> {
+/// The provenance of `source`, used in `place`; `None` if it may not be mirrored.
+pub fn provenance(
+    source: &Image,
+    place: &Place,
+    knowledge: &Knowledge,
+    maps: &[NameMap],
+) -> Option<Provenance> {
     if knowledge.knows(source) {
         return Some(Provenance::Known);
+    }
+    if maps.iter().any(|map| map.public() == source.repository()) {
+        return Some(Provenance::Given);
     }
     match place {
         Place::File { .. } | Place::Named => Some(Provenance::Given),
@@ -20,7 +29,7 @@ pub fn provenance(source: &Image, place: &Place, knowledge: &Knowledge) -> Optio
     }
 }
 
-/// Whether an object lives in a namespace that holds Cast AI alone.
+/// Whether an object is in a namespace that only Cast AI uses.
 pub fn is_castai(place: &Place, knowledge: &Knowledge) -> bool {
     match place {
         Place::Workload(WorkloadName { namespace, .. })
@@ -60,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_mirrored_only_where_we_or_the_user_know_it_or_cast_ai_runs_it() {
+    fn a_name_is_mirrored_only_if_known_given_or_in_cast_ais_namespaces() {
         let (known, evil) = ("ghcr.io/castai/kvisor/kvisor-agent:v1", "evil.example/ghcr.io/castai/x:v1");
         let cases = [
             (known, "workload", "shop", Some(Provenance::Known)),
@@ -75,11 +84,13 @@ mod tests {
             (evil, "release", "castai-agent", Some(Provenance::Unknown)),
             (evil, "file", "", Some(Provenance::Given)),
             (evil, "named", "", Some(Provenance::Given)),
+            ("acme/probe:v1", "workload", "shop", Some(Provenance::Given)),
+            ("e.example/flat:v1", "workload", "shop", None),
             ("shop/castai/x:v1", "workload", "castai-agents", None),
         ];
-        let knowledge = Knowledge::default();
+        let (knowledge, maps) = (Knowledge::default(), ["e.example/flat=acme/probe".parse().unwrap()]);
         for (name, kind, namespace, expected) in cases {
-            let seen = provenance(&name.parse().unwrap(), &place(kind, namespace), &knowledge);
+            let seen = provenance(&name.parse().unwrap(), &place(kind, namespace), &knowledge, &maps);
             assert_eq!(seen, expected, "{name} {kind} {namespace}");
         }
     }

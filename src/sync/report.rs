@@ -1,4 +1,4 @@
-//! What a run did, as one value: for people it becomes a table, for machines it is printed as it is.
+//! The result of a run as one value: rendered as tables, or printed as JSON or YAML.
 
 use serde::Serialize;
 
@@ -9,26 +9,27 @@ use crate::model::provenance::Provenance;
 use crate::model::traffic::HostTraffic;
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
-/// The whole run. Its shape is a promise to scripts: fields are added, never changed.
+/// The result of a run. Its format is stable for scripts: fields are added, never changed.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SyncReport {
     pub api_version: &'static str,
     pub kind: &'static str,
-    pub destination: Option<Mirror>,
+    pub destinations: Vec<Mirror>,
     pub images: Vec<ImageReport>,
     pub workloads: Vec<WorkloadReport>,
-    /// What could not be looked at, one sentence each.
+    /// What could not be read, one sentence each.
     pub notes: Vec<String>,
     /// Kinds of workloads that could not be listed, so that their images are unknown.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unlisted: Vec<String>,
     #[serde(skip)]
     pub end: RunOutcome,
-    /// What was found, and where.
+    /// The images, and where they are used.
     #[serde(skip)]
     pub inventory: Inventory,
-    /// What each registry and its token server was sent and sent back, by host.
+    /// The traffic with each registry and its token service, by host.
     #[serde(skip)]
     pub traffic: Vec<(String, HostTraffic)>,
 }
@@ -38,61 +39,63 @@ pub struct SyncReport {
 pub enum RunOutcome {
     /// Only discovery ran, or nothing was found.
     Discovered,
-    /// A dry run, with the plan to copy where one was made.
+    /// A dry run, with the copy plan if there is one.
     Planned(Option<Plan>),
     /// The plan was not approved; nothing was changed.
     Declined,
     Done,
 }
 
-/// What a run is about to change.
+/// The changes that need approval.
 pub struct Proposal<'a> {
     pub planned: &'a SyncReport,
     /// Images to copy.
     pub copies: usize,
-    /// Bytes that copying uploads.
+    /// Bytes to upload.
     pub upload_bytes: u64,
     /// Workloads to patch.
     pub patches: usize,
 }
 
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ImageReport {
-    /// The public image; the name as written where its source is unknown.
+    /// The public image; the name as written if its source is unknown.
     pub image: Image,
     pub destination: Image,
-    /// Where the public image's name comes from; absent where the public image is unknown.
+    /// The provenance of the public image's name; `None` if there is no public image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provenance: Option<Provenance>,
     pub result: ImageResult,
-    /// Why it failed or was left alone, or what is worth knowing although it stops nothing.
+    /// Why it failed or was skipped, or a remark that stops nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
     pub platforms: Vec<String>,
-    /// Bytes of all manifests and blobs; absent where only the digest was compared.
+    /// Bytes of all manifests and blobs; `None` if only the digest was compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
     pub used_by: Vec<UseReport>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum ImageResult {
     Copied,
-    /// Copied, and the tag that named other content was moved.
+    /// Copied, and moved the tag, which had other content.
     Replaced,
     UpToDate,
     Skipped,
-    /// The registry does not hold it, and nothing was to be copied.
+    /// The registry does not have it, and copying was skipped.
     Missing,
     Failed,
 }
 
 impl ImageResult {
-    /// The result of writing what a step says.
+    /// The result after a step was written.
     pub const fn written(step: &Step) -> Self {
         match step {
             Step::Replace { .. } => Self::Replaced,
@@ -118,8 +121,9 @@ impl ImageResult {
     }
 }
 
-/// One place that holds an image, and why the image was taken there.
+/// One use of an image, and why the image is included.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UseReport {
     pub place: Place,
@@ -129,11 +133,11 @@ pub struct UseReport {
 }
 
 impl SyncReport {
-    pub fn new(destination: Option<Mirror>, inventory: &Inventory) -> Self {
+    pub fn new(destinations: Vec<Mirror>, inventory: &Inventory) -> Self {
         Self {
             api_version: API_VERSION,
             kind: "SyncReport",
-            destination,
+            destinations,
             images: Vec::new(),
             workloads: Vec::new(),
             notes: inventory.notes.clone(),
@@ -144,12 +148,12 @@ impl SyncReport {
         }
     }
 
-    /// The report of a run that only looked.
+    /// The report of a run with discovery only.
     pub fn discovered(inventory: &Inventory) -> Self {
-        Self { end: RunOutcome::Discovered, ..Self::new(None, inventory) }
+        Self { end: RunOutcome::Discovered, ..Self::new(Vec::new(), inventory) }
     }
 
-    /// The same, where the plan was not approved.
+    /// The same, after the plan was not approved.
     #[must_use]
     pub fn declined(self) -> Self {
         Self { end: RunOutcome::Declined, ..self }
@@ -165,7 +169,7 @@ impl SyncReport {
         matches!(self.end, RunOutcome::Discovered) && self.inventory.images.is_empty()
     }
 
-    /// Whether something needs a person: the exit code is then 1.
+    /// Whether something needs attention: exit code 1.
     pub fn needs_attention(&self) -> bool {
         matches!(self.end, RunOutcome::Declined)
             || self.found_nothing()
@@ -182,7 +186,7 @@ impl SyncReport {
         self.images.iter().any(|image| image.result.is_written())
     }
 
-    /// Whether neither the registry nor the cluster was changed, nor had to be.
+    /// Whether registry and cluster are unchanged because everything was up to date.
     pub fn is_unchanged(&self) -> bool {
         !self.needs_attention()
             && !self.has_copied()
@@ -194,7 +198,7 @@ impl SyncReport {
 }
 
 impl ImageReport {
-    /// The report of a planned image, with the result and message that its mirroring had.
+    /// The report on a planned image, with the result and message of mirroring.
     pub fn from_planned(planned: &PlannedImage, result: ImageResult, message: Option<String>) -> Self {
         let content = planned.step.content();
         Self {

@@ -1,4 +1,4 @@
-//! Which patches bring workloads to verified images: pure, from a snapshot and a lock.
+//! Decides on patches that switch workloads to verified images: pure, from a snapshot and a lock.
 
 pub mod derived_image;
 pub mod input;
@@ -17,28 +17,29 @@ use crate::castai::derivation;
 use crate::model::cluster_plan::Change;
 use crate::model::image::{Digest, Image};
 use crate::model::inventory::{ImageField, Use, WorkloadName};
-use crate::model::lock::{Lock, LockedImage};
+use crate::model::lock::{LockedDestination, LockedImage};
 use crate::model::record::{Record, Records};
 use crate::model::workload::Workload;
 use crate::ownership::fields::{self, OwnedBy};
 use crate::sync::discover::{self, ImageFilter};
 
-/// What decides on a workload's patch, so that it can be decided anew when the workload changed.
+/// The inputs for a workload's patch, so that it can be decided again if the workload changes.
 #[derive(Clone, Copy, Debug)]
 pub struct Rewriter<'a> {
-    pub lock: &'a Lock,
+    /// What the destination is proven to hold whose names the cluster's workloads get.
+    pub destination: &'a LockedDestination,
     pub filter: &'a ImageFilter,
-    /// Images as written that need no mirror, because nodes reach them or they are there already.
+    /// Images as written that need no mirror, because nodes can reach them or they are already in it.
     pub skipped_images: &'a BTreeSet<Image>,
 }
 
-/// What is to be done with one workload.
+/// What to do with one workload.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Rewrite {
     Patch(WorkloadPatch),
-    /// It runs the verified images already.
+    /// It already uses the verified images.
     Unchanged,
-    /// An image that it needs is not verified; the text names it.
+    /// A required image is not verified; the text names it.
     HeldBack(String),
     /// None of its images can be changed in place; the text says why.
     NotRewritable(String),
@@ -48,17 +49,17 @@ pub enum Rewrite {
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkloadPatch {
     pub workload: WorkloadName,
-    /// In order of the image fields. Empty if only our record or ownership is updated.
+    /// Sorted by image field. Empty if only our record or ownership is updated.
     pub changes: Vec<Change>,
-    /// Image fields that we relinquish, because their owner sets the same image.
+    /// Image fields whose ownership we relinquish, because their owner sets the same image.
     pub relinquished: Vec<ImageField>,
     pub patch: Patch,
-    /// Our records of the changed image fields as they were.
+    /// The previous records of the changed image fields.
     previous: BTreeMap<ImageField, Option<Record>>,
 }
 
 impl WorkloadPatch {
-    /// Makes `changes` in `workload` as it was read, and `records` of what was `before`.
+    /// Makes `changes` to `workload` as read, and updates its records from `before` to `records`.
     pub fn new(workload: &Workload, changes: Vec<Change>, before: &Records, records: &Records) -> Self {
         let previous = |change: &Change| (change.image_field.clone(), before.get(&change.image_field));
         Self {
@@ -78,13 +79,13 @@ impl WorkloadPatch {
         self
     }
 
-    /// Whether nothing that a user would look for is changed: neither an image nor who may change it.
+    /// Whether users would notice no change, neither in images nor in ownership.
     pub const fn is_silent(&self) -> bool {
         self.changes.is_empty() && self.relinquished.is_empty()
     }
 
-    /// What an earlier run has changed, by its record: nothing is left to be written.
-    pub fn made_earlier(workload: WorkloadName, changes: Vec<Change>) -> Self {
+    /// The changes of an earlier run, from its record, with an empty patch.
+    pub fn from_earlier_run(workload: WorkloadName, changes: Vec<Change>) -> Self {
         Self {
             workload,
             changes,
@@ -96,12 +97,12 @@ impl WorkloadPatch {
 }
 
 impl Rewriter<'_> {
-    /// Decides on one workload; `None` where nothing of it is taken.
+    /// Decides on one workload; `None` if none of its images is included.
     pub fn rewrite(&self, workload: &Workload) -> Option<Rewrite> {
         let (uses, _) = discover::uses(workload, self.filter);
         let uses: Vec<_> = uses
             .into_iter()
-            // What we mirrored once moves to another mirror, although nodes reach it where it is.
+            // An image that we mirrored earlier moves to another mirror, although nodes can reach it.
             .filter(|(image, used_by)| {
                 !self.skipped_images.contains(image)
                     || used_by
@@ -138,13 +139,13 @@ impl Rewriter<'_> {
                     missing.insert(image.to_string());
                 }
                 Some(Locked::Destination(locked)) => {
-                    // Somebody put another version of ours there; our record must not speak of the old one.
+                    // Another client set another version of a private image; our record must not refer to the old one.
                     if let Some(record) = before.get(image_field)
                         && record.to != image.as_written()
                     {
                         let from = record.from.map(|_| locked.source.to_string());
                         let to = image.to_string();
-                        // What we had added is somebody else's now.
+                        // Another client now owns a variable that we had added.
                         records.set(image_field, from.map(|from| Record { from: Some(from), to }));
                     }
                     if fields::field_ownership(workload, image_field)
@@ -189,8 +190,8 @@ impl Rewriter<'_> {
         }
     }
 
-    /// What has to name a derived image once its component is rewritten, if `used_by` is such an image and the component's
-    /// own is locked: nothing where it is found without.
+    /// The derived image's name for a variable, if `used_by` is a derived image and its component's own image is
+    /// locked; `None` if the component finds it without.
     fn derived(
         &self,
         used_by: &Use,
@@ -200,7 +201,7 @@ impl Rewriter<'_> {
         let (Locked::Destination(locked) | Locked::Source(locked)) =
             self.locked(image, container.recorded_source.as_ref())?;
         let rule = used_by.image_field.derived().and_then(derivation::named)?;
-        if rule.looked_for(&locked.destination).is_some_and(|derived| self.holds(&derived)) {
+        if rule.derived_name(&locked.destination).is_some_and(|derived| self.holds(&derived)) {
             return Some(Ok(None));
         }
         Some(rule.beside(&locked.source).map_err(ScannersNotFound::InvalidName).and_then(|source| {
@@ -216,27 +217,25 @@ impl Rewriter<'_> {
         }))
     }
 
-    /// Whether everything that `expected` promises is verified, so that what was decided on by it holds.
-    pub fn confirms(&self, expected: &Lock) -> bool {
-        let images = |lock: &Lock| -> BTreeSet<(Image, Image, Digest)> {
-            let images = lock.destinations.iter().flat_map(|destination| &destination.images);
+    /// Whether everything in `expected` is verified, so that decisions based on it are valid.
+    pub fn confirms(&self, expected: &Self) -> bool {
+        let images = |rewriter: &Self| -> BTreeSet<(Image, Image, Digest)> {
             let image = |locked: &LockedImage| {
                 (locked.destination.clone(), locked.source.clone(), locked.digest.clone())
             };
-            images.map(image).collect()
+            rewriter.destination.images.iter().map(image).collect()
         };
-        images(expected).is_subset(&images(self.lock))
+        images(expected).is_subset(&images(self))
     }
 
     fn holds(&self, destination: &Image) -> bool {
-        let mut locked = self.lock.destinations.iter().flat_map(|destination| &destination.images);
-        locked.any(|locked| locked.destination.is_same(destination))
+        self.destination.images.iter().any(|locked| locked.destination.is_same(destination))
     }
 
-    /// The locked image that `image` names, by what is on record for it before what is written, and as written before
-    /// any other that means the same.
+    /// The locked image for `image`: by its recorded original first, then by the name as written, and by exact match
+    /// before equivalent references.
     fn locked(&self, image: &Image, recorded: Option<&Image>) -> Option<Locked<'_>> {
-        let locked = || self.lock.destinations.iter().flat_map(|destination| &destination.images);
+        let locked = || self.destination.images.iter();
         locked()
             .find(|locked| locked.destination.is_same(image))
             .map(Locked::Destination)
@@ -251,7 +250,7 @@ enum Locked<'a> {
     Source(&'a LockedImage),
 }
 
-/// What has to be put back is what stood there before our first change, as long as every change since was ours.
+/// Rollback restores the value before our first change, as long as every change since was ours.
 fn record_of(image_field: &ImageField, from: &Image, to: &Image, before: &Records) -> Record {
     let first = before
         .current(image_field, from.as_written())

@@ -1,4 +1,4 @@
-//! Which patches put the recorded original images back: pure, from a workload's own annotation and nothing else.
+//! Decides on patches that restore the recorded original images: pure, from a workload's own annotation only.
 
 pub mod run;
 
@@ -18,8 +18,9 @@ use crate::ownership::fields;
 use crate::sync::rewrite::{Rewrite, WorkloadPatch};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
-/// The whole run. Its shape is a promise to scripts: fields are added, never changed.
+/// The result of a run. Its format is stable for scripts: fields are added, never changed.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RollbackReport {
     pub api_version: &'static str,
@@ -27,18 +28,18 @@ pub struct RollbackReport {
     pub workloads: Vec<WorkloadReport>,
     /// Images that changed after our rewrite.
     pub skipped: Vec<SkippedImage>,
-    /// Workloads asked for by name that are not there.
+    /// Workloads that the user named but that do not exist.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_found: Vec<String>,
-    /// Workloads asked for by name that nothing is recorded on, such as after an earlier rollback.
+    /// Workloads that the user named but that have no record, for example after an earlier rollback.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_recorded: Vec<String>,
-    /// What could not be looked at, one sentence each.
+    /// What could not be read, one sentence each.
     pub notes: Vec<String>,
     /// Kinds of workloads that could not be listed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unlisted: Vec<String>,
-    /// What would be done was not approved, and nothing was changed.
+    /// The changes were not approved, and nothing was changed.
     #[serde(skip)]
     pub is_declined: bool,
 }
@@ -58,7 +59,7 @@ impl RollbackReport {
         }
     }
 
-    /// Adds what was asked for by name and is not among `workloads`, or has nothing recorded on it.
+    /// Adds workloads that the user named but that are not in `workloads`, or have no record.
     fn add_unmatched(&mut self, names: &[Named], workloads: &[Workload]) {
         for named in names {
             let mut found = workloads.iter().filter(|workload| named.is(&workload.name)).peekable();
@@ -75,14 +76,14 @@ impl RollbackReport {
         self.workloads.iter().map(|planned| &planned.workload).chain(left).any(|workload| workload == name)
     }
 
-    /// How many workloads would get other images.
+    /// The number of workloads whose images would change.
     pub fn planned_changes(&self) -> usize {
         let is_planned =
             |workload: &&WorkloadReport| workload.outcome == Outcome::Planned && !workload.changes.is_empty();
         self.workloads.iter().filter(is_planned).count()
     }
 
-    /// Whether something needs a person: the exit code is then 1.
+    /// Whether something needs attention: exit code 1.
     pub fn needs_attention(&self) -> bool {
         self.is_declined
             || !self.unlisted.is_empty()
@@ -91,7 +92,7 @@ impl RollbackReport {
             || self.workloads.iter().any(|workload| workload.outcome.needs_attention())
     }
 
-    /// The registries that nodes pull from once it is done.
+    /// The registries that nodes need after the rollback.
     pub fn hosts(&self) -> BTreeSet<String> {
         let undone = self.workloads.iter().filter(|workload| {
             matches!(workload.outcome, Outcome::Updated | Outcome::Planned | Outcome::DryRunOk)
@@ -103,24 +104,25 @@ impl RollbackReport {
     }
 }
 
-/// A rewritten image that is no longer what we put there.
+/// A rewritten image that has changed since our rewrite.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SkippedImage {
     pub workload: WorkloadName,
     pub image_field: ImageField,
     pub recorded: Record,
     pub current: String,
-    /// What `current` is a mirror of, where it is another version in the very repository that we put there.
+    /// The source of `current`, if it is another version in the private repository that we set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public: Option<Image>,
 }
 
 /// Decides on one workload; `None` if it has no recorded image, or its record does not change.
 ///
-/// Who puts an image back claims it, so that a second decision gives that claim up: else its owner would be refused the
-/// next version.
-/// What is not what we put there stays. Its record goes, unless it still tells what a private name stands for.
+/// Restoring an image takes ownership of the field, so a second decision relinquishes it: otherwise its owner's next
+/// upgrade would fail with a conflict. An image that changed after our rewrite is not restored. Its record is removed,
+/// unless it still determines the source of a private name.
 pub fn decide(workload: &Workload) -> Option<Rewrite> {
     let before = Records::read(&workload.annotations);
     let (mut records, mut changes) = (before.clone(), Vec::new());
@@ -156,7 +158,8 @@ pub fn skipped(workload: &Workload) -> Vec<SkippedImage> {
     changed.collect()
 }
 
-/// Each record with what stands at its image field now; nothing where a workload that carries the same is patched.
+/// Each record with the current value of its image field; nothing if the workload's owner has the same images and is
+/// patched instead.
 fn recorded(workload: &Workload, records: &Records) -> Vec<(ImageField, Record, Option<String>)> {
     if workload.is_covered_by_its_owner() {
         return Vec::new();
@@ -170,7 +173,7 @@ fn recorded(workload: &Workload, records: &Records) -> Vec<(ImageField, Record, 
     fields_only.map(|(image_field, record)| (image_field.clone(), record, current(&image_field))).collect()
 }
 
-/// A workload as kubectl users name it: `deployment/x`, `deploy/x`, `deployments.apps/x`.
+/// A workload in kubectl's notation: `deployment/x`, `deploy/x`, `deployments.apps/x`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
     kind: WorkloadKind,
@@ -183,7 +186,7 @@ impl Named {
     }
 }
 
-/// The text names no workload.
+/// The text is not a workload's name.
 #[derive(Debug, thiserror::Error)]
 #[error("expected TYPE/NAME such as deployment/castai-agent, with a type of {KINDS}")]
 pub struct NotNamed;
@@ -197,7 +200,7 @@ impl FromStr for Named {
         let (kind, name) = text.split_once('/').ok_or(NotNamed)?;
         let kind = kind.to_lowercase();
         let (resource, group) = kind.split_once('.').map_or((kind.as_str(), None), |(resource, group)| {
-            // kubectl also takes a version: deployments.v1.apps.
+            // kubectl also accepts a version: deployments.v1.apps.
             (resource, Some(group.strip_prefix("v1.").unwrap_or(group)))
         });
         let kind = match resource {
@@ -208,7 +211,7 @@ impl FromStr for Named {
             "rc" => Some(WorkloadKind::ReplicationController),
             "cj" => Some(WorkloadKind::CronJob),
             "po" => Some(WorkloadKind::Pod),
-            // A Job's images are never rewritten.
+            // Images of Jobs are never rewritten.
             "job" | "jobs" => None,
             resource => WorkloadKind::ALL.into_iter().find(|kind| {
                 let own = kind.as_str().to_lowercase();

@@ -1,5 +1,5 @@
-//! Carries out patches under the two laws: nothing is written before every dry run was made, and whatever moment
-//! this stops at, each workload has either its former images or its new ones, and a new run goes on from there.
+//! Carries out patches under the two laws: nothing is written before all dry runs have passed, and whenever a run is
+//! interrupted, each workload has either its former or its new images, and the next run continues from there.
 
 pub(in crate::sync) mod changes;
 mod grace_period;
@@ -17,7 +17,6 @@ use futures::stream;
 use self::grace_period::GracePeriod;
 pub use self::report::{Outcome, WorkloadReport};
 use self::verdict::Health;
-use crate::castai::built_in;
 use crate::cluster::rollout::{Observation, observe};
 use crate::cluster::{Connection, Error, ErrorKind, PatchMode, patch, read_workload};
 use crate::event::{Event, Observer};
@@ -26,22 +25,22 @@ use crate::model::knowledge::Knowledge;
 use crate::model::workload::Workload;
 use crate::sync::rewrite::{Rewrite, WorkloadPatch};
 
-/// Requests to the API server at a time.
+/// Number of concurrent requests to the API server.
 const CONCURRENCY: usize = 8;
 
-/// Tries to give up a claim while others write to the workload.
+/// Attempts to relinquish ownership while others write to the workload.
 const MAX_FAILURES: usize = 3;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     pub mode: PatchMode,
-    /// Whether rollouts are waited for; without, nothing is restored either.
+    /// Whether to wait for rollouts; without waiting, nothing is restored either.
     pub wait: bool,
-    /// How long each rollout may go on without progress.
+    /// Timeout for a rollout without progress.
     pub timeout: Duration,
-    /// How long a component that was broken before may take to become ready once its containers have started. Half
-    /// of it is how long kubelets may try what they try again by themselves, such as a pull: by default 15 s, since
-    /// their second try comes after 10 s (`imageBackOffPeriod` in Kubernetes' `pkg/kubelet/kubelet.go`).
+    /// Grace period for a component that was broken before to become ready after its containers have started. Half of
+    /// it is the grace period for problems that kubelets retry by themselves, such as a pull: by default 15 s, because
+    /// the second attempt comes after 10 s (`imageBackOffPeriod` in Kubernetes' `pkg/kubelet/kubelet.go`).
     pub settle_time: Duration,
     /// Interval between two reads of a rollout.
     pub poll: Duration,
@@ -59,10 +58,10 @@ impl Default for Options {
     }
 }
 
-/// A patch that passed the server's dry run, now or in the run that wrote it. Nothing else is ever written.
+/// A patch that passed the server's dry run, in this run or in the run that wrote it. No other patch is ever written.
 struct DryRunPassed(WorkloadPatch);
 
-/// A proven patch, and its workload as it was before.
+/// A patch that passed its dry run, with the state of its workload before.
 struct Watched {
     proven: DryRunPassed,
     health: Health,
@@ -75,8 +74,8 @@ impl Options {
     }
 }
 
-/// Decides on one workload, and again if it changed meanwhile; `None` if it has no image to rewrite. Rewriting and
-/// rolling back differ in this alone.
+/// Decides on one workload, and again if it changed in the meantime; `None` if it has no image to rewrite. This is the
+/// only difference between rewriting and rolling back.
 pub type Decide<'a> = &'a (dyn Fn(&Workload) -> Option<Rewrite> + Sync);
 
 struct Run<'a> {
@@ -87,14 +86,14 @@ struct Run<'a> {
     observer: Observer<'a>,
 }
 
-/// What is to be done with a workload as it was read.
+/// The decision on a workload as read.
 #[derive(Clone, Debug)]
 pub struct Decision {
     pub workload: Workload,
     pub rewrite: Rewrite,
 }
 
-/// Decides on each of `workloads`, and leaves out those of which nothing is taken.
+/// Decides on each of `workloads`, and omits those without included images.
 pub fn decide_all(workloads: &[Workload], decide: Decide<'_>) -> Vec<Decision> {
     workloads.iter().filter_map(|workload| decide_one(workload, decide)).collect()
 }
@@ -104,7 +103,7 @@ fn decide_one(workload: &Workload, decide: Decide<'_>) -> Option<Decision> {
     Some(Decision { workload: workload.clone(), rewrite })
 }
 
-/// What would be done, without asking the server.
+/// The planned changes, without a server dry run.
 pub fn preview(decisions: &[Decision]) -> Vec<WorkloadReport> {
     let report = |Decision { workload, rewrite }: &Decision| match rewrite {
         Rewrite::Patch(patch) if patch.is_silent() => settled(&workload.name, Rewrite::Unchanged),
@@ -114,7 +113,7 @@ pub fn preview(decisions: &[Decision]) -> Vec<WorkloadReport> {
     decisions.iter().map(report).collect()
 }
 
-/// Carries out `decisions` in the order that `knowledge` gives them; `decide` decides anew on a workload that changed
+/// Carries out `decisions` in the order that `knowledge` defines; `decide` decides again on a workload that has changed
 /// since it was read. Dropping the future stops between two requests.
 pub async fn roll_out(
     connection: &Connection,
@@ -137,7 +136,7 @@ impl Run<'_> {
         for Decision { workload, rewrite } in decisions {
             match rewrite {
                 Rewrite::Patch(patch) => patches.push(patch),
-                Rewrite::Unchanged if self.is_worth_a_look(&workload) => earlier.push(workload),
+                Rewrite::Unchanged if self.may_be_unfinished(&workload) => earlier.push(workload),
                 other => reports.push(settled(&workload.name, other)),
             }
         }
@@ -161,21 +160,23 @@ impl Run<'_> {
             }));
             return reports;
         }
-        let (settled, ran_well, broken) = self.look_back(&earlier).await;
+        let (settled, was_healthy, broken) = self.find_unfinished(&earlier).await;
         reports.extend(settled);
-        // What ran well may have to be restored, and then no other component that is healthy is touched.
-        let finished = self.see_to_their_end(ran_well).await;
-        // What a tenant runs holds back no component of Cast AI's.
-        let stopped = finished.iter().any(|report| stops_the_run(report) && !is_outside(&report.workload));
+        // A component that was healthy may have to be restored; then no other healthy component is changed.
+        let finished = self.watch_all(was_healthy).await;
+        // A tenant's workload must not stop the rollout of Cast AI's components.
+        let stopped = finished
+            .iter()
+            .any(|report| stops_the_run(report) && !is_outside(&report.workload, self.knowledge));
         reports.extend(finished);
-        let (resumed, written) = tokio::join!(self.see_to_their_end(broken), self.write(proven, stopped));
+        let (resumed, written) = tokio::join!(self.watch_all(broken), self.write(proven, stopped));
         reports.extend(resumed);
         reports.extend(written);
         reports
     }
 
-    /// Everything that changes the cluster. All dry runs are behind us. Where the run is `stopped` already, components
-    /// that are healthy are not reached.
+    /// Makes all changes to the cluster. All dry runs have passed. If the run is already `stopped`, healthy components
+    /// are not changed.
     async fn write(&self, proven: Vec<DryRunPassed>, mut stopped: bool) -> Vec<WorkloadReport> {
         let mut reports = Vec::new();
         let (mut broken, mut unwatched, mut healthy) = (Vec::new(), Vec::new(), Vec::new());
@@ -243,14 +244,14 @@ impl Run<'_> {
         }
     }
 
-    /// Decides again, once, on a workload that changed meanwhile.
+    /// Decides again, once, on a workload that changed in the meantime.
     async fn renew(&self, outdated: WorkloadPatch, refusal: &Error) -> Result<DryRunPassed, WorkloadReport> {
         let fresh = match read_workload(self.connection, &outdated.workload).await {
             Ok(fresh) => fresh,
             Err(error) => return Err(failed(outdated, &error)),
         };
         match decided(self.decide, &fresh) {
-            // The server refuses the very same patch for another reason than a change.
+            // The server rejects the same patch for another reason than a change.
             Some(Rewrite::Patch(renewed)) if renewed.patch == outdated.patch => {
                 Err(failed(outdated, refusal))
             }
@@ -295,13 +296,14 @@ impl Run<'_> {
                     Err(error) => return Err(failed(renewed.0, &error)),
                 }
             }
-            // The answer may have been lost after the server had stored the patch: then it has to be watched too.
+            // The response may have been lost after the server stored the patch; then the rollout has to be watched
+            // too.
             Err(error) if error.is_transient() && self.is_applied(&workload).await => (proven, None),
             Err(error) => return Err(failed(proven.0, &error)),
         };
         if let Some(after) = &after {
-            // Rare, and no small future.
-            Box::pin(self.give_up(after)).await;
+            // Rare, and a large future.
+            Box::pin(self.relinquish_restored(after)).await;
         }
         if !result.0.changes.is_empty() {
             (self.observer)(Event::RolloutStarted { workload });
@@ -309,11 +311,11 @@ impl Run<'_> {
         Ok(written(result))
     }
 
-    /// Relinquishes ownership of restored images: a separate step, because writing a value takes ownership. Where
-    /// that fails, a further run does it.
-    async fn give_up(&self, workload: &Workload) {
+    /// Relinquishes ownership of restored images: a separate step, because writing a value takes ownership. If it
+    /// fails, the next run does it.
+    async fn relinquish_restored(&self, workload: &Workload) {
         let mut next = self.stale_fields(workload);
-        // Controllers write to it too, now that it was changed.
+        // After a change, controllers write to the workload too.
         for _ in 0..MAX_FAILURES {
             let Some(rest) = next else { return };
             let Ok(DryRunPassed(rest)) = self.prove_or_renew(rest).await else { return };
@@ -326,7 +328,7 @@ impl Run<'_> {
         }
     }
 
-    /// The patch that only relinquishes our ownership, if nothing else is left to change.
+    /// The patch that only relinquishes our ownership, if nothing else has to be changed.
     fn stale_fields(&self, workload: &Workload) -> Option<WorkloadPatch> {
         match decided(self.decide, workload)? {
             Rewrite::Patch(patch) => {
@@ -342,7 +344,7 @@ impl Run<'_> {
     }
 }
 
-/// Whether a component that was healthy is not any more, so that no other one is put at risk.
+/// Whether a healthy component has become unhealthy, so that no other one may be changed.
 fn stops_the_run(report: &WorkloadReport) -> bool {
     matches!(report.outcome, Outcome::Restored(_) | Outcome::Failed(_))
 }
@@ -356,7 +358,7 @@ fn failed(patch: WorkloadPatch, error: &Error) -> WorkloadReport {
     WorkloadReport::new(patch.workload, patch.changes, Outcome::Failed(error.to_string()))
 }
 
-/// What is to be done with a workload that is there to stay.
+/// The decision on a workload, unless it is finished or being deleted.
 fn decided(decide: Decide<'_>, workload: &Workload) -> Option<Rewrite> {
     let rewrite = decide(workload)?;
     Some(match rewrite {
@@ -378,12 +380,12 @@ fn settled(workload: &WorkloadName, rewrite: Rewrite) -> WorkloadReport {
 }
 
 /// Whether a workload is outside of Cast AI's own namespaces, where a tenant may have made it.
-fn is_outside(workload: &WorkloadName) -> bool {
-    !built_in().is_namespace(&workload.namespace)
+fn is_outside(workload: &WorkloadName, knowledge: &Knowledge) -> bool {
+    !knowledge.is_namespace(&workload.namespace)
 }
 
-/// Least critical first, but those outside of Cast AI's namespaces last, because one that fails stops what comes behind
-/// it; then by name, so that runs are alike.
+/// Least critical first; workloads outside Cast AI's namespaces come last, because a failure stops the ones after it;
+/// then by name, so that the order is stable.
 pub(in crate::sync) fn criticality(
     workload: &WorkloadName,
     knowledge: &Knowledge,
@@ -392,8 +394,9 @@ pub(in crate::sync) fn criticality(
         (0, WorkloadKind::DaemonSet) => 2,
         (0, WorkloadKind::StatefulSet) => 1,
         (0, _) => 0,
-        // Those without which Cast AI cannot see or steer the cluster, after others have shown that the images work.
+        // Components without which Cast AI cannot see or control the cluster come after others have shown that the
+        // images work.
         (order, _) => order.saturating_add(2),
     };
-    (is_outside(workload), rank, workload.clone())
+    (is_outside(workload, knowledge), rank, workload.clone())
 }

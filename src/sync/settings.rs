@@ -18,22 +18,22 @@ pub struct Settings {
     pub stages: Stages,
     pub scope: Scope,
     pub filter: ImageFilter,
-    /// Files whose images are wanted too.
+    /// Files whose images are included.
     pub manifests: Vec<Manifest>,
     pub mirror: MirrorSettings,
-    /// Repositories of `mirror.registry` whose tags may be moved.
+    /// Repositories of `mirror.registries` whose tags may be moved.
     pub replace: Vec<String>,
     pub artifacts: Artifacts,
-    /// How much is read of what is up to date.
+    /// How much to read about images that are up to date.
     pub detail: Detail,
     pub dry_run: Option<DryRun>,
-    /// Whether workloads are rewritten, too, whose owner puts its own image back at once.
+    /// Whether to rewrite workloads even if their owner reverts the images immediately.
     pub force: bool,
     pub limits: Limits,
     pub rollout: Options,
 }
 
-/// Which parts of the pipeline run; the others are skipped.
+/// The stages that run; the others are skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stages {
     pub discover: bool,
@@ -42,20 +42,20 @@ pub struct Stages {
 }
 
 impl Stages {
-    /// Whether any of them reads the cluster.
+    /// Whether any of these stages reads the cluster.
     pub const fn need_cluster(self) -> bool {
         self.discover || self.rewrite
     }
 }
 
-/// Nothing is changed; patches are tried by us alone, or by the server.
+/// Nothing is changed; patches are computed by the client, or validated by the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DryRun {
     Client,
     Server,
 }
 
-/// The files that machines pass on to each other.
+/// The artifacts that are passed between machines.
 #[derive(Default)]
 pub struct Artifacts {
     pub inventory: Artifact<Inventory>,
@@ -63,7 +63,7 @@ pub struct Artifacts {
     pub lock: Artifact<Lock>,
 }
 
-/// What a stage makes is written for another machine, or was made by another one and read.
+/// A stage's result is written for another machine, or was made by another machine and read.
 #[derive(Default)]
 pub enum Artifact<T> {
     #[default]
@@ -81,9 +81,9 @@ impl<T> Artifact<T> {
     }
 }
 
-/// The clients that the pipeline works with. A registry's is opened once it is known which registry is meant.
+/// The clients of the pipeline. A registry's client is created once the registry is known.
 pub struct Ports {
-    /// None where no stage reads the cluster.
-    pub cluster: Option<Connection>,
+    /// Empty where no stage reads a cluster.
+    pub clusters: Vec<Connection>,
     pub network: transport::Settings,
 }

@@ -1,6 +1,6 @@
-//! Drift: what of each image that Cast AI needs here is as it should be, and what is not: pure.
+//! Drift: the state of each image that Cast AI needs: pure.
 //!
-//! An image that was not checked never counts as good: what could not be read is stored beside the state, with its
+//! An image that was not checked never counts as good: what could not be read is stored next to the state, with its
 //! cause.
 
 pub mod gather;
@@ -24,12 +24,12 @@ use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::provenance::is_castai;
 use crate::sync::rewrite::derived_image::{self, MissingDerivedImage};
 
-/// What was read from the registries.
+/// The result of reading the registries.
 #[derive(Clone, Debug, Default)]
 pub struct RegistrySnapshot {
     /// By path in the destination: its listing, `None` if it does not exist, or the error.
     pub repositories: BTreeMap<String, Result<Option<Listing>, String>>,
-    /// What public tags name now; empty where sources were not asked.
+    /// The current digests of public tags; empty if sources were not read.
     pub upstream: BTreeMap<Image, PublicTag>,
 }
 
@@ -37,14 +37,14 @@ pub struct RegistrySnapshot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PublicTag {
     Names(Digest),
-    /// It has no such tag; the text says so.
+    /// There is no such tag, as the text says.
     TagRemoved(String),
     /// It could not be read; the text has the cause.
     Unread(String),
 }
 
 impl RegistrySnapshot {
-    /// Nothing of the registry could be read, for one cause.
+    /// A snapshot in which nothing could be read, for a single cause.
     pub fn unread(assignments: &[Assignment], cause: &str) -> Self {
         let paths = assignments.iter().map(|assignment| assignment.destination.path().to_owned());
         let repositories = paths.map(|path| (path, Err(cause.to_owned()))).collect();
@@ -52,8 +52,8 @@ impl RegistrySnapshot {
     }
 }
 
-/// The registry that images were rewritten to, by what is recorded in Cast AI's namespaces: elsewhere anybody may write
-/// such a record.
+/// The registry of the rewritten images, according to records in Cast AI's namespaces: elsewhere anyone may have
+/// written the record.
 pub fn recorded_mirror(inventory: &Inventory) -> Option<Mirror> {
     let mut uses = inventory.images.iter().flat_map(|wanted| {
         let trusted = wanted.used_by.iter().filter(|used_by| is_castai(&used_by.place, &inventory.knowledge));
@@ -62,13 +62,12 @@ pub fn recorded_mirror(inventory: &Inventory) -> Option<Mirror> {
     uses.find_map(|(image, source)| mirror_of(image, source))
 }
 
-/// The registry in which `source` is called `image`, if it has its name there by the naming rule.
+/// The registry in which `source` has the name `image` by the naming rule.
 fn mirror_of(image: &Image, source: &Image) -> Option<Mirror> {
     image.repository().strip_suffix(source.repository())?.strip_suffix('/')?.parse().ok()
 }
 
-/// Judges every place of every assignment, in order of the places. Helm's manifests are left out where their workloads are
-/// judged: what they say is seen there.
+/// Judges every use in every assignment, sorted by place. Helm's manifests are omitted if their workloads are judged.
 pub fn statuses(
     workloads: &[Workload],
     assignments: &[Assignment],
@@ -121,12 +120,12 @@ fn status(
 ) -> ImageStatus {
     let image_field = &used.used_by.image_field;
     let record = workload.and_then(|workload| Records::read(&workload.annotations).get(image_field));
-    let held = held(assignment, seen);
+    let registry_digest = held_digest(assignment, seen);
     let state = match workload.filter(|workload| !workload.has_ended && image_field.is_field()) {
-        Some(_) => rewritable(assignment, used, record.as_ref(), &held, seen),
+        Some(_) => rewritable(assignment, used, record.as_ref(), &registry_digest, seen),
         None => None,
     };
-    let state = state.unwrap_or_else(|| in_registry(assignment, &held, seen));
+    let state = state.unwrap_or_else(|| in_registry(assignment, &registry_digest, seen));
     let is_private = assignment.destination.is_same(&used.image);
     let is_named = matches!(assignment.source, Source::Known(_) | Source::Unknown(_));
     ImageStatus {
@@ -149,14 +148,14 @@ fn status(
             .filter(|_| image_field.is_field())
             .map(|workload| owners(workload, around))
             .unwrap_or_default(),
-        not_checked: not_checked(assignment, &held, seen),
-        mirrored: held.ok().filter(|_| is_named).map(|held| held.is_some()),
+        not_checked: not_checked(assignment, &registry_digest, seen),
+        mirrored: registry_digest.ok().filter(|_| is_named).map(|registry_digest| registry_digest.is_some()),
         state,
     }
 }
 
-/// What is to be said of a derived image that its component does not find, although its own is the private one; `None`
-/// where it is found.
+/// The state of a derived image that its component would not find, although its own image is private; `None` if it is
+/// found.
 fn scanners_state(
     workload: &Workload,
     assignments: &[Assignment],
@@ -177,12 +176,12 @@ fn scanners_state(
     })
 }
 
-/// What is to be said of an image that should be the private one; `None` where it is.
+/// The state of an image that should be private; `None` if it is.
 fn rewritable(
     assignment: &Assignment,
     used: &PlannedUse,
     record: Option<&Record>,
-    held: &Result<Option<&Digest>, String>,
+    registry_digest: &Result<Option<&Digest>, String>,
     seen: Option<&RegistrySnapshot>,
 ) -> Option<State> {
     let is_private = assignment.destination.is_same(&used.image);
@@ -190,8 +189,8 @@ fn rewritable(
         return None;
     }
     if let Some(why) = &used.used_by.not_rewritable {
-        // Its next copy needs its image all the same.
-        return match in_registry(assignment, held, seen) {
+        // Its next pod or Job needs the image all the same.
+        return match in_registry(assignment, registry_digest, seen) {
             State::Mirrored => Some(State::NotRewritable(why.clone())),
             State::Unchecked(_) if seen.is_none() => Some(State::NotRewritable(why.clone())),
             _ => None,
@@ -210,40 +209,42 @@ fn rewritable(
     })
 }
 
-/// What is to be said of an image that only has to be in the registry.
+/// The state of an image that only has to be in the registry.
 fn in_registry(
     assignment: &Assignment,
-    held: &Result<Option<&Digest>, String>,
+    registry_digest: &Result<Option<&Digest>, String>,
     seen: Option<&RegistrySnapshot>,
 ) -> State {
     let source = match &assignment.source {
         Source::Reachable(why) => return State::Skipped(why.clone()),
         Source::InvalidName(why) => return State::InvalidName(why.clone()),
         Source::Unknown(why) => {
-            return match held {
+            return match registry_digest {
                 Ok(None) => State::Missing,
                 Ok(Some(_)) | Err(_) => State::SourceUnknown(why.clone()),
             };
         }
         Source::Known(source) => source,
     };
-    let held = match held {
+    let registry_digest = match registry_digest {
         Err(why) => return State::Unchecked(why.clone()),
         Ok(None) => return State::Missing,
-        Ok(Some(held)) => held,
+        Ok(Some(registry_digest)) => registry_digest,
     };
     match seen.and_then(|seen| seen.upstream.get(source)) {
-        Some(PublicTag::Names(upstream)) if upstream != *held => State::Behind(upstream.to_string()),
+        Some(PublicTag::Names(upstream)) if upstream != *registry_digest => {
+            State::Behind(upstream.to_string())
+        }
         Some(PublicTag::TagRemoved(why)) => State::TagRemoved(why.clone()),
         Some(PublicTag::Unread(cause)) => State::Unchecked(cause.clone()),
         Some(PublicTag::Names(_)) | None => State::Mirrored,
     }
 }
 
-/// What could not be read of an image, where it should have been.
+/// What should have been read about an image, but could not.
 fn not_checked(
     assignment: &Assignment,
-    held: &Result<Option<&Digest>, String>,
+    registry_digest: &Result<Option<&Digest>, String>,
     seen: Option<&RegistrySnapshot>,
 ) -> Vec<NotChecked> {
     let (Source::Known(_) | Source::Unknown(_), Some(seen)) = (&assignment.source, seen) else {
@@ -253,7 +254,7 @@ fn not_checked(
         Source::Known(source) => seen.upstream.get(source),
         _ => None,
     };
-    let registry = held.as_ref().err().map(|cause| (Subject::Registry, cause));
+    let registry = registry_digest.as_ref().err().map(|cause| (Subject::Registry, cause));
     let public = match upstream {
         Some(PublicTag::Unread(cause)) => Some((Subject::PublicTags, cause)),
         _ => None,
@@ -262,8 +263,8 @@ fn not_checked(
     unread.map(|(subject, cause)| NotChecked { subject, cause: cause.clone() }).collect()
 }
 
-/// The digest that the registry holds under an assignment's name, or why that is not known.
-fn held<'s>(
+/// The digest in the registry under an assignment's name, or why it is unknown.
+fn held_digest<'s>(
     assignment: &Assignment,
     seen: Option<&'s RegistrySnapshot>,
 ) -> Result<Option<&'s Digest>, String> {

@@ -1,33 +1,38 @@
-//! Which registry is meant.
+//! Which mirrors images are copied to, and which of them a cluster uses.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::CommandError;
 use crate::model::image::Mirror;
 use crate::model::image::ecr::EcrRegistry;
 use crate::model::inventory::Cluster;
+use crate::model::name_map::NameMap;
 use crate::model::plan::RegistryKind;
 use crate::store::capabilities;
 use crate::store::choose::{self, Unidentified};
 use crate::sync::discover::snapshot::ClusterSnapshot;
-use crate::sync::plan::assignment::NameMap;
 use crate::sync::plan::decide::MovableTags;
 use crate::sync::settings::Settings;
 use crate::transport;
 
-/// Where images are mirrored to, as far as the user says.
+/// The destination as far as the user specifies it.
 #[derive(Clone, Debug, Default)]
 pub struct MirrorSettings {
-    /// Our path in the ECR of the cluster's account and region without it.
-    pub registry: Option<Mirror>,
-    /// The cluster's region, where the user says it.
+    /// Empty for our path in the ECR of each cluster's account and region.
+    pub registries: Vec<Mirror>,
+    /// The clusters' region, where the user says it.
     pub region: Option<String>,
     pub maps: Vec<NameMap>,
 }
 
 impl MirrorSettings {
-    /// The cluster's region, as the user says or as the cluster tells. Nodes have to reach the mirror in any case, so that
-    /// its region serves where nobody knows theirs.
+    /// The maps whose private names lie in `mirror`.
+    pub fn maps_below(&self, mirror: &Mirror) -> Vec<NameMap> {
+        self.maps.iter().filter(|map| mirror.includes(map.private())).cloned().collect()
+    }
+
+    /// The cluster's region, from the user or from the cluster. Its default is the mirror's region, because nodes have
+    /// to reach the mirror in any case.
     pub fn region_of(&self, cluster: Option<&Cluster>, mirror: &Mirror) -> Option<String> {
         self.region
             .clone()
@@ -36,10 +41,37 @@ impl MirrorSettings {
     }
 }
 
-/// The registry that the user names, or else our path in the ECR of the cluster's account and region.
+/// The mirrors that the user names, or else our path in the ECR of each cluster's account and region.
 ///
 /// # Errors
-/// AWS does not say who we are, or the accounts of cluster and credentials differ.
+/// AWS does not say who we are, or the accounts of a cluster and of the credentials differ.
+pub async fn all_chosen(
+    network: &transport::Settings,
+    settings: &MirrorSettings,
+    clusters: &[Cluster],
+) -> Result<Vec<Mirror>, CommandError> {
+    if !settings.registries.is_empty() {
+        return Ok(settings.registries.clone());
+    }
+    let place = |cluster: &Cluster| (cluster.account.clone(), cluster.region.clone());
+    let places: BTreeMap<_, _> = clusters.iter().map(|cluster| (place(cluster), cluster)).collect();
+    let mut mirrors = Vec::new();
+    for cluster in places.into_values() {
+        mirrors.push(chosen(network, settings, Some(cluster)).await?);
+    }
+    if clusters.is_empty() {
+        mirrors.push(chosen(network, settings, None).await?);
+    }
+    // Without nodes and an ARN, a cluster has the account of the credentials.
+    mirrors.sort();
+    mirrors.dedup();
+    Ok(mirrors)
+}
+
+/// The mirror whose names the workloads of one cluster get.
+///
+/// # Errors
+/// As [`all_chosen`].
 pub async fn chosen(
     network: &transport::Settings,
     settings: &MirrorSettings,
@@ -48,42 +80,75 @@ pub async fn chosen(
     identified(network, settings, cluster).await?.map_err(Unidentified::into_error)
 }
 
-/// As [`chosen`]; the inner error is that AWS did not say who we are.
+/// As [`chosen`]; the inner error means that STS did not identify the caller.
 ///
 /// # Errors
-/// The region is not known, or the accounts of cluster and credentials differ.
+/// The region is unknown, or the accounts of cluster and credentials differ.
 pub async fn identified(
     network: &transport::Settings,
     settings: &MirrorSettings,
     cluster: Option<&Cluster>,
 ) -> Result<Result<Mirror, Unidentified>, CommandError> {
-    match &settings.registry {
+    match mirror_of_cluster(cluster, &settings.registries) {
         Some(mirror) => Ok(Ok(mirror.clone())),
         None => choose::by_identity(network, settings.region.as_deref(), cluster).await,
     }
 }
 
-/// The mirror that is meant, as far as it is known without AWS: private names are read back below it alone.
-pub fn known_mirror(settings: &Settings, cluster: Option<&ClusterSnapshot>) -> Option<Mirror> {
+/// The one of `mirrors` whose names a cluster's workloads get: its nodes pull from the ECR of their own account and
+/// region best, then from their region, and else from the first one.
+pub fn mirror_of_cluster<'m>(
+    cluster: Option<&Cluster>,
+    mirrors: impl IntoIterator<Item = &'m Mirror>,
+) -> Option<&'m Mirror> {
+    let distance = |mirror: &&Mirror| {
+        let ecr = EcrRegistry::of_host(&mirror.registry);
+        let Some((cluster, ecr)) = cluster.zip(ecr) else { return 2 };
+        let is_near = cluster.region.as_ref() == Some(&ecr.region);
+        let is_own = cluster.account.as_ref() == Some(&ecr.account);
+        match (is_near, is_own) {
+            (true, true) => 0,
+            (true, false) => 1,
+            (false, _) => 2,
+        }
+    };
+    mirrors.into_iter().min_by_key(distance)
+}
+
+/// The mirrors as far as they are known without AWS: private names are read back below them alone.
+pub fn known_mirrors(settings: &Settings, clusters: &[ClusterSnapshot]) -> Vec<Mirror> {
     let artifacts = &settings.artifacts;
-    let planned = artifacts.plan.given().and_then(|plan| plan.destinations.first()).map(|plan| &plan.mirror);
-    let locked = artifacts.lock.given().and_then(|lock| lock.destinations.first()).map(|lock| &lock.mirror);
-    match planned.or(locked).or(settings.mirror.registry.as_ref()) {
-        Some(mirror) => Some(mirror.clone()),
-        None => default_of(cluster?, settings.mirror.region.as_deref()),
+    if let Some(plan) = artifacts.plan.given() {
+        return plan.destinations.iter().map(|planned| planned.mirror.clone()).collect();
+    }
+    if let Some(lock) = artifacts.lock.given() {
+        return lock.destinations.iter().map(|locked| locked.mirror.clone()).collect();
+    }
+    if !settings.mirror.registries.is_empty() {
+        return settings.mirror.registries.clone();
+    }
+    let region = settings.mirror.region.as_deref();
+    clusters.iter().filter_map(|cluster| default_of(cluster, region)).collect()
+}
+
+/// The mirrors that one cluster may use, as far as they are known without AWS.
+pub fn known_to_cluster(settings: &MirrorSettings, cluster: &ClusterSnapshot) -> Vec<Mirror> {
+    match &settings.registries[..] {
+        [] => default_of(cluster, settings.region.as_deref()).into_iter().collect(),
+        given => given.to_vec(),
     }
 }
 
-/// The ECR that images are mirrored to by default, as far as the cluster alone tells.
+/// The default ECR mirror, as far as it is known from the cluster alone.
 pub fn default_of(cluster: &ClusterSnapshot, region: Option<&str>) -> Option<Mirror> {
     let cluster = cluster.environment.cluster(region);
     choose::of_cluster(Some(&cluster), cluster.region.as_deref()).ok()
 }
 
-/// A path that the registry does not take for any image needs no image to fail.
+/// Rejects a path that is invalid for every image.
 ///
 /// # Errors
-/// The path is none that the registry accepts.
+/// The registry does not accept the path.
 pub fn refuse_path(mirror: &Mirror) -> Result<(), CommandError> {
     let capabilities = capabilities(&RegistryKind::of_host(&mirror.registry));
     let prefix = mirror.prefix.as_deref();
@@ -93,23 +158,63 @@ pub fn refuse_path(mirror: &Mirror) -> Result<(), CommandError> {
     })
 }
 
-/// A name outside of the mirror is never written, even if the user sets it.
+/// A name outside of the mirrors is never written, even if the user sets it.
 ///
 /// # Errors
-/// A map's private name lies outside of `mirror`.
-pub fn refuse_maps(mirror: &Mirror, maps: &[NameMap]) -> Result<(), CommandError> {
-    let Some(map) = maps.iter().find(|map| !mirror.includes(map.private())) else { return Ok(()) };
-    let message = format!("error: invalid --map {map}: {} is not below {mirror}", map.private());
+/// A map's private name lies outside of all `mirrors`.
+pub fn refuse_maps(mirrors: &[Mirror], maps: &[NameMap]) -> Result<(), CommandError> {
+    let is_outside = |map: &&NameMap| !mirrors.iter().any(|mirror| mirror.includes(map.private()));
+    let Some(map) = maps.iter().find(is_outside) else { return Ok(()) };
+    let mirrors: Vec<_> = mirrors.iter().map(Mirror::to_string).collect();
+    let message =
+        format!("error: invalid --map {map}: {} is not below {}", map.private(), mirrors.join(" or "));
     Err(CommandError::with_hint(message, "choose a name below it, or another registry with --registry"))
 }
 
-/// Which tags may be moved in `mirror`: all below the default path, else those of the repositories that `--replace` names,
-/// with or without the registry's host.
-pub fn movable_tags(mirror: &Mirror, registry: Option<&Mirror>, replace: &[String]) -> MovableTags {
-    if registry.is_none() && mirror.is_own() {
+/// Which tags may be moved in `mirror`: all below the default path where the user names no registry, else those of the
+/// repositories that `replace` names, with or without the registry's host.
+pub fn movable_tags(mirror: &Mirror, registries: &[Mirror], replace: &[String]) -> MovableTags {
+    if registries.is_empty() && mirror.is_own() {
         return MovableTags::All;
     }
     let host = format!("{}/", mirror.registry);
     let path = |name: &String| name.strip_prefix(&host).unwrap_or(name).to_owned();
     MovableTags::Of(replace.iter().map(path).collect::<BTreeSet<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_gets_the_nearest_mirror() {
+        let cluster = |account: Option<&str>, region: Option<&str>| Cluster {
+            name: "staging".to_owned(),
+            account: account.map(str::to_owned),
+            region: region.map(str::to_owned),
+            platforms: Vec::new(),
+        };
+        let mirrors: Vec<Mirror> = [
+            "registry.example.com/cast",
+            "111111111111.dkr.ecr.eu-west-1.amazonaws.com/cast",
+            "222222222222.dkr.ecr.eu-west-1.amazonaws.com/cast",
+            "222222222222.dkr.ecr.us-east-1.amazonaws.com/cast",
+        ]
+        .iter()
+        .map(|mirror| mirror.parse().unwrap())
+        .collect();
+        for (cluster, expected) in [
+            (Some(cluster(Some("222222222222"), Some("eu-west-1"))), 2),
+            (Some(cluster(Some("222222222222"), Some("us-east-1"))), 3),
+            (Some(cluster(Some("333333333333"), Some("us-east-1"))), 3),
+            (Some(cluster(None, Some("eu-west-1"))), 1),
+            (Some(cluster(Some("222222222222"), Some("ap-south-1"))), 0),
+            (Some(cluster(None, None)), 0),
+            (None, 0),
+        ] {
+            let chosen = mirror_of_cluster(cluster.as_ref(), &mirrors);
+            assert_eq!(chosen, Some(&mirrors[expected]), "{cluster:?}");
+        }
+        assert_eq!(mirror_of_cluster(None, &[]), None);
+    }
 }

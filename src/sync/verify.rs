@@ -1,4 +1,4 @@
-//! Verifying: what the destination itself says that it holds now. Only what passes may be written into workloads.
+//! Verifies what the destination has, from the destination itself. Only verified images may be written to workloads.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,26 +10,26 @@ use crate::model::lock::{LockedDestination, LockedImage};
 use crate::model::plan::{Content, DestinationPlan, Step};
 use crate::store::{Listing, Reference, Repository, Store};
 use crate::sync::mirror::Mirrored;
-use crate::sync::plan::prepare::at;
+use crate::sync::plan::prepare::repository_at;
 
-/// How old the plan's knowledge of the destination is.
+/// Whether the plan's facts about the destination are current.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlanAge {
-    /// Made in this run: images that were up to date then have been seen.
+    /// Made in this run: up-to-date images have just been checked.
     Fresh,
     /// Read from a file: everything is checked again.
     Stored,
 }
 
-/// What was proven, and what was not.
+/// The verified images, and failures.
 #[derive(Clone, Debug)]
 pub struct Verified {
     pub locked: LockedDestination,
-    /// Destination references that should be there and could not be proven, with the reason.
+    /// Destination references that could not be verified, with the reason.
     pub failures: Vec<(Image, String)>,
 }
 
-/// Verifies everything in `plan` that `mirrored` reports as done.
+/// Verifies everything in `plan` that `mirrored` reports as successful.
 pub async fn verify(
     destination: &Store<'_>,
     plan: &DestinationPlan,
@@ -61,7 +61,7 @@ pub async fn verify(
     }
     let answers: Vec<_> = stream::iter(open)
         .map(|(path, images)| async move {
-            let repository = at(&plan.mirror, path);
+            let repository = repository_at(&plan.mirror, path);
             let versions: BTreeSet<&Version> = images.iter().map(|(image, ..)| image.version()).collect();
             let listing = destination.list(&repository, &versions).await;
             let mut results = Vec::new();

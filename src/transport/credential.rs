@@ -1,4 +1,5 @@
-//! What proves to a server who we are. A source of credentials makes it, and the client that sends it need not know which.
+//! The credential that a server accepts. Sources of credentials create it; clients that send it do not depend on the
+//! source.
 
 use std::time::Duration;
 
@@ -7,17 +8,17 @@ use secrecy::SecretString;
 /// A login by the `Basic` scheme (RFC 7617). It goes with the first request, before any challenge.
 #[derive(Clone, Debug)]
 pub struct Credential {
-    /// User and password, encoded as the header wants them.
+    /// User and password, encoded for the header.
     pub basic: SecretString,
-    /// How long it is valid from now on.
+    /// Remaining lifetime.
     pub valid_for: Duration,
 }
 
-/// A credential that should be there could not be fetched.
+/// An expected credential could not be fetched.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct CredentialError {
     pub message: String,
-    /// Whether no other request would fare better.
+    /// Whether every other request would fail too.
     pub stops_everything: bool,
 }

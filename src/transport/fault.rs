@@ -1,4 +1,4 @@
-//! Certificate and proxy errors, classified in one way for registries, AWS and clusters.
+//! Certificate and proxy errors, classified in the same way for registries, AWS and clusters.
 
 use std::error::Error as StdError;
 use std::io;
@@ -10,10 +10,10 @@ use rustls::pki_types::UnixTime;
 
 use crate::printable::one_line;
 
-/// Longest external text that is repeated, in characters.
+/// Maximum length of repeated external text, in characters.
 const LIMIT: usize = 300;
 
-/// A connection that TLS or a proxy does not let through.
+/// A connection that TLS or a proxy rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     #[error("certificate signed by unknown authority")]
@@ -33,13 +33,13 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// What `error` and its causes say about TLS or a proxy, if anything.
+    /// Classifies `error` and its causes as a TLS or proxy error, if it is one.
     pub fn classify(error: &(dyn StdError + 'static)) -> Option<Self> {
         let chain = causes(error);
         if let Some(tls) = chain.iter().find_map(|error| error.downcast_ref::<rustls::Error>()) {
             return Some(Self::of_tls(tls));
         }
-        // hyper-util keeps its type to itself (0.21, client::legacy::connect::proxy::TunnelError).
+        // hyper-util does not export the type (0.21, client::legacy::connect::proxy::TunnelError).
         chain.iter().find_map(|error| match error.to_string().as_str() {
             text if text.contains("proxy authorization required") => Some(Self::ProxyLogin),
             text if text.contains("tunnel error: unsuccessful") => Some(Self::ProxyRefused),
@@ -104,8 +104,8 @@ fn moments(error: &rustls::Error) -> String {
     }
 }
 
-/// The error and what caused it, down to the first cause. An `io::Error` hides what it wraps from `source`, but
-/// gives it here.
+/// The error and its causes, down to the first one. The `source` of an `io::Error` skips the error that it wraps;
+/// `get_ref` returns it.
 pub fn causes<'a>(error: &'a (dyn StdError + 'static)) -> Vec<&'a (dyn StdError + 'static)> {
     let mut chain = Vec::new();
     let mut next = Some(error);
@@ -141,7 +141,7 @@ mod tests {
             (CertificateError::NotValidForName, "not valid for this host name", "check DNS"),
         ];
         for (certificate, text, advice) in cases {
-            // As it arrives: below an io::Error that wraps it.
+            // As in practice: wrapped in an io::Error.
             let error = io::Error::other(rustls::Error::InvalidCertificate(certificate));
             let fault = Fault::classify(&error).unwrap();
             assert!(fault.to_string().contains(text), "{fault}");

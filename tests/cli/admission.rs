@@ -7,9 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use castai_privatelink::castai::built_in;
 use castai_privatelink::model::image::{Image, Mirror};
 use castai_privatelink::model::inventory::{ImageField, WorkloadKind, WorkloadName};
+use castai_privatelink::model::name_map::NameMap;
 use castai_privatelink::model::workload::Workload;
 use castai_privatelink::sync::discover::{Found, ImageFilter, discover};
-use castai_privatelink::sync::plan::assignment::{NameMap, Source, assign};
+use castai_privatelink::sync::plan::assignment::{Source, assign};
 use jiff::Timestamp;
 use lab::host::Lab;
 use lab::settings::{Fixture, Settings};
@@ -20,15 +21,15 @@ use crate::harness::{
     MIRROR, add_fault, assert_stderr_contains, ecr_tags, eventually, kubectl, kubectl_json, plugin, sync,
     write_file,
 };
-use crate::interruption::Dice;
+use crate::interruption::Random;
 
 const POLICY: &str = "mutatingadmissionpolicy.admissionregistration.k8s.io/castai-privatelink";
 
 #[test]
-fn the_policy_renames_pods_as_rewriting_does_and_leaves_all_others_alone() {
+fn the_policy_renames_the_same_images_as_rewriting_and_no_others() {
     let lab = Lab::start(&Settings { fixture: Fixture::WholeCluster, ..Settings::default() }).unwrap();
 
-    // Without a mirror there is nothing to name.
+    // Without a mirror, there is nothing to rename.
     let early = plugin(&lab, 2, &["values", "policy"]);
     assert_stderr_contains(
         &early,
@@ -48,7 +49,7 @@ fn the_policy_renames_pods_as_rewriting_does_and_leaves_all_others_alone() {
     let absent = lab.kubectl(&["get", POLICY]).unwrap();
     assert_eq!(absent.code, Some(1), "{}", absent.stdout);
 
-    // Where the server serves no such policy, as before Kubernetes 1.36, the policy is Kyverno's, which is not installed either.
+    // A server before Kubernetes 1.36 serves no such policies. The policy is then Kyverno's, which is not installed.
     let none = json!({"kind": "APIResourceList", "apiVersion": "v1", "resources": [],
         "groupVersion": "admissionregistration.k8s.io/v1"});
     let headers = json!({"content-type": "application/json"});
@@ -77,12 +78,12 @@ fn the_policy_renames_pods_as_rewriting_does_and_leaves_all_others_alone() {
         ],
     );
     let hibernate = "castai/hibernate:v0.14";
-    eventually("the policy and the webhook are heard", || {
+    eventually("the policy and the webhook are active", || {
         let pods = create(&lab, &[pod("x", "default", &[], &[hibernate], Some(hibernate))]);
         images(&pods[0]) == [format!("{MIRROR}/{hibernate}"), format!("{MIRROR}/{hibernate}")]
     });
 
-    // A pod that is really created runs, with the init container that the webhook injected behind the policy's back.
+    // A pod that is actually created runs, with the init container that the webhook injected after the policy.
     let kvisor = "ghcr.io/castai/kvisor/kvisor-agent:v1.164.8";
     let customers = pod("customer", "default", &[], &[hibernate], Some(kvisor));
     kubectl(
@@ -93,38 +94,38 @@ fn the_policy_renames_pods_as_rewriting_does_and_leaves_all_others_alone() {
     let created = kubectl_json(&lab, &["get", "pod", "customer"]);
     assert_eq!(images(&created), [format!("{MIRROR}/{kvisor}"), format!("{MIRROR}/{hibernate}")]);
 
-    let mut dice = Dice::from_environment();
+    let mut random = Random::from_environment();
     let held: BTreeSet<String> =
         ecr_tags(&lab).iter().filter_map(|tag| Some(tag.rsplit_once(':')?.0.to_owned())).collect();
     let is_held = |image: &Image, _: &Image| held.contains(image.path());
-    compare(&lab, &mut dice, &[], is_held);
+    compare(&lab, &mut random, &[], is_held);
 
-    // By prefixes, whether it is mirrored or not, and by a name of the user's own.
+    // With prefixes, images are renamed whether they are mirrored or not, and so is a name that the user added.
     let map = format!("{MIRROR}/own-pinner=us-docker.pkg.dev/castai-hub/library/pod-pinner");
     let prefixes =
         plugin(&lab, 0, &["values", "policy", "--extent=prefixes", "--map", &map, "--apply", "--yes"]);
     assert_stderr_contains(&prefixes, &["warning: --extent=prefixes also renames images", "does not hold"]);
     let pinner = "us-docker.pkg.dev/castai-hub/library/pod-pinner";
-    eventually("the new policy is heard", || {
+    eventually("the new policy is active", || {
         let pods = create(&lab, &[pod("x", "default", &[], &[pinner], None)]);
         images(&pods[0]) == [format!("{MIRROR}/own-pinner:latest")]
     });
-    compare(&lab, &mut dice, &[map.parse().unwrap()], |_, source| built_in().knows(source));
+    compare(&lab, &mut random, &[map.parse().unwrap()], |_, source| built_in().knows(source));
 }
 
-/// Creates generated pods, as the server would store them, and expects the images that rewriting would give them.
-/// `is_covered` is asked with the name in the mirror and the source.
-fn compare(lab: &Lab, dice: &mut Dice, maps: &[NameMap], is_covered: impl Fn(&Image, &Image) -> bool) {
-    let pods: Vec<_> = (0..Dice::rounds(10)).map(|index| generated(dice, index)).collect();
+/// Creates generated pods as server dry runs, and expects the same images as from rewriting.
+/// `is_covered` gets the name in the mirror and the source.
+fn compare(lab: &Lab, random: &mut Random, maps: &[NameMap], is_covered: impl Fn(&Image, &Image) -> bool) {
+    let pods: Vec<_> = (0..Random::rounds(10)).map(|index| generated(random, index)).collect();
     let created = create(lab, &pods);
     assert_eq!(created.len(), pods.len());
     let mut renamed = 0;
     for (pod, created) in pods.iter().zip(&created) {
         let expected = rewritten(pod, maps, &is_covered);
-        assert_eq!(images(created), expected, "seed {}: {pod:#}", dice.seed);
+        assert_eq!(images(created), expected, "seed {}: {pod:#}", random.seed);
         renamed += usize::from(expected != images(pod));
     }
-    assert!(renamed > 0, "seed {}: nothing was renamed", dice.seed);
+    assert!(renamed > 0, "seed {}: nothing was renamed", random.seed);
 }
 
 /// The images that discovery and rewriting would give to a pod.
@@ -145,7 +146,8 @@ fn rewritten(pod: &Value, maps: &[NameMap], is_covered: &impl Fn(&Image, &Image)
         has_ended: false,
     };
     let found = Found { workloads: &[workload], ..Found::default() };
-    let inventory = discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
+    let inventory =
+        discover(Vec::new(), &[found], &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
     let mirror: Mirror = MIRROR.parse().unwrap();
     let mut names = BTreeMap::new();
     for assigned in assign(&inventory, &mirror, maps, Some(address::REGION)) {
@@ -170,7 +172,7 @@ fn images(pod: &Value) -> Vec<String> {
     items(pod).into_iter().map(|(.., image)| image).collect()
 }
 
-/// What of a pod has an image: the index of its list, its name, and the image.
+/// Parts of a pod that have an image: the index in their list, their name, and the image.
 fn items(pod: &Value) -> Vec<(usize, String, String)> {
     let lists = [("initContainers", "/image"), ("containers", "/image"), ("volumes", "/image/reference")];
     let mut found = Vec::new();
@@ -184,10 +186,10 @@ fn items(pod: &Value) -> Vec<(usize, String, String)> {
     found
 }
 
-fn generated(dice: &mut Dice, index: usize) -> Value {
-    let namespace = ["castai-agent", "default", "kube-system"][dice.below(3)];
+fn generated(random: &mut Random, index: usize) -> Value {
+    let namespace = ["castai-agent", "default", "kube-system"][random.below(3)];
     let mut draw = |least: usize, spread: usize| -> Vec<String> {
-        (0..least + dice.below(spread)).map(|_| image(dice)).collect()
+        (0..least + random.below(spread)).map(|_| image(random)).collect()
     };
     let (init, containers, volumes) = (draw(0, 3), draw(1, 3), draw(0, 2));
     let mut pod = pod(&format!("p{index}"), namespace, &names(&init), &names(&containers), None);
@@ -204,7 +206,7 @@ fn names(images: &[String]) -> Vec<&str> {
     images.iter().map(String::as_str).collect()
 }
 
-fn image(dice: &mut Dice) -> String {
+fn image(random: &mut Random) -> String {
     const REPOSITORIES: &[&str] = &[
         "us-docker.pkg.dev/castai-hub/library/agent",
         "us-docker.pkg.dev/castai-hub/library/pod-pinner",
@@ -229,13 +231,13 @@ fn image(dice: &mut Dice) -> String {
         "602401143452.dkr.ecr.us-east-1.amazonaws.com/eks/pause",
     ];
     const DIGEST: &str = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-    let repository = REPOSITORIES[dice.below(REPOSITORIES.len())];
-    let tag = ["", ":v1", ":v0.161.1", ":V1_x.y-z", ":latest", ":-bad", ":a:b"][dice.below(7)];
-    let digest = ["", "", "", DIGEST, "@sha256:0123"][dice.below(5)];
+    let repository = REPOSITORIES[random.below(REPOSITORIES.len())];
+    let tag = ["", ":v1", ":v0.161.1", ":V1_x.y-z", ":latest", ":-bad", ":a:b"][random.below(7)];
+    let digest = ["", "", "", DIGEST, "@sha256:0123"][random.below(5)];
     format!("{repository}{tag}{digest}")
 }
 
-/// A pod; the webhook gives it an init container of the image `injected`.
+/// A pod; the webhook injects an init container with the image `injected`.
 fn pod(name: &str, namespace: &str, init: &[&str], containers: &[&str], injected: Option<&str>) -> Value {
     let list = |prefix: &str, images: &[&str]| -> Vec<Value> {
         let named = images.iter().enumerate();
@@ -263,11 +265,11 @@ fn create(lab: &Lab, pods: &[Value]) -> Vec<Value> {
         ])
         .unwrap();
     assert_eq!(made.code, Some(0), "{}", made.stderr);
-    // kubectl writes one object after the other.
+    // kubectl prints one object after the other.
     serde_json::Deserializer::from_str(&made.stdout).into_iter().map(Result::unwrap).collect()
 }
 
-/// The configuration of the lab's webhook, which is asked after policies, and does not ask to be asked again.
+/// The configuration of the lab's webhook, which runs after policies and requests no reinvocation.
 fn injecting(lab: &Lab) -> Value {
     let authority = STANDARD.encode(std::fs::read(lab.folder().authority_certificate()).unwrap());
     let url = format!("https://{}/inject", address::INJECTOR.0);

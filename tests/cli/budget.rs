@@ -1,5 +1,5 @@
-//! What a run may cost: every request at the fronts belongs to a term, and every term has its number, which is worked
-//! out from what the lab's registries hold and not from what the plugin says.
+//! The requests of a run: every request at the front servers belongs to a term, and the expected number of each term is
+//! calculated from the content of the lab's registries, not from the plugin's output.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,40 +14,40 @@ use serde_json::{Value, json};
 
 use crate::harness::{PATH, clear_traffic, ecr_state, publish, set_tag, sync, traffic, write_file};
 
-/// An image without an index, and a second tag of an image that is there: what the cluster alone does not have.
+/// Images that the cluster does not have: one without an index, and a second tag of an existing image.
 const EXTRA: &str = "ghcr.io/castai/kvisor/kvisor-single:v1";
 const FIRST_TAG: &str = "ghcr.io/castai/kvisor/kvisor-agent:v1.164.8";
 const SECOND_TAG: &str = "ghcr.io/castai/kvisor/kvisor-agent:v1.164.9";
-/// Nodes pull from ECR too, so that nothing is rewritten while requests are counted.
+/// Nodes pull from ECR too, so nothing is rewritten while requests are counted.
 const RUN: &[&str] = &["--no-rewrite", "-f", "more.yaml"];
 
 #[test]
-fn a_run_without_mounting_costs_what_it_must() {
+fn a_run_without_mounting_sends_the_expected_requests() {
     let lab = &start(&Settings::default());
     let first = wanted(lab, &recipe(4));
     cost_of(lab, "into an empty registry", &first, false);
 
-    // Nothing to do.
+    // Up to date: nothing to do.
     cost_of(lab, "up to date", &first, false);
 
-    // One tag moves on: its own layers are new, the base layers are there.
+    // One tag moves: its own layers are new, the base layers exist already.
     let moved = wanted(lab, &Recipe { revision: 1, ..recipe(4) });
     assert_ne!(moved, first);
     cost_of(lab, "one tag moved", &moved, false);
 }
 
 #[test]
-fn a_run_with_mounting_uploads_each_blob_once_in_all() {
+fn a_run_with_mounting_uploads_each_blob_only_once() {
     let lab = &start(&Settings::default());
     lab.control().put("/ecr/settings", &json!({"blob_mounting": true})).unwrap();
     cost_of(lab, "into an empty registry", &wanted(lab, &recipe(4)), true);
 }
 
-/// The terms of a registry that is not ECR. It mounts without a setting.
+/// The terms of a registry other than ECR. It mounts blobs without a setting.
 #[test]
-fn a_run_into_another_registry_costs_what_it_must() {
+fn a_run_to_another_registry_sends_the_expected_requests() {
     let lab = &start(&Settings::default());
-    // What the images are made of is read where the lab can tell it: from ECR.
+    // The lab can read the content of images only from ECR.
     let before = mirror(lab);
     sync(lab, 0, RUN);
     let need = Need::of(&wanted(lab, &recipe(4)), &before, &mirror(lab));
@@ -60,17 +60,17 @@ fn a_run_into_another_registry_costs_what_it_must() {
     let seen = traffic(lab, "oci");
     let mut terms = vec![
         Term::new("a HEAD per tag", need.tags, |record| is(record, "HEAD", "/manifests/")),
-        // A HEAD alone does not tell that a tag is absent, which would then be moved.
+        // A HEAD response alone does not prove that a tag is absent, so another request follows before it is written.
         Term::new("a GET per tag that is absent", need.tags, |record| is(record, "GET", "/manifests/")),
-        // A HEAD does not tell a repository that is missing from one that a killed run left blobs in, and uploading
-        // those again would cost more: so each pair is asked for in every repository.
+        // A HEAD response does not distinguish a missing repository from one in which a killed run left blobs. Uploading
+        // those again would cost more, so each blob is looked up in every repository.
         Term::new("a HEAD per repository and blob", pairs, |record| is(record, "HEAD", "/blobs/")),
         Term::new("a POST per mounted blob", mounts, |record| is(record, "POST", "?mount=")),
         Term::new("a POST per uploaded blob", uploads, |record| {
             is(record, "POST", "/blobs/uploads/") && !record.path.contains("?mount=")
         }),
         Term::new("a PUT per uploaded blob", uploads, |record| is(record, "PUT", "/blobs/uploads/")),
-        // The answers' digests are the proof: nothing is asked again.
+        // The digests in the responses are the proof, so there are no further requests.
         Term::new("a PUT per manifest", need.puts, |record| is(record, "PUT", "/manifests/")),
     ];
     check("into another registry: destination", &terms, &seen);
@@ -84,34 +84,34 @@ fn a_run_into_another_registry_costs_what_it_must() {
     check("another registry, up to date: source", &up_to_date(&need), &traffic(lab, "source"));
 }
 
-/// What a run from `before` to what the lab's ECR holds now had to move.
+/// The content that a run had to transfer between the state `before` and the current state of the lab's ECR.
 #[derive(Debug)]
 struct Need {
-    /// Hosts and repositories of the wanted images' sources, as registries call them.
+    /// Hosts and repositories of the wanted images' sources, as registries name them.
     hosts: BTreeSet<&'static str>,
     repositories: BTreeSet<String>,
-    /// R: how many repositories are wanted, and in the destination C: created, and written to.
+    /// R: number of wanted repositories; C: those created in the destination; and those written to.
     created: usize,
     written: BTreeSet<String>,
     /// T.
     tags: usize,
-    /// M: children and tags. A tag is read and written even where another tag names the same manifest.
+    /// M: children and tags. A tag is read and written even if another tag has the same manifest.
     puts: usize,
     put_bytes: u64,
-    /// Tags whose digest had to be asked for because another one was there.
-    held: usize,
+    /// Tags whose digest had to be looked up because the tag existed with another digest.
+    existing_tags: usize,
     /// P, with the size of each; and U.
     pairs: BTreeMap<(String, String), u64>,
     blobs: BTreeMap<String, u64>,
-    /// Batches of up to a hundred blobs in repositories that were there before.
+    /// Batches of up to a hundred blobs in repositories that existed before.
     batches: usize,
 }
 
 impl Need {
-    /// `before` and `now` are states of the mirror between which the wanted images came: exactly those, as is asserted.
+    /// `before` and `now` are states of the mirror. Asserts that exactly the wanted images were added between them.
     #[track_caller]
     fn of(wanted: &Tags, before: &State, now: &State) -> Self {
-        assert_eq!(held(now), *wanted, "what is in ECR is what its sources publish");
+        assert_eq!(digests_by_tag(now), *wanted, "ECR has the content of the sources");
         let repositories: BTreeSet<String> =
             wanted.keys().map(|(repository, _)| repository.clone()).collect();
         let none = Repository::default();
@@ -122,7 +122,7 @@ impl Need {
             tags: wanted.len(),
             puts: 0,
             put_bytes: 0,
-            held: 0,
+            existing_tags: 0,
             pairs: BTreeMap::new(),
             blobs: BTreeMap::new(),
             batches: 0,
@@ -162,7 +162,7 @@ impl Need {
                 need.blobs.insert(digest.clone(), *size);
             }
         }
-        need.held = wanted
+        need.existing_tags = wanted
             .keys()
             .filter(|(repository, tag)| {
                 before.repositories.get(repository).is_some_and(|was| was.tags.contains_key(tag))
@@ -172,7 +172,7 @@ impl Need {
     }
 }
 
-/// What requests are for, how many of them there may be, and which they are.
+/// The purpose of requests, the expected number, and the requests that were sent.
 struct Term {
     name: &'static str,
     number: usize,
@@ -217,7 +217,7 @@ fn cost_of(lab: &Lab, situation: &str, wanted: &Tags, mounting: bool) {
             need.batches,
             called("BatchCheckLayerAvailability"),
         ),
-        // Whether the account mounts decides between one upload in all and one per repository: only ECR can say.
+        // Only ECR knows whether the account mounts blobs: then one upload in all is enough, else one per repository.
         Term::new(
             "the account's setting where blobs are shared",
             usize::from(shared),
@@ -246,15 +246,15 @@ fn cost_of(lab: &Lab, situation: &str, wanted: &Tags, mounting: bool) {
     assert_eq!(sent(is_of_blob_host), need.blobs.values().sum::<u64>(), "{situation}: bytes of blobs read");
     let manifests = sent(|record| is(record, "GET", "/manifests/"));
     assert_eq!(manifests, need.put_bytes, "{situation}: bytes of manifests read");
-    // Whose ECR is meant is the caller's account, which only STS tells.
+    // The account of the destination ECR is the caller's, which only STS knows.
     assert_eq!(identity.len(), 1, "{situation}: calls of STS and EC2: {identity:?}");
     assert_eq!(identity[0]["action"], "GetCallerIdentity");
 }
 
 fn source_terms(need: &Need) -> Vec<Term> {
-    // Tags that were there with another digest are asked for their digest first.
+    // Tags that existed with another digest are looked up first.
     let mut terms = up_to_date(need);
-    terms[2].number = need.held;
+    terms[2].number = need.existing_tags;
     terms.push(Term::new("a GET per manifest", need.puts, |record| {
         is(record, "GET", "/manifests/") && record.status != 401
     }));
@@ -268,7 +268,7 @@ fn source_terms(need: &Need) -> Vec<Term> {
 fn up_to_date(need: &Need) -> Vec<Term> {
     vec![
         Term::new("a token per repository", need.repositories.len(), |record| record.path.contains("token?")),
-        // A registry's first answer says where its tokens come from.
+        // The first response of a registry names its token service.
         Term::new("a refusal per registry", need.hosts.len(), |record| record.status == 401),
         Term::new("a HEAD per tag whose digest is not known", need.tags, |record| {
             is(record, "HEAD", "/manifests/") && record.status != 401
@@ -276,7 +276,7 @@ fn up_to_date(need: &Need) -> Vec<Term> {
     ]
 }
 
-/// Asserts that every request is one of a term's, and that each term has as many as it says.
+/// Asserts that every request belongs to a term, and that each term has its expected number.
 #[track_caller]
 fn check(situation: &str, terms: &[Term], seen: &[Record]) {
     let mut by_term: Vec<Vec<&Record>> = terms.iter().map(|_| Vec::new()).collect();
@@ -287,20 +287,20 @@ fn check(situation: &str, terms: &[Term], seen: &[Record]) {
             None => others.push(record),
         }
     }
-    assert!(others.is_empty(), "{situation}: requests that no term allows:\n{}", told(&others));
+    assert!(others.is_empty(), "{situation}: requests that belong to no term:\n{}", request_lines(&others));
     for (term, records) in terms.iter().zip(by_term) {
         let (seen, number) = (records.len(), term.number);
         assert!(
             seen == number,
-            "{situation}: {}: {seen} requests where the budget has {number}:\n{}",
+            "{situation}: {}: {seen} requests instead of {number}:\n{}",
             term.name,
-            told(&records)
+            request_lines(&records)
         );
     }
 }
 
-/// Requests as lines; those that were made more than once come first.
-fn told(records: &[&Record]) -> String {
+/// Requests as lines; those that were sent more than once come first.
+fn request_lines(records: &[&Record]) -> String {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for record in records {
         let operation = record.operation.as_deref().unwrap_or_default();
@@ -337,7 +337,7 @@ fn recipe(megabytes: usize) -> Recipe {
     Recipe { form: Form::Single, size: megabytes * 1_000_000, ..Recipe::default() }
 }
 
-/// A lab with some more images than its cluster uses.
+/// A lab with additional images that its cluster does not use.
 fn start(settings: &Settings) -> Lab {
     let lab = Lab::start(settings).unwrap();
     publish(&lab, EXTRA, &recipe(4));
@@ -355,10 +355,10 @@ fn start(settings: &Settings) -> Lab {
 /// Digests by repository and tag.
 type Tags = BTreeMap<(String, String), String>;
 
-/// What a run has to bring, as the sources publish it: the cluster's images, and those of `more.yaml`, of which `extra`
-/// is published here.
+/// Images that a run has to copy, as the sources publish them: the cluster's images, and those of `more.yaml`. The images
+/// in `extra` are published here.
 fn wanted(lab: &Lab, extra: &Recipe) -> Tags {
-    // An image that is there already is not made again, and its digest is told.
+    // An existing image is not created again; its digest is returned.
     let mut images: BTreeMap<String, String> = fixture::sources(Fixture::FirstCluster)
         .iter()
         .map(|image| {
@@ -374,7 +374,7 @@ fn wanted(lab: &Lab, extra: &Recipe) -> Tags {
     images.into_iter().map(|(image, digest)| (parts(&image).unwrap(), digest)).collect()
 }
 
-/// What ECR holds below the mirror's path, by the public names. Outside of it lies only what was there before any run.
+/// The content of ECR below the mirror's path, by public name. All other content is older than any run.
 #[track_caller]
 fn mirror(lab: &Lab) -> State {
     let mut state = ecr_state(lab);
@@ -383,16 +383,17 @@ fn mirror(lab: &Lab) -> State {
     let stray = state.repositories.keys().find(|name| below(name).is_none() && !is_of_others(name));
     assert_eq!(stray, None, "a repository outside of the mirror's path");
     let repositories = std::mem::take(&mut state.repositories).into_iter();
-    state.repositories = repositories.filter_map(|(name, held)| Some((below(&name)?, held))).collect();
+    state.repositories =
+        repositories.filter_map(|(name, existing)| Some((below(&name)?, existing))).collect();
     state
 }
 
-fn held(state: &State) -> Tags {
+fn digests_by_tag(state: &State) -> Tags {
     state
         .repositories
         .iter()
-        .flat_map(|(name, held)| {
-            held.tags.iter().map(move |(tag, digest)| ((name.clone(), tag.clone()), digest.clone()))
+        .flat_map(|(name, existing)| {
+            existing.tags.iter().map(move |(tag, digest)| ((name.clone(), tag.clone()), digest.clone()))
         })
         .collect()
 }

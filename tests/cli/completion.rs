@@ -1,4 +1,4 @@
-//! Completion as kubectl and shells ask for it, and the link by which kubectl finds it.
+//! Completion as kubectl and shells call it, and the link by which kubectl finds it.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::symlink;
@@ -12,14 +12,14 @@ use crate::harness::{
     add_fault, assert_stderr_contains, eventually, kubeconfig_flag, own_lab, plugin, shared_lab, traffic,
 };
 
-/// By way of the front that can be silenced.
+/// Through the front server that can be silenced.
 const BY_FRONT: &str = "--server=http://127.0.0.1:8001";
 const LINK: &str = "kubectl_complete-castai_privatelink";
 
-/// What kubectl itself offers after `kubectl castai-privatelink`: values, and the directive.
+/// The completions of kubectl after `kubectl castai-privatelink`: values, and the directive.
 fn offered(lab: &Lab, line: &[&str]) -> (Vec<String>, String) {
     let output =
-        in_path(lab, linked(lab), "kubectl", &[&["__complete", "castai-privatelink"], line].concat());
+        in_path(lab, install_link(lab), "kubectl", &[&["__complete", "castai-privatelink"], line].concat());
     assert_eq!(output.code, Some(0), "{line:?}: {}", output.stderr);
     let mut values: Vec<_> = output.stdout.lines().map(str::to_owned).collect();
     let directive = values.pop().unwrap_or_default();
@@ -27,7 +27,7 @@ fn offered(lab: &Lab, line: &[&str]) -> (Vec<String>, String) {
 }
 
 /// A folder with the plugin, and the link that `completion install` makes there.
-fn linked(lab: &Lab) -> &'static Path {
+fn install_link(lab: &Lab) -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let folder = lab.folder().home().join("linked");
@@ -76,7 +76,7 @@ fn kubectl_completes_commands_flags_values_and_names() {
     }
     let (users, _) = offered(lab, &["version", "--user", ""]);
     assert_eq!(users.len(), 1, "{users:?}");
-    // Nothing is run, whatever the line says.
+    // Completion executes no command line.
     let (found, _) = offered(lab, &["sync-images", "--yes", "--no-rewrite", "--lock=made.json", "--t"]);
     assert_eq!(
         found.iter().map(String::as_str).collect::<BTreeSet<_>>(),
@@ -89,26 +89,30 @@ fn kubectl_completes_commands_flags_values_and_names() {
 fn completion_is_empty_when_the_cluster_is_unreachable() {
     let lab = shared_lab();
     let kubeconfig = kubeconfig_flag(lab, "completing-nobody");
-    assert_eq!(offered(lab, &[&kubeconfig, "-n", ""]), (vec![], ":4".to_owned()), "no right to list them");
+    assert_eq!(
+        offered(lab, &[&kubeconfig, "-n", ""]),
+        (vec![], ":4".to_owned()),
+        "no permission to list them"
+    );
     assert_eq!(offered(lab, &["--kubeconfig=/nowhere", "-n", ""]).1, ":4");
     assert_eq!(offered(lab, &["--kubeconfig=/nowhere", "--context", ""]), (vec![], ":4".to_owned()));
 }
 
 #[test]
-fn a_server_that_says_nothing_is_not_waited_for() {
+fn completion_does_not_wait_for_a_silent_server() {
     let lab = own_lab();
     add_fault(&lab, "kubernetes", &json!({"action": {"kind": "silence"}}));
     let line = ["__complete", BY_FRONT, "--request-timeout=10m", "-n", ""];
     let mut run = lab.spawn_plugin(&line).unwrap();
-    // The silence does not end, and the flag allows more than the patience of this test.
-    eventually("it gives up", || run.try_wait().unwrap().is_some());
+    // The server never responds, and the flag allows a longer timeout than that of this test.
+    eventually("completion times out", || run.try_wait().unwrap().is_some());
     let output = run.wait().unwrap();
     assert_eq!((output.code, output.stdout.as_str()), (Some(0), ":4\n"), "{}", output.stderr);
     let asked = traffic(&lab, "kubernetes");
     assert!(asked.iter().any(|record| record.path.starts_with("/api/v1/namespaces")), "{asked:?}");
 }
 
-/// Sources the script, as `~/.bashrc` does, and shows what bash would offer for the line up to the cursor.
+/// Sources the script, as `~/.bashrc` does, and returns bash's completions for the line up to the cursor.
 fn in_bash(lab: &Lab, line: &str) -> Vec<String> {
     let script = r#"
         PATH=$1:$PATH
@@ -118,7 +122,7 @@ fn in_bash(lab: &Lab, line: &str) -> Vec<String> {
         _kubectl_castai_privatelink
         printf '%s\n' "${COMPREPLY[@]}"
     "#;
-    let folder = linked(lab);
+    let folder = install_link(lab);
     let output = lab.run("bash", &["-c", script, "bash", folder.to_str().unwrap(), line]).unwrap();
     assert_eq!(output.code, Some(0), "{line}: {}", output.stderr);
     output.stdout.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
@@ -133,7 +137,7 @@ fn bash_completes_the_binarys_own_name() {
     let cases: &[(&str, &[&str])] = &[
         ("kubectl-castai_privatelink pre", &["preflight"]),
         ("kubectl-castai_privatelink version -o ", &["json", "yaml"]),
-        // Readline keeps what stands before `=` and `:`.
+        // Readline keeps the text before `=` and `:`.
         ("kubectl-castai_privatelink version --output=j", &["json"]),
         ("kubectl-castai_privatelink --context ", &[&arn]),
         ("kubectl-castai_privatelink --context=arn:aws:e", &[arn.strip_prefix("arn:aws:").unwrap()]),
@@ -148,7 +152,7 @@ fn bash_completes_the_binarys_own_name() {
 }
 
 #[test]
-fn every_shell_has_a_script_and_a_place_for_it() {
+fn every_shell_has_a_script_and_install_instructions() {
     let lab = shared_lab();
     for (shell, words, place) in [
         ("bash", "complete -F", "~/.bashrc"),
@@ -164,9 +168,9 @@ fn every_shell_has_a_script_and_a_place_for_it() {
 }
 
 #[test]
-fn the_link_is_made_once_beside_krews_and_removed_again() {
+fn the_link_is_created_once_in_krews_directory_and_removed() {
     let lab = shared_lab();
-    // As krew lays it out: the plugin is found by a link, and lies in a folder of its version.
+    // The layout of krew: the plugin is found through a link, and is in a folder with its version.
     let (bin, store) = (lab.folder().home().join("krew/bin"), lab.folder().home().join("krew/store/v1"));
     std::fs::create_dir_all(&bin).unwrap();
     std::fs::create_dir_all(&store).unwrap();
@@ -191,8 +195,8 @@ fn the_link_is_made_once_beside_krews_and_removed_again() {
     ends(&run(&["install"]), 0, "created");
     assert_eq!(std::fs::read_link(&link).unwrap().to_str(), Some("kubectl-castai_privatelink"));
     ends(&run(&["install"]), 0, "unchanged");
-    assert!(!store.join(LINK).is_symlink(), "it would be gone after an upgrade");
-    // An upgrade turns krew's link to another folder, and ours still leads there.
+    assert!(!store.join(LINK).is_symlink(), "an upgrade would remove it");
+    // An upgrade changes krew's link to another folder, and our link still works.
     assert_eq!(
         link.canonicalize().unwrap(),
         store.join("kubectl-castai_privatelink").canonicalize().unwrap()
@@ -208,7 +212,7 @@ fn the_link_is_made_once_beside_krews_and_removed_again() {
     ends(&run(&["uninstall"]), 2, "is not the link of this plugin");
     assert_eq!(std::fs::read_to_string(&link).unwrap(), "somebody else's");
 
-    // A folder that cannot be written, though the tests may run as root.
+    // A folder that is not writable, even if the tests run as root.
     std::fs::remove_file(&link).unwrap();
     let script = format!(
         "mount --bind {0} {0} && mount -o remount,bind,ro {0} && PATH={0}:$PATH && kubectl castai-privatelink completion install",

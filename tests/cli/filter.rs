@@ -1,4 +1,4 @@
-//! Manifests go through the plugin: what comes out names the mirror, and is else what went in.
+//! `rewrite` changes image names in manifests to private ones, and leaves every other byte unchanged.
 
 use lab::dns::{Behaviour, EVERY_NAME};
 use lab::host::{Lab, Output};
@@ -10,11 +10,11 @@ use crate::harness::{
     run_with_input, shared_lab, traffic, wait_until_ready, write_file,
 };
 
-/// As the console's onboarding command gets it: everything in one file, written by people and templates.
+/// Input as for the console's onboarding command: everything in one file, written by hand and by templates.
 const ONBOARDING: &str = include_str!("filter/agent.yaml");
 const FILTER: [&str; 1] = ["rewrite"];
 
-/// What has to come out of `ONBOARDING`: the names of images and nothing else.
+/// The expected output for `ONBOARDING`: only the names of images differ.
 fn private_onboarding() -> String {
     let quoted = |quote: &str| format!("image: {quote}{AGENT}:v0.161.1{quote}");
     let private = |quote: &str| format!("image: {quote}{MIRROR}/{AGENT}:v0.161.1{quote}");
@@ -27,19 +27,19 @@ fn private_onboarding() -> String {
     text
 }
 
-/// Filters where no kubeconfig is.
+/// Runs `rewrite` without a kubeconfig.
 fn without_kubeconfig(lab: &Lab, arguments: &[&str], input: &str) -> Output {
     plugin_without_kubeconfig(lab, &[&FILTER, arguments].concat(), input)
 }
 
 #[test]
-fn onboarding_manifests_are_applied_with_private_images_and_else_as_they_are() {
+fn onboarding_manifests_are_applied_with_only_their_images_changed() {
     let lab = empty_lab();
     write_file(&lab, "agent.yaml", ONBOARDING);
     let filter = [&FILTER[..], &["-f", "agent.yaml"]].concat();
 
     let early = plugin(&lab, 1, &filter);
-    assert_eq!(early.stdout, "", "nothing is printed that cannot be pulled");
+    assert_eq!(early.stdout, "", "no image is printed that cannot be pulled");
     let agent = format!("error: image {AGENT}:v0.161.1 of Deployment/castai-agent in agent.yaml: ");
     assert_stderr_contains(&early, &[&agent, &format!("{MIRROR}/{AGENT}:v0.161.1 not found")]);
     assert_stderr_contains(
@@ -58,7 +58,7 @@ fn onboarding_manifests_are_applied_with_private_images_and_else_as_they_are() {
     let filtered = plugin(&lab, 0, &filter);
     assert_eq!(filtered.stdout, private_onboarding());
     assert_eq!(filtered.stderr, "");
-    assert_eq!(traffic(&lab, "source").len(), 0, "sources are not asked");
+    assert_eq!(traffic(&lab, "source").len(), 0, "sources get no requests");
     assert!(castai_workloads_or_none(&lab).is_empty(), "the cluster is not changed");
 
     let pipe = "kubectl castai-privatelink rewrite -f - | kubectl apply -f -";
@@ -72,7 +72,7 @@ fn onboarding_manifests_are_applied_with_private_images_and_else_as_they_are() {
     let data = json!({"API_KEY": "bGFiLWtleS13aXRob3V0LXBvd2Vy", "ca.bin": "//79/Pv6+fj39g=="});
     assert_eq!(secret["data"], data);
 
-    // The names are those that `sync-images` itself would set.
+    // The names are those that `sync-images` sets.
     let after = plugin(&lab, 0, &["sync-images", "--yes"]);
     assert!(after.stdout.starts_with("nothing to do"), "{}", after.stdout);
 }
@@ -83,13 +83,13 @@ fn castai_workloads_or_none(lab: &Lab) -> Vec<Value> {
 }
 
 #[test]
-fn neither_a_cluster_nor_a_registry_is_needed_where_a_lock_proves_the_images() {
+fn with_a_lock_neither_cluster_nor_registry_is_needed() {
     let lab = own_lab();
     plugin(&lab, 0, &["sync-images", "--no-rewrite", "--yes", "--lock", "lock.json"]);
     let pod = |image: &str| format!("kind: Pod\nspec: {{containers: [{{name: a, image: {image}}}]}} # a\r\n");
     let (public, private) = (pod(&format!("{AGENT}:v0.161.1")), pod(&format!("{MIRROR}/{AGENT}:v0.161.1")));
 
-    // The registry, named, is all that is asked.
+    // With `--registry`, only the registry gets requests.
     let registry = ["-f", "-", "--registry", MIRROR];
     let online = without_kubeconfig(&lab, &registry, &public);
     assert_eq!((online.code, &*online.stdout, &*online.stderr), (Some(0), &*private, ""));
@@ -105,12 +105,12 @@ fn neither_a_cluster_nor_a_registry_is_needed_where_a_lock_proves_the_images() {
     let offline = without_kubeconfig(&lab, &lock, &public);
     assert_eq!((offline.code, &*offline.stdout, &*offline.stderr), (Some(0), &*private, ""));
     let again = without_kubeconfig(&lab, &lock, &private);
-    assert_eq!((again.code, &*again.stdout), (Some(0), &*private), "twice is once");
+    assert_eq!((again.code, &*again.stdout), (Some(0), &*private), "a second run changes nothing");
     let unproven = without_kubeconfig(&lab, &lock, &pod(&format!("{KVISOR}:v9")));
     assert_eq!((unproven.code, &*unproven.stdout), (Some(1), ""));
     assert_stderr_contains(&unproven, &["not found in the lock", "--no-rewrite --lock lock.json"]);
 
-    // JSON stays JSON, several files are one stream, and what has no images goes through.
+    // JSON stays JSON, several files are one stream, and objects without images are printed unchanged.
     let value = |image: &str| json!({"kind": "Pod", "spec": {"containers": [{"name": "a", "image": image}]}});
     let in_json = |image: &str| serde_json::to_string_pretty(&value(image)).expect("JSON");
     let lock = &lock[2..];
@@ -127,13 +127,13 @@ fn neither_a_cluster_nor_a_registry_is_needed_where_a_lock_proves_the_images() {
     assert_eq!((nothing.code, &*nothing.stdout), (Some(0), "kind: Secret\ndata: {a: aGk=}\n"));
     assert_eq!(nothing.stderr, "");
 
-    // A stream without images of Cast AI passes, whatever can be reached: Helm sends every stream of a release.
+    // A stream without images of Cast AI is printed unchanged, even if nothing can be reached: Helm passes every release.
     for stream in ["", "# nothing\n---\n", &public.replace(AGENT, "docker.io/library/nginx")] {
         let passed = without_kubeconfig(&lab, &["-f", "-"], stream);
         assert_eq!((passed.code, &*passed.stdout, &*passed.stderr), (Some(0), stream, ""));
     }
 
-    // A reader that hangs up has seen what it wanted.
+    // A reader that closes the pipe is not an error.
     let mut command = lab.command("bash");
     let piped = format!(
         "set -o pipefail; kubectl castai-privatelink {} -f apps {} | true",
@@ -146,10 +146,10 @@ fn neither_a_cluster_nor_a_registry_is_needed_where_a_lock_proves_the_images() {
 }
 
 #[test]
-fn what_cannot_be_filtered_is_refused_with_an_empty_output() {
+fn manifests_that_cannot_be_rewritten_print_nothing() {
     let lab = shared_lab();
-    let held = || ecr_state(lab).repositories.into_keys().collect::<Vec<_>>();
-    let before = (castai_workloads(lab), held());
+    let repositories = || ecr_state(lab).repositories.into_keys().collect::<Vec<_>>();
+    let before = (castai_workloads(lab), repositories());
     write_file(lab, "filter/a.yaml", "kind: A\n");
     write_file(lab, "filter/a.json", "{\"kind\": \"A\"}");
     write_file(lab, "filter/broken.yaml", "kind: A\n---\n# b\nkind: B\nspec: [1,\n");
@@ -186,5 +186,5 @@ fn what_cannot_be_filtered_is_refused_with_an_empty_output() {
         assert!(output.stderr.starts_with("error: "), "{flags:?}: {}", output.stderr);
         assert_eq!(output.stdout, "", "{flags:?}");
     }
-    assert_eq!((castai_workloads(lab), held()), before);
+    assert_eq!((castai_workloads(lab), repositories()), before);
 }

@@ -1,4 +1,4 @@
-//! What all tests share: labs and runs of the plugin in them, and what a test reads and changes in the cluster and the
+//! Code that all tests share: labs, runs of the plugin in them, and access to the cluster and the
 //! registries.
 
 mod cluster;

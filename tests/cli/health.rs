@@ -1,4 +1,4 @@
-//! The health rule: what a rewrite breaks is put back, and what was broken before is not judged.
+//! Health: a workload that breaks by the rewrite is restored, and one that was broken before is not.
 
 use lab::address;
 use lab::kubelet::FailingPull;
@@ -10,9 +10,9 @@ use crate::harness::{
     publish_to, recorded_images, sync,
 };
 
-/// A component that runs well is restored where our change breaks it; one that is broken anyway is brought to start.
+/// A healthy component is restored if the change breaks it. A component that was broken before only has to start.
 #[test]
-fn what_ran_well_is_restored_and_what_was_broken_has_only_to_start() {
+fn healthy_workloads_are_restored_and_broken_ones_only_have_to_start() {
     let lab = &own_lab();
     let crashing = Recipe { behaviour: Behaviour::Crash, ..Recipe::default() };
     let elsewhere = |name: &str| format!("{}/old/ghcr.io/castai/{name}:v1", address::OCI_REGISTRY.0);
@@ -25,7 +25,7 @@ fn what_ran_well_is_restored_and_what_was_broken_has_only_to_start() {
         place(name, &Recipe::default());
         let container = json!({
             "name": "main", "image": image, "imagePullPolicy": "IfNotPresent",
-            // Without it a container that crashes is ready until it does.
+            // Without a readiness probe, a container is ready until it crashes.
             "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}},
         });
         let labels = json!({"app": name});
@@ -45,7 +45,7 @@ fn what_ran_well_is_restored_and_what_was_broken_has_only_to_start() {
             &["rollout", "status", "-n", "castai-agent", &format!("deployment/{name}"), "--timeout=300s"],
         );
     }
-    // What is mirrored is no longer what runs.
+    // The mirrored image differs from the running one.
     place("first", &crashing);
 
     let output = plugin(lab, 1, &["sync-images", "-l", "app", "--yes"]);
@@ -60,7 +60,7 @@ fn what_ran_well_is_restored_and_what_was_broken_has_only_to_start() {
     assert_eq!(container_image(lab, "first", "main"), elsewhere("first"));
     assert_eq!(recorded_images(lab, "deployment/first"), Value::Null);
     assert_eq!(container_image(lab, "later", "main"), elsewhere("later"));
-    // The broken one has started; that it crashes is shown with its log, and is no failure of this run.
+    // The broken component has started. Its crash is shown with its log, and is not a failure of this run.
     assert_stderr_contains(&output, &["deployment.apps/broken: images pulled, containers started"]);
     assert_stderr_contains(&output, &["\n  deployment.apps/broken in namespace castai-agent: pod broken-"]);
     let mut logs = output.stderr.lines().filter(|line| line.starts_with("    "));
@@ -73,9 +73,9 @@ fn what_ran_well_is_restored_and_what_was_broken_has_only_to_start() {
     }
 }
 
-/// What an earlier run wrote and did not see to its end is no success because there is nothing more to write.
+/// If an earlier run patched a workload and did not complete its rollout, the next run does not report success.
 #[test]
-fn a_rollout_that_failed_is_not_forgotten_by_the_next_run() {
+fn the_next_run_reports_a_failed_rollout_again() {
     let lab = &own_lab();
     let rule = FailingPull {
         node: None,
@@ -96,15 +96,15 @@ fn a_rollout_that_failed_is_not_forgotten_by_the_next_run() {
         assert!(controller.starts_with(MIRROR), "{controller}");
     }
     lab.control().delete("/kubelet/failures").expect("pulls succeed");
-    // The kubelet's next try is waited for.
+    // The run waits for the kubelet's next attempt.
     sync(lab, 0, &[]);
     let output = sync(lab, 0, &[]);
     assert!(output.stdout.starts_with("nothing to do"), "{}", output.stdout);
 }
 
-/// A pod that has run to its end keeps its image, whatever it was.
+/// A completed pod keeps its image.
 #[test]
-fn a_pod_that_has_ended_is_left_as_it_is() {
+fn a_completed_pod_is_unchanged() {
     let lab = &own_lab();
     let there = format!("{}/old/ghcr.io/castai/once:v1", address::OCI_REGISTRY.0);
     let recipe = Recipe { behaviour: Behaviour::Crash, ..Recipe::default() };

@@ -1,4 +1,4 @@
-//! With the real Helm 3 and Helm 4: what upgrades do to rewritten images, and that values make the rewrite last.
+//! Tests with the real Helm 3 and Helm 4: how upgrades change rewritten images, and that values persist the rewrite.
 
 mod measured;
 mod persist;
@@ -14,7 +14,7 @@ use crate::harness::{MIRROR, QUICK, empty_lab, kubectl_json, publish};
 
 const NAMESPACE: &str = "castai-agent";
 
-/// One of the two Helms, and the lab in which it is the only one that installs.
+/// One version of Helm, and a lab in which only this version installs.
 struct Helm {
     lab: Lab,
     program: &'static str,
@@ -30,7 +30,7 @@ impl Helm {
         Self { lab, program }
     }
 
-    /// Helm 4 applies on the server's side, and heeds who claims a field.
+    /// Whether Helm uses server-side apply, as Helm 4 does, and so respects field ownership.
     fn applies(&self) -> bool {
         self.program == "helm4"
     }
@@ -51,21 +51,21 @@ impl Helm {
         output
     }
 
-    /// Installs a chart as a release of its name. Hooks are left out: their images cannot be pulled yet.
+    /// Installs a chart as a release with the chart's name. Hooks are skipped, because their images cannot be pulled yet.
     #[track_caller]
     fn install(&self, chart: &str) {
         let path = chart_path(chart);
         self.run(0, &["install", chart, text(&path), "--create-namespace", "--no-hooks"]);
     }
 
-    /// Upgrades the release that has the name of the chart at `path`.
+    /// Upgrades the release with the name of the chart at `path`.
     #[track_caller]
     fn upgrade(&self, code: i32, path: &Path, arguments: &[&str]) -> Output {
         let release = path.file_name().unwrap().to_str().unwrap();
         self.run(code, &[&["upgrade", release, text(path), "--timeout=10m"], arguments].concat())
     }
 
-    /// Renders a chart and hands it to `sync-images -f -`.
+    /// Renders a chart and pipes it to `sync-images -f -`.
     #[track_caller]
     fn render_and_sync(&self, path: &Path, values: &str, arguments: &str) -> Output {
         let script = format!(
@@ -80,7 +80,7 @@ impl Helm {
         output
     }
 
-    /// A chart as its next version: the same with another version of the application.
+    /// The next version of a chart: the same chart with another application version.
     fn next_version(&self, chart: &str, version: &str) -> PathBuf {
         let path = self.lab.folder().home().join("next").join(chart);
         copy(&chart_path(chart), &path);
@@ -94,7 +94,7 @@ impl Helm {
         path
     }
 
-    /// The field managers that claim the image of a container of a Deployment.
+    /// The field managers that own the image of a container of a Deployment.
     fn field_owners(&self, deployment: &str, container: &str) -> Vec<String> {
         let arguments = ["get", "deployment", deployment, "-n", NAMESPACE, "--show-managed-fields"];
         let object = kubectl_json(&self.lab, &arguments);

@@ -1,4 +1,4 @@
-//! Images that no workload shows: those of Helm's hooks and of Cast AI's custom resources.
+//! Images that are in no workload: those of Helm's hooks and of Cast AI's custom resources.
 
 use lab::registry::image::Recipe;
 use serde_json::json;
@@ -12,7 +12,7 @@ use crate::harness::{
 const HOOK: &str = "rancher/kubectl:v1.35.6";
 
 #[test]
-fn images_of_hooks_are_mirrored_where_secrets_may_be_listed() {
+fn images_of_hooks_are_mirrored_if_secrets_can_be_listed() {
     let lab = own_lab();
     publish(&lab, &format!("docker.io/{HOOK}"), &Recipe { size: 20_000, ..Recipe::default() });
     let evictor = |image| {
@@ -28,7 +28,7 @@ fn images_of_hooks_are_mirrored_where_secrets_may_be_listed() {
         .with_hook("kubectl", "shop/migrate:v1", "pre-upgrade")
         .store(&lab);
 
-    // Without the right to list Secrets the rest is done, and what was not seen is said.
+    // Without permission to list Secrets, everything else is done, and a message names what was not read.
     let kinds = "deployments.apps,daemonsets.apps,statefulsets.apps,replicasets.apps,cronjobs.batch,jobs.batch,pods,\
                  replicationcontrollers,nodes";
     let kubeconfig = grant_access(&lab, "limited", "get,list,patch", kinds);
@@ -42,7 +42,7 @@ fn images_of_hooks_are_mirrored_where_secrets_may_be_listed() {
     );
     assert!(!mirrored_tags(&lab).contains(HOOK));
 
-    // The printed roles allow it in Cast AI's namespace alone, and that is enough.
+    // The printed roles allow it only in Cast AI's namespace, which is sufficient.
     let script = "kubectl castai-privatelink permissions rbac --subject user:operator | kubectl apply -f -";
     let applied = lab.run("bash", &["-c", script]).unwrap();
     assert_eq!(applied.code, Some(0), "{}", applied.stderr);
@@ -72,7 +72,7 @@ fn images_of_hooks_are_mirrored_where_secrets_may_be_listed() {
 }
 
 #[test]
-fn images_of_custom_resources_are_mirrored_and_left_to_their_operators() {
+fn images_of_custom_resources_are_mirrored_and_not_rewritten() {
     let lab = own_lab();
     for image in ["castai/jmx-exporter:v1.0.0", "castai/next:v2.0.0"] {
         publish(&lab, &format!("docker.io/{image}"), &Recipe { size: 20_000, ..Recipe::default() });

@@ -1,4 +1,4 @@
-//! `images`: every image with its reason and who uses it, by the cluster or by manifests alone, and nothing else taken.
+//! `images` lists every image with its reason and the workloads that use it, from the cluster or only from manifests.
 
 use std::collections::BTreeSet;
 
@@ -12,14 +12,14 @@ use crate::harness::{
     traffic, whole_cluster_lab, workload_specs, write_file,
 };
 
-/// An image of others that Cast AI is known to use: what a customer's pod waits for selects among those.
+/// An image of another publisher that Cast AI is known to use, so that a customer's pending pod can select it.
 const JMX: &str = "otel/ebpf-instrument:v1.0.0";
 const ROLLOUT: &str = "ghcr.io/castai/live/gate:v0.1.0";
 const AWS_NODE: &str = "ghcr.io/castai/live/aws-vpc-cni:v0.118.0";
 const HOOK: &str = "ghcr.io/castai/live/kubectl:v1.35.0";
 const NAMED: &str = "quay.io/acme/probe:v1";
 
-/// Runs `images` without credentials of AWS, and asserts that nothing but the cluster was asked.
+/// Runs `images` without AWS credentials, and asserts that only the cluster got requests.
 #[track_caller]
 fn images(lab: &Lab, code: i32, arguments: &[&str]) -> Output {
     lab.control().delete("/aws/requests").unwrap();
@@ -27,7 +27,7 @@ fn images(lab: &Lab, code: i32, arguments: &[&str]) -> Output {
     let output = plugin_without_aws(lab, code, &[&["images"], arguments].concat());
     let asked: Vec<Value> = lab.control().get("/aws/requests").unwrap();
     assert!(asked.is_empty(), "{asked:?}");
-    assert!(traffic(lab, "source").is_empty(), "no registry is asked");
+    assert!(traffic(lab, "source").is_empty(), "no registry gets requests");
     output
 }
 
@@ -55,7 +55,7 @@ fn create(lab: &Lab, group: &str, plural: &str, kind: &str, name: &str) -> Value
     define_custom_resource(lab, group, plural, kind, "Namespaced");
     let version = format!("{group}/v1alpha1");
     let metadata = json!({"name": name, "namespace": "shop"});
-    // The server knows the kind a moment before it serves it.
+    // The API server publishes the kind slightly before it serves it.
     let path = file(
         lab,
         "owner.json",
@@ -67,7 +67,7 @@ fn create(lab: &Lab, group: &str, plural: &str, kind: &str, name: &str) -> Value
     json!([{"apiVersion": version, "kind": kind, "name": name, "uid": uid, "controller": true}])
 }
 
-/// What no fixture has: a webhook's container in a customer's pod, a controller of a kind of its own, castai-live's patch of
+/// Objects that no fixture has: a webhook's container in a customer's pod, a custom controller, castai-live's patch of
 /// `aws-node`, and its hook.
 fn add_hidden_images(lab: &Lab) {
     for image in [&format!("docker.io/{JMX}"), ROLLOUT, AWS_NODE, HOOK] {
@@ -115,7 +115,7 @@ fn add_hidden_images(lab: &Lab) {
 }
 
 #[test]
-fn every_image_is_listed_with_its_reason_and_what_was_left_out_is_explained() {
+fn every_image_has_a_reason_and_excluded_images_are_explained() {
     let lab = whole_cluster_lab();
     let before = uses(&parse_json(&images(&lab, 0, &["-o", "json"])));
     assert_eq!(before.len(), 25, "{before:#?}");
@@ -142,7 +142,7 @@ fn every_image_is_listed_with_its_reason_and_what_was_left_out_is_explained() {
     assert!(why("castai-db-agent", "env/db-agent/AGENT_IMAGE").contains("its value is a tag"));
     assert!(why("checkout", "container/checkout").contains("neither the workload nor the image"));
     let excluded = seen["explanation"]["excluded"].to_string();
-    assert!(!excluded.contains("cloneset.apps"), "what is taken is not left out: {excluded}");
+    assert!(!excluded.contains("cloneset.apps"), "included images are not excluded: {excluded}");
     assert!(why("backup", "container/backup").contains("the workload does not belong to Cast AI"));
     let tables = images(&lab, 0, &["--explain"]);
     for words in [
@@ -160,7 +160,7 @@ fn every_image_is_listed_with_its_reason_and_what_was_left_out_is_explained() {
     let names = images(&lab, 0, &["-o", "name"]).stdout;
     assert_eq!(names.lines().filter(|line| *line == AWS_NODE).count(), 1, "{names}");
 
-    // All of it is mirrored, and who owns what is fixed keeps it.
+    // All of them are mirrored, and fields that are not rewritable keep their images.
     let shop =
         |lab: &Lab| kubectl_json(lab, &["get", "replicasets/checkout-5d9f", "-n", "shop"])["spec"].clone();
     let replica_set = shop(&lab);
@@ -194,7 +194,7 @@ spec: {template: {spec: {containers: [{name: kubectl, image: rancher/kubectl:v1.
 ";
 
 #[test]
-fn manifests_are_read_without_a_cluster_and_an_inventory_is_passed_on() {
+fn manifests_are_read_without_a_cluster_and_give_an_inventory() {
     let lab = shared_lab();
     let path = file(lab, "chart.yaml", MANIFESTS);
     let run = |code: i32, flags: &str| {
@@ -207,7 +207,7 @@ fn manifests_are_read_without_a_cluster_and_an_inventory_is_passed_on() {
     assert_eq!(
         run(0, "-o name").stdout.lines().collect::<Vec<_>>(),
         [
-            // Of another registry, whatever its path says.
+            // An image of another registry, although its path looks like the mirror's.
             "e.example/ghcr.io/castai/kvisor/kvisor-controller:v1",
             "e.example/ghcr.io/castai/kvisor/kvisor-scanners:v1",
             "rancher/kubectl:v1.35.6",
@@ -225,7 +225,7 @@ fn manifests_are_read_without_a_cluster_and_an_inventory_is_passed_on() {
     assert_stderr_contains(&run(2, "-n castai-agent"), &["error: -n and -l cannot be used with -f"]);
     assert_stderr_contains(&run(2, "--explain -o name"), &["error: --explain cannot be used with -o name"]);
 
-    // What a cluster needs, for a machine that reaches the registries alone.
+    // The inventory of a cluster, for a machine that reaches only the registries.
     let inventory = file(lab, "images.json", &plugin(lab, 0, &["images", "-o", "json"]).stdout);
     let handed_over =
         ["sync-images", "--no-discover", "--no-rewrite", "--dry-run", "--inventory", &inventory];
@@ -234,7 +234,7 @@ fn manifests_are_read_without_a_cluster_and_an_inventory_is_passed_on() {
 }
 
 #[test]
-fn users_add_what_is_not_known_yet() {
+fn users_add_unknown_images() {
     let lab = shared_lab();
     let before = workload_specs(lab);
     let knowledge = file(

@@ -1,5 +1,5 @@
-//! The way to users: the archive of this build and krew's manifest for it, made by the scripts that make a release,
-//! and installed as the README says.
+//! Installation: the archive of this build and its krew manifest, made by the scripts that make a release,
+//! and installed with the commands in the README.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -38,7 +38,7 @@ fn archive() -> PathBuf {
     files.map(|file| file.unwrap().path()).find(archive).unwrap()
 }
 
-/// A user's shell in the shared lab with a home of its own, krew's folder on `PATH`, and no other plugin there:
+/// A user's shell in the shared lab with its own home, krew's folder on `PATH`, and no other plugin:
 /// the lab's own link to the plugin is the first entry of its `PATH`.
 struct User<'a> {
     lab: &'a Lab,
@@ -53,8 +53,8 @@ impl User<'_> {
         Self { lab, home }
     }
 
-    /// Runs `commands`, the files of the release being in `$RELEASE` and the archive in `$ARCHIVE`.
-    fn attempts(&self, commands: &str) -> Output {
+    /// Runs `commands`. The files of the release are in `$RELEASE`, the archive is `$ARCHIVE`.
+    fn try_run(&self, commands: &str) -> Output {
         let mut command = self.lab.command_in(&self.home, "bash");
         command.env("HOME", &self.home).env("RELEASE", release()).env("ARCHIVE", archive());
         let commands = format!("PATH=$HOME/.krew/bin:$HOME/bin:${{PATH#*:}}\n{commands}");
@@ -63,8 +63,8 @@ impl User<'_> {
     }
 
     #[track_caller]
-    fn does(&self, commands: &str) -> Output {
-        let output = self.attempts(commands);
+    fn run(&self, commands: &str) -> Output {
+        let output = self.try_run(commands);
         assert_eq!(
             output.code,
             Some(0),
@@ -81,9 +81,9 @@ const RUNS: &str = "kubectl castai-privatelink version";
 #[test]
 fn the_check_of_krews_index_accepts_the_manifest_and_installs_every_platform() {
     let user = User::new("reviewer");
-    // The check wants the plugin's name as the file's, and keeps nothing of the environment but PATH: so the lab's
-    // authority is put over the system's, for these commands alone.
-    let output = user.does(
+    // The check requires that the file has the plugin's name, and passes on only PATH. So the lab's
+    // authority replaces the system's for these commands.
+    let output = user.run(
         "cp $RELEASE/krew-manifest.yaml castai-privatelink.yaml
          unshare --mount bash -euc '
            mount --bind $SSL_CERT_FILE /etc/ssl/certs/ca-certificates.crt
@@ -93,64 +93,64 @@ fn the_check_of_krews_index_accepts_the_manifest_and_installs_every_platform() {
 }
 
 #[test]
-fn krew_installs_from_manifest_and_archive_without_any_network() {
+fn krew_installs_from_manifest_and_archive_without_network() {
     let user = User::new("bastion");
     let installed = user
-        .does("unshare --net kubectl krew install --manifest=$RELEASE/krew-manifest.yaml --archive=$ARCHIVE");
+        .run("unshare --net kubectl krew install --manifest=$RELEASE/krew-manifest.yaml --archive=$ARCHIVE");
     assert!(installed.stderr.contains("Use this plugin:"), "{}", installed.stderr);
     assert!(installed.stderr.contains("kubectl castai-privatelink"), "{}", installed.stderr);
-    assert!(user.does(RUNS).stdout.contains(VERSION));
+    assert!(user.run(RUNS).stdout.contains(VERSION));
 
-    let listed = user.does("kubectl plugin list 2>&1");
+    let listed = user.run("kubectl plugin list 2>&1");
     assert!(listed.stdout.contains(".krew/bin/kubectl-castai_privatelink"), "{}", listed.stdout);
     assert!(!listed.stdout.to_lowercase().contains("warning"), "{}", listed.stdout);
 
-    // As the README says: without the folder krew wants its index first.
-    user.does("mkdir -p ~/.krew/index/none/.git; kubectl krew uninstall castai-privatelink");
-    let gone = user.attempts(RUNS);
+    // As in the README: without this folder, krew tries to fetch its index first.
+    user.run("mkdir -p ~/.krew/index/none/.git; kubectl krew uninstall castai-privatelink");
+    let gone = user.try_run(RUNS);
     assert_eq!(gone.code, Some(1), "{}", gone.stderr);
     assert!(gone.stderr.contains(r#"unknown command "castai-privatelink""#), "{}", gone.stderr);
-    let rest = user.does("find .krew -name '*castai*'");
+    let rest = user.run("find .krew -name '*castai*'");
     assert_eq!(rest.stdout, "");
 }
 
 #[test]
 fn krew_installs_from_the_latest_releases_manifest_and_kubectl_completes() {
     let user = User::new("laptop");
-    // A user of krew has its index already; the lab's GitHub does not serve that.
-    user.does(
+    // A user of krew already has an index, which the lab's GitHub does not serve.
+    user.run(
         "kubectl krew install --no-update-index \
          --manifest-url=https://github.com/castai/kubectl-castai-privatelink/releases/latest/download/krew-manifest.yaml",
     );
-    assert!(user.does(RUNS).stdout.contains(VERSION));
+    assert!(user.run(RUNS).stdout.contains(VERSION));
 
-    // What kubectl asks at TAB.
+    // The request of kubectl's completion.
     let asked = "kubectl __complete castai-privatelink pre";
-    assert!(!user.does(asked).stdout.contains("preflight"), "krew makes no such link");
-    user.does("kubectl castai-privatelink completion install");
-    let completed = user.does(asked);
+    assert!(!user.run(asked).stdout.contains("preflight"), "krew does not create this link");
+    user.run("kubectl castai-privatelink completion install");
+    let completed = user.run(asked);
     assert!(completed.stdout.lines().any(|line| line.starts_with("preflight\t")), "{}", completed.stdout);
-    user.does("kubectl castai-privatelink completion uninstall");
-    assert!(!user.does(asked).stdout.contains("preflight"));
+    user.run("kubectl castai-privatelink completion uninstall");
+    assert!(!user.run(asked).stdout.contains("preflight"));
 }
 
 #[test]
-fn krew_upgrades_from_an_index_and_leaves_nothing_of_the_old_version() {
+fn krew_upgrades_from_an_index_and_removes_the_old_version() {
     let user = User::new("subscriber");
-    user.does(
+    user.run(
         "mkdir -p .krew/index/castai/plugins
          sed 's/version: v.*/version: v0.0.9/' $RELEASE/krew-manifest.yaml \
            >.krew/index/castai/plugins/castai-privatelink.yaml
          kubectl krew install --no-update-index castai/castai-privatelink",
     );
     let store = "ls .krew/store/castai-privatelink";
-    assert_eq!(user.does(store).stdout.trim(), "v0.0.9");
-    user.does(
+    assert_eq!(user.run(store).stdout.trim(), "v0.0.9");
+    user.run(
         "cp $RELEASE/krew-manifest.yaml .krew/index/castai/plugins/castai-privatelink.yaml
          kubectl krew upgrade --no-update-index castai-privatelink",
     );
-    assert_eq!(user.does(store).stdout.trim(), VERSION);
-    assert!(user.does(RUNS).stdout.contains(VERSION));
+    assert_eq!(user.run(store).stdout.trim(), VERSION);
+    assert!(user.run(RUNS).stdout.contains(VERSION));
 }
 
 #[test]
@@ -158,9 +158,9 @@ fn the_readmes_commands_download_verify_and_install_the_archive() {
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let block = readme.split("```\n").find(|block| block.contains("sha256sum")).unwrap();
     let user = User::new("newcomer");
-    user.does(&format!(
+    user.run(&format!(
         "mkdir bin\n{}",
         block.replace("sudo install", "install").replace("/usr/local/bin", "bin")
     ));
-    assert!(user.does(RUNS).stdout.contains(VERSION));
+    assert!(user.run(RUNS).stdout.contains(VERSION));
 }

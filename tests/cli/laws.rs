@@ -24,7 +24,7 @@ fn status(status: u16) -> Action {
 fn nothing_in_the_cluster_changes_before_every_image_is_verified() {
     let lab = own_lab();
     let castai = castai_workloads(&lab);
-    // The very last thing that is missing in the registry never gets an answer.
+    // The last manifest that is missing in the registry gets no response.
     let manifests = "castai/hibernate/manifests/v0.14";
     let rule = Rule { path: Some(manifests.to_owned()), ..Rule::always(Action::Silence) };
     add_fault(&lab, "ecr", &Rule { operation: Some("PutImage".to_owned()), ..rule });
@@ -33,7 +33,7 @@ fn nothing_in_the_cluster_changes_before_every_image_is_verified() {
         lab.spawn_plugin(&[&[SYNC, "--yes"], &patient[..]].concat()).expect("the plugin starts");
     let [_, rest @ ..] = first_images();
     eventually("everything else is mirrored", || {
-        assert!(running.try_wait().expect("its state").is_none(), "the plugin goes on");
+        assert!(running.try_wait().expect("its state").is_none(), "the plugin is still running");
         let waits = |record: &lab::registry::traffic::Record| {
             record.path.contains(manifests) && record.method == "PUT"
         };
@@ -51,7 +51,7 @@ fn nothing_in_the_cluster_changes_before_every_image_is_verified() {
     wait_until_ready(&lab);
 }
 
-/// Refuses every change of `DaemonSets` in Cast AI's namespace, as a policy of the platform team might.
+/// Rejects every change of `DaemonSets` in Cast AI's namespace, as a policy of a platform team might.
 fn refuse_daemon_sets(lab: &Lab) {
     let policy = "no-daemonset-changes";
     apply(
@@ -79,7 +79,7 @@ fn refuse_daemon_sets(lab: &Lab) {
             },
         ]}),
     );
-    eventually("the policy counts", || !may_change_daemon_sets(lab));
+    eventually("the policy is active", || !may_change_daemon_sets(lab));
 }
 
 fn allow_daemon_sets(lab: &Lab) {
@@ -94,7 +94,7 @@ fn may_change_daemon_sets(lab: &Lab) -> bool {
     lab.kubectl(&attempt).expect("kubectl runs").code == Some(0)
 }
 
-/// The workloads of `all` whose images are the mirror's.
+/// The workloads of `all` whose images are in the mirror.
 fn rewritten(lab: &Lab) -> BTreeSet<String> {
     let mirrored =
         |((workload, _), image): ((String, String), String)| image.starts_with(MIRROR).then_some(workload);
@@ -102,19 +102,19 @@ fn rewritten(lab: &Lab) -> BTreeSet<String> {
 }
 
 #[test]
-fn what_fails_holds_back_only_what_needs_it_and_running_again_is_enough() {
+fn a_failure_holds_back_only_its_workloads_and_running_again_is_enough() {
     let lab = own_lab();
     let before = castai_workloads(&lab);
     let untouched = |workload: &str| {
         let now = castai_workloads(&lab);
         assert!(now.contains_key(workload), "{workload} in {:?}", now.keys());
-        assert_eq!(now.get(workload), before.get(workload), "{workload} is as it was, byte for byte");
+        assert_eq!(now.get(workload), before.get(workload), "{workload} is unchanged");
     };
     let (controller, daemon_set) =
         ("castai-agent Deployment/castai-kvisor-controller", "castai-agent DaemonSet/castai-kvisor-agent");
     let cron_jobs = ["castai-agent CronJob/hibernate-pause", "castai-agent CronJob/hibernate-resume"];
 
-    // An image that another is derived into is missing, one cannot be pushed, and one source is down.
+    // An image from which another one is derived is missing, one cannot be pushed, and one source is down.
     let scanners = format!("{SCANNERS}:v1.164.8");
     unpublish(&lab, &scanners);
     let push = Rule { path: Some("kvisor-agent/blobs".to_owned()), ..Rule::always(status(500)) };
@@ -135,7 +135,7 @@ fn what_fails_holds_back_only_what_needs_it_and_running_again_is_enough() {
     assert_eq!(rewritten(&lab), ["castai-agent".to_owned()].into());
     [controller, daemon_set].into_iter().chain(cron_jobs).for_each(untouched);
 
-    // Registries work again, but the cluster refuses one patch in its dry run.
+    // Registries work again, but the cluster rejects one patch in its dry run.
     clear_faults(&lab);
     refuse_daemon_sets(&lab);
     let second = plugin(&lab, 1, &hasty);
@@ -166,6 +166,6 @@ fn what_fails_holds_back_only_what_needs_it_and_running_again_is_enough() {
 
     let all = uploaded_blobs(&lab);
     let once: BTreeSet<_> = all.iter().collect();
-    assert!(once.len() > 20, "the uploads are seen: {all:?}");
+    assert!(once.len() > 20, "the uploads are recorded: {all:?}");
     assert_eq!(once.len(), all.len(), "no blob was uploaded twice: {all:?}");
 }

@@ -1,4 +1,4 @@
-//! Machines of which none reaches everything hand files to each other.
+//! Machines that pass files to each other because none of them reaches everything.
 
 use lab::address;
 use lab::dns::{Behaviour, EVERY_NAME};
@@ -13,38 +13,38 @@ use crate::harness::{
 
 const SYNC: &str = "sync-images";
 
-/// Only the cluster can be found.
-fn stand_at_the_cluster(lab: &Lab) {
+/// Only the cluster can be resolved.
+fn resolve_only_the_cluster(lab: &Lab) {
     let records = json!({
         EVERY_NAME: Behaviour::NameError,
         address::API_SERVER_HOST: Behaviour::addresses(&[address::API_SERVER]),
     });
-    lab.control().put("/dns/records", &records).expect("the records are taken");
+    lab.control().put("/dns/records", &records).expect("the records are removed");
 }
 
-/// Everything but the cluster can be found.
-fn stand_at_the_registries(lab: &Lab) {
+/// Everything except the cluster can be resolved.
+fn resolve_only_the_registries(lab: &Lab) {
     lab.control().post("/dns/reset", &()).expect("the records are reset");
     let path = format!("/dns/records/{}", address::API_SERVER_HOST);
-    lab.control().put(&path, &Behaviour::NameError).expect("the record is taken");
+    lab.control().put(&path, &Behaviour::NameError).expect("the record is removed");
 }
 
-/// Only the cluster can be found; nodes find the registry that they pull from, which lets nobody else in.
-fn stand_at_the_cluster_as_nodes_pull(lab: &Lab) {
-    stand_at_the_cluster(lab);
+/// Only the cluster can be resolved. Nodes resolve the registry that they pull from, which rejects all other clients.
+fn resolve_only_the_cluster_while_nodes_pull(lab: &Lab) {
+    resolve_only_the_cluster(lab);
     let (name, address) = address::ECR;
     lab.control()
         .put(&format!("/dns/records/{name}"), &Behaviour::addresses(&[address]))
-        .expect("the record is taken");
-    lab.control().put("/ecr/access", &json!({"credentials": "unrecognized"})).expect("nobody is known");
+        .expect("the record is removed");
+    lab.control().put("/ecr/access", &json!({"credentials": "unrecognized"})).expect("no name is resolved");
 }
 
 #[test]
 fn three_machines_share_the_work() {
     let lab = own_lab();
-    stand_at_the_cluster(&lab);
+    resolve_only_the_cluster(&lab);
     let output = plugin(&lab, 0, &[SYNC, "--no-mirror", "--no-rewrite", "--inventory", "inventory.json"]);
-    assert_eq!(output.stderr, "", "registries are not even asked for");
+    assert_eq!(output.stderr, "", "there are no warnings about registries");
     let inventory = read_json_file(&lab, "inventory.json");
     snapshot_value("inventory-file", inventory.clone());
     assert_eq!(inventory["kind"], "Inventory");
@@ -55,7 +55,7 @@ fn three_machines_share_the_work() {
         (&json!(address::ACCOUNT), &json!(address::REGION))
     );
 
-    stand_at_the_registries(&lab);
+    resolve_only_the_registries(&lab);
     let inventory = ["--no-discover", "--inventory", "inventory.json"];
     let dry = [&[SYNC, "--no-rewrite", "--dry-run", "-o", "name"], &inventory[..]].concat();
     let planned = plugin_without_kubeconfig(&lab, &dry, "");
@@ -77,8 +77,8 @@ fn three_machines_share_the_work() {
         assert_eq!(locked["digest"].as_str(), mirrored_digest(&lab, image).as_deref(), "{image}");
     }
 
-    stand_at_the_cluster_as_nodes_pull(&lab);
-    assert!(our_writes(&lab).is_empty(), "the cluster was not reached so far");
+    resolve_only_the_cluster_while_nodes_pull(&lab);
+    assert!(our_writes(&lab).is_empty(), "the cluster has got no requests");
     let rewrite = [SYNC, "--no-mirror", "--lock", "lock.json"];
     let dry = plugin(&lab, 0, &[&rewrite[..], &["--dry-run"]].concat());
     assert_eq!(dry.stdout.matches("image updated (server dry run)").count(), 5, "{}", dry.stdout);
@@ -94,10 +94,10 @@ fn three_machines_share_the_work() {
 fn a_reviewed_plan_is_executed_on_another_machine() {
     let lab = own_lab();
     let printed = parse_json(&plugin(&lab, 0, &[SYNC, "--dry-run", "--plan", "plan.json", "-o", "json"]));
-    assert_eq!(read_json_file(&lab, "plan.json"), printed, "the file holds what is printed");
+    assert_eq!(read_json_file(&lab, "plan.json"), printed, "the file has the printed content");
     assert!(our_writes(&lab).is_empty());
 
-    stand_at_the_registries(&lab);
+    resolve_only_the_registries(&lab);
     let plan = ["--no-discover", "--plan", "plan.json", "--yes"];
     let mirrored = plugin_without_kubeconfig(&lab, &[&[SYNC, "--no-rewrite"], &plan[..]].concat(), "");
     assert_eq!(mirrored.code, Some(0), "{}", mirrored.stderr);
@@ -106,18 +106,18 @@ fn a_reviewed_plan_is_executed_on_another_machine() {
         assert!(mirrored_digest(&lab, &image).is_some(), "{image}");
     }
 
-    // Where both are reached, the same plan also rewrites; what it lists is there, so that nothing is copied again.
+    // On a machine that reaches both, the same plan also rewrites. Its images are up to date, so nothing is copied again.
     lab.control().post("/dns/reset", &()).expect("the records are reset");
     clear_traffic(&lab);
     plugin(&lab, 0, &[&[SYNC], &plan[..]].concat());
     let uploads = |record: &lab::registry::traffic::Record| record.path.contains("/blobs/uploads");
-    assert!(!traffic(&lab, "ecr").iter().any(uploads), "blobs that are there are not uploaded again");
+    assert!(!traffic(&lab, "ecr").iter().any(uploads), "existing blobs are not uploaded again");
     wait_until_ready(&lab);
     assert!(castai_images(&lab).values().all(|image| image.starts_with(MIRROR)));
 }
 
 #[test]
-fn files_that_cannot_be_used_are_refused_before_anything_is_touched() {
+fn invalid_files_are_rejected_before_any_change() {
     let lab = shared_lab();
     let before = castai_workloads(lab);
     let version =

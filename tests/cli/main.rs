@@ -1,11 +1,12 @@
-//! The shipped binary, driven through the real kubectl in the lab.
+//! Tests of the release binary, which runs in the lab through the real kubectl.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
+mod additions;
 mod admission;
-mod bad_days;
 mod budget;
 mod completion;
+mod environment_failures;
 mod filter;
 mod harness;
 mod health;

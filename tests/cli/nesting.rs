@@ -1,4 +1,4 @@
-//! Input that is nested so deep that a parser which recurses on it would end the process.
+//! Input that is nested so deeply that a recursive parser would crash the process.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -14,8 +14,8 @@ use crate::harness::{
 const DEPTH: usize = 100_000;
 const TOO_DEEP: &str = "nested deeper than 256 levels";
 
-/// What is read of the cluster: the process must end by itself, and say the same with and without a stranger's object.
-fn judged(lab: &Lab) -> Vec<(Option<i32>, String, String)> {
+/// Commands that read the cluster. They must exit normally, with the same output with and without a tenant's object.
+fn outputs(lab: &Lab) -> Vec<(Option<i32>, String, String)> {
     let commands: [&[&str]; 3] = [&["images"], &["status"], &["sync-images", "--dry-run", "--yes"]];
     let run = |command: &[&str]| {
         let output: Output = lab.plugin(command).expect("the plugin runs");
@@ -25,7 +25,7 @@ fn judged(lab: &Lab) -> Vec<(Option<i32>, String, String)> {
             output.code,
             output.stderr
         );
-        // Kubelets go from one to the other and back.
+        // The kubelet alternates between the two states.
         let steady = |text: &str| text.replace("ErrImagePull", "ImagePullBackOff");
         let images = output.stdout.split("\n\nNAMESPACE      PODS OF").next().unwrap_or_default();
         (output.code, steady(images), steady(&output.stderr))
@@ -33,8 +33,8 @@ fn judged(lab: &Lab) -> Vec<(Option<i32>, String, String)> {
     commands.into_iter().map(run).collect()
 }
 
-/// Texts of a few hundred bytes, once they are packed.
-fn shapes(depth: usize) -> [(&'static str, String); 8] {
+/// Documents that have a few hundred bytes when they are compressed.
+fn nested_documents(depth: usize) -> [(&'static str, String); 8] {
     let nested = |open: &str, close: &str| open.repeat(depth) + "1" + &close.repeat(depth);
     [
         ("castai-agent", nested("{\"a\":", "}")),
@@ -49,9 +49,9 @@ fn shapes(depth: usize) -> [(&'static str, String); 8] {
 }
 
 #[test]
-fn a_tenants_secret_of_a_few_bytes_ends_no_command() {
+fn a_deeply_nested_secret_of_a_tenant_crashes_no_command() {
     let lab = own_lab();
-    let before = judged(&lab);
+    let before = outputs(&lab);
     kubectl(&lab, &["create", "role", "tenant", "--namespace=shop", "--verb=*", "--resource=secrets"]);
     kubectl(&lab, &["create", "rolebinding", "tenant", "--namespace=shop", "--role=tenant", "--user=tenant"]);
     let may = ["auth", "can-i", "list", "secrets", "--all-namespaces", "--as=tenant"];
@@ -77,29 +77,29 @@ fn a_tenants_secret_of_a_few_bytes_ends_no_command() {
         content
     };
     let same_as_before = |what: &str| {
-        for ((code, out, said), (before_code, before_out, before_said)) in judged(&lab).iter().zip(&before) {
+        for ((code, out, said), (before_code, before_out, before_said)) in outputs(&lab).iter().zip(&before) {
             assert_eq!((code, out), (before_code, before_out), "{what}: {said}");
             for line in before_said.lines() {
-                assert!(said.contains(line), "{what}: {line} is not said any more: {said}");
+                assert!(said.contains(line), "{what}: {line} is missing: {said}");
             }
         }
     };
 
-    for (release, text) in shapes(DEPTH) {
+    for (release, text) in nested_documents(DEPTH) {
         secret(release, 1, &packed(&content(release, "manifest", text.into()).to_string()));
     }
     same_as_before("manifests");
     let images = plugin(&lab, 0, &["images"]);
-    for (release, _) in shapes(1) {
+    for (release, _) in nested_documents(1) {
         let named = format!("warning: Helm release {release} in namespace shop: document 1: ");
         let line = images.stderr.lines().find(|line| line.starts_with(&named));
         let line = line.unwrap_or_else(|| panic!("{release} is not named: {}", images.stderr));
-        // What is not closed is no JSON either.
+        // A document with unclosed brackets is not valid JSON.
         assert!(line.contains(TOO_DEEP), "{line}");
         assert!(line.contains("only its running images are found"), "{line}");
     }
 
-    for (release, text) in shapes(DEPTH) {
+    for (release, text) in nested_documents(DEPTH) {
         secret(
             release,
             2,
@@ -108,8 +108,8 @@ fn a_tenants_secret_of_a_few_bytes_ends_no_command() {
     }
     same_as_before("hooks");
 
-    // The release itself, which serde_json cannot write so deep.
-    for (release, text) in &shapes(DEPTH)[..4] {
+    // The release document is written by hand, because serde_json cannot serialise this depth.
+    for (release, text) in &nested_documents(DEPTH)[..4] {
         let whole = content(release, "config", json!("here")).to_string().replace("\"here\"", text);
         secret(release, 3, &packed(&whole));
     }
@@ -123,7 +123,7 @@ fn a_tenants_secret_of_a_few_bytes_ends_no_command() {
 }
 
 #[test]
-fn one_over_nested_custom_resource_costs_itself_alone() {
+fn a_deeply_nested_custom_resource_affects_no_other_object() {
     let lab = own_lab();
     define_custom_resource(&lab, "castware.cast.ai", "components", "Component", "Namespaced");
     let create = |name: &str, depth: usize| {
@@ -132,7 +132,7 @@ fn one_over_nested_custom_resource_costs_itself_alone() {
         let object = json!({"apiVersion": "castware.cast.ai/v1alpha1", "kind": "Component",
             "metadata": {"name": name, "namespace": "castai-agent"}, "spec": {"values": "here"}});
         let path = write_file(&lab, "component.json", &object.to_string().replace("\"here\"", &values));
-        // kubectl itself reads an object to the depth of 10,000.
+        // kubectl reads objects up to a depth of 10,000.
         kubectl(&lab, &["create", "--validate=false", "-f", path.to_str().expect("a path")]);
     };
     for (name, depth) in
@@ -153,14 +153,14 @@ fn one_over_nested_custom_resource_costs_itself_alone() {
         );
         assert_stderr_contains(&output, &[&named, "its images are not found"]);
     }
-    judged(&lab);
+    outputs(&lab);
 }
 
 #[test]
-fn over_nested_files_are_refused_by_name() {
+fn deeply_nested_files_are_rejected_by_name() {
     let lab = shared_lab();
     let document = "kind: ConfigMap\nmetadata: {name: a}\n---\n";
-    for (index, (_, text)) in shapes(DEPTH).into_iter().enumerate() {
+    for (index, (_, text)) in nested_documents(DEPTH).into_iter().enumerate() {
         let name = format!("nested-{index}.yaml");
         write_file(lab, &name, &text);
         for command in [&["images", "-f", &name][..], &["rewrite", "-f", &name]] {
@@ -231,7 +231,7 @@ fn files_of_two_hundred_levels_and_large_lists_are_read() {
     assert!(images.stdout.contains("ghcr.io/castai/deep:v1"), "{}", images.stdout);
 }
 
-/// A release's document as Helm packs it, which stays small.
+/// A release document, compressed as Helm does.
 fn packed(text: &str) -> String {
     let packed = pack_release(text);
     assert!(packed.len() < 10_000, "{}", packed.len());

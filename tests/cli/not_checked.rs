@@ -1,5 +1,5 @@
-//! `status` is not green when it did not look: registries, credentials, sources and pods that it could not see or that
-//! say that something is wrong give exit code 1, and the last line says so in every format.
+//! `status` does not succeed if it could not check something: registries, credentials, sources and pods that it could not
+//! read, or that have problems, give exit code 1, and the last line says so in every format.
 
 mod pods;
 
@@ -15,7 +15,7 @@ use crate::harness::{
 const OCI: &str = "registry.corp.example";
 const GOOD: &str = "nothing to do; public tags were not checked (use --upstream)";
 
-/// Runs `status` and asserts exit code and last line, which do not depend on the format; gives the table and the JSON.
+/// Runs `status` and asserts exit code and last line, which are the same in all formats; returns the table and the JSON.
 #[track_caller]
 fn status(lab: &Lab, code: i32, flags: &[&str], last_line: &[&str]) -> (Output, Value) {
     let run = |format: &str| plugin(lab, code, &[&["status", "-o", format], QUICK, flags].concat());
@@ -34,7 +34,7 @@ fn last_line_of(output: &Output) -> &str {
     output.stderr.lines().last().unwrap_or_default()
 }
 
-/// Subjects and causes of what could not be read, each once.
+/// Subjects and causes of everything that could not be read, without duplicates.
 fn not_checked(document: &Value) -> Vec<(String, String)> {
     let images = document["images"].as_array().unwrap().iter();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -53,14 +53,14 @@ fn state<'r>(document: &'r Value, workload: &str, image_field: &str) -> &'r Valu
 }
 
 #[test]
-fn a_registry_that_was_not_read_is_not_green() {
+fn status_fails_if_a_registry_was_not_read() {
     let lab = &own_lab();
     sync(lab, 0, &[]);
     settle(lab);
     status(lab, 0, &[], &[GOOD]);
     let control = lab.control();
 
-    // AWS does not say who we are.
+    // STS rejects the credentials.
     for (fault, words) in [
         (json!({"fault": "expired-token"}), "the AWS credentials have expired: renew them"),
         (json!({"fault": "invalid-client-token-id"}), "invalid AWS credentials (InvalidClientTokenId)"),
@@ -85,7 +85,7 @@ fn a_registry_that_was_not_read_is_not_green() {
     let last = format!("not checked: 5 images in {MIRROR}: no AWS credentials");
     assert!(last_line_of(&output).starts_with(&last), "{}", output.stderr);
 
-    // ECR does not take us, or does not answer.
+    // ECR rejects the credentials, or does not respond.
     for (access, words) in [
         (json!({"credentials": "expired"}), "the AWS credentials have expired"),
         (json!({"credentials": "unrecognized"}), "invalid AWS credentials"),
@@ -118,7 +118,7 @@ fn a_registry_that_was_not_read_is_not_green() {
         clear_faults(lab);
     }
 
-    // One repository alone: the others are as good as before.
+    // A single repository cannot be read: the others are checked.
     let denied = json!({"__type": "AccessDeniedException", "message": "not for you"}).to_string();
     let action = json!({"kind": "status", "status": 400, "body": denied});
     add_fault(lab, "ecr", &json!({"operation": "ListImages", "times": 1, "action": action}));
@@ -127,7 +127,7 @@ fn a_registry_that_was_not_read_is_not_green() {
     assert!(once.stdout.contains(" mirrored "), "{}", once.stdout);
     clear_faults(lab);
 
-    // What else is to be done does not hide it, and who chooses not to look is told so.
+    // Other problems do not hide it, and with --cluster-only the last line says that the registry was not checked.
     let image = format!("agent={AGENT}:v0.161.1");
     kubectl(lab, &["set", "image", "-n", "castai-agent", "deployment/castai-agent", &image]);
     control.put("/ecr/access", &json!({"credentials": "expired"})).unwrap();
@@ -154,7 +154,7 @@ fn a_registry_that_was_not_read_is_not_green() {
 }
 
 #[test]
-fn another_registry_than_the_one_in_use_is_not_green() {
+fn status_fails_if_workloads_use_another_registry() {
     let lab = &own_lab();
     let registry = format!("--registry={OCI}/mirror");
     sync(lab, 0, &[&registry]);
@@ -181,7 +181,7 @@ fn another_registry_than_the_one_in_use_is_not_green() {
         status(lab, 1, &[&registry, "--idle-timeout=2s"], &[words]);
         clear_faults(lab);
     }
-    // No way there at all: nobody has this address.
+    // The registry cannot be reached: no server has this address.
     let gone = ["--registry=10.0.1.254/mirror", "--connect-timeout=1s"];
     let (table, _) = status(lab, 1, &gone, &["10.0.1.254"]);
     assert!(!table.stderr.contains("nothing to do"), "{}", table.stderr);
@@ -189,7 +189,7 @@ fn another_registry_than_the_one_in_use_is_not_green() {
 }
 
 #[test]
-fn a_source_that_did_not_answer_is_not_green_with_upstream() {
+fn status_with_upstream_fails_if_a_source_does_not_respond() {
     let lab = &own_lab();
     sync(lab, 0, &[]);
     settle(lab);
@@ -214,13 +214,13 @@ fn a_source_that_did_not_answer_is_not_green_with_upstream() {
         let kvisor = state(&document, "castai-kvisor-agent", "container/kvisor");
         assert_eq!(kvisor["type"], "unchecked", "{action}");
         assert!(not_checked(&document).iter().all(|(subject, _)| subject == "publicTags"), "{document}");
-        // Those of other registries were compared, and without the flag nobody is asked.
+        // Images of other registries were compared. Without --upstream, no source gets requests.
         assert_eq!(state(&document, "castai-agent", "container/agent")["type"], "mirrored");
         status(lab, 0, &[], &[GOOD]);
         clear_faults(lab);
     }
 
-    // A registry that knows no HEAD has the tag all the same.
+    // A registry that does not support HEAD has the tag nevertheless.
     add_fault(
         lab,
         "source",
@@ -229,14 +229,14 @@ fn a_source_that_did_not_answer_is_not_green_with_upstream() {
     status(lab, 0, &["--upstream"], &["nothing to do"]);
     clear_faults(lab);
 
-    // That a tag is gone is an answer, and one that a person has to know.
+    // A removed tag is a result that needs attention, and not a failed check.
     unpublish(lab, &format!("{KVISOR}:v1.164.8"));
     let (table, document) = status(lab, 1, &["--upstream"], &["the public tag of 1 image was removed"]);
     assert!(table.stdout.contains("tagRemoved"), "{}", table.stdout);
     assert_eq!(state(&document, "castai-kvisor-agent", "container/kvisor")["type"], "tagRemoved");
     status(lab, 0, &[], &[GOOD]);
 
-    // Both are said.
+    // The last line contains both.
     add_fault(
         lab,
         "source",
@@ -252,7 +252,7 @@ fn a_source_that_did_not_answer_is_not_green_with_upstream() {
     status(lab, 0, &["--upstream"], &["nothing to do"]);
 }
 
-/// Waits until all runs, and no pod from before is left.
+/// Waits until all pods run, and no old pod is left.
 #[track_caller]
 fn settle(lab: &Lab) {
     wait_until_ready(lab);

@@ -1,4 +1,4 @@
-//! Who will put other images back is named before anything is changed.
+//! Owners that will revert an image are named before anything is changed.
 
 use serde_json::{Value, json};
 
@@ -9,12 +9,12 @@ use crate::harness::{
 };
 
 #[test]
-fn a_dry_run_names_who_will_revert_it() {
+fn a_dry_run_names_the_owner_that_reverts_images() {
     let lab = shared_lab();
     let output = plugin(lab, 0, &["sync-images", "--dry-run"]);
     for release in ["castai-kvisor", "castai-hibernate"] {
         let words = format!("note: Helm release {release} ");
-        assert_eq!(output.stderr.matches(&words).count(), 1, "once for each: {}", output.stderr);
+        assert_eq!(output.stderr.matches(&words).count(), 1, "one line for each: {}", output.stderr);
     }
     let wide = plugin(lab, 0, &["sync-images", "--dry-run=client", "-o", "wide"]).stdout;
     let mut rows = wide.lines().filter(|line| line.contains("Helm release castai-kvisor"));
@@ -35,7 +35,7 @@ fn self_healing_workloads_are_skipped_unless_forced() {
     label("deployment/castai-kvisor-controller", "kustomize.toolkit.fluxcd.io/name=cast");
     let arguments: &[&str] =
         &["-l", "argocd.argoproj.io/instance in (cast)", "--settle-time=1s", "--wait=false"];
-    // Nobody can say whether the application heals itself.
+    // It is unknown whether the application self-heals.
     let unknown = sync(&lab, 1, arguments);
     snapshot_output("argocd-unknown", &format!("sync-images --yes {}", arguments.join(" ")), &unknown);
     assert_stderr_contains(

@@ -1,4 +1,4 @@
-//! The permissions that are printed suffice, and none of them is printed for nothing.
+//! The printed permissions are sufficient, and each of them is needed.
 
 use std::collections::BTreeSet;
 
@@ -12,13 +12,13 @@ use crate::harness::{
     write_file,
 };
 
-/// Applies what `permissions rbac` prints, without the rules that `is_left_out` names.
+/// Applies the output of `permissions rbac` without the rules for which `is_left_out` is true.
 fn grant(lab: &Lab, user: &str, flags: &[&str], is_left_out: impl Fn(&Value) -> bool) {
     let subject = format!("--subject=user:{user}");
     let printed = plugin(lab, 0, &[&["permissions", "rbac", "-o", "json", &subject], flags].concat());
     let mut list = parse_json(&printed);
     for item in list["items"].as_array_mut().unwrap() {
-        // Several users in one cluster: each with roles of its own.
+        // Several users in one cluster, each with separate roles.
         item["metadata"]["name"] = format!("castai-privatelink-{user}").into();
         if item.get("roleRef").is_some() {
             item["roleRef"]["name"] = format!("castai-privatelink-{user}").into();
@@ -29,13 +29,13 @@ fn grant(lab: &Lab, user: &str, flags: &[&str], is_left_out: impl Fn(&Value) -> 
     apply(lab, &list);
 }
 
-/// Actions that ECR saw since the last reset.
+/// Actions that ECR received since the last reset.
 fn actions(lab: &Lab) -> BTreeSet<String> {
     let operations = traffic(lab, "ecr").into_iter().filter_map(|record| record.operation);
     operations.map(|operation| format!("ecr:{operation}")).collect()
 }
 
-/// The actions of a policy, of optional statements or of the others.
+/// The actions in the optional statements of a policy, or in its other statements.
 fn policy(lab: &Lab, flags: &[&str], optional: bool) -> BTreeSet<String> {
     let policy = parse_json(&plugin(lab, 0, &[&["permissions", "iam"], flags].concat()));
     let statements = policy["Statement"].as_array().unwrap().iter();
@@ -48,9 +48,9 @@ fn policy(lab: &Lab, flags: &[&str], optional: bool) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_printed_roles_suffice_for_the_main_job_and_the_printed_policy_is_what_ecr_sees() {
+fn the_printed_roles_are_sufficient_and_the_printed_policy_matches_the_calls() {
     let lab = own_lab();
-    // The very text that a reader pipes into kubectl.
+    // The same text that a user pipes into kubectl.
     let script = "kubectl castai-privatelink permissions rbac --subject user:operator | kubectl apply -f -";
     let applied = lab.run("bash", &["-c", script]).unwrap();
     assert_eq!(applied.code, Some(0), "{}", applied.stderr);
@@ -61,55 +61,58 @@ fn the_printed_roles_suffice_for_the_main_job_and_the_printed_policy_is_what_ecr
     clear_traffic(&lab);
     let report = parse_json(&plugin(&lab, 0, &["preflight", "-o", "json", &operator]));
     let full = parse_json(&plugin(&lab, 0, &["preflight", "-o", "json"]));
-    assert_eq!(report["counts"], full["counts"], "nothing is hidden from the operator");
+    assert_eq!(report["counts"], full["counts"], "the operator can read everything");
     let dry = plugin(&lab, 0, &["sync-images", "--dry-run=client", &operator]);
     assert!(!dry.stderr.contains("cannot list"), "{}", dry.stderr);
     let seen = actions(&lab);
     let (required, optional) = (policy(&lab, &["--read-only"], false), policy(&lab, &["--read-only"], true));
     assert!(seen.is_subset(&(&required | &optional)), "{seen:?}");
 
-    // Without what is optional, all is done as well.
+    // Without the optional permissions, everything is done too.
     let denied: Vec<_> =
         policy(&lab, &[], true).iter().map(|action| action["ecr:".len()..].to_owned()).collect();
     lab.control().put("/ecr/access", &json!({"denied": denied})).unwrap();
     clear_traffic(&lab);
     let done = sync(&lab, 0, &[&operator]);
     assert!(!done.stderr.contains("Forbidden"), "{}", done.stderr);
-    // The lab takes a layer's only request for its completion; for AWS it is a part too.
+    // The lab treats the only request for a layer as its completion; AWS also counts it as a part.
     let mut used = &actions(&lab) - &policy(&lab, &[], true);
     used.insert("ecr:UploadLayerPart".to_owned());
     assert_eq!(used, policy(&lab, &[], false), "each required action is used");
 
-    // And with it, nothing else is asked.
+    // With the policy, no other action is called.
     lab.control().put("/ecr/access", &json!({})).unwrap();
     sync(&lab, 0, &[&operator, "--lock=lock.json", "-o", "wide"]);
     let all = &policy(&lab, &[], true) | &policy(&lab, &[], false);
     assert!(actions(&lab).is_subset(&all), "{:?}", &actions(&lab) - &all);
 }
 
-/// ECR lets the caller do what the printed policy allows, and nothing else.
+/// ECR allows the caller exactly what the printed policy allows.
 fn attach_policy(lab: &Lab, flags: &[&str]) {
     let account = [&format!("--account={ACCOUNT}")[..], &format!("--region={REGION}")];
     let printed = plugin(lab, 0, &[&["permissions", "iam"], &account[..], flags].concat());
     lab.control().put("/ecr/access", &json!({"policy": parse_json(&printed)})).unwrap();
 }
 
-/// Repositories outside of the mirror's path, with all that they hold.
+/// Repositories outside of the mirror's path, with their content.
 fn outside(lab: &Lab) -> Value {
     let is_outside = |name: &str| !name.starts_with(&format!("{PATH}/"));
     let repositories = ecr_state(lab).repositories.into_iter();
-    repositories.filter(|(name, _)| is_outside(name)).map(|(name, held)| (name, json!(held))).collect()
+    repositories
+        .filter(|(name, _)| is_outside(name))
+        .map(|(name, existing)| (name, json!(existing)))
+        .collect()
 }
 
 #[test]
-fn the_printed_policy_suffices_for_whole_runs_and_allows_nothing_outside_of_our_path() {
+fn the_printed_policy_is_sufficient_and_allows_nothing_outside_of_our_path() {
     let lab = &own_lab();
     lab.control().put("/ecr/settings", &json!({"blob_mounting": true})).unwrap();
     let others = outside(lab);
     let all_checks = parse_json(&plugin(lab, 0, &["preflight", "-o", "json"]))["counts"].clone();
     let assert_preflight = || {
         let report = parse_json(&plugin(lab, 0, &["preflight", "-o", "json"]));
-        assert_eq!(report["counts"], all_checks, "the policy hides nothing from it");
+        assert_eq!(report["counts"], all_checks, "the policy allows all its requests");
     };
 
     attach_policy(lab, &["--read-only"]);
@@ -121,10 +124,10 @@ fn the_printed_policy_suffices_for_whole_runs_and_allows_nothing_outside_of_our_
         &refused,
         &[&format!("access denied for ecr:CreateRepository on {repositories}/{PATH}/castai/hibernate")],
     );
-    assert_eq!(json!(ecr_state(lab).repositories), others, "a dry run's policy writes nothing");
+    assert_eq!(json!(ecr_state(lab).repositories), others, "the policy of a dry run allows no writes");
 
     attach_policy(lab, &[]);
-    // Anywhere else the same caller may not even read.
+    // On all other paths, the same caller cannot even read.
     for path in ["", "/shop", &format!("/{PATH}-2"), &format!("/shop/{PATH}")] {
         let registry = format!("--registry={ECR}{path}");
         let refused = sync(lab, 1, &["--no-rewrite", &registry]);
@@ -137,7 +140,7 @@ fn the_printed_policy_suffices_for_whole_runs_and_allows_nothing_outside_of_our_
     }
     assert_eq!(outside(lab), others);
 
-    // A whole run of everything that speaks to ECR.
+    // A complete run of every command that uses ECR.
     sync(lab, 0, &["--lock=lock.json", "-o", "wide"]);
     wait_until_ready(lab);
     assert_eq!(mirrored_tags(lab), first_images().into());
@@ -147,7 +150,7 @@ fn the_printed_policy_suffices_for_whole_runs_and_allows_nothing_outside_of_our_
     plugin(lab, 0, &["values", "policy"]);
     assert_eq!(outside(lab), others);
 
-    // It is the policy that refuses: without it a registry's root is as good as any path.
+    // The policy is the reason: without it, the root of the registry works like any path.
     lab.control().put("/ecr/access", &json!({})).unwrap();
     let agent = format!("{AGENT}:v0.161.1");
     let spec = json!({"containers": [{"name": "agent", "image": agent}]});
@@ -155,11 +158,11 @@ fn the_printed_policy_suffices_for_whole_runs_and_allows_nothing_outside_of_our_
     write_file(lab, "pod.json", &pod.to_string());
     let root = format!("--registry={ECR}");
     sync(lab, 0, &["--no-discover", "--no-rewrite", "-f", "pod.json", &root]);
-    assert!(ecr_digest(lab, &agent).is_some(), "{agent} lies at the root");
+    assert!(ecr_digest(lab, &agent).is_some(), "{agent} is at the root");
 }
 
 #[test]
-fn each_required_rule_is_missed_where_it_is_left_out() {
+fn without_each_required_rule_a_command_fails() {
     let lab = own_lab();
     let names = |rule: &Value, resource: &str, verb: &str| {
         let has = |list: &str, word: &str| rule[list].as_array().unwrap().iter().any(|found| found == word);
@@ -178,7 +181,7 @@ fn each_required_rule_is_missed_where_it_is_left_out() {
         let run = lab.plugin(&["sync-images", "--dry-run", &kubeconfig_flag(&lab, user)]).unwrap();
         assert!(run.stderr.contains(words), "{user}: {}{}", run.stdout, run.stderr);
     }
-    // What only looks cannot change anything.
+    // The read-only role cannot change anything.
     grant(&lab, "looker", &["--read-only"], |_| false);
     let looker = kubeconfig_flag(&lab, "looker");
     plugin(&lab, 0, &["sync-images", "--dry-run=client", &looker]);

@@ -1,4 +1,4 @@
-//! Preflight: what each fault looks like, from inside the VPC unless a test says otherwise.
+//! Preflight: how each fault is reported, inside the VPC unless a test says otherwise.
 
 mod connections;
 mod ecr;
@@ -29,8 +29,8 @@ fn preflight(lab: &Lab, code: i32, arguments: &[&str]) -> Value {
     parse_json(&plugin(lab, code, &[&["preflight", "-o", "json"], arguments].concat()))
 }
 
-/// Everything in the lab as it was at the start, but for the cluster.
-fn mend(lab: &Lab) {
+/// Resets everything in the lab except the cluster.
+fn reset_lab(lab: &Lab) {
     let control = lab.control();
     for part in ["dns", "castai", "metadata", "aws"] {
         control.post(&format!("/{part}/reset"), &()).expect("the lab is reset");
@@ -73,13 +73,13 @@ fn with_result(report: &Value, results: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// What a host with one fault must show.
+/// The expected report for a host with one fault.
 struct Expected {
     host: &'static str,
     code: &'static str,
     result: &'static str,
     observed: &'static str,
-    /// A word of the remedies, or of their commands.
+    /// A word of the fixes, or of their commands.
     fix: &'static str,
     skipped: &'static [&'static str],
 }
@@ -94,8 +94,8 @@ fn fails(
     Expected { host, code, result: "Fail", observed, fix, skipped }
 }
 
-/// The fault shows as this finding, everything behind it is skipped because of it, and nothing else of the host is
-/// other than Pass.
+/// Asserts that the fault is reported as this finding, that all checks that require it are skipped, and that all other
+/// findings of the host are Pass.
 #[track_caller]
 fn shows_exactly(report: &Value, expected: &[Expected]) {
     for Expected { host, code, result, observed, fix, skipped } in expected {
@@ -117,7 +117,7 @@ fn shows_exactly(report: &Value, expected: &[Expected]) {
 }
 
 #[test]
-fn a_cluster_that_is_well_passes_and_only_the_unpublished_host_is_unknown() {
+fn a_healthy_cluster_passes_and_only_the_unpublished_host_is_unknown() {
     let lab = shared_lab();
     let report = preflight(lab, 0, &[]);
     assert_eq!(with_result(&report, &["Fail", "Warn", "Skipped"]), Vec::<String>::new());
@@ -129,19 +129,19 @@ fn a_cluster_that_is_well_passes_and_only_the_unpublished_host_is_unknown() {
     assert!(services.contains("describe-vpc-endpoint-services --region us-east-1"), "{services}");
 
     assert!(plugin(lab, 0, &["preflight"]).stdout.ends_with("\nThis cluster reaches Cast AI privately\n"));
-    // Before Cast AI is installed, all of its services count as needed.
+    // Before Cast AI is installed, all of its services are checked as needed.
     let report = preflight(lab, 0, &["-n", "default"]);
     let found = finding(&report, "CPL102", text(&report, "cluster"));
     assert_eq!(text(found, "result"), "Warn", "{found:#}");
     assert_eq!(finding(&report, "CPL241", UNUSED)["severity"], "Error");
 
-    // Unknown is not good enough for whoever says so.
+    // A flag makes Unknown a failure.
     plugin(lab, 1, &["preflight", "--fail-on=unknown"]);
     plugin(lab, 0, &["preflight", "--fail-on=warn"]);
 }
 
 #[test]
-fn every_format_tells_the_same_and_only_a_terminal_gets_colour() {
+fn all_formats_have_the_same_findings_and_only_a_terminal_has_colour() {
     let lab = shared_lab();
     let report = preflight(lab, 0, &[]);
     let count = findings(&report).len();
@@ -155,7 +155,7 @@ fn every_format_tells_the_same_and_only_a_terminal_gets_colour() {
     let wide = plugin(lab, 0, &["preflight", "-o", "wide"]);
     assert_eq!(wide.stdout.lines().take_while(|line| !line.is_empty()).count(), count + 1);
     let table = plugin(lab, 0, &["preflight"]);
-    assert!(!table.stdout.contains('…'), "a pipe gets everything whole: {}", table.stdout);
+    assert!(!table.stdout.contains('…'), "a pipe gets full text: {}", table.stdout);
     assert_eq!(table.stderr, "");
     assert!(!table.stdout.contains('\u{1b}') && !wide.stdout.contains('\u{1b}'));
 
@@ -171,7 +171,7 @@ fn every_format_tells_the_same_and_only_a_terminal_gets_colour() {
 #[test]
 fn outside_the_vpc_network_checks_are_unknown_with_a_fix() {
     let lab = own_lab();
-    // A laptop sees public addresses, and that is right.
+    // A laptop outside of the VPC correctly resolves public addresses.
     dns(&lab, API, &Behaviour::public());
     let instance = |instance: Instance| lab.control().put("/metadata/instance", &instance).unwrap();
     let outside = |arguments: &[&str], why: &str| {
@@ -201,13 +201,13 @@ fn outside_the_vpc_network_checks_are_unknown_with_a_fix() {
         "{table}"
     );
     assert_eq!(table.matches("preflight --here=inside").count(), 1, "{table}");
-    // Whoever knows better says so.
+    // A flag overrides this.
     let report = preflight(&lab, 1, &["--here=inside"]);
     assert_eq!(with_result(&report, &["Fail"]), [format!("CPL211 {API}")]);
 }
 
 #[test]
-fn what_may_not_be_read_is_unknown_and_named() {
+fn facts_without_permission_are_unknown_and_named() {
     let lab = own_lab();
     let workloads = "deployments.apps,daemonsets.apps,statefulsets.apps,replicasets.apps,cronjobs.batch,jobs.batch,\
                      pods,replicationcontrollers";
@@ -222,7 +222,7 @@ fn what_may_not_be_read_is_unknown_and_named() {
         assert!(text(finding, "reason").contains(object), "{finding:#}");
         assert!(text(finding, "reason").contains("Forbidden"), "{finding:#}");
     }
-    // A component whose endpoints are literals is not in doubt.
+    // A component with literal endpoints is not affected.
     let agent = finding(&report, "CPL103", "castai-agent/deployment.apps/castai-agent");
     assert_eq!(text(agent, "result"), "Pass");
 
@@ -243,7 +243,7 @@ fn what_may_not_be_read_is_unknown_and_named() {
 }
 
 #[test]
-fn a_cluster_that_does_not_answer_or_is_not_configured_cannot_be_checked() {
+fn an_unreachable_or_unconfigured_cluster_cannot_be_checked() {
     let lab = shared_lab();
     let server = format!("https://{REFUSING}");
     let output = plugin(lab, 2, &["preflight", "--server", &server]);
@@ -264,7 +264,7 @@ fn regions_and_hosts_without_a_service_are_reported() {
     let region = finding(&report, "CPL105", "eu-west-1");
     assert_eq!(text(region, "result"), "Unknown");
     assert!(text(region, "reason").contains("us-east-1, us-east-2, ap-south-1, ap-south-2"), "{region:#}");
-    // What components are configured with is looked at all the same; what only the table names is not.
+    // Configured hosts are checked nevertheless; hosts that only the table names are not.
     assert_eq!(text(finding(&report, "CPL240", API), "result"), "Pass");
     assert!(findings(&report).iter().all(|finding| finding["subject"]["name"] != UNUSED));
     // The lab has no ECR there.

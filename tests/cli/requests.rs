@@ -1,8 +1,8 @@
-//! How many requests each command makes, by host and operation, as a snapshot. `budget.rs` works out the same numbers for
-//! copying from what registries hold; this is the overview, so that a command that begins to ask more shows.
+//! The number of requests of each command, by host and operation, as a snapshot. `budget.rs` calculates the numbers for
+//! copying from the content of registries; this overview shows a command that starts to send more requests.
 //!
-//! Left out is what depends on how quick the machine is: how often a rollout is read while the plugin waits for it, and
-//! what nodes pull. So the rewrite itself is not in the table, and requests are counted before and after it.
+//! Requests whose number depends on the speed of the machine are omitted: those that read rollouts, and pulls of nodes.
+//! So the rewrite itself is not in the table, and requests are counted before and after it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -20,7 +20,7 @@ use crate::harness::{
 const API_SERVER: &str = "--server=http://127.0.0.1:8001";
 
 #[test]
-fn each_command_makes_the_requests_that_it_needs() {
+fn each_command_sends_the_expected_requests() {
     let lab = &own_lab();
     let mut table = String::new();
     let mut count = |title: &str, arguments: &[&str]| {
@@ -43,7 +43,7 @@ fn each_command_makes_the_requests_that_it_needs() {
     snapshot_text("requests", &table);
 }
 
-/// Has Cast AI run from the mirror, and waits until no pod from before is left.
+/// Rewrites Cast AI to the mirror, and waits until no old pod is left.
 fn rewrite(lab: &Lab) {
     sync(lab, 0, &["--no-mirror"]);
     wait_until_ready(lab);
@@ -73,8 +73,8 @@ fn requests(lab: &Lab) -> BTreeMap<(String, String), usize> {
     counts
 }
 
-/// The ECR action, or the method and the kind of content. Hosts of blobs serve nothing else. The first answer of a registry
-/// is a challenge, which says where its tokens come from.
+/// The ECR action, or the method and the kind of content. Hosts of blobs serve nothing else. The first response of a
+/// registry is a challenge that names its token service.
 fn registry_operation(record: &Record) -> String {
     if let Some(operation) = &record.operation {
         return operation.clone();

@@ -1,4 +1,4 @@
-//! `rollback`: what sync-images replaced goes back, and nothing else.
+//! `rollback` restores the images that sync-images replaced, and changes nothing else.
 
 use lab::address;
 use lab::host::Lab;
@@ -24,7 +24,7 @@ fn has_records(lab: &Lab) -> usize {
     KINDS.iter().filter(|name| recorded_images(lab, name) != Value::Null).count()
 }
 
-/// Also after a run of which a part failed, and without asking any registry or AWS.
+/// Also after a run that failed in part, and without requests to a registry or AWS.
 #[test]
 fn rollback_restores_everything_and_contacts_only_the_cluster() {
     let lab = &own_lab();
@@ -58,16 +58,19 @@ fn rollback_restores_everything_and_contacts_only_the_cluster() {
         &output,
         &["warning: nodes will pull from ghcr.io, registry-1.docker.io, us-docker.pkg.dev again"],
     );
-    assert_eq!(workload_specs(lab), before, "images and annotations are what they were");
+    assert_eq!(workload_specs(lab), before, "images and annotations are the original ones");
     assert_eq!(other_workloads(lab), others);
-    assert!(traffic(lab, "ecr").is_empty() && traffic(lab, "source").is_empty(), "only the cluster is asked");
+    assert!(
+        traffic(lab, "ecr").is_empty() && traffic(lab, "source").is_empty(),
+        "only the cluster gets requests"
+    );
     let again = plugin(lab, 0, &["rollback", "--yes"]);
     assert!(again.stdout.starts_with("nothing to do"), "{}", again.stdout);
 }
 
-/// Nodes without internet cannot run public images: what ran well goes on running.
+/// Nodes without internet cannot pull public images: healthy workloads keep running.
 #[test]
-fn what_breaks_by_it_gets_its_private_images_again_and_the_rest_is_not_reached() {
+fn a_workload_that_rollback_breaks_is_restored_and_the_run_stops() {
     let lab = &own_lab();
     sync(lab, 0, &[]);
     wait_until_ready(lab);
@@ -85,12 +88,12 @@ fn what_breaks_by_it_gets_its_private_images_again_and_the_rest_is_not_reached()
     );
     assert!(container_image(lab, "castai-kvisor-controller", "controller").starts_with(MIRROR));
     assert_eq!(recorded_images(lab, "deployment/castai-kvisor-controller"), ours);
-    assert_eq!(has_records(lab), 5, "what was not named is not touched");
+    assert_eq!(has_records(lab), 5, "workloads that are not named are not changed");
     wait_until_ready(lab);
 }
 
 #[test]
-fn a_component_that_can_run_its_former_image_is_waited_for() {
+fn rollback_waits_for_components_that_run_their_original_images() {
     let lab = &own_lab();
     let former = format!("{}/old/ghcr.io/castai/first:v1", address::OCI_REGISTRY.0);
     publish_to(lab, "oci", "old/ghcr.io/castai/first:v1", &Recipe::default());
@@ -159,7 +162,7 @@ fn images_changed_since_are_skipped_and_reported() {
     );
     assert_eq!(container_image(lab, "castai-agent", "agent"), format!("{AGENT}:v0.161.1"));
     assert_eq!(container_image(lab, "hibernate-resume", "pauser"), format!("{HIBERNATE}:v0.15"));
-    // The private name can still be read: its record stays until somebody sets another image.
+    // The source of the private name is still known: its record is kept until another image is set.
     let kept = recorded_images(lab, "daemonset/castai-kvisor-agent");
     assert_eq!(kept.as_object().unwrap().keys().collect::<Vec<_>>(), ["container/kvisor"]);
     assert_eq!(has_records(lab), 1);

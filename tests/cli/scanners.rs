@@ -1,4 +1,4 @@
-//! kvisor finds the image of its scan jobs, also where it could not make the name out of its controller's.
+//! kvisor finds the image of its scan jobs, even if it cannot derive its name from the controller's.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::harness::{
 
 const DEPLOYMENT: &str = "deployment/castai-kvisor-controller";
 
-/// A digest says nothing of the scanners, whose name kvisor would end in it.
+/// From a digest, kvisor cannot derive the name of its scanners.
 #[test]
 fn a_controller_pinned_by_digest_gets_the_scanner_variable_until_rollback() {
     let lab = &own_lab();
@@ -43,7 +43,7 @@ fn a_controller_pinned_by_digest_gets_the_scanner_variable_until_rollback() {
     let again = plugin(lab, 0, &["sync-images"]);
     assert!(again.stdout.starts_with(&format!("nothing to do: {MIRROR} holds 5 images")), "{}", again.stdout);
 
-    // Who takes the variable away takes the scans away.
+    // If the variable is removed, the scans stop working.
     let state = |code: i32| {
         let report = parse_json(&plugin(lab, code, &["status", "-o", "json"]));
         let images = report["images"].as_array().unwrap().clone();
@@ -60,12 +60,12 @@ fn a_controller_pinned_by_digest_gets_the_scanner_variable_until_rollback() {
     let output = plugin(lab, 0, &["rollback", "--yes", "--wait=false"]);
     let row = output.stdout.lines().find(|line| line.contains("env/controller/SCANNERS_IMAGE")).unwrap();
     assert!(row.contains("<none>") && row.ends_with("image rolled back"), "{row}");
-    assert_eq!(workload_specs(lab), before, "images, variables and annotations are what they were");
+    assert_eq!(workload_specs(lab), before, "images, variables and annotations are the original ones");
 }
 
-/// Nothing can be added to a text whose every other byte stays.
+/// `rewrite` cannot add a variable, because every other byte must stay unchanged.
 #[test]
-fn manifests_in_which_kvisor_would_not_find_its_scanners_are_not_printed() {
+fn manifests_without_derivable_scanners_are_not_printed() {
     let lab = &own_lab();
     let path = format!("--registry={ECR}/my-controller");
     let manifest = |env: &str| {
@@ -91,7 +91,7 @@ fn manifests_in_which_kvisor_would_not_find_its_scanners_are_not_printed() {
             "error: nothing printed",
         ],
     );
-    // The advice is enough.
+    // The printed advice is sufficient.
     let scanners = format!("{SCANNERS}:v1.164.8");
     let text = manifest(&format!("        env: [{{name: SCANNERS_IMAGE, value: {scanners}}}]\n"));
     let printed = plugin(lab, 0, &filter).stdout;

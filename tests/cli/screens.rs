@@ -1,6 +1,6 @@
-//! What users see, as snapshots: tables, plans, questions, progress and errors, in a pipe and on terminals of 80 and 120
-//! columns, and the documents. Other tests take snapshots where they have a lab in a state that is worth one.
-//! `INSTA_UPDATE=always cargo test --test cli` writes them anew: read the difference before it is committed.
+//! The output that users see, as snapshots: tables, plans, prompts, progress and errors, in a pipe and on terminals of 80
+//! and 120 columns, and the documents. Other tests take snapshots if their lab is in a state that is worth one.
+//! `INSTA_UPDATE=always cargo test --test cli` updates them: read the diff before you commit it.
 
 use crate::harness::{
     QUICK, empty_lab, kubectl, own_lab, shared_lab, snapshot_document, snapshot_in_pipe,
@@ -8,7 +8,7 @@ use crate::harness::{
 };
 
 #[test]
-fn screens_of_a_cluster_as_it_was_installed() {
+fn screens_of_a_new_cluster() {
     let lab = shared_lab();
     for (name, code, arguments) in [
         ("images", 0, &["images"][..]),
@@ -50,7 +50,7 @@ fn screens_of_a_cluster_as_it_was_installed() {
 #[test]
 fn screens_of_sync_and_rollback() {
     let lab = own_lab();
-    // One after the other, so that lines come in the same order each time.
+    // One after the other, so that lines have the same order each time.
     snapshot_in_pipe(&lab, "sync", 0, &["sync-images", "--yes", "--jobs=1"]);
     snapshot_in_pipe(&lab, "sync-again", 0, &["sync-images", "--yes"]);
     snapshot_in_pipe(&lab, "status-after", 0, &["status"]);
@@ -72,7 +72,7 @@ fn screens_of_sync_and_rollback() {
 }
 
 #[test]
-fn screens_of_what_goes_wrong() {
+fn screens_of_errors() {
     let lab = shared_lab();
     for (name, code, arguments) in [
         ("no-command", 2, &[][..]),

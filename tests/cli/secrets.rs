@@ -1,4 +1,4 @@
-//! No secret in an error, none sent where others can read it, and no panic.
+//! No secret is in an error or sent unencrypted, and nothing panics.
 
 mod aws;
 mod cluster;
@@ -14,7 +14,7 @@ use lab::host::{Output, tools};
 /// A part of every secret in these tests.
 const SECRET: &str = "s3cret";
 
-/// A folder of its own, removed in the end. The plugin runs outside of the lab: nothing here needs a cluster.
+/// A temporary folder. The plugin runs outside of the lab, because these tests need no cluster.
 struct Home(PathBuf);
 
 impl Home {
@@ -36,7 +36,7 @@ impl Home {
         path.to_str().unwrap().to_owned()
     }
 
-    /// Runs the plugin with `kubeconfig` as `KUBECONFIG`, and asserts its exit code and that it shows no secret.
+    /// Runs the plugin with `kubeconfig` as `KUBECONFIG`, and asserts its exit code and that the output has no secret.
     #[track_caller]
     fn plugin(&self, code: i32, kubeconfig: &str, arguments: &[&str]) -> Output {
         let mut command = Command::new(tools::plugin().unwrap());

@@ -1,4 +1,4 @@
-//! `status`: what has drifted, and who did it.
+//! `status`: drift, and which owner caused it.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ fn workloads_never_rewritten_are_reported_and_unchanged() {
     );
     let names = plugin(lab, 1, &["status", "-l", "app.kubernetes.io/name=castai-agent", "-o", "name"]).stdout;
     assert_eq!(names, "deployment.apps/castai-agent\n");
-    // Without AWS the cluster tells what it can.
+    // Without AWS credentials, `status` reports what the cluster shows.
     let alone = plugin(lab, 1, &["status", "--cluster-only"]);
     assert_stderr_contains(&alone, &["7 not rewritten: run"]);
     let none = plugin(lab, 1, &["status", "-n", "shop"]);
@@ -60,19 +60,19 @@ fn workloads_never_rewritten_are_reported_and_unchanged() {
 }
 
 #[test]
-fn who_reverted_what_is_named_with_what_is_missing_and_behind() {
+fn reverted_missing_and_outdated_images_are_reported_with_the_owner() {
     let lab = &own_lab();
     sync(lab, 0, &[]);
     clear_traffic(lab);
     let good = plugin(lab, 0, &["status"]);
     assert_eq!(good.stdout.matches(" mirrored ").count(), 8, "{}", good.stdout);
     assert_stderr_contains(&good, &["nothing to do; public tags were not checked (use --upstream)"]);
-    assert!(traffic(lab, "source").is_empty(), "sources are asked only where that is wanted");
+    assert!(traffic(lab, "source").is_empty(), "sources get requests only with --upstream");
     assert_stderr_contains(&plugin(lab, 0, &["status", "--upstream"]), &["nothing to do\n"]);
 
-    // Pods that come now wait, so that no kubelet reports in the middle that it cannot pull.
+    // New pods wait, so that no kubelet reports a failed pull during the test.
     lab.control().post("/kubelet/pulls/pause", &json!({})).unwrap();
-    // As Helm 3 and 4, kubectl, and an upgrade by way of the mirror would.
+    // The field managers of Helm 3 and 4, of kubectl, and of an upgrade to a private name.
     let public = format!("{AGENT}:v0.161.1");
     set_image(lab, "deployment/castai-agent", &format!("agent={public}"), "helm");
     let applied = json!({
@@ -87,7 +87,7 @@ fn who_reverted_what_is_named_with_what_is_missing_and_behind() {
     kubectl(lab, &[&applying[..], &[path.to_str().unwrap()]].concat());
     set_image(lab, "cronjob/hibernate-resume", &format!("pauser={HIBERNATE}:v0.14"), "kubectl-set");
     set_image(lab, "daemonset/castai-kvisor-agent", &format!("kvisor={MIRROR}/{KVISOR}:v9"), "kubectl-set");
-    // The public tag moves on.
+    // The public tag moves.
     publish(lab, &format!("docker.io/{HIBERNATE}:v0.14"), &Recipe { size: 5_000, ..Recipe::default() });
 
     let output = snapshot_in_pipe(lab, "status-drift", 1, &["status", "--upstream"]);
@@ -118,7 +118,7 @@ fn who_reverted_what_is_named_with_what_is_missing_and_behind() {
     assert_eq!((&agent["changedBy"]["manager"], &agent["mirrored"]), (&json!("helm"), &json!(true)));
     assert_eq!(agent["destination"], format!("{MIRROR}/{public}"));
 
-    // A registry that does not answer leaves what the cluster tells.
+    // If a registry does not respond, `status` still reports what the cluster shows.
     add_fault(lab, "ecr", &json!({"operation": "ListImages", "action": {"kind": "status", "status": 500}}));
     let deaf = plugin(lab, 1, &["status", "--retries=0", "-o", "json"]);
     assert_eq!(of(&parse_json(&deaf), "castai-agent", "container/agent")["state"]["type"], "reverted");

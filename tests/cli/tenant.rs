@@ -1,5 +1,5 @@
-//! A tenant, who may write into one namespace, against an administrator's ordinary run: what a cluster holds selects among
-//! the names that may be mirrored, and never pairs a source with a destination. See SECURITY.md.
+//! A tenant, who can write to one namespace, attacks an administrator's normal run. Objects in the cluster only select
+//! among the names that may be mirrored, and never add a pair of source and destination. See SECURITY.md.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::harness::{
 
 const EVIL: &str = "docker.io/evil/web:1.0";
 
-/// Someone who may create and change `resources` in the namespace `shop`, and nothing else.
+/// A user who can create and change `resources` in the namespace `shop`, and nothing else.
 struct Tenant<'l> {
     lab: &'l Lab,
     kubeconfig: String,
@@ -41,7 +41,7 @@ impl<'l> Tenant<'l> {
         assert_eq!(output.code, Some(0), "{}", output.stderr);
     }
 
-    /// Asserts that Cast AI's namespace is closed.
+    /// Asserts that the tenant has no access to Cast AI's namespace.
     fn is_kept_out(&self) {
         for action in [["patch", "deployments.apps"], ["create", "deployments.apps"], ["get", "secrets"]] {
             let may = [&[&self.kubeconfig, "auth", "can-i"], &action[..], &["-n", "castai-agent"]].concat();
@@ -50,7 +50,7 @@ impl<'l> Tenant<'l> {
     }
 }
 
-/// A Deployment of the tenant's, without pods, whose annotation says where its image came from.
+/// A Deployment of the tenant without pods, whose annotation names a source of its image.
 fn deployment(name: &str, image: &str, recorded: Option<&str>, labels: &Value) -> Value {
     let record = recorded.map(|from| json!({"container/c": {"from": from, "to": image}}).to_string());
     json!({
@@ -68,13 +68,17 @@ fn workload(lab: &Lab, namespace: &str, name: &str) -> Value {
     json!({"spec": object["spec"], "annotations": object["metadata"]["annotations"]["privatelink.cast.ai/images"]})
 }
 
-/// Digests by repository and tag of everything in ECR that is not below our path.
+/// Digests by repository and tag of everything in ECR outside of our path.
 fn customers_images(lab: &Lab) -> BTreeMap<(String, String), String> {
     let repositories = ecr_state(lab).repositories.into_iter();
     let others = repositories.filter(|(name, _)| !name.starts_with(&format!("{PATH}/")));
     others
-        .flat_map(|(name, held)| {
-            held.tags.into_iter().map(move |(tag, digest)| ((name.clone(), tag), digest)).collect::<Vec<_>>()
+        .flat_map(|(name, existing)| {
+            existing
+                .tags
+                .into_iter()
+                .map(move |(tag, digest)| ((name.clone(), tag), digest))
+                .collect::<Vec<_>>()
         })
         .collect()
 }
@@ -88,7 +92,7 @@ fn all_are_private(lab: &Lab) {
 }
 
 #[test]
-fn an_annotation_overwrites_nothing_and_seeds_nothing() {
+fn an_annotation_adds_no_source_and_no_destination() {
     let lab = own_lab();
     let tenant = Tenant::new(&lab, "deployments.apps");
     tenant.is_kept_out();
@@ -111,15 +115,19 @@ fn an_annotation_overwrites_nothing_and_seeds_nothing() {
     let (untouched, agent) = (theirs(), private(&format!("{AGENT}:v0.161.1")));
 
     sync(&lab, 0, &[]);
-    assert_eq!(customers_images(&lab), before, "nothing outside of our path is written");
+    assert_eq!(customers_images(&lab), before, "nothing is written outside of our path");
     assert_eq!(theirs(), untouched);
     all_are_private(&lab);
     let state = ecr_state(&lab);
-    let holds_evil = |held: &&lab::registry::ecr::state::Repository| held.images.contains_key(&evil);
-    assert_eq!(state.repositories.values().filter(holds_evil).count(), 0, "nobody gets the tenant's image");
+    let has_evil = |existing: &&lab::registry::ecr::state::Repository| existing.images.contains_key(&evil);
+    assert_eq!(
+        state.repositories.values().filter(has_evil).count(),
+        0,
+        "the tenant's image is not in the mirror"
+    );
     assert_ne!(ecr_digest(&lab, agent.strip_prefix(&format!("{ECR}/")).unwrap()), None);
 
-    // A tag that Cast AI is going to use: it is mirrored from Cast AI or not at all, and holds back nothing else.
+    // A tag that Cast AI will use: it is mirrored from Cast AI or not at all, and holds back nothing else.
     let next = format!("{AGENT}:v9.9.9");
     tenant.create(&deployment("seed", &private(&next), Some(EVIL), &labels));
     kubectl(
@@ -138,7 +146,7 @@ fn an_annotation_overwrites_nothing_and_seeds_nothing() {
 }
 
 #[test]
-fn labels_releases_resources_and_waiting_pods_select_known_names_alone() {
+fn labels_releases_resources_and_pending_pods_select_only_known_names() {
     let lab = own_lab();
     define_custom_resource(&lab, "castware.cast.ai", "components", "Component", "Namespaced");
     let tenant = Tenant::new(&lab, "deployments.apps,secrets,components.castware.cast.ai");
@@ -182,9 +190,9 @@ fn labels_releases_resources_and_waiting_pods_select_known_names_alone() {
     assert!(ecr_state(&lab).repositories.keys().all(|name| !name.contains("evil")));
 }
 
-/// The name of a Cast AI image with a digest of the tenant's choice: both are mirrored, and neither waits for the other.
+/// The name of a Cast AI image with a digest that the tenant chose: both are mirrored, and neither blocks the other.
 #[test]
-fn a_pin_of_a_tenant_moves_no_tag_and_holds_back_nothing() {
+fn a_digest_pinned_by_a_tenant_moves_no_tag_and_blocks_no_workload() {
     let lab = own_lab();
     let tenant = Tenant::new(&lab, "deployments.apps");
     let recipe = |revision| Recipe { size: 20_000, revision, ..Recipe::default() };
@@ -208,8 +216,8 @@ fn a_pin_of_a_tenant_moves_no_tag_and_holds_back_nothing() {
     assert_eq!(state.unwrap()["state"]["type"], "mirrored");
 }
 
-/// Nothing is known of a sidecar in Cast AI's own namespace, and no flag is needed for it; the customer's copies of public
-/// images stay theirs.
+/// An unknown sidecar in Cast AI's own namespace is mirrored without a flag. The customer's copies of public images are
+/// not changed.
 #[test]
 fn unknown_images_are_mirrored_below_our_path_and_marked() {
     let lab = own_lab();
@@ -241,7 +249,7 @@ fn unknown_images_are_mirrored_below_our_path_and_marked() {
 }
 
 #[test]
-fn in_a_registry_of_the_users_choice_a_tag_moves_only_with_replace() {
+fn with_registry_a_tag_moves_only_with_replace() {
     let lab = own_lab();
     let tool = "bitnami/kubectl:1.30";
     let public = publish(&lab, &format!("docker.io/{tool}"), &Recipe { size: 20_000, ..Recipe::default() });
@@ -254,8 +262,8 @@ fn in_a_registry_of_the_users_choice_a_tag_moves_only_with_replace() {
     let refused = sync(&lab, 1, &[&registry]);
     assert_stderr_contains(&refused, &[&patched, &public, "add --replace bitnami/kubectl "]);
     assert_eq!(ecr_digest(&lab, tool), Some(patched.clone()));
-    assert_eq!(container_image(&lab, "castai-agent", "tool"), tool, "it is held back");
-    assert!(ecr_digest(&lab, "castai/hibernate:v0.14").is_some(), "the others go on");
+    assert_eq!(container_image(&lab, "castai-agent", "tool"), tool, "the workload is held back");
+    assert!(ecr_digest(&lab, "castai/hibernate:v0.14").is_some(), "the others are rewritten");
     let other = sync(&lab, 1, &[&registry, "--replace=castai/hibernate"]);
     assert_stderr_contains(&other, &["add --replace bitnami/kubectl "]);
 
@@ -282,22 +290,22 @@ fn in_a_registry_of_the_users_choice_a_tag_moves_only_with_replace() {
     assert_eq!(container_image(&lab, "castai-agent", "tool"), format!("{ECR}/{tool}"));
 }
 
-/// Some registries answer HEAD with 404 for what they have.
+/// Some registries respond to HEAD with 404 for existing tags.
 #[test]
-fn a_tag_that_only_get_shows_is_not_moved() {
+fn a_tag_that_only_get_requests_show_is_not_moved() {
     let lab = own_lab();
     let recipe = Recipe { size: 25_000, revision: 9, ..Recipe::default() };
-    let held = &publish_to(&lab, "oci", "castai/hibernate:v0.14", &recipe);
+    let existing = &publish_to(&lab, "oci", "castai/hibernate:v0.14", &recipe);
     let action = json!({"kind": "status", "status": 404});
     add_fault(&lab, "oci", &json!({"method": "HEAD", "path": "/manifests/", "action": action}));
     let registry = ["--no-rewrite", "--registry", OCI_REGISTRY.0];
-    assert_stderr_contains(&sync(&lab, 1, &registry), &[held, "add --replace castai/hibernate "]);
+    assert_stderr_contains(&sync(&lab, 1, &registry), &[existing, "add --replace castai/hibernate "]);
     clear_faults(&lab);
-    assert_stderr_contains(&sync(&lab, 1, &registry), &[held, "add --replace castai/hibernate "]);
+    assert_stderr_contains(&sync(&lab, 1, &registry), &[existing, "add --replace castai/hibernate "]);
 }
 
 #[test]
-fn a_lock_or_a_plan_that_does_not_hold_is_refused_by_name() {
+fn invalid_locks_and_plans_are_rejected_and_the_entry_is_named() {
     let lab = own_lab();
     plugin(&lab, 0, &["sync-images", "--dry-run", "--plan", "plan.json"]);
     sync(&lab, 0, &["--no-rewrite", "--lock", "lock.json"]);

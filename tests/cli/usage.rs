@@ -1,4 +1,4 @@
-//! The command line itself: help, wrong usage, output formats.
+//! The command line: help, invalid usage, output formats.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::harness::{
 };
 
 #[test]
-fn every_command_has_help_with_its_usage_and_examples() {
+fn every_command_has_help_with_usage_and_examples() {
     let lab = shared_lab();
     let cases: &[(&[&str], &str, &[&str])] = &[
         (
@@ -54,7 +54,7 @@ fn every_command_has_help_with_its_usage_and_examples() {
 }
 
 #[test]
-fn wrong_usage_ends_with_2_and_names_what_is_wrong() {
+fn invalid_usage_exits_with_2_and_names_the_error() {
     let lab = shared_lab();
     let cases: &[(&[&str], &[&str])] = &[
         (&[], &["Usage: kubectl castai-privatelink"]),
@@ -116,10 +116,10 @@ fn conflicting_flags_fail_with_a_hint() {
 }
 
 #[test]
-fn kubectls_flags_are_known_as_kubectl_knows_them() {
+fn kubectls_flags_work_as_in_kubectl() {
     let lab = shared_lab();
     for all in ["-A", "--all-namespaces"] {
-        // It wins, since an alias may hold the other.
+        // The flag overrides the other one, which may come from an alias.
         let seen = plugin(lab, 0, &["-n", "shop", "sync-images", "--no-mirror", "--no-rewrite", all]);
         assert!(seen.stdout.contains("castai-agent"), "{}", seen.stdout);
     }
@@ -127,7 +127,7 @@ fn kubectls_flags_are_known_as_kubectl_knows_them() {
     let certificate =
         plugin(lab, 2, &[&look[..], &["--client-certificate=/nowhere", "--client-key=/x"]].concat());
     assert_stderr_contains(&certificate, &["/nowhere"]);
-    // The API server was told the UID: it knows no user without a name.
+    // The API server got the UID, and rejects a user without a name.
     let uid = lab.plugin(&[&look[..], &["--as-uid=1"]].concat()).unwrap();
     assert_ne!(uid.code, Some(0), "{}", uid.stdout);
     let named = plugin(lab, 2, &[&look[..], &["--as=somebody", "--as-uid=1"]].concat());
@@ -170,14 +170,14 @@ fn missing_images_are_reported_as_missing() {
 }
 
 #[test]
-fn checks_are_chosen_by_their_codes() {
+fn checks_are_selected_by_code() {
     let lab = shared_lab();
     let lines =
         |arguments: &[&str]| plugin(lab, 0, &[&["preflight", "-o", "name"], arguments].concat()).stdout;
     let only = lines(&["--only=CPL104", "--only", "CPL110"]);
     assert_eq!(only.lines().map(|line| &line[..7]).collect::<Vec<_>>(), ["CPL104/", "CPL110/"], "{only}");
     let all = lines(&[]);
-    assert!(all.lines().all(|line| !line.contains(char::is_whitespace)), "a word each: {all}");
+    assert!(all.lines().all(|line| !line.contains(char::is_whitespace)), "one word for each: {all}");
     assert!(all.contains("CPL202/") && !lines(&["--exclude=CPL202"]).contains("CPL202/"));
     let text = plugin(lab, 0, &["preflight", "--only=CPL104"]).stdout;
     assert!(text.contains("1 passed\nNothing failed among the selected checks"), "{text}");
@@ -192,13 +192,13 @@ fn without_yes_and_a_terminal_nothing_changes() {
     assert_stderr_contains(&output, &["cannot copy 5 images", "change 5 workloads", "--yes", "--dry-run"]);
     assert_eq!(output.stdout, "");
     assert_eq!((workload_specs(&lab), ecr_tags(&lab)), (before, tags));
-    // Where there is nothing to do, nothing has to be asked.
+    // If there is nothing to do, no confirmation is needed.
     plugin(&lab, 0, &["sync-images", "--yes"]);
     assert!(plugin(&lab, 0, &["sync-images"]).stdout.starts_with("nothing to do"));
 }
 
 #[test]
-fn the_clusters_flags_stand_before_and_after_the_command() {
+fn cluster_flags_work_before_and_after_the_command() {
     let lab = shared_lab();
     for arguments in
         [["--context=absent", "sync-images", "--dry-run"], ["sync-images", "--context=absent", "--dry-run"]]
@@ -227,7 +227,7 @@ fn the_version_is_printed_as_text_and_json() {
 }
 
 #[test]
-fn a_pipe_gets_plain_text_and_machines_get_a_document_alone() {
+fn a_pipe_gets_plain_text_and_json_output_is_only_the_document() {
     let lab = shared_lab();
     for arguments in
         [&["sync-images", "--dry-run"][..], &["sync-images", "--dry-run", "-o", "wide"], &["preflight"]]

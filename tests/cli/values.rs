@@ -1,4 +1,4 @@
-//! `values helm`, `kustomize` and `patches`: what makes the rewrite last, equal to what `sync-images` sets.
+//! `values helm`, `kustomize` and `patches` persist the rewrite with the same names that `sync-images` sets.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,9 @@ use crate::harness::{
 const NAMESPACE: &str = "castai-agent";
 
 #[test]
-fn values_of_releases_and_manifests_name_what_sync_images_sets() {
+fn values_and_manifests_contain_the_names_of_sync_images() {
     let lab = own_lab();
-    // Nobody asked Helm yet: its releases cannot be seen, and the ways on are named.
+    // Without Helm releases, the error names the alternatives.
     assert_stderr_contains(
         &plugin(&lab, 2, &["values", "helm"]),
         &["no Helm release of Cast AI", "values kustomize"],
@@ -54,14 +54,14 @@ fn values_of_releases_and_manifests_name_what_sync_images_sets() {
     );
     let repository = format!("{MIRROR}/us-docker.pkg.dev/castai-hub/library/agent");
     assert_eq!(yaml(&agent), [json!({"image": {"repository": repository}})]);
-    // The hook's image has no key, and so every other one has its own.
+    // The hook's image has no key, so every other image has its own key.
     let kvisor = read("castai-agent_castai-kvisor.yaml");
     assert!(kvisor.contains("# not covered: container/hook"), "{kvisor}");
     let stem = format!("{MIRROR}/ghcr.io/castai/kvisor/kvisor");
     assert_eq!(yaml(&kvisor), [json!({"image": {"repository": stem}})]);
     let patch = yaml(&read("castai-agent_agent_component.yaml"));
     assert_eq!(patch[0], json!({"spec": {"values": {"image": {"repository": repository}}}}));
-    // The operator's resource takes the patch as it is printed.
+    // The operator's resource accepts the printed patch.
     let path = folder.join("castai-agent_agent_component.yaml");
     let path = format!("--patch-file={}", path.display());
     kubectl(
@@ -69,13 +69,13 @@ fn values_of_releases_and_manifests_name_what_sync_images_sets() {
         &["patch", "components.castware.cast.ai", "agent", "--namespace=castai-agent", "--type=merge", &path],
     );
 
-    // Printed, it is the same in documents.
+    // Printed output consists of the same documents.
     let printed = plugin(&lab, 1, &["values", "helm"]);
     assert_eq!(yaml(&printed.stdout).len(), 3);
 
     builds_with_kustomize(&lab);
 
-    // What would lose its scanners keeps its name, and that is said.
+    // A controller that would lose its scanners keeps its name, with a warning.
     let elsewhere = format!("{MIRROR}/my-controller");
     for kind in ["kustomize", "patches"] {
         let partial = plugin(&lab, 1, &["values", kind, "--registry", &elsewhere]);
@@ -96,7 +96,7 @@ fn values_of_releases_and_manifests_name_what_sync_images_sets() {
         assert!(!partial.stdout.contains("kvisor/kvisor-controller"), "{}", partial.stdout);
     }
 
-    // Before and after the rewrite the same names come out, and they are those that workloads get.
+    // The names are the same before and after the rewrite, and they are those that workloads get.
     let kustomize = plugin(&lab, 0, &["values", "kustomize"]).stdout;
     let patches = plugin(&lab, 0, &["values", "patches"]).stdout;
     let before = castai_images(&lab);
@@ -128,7 +128,7 @@ fn values_of_releases_and_manifests_name_what_sync_images_sets() {
     assert_eq!(values, expected);
 }
 
-/// kubectl takes what is printed as part of a kustomization of a Deployment and a `DaemonSet`, and renames their images.
+/// kubectl accepts the output as a part of a kustomization with a Deployment and a `DaemonSet`, and renames their images.
 fn builds_with_kustomize(lab: &Lab) {
     let folder = lab.folder().home().join("kustomization");
     std::fs::create_dir(&folder).unwrap();
@@ -150,7 +150,7 @@ fn builds_with_kustomize(lab: &Lab) {
     };
     let images = built(&plugin(lab, 0, &["values", "kustomize"]).stdout);
     assert!(images.len() > 2 && images.iter().all(|image| image.starts_with(MIRROR)), "{images:?}");
-    // A patch must have a target among the resources, and the others are in no folder here.
+    // A patch must have a target among the resources, and this folder has only some of them.
     let patches = yaml(&plugin(lab, 0, &["values", "patches"]).stdout).remove(0);
     let is_here = |entry: &&Value| {
         let target = &entry["target"];
@@ -163,9 +163,9 @@ fn builds_with_kustomize(lab: &Lab) {
 }
 
 #[test]
-fn without_cast_ai_there_is_nothing_to_name() {
+fn without_cast_ai_values_prints_nothing() {
     let lab = empty_lab();
-    // By prefixes a policy can be there first.
+    // With prefixes, the policy can be applied before the first installation.
     let beforehand = plugin(&lab, 0, &["values", "policy", "--extent=prefixes"]);
     assert!(beforehand.stdout.contains("/castai-hub/"), "{}", beforehand.stdout);
     for kind in ["helm", "kustomize", "patches", "policy"] {

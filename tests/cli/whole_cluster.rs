@@ -1,4 +1,4 @@
-//! Every component of Cast AI at once: found with its reason, mirrored from five registries, rewritten and running.
+//! All components of Cast AI: found with their reasons, mirrored from five registries, rewritten and running.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,8 +17,8 @@ use crate::harness::{
 
 const LOGS: &str = "castai-logs";
 
-/// Every place that holds an image, in the order of the images: image, workload, image field.
-const CARRIED: &[(&str, &str, &str)] = &[
+/// Every image field, in the order of the images: image, workload, image field.
+const IMAGE_FIELDS: &[(&str, &str, &str)] = &[
     ("castai/hibernate:v0.14", "CronJob/hibernate-pause", "container/pauser"),
     ("castai/hibernate:v0.14", "CronJob/hibernate-resume", "container/pauser"),
     (
@@ -109,7 +109,7 @@ const KVISOR_CONTROLLER: &str = "ghcr.io/castai/kvisor/kvisor-controller:v1.164.
 const AUDIT_LOGS: &str = "StatefulSet/castai-audit-logs-receiver";
 const JMX_VARIABLE: &str = "env/castai-workload-autoscaler/JMX_EXPORTER_INIT_IMAGE";
 
-/// Why an entry of [`CARRIED`] is taken, as the inventory's JSON has it.
+/// The reason why an entry of [`IMAGE_FIELDS`] is included, as in the inventory's JSON.
 fn reason(workload: &str, image_field: &str) -> Value {
     if image_field == JMX_VARIABLE {
         return json!({"rule": "variable", "variable": "JMX_EXPORTER_INIT_IMAGE"});
@@ -135,7 +135,7 @@ fn both(lab: &Lab) -> (Workloads, Workloads) {
     (castai_workloads(lab).into_iter().chain(logs).collect(), others)
 }
 
-/// The value of every image field that is a field, by workload and image field.
+/// The value of every image field that exists in the object, by workload and image field.
 fn fields(workloads: &Workloads) -> BTreeMap<(String, String), String> {
     let mut fields = BTreeMap::new();
     let kinds = ["Deployment", "DaemonSet", "StatefulSet", "CronJob", "Job"];
@@ -176,7 +176,7 @@ fn every_image_is_found_with_its_reason_and_every_endpoint_with_its_component() 
             seen.push(format!("{} {workload} {image_field}", text(&wanted["image"])));
         }
     }
-    let expected: Vec<_> = CARRIED
+    let expected: Vec<_> = IMAGE_FIELDS
         .iter()
         .map(|(image, workload, image_field)| format!("{image} {workload} {image_field}"))
         .collect();
@@ -222,7 +222,7 @@ fn every_image_is_found_with_its_reason_and_every_endpoint_with_its_component() 
 }
 
 #[test]
-fn every_component_is_mirrored_rewritten_and_rolled_out_and_nothing_else_is_touched() {
+fn every_component_is_mirrored_rewritten_and_rolled_out_and_nothing_else_changes() {
     let lab = whole_cluster_lab();
     let (castai, others) = both(&lab);
     let before = fields(&castai);
@@ -237,19 +237,19 @@ fn every_component_is_mirrored_rewritten_and_rolled_out_and_nothing_else_is_touc
     for source in fixture::sources(Fixture::WholeCluster) {
         let name = format!("{}/{}", source.host, source.repository);
         let image = generate(&name, source.tag, &source.recipe).unwrap();
-        let held = &state.repositories[&format!("{PATH}/{}", name.trim_start_matches("docker.io/"))];
-        assert_eq!(held.tags.get(source.tag), Some(&image.top().unwrap().digest), "{name}");
+        let existing = &state.repositories[&format!("{PATH}/{}", name.trim_start_matches("docker.io/"))];
+        assert_eq!(existing.tags.get(source.tag), Some(&image.top().unwrap().digest), "{name}");
         for manifest in &image.manifests {
-            assert_eq!(held.images[&manifest.digest].media_type, manifest.media_type, "{name}");
+            assert_eq!(existing.images[&manifest.digest].media_type, manifest.media_type, "{name}");
         }
     }
 
     let (castai, others_after) = both(&lab);
     let after = fields(&castai);
-    let carried: Vec<_> =
-        CARRIED.iter().filter(|(.., image_field)| !image_field.starts_with("derived/")).collect();
-    assert_eq!(after.len(), carried.len(), "{after:#?}");
-    for (image, workload, image_field) in carried {
+    let in_objects: Vec<_> =
+        IMAGE_FIELDS.iter().filter(|(.., image_field)| !image_field.starts_with("derived/")).collect();
+    assert_eq!(after.len(), in_objects.len(), "{after:#?}");
+    for (image, workload, image_field) in in_objects {
         let key = ((*workload).to_owned(), (*image_field).to_owned());
         assert_eq!(before[&key], *image, "{key:?}");
         let is_job = workload.starts_with("Job/");
@@ -266,7 +266,7 @@ fn every_component_is_mirrored_rewritten_and_rolled_out_and_nothing_else_is_touc
     assert_eq!(traffic(&lab, "source").iter().filter(|record| record.path.contains("/blobs/")).count(), 0);
 }
 
-/// Every pod of Cast AI but the Job's is ready, and what its containers run was pulled from ECR.
+/// Every pod of Cast AI except the Job's is ready, and its containers' images were pulled from ECR.
 #[track_caller]
 fn assert_every_pod_runs_from_ecr(lab: &Lab) {
     let mut count = BTreeMap::<String, usize>::new();
@@ -294,7 +294,7 @@ fn assert_every_pod_runs_from_ecr(lab: &Lab) {
 }
 
 #[test]
-fn tokens_that_end_in_the_middle_are_renewed_at_every_source() {
+fn tokens_that_expire_during_a_run_are_renewed_at_every_source() {
     let lab = whole_cluster_lab();
     let sources = [address::GAR.0, address::GHCR.0, address::DOCKER_HUB.0, address::NVCR.0];
     for host in sources {
@@ -303,9 +303,9 @@ fn tokens_that_end_in_the_middle_are_renewed_at_every_source() {
     }
     clear_traffic(&lab);
     let running = lab.spawn_plugin(&["sync-images", "--yes", "--no-rewrite"]).unwrap();
-    // Each registry's first blob waits at its door; the token that the request carries ends there.
+    // The first blob request of each registry is held until its token has expired.
     let mut to_come = BTreeSet::from(sources);
-    eventually("a blob is asked for at every source", || {
+    eventually("every source gets a blob request", || {
         let seen = traffic(&lab, "source");
         let waiting = seen.iter().filter(|record| record.status == 0 && record.path.contains("/blobs/"));
         for record in waiting {
@@ -324,14 +324,14 @@ fn tokens_that_end_in_the_middle_are_renewed_at_every_source() {
     for host in sources {
         let refused =
             seen.iter().any(|one| one.host == host && one.status == 401 && one.path.contains("/blobs/"));
-        assert!(refused, "{host} met an ended token");
+        assert!(refused, "{host} got an expired token");
     }
-    let strangers: Vec<_> = seen.iter().filter(|record| record.host == address::NVCR_LOGIN.0).collect();
-    assert!(strangers.is_empty(), "the login for accounts is no help: {strangers:?}");
+    let logins: Vec<_> = seen.iter().filter(|record| record.host == address::NVCR_LOGIN.0).collect();
+    assert!(logins.is_empty(), "the token service for accounts gets no requests: {logins:?}");
     let state = ecr_state(&lab);
     for source in fixture::sources(Fixture::WholeCluster) {
         let name = format!("{}/{}", source.host, source.repository);
-        let held = &state.repositories[&format!("{PATH}/{}", name.trim_start_matches("docker.io/"))];
-        assert!(held.tags.contains_key(source.tag), "{name}:{}", source.tag);
+        let existing = &state.repositories[&format!("{PATH}/{}", name.trim_start_matches("docker.io/"))];
+        assert!(existing.tags.contains_key(source.tag), "{name}:{}", source.tag);
     }
 }

@@ -24,12 +24,12 @@ PLUGIN = os.environ["PLUGIN"]
 LAB, TOOLS, CRANE = sys.argv[1:]
 STARTS = 200
 ROUNDS = 3
-# What sync-images lists, as kubectl names it.
+# The kinds that sync-images lists, as kubectl names them.
 KINDS = "pods,deployments,replicasets,daemonsets,statefulsets,cronjobs,jobs,replicationcontrollers"
-# Of the large cluster as JSON kubectl holds more than many machines have: it is stopped at so many MB.
+# For the large cluster, kubectl would hold more JSON than many machines have memory: its limit in MB.
 MEMORY = 4000
 
-# What users script today around crane: log in, make the repositories that ECR wants to exist, copy tag by tag.
+# A typical script with crane: log in, create the repositories, which ECR requires, and copy tag by tag.
 LOGIN = """
 import base64, boto3, sys
 ecr = boto3.client("ecr", region_name="us-east-1")
@@ -109,12 +109,12 @@ def is_static():
 
 
 def with_host(image):
-    """Docker Hub's images by the host that serves them: crane would ask `index.docker.io`, which the lab lacks."""
+    """Docker Hub's images with the host that serves them: crane would use `index.docker.io`, which the lab does not have."""
     return image if "." in image.split("/")[0] else f"registry-1.docker.io/{image}"
 
 
 def mirror():
-    """Rows of the table: each tool on an empty ECR, and again when everything is there."""
+    """Rows of the table: each tool with an empty ECR, and again when all images are up to date."""
     ours, theirs = ([], []), ([], [])
     for _ in range(ROUNDS):
         with Lab() as lab:
@@ -140,7 +140,7 @@ def mirror():
 
 
 def count(lab, path):
-    """How many objects the API server has at a path."""
+    """The number of objects that the API server has at a path."""
     page = json.loads(lab.run("kubectl", "get", "--raw", f"{path}?limit=1"))
     return len(page["items"]) + page["metadata"].get("remainingItemCount", 0)
 
@@ -187,10 +187,10 @@ def page():
         "",
         "## Mirroring",
         "",
-        f"The lab's {images} images, each with two platforms and attestations, over the loopback device and TLS, blob",
-        "mounting off. The lab's registries run on the same cores, so CPU time says more than wall time. `crane copy`",
-        "stands for what people script today; it has its repositories made and its login done before the clock starts.",
-        "`sync-images` also lists the cluster's workloads, makes the repositories, and verifies in ECR what it copied.",
+        f"The lab's {images} images, each with two platforms and attestations, are copied over the loopback device with",
+        "TLS; blob mounting is off. The lab's registries run on the same cores, so CPU time is more significant than wall",
+        "time. `crane copy` represents a script; its login and the creation of its repositories are not measured.",
+        "`sync-images` also lists the cluster's workloads, creates the repositories, and verifies the copies in ECR.",
         f"Medians of {ROUNDS} runs; peak memory is that of the largest process.",
         "",
         "| | wall | CPU | peak memory | requests | read from sources |",
@@ -206,10 +206,10 @@ def page():
         "## A large cluster",
         "",
         f"The first cluster among a customer's workloads: {workloads:,} Deployments, StatefulSets, DaemonSets, CronJobs",
-        f"and Jobs, and {pods:,} pods. Its controllers and nodes stand still. `sync-images --dry-run` lists them all, finds",
-        "Cast AI's, and asks the registries about their images; kubectl gets the same lists. etcd and the API server run",
-        "on the same cores. kubectl holds all objects as JSON, which takes many times the memory at which it is stopped",
-        f"here. Medians of {ROUNDS} runs; CPU and peak memory are those of the process alone.",
+        f"and Jobs, and {pods:,} pods. Controllers and nodes do not run. `sync-images --dry-run` lists all objects, selects",
+        "those of Cast AI, and looks up their images in the registries; kubectl gets the same lists. etcd and the API",
+        "server run on the same cores. kubectl holds all objects in memory as JSON, and would need many times the memory",
+        f"of its limit here. Medians of {ROUNDS} runs; CPU and peak memory are those of the process alone.",
         "",
         "| | wall | CPU | peak memory |",
         "| --- | --- | --- | --- |",

@@ -13,7 +13,7 @@ fn addresses(texts: &[&str]) -> Vec<IpAddr> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-/// Answers by name on a loopback port; a name that starts with `silent` gets nothing.
+/// Responds by name on a loopback port; there is no response for names that start with `silent`.
 async fn name_server(tasks: &mut JoinSet<()>) -> SocketAddr {
     let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
     let address = socket.local_addr().unwrap();

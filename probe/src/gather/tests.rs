@@ -19,7 +19,7 @@ use crate::dns::Reply;
 use crate::endpoint::Endpoint;
 use crate::exchange;
 
-/// Answers A with an address by host name; other names have no records.
+/// Responds to A with an address by host name; other names have no records.
 async fn name_server(tasks: &mut JoinSet<()>, table: &[(&str, Ipv4Addr)]) -> SocketAddr {
     let table: BTreeMap<String, Ipv4Addr> =
         table.iter().map(|(host, address)| (format!("{host}."), *address)).collect();
@@ -51,7 +51,7 @@ fn authority() -> Authority {
     authority
 }
 
-/// Answers any request with a status, over HTTP/1.1.
+/// Responds to any request with a status, over HTTP/1.1.
 async fn server(tasks: &mut JoinSet<()>, tls: &ServerConfig) -> u16 {
     let mut tls = tls.clone();
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -70,9 +70,9 @@ async fn server(tasks: &mut JoinSet<()>, tls: &ServerConfig) -> u16 {
     port
 }
 
-/// Every way that a chain of facts can end, in one request.
+/// Every way in which gathering can end, in one request.
 #[tokio::test]
-async fn gathering_stops_where_a_fact_is_missing_and_says_why() {
+async fn gathering_stops_at_a_missing_fact_with_a_reason() {
     let authority = authority();
     let mut tasks = JoinSet::new();
     let tls = authority.server(&["good.test"]).unwrap();
@@ -94,7 +94,7 @@ async fn gathering_stops_where_a_fact_is_missing_and_says_why() {
             target("good.test", port, Layer::Dns),
             target("gone.test", port, Layer::Grpc),
             target("public.test", port, Layer::Tls),
-            // The discard service, which nobody has here.
+            // The discard service, which does not run here.
             target("refusing.test", 9, Layer::Https),
             target("other.test", port, Layer::Grpc),
         ],
@@ -131,7 +131,7 @@ async fn gathering_stops_where_a_fact_is_missing_and_says_why() {
     assert!(matches!(other.tls, Fact::Gathered { value: Err(_), .. }), "{other:#?}");
     assert_eq!(other.grpc, Fact::NotGathered { reason: Reason::NoSession });
 
-    // What a probe elsewhere writes is read back as the same.
+    // The output of a probe on another machine is read back unchanged.
     let text = serde_json::to_string(&facts).unwrap();
     assert_eq!(serde_json::from_str::<Vec<HostFacts>>(&text).unwrap(), facts);
     let text = serde_json::to_string(&request).unwrap();
@@ -139,7 +139,7 @@ async fn gathering_stops_where_a_fact_is_missing_and_says_why() {
 }
 
 #[test]
-fn failures_can_be_written_down_and_read_back() {
+fn failures_can_be_serialised_and_read_back() {
     let facts: Fact<Result<grpc::Reply, grpc::Problem>> = Fact::Gathered {
         milliseconds: 7,
         value: Err(grpc::Problem::Failed(exchange::Failure::Broken("reset".to_owned()))),

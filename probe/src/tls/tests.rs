@@ -87,7 +87,7 @@ async fn a_trusted_server_is_described() {
 }
 
 #[tokio::test]
-async fn a_stranger_between_is_named_by_its_issuer() {
+async fn an_intercepting_proxy_is_named_by_its_issuer() {
     let (trusted, stranger) = (authority("ours"), authority("stranger"));
     let mut tasks = JoinSet::new();
     let address = server(&mut tasks, Behaviour::Tls(server_config(&stranger, "api.cast.ai"))).await;

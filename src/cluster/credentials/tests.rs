@@ -22,7 +22,7 @@ async fn authorized(user: &User, flags: &ConnectionFlags) -> Result<Option<Strin
 }
 
 #[tokio::test]
-async fn what_no_header_can_hold_is_an_error_that_names_its_origin_and_not_the_value() {
+async fn an_invalid_header_value_is_an_error_that_names_its_source_and_not_the_value() {
     let folder = std::env::temp_dir().join(format!("credentials-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("token");
@@ -69,11 +69,11 @@ async fn what_no_header_can_hold_is_an_error_that_names_its_origin_and_not_the_v
 }
 
 #[tokio::test]
-async fn a_flag_replaces_what_the_user_would_log_in_with() {
+async fn a_flag_replaces_the_users_credentials() {
     let folder = std::env::temp_dir().join(format!("token-file-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("token");
-    // Files often end in a line break, which client-go leaves out too.
+    // Files often end with a line break, which client-go trims too.
     std::fs::write(&file, "\n from-file \r\n").unwrap();
     let file = format!("{{tokenFile: {}}}", file.display());
     let flag = ConnectionFlags { token: Some("flag".to_owned()), ..flags() };
@@ -153,7 +153,7 @@ fn invalid_certificates_are_named_but_not_shown() {
 }
 
 #[test]
-fn impersonation_is_what_flags_and_the_users_entry_name() {
+fn impersonation_comes_from_flags_and_the_users_entry() {
     let user = user("{as: a, as-uid: '1', as-groups: [g, h], as-user-extra: {Example.com/Scope: [x, y]}}");
     let headers = |flags: &ConnectionFlags| {
         let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();

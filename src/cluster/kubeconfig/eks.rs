@@ -1,8 +1,8 @@
-//! What the names in a kubeconfig say about EKS.
+//! Finds an EKS cluster's account, region and name in the names of a kubeconfig.
 
 use super::Selection;
 
-/// What names tell about an EKS cluster. Every part may be missing.
+/// What is known about an EKS cluster from names. Every part may be missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EksIdentity {
     pub name: Option<String>,
@@ -11,8 +11,8 @@ pub struct EksIdentity {
 }
 
 impl EksIdentity {
-    /// Reads the names that `aws eks update-kubeconfig` and eksctl give, the arguments of `aws eks get-token`, and
-    /// the server's own name. The first that tells a part wins.
+    /// Parses the names that `aws eks update-kubeconfig` and eksctl create, the arguments of `aws eks get-token`, and
+    /// the server's host name. For each part, the first source that has it is used.
     pub(in crate::cluster) fn read(selection: &Selection, server: &str) -> Option<Self> {
         let mut identity = Self::default();
         for name in [&selection.cluster_name, &selection.context].into_iter().flatten() {
@@ -84,7 +84,7 @@ mod tests {
     use crate::cluster::kubeconfig::tests::selected;
 
     #[test]
-    fn names_tell_about_eks() {
+    fn eks_clusters_are_recognised_by_names() {
         let selection = selected();
         let identity = EksIdentity::read(&selection, "https://one").unwrap();
         let part = |text: &str| Some(text.to_owned());

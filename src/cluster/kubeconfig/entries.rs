@@ -1,4 +1,4 @@
-//! The entries of a kubeconfig, as far as a connection needs them. An empty string counts as absent, as in kubectl.
+//! The kubeconfig fields that a connection needs. An empty string counts as absent, as in kubectl.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
-/// The name of the cluster's extension that a credential plugin gets (client-go `clientcmd/api/types.go`).
+/// The name of the cluster's extension that is passed to a credential plugin (client-go `clientcmd/api/types.go`).
 const PLUGIN_EXTENSION: &str = "client.authentication.k8s.io/exec";
 
-/// As Go decodes: what is left over in the last character is ignored.
+/// As Go decodes: excess bits of the last character are ignored.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -74,7 +74,7 @@ pub(in crate::cluster) struct Cluster {
     pub(in crate::cluster) proxy_url: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
     pub(in crate::cluster) extensions: Vec<Extension>,
-    /// The file that holds it.
+    /// The file that contains it.
     #[serde(skip)]
     pub(in crate::cluster) file: PathBuf,
 }
@@ -128,7 +128,7 @@ pub(in crate::cluster) struct User {
     pub(in crate::cluster) auth_provider: Option<AuthProvider>,
     #[serde(default)]
     pub(in crate::cluster) exec: Option<Exec>,
-    /// The file that holds it.
+    /// The file that contains it.
     #[serde(skip)]
     pub(in crate::cluster) file: PathBuf,
 }
@@ -169,7 +169,7 @@ pub(in crate::cluster) struct Variable {
     pub(in crate::cluster) value: SecretText,
 }
 
-/// A text that is not shown.
+/// A secret text, excluded from debug output.
 #[derive(Clone, Default)]
 pub(in crate::cluster) struct SecretText(pub(in crate::cluster) SecretString);
 
@@ -179,7 +179,7 @@ impl<'de> Deserialize<'de> for SecretText {
     }
 }
 
-/// Bytes that the file holds in Base64.
+/// Base64 data in a kubeconfig.
 #[derive(Clone)]
 pub(in crate::cluster) struct Data {
     text: SecretString,
@@ -187,22 +187,23 @@ pub(in crate::cluster) struct Data {
 }
 
 impl Data {
-    /// The bytes. Line breaks are ignored, as in Go; what YAML's own `!!binary` has decoded already is taken as it is.
+    /// The decoded bytes. Line breaks are ignored, as in Go; a `!!binary` value, which YAML has already decoded, is
+    /// used as it is.
     ///
     /// # Errors
-    /// It is not Base64.
+    /// It is not valid Base64.
     pub(in crate::cluster) fn decode(&self, file: &Path) -> Result<Vec<u8>, InvalidData> {
         let text = self.text.expose_secret();
         if text.trim_start().starts_with("-----BEGIN ") {
             return Ok(text.as_bytes().to_vec());
         }
         let encoded: String = text.chars().filter(|letter| !matches!(letter, '\r' | '\n')).collect();
-        // Its own error names the byte that it cannot read.
+        // The decoder's own error quotes the invalid byte.
         BASE64.decode(encoded).map_err(|_| InvalidData { file: file.to_owned(), line: self.line })
     }
 }
 
-/// Where in which file something else stands than Base64.
+/// File and line of data that is not valid Base64.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: line {line}", .file.display())]
 pub(in crate::cluster) struct InvalidData {
@@ -211,7 +212,7 @@ pub(in crate::cluster) struct InvalidData {
 }
 
 impl Cluster {
-    /// What the cluster's entry holds for a credential plugin.
+    /// The data in the cluster's entry for a credential plugin.
     pub(in crate::cluster) fn plugin_extension(&self) -> Option<&serde_json::Value> {
         let extension = self.extensions.iter().find(|extension| extension.name == PLUGIN_EXTENSION)?;
         Some(&extension.extension).filter(|value| !value.is_null())
@@ -229,8 +230,8 @@ impl Kubeconfig {
         self
     }
 
-    /// Marks the entries as those of `file`, and reads paths as relative to its folder, as kubectl does. A plugin's
-    /// command is a path only where it has a separator.
+    /// Marks the entries with their `file`, and resolves paths relative to its folder, as kubectl does. A plugin's
+    /// command is a path only if it contains a separator.
     pub(in crate::cluster) fn locate(&mut self, file: &Path) {
         let folder = file.parent().unwrap_or(Path::new(""));
         let resolve = |path: &mut Option<String>| {

@@ -1,9 +1,9 @@
-//! One kubeconfig file as text: what it holds, or what is wrong with it, without any of its text.
+//! Parses one kubeconfig file. Errors never quote the file.
 
 use super::entries::Kubeconfig;
 use crate::parse::cause;
 
-/// The kubeconfig's fields that a fault may name. Other text of the file is not repeated.
+/// The kubeconfig fields that an error may name. No other text of the file is repeated.
 const FIELDS: [&str; 39] = [
     "apiVersion",
     "args",
@@ -46,7 +46,7 @@ const FIELDS: [&str; 39] = [
     "users",
 ];
 
-/// A kubeconfig that cannot be read: the line, where it is known, and the cause in fixed words.
+/// An invalid kubeconfig: the line if known, and a cause that quotes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{cause}", .line.map(|line| format!("line {line}: ")).unwrap_or_default())]
 pub(in crate::cluster) struct InvalidKubeconfig {
@@ -54,10 +54,10 @@ pub(in crate::cluster) struct InvalidKubeconfig {
     pub(in crate::cluster) cause: String,
 }
 
-/// Reads the text of a file. Several documents count as several files.
+/// Parses the text of a file. Several documents count as several files.
 ///
 /// # Errors
-/// It is not UTF-8 or UTF-16, not YAML, or a field has another type.
+/// It is not UTF-8 or UTF-16, not YAML, or a field has the wrong type.
 pub(in crate::cluster) fn parse(bytes: &[u8]) -> Result<Kubeconfig, InvalidKubeconfig> {
     let text = decoded(bytes)
         .ok_or_else(|| InvalidKubeconfig { line: None, cause: "not valid UTF-8".to_owned() })?;
@@ -66,7 +66,7 @@ pub(in crate::cluster) fn parse(bytes: &[u8]) -> Result<Kubeconfig, InvalidKubec
     Ok(documents.into_iter().flatten().fold(Kubeconfig::default(), Kubeconfig::merge))
 }
 
-/// UTF-8, or UTF-16 as its byte order mark says.
+/// Decodes UTF-8, or UTF-16 if there is a byte order mark.
 fn decoded(bytes: &[u8]) -> Option<String> {
     let utf16 = |bytes: &[u8], read: fn([u8; 2]) -> u16| {
         let (pairs, rest) = bytes.as_chunks::<2>();
@@ -91,7 +91,7 @@ fn fault(text: &str, error: &serde_saphyr::Error) -> InvalidKubeconfig {
         let indentation = &line[..line.len() - line.trim_start().len()];
         indentation.contains('\t')
     };
-    // The parser names the line before or behind.
+    // The parser may report an adjacent line.
     let nearby = text.lines().enumerate().skip(index.saturating_sub(1)).take(3);
     let is_syntax = matches!(unwrapped(error), serde_saphyr::Error::ExternalMessage { .. });
     if let Some((index, _)) = nearby.into_iter().find(|(_, line)| is_syntax && indents_by_tab(line)) {
@@ -114,7 +114,7 @@ fn unwrapped(error: &serde_saphyr::Error) -> &serde_saphyr::Error {
     }
 }
 
-/// The kubeconfig's field whose value begins at `column` of the line with this index, or in the lines before it.
+/// The kubeconfig field whose value begins at `column` of the line with this index, or in a line before it.
 fn field_before(text: &str, index: usize, column: u64) -> Option<&'static str> {
     let column = usize::try_from(column).unwrap_or(usize::MAX);
     let before: String = text.lines().nth(index)?.chars().take(column.saturating_sub(1)).collect();
@@ -123,7 +123,7 @@ fn field_before(text: &str, index: usize, column: u64) -> Option<&'static str> {
     } else {
         before.as_str()
     };
-    // A tag or an anchor may stand before the value.
+    // A tag or an anchor may precede the value.
     let mut before = before.trim_end();
     while let Some((rest, word)) = before.rsplit_once(' ')
         && word.starts_with(['!', '&'])

@@ -1,17 +1,16 @@
-//! Which values the user of a Helm release has set.
+//! The names of the values that the user of a Helm release has set.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// Longest name, in bytes, and most names that are kept. No chart comes near to either; a name repeats those of all
-/// objects around it, so that a small text could make many long ones.
+/// Maximum length of a name, in bytes, and maximum number of names. No chart comes near them. A name repeats the names
+/// of all enclosing objects, so a small text could produce many long ones.
 const MAX_NAME: usize = 512;
 const MAX_NAMES: usize = 100_000;
 
-/// The names of the values that are set, with dots between the members, and never what they are. Null and empty ones
-/// count as not set.
+/// The names of the set values as dotted paths, without the values. Null and empty values count as not set.
 #[derive(Default)]
 pub(super) struct SetValues(pub(super) BTreeSet<String>);
 
@@ -23,7 +22,7 @@ impl<'de> Deserialize<'de> for SetValues {
     }
 }
 
-/// Collects names from the value that is called `name`.
+/// Collects names below the value with this name.
 struct Below<'a> {
     name: String,
     names: &'a mut BTreeSet<String>,

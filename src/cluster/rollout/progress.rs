@@ -1,4 +1,4 @@
-//! The rules of `kubectl rollout status` (kubectl `pkg/polymorphichelpers/rollout_status.go`), and its words.
+//! The rules of `kubectl rollout status` (kubectl `pkg/polymorphichelpers/rollout_status.go`), and its messages.
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
@@ -9,7 +9,7 @@ use super::Progress;
 use crate::cluster::pods;
 use crate::model::inventory::WorkloadKind;
 
-/// What one object says about its rollout, and which pods belong to it.
+/// One object's rollout status, and the selector of its pods.
 pub(super) struct Status {
     pub(super) progress: Progress,
     pub(super) desired: i32,
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn rollouts_are_judged_as_kubectl_judges_them() {
+    fn rollouts_are_judged_like_kubectl() {
         use WorkloadKind::{CronJob, DaemonSet, Deployment, StatefulSet};
         let deployment = |status: serde_json::Value| json!({"metadata": {"generation": 2}, "spec": {"replicas": 3}, "status": status});
         let daemon_set =

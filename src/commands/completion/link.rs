@@ -1,4 +1,4 @@
-//! The link that kubectl looks for (kubectl `pkg/cmd/plugin/plugin_completion.go`): krew cannot make it.
+//! The link that kubectl looks for (kubectl `pkg/cmd/plugin/plugin_completion.go`); krew cannot create it.
 
 use std::env;
 use std::ffi::OsStr;
@@ -10,14 +10,14 @@ use crate::cli::candidates::LINK;
 use crate::commands::{CommandError, ExitStatus};
 use crate::output;
 
-/// What stands where the link belongs.
+/// What exists at the path of the link.
 enum Found {
     Nothing,
     Ours,
     Other,
 }
 
-/// Makes the link next to the name by which kubectl finds this program.
+/// Creates the link next to the file by which kubectl finds this program.
 pub(super) fn install(dry_run: bool) -> Result<ExitStatus, CommandError> {
     let program = program()?;
     let link = link_beside(&program);
@@ -48,7 +48,7 @@ pub(super) fn install(dry_run: bool) -> Result<ExitStatus, CommandError> {
     Ok(ExitStatus::Done)
 }
 
-/// Removes the link, and nothing else.
+/// Removes the link, but no other file of that name.
 pub(super) fn uninstall(dry_run: bool) -> Result<ExitStatus, CommandError> {
     let program = program()?;
     let link = link_beside(&program);
@@ -69,8 +69,8 @@ pub(super) fn uninstall(dry_run: bool) -> Result<ExitStatus, CommandError> {
     Ok(ExitStatus::Done)
 }
 
-/// This program by the name that kubectl finds it by. With krew that is a link which outlives upgrades, while the
-/// running file lies in a folder of this version.
+/// This program by the path that kubectl uses. With krew that is a link which survives upgrades, while the running file
+/// is in the folder of this version.
 fn program() -> Result<PathBuf, CommandError> {
     let running = env::current_exe().map_err(|error| {
         CommandError::new(format!("error: cannot find the path of this program: {error}"))
@@ -113,7 +113,7 @@ fn make(target: &OsStr, link: &Path, _program: &Path) -> Result<(), CommandError
     std::os::unix::fs::symlink(target, link).map_err(|error| cannot("make", link, &error))
 }
 
-/// Windows gives links to administrators only.
+/// On Windows, only administrators may create links.
 #[cfg(not(unix))]
 fn make(_target: &OsStr, link: &Path, program: &Path) -> Result<(), CommandError> {
     Err(CommandError::with_hint(

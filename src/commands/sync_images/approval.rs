@@ -1,4 +1,4 @@
-//! The question before anything is changed.
+//! The confirmation prompt before changes.
 
 use crate::cli::SyncArguments;
 use crate::commands::question;
@@ -7,7 +7,7 @@ use crate::output::sync as text;
 use crate::output::table::{bytes, count};
 use crate::sync::report::Proposal;
 
-/// Asks on a terminal, after the plan was shown; without a terminal, --yes is required.
+/// Prompts on a terminal, after printing the plan; without a terminal, --yes is required.
 pub(super) async fn confirm(wanted: &SyncArguments, proposal: &Proposal<'_>) -> Result<bool, CommandError> {
     let planned = proposal.planned;
     if wanted.yes {
@@ -18,7 +18,7 @@ pub(super) async fn confirm(wanted: &SyncArguments, proposal: &Proposal<'_>) -> 
     if images == 0 && workloads == 0 {
         return Ok(true);
     }
-    let place = planned.destination.as_ref().map_or_else(|| "the registry".to_owned(), ToString::to_string);
+    let place = text::mirrors(&planned.destinations);
     let size = match proposal.upload_bytes {
         0 => "layers already exist".to_owned(),
         size => bytes(size),

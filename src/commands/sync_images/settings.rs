@@ -1,4 +1,4 @@
-//! The command line of `sync-images` as settings of the pipeline, checked before anything is touched.
+//! The command line of `sync-images` as settings of the pipeline, validated before anything is read or changed.
 
 use std::path::Path;
 
@@ -42,17 +42,16 @@ pub(super) async fn read(arguments: &Arguments, sync: &SyncArguments) -> Result<
     })
 }
 
-/// The clients that the settings ask for; no request is sent yet.
+/// The clients for the settings; no request is sent yet.
 pub(super) async fn ports(arguments: &Arguments, settings: &Settings) -> Result<Ports, CommandError> {
-    let cluster = if settings.stages.need_cluster() {
-        Some(cluster::connect(&arguments.connection.flags()).await?)
-    } else {
-        None
-    };
-    Ok(Ports { cluster, network: arguments.network.settings() })
+    let mut clusters = Vec::new();
+    if settings.stages.need_cluster() {
+        clusters.push(cluster::connect(&arguments.connection.flags(&settings.filter.knowledge)).await?);
+    }
+    Ok(Ports { clusters, network: arguments.network.settings() })
 }
 
-/// The file of a stage that runs is written, and the file of a stage that is skipped is read.
+/// If a stage runs, its artifact is written to the file; if it is skipped, the artifact is read from the file.
 fn artifact<T>(
     path: Option<&Path>,
     is_read: bool,

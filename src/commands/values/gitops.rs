@@ -1,4 +1,4 @@
-//! `values kustomize` and `values patches`: what a GitOps repository takes.
+//! `values kustomize` and `values patches`: files for a GitOps repository.
 
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ pub(super) async fn patches(
     let (images, exit_status) = read(arguments, wanted).await?;
     let comment = "# Part of a kustomization.yaml. These patches include tags: create them again for each \
                    version, or use\n# `values kustomize`, which includes none.\n";
-    print(comment, &kustomize::patches(&images.snapshot.workloads, &images.assignments))?;
+    print(comment, &kustomize::patches(&images.snapshot.workloads, &images.assignments, &images.knowledge))?;
     Ok(exit_status)
 }
 

@@ -1,4 +1,4 @@
-//! `values helm`: a values file for each release, and a merge patch for each component of Cast AI's operator.
+//! `values helm`: a values file per release, and a merge patch per component of Cast AI's operator.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,6 +7,7 @@ use super::named_images;
 use crate::atomic_file;
 use crate::cli::{Arguments, HelmArguments};
 use crate::commands::{CommandError, ExitStatus};
+use crate::model::knowledge::Knowledge;
 use crate::output;
 use crate::persist::helm;
 use crate::persist::helm::document::{Document, component, document};
@@ -18,10 +19,8 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
         .snapshot
         .releases
         .iter()
-        .filter_map(|release| {
-            helm::values(release, &images.mirror, &wanted.naming.mirror.maps, &images.assignments)
-        })
-        // Of a release that is being upgraded the newest revision comes last.
+        .filter_map(|release| helm::values(release, images.naming(), &images.assignments))
+        // While a release is being upgraded, its newest revision comes last.
         .map(|values| (values.release.clone(), values))
         .collect::<BTreeMap<_, _>>();
     if decided.is_empty() {
@@ -80,7 +79,7 @@ fn text(document: &Document) -> std::io::Result<String> {
     Ok(format!("{}{}", document.comment, output::yaml(&document.value)?))
 }
 
-/// Writes a whole file or none, and returns its path. A link of this name is replaced, and not followed.
+/// Atomically writes a file, and returns its path. A link of this name is replaced, not followed.
 fn write(directory: &Path, document: &Document) -> Result<String, CommandError> {
     let path = directory.join(&document.file);
     let shown = path.display().to_string();

@@ -1,4 +1,4 @@
-//! What all of `values` does first and says last.
+//! What all `values` commands have in common: reading the cluster first, and notes at the end.
 
 use crate::cli::{Arguments, NamingArguments};
 use crate::cluster;
@@ -8,22 +8,22 @@ use crate::output::progress::Progress;
 use crate::persist::named::{self, NamedImages};
 use crate::persist::not_renamed::{self, NotRenamed};
 
-/// Reads the cluster that the flags name.
+/// Reads the cluster.
 pub(super) async fn read(
     arguments: &Arguments,
     wanted: &NamingArguments,
 ) -> Result<NamedImages, CommandError> {
-    let connection = cluster::connect(&arguments.connection.flags()).await?;
+    let knowledge = discovery::knowledge(&wanted.knowledge)?;
+    let connection = cluster::connect(&arguments.connection.flags(&knowledge)).await?;
     let progress = Progress::new(arguments.logging.verbosity);
     let scope = arguments.connection.scope(None);
     let network = arguments.network.settings();
     let observer = |event| progress.observe(event);
-    let knowledge = discovery::knowledge(&wanted.knowledge)?;
     named::read(&connection, &network, &scope, &wanted.mirror.settings(), knowledge, &observer).await
 }
 
-/// Says which images keep their names and why, and leaves them out. `is_by_prefix` tells of a policy that does not
-/// know single images.
+/// Reports which images keep their names and why, and removes them. `is_by_prefix`: a policy that matches prefixes and
+/// not single images.
 pub(super) fn leave_out(images: &mut NamedImages, is_by_prefix: bool) -> ExitStatus {
     let not_renamed = not_renamed::leave_out(&mut images.assignments);
     for NotRenamed { image, place, more, why, is_unrenamable } in &not_renamed {

@@ -23,8 +23,8 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
     let is_by_prefix = wanted.extent == Extent::Prefixes;
     let mut exit_status = named_images::leave_out(&mut images, is_by_prefix);
     let (names, missing) = match wanted.extent {
-        // It is made of what is known beforehand, so that it can be there before Cast AI is.
-        Extent::Prefixes => (Names::of_prefixes(&images.mirror, &wanted.naming.mirror.maps), BTreeSet::new()),
+        // It depends only on what is known in advance, so that it can be created before Cast AI is installed.
+        Extent::Prefixes => (Names::of_prefixes(images.naming()), BTreeSet::new()),
         Extent::Mirrored => {
             images.refuse_nothing()?;
             verified(&arguments.network.settings(), &images).await?
@@ -40,7 +40,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
         exit_status = ExitStatus::Attention;
         output::warning(&format!("{repository} has no image in use, so its images are not renamed"));
     }
-    for (repository, namespaces) in outside(&images.assignments) {
+    for (repository, namespaces) in outside(&images.assignments, &images.knowledge) {
         exit_status = ExitStatus::Attention;
         let namespaces = namespaces.into_iter().collect::<Vec<_>>().join(", ");
         output::warning(&format!(

@@ -1,8 +1,7 @@
-//! Amazon ECR's names: its hosts, and what it accepts as the name of a repository.
+//! Names in Amazon ECR: hosts, ARNs, and valid repository names.
 
-/// The path below which images are mirrored in ECR, unless `--registry` names another place. A path of our own: all that
-/// lies below it was put there by us and may be updated, nothing outside of it is ever written, and one resource of an
-/// IAM policy covers it.
+/// The path below which images are mirrored in ECR, unless `--registry` is set. The path is ours: we wrote everything
+/// below it and may update it, we never write outside it, and one resource in an IAM policy covers it.
 pub const PATH: &str = "castai-privatelink";
 
 /// A private ECR registry: one account in one region.
@@ -13,7 +12,7 @@ pub struct EcrRegistry {
 }
 
 impl EcrRegistry {
-    /// The registry whose distribution API has the name `host`, if it is one.
+    /// The ECR registry with this distribution API host, if it is one.
     pub fn of_host(host: &str) -> Option<Self> {
         let (account, rest) = host.split_once(".dkr.ecr.")?;
         let (region, suffix) = rest.split_once('.')?;
@@ -28,7 +27,7 @@ impl EcrRegistry {
         format!("{account}.dkr.ecr.{region}.{}", dns_suffix(region))
     }
 
-    /// The name of a repository as IAM writes it.
+    /// The ARN of a repository.
     pub fn arn(&self, repository: &str) -> String {
         let Self { account, region } = self;
         let partition = if region.starts_with("cn-") {
@@ -42,12 +41,12 @@ impl EcrRegistry {
     }
 }
 
-/// China's partition has a DNS suffix of its own (AWS General Reference, ECR endpoints).
+/// China's partition has its own DNS suffix (AWS General Reference, ECR endpoints).
 pub fn dns_suffix(region: &str) -> &'static str {
     if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
 }
 
-/// Why ECR does not accept `name` for a repository, if so (Amazon ECR API, `CreateRepository`).
+/// Why ECR rejects `name` for a repository, if it does (Amazon ECR API, `CreateRepository`).
 pub fn repository_name_fault(name: &str) -> Option<String> {
     let starts_or_ends = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     if !(2..=256).contains(&name.len()) {
@@ -93,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn repository_names_are_checked_as_ecr_does() {
+    fn repository_names_are_validated_like_ecr() {
         for name in ["castai/agent", "us-docker.pkg.dev/castai-hub/library/agent", "a0/b_c", "ab"] {
             assert_eq!(repository_name_fault(name), None, "{name}");
         }

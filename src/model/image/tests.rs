@@ -49,7 +49,7 @@ fn references_are_read_by_dockers_rules() {
 }
 
 #[test]
-fn text_that_is_no_reference_is_refused_with_its_name() {
+fn an_invalid_reference_is_rejected_with_its_text() {
     for text in ["", "Upper/Case", "a b", "x:tag:tag", "x@sha256:12", "\u{1b}[31mx"] {
         let error = text.parse::<Image>().unwrap_err().to_string();
         assert!(error.contains("invalid image reference"), "{error}");
@@ -58,7 +58,7 @@ fn text_that_is_no_reference_is_refused_with_its_name() {
 }
 
 #[test]
-fn mirrored_names_follow_the_layout_and_can_be_read_back() {
+fn mirrored_names_follow_the_naming_rule_and_can_be_translated_back() {
     let cases = [
         (
             "us-docker.pkg.dev/castai-hub/library/agent:v1",
@@ -87,7 +87,7 @@ fn mirrored_names_follow_the_layout_and_can_be_read_back() {
 }
 
 #[test]
-fn names_outside_the_mirror_are_not_read_back() {
+fn names_outside_the_mirror_are_not_translated_back() {
     let mirror: Mirror = "registry.example/castai".parse().unwrap();
     for text in ["registry.example/other/x:1", "registry.example/castaix/y", "ghcr.io/castai/x"] {
         assert_eq!(mirror.source_of(&image(text)), None, "{text}");
@@ -113,7 +113,7 @@ fn mirrors_need_a_host() {
 }
 
 #[test]
-fn stored_mirrors_are_read_by_the_rules_of_names() {
+fn stored_mirrors_are_validated_like_names() {
     let mirror: Mirror = "registry.example/castai".parse().unwrap();
     let stored = serde_json::to_string(&mirror).unwrap();
     assert_eq!(serde_json::from_str::<Mirror>(&stored).unwrap(), mirror);

@@ -1,4 +1,4 @@
-//! An image that a component derives from its container's at run time: no field holds it.
+//! An image that a component derives from its container's image at run time: no field holds it.
 
 use super::ImageField;
 use super::kind::{Kind, Kustomize, Location, Relation};

@@ -1,4 +1,4 @@
-//! The image of an ephemeral container: `kubectl debug` adds it to a running pod, through a subresource.
+//! The image of an ephemeral container, which `kubectl debug` adds to a running pod through a subresource.
 
 use super::ImageField;
 use super::kind::{Kind, Kustomize, Location, Relation};

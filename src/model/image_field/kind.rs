@@ -1,4 +1,4 @@
-//! What sets the kinds of image fields apart, as data.
+//! The differences between kinds of image fields, as data.
 
 use json_patch::PatchOperation;
 
@@ -9,17 +9,17 @@ use crate::model::workload_kind::WorkloadKind;
 
 /// One kind of image field.
 pub(super) struct Kind {
-    /// Its written form, `container/NAME`: a word, and what stands behind it.
+    /// Its written form, such as `container/NAME`: a word, followed by names.
     pub(super) form: &'static str,
-    /// The field with these names; nothing where they are too few or too many.
+    /// The field with these names; `None` if their number is wrong.
     pub(super) with_names: fn(&[&str]) -> Option<ImageField>,
     pub(super) location: Location,
     pub(super) relation: Relation,
-    /// Whether its container runs anew when the field of a running pod changes.
+    /// Whether its container restarts when the field of a running pod changes.
     pub(super) restarts_container: bool,
-    /// Why it cannot be changed in a kind of workload whose other fields can.
+    /// Why it is immutable in a kind of workload whose other fields are not.
     pub(super) immutable_in: fn(WorkloadKind) -> Option<&'static str>,
-    /// Whether an admission policy can rename it; only fields that are items of a list have this.
+    /// Whether an admission policy can rename it; only items of a list have this.
     pub(super) is_renamed_at_admission: bool,
     pub(super) kustomize: Kustomize,
 }
@@ -31,11 +31,11 @@ impl Kind {
     }
 }
 
-/// Where fields of a kind stand.
+/// Where the fields of a kind are located.
 pub(super) enum Location {
     /// In a named item of a list in the pod spec.
     Item(ListField),
-    /// In the pod spec, as the kind's own functions know.
+    /// In the pod spec, found by the kind's own functions.
     Own(Own),
     /// In a custom resource.
     Resource,
@@ -43,40 +43,40 @@ pub(super) enum Location {
     Nowhere,
 }
 
-/// What a kind does in its own way.
+/// Functions of a kind with its own location.
 pub(super) struct Own {
     pub(super) find: fn(&PodSpec, &Variables) -> Vec<LocatedField>,
     pub(super) managed: fn(&LocatedField) -> Option<Managed>,
-    /// Adds the field where there was none: what comes before it in a workload of a kind.
+    /// Adds the field to a pod spec that does not have it.
     pub(super) add: fn(WorkloadKind, &PodSpec, &ImageField, &str) -> Vec<PatchOperation>,
-    /// Removes what was added.
+    /// Removes a field that was added.
     pub(super) remove: fn(WorkloadKind, &PodSpec, &LocatedField) -> Vec<PatchOperation>,
 }
 
-/// What a field is to the container that its first name is.
+/// How a field relates to the container that its first name refers to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Relation {
-    /// The image that it runs.
+    /// The image that the container runs.
     OwnImage,
-    /// What it starts or reads later.
+    /// An image that the container starts or reads later.
     ComesWith,
-    /// Made out of its image's name.
+    /// Derived from the name of the container's image.
     DerivedFrom,
-    /// Its names are none of a container.
+    /// Its names do not refer to a container.
     None,
 }
 
-/// What kustomize's `images:` does to a field (kubernetes-sigs/kustomize `api/filters/imagetag` and
+/// How kustomize's `images:` treats a field (kubernetes-sigs/kustomize `api/filters/imagetag` and
 /// `api/internal/konfig/builtinpluginconsts/images.go`).
 pub(super) struct Kustomize {
-    /// Whether it renames it in any kind of workload.
+    /// Whether it renames the field in any kind of workload.
     pub(super) renames: bool,
-    /// What it leaves out in a kind of workload, as a clause.
+    /// The limitation in a kind of workload, as a clause.
     pub(super) gap: fn(WorkloadKind) -> Option<&'static str>,
 }
 
 impl Kustomize {
     pub(super) const RENAMES: Self = Self { renames: true, gap: |_| None };
-    /// What nobody expects it to rename.
+    /// For fields that users do not expect it to rename.
     pub(super) const DOES_NOT_APPLY: Self = Self { renames: false, gap: |_| None };
 }

@@ -3,21 +3,21 @@
 use super::{ImageField, LocatedField, Managed};
 use crate::model::pod_spec::PodSpec;
 
-/// What sets such fields apart.
+/// The differences between such fields.
 pub(super) struct ListField {
-    /// The pod spec's member.
+    /// The list's name in the pod spec.
     pub(super) list: &'static str,
-    /// From the item to its image.
+    /// Path from an item to its image.
     pub(super) image: &'static [&'static str],
     /// All items, in order.
     pub(super) items: fn(&PodSpec) -> Vec<Item<'_>>,
     /// The field of the item with this name.
     pub(super) field: fn(String) -> ImageField,
-    /// Whether managers own it: parts of an object that are written through a subresource are none's.
+    /// Whether field managers own it: parts of an object that are written through a subresource are not tracked.
     pub(super) is_managed: bool,
 }
 
-/// What of an item counts.
+/// The relevant parts of an item.
 pub(super) struct Item<'p> {
     pub(super) name: &'p str,
     pub(super) image: Option<&'p str>,
@@ -47,7 +47,7 @@ impl ListField {
     }
 }
 
-/// The written forms of one name.
+/// The field of a kind whose written form has exactly one name.
 pub(super) fn only_name(names: &[&str], field: fn(String) -> ImageField) -> Option<ImageField> {
     match names {
         [name] => Some(field((*name).to_owned())),
@@ -61,7 +61,7 @@ pub(super) fn path(list: &str, index: usize, rest: &[&str]) -> Vec<String> {
     [list, &index].into_iter().chain(rest.iter().copied()).map(str::to_owned).collect()
 }
 
-/// The item of a list by its name, as managed fields write it.
+/// The key of a list item with this name, as in managed fields.
 pub(super) fn key(name: &str) -> String {
     format!("k:{}", serde_json::json!({"name": name}))
 }

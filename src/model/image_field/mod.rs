@@ -1,5 +1,5 @@
-//! The fields of objects that hold images. Each kind of field has a file with what it knows: how it finds, names and
-//! locates itself, how it is patched, and what others may do with it. Everybody else asks for these properties.
+//! The fields of objects that hold images. Each kind of field is one file that knows how to find, name, locate and
+//! patch it, and its properties. No code outside this folder matches on kinds.
 
 mod container;
 mod derived;
@@ -22,7 +22,7 @@ use self::kind::{Kind, Location, Relation};
 use crate::model::pod_spec::PodSpec;
 use crate::model::workload_kind::WorkloadKind;
 
-/// The field of an object that holds an image. Keyed by names and never by an index, because indices move.
+/// The field of an object that holds an image. Keyed by names, never by an index, because indices change.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ImageField {
     Container(String),
@@ -40,13 +40,13 @@ pub enum ImageField {
         container: String,
         component: String,
     },
-    /// A field of a custom resource, or an object with `repository` and `tag`, by its JSON pointer.
+    /// A field of a custom resource, or an object with `repository` and `tag`, as a JSON pointer.
     Field(String),
     /// None: the user named the image.
     Named,
 }
 
-/// Every kind, in the order in which the fields of one item of a pod spec are found.
+/// Every kind, in the order in which the fields of one list item are found.
 const KINDS: [&Kind; 8] = [
     &container::KIND,
     &init_container::KIND,
@@ -58,7 +58,7 @@ const KINDS: [&Kind; 8] = [
     &named::KIND,
 ];
 
-/// Lists of a pod spec, in the order in which their fields are found.
+/// The lists of a pod spec, in the order in which their fields are found.
 const LISTS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
 
 impl ImageField {
@@ -75,7 +75,7 @@ impl ImageField {
         }
     }
 
-    /// What stands behind the kind's word in the written form.
+    /// The names after the kind's word in the written form.
     fn names(&self) -> Vec<&str> {
         match self {
             Self::Container(name)
@@ -92,14 +92,14 @@ impl ImageField {
     }
 }
 
-/// What others may do with a field.
+/// Properties of a field.
 impl ImageField {
-    /// Whether there is a field that a patch can set.
+    /// Whether it is a field that can be patched.
     pub const fn is_field(&self) -> bool {
         !matches!(self.kind().location, Location::Nowhere)
     }
 
-    /// The container that it belongs to.
+    /// The container that the field belongs to.
     pub fn container(&self) -> Option<&str> {
         match self.kind().relation {
             Relation::None => None,
@@ -112,17 +112,17 @@ impl ImageField {
         self.kind().relation == Relation::OwnImage
     }
 
-    /// Whether it is taken because its container's image is, which could not do its work without.
+    /// Whether it is included because its container's image is included, and the container needs it.
     pub fn comes_with_container(&self) -> bool {
         self.kind().relation == Relation::ComesWith
     }
 
-    /// Whether a component makes the image's name out of that of its container.
+    /// Whether a component derives the image's name from its container's image.
     pub fn is_derived(&self) -> bool {
         self.kind().relation == Relation::DerivedFrom
     }
 
-    /// The name of the derived image, where it is one.
+    /// The name of the derived image, if it is one.
     pub fn derived(&self) -> Option<&str> {
         match self {
             Self::Derived { component, .. } => Some(component),
@@ -135,7 +135,7 @@ impl ImageField {
         matches!(self.kind().location, Location::Resource)
     }
 
-    /// The variable that it is the value of.
+    /// The variable whose value it is.
     pub fn variable(&self) -> Option<&str> {
         match self {
             Self::Environment { variable, .. } => Some(variable),
@@ -143,17 +143,17 @@ impl ImageField {
         }
     }
 
-    /// The container that runs anew when the field of a running pod changes.
+    /// The container that restarts when the field of a running pod changes.
     pub fn restarted_container(&self) -> Option<&str> {
         self.container().filter(|_| self.kind().restarts_container)
     }
 
-    /// Why it cannot be changed in a workload of this kind, if other fields of it can.
+    /// Why it is immutable in a workload of this kind, if other fields of that kind are not.
     pub fn immutable_in(&self, kind: WorkloadKind) -> Option<&'static str> {
         (self.kind().immutable_in)(kind)
     }
 
-    /// Whether an admission policy can rename it as its pod is created.
+    /// Whether an admission policy can rename it when its pod is created.
     pub const fn is_renamed_at_admission(&self) -> bool {
         self.kind().is_renamed_at_admission
     }
@@ -163,21 +163,21 @@ impl ImageField {
         self.kind().kustomize.renames
     }
 
-    /// Where kustomize's `images:` does not rename it in a workload of this kind, as a clause.
+    /// The limitation of kustomize's `images:` for it in a workload of this kind, as a clause.
     pub fn kustomize_gap(&self, kind: WorkloadKind) -> Option<&'static str> {
         (self.kind().kustomize.gap)(kind)
     }
 }
 
-/// A list of named items in a pod's spec whose images an admission policy can rename.
+/// A list of named items in a pod spec whose images an admission policy can rename.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdmissionList {
     pub list: &'static str,
-    /// From the item to the image.
+    /// Path from the item to its image.
     pub image: &'static [&'static str],
 }
 
-/// The lists that admission policies have to rename images in.
+/// The lists in which admission policies have to rename images.
 pub fn admission_lists() -> Vec<AdmissionList> {
     let kinds = KINDS.iter().filter(|kind| kind.is_renamed_at_admission);
     let mut lists: Vec<_> = kinds
@@ -198,24 +198,23 @@ fn rank(list: &str) -> usize {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocatedField {
     pub image_field: ImageField,
-    /// The image as written; it need not be a valid reference.
+    /// The image as written; it may not be a valid reference.
     pub value: String,
-    /// All that is written in the field; it holds the image.
+    /// The whole text of the field, which contains the image.
     pub text: String,
-    /// Where the text stands in the pod spec, as the tokens of a JSON pointer.
+    /// Path of the text in the pod spec, as tokens of a JSON pointer.
     pub path: Vec<String>,
-    /// Guards that `path` still belongs to this image field: a name, and its path.
+    /// Names with their paths; patches test them to ensure that `path` still belongs to this image field.
     pub names: Vec<(Vec<String>, String)>,
 }
 
 impl LocatedField {
-    /// The text with another image.
+    /// The text with another image in it.
     pub fn text_with(&self, image: &str) -> String {
         self.text.replacen(&self.value, image, 1)
     }
 
-    /// Where it stands among a manager's fields (`metadata.managedFields`), below those of the pod spec; nothing for what
-    /// no manager can own.
+    /// Its path in a manager's fields (`metadata.managedFields`), below the pod spec; `None` if no manager can own it.
     pub(super) fn managed(&self) -> Option<Managed> {
         match &self.image_field.kind().location {
             Location::Item(list) => list.managed(self),
@@ -225,15 +224,15 @@ impl LocatedField {
     }
 }
 
-/// A place among the fields of a manager, by the members on the way: `f:containers`, `k:{"name":"agent"}`, `f:image`.
+/// A path in a manager's fields: `f:containers`, `k:{"name":"agent"}`, `f:image`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Managed {
     pub path: Vec<String>,
-    /// How many of these members own the field together with everything that exists for its sake alone.
+    /// The length of the prefix that contains the field and everything that exists only because of it.
     pub whole: usize,
 }
 
-/// The names of variables whose values are images: the pod spec does not tell them from others.
+/// The names of variables whose values are images. The pod spec does not distinguish them from other variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Variables(Vec<String>);
 
@@ -248,7 +247,7 @@ impl Variables {
 }
 
 impl<T: Into<String>> FromIterator<T> for Variables {
-    /// Each name once, in order.
+    /// Each name once, sorted.
     fn from_iter<I: IntoIterator<Item = T>>(names: I) -> Self {
         let mut variables = Self::default();
         for name in names.into_iter().map(Into::into) {
@@ -260,8 +259,8 @@ impl<T: Into<String>> FromIterator<T> for Variables {
     }
 }
 
-/// All fields of `pod` that hold an image: of `variables` those with a literal value. In order of its lists, and of each
-/// item its own image first.
+/// All image fields of `pod`, including literal values of `variables`. In the order of its lists, and the item's own
+/// image first.
 pub fn locate_image_fields(pod: &PodSpec, variables: &Variables) -> Vec<LocatedField> {
     let mut found = Vec::new();
     for kind in KINDS {
@@ -278,7 +277,7 @@ pub fn locate_image_fields(pod: &PodSpec, variables: &Variables) -> Vec<LocatedF
     found
 }
 
-/// The fields of `pod` that `image_fields` name, whatever variables are known to hold images.
+/// The fields of `pod` that are in `image_fields`, whatever variables are known to hold images.
 pub fn locate_fields<'c>(
     pod: &PodSpec,
     image_fields: impl IntoIterator<Item = &'c ImageField>,
@@ -297,12 +296,12 @@ impl fmt::Display for ImageField {
     }
 }
 
-/// The text names no image field.
+/// The text is not a valid image field.
 #[derive(Debug, thiserror::Error)]
 #[error("unknown carrier {0:?}: expected {forms}", forms = forms())]
 pub struct InvalidImageField(String);
 
-/// `container/NAME, init/NAME or named`.
+/// The valid forms, such as `container/NAME, init/NAME or named`.
 fn forms() -> String {
     let forms = KINDS.map(|kind| kind.form);
     match forms.split_last() {
@@ -334,5 +333,7 @@ impl<'de> Deserialize<'de> for ImageField {
     }
 }
 
+#[cfg(test)]
+mod schema_tests;
 #[cfg(test)]
 mod tests;

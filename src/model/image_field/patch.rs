@@ -1,4 +1,4 @@
-//! The steps of a JSON patch that change an image field, each guarded by a `test` of what was read.
+//! JSON patch operations that change an image field, guarded by `test` operations on the values that were read.
 
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{PatchOperation, ReplaceOperation, TestOperation};
@@ -9,39 +9,39 @@ use super::{ImageField, LocatedField};
 use crate::model::pod_spec::PodSpec;
 use crate::model::workload_kind::WorkloadKind;
 
-/// A path in the pod spec as one in the workload.
+/// Converts a path in the pod spec to a path in the workload.
 pub fn absolute(kind: WorkloadKind, path: &[String]) -> PointerBuf {
     let prefix = kind.pod_spec_pointer().split('/').skip(1);
     PointerBuf::from_tokens(prefix.chain(path.iter().map(String::as_str)))
 }
 
-/// A guard.
+/// A `test` operation.
 pub fn test(path: PointerBuf, value: Value) -> PatchOperation {
     PatchOperation::Test(TestOperation { path, value })
 }
 
-/// Tests that `field` is what was read.
+/// Tests that `field` has not changed since it was read.
 pub fn unchanged(kind: WorkloadKind, field: &LocatedField) -> Vec<PatchOperation> {
     let mut operations = names(kind, field);
     operations.push(test(absolute(kind, &field.path), field.text.as_str().into()));
     operations
 }
 
-/// Sets the image of `field`, which has to be what was read.
+/// Sets the image of `field` if it has not changed since it was read.
 pub fn set(kind: WorkloadKind, field: &LocatedField, image: &str) -> Vec<PatchOperation> {
     let mut operations = unchanged(kind, field);
     operations.push(replace(kind, field, image));
     operations
 }
 
-/// Sets the image of `field`, whatever it was: only the names have to be what was read.
+/// Sets the image of `field` whatever its value: only the names must not have changed.
 pub fn set_by_name(kind: WorkloadKind, field: &LocatedField, image: &str) -> Vec<PatchOperation> {
     let mut operations = names(kind, field);
     operations.push(replace(kind, field, image));
     operations
 }
 
-/// Adds a field that `pod` does not have; nothing where its kind cannot be added.
+/// Adds a field that `pod` does not have; empty if the kind does not support this.
 pub fn add(kind: WorkloadKind, pod: &PodSpec, image_field: &ImageField, image: &str) -> Vec<PatchOperation> {
     match &image_field.kind().location {
         Location::Own(own) => (own.add)(kind, pod, image_field, image),
@@ -49,7 +49,7 @@ pub fn add(kind: WorkloadKind, pod: &PodSpec, image_field: &ImageField, image: &
     }
 }
 
-/// Removes a field that was added; nothing where its kind cannot be removed.
+/// Removes a field that was added; empty if the kind does not support this.
 pub fn remove(kind: WorkloadKind, pod: &PodSpec, field: &LocatedField) -> Vec<PatchOperation> {
     match &field.image_field.kind().location {
         Location::Own(own) => (own.remove)(kind, pod, field),

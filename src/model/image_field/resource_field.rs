@@ -1,4 +1,4 @@
-//! A field of a custom resource, which its own controller reads.
+//! A field of a custom resource, which the resource's controller reads.
 
 use super::ImageField;
 use super::kind::{Kind, Kustomize, Location, Relation};

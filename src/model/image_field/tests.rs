@@ -19,7 +19,7 @@ fn image_fields_round_trip_by_name() {
 }
 
 #[test]
-fn every_kind_is_read_as_it_is_written() {
+fn every_kind_is_parsed_from_its_written_form() {
     let every = [
         ImageField::Container("a".to_owned()),
         ImageField::InitContainer("a".to_owned()),
@@ -40,9 +40,9 @@ fn every_kind_is_read_as_it_is_written() {
 }
 
 #[test]
-fn what_others_may_do_with_each_kind() {
-    // The container, the container that runs anew, what makes it immutable in a pod, whether a policy renames it, and
-    // whether kustomize does.
+fn each_kind_of_field_has_its_properties() {
+    // Container, restarted container, why it is immutable in a pod, whether a policy renames it, and whether kustomize
+    // does.
     let immutable_variable = Some("environment variables of a pod are immutable");
     let cases = [
         ("container/a", Some("a"), Some("a"), None, true, true),
@@ -80,7 +80,7 @@ fn pod() -> PodSpec {
 }
 
 #[test]
-fn fields_are_found_in_order_and_where_they_stand() {
+fn fields_are_found_in_order_with_their_paths() {
     let found = |variables: &[&str]| -> Vec<String> {
         let fields = locate_image_fields(&pod(), &variables.iter().copied().collect());
         fields
@@ -101,7 +101,7 @@ fn fields_are_found_in_order_and_where_they_stand() {
 }
 
 #[test]
-fn named_fields_alone_are_found_whatever_variables_are_known() {
+fn only_the_given_fields_are_found_whatever_variables_are_known() {
     let named =
         ["env/a/W", "ephemeral/e", "container/none", "named"].map(|text| text.parse::<ImageField>().unwrap());
     let fields = locate_fields(&pod(), &named);
@@ -110,7 +110,7 @@ fn named_fields_alone_are_found_whatever_variables_are_known() {
 }
 
 #[test]
-fn what_stands_around_an_image_stays() {
+fn text_around_an_image_is_unchanged() {
     let mut field = locate_image_fields(&pod(), &Variables::default()).remove(0);
     assert_eq!(field.text_with("e.example/i:1"), "e.example/i:1");
     field.text = "--image=i:1".to_owned();

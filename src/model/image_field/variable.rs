@@ -1,5 +1,5 @@
-//! A variable of a container whose literal value is an image, which the container starts later. It is also the one kind
-//! of field that is added where there was none, and removed again.
+//! A container variable whose literal value is an image that the container starts later. It is the only kind of field
+//! that we add to workloads, and remove again.
 
 use json_patch::{AddOperation, PatchOperation, RemoveOperation};
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ pub(super) const KIND: Kind = Kind {
     kustomize: Kustomize { renames: false, gap: |_| Some("kustomize renames no image in a variable") },
 };
 
-/// The containers that have variables of their own, each with its list and its place there.
+/// The containers that have variables, each with the name of its list and its index.
 fn containers(pod: &PodSpec) -> impl Iterator<Item = (&'static str, usize, &Container)> {
     let init = pod.init_containers.iter().flatten().enumerate();
     let init = init.map(|(index, container)| ("initContainers", index, container));
@@ -41,7 +41,7 @@ fn containers(pod: &PodSpec) -> impl Iterator<Item = (&'static str, usize, &Cont
 fn find(pod: &PodSpec, variables: &Variables) -> Vec<LocatedField> {
     let all = containers(pod).flat_map(|container| variables.names().map(move |name| (container, name)));
     all.filter_map(|((list, index, container), name)| {
-        // Of several with one name the last counts.
+        // If a name occurs repeatedly, the last one is effective.
         let environment = container.env.as_deref().unwrap_or_default();
         let (position, variable) =
             environment.iter().enumerate().rfind(|(_, variable)| variable.name == name)?;
@@ -64,7 +64,7 @@ fn find(pod: &PodSpec, variables: &Variables) -> Vec<LocatedField> {
     .collect()
 }
 
-/// Who adds a variable also owns its entry and its name, and would keep it without a value.
+/// The manager that adds a variable also owns its entry and name, and would otherwise keep it without a value.
 fn managed(field: &LocatedField) -> Option<Managed> {
     let list = format!("f:{}", field.path.first()?);
     let (container, variable) = (field.image_field.container()?, field.image_field.variable()?);
@@ -72,8 +72,8 @@ fn managed(field: &LocatedField) -> Option<Managed> {
     Some(Managed { whole: path.len() - 1, path })
 }
 
-/// Adds a variable behind all others of its container, which has to have the name and image that were read. One that
-/// somebody else adds meanwhile comes to stand behind it, so that theirs counts.
+/// Appends a variable to its container, which must have the name and image that were read. If another client appends
+/// the same variable in the meantime, theirs comes later and is effective.
 fn add(kind: WorkloadKind, pod: &PodSpec, image_field: &ImageField, value: &str) -> Vec<PatchOperation> {
     let (Some(name), Some(variable)) = (image_field.container(), image_field.variable()) else {
         return Vec::new();
@@ -87,7 +87,7 @@ fn add(kind: WorkloadKind, pod: &PodSpec, image_field: &ImageField, value: &str)
     operations.extend(found.image.as_deref().map(|image| test(at(&["image"]), image.into())));
     match found.env.as_deref().unwrap_or_default() {
         [] => {
-            // The API server's `test` takes a missing member for null.
+            // The API server's `test` treats a missing member as null.
             operations.push(test(at(&["env"]), Value::Null));
             operations.push(PatchOperation::Add(AddOperation { path: at(&["env"]), value: json!([entry]) }));
         }
@@ -99,10 +99,10 @@ fn add(kind: WorkloadKind, pod: &PodSpec, image_field: &ImageField, value: &str)
     operations
 }
 
-/// Removes a variable, and the list that held nothing else.
+/// Removes a variable, and the list if it becomes empty.
 fn remove(kind: WorkloadKind, pod: &PodSpec, field: &LocatedField) -> Vec<PatchOperation> {
     let mut operations = unchanged(kind, field);
-    // The path ends in `env`, the position and `value`.
+    // The path ends with `env`, the index and `value`.
     let Some((list, [position, _])) = field.path.split_last_chunk::<2>() else { return Vec::new() };
     let own = containers(pod)
         .find(|(.., container)| Some(container.name.as_str()) == field.image_field.container());

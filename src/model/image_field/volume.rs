@@ -1,5 +1,5 @@
-//! The image or OCI artifact that a volume holds (`volumes[].image.reference`; Kubernetes 1.36 takes it without a
-//! feature gate). The kubelet pulls it before the containers that mount it.
+//! The image or OCI artifact of a volume (`volumes[].image.reference`; Kubernetes 1.36 accepts it without a feature
+//! gate). The kubelet pulls it before it starts the containers that mount it.
 
 use super::ImageField;
 use super::kind::{Kind, Kustomize, Location, Relation};
@@ -33,7 +33,7 @@ fn items(pod: &PodSpec) -> Vec<Item<'_>> {
     image.collect()
 }
 
-/// kubernetes-sigs/kustomize#5921 (in 5.7.0) and, for `CronJobs`, #6239 (in no release up to 5.8.1).
+/// kubernetes-sigs/kustomize#5921 (fixed in 5.7.0) and, for `CronJobs`, #6239 (not fixed up to 5.8.1).
 fn kustomize_gap(kind: WorkloadKind) -> &'static str {
     match kind {
         WorkloadKind::CronJob => "kustomize up to 5.8.1 renames no image in a CronJob's volume",
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_with_an_image_is_found_at_its_place() {
+    fn a_volume_with_an_image_is_found() {
         let fields = locate_image_fields(&pod(), &Variables::default());
         let found: Vec<_> =
             fields.iter().map(|field| (field.image_field.to_string(), &*field.value)).collect();
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_may_do_with_it() {
+    fn a_volume_has_its_properties() {
         let volume = ImageField::Volume("model".to_owned());
         for kind in WorkloadKind::ALL {
             assert_eq!(volume.immutable_in(kind).is_some(), kind == WorkloadKind::Pod, "{kind:?}");

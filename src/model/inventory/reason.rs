@@ -1,4 +1,4 @@
-//! Why images are taken, for people and for machines.
+//! Why images are included, for people and machines.
 
 use std::fmt;
 
@@ -6,26 +6,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::image::Image;
 
-/// Why an image was taken.
+/// Why an image is included.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", tag = "rule")]
 pub enum Reason {
-    /// The workload lives in a namespace that holds Cast AI.
+    /// The workload is in a namespace of Cast AI.
     #[serde(rename_all = "camelCase")]
     Namespace { namespace: String },
-    /// The image's name starts with a prefix of Cast AI's, as written or behind a mirror's name.
+    /// The image has a prefix of Cast AI, as written or after a mirror's name.
     #[serde(rename_all = "camelCase")]
     ImagePrefix { prefix: String },
-    /// A component of Cast AI patches this third-party workload, and the image has a Cast AI prefix.
+    /// The user says what this private name was mirrored from: `PRIVATE=PUBLIC`.
+    #[serde(rename_all = "camelCase")]
+    Mapped { map: String },
+    /// A component of Cast AI patches this third-party workload, and the image has a prefix of Cast AI.
     #[serde(rename_all = "camelCase")]
     PatchedBy { component: String, prefix: String },
     /// The workload's `helm.sh/chart` label names a Cast AI chart.
     #[serde(rename_all = "camelCase")]
     Chart { chart: String },
-    /// The workload has a label that the user named.
+    /// The workload has a label that the user specified.
     #[serde(rename_all = "camelCase")]
     Label { label: String },
-    /// Our annotation says that this image was rewritten.
+    /// According to our annotation, this image was rewritten.
     Annotation,
     /// A component of Cast AI derives it from another image at run time.
     #[serde(rename_all = "camelCase")]
@@ -33,28 +37,28 @@ pub enum Reason {
     /// A variable that a component of Cast AI reads an image from.
     #[serde(rename_all = "camelCase")]
     Variable { variable: String },
-    /// A custom resource of Cast AI's.
+    /// A custom resource of Cast AI.
     #[serde(rename_all = "camelCase")]
     Resource { resource: String },
-    /// A Helm release of a Cast AI chart: everything in it and its hooks is wanted.
+    /// A Helm release of a Cast AI chart: all its images are included, with those of hooks.
     #[serde(rename_all = "camelCase")]
     Release { chart: String, hook: bool },
-    /// A file given with -f: everything in it is wanted.
+    /// A file given with -f: all its images are included.
     #[serde(rename_all = "camelCase")]
     File {
         path: String,
-        /// A hook of Helm's, which is in no release before it is installed.
+        /// A Helm hook, which no release contains before the installation.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         hook: bool,
     },
-    /// A pod cannot pull it, and Cast AI put it there.
+    /// A pod that Cast AI started or changed cannot pull it.
     #[serde(rename_all = "camelCase")]
     FailingPod {
-        /// Of the several of a controller's, the first by name.
+        /// If several pods of a controller fail, the first by name.
         pod: String,
-        /// As Kubernetes says it: `ImagePullBackOff`.
+        /// Kubernetes' reason: `ImagePullBackOff`.
         waiting: String,
-        /// What makes it Cast AI's.
+        /// What identifies it as Cast AI's.
         matched_by: String,
     },
     /// The user named the image.
@@ -66,6 +70,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Namespace { namespace } => write!(formatter, "in Cast AI namespace {namespace}"),
             Self::ImagePrefix { prefix } => write!(formatter, "Cast AI image prefix {prefix}"),
+            Self::Mapped { map } => write!(formatter, "named by --map {map}"),
             Self::PatchedBy { component, prefix } => {
                 write!(formatter, "patched by {component}: Cast AI image prefix {prefix}")
             }

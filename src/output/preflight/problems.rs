@@ -1,9 +1,9 @@
-//! What is not well: one block for each problem, the worst first, with what was seen and what to do.
+//! The problems: one block each, the worst first, with the observation and the fix.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::gravity;
+use super::urgency;
 use crate::output::style;
 use crate::preflight::check::Severity;
 use crate::preflight::finding::Finding;
@@ -11,30 +11,31 @@ use crate::preflight::judgement::{Fix, Outcome};
 use crate::preflight::report::Report;
 use crate::printable::one_line;
 
-/// Longest sentence, in characters: tables cut, here all is told.
+/// Maximum length of a sentence, in characters. Tables are truncated, so the full text is here.
 const LIMIT: usize = 2000;
 
-/// Width of the labels in front of sentences, with the spaces around them.
+/// Width of the labels before sentences, with the spaces around them.
 const INDENTATION: usize = 13;
 
-/// All problems as text, empty where there are none. Skipped checks are consequences, and named with their cause.
-/// Sentences are wrapped at `width` characters where there is a terminal; commands never are.
+/// All problems as text; empty if there are none. Skipped checks are consequences, and are listed with their cause.
+/// Sentences are wrapped at `width` on a terminal; commands never are.
 pub(super) fn text(report: &Report, width: Option<usize>) -> String {
-    let mut told: Vec<Vec<&Finding>> = Vec::new();
+    let mut groups: Vec<Vec<&Finding>> = Vec::new();
     for finding in &report.findings {
         if matches!(finding.outcome, Outcome::Pass | Outcome::Skipped { .. }) {
             continue;
         }
-        match told.iter_mut().find(|others| says_the_same(others[0], finding)) {
+        match groups.iter_mut().find(|others| says_the_same(others[0], finding)) {
             Some(others) => others.push(finding),
-            None => told.push(vec![finding]),
+            None => groups.push(vec![finding]),
         }
     }
-    told.sort_by_key(|same| std::cmp::Reverse(gravity(&same[0].outcome)));
-    told.iter().map(|same| problem(report, same, width)).collect::<Vec<_>>().join("\n")
+    groups.sort_by_key(|same| std::cmp::Reverse(urgency(&same[0].outcome)));
+    groups.iter().map(|same| problem(report, same, width)).collect::<Vec<_>>().join("\n")
 }
 
-/// Whether one block tells both: the same check with the same sight, or all that waits for the same remedy.
+/// Whether one block covers both: the same check with the same observation, or everything that is blocked by the same
+/// fix.
 fn says_the_same(first: &Finding, other: &Finding) -> bool {
     if first.fixes != other.fixes {
         return false;
@@ -119,7 +120,7 @@ fn problem(report: &Report, same: &[&Finding], width: Option<usize>) -> String {
     block.text
 }
 
-/// Each text once, in the order of its first appearance, without empty ones.
+/// The distinct non-empty texts, in the order of their first appearance.
 fn distinct<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut seen = BTreeSet::new();
     texts.filter(|text| !text.is_empty() && seen.insert(*text)).collect()
@@ -143,7 +144,7 @@ impl Block {
         let _ = writeln!(self.text, "  {label:<10} {sentence}");
     }
 
-    /// In one piece, to be copied.
+    /// Not wrapped, so that it can be copied.
     fn command(&mut self, command: &str) {
         let _ = writeln!(self.text, "{:INDENTATION$}{}", "", one_line(command, LIMIT));
     }

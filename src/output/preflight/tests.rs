@@ -34,7 +34,7 @@ fn plain(report: &Report, wide: bool, width: Option<usize>) -> String {
     anstream::adapter::strip_str(&text(report, wide, width)).to_string()
 }
 
-/// What stands below the tables.
+/// The text below the tables.
 fn problems_of(report: &Report) -> String {
     let whole = plain(report, true, None);
     whole.split_once("\n\n").map(|(_, rest)| rest.to_owned()).unwrap()
@@ -93,7 +93,7 @@ fn one_cause_on_many_hosts_is_reported_once() {
 }
 
 #[test]
-fn different_sights_stay_apart_and_the_worst_comes_first() {
+fn different_observations_stay_separate_worst_first() {
     let report = report(vec![
         finding("CPL202", SubjectKind::Service, "files", Judgement::unknown("nobody publishes it")),
         host("CPL211", "x.amazonaws.com", Judgement::warn("203.0.113.1: public")),
@@ -143,7 +143,7 @@ Nothing failed, but the network checks did not run: run again from inside the VP
 }
 
 #[test]
-fn an_endpoint_that_nothing_uses_says_why_it_only_warns() {
+fn an_unused_endpoint_only_warns_and_explains_why() {
     let mut unused = host("CPL210", "grpc.cast.ai", Judgement::fail("NXDOMAIN"));
     unused = Finding::new(
         unused.check,
@@ -186,7 +186,7 @@ fn tables_fit_the_terminal() {
         assert!(tables.lines().all(|line| line.chars().count() <= width), "{width}:\n{tables}");
         assert!(tables.contains("\n123456789012.dkr.ecr."), "{tables}");
     }
-    // Where not even one row fits, each host becomes a paragraph.
+    // If not even one row fits, each host becomes a paragraph.
     let text = plain(&report, false, Some(40));
     let tables = text.split_once("\nUnknown").unwrap().0;
     assert!(tables.lines().all(|line| line.chars().count() <= 40), "{tables}");
@@ -212,7 +212,7 @@ fn sentences_are_wrapped_for_a_terminal_and_commands_are_not() {
 }
 
 #[test]
-fn what_others_wrote_cannot_steer_the_terminal() {
+fn external_text_cannot_control_the_terminal() {
     let hostile = "x\u{1b}[2Jy\nFail CPL999 z";
     let report = report(vec![host("CPL210", hostile, Judgement::fail(hostile))]);
     for wide in [false, true] {

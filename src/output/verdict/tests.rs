@@ -32,7 +32,7 @@ fn unread(subject: Subject, cause: &str) -> ImageStatus {
     image(State::Unchecked(cause.to_owned()), &[(subject, cause)])
 }
 
-/// The same of another image.
+/// The same for another image.
 fn other(name: &str, status: ImageStatus) -> ImageStatus {
     ImageStatus { image: format!("e.example/{name}:v1").parse().unwrap(), ..status }
 }
@@ -53,7 +53,7 @@ fn report(images: Vec<ImageStatus>) -> StatusReport {
     StatusReport {
         api_version: "v",
         kind: "StatusReport",
-        destination: Some("e.example".parse().unwrap()),
+        destinations: vec!["e.example".parse().unwrap()],
         images,
         pull_failures: Vec::new(),
         skipped: vec![Subject::PublicTags],
@@ -63,7 +63,7 @@ fn report(images: Vec<ImageStatus>) -> StatusReport {
 }
 
 #[track_caller]
-fn says(report: &StatusReport, expected: &str) {
+fn assert_verdict(report: &StatusReport, expected: &str) {
     assert_eq!(verdict(report, false).as_deref(), Some(expected));
     assert_eq!(!expected.starts_with("nothing to do"), report.needs_attention(), "{expected}");
 }
@@ -71,49 +71,52 @@ fn says(report: &StatusReport, expected: &str) {
 #[test]
 fn the_verdict_nothing_to_do_covers_only_what_was_checked() {
     let good = || vec![image(State::Mirrored, &[])];
-    says(&report(good()), &format!("nothing to do{UNKNOWN_TAGS}"));
-    says(&StatusReport { skipped: Vec::new(), ..report(good()) }, "nothing to do");
+    assert_verdict(&report(good()), &format!("nothing to do{UNKNOWN_TAGS}"));
+    assert_verdict(&StatusReport { skipped: Vec::new(), ..report(good()) }, "nothing to do");
     let notes = vec!["cannot list secrets".to_owned()];
-    says(
+    assert_verdict(
         &StatusReport { notes: notes.clone(), ..report(good()) },
         &format!("nothing to do in the readable part of the cluster{UNKNOWN_TAGS}"),
     );
     let not_looked = image(State::Unchecked("the registry was not read".to_owned()), &[]);
     let skipped = vec![Subject::Registry, Subject::PublicTags];
     let cluster_only = StatusReport { skipped, ..report(vec![not_looked]) };
-    says(&cluster_only, "nothing to do in the cluster; the registry was not checked (--cluster-only)");
-    says(
+    assert_verdict(
+        &cluster_only,
+        "nothing to do in the cluster; the registry was not checked (--cluster-only)",
+    );
+    assert_verdict(
         &StatusReport { notes, ..cluster_only },
         "nothing to do in the readable part of the cluster; the registry was not checked (--cluster-only)",
     );
     let unknown = image(State::SourceUnknown("add --map".to_owned()), &[]);
     let others = vec![image(State::Skipped("near".to_owned()), &[]), unknown];
-    says(
+    assert_verdict(
         &report(others.clone()),
         &format!("nothing to do{UNKNOWN_TAGS}; 1 image skipped, in registries that are not checked"),
     );
-    says(
+    assert_verdict(
         &StatusReport { skipped: Vec::new(), ..report(others) },
         "nothing to do; 1 image skipped, in registries that are not checked; 1 image with an unknown \
          source (set it with --map)",
     );
-    let nothing_found = StatusReport { destination: None, ..report(Vec::new()) };
+    let nothing_found = StatusReport { destinations: Vec::new(), ..report(Vec::new()) };
     assert_eq!(verdict(&nothing_found, false), None, "that no image was found is an error of its own");
 }
 
 #[test]
 fn unchecked_images_are_reported_with_the_cause() {
     let (registry, tags) = (Subject::Registry, Subject::PublicTags);
-    says(
+    assert_verdict(
         &report(vec![unread(registry, "AWS denies it"), other("y", unread(registry, "AWS denies it"))]),
         "not checked: 2 images in e.example: AWS denies it",
     );
-    // One image of two containers.
-    says(
+    // One image in two containers.
+    assert_verdict(
         &report(vec![unread(registry, "AWS denies it"), unread(registry, "AWS denies it")]),
         "not checked: 1 image in e.example: AWS denies it",
     );
-    says(
+    assert_verdict(
         &report(vec![
             unread(registry, "a"),
             other("y", unread(registry, "b")),
@@ -121,42 +124,45 @@ fn unchecked_images_are_reported_with_the_cause() {
         ]),
         "not checked: 3 images in e.example: 2 causes, such as: b",
     );
-    says(&report(vec![unread(tags, "no answer")]), "public tags not checked: 1 image: no answer");
+    assert_verdict(&report(vec![unread(tags, "no answer")]), "public tags not checked: 1 image: no answer");
     let elsewhere = || image(State::OtherRegistry("o.example/team".to_owned()), &[]);
-    says(
+    assert_verdict(
         &report(vec![elsewhere(), other("y", elsewhere())]),
         "not checked: 2 images in o.example/team (check with --registry o.example/team)",
     );
-    says(
+    assert_verdict(
         &report(vec![image(State::TagRemoved("no v1".to_owned()), &[])]),
         "the public tag of 1 image was removed",
     );
     let long = "x".repeat(5_000);
     let both = report(vec![unread(registry, &long), unread(tags, &long), elsewhere()]);
-    let said = verdict(&both, false).unwrap();
-    assert!(said.len() < 1_500 && said.contains("; public tags not checked: 1 image"), "{said}");
+    let text = verdict(&both, false).unwrap();
+    assert!(text.len() < 1_500 && text.contains("; public tags not checked: 1 image"), "{text}");
 }
 
 #[test]
 fn pods_that_cannot_pull_are_counted_once_and_named() {
     let failing =
         |failures| StatusReport { pull_failures: failures, ..report(vec![image(State::Mirrored, &[])]) };
-    says(
+    assert_verdict(
         &failing(vec![failure("a", &["a-1"])]),
         "1 pod cannot pull its image: deployment.apps/a (ErrImagePull)",
     );
     // Two containers of one pod.
-    says(
+    assert_verdict(
         &failing(vec![failure("a", &["a-1", "a-2"]), failure("a", &["a-2"])]),
         "2 pods cannot pull their images: deployment.apps/a (ErrImagePull)",
     );
-    says(
+    assert_verdict(
         &failing(["a", "b", "c", "d", "e"].map(|name| failure(name, &[name])).to_vec()),
         "5 pods cannot pull their images: deployment.apps/a (ErrImagePull), deployment.apps/b (ErrImagePull), \
          deployment.apps/c (ErrImagePull) and 2 more",
     );
-    let nothing_found =
-        StatusReport { images: Vec::new(), destination: None, ..failing(vec![failure("a", &["a-1"])]) };
+    let nothing_found = StatusReport {
+        images: Vec::new(),
+        destinations: Vec::new(),
+        ..failing(vec![failure("a", &["a-1"])])
+    };
     assert!(verdict(&nothing_found, false).is_some());
 }
 

@@ -14,10 +14,10 @@ fn container(name: &str) -> ImageField {
     ImageField::Container(name.to_owned())
 }
 
-/// Managers by name, whether they apply, and the containers whose image they own.
+/// Managers by name, whether they use server-side apply, and the containers whose image they own.
 type Managers<'a> = &'a [(&'a str, bool, &'a [&'a str])];
 
-/// A workload with these containers' images, all rewritten once.
+/// A workload with these containers' images, all of them rewritten.
 fn workload(images: &[(&str, &str)], managers: Managers<'_>) -> Workload {
     let record = json!({"from": PUBLIC, "to": PRIVATE});
     let records: BTreeMap<_, _> =
@@ -59,18 +59,18 @@ fn ownership_counts_where_an_owner_applies_and_is_shared_by_field() {
             &[("x", true, &[]), ("helm-controller", true, &["a"]), (FIELD_MANAGER, false, &["a"])],
             Some((OwnedBy::Both, "helm-controller")),
         ),
-        // Helm 3 heeds nobody.
+        // Helm 3 ignores field ownership.
         (&[("helm", false, &["a"]), (FIELD_MANAGER, false, &["a"])], None),
         (&[(FIELD_MANAGER, false, &["a"])], None),
         (&[("helm", true, &["b"])], None),
         (&[("kustomize-controller", true, &["a"]), (FIELD_MANAGER, false, &["a"])], None),
-        // A person's hand is no owner, and takes no guard from Helm.
+        // Manual kubectl use is no owner and does not replace Helm.
         (&[("kubectl", true, &["a"]), (FIELD_MANAGER, false, &["a"])], None),
         (
             &[("kubectl", true, &["a"]), ("helm", true, &["b"]), (FIELD_MANAGER, false, &["a"])],
             Some((OwnedBy::Plugin, "helm")),
         ),
-        // An apply in our name is not the claim that a patch of ours made.
+        // Server-side apply under our name is not the ownership that our patch created.
         (&[("helm", true, &["a"]), (FIELD_MANAGER, true, &["a"])], Some((OwnedBy::Owner, "helm"))),
     ];
     for (managers, expected) in cases {
@@ -96,24 +96,24 @@ fn fields_owned_without_a_record_are_stale_when_an_owner_conflicts() {
     }
 }
 
-/// Containers' images, what is changed and released, and who keeps the workload then.
-type Kept<'a> = (&'a [(&'a str, &'a str)], &'a [Change], &'a [ImageField], Option<OwnedBy>);
+/// Containers' images, changes, relinquished fields, and the expected owner afterwards.
+type OwnershipCase<'a> = (&'a [(&'a str, &'a str)], &'a [Change], &'a [ImageField], Option<OwnedBy>);
 
 #[test]
-fn a_workload_is_kept_by_us_as_long_as_one_image_is() {
+fn we_own_a_workload_as_long_as_we_own_one_image() {
     let both: Managers<'_> = &[("helm", true, &["a", "b"]), (FIELD_MANAGER, false, &["a"])];
     let change = |name: &str| Change {
         image_field: container(name),
         from: Some(PUBLIC.into()),
         to: Some(PRIVATE.into()),
     };
-    let cases: [Kept<'_>; 7] = [
+    let cases: [OwnershipCase<'_>; 7] = [
         (&[("a", PRIVATE), ("b", PRIVATE)], &[], &[], Some(OwnedBy::Both)),
         (&[("a", PRIVATE), ("b", PRIVATE)], &[], &[container("a")], Some(OwnedBy::Owner)),
         (&[("a", PRIVATE), ("b", PUBLIC)], &[change("b")], &[container("a")], Some(OwnedBy::Plugin)),
         (&[("b", PRIVATE)], &[], &[], Some(OwnedBy::Owner)),
         (&[("b", NEXT)], &[], &[], Some(OwnedBy::Owner)),
-        // What its owner put back is kept by nobody.
+        // An image that its owner restored needs no ownership.
         (&[("b", PUBLIC)], &[], &[], None),
         (&[("c", PRIVATE)], &[], &[], None),
     ];

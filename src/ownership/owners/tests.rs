@@ -50,11 +50,11 @@ fn component(name: &str) -> Resource {
     }
 }
 
-/// Labels, annotations, managers, and each owner's name, a word of what it does, and whether it heals.
+/// Labels, annotations, managers, and per owner: name, a word of its effect, and whether it self-heals.
 type Case<'a> = (&'a Value, &'a Value, &'a [(&'a str, bool)], &'a [(&'a str, &'a str, bool)]);
 
 #[test]
-fn owners_are_known_by_what_they_leave() {
+fn owners_are_recognised_by_labels_annotations_and_managers() {
     let release = json!({"meta.helm.sh/release-name": "castai-agent"});
     let chart = json!({"helm.sh/chart": "castai-agent-0.161.1"});
     let argo = json!({"argocd.argoproj.io/tracking-id": "cast:apps/Deployment:castai-agent/w"});
@@ -137,12 +137,12 @@ fn helm_conflicts_only_while_an_image_is_owned() {
     };
     assert!(of(&records, true).starts_with("fails at its next upgrade"));
     assert!(of(&records, false).starts_with("reverts the image"));
-    // What was never rewritten will be claimed.
+    // An image that is not rewritten yet will be owned by us.
     assert!(of(&annotations(&json!({})), false).starts_with("fails at its next upgrade"));
 }
 
 #[test]
-fn a_release_names_who_upgrades_it() {
+fn the_upgrader_of_a_release_is_an_owner() {
     let chart = json!({"helm.sh/chart": "castai-agent-0.161.1"});
     let release = json!({"meta.helm.sh/release-name": "agent"});
     let owned = workload(&chart, &release, &[("helm", false)]);
@@ -161,7 +161,7 @@ fn a_release_names_who_upgrades_it() {
 }
 
 #[test]
-fn fluxs_releases_say_whether_they_correct_drift() {
+fn drift_correcting_releases_of_flux_are_recognised() {
     for (corrects, words) in
         [(true, "within minutes (driftDetection is enabled)"), (false, "at its next upgrade")]
     {
@@ -176,7 +176,7 @@ fn fluxs_releases_say_whether_they_correct_drift() {
 }
 
 #[test]
-fn argo_cds_applications_say_whether_they_heal() {
+fn self_healing_applications_of_argo_cd_are_recognised() {
     let owned = workload(&json!({"argocd.argoproj.io/instance": "cast"}), &json!({}), &[]);
     for self_heals in [true, false] {
         let applications = BTreeMap::from([("cast".to_owned(), self_heals)]);

@@ -5,7 +5,7 @@ fn parts(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn texts_are_split_where_kubectl_and_yaml_split() {
+fn documents_are_split_like_kubectl_and_yaml() {
     let cases: [(&str, &[&str]); 16] = [
         ("", &[]),
         ("# only a comment\n", &[]),
@@ -33,7 +33,7 @@ fn texts_are_split_where_kubectl_and_yaml_split() {
 }
 
 #[test]
-fn json_may_hold_what_yaml_may_not() {
+fn json_allows_values_that_yaml_does_not() {
     let text = "{\n\t\"a\": \"\u{7f}\u{80}\\/\", \"b\": 12345678901234567890}";
     let documents = read(text).unwrap();
     assert_eq!(documents[0].format, Format::Json);
@@ -41,7 +41,7 @@ fn json_may_hold_what_yaml_may_not() {
 }
 
 #[test]
-fn faults_name_the_document_and_the_texts_own_line() {
+fn errors_name_the_document_and_the_line_of_the_whole_text() {
     let cases = [
         ("a: 1\n---\n# b\n---\nb: 1\nb: 2\n", 2, "duplicate mapping key at line 6, column 1"),
         ("a: 1\n---\nb: [1,\n", 2, "unclosed bracket '[' at line 3, column 4"),

@@ -7,7 +7,7 @@ use std::ops::Range;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The members of an object in their order, each value as it is written.
+/// The members of an object in order, each value as written.
 struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
@@ -32,7 +32,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-/// A key, borrowed where it has no escapes.
+/// A key, borrowed if it has no escapes.
 #[derive(serde::Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -44,7 +44,7 @@ fn elements(raw: &RawValue) -> Option<Vec<&RawValue>> {
     serde_json::from_str(raw.get()).ok()
 }
 
-/// The bytes in `text` of the value that a JSON pointer with these tokens names.
+/// The bytes in `text` of the value that the JSON pointer with these tokens selects.
 pub fn span(text: &str, pointer: &[String]) -> Option<Range<usize>> {
     let mut value: &RawValue = serde_json::from_str(text).ok()?;
     for token in pointer {
@@ -53,7 +53,7 @@ pub fn span(text: &str, pointer: &[String]) -> Option<Range<usize>> {
             None => members(value)?.into_iter().find(|(key, _)| key == token)?.1,
         };
     }
-    // What is borrowed lies within the text, so that the distance of the two is where it begins.
+    // The value is borrowed from the text, so the difference of the pointers is its offset.
     let start = value.get().as_ptr().addr().checked_sub(text.as_ptr().addr())?;
     Some(start..start + value.get().len())
 }

@@ -1,58 +1,56 @@
-//! The manifests of a release, and which chart inside of it each of them comes from.
+//! Parses the manifests of a release, and determines the subchart of each.
 
-use crate::castai::components::image_variables;
 use crate::cluster::release::Release;
-use crate::model::image_field::locate_image_fields;
+use crate::model::image_field::{Variables, locate_image_fields};
+use crate::model::knowledge::Knowledge;
 use crate::sync::discover::manifests;
 
-/// A manifest that carries images.
+/// A manifest with images.
 pub(super) struct Template {
     /// `Kind/name`.
     pub(super) name: String,
     pub(super) hook: bool,
-    /// The names of the charts below the outermost one; empty for that.
+    /// The names of the subcharts, outermost first; empty for the top-level chart.
     pub(super) subchart: Vec<String>,
     /// As written.
     pub(super) images: Vec<String>,
 }
 
 impl Template {
-    /// The chart whose values it is made of.
+    /// The chart whose values render it.
     pub(super) fn chart<'a>(&'a self, release: &'a Release) -> &'a str {
         self.subchart.last().map_or(release.chart.name.as_str(), String::as_str)
     }
 
-    /// A value of that chart, as the outermost one takes it.
+    /// A value of that chart, as a key of the top-level chart.
     pub(super) fn key(&self, key: &str) -> String {
         self.subchart.iter().map(String::as_str).chain([key]).collect::<Vec<_>>().join(".")
     }
 }
 
-/// Helm names the template in a comment before each manifest, and beside each hook.
-pub(super) fn parse(release: &Release) -> Vec<Template> {
-    let mut templates = Vec::new();
+/// Helm names the template in a comment before each manifest, and in a field of each hook.
+pub(super) fn parse(release: &Release, knowledge: &Knowledge) -> Vec<Template> {
+    let (mut templates, variables) = (Vec::new(), knowledge.image_variables());
     for document in release.manifest.split("\n---\n") {
         let source = document.lines().find_map(|line| line.strip_prefix("# Source: "));
-        take(&mut templates, document, source.unwrap_or_default(), false);
+        take(&mut templates, document, source.unwrap_or_default(), false, &variables);
     }
     for hook in &release.hooks {
-        take(&mut templates, &hook.manifest, &hook.path, true);
+        take(&mut templates, &hook.manifest, &hook.path, true, &variables);
     }
     templates
 }
 
-fn take(templates: &mut Vec<Template>, text: &str, source: &str, hook: bool) {
-    // What cannot be read was said where images were looked for.
+fn take(templates: &mut Vec<Template>, text: &str, source: &str, hook: bool, variables: &Variables) {
+    // Errors were reported during discovery.
     for manifest in manifests::parse("", text).unwrap_or_default() {
-        let images = locate_image_fields(&manifest.pod, &image_variables())
-            .into_iter()
-            .map(|field| field.value)
-            .collect();
+        let images =
+            locate_image_fields(&manifest.pod, variables).into_iter().map(|field| field.value).collect();
         templates.push(Template { name: manifest.name, hook, subchart: subchart(source), images });
     }
 }
 
-/// From a path such as `castai/charts/autoscaler/charts/castai-agent/templates/deployment.yaml`.
+/// Parses a path such as `castai/charts/autoscaler/charts/castai-agent/templates/deployment.yaml`.
 fn subchart(path: &str) -> Vec<String> {
     let chart = path.split("/templates/").next().unwrap_or(path);
     chart.split("/charts/").skip(1).map(str::to_owned).collect()

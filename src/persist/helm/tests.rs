@@ -1,11 +1,15 @@
 use serde_json::json;
 
 use super::*;
+use crate::castai::built_in;
 use crate::cluster::release::Hook;
+use crate::model::image::Mirror;
+use crate::model::knowledge::{ChartValue, Knowledge};
+use crate::model::name_map::NameMap;
 use crate::sync::discover::{Found, ImageFilter, discover};
-use crate::sync::plan::assignment::{NameMap, assign};
+use crate::sync::plan::assignment::assign;
 
-/// A manifest as Helm keeps it: where it comes from, its name, and its images.
+/// A manifest as stored by Helm: its source, its name, and its images.
 fn manifest(source: &str, name: &str, images: &[&str]) -> String {
     let containers: Vec<_> = images
         .iter()
@@ -16,7 +20,7 @@ fn manifest(source: &str, name: &str, images: &[&str]) -> String {
     format!("---\n# Source: {source}\n{}", serde_saphyr::to_string(&content).unwrap())
 }
 
-/// A hook as Helm keeps it.
+/// A hook as stored by Helm.
 fn hook(path: &str, name: &str, images: &[&str]) -> Hook {
     Hook { path: path.to_owned(), manifest: manifest(path, name, images) }
 }
@@ -35,7 +39,7 @@ fn release(chart: &str, version: &str, manifests: &[String], hooks: &[Hook]) -> 
     }
 }
 
-/// The same release, in which the user has set `keys`.
+/// The same release, with `keys` set by the user.
 fn with_set(release: Release, keys: &[&str]) -> Release {
     Release { set: keys.iter().map(|key| (*key).to_owned()).collect(), ..release }
 }
@@ -45,19 +49,24 @@ fn whys(decided: &ReleaseValues) -> Vec<&str> {
 }
 
 fn decide(release: &Release, mirror: &str, maps: &[&str]) -> ReleaseValues {
+    decide_with(release, mirror, maps, built_in())
+}
+
+fn decide_with(release: &Release, mirror: &str, maps: &[&str], knowledge: &Knowledge) -> ReleaseValues {
     let releases = [release.clone()];
     let found = Found { releases: &releases, ..Found::default() };
-    let inventory =
-        discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
+    let filter = ImageFilter::default().with(knowledge.clone());
+    let inventory = discover(Vec::new(), &[found], &filter, Vec::new(), jiff::Timestamp::UNIX_EPOCH);
     let mirror: Mirror = mirror.parse().unwrap();
     let maps: Vec<NameMap> = maps.iter().map(|map| map.parse().unwrap()).collect();
-    values(release, &mirror, &maps, &assign(&inventory, &mirror, &maps, Some("us-east-1"))).unwrap()
+    let naming = Naming { mirror: &mirror, maps: &maps, knowledge };
+    values(release, naming, &assign(&inventory, &mirror, &maps, Some("us-east-1"))).unwrap()
 }
 
 const CONTROLLER: &str = "us-docker.pkg.dev/castai-hub/library/cluster-controller:v1";
 
 #[test]
-fn one_value_is_enough_where_the_chart_honours_it() {
+fn one_value_is_enough_if_the_chart_supports_it() {
     let main = [manifest("castai-cluster-controller/templates/deployment.yaml", "main", &[CONTROLLER])];
     let chart = "castai-cluster-controller";
     let global = json!({"global": {"registry": "e.example/pfx"}});
@@ -72,7 +81,7 @@ fn one_value_is_enough_where_the_chart_honours_it() {
     let own = decide(&release(chart, "0.92.14", &main, &[]), "e.example", &[map]);
     assert_eq!(own.values, repository("e.example/cc"), "a name of the user's own is not the layout's");
 
-    // After an upgrade with these values the same values come out.
+    // After an upgrade with these values, the result is the same.
     let private = [manifest(
         "c/templates/d.yaml",
         "main",
@@ -82,7 +91,7 @@ fn one_value_is_enough_where_the_chart_honours_it() {
 }
 
 #[test]
-fn each_image_has_its_own_key_where_one_of_them_is_not_reached_by_the_global_one() {
+fn each_image_has_its_own_key_if_one_is_not_covered_by_the_global_value() {
     let images = ["us-docker.pkg.dev/castai-hub/library/evictor:e757", "registry.k8s.io/cpa/cpvpa:v0.8.4"];
     let manifests = [manifest("castai-evictor/templates/d.yaml", "castai-evictor", &images)];
     let hooks = [hook("castai-evictor/templates/crd.yaml", "crd-upgrade", &["rancher/kubectl:v1.35.6"])];
@@ -117,7 +126,7 @@ fn images_without_a_helm_value_are_reported() {
 }
 
 #[test]
-fn kvisor_gets_one_repository_without_suffix_and_a_name_for_scanners_that_it_would_not_find() {
+fn kvisor_gets_one_repository_without_suffix_and_the_scanner_variable() {
     let images = ["ghcr.io/castai/kvisor/kvisor-controller:v1", "ghcr.io/castai/kvisor/kvisor-agent:v1"];
     let manifests = [manifest("castai-kvisor/templates/d.yaml", "k", &images)];
     let old = release("castai-kvisor", "1.0.0", &manifests, &[]);
@@ -148,7 +157,7 @@ fn kvisor_gets_one_repository_without_suffix_and_a_name_for_scanners_that_it_wou
 }
 
 #[test]
-fn scanners_that_are_named_stay_named() {
+fn scanners_that_a_variable_sets_keep_their_variable() {
     let chart = "castai-kvisor/templates/controller.yaml";
     let named = |image: &str, scanners: &str| {
         let content = json!({"kind": "Deployment", "metadata": {"name": "k"},
@@ -161,7 +170,7 @@ fn scanners_that_are_named_stay_named() {
         ("ghcr.io/castai/kvisor/kvisor-controller:v1", "ghcr.io/castai/kvisor/kvisor-scanners:v1");
     let expected = |registry: &str, scanners: &str| json!({"global": {"registry": registry}, "controller": {"additionalEnv": {"SCANNERS_IMAGE": scanners}}});
     let map = "e.example/scan=ghcr.io/castai/kvisor/kvisor-scanners";
-    // The mirror, the maps, whether the chart names scanners, and the name that they get.
+    // The mirror, the maps, whether the chart names scanners, and their resulting name.
     let broken = "e.example/my-controller";
     let by_layout = format!("{broken}/{scanners}");
     let cases: [(_, &[&str], _, _); 4] = [
@@ -177,7 +186,7 @@ fn scanners_that_are_named_stay_named() {
         assert_eq!(first.values, expected(mirror, name), "{mirror} {maps:?}");
         assert_eq!(first.gaps, [], "{mirror} {maps:?}");
         assert!(first.notes[0].contains("includes a tag"), "{:?}", first.notes);
-        // After an upgrade with these values the same values come out.
+        // After an upgrade with these values, the result is the same.
         let upgraded = named(&format!("{mirror}/{controller}"), name);
         let upgraded = with_set(upgraded, &["global.registry", "controller.additionalEnv.SCANNERS_IMAGE"]);
         assert_eq!(decide(&upgraded, mirror, maps), first);
@@ -185,12 +194,12 @@ fn scanners_that_are_named_stay_named() {
 }
 
 #[test]
-fn one_value_is_not_enough_beside_an_image_that_keeps_its_name() {
+fn one_value_is_not_enough_with_an_image_that_keeps_its_name() {
     let chart = "castai-workload-autoscaler-exporter";
     let own = "us-docker.pkg.dev/castai-hub/library/workload-autoscaler:v1";
     let keys = json!({"exporter": {"image":
         {"repository": "e.example/us-docker.pkg.dev/castai-hub/library/workload-autoscaler"}}});
-    // The other image, what the gap says of it, and what is written.
+    // The other image, the gap, and the values.
     let cases = [
         ("123456789012.dkr.ecr.us-east-1.amazonaws.com/prom/prometheus:v3", None, keys.clone()),
         ("e.example/prometheus:v3", Some("unknown source of e.example/prometheus:v3"), keys.clone()),
@@ -210,7 +219,7 @@ fn one_value_is_not_enough_beside_an_image_that_keeps_its_name() {
 }
 
 #[test]
-fn what_cannot_be_named_is_not_reached_by_one_value() {
+fn an_image_without_a_name_is_not_covered_by_one_value() {
     let long = format!("us-docker.pkg.dev/castai-hub/library/{}/prometheus:v3", "x".repeat(200));
     let own = "us-docker.pkg.dev/castai-hub/library/workload-autoscaler:v1";
     let chart = "castai-workload-autoscaler-exporter";
@@ -222,11 +231,11 @@ fn what_cannot_be_named_is_not_reached_by_one_value() {
 }
 
 #[test]
-fn keys_that_the_release_has_stay_keys() {
+fn keys_of_a_release_remain_keys() {
     let main = [manifest("castai-cluster-controller/templates/deployment.yaml", "main", &[CONTROLLER])];
     let bare = release("castai-cluster-controller", "0.92.14", &main, &[]);
     let old = release("castai-cluster-controller", "0.80.0", &main, &[]);
-    // The default mirror has a path, and so has the value.
+    // The default mirror has a path, so the value has one too.
     let mirror = "e.example/castai-privatelink";
     let global = json!({"global": {"registry": mirror}});
     let repository = format!("{mirror}/us-docker.pkg.dev/castai-hub/library/cluster-controller");
@@ -239,13 +248,13 @@ fn keys_that_the_release_has_stay_keys() {
         (&bare, &["image.repository", "global.registry"], &keys, true),
         (&old, &["global.registry"], &keys, true),
     ];
-    for (release, set, expected, is_told) in cases {
+    for (release, set, expected, has_gap) in cases {
         let decided = decide(&with_set(release.clone(), set), mirror, &[]);
         assert_eq!(&decided.values, expected, "{set:?}");
         let is_gap = |why: &&str| {
             why.contains("global.registry is set in the release") && why.contains("--reset-values")
         };
-        assert_eq!(whys(&decided).iter().any(is_gap), is_told, "{set:?}: {:?}", decided.gaps);
+        assert_eq!(whys(&decided).iter().any(is_gap), has_gap, "{set:?}: {:?}", decided.gaps);
     }
 }
 
@@ -258,20 +267,22 @@ fn another_revision_of_the_release_changes_nothing() {
     let releases = [deployed, pending];
     let found = Found { releases: &releases, ..Found::default() };
     let inventory =
-        discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
+        discover(Vec::new(), &[found], &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
     let mirror: Mirror = "e.example".parse().unwrap();
     let assignments = assign(&inventory, &mirror, &[], None);
     for (release, expected) in
         releases.iter().zip(["us-docker.pkg.dev/castai-hub/library/evictor", "ghcr.io/castai/images/evictor"])
     {
-        let decided = values(release, &mirror, &[], &assignments).unwrap();
+        let decided =
+            values(release, Naming { mirror: &mirror, maps: &[], knowledge: built_in() }, &assignments)
+                .unwrap();
         assert_eq!(decided.values, json!({"image": {"repository": format!("e.example/{expected}")}}));
         assert_eq!(decided.gaps, []);
     }
 }
 
 #[test]
-fn a_policy_is_named_where_it_would_rename() {
+fn a_policy_is_suggested_if_it_would_rename_the_image() {
     let unheard = "ghcr.io/castai/images/unheard-of:v1";
     let cases = [
         ("castai-agent", unheard, true),
@@ -292,7 +303,7 @@ fn a_policy_is_named_where_it_would_rename() {
 }
 
 #[test]
-fn charts_in_the_umbrella_are_prefixed_by_where_their_manifests_come_from() {
+fn values_of_subcharts_are_prefixed_with_their_path() {
     let agent = "castai/charts/autoscaler/charts/castai-agent/templates/deployment.yaml";
     let evictor = "castai/charts/autoscaler/charts/castai-evictor/templates/deployment.yaml";
     let manifests = [
@@ -322,10 +333,32 @@ fn charts_in_the_umbrella_are_prefixed_by_where_their_manifests_come_from() {
 }
 
 #[test]
-fn hooks_of_live_are_not_reached_by_its_registry() {
+fn hooks_of_castai_live_ignore_its_registry_value() {
     let main = [manifest("castai-live/templates/d.yaml", "daemon", &["ghcr.io/castai/live/daemon:v1"])];
     let hooks = [hook("castai-live/templates/h.yaml", "pre-delete", &["ghcr.io/castai/live/kubectl:v1"])];
     let decided = decide(&release("castai-live", "0.118.0", &main, &hooks), "e.example", &[]);
     assert_eq!(decided.values, json!({"imageRegistry": "e.example/ghcr.io/castai/live"}));
     assert_eq!(decided.gaps.len(), 1, "{:?}", decided.gaps);
+}
+
+#[test]
+fn values_that_the_user_adds_are_set() {
+    let image = "us-docker.pkg.dev/castai-hub/library/probe:v1";
+    let main = [manifest("acme-castai/templates/deployment.yaml", "main", &[image])];
+    let release = release("acme-castai", "1.0.0", &main, &[]);
+    let charts = Knowledge { charts: vec!["acme-castai".to_owned()], ..Knowledge::default() };
+    let unknown = decide_with(&release, "e.example/pfx", &[], &charts);
+    assert_eq!((unknown.values, unknown.gaps.len()), (json!({}), 1), "no known value of the chart sets it");
+
+    let value = ChartValue {
+        chart: "acme-castai".to_owned(),
+        image: "probe".to_owned(),
+        key: "probe.image".to_owned(),
+        form: Form::default(),
+        global_since: None,
+    };
+    let added = Knowledge { chart_values: vec![value], ..charts };
+    let known = decide_with(&release, "e.example/pfx", &[], &added);
+    let private = "e.example/pfx/us-docker.pkg.dev/castai-hub/library/probe";
+    assert_eq!((known.values, known.gaps), (json!({"probe": {"image": private}}), Vec::new()));
 }

@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::castai::built_in;
 use crate::model::image::Mirror;
 use crate::model::inventory::WorkloadKind;
 use crate::sync::discover::{Found, ImageFilter, discover};
@@ -47,14 +48,14 @@ fn fixture() -> (Vec<Workload>, Vec<Assignment>) {
     ];
     let found = Found { workloads: &workloads, ..Found::default() };
     let inventory =
-        discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
+        discover(Vec::new(), &[found], &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
     let mirror: Mirror = "e.example".parse().unwrap();
     let assignments = assign(&inventory, &mirror, &[], None);
     (workloads, assignments)
 }
 
 #[test]
-fn repositories_are_renamed_without_tags_and_variables_are_told() {
+fn repositories_are_renamed_without_tags_and_variable_gaps_are_reported() {
     let (_, assignments) = fixture();
     let renamed = |name: &str| json!({"name": name, "newName": format!("e.example/{name}")});
     let expected =
@@ -66,9 +67,9 @@ fn repositories_are_renamed_without_tags_and_variables_are_told() {
 }
 
 #[test]
-fn each_workload_gets_a_patch_that_tests_names_alone() {
+fn each_workload_gets_a_patch_that_tests_only_names() {
     let (workloads, assignments) = fixture();
-    let patches = patches(&workloads, &assignments);
+    let patches = patches(&workloads, &assignments, built_in());
     let entries = patches["patches"].as_array().unwrap();
     assert_eq!(entries.len(), 2, "a Job cannot be patched: {patches:#}");
     assert_eq!(
@@ -104,7 +105,7 @@ fn each_workload_gets_a_patch_that_tests_names_alone() {
 }
 
 #[test]
-fn a_volume_is_patched_and_said_where_older_versions_do_not_rename_it() {
+fn a_volume_is_patched_and_the_gap_of_older_kustomize_is_reported() {
     let pod = json!({
         "containers": [{"name": "a", "image": "castai/hibernate:v1"}],
         "volumes": [{"name": "c", "configMap": {"name": "c"}}, {"name": "m", "image": {"reference": "castai/model:v2"}}],
@@ -113,7 +114,7 @@ fn a_volume_is_patched_and_said_where_older_versions_do_not_rename_it() {
         [WorkloadKind::Deployment, WorkloadKind::CronJob].map(|kind| workload(kind, "w", pod.clone()));
     let found = Found { workloads: &workloads, ..Found::default() };
     let inventory =
-        discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
+        discover(Vec::new(), &[found], &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
     let assignments = assign(&inventory, &"e.example".parse().unwrap(), &[], None);
     let renamed = images(&assignments);
     assert_eq!(renamed["images"][1], json!({"name": "castai/model", "newName": "e.example/castai/model"}));
@@ -121,10 +122,24 @@ fn a_volume_is_patched_and_said_where_older_versions_do_not_rename_it() {
     assert_eq!(gaps.len(), 2);
     assert!(gaps.iter().all(|(field, _)| field == "volume/m"), "{gaps:?}");
     assert!(gaps.iter().any(|(_, why)| why.contains("CronJob")), "{gaps:?}");
-    let patches = patches(&workloads, &assignments);
+    let patches = patches(&workloads, &assignments, built_in());
     let operations: Value = serde_json::from_str(patches["patches"][0]["patch"].as_str().unwrap()).unwrap();
     let at = |member: &str| format!("/spec/template/spec/volumes/1/{member}");
     assert_eq!(operations[2], json!({"op": "test", "path": at("name"), "value": "m"}));
     let set = json!({"op": "replace", "path": at("image/reference"), "value": "e.example/castai/model:v2"});
     assert_eq!(operations[3], set);
+}
+
+#[test]
+fn a_variable_that_the_user_adds_is_patched() {
+    let pod = json!({"containers": [{"name": "a", "image": "castai/hibernate:v1",
+        "env": [{"name": "PROBE_IMAGE", "value": "castai/probe:v1"}]}]});
+    let workloads = [workload(WorkloadKind::Deployment, "w", pod)];
+    let found = Found { workloads: &workloads, ..Found::default() };
+    let added = Knowledge { variables: vec!["PROBE_IMAGE".to_owned()], ..Knowledge::default() };
+    let filter = ImageFilter::default().with(added.clone());
+    let inventory = discover(Vec::new(), &[found], &filter, Vec::new(), jiff::Timestamp::UNIX_EPOCH);
+    let assignments = assign(&inventory, &"e.example".parse().unwrap(), &[], None);
+    let patches = patches(&workloads, &assignments, &added).to_string();
+    assert!(patches.contains("e.example/castai/probe:v1"), "{patches}");
 }

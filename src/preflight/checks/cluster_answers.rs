@@ -19,7 +19,7 @@ pub static CHECK: Check = Check {
     judge: Judge::Cluster(judge),
 };
 
-/// What cannot be read is unknown; the command says by its exit code that it could not look.
+/// An unreadable cluster is unknown, not failed; the exit code of the command shows the problem.
 fn judge(cluster: &ClusterFacts) -> Judgement {
     let mut forbidden = Vec::new();
     for unread in &cluster.unread {

@@ -19,5 +19,5 @@ pub static CHECK: Check = Check {
 };
 
 fn judge(registry: &RegistryFacts) -> Judgement {
-    ecr_token::judge_answer(&registry.repository)
+    ecr_token::judge_response(&registry.repository)
 }

@@ -2,7 +2,7 @@
 
 use crate::aws::error::Error;
 use crate::preflight::check::{Category, Check, Judge, Need, Severity, Source};
-use crate::preflight::facts::{Answer, RegistryFacts};
+use crate::preflight::facts::{ApiResponse, RegistryFacts};
 use crate::preflight::fixes;
 use crate::preflight::judgement::{Fix, Judgement};
 
@@ -20,21 +20,21 @@ pub static CHECK: Check = Check {
 };
 
 fn judge(registry: &RegistryFacts) -> Judgement {
-    judge_answer(&registry.token)
+    judge_response(&registry.token)
 }
 
-/// An answer of ECR's API.
-pub(super) fn judge_answer(answer: &Answer) -> Judgement {
+/// Judges a response of the ECR API.
+pub(super) fn judge_response(answer: &ApiResponse) -> Judgement {
     match answer {
-        Answer::Answered { milliseconds, result } => judge_result(result).took(*milliseconds),
-        Answer::NotAsked(why) => {
+        ApiResponse::Received { milliseconds, result } => judge_result(result).took(*milliseconds),
+        ApiResponse::NotRequested(why) => {
             Judgement::unknown(format!("cannot reach AWS: {why}")).fix(fixes::no_credentials())
         }
     }
 }
 
-/// Refused credentials are a failure, because AWS looked at them; a missing right or an unreachable API leaves open
-/// whether the registry works.
+/// Rejected credentials are a failure, because AWS has validated them. A missing permission or an unreachable API is
+/// unknown, because the registry may still work.
 fn judge_result(result: &Result<&'static str, Error>) -> Judgement {
     let error = match result {
         Ok(seen) => return Judgement::pass(*seen),

@@ -5,7 +5,7 @@ use probe::Layer;
 use probe::tls::Session;
 
 use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
-use crate::preflight::facts::Sight;
+use crate::preflight::facts::ProbedTarget;
 use crate::preflight::judgement::Judgement;
 use crate::preflight::target::Target;
 
@@ -23,16 +23,16 @@ pub static CHECK: Check = Check {
     judge: Judge::Network { layer: Layer::Tls, step: Step::Tls, applies: Target::is_cast_ai, judge },
 };
 
-fn judge(sight: &Sight<'_>) -> Judgement {
-    let now = sight.facts.gathered;
+fn judge(probed: &ProbedTarget<'_>) -> Judgement {
+    let now = probed.facts.gathered;
     let judge = |result: &Result<Session, _>| match result {
         Ok(session) => judge_expiry(session, now),
         Err(_) => Judgement::unknown("there is no session"),
     };
-    Sight::judge(&sight.facts.tls, judge).took(0)
+    ProbedTarget::judge(&probed.facts.tls, judge).took(0)
 }
 
-/// Whether the certificate stays valid for a while: half of the shortest usual time between renewals.
+/// Whether the certificate remains valid for half of the shortest usual renewal interval.
 fn judge_expiry(session: &Session, now: Timestamp) -> Judgement {
     const TWO_WEEKS: i64 = 14 * 24 * 60 * 60;
     let Some(certificate) = &session.certificate else {

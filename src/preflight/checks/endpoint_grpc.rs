@@ -5,7 +5,7 @@ use probe::grpc::{Problem, Reply};
 use serde_json::json;
 
 use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
-use crate::preflight::facts::Sight;
+use crate::preflight::facts::ProbedTarget;
 use crate::preflight::judgement::{Fix, Judgement};
 use crate::preflight::target::Target;
 
@@ -23,11 +23,11 @@ pub static CHECK: Check = Check {
     judge: Judge::Network { layer: Layer::Grpc, step: Step::Answer, applies: Target::is_grpc, judge },
 };
 
-fn judge(sight: &Sight<'_>) -> Judgement {
-    Sight::judge(&sight.facts.grpc, judge_reply)
+fn judge(probed: &ProbedTarget<'_>) -> Judgement {
+    ProbedTarget::judge(&probed.facts.grpc, judge_reply)
 }
 
-/// Any gRPC status proves the way.
+/// Any gRPC status proves that the endpoint is reachable.
 fn judge_reply(result: &Result<Reply, Problem>) -> Judgement {
     let judgement = match result {
         Ok(Reply { grpc_status: Some(status), .. }) => {
@@ -47,7 +47,7 @@ fn judge_reply(result: &Result<Reply, Problem>) -> Judgement {
     judgement.expected("any grpc-status over HTTP/2").evidence(json!(result.as_ref().ok()))
 }
 
-/// Names of google.rpc.Code, which people search for.
+/// Names of google.rpc.Code, which users search for.
 const fn status_name(status: u32) -> &'static str {
     match status {
         0 => "OK",

@@ -5,7 +5,7 @@ use probe::exchange::Failure;
 use serde_json::json;
 
 use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
-use crate::preflight::facts::Sight;
+use crate::preflight::facts::ProbedTarget;
 use crate::preflight::judgement::{Fix, Judgement};
 use crate::preflight::target::Target;
 
@@ -22,11 +22,11 @@ pub static CHECK: Check = Check {
     judge: Judge::Network { layer: Layer::Https, step: Step::Answer, applies: Target::is_https, judge },
 };
 
-fn judge(sight: &Sight<'_>) -> Judgement {
-    Sight::judge(&sight.facts.https, judge_status)
+fn judge(probed: &ProbedTarget<'_>) -> Judgement {
+    ProbedTarget::judge(&probed.facts.https, judge_status)
 }
 
-/// Any status below 500 proves the way.
+/// Any status below 500 proves that the endpoint is reachable.
 fn judge_status(result: &Result<u16, Failure>) -> Judgement {
     let judgement = match result {
         Ok(status) if *status < 500 => Judgement::pass(format!("HTTP {status}")),
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_server_errors_and_silence_fail() {
+    fn only_server_errors_and_timeouts_fail() {
         let cases = [
             (Ok(200), "Pass"),
             (Ok(401), "Pass"),

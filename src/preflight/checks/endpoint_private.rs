@@ -6,7 +6,7 @@ use super::endpoint_resolves::list;
 use probe::{Layer, Scope};
 
 use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
-use crate::preflight::facts::Sight;
+use crate::preflight::facts::ProbedTarget;
 use crate::preflight::fixes;
 use crate::preflight::judgement::{Judgement, Outcome};
 use crate::preflight::target::Target;
@@ -25,16 +25,16 @@ pub static CHECK: Check = Check {
     judge: Judge::Network { layer: Layer::Dns, step: Step::Private, applies: Target::is_cast_ai, judge },
 };
 
-pub(super) fn judge(sight: &Sight<'_>) -> Judgement {
-    let judgement = Sight::judge(&sight.facts.dns, |_| judge_scope(&sight.facts.scope)).took(0);
+pub(super) fn judge(probed: &ProbedTarget<'_>) -> Judgement {
+    let judgement = ProbedTarget::judge(&probed.facts.dns, |_| judge_scope(&probed.facts.scope)).took(0);
     if judgement.outcome == Outcome::Pass {
         return judgement;
     }
-    judgement.fixes(fixes::private_dns(sight.target))
+    judgement.fixes(fixes::private_dns(probed.target))
 }
 
-/// Whether all addresses are private. Private addresses beside public ones of the other family are a warning:
-/// clients may take either.
+/// Whether all addresses are private. Private addresses with public ones of the other family are a warning: clients may
+/// use either.
 fn judge_scope(scope: &Scope) -> Judgement {
     let Scope { private, public } = scope;
     let judgement = match (private.is_empty(), public.is_empty()) {

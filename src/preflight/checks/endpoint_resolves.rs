@@ -7,7 +7,7 @@ use probe::dns::{Answer, Answers, Reply};
 use serde_json::json;
 
 use crate::preflight::check::{Category, Check, Judge, Severity, Source, Step};
-use crate::preflight::facts::Sight;
+use crate::preflight::facts::ProbedTarget;
 use crate::preflight::fixes;
 use crate::preflight::judgement::{Fix, Judgement, Outcome};
 use crate::preflight::target::Target;
@@ -25,15 +25,15 @@ pub static CHECK: Check = Check {
     judge: Judge::Network { layer: Layer::Dns, step: Step::Dns, applies: Target::is_cast_ai, judge },
 };
 
-pub(super) fn judge(sight: &Sight<'_>) -> Judgement {
-    let mut judgement = Sight::judge(&sight.facts.dns, judge_answers);
+pub(super) fn judge(probed: &ProbedTarget<'_>) -> Judgement {
+    let mut judgement = ProbedTarget::judge(&probed.facts.dns, judge_answers);
     if judgement.outcome == Outcome::Fail && judgement.fixes.is_empty() {
-        judgement.fixes = fixes::private_dns(sight.target);
+        judgement.fixes = fixes::private_dns(probed.target);
     }
     judgement
 }
 
-/// Whether the answers give clients an address to go to.
+/// Whether the DNS responses contain a usable address.
 fn judge_answers(answers: &Answers) -> Judgement {
     let (a, aaaa) = (describe(&answers.a), describe(&answers.aaaa));
     let seen = if a == aaaa { format!("A and AAAA: {a}") } else { format!("A: {a}; AAAA: {aaaa}") };
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn every_pair_of_answers_has_its_result() {
+    fn every_pair_of_dns_answers_has_its_result() {
         let found = || Reply::Addresses(addresses(&["10.0.0.1"]));
         let code = |text: &str| Reply::Code(text.to_owned());
         let cases = [

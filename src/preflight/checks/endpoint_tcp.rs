@@ -5,7 +5,7 @@ use probe::tcp::{Attempt, Failure};
 use serde_json::json;
 
 use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
-use crate::preflight::facts::Sight;
+use crate::preflight::facts::ProbedTarget;
 use crate::preflight::fixes;
 use crate::preflight::judgement::{Fix, Judgement, Outcome};
 use crate::preflight::target::Target;
@@ -24,17 +24,17 @@ pub static CHECK: Check = Check {
     judge: Judge::Network { layer: Layer::Tcp, step: Step::Tcp, applies: Target::is_cast_ai, judge },
 };
 
-pub(super) fn judge(sight: &Sight<'_>) -> Judgement {
-    let judgement = Sight::judge(&sight.facts.tcp, |attempts| judge_attempts(attempts));
-    // A connection to a public address waits for a private one.
-    if judgement.outcome == Outcome::Fail && !sight.facts.scope.public.is_empty() {
-        return judgement.fixes(fixes::private_dns(sight.target));
+pub(super) fn judge(probed: &ProbedTarget<'_>) -> Judgement {
+    let judgement = ProbedTarget::judge(&probed.facts.tcp, |attempts| judge_attempts(attempts));
+    // Connecting to a public address can only be fixed by a private one.
+    if judgement.outcome == Outcome::Fail && !probed.facts.scope.public.is_empty() {
+        return judgement.fixes(fixes::private_dns(probed.target));
     }
     judgement
 }
 
-/// Whether clients get a connection, whichever address they take. IPv6 addresses that this machine has no route to
-/// do no harm where IPv4 works, because clients then do not try them.
+/// Whether clients can connect, whichever address they choose. IPv6 addresses without a route from this machine are
+/// ignored if IPv4 works, because clients skip them.
 fn judge_attempts(attempts: &[Attempt]) -> Judgement {
     let evidence: Vec<_> = attempts
         .iter()
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_mix_of_attempts_has_its_result() {
+    fn each_combination_of_attempts_has_its_result() {
         let four = || "10.0.0.1:443".parse().unwrap();
         let six = || "[fd00::1]:443".parse().unwrap();
         let cases = [

@@ -5,7 +5,7 @@ use probe::tls::{Class, Failure, Session};
 use serde_json::json;
 
 use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source, Step};
-use crate::preflight::facts::Sight;
+use crate::preflight::facts::ProbedTarget;
 use crate::preflight::judgement::{Fix, Judgement};
 use crate::preflight::target::Target;
 
@@ -23,12 +23,12 @@ pub static CHECK: Check = Check {
     judge: Judge::Network { layer: Layer::Tls, step: Step::Tls, applies: Target::is_cast_ai, judge },
 };
 
-pub(super) fn judge(sight: &Sight<'_>) -> Judgement {
-    let host = &sight.target.endpoint.host;
-    Sight::judge(&sight.facts.tls, |result| judge_handshake(host, result.as_ref()))
+pub(super) fn judge(probed: &ProbedTarget<'_>) -> Judgement {
+    let host = &probed.target.endpoint.host;
+    ProbedTarget::judge(&probed.facts.tls, |result| judge_handshake(host, result.as_ref()))
 }
 
-/// Whether the handshake proves that the host itself answers.
+/// Whether the handshake proves that the server is the host itself.
 fn judge_handshake(host: &str, result: Result<&Session, &Failure>) -> Judgement {
     let expected = format!("a certificate for {host} from an issuer that this machine trusts");
     let failure = match result {
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn each_class_of_failure_tells_what_was_shown() {
+    fn each_class_of_failure_reports_the_certificate() {
         let shown = || Some(certificate("CN=stranger", "grpc.cast.ai", 1_800_000_000));
         let cases = [
             (Class::UnknownIssuer, shown(), "CN=stranger"),

@@ -26,19 +26,19 @@ fn judge(machine: &MachineFacts) -> Judgement {
     let ranges = ranges.join(", ");
     let position = machine.position();
     let judgement = match &position {
-        Position::ScannerVariable(Here::Inside) => Judgement::pass("--here=inside says so"),
-        Position::ScannerVariable(Here::Outside) => outside("--here=outside says so"),
+        Position::Declared(Here::Inside) => Judgement::pass("--here=inside says so"),
+        Position::Declared(Here::Outside) => outside("--here=outside says so"),
         Position::MetadataDisabled => outside("AWS_EC2_METADATA_DISABLED is set"),
         Position::MetadataSilent(why) => outside(&format!("no instance metadata ({why})")),
         Position::NodesUnknown => outside("unknown node addresses"),
-        Position::Beside(beside) => {
+        Position::SameVpc(count) => {
             let nodes = machine.nodes.len();
-            Judgement::pass(format!("{beside} of {nodes} nodes are in this machine's VPC ({ranges})"))
+            Judgement::pass(format!("{count} of {nodes} nodes are in this machine's VPC ({ranges})"))
         }
-        Position::Apart => outside(&format!("no node is in this machine's VPC ({ranges})")),
+        Position::OtherVpc => outside(&format!("no node is in this machine's VPC ({ranges})")),
     };
     match (position, &machine.metadata) {
-        (Position::ScannerVariable(_), _) | (_, Metadata::Disabled | Metadata::Silent(_)) => judgement,
+        (Position::Declared(_), _) | (_, Metadata::Disabled | Metadata::Silent(_)) => judgement,
         (_, Metadata::Ranges(ranges)) => {
             judgement.evidence(json!({ "vpcRanges": ranges, "nodes": machine.nodes }))
         }
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_that_is_not_inside_is_unknown_and_never_a_failure() {
+    fn a_machine_outside_the_vpc_is_unknown_and_never_a_failure() {
         let ranges = || Metadata::Ranges(vec!["10.0.0.0/16".parse().unwrap()]);
         let silent = || Metadata::Silent("no route".to_owned());
         let cases = [
@@ -66,12 +66,12 @@ mod tests {
             (Some(Here::Inside), silent(), "", "Pass", "--here=inside says so"),
             (Some(Here::Outside), ranges(), "10.0.1.5", "Unknown", "--here=outside says so"),
         ];
-        for (told, metadata, node, result, said) in cases {
+        for (declared, metadata, node, result, expected) in cases {
             let nodes = node.parse().into_iter().collect();
-            let judgement = judge(&MachineFacts { told, metadata, nodes });
-            assert_eq!(judgement.outcome.name(), result, "{said}");
+            let judgement = judge(&MachineFacts { declared, metadata, nodes });
+            assert_eq!(judgement.outcome.name(), result, "{expected}");
             let seen = judgement.outcome.reason().unwrap_or(judgement.observed);
-            assert!(seen.ends_with(said), "{seen}");
+            assert!(seen.ends_with(expected), "{seen}");
         }
     }
 }

@@ -37,7 +37,7 @@ mod tests {
     use crate::castai::endpoints;
 
     #[test]
-    fn the_files_service_tells_how_to_find_its_host() {
+    fn the_files_service_has_instructions_to_find_its_host() {
         let service = endpoints::services().iter().find(|service| service.name == "files").unwrap();
         let judgement = judge(&ServiceFacts { service, region: Some("us-east-2".to_owned()) });
         assert_eq!(judgement.outcome.name(), "Unknown");

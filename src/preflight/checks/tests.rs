@@ -1,4 +1,4 @@
-//! The checks are sound, and `docs/checks.md` says what it says.
+//! Tests that the checks are sound and match `docs/checks.md`.
 
 use std::fmt::Write as _;
 
@@ -21,7 +21,7 @@ fn codes_are_unique_ordered_and_require_earlier_codes_only() {
 }
 
 #[test]
-fn texts_are_whole() {
+fn texts_have_the_required_form() {
     for entry in CHECKS {
         assert!(
             entry.title.starts_with(char::is_lowercase)
@@ -34,14 +34,20 @@ fn texts_are_whole() {
     }
 }
 
-/// The page for people, made from the checks.
+/// `docs/checks.md`, generated from the checks.
 fn page() -> String {
     let mut page = "# Checks
 
-What `kubectl castai-privatelink preflight` checks. Codes never change their meaning; `-o json` has them as `code`.
-A check that did not pass is `Fail` or `Warn` by its severity; `Unknown` where it could not look (a missing
-permission, an API that does not answer, or network facts seen from outside the VPC); `Skipped` where another check
-came first and did not pass. Generated from `src/preflight/checks/`.
+The checks of `kubectl castai-privatelink preflight`. A code never changes its meaning; `-o json` has it as `code`.
+
+| result | means |
+| --- | --- |
+| `Pass` | the assertion in the title is true |
+| `Fail`, `Warn` | it is false; the severity of the check decides between the two |
+| `Unknown` | the check could not run: a missing permission, an API that does not respond, or a network check outside the VPC |
+| `Skipped` | a required check did not pass |
+
+This page is generated from `src/preflight/checks/`: `UPDATE_DOCS=1 cargo test --workspace --lib checks`.
 "
     .to_owned();
     for entry in CHECKS {
@@ -73,13 +79,13 @@ came first and did not pass. Generated from `src/preflight/checks/`.
 | | |
 | --- | --- |
 | severity | {severity} |
-| looks from | {source} |
+| checked through | {source} |
 | requires | {} |
 | permissions | {} |
 
 {}
 
-To do: {}.
+Fix: {}.
 ",
             entry.code,
             entry.title,
@@ -101,7 +107,7 @@ fn the_page_of_checks_is_up_to_date() {
     let committed = std::fs::read_to_string(path).unwrap_or_default();
     assert!(
         committed == page(),
-        "docs/checks.md differs from the checks; write it anew with: UPDATE_DOCS=1 cargo test --workspace --lib checks"
+        "docs/checks.md differs from the checks; update it with: UPDATE_DOCS=1 cargo test --workspace --lib checks"
     );
 }
 

@@ -1,7 +1,9 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::castai::built_in;
 use crate::model::inventory::WorkloadName;
+use crate::model::knowledge::{DerivedEndpoint, EndpointFile, Knowledge};
 use crate::model::pod_spec::PodSpec;
 use crate::model::workload::Owner;
 use crate::preflight::references::{ObjectKind, Unreadable};
@@ -21,6 +23,10 @@ fn workload(namespace: &str, name: &str, pod: Value) -> Workload {
         owner: None,
         pod: serde_json::from_value::<PodSpec>(pod).unwrap(),
     }
+}
+
+fn known() -> Known<'static> {
+    Known { knowledge: built_in(), maps: &[] }
 }
 
 fn agent(container: &Value) -> Workload {
@@ -74,6 +80,7 @@ fn values_are_found_in_all_four_places() {
             ],
         })),
         &objects,
+        known(),
     );
     assert_eq!(
         seen(&component),
@@ -110,7 +117,7 @@ fn unreadable_objects_are_reported_and_optional_ones_may_be_missing() {
         (json!({"name": "a", "env": [{"name": "API_URL", "value": ""}]}), 0, 0),
     ];
     for (container, unreadable, notes) in cases {
-        let component = resolve(&agent(&container), &[forbidden()].into_iter().collect());
+        let component = resolve(&agent(&container), &[forbidden()].into_iter().collect(), known());
         assert_eq!(component.unreadable.len(), unreadable, "{container}");
         assert_eq!(component.notes.len(), notes, "{container}");
     }
@@ -160,7 +167,7 @@ fn telemetry_is_derived_as_the_components_derive_it() {
         let env: Vec<_> =
             variables.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
         let component =
-            resolve(&agent(&json!({"name": "a", "image": image, "env": env})), &Objects::default());
+            resolve(&agent(&json!({"name": "a", "image": image, "env": env})), &Objects::default(), known());
         let hosts: Vec<_> =
             component.endpoints.iter().map(|configured| configured.endpoint.host.as_str()).collect();
         assert_eq!(hosts, expected, "{image} {variables:?}");
@@ -186,7 +193,7 @@ fn only_cast_ais_workloads_are_queried() {
         workload("shop", "web", pod("nginx")),
     ];
     let names: Vec<_> =
-        components(&workloads).into_iter().map(|workload| workload.name.name.as_str()).collect();
+        components(&workloads, known()).into_iter().map(|workload| workload.name.name.as_str()).collect();
     assert_eq!(names, ["castai-agent", "castai-egressd", "pause"]);
 }
 
@@ -200,10 +207,13 @@ fn the_exporter_of_egressd_has_its_endpoint_in_a_file() {
     let in_map = exporter(json!({"name": "config", "configMap": {"name": "exporter"}}));
     let url = "sinks: {castai: {http: {url: 'https://api.cast.ai/v1/x'}}}";
     let objects: Objects = [config_map("exporter", &[("config.yaml", url)])].into_iter().collect();
-    assert_eq!(seen(&resolve(&in_map, &objects)), ["api.cast.ai sinks.castai.http.url in config.yaml"]);
+    assert_eq!(
+        seen(&resolve(&in_map, &objects, known())),
+        ["api.cast.ai sinks.castai.http.url in config.yaml"]
+    );
 
     let in_secret = exporter(json!({"name": "config", "secret": {"secretName": "exporter"}}));
-    let why = resolve(&in_secret, &Objects::default()).unreadable;
+    let why = resolve(&in_secret, &Objects::default(), known()).unreadable;
     assert_eq!(why, ["secret/exporter in castai-agent: not found"]);
 
     let cases = [
@@ -219,11 +229,80 @@ fn the_exporter_of_egressd_has_its_endpoint_in_a_file() {
     ];
     for (text, expected) in cases {
         let objects: Objects = [config_map("exporter", &[("config.yaml", text)])].into_iter().collect();
-        let component = resolve(&in_map, &objects);
+        let component = resolve(&in_map, &objects, known());
         assert_eq!(
             (component.endpoints.len(), component.unreadable),
             (0, expected.iter().map(ToString::to_string).collect()),
             "{text}"
         );
     }
+}
+
+#[test]
+fn what_the_user_adds_is_looked_at_like_what_we_know() {
+    let added = Knowledge {
+        namespaces: vec!["tools".to_owned()],
+        charts: vec!["acme".to_owned()],
+        image_prefixes: vec!["quay.io/acme".to_owned()],
+        labels: BTreeMap::from([("part-of".to_owned(), "castai".to_owned())]),
+        endpoint_variables: BTreeMap::from([("PROBE_ADDR".to_owned(), Protocol::Grpc)]),
+        endpoint_files: vec![EndpointFile {
+            image: "probe".to_owned(),
+            key: "probe.yaml".to_owned(),
+            pointer: "/url".to_owned(),
+            protocol: Protocol::Https,
+        }],
+        derived_endpoints: vec![DerivedEndpoint {
+            images: vec!["probe".to_owned()],
+            from: "PROBE_ADDR".to_owned(),
+            protocol: Protocol::Https,
+            unless: BTreeMap::new(),
+            hosts: BTreeMap::from([("probe.cast.ai".to_owned(), "report.cast.ai".to_owned())]),
+            others: None,
+        }],
+        ..Knowledge::default()
+    };
+    let maps = ["e.example/flat=quay.io/acme/probe".parse().unwrap()];
+    let user = Known { knowledge: &added, maps: &maps };
+
+    let pod = |image: &str| json!({"containers": [{"name": "a", "image": image}]});
+    let with_label = |name: &str, key: &str, value: &str| {
+        let mut workload = workload("shop", name, pod("nginx"));
+        workload.labels.insert(key.to_owned(), value.to_owned());
+        workload
+    };
+    let workloads = [
+        workload("tools", "namespace", pod("nginx")),
+        with_label("chart", "helm.sh/chart", "acme-1.0.0"),
+        with_label("label", "part-of", "castai"),
+        workload("shop", "prefix", pod("quay.io/acme/probe:v1")),
+        workload("shop", "mirrored", pod("e.example/quay.io/acme/probe:v1")),
+        workload("shop", "mapped", pod("e.example/flat:v1")),
+        workload("shop", "other", pod("e.example/other:v1")),
+    ];
+    let names = |known| -> Vec<&str> {
+        components(&workloads, known).into_iter().map(|workload| workload.name.name.as_str()).collect()
+    };
+    assert_eq!(names(user), ["namespace", "chart", "label", "prefix", "mirrored", "mapped"]);
+    assert!(names(known()).is_empty());
+
+    let pod = json!({
+        "containers": [{"name": "a", "image": "e.example/flat:v1",
+            "env": [{"name": "PROBE_ADDR", "value": "probe.cast.ai:443"}]}],
+        "volumes": [{"name": "c", "configMap": {"name": "probe"}}],
+    });
+    let probe = workload("castai-agent", "probe", pod);
+    let references: Vec<_> = referenced_keys([&probe], user).into_keys().map(|object| object.name).collect();
+    assert_eq!(references, ["probe"]);
+    let objects: Objects =
+        [config_map("probe", &[("probe.yaml", "url: https://file.cast.ai")])].into_iter().collect();
+    assert_eq!(
+        seen(&resolve(&probe, &objects, user)),
+        [
+            "probe.cast.ai PROBE_ADDR",
+            "report.cast.ai derived from PROBE_ADDR",
+            "file.cast.ai url in probe.yaml",
+        ]
+    );
+    assert!(seen(&resolve(&probe, &objects, known())).is_empty());
 }

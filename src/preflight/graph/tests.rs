@@ -5,7 +5,7 @@ use super::*;
 use crate::castai::endpoints::Protocol;
 use crate::preflight::checks::CHECKS;
 use crate::preflight::component::{Component, Configured};
-use crate::preflight::facts::{Answer, ClusterFacts, RegistryFacts, Unread, View};
+use crate::preflight::facts::{ApiResponse, ClusterFacts, RegistryFacts, Unread, View};
 use crate::preflight::machine::{Here, MachineFacts, Metadata};
 use crate::preflight::target;
 
@@ -35,21 +35,30 @@ fn component(name: &str, hosts: &[&str], unreadable: &[&str]) -> Component {
     }
 }
 
-/// Of a cluster in a region without endpoint services, so that only what is configured is a target.
+/// Facts of a cluster in a region without endpoint services, so that only configured hosts are targets.
 fn facts(components: Vec<Component>, unread: Vec<Unread>, hosts: Option<Vec<HostFacts>>) -> Facts {
-    let not_asked = || Answer::NotAsked("no credentials".to_owned());
+    let not_requested = || ApiResponse::NotRequested("no credentials".to_owned());
     Facts {
         targets: target::cast_ai(&components, Some("eu-west-1"), &[]),
         cluster: ClusterFacts { name: Some("prod".to_owned()), workloads: 7, unread, components },
         region: Some("eu-west-1".to_owned()),
-        machine: MachineFacts { told: Some(Here::Inside), metadata: Metadata::Disabled, nodes: Vec::new() },
+        machine: MachineFacts {
+            declared: Some(Here::Inside),
+            metadata: Metadata::Disabled,
+            nodes: Vec::new(),
+        },
         services: Vec::new(),
         views: vec![View { vantage_point: VantagePoint::Here, hosts }],
-        registry: RegistryFacts { region: None, account: None, token: not_asked(), repository: not_asked() },
+        registry: RegistryFacts {
+            region: None,
+            account: None,
+            token: not_requested(),
+            repository: not_requested(),
+        },
     }
 }
 
-/// A name that leads to a public address, as a probe elsewhere writes it down.
+/// A name that resolves to a public address, as a remote probe reports it.
 fn public_host(host: &str) -> HostFacts {
     let not_gathered = json!({"notGathered": {"reason": "publicAddress"}});
     serde_json::from_value(json!({
@@ -68,7 +77,7 @@ fn public_host(host: &str) -> HostFacts {
     .unwrap()
 }
 
-/// `CODE subject`, and what came of it.
+/// `CODE subject`, with the outcome.
 fn outcomes(findings: &[Finding], wanted: &[&str]) -> Vec<(String, Outcome)> {
     let found = findings.iter().filter(|finding| wanted.contains(&finding.check.code));
     found
@@ -77,7 +86,7 @@ fn outcomes(findings: &[Finding], wanted: &[&str]) -> Vec<(String, Outcome)> {
 }
 
 #[test]
-fn what_is_selected_needs_what_it_requires() {
+fn selected_checks_need_their_prerequisites() {
     let cases: [(&[&str], &[&str], &[&str]); 4] = [
         (&["CPL240"], &[], &["CPL210", "CPL211", "CPL220", "CPL230", "CPL240"]),
         (&["CPL302"], &[], &["CPL302"]),
@@ -87,12 +96,12 @@ fn what_is_selected_needs_what_it_requires() {
     for (only, exclude, expected) in cases {
         assert_eq!(codes(&needed(CHECKS, &selection(only, exclude))), expected);
     }
-    // What others require is needed, though it is not shown.
+    // Prerequisites are needed even if they are not shown.
     assert_eq!(codes(&needed(CHECKS, &selection(&[], &["CPL210"]))), codes(CHECKS));
     assert_eq!(codes(&needed(CHECKS, &selection(&[], &["CPL302", "CPL303"]))).last(), Some(&"CPL330"),);
 }
 
-/// A code, what it needs, and how far each host is looked at.
+/// A code, the facts that it needs, and the layer for each host.
 type Case<'a> = (&'a str, &'a [Need], [Option<Layer>; 3]);
 
 #[test]
@@ -124,7 +133,7 @@ fn only_what_the_checks_need_is_gathered() {
 }
 
 #[test]
-fn what_is_behind_a_failure_is_skipped_because_of_its_root() {
+fn checks_after_a_failure_are_skipped_because_of_its_root() {
     let components = vec![component("castai-agent", &["api.cast.ai"], &[])];
     let facts = facts(components, Vec::new(), Some(vec![public_host("api.cast.ai")]));
     let findings = judge(CHECKS, &facts);
@@ -162,7 +171,7 @@ fn an_optional_host_only_warns_but_its_chain_still_ends() {
 #[test]
 fn without_facts_nothing_passes_or_fails() {
     let all = ["CPL210", "CPL211", "CPL220", "CPL230", "CPL231", "CPL240"];
-    // From outside nothing was gathered; a probe that was cut short says nothing of the host.
+    // From outside the VPC nothing was gathered; an interrupted probe has no facts about the host.
     for hosts in [None, Some(Vec::new())] {
         let components = vec![component("castai-agent", &["api.cast.ai"], &[])];
         let findings = judge(CHECKS, &facts(components, Vec::new(), hosts));
@@ -172,7 +181,7 @@ fn without_facts_nothing_passes_or_fails() {
             assert!(matches!(outcome, Outcome::Unknown { .. }), "{name}: {outcome:?}");
         }
     }
-    // A probe that says less than what was asked for.
+    // A probe that reports less than was requested.
     let mut shallow = HostFacts::new(public_host("api.cast.ai").target, jiff::Timestamp::UNIX_EPOCH);
     shallow.dns = public_host("api.cast.ai").dns;
     shallow.scope.private = vec!["10.0.0.1".parse().unwrap()];
@@ -184,7 +193,7 @@ fn without_facts_nothing_passes_or_fails() {
 }
 
 #[test]
-fn a_cluster_that_cannot_be_read_leaves_only_what_was_seen() {
+fn an_unreadable_cluster_leaves_known_hosts_only() {
     let forbidden = || vec![Unread::Forbidden("nodes is forbidden".to_owned())];
     let findings = judge(CHECKS, &facts(Vec::new(), forbidden(), None));
     let skipped = || Outcome::Skipped { blocked_by: "CPL101" };
@@ -202,22 +211,22 @@ fn a_cluster_that_cannot_be_read_leaves_only_what_was_seen() {
             ("CPL201 api.cast.ai".to_owned(), Outcome::Pass),
         ]
     );
-    // Read, and without components: there is none whose endpoints could be read.
+    // The cluster was read and has no components, so there are no endpoints to read.
     let findings = judge(CHECKS, &facts(Vec::new(), Vec::new(), None));
     assert_eq!(outcomes(&findings, &["CPL102", "CPL103"]), [("CPL102 prod".to_owned(), Outcome::Warn)]);
 }
 
 #[test]
-fn ecr_is_not_asked_for_repositories_before_it_is_known() {
+fn ecr_repositories_are_not_requested_before_the_registry_is_known() {
     let findings = judge(CHECKS, &facts(Vec::new(), Vec::new(), None));
     let blocked_by = Outcome::Skipped { blocked_by: "CPL301" };
     assert_eq!(outcomes(&findings, &["CPL303"]), [("CPL303 ECR".to_owned(), blocked_by)]);
 }
 
 #[test]
-fn two_targets_of_one_host_keep_their_facts_apart() {
-    let asked = [("api.ecr.us-east-1.amazonaws.com".parse::<Endpoint>().unwrap(), Protocol::Https)];
-    let mut targets = target::cast_ai(&[], Some("eu-west-1"), &asked);
+fn two_targets_of_one_host_keep_separate_facts() {
+    let extra = [("api.ecr.us-east-1.amazonaws.com".parse::<Endpoint>().unwrap(), Protocol::Https)];
+    let mut targets = target::cast_ai(&[], Some("eu-west-1"), &extra);
     targets.extend(target::ecr(Some("us-east-1"), None));
     let probed: Vec<_> = targets.iter().map(|target| target.probed(layer(CHECKS, target).unwrap())).collect();
     for (index, target) in targets.iter().enumerate() {

@@ -57,15 +57,15 @@ fn a_host_is_one_target_however_many_need_it() {
 }
 
 #[test]
-fn hosts_follow_the_installation_that_components_talk_to() {
+fn hosts_follow_the_installation_that_components_use() {
     let components = [component("castai-agent", &[("https://api.eu.cast.ai", Protocol::Https)])];
     assert_eq!(hosts(&cast_ai(&components, None, &[]))[1], "grpc.eu.cast.ai");
-    // A region without services leaves what is configured.
+    // In a region without services, only configured hosts remain.
     assert_eq!(hosts(&cast_ai(&components, Some("eu-west-1"), &[])), ["api.eu.cast.ai"]);
 }
 
 #[test]
-fn hosts_that_no_service_covers_are_known_and_the_clusters_own_are_left_out() {
+fn configured_hosts_without_a_service_are_targets_and_in_cluster_hosts_are_not() {
     let components = [component(
         "castai-kentroller",
         &[
@@ -87,7 +87,7 @@ fn hosts_that_no_service_covers_are_known_and_the_clusters_own_are_left_out() {
 }
 
 #[test]
-fn remedies_name_the_regions_service() {
+fn fixes_name_the_regions_service() {
     let targets = cast_ai(&[], Some("us-east-1"), &[]);
     let remedies = fixes::private_dns(&targets[0]);
     let commands: Vec<_> = remedies.iter().filter_map(|remedy| remedy.command.as_deref()).collect();
@@ -99,7 +99,7 @@ fn remedies_name_the_regions_service() {
     );
     assert!(commands[1].contains("modify-vpc-endpoint") && commands[1].contains("--private-dns-enabled"));
     assert!(commands[2].contains("create-vpc-endpoint") && commands[2].contains(service), "{}", commands[2]);
-    // In a shell they would be files.
+    // A shell would treat them as redirections.
     assert!(commands.iter().all(|command| !command.contains(['<', '>'])));
 }
 

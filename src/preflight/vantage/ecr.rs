@@ -1,4 +1,4 @@
-//! ECR through AWS' API: a token, and a repository.
+//! ECR through the AWS API: a token and a repository.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use crate::aws::error::Error;
 use crate::castai::built_in;
 
-/// Read actions, as written in IAM.
+/// Read actions in IAM's notation.
 pub(super) const TOKEN: &str = "ecr:GetAuthorizationToken";
 pub(super) const REPOSITORIES: &str = "ecr:DescribeRepositories";
 
-/// The repository that is asked for, below the mirror's path: that of Cast AI's agent, which every cluster has.
+/// The repository to look up, below the mirror's path: that of Cast AI's agent, which every cluster has.
 fn agent() -> &'static str {
     built_in().repository_of("castai-agent").unwrap_or_default()
 }
 
-/// A client for the cluster's region. It tries once: a preflight shows what the first try meets.
+/// A client for the cluster's region, without retries: preflight reports what a single attempt encounters.
 pub(super) fn client(config: &SdkConfig, region: &str) -> aws_sdk_ecr::Client {
     let config = aws_sdk_ecr::config::Builder::from(config)
         .region(Region::new(region.to_owned()))
@@ -28,10 +28,10 @@ pub(super) fn client(config: &SdkConfig, region: &str) -> aws_sdk_ecr::Client {
     aws_sdk_ecr::Client::from_conf(config)
 }
 
-/// Asks for a token. It is not kept.
+/// Requests a token and discards it.
 ///
 /// # Errors
-/// AWS refuses or does not answer within `timeout`.
+/// AWS rejects the request or does not respond within `timeout`.
 pub(super) async fn fetch_token(
     client: &aws_sdk_ecr::Client,
     timeout: Duration,
@@ -40,11 +40,11 @@ pub(super) async fn fetch_token(
     answer(TOKEN, timeout, call).await.map(|_| "received a token")
 }
 
-/// Asks for one repository below `path` by its name. Listing all of them would need a right on the whole registry, and
-/// mirroring needs none outside of its path.
+/// Looks up one repository below `path` by name. Listing all repositories would need a permission for the whole
+/// registry, and mirroring needs none outside its path.
 ///
 /// # Errors
-/// AWS refuses or does not answer within `timeout`.
+/// AWS rejects the request or does not respond within `timeout`.
 pub(super) async fn fetch_repository(
     client: &aws_sdk_ecr::Client,
     account: &str,

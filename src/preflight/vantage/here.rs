@@ -1,4 +1,4 @@
-//! This machine: what it can find out of cluster, account and network. It gathers, and judges nothing.
+//! The vantage point of this machine: gathers facts about cluster, account and network, and judges nothing.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::model::workload::Workload;
 use crate::preflight::check::{Check, Need};
 use crate::preflight::component::Component;
 use crate::preflight::configured;
-use crate::preflight::facts::{Answer, ClusterFacts, Facts, RegistryFacts, ServiceFacts, View};
+use crate::preflight::facts::{ApiResponse, ClusterFacts, Facts, RegistryFacts, ServiceFacts, View};
 use crate::preflight::graph;
 use crate::preflight::machine::{Here, MachineFacts, Metadata};
 use crate::preflight::references::Objects;
@@ -20,21 +20,21 @@ use crate::preflight::subject::VantagePoint;
 use crate::preflight::target::{self, Target};
 use crate::transport::USER_AGENT;
 
-/// Gathers what these checks need.
+/// Gathers the facts that these checks need.
 pub async fn gather(inputs: &Inputs, settings: &Settings, checks: &[&'static Check]) -> Facts {
     let needs = graph::needs(checks);
-    let found = configured::components(&inputs.workloads);
+    let found = configured::components(&inputs.workloads, inputs.known());
     let (metadata, objects) =
         tokio::join!(read_metadata(&needs, settings), read_objects(&needs, &found, inputs, settings.timeout));
     let components: Vec<Component> =
-        found.iter().map(|workload| configured::resolve(workload, &objects)).collect();
-    let machine = MachineFacts { told: settings.here, metadata, nodes: inputs.nodes.clone() };
+        found.iter().map(|workload| configured::resolve(workload, &objects, inputs.known())).collect();
+    let machine = MachineFacts { declared: settings.here, metadata, nodes: inputs.nodes.clone() };
 
     let region = inputs.region.as_deref();
     let mut targets = target::cast_ai(&components, region, &inputs.extra);
     targets.extend(target::ecr(inputs.registry_region.as_deref(), inputs.account.as_deref()));
     let (view, registry) = tokio::join!(
-        look(&targets, &machine, settings, checks),
+        probe_targets(&targets, &machine, settings, checks),
         ask_registry(&needs, inputs, settings.timeout),
     );
     Facts {
@@ -69,7 +69,7 @@ async fn read_objects(
     if !needs.contains(&Need::Configuration) {
         return Objects::default();
     }
-    let wanted = configured::wanted(workloads.iter().copied());
+    let wanted = configured::referenced_keys(workloads.iter().copied(), inputs.known());
     let client: Option<&Client> = inputs.client.as_ref();
     match client {
         Some(client) => objects::read(client, wanted, timeout).await,
@@ -86,8 +86,8 @@ fn unpublished_services(region: Option<&str>, components: &[Component]) -> Vec<S
     services.map(|service| ServiceFacts { service, region: region.map(ToOwned::to_owned) }).collect()
 }
 
-/// What this machine sees of the targets, if it is inside the VPC.
-async fn look(
+/// The network facts of the targets, if this machine is inside the VPC.
+async fn probe_targets(
     targets: &[Target],
     machine: &MachineFacts,
     settings: &Settings,
@@ -108,12 +108,12 @@ async fn look(
 }
 
 async fn ask_registry(needs: &BTreeSet<Need>, inputs: &Inputs, timeout: Duration) -> RegistryFacts {
-    let not_asked = || Answer::NotAsked("not asked for".to_owned());
+    let not_requested = || ApiResponse::NotRequested("not asked for".to_owned());
     let mut facts = RegistryFacts {
         region: inputs.registry_region.clone(),
         account: inputs.account.clone(),
-        token: not_asked(),
-        repository: not_asked(),
+        token: not_requested(),
+        repository: not_requested(),
     };
     if !needs.contains(&Need::EcrToken) {
         return facts;
@@ -121,24 +121,24 @@ async fn ask_registry(needs: &BTreeSet<Need>, inputs: &Inputs, timeout: Duration
     let client = match (&inputs.aws, &facts.region) {
         (Ok(config), Some(region)) => ecr::client(config, region),
         (Ok(_), None) => {
-            facts.token = Answer::NotAsked("unknown region".to_owned());
+            facts.token = ApiResponse::NotRequested("unknown region".to_owned());
             return facts;
         }
         (Err(why), _) => {
-            facts.token = Answer::NotAsked(why.clone());
+            facts.token = ApiResponse::NotRequested(why.clone());
             return facts;
         }
     };
     let (milliseconds, result) = Box::pin(probe::timed(ecr::fetch_token(&client, timeout))).await;
     let has_token = result.is_ok();
-    facts.token = Answer::Answered { milliseconds, result };
+    facts.token = ApiResponse::Received { milliseconds, result };
     if let (true, true, Some(account)) =
         (needs.contains(&Need::EcrRepository), has_token, facts.account.as_deref())
     {
         let path = inputs.registry_path.as_deref();
         let call = ecr::fetch_repository(&client, account, path, timeout);
         let (milliseconds, result) = Box::pin(probe::timed(call)).await;
-        facts.repository = Answer::Answered { milliseconds, result };
+        facts.repository = ApiResponse::Received { milliseconds, result };
     }
     facts
 }

@@ -8,12 +8,12 @@ use rustls::ClientConfig;
 
 use crate::preflight::machine::{Metadata, MetadataService};
 
-/// Asks the metadata service (version 2) for the ranges of the VPCs of all this machine's network interfaces.
+/// Fetches the ranges of the VPCs of all this machine's network interfaces (metadata service version 2).
 pub(super) async fn fetch(service: &MetadataService, tls: &ClientConfig, timeout: Duration) -> Metadata {
     let MetadataService::At(base) = service else {
         return Metadata::Disabled;
     };
-    // Link-local: a proxy would answer for its own machine, if at all.
+    // Link-local: a proxy would return its own machine's metadata, if any.
     let client = reqwest::Client::builder().tls_backend_preconfigured(tls.clone()).no_proxy().build();
     let ranges = async { read_ranges(&client?, base).await };
     match tokio::time::timeout(timeout, ranges).await {
@@ -48,7 +48,7 @@ async fn read_ranges(client: &reqwest::Client, base: &str) -> Result<Vec<IpNet>,
         let mac = mac.trim_end_matches('/');
         ["vpc-ipv4-cidr-blocks", "vpc-ipv6-cidr-blocks"].map(|leaf| format!("{interfaces}{mac}/{leaf}"))
     });
-    // A VPC without IPv6 has no such leaf.
+    // The metadata of a VPC without IPv6 has no such path.
     let texts = join_all(leaves.map(get)).await.into_iter().filter_map(Result::ok);
     let mut ranges: Vec<IpNet> = texts
         .flat_map(|text| text.lines().filter_map(|line| line.trim().parse().ok()).collect::<Vec<_>>())

@@ -1,4 +1,4 @@
-//! Reading the `ConfigMap`s and Secrets that components take their endpoints from.
+//! Reads the `ConfigMap`s and Secrets with endpoints of components.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use kube::{Api, Client};
 use crate::parse::cause;
 use crate::preflight::references::{ObjectKind, ObjectReference, Objects, Unreadable};
 
-/// Reads objects side by side, each within `timeout`.
+/// Reads objects concurrently, each within `timeout`.
 pub(super) async fn read(
     client: &Client,
     wanted: BTreeMap<ObjectReference, BTreeSet<String>>,
@@ -50,7 +50,7 @@ fn unreadable(error: &kube::Error) -> Unreadable {
     match error {
         kube::Error::Api(status) if status.code == 404 => Unreadable::Missing,
         kube::Error::Api(status) if status.code == 403 => Unreadable::Forbidden,
-        // What the server sent may be a Secret.
+        // The server's response may contain a Secret.
         kube::Error::SerdeError(error) => {
             Unreadable::Failed(format!("cannot read the server's response: {}", cause::json(error)))
         }
@@ -66,7 +66,7 @@ mod tests {
     use crate::preflight::http_server;
 
     #[tokio::test]
-    async fn only_wanted_keys_are_kept_and_refusals_are_told_apart() {
+    async fn only_requested_keys_are_kept_and_errors_are_distinguished() {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let mut tasks = JoinSet::new();
         let status = |code: u16, reason: &str| {

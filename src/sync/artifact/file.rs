@@ -1,4 +1,4 @@
-//! The files that machines hand to each other: inventory, plan and lock as JSON.
+//! The artifacts that are passed between machines: inventory, plan and lock as JSON files.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -13,15 +13,15 @@ use crate::error::CommandError;
 use crate::model::inventory::{API_VERSION, Inventory};
 use crate::model::knowledge::Knowledge;
 use crate::model::lock::Lock;
+use crate::model::name_map::NameMap;
 use crate::model::plan::Plan;
 use crate::parse;
-use crate::sync::plan::assignment::NameMap;
 use crate::sync::settings::{Artifact, Artifacts};
 
-/// Reads a value of the given kind.
+/// Reads an artifact of the given kind.
 ///
 /// # Errors
-/// The file cannot be read, is of another kind or version, or is damaged.
+/// The file cannot be read, is of another kind or version, or is malformed.
 fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, CommandError> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| {
@@ -55,11 +55,11 @@ fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, CommandError>
         .map_err(|error| CommandError::new(format!("error: invalid file {shown}: {error}")))
 }
 
-/// Reads an inventory. Names and reasons in it are the word of who gives the file; what they may add is bounded as in
+/// Reads an inventory. Its names and reasons are trusted like the user's flags; its knowledge is validated like
 /// `--knowledge`.
 ///
 /// # Errors
-/// As [`read`], or an entry of its knowledge would mean nothing or too much.
+/// As [`read`], or an entry of its knowledge matches nothing or too much.
 pub fn read_inventory(path: &Path) -> Result<Inventory, CommandError> {
     let inventory: Inventory = read(path, "Inventory")?;
     let wrong = |why| CommandError::new(format!("error: {}: knowledge: {why}", path.display()));
@@ -67,20 +67,20 @@ pub fn read_inventory(path: &Path) -> Result<Inventory, CommandError> {
     Ok(inventory)
 }
 
-/// Reads a lock whose every entry holds.
+/// Reads and validates a lock.
 ///
 /// # Errors
-/// As [`read`], or an entry does not hold; the error names it.
+/// As [`read`], or an entry is invalid; the error names it.
 pub fn read_lock(path: &Path, maps: &[NameMap]) -> Result<Lock, CommandError> {
     let lock = read(path, "Lock")?;
     check_lock(&lock, maps).map_err(|fault| distrusted(path, fault))?;
     Ok(lock)
 }
 
-/// Reads a plan whose every entry holds.
+/// Reads and validates a plan.
 ///
 /// # Errors
-/// As [`read`], or an entry does not hold; the error names it.
+/// As [`read`], or an entry is invalid; the error names it.
 pub fn read_plan(path: &Path, maps: &[NameMap], knowledge: &Knowledge) -> Result<Plan, CommandError> {
     let plan = read(path, "Plan")?;
     check_plan(&plan, maps, knowledge).map_err(|fault| distrusted(path, fault))?;
@@ -95,7 +95,7 @@ fn distrusted(path: &Path, fault: InvalidArtifact) -> CommandError {
     CommandError::with_hint(message, hint)
 }
 
-/// Writes a value so that a file is either the former one or the whole new one, whatever happens.
+/// Writes a value atomically.
 ///
 /// # Errors
 /// The folder cannot be written to, or the disk is full.
@@ -108,7 +108,7 @@ fn write(path: &Path, value: &impl Serialize) -> Result<(), CommandError> {
     attempt().map_err(|error| CommandError::new(format!("error: writing {}: {error}", path.display())))
 }
 
-/// The run that writes a file of this kind.
+/// The run that writes an artifact of this kind.
 fn writer(kind: &str) -> Option<&'static str> {
     match kind {
         "Inventory" => Some("--no-mirror --no-rewrite --inventory"),
@@ -119,7 +119,7 @@ fn writer(kind: &str) -> Option<&'static str> {
 }
 
 impl Artifacts {
-    /// Finds out before long work whether its result can be written.
+    /// Checks before long work that the result can be written.
     ///
     /// # Errors
     /// The lock's file cannot be written.
@@ -132,7 +132,7 @@ impl Artifacts {
 }
 
 impl<T: Serialize> Artifact<T> {
-    /// Writes `value` where it is to be written.
+    /// Writes `value` to the file, if there is one.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -144,10 +144,10 @@ impl<T: Serialize> Artifact<T> {
     }
 }
 
-/// Finds out early, before long work whose result goes there, that a file cannot be written.
+/// Checks before long work that a file can be written.
 ///
 /// # Errors
-/// As [`write`], as far as that can be seen without a byte of content.
+/// As [`write`], as far as that is possible without content.
 fn check(path: &Path) -> Result<(), CommandError> {
     atomic_file::check(path)
         .map_err(|error| CommandError::new(format!("error: writing {}: {error}", path.display())))

@@ -1,6 +1,6 @@
-//! What machines hand to each other stays readable: each value is read and written again as it was.
+//! Artifacts remain readable: each value is unchanged after reading and writing.
 //!
-//! When one of these texts has to change otherwise than by a new field, the version has to change with it.
+//! If one of these texts has to change other than by a new field, the version has to change too.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::model::inventory::Inventory;
 use crate::model::lock::Lock;
 use crate::model::plan::Plan;
+use crate::schema_tests::assert_valid;
 
 const INVENTORY: &str = r#"{
   "apiVersion": "privatelink.cast.ai/v1alpha1", "kind": "Inventory", "created": "2026-11-23T06:00:00Z",
@@ -97,12 +98,13 @@ fn assert_kept<T: DeserializeOwned + Serialize>(text: &str) {
     let before: Value = serde_json::from_str(text).unwrap();
     let value: T = serde_json::from_str(text).unwrap();
     let after = serde_json::to_value(&value).unwrap();
+    assert_valid(&after);
     for (key, part) in before.as_object().unwrap() {
         assert_eq!(part_without_new_fields(&after[key], part), *part, "{key}");
     }
 }
 
-/// What was written of the members that were read: new ones may come, old ones may not go.
+/// The written value without new members: members may be added, but not removed.
 fn part_without_new_fields(after: &Value, before: &Value) -> Value {
     match (after, before) {
         (Value::Object(after), Value::Object(before)) => before
@@ -117,16 +119,16 @@ fn part_without_new_fields(after: &Value, before: &Value) -> Value {
 }
 
 #[test]
-fn an_inventory_is_read_and_written_as_it_was() {
+fn an_inventory_survives_reading_and_writing() {
     assert_kept::<Inventory>(INVENTORY);
 }
 
 #[test]
-fn a_plan_is_read_and_written_as_it_was() {
+fn a_plan_survives_reading_and_writing() {
     assert_kept::<Plan>(PLAN);
 }
 
 #[test]
-fn a_lock_is_read_and_written_as_it_was() {
+fn a_lock_survives_reading_and_writing() {
     assert_kept::<Lock>(LOCK);
 }

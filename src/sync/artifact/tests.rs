@@ -22,7 +22,7 @@ fn lock(images: &[(&str, &str)]) -> Lock {
     .unwrap()
 }
 
-/// A plan of one image, used by a Deployment in `namespace`.
+/// A plan for one image that a Deployment in `namespace` uses.
 fn plan(source: &str, destination: &str, namespace: &str) -> Value {
     let (registry, prefix) = MIRROR.split_once('/').unwrap();
     json!({
@@ -52,7 +52,7 @@ fn check(plan: &Value, maps: &[&str], knowledge: &Knowledge) -> String {
 }
 
 #[test]
-fn a_lock_names_what_follows_from_its_sources() {
+fn every_destination_in_a_lock_follows_from_its_source() {
     let pinned = format!("castai/x:v1@{OTHER}");
     let cases: &[(&[(&str, &str)], &str)] = &[
         (&[("castai/x:v1", "MIRROR/castai/x:v1"), ("castai/x:v2", "MIRROR/castai/x:v2")], ""),
@@ -101,7 +101,7 @@ fn maps_come_from_flags_and_never_from_the_file() {
 }
 
 #[test]
-fn a_plan_copies_only_what_may_be_mirrored_to_where_it_belongs() {
+fn a_plan_copies_only_allowed_sources_to_their_destinations() {
     let none = Knowledge::default();
     let known = Knowledge { repositories: vec!["acme/x".to_owned()], ..Knowledge::default() };
     let (good, strange) = ("castai/x:v1", "acme/x:v1");
@@ -123,7 +123,7 @@ fn a_plan_copies_only_what_may_be_mirrored_to_where_it_belongs() {
 }
 
 #[test]
-fn a_plan_is_whole() {
+fn a_plan_is_complete() {
     let changed = |pointer: &str, value: Value| {
         let mut plan = plan("castai/x:v1", "MIRROR/castai/x:v1", "castai-agent");
         *plan.pointer_mut(pointer).unwrap() = value;

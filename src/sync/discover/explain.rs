@@ -1,19 +1,19 @@
-//! What was searched and excluded, and why: for users who miss an image, or see one too many.
+//! What was searched and excluded, and why: for users who miss an image, or do not expect one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Found, ImageFilter, owners, pods, releases, uses, whole_workload};
-use crate::castai::built_in;
 use crate::model::image::Image;
 use crate::model::image_field::locate_image_fields;
 use crate::model::inventory::{ExcludedImage, Explanation, ImageField, Inventory, Place, WantedImage};
+use crate::model::knowledge::Knowledge;
 use crate::model::pod_spec::Container;
 use crate::model::workload::Workload;
 
-/// What people call Cast AI, in lower case.
+/// Spellings of Cast AI, in lower case.
 const NAMES: [&str; 3] = ["castai", "cast-ai", "cast.ai"];
 
-/// Labels that say what a workload is.
+/// Labels that identify a workload.
 const TELLING_LABELS: [&str; 5] = [
     "helm.sh/chart",
     "app.kubernetes.io/name",
@@ -22,11 +22,11 @@ const TELLING_LABELS: [&str; 5] = [
     "app.kubernetes.io/managed-by",
 ];
 
-/// Why an image is left out that something of Cast AI's by name uses outside of its namespaces.
+/// Why an image is excluded although an object outside Cast AI's namespaces has Cast AI in its name.
 const NOT_KNOWN: &str = "not a known Cast AI image, and the workload is outside of Cast AI's namespaces \
                          (include it with --include-image)";
 
-/// Explains `inventory`, which was made of what was `found`.
+/// Explains `inventory`, which was created from `found`.
 pub fn explain(inventory: &Inventory, found: Found<'_>, filter: &ImageFilter) -> Explanation {
     let images: BTreeMap<String, WantedImage> = inventory
         .images
@@ -37,7 +37,7 @@ pub fn explain(inventory: &Inventory, found: Found<'_>, filter: &ImageFilter) ->
         found.workloads.iter().flat_map(|workload| of_workload(workload, filter)).collect();
     excluded.extend(found.releases.iter().filter_map(|release| releases::excluded(release, filter)));
     excluded.extend(pods::excluded(&images, found, filter));
-    // What looks alike may have been taken by its pods.
+    // Such an object may already be included because of its pods.
     let is_used = |place: &Place| {
         let mut uses = inventory.images.iter().flat_map(|wanted| &wanted.used_by);
         uses.any(|used| used.place == *place)
@@ -76,14 +76,14 @@ fn of_workload(workload: &Workload, filter: &ImageFilter) -> Vec<ExcludedImage> 
         image: image.map(str::to_owned),
         why,
     };
-    let (taken, _) = uses(workload, filter);
+    let (included, _) = uses(workload, filter);
     let (wanted, _) = uses(workload, &filter.unnarrowed());
     let is_in = |uses: &[(Image, _)], image_field: &ImageField| {
         uses.iter().any(|(_, used): &(Image, crate::model::inventory::Use)| used.image_field == *image_field)
     };
     let mut result: Vec<ExcludedImage> = wanted
         .iter()
-        .filter(|(_, used)| !is_in(&taken, &used.image_field))
+        .filter(|(_, used)| !is_in(&included, &used.image_field))
         .map(|(image, used)| {
             let why = "excluded by --only or --exclude".to_owned();
             excluded(Some(&used.image_field), Some(image.as_written()), why)
@@ -100,16 +100,19 @@ fn of_workload(workload: &Workload, filter: &ImageFilter) -> Vec<ExcludedImage> 
                 );
                 result.push(excluded(None, None, why));
             }
-            None => result.extend(others().filter(|field| is_known(&field.value)).map(|field| {
-                let why = "the image is also used by Cast AI's charts, but the workload does not belong to \
+            None => result.extend(others().filter(|field| is_known(&field.value, &filter.knowledge)).map(
+                |field| {
+                    let why =
+                        "the image is also used by Cast AI's charts, but the workload does not belong to \
                            Cast AI"
-                    .to_owned();
-                excluded(Some(&field.image_field), Some(&field.value), why)
-            })),
+                            .to_owned();
+                    excluded(Some(&field.image_field), Some(&field.value), why)
+                },
+            )),
         }
         return result;
     }
-    // A name that cannot be read has a note of its own.
+    // An invalid reference has its own note.
     let can_be_read = |value: &str| value.parse::<Image>().is_ok();
     let left = others().filter(|field| !is_in(&wanted, &field.image_field) && can_be_read(&field.value));
     for field in left {
@@ -118,8 +121,9 @@ fn of_workload(workload: &Workload, filter: &ImageFilter) -> Vec<ExcludedImage> 
     }
     let containers = workload.pod.init_containers.iter().flatten().chain(&workload.pod.containers);
     for container in containers {
-        let is_taken = wanted.iter().any(|(_, used)| used.image_field.container() == Some(&container.name));
-        if is_taken || is_whole {
+        let is_included =
+            wanted.iter().any(|(_, used)| used.image_field.container() == Some(&container.name));
+        if is_included || is_whole {
             let variables = variables(container, filter).into_iter();
             result
                 .extend(variables.map(|(image_field, image, why)| excluded(Some(&image_field), image, why)));
@@ -128,7 +132,7 @@ fn of_workload(workload: &Workload, filter: &ImageFilter) -> Vec<ExcludedImage> 
     result
 }
 
-/// What of a workload has Cast AI in its name.
+/// The part of a workload that has Cast AI in its name.
 fn resemblance(workload: &Workload) -> Option<&'static str> {
     let is_alike = |text: &str| {
         let text = text.to_lowercase();
@@ -151,12 +155,12 @@ fn resemblance(workload: &Workload) -> Option<&'static str> {
     }
 }
 
-/// Whether Cast AI's charts use this image of somebody else's.
-fn is_known(value: &str) -> bool {
-    value.parse().is_ok_and(|image| built_in().knows(&image))
+/// Whether Cast AI's charts use this third-party image.
+fn is_known(value: &str, knowledge: &Knowledge) -> bool {
+    value.parse().is_ok_and(|image| knowledge.knows(&image))
 }
 
-/// Variables of a container of Cast AI's that are named like an image, and are none that we read.
+/// Variables of a Cast AI container that are named like an image variable, but are not treated as one.
 fn variables<'c>(
     container: &'c Container,
     filter: &ImageFilter,
@@ -187,14 +191,14 @@ fn variables<'c>(
         };
         let image_field =
             ImageField::Environment { container: container.name.clone(), variable: name.to_owned() };
-        // A value that is no reference may be anything.
+        // A value that is not a reference may be secret.
         found.push((image_field, value.filter(|value| value.parse::<Image>().is_ok()), why));
     }
     found
 }
 
 impl ExcludedImage {
-    /// A release that was opened, because it could have been Cast AI's.
+    /// A release that was read because it might have been Cast AI's.
     pub(super) fn release(cluster: &str, namespace: &str, release: &str, chart: &str) -> Self {
         Self {
             place: Place::Release {

@@ -1,50 +1,43 @@
-//! Where images are found: in the cluster and in files, or in what another machine found.
+//! Gathers the inputs of discovery: from the cluster, from files, or from an inventory of another machine.
 
-use jiff::Timestamp;
-
-use super::snapshot::ClusterSnapshot;
-use super::{Found, ImageFilter, discover};
+use super::ImageFilter;
+use super::snapshot::{self, ClusterSnapshot};
 use crate::error::CommandError;
 use crate::event::{Event, Observer};
 use crate::model::inventory::Inventory;
 use crate::sync::settings::{Ports, Settings};
 
-/// Reads the cluster, where a stage needs it.
+/// Reads the clusters, where a stage needs them.
 ///
 /// # Errors
-/// The cluster cannot be reached, or does not know us.
-pub async fn read_cluster(
-    settings: &Settings,
-    ports: &Ports,
-) -> Result<Option<ClusterSnapshot>, CommandError> {
-    let Some(connection) = &ports.cluster else { return Ok(None) };
-    let scope = &settings.scope;
-    let cluster = ClusterSnapshot::read(connection, scope, &settings.filter.knowledge).await?;
-    if settings.stages.discover {
-        cluster.with_waiting_pods(scope).await.map(Some)
-    } else {
-        Ok(Some(cluster))
+/// A cluster cannot be reached, or does not know us.
+pub async fn read_clusters(settings: &Settings, ports: &Ports) -> Result<Vec<ClusterSnapshot>, CommandError> {
+    let mut clusters = Vec::new();
+    for connection in &ports.clusters {
+        let scope = &settings.scope;
+        let cluster = ClusterSnapshot::read(connection, scope, &settings.filter).await?;
+        clusters.push(if settings.stages.discover {
+            cluster.with_waiting_pods(scope).await?
+        } else {
+            cluster
+        });
     }
+    Ok(clusters)
 }
 
 /// The images to mirror. Warns about everything that could not be read.
 pub fn inventory(
     settings: &Settings,
     filter: &ImageFilter,
-    cluster: Option<&ClusterSnapshot>,
+    clusters: &[ClusterSnapshot],
     observer: Observer<'_>,
 ) -> Inventory {
-    let cluster = cluster.filter(|_| settings.stages.discover);
-    let inventory = match (settings.artifacts.inventory.given(), cluster) {
-        (Some(given), _) => admitted(given, filter),
-        (None, Some(cluster)) => {
-            cluster.inventory(settings.mirror.region.as_deref(), &settings.manifests, filter)
-        }
-        (None, None) => {
-            let found =
-                Found { manifests: &settings.manifests, named: &filter.knowledge.images, ..Found::default() };
-            discover(Vec::new(), found, filter, Vec::new(), Timestamp::now())
-        }
+    let inventory = if let Some(given) = settings.artifacts.inventory.given() {
+        admitted(given, filter)
+    } else {
+        let clusters = if settings.stages.discover { clusters } else { &[] };
+        let region = settings.mirror.region.as_deref();
+        snapshot::inventory(clusters, region, &settings.manifests, filter)
     };
     for note in &inventory.notes {
         observer(Event::Warning(note.clone()));
@@ -52,7 +45,7 @@ pub fn inventory(
     inventory
 }
 
-/// What `filter` leaves of an inventory that another machine made.
+/// The part of an inventory from another machine that matches `filter`.
 fn admitted(given: &Inventory, filter: &ImageFilter) -> Inventory {
     let mut inventory = given.clone();
     inventory.images.retain(|wanted| {

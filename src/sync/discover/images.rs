@@ -9,21 +9,23 @@ use crate::cluster::{Connection, Scope};
 use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
 use crate::model::inventory::Inventory;
-use crate::sync::target;
+use crate::sync::plan::assign_all;
+use crate::sync::target::{self, MirrorSettings};
 
-/// What `images` looks at.
+/// The settings of `images`.
 pub struct Settings {
     pub scope: Scope,
     pub filter: ImageFilter,
+    pub mirror: MirrorSettings,
     pub manifests: Vec<Manifest>,
-    /// Whether what was left out is explained.
+    /// Whether to explain what was excluded.
     pub explain: bool,
 }
 
-/// Lists the images of the cluster, or of the manifests alone where there is no connection.
+/// Lists the images of the cluster, or only those of the manifests if there is no connection.
 ///
 /// # Errors
-/// The cluster cannot be reached, or does not know us.
+/// The cluster cannot be reached or rejects our credentials.
 pub async fn run(
     settings: &Settings,
     connection: Option<&Connection>,
@@ -31,17 +33,38 @@ pub async fn run(
 ) -> Result<Inventory, CommandError> {
     observer(Event::Stage(Stage::Discover));
     let Some(connection) = connection else {
-        let filter = &settings.filter;
-        let found =
-            Found { manifests: &settings.manifests, named: &filter.knowledge.images, ..Found::default() };
-        let inventory = discover(Vec::new(), found, filter, Vec::new(), Timestamp::now());
-        return Ok(explained(inventory, found, settings, filter));
+        let filter = settings.filter.clone().below(settings.mirror.registries.clone());
+        let found = Found { manifests: &settings.manifests, ..Found::default() };
+        let inventory = discover(Vec::new(), &[found], &filter, Vec::new(), Timestamp::now());
+        check_maps(&inventory, settings, &filter, observer)?;
+        return Ok(explained(inventory, found, settings, &filter));
     };
-    let snapshot = ClusterSnapshot::read(connection, &settings.scope, &settings.filter.knowledge).await?;
+    let snapshot = ClusterSnapshot::read(connection, &settings.scope, &settings.filter).await?;
     let snapshot = snapshot.with_waiting_pods(&settings.scope).await?;
-    let filter = settings.filter.clone().below(target::default_of(&snapshot, None));
-    let inventory = snapshot.inventory(None, &[], &filter);
-    Ok(explained(inventory, snapshot.found(&[], &filter), settings, &filter))
+    let region = settings.mirror.region.as_deref();
+    let filter = settings.filter.clone().below(target::known_to_cluster(&settings.mirror, &snapshot));
+    let inventory = snapshot.inventory(region, &filter);
+    check_maps(&inventory, settings, &filter, observer)?;
+    Ok(explained(inventory, snapshot.found(), settings, &filter))
+}
+
+/// The errors and warnings of `sync-images` about maps, as far as the mirror is known without AWS.
+fn check_maps(
+    inventory: &Inventory,
+    settings: &Settings,
+    filter: &ImageFilter,
+    observer: Observer<'_>,
+) -> Result<(), CommandError> {
+    if filter.mirrors.is_empty() {
+        return Ok(());
+    }
+    target::refuse_maps(&filter.mirrors, &filter.maps)?;
+    for mirror in &filter.mirrors {
+        let region = settings.mirror.region_of(inventory.clusters.first(), mirror);
+        let maps = settings.mirror.maps_below(mirror);
+        assign_all(inventory, mirror, &maps, region.as_deref(), observer);
+    }
+    Ok(())
 }
 
 fn explained(

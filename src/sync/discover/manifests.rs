@@ -1,4 +1,4 @@
-//! Manifests given with `-f`: files, directories or the standard input, which need not be in the cluster yet.
+//! Manifests of `-f`: files, directories or standard input. They may not be applied to the cluster yet.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -11,17 +11,17 @@ use crate::model::pod_spec::PodSpec;
 use crate::parse::cause;
 use crate::parse::documents::{self, DocumentError};
 
-/// File names that kubectl reads in a directory.
+/// Extensions of files that kubectl reads in a directory.
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
-/// Pod templates of kinds that we do not know, such as `PodTemplate` and custom resources.
+/// Where unknown kinds have pod templates, such as `PodTemplate` and custom resources.
 const OTHER_TEMPLATES: [&str; 3] =
     ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec", "/template/spec"];
 
-/// A manifest with a pod spec in it.
+/// A manifest with a pod spec.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
-    /// As given, or below the directory given; `-` for the standard input.
+    /// As given, or below the given directory; `-` for standard input.
     pub path: String,
     /// `Kind/name`.
     pub name: String,
@@ -30,7 +30,7 @@ pub struct Manifest {
     pub position: Position,
 }
 
-/// A file that cannot be used.
+/// A file is invalid or cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("{path}: {error}")]
@@ -44,34 +44,34 @@ pub enum Error {
     Document { path: String, document: usize, why: String },
 }
 
-/// Where a pod spec stands in the text that it was found in.
+/// The position of a pod spec in its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// Index among the text's documents.
+    /// Index of the document.
     pub document: usize,
-    /// The index in each list of objects that it stands in, the outermost first.
+    /// Index in each enclosing list of objects, outermost first.
     pub items: Vec<usize>,
-    /// From its object to the pod spec, as a JSON pointer.
+    /// From the object to the pod spec, as a JSON pointer.
     pub pod_spec: &'static str,
 }
 
 impl Position {
-    /// From the document's root to the pod spec, as the tokens of a JSON pointer.
+    /// From the document's root to the pod spec, as tokens of a JSON pointer.
     pub fn pointer(&self) -> Vec<String> {
         let items = self.items.iter().flat_map(|index| ["items".to_owned(), index.to_string()]);
         items.chain(self.pod_spec.split('/').skip(1).map(str::to_owned)).collect()
     }
 }
 
-/// What was read from one file or the standard input.
+/// The text of one file or of standard input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {
-    /// As given, or below the directory given; `-` for the standard input.
+    /// As given, or below the given directory; `-` for standard input.
     pub path: String,
     pub text: String,
 }
 
-/// Reads `-`, a file, or a directory with all that is below it.
+/// Reads `-`, a file, or a directory recursively.
 ///
 /// # Errors
 /// A file cannot be read or is neither YAML nor JSON, or a workload in it has no valid pod spec.
@@ -83,10 +83,10 @@ pub fn read(path: &str) -> Result<Vec<Manifest>, Error> {
     Ok(manifests)
 }
 
-/// Reads `-`, a file, or a directory with all that is below it, in the order in which kubectl does.
+/// Reads `-`, a file, or a directory recursively, in kubectl's order.
 ///
 /// # Errors
-/// A file cannot be read or is not a string.
+/// A file cannot be read or is not valid UTF-8.
 pub fn texts(path: &str) -> Result<Vec<Text>, Error> {
     let failed = |path: &str| {
         let path = path.to_owned();
@@ -118,7 +118,7 @@ pub fn texts(path: &str) -> Result<Vec<Text>, Error> {
     files.into_iter().map(read).collect()
 }
 
-/// Links to directories are not followed, so that a walk always ends.
+/// Does not follow links to directories, so that it always terminates.
 fn walk(directory: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     let mut entries: Vec<_> = std::fs::read_dir(directory)?.collect::<Result<_, _>>()?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
@@ -153,9 +153,9 @@ pub fn parse(path: &str, text: &str) -> Result<Vec<Manifest>, Error> {
     Ok(manifests)
 }
 
-/// Finds the pod specs in one document: an object, or a list of objects, which may hold further lists.
+/// Finds the pod specs in one document: an object, or a list of objects, which may be nested.
 fn collect(path: &str, document: usize, value: Value, manifests: &mut Vec<Manifest>) -> Result<(), String> {
-    // The lists that are open, and which item of each is read.
+    // The enclosing lists, and the current item of each.
     let (mut lists, mut items) = (Vec::new(), Vec::new());
     let mut next = Some(value);
     loop {
@@ -228,7 +228,7 @@ fn take_pod_specs(
     }
     for pointer in OTHER_TEMPLATES {
         let template = value.pointer_mut(pointer).filter(|template| template.get("containers").is_some());
-        // Other kinds may have something else of that name.
+        // In other kinds, a field of that name may be something else.
         if let Some(pod) = template.and_then(|template| serde_json::from_value(template.take()).ok()) {
             push(pod, pointer);
         }
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_may_hold_lists() {
+    fn lists_may_be_nested() {
         let pod = |name: &str| {
             format!(
                 "{{kind: Pod, metadata: {{name: {name}}}, spec: {{containers: [{{name: a, image: i}}]}}}}"
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_file_document_and_fault() {
+    fn errors_name_file_document_and_cause() {
         let cases = [
             ("kind: A\n---\n# comment\n---\nkind: [", "x.yaml: document 2: "),
             (

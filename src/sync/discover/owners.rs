@@ -1,11 +1,12 @@
-//! The controller at the top of what holds an image: whom a person would ask, and who would undo a change below.
+//! The controller at the top of an object with an image: it is reported to users, and would revert changes to its
+//! objects.
 
 use crate::cluster::waiting::WaitingPod;
 use crate::model::inventory::{Place, WorkloadKind, WorkloadName};
 use crate::model::workload::{Owner, Workload};
 
-/// The controller of a kind that is not ours, which would put back what is changed below it. Controllers such as an
-/// operator may own a Deployment, which can be patched all the same.
+/// A controller of another kind, which would revert changes to the objects that it controls. A Deployment can be
+/// patched even if an operator controls it.
 pub(super) fn custom_owner(workload: &Workload) -> Option<&Owner> {
     use WorkloadKind::{Job, Pod, ReplicaSet, ReplicationController};
     let is_part = matches!(workload.name.kind, Pod | ReplicaSet | ReplicationController | Job);
@@ -20,7 +21,7 @@ pub(super) fn described(owner: &Owner) -> String {
     }
 }
 
-/// Where the images of a workload stand: in itself, or in the custom controller that made it.
+/// The place of a workload's images: the workload itself, or the custom controller that created it.
 pub(super) fn place_of(workload: &Workload) -> Place {
     match custom_owner(workload) {
         Some(owner) => place_of_owner(&workload.name, owner),
@@ -28,8 +29,8 @@ pub(super) fn place_of(workload: &Workload) -> Place {
     }
 }
 
-/// The object that made a pod in the end. A ReplicaSet or a Job that is not among `workloads` was left to the
-/// Deployment or CronJob that owns it, whose names Kubernetes puts before a hash or a time.
+/// The top controller of a pod. A ReplicaSet or Job that is not in `workloads` was omitted because a Deployment or
+/// CronJob owns it; the owner's name is followed by a hash or a time in its name.
 pub(in crate::sync) fn top_controller(pod: &WaitingPod, workloads: &[Workload]) -> Place {
     let Some(owner) = &pod.owner else { return Place::Workload(pod.name.clone()) };
     let Some(kind) = owner.workload_kind() else { return place_of_owner(&pod.name, owner) };
@@ -44,7 +45,7 @@ pub(in crate::sync) fn top_controller(pod: &WaitingPod, workloads: &[Workload]) 
             let deployment = owner.name.strip_suffix(hash.as_str())?.strip_suffix('-')?;
             Some(named(WorkloadKind::Deployment, deployment))
         }),
-        // The minutes since 1970 (Kubernetes `pkg/controller/cronjob/cronjob_controllerv2.go`).
+        // The suffix is the number of minutes since 1970 (Kubernetes `pkg/controller/cronjob/cronjob_controllerv2.go`).
         WorkloadKind::Job => owner
             .name
             .rsplit_once('-')
@@ -57,7 +58,7 @@ pub(in crate::sync) fn top_controller(pod: &WaitingPod, workloads: &[Workload]) 
 
 /// The workload of this name, if it was listed.
 pub(in crate::sync) fn find<'w>(workloads: &'w [Workload], name: &WorkloadName) -> Option<&'w Workload> {
-    // They are listed in order.
+    // The list is sorted.
     workloads.binary_search_by(|workload| workload.name.cmp(name)).ok().map(|index| &workloads[index])
 }
 

@@ -1,17 +1,16 @@
-//! The safety net: images that pods wait for, that no workload shows, and that Cast AI put there. They come from its
-//! webhooks, its pod mutations, and whatever of it we do not know yet.
+//! The safety net: images that pods cannot pull, that no workload contains, and that Cast AI added. They come from
+//! webhooks, pod mutations, and components that we do not know yet.
 
 use std::collections::BTreeMap;
 
 use super::{Found, ImageFilter, owners, whole_workload};
-use crate::castai::components::image_variables;
 use crate::cluster::waiting::{WaitingImage, WaitingPod};
 use crate::model::image::Image;
-use crate::model::image_field::locate_image_fields;
+use crate::model::image_field::{Variables, locate_image_fields};
 use crate::model::inventory::{ExcludedImage, ImageField, Place, Reason, Use, WantedImage};
 use crate::model::workload::Workload;
 
-/// Adds to `images` what pods wait for.
+/// Adds images that pods cannot pull to `images`.
 pub(super) fn add_failing(
     images: &mut BTreeMap<String, WantedImage>,
     found: Found<'_>,
@@ -41,7 +40,7 @@ pub(super) fn add_failing(
             provenance: None,
             used_by: Vec::new(),
         });
-        // One pod stands for all of its controller's.
+        // One pod represents all pods of its controller.
         let is_there = |there: &Use| there.place == used_by.place && there.image_field == used_by.image_field;
         if !wanted.used_by.iter().any(is_there) {
             wanted.used_by.push(used_by);
@@ -49,7 +48,7 @@ pub(super) fn add_failing(
     }
 }
 
-/// What pods wait for that somebody added to them, and that was not taken.
+/// Images that were injected into pods, cannot be pulled, and are not included.
 pub(super) fn excluded(
     images: &BTreeMap<String, WantedImage>,
     found: Found<'_>,
@@ -77,12 +76,13 @@ pub(super) fn excluded(
     excluded
 }
 
-/// Pods with what they wait for, without what the workload that they belong to shows itself.
+/// Pods with images that they cannot pull, except images that their workload contains itself.
 fn added(found: Found<'_>) -> impl Iterator<Item = (&WaitingPod, &WaitingImage)> {
     found.pods.iter().flat_map(move |pod| {
         let workload = workload_of(pod, found.workloads).filter(|_| pod.owner.is_some());
+        // No variable is waited for.
         let fields = workload
-            .map(|workload| locate_image_fields(&workload.pod, &image_variables()))
+            .map(|workload| locate_image_fields(&workload.pod, &Variables::default()))
             .unwrap_or_default();
         pod.images.iter().filter_map(move |waiting| {
             let is_shown = |image_field: &ImageField, image: &str| {
@@ -110,7 +110,7 @@ fn workload_of<'w>(pod: &WaitingPod, workloads: &'w [Workload]) -> Option<&'w Wo
     }
 }
 
-/// Why it is not rewritten where it was found.
+/// Why the image is not rewritten in place.
 fn not_rewritable(pod: &WaitingPod, workloads: &[Workload]) -> &'static str {
     let is_ours = pod.owner.as_ref().is_some_and(|owner| owner.workload_kind().is_some());
     if is_ours && workload_of(pod, workloads).is_none() {
@@ -119,7 +119,7 @@ fn not_rewritable(pod: &WaitingPod, workloads: &[Workload]) -> &'static str {
     "added when the pod was created: set the private image at its source, then delete the pod"
 }
 
-/// Why what a pod waits for is Cast AI's doing, if it is.
+/// Why Cast AI is responsible for an image that a pod cannot pull, if it is.
 fn matched_by(
     pod: &WaitingPod,
     waiting: &WaitingImage,
@@ -129,14 +129,17 @@ fn matched_by(
     filter: &ImageFilter,
 ) -> Option<String> {
     let knowledge = &filter.knowledge;
-    if let Some(adder) = images.get(image.as_written()).and_then(adder) {
-        return Some(adder);
+    if let Some(injector) = images.get(image.as_written()).and_then(injector) {
+        return Some(injector);
     }
     let source = filter.source_of(image);
     if let Some(prefix) = knowledge.image_prefix(source.as_ref().unwrap_or(image)) {
         return Some(format!("Cast AI image prefix {prefix}"));
     }
-    // What follows is written by whoever may create pods there.
+    if let Some(map) = filter.map_of(image) {
+        return Some(format!("named by --map {map}"));
+    }
+    // Everything below can be written by any user who may create pods there.
     if !filter.may_mirror(image, None, &owners::top_controller(pod, found.workloads)) {
         return None;
     }
@@ -159,8 +162,8 @@ fn matched_by(
     whole.map(|reason| reason.to_string())
 }
 
-/// Who adds an image to pods of others, if it was found with one who does.
-fn adder(wanted: &WantedImage) -> Option<String> {
+/// The component that injects an image into other pods, if it is included because of one.
+fn injector(wanted: &WantedImage) -> Option<String> {
     wanted.used_by.iter().find_map(|used_by| match &used_by.place {
         Place::Resource { resource, name, .. } if used_by.image_field.is_of_resource() => {
             Some(format!("added by {resource}/{name}"))

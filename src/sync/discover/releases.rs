@@ -1,4 +1,4 @@
-//! Images in Helm's releases: which releases are looked into, and what is taken of them.
+//! Images in Helm releases: which releases are read, and which of their images are included.
 
 use std::collections::BTreeSet;
 use std::iter;
@@ -14,9 +14,9 @@ use crate::model::workload::Workload;
 use crate::sync::discover::manifests;
 use crate::sync::provenance::is_castai;
 
-/// Helm releases that those of `workloads` belong to which are taken, as namespace and name.
-pub fn releases_of<'w>(workloads: &'w [Workload], knowledge: &Knowledge) -> BTreeSet<(&'w str, &'w str)> {
-    let filter = ImageFilter::default().with(knowledge.clone());
+/// Namespace and name of the Helm releases of those `workloads` that are included.
+pub fn releases_of<'w>(workloads: &'w [Workload], filter: &ImageFilter) -> BTreeSet<(&'w str, &'w str)> {
+    let filter = filter.unnarrowed();
     workloads
         .iter()
         .filter(|workload| !super::uses(workload, &filter).0.is_empty())
@@ -27,8 +27,8 @@ pub fn releases_of<'w>(workloads: &'w [Workload], knowledge: &Knowledge) -> BTre
         .collect()
 }
 
-/// Whether a Helm release is looked into: in a namespace of Cast AI, named like one of its charts, or one that a
-/// workload which is taken belongs to.
+/// Whether a Helm release is read: it is in a namespace of Cast AI, is named like one of its charts, or belongs to an
+/// included workload.
 pub fn is_release_wanted(
     of_workloads: &BTreeSet<(&str, &str)>,
     knowledge: &Knowledge,
@@ -40,22 +40,22 @@ pub fn is_release_wanted(
         || of_workloads.contains(&(namespace, release))
 }
 
-/// Namespaces in which such releases are most likely: where the workloads are, and where their releases are.
-pub fn release_namespaces(workloads: &[Workload], knowledge: &Knowledge) -> BTreeSet<String> {
+/// Namespaces that may have such releases: those of the workloads and of their releases.
+pub fn release_namespaces(workloads: &[Workload], filter: &ImageFilter) -> BTreeSet<String> {
     let namespaces = workloads.iter().map(|workload| workload.name.namespace.as_str());
     namespaces
-        .filter(|namespace| knowledge.is_namespace(namespace))
-        .chain(releases_of(workloads, knowledge).into_iter().map(|(namespace, _)| namespace))
+        .filter(|namespace| filter.knowledge.is_namespace(namespace))
+        .chain(releases_of(workloads, filter).into_iter().map(|(namespace, _)| namespace))
         .map(str::to_owned)
         .collect()
 }
 
-/// The images of a release's manifests and hooks, if its chart is one of Cast AI's.
+/// The images of a release's manifests and hooks, if its chart is Cast AI's.
 pub(super) fn uses(release: &Release, filter: &ImageFilter) -> (Vec<(Image, Use)>, Vec<String>) {
     let ReleaseName { cluster, namespace, name } = &release.name;
     let label = format!("{}-{}", release.chart.name, release.chart.version);
-    let (mut taken, mut notes) = (Vec::new(), Vec::new());
-    let Some(chart) = filter.knowledge.chart(&label) else { return (taken, notes) };
+    let (mut included, mut notes) = (Vec::new(), Vec::new());
+    let Some(chart) = filter.knowledge.chart(&label) else { return (included, notes) };
     let described = format!("Helm release {name} in namespace {namespace}");
     let parts =
         iter::once((&release.manifest, false)).chain(release.hooks.iter().map(|hook| (&hook.manifest, true)));
@@ -77,14 +77,14 @@ pub(super) fn uses(release: &Release, filter: &ImageFilter) -> (Vec<(Image, Use)
             let reason = |_: &LocatedField| Some(Reason::Release { chart: chart.to_owned(), hook });
             let (found, unread) =
                 super::collect(&manifest.pod, &records, &place, &described, filter, reason, |_| None);
-            taken.extend(found);
+            included.extend(found);
             notes.extend(unread);
         }
     }
-    (taken, notes)
+    (included, notes)
 }
 
-/// A release that was opened and is not Cast AI's.
+/// A release that was read and is not Cast AI's.
 pub(super) fn excluded(release: &Release, filter: &ImageFilter) -> Option<ExcludedImage> {
     let ReleaseName { cluster, namespace, name } = &release.name;
     let chart = format!("{}-{}", release.chart.name, release.chart.version);
@@ -94,8 +94,8 @@ pub(super) fn excluded(release: &Release, filter: &ImageFilter) -> Option<Exclud
     }
 }
 
-/// Helm's manifests have no annotation of ours: what workloads of Cast AI's namespaces record of the same image holds for
-/// them too.
+/// Helm's manifests do not have our annotation, so records of workloads in Cast AI's namespaces are used for the same
+/// image in manifests.
 pub(super) fn share_records(wanted: &mut WantedImage, knowledge: &Knowledge) {
     let recorded = recorded_in_castai(wanted, knowledge);
     for used_by in &mut wanted.used_by {
@@ -105,7 +105,8 @@ pub(super) fn share_records(wanted: &mut WantedImage, knowledge: &Knowledge) {
     }
 }
 
-/// What is recorded of an image in Cast AI's own namespaces: elsewhere a tenant may have written the record.
+/// The recorded original of an image, from Cast AI's own namespaces only: elsewhere a tenant may have written the
+/// record.
 pub(super) fn recorded_in_castai(wanted: &WantedImage, knowledge: &Knowledge) -> Option<Image> {
     let mut own = wanted.used_by.iter().filter(|used_by| is_castai(&used_by.place, knowledge));
     own.find_map(|used_by| used_by.recorded_source.clone())

@@ -1,4 +1,7 @@
-//! The cluster as most commands read it: what runs there, what it came from, and who owns it.
+//! The cluster at one moment, as most commands read it: workloads, their sources and their owners.
+
+use std::collections::BTreeSet;
+use std::slice;
 
 use jiff::Timestamp;
 
@@ -15,7 +18,7 @@ use crate::model::knowledge::Knowledge;
 use crate::model::workload::Workload;
 use crate::ownership::owners::{OwnershipContext, application, flux_release};
 
-/// What kubectl calls the list of pods.
+/// kubectl's name for lists of pods.
 pub const PODS: &str = "pods";
 
 pub struct ClusterSnapshot {
@@ -23,25 +26,26 @@ pub struct ClusterSnapshot {
     pub workloads: Vec<Workload>,
     pub releases: Vec<Release>,
     pub resources: Vec<Resource>,
-    /// Pods that wait for an image, where they were asked for.
+    /// Pods that wait for an image, if they were listed.
     pub pods: Vec<WaitingPod>,
     pub ownership_context: OwnershipContext,
     notes: Vec<String>,
-    /// Kinds of workloads that may not be listed.
+    /// Kinds of workloads that could not be listed (forbidden).
     unlisted: Vec<String>,
 }
 
 impl ClusterSnapshot {
-    /// Reads the namespace that the flags name, or all. A selector chooses workloads alone, and leaves the rest out.
+    /// Reads one namespace or all. With a selector, only workloads are read.
     ///
     /// # Errors
-    /// The cluster cannot be reached, or does not know us. What may not be listed is a note.
+    /// The cluster cannot be reached or rejects our credentials. What is forbidden becomes a note.
     pub async fn read(
         connection: &Connection,
         scope: &Scope,
-        knowledge: &Knowledge,
+        filter: &ImageFilter,
     ) -> Result<Self, CommandError> {
         let (namespace, selector) = (scope.namespace.as_deref(), scope.selector.as_deref());
+        let knowledge = &filter.knowledge;
         let (environment, workloads, resources) = tokio::join!(
             Environment::read(connection),
             cluster::list_workloads(connection, namespace, selector),
@@ -50,19 +54,19 @@ impl ClusterSnapshot {
         let environment = environment?;
         let Listed { workloads, mut notes, unlisted } = workloads?;
         let (resources, unread) = resources?;
-        let (releases, unopened) = releases(connection, namespace, selector, knowledge, &workloads).await?;
+        let (releases, unopened) = releases(connection, namespace, selector, filter, &workloads).await?;
         notes.extend(unread.into_iter().chain(unopened).chain(environment.nodes.notes.iter().cloned()));
         let ownership_context = ownership_context(connection, &workloads, &resources, knowledge).await;
         let pods = Vec::new();
         Ok(Self { environment, workloads, releases, resources, pods, ownership_context, notes, unlisted })
     }
 
-    /// Also reads the pods that wait for an image, unless a selector chooses workloads alone.
+    /// Also lists the pods that wait for an image, unless there is a selector.
     ///
     /// # Errors
     /// As [`ClusterSnapshot::read`].
     pub async fn with_waiting_pods(mut self, scope: &Scope) -> Result<Self, CommandError> {
-        // Whoever may not list pods was told so.
+        // If listing pods is forbidden, that is already a note.
         if scope.selector.is_none() && !self.unlisted.iter().any(|kind| kind == PODS) {
             let namespace = scope.namespace.as_deref();
             let (pods, notes) = cluster::list_waiting_pods(&self.environment.connection, namespace).await?;
@@ -72,7 +76,7 @@ impl ClusterSnapshot {
         Ok(self)
     }
 
-    /// Reads the workloads again: mirroring takes long, and others change workloads meanwhile.
+    /// Lists the workloads again: mirroring takes long, and workloads may change in the meantime.
     ///
     /// # Errors
     /// As [`ClusterSnapshot::read`].
@@ -83,31 +87,44 @@ impl ClusterSnapshot {
         Ok(())
     }
 
-    /// Where images are: in all of it, in `manifests`, and what the user named.
-    pub fn found<'a>(&'a self, manifests: &'a [Manifest], filter: &'a ImageFilter) -> Found<'a> {
+    /// Where images are: in all of it.
+    pub fn found(&self) -> Found<'_> {
         Found {
             workloads: &self.workloads,
             releases: &self.releases,
             resources: &self.resources,
-            manifests,
+            manifests: &[],
             pods: &self.pods,
-            named: &filter.knowledge.images,
         }
     }
 
-    /// The images in all of it.
-    pub fn inventory(&self, region: Option<&str>, manifests: &[Manifest], filter: &ImageFilter) -> Inventory {
-        let found = self.found(manifests, filter);
-        let clusters = vec![self.environment.cluster(region)];
-        Inventory {
-            unlisted: self.unlisted.clone(),
-            ..discover(clusters, found, filter, self.notes.clone(), Timestamp::now())
-        }
+    /// The images in the snapshot and in `manifests`.
+    pub fn inventory(&self, region: Option<&str>, filter: &ImageFilter) -> Inventory {
+        inventory(slice::from_ref(self), region, &[], filter)
     }
 }
 
-/// What else in the cluster tells who owns workloads. Argo CD and Flux are only asked for
-/// where something says that they are there.
+/// The images in all of `clusters` and `manifests`.
+pub fn inventory(
+    clusters: &[ClusterSnapshot],
+    region: Option<&str>,
+    manifests: &[Manifest],
+    filter: &ImageFilter,
+) -> Inventory {
+    let files = Found { manifests, ..Found::default() };
+    let found: Vec<_> = clusters.iter().map(ClusterSnapshot::found).chain([files]).collect();
+    let notes = clusters.iter().flat_map(|cluster| cluster.notes.iter().cloned()).collect();
+    let described = clusters.iter().map(|cluster| cluster.environment.cluster(region)).collect();
+    let unlisted: BTreeSet<_> =
+        clusters.iter().flat_map(|cluster| cluster.unlisted.iter().cloned()).collect();
+    Inventory {
+        unlisted: unlisted.into_iter().collect(),
+        ..discover(described, &found, filter, notes, Timestamp::now())
+    }
+}
+
+/// Objects that identify the owners of workloads. Argo CD and Flux are only queried if a workload indicates that they
+/// are installed.
 async fn ownership_context(
     connection: &Connection,
     workloads: &[Workload],
@@ -129,22 +146,22 @@ async fn releases(
     connection: &Connection,
     namespace: Option<&str>,
     selector: Option<&str>,
-    knowledge: &Knowledge,
+    filter: &ImageFilter,
     workloads: &[Workload],
 ) -> Result<(Vec<Release>, Vec<String>), cluster::Error> {
     if selector.is_some() {
         return Ok((Vec::new(), Vec::new()));
     }
-    let of_workloads = releases_of(workloads, knowledge);
+    let of_workloads = releases_of(workloads, filter);
     let search = Search {
         namespace,
-        likely: release_namespaces(workloads, knowledge),
-        is_wanted: &|namespace, name| is_release_wanted(&of_workloads, knowledge, namespace, name),
+        likely: release_namespaces(workloads, filter),
+        is_wanted: &|namespace, name| is_release_wanted(&of_workloads, &filter.knowledge, namespace, name),
     };
     cluster::list_releases(connection, search).await
 }
 
-/// Custom resources of Cast AI's.
+/// Custom resources of Cast AI.
 async fn resources(
     connection: &Connection,
     namespace: Option<&str>,

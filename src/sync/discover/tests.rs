@@ -30,7 +30,7 @@ fn container(name: &str, image: &str) -> serde_json::Value {
     serde_json::json!({"name": name, "image": image})
 }
 
-/// Image, image field, reason and why it is fixed of everything taken.
+/// Image, image field, reason and why it is not rewritable, for everything that is included.
 fn seen(workload: &Workload) -> Vec<(String, String, String, Option<String>)> {
     let (uses, _) = uses(workload, &ImageFilter::default());
     uses.into_iter()
@@ -46,7 +46,7 @@ fn seen(workload: &Workload) -> Vec<(String, String, String, Option<String>)> {
 }
 
 #[test]
-fn a_namespace_of_cast_ai_is_taken_whole() {
+fn a_namespace_of_cast_ai_is_included_as_a_whole() {
     let pod = serde_json::json!({
         "initContainers": [container("gpu", "nvcr.io/x/y:1")],
         "containers": [container("agent", &format!("{GAR}/agent:v1"))],
@@ -62,7 +62,7 @@ fn a_namespace_of_cast_ai_is_taken_whole() {
 }
 
 #[test]
-fn elsewhere_only_cast_ai_images_are_taken() {
+fn elsewhere_only_cast_ai_images_are_included() {
     let behind = |registry: &str| format!("{registry}/castai-privatelink/{GAR}/x:1");
     let own = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
     let pod = serde_json::json!({"containers": [
@@ -75,21 +75,21 @@ fn elsewhere_only_cast_ai_images_are_taken() {
     ]});
     let mut workload = workload(WorkloadKind::Deployment, "shop", pod);
     let mirror = format!("{own}/castai-privatelink").parse().unwrap();
-    let filter = ImageFilter::default().below(Some(mirror));
-    let taken = |workload: &Workload| -> Vec<String> {
+    let filter = ImageFilter::default().below(vec![mirror]);
+    let included = |workload: &Workload| -> Vec<String> {
         let (uses, _) = uses(workload, &filter);
         uses.into_iter().map(|(_, used_by)| used_by.image_field.to_string()).collect()
     };
-    assert_eq!(taken(&workload), ["container/sidecar", "container/mirrored"]);
-    // A label selects among what Cast AI is known to use, and the user's own labels and charts do not more.
+    assert_eq!(included(&workload), ["container/sidecar", "container/mirrored"]);
+    // A label selects only names that Cast AI is known to use; the user's own labels and charts do not extend that.
     workload.labels.insert("helm.sh/chart".to_owned(), "castai-evictor-0.35.143".to_owned());
-    assert_eq!(taken(&workload), ["container/sidecar", "container/mirrored", "container/tool"]);
+    assert_eq!(included(&workload), ["container/sidecar", "container/mirrored", "container/tool"]);
     workload.name.namespace = "castai-agent".to_owned();
-    assert_eq!(taken(&workload).len(), 6, "a namespace of Cast AI is taken whole");
+    assert_eq!(included(&workload).len(), 6, "a namespace of Cast AI is included as a whole");
 }
 
 #[test]
-fn a_record_counts_where_it_names_what_may_be_mirrored() {
+fn a_record_counts_if_its_source_may_be_mirrored() {
     let pod = serde_json::json!({"containers": [container("app", "registry.example/flat:1")]});
     for (namespace, from, to, source) in [
         ("shop", "castai/x:1", "registry.example/flat:1", Some("castai/x:1")),
@@ -133,29 +133,29 @@ fn variables_and_derived_images_come_with_their_container() {
 }
 
 #[test]
-fn a_variable_that_we_added_says_where_the_scanners_are_and_nothing_of_their_version() {
+fn our_variable_sets_the_scanners_repository_and_not_their_version() {
     let source = "ghcr.io/castai/kvisor/kvisor-controller:v1";
     let env = serde_json::json!([{"name": "SCANNERS_IMAGE", "value": "e.example/scan:v1"}]);
-    for (image, told, expected) in [
+    for (image, value, expected) in [
         (
             "e.example/kvisor:v1",
             "e.example/scan:v1",
             ("e.example/scan:v1", "derived/controller/kvisor-scanners"),
         ),
-        // An upgrade by the mirror's name, which the variable has yet to follow.
+        // An upgrade to a private name that the variable does not follow yet.
         (
             "e.example/kvisor:v2",
             "e.example/scan:v1",
             ("e.example/scan:v2", "derived/controller/kvisor-scanners"),
         ),
-        // Somebody else set it since.
+        // Another client has set it since.
         ("e.example/kvisor:v1", "e.example/scan:v0", ("e.example/scan:v1", "env/controller/SCANNERS_IMAGE")),
     ] {
         let pod = serde_json::json!({"containers": [{"name": "controller", "image": image, "env": env}]});
         let mut workload = workload(WorkloadKind::Deployment, "castai-agent", pod);
         let records = serde_json::json!({
             "container/controller": {"from": source, "to": "e.example/kvisor:v1"},
-            "env/controller/SCANNERS_IMAGE": {"to": told},
+            "env/controller/SCANNERS_IMAGE": {"to": value},
         });
         workload.annotations.insert(ANNOTATION.to_owned(), records.to_string());
         let seen: Vec<_> =
@@ -166,7 +166,7 @@ fn a_variable_that_we_added_says_where_the_scanners_are_and_nothing_of_their_ver
 }
 
 #[test]
-fn what_belongs_to_a_container_follows_its_admission() {
+fn fields_of_a_container_follow_its_filter_result() {
     let pod = serde_json::json!({"containers": [
         container("controller", "ghcr.io/castai/kvisor/kvisor-controller:v1"),
         {"name": "woop", "image": format!("{GAR}/workload-autoscaler:1"), "env": [
@@ -187,17 +187,17 @@ fn what_belongs_to_a_container_follows_its_admission() {
     for (only, exclude, expected) in cases {
         let owned = |globs: &[&str]| globs.iter().map(|glob| (*glob).to_owned()).collect::<Vec<_>>();
         let filter = ImageFilter::new(&owned(only), &owned(exclude)).unwrap();
-        let taken: Vec<_> = uses(&workload, &filter)
+        let included: Vec<_> = uses(&workload, &filter)
             .0
             .into_iter()
             .map(|(_, used_by)| used_by.image_field.to_string())
             .collect();
-        assert_eq!(taken, expected, "{only:?} {exclude:?}");
+        assert_eq!(included, expected, "{only:?} {exclude:?}");
     }
 }
 
 #[test]
-fn what_cannot_be_patched_says_why() {
+fn fields_that_cannot_be_patched_have_a_reason() {
     let pod = || serde_json::json!({"containers": [container("x", &format!("{GAR}/x:1"))]});
     let rollout = Some(Owner {
         api_version: "argoproj.io/v1alpha1".to_owned(),
@@ -222,7 +222,7 @@ fn what_cannot_be_patched_says_why() {
 }
 
 #[test]
-fn filters_match_names_as_written_as_recorded_and_behind_a_mirror() {
+fn filters_match_written_recorded_and_source_names() {
     let filter = |only: &[&str], exclude: &[&str]| {
         let owned = |globs: &[&str]| globs.iter().map(|glob| (*glob).to_owned()).collect::<Vec<_>>();
         ImageFilter::new(&owned(only), &owned(exclude))
@@ -232,7 +232,7 @@ fn filters_match_names_as_written_as_recorded_and_behind_a_mirror() {
     assert!(!filter(&["*kvisor*"], &[]).unwrap().admits(&image, None));
     assert!(!filter(&[], &["us-docker.pkg.dev/*"]).unwrap().admits(&image, None));
     let mirrored: Image = format!("registry.example/prefix/{image}").parse().unwrap();
-    let below = |filter: ImageFilter| filter.below(Some("registry.example/prefix".parse().unwrap()));
+    let below = |filter: ImageFilter| filter.below(vec!["registry.example/prefix".parse().unwrap()]);
     assert!(below(filter(&["us-docker.pkg.dev/*"], &[]).unwrap()).admits(&mirrored, None));
     assert!(!below(filter(&[], &["us-docker.pkg.dev/*"]).unwrap()).admits(&mirrored, None));
     assert!(!filter(&["us-docker.pkg.dev/*"], &[]).unwrap().admits(&mirrored, None), "of another registry");
@@ -243,7 +243,25 @@ fn filters_match_names_as_written_as_recorded_and_behind_a_mirror() {
 }
 
 #[test]
-fn the_inventory_is_ordered_and_names_what_it_cannot_read() {
+fn clusters_share_the_images_that_both_use() {
+    let pod = serde_json::json!({"containers": [container("x", "castai/a:v1")]});
+    let clusters = ["east", "west"].map(|cluster| {
+        let mut workload = workload(WorkloadKind::Deployment, "castai-agent", pod.clone());
+        workload.name.cluster = cluster.to_owned();
+        [workload]
+    });
+    let found = clusters.each_ref().map(|workloads| Found { workloads, ..Found::default() });
+    let inventory = discover(Vec::new(), &found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
+    let [image] = &inventory.images[..] else { panic!("{inventory:?}") };
+    let places: Vec<_> = image.used_by.iter().map(|used_by| &used_by.place).collect();
+    assert_eq!(
+        places,
+        [0, 1].map(|cluster| owners::place_of(&clusters[cluster][0])).iter().collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn the_inventory_is_sorted_and_lists_what_could_not_be_read() {
     let pod = |image: &str| serde_json::json!({"containers": [container("x", image)]});
     let workloads = [
         workload(WorkloadKind::Pod, "castai-agent", pod("z:1")),
@@ -253,7 +271,7 @@ fn the_inventory_is_ordered_and_names_what_it_cannot_read() {
     ];
     let inventory = discover(
         Vec::new(),
-        Found { workloads: &workloads, ..Found::default() },
+        &[Found { workloads: &workloads, ..Found::default() }],
         &ImageFilter::default(),
         Vec::new(),
         Timestamp::UNIX_EPOCH,
@@ -283,7 +301,7 @@ fn a_pods_variable_is_not_rewritable_but_its_image_is() {
 }
 
 #[test]
-fn releases_of_cast_ais_charts_are_taken_with_their_hooks() {
+fn releases_of_cast_ais_charts_are_included_with_their_hooks() {
     let deployment = |image: &str| {
         format!(
             "kind: Deployment\nmetadata: {{name: d}}\nspec: {{template: {{spec: {{containers: [{{name: c, image: {image}}}]}}}}}}\n"
@@ -313,13 +331,14 @@ fn releases_of_cast_ais_charts_are_taken_with_their_hooks() {
         release("castaways", deployment("shop/web:1"), &[]),
         release("castai-broken", "kind: [".to_owned(), &[]),
     ];
-    // What a workload records of the same image holds for the release too.
+    // A record on a workload also applies to the same image in a release.
     let pod = serde_json::json!({"containers": [container("c", "e.example/flat:v1")]});
     let mut rewritten = workload(WorkloadKind::Deployment, "castai-agent", pod);
     let record = serde_json::json!({"container/c": {"from": "castai/x:v1", "to": "e.example/flat:v1"}});
     rewritten.annotations.insert(ANNOTATION.to_owned(), record.to_string());
     let found = Found { workloads: &[rewritten], releases: &releases, ..Found::default() };
-    let inventory = discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
+    let inventory =
+        discover(Vec::new(), &[found], &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
     let names: Vec<_> = inventory.images.iter().map(|wanted| wanted.image.as_written()).collect();
     assert_eq!(names, ["e.example/flat:v1", "rancher/kubectl:v1"]);
     let [flat, hook] = inventory.images.as_slice() else { panic!("{names:?}") };
@@ -335,7 +354,7 @@ fn releases_of_cast_ais_charts_are_taken_with_their_hooks() {
 }
 
 #[test]
-fn only_releases_that_can_be_cast_ais_are_opened() {
+fn only_possible_releases_of_cast_ai_are_read() {
     let pod = |image: &str| serde_json::json!({"containers": [container("c", image)]});
     let of_release = |image: &str, release: &str| {
         let mut workload = workload(WorkloadKind::Deployment, "tools", pod(image));
@@ -354,11 +373,11 @@ fn only_releases_that_can_be_cast_ais_are_opened() {
         ("other", "autoscaling", false),
         ("default", "castaways", false),
     ];
-    assert_eq!(release_namespaces(&workloads, &Knowledge::default()), ["tools".to_owned()].into());
+    assert_eq!(release_namespaces(&workloads, &ImageFilter::default()), ["tools".to_owned()].into());
     for (namespace, release, expected) in cases {
         assert_eq!(
             is_release_wanted(
-                &releases_of(&workloads, &Knowledge::default()),
+                &releases_of(&workloads, &ImageFilter::default()),
                 &Knowledge::default(),
                 namespace,
                 release
@@ -370,7 +389,7 @@ fn only_releases_that_can_be_cast_ais_are_opened() {
 }
 
 #[test]
-fn custom_resources_of_cast_ai_are_taken_but_not_rewritten() {
+fn custom_resources_of_cast_ai_are_included_but_not_rewritten() {
     let all = built_in().custom_resources();
     let definition = all.into_iter().find(|definition| definition.kind == "Component").unwrap();
     let values = serde_json::json!({"image": {"repository": format!("{GAR}/agent"), "tag": "v2"}});
@@ -387,11 +406,13 @@ fn custom_resources_of_cast_ai_are_taken_but_not_rewritten() {
         ..resource.clone()
     };
     let found = Found { resources: &[strange], ..Found::default() };
-    let inventory = discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
+    let inventory =
+        discover(Vec::new(), &[found], &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
     let names: Vec<_> = inventory.images.iter().map(|wanted| wanted.image.as_written()).collect();
     assert_eq!(names, ["alpine/k8s:1"]);
     let found = Found { resources: &[resource], ..Found::default() };
-    let inventory = discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
+    let inventory =
+        discover(Vec::new(), &[found], &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
     let used_by = &inventory.images[0].used_by[0];
     assert_eq!(inventory.images[0].image.as_written(), format!("{GAR}/agent:v2"));
     assert_eq!(used_by.reason.to_string(), "in a component.castware.cast.ai");

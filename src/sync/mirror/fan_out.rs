@@ -1,34 +1,34 @@
-//! One blob to several repositories: one read, as many uploads, in bounded memory.
+//! Uploads one blob to several repositories: one read, several uploads, bounded memory.
 
 use bytes::Bytes;
 use futures::future;
 use tokio::sync::{Notify, mpsc};
 
 use crate::store::{BlobReader, Error, Repository, Store, UploadBody, UploadSession};
-use crate::sync::mirror::{Receiver, Run, Spot, Spread, all_copies};
-use crate::sync::plan::tree::whole_blob;
+use crate::sync::mirror::{BlobUpload, Receiver, RepositoryKey, Run, all_copies};
+use crate::sync::plan::tree::small_blob;
 
-/// How one upload ended.
+/// The result of one upload.
 struct Outcome<'r> {
-    spot: Spot<'r>,
+    key: RepositoryKey<'r>,
     result: Result<(), Failure>,
 }
 
 /// Which side failed.
 #[derive(Clone)]
 enum Failure {
-    /// What should be uploaded could not be read; every retry of that is over, so the upload is not retried for it.
+    /// The source could not be read, after all retries of the read, so the upload is not retried.
     Source(Error),
     Destination(Error),
 }
 
 impl<'r> Run<'r> {
     /// Uploads a blob to all of `receivers`, and opens their gates.
-    pub(super) async fn deliver(&self, upload: &'r Spread<'r>, receivers: Vec<Receiver<'r>>) {
+    pub(super) async fn deliver(&self, upload: &'r BlobUpload<'r>, receivers: Vec<Receiver<'r>>) {
         let digest = &upload.blob.digest;
-        // A repository that could not be created has its result already.
+        // A repository that could not be created already has its result.
         let mut open: Vec<Receiver<'r>> =
-            receivers.into_iter().filter(|receiver| !self.is_settled(receiver.spot, digest)).collect();
+            receivers.into_iter().filter(|receiver| !self.is_settled(receiver.key, digest)).collect();
         let limits = self.sources.limits();
         let mut retries = self.sources.retries();
         let mut sources = self.sources(upload);
@@ -47,7 +47,7 @@ impl<'r> Run<'r> {
             };
             open = Vec::new();
             let mut reason = None;
-            // A blob that several images share must not fail them all because one of their sources does.
+            // If one source fails, a blob that several images share is read from the source of another image.
             let failure = outcomes.iter().find_map(|outcome| match &outcome.result {
                 Err(Failure::Source(error)) => Some(error.is_unreachable()),
                 _ => None,
@@ -58,21 +58,23 @@ impl<'r> Run<'r> {
                 sources.retain(|other| *other != source && (!is_host_down || other.host != source.host));
             }
             let has_other_source = sources.first() != Some(&source);
-            for Outcome { spot, result } in outcomes {
+            for Outcome { key, result } in outcomes {
                 match result {
                     Ok(()) => {
-                        self.progress.sent(spot, digest, upload.blob.size);
-                        self.open(spot, digest, Ok(()));
+                        self.progress.sent(key, digest, upload.blob.size);
+                        self.open(key, digest, Ok(()));
                     }
                     Err(Failure::Source(_)) if has_other_source => {
-                        open.push(Receiver { spot, session: None });
+                        open.push(Receiver { key, session: None });
                     }
-                    Err(Failure::Destination(error)) if error.is_transient() && retries.may_go_on() => {
-                        open.push(Receiver { spot, session: None });
-                        reason = Some((spot, error));
+                    Err(Failure::Destination(error))
+                        if error.is_transient() && retries.has_attempts_left() =>
+                    {
+                        open.push(Receiver { key, session: None });
+                        reason = Some((key, error));
                     }
                     Err(Failure::Source(error) | Failure::Destination(error)) => {
-                        self.open(spot, digest, Err(error.to_string().into()));
+                        self.open(key, digest, Err(error.to_string().into()));
                     }
                 }
             }
@@ -83,8 +85,8 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// The repositories that a blob can be read from: the planned one, then those of the other images that share it.
-    fn sources(&self, upload: &Spread<'_>) -> Vec<Repository> {
+    /// The repositories with the blob: the planned one, then those of the other images that share it.
+    fn sources(&self, upload: &BlobUpload<'_>) -> Vec<Repository> {
         let mut sources = vec![Repository::from_image(upload.from)];
         for copy in all_copies(self.targets) {
             let mut blobs = copy.content.manifests.iter().flat_map(|manifest| &manifest.blobs);
@@ -98,31 +100,31 @@ impl<'r> Run<'r> {
 
     async fn upload_held(
         &self,
-        upload: &'r Spread<'r>,
+        upload: &'r BlobUpload<'r>,
         source: &Repository,
         receivers: Vec<Receiver<'r>>,
     ) -> Vec<Outcome<'r>> {
         let digest = &upload.blob.digest;
         let bytes = match self.cache.config(digest) {
             Some(bytes) => Ok(bytes),
-            None => whole_blob(self.sources, source, digest, upload.blob.size).await,
+            None => small_blob(self.sources, source, digest, upload.blob.size).await,
         };
         let bytes = match bytes {
             Ok(bytes) => bytes,
             Err(error) => {
-                return all(receivers.iter().map(|receiver| receiver.spot), &Failure::Source(error));
+                return all(receivers.iter().map(|receiver| receiver.key), &Failure::Source(error));
             }
         };
         let uploads = receivers.into_iter().map(|receiver| {
             let body = UploadBody::Whole(bytes.clone());
             async move {
-                let repository = self.repository(receiver.spot);
-                let store = self.store(receiver.spot);
+                let repository = self.repository(receiver.key);
+                let store = self.store(receiver.key);
                 let result = async {
                     let session = open_upload(store, &repository, receiver.session).await?;
                     store.finish_upload(&repository, session, digest, body).await
                 };
-                Outcome { spot: receiver.spot, result: result.await.map_err(Failure::Destination) }
+                Outcome { key: receiver.key, result: result.await.map_err(Failure::Destination) }
             }
         });
         future::join_all(uploads).await
@@ -130,15 +132,15 @@ impl<'r> Run<'r> {
 
     async fn upload_streamed(
         &self,
-        upload: &'r Spread<'r>,
+        upload: &'r BlobUpload<'r>,
         source: &Repository,
         receivers: Vec<Receiver<'r>>,
     ) -> Vec<Outcome<'r>> {
         let (digest, size) = (&upload.blob.digest, upload.blob.size);
-        let paths: Vec<Spot<'r>> = receivers.iter().map(|receiver| receiver.spot).collect();
+        let paths: Vec<RepositoryKey<'r>> = receivers.iter().map(|receiver| receiver.key).collect();
         let opening = receivers.into_iter().map(|receiver| async move {
-            let repository = self.repository(receiver.spot);
-            let store = self.store(receiver.spot);
+            let repository = self.repository(receiver.key);
+            let store = self.store(receiver.key);
             open_upload(store, &repository, receiver.session).await
         });
         let (reader, sessions) =
@@ -151,18 +153,18 @@ impl<'r> Run<'r> {
         let mut outlets = Vec::new();
         let mut outcomes = Vec::new();
         let mut uploads = Vec::new();
-        for ((spot, session), ended) in paths.into_iter().zip(sessions).zip(&ended) {
+        for ((key, session), ended) in paths.into_iter().zip(sessions).zip(&ended) {
             match session {
-                Err(error) => outcomes.push(Outcome { spot, result: Err(Failure::Destination(error)) }),
+                Err(error) => outcomes.push(Outcome { key, result: Err(Failure::Destination(error)) }),
                 Ok(session) => {
                     let (sender, parts) = mpsc::channel(self.sources.limits().parts_in_flight);
-                    outlets.push(Outlet { spot, sender, ended });
+                    outlets.push(Outlet { key, sender, ended });
                     uploads.push(async move {
-                        let (store, repository) = (self.store(spot), self.repository(spot));
+                        let (store, repository) = (self.store(key), self.repository(key));
                         let body = UploadBody::Parts { parts, size };
                         let result = store.finish_upload(&repository, session, digest, body).await;
                         ended.notify_one();
-                        Outcome { spot, result: result.map_err(Failure::Destination) }
+                        Outcome { key, result: result.map_err(Failure::Destination) }
                     });
                 }
             }
@@ -173,51 +175,51 @@ impl<'r> Run<'r> {
         let (read, uploaded) =
             future::join(self.feed(upload, reader, outlets), future::join_all(uploads)).await;
         for outcome in uploaded {
-            // Where the source failed, that is the reason, and not the body that broke because of it.
+            // If the source failed, that is the cause, not the upload body that ended because of it.
             let result = match (&read, outcome.result) {
                 (Err(error), Err(_)) => Err(Failure::Source(error.clone())),
                 (_, result) => result,
             };
-            outcomes.push(Outcome { spot: outcome.spot, result });
+            outcomes.push(Outcome { key: outcome.key, result });
         }
         outcomes
     }
 
-    /// Reads the blob and hands each part to every upload that still takes it.
+    /// Reads the blob and sends each part to every upload that is still running.
     async fn feed(
         &self,
-        upload: &'r Spread<'r>,
+        upload: &'r BlobUpload<'r>,
         mut reader: BlobReader<'_>,
         mut outlets: Vec<Outlet<'r, '_>>,
     ) -> Result<(), Error> {
         let mut sent = 0;
         while let Some(part) = reader.next().await? {
             sent += part.len() as u64;
-            let taken = future::join_all(outlets.iter().map(|outlet| outlet.give(part.clone()))).await;
+            let taken = future::join_all(outlets.iter().map(|outlet| outlet.send(part.clone()))).await;
             let mut taken = taken.into_iter();
             outlets.retain(|_| taken.next().unwrap_or(false));
             if outlets.is_empty() {
                 break;
             }
             for outlet in &outlets {
-                self.progress.sent(outlet.spot, &upload.blob.digest, sent);
+                self.progress.sent(outlet.key, &upload.blob.digest, sent);
             }
         }
         Ok(())
     }
 }
 
-/// The way into one upload.
+/// The sending side of one upload.
 struct Outlet<'r, 'n> {
-    spot: Spot<'r>,
+    key: RepositoryKey<'r>,
     sender: mpsc::Sender<Bytes>,
-    /// Told when the upload is over, because a server may answer early and take no more.
+    /// Notified when the upload ends, because a server may respond early and stop reading.
     ended: &'n Notify,
 }
 
 impl Outlet<'_, '_> {
-    /// Whether the upload took the part.
-    async fn give(&self, part: Bytes) -> bool {
+    /// Returns whether the upload accepted the part.
+    async fn send(&self, part: Bytes) -> bool {
         tokio::select! {
             biased;
             () = self.ended.notified() => false,
@@ -237,6 +239,6 @@ async fn open_upload(
     }
 }
 
-fn all<'r>(paths: impl Iterator<Item = Spot<'r>>, failure: &Failure) -> Vec<Outcome<'r>> {
-    paths.map(|spot| Outcome { spot, result: Err(failure.clone()) }).collect()
+fn all<'r>(paths: impl Iterator<Item = RepositoryKey<'r>>, failure: &Failure) -> Vec<Outcome<'r>> {
+    paths.map(|key| Outcome { key, result: Err(failure.clone()) }).collect()
 }

@@ -1,20 +1,20 @@
-//! Which image the bytes of a blob are reported for: the first one that needs it in its repository.
+//! Attributes the bytes of a blob to an image: the first one that needs the blob in its repository.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use crate::event::{Event, Observer};
 use crate::model::image::{Digest, Image};
-use crate::sync::mirror::{Place, Spot, Spread, Target, all_copies};
+use crate::sync::mirror::{BlobUpload, ObjectKey, RepositoryKey, Target, all_copies};
 
 pub(super) struct Progress<'p> {
     observer: Observer<'p>,
     images: usize,
     bytes: u64,
-    /// What each image adds to the destination, in bytes.
+    /// The bytes that each image adds to the destination.
     added: HashMap<&'p Image, u64>,
-    owners: HashMap<Place<'p>, &'p Image>,
-    /// By destination: the names that people know.
+    owners: HashMap<ObjectKey<'p>, &'p Image>,
+    /// The source name of each destination, which users know.
     sources: HashMap<&'p Image, &'p Image>,
     state: Mutex<State<'p>>,
 }
@@ -22,22 +22,22 @@ pub(super) struct Progress<'p> {
 #[derive(Default)]
 struct State<'p> {
     started: HashSet<&'p Image>,
-    /// How far each upload has been told; a second try does not tell the same bytes again.
-    told: HashMap<Place<'p>, u64>,
+    /// The reported bytes of each upload; a retry does not report them again.
+    reported: HashMap<ObjectKey<'p>, u64>,
 }
 
 impl<'p> Progress<'p> {
-    pub(super) fn new(targets: &'p [Target<'p>], uploads: &[Spread<'p>], observer: Observer<'p>) -> Self {
-        let mut owners: HashMap<Place<'p>, &'p Image> = HashMap::new();
+    pub(super) fn new(targets: &'p [Target<'p>], uploads: &[BlobUpload<'p>], observer: Observer<'p>) -> Self {
+        let mut owners: HashMap<ObjectKey<'p>, &'p Image> = HashMap::new();
         for copy in all_copies(targets) {
             for blob in copy.content.manifests.iter().flat_map(|manifest| &manifest.blobs) {
-                owners.entry((copy.spot(), &blob.digest)).or_insert(copy.image);
+                owners.entry((copy.key(), &blob.digest)).or_insert(copy.image);
             }
         }
         let mut added: HashMap<&'p Image, u64> = HashMap::new();
         for upload in uploads {
-            for spot in upload.uploaded(targets) {
-                if let Some(owner) = owners.get(&(spot, &upload.blob.digest)) {
+            for key in upload.uploaded(targets) {
+                if let Some(owner) = owners.get(&(key, &upload.blob.digest)) {
                     *added.entry(owner).or_default() += upload.blob.size;
                 }
             }
@@ -62,17 +62,17 @@ impl<'p> Progress<'p> {
         (self.observer)(Event::MirrorFinished);
     }
 
-    /// The first `sent` bytes of a blob have gone to a repository.
-    pub(super) fn sent(&self, spot: Spot<'p>, digest: &'p Digest, sent: u64) {
-        let Some(image) = self.owners.get(&(spot, digest)).copied() else {
+    /// Reports that the first `sent` bytes of a blob were sent to a repository.
+    pub(super) fn sent(&self, key: RepositoryKey<'p>, digest: &'p Digest, sent: u64) {
+        let Some(image) = self.owners.get(&(key, digest)).copied() else {
             return;
         };
         self.started(image);
         let bytes = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let told = state.told.entry((spot, digest)).or_default();
-            let bytes = sent.saturating_sub(*told);
-            *told += bytes;
+            let reported = state.reported.entry((key, digest)).or_default();
+            let bytes = sent.saturating_sub(*reported);
+            *reported += bytes;
             bytes
         };
         if bytes > 0 {

@@ -1,4 +1,4 @@
-//! From plan to proof, between two real servers on loopback.
+//! From plan to verification, between two real servers on loopback.
 
 mod lab;
 
@@ -15,21 +15,21 @@ use crate::registry::testing::World;
 use crate::sync::plan::prepare::Detail;
 
 const REPOSITORIES: usize = 3;
-/// Two shared layers, and a config and a layer for each platform of each image; the two configs are the image's own.
+/// Two shared layers, and a config and a layer for each platform of each image.
 const BLOBS: usize = 2 + 3 * 4;
-/// Pairs of blob and repository.
+/// Number of pairs of blob and repository.
 const PAIRS: usize = 3 * 6;
 
-/// `tests/cli/budget.rs` counts term by term; here it is the plan that has to know.
+/// `tests/cli/budget.rs` counts requests by kind; here the plan's estimate is tested.
 #[tokio::test]
-async fn the_plan_estimates_the_requests_that_are_left_to_do() {
+async fn the_plan_estimates_the_remaining_requests() {
     with_lab(ecr_world(), async |lab| {
         let run = lab.run().await;
         assert_eq!(run.verified.failures, Vec::new());
         assert_eq!(run.verified.locked.images.len(), 3);
         assert_eq!(run.verified.locked.images[0].platforms, ["linux/amd64", "linux/arm64"]);
         lab.assert_equal();
-        // Listings and the account's setting are asked for while planning.
+        // Listings and the account's setting are requested during planning.
         let planned = REPOSITORIES + 1;
         let token = 1;
         assert_eq!(run.plan.estimate.destination_requests, (lab.sent(&[""]) - planned - token) as u64);
@@ -38,7 +38,7 @@ async fn the_plan_estimates_the_requests_that_are_left_to_do() {
         let again = lab.run().await;
         assert_eq!(again.verified.locked.images.len(), 3);
         assert_eq!(lab.sent(&[""]), REPOSITORIES, "up to date costs the listings");
-        assert_eq!(lab.asked(&["GET", "/manifests/"]) + lab.asked(&["/blobs/"]), 0);
+        assert_eq!(lab.request_count(&["GET", "/manifests/"]) + lab.request_count(&["/blobs/"]), 0);
     })
     .await;
 }
@@ -67,7 +67,7 @@ async fn two_destinations_get_each_blob_from_one_read() {
 }
 
 #[tokio::test]
-async fn with_mounting_each_blob_goes_up_once() {
+async fn with_mounting_each_blob_is_uploaded_once() {
     let oci = World { wants_token: true, ..World::default() };
     for world in [ecr_world(), oci] {
         with_lab(World { mounting: true, ..world }, async |lab| {
@@ -76,15 +76,15 @@ async fn with_mounting_each_blob_goes_up_once() {
             lab.assert_equal();
             assert_eq!(lab.sent(&["PUT", "/blobs/uploads/"]), BLOBS);
             assert_eq!(lab.sent(&["POST", "mount="]), PAIRS - BLOBS);
-            assert_eq!(lab.asked(&["/elsewhere/"]), BLOBS);
+            assert_eq!(lab.request_count(&["/elsewhere/"]), BLOBS);
         })
         .await;
     }
 }
 
 #[tokio::test]
-async fn a_mount_that_is_not_done_continues_as_an_upload() {
-    // Any registry is asked to mount, and this one does not.
+async fn an_unsupported_mount_continues_as_an_upload() {
+    // Mounting is attempted at every registry, and this one does not support it.
     with_lab(World::default(), async |lab| {
         let run = lab.run().await;
         assert_eq!(run.plan.registry, RegistryKind::Oci);
@@ -98,7 +98,7 @@ async fn a_mount_that_is_not_done_continues_as_an_upload() {
 }
 
 #[tokio::test]
-async fn one_receiver_that_fails_does_not_stop_the_others_and_the_next_run_goes_on() {
+async fn one_failed_upload_does_not_stop_the_others_and_the_next_run_continues() {
     with_lab(ecr_world(), async |lab| {
         let faults = vec![("PUT /v2/mirror/a/two/blobs/", StatusCode::FORBIDDEN, ""); PAIRS];
         lab.target.lock().unwrap().faults = faults;
@@ -111,7 +111,11 @@ async fn one_receiver_that_fails_does_not_stop_the_others_and_the_next_run_goes_
             .collect();
         assert_eq!(failed, ["mirror/a/two"]);
         assert_eq!(run.verified.locked.images.len(), 2);
-        assert_eq!(lab.asked(&["/elsewhere/"]), BLOBS, "a refusal is no reason to read again");
+        assert_eq!(
+            lab.request_count(&["/elsewhere/"]),
+            BLOBS,
+            "a rejected upload does not cause another read"
+        );
         assert!(!lab.target.lock().unwrap().tags.keys().any(|(path, _)| path.contains("two")));
 
         lab.target.lock().unwrap().faults.clear();
@@ -126,7 +130,7 @@ async fn one_receiver_that_fails_does_not_stop_the_others_and_the_next_run_goes_
 }
 
 #[tokio::test]
-async fn a_busy_or_breaking_world_only_costs_time() {
+async fn overload_and_broken_connections_are_retried() {
     with_lab(ecr_world(), async |lab| {
         lab.source.lock().unwrap().cuts = 2;
         lab.target.lock().unwrap().faults = vec![
@@ -145,7 +149,7 @@ async fn a_busy_or_breaking_world_only_costs_time() {
 }
 
 #[tokio::test]
-async fn damaged_bytes_never_arrive_and_fail_only_who_needs_them() {
+async fn damaged_bytes_are_never_committed_and_fail_only_their_images() {
     with_lab(ecr_world(), async |lab| {
         let own = Digest::compute(b"a/one v1 arm64");
         let shared = Digest::compute(&base());
@@ -169,7 +173,7 @@ async fn damaged_bytes_never_arrive_and_fail_only_who_needs_them() {
 }
 
 #[tokio::test]
-async fn a_shared_layer_is_read_from_another_image_where_its_first_source_fails() {
+async fn a_shared_layer_is_read_from_another_image_if_its_first_source_fails() {
     with_lab(ecr_world(), async |lab| {
         lab.source.lock().unwrap().faults = vec![("GET /v2/a/one/blobs/", StatusCode::FORBIDDEN, ""); 100];
         let run = lab.run().await;
@@ -185,7 +189,7 @@ async fn a_shared_layer_is_read_from_another_image_where_its_first_source_fails(
 }
 
 #[tokio::test]
-async fn progress_adds_up_to_what_was_announced() {
+async fn progress_adds_up_to_the_announced_total() {
     with_lab(ecr_world(), async |lab| {
         lab.target.lock().unwrap().faults =
             vec![("PUT /v2/mirror/a/one/blobs/", StatusCode::SERVICE_UNAVAILABLE, ""); 2];
@@ -207,7 +211,7 @@ async fn progress_adds_up_to_what_was_announced() {
 }
 
 #[tokio::test]
-async fn a_source_that_lacks_one_image_fails_that_one() {
+async fn a_missing_source_image_fails_only_that_image() {
     with_lab(ecr_world(), async |lab| {
         lab.source.lock().unwrap().tags.retain(|(path, _), _| path != "a/one");
         let run = lab.run().await;
@@ -219,7 +223,7 @@ async fn a_source_that_lacks_one_image_fails_that_one() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_stalls_is_given_up_and_the_others_finish() {
+async fn a_stalled_upload_is_cancelled_and_the_others_finish() {
     with_lab(ecr_world(), async |lab| {
         lab.idle_timeout = Duration::from_millis(500);
         lab.target.lock().unwrap().stalls = Some("PUT /v2/mirror/a/two/blobs/");
@@ -238,12 +242,12 @@ async fn mirrored_images_are_read_on_request_and_repaired_if_damaged() {
         let again = lab.run_with(Detail::Content).await;
         assert_eq!(again.notes, Vec::<String>::new());
         assert!(again.mirrored.is_empty(), "all is there");
-        let told = |run: &Ran| {
+        let locked = |run: &Ran| {
             let images = run.verified.locked.images.iter();
             images.map(|image| (image.platforms.clone(), image.size)).collect::<Vec<_>>()
         };
-        assert_eq!(told(&again), told(&first), "a lock says the same of what is there as of what was copied");
-        // A child of an index is gone, which its tag does not tell.
+        assert_eq!(locked(&again), locked(&first), "a lock is the same for present and copied images");
+        // A child of an index is missing, which the index's tag does not reveal.
         let child = {
             let mut target = lab.target.lock().unwrap();
             let tagged: BTreeSet<_> = target.tags.values().cloned().collect();

@@ -1,31 +1,29 @@
-//! Which source each wanted image has, and the name it gets in the mirror.
+//! Determines the source of each wanted image, and its name in the mirror.
 //!
-//! A reference may point at the mirror already, after a rewrite or by a Helm value. It is then read backwards: by
-//! `--map`, else by the naming rule, and by that only where the name read back is one that may be mirrored, because
-//! anybody can publish the others. Our annotation can vouch for a name in Cast AI's own namespaces, but never pairs a
-//! source with a destination: every user who may edit a workload may edit it.
+//! A reference may already point to the mirror, after a rewrite or through a Helm value. Then it is translated back: by
+//! `--map`, else by the naming rule, but only if the resulting name may be mirrored, because anyone can publish other
+//! names. Our annotation is evidence for a name in Cast AI's own namespaces, but never maps a source to a destination:
+//! anyone who may edit a workload may edit it.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
 use crate::castai::derivation;
 use crate::model::image::ecr::EcrRegistry;
 use crate::model::image::{Image, InvalidReference, Mirror};
 use crate::model::inventory::{Inventory, Reason, Use, WantedImage};
 use crate::model::knowledge::Knowledge;
+use crate::model::name_map::NameMap;
 use crate::model::plan::PlannedUse;
 use crate::model::provenance::Provenance;
-use crate::printable::without_login;
 use crate::sync::provenance::provenance;
 
-/// One destination reference, where it comes from, and the places that use it.
+/// One destination reference, with its source and its uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
-    /// The name in the mirror; the image itself where it is left alone or cannot have one.
+    /// The name in the mirror; the image itself if it is skipped or cannot have such a name.
     pub destination: Image,
     pub source: Source,
-    /// Where the source's name comes from, the most trusted of its uses; absent where no source is known.
+    /// The provenance of the source's name, the most trusted of its uses; `None` if there is no source.
     pub provenance: Option<Provenance>,
     pub used_by: Vec<PlannedUse>,
 }
@@ -33,9 +31,9 @@ pub struct Assignment {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     Known(Image),
-    /// It is in the mirror, but its source is unknown; the text says what to add.
+    /// It is in the mirror, but its source is unknown; the text says which flag to add.
     Unknown(String),
-    /// Nodes reach its registry anyway; the text says why.
+    /// Nodes can already reach its registry; the text says why.
     Reachable(String),
     /// It cannot have a name in the mirror, or may not be mirrored; the text says why.
     InvalidName(String),
@@ -50,53 +48,15 @@ impl Source {
     }
 }
 
-/// `--map PRIVATE=PUBLIC`: two repositories, of which the first is the name of the second in the mirror.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NameMap {
-    private: String,
-    public: String,
-}
-
-impl NameMap {
-    pub fn private(&self) -> &str {
-        &self.private
-    }
-
-    pub fn public(&self) -> &str {
-        &self.public
-    }
-}
-
-impl FromStr for NameMap {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let usage = || {
-            format!("expected PRIVATE=PUBLIC, two repositories without tags, not {:?}", without_login(text))
-        };
-        let (private, public) = text.split_once('=').ok_or_else(usage)?;
-        let repository = |name: &str| -> Result<String, String> {
-            let image: Image = name.parse().map_err(|error: InvalidReference| error.to_string())?;
-            if image.repository() == name { Ok(name.to_owned()) } else { Err(usage()) }
-        };
-        Ok(Self { private: repository(private)?, public: repository(public)? })
-    }
-}
-
-impl fmt::Display for NameMap {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}={}", self.private, self.public)
-    }
-}
-
-/// The maps whose private name no image has.
+/// The maps whose private name no image uses.
 pub fn unused_maps<'m>(assignments: &[Assignment], maps: &'m [NameMap]) -> Vec<&'m NameMap> {
-    let is_unused =
-        |map: &&NameMap| assignments.iter().all(|assigned| assigned.destination.repository() != map.private);
+    let is_unused = |map: &&NameMap| {
+        assignments.iter().all(|assigned| assigned.destination.repository() != map.private())
+    };
     maps.iter().filter(is_unused).collect()
 }
 
-/// Gives every wanted image its source and its name in `mirror`, in order of that name. `region` is the cluster's.
+/// Assigns source and destination in `mirror` to every wanted image, sorted by destination. `region` is the cluster's.
 pub fn assign(
     inventory: &Inventory,
     mirror: &Mirror,
@@ -117,7 +77,7 @@ pub fn assign(
             };
             let (key, provenance) = match &source {
                 Source::Known(source) => {
-                    // What a component derives from an image that may be mirrored comes with it.
+                    // An image that is derived from an image that may be mirrored may be mirrored too.
                     let derived = container.map(|_| Provenance::Unknown);
                     (Some(source.clone()), naming.provenance(source, wanted, used_by).or(derived))
                 }
@@ -136,7 +96,7 @@ pub fn assign(
     assignments.into_values().collect()
 }
 
-/// The image and the place of the container that makes the image of `used_by` out of its own at run time.
+/// The image and use of the container from whose image the image of `used_by` is derived at run time.
 fn container_of<'i>(inventory: &'i Inventory, used_by: &Use) -> Option<(&'i WantedImage, &'i Use)> {
     let Reason::Derived { from } = &used_by.reason else {
         return None;
@@ -146,8 +106,8 @@ fn container_of<'i>(inventory: &'i Inventory, used_by: &Use) -> Option<(&'i Want
     Some((wanted, container))
 }
 
-/// The destination and source of a derived image follow its container's. It lies where the component looks for it, as
-/// long as there can be such a name and nobody gave it another one; else the component has to be told by a variable.
+/// The destination and source of a derived image follow its container's image. Its destination is where the component
+/// looks for it if such a name exists and no map sets another; otherwise a variable has to set it.
 fn derive(
     image: &Image,
     used_by: &Use,
@@ -163,8 +123,8 @@ fn derive(
     };
     let beside = rule.found_beside(&destination);
     let mapped = beside.as_ref().ok().and_then(|beside| {
-        let map = maps.iter().find(|map| map.private == beside.repository())?;
-        Some(beside.with_repository(&map.public).map_or_else(unnameable, Source::Known))
+        let map = maps.iter().find(|map| map.private() == beside.repository())?;
+        Some(beside.with_repository(map.public()).map_or_else(unnameable, Source::Known))
     });
     let derived = match (source, mapped) {
         (source @ (Source::Reachable(_) | Source::InvalidName(_)), _) => return (image.clone(), source),
@@ -180,8 +140,8 @@ fn derive(
             Err(why) => return (image.clone(), Source::InvalidName(why)),
         },
     };
-    let named = match (maps.iter().find(|map| map.public == derived.repository()), beside) {
-        (Some(map), _) => derived.with_repository(&map.private),
+    let named = match (maps.iter().find(|map| map.public() == derived.repository()), beside) {
+        (Some(map), _) => derived.with_repository(map.private()),
         (None, Ok(beside)) => Ok(beside),
         (None, Err(_)) => mirror.name_of(&derived),
     };
@@ -191,29 +151,29 @@ fn derive(
     }
 }
 
-/// What names are given and read by.
-#[derive(Clone, Copy)]
-struct Naming<'a> {
-    mirror: &'a Mirror,
-    maps: &'a [NameMap],
-    knowledge: &'a Knowledge,
+/// The inputs of naming.
+#[derive(Clone, Copy, Debug)]
+pub struct Naming<'a> {
+    pub mirror: &'a Mirror,
+    pub maps: &'a [NameMap],
+    pub knowledge: &'a Knowledge,
 }
 
 impl Naming<'_> {
     fn assign(&self, wanted: &WantedImage, used_by: &Use, region: Option<&str>) -> (Image, Source) {
         let Self { mirror, maps, .. } = *self;
         let image = &wanted.image;
-        if let Some(map) = maps.iter().find(|map| map.private == image.repository()) {
+        if let Some(map) = maps.iter().find(|map| map.private() == image.repository()) {
             return (
                 image.clone(),
-                image.with_repository(&map.public).map_or_else(unnameable, Source::Known),
+                image.with_repository(map.public()).map_or_else(unnameable, Source::Known),
             );
         }
-        let is_mapped = |name: &Image| maps.iter().any(|map| map.public == name.repository());
+        let is_mapped = |name: &Image| maps.iter().any(|map| map.public() == name.repository());
         if mirror.holds(image) && !is_mapped(image) {
             return (image.clone(), self.read_back(wanted, used_by));
         }
-        // What we mirrored to another registry is still the public image, wherever it lies now.
+        // An image that we mirrored to another registry still has the recorded public image as its source.
         let recorded = used_by.recorded_source.as_ref();
         let source =
             recorded.filter(|source| self.provenance(source, wanted, used_by).is_some()).unwrap_or(image);
@@ -229,25 +189,22 @@ impl Naming<'_> {
         }
     }
 
-    /// Where the name of a source comes from; none where it may not be mirrored. Every place that writes the very name
-    /// vouches for it, while a record speaks for its own workload alone.
+    /// The provenance of a source's name; `None` if it may not be mirrored. Every use of that very name is evidence,
+    /// while a record only counts for its own workload.
     fn provenance(&self, source: &Image, wanted: &WantedImage, used_by: &Use) -> Option<Provenance> {
-        let mapped = self.maps.iter().any(|map| map.public == source.repository());
-        let given = mapped.then_some(Provenance::Given);
         let others = wanted.used_by.iter().filter(|_| *source == wanted.image);
         let places = others.chain([used_by]).map(|used_by| &used_by.place);
-        let found = places.filter_map(|place| provenance(source, place, self.knowledge));
-        found.chain(given).min()
+        places.filter_map(|place| provenance(source, place, self.knowledge, self.maps)).min()
     }
 
-    /// The source of an image that lies in the mirror already: what the naming rule reads there, if Cast AI is known to
-    /// use it, or if our record says the same where it can be believed.
+    /// The source of an image that is already in the mirror: the name by the naming rule, if Cast AI is known to use
+    /// it, or if a trustworthy record of ours agrees.
     fn read_back(&self, wanted: &WantedImage, used_by: &Use) -> Source {
         let (image, recorded) = (&wanted.image, used_by.recorded_source.as_ref());
         let may_be_mirrored = |source: &Image| {
             self.knowledge.knows(source)
                 || (recorded.is_some_and(|recorded| recorded.is_same(source))
-                    && provenance(source, &used_by.place, self.knowledge).is_some())
+                    && provenance(source, &used_by.place, self.knowledge, self.maps).is_some())
         };
         match self.mirror.source_of(image).filter(may_be_mirrored) {
             Some(source) => Source::Known(source),
@@ -260,7 +217,7 @@ impl Naming<'_> {
     }
 }
 
-/// Why an image is not mirrored that something outside of Cast AI's namespaces names.
+/// Why an image outside Cast AI's namespaces is not mirrored.
 fn not_ours(source: &Image) -> String {
     format!(
         "{} is not a known Cast AI image and is used outside of Cast AI's namespaces: to mirror it, add \
@@ -269,23 +226,23 @@ fn not_ours(source: &Image) -> String {
     )
 }
 
-/// What a public image is called in the mirror.
+/// The name of a public image in the mirror.
 ///
 /// # Errors
-/// It can have no name there.
+/// It cannot have a name there.
 pub fn name_in(mirror: &Mirror, maps: &[NameMap], source: &Image) -> Result<Image, InvalidReference> {
-    match maps.iter().find(|map| map.public == source.repository()) {
-        Some(map) => source.with_repository(&map.private).map(Image::with_explicit_tag),
+    match maps.iter().find(|map| map.public() == source.repository()) {
+        Some(map) => source.with_repository(map.private()).map(Image::with_explicit_tag),
         None => mirror.name_of(source),
     }
 }
 
-/// Whether `destination` is a name that `source` can get in `mirror`: by a map, by the naming rule, or beside the
+/// Whether `destination` is a valid name for `source` in `mirror`: by a map, by the naming rule, or next to the
 /// component that derives it.
 pub fn follows(mirror: &Mirror, maps: &[NameMap], source: &Image, destination: &Image) -> bool {
     let is_pair = |map: &NameMap| {
-        map.public == source.repository()
-            && map.private == destination.repository()
+        map.public() == source.repository()
+            && map.private() == destination.repository()
             && source.version() == destination.version()
     };
     let is_beside = || {
@@ -303,8 +260,8 @@ fn unnameable(error: InvalidReference) -> Source {
     Source::InvalidName(error.to_string())
 }
 
-/// Why nodes without internet reach this image's registry, if they do: any private ECR of the cluster's region is
-/// behind the same `ecr.dkr` endpoint, EKS' own add-on registries included. `public.ecr.aws` is not one of them.
+/// Why nodes without internet can reach this image's registry, if they can: every private ECR of the cluster's region
+/// uses the same `ecr.dkr` endpoint, including EKS' own add-on registries. `public.ecr.aws` does not.
 fn reachable(image: &Image, region: Option<&str>) -> Option<String> {
     let registry = EcrRegistry::of_host(image.host())?;
     if Some(registry.region.as_str()) != region {

@@ -1,4 +1,4 @@
-//! What manifests say: the children of an index, the blobs of an image, and their platforms.
+//! Parses manifests: the children of an index, the blobs of an image, and their platforms.
 
 use oci_distribution::manifest::{
     IMAGE_LAYER_NONDISTRIBUTABLE_GZIP_MEDIA_TYPE, IMAGE_LAYER_NONDISTRIBUTABLE_MEDIA_TYPE,
@@ -11,32 +11,32 @@ use crate::model::image::Digest;
 use crate::model::plan::Blob;
 use crate::printable::one_line;
 
-/// Longest text of a manifest that is repeated, in characters.
+/// Maximum length of repeated manifest text, in characters.
 const MAX_TEXT_LENGTH: usize = 100;
 
-/// A manifest, read.
+/// A parsed manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Document {
     Index(Vec<Child>),
     Image {
         config: Blob,
-        /// Config and layers, each once, in the manifest's order. Layers that no registry hands out are left out:
-        /// whoever pulls the image gets them from the address that the manifest states.
+        /// Config and layers, each once, in the manifest's order. Layers that registries do not serve are omitted:
+        /// clients get them from the URL in the manifest.
         blobs: Vec<Blob>,
     },
 }
 
-/// A manifest that an index names.
+/// A manifest that an index references.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Child {
     pub digest: Digest,
-    /// Such as `linux/arm64/v8`; absent for attestations.
+    /// For example `linux/arm64/v8`; `None` for attestations.
     pub platform: Option<String>,
 }
 
-/// What is read of a manifest. The types of oci-spec (0.10) refuse a manifest without `schemaVersion` and a descriptor
-/// without `mediaType` or `size`, though a copy by digest needs none of them; so what is required here is as little as
-/// possible, and the destination decides about the rest.
+/// The parsed fields of a manifest. The types of oci-spec (0.10) reject manifests without `schemaVersion` and
+/// descriptors without `mediaType` or `size`, but a copy by digest needs none of them. So as little as possible is
+/// required here, and the destination decides about the rest.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Raw {
@@ -82,14 +82,14 @@ impl Platform {
     }
 }
 
-/// The annotation by which `BuildKit` marks a manifest that only describes another one.
+/// The annotation with which `BuildKit` marks a manifest that only describes another one.
 const ATTESTATION: &str = "vnd.docker.reference.type";
 
 impl Document {
-    /// Reads a manifest.
+    /// Parses a manifest.
     ///
     /// # Errors
-    /// Its media type is not one that nodes pull, or its JSON does not fit it.
+    /// Nodes cannot pull its media type, or its JSON does not match it.
     pub fn read(media_type: &str, bytes: &[u8]) -> Result<Self, String> {
         let is_index = match media_type {
             OCI_IMAGE_INDEX_MEDIA_TYPE | IMAGE_MANIFEST_LIST_MEDIA_TYPE => true,
@@ -137,7 +137,7 @@ fn is_foreign(media_type: &str) -> bool {
     )
 }
 
-/// The platform that an image's config states.
+/// The platform in an image's config.
 pub fn config_platform(config: &[u8]) -> Option<String> {
     serde_json::from_slice::<Platform>(config).ok()?.name()
 }
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn indexes_name_children_and_platforms_without_attestations() {
+    fn indexes_list_children_and_platforms_without_attestations() {
         let text = serde_json::json!({
             "schemaVersion": 2,
             "manifests": [
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn images_name_each_blob_once_and_no_foreign_layer() {
+    fn images_list_each_blob_once_and_no_foreign_layer() {
         let layer = |name: &str, kind: &str| serde_json::json!({"digest": digest(name), "size": 5, "mediaType": kind});
         let text = serde_json::json!({
             "config": {"digest": digest("config"), "size": 3},
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_required_that_a_copy_does_not_need() {
+    fn only_what_a_copy_needs_is_required() {
         let (config, layer) = (digest("config"), digest("layer"));
         let image = |config: String, layer: String| format!(r#"{{"config": {config}, "layers": [{layer}]}}"#);
         let bare = |digest: &Digest| format!(r#"{{"digest": "{digest}"}}"#);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_image_is_refused() {
+    fn an_invalid_image_is_rejected() {
         for (media_type, text) in [
             ("application/vnd.docker.distribution.manifest.v1+prettyjws", "{}"),
             (OCI_IMAGE_INDEX_MEDIA_TYPE, "{}"),

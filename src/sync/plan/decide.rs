@@ -1,4 +1,4 @@
-//! The deciding half of planning: from what was found at sources and destination to steps. No I/O.
+//! The pure part of planning: converts facts about sources and destination to steps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,33 +9,33 @@ use crate::sync::plan::assignment::Source;
 use crate::sync::plan::targets::{Target, is_settled};
 use crate::sync::plan::uploads::{estimate, uploads};
 
-/// What planning needs to know of the world.
+/// The facts that planning needs.
 #[derive(Clone, Debug)]
 pub struct Facts {
     pub registry: RegistryKind,
-    /// By path: what a destination repository holds, nothing if it does not exist, or why that is not known.
+    /// By path: the content of a destination repository, `None` if it does not exist, or why it is unknown.
     pub repositories: BTreeMap<String, Result<Option<Listing>, String>>,
-    /// What sources were asked and how they answered. Those that did not need to be asked are absent.
+    /// The results of source requests. Sources without a request are missing.
     pub sources: BTreeMap<Image, Result<Resolved, String>>,
-    /// Pairs of destination repository and blob that it holds, of those that were asked for.
+    /// Pairs of destination repository and blob that are present, among those that were checked.
     pub present_blobs: BTreeSet<(String, Digest)>,
-    /// Whether the destination mounts blobs across repositories.
+    /// Whether the destination mounts blobs from one repository into another.
     pub mounting: bool,
-    /// By path and digest: what was read of an image that the destination holds.
+    /// By path and digest: images in the destination whose manifests were read.
     pub contents: BTreeMap<(String, Digest), Content>,
-    /// By path and digest: images that the destination's tags name, and that lack a part.
+    /// By path and digest: tagged images in the destination that are incomplete.
     pub damaged: BTreeSet<(String, Digest)>,
     /// Platforms of the clusters' nodes, such as `linux/arm64`.
     pub node_platforms: BTreeSet<String>,
     pub movable: MovableTags,
 }
 
-/// Which of the destination's tags may be moved that name other content than the source's.
+/// Which of the destination's tags may be moved if their content differs from the source's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MovableTags {
     /// Everything in the destination is ours.
     All,
-    /// The destination holds images of others too: those of these repositories, by path, which the user named.
+    /// The destination has other images too: only tags of these repositories, by path, which the user named.
     Of(BTreeSet<String>),
 }
 
@@ -51,9 +51,9 @@ impl MovableTags {
 /// An image at its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
-    /// With manifests, unless only the digest was asked for.
+    /// With manifests, unless only the digest was requested.
     pub content: Content,
-    /// Why the destination would refuse it.
+    /// Why the destination would reject it.
     pub fault: Option<String>,
 }
 
@@ -64,7 +64,7 @@ pub struct Decided {
     pub uploads: Vec<Upload>,
 }
 
-/// Decides what to do for every target.
+/// Decides on a step for every target.
 pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> Decided {
     let mut images: Vec<PlannedImage> = targets
         .into_iter()
@@ -121,7 +121,7 @@ pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> Decided {
     Decided { plan, uploads }
 }
 
-/// The manifests that still have to be written: those that are not there, and the one that the tag shall name.
+/// The manifests to write: those that are missing, and the one of the tag.
 pub(in crate::sync) fn missing_manifests(content: &Content) -> impl Iterator<Item = &Manifest> {
     content.manifests.iter().filter(|manifest| !manifest.present || manifest.digest == content.digest)
 }
@@ -144,7 +144,7 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
         Some(Ok(None)) | None => &nothing,
         Some(Err(error)) => return failed(error),
     };
-    let held = listing.stored(version);
+    let current = listing.stored(version);
     let up_to_date = |digest: &Digest, media_type: &str| {
         let read = facts.contents.get(&(target.destination.path().to_owned(), digest.clone()));
         Step::UpToDate {
@@ -162,16 +162,16 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
     };
     let is_whole =
         |digest: &Digest| !facts.damaged.contains(&(target.destination.path().to_owned(), digest.clone()));
-    // A digest in the reference is what the tag must name, wherever the source stands.
-    if let (Some(held), Some(wanted)) = (held, source.version().digest())
-        && held == wanted
-        && is_whole(held)
+    // A digest in the reference is what the tag must have, whatever the source has now.
+    if let (Some(current), Some(wanted)) = (current, source.version().digest())
+        && current == wanted
+        && is_whole(current)
     {
-        return (up_to_date(held, ""), None);
+        return (up_to_date(current, ""), None);
     }
-    match (facts.sources.get(source), held) {
-        (Some(Ok(resolved)), Some(held)) if *held == resolved.content.digest && is_whole(held) => {
-            (up_to_date(held, &resolved.content.media_type), None)
+    match (facts.sources.get(source), current) {
+        (Some(Ok(resolved)), Some(current)) if *current == resolved.content.digest && is_whole(current) => {
+            (up_to_date(current, &resolved.content.media_type), None)
         }
         (Some(Ok(Resolved { fault: Some(fault), .. })), _) => failed(fault),
         (Some(Ok(resolved)), _) => {
@@ -179,24 +179,24 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
             for manifest in &mut content.manifests {
                 manifest.present = listing.digests.contains(&manifest.digest);
             }
-            match held.filter(|held| **held != content.digest) {
+            match current.filter(|current| **current != content.digest) {
                 None => (Step::Copy { content }, None),
-                Some(held) if facts.movable.include(target.destination.path()) => {
-                    (Step::Replace { content, replaces: held.clone() }, None)
+                Some(current) if facts.movable.include(target.destination.path()) => {
+                    (Step::Replace { content, replaces: current.clone() }, None)
                 }
-                Some(held) => failed(&format!(
-                    "{} is {held} in the registry but {} at its source: add --replace {} to replace it",
+                Some(current) => failed(&format!(
+                    "{} is {current} in the registry but {} at its source: add --replace {} to replace it",
                     target.destination,
                     content.digest,
                     target.destination.path()
                 )),
             }
         }
-        // Everything runs from the mirror already: what it holds is good enough as long as nobody can compare.
-        (Some(Err(error)), _) => match listing.digest(version).filter(|held| is_whole(held)) {
-            Some(held) if is_settled(target) => {
+        // Everything already uses the mirror: its content is accepted as long as the source cannot be compared.
+        (Some(Err(error)), _) => match listing.digest(version).filter(|current| is_whole(current)) {
+            Some(current) if is_settled(target) => {
                 let note = format!("cannot compare it with its source: {error}");
-                (up_to_date(held, ""), Some(note))
+                (up_to_date(current, ""), Some(note))
             }
             _ => failed(error),
         },
@@ -204,7 +204,7 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
     }
 }
 
-/// A tag names one digest. A tag that is called like those of pinned digests would be moved to and fro with each run.
+/// A tag has only one digest. If several images needed the same tag, each run would move it.
 fn refuse_shared_tags(images: &mut [PlannedImage]) {
     let stored = |image: &PlannedImage| {
         let digest = image.step.content()?.digest.clone();
@@ -231,13 +231,13 @@ fn refuse_shared_tags(images: &mut [PlannedImage]) {
     }
 }
 
-/// Says which nodes an image cannot run on. It stops nothing: a component may be kept off them.
+/// Notes which nodes an image cannot run on. This is no error, because a component may not run on those nodes.
 fn note_missing_platforms(images: &mut [PlannedImage], nodes: &BTreeSet<String>) {
     for image in images {
         let Some(content) = image.step.content().filter(|content| !content.platforms.is_empty()) else {
             continue;
         };
-        // `linux/arm64/v8` runs on a node that calls itself `linux/arm64`.
+        // `linux/arm64/v8` runs on a node with the platform `linux/arm64`.
         let runs_on = |node: &str| {
             let mut platforms = content.platforms.iter();
             platforms.any(|platform| {

@@ -1,4 +1,4 @@
-//! What has to be copied where: names in the mirror, and what registries hold of them.
+//! Plans what to copy: names in the mirror, and the content of registries.
 
 pub mod assignment;
 pub mod content;
@@ -8,13 +8,14 @@ pub mod targets;
 pub mod tree;
 pub mod uploads;
 
-use self::assignment::{Assignment, NameMap, assign, unused_maps};
+use self::assignment::{Assignment, assign, unused_maps};
 use crate::event::{Event, Observer};
 use crate::model::image::Mirror;
 use crate::model::inventory::Inventory;
+use crate::model::name_map::NameMap;
 
-/// Gives every image of `inventory` its name in `mirror`, and warns of each map that decides none: most likely it is
-/// misspelt.
+/// Assigns a name in `mirror` to every image of `inventory`, and warns of each map that matches no image, which is
+/// probably misspelt.
 pub fn assign_all(
     inventory: &Inventory,
     mirror: &Mirror,

@@ -1,4 +1,4 @@
-//! Gathering for the plan: what the destination lists, what the sources answer, which blobs are there already.
+//! Gathers the facts for the plan: listings of the destination, responses of the sources, and which blobs are present.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,26 +12,24 @@ use crate::sync::plan::decide::{Decided, Facts, MovableTags, Resolved, decide};
 use crate::sync::plan::targets::{Target, targets};
 use crate::sync::plan::tree::{ManifestCache, Unread, tree};
 
-/// A plan, and what was learned on the way.
+/// A plan, and what was read for it.
 pub struct Prepared {
     pub plan: DestinationPlan,
     pub uploads: Vec<Upload>,
-    /// Sentences for the person who reads the plan.
+    /// Notes for the reader of the plan.
     pub notes: Vec<String>,
-    /// Manifests that were read, so that mirroring does not read them again.
-    pub cache: ManifestCache,
 }
 
-/// How much has to be known of what the destination holds already.
+/// How much to read about images that the destination already has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// Its digest, which a listing tells.
+    /// Only the digest, from a listing.
     Digest,
-    /// Its manifests too, which are read from the destination: platforms, size, and that nothing of it is missing.
+    /// Also the manifests: platforms, size, and whether anything is missing.
     Content,
 }
 
-/// What is wanted in the destination.
+/// The images that the destination needs.
 pub struct Wanted {
     pub assignments: Vec<Assignment>,
     /// Platforms of the clusters' nodes.
@@ -40,32 +38,33 @@ pub struct Wanted {
     pub movable: MovableTags,
 }
 
-/// By path: what a destination repository holds, nothing if it does not exist, or why that is not known.
+/// By path: the content of a destination repository, `None` if it does not exist, or why it is unknown.
 pub(in crate::sync) type Repositories = BTreeMap<String, Result<Option<Listing>, String>>;
 
-/// Finds out what is needed, and decides.
+/// Finds out what is needed, and decides. Manifests that are read stay in `cache`, so that mirroring and planning for
+/// another destination do not read them again.
 ///
 /// # Errors
-/// The destination as a whole cannot be used. What concerns one image or repository becomes a failed step.
+/// The destination as a whole cannot be used. Failures of single images and repositories become failed steps.
 pub async fn prepare(
     sources: &Store<'_>,
     destination: &Store<'_>,
     mirror: &Mirror,
     wanted: Wanted,
+    cache: &ManifestCache,
 ) -> Result<Prepared, Error> {
     let targets = targets(wanted.assignments);
     let mut repositories = list(destination, mirror, &targets).await?;
-    let cache = ManifestCache::default();
     let mut notes = Vec::new();
     let (contents, damaged) = match wanted.detail {
         Detail::Digest => Inspected::default(),
         Detail::Content => {
-            let read = inspect(destination, mirror, &targets, &repositories, &cache).await;
-            keep_whole(read, &mut repositories, &mut notes)
+            let read = inspect(destination, mirror, &targets, &repositories, cache).await;
+            keep_complete(read, &mut repositories, &mut notes)
         }
     };
     let capabilities = destination.capabilities();
-    let resolved = resolve(sources, capabilities, &targets, &repositories, &damaged, &cache).await;
+    let resolved = resolve(sources, capabilities, &targets, &repositories, &damaged, cache).await;
     let facts = Facts {
         registry: destination.kind(),
         repositories,
@@ -78,11 +77,11 @@ pub async fn prepare(
         movable: wanted.movable,
     };
     let Decided { plan, uploads } = settle(destination, mirror, targets, facts, &mut notes).await?;
-    Ok(Prepared { plan, uploads, notes, cache })
+    Ok(Prepared { plan, uploads, notes })
 }
 
-/// Brings a plan that was made earlier, perhaps elsewhere, up to what the destination holds by now. What is copied
-/// stays as it was planned: sources are not asked.
+/// Updates a saved plan to the current content of the destination. The content to copy is not changed: sources are not
+/// read again.
 ///
 /// # Errors
 /// As [`prepare`].
@@ -121,10 +120,10 @@ pub async fn renew(
     let others = plan.images.iter().filter(|image| image.step.to_write().is_none());
     renewed.images.extend(others.cloned());
     renewed.images.sort_by(|one, other| one.destination.cmp(&other.destination));
-    Ok(Prepared { plan: renewed, uploads, notes, cache: ManifestCache::default() })
+    Ok(Prepared { plan: renewed, uploads, notes })
 }
 
-/// Decides with what else has to be asked of the destination: which blobs it holds, and whether it mounts them.
+/// Completes the facts about the destination, which blobs it has and whether it mounts them, and decides.
 async fn settle(
     destination: &Store<'_>,
     mirror: &Mirror,
@@ -132,7 +131,7 @@ async fn settle(
     mut facts: Facts,
     notes: &mut Vec<String>,
 ) -> Result<Decided, Error> {
-    // The plan as if no blob were there says which ones to ask for.
+    // A draft of the plan without any blobs present shows which blobs to check.
     let draft = decide(mirror, targets.clone(), &facts);
     check_blobs(destination, mirror, &draft, &mut facts).await?;
     let mut plan = decide(mirror, targets.clone(), &facts);
@@ -149,7 +148,7 @@ async fn settle(
     Ok(plan)
 }
 
-/// What the destination holds in the repositories of `targets`.
+/// The content of the destination repositories of `targets`.
 pub(in crate::sync) async fn list(
     destination: &Store<'_>,
     mirror: &Mirror,
@@ -165,7 +164,7 @@ pub(in crate::sync) async fn list(
     }
     stream::iter(wanted)
         .map(|(path, versions)| async move {
-            let listed = destination.list(&at(mirror, path), &versions).await;
+            let listed = destination.list(&repository_at(mirror, path), &versions).await;
             match listed {
                 Err(error) if error.stops_everything() => Err(error),
                 listed => Ok((path.to_owned(), listed.map_err(|error| error.to_string()))),
@@ -177,16 +176,16 @@ pub(in crate::sync) async fn list(
 }
 
 /// A repository of the destination.
-pub(in crate::sync) fn at(mirror: &Mirror, path: &str) -> Repository {
+pub(in crate::sync) fn repository_at(mirror: &Mirror, path: &str) -> Repository {
     Repository { host: mirror.registry.clone(), path: path.to_owned() }
 }
 
-/// What was read of images that the destination holds, by path and digest.
+/// By path and digest: the result of reading an image of the destination.
 type Read = BTreeMap<(String, Digest), Result<Content, Unread>>;
-/// What is whole of it, and what lacks a part.
+/// Complete images, and incomplete ones.
 type Inspected = (BTreeMap<(String, Digest), Content>, BTreeSet<(String, Digest)>);
 
-/// Reads from the destination what it holds of the wanted images.
+/// Reads the wanted images that the destination has.
 async fn inspect(
     destination: &Store<'_>,
     mirror: &Mirror,
@@ -194,15 +193,15 @@ async fn inspect(
     repositories: &Repositories,
     cache: &ManifestCache,
 ) -> Read {
-    let held =
+    let current =
         targets.iter().filter(|target| matches!(target.source, Source::Known(_))).filter_map(|target| {
             let path = target.destination.path();
             let listing = repositories.get(path)?.as_ref().ok()?.as_ref()?;
             Some((path.to_owned(), listing.stored(target.destination.version())?.clone()))
         });
-    stream::iter(held.collect::<BTreeSet<_>>())
+    stream::iter(current.collect::<BTreeSet<_>>())
         .map(|(path, digest)| async move {
-            let repository = at(mirror, &path);
+            let repository = repository_at(mirror, &path);
             let content = async {
                 let root = destination.manifest(&repository, Reference::Digest(&digest)).await?;
                 let capabilities = destination.capabilities();
@@ -216,8 +215,8 @@ async fn inspect(
         .await
 }
 
-/// What is whole counts as read; what is damaged is named, so that it is copied again. Its tag is there all the same.
-fn keep_whole(read: Read, repositories: &mut Repositories, notes: &mut Vec<String>) -> Inspected {
+/// Keeps complete images. Incomplete ones are noted and copied again, although their tags are present.
+fn keep_complete(read: Read, repositories: &mut Repositories, notes: &mut Vec<String>) -> Inspected {
     let (mut contents, mut damaged) = (BTreeMap::new(), BTreeSet::new());
     for ((path, digest), content) in read {
         match content {
@@ -239,8 +238,8 @@ fn keep_whole(read: Read, repositories: &mut Repositories, notes: &mut Vec<Strin
     (contents, damaged)
 }
 
-/// Asks sources for what the destination cannot answer: nothing where a pinned digest is there, the digest where a
-/// tag is there, else everything.
+/// Requests from sources what the destination does not determine: nothing if a pinned digest is present, the digest if
+/// a tag is present, else everything.
 async fn resolve(
     sources: &Store<'_>,
     wanted_by: &Capabilities,
@@ -249,7 +248,7 @@ async fn resolve(
     damaged: &BTreeSet<(String, Digest)>,
     cache: &ManifestCache,
 ) -> BTreeMap<Image, Result<Resolved, String>> {
-    let mut questions: BTreeMap<&Image, BTreeSet<Option<&Digest>>> = BTreeMap::new();
+    let mut lookups: BTreeMap<&Image, BTreeSet<Option<&Digest>>> = BTreeMap::new();
     for target in targets {
         let (Source::Known(source), Some(Ok(listing))) =
             (&target.source, repositories.get(target.destination.path()))
@@ -257,16 +256,16 @@ async fn resolve(
             continue;
         };
         let path = target.destination.path();
-        let held = listing.as_ref().and_then(|listing| listing.stored(target.destination.version()));
-        let held = held.filter(|held| !damaged.contains(&(path.to_owned(), (*held).clone())));
+        let current = listing.as_ref().and_then(|listing| listing.stored(target.destination.version()));
+        let current = current.filter(|current| !damaged.contains(&(path.to_owned(), (*current).clone())));
         let wanted = source.version().digest();
-        if held.is_none() || held != wanted {
-            questions.entry(source).or_default().insert(held);
+        if current.is_none() || current != wanted {
+            lookups.entry(source).or_default().insert(current);
         }
     }
-    stream::iter(questions)
-        .map(|(source, held)| async move {
-            let resolved = resolve_one(sources, wanted_by, source, &held, cache).await;
+    stream::iter(lookups)
+        .map(|(source, current)| async move {
+            let resolved = resolve_one(sources, wanted_by, source, &current, cache).await;
             (source.clone(), resolved.map_err(|unread| unread.reason))
         })
         .buffer_unordered(sources.limits().reads)
@@ -278,17 +277,17 @@ async fn resolve_one(
     sources: &Store<'_>,
     wanted_by: &Capabilities,
     source: &Image,
-    held: &BTreeSet<Option<&Digest>>,
+    current: &BTreeSet<Option<&Digest>>,
     cache: &ManifestCache,
 ) -> Result<Resolved, Unread> {
     let repository = Repository::from_image(source);
     let reference = Reference::from_version(source.version());
-    if held.contains(&None) || source.version().digest().is_some() {
+    if current.contains(&None) || source.version().digest().is_some() {
         let root = sources.manifest(&repository, reference).await?;
         return tree(sources, &repository, root, wanted_by, cache).await;
     }
     let described = sources.describe_manifest(&repository, reference).await?;
-    if held.iter().all(|held| *held == Some(&described.digest)) {
+    if current.iter().all(|current| *current == Some(&described.digest)) {
         let content = Content::unread(described.digest, described.media_type);
         return Ok(Resolved { content, fault: None });
     }
@@ -297,26 +296,26 @@ async fn resolve_one(
     tree(sources, &repository, root, wanted_by, cache).await
 }
 
-/// Asks which of the draft's blobs are there, in repositories that exist.
+/// Checks which of the draft's blobs are present, in repositories that exist.
 ///
-/// Another registry than ECR does not say whether a repository exists, and a run that was killed leaves blobs in one
-/// that has no manifest yet, so all are asked for there.
+/// Registries other than ECR do not report whether a repository exists, and an interrupted run leaves blobs in a
+/// repository without manifests, so all blobs are checked there.
 async fn check_blobs(
     destination: &Store<'_>,
     mirror: &Mirror,
     draft: &Decided,
     facts: &mut Facts,
 ) -> Result<(), Error> {
-    let mut questions: BTreeMap<&str, Vec<Digest>> = BTreeMap::new();
+    let mut lookups: BTreeMap<&str, Vec<Digest>> = BTreeMap::new();
     for upload in &draft.uploads {
         let paths = upload.to.iter().map(|to| &to.repository);
         for path in paths.filter(|path| !draft.plan.create_repositories.contains(path)) {
-            questions.entry(path).or_default().push(upload.blob.digest.clone());
+            lookups.entry(path).or_default().push(upload.blob.digest.clone());
         }
     }
-    let answers: Vec<(&str, Result<BTreeSet<Digest>, Error>)> = stream::iter(questions)
+    let answers: Vec<(&str, Result<BTreeSet<Digest>, Error>)> = stream::iter(lookups)
         .map(|(path, blobs)| async move {
-            let present = destination.present_blobs(&at(mirror, path), &blobs).await;
+            let present = destination.present_blobs(&repository_at(mirror, path), &blobs).await;
             (path, present)
         })
         .buffer_unordered(destination.limits().reads)

@@ -1,4 +1,4 @@
-//! Reading an image as a whole: its manifest and everything that this one names.
+//! Reads a whole image: its manifest and everything that it references.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use crate::store::{Capabilities, Error, Fetched, Reference, Repository, Store};
 use crate::sync::plan::content::{Document, config_platform};
 use crate::sync::plan::decide::Resolved;
 
-/// Manifests and configs by digest, for the time of one run.
+/// Manifests and configs by digest, for one run.
 #[derive(Default)]
 pub struct ManifestCache(Mutex<Cached>);
 
@@ -20,7 +20,7 @@ pub struct ManifestCache(Mutex<Cached>);
 struct Cached {
     configs: HashMap<Digest, Bytes>,
     manifests: HashMap<Digest, Fetched>,
-    /// Whoever holds a digest's turn reads it, so that images that share a manifest read it once.
+    /// Single-flight locks: images that share a manifest read it once.
     flights: HashMap<Digest, Arc<tokio::sync::Mutex<()>>>,
 }
 
@@ -29,7 +29,7 @@ impl ManifestCache {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The bytes of a config, if it was read.
+    /// The bytes of a config, if it has been read.
     pub fn config(&self, digest: &Digest) -> Option<Bytes> {
         self.cached().configs.get(digest).cloned()
     }
@@ -47,10 +47,10 @@ impl ManifestCache {
     }
 }
 
-/// Why an image could not be read as a whole.
+/// Why an image could not be read completely.
 pub(super) struct Unread {
     pub(super) reason: String,
-    /// Something that it names is not there, or is another thing.
+    /// A referenced object is missing or has other content.
     pub(super) is_damaged: bool,
 }
 
@@ -67,7 +67,7 @@ impl From<String> for Unread {
     }
 }
 
-/// Reads everything that `root` names in `store`, for a destination that can do what `wanted_by` says.
+/// Reads everything that `root` references in `store`, for a destination with the capabilities `wanted_by`.
 pub(super) async fn tree(
     store: &Store<'_>,
     repository: &Repository,
@@ -106,9 +106,9 @@ pub(super) async fn tree(
                     Vec::new()
                 }
                 Document::Image { config, blobs } => {
-                    // Only the config of an image without an index says what it runs on.
+                    // The config's platform is only needed for an image without an index.
                     if levels.is_empty() && config.size <= limits.config {
-                        let bytes = whole_blob(store, repository, &config.digest, config.size).await?;
+                        let bytes = small_blob(store, repository, &config.digest, config.size).await?;
                         content.platforms.extend(config_platform(&bytes));
                         cache.cached().configs.insert(config.digest.clone(), bytes);
                     }
@@ -126,7 +126,7 @@ pub(super) async fn tree(
         levels.push(manifests);
         level = fetch_all(store, repository, &children, cache).await?;
     }
-    // The deepest level first, so that whatever an index names is written before it.
+    // Deepest level first, so that everything is written before the index that references it.
     let mut seen = BTreeSet::new();
     for manifest in levels.into_iter().rev().flatten() {
         if seen.insert(manifest.digest.clone()) {
@@ -159,7 +159,7 @@ async fn fetch_all(
         .await
 }
 
-/// A manifest from the cache, or from where the image comes from.
+/// A manifest from the cache, or from the source.
 pub(in crate::sync) async fn manifest(
     store: &Store<'_>,
     repository: &Repository,
@@ -176,8 +176,8 @@ pub(in crate::sync) async fn manifest(
     Ok(fetched)
 }
 
-/// A blob that is small enough to hold.
-pub(in crate::sync) async fn whole_blob(
+/// A blob that is small enough for memory.
+pub(in crate::sync) async fn small_blob(
     store: &Store<'_>,
     repository: &Repository,
     digest: &Digest,

@@ -1,8 +1,8 @@
-//! Images that a component derives from its own, and the variable that names one where it would not be found: pure.
+//! Images that a component derives from its own, and the variable that sets such an image if it would not be found:
+//! pure.
 //!
-//! Where such an image has another name in the mirror than the component looks for, we add the variable, and remove it
-//! once it is not needed. Only a variable that we added is ours; one that another client set is an image like any
-//! other.
+//! If the image's name in the mirror differs from the derived name, we add the variable, and remove it once it is not
+//! needed. Only a variable that we added is ours; a variable from another client is an ordinary image field.
 
 use crate::model::pod_spec::PodSpec;
 
@@ -12,14 +12,14 @@ use crate::model::image_field::locate_fields;
 use crate::model::inventory::{ImageField, Use};
 use crate::sync::plan::assignment::{Assignment, Source};
 
-/// The variable that names the image of `derived` to its container; none of what is not derived.
+/// The variable that sets the image of `derived`; `None` if it is not a derived image.
 pub fn variable(derived: &Use) -> Option<ImageField> {
     let rule = derived.image_field.derived().and_then(derivation::named)?;
     let container = derived.image_field.container()?.to_owned();
     Some(ImageField::Environment { container, variable: rule.variable.clone() })
 }
 
-/// The image that a variable of `pod` names now.
+/// The current image in a variable of `pod`.
 pub fn value(pod: &PodSpec, variable: &ImageField) -> Option<String> {
     locate_fields(pod, [variable]).into_iter().map(|field| field.value).next()
 }
@@ -33,19 +33,19 @@ pub fn is_set_elsewhere(pod: &PodSpec, variable: &ImageField) -> bool {
     is_there && value(pod, variable).is_none()
 }
 
-/// A derived image that its component does not find.
+/// A derived image that its component would not find.
 #[derive(Debug, PartialEq, Eq)]
 pub struct MissingDerivedImage<'a> {
-    /// What the component's own image is called.
+    /// The name of the component's own image.
     pub own: &'a Image,
-    /// The variable that would name the derived one.
+    /// The variable that would set the derived image.
     pub variable: ImageField,
-    /// What it names now.
+    /// Its current value.
     pub named: Option<String>,
 }
 
-/// The image of the assignment at hand, if its component does not find it under the name that it looks for. `own` is what
-/// the component's own image is called, or is going to be called.
+/// The assigned image, if its component would not find it under the derived name. `own` is the current or future name
+/// of the component's own image.
 pub fn missing<'a>(
     pod: &PodSpec,
     derived: &Use,
@@ -57,13 +57,13 @@ pub fn missing<'a>(
     let named = value(pod, &variable);
     let found = match &named {
         Some(named) => named.parse().ok(),
-        None => rule.looked_for(own),
+        None => rule.derived_name(own),
     };
     let is_found = found.is_some_and(|found| found.is_same(&assigned.destination));
     (!is_found).then_some(MissingDerivedImage { own, variable, named })
 }
 
-/// The assignment of the container whose image `derived` is named after.
+/// The assignment of the container's image that `derived` is derived from.
 pub fn source_of<'a>(assignments: &'a [Assignment], derived: &Use) -> Option<&'a Assignment> {
     assignments
         .iter()

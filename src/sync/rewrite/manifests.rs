@@ -1,6 +1,7 @@
-//! Manifests with the images' private names, once the registry is known to hold every one of them.
+//! Rewrites manifests to private names, once the registry is known to have all the images.
 
 use std::collections::BTreeSet;
+use std::slice;
 
 use jiff::Timestamp;
 
@@ -23,103 +24,109 @@ use crate::sync::presence::{Missing, missing, unproven};
 use crate::sync::settings::Ports;
 use crate::sync::target::{self, MirrorSettings};
 
-/// What is rewritten, and to what.
+/// The settings of `rewrite`.
 pub struct Settings {
     pub filter: ImageFilter,
     pub mirror: MirrorSettings,
-    /// What another machine verified; without it the registry is asked.
+    /// A lock of another machine; without it, the registry is read.
     pub lock: Option<Lock>,
     pub parts: Vec<Part>,
 }
 
-/// A text of manifests, and the pod specs in it.
+/// A text of manifests, with its pod specs.
 pub struct Part {
     pub text: Text,
-    /// None where there is no document in it.
+    /// `None` if there is no document in it.
     pub format: Option<Format>,
     pub manifests: Vec<Manifest>,
 }
 
-/// The texts as they are to be printed, unless something stands in the way.
+/// The rewritten texts, and what prevents printing them.
 pub struct Rewritten {
     pub texts: Vec<String>,
     pub mirror: Mirror,
-    /// Images that the registry is not known to hold.
+    /// Images that are not known to be in the registry.
     pub missing: Vec<Missing>,
     /// Derived images that would not be found, one line each.
-    pub lost_images: Vec<String>,
+    pub missing_derived_images: Vec<String>,
 }
 
 impl Settings {
-    /// Whether any manifest names an image of Cast AI. Helm passes every stream of a release through its post-renderer,
+    /// Whether any manifest names an image of Cast AI, or one that the user maps. Helm passes every stream of a release through its post-renderer,
     /// and those without any have to pass unchanged, whatever can be reached.
     pub fn name_castai(&self) -> bool {
-        let locked =
-            self.lock.as_ref().and_then(|lock| lock.destinations.first()).map(|locked| &locked.mirror);
-        let filter = self.filter.clone().below(locked.or(self.mirror.registry.as_ref()).cloned());
+        let mirrors = match &self.lock {
+            Some(lock) => lock.destinations.iter().map(|locked| locked.mirror.clone()).collect(),
+            None => self.mirror.registries.clone(),
+        };
+        let filter = self.filter.clone().below(mirrors);
         let inventory = inventory_of(self.parts.iter().flat_map(|part| &part.manifests), &filter, Vec::new());
-        inventory.images.iter().any(|image| image.provenance == Some(Provenance::Known))
+        inventory
+            .images
+            .iter()
+            .any(|image| image.provenance == Some(Provenance::Known) || filter.is_mapped(&image.image))
     }
 
-    /// The texts as they were read.
+    /// The original texts.
     pub fn texts(&self) -> Vec<String> {
         self.parts.iter().map(|part| part.text.text.clone()).collect()
     }
 }
 
-/// Rewrites every part, and finds out what the registry lacks. Nothing is changed anywhere.
+/// Rewrites every part, and determines the images that the registry lacks. Changes nothing.
 ///
 /// # Errors
-/// It cannot be told which registry is meant, the registry as a whole cannot be asked, or a text cannot be edited.
+/// The registry cannot be determined or read, or a text cannot be edited.
 pub async fn run(
     settings: &Settings,
     ports: &Ports,
     observer: Observer<'_>,
 ) -> Result<Rewritten, CommandError> {
     let Settings { filter, mirror: wanted, lock, parts } = settings;
-    let clusters = match &ports.cluster {
-        Some(connection) => vec![Environment::read(connection).await?.cluster(wanted.region.as_deref())],
-        None => Vec::new(),
-    };
+    let mut clusters = Vec::new();
+    for connection in &ports.clusters {
+        clusters.push(Environment::read(connection).await?.cluster(wanted.region.as_deref()));
+    }
     let inventory = inventory_of(parts.iter().flat_map(|part| &part.manifests), filter, clusters);
     for note in &inventory.notes {
         observer(Event::Warning(note.clone()));
     }
     let cluster = inventory.clusters.first();
     let mirror = match lock {
-        Some(lock) => locked_mirror(lock)?.clone(),
+        Some(lock) => locked_mirror(lock, cluster)?.clone(),
         None => target::chosen(&ports.network, wanted, cluster).await?,
     };
-    target::refuse_maps(&mirror, &wanted.maps)?;
-    let filter = filter.clone().below(Some(mirror.clone()));
+    target::refuse_maps(slice::from_ref(&mirror), &wanted.maps)?;
+    let filter = filter.clone().below(vec![mirror.clone()]);
 
-    // Each manifest is decided on by itself: another one of its name may have other records.
+    // Each manifest is decided separately: another one of the same name may have other records.
     let region = wanted.region_of(cluster, &mirror);
     let mut assignments = Vec::new();
-    let (mut texts, mut lost_images) = (Vec::new(), Vec::new());
+    let (mut texts, mut missing_derived_images) = (Vec::new(), Vec::new());
     for Part { text: read, manifests, .. } in parts {
         let mut edits = Vec::new();
         for manifest in manifests {
             let inventory = inventory_of([manifest], &filter, Vec::new());
             let own = assign(&inventory, &mirror, &wanted.maps, region.as_deref());
             edits.extend(text::edits(manifest, &own));
-            let advice = text::lost_images(manifest, &own).into_iter();
-            lost_images.extend(advice.map(|advice| format!("error: {}: {advice}", read.path)));
+            let advice = text::missing_derived_images(manifest, &own).into_iter();
+            missing_derived_images.extend(advice.map(|advice| format!("error: {}: {advice}", read.path)));
             assignments.extend(own);
         }
         texts.push(rewritten(read, &edits)?);
     }
-    tell_left_alone(&assignments, observer);
+    report_skipped(&assignments, observer);
     let targets = targets(assignments);
     let missing = if let Some(lock) = lock {
         unproven(lock, &targets)
     } else {
-        let stores = store::open(&mirror, &ports.network, Limits::default(), observer).await?;
-        missing(&stores.destination, &mirror, &targets)
+        let stores =
+            store::open(slice::from_ref(&mirror), &ports.network, Limits::default(), observer).await?;
+        missing(&stores.destination(&mirror), &mirror, &targets)
             .await
             .map_err(|error| CommandError::new(format!("error: {error}")))?
     };
-    Ok(Rewritten { texts, mirror, missing, lost_images })
+    Ok(Rewritten { texts, mirror, missing, missing_derived_images })
 }
 
 fn inventory_of<'m>(
@@ -129,7 +136,7 @@ fn inventory_of<'m>(
 ) -> Inventory {
     let manifests: Vec<Manifest> = manifests.into_iter().cloned().collect();
     let found = Found { manifests: &manifests, ..Found::default() };
-    discover(clusters, found, filter, Vec::new(), Timestamp::now())
+    discover(clusters, &[found], filter, Vec::new(), Timestamp::now())
 }
 
 fn rewritten(read: &Text, edits: &[Edit]) -> Result<String, CommandError> {
@@ -137,7 +144,7 @@ fn rewritten(read: &Text, edits: &[Edit]) -> Result<String, CommandError> {
         .map_err(|refused| CommandError::new(format!("error: {}: {refused}", read.path)))
 }
 
-fn tell_left_alone(assignments: &[Assignment], observer: Observer<'_>) {
+fn report_skipped(assignments: &[Assignment], observer: Observer<'_>) {
     let skipped_images: BTreeSet<String> = assignments
         .iter()
         .filter_map(|assignment| match &assignment.source {

@@ -1,4 +1,4 @@
-//! JSON patches whose every step is guarded by a `test` of what was read.
+//! JSON patches in which a `test` guards every operation.
 
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOperation};
@@ -12,8 +12,8 @@ use crate::model::record::{ANNOTATION, Records};
 use crate::model::workload::Workload;
 use crate::ownership::fields::{appliers, is_ours};
 
-/// The patch that takes `applied` back from `workload` as it is now: only where the value is still ours. `None`
-/// where nothing of it is left.
+/// The patch that reverts `applied` in the current `workload`, only for values that are still ours. `None` if there are
+/// none.
 pub fn restoring(workload: &Workload, applied: &WorkloadPatch) -> Option<Patch> {
     let fields = locate_fields(&workload.pod, applied.changes.iter().map(|change| &change.image_field));
     let mut records = Records::read(&workload.annotations);
@@ -36,8 +36,8 @@ pub fn restoring(workload: &Workload, applied: &WorkloadPatch) -> Option<Patch> 
     (!changes.is_empty()).then(|| build(workload, &changes, &records))
 }
 
-/// Sets the images of `changes` and our annotation; each is preceded by a `test` of what was read. Entries are added
-/// first and removed last, so that every other one stands where it was read.
+/// Sets the images of `changes` and our annotation, each after a `test` of the value that was read. Entries are added
+/// first and removed last, so that the indices of all others remain valid.
 pub(super) fn build(workload: &Workload, changes: &[Change], records: &Records) -> Patch {
     let fields = locate_fields(&workload.pod, changes.iter().map(|change| &change.image_field));
     let (kind, pod) = (workload.name.kind, &workload.pod);
@@ -57,8 +57,8 @@ pub(super) fn build(workload: &Workload, changes: &[Change], records: &Records) 
     Patch(added)
 }
 
-/// Relinquishes our ownership of `image_fields` and of nothing else, only while the images are unchanged,
-/// and whoever applies them claims them. Nothing where there is nothing to give up.
+/// Relinquishes our ownership of `image_fields` and nothing else, only while the images are unchanged and their owner
+/// owns them. Empty if there is nothing to relinquish.
 pub(super) fn relinquish(workload: &Workload, image_fields: &[ImageField]) -> Vec<PatchOperation> {
     let entry = |index: usize, rest: &[&str]| {
         let index = index.to_string();
@@ -77,12 +77,12 @@ pub(super) fn relinquish(workload: &Workload, image_fields: &[ImageField]) -> Ve
             guards.push(test(entry(owner.index, &claimed.collect::<Vec<_>>()), json!({})));
         }
     }
-    // From the last one, because removing an entry moves those behind it.
+    // In reverse order, because removing an entry shifts the ones after it.
     for manager in workload.managers.iter().rev().filter(|manager| is_ours(manager)) {
         let Some(before) = &manager.fields else { continue };
         let mut rest = before.clone();
         for (managed, _) in &fields {
-            disown(&mut rest, &managed.path[..managed.whole]);
+            remove_ownership(&mut rest, &managed.path[..managed.whole]);
         }
         if rest == *before {
             continue;
@@ -103,12 +103,12 @@ pub(super) fn relinquish(workload: &Workload, image_fields: &[ImageField]) -> Ve
     guards
 }
 
-/// Takes the member at `path` away, and what held nothing else: an empty set would claim its whole item.
-fn disown(fields: &mut Value, path: &[String]) {
+/// Removes the member at `path`, and parents that become empty: an empty set would own the whole item.
+fn remove_ownership(fields: &mut Value, path: &[String]) {
     let (Some((first, rest)), Some(members)) = (path.split_first(), fields.as_object_mut()) else { return };
     let is_spent = match members.get_mut(first) {
         Some(inner) if !rest.is_empty() && !is_empty(inner) => {
-            disown(inner, rest);
+            remove_ownership(inner, rest);
             is_empty(inner)
         }
         Some(_) => rest.is_empty(),
@@ -123,7 +123,7 @@ fn is_empty(fields: &Value) -> bool {
     fields.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
-/// The API server's `test` takes a missing member for null, so that absence can be tested as well.
+/// The API server's `test` treats a missing member as null, so absence can be tested as well.
 fn annotate(workload: &Workload, value: Option<String>) -> Vec<PatchOperation> {
     let all = || PointerBuf::from_tokens(["metadata", "annotations"]);
     let ours = || PointerBuf::from_tokens(["metadata", "annotations", ANNOTATION]);

@@ -1,4 +1,4 @@
-//! Telling a component by a variable which derived image it has, where it would not find it by itself.
+//! Sets the variable for a derived image that its component would not find.
 
 use super::Change;
 use crate::castai::derivation;
@@ -9,7 +9,7 @@ use crate::model::workload::Workload;
 use crate::ownership::fields::{self, OwnedBy};
 use crate::sync::rewrite::derived_image;
 
-/// What that takes.
+/// The changes for that.
 #[derive(Default)]
 pub(super) struct ScannerVariable {
     pub change: Option<Change>,
@@ -21,11 +21,11 @@ pub(super) struct ScannerVariable {
 pub(super) enum ScannersNotFound {
     /// This image is not verified.
     Missing(String),
-    /// Its name is not known, or nothing can tell it; the text says why.
+    /// Its name is unknown, or nothing can set it; the text says why.
     InvalidName(String),
 }
 
-/// Brings the variable of ours to `named`, or away where none is needed.
+/// Sets our variable to `named`, or removes it if none is needed.
 pub(super) fn set(
     workload: &Workload,
     derived: &Use,
@@ -36,7 +36,7 @@ pub(super) fn set(
     let Some(image_field) = variable else { return Ok(ScannerVariable::default()) };
     if let Some(image) = &named {
         if let Some(why) = image_field.immutable_in(workload.name.kind) {
-            return Err(ScannersNotFound::InvalidName(derivation::must_be_told(image, why)));
+            return Err(ScannersNotFound::InvalidName(derivation::variable_required(image, why)));
         }
         if derived_image::is_set_elsewhere(&workload.pod, &image_field) {
             let why = derivation::variable_has_no_value(&image_field.to_string(), image);

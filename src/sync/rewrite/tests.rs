@@ -6,7 +6,7 @@ use super::*;
 use crate::model::field_manager::{FIELD_MANAGER, FieldManager};
 use crate::model::image::Digest;
 use crate::model::inventory::{API_VERSION, WorkloadKind};
-use crate::model::lock::{LockKind, LockedDestination};
+use crate::model::lock::{Lock, LockKind};
 use crate::model::record::ANNOTATION;
 
 const AGENT: &str = "us-docker.pkg.dev/castai-hub/library/agent:v1";
@@ -33,7 +33,7 @@ fn lock(images: &[(&str, &str)]) -> Lock {
     }
 }
 
-/// An object as the API server holds it, and the snapshot that is made of it.
+/// An object as in the API server, and its snapshot.
 fn workload(kind: WorkloadKind, annotations: &Value, pod: &Value) -> (Value, Workload) {
     let wrapped = kind
         .pod_spec_pointer()
@@ -68,7 +68,7 @@ fn pod(image: &str) -> Value {
 
 fn rewrite(lock: &Lock, workload: &Workload) -> Option<Rewrite> {
     let rewriter = Rewriter {
-        lock,
+        destination: &lock.destinations[0],
         filter: &ImageFilter::default(),
         skipped_images: &BTreeSet::from(["nodes.example/reach:1".parse().unwrap()]),
     };
@@ -82,7 +82,7 @@ fn patched(lock: &Lock, workload: &Workload) -> WorkloadPatch {
     }
 }
 
-/// Applies a patch as the API server does, for which a missing member is null.
+/// Applies a patch like the API server, which treats a missing member as null.
 fn apply(mut object: Value, patch: &Patch) -> Result<Value, String> {
     for operation in &patch.0 {
         match operation {
@@ -155,21 +155,21 @@ fn a_patch_does_not_apply_to_what_changed() {
     let (mut object, annotated) = workload(WorkloadKind::Deployment, &json!({"a": "b"}), &pod(AGENT));
     let patch = patched(&lock, &annotated).patch;
     object["metadata"]["annotations"][ANNOTATION] = json!("{}");
-    assert!(apply(object, &patch).is_err(), "somebody else recorded something");
+    assert!(apply(object, &patch).is_err(), "another client changed the record");
 }
 
 #[test]
-fn what_is_recorded_is_what_rollback_must_put_back() {
+fn the_record_has_the_image_that_rollback_restores() {
     let record = |from: &str, to: &str| json!({ANNOTATION: json!({"container/agent": {"from": from, "to": to}}).to_string()});
     let cases = [
-        // Moved from one mirror to another: the public image stays on record.
+        // Moved from one mirror to another: the record keeps the public image.
         (
             record("public/x:1", "old.example/x:1"),
             "old.example/x:1",
             ("old.example/x:1", "registry.example/x:1"),
             "public/x:1",
         ),
-        // A newer version in the old mirror moves as well, and so does what nodes reach where it is.
+        // A newer version in the old mirror moves too, and so does an image that nodes can reach.
         (
             record("public/x:1", "old.example/flat:1"),
             "old.example/flat:2",
@@ -182,28 +182,28 @@ fn what_is_recorded_is_what_rollback_must_put_back() {
             ("public/x:1", "registry.example/x:1"),
             "public/x:1",
         ),
-        // The lock knows the public image only.
+        // The lock only has the public image.
         (
             record("public/x:1", "old.example/x:1"),
             "old.example/x:1",
             ("public/x:1", "registry.example/x:1"),
             "public/x:1",
         ),
-        // Helm put a newer public tag back since.
+        // Helm has restored a newer public tag since.
         (
             record("public/x:1", "registry.example/x:1"),
             "public/x:2",
             ("public/x:2", "registry.example/x:2"),
             "public/x:2",
         ),
-        // Somebody set a newer private tag: its own public source is recorded.
+        // Another client set a newer private tag: its own public source is recorded.
         (
             record("public/x:1", "registry.example/x:1"),
             "registry.example/x:2",
             ("public/x:2", "registry.example/x:2"),
             "public/x:2",
         ),
-        // Not our form.
+        // Not our format.
         (json!({ANNOTATION: "nonsense"}), "public/x:1", ("public/x:1", "registry.example/x:1"), "public/x:1"),
     ];
     for (annotations, current, (source, destination), from) in cases {
@@ -262,7 +262,7 @@ fn a_derived_image_holds_its_workload_back_until_it_is_verified() {
     let with = lock(&[(controller, &destination), (&scanners, &format!("{MIRROR}/{scanners}"))]);
     assert_eq!(patched(&with, &workload).changes.len(), 1);
 
-    // What counts is the name that kvisor makes out of its controller's new one.
+    // The name that kvisor derives from its controller's new name matters.
     let flat = format!("{MIRROR}/kvisor-controller:v1");
     let beside = format!("{MIRROR}/kvisor-scanners:v1");
     let unmirrored = lock(&[(controller, &flat)]);
@@ -304,14 +304,14 @@ fn ownership_is_relinquished_once_the_owner_names_the_verified_image() {
     let relinquished = vec![ImageField::Container("agent".to_owned())];
     let Rewrite::Patch(patch) = decide(&destination, None, &shared) else { panic!("no patch") };
     assert_eq!((&patch.relinquished, patch.changes.len()), (&relinquished, 0));
-    // Beside another image that is still to be rewritten, in one step.
+    // Together with another image that still has to be rewritten, in one step.
     let Rewrite::Patch(patch) = decide(&destination, Some("b:1"), &shared) else { panic!("no patch") };
     assert_eq!((&patch.relinquished, patch.changes.len()), (&relinquished, 1));
-    // Helm put the public image back, or names one that is not verified.
+    // Helm restored the public image, or set one that is not verified.
     let Rewrite::Patch(patch) = decide(AGENT, None, &shared[..1]) else { panic!("no patch") };
     assert_eq!((patch.relinquished.len(), patch.changes.len()), (0, 1));
     assert!(matches!(decide("registry.example/c:1", None, &shared), Rewrite::HeldBack(_)));
-    // One of the two claims it alone.
+    // The owner already owns one of the two alone.
     assert_eq!(decide(&destination, None, &shared[..1]), Rewrite::Unchanged);
     assert_eq!(decide(&destination, None, &shared[1..]), Rewrite::Unchanged);
 }

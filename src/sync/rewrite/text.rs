@@ -1,7 +1,7 @@
-//! Filter mode: the names of images in a text of manifests are replaced in place, and nothing else of it changes.
+//! Filter mode: replaces image names in a text of manifests, and changes nothing else.
 //!
-//! Which names is decided as everywhere, by discovery and assignment; where they stand is found by a second look at
-//! the text; and what came out is read again and compared, so that no text is handed out that says anything else.
+//! Discovery and assignment decide on the names, as everywhere; this module finds their positions in the text. The
+//! result is parsed again and compared, so that a text with any other change is never returned.
 
 mod yaml;
 
@@ -19,14 +19,14 @@ use crate::sync::discover::manifests::Manifest;
 use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::rewrite::derived_image::{self, MissingDerivedImage};
 
-/// One field that gets the name of another image.
+/// The new image of one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
-    /// Index among the text's documents.
+    /// Index of the document.
     pub document: usize,
-    /// From the document's root to the field, as the tokens of a JSON pointer.
+    /// From the document's root to the field, as tokens of a JSON pointer.
     pub pointer: Vec<String>,
-    /// The field for people: `Deployment/castai-agent: container/agent`.
+    /// The field for messages: `Deployment/castai-agent: container/agent`.
     pub field: String,
     pub from: String,
     pub to: String,
@@ -46,7 +46,7 @@ pub enum Refused {
     Unplaced { document: usize, field: String, image: String },
 }
 
-/// The fields of `manifest` that get another name by `assignments`, which were made for it alone.
+/// The fields of `manifest` that get another name by `assignments`, which were made only for it.
 pub fn edits(manifest: &Manifest, assignments: &[Assignment]) -> Vec<Edit> {
     let used = assignments.iter().flat_map(|assignment| &assignment.used_by);
     let fields = locate_fields(&manifest.pod, used.map(|used| &used.used_by.image_field));
@@ -73,18 +73,18 @@ pub fn edits(manifest: &Manifest, assignments: &[Assignment]) -> Vec<Edit> {
     edits
 }
 
-/// What has to be done by hand so that components find their derived images: no line can be added here. One sentence
+/// What users have to do so that components find their derived images, because no line can be added here. One sentence
 /// each.
-pub fn lost_images(manifest: &Manifest, assignments: &[Assignment]) -> Vec<String> {
+pub fn missing_derived_images(manifest: &Manifest, assignments: &[Assignment]) -> Vec<String> {
     let mut advice = Vec::new();
     for assigned in assignments {
         for used in &assigned.used_by {
             let own = derived_image::source_of(assignments, &used.used_by);
-            let lost = own.and_then(|own| {
+            let missing = own.and_then(|own| {
                 derived_image::missing(&manifest.pod, &used.used_by, assigned, &own.destination)
             });
             if let (Some(MissingDerivedImage { own, variable: field, .. }), Source::Known(source)) =
-                (lost, &assigned.source)
+                (missing, &assigned.source)
                 && let (Some(container), Some(variable)) = (field.container(), field.variable())
             {
                 let how = derivation::set_in_file(own, container, variable, source);
@@ -95,10 +95,10 @@ pub fn lost_images(manifest: &Manifest, assignments: &[Assignment]) -> Vec<Strin
     advice
 }
 
-/// Carries out `edits` in `text`.
+/// Applies `edits` to `text`.
 ///
 /// # Errors
-/// The text cannot be read, or a field cannot get its name without changing something else.
+/// The text cannot be parsed, or a field cannot be edited without changing something else.
 pub fn rewrite(text: &str, edits: &[Edit]) -> Result<String, Refused> {
     let before = documents::read(text).map_err(Refused::Unreadable)?;
     let mut replacements: BTreeMap<usize, (Range<usize>, String)> = BTreeMap::new();
@@ -117,7 +117,7 @@ pub fn rewrite(text: &str, edits: &[Edit]) -> Result<String, Refused> {
             let place = place.start + document.range.start..place.end + document.range.start;
             let replaced = replacements.insert(place.start, (place, to.clone()));
             if replaced.is_some_and(|(_, other)| other != to) {
-                return Err(shared(edit, "a field with another image".to_owned()));
+                return Err(shared_field(edit, "a field with another image".to_owned()));
             }
         }
     }
@@ -133,7 +133,7 @@ pub fn rewrite(text: &str, edits: &[Edit]) -> Result<String, Refused> {
     Ok(after)
 }
 
-/// What knows where the values of a document stand.
+/// The positions of a document's values.
 enum Places<'t> {
     Json(&'t str),
     Yaml(&'t str, Tree),
@@ -147,7 +147,7 @@ impl<'t> Places<'t> {
         }
     }
 
-    /// The bytes of the document that are to be replaced, and by what.
+    /// The bytes of the document to replace, with their replacement.
     fn replacement(&self, edit: &Edit) -> Option<(Range<usize>, String)> {
         let (document, span, quoted) = match self {
             Self::Json(document) => (document, parse::json::span(document, &edit.pointer)?, true),
@@ -157,7 +157,7 @@ impl<'t> Places<'t> {
             }
         };
         let written = document.get(span.clone())?;
-        // The comment behind a block's header or below its text may name the image too.
+        // A comment after a block's header or below its text may contain the name too.
         let (indent, value) = if written.lines().count() > 1 && !quoted {
             let line = written.split_inclusive('\n').find(|line| line.trim() == edit.from)?;
             (line.as_ptr().addr() - written.as_ptr().addr(), line)
@@ -168,12 +168,12 @@ impl<'t> Places<'t> {
             let start = span.start + indent + found;
             return Some((start..start + edit.from.len(), edit.to.clone()));
         }
-        // With escapes in it; the name of an image needs none.
+        // The value has escapes; the name of an image needs none.
         quoted.then(|| (span, format!("\"{}\"", edit.to)))
     }
 }
 
-/// Says no to a text that differs from what was read in anything but the fields of `edits`.
+/// Rejects a result that differs from the original in anything except the fields of `edits`.
 fn confirm(before: Vec<Document>, after: &str, edits: &[Edit]) -> Result<(), Refused> {
     let after = documents::read(after).map_err(Refused::Unreadable)?;
     let mut expected: Vec<Value> = before.into_iter().map(|document| document.value).collect();
@@ -185,18 +185,18 @@ fn confirm(before: Vec<Document>, after: &str, edits: &[Edit]) -> Result<(), Ref
     for (index, expected) in expected.iter().enumerate() {
         let written = after.get(index).map_or(&Value::Null, |document| &document.value);
         if let Some(other) = difference(expected, written) {
-            // Only an anchor makes one value of two fields.
+            // Two fields only share a value through an anchor.
             let edit = edits.iter().find(|edit| edit.document == index);
             return Err(edit.map_or_else(
                 || Refused::Unreadable(DocumentError::new(index + 1, "cannot parse the result")),
-                |edit| shared(edit, other),
+                |edit| shared_field(edit, other),
             ));
         }
     }
     Ok(())
 }
 
-fn shared(edit: &Edit, other: String) -> Refused {
+fn shared_field(edit: &Edit, other: String) -> Refused {
     Refused::Shared { document: edit.document + 1, field: edit.field.clone(), other }
 }
 
@@ -208,7 +208,7 @@ fn field<'v>(value: &'v mut Value, pointer: &[String]) -> Option<&'v mut Value> 
     })
 }
 
-/// The first place where two values differ, as people write it: `spec.containers[0].image`.
+/// The first difference of two values, as a path: `spec.containers[0].image`.
 fn difference(one: &Value, other: &Value) -> Option<String> {
     let (inner, place) = match (one, other) {
         (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
@@ -227,8 +227,7 @@ fn difference(one: &Value, other: &Value) -> Option<String> {
     Some(place + &inner)
 }
 
-/// Puts texts of one format behind each other so that kubectl reads the documents of all of them. One alone stays as it
-/// is.
+/// Concatenates texts of one format so that kubectl reads the documents of all of them. A single text is unchanged.
 pub fn join(texts: Vec<String>, format: Format) -> String {
     texts.into_iter().reduce(|joined, text| append(joined, &text, format)).unwrap_or_default()
 }
@@ -240,7 +239,7 @@ fn append(mut joined: String, text: &str, format: Format) -> String {
     }
     let mut lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
     match (format, lines.next()) {
-        // Only behind the end of a document may a directive stand.
+        // A directive is only allowed after the end of a document.
         (Format::Yaml, Some(line)) if line.starts_with('%') => joined.push_str("...\n"),
         (Format::Yaml, Some(line)) if !line.starts_with("---") => joined.push_str("---\n"),
         _ => {}

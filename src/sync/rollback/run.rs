@@ -1,19 +1,21 @@
-//! The way back: what is recorded on workloads → patches → rollout → report.
+//! Rolls back: records on workloads → patches → rollout → report.
 
 use super::{Named, RollbackReport, decide, skipped};
-use crate::castai::built_in;
 use crate::cluster::{self, Connection, Listed, PatchMode, Scope};
 use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
+use crate::model::knowledge::Knowledge;
 use crate::sync::rollout::{self, Options};
 use crate::sync::settings::DryRun;
 
-/// What is rolled back, and how.
+/// The settings of `rollback`.
 pub struct Settings {
     pub scope: Scope,
-    /// Workloads to roll back; all where there are none.
+    /// Workloads to roll back; empty for all.
     pub workloads: Vec<Named>,
     pub dry_run: Option<DryRun>,
+    /// What the user adds: which variables hold images, and the order of the rollout.
+    pub knowledge: Knowledge,
     pub rollout: Options,
 }
 
@@ -51,7 +53,7 @@ pub async fn run(
         let mode = if settings.dry_run.is_some() { PatchMode::DryRun } else { PatchMode::Apply };
         let options = Options { mode, ..settings.rollout };
         report.workloads =
-            rollout::roll_out(connection, decisions, &decide, built_in(), options, observer).await;
+            rollout::roll_out(connection, decisions, &decide, &settings.knowledge, options, observer).await;
     }
     Ok(report)
 }

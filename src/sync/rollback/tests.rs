@@ -5,7 +5,7 @@ use crate::model::record::ANNOTATION;
 use crate::model::workload::Owner;
 use crate::sync::rewrite::restoring;
 
-/// An object as the API server holds it, and the snapshot that is made of it.
+/// An object as in the API server, and its snapshot.
 fn workload(records: &Value, images: &[(&str, &str)]) -> (Value, Workload) {
     let containers: Vec<_> =
         images.iter().map(|(name, image)| json!({"name": name, "image": image})).collect();
@@ -39,7 +39,7 @@ fn ours() -> Value {
     json!({"from": PUBLIC, "to": OURS})
 }
 
-/// Applies the decision, and returns the images and our annotation as they are then.
+/// Applies the decision, and returns the resulting images and annotation.
 fn rolled_back(object: &Value, workload: &Workload) -> Option<(Vec<String>, Option<Value>)> {
     let Some(Rewrite::Patch(patch)) = decide(workload) else { return None };
     let mut after = object.clone();
@@ -51,22 +51,22 @@ fn rolled_back(object: &Value, workload: &Workload) -> Option<(Vec<String>, Opti
     Some((images, annotation.map(|text| serde_json::from_str(text).unwrap())))
 }
 
-/// What stands there, what stands there afterwards, whether a record is left, whether it is spoken of.
+/// Current image, image afterwards, whether a record remains, whether it is reported as skipped.
 type Case<'a> = (&'a str, Option<&'a str>, bool, Option<Option<&'a str>>);
 
 #[test]
-fn only_what_is_still_ours_goes_back() {
+fn only_unchanged_private_images_are_rolled_back() {
     let upgraded = "e.example/ghcr.io/castai/x:v2";
     let cases: [Case<'_>; 5] = [
         (OURS, Some(PUBLIC), false, None),
-        // Somebody put it back already: our record alone is behind.
+        // Another client has already restored it: only our record is outdated.
         (PUBLIC, Some(PUBLIC), false, None),
-        // An upgrade by way of the mirror is never taken back, and its name can still be read.
+        // An upgrade to a private name is never reverted, and its source remains known.
         (upgraded, None, true, Some(Some("ghcr.io/castai/x:v2"))),
         ("ghcr.io/castai/x:v2", Some("ghcr.io/castai/x:v2"), false, Some(None)),
         ("other.example/x:v1", Some("other.example/x:v1"), false, Some(None)),
     ];
-    for (current, expected, keeps_record, told) in cases {
+    for (current, expected, keeps_record, expected_public) in cases {
         let (object, workload) = workload(&json!({"container/a": ours()}), &[("a", current)]);
         let after = rolled_back(&object, &workload);
         let expected = expected.map(|image| (vec![image.to_owned()], None));
@@ -74,7 +74,7 @@ fn only_what_is_still_ours_goes_back() {
         assert_eq!(keeps_record, after.is_none(), "{current}");
         let left = skipped(&workload);
         let public = left.first().map(|left| left.public.as_ref().map(Image::as_written));
-        assert_eq!(public, told, "{current}");
+        assert_eq!(public, expected_public, "{current}");
     }
 }
 
@@ -86,7 +86,7 @@ fn each_image_field_is_judged_alone() {
     });
     let (object, workload) = workload(&records, &[("a", OURS), ("b", upgraded), ("c", OURS)]);
     let (images, annotation) = rolled_back(&object, &workload).unwrap();
-    // What is recorded nowhere is nobody's to take back, even where it looks like ours.
+    // An image without a record is not reverted, even if it looks like ours.
     assert_eq!(images, [PUBLIC, upgraded, OURS]);
     assert_eq!(annotation.unwrap(), json!({"container/b": ours(), "volume/later": {"x": 1}}));
 }
@@ -110,13 +110,13 @@ fn nothing_is_decided_without_a_record() {
 }
 
 #[test]
-fn what_goes_wrong_gets_our_images_and_their_record_back() {
+fn a_failed_rollback_restores_our_images_and_record() {
     let (object, workload) = workload(&json!({"container/a": ours()}), &[("a", OURS)]);
     let Some(Rewrite::Patch(applied)) = decide(&workload) else { panic!("nothing decided") };
     let mut after = object.clone();
     json_patch::patch(&mut after, &applied.patch).unwrap();
     let mut back = restoring(&snapshot(&after), &applied).unwrap();
-    // The API server's `test` takes a missing member for null, and this crate's does not.
+    // The API server's `test` treats a missing member as null; that of this crate does not.
     back.0.retain(
         |operation| !matches!(operation, json_patch::PatchOperation::Test(test) if test.value.is_null()),
     );

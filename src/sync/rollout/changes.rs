@@ -1,4 +1,4 @@
-//! What is to be done with the workloads of a cluster: decided once, shown, carried out.
+//! The changes to the workloads of a cluster: decided once, shown, carried out.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,6 @@ use crate::model::cluster_plan::{ClusterPlan, WorkloadPlan, WorkloadStep};
 use crate::model::image::Mirror;
 use crate::model::inventory::WorkloadName;
 use crate::model::knowledge::Knowledge;
-use crate::model::lock::Lock;
 use crate::model::owner::Owner;
 use crate::model::workload::Workload;
 use crate::ownership::fields;
@@ -18,7 +17,7 @@ use crate::sync::discover::snapshot::ClusterSnapshot;
 use crate::sync::rewrite::{Rewrite, Rewriter};
 use crate::sync::settings::{DryRun, Settings};
 
-/// Decides by the lock, and leaves to their owners what those would put back at once.
+/// Decides by the lock, and holds back changes that an owner would revert immediately.
 fn decide<'r>(
     cluster: &'r ClusterSnapshot,
     rewriter: Rewriter<'r>,
@@ -39,7 +38,7 @@ fn decide<'r>(
     }
 }
 
-/// What a run decided on for one cluster.
+/// The decisions of a run for one cluster.
 pub(in crate::sync) struct Changes {
     decisions: Vec<Decision>,
 }
@@ -54,16 +53,16 @@ impl Changes {
         Self { decisions: super::decide_all(&cluster.workloads, &decide) }
     }
 
-    /// The same where nothing changed meanwhile; decided anew is on workloads that changed since they were read, and on
-    /// all where not everything that was `expected` is verified.
+    /// The same decisions if nothing changed. Workloads that changed since they were read are decided again, and so are
+    /// all if not everything in `expected` is verified.
     pub(in crate::sync) fn confirm(
         self,
         cluster: &ClusterSnapshot,
-        expected: &Lock,
+        expected: Rewriter<'_>,
         rewriter: Rewriter<'_>,
         settings: &Settings,
     ) -> Self {
-        if !rewriter.confirms(expected) {
+        if !rewriter.confirms(&expected) {
             return Self::decide(cluster, rewriter, settings);
         }
         let decide = decide(cluster, rewriter, settings);
@@ -76,13 +75,13 @@ impl Changes {
         Self { decisions: cluster.workloads.iter().filter_map(decision).collect() }
     }
 
-    /// How many workloads would be patched.
+    /// The number of workloads that would be patched.
     pub(in crate::sync) fn patches(&self) -> usize {
         let is_patch = |decision: &&Decision| matches!(decision.rewrite, Rewrite::Patch(_));
         self.decisions.iter().filter(is_patch).count()
     }
 
-    /// The half of the plan that changes the cluster.
+    /// The part of the plan that changes the cluster.
     pub(in crate::sync) fn plan(
         &self,
         cluster: &ClusterSnapshot,
@@ -108,12 +107,12 @@ impl Changes {
         }
     }
 
-    /// What rewriting would do, without asking the server.
+    /// The planned changes, without a server dry run.
     pub(in crate::sync) fn preview(&self, cluster: &ClusterSnapshot) -> Vec<WorkloadReport> {
         with_owners(cluster, super::preview(&self.decisions))
     }
 
-    /// What rewriting would do: by the server's own dry run, or by us alone.
+    /// The planned changes, with a server or client dry run.
     pub(in crate::sync) async fn dry_run(
         self,
         cluster: &ClusterSnapshot,
@@ -179,7 +178,7 @@ fn step(rewrite: &Rewrite) -> WorkloadStep {
     }
 }
 
-/// Names who writes the images too that were or would be changed, and whose claim keeps the private ones.
+/// Adds the other owners of changed images, and the field ownership of private images.
 fn with_owners(cluster: &ClusterSnapshot, mut reports: Vec<WorkloadReport>) -> Vec<WorkloadReport> {
     let workloads: BTreeMap<_, _> =
         cluster.workloads.iter().map(|workload| (&workload.name, workload)).collect();
@@ -196,4 +195,35 @@ fn with_owners(cluster: &ClusterSnapshot, mut reports: Vec<WorkloadReport>) -> V
         }
     }
     reports
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::castai::built_in;
+    use crate::model::inventory::{WorkloadKind, WorkloadName};
+
+    #[test]
+    fn what_the_user_adds_has_its_place_in_the_order() {
+        let name = |namespace: &str, name: &str| WorkloadName {
+            cluster: "c".to_owned(),
+            namespace: namespace.to_owned(),
+            kind: WorkloadKind::Deployment,
+            name: name.to_owned(),
+        };
+        let (first, probe, tool) =
+            (name("castai-agent", "x"), name("castai-agent", "a-probe"), name("tools", "a"));
+        let order = |knowledge: &Knowledge| {
+            let mut names = vec![&tool, &probe, &first];
+            names.sort_by_key(|name| criticality(name, knowledge));
+            names.into_iter().map(|name| name.name.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(order(built_in()), ["a-probe", "x", "a"]);
+        let added = Knowledge {
+            namespaces: vec!["tools".to_owned()],
+            rollout_order: [("-probe".to_owned(), 9)].into(),
+            ..Knowledge::default()
+        };
+        assert_eq!(order(&added), ["x", "a", "a-probe"]);
+    }
 }

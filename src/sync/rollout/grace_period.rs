@@ -1,4 +1,4 @@
-//! How long kubelets may go on trying before what they say counts.
+//! The grace period for problems that kubelets may solve by retrying.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::cluster::rollout::Observation;
 /// How long each transient problem of a pod has lasted.
 pub(super) struct GracePeriod {
     limit: Duration,
-    /// By pod and container: a kubelet that tries again and again gives one reason after the other.
+    /// By pod and container, because a kubelet that retries reports changing reasons.
     seen: HashMap<(String, Option<String>), ProblemSpan>,
 }
 

@@ -10,50 +10,52 @@ use crate::ownership::fields::FieldOwnership;
 use crate::sync::rewrite::WorkloadPatch;
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadReport {
     pub workload: WorkloadName,
     pub changes: Vec<Change>,
-    /// Image fields that this plugin relinquished, because their owner sets the same image.
+    /// Image fields whose ownership was relinquished, because their owner sets the same image.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub relinquished: Vec<ImageField>,
     pub outcome: Outcome,
-    /// What its pods say; crash logs of a component that was broken before are shown, not judged.
+    /// Problems of its pods; crash logs of a component that was broken before are shown but not judged.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<PodProblem>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Who writes its images too, where they were or would be changed.
+    /// Other owners of its images, if they were or would be changed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub owners: Vec<Owner>,
-    /// Who keeps its private images then; absent where nobody applies it on the server's side.
+    /// Who owns its private images afterwards; `None` if no field manager uses server-side apply.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ownership: Option<FieldOwnership>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", tag = "type", content = "reason")]
 pub enum Outcome {
     Updated,
-    /// It runs the verified images already.
+    /// It already uses the verified images.
     Unchanged,
-    /// The patch was made, and not shown to the server.
+    /// The patch was planned, without a server dry run.
     Planned,
     /// The server would accept the patch.
     DryRunOk,
-    /// An image that it needs is not verified.
+    /// A required image is not verified.
     HeldBack(String),
     /// None of its images can be changed in place.
     NotRewritable(String),
     Failed(String),
-    /// It was healthy, did not become healthy again, and has its former images back.
+    /// It was healthy and did not become healthy again, so its former images were restored.
     Restored(String),
-    /// The run stopped before its turn.
+    /// The run stopped before it.
     NotStarted,
 }
 
 impl Outcome {
-    /// Whether somebody has to do something about it.
+    /// Whether it needs attention.
     pub fn needs_attention(&self) -> bool {
         matches!(self, Self::HeldBack(_) | Self::Failed(_) | Self::Restored(_) | Self::NotStarted)
     }

@@ -1,4 +1,4 @@
-//! What an earlier run wrote and did not see to its end: a run that is killed must not be taken for a success.
+//! Finds unfinished rollouts of earlier runs: an interrupted run must not be reported as a success.
 
 use futures::StreamExt as _;
 use futures::future::join_all;
@@ -8,27 +8,26 @@ use k8s_openapi::api::core::v1::Pod;
 use super::report::{Outcome, WorkloadReport};
 use super::verdict::{self, Health, Verdict};
 use super::{CONCURRENCY, DryRunPassed, Run, Watched, settled};
-use crate::castai::components::image_variables;
 use crate::cluster::pods::{self, ProblemKind};
 use crate::cluster::rollout::{Observation, Pods, observe};
 use crate::cluster::{ErrorKind, PatchMode};
 use crate::event::Event;
 use crate::model::cluster_plan::Change;
-use crate::model::image_field::locate_image_fields;
+use crate::model::image_field::{Variables, locate_image_fields};
 use crate::model::inventory::WorkloadKind;
 use crate::model::record::Records;
 use crate::model::workload::Workload;
 use crate::sync::rewrite::{Rewrite, WorkloadPatch};
 
-/// A rollout of ours that is not done.
+/// A rollout of ours that is not complete.
 pub(super) struct Unfinished<'a> {
     workload: &'a Workload,
     changes: Vec<Change>,
-    ran_well: bool,
+    was_healthy: bool,
     seen: Observation,
 }
 
-/// Whether what is not done can be about images: a pod that no node takes, or whose node is gone, is not.
+/// Whether an incomplete rollout may be caused by images: an unschedulable pod or a lost node is not.
 fn is_about_images(seen: &Observation) -> bool {
     let is_stuck = |pod: &Pod| {
         let problems = pods::problems(pod);
@@ -39,50 +38,51 @@ fn is_about_images(seen: &Observation) -> bool {
 }
 
 impl Run<'_> {
-    /// Whether a workload that needs no patch may have a rollout of ours behind it that nobody waited for.
-    pub(super) fn is_worth_a_look(&self, workload: &Workload) -> bool {
+    /// Whether a workload that needs no patch may have a rollout of ours that was not watched to its end.
+    pub(super) fn may_be_unfinished(&self, workload: &Workload) -> bool {
         use WorkloadKind::{DaemonSet, Deployment, Pod, StatefulSet};
         self.options.mode == PatchMode::Apply
             && self.options.wait
             && matches!(workload.name.kind, Deployment | DaemonSet | StatefulSet | Pod)
-            && !recorded(workload).is_empty()
+            && !recorded(workload, &self.connection.image_variables).is_empty()
     }
 
-    /// Looks at each workload once: at those with nothing to wait for, and at rollouts that are not done, of what ran
-    /// well before our change and of what did not. How a workload was before is known only where a pod from before still
-    /// runs; the others are waited for as what was broken.
-    pub(super) async fn look_back<'a>(
+    /// Reads each workload once, and returns those without a rollout to watch and incomplete rollouts, of workloads
+    /// that were healthy before our change and of others. The earlier health is only known if an old pod still runs;
+    /// without one, the workload is treated as broken before.
+    pub(super) async fn find_unfinished<'a>(
         &self,
         workloads: &[&'a Workload],
     ) -> (Vec<WorkloadReport>, Vec<Unfinished<'a>>, Vec<Unfinished<'a>>) {
         let results: Vec<_> = stream::iter(workloads.iter().copied())
-            .map(|workload| self.look_at(workload))
+            .map(|workload| self.read_rollout(workload))
             .buffered(CONCURRENCY)
             .collect()
             .await;
-        let (mut settled, mut ran_well, mut broken) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut settled, mut was_healthy, mut broken) = (Vec::new(), Vec::new(), Vec::new());
         for result in results {
             match result {
                 Ok(report) => settled.push(report),
-                Err(unfinished) if unfinished.ran_well => ran_well.push(unfinished),
+                Err(unfinished) if unfinished.was_healthy => was_healthy.push(unfinished),
                 Err(unfinished) => broken.push(unfinished),
             }
         }
-        (settled, ran_well, broken)
+        (settled, was_healthy, broken)
     }
 
-    pub(super) async fn see_to_their_end(&self, unfinished: Vec<Unfinished<'_>>) -> Vec<WorkloadReport> {
-        join_all(unfinished.into_iter().map(|unfinished| self.see_to_its_end(unfinished))).await
+    pub(super) async fn watch_all(&self, unfinished: Vec<Unfinished<'_>>) -> Vec<WorkloadReport> {
+        join_all(unfinished.into_iter().map(|unfinished| self.watch_to_its_end(unfinished))).await
     }
 
-    async fn look_at<'a>(&self, workload: &'a Workload) -> Result<WorkloadReport, Unfinished<'a>> {
+    async fn read_rollout<'a>(&self, workload: &'a Workload) -> Result<WorkloadReport, Unfinished<'a>> {
         let mut report = settled(&workload.name, Rewrite::Unchanged);
         match observe(self.connection, &workload.name).await {
             Ok(seen) if verdict::health(&seen) == Health::Broken => {
-                let changes = recorded(workload);
-                let ran_well = ran_well(&seen, &changes);
-                if ran_well || is_about_images(&seen) {
-                    return Err(Unfinished { workload, changes, ran_well, seen });
+                let variables = &self.connection.image_variables;
+                let changes = recorded(workload, variables);
+                let was_healthy = was_healthy(&seen, &changes, variables);
+                if was_healthy || is_about_images(&seen) {
+                    return Err(Unfinished { workload, changes, was_healthy, seen });
                 }
             }
             Ok(_) => {}
@@ -94,16 +94,16 @@ impl Run<'_> {
         Ok(report)
     }
 
-    async fn see_to_its_end(&self, unfinished: Unfinished<'_>) -> WorkloadReport {
-        let Unfinished { workload, changes, ran_well, seen } = unfinished;
+    async fn watch_to_its_end(&self, unfinished: Unfinished<'_>) -> WorkloadReport {
+        let Unfinished { workload, changes, was_healthy, seen } = unfinished;
         let name = &workload.name;
         let mut report = settled(name, Rewrite::Unchanged);
         (self.observer)(Event::RolloutStarted { workload: name.clone() });
-        // Whatever a pod runs now counts as new: it stands beside one that has not run anything.
+        // All running pods count as new, next to an empty pod before the change.
         let nothing = Pods { new: vec![Pod::default()], old: Vec::new() };
         let before = Observation { pods: Some(nothing), ..seen };
-        if ran_well {
-            let proven = DryRunPassed(WorkloadPatch::made_earlier(name.clone(), changes));
+        if was_healthy {
+            let proven = DryRunPassed(WorkloadPatch::from_earlier_run(name.clone(), changes));
             let mut report = self.finish(Watched { proven, health: Health::Healthy, before }).await;
             if report.outcome == Outcome::Updated {
                 (report.outcome, report.changes) = (Outcome::Unchanged, Vec::new());
@@ -129,12 +129,11 @@ impl Run<'_> {
     }
 }
 
-/// Whether a pod is ready with the very images that our changes took away: then the workload was healthy before them.
-fn ran_well(seen: &Observation, changes: &[Change]) -> bool {
-    let variables = image_variables();
+/// Whether a pod is ready with exactly the images that our changes replaced: then the workload was healthy before.
+fn was_healthy(seen: &Observation, changes: &[Change], variables: &Variables) -> bool {
     let runs_former = |pod: &Pod| {
         let fields =
-            pod.spec.as_ref().map(|spec| locate_image_fields(&spec.into(), &variables)).unwrap_or_default();
+            pod.spec.as_ref().map(|spec| locate_image_fields(&spec.into(), variables)).unwrap_or_default();
         changes.iter().all(|change| {
             let field = fields.iter().find(|field| field.image_field == change.image_field);
             field.map(|field| &field.value) == change.from.as_ref()
@@ -144,10 +143,10 @@ fn ran_well(seen: &Observation, changes: &[Change]) -> bool {
     !changes.is_empty() && old.any(|pod| pods::is_ready(pod) && runs_former(pod))
 }
 
-/// The changes of earlier runs that are still in place, by our record.
-fn recorded(workload: &Workload) -> Vec<Change> {
+/// The changes of earlier runs that are still in place, according to our record.
+fn recorded(workload: &Workload, variables: &Variables) -> Vec<Change> {
     let records = Records::read(&workload.annotations);
-    let current = locate_image_fields(&workload.pod, &image_variables()).into_iter().filter_map(|field| {
+    let current = locate_image_fields(&workload.pod, variables).into_iter().filter_map(|field| {
         let record = records.current(&field.image_field, &field.value)?;
         Some(Change { image_field: field.image_field, from: record.from, to: Some(record.to) })
     });

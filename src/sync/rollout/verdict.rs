@@ -1,7 +1,7 @@
-//! The health rule: what a rollout must reach, judged from one observation.
+//! The health rule: what a rollout must achieve, judged from one observation.
 //!
-//! What was healthy must be healthy again. What was broken has to pull its images and start its containers; what it
-//! says then is shown, not judged.
+//! A component that was healthy must become healthy again. A component that was broken must pull its images and start
+//! its containers; its further output is shown but not judged.
 
 use k8s_openapi::api::core::v1::Pod;
 
@@ -11,12 +11,12 @@ use crate::cluster::rollout::{Observation, Progress};
 use crate::model::cluster_plan::Change;
 use crate::model::inventory::WorkloadKind;
 
-/// How a component was before we changed it.
+/// The health of a component before we changed it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Health {
     Healthy,
     Broken,
-    /// Nothing is waited for; the text says why.
+    /// There is no rollout to watch; the text says why.
     Unwatched(String),
 }
 
@@ -27,7 +27,7 @@ pub(super) enum Verdict {
         problems: Vec<PodProblem>,
         notes: Vec<String>,
     },
-    /// What was broken has done what it must; whether it also becomes ready is worth a moment's wait.
+    /// A component that was broken has started; whether it also becomes ready is worth a short wait.
     Started {
         message: String,
         problems: Vec<PodProblem>,
@@ -50,7 +50,7 @@ pub(super) fn health(observation: &Observation) -> Health {
     }
 }
 
-/// Whether a component that was as `health` says has reached what it must.
+/// Whether a component with this earlier `health` has achieved what it must.
 pub(super) fn judge(
     kind: WorkloadKind,
     health: &Health,
@@ -108,7 +108,7 @@ fn judge_broken(
         );
         return done("its images are set".to_owned(), problems, vec![note]);
     }
-    // Elsewhere a new pod that is not ready may keep the next from being made.
+    // In other kinds, a new pod that is not ready may block the next one.
     let expected = if kind == WorkloadKind::DaemonSet { now.desired } else { now.desired.min(1) };
     let enough = i32::try_from(new.len()).is_ok_and(|count| count >= expected);
     if enough && new.iter().all(pods::started) {
@@ -123,7 +123,7 @@ fn judge_broken(
     Verdict::Waiting(with_unschedulable(message, &problems))
 }
 
-/// A pod is changed in place, so that for a moment it still says what its former image was like.
+/// A pod is changed in place, so for a moment its status still refers to the former image.
 fn judge_pod(
     health: &Health,
     before: &Observation,
@@ -139,7 +139,7 @@ fn judge_pod(
     };
     let containers: Vec<&str> =
         changes.iter().filter_map(|change| change.image_field.restarted_container()).collect();
-    if pods::runs_anew(before, now, &containers) {
+    if pods::was_restarted(before, now, &containers) {
         return done("its containers run".to_owned(), Vec::new(), Vec::new());
     }
     let problems: Vec<_> = pods::problems(now)
@@ -162,7 +162,7 @@ fn judge_pod(
     }
 }
 
-/// Whether any container was started since, even if it ended again.
+/// Whether any container was started since, even if it has exited.
 fn restarted(before: &Pod, now: &Pod) -> bool {
     let restarts = |pod: &Pod| -> i32 {
         let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
@@ -187,7 +187,7 @@ fn describe(problem: &PodProblem) -> String {
 
 fn with_unschedulable(message: &str, problems: &[PodProblem]) -> String {
     match problems.iter().find(|problem| problem.kind == ProblemKind::Unschedulable) {
-        // The scheduler goes on with what it thought of preemption, which says the same again.
+        // The scheduler appends its result of preemption, which repeats the reason.
         Some(problem) => {
             let described = describe(problem);
             let why = described.split_once(". ").map_or(described.as_str(), |(why, _)| why);
@@ -207,7 +207,7 @@ mod tests {
     use crate::cluster::rollout::Pods;
     use crate::model::image_field::ImageField;
 
-    /// A pod whose only container is in the given state, after so many restarts.
+    /// A pod whose only container has this state and number of restarts.
     fn pod(state: &serde_json::Value, restarts: i32) -> Pod {
         serde_json::from_value(json!({
             "metadata": {"name": "p"},
@@ -230,8 +230,8 @@ mod tests {
         Observation { progress, desired: 2, ordered: false, pods: Some(Pods { new, old }) }
     }
 
-    /// Of one who has waited for long.
-    fn lost(now: &Observation) -> GracePeriod {
+    /// A grace period that is over.
+    fn expired(now: &Observation) -> GracePeriod {
         let mut grace_period = GracePeriod::new(Duration::ZERO);
         grace_period.observe(now, Duration::ZERO);
         grace_period
@@ -275,13 +275,13 @@ mod tests {
         for (kind, health, progress, pods, expected) in cases {
             let before = observed(in_progress(), Vec::new(), Vec::new());
             let now = observed(progress, pods, Vec::new());
-            let verdict = judge(kind, &health, &before, &now, &[], &lost(&now));
+            let verdict = judge(kind, &health, &before, &now, &[], &expired(&now));
             assert_eq!(word(&verdict), expected, "{kind:?} {health:?} {now:?}");
         }
     }
 
     #[test]
-    fn a_pull_that_kubelets_try_again_is_waited_for() {
+    fn a_pull_that_kubelets_retry_is_waited_for() {
         for health in [Health::Healthy, Health::Broken] {
             let now = observed(in_progress(), vec![waiting("ErrImagePull", 0)], Vec::new());
             let mut grace_period = GracePeriod::new(Duration::from_secs(1));
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_pod_is_not_judged_by_what_its_former_image_left() {
+    fn a_bare_pod_is_judged_by_its_new_image_only() {
         let change = |to: &str| {
             vec![Change {
                 image_field: ImageField::Container("a".to_owned()),
@@ -331,7 +331,7 @@ mod tests {
             assert_eq!(
                 {
                     let now = seen(pod);
-                    word(&judge(WorkloadKind::Pod, &health, &before, &now, &change(to), &lost(&now)))
+                    word(&judge(WorkloadKind::Pod, &health, &before, &now, &change(to), &expired(&now)))
                 },
                 expected,
                 "{to}"
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn pods_that_may_not_be_listed_are_not_waited_for() {
+    fn pods_that_cannot_be_listed_are_not_waited_for() {
         let mut before = observed(in_progress(), Vec::new(), Vec::new());
         assert_eq!(health(&before), Health::Broken);
         before.pods = None;

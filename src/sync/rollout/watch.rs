@@ -1,4 +1,4 @@
-//! What follows a patch: its rollout is watched until it is decided, and what it broke is put back.
+//! Watches rollouts after a patch until the outcome is certain, and restores images of failed ones.
 
 use std::collections::HashSet;
 
@@ -16,7 +16,7 @@ use crate::model::inventory::WorkloadName;
 use crate::sync::rewrite::{WorkloadPatch, restoring};
 
 impl Run<'_> {
-    /// Waits for what the health rule asks of a patched workload, and restores it where it asks for that.
+    /// Waits until a patched workload meets the health rule, and restores it if it fails.
     pub(super) async fn finish(&self, watched: Watched) -> WorkloadReport {
         let Watched { proven: DryRunPassed(patch), health, before } = watched;
         let mut report = WorkloadReport::from_patch(patch.clone(), Outcome::Updated);
@@ -31,8 +31,8 @@ impl Run<'_> {
         }
         match self.wait(&patch.workload, &patch.changes, &health, &before).await {
             Verdict::Done { message, problems, notes } => {
-                let told = std::iter::once(message).chain(notes.iter().cloned()).collect::<Vec<_>>();
-                self.finished(&patch.workload, &told.join("; "));
+                let messages = std::iter::once(message).chain(notes.iter().cloned()).collect::<Vec<_>>();
+                self.finished(&patch.workload, &messages.join("; "));
                 report.problems = problems;
                 report.notes = notes;
             }
@@ -69,7 +69,8 @@ impl Run<'_> {
             let mut is_late = Instant::now() >= deadline;
             let verdict = match observe(self.connection, workload).await {
                 Ok(now) => {
-                    // What was reached before is no progress: counts of a pod that comes and goes never end.
+                    // A status that was reported before is no progress: the counts of a crash-looping pod alternate
+                    // forever.
                     if reached.insert(now.progress.text().to_owned()) {
                         deadline = Instant::now() + self.options.timeout;
                         is_late = false;

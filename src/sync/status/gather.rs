@@ -1,4 +1,6 @@
-//! What `status` reads: the cluster, what the registry holds, and the public tags.
+//! Gathers the input of `status`: the cluster, the content of the registry, and the public tags.
+
+use std::slice;
 
 use super::registries::{fetch_public_tags, list_destination};
 use super::{
@@ -19,21 +21,21 @@ use crate::sync::plan::assignment::Assignment;
 use crate::sync::target::{self, MirrorSettings};
 use crate::transport;
 
-/// What `status` looks at.
+/// The settings of `status`.
 pub struct Settings {
     pub scope: Scope,
     pub filter: ImageFilter,
     pub mirror: MirrorSettings,
-    /// Whether the public tags are compared too.
+    /// Whether to compare public tags too.
     pub upstream: bool,
-    /// Whether no registry is asked.
+    /// Whether to read no registry.
     pub cluster_only: bool,
 }
 
-/// Reads everything that `settings` name. Read-only.
+/// Reads everything that `settings` require. Read-only.
 ///
 /// # Errors
-/// The cluster cannot be read, or it cannot be told which registry is meant. What a registry does not tell is in the
+/// The cluster cannot be read, or the registry cannot be determined. What cannot be read from registries is in the
 /// report.
 pub async fn run(
     settings: &Settings,
@@ -42,13 +44,13 @@ pub async fn run(
     observer: Observer<'_>,
 ) -> Result<StatusReport, CommandError> {
     observer(Event::Stage(Stage::Discover));
-    let snapshot = ClusterSnapshot::read(connection, &settings.scope, &settings.filter.knowledge).await?;
+    let snapshot = ClusterSnapshot::read(connection, &settings.scope, &settings.filter).await?;
     let mut snapshot = snapshot.with_waiting_pods(&settings.scope).await?;
     snapshot.pods = without_outdated(snapshot.pods, &snapshot.workloads);
     let region = settings.mirror.region.as_deref();
-    let known = settings.mirror.registry.clone().or_else(|| target::default_of(&snapshot, region));
-    let inventory = snapshot.inventory(region, &[], &settings.filter.clone().below(known));
-    let mut report = StatusReport::new(None, Vec::new(), &inventory);
+    let known = target::known_to_cluster(&settings.mirror, &snapshot);
+    let inventory = snapshot.inventory(region, &settings.filter.clone().below(known));
+    let mut report = StatusReport::new(Vec::new(), Vec::new(), &inventory);
     add_pull_failures(settings, &snapshot, network, &inventory, &mut report).await?;
     for note in &report.notes {
         observer(Event::Warning(note.clone()));
@@ -56,22 +58,22 @@ pub async fn run(
     report.skipped = skipped(settings);
     if !inventory.images.is_empty() {
         observer(Event::Stage(Stage::Plan));
-        let (mirror, assignments, seen) = look_at_registries(settings, network, &inventory, observer).await?;
+        let (mirror, assignments, seen) = read_registries(settings, network, &inventory, observer).await?;
         report.images =
             statuses(&snapshot.workloads, &assignments, seen.as_ref(), &snapshot.ownership_context);
-        report.destination = Some(mirror);
+        report.destinations.push(mirror);
     }
     Ok(report)
 }
 
-/// What the settings leave out.
+/// What the settings exclude.
 fn skipped(settings: &Settings) -> Vec<Subject> {
     let subjects = [(Subject::Registry, settings.cluster_only), (Subject::PublicTags, !settings.upstream)];
     subjects.into_iter().filter(|(_, is_skipped)| *is_skipped).map(|(subject, _)| subject).collect()
 }
 
-/// Finds the pods of Cast AI that cannot pull, where what was found of it is, and adds them to `report`. A selector
-/// chooses workloads, and so their pods alone. Pods that a rollout is about to replace are given time to go.
+/// Adds pods of Cast AI that cannot pull, in the namespaces where it was found, to `report`. With a selector, only pods
+/// of matching workloads count. Pods that a rollout is about to replace get a grace period.
 async fn add_pull_failures(
     settings: &Settings,
     snapshot: &ClusterSnapshot,
@@ -104,8 +106,8 @@ async fn add_pull_failures(
     Ok(())
 }
 
-/// What registries hold, and nothing where none is asked. What cannot be read has its cause there.
-async fn look_at_registries(
+/// The content of registries; empty if none is read. What cannot be read has its cause in it.
+async fn read_registries(
     settings: &Settings,
     network: &transport::Settings,
     inventory: &Inventory,
@@ -114,20 +116,21 @@ async fn look_at_registries(
     let cluster = inventory.clusters.first();
     let region = settings.mirror.region.as_deref().or_else(|| cluster?.region.as_deref());
     let (mirror, refusal) = mirror(settings, network, inventory, cluster, region, observer).await?;
-    target::refuse_maps(&mirror, &settings.mirror.maps)?;
+    target::refuse_maps(slice::from_ref(&mirror), &settings.mirror.maps)?;
     let assignments = assign_all(inventory, &mirror, &settings.mirror.maps, region, observer);
     if settings.cluster_only {
         return Ok((mirror, assignments, None));
     }
-    let stores = store::open(&mirror, network, Limits::default(), observer).await?;
+    let stores = store::open(slice::from_ref(&mirror), network, Limits::default(), observer).await?;
+    let sources = stores.sources();
     let look_at_mirror = async {
         match &refusal {
             Some(error) => RegistrySnapshot::unread(&assignments, &error.to_string()),
-            None => list_destination(&stores.destination, &mirror, &assignments).await,
+            None => list_destination(&stores.destination(&mirror), &mirror, &assignments).await,
         }
     };
     let seen = if settings.upstream {
-        let (seen, upstream) = tokio::join!(look_at_mirror, fetch_public_tags(&stores.sources, &assignments));
+        let (seen, upstream) = tokio::join!(look_at_mirror, fetch_public_tags(&sources, &assignments));
         RegistrySnapshot { upstream, ..seen }
     } else {
         look_at_mirror.await
@@ -135,7 +138,7 @@ async fn look_at_registries(
     Ok((mirror, assignments, Some(seen)))
 }
 
-/// The registry that is meant, and why AWS does not confirm it where it should.
+/// The registry, and why AWS could not confirm it if it should have.
 async fn mirror(
     settings: &Settings,
     network: &transport::Settings,
@@ -144,10 +147,11 @@ async fn mirror(
     region: Option<&str>,
     observer: Observer<'_>,
 ) -> Result<(Mirror, Option<Unidentified>), CommandError> {
-    // Without AWS, the account that the cluster names may be another's.
+    // Without AWS, the cluster's account may belong to someone else.
     let of_cluster = || choose::of_cluster(cluster, region);
     if settings.cluster_only {
-        let recorded = settings.mirror.registry.clone().or_else(|| recorded_mirror(inventory));
+        let given = target::mirror_of_cluster(cluster, &settings.mirror.registries).cloned();
+        let recorded = given.or_else(|| recorded_mirror(inventory));
         return Ok((recorded.map_or_else(of_cluster, Ok)?, None));
     }
     let error = match target::identified(network, &settings.mirror, cluster).await? {

@@ -4,35 +4,35 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::castai::components::image_variables;
 use crate::cluster::waiting::WaitingPod;
-use crate::model::image_field::locate_image_fields;
+use crate::model::image_field::{Variables, locate_image_fields};
 use crate::model::inventory::{ImageField, Inventory, Place, Reason, WorkloadKind};
 use crate::model::workload::Workload;
 use crate::sync::discover::owners::{find, top_controller};
 
 /// A container that waits for its image in one or more pods of a controller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PullFailure {
-    /// The controller at the top; the pod itself where it has none.
+    /// The controller at the top, or the pod itself.
     pub place: Place,
     pub image_field: ImageField,
-    /// As the pods have it, which need not be a valid name.
+    /// As in the pods; it may not be a valid reference.
     pub image: String,
-    /// As Kubernetes says it of the first pod: `ImagePullBackOff`.
+    /// Kubernetes' reason for the first pod: `ImagePullBackOff`.
     pub reason: String,
-    /// The kubelet's text for the first pod; it may be empty.
+    /// The kubelet's message for the first pod; may be empty.
     pub message: String,
-    /// Names of the pods, in order.
+    /// Names of the pods, sorted.
     pub pods: Vec<String>,
-    /// The controller names another image by now.
+    /// The controller's template has another image by now.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub outdated: bool,
 }
 
 impl PullFailure {
-    /// Whether its controller replaces the pods by itself, which takes a moment after each rewrite.
+    /// Whether its controller is replacing the pods, which takes a moment after each rewrite.
     pub fn is_being_replaced(&self) -> bool {
         use WorkloadKind::{DaemonSet, Deployment};
         let kind = match &self.place {
@@ -43,7 +43,7 @@ impl PullFailure {
     }
 }
 
-/// The same pods without what they wait for of an earlier template: their workloads need other images by now.
+/// The same pods without images of an earlier template: their workloads need other images by now.
 pub fn without_outdated(pods: Vec<WaitingPod>, workloads: &[Workload]) -> Vec<WaitingPod> {
     let current = |mut pod: WaitingPod| {
         let place = top_controller(&pod, workloads);
@@ -53,7 +53,7 @@ pub fn without_outdated(pods: Vec<WaitingPod>, workloads: &[Workload]) -> Vec<Wa
     pods.into_iter().filter_map(current).collect()
 }
 
-/// The namespaces in which Cast AI has something, as far as it was found.
+/// The namespaces in which Cast AI was found.
 pub fn namespaces(inventory: &Inventory, workloads: &[Workload]) -> BTreeSet<String> {
     let places = inventory.images.iter().flat_map(|wanted| &wanted.used_by).map(|used_by| &used_by.place);
     let known = workloads.iter().map(|workload| workload.name.namespace.as_str());
@@ -70,8 +70,8 @@ fn namespace(place: &Place) -> Option<&str> {
     Some(namespace.as_str()).filter(|namespace| !namespace.is_empty())
 }
 
-/// Those of `pods` that are Cast AI's: every pod of a workload in its namespaces, the containers of others that were
-/// taken, and with `all_of_namespaces` every pod of a namespace that holds Cast AI. In order of their places.
+/// The Cast AI part of `pods`: every pod of a workload in its namespaces, included containers of other workloads, and
+/// with `all_of_namespaces` every pod in a namespace that only Cast AI uses. Sorted by place.
 pub fn pull_failures(
     pods: &[WaitingPod],
     workloads: &[Workload],
@@ -81,7 +81,7 @@ pub fn pull_failures(
     let (mut whole, mut fields) = (BTreeSet::new(), BTreeSet::new());
     for used_by in inventory.images.iter().flat_map(|wanted| &wanted.used_by) {
         fields.insert((&used_by.place, &used_by.image_field));
-        // Elsewhere a tenant may write the labels, so that only the images that were taken count.
+        // Elsewhere a tenant may write the labels, so only included images count.
         if matches!(used_by.reason, Reason::Namespace { .. }) {
             whole.insert(&used_by.place);
         }
@@ -115,7 +115,8 @@ pub fn pull_failures(
 fn is_outdated(place: &Place, image_field: &ImageField, image: &str, workloads: &[Workload]) -> bool {
     let Place::Workload(name) = place else { return false };
     let Some(workload) = find(workloads, name) else { return false };
-    locate_image_fields(&workload.pod, &image_variables())
+    // Pods wait for images of containers and volumes alone.
+    locate_image_fields(&workload.pod, &Variables::default())
         .iter()
         .any(|field| field.image_field == *image_field && field.value != image)
 }

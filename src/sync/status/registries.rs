@@ -1,4 +1,4 @@
-//! Looking at registries without planning to copy anything.
+//! Reads registries without planning a copy.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,8 +11,8 @@ use crate::sync::plan::prepare::list;
 use crate::sync::plan::targets::targets;
 use crate::sync::status::{PublicTag, RegistrySnapshot};
 
-/// What the destination holds of `assignments`. What cannot be read has its cause, in each repository where it is the
-/// destination as a whole.
+/// The content of the destination for `assignments`. A failure is stored as the cause, in each repository if it
+/// concerns the whole destination.
 pub async fn list_destination(
     destination: &Store<'_>,
     mirror: &Mirror,
@@ -23,7 +23,7 @@ pub async fn list_destination(
         Ok(repositories) => repositories,
         Err(error) => return RegistrySnapshot::unread(assignments, &error.to_string()),
     };
-    // Those were not even asked for.
+    // No request was sent for these.
     for target in &targets {
         if let Some(fault) = target.name_fault(mirror, destination.capabilities()) {
             repositories.insert(target.destination.path().to_owned(), Err(fault));
@@ -32,7 +32,7 @@ pub async fn list_destination(
     RegistrySnapshot { repositories, upstream: BTreeMap::new() }
 }
 
-/// What the public tags of `assignments` name now: one request each.
+/// The current digests of the public tags of `assignments`: one request each.
 pub async fn fetch_public_tags(
     sources: &Store<'_>,
     assignments: &[Assignment],
@@ -55,7 +55,7 @@ async fn public_tag(sources: &Store<'_>, image: &Image) -> PublicTag {
     let repository = Repository::from_image(image);
     let reference = Reference::from_version(image.version());
     let digest = match sources.describe_manifest(&repository, reference).await {
-        // Some registries answer HEAD with 404 for what they have.
+        // Some registries answer HEAD with 404 for existing manifests.
         Err(error) if error.is_not_found() => {
             sources.manifest(&repository, reference).await.map(|manifest| manifest.digest)
         }

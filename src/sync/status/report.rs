@@ -1,4 +1,4 @@
-//! What `status` tells: each image with its state, and beside it what could not be read.
+//! The result of `status`: each image with its state, and what could not be read.
 
 use std::collections::BTreeSet;
 
@@ -11,85 +11,88 @@ use crate::model::owner::Owner;
 use crate::ownership::fields::{FieldOwnership, OwnedBy};
 use crate::ownership::owners::ChangedBy;
 
-/// The whole result. Its shape is a promise to scripts: fields are added, never changed.
+/// The whole result. Its format is stable for scripts: fields are added, never changed.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StatusReport {
     pub api_version: &'static str,
     pub kind: &'static str,
-    /// Absent where no image was found, so that no registry was chosen.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub destination: Option<Mirror>,
+    /// Empty where no image was found, so that no registry was chosen.
+    pub destinations: Vec<Mirror>,
     pub images: Vec<ImageStatus>,
-    /// Pods that cannot pull an image, whatever the registry holds.
+    /// Pods that cannot pull an image, even if the registry has it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pull_failures: Vec<PullFailure>,
-    /// What the flags left out.
+    /// What the flags exclude.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Subject>,
-    /// What could not be looked at, one sentence each.
+    /// What could not be read, one sentence each.
     pub notes: Vec<String>,
     /// Kinds of workloads that could not be listed, pods included.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unlisted: Vec<String>,
 }
 
-/// One place that holds an image.
+/// One use of an image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ImageStatus {
     pub place: Place,
     pub image_field: ImageField,
-    /// As written there.
+    /// As written in the field.
     pub image: Image,
-    /// The public image, where it is known.
+    /// The public image, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Image>,
     /// Its name in the registry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub destination: Option<Image>,
     pub state: State,
-    /// Whether the registry holds it under its tag; absent where that is not known.
+    /// Whether the registry has it under its tag; `None` if unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mirrored: Option<bool>,
-    /// What should have been read for it and could not be.
+    /// What should have been read for it, but could not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_checked: Vec<NotChecked>,
-    /// Who set the image that stands there.
+    /// The last change of the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed_by: Option<ChangedBy>,
-    /// Whose claim keeps the private image; absent where nobody applies the workload on the server's side.
+    /// Who owns the field with the private image; `None` if no field manager uses server-side apply.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ownership: Option<FieldOwnership>,
-    /// Who writes this workload's images too.
+    /// Other owners of this workload's images.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub owners: Vec<Owner>,
 }
 
 impl ImageStatus {
-    /// Whether somebody has to do something about it.
+    /// Whether it needs attention.
     pub fn needs_attention(&self) -> bool {
         self.state.needs_attention() || self.is_to_be_relinquished() || !self.not_checked.is_empty()
     }
 
-    /// Whether its owner names the private image by now, so that our claim would only refuse the next tag.
+    /// Whether its owner sets the private image by now, so that our ownership would only block the next tag.
     pub fn is_to_be_relinquished(&self) -> bool {
         self.ownership.as_ref().is_some_and(|ownership| ownership.owned_by == OwnedBy::Both)
     }
 }
 
-/// What is read outside of the cluster.
+/// What is read outside the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Subject {
-    /// What the registry holds.
+    /// The content of the registry.
     Registry,
-    /// What the public tags name now.
+    /// The current digests of the public tags.
     PublicTags,
 }
 
 /// A subject that could not be read, and the cause.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NotChecked {
     pub subject: Subject,
@@ -97,30 +100,31 @@ pub struct NotChecked {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", tag = "type", content = "reason")]
 pub enum State {
-    /// It is the mirrored image, or needs no more than to be mirrored, and the registry holds it.
+    /// It is the mirrored image, or only has to be mirrored, and the registry has it.
     Mirrored,
-    /// Nothing else is wrong with it as far as it was looked at: the registry or the public tag was not read.
+    /// No problem was found, but the registry or the public tag was not read.
     Unchecked(String),
-    /// It is as we rewrote it, in this other registry, which was not read.
+    /// It has our private name in this other registry, which was not read.
     OtherRegistry(String),
-    /// We had rewritten it to this, and somebody put another image there.
+    /// We had rewritten it to this image, and another client changed it.
     Reverted(String),
     NotRewritten,
-    /// The registry does not hold what is to be pulled from there.
+    /// The registry does not have an image that is pulled from it.
     Missing,
-    /// The public tag names this digest by now, and the registry holds another.
+    /// The public tag has this digest by now, and the registry has another.
     Behind(String),
-    /// The registry holds it, and its source has no such tag any more.
+    /// The registry has it, but its source no longer has the tag.
     TagRemoved(String),
     /// It cannot be rewritten in place; the text says why.
     NotRewritable(String),
-    /// Nodes reach its registry anyway.
+    /// Nodes can already reach its registry.
     Skipped(String),
     /// It is in the registry, but its source is unknown.
     SourceUnknown(String),
-    /// It can have no name in the registry.
+    /// It cannot have a name in the registry.
     InvalidName(String),
 }
 
@@ -140,11 +144,11 @@ impl State {
 }
 
 impl StatusReport {
-    pub fn new(destination: Option<Mirror>, images: Vec<ImageStatus>, inventory: &Inventory) -> Self {
+    pub fn new(destinations: Vec<Mirror>, images: Vec<ImageStatus>, inventory: &Inventory) -> Self {
         Self {
             api_version: API_VERSION,
             kind: "StatusReport",
-            destination,
+            destinations,
             images,
             pull_failures: Vec::new(),
             skipped: Vec::new(),
@@ -153,14 +157,14 @@ impl StatusReport {
         }
     }
 
-    /// Whether something needs a person: the exit code is then 1.
+    /// Whether something needs attention: exit code 1.
     pub fn needs_attention(&self) -> bool {
         !self.unlisted.is_empty()
             || !self.pull_failures.is_empty()
             || self.images.iter().any(ImageStatus::needs_attention)
     }
 
-    /// Those who put other images where ours were, or will do so again.
+    /// The owners that reverted our images, or will do so.
     pub fn reverters(&self) -> BTreeSet<&Owner> {
         let reverted = self.images.iter().filter(|image| matches!(image.state, State::Reverted(_)));
         reverted.flat_map(|image| &image.owners).collect()

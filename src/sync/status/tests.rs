@@ -5,9 +5,10 @@ use super::*;
 use crate::cluster::release::{Chart, Release, ReleaseName};
 use crate::model::field_manager::FieldManager;
 use crate::model::inventory::{Cluster, ImageField, WorkloadKind, WorkloadName};
+use crate::model::name_map::NameMap;
 use crate::model::record::ANNOTATION;
 use crate::sync::discover::{Found, ImageFilter, discover};
-use crate::sync::plan::assignment::{NameMap, assign};
+use crate::sync::plan::assignment::assign;
 
 const PUBLIC: &str = "ghcr.io/castai/x:v1";
 const OURS: &str = "e.example/ghcr.io/castai/x:v1";
@@ -43,7 +44,7 @@ fn workload(image: &str, records: &Value, kind: WorkloadKind) -> Workload {
 
 fn inventory(workloads: &[Workload]) -> Inventory {
     let found = Found { workloads, ..Found::default() };
-    discover(Vec::<Cluster>::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH)
+    discover(Vec::<Cluster>::new(), &[found], &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH)
 }
 
 fn judged(workload: &Workload, seen: Option<&RegistrySnapshot>) -> Vec<ImageStatus> {
@@ -61,7 +62,7 @@ fn digest(text: &str) -> Digest {
     Digest::compute(text.as_bytes())
 }
 
-/// A registry that holds `tags` of the one repository, each with its own digest.
+/// A registry with `tags` in one repository, each with its own digest.
 fn registry(tags: &[&str]) -> RegistrySnapshot {
     let tags: BTreeMap<_, _> = tags.iter().map(|tag| ((*tag).to_owned(), digest(tag))).collect();
     let listing = Listing { digests: tags.values().cloned().collect(), tags };
@@ -90,7 +91,7 @@ fn other(registry: &str) -> State {
     State::OtherRegistry(registry.to_owned())
 }
 
-/// What stands there, our record, what registries said; the state, whether the registry holds it.
+/// Current image, our record, responses of registries, with the expected state, and whether the registry has it.
 type Case<'a> = (&'a str, &'a Value, Option<&'a RegistrySnapshot>, State, Option<bool>);
 
 #[test]
@@ -110,19 +111,19 @@ fn every_image_has_its_state() {
     let forged = json!({"container/a": {"from": "not an image", "to": PUBLIC}});
     let cases: [Case<'_>; 23] = [
         (&there, &none, Some(&holds), State::Mirrored, Some(true)),
-        // Its tag is there, and names something else.
+        // Its tag exists, but has another digest.
         (&gone, &none, Some(&holds), State::Missing, Some(false)),
         (OURS, &ours, Some(&holds), State::Mirrored, Some(true)),
         (OURS, &ours, Some(&unmoved), State::Mirrored, Some(true)),
         (OURS, &ours, Some(&silent), State::Unchecked("no answer".to_owned()), Some(true)),
         (OURS, &ours, Some(&withdrawn), State::TagRemoved("no v1".to_owned()), Some(true)),
-        // What the public tag names does not matter where nothing is mirrored.
+        // The public tag does not matter if nothing is mirrored.
         (PUBLIC, &none, Some(&silent), State::NotRewritten, Some(true)),
         (OURS, &ours, Some(&moved), State::Behind(digest("v1, again").to_string()), Some(true)),
         (OURS, &ours, Some(&empty), State::Missing, Some(false)),
         (OURS, &ours, None, State::Unchecked("the registry was not read".to_owned()), None),
         (OURS, &ours, Some(&unreadable), State::Unchecked("denied".to_owned()), None),
-        // By a Helm value, without a record of ours.
+        // Set by a Helm value, without a record of ours.
         (OURS, &none, Some(&holds), State::Mirrored, Some(true)),
         ("e.example/ghcr.io/castai/x:v2", &ours, Some(&holds), State::Missing, Some(false)),
         (PUBLIC, &none, Some(&holds), State::NotRewritten, Some(true)),
@@ -132,11 +133,11 @@ fn every_image_has_its_state() {
         (PUBLIC, &ours, Some(&unreadable), State::Reverted(OURS.to_owned()), None),
         ("o.example/team/ghcr.io/castai/x:v1", &elsewhere, Some(&holds), other("o.example/team"), Some(true)),
         ("o.example/team/ghcr.io/castai/x:v1", &elsewhere, None, other("o.example/team"), None),
-        // No rule gives it that name.
+        // No rule results in that name.
         ("o.example/flat:v1", &flat, Some(&holds), other("o.example"), Some(true)),
-        // Anyone may write a record: it does not make an image good.
+        // Anyone may write a record, so it proves nothing.
         (PUBLIC, &forged, Some(&holds), other("ghcr.io"), Some(true)),
-        // An upgrade with the chart's own values.
+        // An upgrade with the chart's default values.
         ("ghcr.io/castai/x:v2", &ours, Some(&holds), State::Reverted(OURS.to_owned()), Some(false)),
     ];
     for (image, records, seen, state, mirrored) in cases {
@@ -149,7 +150,8 @@ fn every_image_has_its_state() {
     }
 }
 
-/// What stands there, our record, its kind, what registries said; what could not be read, whether it needs attention.
+/// Current image, our record, its kind, responses of registries, with what could not be read, and whether it needs
+/// attention.
 type UnreadCase<'a> = (&'a str, &'a Value, WorkloadKind, Option<&'a RegistrySnapshot>, Vec<NotChecked>, bool);
 
 #[test]
@@ -171,14 +173,14 @@ fn unchecked_images_are_never_reported_as_good() {
         (OURS, &ours, deployment, Some(&registry_unread), vec![denied.clone()], true),
         (OURS, &ours, deployment, Some(&source_unread), vec![no_answer.clone()], true),
         (OURS, &ours, deployment, Some(&both_unread), vec![denied.clone(), no_answer.clone()], true),
-        // An image without an answer of any kind is none that was looked at.
+        // An image without any response does not count as checked.
         (OURS, &ours, deployment, Some(&refused), vec![never.clone()], true),
-        // The user chose not to look.
+        // The user chose not to read the registry.
         (OURS, &ours, deployment, None, vec![], false),
-        // What else is wrong does not hide that it was not looked at.
+        // Other problems do not hide that it was not checked.
         (PUBLIC, &ours, deployment, Some(&registry_unread), vec![denied.clone()], true),
         (PUBLIC, &none, deployment, Some(&both_unread), vec![denied.clone(), no_answer.clone()], true),
-        // Its copy in the registry is all that can be had of it.
+        // Its copy in the registry is all that can be checked.
         (PUBLIC, &none, job, Some(&registry_unread), vec![denied], true),
         (PUBLIC, &none, job, Some(&source_unread), vec![no_answer], true),
         (PUBLIC, &none, job, None, vec![], false),
@@ -201,7 +203,7 @@ fn unchecked_images_are_never_reported_as_good() {
 }
 
 #[test]
-fn what_moved_at_the_source_of_an_image_that_cannot_be_rewritten_is_seen() {
+fn a_moved_tag_of_an_image_that_is_not_rewritable_is_reported() {
     let moved = with_source(registry(&["v1"]), PublicTag::Names(digest("v2")));
     let state = |seen: &RegistrySnapshot| {
         judged(&workload(PUBLIC, &json!({}), WorkloadKind::Job), Some(seen))[0].state.clone()
@@ -212,7 +214,7 @@ fn what_moved_at_the_source_of_an_image_that_cannot_be_rewritten_is_seen() {
 }
 
 #[test]
-fn what_only_a_release_names_is_judged_where_nothing_else_shows_it() {
+fn images_that_only_a_release_has_are_judged_there() {
     let manifest = |name: &str| {
         format!(
             "kind: Deployment\nmetadata: {{name: {name}}}\nspec: {{template: {{spec: {{containers: [{{name: a, image: {PUBLIC}}}]}}}}}}"
@@ -233,7 +235,7 @@ fn what_only_a_release_names_is_judged_where_nothing_else_shows_it() {
         [workload(OURS, &json!({"container/a": {"from": PUBLIC, "to": OURS}}), WorkloadKind::Deployment)];
     let found = Found { workloads: &workloads, releases: &releases, ..Found::default() };
     let inventory =
-        discover(Vec::<Cluster>::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
+        discover(Vec::<Cluster>::new(), &[found], &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
     let assignments = assign(&inventory, &"e.example".parse().unwrap(), &[], None);
     let states = |seen: &RegistrySnapshot| -> Vec<(bool, State)> {
         let judged = statuses(&workloads, &assignments, Some(seen), &OwnershipContext::default());
@@ -244,7 +246,7 @@ fn what_only_a_release_names_is_judged_where_nothing_else_shows_it() {
 }
 
 #[test]
-fn what_cannot_be_rewritten_only_has_to_be_mirrored() {
+fn images_that_are_not_rewritable_only_have_to_be_mirrored() {
     let job = workload(PUBLIC, &json!({}), WorkloadKind::Job);
     let statuses = judged(&job, Some(&registry(&["v1"])));
     assert!(
@@ -259,7 +261,7 @@ fn what_cannot_be_rewritten_only_has_to_be_mirrored() {
 }
 
 #[test]
-fn a_derived_image_is_judged_by_what_its_container_is() {
+fn a_derived_image_is_judged_by_its_container() {
     let controller = "ghcr.io/castai/kvisor/kvisor-controller:v1";
     let ours = json!({"container/a": {"from": controller, "to": format!("e.example/{controller}")}});
     let state = |image: &str, records: &Value, tags: &[&str]| {
@@ -286,22 +288,22 @@ fn a_derived_image_is_judged_by_what_its_container_is() {
 }
 
 #[test]
-fn scanners_set_by_a_variable_that_is_gone_count_as_reverted() {
+fn scanners_whose_variable_was_removed_count_as_reverted() {
     let controller = "ghcr.io/castai/kvisor/kvisor-controller:v1";
     let scanners = "ghcr.io/castai/kvisor/kvisor-scanners:v1";
-    let (private, told) = ("e.example/kvisor:v1".to_owned(), format!("e.example/{scanners}"));
+    let (private, scanner_image) = ("e.example/kvisor:v1".to_owned(), format!("e.example/{scanners}"));
     let record = json!({"from": controller, "to": private});
-    let ours = json!({"container/a": record, "env/a/SCANNERS_IMAGE": {"to": told}});
+    let ours = json!({"container/a": record, "env/a/SCANNERS_IMAGE": {"to": scanner_image}});
     let untold = json!({"container/a": record});
     let next = "e.example/kvisor:v2".to_owned();
     let cases = [
-        (private.as_str(), &ours, Some(told.as_str()), State::Mirrored),
-        (&private, &ours, None, State::Reverted(told.clone())),
+        (private.as_str(), &ours, Some(scanner_image.as_str()), State::Mirrored),
+        (&private, &ours, None, State::Reverted(scanner_image.clone())),
         (&private, &untold, None, State::NotRewritten),
-        // An upgrade that the variable has yet to follow.
-        (&next, &ours, Some(&told), State::NotRewritten),
-        // Who puts the public controller back is told of that one.
-        (controller, &ours, Some(&told), State::Mirrored),
+        // An upgrade that the variable does not follow yet.
+        (&next, &ours, Some(&scanner_image), State::NotRewritten),
+        // If an owner restores the public controller, only that is reported.
+        (controller, &ours, Some(&scanner_image), State::Mirrored),
     ];
     for (image, records, variable, expected) in cases {
         let mut workload = workload(image, records, WorkloadKind::Deployment);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::files::write_file;
 use super::run::parse_json;
 
-/// How long a test waits for what must happen.
+/// Timeout of a test for an expected event.
 pub(super) const TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Runs kubectl and asserts that it succeeds.
@@ -26,14 +26,14 @@ pub(crate) fn kubectl_json(lab: &Lab, arguments: &[&str]) -> Value {
     parse_json(&output)
 }
 
-/// Puts an object into the cluster.
+/// Creates an object in the cluster.
 #[track_caller]
 pub(crate) fn apply(lab: &Lab, object: &Value) {
     let path = write_file(lab, "applied.json", &object.to_string());
     kubectl(lab, &["apply", "-f", path.to_str().expect("a path in UTF-8")]);
 }
 
-/// Defines a kind of version `v1alpha1` that takes any content, and waits until the API server serves it. `scope` is
+/// Defines a kind of version `v1alpha1` without a schema, and waits until the API server serves it. `scope` is
 /// `Namespaced` or `Cluster`.
 #[track_caller]
 pub(crate) fn define_custom_resource(lab: &Lab, group: &str, plural: &str, kind: &str, scope: &str) {
@@ -55,7 +55,7 @@ pub(crate) fn define_custom_resource(lab: &Lab, group: &str, plural: &str, kind:
 /// Allows `user` to use `verbs` on `resources` in the whole cluster, and returns the flag to run as that user.
 #[track_caller]
 pub(crate) fn grant_access(lab: &Lab, user: &str, verbs: &str, resources: &str) -> String {
-    // One user may be allowed more than once.
+    // A user may get several permissions.
     let name = format!("{user}-{}", resources.split(',').next().unwrap_or_default());
     let (verbs, resources) = (format!("--verb={verbs}"), format!("--resource={resources}"));
     kubectl(lab, &["create", "clusterrole", &name, &verbs, &resources]);
@@ -64,7 +64,7 @@ pub(crate) fn grant_access(lab: &Lab, user: &str, verbs: &str, resources: &str) 
     kubeconfig_flag(lab, user)
 }
 
-/// The flag with which the plugin and kubectl run as `user`.
+/// The flag that runs the plugin and kubectl as `user`.
 pub(crate) fn kubeconfig_flag(lab: &Lab, user: &str) -> String {
     let path = lab.kubeconfig_for(user, None).expect("a kubeconfig");
     format!("--kubeconfig={}", path.display())

@@ -93,6 +93,6 @@ pub(crate) fn release_secret(
 /// Packs a release's document as Helm does.
 pub(crate) fn pack_release(text: &str) -> String {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(text.as_bytes()).expect("the text is packed");
-    STANDARD.encode(encoder.finish().expect("the text is packed"))
+    encoder.write_all(text.as_bytes()).expect("the text is compressed");
+    STANDARD.encode(encoder.finish().expect("the text is compressed"))
 }

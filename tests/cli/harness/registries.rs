@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 /// The path of [`MIRROR`] in ECR.
 pub(crate) const PATH: &str = "castai-privatelink";
-/// Where images are mirrored to without `--registry`.
+/// The default destination of images, without `--registry`.
 pub(crate) const MIRROR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com/castai-privatelink";
 pub(crate) const ECR: &str = address::ECR.0;
 
@@ -38,7 +38,7 @@ pub(crate) fn publish(lab: &Lab, name: &str, recipe: &Recipe) -> String {
     post_image(lab, "source", &order)
 }
 
-/// Puts an image into the customer's registry `ecr` or `oci`; `name` is `repository:tag`. Returns its digest.
+/// Publishes an image in the customer's registry `ecr` or `oci`; `name` is `repository:tag`. Returns its digest.
 pub(crate) fn publish_to(lab: &Lab, registry: &str, name: &str, recipe: &Recipe) -> String {
     let (repository, tag) = name.rsplit_once(':').expect("a tag");
     let order = json!({"repository": repository, "tag": tag, "recipe": recipe});
@@ -51,7 +51,7 @@ fn post_image(lab: &Lab, registry: &str, order: &Value) -> String {
     response["digest"].as_str().expect("a digest").to_owned()
 }
 
-/// Has a tag at its source name `target`, a digest or another tag of the repository.
+/// Moves a tag at its source to `target`, a digest or another tag of the repository.
 pub(crate) fn set_tag(lab: &Lab, name: &str, target: &str) {
     let (host, repository, tag) = split(name);
     let order = json!({"host": host, "repository": repository, "tag": tag, "to": target});
@@ -72,7 +72,7 @@ fn split(name: &str) -> (&str, &str, &str) {
     (host, repository, tag)
 }
 
-/// All that ECR holds.
+/// The whole state of ECR.
 pub(crate) fn ecr_state(lab: &Lab) -> State {
     lab.control().get("/ecr/state").expect("ECR's state")
 }
@@ -91,13 +91,13 @@ pub(crate) fn mirrored_tags(lab: &Lab) -> BTreeSet<String> {
     ecr_tags(lab).into_iter().filter_map(below_path).collect()
 }
 
-/// The digest that ECR holds under `repository:tag`.
+/// The digest of `repository:tag` in ECR.
 pub(crate) fn ecr_digest(lab: &Lab, image: &str) -> Option<String> {
     let (repository, tag) = image.rsplit_once(':').expect("a tag");
     ecr_state(lab).repositories.get(repository)?.tags.get(tag).cloned()
 }
 
-/// The digest that the mirror holds for an image, which is written by its public name.
+/// The digest of an image in the mirror; the image is given by its public name.
 pub(crate) fn mirrored_digest(lab: &Lab, image: &str) -> Option<String> {
     ecr_digest(lab, &format!("{PATH}/{image}"))
 }

@@ -8,26 +8,26 @@ use lab::host::{Lab, Output};
 use lab::settings::{Fixture, Settings};
 use serde_json::Value;
 
-/// Few and quick retries, so that a failure shows at once. Timeouts keep their defaults, since a busy machine is slow to
-/// answer.
+/// Few and quick retries, so that a failure shows at once. Timeouts keep their defaults, because a busy machine is slow
+/// to respond.
 pub(crate) const QUICK: &[&str] = &["--retries=1", "--retry-delay=10ms"];
 
-/// A lab of its own, for a test that changes the cluster or the registries, or breaks something.
+/// A separate lab, for a test that changes the cluster or the registries, or breaks something.
 pub(crate) fn own_lab() -> Lab {
     Lab::start(&Settings::default()).expect("the lab starts")
 }
 
-/// A lab of its own without Cast AI.
+/// A separate lab without Cast AI.
 pub(crate) fn empty_lab() -> Lab {
     Lab::start(&Settings { fixture: Fixture::Empty, ..Settings::default() }).expect("the lab starts")
 }
 
-/// A lab of its own with every component of Cast AI.
+/// A separate lab with every component of Cast AI.
 pub(crate) fn whole_cluster_lab() -> Lab {
     Lab::start(&Settings { fixture: Fixture::WholeCluster, ..Settings::default() }).expect("the lab starts")
 }
 
-/// The one lab for tests that change nothing. It ends with the test process.
+/// A shared lab for tests that change nothing. It ends with the test process.
 pub(crate) fn shared_lab() -> &'static Lab {
     static LAB: OnceLock<Lab> = OnceLock::new();
     LAB.get_or_init(own_lab)
@@ -47,7 +47,7 @@ pub(crate) fn sync(lab: &Lab, code: i32, arguments: &[&str]) -> Output {
     plugin(lab, code, &[&["sync-images", "--yes"], QUICK, arguments].concat())
 }
 
-/// Runs the plugin where no AWS credentials are found, and asserts its exit code.
+/// Runs the plugin without AWS credentials, and asserts its exit code.
 #[track_caller]
 pub(crate) fn plugin_without_aws(lab: &Lab, code: i32, arguments: &[&str]) -> Output {
     let mut command = lab.plugin_command().expect("the plugin");
@@ -58,7 +58,7 @@ pub(crate) fn plugin_without_aws(lab: &Lab, code: i32, arguments: &[&str]) -> Ou
     output
 }
 
-/// Runs the plugin where no kubeconfig is, with `input` as its standard input.
+/// Runs the plugin without a kubeconfig, with `input` as its standard input.
 pub(crate) fn plugin_without_kubeconfig(lab: &Lab, arguments: &[&str], input: &str) -> Output {
     let mut command = lab.plugin_command().expect("the plugin");
     command.args(arguments).env_remove("KUBECONFIG");
@@ -73,7 +73,7 @@ pub(crate) fn run_with_input(mut command: Command, input: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the command starts");
-    // A command that rejects its flags does not read.
+    // A command that rejects its flags does not read its input.
     let _ = child.stdin.take().expect("its input").write_all(input.as_bytes());
     Output::from(child.wait_with_output().expect("the command ends"))
 }

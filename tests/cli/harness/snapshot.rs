@@ -1,5 +1,5 @@
-//! Snapshots of what users see: in a pipe, on terminals of 80 and 120 columns, and as documents. What varies from run to
-//! run is replaced.
+//! Snapshots of the output that users see: in a pipe, on terminals of 80 and 120 columns, and as documents. Values that
+//! differ between runs are replaced.
 
 use lab::host::{Lab, Output};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::run::{parse_json, plugin};
 use super::terminal::{COLUMNS, Terminal};
 
-/// What varies from run to run in a text, and what stands for it.
+/// Patterns of values that differ between runs, and their placeholders.
 const VARYING: [(&str, &str); 7] = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<TIME>"),
     // Names of pods: the hash of a template, and a suffix.
@@ -19,7 +19,7 @@ const VARYING: [(&str, &str); 7] = [
     (r"about \d+ requests", "about <COUNT> requests"),
 ];
 
-/// Members of documents that vary from run to run.
+/// Members of documents that differ between runs.
 const VARYING_MEMBERS: [&str; 5] = ["created", "verified", "at", "time", "milliseconds"];
 
 fn settings(description: &str) -> insta::Settings {
@@ -55,7 +55,7 @@ pub(crate) fn snapshot_output(name: &str, command: &str, output: &Output) {
     settings("in a pipe").bind(|| insta::assert_snapshot!(format!("{name}-pipe"), text));
 }
 
-/// Images are copied concurrently, and so are broken components rolled out: the order of their lines varies.
+/// Images are copied concurrently, and broken components are rolled out concurrently, so the order of their lines varies.
 fn in_steady_order(text: &str) -> String {
     let mut lines: Vec<&str> = text.lines().collect();
     for is_one in [is_of_an_image, is_rolled_out] {
@@ -75,13 +75,13 @@ fn is_rolled_out(line: &str) -> bool {
     line.ends_with(" successfully rolled out")
 }
 
-/// Compares a text that a test made with the snapshot `name`.
+/// Compares a text of a test with the snapshot `name`.
 #[track_caller]
 pub(crate) fn snapshot_text(name: &str, text: &str) {
     settings("made by the test").bind(|| insta::assert_snapshot!(name, text));
 }
 
-/// Compares what terminals of each width show of a command with snapshots. `answer` is typed where it asks.
+/// Compares the output of a command on terminals of each width with snapshots. `answer` is typed at the prompt.
 #[track_caller]
 pub(crate) fn snapshot_on_terminals(lab: &Lab, name: &str, arguments: &[&str], answer: &str) {
     for columns in COLUMNS {
@@ -91,7 +91,7 @@ pub(crate) fn snapshot_on_terminals(lab: &Lab, name: &str, arguments: &[&str], a
     }
 }
 
-/// Runs the plugin with `-o json` and compares the document with the snapshot `name`; `-o yaml` has to hold the same.
+/// Runs the plugin with `-o json` and compares the document with the snapshot `name`; `-o yaml` must be the same.
 #[track_caller]
 pub(crate) fn snapshot_document(lab: &Lab, name: &str, code: i32, arguments: &[&str]) {
     let json = parse_json(&plugin(lab, code, &[arguments, &["-o", "json"]].concat()));

@@ -1,4 +1,4 @@
-//! A terminal of a given width, as a person sees it.
+//! A terminal of a given width.
 
 use std::io::{Read as _, Write as _};
 use std::num::NonZero;
@@ -9,10 +9,10 @@ use lab::host::Lab;
 /// Widths of the terminals of snapshots.
 pub(super) const COLUMNS: [u16; 2] = [80, 120];
 
-/// Lines enough for every screen, so that nothing scrolls away.
+/// Enough lines for every screen, so that nothing scrolls away.
 const LINES: u16 = 400;
 
-/// How every question ends.
+/// The end of every prompt.
 const QUESTION: &str = "[y/N]";
 
 pub(super) struct Terminal {
@@ -20,10 +20,10 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
-    /// What the terminal shows once the plugin has ended. `answer` is typed where it asks.
+    /// The content of the terminal after the plugin has ended. `answer` is typed at the prompt.
     pub(super) fn show(&self, lab: &Lab, arguments: &[&str], answer: &str) -> String {
         let words: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
-        // `script` (util-linux) gives the command a terminal of its own, and passes on what is written to it.
+        // `script` (util-linux) runs the command on a terminal, and passes its own input on to it.
         let command = format!(
             "stty cols {} rows {LINES} -echo; kubectl castai-privatelink {}",
             self.columns,
@@ -48,11 +48,11 @@ impl Terminal {
             if String::from_utf8_lossy(&written).contains(QUESTION)
                 && let Some(mut stdin) = stdin.take()
             {
-                stdin.write_all(answer.as_bytes()).expect("the answer is taken");
+                stdin.write_all(answer.as_bytes()).expect("the answer is typed");
             }
         }
         child.wait().expect("script ends");
-        let size = |count: u16| NonZero::new(count).expect("a terminal has lines and columns");
+        let size = |count: u16| NonZero::new(count).expect("the size of the terminal is set");
         let mut screen = vt100::Parser::new(size(LINES), size(self.columns), 0);
         screen.process(&written);
         let text = screen.screen().contents();

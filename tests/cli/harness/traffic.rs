@@ -1,4 +1,4 @@
-//! Requests that the lab's fronts have seen, and faults that they have. Fronts are `kubernetes`, `source`, `ecr` and `oci`.
+//! Recorded requests and fault rules of the lab's front servers: `kubernetes`, `source`, `ecr` and `oci`.
 
 use lab::address;
 use lab::host::Lab;
@@ -7,21 +7,21 @@ use serde::Serialize;
 
 const FRONTS: [&str; 4] = ["kubernetes", "source", "ecr", "oci"];
 
-/// Requests at a front since the last [`clear_traffic`].
+/// Requests to a front server since the last [`clear_traffic`].
 pub(crate) fn traffic(lab: &Lab, front: &str) -> Vec<Record> {
     lab.control().get(&format!("/{front}/traffic")).expect("traffic")
 }
 
-/// Forgets the requests of all fronts.
+/// Clears the recorded requests of all front servers.
 pub(crate) fn clear_traffic(lab: &Lab) {
     for front in FRONTS {
         lab.control().delete(&format!("/{front}/traffic")).expect("traffic is cleared");
     }
 }
 
-/// Requests at ECR that change something.
+/// Requests to ECR that change something.
 pub(crate) fn ecr_writes(lab: &Lab) -> Vec<Record> {
-    // The API takes every call as a POST.
+    // Every call of the API is a POST.
     let is_read = |record: &Record| match &record.operation {
         Some(operation) if record.host == address::ECR_API.0 => {
             ["Get", "Describe", "List", "BatchGet", "BatchCheck"]
@@ -33,12 +33,12 @@ pub(crate) fn ecr_writes(lab: &Lab) -> Vec<Record> {
     traffic(lab, "ecr").into_iter().filter(|record| !is_read(record)).collect()
 }
 
-/// How many requests ECR has seen for `operation`.
+/// The number of requests to ECR for `operation`.
 pub(crate) fn count_ecr_requests(lab: &Lab, operation: &str) -> usize {
     traffic(lab, "ecr").iter().filter(|record| record.operation.as_deref() == Some(operation)).count()
 }
 
-/// Repository and digest of each upload to ECR that was completed.
+/// Repository and digest of each completed upload to ECR.
 pub(crate) fn uploaded_blobs(lab: &Lab) -> Vec<(String, String)> {
     let is_completed = |record: &Record| {
         record.method == "PUT" && record.path.contains("/blobs/uploads/") && record.status == 201
@@ -52,13 +52,13 @@ pub(crate) fn uploaded_blobs(lab: &Lab) -> Vec<(String, String)> {
     completed.map(|record| blob(record).expect("an upload ends with a digest")).collect()
 }
 
-/// Adds a fault to a front.
+/// Adds a fault rule to a front server.
 #[track_caller]
 pub(crate) fn add_fault(lab: &Lab, front: &str, rule: &impl Serialize) {
     lab.control().post(&format!("/{front}/faults"), rule).expect("the rule is accepted");
 }
 
-/// Removes the faults of all fronts.
+/// Removes the fault rules of all front servers.
 pub(crate) fn clear_faults(lab: &Lab) {
     for front in FRONTS {
         lab.control().delete(&format!("/{front}/faults")).expect("the faults are removed");

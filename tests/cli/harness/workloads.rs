@@ -11,8 +11,8 @@ const NAMESPACE: &str = "castai-agent";
 const KINDS: &str =
     "deployments,daemonsets,statefulsets,replicasets,replicationcontrollers,cronjobs,jobs,pods,podtemplates";
 
-/// Metadata and specification by `namespace kind/name`. The resource version also counts what controllers write
-/// into the status, so that it is left out.
+/// Metadata and specification by `namespace kind/name`. The resource version is omitted, because it also changes with the
+/// status that controllers write.
 pub(crate) type Workloads = BTreeMap<String, Value>;
 
 /// Every workload that is not Cast AI's.
@@ -42,8 +42,8 @@ fn list_workloads(lab: &Lab, is_wanted: impl Fn(&str) -> bool) -> Workloads {
     found
 }
 
-/// What a user would call changed: each workload's specification and annotations, by `kind/name`. Unlike [`Workloads`]
-/// they are equal again after a change and its rollback.
+/// The parts of workloads that users change: specification and annotations, by `kind/name`. Unlike [`Workloads`], they
+/// are equal again after a change and its rollback.
 pub(crate) fn workload_specs(lab: &Lab) -> BTreeMap<String, Value> {
     let items =
         list(lab, "deployments,daemonsets,statefulsets,cronjobs,jobs", &["--all-namespaces"]).into_iter();
@@ -52,7 +52,7 @@ pub(crate) fn workload_specs(lab: &Lab) -> BTreeMap<String, Value> {
             let metadata = &item["metadata"];
             let mut annotations = metadata["annotations"].clone();
             if let Some(annotations) = annotations.as_object_mut() {
-                // Controllers count their rollouts there.
+                // Controllers count rollouts in this annotation.
                 annotations.remove("deployment.kubernetes.io/revision");
                 annotations.remove("deprecated.daemonset.template.generation");
             }
@@ -62,7 +62,7 @@ pub(crate) fn workload_specs(lab: &Lab) -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// When this plugin last wrote to each of Cast AI's workloads, as the API server has it.
+/// The time of this plugin's last write to each of Cast AI's workloads, from the API server.
 pub(crate) fn our_writes(lab: &Lab) -> BTreeMap<String, String> {
     let items =
         list(lab, "deployments,daemonsets,cronjobs", &["--namespace", NAMESPACE, "--show-managed-fields"]);
@@ -99,14 +99,14 @@ pub(crate) fn container_image(lab: &Lab, workload: &str, container: &str) -> Str
     castai_images(lab).remove(&(workload.to_owned(), container.to_owned())).expect("the container exists")
 }
 
-/// What is recorded on a workload: `{image field: {from, to}}`.
+/// The record in a workload's annotation: `{image field: {from, to}}`.
 pub(crate) fn recorded_images(lab: &Lab, workload: &str) -> Value {
     let object = kubectl_json(lab, &["get", workload, "--namespace", NAMESPACE]);
     let annotation = &object["metadata"]["annotations"]["privatelink.cast.ai/images"];
     annotation.as_str().map_or(Value::Null, |annotation| serde_json::from_str(annotation).expect("JSON"))
 }
 
-/// Waits until all of Cast AI's pods are ready, and there are as many as wanted.
+/// Waits until all of Cast AI's pods are ready, in the wanted number.
 #[track_caller]
 pub(crate) fn wait_until_ready(lab: &Lab) {
     lab.wait_for(&["deployments,daemonsets", "--namespace", NAMESPACE], TIMEOUT, |list| {

@@ -1,4 +1,4 @@
-//! What each Helm does to an image that was set by somebody else, step by step.
+//! How each version of Helm handles an image that another field manager set, step by step.
 
 use std::path::Path;
 
@@ -65,7 +65,7 @@ fn upgrades_after_a_rewrite(program: &'static str) {
     let both: &[&str] = if helm.applies() { &["helm", OURS] } else { &[OURS] };
     assert_eq!(helm.field_owners("castai-agent", "agent"), both);
 
-    // With a new tag, whose image is there.
+    // With a new tag, whose image is mirrored.
     let next_chart = helm.next_version("castai-agent", "v0.162.0");
     helm.render_and_sync(&next_chart, "", "--no-rewrite");
     if helm.applies() {
@@ -74,7 +74,7 @@ fn upgrades_after_a_rewrite(program: &'static str) {
             &[OURS, r#"containers[name="agent"].image"#],
         );
         assert_eq!(now(), private(&public));
-        release_the_claim(&helm);
+        relinquish_ownership(&helm);
     } else {
         remove_our_entry(lab);
         assert_eq!(now(), private(&public));
@@ -82,7 +82,7 @@ fn upgrades_after_a_rewrite(program: &'static str) {
     helm.upgrade(0, &next_chart, &values);
     assert_eq!(now(), private(&next));
 
-    // Without our values once more: nothing is in Helm's way now.
+    // Again without our values: Helm has no conflict now.
     sync(lab, 0, &["--wait=false"]);
     helm.upgrade(0, &next_chart, &["--reset-values"]);
     assert_eq!(now(), next);
@@ -92,7 +92,7 @@ fn upgrades_after_a_rewrite(program: &'static str) {
     roll_back(&helm, &chart);
 }
 
-/// What was put back is Helm's again, and nobody is in the way of its next upgrade.
+/// Helm owns the restored images again, and its next upgrade has no conflict.
 fn roll_back(helm: &Helm, chart: &Path) {
     let lab = &helm.lab;
     let before = container_image(lab, "castai-agent", "agent");
@@ -109,8 +109,8 @@ fn roll_back(helm: &Helm, chart: &Path) {
     assert_ne!(container_image(lab, "castai-agent", "agent"), before);
 }
 
-/// `status` asks for it, a dry run shows it, and a run does it: images and records stay, and nothing is done twice.
-fn release_the_claim(helm: &Helm) {
+/// `status` recommends it, a dry run shows it, and a run does it: images and records are kept. A second run does nothing.
+fn relinquish_ownership(helm: &Helm) {
     let lab = &helm.lab;
     let before = container_image(lab, "castai-agent", "agent");
     let shared = plugin(lab, 1, &["status"]);
@@ -125,7 +125,11 @@ fn release_the_claim(helm: &Helm) {
         "{}",
         planned.stdout
     );
-    assert_eq!(helm.field_owners("castai-agent", "agent"), ["helm", OURS], "a dry run releases nothing");
+    assert_eq!(
+        helm.field_owners("castai-agent", "agent"),
+        ["helm", OURS],
+        "a dry run relinquishes no ownership"
+    );
 
     let report = parse_json(&sync(lab, 0, &["-o", "json"]));
     let agent = &report["workloads"][0];
@@ -135,7 +139,7 @@ fn release_the_claim(helm: &Helm) {
     assert_eq!(helm.field_owners("castai-agent", "agent"), ["helm"]);
     assert_eq!(container_image(lab, "castai-agent", "agent"), before);
     let kept = recorded_images(lab, "deployment/castai-agent");
-    assert_eq!(kept["container/agent"]["to"], before, "what can be rolled back stays so");
+    assert_eq!(kept["container/agent"]["to"], before, "the records for rollback are kept");
 
     let again = sync(lab, 0, &[]);
     assert!(again.stdout.contains("nothing to do"), "{}", again.stdout);
@@ -144,7 +148,7 @@ fn release_the_claim(helm: &Helm) {
     assert!(good.stdout.contains("owned by Helm"), "{}", good.stdout);
 }
 
-/// By hand, where `sync-images` has nothing to give up.
+/// By hand, for a field that `sync-images` does not relinquish.
 fn remove_our_entry(lab: &Lab) {
     let arguments = ["get", "deployment", "castai-agent", "-n", NAMESPACE, "--show-managed-fields"];
     let object = kubectl_json(lab, &arguments);
@@ -169,7 +173,7 @@ fn ownership_by_apply_can_be_relinquished_when_helm_4_shares_it() {
     apply_instead("helm4");
 }
 
-/// Why claims are made by patches: what an apply no longer holds is removed where nobody else claims it.
+/// The reason for owning fields by patches: a field that an apply omits is removed if no other manager owns it.
 fn apply_instead(program: &'static str) {
     let helm = Helm::new(program, &[]);
     let lab = &helm.lab;

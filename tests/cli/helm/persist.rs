@@ -14,7 +14,7 @@ use crate::harness::{
 const LIBRARY: &str = "us-docker.pkg.dev/castai-hub/library";
 const CHARTS: [&str; 4] = ["castai-agent", "castai-kvisor", "castai-evictor", "castai-workload-autoscaler"];
 
-/// What the charts need beside the images of the lab's first cluster, and then in their next version.
+/// Images that the charts need in addition to those of the lab's first cluster, also for their next version.
 fn published() -> Vec<String> {
     let now =
         ["evictor:v0.35.143", "cpa/cpvpa:v0.8.12", "workload-autoscaler:v1.9.3", "jmx-exporter-init:v1.5.0"];
@@ -30,12 +30,12 @@ fn published() -> Vec<String> {
 }
 
 #[test]
-fn upgrades_of_helm_3_with_our_values_stay_private() {
+fn upgrades_with_helm_3_and_our_values_keep_private_images() {
     upgrades_with_our_values("helm3");
 }
 
 #[test]
-fn upgrades_of_helm_4_with_our_values_stay_private() {
+fn upgrades_with_helm_4_and_our_values_keep_private_images() {
     upgrades_with_our_values("helm4");
 }
 
@@ -51,7 +51,7 @@ fn upgrades_with_our_values(program: &'static str) {
     wait_until_ready(lab);
     all_private(lab, "v9.0.0", 0);
 
-    // The same versions, with our values: hooks run, and so they must be pulled.
+    // The same versions with our values. Hooks run, so their images must be pulled.
     let values = Values::printed(lab, 0);
     for chart in CHARTS {
         helm.upgrade(0, &chart_path(chart), &["-f", &values.of(chart)]);
@@ -59,7 +59,7 @@ fn upgrades_with_our_values(program: &'static str) {
     wait_until_ready(lab);
     all_private(lab, "v9.0.0", 0);
 
-    // The next versions, mirrored before. The run that mirrors them also releases our claims.
+    // The next versions, mirrored before. The run that mirrors them also relinquishes our ownership.
     let next: Vec<_> = CHARTS.iter().map(|chart| helm.next_version(chart, "v9.0.0")).collect();
     for path in &next {
         let chart = path.file_name().unwrap().to_str().unwrap();
@@ -67,7 +67,7 @@ fn upgrades_with_our_values(program: &'static str) {
     }
     assert!(
         mirrored_tags(lab).contains(&format!("{SCANNERS}:v9.0.0")),
-        "what no manifest names is mirrored too"
+        "images without a manifest are mirrored too"
     );
     for (path, chart) in next.iter().zip(CHARTS) {
         helm.upgrade(0, path, &["-f", &values.of(chart)]);
@@ -77,7 +77,7 @@ fn upgrades_with_our_values(program: &'static str) {
     let good = plugin(lab, 0, &["status"]);
     assert_stderr_contains(&good, &["nothing to do"]);
 
-    // What the charts need to be uninstalled is there as well.
+    // The images for uninstalling the charts are mirrored too.
     helm.run(0, &["uninstall", "castai-workload-autoscaler", "--timeout=10m"]);
 
     // Without the values.
@@ -87,7 +87,7 @@ fn upgrades_with_our_values(program: &'static str) {
     assert!(reverted.stdout.contains("by Helm (field manager \"helm\") at 20"), "{}", reverted.stdout);
 }
 
-/// Releases as the real Helm keeps them, with the images that only hooks and variables carry.
+/// Releases as stored by the real Helm, with images that only hooks and variables contain.
 #[track_caller]
 fn releases_are_read(lab: &Lab) {
     let inventory =
@@ -124,19 +124,19 @@ fn releases_are_read(lab: &Lab) {
             "{image}"
         );
     }
-    // The autoscaler of the agent's size is known by its release alone.
+    // cpvpa is found only through its Helm release.
     assert!(!uses("registry.k8s.io/cpa/cpvpa:v0.8.4").is_empty());
     assert_eq!(uses(&format!("{SCANNERS}:v1.164.8"))[0]["imageField"], "derived/controller/kvisor-scanners");
 }
 
-/// All images of workloads, pods and hook Jobs are ECR's, `moved` of workloads at `version`; and no pod ever failed to
-/// pull one of those.
+/// All images of workloads, pods and hook Jobs are in ECR, those of the workloads `moved` at `version`; and no pod failed
+/// to pull one of them.
 #[track_caller]
 fn all_private(lab: &Lab, version: &str, moved: usize) {
     let mut at_version = 0;
     let list = kubectl_json(lab, &["get", "deployments,daemonsets,jobs,pods", "-n", NAMESPACE]);
     for item in list["items"].as_array().unwrap() {
-        // A pod from before the rewrite may be on its way out.
+        // A pod from before the rewrite may still be terminating.
         if !item["metadata"]["deletionTimestamp"].is_null() {
             continue;
         }
@@ -164,7 +164,7 @@ fn images_of(spec: &Value) -> Vec<&str> {
     containers.iter().filter_map(|container| container["image"].as_str()).chain(values).collect()
 }
 
-/// Where `values helm --directory` wrote its files.
+/// The folder of the files that `values helm --directory` wrote.
 struct Values(PathBuf);
 
 impl Values {
@@ -181,7 +181,7 @@ impl Values {
 }
 
 #[test]
-fn values_reach_the_charts_inside_of_the_umbrella() {
+fn values_set_the_images_of_the_umbrellas_subcharts() {
     let published = published();
     let helm = Helm::new("helm4", &published.iter().map(String::as_str).collect::<Vec<_>>());
     let lab = &helm.lab;
@@ -200,7 +200,7 @@ fn values_reach_the_charts_inside_of_the_umbrella() {
     assert_stderr_contains(&plugin(lab, 0, &["status"]), &["nothing to do"]);
 }
 
-/// The umbrella chart with the other charts in it, as it is shipped.
+/// The umbrella chart with the other charts in it, in the layout of the published one.
 fn umbrella(path: &Path) -> PathBuf {
     copy(&chart_path("castai"), path);
     for chart in CHARTS {

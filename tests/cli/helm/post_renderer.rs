@@ -4,7 +4,7 @@ use super::{Helm, chart_path, text};
 use crate::harness::{MIRROR, assert_stderr_contains, castai_images, plugin};
 
 const CHART: &str = "castai-agent";
-/// What the chart needs beside the images of the lab's first cluster.
+/// Images that the chart needs in addition to those of the lab's first cluster.
 const OTHERS: [&str; 1] = ["registry.k8s.io/cpa/cpvpa:v0.8.4"];
 
 #[test]
@@ -32,7 +32,7 @@ fn installs_with_private_images(helm: &Helm, renderer: &[String]) {
 
     // Nothing is installed with an image that cannot be pulled.
     let early = helm.run(1, &install);
-    // Helm 4 does not pass on what a plugin says.
+    // Helm 4 does not print the output of a plugin.
     let words = if helm.applies() { "post-renderer plugin" } else { "nothing printed" };
     assert_stderr_contains(&early, &[words]);
     assert!(castai_images(&helm.lab).is_empty());

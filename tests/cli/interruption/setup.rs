@@ -1,4 +1,4 @@
-//! A lab in which a run can begin again and again, and what has to hold wherever one ended.
+//! A lab in which runs can be repeated, and the invariants that hold after a run has ended at any point.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,35 +14,35 @@ use crate::harness::{
 
 const ANNOTATION: &str = "privatelink.cast.ai/images";
 const LOCK: &str = "lock.json";
-/// By way of the front that counts requests to the API server.
+/// Through the front server that counts requests to the API server.
 pub(super) const BY_FRONT: &str = "--server=http://127.0.0.1:8001";
-/// A whole run.
+/// A complete run.
 pub(super) const RUN: &[&str] =
     &["sync-images", "--yes", "--lock=lock.json", BY_FRONT, "--request-timeout=5m"];
 
-/// How many requests a run makes at which front, and what it uploads.
-pub(super) struct Whole {
-    /// At the API server.
+/// The number of requests of a run at each front server, and its uploads.
+pub(super) struct RequestCounts {
+    /// To the API server.
     pub(super) discovery: usize,
     pub(super) kubernetes: usize,
-    /// At sources and ECR.
+    /// To sources and ECR.
     pub(super) planning: (usize, usize),
     pub(super) mirroring: (usize, usize),
     /// Repository and digest of each blob.
     pub(super) uploads: BTreeSet<(String, String)>,
 }
 
-pub(super) struct Scene {
+pub(super) struct RepeatableLab {
     pub(super) lab: Lab,
-    pub(super) whole: Whole,
+    pub(super) counts: RequestCounts,
     before: BTreeMap<String, Value>,
     others: Workloads,
     registry: State,
     manifests: String,
 }
 
-impl Scene {
-    /// Runs once part by part, so that points can be drawn.
+impl RepeatableLab {
+    /// Runs each part once, to know the number of possible points.
     pub(super) fn measure(lab: Lab) -> Self {
         let (before, others, registry) = (workload_specs(&lab), other_workloads(&lab), ecr_state(&lab));
         let mut list = kubectl_json(&lab, &["get", "deployments,daemonsets,cronjobs", "-n", "castai-agent"]);
@@ -55,34 +55,35 @@ impl Scene {
         }
         let manifests = write_file(&lab, "former.json", &list.to_string());
         let uploads = BTreeSet::new();
-        let whole = Whole { discovery: 0, kubernetes: 0, planning: (0, 0), mirroring: (0, 0), uploads };
+        let counts =
+            RequestCounts { discovery: 0, kubernetes: 0, planning: (0, 0), mirroring: (0, 0), uploads };
         let manifests = manifests.to_str().unwrap().to_owned();
-        let mut scene = Self { lab, whole, before, others, registry, manifests };
-        let requests = |scene: &Self, code, arguments: &[&str]| {
-            clear_traffic(&scene.lab);
-            plugin(&scene.lab, code, &[RUN, arguments].concat());
-            ["kubernetes", "source", "ecr"].map(|front| traffic(&scene.lab, front).len())
+        let mut repeatable = Self { lab, counts, before, others, registry, manifests };
+        let requests = |repeatable: &Self, code, arguments: &[&str]| {
+            clear_traffic(&repeatable.lab);
+            plugin(&repeatable.lab, code, &[RUN, arguments].concat());
+            ["kubernetes", "source", "ecr"].map(|front| traffic(&repeatable.lab, front).len())
         };
-        // Without --lock, which a dry run does not write.
-        clear_traffic(&scene.lab);
+        // Without --lock, because a dry run does not write the lock.
+        clear_traffic(&repeatable.lab);
         let dry = ["sync-images", "--dry-run=client", "--no-rewrite", BY_FRONT];
-        plugin(&scene.lab, 0, &dry);
+        plugin(&repeatable.lab, 0, &dry);
         let [discovery, in_source, in_ecr] =
-            ["kubernetes", "source", "ecr"].map(|front| traffic(&scene.lab, front).len());
-        let [_, source, ecr] = requests(&scene, 0, &["--no-rewrite"]);
-        scene.whole.uploads = scene.uploaded();
-        let [kubernetes, ..] = requests(&scene, 0, &[]);
-        scene.whole = Whole {
+            ["kubernetes", "source", "ecr"].map(|front| traffic(&repeatable.lab, front).len());
+        let [_, source, ecr] = requests(&repeatable, 0, &["--no-rewrite"]);
+        repeatable.counts.uploads = repeatable.uploaded();
+        let [kubernetes, ..] = requests(&repeatable, 0, &[]);
+        repeatable.counts = RequestCounts {
             discovery,
             kubernetes,
             planning: (in_source, in_ecr),
             mirroring: (source, ecr),
-            uploads: std::mem::take(&mut scene.whole.uploads),
+            uploads: std::mem::take(&mut repeatable.counts.uploads),
         };
-        scene
+        repeatable
     }
 
-    /// Puts registry and workloads back to what they were before any run.
+    /// Resets registry and workloads to the state before any run.
     pub(super) fn reset(&self) {
         let control = self.lab.control();
         for name in ecr_state(&self.lab)
@@ -98,15 +99,15 @@ impl Scene {
         clear_traffic(&self.lab);
     }
 
-    /// Repository and digest of each blob that ECR has taken since traffic was forgotten.
+    /// Repository and digest of each blob that ECR has accepted since the recorded traffic was cleared.
     pub(super) fn uploaded(&self) -> BTreeSet<(String, String)> {
         uploaded_blobs(&self.lab).into_iter().collect()
     }
 
-    /// Asserts what has to hold whenever a run ends.
+    /// Asserts the invariants that hold whenever a run ends.
     #[track_caller]
-    pub(super) fn assert_whole(&self) {
-        // Requests of a run that is gone may still have their effect.
+    pub(super) fn assert_consistent(&self) {
+        // Requests of a killed run may still take effect.
         settle(|| (self.uploaded(), json!(ecr_state(&self.lab))));
         let registry = ecr_state(&self.lab);
         for (name, repository) in &registry.repositories {
@@ -116,11 +117,15 @@ impl Scene {
                 let image = image.unwrap_or_else(|| panic!("{name} lacks {digest}"));
                 manifests.extend(&image.children);
                 let missing = image.blobs.iter().find(|blob| !repository.layers.contains_key(*blob));
-                assert_eq!(missing, None, "{name}: a tag names missing content");
+                assert_eq!(missing, None, "{name}: the content of a tag is missing");
             }
         }
         for (name, repository) in &self.registry.repositories {
-            assert_eq!(json!(registry.repositories[name]), json!(repository), "{name} is not ours");
+            assert_eq!(
+                json!(registry.repositories[name]),
+                json!(repository),
+                "{name} was not created by the plugin"
+            );
         }
         assert_eq!(other_workloads(&self.lab), self.others);
         for (name, workload) in workload_specs(&self.lab) {
@@ -131,7 +136,7 @@ impl Scene {
         let home = self.lab.folder().home();
         for entry in std::fs::read_dir(&home).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
-            assert!(["former.json", LOCK, ".kube", ".aws"].contains(&name.as_str()), "{name} is left");
+            assert!(["former.json", LOCK, ".kube", ".aws"].contains(&name.as_str()), "{name} is left behind");
         }
         if let Ok(text) = std::fs::read_to_string(home.join(LOCK)) {
             let lock: Value = serde_json::from_str(&text).unwrap();
@@ -139,7 +144,7 @@ impl Scene {
         }
     }
 
-    /// Runs to the end, and once more: then there is nothing left to do.
+    /// Completes the run, then runs once more: nothing is left to do.
     #[track_caller]
     pub(super) fn finish(&self) {
         plugin(&self.lab, 0, &[RUN, QUICK].concat());
@@ -157,7 +162,7 @@ impl Scene {
     }
 }
 
-/// A workload has all its images from the registry, which holds them, and a record of each.
+/// Asserts that all images of a workload are in the registry, and that each has a record.
 #[track_caller]
 fn assert_rewritten(name: &str, workload: &Value, registry: &State) {
     let images = images(&workload["spec"]);
@@ -167,7 +172,7 @@ fn assert_rewritten(name: &str, workload: &Value, registry: &State) {
     for image in images {
         assert!(
             recorded.contains(image.as_str()),
-            "{name} is half rewritten: {image} is not of {recorded:?}"
+            "{name} is partly rewritten: {image} is not in {recorded:?}"
         );
         let path = image.strip_prefix(MIRROR).and_then(|path| path.strip_prefix('/'));
         let (repository, tag) = path.and_then(|path| path.rsplit_once(':')).unwrap();
@@ -189,8 +194,8 @@ fn images(value: &Value) -> Vec<String> {
     }
 }
 
-/// Waits until two looks see the same.
-#[expect(clippy::disallowed_methods, reason = "what has to be seen is that nothing happens for a while")]
+/// Waits until two consecutive reads return the same.
+#[expect(clippy::disallowed_methods, reason = "the test waits to see that nothing happens")]
 pub(super) fn settle<T: PartialEq>(look: impl Fn() -> T) {
     let mut seen = look();
     loop {
@@ -203,19 +208,19 @@ pub(super) fn settle<T: PartialEq>(look: impl Fn() -> T) {
     }
 }
 
-/// Chance that can be repeated.
-pub(crate) struct Dice {
+/// Reproducible random numbers.
+pub(crate) struct Random {
     pub(crate) seed: u64,
     state: u64,
 }
 
-impl Dice {
-    /// The same points each time, unless `TEST_SEED` says which, or `random`.
+impl Random {
+    /// The same points each time, unless `TEST_SEED` is set to a seed or to `random`.
     pub(crate) fn from_environment() -> Self {
         let seed = match std::env::var("TEST_SEED").as_deref() {
             Ok("random") => SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos().into(),
             Ok(given) => given.parse().expect("TEST_SEED is a number, or `random`"),
-            // Its points are of both registries, and of both ways in which an answer fails to come.
+            // The points of this seed cover both registries, and both forms of a missing response.
             Err(_) => 71,
         };
         Self { seed, state: seed }

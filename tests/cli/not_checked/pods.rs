@@ -1,4 +1,4 @@
-//! Pods of Cast AI that cannot pull, and pods that may not be listed.
+//! Pods of Cast AI that cannot pull, and pods that cannot be listed.
 
 use lab::host::Lab;
 use lab::kubelet::FailingPull;
@@ -10,7 +10,7 @@ use crate::harness::{
     own_lab, plugin, sync,
 };
 
-/// Lets nodes fail to pull what `image` matches.
+/// Makes nodes fail to pull images that match `image`.
 fn break_pulls(lab: &Lab, image: &str) {
     let message =
         "failed to pull and unpack image: unexpected status from HEAD request: 403 Forbidden".to_owned();
@@ -18,7 +18,7 @@ fn break_pulls(lab: &Lab, image: &str) {
     lab.control().post("/kubelet/failures", &rule).unwrap();
 }
 
-/// Deletes pods, so that new ones have to pull, and waits until `number` of those that are called `prefix…` cannot.
+/// Deletes pods, so that new ones have to pull, and waits until `number` of those with the prefix `prefix` cannot.
 #[track_caller]
 fn restart_until_pulls_fail(lab: &Lab, selector: &str, prefix: &str, number: usize) {
     lab.control().delete("/kubelet/images").unwrap();
@@ -38,7 +38,7 @@ fn pull_failures(document: &Value) -> Vec<(String, usize)> {
 }
 
 #[test]
-fn pods_that_cannot_pull_what_the_registry_holds_are_not_green() {
+fn status_fails_if_pods_cannot_pull_mirrored_images() {
     let lab = &own_lab();
     sync(lab, 0, &[]);
     settle(lab);
@@ -46,7 +46,7 @@ fn pods_that_cannot_pull_what_the_registry_holds_are_not_green() {
     settle(lab);
     status(lab, 0, &[], &[GOOD]);
 
-    // The nodes may not pull what the registry holds.
+    // The nodes have no permission to pull an image that is in the registry.
     break_pulls(lab, &format!("*{CONTROLLER}*"));
     restart_until_pulls_fail(
         lab,
@@ -68,11 +68,11 @@ fn pods_that_cannot_pull_what_the_registry_holds_are_not_green() {
         status(lab, 1, flags, &[last]);
     }
 
-    // A selector chooses workloads and their pods.
+    // A selector selects workloads and their pods.
     status(lab, 1, &["-l", "app.kubernetes.io/name=castai-kvisor-controller"], &[last]);
     status(lab, 0, &["-l", "app.kubernetes.io/name=castai-agent"], &["nothing to do"]);
 
-    // Who may not list pods did not look at them.
+    // Without permission to list pods, the pods are not checked.
     let kinds = "deployments.apps,daemonsets.apps,statefulsets.apps,replicasets.apps,cronjobs.batch,\
                  jobs.batch,replicationcontrollers,nodes";
     let blind = grant_access(lab, "blind", "get,list", kinds);
@@ -83,19 +83,19 @@ fn pods_that_cannot_pull_what_the_registry_holds_are_not_green() {
     settle(lab);
     status(lab, 0, &[], &[GOOD]);
 
-    // Of Helm releases nothing was seen: that is no failure, and no claim either.
+    // Helm releases could not be read: this is neither a failure nor a success.
     grant_access(lab, "blind", "get,list", "pods");
     status(lab, 0, &[&blind], &["nothing to do in the readable part of the cluster; public tags"]);
 }
 
 #[test]
-fn pods_of_every_phase_and_owner_are_seen_where_they_are_cast_ais() {
+fn cast_ais_pods_of_every_phase_and_owner_are_reported() {
     let lab = &own_lab();
     sync(lab, 0, &[]);
     settle(lab);
     let private = container_image(lab, "castai-agent", "agent");
 
-    // A pod that ran before is still called running.
+    // A pod that ran before still has the phase Running.
     let run = |namespace: &str, name: &str, image: &str| {
         let spec = json!({"containers": [{"name": "main", "image": image, "imagePullPolicy": "Always"}]});
         let metadata = json!({"name": name, "namespace": namespace});
@@ -113,19 +113,19 @@ fn pods_of_every_phase_and_owner_are_seen_where_they_are_cast_ais() {
     kubectl(lab, &["delete", "pod", "side", "-n", "castai-agent", "--wait=true"]);
     status(lab, 0, &[], &[GOOD]);
 
-    // What is no image at all.
+    // A value that is not a valid image.
     run("castai-agent", "odd", "Not/A:Name");
     wait_for_pull_failures(lab, "castai-agent", "odd", 1);
     status(lab, 1, &[], &["1 pod cannot pull its image: pod/odd (InvalidImageName)"]);
     status(lab, 0, &["-l", "app.kubernetes.io/name=castai-agent"], &["nothing to do"]);
     kubectl(lab, &["delete", "pod", "odd", "-n", "castai-agent", "--wait=true"]);
 
-    // A customer's pod is the customer's.
+    // A customer's pod is not reported.
     run("shop", "broken", "registry.corp.example/shop/none:1");
     wait_for_pull_failures(lab, "shop", "broken", 1);
     status(lab, 0, &[], &[GOOD]);
 
-    // A job from before the rewrite keeps its public image, and so waits for ever.
+    // A Job from before the rewrite keeps its public image, and its pod stays pending.
     let hibernate = format!("{HIBERNATE}:v0.14");
     let job = json!({"apiVersion": "batch/v1", "kind": "Job",
         "metadata": {"name": "before", "namespace": "castai-agent"},
@@ -135,7 +135,7 @@ fn pods_of_every_phase_and_owner_are_seen_where_they_are_cast_ais() {
     wait_for_pull_failures(lab, "castai-agent", "before", 1);
     status(lab, 1, &[], &["1 pod cannot pull its image: job.batch/before ("]);
 
-    // A registry whose tag went away behind our back.
+    // The tag was removed from the registry by another client.
     kubectl(lab, &["delete", "job", "before", "-n", "castai-agent", "--cascade=foreground"]);
     let repository = &image_repository(&container_image(lab, "castai-kvisor-agent", "kvisor"));
     lab.control().delete(&format!("/ecr/images?repository={repository}&tag=v1.164.8")).unwrap();
@@ -158,7 +158,7 @@ fn pods_of_every_phase_and_owner_are_seen_where_they_are_cast_ais() {
     );
 }
 
-/// The repository in ECR that a private name means.
+/// The repository in ECR of a private name.
 fn image_repository(image: &str) -> String {
     let path = image.strip_prefix(ECR).unwrap().trim_start_matches('/');
     path.rsplit_once(':').unwrap().0.to_owned()

@@ -1,4 +1,4 @@
-//! What happens to a connection behind a name: TCP, TLS, HTTP and gRPC.
+//! Faults of a connection after DNS: TCP, TLS, HTTP and gRPC.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use lab::castai::Fault;
 use lab::dns::{Behaviour, Question};
 
 use super::{
-    API, ECR_API, GRPC, KVISOR, TELEMETRY, UNUSED, dns, fails, fault, finding, mend, preflight,
+    API, ECR_API, GRPC, KVISOR, TELEMETRY, UNUSED, dns, fails, fault, finding, preflight, reset_lab,
     shows_exactly, text,
 };
 use crate::harness::own_lab;
@@ -42,7 +42,7 @@ fn each_connection_failure_is_reported() {
         ],
     );
 
-    mend(&lab);
+    reset_lab(&lab);
     fault(&lab, API, &Fault::Http { status: 503 });
     fault(&lab, GRPC, &Fault::Http1Only);
     fault(&lab, KVISOR, &Fault::Reset);
@@ -56,11 +56,11 @@ fn each_connection_failure_is_reported() {
             fails(KVISOR, "CPL230", "reset during the TLS handshake", "SNI", &["CPL231", "CPL241"]),
         ],
     );
-    // Whatever a gRPC server says, it has been reached.
+    // Any status of a gRPC server proves the connection.
     assert_eq!(text(finding(&report, "CPL241", TELEMETRY), "observed"), "grpc-status 14 (UNAVAILABLE)");
 
-    // All the silent ones together, since they wait.
-    mend(&lab);
+    // All silent hosts in one run, because each of them waits for a timeout.
+    reset_lab(&lab);
     dns(&lab, API, &Behaviour::Silent);
     dns(&lab, GRPC, &Behaviour::addresses(&[SILENT]));
     fault(&lab, KVISOR, &Fault::Silent);
@@ -89,14 +89,14 @@ fn each_connection_failure_is_reported() {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "polls with a bound, outside of any runtime")]
-fn silent_endpoints_are_all_waited_for_together() {
+#[expect(clippy::disallowed_methods, reason = "polls with a limit, outside of any runtime")]
+fn silent_endpoints_time_out_concurrently() {
     let lab = own_lab();
     let hosts = [API, GRPC, UNUSED, KVISOR, TELEMETRY, ECR_API, address::ECR.0];
     for host in hosts {
         dns(&lab, host, &Behaviour::Silent);
     }
-    // No time-out ends before all of them have begun, though each is longer than this test's patience.
+    // All connections start before the first timeout ends, although each timeout is longer than that of this test.
     let mut running = lab.spawn_plugin(&["preflight", "--timeout", "10m"]).unwrap();
     let end = Instant::now() + Duration::from_mins(5);
     loop {
@@ -109,8 +109,8 @@ fn silent_endpoints_are_all_waited_for_together() {
         if waiting.count() == hosts.len() {
             break;
         }
-        assert!(running.try_wait().unwrap().is_none(), "ended before all names were asked for");
-        assert!(Instant::now() < end, "not all names were asked for at once: {asked:?}");
+        assert!(running.try_wait().unwrap().is_none(), "exited before all names were resolved");
+        assert!(Instant::now() < end, "not all names were resolved concurrently: {asked:?}");
         std::thread::sleep(Duration::from_millis(50));
     }
     running.kill().unwrap();

@@ -1,4 +1,4 @@
-//! ECR: its credentials, its rights, and the way to it.
+//! ECR: credentials, permissions and the connection.
 
 use std::net::Ipv4Addr;
 
@@ -6,7 +6,7 @@ use lab::address;
 use lab::dns::Behaviour;
 use serde_json::{Value, json};
 
-use super::{ECR_API, dns, finding, mend, preflight, text, with_result};
+use super::{ECR_API, dns, finding, preflight, reset_lab, text, with_result};
 use crate::harness::{own_lab, parse_json, plugin, plugin_without_aws};
 
 #[test]
@@ -41,14 +41,14 @@ fn ecr_failures_are_reported_and_a_missing_permission_is_unknown() {
     assert_eq!(text(finding(&report, "CPL302", &registry), "result"), "Unknown");
     assert_eq!(text(finding(&report, "CPL303", &registry), "blockedBy"), "CPL302");
 
-    mend(&lab);
+    reset_lab(&lab);
     let report = parse_json(&plugin_without_aws(&lab, 0, &["preflight", "-o", "json"]));
     let token = finding(&report, "CPL302", &registry);
     assert_eq!(text(token, "result"), "Unknown");
     assert_eq!(text(token, "reason"), "no AWS credentials found on this machine");
     assert!(token["fixes"].to_string().contains("aws sts get-caller-identity"), "{token:#}");
 
-    // Without a way out, a public address of ECR is a warning that has a failure behind it.
+    // Without internet access, a public address of ECR is a warning, and the failed connection a failure.
     dns(&lab, ECR_API, &Behaviour::addresses(&[Ipv4Addr::new(203, 0, 113, 99)]));
     let report = preflight(&lab, 1, &[]);
     assert_eq!(with_result(&report, &["Warn"]), [format!("CPL311 {ECR_API}")]);

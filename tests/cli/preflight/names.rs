@@ -1,4 +1,4 @@
-//! What DNS says of a host.
+//! Results of DNS lookups.
 
 use std::net::Ipv4Addr;
 
@@ -6,7 +6,8 @@ use lab::address::CASTAI_PUBLIC;
 use lab::dns::Behaviour;
 
 use super::{
-    API, Expected, GRPC, KVISOR, TELEMETRY, UNUSED, dns, fails, finding, mend, preflight, shows_exactly, text,
+    API, Expected, GRPC, KVISOR, TELEMETRY, UNUSED, dns, fails, finding, preflight, reset_lab, shows_exactly,
+    text,
 };
 use crate::harness::{own_lab, plugin};
 
@@ -40,7 +41,7 @@ fn each_dns_failure_is_reported() {
     assert!(table.contains("skipped    CPL220, CPL230, CPL231, CPL240 until this passes\n"), "{table}");
     assert!(table.lines().last().unwrap().starts_with("Not ready for PrivateLink: grpc.cast.ai (CPL210), "));
 
-    mend(&lab);
+    reset_lab(&lab);
     let mixed = Behaviour::addresses(&[private, CASTAI_PUBLIC]);
     let public_six = Behaviour::Addresses {
         v4: vec![Ipv4Addr::new(10, 0, 1, 103)],
@@ -79,8 +80,8 @@ fn each_dns_failure_is_reported() {
     let seen = text(finding(&report, "CPL210", TELEMETRY), "observed");
     assert!(seen.starts_with("A: telemetry.corp.example → vpce-1.vpce.amazonaws.com → 10.0.1.104"), "{seen}");
 
-    // What nothing uses only warns, unless it is asked for.
-    mend(&lab);
+    // A host that no component uses gives only a warning, unless a flag names it.
+    reset_lab(&lab);
     dns(&lab, UNUSED, &Behaviour::NameError);
     let table = plugin(&lab, 0, &["preflight"]).stdout;
     assert!(table.contains("only a warning: no installed component needs it"), "{table}");

@@ -1,4 +1,4 @@
-//! AWS credentials that cannot be used.
+//! Invalid AWS credentials.
 
 use lab::host::Output;
 
@@ -6,7 +6,7 @@ use super::SECRET;
 use crate::harness::{assert_stderr_contains, shared_lab};
 
 #[test]
-fn aws_credentials_that_cannot_be_used_are_named_and_not_shown() {
+fn invalid_aws_credentials_are_named_and_not_shown() {
     let lab = shared_lab();
     let profile = lab.folder().home().join("aws-config");
     let process = "no AWS credentials (the credential_process of the AWS profile failed";

@@ -1,11 +1,11 @@
-//! Secrets in the cluster, and credentials that count there.
+//! Secrets in the cluster, and credentials for it.
 
 use lab::host::Lab;
 
 use super::SECRET;
 use crate::harness::{apply, assert_stderr_contains, own_lab, plugin, release_secret, shared_lab};
 
-/// A failed release of Helm in the namespace of the agent; `release` is what its Secret holds, before Base64.
+/// A failed Helm release in the agent's namespace; `release` is the content of its Secret, before Base64.
 fn release(lab: &Lab, name: &str, release: &str) {
     apply(lab, &release_secret("castai-agent", name, 1, "failed", release));
 }
@@ -85,7 +85,7 @@ fn no_value_of_a_failed_release_is_shown() {
 }
 
 #[test]
-fn a_token_counts_without_the_space_around_it() {
+fn whitespace_around_a_token_is_ignored() {
     let lab = shared_lab();
     let token = lab.kubectl(&["create", "token", "default", "-n", "default"]).unwrap();
     assert_eq!(token.code, Some(0), "{}", token.stderr);
@@ -98,7 +98,7 @@ fn a_token_counts_without_the_space_around_it() {
     let known = ["(Forbidden)", "User \"system:serviceaccount:default:default\" cannot list"];
     let printed = format!("status: {{token: \"{}\"}}", token.stdout.trim());
     for user in [
-        // A relative path begins where the kubeconfig is.
+        // A relative path starts at the folder of the kubeconfig.
         "    tokenFile: token-file\n".to_owned(),
         format!("    token: {}\n", token.stdout.trim()),
         format!(
@@ -108,11 +108,11 @@ fn a_token_counts_without_the_space_around_it() {
         std::fs::write(&path, format!("{head}{user}")).unwrap();
         assert_stderr_contains(&plugin(lab, 2, &["sync-images", "--dry-run=client", &flag]), &known);
     }
-    // A flag replaces whatever else the user would log in with.
+    // A flag overrides all other credentials of the user.
     let token = format!("--token={}", token.stdout.trim());
     std::fs::write(&path, format!("{head}    username: a\n    password: b\n")).unwrap();
     assert_stderr_contains(&plugin(lab, 2, &["sync-images", "--dry-run=client", &flag, &token]), &known);
-    // The token is sent where nothing else is.
+    // The token is sent if there are no other credentials.
     std::fs::write(&path, format!("{head}    token: unknown\n")).unwrap();
     assert_stderr_contains(&plugin(lab, 2, &["sync-images", "--dry-run=client", &flag]), &["(Unauthorized)"]);
 }

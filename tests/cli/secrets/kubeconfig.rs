@@ -1,9 +1,9 @@
-//! Kubeconfigs that cannot be read, and credentials that no header can hold.
+//! Kubeconfigs that cannot be read, and credentials that are not valid in a header.
 
 use super::{Home, kubeconfig};
 use crate::harness::assert_stderr_contains;
 
-/// Nothing listens there; where a case gets that far, it has failed.
+/// No server listens there; a case that connects has failed.
 const NOWHERE: &str = "https://127.0.0.1:9";
 
 const COMMANDS: [&[&str]; 4] =
@@ -53,7 +53,7 @@ fn a_kubeconfig_that_cannot_be_read_gives_file_line_and_cause() {
 }
 
 #[test]
-fn a_credential_that_cannot_be_used_is_named_and_not_shown() {
+fn an_invalid_credential_is_named_and_not_shown() {
     let home = Home::new();
     let lines = home.write("lines", "s3cret\nline\n");
     let empty = home.write("empty", "\n");
@@ -161,7 +161,7 @@ fn a_url_with_a_login_is_not_shown() {
 }
 
 #[test]
-fn what_kubectl_reads_is_read() {
+fn kubeconfigs_that_kubectl_accepts_are_accepted() {
     let home = Home::new();
     let refused = ["The connection to the server 127.0.0.1:9 was refused"];
     let good = home.write("good", kubeconfig(NOWHERE, "{token: good}"));

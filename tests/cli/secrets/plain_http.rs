@@ -1,4 +1,4 @@
-//! A server with plain HTTP gets no credentials, as from kubectl.
+//! A server with plain HTTP gets no credentials, as with kubectl.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use super::{Home, kubeconfig};
 use crate::harness::assert_stderr_contains;
 
-/// Answers 401 to everything, and keeps what it got.
+/// Responds with 401 to every request, and records it.
 fn listen() -> (String, Arc<Mutex<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -49,7 +49,7 @@ fn credentials_are_not_sent_and_no_plugin_is_run() {
         "{token: s3cret-token}".to_owned(),
         "{username: admin, password: s3cret-password}".to_owned(),
         format!("{{tokenFile: {token}}}"),
-        // What is wrong with a credential does not matter where it is not used.
+        // An invalid credential does not matter if it is not used.
         "{tokenFile: /absent}".to_owned(),
         "{token: \"s3cret\\n\"}".to_owned(),
         "{client-certificate-data: czNjcmV0, client-key-data: czNjcmV0}".to_owned(),
@@ -79,10 +79,10 @@ fn credentials_are_not_sent_and_no_plugin_is_run() {
                 sent.contains("impersonate-user: somebody") && sent.contains("impersonate-group: some"),
                 "{sent}"
             );
-            assert!(!ran.exists(), "a plugin was run");
+            assert!(!ran.exists(), "a credential plugin was run");
         }
     }
-    // A server that a flag names counts, whatever the kubeconfig says.
+    // A server set by a flag overrides that of the kubeconfig.
     let path = home.write("config", kubeconfig("https://127.0.0.1:9", "{token: s3cret-token}"));
     seen.lock().unwrap().clear();
     home.plugin(2, &path, &["images", &format!("--server=http://{address}")]);

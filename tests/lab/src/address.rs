@@ -1,9 +1,9 @@
-//! Names and addresses of the lab's world: one account, one region, one VPC, and the internet around it.
+//! Names and addresses of the lab: one account, one region, one VPC, and the internet around it.
 //!
-//! Every server of the lab listens on an address of its own under its real name, so that the product needs no
+//! Every server of the lab listens on its own address with its real host name, so that the product needs no
 //! test switch.
-//! An address that nobody listens on and that is not on the loopback device is silent: packets to it leave by a
-//! default route into nowhere, as from a private subnet.
+//! An address without a listener that is not on the loopback device is silent: packets to it leave through a
+//! default route that leads nowhere, as in a private subnet.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -17,10 +17,10 @@ pub const VPC_CIDR: &str = "10.0.0.0/16";
 pub const DNS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 /// Instance metadata, plain HTTP on port 80.
 pub const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
-/// kube-apiserver, under the name that EKS would give its private endpoint.
+/// kube-apiserver, with a host name like that of EKS' private endpoint.
 pub const API_SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 10);
 pub const API_SERVER_HOST: &str = "0123456789ABCDEF0123456789ABCDEF.gr7.us-east-1.eks.amazonaws.com";
-/// A front before the API server for who wants its requests counted or disturbed: `--server=http://` and this.
+/// The API server's front server, which records requests and applies fault rules: `--server=http://` and this address.
 pub const API_SERVER_FRONT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8001);
 
 /// AWS interface endpoints of the VPC: `ecr.api`, `ecr.dkr`, `sts`, `ec2`.
@@ -38,13 +38,13 @@ pub const PROXY: (&str, Ipv4Addr) = ("proxy.corp.example", Ipv4Addr::new(10, 0, 
 /// A mutating webhook that injects init containers.
 pub const INJECTOR: (&str, Ipv4Addr) = ("injector.corp.example", Ipv4Addr::new(10, 0, 1, 230));
 
-/// Servers that answer under any name with a certificate that has ended, one of the next century, and one of an
-/// authority that nobody knows.
+/// Servers that respond for any name with an invalid certificate: expired, not valid yet, and signed by an unknown
+/// authority.
 pub const EXPIRED: Ipv4Addr = Ipv4Addr::new(10, 0, 252, 1);
 pub const NOT_YET_VALID: Ipv4Addr = Ipv4Addr::new(10, 0, 252, 2);
 pub const UNKNOWN_AUTHORITY: Ipv4Addr = Ipv4Addr::new(10, 0, 252, 3);
 
-/// Source registries, their token services and the hosts that they redirect blobs to; on public addresses.
+/// Source registries, their token services and the hosts to which they redirect blob requests; on public addresses.
 pub const GAR: (&str, Ipv4Addr) = ("us-docker.pkg.dev", Ipv4Addr::new(203, 0, 113, 10));
 pub const GAR_BLOBS: (&str, Ipv4Addr) = ("storage.googleapis.com", Ipv4Addr::new(203, 0, 113, 11));
 pub const GHCR: (&str, Ipv4Addr) = ("ghcr.io", Ipv4Addr::new(203, 0, 113, 20));
@@ -55,16 +55,16 @@ pub const DOCKER_HUB_AUTH: (&str, Ipv4Addr) = ("auth.docker.io", Ipv4Addr::new(2
 pub const DOCKER_HUB_BLOBS: (&str, Ipv4Addr) =
     ("production.cloudfront.docker.com", Ipv4Addr::new(203, 0, 113, 32));
 pub const NVCR: (&str, Ipv4Addr) = ("nvcr.io", Ipv4Addr::new(203, 0, 113, 40));
-/// NVIDIA's login for accounts, which is no help to a stranger.
+/// NVIDIA's token service for accounts, which issues no anonymous tokens.
 pub const NVCR_LOGIN: (&str, Ipv4Addr) = ("authn.nvidia.com", Ipv4Addr::new(203, 0, 113, 41));
 pub const NVCR_BLOBS: (&str, Ipv4Addr) = ("layers.nvcr.io", Ipv4Addr::new(203, 0, 113, 42));
 pub const KUBERNETES: (&str, Ipv4Addr) = ("registry.k8s.io", Ipv4Addr::new(203, 0, 113, 50));
-/// Where registry.k8s.io sends requests for manifests.
+/// The host to which registry.k8s.io redirects requests for manifests.
 pub const KUBERNETES_BACKEND: (&str, Ipv4Addr) = ("us-east1-docker.pkg.dev", Ipv4Addr::new(203, 0, 113, 51));
 pub const KUBERNETES_BLOBS: (&str, Ipv4Addr) =
     ("prod-registry-k8s-io-us-east-1.s3.dualstack.us-east-1.amazonaws.com", Ipv4Addr::new(203, 0, 113, 52));
 
-/// All of the sources' hosts.
+/// All hosts of the sources.
 pub const SOURCES: &[(&str, Ipv4Addr)] = &[
     GAR,
     GAR_BLOBS,
@@ -81,16 +81,16 @@ pub const SOURCES: &[(&str, Ipv4Addr)] = &[
     KUBERNETES_BLOBS,
 ];
 
-/// GitHub, which serves the plugin's releases, and the host that it redirects downloads to.
+/// GitHub, which serves the plugin's releases, and the host to which it redirects downloads.
 pub const GITHUB: (&str, Ipv4Addr) = ("github.com", Ipv4Addr::new(203, 0, 113, 60));
 pub const GITHUB_ASSETS: (&str, Ipv4Addr) =
     ("release-assets.githubusercontent.com", Ipv4Addr::new(203, 0, 113, 61));
 
-/// Every named server but the API server, the sources and Cast AI's endpoints.
+/// Every server with a name except the API server, the sources and Cast AI's endpoints.
 pub const SERVERS: &[(&str, Ipv4Addr)] =
     &[ECR_API, ECR, STS, EC2, OCI_REGISTRY, PROXY, GITHUB, GITHUB_ASSETS, INJECTOR];
 
-/// What public DNS answers for every Cast AI name (docs.cast.ai, communication requirements); silent in the lab.
+/// The address in public DNS for every Cast AI name (docs.cast.ai, communication requirements); silent in the lab.
 pub const CASTAI_PUBLIC: Ipv4Addr = Ipv4Addr::new(104, 16, 81, 56);
 
 /// Address of the `index`-th Cast AI endpoint, in the order of the endpoint services table: all US hosts, then
@@ -99,12 +99,12 @@ pub const fn castai_endpoint(index: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 1, 100 + index)
 }
 
-/// Internal address of the `index`-th node (from 0): zones a and b in turn.
+/// Internal address of the `index`-th node (from 0), alternating between zones a and b.
 pub const fn node(index: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 1 + index % 2, 10 + index)
 }
 
-/// An address inside the VPC where nobody answers: packets vanish.
+/// An address inside the VPC without a listener: packets are dropped.
 pub const SILENT: Ipv4Addr = Ipv4Addr::new(10, 0, 250, 1);
 /// An address inside the VPC that refuses connections: on the loopback device, without a listener.
 pub const REFUSING: Ipv4Addr = Ipv4Addr::new(10, 0, 251, 1);

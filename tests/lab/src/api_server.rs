@@ -1,7 +1,7 @@
-//! A front before kube-apiserver, as the registries have one: it counts requests and disturbs them.
+//! A front server for kube-apiserver, like those of the registries: it counts requests and applies fault rules.
 //!
-//! Only who names it with `--server` passes through it, in plain HTTP and with the administrator's rights, as through
-//! `kubectl proxy`.
+//! Only clients that use it with `--server` pass through it, in plain HTTP and with the administrator's permissions, as
+//! with `kubectl proxy`.
 
 use std::net::SocketAddr;
 
@@ -15,10 +15,10 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST};
 use crate::registry::front::Front;
 use crate::serve;
 
-/// Largest request that kube-apiserver takes, in bytes.
+/// Largest request that kube-apiserver accepts, in bytes.
 const LARGEST: usize = 3 * 1024 * 1024;
 
-/// Serves the front on `address` until the lab ends, and returns the routes of its control.
+/// Runs the front server on `address` until the lab ends, and returns its control routes.
 pub async fn start(address: SocketAddr, client: kube::Client) -> anyhow::Result<Router> {
     let front = Front::default();
     let router = Router::new().fallback(forward).with_state(client);

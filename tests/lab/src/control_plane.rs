@@ -17,14 +17,14 @@ use crate::pki::{Authority, Identity};
 use crate::process::Process;
 use crate::settings::Folder;
 
-/// Where etcd listens.
+/// The address of etcd.
 pub const ETCD: &str = "127.0.0.1:2379";
-/// EKS' range where the VPC's own network is in 10/8, and the first address of it.
+/// The service range of EKS if the VPC's own network is in 10/8, and its first address.
 const SERVICE_RANGE: &str = "172.20.0.0/16";
 const SERVICE_ADDRESS: &str = "172.20.0.1";
 const START_LIMIT: Duration = Duration::from_mins(5);
 const PAUSE: Duration = Duration::from_millis(25);
-/// The controllers that a test can notice; each of the others costs start-up time.
+/// The controllers that tests depend on; each of the others costs start-up time.
 const CONTROLLERS: &[&str] = &[
     "clusterrole-aggregation-controller",
     "cronjob-controller",
@@ -52,13 +52,13 @@ const CONTROLLERS: &[&str] = &[
 pub struct ControlPlane {
     etcd: Process,
     api_server: Process,
-    /// The controller manager and the scheduler, unless they stand still.
+    /// The controller manager and the scheduler, unless they do not run.
     controllers: Option<[Process; 2]>,
 }
 
 impl ControlPlane {
-    /// Starts the programs of `tools`, and `with_controllers` all four. Returns when the API server is ready to serve.
-    /// `Folder::kubeconfig` and `Folder::internal_kubeconfig` are written then, both for an administrator.
+    /// Starts the programs of `tools`, all four if `with_controllers` is set. Returns when the API server is ready.
+    /// `Folder::kubeconfig` and `Folder::internal_kubeconfig` are then written, both for an administrator.
     pub async fn start(
         tools: &Path,
         folder: &Folder,
@@ -82,7 +82,7 @@ impl ControlPlane {
         Ok(Self { etcd, api_server, controllers })
     }
 
-    /// Waits until one of the programs ends by itself, and says which and why.
+    /// Waits until one of the programs exits, and returns which and why.
     pub async fn failure(&mut self) -> String {
         let processes = [&mut self.etcd, &mut self.api_server].into_iter();
         let failures =
@@ -90,7 +90,7 @@ impl ControlPlane {
         futures::future::select_all(failures).await.0
     }
 
-    /// Ends controllers and scheduler: from then on nothing changes by itself.
+    /// Stops controllers and scheduler: from then on nothing changes without a request.
     pub async fn stop_controllers(&mut self) -> anyhow::Result<()> {
         if let Some([controller_manager, scheduler]) = self.controllers.take() {
             tokio::try_join!(controller_manager.stop(), scheduler.stop())?;
@@ -98,7 +98,7 @@ impl ControlPlane {
         Ok(())
     }
 
-    /// Ends everything so that etcd's folder is whole. The API server must go before etcd, or it hangs.
+    /// Stops everything so that etcd's folder is complete. The API server must stop before etcd, or it hangs.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         self.stop_controllers().await?;
         self.api_server.stop().await?;
@@ -106,7 +106,7 @@ impl ControlPlane {
     }
 }
 
-/// Keys, certificates and kubeconfigs on disk, as the programs want them.
+/// Keys, certificates and kubeconfigs on disk, for the programs.
 struct Files {
     authority: PathBuf,
     server: Pair,
@@ -185,7 +185,7 @@ fn write(file: &Path, content: &str) -> anyhow::Result<()> {
     std::fs::write(file, content).with_context(|| format!("writing `{}`", file.display()))
 }
 
-/// A lone member elects itself: the short time-outs only shorten its wait for others.
+/// A single member elects itself: short timeouts only shorten its wait for others.
 fn etcd(tools: &Path, folder: &Folder) -> Command {
     let mut command = Command::new(tools.join("etcd"));
     command
@@ -289,7 +289,7 @@ async fn ready(kubeconfig: &Path, processes: &mut [&mut Process]) -> anyhow::Res
     }
 }
 
-/// A client of the lab's cluster with the rights of `kubeconfig`.
+/// A client of the lab's cluster with the permissions of `kubeconfig`.
 pub async fn client(kubeconfig: &Path) -> anyhow::Result<kube::Client> {
     let kubeconfig = kube::config::Kubeconfig::read_from(kubeconfig)?;
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;

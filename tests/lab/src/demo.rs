@@ -1,4 +1,4 @@
-//! The main job, shown in the lab through the real kubectl: what a user sees on the first day.
+//! The main job in the lab through the real kubectl, as a new user sees it.
 
 use std::process::{Command, ExitCode};
 
@@ -36,7 +36,7 @@ const STEPS: &[Step] = &[
     },
 ];
 
-/// Shows every step, and fails where one does.
+/// Shows every step, and fails if a step fails.
 pub fn run() -> anyhow::Result<ExitCode> {
     crate::host::tools::plugin()?;
     let lab = Lab::start(&Settings::default())?;

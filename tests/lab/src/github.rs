@@ -1,4 +1,4 @@
-//! GitHub as those see it who install the plugin: downloads of a release, by way of a redirect to another host.
+//! GitHub for users who install the plugin: downloads of a release, through a redirect to another host.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ pub struct Settings {
     pub releases: PathBuf,
 }
 
-/// Serves what lies in the folder at the moment of each request; the latest release is the last tag by name.
+/// Serves the current content of the folder; the latest release is the last tag by name.
 pub async fn start(settings: Settings) -> anyhow::Result<()> {
     let Settings { authority, site, assets, releases } = settings;
     let pages = Router::new()

@@ -1,4 +1,4 @@
-//! Servers that answer under any name with a certificate that is not to be trusted. A DNS record leads there.
+//! Servers that respond for any name with an invalid certificate. A DNS record directs a name to them.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio_rustls::LazyConfigAcceptor;
 use crate::address;
 use crate::pki::{self, Authority, Identity};
 
-/// What is wrong with a certificate.
+/// The fault of a certificate.
 #[derive(Clone, Copy)]
 enum Fault {
     Expired,
@@ -19,7 +19,7 @@ enum Fault {
     UnknownAuthority,
 }
 
-/// Serves each of the impostors' addresses until the lab ends.
+/// Serves each of these addresses until the lab ends.
 pub async fn start(authority: &Arc<Authority>) -> anyhow::Result<()> {
     let impostors: [(Ipv4Addr, Fault); 3] = [
         (address::EXPIRED, Fault::Expired),
@@ -36,15 +36,15 @@ pub async fn start(authority: &Arc<Authority>) -> anyhow::Result<()> {
                     continue;
                 };
                 let authority = authority.clone();
-                // Whoever connects hangs up, if it minds its safety.
-                tokio::spawn(async move { drop(shake_hands(stream, &authority, fault).await) });
+                // A client that verifies certificates closes the connection.
+                tokio::spawn(async move { drop(accept_tls(stream, &authority, fault).await) });
             }
         });
     }
     Ok(())
 }
 
-async fn shake_hands(stream: TcpStream, authority: &Authority, fault: Fault) -> anyhow::Result<()> {
+async fn accept_tls(stream: TcpStream, authority: &Authority, fault: Fault) -> anyhow::Result<()> {
     let handshake = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
     let name = handshake.client_hello().server_name().context("no server name")?.to_owned();
     let tls = identity(authority, fault, &name)?.server()?;
@@ -56,6 +56,6 @@ fn identity(authority: &Authority, fault: Fault, name: &str) -> anyhow::Result<I
     match fault {
         Fault::Expired => authority.issue_expired(name),
         Fault::NotYetValid => authority.issue_not_yet_valid(name),
-        Fault::UnknownAuthority => pki::issued_by_a_stranger(name),
+        Fault::UnknownAuthority => pki::issued_by_unknown_authority(name),
     }
 }

@@ -1,6 +1,6 @@
-//! A mutating webhook as a service mesh or Cast AI's workload autoscaler has one: it adds an init container to pods.
+//! A mutating webhook like that of a service mesh or of Cast AI's workload autoscaler: it adds an init container to pods.
 //!
-//! kube-apiserver asks it once a `MutatingWebhookConfiguration` names `https://<host>/inject`; the lab has none by itself.
+//! kube-apiserver calls it if a `MutatingWebhookConfiguration` names `https://<host>/inject`; by default none does.
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::pki::Authority;
 use crate::{address, serve};
 
-/// A pod with this annotation gets an init container `injected` of the image that is its value.
+/// A pod with this annotation gets an init container `injected` with the image in its value.
 pub const ANNOTATION: &str = "injector.corp.example/image";
 
 /// Serves the webhook on `address` until the lab ends.
@@ -23,7 +23,7 @@ pub async fn start(address: SocketAddr, authority: &Authority) -> anyhow::Result
     serve::https(address, authority.server(&[address::INJECTOR.0])?, router).await
 }
 
-/// The answer to an `AdmissionReview` (admission.k8s.io/v1).
+/// The response to an `AdmissionReview` (admission.k8s.io/v1).
 fn answer(review: &Value) -> Value {
     let request = &review["request"];
     let mut response = json!({"uid": request["uid"], "allowed": true});
@@ -34,7 +34,7 @@ fn answer(review: &Value) -> Value {
     json!({"apiVersion": review["apiVersion"], "kind": review["kind"], "response": response})
 }
 
-/// What adds the init container, unless it is there: a webhook may be asked twice.
+/// The patch that adds the init container, unless it exists: a webhook may be called twice.
 fn patch(pod: &Value) -> Option<Value> {
     let image = &pod["metadata"]["annotations"][ANNOTATION];
     let container = json!({"name": "injected", "image": image.as_str()?});

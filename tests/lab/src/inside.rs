@@ -1,4 +1,4 @@
-//! What runs inside the private namespaces: the first process, which reaps and ends everything, and the server,
+//! Processes inside the private namespaces: the first process, which reaps and ends all others, and the server,
 //! which starts the lab's parts.
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -28,12 +28,12 @@ use crate::registry::source::{self, Sources};
 use crate::settings::{Folder, Purpose, Session};
 use crate::{address, api_server, cluster, github, host, impostor, injector};
 
-/// What the server prints on standard output when the lab can be used, or when the seed is complete.
+/// The server's message on standard output when the lab is ready, or when the seed is complete.
 pub const READY: &str = "ready";
 
-/// The first process of the namespace: it runs the server, reaps what is orphaned, and once the server ends, ends
+/// The first process of the namespace: it runs the server, reaps orphans, and when the server ends, it ends
 /// everything else and removes the lab's folder.
-/// The two are separate processes because a process that waits for any child takes the results of those that its
+/// The two are separate processes because a process that waits for any child gets the results of those that its
 /// own libraries wait for.
 pub fn init(folder: &Folder) -> anyhow::Result<ExitCode> {
     let session = folder.read_session()?;
@@ -50,7 +50,7 @@ pub fn init(folder: &Folder) -> anyhow::Result<ExitCode> {
             Err(error) => return Err(error).context("waiting for the server"),
         }
     };
-    // The process group "1" is by kill(2) every process of the namespace but this one.
+    // For kill(2), the process group "1" is every process of the namespace except this one.
     let _ = kill_process_group(Pid::INIT, Signal::KILL);
     while wait(WaitOptions::empty()).is_ok() {}
     let is_seed = session.purpose == Purpose::Seed && succeeded;
@@ -61,14 +61,14 @@ pub fn init(folder: &Folder) -> anyhow::Result<ExitCode> {
     Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Starts everything, says so on standard output, and serves until standard input closes: so nothing outlives the
-/// process that started the lab, however that ends.
+/// Starts everything, reports it on standard output, and serves until standard input closes: so nothing outlives the
+/// process that started the lab, however that process ends.
 pub async fn serve(folder: &Folder) -> anyhow::Result<()> {
     let session = folder.read_session()?;
     tokio::select! {
         result = run(folder, &session) => result,
         () = input_closes() => match session.purpose {
-            Purpose::Seed => bail!("the process that wanted the seed is gone"),
+            Purpose::Seed => bail!("the process that requested the seed has exited"),
             Purpose::Use => Ok(()),
         },
     }
@@ -83,7 +83,9 @@ async fn run(folder: &Folder, session: &Session) -> anyhow::Result<()> {
         if session.settings.fixture.is_at_rest() {
             parts.control_plane.stop_controllers().await?;
             let client = control_plane::client(&folder.internal_kubeconfig()).await?;
-            cluster::crowd::fill(&client, control_plane::ETCD).await.context("adding the crowd")?;
+            cluster::crowd::fill(&client, control_plane::ETCD)
+                .await
+                .context("adding the workloads of the large cluster")?;
         }
         parts.control_plane.stop().await?;
         announce();
@@ -97,7 +99,7 @@ async fn run(folder: &Folder, session: &Session) -> anyhow::Result<()> {
     }
 }
 
-/// Everything that makes up the lab.
+/// All parts of the lab.
 struct Parts {
     control_plane: ControlPlane,
     control: Router,
@@ -107,7 +109,7 @@ struct Parts {
 
 impl Parts {
     async fn start(folder: &Folder, session: &Session, authority: &Arc<Authority>) -> anyhow::Result<Self> {
-        // Everything else is found by name, so names come first.
+        // DNS starts first, because everything else is found by name.
         let dns = Dns::start(dns::Settings { address: on(address::DNS, 53) }).await?;
         let metadata = Metadata::start(metadata::Settings { address: on(address::METADATA, 80) }).await?;
         let proxy = Proxy::start(on(address::PROXY.1, 3128)).await?;
@@ -156,7 +158,7 @@ impl Parts {
     }
 }
 
-/// The sources, ECR and an in-house registry: fronts over real registries, whose content is part of the seed.
+/// The sources, ECR and an in-house registry: front servers for real registries, whose content is part of the seed.
 struct Registries {
     sources: Sources,
     ecr: Ecr,
@@ -195,14 +197,14 @@ impl Registries {
     }
 }
 
-/// Nodes of both architectures in both zones, which pull as the node role may.
+/// Nodes of both architectures in both zones, which pull with the permissions of the node role.
 async fn start_kubelet(
     folder: &Folder,
     session: &Session,
     authority: &Authority,
     token: String,
 ) -> anyhow::Result<Kubelet> {
-    // Where all stands still, no heartbeat is missed.
+    // If controllers do not run, heartbeats are not needed.
     let count = if is_at_rest(session) { 0 } else { session.settings.node_count() };
     let nodes = (0..count)
         .map(|index| Node::new(index, if index % 4 < 2 { "amd64" } else { "arm64" }))
@@ -224,7 +226,7 @@ async fn start_kubelet(
     .await
 }
 
-/// Whether nobody is to act on what the seed holds.
+/// Whether controllers and nodes do not run.
 fn is_at_rest(session: &Session) -> bool {
     session.purpose == Purpose::Use && session.settings.fixture.is_at_rest()
 }
@@ -244,7 +246,7 @@ async fn input_closes() {
     while matches!(input.read(&mut buffer).await, Ok(count) if count > 0) {}
 }
 
-/// The command that makes the private namespaces, with `inside` as their first process.
+/// The command that creates the private namespaces, with `inside` as their first process.
 pub fn command(lab: &std::path::Path, folder: &Folder) -> std::process::Command {
     let mut command = std::process::Command::new("unshare");
     command

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::address;
 use crate::pki::{Authority, Identity};
 
-/// A kubeconfig in which cluster, context and user are named as `aws eks update-kubeconfig` names them.
+/// A kubeconfig with the names of `aws eks update-kubeconfig` for cluster, context and user.
 pub fn kubeconfig(server: &str, authority: &Authority, identity: &Identity) -> String {
     let name = cluster_arn();
     let encode = |pem: &str| STANDARD.encode(pem);
@@ -37,7 +37,7 @@ users:
     )
 }
 
-/// The cluster's ARN, by which EKS and `aws eks update-kubeconfig` call it.
+/// The cluster's ARN, the name that EKS and `aws eks update-kubeconfig` use.
 pub fn cluster_arn() -> String {
     format!("arn:aws:eks:{}:{}:cluster/{}", address::REGION, address::ACCOUNT, address::CLUSTER)
 }

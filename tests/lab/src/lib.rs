@@ -1,4 +1,4 @@
-//! The lab: a VPC in a box, where the unmodified plugin meets real parts under their real names.
+//! The lab: a VPC on one machine, in which the unmodified plugin runs against real parts with their real names.
 
 pub mod address;
 pub mod api_server;

@@ -13,7 +13,7 @@ use lab::settings::{Folder, Settings};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// A VPC in a box: a real control plane, registries, AWS and Cast AI's endpoints under their real names.
+/// A VPC on one machine: a real control plane and registries, and stand-ins for AWS and Cast AI's endpoints.
 #[derive(Parser)]
 #[command(name = "lab", version)]
 struct Arguments {
@@ -41,7 +41,7 @@ enum Subcommands {
         #[arg(required = true, last = true)]
         command: Vec<String>,
     },
-    /// Show the main job: preflight, the images before, sync-images, the images after.
+    /// Show the main job: preflight, the images before, sync-images, and the images after.
     Demo,
     /// The processes inside the namespaces.
     #[command(hide = true)]
@@ -86,7 +86,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 fn up(settings: &Settings) -> anyhow::Result<ExitCode> {
     let lab = start(settings)?;
     say(&format!("enter it with: {} [COMMAND…]", lab.enter_script().display()));
-    say("Ctrl-C ends it");
+    say("press Ctrl-C to stop the lab");
     Runtime::new()?.block_on(async {
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -100,9 +100,9 @@ fn up(settings: &Settings) -> anyhow::Result<ExitCode> {
 
 fn shell(settings: &Settings) -> anyhow::Result<ExitCode> {
     let lab = start(settings)?;
-    say("the cluster is `kubectl get pods -A`; the plugin is `kubectl castai-privatelink`");
+    say("try `kubectl get pods -A` and `kubectl castai-privatelink preflight`");
     say(&format!("logs are in {}", lab.folder().logs().display()));
-    say("`exit` ends the lab");
+    say("`exit` stops the lab");
     let mut command = lab.command_in(&std::env::current_dir()?, "bash");
     command.args(["--noprofile", "--norc", "-i"]).env("PS1", "lab$ ");
     wait(command)
@@ -116,7 +116,7 @@ fn command_in_lab(settings: &Settings, command: &[String]) -> anyhow::Result<Exi
     wait(entered)
 }
 
-/// Runs the command to its end. Ctrl-C is the command's to answer: the lab must outlive it to clean up.
+/// Runs the command until it exits. Only the command handles Ctrl-C: the lab must outlive it to clean up.
 fn wait(command: std::process::Command) -> anyhow::Result<ExitCode> {
     Runtime::new()?.block_on(async {
         let _interrupt = signal(SignalKind::interrupt())?;

@@ -1,4 +1,4 @@
-//! EC2 instance metadata, version 2 only: how a machine inside of the VPC learns where it is.
+//! EC2 instance metadata, only version 2: how a machine inside the VPC finds out where it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,13 +20,13 @@ pub const INSTANCE: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 5);
 const MAC: &str = "0e:49:61:0f:c3:11";
 const SECURITY_GROUP: &str = "sg-0c1d2e3f4a5b6c7d8";
 
-/// The longest life of a token, in seconds (EC2 user guide, "Use the Instance Metadata Service").
+/// The longest lifetime of a token, in seconds (EC2 user guide, "Use the Instance Metadata Service").
 const LONGEST_TOKEN: u32 = 21_600;
 const TOKEN_TTL_HEADER: &str = "x-aws-ec2-metadata-token-ttl-seconds";
 const TOKEN_HEADER: &str = "x-aws-ec2-metadata-token";
 
 pub struct Settings {
-    /// Where to listen, in plain HTTP (`address::METADATA`, port 80, in the lab).
+    /// The address to listen on, in plain HTTP (`address::METADATA`, port 80, in the lab).
     pub address: SocketAddr,
 }
 
@@ -38,7 +38,7 @@ pub enum Mode {
     Answering,
     /// 404 for everything: not an EC2 instance, or metadata switched off.
     Off,
-    /// Takes every request and never answers, as behind too low a hop limit.
+    /// Accepts every request and never responds, as with too low a hop limit.
     Silent,
 }
 
@@ -53,7 +53,7 @@ pub struct Role {
     pub expiration: String,
 }
 
-/// All that control can change; fields that a body leaves out are as at the start.
+/// Everything that control can change; fields that are omitted in a body are reset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Instance {
@@ -152,7 +152,7 @@ fn token(shared: &Shared, headers: &HeaderMap) -> Response {
     ([(TOKEN_TTL_HEADER, seconds.to_string())], token).into_response()
 }
 
-/// The text at `path`, or a folder's entries one a line, folders with a slash at their end.
+/// The text at `path`, or the entries of a folder, one per line, with a slash after folders.
 fn find(tree: &BTreeMap<String, String>, path: &str) -> Option<String> {
     let path = path.strip_prefix("/latest/")?.trim_end_matches('/');
     if let Some(text) = tree.get(path) {
@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tree_is_read_like_the_real_one() {
+    fn metadata_paths_match_ec2() {
         let role = Role {
             name: "bastion".into(),
             access_key_id: "ASIA".into(),
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_is_needed_and_has_a_life() {
+    async fn a_token_is_required_and_expires() {
         let shared = Arc::<Shared>::default();
         let leaf = "/latest/meta-data/instance-id";
         let token_path = "/latest/api/token";

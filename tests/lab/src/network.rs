@@ -1,4 +1,4 @@
-//! The private network: the lab's addresses on the loopback device, a default route into silence, and the
+//! The private network: the lab's addresses on the loopback device, a default route that leads nowhere, and the
 //! resolver's files.
 
 use std::fmt::Write as _;
@@ -42,7 +42,7 @@ pub async fn set_up(folder: &Folder) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Every address that answers, or refuses, by itself.
+/// Every address that responds or refuses.
 fn addresses() -> Vec<Ipv4Addr> {
     let mut addresses = vec![
         address::DNS,
@@ -60,8 +60,8 @@ fn addresses() -> Vec<Ipv4Addr> {
 }
 
 /// The commands for `ip -batch`.
-/// A bridge without ports swallows what is sent to it: with a neighbour entry that never expires for the gateway,
-/// a connection attempt to any other address ends in a time-out and not in an error.
+/// A bridge without ports drops all packets: with a neighbour entry that never expires for the gateway,
+/// a connection attempt to any other address times out instead of failing with an error.
 fn commands() -> String {
     let mut commands = String::from("link set lo up\n");
     for address in addresses() {
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_distinct_and_the_silent_ones_are_not_among_them() {
+    fn addresses_are_distinct_and_exclude_the_silent_ones() {
         let addresses = addresses();
         assert_eq!(addresses.iter().collect::<HashSet<_>>().len(), addresses.len());
         assert!(!addresses.contains(&address::SILENT));

@@ -1,4 +1,4 @@
-//! The lab's certificate authority: everything that speaks TLS in the lab is signed by it.
+//! The lab's certificate authority, which signs all certificates in the lab.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,14 +19,14 @@ pub struct Identity {
     pub key: String,
 }
 
-/// The authority; kept with a seeded state, because the cluster's stored objects name it.
+/// The authority; kept with a seeded state, because stored objects of the cluster contain it.
 pub struct Authority {
     pub certificate: String,
     key: String,
 }
 
 impl Authority {
-    /// Reads `ca.pem` and `ca-key.pem` in `folder`, or makes them there.
+    /// Reads `ca.pem` and `ca-key.pem` in `folder`, or creates them.
     pub fn load_or_create(folder: &Path) -> anyhow::Result<Self> {
         let (certificate_path, key_path) = (folder.join("ca.pem"), folder.join("ca-key.pem"));
         if key_path.exists() {
@@ -54,7 +54,7 @@ impl Authority {
         self.sign(&leaf_parameters(common_name, organization, names)?)
     }
 
-    /// A certificate for a server called `name` that ended with the year 2019.
+    /// A certificate for a server called `name` that expired at the end of 2019.
     pub fn issue_expired(&self, name: &str) -> anyhow::Result<Identity> {
         let mut parameters = leaf_parameters(name, None, &[name])?;
         parameters.not_before = date_time_ymd(2019, 1, 1);
@@ -62,7 +62,7 @@ impl Authority {
         self.sign(&parameters)
     }
 
-    /// A certificate for a server called `name` that counts from the year 2100.
+    /// A certificate for a server called `name` that is valid from the year 2100 on.
     pub fn issue_not_yet_valid(&self, name: &str) -> anyhow::Result<Identity> {
         let mut parameters = leaf_parameters(name, None, &[name])?;
         parameters.not_before = date_time_ymd(2100, 1, 1);
@@ -76,14 +76,14 @@ impl Authority {
         Ok(Identity { certificate: parameters.signed_by(&key, &issuer)?.pem(), key: key.serialize_pem() })
     }
 
-    /// TLS settings of a server that answers as `names`, over HTTP/2 and HTTP/1.1.
+    /// TLS settings of a server with these `names`, over HTTP/2 and HTTP/1.1.
     pub fn server(&self, names: &[&str]) -> anyhow::Result<Arc<ServerConfig>> {
         self.issue(names.first().context("a server needs a name")?, None, names)?.server()
     }
 }
 
 impl Identity {
-    /// TLS settings of a server that shows this certificate, over HTTP/2 and HTTP/1.1.
+    /// TLS settings of a server with this certificate, over HTTP/2 and HTTP/1.1.
     pub fn server(&self) -> anyhow::Result<Arc<ServerConfig>> {
         let chain =
             CertificateDer::pem_slice_iter(self.certificate.as_bytes()).collect::<Result<Vec<_>, _>>()?;
@@ -94,8 +94,8 @@ impl Identity {
     }
 }
 
-/// A certificate for a server called `name` of an authority that nobody knows, as behind a proxy that inspects TLS.
-pub fn issued_by_a_stranger(name: &str) -> anyhow::Result<Identity> {
+/// A certificate for a server called `name` from an unknown authority, as behind a proxy that inspects TLS.
+pub fn issued_by_unknown_authority(name: &str) -> anyhow::Result<Identity> {
     let mut parameters = CertificateParams::default();
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     parameters.distinguished_name.push(DnType::CommonName, "intercepting proxy CA");

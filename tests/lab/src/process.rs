@@ -1,4 +1,4 @@
-//! A long-running program of the lab, with its output in a file of its own.
+//! A long-running program of the lab, with its output in a separate file.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
-/// How long a program may take to end by itself before it is killed.
+/// Grace period of a program before it is killed.
 const PATIENCE: Duration = Duration::from_secs(5);
 const SHOWN_LINES: usize = 12;
 
@@ -33,7 +33,7 @@ impl Process {
         Ok(Self { name, child, log })
     }
 
-    /// Fails, with the last lines of its log, where the program has ended.
+    /// Fails, with the last lines of its log, if the program has exited.
     pub fn check(&mut self) -> anyhow::Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
@@ -41,7 +41,7 @@ impl Process {
         }
     }
 
-    /// Waits until the program ends by itself, and says so with the last lines of its log.
+    /// Waits until the program exits, and returns the last lines of its log.
     pub async fn failure(&mut self) -> String {
         match self.child.wait().await {
             Ok(status) => self.ended(status),
@@ -49,7 +49,7 @@ impl Process {
         }
     }
 
-    /// Asks the program to end, and kills it where it does not.
+    /// Terminates the program, and kills it after the grace period.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         if let Some(pid) = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
             kill_process(pid, Signal::TERM).with_context(|| format!("stopping {}", self.name))?;

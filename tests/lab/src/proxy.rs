@@ -1,4 +1,4 @@
-//! A forward proxy as companies have: it takes CONNECT, may want a login or refuse, and counts.
+//! A forward proxy as in companies: it accepts CONNECT, can require a login or refuse, and counts connections.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ pub struct Settings {
     /// 403 for everything.
     #[serde(default)]
     pub refuses: bool,
-    /// `user:password` that it wants to see: 407 without it.
+    /// The required login, `user:password`: 407 without it.
     #[serde(default)]
     pub login: Option<String>,
 }
@@ -31,7 +31,7 @@ pub struct Settings {
 #[derive(Default)]
 struct World {
     settings: Settings,
-    /// Connections that were let through, by host and port as asked for.
+    /// Accepted connections, by requested host and port.
     connections: BTreeMap<String, u64>,
 }
 
@@ -52,7 +52,7 @@ impl Proxy {
                     continue;
                 };
                 let world = shared.clone();
-                // A client that hangs up is no concern of the lab.
+                // A client that closes the connection is not an error of the lab.
                 tokio::spawn(async move { drop(connection(stream, &world).await) });
             }
         });

@@ -1,4 +1,4 @@
-//! Seeds: the state of a freshly settled lab, kept in the cache, so that later labs start in seconds.
+//! Seeds: the state of a settled new lab, stored in the cache, so that later labs start in seconds.
 
 use std::fs::File;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::cluster;
 use crate::host::namespaces::{Namespaces, say};
 use crate::settings::{Folder, Purpose, Session, Settings};
 
-/// Sources whose change makes a seed of before stale: what they write is in the stored state.
+/// Sources whose change makes an existing seed stale, because their output is in the stored state.
 const SOURCES: &[&str] = &[
     include_str!("address.rs"),
     include_str!("cluster/mod.rs"),
@@ -26,17 +26,17 @@ const SOURCES: &[&str] = &[
     include_str!("registry/publish.rs"),
 ];
 
-/// Copies the seed of `settings` into `folder`, after making it where it is missing.
-/// Labs that start at the same time make it once.
-pub fn plant(settings: &Settings, tools: &Path, folder: &Folder) -> anyhow::Result<()> {
-    let seeds = tools.parent().context("the tools lie in no cache folder")?.join("seeds");
+/// Copies the seed of `settings` into `folder`, and creates the seed first if it is missing.
+/// Labs that start at the same time create it only once.
+pub fn copy_into(settings: &Settings, tools: &Path, folder: &Folder) -> anyhow::Result<()> {
+    let seeds = tools.parent().context("the tools are not in a cache folder")?.join("seeds");
     let seed = seeds.join(key(settings, tools)?);
     if !seed.exists() {
-        std::fs::create_dir_all(&seeds).with_context(|| format!("making `{}`", seeds.display()))?;
+        std::fs::create_dir_all(&seeds).with_context(|| format!("creating `{}`", seeds.display()))?;
         let lock = File::create(seed.with_extension("lock"))?;
-        lock.lock().context("waiting for another lab that makes the same seed")?;
+        lock.lock().context("waiting for another lab that creates the same seed")?;
         if !seed.exists() {
-            grow(settings, tools, &seed)?;
+            create(settings, tools, &seed)?;
         }
     }
     copy(&seed, &folder.state())
@@ -61,9 +61,9 @@ fn key(settings: &Settings, tools: &Path) -> anyhow::Result<String> {
     Ok(start.fold(String::new(), |name, byte| name + &format!("{byte:02x}")))
 }
 
-/// Runs a lab up to the settled state and moves that into place as a whole.
-fn grow(settings: &Settings, tools: &Path, seed: &Path) -> anyhow::Result<()> {
-    say("preparing the cluster's first state (once for these settings)");
+/// Runs a lab up to the settled state and moves its whole folder into place.
+fn create(settings: &Settings, tools: &Path, seed: &Path) -> anyhow::Result<()> {
+    say("creating the initial state of the cluster (only once for these settings)");
     let folder = Folder::new(seed.with_extension("part"));
     if folder.path().exists() {
         std::fs::remove_dir_all(folder.path())?;
@@ -76,12 +76,12 @@ fn grow(settings: &Settings, tools: &Path, seed: &Path) -> anyhow::Result<()> {
         keep: false,
     })?;
     Namespaces::start(&folder)?.finish()?;
-    std::fs::rename(folder.state(), seed).with_context(|| format!("keeping `{}`", seed.display()))?;
+    std::fs::rename(folder.state(), seed).with_context(|| format!("storing `{}`", seed.display()))?;
     std::fs::remove_dir_all(folder.path())?;
     Ok(())
 }
 
-/// `cp` keeps the holes of etcd's preallocated log, and shares blocks where the file system can.
+/// `cp` keeps the holes of etcd's preallocated log, and shares blocks if the file system can.
 fn copy(seed: &Path, state: &Path) -> anyhow::Result<()> {
     let output = Command::new("cp")
         .args(["--archive", "--sparse=always", "--reflink=auto"])
@@ -101,7 +101,7 @@ mod tests {
     use crate::settings::Fixture;
 
     #[test]
-    fn each_setting_has_a_seed_of_its_own() {
+    fn each_setting_has_its_own_seed() {
         let tools = Path::new("/cache/tools-1");
         let usual = Settings::default();
         let empty = Settings { fixture: Fixture::Empty, ..usual.clone() };

@@ -55,7 +55,7 @@ async fn connection<S>(stream: S, router: Router)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    // A client that hangs up is no concern of the lab.
+    // A client that closes the connection is not an error of the lab.
     let _ = Builder::new(TokioExecutor::new())
         .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(router))
         .await;

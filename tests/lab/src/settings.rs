@@ -1,17 +1,17 @@
-//! What a lab is asked to be, and how the folder of a running lab is laid out.
+//! The settings of a lab, and the layout of the folder of a running lab.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-/// What the caller of the lab chooses; the same settings always start from the same state.
+/// Settings of the caller; the same settings always start with the same state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
 pub struct Settings {
     /// The workloads that are in the cluster at the start.
     #[arg(long, value_enum, default_value_t)]
     pub fixture: Fixture,
-    /// How many nodes the cluster has, in zones a and b in turn; the whole cluster has at least 3.
+    /// The number of nodes, alternating between zones a and b; the whole cluster has at least 3.
     #[arg(long, default_value_t = 2)]
     pub nodes: u8,
 }
@@ -23,8 +23,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The nodes that the fixture gets. In the whole cluster each of the workload autoscaler's two replicas wants a node
-    /// for itself, and a rollout starts a third.
+    /// The number of nodes of the fixture. In the whole cluster, each of the workload autoscaler's two replicas needs its
+    /// own node, and a rollout starts a third replica.
     pub fn node_count(&self) -> u8 {
         let fewest = if self.fixture == Fixture::WholeCluster { 3 } else { 0 };
         self.nodes.max(fewest)
@@ -41,25 +41,25 @@ pub enum Fixture {
     Empty,
     /// Like the first cluster, with every component of Cast AI that its charts install on EKS.
     WholeCluster,
-    /// The first cluster among 5,000 workloads and 50,000 pods of a customer's, where nothing acts: for measuring.
+    /// The first cluster among 5,000 workloads and 50,000 pods of a customer, without controllers and nodes.
     LargeCluster,
 }
 
 impl Fixture {
-    /// Whether controllers and nodes stand still: fifty thousand pods are nobody's to run on a test machine.
+    /// Whether controllers and nodes do not run: a test machine cannot run fifty thousand pods.
     pub fn is_at_rest(self) -> bool {
         self == Self::LargeCluster
     }
 }
 
-/// What the processes inside the namespaces are told, as a file in the lab's folder.
+/// The input of the processes inside the namespaces, as a file in the lab's folder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Session {
     pub settings: Settings,
     pub purpose: Purpose,
     /// The folder with the control plane's programs.
     pub tools: PathBuf,
-    /// Whether the folder stays when the lab ends, for a look at its logs.
+    /// Whether the folder is kept with its logs when the lab ends.
     pub keep: bool,
 }
 
@@ -67,11 +67,11 @@ pub struct Session {
 pub enum Purpose {
     /// Apply the fixture to an empty cluster, wait until it is settled, and end.
     Seed,
-    /// Serve until the host side lets go.
+    /// Serve until the process on the host ends it.
     Use,
 }
 
-/// The folder of one lab: everything that it writes lies below.
+/// The folder of one lab, which contains everything that it writes.
 #[derive(Clone, Debug)]
 pub struct Folder(PathBuf);
 
@@ -84,7 +84,7 @@ impl Folder {
         &self.0
     }
 
-    /// What a seed holds and a later lab starts from: etcd's data, keys, and a folder for each module that
+    /// The content of a seed, with which a later lab starts: etcd's data, keys, and a folder for each module that
     /// stores something.
     pub fn state(&self) -> PathBuf {
         self.0.join("state")
@@ -95,7 +95,7 @@ impl Folder {
         self.state().join("pki")
     }
 
-    /// The authority's certificate, as every client of the lab is given it.
+    /// The authority's certificate, for every client of the lab.
     pub fn authority_certificate(&self) -> PathBuf {
         self.pki().join("ca.pem")
     }
@@ -118,7 +118,7 @@ impl Folder {
         self.0.join("bin")
     }
 
-    /// What the lab's GitHub serves as the plugin's releases: a folder for each tag, with its files.
+    /// The releases of the plugin that the lab's GitHub serves: a folder for each tag, with its files.
     pub fn releases(&self) -> PathBuf {
         self.0.join("releases")
     }
@@ -128,7 +128,7 @@ impl Folder {
         self.0.join("kubeconfig")
     }
 
-    /// The lab's own kubeconfig: it reaches the API server by address, whatever the lab's DNS answers.
+    /// The lab's own kubeconfig: it uses the API server's address, so it does not depend on the lab's DNS.
     pub fn internal_kubeconfig(&self) -> PathBuf {
         self.certificates().join("internal.kubeconfig")
     }
@@ -141,7 +141,7 @@ impl Folder {
         self.0.join("session.json")
     }
 
-    /// Makes the folders that are there from the start.
+    /// Creates the folders that exist from the start.
     pub fn create(&self) -> anyhow::Result<()> {
         for folder in [
             self.state(),
@@ -152,7 +152,7 @@ impl Folder {
             self.programs(),
             self.releases(),
         ] {
-            std::fs::create_dir_all(&folder).with_context(|| format!("making `{}`", folder.display()))?;
+            std::fs::create_dir_all(&folder).with_context(|| format!("creating `{}`", folder.display()))?;
         }
         Ok(())
     }

@@ -33,7 +33,7 @@ fn eventually(what: &str, condition: impl Fn() -> bool) {
 }
 
 #[test]
-fn two_labs_run_side_by_side_and_leave_nothing() {
+fn two_labs_run_concurrently_and_leave_nothing_behind() {
     let (first, second) = (start(Fixture::FirstCluster), start(Fixture::Empty));
     let has_castai = |lab: &Lab| lab.kubectl(&["get", "namespace", "castai-agent"]).unwrap().code == Some(0);
     assert!(has_castai(&first));
@@ -70,7 +70,7 @@ fn nothing_survives_a_lab_program_that_is_killed() {
 }
 
 #[test]
-fn an_address_is_silent_unless_the_lab_listens_or_refuses_there() {
+fn an_address_is_silent_unless_the_lab_listens_or_refuses() {
     let lab = start(Fixture::Empty);
     let code = |address: std::net::Ipv4Addr| {
         let connect = format!("exec 3<>/dev/tcp/{address}/443");
@@ -78,7 +78,7 @@ fn an_address_is_silent_unless_the_lab_listens_or_refuses_there() {
     };
     assert_eq!(code(address::API_SERVER), Some(0));
     assert_eq!(code(address::REFUSING), Some(1));
-    // `timeout` ends with 124 where it had to stop the command.
+    // `timeout` exits with 124 if it had to stop the command.
     for silent in [address::SILENT, address::CASTAI_PUBLIC] {
         assert_eq!(code(silent), Some(124), "{silent}");
     }
@@ -95,7 +95,7 @@ fn a_user_without_rights_is_forbidden() {
 }
 
 #[test]
-fn a_command_sees_the_labs_world_and_nothing_of_the_callers() {
+fn a_command_runs_in_the_labs_environment_and_not_in_the_callers() {
     let lab = start(Fixture::Empty);
     let environment = lab.run("env", &[]).unwrap().stdout;
     assert!(environment.contains("SSL_CERT_FILE="), "{environment}");

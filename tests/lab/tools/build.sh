@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Builds the lab's real parts once, into a cache outside the checkout, and says what it is doing.
-# Prints the folder that holds the programs.
+# Builds the lab's tools once, into a cache outside the checkout, and prints its progress.
+# Prints the folder that contains the programs.
 # Usage: build.sh [--print]   only print the folder
-#        build.sh crane       build the benchmark's peer instead, and print its folder
+#        build.sh crane       build crane for the benchmark instead, and print its folder
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/castai-privatelink-lab}
 kubernetes=v1.36.3
 
-# folder SET: where the programs of one set lie. A change of the set's pinned versions gives another folder, so a
-# stale program is never used, and what did not change is not built again.
+# folder SET: the folder of the programs of one set. A change of the set's pinned versions gives another folder, so a
+# stale program is never used, and unchanged sets are not built again.
 folder() {
 	echo "$cache/$1-$(cat "$here/$1"/* | sha256sum | cut -c1-12)"
 }
@@ -31,14 +31,14 @@ need() {
 	exit 1
 }
 
-# build SET PROGRAM PACKAGE [GO FLAGS…]: compiles one program of the set's module unless it is there.
+# build SET PROGRAM PACKAGE [GO FLAGS…]: compiles one program of the set's module unless it exists.
 build() {
 	local set=$1 program=$2 package=$3 to
 	shift 3
 	to=$(folder "$set")
 	[ -x "$to/$program" ] && return
 	need go "Go 1.26 or later (https://go.dev/dl)"
-	say "building $program (once; kept in $to)"
+	say "building $program (once; stored in $to)"
 	local start=$SECONDS
 	mkdir -p "$to"
 	(cd "$here/$set" && CGO_ENABLED=0 go build -trimpath "$@" -o "$to/$program.part" "$package")
@@ -58,7 +58,7 @@ fi
 
 mkdir -p "$bin"
 control_plane="kube-apiserver kube-controller-manager kube-scheduler kubectl etcd"
-# KUBEBUILDER_ASSETS is the field's name for a folder of control-plane programs: taken only where it holds them all.
+# KUBEBUILDER_ASSETS is the usual variable for a folder of control-plane programs: used only if it contains all of them.
 assets=${KUBEBUILDER_ASSETS:-}
 for program in $control_plane; do
 	[ -x "$assets/$program" ] || assets=
@@ -74,7 +74,7 @@ if [ -z "$assets" ]; then
 	assets=$(folder kubernetes)
 fi
 build registry registry github.com/distribution/distribution/v3/cmd/registry -ldflags "-s -w"
-# Under the name that kubectl finds it by, as it installs itself.
+# With the name under which kubectl finds it.
 build krew kubectl-krew sigs.k8s.io/krew/cmd/krew -ldflags "-s -w"
 build krew validate-krew-manifest sigs.k8s.io/krew/cmd/validate-krew-manifest -ldflags "-s -w"
 for major in 3 4; do
@@ -84,7 +84,7 @@ done
 moto=$(folder moto)
 if [ ! -x "$moto/bin/moto_server" ]; then
 	need python3 "Python 3.10 or later with venv"
-	say "installing moto (stand-in for STS and EC2)"
+	say "installing moto (simulates STS and EC2)"
 	rm -rf "$moto"
 	python3 -m venv "$moto"
 	"$moto/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/moto/requirements.txt"

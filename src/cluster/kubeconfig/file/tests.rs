@@ -116,7 +116,7 @@ users:
 }
 
 #[test]
-fn the_first_that_sets_something_counts() {
+fn the_first_file_that_sets_a_value_takes_precedence() {
     let first = parse(b"current-context: ''\nusers: [{name: u, user: {token: one}}]").unwrap();
     let second =
         "current-context: x\nusers: [{name: u, user: {token: two}}, {name: v}, {name: v, user: {token: w}}]";
@@ -130,7 +130,7 @@ fn the_first_that_sets_something_counts() {
 }
 
 #[test]
-fn base64_is_read_as_go_reads_it_and_its_fault_shows_nothing() {
+fn base64_is_decoded_like_go_and_errors_quote_nothing() {
     let data = |value: &str| {
         let text = format!("users:\n- name: u\n  user:\n    client-key-data: {value}\n");
         let read = parse(text.as_bytes()).unwrap();
@@ -140,9 +140,9 @@ fn base64_is_read_as_go_reads_it_and_its_fault_shows_nothing() {
         "aGVsbG8=",
         "|\n      aGVs\n      bG8=",
         "\"aGVs\\r\\nbG8=\\r\\n\"",
-        // Go ignores the last bits.
+        // Go ignores the excess bits.
         "aGVsbG9=",
-        // YAML decodes it once.
+        // YAML decodes it first.
         "!!binary YUdWc2JHOD0=",
     ] {
         assert_eq!(data(value).unwrap(), b"hello", "{value}");

@@ -26,7 +26,7 @@ fn workload(name: WorkloadName, container: &serde_json::Value) -> Workload {
     }
 }
 
-/// A pod of `owner`, given as `version Kind/name`, that waits for one image.
+/// A pod of `owner`, given as `version Kind/name`, that cannot pull one image.
 fn pod(namespace: &str, pod: &str, owner: &str, image_field: &str, image: &str) -> WaitingPod {
     let (api_version, owner) = owner.split_once(' ').unwrap();
     let (kind, owner) = owner.split_once('/').unwrap();
@@ -75,13 +75,13 @@ fn workloads() -> Vec<Workload> {
 fn inventory(workloads: &[Workload], pods: &[WaitingPod]) -> (Inventory, Vec<ExcludedImage>) {
     let found = Found { workloads, pods, ..Found::default() };
     let filter = ImageFilter::default();
-    let inventory = discover(Vec::new(), found, &filter, Vec::new(), Timestamp::UNIX_EPOCH);
+    let inventory = discover(Vec::new(), &[found], &filter, Vec::new(), Timestamp::UNIX_EPOCH);
     let excluded = explain(&inventory, found, &filter).excluded;
     (inventory, excluded)
 }
 
-/// Image, object and reason of what was taken because of pods.
-fn taken(pods: &[WaitingPod]) -> Vec<(String, String, String)> {
+/// Image, object and reason of the images that are included because of pods.
+fn included(pods: &[WaitingPod]) -> Vec<(String, String, String)> {
     let (inventory, _) = inventory(&workloads(), pods);
     let uses =
         inventory.images.iter().flat_map(|wanted| wanted.used_by.iter().map(move |used| (wanted, used)));
@@ -98,7 +98,7 @@ fn taken(pods: &[WaitingPod]) -> Vec<(String, String, String)> {
 }
 
 #[test]
-fn what_cast_ai_adds_to_pods_is_taken_for_the_controller_at_the_top() {
+fn images_that_cast_ai_injects_are_reported_for_the_top_controller() {
     let jmx = "init/castai-jmx-exporter-init";
     let cases = [
         (
@@ -145,18 +145,18 @@ fn what_cast_ai_adds_to_pods_is_taken_for_the_controller_at_the_top() {
     for (namespace, owner, image_field, image, object, matched_by) in cases {
         let pods = ["p-1", "p-2"].map(|name| pod(namespace, name, owner, image_field, image));
         let expected = (image.to_owned(), object.to_owned(), matched_by.to_owned());
-        assert_eq!(taken(&pods), [expected], "one pod stands for all");
+        assert_eq!(included(&pods), [expected], "one pod represents all");
     }
     let mut scan =
         pod("tools", "p", "batch/v1 Job/castai-imgscan-1", "container/collector", "otel/ebpf-instrument:1");
     scan.labels.insert("app.kubernetes.io/managed-by".to_owned(), "castai".to_owned());
-    assert_eq!(taken(&[scan])[0].2, "label app.kubernetes.io/managed-by=castai");
+    assert_eq!(included(&[scan])[0].2, "label app.kubernetes.io/managed-by=castai");
 }
 
 #[test]
 fn a_pod_represents_a_workload_that_cannot_be_listed() {
     let pods = [pod("castai-agent", "p", "apps/v1 DaemonSet/kvisor", "container/kvisor", "acme/kvisor:1")];
-    assert_eq!(taken(&pods)[0].1, "daemonset.apps/kvisor");
+    assert_eq!(included(&pods)[0].1, "daemonset.apps/kvisor");
     let (inventory, _) = inventory(&workloads(), &pods);
     let mut uses = inventory.images.iter().flat_map(|wanted| &wanted.used_by);
     let used = uses.find(|used| matches!(used.reason, Reason::FailingPod { .. })).unwrap();
@@ -164,21 +164,21 @@ fn a_pod_represents_a_workload_that_cannot_be_listed() {
 }
 
 #[test]
-fn what_others_add_or_their_own_template_names_is_not_taken() {
+fn images_that_others_add_or_that_the_template_has_are_excluded() {
     let cases = [
-        // Its own template names it: the customer's own concern.
+        // Its own template contains it: it is the customer's responsibility.
         ("apps/v1 ReplicaSet/web-5d9f", "container/web", "shop/web:1", false),
-        // A name that says Cast AI, with an image that it is not known to use: anybody may write both.
+        // A Cast AI name with an image that Cast AI is not known to use: anyone can write both.
         ("apps/v1 ReplicaSet/web-5d9f", "init/castai-jmx-exporter-init", "acme/other:v1", true),
         ("omni.cast.ai/v1 Edge/e", "container/e", "acme/edge:1", true),
         ("apps/v1 ReplicaSet/web-5d9f", "init/x", "evil.example/ghcr.io/castai/x:1", true),
-        // Somebody else's webhook.
+        // Another vendor's webhook.
         ("apps/v1 ReplicaSet/web-5d9f", "container/istio-proxy", "istio/proxyv2:1", true),
         ("apps/v1 ReplicaSet/web-5d9f", "container/side", "NOT AN IMAGE", true),
     ];
     for (owner, image_field, image, is_explained) in cases {
         let pods = [pod("shop", "p", owner, image_field, image)];
-        assert_eq!(taken(&pods), [], "{image}");
+        assert_eq!(included(&pods), [], "{image}");
         let (_, excluded) = inventory(&workloads(), &pods);
         let explained = excluded.iter().any(|one| one.image.as_deref() == Some(image));
         assert_eq!(explained, is_explained, "{image}: {excluded:?}");

@@ -55,11 +55,11 @@ fn words(assigned: &Assignment) -> (String, String) {
     (assigned.destination.to_string().replace(ECR, "ECR"), source.replace(ECR, "ECR"))
 }
 
-/// Name, recorded source, mirror and maps; then the destination and the source that are expected.
+/// Name, recorded source, mirror and maps, with the expected destination and source.
 type Case<'c> = (&'c str, Option<&'c str>, &'c str, &'c [&'c str], &'c str, &'c str);
 
 #[test]
-fn names_are_read_both_ways() {
+fn private_and_public_names_are_recognised() {
     let agent = "us-docker.pkg.dev/castai-hub/library/agent:v1";
     let mirrored = format!("ECR/{agent}");
     let cases: &[Case] = &[
@@ -110,7 +110,7 @@ fn names_are_read_both_ways() {
 }
 
 #[test]
-fn what_we_mirrored_to_another_registry_is_still_the_public_image() {
+fn an_image_mirrored_to_another_registry_keeps_its_public_source() {
     let agent = "us-docker.pkg.dev/castai-hub/library/agent:v1";
     let other = "210987654321.dkr.ecr.us-east-1.amazonaws.com";
     let cases: &[Case] = &[
@@ -140,7 +140,7 @@ fn what_we_mirrored_to_another_registry_is_still_the_public_image() {
     }
 }
 
-/// Destination and source, or why there is none, of the scanners beside `controller`.
+/// Destination and source of the scanners next to `controller`, or why there is none.
 fn scanners(controller: &str, recorded: Option<&str>, mirror: &str, maps: &[&str]) -> (String, String) {
     let mut inventory = inventory(&[(controller, recorded)]);
     let container = inventory.images[0].used_by[0].clone();
@@ -170,7 +170,7 @@ fn scanners(controller: &str, recorded: Option<&str>, mirror: &str, maps: &[&str
 }
 
 #[test]
-fn derived_images_lie_where_the_component_looks() {
+fn derived_images_are_where_the_component_looks() {
     let controller = "ghcr.io/castai/kvisor/kvisor-controller:v1";
     let public = "ghcr.io/castai/kvisor/kvisor-scanners:v1";
     let map = "ECR/kvisor-controller=ghcr.io/castai/kvisor/kvisor-controller";
@@ -186,7 +186,7 @@ fn derived_images_lie_where_the_component_looks() {
         (controller, None, "ECR", &[map], "ECR/kvisor-scanners:v1", public),
         ("ECR/kvisor-controller:v1", None, "ECR", &[map], "ECR/kvisor-scanners:v1", public),
         ("ECR/kvisor-controller:v1", Some(controller), "ECR", &[map], "ECR/kvisor-scanners:v1", public),
-        // A record alone pairs nothing.
+        // A record alone maps nothing.
         (
             "ECR/kv-controller:v1",
             Some(controller),
@@ -203,7 +203,7 @@ fn derived_images_lie_where_the_component_looks() {
             "ECR/kvisor-scanners:v1",
             "ghcr.io/acme/kvisor-scanners:v1",
         ),
-        // Kvisor has to be told of these.
+        // A variable has to name these for kvisor.
         (
             controller,
             None,
@@ -243,28 +243,28 @@ fn derived_images_lie_where_the_component_looks() {
     }
 }
 
-/// Where a workload stands, what it names, what its annotation says; the destination and the source that are expected,
-/// or the beginning of why there is none.
-type Claim<'c> = (&'c str, &'c str, Option<&'c str>, &'c str, &'c str);
+/// A workload's namespace, its image and its annotation, with the expected destination and source, or the first words
+/// of why there is none.
+type TenantCase<'c> = (&'c str, &'c str, Option<&'c str>, &'c str, &'c str);
 
 #[test]
-fn what_a_cluster_holds_pairs_no_source_with_a_destination() {
+fn a_cluster_cannot_map_a_source_to_a_destination() {
     let agent = "us-docker.pkg.dev/castai-hub/library/agent:v1";
     let next = "ECR/own/us-docker.pkg.dev/castai-hub/library/agent:v9";
-    let cases: &[Claim] = &[
-        // A tenant names the customer's own image as the copy of another one, inside and outside of our path.
+    let cases: &[TenantCase] = &[
+        // A tenant declares the customer's own image to be a copy of another one, inside and outside our path.
         ("shop", "ECR/shop/web:1.0", Some("evil.example/web:1.0"), "ECR/shop/web:1.0", "reachable"),
         ("shop", "ECR/own/shop/web:1.0", Some("evil.example/web:1.0"), "ECR/own/shop/web:1.0", "unknown: "),
         ("shop", "ECR/own/shop/web:1.0", Some("shop/web:1.0"), "ECR/own/shop/web:1.0", "unknown: "),
         ("shop", "ECR/own/shop/web:1.0", Some(agent), "ECR/own/shop/web:1.0", "unknown: "),
-        // It seeds a tag that Cast AI is going to use.
+        // A tenant prepares a tag that Cast AI will use later.
         ("shop", next, Some("evil.example/agent:v9"), next, &next["ECR/own/".len()..]),
         ("shop", "evil.example/x:v1", None, "evil.example/x:v1", "invalidName"),
         ("shop", "evil.example/x:v1", Some("evil.example/y:v1"), "evil.example/x:v1", "invalidName"),
-        // It may only select a name that is known.
+        // A tenant may only select a known name.
         ("shop", "evil.example/x:v1", Some(agent), &format!("ECR/own/{agent}"), agent),
         ("shop", agent, None, &format!("ECR/own/{agent}"), agent),
-        // In Cast AI's own namespaces names are believed, and pairs are not.
+        // In Cast AI's own namespaces names are trusted, but pairs are not.
         ("castai-agent", "evil.example/x:v1", None, "ECR/own/evil.example/x:v1", "evil.example/x:v1"),
         ("castai-agent", "ECR/own/busybox:1", Some("busybox:1"), "ECR/own/busybox:1", "busybox:1"),
         ("castai-agent", "ECR/own/busybox:1", Some("evil.example/b:1"), "ECR/own/busybox:1", "unknown: "),
@@ -289,7 +289,7 @@ fn what_a_cluster_holds_pairs_no_source_with_a_destination() {
 }
 
 #[test]
-fn every_place_that_writes_a_name_vouches_for_it() {
+fn every_use_of_a_name_is_evidence_for_it() {
     let mut inventory = inventory(&[("acme/jmx:v1", None)]);
     let mut injected = inventory.images[0].used_by[0].clone();
     injected.place = Place::Resource {
@@ -349,7 +349,7 @@ fn an_unknown_name_in_the_mirror_is_never_guessed() {
 }
 
 #[test]
-fn the_same_image_written_in_two_ways_is_mirrored_once() {
+fn two_spellings_of_one_image_are_mirrored_once() {
     let mirrored = "ECR/us-docker.pkg.dev/castai-hub/library/agent:v1";
     let inventory = inventory(&[("us-docker.pkg.dev/castai-hub/library/agent:v1", None), (mirrored, None)]);
     let assigned = assign(&inventory, &ECR.parse().unwrap(), &[], Some("us-east-1"));
@@ -358,14 +358,7 @@ fn the_same_image_written_in_two_ways_is_mirrored_once() {
 }
 
 #[test]
-fn maps_name_repositories() {
-    for text in ["a", "a=", "=b", "a:1=b", "a=b@x", "A=b"] {
-        assert!(text.parse::<NameMap>().is_err(), "{text}");
-    }
-}
-
-#[test]
-fn a_mapped_name_has_a_tag_as_every_name_in_the_mirror_has() {
+fn a_mapped_name_gets_an_explicit_tag() {
     let maps: [NameMap; 1] = ["e.example/own=castai/x".parse().unwrap()];
     for (public, private) in [
         ("castai/x", "e.example/own:latest"),

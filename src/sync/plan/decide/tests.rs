@@ -31,7 +31,7 @@ fn used(name: &str) -> PlannedUse {
     }
 }
 
-/// A known source, used under `written`.
+/// An assignment with a known source, used as `written`.
 fn known(source: &str, destination: &str, written: &str) -> Assignment {
     Assignment {
         destination: image(destination),
@@ -52,8 +52,8 @@ fn manifest(name: &str, blobs: &[(&str, u64)]) -> Manifest {
     }
 }
 
-/// An image whose index `name` names one manifest with these blobs.
-#[expect(clippy::unnecessary_wraps, reason = "it stands in tables beside answers that failed")]
+/// An image with the index `name`, which references one manifest with these blobs.
+#[expect(clippy::unnecessary_wraps, reason = "used in tables with failed responses")]
 fn resolved(name: &str, blobs: &[(&str, u64)]) -> Result<Resolved, String> {
     let child = format!("{name}-child");
     Ok(Resolved {
@@ -108,7 +108,7 @@ fn repositories(uploads: &[Upload]) -> Vec<(u64, Vec<&str>)> {
         .collect()
 }
 
-/// The first step in words.
+/// The first step as text.
 fn outcome(plan: &DestinationPlan) -> String {
     match &plan.images[0].step {
         Step::UpToDate { .. } => "up to date".to_owned(),
@@ -120,7 +120,7 @@ fn outcome(plan: &DestinationPlan) -> String {
 }
 
 #[test]
-fn a_step_follows_from_what_source_and_destination_hold() {
+fn each_step_follows_from_the_content_of_source_and_destination() {
     let there = || Some(listing(&[("v1", "one")], &[]));
     let gone = || Err("ghcr.io cannot be reached".to_owned());
     let (source, mirrored) = ("ghcr.io/a/b:v1", "ECR/a/b:v1");
@@ -145,7 +145,7 @@ fn a_step_follows_from_what_source_and_destination_hold() {
 }
 
 #[test]
-fn a_pinned_digest_is_kept_under_a_tag_of_its_own_and_moves_no_other() {
+fn a_pinned_digest_has_its_own_tag_and_moves_no_other() {
     let one = digest("one");
     let own = format!("digest-{}", one.short());
     for version in [format!(":v1@{one}"), format!("@{one}")] {
@@ -154,7 +154,7 @@ fn a_pinned_digest_is_kept_under_a_tag_of_its_own_and_moves_no_other() {
             (listing(&[(&own, "one")], &[]), "up to date"),
             (listing(&[(&own, "one"), ("v1", "two")], &[]), "up to date"),
             (listing(&[], &["one"]), "copy"),
-            // The tag beside it is another reference's.
+            // The tag next to it belongs to another reference.
             (listing(&[("v1", "one")], &[]), "copy"),
             (listing(&[("v1", "two")], &[]), "copy"),
         ];
@@ -165,12 +165,12 @@ fn a_pinned_digest_is_kept_under_a_tag_of_its_own_and_moves_no_other() {
         }
         let there = facts(&[("a/b", Some(listing(&[(&own, "one")], &[])))], &[]);
         let plan = planned(vec![known(&source, &destination, &source)], &there);
-        assert_eq!(outcome(&plan), "up to date", "the source need not be asked");
+        assert_eq!(outcome(&plan), "up to date", "the source is not needed");
     }
 }
 
 #[test]
-fn a_tag_that_is_called_like_that_of_a_pin_takes_nothing_from_it() {
+fn a_tag_that_collides_with_the_tag_of_a_pinned_digest_is_rejected() {
     let own = format!("digest-{}", digest("one").short());
     let (pinned, named) = (format!("ghcr.io/a/b@{}", digest("one")), format!("ghcr.io/a/b:{own}"));
     let decided = |content: &str| {
@@ -189,7 +189,7 @@ fn a_tag_that_is_called_like_that_of_a_pin_takes_nothing_from_it() {
 }
 
 #[test]
-fn where_others_keep_images_a_tag_moves_only_if_the_user_says_so() {
+fn in_a_shared_registry_a_tag_moves_only_with_replace() {
     let held = || Some(listing(&[("v1", "one")], &[]));
     let decided = |movable: &[&str], source: &str| {
         let mut facts = facts(&[("a/b", held())], &[("ghcr.io/a/b:v1", resolved(source, &[]))]);
@@ -205,7 +205,7 @@ fn where_others_keep_images_a_tag_moves_only_if_the_user_says_so() {
 }
 
 #[test]
-fn what_is_damaged_is_copied_again_and_moves_no_tag_of_others() {
+fn a_damaged_image_is_copied_again_and_moves_no_foreign_tag() {
     let decided = |source: &str, movable| {
         let mut facts = facts(
             &[("a/b", Some(listing(&[("v1", "one")], &[])))],
@@ -222,7 +222,7 @@ fn what_is_damaged_is_copied_again_and_moves_no_tag_of_others() {
 }
 
 #[test]
-fn a_pin_that_is_there_is_enough_where_its_source_is_unknown_or_gone() {
+fn a_present_pinned_digest_needs_no_source() {
     let pinned = format!("ECR/a/b:v1@{}", digest("one"));
     let held = || Some(listing(&[("v2", "one")], &[]));
     let unknown = Assignment {
@@ -239,7 +239,7 @@ fn a_pin_that_is_there_is_enough_where_its_source_is_unknown_or_gone() {
 }
 
 #[test]
-fn what_has_no_known_source_is_never_copied() {
+fn an_image_without_a_source_is_never_copied() {
     let assignment = |source| Assignment {
         destination: image("ECR/a/b:v1"),
         source,
@@ -262,7 +262,7 @@ fn what_has_no_known_source_is_never_copied() {
 }
 
 #[test]
-fn faults_stop_the_image_and_nothing_else() {
+fn faults_fail_the_image_and_nothing_else() {
     let mut refused = resolved("one", &[("layer", 5)]);
     if let Ok(resolved) = &mut refused {
         resolved.fault = Some("ECR does not accept it".to_owned());
@@ -309,12 +309,12 @@ fn each_blob_goes_up_once_per_repository_that_lacks_it_largest_first() {
             })
             .to_vec()
     };
-    // Names of one letter are no repositories of ECR.
+    // Names with one letter are invalid at ECR.
     facts.registry = RegistryKind::Oci;
     let Decided { plan, uploads } = decided(assignments(), &facts);
     assert_eq!(repositories(&uploads), [(100, vec!["a", "b"]), (5, vec!["a", "b"])]);
     assert_eq!(plan.create_repositories, ["b"]);
-    // One creation, two requests for each of four pairs, and seven manifests: one of eight is there.
+    // One creation, two requests for each of four pairs, and seven manifests: one of eight is present.
     let estimate = plan.estimate;
     assert_eq!(estimate.destination_requests, 1 + 8 + 7);
     assert_eq!((estimate.source_requests, estimate.download_bytes, estimate.upload_bytes), (2, 105, 210));
@@ -326,7 +326,7 @@ fn each_blob_goes_up_once_per_repository_that_lacks_it_largest_first() {
 }
 
 #[test]
-fn a_tag_and_a_pin_of_its_former_content_are_both_mirrored() {
+fn a_tag_and_a_pinned_digest_of_its_former_content_are_both_mirrored() {
     let pinned = format!("ghcr.io/a/b:v1@{}", digest("old"));
     let mirrored = format!("ECR/a/b:v1@{}", digest("old"));
     let wanted =

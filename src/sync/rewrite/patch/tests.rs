@@ -1,13 +1,13 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::castai::components::image_variables;
+use crate::castai::built_in;
 use crate::model::field_manager::{FIELD_MANAGER, field_managers};
 use crate::model::inventory::{WorkloadKind, WorkloadName};
 
 const IMAGE: &str = "e.example/x:v1";
 
-/// A CronJob as the API server holds it: two containers, an init container and a variable hold images.
+/// A CronJob as in the API server: two containers, an init container and a variable have images.
 fn object() -> Value {
     let helms = json!({
         "f:initContainers": {"k:{\"name\":\"i\"}": {".": {}, "f:image": {}, "f:name": {}}},
@@ -62,7 +62,7 @@ fn snapshot(object: &Value) -> Workload {
         annotations: BTreeMap::new(),
         owner: None,
         has_ended: false,
-        managers: field_managers(kind, managed, &pod, &image_variables()),
+        managers: field_managers(kind, managed, &pod, &built_in().image_variables()),
         pod,
     }
 }
@@ -98,7 +98,7 @@ fn only_our_ownership_of_the_named_images_is_relinquished() {
         assert_eq!(found, left, "{names:?}");
         let fields = entry.fields.as_ref().unwrap();
         assert!(fields["f:metadata"]["f:annotations"]["f:privatelink.cast.ai/images"].is_object());
-        // A member that is left without members would claim its whole item.
+        // An empty member would own its whole item.
         let text = fields.pointer(POD).map(ToString::to_string).unwrap_or_default();
         assert!(!text.contains(r#"\"}":{}"#), "{names:?}: {text}");
     }
@@ -106,7 +106,7 @@ fn only_our_ownership_of_the_named_images_is_relinquished() {
 }
 
 #[test]
-fn of_a_variable_that_we_added_nothing_is_kept() {
+fn a_variable_that_we_added_is_removed_completely() {
     let mut before = object();
     let variable =
         before.pointer_mut(&format!("{OURS}{POD}/f:containers/k:{{\"name\":\"a\"}}/f:env")).unwrap();
@@ -134,11 +134,11 @@ fn fields_that_are_not_owned_are_not_relinquished() {
     assert!(relinquish(&snapshot(&object()), &[]).is_empty());
 }
 
-/// What somebody else does to the object meanwhile.
+/// A concurrent change of the object.
 type Change<'a> = (&'a str, &'a dyn Fn(&mut Value));
 
 #[test]
-fn a_release_applies_to_nothing_but_what_was_read() {
+fn relinquishing_applies_only_to_the_object_that_was_read() {
     let before = object();
     let release = relinquish(&snapshot(&before), &image_fields(&["container/a"]));
     let helms = format!("/metadata/managedFields/0/fieldsV1{POD}/f:containers/k:{{\"name\":\"a\"}}");

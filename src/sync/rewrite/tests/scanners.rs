@@ -1,4 +1,4 @@
-//! The variable that names kvisor's scanners where it would not find them.
+//! The variable that sets kvisor's scanners if kvisor would not find them.
 
 use super::*;
 use crate::sync::rollback;
@@ -24,7 +24,7 @@ fn env(object: &Value) -> &Value {
     &object["spec"]["template"]["spec"]["containers"][0]["env"]
 }
 
-/// The lock of a controller and its scanners under these names in the mirror.
+/// The lock of a controller and its scanners with these names in the mirror.
 fn names(source: &str, private: &str, scanners: &str) -> Lock {
     lock(&[(source, private), (SCANNERS, scanners)])
 }
@@ -36,9 +36,9 @@ fn kvisor_gets_its_scanner_variable_when_needed_and_rollback_removes_it() {
     let elsewhere = format!("{MIRROR}/my-controller/{SCANNERS}");
     let scan = format!("{MIRROR}/scan:v1");
     let cases = [
-        // Pinned by a digest, which is the controller's own.
+        // Pinned by a digest, which belongs to the controller.
         (pinned.as_str(), format!("{MIRROR}/{pinned}"), &behind),
-        // An earlier `-controller` in its name, none at all, and scanners of another name.
+        // An additional `-controller` in its name, none at all, and scanners with another name.
         (CONTROLLER, format!("{MIRROR}/my-controller/{CONTROLLER}"), &elsewhere),
         (CONTROLLER, format!("{MIRROR}/kvisor:v1"), &behind),
         (CONTROLLER, format!("{MIRROR}/{CONTROLLER}"), &scan),
@@ -56,16 +56,16 @@ fn kvisor_gets_its_scanner_variable_when_needed_and_rollback_removes_it() {
             };
             assert_eq!(applied.changes[1], change(None, Some(scanners)));
             let after = apply(object.clone(), &applied.patch).unwrap();
-            let told = json!({"name": "SCANNERS_IMAGE", "value": scanners});
+            let variable = json!({"name": "SCANNERS_IMAGE", "value": scanners});
             let mut expected = env_before.as_array().cloned().unwrap_or_default();
-            expected.push(told);
+            expected.push(variable);
             assert_eq!(env(&after), &json!(expected), "{private}");
             let record =
                 json!({"container/controller": {"from": source, "to": private}, VARIABLE: {"to": scanners}});
             assert_eq!(recorded(&after), record);
             assert_eq!(rewrite(&lock, &deployment(&after)), Some(Rewrite::Unchanged), "{private}");
 
-            // What fails is restored, and what was done is rolled back, to the last byte.
+            // A failed rollout is restored, and a rollback reverts everything, to the last byte.
             let restored = apply(after.clone(), &restoring(&deployment(&after), &applied).unwrap()).unwrap();
             assert_eq!(restored, object, "{private}");
             let Some(Rewrite::Patch(back)) = rollback::decide(&deployment(&after)) else {
@@ -95,7 +95,7 @@ fn changed_variables_are_not_rolled_back() {
     assert_eq!(env(&back)[0]["value"], "theirs.example/scan:v1");
     assert!(back["metadata"]["annotations"].as_object().is_none_or(|all| !all.contains_key(ANNOTATION)));
 
-    // From then on it is an image as any other, with what stood there to be put back.
+    // From then on it is an ordinary image, whose original value can be restored.
     after["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"] = json!(SCANNERS);
     let after = apply(after.clone(), &patched(&lock, &deployment(&after)).patch).unwrap();
     let theirs = json!({"from": SCANNERS, "to": format!("{MIRROR}/{SCANNERS}")});
@@ -107,7 +107,7 @@ fn changed_variables_are_not_rolled_back() {
 fn the_scanner_variable_follows_mirror_and_version_and_is_removed_when_unneeded() {
     let flat = format!("{MIRROR}/kvisor:v1");
     let behind = format!("{MIRROR}/{SCANNERS}");
-    let told = |image: &str, named: &str| {
+    let workload_with = |image: &str, named: &str| {
         let annotation =
             json!({"container/controller": {"from": CONTROLLER, "to": flat}, VARIABLE: {"to": named}});
         let env = json!([{"name": "SCANNERS_IMAGE", "value": named}]);
@@ -115,7 +115,7 @@ fn the_scanner_variable_follows_mirror_and_version_and_is_removed_when_unneeded(
         workload(WorkloadKind::Deployment, &annotations, &controller(image, &env))
     };
     let next = |text: &str| text.replace(":v1", ":v2");
-    // The controller, and what has to be there of the next lock: its name and its scanners'.
+    // The controller, and the expected names in the next lock: its own and its scanners'.
     let cases = [
         // Another mirror.
         (
@@ -123,13 +123,13 @@ fn the_scanner_variable_follows_mirror_and_version_and_is_removed_when_unneeded(
             names(CONTROLLER, "new.example/kvisor:v1", "new.example/scan:v1"),
             Some("new.example/scan:v1"),
         ),
-        // An upgrade that went by way of the mirror.
+        // An upgrade to a private name.
         (
             &next(&flat),
             lock(&[(&next(CONTROLLER), &next(&flat)), (&next(SCANNERS), &next(&behind))]),
             Some(&next(&behind)),
         ),
-        // A name beside which kvisor finds them.
+        // A name next to which kvisor finds them.
         (
             &flat,
             names(CONTROLLER, &format!("new.example/{CONTROLLER}"), &format!("new.example/{SCANNERS}")),
@@ -137,7 +137,7 @@ fn the_scanner_variable_follows_mirror_and_version_and_is_removed_when_unneeded(
         ),
     ];
     for (image, lock, expected) in &cases {
-        let (object, before) = told(image, &behind);
+        let (object, before) = workload_with(image, &behind);
         let after = apply(object, &patched(lock, &before).patch).unwrap();
         if let Some(expected) = expected {
             assert_eq!(env(&after), &json!([{"name": "SCANNERS_IMAGE", "value": expected}]));
@@ -153,7 +153,7 @@ fn the_scanner_variable_follows_mirror_and_version_and_is_removed_when_unneeded(
 #[test]
 fn a_workload_is_skipped_when_the_scanner_variable_cannot_be_set() {
     let lock = names(CONTROLLER, &format!("{MIRROR}/kvisor:v1"), &format!("{MIRROR}/{SCANNERS}"));
-    let held = |kind, env: &Value, words: &str| {
+    let assert_held_back = |kind, env: &Value, words: &str| {
         let (_, workload) = workload(kind, &Value::Null, &controller(CONTROLLER, env));
         match rewrite(&lock, &workload) {
             Some(Rewrite::HeldBack(why)) => assert!(why.contains(words), "{why}"),
@@ -162,16 +162,16 @@ fn a_workload_is_skipped_when_the_scanner_variable_cannot_be_set() {
     };
     let elsewhere =
         json!([{"name": "SCANNERS_IMAGE", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}}]);
-    held(
+    assert_held_back(
         WorkloadKind::Deployment,
         &elsewhere,
         "set it to registry.example/ghcr.io/castai/kvisor/kvisor-scanners:v1",
     );
-    held(WorkloadKind::Pod, &Value::Null, "environment variables of a pod are immutable");
+    assert_held_back(WorkloadKind::Pod, &Value::Null, "environment variables of a pod are immutable");
 }
 
 #[test]
-fn a_variable_is_added_to_nothing_but_what_was_read() {
+fn a_variable_is_added_only_to_the_container_that_was_read() {
     let lock = names(CONTROLLER, &format!("{MIRROR}/kvisor:v1"), &format!("{MIRROR}/{SCANNERS}"));
     for before in [Value::Null, json!([{"name": "A", "value": "b"}])] {
         let pod = controller(CONTROLLER, &before);
@@ -180,7 +180,7 @@ fn a_variable_is_added_to_nothing_but_what_was_read() {
         for (member, value) in [
             ("name", json!("other")),
             ("image", json!("other:1")),
-            // A list that was not there, or one that is no longer.
+            // A list that did not exist, or no longer exists.
             ("env", if before.is_null() { json!([{"name": "B"}]) } else { json!([]) }),
         ] {
             let mut changed = object.clone();

@@ -1,7 +1,7 @@
-//! Images of volumes: everything that holds for a container's image holds for them.
+//! Images of volumes behave like images of containers.
 
 use super::*;
-use crate::castai::components::image_variables;
+use crate::castai::built_in;
 use crate::model::field_manager::field_managers;
 use crate::sync::rollback;
 
@@ -66,7 +66,7 @@ fn a_patch_of_another_volume_is_refused() {
 }
 
 #[test]
-fn an_owner_that_names_the_same_image_gets_the_volume_back() {
+fn ownership_of_a_volume_is_relinquished_once_the_owner_sets_the_image() {
     let (agent, model) = (format!("{MIRROR}/{AGENT}"), format!("{MIRROR}/{MODEL}"));
     let lock = lock(&[(AGENT, &agent), (MODEL, &model)]);
     let owned = json!({"f:spec": {"f:template": {"f:spec": {"f:volumes": {
@@ -78,10 +78,10 @@ fn an_owner_that_names_the_same_image_gets_the_volume_back() {
     let (mut object, mut workload) = workload(kind, &Value::Null, &pod(&agent, &model));
     object["metadata"]["managedFields"] = managed.clone();
     let entries = serde_json::from_value(managed).unwrap();
-    workload.managers = field_managers(kind, entries, &workload.pod, &image_variables());
+    workload.managers = field_managers(kind, entries, &workload.pod, &built_in().image_variables());
     let patch = patched(&lock, &workload);
     let relinquished: Vec<_> = patch.relinquished.iter().map(ToString::to_string).collect();
     assert_eq!(relinquished, ["volume/model"]);
     let after = apply(object, &patch.patch).unwrap();
-    assert_eq!(after["metadata"]["managedFields"].as_array().unwrap().len(), 1, "ours held nothing else");
+    assert_eq!(after["metadata"]["managedFields"].as_array().unwrap().len(), 1, "ours had nothing else");
 }

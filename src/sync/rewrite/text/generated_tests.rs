@@ -1,5 +1,5 @@
-//! Generated files in every form that manifests are written in: what the filter makes of one is compared, byte by byte
-//! and as values, with what the generator knows that it must be.
+//! Tests with generated files in every form of manifests: the output of the filter is compared, byte by byte and as
+//! values, with the output that the generator expects.
 
 mod content;
 mod dice;
@@ -16,7 +16,7 @@ use super::difference;
 use super::tests::{filtered, private};
 use crate::parse::documents::{self, Document};
 
-/// Usually, and with `TEST_LONG`: those take twenty seconds in a debug build.
+/// The number of files, by default and with `TEST_LONG`, which takes twenty seconds in a debug build.
 const FILES: [usize; 2] = [100, 500];
 
 #[test]
@@ -33,7 +33,7 @@ fn only_images_change_in_generated_files() {
         forms.extend(written.forms);
     }
     assert!(images > 2 * files, "{images} images in {files} files");
-    // The generator makes what it is there for.
+    // The generator covers all these forms.
     let wanted = "alias anchor block comment crlf directive double escape flow folded json literal mark merge plain single";
     assert_eq!(forms.into_iter().collect::<Vec<_>>().join(" "), wanted);
 }

@@ -13,7 +13,7 @@ pub(super) fn private(image: &str) -> String {
     format!("{MIRROR}/{image}")
 }
 
-/// Filters `text` as the command does, with `MIRROR` as the destination.
+/// Filters `text` like the command, with `MIRROR` as the destination.
 pub(super) fn filtered(text: &str) -> Result<String, String> {
     let manifests = manifests::parse("x.yaml", text).map_err(|error| error.to_string())?;
     let mirror = MIRROR.parse().unwrap();
@@ -21,13 +21,13 @@ pub(super) fn filtered(text: &str) -> Result<String, String> {
     for manifest in &manifests {
         let found = Found { manifests: std::slice::from_ref(manifest), ..Found::default() };
         let inventory =
-            discover(Vec::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
+            discover(Vec::new(), &[found], &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH);
         all.extend(edits(manifest, &assign(&inventory, &mirror, &[], Some("us-east-1"))));
     }
     rewrite(text, &all).map_err(|refused| refused.to_string())
 }
 
-/// Asserts that nothing but each `AGENT` in `text` that stands between `«` and `»` becomes private.
+/// Asserts that only each `AGENT` between `«` and `»` in `text` becomes private.
 #[track_caller]
 fn assert_marked(text: &str) {
     let public = text.replace(['«', '»'], "");
@@ -37,7 +37,7 @@ fn assert_marked(text: &str) {
     assert_eq!(filtered(&expected).as_deref(), Ok(expected.as_str()), "twice is once");
 }
 
-/// A pod whose container's image is written as given, with comments and other things around it.
+/// A pod with this text as its container's image, between comments and other fields.
 fn pod(image: &str) -> String {
     format!(
         "# {AGENT}\nkind: Pod\nmetadata:\n  name: {AGENT}\nspec:\n  containers:\n  - name: a\n    image: {image}\n    \
@@ -141,7 +141,7 @@ fn escaped_slashes_in_json_are_an_image_too() {
 }
 
 #[test]
-fn anchors_are_replaced_once_where_all_their_places_agree() {
+fn anchors_are_replaced_once_if_all_aliases_agree() {
     let image = format!("«{AGENT}»");
     for text in [
         format!(
@@ -165,7 +165,7 @@ fn anchors_are_replaced_once_where_all_their_places_agree() {
 }
 
 #[test]
-fn what_cannot_be_done_in_place_is_refused() {
+fn edits_that_change_anything_else_are_rejected() {
     let shared = |other: &str| {
         format!(
             "document 1: Pod/p: container/a: its image is shared through an anchor with {other}, which \
@@ -188,7 +188,7 @@ fn what_cannot_be_done_in_place_is_refused() {
 }
 
 #[test]
-fn one_value_cannot_become_two() {
+fn one_value_cannot_be_split_into_two() {
     let text = "a: &i x\nb: *i\n";
     let edit = |field: &str, to: &str| Edit {
         document: 0,
@@ -204,14 +204,14 @@ fn one_value_cannot_become_two() {
 }
 
 #[test]
-fn images_that_need_no_mirror_stay() {
+fn images_that_need_no_mirror_are_unchanged() {
     let near = "602401143452.dkr.ecr.us-east-1.amazonaws.com/eks/pause:3.10";
     let text = pod(&private(AGENT)) + "---\n" + &pod(near) + "---\n" + &pod("\"{{ not an image }}\"");
     assert_eq!(filtered(&text).as_deref(), Ok(text.as_str()));
 }
 
 #[test]
-fn texts_are_joined_as_kubectl_reads_them() {
+fn texts_are_joined_so_that_kubectl_reads_all_documents() {
     let cases: [(&[&str], &str); 7] = [
         (&["a: 1"], "a: 1"),
         (&["\u{feff}a: 1\r\n"], "\u{feff}a: 1\r\n"),

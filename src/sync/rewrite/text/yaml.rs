@@ -1,4 +1,4 @@
-//! Positions of values in a YAML document: its nodes with their spans; follows anchors and merge keys.
+//! Positions of values in a YAML document: parses nodes with their spans, and follows anchors and merge keys.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -7,10 +7,10 @@ use granit_parser::{Event, ScalarStyle};
 
 use crate::parse;
 
-/// Deepest chain of merge keys that is followed: an anchor may refer to the mapping that contains it.
+/// Maximum chain of merge keys: an anchor may refer to the mapping that contains it.
 const MAX_MERGE_DEPTH: usize = 16;
 
-/// The nodes of a document. Those that an alias names stand in it once.
+/// The nodes of a document. A node with aliases is stored once.
 pub(super) struct Tree {
     nodes: Vec<Node>,
 }
@@ -23,22 +23,22 @@ enum Node {
 }
 
 pub(super) struct Scalar {
-    /// Its bytes in the document, with its quotes.
+    /// Byte range in the document, with its quotes.
     pub(super) span: Range<usize>,
     pub(super) is_double_quoted: bool,
     value: String,
     is_plain: bool,
 }
 
-/// A collection that is still open: its index, and a key that waits for its value.
+/// An open collection: its index, and a key that waits for its value.
 struct Open {
     node: usize,
     key: Option<usize>,
 }
 
 impl Tree {
-    /// Reads what `documents::read` has read before, so that there is nothing to say about faults: what lies behind
-    /// one is not found.
+    /// Parses a document that `documents::read` has accepted, so errors are not reported: nodes after one are not
+    /// found.
     pub(super) fn read(document: &str) -> Self {
         let (mut nodes, mut open, mut anchors) = (Vec::new(), Vec::<Open>::new(), BTreeMap::new());
         for (event, span) in parse::yaml::events(document).map_while(Result::ok) {
@@ -88,7 +88,7 @@ impl Tree {
         Self { nodes }
     }
 
-    /// The scalar that a JSON pointer with these tokens names.
+    /// The scalar that the JSON pointer with these tokens selects.
     pub(super) fn scalar(&self, pointer: &[String]) -> Option<&Scalar> {
         let mut node = 0;
         for token in pointer {
@@ -104,7 +104,7 @@ impl Tree {
         }
     }
 
-    /// The value of a key, which counts before those that are merged into the mapping.
+    /// The value of a key, which takes precedence over merged mappings.
     fn value_of(&self, mapping: usize, key: &str, depth: usize) -> Option<usize> {
         let Some(Node::Mapping(pairs)) = self.nodes.get(mapping) else { return None };
         let is_key = |node: usize, text: &str, plain: bool| matches!(&self.nodes[node], Node::Scalar(scalar) if scalar.value == text && (scalar.is_plain || !plain));

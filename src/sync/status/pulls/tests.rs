@@ -25,7 +25,7 @@ fn workload(name: WorkloadName, containers: &Value) -> Workload {
     }
 }
 
-/// The agent, a DaemonSet of the customer's that Cast AI has a container in, and one that it has nothing to do with.
+/// The agent, a customer's DaemonSet with a Cast AI container, and a DaemonSet without any.
 fn workloads() -> Vec<Workload> {
     let mut workloads = vec![
         workload(
@@ -69,7 +69,7 @@ fn pod(namespace: &str, pod: &str, owner: &str, image_field: &str, image: &str) 
 
 fn inventory(workloads: &[Workload], pods: &[WaitingPod]) -> Inventory {
     let found = Found { workloads, pods, ..Found::default() };
-    discover(Vec::<Cluster>::new(), found, &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH)
+    discover(Vec::<Cluster>::new(), &[found], &ImageFilter::default(), Vec::new(), Timestamp::UNIX_EPOCH)
 }
 
 /// Each failure as `namespace/controller image_field image: pods`.
@@ -102,7 +102,7 @@ fn pods_of_cast_ai_are_distinguished_from_others() {
             AGENT,
             Some("castai-agent/deployment.apps/castai-agent"),
         ),
-        // Added by a webhook, with a name that is none, or of a controller that is not known: the namespace decides.
+        // Injected by a webhook, with an invalid name, or from an unknown controller: the namespace decides.
         (
             "castai-agent",
             replica_set,
@@ -126,7 +126,7 @@ fn pods_of_cast_ai_are_distinguished_from_others() {
             "x:1",
             Some("castai-agent/cronjob.batch/resume"),
         ),
-        // Of a customer's workload only the container that is Cast AI's.
+        // Of a customer's workload, only the Cast AI container.
         (
             "kube-system",
             "apps/v1 DaemonSet/aws-node",
@@ -136,7 +136,7 @@ fn pods_of_cast_ai_are_distinguished_from_others() {
         ),
         ("kube-system", "apps/v1 DaemonSet/aws-node", "container/side", "shop/side:1", None),
         ("shop", "apps/v1 ReplicaSet/web-5d9f", "container/web", "shop/web:1", None),
-        // Cast AI's webhook added it.
+        // Injected by Cast AI's webhook.
         (
             "shop",
             "apps/v1 ReplicaSet/web-5d9f",
@@ -155,7 +155,7 @@ fn pods_of_cast_ai_are_distinguished_from_others() {
 }
 
 #[test]
-fn pods_of_one_controller_are_one_failure_and_an_earlier_image_another() {
+fn pods_of_one_controller_and_image_are_one_failure() {
     let replica_set = "apps/v1 ReplicaSet/castai-agent-5d9f";
     let public = "us-docker.pkg.dev/castai-hub/library/agent:v1";
     let pods = [
@@ -200,7 +200,7 @@ fn only_some_controllers_replace_pods_that_never_ran() {
 }
 
 #[test]
-fn a_selector_leaves_the_pods_of_its_workloads_alone() {
+fn a_selector_limits_pods_to_its_workloads() {
     let agent = pod("castai-agent", "a", "apps/v1 ReplicaSet/castai-agent-5d9f", "init/mesh", "mesh:1");
     let other = pod("castai-agent", "b", "apps/v1 ReplicaSet/other-5d9f", "container/x", "x:1");
     let found = found(&[agent, other], false);

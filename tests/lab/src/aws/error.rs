@@ -1,10 +1,10 @@
-//! The error documents of STS and EC2, in the shapes that their SDKs parse.
+//! The error documents of STS and EC2, in the formats that their SDKs parse.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 
-/// The services behind the front.
+/// The services behind the front server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Service {
@@ -12,11 +12,11 @@ pub enum Service {
     Ec2,
 }
 
-/// What goes wrong with a request.
+/// The failure of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "kebab-case")]
 pub enum Fault {
-    /// The caller's session has ended: `ExpiredToken` (STS), `RequestExpired` (EC2).
+    /// The caller's session has expired: `ExpiredToken` (STS), `RequestExpired` (EC2).
     ExpiredToken,
     /// The access key is unknown: `InvalidClientTokenId` (STS), `AuthFailure` (EC2).
     InvalidClientTokenId,
@@ -26,11 +26,11 @@ pub enum Fault {
     Throttling,
     /// The service fails with this status (5xx).
     ServerError { status: u16 },
-    /// The request is taken and never answered.
+    /// The request is accepted and gets no response.
     Silent,
 }
 
-/// The response to `action`, called by `arn`, or `None` where there is silence.
+/// The response to `action`, called by `arn`, or `None` if there is no response.
 ///
 /// Codes, statuses and texts are those of the AWS documentation, "Common errors" of STS and "Error codes" of EC2.
 pub(super) fn response(service: Service, action: &str, arn: &str, fault: &Fault) -> Option<Response> {

@@ -1,4 +1,4 @@
-//! STS and EC2: moto behind a front that answers under the real names and goes wrong on demand.
+//! STS and EC2: moto behind a front server with the real host names, which adds faults.
 
 mod error;
 mod moto;
@@ -28,44 +28,44 @@ pub const SUBNETS: [(&str, &str, &str); 2] = [
     ("subnet-0a1b2c3d4e5f60002", "us-east-1b", "10.0.2.0/24"),
 ];
 
-/// Far above any request of these two services.
+/// Larger than any request to these two services.
 const LARGEST_BODY: usize = 1 << 20;
-/// A lab may live for days; only the last requests are kept.
+/// A lab may run for days; only the last requests are kept.
 const LOGGED_REQUESTS: usize = 10_000;
 
 pub struct Settings {
     pub authority: Arc<Authority>,
     /// The `moto_server` program.
     pub moto: PathBuf,
-    /// Where moto listens, in plain HTTP; only the front speaks to it.
+    /// The address on which moto listens, in plain HTTP; only the front server connects to it.
     pub moto_address: SocketAddr,
-    /// Where moto's output goes.
+    /// The file for moto's output.
     pub moto_log: PathBuf,
     pub sts: SocketAddr,
     pub ec2: SocketAddr,
 }
 
-/// One request that the front took.
+/// A request to the front server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
     pub service: Service,
     pub action: String,
 }
 
-/// When a fault happens: the first rule that fits a request decides.
+/// When a fault applies: the first rule that matches a request is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
     /// Absent: both services.
     pub service: Option<Service>,
     /// Absent: every action.
     pub action: Option<String>,
-    /// How many more requests it hits; absent: all.
+    /// How many more requests it applies to; absent: all.
     pub times: Option<u32>,
     #[serde(flatten)]
     pub fault: Fault,
 }
 
-/// Who calls, as `GetCallerIdentity` tells.
+/// The caller, as in the response of `GetCallerIdentity`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     pub account: String,
@@ -84,7 +84,7 @@ impl Identity {
     }
 }
 
-/// The running front. moto ends when this is dropped.
+/// The running front server. moto ends when this value is dropped.
 pub struct Aws {
     shared: Arc<Shared>,
 }
@@ -98,7 +98,7 @@ struct Shared {
 struct Front {
     calls: VecDeque<Call>,
     rules: Vec<Rule>,
-    /// Said instead of what moto says.
+    /// Replaces moto's response.
     identity: Option<Identity>,
 }
 
@@ -109,7 +109,7 @@ impl Shared {
 }
 
 impl Aws {
-    /// Starts moto and the front; only a request waits for moto.
+    /// Starts moto and the front server; the first request waits for moto.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         let moto = Moto::start(&settings.moto, settings.moto_address, settings.moto_log)?;
         let shared = Arc::new(Shared { moto, state: Mutex::default() });
@@ -196,7 +196,7 @@ async fn forward(
     if let (Service::Sts, "GetCallerIdentity", Some(identity)) = (service, action.as_str(), &identity) {
         return Ok(caller_identity(identity));
     }
-    // moto finds the service by the host, which HTTP/2 carries in the target; and the length is about to change.
+    // moto finds the service by the host, which HTTP/2 has in the target; and the length will change.
     let path = head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     head.uri = path.parse()?;
     head.version = http::Version::HTTP_11;
@@ -210,7 +210,7 @@ async fn forward(
     Ok(Response::from_parts(head, Body::from(body)))
 }
 
-/// The `Action` of a query protocol request, which stands in the form or in the query string.
+/// The `Action` of a query protocol request, in the form or in the query string.
 fn action(query: Option<&str>, body: &Bytes) -> String {
     let form = String::from_utf8_lossy(body);
     let mut fields = form.split('&').chain(query.unwrap_or_default().split('&'));
@@ -218,7 +218,7 @@ fn action(query: Option<&str>, body: &Bytes) -> String {
     action.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
-/// The fault of the first rule that fits, which is used up by one.
+/// The fault of the first matching rule, which is used up by one.
 fn due(rules: &mut [Rule], service: Service, action: &str) -> Option<Fault> {
     let rule = rules.iter_mut().find(|rule| {
         rule.times != Some(0)
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_fitting_rule_decides_until_it_is_used_up() {
+    fn the_first_matching_rule_applies_until_it_is_used_up() {
         let mut rules: Vec<Rule> = serde_json::from_str(
             r#"[{"service": "ec2", "action": "DescribeVpcs", "times": 2, "fault": "throttling"},
                 {"service": "ec2", "fault": "server-error", "status": 503}]"#,
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn errors_have_the_services_own_codes() {
+    async fn errors_have_the_codes_of_the_service() {
         let cases = [
             (Service::Sts, Fault::ExpiredToken, 403, "<Code>ExpiredToken</Code>"),
             (Service::Sts, Fault::InvalidClientTokenId, 403, "<Code>InvalidClientTokenId</Code>"),

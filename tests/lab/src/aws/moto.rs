@@ -26,11 +26,11 @@ pub(super) struct Moto {
     address: SocketAddr,
     log: PathBuf,
     child: Mutex<Child>,
-    /// Set once moto answers and holds the lab's VPC.
+    /// Set when moto responds and has created the lab's VPC.
     identifiers: Mutex<Option<Identifiers>>,
 }
 
-/// moto gives random identifiers; these pairs (moto's, the lab's) are exchanged in both directions.
+/// moto creates random identifiers; these pairs (moto's, the lab's) are replaced in both directions.
 type Identifiers = Vec<(String, &'static str)>;
 
 impl Moto {
@@ -48,7 +48,7 @@ impl Moto {
         Ok(Self { address, log, child: Mutex::new(child), identifiers: Mutex::default() })
     }
 
-    /// Sends a request of a client to moto, with the lab's identifiers exchanged for moto's and back.
+    /// Forwards a client's request to moto, and replaces the lab's identifiers by moto's and back.
     pub(super) async fn exchange(&self, request: Request<Bytes>) -> anyhow::Result<Response<Bytes>> {
         let identifiers = self.ready().await?;
         let (head, body) = request.into_parts();
@@ -59,7 +59,7 @@ impl Moto {
         Ok(Response::from_parts(head, Bytes::from(body)))
     }
 
-    /// Forgets everything that was created; the next request fills in the lab's VPC again.
+    /// Deletes everything that was created; the next request creates the lab's VPC again.
     pub(super) async fn reset(&self) -> anyhow::Result<()> {
         let mut identifiers = self.identifiers.lock().await;
         if identifiers.take().is_some() {
@@ -77,7 +77,7 @@ impl Moto {
         let deadline = Instant::now() + START_LIMIT;
         while TcpStream::connect(self.address).await.is_err() {
             if let Some(status) = self.child.lock().await.try_wait()? {
-                anyhow::bail!("moto ended with {status}: see {}", self.log.display());
+                anyhow::bail!("moto exited with {status}: see {}", self.log.display());
             }
             anyhow::ensure!(Instant::now() < deadline, "moto does not listen: see {}", self.log.display());
             tokio::time::sleep(POLL).await;
@@ -125,7 +125,8 @@ impl Moto {
         let stream = TcpStream::connect(self.address).await.context("connecting to moto")?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        let (head, body) = sender.send_request(request).await.context("asking moto")?.into_parts();
+        let (head, body) =
+            sender.send_request(request).await.context("sending a request to moto")?.into_parts();
         Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
     }
 }

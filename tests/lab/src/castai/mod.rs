@@ -1,4 +1,4 @@
-//! Cast AI's side of PrivateLink: a server for every host of the endpoint services table, with faults on demand.
+//! Cast AI's endpoints: a server for every host in the table of endpoint services, with faults.
 
 mod server;
 
@@ -18,7 +18,7 @@ use crate::pki::Authority;
 
 const ENDPOINT_SERVICES: &str = include_str!("../../../../src/castai/endpoint-services.csv");
 
-/// What a Cast AI endpoint speaks behind TLS.
+/// The protocol of a Cast AI endpoint inside TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
@@ -35,7 +35,7 @@ pub struct Host {
 
 /// Every known host, in the order of `address::castai_endpoint`: all of the US, then all of the EU.
 ///
-/// The host of the files service is known to nobody, so there is none.
+/// The host of the files service is not published, so there is none.
 pub fn hosts() -> Vec<Host> {
     let rows = || ENDPOINT_SERVICES.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
     let of_column = |column: usize| {
@@ -48,12 +48,12 @@ pub fn hosts() -> Vec<Host> {
     of_column(3).chain(of_column(4)).collect()
 }
 
-/// Where every host listens inside of the lab, in the order of [`hosts`].
+/// The addresses of all hosts inside the lab, in the order of [`hosts`].
 pub fn addresses() -> Vec<SocketAddr> {
     hosts().iter().zip(0..).map(|(_, index)| (address::castai_endpoint(index), 443).into()).collect()
 }
 
-/// What is wrong with a server. Refused and silent TCP are made with DNS records that point at
+/// The fault of a server. Refused and silent TCP connections are created with DNS records that point to
 /// `address::REFUSING` and `address::SILENT`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "kebab-case")]
@@ -62,13 +62,13 @@ pub enum Fault {
     OtherName { name: String },
     /// The certificate has expired.
     Expired,
-    /// The certificate is of the next century.
+    /// The certificate is not valid yet.
     NotYetValid,
-    /// The certificate is signed by an authority that nobody knows, as behind an intercepting proxy.
+    /// The certificate is signed by an unknown authority, as behind an intercepting proxy.
     UnknownAuthority,
-    /// TCP connects, then the connection is reset in the middle of the handshake.
+    /// TCP connects, then the connection is reset during the handshake.
     Reset,
-    /// TCP connects, then nothing is ever said.
+    /// TCP connects, then nothing is ever sent.
     Silent,
     /// HTTP/1.1 only: HTTP/2 is not offered.
     Http1Only,
@@ -80,11 +80,11 @@ pub enum Fault {
 
 pub struct Settings {
     pub authority: Arc<Authority>,
-    /// Where each of [`hosts`] listens, in its order ([`addresses`] in the lab); port 0 takes a free one.
+    /// The address of each of [`hosts`], in its order ([`addresses`] in the lab); port 0 selects a free one.
     pub addresses: Vec<SocketAddr>,
 }
 
-/// A running server and what is wrong with it, as `GET /hosts` shows it.
+/// A running server and its fault, as `GET /hosts` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     pub host: String,
@@ -99,7 +99,7 @@ pub struct Castai {
     endpoints: Shared,
 }
 
-/// By host name. Each server reads its fault anew for every connection.
+/// By host name. Each server reads its fault again for every connection.
 type Shared = Arc<RwLock<BTreeMap<String, Endpoint>>>;
 
 impl Castai {

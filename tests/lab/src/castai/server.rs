@@ -1,4 +1,4 @@
-//! One server of Cast AI's side: TLS with the certificate that its fault asks for, then REST or gRPC.
+//! One server of Cast AI: TLS with the certificate that its fault defines, then REST or gRPC.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::{Fault, Host, Protocol};
-use crate::pki::{Authority, issued_by_a_stranger};
+use crate::pki::{Authority, issued_by_unknown_authority};
 
-/// gRPC's number for a method that the server does not have.
+/// The gRPC status code for a method that the server does not implement.
 const UNIMPLEMENTED: u16 = 12;
-/// What an AWS load balancer answers when the client's protocol version is not the target group's.
+/// The response of an AWS load balancer if the client's protocol version is not that of the target group.
 const INCOMPATIBLE_PROTOCOL: u16 = 464;
 
 pub(super) struct Server {
@@ -34,7 +34,7 @@ impl Server {
         Ok(Self { host, authority, tls })
     }
 
-    /// Serves `listener` until the lab ends, with the fault that `fault` finds for the host at each connection.
+    /// Serves `listener` until the lab ends, with the fault that `fault` returns for the host at each connection.
     pub(super) async fn run(self, listener: TcpListener, fault: impl Fn(&str) -> Option<Fault>) {
         let server = Arc::new(self);
         loop {
@@ -43,7 +43,7 @@ impl Server {
             };
             let (server, fault) = (server.clone(), fault(&server.host.name));
             tokio::spawn(async move {
-                // A client that hangs up is no concern of the lab.
+                // A client that closes the connection is not an error of the lab.
                 let _ = server.connection(stream, fault).await;
             });
         }
@@ -52,7 +52,7 @@ impl Server {
     async fn connection(&self, mut stream: TcpStream, fault: Option<Fault>) -> anyhow::Result<()> {
         match fault {
             Some(Fault::Reset) => {
-                // At once, some clients would see it while they still connect.
+                // If the reset came immediately, some clients would get it while they still connect.
                 let _ = stream.read(&mut [0; 1024]).await?;
                 stream.set_zero_linger()?;
             }
@@ -63,7 +63,7 @@ impl Server {
             _ => {
                 let stream = TlsAcceptor::from(self.tls(fault.as_ref())?).accept(stream).await?;
                 let router = self.router(fault.as_ref());
-                // The error type is not `Sync`, and nobody reads it.
+                // The error type is not `Sync`, and it is not used.
                 let _ = Builder::new(TokioExecutor::new())
                     .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
                     .await;
@@ -77,7 +77,7 @@ impl Server {
             Some(Fault::OtherName { name }) => self.authority.server(&[name]),
             Some(Fault::Expired) => self.authority.issue_expired(&self.host.name)?.server(),
             Some(Fault::NotYetValid) => self.authority.issue_not_yet_valid(&self.host.name)?.server(),
-            Some(Fault::UnknownAuthority) => issued_by_a_stranger(&self.host.name)?.server(),
+            Some(Fault::UnknownAuthority) => issued_by_unknown_authority(&self.host.name)?.server(),
             Some(Fault::Http1Only) => {
                 let mut tls = ServerConfig::clone(&self.tls);
                 tls.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -107,13 +107,13 @@ impl Server {
     }
 }
 
-/// The API's answer to a request without a valid key.
+/// The API's response to a request without a valid key.
 async fn unauthorized() -> Response {
     let body = r#"{"message":"Unauthorized","fieldViolations":[]}"#;
     (StatusCode::UNAUTHORIZED, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-/// A response that consists of trailers only: the status stands in its single header block.
+/// A response that consists only of trailers: the status is in its single header block.
 fn grpc(version: Version, status: u16) -> Response {
     if version != Version::HTTP_2 {
         return StatusCode::from_u16(INCOMPATIBLE_PROTOCOL)

@@ -1,4 +1,4 @@
-//! Every fault, as a client sees it.
+//! Every fault, as clients observe it.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ async fn start() -> (Castai, String) {
     (Castai::start(Settings { authority, addresses }).await.unwrap(), certificate)
 }
 
-/// What a client that asks for `path` sees: `status body`, with `grpc-status` where there is one, or the error.
+/// The result of a client's request for `path`: `status body`, with `grpc-status` if there is one, or the error.
 async fn ask(castai: &Castai, certificate: &str, host: &str, path: &str) -> Result<String, String> {
     let endpoint = castai.endpoints().into_iter().find(|endpoint| endpoint.host == host).unwrap();
     let mut roots = RootCertStore::empty();
@@ -53,7 +53,7 @@ async fn ask(castai: &Castai, certificate: &str, host: &str, path: &str) -> Resu
 }
 
 #[test]
-fn every_host_of_the_table_has_a_server_and_files_has_none() {
+fn every_host_of_the_table_except_files_has_a_server() {
     let names = hosts().into_iter().map(|host| host.name).collect::<Vec<_>>();
     assert_eq!(names.len(), 10);
     assert_eq!(names[..2], ["api.cast.ai", "grpc.cast.ai"]);
@@ -63,7 +63,7 @@ fn every_host_of_the_table_has_a_server_and_files_has_none() {
 }
 
 #[tokio::test]
-async fn healthy_servers_answer_as_cast_ai_does() {
+async fn healthy_servers_respond_like_cast_ai() {
     let (castai, certificate) = start().await;
     let method = "/grpc.health.v1.Health/Check";
     let cases = [
@@ -77,7 +77,7 @@ async fn healthy_servers_answer_as_cast_ai_does() {
 }
 
 #[tokio::test]
-async fn faults_show_and_end() {
+async fn faults_take_effect_and_can_be_removed() {
     let (castai, certificate) = start().await;
     let host = "grpc.cast.ai";
     let cases = [
@@ -105,7 +105,7 @@ async fn faults_show_and_end() {
 }
 
 #[tokio::test]
-async fn a_silent_server_holds_the_connection_without_a_word() {
+async fn a_silent_server_keeps_the_connection_open_without_a_response() {
     let (castai, _) = start().await;
     change(&castai.endpoints, "api.cast.ai", Some(Fault::Silent)).unwrap();
     let endpoint = castai.endpoints().into_iter().find(|endpoint| endpoint.host == "api.cast.ai").unwrap();

@@ -1,8 +1,8 @@
-//! A crowd of workloads around the first cluster, at rest: for measuring what a large cluster costs.
+//! Many workloads in addition to the first cluster, all settled: for measuring a large cluster.
 //!
-//! One object of each kind is made through the API server, with the defaults, `managedFields` and status that it has in
-//! a real cluster. Its stored form is then copied straight into etcd, with other numbers of the same width in the places
-//! of its own: names, uids and owners. That takes minutes less than sixty thousand requests, and is the same each time.
+//! One object of each kind is created through the API server, with the defaults, `managedFields` and status of a real
+//! cluster. Its stored form is then copied directly into etcd, with other numbers of the same width as
+//! names, uids and owners. This takes minutes less than sixty thousand requests, and gives the same result each time.
 
 use anyhow::{Context as _, ensure};
 use base64::Engine as _;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::template;
 
-/// Workloads of each kind: 5,000 together. Each Deployment also has its ReplicaSet of now and the one before.
+/// Workloads of each kind: 5,000 together. Each Deployment also has its current and its previous ReplicaSet.
 const DEPLOYMENTS: usize = 3_600;
 const STATEFUL_SETS: usize = 600;
 const DAEMON_SETS: usize = 80;
@@ -23,14 +23,14 @@ const REPLICAS: usize = 10;
 const DAEMONS: usize = 100;
 const NODES: usize = 500;
 const NAMESPACES: usize = 100;
-/// Objects in one transaction of etcd, which takes 128.
+/// Objects in one transaction of etcd, whose limit is 128.
 const BATCH: usize = 64;
 const WIDTH: usize = 4;
 
 pub const SOURCES: &[&str] =
     &[include_str!("crowd.rs"), include_str!("template.rs"), include_str!("crowd.yaml")];
 
-/// Fills a cluster whose controllers stand still. `etcd` is the address that its etcd listens on.
+/// Fills a cluster whose controllers do not run. `etcd` is the address of its etcd.
 pub async fn fill(client: &kube::Client, etcd: &str) -> anyhow::Result<()> {
     let store = Store { http: reqwest::Client::new(), etcd: format!("http://{etcd}/v3/kv") };
     let made = template::create(client).await?;
@@ -75,26 +75,26 @@ struct Number {
     pod: usize,
 }
 
-/// What stands in the places of a template that differ from copy to copy.
+/// A value in a template that differs between copies.
 #[derive(Clone, Copy)]
 enum Mark {
     Workload,
     Namespace,
     Node,
     Pod,
-    /// Of the object itself or of an owner: which of those that its workload has.
+    /// The uid of the object itself or of an owner: its position among the uids of its workload.
     Uid(usize),
 }
 
 impl Mark {
-    /// As wide as in the template.
+    /// With the same width as in the template.
     fn text(self, Number { workload, pod }: Number) -> String {
         match self {
             Self::Workload => format!("service-{workload:05}"),
             Self::Namespace => format!("team-{:02}", workload % NAMESPACES),
             Self::Node => format!("ip-10-1-0-{:03}", (workload + pod) % NODES),
             Self::Pod => format!("p{pod:04}"),
-            // A pod's own is the last, and nobody's owner.
+            // A pod's own uid is the last one, and is not used as an owner.
             Self::Uid(index) if index == template::POD_UID => {
                 format!("{workload:08x}-0000-4000-9000-{pod:012x}")
             }
@@ -147,7 +147,7 @@ impl Stored {
     }
 }
 
-/// etcd by way of its JSON gateway.
+/// etcd through its JSON gateway.
 struct Store {
     http: reqwest::Client,
     etcd: String,
@@ -178,13 +178,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_crowd_has_the_size_that_is_promised() {
+    fn the_large_cluster_has_the_documented_size() {
         assert_eq!(DEPLOYMENTS + STATEFUL_SETS + DAEMON_SETS + CRON_JOBS + JOBS, 5_000);
         assert_eq!((DEPLOYMENTS + STATEFUL_SETS) * REPLICAS + DAEMON_SETS * DAEMONS, 50_000);
     }
 
     #[test]
-    fn copies_differ_in_their_marks_alone() {
+    fn copies_differ_only_in_their_marks() {
         let uid = "0f8fad5b-d9cb-469f-a165-70867728950e".to_owned();
         let value = format!("<{}/{} {uid}>", template::NAMESPACE, template::WORKLOAD);
         let stored = Stored::new(b"/registry/x/service-00000".to_vec(), value.into_bytes(), &[uid]);

@@ -1,4 +1,4 @@
-//! The fixtures: which workloads are in the cluster at the start, and when they have come to rest.
+//! The fixtures: the workloads in the cluster at the start, and when they are settled.
 
 pub mod crowd;
 mod template;
@@ -19,7 +19,7 @@ use crate::settings::Fixture;
 const SETTLE_LIMIT: Duration = Duration::from_mins(5);
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Manifests of one owner, and how that owner brings them into the cluster: it shows in `managedFields` and in
+/// Manifests of one owner, and how that owner applies them, which shows in `managedFields` and in
 /// the annotation of `kubectl apply`.
 pub struct Manifests {
     pub yaml: &'static str,
@@ -48,7 +48,7 @@ pub fn manifests(fixture: Fixture) -> &'static [Manifests] {
     }
 }
 
-/// Brings `fixture` into an empty cluster with the `kubectl` of `tools`, and waits until it is settled.
+/// Applies `fixture` to an empty cluster with the `kubectl` of `tools`, and waits until it is settled.
 pub async fn apply(fixture: Fixture, tools: &Path, kubeconfig: &Path) -> anyhow::Result<()> {
     for manifests in manifests(fixture) {
         let arguments = [manifests.command, &["-f", "-"]].concat();
@@ -94,9 +94,9 @@ async fn kubectl(
     Ok(output.stdout)
 }
 
-/// Whether every controller has done its part and every pod stands still, running or stuck for good; else what is
-/// still on its way. In a cluster without nodes pods only have to exist. `rested` are pods that were seen to stand still
-/// once: those that are stuck go on to try from time to time, and of many there is always one that does.
+/// Whether every controller has finished and every pod is settled, either running or unable to start; else what is
+/// still in progress. In a cluster without nodes, pods only have to exist. `rested` contains pods that were settled
+/// once: pods that cannot start keep retrying, and with many pods there is always one that retries.
 fn settled(list: &Value, rested: &mut HashSet<String>) -> Result<(), String> {
     let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     let has_nodes = items.iter().any(|item| item["kind"] == "Node");
@@ -105,13 +105,13 @@ fn settled(list: &Value, rested: &mut HashSet<String>) -> Result<(), String> {
         let observed = status["observedGeneration"] == item["metadata"]["generation"];
         let rests = match item["kind"].as_str().unwrap_or_default() {
             "Deployment" | "StatefulSet" => {
-                // No replicas are left out of the status.
+                // If there are no replicas, the status omits the field.
                 observed && status["replicas"].as_u64().unwrap_or_default() == spec["replicas"]
             }
             "DaemonSet" => observed && status["currentNumberScheduled"] == status["desiredNumberScheduled"],
             "Pod" => {
                 let uid = item["metadata"]["uid"].as_str().unwrap_or_default();
-                if stands_still(item) {
+                if is_settled_pod(item) {
                     rested.insert(uid.to_owned());
                 }
                 !has_nodes || rested.contains(uid)
@@ -126,7 +126,7 @@ fn settled(list: &Value, rested: &mut HashSet<String>) -> Result<(), String> {
     Ok(())
 }
 
-fn stands_still(pod: &Value) -> bool {
+fn is_settled_pod(pod: &Value) -> bool {
     if matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed")) {
         return true;
     }
@@ -136,7 +136,7 @@ fn stands_still(pod: &Value) -> bool {
     if init.len() != count("initContainers") || main.len() != count("containers") {
         return false;
     }
-    // While an init container is stuck, the containers after it wait in state PodInitializing.
+    // While an init container cannot start, the containers after it wait in state PodInitializing.
     init.iter().any(is_stuck)
         || main.iter().all(|status| is_stuck(status) || status["ready"] == true || is_terminated(status))
 }
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_stands_still_when_it_runs_or_is_stuck() {
+    fn a_pod_is_settled_when_it_runs_or_cannot_start() {
         let done = json!({"state": {"terminated": {"exitCode": 0}}});
         let ready = json!({"ready": true, "state": {"running": {}}});
         let waiting = |reason: &str| json!({"state": {"waiting": {"reason": reason}}});
@@ -179,19 +179,19 @@ mod tests {
             (&json!({"state": {"running": {}}}), &waiting("PodInitializing"), false),
             (&done, &json!({"ready": false, "state": {"running": {}}}), false),
         ] {
-            assert_eq!(stands_still(&pod(init, main)), still, "{init} {main}");
+            assert_eq!(is_settled_pod(&pod(init, main)), still, "{init} {main}");
         }
     }
 
     #[test]
-    fn pods_need_not_be_started_where_there_are_no_nodes() {
+    fn without_nodes_pods_need_not_start() {
         let pending = pod(&Value::Null, &json!({"state": {"waiting": {"reason": "ContainerCreating"}}}));
         assert!(settled(&json!({"items": [pending]}), &mut HashSet::new()).is_ok());
         assert!(settled(&json!({"items": [{"kind": "Node"}, pending]}), &mut HashSet::new()).is_err());
     }
 
     #[test]
-    fn a_stuck_pod_may_try_again_once_it_has_stood_still() {
+    fn a_pod_that_cannot_start_may_retry_after_it_has_settled() {
         let waiting = |reason: &str| {
             json!({"items": [
                 {"kind": "Node"},
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_workload_is_settled_when_its_controller_has_seen_it_and_made_its_pods() {
+    fn a_workload_is_settled_when_its_controller_has_created_its_pods() {
         let of = |wanted: u8, status: Value| {
             json!({"items": [{
                 "kind": "Deployment",

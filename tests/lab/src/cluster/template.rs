@@ -1,35 +1,35 @@
-//! The objects that the crowd is copied from: one workload of each kind with one of its pods, a node and a namespace.
+//! The objects from which the large cluster is copied: a workload of each kind with a pod, a node and a namespace.
 
 use anyhow::Context as _;
 use http::{Method, Request};
 use serde_json::{Value, json};
 
-/// What is replaced in copies, as it stands in the templates.
+/// Values in the templates that are replaced in copies.
 pub(super) const WORKLOAD: &str = "service-00000";
 pub(super) const NAMESPACE: &str = "team-00";
 pub(super) const NODE: &str = "ip-10-1-0-000";
 pub(super) const POD: &str = "p0000";
-/// The place of a pod's own uid in [`Template::uids`].
+/// The position of a pod's own uid in [`Template::uids`].
 pub(super) const POD_UID: usize = 3;
 
 const POD_TEMPLATE: &str = include_str!("crowd.yaml");
-/// What the API server's clock says differs from run to run; what a template says does not.
+/// Times of the API server's clock differ between runs; those of a template do not.
 const START: &str = "2026-11-01T08:00:00Z";
 const HASH: &str = "7d4b9c6f5x";
 const HASH_BEFORE: &str = "6c8f5d9b7z";
 
-/// An object that was made to be copied.
+/// An object that was created to be copied.
 pub(super) struct Template {
-    /// The plural of the workload's kind that it belongs to.
+    /// The plural of the kind of its workload.
     pub(super) workload: &'static str,
-    /// Where etcd has it.
+    /// Its key in etcd.
     pub(super) key: String,
-    /// Its own uid and those of its owners, each in its place; empty where there is none.
+    /// Its own uid and those of its owners, each at its position; empty if there is none.
     pub(super) uids: Vec<String>,
     pub(super) is_pod: bool,
 }
 
-/// Makes the templates through the API server.
+/// Creates the templates through the API server.
 pub(super) async fn create(client: &kube::Client) -> anyhow::Result<Vec<Template>> {
     let maker = Maker { client, pod: serde_saphyr::from_str(POD_TEMPLATE)? };
     let mut made = vec![maker.namespace().await?, maker.node().await?];
@@ -51,7 +51,7 @@ impl Maker<'_> {
     async fn namespace(&self) -> anyhow::Result<Template> {
         let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
         let made = self.post("/api/v1/namespaces", "kubectl-create", &object).await?;
-        // The controller that makes it stands still, and no pod is admitted without.
+        // The controller that creates service accounts does not run, and pods are not admitted without one.
         let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}});
         self.post(&format!("/api/v1/namespaces/{NAMESPACE}/serviceaccounts"), "lab", &account).await?;
         Ok(Template {
@@ -62,7 +62,7 @@ impl Maker<'_> {
         })
     }
 
-    /// Like the nodes that are there.
+    /// With the same content as the existing nodes.
     async fn node(&self) -> anyhow::Result<Template> {
         let mut object = self.send(Method::GET, "/api/v1/nodes?limit=1", None).await?["items"][0].take();
         let name = format!("{NODE}.us-east-1.compute.internal");
@@ -78,7 +78,7 @@ impl Maker<'_> {
         })
     }
 
-    /// A workload that runs pods: itself, what stands between, and a pod.
+    /// A workload that runs pods: the workload, the objects between, and a pod.
     async fn running(&self, plural: &'static str, kind: &str) -> anyhow::Result<Vec<Template>> {
         let path = format!("/apis/apps/v1/namespaces/{NAMESPACE}/{plural}");
         let name = format!("{WORKLOAD}-{}", kind.to_lowercase());
@@ -106,7 +106,7 @@ impl Maker<'_> {
         let mut labels = json!({"controller-revision-hash": HASH});
         let mut pod_name = format!("{name}-{POD}");
         if kind == "Deployment" {
-            // First the one before, so that the pod's owner is the last.
+            // The previous one is created first, so that the pod's owner is the last.
             for (hash, replicas) in [(HASH_BEFORE, 0), (HASH, 10)] {
                 labels = json!({"pod-template-hash": hash});
                 let set = format!("{name}-{hash}");
@@ -165,7 +165,7 @@ impl Maker<'_> {
         Ok(made)
     }
 
-    /// A CronJob and a Job of nobody's.
+    /// A CronJob, and a Job without an owner.
     async fn batch(&self) -> anyhow::Result<[Template; 2]> {
         let mut pod = self.pod.clone();
         pod["spec"]["restartPolicy"] = json!("Never");
@@ -200,7 +200,10 @@ impl Maker<'_> {
             .uri(path)
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(body)?;
-        self.client.request(request).await.with_context(|| format!("making the crowd's templates: {path}"))
+        self.client
+            .request(request)
+            .await
+            .with_context(|| format!("creating the templates of the large cluster: {path}"))
     }
 }
 
@@ -286,7 +289,7 @@ fn uid(object: &Value) -> anyhow::Result<String> {
     Ok(object["metadata"]["uid"].as_str().context("an object without uid")?.to_owned())
 }
 
-/// Puts the members of `more` into the object `into`.
+/// Adds the members of `more` to the object `into`.
 fn merge(into: &mut Value, more: &Value) {
     for (name, value) in more.as_object().into_iter().flatten() {
         into[name] = value.clone();

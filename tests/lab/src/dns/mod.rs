@@ -1,4 +1,4 @@
-//! The VPC resolver: a small DNS server over UDP and TCP, whose answers the control API changes.
+//! The VPC resolver: a small DNS server over UDP and TCP. The control API changes its responses.
 
 mod zone;
 
@@ -18,15 +18,15 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 pub use self::zone::{Behaviour, EVERY_NAME, TTL, Transport, Zone};
 
-/// A lab may live for days while its cluster asks; only the last queries are kept.
+/// A lab may run for days, and its cluster sends queries; only the last ones are kept.
 const LOGGED_QUERIES: usize = 10_000;
 
 pub struct Settings {
-    /// Where to listen, UDP and TCP; port 0 takes a free one.
+    /// The address to listen on, UDP and TCP; port 0 selects a free one.
     pub address: SocketAddr,
 }
 
-/// One question that the resolver was asked, in the case the client wrote it.
+/// A query that the resolver received, with the client's upper and lower case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
     pub name: String,
@@ -125,7 +125,7 @@ async fn serve_udp(socket: UdpSocket, shared: Shared) {
             continue;
         };
         if let Some(answer) = respond(&shared, &buffer[..length], Transport::Udp) {
-            // A client that is gone is no concern of the lab.
+            // A client that has closed the connection is not an error of the lab.
             let _ = socket.send_to(&answer, client).await;
         }
     }
@@ -155,7 +155,7 @@ async fn serve_stream(mut stream: TcpStream, shared: &Shared) -> anyhow::Result<
     }
 }
 
-/// The answer on the wire; `None` is silence.
+/// The response on the wire; `None` means no response.
 fn respond(shared: &Shared, wire: &[u8], transport: Transport) -> Option<Vec<u8>> {
     let Ok(query) = Message::from_vec(wire) else {
         let id = u16::from_be_bytes([*wire.first()?, *wire.get(1)?]);
@@ -215,8 +215,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_answers_over_udp_and_tcp_and_logs_the_questions() {
-        // An address of its own, so that the port that is free for UDP is free for TCP too.
+    async fn it_responds_over_udp_and_tcp_and_logs_queries() {
+        // A separate address, so that a port that is free for UDP is free for TCP too.
         let address = (Ipv4Addr::new(127, 0, 53, 1), 0).into();
         let dns = Dns::start(Settings { address }).await.unwrap();
         let many = (0..100).map(|last| Ipv4Addr::new(10, 0, 9, last)).collect::<Vec<_>>();

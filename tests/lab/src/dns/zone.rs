@@ -1,4 +1,4 @@
-//! What the lab's resolver says about each name: plain values, without sockets.
+//! The resolver's responses for each name: plain values, without sockets.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -11,16 +11,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{address, castai};
 
-/// Time to live of private DNS answers, in seconds: what Route 53 gives for interface endpoints.
+/// Time to live of private DNS records, in seconds: that of Route 53 for interface endpoints.
 pub const TTL: u32 = 60;
-/// Stands for every name that has no record of its own set by control.
+/// Means every name without a record that control has set.
 pub const EVERY_NAME: &str = "*";
 
-/// How the resolver behaves when it is asked for a name; behaviours nest.
+/// How the resolver responds to queries for a name; behaviours nest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
 pub enum Behaviour {
-    /// The addresses of the asked type; none is an empty NOERROR.
+    /// The addresses of the queried type; none gives an empty NOERROR.
     Addresses {
         #[serde(default)]
         v4: Vec<Ipv4Addr>,
@@ -38,13 +38,13 @@ pub enum Behaviour {
     ServerFailure,
     /// REFUSED.
     Refused,
-    /// No answer at all.
+    /// No response.
     Silent,
     /// One behaviour for AAAA, another for all other types.
     ByType { a: Box<Self>, aaaa: Box<Self> },
-    /// Each query of a type gets the next of `answers`: a split or half-configured zone.
+    /// Each query of a type gets the next one of `answers`: a split or half-configured zone.
     Rotating { answers: Vec<Self> },
-    /// Truncated and empty over UDP, so that the client has to ask again over TCP.
+    /// Truncated and empty over UDP, so that the client has to retry over TCP.
     TruncatedOverUdp { then: Box<Self> },
 }
 
@@ -53,7 +53,7 @@ impl Behaviour {
         Self::Addresses { v4: v4.to_vec(), v6: Vec::new(), ttl: TTL }
     }
 
-    /// What public DNS says about a Cast AI name.
+    /// The content of public DNS for a Cast AI name.
     pub fn public() -> Self {
         Self::Addresses { v4: vec![address::CASTAI_PUBLIC], v6: Vec::new(), ttl: 300 }
     }
@@ -71,7 +71,7 @@ pub enum Transport {
     Tcp,
 }
 
-/// The names of the lab's world, and what control has put over them.
+/// The names of the lab, and the behaviours that control has set.
 pub struct Zone {
     standing: BTreeMap<String, Behaviour>,
     overrides: BTreeMap<String, Behaviour>,
@@ -97,10 +97,10 @@ impl Default for Zone {
 }
 
 impl Zone {
-    /// Puts `behaviour` over what the zone says about `name` ([`EVERY_NAME`] for all names).
+    /// Sets `behaviour` for `name` ([`EVERY_NAME`] for all names).
     ///
     /// # Errors
-    /// A name of an alias, or `name` itself, is no DNS name; or a rotation is empty.
+    /// A name of an alias, or `name` itself, is not a valid DNS name; or a rotation is empty.
     pub fn set(&mut self, name: &str, behaviour: Behaviour) -> Result<(), ProtoError> {
         check(&behaviour)?;
         Name::from_ascii(name)?;
@@ -109,25 +109,25 @@ impl Zone {
         Ok(())
     }
 
-    /// Gives `name` its first behaviour back.
+    /// Resets `name` to its initial behaviour.
     pub fn restore(&mut self, name: &str) {
         self.overrides.remove(&key(name));
     }
 
-    /// Gives every name its first behaviour back.
+    /// Resets every name to its initial behaviour.
     pub fn reset(&mut self) {
         self.overrides.clear();
         self.turns.clear();
     }
 
-    /// Every name that has a behaviour, as it is now.
+    /// Every name that has a behaviour, with its current one.
     pub fn records(&self) -> BTreeMap<String, Behaviour> {
         let mut records = self.standing.clone();
         records.extend(self.overrides.clone());
         records
     }
 
-    /// The answer to `query`; `None` is silence.
+    /// The response to `query`; `None` means no response.
     pub fn answer(&mut self, query: &Message, transport: Transport) -> Option<Message> {
         let mut message = Message::response(query.metadata.id, query.metadata.op_code);
         message.metadata = Metadata::response_from_request(&query.metadata);
@@ -175,7 +175,7 @@ impl Zone {
         if let Some(behaviour) = self.overrides.get(&name) {
             return behaviour.clone();
         }
-        // A client may walk the chain by itself, so the names inside of an alias answer too.
+        // A client may resolve the chain itself, so the names in an alias chain resolve too.
         let inside = self.overrides.values().find_map(|behaviour| rest_of_chain(behaviour, &name));
         inside
             .or_else(|| self.overrides.get(EVERY_NAME).cloned())
@@ -184,7 +184,7 @@ impl Zone {
     }
 }
 
-/// What is known of the question when a behaviour is applied.
+/// The properties of the query to which a behaviour is applied.
 struct Asked {
     query_type: RecordType,
     transport: Transport,

@@ -1,4 +1,4 @@
-//! Commands that enter the lab's namespaces with an environment of their own.
+//! Commands that run in the lab's namespaces with their own environment.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 
 impl Lab {
     /// A command in the lab, started in the lab's home folder.
-    /// Of the caller's environment it sees only the terminal's settings; variables may be added.
+    /// From the caller's environment it gets only the terminal's settings; variables may be added.
     pub fn command(&self, program: &str) -> Command {
         self.command_in(&self.folder.home(), program)
     }
@@ -26,7 +26,7 @@ impl Lab {
     pub fn command_in(&self, folder: &Path, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.env_clear().envs(self.environment()).args(self.enter_arguments());
-        // Entering a mount namespace leaves one in its root folder.
+        // After a process enters a mount namespace, it is in the root folder.
         command.args(["--", "env", "--chdir"]).arg(folder).arg(program);
         command
     }

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 const LIMIT: Duration = Duration::from_mins(5);
 
-/// Speaks HTTP/1.0 over the lab's socket: one request per connection, and an answer that ends with it.
+/// Uses HTTP/1.0 over the lab's socket: one request per connection, which ends with the response.
 #[derive(Clone, Debug)]
 pub struct Control {
     socket: PathBuf,
@@ -24,15 +24,15 @@ impl Control {
 
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         let body = self.send("GET", path, &[])?;
-        serde_json::from_slice(&body).with_context(|| format!("reading the answer to GET {path}"))
+        serde_json::from_slice(&body).with_context(|| format!("reading the response to GET {path}"))
     }
 
-    /// Sends `body` as JSON and returns the answer's body.
+    /// Sends `body` as JSON and returns the body of the response.
     pub fn post(&self, path: &str, body: &impl Serialize) -> anyhow::Result<Vec<u8>> {
         self.send("POST", path, &serde_json::to_vec(body)?)
     }
 
-    /// Sends `body` as JSON and returns the answer's body.
+    /// Sends `body` as JSON and returns the body of the response.
     pub fn put(&self, path: &str, body: &impl Serialize) -> anyhow::Result<Vec<u8>> {
         self.send("PUT", path, &serde_json::to_vec(body)?)
     }
@@ -49,7 +49,7 @@ impl Control {
             "{method} {path} HTTP/1.0\r\nhost: lab\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
-        // In one piece: a route that wants no body may answer and close before it has seen one.
+        // In one write: a route that needs no body may respond and close before it has read one.
         stream.write_all(&[head.as_bytes(), body].concat()).with_context(call)?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).with_context(call)?;
@@ -61,12 +61,14 @@ impl Control {
     }
 }
 
-/// Status and body of an answer.
+/// Status and body of a response.
 fn parse(answer: &[u8]) -> anyhow::Result<(u16, &[u8])> {
-    let end =
-        answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").context("the answer has no end of head")?;
+    let end = answer
+        .windows(4)
+        .position(|bytes| bytes == b"\r\n\r\n")
+        .context("the response has no end of headers")?;
     let head = std::str::from_utf8(&answer[..end])?;
-    let status = head.split(' ').nth(1).context("the answer has no status")?.parse()?;
+    let status = head.split(' ').nth(1).context("the response has no status")?.parse()?;
     Ok((status, &answer[end + 4..]))
 }
 
@@ -75,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn status_and_body_are_told_apart() {
+    fn status_and_body_are_separated() {
         let (status, body) = parse(b"HTTP/1.0 404 Not Found\r\na: b\r\n\r\nno\r\n\r\n").unwrap();
         assert_eq!((status, body), (404, &b"no\r\n\r\n"[..]));
         assert!(parse(b"HTTP/1.0 200 OK\r\n").is_err());

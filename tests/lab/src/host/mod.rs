@@ -1,4 +1,4 @@
-//! The lab from outside: start it, run commands in it, steer it, stop it.
+//! The lab from outside: start it, run commands in it, control it, stop it.
 
 mod command;
 mod control;
@@ -23,20 +23,20 @@ use crate::seed;
 use crate::settings::{Folder, Purpose, Session, Settings};
 
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long a started plugin may take to become the process that its name says.
+/// Timeout for a started plugin to become the process with its name.
 const PLUGIN_LIMIT: Duration = Duration::from_mins(1);
 
-/// A running lab. Dropping it ends everything in it and removes its folder; several may run side by side.
+/// A running lab. When it is dropped, everything in it ends and its folder is removed; several may run concurrently.
 pub struct Lab {
     namespaces: Namespaces,
     folder: Folder,
     tools: PathBuf,
 }
 
-/// What a command in the lab left behind.
+/// The result of a command in the lab.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
-    /// `None` where a signal ended it.
+    /// `None` if a signal ended it.
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -49,13 +49,13 @@ pub struct RunningPlugin {
 }
 
 impl Lab {
-    /// Starts a lab. Blocks until it can be used: seconds, or minutes where tools and first state must be made.
-    /// With `LAB_KEEP` in the environment its folder stays for a look at the logs.
+    /// Starts a lab. Blocks until it is ready: seconds, or minutes if tools and first state must be built.
+    /// If `LAB_KEEP` is set in the environment, its folder is kept with the logs.
     pub fn start(settings: &Settings) -> anyhow::Result<Self> {
         let tools = tools::ready()?;
         let folder = Folder::new(temporary_path()?);
         let keep = std::env::var_os("LAB_KEEP").is_some();
-        // From here on a failure leaves the folder to the first process inside, which removes it.
+        // From here on, if this fails, the first process inside removes the folder.
         let result = Self::start_in(settings, tools, folder.clone(), keep);
         if keep {
             say(&format!("keeping `{}`", folder.path().display()));
@@ -67,7 +67,7 @@ impl Lab {
 
     fn start_in(settings: &Settings, tools: PathBuf, folder: Folder, keep: bool) -> anyhow::Result<Self> {
         folder.create()?;
-        seed::plant(settings, &tools, &folder)?;
+        seed::copy_into(settings, &tools, &folder)?;
         folder.write_session(&Session {
             settings: settings.clone(),
             purpose: Purpose::Use,
@@ -83,12 +83,12 @@ impl Lab {
         Ok(lab)
     }
 
-    /// The lab's folder, gone when the lab ends.
+    /// The lab's folder, which is removed when the lab ends.
     pub fn folder(&self) -> &Folder {
         &self.folder
     }
 
-    /// The lab's control API: each part's routes below its name.
+    /// The lab's control API: the routes of each part start with its name.
     pub fn control(&self) -> Control {
         Control::new(self.folder.control_socket())
     }
@@ -132,7 +132,10 @@ impl Lab {
             }
             if let Some(status) = child.try_wait()? {
                 let output = child.wait_with_output()?;
-                bail!("the plugin ended at once with {status}: {}", String::from_utf8_lossy(&output.stderr));
+                bail!(
+                    "the plugin exited immediately with {status}: {}",
+                    String::from_utf8_lossy(&output.stderr)
+                );
             }
             if Instant::now() > end {
                 bail!("the plugin did not start in {} s", PLUGIN_LIMIT.as_secs());
@@ -141,7 +144,7 @@ impl Lab {
         }
     }
 
-    /// Waits until `condition` holds for what `kubectl get <arguments> -o json` answers, and returns that.
+    /// Waits until `condition` holds for the output of `kubectl get <arguments> -o json`, and returns it.
     pub fn wait_for(
         &self,
         arguments: &[&str],
@@ -158,14 +161,14 @@ impl Lab {
             }
             if Instant::now() > end {
                 let call = arguments.join(" ");
-                bail!("kubectl {call}: not as wanted after {limit:?}: {}{value:#}", output.stderr);
+                bail!("kubectl {call}: condition not met after {limit:?}: {}{value:#}", output.stderr);
             }
             std::thread::sleep(PAUSE);
         }
     }
 
-    /// Writes a kubeconfig for `user` in `group` (either may be unknown to the cluster: then it has no rights) and
-    /// returns its path, to be given as `--kubeconfig` or `$KUBECONFIG`.
+    /// Writes a kubeconfig for `user` in `group` (if the cluster does not know them, they have no permissions) and
+    /// returns its path, for `--kubeconfig` or `$KUBECONFIG`.
     pub fn kubeconfig_for(&self, user: &str, group: Option<&str>) -> anyhow::Result<PathBuf> {
         let authority = Authority::load_or_create(&self.folder.pki())?;
         let identity = authority.issue(user, group, &[])?;
@@ -189,12 +192,12 @@ impl RunningPlugin {
         self.process
     }
 
-    /// Whether it has ended by itself.
+    /// Whether it has exited.
     pub fn try_wait(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it exits.
     pub fn wait(self) -> anyhow::Result<Output> {
         Ok(Output::from(self.child.wait_with_output()?))
     }
@@ -227,6 +230,6 @@ fn temporary_path() -> anyhow::Result<PathBuf> {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
     let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let path = std::env::temp_dir().join(format!("lab-{:x}-{process}-{count}", since.as_micros()));
-    std::fs::create_dir(&path).with_context(|| format!("making `{}`", path.display()))?;
+    std::fs::create_dir(&path).with_context(|| format!("creating `{}`", path.display()))?;
     Ok(path)
 }

@@ -1,4 +1,4 @@
-//! Starting and ending the private namespaces from outside.
+//! Starts and ends the private namespaces from outside.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _};
@@ -21,16 +21,16 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// The namespaces of one lab; they end with this value, or with this process.
 pub struct Namespaces {
     unshare: Child,
-    /// The lab lives as long as this pipe is open.
+    /// The lab runs as long as this pipe is open.
     input: Option<ChildStdin>,
     init: u32,
 }
 
 impl Namespaces {
-    /// Starts the session that `folder` describes. Returns when it says that it is ready.
+    /// Starts the session that `folder` describes. Returns when the session reports that it is ready.
     pub fn start(folder: &Folder) -> anyhow::Result<Self> {
         let log_path = folder.logs().join("lab.log");
-        // Open for reading too: after a failure the folder is gone, but not this file.
+        // Also open for reading: after a failure the folder is removed, but not this file.
         let mut log = File::options().create(true).truncate(true).read(true).write(true).open(&log_path)?;
         let mut unshare = inside::command(&lab_program()?, folder)
             .stderr(log.try_clone()?)
@@ -64,11 +64,11 @@ impl Namespaces {
         self.init
     }
 
-    /// Waits for a session that ends by itself.
+    /// Waits until a session ends.
     pub fn finish(mut self) -> anyhow::Result<()> {
         let status = self.unshare.wait()?;
         if !status.success() {
-            bail!("the lab ended with {status}");
+            bail!("the lab exited with {status}");
         }
         Ok(())
     }
@@ -106,7 +106,7 @@ pub fn kill(id: u32) -> anyhow::Result<()> {
     kill_process(pid, Signal::KILL).with_context(|| format!("killing process {id}"))
 }
 
-/// Says on standard error what the lab is doing.
+/// Prints to standard error what the lab is doing.
 pub fn say(message: &str) {
     eprintln!("lab: {message}");
 }
@@ -127,7 +127,7 @@ fn folder_of(file: &Path) -> String {
     file.parent().unwrap_or(file).display().to_string()
 }
 
-/// Adds what to do where the kernel refuses namespaces to ordinary users.
+/// Adds a hint if the kernel denies namespaces to ordinary users.
 fn explained(words: &str) -> String {
     let refused = words.contains("Operation not permitted") || words.contains("Permission denied");
     if words.contains("unshare:") && refused {
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_namespace_is_explained_and_other_failures_are_not() {
+    fn a_denied_namespace_has_a_hint_and_other_failures_have_none() {
         let refused = "unshare: write failed /proc/self/uid_map: Operation not permitted";
         assert!(explained(refused).contains("sudo sysctl"));
         assert!(explained(refused).starts_with(refused));

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 /// The only file name that `kubectl castai-privatelink` finds.
 pub const PLUGIN: &str = "kubectl-castai_privatelink";
 
-/// The folder with the control plane's programs, built first where they are missing (this takes minutes).
+/// The folder with the control plane's programs, which are built first if they are missing (this takes minutes).
 pub fn ready() -> anyhow::Result<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/build.sh");
     let output = Command::new(&script)

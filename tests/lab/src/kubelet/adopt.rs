@@ -1,4 +1,4 @@
-//! Taking over pods that an earlier run of the lab left in a seeded cluster.
+//! Taking over pods that an earlier run of the lab started in a seeded cluster.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod};
@@ -7,7 +7,7 @@ use super::image::Name;
 use super::lifecycle::{Exit, Record, State, containers};
 use super::pull::{Behaviour, Pulled};
 
-/// What is known of the pod's containers: what its status says, else nothing has happened yet.
+/// The records of the pod's containers: from its status, or else with no history.
 pub(super) fn adopt(pod: &Pod) -> Vec<Record> {
     let status = pod.status.as_ref();
     let statuses = |list: Option<&Vec<ContainerStatus>>| list.cloned().unwrap_or_default();
@@ -46,7 +46,7 @@ fn restore(record: &mut Record, status: &ContainerStatus) {
         size: 0,
         behaviour: if record.is_running() && !status.ready { Behaviour::Unready } else { Behaviour::Run },
     });
-    // An image that was changed while the lab was down is seen as a change, not as what runs.
+    // An image that was changed while the lab was down is treated as a change, and not as the running image.
     if Name::parse(&record.image).is_ok_and(|name| name.full() != status.image) {
         record.image.clone_from(&status.image);
     }
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_goes_on() {
+    fn running_containers_keep_running() {
         let pod = pod(
             "castai/agent:v1",
             &json!({
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_changed_meanwhile_is_noticed() {
+    fn an_image_changed_while_the_lab_was_down_is_noticed() {
         let pod = pod(
             "castai/agent:v2",
             &json!({
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waited_is_tried_again() {
+    fn waiting_containers_are_retried() {
         let pod = pod(
             "castai/agent:v2",
             &json!({

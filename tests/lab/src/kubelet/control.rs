@@ -1,4 +1,4 @@
-//! What the lab's control API can do to the nodes.
+//! Control of the nodes through the lab's control API.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use super::{Shared, lock, matches};
 /// A node that cannot pull an image.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct FailingPull {
-    /// The node's name; every node where it is missing.
+    /// The node's name; every node if it is missing.
     pub node: Option<String>,
-    /// The image as pods write it; `*` stands for any characters.
+    /// The image as pods write it; `*` matches any characters.
     pub image: String,
-    /// The whole text of the error, as the container runtime gives it.
+    /// The whole text of the error, as from the container runtime.
     pub message: String,
 }
 
@@ -29,7 +29,7 @@ impl FailingPull {
     }
 }
 
-/// Milliseconds; what is missing stays as it is.
+/// Milliseconds; missing fields are unchanged.
 #[derive(Deserialize)]
 struct NewDelays {
     pull_first: Option<u64>,

@@ -1,4 +1,4 @@
-//! Events about pods, counted up instead of repeated as the kubelet's recorder does.
+//! Events about pods, with a count instead of repetitions, like the kubelet's recorder.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -9,10 +9,10 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-/// Repetitions of one event are written at most this often; their count is right nevertheless.
+/// Repetitions of one event are written at most this often; their count is always right.
 const REPEAT: Duration = Duration::from_secs(5);
 
-/// Something to tell about a container.
+/// An event of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Notice {
     pub(super) warning: bool,
@@ -38,7 +38,7 @@ struct Occurrence {
     at: Timestamp,
 }
 
-/// Hands events to the task that writes them; pods do not wait for it.
+/// Passes events to the task that writes them; pods do not wait for it.
 #[derive(Clone)]
 pub(super) struct Recorder(mpsc::UnboundedSender<Occurrence>);
 
@@ -110,7 +110,7 @@ impl Journal {
         let Ok(event) = serde_json::from_value(event(&name, occurrence)) else {
             return;
         };
-        // Events of a namespace that is going away are refused: nobody will read them.
+        // Events of a namespace that is being deleted are rejected, and not needed.
         if events.create(&PostParams::default(), &event).await.is_ok() {
             self.known.insert(key, Known { name, count: 1, written: Instant::now() });
         }
@@ -124,7 +124,7 @@ fn event(name: &str, occurrence: &Occurrence) -> Value {
         "involvedObject": pod,
         "type": if notice.warning { "Warning" } else { "Normal" },
         "reason": notice.reason,
-        // The API server takes no longer message.
+        // The API server accepts no longer message.
         "message": notice.message.chars().take(1024).collect::<String>(),
         "count": 1,
         "firstTimestamp": format!("{at:.0}"),

@@ -1,4 +1,4 @@
-//! Image names as containerd reads them: short names become Docker Hub's, a digest outranks a tag.
+//! Image names as in containerd: short names refer to Docker Hub, and a digest takes precedence over a tag.
 
 /// A normalised image name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -6,12 +6,12 @@ pub(super) struct Name {
     /// Host as written, `docker.io` for short names.
     pub(super) host: String,
     pub(super) repository: String,
-    /// What the manifest is asked by: a tag or a digest.
+    /// The reference of the manifest: a tag or a digest.
     pub(super) reference: String,
 }
 
 impl Name {
-    /// Reads `image`. The error is the text that kubelet and containerd give.
+    /// Parses `image`. The error is the message of kubelet and containerd.
     pub(super) fn parse(image: &str) -> Result<Self, String> {
         let invalid =
             |why: &str| format!("couldn't parse image name \"{image}\": invalid reference format{why}");
@@ -51,23 +51,23 @@ impl Name {
         })
     }
 
-    /// The name in full, as containerd's messages and a running container's status give it.
+    /// The full name, as in containerd's messages and in a running container's status.
     pub(super) fn full(&self) -> String {
         let separator = if is_digest(&self.reference) { '@' } else { ':' };
         format!("{}/{}{separator}{}", self.host, self.repository, self.reference)
     }
 
-    /// The image id that a container status shows for an image pulled by this name.
+    /// The image id in the status of a container whose image was pulled by this name.
     pub(super) fn id(&self, digest: &str) -> String {
         format!("{}/{}@{digest}", self.host, self.repository)
     }
 
-    /// The host that is asked for this image.
+    /// The registry host for this image.
     pub(super) fn server(&self) -> &str {
         if self.host == "docker.io" { "registry-1.docker.io" } else { &self.host }
     }
 
-    /// The address of `kind` (`manifests` or `blobs`) `what` of this image's repository.
+    /// The URL of `kind` (`manifests` or `blobs`) `what` of this image's repository.
     pub(super) fn url(&self, kind: &str, what: &str) -> String {
         format!("https://{}/v2/{}/{kind}/{what}", self.server(), self.repository)
     }
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn unparsable_names_are_refused() {
+    fn invalid_names_are_rejected() {
         for image in
             ["", ":v1", "ghcr.io/", "a//b", "a/b:", "a/b@sha256:12", "a/-b", "a/b..c", "a/b c", "a/B"]
         {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn docker_hub_is_asked_under_its_own_name() {
+    fn docker_hub_requests_use_its_registry_host() {
         let name = Name::parse("castai/hibernate:v1").unwrap();
         assert_eq!(
             name.url("manifests", "v1"),

@@ -1,4 +1,4 @@
-//! What happens next to the containers of a pod: pure decisions on what is known of them.
+//! The next step of the containers of a pod: pure decisions on their records.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use k8s_openapi::api::core::v1::{Container, Pod};
 
 use super::pull::{Behaviour, Pulled};
 
-/// How long a container that ends by itself runs.
+/// Running time of a container that exits.
 const RUN: Duration = Duration::from_millis(60);
-/// How long after its start a container with a readiness probe becomes ready.
+/// Time from the start of a container with a readiness probe until it is ready.
 const PROBE: Duration = Duration::from_millis(50);
-/// How long a container is shown as terminated before it is shown as backing off.
+/// Time for which a container is shown as terminated before it is shown as backing off.
 const TERMINATED: Duration = Duration::from_millis(200);
 
-/// How long the kubelet waits before it tries again.
+/// The kubelet's delays before a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delays {
     pub pull: BackOff,
     pub crash: BackOff,
 }
 
-/// Delays that double from `first` to `most`.
+/// Delays that double from `first` up to `most`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackOff {
     pub first: Duration,
@@ -38,14 +38,14 @@ impl Default for Delays {
 }
 
 impl BackOff {
-    /// The delay after the `failures`-th failure in a row (from 1).
+    /// The delay after the `failures`-th consecutive failure (from 1).
     pub(super) fn after(self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(20);
         self.first.saturating_mul(1 << doublings).min(self.most)
     }
 }
 
-/// Why an image is not there; each is the reason of a waiting container.
+/// Why an image is missing; each is the reason of a waiting container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Missing {
     Pull,
@@ -65,7 +65,7 @@ impl Missing {
     }
 }
 
-/// A container that has ended.
+/// A container that has exited.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Exit {
     pub(super) id: String,
@@ -77,7 +77,7 @@ pub(super) struct Exit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Created,
-    /// The image is not there; `message` is that of the failed pull.
+    /// The image is missing; `message` is that of the failed pull.
     NoImage {
         missing: Missing,
         message: String,
@@ -92,11 +92,11 @@ pub(super) enum State {
     CrashLoop(Exit),
 }
 
-/// What the kubelet knows of one container.
+/// The kubelet's record of one container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) name: String,
-    /// As the pod's spec had it when this record was made.
+    /// The image in the pod's spec when this record was created.
     pub(super) image: String,
     pub(super) state: State,
     pub(super) last: Option<Exit>,
@@ -120,7 +120,7 @@ impl Record {
         }
     }
 
-    /// The container runs, with an image that is there.
+    /// The container starts; its image was pulled.
     pub(super) fn start(&mut self, id: String, pulled: Pulled, probed: bool, now: Timestamp) {
         self.keep_last();
         if self.last.is_some() {
@@ -132,14 +132,14 @@ impl Record {
         self.state = State::Running { id, started: now, ready };
     }
 
-    /// The image could not be had.
-    pub(super) fn miss(&mut self, missing: Missing, message: String, now: Timestamp) {
+    /// The pull of the image failed.
+    pub(super) fn fail_pull(&mut self, missing: Missing, message: String, now: Timestamp) {
         self.keep_last();
         self.pull_failures += 1;
         self.state = State::NoImage { missing, message, since: now };
     }
 
-    /// A running container ends.
+    /// A running container exits.
     pub(super) fn exit(&mut self, code: i32, now: Timestamp) {
         if let State::Running { id, started, .. } = &self.state {
             self.state = State::Exited(Exit { id: id.clone(), code, started: *started, finished: now });
@@ -147,7 +147,7 @@ impl Record {
         }
     }
 
-    /// The pod's spec names another image: what runs is killed, what waits starts anew.
+    /// The pod's spec has another image: a running container is killed, a waiting one starts again.
     pub(super) fn change_image(&mut self, image: &str, now: Timestamp) {
         image.clone_into(&mut self.image);
         self.exit(143, now);
@@ -175,7 +175,7 @@ impl Record {
 /// A step in a container's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// See to the image, then start.
+    /// Pull the image, then start.
     Start,
     BackOff,
     Ready,
@@ -185,7 +185,7 @@ pub(super) enum Change {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Container (position in [`containers`]) and what happens to it now.
+    /// Container (position in [`containers`]) and its next step.
     Now(usize, Change),
     At(Timestamp),
     /// Nothing happens until the pod is changed.
@@ -199,7 +199,7 @@ pub(super) enum Role {
     Main,
 }
 
-/// All containers in the order of their start, with their roles.
+/// All containers in their start order, with their roles.
 pub(super) fn containers(pod: &Pod) -> impl Iterator<Item = (Role, &Container)> {
     let spec = pod.spec.as_ref();
     let init = spec.and_then(|spec| spec.init_containers.as_deref()).unwrap_or_default();
@@ -212,12 +212,12 @@ pub(super) fn containers(pod: &Pod) -> impl Iterator<Item = (Role, &Container)> 
         .chain(main.iter().map(|main| (Role::Main, main)))
 }
 
-/// Decides the next step of a pod whose `records` stand in the order of [`containers`].
+/// Decides the next step of a pod whose `records` have the order of [`containers`].
 pub(super) fn next(pod: &Pod, records: &[Record], delays: &Delays, now: Timestamp) -> Next {
     let mut soonest: Option<(Timestamp, usize, Change)> = None;
     for (index, (role, container)) in active(pod, records) {
         let record = &records[index];
-        let due = if role == Role::Sidecar && mains_are_done(pod, records) {
+        let due = if role == Role::Sidecar && main_containers_are_done(pod, records) {
             record.is_running().then_some((Timestamp::MIN, Change::Exit(0)))
         } else {
             due(pod, role, container, record, delays)
@@ -235,7 +235,7 @@ pub(super) fn next(pod: &Pod, records: &[Record], delays: &Delays, now: Timestam
     }
 }
 
-/// The containers whose turn it is: init containers one after the other, then all others.
+/// The containers that may run now: init containers one after the other, then all others.
 fn active<'a>(pod: &'a Pod, records: &[Record]) -> Vec<(usize, (Role, &'a Container))> {
     let mut active = Vec::new();
     for (index, (role, container)) in containers(pod).enumerate() {
@@ -259,7 +259,7 @@ fn active<'a>(pod: &'a Pod, records: &[Record]) -> Vec<(usize, (Role, &'a Contai
     active
 }
 
-/// When what happens next to a container whose turn it is.
+/// The next step of a container that may run now, and its time.
 fn due(
     pod: &Pod,
     role: Role,
@@ -293,7 +293,7 @@ fn due(
     }
 }
 
-/// The code with which a container ends by itself, if it does.
+/// The code with which a container exits, if it does.
 fn exit_code(pod: &Pod, role: Role, behaviour: Behaviour) -> Option<i32> {
     match behaviour {
         Behaviour::Crash => Some(1),
@@ -304,7 +304,7 @@ fn exit_code(pod: &Pod, role: Role, behaviour: Behaviour) -> Option<i32> {
     }
 }
 
-/// Whether a container that ended with `code` is started again.
+/// Whether a container that exited with `code` is started again.
 pub(super) fn restarts(pod: &Pod, role: Role, code: i32) -> bool {
     match (role, restart_policy(pod)) {
         (Role::Sidecar, _) | (Role::Main, "Always") => true,
@@ -313,7 +313,7 @@ pub(super) fn restarts(pod: &Pod, role: Role, code: i32) -> bool {
     }
 }
 
-fn mains_are_done(pod: &Pod, records: &[Record]) -> bool {
+fn main_containers_are_done(pod: &Pod, records: &[Record]) -> bool {
     containers(pod).zip(records).filter(|((role, _), _)| *role == Role::Main).all(
         |((role, _), record)| matches!(&record.state, State::Exited(exit) if !restarts(pod, role, exit.code)),
     )

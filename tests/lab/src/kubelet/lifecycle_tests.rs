@@ -66,18 +66,18 @@ fn a_sidecar_ends_with_the_job() {
 }
 
 #[test]
-fn a_failed_pull_backs_off_and_is_tried_again() {
+fn a_failed_pull_is_retried_with_backoff() {
     let (pod, mut record) = single(&json!({"name": "main", "image": "i"}), "Always");
     let delays = Delays::default().pull;
     for failures in 1..5 {
-        record.miss(Missing::Pull, "no".into(), NOW);
+        record.fail_pull(Missing::Pull, "no".into(), NOW);
         assert_eq!(record.pull_failures, failures);
         assert_eq!(step(&pod, &record, NOW + delays.after(failures) / 3), Next::Now(0, Change::BackOff));
         record.state = State::NoImage { missing: Missing::BackOff, message: "no".into(), since: NOW };
         assert_eq!(step(&pod, &record, NOW), Next::At(NOW + delays.after(failures)));
         assert_eq!(step(&pod, &record, NOW + delays.after(failures)), Next::Now(0, Change::Start));
     }
-    record.miss(Missing::InvalidName, "no".into(), NOW);
+    record.fail_pull(Missing::InvalidName, "no".into(), NOW);
     assert_eq!(step(&pod, &record, Timestamp::MAX), Next::Never);
 }
 
@@ -92,7 +92,7 @@ fn delays_double_up_to_a_limit() {
 }
 
 #[test]
-fn a_crash_restarts_once_at_once_and_then_backs_off() {
+fn a_crash_restarts_immediately_once_and_then_with_backoff() {
     let (pod, mut record) = single(&json!({"name": "main", "image": "i"}), "Always");
     record.start("a".into(), pulled(Behaviour::Crash), false, NOW);
     assert_eq!(step(&pod, &record, NOW + RUN), Next::Now(0, Change::Exit(1)));
@@ -149,7 +149,7 @@ fn readiness() {
 }
 
 #[test]
-fn a_changed_image_restarts_what_ran() {
+fn a_changed_image_restarts_the_container() {
     let (pod, mut record) = single(&json!({"name": "main", "image": "j"}), "Always");
     record.start("a".into(), pulled(Behaviour::Run), false, NOW);
     record.change_image("j", NOW);
@@ -159,7 +159,7 @@ fn a_changed_image_restarts_what_ran() {
     assert_eq!(record.restarts, 1);
 
     let (pod, mut record) = single(&json!({"name": "main", "image": "j"}), "Always");
-    record.miss(Missing::Pull, "no".into(), NOW);
+    record.fail_pull(Missing::Pull, "no".into(), NOW);
     record.change_image("j", NOW);
     assert_eq!(step(&pod, &record, NOW), Next::Now(0, Change::Start));
     record.start("b".into(), pulled(Behaviour::Run), false, NOW);

@@ -52,7 +52,7 @@ async fn logs(
     }
 }
 
-/// When the run that is asked for began, and ended if it did; else why there is no log.
+/// Start and end of the requested run; else why there is no log.
 fn run(record: &Record, pod: &str, previous: bool) -> Result<(Timestamp, Option<Timestamp>), String> {
     let name = &record.name;
     let ended = |exit: &Exit| Ok((exit.started, Some(exit.finished)));

@@ -1,6 +1,6 @@
-//! The lab's stand-in for the kubelet: nodes that pull from the lab's registries and show what a kubelet shows.
+//! A simulated kubelet: nodes that pull from the lab's registries and report what a kubelet reports.
 //!
-//! No process is run: what a container does is said by a label in its image's config.
+//! No process is run: a label in the image's config defines what a container does.
 
 mod adopt;
 mod control;
@@ -36,17 +36,17 @@ use crate::serve;
 /// The port of a kubelet's own server.
 const PORT: u16 = 10250;
 
-/// What the stand-in is told once.
+/// The settings of the simulated kubelet.
 pub struct Settings {
-    /// Allowed to do what `system:masters` may do.
+    /// With the permissions of `system:masters`.
     pub client: kube::Client,
     pub nodes: Vec<Node>,
     /// Trusts the lab's authority and resolves the registries' names.
     pub http: reqwest::Client,
-    /// Registries of the lab that nodes reach. Every other is on the internet: a time-out.
+    /// Registries of the lab that nodes reach. All others are on the internet: pulls time out.
     pub registries: Vec<Registry>,
-    /// Hosts (`*` stands for any characters) that nodes reach though the lab has no server for them: their
-    /// images are always there and always run.
+    /// Hosts (`*` matches any characters) that nodes reach although the lab has no server for them: their
+    /// images always exist and always run.
     pub assumed: Vec<String>,
     /// Certificate of the nodes' own servers.
     pub identity: Identity,
@@ -80,9 +80,9 @@ struct Handle {
 }
 
 impl Kubelet {
-    /// Registers the nodes, opens their servers and begins to run pods.
+    /// Registers the nodes, starts their servers and begins to run pods.
     ///
-    /// Fails where a node's address is not on this machine, or where the API server refuses a node.
+    /// Fails if a node's address is not on this machine, or if the API server rejects a node.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         let hosts = settings.nodes.into_iter().enumerate().map(|(index, node)| {
             let name = node.name.clone();
@@ -119,13 +119,13 @@ impl Kubelet {
         Ok(Self { shared })
     }
 
-    /// The routes by which the lab's control API steers the nodes.
+    /// The routes with which the lab's control API controls the nodes.
     pub fn control(&self) -> Router {
         control::router(self.shared.clone())
     }
 }
 
-/// Follows the pods of all nodes.
+/// Watches the pods of all nodes.
 async fn run(shared: Arc<Shared>) {
     let pods = Api::<Pod>::all(shared.client.clone());
     let bound = watcher::Config::default().fields("spec.nodeName!=");
@@ -149,7 +149,7 @@ async fn run(shared: Arc<Shared>) {
                     stays
                 });
             }
-            // The API server is away: the watcher comes back by itself.
+            // The API server cannot be reached: the watcher retries.
             Err(_) => {}
         }
     }
@@ -159,7 +159,7 @@ fn key(pod: &Pod) -> (String, String) {
     (pod.metadata.namespace.clone().unwrap_or_default(), pod.metadata.name.clone().unwrap_or_default())
 }
 
-/// Hands a new or changed pod to its worker.
+/// Passes a new or changed pod to its worker.
 fn apply(shared: &Arc<Shared>, pod: Pod) {
     let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_default();
     let Some(host) = shared.hosts.get(&node) else {
@@ -225,7 +225,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether `text` is what `pattern` says; `*` stands for any characters.
+/// Whether `text` matches `pattern`, in which `*` matches any characters.
 fn matches(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,

@@ -1,4 +1,4 @@
-//! Nodes: how they register and how they stay alive in the controller manager's eyes.
+//! Nodes: how they register and send heartbeats.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
@@ -18,10 +18,10 @@ use super::pull::{Pulled, hex};
 use crate::address;
 
 const VERSION: &str = "v1.36.3-eks-3cfe0ce";
-/// The kubelet renews its lease every 10 s; the controller manager gives a node up after 50 s.
+/// The kubelet renews its lease every 10 s; the controller manager marks a node as unreachable after 50 s.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// A node to play.
+/// A node to simulate.
 #[derive(Clone, Debug)]
 pub struct Node {
     /// Such as `ip-10-0-1-10.us-east-1.compute.internal`.
@@ -34,7 +34,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// The node at [`address::node`]`(index)`, named as EC2 names instances.
+    /// The node at [`address::node`]`(index)`, with a name like that of an EC2 instance.
     pub fn new(index: u8, architecture: &str) -> Self {
         let node_address = address::node(index);
         let zone = if index.is_multiple_of(2) { 'a' } else { 'b' };
@@ -51,12 +51,12 @@ impl Node {
     }
 }
 
-/// A node with what is on it.
+/// A node with its images and addresses.
 pub(super) struct Host {
     pub(super) node: Node,
     /// By image as written in the pod.
     pub(super) images: Mutex<HashMap<String, Pulled>>,
-    /// One pull at a time, as `serializeImagePulls` has it.
+    /// One pull at a time, as with `serializeImagePulls`.
     pub(super) pulling: tokio::sync::Mutex<()>,
     pods_subnet: u8,
     next_pod: AtomicU32,
@@ -68,19 +68,19 @@ impl Host {
             node,
             images: Mutex::default(),
             pulling: tokio::sync::Mutex::default(),
-            // Nodes' addresses end below 10.0.3.0, silent and refusing ones begin at 10.0.250.0.
+            // Nodes' addresses are below 10.0.3.0, silent and refusing ones from 10.0.250.0 on.
             pods_subnet: 64 + u8::try_from(index % 128).unwrap_or_default(),
             next_pod: AtomicU32::new(0),
         }
     }
 
-    /// The next address for a pod; the whole subnet is gone through before an address is used again.
+    /// The next address for a pod; an address is used again only after all others of the subnet.
     pub(super) fn pod_address(&self) -> Ipv4Addr {
         let next = self.next_pod.fetch_add(1, Ordering::Relaxed) % 250;
         Ipv4Addr::new(10, 0, self.pods_subnet, 4 + u8::try_from(next).unwrap_or_default())
     }
 
-    /// Keeps the address of a pod that is there already from being given to the next ones.
+    /// Reserves the address of an existing pod.
     pub(super) fn reserve(&self, taken: Ipv4Addr) {
         self.next_pod.fetch_max(u32::from(taken.octets()[3].saturating_sub(3)), Ordering::Relaxed);
     }
@@ -104,12 +104,12 @@ impl Host {
         self.report(client).await.with_context(|| format!("reporting the status of node {name}"))
     }
 
-    /// Renews lease and status for as long as the lab runs.
+    /// Renews lease and status as long as the lab runs.
     pub(super) async fn live(&self, client: &kube::Client) {
         loop {
             tokio::time::sleep(HEARTBEAT).await;
             if let Err(error) = self.report(client).await {
-                eprintln!("lab: node {} could not report: {error}", self.node.name);
+                eprintln!("lab: node {} cannot report its status: {error}", self.node.name);
             }
         }
     }
@@ -136,7 +136,7 @@ impl Host {
     }
 }
 
-/// An id that stays the same for a node of that name.
+/// An id that is always the same for this name.
 fn stable_id(node: &Node, purpose: &str) -> String {
     hex(&Sha256::digest(format!("{purpose} {}", node.name)))
 }
@@ -178,7 +178,7 @@ fn lease(name: &str, now: Timestamp) -> Value {
     })
 }
 
-/// The node's status; `since` holds when each condition took the status that it has.
+/// The node's status; `since` has the time of each condition's last transition.
 fn status(node: &Node, since: &BTreeMap<(String, String), Timestamp>, now: Timestamp) -> Value {
     let condition = |type_: &str, status: &str, reason: &str, message: &str| {
         let transition = since.get(&(type_.to_owned(), status.to_owned())).copied().unwrap_or(now);
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nodes_look_like_those_of_eks() {
+    fn nodes_have_the_fields_of_eks_nodes() {
         let node = Node::new(1, "arm64");
         assert_eq!(node.name, "ip-10-0-2-11.us-east-1.compute.internal");
         let object = object(&node);

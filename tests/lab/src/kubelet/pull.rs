@@ -1,4 +1,4 @@
-//! Pulling an image as containerd does it, with the texts of its errors.
+//! Pulls images like containerd, with its error messages.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -15,13 +15,13 @@ use sha2::{Digest as _, Sha256};
 use super::image::Name;
 use crate::address;
 
-/// A registry that stays silent for so long has failed.
+/// Timeout for a response of a registry.
 const SILENCE: Duration = Duration::from_secs(30);
 const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json, \
     application/vnd.docker.distribution.manifest.v2+json, */*";
 
-/// Gives the node role's current ECR token: the password of user `AWS`.
+/// Returns the node role's current ECR token: the password of user `AWS`.
 pub type NodeToken = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// A registry of the lab that the nodes reach.
@@ -32,15 +32,15 @@ pub struct Registry {
     pub token: Option<NodeToken>,
 }
 
-/// What a container of an image does; the image's config says it in its label `lab.behaviour`.
+/// What a container of an image does; defined by the label `lab.behaviour` in the image's config.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Behaviour {
     Run,
-    /// Ends with code 1 soon after its start.
+    /// Exits with code 1 soon after its start.
     Crash,
-    /// Ends with code 0 soon after its start.
+    /// Exits with code 0 soon after its start.
     Exit,
-    /// Runs without ever getting ready.
+    /// Runs and never becomes ready.
     Unready,
 }
 
@@ -49,7 +49,7 @@ pub(super) enum Behaviour {
 pub(super) struct Pulled {
     /// Normalised name.
     pub(super) name: String,
-    /// `<repository>@<digest>`, the digest being that of the index where there is one.
+    /// `<repository>@<digest>`, with the digest of the index if there is one.
     pub(super) id: String,
     /// Bytes of config and layers.
     pub(super) size: u64,
@@ -57,7 +57,7 @@ pub(super) struct Pulled {
 }
 
 impl Pulled {
-    /// An image that the lab has no server for.
+    /// An image for which the lab has no server.
     pub(super) fn assumed(name: &Name) -> Self {
         let full = name.full();
         Self {
@@ -113,12 +113,12 @@ pub(super) struct Pull<'a> {
     pub(super) http: &'a reqwest::Client,
     pub(super) registry: &'a Registry,
     pub(super) name: &'a Name,
-    /// Go's name of the node's architecture.
+    /// The node's architecture, in Go's spelling.
     pub(super) architecture: &'a str,
 }
 
 impl Pull<'_> {
-    /// Pulls; the error is the CRI text that the kubelet shows.
+    /// Pulls; the error is the CRI message that the kubelet shows.
     pub(super) async fn run(&self) -> Result<Pulled, String> {
         let digest = self.resolve().await?;
         let mut manifest: Manifest = self.content("manifests", &digest).await?;
@@ -157,7 +157,7 @@ impl Pull<'_> {
         })
     }
 
-    /// Asks what digest the reference stands for.
+    /// Resolves the reference to its digest.
     async fn resolve(&self) -> Result<String, String> {
         let url = self.name.url("manifests", &self.name.reference);
         let full = self.name.full();
@@ -241,11 +241,11 @@ impl Pull<'_> {
     }
 }
 
-/// The error of a pull from the internet, which the nodes have no way to.
+/// The error of a pull from the internet, which the nodes cannot reach.
 pub(super) fn unreachable(name: &Name) -> String {
     let server = name.server();
     let server_address = address::SOURCES.iter().find(|(host, _)| *host == server).map_or_else(
-        // Every other public host gets an address of its own, the same each time.
+        // Every other public host gets a separate address, the same each time.
         || Ipv4Addr::new(203, 0, 113, 100 + Sha256::digest(server)[0] % 100),
         |(_, server_address)| *server_address,
     );
@@ -274,7 +274,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// The innermost error, which names what went wrong; the layers above it are the HTTP client's own.
+/// The innermost error, which names the cause; the outer ones belong to the HTTP client.
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
@@ -288,7 +288,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_internet_is_a_time_out() {
+    fn pulls_from_the_internet_time_out() {
         let name = Name::parse("castai/hibernate:v1").unwrap();
         assert_eq!(
             unreachable(&name),

@@ -1,4 +1,4 @@
-//! The status of a pod as the kubelet reports it, from what is known of its containers.
+//! The status of a pod as the kubelet reports it, from the records of its containers.
 
 use std::net::Ipv4Addr;
 
@@ -19,7 +19,7 @@ pub(super) struct Addresses {
     pub(super) pod: Ipv4Addr,
 }
 
-/// The status of `pod`; `reported` is what was last reported, for the times of its conditions.
+/// The status of `pod`; `reported` is the last reported one, for the times of its conditions.
 pub(super) fn status(
     pod: &Pod,
     records: &[Record],
@@ -96,10 +96,10 @@ pub(super) fn status(
     }
 }
 
-/// The patch that puts `status` in the place of what the pod shows.
+/// The patch that replaces the status of the pod by `status`.
 ///
-/// Conditions are merged one by one, so that those of the scheduler stay; what a condition no longer says has to
-/// be named to go.
+/// Conditions are merged one by one, so that those of the scheduler are kept; a removed field of a condition has to
+/// be named in the patch.
 pub(super) fn patch(pod: &Pod, status: &PodStatus) -> Value {
     let mut status = json!(status);
     for condition in status["conditions"].as_array_mut().into_iter().flatten() {
@@ -109,7 +109,7 @@ pub(super) fn patch(pod: &Pod, status: &PodStatus) -> Value {
             }
         }
     }
-    // With the uid, a pod of the same name that came after this one is left alone.
+    // Because of the uid, a newer pod with the same name is not changed.
     json!({"metadata": {"uid": pod.metadata.uid}, "status": status})
 }
 
@@ -248,7 +248,7 @@ fn container_status(pod: &Pod, role: Role, record: &Record, initialized: bool) -
     }
 }
 
-/// The delay that the kubelet names after so many crashes; what the lab waits is shorter.
+/// The delay in the kubelet's message after this number of crashes; the lab's own delays are shorter.
 fn nominal_delay(crashes: u32) -> &'static str {
     match crashes {
         0..=2 => "10s",
@@ -260,7 +260,7 @@ fn nominal_delay(crashes: u32) -> &'static str {
     }
 }
 
-/// The pod as the kubelet's messages name it.
+/// The pod as in the kubelet's messages.
 pub(super) fn pod_name(pod: &Pod) -> String {
     let metadata = &pod.metadata;
     let text = |value: &Option<String>| value.clone().unwrap_or_default();

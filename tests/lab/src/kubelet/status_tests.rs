@@ -38,7 +38,7 @@ fn report(pod: &Pod, records: &[Record]) -> PodStatus {
     status(pod, records, None, ADDRESSES, NOW)
 }
 
-fn truth<'a>(status: &'a PodStatus, type_: &str) -> (&'a str, Option<&'a str>, Option<&'a str>) {
+fn condition_status<'a>(status: &'a PodStatus, type_: &str) -> (&'a str, Option<&'a str>, Option<&'a str>) {
     let condition =
         status.conditions.as_ref().unwrap().iter().find(|condition| condition.type_ == type_).unwrap();
     (&condition.status, condition.reason.as_deref(), condition.message.as_deref())
@@ -61,7 +61,7 @@ fn a_running_pod() {
     assert_eq!(status.phase.as_deref(), Some("Running"));
     assert_eq!(status.observed_generation, Some(3));
     for type_ in ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"] {
-        assert_eq!(truth(&status, type_), ("True", None, None), "{type_}");
+        assert_eq!(condition_status(&status, type_), ("True", None, None), "{type_}");
     }
     let container = &status.container_statuses.unwrap()[0];
     assert!(container.ready);
@@ -74,11 +74,11 @@ fn a_running_pod() {
 fn a_pod_whose_image_is_missing() {
     let pod = pod("Always", false);
     let mut records = records(&pod);
-    records[0].miss(Missing::Pull, "rpc error: no".into(), NOW);
+    records[0].fail_pull(Missing::Pull, "rpc error: no".into(), NOW);
     let status = report(&pod, &records);
     assert_eq!(status.phase.as_deref(), Some("Pending"));
     let message = "containers with unready status: [agent]";
-    assert_eq!(truth(&status, "Ready"), ("False", Some("ContainersNotReady"), Some(message)));
+    assert_eq!(condition_status(&status, "Ready"), ("False", Some("ContainersNotReady"), Some(message)));
     let containers = status.container_statuses.unwrap();
     assert_eq!(reason(&containers[0]), (Some("ErrImagePull"), Some("rpc error: no")));
 
@@ -98,14 +98,17 @@ fn a_pod_that_initializes() {
     let status = report(&pod, &records);
     assert_eq!(status.phase.as_deref(), Some("Pending"));
     let message = "containers with incomplete status: [init]";
-    assert_eq!(truth(&status, "Initialized"), ("False", Some("ContainersNotInitialized"), Some(message)));
+    assert_eq!(
+        condition_status(&status, "Initialized"),
+        ("False", Some("ContainersNotInitialized"), Some(message))
+    );
     assert_eq!(reason(&status.container_statuses.unwrap()[0]), (Some("PodInitializing"), None));
 
     records[0].exit(0, NOW);
     start(&mut records[1]);
     let status = report(&pod, &records);
     assert_eq!(status.phase.as_deref(), Some("Running"));
-    assert_eq!(truth(&status, "Initialized").0, "True");
+    assert_eq!(condition_status(&status, "Initialized").0, "True");
     assert!(status.init_container_statuses.unwrap()[0].ready);
 }
 
@@ -170,7 +173,7 @@ fn conditions_keep_the_time_of_their_status() {
 }
 
 #[test]
-fn a_patch_takes_back_what_a_condition_said() {
+fn a_patch_clears_removed_fields_of_a_condition() {
     let pod = pod("Always", false);
     let mut records = records(&pod);
     start(&mut records[0]);

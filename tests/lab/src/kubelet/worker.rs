@@ -1,4 +1,4 @@
-//! The life of one pod: carries out what [`lifecycle`](super::lifecycle) decides and reports it.
+//! The worker of one pod: carries out the decisions of [`lifecycle`](super::lifecycle) and reports the status.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use super::pull::{Pull, Pulled, hex, unreachable};
 use super::status::{Addresses, patch, pod_name, status};
 use super::{Shared, lock};
 
-/// How long to wait before an API call that failed is tried again.
+/// Delay before an API call that failed is retried.
 const RETRY: Duration = Duration::from_millis(200);
 
 pub(super) struct Worker {
@@ -68,11 +68,11 @@ impl Worker {
         }
     }
 
-    /// Takes up images that were changed in the pod itself.
+    /// Applies image changes in the pod itself.
     fn follow_spec(&self, pod: &Pod) {
         for ((role, container), record) in containers(pod).zip(lock(&self.records).iter_mut()) {
             let image = container.image.as_deref().unwrap_or_default();
-            // An init container that has done its work is not run again.
+            // An init container that has succeeded is not run again.
             let is_done =
                 role == Role::Init && matches!(&record.state, State::Exited(exit) if exit.code == 0);
             if record.image == image || is_done {
@@ -80,13 +80,13 @@ impl Worker {
             }
             if record.is_running() {
                 let message = format!("Container {} definition changed, will be restarted", record.name);
-                self.tell(pod, role, container, Notice::normal("Killing", message));
+                self.record_event(pod, role, container, Notice::normal("Killing", message));
             }
             record.change_image(image, Timestamp::now());
         }
     }
 
-    /// Sees to the image of a container and starts it, unless the pod is changed meanwhile.
+    /// Pulls the image of a container and starts it, unless the pod is changed meanwhile.
     async fn start(&mut self, pod: &Pod, index: usize) {
         let Some((role, container)) = containers(pod).nth(index) else {
             return;
@@ -102,41 +102,56 @@ impl Worker {
                 let probed = container.readiness_probe.is_some();
                 let id = hex(&rand::random::<[u8; 32]>());
                 lock(&self.records)[index].start(id, pulled, probed, now);
-                self.tell(pod, role, container, Notice::normal("Created", "Container created".into()));
-                self.tell(pod, role, container, Notice::normal("Started", "Container started".into()));
+                self.record_event(
+                    pod,
+                    role,
+                    container,
+                    Notice::normal("Created", "Container created".into()),
+                );
+                self.record_event(
+                    pod,
+                    role,
+                    container,
+                    Notice::normal("Started", "Container started".into()),
+                );
             }
             Err((missing, message)) => {
                 let error = format!("Error: {}", missing.reason());
-                self.tell(pod, role, container, Notice::warning("Failed", error));
-                lock(&self.records)[index].miss(missing, message, now);
+                self.record_event(pod, role, container, Notice::warning("Failed", error));
+                lock(&self.records)[index].fail_pull(missing, message, now);
             }
         }
     }
 
-    /// Gets the image as the container's pull policy says. The error is the waiting reason and its message.
+    /// Gets the image as the container's pull policy requires. The error is the waiting reason and its message.
     async fn image(&self, pod: &Pod, role: Role, container: &Container) -> Result<Pulled, (Missing, String)> {
         let image = container.image.as_deref().unwrap_or_default();
         let name = Name::parse(image).map_err(|why| {
             let message = format!("Failed to apply default image tag \"{image}\": {why}");
-            self.tell(pod, role, container, Notice::warning("InspectFailed", message.clone()));
+            self.record_event(pod, role, container, Notice::warning("InspectFailed", message.clone()));
             (Missing::InvalidName, message)
         })?;
-        // The API server has filled in the policy's default.
+        // The API server has set the default of the policy.
         let policy = container.image_pull_policy.as_deref().unwrap_or("IfNotPresent");
         let present = lock(&self.host.images).get(image).cloned();
         if let (Some(pulled), "IfNotPresent" | "Never") = (present, policy) {
             let message = format!(
                 "Container image \"{image}\" already present on machine and can be accessed by the pod"
             );
-            self.tell(pod, role, container, Notice::normal("Pulled", message));
+            self.record_event(pod, role, container, Notice::normal("Pulled", message));
             return Ok(pulled);
         }
         if policy == "Never" {
             let message = format!("Container image \"{image}\" is not present with pull policy of Never");
-            self.tell(pod, role, container, Notice::warning("ErrImageNeverPull", message.clone()));
+            self.record_event(pod, role, container, Notice::warning("ErrImageNeverPull", message.clone()));
             return Err((Missing::NeverPull, message));
         }
-        self.tell(pod, role, container, Notice::normal("Pulling", format!("Pulling image \"{image}\"")));
+        self.record_event(
+            pod,
+            role,
+            container,
+            Notice::normal("Pulling", format!("Pulling image \"{image}\"")),
+        );
         let asked = Instant::now();
         let turn = self.host.pulling.lock().await;
         let begun = Instant::now();
@@ -151,13 +166,13 @@ impl Worker {
                     asked.elapsed().as_millis(),
                     pulled.size
                 );
-                self.tell(pod, role, container, Notice::normal("Pulled", message));
+                self.record_event(pod, role, container, Notice::normal("Pulled", message));
                 lock(&self.host.images).insert(image.to_owned(), pulled.clone());
                 Ok(pulled)
             }
             Err(why) => {
                 let message = format!("Failed to pull image \"{image}\": {why}");
-                self.tell(pod, role, container, Notice::warning("Failed", message));
+                self.record_event(pod, role, container, Notice::warning("Failed", message));
                 Err((Missing::Pull, why))
             }
         }
@@ -181,7 +196,7 @@ impl Worker {
         Err(unreachable(name))
     }
 
-    /// Everything that needs no image.
+    /// All steps that need no image.
     fn change(&self, pod: &Pod, index: usize, change: Change) {
         let Some((role, container)) = containers(pod).nth(index) else {
             return;
@@ -192,8 +207,13 @@ impl Worker {
             (State::NoImage { missing, .. }, Change::BackOff) => {
                 *missing = Missing::BackOff;
                 let message = format!("Back-off pulling image \"{}\"", record.image);
-                self.tell(pod, role, container, Notice::normal("BackOff", message));
-                self.tell(pod, role, container, Notice::warning("Failed", "Error: ImagePullBackOff".into()));
+                self.record_event(pod, role, container, Notice::normal("BackOff", message));
+                self.record_event(
+                    pod,
+                    role,
+                    container,
+                    Notice::warning("Failed", "Error: ImagePullBackOff".into()),
+                );
             }
             (State::Running { ready, .. }, Change::Ready) => *ready = true,
             (State::Exited(exit), Change::CrashLoop) => {
@@ -203,14 +223,14 @@ impl Worker {
                     container.name,
                     pod_name(pod)
                 );
-                self.tell(pod, role, container, Notice::warning("BackOff", message));
+                self.record_event(pod, role, container, Notice::warning("BackOff", message));
             }
             (_, Change::Exit(code)) => record.exit(code, Timestamp::now()),
             _ => {}
         }
     }
 
-    /// Writes the pod's status where it differs from what was written last. `false`: the pod is gone.
+    /// Writes the pod's status if it differs from the last written one. `false`: the pod is deleted.
     async fn report(&mut self, pod: &Pod) -> bool {
         let current =
             status(pod, &lock(&self.records), self.reported.as_ref(), self.addresses, Timestamp::now());
@@ -224,7 +244,7 @@ impl Worker {
                 Ok(_) => break,
                 Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return false,
                 Err(kube::Error::Api(status)) if matches!(status.code, 400 | 422) => {
-                    eprintln!("lab: the status of pod {} was refused: {}", pod_name(pod), status.message);
+                    eprintln!("lab: the status of pod {} was rejected: {}", pod_name(pod), status.message);
                     break;
                 }
                 Err(_) => tokio::time::sleep(RETRY).await,
@@ -234,12 +254,12 @@ impl Worker {
         true
     }
 
-    /// Finishes a pod that is to be deleted.
+    /// Completes the deletion of a pod.
     async fn remove(&self, pod: &Pod) {
         for ((role, container), record) in containers(pod).zip(lock(&self.records).iter()) {
             if record.is_running() {
                 let message = format!("Stopping container {}", container.name);
-                self.tell(pod, role, container, Notice::normal("Killing", message));
+                self.record_event(pod, role, container, Notice::normal("Killing", message));
             }
         }
         let (pods, name) = self.api(pod);
@@ -260,7 +280,7 @@ impl Worker {
         (Api::namespaced(self.shared.client.clone(), namespace), metadata.name.clone().unwrap_or_default())
     }
 
-    fn tell(&self, pod: &Pod, role: Role, container: &Container, notice: Notice) {
+    fn record_event(&self, pod: &Pod, role: Role, container: &Container, notice: Notice) {
         let list = if role == Role::Main { "containers" } else { "initContainers" };
         let field = format!("spec.{list}{{{}}}", container.name);
         self.shared.recorder.record(pod, &self.host.node.name, &field, notice);
@@ -272,6 +292,6 @@ async fn superseded(pods: &mut watch::Receiver<Arc<Pod>>, before: &Pod) {
     let images =
         |pod: &Pod| containers(pod).map(|(_, container)| container.image.clone()).collect::<Vec<_>>();
     let wanted = images(before);
-    // A closed channel means that the pod is gone; the main loop sees to that.
+    // A closed channel means that the pod is deleted; the main loop handles that.
     let _ = pods.wait_for(|pod| pod.metadata.deletion_timestamp.is_some() || images(pod) != wanted).await;
 }

@@ -1,5 +1,5 @@
-//! Bodies on their way through a front: counted, and cut, corrupted or slowed down where a fault says so.
-//! They are streamed; no body is ever held as a whole.
+//! Bodies that pass through a front server: counted, and truncated, corrupted or throttled by fault rules.
+//! They are streamed and never buffered as a whole.
 
 use std::io;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use tokio::sync::Notify;
 use super::fault::{Action, Side};
 use super::traffic::Exchange;
 
-/// A throttled body passes in so many pieces a second.
+/// Number of pieces per second of a throttled body.
 const PIECES_PER_SECOND: u64 = 50;
 
-/// What is to be done to one body.
+/// The fault of one body.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Alterations {
     cut: Option<u64>,
@@ -31,7 +31,7 @@ struct Passage {
     side: Side,
     exchange: Arc<Exchange>,
     alterations: Alterations,
-    /// Told when the body is cut.
+    /// Notified when the body is truncated.
     cut: Arc<Notify>,
     rest: Bytes,
     passed: u64,
@@ -55,7 +55,7 @@ impl Alterations {
     }
 }
 
-/// `body`, watched: its bytes are added to the exchange's counter of that side.
+/// Wraps `body`: its bytes are added to the exchange's counter for that side.
 pub fn watch(
     body: Body,
     side: Side,
@@ -82,7 +82,7 @@ pub fn watch(
     }))
 }
 
-/// A body that fails before its first byte: the server then closes the connection without an answer.
+/// A body that fails before its first byte: the server then closes the connection without a response.
 pub fn broken() -> Body {
     Body::from_stream(futures::stream::once(async { Err::<Bytes, _>(cut_error()) }))
 }

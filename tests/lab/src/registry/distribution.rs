@@ -16,21 +16,21 @@ use super::upstream::Upstream;
 
 const START_LIMIT: Duration = Duration::from_mins(2);
 
-/// A running distribution process; it ends when this value is dropped, or when the lab dies.
+/// A running distribution process; it ends when this value is dropped, or when the lab ends.
 pub struct Distribution {
     upstream: Upstream,
     _child: Child,
 }
 
 impl Distribution {
-    /// Starts `program` with its content under `storage` (made if missing) and returns once it answers.
+    /// Starts `program` with its content in `storage` (created if missing) and returns when it responds.
     pub async fn start(program: &Path, storage: &Path, address: SocketAddr) -> anyhow::Result<Self> {
         ensure!(
             program.exists(),
             "the registry program {} is missing: run tests/lab/tools/build.sh",
             program.display()
         );
-        std::fs::create_dir_all(storage).with_context(|| format!("making {}", storage.display()))?;
+        std::fs::create_dir_all(storage).with_context(|| format!("creating {}", storage.display()))?;
         // YAML is a superset of JSON, and JSON quotes paths safely.
         let config = json!({
             "version": 0.1,
@@ -47,7 +47,7 @@ impl Distribution {
         std::fs::write(&config_path, config.to_string())?;
         let log_path = storage.join("registry.log");
         let log = File::create(&log_path)?;
-        // setpriv makes the kernel end the process with its parent, however that one dies.
+        // setpriv makes the kernel end the process with its parent, however the parent ends.
         let mut child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL"])
             .arg(program)
@@ -64,13 +64,13 @@ impl Distribution {
         let limit = Instant::now() + START_LIMIT;
         loop {
             if let Some(status) = child.try_wait()? {
-                bail!("the registry on {address} ended with {status}: see {}", log_path.display());
+                bail!("the registry on {address} exited with {status}: see {}", log_path.display());
             }
             if upstream.ask(Method::GET, "/v2/").await.is_ok_and(|answer| answer.status().is_success()) {
                 return Ok(Self { upstream, _child: child });
             }
             if Instant::now() > limit {
-                bail!("the registry on {address} does not answer: see {}", log_path.display());
+                bail!("the registry on {address} does not respond: see {}", log_path.display());
             }
             sleep(Duration::from_millis(20)).await;
         }

@@ -1,4 +1,4 @@
-//! Faults: rules that say which requests go wrong, and how.
+//! Fault rules: which requests fail, and how.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
-/// Which requests to disturb. What is absent matches everything.
+/// The requests to which the rule applies. An absent field matches everything.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
@@ -15,26 +15,26 @@ pub struct Rule {
     pub host: Option<String>,
     #[serde(default)]
     pub method: Option<String>,
-    /// Part of the path and query.
+    /// A substring of path and query.
     #[serde(default)]
     pub path: Option<String>,
-    /// An ECR API call, on both faces of ECR.
+    /// An ECR API call, on both hosts of ECR.
     #[serde(default)]
     pub operation: Option<String>,
     /// How many matching requests pass before the rule starts.
     #[serde(default)]
     pub skip: u64,
-    /// How many requests it then disturbs; without it, all.
+    /// How many requests it then applies to; without it, all.
     #[serde(default)]
     pub times: Option<u64>,
     pub action: Action,
 }
 
-/// What happens to a request that a rule matches.
+/// The effect of a rule on a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Action {
-    /// Another answer, instead of the front's own.
+    /// A response that replaces that of the front server.
     Status {
         status: u16,
         #[serde(default)]
@@ -42,27 +42,27 @@ pub enum Action {
         #[serde(default)]
         body: String,
     },
-    /// The connection (over HTTP/2: the stream) ends after so many bytes of the body.
+    /// The connection (over HTTP/2: the stream) closes after this number of bytes of the body.
     Cut {
         after: u64,
         #[serde(default)]
         of: Side,
     },
-    /// One byte of the body is changed; at 0 the first.
+    /// One byte of the body is changed; 0 is the first.
     Corrupt {
         at: u64,
         #[serde(default)]
         of: Side,
     },
-    /// The connection (over HTTP/2: the stream) ends without an answer.
+    /// The connection (over HTTP/2: the stream) closes without a response.
     Reset,
-    /// No answer, ever.
+    /// There is never a response.
     Silence,
-    /// The request waits before anything is done with it.
+    /// The request waits before it is processed.
     Delay { milliseconds: u64 },
-    /// The request waits until the rules are removed, and then goes its way.
+    /// The request waits until the rules are removed, and is then processed.
     Hold,
-    /// The body passes no faster than this.
+    /// The body is limited to this rate.
     Throttle {
         bytes_per_second: u64,
         #[serde(default)]
@@ -70,7 +70,7 @@ pub enum Action {
     },
 }
 
-/// Whose body an action is about.
+/// The body to which an action applies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Side {
@@ -79,7 +79,7 @@ pub enum Side {
     Response,
 }
 
-/// The facts of a request that rules look at.
+/// The properties of a request that rules match.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
     pub host: &'a str,
@@ -88,7 +88,7 @@ pub struct Subject<'a> {
     pub operation: Option<&'a str>,
 }
 
-/// A rule with the number of requests it matched so far.
+/// A rule with its number of matched requests.
 #[derive(Clone, Debug, Serialize)]
 pub struct Armed {
     #[serde(flatten)]
@@ -96,7 +96,7 @@ pub struct Armed {
     matched: u64,
 }
 
-/// The rules of a front.
+/// The rules of a front server.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     rules: Arc<Mutex<Vec<Armed>>>,
@@ -113,7 +113,7 @@ impl Faults {
         self.cleared.notify_waiters();
     }
 
-    /// Ends when the rules are removed, counted from this call and not from when it is waited for.
+    /// Completes when the rules are removed after this call, even if that happens before it is awaited.
     pub fn cleared(&self) -> OwnedNotified {
         Arc::clone(&self.cleared).notified_owned()
     }
@@ -122,7 +122,7 @@ impl Faults {
         self.lock().clone()
     }
 
-    /// What to do to a request, in the order in which the rules came; counts it.
+    /// The effects on a request, in the order of the rules; counts the request.
     pub fn actions(&self, subject: Subject<'_>) -> Vec<Action> {
         let mut rules = self.lock();
         let mut actions = Vec::new();
@@ -143,7 +143,7 @@ impl Faults {
 }
 
 impl Rule {
-    /// A rule that matches every request, to be narrowed down.
+    /// A rule that matches every request, as a base for narrower ones.
     pub fn always(action: Action) -> Self {
         Self { host: None, method: None, path: None, operation: None, skip: 0, times: None, action }
     }
@@ -168,7 +168,7 @@ mod tests {
     };
 
     #[test]
-    fn a_rule_skips_then_disturbs_then_stops() {
+    fn a_rule_skips_then_applies_then_stops() {
         let faults = Faults::default();
         faults.add(Rule { skip: 1, times: Some(2), ..Rule::always(Action::Reset) });
         let hits: Vec<bool> = (0..5).map(|_| !faults.actions(SUBJECT).is_empty()).collect();

@@ -1,4 +1,4 @@
-//! What the registries of a fresh lab hold.
+//! The content of the registries in a new lab.
 
 use super::image::{Form, Recipe};
 use crate::settings::Fixture as Cluster;
@@ -15,7 +15,7 @@ pub struct Fixture {
 
 const MEGABYTE: usize = 1_000_000;
 
-/// The images of the source registries, by the names and tags that the workloads of `cluster` carry.
+/// The images of the source registries, with the names and tags in the workloads of `cluster`.
 pub fn sources(cluster: Cluster) -> Vec<Fixture> {
     match cluster {
         Cluster::FirstCluster | Cluster::LargeCluster | Cluster::Empty => first_cluster(),
@@ -23,7 +23,7 @@ pub fn sources(cluster: Cluster) -> Vec<Fixture> {
     }
 }
 
-/// About 50 MB, of which 8 MB are base layers that all of them share.
+/// About 50 MB, of which 8 MB are shared base layers.
 fn first_cluster() -> Vec<Fixture> {
     let image = |host, repository, tag, form, megabytes: usize| Fixture {
         host,
@@ -46,8 +46,8 @@ fn first_cluster() -> Vec<Fixture> {
     ]
 }
 
-/// About 30 MB. Which build makes an index with attestations and which a Docker manifest list follows from the version
-/// of the build action in each component's workflow; for images of others it is only a likeness.
+/// About 30 MB. The version of the build action in each component's workflow decides between an index with attestations
+/// and a Docker manifest list; for images of other publishers it is a guess.
 fn other_components() -> Vec<Fixture> {
     const GAR: &str = "us-docker.pkg.dev";
     const EVICTOR: &str = "e757d8f90c1b2a3d4e5f60718293a4b5c6d7e8f9";
@@ -91,7 +91,7 @@ fn other_components() -> Vec<Fixture> {
     ]
 }
 
-/// What the account's ECR holds before the plugin ever ran: applications of the user's own, for nodes of both kinds.
+/// The content of the account's ECR before the first run: the user's own applications, for nodes of both architectures.
 pub fn ecr() -> Vec<Fixture> {
     let recipe = Recipe { form: Form::Index, family: "shop".into(), ..Recipe::default() };
     [("shop/web", "1.0"), ("platform/castai-cost-report", "2.3")]

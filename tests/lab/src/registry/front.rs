@@ -1,4 +1,4 @@
-//! What all fronts share: every request is recorded, and disturbed where a rule says so.
+//! Common code of all front servers: every request is recorded, and fault rules are applied to it.
 
 use std::future::pending;
 use std::pin::pin;
@@ -35,7 +35,7 @@ struct Gate {
 }
 
 impl Front {
-    /// Puts the front before the router of `host`. `operation` names the API call of a request, if it is one.
+    /// Adds the front server to the router of `host`. `operation` names the API call of a request, if it is one.
     pub fn guard(&self, host: &str, operation: fn(&Request) -> Option<String>, router: Router) -> Router {
         let gate = Gate { front: self.clone(), host: host.into(), operation };
         router.layer(from_fn_with_state(gate, pass))
@@ -75,7 +75,7 @@ async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Respons
     let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned();
     let method = request.method().as_str().to_owned();
     let subject = Subject { host: &gate.host, method: &method, path: &path, operation: operation.as_deref() };
-    // Before the rules are looked at, so that their end is not missed.
+    // Before the rules are read, so that their removal is noticed.
     let mut cleared = pin!(gate.front.faults.cleared());
     let actions = gate.front.faults.actions(subject);
     let exchange = gate.front.traffic.begin(&gate.host, &method, &path, operation);
@@ -100,7 +100,7 @@ async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Respons
         response
     } else {
         tokio::select! {
-            // A request cut by a rule gets no answer, whatever the registry makes of its first bytes.
+            // A request that a rule truncates gets no response, even if the registry responds to its first bytes.
             biased;
             () = cut.notified() => return Response::new(broken()),
             response = next.run(request) => response,
@@ -118,7 +118,7 @@ async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Respons
     })
 }
 
-/// Replaces the body but keeps its length known, so that a cut shows as one.
+/// Replaces the body and keeps its known length, so that clients notice a truncation.
 fn finish(mut response: Response, replace: impl FnOnce(Body) -> Body) -> Response {
     let length = response.body().size_hint().exact();
     if let Some(length) = length

@@ -1,5 +1,5 @@
-//! What the tests of the registries stand on: a real distribution, fronts on loopback ports, and a client that
-//! finds them by their real names.
+//! Shared code of the registries' tests: a real distribution, front servers on loopback ports, and a client that
+//! resolves their real names.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::serve;
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// A folder, an authority and a distribution process of one test; all gone when it is dropped.
+/// Folder, authority and distribution process of one test; all are removed when it is dropped.
 pub struct Bench {
     pub folder: PathBuf,
     pub authority: Authority,
@@ -26,7 +26,7 @@ pub struct Bench {
 
 impl Bench {
     pub async fn start() -> Self {
-        // A second installation by a neighbouring test is refused, and as good.
+        // If another test has installed a provider already, this fails, and that one is used.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let folder = std::env::temp_dir().join(format!(
             "lab-registry-{}-{}",
@@ -43,7 +43,7 @@ impl Bench {
         self.distribution.upstream().clone()
     }
 
-    /// A client that trusts the authority and finds `hosts` where they listen; it follows no redirect.
+    /// A client that trusts the authority and connects to `hosts` at their addresses; it follows no redirect.
     pub fn client(&self, hosts: &[(&str, SocketAddr)]) -> reqwest::Client {
         let certificate = reqwest::Certificate::from_pem(self.authority.certificate.as_bytes()).unwrap();
         let builder =
@@ -62,8 +62,8 @@ impl Drop for Bench {
     }
 }
 
-/// A loopback address of this call's own. A port that the kernel picks on 127.0.0.1 and gets back could be anybody's
-/// by the time it is used: that of a neighbouring test, or of a connection.
+/// A loopback address that no other call gets. A free port on 127.0.0.1 could be used by another test or connection
+/// before this test uses it.
 pub fn free_address() -> SocketAddr {
     static COUNT: AtomicU32 = AtomicU32::new(1);
     let [.., high, low] = std::process::id().to_be_bytes();
@@ -104,7 +104,7 @@ fn program() -> PathBuf {
     Path::new(folder.trim()).join("registry")
 }
 
-/// One answer, read whole.
+/// A response with its whole body.
 pub struct Answer {
     pub status: u16,
     pub headers: reqwest::header::HeaderMap,

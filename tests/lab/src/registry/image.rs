@@ -23,7 +23,7 @@ const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 const IN_TOTO: &str = "application/vnd.in-toto+json";
 const CREATED: &str = "2026-01-15T00:00:00Z";
 
-/// What an image is made of.
+/// The content of an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Recipe {
@@ -34,16 +34,16 @@ pub struct Recipe {
     pub base_size: usize,
     /// Bytes of the image's own layer, one per architecture.
     pub size: usize,
-    /// Operating system and architecture, `linux/amd64`; a single manifest takes the first.
+    /// Operating system and architecture, `linux/amd64`; a single manifest uses the first.
     pub platforms: Vec<String>,
     pub behaviour: Behaviour,
-    /// Another number gives other content under the same name and tag.
+    /// Another number gives other content with the same name and tag.
     pub revision: u32,
-    /// The registry hands out the first platform's own layer with a wrong byte.
+    /// The registry serves the first platform's own layer with a wrong byte.
     pub corrupt: bool,
 }
 
-/// How the platforms of an image are held together.
+/// The form of the top-level manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Form {
@@ -55,7 +55,7 @@ pub enum Form {
     Single,
 }
 
-/// What the stand-in kubelet makes of a container of this image (label `lab.behaviour`).
+/// What a container of this image does in the simulated kubelet (label `lab.behaviour`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Behaviour {
@@ -106,7 +106,7 @@ impl Image {
     }
 }
 
-/// Makes the image `name:tag`; `name` is the host and the repository.
+/// Generates the image `name:tag`; `name` is the host and the repository.
 pub fn generate(name: &str, tag: &str, recipe: &Recipe) -> anyhow::Result<Image> {
     let mut image = Image { blobs: Vec::new(), manifests: Vec::new(), own_layer: String::new() };
     let docker = recipe.form == Form::ManifestList;
@@ -181,7 +181,7 @@ pub fn generate(name: &str, tag: &str, recipe: &Recipe) -> anyhow::Result<Image>
     Ok(image)
 }
 
-/// An attestation manifest as `BuildKit` writes it with its default of an image-shaped manifest.
+/// An attestation manifest as `BuildKit` writes it by default, in the form of an image manifest.
 fn attest(subject: &str, name: &str) -> (Manifest, [Blob; 2]) {
     let predicate = "https://slsa.dev/provenance/v1";
     let hexadecimal = subject.trim_start_matches("sha256:");
@@ -215,14 +215,14 @@ fn layer(path: &str, seed: &str, size: usize) -> anyhow::Result<Layer> {
     let mut archive = tar::Builder::new(Vec::with_capacity(size + 4096));
     archive.append_data(&mut header, path, content.as_slice())?;
     let archive = archive.into_inner()?;
-    // Noise does not compress: storing it is the same archive format, and much faster.
+    // Random bytes cannot be compressed: storing them has the same archive format, and is much faster.
     let mut gzip = GzEncoder::new(Vec::with_capacity(size + 8192), Compression::none());
     gzip.write_all(&archive)?;
     let bytes = Bytes::from(gzip.finish()?);
     Ok(Layer { blob: Blob { digest: digest_of(&bytes), bytes }, diff_id: digest_of(&archive) })
 }
 
-/// Bytes that look random and depend on `seed` alone (the `SplitMix64` generator).
+/// Pseudo-random bytes that depend only on `seed` (the `SplitMix64` generator).
 fn noise(seed: &str, size: usize) -> Vec<u8> {
     let mut state = Sha256::digest(seed.as_bytes())
         .iter()
@@ -250,12 +250,12 @@ fn json_blob(value: &Value) -> Blob {
 }
 
 fn manifest(media_type: &str, value: &Value) -> Manifest {
-    // Indented, as buildx writes it: a copy that parses and writes again changes the digest.
+    // Indented, as buildx writes it: if a copy parses and serialises it, the digest changes.
     let bytes = Bytes::from(format!("{value:#}"));
     Manifest { digest: digest_of(&bytes), media_type: media_type.into(), bytes }
 }
 
-/// A name for a recipe, to know one again.
+/// An identifier of a recipe.
 pub fn fingerprint(recipe: &Recipe) -> String {
     hexadecimal(&Sha256::digest(json!(recipe).to_string()))
 }

@@ -1,7 +1,7 @@
 //! The registries of the lab: the public ones that images come from, ECR, and an in-house registry.
 //!
-//! The real CNCF distribution keeps the content; the fronts add what makes each registry what it is, and all of
-//! them count their traffic and misbehave on demand.
+//! The real CNCF distribution stores the content; front servers add the behaviour of each registry, record the
+//! traffic and apply fault rules.
 
 pub mod body;
 pub mod distribution;

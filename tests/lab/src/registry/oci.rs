@@ -53,7 +53,7 @@ mod tests {
     use crate::registry::upstream::digest_of;
 
     #[tokio::test]
-    async fn anybody_pushes_and_pulls() {
+    async fn pushes_and_pulls_need_no_login() {
         let bench = Bench::start().await;
         let address = free_address();
         let client = bench.client(&[(OCI_REGISTRY.0, address)]);

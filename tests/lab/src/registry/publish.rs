@@ -1,4 +1,4 @@
-//! Putting generated images into a distribution process, and changing what is there.
+//! Publishes generated images in a distribution process, and changes existing ones.
 
 use anyhow::Context as _;
 use axum::body::Body;
@@ -14,10 +14,10 @@ use super::front::Front;
 use super::image::{Image, Recipe, fingerprint, generate};
 use super::upstream::{Upstream, header};
 
-/// What was published.
+/// The result of publishing an image.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Published {
-    /// Of the manifest that the tag points at.
+    /// Digest of the manifest that the tag refers to.
     pub digest: String,
     /// Digest of the first platform's own layer.
     pub own_layer: String,
@@ -26,7 +26,7 @@ pub struct Published {
 
 impl Published {
     pub fn new(image: &Image, recipe: &Recipe) -> anyhow::Result<Self> {
-        let top = image.top().context("an image needs a platform")?;
+        let top = image.top().context("an image must have a platform")?;
         Ok(Self {
             digest: top.digest.clone(),
             own_layer: image.own_layer.clone(),
@@ -35,7 +35,7 @@ impl Published {
     }
 }
 
-/// Makes `host/repository:tag` and stores it; what is there already is not sent, and not even made, again.
+/// Generates `host/repository:tag` and stores it; an existing image is neither generated nor sent again.
 pub async fn publish(
     upstream: &Upstream,
     host: &str,
@@ -54,14 +54,14 @@ pub async fn publish(
         return Ok(noted);
     }
     let image = {
-        // Hashing keeps a core busy, and several images may be made at a time.
+        // Hashing uses a whole core, and several images may be generated concurrently.
         let (name, tag, recipe) = (name.clone(), tag.to_owned(), recipe.clone());
         tokio::task::spawn_blocking(move || generate(&name, &tag, &recipe)).await??
     };
     for blob in &image.blobs {
         upstream.push_blob(&name, &blob.digest, blob.bytes.clone()).await?;
     }
-    let top = image.top().context("an image needs a platform")?;
+    let top = image.top().context("an image must have a platform")?;
     for manifest in &image.manifests {
         let reference = if manifest.digest == top.digest { tag } else { &manifest.digest };
         upstream.push_manifest(&name, reference, &manifest.media_type, manifest.bytes.clone()).await?;
@@ -72,7 +72,7 @@ pub async fn publish(
     Ok(published)
 }
 
-/// The fault that makes a registry hand out `published` with a wrong byte.
+/// The fault that makes a registry serve `published` with a wrong byte.
 pub fn corruption(published: &Published) -> Rule {
     let digest = published.own_layer.trim_start_matches("sha256:").to_owned();
     Rule {
@@ -82,11 +82,11 @@ pub fn corruption(published: &Published) -> Rule {
     }
 }
 
-/// An image to publish, as the control API takes it.
+/// An image to publish, in the format of the control API.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Order {
-    /// The registry's name as images carry it (`docker.io`); empty where the front has only one.
+    /// The registry's name in image names (`docker.io`); empty if the front server has only one.
     #[serde(default)]
     pub host: String,
     pub repository: String,
@@ -95,7 +95,7 @@ pub struct Order {
     pub recipe: Recipe,
 }
 
-/// A tag to remove or, with `to`, to point at what another tag or digest names.
+/// A tag to remove or, with `to`, to move to the image of another tag or digest.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tag {

@@ -1,11 +1,11 @@
-//! The paths of the OCI distribution API, and its way of saying no.
+//! The paths of the OCI distribution API, and its errors.
 
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
 use http::{Method, StatusCode};
 use serde_json::json;
 
-/// What a path under `/v2/` names.
+/// The meaning of a path under `/v2/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
     Ping,
@@ -18,7 +18,7 @@ pub enum Route {
 }
 
 impl Route {
-    /// Reads a path without its query. Repository names hold slashes, so the path is read from its end.
+    /// Parses a path without its query. Repository names contain slashes, so the path is parsed from its end.
     pub fn parse(path: &str) -> Option<Self> {
         let rest = path.strip_prefix("/v2")?;
         if rest.trim_matches('/').is_empty() {
@@ -57,7 +57,7 @@ impl Route {
         }
     }
 
-    /// The ECR API call that stands behind a request, as `CloudTrail` and IAM name it.
+    /// The ECR API call of a request, with its name in `CloudTrail` and IAM.
     pub fn ecr_action(&self, method: &Method) -> Option<&'static str> {
         match (self, method) {
             (Self::Uploads { .. }, &Method::POST) => Some("InitiateLayerUpload"),

@@ -1,4 +1,4 @@
-//! The public registries that images come from, each with the login, the redirects and the errors that it really has:
+//! The public source registries, each with its real logins, redirects and errors:
 //! Artifact Registry, GHCR, Docker Hub, NVIDIA's nvcr.io and Kubernetes' registry.k8s.io.
 
 mod api;
@@ -31,7 +31,7 @@ use crate::pki::Authority;
 use crate::serve;
 use crate::settings::Fixture;
 
-/// The registries; each has its own manners.
+/// The registries, whose behaviour differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Registry {
     Artifact,
@@ -54,7 +54,7 @@ struct World {
     tickets: Arc<Tickets>,
 }
 
-/// A registry with what it needs to answer.
+/// A registry with its state.
 #[derive(Clone)]
 struct Desk {
     registry: Registry,
@@ -74,7 +74,7 @@ impl Registry {
         }
     }
 
-    /// The name under which its repositories are kept, and which images carry.
+    /// The prefix of its repositories in the store, which is also its name in image names.
     fn store(self) -> &'static str {
         match self {
             Self::DockerHub => "docker.io",
@@ -92,7 +92,7 @@ impl Registry {
         }
     }
 
-    /// What a challenge names as the service; nvcr.io names none.
+    /// The service in a challenge; nvcr.io names none.
     fn service(self) -> Option<&'static str> {
         match self {
             Self::DockerHub => Some("registry.docker.io"),
@@ -112,14 +112,14 @@ impl Registry {
     }
 }
 
-/// The address of a host of the sources in the lab's world.
+/// The lab's address of a host of the sources.
 pub fn real_address(host: &str) -> SocketAddr {
     let known = address::SOURCES.iter().find(|(name, _)| *name == host);
     SocketAddr::from((known.map_or(address::SILENT, |(_, address)| *address), 443))
 }
 
 impl Sources {
-    /// Serves all hosts of the sources, each where `listen` says, over one distribution process.
+    /// Serves all hosts of the sources, each at its address in `listen`, over one distribution process.
     pub async fn start(
         listen: impl Fn(&str) -> SocketAddr,
         authority: &Authority,
@@ -158,7 +158,7 @@ impl Sources {
         Ok(Self { world })
     }
 
-    /// Publishes the images of `cluster`, as far as they are not there.
+    /// Publishes the images of `cluster`, if they are missing.
     pub async fn seed(&self, cluster: Fixture) -> anyhow::Result<()> {
         let images = fixture::sources(cluster);
         let published = images.iter().map(|image| {
@@ -206,7 +206,7 @@ async fn set_lifetime(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Revoked {
-    /// The registry's name as images carry it.
+    /// The registry's name in image names.
     host: Option<String>,
 }
 

@@ -1,11 +1,11 @@
-//! What went through the fronts: one record per request, with the bytes of its bodies.
+//! Recorded requests of the front servers: one record per request, with the bytes of its bodies.
 
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-/// A request in the making; its numbers grow while the bodies pass.
+/// A request in progress; its numbers grow while the bodies are transferred.
 #[derive(Debug, Default)]
 pub struct Exchange {
     host: String,
@@ -24,17 +24,17 @@ pub struct Record {
     pub method: String,
     /// Path and query.
     pub path: String,
-    /// The ECR API call, for both faces of ECR.
+    /// The ECR API call, on both hosts of ECR.
     pub operation: Option<String>,
-    /// 0 while there is no answer, and for a request that never got one.
+    /// 0 until there is a response, and for a request that never got one.
     pub status: u16,
     /// Bytes of the request's body.
     pub received: u64,
-    /// Bytes of the answer's body.
+    /// Bytes of the response's body.
     pub sent: u64,
 }
 
-/// All requests of a front since the last reset.
+/// All requests to a front server since the last reset.
 #[derive(Clone, Debug, Default)]
 pub struct Traffic(Arc<Mutex<Vec<Arc<Exchange>>>>);
 

@@ -1,4 +1,4 @@
-//! The way to a distribution process: forwarding requests to it, and putting content there directly.
+//! Client of a distribution process: forwards requests to it, and stores content directly.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,13 +17,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::route::refuse;
 
-/// Every media type that a manifest may have here: distribution answers 404 for one that is not accepted.
+/// Every media type of manifests: distribution responds with 404 for one that is not in `Accept`.
 pub const MANIFEST_TYPES: &str = "application/vnd.oci.image.index.v1+json, \
     application/vnd.oci.image.manifest.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json, \
     application/vnd.docker.distribution.manifest.v2+json";
 
-/// A distribution process as its fronts see it.
+/// A distribution process behind its front servers.
 #[derive(Clone, Debug)]
 pub struct Upstream {
     client: Client<HttpConnector, Body>,
@@ -31,7 +31,7 @@ pub struct Upstream {
     folder: PathBuf,
 }
 
-/// A manifest as the registry holds it.
+/// A stored manifest.
 #[derive(Clone, Debug)]
 pub struct Manifest {
     pub digest: String,
@@ -40,7 +40,7 @@ pub struct Manifest {
 }
 
 impl Upstream {
-    /// `folder` is where the process keeps its content.
+    /// `folder` is where the process stores its content.
     pub fn new(address: SocketAddr, folder: &Path) -> Self {
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { client, address, folder: folder.into() }
@@ -50,7 +50,7 @@ impl Upstream {
         &self.folder
     }
 
-    /// Sends a request whose target is given as path and query.
+    /// Sends a request to a target of path and query.
     pub async fn send(&self, mut request: Request<Body>) -> anyhow::Result<Response> {
         let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         *request.uri_mut() = Uri::try_from(format!("http://{}{path}", self.address))?;
@@ -58,14 +58,15 @@ impl Upstream {
         for name in [HOST, AUTHORIZATION, CONNECTION, TRANSFER_ENCODING] {
             request.headers_mut().remove(name);
         }
-        let response = self.client.request(request).await.context("asking the distribution process")?;
+        let response =
+            self.client.request(request).await.context("sending a request to the distribution process")?;
         let mut response = response.map(Body::new);
         response.headers_mut().remove(CONNECTION);
         response.headers_mut().remove(TRANSFER_ENCODING);
         Ok(response)
     }
 
-    /// Passes a client's request on to another target; the body is streamed both ways.
+    /// Forwards a client's request to another target; the body is streamed in both directions.
     pub async fn forward(&self, request: Request<Body>, target: &str) -> Response {
         let (mut parts, body) = request.into_parts();
         let answer = async {
@@ -81,7 +82,7 @@ impl Upstream {
         self.send(request.body(Body::empty())?).await
     }
 
-    /// The headers of what is at `target`, or nothing where nothing is.
+    /// The headers of the content at `target`, or nothing if there is none.
     pub async fn head(&self, target: &str) -> anyhow::Result<Option<HeaderMap>> {
         let response = self.ask(Method::HEAD, target).await?;
         Ok(response.status().is_success().then(|| response.headers().clone()))
@@ -105,7 +106,7 @@ impl Upstream {
         Ok(Some(Manifest { digest: digest_of(&bytes), media_type, bytes }))
     }
 
-    /// Uploads a blob unless it is there.
+    /// Uploads a blob unless it exists.
     pub async fn push_blob(&self, repository: &str, digest: &str, bytes: Bytes) -> anyhow::Result<()> {
         if self.head(&format!("/v2/{repository}/blobs/{digest}")).await?.is_some() {
             return Ok(());
@@ -145,7 +146,7 @@ impl Upstream {
         Ok(())
     }
 
-    /// Removes a tag (distribution 3 untags where the reference is a tag); false where it was not there.
+    /// Removes a tag (distribution 3 untags if the reference is a tag); false if it did not exist.
     pub async fn delete_tag(&self, repository: &str, tag: &str) -> anyhow::Result<bool> {
         let response = self.ask(Method::DELETE, &format!("/v2/{repository}/manifests/{tag}")).await?;
         Ok(response.status() == StatusCode::ACCEPTED)

@@ -1,10 +1,10 @@
-//! What generated manifests say: workloads of every kind, and much that only looks like one.
+//! The content of generated manifests: workloads of every kind, and values that only look like images.
 
 use serde_json::{Map, Value, json};
 
 use super::dice::Dice;
 
-/// One document, and the JSON pointers of what must become private in it.
+/// One document, and JSON pointers to the values that must become private.
 pub(super) struct Made {
     pub(super) value: Value,
     pub(super) images: Vec<String>,
@@ -19,7 +19,7 @@ const PUBLIC: [&str; 6] = [
     "ghcr.io/x/y:v1@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
 ];
 
-/// What nodes reach, what is private already, and what is no image.
+/// Reachable images, private images, and values that are not images.
 const LEFT_ALONE: [&str; 4] = [
     "602401143452.dkr.ecr.us-east-1.amazonaws.com/eks/pause:3.10",
     "123456789012.dkr.ecr.us-east-1.amazonaws.com/castai/hibernate:v0.14",
@@ -85,12 +85,12 @@ fn workload(dice: &mut Dice) -> Made {
         let mut containers: Vec<Value> = Vec::new();
         for index in 0..=dice.below(3) {
             let pointer = format!("{path}/{list}/{index}");
-            // The same once more under another name is what merge keys are for.
+            // A copy of the container with another name, for merge keys.
             let container = match containers.last() {
                 Some(Value::Object(last)) if dice.once_in(3) => last.clone(),
                 _ => container(dice),
             };
-            // Components do not run as ephemeral containers: the variables of those are anybody's.
+            // Components do not run as ephemeral containers, so variables of those do not count.
             let fields = images_of(&container)
                 .into_iter()
                 .filter(|field| *list != "ephemeralContainers" || field == "/image");
@@ -108,7 +108,7 @@ fn workload(dice: &mut Dice) -> Made {
 fn container(dice: &mut Dice) -> Map<String, Value> {
     let mut container = json!({"image": image(dice), "imagePullPolicy": "Always"});
     if dice.once_in(2) {
-        // Neither arguments nor other variables are images, whatever they say.
+        // Arguments and other variables are not images, whatever their values.
         container["args"] = json!([dice.pick(&PUBLIC), "--image", dice.pick(&TEXTS), dice.pick(&PUBLIC)]);
         container["ports"] = json!([{"containerPort": 1 + dice.below(65535)}]);
     }
@@ -132,7 +132,7 @@ fn image(dice: &mut Dice) -> &'static str {
     if dice.once_in(5) { dice.pick(&LEFT_ALONE) } else { dice.pick(&PUBLIC) }
 }
 
-/// Pointers to what must become private in a container. Where its own image is no image, it is not looked into.
+/// Pointers to the values of a container that must become private. A container with an invalid image is ignored.
 fn images_of(container: &Map<String, Value>) -> Vec<String> {
     let is_public = |value: &Value| PUBLIC.iter().any(|public| value == public);
     let is_image = |value: &Value| is_public(value) || LEFT_ALONE[..2].iter().any(|image| value == image);

@@ -1,4 +1,4 @@
-//! Chance that can be repeated.
+//! Reproducible randomness.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,7 +8,7 @@ pub(super) struct Dice {
 }
 
 impl Dice {
-    #[expect(clippy::print_stdout, reason = "a test that fails has to tell its seed")]
+    #[expect(clippy::print_stdout, reason = "a failed test has to print its seed")]
     pub(super) fn from_environment() -> Self {
         let given = std::env::var("TEST_SEED").ok().and_then(|text| text.parse().ok());
         let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos().into();
@@ -17,7 +17,7 @@ impl Dice {
         Self { seed, state: seed }
     }
 
-    /// `SplitMix64` (Steele, Lea and Flood 2014), which needs one word of state.
+    /// `SplitMix64` (Steele, Lea and Flood 2014), whose state is one word.
     pub(super) fn below(&mut self, limit: usize) -> usize {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;
@@ -26,7 +26,7 @@ impl Dice {
         usize::try_from((mixed ^ (mixed >> 31)) % limit as u64).unwrap()
     }
 
-    /// True once in `times`.
+    /// True with a probability of one in `times`.
     pub(super) fn once_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }

@@ -1,5 +1,4 @@
-//! Writes manifests down in one of the many ways that YAML and JSON have for the same, with public and private images
-//! at once.
+//! Writes manifests in random equivalent forms of YAML and JSON, both with public and with private images.
 
 use std::collections::BTreeSet;
 
@@ -14,13 +13,13 @@ const COMMENT: &str = "# castai/hibernate:v0.14";
 pub(super) struct Written {
     pub(super) before: String,
     pub(super) after: String,
-    /// Ways of writing that were made use of.
+    /// The forms that were used.
     pub(super) forms: BTreeSet<&'static str>,
 }
 
-/// What stands on the line before a node.
+/// What precedes a node on its line.
 #[derive(Clone, Copy, PartialEq)]
-enum Behind {
+enum Prefix {
     Nothing,
     Key,
     Dash,
@@ -29,7 +28,7 @@ enum Behind {
 struct Writer<'d> {
     dice: &'d mut Dice,
     written: Written,
-    /// Of the document that is written.
+    /// Pointers to the images of the current document.
     images: BTreeSet<String>,
     anchors: Vec<(String, String)>,
     containers: Vec<(String, Map<String, Value>)>,
@@ -55,7 +54,7 @@ pub(super) fn write(made: &[Made], dice: &mut Dice) -> Written {
             writer.put(between);
         } else {
             writer.separate(index == 0);
-            writer.node(&made.value, "", None, Behind::Nothing);
+            writer.node(&made.value, "", None, Prefix::Nothing);
         }
     }
     if !is_json && writer.dice.once_in(3) {
@@ -104,8 +103,8 @@ impl Writer<'_> {
         self.put(separator);
     }
 
-    /// A node of a block whose parent is in the column `parent`.
-    fn node(&mut self, value: &Value, pointer: &str, parent: Option<usize>, behind: Behind) {
+    /// A node of a block whose parent is in column `parent`.
+    fn node(&mut self, value: &Value, pointer: &str, parent: Option<usize>, behind: Prefix) {
         let least = parent.map_or(0, |column| column + 1);
         let is_flow = parent.map_or(12, |_| 6);
         match value {
@@ -116,17 +115,17 @@ impl Writer<'_> {
             Value::Array(elements) if !elements.is_empty() && !self.dice.once_in(is_flow) => {
                 let column = match (parent, behind) {
                     (None, _) => 0,
-                    (Some(column), Behind::Key) if self.dice.once_in(2) => column,
+                    (Some(column), Prefix::Key) if self.dice.once_in(2) => column,
                     _ => least + self.dice.below(3),
                 };
-                if behind != Behind::Nothing {
+                if behind != Prefix::Nothing {
                     self.put("\n");
                 }
                 for (index, element) in elements.iter().enumerate() {
                     self.comment_line(column);
                     self.indent(column);
                     self.put("-");
-                    self.node(element, &format!("{pointer}/{index}"), Some(column), Behind::Dash);
+                    self.node(element, &format!("{pointer}/{index}"), Some(column), Prefix::Dash);
                 }
             }
             Value::String(text) => {
@@ -134,7 +133,7 @@ impl Writer<'_> {
                 self.text(text, pointer, Some(least));
             }
             _ => {
-                if behind != Behind::Nothing {
+                if behind != Prefix::Nothing {
                     self.put(" ");
                 }
                 self.flow(value, pointer, least);
@@ -143,7 +142,7 @@ impl Writer<'_> {
         }
     }
 
-    fn block_mapping(&mut self, members: &Map<String, Value>, pointer: &str, least: usize, behind: Behind) {
+    fn block_mapping(&mut self, members: &Map<String, Value>, pointer: &str, least: usize, behind: Prefix) {
         let is_container = members.contains_key("imagePullPolicy");
         let mut rest = members.clone();
         rest.remove("name");
@@ -154,12 +153,12 @@ impl Writer<'_> {
             let anchor = format!("c{}", self.containers.len());
             self.put(&format!(" &{anchor}\n"));
             self.containers.push((anchor, rest));
-        } else if behind == Behind::Dash && self.dice.below(4) > 0 {
-            // The dash stands in the column before `least`.
+        } else if behind == Prefix::Dash && self.dice.below(4) > 0 {
+            // The dash is in the column before `least`.
             self.indent(column + 1 - least);
             column += 1;
             is_inline = true;
-        } else if behind != Behind::Nothing {
+        } else if behind != Prefix::Nothing {
             self.put("\n");
         }
         let mut keys: Vec<&String> = members.keys().collect();
@@ -182,7 +181,7 @@ impl Writer<'_> {
             }
             self.key(key);
             self.put(":");
-            self.node(&members[key], &format!("{pointer}/{}", escaped(key)), Some(column), Behind::Key);
+            self.node(&members[key], &format!("{pointer}/{}", escaped(key)), Some(column), Prefix::Key);
         }
     }
 
@@ -212,7 +211,7 @@ impl Writer<'_> {
         style == 1
     }
 
-    /// A text in any style, with all that belongs to its line where it stands in a block.
+    /// A text in a random style; in a block, with the rest of its line.
     fn text(&mut self, text: &str, pointer: &str, block: Option<usize>) {
         let is_image = self.images.contains(pointer);
         if is_image {
@@ -272,7 +271,7 @@ impl Writer<'_> {
             self.form("escape");
             let escapes = [quoted(text).replace('/', "\\/"), quoted(text).replacen('i', "\\u0069", 1)];
             self.written.before.push_str(&escapes[self.dice.below(2)]);
-            // A text without an `i` has no escape after all, and is replaced in the same way.
+            // A text without an `i` has no escape and is replaced in the same way.
             self.written.after.push_str(&quoted(&private(text)));
         } else {
             self.written.before.push_str(&quoted(text));
@@ -374,7 +373,7 @@ fn escaped(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
-/// Whether `text` is the same text without quotes, also within brackets.
+/// Whether `text` has the same meaning without quotes, also in flow collections.
 fn is_plain(text: &str) -> bool {
     let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"._/:@-+=".contains(&byte);
     let starts = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
@@ -382,7 +381,7 @@ fn is_plain(text: &str) -> bool {
     starts && is_word && text.bytes().all(is_safe)
 }
 
-/// Whether `text` can stand in a block: begun by no blank, and ended by one line break or none.
+/// Whether `text` can be a block scalar: it does not start with a space, and ends with at most one line break.
 fn is_block_text(text: &str) -> bool {
     !text.is_empty() && !text.starts_with(' ') && !text.ends_with(' ') && !text.ends_with("\n\n")
 }

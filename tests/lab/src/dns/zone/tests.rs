@@ -1,4 +1,4 @@
-//! What the resolver says, by zone, behaviour, transport and turn.
+//! The resolver's responses, by zone, behaviour, transport and query.
 
 use hickory_proto::op::Query;
 
@@ -18,7 +18,7 @@ fn shown(message: &Message) -> (ResponseCode, Vec<String>) {
 }
 
 #[test]
-fn the_zone_answers_as_a_vpc_resolver() {
+fn the_zone_responds_like_a_vpc_resolver() {
     let cases: &[(&str, RecordType, ResponseCode, &[&str])] = &[
         ("api.cast.ai", RecordType::A, ResponseCode::NoError, &["api.cast.ai. A 10.0.1.100"]),
         ("API.Cast.AI", RecordType::A, ResponseCode::NoError, &["API.Cast.AI. A 10.0.1.100"]),
@@ -69,7 +69,7 @@ fn control_sets_every_behaviour() {
 }
 
 #[test]
-fn behaviours_differ_by_transport_type_and_turn() {
+fn behaviours_differ_by_transport_record_type_and_query() {
     let mut zone = Zone::default();
     let private = Behaviour::addresses(&[address::castai_endpoint(0)]);
     zone.set("*", Behaviour::Silent).unwrap();
@@ -94,7 +94,7 @@ fn behaviours_differ_by_transport_type_and_turn() {
 }
 
 #[test]
-fn a_name_inside_an_alias_answers_too() {
+fn a_name_in_an_alias_chain_resolves_too() {
     let mut zone = Zone::default();
     let target = Box::new(Behaviour::addresses(&[address::castai_endpoint(0)]));
     zone.set("api.cast.ai", Behaviour::Alias { names: vec!["vpce-1.example".into()], target }).unwrap();
@@ -105,7 +105,7 @@ fn a_name_inside_an_alias_answers_too() {
 }
 
 #[test]
-fn an_impossible_record_is_refused() {
+fn an_invalid_record_is_rejected() {
     let mut zone = Zone::default();
     let bad = Behaviour::Alias { names: vec!["a..b".into()], target: Box::new(Behaviour::NameError) };
     assert!(zone.set("api.cast.ai", bad).is_err());

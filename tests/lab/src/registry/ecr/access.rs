@@ -1,4 +1,4 @@
-//! Who may call: access keys for the API, passwords for the registry, and what is denied to them.
+//! Authentication and permissions: access keys for the API, passwords for the registry, and denied actions.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,30 +19,30 @@ use crate::registry::upstream::{header, hexadecimal};
 /// How long a password of `GetAuthorizationToken` is valid (API reference).
 const TOKEN_LIFETIME: Duration = Duration::from_hours(12);
 const NODE: &str = "assumed-role/demo-node/i-0a1b2c3d4e5f60718";
-/// What `AmazonEC2ContainerRegistryReadOnly` and the pull-only policy give to nodes.
+/// The permissions of nodes with `AmazonEC2ContainerRegistryReadOnly` or the pull-only policy.
 const NODE_ACTIONS: [&str; 4] =
     ["BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer", "ListImages"];
 
-/// How the access keys of the caller fare.
+/// The state of the caller's access keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Credentials {
     #[default]
     Valid,
-    /// As a session that is over.
+    /// Like an expired session.
     Expired,
-    /// As keys that were deleted.
+    /// Like deleted keys.
     Unrecognized,
 }
 
-/// Who stands behind a request to the registry.
+/// The client of a request to the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Principal {
     Caller,
     Node,
 }
 
-/// Why a password is refused.
+/// Why a password is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     Missing,
@@ -60,7 +60,7 @@ pub struct Access {
 struct Changing {
     credentials: Credentials,
     denied: BTreeSet<String>,
-    /// Without one the caller may do everything but what is denied.
+    /// Without a policy, the caller may do everything that is not denied.
     policy: Option<Policy>,
     lifetime: Duration,
     passwords: HashMap<String, Instant>,
@@ -103,13 +103,13 @@ impl Access {
         self.changing().lifetime = lifetime;
     }
 
-    /// Makes every password that was handed out an expired one.
+    /// Expires all issued passwords.
     pub fn expire_passwords(&self) {
         let now = Instant::now();
         self.changing().passwords.values_mut().for_each(|expires| *expires = now);
     }
 
-    /// A new password for the caller, and how long it is valid.
+    /// A new password for the caller, and its lifetime.
     pub fn issue(&self) -> (String, Duration) {
         let mut changing = self.changing();
         let (password, lifetime) = (password(), changing.lifetime);
@@ -117,7 +117,7 @@ impl Access {
         (password, lifetime)
     }
 
-    /// Checks the access key of a signed request, as far as its id goes.
+    /// Checks the access key id of a signed request, and not its signature.
     pub fn signed(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let authorization = header(headers, AUTHORIZATION.as_str());
         let Some(credential) = authorization.strip_prefix("AWS4-HMAC-SHA256 ").and_then(|fields| {
@@ -165,7 +165,7 @@ impl Access {
         }
     }
 
-    /// Checks that an action on a resource is allowed; the error is in IAM's words.
+    /// Checks that an action on a resource is allowed; the error has IAM's wording.
     pub fn allow(&self, principal: Principal, action: &str, resource: &str) -> Result<(), String> {
         let (arn, denied) = match principal {
             Principal::Caller => {

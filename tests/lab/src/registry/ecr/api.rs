@@ -20,7 +20,7 @@ const BODY_LIMIT: usize = 5 * 1024 * 1024;
 const PAGE: usize = 100;
 const PAGE_LIMIT: usize = 1000;
 
-/// An error of the API; the SDKs know it by its type's name.
+/// An error of the API; the SDKs identify it by its type's name.
 #[derive(Clone, Debug)]
 pub struct ApiError {
     name: &'static str,
@@ -56,7 +56,7 @@ impl From<anyhow::Error> for ApiError {
     }
 }
 
-/// ECR's sentence about a repository that does not exist, the same on both hosts.
+/// ECR's message about a repository that does not exist, the same on both hosts.
 pub fn no_repository(name: &str) -> String {
     format!("The repository with name '{name}' does not exist in the registry with id '{ACCOUNT}'")
 }
@@ -66,7 +66,7 @@ pub fn action(headers: &HeaderMap) -> Option<&str> {
     headers.get("x-amz-target")?.to_str().ok()?.strip_prefix(VERSION)
 }
 
-/// Answers on the API's host.
+/// Handles requests to the API host.
 pub async fn answer(State(service): State<Service>, request: Request) -> Response {
     match call(&service, request).await {
         Ok(value) => respond(StatusCode::OK, &value),
@@ -109,7 +109,7 @@ async fn call(service: &Service, request: Request) -> Result<Value, ApiError> {
     }
 }
 
-/// What an action is about, as IAM names it: where no repository is named, all of them.
+/// The resource of an action in IAM: if no repository is named, all of them.
 fn resources(action: &str, input: &Value) -> Vec<String> {
     if ["GetAuthorizationToken", "GetAccountSetting", "PutAccountSetting", "DescribeRegistry"]
         .contains(&action)
@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_follow_each_other_without_a_gap() {
+    fn pages_are_contiguous() {
         let items: Vec<Value> = (0..250).map(Value::from).collect();
         let (mut seen, mut token, mut sizes) = (Vec::new(), None, Vec::new());
         loop {

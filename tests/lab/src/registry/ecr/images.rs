@@ -149,7 +149,7 @@ pub async fn batch_get(service: &Service, input: Value) -> Result<Value, ApiErro
     for (identifier, digest, media_type) in found {
         let manifest = service.upstream.manifest(name, &digest).await?;
         let Some(manifest) = manifest else {
-            return Err(anyhow::anyhow!("the content of {name}@{digest} is gone").into());
+            return Err(anyhow::anyhow!("the content of {name}@{digest} is missing").into());
         };
         images.push(json!({
             "registryId": ACCOUNT, "repositoryName": name,
@@ -181,7 +181,7 @@ pub fn batch_delete(service: &Service, input: Value) -> Result<Value, ApiError> 
                 deleted.push(json!({"imageDigest": digest, "imageTag": tag}));
                 continue;
             }
-            // With its last tag an image goes away as a whole (API reference).
+            // An image is deleted with its last tag (API reference).
             if repository.images.values().any(|image| image.children.contains(&digest)) {
                 let reason = "Requested image referenced by manifest list";
                 failures.push(failure(&identifier, "ImageReferencedByManifestList", reason));
@@ -193,7 +193,7 @@ pub fn batch_delete(service: &Service, input: Value) -> Result<Value, ApiError> 
             if repository.tags_of(&digest).is_empty() {
                 deleted.push(json!({"imageDigest": digest}));
             }
-            repository.tags.retain(|_, held| *held != digest);
+            repository.tags.retain(|_, existing| *existing != digest);
             repository.images.remove(&digest);
         }
         Ok(json!({"imageIds": deleted, "failures": failures}))
@@ -240,8 +240,8 @@ fn find<'a>(state: &'a State, name: &str) -> Result<&'a Repository, ApiError> {
 fn resolve(repository: &Repository, identifier: &Identifier) -> Option<String> {
     let by_tag = identifier.image_tag.as_ref().map(|tag| repository.tags.get(tag));
     let digest = match (by_tag, &identifier.image_digest) {
-        (Some(held), None) => held?,
-        (Some(held), Some(wanted)) => held.filter(|held| *held == wanted)?,
+        (Some(existing), None) => existing?,
+        (Some(existing), Some(wanted)) => existing.filter(|existing| *existing == wanted)?,
         (None, wanted) => wanted.as_ref()?,
     };
     repository.images.contains_key(digest).then(|| digest.clone())

@@ -1,11 +1,11 @@
-//! ECR's check of a manifest's JSON: what it answers 405 "Invalid JSON syntax" to.
+//! ECR's validation of a manifest's JSON, whose failures are 405 "Invalid JSON syntax".
 //!
-//! The rules are collected from reports of users, since AWS documents none of them: a member that ECR's schema
-//! does not have, in a place where it looks.
+//! AWS does not document these rules, so they are collected from reports of users: a field that ECR's schema
+//! does not have, in an object that it validates.
 
 use serde_json::Value;
 
-/// Why ECR would refuse the manifest, or nothing. Each case names the report that it comes from.
+/// Why ECR would reject the manifest, or nothing. Each case names the report that it comes from.
 pub fn objection(manifest: &Value) -> Option<String> {
     if let Some(layers) = manifest["layers"].as_array()
         && layers.is_empty()
@@ -22,7 +22,7 @@ pub fn objection(manifest: &Value) -> Option<String> {
     }
     let listed = ["layers", "manifests"].into_iter().filter_map(|list| manifest[list].as_array()).flatten();
     for descriptor in listed.chain([config, &manifest["subject"]]) {
-        // aws/containers-roadmap#2023: so attestations and signatures in the artifact form are refused as well.
+        // aws/containers-roadmap#2023: so attestations and signatures in the artifact form are rejected as well.
         if descriptor.get("data").is_some() {
             return Some("a descriptor has inline `data`".into());
         }
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_reported_case_is_refused_and_the_plain_one_is_not() {
+    fn each_reported_case_is_rejected_and_a_plain_manifest_is_accepted() {
         let plain = json!({"config": {"mediaType": "c", "digest": "d"}, "layers": [{"mediaType": "l"}]});
         let changed = |pointer: &str, member: &str, value: Value| {
             let mut manifest = plain.clone();

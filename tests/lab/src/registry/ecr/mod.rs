@@ -1,7 +1,7 @@
-//! ECR: the account's private registry, with its own rules in front of distribution and its whole API.
+//! ECR: the account's private registry. Its rules and API are implemented here, in front of distribution.
 //!
-//! The front owns all state but the bytes: which repositories exist, what their tags point at, which manifests
-//! and layers they hold.
+//! The front server stores all state except the bytes: repositories, the targets of their tags, and their manifests
+//! and layers.
 
 mod access;
 mod api;
@@ -40,7 +40,7 @@ use crate::address;
 use crate::pki::Authority;
 use crate::serve;
 
-/// Where ECR's two hosts listen, and who may call them.
+/// The addresses of ECR's two hosts, and the allowed callers.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Of [`address::ECR_API`].
@@ -51,7 +51,7 @@ pub struct Settings {
     pub folder: PathBuf,
     /// Access key ids that are valid; signatures are not checked.
     pub access_keys: Vec<String>,
-    /// ARN of whoever calls with such a key, as errors name it.
+    /// ARN of the caller with such a key, as errors name it.
     pub caller: String,
 }
 
@@ -60,7 +60,7 @@ pub struct Ecr {
     service: Service,
 }
 
-/// What both hosts share.
+/// State that both hosts share.
 #[derive(Clone)]
 struct Service {
     front: Front,
@@ -95,7 +95,7 @@ impl Ecr {
         Ok(Self { service })
     }
 
-    /// Puts the fixture's own images there, as far as they are missing.
+    /// Publishes the fixture's own images, if they are missing.
     pub async fn seed(&self) -> anyhow::Result<()> {
         for image in fixture::ecr() {
             let present = self.service.store.read(|state| {
@@ -123,17 +123,19 @@ impl Ecr {
 }
 
 impl Service {
-    /// Puts a generated image into a repository, made if missing, past all rules on pushing.
+    /// Stores a generated image in a repository, created if missing, without applying the rules for pushes.
     async fn place(&self, repository: &str, tag: &str, recipe: &Recipe) -> anyhow::Result<Published> {
         let image = generate(&format!("{}/{repository}", address::ECR.0), tag, recipe)?;
         for blob in &image.blobs {
             self.upstream.push_blob(repository, &blob.digest, blob.bytes.clone()).await?;
         }
         self.store.change(|state| {
-            let held = state.repositories.entry(repository.into()).or_default();
-            held.layers.extend(image.blobs.iter().map(|blob| (blob.digest.clone(), blob.bytes.len() as u64)));
+            let existing = state.repositories.entry(repository.into()).or_default();
+            existing
+                .layers
+                .extend(image.blobs.iter().map(|blob| (blob.digest.clone(), blob.bytes.len() as u64)));
         })?;
-        let top = image.top().context("an image needs a platform")?;
+        let top = image.top().context("an image must have a platform")?;
         for manifest in &image.manifests {
             let tag = (manifest.digest == top.digest).then_some(tag);
             self.keep(repository, tag, &manifest.media_type, manifest.bytes.clone()).await?;
@@ -150,7 +152,7 @@ fn registry_action(request: &Request) -> Option<String> {
     Route::parse(request.uri().path())?.ecr_action(request.method()).map(str::to_owned)
 }
 
-/// The corruption of an image that was placed.
+/// The corruption of a published image.
 fn corrupt(front: &Front, published: &Published) {
     front.faults.add(publish::corruption(published));
 }

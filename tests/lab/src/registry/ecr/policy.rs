@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-/// A policy document. What is not evaluated here (conditions, `Deny`, `NotAction`, …) is refused as it is set, so that no
-/// test passes because of a statement that was not understood.
+/// A policy document. Unsupported elements (conditions, `Deny`, `NotAction`, …) are rejected when it is set, so that no
+/// test passes because of a statement that was ignored.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct Policy {
@@ -53,7 +53,7 @@ impl OneOrMany {
 impl Policy {
     /// Whether a statement allows ECR's `action` on `resource`, which is `*` for an action without a resource.
     pub fn allows(&self, action: &str, resource: &str) -> bool {
-        // IAM reads actions without regard to case, and resources with it (IAM user guide, "Action" and "Resource").
+        // In IAM, actions are case-insensitive and resources case-sensitive (IAM user guide, "Action" and "Resource").
         let action = format!("ecr:{action}").to_ascii_lowercase();
         self.statement.iter().any(|statement| {
             statement.action.any(|pattern| matches(&pattern.to_ascii_lowercase(), &action))
@@ -62,7 +62,7 @@ impl Policy {
     }
 }
 
-/// Whether `text` matches `pattern`, in which `*` is any text and `?` any character.
+/// Whether `text` matches `pattern`, in which `*` matches any text and `?` any character.
 fn matches(pattern: &str, text: &str) -> bool {
     let Some(wanted) = pattern.chars().next() else {
         return text.is_empty();
@@ -98,7 +98,7 @@ mod tests {
             ("PutImage", arn("oursx/a"), false),
             ("PutImage", arn("shop/ours/a"), false),
             ("PutImage", arn("Ours/a"), false),
-            // All repositories are more than those that are allowed.
+            // All repositories are more than the allowed ones.
             ("BatchGetImage", arn("*"), false),
             ("CreateRepository", arn("ours/a"), false),
             ("PutImage", "*".to_owned(), false),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_match_as_iam_has_it() {
+    fn patterns_match_as_in_iam() {
         for (pattern, text, expected) in [
             ("*", "", true),
             ("a*c", "abbc", true),
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_evaluated_is_refused() {
+    fn unsupported_policy_elements_are_rejected() {
         let allow = json!({"Effect": "Allow", "Action": "ecr:*", "Resource": "*"});
         for (member, value) in [
             ("Effect", json!("Deny")),

@@ -1,4 +1,4 @@
-//! `PutImage`: the rules that a manifest meets before ECR keeps it.
+//! `PutImage`: the rules that ECR applies before it stores a manifest.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ const MANIFEST_LIMIT: usize = 4 * 1024 * 1024;
 const INVALID_JSON: &str =
     "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'";
 
-/// Answers `PUT /v2/<repository>/manifests/<reference>`; the repository exists.
+/// Handles `PUT /v2/<repository>/manifests/<reference>`; the repository exists.
 pub async fn put(service: &Service, repository: &str, reference: &str, request: Request) -> Response {
     if !service.pace.admit() {
         return refuse(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", "Rate exceeded");
@@ -48,19 +48,19 @@ pub async fn put(service: &Service, repository: &str, reference: &str, request: 
     }
     let tag = (!is_digest(reference)).then_some(reference);
     let refused = service.store.read(|state| {
-        state.repositories.get(repository).and_then(|held| refusal(held, repository, tag, &manifest))
+        state.repositories.get(repository).and_then(|existing| refusal(existing, repository, tag, &manifest))
     });
     if let Some((status, code, message)) = refused {
         return refuse(status, code, &message);
     }
     match service.keep(repository, tag, &media_type, bytes).await {
-        // ECR sends no Location here, which clients must cope with.
+        // ECR sends no Location header here, which clients must accept.
         Ok(()) => (StatusCode::CREATED, [("docker-content-digest", digest)]).into_response(),
         Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", &format!("{error:#}")),
     }
 }
 
-/// The media type and the JSON of a manifest that can be one.
+/// The media type and the JSON of a valid manifest.
 fn read(content_type: &str, bytes: &[u8]) -> Option<(String, Value)> {
     let manifest: Value = serde_json::from_slice(bytes).ok()?;
     let media_type = manifest["mediaType"].as_str().unwrap_or(content_type).to_owned();
@@ -70,16 +70,16 @@ fn read(content_type: &str, bytes: &[u8]) -> Option<(String, Value)> {
 }
 
 fn refusal(
-    held: &Repository,
+    existing: &Repository,
     name: &str,
     tag: Option<&str>,
     manifest: &Value,
 ) -> Option<(StatusCode, &'static str, String)> {
     if let Some(tag) = tag
-        && held.tags.contains_key(tag)
-        && held.is_immutable(tag)
+        && existing.tags.contains_key(tag)
+        && existing.is_immutable(tag)
     {
-        // Even where the digest is the same (aws/containers-roadmap#2179).
+        // Even if the digest is the same (aws/containers-roadmap#2179).
         let message = format!(
             "The image tag '{tag}' already exists in the '{name}' repository and cannot be overwritten because \
              the repository is immutable."
@@ -90,8 +90,8 @@ fn refusal(
     let missing = |wanted: &BTreeSet<String>, there: &dyn Fn(&String) -> bool| {
         wanted.iter().filter(|digest| !there(digest)).cloned().collect::<Vec<_>>().join(", ")
     };
-    let layers = missing(&image.blobs, &|digest| held.layers.contains_key(digest));
-    let children = missing(&image.children, &|digest| held.images.contains_key(digest));
+    let layers = missing(&image.blobs, &|digest| existing.layers.contains_key(digest));
+    let children = missing(&image.children, &|digest| existing.images.contains_key(digest));
     for (kind, code, digests) in
         [("Images", "MANIFEST_BLOB_UNKNOWN", children), ("Layers", "BLOB_UNKNOWN", layers)]
     {
@@ -106,7 +106,7 @@ fn refusal(
     None
 }
 
-/// What the state remembers of a manifest.
+/// The stored properties of a manifest.
 fn describe(media_type: &str, manifest: &Value, manifest_size: u64) -> Image {
     let list = |name: &str| manifest[name].as_array().cloned().unwrap_or_default();
     let digest = |descriptor: &Value| descriptor["digest"].as_str().map(str::to_owned);
@@ -125,7 +125,7 @@ fn describe(media_type: &str, manifest: &Value, manifest_size: u64) -> Image {
 }
 
 impl Service {
-    /// Keeps a manifest, under a tag if there is one.
+    /// Stores a manifest, with a tag if there is one.
     pub(super) async fn keep(
         &self,
         repository: &str,
@@ -138,16 +138,16 @@ impl Service {
         let mut image = describe(media_type, &manifest, bytes.len() as u64);
         self.upstream.push_manifest(repository, &digest, media_type, bytes).await?;
         self.store.change(|state| {
-            let Some(held) = state.repositories.get_mut(repository) else {
+            let Some(existing) = state.repositories.get_mut(repository) else {
                 return;
             };
             let largest =
-                image.children.iter().filter_map(|child| held.images.get(child)).map(|child| child.size);
+                image.children.iter().filter_map(|child| existing.images.get(child)).map(|child| child.size);
             image.size = image.size.max(largest.max().unwrap_or_default());
             if let Some(tag) = tag {
-                held.tags.insert(tag.into(), digest.clone());
+                existing.tags.insert(tag.into(), digest.clone());
             }
-            held.images.entry(digest).or_insert(image);
+            existing.images.entry(digest).or_insert(image);
         })
     }
 }

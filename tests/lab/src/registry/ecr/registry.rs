@@ -16,7 +16,7 @@ use crate::address::ECR;
 use crate::registry::image::INDEX;
 use crate::registry::route::{Route, parameter, refuse};
 
-/// Answers on the registry's host.
+/// Handles requests to the registry host.
 pub async fn answer(State(service): State<Service>, request: Request) -> Response {
     let mut response = match service.access.login(request.headers()) {
         Ok(principal) => serve(&service, principal, request).await,
@@ -80,14 +80,14 @@ async fn serve(service: &Service, principal: Principal, request: Request) -> Res
 
 async fn manifest(service: &Service, name: &str, reference: &str, mut request: Request) -> Response {
     let found = service.store.read(|state| {
-        let held = state.repositories.get(name)?;
-        let digest = held.tags.get(reference).map_or(reference, String::as_str);
-        held.images.get(digest).map(|image| (digest.to_owned(), image.media_type.clone()))
+        let existing = state.repositories.get(name)?;
+        let digest = existing.tags.get(reference).map_or(reference, String::as_str);
+        existing.images.get(digest).map(|image| (digest.to_owned(), image.media_type.clone()))
     });
     let Some((digest, media_type)) = found else {
         return refuse(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", "Requested image not found");
     };
-    // The stored form is the only one there is, whatever the client accepts.
+    // Only the stored form is served, whatever the client accepts.
     if let Ok(accepted) = HeaderValue::from_str(&media_type) {
         request.headers_mut().insert(ACCEPT, accepted);
     }
@@ -95,8 +95,8 @@ async fn manifest(service: &Service, name: &str, reference: &str, mut request: R
 }
 
 async fn blob(service: &Service, name: &str, digest: &str, request: Request) -> Response {
-    let held = |repository: &super::state::Repository| repository.layers.contains_key(digest);
-    if !service.store.read(|state| state.repositories.get(name).is_some_and(held)) {
+    let existing = |repository: &super::state::Repository| repository.layers.contains_key(digest);
+    if !service.store.read(|state| state.repositories.get(name).is_some_and(existing)) {
         return refuse(StatusCode::NOT_FOUND, "BLOB_UNKNOWN", "Requested layer not found");
     }
     service.upstream.forward(request, &format!("/v2/{name}/blobs/{digest}")).await
@@ -106,8 +106,10 @@ fn tags(service: &Service, name: &str, query: Option<&str>) -> Response {
     let size = parameter(query, "n").and_then(|size| size.parse().ok()).unwrap_or(1000_usize);
     let last = parameter(query, "last").unwrap_or_default();
     let all: Vec<String> = service.store.read(|state| {
-        let held = state.repositories.get(name);
-        held.map(|held| held.tags.keys().filter(|tag| **tag > last).cloned().collect()).unwrap_or_default()
+        let existing = state.repositories.get(name);
+        existing
+            .map(|existing| existing.tags.keys().filter(|tag| **tag > last).cloned().collect())
+            .unwrap_or_default()
     });
     let shown = &all[..all.len().min(size)];
     let mut response = Json(json!({"name": name, "tags": shown})).into_response();
@@ -122,7 +124,7 @@ fn tags(service: &Service, name: &str, query: Option<&str>) -> Response {
 
 fn referrers(service: &Service, name: &str, digest: &str) -> Response {
     let manifests = service.store.read(|state| {
-        let images = state.repositories.get(name).map(|held| held.images.iter());
+        let images = state.repositories.get(name).map(|existing| existing.images.iter());
         let referring =
             images.into_iter().flatten().filter(|(_, image)| image.subject.as_deref() == Some(digest));
         referring

@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_follow_the_rule_of_the_api_reference() {
+    fn names_follow_the_api_reference() {
         let good = ["us-docker.pkg.dev/castai-hub/library/agent", "ab", "a/b", "1_2-3.4"];
         let bad = ["a", "A/b", "a//b", "-ab", "ab-", "a__b", "a/b/", "a b", "a:b"];
         for name in good {

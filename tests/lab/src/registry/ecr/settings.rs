@@ -1,4 +1,4 @@
-//! What tests and the demo can change about ECR while it runs.
+//! Settings of ECR that tests and the demo can change while it runs.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -17,7 +17,7 @@ use super::state::{self, Repository};
 use super::{Service, corrupt};
 use crate::registry::publish::{Failure, Order, Published, Tag};
 
-/// The rate at which `PutImage` is allowed; unlimited until it is set. A full second's worth may come at once.
+/// The rate limit of `PutImage`; unlimited until it is set. The requests of a full second may come at once.
 #[derive(Default)]
 pub struct Pace(Mutex<Option<Bucket>>);
 
@@ -33,7 +33,7 @@ impl Pace {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = bucket;
     }
 
-    /// Takes one request out of the allowance, if it holds one.
+    /// Uses up one request of the limit, if one is left.
     pub fn admit(&self) -> bool {
         let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(bucket) = bucket.as_mut() else {
@@ -71,14 +71,14 @@ async fn node_token(State(service): State<Service>) -> String {
     service.access.node_token()
 }
 
-/// Only what is given is changed.
+/// Only the given fields are changed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Change {
     blob_mounting: Option<bool>,
-    /// Of passwords issued from now on.
+    /// The lifetime of new passwords.
     token_lifetime_milliseconds: Option<u64>,
-    /// 0 takes the limit away.
+    /// 0 removes the limit.
     put_image_per_second: Option<f64>,
 }
 
@@ -100,10 +100,10 @@ async fn change(State(service): State<Service>, Json(change): Json<Change>) -> R
 struct Standing {
     #[serde(default)]
     credentials: Credentials,
-    /// Actions without their `ecr:`, refused on both hosts.
+    /// Actions without their `ecr:`, denied on both hosts.
     #[serde(default)]
     denied: BTreeSet<String>,
-    /// The caller's IAM policy: what it does not allow is refused on both hosts.
+    /// The caller's IAM policy: actions that it does not allow are denied on both hosts.
     policy: Option<Policy>,
 }
 
@@ -124,7 +124,7 @@ struct Named {
     exclusions: Value,
 }
 
-/// Makes a repository, or changes the mutability of one.
+/// Creates a repository, or changes its mutability.
 async fn put_repository(State(service): State<Service>, Json(named): Json<Named>) -> Result<(), Failure> {
     service.store.change(|state| {
         let repository = state.repositories.entry(named.name).or_insert_with(Repository::default);
@@ -159,9 +159,9 @@ async fn add_image(
 async fn move_tag(State(service): State<Service>, Json(tag): Json<Tag>) -> Result<(), Failure> {
     let to = tag.to.context("`to` is missing: a tag or digest of the same repository")?;
     let moved = service.store.change(|state| {
-        let held = state.repositories.get_mut(&tag.repository)?;
-        let digest = held.tags.get(&to).unwrap_or(&to).clone();
-        held.images.contains_key(&digest).then(|| held.tags.insert(tag.tag, digest))
+        let existing = state.repositories.get_mut(&tag.repository)?;
+        let digest = existing.tags.get(&to).unwrap_or(&to).clone();
+        existing.images.contains_key(&digest).then(|| existing.tags.insert(tag.tag, digest))
     })?;
     moved.with_context(|| format!("{} has no {to}", tag.repository))?;
     Ok(())
@@ -179,10 +179,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pace_holds_back_only_once_it_is_set() {
+    fn the_rate_limit_applies_only_if_it_is_set() {
         let pace = Pace::default();
         assert!((0..100).all(|_| pace.admit()));
-        // So slow that nothing is gained while the test runs.
+        // So slow that no request is added while the test runs.
         pace.set(Some(0.001));
         assert_eq!((0..5).filter(|_| pace.admit()).count(), 1, "at least one request always passes");
     }

@@ -1,4 +1,4 @@
-//! What ECR knows: one value, kept in a file so that a seeded lab finds it again.
+//! The state of ECR: one value, stored in a file so that a seeded lab can read it again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::address::{ACCOUNT, ECR, REGION};
 
-/// The whole registry of the account.
+/// The account's whole registry.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct State {
     pub repositories: BTreeMap<String, Repository>,
@@ -49,7 +49,7 @@ pub struct Image {
     pub subject: Option<String>,
 }
 
-/// The state with the file that it is kept in.
+/// The state, and the file in which it is stored.
 pub struct Store {
     state: Mutex<State>,
     file: PathBuf,
@@ -71,7 +71,7 @@ impl Default for Repository {
 }
 
 impl Store {
-    /// Reads `ecr.json` in `folder`, or begins empty.
+    /// Reads `ecr.json` in `folder`, or starts with an empty state.
     pub fn open(folder: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let file = folder.join("ecr.json");
@@ -89,7 +89,7 @@ impl Store {
         look(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Changes the state and writes it down before anyone else sees it.
+    /// Changes the state, and writes it to the file before any other request reads it.
     pub fn change<T>(&self, act: impl FnOnce(&mut State) -> T) -> anyhow::Result<T> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let result = act(&mut state);
@@ -119,7 +119,7 @@ impl Repository {
         value
     }
 
-    /// True where an existing tag must not be written again.
+    /// True if an existing tag must not be written again.
     pub fn is_immutable(&self, tag: &str) -> bool {
         let excluded = self.exclusions.as_array().is_some_and(|filters| {
             filters.iter().any(|filter| wildcard(filter["filter"].as_str().unwrap_or_default(), tag))
@@ -133,7 +133,7 @@ impl Repository {
     }
 
     pub fn tags_of(&self, digest: &str) -> Vec<&str> {
-        self.tags.iter().filter(|(_, held)| *held == digest).map(|(tag, _)| tag.as_str()).collect()
+        self.tags.iter().filter(|(_, existing)| *existing == digest).map(|(tag, _)| tag.as_str()).collect()
     }
 }
 
@@ -147,7 +147,7 @@ pub fn now() -> f64 {
     jiff::Timestamp::now().as_millisecond() as f64 / 1000.0
 }
 
-/// Matches a filter in which `*` stands for any text.
+/// Matches a filter in which `*` matches any text.
 fn wildcard(filter: &str, text: &str) -> bool {
     match filter.split_once('*') {
         None => filter == text,
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exclusions_turn_the_rule_around() {
+    fn exclusions_invert_the_mutability() {
         let filters = json!([{"filterType": "WILDCARD", "filter": "sha256-*"}, {"filter": "dev*-?"}]);
         let cases = [
             ("MUTABLE", Value::Null, "v1", false),

@@ -1,4 +1,4 @@
-//! ECR as its clients meet it, over a real distribution.
+//! ECR from the view of its clients, over a real distribution.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -88,7 +88,7 @@ impl Account {
         self.send(Method::PUT, &format!("/v2/{repository}/manifests/{reference}"), kind, bytes).await
     }
 
-    /// Pushes an image as a client does, in the order that ECR wants.
+    /// Pushes an image like a client, in the order that ECR requires.
     async fn push(&self, repository: &str, tag: &str, image: &Image) {
         self.api("CreateRepository", json!({"repositoryName": repository})).await;
         for blob in &image.blobs {

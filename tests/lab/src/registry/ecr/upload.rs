@@ -14,16 +14,16 @@ use crate::address::{ACCOUNT, ECR};
 use crate::registry::route::{parameter, refuse};
 use crate::registry::upstream::{digest_of, header};
 
-/// The uploads that are under way, by the id that the client knows.
+/// The open uploads, by the id that the client has.
 #[derive(Default)]
 pub struct Sessions(Mutex<HashMap<String, Session>>);
 
 #[derive(Clone)]
 struct Session {
     repository: String,
-    /// Where distribution wants the next part.
+    /// The URL at which distribution expects the next part.
     target: String,
-    /// The range of the first part: ECR goes on answering it (aws/containers-roadmap#2831).
+    /// The range of the first part: ECR always returns this one (aws/containers-roadmap#2831).
     first_range: Option<String>,
 }
 
@@ -37,7 +37,7 @@ impl Sessions {
     }
 }
 
-/// `POST /v2/<repository>/blobs/uploads/`: mounts a blob if it may, else opens a session.
+/// `POST /v2/<repository>/blobs/uploads/`: mounts a blob if that is allowed, else opens a session.
 pub async fn open(service: &Service, repository: &str, request: Request) -> Response {
     let query = request.uri().query();
     if let (Some(digest), Some(from)) = (parameter(query, "mount"), parameter(query, "from"))
@@ -62,17 +62,17 @@ pub async fn open(service: &Service, repository: &str, request: Request) -> Resp
     (StatusCode::ACCEPTED, headers).into_response()
 }
 
-/// ECR mounts only where the account says so, and only what a manifest in the other repository refers to
+/// ECR mounts only if the account setting allows it, and only blobs to which a manifest in the other repository refers
 /// (aws/containers-roadmap#2860).
 fn mountable(service: &Service, from: &str, digest: &str) -> Option<u64> {
     service.store.read(|state| {
-        let held = state.repositories.get(from).filter(|_| state.blob_mounting)?;
-        let referenced = held.images.values().any(|image| image.blobs.contains(digest));
-        held.layers.get(digest).copied().filter(|_| referenced)
+        let existing = state.repositories.get(from).filter(|_| state.blob_mounting)?;
+        let referenced = existing.images.values().any(|image| image.blobs.contains(digest));
+        existing.layers.get(digest).copied().filter(|_| referenced)
     })
 }
 
-/// `PATCH`: a part. ECR answers 201, where the specification says 202.
+/// `PATCH`: a part. ECR responds with 201, the specification requires 202.
 pub async fn part(service: &Service, repository: &str, id: &str, request: Request) -> Response {
     let Some(session) = service.sessions.find(repository, id) else {
         return unknown(repository, id);
@@ -135,7 +135,7 @@ pub async fn cancel(service: &Service, repository: &str, id: &str) -> Response {
 
 fn stored(service: &Service, repository: &str, digest: &str, size: u64) -> Response {
     let kept = service.store.change(|state| {
-        state.repositories.get_mut(repository).map(|held| held.layers.insert(digest.into(), size))
+        state.repositories.get_mut(repository).map(|existing| existing.layers.insert(digest.into(), size))
     });
     if let Err(error) = kept {
         return refuse(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", &format!("{error:#}"));

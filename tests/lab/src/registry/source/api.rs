@@ -1,4 +1,4 @@
-//! The registries' own hosts: challenges, manifests and tags, and blobs that live elsewhere.
+//! The registries' own hosts: challenges, manifests and tags, and redirects to blobs.
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
@@ -11,7 +11,7 @@ use super::token::{Standing, grant};
 use super::{Desk, Registry, nvidia};
 use crate::registry::route::{Route, refuse};
 
-/// Answers on the host of a registry.
+/// Handles requests to the host of a registry.
 pub async fn answer(State(desk): State<Desk>, request: Request) -> Response {
     let registry = desk.registry;
     let path = request.uri().path().to_owned();
@@ -73,7 +73,7 @@ async fn challenge(desk: &Desk, route: &Route, standing: Standing) -> Response {
     response
 }
 
-/// A blob is not here: the client is sent to the store's host, with a signature in the address.
+/// Blobs are on another host: the client is redirected there, with a signature in the URL.
 async fn blob(desk: &Desk, repository: &str, digest: &str, method: &Method) -> Response {
     let target = format!("/v2/{}/{repository}/blobs/{digest}", desk.registry.store());
     match desk.world.upstream.head(&target).await {
@@ -93,7 +93,7 @@ async fn forward(desk: &Desk, request: Request) -> Response {
     desk.world.upstream.forward(request, &target).await
 }
 
-/// The list of tags, without the name under which the lab keeps the repository.
+/// The list of tags, without the lab's prefix of the repository.
 async fn tags(desk: &Desk, request: Request) -> Response {
     let store = format!("{}/", desk.registry.store());
     let (mut parts, body) = forward(desk, request).await.into_parts();

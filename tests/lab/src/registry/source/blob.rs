@@ -1,4 +1,4 @@
-//! The hosts that keep the blobs: object stores, which want the signature in the address and nothing else.
+//! The blob hosts: object stores, which require the signature in the URL and nothing else.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,12 +13,12 @@ use super::{Desk, Registry};
 use crate::registry::route::url_pairs;
 use crate::registry::upstream::hexadecimal;
 
-/// The signed addresses that were handed out: signature to the place of the blob upstream.
+/// The issued signed URLs: signature to the path of the blob upstream.
 #[derive(Default)]
 pub struct Tickets(Mutex<HashMap<String, String>>);
 
 impl Tickets {
-    /// A signed address for a blob; it always holds the digest, so that fault rules can name it.
+    /// A signed URL for a blob; it always contains the digest, so that fault rules can match it.
     pub fn issue(&self, registry: Registry, digest: &str, target: String) -> String {
         let signature = hexadecimal(&rand::rng().random::<[u8; 32]>());
         let host = registry.blob_host();
@@ -41,7 +41,7 @@ impl Tickets {
             Registry::Nvidia => {
                 format!("https://{host}/{digest}?Expires=4070908800&Key-Pair-Id=LAB&Signature={signature}")
             }
-            // The bucket is public: what stands in the address serves only to find requests in the logs again.
+            // The bucket is public: the query serves only to find requests in the logs.
             Registry::Kubernetes => format!("https://{host}/containers/images/{digest}?rid={signature}"),
         };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(signature, target);
@@ -54,9 +54,9 @@ impl Tickets {
     }
 }
 
-/// Answers on the host of a blob store.
+/// Handles requests to a blob host.
 pub async fn stored(State(desk): State<Desk>, mut request: Request) -> Response {
-    // S3 and Cloud Storage refuse a request that is signed twice: a client must drop its token at a redirect.
+    // S3 and Cloud Storage reject a request with two signatures: a client must drop its token at a redirect.
     if request.headers().contains_key(AUTHORIZATION) {
         return refuse(
             StatusCode::BAD_REQUEST,
@@ -73,7 +73,7 @@ pub async fn stored(State(desk): State<Desk>, mut request: Request) -> Response 
     };
     request.headers_mut().remove("accept");
     let mut response = desk.world.upstream.forward(request, &target).await;
-    // A plain object store knows nothing of the registry's headers.
+    // An object store sends none of the registry's headers.
     response.headers_mut().remove("docker-content-digest");
     response.headers_mut().remove("docker-distribution-api-version");
     response

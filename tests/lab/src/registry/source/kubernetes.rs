@@ -1,4 +1,4 @@
-//! registry.k8s.io, which keeps nothing itself: it sends each request to Artifact Registry or, for a blob, to the
+//! registry.k8s.io, which stores nothing: it redirects each request to Artifact Registry or, for a blob, to the
 //! bucket nearest to the client (kubernetes/registry.k8s.io `cmd/archeio/internal/app/handlers.go`).
 
 use axum::Json;
@@ -14,11 +14,11 @@ use crate::address;
 use crate::registry::route::{Route, refuse};
 use crate::registry::upstream::{header, hexadecimal};
 
-/// Where Artifact Registry keeps the images.
+/// The path of the images in Artifact Registry.
 const BACKEND_FOLDER: &str = "k8s-artifacts-prod/images";
 
-/// Answers on the host that images name. Its token only helps to find the requests of one pull in the logs again: the
-/// base asks for it, nothing else does.
+/// Handles requests to the host in image names. Its token serves only to find the requests of a pull in the logs: only
+/// the base URL requires it.
 pub async fn answer(State(desk): State<Desk>, request: Request) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return (StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed.").into_response();
@@ -48,8 +48,8 @@ pub async fn answer(State(desk): State<Desk>, request: Request) -> Response {
     (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, target)]).into_response()
 }
 
-/// Answers on Artifact Registry's host. It serves public images to clients without a token: the one that they have for
-/// registry.k8s.io stays behind at the redirect.
+/// Handles requests to Artifact Registry's host. It serves public images without a token: clients drop that of
+/// registry.k8s.io at the redirect.
 pub async fn backend(State(desk): State<Desk>, request: Request) -> Response {
     if request.headers().contains_key(AUTHORIZATION) {
         return refuse(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "the token is not one of this registry");

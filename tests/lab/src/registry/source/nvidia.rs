@@ -1,4 +1,4 @@
-//! What is particular about nvcr.io: two token services, of which only one knows strangers.
+//! The special behaviour of nvcr.io: two token services, of which only one issues anonymous tokens.
 
 use axum::extract::Request;
 use axum::response::Response;
@@ -7,8 +7,8 @@ use http::StatusCode;
 use crate::address;
 use crate::registry::route::refuse;
 
-/// What nvcr.io answers to a token that has ended: it points to the login for accounts and no longer to its own token
-/// service (NVIDIA/nvidia-container-toolkit issue 1945).
+/// The response of nvcr.io to an expired token: the challenge names the token service for accounts instead of the
+/// anonymous one (NVIDIA/nvidia-container-toolkit issue 1945).
 pub fn challenge_of_an_ended_token(repository: Option<&str>) -> String {
     let scope = repository.map(|repository| format!(",scope=\"repository:{repository}:pull\""));
     format!(
@@ -18,7 +18,7 @@ pub fn challenge_of_an_ended_token(repository: Option<&str>) -> String {
     )
 }
 
-/// The login for accounts, as a client without one meets it.
+/// The token service for accounts, for a client without one.
 pub async fn login(_: Request) -> Response {
     refuse(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "authentication required")
 }

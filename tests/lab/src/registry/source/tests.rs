@@ -1,4 +1,4 @@
-//! The sources as a client meets them, over a real distribution.
+//! The sources from the view of a client, over a real distribution.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ impl Meeting {
         read(request).await.unwrap()
     }
 
-    /// Reads the challenge at `url` and gets the token that it asks for.
+    /// Reads the challenge at `url` and fetches a token for it.
     async fn login(&self, url: &str) -> (String, Value) {
         let challenge = read(self.client.get(url)).await.unwrap();
         assert_eq!((challenge.status, challenge.code().as_str()), (401, "UNAUTHORIZED"));
@@ -57,7 +57,7 @@ impl Meeting {
 }
 
 #[tokio::test]
-async fn every_registry_hands_out_what_was_published_byte_for_byte() {
+async fn every_registry_serves_published_content_byte_for_byte() {
     let meeting = Meeting::start().await;
     let cases = [
         ("us-docker.pkg.dev", address::GAR.0, "castai-hub/library/agent", Form::ManifestList),
@@ -98,7 +98,7 @@ async fn every_registry_hands_out_what_was_published_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn tokens_have_each_registry_s_shape_and_count_for_their_repository_alone() {
+async fn tokens_have_the_format_of_each_registry_and_are_valid_only_for_their_repository() {
     let meeting = Meeting::start().await;
     for (host, repository) in [
         ("us-docker.pkg.dev", "castai-hub/library/agent"),
@@ -134,7 +134,7 @@ async fn tokens_have_each_registry_s_shape_and_count_for_their_repository_alone(
 }
 
 #[tokio::test]
-async fn nvcr_io_sends_who_comes_with_an_ended_token_to_a_login_that_knows_no_strangers() {
+async fn nvcr_io_challenges_expired_tokens_with_a_token_service_that_requires_an_account() {
     let meeting = Meeting::start().await;
     meeting.publish("nvcr.io", NVIDIA_IMAGE, "v1", &Recipe::default()).await;
     let manifest = format!("https://nvcr.io/v2/{NVIDIA_IMAGE}/manifests/v1");
@@ -155,7 +155,7 @@ async fn nvcr_io_sends_who_comes_with_an_ended_token_to_a_login_that_knows_no_st
 }
 
 #[tokio::test]
-async fn registry_k8s_io_redirects_everything_and_asks_for_a_token_at_its_base_alone() {
+async fn registry_k8s_io_redirects_everything_and_challenges_only_at_its_base() {
     let meeting = Meeting::start().await;
     let recipe = Recipe { form: Form::ManifestList, ..Recipe::default() };
     meeting.publish("registry.k8s.io", "cpa/cpvpa", "v0.8.4", &recipe).await;
@@ -191,7 +191,7 @@ async fn registry_k8s_io_redirects_everything_and_asks_for_a_token_at_its_base_a
 }
 
 #[tokio::test]
-async fn faults_reach_bodies_and_traffic_is_counted() {
+async fn faults_apply_to_bodies_and_traffic_is_counted() {
     let meeting = Meeting::start().await;
     let recipe = Recipe { form: Form::Single, size: 300_000, ..Recipe::default() };
     meeting.publish("ghcr.io", GHCR_IMAGE, "v1", &recipe).await;
@@ -260,7 +260,7 @@ async fn tags_are_moved_removed_and_corrupted_on_demand() {
     meeting.control.call("PUT", "/images", tag).await;
     let now = meeting.get(&format!("{base}/manifests/v1"), &token).await;
     assert_eq!(now.header("docker-content-digest"), second.top().unwrap().digest);
-    // Publishing again notices that the tag is no longer what it was.
+    // Publishing again restores the original content of the tag.
     meeting.publish("us-docker.pkg.dev", repository, "v1", &recipe).await;
     let back = meeting.get(&format!("{base}/manifests/v1"), &token).await;
     assert_ne!(back.header("docker-content-digest"), second.top().unwrap().digest);

@@ -1,4 +1,4 @@
-//! Anonymous bearer tokens: granted per repository, in the shape that each registry gives them, and expiring.
+//! Anonymous bearer tokens: granted per repository, in the format of each registry, with an expiry.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -18,7 +18,7 @@ use super::{Desk, Registry};
 use crate::registry::route::{refuse, url_pairs};
 use crate::registry::upstream::{header, hexadecimal};
 
-/// The tokens that are valid now.
+/// The valid tokens.
 #[derive(Default)]
 pub struct Tokens {
     granted: Mutex<HashMap<String, Grant>>,
@@ -31,14 +31,14 @@ struct Grant {
     expires: Instant,
 }
 
-/// What a request may do with the token that it carries.
+/// The permissions of a request's token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// No token, or an unknown one.
     Stranger,
     /// A token that has expired or was revoked.
     Ended,
-    /// A valid token for something else.
+    /// A valid token for another repository.
     Elsewhere,
     Allowed,
 }
@@ -48,7 +48,7 @@ impl Tokens {
         *self.lifetime.lock().unwrap_or_else(PoisonError::into_inner) = Some(lifetime);
     }
 
-    /// Ends the tokens of the registry that images name so, or of all.
+    /// Expires the tokens of the registry with this name, or of all.
     pub fn revoke(&self, host: Option<&str>) {
         let mut granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
         let ended =
@@ -56,7 +56,7 @@ impl Tokens {
         ended.for_each(|grant| grant.expires = Instant::now());
     }
 
-    /// Docker Hub documents 300 s, tokens of nvcr.io say 600 s inside (sapcc/keppel pull request 731).
+    /// Docker Hub documents 300 s; tokens of nvcr.io contain 600 s (sapcc/keppel pull request 731).
     fn lifetime(&self, registry: Registry) -> Duration {
         let chosen = *self.lifetime.lock().unwrap_or_else(PoisonError::into_inner);
         chosen.unwrap_or(match registry {
@@ -72,7 +72,7 @@ impl Tokens {
         self.granted.lock().unwrap_or_else(PoisonError::into_inner).insert(token, grant);
     }
 
-    /// What the bearer may do with `repository`; with none, whether the token is valid at all.
+    /// The permissions of the bearer for `repository`; without one, whether the token is valid at all.
     pub fn standing(&self, registry: Registry, headers: &HeaderMap, repository: Option<&str>) -> Standing {
         let authorization = header(headers, AUTHORIZATION.as_str());
         let Some(token) = authorization.strip_prefix("Bearer ") else {
@@ -109,7 +109,7 @@ pub async fn grant(State(desk): State<Desk>, request: Request) -> Response {
             if matches!(exists, Ok(true)) && actions.split(',').any(|action| action == "pull") {
                 repositories.insert(repository.to_owned());
             } else if registry == Registry::Ghcr {
-                // GHCR refuses the token itself where the package is private or missing.
+                // GHCR refuses the token if the package is private or missing.
                 return refuse(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "authentication required");
             } else if registry == Registry::Nvidia {
                 return refuse(StatusCode::FORBIDDEN, "DENIED", "requested access to the resource is denied");
@@ -142,7 +142,7 @@ pub async fn grant(State(desk): State<Desk>, request: Request) -> Response {
     Json(answer).into_response()
 }
 
-/// A token in the shape of a JWT, with the names of its issuer and its audience; its signature is only random.
+/// A token in JWT format, with the names of its issuer and its audience; its signature is random.
 fn web_token(
     (issuer, audience): (&str, &str),
     repositories: &BTreeSet<String>,

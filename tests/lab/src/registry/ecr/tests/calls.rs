@@ -1,9 +1,9 @@
-//! Repositories, logins and what the account remembers.
+//! Repositories, logins and the stored state of the account.
 
 use super::*;
 
 #[tokio::test]
-async fn a_repository_must_exist_and_its_name_must_be_one() {
+async fn a_repository_must_exist_and_have_a_valid_name() {
     let account = Account::start().await;
     let missing = account.send(Method::POST, "/v2/some/where/blobs/uploads/", "", "").await;
     assert_eq!((missing.status, missing.code().as_str()), (404, "NAME_UNKNOWN"));
@@ -28,7 +28,7 @@ async fn a_repository_must_exist_and_its_name_must_be_one() {
 }
 
 #[tokio::test]
-async fn logins_fail_as_aws_words_it() {
+async fn failed_logins_have_the_messages_of_aws() {
     let mut account = Account::start().await;
     account.api("CreateRepository", json!({"repositoryName": "app"})).await;
     let anonymous = read(account.client.get(format!("https://{}/v2/", address::ECR.0))).await.unwrap();
@@ -69,7 +69,7 @@ async fn logins_fail_as_aws_words_it() {
 }
 
 #[tokio::test]
-async fn a_policy_counts_on_both_hosts_for_the_repositories_that_are_meant() {
+async fn a_policy_applies_on_both_hosts_to_its_repositories() {
     let account = Account::start().await;
     for name in ["ours/app", "theirs/app"] {
         account.api("CreateRepository", json!({"repositoryName": name})).await;
@@ -89,13 +89,13 @@ async fn a_policy_counts_on_both_hosts_for_the_repositories_that_are_meant() {
         assert_eq!(describe(input.clone()).await, "AccessDeniedException", "{input}");
     }
     assert_eq!(account.api("GetAuthorizationToken", json!({})).await["__type"], "AccessDeniedException");
-    // Without a policy all is allowed.
+    // Without a policy, everything is allowed.
     account.control.call("PUT", "/access", json!({})).await;
     assert_eq!(describe(json!({})).await, Value::Null);
 }
 
 #[tokio::test]
-async fn the_state_is_found_again() {
+async fn the_state_is_restored_at_the_next_start() {
     let account = Account::start().await;
     account.ecr.seed().await.unwrap();
     let before = account.control.call("GET", "/state", Value::Null).await;

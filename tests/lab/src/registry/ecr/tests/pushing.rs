@@ -1,4 +1,4 @@
-//! The rules on pushing, one by one.
+//! The rules for pushes, one by one.
 
 use super::*;
 
@@ -73,7 +73,7 @@ async fn uploads_follow_ecr_and_not_the_specification() {
 }
 
 #[tokio::test]
-async fn manifests_are_refused_for_ecr_s_reasons() {
+async fn manifests_are_rejected_by_the_rules_of_ecr() {
     let account = Account::start().await;
     let whole = image(Form::Index);
     account.push("app", "v1", &whole).await;
@@ -105,7 +105,7 @@ async fn manifests_are_refused_for_ecr_s_reasons() {
 }
 
 #[tokio::test]
-async fn blobs_are_mounted_only_with_the_account_setting_and_only_where_a_manifest_names_them() {
+async fn blobs_are_mounted_only_with_the_account_setting_and_a_manifest_that_refers_to_them() {
     let account = Account::start().await;
     let whole = image(Form::Single);
     account.push("leader", "v1", &whole).await;
@@ -135,7 +135,7 @@ async fn blobs_are_mounted_only_with_the_account_setting_and_only_where_a_manife
 }
 
 #[tokio::test]
-async fn an_upload_that_is_cut_is_never_kept() {
+async fn a_truncated_upload_is_never_stored() {
     let account = Account::start().await;
     account.api("CreateRepository", json!({"repositoryName": "app"})).await;
     let rule = json!({

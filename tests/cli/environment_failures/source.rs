@@ -1,4 +1,4 @@
-//! A source registry fails, or hands out something else.
+//! A source registry fails, or returns other content.
 
 use serde_json::{Value, json};
 
@@ -9,9 +9,9 @@ use crate::harness::{
     workload_specs,
 };
 
-/// Named, so that STS, which takes its time in a fresh lab, is not asked.
+/// Set explicitly so that STS, which is slow in a new lab, gets no request.
 #[test]
-fn an_image_that_is_missing_at_its_source_holds_back_only_what_needs_it() {
+fn an_image_missing_at_its_source_holds_back_only_its_workloads() {
     let lab = own_lab();
     let before = workload_specs(&lab);
     let plan = parse_json(&plugin(&lab, 0, &["sync-images", "--dry-run=client", "-o", "json"]));
@@ -84,7 +84,7 @@ fn a_source_that_is_down_is_named_once_and_the_other_sources_are_copied() {
 }
 
 #[test]
-fn a_source_that_fails_in_the_middle_fails_its_images_only() {
+fn a_source_that_fails_during_a_copy_fails_only_its_images() {
     let lab = own_lab();
     let before = workload_specs(&lab);
     let blobs = "pkg-containers.githubusercontent.com";
@@ -106,7 +106,7 @@ fn a_source_that_fails_in_the_middle_fails_its_images_only() {
     assert_rewritten(&before, &lab, &[AGENT, PAUSE, RESUME]);
     clear_faults(&lab);
 
-    // What happens once is tried again, and nobody is troubled.
+    // A single failure is retried, and the user sees no message.
     add_fault(
         &lab,
         "source",
@@ -125,7 +125,7 @@ fn a_source_that_fails_in_the_middle_fails_its_images_only() {
 }
 
 #[test]
-fn a_blob_with_wrong_bytes_never_arrives() {
+fn a_blob_with_wrong_bytes_is_never_stored() {
     let lab = own_lab();
     let before = workload_specs(&lab);
     let host = "production.cloudfront.docker.com";
@@ -143,15 +143,15 @@ fn a_blob_with_wrong_bytes_never_arrives() {
 }
 
 #[test]
-fn tokens_and_passwords_that_end_in_the_middle_are_renewed() {
+fn tokens_and_passwords_that_expire_during_a_run_are_renewed() {
     let lab = own_lab();
     let before = workload_specs(&lab);
     add_fault(&lab, "source", &json!({"path": "/blobs/", "times": 1, "action": {"kind": "hold"}}));
     add_fault(&lab, "ecr", &json!({"operation": "PutImage", "times": 1, "action": {"kind": "hold"}}));
-    // One image after the other: a token that is renewed is used before the next end.
+    // Images are copied one after the other, so a renewed token is used before it expires again.
     let run = lab.spawn_plugin(&["sync-images", "--yes", "--jobs=1", "--retry-delay=10ms"]).unwrap();
     for (front, part) in [("source", "/blobs/"), ("ecr", "/manifests/")] {
-        eventually("a request waits at the door", || {
+        eventually("a request is held", || {
             traffic(&lab, front).iter().any(|record| record.status == 0 && record.path.contains(part))
         });
         lab.control().delete("/source/tokens").unwrap();
@@ -163,7 +163,7 @@ fn tokens_and_passwords_that_end_in_the_middle_are_renewed() {
     assert_rewritten(&before, &lab, &ALL);
 }
 
-/// The first member of that name anywhere in `value`.
+/// The first member with this name anywhere in `value`.
 fn find(value: &Value, name: &str) -> Option<String> {
     match value {
         Value::Object(members) => members

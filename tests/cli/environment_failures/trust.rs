@@ -1,4 +1,4 @@
-//! Certificates that are not trusted, and clocks that are wrong.
+//! Untrusted certificates and wrong clocks.
 
 use std::net::Ipv4Addr;
 
@@ -15,11 +15,11 @@ use crate::harness::{
 
 const REGISTRY: &[&str] = &["--registry", MIRROR];
 
-fn lead(lab: &Lab, host: &str, address: Ipv4Addr) {
+fn redirect_dns(lab: &Lab, host: &str, address: Ipv4Addr) {
     lab.control().put(&format!("/dns/records/{host}"), &Behaviour::addresses(&[address])).unwrap();
 }
 
-fn lead_back(lab: &Lab) {
+fn reset_dns(lab: &Lab) {
     lab.control().post("/dns/reset", &()).unwrap();
 }
 
@@ -53,8 +53,8 @@ fn untrusted_certificates_and_wrong_clocks_are_named() {
     let cases: [(Ipv4Addr, &[&str]); 3] =
         [(UNKNOWN_AUTHORITY, &untrusted), (EXPIRED, &expired), (NOT_YET_VALID, &early)];
     for (address, words) in cases {
-        // One source: the others are copied.
-        lead(&lab, "ghcr.io", address);
+        // A single source: the images of the others are copied.
+        redirect_dns(&lab, "ghcr.io", address);
         let output = sync(&lab, 1, &[&["--dry-run"], REGISTRY].concat());
         assert_stderr_contains(&output, words);
         assert_stderr_contains(
@@ -67,33 +67,33 @@ fn untrusted_certificates_and_wrong_clocks_are_named() {
                 .lines()
                 .any(|line| line.starts_with("castai/hibernate") && line.contains("to copy"))
         );
-        lead_back(&lab);
-        // All that is AWS.
+        reset_dns(&lab);
+        // All hosts of AWS.
         for (host, flags) in [(STS.0, &[][..]), (ECR_API.0, REGISTRY)] {
-            lead(&lab, host, address);
+            redirect_dns(&lab, host, address);
             let output = sync(&lab, 2, flags);
             assert_stderr_contains(&output, words);
             assert_stderr_contains(&output, &["cannot reach AWS"]);
             assert!(!output.stderr.contains("with --registry it is not needed"), "{}", output.stderr);
-            lead_back(&lab);
+            reset_dns(&lab);
         }
-        // The destination, and the API server, whose authority stands in the kubeconfig.
-        lead(&lab, OCI_REGISTRY.0, address);
+        // The destination, and the API server, whose authority is in the kubeconfig.
+        redirect_dns(&lab, OCI_REGISTRY.0, address);
         assert_stderr_contains(&sync(&lab, 2, &[&format!("--registry={}", OCI_REGISTRY.0)]), words);
-        lead_back(&lab);
-        lead(&lab, API_SERVER_HOST, address);
+        reset_dns(&lab);
+        redirect_dns(&lab, API_SERVER_HOST, address);
         let output = sync(&lab, 2, &[]);
         assert_stderr_contains(&output, &["Unable to connect to the server", words[0]]);
         assert_stderr_contains(
             &output,
             &[if address == UNKNOWN_AUTHORITY { "update-kubeconfig" } else { "clock" }],
         );
-        lead_back(&lab);
+        reset_dns(&lab);
     }
     assert_eq!(ecr_tags(&lab), tags);
     assert_rewritten(&before, &lab, &[]);
 
-    // Preflight tells the same of Cast AI's hosts.
+    // `preflight` reports the same for Cast AI's hosts.
     for (fault, words) in [(Fault::Expired, "expired at 2020"), (Fault::NotYetValid, "not yet valid")] {
         lab.control().put("/castai/faults/api.cast.ai", &fault).unwrap();
         let output = crate::harness::plugin(&lab, 1, &["preflight"]);
@@ -106,11 +106,11 @@ fn untrusted_certificates_and_wrong_clocks_are_named() {
 }
 
 #[test]
-fn behind_a_private_ca_ssl_cert_file_is_what_helps() {
+fn with_a_private_ca_ssl_cert_file_fixes_the_error() {
     let lab = own_lab();
     let before = workload_specs(&lab);
     let in_house = format!("--registry={}", OCI_REGISTRY.0);
-    // The lab's authority is a private one; the API server's stands in the kubeconfig and is trusted in any case.
+    // The lab's authority is private. The API server's authority is in the kubeconfig and always trusted.
     let output = trusting(&lab, 2, None, &[&in_house]);
     assert_stderr_contains(
         &output,
@@ -118,7 +118,7 @@ fn behind_a_private_ca_ssl_cert_file_is_what_helps() {
     );
     let output = trusting(&lab, 2, Some("/absent.pem"), &[&in_house]);
     assert_stderr_contains(&output, &["no trusted root certificates found", "/absent.pem", "SSL_CERT_FILE"]);
-    // Not even AWS' own client may give up in a way of its own.
+    // The error of the AWS client has the same form.
     trusting(&lab, 2, Some("/absent.pem"), &[]);
     assert_rewritten(&before, &lab, &[]);
     let roots = lab.folder().authority_certificate();
@@ -126,7 +126,7 @@ fn behind_a_private_ca_ssl_cert_file_is_what_helps() {
 }
 
 #[test]
-fn aws_that_refuses_the_time_of_a_request_is_answered_with_the_clock() {
+fn clock_skew_reported_by_aws_shows_the_time_of_this_machine() {
     let lab = own_lab();
     let before = workload_specs(&lab);
     for (code, message) in [

@@ -1,4 +1,4 @@
-//! Between us and everything else stands a proxy.
+//! All connections go through a proxy.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{ALL, assert_rewritten};
 use crate::harness::{MIRROR, QUICK, assert_stderr_contains, own_lab, plugin, sync, workload_specs};
 
-/// All of AWS, the API server among it.
+/// All AWS hosts, including the API server.
 const AWS: &str = ".amazonaws.com";
 
 /// Runs `sync-images` with these proxy variables, through the lab's proxy, and asserts its exit code.
@@ -31,22 +31,25 @@ fn proxied(lab: &Lab) -> Vec<String> {
 }
 
 #[test]
-fn everything_goes_through_the_proxy_but_what_no_proxy_names() {
+fn all_connections_use_the_proxy_except_those_in_no_proxy() {
     let lab = own_lab();
     let before = workload_specs(&lab);
     let proxy = format!("http://{}:3128", PROXY.0);
     let cluster = API_SERVER_HOST.to_lowercase();
 
-    // Registries, AWS and the API server, in all that a run does.
+    // All requests of a run to registries, AWS and the API server.
     through(&lab, 0, &proxy, "", &["--yes"]);
     assert_rewritten(&before, &lab, &ALL);
     let all = proxied(&lab);
     for host in [cluster.as_str(), "ghcr.io", "auth.docker.io", ECR.0, "api.ecr.us-east-1.amazonaws.com"] {
         assert!(all.iter().any(|target| target == host), "{host} in {all:?}");
     }
-    assert!(!all.iter().any(|target| target.contains("169.254")), "metadata is this machine's own: {all:?}");
+    assert!(
+        !all.iter().any(|target| target.contains("169.254")),
+        "no request for instance metadata uses the proxy: {all:?}"
+    );
 
-    // Each way of writing an exception counts for all three alike.
+    // Each form of an exception has the same meaning for all three.
     let dry = ["--dry-run"];
     for (exceptions, direct) in [
         (format!("{AWS}, "), vec![cluster.as_str(), ECR.0, "api.ecr.us-east-1.amazonaws.com"]),
@@ -65,7 +68,7 @@ fn everything_goes_through_the_proxy_but_what_no_proxy_names() {
         let is_aws_proxied = seen.iter().any(|target| target.starts_with("api.ecr."));
         assert_eq!(is_aws_proxied, !direct.iter().any(|host| host.starts_with("api.ecr.")), "{exceptions}");
     }
-    // A range of addresses counts where the server is written as an address.
+    // A CIDR range applies only to a server that is written as an IP address.
     let address = format!("--server=https://{API_SERVER}");
     let by_address = ["--dry-run", address.as_str(), "--tls-server-name", API_SERVER_HOST];
     through(&lab, 0, &proxy, "10.0.0.0/8,", &by_address);
@@ -75,7 +78,7 @@ fn everything_goes_through_the_proxy_but_what_no_proxy_names() {
 }
 
 #[test]
-fn a_proxy_that_does_not_let_us_through_is_named_without_its_password() {
+fn a_proxy_that_refuses_is_named_without_its_password() {
     let lab = own_lab();
     let before = workload_specs(&lab);
     let proxy = |password: &str| format!("http://engineer:{password}@{}:3128", PROXY.0);
@@ -93,7 +96,7 @@ fn a_proxy_that_does_not_let_us_through_is_named_without_its_password() {
     ] {
         lab.control().put("/proxy/settings", &settings).unwrap();
         let outputs = [
-            // The API server, AWS, and then only the sources.
+            // For the API server, for AWS, and then only for the sources.
             through(&lab, 2, &proxy("s3cret"), "", &["--dry-run"]),
             through(&lab, 2, &proxy("s3cret"), &cluster, &["--dry-run", &registry]),
             through(&lab, 1, &proxy("s3cret"), &both, &["--dry-run", &registry]),

@@ -1,4 +1,4 @@
-//! Names that ECR does not take.
+//! Names that ECR rejects.
 
 use lab::host::Lab;
 use serde_json::json;
@@ -47,7 +47,7 @@ fn names_that_ecr_rejects_are_reported_with_rule_and_hint() {
     }
     assert_stderr_contains(&output, &["GHCR.io/castai/agent:v1", "only a-z", "/<NAME>=GHCR.io/castai/agent"]);
     assert_stderr_contains(&output, &["deployment.apps/double in namespace castai-agent held back"]);
-    // The others went on.
+    // The other images are mirrored.
     let rewritten = [&ALL[..], &[]].concat();
     let mut expected = before.clone();
     for name in ["Deployment/double", "Deployment/dashes", "Deployment/upper"] {
@@ -64,12 +64,12 @@ fn names_that_ecr_rejects_are_reported_with_rule_and_hint() {
     sync(&lab, 0, &[&maps[0], &maps[1], exclude]);
     assert_eq!(container_image(&lab, "double", "main"), format!("{MIRROR}/castai/spot-handler:v1"));
     assert_eq!(container_image(&lab, "dashes", "main"), format!("{MIRROR}/castai/spot-handler-2:v1"));
-    // Our record tells the next run what stands behind the names.
+    // The next run reads the original names from the annotation.
     assert!(sync(&lab, 0, &[exclude]).stdout.starts_with("nothing to do"));
 }
 
 #[test]
-fn a_path_that_ecr_refuses_stops_the_run_at_once() {
+fn a_path_that_ecr_rejects_stops_the_run_immediately() {
     let lab = crate::harness::shared_lab();
     let tags = ecr_tags(lab);
     for (path, words) in [

@@ -1,4 +1,4 @@
-//! The destination fails, or refuses what it is given.
+//! The destination fails, or rejects content.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::harness::{
 };
 
 #[test]
-fn a_destination_that_fails_in_the_middle_leaves_the_cluster_alone_and_what_arrived_stays() {
+fn a_destination_that_fails_during_a_copy_changes_no_workload_and_keeps_copied_images() {
     let lab = own_lab();
     let (before, tags) = (workload_specs(&lab), ecr_tags(&lab));
     add_fault(
@@ -34,11 +34,11 @@ fn a_destination_that_fails_in_the_middle_leaves_the_cluster_alone_and_what_arri
     let second = uploaded_blobs(&lab).len();
     let whole = own_lab();
     sync(&whole, 0, &[]);
-    assert_eq!(first + second, uploaded_blobs(&whole).len(), "nothing went up twice");
+    assert_eq!(first + second, uploaded_blobs(&whole).len(), "no blob was uploaded twice");
 }
 
 #[test]
-fn what_ecr_refuses_fails_that_image_only_and_says_what_to_do() {
+fn a_rejection_by_ecr_fails_only_that_image_with_a_hint() {
     let lab = own_lab();
     let before = workload_specs(&lab);
     let control = lab.control();
@@ -79,7 +79,7 @@ fn what_ecr_refuses_fails_that_image_only_and_says_what_to_do() {
     assert!(workload_specs(&lab).contains_key(AGENT));
 }
 
-/// A rule that lets ECR's own API answer with an error.
+/// A fault rule for an error response of ECR's API.
 fn api_error(operation: &str, code: &str, message: &str) -> serde_json::Value {
     let body = json!({"__type": code, "message": message}).to_string();
     let headers = json!({"Content-Type": "application/x-amz-json-1.1"});
@@ -87,7 +87,7 @@ fn api_error(operation: &str, code: &str, message: &str) -> serde_json::Value {
     json!({"operation": operation, "action": action})
 }
 
-/// A rule that lets the registry's host answer with an error.
+/// A fault rule for an error response of the registry host.
 fn registry_error(
     operation: &str,
     status: u16,
@@ -100,13 +100,13 @@ fn registry_error(
 }
 
 #[test]
-fn a_destination_that_is_full_or_throttles_says_so_and_the_next_run_completes() {
+fn a_full_or_throttling_destination_is_reported_and_the_next_run_completes() {
     let lab = own_lab();
     let (before, tags) = (workload_specs(&lab), ecr_tags(&lab));
     let none = json!({});
     let long = json!({"Retry-After": "3600"});
     let quota = "the maximum allowed number of repositories which is '100000'";
-    // Those of manifests come last: they leave nothing to upload.
+    // Faults of manifests come last, because then all blobs are uploaded.
     let cases: [(serde_json::Value, &[&str]); 8] = [
         (
             api_error("CreateRepository", "LimitExceededException", quota),
@@ -164,7 +164,7 @@ fn a_destination_that_is_full_or_throttles_says_so_and_the_next_run_completes() 
 }
 
 #[test]
-fn transient_throttling_is_retried_silently() {
+fn transient_throttling_is_retried_without_a_message() {
     let lab = own_lab();
     let before = workload_specs(&lab);
     let (none, soon) = (json!({}), json!({"Retry-After": "1"}));
@@ -182,11 +182,15 @@ fn transient_throttling_is_retried_silently() {
     assert!(!output.stderr.contains("error"), "{}", output.stderr);
     assert_rewritten(&before, &lab, &ALL);
     let records = traffic(&lab, "ecr");
-    assert_eq!(records.iter().filter(|record| record.status == 429).count(), 3, "each was met");
+    assert_eq!(
+        records.iter().filter(|record| record.status == 429).count(),
+        3,
+        "each rule matched a request"
+    );
 }
 
 #[test]
-fn an_in_house_registry_whose_disk_is_full_says_so_and_is_filled_later() {
+fn a_full_in_house_registry_is_reported_and_the_next_run_completes() {
     let lab = own_lab();
     let before = workload_specs(&lab);
     let storage = lab.folder().state().join("registry/oci");

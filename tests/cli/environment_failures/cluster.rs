@@ -1,4 +1,4 @@
-//! The cluster cannot be reached, or does not let us.
+//! The cluster cannot be reached, or denies access.
 
 use lab::address::{API_SERVER, API_SERVER_HOST, REFUSING, SILENT};
 
@@ -33,7 +33,7 @@ fn unreachable_clusters_fail_with_kubectls_message() {
 }
 
 #[test]
-fn a_missing_credential_plugin_is_named_with_how_to_install_it() {
+fn a_missing_credential_plugin_is_named_with_its_install_hint() {
     let lab = shared_lab();
     let kubeconfig = std::fs::read_to_string(lab.folder().kubeconfig()).unwrap();
     let (head, _) = kubeconfig.split_once("    client-certificate-data:").unwrap();
@@ -46,7 +46,7 @@ fn a_missing_credential_plugin_is_named_with_how_to_install_it() {
 }
 
 #[test]
-fn a_credential_plugin_that_fails_or_prints_rubbish_is_named() {
+fn a_credential_plugin_that_fails_or_prints_invalid_output_is_named() {
     let lab = shared_lab();
     let kubeconfig = std::fs::read_to_string(lab.folder().kubeconfig()).unwrap();
     let (head, _) = kubeconfig.split_once("    client-certificate-data:").unwrap();
@@ -89,7 +89,7 @@ fn a_credential_plugin_that_fails_or_prints_rubbish_is_named() {
     }
 }
 
-/// Images of kinds that nobody may list are not there to be mirrored: that is no success.
+/// Images of kinds that cannot be listed are not mirrored, so the run does not succeed.
 #[test]
 fn a_kind_that_cannot_be_listed_makes_the_result_incomplete() {
     let lab = own_lab();
@@ -101,7 +101,7 @@ fn a_kind_that_cannot_be_listed_makes_the_result_incomplete() {
     let found = sync(&lab, 1, &[&kubeconfig, "--no-mirror", "--no-rewrite", "--inventory", inventory]);
     assert_stderr_contains(&found, &incomplete);
     assert_stderr_contains(&sync(&lab, 1, &[&kubeconfig, "--dry-run"]), &incomplete);
-    // What can be done is done; the second run has nothing to do, and does not say that all is well.
+    // Everything else is done. The second run has nothing to do, but does not report success.
     assert_stderr_contains(&sync(&lab, 1, &[&kubeconfig]), &incomplete);
     assert_rewritten(&before, &lab, &ALL.map(|name| if name == super::NODE_AGENT { AGENT } else { name }));
     let again = sync(&lab, 1, &[&kubeconfig]);
@@ -109,7 +109,7 @@ fn a_kind_that_cannot_be_listed_makes_the_result_incomplete() {
     assert!(!again.stdout.contains("nothing to do"), "{}", again.stdout);
     let report = parse_json(&sync(&lab, 1, &[&kubeconfig, "-o", "json"]));
     assert!(report["unlisted"].as_array().unwrap().iter().any(|kind| kind == "daemonsets.apps"), "{report}");
-    // The file carries it on to machines that do not see the cluster.
+    // The inventory file contains the error for machines that do not reach the cluster.
     let elsewhere = ["--no-discover", "--inventory", inventory, "--no-rewrite"];
     assert_stderr_contains(&sync(&lab, 1, &elsewhere), &incomplete);
     sync(&lab, 0, &[]);
@@ -117,7 +117,7 @@ fn a_kind_that_cannot_be_listed_makes_the_result_incomplete() {
 }
 
 #[test]
-fn each_missing_right_is_named_and_the_rest_is_done() {
+fn each_missing_permission_is_named_and_all_else_is_done() {
     let lab = own_lab();
     let before = workload_specs(&lab);
 
@@ -125,7 +125,7 @@ fn each_missing_right_is_named_and_the_rest_is_done() {
     snapshot_output("forbidden-cluster", "sync-images --yes", &nobody);
     assert_stderr_contains(&nobody, &["(Forbidden)", "\"nobody\"", "\"deployments\""]);
 
-    // Deployments only, and not patched.
+    // Only Deployments can be listed, and not patched.
     let reader = sync(&lab, 1, &[&grant_access(&lab, "reader", "get,list", "deployments.apps,nodes")]);
     snapshot_output("forbidden-lists", "sync-images --yes", &reader);
     assert_stderr_contains(
@@ -142,9 +142,9 @@ fn each_missing_right_is_named_and_the_rest_is_done() {
         mirrored_tags(&lab).contains("us-docker.pkg.dev/castai-hub/library/agent:v0.161.1"),
         "images were copied"
     );
-    assert!(!mirrored_tags(&lab).contains("castai/hibernate:v0.14"), "nobody saw that it is wanted");
+    assert!(!mirrored_tags(&lab).contains("castai/hibernate:v0.14"), "the image was not found");
 
-    // Without the nodes, an ARN and the server's name on EKS nothing tells the region.
+    // Without nodes, an ARN and the host name of an EKS API server, the region is unknown.
     grant_access(&lab, "placeless", "get,list", "deployments.apps");
     let path = lab.kubeconfig_for("placeless", None).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();

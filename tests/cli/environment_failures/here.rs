@@ -1,4 +1,4 @@
-//! This machine's own side fails: files, standard output.
+//! This machine fails: files, standard output.
 
 use super::assert_rewritten;
 use crate::harness::{
@@ -20,14 +20,14 @@ fn a_file_that_cannot_be_written_is_named() {
             &sync(&lab, 2, &["--lock", path]),
             &[&format!("error: writing {path}: {reason}")],
         );
-        assert_eq!(workload_specs(&lab), before, "without its lock nothing is rewritten");
+        assert_eq!(workload_specs(&lab), before, "nothing is rewritten without its lock");
     }
-    assert_eq!(home.read_dir().unwrap().filter(is_part).count(), 0, "no part of a file is left");
+    assert_eq!(home.read_dir().unwrap().filter(is_part).count(), 0, "no partial file is left");
     sync(&lab, 0, &[]);
 }
 
 #[test]
-fn a_disk_that_is_full_or_read_only_costs_the_lock_and_nothing_else() {
+fn a_full_or_read_only_disk_loses_only_the_lock() {
     let lab = own_lab();
     let before = workload_specs(&lab);
     let place = lab.folder().home().join("disk");
@@ -40,7 +40,7 @@ fn a_disk_that_is_full_or_read_only_costs_the_lock_and_nothing_else() {
     };
     let unmount = || assert_eq!(lab.run("umount", &[place]).unwrap().code, Some(0));
 
-    // What can be seen early is seen before anything is copied.
+    // Files are checked before anything is copied.
     let tags = ecr_tags(&lab);
     mount("ro");
     assert_stderr_contains(
@@ -60,12 +60,12 @@ fn a_disk_that_is_full_or_read_only_costs_the_lock_and_nothing_else() {
     for full in [lock.as_str(), "/dev/full"] {
         let output = sync(&lab, 2, &["--lock", full]);
         assert_stderr_contains(&output, &[&format!("error: writing {full}: No space left on device")]);
-        assert_eq!(workload_specs(&lab), before, "without its lock nothing is rewritten");
+        assert_eq!(workload_specs(&lab), before, "nothing is rewritten without its lock");
     }
     let left = lab.run("ls", &[place]).unwrap();
-    assert_eq!(left.stdout, "filler\n", "no part of a file is left");
+    assert_eq!(left.stdout, "filler\n", "no partial file is left");
     unmount();
-    // What was copied stays.
+    // Copied images are kept.
     clear_traffic(&lab);
     sync(&lab, 0, &["--lock", &lock]);
     assert_eq!(uploaded_blobs(&lab), []);
@@ -79,7 +79,7 @@ fn is_part(entry: &std::io::Result<std::fs::DirEntry>) -> bool {
 }
 
 #[test]
-fn a_full_disk_is_an_error_and_a_reader_that_hangs_up_is_none() {
+fn a_full_disk_is_an_error_and_a_closed_pipe_is_not() {
     let lab = shared_lab();
     let tags = ecr_tags(lab);
     let shell = |script: &str| lab.run("bash", &["-o", "pipefail", "-c", script]).unwrap();
@@ -90,7 +90,7 @@ fn a_full_disk_is_an_error_and_a_reader_that_hangs_up_is_none() {
     assert_eq!((closed.code, closed.stdout.as_str()), (Some(0), "{"), "{}", closed.stderr);
     assert_eq!(closed.stderr, "");
     for command in ["sync-images --dry-run", "preflight", "sync-images --no-mirror --no-rewrite", "--help"] {
-        // Every writer's own exit code, and a reader of one line.
+        // The exit code of each writer, with a reader that reads one line.
         let line = format!("kubectl castai-privatelink {command} 2>&1 | head -1; echo ${{PIPESTATUS[0]}}");
         let closed = shell(&line);
         let lines: Vec<_> = closed.stdout.lines().collect();
@@ -101,7 +101,7 @@ fn a_full_disk_is_an_error_and_a_reader_that_hangs_up_is_none() {
     assert_eq!(ecr_tags(lab), tags);
 }
 
-/// What `command` shows on a terminal of so many columns, without colour and with what bars drew in between.
+/// The output of `command` on a terminal of this width, without colour and including intermediate progress bars.
 fn on_terminal(lab: &lab::host::Lab, columns: u16, command: &str) -> lab::host::Output {
     let command = format!("stty cols {columns} rows 50; kubectl castai-privatelink {command}");
     let command = ["--quiet", "--return", "--command", &command, "/dev/null"];
@@ -111,7 +111,7 @@ fn on_terminal(lab: &lab::host::Lab, columns: u16, command: &str) -> lab::host::
 }
 
 #[test]
-fn a_terminal_of_40_columns_stays_readable_and_a_pipe_is_never_cut() {
+fn a_terminal_of_40_columns_is_readable_and_a_pipe_is_not_truncated() {
     let lab = own_lab();
     let agent = "us-docker.pkg.dev/castai-hub/library/agent:v0.161.1";
     let dry = on_terminal(&lab, 40, "sync-images --dry-run");
@@ -121,7 +121,7 @@ fn a_terminal_of_40_columns_stays_readable_and_a_pipe_is_never_cut() {
     assert!(row.starts_with('…') && row.ends_with("to copy"), "{row}");
     let row = table.iter().find(|line| line.contains("castai-kvisor-agent ")).unwrap();
     assert!(row.contains("image updated"), "{row}");
-    // A terminal breaks sentences, which name things in full.
+    // A terminal wraps sentences, which name objects in full.
     let is_row = |line: &&&str| !line.starts_with("note: ") && !line.starts_with("hint: ");
     assert!(table.iter().filter(is_row).all(|line| line.chars().count() <= 40), "{table:#?}");
 
@@ -135,16 +135,16 @@ fn a_terminal_of_40_columns_stays_readable_and_a_pipe_is_never_cut() {
 
     let real = on_terminal(&lab, 40, "sync-images --yes");
     assert_eq!(real.code, Some(0), "{}", real.stdout);
-    // Bars fit too.
+    // Progress bars fit too.
     let drawn = real.stdout.split(['\r', '\n', '\u{1b}']).map(|piece| {
         let piece = piece.strip_prefix('[').unwrap_or(piece);
         piece.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').get(1..).unwrap_or_default()
     });
     for piece in drawn.filter(|piece| piece.contains('%')) {
-        // A bar that fills its line is followed by the next without a line break.
+        // A progress bar that fills its line is followed by the next one without a line break.
         let characters: Vec<char> = piece.trim_end().chars().collect();
         for line in characters.chunks(40) {
-            assert!(line.iter().filter(|c| **c == '%').count() <= 1, "one bar a line: {piece:?}");
+            assert!(line.iter().filter(|c| **c == '%').count() <= 1, "one progress bar per line: {piece:?}");
         }
     }
 
@@ -154,7 +154,7 @@ fn a_terminal_of_40_columns_stays_readable_and_a_pipe_is_never_cut() {
     assert!(!piped.contains('…'), "{piped}");
 }
 
-/// Lines as a terminal shows them at the end: what stands behind the last return of the cursor.
+/// The final content of each line on a terminal: the text after the last carriage return.
 fn lines_of(text: &str) -> Vec<&str> {
     fn last_drawn(line: &str) -> &str {
         let line = line.trim_end_matches('\r');

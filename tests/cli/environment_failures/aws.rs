@@ -1,4 +1,4 @@
-//! AWS does not know us, does not let us, or is somewhere else.
+//! AWS rejects the credentials, denies an action, or the region is wrong.
 
 use lab::aws::Identity;
 use serde_json::json;
@@ -12,7 +12,7 @@ use crate::harness::{
 const REGISTRY: &[&str] = &["--registry", MIRROR];
 
 #[test]
-fn credentials_that_do_not_work_stop_the_run_before_anything_is_done() {
+fn invalid_credentials_stop_the_run_before_any_change() {
     let lab = own_lab();
     let (before, tags) = (workload_specs(&lab), ecr_tags(&lab));
     let control = lab.control();
@@ -40,7 +40,7 @@ fn credentials_that_do_not_work_stop_the_run_before_anything_is_done() {
         snapshot_output("no-aws-credentials", "sync-images --yes", &output);
         let said = output.stderr;
         assert!(said.contains("no AWS credentials") && said.contains("aws sso login"), "{said}");
-        assert_eq!(said.lines().count(), 1, "one line says it all: {said}");
+        assert_eq!(said.lines().count(), 1, "the error is one line: {said}");
     }
     control.put("/aws/identity", &Identity::of_account("210987654321")).unwrap();
     let output = sync(&lab, 2, &[]);
@@ -49,7 +49,7 @@ fn credentials_that_do_not_work_stop_the_run_before_anything_is_done() {
     assert_rewritten(&before, &lab, &[]);
     assert_eq!(ecr_tags(&lab), tags);
 
-    // The user's word settles it.
+    // The user's flag decides.
     sync(&lab, 0, REGISTRY);
     assert_rewritten(&before, &lab, &ALL);
 }
@@ -122,7 +122,7 @@ fn unknown_regions_fail_before_any_request() {
 }
 
 #[test]
-fn a_region_without_cast_ais_services_is_said_by_preflight_and_mirrors_all_the_same() {
+fn preflight_reports_a_region_without_services_and_sync_images_still_mirrors() {
     let lab = own_lab();
     let before = workload_specs(&lab);
     let output = plugin(&lab, 1, &[&["preflight", "--region=sa-east-1"], QUICK].concat());

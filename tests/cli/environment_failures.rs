@@ -1,17 +1,18 @@
-//! Bad days: each a clear message on the right object, the right exit code, and nothing half done.
+//! Failures of the environment. Each gives a clear message that names the object and the right exit code, and leaves
+//! nothing half done.
 //!
-//! | bad day | tests |
+//! | failure | tests |
 //! | --- | --- |
 //! | no cluster, RBAC, a kind that cannot be listed, credential plugins | `cluster` |
 //! | AWS credentials, IAM, another account, unknown region | `aws` |
-//! | image missing, login, source down or throttling, cut or wrong bytes, tokens that end | `source` |
-//! | immutable tags, refused manifests, full, throttling, cut or wrong bytes | `destination` |
-//! | names that ECR refuses | `names` |
+//! | image missing, login, source down or throttling, truncated or wrong bytes, expired tokens | `source` |
+//! | immutable tags, rejected manifests, full, throttling, truncated or wrong bytes | `destination` |
+//! | names that ECR rejects | `names` |
 //! | certificates, private CA, clock | `trust` |
 //! | proxy and `NO_PROXY` | `proxy` |
 //! | deleted, changed or paused workloads, admission, rollouts, nodes that cannot pull | `rollout`, `health` |
 //! | files, full disks, closed pipes, narrow terminals | `here` |
-//! | a list that is forgotten in the middle (410) | unit tests of `cluster::list` |
+//! | a list whose continue token expires (410) | unit tests of `cluster::list` |
 //! | Ctrl-C and `kill -9` | `interruption` |
 
 mod aws;
@@ -32,7 +33,7 @@ const PAUSE: &str = "CronJob/hibernate-pause";
 const RESUME: &str = "CronJob/hibernate-resume";
 const ALL: [&str; 5] = [AGENT, CONTROLLER, NODE_AGENT, PAUSE, RESUME];
 
-/// Asserts that of Cast AI's workloads exactly `rewritten` differ from `before`, each in all its images.
+/// Asserts that among Cast AI's workloads exactly `rewritten` differ from `before`, each in all its images.
 #[track_caller]
 fn assert_rewritten(
     before: &std::collections::BTreeMap<String, serde_json::Value>,
@@ -46,10 +47,10 @@ fn assert_rewritten(
             let count = |part: &str| text.matches(part).count();
             let (images, ours) =
                 (count("\"image\":"), count(&format!("\"image\":\"{}/", crate::harness::MIRROR)));
-            assert_eq!(images, ours, "{name} is not wholly rewritten: {text}");
+            assert_eq!(images, ours, "{name} is not fully rewritten: {text}");
             assert!(workload["annotations"]["privatelink.cast.ai/images"].is_string(), "{name}");
         } else {
-            assert_eq!(Some(workload), before.get(name), "{name} was touched");
+            assert_eq!(Some(workload), before.get(name), "{name} was changed");
         }
     }
 }

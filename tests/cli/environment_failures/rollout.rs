@@ -1,4 +1,4 @@
-//! Workloads change under our hands, are refused, or do not come up.
+//! Workloads change during a run, cannot be changed, or do not become ready.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ use crate::harness::{
 const NAMESPACE: &str = "--namespace=castai-agent";
 
 #[test]
-fn workloads_that_change_meanwhile_are_decided_again() {
+fn workloads_that_change_during_the_rewrite_are_planned_again() {
     let lab = own_lab();
     sync(&lab, 0, &["--no-rewrite"]);
     clear_traffic(&lab);
     let before = workload_specs(&lab);
-    // The cluster has been read when ECR is asked.
+    // When ECR gets this request, the cluster has been read.
     add_fault(&lab, "ecr", &json!({"operation": "ListImages", "action": {"kind": "hold"}}));
     let run = lab.spawn_plugin(&["sync-images", "--yes"]).unwrap();
     eventually("ECR is asked", || count_ecr_requests(&lab, "ListImages") > 0);
@@ -51,7 +51,7 @@ fn workloads_that_change_meanwhile_are_decided_again() {
     expected.insert(AGENT.to_owned(), after[AGENT].clone());
     assert!(
         after[AGENT]["spec"].to_string().contains("library/agent:v0.162.0\""),
-        "the user's change stands"
+        "the user's change is kept"
     );
     assert!(after[AGENT]["annotations"]["privatelink.cast.ai/images"].is_null(), "{}", after[AGENT]);
     assert_rewritten(&expected, &lab, &[CONTROLLER, NODE_AGENT, RESUME]);
@@ -67,7 +67,7 @@ fn workloads_that_change_during_the_copy_are_read_again() {
     let before = workload_specs(&lab);
     add_fault(&lab, "ecr", &json!({"operation": "PutImage", "action": {"kind": "hold"}}));
     let run = lab.spawn_plugin(&["sync-images", "--yes"]).unwrap();
-    eventually("a manifest is written", || count_ecr_requests(&lab, "PutImage") > 0);
+    eventually("a manifest is uploaded", || count_ecr_requests(&lab, "PutImage") > 0);
     kubectl(&lab, &["delete", "cronjob", "hibernate-pause", NAMESPACE]);
     kubectl(&lab, &["set", "env", "deployment/castai-agent", "MEANWHILE=yes", NAMESPACE]);
     clear_faults(&lab);
@@ -75,13 +75,13 @@ fn workloads_that_change_during_the_copy_are_read_again() {
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     assert!(
         workload_specs(&lab)[AGENT]["spec"].to_string().contains("MEANWHILE"),
-        "the user's change stands"
+        "the user's change is kept"
     );
     assert_rewritten(&before, &lab, &[AGENT, CONTROLLER, NODE_AGENT, RESUME]);
 }
 
-/// Has an admission policy refuse changes of an object (resource and name) unless `expression` holds, and returns the
-/// file with it.
+/// Adds an admission policy that rejects changes of an object (resource and name) unless `expression` holds, and returns
+/// its file.
 fn refuse(lab: &Lab, (resource, name): (&str, &str), expression: &str, message: &str) -> String {
     let policy = json!({"apiVersion": "v1", "kind": "List", "items": [
         {
@@ -108,12 +108,12 @@ fn refuse(lab: &Lab, (resource, name): (&str, &str), expression: &str, message: 
 }
 
 #[test]
-fn a_policy_that_refuses_is_quoted_and_the_others_are_rewritten() {
+fn a_rejecting_policy_is_quoted_and_other_workloads_are_rewritten() {
     let lab = own_lab();
     let before = workload_specs(&lab);
     let message = "frozen \u{1b}[31muntil Monday";
     let file = refuse(&lab, ("deployments", "castai-agent"), "false", message);
-    eventually("the policy is in force", || {
+    eventually("the policy is active", || {
         let touch = ["annotate", "deployment/castai-agent", "touch=1", NAMESPACE, "--dry-run=server"];
         lab.kubectl(&touch).unwrap().code != Some(0)
     });
@@ -134,7 +134,7 @@ fn a_policy_that_refuses_is_quoted_and_the_others_are_rewritten() {
 }
 
 #[test]
-fn a_rollout_that_does_not_come_up_names_the_pod_or_the_wait() {
+fn a_failed_rollout_names_the_pod_or_the_timeout() {
     let lab = own_lab();
     let before = workload_specs(&lab);
     lab.control().post("/kubelet/pulls/pause", &json!({})).unwrap();
@@ -177,9 +177,9 @@ fn all_ready(pods: &Value) -> bool {
     !pods.is_empty() && pods.iter().all(ready)
 }
 
-/// A policy can tell a dry run from the change itself.
+/// A policy can distinguish a dry run from the actual change.
 #[test]
-fn a_policy_that_refuses_only_the_real_change_is_quoted_too() {
+fn a_policy_that_rejects_only_the_actual_change_is_quoted() {
     let lab = own_lab();
     let before = workload_specs(&lab);
     let message = "changes need a ticket";
@@ -188,9 +188,9 @@ fn a_policy_that_refuses_only_the_real_change_is_quoted_too() {
         let touch = format!("touch={value}");
         lab.kubectl(&["annotate", "--overwrite", "daemonset/castai-kvisor-agent", &touch, NAMESPACE]).unwrap()
     };
-    // A change that is none is not asked about, so that each try is another one.
+    // Admission does not run for a patch without changes, so each attempt changes something.
     let mut tries = 0;
-    eventually("the policy is in force", || {
+    eventually("the policy is active", || {
         tries += 1;
         touch(&tries.to_string()).code != Some(0)
     });
@@ -215,7 +215,7 @@ fn a_policy_that_refuses_only_the_real_change_is_quoted_too() {
 }
 
 #[test]
-fn a_deployment_that_is_paused_is_rewritten_and_not_waited_for() {
+fn a_paused_deployment_is_rewritten_without_waiting() {
     let lab = own_lab();
     let before = workload_specs(&lab);
     kubectl(&lab, &["rollout", "pause", "deployment/castai-agent", NAMESPACE]);
@@ -226,7 +226,7 @@ fn a_deployment_that_is_paused_is_rewritten_and_not_waited_for() {
     );
     assert!(workload_specs(&lab)[AGENT]["spec"].to_string().contains(&format!("\"image\":\"{MIRROR}/")));
 
-    // One that is paused while its rollout is waited for is not waited for any longer.
+    // A Deployment that is paused during its rollout is not waited for any longer.
     lab.control().post("/kubelet/pulls/pause", &json!({})).unwrap();
     let arguments =
         ["sync-images", "--yes", "--timeout=5m", "--only=*kvisor-controller*", "--only=*scanners*"];
