@@ -31,11 +31,11 @@ const EDGES: [(&str, &[&str]); 22] = [
     ),
     ("documentation", &["cli"]),
     ("cli", &["castai", "cluster", "output", "permissions", "persist", "preflight", "store", "sync"]),
-    // Their values only: nothing is read or written to show it.
+    // Only their values: rendering does no I/O.
     ("output", &["ownership", "permissions", "persist", "preflight", "sync"]),
     ("permissions", &["castai"]),
     ("preflight", &["aws", "castai", "cluster", "probe", "registry"]),
-    // A name in the mirror is what discovery and planning say it is.
+    // Discovery and planning decide what an image is called in the mirror.
     ("persist", &["castai", "cluster", "ownership", "store", "sync"]),
     ("sync", &["castai", "cluster", "ownership", "store"]),
     ("ownership", &["castai", "cluster"]),
@@ -66,8 +66,8 @@ const BELOW: [(&str, &[&str]); 7] = [
     ("printable", &[]),
 ];
 
-/// Folders and files that may reach out of a function. Everything else decides on plain values.
-const EFFECTFUL: [&str; 39] = [
+/// Folders and files that may do I/O. All others decide on plain values.
+const EFFECTFUL: [&str; 40] = [
     "atomic_file.rs",
     "aws/",
     "cli",
@@ -283,7 +283,7 @@ fn siblings_do_not_use_each_other_in_circles() {
     assert!(circles.is_empty(), "{circles:#?}");
     let all = sources.circles(&[]);
     for edge in OPEN {
-        assert!(all.contains(edge), "{edge} is part of no circle any more: take it off the list");
+        assert!(all.contains(edge), "{edge} is part of no circle any more: remove it from the list");
     }
 }
 
@@ -295,7 +295,7 @@ fn deciding_files_do_no_io() {
     assert!(found.is_empty(), "{found:#?}");
     let files = files();
     for name in EFFECTFUL.iter().chain(&DECIDING) {
-        assert!(files.iter().any(|file| file.starts_with(name)), "{name} not found: take it off the list");
+        assert!(files.iter().any(|file| file.starts_with(name)), "{name} not found: remove it from the list");
     }
 }
 

@@ -10,7 +10,7 @@ mod tests;
 
 use serde::Serialize;
 
-/// A right in Kubernetes.
+/// A Kubernetes permission.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]

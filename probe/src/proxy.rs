@@ -48,8 +48,7 @@ impl Proxies {
         }
     }
 
-    /// The proxy for connections to `url`, if they take one. This machine itself is never behind a proxy, as for
-    /// kubectl: a tunnel ends here.
+    /// The proxy for connections to `url`, if any. Loopback is never proxied, as in kubectl: a tunnel ends there.
     pub fn intercept(&self, url: &Uri) -> Option<Proxy> {
         if is_loopback(url.host()?) {
             return None;

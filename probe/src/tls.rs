@@ -69,7 +69,7 @@ impl Class {
             TlsError::InvalidCertificate(
                 CertificateError::UnknownIssuer | CertificateError::BadSignature,
             ) => Self::UnknownIssuer,
-            // A certificate authority shown as the server's own certificate is a self-signed one.
+            // A CA certificate used as the server certificate is a self-signed one.
             TlsError::InvalidCertificate(CertificateError::Other(other))
                 if other.to_string().contains("CaUsedAsEndEntity") =>
             {

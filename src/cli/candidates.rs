@@ -63,7 +63,7 @@ pub fn candidates(words: &[OsString]) -> Candidates {
     }
     // As in kubectl, flags are shown to those who begin one.
     let wants_flag = current.starts_with('-');
-    // As in cobra, values of --flag=value come without the flag.
+    // As in cobra, values of --flag=value are printed without the flag.
     let flag = current.split_once('=').filter(|_| wants_flag).map(|(flag, _)| format!("{flag}="));
     let shown = found.iter().filter(|candidate| wants_flag || !is_flag(candidate)).map(|candidate| {
         let value = candidate.get_value().to_string_lossy();
@@ -79,7 +79,7 @@ fn is_flag(candidate: &CompletionCandidate) -> bool {
     candidate.get_value().to_string_lossy().starts_with('-')
 }
 
-/// The command line in which arguments with values of the moment note that they were asked for.
+/// The command line, in which arguments with run-time values record that they were requested.
 fn with_dynamic_values(command: Command, wanted: &Wanted) -> Command {
     let arguments = |command: Command| {
         command.mut_args(|argument| match dynamic(&argument) {
@@ -110,7 +110,7 @@ fn dynamic(argument: &Arg) -> Option<Dynamic> {
     }
 }
 
-/// The flags for the cluster among the words, as far as they can be understood.
+/// The connection flags among the words, as far as they can be parsed.
 fn connection(before: &[OsString]) -> Option<ConnectionArguments> {
     let line = [OsString::from(LINK)].into_iter().chain(before.iter().cloned());
     let matches = Arguments::command().ignore_errors(true).try_get_matches_from(line).ok()?;

@@ -5,10 +5,12 @@ use std::time::Duration;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, ValueEnum};
 
-use super::{OutputFormat, duration, region};
+use super::mirror::MirrorArguments;
+use super::selection::KnowledgeFileArguments;
+use super::{OutputFormat, duration};
 use crate::castai::endpoints::Protocol;
 use crate::error::CommandError;
-use crate::model::image::Mirror;
+use crate::model::knowledge::Knowledge;
 use crate::preflight::checks::CHECKS;
 use crate::preflight::machine::{self, MetadataService};
 use crate::preflight::selection::Selection;
@@ -115,14 +117,16 @@ impl PreflightArguments {
     }
 
     /// What is read of cluster and account.
-    pub fn wanted(&self, namespace: Option<String>) -> Wanted {
+    pub fn wanted(&self, namespace: Option<String>, knowledge: Knowledge) -> Wanted {
         let of = |endpoints: &[Endpoint], protocol: Protocol| {
             endpoints.iter().map(move |endpoint| (endpoint.clone(), protocol)).collect::<Vec<_>>()
         };
         Wanted {
             namespace,
-            registry: self.registry.clone(),
-            region: self.region.clone(),
+            registry: self.mirror.registry.clone(),
+            region: self.mirror.region.clone(),
+            maps: self.mirror.maps.clone(),
+            knowledge,
             extra: [of(&self.https, Protocol::Https), of(&self.grpc, Protocol::Grpc)].concat(),
         }
     }

@@ -37,7 +37,7 @@ const READ_DELAYS: [Duration; 2] = [Duration::from_millis(200), Duration::from_m
 /// Capacity for requests that wait while credentials are renewed.
 const WAITING: usize = 1024;
 
-/// A cluster that requests can be sent to.
+/// A connection to a cluster.
 #[derive(Clone)]
 pub struct Connection {
     pub client: Client,
@@ -258,10 +258,10 @@ fn root_certificates(cluster: &Cluster, selection: &Selection) -> Result<Option<
     })
 }
 
-/// A proxy's URL as kube wants it.
+/// A proxy's URL in the form that kube accepts.
 fn with_login(proxy: &Proxy) -> Uri {
     let url = proxy.url_with_login();
-    // kube's SOCKS connector leaves names to the proxy in either case.
+    // kube's SOCKS connector lets the proxy resolve names in both cases.
     let socks = url.to_string().strip_prefix("socks5h://").map(|rest| format!("socks5://{rest}"));
     socks.and_then(|url| url.parse().ok()).unwrap_or(url)
 }

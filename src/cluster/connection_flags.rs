@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::image_field::Variables;
 
-/// kubectl's flags on where to connect and as whom, and how what is there is read.
+/// kubectl's connection flags, and options for reading the cluster.
 #[derive(Clone, Default)]
 pub struct ConnectionFlags {
     pub kubeconfig: Option<PathBuf>,

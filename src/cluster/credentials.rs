@@ -19,7 +19,7 @@ use super::value_source::ValueSource;
 /// How long a token from a file is used before the file is read again, as in client-go.
 const FILE_LIFETIME: Duration = Duration::from_mins(1);
 
-/// What puts the `Authorization` header on requests.
+/// The source of the `Authorization` header.
 pub(super) enum Authorization {
     None,
     Fixed(HeaderValue),
@@ -44,7 +44,7 @@ impl Authorization {
     }
 }
 
-/// A file that holds a token, and that something else renews.
+/// A file with a token that another process renews.
 pub(super) struct TokenFile {
     path: PathBuf,
     value_source: ValueSource,
@@ -171,7 +171,7 @@ pub(super) fn invalid_data(fault: &InvalidData, value_source: &ValueSource) -> E
     Error::config(format!("loading config file {fault}: {value_source}: invalid Base64"), None)
 }
 
-/// The headers of an impersonation, as client-go's `ImpersonatingRoundTripper` sets them.
+/// The impersonation headers, as client-go's `ImpersonatingRoundTripper` sets them.
 pub(super) fn impersonation(
     user: &User,
     name: &str,

@@ -223,7 +223,7 @@ impl Error {
 pub(super) struct ServerRoute {
     /// The server's URL.
     pub(super) server: String,
-    /// Host and port of the proxy, without a login.
+    /// Host and port of the proxy, without credentials.
     pub(super) proxy: Option<proxy::Address>,
 }
 

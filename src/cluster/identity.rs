@@ -14,7 +14,7 @@ pub(super) struct Identity {
     pub(super) key: Vec<u8>,
 }
 
-/// `value` as a header, or an error that names where it comes from and never shows it.
+/// `value` as a header, or an error that names its source and never quotes it.
 pub(super) fn header_value(value: &[u8], value_source: &ValueSource) -> Result<HeaderValue, Error> {
     let mut header = HeaderValue::from_bytes(value).map_err(|_| {
         let (what, hint) = if value.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {

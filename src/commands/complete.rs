@@ -13,7 +13,7 @@ use crate::output;
 use crate::printable::one_line;
 use crate::sync::{rollback, rollout};
 
-/// The command by which our own scripts ask.
+/// The command that our own completion scripts run.
 const COMMAND: &str = "__complete";
 
 /// Timeout for the cluster, because the user is waiting. `aws eks get-token`, which most EKS kubeconfigs run first,
@@ -26,7 +26,7 @@ const NO_FILES: u8 = 4;
 
 /// Longest name, in characters.
 const NAME_LIMIT: usize = 1000;
-/// The words after the program's name, where a shell asks for completion; the last is the one under the cursor.
+/// The words after the program's name if a shell requests completion; the last one is under the cursor.
 pub fn asked(arguments: &[OsString]) -> Option<&[OsString]> {
     let name = Path::new(arguments.first()?).file_stem()?.to_str()?;
     if name.starts_with("kubectl_complete-") {

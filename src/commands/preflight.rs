@@ -1,6 +1,6 @@
 //! `preflight`: gather facts about cluster and account, run the checks, print the report.
 
-use super::{CommandError, ExitStatus};
+use super::{CommandError, ExitStatus, discovery};
 use crate::cli::{Arguments, OutputFormat, PreflightArguments};
 use crate::cluster;
 use crate::output::progress::Progress;
@@ -14,8 +14,9 @@ pub(super) async fn run(
 ) -> Result<ExitStatus, CommandError> {
     let settings = preflight.settings()?;
     let progress = Progress::new(arguments.logging.verbosity);
-    let connection = cluster::connect(&arguments.connection.flags()).await?;
-    let wanted = preflight.wanted(arguments.connection.namespace.clone());
+    let knowledge = discovery::knowledge_file(&preflight.knowledge)?;
+    let connection = cluster::connect(&arguments.connection.flags(&knowledge)).await?;
+    let wanted = preflight.wanted(arguments.connection.namespace.clone(), knowledge);
     let inputs = inputs::read(&connection, &arguments.network.settings(), wanted).await?;
     let report = preflight::run(&inputs, &settings, &|event| progress.observe(event)).await;
     progress.clear();
@@ -25,7 +26,7 @@ pub(super) async fn run(
         OutputFormat::Name => output::result(&text::names(&report))?,
         OutputFormat::Json | OutputFormat::Yaml => output::document(&report.document(), preflight.output)?,
     }
-    // Without the cluster the report is not what was asked for, whatever else it says.
+    // Without the cluster the report is incomplete, whatever its checks say.
     for unread in &inputs.unread {
         if let Unread::Failed(message, hint) = unread {
             return Err(CommandError { message: message.clone(), hint: hint.clone() });

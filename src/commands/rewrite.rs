@@ -25,11 +25,8 @@ pub(super) async fn run(
         ));
     }
     let progress = Progress::new(arguments.logging.verbosity);
-    let filter = discovery::filter(&wanted.filter)?;
-    let lock = wanted.lock.as_deref().map(|path| read_lock(path, &wanted.mirror.maps)).transpose()?;
-    let parts = input::read(&wanted.files).await?;
-    let format = input::format(&parts)?;
-    let settings = Settings { filter, mirror: wanted.mirror.settings(), lock, parts };
+    let settings = settings(wanted).await?;
+    let format = input::format(&settings.parts)?;
     if !settings.name_castai() {
         return print(settings.texts(), format);
     }
@@ -56,7 +53,15 @@ pub(super) async fn run(
     Ok(ExitStatus::Attention)
 }
 
-/// Atomic: a reader must never see a part.
+/// The settings, with the content of the files that the flags name.
+pub(super) async fn settings(wanted: &RewriteArguments) -> Result<Settings, CommandError> {
+    let filter = discovery::filter(&wanted.filter, &wanted.mirror)?;
+    let lock = wanted.lock.as_deref().map(|path| read_lock(path, &wanted.mirror.maps)).transpose()?;
+    let parts = input::read(&wanted.files).await?;
+    Ok(Settings { filter, mirror: wanted.mirror.settings(), lock, parts })
+}
+
+/// Prints everything at once: a reader must never see a part.
 fn print(texts: Vec<String>, format: Format) -> Result<ExitStatus, CommandError> {
     output::verbatim(&join(texts, format))?;
     Ok(ExitStatus::Done)

@@ -9,7 +9,7 @@ use crate::output::table::{self, Column};
 use crate::output::workloads::place;
 use crate::output::{document, lines, result, say, width_for};
 
-/// Prints an inventory: each image, who uses it, and why it was taken.
+/// Prints an inventory: each image, who uses it, and why it is included.
 pub fn inventory(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
     images_found(inventory, format)?;
     incomplete(&inventory.unlisted);
@@ -46,7 +46,7 @@ fn images_found(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
     }
 }
 
-/// Why an image was taken in one place, and what there is to know of it.
+/// Why an image is included in one place, with remarks.
 pub(super) fn why(wanted: &WantedImage, used: &Use) -> String {
     let provenance = if wanted.provenance == Some(Provenance::Unknown) { "; unknown provenance" } else { "" };
     match &used.not_rewritable {
@@ -55,7 +55,7 @@ pub(super) fn why(wanted: &WantedImage, used: &Use) -> String {
     }
 }
 
-/// Says that a result is not the whole, and how it becomes that.
+/// Warns that a result is incomplete, and how to complete it.
 pub(super) fn incomplete(unlisted: &[String]) {
     if !unlisted.is_empty() {
         say(&format!("error: {}", incompleteness(unlisted)));

@@ -89,7 +89,7 @@ fn width_for(format: OutputFormat) -> Option<usize> {
     terminal_width().filter(|_| format != OutputFormat::Wide)
 }
 
-/// Columns of the terminal that questions and progress go to.
+/// Width of the terminal on stderr, for prompts and progress.
 pub fn question_width() -> Option<usize> {
     let (width, _) = terminal_size::terminal_size_of(io::stderr())?;
     Some(width.0.into())

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io;
 
+use crate::model::image::Mirror;
 use crate::model::inventory::WorkloadName;
 use crate::model::owner::Owner;
 use crate::model::plan::Plan;
@@ -23,7 +24,7 @@ use crate::sync::rollout::{Outcome, WorkloadReport};
 /// kubectl's message for a change in a dry run.
 const DRY_RUN: &str = "image updated (dry run)";
 
-/// Says how much was exchanged with each host.
+/// Prints the traffic with each host.
 pub fn traffic(traffic: &[(String, HostTraffic)]) {
     for (host, traffic) in traffic {
         let requests = count(usize::try_from(traffic.requests).unwrap_or(usize::MAX), "request");
@@ -323,7 +324,7 @@ fn outcome(workload: &WorkloadReport, planned: &'static str) -> &'static str {
     }
 }
 
-/// What went wrong or is worth knowing, a line each, on stderr.
+/// Prints problems and notes to stderr, one line each.
 fn problems(report: &SyncReport) {
     incomplete(&report.unlisted);
     // One cause often fails many images: it is printed once, with all of them.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::output::inventory::incompleteness;
+use crate::output::sync::mirrors;
 use crate::output::table::count;
 use crate::output::workloads::place;
 use crate::printable::one_line;

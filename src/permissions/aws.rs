@@ -110,7 +110,7 @@ pub const AWS: &[AwsAction] = &[
     },
 ];
 
-/// The rights in AWS, without those that change something where `read_only`.
+/// The AWS permissions; with `read_only` without those for changes.
 pub fn actions(read_only: bool) -> impl Iterator<Item = &'static AwsAction> {
     AWS.iter().filter(move |action| !read_only || action.access == Access::Read)
 }

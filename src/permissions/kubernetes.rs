@@ -5,12 +5,12 @@ use std::sync::LazyLock;
 use super::{Access, KubernetesRule, Need, Scope};
 use crate::castai::built_in;
 
-/// Every right in Kubernetes, in the order in which it is used.
+/// Every Kubernetes permission, in the order of use.
 pub static KUBERNETES: LazyLock<Vec<KubernetesRule>> = LazyLock::new(|| {
     WORKLOADS.iter().cloned().chain(custom_resources()).chain(OWNERS_AND_CHANGES.iter().cloned()).collect()
 });
 
-/// The rights to list the custom resources of Cast AI's components.
+/// The permissions to list the custom resources of Cast AI's components.
 fn custom_resources() -> impl Iterator<Item = KubernetesRule> {
     static NAMES: LazyLock<Vec<String>> =
         LazyLock::new(|| built_in().custom_resources().iter().map(|resource| resource.name()).collect());
@@ -82,7 +82,7 @@ const WORKLOADS: &[KubernetesRule] = &[
     },
 ];
 
-/// The rights for owners of workloads, and for changing these.
+/// The permissions to find the owners of workloads, and to change workloads.
 const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
     KubernetesRule {
         scope: Scope::Cluster,
@@ -196,12 +196,12 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
     },
 ];
 
-/// The rights in Kubernetes, without those that change something where `read_only`.
+/// The Kubernetes permissions; with `read_only` without those for changes.
 pub fn rules(read_only: bool) -> impl Iterator<Item = &'static KubernetesRule> {
     KUBERNETES.iter().filter(move |rule| !read_only || rule.access == Access::Read)
 }
 
-/// What a rule is about, as `kubectl auth can-i` names it: `deployments.apps`, `configmaps/aws-auth`.
+/// The resources of a rule, as in `kubectl auth can-i`: `deployments.apps`, `configmaps/aws-auth`.
 pub fn resources(rule: &KubernetesRule) -> String {
     let named = rule.resources.iter().map(|resource| match (rule.api_group, rule.resource_names) {
         ("", []) => (*resource).to_owned(),

@@ -1,6 +1,7 @@
 //! The names of what the registry is seen to hold.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::slice;
 
 use crate::error::CommandError;
 use crate::model::image::{Image, Version};
@@ -10,7 +11,7 @@ use crate::store::{self, Limits, Listing, Repository};
 use crate::sync::plan::assignment::Source;
 use crate::transport;
 
-/// What the registry is seen to hold, and the repositories there that hold nothing which is in use.
+/// The content of the registry, and the repositories there without any image in use.
 ///
 /// # Errors
 /// The registry cannot be listed.
@@ -18,7 +19,7 @@ pub async fn verified(
     settings: &transport::Settings,
     images: &NamedImages,
 ) -> Result<(Names, BTreeSet<String>), CommandError> {
-    let stores = store::open(&images.mirror, settings, Limits::default(), &|_| ()).await?;
+    let stores = store::open(slice::from_ref(&images.mirror), settings, Limits::default(), &|_| ()).await?;
     let mut versions: BTreeMap<Repository, BTreeSet<&Version>> = BTreeMap::new();
     for assigned in &images.assignments {
         if matches!(assigned.source, Source::Known(_)) {
@@ -30,7 +31,7 @@ pub async fn verified(
     }
     let mut listings: BTreeMap<Repository, Listing> = BTreeMap::new();
     for (repository, versions) in versions {
-        let listed = stores.destination.list(&repository, &versions).await;
+        let listed = stores.destination(&images.mirror).list(&repository, &versions).await;
         let listed = listed.map_err(|error| {
             CommandError::with_hint(
                 format!("error: listing {repository}: {error}"),
@@ -45,5 +46,5 @@ pub async fn verified(
             .is_some_and(|listing| listing.digest(image.version()).is_some())
     };
     let missing = unverified(&images.assignments, is_verified).into_iter().map(str::to_owned).collect();
-    Ok((Names::of_verified(&images.mirror, &images.assignments, is_verified), missing))
+    Ok((Names::of_verified(images.naming(), &images.assignments, is_verified), missing))
 }

@@ -9,7 +9,7 @@ use crate::registry::auth::{self, Host, Scheme, Token};
 use crate::registry::client::Client;
 use crate::registry::error::{self, Subject};
 use crate::registry::exchange::{MAX_EXPLANATION_BYTES, base};
-use crate::registry::request::{Request, Wants};
+use crate::registry::request::{BodyMode, Request};
 use crate::registry::{Error, Repository};
 
 impl Client<'_> {

@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 
 use crate::model::image::Digest;
 use crate::registry::exchange::{MAX_EXPLANATION_BYTES, host_of, location_from};
-use crate::registry::manifest::{address, answered_digest, scope};
-use crate::registry::request::{Answer, BodyProgress, OnceBody, Request, Wants};
+use crate::registry::manifest::{address, response_digest, scope};
+use crate::registry::request::{BodyMode, BodyProgress, OnceBody, RegistryResponse, Request};
 use crate::registry::retry::Retries;
 use crate::registry::{Client, Error, Repository};
 

@@ -13,7 +13,7 @@ use crate::model::traffic::HostTraffic;
 use crate::registry::Error;
 use crate::registry::auth::{self, Contact, Host, Scheme};
 use crate::registry::error::{self, Subject};
-use crate::registry::request::{Answer, OnceBody, Request};
+use crate::registry::request::{OnceBody, RegistryResponse, Request};
 use crate::registry::retry::Retries;
 use crate::registry::traffic::Traffic;
 use crate::transport::Settings;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::model::image::Digest;
 use crate::printable::one_line;
-use crate::registry::retry::{MAX_RETRY_AFTER, asked_delay};
+use crate::registry::retry::{MAX_RETRY_AFTER, requested_delay};
 use crate::registry::{Cause, MAX_TEXT_LENGTH, Repository};
 use crate::transport::credential::CredentialError;
 
@@ -41,7 +41,7 @@ pub enum Error {
     #[error("{host} cannot be reached{}: {cause}", through(.proxy.as_ref()))]
     Unreachable {
         host: String,
-        /// Host and port of the proxy that the way there leads through.
+        /// Host and port of the proxy in use.
         proxy: Option<proxy::Address>,
         cause: Cause,
     },
@@ -112,7 +112,7 @@ impl Error {
     }
 }
 
-/// A registry's own description of an error (OCI distribution specification, "Error Codes").
+/// A registry's error description (OCI distribution specification, "Error Codes").
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Diagnosis {
     pub(super) code: String,

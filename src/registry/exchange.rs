@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, header};
 use reqwest::{Response, Url};
 
 use crate::registry::client::Client;
-use crate::registry::request::{Answer, BodyProgress, OnceBody, Request, Wants};
+use crate::registry::request::{BodyMode, BodyProgress, OnceBody, RegistryResponse, Request};
 use crate::registry::retry::Retries;
 use crate::registry::{Cause, Error, Repository};
 

@@ -9,7 +9,7 @@ use oci_distribution::manifest::{
 
 use crate::model::image::Digest;
 use crate::registry::exchange::{MAX_EXPLANATION_BYTES, base};
-use crate::registry::request::{Answer, Request, Wants};
+use crate::registry::request::{BodyMode, RegistryResponse, Request};
 use crate::registry::{Client, Error, Reference, Repository};
 
 /// Maximum size of a manifest (OCI distribution specification: registries should accept 4 MiB, which is ECR's limit).

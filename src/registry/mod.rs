@@ -20,16 +20,16 @@ use std::fmt;
 
 pub use blob::{BlobReader, Mount, Started, UploadBody, UploadSession};
 pub use cause::Cause;
-pub use client::{Client, CredentialLookup, Pauses};
+pub use client::{Client, CredentialLookup, OperationRetries};
 pub use error::Error;
 pub use manifest::{Described, Fetched};
 
 use crate::model::image::{Digest, Image, Version};
 
-/// Longest text of a server that a message carries, in characters.
+/// Maximum length of a server's text in a message, in characters.
 const MAX_TEXT_LENGTH: usize = 300;
 
-/// A repository of a registry: where requests go, and what messages name.
+/// A repository of a registry, for requests and for messages.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Repository {
     /// Host, with its port if it has one.

@@ -22,19 +22,19 @@ pub(super) struct Request<'r> {
     pub(super) scopes: Vec<String>,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    pub(super) wants: Wants,
+    pub(super) body_mode: BodyMode,
 }
 
 /// What becomes of the answer's body.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wants {
-    /// It is read, within this limit in bytes, and counts as part of the request when that fails.
+pub(super) enum BodyMode {
+    /// Read completely, up to this limit in bytes; a failure counts as a failure of the request.
     Whole(usize),
     /// It is handed on if the request succeeded.
     Stream,
 }
 
-pub(super) struct Answer {
+pub(super) struct RegistryResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     /// Where the answer came from, after redirects.
@@ -49,7 +49,7 @@ pub(super) struct OnceBody {
     pub(super) progress: Arc<BodyProgress>,
 }
 
-/// Tells a receiver that takes nothing from one that would take more if the source gave it.
+/// Distinguishes a stalled receiver from one that waits for the source.
 #[derive(Debug, Default)]
 pub(super) struct BodyProgress {
     pub(super) sent: AtomicU64,

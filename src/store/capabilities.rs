@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What a store can do, and what it wants.
+/// What a store supports and requires.
 #[derive(Clone, Copy, Debug)]
 pub struct Capabilities {
     /// Whether one listing returns everything in a repository: tags, children of indexes, untagged manifests, and

@@ -39,7 +39,7 @@ pub const fn capabilities(kind: &RegistryKind) -> &'static Capabilities {
     }
 }
 
-/// A store of images. Clones share connections, logins and counts.
+/// A store of images. Clones share connections, logins and counters.
 #[derive(Clone)]
 pub struct Store<'o> {
     client: Arc<Client<'o>>,

@@ -88,7 +88,7 @@ impl Fault {
     }
 }
 
-/// ` (current time 2026-01-01T00:00:00Z, certificate limit 2025-…)`, as far as times can be told.
+/// ` (current time 2026-01-01T00:00:00Z, certificate limit 2025-…)`, if the times are known.
 fn moments(error: &rustls::Error) -> String {
     let moment = |time: &UnixTime| Timestamp::from_second(i64::try_from(time.as_secs()).ok()?).ok();
     let rustls::Error::InvalidCertificate(

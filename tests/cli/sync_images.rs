@@ -1,4 +1,4 @@
-//! `sync-images` on good days.
+//! `sync-images` without failures.
 
 mod discovery;
 mod private_names;
@@ -44,7 +44,7 @@ fn a_dry_run_shows_the_plan_and_changes_nothing() {
     assert_eq!(destination["createRepositories"], json!(created));
     let mut planned = parse_json(&plugin(lab, 0, &[SYNC, "--dry-run=client", "-o", "json"]));
     planned["created"] = plan["created"].clone();
-    assert_eq!(planned, plan, "server and client dry runs plan the same");
+    assert_eq!(planned, plan, "server and client dry runs have the same plan");
     let yaml = plugin(lab, 0, &[SYNC, "--dry-run", "-o", "yaml"]).stdout;
     assert!(yaml.contains("\nkind: Plan\n"), "{yaml}");
 
@@ -70,7 +70,7 @@ fn a_dry_run_shows_the_plan_and_changes_nothing() {
     let expected = first_images().map(|image| format!("{MIRROR}/{image}"));
     assert_eq!(names.lines().collect::<Vec<_>>(), expected);
 
-    // Nobody is there to be asked, so that without --yes nothing happens either.
+    // There is no terminal for a confirmation, so nothing happens without --yes.
     let refused = plugin(lab, 2, &[SYNC]);
     assert!(refused.stderr.contains("cannot copy 5 images"), "{}", refused.stderr);
     assert!(refused.stderr.contains("--yes"), "{}", refused.stderr);
@@ -81,7 +81,7 @@ fn a_dry_run_shows_the_plan_and_changes_nothing() {
     assert!(our_writes(lab).is_empty());
 }
 
-/// The bytes that a registry of the lab holds under a digest.
+/// The bytes that a registry of the lab has for a digest.
 fn stored(lab: &Lab, registry: &str, digest: &str) -> Vec<u8> {
     let hexadecimal = digest.strip_prefix("sha256:").expect("SHA-256");
     let blobs =
@@ -90,7 +90,7 @@ fn stored(lab: &Lab, registry: &str, digest: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{registry} lacks {digest}: {error}"))
 }
 
-/// Every manifest and blob of the fixture's images, attestations included, lies in ECR as it lies at its source.
+/// Every manifest and blob of the fixture's images, including attestations, is the same in ECR as at its source.
 fn assert_everything_is_mirrored(lab: &Lab) {
     let state = ecr_state(lab);
     for source in fixture::sources(Fixture::FirstCluster) {
@@ -100,7 +100,7 @@ fn assert_everything_is_mirrored(lab: &Lab) {
         let held = &state.repositories[&format!("{PATH}/{mirrored}")];
         let top = image.top().expect("a manifest");
         assert_eq!(held.tags.get(source.tag), Some(&top.digest), "{name}");
-        assert_eq!(held.images.len(), image.manifests.len(), "{name}: nothing is added and nothing left out");
+        assert_eq!(held.images.len(), image.manifests.len(), "{name}: nothing is added or missing");
         for manifest in &image.manifests {
             assert_eq!(held.images[&manifest.digest].media_type, manifest.media_type, "{name}");
             assert_eq!(stored(lab, "sources", &manifest.digest), manifest.bytes, "{name}");
@@ -115,7 +115,7 @@ fn assert_everything_is_mirrored(lab: &Lab) {
 }
 
 #[test]
-fn a_run_mirrors_rewrites_and_leaves_the_rest_alone() {
+fn a_run_mirrors_and_rewrites_and_changes_nothing_else() {
     let lab = own_lab();
     let (before, others) = (castai_images(&lab), other_workloads(&lab));
     let output = plugin(&lab, 0, &[SYNC, "--yes"]);
@@ -146,8 +146,8 @@ fn a_run_mirrors_rewrites_and_leaves_the_rest_alone() {
         json!({"container/pauser": entry(hibernate)})
     );
     let resume = kubectl_json(&lab, &["get", "cronjob", "hibernate-resume", "-n", "castai-agent"]);
-    assert_eq!(resume["spec"]["suspend"], true, "what was suspended stays so");
-    assert_eq!(other_workloads(&lab), others, "workloads that are not Cast AI's are as they were");
+    assert_eq!(resume["spec"]["suspend"], true, "suspended workloads stay suspended");
+    assert_eq!(other_workloads(&lab), others, "workloads that are not Cast AI's are unchanged");
 
     let (castai, writes) = (castai_workloads(&lab), our_writes(&lab));
     assert_eq!(writes.len(), 5);
@@ -158,7 +158,7 @@ fn a_run_mirrors_rewrites_and_leaves_the_rest_alone() {
     let writing = ecr_writes(&lab);
     assert!(writing.is_empty(), "{writing:?}");
     assert_eq!((castai_workloads(&lab), our_writes(&lab)), (castai, writes), "nothing was patched");
-    // Without --yes nobody has to be asked when nothing is to be done.
+    // If there is nothing to do, no confirmation is needed.
     assert_eq!(plugin(&lab, 0, &[SYNC]).stdout, again.stdout);
     let report = parse_json(&plugin(&lab, 0, &[SYNC, "-o", "json"]));
     assert_eq!(report["kind"], "SyncReport");
@@ -171,7 +171,7 @@ fn a_run_mirrors_rewrites_and_leaves_the_rest_alone() {
 }
 
 #[test]
-fn each_half_works_alone() {
+fn mirroring_and_rewriting_work_separately() {
     let lab = own_lab();
     let castai = castai_workloads(&lab);
     let held = plugin(&lab, 1, &[SYNC, "--no-mirror", "--yes"]);
@@ -184,9 +184,9 @@ fn each_half_works_alone() {
     let expected = first_images().map(|image| format!("{MIRROR}/{image}"));
     assert_eq!(mirrored.stdout.lines().collect::<Vec<_>>(), expected);
     assert_everything_is_mirrored(&lab);
-    assert_eq!(castai_workloads(&lab), castai, "the cluster is as it was");
+    assert_eq!(castai_workloads(&lab), castai, "the cluster is unchanged");
 
-    // Rollouts that are not waited for are said so, and go on by themselves.
+    // Rollouts that are not waited for are listed, and continue.
     let rewritten = plugin(&lab, 0, &[SYNC, "--no-mirror", "--yes", "--wait=false", "-o", "yaml"]);
     assert_eq!(rewritten.stdout.matches("type: updated").count(), 5, "{}", rewritten.stdout);
     assert!(rewritten.stderr.contains("did not wait for its rollout"), "{}", rewritten.stderr);
@@ -198,7 +198,7 @@ fn each_half_works_alone() {
 }
 
 #[test]
-fn a_filter_takes_what_belongs_together_and_means_the_same_the_next_time() {
+fn a_filter_selects_derived_images_too_and_gives_the_same_result_again() {
     let lab = own_lab();
     let job = json!({
         "apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "pause", "namespace": "shop"},
@@ -218,12 +218,12 @@ fn a_filter_takes_what_belongs_together_and_means_the_same_the_next_time() {
     assert_eq!(
         container_image(&lab, "castai-agent", "agent"),
         format!("{AGENT}:v0.161.1"),
-        "it was not asked for"
+        "no flag includes it"
     );
     let again = plugin(&lab, 0, &sync);
     assert!(again.stdout.starts_with(&format!("nothing to do: {MIRROR} holds 3 images")), "{}", again.stdout);
 
-    // Outside Cast AI's namespaces an upgrade by private name is known by our record.
+    // Outside of Cast AI's namespaces, an upgrade by private name is recognised by the record.
     let (next, digest) =
         (format!("{HIBERNATE}:v0.15"), publish(&lab, "docker.io/castai/hibernate:v0.15", &Recipe::default()));
     kubectl(&lab, &["set", "image", "-n", "shop", "cronjob/pause", &format!("pauser={MIRROR}/{next}")]);
@@ -237,7 +237,7 @@ fn a_filter_takes_what_belongs_together_and_means_the_same_the_next_time() {
 }
 
 #[test]
-fn any_registry_will_do() {
+fn any_oci_registry_can_be_the_destination() {
     let lab = own_lab();
     let mirror = format!("{}/prefix", address::OCI_REGISTRY.0);
     let (before, others) = (castai_images(&lab), other_workloads(&lab));
@@ -303,6 +303,6 @@ fn clusters_without_cast_ai_get_a_hint_and_manifests_are_mirrored_first() {
     let expected =
         [(AGENT, "v0.161.1"), (CONTROLLER, "v1.164.8"), (HIBERNATE, "v0.14"), (SCANNERS, "v1.164.8")]
             .map(|(name, tag)| format!("{name}:{tag}"));
-    assert_eq!(mirrored_tags(&lab), expected.into(), "the image that kvisor derives comes with it");
+    assert_eq!(mirrored_tags(&lab), expected.into(), "the derived image of kvisor is included");
     assert_eq!(other_workloads(&lab), before);
 }

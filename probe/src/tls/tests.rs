@@ -123,7 +123,7 @@ async fn servers_without_tls_are_distinguished() {
 }
 
 #[test]
-fn errors_of_rustls_fall_into_classes() {
+fn errors_of_rustls_are_classified() {
     let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
     let self_signed = std::io::Error::other("CaUsedAsEndEntity");
     let certificates = [

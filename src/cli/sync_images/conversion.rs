@@ -12,13 +12,13 @@ impl SyncArguments {
         Stages { discover: !self.no_discover, mirror: !self.no_mirror, rewrite: !self.no_rewrite }
     }
 
-    /// What is up to date is read as well where somebody will read about it: that costs a request per manifest.
+    /// Images that are up to date are read too if the output shows details: that needs a request per manifest.
     pub fn detail(&self) -> Detail {
         let is_told = matches!(self.output, OutputFormat::Wide | OutputFormat::Json | OutputFormat::Yaml);
         if self.lock.is_some() || is_told { Detail::Content } else { Detail::Digest }
     }
 
-    /// Combinations that mean nothing are refused, so that none is silently ignored.
+    /// Rejects combinations of flags without effect, so that none is silently ignored.
     pub fn check(&self, scope: &Scope) -> Result<(), CommandError> {
         let stages = self.stages();
         let dry = self.dry_run.dry_run != DryRun::None;
@@ -66,7 +66,7 @@ impl SyncArguments {
             let added = [
                 ("--include-image", !self.selection.filter.knowledge.include_images.is_empty()),
                 ("--image-prefix", !self.selection.filter.knowledge.image_prefixes.is_empty()),
-                ("--knowledge", self.selection.filter.knowledge.file.is_some()),
+                ("--knowledge", self.selection.filter.knowledge.file.path.is_some()),
             ];
             if let Some((flag, _)) = added.into_iter().find(|(_, given)| *given) {
                 let message = format!("{flag} cannot be used with --no-discover");

@@ -10,11 +10,14 @@ use crate::store::Limits;
 use crate::sync::artifact::file;
 use crate::sync::settings::{Artifact, Artifacts, Ports, Settings};
 
-/// The settings, with the files read that they name.
-pub(super) async fn read(arguments: &Arguments, sync: &SyncArguments) -> Result<Settings, CommandError> {
+/// The settings, with the content of the files that they name.
+pub(in crate::commands) async fn read(
+    arguments: &Arguments,
+    sync: &SyncArguments,
+) -> Result<Settings, CommandError> {
     let scope = arguments.connection.scope(sync.selection.selector.as_ref());
     sync.check(&scope)?;
-    let filter = discovery::filter(&sync.selection.filter)?;
+    let filter = discovery::filter(&sync.selection.filter, &sync.mirror)?;
     let manifests = discovery::read_manifests(&sync.files).await?;
     let maps = &sync.mirror.maps;
     let reads_plan = sync.no_discover && sync.inventory.is_none() && sync.files.is_empty();

@@ -7,7 +7,6 @@ use super::named_images;
 use crate::atomic_file;
 use crate::cli::{Arguments, HelmArguments};
 use crate::commands::{CommandError, ExitStatus};
-use crate::model::knowledge::Knowledge;
 use crate::output;
 use crate::persist::helm;
 use crate::persist::helm::document::{Document, component, document};

@@ -53,8 +53,8 @@ pub fn document(decided: &ReleaseValues) -> Document {
     Document { file, comment: text, value: decided.values.clone() }
 }
 
-/// A component's release is made by its operator from the values in the component (castai/castware-operator
-/// `api/v1alpha1/component_types.go`); none where there is no such release.
+/// The release of a component that Cast AI's operator installs from the component's values (castai/castware-operator
+/// `api/v1alpha1/component_types.go`); `None` if there is no such release.
 pub fn component(resource: &Resource, decided: &BTreeMap<ReleaseName, ReleaseValues>) -> Option<Document> {
     let installed = resource.definition.installed(&resource.name, &resource.content);
     let of_component = |values: &&ReleaseValues| {
@@ -84,7 +84,7 @@ pub fn component(resource: &Resource, decided: &BTreeMap<ReleaseName, ReleaseVal
     Some(Document { file, comment: text, value })
 }
 
-/// An object with `value` at the place that a JSON pointer names.
+/// An object with `value` at this JSON pointer.
 fn at_pointer(pointer: Option<&String>, value: &Value) -> Value {
     let members =
         pointer.into_iter().flat_map(|pointer| pointer.rsplit('/')).filter(|member| !member.is_empty());
@@ -96,18 +96,18 @@ fn comment(text: &mut String, line: &str) {
     let _ = writeln!(text, "# {}", one_line(line, MAX_COMMENT_LENGTH));
 }
 
-/// Whether a name means the same to a shell and to a file system.
+/// Whether a name has no special characters for shells and file systems.
 fn is_plain(name: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+');
     name.starts_with(|first: char| first.is_ascii_alphanumeric()) && name.bytes().all(is_plain)
 }
 
-/// A name for a command line that may be copied: what came from a cluster must not become a command.
+/// A name for a command line that users may copy: text from a cluster must not become a command.
 fn word<'n>(name: &'n str, otherwise: &'n str) -> &'n str {
     if is_plain(name) { name } else { otherwise }
 }
 
-/// A file in one folder, whatever the names are; those of Kubernetes have no underscore.
+/// A unique file name from these parts. Kubernetes names contain no underscore.
 fn file_name(parts: &[&str]) -> String {
     let plain = |part: &&str| -> String {
         part.chars()
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_leads_out_of_the_folder_or_into_a_command() {
+    fn no_name_escapes_the_folder_or_becomes_a_command() {
         for (parts, expected) in [
             (["castai-agent", "castai-agent"], "castai-agent_castai-agent.yaml"),
             (["../..", "etc/passwd"], "_.._etc_passwd.yaml"),

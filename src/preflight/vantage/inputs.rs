@@ -1,4 +1,4 @@
-//! What cluster and account say before anything is probed.
+//! Gathers the facts of cluster and account, before the probes.
 
 use crate::aws::identity;
 use crate::castai::endpoints::Protocol;
@@ -7,21 +7,25 @@ use crate::cluster::{self, Connection};
 use crate::error::CommandError;
 use crate::model::image::Mirror;
 use crate::model::image::ecr::{EcrRegistry, PATH};
+use crate::model::knowledge::Knowledge;
+use crate::model::name_map::NameMap;
 use crate::preflight::facts::Unread;
 use crate::preflight::settings::Inputs;
 use crate::transport;
 
-/// What the user says.
+/// The flags that gathering depends on.
 pub struct Wanted {
     /// All namespaces without it.
     pub namespace: Option<String>,
     pub registry: Option<Mirror>,
     pub region: Option<String>,
+    pub maps: Vec<NameMap>,
+    pub knowledge: Knowledge,
     /// Additional endpoints to check.
     pub extra: Vec<(probe::Endpoint, Protocol)>,
 }
 
-/// A cluster that cannot be read is itself a finding; a kubeconfig that cannot be used stops the command.
+/// An unreachable cluster is a finding; an invalid kubeconfig stops the command.
 ///
 /// # Errors
 /// AWS' configuration cannot be read.
@@ -76,6 +80,8 @@ pub async fn read(
     Ok(Inputs {
         cluster: Some(connection.name.clone()),
         workloads,
+        knowledge: wanted.knowledge,
+        maps: wanted.maps,
         unread,
         client: environment.is_some().then(|| connection.client.clone()),
         nodes: environment.iter().flat_map(|environment| environment.nodes.internal_addresses()).collect(),

@@ -57,7 +57,7 @@ pub struct Resolved {
     pub fault: Option<String>,
 }
 
-/// What happens at one destination, and what has to be uploaded for it.
+/// The plan for one destination, and its uploads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decided {
     pub plan: DestinationPlan,

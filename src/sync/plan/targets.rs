@@ -8,7 +8,7 @@ use crate::model::provenance::Provenance;
 use crate::store::Capabilities;
 use crate::sync::plan::assignment::{Assignment, Source};
 
-/// One reference in the destination and everything that wants it.
+/// One destination reference with all its uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     pub destination: Image,
@@ -17,9 +17,8 @@ pub struct Target {
     pub used_by: Vec<PlannedUse>,
 }
 
-/// One target per destination reference, in order. If several sources have the same destination, the most trusted one
-/// gets it, and the
-/// others are refused by name; where none of them is more trusted, all are.
+/// One target per destination reference, sorted. If several sources have the same destination, the most trusted one is
+/// used, and the others fail with an error that names it; if none is more trusted, all fail.
 pub fn targets(assignments: Vec<Assignment>) -> Vec<Target> {
     let mut by_destination: BTreeMap<Image, Vec<Target>> = BTreeMap::new();
     for Assignment { destination, source, provenance, used_by } in assignments {
@@ -30,7 +29,7 @@ pub fn targets(assignments: Vec<Assignment>) -> Vec<Target> {
             continue;
         };
         target.used_by.extend(used_by);
-        // One place knows what another does not, such as by an annotation.
+        // One use may have evidence that another does not have, such as an annotation.
         if matches!(target.source, Source::Unknown(_)) {
             (target.source, target.provenance) = (source, provenance);
         }
@@ -77,7 +76,7 @@ pub(super) fn is_settled(target: &Target) -> bool {
 }
 
 impl Target {
-    /// Why the destination cannot have it under its name, and the way out, if so.
+    /// Why the destination cannot have this name, with the fix, if it cannot.
     pub fn name_fault(&self, mirror: &Mirror, capabilities: &Capabilities) -> Option<String> {
         let fault = (capabilities.repository_fault)(self.destination.path())?;
         let Source::Known(source) = &self.source else { return Some(fault) };

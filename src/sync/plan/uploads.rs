@@ -38,7 +38,7 @@ pub(super) fn uploads<'i>(
     uploads
 }
 
-/// The uploads of several destinations as one list, in which each blob is read once.
+/// Merges the uploads of several destinations, so that each blob is read once.
 pub fn join_uploads(lists: impl IntoIterator<Item = Vec<Upload>>) -> Vec<Upload> {
     let mut joined: BTreeMap<Digest, Upload> = BTreeMap::new();
     for upload in lists.into_iter().flatten() {
@@ -54,7 +54,7 @@ pub fn join_uploads(lists: impl IntoIterator<Item = Vec<Upload>>) -> Vec<Upload>
     uploads
 }
 
-/// Largest first, so that the last blob that is copied is a small one.
+/// Largest first, so that the last blob to be copied is small.
 fn sort_uploads(uploads: &mut [Upload]) {
     uploads.sort_by(|one, other| {
         let order = other.blob.size.cmp(&one.blob.size);
@@ -62,7 +62,7 @@ fn sort_uploads(uploads: &mut [Upload]) {
     });
 }
 
-/// `single` are the requests that count one each: creations, manifests, listings to verify.
+/// `single` counts what needs one request each: repository creations, manifests, listings to verify.
 pub(super) fn estimate(uploads: &[Upload], mounting: bool, single: [usize; 3]) -> Estimate {
     let mut estimate = Estimate {
         destination_requests: single.iter().map(|&count| count as u64).sum(),

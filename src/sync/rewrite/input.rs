@@ -10,7 +10,7 @@ use crate::sync::rewrite::manifests::Part;
 /// Reads the texts of `-f`.
 pub async fn read(files: &[PathBuf]) -> Result<Vec<Part>, CommandError> {
     let files = files.to_vec();
-    // Standard input may be a person who types, and Ctrl-C must be heard meanwhile.
+    // Reading standard input may block, and Ctrl-C must work meanwhile.
     let read = tokio::task::spawn_blocking(move || -> Result<Vec<Part>, manifests::Error> {
         let mut parts = Vec::new();
         for file in files {
@@ -29,7 +29,7 @@ pub async fn read(files: &[PathBuf]) -> Result<Vec<Part>, CommandError> {
     read.await.map_err(std::io::Error::other)?.map_err(|error| CommandError::new(format!("error: {error}")))
 }
 
-/// What is printed has the format of what was read. What holds no document at all passes as it is.
+/// The output has the format of the input. Input without documents is printed unchanged.
 pub fn format(parts: &[Part]) -> Result<Format, CommandError> {
     let of = |format| parts.iter().find(|part| part.format == Some(format));
     match (of(Format::Json), of(Format::Yaml)) {

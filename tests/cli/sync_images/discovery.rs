@@ -25,7 +25,7 @@ fn rows(inventory: &Value) -> BTreeSet<(String, String, String, String)> {
 }
 
 #[test]
-fn every_image_is_found_with_the_reason_for_it() {
+fn every_image_is_found_with_its_reason() {
     let lab = shared_lab();
     let found = parse_json(&plugin(lab, 0, &[SYNC, "--no-mirror", "--no-rewrite", "-o", "json"]));
     assert_eq!(found["kind"], "Inventory");
@@ -57,7 +57,7 @@ fn every_image_is_found_with_the_reason_for_it() {
 }
 
 #[test]
-fn flags_narrow_what_is_taken() {
+fn flags_select_images() {
     let lab = shared_lab();
     let [hibernate, kvisor, controller, scanners, agent] = first_images();
     let cases: [(&[&str], &[&String]); 6] = [
@@ -66,7 +66,7 @@ fn flags_narrow_what_is_taken() {
         (&["-l", "app.kubernetes.io/name in (castai-agent,castai-kvisor-agent)"], &[&kvisor, &agent]),
         (&["--only", "ghcr.io/*"], &[&kvisor, &controller, &scanners]),
         (&["--exclude", "*kvisor*", "--exclude", "castai/*"], &[&agent]),
-        // The scanners belong to their controller, which could not do its work without them.
+        // The scanners are included with their controller, which cannot scan without them.
         (&["--only", "*kvisor*", "--exclude", "*-agent:*"], &[&controller, &scanners]),
     ];
     for (flags, expected) in cases {

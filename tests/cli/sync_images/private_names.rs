@@ -10,7 +10,7 @@ use crate::harness::{
     wait_until_ready,
 };
 
-/// Somebody sets the next version by its private name, before anything has mirrored it.
+/// Another client sets the next version by its private name before it is mirrored.
 pub(super) fn upgrade_by_private_name(lab: &Lab) {
     let next = format!("{AGENT}:v0.162.0");
     let digest = publish(lab, &next, &Recipe::default());
@@ -33,7 +33,7 @@ pub(super) fn upgrade_by_private_name(lab: &Lab) {
     assert!(plugin(lab, 0, &[SYNC]).stdout.starts_with("nothing to do"));
 }
 
-/// Nobody can know what a flat name stands for; and other repositories of the account are none of our business.
+/// The source of a flat name is unknown, and other repositories of the account are not used.
 pub(super) fn flat_names_need_a_map(lab: &Lab) {
     let flat = format!("{MIRROR}/castai-agent");
     publish(lab, &format!("{AGENT}:v1"), &Recipe::default());
@@ -51,7 +51,7 @@ pub(super) fn flat_names_need_a_map(lab: &Lab) {
     assert_eq!(container_image(lab, "castai-agent", "agent"), format!("{flat}:v1"));
     let entry = json!({"from": format!("{AGENT}:v1"), "to": format!("{flat}:v1")});
     assert_eq!(recorded_images(lab, "deployment/castai-agent")["container/agent"], entry);
-    // Whoever may edit the workload may edit the record: it is a hint, and the user's word counts.
+    // Every user who can edit the workload can edit the record: it is a hint, and the user's flag decides.
     assert!(plugin(lab, 0, &[SYNC]).stdout.starts_with("nothing to do"));
     let digest = publish(lab, &format!("{AGENT}:v9"), &Recipe::default());
     kubectl(lab, &[&set[..], &["deployment/castai-agent", &format!("*={flat}:v9")]].concat());

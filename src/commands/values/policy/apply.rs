@@ -10,7 +10,7 @@ use crate::output;
 use crate::persist::engine::refuse_unserved;
 use crate::persist::names::Names;
 
-/// Asks the server whether it takes everything, then applies it.
+/// Runs a server dry run of everything, then applies it.
 pub(super) async fn carry_out(
     connection: &Connection,
     manifests: &[Value],

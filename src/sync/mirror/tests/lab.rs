@@ -10,8 +10,8 @@ use crate::event::Event;
 use crate::model::image::Mirror;
 use crate::model::provenance::Provenance;
 use crate::registry::testing::{Shared, World, with_registry};
+use crate::store::Limits;
 use crate::store::open::open_for_test;
-use crate::store::{Limits, Stores};
 use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::plan::decide::MovableTags;
 use crate::sync::plan::prepare::{Detail, Wanted, prepare};
@@ -19,7 +19,7 @@ use crate::sync::plan::uploads::join_uploads;
 use crate::sync::verify::{PlanAge, Verified, verify};
 use crate::transport::Settings;
 
-/// Two servers, and what is needed to mirror from the first to the second.
+/// Two servers, with everything needed to mirror from the first to the second.
 pub(super) struct Lab {
     pub(super) source: Shared,
     pub(super) target: Shared,
@@ -38,7 +38,7 @@ pub(super) struct Ran {
     pub(super) notes: Vec<String>,
 }
 
-/// A layer that is streamed, and one that is held in memory.
+/// One layer that is streamed, and one that is kept in memory.
 pub(super) fn base() -> Vec<u8> {
     (0..600_000_u32).flat_map(u32::to_le_bytes).collect()
 }
@@ -105,25 +105,28 @@ impl Lab {
         let limits = Limits { blobs: 4, ..Limits::default() };
         let host = &self.mirror.registry;
         let stores = open_for_test(host, self.api.clone(), &settings, limits, &observer);
-        let Stores { sources, destination } = &stores;
-        let prepared = prepare(sources, destination, &self.mirror, self.wanted(detail)).await.unwrap();
-        // What a file would hold is as good as the value itself; manifests are then read again.
+        let (sources, destination) = (&stores.sources(), &stores.destination(&self.mirror));
+        let cache = ManifestCache::default();
+        let prepared =
+            prepare(sources, destination, &self.mirror, self.wanted(detail), &cache).await.unwrap();
+        // The plan after serialization is equivalent; manifests are then read again.
         let text = serde_json::to_string(&prepared.plan).unwrap();
         let plan: DestinationPlan = serde_json::from_str(&text).unwrap();
         assert_eq!(plan, prepared.plan);
         let targets = [Target { store: destination, plan: &plan }];
-        let mirrored = mirror(sources, &targets, &prepared.uploads, &prepared.cache, &observer).await;
+        let mirrored = mirror(sources, &targets, &prepared.uploads, &cache, &observer).await;
         let verified = verify(destination, &plan, &mirrored, PlanAge::Fresh).await;
         Ran { plan, uploads: prepared.uploads, mirrored, verified, notes: prepared.notes }
     }
 
-    /// One run to two destinations, below two paths of the same registry.
+    /// One run to two destinations: two paths in the same registry.
     pub(super) async fn run_to_two(&self) -> (Vec<Upload>, Mirrored) {
         let settings = Settings::default();
         let observer = |event| self.events.lock().unwrap().push(event);
         let host = &self.mirror.registry;
         let stores = open_for_test(host, self.api.clone(), &settings, Limits::default(), &observer);
-        let Stores { sources, destination } = &stores;
+        let (sources, destination) = (&stores.sources(), &stores.destination(&self.mirror));
+        let cache = ManifestCache::default();
         let mut prepared = Vec::new();
         for path in ["mirror", "second"] {
             let mirror: Mirror = format!("{host}/{path}").parse().unwrap();
@@ -132,12 +135,12 @@ impl Lab {
                 let name = assignment.destination.as_written().replace("/mirror/", &format!("/{path}/"));
                 assignment.destination = name.parse().unwrap();
             }
-            prepared.push(prepare(sources, destination, &mirror, wanted).await.unwrap());
+            prepared.push(prepare(sources, destination, &mirror, wanted, &cache).await.unwrap());
         }
         let uploads = join_uploads(prepared.iter().map(|prepared| prepared.uploads.clone()));
         let targets: Vec<_> =
             prepared.iter().map(|prepared| Target { store: destination, plan: &prepared.plan }).collect();
-        let mirrored = mirror(sources, &targets, &uploads, &prepared[0].cache, &observer).await;
+        let mirrored = mirror(sources, &targets, &uploads, &cache, &observer).await;
         (uploads, mirrored)
     }
 
@@ -150,11 +153,11 @@ impl Lab {
         self.target.lock().unwrap().count(words)
     }
 
-    pub(super) fn asked(&self, words: &[&str]) -> usize {
+    pub(super) fn request_count(&self, words: &[&str]) -> usize {
         self.source.lock().unwrap().count(words)
     }
 
-    /// Everything that the source holds is in the mirror, byte for byte.
+    /// Asserts that the mirror has all content of the source, byte for byte.
     pub(super) fn assert_equal(&self) {
         let (source, target) = (self.source.lock().unwrap(), self.target.lock().unwrap());
         let in_mirror = |path: &str| format!("mirror/{path}");

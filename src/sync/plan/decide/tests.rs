@@ -289,7 +289,7 @@ fn faults_fail_the_image_and_nothing_else() {
 }
 
 #[test]
-fn each_blob_goes_up_once_per_repository_that_lacks_it_largest_first() {
+fn each_blob_is_uploaded_once_per_repository_that_lacks_it_largest_first() {
     let blobs: &[(&str, u64)] = &[("small", 5), ("large", 100)];
     let mut facts = facts(
         &[("a", Some(listing(&[], &["three-child"]))), ("b", None)],

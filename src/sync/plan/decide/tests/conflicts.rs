@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn of_two_sources_with_one_name_the_more_trusted_gets_it() {
+fn the_more_trusted_of_two_sources_gets_the_name() {
     use Provenance::{Given, Known, Unknown};
     let cases = [
         (Known, Unknown, ["copy", "failed"]),
