@@ -5,7 +5,7 @@ use clap::Args;
 use super::region;
 use crate::model::image::Mirror;
 use crate::model::name_map::NameMap;
-use crate::sync::target::MirrorSettings;
+use crate::sync::settings::MirrorSettings;
 
 /// Destination of images, and their names.
 #[derive(Debug, Args)]

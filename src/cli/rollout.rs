@@ -6,8 +6,8 @@ use clap::{Args, ValueEnum};
 
 use super::duration;
 use crate::cluster::PatchMode;
-use crate::sync::rollout::Options;
 use crate::sync::settings;
+use crate::sync::settings::RolloutOptions;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DryRun {
@@ -60,13 +60,13 @@ pub struct RolloutArguments {
 
 impl RolloutArguments {
     /// The flags as options of a rollout; without a dry run they change the cluster.
-    pub fn options(&self, dry_run: DryRun) -> Options {
-        Options {
+    pub fn options(&self, dry_run: DryRun) -> RolloutOptions {
+        RolloutOptions {
             mode: if dry_run == DryRun::None { PatchMode::Apply } else { PatchMode::DryRun },
             wait: self.wait,
             timeout: self.timeout,
             settle_time: self.settle_time,
-            ..Options::default()
+            ..RolloutOptions::default()
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{discovery, images, rewrite, rollback, status, sync_images};
 use crate::cli::{Arguments, Command, NamingArguments, ValuesCommand};
 use crate::model::knowledge::Knowledge;
 use crate::model::name_map::NameMap;
-use crate::sync::target::MirrorSettings;
+use crate::sync::settings::MirrorSettings;
 
 const KNOWLEDGE: &str = "--knowledge";
 const INCLUDE: &str = "--include-image";

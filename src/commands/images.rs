@@ -6,7 +6,7 @@ use crate::cluster;
 use crate::model::inventory::Inventory;
 use crate::output::progress::Progress;
 use crate::output::{self, images as text};
-use crate::sync::discover::images::{Settings, run as list};
+use crate::sync::images::{Settings, run as list};
 
 pub(super) async fn run(arguments: &Arguments, images: &ImagesArguments) -> Result<ExitStatus, CommandError> {
     check(arguments, images)?;

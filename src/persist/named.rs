@@ -12,7 +12,8 @@ use crate::sync::discover::ImageFilter;
 use crate::sync::discover::snapshot::ClusterSnapshot;
 use crate::sync::plan::assign_all;
 use crate::sync::plan::assignment::{Assignment, Naming, Source};
-use crate::sync::target::{self, MirrorSettings};
+use crate::sync::settings::MirrorSettings;
+use crate::sync::target;
 use crate::transport;
 
 pub struct NamedImages {

@@ -9,8 +9,6 @@
 
 mod explain;
 mod filter;
-pub mod gather;
-pub mod images;
 pub mod manifests;
 pub(in crate::sync) mod owners;
 mod pods;

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-pub(in crate::sync) use self::lock::locked_mirror;
 use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
 use crate::model::image::{Image, Mirror};
@@ -57,7 +56,7 @@ impl<'o> Mirroring<'o> {
         settings: &Settings,
         observer: Observer<'_>,
     ) -> Result<Self, CommandError> {
-        locked_mirror(&lock, None)?;
+        target::locked_mirror(&lock, None)?;
         let mirrors: Vec<_> = lock.destinations.iter().map(|locked| locked.mirror.clone()).collect();
         target::refuse_maps(&mirrors, &settings.mirror.maps)?;
         let skipped_images = |mirror: &Mirror| {
@@ -141,7 +140,7 @@ impl<'o> Mirroring<'o> {
             Self::Planned(planned) => &planned.skipped_images,
             Self::Locked { skipped_images, .. } => skipped_images,
         };
-        let mirror = locked_mirror(lock, Some(cluster)).ok()?;
+        let mirror = target::locked_mirror(lock, Some(cluster)).ok()?;
         let mut pairs = lock.destinations.iter().zip(skipped_images);
         let (destination, skipped_images) = pairs.find(|(locked, _)| locked.mirror == *mirror)?;
         Some(Rewriter { destination, filter, skipped_images })

@@ -2,6 +2,8 @@
 
 pub mod artifact;
 pub mod discover;
+mod gather;
+pub mod images;
 pub mod mirror;
 mod mirroring;
 pub mod plan;
@@ -17,7 +19,6 @@ pub mod status;
 pub mod target;
 pub mod verify;
 
-use self::discover::gather;
 use self::mirroring::Mirroring;
 use self::report::{Proposal, SyncReport};
 use self::rewriting::{Rewriting, Rules};

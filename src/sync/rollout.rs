@@ -8,13 +8,10 @@ mod resume;
 mod verdict;
 mod watch;
 
-use std::time::Duration;
-
 use futures::StreamExt as _;
 use futures::future::join_all;
 use futures::stream;
 
-use self::grace_period::GracePeriod;
 pub use self::report::{Outcome, WorkloadReport};
 use self::verdict::Health;
 use crate::cluster::rollout::{Observation, observe};
@@ -24,39 +21,13 @@ use crate::model::inventory::{WorkloadKind, WorkloadName};
 use crate::model::knowledge::Knowledge;
 use crate::model::workload::Workload;
 use crate::sync::rewrite::{Rewrite, WorkloadPatch};
+use crate::sync::settings::RolloutOptions;
 
 /// Number of concurrent requests to the API server.
 const CONCURRENCY: usize = 8;
 
 /// Attempts to relinquish ownership while others write to the workload.
 const MAX_FAILURES: usize = 3;
-
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    pub mode: PatchMode,
-    /// Whether to wait for rollouts; without waiting, nothing is restored either.
-    pub wait: bool,
-    /// Timeout for a rollout without progress.
-    pub timeout: Duration,
-    /// Grace period for a component that was broken before to become ready after its containers have started. Half of
-    /// it is the grace period for problems that kubelets retry by themselves, such as a pull: by default 15 s, because
-    /// the second attempt comes after 10 s (`imageBackOffPeriod` in Kubernetes' `pkg/kubelet/kubelet.go`).
-    pub settle_time: Duration,
-    /// Interval between two reads of a rollout.
-    pub poll: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            mode: PatchMode::Apply,
-            wait: true,
-            timeout: Duration::from_mins(5),
-            settle_time: Duration::from_secs(30),
-            poll: Duration::from_millis(300),
-        }
-    }
-}
 
 /// A patch that passed the server's dry run, in this run or in the run that wrote it. No other patch is ever written.
 struct DryRunPassed(WorkloadPatch);
@@ -68,12 +39,6 @@ struct Watched {
     before: Observation,
 }
 
-impl Options {
-    fn grace_period(&self) -> GracePeriod {
-        GracePeriod::new(self.settle_time / 2)
-    }
-}
-
 /// Decides on one workload, and again if it changed in the meantime; `None` if it has no image to rewrite. This is the
 /// only difference between rewriting and rolling back.
 pub type Decide<'a> = &'a (dyn Fn(&Workload) -> Option<Rewrite> + Sync);
@@ -82,7 +47,7 @@ struct Run<'a> {
     connection: &'a Connection,
     decide: Decide<'a>,
     knowledge: &'a Knowledge,
-    options: Options,
+    options: RolloutOptions,
     observer: Observer<'a>,
 }
 
@@ -120,7 +85,7 @@ pub async fn roll_out(
     decisions: Vec<Decision>,
     decide: Decide<'_>,
     knowledge: &Knowledge,
-    options: Options,
+    options: RolloutOptions,
     observer: Observer<'_>,
 ) -> Vec<WorkloadReport> {
     let run = Run { connection, decide, knowledge, options, observer };

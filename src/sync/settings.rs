@@ -1,17 +1,19 @@
 //! Settings of the pipeline, independent of the command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::cluster::{Connection, Scope};
-use crate::model::inventory::Inventory;
+use crate::cluster::{Connection, PatchMode, Scope};
+use crate::model::image::Mirror;
+use crate::model::image::ecr::EcrRegistry;
+use crate::model::inventory::{Cluster, Inventory};
 use crate::model::lock::Lock;
+use crate::model::name_map::NameMap;
 use crate::model::plan::Plan;
 use crate::store::Limits;
 use crate::sync::discover::ImageFilter;
 use crate::sync::discover::manifests::Manifest;
 use crate::sync::plan::prepare::Detail;
-use crate::sync::rollout::Options;
-use crate::sync::target::MirrorSettings;
 use crate::transport;
 
 pub struct Settings {
@@ -30,7 +32,60 @@ pub struct Settings {
     /// Whether to rewrite workloads even if their owner reverts the images immediately.
     pub force: bool,
     pub limits: Limits,
-    pub rollout: Options,
+    pub rollout: RolloutOptions,
+}
+
+/// The destination as far as the user specifies it.
+#[derive(Clone, Debug, Default)]
+pub struct MirrorSettings {
+    /// Empty for our path in the ECR of each cluster's account and region.
+    pub registries: Vec<Mirror>,
+    /// The clusters' region, where the user says it.
+    pub region: Option<String>,
+    pub maps: Vec<NameMap>,
+}
+
+impl MirrorSettings {
+    /// The maps whose private names lie in `mirror`.
+    pub fn maps_below(&self, mirror: &Mirror) -> Vec<NameMap> {
+        self.maps.iter().filter(|map| mirror.includes(map.private())).cloned().collect()
+    }
+
+    /// The cluster's region, from the user or from the cluster. Its default is the mirror's region, because nodes have
+    /// to reach the mirror in any case.
+    pub fn region_of(&self, cluster: Option<&Cluster>, mirror: &Mirror) -> Option<String> {
+        self.region
+            .clone()
+            .or_else(|| cluster?.region.clone())
+            .or_else(|| Some(EcrRegistry::of_host(&mirror.registry)?.region))
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct RolloutOptions {
+    pub mode: PatchMode,
+    /// Whether to wait for rollouts; without waiting, nothing is restored either.
+    pub wait: bool,
+    /// Timeout for a rollout without progress.
+    pub timeout: Duration,
+    /// Grace period for a component that was broken before to become ready after its containers have started. Half of
+    /// it is the grace period for problems that kubelets retry by themselves, such as a pull: by default 15 s, because
+    /// the second attempt comes after 10 s (`imageBackOffPeriod` in Kubernetes' `pkg/kubelet/kubelet.go`).
+    pub settle_time: Duration,
+    /// Interval between two reads of a rollout.
+    pub poll: Duration,
+}
+
+impl Default for RolloutOptions {
+    fn default() -> Self {
+        Self {
+            mode: PatchMode::Apply,
+            wait: true,
+            timeout: Duration::from_mins(5),
+            settle_time: Duration::from_secs(30),
+            poll: Duration::from_millis(300),
+        }
+    }
 }
 
 /// The stages that run; the others are skipped.

@@ -6,40 +6,15 @@ use crate::error::CommandError;
 use crate::model::image::Mirror;
 use crate::model::image::ecr::EcrRegistry;
 use crate::model::inventory::Cluster;
+use crate::model::lock::Lock;
 use crate::model::name_map::NameMap;
 use crate::model::plan::RegistryKind;
 use crate::store::capabilities;
 use crate::store::choose::{self, Unidentified};
 use crate::sync::discover::snapshot::ClusterSnapshot;
 use crate::sync::plan::decide::MovableTags;
-use crate::sync::settings::Settings;
+use crate::sync::settings::{MirrorSettings, Settings};
 use crate::transport;
-
-/// The destination as far as the user specifies it.
-#[derive(Clone, Debug, Default)]
-pub struct MirrorSettings {
-    /// Empty for our path in the ECR of each cluster's account and region.
-    pub registries: Vec<Mirror>,
-    /// The clusters' region, where the user says it.
-    pub region: Option<String>,
-    pub maps: Vec<NameMap>,
-}
-
-impl MirrorSettings {
-    /// The maps whose private names lie in `mirror`.
-    pub fn maps_below(&self, mirror: &Mirror) -> Vec<NameMap> {
-        self.maps.iter().filter(|map| mirror.includes(map.private())).cloned().collect()
-    }
-
-    /// The cluster's region, from the user or from the cluster. Its default is the mirror's region, because nodes have
-    /// to reach the mirror in any case.
-    pub fn region_of(&self, cluster: Option<&Cluster>, mirror: &Mirror) -> Option<String> {
-        self.region
-            .clone()
-            .or_else(|| cluster?.region.clone())
-            .or_else(|| Some(EcrRegistry::of_host(&mirror.registry)?.region))
-    }
-}
 
 /// The mirrors that the user names, or else our path in the ECR of each cluster's account and region.
 ///
@@ -113,6 +88,15 @@ pub fn mirror_of_cluster<'m>(
         }
     };
     mirrors.into_iter().min_by_key(distance)
+}
+
+/// The mirror of `lock` whose names a cluster's workloads get.
+///
+/// # Errors
+/// The lock has no destination.
+pub fn locked_mirror<'l>(lock: &'l Lock, cluster: Option<&Cluster>) -> Result<&'l Mirror, CommandError> {
+    let mirrors = lock.destinations.iter().map(|locked| &locked.mirror);
+    mirror_of_cluster(cluster, mirrors).ok_or_else(|| CommandError::new("error: the lock has no destination"))
 }
 
 /// The mirrors as far as they are known without AWS: private names are read back below them alone.

@@ -17,12 +17,12 @@ use crate::parse::documents::Format;
 use crate::store::{self, Limits};
 use crate::sync::discover::manifests::{Manifest, Text};
 use crate::sync::discover::{Found, ImageFilter, discover};
-use crate::sync::mirroring::locked_mirror;
 use crate::sync::plan::assignment::{Assignment, Source, assign};
 use crate::sync::plan::targets::targets;
 use crate::sync::presence::{Missing, missing, unproven};
+use crate::sync::settings::MirrorSettings;
 use crate::sync::settings::Ports;
-use crate::sync::target::{self, MirrorSettings};
+use crate::sync::target;
 
 /// The settings of `rewrite`.
 pub struct Settings {
@@ -93,7 +93,7 @@ pub async fn run(
     }
     let cluster = inventory.clusters.first();
     let mirror = match lock {
-        Some(lock) => locked_mirror(lock, cluster)?.clone(),
+        Some(lock) => target::locked_mirror(lock, cluster)?.clone(),
         None => target::chosen(&ports.network, wanted, cluster).await?,
     };
     target::refuse_maps(slice::from_ref(&mirror), &wanted.maps)?;

@@ -5,8 +5,9 @@ use crate::cluster::{self, Connection, Listed, PatchMode, Scope};
 use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
 use crate::model::knowledge::Knowledge;
-use crate::sync::rollout::{self, Options};
+use crate::sync::rollout;
 use crate::sync::settings::DryRun;
+use crate::sync::settings::RolloutOptions;
 
 /// The settings of `rollback`.
 pub struct Settings {
@@ -16,7 +17,7 @@ pub struct Settings {
     pub dry_run: Option<DryRun>,
     /// What the user adds: which variables hold images, and the order of the rollout.
     pub knowledge: Knowledge,
-    pub rollout: Options,
+    pub rollout: RolloutOptions,
 }
 
 /// Restores recorded images. Calls `approve` with the planned changes before anything is changed.
@@ -51,7 +52,7 @@ pub async fn run(
     if settings.dry_run != Some(DryRun::Client) {
         observer(Event::Stage(Stage::Rewrite));
         let mode = if settings.dry_run.is_some() { PatchMode::DryRun } else { PatchMode::Apply };
-        let options = Options { mode, ..settings.rollout };
+        let options = RolloutOptions { mode, ..settings.rollout };
         report.workloads =
             rollout::roll_out(connection, decisions, &decide, &settings.knowledge, options, observer).await;
     }

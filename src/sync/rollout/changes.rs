@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Decision, Options, Outcome, WorkloadReport, criticality};
+use super::{Decision, Outcome, WorkloadReport, criticality};
 use crate::cluster::PatchMode;
 use crate::event::{Event, Observer, Stage};
 use crate::model::cluster_plan::{ClusterPlan, WorkloadPlan, WorkloadStep};
@@ -15,7 +15,7 @@ use crate::ownership::fields;
 use crate::ownership::owners;
 use crate::sync::discover::snapshot::ClusterSnapshot;
 use crate::sync::rewrite::{Rewrite, Rewriter};
-use crate::sync::settings::{DryRun, Settings};
+use crate::sync::settings::{DryRun, RolloutOptions, Settings};
 
 /// Decides by the lock, and holds back changes that an owner would revert immediately.
 fn decide<'r>(
@@ -124,7 +124,7 @@ impl Changes {
         match dry_run {
             DryRun::Client => self.preview(cluster),
             DryRun::Server => {
-                let options = Options { mode: PatchMode::DryRun, ..Options::default() };
+                let options = RolloutOptions { mode: PatchMode::DryRun, ..RolloutOptions::default() };
                 self.patch(cluster, rewriter, settings, options, observer).await
             }
         }
@@ -146,7 +146,7 @@ impl Changes {
         cluster: &ClusterSnapshot,
         rewriter: Rewriter<'_>,
         settings: &Settings,
-        options: Options,
+        options: RolloutOptions,
         observer: Observer<'_>,
     ) -> Vec<WorkloadReport> {
         observer(Event::Stage(Stage::Rewrite));

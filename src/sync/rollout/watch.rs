@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use tokio::time::Instant;
 
+use super::grace_period::GracePeriod;
 use super::report::{Outcome, WorkloadReport};
 use super::verdict::{self, Health, Verdict};
 use super::{DryRunPassed, Run, Watched, changed_meanwhile};
@@ -63,7 +64,8 @@ impl Run<'_> {
     ) -> Verdict {
         let start = Instant::now();
         let mut deadline = start + self.options.timeout;
-        let (mut grace_period, mut reached) = (self.options.grace_period(), HashSet::new());
+        let mut grace_period = GracePeriod::new(self.options.settle_time / 2);
+        let mut reached = HashSet::new();
         let (mut shown, mut started) = (String::new(), None);
         loop {
             let mut is_late = Instant::now() >= deadline;

@@ -18,7 +18,8 @@ use crate::sync::discover::ImageFilter;
 use crate::sync::discover::snapshot::{ClusterSnapshot, PODS};
 use crate::sync::plan::assign_all;
 use crate::sync::plan::assignment::Assignment;
-use crate::sync::target::{self, MirrorSettings};
+use crate::sync::settings::MirrorSettings;
+use crate::sync::target;
 use crate::transport;
 
 /// The settings of `status`.

@@ -1,17 +1,20 @@
 //! Gathers the inputs of discovery: from the cluster, from files, or from an inventory of another machine.
 
-use super::ImageFilter;
-use super::snapshot::{self, ClusterSnapshot};
 use crate::error::CommandError;
 use crate::event::{Event, Observer};
 use crate::model::inventory::Inventory;
+use crate::sync::discover::ImageFilter;
+use crate::sync::discover::snapshot::{self, ClusterSnapshot};
 use crate::sync::settings::{Ports, Settings};
 
 /// Reads the clusters, where a stage needs them.
 ///
 /// # Errors
 /// A cluster cannot be reached, or does not know us.
-pub async fn read_clusters(settings: &Settings, ports: &Ports) -> Result<Vec<ClusterSnapshot>, CommandError> {
+pub(super) async fn read_clusters(
+    settings: &Settings,
+    ports: &Ports,
+) -> Result<Vec<ClusterSnapshot>, CommandError> {
     let mut clusters = Vec::new();
     for connection in &ports.clusters {
         let scope = &settings.scope;
@@ -26,7 +29,7 @@ pub async fn read_clusters(settings: &Settings, ports: &Ports) -> Result<Vec<Clu
 }
 
 /// The images to mirror. Warns about everything that could not be read.
-pub fn inventory(
+pub(super) fn inventory(
     settings: &Settings,
     filter: &ImageFilter,
     clusters: &[ClusterSnapshot],

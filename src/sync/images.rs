@@ -2,15 +2,16 @@
 
 use jiff::Timestamp;
 
-use super::manifests::Manifest;
-use super::snapshot::ClusterSnapshot;
-use super::{Found, ImageFilter, discover, explain};
 use crate::cluster::{Connection, Scope};
 use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
 use crate::model::inventory::Inventory;
+use crate::sync::discover::manifests::Manifest;
+use crate::sync::discover::snapshot::ClusterSnapshot;
+use crate::sync::discover::{Found, ImageFilter, discover, explain};
 use crate::sync::plan::assign_all;
-use crate::sync::target::{self, MirrorSettings};
+use crate::sync::settings::MirrorSettings;
+use crate::sync::target;
 
 /// The settings of `images`.
 pub struct Settings {
