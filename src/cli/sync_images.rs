@@ -29,7 +29,8 @@ use crate::store::limits::JOBS;
   helm template castai-agent castai-helm/castai-agent |
     kubectl castai-privatelink sync-images -f - --no-rewrite
 
-  # Install with private images: mirror the images of the manifests, then # apply the manifests with private names
+  # Install with private images: mirror the images of the manifests, then
+  # apply the manifests with private names
   kubectl castai-privatelink sync-images -f agent.yaml --no-rewrite
   kubectl castai-privatelink rewrite -f agent.yaml | kubectl apply -f -
 

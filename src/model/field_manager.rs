@@ -39,7 +39,7 @@ pub fn field_managers(
     variables: &Variables,
 ) -> Vec<FieldManager> {
     let is_ours = |entry: &&ManagedFieldsEntry| entry.manager.as_deref() == Some(FIELD_MANAGER);
-    let ours: Vec<_> = entries.iter().filter(is_ours).filter_map(locate_fields).collect();
+    let ours: Vec<_> = entries.iter().filter(is_ours).filter_map(managed_fields).collect();
     let mut images = image_field::locate_image_fields(pod, variables);
     if !ours.is_empty() {
         // Users may name additional variables.
@@ -54,7 +54,7 @@ pub fn field_managers(
         .enumerate()
         .filter(|(_, entry)| entry.subresource.as_deref().unwrap_or_default().is_empty());
     main.map(|(index, entry)| {
-        let owned = locate_fields(&entry).into_iter().flat_map(|fields| {
+        let owned = managed_fields(&entry).into_iter().flat_map(|fields| {
             let owned = images.iter().filter(|field| is_in(fields, kind, field));
             owned.map(|field| field.image_field.clone())
         });
@@ -79,7 +79,7 @@ fn all_variables(pod: &PodSpec) -> Variables {
     all.map(|variable| variable.name.as_str()).collect()
 }
 
-fn locate_fields(entry: &ManagedFieldsEntry) -> Option<&Value> {
+fn managed_fields(entry: &ManagedFieldsEntry) -> Option<&Value> {
     entry.fields_v1.as_ref().map(|fields| &fields.0)
 }
 

@@ -133,7 +133,7 @@ const fn word(image: &ImageStatus) -> &'static str {
         State::NotRewritten => "not rewritten",
         State::Missing => "missing",
         State::Behind(_) => "behind",
-        State::TagRemoved(_) => "tagRemoved",
+        State::TagRemoved(_) => "tag removed",
         State::OtherRegistry(_) => "other registry",
         State::NotRewritable(_) => "not rewritable",
         State::Skipped(_) => "skipped",

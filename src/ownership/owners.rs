@@ -83,7 +83,7 @@ pub fn flux_release(workload: &Workload) -> Option<String> {
 }
 
 /// All owners of `workload`, sorted by how soon they revert.
-pub fn owners(workload: &Workload, around: &OwnershipContext) -> Vec<Owner> {
+pub fn owners(workload: &Workload, context: &OwnershipContext) -> Vec<Owner> {
     let label = |name: &str| workload.labels.get(name).map(String::as_str);
     let annotation = |name: &str| workload.annotations.get(name).map(String::as_str);
     let mut owners = Vec::new();
@@ -91,7 +91,7 @@ pub fn owners(workload: &Workload, around: &OwnershipContext) -> Vec<Owner> {
         owners.push(Owner { name, reverts: reverts.to_owned(), self_heals });
     };
     if let Some(application) = application(workload) {
-        let (reverts, self_heals) = match around.applications.get(application) {
+        let (reverts, self_heals) = match context.applications.get(application) {
             Some(true) => ("reverts the image within minutes (selfHeal is enabled)", true),
             Some(false) => ("reverts the image at its next sync", false),
             None => ("reverts the image within minutes if selfHeal is enabled (unknown)", true),
@@ -110,7 +110,7 @@ pub fn owners(workload: &Workload, around: &OwnershipContext) -> Vec<Owner> {
         }
     }
     if let Some(release) = flux_release(workload) {
-        let (reverts, self_heals) = match around.releases.get(&release) {
+        let (reverts, self_heals) = match context.releases.get(&release) {
             Some(true) => ("reverts the image within minutes (driftDetection is enabled)", true),
             Some(false) => ("reverts the image at its next upgrade", false),
             None => (
@@ -121,7 +121,7 @@ pub fn owners(workload: &Workload, around: &OwnershipContext) -> Vec<Owner> {
         };
         add(format!("Flux HelmRelease {release}"), reverts, self_heals);
     } else if let Some(release) = annotation("meta.helm.sh/release-name") {
-        helm(workload, release, around, &mut add);
+        helm(workload, release, context, &mut add);
     }
     // hashicorp/kubernetes: the default `field_manager` of its manifests, and the name of its typed resources.
     let is_terraform = |manager: &FieldManager| manager.name == "Terraform" || manager.name == "HashiCorp";
@@ -146,18 +146,18 @@ pub fn owners(workload: &Workload, around: &OwnershipContext) -> Vec<Owner> {
 fn helm(
     workload: &Workload,
     release: &str,
-    around: &OwnershipContext,
+    context: &OwnershipContext,
     add: &mut impl FnMut(String, &str, bool),
 ) {
     let chart = workload.labels.get("helm.sh/chart").map(String::as_str).unwrap_or_default();
     let names = [release, chart_name(chart)];
-    let is_of = |component: &str| names.iter().any(|name| around.knowledge.installs(component, name));
-    if let Some((name, installer)) = around.installed.iter().find(|(name, _)| is_of(name)) {
+    let is_of = |component: &str| names.iter().any(|name| context.knowledge.installs(component, name));
+    if let Some((name, installer)) = context.installed.iter().find(|(name, _)| is_of(name)) {
         let Installer { component, kind } = installer;
         let reverts = format!("puts its own image back when the {kind}'s version or values change");
         add(format!("{component} component {name}"), &reverts, false);
     }
-    for (component, upgrader) in around.upgraders.iter().filter(|(_, upgrader)| upgrader.upgrades(chart)) {
+    for (component, upgrader) in context.upgraders.iter().filter(|(_, upgrader)| upgrader.upgrades(chart)) {
         add(component.clone(), &upgrader.reverts, false);
     }
     let mut names = workload.managers.iter().map(|manager| manager.name.as_str());

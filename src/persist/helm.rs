@@ -266,12 +266,12 @@ fn images_of<'a>(
                 continue;
             }
             let (image_field, image) = (&used.used_by.image_field, &used.image);
-            let is_image_field = |template: &&Template| {
+            let contains_image = |template: &&Template| {
                 let is_it = template.hook == *hook && template.name == *manifest;
                 is_it && template.images.iter().any(|written| written == image.as_written())
             };
-            let carried = templates.iter().filter(is_image_field);
-            images.extend(carried.map(|template| HelmImage { assigned, image_field, image, template }));
+            let with_image = templates.iter().filter(contains_image);
+            images.extend(with_image.map(|template| HelmImage { assigned, image_field, image, template }));
         }
     }
     images

@@ -50,8 +50,8 @@ pub async fn read(
     for note in &inventory.notes {
         observer(Event::Warning(note.clone()));
     }
-    let region = described.region.as_deref();
-    let assignments = assign_all(&inventory, &mirror, &settings.maps, region, observer);
+    let region = settings.region_of(Some(&described), &mirror);
+    let assignments = assign_all(&inventory, &mirror, &settings.maps, region.as_deref(), observer);
     let maps = settings.maps.clone();
     let is_partial = !inventory.unlisted.is_empty();
     Ok(NamedImages { snapshot, mirror, maps, knowledge, assignments, is_partial })

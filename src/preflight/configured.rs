@@ -10,7 +10,6 @@ use super::component::{Component, Configured, Known, containers};
 use super::config_file;
 use super::references::{ObjectReference, Objects};
 use crate::castai::endpoints::Protocol;
-use crate::model::inventory::WorkloadKind;
 use crate::model::pod_spec::{Container, EnvVar};
 use crate::model::workload::Workload;
 
@@ -33,10 +32,7 @@ fn is_cast_ai(workload: &Workload, known: Known<'_>) -> bool {
 }
 
 fn is_made_by_workload(workload: &Workload) -> bool {
-    workload
-        .owner
-        .as_ref()
-        .is_some_and(|owner| WorkloadKind::ALL.iter().any(|kind| kind.as_str() == owner.kind))
+    workload.owner.as_ref().is_some_and(|owner| owner.workload_kind().is_some())
 }
 
 /// The keys per object that may hold an endpoint of these workloads. Nothing else is kept, because Secrets also contain

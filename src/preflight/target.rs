@@ -166,7 +166,7 @@ fn is_in_cluster(endpoint: &Endpoint) -> bool {
     let host = endpoint.host.as_str();
     !host.contains('.')
         || host.parse::<IpAddr>().is_ok()
-        || [".svc", ".local", ".localhost"].iter().any(|exit_status| host.ends_with(exit_status))
+        || [".svc", ".local", ".localhost"].iter().any(|suffix| host.ends_with(suffix))
 }
 
 struct Targets<'a> {

@@ -85,7 +85,9 @@ pub async fn run(
     let (mut report, lock) = mirroring.carry_out(settings, &inventory, observer).await?;
     settings.artifacts.lock.write(&lock)?;
     if report.has_copied() {
-        rewriting.read_workloads_again().await?;
+        let unread = rewriting.read_workloads_again().await?;
+        report.notes.extend(unread.notes);
+        report.unlisted.extend(unread.unlisted);
     }
     report.workloads = rewriting.roll_out(&lock, observer).await;
     Ok(report.with_traffic(mirroring.traffic()))

@@ -5,7 +5,7 @@ use crate::event::Observer;
 use crate::model::cluster_plan::ClusterPlan;
 use crate::model::lock::Lock;
 use crate::sync::discover::ImageFilter;
-use crate::sync::discover::snapshot::ClusterSnapshot;
+use crate::sync::discover::snapshot::{ClusterSnapshot, Unread};
 use crate::sync::mirroring::Mirroring;
 use crate::sync::rewrite::Rewriter;
 use crate::sync::rollout::WorkloadReport;
@@ -73,15 +73,18 @@ impl<'r> Rewriting<'r> {
         reports
     }
 
-    /// Reads the workloads again: mirroring takes long, and others change workloads meanwhile.
+    /// Reads the workloads again, as [`ClusterSnapshot::read_workloads_again`].
     ///
     /// # Errors
     /// A cluster cannot be read any more.
-    pub(super) async fn read_workloads_again(&mut self) -> Result<(), CommandError> {
+    pub(super) async fn read_workloads_again(&mut self) -> Result<Unread, CommandError> {
+        let mut all = Unread::default();
         for (cluster, _) in &mut self.clusters {
-            cluster.read_workloads_again(&self.rules.settings.scope).await?;
+            let unread = cluster.read_workloads_again(&self.rules.settings.scope).await?;
+            all.notes.extend(unread.notes);
+            all.unlisted.extend(unread.unlisted);
         }
-        Ok(())
+        Ok(all)
     }
 
     /// Rewrites what `lock` proves, and waits for the rollouts.

@@ -298,7 +298,7 @@ impl fmt::Display for ImageField {
 
 /// The text is not a valid image field.
 #[derive(Debug, thiserror::Error)]
-#[error("unknown carrier {0:?}: expected {forms}", forms = forms())]
+#[error("unknown image field {0:?}: expected {forms}", forms = forms())]
 pub struct InvalidImageField(String);
 
 /// The valid forms, such as `container/NAME, init/NAME or named`.

@@ -154,8 +154,8 @@ fn the_upgrader_of_a_release_is_an_owner() {
         (vec![component("agent")], vec![], vec!["castware-operator component agent"]),
         (vec![component("spot-handler")], vec![upgrader.clone()], vec!["castai-chart-upgrader"]),
     ] {
-        let around = OwnershipContext::new(&workloads, &resources, built_in());
-        let names: Vec<_> = owners(&owned, &around).into_iter().map(|owner| owner.name).collect();
+        let context = OwnershipContext::new(&workloads, &resources, built_in());
+        let names: Vec<_> = owners(&owned, &context).into_iter().map(|owner| owner.name).collect();
         assert_eq!(names, [expected, vec!["Helm release agent"]].concat());
     }
 }
@@ -168,8 +168,8 @@ fn drift_correcting_releases_of_flux_are_recognised() {
         let labels =
             json!({"helm.toolkit.fluxcd.io/name": "cast", "helm.toolkit.fluxcd.io/namespace": "flux"});
         let releases = BTreeMap::from([("flux/cast".to_owned(), corrects)]);
-        let around = OwnershipContext { releases, ..OwnershipContext::default() };
-        let seen = owners(&workload(&labels, &json!({}), &[]), &around);
+        let context = OwnershipContext { releases, ..OwnershipContext::default() };
+        let seen = owners(&workload(&labels, &json!({}), &[]), &context);
         assert_eq!((seen[0].name.as_str(), seen[0].self_heals), ("Flux HelmRelease flux/cast", corrects));
         assert!(seen[0].reverts.ends_with(words), "{seen:?}");
     }
@@ -180,8 +180,8 @@ fn self_healing_applications_of_argo_cd_are_recognised() {
     let owned = workload(&json!({"argocd.argoproj.io/instance": "cast"}), &json!({}), &[]);
     for self_heals in [true, false] {
         let applications = BTreeMap::from([("cast".to_owned(), self_heals)]);
-        let around = OwnershipContext { applications, ..OwnershipContext::default() };
-        assert_eq!(owners(&owned, &around)[0].self_heals, self_heals);
+        let context = OwnershipContext { applications, ..OwnershipContext::default() };
+        assert_eq!(owners(&owned, &context)[0].self_heals, self_heals);
     }
 }
 

@@ -21,6 +21,15 @@ use crate::ownership::owners::{OwnershipContext, application, flux_release};
 /// kubectl's name for lists of pods.
 pub const PODS: &str = "pods";
 
+/// What a list of workloads lacks.
+#[derive(Clone, Debug, Default)]
+pub struct Unread {
+    /// One sentence each.
+    pub notes: Vec<String>,
+    /// Kinds that cannot be listed, as kubectl names them.
+    pub unlisted: Vec<String>,
+}
+
 pub struct ClusterSnapshot {
     pub environment: Environment,
     pub workloads: Vec<Workload>,
@@ -76,15 +85,18 @@ impl ClusterSnapshot {
         Ok(self)
     }
 
-    /// Lists the workloads again: mirroring takes long, and workloads may change in the meantime.
+    /// Lists the workloads again: mirroring takes long, and workloads may change in the meantime. Returns what could be
+    /// read the first time and cannot be read any more.
     ///
     /// # Errors
     /// As [`ClusterSnapshot::read`].
-    pub async fn read_workloads_again(&mut self, scope: &Scope) -> Result<(), CommandError> {
+    pub async fn read_workloads_again(&mut self, scope: &Scope) -> Result<Unread, CommandError> {
         let (namespace, selector) = (scope.namespace.as_deref(), scope.selector.as_deref());
         let listed = cluster::list_workloads(&self.environment.connection, namespace, selector).await?;
         self.workloads = listed.workloads;
-        Ok(())
+        let notes = listed.notes.into_iter().filter(|note| !self.notes.contains(note)).collect();
+        let unlisted = listed.unlisted.into_iter().filter(|kind| !self.unlisted.contains(kind)).collect();
+        Ok(Unread { notes, unlisted })
     }
 
     /// Where images are: in all of it.
@@ -131,14 +143,14 @@ async fn ownership_context(
     resources: &[Resource],
     knowledge: &Knowledge,
 ) -> OwnershipContext {
-    let mut around = OwnershipContext::new(workloads, resources, knowledge);
+    let mut context = OwnershipContext::new(workloads, resources, knowledge);
     if workloads.iter().any(|workload| application(workload).is_some()) {
-        around.applications = cluster::self_healing_applications(connection).await;
+        context.applications = cluster::self_healing_applications(connection).await;
     }
     if workloads.iter().any(|workload| flux_release(workload).is_some()) {
-        around.releases = cluster::drift_correcting_releases(connection).await;
+        context.releases = cluster::drift_correcting_releases(connection).await;
     }
-    around
+    context
 }
 
 /// The Helm releases that `workloads` belong to, and those that look like Cast AI's.

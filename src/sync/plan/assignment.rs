@@ -246,8 +246,8 @@ pub fn follows(mirror: &Mirror, maps: &[NameMap], source: &Image, destination: &
             && source.version() == destination.version()
     };
     let is_beside = || {
-        let (rule, provenance) = derivation::origin_of(source)?;
-        rule.found_beside(&name_in(mirror, maps, &provenance).ok()?).ok()
+        let (rule, origin) = derivation::origin_of(source)?;
+        rule.found_beside(&name_in(mirror, maps, &origin).ok()?).ok()
     };
     mirror.holds(destination)
         && (maps.iter().any(is_pair)

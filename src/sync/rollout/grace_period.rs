@@ -30,7 +30,7 @@ impl GracePeriod {
             let key = (problem.pod, problem.container);
             self.seen.entry(key).or_insert(ProblemSpan { first: at, last: at }).last = at;
         }
-        self.seen.retain(|_, sighting| sighting.last == at);
+        self.seen.retain(|_, span| span.last == at);
     }
 
     /// Ends the grace period: from now on every problem counts.
@@ -41,8 +41,8 @@ impl GracePeriod {
     /// Whether `problem` is permanent or has outlasted the grace period.
     pub(super) fn is_over(&self, problem: &PodProblem) -> bool {
         let lasted = || {
-            let sighting = self.seen.get(&(problem.pod.clone(), problem.container.clone()));
-            sighting.is_some_and(|sighting| sighting.last.saturating_sub(sighting.first) >= self.limit)
+            let span = self.seen.get(&(problem.pod.clone(), problem.container.clone()));
+            span.is_some_and(|span| span.last.saturating_sub(span.first) >= self.limit)
         };
         !problem.may_pass() || lasted()
     }

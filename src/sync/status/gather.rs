@@ -118,7 +118,8 @@ async fn read_registries(
     let region = settings.mirror.region.as_deref().or_else(|| cluster?.region.as_deref());
     let (mirror, refusal) = mirror(settings, network, inventory, cluster, region, observer).await?;
     target::refuse_maps(slice::from_ref(&mirror), &settings.mirror.maps)?;
-    let assignments = assign_all(inventory, &mirror, &settings.mirror.maps, region, observer);
+    let region = settings.mirror.region_of(cluster, &mirror);
+    let assignments = assign_all(inventory, &mirror, &settings.mirror.maps, region.as_deref(), observer);
     if settings.cluster_only {
         return Ok((mirror, assignments, None));
     }
