@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::castai::built_in;
+use crate::model::inventory::WorkloadKind;
 use crate::model::inventory::WorkloadName;
 use crate::model::knowledge::{DerivedEndpoint, EndpointFile, Knowledge};
 use crate::model::pod_spec::PodSpec;
