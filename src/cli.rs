@@ -3,7 +3,10 @@
 pub mod candidates;
 mod completion;
 mod connection;
+mod display;
+pub mod help;
 mod images;
+mod logging;
 mod mirror;
 mod network;
 mod permissions;
@@ -17,17 +20,22 @@ mod sync_images;
 mod values;
 mod version;
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue};
-use clap::{Args, Parser, Subcommand};
+use clap::{FromArgMatches as _, Parser, Subcommand};
 
 pub use crate::output::format::OutputFormat;
+use crate::output::format::ProgressMode;
+use crate::output::progress::Progress;
 use crate::printable::without_login;
 
 pub use self::completion::{CompletionArguments, CompletionCommand, LinkArguments};
 pub use self::connection::ConnectionArguments;
+pub use self::display::DisplayArguments;
 pub use self::images::ImagesArguments;
+pub use self::logging::LoggingArguments;
 pub use self::mirror::MirrorArguments;
 pub use self::network::NetworkArguments;
 pub use self::permissions::{PermissionsArguments, PermissionsCommand, PermissionsFormat};
@@ -61,6 +69,10 @@ pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
     max_term_width = 120
 )]
 pub struct Arguments {
+    /// Print the version
+    #[arg(long, action = clap::ArgAction::Version)]
+    version: Option<bool>,
+
     #[command(subcommand)]
     pub command: Command,
 
@@ -71,11 +83,10 @@ pub struct Arguments {
     pub network: NetworkArguments,
 
     #[command(flatten)]
-    pub logging: LoggingArguments,
+    pub display: DisplayArguments,
 
-    /// Print the version
-    #[arg(long, action = clap::ArgAction::Version)]
-    version: Option<bool>,
+    #[command(flatten)]
+    pub logging: LoggingArguments,
 }
 
 #[derive(Debug, Subcommand)]
@@ -89,19 +100,41 @@ pub enum Command {
     Values(ValuesArguments),
     Permissions(PermissionsArguments),
     Completion(CompletionArguments),
+    /// List the flags that can be passed to any command
+    Options,
     Version(VersionArguments),
     /// Print the manual page, for `man -l` or a package
     #[command(hide = true)]
     Man,
 }
 
-/// Verbosity of stderr.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Logging options")]
-pub struct LoggingArguments {
-    /// More verbose output; -v shows retries and request counts
-    #[arg(long = "verbose", short, global = true, action = clap::ArgAction::Count)]
-    pub verbosity: u8,
+impl Arguments {
+    /// The renderer of progress. Requests are lines of their own, which would break bars.
+    pub fn progress(&self) -> Progress {
+        let plain = self.logging.shows_requests().then_some(ProgressMode::Plain);
+        Progress::new(self.display.progress.or(plain), self.logging.verbosity > 0)
+    }
+}
+
+impl Command {
+    /// Whether the command may change the cluster or a registry.
+    pub fn may_change(&self) -> bool {
+        match self {
+            Self::SyncImages(sync) => sync.dry_run.dry_run == DryRun::None,
+            Self::Rollback(rollback) => rollback.dry_run.dry_run == DryRun::None,
+            Self::Values(values) => matches!(&values.kind, ValuesCommand::Policy(policy) if policy.apply),
+            _ => false,
+        }
+    }
+}
+
+/// Parses a command line, which begins with the name of the program.
+///
+/// # Errors
+/// The command line is invalid, or asks for help or the version.
+pub fn parse(words: &[OsString]) -> Result<Arguments, clap::Error> {
+    let parsed = help::command().try_get_matches_from(logging::joined(words));
+    parsed.and_then(|matches| Arguments::from_arg_matches(&matches)).map_err(without_logins)
 }
 
 /// A usage error, with credentials such as `user:password@host` removed.

@@ -7,7 +7,6 @@ use std::time::Duration;
 use castai_privatelink::cli::{self, Arguments};
 use castai_privatelink::commands::{self, ExitStatus, complete};
 use castai_privatelink::output;
-use clap::Parser as _;
 use tokio::sync::oneshot;
 
 // musl's own allocator is slow with many threads.
@@ -22,9 +21,13 @@ fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().collect();
     let task = if let Some(line) = complete::asked(&words) {
         Task::Complete(line)
+    } else if stdio::was_stdout_closed() {
+        return commands::stdout_closed().exit_code();
     } else {
-        let arguments = Arguments::try_parse();
-        Task::Run(Box::new(arguments.unwrap_or_else(|error| cli::without_logins(error).exit())))
+        match cli::parse(&words) {
+            Ok(arguments) => Task::Run(Box::new(arguments)),
+            Err(error) => return commands::not_run(&error).exit_code(),
+        }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -34,7 +37,8 @@ fn main() -> ExitCode {
         }
     };
     let (interrupt, interrupted) = oneshot::channel();
-    runtime.spawn(watch(interrupt));
+    let may_change = task.may_change();
+    runtime.spawn(watch(interrupt, may_change));
     // Dropping the command's future cancels everything in progress, at a point where each request was either sent or
     // not sent.
     let exit_status = runtime.block_on(async {
@@ -43,7 +47,7 @@ fn main() -> ExitCode {
             Ok(()) = interrupted => None,
         }
     });
-    let exit_status = exit_status.unwrap_or_else(commands::interrupted);
+    let exit_status = exit_status.unwrap_or_else(|| commands::interrupted(may_change));
     // Blocking work that cannot be cancelled, such as a credential plugin, must not delay the exit.
     runtime.shutdown_background();
     exit_status.exit_code()
@@ -52,7 +56,7 @@ fn main() -> ExitCode {
 /// Signals that the command is interrupted, and exits the process itself if the command does not react: it may be
 /// blocked on a pipe that is not read.
 #[expect(clippy::exit, reason = "the main thread is blocked, so nothing else can end the process")]
-async fn watch(interrupt: oneshot::Sender<()>) {
+async fn watch(interrupt: oneshot::Sender<()>, may_change: bool) {
     signal().await;
     // The receiver is gone if the command has just ended; then the process is about to exit too.
     let _ = interrupt.send(());
@@ -61,7 +65,7 @@ async fn watch(interrupt: oneshot::Sender<()>) {
         () = signal() => {}
     }
     // Writing to standard error may block too.
-    let notice = tokio::task::spawn_blocking(commands::interrupted);
+    let notice = tokio::task::spawn_blocking(move || commands::interrupted(may_change));
     let _ = tokio::time::timeout(GRACE, notice).await;
     std::process::exit(ExitStatus::Interrupted.code().into());
 }
@@ -89,6 +93,10 @@ enum Task<'a> {
 }
 
 impl Task<'_> {
+    fn may_change(&self) -> bool {
+        matches!(self, Self::Run(arguments) if arguments.command.may_change())
+    }
+
     async fn run(self) -> ExitStatus {
         match self {
             Self::Run(arguments) => Box::pin(commands::run(*arguments)).await,

@@ -2,6 +2,7 @@
 
 pub mod credential;
 pub mod fault;
+pub mod request_log;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecr::types::LayerAvailability;
 
+use crate::aws::client;
 use crate::aws::error::Error;
 use crate::model::image::Digest;
 use crate::model::image::ecr::EcrRegistry;
@@ -41,7 +42,7 @@ const LAYERS_PER_CHECK: usize = 100;
 
 impl Ecr {
     pub fn new(config: &aws_config::SdkConfig, registry: EcrRegistry) -> Self {
-        Self { client: aws_sdk_ecr::Client::new(config), registry }
+        Self { client: client::ecr(config), registry }
     }
 
     pub const fn registry(&self) -> &EcrRegistry {

@@ -14,6 +14,7 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::{Connector, tls};
 use probe::proxy::Proxies;
 
+use crate::aws::client;
 use crate::aws::error::Error;
 use crate::printable::one_line;
 use crate::transport;
@@ -42,7 +43,7 @@ pub async fn configuration(
         .operation_attempt_timeout(settings.connect_timeout + Duration::from_secs(25))
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http_client(proxy(region, &Proxies::from_environment())?))
+        .http_client(client::logged(http_client(proxy(region, &Proxies::from_environment())?)))
         .region(Region::new(region.to_owned()))
         .timeout_config(timeouts)
         .retry_config(
@@ -115,7 +116,8 @@ fn http_client(proxy: Option<ProxyConfig>) -> SharedHttpClient {
         if let Some(components) = components {
             builder.set_sleep_impl(components.sleep_impl());
         }
-        builder.tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc)).build()
+        let connector = builder.tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc));
+        connector.build()
     })
 }
 
@@ -124,7 +126,7 @@ fn http_client(proxy: Option<ProxyConfig>) -> SharedHttpClient {
 /// # Errors
 /// There are no credentials, they are rejected, or STS cannot be reached.
 pub async fn identity(configuration: &SdkConfig) -> Result<Identity, Error> {
-    let answer = aws_sdk_sts::Client::new(configuration)
+    let answer = client::sts(configuration)
         .get_caller_identity()
         .send()
         .await

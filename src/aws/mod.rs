@@ -1,5 +1,6 @@
 //! The AWS adapters: configuration and identity, and the ECR API.
 
+pub mod client;
 pub mod ecr;
 pub mod error;
 pub mod identity;

@@ -3,7 +3,6 @@
 use clap::Args;
 
 use super::{DryRunArguments, KnowledgeFileArguments, OutputFormat, RolloutArguments};
-use crate::sync::rollback::Named;
 
 /// Restore the images that sync-images replaced
 ///
@@ -22,11 +21,14 @@ use crate::sync::rollback::Named;
   kubectl castai-privatelink rollback
 
   # Only one component
-  kubectl castai-privatelink rollback deployment/castai-agent -n castai-agent")]
+  kubectl castai-privatelink rollback deployment/castai-agent -n castai-agent
+
+  # Two components of one type
+  kubectl castai-privatelink rollback deploy castai-agent castai-evictor")]
 pub struct RollbackArguments {
-    /// Workloads to roll back (default: all)
-    #[arg(value_name = "TYPE/NAME")]
-    pub workloads: Vec<Named>,
+    /// Workloads to roll back, as TYPE NAME... or TYPE/NAME... (default: all)
+    #[arg(value_name = "TYPE[/NAME]")]
+    pub workloads: Vec<String>,
 
     /// Label selector that workloads must match
     #[arg(long, short = 'l', value_name = "SELECTOR")]

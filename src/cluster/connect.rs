@@ -22,15 +22,13 @@ use super::error::{Error, ServerRoute};
 use super::exec_plugin::{Call, Plugin};
 use super::identity::Identity;
 use super::kubeconfig::{self, Cluster, EksIdentity, Selection, User};
+use super::request_limit::RequestLimit;
+use super::request_log::RequestLog;
 use super::url::{proxy_url, server_url};
 use super::value_source::ValueSource;
 use crate::model::image_field::Variables;
 use crate::transport::USER_AGENT;
 
-/// Timeout for connecting, unless `--request-timeout` is set.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Timeout for an idle response, unless `--request-timeout` is set.
-const READ_TIMEOUT: Duration = Duration::from_mins(1);
 /// Delays before a failed read is retried.
 const READ_DELAYS: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(600)];
 
@@ -48,6 +46,7 @@ pub struct Connection {
     /// Container variables whose values are images.
     pub image_variables: Variables,
     server_route: ServerRoute,
+    limit: RequestLimit,
 }
 
 /// Loads the configuration and creates a client. It may run a credential plugin, but sends no request.
@@ -71,7 +70,7 @@ pub async fn connect(flags: &ConnectionFlags) -> Result<Connection, Error> {
         }
         None => in_cluster()?,
     };
-    let config = with_timeouts_and_user_agent(config, flags);
+    let config = with_user_agent(config);
     let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     let proxy = config.proxy_url.as_ref().and_then(proxy::Address::from_url);
     let server_route = ServerRoute { server: server.clone(), proxy };
@@ -84,7 +83,20 @@ pub async fn connect(flags: &ConnectionFlags) -> Result<Connection, Error> {
         image_variables: flags.image_variables.clone(),
         server,
         server_route,
+        limit: RequestLimit::new(flags.request_timeout),
     })
+}
+
+/// The namespace of the context, else `default`, as in kubectl.
+///
+/// # Errors
+/// No cluster is configured, a name does not exist, or a file cannot be read.
+pub fn context_namespace(flags: &ConnectionFlags) -> Result<String, Error> {
+    let namespace = match kubeconfig::load(flags.kubeconfig.as_deref())? {
+        Some(loaded) => kubeconfig::select(loaded, flags)?.namespace,
+        None => Config::incluster().ok().map(|config| config.default_namespace),
+    };
+    Ok(namespace.filter(|namespace| !namespace.is_empty()).unwrap_or_else(|| "default".to_owned()))
 }
 
 fn configured(selection: Selection, flags: &ConnectionFlags) -> Result<(Config, Selection), Error> {
@@ -134,6 +146,7 @@ async fn client(
         config.headers.push((AUTHORIZATION, value.clone()));
     }
     let builder = ClientBuilder::try_from(config).map_err(|error| Error::from_kube(&error, server_route))?;
+    let builder = builder.with_layer(&RequestLog);
     if !authorization.is_renewed() {
         return Ok(builder.build());
     }
@@ -153,22 +166,29 @@ async fn client(
 const NO_KUBECONFIG: &str = "there is no kubeconfig: set KUBECONFIG or --kubeconfig, or for EKS run `aws eks update-kubeconfig --name <cluster>`";
 
 impl Connection {
-    /// Sends a read request, and retries it after transient failures.
+    /// Sends a read request, and retries it after transient failures, all within `--request-timeout`.
     pub(super) async fn read<T, F>(&self, request: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = kube::Result<T>>,
     {
-        for delay in READ_DELAYS {
-            match self.once(request()).await {
-                Err(error) if error.is_transient() => tokio::time::sleep(delay).await,
-                done => return done,
+        let attempts = async {
+            for delay in READ_DELAYS {
+                match self.attempt(request()).await {
+                    Err(error) if error.is_transient() => tokio::time::sleep(delay).await,
+                    done => return done,
+                }
             }
-        }
-        self.once(request()).await
+            self.attempt(request()).await
+        };
+        self.limit.apply(attempts, &self.server_route).await
     }
 
     /// Sends a request once. Write requests are never retried here.
     pub(super) async fn once<T>(&self, request: impl Future<Output = kube::Result<T>>) -> Result<T, Error> {
+        self.limit.apply(self.attempt(request), &self.server_route).await
+    }
+
+    async fn attempt<T>(&self, request: impl Future<Output = kube::Result<T>>) -> Result<T, Error> {
         request.await.map_err(|error| Error::from_kube(&error, &self.server_route))
     }
 }
@@ -266,16 +286,12 @@ fn with_login(proxy: &Proxy) -> Uri {
     socks.and_then(|url| url.parse().ok()).unwrap_or(url)
 }
 
-/// Timeouts and our user agent; kube's own retries are disabled, because they would block silently for minutes.
-fn with_timeouts_and_user_agent(mut config: Config, flags: &ConnectionFlags) -> Config {
-    let limit = |default| match flags.request_timeout {
-        Some(Duration::ZERO) => None,
-        Some(limit) => Some(limit),
-        None => Some(default),
-    };
-    config.connect_timeout = limit(CONNECT_TIMEOUT);
-    config.read_timeout = limit(READ_TIMEOUT);
-    config.reset_reader_on_write = true;
+/// Our user agent. kube's own timeouts are disabled, because each of them counts anew, and its retries, because they
+/// would block silently for minutes.
+fn with_user_agent(mut config: Config) -> Config {
+    config.connect_timeout = None;
+    config.read_timeout = None;
+    config.write_timeout = None;
     config.default_retry = false;
     config.headers.push((HeaderName::from_static("user-agent"), HeaderValue::from_static(USER_AGENT)));
     config

@@ -134,16 +134,7 @@ impl Error {
                     ),
                 )
             },
-            (Some(io::ErrorKind::TimedOut), _) => Self {
-                hint: Some(format!(
-                    "{server} did not respond: check whether a VPN or bastion is needed (timeout: \
-                     --request-timeout)"
-                )),
-                ..Self::new(
-                    ErrorKind::Unreachable,
-                    format!("Unable to connect to the server{through}: timed out"),
-                )
-            },
+            (Some(io::ErrorKind::TimedOut), _) => Self::timed_out(server_route),
             _ => Self {
                 transient: true,
                 ..Self::new(
@@ -152,6 +143,17 @@ impl Error {
                 )
             },
         }
+    }
+
+    /// No response within `--request-timeout`.
+    pub(super) fn timed_out(server_route: &ServerRoute) -> Self {
+        let server = &server_route.server;
+        let through = server_route.proxy.as_ref().map(|proxy| format!(" through the proxy {proxy}"));
+        let message = format!("Unable to connect to the server{}: timed out", through.unwrap_or_default());
+        let hint = format!(
+            "{server} did not respond: check whether a VPN or bastion is needed (timeout: --request-timeout)"
+        );
+        Self { hint: Some(hint), ..Self::new(ErrorKind::Unreachable, message) }
     }
 
     fn from_status(status: &Status) -> Self {

@@ -9,7 +9,7 @@ use kube::{Api, Resource as _};
 use super::connect::Connection;
 use super::error::{Error, ErrorKind};
 use super::listed::{Object, Page};
-use super::pages;
+use super::{namespaces, pages};
 use crate::model::inventory::{WorkloadKind, WorkloadName};
 use crate::model::workload::Workload;
 use crate::parse::cause;
@@ -32,7 +32,7 @@ pub struct Listed {
 /// listed owner are omitted, so that tens of thousands of pods need not be held in memory.
 ///
 /// # Errors
-/// The server cannot be reached, or listing is forbidden for every kind.
+/// The server cannot be reached, listing is forbidden for every kind, or the namespace does not exist.
 pub async fn list_workloads(
     connection: &Connection,
     namespace: Option<&str>,
@@ -63,6 +63,9 @@ pub async fn list_workloads(
     match refused {
         Some(error) if all.unlisted.len() == WorkloadKind::ALL.len() => Err(error),
         _ => {
+            if let (Some(namespace), true) = (namespace, all.workloads.is_empty()) {
+                namespaces::check(connection, namespace).await?;
+            }
             all.workloads.sort_by(|left, right| left.name.cmp(&right.name));
             Ok(all)
         }

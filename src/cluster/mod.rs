@@ -20,13 +20,15 @@ mod patch;
 pub mod pods;
 pub mod policy;
 pub mod release;
+mod request_limit;
+mod request_log;
 pub mod rollout;
 mod scope;
 mod url;
 mod value_source;
 pub mod waiting;
 
-pub use connect::{Connection, connect};
+pub use connect::{Connection, connect, context_namespace};
 pub use connection_flags::ConnectionFlags;
 pub use custom::list_custom_resources;
 pub use error::{Error, ErrorKind};

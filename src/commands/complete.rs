@@ -137,6 +137,7 @@ mod tests {
                     "values",
                     "permissions",
                     "completion",
+                    "options",
                     "version",
                     "help",
                 ],
@@ -166,6 +167,6 @@ mod tests {
         }
         let (found, _) = candidates(&words("preflight --only CPL301")).await;
         assert_eq!(found[0].1.as_deref(), Some("the cluster's ECR registry is known"));
-        assert_eq!(candidates(&[]).await.0.len(), 11, "no word is like an empty one");
+        assert_eq!(candidates(&[]).await.0.len(), 12, "no word is like an empty one");
     }
 }

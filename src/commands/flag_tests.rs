@@ -16,7 +16,7 @@ const MAP: &str = "--map";
 const REGISTRY: &str = "--registry";
 
 /// Every command, and those of the flags that it takes. What it does not take, it has no use for.
-const COMMANDS: [(&str, &[&str]); 20] = [
+const COMMANDS: [(&str, &[&str]); 21] = [
     ("images -f FILE", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
     ("sync-images", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
     ("rewrite -f FILE", &[KNOWLEDGE, INCLUDE, MAP, REGISTRY]),
@@ -38,6 +38,7 @@ const COMMANDS: [(&str, &[&str]); 20] = [
     ("completion zsh", &[]),
     ("completion fish", &[]),
     ("completion powershell", &[]),
+    ("options", &[]),
     ("version", &[]),
 ];
 
@@ -97,9 +98,11 @@ async fn reached(line: &[String]) -> Reached {
             let knowledge = rollback::settings(&arguments, wanted).unwrap().knowledge;
             Reached { knowledge, ..Reached::default() }
         }
-        Command::Permissions(_) | Command::Completion(_) | Command::Version(_) | Command::Man => {
-            Reached::default()
-        }
+        Command::Permissions(_)
+        | Command::Completion(_)
+        | Command::Options
+        | Command::Version(_)
+        | Command::Man => Reached::default(),
     }
 }
 

@@ -4,7 +4,6 @@ use super::{CommandError, ExitStatus, discovery};
 use crate::cli::{Arguments, ImagesArguments, OutputFormat};
 use crate::cluster;
 use crate::model::inventory::Inventory;
-use crate::output::progress::Progress;
 use crate::output::{self, images as text};
 use crate::sync::images::{Settings, run as list};
 
@@ -16,7 +15,7 @@ pub(super) async fn run(arguments: &Arguments, images: &ImagesArguments) -> Resu
     } else {
         None
     };
-    let progress = Progress::new(arguments.logging.verbosity);
+    let progress = arguments.progress();
     let inventory = list(&settings, connection.as_ref(), &|event| progress.observe(event)).await;
     progress.clear();
     let inventory = inventory?;

@@ -3,10 +3,13 @@
 pub mod complete;
 mod completion;
 mod discovery;
+mod exit_status;
 #[cfg(test)]
 mod flag_tests;
 mod images;
 mod manual;
+mod namespace;
+mod options;
 pub(crate) mod permissions;
 mod preflight;
 mod question;
@@ -17,46 +20,26 @@ mod sync_images;
 mod values;
 pub(crate) mod version;
 
-use std::process::ExitCode;
-
+use self::exit_status::failed;
+pub use self::exit_status::{ExitStatus, interrupted, not_run, stdout_closed};
 use crate::cli::{Arguments, Command};
 use crate::error::CommandError;
-use crate::output;
-
-/// How a command ended, which decides the exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExitStatus {
-    /// Done, or nothing to do.
-    Done,
-    /// Something needs attention: an image, a check, a rollout.
-    Attention,
-    /// Wrong usage, or the command could not do its work.
-    Failed,
-    Interrupted,
-}
-
-impl ExitStatus {
-    /// The documented exit code.
-    pub const fn code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Attention => 1,
-            Self::Failed => 2,
-            // 128 + SIGINT, as shells report it.
-            Self::Interrupted => 130,
-        }
-    }
-
-    pub fn exit_code(self) -> ExitCode {
-        self.code().into()
-    }
-}
+use crate::{output, transport};
 
 /// Runs the selected command.
 pub async fn run(mut arguments: Arguments) -> ExitStatus {
     // As in kubectl, -A overrides -n, which an alias may contain.
     if arguments.connection.all_namespaces {
         arguments.connection.namespace = None;
+    }
+    if arguments.logging.shows_requests() {
+        transport::request_log::start(output::say);
+    }
+    if arguments.display.no_headers {
+        output::table::omit_headers();
+    }
+    if let Err(error) = namespace::resolve(&mut arguments.connection) {
+        return failed(&error);
     }
     // The largest futures are boxed.
     let exit_status = match &arguments.command {
@@ -69,21 +52,9 @@ pub async fn run(mut arguments: Arguments) -> ExitStatus {
         Command::Values(values) => Box::pin(values::run(&arguments, values)).await,
         Command::Permissions(permissions) => permissions::run(&arguments, permissions),
         Command::Completion(completion) => completion::run(completion),
+        Command::Options => options::run(),
         Command::Man => manual::run(),
         Command::Version(version) => version::run(version),
     };
-    exit_status.unwrap_or_else(|error| {
-        output::error(&error.message, error.hint.as_deref());
-        ExitStatus::Failed
-    })
-}
-
-/// Reports that Ctrl-C or another signal ended the command.
-pub fn interrupted() -> ExitStatus {
-    if output::is_interactive() {
-        // The terminal prints ^C at the cursor.
-        output::say("");
-    }
-    output::say("interrupted: every change is complete or was not made; run again to continue");
-    ExitStatus::Interrupted
+    exit_status.unwrap_or_else(|error| failed(&error))
 }

@@ -3,7 +3,6 @@
 use super::{CommandError, ExitStatus, discovery};
 use crate::cli::{Arguments, OutputFormat, PreflightArguments};
 use crate::cluster;
-use crate::output::progress::Progress;
 use crate::output::{self, preflight as text};
 use crate::preflight::vantage::inputs;
 use crate::preflight::{self, Unread};
@@ -13,7 +12,7 @@ pub(super) async fn run(
     preflight: &PreflightArguments,
 ) -> Result<ExitStatus, CommandError> {
     let settings = preflight.settings()?;
-    let progress = Progress::new(arguments.logging.verbosity);
+    let progress = arguments.progress();
     let knowledge = discovery::knowledge_file(&preflight.knowledge)?;
     let connection = cluster::connect(&arguments.connection.flags(&knowledge)).await?;
     let wanted = preflight.wanted(arguments.connection.namespace.clone(), knowledge);

@@ -6,9 +6,10 @@ use crate::output;
 /// Prompts whether to do `work` (`change 3 workloads`), after `show` has printed it. Without a terminal, `--yes` is
 /// required.
 pub(super) async fn confirm(work: String, show: impl FnOnce()) -> Result<bool, CommandError> {
-    if !output::is_interactive() {
-        let message = format!("error: cannot {work} without --yes: no terminal for a confirmation");
-        return Err(CommandError::with_hint(message, "add --yes, or check first with --dry-run"));
+    if let Some(stream) = output::no_terminal() {
+        let message = format!("error: {stream} is not a terminal: pass --yes to confirm");
+        let hint = format!("this would {work}; --dry-run shows the details");
+        return Err(CommandError::with_hint(message, hint));
     }
     show();
     let mut question = work;

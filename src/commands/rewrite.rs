@@ -5,7 +5,6 @@ use crate::castai::derivation;
 use crate::cli::{Arguments, RewriteArguments};
 use crate::cluster;
 use crate::output;
-use crate::output::progress::Progress;
 use crate::output::rewrite::missing_images;
 use crate::parse::documents::Format;
 use crate::sync::artifact::file::read_lock;
@@ -24,7 +23,7 @@ pub(super) async fn run(
             "narrow with --only and --exclude",
         ));
     }
-    let progress = Progress::new(arguments.logging.verbosity);
+    let progress = arguments.progress();
     let settings = settings(wanted).await?;
     let format = input::format(&settings.parts)?;
     if !settings.name_castai() {

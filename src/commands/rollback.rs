@@ -8,8 +8,8 @@ use crate::cluster;
 use crate::output::progress::Progress;
 use crate::output::table::count;
 use crate::output::{self, rollback as text};
-use crate::sync::rollback::RollbackReport;
 use crate::sync::rollback::run::{Settings, run as put_back};
+use crate::sync::rollback::{RollbackReport, named};
 
 pub(super) async fn run(
     arguments: &Arguments,
@@ -18,7 +18,7 @@ pub(super) async fn run(
     let dry_run = wanted.dry_run.dry_run;
     let settings = settings(arguments, wanted)?;
     let connection = cluster::connect(&arguments.connection.flags(&settings.knowledge)).await?;
-    let progress = Progress::new(arguments.logging.verbosity);
+    let progress = arguments.progress();
     let unwatched = WatchGuard { progress: &progress, is_begun: Cell::new(false) };
     let approve = async |report: &RollbackReport| {
         progress.clear();
@@ -41,9 +41,11 @@ pub(super) async fn run(
 /// The flags as settings, with the file read that they name.
 pub(super) fn settings(arguments: &Arguments, wanted: &RollbackArguments) -> Result<Settings, CommandError> {
     let dry_run = wanted.dry_run.dry_run;
+    let workloads = named::parse(&wanted.workloads)
+        .map_err(|error| CommandError::with_hint(format!("error: {error}"), error.hint()))?;
     Ok(Settings {
         scope: arguments.connection.scope(wanted.selector.as_ref()),
-        workloads: wanted.workloads.clone(),
+        workloads,
         dry_run: dry_run.setting(),
         knowledge: discovery::knowledge_file(&wanted.knowledge)?,
         rollout: wanted.rollout.options(dry_run),

@@ -3,14 +3,13 @@
 use super::{CommandError, ExitStatus, discovery};
 use crate::cli::{Arguments, StatusArguments};
 use crate::cluster;
-use crate::output::progress::Progress;
 use crate::output::{self, status as text};
 use crate::sync::status::gather::{self, Settings};
 
 pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Result<ExitStatus, CommandError> {
     let settings = settings(arguments, status)?;
     let connection = cluster::connect(&arguments.connection.flags(&settings.filter.knowledge)).await?;
-    let progress = Progress::new(arguments.logging.verbosity);
+    let progress = arguments.progress();
     let observer = |event| progress.observe(event);
     let report = gather::run(&settings, &connection, &arguments.network.settings(), &observer).await;
     progress.clear();

@@ -5,13 +5,12 @@ pub(super) mod settings;
 
 use super::{CommandError, ExitStatus, discovery};
 use crate::cli::{Arguments, SyncArguments};
-use crate::output::progress::Progress;
 use crate::output::{self, inventory, sync as text};
 use crate::sync;
 use crate::sync::report::{RunOutcome, SyncReport};
 
 pub(super) async fn run(arguments: &Arguments, wanted: &SyncArguments) -> Result<ExitStatus, CommandError> {
-    let progress = Progress::new(arguments.logging.verbosity);
+    let progress = arguments.progress();
     let settings = settings::read(arguments, wanted).await?;
     let ports = settings::ports(arguments, &settings).await?;
     let approve = async |proposal: &sync::report::Proposal<'_>| {

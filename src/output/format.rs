@@ -1,4 +1,4 @@
-//! The output formats.
+//! The formats of results and of progress.
 
 use clap::ValueEnum;
 
@@ -9,4 +9,15 @@ pub enum OutputFormat {
     Json,
     Yaml,
     Name,
+}
+
+/// How progress is shown on stderr.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProgressMode {
+    /// One line for each finished step
+    Plain,
+    /// Bars, which need a terminal
+    Bar,
+    /// Only warnings and results
+    None,
 }

@@ -102,6 +102,12 @@ pub fn say(text: &str) {
     let _ = writeln!(anstream::stderr(), "{:indent$}{}", "", one_line(text, LINE_LIMIT));
 }
 
+/// Prints what clap writes about an invalid command line, which may have colours.
+pub fn usage_error(text: &str) {
+    // If stderr is closed, nothing can be reported.
+    let _ = write!(anstream::stderr(), "{text}");
+}
+
 /// Prints an error in kubectl's form, with a hint if there is one.
 pub fn error(message: &str, hint: Option<&str>) {
     say(message);
@@ -133,5 +139,13 @@ pub fn confirm(question: &str) -> io::Result<bool> {
 
 /// Whether a prompt is possible: stdin and stderr are terminals.
 pub fn is_interactive() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
+    no_terminal().is_none()
+}
+
+/// The stream that prevents a prompt, because it is not a terminal.
+pub fn no_terminal() -> Option<&'static str> {
+    if !io::stdin().is_terminal() {
+        return Some("stdin");
+    }
+    (!io::stderr().is_terminal()).then_some("stderr")
 }

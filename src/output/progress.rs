@@ -1,22 +1,25 @@
 //! Renders events: progress bars on a terminal, plain lines elsewhere, both on stderr.
 
+mod bar;
+
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 
+use self::bar::{LINE_LIMIT, bar_style, spinner_style};
 use crate::event::{Event, Stage};
+use crate::output::format::ProgressMode;
 use crate::output::table::{bytes, count};
 use crate::printable::one_line;
-
-/// Maximum length of a name on a bar, in characters, so that a line fits a usual terminal.
-const NAME_LIMIT: usize = 48;
 
 /// The renderer of one run.
 pub struct Progress {
     bars: Option<MultiProgress>,
+    /// Without bars: whether finished steps are printed.
+    plain: bool,
     verbose: bool,
     state: Mutex<State>,
 }
@@ -31,12 +34,13 @@ struct State {
 }
 
 impl Progress {
-    /// Uses bars if stderr is a terminal that supports them.
-    pub fn new(verbosity: u8) -> Self {
+    /// Bars need a terminal that supports them. `verbose` also prints retries and each step.
+    pub fn new(mode: Option<ProgressMode>, verbose: bool) -> Self {
         let dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
-        let bars = (std::io::stderr().is_terminal() && !dumb)
+        let wants_bars = matches!(mode, None | Some(ProgressMode::Bar));
+        let bars = (wants_bars && std::io::stderr().is_terminal() && !dumb)
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)));
-        Self { bars, verbose: verbosity > 0, state: Mutex::default() }
+        Self { bars, plain: mode != Some(ProgressMode::None), verbose, state: Mutex::default() }
     }
 
     /// Renders one event.
@@ -69,7 +73,7 @@ impl Progress {
             }
             Event::Retry { host, reason, milliseconds } => {
                 if self.verbose {
-                    self.line(&format!("retrying {host} in {milliseconds} ms: {reason}"));
+                    self.print_line(&format!("retrying {host} in {milliseconds} ms: {reason}"));
                 }
             }
             Event::MirrorFinished => {
@@ -90,7 +94,7 @@ impl Progress {
             }
             Event::RolloutProgress { workload, message } => {
                 if let Some(bar) = state.rollouts.get(&workload.to_string()) {
-                    bar.set_message(one_line(&format!("{workload}: {message}"), 100));
+                    bar.set_message(one_line(&format!("{workload}: {message}"), LINE_LIMIT));
                 } else if self.verbose {
                     self.line(&format!("{workload}: {message}"));
                 }
@@ -142,35 +146,21 @@ impl Progress {
     }
 
     fn mirror_started(&self, state: &mut State, images: usize, total: u64) {
+        let title = format!("copying {}", count(images, "image"));
         if let Some(bars) = &self.bars {
-            let style = style(if is_narrow() {
-                "{wide_msg} {percent:>3}% {eta:>4} left"
-            } else {
-                "{msg:48!}  {bar:24}  {decimal_bytes:>10}/{decimal_total_bytes:<10}  {decimal_bytes_per_sec:>12}  {eta} left"
-            });
-            let bar = bars.add(ProgressBar::new(total).with_style(style));
-            bar.set_message(format!("copying {}", count(images, "image")));
-            state.total = Some(bar);
+            let bar = ProgressBar::new(total).with_style(bar_style(bar::Line::Total(title)));
+            state.total = Some(bars.add(bar));
         } else {
-            self.line(&format!("copying {} ({})", count(images, "image"), bytes(total)));
+            self.line(&format!("{title} ({})", bytes(total)));
         }
     }
 
     fn image_started(&self, state: &mut State, name: &str, size: u64) {
         state.sizes.insert(name.to_owned(), size);
         let Some(bars) = &self.bars else { return };
-        let style = style(if is_narrow() {
-            "  {msg} {percent:>3}%"
-        } else {
-            "  {msg:46!}  {bar:24}  {decimal_bytes:>10}/{decimal_total_bytes:<10}"
-        });
-        let bar = ProgressBar::new(size).with_style(style);
+        let bar = ProgressBar::new(size).with_style(bar_style(bar::Line::Image(name.to_owned())));
         // A bar must be added to the others before it draws, or it leaves a line behind.
-        let bar = bars.add(bar);
-        // Two spaces before it, and the percentage after it.
-        let room = if is_narrow() { width().saturating_sub(8) } else { NAME_LIMIT - 2 };
-        bar.set_message(shortened(name, room));
-        state.images.insert(name.to_owned(), bar);
+        state.images.insert(name.to_owned(), bars.add(bar));
     }
 
     fn image_ended(&self, state: &mut State, name: &str, line: &str) {
@@ -193,7 +183,8 @@ impl Progress {
         match &self.bars {
             // Bars are redrawn below the line. Errors of a closed terminal are ignored.
             Some(bars) => drop(bars.println(text)),
-            None => super::say(&text),
+            None if self.plain => super::say(&text),
+            None => {}
         }
     }
 }
@@ -202,51 +193,5 @@ impl Drop for Progress {
     /// An interrupted command must not leave half-drawn lines.
     fn drop(&mut self) {
         self.clear();
-    }
-}
-
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template)
-        .map_or_else(|_| ProgressStyle::default_bar(), |style| style.progress_chars("=> "))
-}
-
-fn spinner_style() -> ProgressStyle {
-    // Long messages are truncated: bars that wrap to a second line leave pieces behind.
-    ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner())
-}
-
-/// Width of the terminal with the bars.
-fn width() -> usize {
-    super::question_width().unwrap_or(80)
-}
-
-/// Whether a bar next to names and numbers would need more than one line.
-fn is_narrow() -> bool {
-    width() < 125
-}
-
-/// The end of a long name, where image names differ, with at most `room` characters.
-fn shortened(name: &str, room: usize) -> String {
-    let name = one_line(name, 300);
-    let length = name.chars().count();
-    if length <= room {
-        return name;
-    }
-    let tail: String = name.chars().skip(length - room.saturating_sub(1)).collect();
-    format!("…{tail}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_names_keep_their_end() {
-        assert_eq!(shortened("castai/hibernate:v0.14", 46), "castai/hibernate:v0.14");
-        let name = "us-docker.pkg.dev/castai-hub/library/workload-autoscaler:v1.9.3";
-        for room in [46, 30] {
-            assert_eq!(shortened(name, room).chars().count(), room);
-            assert!(shortened(name, room).ends_with("workload-autoscaler:v1.9.3"));
-        }
     }
 }

@@ -342,7 +342,20 @@ fn problems(report: &SyncReport) {
         let names = images.iter().map(|image| image.image.to_string()).collect::<Vec<_>>().join(", ");
         say(&format!("error: {names}: {message}"));
     }
+    if !report.unreachable_sources.is_empty() {
+        say(&elsewhere(&report.unreachable_sources));
+    }
     workload_problems(&report.workloads, WorkloadWords::SYNC);
+}
+
+/// How to copy on a machine that reaches the sources, such as a laptop, what a bastion cannot copy.
+fn elsewhere(sources: &BTreeSet<String>) -> String {
+    let sources = sources.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    format!(
+        "hint: copy the images on a machine that reaches {sources}: `sync-images --no-mirror --no-rewrite \
+         --inventory FILE` here, `sync-images --no-discover --inventory FILE --no-rewrite --lock FILE` there, \
+         then `sync-images --no-mirror --lock FILE` here"
+    )
 }
 
 /// Nearly all images are for Linux, so only other systems are printed.

@@ -1,6 +1,7 @@
 //! Tables as kubectl prints them: no borders, three spaces between columns, no trailing spaces.
 
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{ContentArrangement, Table, presets};
 
@@ -12,6 +13,14 @@ const CELL_LIMIT: usize = 2000;
 
 /// Spaces between two columns.
 const GAP: usize = 3;
+
+/// Whether tables are printed without headers: one setting for a process, as for colours.
+static NO_HEADERS: AtomicBool = AtomicBool::new(false);
+
+/// From now on, tables have no headers, as with kubectl's `--no-headers`.
+pub fn omit_headers() {
+    NO_HEADERS.store(true, Ordering::Relaxed);
+}
 
 /// A column, and how it is fitted to a narrow terminal.
 #[derive(Clone, Copy)]
@@ -90,7 +99,9 @@ pub fn fitted<const COLUMNS: usize>(
 fn lines(columns: &[Column], rows: &[Vec<String>], shown: &[usize], widths: &[usize]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(shown.iter().map(|&index| columns[index].header));
+    if !NO_HEADERS.load(Ordering::Relaxed) {
+        table.set_header(shown.iter().map(|&index| columns[index].header));
+    }
     for row in rows {
         table.add_row(shown.iter().map(|&index| cut(&row[index], &columns[index], widths[index])));
     }

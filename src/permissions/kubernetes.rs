@@ -75,10 +75,10 @@ const WORKLOADS: &[KubernetesRule] = &[
         api_group: "",
         resources: &["namespaces"],
         resource_names: &[],
-        verbs: &["list"],
+        verbs: &["get", "list"],
         access: Access::Read,
         need: Need::Optional,
-        reason: "completing -n in the shell",
+        reason: "reporting a namespace of -n that does not exist; completing -n in the shell",
     },
 ];
 

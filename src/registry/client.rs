@@ -62,6 +62,12 @@ impl<'o> Client<'o> {
         self.traffic.snapshot()
     }
 
+    /// Whether the first request to `host` got no response.
+    pub fn is_unreachable(&self, host: &str) -> bool {
+        let contact = self.host(host);
+        contact.contact.try_lock().is_ok_and(|contact| matches!(*contact, Contact::Unreachable(_)))
+    }
+
     /// Reports a retry for `host`, and waits.
     pub(super) async fn pause(&self, host: &str, reason: &str, delay: Duration) {
         (self.observer)(Event::Retry {

@@ -30,7 +30,7 @@ pub enum Error {
     Immutable { repository: Repository, tag: String },
     #[error("{repository} rejected {object}: {}", answer(*.status, .code, .message, .object))]
     Refused { repository: Repository, object: String, status: u16, code: String, message: String },
-    #[error("{host} rate limit exceeded{}", limited(.message, *.wait))]
+    #[error("{host} rate limit exceeded{}", limited(.host, .message, *.wait))]
     RateLimited {
         host: String,
         /// The registry's message.
@@ -81,9 +81,16 @@ fn is_full(status: u16, message: &str) -> bool {
     status == 507 || message.contains("no space left") || message.contains("\"Err\":28")
 }
 
-fn limited(message: &str, wait: Option<Duration>) -> String {
+fn limited(host: &str, message: &str, wait: Option<Duration>) -> String {
     let text = if message.is_empty() { String::new() } else { format!(" ({message})") };
+    // Docker Hub counts pulls without a login by address, over hours (docs.docker.com, "Docker Hub pull usage and
+    // limits"), so that neither a short wait nor fewer requests help.
+    let is_docker_hub = host == "docker.io" || host.ends_with(".docker.io");
     match wait {
+        _ if is_docker_hub => format!(
+            "{text}: it limits pulls without a login by IP address; run again in a few hours, or on a machine \
+             with another address (this version does not use the credentials of `docker login` yet)"
+        ),
         Some(wait) if wait > MAX_RETRY_AFTER => {
             let minutes = wait.as_secs().div_ceil(60);
             format!("{text}: retry in {minutes} minutes")
@@ -230,6 +237,26 @@ mod tests {
             let text = refused(&subject, status, &HeaderMap::new(), body.as_bytes()).to_string();
             assert!(text.contains(expected), "{text}");
             assert!(text.contains("ghcr.io"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_rate_limit_of_docker_hub_names_docker_login() {
+        let limited = |host: &str, wait: Option<u64>| {
+            let wait = wait.map(Duration::from_secs);
+            Error::RateLimited { host: host.to_owned(), message: "toomanyrequests".to_owned(), wait }
+                .to_string()
+        };
+        for wait in [None, Some(1), Some(21_600)] {
+            for host in ["registry-1.docker.io", "auth.docker.io"] {
+                let text = limited(host, wait);
+                assert!(
+                    text.starts_with(&format!("{host} rate limit exceeded (toomanyrequests): ")),
+                    "{text}"
+                );
+                assert!(text.contains("`docker login`"), "{text}");
+            }
+            assert!(!limited("ghcr.io", wait).contains("docker"), "{wait:?}");
         }
     }
 

@@ -10,6 +10,7 @@ use crate::registry::client::Client;
 use crate::registry::request::{BodyMode, BodyProgress, OnceBody, RegistryResponse, Request};
 use crate::registry::retry::Retries;
 use crate::registry::{Cause, Error, Repository};
+use crate::transport::request_log::Sent;
 
 /// Maximum number of consecutive redirects.
 const MAX_REDIRECTS: usize = 4;
@@ -70,7 +71,13 @@ impl Client<'_> {
                 counters.sent(request.body.len());
                 builder = builder.body(request.body.clone());
             }
+            // The query may contain a signature.
+            let sent = Sent::now(&request.method, without_query(&url));
             let response = self.head_of(builder, progress.as_deref()).await;
+            match &response {
+                Ok(response) => sent.ended(response.status()),
+                Err(cause) => sent.ended(cause),
+            }
             if let Some(progress) = progress {
                 let sent = progress.sent.load(Ordering::Relaxed);
                 counters.sent(usize::try_from(sent).unwrap_or(usize::MAX));
@@ -177,6 +184,10 @@ fn is_read(method: &Method) -> bool {
 /// Host and port as written; never the query, which may contain a signature.
 pub(super) fn host_of(url: &Url) -> String {
     url.authority().rsplit('@').next().unwrap_or_default().to_owned()
+}
+
+fn without_query(url: &Url) -> String {
+    format!("{}://{}{}", url.scheme(), host_of(url), url.path())
 }
 
 /// The URL in a `Location` header, unless it would downgrade to http.

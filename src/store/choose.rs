@@ -22,7 +22,7 @@ impl Unidentified {
             | Error::NotAccepted { .. }
             | Error::Clock { .. }
             | Error::Blocked { .. } => None,
-            _ => Some("STS returns the account of the registry; with --registry it is not needed"),
+            _ => Some("STS is used to detect the account ID; pass --registry to skip it"),
         }
     }
 

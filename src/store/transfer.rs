@@ -8,7 +8,7 @@ use super::{
     BlobReader, Described, Error, Fetched, Mount, Reference, Repository, Started, Store, UploadBody,
     UploadSession,
 };
-use crate::model::image::Digest;
+use crate::model::image::{Digest, Image};
 use crate::model::traffic::HostTraffic;
 use crate::registry;
 
@@ -76,6 +76,11 @@ impl Store<'_> {
     /// Retries of an operation that needs more than one request.
     pub fn retries(&self) -> Retries<'_> {
         Retries(self.client.operation_retries())
+    }
+
+    /// Whether the first request to the registry of `image` got no response.
+    pub fn is_unreachable(&self, image: &Image) -> bool {
+        self.client.is_unreachable(&Repository::from_image(image).host)
     }
 
     /// Requests and bytes so far, by host, of all stores that share the client.

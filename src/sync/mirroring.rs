@@ -255,9 +255,21 @@ impl<'o> Mirroring<'o> {
                     ImageReport::from_planned(image, result, message)
                 })
                 .collect();
+            report.unreachable_sources = unreachable_sources(&report.images, &planned.sources);
         }
         report
     }
+}
+
+/// The hosts of the failed images' sources, if no source that is needed can be reached.
+fn unreachable_sources(images: &[ImageReport], sources: &Store<'_>) -> BTreeSet<String> {
+    let needed =
+        images.iter().filter(|image| image.result == ImageResult::Failed || image.result.is_written());
+    let needed: Vec<_> = needed.map(|image| &image.image).collect();
+    if !needed.iter().all(|image| sources.is_unreachable(image)) {
+        return BTreeSet::new();
+    }
+    needed.into_iter().map(|image| image.host().to_owned()).collect()
 }
 
 /// A plan that another run made, with what the destinations hold by now.

@@ -1,5 +1,7 @@
 //! The result of a run as one value: rendered as tables, or printed as JSON or YAML.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::model::image::{Digest, Image, Mirror};
@@ -29,6 +31,9 @@ pub struct SyncReport {
     /// The images, and where they are used.
     #[serde(skip)]
     pub inventory: Inventory,
+    /// The hosts of all sources, if this machine reaches none of those that it needs.
+    #[serde(skip)]
+    pub unreachable_sources: BTreeSet<String>,
     /// The traffic with each registry and its token service, by host.
     #[serde(skip)]
     pub traffic: Vec<(String, HostTraffic)>,
@@ -144,6 +149,7 @@ impl SyncReport {
             unlisted: inventory.unlisted.clone(),
             end: RunOutcome::Done,
             inventory: inventory.clone(),
+            unreachable_sources: BTreeSet::new(),
             traffic: Vec::new(),
         }
     }

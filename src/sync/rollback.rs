@@ -1,17 +1,17 @@
 //! Decides on patches that restore the recorded original images: pure, from a workload's own annotation only.
 
+pub mod named;
 pub mod run;
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
 
 use serde::Serialize;
 
+use self::named::Named;
 use crate::model::cluster_plan::Change;
 use crate::model::image::Image;
 use crate::model::image_field::locate_fields;
-use crate::model::inventory::{API_VERSION, ImageField, WorkloadKind, WorkloadName};
+use crate::model::inventory::{API_VERSION, ImageField, WorkloadName};
 use crate::model::record::{Record, Records};
 use crate::model::workload::Workload;
 use crate::ownership::fields;
@@ -171,66 +171,6 @@ fn recorded(workload: &Workload, records: &Records) -> Vec<(ImageField, Record, 
     };
     let fields_only = records.all().filter(|(image_field, _)| image_field.is_field());
     fields_only.map(|(image_field, record)| (image_field.clone(), record, current(&image_field))).collect()
-}
-
-/// A workload in kubectl's notation: `deployment/x`, `deploy/x`, `deployments.apps/x`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
-    kind: WorkloadKind,
-    name: String,
-}
-
-impl Named {
-    pub fn is(&self, workload: &WorkloadName) -> bool {
-        self.kind == workload.kind && self.name == workload.name
-    }
-}
-
-/// The text is not a workload's name.
-#[derive(Debug, thiserror::Error)]
-#[error("expected TYPE/NAME such as deployment/castai-agent, with a type of {KINDS}")]
-pub struct NotNamed;
-
-const KINDS: &str = "deployment, daemonset, statefulset, replicaset, replicationcontroller, cronjob or pod";
-
-impl FromStr for Named {
-    type Err = NotNamed;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (kind, name) = text.split_once('/').ok_or(NotNamed)?;
-        let kind = kind.to_lowercase();
-        let (resource, group) = kind.split_once('.').map_or((kind.as_str(), None), |(resource, group)| {
-            // kubectl also accepts a version: deployments.v1.apps.
-            (resource, Some(group.strip_prefix("v1.").unwrap_or(group)))
-        });
-        let kind = match resource {
-            "deploy" => Some(WorkloadKind::Deployment),
-            "ds" => Some(WorkloadKind::DaemonSet),
-            "sts" => Some(WorkloadKind::StatefulSet),
-            "rs" => Some(WorkloadKind::ReplicaSet),
-            "rc" => Some(WorkloadKind::ReplicationController),
-            "cj" => Some(WorkloadKind::CronJob),
-            "po" => Some(WorkloadKind::Pod),
-            // Images of Jobs are never rewritten.
-            "job" | "jobs" => None,
-            resource => WorkloadKind::ALL.into_iter().find(|kind| {
-                let own = kind.as_str().to_lowercase();
-                resource.strip_suffix('s').unwrap_or(resource) == own
-            }),
-        };
-        let own_group = |kind: WorkloadKind| kind.resource().split_once('.').map(|(_, group)| group);
-        let kind = kind.filter(|kind| group.is_none() || group == own_group(*kind)).ok_or(NotNamed)?;
-        if name.is_empty() || name.contains('/') {
-            return Err(NotNamed);
-        }
-        Ok(Self { kind, name: name.to_owned() })
-    }
-}
-
-impl fmt::Display for Named {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", self.kind.resource(), self.name)
-    }
 }
 
 #[cfg(test)]

@@ -265,6 +265,6 @@ fn end(mut run: RunningPlugin, signals: &[&str]) {
     eventually("it exits", || run.try_wait().unwrap().is_some());
     let output = run.wait().unwrap();
     assert_eq!(output.code, Some(130), "{}", output.stderr);
-    assert_stderr_contains(&output, &["interrupted:", "run again"]);
+    assert_stderr_contains(&output, &["Interrupted. No partial changes; run again to resume."]);
     assert_eq!(output.stdout, "");
 }

@@ -6,9 +6,9 @@ use lab::host::Lab;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    MIRROR, castai_images, castai_workloads, clear_traffic, ecr_state, first_images, mirrored_digest,
-    our_writes, own_lab, parse_json, plugin, plugin_without_kubeconfig, read_json_file, shared_lab,
-    snapshot_value, traffic, wait_until_ready, write_file,
+    MIRROR, QUICK, assert_stderr_contains, castai_images, castai_workloads, clear_traffic, ecr_state,
+    first_images, mirrored_digest, our_writes, own_lab, parse_json, plugin, plugin_without_kubeconfig,
+    read_json_file, shared_lab, snapshot_value, traffic, wait_until_ready, write_file,
 };
 
 const SYNC: &str = "sync-images";
@@ -37,6 +37,28 @@ fn resolve_only_the_cluster_while_nodes_pull(lab: &Lab) {
         .put(&format!("/dns/records/{name}"), &Behaviour::addresses(&[address]))
         .expect("the record is removed");
     lab.control().put("/ecr/access", &json!({"credentials": "unrecognized"})).expect("no name is resolved");
+}
+
+#[test]
+fn a_bastion_that_reaches_no_source_is_told_how_to_split_the_work() {
+    let lab = own_lab();
+    for (name, _) in address::SOURCES {
+        lab.control().put(&format!("/dns/records/{name}"), &Behaviour::NameError).expect("a record");
+    }
+    let hint = "hint: copy the images on a machine that reaches docker.io, ghcr.io, us-docker.pkg.dev: `sync-images \
+                --no-mirror --no-rewrite --inventory FILE` here, ";
+    for flags in [&["--dry-run"][..], &["--yes"]] {
+        let output = plugin(&lab, 1, &[&[SYNC], QUICK, flags].concat());
+        assert_stderr_contains(
+            &output,
+            &["ghcr.io cannot be reached", hint, "--no-mirror --lock FILE` here"],
+        );
+    }
+    // One source that is down is another problem.
+    lab.control().post("/dns/reset", &()).expect("the records are reset");
+    lab.control().put("/dns/records/ghcr.io", &Behaviour::NameError).expect("a record");
+    let output = plugin(&lab, 1, &[&[SYNC], QUICK, &["--dry-run"]].concat());
+    assert!(!output.stderr.contains("--inventory"), "{}", output.stderr);
 }
 
 #[test]

@@ -4,7 +4,6 @@ use crate::cli::{Arguments, NamingArguments};
 use crate::cluster;
 use crate::commands::{CommandError, ExitStatus, discovery};
 use crate::output;
-use crate::output::progress::Progress;
 use crate::persist::named::{self, NamedImages};
 use crate::persist::not_renamed::{self, NotRenamed};
 
@@ -15,7 +14,7 @@ pub(super) async fn read(
 ) -> Result<NamedImages, CommandError> {
     let knowledge = discovery::knowledge(&wanted.knowledge)?;
     let connection = cluster::connect(&arguments.connection.flags(&knowledge)).await?;
-    let progress = Progress::new(arguments.logging.verbosity);
+    let progress = arguments.progress();
     let scope = arguments.connection.scope(None);
     let network = arguments.network.settings();
     let observer = |event| progress.observe(event);

@@ -1,6 +1,7 @@
 //! Rolls back: records on workloads → patches → rollout → report.
 
-use super::{Named, RollbackReport, decide, skipped};
+use super::named::Named;
+use super::{RollbackReport, decide, skipped};
 use crate::cluster::{self, Connection, Listed, PatchMode, Scope};
 use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};

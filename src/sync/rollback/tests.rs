@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::model::inventory::WorkloadKind;
 use crate::model::record::ANNOTATION;
 use crate::model::workload::Owner;
 use crate::sync::rewrite::restoring;
@@ -136,25 +137,5 @@ fn a_patch_applies_only_to_what_was_read() {
         let mut changed = object.clone();
         *changed.pointer_mut(pointer).unwrap() = value;
         assert!(json_patch::patch(&mut changed, &patch.patch).is_err(), "{pointer}");
-    }
-}
-
-#[test]
-fn workloads_are_named_as_for_kubectl() {
-    for (text, named) in [
-        ("deployment/x", "deployment.apps/x"),
-        ("deploy/x", "deployment.apps/x"),
-        ("Deployments.apps/x", "deployment.apps/x"),
-        ("deployments.v1.apps/x", "deployment.apps/x"),
-        ("ds/x", "daemonset.apps/x"),
-        ("statefulset.apps/x", "statefulset.apps/x"),
-        ("cronjobs/x", "cronjob.batch/x"),
-        ("pods/x", "pod/x"),
-    ] {
-        assert_eq!(text.parse::<Named>().unwrap().to_string(), named);
-    }
-    for text in ["x", "deployment/", "/x", "job/x", "service/x", "deployment.batch/x", "pod.apps/x", "a/b/c"]
-    {
-        assert!(text.parse::<Named>().is_err(), "{text}");
     }
 }

@@ -84,6 +84,19 @@ fn a_source_that_is_down_is_named_once_and_the_other_sources_are_copied() {
 }
 
 #[test]
+fn the_rate_limit_of_docker_hub_names_docker_login() {
+    let lab = own_lab();
+    let action = json!({"kind": "status", "status": 429,
+        "body": r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your unauthenticated pull rate limit."}]}"#});
+    add_fault(&lab, "source", &json!({"host": "registry-1.docker.io", "action": action}));
+    let output = plugin(&lab, 1, &[&["sync-images", "--dry-run", "--registry", MIRROR], QUICK].concat());
+    assert_stderr_contains(
+        &output,
+        &["registry-1.docker.io rate limit exceeded", "`docker login`", "IP address"],
+    );
+}
+
+#[test]
 fn a_source_that_fails_during_a_copy_fails_only_its_images() {
     let lab = own_lab();
     let before = workload_specs(&lab);

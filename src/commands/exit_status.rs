@@ -1,0 +1,76 @@
+//! How a command ended, and what is said if it could not run to its end.
+
+use std::process::ExitCode;
+
+use crate::error::CommandError;
+use crate::output;
+
+/// How a command ended, which decides the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// Done, or nothing to do.
+    Done,
+    /// Something needs attention: an image, a check, a rollout.
+    Attention,
+    /// Wrong usage, or the command could not do its work.
+    Failed,
+    Interrupted,
+}
+
+impl ExitStatus {
+    /// The documented exit code.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Attention => 1,
+            Self::Failed => 2,
+            // 128 + SIGINT, as shells report it.
+            Self::Interrupted => 130,
+        }
+    }
+
+    pub fn exit_code(self) -> ExitCode {
+        self.code().into()
+    }
+}
+
+/// Reports that Ctrl-C or another signal ended the command.
+pub fn interrupted(may_change: bool) -> ExitStatus {
+    if output::is_interactive() {
+        // The terminal prints ^C at the cursor.
+        output::say("");
+    }
+    output::say(if may_change {
+        "Interrupted. No partial changes; run again to resume."
+    } else {
+        "Interrupted. Nothing was changed."
+    });
+    ExitStatus::Interrupted
+}
+
+/// Reports that standard output is closed. Nothing is done, because the result would be lost.
+pub fn stdout_closed() -> ExitStatus {
+    output::error(
+        "error: standard output is closed, so the result cannot be written",
+        Some("redirect it to a file or to /dev/null"),
+    );
+    ExitStatus::Failed
+}
+
+/// Prints help, the version, or what is wrong with the command line.
+pub fn not_run(printed: &clap::Error) -> ExitStatus {
+    let text = printed.render().ansi().to_string();
+    if printed.exit_code() != 0 {
+        output::usage_error(&text);
+        return ExitStatus::Failed;
+    }
+    match output::result(&text) {
+        Ok(()) => ExitStatus::Done,
+        Err(error) => failed(&error.into()),
+    }
+}
+
+pub(super) fn failed(error: &CommandError) -> ExitStatus {
+    output::error(&error.message, error.hint.as_deref());
+    ExitStatus::Failed
+}
