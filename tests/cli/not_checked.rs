@@ -232,7 +232,7 @@ fn status_with_upstream_fails_if_a_source_does_not_respond() {
     // A removed tag is a result that needs attention, and not a failed check.
     unpublish(lab, &format!("{KVISOR}:v1.164.8"));
     let (table, document) = status(lab, 1, &["--upstream"], &["the public tag of 1 image was removed"]);
-    assert!(table.stdout.contains("tagRemoved"), "{}", table.stdout);
+    assert!(table.stdout.contains("tag removed"), "{}", table.stdout);
     assert_eq!(state(&document, "castai-kvisor-agent", "container/kvisor")["type"], "tagRemoved");
     status(lab, 0, &[], &[GOOD]);
 
