@@ -146,7 +146,7 @@ async fn client(
         config.headers.push((AUTHORIZATION, value.clone()));
     }
     let builder = ClientBuilder::try_from(config).map_err(|error| Error::from_kube(&error, server_route))?;
-    let builder = builder.with_layer(&RequestLog);
+    let builder = builder.with_layer(&RequestLog(server_route.server.as_str().into()));
     if !authorization.is_renewed() {
         return Ok(builder.build());
     }

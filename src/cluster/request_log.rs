@@ -1,5 +1,6 @@
 //! Prints each request to the API server, if requests are printed.
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::FutureExt as _;
@@ -9,19 +10,23 @@ use tower::{Layer, Service};
 
 use crate::transport::request_log::Sent;
 
-#[derive(Clone, Copy)]
-pub(super) struct RequestLog;
+/// The server's URL without a trailing slash: the URLs of requests are relative to it.
+#[derive(Clone)]
+pub(super) struct RequestLog(pub(super) Arc<str>);
 
 impl<S> Layer<S> for RequestLog {
     type Service = Logged<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Logged(inner)
+        Logged { inner, server: Arc::clone(&self.0) }
     }
 }
 
 #[derive(Clone)]
-pub(super) struct Logged<S>(S);
+pub(super) struct Logged<S> {
+    inner: S,
+    server: Arc<str>,
+}
 
 impl<S, B, R> Service<Request<B>> for Logged<S>
 where
@@ -33,12 +38,12 @@ where
     type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(context)
+        self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let sent = Sent::now(request.method(), request.uri());
-        let response = self.0.call(request);
+        let sent = Sent::now(request.method(), format_args!("{}{}", self.server, request.uri()));
+        let response = self.inner.call(request);
         async move {
             let response = response.await;
             match &response {

@@ -45,7 +45,7 @@ fn a_bastion_that_reaches_no_source_is_told_how_to_split_the_work() {
     for (name, _) in address::SOURCES {
         lab.control().put(&format!("/dns/records/{name}"), &Behaviour::NameError).expect("a record");
     }
-    let hint = "hint: copy the images on a machine that reaches docker.io, ghcr.io, us-docker.pkg.dev: `sync-images \
+    let hint = "hint: copy the images on a machine that reaches ghcr.io, registry-1.docker.io, us-docker.pkg.dev: `sync-images \
                 --no-mirror --no-rewrite --inventory FILE` here, ";
     for flags in [&["--dry-run"][..], &["--yes"]] {
         let output = plugin(&lab, 1, &[&[SYNC], QUICK, flags].concat());

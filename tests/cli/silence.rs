@@ -29,9 +29,13 @@ fn request_timeout_bounds_a_silent_api_server_as_a_whole() {
     // One does not accept connections, and one does not respond.
     add_fault(&lab, "kubernetes", &json!({"action": {"kind": "silence"}}));
     for server in [silent.as_str(), "--server=http://127.0.0.1:8001"] {
-        for command in
-            [&["images"][..], &["sync-images", "--yes"], &["status"], &["rollback"], &["preflight"]]
-        {
+        for command in [
+            &["images"][..],
+            &["sync-images", "--yes"],
+            &["status"],
+            &["rollback"],
+            &["preflight", "--only=CPL101"],
+        ] {
             let flags = [server, "--request-timeout=6s"];
             timed(&lab, 2, limit, &[command, &flags].concat(), &words);
         }
