@@ -105,7 +105,7 @@ fn requests_are_shown_from_level_6_on_without_secrets() {
     ] {
         assert!(verbose.contains(part), "`{part}`:\n{verbose}");
     }
-    for secret in ["Signature", "Authorization", "Bearer", "Basic ", "token=", "X-Goog"] {
+    for secret in ["Signature", "Authorization:", "Bearer", "Basic ", "token=", "X-Goog"] {
         assert!(!verbose.contains(secret), "`{secret}`:\n{verbose}");
     }
     for level in [&["-v", "6"][..], &["--v=7"], &["-v6"]] {
