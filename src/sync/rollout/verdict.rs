@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Pod;
 
 use super::grace_period::GracePeriod;
 use crate::cluster::pods::{self, PodProblem, ProblemKind};
-use crate::cluster::rollout::{Observation, Progress};
+use crate::cluster::rollout::{Observation, Progress, RefusedBy};
 use crate::model::cluster_plan::Change;
 use crate::model::inventory::WorkloadKind;
 
@@ -33,10 +33,30 @@ pub(super) enum Verdict {
         problems: Vec<PodProblem>,
     },
     Waiting(String),
+    /// Waiting for something that our change did not cause.
+    Blocked(String),
     Failed {
+        cause: Cause,
         why: String,
         problems: Vec<PodProblem>,
     },
+}
+
+/// What a rollout failed of, on which depends whether a healthy component is restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Our change, as far as can be known.
+    Change,
+    /// Quotas, missing capacity, rules that would refuse the former images as well: restoring would not help.
+    Environment,
+    /// Admission gives new pods other images than the template's, so the change has no effect.
+    Admission,
+}
+
+impl Verdict {
+    pub(super) const fn by_change(why: String, problems: Vec<PodProblem>) -> Self {
+        Self::Failed { cause: Cause::Change, why, problems }
+    }
 }
 
 pub(super) fn health(observation: &Observation) -> Health {
@@ -62,23 +82,81 @@ pub(super) fn judge(
     if kind == WorkloadKind::Pod {
         return judge_pod(health, before, now, changes, grace_period);
     }
-    let problems = new_pods(now).iter().flat_map(pods::problems).collect();
+    let problems: Vec<_> = new_pods(now).iter().flat_map(pods::problems).collect();
     match (health, &now.progress) {
         (_, Progress::Unwatched(why)) => done(String::new(), Vec::new(), vec![why.clone()]),
-        (_, Progress::Complete(message)) => done(message.clone(), Vec::new(), Vec::new()),
+        (_, Progress::Complete(message)) => judge_complete(now, message, grace_period),
         (Health::Broken, Progress::Waiting(message) | Progress::Failed(message)) => {
             judge_broken(kind, now, problems, message, grace_period)
         }
-        (_, Progress::Failed(message)) => Verdict::Failed { why: message.clone(), problems },
+        (_, Progress::Failed(message)) => match judge_waiting(now, message, &problems, grace_period) {
+            Verdict::Blocked(why) => Verdict::Failed { cause: Cause::Environment, why, problems },
+            failed @ Verdict::Failed { .. } => failed,
+            _ => Verdict::by_change(message.clone(), problems),
+        },
         (_, Progress::Waiting(message)) => {
             let counts = |problem: &&PodProblem| {
                 problem.kind != ProblemKind::Unschedulable && grace_period.is_over(problem)
             };
             match problems.iter().find(counts) {
-                Some(problem) => Verdict::Failed { why: describe(problem), problems },
-                None => Verdict::Waiting(with_unschedulable(message, &problems)),
+                Some(problem) => Verdict::by_change(describe(problem), problems),
+                None => judge_waiting(now, message, &problems, grace_period),
             }
         }
+    }
+}
+
+/// The pods are what counts: a complete rollout whose pods run other images has not succeeded.
+fn judge_complete(now: &Observation, message: &str, grace_period: &GracePeriod) -> Verdict {
+    match renamed(now) {
+        [] => done(message.to_owned(), Vec::new(), Vec::new()),
+        [problem, ..] if grace_period.is_over(problem) => {
+            let problems = renamed(now).to_vec();
+            Verdict::Failed { cause: Cause::Admission, why: describe(problem), problems }
+        }
+        [problem, ..] => {
+            Verdict::Waiting(format!("Waiting for old pod \"{}\" to be replaced...", problem.pod))
+        }
+    }
+}
+
+/// The pods of a complete rollout that run other images than the template's.
+pub(super) fn renamed(observation: &Observation) -> &[PodProblem] {
+    match (&observation.progress, &observation.pods) {
+        (Progress::Complete(_), Some(pods)) => &pods.renamed,
+        _ => &[],
+    }
+}
+
+/// A rollout without a problem of its own. A policy or webhook that refuses new pods may judge their images, so our change
+/// counts as the cause.
+fn judge_waiting(
+    now: &Observation,
+    message: &str,
+    problems: &[PodProblem],
+    grace_period: &GracePeriod,
+) -> Verdict {
+    if let Some(refusal) = &now.refusal {
+        let why = format!("new pods are refused: {} ({})", refusal.message, refusal.advice());
+        let cause = match refusal.by {
+            RefusedBy::Quota => return Verdict::Blocked(why),
+            RefusedBy::Environment => Cause::Environment,
+            RefusedBy::Policy => Cause::Change,
+        };
+        return if grace_period.is_refusal_over() {
+            Verdict::Failed { cause, why, problems: problems.to_vec() }
+        } else {
+            Verdict::Blocked(why)
+        };
+    }
+    match problems.iter().find(|problem| problem.kind == ProblemKind::Unschedulable) {
+        // The scheduler appends its result of preemption, which repeats the reason.
+        Some(problem) => {
+            let described = describe(problem);
+            let why = described.split_once(". ").map_or(described.as_str(), |(why, _)| why);
+            Verdict::Blocked(format!("{message} ({why}: free capacity on a matching node, or add a node)"))
+        }
+        None => Verdict::Waiting(message.to_owned()),
     }
 }
 
@@ -94,7 +172,7 @@ fn judge_broken(
             && grace_period.is_over(problem)
     };
     if let Some(problem) = problems.iter().find(counts) {
-        return Verdict::Failed { why: describe(problem), problems };
+        return Verdict::by_change(describe(problem), problems);
     }
     let new = new_pods(now);
     let old = now.pods.as_ref().map_or(&[][..], |pods| &pods.old);
@@ -120,7 +198,7 @@ fn judge_broken(
             Verdict::Started { message, problems }
         };
     }
-    Verdict::Waiting(with_unschedulable(message, &problems))
+    judge_waiting(now, message, &problems, grace_period)
 }
 
 /// A pod is changed in place, so for a moment its status still refers to the former image.
@@ -149,12 +227,12 @@ fn judge_pod(
                 .iter()
                 .any(|change| change.to.as_ref().is_some_and(|image| problem.message.contains(image))),
             ProblemKind::Configuration | ProblemKind::Crash => *health == Health::Healthy,
-            ProblemKind::Unschedulable => false,
+            ProblemKind::Unschedulable | ProblemKind::Renamed => false,
         })
         .filter(|problem| grace_period.is_over(problem))
         .collect();
     match problems.first() {
-        Some(problem) => Verdict::Failed { why: describe(problem), problems },
+        Some(problem) => Verdict::by_change(describe(problem), problems),
         None if *health == Health::Broken && restarted(before, now) => {
             done("its containers have started".to_owned(), pods::problems(now), Vec::new())
         }
@@ -179,22 +257,10 @@ fn done(message: String, problems: Vec<PodProblem>, notes: Vec<String>) -> Verdi
     Verdict::Done { message, problems, notes }
 }
 
-fn describe(problem: &PodProblem) -> String {
+pub(super) fn describe(problem: &PodProblem) -> String {
     let container = problem.container.as_ref().map(|name| format!(" container {name}")).unwrap_or_default();
     let message = if problem.message.is_empty() { String::new() } else { format!(": {}", problem.message) };
     format!("pod {}{container}: {}{message}", problem.pod, problem.reason)
-}
-
-fn with_unschedulable(message: &str, problems: &[PodProblem]) -> String {
-    match problems.iter().find(|problem| problem.kind == ProblemKind::Unschedulable) {
-        // The scheduler appends its result of preemption, which repeats the reason.
-        Some(problem) => {
-            let described = describe(problem);
-            let why = described.split_once(". ").map_or(described.as_str(), |(why, _)| why);
-            format!("{message} ({why}: free capacity on a matching node, or add a node)")
-        }
-        None => message.to_owned(),
-    }
 }
 
 #[cfg(test)]

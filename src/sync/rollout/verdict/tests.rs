@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::cluster::rollout::Pods;
+use crate::cluster::rollout::{Pods, Refusal};
 use crate::model::image_field::ImageField;
 
 /// A pod whose only container has this state and number of restarts.
@@ -26,7 +26,8 @@ fn running(restarts: i32) -> Pod {
 }
 
 fn observed(progress: Progress, new: Vec<Pod>, old: Vec<Pod>) -> Observation {
-    Observation { progress, desired: 2, ordered: false, pods: Some(Pods { new, old }) }
+    let pods = Some(Pods { new, old, ..Pods::default() });
+    Observation { progress, desired: 2, ordered: false, refusal: None, changed: None, pods }
 }
 
 /// A grace period that is over.
@@ -45,6 +46,7 @@ fn word(verdict: &Verdict) -> &'static str {
         Verdict::Done { .. } => "done",
         Verdict::Started { .. } => "started",
         Verdict::Waiting(_) => "waiting",
+        Verdict::Blocked(_) => "blocked",
         Verdict::Failed { .. } => "failed",
     }
 }
@@ -162,4 +164,86 @@ fn pods_that_cannot_be_listed_are_not_waited_for() {
     assert_eq!(health(&before), Health::Broken);
     before.pods = None;
     assert!(matches!(health(&before), Health::Unwatched(_)));
+}
+
+/// Refused by whom, in which progress, before or after the grace period; the verdict and the cause of a failure.
+#[test]
+fn refused_pods_are_shown_at_once_and_judged_by_their_cause() {
+    let quota = "pods \"x\" is forbidden: exceeded quota: compute";
+    let security = "pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\"";
+    let policy = "admission webhook \"validation.gatekeeper.sh\" denied the request: [allowed-repos]";
+    let exceeded = || Progress::Failed("exceeded its progress deadline".to_owned());
+    let cases = [
+        (quota, in_progress(), false, "blocked", None),
+        (quota, in_progress(), true, "blocked", None),
+        (quota, exceeded(), true, "failed", Some(Cause::Environment)),
+        (security, in_progress(), false, "blocked", None),
+        (security, in_progress(), true, "failed", Some(Cause::Environment)),
+        (policy, in_progress(), false, "blocked", None),
+        (policy, in_progress(), true, "failed", Some(Cause::Change)),
+    ];
+    for (message, progress, is_over, expected, expected_cause) in cases {
+        let mut now = observed(progress, Vec::new(), vec![running(0)]);
+        now.refusal = Some(Refusal::new(message));
+        let mut grace_period = GracePeriod::new(Duration::from_secs(15));
+        grace_period.observe(&now, Duration::ZERO);
+        grace_period.observe(&now, Duration::from_secs(if is_over { 15 } else { 1 }));
+        for health in [Health::Healthy, Health::Broken] {
+            if health == Health::Broken && matches!(now.progress, Progress::Failed(_)) {
+                continue;
+            }
+            let verdict = judge(WorkloadKind::Deployment, &health, &now, &now, &[], &grace_period);
+            assert_eq!(word(&verdict), expected, "{message} {is_over}");
+            match verdict {
+                Verdict::Blocked(why) => assert!(why.contains(message), "{why}"),
+                Verdict::Failed { cause, why, .. } => {
+                    assert_eq!(Some(cause), expected_cause, "{message}");
+                    assert!(why.contains(message), "{why}");
+                }
+                _ => unreachable!(),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pod_without_a_node_is_not_our_fault() {
+    let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p"}, "status": {"conditions": [
+        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes are available"},
+    ]}}))
+    .unwrap();
+    for (progress, expected) in
+        [(in_progress(), "blocked"), (Progress::Failed("exceeded".to_owned()), "failed")]
+    {
+        let now = observed(progress, vec![pod.clone()], Vec::new());
+        let verdict = judge(WorkloadKind::Deployment, &Health::Healthy, &now, &now, &[], &expired(&now));
+        assert_eq!(word(&verdict), expected);
+        assert!(!matches!(verdict, Verdict::Failed { cause: Cause::Change, .. }));
+    }
+}
+
+#[test]
+fn a_complete_rollout_whose_pods_run_other_images_has_failed() {
+    let problem = PodProblem {
+        pod: "p".to_owned(),
+        container: Some("a".to_owned()),
+        kind: ProblemKind::Renamed,
+        reason: "ImageChanged".to_owned(),
+        message: "it runs e.example/castai/x:v1 instead of castai/x:v1".to_owned(),
+        log: Vec::new(),
+    };
+    let mut now = observed(Progress::Complete("complete".to_owned()), Vec::new(), vec![running(0)]);
+    now.pods.as_mut().unwrap().renamed.push(problem);
+    let mut grace_period = GracePeriod::new(Duration::from_secs(1));
+    for (at, expected) in [(0, "waiting"), (1, "failed")] {
+        grace_period.observe(&now, Duration::from_secs(at));
+        for health in [Health::Healthy, Health::Broken] {
+            let verdict = judge(WorkloadKind::DaemonSet, &health, &now, &now, &[], &grace_period);
+            assert_eq!(word(&verdict), expected, "after {at} s");
+            assert!(!matches!(verdict, Verdict::Failed { cause: Cause::Change | Cause::Environment, .. }));
+        }
+    }
+    // While a rollout is in progress, they are old pods.
+    now.progress = in_progress();
+    assert!(renamed(&now).is_empty());
 }
