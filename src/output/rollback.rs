@@ -6,6 +6,7 @@ use std::io;
 use crate::output::format::OutputFormat;
 use crate::output::inventory::incomplete;
 use crate::output::ownership::{is_relinquishment, relinquish_status};
+use crate::output::pull_hint::rollout_pull_hint;
 use crate::output::table::{Column, count};
 use crate::output::workloads::{WorkloadWords, workload_problems};
 use crate::output::{document, lines, question_width, result, say, table, terminal_width};
@@ -107,6 +108,9 @@ fn problems(report: &RollbackReport) {
         let names: BTreeSet<_> = workloads.iter().map(ToString::to_string).collect();
         let names = names.into_iter().collect::<Vec<_>>().join(", ");
         say(&format!("error: {} held back ({names}): {why}", count(workloads.len(), "workload")));
+    }
+    if let Some(hint) = rollout_pull_hint(&report.workloads) {
+        say(&hint);
     }
     if others.iter().any(|workload| workload.outcome.needs_attention()) {
         say("hint: make the original registries reachable from the nodes and roll back again, or restore \
