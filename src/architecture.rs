@@ -67,7 +67,7 @@ const BELOW: [(&str, &[&str]); 7] = [
 ];
 
 /// Folders and files that may do I/O. All others decide on plain values.
-const EFFECTFUL: [&str; 40] = [
+const EFFECTFUL: [&str; 41] = [
     "atomic_file.rs",
     "aws/",
     "cli",
@@ -101,6 +101,7 @@ const EFFECTFUL: [&str; 40] = [
     "sync/presence.rs",
     "sync/rewrite/input.rs",
     "sync/rewrite/manifests.rs",
+    "sync/rollback/renaming.rs",
     "sync/rollback/run.rs",
     "sync/rollout",
     "sync/status/gather.rs",

@@ -40,4 +40,4 @@ pub use nodes::{Node, Nodes, nodes};
 pub use patch::{PatchMode, patch};
 pub use release::list_releases;
 pub use scope::Scope;
-pub use waiting::{list_pull_failures, list_waiting_pods};
+pub use waiting::{list_pods_with_images, list_waiting_pods};

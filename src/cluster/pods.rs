@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::connect::Connection;
 use super::error::plain;
+use crate::model::image::Image;
 use crate::model::image_field::{Variables, locate_image_fields};
 
 /// Number of lines shown from a crashed container's log.
@@ -16,7 +17,10 @@ const LOG_LINES: i64 = 5;
 /// Maximum bytes of a log to read.
 const LOG_BYTES: i64 = 16 * 1024;
 
-/// A problem that keeps a pod from running.
+/// Our reason for [`ProblemKind::Renamed`].
+const IMAGE_CHANGED: &str = "ImageChanged";
+
+/// A problem that keeps a pod from running, or from running its images.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -26,7 +30,7 @@ pub struct PodProblem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
     pub kind: ProblemKind,
-    /// Kubernetes' reason, such as `ImagePullBackOff`.
+    /// Kubernetes' reason, such as `ImagePullBackOff`; `ImageChanged` if admission changed the image.
     pub reason: String,
     pub message: String,
     /// Last lines of a crashed container's log.
@@ -39,7 +43,11 @@ impl PodProblem {
     pub fn may_pass(&self) -> bool {
         matches!(
             self.reason.as_str(),
-            "ErrImagePull" | "ImagePullBackOff" | "CreateContainerError" | "RunContainerError"
+            "ErrImagePull"
+                | "ImagePullBackOff"
+                | "CreateContainerError"
+                | "RunContainerError"
+                | IMAGE_CHANGED
         )
     }
 }
@@ -56,6 +64,8 @@ pub enum ProblemKind {
     Crash,
     /// Currently no node fits the pod.
     Unschedulable,
+    /// The pod runs another image than its controller's template names.
+    Renamed,
 }
 
 /// The problems of `pod`, in the order of its containers.
@@ -141,6 +151,32 @@ pub fn is_made_from(pod: &Pod, template: &PodSpec, variables: &Variables) -> boo
     locate_image_fields(&template.into(), variables)
         .iter()
         .all(|field| current.get(&field.image_field) == Some(&field.value))
+}
+
+/// The first image of `pod` in another repository than that of `template`, if any. Admission may complete a name or add a
+/// digest, and the image remains the same.
+pub fn renamed(pod: &Pod, template: &PodSpec) -> Option<PodProblem> {
+    // Only images that a kubelet pulls.
+    let locate = |spec: &PodSpec| locate_image_fields(&spec.into(), &Variables::default());
+    let current = locate(pod.spec.as_ref()?);
+    let is_other = |wanted: &str, found: &str| match (wanted.parse::<Image>(), found.parse::<Image>()) {
+        (Ok(wanted), Ok(found)) => (wanted.host(), wanted.path()) != (found.host(), found.path()),
+        _ => wanted != found,
+    };
+    locate(template).into_iter().find_map(|wanted| {
+        let found = current.iter().find(|found| found.image_field == wanted.image_field)?;
+        is_other(&wanted.value, &found.value).then(|| PodProblem {
+            pod: name(pod),
+            container: found.image_field.container().map(str::to_owned),
+            kind: ProblemKind::Renamed,
+            reason: IMAGE_CHANGED.to_owned(),
+            message: format!(
+                "it runs {} instead of {}, because an admission policy or webhook changes images of new pods",
+                found.value, wanted.value
+            ),
+            log: Vec::new(),
+        })
+    })
 }
 
 /// Whether `pod` has finished.
@@ -264,6 +300,34 @@ mod tests {
         pod.spec.as_mut().unwrap().containers.push(injected);
         assert!(is_made_from(&pod, &template("i:1"), &Variables::default()));
         assert!(!is_made_from(&pod, &template("i:2"), &Variables::default()));
+    }
+
+    #[test]
+    fn only_another_repository_is_another_image() {
+        let cases = [
+            ("castai/x:v1", "castai/x:v1", None),
+            ("castai/x:v1", "docker.io/castai/x:v1", None),
+            (
+                "castai/x:v1",
+                "castai/x:v1@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+                None,
+            ),
+            (
+                "castai/x:v1",
+                "e.example/castai/x:v1",
+                Some("it runs e.example/castai/x:v1 instead of castai/x:v1"),
+            ),
+        ];
+        for (wanted, found, expected) in cases {
+            let mut pod = pod(&serde_json::json!({}));
+            pod.spec.as_mut().unwrap().containers[0].image = Some(found.to_owned());
+            let template =
+                serde_json::from_value(serde_json::json!({"containers": [{"name": "a", "image": wanted}]}));
+            let problem = renamed(&pod, &template.unwrap());
+            assert_eq!(problem.is_some(), expected.is_some(), "{found}");
+            let message = problem.map(|problem| problem.message).unwrap_or_default();
+            assert!(message.starts_with(expected.unwrap_or_default()), "{message}");
+        }
     }
 
     #[test]

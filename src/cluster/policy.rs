@@ -1,14 +1,16 @@
 //! Admission policies: the kinds that the API server serves, and applying them.
 
+use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::{self, DynamicObject, PatchParams};
+use kube::api::{self, DynamicObject, PatchParams, PostParams};
 use kube::core::GroupVersion;
 use kube::discovery::{self, ApiResource};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::connect::Connection;
-use super::error::Error;
+use super::error::{Error, ErrorKind};
 use super::patch::PatchMode;
+use crate::model::admission_policy::{AdmissionPolicy, NAME};
 use crate::model::field_manager::FIELD_MANAGER;
 
 /// The first of `versions` in which the API server serves `kind` of `group`.
@@ -27,6 +29,66 @@ pub async fn served_version<'v>(
         }
     }
     Ok(None)
+}
+
+/// Whether the cluster has an admission policy of ours, with all its objects.
+///
+/// # Errors
+/// The server cannot be reached, or reading policies is forbidden.
+pub async fn is_installed(connection: &Connection, policy: &AdmissionPolicy) -> Result<bool, Error> {
+    for kind in policy.kinds {
+        let Some(version) = served_version(connection, policy.group, kind, policy.versions).await? else {
+            return Ok(false);
+        };
+        let Some(resource) = resource(connection, policy.group, version, kind).await? else {
+            return Ok(false);
+        };
+        let api: Api<DynamicObject> = Api::all_with(connection.client.clone(), &resource);
+        match connection.read(|| api.get_metadata(NAME)).await {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
+/// The images that a new pod in `namespace` with `images` would get from admission, in the same order. The API server
+/// creates the pod in a dry run only.
+///
+/// # Errors
+/// Creating pods is forbidden, the pod is refused, or the server cannot be reached.
+pub async fn admitted_images(
+    connection: &Connection,
+    namespace: &str,
+    images: &[&str],
+) -> Result<Vec<String>, Error> {
+    let containers = images.iter().enumerate().map(|(index, image)| {
+        // PodSecurity accepts this in its strictest level, and a quota may require requests and limits.
+        let amounts = json!({"cpu": "1m", "memory": "1Mi"});
+        json!({
+            "name": format!("c{index}"), "image": image,
+            "resources": {"requests": amounts, "limits": amounts},
+            "securityContext": {
+                "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": true,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+        })
+    });
+    let pod = json!({
+        "metadata": {"generateName": format!("{NAME}-"), "namespace": namespace},
+        "spec": {"containers": containers.collect::<Vec<_>>()},
+    });
+    let pod: Pod = serde_json::from_value(pod).map_err(|error| Error::other(error.to_string()))?;
+    let api: Api<Pod> = Api::namespaced(connection.client.clone(), namespace);
+    let parameters = PostParams { dry_run: true, ..PostParams::default() };
+    let admitted = connection.once(api.create(&parameters, &pod)).await?;
+    let containers = admitted.spec.map(|spec| spec.containers).unwrap_or_default();
+    let image = |index: usize| {
+        let name = format!("c{index}");
+        containers.iter().find(|container| container.name == name)?.image.clone()
+    };
+    Ok((0..images.len()).map(|index| image(index).unwrap_or_default()).collect())
 }
 
 async fn resource(

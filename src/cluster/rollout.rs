@@ -1,19 +1,23 @@
 //! The progress of a rollout, by the rules and in the words of `kubectl rollout status`, and the state of its pods.
 
 mod progress;
+mod refusal;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::Api;
-use kube::api::ListParams;
+use kube::api::{DynamicObject, ListParams};
 use kube::core::Selector;
 
 use super::connect::Connection;
 use super::error::{Error, ErrorKind};
 use super::list::api;
 use super::pages;
-use super::pods;
+use super::pods::{self, PodProblem};
 use crate::model::inventory::{WorkloadKind, WorkloadName};
+
+pub use self::refusal::{Refusal, RefusedBy, refused_since};
 
 /// The progress of a rollout.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +47,23 @@ pub struct Observation {
     /// A StatefulSet whose controller has observed the change and updates one pod after the other, waiting until each
     /// is ready.
     pub ordered: bool,
+    /// Why the API server refused its last new pod, if the workload's status says so.
+    pub refusal: Option<Refusal>,
+    /// When its specification changed last, by the API server's clock.
+    pub changed: Option<Timestamp>,
     /// `None` if listing pods is forbidden.
     pub pods: Option<Pods>,
+}
+
+impl Observation {
+    /// Whether new pods are missing, and the workload's controller reports refused pods only in events.
+    pub fn may_be_refused(&self, kind: WorkloadKind) -> bool {
+        use WorkloadKind::{DaemonSet, StatefulSet};
+        let new = self.pods.as_ref().map_or(0, |pods| pods.new.len());
+        matches!(kind, DaemonSet | StatefulSet)
+            && matches!(self.progress, Progress::Waiting(_))
+            && i32::try_from(new).is_ok_and(|new| new < self.desired)
+    }
 }
 
 /// The workload's pods that are not being deleted.
@@ -53,6 +72,8 @@ pub struct Pods {
     /// Created from the current template.
     pub new: Vec<Pod>,
     pub old: Vec<Pod>,
+    /// Those in `old` with an image of another repository. Once the rollout is complete, admission changed it.
+    pub renamed: Vec<PodProblem>,
 }
 
 /// Reads the workload and its pods.
@@ -68,24 +89,36 @@ pub async fn observe(connection: &Connection, name: &WorkloadName) -> Result<Obs
         progress: status.progress,
         desired: status.desired,
         ordered: status.ordered,
+        refusal: status.refusal,
+        changed: changed(&object),
         pods: Some(Pods::default()),
     };
     if name.kind == WorkloadKind::Pod {
         let pod = object.try_parse().map_err(|error| Error::malformed(name, &error))?;
-        observation.pods = Some(Pods { new: vec![pod], old: Vec::new() });
+        observation.pods = Some(Pods { new: vec![pod], ..Pods::default() });
     } else if let Some((selector, template)) = status.selector {
         observation.pods = match list(connection, name, &uid, selector).await {
             Ok(listed) => {
                 let variables = &connection.image_variables;
                 let is_new = |pod: &Pod| pods::is_made_from(pod, &template, variables);
-                let (new, old) = listed.into_iter().partition(is_new);
-                Some(Pods { new, old })
+                let (new, old): (Vec<_>, Vec<_>) = listed.into_iter().partition(is_new);
+                let is_replaced = |pod: &&Pod| !status.keeps_old_pods && !pods::has_ended(pod);
+                let renamed = old.iter().filter(is_replaced);
+                let renamed = renamed.filter_map(|pod| pods::renamed(pod, &template)).collect();
+                Some(Pods { new, old, renamed })
             }
             Err(error) if error.kind() == ErrorKind::Forbidden => None,
             Err(error) => return Err(error),
         };
     }
     Ok(observation)
+}
+
+/// The time of the last write to the object, except to its status.
+fn changed(object: &DynamicObject) -> Option<Timestamp> {
+    let entries = object.metadata.managed_fields.iter().flatten();
+    let own = entries.filter(|entry| entry.subresource.as_deref().unwrap_or_default().is_empty());
+    own.filter_map(|entry| entry.time.as_ref().map(|time| time.0)).max()
 }
 
 async fn list(

@@ -10,6 +10,7 @@ use kube::api::ListParams;
 use super::connect::Connection;
 use super::error::{Error, ErrorKind, plain};
 use super::pages;
+use crate::model::image::Digest;
 use crate::model::image_field::{ImageField, LocatedField, Variables, locate_image_fields};
 use crate::model::inventory::{WorkloadKind, WorkloadName};
 use crate::model::workload::Owner;
@@ -32,7 +33,7 @@ const NOT_ENDED: &str = "status.phase!=Succeeded,status.phase!=Failed";
 /// Number of namespaces whose pods are listed concurrently.
 const CONCURRENCY: usize = 4;
 
-/// A pod with containers whose image cannot be pulled.
+/// A pod with containers whose image cannot be pulled, or that run an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingPod {
     pub name: WorkloadName,
@@ -40,6 +41,17 @@ pub struct WaitingPod {
     /// The controller that created it, if any.
     pub owner: Option<Owner>,
     pub images: Vec<WaitingImage>,
+    pub running: Vec<RunningImage>,
+}
+
+/// An image that a container runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunningImage {
+    pub image_field: ImageField,
+    /// As in the pod's spec.
+    pub image: String,
+    /// What the node pulled under that name.
+    pub digest: Digest,
 }
 
 /// An image that a container waits for.
@@ -69,6 +81,7 @@ pub async fn list_waiting_pods(
 ) -> Result<(Vec<WaitingPod>, Vec<String>), Error> {
     match list(connection, namespace, "status.phase=Pending").await {
         Ok(mut pods) => {
+            pods.retain(|pod| !pod.images.is_empty());
             pods.sort_by(|left, right| left.name.cmp(&right.name));
             Ok((pods, Vec::new()))
         }
@@ -80,13 +93,13 @@ pub async fn list_waiting_pods(
     }
 }
 
-/// Pods of `namespaces` with containers whose image cannot be pulled, sorted. They include pods that ran before, for
+/// Pods of `namespaces` with containers whose image cannot be pulled, or that run one, sorted. The former include pods that ran before, for
 /// example after a restart with `imagePullPolicy: Always`, whose phase is still `Running`. What is forbidden becomes a
 /// note.
 ///
 /// # Errors
 /// The server cannot be reached.
-pub async fn list_pull_failures(
+pub async fn list_pods_with_images(
     connection: &Connection,
     namespaces: &BTreeSet<String>,
 ) -> Result<(Vec<WaitingPod>, Vec<String>), Error> {
@@ -127,8 +140,9 @@ fn waiting_pod(cluster: &str, pod: Pod) -> Option<WaitingPod> {
     if metadata.deletion_timestamp.is_some() {
         return None;
     }
-    let images = waiting_images(&pod.spec?, &pod.status?);
-    if images.is_empty() {
+    let (spec, status) = (pod.spec?, pod.status?);
+    let (images, running) = (waiting_images(&spec, &status), running_images(&spec, &status));
+    if images.is_empty() && running.is_empty() {
         return None;
     }
     let owners = metadata.owner_references.unwrap_or_default();
@@ -146,7 +160,25 @@ fn waiting_pod(cluster: &str, pod: Pod) -> Option<WaitingPod> {
             name: owner.name,
         }),
         images,
+        running,
     })
+}
+
+/// The kubelet reports what it pulled as `repository@digest` (`imageID` in Kubernetes `pkg/kubelet/kuberuntime`).
+fn running_images(spec: &PodSpec, status: &PodStatus) -> Vec<RunningImage> {
+    let lists = [&status.init_container_statuses, &status.container_statuses];
+    let statuses: Vec<_> = lists.into_iter().flatten().flatten().collect();
+    let fields = locate_image_fields(&spec.into(), &Variables::default()).into_iter();
+    fields
+        .filter(|field| field.image_field.is_container_image())
+        .filter_map(|field| {
+            let name = field.image_field.container()?;
+            let status = statuses.iter().find(|status| status.name == name)?;
+            status.state.as_ref()?.running.as_ref()?;
+            let digest = status.image_id.rsplit_once('@')?.1.parse().ok()?;
+            Some(RunningImage { image_field: field.image_field, image: field.value, digest })
+        })
+        .collect()
 }
 
 /// The status may spell an image differently than the spec; the spec counts.
@@ -223,6 +255,30 @@ mod tests {
         assert_eq!(seen.images[0].message, "403 Forbidden", "it is one line");
         assert_eq!(seen.owner.unwrap().name, "web-1");
         assert_eq!(waiting_pod("c", pod(Some("2026-01-01T00:00:00Z"))), None, "it goes away");
+    }
+
+    #[test]
+    fn a_running_container_has_the_digest_that_its_node_pulled() {
+        let digest = Digest::compute(b"x");
+        let pod = |id: &str, state: &str| -> Pod {
+            serde_json::from_value(json!({
+                "metadata": {"name": "p", "namespace": "shop"},
+                "spec": {"containers": [{"name": "web", "image": "shop/web:1"}]},
+                "status": {"containerStatuses": [{
+                    "name": "web", "image": "", "imageID": id, "ready": true, "restartCount": 0, "state": {state: {}},
+                }]},
+            }))
+            .unwrap()
+        };
+        let id = format!("docker.io/shop/web@{digest}");
+        let seen = waiting_pod("c", pod(&id, "running")).unwrap();
+        assert_eq!((seen.running[0].image.as_str(), &seen.running[0].digest), ("shop/web:1", &digest));
+        assert_eq!(waiting_pod("c", pod(&id, "waiting")), None);
+        assert_eq!(
+            waiting_pod("c", pod("sha256:0", "running")),
+            None,
+            "an id that is no digest of a manifest"
+        );
     }
 
     #[test]

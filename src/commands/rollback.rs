@@ -58,7 +58,7 @@ async fn approve(wanted: &RollbackArguments, report: &RollbackReport) -> Result<
     if changed > 0 && dry_run != DryRun::Client {
         output::warning(&public_again(report, wanted.rollout.wait));
     }
-    if dry_run != DryRun::None || report.workloads.is_empty() || wanted.yes {
+    if dry_run != DryRun::None || !report.is_anything_planned() || wanted.yes {
         return Ok(true);
     }
     let work = if changed > 0 {

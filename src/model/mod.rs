@@ -1,5 +1,6 @@
 //! The values that pipeline steps pass on: plain data, without I/O.
 
+pub mod admission_policy;
 pub mod cluster_plan;
 pub mod field_manager;
 pub mod image;

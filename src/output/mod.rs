@@ -7,6 +7,7 @@ mod ownership;
 pub mod permissions;
 pub mod preflight;
 pub mod progress;
+mod pull_hint;
 pub mod rewrite;
 pub mod rollback;
 pub mod status;

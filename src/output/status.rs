@@ -6,12 +6,13 @@ use std::io;
 use crate::model::inventory::Place;
 use crate::output::format::OutputFormat;
 use crate::output::ownership::{describe_ownership, owner_table};
+use crate::output::pull_hint::pull_hint;
 use crate::output::table::Column;
 use crate::output::verdict::verdict;
 use crate::output::workloads::place;
 use crate::output::{document, lines, result, say, table, terminal_width};
 use crate::ownership::owners::ChangedBy;
-use crate::sync::status::{ImageStatus, NotChecked, PullFailure, State, StatusReport, Subject};
+use crate::sync::status::{ImageStatus, NotChecked, OlderDigest, PullFailure, State, StatusReport, Subject};
 
 /// Prints the report. The last line, the verdict, does not depend on `format`.
 pub fn status(report: &StatusReport, has_flags: bool, format: OutputFormat) -> io::Result<()> {
@@ -21,7 +22,8 @@ pub fn status(report: &StatusReport, has_flags: bool, format: OutputFormat) -> i
         OutputFormat::Table | OutputFormat::Wide => {
             let wide = format == OutputFormat::Wide;
             let width = terminal_width().filter(|_| !wide);
-            let mut tables = vec![images(report, width), pull_failures(report, width)];
+            let mut tables =
+                vec![images(report, width), pull_failures(report, width), older_digests(report, width)];
             if wide {
                 tables.push(owners(report));
             }
@@ -34,6 +36,11 @@ pub fn status(report: &StatusReport, has_flags: bool, format: OutputFormat) -> i
             say(&format!("note: {} {}", owner.name, owner.reverts));
         }
     }
+    let failures = report.pull_failures.iter();
+    let hint = pull_hint(failures.map(|failure| (failure.image.as_str(), failure.message.as_str())));
+    if let Some(hint) = hint {
+        say(&hint);
+    }
     if let Some(verdict) = verdict(report, has_flags) {
         say(&verdict);
     }
@@ -43,7 +50,9 @@ pub fn status(report: &StatusReport, has_flags: bool, format: OutputFormat) -> i
 /// Everything that needs attention, each once.
 fn names(report: &StatusReport) -> BTreeSet<&Place> {
     let images = report.images.iter().filter(|image| image.needs_attention()).map(|image| &image.place);
-    images.chain(report.pull_failures.iter().map(|failure| &failure.place)).collect()
+    let failures = report.pull_failures.iter().map(|failure| &failure.place);
+    let older = report.older_digests.iter().map(|older| &older.place);
+    images.chain(failures).chain(older).collect()
 }
 
 fn images(report: &StatusReport, width: Option<usize>) -> String {
@@ -94,6 +103,31 @@ fn pull_failures(report: &StatusReport, width: Option<usize>) -> String {
     table::fitted(columns, &rows, width)
 }
 
+/// The pods that run an older digest of their image's tag.
+fn older_digests(report: &StatusReport, width: Option<usize>) -> String {
+    if report.older_digests.is_empty() {
+        return String::new();
+    }
+    let short = |digest: &str| digest.trim_start_matches("sha256:").chars().take(12).collect::<String>();
+    let row = |older: &OlderDigest| {
+        let (namespace, place) = place(&older.place);
+        let (image_field, image) = (older.image_field.to_string(), older.image.to_string());
+        let pods = older.pods.len().to_string();
+        [namespace, place, image_field, image, pods, short(&older.running), short(&older.current)]
+    };
+    let rows: Vec<_> = report.older_digests.iter().map(row).collect();
+    let columns = [
+        Column::whole("NAMESPACE").dispensable(0),
+        Column::keeping_end("PODS OF", 20),
+        Column::keeping_start("AS", 10).dispensable(1),
+        Column::keeping_end("IMAGE", 16).dispensable(3),
+        Column::whole("PODS").dispensable(2),
+        Column::whole("RUN DIGEST"),
+        Column::whole("REGISTRY HAS"),
+    ];
+    table::fitted(columns, &rows, width)
+}
+
 fn pull_detail(failure: &PullFailure) -> String {
     let outdated = "the workload has another image now: delete the pod if it remains";
     match (failure.message.as_str(), failure.outdated) {
@@ -130,6 +164,7 @@ const fn word(image: &ImageStatus) -> &'static str {
         State::Unchecked(_) if image.destination.is_none() => "rewritten",
         State::Unchecked(_) => "unknown",
         State::Reverted(_) => "reverted",
+        State::Upgraded(_) => "upgraded",
         State::NotRewritten => "not rewritten",
         State::Missing => "missing",
         State::Behind(_) => "behind",
@@ -152,7 +187,11 @@ fn detail(image: &ImageStatus) -> String {
         State::Unchecked(_) if !image.not_checked.is_empty() => None,
         _ => Some(state_detail(image)).filter(|detail| detail != "-"),
     };
-    let parts: Vec<_> = state.into_iter().chain(unread).collect();
+    let newer = image.newer.as_ref().map(|newer| match newer.count {
+        1 => format!("newer at the source: {}", newer.latest),
+        count => format!("{count} newer at the source, latest {}", newer.latest),
+    });
+    let parts: Vec<_> = state.into_iter().chain(unread).chain(newer).collect();
     if parts.is_empty() { "-".to_owned() } else { parts.join("; ") }
 }
 
@@ -172,6 +211,13 @@ fn state_detail(image: &ImageStatus) -> String {
             Some(by) => format!("by {}", changed_by(by)),
             None => "by an unknown field manager".to_owned(),
         },
+        State::Upgraded(from) => {
+            let version = from.strip_prefix(image.image.repository()).unwrap_or(from);
+            let by =
+                image.changed_by.as_ref().map_or_else(String::new, |by| format!(" by {}", changed_by(by)));
+            let mirrored = if image.mirrored == Some(true) { ", mirrored" } else { "" };
+            format!("from {}{by}{mirrored}", version.trim_start_matches(':'))
+        }
         State::NotRewritten => match image.mirrored {
             Some(true) => "mirrored".to_owned(),
             Some(false) => "not mirrored yet".to_owned(),

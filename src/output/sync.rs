@@ -15,6 +15,7 @@ use crate::output::inventory::incomplete;
 use crate::output::ownership::{
     image_fields, is_relinquishment, owner_table, ownership_notes, relinquish_notes, relinquish_status,
 };
+use crate::output::pull_hint::rollout_pull_hint;
 use crate::output::table::{Column, bytes, count};
 use crate::output::workloads::{WorkloadWords, place, workload_problems};
 use crate::output::{document, lines, question_width, result, say, style, table, width_for};
@@ -346,6 +347,9 @@ fn problems(report: &SyncReport) {
         say(&elsewhere(&report.unreachable_sources));
     }
     workload_problems(&report.workloads, WorkloadWords::SYNC);
+    if let Some(hint) = rollout_pull_hint(&report.workloads) {
+        say(&hint);
+    }
 }
 
 /// How to copy on a machine that reaches the sources, such as a laptop, what a bastion cannot copy.

@@ -20,6 +20,7 @@ pub(super) fn verdict(report: &StatusReport, has_flags: bool) -> Option<String> 
     let findings = [
         to_sync(report, has_flags),
         cannot_pull(report),
+        older_digests(report),
         withdrawn(report),
         other_registries(report),
         not_checked(report, Subject::Registry),
@@ -39,6 +40,7 @@ pub(super) fn verdict(report: &StatusReport, has_flags: bool) -> Option<String> 
         parts.push(format!("nothing to do{seen}"));
         parts.extend(qualifiers(report));
     }
+    parts.extend(newer(report));
     if cluster_only {
         parts.push("the registry was not checked (--cluster-only)".to_owned());
     }
@@ -50,6 +52,7 @@ fn to_sync(report: &StatusReport, has_flags: bool) -> Option<String> {
     let of = |is: fn(&State) -> bool| number(report, is);
     let counts = [
         (of(|state| matches!(state, State::Reverted(_))), "reverted"),
+        (of(|state| matches!(state, State::Upgraded(_))), "upgraded"),
         (of(|state| *state == State::NotRewritten), "not rewritten"),
         (of(|state| *state == State::Missing), "missing in the registry"),
         (of(|state| matches!(state, State::Behind(_))), "behind the public tag"),
@@ -105,6 +108,31 @@ fn cannot_pull(report: &StatusReport) -> Option<String> {
     Some(format!("{} {verb}: {}{more}", count(pods.len(), "pod"), named.join(", ")))
 }
 
+/// Pods run what their tag named when they were started.
+fn older_digests(report: &StatusReport) -> Option<String> {
+    let places: BTreeSet<_> = report.older_digests.iter().map(|older| place(&older.place)).collect();
+    let pods: BTreeSet<_> = report
+        .older_digests
+        .iter()
+        .flat_map(|older| older.pods.iter().map(|pod| (place(&older.place).0, pod)))
+        .collect();
+    let named: Vec<_> = places.iter().take(NAMED).map(|(_, name)| name.as_str()).collect();
+    let more = match places.len().checked_sub(NAMED) {
+        None | Some(0) => String::new(),
+        Some(more) => format!(" and {more} more"),
+    };
+    let verb = match pods.len() {
+        0 => return None,
+        1 => "runs",
+        _ => "run",
+    };
+    let pods = count(pods.len(), "pod");
+    Some(format!(
+        "{pods} {verb} an older digest of the image's tag: restart {}{more} with kubectl rollout restart",
+        named.join(", ")
+    ))
+}
+
 fn withdrawn(report: &StatusReport) -> Option<String> {
     match images(report, |state| matches!(state, State::TagRemoved(_))).len() {
         0 => None,
@@ -149,6 +177,16 @@ fn not_checked(report: &StatusReport, subject: Subject) -> Option<String> {
         1 => format!("{what}: {cause}"),
         number => format!("{what}: {number} causes, such as: {cause}"),
     })
+}
+
+/// Images with newer versions at their source: this is news, and nothing to fix.
+fn newer(report: &StatusReport) -> Option<String> {
+    let images: BTreeSet<_> = report.images.iter().filter(|image| image.newer.is_some()).map(name).collect();
+    match images.len() {
+        0 => None,
+        1 => Some("1 image has newer versions at its source".to_owned()),
+        number => Some(format!("{number} images have newer versions at their sources")),
+    }
 }
 
 /// What "nothing to do" does not cover.

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::names::{Names, pattern};
-use super::policy::NAME;
+use crate::model::admission_policy::{KYVERNO, NAME};
 use crate::model::image_field::{AdmissionList, admission_lists};
 
-pub const GROUP: &str = "kyverno.io";
-pub const VERSION: &str = "v1";
-pub const KIND: &str = "ClusterPolicy";
+pub const GROUP: &str = KYVERNO.group;
+pub const VERSION: &str = KYVERNO.versions[0];
+pub const KIND: &str = KYVERNO.kinds[0];
 
 /// A pattern of repositories, and the replacement of their images.
 #[derive(Debug)]

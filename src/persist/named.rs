@@ -10,6 +10,7 @@ use crate::model::knowledge::Knowledge;
 use crate::model::name_map::NameMap;
 use crate::sync::discover::ImageFilter;
 use crate::sync::discover::snapshot::ClusterSnapshot;
+use crate::sync::earlier_run;
 use crate::sync::plan::assign_all;
 use crate::sync::plan::assignment::{Assignment, Naming, Source};
 use crate::sync::settings::MirrorSettings;
@@ -47,6 +48,10 @@ pub async fn read(
     target::refuse_maps(slice::from_ref(&mirror), &settings.maps)?;
     let filter = filter.below(vec![mirror.clone()]);
     let inventory = snapshot.inventory(region, &filter);
+    let known = slice::from_ref(&mirror);
+    if let Some(hint) = earlier_run::hint(&snapshot.workloads, &knowledge, settings, known) {
+        observer(Event::Note(hint));
+    }
     for note in &inventory.notes {
         observer(Event::Warning(note.clone()));
     }

@@ -8,17 +8,13 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::names::{Names, pattern};
+use crate::model::admission_policy::{MUTATING, NAME};
 use crate::model::image_field::{AdmissionList, admission_lists};
 
-/// The name of policy and binding.
-pub const NAME: &str = "castai-privatelink";
-
-pub const GROUP: &str = "admissionregistration.k8s.io";
-pub const POLICY: &str = "MutatingAdmissionPolicy";
-pub const BINDING: &str = "MutatingAdmissionPolicyBinding";
-
-/// Supported versions of the API, best first. v1alpha1 was never enabled by default.
-pub const VERSIONS: &[&str] = &["v1", "v1beta1"];
+pub const GROUP: &str = MUTATING.group;
+pub const POLICY: &str = MUTATING.kinds[0];
+pub const BINDING: &str = MUTATING.kinds[1];
+pub const VERSIONS: &[&str] = MUTATING.versions;
 
 /// What a reader of the policy should know.
 pub fn comment(is_by_prefix: bool) -> String {

@@ -10,6 +10,7 @@ mod exchange;
 mod manifest;
 mod request;
 mod retry;
+mod tags;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

@@ -31,6 +31,11 @@ impl Store<'_> {
         Ok(self.client.manifest(repository, reference).await?)
     }
 
+    /// All tags of a repository.
+    pub async fn tags(&self, repository: &Repository) -> Result<Vec<String>, Error> {
+        Ok(self.client.tags(repository).await?)
+    }
+
     /// Starts reading a blob of `size` bytes.
     pub async fn blob<'s>(
         &'s self,

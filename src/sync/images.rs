@@ -9,6 +9,7 @@ use crate::model::inventory::Inventory;
 use crate::sync::discover::manifests::Manifest;
 use crate::sync::discover::snapshot::ClusterSnapshot;
 use crate::sync::discover::{Found, ImageFilter, discover, explain};
+use crate::sync::earlier_run;
 use crate::sync::plan::assign_all;
 use crate::sync::settings::MirrorSettings;
 use crate::sync::target;
@@ -45,6 +46,9 @@ pub async fn run(
     let region = settings.mirror.region.as_deref();
     let filter = settings.filter.clone().below(target::known_to_cluster(&settings.mirror, &snapshot));
     let inventory = snapshot.inventory(region, &filter);
+    let knowledge = &settings.filter.knowledge;
+    let hint = earlier_run::hint(&snapshot.workloads, knowledge, &settings.mirror, &filter.mirrors);
+    hint.into_iter().for_each(|hint| observer(Event::Note(hint)));
     check_maps(&inventory, settings, &filter, observer)?;
     Ok(explained(inventory, snapshot.found(), settings, &filter))
 }

@@ -2,6 +2,7 @@
 
 pub mod artifact;
 pub mod discover;
+pub mod earlier_run;
 mod gather;
 pub mod images;
 pub mod mirror;
@@ -44,6 +45,12 @@ pub async fn run(
     let clusters = gather::read_clusters(settings, ports).await?;
     let filter = settings.filter.clone().below(target::known_mirrors(settings, &clusters));
     let inventory = gather::inventory(settings, &filter, &clusters, observer);
+    for cluster in &clusters {
+        let known = target::known_mirrors(settings, &clusters);
+        let hint =
+            earlier_run::hint(&cluster.workloads, &settings.filter.knowledge, &settings.mirror, &known);
+        hint.into_iter().for_each(|hint| observer(Event::Note(hint)));
+    }
     settings.artifacts.inventory.write(&inventory)?;
     if (inventory.images.is_empty() && settings.artifacts.plan.given().is_none())
         || !(stages.mirror || stages.rewrite)

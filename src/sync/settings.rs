@@ -72,6 +72,9 @@ pub struct RolloutOptions {
     /// it is the grace period for problems that kubelets retry by themselves, such as a pull: by default 15 s, because
     /// the second attempt comes after 10 s (`imageBackOffPeriod` in Kubernetes' `pkg/kubelet/kubelet.go`).
     pub settle_time: Duration,
+    /// Whether images are restored if admission gives pods other images than the template's. A rollback without effect
+    /// must not lose its record; a rewrite without effect is only reported.
+    pub restore_renamed: bool,
     /// Interval between two reads of a rollout.
     pub poll: Duration,
 }
@@ -83,6 +86,7 @@ impl Default for RolloutOptions {
             wait: true,
             timeout: Duration::from_mins(5),
             settle_time: Duration::from_secs(30),
+            restore_renamed: false,
             poll: Duration::from_millis(300),
         }
     }

@@ -3,13 +3,17 @@
 //! An image that was not checked never counts as good: what could not be read is stored next to the state, with its
 //! cause.
 
+mod digests;
 pub mod gather;
+mod newer;
 mod pulls;
 pub mod registries;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use self::digests::OlderDigest;
+pub use self::newer::NewerVersions;
 pub use self::pulls::{PullFailure, namespaces, pull_failures, without_outdated};
 pub use self::report::{ImageStatus, NotChecked, State, StatusReport, Subject};
 use crate::model::image::{Digest, Image, Mirror};
@@ -20,6 +24,7 @@ use crate::model::workload::Workload;
 use crate::ownership::fields;
 use crate::ownership::owners::{OwnershipContext, changed_by, owners};
 use crate::store::listing::Listing;
+use crate::sync::earlier_run::mirror_of;
 use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::provenance::is_castai;
 use crate::sync::rewrite::derived_image::{self, MissingDerivedImage};
@@ -31,6 +36,8 @@ pub struct RegistrySnapshot {
     pub repositories: BTreeMap<String, Result<Option<Listing>, String>>,
     /// The current digests of public tags; empty if sources were not read.
     pub upstream: BTreeMap<Image, PublicTag>,
+    /// The tags of public repositories by host and path, or the error; empty if sources were not read.
+    pub versions: BTreeMap<(String, String), Result<Vec<String>, String>>,
 }
 
 /// State of a public tag.
@@ -48,7 +55,7 @@ impl RegistrySnapshot {
     pub fn unread(assignments: &[Assignment], cause: &str) -> Self {
         let paths = assignments.iter().map(|assignment| assignment.destination.path().to_owned());
         let repositories = paths.map(|path| (path, Err(cause.to_owned()))).collect();
-        Self { repositories, upstream: BTreeMap::new() }
+        Self { repositories, ..Self::default() }
     }
 }
 
@@ -60,11 +67,6 @@ pub fn recorded_mirror(inventory: &Inventory) -> Option<Mirror> {
         trusted.filter_map(|used_by| Some((&wanted.image, used_by.recorded_source.as_ref()?)))
     });
     uses.find_map(|(image, source)| mirror_of(image, source))
-}
-
-/// The registry in which `source` has the name `image` by the naming rule.
-fn mirror_of(image: &Image, source: &Image) -> Option<Mirror> {
-    image.repository().strip_suffix(source.repository())?.strip_suffix('/')?.parse().ok()
 }
 
 /// Judges every use in every assignment, sorted by place. Helm's manifests are omitted if their workloads are judged.
@@ -139,7 +141,7 @@ fn status(
         },
         destination: (is_named && !is_private).then(|| assignment.destination.clone()),
         changed_by: workload
-            .filter(|_| matches!(state, State::Reverted(_)))
+            .filter(|_| matches!(state, State::Reverted(_) | State::Upgraded(_)))
             .and_then(|workload| changed_by(workload, image_field)),
         ownership: workload
             .filter(|_| is_private)
@@ -149,6 +151,8 @@ fn status(
             .map(|workload| owners(workload, around))
             .unwrap_or_default(),
         not_checked: not_checked(assignment, &registry_digest, seen),
+        newer: versions(assignment, seen)
+            .and_then(|(source, tags)| newer::newer(source.version().tag()?, tags.as_ref().ok()?)),
         mirrored: registry_digest.ok().filter(|_| is_named).map(|registry_digest| registry_digest.is_some()),
         state,
     }
@@ -204,7 +208,10 @@ fn rewritable(
                 other.map_or_else(|| used.image.host().to_owned(), |other| other.to_string()),
             )
         }
-        Some(record) => State::Reverted(record.to.clone()),
+        Some(record) => match record.from.as_ref().and_then(|from| from.parse::<Image>().ok()) {
+            Some(from) if !from.is_same(&used.image) => State::Upgraded(from.to_string()),
+            _ => State::Reverted(record.to.clone()),
+        },
         None => State::NotRewritten,
     })
 }
@@ -241,6 +248,16 @@ fn in_registry(
     }
 }
 
+/// The source of an image, and all its tags.
+fn versions<'s>(
+    assignment: &'s Assignment,
+    seen: Option<&'s RegistrySnapshot>,
+) -> Option<(&'s Image, &'s Result<Vec<String>, String>)> {
+    let Source::Known(source) = &assignment.source else { return None };
+    let tags = seen?.versions.get(&(source.host().to_owned(), source.path().to_owned()))?;
+    Some((source, tags))
+}
+
 /// What should have been read about an image, but could not.
 fn not_checked(
     assignment: &Assignment,
@@ -255,8 +272,10 @@ fn not_checked(
         _ => None,
     };
     let registry = registry_digest.as_ref().err().map(|cause| (Subject::Registry, cause));
-    let public = match upstream {
-        Some(PublicTag::Unread(cause)) => Some((Subject::PublicTags, cause)),
+    let public = match (upstream, versions(assignment, Some(seen))) {
+        (Some(PublicTag::Unread(cause)), _) | (_, Some((_, Err(cause)))) => {
+            Some((Subject::PublicTags, cause))
+        }
         _ => None,
     };
     let unread = registry.into_iter().chain(public);

@@ -18,8 +18,8 @@ use lab::{address, injector};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    MIRROR, add_fault, assert_stderr_contains, ecr_tags, eventually, kubectl, kubectl_json, plugin, sync,
-    write_file,
+    MIRROR, add_fault, assert_stderr_contains, ecr_tags, eventually, grant_access, kubectl, kubectl_json,
+    own_lab, plugin, sync, wait_until_ready, workload_specs, write_file,
 };
 use crate::interruption::Random;
 
@@ -282,4 +282,55 @@ fn injecting(lab: &Lab) -> Value {
             "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
         }],
     })
+}
+
+/// Under the policy, new pods keep their private images whatever their workload says.
+#[test]
+fn a_rollback_that_the_policy_would_undo_changes_nothing() {
+    let lab = &own_lab();
+    sync(lab, 0, &[]);
+    wait_until_ready(lab);
+    plugin(lab, 0, &["values", "policy", "--apply", "--yes"]);
+    let public = "castai/hibernate:v0.14";
+    let is_active = || {
+        let pods = create(lab, &[pod("x", "castai-agent", &[], &[public], None)]);
+        images(&pods[0]) == [format!("{MIRROR}/{public}")]
+    };
+    eventually("the policy is active", is_active);
+    let before = workload_specs(lab);
+    let delete = "kubectl delete mutatingadmissionpolicy.admissionregistration.k8s.io/castai-privatelink \
+                  mutatingadmissionpolicybinding.admissionregistration.k8s.io/castai-privatelink";
+    for flags in [&["--yes"][..], &["--yes", "--wait=false"], &["--dry-run=server"], &["--dry-run=client"]] {
+        let output = plugin(lab, 1, &[&["rollback"], flags].concat());
+        assert_stderr_contains(
+            &output,
+            &["error: 5 workloads held back (", "its new pods would keep private images, because ", delete],
+        );
+        assert!(!output.stderr.contains("warning: nodes will pull"), "{}", output.stderr);
+        assert!(!output.stdout.contains("rolled back"), "{}", output.stdout);
+        assert_eq!(workload_specs(lab), before, "nothing was changed");
+    }
+
+    // A user who cannot read policies learns it from the pods, and the record is kept.
+    let kinds = "deployments.apps,daemonsets.apps,statefulsets.apps,replicasets.apps,cronjobs.batch,\
+                 jobs.batch,replicationcontrollers,nodes,pods";
+    let blind = grant_access(lab, "blind", "get,list,patch", kinds);
+    let output = plugin(lab, 1, &["rollback", "--yes", "--settle-time=2s", &blind, "deploy/castai-agent"]);
+    assert_stderr_contains(
+        &output,
+        &[
+            "note: cannot read admission policies: ",
+            "error: deployment.apps/castai-agent in namespace castai-agent was restored to its private images: \
+             pod castai-agent-",
+            &format!("it runs {MIRROR}/"),
+            "because an admission policy or webhook changes images of new pods",
+        ],
+    );
+    assert_eq!(workload_specs(lab), before);
+
+    // As the message says.
+    kubectl(lab, &delete.split(' ').skip(1).collect::<Vec<_>>());
+    eventually("the policy is gone", || !is_active());
+    let output = plugin(lab, 0, &["rollback", "--yes", "--wait=false"]);
+    assert!(output.stdout.contains("image rolled back"), "{}", output.stdout);
 }

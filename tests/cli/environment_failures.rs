@@ -11,6 +11,7 @@
 //! | certificates, private CA, clock | `trust` |
 //! | proxy and `NO_PROXY` | `proxy` |
 //! | deleted, changed or paused workloads, admission, rollouts, nodes that cannot pull | `rollout`, `health` |
+//! | new pods refused by quota, PodSecurity or a policy | `refused` |
 //! | files, full disks, closed pipes, narrow terminals | `here` |
 //! | a list whose continue token expires (410) | unit tests of `cluster::list` |
 //! | Ctrl-C and `kill -9` | `interruption` |
@@ -21,6 +22,7 @@ mod destination;
 mod here;
 mod names;
 mod proxy;
+mod refused;
 mod rollout;
 mod source;
 mod trust;

@@ -163,6 +163,17 @@ fn status_fails_if_workloads_use_another_registry() {
     let hint = format!("not checked: 4 images in {OCI}/mirror (check with --registry {OCI}/mirror)");
     let (table, document) = status(lab, 1, &[], &[&hint]);
     assert!(table.stdout.contains("other registry"), "{}", table.stdout);
+    // The registry of the earlier run is offered, and not used.
+    let offered =
+        format!("hint: an earlier run used --registry {OCI}/mirror: add it to use the same names\n");
+    let planned = plugin(lab, 0, &["sync-images", "--dry-run=client"]);
+    for output in [&table, &planned, &plugin(lab, 0, &["images"]), &plugin(lab, 0, &["values", "kustomize"])]
+    {
+        assert!(output.stderr.contains(&offered), "{}", output.stderr);
+    }
+    assert!(planned.stdout.contains(MIRROR), "{}", planned.stdout);
+    let given = plugin(lab, 0, &["images", &registry]);
+    assert!(!given.stderr.contains("earlier run"), "{}", given.stderr);
     let other = json!({"type": "otherRegistry", "reason": format!("{OCI}/mirror")});
     assert_eq!(*state(&document, "castai-agent", "container/agent"), other);
     status(lab, 0, &["--cluster-only"], &["nothing to do in the cluster; the registry was not checked"]);

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     AGENT, CONTROLLER, HIBERNATE, KVISOR, MIRROR, SCANNERS, add_fault, assert_stderr_contains,
-    castai_workloads, clear_faults, clear_traffic, ecr_writes, kubectl, own_lab, parse_json, plugin, publish,
-    shared_lab, snapshot_document, snapshot_in_pipe, snapshot_on_terminals, sync, traffic, write_file,
+    castai_workloads, clear_faults, clear_traffic, ecr_writes, eventually, kubectl, own_lab, parse_json,
+    plugin, publish, shared_lab, snapshot_document, snapshot_in_pipe, snapshot_on_terminals, sync, traffic,
+    wait_until_ready, write_file,
 };
 
 /// Each image's state by workload and image field.
@@ -125,4 +126,58 @@ fn reverted_missing_and_outdated_images_are_reported_with_the_owner() {
     assert_eq!(of(&parse_json(&deaf), "castai-agent", "container/monitor")["state"]["type"], "unchecked");
     clear_faults(lab);
     assert!(ecr_writes(lab).is_empty());
+}
+
+#[test]
+fn upgrades_older_digests_and_newer_versions_are_told_apart() {
+    let lab = &own_lab();
+    sync(lab, 0, &[]);
+    wait_until_ready(lab);
+
+    // Newer versions are news, and nothing to fix.
+    for version in ["v0.162.0", "v0.163.0", "v0.164.0-rc1"] {
+        publish(lab, &format!("{AGENT}:{version}"), &Recipe::default());
+    }
+    let output = plugin(lab, 0, &["status", "--upstream"]);
+    assert_stderr_contains(&output, &["nothing to do; 1 image has newer versions at its source\n"]);
+    assert!(output.stdout.contains("2 newer at the source, latest v0.163.0"), "{}", output.stdout);
+    let report = parse_json(&plugin(lab, 0, &["status", "--upstream", "-o", "json"]));
+    let agent = of(&report, "castai-agent", "container/agent");
+    assert_eq!(agent["newer"], json!({"count": 2, "latest": "v0.163.0"}));
+    assert!(of(&report, "hibernate-pause", "container/pauser")["newer"].is_null());
+    // A source that does not list its tags was not checked.
+    let fault = json!({"path": "/tags/list", "action": {"kind": "status", "status": 500}});
+    add_fault(lab, "source", &fault);
+    let unread = plugin(lab, 1, &["status", "--upstream", "--retries=0"]);
+    assert_stderr_contains(&unread, &["public tags not checked: ", "cannot list versions: "]);
+    clear_faults(lab);
+
+    // The tag moves in the registry, and pods run what they pulled before.
+    publish(lab, &format!("{AGENT}:v0.161.1"), &Recipe { size: 5_000, ..Recipe::default() });
+    sync(lab, 0, &[]);
+    let output = plugin(lab, 1, &["status"]);
+    assert_stderr_contains(
+        &output,
+        &[
+            "1 pod runs an older digest of the image's tag: restart deployment.apps/castai-agent with kubectl \
+             rollout restart",
+        ],
+    );
+    assert!(output.stdout.contains("RUN DIGEST"), "{}", output.stdout);
+    let names = plugin(lab, 1, &["status", "-o", "name"]).stdout;
+    assert_eq!(names, "deployment.apps/castai-agent\n");
+    lab.control().delete("/kubelet/images").unwrap();
+    kubectl(lab, &["rollout", "restart", "-n", "castai-agent", "deployment/castai-agent"]);
+    let ready = ["rollout", "status", "-n", "castai-agent", "deployment/castai-agent", "--timeout=300s"];
+    kubectl(lab, &ready);
+    eventually("no pod runs the older digest", || {
+        lab.plugin(&["status"]).unwrap().stderr.contains("nothing to do")
+    });
+
+    // An upgrade with the chart's own images is not a reversion.
+    lab.control().post("/kubelet/pulls/pause", &json!({})).unwrap();
+    set_image(lab, "deployment/castai-agent", &format!("agent={AGENT}:v0.162.0"), "helm");
+    let output = plugin(lab, 1, &["status"]);
+    assert_stderr_contains(&output, &["1 upgraded: run kubectl castai-privatelink sync-images"]);
+    assert!(output.stdout.contains("from v0.161.1 by Helm (field manager \"helm\")"), "{}", output.stdout);
 }

@@ -1,11 +1,11 @@
 //! The rules of `kubectl rollout status` (kubectl `pkg/polymorphichelpers/rollout_status.go`), and its messages.
 
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet, StatefulSetSpec};
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::DynamicObject;
 
-use super::Progress;
+use super::{Progress, Refusal};
 use crate::cluster::pods;
 use crate::model::inventory::WorkloadKind;
 
@@ -14,12 +14,22 @@ pub(super) struct Status {
     pub(super) progress: Progress,
     pub(super) desired: i32,
     pub(super) ordered: bool,
+    /// A complete rollout leaves pods of the former template.
+    pub(super) keeps_old_pods: bool,
+    pub(super) refusal: Option<Refusal>,
     pub(super) selector: Option<(LabelSelector, PodSpec)>,
 }
 
 impl Status {
     fn unwatched(why: impl Into<String>) -> Self {
-        Self { progress: Progress::Unwatched(why.into()), desired: 0, ordered: false, selector: None }
+        Self {
+            progress: Progress::Unwatched(why.into()),
+            desired: 0,
+            ordered: false,
+            keeps_old_pods: false,
+            refusal: None,
+            selector: None,
+        }
     }
 }
 
@@ -36,6 +46,8 @@ pub(super) fn judge(
                 progress: deployment_progress(&deployment),
                 desired: spec.replicas.unwrap_or(1),
                 ordered: false,
+                keeps_old_pods: false,
+                refusal: replica_failure(&deployment),
                 selector: spec.template.spec.map(|pod| (spec.selector, pod)),
             }
         }
@@ -47,6 +59,8 @@ pub(super) fn judge(
                 progress,
                 desired: daemon_set.status.map_or(0, |status| status.desired_number_scheduled),
                 ordered: false,
+                keeps_old_pods: false,
+                refusal: None,
                 selector: spec.template.spec.map(|pod| (spec.selector, pod)),
             }
         }
@@ -61,6 +75,8 @@ pub(super) fn judge(
                 progress,
                 desired: spec.replicas.unwrap_or(1),
                 ordered: seen && spec.pod_management_policy.as_deref() != Some("Parallel"),
+                keeps_old_pods: partition(&spec) > 0,
+                refusal: None,
                 selector: spec.template.spec.map(|pod| (spec.selector, pod)),
             }
         }
@@ -74,7 +90,14 @@ pub(super) fn judge(
             } else {
                 Progress::Waiting(format!("Waiting for pod \"{name}\" to be ready..."))
             };
-            Status { progress, desired: 1, ordered: false, selector: None }
+            Status {
+                progress,
+                desired: 1,
+                ordered: false,
+                keeps_old_pods: false,
+                refusal: None,
+                selector: None,
+            }
         }
         WorkloadKind::CronJob => Status::unwatched("takes effect at its next run"),
         WorkloadKind::Job => Status::unwatched("its pods keep their images"),
@@ -118,6 +141,15 @@ fn deployment_progress(deployment: &Deployment) -> Progress {
     }
 }
 
+/// The Deployment controller copies the condition from its ReplicaSets (Kubernetes
+/// `pkg/controller/deployment/progress.go`).
+fn replica_failure(deployment: &Deployment) -> Option<Refusal> {
+    let mut conditions = deployment.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let failure =
+        conditions.find(|condition| condition.type_ == "ReplicaFailure" && condition.status == "True")?;
+    Some(Refusal::new(failure.message.as_deref().unwrap_or_default()))
+}
+
 fn daemon_set_progress(daemon_set: &DaemonSet) -> Progress {
     let name = daemon_set.metadata.name.as_deref().unwrap_or_default();
     let strategy = daemon_set.spec.as_ref().and_then(|spec| spec.update_strategy.as_ref());
@@ -143,8 +175,15 @@ fn daemon_set_progress(daemon_set: &DaemonSet) -> Progress {
     }
 }
 
+/// The first ordinal that a StatefulSet updates.
+fn partition(spec: &StatefulSetSpec) -> i32 {
+    let rolling = spec.update_strategy.as_ref().and_then(|strategy| strategy.rolling_update.as_ref());
+    rolling.and_then(|rolling| rolling.partition).unwrap_or(0)
+}
+
 fn stateful_set_progress(stateful_set: &StatefulSet) -> Progress {
     let spec = stateful_set.spec.clone().unwrap_or_default();
+    let partition = partition(&spec);
     let strategy = spec.update_strategy.unwrap_or_default();
     if strategy.type_.as_deref() == Some("OnDelete") {
         return Progress::Unwatched("update strategy OnDelete: delete its pods to update them".to_owned());
@@ -160,7 +199,6 @@ fn stateful_set_progress(stateful_set: &StatefulSet) -> Progress {
     if ready < replicas {
         return Progress::Waiting(format!("Waiting for {} pods to be ready...", replicas - ready));
     }
-    let partition = strategy.rolling_update.and_then(|rolling| rolling.partition).unwrap_or(0);
     if partition > 0 {
         return if updated < replicas - partition {
             Progress::Waiting(format!(

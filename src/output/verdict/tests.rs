@@ -22,6 +22,7 @@ fn image(state: State, not_checked: &[(Subject, &str)]) -> ImageStatus {
         state,
         mirrored: None,
         not_checked: not_checked.iter().map(unread).collect(),
+        newer: None,
         changed_by: None,
         ownership: None,
         owners: Vec::new(),
@@ -56,6 +57,7 @@ fn report(images: Vec<ImageStatus>) -> StatusReport {
         destinations: vec!["e.example".parse().unwrap()],
         images,
         pull_failures: Vec::new(),
+        older_digests: Vec::new(),
         skipped: vec![Subject::PublicTags],
         notes: Vec::new(),
         unlisted: Vec::new(),
@@ -66,6 +68,45 @@ fn report(images: Vec<ImageStatus>) -> StatusReport {
 fn assert_verdict(report: &StatusReport, expected: &str) {
     assert_eq!(verdict(report, false).as_deref(), Some(expected));
     assert_eq!(!expected.starts_with("nothing to do"), report.needs_attention(), "{expected}");
+}
+
+#[test]
+fn pods_with_an_older_digest_are_counted_and_named() {
+    let older = |name: &str, pods: &[&str]| crate::sync::status::OlderDigest {
+        place: place(name),
+        image_field: ImageField::Container("a".to_owned()),
+        image: "e.example/x:v1".parse().unwrap(),
+        running: "sha256:1".to_owned(),
+        current: "sha256:2".to_owned(),
+        pods: pods.iter().map(|pod| (*pod).to_owned()).collect(),
+    };
+    let with = |older_digests| StatusReport { older_digests, ..report(vec![image(State::Mirrored, &[])]) };
+    let restart = "with kubectl rollout restart";
+    assert_verdict(
+        &with(vec![older("w", &["w-1"])]),
+        &format!("1 pod runs an older digest of the image's tag: restart deployment.apps/w {restart}"),
+    );
+    assert_verdict(
+        &with(vec![older("w", &["w-1", "w-2"]), older("v", &["v-1"])]),
+        &format!(
+            "3 pods run an older digest of the image's tag: restart deployment.apps/v, deployment.apps/w {restart}"
+        ),
+    );
+}
+
+#[test]
+fn newer_versions_are_counted_by_image() {
+    let newer = Some(crate::sync::status::NewerVersions { count: 2, latest: "v3".to_owned() });
+    let outdated = || ImageStatus { newer: newer.clone(), ..image(State::Mirrored, &[]) };
+    let checked = |images| StatusReport { skipped: Vec::new(), ..report(images) };
+    assert_verdict(
+        &checked(vec![outdated(), outdated()]),
+        "nothing to do; 1 image has newer versions at its source",
+    );
+    assert_verdict(
+        &checked(vec![outdated(), other("y", outdated())]),
+        "nothing to do; 2 images have newer versions at their sources",
+    );
 }
 
 #[test]

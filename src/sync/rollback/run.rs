@@ -1,7 +1,7 @@
 //! Rolls back: records on workloads → patches → rollout → report.
 
 use super::named::Named;
-use super::{RollbackReport, decide, skipped};
+use super::{RollbackReport, decide, renaming, skipped};
 use crate::cluster::{self, Connection, Listed, PatchMode, Scope};
 use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
@@ -44,6 +44,7 @@ pub async fn run(
     });
     let left: Vec<_> = workloads.iter().flat_map(skipped).collect();
     let decisions = rollout::decide_all(&workloads, &decide);
+    let decisions = renaming::hold_back(connection, decisions, observer).await?;
     let mut report = RollbackReport::new(left, notes, unlisted);
     report.workloads = rollout::preview(&decisions);
     report.add_unmatched(&settings.workloads, &workloads);
@@ -53,7 +54,7 @@ pub async fn run(
     if settings.dry_run != Some(DryRun::Client) {
         observer(Event::Stage(Stage::Rewrite));
         let mode = if settings.dry_run.is_some() { PatchMode::DryRun } else { PatchMode::Apply };
-        let options = RolloutOptions { mode, ..settings.rollout };
+        let options = RolloutOptions { mode, restore_renamed: true, ..settings.rollout };
         report.workloads =
             rollout::roll_out(connection, decisions, &decide, &settings.knowledge, options, observer).await;
     }

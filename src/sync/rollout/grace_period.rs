@@ -11,6 +11,8 @@ pub(super) struct GracePeriod {
     limit: Duration,
     /// By pod and container, because a kubelet that retries reports changing reasons.
     seen: HashMap<(String, Option<String>), ProblemSpan>,
+    /// How long new pods have been refused.
+    refused: Option<ProblemSpan>,
 }
 
 struct ProblemSpan {
@@ -18,19 +20,36 @@ struct ProblemSpan {
     last: Duration,
 }
 
+impl ProblemSpan {
+    fn is_over(&self, limit: Duration) -> bool {
+        self.last.saturating_sub(self.first) >= limit
+    }
+}
+
 impl GracePeriod {
     pub(super) fn new(limit: Duration) -> Self {
-        Self { limit, seen: HashMap::new() }
+        Self { limit, seen: HashMap::new(), refused: None }
     }
 
     /// Records the problems of pods at the time `at` since the first read.
     pub(super) fn observe(&mut self, observation: &Observation, at: Duration) {
-        let pods = observation.pods.iter().flat_map(|pods| &pods.new);
-        for problem in pods.flat_map(pods::problems).filter(PodProblem::may_pass) {
+        let new = observation.pods.iter().flat_map(|pods| &pods.new).flat_map(pods::problems);
+        let renamed = observation.pods.iter().flat_map(|pods| &pods.renamed).cloned();
+        for problem in new.chain(renamed).filter(PodProblem::may_pass) {
             let key = (problem.pod, problem.container);
             self.seen.entry(key).or_insert(ProblemSpan { first: at, last: at }).last = at;
         }
         self.seen.retain(|_, span| span.last == at);
+        match (&observation.refusal, &mut self.refused) {
+            (None, _) => self.refused = None,
+            (Some(_), Some(span)) => span.last = at,
+            (Some(_), None) => self.refused = Some(ProblemSpan { first: at, last: at }),
+        }
+    }
+
+    /// Whether new pods have been refused for longer than the grace period.
+    pub(super) fn is_refusal_over(&self) -> bool {
+        self.refused.as_ref().is_some_and(|span| span.is_over(self.limit))
     }
 
     /// Ends the grace period: from now on every problem counts.
@@ -42,7 +61,7 @@ impl GracePeriod {
     pub(super) fn is_over(&self, problem: &PodProblem) -> bool {
         let lasted = || {
             let span = self.seen.get(&(problem.pod.clone(), problem.container.clone()));
-            span.is_some_and(|span| span.last.saturating_sub(span.first) >= self.limit)
+            span.is_some_and(|span| span.is_over(self.limit))
         };
         !problem.may_pass() || lasted()
     }
@@ -61,9 +80,9 @@ mod tests {
             "status": {"containerStatuses": [{"name": "a", "image": "", "imageID": "", "ready": false,
                 "restartCount": 0, "state": {"waiting": {"reason": reason}}}]},
         }));
-        let pods = Pods { new: vec![pod.unwrap()], old: Vec::new() };
+        let pods = Pods { new: vec![pod.unwrap()], ..Pods::default() };
         let progress = Progress::Waiting(String::new());
-        Observation { progress, desired: 1, ordered: false, pods: Some(pods) }
+        Observation { progress, desired: 1, ordered: false, refusal: None, changed: None, pods: Some(pods) }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::cluster::pods::PodProblem;
+use crate::cluster::pods::{PodProblem, ProblemKind};
 use crate::model::cluster_plan::Change;
 use crate::model::inventory::{ImageField, WorkloadName};
 use crate::model::owner::Owner;
@@ -73,6 +73,15 @@ impl WorkloadReport {
             owners: Vec::new(),
             ownership: None,
         }
+    }
+
+    /// Each image that its pods were to pull, with the message of a pod that could not.
+    pub fn pull_failures(&self) -> impl Iterator<Item = (&str, &str)> {
+        let problems = self.problems.iter().filter(|problem| problem.kind == ProblemKind::Image);
+        problems.flat_map(|problem| {
+            let images = self.changes.iter().filter_map(|change| change.to.as_deref());
+            images.map(|image| (image, problem.message.as_str()))
+        })
     }
 
     pub(super) fn from_patch(patch: WorkloadPatch, outcome: Outcome) -> Self {

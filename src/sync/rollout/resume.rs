@@ -9,7 +9,7 @@ use super::report::{Outcome, WorkloadReport};
 use super::verdict::{self, Health, Verdict};
 use super::{CONCURRENCY, DryRunPassed, Run, Watched, settled};
 use crate::cluster::pods::{self, ProblemKind};
-use crate::cluster::rollout::{Observation, Pods, observe};
+use crate::cluster::rollout::{Observation, Pods, RefusedBy, observe};
 use crate::cluster::{ErrorKind, PatchMode};
 use crate::event::Event;
 use crate::model::cluster_plan::Change;
@@ -34,7 +34,8 @@ fn is_about_images(seen: &Observation) -> bool {
         let is_coming = problems.is_empty() && !pods::started(pod);
         is_coming || problems.iter().any(|problem| problem.kind != ProblemKind::Unschedulable)
     };
-    seen.pods.iter().any(|pods| pods.new.iter().chain(&pods.old).any(is_stuck))
+    let is_judged = seen.refusal.as_ref().is_some_and(|refusal| refusal.by == RefusedBy::Policy);
+    is_judged || seen.pods.iter().any(|pods| pods.new.iter().chain(&pods.old).any(is_stuck))
 }
 
 impl Run<'_> {
@@ -85,7 +86,12 @@ impl Run<'_> {
                     return Err(Unfinished { workload, changes, was_healthy, seen });
                 }
             }
-            Ok(_) => {}
+            Ok(seen) => {
+                if let [problem, ..] = verdict::renamed(&seen) {
+                    report.outcome = Outcome::Failed(verdict::describe(problem));
+                    report.problems = verdict::renamed(&seen).to_vec();
+                }
+            }
             Err(error) if matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::NotFound) => {
                 report.notes.push(format!("cannot read its rollout: {error}"));
             }
@@ -100,7 +106,7 @@ impl Run<'_> {
         let mut report = settled(name, Rewrite::Unchanged);
         (self.observer)(Event::RolloutStarted { workload: name.clone() });
         // All running pods count as new, next to an empty pod before the change.
-        let nothing = Pods { new: vec![Pod::default()], old: Vec::new() };
+        let nothing = Pods { new: vec![Pod::default()], ..Pods::default() };
         let before = Observation { pods: Some(nothing), ..seen };
         if was_healthy {
             let proven = DryRunPassed(WorkloadPatch::from_earlier_run(name.clone(), changes));
@@ -116,12 +122,12 @@ impl Run<'_> {
                 report.problems = problems;
                 report.notes = notes;
             }
-            Verdict::Failed { why, problems } => {
+            Verdict::Failed { why, problems, .. } => {
                 self.finished(name, &why);
                 report.problems = problems;
                 report.outcome = Outcome::Failed(why);
             }
-            Verdict::Started { message, .. } | Verdict::Waiting(message) => {
+            Verdict::Started { message, .. } | Verdict::Waiting(message) | Verdict::Blocked(message) => {
                 report.outcome = Outcome::Failed(message);
             }
         }

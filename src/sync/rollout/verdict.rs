@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Pod;
 
 use super::grace_period::GracePeriod;
 use crate::cluster::pods::{self, PodProblem, ProblemKind};
-use crate::cluster::rollout::{Observation, Progress};
+use crate::cluster::rollout::{Observation, Progress, RefusedBy};
 use crate::model::cluster_plan::Change;
 use crate::model::inventory::WorkloadKind;
 
@@ -33,10 +33,30 @@ pub(super) enum Verdict {
         problems: Vec<PodProblem>,
     },
     Waiting(String),
+    /// Waiting for something that our change did not cause.
+    Blocked(String),
     Failed {
+        cause: Cause,
         why: String,
         problems: Vec<PodProblem>,
     },
+}
+
+/// What a rollout failed of, on which depends whether a healthy component is restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Our change, as far as can be known.
+    Change,
+    /// Quotas, missing capacity, rules that would refuse the former images as well: restoring would not help.
+    Environment,
+    /// Admission gives new pods other images than the template's, so the change has no effect.
+    Admission,
+}
+
+impl Verdict {
+    pub(super) const fn by_change(why: String, problems: Vec<PodProblem>) -> Self {
+        Self::Failed { cause: Cause::Change, why, problems }
+    }
 }
 
 pub(super) fn health(observation: &Observation) -> Health {
@@ -62,23 +82,81 @@ pub(super) fn judge(
     if kind == WorkloadKind::Pod {
         return judge_pod(health, before, now, changes, grace_period);
     }
-    let problems = new_pods(now).iter().flat_map(pods::problems).collect();
+    let problems: Vec<_> = new_pods(now).iter().flat_map(pods::problems).collect();
     match (health, &now.progress) {
         (_, Progress::Unwatched(why)) => done(String::new(), Vec::new(), vec![why.clone()]),
-        (_, Progress::Complete(message)) => done(message.clone(), Vec::new(), Vec::new()),
+        (_, Progress::Complete(message)) => judge_complete(now, message, grace_period),
         (Health::Broken, Progress::Waiting(message) | Progress::Failed(message)) => {
             judge_broken(kind, now, problems, message, grace_period)
         }
-        (_, Progress::Failed(message)) => Verdict::Failed { why: message.clone(), problems },
+        (_, Progress::Failed(message)) => match judge_waiting(now, message, &problems, grace_period) {
+            Verdict::Blocked(why) => Verdict::Failed { cause: Cause::Environment, why, problems },
+            failed @ Verdict::Failed { .. } => failed,
+            _ => Verdict::by_change(message.clone(), problems),
+        },
         (_, Progress::Waiting(message)) => {
             let counts = |problem: &&PodProblem| {
                 problem.kind != ProblemKind::Unschedulable && grace_period.is_over(problem)
             };
             match problems.iter().find(counts) {
-                Some(problem) => Verdict::Failed { why: describe(problem), problems },
-                None => Verdict::Waiting(with_unschedulable(message, &problems)),
+                Some(problem) => Verdict::by_change(describe(problem), problems),
+                None => judge_waiting(now, message, &problems, grace_period),
             }
         }
+    }
+}
+
+/// The pods are what counts: a complete rollout whose pods run other images has not succeeded.
+fn judge_complete(now: &Observation, message: &str, grace_period: &GracePeriod) -> Verdict {
+    match renamed(now) {
+        [] => done(message.to_owned(), Vec::new(), Vec::new()),
+        [problem, ..] if grace_period.is_over(problem) => {
+            let problems = renamed(now).to_vec();
+            Verdict::Failed { cause: Cause::Admission, why: describe(problem), problems }
+        }
+        [problem, ..] => {
+            Verdict::Waiting(format!("Waiting for old pod \"{}\" to be replaced...", problem.pod))
+        }
+    }
+}
+
+/// The pods of a complete rollout that run other images than the template's.
+pub(super) fn renamed(observation: &Observation) -> &[PodProblem] {
+    match (&observation.progress, &observation.pods) {
+        (Progress::Complete(_), Some(pods)) => &pods.renamed,
+        _ => &[],
+    }
+}
+
+/// A rollout without a problem of its own. A policy or webhook that refuses new pods may judge their images, so our change
+/// counts as the cause.
+fn judge_waiting(
+    now: &Observation,
+    message: &str,
+    problems: &[PodProblem],
+    grace_period: &GracePeriod,
+) -> Verdict {
+    if let Some(refusal) = &now.refusal {
+        let why = format!("new pods are refused: {} ({})", refusal.message, refusal.advice());
+        let cause = match refusal.by {
+            RefusedBy::Quota => return Verdict::Blocked(why),
+            RefusedBy::Environment => Cause::Environment,
+            RefusedBy::Policy => Cause::Change,
+        };
+        return if grace_period.is_refusal_over() {
+            Verdict::Failed { cause, why, problems: problems.to_vec() }
+        } else {
+            Verdict::Blocked(why)
+        };
+    }
+    match problems.iter().find(|problem| problem.kind == ProblemKind::Unschedulable) {
+        // The scheduler appends its result of preemption, which repeats the reason.
+        Some(problem) => {
+            let described = describe(problem);
+            let why = described.split_once(". ").map_or(described.as_str(), |(why, _)| why);
+            Verdict::Blocked(format!("{message} ({why}: free capacity on a matching node, or add a node)"))
+        }
+        None => Verdict::Waiting(message.to_owned()),
     }
 }
 
@@ -94,7 +172,7 @@ fn judge_broken(
             && grace_period.is_over(problem)
     };
     if let Some(problem) = problems.iter().find(counts) {
-        return Verdict::Failed { why: describe(problem), problems };
+        return Verdict::by_change(describe(problem), problems);
     }
     let new = new_pods(now);
     let old = now.pods.as_ref().map_or(&[][..], |pods| &pods.old);
@@ -120,7 +198,7 @@ fn judge_broken(
             Verdict::Started { message, problems }
         };
     }
-    Verdict::Waiting(with_unschedulable(message, &problems))
+    judge_waiting(now, message, &problems, grace_period)
 }
 
 /// A pod is changed in place, so for a moment its status still refers to the former image.
@@ -149,12 +227,12 @@ fn judge_pod(
                 .iter()
                 .any(|change| change.to.as_ref().is_some_and(|image| problem.message.contains(image))),
             ProblemKind::Configuration | ProblemKind::Crash => *health == Health::Healthy,
-            ProblemKind::Unschedulable => false,
+            ProblemKind::Unschedulable | ProblemKind::Renamed => false,
         })
         .filter(|problem| grace_period.is_over(problem))
         .collect();
     match problems.first() {
-        Some(problem) => Verdict::Failed { why: describe(problem), problems },
+        Some(problem) => Verdict::by_change(describe(problem), problems),
         None if *health == Health::Broken && restarted(before, now) => {
             done("its containers have started".to_owned(), pods::problems(now), Vec::new())
         }
@@ -179,194 +257,11 @@ fn done(message: String, problems: Vec<PodProblem>, notes: Vec<String>) -> Verdi
     Verdict::Done { message, problems, notes }
 }
 
-fn describe(problem: &PodProblem) -> String {
+pub(super) fn describe(problem: &PodProblem) -> String {
     let container = problem.container.as_ref().map(|name| format!(" container {name}")).unwrap_or_default();
     let message = if problem.message.is_empty() { String::new() } else { format!(": {}", problem.message) };
     format!("pod {}{container}: {}{message}", problem.pod, problem.reason)
 }
 
-fn with_unschedulable(message: &str, problems: &[PodProblem]) -> String {
-    match problems.iter().find(|problem| problem.kind == ProblemKind::Unschedulable) {
-        // The scheduler appends its result of preemption, which repeats the reason.
-        Some(problem) => {
-            let described = describe(problem);
-            let why = described.split_once(". ").map_or(described.as_str(), |(why, _)| why);
-            format!("{message} ({why}: free capacity on a matching node, or add a node)")
-        }
-        None => message.to_owned(),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use serde_json::json;
-
-    use super::*;
-    use crate::cluster::rollout::Pods;
-    use crate::model::image_field::ImageField;
-
-    /// A pod whose only container has this state and number of restarts.
-    fn pod(state: &serde_json::Value, restarts: i32) -> Pod {
-        serde_json::from_value(json!({
-            "metadata": {"name": "p"},
-            "spec": {"containers": [{"name": "a"}]},
-            "status": {"containerStatuses": [{"name": "a", "image": "", "imageID": "", "ready": false,
-                "restartCount": restarts, "state": state, "containerID": format!("id-{restarts}")}]},
-        }))
-        .unwrap()
-    }
-
-    fn waiting(reason: &str, restarts: i32) -> Pod {
-        pod(&json!({"waiting": {"reason": reason, "message": "cannot pull private/a:1"}}), restarts)
-    }
-
-    fn running(restarts: i32) -> Pod {
-        pod(&json!({"running": {}}), restarts)
-    }
-
-    fn observed(progress: Progress, new: Vec<Pod>, old: Vec<Pod>) -> Observation {
-        Observation { progress, desired: 2, ordered: false, pods: Some(Pods { new, old }) }
-    }
-
-    /// A grace period that is over.
-    fn expired(now: &Observation) -> GracePeriod {
-        let mut grace_period = GracePeriod::new(Duration::ZERO);
-        grace_period.observe(now, Duration::ZERO);
-        grace_period
-    }
-
-    fn in_progress() -> Progress {
-        Progress::Waiting("waiting".to_owned())
-    }
-
-    fn word(verdict: &Verdict) -> &'static str {
-        match verdict {
-            Verdict::Done { .. } => "done",
-            Verdict::Started { .. } => "started",
-            Verdict::Waiting(_) => "waiting",
-            Verdict::Failed { .. } => "failed",
-        }
-    }
-
-    #[test]
-    fn the_health_rule() {
-        use Health::{Broken, Healthy};
-        use WorkloadKind::{DaemonSet, Deployment};
-        let complete = || Progress::Complete("complete".to_owned());
-        let exceeded = || Progress::Failed("exceeded".to_owned());
-        let cases = [
-            (Deployment, Healthy, in_progress(), vec![running(0)], "waiting"),
-            (Deployment, Healthy, complete(), vec![running(0)], "done"),
-            (Deployment, Healthy, in_progress(), vec![waiting("ErrImagePull", 0)], "failed"),
-            (Deployment, Healthy, in_progress(), vec![waiting("CrashLoopBackOff", 2)], "failed"),
-            (Deployment, Healthy, exceeded(), vec![], "failed"),
-            (Deployment, Broken, in_progress(), vec![], "waiting"),
-            (Deployment, Broken, in_progress(), vec![waiting("ContainerCreating", 0)], "waiting"),
-            (Deployment, Broken, in_progress(), vec![waiting("CrashLoopBackOff", 2)], "done"),
-            (Deployment, Broken, in_progress(), vec![running(0)], "started"),
-            (Deployment, Broken, exceeded(), vec![running(0)], "started"),
-            (Deployment, Broken, complete(), vec![running(0), running(0)], "done"),
-            (Deployment, Broken, in_progress(), vec![waiting("ImagePullBackOff", 0)], "failed"),
-            (DaemonSet, Broken, in_progress(), vec![running(0)], "waiting"),
-            (DaemonSet, Broken, in_progress(), vec![running(0), waiting("CrashLoopBackOff", 1)], "done"),
-        ];
-        for (kind, health, progress, pods, expected) in cases {
-            let before = observed(in_progress(), Vec::new(), Vec::new());
-            let now = observed(progress, pods, Vec::new());
-            let verdict = judge(kind, &health, &before, &now, &[], &expired(&now));
-            assert_eq!(word(&verdict), expected, "{kind:?} {health:?} {now:?}");
-        }
-    }
-
-    #[test]
-    fn a_pull_that_kubelets_retry_is_waited_for() {
-        for health in [Health::Healthy, Health::Broken] {
-            let now = observed(in_progress(), vec![waiting("ErrImagePull", 0)], Vec::new());
-            let mut grace_period = GracePeriod::new(Duration::from_secs(1));
-            for (at, expected) in [(0, "waiting"), (1, "failed")] {
-                grace_period.observe(&now, Duration::from_secs(at));
-                let verdict = judge(WorkloadKind::Deployment, &health, &now, &now, &[], &grace_period);
-                assert_eq!(word(&verdict), expected, "{health:?} after {at} s");
-            }
-        }
-    }
-
-    #[test]
-    fn a_stuck_ordered_stateful_set_is_reported() {
-        let mut now = observed(in_progress(), Vec::new(), vec![waiting("ImagePullBackOff", 0)]);
-        now.ordered = true;
-        let Verdict::Done { notes, .. } = judge(
-            WorkloadKind::StatefulSet,
-            &Health::Broken,
-            &now,
-            &now,
-            &[],
-            &GracePeriod::new(Duration::MAX),
-        ) else {
-            panic!("nothing to wait for")
-        };
-        assert!(notes[0].contains("kubectl delete pod -n default p"), "{notes:?}");
-    }
-
-    #[test]
-    fn a_bare_pod_is_judged_by_its_new_image_only() {
-        let change = |to: &str| {
-            vec![Change {
-                image_field: ImageField::Container("a".to_owned()),
-                from: Some("public/a:1".to_owned()),
-                to: Some(to.to_owned()),
-            }]
-        };
-        let seen = |pod: Pod| observed(in_progress(), vec![pod], Vec::new());
-        let before = seen(waiting("ImagePullBackOff", 0));
-        let cases = [
-            (Health::Broken, waiting("ImagePullBackOff", 0), "ecr/a:1", "waiting"),
-            (Health::Broken, waiting("ImagePullBackOff", 0), "private/a:1", "failed"),
-            (Health::Broken, running(0), "ecr/a:1", "done"),
-            (Health::Broken, waiting("CrashLoopBackOff", 1), "ecr/a:1", "done"),
-        ];
-        for (health, pod, to, expected) in cases {
-            assert_eq!(
-                {
-                    let now = seen(pod);
-                    word(&judge(WorkloadKind::Pod, &health, &before, &now, &change(to), &expired(&now)))
-                },
-                expected,
-                "{to}"
-            );
-        }
-        let before = seen(running(0));
-        assert_eq!(
-            word(&judge(
-                WorkloadKind::Pod,
-                &Health::Healthy,
-                &before,
-                &seen(running(0)),
-                &change("x"),
-                &GracePeriod::new(Duration::MAX)
-            )),
-            "waiting"
-        );
-        assert_eq!(
-            word(&judge(
-                WorkloadKind::Pod,
-                &Health::Healthy,
-                &before,
-                &seen(running(1)),
-                &change("x"),
-                &GracePeriod::new(Duration::MAX)
-            )),
-            "done"
-        );
-    }
-
-    #[test]
-    fn pods_that_cannot_be_listed_are_not_waited_for() {
-        let mut before = observed(in_progress(), Vec::new(), Vec::new());
-        assert_eq!(health(&before), Health::Broken);
-        before.pods = None;
-        assert!(matches!(health(&before), Health::Unwatched(_)));
-    }
-}
+mod tests;

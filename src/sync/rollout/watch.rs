@@ -1,20 +1,52 @@
 //! Watches rollouts after a patch until the outcome is certain, and restores images of failed ones.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::grace_period::GracePeriod;
 use super::report::{Outcome, WorkloadReport};
-use super::verdict::{self, Health, Verdict};
+use super::verdict::{self, Cause, Health, Verdict};
 use super::{DryRunPassed, Run, Watched, changed_meanwhile};
 use crate::cluster::pods::{self, PodProblem};
-use crate::cluster::rollout::{Observation, observe};
-use crate::cluster::{PatchMode, patch, read_workload};
+use crate::cluster::rollout::{Observation, Refusal, observe, refused_since};
+use crate::cluster::{Connection, ErrorKind, PatchMode, patch, read_workload};
 use crate::event::Event;
 use crate::model::cluster_plan::Change;
 use crate::model::inventory::WorkloadName;
 use crate::sync::rewrite::{WorkloadPatch, restoring};
+
+/// Interval between two reads of a workload's events.
+const EVENT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Refused pods that a controller reports only in events, which are read while new pods are missing.
+struct Refusals {
+    read_at: Instant,
+    last: Option<Refusal>,
+    is_forbidden: bool,
+}
+
+impl Refusals {
+    fn new() -> Self {
+        Self { read_at: Instant::now(), last: None, is_forbidden: false }
+    }
+
+    /// Adds the last refusal to `now`, if new pods are missing.
+    async fn read(&mut self, connection: &Connection, workload: &WorkloadName, now: &mut Observation) {
+        if self.is_forbidden || !now.may_be_refused(workload.kind) {
+            return;
+        }
+        if self.read_at.elapsed() >= EVENT_INTERVAL {
+            self.read_at = Instant::now();
+            match refused_since(connection, workload, now.changed).await {
+                Ok(refusal) => self.last = refusal,
+                Err(error) => self.is_forbidden = error.kind() == ErrorKind::Forbidden,
+            }
+        }
+        now.refusal.clone_from(&self.last);
+    }
+}
 
 impl Run<'_> {
     /// Waits until a patched workload meets the health rule, and restores it if it fails.
@@ -37,17 +69,23 @@ impl Run<'_> {
                 report.problems = problems;
                 report.notes = notes;
             }
-            Verdict::Failed { why, problems } => {
+            Verdict::Failed { cause, why, problems } => {
                 report.problems = problems;
-                report.outcome = match health {
-                    Health::Healthy => self.restore(&patch, &why).await,
+                report.outcome = match (health, cause) {
+                    (Health::Healthy, Cause::Change) => self.restore(&patch, &why).await,
+                    (Health::Healthy, Cause::Admission) if self.options.restore_renamed => {
+                        self.restore(&patch, &why).await
+                    }
+                    (Health::Healthy, Cause::Environment) => {
+                        Outcome::Failed(format!("{why}; not restored, because its images are not the cause"))
+                    }
                     _ => Outcome::Failed(why),
                 };
                 if let Outcome::Restored(why) | Outcome::Failed(why) = &report.outcome {
                     self.finished(&patch.workload, why);
                 }
             }
-            Verdict::Started { message, .. } | Verdict::Waiting(message) => {
+            Verdict::Started { message, .. } | Verdict::Waiting(message) | Verdict::Blocked(message) => {
                 report.outcome = Outcome::Failed(message);
             }
         }
@@ -66,11 +104,12 @@ impl Run<'_> {
         let mut deadline = start + self.options.timeout;
         let mut grace_period = GracePeriod::new(self.options.settle_time / 2);
         let mut reached = HashSet::new();
-        let (mut shown, mut started) = (String::new(), None);
+        let (mut shown, mut started, mut refusals) = (String::new(), None, Refusals::new());
         loop {
             let mut is_late = Instant::now() >= deadline;
             let verdict = match observe(self.connection, workload).await {
-                Ok(now) => {
+                Ok(mut now) => {
+                    refusals.read(self.connection, workload, &mut now).await;
                     // A status that was reported before is no progress: the counts of a crash-looping pod alternate
                     // forever.
                     if reached.insert(now.progress.text().to_owned()) {
@@ -84,10 +123,10 @@ impl Run<'_> {
                     verdict::judge(workload.kind, health, before, &now, changes, &grace_period)
                 }
                 Err(error) if error.is_transient() => Verdict::Waiting(error.to_string()),
-                Err(error) => Verdict::Failed { why: error.to_string(), problems: Vec::new() },
+                Err(error) => Verdict::by_change(error.to_string(), Vec::new()),
             };
             match verdict {
-                Verdict::Waiting(message) if !is_late => {
+                Verdict::Waiting(message) | Verdict::Blocked(message) if !is_late => {
                     if message != shown {
                         let workload = workload.clone();
                         shown.clone_from(&message);
@@ -103,23 +142,24 @@ impl Run<'_> {
                     }
                     tokio::time::sleep(self.options.poll).await;
                 }
-                Verdict::Waiting(message) => {
-                    let limit = self.options.timeout.as_secs();
-                    return Verdict::Failed {
-                        why: format!("timed out after {limit}s without progress: {message}"),
-                        problems: Vec::new(),
-                    };
-                }
+                Verdict::Waiting(message) => return self.timed_out(Cause::Change, &message),
+                Verdict::Blocked(message) => return self.timed_out(Cause::Environment, &message),
                 Verdict::Done { message, problems, notes } => {
                     let problems = self.with_logs(workload, problems).await;
                     return Verdict::Done { message, problems, notes };
                 }
-                Verdict::Failed { why, problems } => {
+                Verdict::Failed { cause, why, problems } => {
                     let problems = self.with_logs(workload, problems).await;
-                    return Verdict::Failed { why, problems };
+                    return Verdict::Failed { cause, why, problems };
                 }
             }
         }
+    }
+
+    fn timed_out(&self, cause: Cause, message: &str) -> Verdict {
+        let limit = self.options.timeout.as_secs();
+        let why = format!("timed out after {limit}s without progress: {message}");
+        Verdict::Failed { cause, why, problems: Vec::new() }
     }
 
     pub(super) async fn with_logs(

@@ -2,20 +2,23 @@
 
 use std::slice;
 
-use super::registries::{fetch_public_tags, list_destination};
+use super::registries::{fetch_public_tags, fetch_versions, list_destination};
 use super::{
-    PullFailure, RegistrySnapshot, StatusReport, Subject, namespaces, pull_failures, recorded_mirror,
-    statuses, without_outdated,
+    OlderDigest, PullFailure, RegistrySnapshot, StatusReport, Subject, digests, namespaces, pull_failures,
+    recorded_mirror, statuses, without_outdated,
 };
+use crate::cluster::waiting::WaitingPod;
 use crate::cluster::{self, Connection, Scope};
 use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
 use crate::model::image::Mirror;
 use crate::model::inventory::{Cluster, Inventory};
+use crate::model::workload::Workload;
 use crate::store::choose::{self, Unidentified};
-use crate::store::{self, Limits};
+use crate::store::{self, Limits, Reference, Repository, Store};
 use crate::sync::discover::ImageFilter;
 use crate::sync::discover::snapshot::{ClusterSnapshot, PODS};
+use crate::sync::earlier_run;
 use crate::sync::plan::assign_all;
 use crate::sync::plan::assignment::Assignment;
 use crate::sync::settings::MirrorSettings;
@@ -52,14 +55,22 @@ pub async fn run(
     let known = target::known_to_cluster(&settings.mirror, &snapshot);
     let inventory = snapshot.inventory(region, &settings.filter.clone().below(known));
     let mut report = StatusReport::new(Vec::new(), Vec::new(), &inventory);
-    add_pull_failures(settings, &snapshot, network, &inventory, &mut report).await?;
+    let pods = add_pull_failures(settings, &snapshot, network, &inventory, &mut report).await?;
     for note in &report.notes {
         observer(Event::Warning(note.clone()));
+    }
+    let known = target::known_to_cluster(&settings.mirror, &snapshot);
+    let knowledge = &settings.filter.knowledge;
+    if let Some(hint) = earlier_run::hint(&snapshot.workloads, knowledge, &settings.mirror, &known) {
+        observer(Event::Note(hint));
     }
     report.skipped = skipped(settings);
     if !inventory.images.is_empty() {
         observer(Event::Stage(Stage::Plan));
-        let (mirror, assignments, seen) = read_registries(settings, network, &inventory, observer).await?;
+        let running = Running { pods: &pods, workloads: &snapshot.workloads };
+        let Registries { mirror, assignments, seen, older_digests } =
+            read_registries(settings, network, &inventory, &running, observer).await?;
+        report.older_digests = older_digests;
         report.images =
             statuses(&snapshot.workloads, &assignments, seen.as_ref(), &snapshot.ownership_context);
         report.destinations.push(mirror);
@@ -74,46 +85,61 @@ fn skipped(settings: &Settings) -> Vec<Subject> {
 }
 
 /// Adds pods of Cast AI that cannot pull, in the namespaces where it was found, to `report`. With a selector, only pods
-/// of matching workloads count. Pods that a rollout is about to replace get a grace period.
+/// of matching workloads count. Pods that a rollout is about to replace get a grace period. Returns all pods there.
 async fn add_pull_failures(
     settings: &Settings,
     snapshot: &ClusterSnapshot,
     network: &transport::Settings,
     inventory: &Inventory,
     report: &mut StatusReport,
-) -> Result<(), CommandError> {
+) -> Result<Vec<WaitingPod>, CommandError> {
     if report.unlisted.iter().any(|kind| kind == PODS) {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let (connection, workloads) = (&snapshot.environment.connection, &snapshot.workloads);
     let namespaces = namespaces(inventory, workloads);
     let mut delay = network.retry_delay;
     for retries in (0..=network.retries).rev() {
-        let (pods, notes) = cluster::list_pull_failures(connection, &namespaces).await?;
+        let (pods, notes) = cluster::list_pods_with_images(connection, &namespaces).await?;
         let is_whole = settings.scope.selector.is_none();
         report.pull_failures = pull_failures(&pods, workloads, inventory, is_whole);
         if !notes.is_empty() {
             report.unlisted.push(PODS.to_owned());
             report.notes.extend(notes);
-            return Ok(());
+            return Ok(pods);
         }
         let failures = &report.pull_failures;
         if failures.is_empty() || !failures.iter().all(PullFailure::is_being_replaced) || retries == 0 {
-            return Ok(());
+            return Ok(pods);
         }
         tokio::time::sleep(delay).await;
         delay = delay.saturating_mul(2);
     }
-    Ok(())
+    Ok(Vec::new())
 }
 
-/// The content of registries; empty if none is read. What cannot be read has its cause in it.
+/// The pods of Cast AI's namespaces, and the workloads that control them.
+struct Running<'a> {
+    pods: &'a [WaitingPod],
+    workloads: &'a [Workload],
+}
+
+/// What registries have, compared with what pods run.
+struct Registries {
+    mirror: Mirror,
+    assignments: Vec<Assignment>,
+    /// `None` if no registry is read. What cannot be read has its cause in it.
+    seen: Option<RegistrySnapshot>,
+    older_digests: Vec<OlderDigest>,
+}
+
 async fn read_registries(
     settings: &Settings,
     network: &transport::Settings,
     inventory: &Inventory,
+    running: &Running<'_>,
     observer: Observer<'_>,
-) -> Result<(Mirror, Vec<Assignment>, Option<RegistrySnapshot>), CommandError> {
+) -> Result<Registries, CommandError> {
     let cluster = inventory.clusters.first();
     let region = settings.mirror.region.as_deref().or_else(|| cluster?.region.as_deref());
     let (mirror, refusal) = mirror(settings, network, inventory, cluster, region, observer).await?;
@@ -121,7 +147,7 @@ async fn read_registries(
     let region = settings.mirror.region_of(cluster, &mirror);
     let assignments = assign_all(inventory, &mirror, &settings.mirror.maps, region.as_deref(), observer);
     if settings.cluster_only {
-        return Ok((mirror, assignments, None));
+        return Ok(Registries { mirror, assignments, seen: None, older_digests: Vec::new() });
     }
     let stores = store::open(slice::from_ref(&mirror), network, Limits::default(), observer).await?;
     let sources = stores.sources();
@@ -133,11 +159,30 @@ async fn read_registries(
     };
     let seen = if settings.upstream {
         let (seen, upstream) = tokio::join!(look_at_mirror, fetch_public_tags(&sources, &assignments));
-        RegistrySnapshot { upstream, ..seen }
+        // After the tags in use, which count more where a registry limits requests.
+        let versions = fetch_versions(&sources, &assignments).await;
+        RegistrySnapshot { upstream, versions, ..seen }
     } else {
         look_at_mirror.await
     };
-    Ok((mirror, assignments, Some(seen)))
+    let older = digests::older_digests(running.pods, running.workloads, &assignments, &seen);
+    let older_digests =
+        if older.is_empty() { older } else { without_platforms(&stores.destination(&mirror), older).await };
+    Ok(Registries { mirror, assignments, seen: Some(seen), older_digests })
+}
+
+/// The same without pods that run a platform of the current index, by its own digest.
+async fn without_platforms(destination: &Store<'_>, older: Vec<OlderDigest>) -> Vec<OlderDigest> {
+    let mut remaining = Vec::new();
+    for older in older {
+        let repository = Repository::from_image(&older.image);
+        let reference = Reference::from_version(older.image.version());
+        let index = destination.manifest(&repository, reference).await;
+        if !index.is_ok_and(|index| digests::contains(&index.bytes, &older.running)) {
+            remaining.push(older);
+        }
+    }
+    remaining
 }
 
 /// The registry, and why AWS could not confirm it if it should have.

@@ -29,7 +29,7 @@ pub async fn list_destination(
             repositories.insert(target.destination.path().to_owned(), Err(fault));
         }
     }
-    RegistrySnapshot { repositories, upstream: BTreeMap::new() }
+    RegistrySnapshot { repositories, ..RegistrySnapshot::default() }
 }
 
 /// The current digests of the public tags of `assignments`: one request each.
@@ -46,6 +46,28 @@ pub async fn fetch_public_tags(
         .collect();
     stream::iter(images)
         .map(|image| async move { (image.clone(), public_tag(sources, image).await) })
+        .buffer_unordered(sources.limits().reads)
+        .collect()
+        .await
+}
+
+/// All tags of the public repositories of `assignments`, by host and path.
+pub async fn fetch_versions(
+    sources: &Store<'_>,
+    assignments: &[Assignment],
+) -> BTreeMap<(String, String), Result<Vec<String>, String>> {
+    let images = assignments.iter().filter_map(|assignment| match &assignment.source {
+        Source::Known(source) => Some((source.host().to_owned(), source.path().to_owned())),
+        _ => None,
+    });
+    let repositories: BTreeSet<_> = images.collect();
+    stream::iter(repositories)
+        .map(|(host, path)| async move {
+            let repository = Repository { host: host.clone(), path: path.clone() };
+            let tags = sources.tags(&repository).await;
+            let tags = tags.map_err(|error| format!("cannot list versions: {error}"));
+            ((host, path), tags)
+        })
         .buffer_unordered(sources.limits().reads)
         .collect()
         .await

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::digests::OlderDigest;
+use super::newer::NewerVersions;
 use super::pulls::PullFailure;
 use crate::model::image::{Image, Mirror};
 use crate::model::inventory::{API_VERSION, ImageField, Inventory, Place};
@@ -24,6 +26,9 @@ pub struct StatusReport {
     /// Pods that cannot pull an image, even if the registry has it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pull_failures: Vec<PullFailure>,
+    /// Pods that were started before the tag of their image moved in the registry.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub older_digests: Vec<OlderDigest>,
     /// What the flags exclude.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Subject>,
@@ -56,6 +61,9 @@ pub struct ImageStatus {
     /// What should have been read for it, but could not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_checked: Vec<NotChecked>,
+    /// Newer versions at its source, with `--upstream`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newer: Option<NewerVersions>,
     /// The last change of the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed_by: Option<ChangedBy>,
@@ -111,6 +119,8 @@ pub enum State {
     OtherRegistry(String),
     /// We had rewritten it to this image, and another client changed it.
     Reverted(String),
+    /// We had rewritten this version, and it has another one since: usually the result of an upgrade.
+    Upgraded(String),
     NotRewritten,
     /// The registry does not have an image that is pulled from it.
     Missing,
@@ -133,6 +143,7 @@ impl State {
         matches!(
             self,
             Self::Reverted(_)
+                | Self::Upgraded(_)
                 | Self::NotRewritten
                 | Self::Missing
                 | Self::Behind(_)
@@ -151,6 +162,7 @@ impl StatusReport {
             destinations,
             images,
             pull_failures: Vec::new(),
+            older_digests: Vec::new(),
             skipped: Vec::new(),
             notes: inventory.notes.clone(),
             unlisted: inventory.unlisted.clone(),
@@ -161,12 +173,14 @@ impl StatusReport {
     pub fn needs_attention(&self) -> bool {
         !self.unlisted.is_empty()
             || !self.pull_failures.is_empty()
+            || !self.older_digests.is_empty()
             || self.images.iter().any(ImageStatus::needs_attention)
     }
 
     /// The owners that reverted our images, or will do so.
     pub fn reverters(&self) -> BTreeSet<&Owner> {
-        let reverted = self.images.iter().filter(|image| matches!(image.state, State::Reverted(_)));
-        reverted.flat_map(|image| &image.owners).collect()
+        let changed =
+            self.images.iter().filter(|image| matches!(image.state, State::Reverted(_) | State::Upgraded(_)));
+        changed.flat_map(|image| &image.owners).collect()
     }
 }

@@ -68,7 +68,7 @@ fn registry(tags: &[&str]) -> RegistrySnapshot {
     let listing = Listing { digests: tags.values().cloned().collect(), tags };
     RegistrySnapshot {
         repositories: [(PATH.to_owned(), Ok(Some(listing)))].into(),
-        upstream: BTreeMap::new(),
+        ..RegistrySnapshot::default()
     }
 }
 
@@ -83,7 +83,7 @@ fn silent() -> PublicTag {
 fn unreadable() -> RegistrySnapshot {
     RegistrySnapshot {
         repositories: [(PATH.to_owned(), Err("denied".to_owned()))].into(),
-        upstream: BTreeMap::new(),
+        ..RegistrySnapshot::default()
     }
 }
 
@@ -108,8 +108,9 @@ fn every_image_has_its_state() {
     let (there, gone) = (format!("{OURS}@{}", digest("v1")), format!("{OURS}@{}", digest("v1, before")));
     let elsewhere = json!({"container/a": {"from": PUBLIC, "to": "o.example/team/ghcr.io/castai/x:v1"}});
     let flat = json!({"container/a": {"from": PUBLIC, "to": "o.example/flat:v1"}});
+    let short = json!({"container/a": {"from": "castai/z:v1", "to": "e.example/castai/z:v1"}});
     let forged = json!({"container/a": {"from": "not an image", "to": PUBLIC}});
-    let cases: [Case<'_>; 23] = [
+    let cases: [Case<'_>; 25] = [
         (&there, &none, Some(&holds), State::Mirrored, Some(true)),
         // Its tag exists, but has another digest.
         (&gone, &none, Some(&holds), State::Missing, Some(false)),
@@ -137,15 +138,23 @@ fn every_image_has_its_state() {
         ("o.example/flat:v1", &flat, Some(&holds), other("o.example"), Some(true)),
         // Anyone may write a record, so it proves nothing.
         (PUBLIC, &forged, Some(&holds), other("ghcr.io"), Some(true)),
-        // An upgrade with the chart's default values.
-        ("ghcr.io/castai/x:v2", &ours, Some(&holds), State::Reverted(OURS.to_owned()), Some(false)),
+        // An upgrade with the chart's default values is not a reversion.
+        ("ghcr.io/castai/x:v2", &ours, Some(&holds), State::Upgraded(PUBLIC.to_owned()), Some(false)),
+        ("ghcr.io/castai/y:v1", &ours, Some(&holds), State::Upgraded(PUBLIC.to_owned()), None),
+        (
+            "docker.io/castai/z:v1",
+            &short,
+            Some(&holds),
+            State::Reverted("e.example/castai/z:v1".to_owned()),
+            None,
+        ),
     ];
     for (image, records, seen, state, mirrored) in cases {
         let statuses = judged(&workload(image, records, WorkloadKind::Deployment), seen);
         let [status] = statuses.as_slice() else { panic!("{statuses:?}") };
         assert_eq!((&status.state, status.mirrored), (&state, mirrored), "{image} {records}");
-        let is_reverted = matches!(state, State::Reverted(_));
-        assert_eq!(status.changed_by.is_some(), is_reverted, "{image}");
+        let is_changed = matches!(state, State::Reverted(_) | State::Upgraded(_));
+        assert_eq!(status.changed_by.is_some(), is_changed, "{image}");
         assert_eq!(status.owners.len(), 1, "its Helm release is named");
     }
 }
@@ -160,7 +169,7 @@ fn unchecked_images_are_never_reported_as_good() {
     let none = json!({});
     let (registry_unread, both_unread) = (unreadable(), with_source(unreadable(), silent()));
     let source_unread = with_source(registry(&["v1"]), silent());
-    let refused = RegistrySnapshot { upstream: BTreeMap::new(), ..RegistrySnapshot::unread(&[], "refused") };
+    let refused = RegistrySnapshot::unread(&[], "refused");
     let read = with_source(registry(&["v1"]), PublicTag::Names(digest("v1")));
     let unread = |subject, cause: &str| NotChecked { subject, cause: cause.to_owned() };
     let denied = unread(Subject::Registry, "denied");
@@ -200,6 +209,29 @@ fn unchecked_images_are_never_reported_as_good() {
     );
     let statuses = judged(&workload(OURS, &ours, deployment), Some(&unread));
     assert_eq!(statuses[0].state, State::Unchecked("refused".to_owned()));
+}
+
+#[test]
+fn newer_versions_at_the_source_are_counted_and_unread_ones_named() {
+    let tags = |tags: Result<Vec<String>, String>| {
+        let read = with_source(registry(&["v1.0.0"]), PublicTag::Names(digest("v1.0.0")));
+        let versions = [(("ghcr.io".to_owned(), "castai/x".to_owned()), tags)].into();
+        RegistrySnapshot { versions, ..read }
+    };
+    let judged = |tags: &RegistrySnapshot| {
+        judged(
+            &workload("e.example/ghcr.io/castai/x:v1.0.0", &json!({}), WorkloadKind::Deployment),
+            Some(tags),
+        )
+        .remove(0)
+    };
+    let both = ["v0.9.0", "v1.0.0", "v1.1.0", "v1.2.0"].map(str::to_owned).to_vec();
+    let status = judged(&tags(Ok(both)));
+    let newer = NewerVersions { count: 2, latest: "v1.2.0".to_owned() };
+    assert_eq!((status.newer.as_ref(), status.needs_attention()), (Some(&newer), false));
+    let status = judged(&tags(Err("denied".to_owned())));
+    let unread = NotChecked { subject: Subject::PublicTags, cause: "denied".to_owned() };
+    assert_eq!((status.newer, status.not_checked), (None, vec![unread]));
 }
 
 #[test]
@@ -275,7 +307,7 @@ fn a_derived_image_is_judged_by_its_container() {
                 ("ghcr.io/castai/kvisor/kvisor-scanners".to_owned(), Ok(Some(listing(tags)))),
             ]
             .into(),
-            upstream: BTreeMap::new(),
+            ..RegistrySnapshot::default()
         };
         let statuses = judged(&workload(image, records, WorkloadKind::Deployment), Some(&seen));
         let derived = statuses.iter().find(|status| !status.image_field.is_field()).unwrap();
@@ -316,7 +348,7 @@ fn scanners_whose_variable_was_removed_count_as_reverted() {
             ["kvisor", "ghcr.io/castai/kvisor/kvisor-controller", "ghcr.io/castai/kvisor/kvisor-scanners"];
         let seen = RegistrySnapshot {
             repositories: paths.map(|path| (path.to_owned(), Ok(Some(listing.clone())))).into(),
-            upstream: BTreeMap::new(),
+            ..RegistrySnapshot::default()
         };
         let maps = ["e.example/kvisor=ghcr.io/castai/kvisor/kvisor-controller".parse().unwrap()];
         let statuses = judged_with(&maps, &workload, Some(&seen));

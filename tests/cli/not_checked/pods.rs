@@ -57,6 +57,10 @@ fn status_fails_if_pods_cannot_pull_mirrored_images() {
     let last = "3 pods cannot pull their images: deployment.apps/castai-kvisor-controller (";
     let (table, document) = status(lab, 1, &[], &[last]);
     assert!(!table.stderr.contains("nothing to do"), "{}", table.stderr);
+    let role = "hint: ECR denies the pull: the node's IAM role needs AmazonEC2ContainerRegistryPullOnly";
+    for words in [role, "ecr.api, ecr.dkr and S3 (gateway) of us-east-1"] {
+        assert!(table.stderr.contains(words), "`{words}`:\n{}", table.stderr);
+    }
     for words in ["CANNOT PULL", "container/controller", "v1.164.8", " 3 "] {
         assert!(table.stdout.contains(words), "`{words}`:\n{}", table.stdout);
     }

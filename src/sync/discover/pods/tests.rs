@@ -38,6 +38,7 @@ fn pod(namespace: &str, pod: &str, owner: &str, image_field: &str, image: &str) 
             kind: kind.to_owned(),
             name: owner.to_owned(),
         }),
+        running: Vec::new(),
         images: vec![WaitingImage {
             image_field: image_field.parse().unwrap(),
             image: image.to_owned(),

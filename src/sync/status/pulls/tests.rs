@@ -58,6 +58,7 @@ fn pod(namespace: &str, pod: &str, owner: &str, image_field: &str, image: &str) 
         name: name(namespace, WorkloadKind::Pod, pod),
         labels: BTreeMap::from([("pod-template-hash".to_owned(), "5d9f".to_owned())]),
         owner,
+        running: Vec::new(),
         images: vec![WaitingImage {
             image_field: image_field.parse().unwrap(),
             image: image.to_owned(),
