@@ -21,7 +21,7 @@ use jiff::Timestamp;
 
 pub use self::explain::explain;
 pub use self::filter::ImageFilter;
-pub use self::releases::{is_release_wanted, release_namespaces, releases_of};
+pub use self::releases::{is_release_wanted, listed as listed_releases, release_namespaces, releases_of};
 use crate::castai::derivation;
 use crate::cluster::custom::Resource;
 use crate::cluster::release::Release;
@@ -43,6 +43,8 @@ use crate::sync::provenance::is_castai;
 pub struct Found<'a> {
     pub workloads: &'a [Workload],
     pub releases: &'a [Release],
+    /// Releases that workloads name and that are not stored in the cluster, by namespace and name.
+    pub releases_not_stored: &'a [(String, String)],
     pub resources: &'a [Resource],
     pub manifests: &'a [Manifest],
     /// Pods that wait for an image.

@@ -55,6 +55,10 @@ fn searched(inventory: &Inventory, found: Found<'_>) -> Vec<String> {
             found.workloads.iter().map(|workload| &workload.name.namespace).collect();
         lines.push(format!("workloads: {} in {} namespaces", found.workloads.len(), namespaces.len()));
         lines.push(format!("Helm releases that may belong to Cast AI: {}", found.releases.len()));
+        if !found.releases_not_stored.is_empty() {
+            let names = releases::listed(found.releases_not_stored);
+            lines.push(format!("Helm releases in neither Secrets nor ConfigMaps, not read: {names}"));
+        }
         lines.push(format!("custom resources of Cast AI: {}", found.resources.len()));
         lines.push(format!("pods that cannot pull an image: {}", found.pods.len()));
     }
