@@ -8,8 +8,8 @@ use crate::event::{Event, Observer};
 use crate::model::image::Mirror;
 use crate::model::knowledge::Knowledge;
 use crate::model::name_map::NameMap;
-use crate::sync::discover::ImageFilter;
 use crate::sync::discover::snapshot::ClusterSnapshot;
+use crate::sync::discover::{ImageFilter, beside};
 use crate::sync::plan::assign_all;
 use crate::sync::plan::assignment::{Assignment, Naming, Source};
 use crate::sync::settings::MirrorSettings;
@@ -45,7 +45,7 @@ pub async fn read(
     let mirror = target::chosen(network, settings, Some(&described)).await?;
     target::refuse_path(&mirror)?;
     target::refuse_maps(slice::from_ref(&mirror), &settings.maps)?;
-    let filter = filter.below(vec![mirror.clone()]);
+    let filter = beside(filter.below(vec![mirror.clone()]), &snapshot.workloads);
     let inventory = snapshot.inventory(region, &filter);
     for note in &inventory.notes {
         observer(Event::Warning(note.clone()));

@@ -19,6 +19,7 @@ pub mod status;
 pub mod target;
 pub mod verify;
 
+use self::discover::beside;
 use self::mirroring::Mirroring;
 use self::report::{Proposal, SyncReport};
 use self::rewriting::{Rewriting, Rules};
@@ -43,6 +44,7 @@ pub async fn run(
     observer(Event::Stage(Stage::Discover));
     let clusters = gather::read_clusters(settings, ports).await?;
     let filter = settings.filter.clone().below(target::known_mirrors(settings, &clusters));
+    let filter = clusters.iter().fold(filter, |filter, cluster| beside(filter, &cluster.workloads));
     let inventory = gather::inventory(settings, &filter, &clusters, observer);
     settings.artifacts.inventory.write(&inventory)?;
     if (inventory.images.is_empty() && settings.artifacts.plan.given().is_none())

@@ -6,7 +6,7 @@ use std::slice;
 use jiff::Timestamp;
 
 use super::manifests::Manifest;
-use super::{Found, ImageFilter, discover, is_release_wanted, release_namespaces, releases_of};
+use super::{Found, ImageFilter, beside, discover, is_release_wanted, release_namespaces, releases_of};
 use crate::cluster::custom::Resource;
 use crate::cluster::environment::Environment;
 use crate::cluster::release::{Release, Releases, Search};
@@ -178,10 +178,11 @@ async fn releases(
     if selector.is_some() {
         return Ok(Releases::default());
     }
-    let of_workloads = releases_of(workloads, filter);
+    let filter = beside(filter.clone(), workloads);
+    let of_workloads = releases_of(workloads, &filter);
     let search = Search {
         namespace,
-        likely: release_namespaces(workloads, filter),
+        likely: release_namespaces(workloads, &filter),
         named: of_workloads.clone(),
         is_wanted: &|namespace, name| is_release_wanted(&of_workloads, &filter.knowledge, namespace, name),
     };
