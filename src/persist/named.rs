@@ -75,7 +75,8 @@ impl NamedImages {
                 "error: no Cast AI image to mirror found in {}",
                 self.snapshot.environment.connection.name
             ),
-            "install Cast AI first, or choose another cluster with --context",
+            "before the first installation use `values helm -f` or `values policy --extent=prefixes`; or choose \
+             another cluster with --context",
         ))
     }
 }
