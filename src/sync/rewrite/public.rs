@@ -26,6 +26,9 @@ const NOT_READ: [&str; 4] =
 /// API groups whose objects only mention images: descriptions of fields, and rules of policies.
 const NOT_PULLED: [&str; 3] = ["apiextensions.k8s.io/", "admissionregistration.k8s.io/", "kyverno.io/"];
 
+/// Kinds with text for programs and people, in which a name is not always an image that is pulled.
+const TEXTS: [&str; 2] = ["ConfigMap", "Secret"];
+
 /// The images of Cast AI in `text`, which is rewritten and came from `path`.
 pub fn public_images(path: &str, text: &str, knowledge: &Knowledge) -> Vec<PublicImage> {
     let mut found = Vec::new();
@@ -39,7 +42,9 @@ pub fn public_images(path: &str, text: &str, knowledge: &Knowledge) -> Vec<Publi
             objects.extend(items.into_iter().rev());
             continue;
         }
-        if NOT_PULLED.iter().any(|group| text_at(&object, "/apiVersion").starts_with(group)) {
+        if TEXTS.contains(&kind.as_str())
+            || NOT_PULLED.iter().any(|group| text_at(&object, "/apiVersion").starts_with(group))
+        {
             continue;
         }
         for part in NOT_READ {
@@ -119,9 +124,9 @@ mod tests {
         );
         assert_eq!(found(&component), [format!("Component/c .spec.values.image.repository {AGENT}")]);
         let list = format!(
-            "kind: List\nitems:\n- {{kind: ConfigMap, metadata: {{name: m}}, data: {{a: 'x={AGENT}:v1, y'}}}}"
+            "kind: List\nitems:\n- {{kind: Next, metadata: {{name: m}}, spec: {{a: 'x={AGENT}:v1, y'}}}}"
         );
-        assert_eq!(found(&list), [format!("ConfigMap/m .data.a {AGENT}:v1")]);
+        assert_eq!(found(&list), [format!("Next/m .spec.a {AGENT}:v1")]);
         let pod =
             "kind: Pod\nmetadata: {name: p}\nspec: {containers: [{args: ['--image=castai/hibernate:v1']}]}";
         assert_eq!(found(pod), ["Pod/p .spec.containers[0].args[0] castai/hibernate:v1"]);
@@ -134,6 +139,7 @@ mod tests {
             "kind: Pod\nspec: {image: 'e.example/ghcr.io/castai/x:v1'}",
             "kind: Pod\nspec: {url: 'https://ghcr.io/castai/x:v1', path: castai/charts, host: ghcr.io/castai/}",
             "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nspec: {description: 'ghcr.io/castai/x:v1'}",
+            "kind: ConfigMap\ndata: {note: 'ghcr.io/castai/x:v1 is used'}",
             "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nspec: {rule: 'ghcr.io/castai/x:v1'}",
             "kind: Pod\nspec: {image: 'nginx:1'}",
             "",
