@@ -34,8 +34,8 @@ pub struct ReleaseValues {
     pub values: Value,
     /// Images that no value can change.
     pub gaps: Vec<Gap>,
-    /// Hooks of an installation, as `Kind/name`, whose image no value can change: it would have to be pulled before
-    /// anything is installed that could be rewritten.
+    /// Hooks of an installation, as `Kind/name`, whose image no value can change and a policy can: it would have to be
+    /// pulled before anything is installed that could be rewritten.
     pub blocking_hooks: BTreeSet<String>,
     /// Useful information, one sentence each.
     pub notes: Vec<String>,
@@ -153,7 +153,7 @@ impl<'a> Choice<'a> {
         if !found {
             self.all_global = false;
             let hook = if image.template.hook { ", a hook," } else { "" };
-            if image.template.blocks_installation {
+            if image.template.blocks_installation && is_for_policy {
                 self.blocking_hooks.insert(image.template.name.clone());
             }
             let destination = &image.assigned.destination;

@@ -44,13 +44,13 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
     let exit_status = report(decided.iter(), ExitStatus::Done);
     let documents: Vec<_> = decided.iter().map(|values| document(values, Occasion::Installation)).collect();
     print(&documents, wanted)?;
-    let hooks = decided.iter().flat_map(|values| &values.blocking_hooks);
-    for hook in hooks {
-        output::say(&format!(
-            "note: hook {hook} pulls an image that no value sets; a policy can rename it when its pod is created"
-        ));
+    let hooks: Vec<_> =
+        decided.iter().flat_map(|values| &values.blocking_hooks).map(String::as_str).collect();
+    if hooks.is_empty() {
+        output::say("install in this order:");
+    } else {
+        output::say(&format!("install in this order (the policy is for the hooks {}):", hooks.join(", ")));
     }
-    output::say("install in this order:");
     let registry = wanted.naming.mirror.registry.iter().map(|registry| format!(" --registry {registry}"));
     let registry: String = registry.collect();
     for step in rendered::steps(&decided, &wanted.way_to_mirror(), &registry) {
