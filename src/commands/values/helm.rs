@@ -21,7 +21,7 @@ const GET_MANIFEST: &str = "pipe `helm get manifest RELEASE` to `values helm -f 
 
 pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result<ExitStatus, CommandError> {
     if !wanted.files.is_empty() {
-        return rendered::run(arguments, wanted).await;
+        return Box::pin(rendered::run(arguments, wanted)).await;
     }
     let images = named_images::read(arguments, &wanted.naming).await?;
     images.refuse_nothing()?;

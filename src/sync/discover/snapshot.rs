@@ -186,7 +186,8 @@ async fn releases(
         named: of_workloads.clone(),
         is_wanted: &|namespace, name| is_release_wanted(&of_workloads, &filter.knowledge, namespace, name),
     };
-    cluster::list_releases(connection, search).await
+    // It contains two searches, and is part of the futures of most commands.
+    Box::pin(cluster::list_releases(connection, search)).await
 }
 
 /// Custom resources of Cast AI.

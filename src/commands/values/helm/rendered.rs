@@ -32,7 +32,9 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
     let naming = Naming { mirror: &mirror, maps: &settings.maps, knowledge: &knowledge };
     let region = settings.region_of(cluster.as_ref(), &mirror);
     let (assignments, notes) = rendered::assignments(&releases, naming, region.as_deref());
-    notes.iter().for_each(|note| output::warning(note));
+    for note in &notes {
+        output::warning(note);
+    }
     let decided: Vec<_> =
         releases.iter().filter_map(|release| values(release, naming, &assignments)).collect();
     if decided.is_empty() {

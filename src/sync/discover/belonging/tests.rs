@@ -41,13 +41,14 @@ fn reason(workload: &Workload, filter: &ImageFilter) -> Option<String> {
     uses.first().map(|(_, used_by)| used_by.reason.to_string())
 }
 
+type Change = fn(&mut Workload);
+
 #[test]
 fn a_name_selects_a_workload_only_with_evidence() {
     let filter = ImageFilter::default();
     let alone = cpvpa("shop");
     assert_eq!(reason(&alone, &filter), None, "the name and the labels that repeat it prove nothing");
 
-    type Change = fn(&mut Workload);
     let cases: [(Change, Option<&str>); 9] = [
         (
             |one| one.pod.service_account_name = Some("castai-agent".to_owned()),
