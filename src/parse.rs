@@ -6,6 +6,7 @@
 
 pub mod cause;
 pub mod documents;
+pub mod foreign;
 pub mod json;
 pub mod yaml;
 

@@ -117,6 +117,16 @@ impl Knowledge {
         self.all().find(is_patched).map(|known| known.component.as_str())
     }
 
+    /// The component that names its workloads like this one, although neither labels nor images identify them. Anyone
+    /// may use such a name.
+    pub fn component_named(&self, kind: &str, name: &str) -> Option<&str> {
+        let is_meant = |workload: &String| {
+            workload.split_once('/').is_some_and(|(of, part)| of == kind && name.contains(part))
+        };
+        let known = self.all().find(|known| known.workloads.iter().any(is_meant))?;
+        Some(&known.component)
+    }
+
     /// How this workload upgrades Helm releases, if it does, with the component's name.
     pub fn upgrader(&self, kind: &str, name: &str) -> Option<(&str, &Upgrader)> {
         let is_meant = |upgrader: &Upgrader| {
@@ -331,6 +341,7 @@ mod tests {
             "component": "acme-probe", "charts": ["acme-probe"],
             "variables": ["PROBE_IMAGE"], "otherVariables": [{"name": "NO_IMAGE", "reason": "it is none"}],
             "startedLabels": {"started-by": "probe"}, "addedContainers": ["probe-"],
+            "workloads": ["Deployment/acme-vpa"],
             "patches": [{"namespace": "shop", "workload": "Deployment/web"}],
             "upgraders": [{"workload": "CronJob/bump", "charts": ["acme"], "reverts": "does so"}],
             "rolloutOrder": {"acme-probe": 7},
@@ -353,6 +364,8 @@ mod tests {
         let why = |name| knowledge.other_variable(name).map(|variable| variable.reason.is_some());
         assert_eq!((why("NO_IMAGE"), why("PROXY_IMAGE"), why("X_IMAGE")), (Some(true), Some(false), None));
         assert_eq!(knowledge.patched_by("shop", "Deployment/web"), Some("acme-probe"));
+        assert_eq!(knowledge.component_named("Deployment", "my-acme-vpa"), Some("acme-probe"));
+        assert_eq!(knowledge.component_named("Job", "my-acme-vpa"), None);
         let (component, upgrader) = knowledge.upgrader("CronJob", "the-bump-job").unwrap();
         assert_eq!((component, upgrader.upgrades("acme-probe-1.0.0")), ("acme-probe", true));
         assert!(!upgrader.upgrades("castai-agent-1.0.0"));

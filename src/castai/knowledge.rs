@@ -51,10 +51,10 @@ impl Knowledge {
             }
         }
         let files = self.endpoint_files.iter().map(|file| ("endpointFiles", &file.image, &file.pointer));
-        let installing = self
-            .resources
-            .iter()
-            .filter_map(|resource| Some(("resources", &resource.kind, resource.installs.as_ref()?)));
+        let single = self.resources.iter().flat_map(|resource| {
+            let fields = [&resource.installs, &resource.readonly];
+            fields.into_iter().flatten().map(|field| ("resources", &resource.kind, field))
+        });
         let searched = self
             .resources
             .iter()
@@ -64,7 +64,7 @@ impl Knowledge {
                 return Err("resources: group, kind and fields must not be empty".to_owned());
             }
         }
-        match searched.chain(installing).chain(files).find(|(.., pointer)| !pointer.starts_with('/')) {
+        match searched.chain(single).chain(files).find(|(.., pointer)| !pointer.starts_with('/')) {
             Some((list, of, pointer)) => Err(format!(
                 "{list}: {of}: {pointer:?} is not a JSON pointer: write it with slashes, such as /spec/values"
             )),
@@ -98,10 +98,11 @@ impl Knowledge {
     fn check_workloads(&self) -> Result<(), String> {
         let patched = self.patches.iter().map(|patched| ("patches", &patched.workload));
         let upgraders = self.upgraders.iter().map(|upgrader| ("upgraders", &upgrader.workload));
+        let named = self.workloads.iter().map(|workload| ("workloads", workload));
         let is_named = |workload: &str| {
             workload.split_once('/').is_some_and(|(kind, name)| !kind.is_empty() && !name.is_empty())
         };
-        match patched.chain(upgraders).find(|(_, workload)| !is_named(workload)) {
+        match patched.chain(upgraders).chain(named).find(|(_, workload)| !is_named(workload)) {
             Some((list, workload)) => Err(format!(
                 "{list}: {workload:?} is no workload: write its kind too, such as CronJob/upgrader"
             )),
@@ -149,6 +150,14 @@ mod tests {
             (json!({"resources": [{"group": "g", "kind": "K"}]}), "missing field `fields`"),
             (
                 json!({"resources": [{"group": "g", "kind": "K", "fields": ["/a"], "installs": "a"}]}),
+                "resources: K: \"a\" is not a JSON pointer",
+            ),
+            (
+                json!({"workloads": ["castai-agent-cpvpa"]}),
+                "workloads: \"castai-agent-cpvpa\" is no workload",
+            ),
+            (
+                json!({"resources": [{"group": "g", "kind": "K", "fields": ["/a"], "readonly": "a"}]}),
                 "resources: K: \"a\" is not a JSON pointer",
             ),
             (

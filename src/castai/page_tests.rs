@@ -97,10 +97,12 @@ fn section(page: &mut String, component: &Knowledge) {
     for resource in &component.resources {
         let text = format!("`{}` in {}", resource.plural(), code(&resource.fields));
         line("Custom resource with images", text);
+        line("Changes of this resource", resource.on_change.clone().unwrap_or_default());
     }
     line("Label of the pods that it starts", labels(&component.started_labels));
     let starts = component.added_containers.iter().map(|start| format!("{start}…"));
     line("Containers that are injected into other pods", code(starts));
+    line("Workloads without its labels", code(&component.workloads));
     for patched in &component.patches {
         line("Patches", format!("`{}` in namespace `{}`", patched.workload, patched.namespace));
     }

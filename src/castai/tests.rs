@@ -160,6 +160,7 @@ fn the_records_together_are_unchanged() {
         ("castai-cluster-controller", 1),
         ("cluster-controller", 1),
         ("castai-evictor", 0),
+        ("aws-node", 3),
     ] {
         assert_eq!(built_in().rollout_order(workload), order, "{workload}");
     }

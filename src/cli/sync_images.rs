@@ -87,6 +87,10 @@ pub struct SyncArguments {
     #[arg(long)]
     pub force: bool,
 
+    /// Rewrite aws-node (the VPC CNI), too, where Cast AI has patched it; it is rolled out last
+    #[arg(long)]
+    pub include_cni: bool,
+
     /// How many blobs are copied at a time
     #[arg(long, short, value_name = "COUNT", default_value_t = JOBS, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,

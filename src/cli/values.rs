@@ -18,6 +18,11 @@ use crate::persist::engine;
   helm upgrade castai-agent castai-helm/castai-agent --version 0.161.1 --namespace castai-agent \\
     --reset-then-reuse-values -f values/castai-agent_castai-agent.yaml
 
+  # Before the first installation: values for a chart that is not installed
+  # yet, and what to run in which order
+  helm template castai-agent castai-helm/castai-agent --namespace castai-agent |
+    kubectl castai-privatelink values helm -f -
+
   # The images of a kustomization
   kubectl castai-privatelink values kustomize >>kustomization.yaml
 
@@ -68,9 +73,28 @@ pub struct HelmArguments {
     #[command(flatten)]
     pub naming: NamingArguments,
 
+    /// Rendered charts that are not installed yet, from helm template: a file, a directory, or - for standard input; may
+    /// be repeated
+    #[arg(long = "filename", short = 'f', value_name = "FILE|-|DIR")]
+    pub files: Vec<PathBuf>,
+
     /// Write a file for each release into this directory instead of printing all
     #[arg(long, value_name = "DIR")]
     pub directory: Option<PathBuf>,
+}
+
+impl HelmArguments {
+    /// The command that mirrors the images of the files.
+    pub fn way_to_mirror(&self) -> String {
+        let is_piped = self.files.iter().any(|file| file.as_os_str() == "-");
+        let pipe = if is_piped { "helm template … | " } else { "" };
+        let mut words = vec![format!("{pipe}kubectl castai-privatelink sync-images")];
+        words.extend(self.files.iter().map(|file| format!("-f {}", file.display())));
+        let registry = self.naming.mirror.registry.iter();
+        words.extend(registry.map(|registry| format!("--registry {registry} --no-discover")));
+        words.push("--no-rewrite".to_owned());
+        words.join(" ")
+    }
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,8 @@
-//! Helm releases as stored in Secrets: manifests, and hooks, whose images appear nowhere else between two runs of Helm.
+//! Helm releases as stored in the cluster: manifests, and hooks, whose images appear nowhere else between two runs of
+//! Helm.
 
 mod set;
+mod storage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -9,15 +11,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
-use kube::api::{ListParams, ObjectMeta};
 use serde::Deserialize;
 
 use self::set::SetValues;
+use self::storage::Storage;
 use super::connect::Connection;
 use super::error::{Error, ErrorKind};
-use super::pages;
 use crate::parse;
 
 /// Maximum uncompressed size of a release, in bytes. A Secret holds 1 MiB, of which Base64 leaves three quarters, and
@@ -65,13 +64,25 @@ pub struct Chart {
     pub version: String,
 }
 
-/// A release's Secret, by its metadata only.
+/// The object that holds a revision, by its metadata only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Revision {
     release: (String, String),
     number: u64,
     status: String,
-    secret: String,
+    storage: Storage,
+    object: String,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Releases {
+    pub releases: Vec<Release>,
+    /// What is forbidden or cannot be read, one sentence each.
+    pub notes: Vec<String>,
+    /// Releases that workloads name and that are not stored in the cluster, by namespace and name: Helm's SQL driver
+    /// stores them elsewhere.
+    pub not_stored: Vec<(String, String)>,
 }
 
 /// Where to search for releases, and which ones to read: other releases are not read, because their values may be
@@ -79,25 +90,46 @@ struct Revision {
 pub struct Search<'a> {
     /// Only this namespace; `None` for all.
     pub namespace: Option<&'a str>,
-    /// Namespaces to try one by one if listing Secrets of all namespaces is forbidden.
+    /// Namespaces to try one by one if listing all namespaces is forbidden.
     pub likely: BTreeSet<String>,
+    /// The releases that workloads name, by namespace and name.
+    pub named: BTreeSet<(&'a str, &'a str)>,
     /// Selects a release by namespace and name.
     pub is_wanted: &'a (dyn Fn(&str, &str) -> bool + Sync),
 }
 
 /// Lists Helm releases. What is forbidden or cannot be read becomes a note.
 ///
-/// Helm stores a release as gzip in Base64 under `release` in a Secret of type `helm.sh/release.v1` (helm/helm
-/// `pkg/storage/driver/secrets.go`).
+/// Helm stores a release as gzip in Base64 under `release` in a Secret of type `helm.sh/release.v1`, or in a
+/// `ConfigMap` (helm/helm `pkg/storage/driver/secrets.go` and `cfgmaps.go`).
 ///
 /// # Errors
 /// The server cannot be reached.
-pub async fn list_releases(
-    connection: &Connection,
-    search: Search<'_>,
-) -> Result<(Vec<Release>, Vec<String>), Error> {
-    let (mut releases, mut notes) = (Vec::new(), Vec::new());
-    let wanted = current(search_revisions(connection, &search, &mut notes).await?)
+pub async fn list_releases(connection: &Connection, search: Search<'_>) -> Result<Releases, Error> {
+    let (secrets, maps) = futures::join!(
+        search_revisions(connection, &search, Storage::Secrets),
+        search_revisions(connection, &search, Storage::ConfigMaps),
+    );
+    let ((mut revisions, forbidden), (in_maps, maps_forbidden)) = (secrets?, maps?);
+    revisions.extend(in_maps);
+    let stored: BTreeSet<_> = revisions.iter().map(|revision| revision.release.clone()).collect();
+    let is_here = |namespace: &str| search.namespace.is_none_or(|wanted| wanted == namespace);
+    let named = search.named.iter().filter(|(namespace, _)| is_here(namespace));
+    let missing = named.map(|(namespace, name)| ((*namespace).to_owned(), (*name).to_owned()));
+    let missing: BTreeSet<_> = missing.filter(|release| !stored.contains(release)).collect();
+    let mut found = Releases::default();
+    let unseen = |kind: &str, error: &Error| {
+        format!("cannot list {kind}: {error}; images of Helm releases and their hooks are not found there")
+    };
+    found.notes.extend(forbidden.iter().map(|error| unseen("secrets", error)));
+    if forbidden.is_empty() && !missing.is_empty() {
+        // Almost no cluster has releases in ConfigMaps: the permission is only missed where one was not found.
+        found.notes.extend(maps_forbidden.iter().map(|error| unseen("configmaps", error)));
+        if maps_forbidden.is_empty() {
+            found.not_stored = missing.into_iter().collect();
+        }
+    }
+    let wanted = current(revisions)
         .into_iter()
         .filter(|revision| (search.is_wanted)(&revision.release.0, &revision.release.1));
     let read: Vec<_> = stream::iter(wanted)
@@ -107,86 +139,51 @@ pub async fn list_releases(
         .await?;
     for release in read {
         match release {
-            Ok(release) => releases.push(release),
-            Err(note) => notes.push(note),
-        }
-    }
-    Ok((releases, notes))
-}
-
-/// The revisions in the whole cluster or, if that is forbidden, in the likely namespaces.
-async fn search_revisions(
-    connection: &Connection,
-    search: &Search<'_>,
-    notes: &mut Vec<String>,
-) -> Result<Vec<Revision>, Error> {
-    let refusal = match revisions(connection, search.namespace).await {
-        Err(error) if error.kind() == ErrorKind::Forbidden => error,
-        done => return done,
-    };
-    let unseen = |error: Error| {
-        format!("cannot list secrets: {error}; images of Helm releases and their hooks are not found there")
-    };
-    if search.namespace.is_some() || search.likely.is_empty() {
-        notes.push(unseen(refusal));
-        return Ok(Vec::new());
-    }
-    let mut found = Vec::new();
-    for namespace in &search.likely {
-        match revisions(connection, Some(namespace)).await {
-            Ok(revisions) => found.extend(revisions),
-            Err(error) if error.kind() == ErrorKind::Forbidden => notes.push(unseen(error)),
-            Err(error) => return Err(error),
+            Ok(release) => found.releases.push(release),
+            Err(note) => found.notes.push(note),
         }
     }
     Ok(found)
 }
 
-async fn revisions(connection: &Connection, namespace: Option<&str>) -> Result<Vec<Revision>, Error> {
-    let api = secrets(connection, namespace);
-    let parameters = ListParams::default().fields("type=helm.sh/release.v1").labels("owner=helm");
-    let list = |parameters| async { api.list_metadata(&{ parameters }).await };
-    pages::collect(connection, parameters, list, |revisions: &mut Vec<_>, secrets| {
-        revisions.extend(secrets.into_iter().filter_map(|secret| Revision::from_metadata(secret.metadata)));
-    })
-    .await
+/// The revisions in the whole cluster or, if that is forbidden, in the likely namespaces; and what was forbidden.
+async fn search_revisions(
+    connection: &Connection,
+    search: &Search<'_>,
+    storage: Storage,
+) -> Result<(Vec<Revision>, Vec<Error>), Error> {
+    let refusal = match storage.revisions(connection, search.namespace).await {
+        Err(error) if error.kind() == ErrorKind::Forbidden => error,
+        done => return Ok((done?, Vec::new())),
+    };
+    if search.namespace.is_some() || search.likely.is_empty() {
+        return Ok((Vec::new(), vec![refusal]));
+    }
+    let (mut found, mut forbidden) = (Vec::new(), Vec::new());
+    for namespace in &search.likely {
+        match storage.revisions(connection, Some(namespace)).await {
+            Ok(revisions) => found.extend(revisions),
+            Err(error) if error.kind() == ErrorKind::Forbidden => forbidden.push(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((found, forbidden))
 }
 
 /// The outer error ends the run; the inner one becomes a note.
 async fn read(connection: &Connection, revision: Revision) -> Result<Result<Release, String>, Error> {
     let (namespace, name) = revision.release;
     let described = format!("Helm release {name} in namespace {namespace}");
-    let api = secrets(connection, Some(&namespace));
-    let secret = match connection.read(|| api.get(&revision.secret)).await {
-        Ok(secret) => secret,
+    let content = match revision.storage.content(connection, &namespace, &revision.object).await {
+        Ok(content) => content,
         Err(error) if matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::NotFound) => {
             return Ok(Err(format!("{described} cannot be read: {error}; its images are not found")));
         }
         Err(error) => return Err(error),
     };
     let name = ReleaseName { cluster: connection.name.clone(), namespace, name };
-    Ok(unpack(name, &secret)
+    Ok(unpack(name, content.as_deref())
         .map_err(|why| format!("{described} cannot be parsed: {why}; only its running images are found")))
-}
-
-fn secrets(connection: &Connection, namespace: Option<&str>) -> Api<Secret> {
-    match namespace {
-        Some(namespace) => Api::namespaced(connection.client.clone(), namespace),
-        None => Api::all(connection.client.clone()),
-    }
-}
-
-impl Revision {
-    /// Parses the labels that Helm sets on its Secrets.
-    fn from_metadata(metadata: ObjectMeta) -> Option<Self> {
-        let mut labels = metadata.labels?;
-        Some(Self {
-            release: (metadata.namespace?, labels.remove("name")?),
-            number: labels.remove("version")?.parse().ok()?,
-            status: labels.remove("status")?,
-            secret: metadata.name?,
-        })
-    }
 }
 
 /// The relevant revisions of each release: the newest and, if that one failed, also the newest that succeeded, because
@@ -224,10 +221,10 @@ struct ChartContent {
     metadata: Chart,
 }
 
-fn unpack(name: ReleaseName, secret: &Secret) -> Result<Release, String> {
-    let data = secret.data.as_ref().and_then(|data| data.get("release")).ok_or("missing `release`")?;
+fn unpack(name: ReleaseName, content: Option<&[u8]>) -> Result<Release, String> {
+    let content = content.ok_or("missing `release`")?;
     // The decoder's own error quotes a byte of the text.
-    let packed = STANDARD.decode(&data.0).map_err(|_| "invalid Base64")?;
+    let packed = STANDARD.decode(content).map_err(|_| "invalid Base64")?;
     // Helm 2 and early releases of Helm 3 did not compress.
     let text = if packed.starts_with(&[0x1f, 0x8b]) {
         let mut text = Vec::new();
@@ -255,18 +252,17 @@ fn unpack(name: ReleaseName, secret: &Secret) -> Result<Release, String> {
 mod tests {
     use std::io::Write as _;
 
+    use super::*;
     use flate2::Compression;
     use flate2::write::GzEncoder;
-    use k8s_openapi::ByteString;
-
-    use super::*;
 
     fn revision(release: &str, number: u64, status: &str) -> Revision {
         Revision {
             release: ("n".to_owned(), release.to_owned()),
             number,
             status: status.to_owned(),
-            secret: format!("sh.helm.release.v1.{release}.v{number}"),
+            storage: Storage::Secrets,
+            object: format!("sh.helm.release.v1.{release}.v{number}"),
         }
     }
 
@@ -289,7 +285,7 @@ mod tests {
         assert_eq!(current(two).len(), 2, "each release counts for itself");
     }
 
-    fn secret(content: &[u8], compress: bool) -> Secret {
+    fn pack(content: &[u8], compress: bool) -> Vec<u8> {
         let packed = if compress {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
             encoder.write_all(content).unwrap();
@@ -297,8 +293,7 @@ mod tests {
         } else {
             content.to_vec()
         };
-        let data = ByteString(STANDARD.encode(packed).into_bytes());
-        Secret { data: Some(BTreeMap::from([("release".to_owned(), data)])), ..Secret::default() }
+        STANDARD.encode(packed).into_bytes()
     }
 
     #[test]
@@ -313,7 +308,7 @@ mod tests {
         });
         let text = content.to_string().into_bytes();
         for compress in [true, false] {
-            let release = unpack(name(), &secret(&text, compress)).unwrap();
+            let release = unpack(name(), Some(&pack(&text, compress))).unwrap();
             let chart = Chart { name: "castai-evictor".to_owned(), version: "0.35.143".to_owned() };
             assert_eq!((&release.chart, release.manifest.as_str()), (&chart, "kind: A\n"));
             let path = "castai-evictor/templates/b.yaml".to_owned();
@@ -324,29 +319,26 @@ mod tests {
         // Helm writes null for an empty value.
         let bare =
             br#"{"chart": {"metadata": {"name": "c", "version": "1"}}, "hooks": null, "config": null}"#;
-        let bare = unpack(name(), &secret(bare, true)).unwrap();
+        let bare = unpack(name(), Some(&pack(bare, true))).unwrap();
         assert!(bare.hooks.is_empty() && bare.set.is_empty());
-        let data = ByteString(b"s3cret!".to_vec());
-        let data = Some(BTreeMap::from([("release".to_owned(), data)]));
-        let not_base64 = Secret { data, ..Secret::default() };
+        assert_eq!(unpack(name(), None).unwrap_err(), "missing `release`");
         let faults = [
-            (Secret::default(), "missing `release`"),
-            (secret(b"{}", true), "missing field `chart`"),
-            (secret(&[0x1f, 0x8b, 1, 2], false), "gzip"),
-            (not_base64, "invalid Base64"),
+            (pack(b"{}", true), "missing field `chart`"),
+            (pack(&[0x1f, 0x8b, 1, 2], false), "gzip"),
+            (b"s3cret!".to_vec(), "invalid Base64"),
             (
-                secret(br#"{"chart": {"metadata": {"name": "c", "version": "1"}}, "hooks": "s3cret"}"#, true),
+                pack(br#"{"chart": {"metadata": {"name": "c", "version": "1"}}, "hooks": "s3cret"}"#, true),
                 "line 1",
             ),
-            (secret(br#"{"chart": "s3cret", "config": {"apiKey": "s3cret"}}"#, true), "line 1 column 18"),
-            (secret(br#"{"chart": {"metadata": ["s3cret", {"s3cret": 1}]}}"#, true), "line 1"),
-            (secret(br#"{"config": {"apiKey": "s3cret", "s3cret"}"#, true), "line 1 column 41"),
-            (secret(br#"{"config": {"apiKey": "s3cret"#, true), "EOF while parsing a string"),
-            (secret(b"config: s3cret", false), "expected value at line 1 column 1"),
-            (secret(b"{\"manifest\": \"\xff s3cret\"}", true), "line 1"),
+            (pack(br#"{"chart": "s3cret", "config": {"apiKey": "s3cret"}}"#, true), "line 1 column 18"),
+            (pack(br#"{"chart": {"metadata": ["s3cret", {"s3cret": 1}]}}"#, true), "line 1"),
+            (pack(br#"{"config": {"apiKey": "s3cret", "s3cret"}"#, true), "line 1 column 41"),
+            (pack(br#"{"config": {"apiKey": "s3cret"#, true), "EOF while parsing a string"),
+            (pack(b"config: s3cret", false), "expected value at line 1 column 1"),
+            (pack(b"{\"manifest\": \"\xff s3cret\"}", true), "line 1"),
         ];
-        for (secret, words) in faults {
-            let error = unpack(name(), &secret).unwrap_err();
+        for (content, words) in faults {
+            let error = unpack(name(), Some(&content)).unwrap_err();
             assert!(error.contains(words) && !error.contains("s3cret"), "{error}");
         }
     }
@@ -359,7 +351,7 @@ mod tests {
             let text = format!(
                 r#"{{"chart": {{"metadata": {{"name": "c", "version": "1"}}}}, "{member}": {value}}}"#
             );
-            unpack(name(), &secret(text.as_bytes(), true))
+            unpack(name(), Some(&pack(text.as_bytes(), true)))
         };
         for member in ["config", "info", "hooks"] {
             for (open, close) in [("[", "]"), (r#"{"a":"#, "}"), (r#"{"a":["#, "]}")] {

@@ -66,7 +66,7 @@ pub(super) async fn read_manifests(files: &[PathBuf]) -> Result<Vec<Manifest>, C
         }
         Ok(all)
     });
-    read.await.map_err(std::io::Error::other)?.map_err(|error| CommandError::new(format!("error: {error}")))
+    read.await.map_err(std::io::Error::other)?.map_err(CommandError::from)
 }
 
 /// What was searched, for the message that nothing was found.

@@ -5,7 +5,7 @@ use crate::castai::derivation;
 use crate::cli::{Arguments, RewriteArguments};
 use crate::cluster;
 use crate::output;
-use crate::output::rewrite::missing_images;
+use crate::output::rewrite::{missing_images, public_images};
 use crate::parse::documents::Format;
 use crate::sync::artifact::file::read_lock;
 use crate::sync::rewrite::input;
@@ -27,7 +27,13 @@ pub(super) async fn run(
     let settings = settings(wanted).await?;
     let format = input::format(&settings.parts)?;
     if !settings.name_castai() {
-        return print(settings.texts(), format);
+        let texts = settings.texts();
+        let public = settings.public_images(&texts, &|event| progress.observe(event));
+        if !public.is_empty() {
+            public_images(&public);
+            return Ok(ExitStatus::Attention);
+        }
+        return print(texts, format);
     }
     // The cluster only determines the registry, if nothing else does.
     let mut clusters = Vec::new();
@@ -37,17 +43,21 @@ pub(super) async fn run(
     let ports = Ports { clusters, network: arguments.network.settings() };
     let rewritten = rewrite(&settings, &ports, &|event| progress.observe(event)).await;
     progress.clear();
-    let Rewritten { texts, mirror, missing, missing_derived_images } = rewritten?;
-    if missing.is_empty() && missing_derived_images.is_empty() {
+    let Rewritten { texts, mirror, missing, missing_derived_images, public } = rewritten?;
+    if missing.is_empty() && missing_derived_images.is_empty() && public.is_empty() {
         return print(texts, format);
     }
     for line in &missing_derived_images {
         output::say(line);
     }
-    if missing.is_empty() {
+    if !missing_derived_images.is_empty() && missing.is_empty() {
         output::error(&format!("error: nothing printed, because {}", derivation::CONSEQUENCE), None);
-    } else {
+    }
+    if !missing.is_empty() {
         missing_images(&wanted.way_to_mirror(), &mirror, &missing);
+    }
+    if !public.is_empty() {
+        public_images(&public);
     }
     Ok(ExitStatus::Attention)
 }

@@ -45,6 +45,10 @@ pub struct Knowledge {
     /// Labels of workloads that are included as a whole.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// Workloads of the component whose labels and images do not identify it: kind and a part of the name, such as
+    /// `Deployment/castai-agent-cpvpa`. The name alone is not enough to include one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub workloads: Vec<String>,
     /// Labels that the component sets on pods that it starts.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub started_labels: BTreeMap<String, String>,
@@ -204,6 +208,12 @@ pub struct CustomResource {
     /// The field with the chart that its controller installs, as a JSON pointer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub installs: Option<String>,
+    /// What a change of such an object requires, as a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_change: Option<String>,
+    /// The field that is `true` if changes are rejected, as a JSON pointer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readonly: Option<String>,
 }
 
 /// A third-party workload.

@@ -14,6 +14,7 @@ pub struct PodSpec {
     pub init_containers: Option<Vec<Container>>,
     pub ephemeral_containers: Option<Vec<Container>>,
     pub volumes: Option<Vec<Volume>>,
+    pub service_account_name: Option<String>,
 }
 
 /// A container of any kind.
@@ -88,6 +89,7 @@ impl From<&v1::PodSpec> for PodSpec {
             containers: all(&pod.containers),
             init_containers: pod.init_containers.as_ref().map(all),
             ephemeral_containers: pod.ephemeral_containers.as_ref().map(ephemeral),
+            service_account_name: pod.service_account_name.clone(),
             volumes: pod.volumes.as_ref().map(|volumes| volumes.iter().map(volume).collect()),
         }
     }

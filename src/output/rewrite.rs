@@ -7,6 +7,7 @@ use crate::model::inventory::Place;
 use crate::output::{error, say};
 use crate::sync::plan::targets::Target;
 use crate::sync::presence::{Missing, Why};
+use crate::sync::rewrite::public::PublicImage;
 
 /// Says which images the mirror lacks, and `way` to mirror them.
 pub fn missing_images(way: &str, mirror: &Mirror, missing: &[Missing]) {
@@ -20,12 +21,32 @@ pub fn missing_images(way: &str, mirror: &Mirror, missing: &[Missing]) {
     error(&message, is_absent.then_some(way));
 }
 
+/// Says which images of Cast AI stay public, and what to do.
+pub fn public_images(public: &[PublicImage]) {
+    for PublicImage { path, manifest, field, image } in public {
+        say(&format!("error: image {image} of {} stays public at {field}", in_file(manifest, path)));
+    }
+    error(
+        "error: nothing printed: images of Cast AI stay public, because rewrite only changes images of pods",
+        Some(
+            "set private names there, for charts with `values helm`; or accept the public ones with \
+             --exclude IMAGE",
+        ),
+    );
+}
+
+fn in_file(manifest: &str, path: &str) -> String {
+    match path {
+        "-" => format!("{manifest} in the standard input"),
+        path => format!("{manifest} in {path}"),
+    }
+}
+
 /// A manifest that needs the image, and how many more do.
 fn needing(target: &Target) -> String {
     let places: BTreeSet<&Place> = target.used_by.iter().map(|used| &used.used_by.place).collect();
     let first = match places.first() {
-        Some(Place::File { path, manifest }) if path == "-" => format!("{manifest} in the standard input"),
-        Some(Place::File { path, manifest }) => format!("{manifest} in {path}"),
+        Some(Place::File { path, manifest }) => in_file(manifest, path),
         _ => "a manifest".to_owned(),
     };
     match places.len() {

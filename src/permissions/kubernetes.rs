@@ -107,12 +107,12 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
     KubernetesRule {
         scope: Scope::Components,
         api_group: "",
-        resources: &["secrets"],
+        resources: &["configmaps", "secrets"],
         resource_names: &[],
         verbs: &["list"],
         access: Access::Read,
         need: Need::Optional,
-        reason: "images of Cast AI's Helm releases and their hooks",
+        reason: "images of Cast AI's Helm releases and their hooks, in Helm's Secrets or ConfigMaps",
     },
     KubernetesRule {
         scope: Scope::KubeSystem,

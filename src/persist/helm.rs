@@ -7,6 +7,7 @@
 //! release that already has such keys keeps using keys, because an upgrade keeps values that are not set again.
 
 pub mod document;
+pub mod rendered;
 mod templates;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +34,9 @@ pub struct ReleaseValues {
     pub values: Value,
     /// Images that no value can change.
     pub gaps: Vec<Gap>,
+    /// Hooks of an installation, as `Kind/name`, whose image no value can change and a policy can: it would have to be
+    /// pulled before anything is installed that could be rewritten.
+    pub blocking_hooks: BTreeSet<String>,
     /// Useful information, one sentence each.
     pub notes: Vec<String>,
 }
@@ -82,6 +86,7 @@ struct Choice<'a> {
     /// Values to which charts prepend nothing.
     verbatim: BTreeMap<String, String>,
     gaps: BTreeSet<Gap>,
+    blocking_hooks: BTreeSet<String>,
     notes: BTreeSet<String>,
 }
 
@@ -94,6 +99,7 @@ impl<'a> Choice<'a> {
             keyed: BTreeMap::new(),
             verbatim: BTreeMap::new(),
             gaps: BTreeSet::new(),
+            blocking_hooks: BTreeSet::new(),
             notes: BTreeSet::new(),
         }
     }
@@ -147,6 +153,9 @@ impl<'a> Choice<'a> {
         if !found {
             self.all_global = false;
             let hook = if image.template.hook { ", a hook," } else { "" };
+            if image.template.blocks_installation && is_for_policy {
+                self.blocking_hooks.insert(image.template.name.clone());
+            }
             let destination = &image.assigned.destination;
             let why = format!("{described}{hook} is {destination}: no known value of the chart sets it");
             self.gap(why, is_for_policy);
@@ -228,6 +237,7 @@ impl<'a> Choice<'a> {
             chart: self.release.chart.clone(),
             values,
             gaps: self.gaps.into_iter().collect(),
+            blocking_hooks: self.blocking_hooks,
             notes: self.notes.into_iter().collect(),
         }
     }

@@ -8,8 +8,8 @@ use crate::event::{Event, Observer};
 use crate::model::image::Mirror;
 use crate::model::knowledge::Knowledge;
 use crate::model::name_map::NameMap;
-use crate::sync::discover::ImageFilter;
 use crate::sync::discover::snapshot::ClusterSnapshot;
+use crate::sync::discover::{ImageFilter, beside};
 use crate::sync::earlier_run;
 use crate::sync::plan::assign_all;
 use crate::sync::plan::assignment::{Assignment, Naming, Source};
@@ -46,7 +46,7 @@ pub async fn read(
     let mirror = target::chosen(network, settings, Some(&described)).await?;
     target::refuse_path(&mirror)?;
     target::refuse_maps(slice::from_ref(&mirror), &settings.maps)?;
-    let filter = filter.below(vec![mirror.clone()]);
+    let filter = beside(filter.below(vec![mirror.clone()]), &snapshot.workloads);
     let inventory = snapshot.inventory(region, &filter);
     let known = slice::from_ref(&mirror);
     if let Some(hint) = earlier_run::hint(&snapshot.workloads, &knowledge, settings, known) {
@@ -80,7 +80,8 @@ impl NamedImages {
                 "error: no Cast AI image to mirror found in {}",
                 self.snapshot.environment.connection.name
             ),
-            "install Cast AI first, or choose another cluster with --context",
+            "before the first installation use `values helm -f` or `values policy --extent=prefixes`; or choose \
+             another cluster with --context",
         ))
     }
 }

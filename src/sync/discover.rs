@@ -7,6 +7,7 @@
 //! pull and that Cast AI added. Derived images and images in variables are included with their containers. Replicas do
 //! not matter: a component that is scaled to zero needs its image too.
 
+mod belonging;
 mod explain;
 mod filter;
 pub mod manifests;
@@ -19,9 +20,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+pub use self::belonging::beside;
+use self::belonging::{patched_by, whole_workload};
 pub use self::explain::explain;
 pub use self::filter::ImageFilter;
-pub use self::releases::{is_release_wanted, release_namespaces, releases_of};
+pub use self::releases::{is_release_wanted, listed as listed_releases, release_namespaces, releases_of};
 use crate::castai::derivation;
 use crate::cluster::custom::Resource;
 use crate::cluster::release::Release;
@@ -31,7 +34,6 @@ use crate::model::image_field::{LocatedField, locate_image_fields};
 use crate::model::inventory::{
     API_VERSION, Cluster, ImageField, Inventory, InventoryKind, Place, Reason, Use, WantedImage, WorkloadKind,
 };
-use crate::model::knowledge::Knowledge;
 use crate::model::pod_spec::PodSpec;
 use crate::model::record::Records;
 use crate::model::workload::Workload;
@@ -43,6 +45,8 @@ use crate::sync::provenance::is_castai;
 pub struct Found<'a> {
     pub workloads: &'a [Workload],
     pub releases: &'a [Release],
+    /// Releases that workloads name and that are not stored in the cluster, by namespace and name.
+    pub releases_not_stored: &'a [(String, String)],
     pub resources: &'a [Resource],
     pub manifests: &'a [Manifest],
     /// Pods that wait for an image.
@@ -138,7 +142,7 @@ pub fn uses(workload: &Workload, filter: &ImageFilter) -> (Vec<(Image, Use)>, Ve
     if workload.is_covered_by_its_owner() {
         return (Vec::new(), Vec::new());
     }
-    let whole = whole_workload(workload, &filter.knowledge);
+    let whole = whole_workload(workload, filter);
     let records = Records::read(&workload.annotations);
     let place = owners::place_of(workload);
     let described = format!("{} in namespace {}", workload.name, workload.name.namespace);
@@ -146,7 +150,7 @@ pub fn uses(workload: &Workload, filter: &ImageFilter) -> (Vec<(Image, Use)>, Ve
         let recorded = || filter.recorded(&records, field, &place).map(|_| Reason::Annotation);
         whole.clone().or_else(recorded).or_else(|| own_reason(workload, field, filter))
     };
-    let not_rewritable = |image_field: &ImageField| not_rewritable(workload, image_field);
+    let not_rewritable = |image_field: &ImageField| not_rewritable(workload, image_field, filter);
     collect(&workload.pod, &records, &place, &described, filter, reason, not_rewritable)
 }
 
@@ -191,18 +195,6 @@ fn resource_uses(resource: &Resource, filter: &ImageFilter) -> (Vec<(Image, Use)
     (uses.collect(), unread.into_iter().collect())
 }
 
-/// Why all containers of a workload are included, if their images may be mirrored.
-fn whole_workload(workload: &Workload, knowledge: &Knowledge) -> Option<Reason> {
-    if knowledge.is_namespace(&workload.name.namespace) {
-        return Some(Reason::Namespace { namespace: workload.name.namespace.clone() });
-    }
-    let chart = workload.labels.get("helm.sh/chart").and_then(|label| knowledge.chart(label));
-    if let Some(chart) = chart {
-        return Some(Reason::Chart { chart: chart.to_owned() });
-    }
-    knowledge.label(&workload.labels).map(|label| Reason::Label { label })
-}
-
 /// Why a single container is taken by its image's name. A map's public name is no reason: others may use that image too.
 fn own_reason(workload: &Workload, field: &LocatedField, filter: &ImageFilter) -> Option<Reason> {
     let image: Image = field.value.parse().ok()?;
@@ -211,16 +203,22 @@ fn own_reason(workload: &Workload, field: &LocatedField, filter: &ImageFilter) -
         return filter.map_of(&image).map(|map| Reason::Mapped { map: map.to_string() });
     };
     let prefix = prefix.to_owned();
-    let name = format!("{}/{}", workload.name.kind.as_str(), workload.name.name);
-    Some(match filter.knowledge.patched_by(&workload.name.namespace, &name) {
+    Some(match patched_by(workload, &filter.knowledge) {
         Some(component) => Reason::PatchedBy { component: component.to_owned(), prefix },
         None => Reason::ImagePrefix { prefix },
     })
 }
 
+/// Why a third-party workload that Cast AI patches is not rewritten: its images are mirrored, but a broken network plugin
+/// breaks every new pod of its node.
+const NOT_OURS: &str = "not a workload of Cast AI: to rewrite it, add --include-cni";
+
 /// Why an included field cannot be patched. A Deployment can be patched even if an operator controls it; a patched pod
 /// or ReplicaSet would be replaced by its controller.
-fn not_rewritable(workload: &Workload, image_field: &ImageField) -> Option<String> {
+fn not_rewritable(workload: &Workload, image_field: &ImageField, filter: &ImageFilter) -> Option<String> {
+    if patched_by(workload, &filter.knowledge).is_some() && !filter.include_cni {
+        return Some(NOT_OURS.to_owned());
+    }
     if let Some(owner) = owners::custom_owner(workload) {
         return Some(format!("owned by {}: change it there", owners::described(owner)));
     }

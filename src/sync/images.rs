@@ -8,7 +8,7 @@ use crate::event::{Event, Observer, Stage};
 use crate::model::inventory::Inventory;
 use crate::sync::discover::manifests::Manifest;
 use crate::sync::discover::snapshot::ClusterSnapshot;
-use crate::sync::discover::{Found, ImageFilter, discover, explain};
+use crate::sync::discover::{Found, ImageFilter, beside, discover, explain};
 use crate::sync::earlier_run;
 use crate::sync::plan::assign_all;
 use crate::sync::settings::MirrorSettings;
@@ -45,6 +45,7 @@ pub async fn run(
     let snapshot = snapshot.with_waiting_pods(&settings.scope).await?;
     let region = settings.mirror.region.as_deref();
     let filter = settings.filter.clone().below(target::known_to_cluster(&settings.mirror, &snapshot));
+    let filter = beside(filter, &snapshot.workloads);
     let inventory = snapshot.inventory(region, &filter);
     let knowledge = &settings.filter.knowledge;
     let hint = earlier_run::hint(&snapshot.workloads, knowledge, &settings.mirror, &filter.mirrors);

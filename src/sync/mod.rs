@@ -20,6 +20,7 @@ pub mod status;
 pub mod target;
 pub mod verify;
 
+use self::discover::beside;
 use self::mirroring::Mirroring;
 use self::report::{Proposal, SyncReport};
 use self::rewriting::{Rewriting, Rules};
@@ -44,6 +45,7 @@ pub async fn run(
     observer(Event::Stage(Stage::Discover));
     let clusters = gather::read_clusters(settings, ports).await?;
     let filter = settings.filter.clone().below(target::known_mirrors(settings, &clusters));
+    let filter = clusters.iter().fold(filter, |filter, cluster| beside(filter, &cluster.workloads));
     let inventory = gather::inventory(settings, &filter, &clusters, observer);
     for cluster in &clusters {
         let known = target::known_mirrors(settings, &clusters);

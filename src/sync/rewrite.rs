@@ -4,6 +4,7 @@ pub mod derived_image;
 pub mod input;
 pub mod manifests;
 mod patch;
+pub mod public;
 mod scanner_variable;
 pub mod text;
 

@@ -164,7 +164,7 @@ fn every_image_has_a_reason_and_excluded_images_are_explained() {
     let shop =
         |lab: &Lab| kubectl_json(lab, &["get", "replicasets/checkout-5d9f", "-n", "shop"])["spec"].clone();
     let replica_set = shop(&lab);
-    sync(&lab, 0, &[]);
+    sync(&lab, 0, &["--include-cni"]);
     let tags = mirrored_tags(&lab);
     for image in [JMX, AWS_NODE, ROLLOUT, HOOK] {
         assert!(tags.contains(image), "{image}: {tags:?}");

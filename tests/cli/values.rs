@@ -170,7 +170,10 @@ fn without_cast_ai_values_prints_nothing() {
     assert!(beforehand.stdout.contains("/castai-hub/"), "{}", beforehand.stdout);
     for kind in ["helm", "kustomize", "patches", "policy"] {
         let refused = plugin(&lab, 2, &["values", kind]);
-        assert_stderr_contains(&refused, &["no Cast AI image to mirror found", "install Cast AI first"]);
+        assert_stderr_contains(
+            &refused,
+            &["no Cast AI image to mirror found", "before the first installation"],
+        );
         assert_eq!(refused.stdout, "");
     }
 }

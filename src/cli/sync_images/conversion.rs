@@ -73,6 +73,12 @@ impl SyncArguments {
                 return refused(&message, "pass it when the inventory is created");
             }
         }
+        if !stages.rewrite && self.include_cni {
+            return refused(
+                "--include-cni cannot be used with --no-rewrite",
+                "its images are mirrored without it",
+            );
+        }
         if !stages.mirror && self.lock.is_some() && self.mirror.registry.is_some() {
             return refused("--registry cannot be used with --lock", "the lock contains the registry");
         }

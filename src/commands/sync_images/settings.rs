@@ -41,7 +41,7 @@ pub(in crate::commands) async fn read(
         force: sync.force,
         limits: Limits { blobs: usize::from(sync.jobs), ..Limits::default() },
         rollout: sync.rollout.options(dry_run),
-        filter,
+        filter: filter.including_cni(sync.include_cni),
     })
 }
 

@@ -1,17 +1,28 @@
 //! `values helm`: a values file per release, and a merge patch per component of Cast AI's operator.
 
-use std::collections::BTreeMap;
+mod rendered;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::named_images;
 use crate::atomic_file;
 use crate::cli::{Arguments, HelmArguments};
+use crate::cluster::release::ReleaseName;
 use crate::commands::{CommandError, ExitStatus};
 use crate::output;
-use crate::persist::helm;
-use crate::persist::helm::document::{Document, component, document};
+use crate::persist::helm::document::{Document, Occasion, component, document, is_readonly};
+use crate::persist::helm::{self, ReleaseValues};
+use crate::persist::named::NamedImages;
+use crate::sync::discover::listed_releases;
+
+/// How to get the values of a release that is not stored in the cluster.
+const GET_MANIFEST: &str = "pipe `helm get manifest RELEASE` to `values helm -f -`";
 
 pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result<ExitStatus, CommandError> {
+    if !wanted.files.is_empty() {
+        return Box::pin(rendered::run(arguments, wanted)).await;
+    }
     let images = named_images::read(arguments, &wanted.naming).await?;
     images.refuse_nothing()?;
     let decided = images
@@ -22,17 +33,64 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
         // While a release is being upgraded, its newest revision comes last.
         .map(|values| (values.release.clone(), values))
         .collect::<BTreeMap<_, _>>();
+    let not_stored = &images.snapshot.releases_not_stored;
     if decided.is_empty() {
-        return Err(CommandError::with_hint(
-            "error: no Helm release of Cast AI found",
-            "Helm stores releases in Secrets, which must be listable (`permissions rbac`); for Argo CD set \
-             the keys of docs/persist.md in the Application, or use `values policy`; without Helm use \
-             `values kustomize`",
-        ));
+        return Err(no_release(not_stored));
     }
-    let mut documents: Vec<_> = decided.values().map(document).collect();
     let mut exit_status = if images.is_partial { ExitStatus::Attention } else { ExitStatus::Done };
-    for values in decided.values() {
+    if !not_stored.is_empty() {
+        exit_status = ExitStatus::Attention;
+        output::warning(&format!("{}; {GET_MANIFEST}", not_in_cluster(not_stored)));
+    }
+    exit_status = report(decided.values(), exit_status);
+    let mut documents: Vec<_> = decided.values().map(|values| document(values, Occasion::Upgrade)).collect();
+    exit_status = add_components(&images, &decided, &mut documents, exit_status);
+    print(&documents, wanted)?;
+    Ok(exit_status)
+}
+
+/// Adds a patch for each component of Cast AI's operator, and says what it requires.
+fn add_components(
+    images: &NamedImages,
+    decided: &BTreeMap<ReleaseName, ReleaseValues>,
+    documents: &mut Vec<Document>,
+    mut exit_status: ExitStatus,
+) -> ExitStatus {
+    let mut notes = BTreeSet::new();
+    for resource in images.snapshot.resources.iter().filter(|resource| resource.definition.installs.is_some())
+    {
+        let name = format!(
+            "{}/{} in namespace {}",
+            resource.definition.singular(),
+            resource.name,
+            resource.namespace
+        );
+        let Some(document) = component(resource, decided) else {
+            exit_status = ExitStatus::Attention;
+            output::warning(&format!(
+                "{name} has no Helm release yet that would show its images: run this again once its operator has \
+                 installed it"
+            ));
+            continue;
+        };
+        documents.push(document);
+        notes.extend(resource.definition.on_change.as_ref());
+        if is_readonly(resource) {
+            exit_status = ExitStatus::Attention;
+            output::warning(&format!(
+                "{name} is readonly, so its patch would be rejected: use `values policy` until its owner changes that"
+            ));
+        }
+    }
+    for note in notes {
+        output::say(&format!("note: {note}"));
+    }
+    exit_status
+}
+
+/// Warns about what the values do not cover.
+fn report<'v>(decided: impl Iterator<Item = &'v ReleaseValues>, mut exit_status: ExitStatus) -> ExitStatus {
+    for values in decided {
         let name = format!("Helm release {} in namespace {}", values.release.name, values.release.namespace);
         for gap in &values.gaps {
             exit_status = ExitStatus::Attention;
@@ -47,23 +105,13 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
             output::warning(&format!("{name}: {note}"));
         }
     }
-    for resource in images.snapshot.resources.iter().filter(|resource| resource.definition.installs.is_some())
-    {
-        if let Some(document) = component(resource, &decided) {
-            documents.push(document);
-        } else {
-            exit_status = ExitStatus::Attention;
-            output::warning(&format!(
-                "{}/{} in namespace {} has no Helm release yet that would show its images: run this again once its \
-                 operator has installed it",
-                resource.definition.singular(),
-                resource.name,
-                resource.namespace
-            ));
-        }
-    }
+    exit_status
+}
+
+/// Prints the documents, or writes them into the directory that the user named.
+fn print(documents: &[Document], wanted: &HelmArguments) -> Result<(), CommandError> {
     if let Some(directory) = &wanted.directory {
-        for document in &documents {
+        for document in documents {
             let path = write(directory, document)?;
             output::result(&format!("{path}\n"))?;
         }
@@ -71,7 +119,29 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
         let texts = documents.iter().map(text).collect::<std::io::Result<Vec<_>>>()?;
         output::result(&texts.join("---\n"))?;
     }
-    Ok(exit_status)
+    Ok(())
+}
+
+/// Where the releases are that Helm's SQL driver stores.
+fn not_in_cluster(releases: &[(String, String)]) -> String {
+    format!(
+        "Helm releases in neither Secrets nor ConfigMaps: {} (HELM_DRIVER=sql stores them in a database)",
+        listed_releases(releases)
+    )
+}
+
+/// Why there is nothing to print values for.
+fn no_release(not_stored: &[(String, String)]) -> CommandError {
+    let message = "error: no Helm release of Cast AI found";
+    if !not_stored.is_empty() {
+        return CommandError::with_hint(message, format!("{}; {GET_MANIFEST}", not_in_cluster(not_stored)));
+    }
+    CommandError::with_hint(
+        message,
+        "Helm stores releases in Secrets or ConfigMaps, which must be listable (`permissions rbac`); before \
+         the installation, pipe `helm template` to `values helm -f -`; for Argo CD set the keys of \
+         docs/persist.md in the Application, or use `values policy`; without Helm use `values kustomize`",
+    )
 }
 
 fn text(document: &Document) -> std::io::Result<String> {

@@ -18,7 +18,9 @@ pub(super) async fn read(
     let scope = arguments.connection.scope(None);
     let network = arguments.network.settings();
     let observer = |event| progress.observe(event);
-    named::read(&connection, &network, &scope, &wanted.mirror.settings(), knowledge, &observer).await
+    // The largest futures are boxed.
+    let settings = wanted.mirror.settings();
+    Box::pin(named::read(&connection, &network, &scope, &settings, knowledge, &observer)).await
 }
 
 /// Reports which images keep their names and why, and removes them. `is_by_prefix`: a policy that matches prefixes and

@@ -26,6 +26,9 @@ pub enum Reason {
     /// The workload's `helm.sh/chart` label names a Cast AI chart.
     #[serde(rename_all = "camelCase")]
     Chart { chart: String },
+    /// A component of Cast AI has a workload of this name, and `evidence` shows that this one belongs to it.
+    #[serde(rename_all = "camelCase")]
+    Component { component: String, evidence: String },
     /// The workload has a label that the user specified.
     #[serde(rename_all = "camelCase")]
     Label { label: String },
@@ -75,6 +78,7 @@ impl fmt::Display for Reason {
                 write!(formatter, "patched by {component}: Cast AI image prefix {prefix}")
             }
             Self::Chart { chart } => write!(formatter, "chart {chart}"),
+            Self::Component { component, evidence } => write!(formatter, "part of {component}: {evidence}"),
             Self::Label { label } => write!(formatter, "label {label}"),
             Self::Annotation => formatter.write_str("rewritten before"),
             Self::Derived { from } => write!(formatter, "derived from {from}"),

@@ -22,27 +22,31 @@ pub struct Document {
     pub value: Value,
 }
 
+/// What the values are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    Upgrade,
+    Installation,
+}
+
 /// The values file of a release.
-pub fn document(decided: &ReleaseValues) -> Document {
+pub fn document(decided: &ReleaseValues, occasion: Occasion) -> Document {
     let (release, chart) = (&decided.release, &decided.chart);
     let mut text = String::new();
     comment(
         &mut text,
         &format!(
-            "Helm release {} in namespace {}, chart {} {}. Mirror the images of another --version with sync-images first:",
-            release.name, release.namespace, chart.name, chart.version
+            "Helm release {} in namespace {}, chart {}. Mirror the images of another --version with sync-images first:",
+            release.name,
+            release.namespace,
+            format!("{} {}", chart.name, chart.version).trim_end()
         ),
     );
-    comment(
-        &mut text,
-        &format!(
-            "helm upgrade {} castai-helm/{} --version {} --namespace {} --reset-then-reuse-values -f FILE",
-            word(&release.name, "NAME"),
-            word(&chart.name, "CHART"),
-            word(&chart.version, "VERSION"),
-            word(&release.namespace, "NAMESPACE")
-        ),
-    );
+    let command = match occasion {
+        Occasion::Upgrade => upgrade_command(decided),
+        Occasion::Installation => install_command(decided),
+    };
+    comment(&mut text, &command);
     for note in &decided.notes {
         comment(&mut text, note);
     }
@@ -51,6 +55,30 @@ pub fn document(decided: &ReleaseValues) -> Document {
     }
     let file = file_name(&[&release.namespace, &release.name]);
     Document { file, comment: text, value: decided.values.clone() }
+}
+
+fn upgrade_command(ReleaseValues { release, chart, .. }: &ReleaseValues) -> String {
+    format!(
+        "helm upgrade {} castai-helm/{} --version {} --namespace {} --reset-then-reuse-values -f FILE",
+        word(&release.name, "NAME"),
+        word(&chart.name, "CHART"),
+        word(&chart.version, "VERSION"),
+        word(&release.namespace, "NAMESPACE")
+    )
+}
+
+/// The command that installs a chart with the values in FILE.
+pub(super) fn install_command(ReleaseValues { release, chart, .. }: &ReleaseValues) -> String {
+    let version = match chart.version.as_str() {
+        "" => String::new(),
+        version => format!(" --version {}", word(version, "VERSION")),
+    };
+    format!(
+        "helm upgrade --install {} castai-helm/{}{version} --namespace {} -f FILE",
+        word(&release.name, "NAME"),
+        word(&chart.name, "CHART"),
+        word(&release.namespace, "NAMESPACE")
+    )
 }
 
 /// The release of a component that Cast AI's operator installs from the component's values (castai/castware-operator
@@ -79,9 +107,27 @@ pub fn component(resource: &Resource, decided: &BTreeMap<ReleaseName, ReleaseVal
             word(&resource.namespace, "NAMESPACE")
         ),
     );
+    for note in change_notes(resource) {
+        comment(&mut text, &note);
+    }
     let file = file_name(&[&resource.namespace, &resource.name, "component"]);
     let value = at_pointer(resource.definition.fields.first(), &values.values);
     Some(Document { file, comment: text, value })
+}
+
+/// What a patch of a resource requires, one sentence each.
+pub fn change_notes(resource: &Resource) -> Vec<String> {
+    let readonly = is_readonly(resource).then(|| {
+        let field = resource.definition.readonly.as_deref().unwrap_or_default();
+        format!("changes are rejected while {} is true", field.trim_start_matches('/').replace('/', "."))
+    });
+    readonly.into_iter().chain(resource.definition.on_change.clone()).collect()
+}
+
+/// Whether the resource rejects changes.
+pub fn is_readonly(resource: &Resource) -> bool {
+    let field = resource.definition.readonly.as_deref().and_then(|field| resource.content.pointer(field));
+    field.and_then(Value::as_bool).unwrap_or_default()
 }
 
 /// An object with `value` at this JSON pointer.

@@ -10,6 +10,8 @@ pub(super) struct Template {
     /// `Kind/name`.
     pub(super) name: String,
     pub(super) hook: bool,
+    /// Whether it is a hook that an installation waits for.
+    pub(super) blocks_installation: bool,
     /// The names of the subcharts, outermost first; empty for the top-level chart.
     pub(super) subchart: Vec<String>,
     /// As written.
@@ -46,7 +48,12 @@ fn take(templates: &mut Vec<Template>, text: &str, source: &str, hook: bool, var
     for manifest in manifests::parse("", text).unwrap_or_default() {
         let images =
             locate_image_fields(&manifest.pod, variables).into_iter().map(|field| field.value).collect();
-        templates.push(Template { name: manifest.name, hook, subchart: subchart(source), images });
+        // https://helm.sh/docs/topics/charts_hooks/: events are separated by commas.
+        let events = manifest.annotations.get("helm.sh/hook").map(String::as_str).unwrap_or_default();
+        let blocks_installation =
+            hook && events.split(',').any(|event| matches!(event.trim(), "pre-install" | "post-install"));
+        let subchart = subchart(source);
+        templates.push(Template { name: manifest.name, hook, blocks_installation, subchart, images });
     }
 }
 

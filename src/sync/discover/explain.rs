@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Found, ImageFilter, owners, pods, releases, uses, whole_workload};
+use super::belonging::{component_named, whole_workload};
+use super::{Found, ImageFilter, owners, pods, releases, uses};
 use crate::model::image::Image;
 use crate::model::image_field::locate_image_fields;
 use crate::model::inventory::{ExcludedImage, Explanation, ImageField, Inventory, Place, WantedImage};
@@ -55,6 +56,10 @@ fn searched(inventory: &Inventory, found: Found<'_>) -> Vec<String> {
             found.workloads.iter().map(|workload| &workload.name.namespace).collect();
         lines.push(format!("workloads: {} in {} namespaces", found.workloads.len(), namespaces.len()));
         lines.push(format!("Helm releases that may belong to Cast AI: {}", found.releases.len()));
+        if !found.releases_not_stored.is_empty() {
+            let names = releases::listed(found.releases_not_stored);
+            lines.push(format!("Helm releases in neither Secrets nor ConfigMaps, not read: {names}"));
+        }
         lines.push(format!("custom resources of Cast AI: {}", found.resources.len()));
         lines.push(format!("pods that cannot pull an image: {}", found.pods.len()));
     }
@@ -91,15 +96,10 @@ fn of_workload(workload: &Workload, filter: &ImageFilter) -> Vec<ExcludedImage> 
         .collect();
     let fields = locate_image_fields(&workload.pod, &filter.knowledge.image_variables());
     let others = || fields.iter().filter(|field| !field.image_field.comes_with_container());
-    let is_whole = whole_workload(workload, &filter.knowledge).is_some();
+    let is_whole = whole_workload(workload, filter).is_some();
     if wanted.is_empty() && !is_whole {
-        match resemblance(workload) {
-            Some(what) => {
-                let why = format!(
-                    "its {what} looks like Cast AI's, but its namespace, chart label and image prefix do not"
-                );
-                result.push(excluded(None, None, why));
-            }
+        match unproven(workload, &filter.knowledge) {
+            Some(why) => result.push(excluded(None, None, why)),
             None => result.extend(others().filter(|field| is_known(&field.value, &filter.knowledge)).map(
                 |field| {
                     let why =
@@ -130,6 +130,18 @@ fn of_workload(workload: &Workload, filter: &ImageFilter) -> Vec<ExcludedImage> 
         }
     }
     result
+}
+
+/// Why an excluded workload looks like one of Cast AI, and what is missing.
+fn unproven(workload: &Workload, knowledge: &Knowledge) -> Option<String> {
+    if let Some(component) = component_named(workload, knowledge) {
+        return Some(format!(
+            "named like a workload of {component}, but neither its service account, its Helm release nor \
+             another workload in its namespace belongs to Cast AI"
+        ));
+    }
+    let what = resemblance(workload)?;
+    Some(format!("its {what} looks like Cast AI's, but its namespace, chart label and image prefix do not"))
 }
 
 /// The part of a workload that has Cast AI in its name.

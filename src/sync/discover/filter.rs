@@ -1,5 +1,7 @@
 //! Selects images: by what the user adds to our data, by the mirrors and maps, and by `--only` and `--exclude`.
 
+use std::collections::BTreeSet;
+
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use crate::model::image::{Image, Mirror};
@@ -21,6 +23,10 @@ pub struct ImageFilter {
     pub mirrors: Vec<Mirror>,
     /// The user's names in the mirrors: their private names are translated back in every namespace.
     pub maps: Vec<NameMap>,
+    /// Whether third-party workloads that Cast AI patches are rewritten too.
+    pub include_cni: bool,
+    /// Namespaces with components of Cast AI, each with its cluster.
+    pub(super) components: BTreeSet<(String, String)>,
     only: Option<GlobSet>,
     exclude: GlobSet,
 }
@@ -40,6 +46,8 @@ impl ImageFilter {
             knowledge: Knowledge::default(),
             mirrors: Vec::new(),
             maps: Vec::new(),
+            include_cni: false,
+            components: BTreeSet::new(),
             only: if only.is_empty() { None } else { Some(set(only)?) },
             exclude: set(exclude)?,
         })
@@ -60,9 +68,14 @@ impl ImageFilter {
         Self { maps, ..self }
     }
 
+    #[must_use]
+    pub fn including_cni(self, include_cni: bool) -> Self {
+        Self { include_cni, ..self }
+    }
+
     /// The same, but admitting every name.
     pub(super) fn unnarrowed(&self) -> Self {
-        Self::default().with(self.knowledge.clone()).below(self.mirrors.clone()).mapped(self.maps.clone())
+        Self { only: None, exclude: GlobSet::empty(), ..self.clone() }
     }
 
     /// The map that has `image` as its private name.

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::error::CommandError;
 use crate::model::inventory::WorkloadKind;
 use crate::model::pod_spec::PodSpec;
 use crate::parse::cause;
-use crate::parse::documents::{self, DocumentError};
+use crate::parse::documents::{self, Document, DocumentError};
+use crate::parse::foreign::{self, Foreign};
 
 /// Extensions of files that kubectl reads in a directory.
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
@@ -39,9 +41,29 @@ pub enum Error {
     NotText { path: String },
     #[error("{path}: no .yaml, .yml or .json file in this directory")]
     Empty { path: String },
+    /// The text is something else.
+    #[error("{path} is {what}, not manifests")]
+    Foreign { path: String, what: Foreign },
     /// Documents are counted from 1.
     #[error("{path}: document {document}: {why}")]
     Document { path: String, document: usize, why: String },
+}
+
+/// What to use in place of the console's onboarding script, which applies one file and installs several charts.
+const INSTEAD_OF_A_SCRIPT: &str = "pass what it applies and installs: \
+    `curl … | kubectl castai-privatelink rewrite -f - | kubectl apply -f -` for its manifests, \
+    `helm template … | kubectl castai-privatelink rewrite -f - | kubectl apply -f -` for its charts";
+
+impl From<Error> for CommandError {
+    fn from(error: Error) -> Self {
+        let hint = match &error {
+            Error::Foreign { what: Foreign::Script, .. } => INSTEAD_OF_A_SCRIPT,
+            Error::Foreign { what: Foreign::WebPage, .. } => "check the URL and the token of the download",
+            Error::Foreign { what: Foreign::Template, .. } => "render the chart first with helm template",
+            _ => return Self::new(format!("error: {error}")),
+        };
+        Self::with_hint(format!("error: {error}"), hint)
+    }
 }
 
 /// The position of a pod spec in its text.
@@ -145,8 +167,20 @@ pub fn parse(path: &str, text: &str) -> Result<Vec<Manifest>, Error> {
         document: fault.document,
         why: fault.why,
     };
+    let foreign = |what| Error::Foreign { path: path.to_owned(), what };
     let mut manifests = Vec::new();
-    for (document, read) in documents::read(text).map_err(wrong)?.into_iter().enumerate() {
+    if foreign::is_script(text) {
+        return Err(foreign(Foreign::Script));
+    }
+    let documents = documents::read(text)
+        .map_err(|fault| foreign::recognise(text).map_or_else(|| wrong(fault), foreign))?;
+    let is_object = |document: &Document| document.value.is_object();
+    if !documents.iter().any(is_object)
+        && let Some(what) = foreign::recognise(text)
+    {
+        return Err(foreign(what));
+    }
+    for (document, read) in documents.into_iter().enumerate() {
         collect(path, document, read.value, &mut manifests)
             .map_err(|why| wrong(DocumentError::new(document + 1, &why)))?;
     }
@@ -314,6 +348,10 @@ mod tests {
             ),
             ("kind: Pod\nmetadata: {name: p}\nspec: {containers: 3}", "x.yaml: document 1: Pod/p: "),
             ("{\"kind\": \"A\"}\n{\"kind\": ", "x.yaml: document 2: "),
+            ("#!/bin/bash\nkind: A\n", "x.yaml is a shell script, not manifests"),
+            ("curl -s 'https://x' \\\n  | kubectl apply -f -\n", "x.yaml is a shell script, not manifests"),
+            ("<html></html>", "x.yaml is a web page, not manifests"),
+            ("kind: A\nspec: {{ .Values.x }}\n{{- end }}\n", "x.yaml is a template of a Helm chart"),
         ];
         for (text, start) in cases {
             let error = parse("x.yaml", text).unwrap_err().to_string();

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Found, ImageFilter, owners, whole_workload};
+use super::belonging::whole_workload;
+use super::{Found, ImageFilter, owners};
 use crate::cluster::waiting::{WaitingImage, WaitingPod};
 use crate::model::image::Image;
 use crate::model::image_field::{Variables, locate_image_fields};
@@ -154,7 +155,7 @@ fn matched_by(
         return Some(format!("label {label}"));
     }
     let whole = match workload_of(pod, found.workloads) {
-        Some(workload) => whole_workload(workload, knowledge),
+        Some(workload) => whole_workload(workload, filter),
         None => knowledge
             .is_namespace(&pod.name.namespace)
             .then(|| Reason::Namespace { namespace: pod.name.namespace.clone() }),

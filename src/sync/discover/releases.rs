@@ -40,6 +40,12 @@ pub fn is_release_wanted(
         || of_workloads.contains(&(namespace, release))
 }
 
+/// `castai-agent/castai-kvisor, …`: namespace and name of each.
+pub fn listed(releases: &[(String, String)]) -> String {
+    let names = releases.iter().map(|(namespace, name)| format!("{namespace}/{name}"));
+    names.collect::<Vec<_>>().join(", ")
+}
+
 /// Namespaces that may have such releases: those of the workloads and of their releases.
 pub fn release_namespaces(workloads: &[Workload], filter: &ImageFilter) -> BTreeSet<String> {
     let namespaces = workloads.iter().map(|workload| workload.name.namespace.as_str());

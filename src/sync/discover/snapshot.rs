@@ -6,10 +6,10 @@ use std::slice;
 use jiff::Timestamp;
 
 use super::manifests::Manifest;
-use super::{Found, ImageFilter, discover, is_release_wanted, release_namespaces, releases_of};
+use super::{Found, ImageFilter, beside, discover, is_release_wanted, release_namespaces, releases_of};
 use crate::cluster::custom::Resource;
 use crate::cluster::environment::Environment;
-use crate::cluster::release::{Release, Search};
+use crate::cluster::release::{Release, Releases, Search};
 use crate::cluster::waiting::WaitingPod;
 use crate::cluster::{self, Connection, Listed, Scope};
 use crate::error::CommandError;
@@ -34,6 +34,8 @@ pub struct ClusterSnapshot {
     pub environment: Environment,
     pub workloads: Vec<Workload>,
     pub releases: Vec<Release>,
+    /// Releases that workloads name and that are not stored in the cluster, by namespace and name.
+    pub releases_not_stored: Vec<(String, String)>,
     pub resources: Vec<Resource>,
     /// Pods that wait for an image, if they were listed.
     pub pods: Vec<WaitingPod>,
@@ -63,11 +65,22 @@ impl ClusterSnapshot {
         let environment = environment?;
         let Listed { workloads, mut notes, unlisted } = workloads?;
         let (resources, unread) = resources?;
-        let (releases, unopened) = releases(connection, namespace, selector, filter, &workloads).await?;
+        let Releases { releases, notes: unopened, not_stored: releases_not_stored } =
+            releases(connection, namespace, selector, filter, &workloads).await?;
         notes.extend(unread.into_iter().chain(unopened).chain(environment.nodes.notes.iter().cloned()));
         let ownership_context = ownership_context(connection, &workloads, &resources, knowledge).await;
         let pods = Vec::new();
-        Ok(Self { environment, workloads, releases, resources, pods, ownership_context, notes, unlisted })
+        Ok(Self {
+            environment,
+            workloads,
+            releases,
+            releases_not_stored,
+            resources,
+            pods,
+            ownership_context,
+            notes,
+            unlisted,
+        })
     }
 
     /// Also lists the pods that wait for an image, unless there is a selector.
@@ -104,6 +117,7 @@ impl ClusterSnapshot {
         Found {
             workloads: &self.workloads,
             releases: &self.releases,
+            releases_not_stored: &self.releases_not_stored,
             resources: &self.resources,
             manifests: &[],
             pods: &self.pods,
@@ -160,17 +174,20 @@ async fn releases(
     selector: Option<&str>,
     filter: &ImageFilter,
     workloads: &[Workload],
-) -> Result<(Vec<Release>, Vec<String>), cluster::Error> {
+) -> Result<Releases, cluster::Error> {
     if selector.is_some() {
-        return Ok((Vec::new(), Vec::new()));
+        return Ok(Releases::default());
     }
-    let of_workloads = releases_of(workloads, filter);
+    let filter = beside(filter.clone(), workloads);
+    let of_workloads = releases_of(workloads, &filter);
     let search = Search {
         namespace,
-        likely: release_namespaces(workloads, filter),
+        likely: release_namespaces(workloads, &filter),
+        named: of_workloads.clone(),
         is_wanted: &|namespace, name| is_release_wanted(&of_workloads, &filter.knowledge, namespace, name),
     };
-    cluster::list_releases(connection, search).await
+    // It contains two searches, and is part of the futures of most commands.
+    Box::pin(cluster::list_releases(connection, search)).await
 }
 
 /// Custom resources of Cast AI.

@@ -4,6 +4,7 @@ use super::*;
 use crate::castai::built_in;
 use crate::cluster::release::{Chart, Hook, ReleaseName};
 use crate::model::inventory::WorkloadName;
+use crate::model::knowledge::Knowledge;
 use crate::model::record::ANNOTATION;
 use crate::model::workload::Owner;
 

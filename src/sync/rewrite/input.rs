@@ -26,7 +26,7 @@ pub async fn read(files: &[PathBuf]) -> Result<Vec<Part>, CommandError> {
         }
         Ok(parts)
     });
-    read.await.map_err(std::io::Error::other)?.map_err(|error| CommandError::new(format!("error: {error}")))
+    read.await.map_err(std::io::Error::other)?.map_err(CommandError::from)
 }
 
 /// The output has the format of the input. Input without documents is printed unchanged.

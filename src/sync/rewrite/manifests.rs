@@ -5,6 +5,7 @@ use std::slice;
 
 use jiff::Timestamp;
 
+use super::public::{PublicImage, public_images};
 use super::text::{self, Edit};
 use crate::cluster::environment::Environment;
 use crate::error::CommandError;
@@ -49,6 +50,8 @@ pub struct Rewritten {
     pub missing: Vec<Missing>,
     /// Derived images that would not be found, one line each.
     pub missing_derived_images: Vec<String>,
+    /// Images of Cast AI that stay public.
+    pub public: Vec<PublicImage>,
 }
 
 impl Settings {
@@ -65,6 +68,21 @@ impl Settings {
             .images
             .iter()
             .any(|image| image.provenance == Some(Provenance::Known) || filter.is_mapped(&image.image))
+    }
+
+    /// The images of Cast AI that stay public in `texts`, which are the parts before or after the rewrite. Those that
+    /// the user excluded are only reported.
+    pub fn public_images(&self, texts: &[String], observer: Observer<'_>) -> Vec<PublicImage> {
+        let knowledge = &self.filter.knowledge;
+        let found = self.parts.iter().zip(texts);
+        let found = found.flat_map(|(part, text)| public_images(&part.text.path, text, knowledge));
+        let (wanted, excluded): (Vec<_>, Vec<_>) =
+            found.partition(|public| self.filter.admits(&public.image, None));
+        let names: BTreeSet<_> = excluded.iter().map(|public| public.image.to_string()).collect();
+        for name in names {
+            observer(Event::Note(format!("note: {name} stays public: excluded by --only or --exclude")));
+        }
+        wanted
     }
 
     /// The original texts.
@@ -126,7 +144,8 @@ pub async fn run(
             .await
             .map_err(|error| CommandError::new(format!("error: {error}")))?
     };
-    Ok(Rewritten { texts, mirror, missing, missing_derived_images })
+    let public = settings.public_images(&texts, observer);
+    Ok(Rewritten { texts, mirror, missing, missing_derived_images, public })
 }
 
 fn inventory_of<'m>(

@@ -16,8 +16,8 @@ use crate::model::inventory::{Cluster, Inventory};
 use crate::model::workload::Workload;
 use crate::store::choose::{self, Unidentified};
 use crate::store::{self, Limits, Reference, Repository, Store};
-use crate::sync::discover::ImageFilter;
 use crate::sync::discover::snapshot::{ClusterSnapshot, PODS};
+use crate::sync::discover::{ImageFilter, beside};
 use crate::sync::earlier_run;
 use crate::sync::plan::assign_all;
 use crate::sync::plan::assignment::Assignment;
@@ -53,7 +53,8 @@ pub async fn run(
     snapshot.pods = without_outdated(snapshot.pods, &snapshot.workloads);
     let region = settings.mirror.region.as_deref();
     let known = target::known_to_cluster(&settings.mirror, &snapshot);
-    let inventory = snapshot.inventory(region, &settings.filter.clone().below(known));
+    let inventory =
+        snapshot.inventory(region, &beside(settings.filter.clone().below(known), &snapshot.workloads));
     let mut report = StatusReport::new(Vec::new(), Vec::new(), &inventory);
     let pods = add_pull_failures(settings, &snapshot, network, &inventory, &mut report).await?;
     for note in &report.notes {

@@ -65,6 +65,18 @@ impl<'r> HelmRelease<'r> {
         release_secret(self.namespace, self.name, self.revision, self.status, &packed)
     }
 
+    /// Stores the release as Helm does with `HELM_DRIVER=configmap`.
+    #[track_caller]
+    pub(crate) fn store_in_config_map(&self, lab: &Lab) {
+        let mut object = self.secret();
+        object["kind"] = "ConfigMap".into();
+        object["data"] = object["stringData"].take();
+        let members = object.as_object_mut().expect("an object");
+        members.remove("stringData");
+        members.remove("type");
+        apply(lab, &object);
+    }
+
     /// Stores the release in the cluster.
     #[track_caller]
     pub(crate) fn store(&self, lab: &Lab) {

@@ -1,0 +1,79 @@
+//! `values helm -f`: the values of charts that are not installed yet. No cluster is read if `--registry` is given.
+
+use std::path::PathBuf;
+
+use super::{print, report};
+use crate::cli::{Arguments, HelmArguments};
+use crate::cluster;
+use crate::cluster::environment::Environment;
+use crate::cluster::release::Release;
+use crate::commands::{CommandError, ExitStatus, discovery};
+use crate::output;
+use crate::persist::helm::document::{Occasion, document};
+use crate::persist::helm::{rendered, values};
+use crate::sync::discover::manifests;
+use crate::sync::plan::assignment::Naming;
+use crate::sync::target;
+
+pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result<ExitStatus, CommandError> {
+    let knowledge = discovery::knowledge(&wanted.naming.knowledge)?;
+    let releases = read(&wanted.files, arguments.connection.namespace.clone()).await?;
+    let settings = wanted.naming.mirror.settings();
+    let network = arguments.network.settings();
+    let cluster = if settings.registries.is_empty() {
+        let connection = cluster::connect(&arguments.connection.flags(&knowledge)).await?;
+        Some(Environment::read(&connection).await?.cluster(settings.region.as_deref()))
+    } else {
+        None
+    };
+    let mirror = target::chosen(&network, &settings, cluster.as_ref()).await?;
+    target::refuse_path(&mirror)?;
+    target::refuse_maps(std::slice::from_ref(&mirror), &settings.maps)?;
+    let naming = Naming { mirror: &mirror, maps: &settings.maps, knowledge: &knowledge };
+    let region = settings.region_of(cluster.as_ref(), &mirror);
+    let (assignments, notes) = rendered::assignments(&releases, naming, region.as_deref());
+    for note in &notes {
+        output::warning(note);
+    }
+    let decided: Vec<_> =
+        releases.iter().filter_map(|release| values(release, naming, &assignments)).collect();
+    if decided.is_empty() {
+        return Err(CommandError::with_hint(
+            "error: no image of a Cast AI chart in the files given",
+            "pass the unchanged output of helm template for a chart of Cast AI",
+        ));
+    }
+    let exit_status = report(decided.iter(), ExitStatus::Done);
+    let documents: Vec<_> = decided.iter().map(|values| document(values, Occasion::Installation)).collect();
+    print(&documents, wanted)?;
+    let hooks: Vec<_> =
+        decided.iter().flat_map(|values| &values.blocking_hooks).map(String::as_str).collect();
+    if hooks.is_empty() {
+        output::say("install in this order:");
+    } else {
+        output::say(&format!("install in this order (the policy is for the hooks {}):", hooks.join(", ")));
+    }
+    let registry = wanted.naming.mirror.registry.iter().map(|registry| format!(" --registry {registry}"));
+    let registry: String = registry.collect();
+    for step in rendered::steps(&decided, &wanted.way_to_mirror(), &registry) {
+        output::say(&format!("  {step}"));
+    }
+    Ok(exit_status)
+}
+
+/// Reads the releases in the files. Reading standard input may block, and Ctrl-C must work meanwhile.
+async fn read(files: &[PathBuf], namespace: Option<String>) -> Result<Vec<Release>, CommandError> {
+    let files = files.to_vec();
+    let read = tokio::task::spawn_blocking(move || -> Result<Vec<_>, CommandError> {
+        let mut all = Vec::new();
+        for file in files {
+            for text in manifests::texts(&file.to_string_lossy())? {
+                manifests::parse(&text.path, &text.text)?;
+                let found = rendered::releases(&text.text, namespace.as_deref());
+                all.extend(found.map_err(|why| CommandError::new(format!("error: {}: {why}", text.path)))?);
+            }
+        }
+        Ok(all)
+    });
+    read.await.map_err(std::io::Error::other)?
+}

@@ -1,0 +1,150 @@
+//! Images of Cast AI that manifests still name by their public names after a rewrite: in fields that are not part of a
+//! pod spec, such as the values of a custom resource, or in variables and arguments that are not known to hold an image.
+
+use serde_json::Value;
+
+use crate::model::image::Image;
+use crate::model::knowledge::Knowledge;
+use crate::parse::documents;
+
+/// An image that nodes would pull from its public registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicImage {
+    /// The file, or `-` for standard input.
+    pub path: String,
+    /// `Kind/name`.
+    pub manifest: String,
+    /// `.spec.values.image.repository`.
+    pub field: String,
+    pub image: Image,
+}
+
+/// Parts of objects that no component reads: our own record names public images too.
+const NOT_READ: [&str; 4] =
+    ["/metadata/annotations", "/metadata/labels", "/metadata/managedFields", "/status"];
+
+/// API groups whose objects only mention images: descriptions of fields, and rules of policies.
+const NOT_PULLED: [&str; 3] = ["apiextensions.k8s.io/", "admissionregistration.k8s.io/", "kyverno.io/"];
+
+/// Kinds with text for programs and people, in which a name is not always an image that is pulled.
+const TEXTS: [&str; 2] = ["ConfigMap", "Secret"];
+
+/// The images of Cast AI in `text`, which is rewritten and came from `path`.
+pub fn public_images(path: &str, text: &str, knowledge: &Knowledge) -> Vec<PublicImage> {
+    let mut found = Vec::new();
+    let mut objects: Vec<Value> =
+        documents::read(text).unwrap_or_default().into_iter().map(|document| document.value).rev().collect();
+    while let Some(mut object) = objects.pop() {
+        let kind = text_at(&object, "/kind");
+        if kind.ends_with("List")
+            && let Some(Value::Array(items)) = object.get_mut("items").map(Value::take)
+        {
+            objects.extend(items.into_iter().rev());
+            continue;
+        }
+        if TEXTS.contains(&kind.as_str())
+            || NOT_PULLED.iter().any(|group| text_at(&object, "/apiVersion").starts_with(group))
+        {
+            continue;
+        }
+        for part in NOT_READ {
+            if let Some(part) = object.pointer_mut(part) {
+                part.take();
+            }
+        }
+        let manifest = format!("{kind}/{}", text_at(&object, "/metadata/name"));
+        search(
+            &object,
+            &mut |field, image| {
+                let (path, manifest) = (path.to_owned(), manifest.clone());
+                found.push(PublicImage { path, manifest, field, image });
+            },
+            knowledge,
+        );
+    }
+    found
+}
+
+fn text_at(object: &Value, pointer: &str) -> String {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// Calls `found` for each image in `root`. The stack is on the heap: users' documents may be nested deep.
+fn search(root: &Value, found: &mut impl FnMut(String, Image), knowledge: &Knowledge) {
+    let mut values = vec![(String::new(), root)];
+    while let Some((field, value)) = values.pop() {
+        match value {
+            Value::Object(members) => {
+                values.extend(members.iter().rev().map(|(name, value)| (format!("{field}.{name}"), value)));
+            }
+            Value::Array(items) => {
+                let items = items.iter().enumerate().rev();
+                values.extend(items.map(|(index, value)| (format!("{field}[{index}]"), value)));
+            }
+            Value::String(text) => {
+                let mut images: Vec<_> = names(text, knowledge).collect();
+                images.dedup();
+                for image in images {
+                    found(field.clone(), image);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The images of Cast AI that a text names, alone or among others.
+fn names<'t>(text: &'t str, knowledge: &'t Knowledge) -> impl Iterator<Item = Image> + 't {
+    let is_of_a_name = |character: char| character.is_ascii_alphanumeric() || "-._/:@+".contains(character);
+    let words = text.split(move |character| !is_of_a_name(character)).filter(|word| word.contains('/'));
+    words.filter_map(|word| {
+        let image: Image = word.trim_end_matches(['.', ':']).parse().ok()?;
+        // `castai/x` may be anything, such as a path; with a registry or a tag it is an image.
+        let is_image = image.as_written() != image.repository()
+            || image.as_written().split('/').next().is_some_and(|host| host.contains('.'));
+        (is_image && knowledge.image_prefix(&image).is_some()).then_some(image)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::castai::built_in;
+
+    fn found(text: &str) -> Vec<String> {
+        let found = public_images("-", text, built_in()).into_iter();
+        found.map(|one| format!("{} {} {}", one.manifest, one.field, one.image)).collect()
+    }
+
+    #[test]
+    fn images_outside_of_pod_specs_are_found() {
+        const AGENT: &str = "us-docker.pkg.dev/castai-hub/library/agent";
+        let component = format!(
+            "kind: Component\nmetadata: {{name: c}}\nspec: {{values: {{image: {{repository: {AGENT}, tag: v1}}}}}}"
+        );
+        assert_eq!(found(&component), [format!("Component/c .spec.values.image.repository {AGENT}")]);
+        let list = format!(
+            "kind: List\nitems:\n- {{kind: Next, metadata: {{name: m}}, spec: {{a: 'x={AGENT}:v1, y'}}}}"
+        );
+        assert_eq!(found(&list), [format!("Next/m .spec.a {AGENT}:v1")]);
+        let pod =
+            "kind: Pod\nmetadata: {name: p}\nspec: {containers: [{args: ['--image=castai/hibernate:v1']}]}";
+        assert_eq!(found(pod), ["Pod/p .spec.containers[0].args[0] castai/hibernate:v1"]);
+    }
+
+    #[test]
+    fn texts_that_pull_nothing_are_ignored() {
+        for text in [
+            "kind: Pod\nmetadata: {annotations: {a: 'ghcr.io/castai/x:v1'}, labels: {b: 'ghcr.io/castai/x:v1'}}",
+            "kind: Pod\nspec: {image: 'e.example/ghcr.io/castai/x:v1'}",
+            "kind: Pod\nspec: {url: 'https://ghcr.io/castai/x:v1', path: castai/charts, host: ghcr.io/castai/}",
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nspec: {description: 'ghcr.io/castai/x:v1'}",
+            "kind: ConfigMap\ndata: {note: 'ghcr.io/castai/x:v1 is used'}",
+            "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nspec: {rule: 'ghcr.io/castai/x:v1'}",
+            "kind: Pod\nspec: {image: 'nginx:1'}",
+            "",
+        ] {
+            assert_eq!(found(text), Vec::<String>::new(), "{text}");
+        }
+    }
+}
