@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::preflight::check::{Category, Check, Judge, Severity, Source};
 use crate::preflight::facts::{ClusterFacts, Unread};
+use crate::preflight::fixes;
 use crate::preflight::judgement::{Fix, Judgement};
 
 pub static CHECK: Check = Check {
@@ -37,8 +38,5 @@ fn judge(cluster: &ClusterFacts) -> Judgement {
     if forbidden.is_empty() {
         return Judgement::pass(format!("{} workloads", cluster.workloads));
     }
-    Judgement::unknown(forbidden.join("; ")).evidence(json!({ "unread": forbidden })).fix(Fix::command(
-        "grant this user the permissions in docs/permissions.md; show its permissions",
-        "kubectl auth can-i --list",
-    ))
+    Judgement::unknown(forbidden.join("; ")).evidence(json!({ "unread": forbidden })).fix(fixes::grant())
 }

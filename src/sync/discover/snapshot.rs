@@ -64,7 +64,9 @@ impl ClusterSnapshot {
         let Listed { workloads, mut notes, unlisted } = workloads?;
         let (resources, unread) = resources?;
         let (releases, unopened) = releases(connection, namespace, selector, filter, &workloads).await?;
-        notes.extend(unread.into_iter().chain(unopened).chain(environment.nodes.notes.iter().cloned()));
+        notes.extend(unread.into_iter().chain(unopened));
+        let no_nodes = environment.nodes.forbidden.iter();
+        notes.extend(no_nodes.map(|why| format!("{why}; platforms and region are unknown")));
         let ownership_context = ownership_context(connection, &workloads, &resources, knowledge).await;
         let pods = Vec::new();
         Ok(Self { environment, workloads, releases, resources, pods, ownership_context, notes, unlisted })
