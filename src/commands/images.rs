@@ -24,7 +24,7 @@ pub(super) async fn run(arguments: &Arguments, images: &ImagesArguments) -> Resu
     if inventory.images.is_empty() {
         return Ok(nothing_found(arguments, images, &inventory));
     }
-    Ok(if inventory.unlisted.is_empty() { ExitStatus::Done } else { ExitStatus::Attention })
+    Ok(if inventory.is_incomplete() { ExitStatus::Attention } else { ExitStatus::Done })
 }
 
 /// The flags as settings, with the files read that they name.

@@ -55,6 +55,8 @@ impl RegionFacts {
 pub enum Unread {
     /// A permission is missing, so the result is unknown.
     Forbidden(String),
+    /// An object of Cast AI is malformed.
+    Malformed(String),
     /// The cluster is unreachable or rejects our credentials; with a hint if there is one.
     Failed(String, Option<String>),
 }

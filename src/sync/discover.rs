@@ -68,8 +68,13 @@ pub fn discover(
         });
         wanted.used_by.push(used_by);
     };
-    for (uses, unreadable) in found.iter().flat_map(|found| found_uses(found, filter)) {
-        notes.extend(unreadable);
+    let mut unreadable = Vec::new();
+    for (is_needed, (uses, unread)) in found.iter().flat_map(|found| found_uses(found, filter)) {
+        if is_needed {
+            unreadable.extend(unread)
+        } else {
+            notes.extend(unread)
+        }
         for (image, used_by) in uses {
             take(image, used_by);
         }
@@ -106,6 +111,7 @@ pub fn discover(
         images: images.into_values().collect(),
         notes,
         unlisted: Vec::new(),
+        unreadable,
         knowledge: filter.knowledge.clone(),
         explanation: None,
     }
@@ -121,16 +127,23 @@ fn named() -> Use {
     }
 }
 
-/// What each object holds that is taken, and what of it cannot be read.
+/// What each object holds that is taken, what of it cannot be read, and whether Cast AI or the user needs it: Helm
+/// releases are an optional source, and objects in other namespaces may be anyone's.
 fn found_uses<'f>(
     found: &'f Found<'_>,
     filter: &'f ImageFilter,
-) -> impl Iterator<Item = (Vec<(Image, Use)>, Vec<String>)> + use<'f> {
-    let workloads = found.workloads.iter().map(|workload| uses(workload, filter));
+) -> impl Iterator<Item = (bool, (Vec<(Image, Use)>, Vec<String>))> + use<'f> {
+    let is_castai = |namespace: &str| filter.knowledge.is_namespace(namespace);
+    let workloads = found.workloads.iter();
+    let workloads =
+        workloads.map(move |workload| (is_castai(&workload.name.namespace), uses(workload, filter)));
+    let resources = found.resources.iter();
+    let resources =
+        resources.map(move |resource| (is_castai(&resource.namespace), resource_uses(resource, filter)));
     workloads
-        .chain(found.releases.iter().map(|release| releases::uses(release, filter)))
-        .chain(found.resources.iter().map(|resource| resource_uses(resource, filter)))
-        .chain(found.manifests.iter().map(|manifest| file_uses(manifest, filter)))
+        .chain(found.releases.iter().map(|release| (false, releases::uses(release, filter))))
+        .chain(resources)
+        .chain(found.manifests.iter().map(|manifest| (true, file_uses(manifest, filter))))
 }
 
 /// The included images of a workload, and notes on those that are not valid references.

@@ -8,6 +8,7 @@ mod budget;
 mod completion;
 mod environment_failures;
 mod filter;
+mod green;
 mod harness;
 mod health;
 mod helm;

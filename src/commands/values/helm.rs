@@ -31,7 +31,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
         ));
     }
     let mut documents: Vec<_> = decided.values().map(document).collect();
-    let mut exit_status = if images.is_partial { ExitStatus::Attention } else { ExitStatus::Done };
+    let mut exit_status = if images.is_incomplete() { ExitStatus::Attention } else { ExitStatus::Done };
     for values in decided.values() {
         let name = format!("Helm release {} in namespace {}", values.release.name, values.release.namespace);
         for gap in &values.gaps {
@@ -71,6 +71,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
         let texts = documents.iter().map(text).collect::<std::io::Result<Vec<_>>>()?;
         output::result(&texts.join("---\n"))?;
     }
+    output::inventory::incomplete(&images.unlisted, &images.unreadable);
     Ok(exit_status)
 }
 

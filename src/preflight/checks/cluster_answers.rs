@@ -22,10 +22,11 @@ pub static CHECK: Check = Check {
 
 /// An unreadable cluster is unknown, not failed; the exit code of the command shows the problem.
 fn judge(cluster: &ClusterFacts) -> Judgement {
-    let mut forbidden = Vec::new();
+    let (mut forbidden, mut malformed) = (Vec::new(), Vec::new());
     for unread in &cluster.unread {
         match unread {
             Unread::Forbidden(why) => forbidden.push(why.as_str()),
+            Unread::Malformed(why) => malformed.push(why.as_str()),
             Unread::Failed(what, hint) => {
                 let judgement = Judgement::unknown(what.clone());
                 return match hint {
@@ -34,6 +35,9 @@ fn judge(cluster: &ClusterFacts) -> Judgement {
                 };
             }
         }
+    }
+    if let (true, Some(why)) = (forbidden.is_empty(), malformed.first()) {
+        return Judgement::unknown(*why).fix(Fix::text("fix or delete the object"));
     }
     if forbidden.is_empty() {
         return Judgement::pass(format!("{} workloads", cluster.workloads));

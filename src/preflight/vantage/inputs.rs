@@ -48,6 +48,9 @@ pub async fn read(
             Ok(listed) => {
                 workloads = listed.workloads;
                 unread.extend(listed.notes.into_iter().map(Unread::Forbidden));
+                let own = listed.malformed.into_iter();
+                let own = own.filter(|malformed| wanted.knowledge.is_namespace(&malformed.namespace));
+                unread.extend(own.map(|malformed| Unread::Malformed(malformed.why)));
             }
             Err(error) => unread.push(Unread::from_error(&error)),
         }
