@@ -39,7 +39,7 @@ pub use self::logging::LoggingArguments;
 pub use self::mirror::MirrorArguments;
 pub use self::network::NetworkArguments;
 pub use self::permissions::{PermissionsArguments, PermissionsCommand, PermissionsFormat};
-pub use self::preflight::{FailOn, Here, PreflightArguments};
+pub use self::preflight::{Here, PreflightArguments};
 pub use self::rewrite::RewriteArguments;
 pub use self::rollback::RollbackArguments;
 pub use self::rollout::{DryRun, DryRunArguments, RolloutArguments};

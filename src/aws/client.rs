@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_sdk_sts::config::interceptors::InterceptorContext;
 use aws_sdk_sts::config::retry::{ClassifyRetry, RetryAction};
+use aws_sdk_sts::error::ConnectorError;
 use aws_smithy_runtime_api::client::http::{
     HttpClient as _, HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector,
     http_client_fn,
@@ -40,7 +41,7 @@ impl ClassifyRetry for NoRetryAfterTimeout {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         let Some(Err(error)) = context.output_or_error() else { return RetryAction::NoActionIndicated };
         let is_timeout =
-            error.is_timeout_error() || error.as_connector_error().is_some_and(|error| error.is_timeout());
+            error.is_timeout_error() || error.as_connector_error().is_some_and(ConnectorError::is_timeout);
         if is_timeout { RetryAction::RetryForbidden } else { RetryAction::NoActionIndicated }
     }
 

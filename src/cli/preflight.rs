@@ -15,14 +15,15 @@ use crate::preflight::checks::CHECKS;
 use crate::preflight::machine::{self, MetadataService};
 use crate::preflight::selection::Selection;
 use crate::preflight::vantage::inputs::Wanted;
-use crate::preflight::{Endpoint, Settings, report};
+use crate::preflight::{Endpoint, Settings};
 use crate::transport;
 
 /// Prove that this cluster can reach Cast AI privately
 ///
 /// Checks, for each Cast AI endpoint that the cluster's components are configured with and each PrivateLink service
 /// of the region, that its name resolves to private addresses and that TCP, TLS and HTTP or gRPC answer; and that
-/// ECR can be used. Network facts count only from inside the VPC: elsewhere they are Unknown.
+/// ECR can be used. Network facts count only from inside the VPC: elsewhere they are Unknown. The exit code is 1 if a
+/// check fails or could not run.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   # Check the current context's cluster
@@ -31,8 +32,8 @@ use crate::transport;
   # Check from a machine that uses the VPC's DNS but is not an EC2 instance
   kubectl castai-privatelink preflight --here=inside
 
-  # As JSON; fail also if a check is Unknown
-  kubectl castai-privatelink preflight -o json --fail-on=unknown")]
+  # As JSON, without the checks of ECR's API
+  kubectl castai-privatelink preflight -o json --exclude=CPL302 --exclude=CPL303")]
 pub struct PreflightArguments {
     /// Output format
     #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Table)]
@@ -71,23 +72,12 @@ pub struct PreflightArguments {
     /// Code of a check to skip; may be repeated
     #[arg(long, value_name = "CODE", value_parser = codes(), hide_possible_values = true)]
     pub exclude: Vec<String>,
-
-    /// The least severe result that makes the exit code 1
-    #[arg(long, value_enum, value_name = "RESULT", default_value_t = FailOn::Fail)]
-    pub fail_on: FailOn,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Here {
     Inside,
     Outside,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FailOn {
-    Warn,
-    Fail,
-    Unknown,
 }
 
 fn codes() -> PossibleValuesParser {
@@ -128,16 +118,6 @@ impl PreflightArguments {
             maps: self.mirror.maps.clone(),
             knowledge,
             extra: [of(&self.https, Protocol::Https), of(&self.grpc, Protocol::Grpc)].concat(),
-        }
-    }
-}
-
-impl FailOn {
-    pub const fn setting(self) -> report::FailOn {
-        match self {
-            Self::Warn => report::FailOn::Warn,
-            Self::Fail => report::FailOn::Fail,
-            Self::Unknown => report::FailOn::Unknown,
         }
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::connect::Connection;
 use super::error::{Error, ErrorKind};
+use super::list::Malformed;
 use super::objects::{self, Object};
 use crate::model::knowledge::CustomResource;
 use crate::parse;
@@ -22,8 +23,18 @@ pub struct Resource {
     pub content: Value,
 }
 
-/// All custom resources of `definitions` in `namespace`, or in all namespaces. What is forbidden or cannot be parsed
-/// becomes a note.
+/// The custom resources found in the cluster.
+#[derive(Clone, Debug, Default)]
+pub struct ListedResources {
+    pub resources: Vec<Resource>,
+    /// Why kinds could not be listed, one sentence each.
+    pub notes: Vec<String>,
+    /// Kinds that cannot be listed, as kubectl names them.
+    pub unlisted: Vec<String>,
+    pub malformed: Vec<Malformed>,
+}
+
+/// All custom resources of `definitions` in `namespace`, or in all namespaces.
 ///
 /// # Errors
 /// The server cannot be reached.
@@ -31,15 +42,15 @@ pub async fn list_custom_resources(
     connection: &Connection,
     definitions: &[&CustomResource],
     namespace: Option<&str>,
-) -> Result<(Vec<Resource>, Vec<String>), Error> {
-    let (mut resources, mut notes) = (Vec::new(), Vec::new());
+) -> Result<ListedResources, Error> {
+    let mut all = ListedResources::default();
     for definition in definitions {
         match list(connection, definition, namespace).await {
             Ok(found) => {
                 for resource in found {
                     match resource {
-                        Ok(resource) => resources.push(resource),
-                        Err(note) => notes.push(note),
+                        Ok(resource) => all.resources.push(resource),
+                        Err(malformed) => all.malformed.push(malformed),
                     }
                 }
             }
@@ -47,14 +58,13 @@ pub async fn list_custom_resources(
                 return Err(error);
             }
             Err(error) => {
-                notes.push(format!(
-                    "cannot list {}: {error}; images in them are not found",
-                    definition.plural()
-                ));
+                let kind = definition.plural();
+                all.notes.push(format!("cannot list {kind}: {error}; images in them are not found"));
+                all.unlisted.push(kind);
             }
         }
     }
-    Ok((resources, notes))
+    Ok(all)
 }
 
 /// A resource, or why it cannot be parsed.
@@ -62,7 +72,7 @@ async fn list(
     connection: &Connection,
     definition: &CustomResource,
     namespace: Option<&str>,
-) -> Result<Vec<Result<Resource, String>>, Error> {
+) -> Result<Vec<Result<Resource, Malformed>>, Error> {
     let groups = connection.read(|| connection.client.list_api_groups()).await?.groups;
     let group = groups.into_iter().find(|group| group.name == definition.group);
     let Some(version) = group.and_then(|mut group| group.preferred_version.or_else(|| group.versions.pop()))
@@ -86,13 +96,14 @@ fn read(
     connection: &Connection,
     definition: &CustomResource,
     object: Object<'_>,
-) -> Result<Resource, String> {
+) -> Result<Resource, Malformed> {
     let Object { name, namespace, fields } = object;
     let fields = fields.into_iter().map(|(field, raw)| Ok((field, parse::json::from_str(raw.get())?)));
     let content = fields.collect::<Result<Map<String, Value>, parse::json::Error>>().map_err(|error| {
         let place = if namespace.is_empty() { String::new() } else { format!(" in namespace {namespace}") };
         let kind = definition.singular();
-        format!("{kind}/{name}{place} cannot be parsed: {error}; its images are not found")
+        let why = format!("{kind}/{name}{place} cannot be parsed: {error}; its images are not found");
+        Malformed { namespace: namespace.clone(), why }
     })?;
     Ok(Resource {
         cluster: connection.name.clone(),

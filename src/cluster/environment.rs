@@ -15,7 +15,7 @@ impl Environment {
     /// Lists the nodes.
     ///
     /// # Errors
-    /// The cluster cannot be reached or rejects our credentials. If listing nodes is forbidden, that is a note.
+    /// The cluster cannot be reached or rejects our credentials. That listing nodes is forbidden is in the result.
     pub async fn read(connection: &Connection) -> Result<Self, Error> {
         let nodes = nodes(connection).await?;
         Ok(Self { connection: connection.clone(), nodes })

@@ -22,10 +22,19 @@ const CONCURRENCY: usize = 2;
 pub struct Listed {
     /// Sorted.
     pub workloads: Vec<Workload>,
-    /// What could not be read, one sentence each.
+    /// Why kinds could not be listed, one sentence each.
     pub notes: Vec<String>,
     /// Kinds that cannot be listed (forbidden), as kubectl names them.
     pub unlisted: Vec<String>,
+    pub malformed: Vec<Malformed>,
+}
+
+/// An object that cannot be parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    pub namespace: String,
+    /// The object and the error, in one sentence.
+    pub why: String,
 }
 
 /// All workloads of `namespace`, or of all namespaces, whose labels match `selector`. Pods and other workloads with a
@@ -47,9 +56,9 @@ pub async fn list_workloads(
     let (mut all, mut refused) = (Listed::default(), None);
     for (_, kind, listed) in lists {
         match listed {
-            Ok((mut found, mut unread)) => {
+            Ok((mut found, mut malformed)) => {
                 all.workloads.append(&mut found);
-                all.notes.append(&mut unread);
+                all.malformed.append(&mut malformed);
             }
             Err(error) if error.kind() == ErrorKind::Forbidden => {
                 let kind = plural(kind);
@@ -115,7 +124,7 @@ async fn list(
     kind: WorkloadKind,
     namespace: Option<&str>,
     selector: Option<&str>,
-) -> Result<(Vec<Workload>, Vec<String>), Error> {
+) -> Result<(Vec<Workload>, Vec<Malformed>), Error> {
     let parameters = ListParams { label_selector: selector.map(str::to_owned), ..ListParams::default() };
     let lists = Lists {
         connection,
@@ -124,11 +133,11 @@ async fn list(
     };
     let lists = &lists;
     let page = |parameters| async move { lists.page(&parameters).await };
-    pages::collect(connection, parameters, page, |(workloads, notes): &mut (Vec<_>, Vec<_>), found| {
+    pages::collect(connection, parameters, page, |(workloads, unread): &mut (Vec<_>, Vec<_>), found| {
         for found in found {
             match found {
                 Ok(workload) => workloads.push(workload),
-                Err(note) => notes.push(note),
+                Err(malformed) => unread.push(malformed),
             }
         }
     })
@@ -136,7 +145,7 @@ async fn list(
 }
 
 /// A relevant workload, or why it cannot be parsed.
-type Found = Result<Workload, String>;
+type Found = Result<Workload, Malformed>;
 
 /// Lists of one kind.
 struct Lists<'a> {
@@ -196,10 +205,11 @@ impl Lists<'_> {
         if outline.is_covered_by_its_owner() {
             return None;
         }
-        let name = outline.name.name.clone();
+        let (namespace, name) = (outline.name.namespace.clone(), outline.name.name.clone());
         let describe = |error| {
             let cause = cause::json(&error);
-            format!("{}/{name} cannot be parsed: {cause}", self.kind.resource())
+            let object = format!("{}/{name} in namespace {namespace}", self.kind.resource());
+            Malformed { namespace, why: format!("{object} cannot be parsed: {cause}") }
         };
         Some(object.fill(outline, &self.connection.image_variables).map_err(describe))
     }

@@ -34,7 +34,7 @@ pub use custom::list_custom_resources;
 pub use error::{Error, ErrorKind};
 pub use gitops::{drift_correcting_releases, self_healing_applications};
 pub use kubeconfig::{ConfiguredNames, EksIdentity, configured_names};
-pub use list::{Listed, list_workloads, read_workload};
+pub use list::{Listed, Malformed, list_workloads, read_workload};
 pub use namespaces::namespaces;
 pub use nodes::{Node, Nodes, nodes};
 pub use patch::{PatchMode, patch};

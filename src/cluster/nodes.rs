@@ -30,8 +30,8 @@ pub struct Nodes {
     pub nodes: Vec<Node>,
     /// Accounts of the roles that nodes join with (`kube-system/aws-auth`), sorted.
     pub accounts: BTreeSet<String>,
-    /// What could not be read, one sentence each.
-    pub notes: Vec<String>,
+    /// Why nodes could not be listed, if that is forbidden.
+    pub forbidden: Option<String>,
 }
 
 impl Nodes {
@@ -55,7 +55,7 @@ impl Nodes {
     }
 }
 
-/// Lists all nodes. If that is forbidden, the result has a note.
+/// Lists all nodes. If that is forbidden, the result says so.
 ///
 /// # Errors
 /// The server cannot be reached.
@@ -67,7 +67,7 @@ pub async fn nodes(connection: &Connection) -> Result<Nodes, Error> {
     match pages::collect(connection, ListParams::default(), list, take).await {
         Ok(nodes) => result.nodes = nodes,
         Err(error) if error.kind() == ErrorKind::Forbidden => {
-            result.notes.push(format!("cannot list nodes: {error}; platforms and region are unknown"));
+            result.forbidden = Some(format!("cannot list nodes: {error}"));
         }
         Err(error) => return Err(error),
     }

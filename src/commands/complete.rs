@@ -148,7 +148,7 @@ mod tests {
             ("--context x version -o j", &["json"], NO_FILES),
             ("version -oj", &["-ojson"], NO_FILES),
             ("version --output=y", &["yaml"], NO_FILES),
-            ("preflight --fail-on ", &["warn", "fail", "unknown"], NO_FILES),
+            ("preflight --here ", &["inside", "outside"], NO_FILES),
             ("preflight --only CPL30", &["CPL301", "CPL302", "CPL303"], NO_FILES),
             ("preflight --only CPL301 --exclude=CPL30", &["CPL301", "CPL302", "CPL303"], NO_FILES),
             ("sync-images --dry", &["--dry-run"], NO_FILES),

@@ -16,7 +16,7 @@ pub(super) async fn run(arguments: &Arguments, images: &ImagesArguments) -> Resu
         None
     };
     let progress = arguments.progress();
-    let inventory = list(&settings, connection.as_ref(), &|event| progress.observe(event)).await;
+    let inventory = Box::pin(list(&settings, connection.as_ref(), &|event| progress.observe(event))).await;
     progress.clear();
     let inventory = inventory?;
     inventory.notes.iter().for_each(|note| output::warning(note));
@@ -24,7 +24,7 @@ pub(super) async fn run(arguments: &Arguments, images: &ImagesArguments) -> Resu
     if inventory.images.is_empty() {
         return Ok(nothing_found(arguments, images, &inventory));
     }
-    Ok(if inventory.unlisted.is_empty() { ExitStatus::Done } else { ExitStatus::Attention })
+    Ok(if inventory.is_incomplete() { ExitStatus::Attention } else { ExitStatus::Done })
 }
 
 /// The flags as settings, with the files read that they name.

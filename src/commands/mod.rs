@@ -43,11 +43,11 @@ pub async fn run(mut arguments: Arguments) -> ExitStatus {
     }
     // The largest futures are boxed.
     let exit_status = match &arguments.command {
-        Command::Preflight(preflight) => preflight::run(&arguments, preflight).await,
+        Command::Preflight(preflight) => Box::pin(preflight::run(&arguments, preflight)).await,
         Command::Images(images) => Box::pin(images::run(&arguments, images)).await,
         Command::SyncImages(sync) => Box::pin(sync_images::run(&arguments, sync)).await,
         Command::Rewrite(rewrite) => Box::pin(rewrite::run(&arguments, rewrite)).await,
-        Command::Rollback(rollback) => rollback::run(&arguments, rollback).await,
+        Command::Rollback(rollback) => Box::pin(rollback::run(&arguments, rollback)).await,
         Command::Status(status) => Box::pin(status::run(&arguments, status)).await,
         Command::Values(values) => Box::pin(values::run(&arguments, values)).await,
         Command::Permissions(permissions) => permissions::run(&arguments, permissions),

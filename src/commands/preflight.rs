@@ -25,15 +25,14 @@ pub(super) async fn run(
         OutputFormat::Name => output::result(&text::names(&report))?,
         OutputFormat::Json | OutputFormat::Yaml => output::document(&report.document(), preflight.output)?,
     }
+    if !matches!(preflight.output, OutputFormat::Table | OutputFormat::Wide) {
+        output::say(&text::verdict(&report));
+    }
     // Without the cluster the report is incomplete, whatever its checks say.
     for unread in &inputs.unread {
         if let Unread::Failed(message, hint) = unread {
             return Err(CommandError { message: message.clone(), hint: hint.clone() });
         }
     }
-    Ok(if report.needs_attention(preflight.fail_on.setting()) {
-        ExitStatus::Attention
-    } else {
-        ExitStatus::Done
-    })
+    Ok(if report.needs_attention() { ExitStatus::Attention } else { ExitStatus::Done })
 }

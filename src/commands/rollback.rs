@@ -26,7 +26,7 @@ pub(super) async fn run(
         unwatched.is_begun.set(is_approved && dry_run == DryRun::None && wanted.rollout.wait);
         Ok(is_approved)
     };
-    let report = put_back(&settings, &connection, &|event| progress.observe(event), approve).await;
+    let report = Box::pin(put_back(&settings, &connection, &|event| progress.observe(event), approve)).await;
     unwatched.is_begun.set(false);
     progress.clear();
     let report = report?;

@@ -11,7 +11,8 @@ pub(super) async fn run(arguments: &Arguments, status: &StatusArguments) -> Resu
     let connection = cluster::connect(&arguments.connection.flags(&settings.filter.knowledge)).await?;
     let progress = arguments.progress();
     let observer = |event| progress.observe(event);
-    let report = gather::run(&settings, &connection, &arguments.network.settings(), &observer).await;
+    let report =
+        Box::pin(gather::run(&settings, &connection, &arguments.network.settings(), &observer)).await;
     progress.clear();
     let report = report?;
     let found_nothing = report.destinations.is_empty();

@@ -34,15 +34,27 @@ pub struct Inventory {
     /// What could not be read, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Kinds of workloads that could not be listed, such as `daemonsets.apps`: their images may be missing here.
+    /// Kinds of workloads and of Cast AI's custom resources that could not be listed, such as `daemonsets.apps`: their
+    /// images may be missing here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unlisted: Vec<String>,
+    /// Objects of Cast AI and of the user's files that could not be read, one sentence each: their images are missing
+    /// here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
     /// The user's additions to our knowledge of Cast AI: names in the mirror are translated back with it too.
     #[serde(default, skip_serializing_if = "Knowledge::is_empty")]
     pub knowledge: Knowledge,
     /// Only for output, if the user requests it.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub explanation: Option<Explanation>,
+}
+
+impl Inventory {
+    /// Whether something that Cast AI needs could not be looked at.
+    pub const fn is_incomplete(&self) -> bool {
+        !self.unlisted.is_empty() || !self.unreadable.is_empty()
+    }
 }
 
 /// What was searched, and what was excluded.

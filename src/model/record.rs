@@ -34,6 +34,11 @@ impl Records {
         annotations.get(ANNOTATION).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
 
+    /// Whether [`Records::read`] can read all of the annotation.
+    pub fn are_readable(annotations: &BTreeMap<String, String>) -> bool {
+        annotations.get(ANNOTATION).is_none_or(|text| serde_json::from_str::<Self>(text).is_ok())
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

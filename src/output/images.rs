@@ -25,7 +25,7 @@ pub fn images(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
         }
         OutputFormat::Table | OutputFormat::Wide => result(&tables(inventory, format == OutputFormat::Wide))?,
     }
-    incomplete(&inventory.unlisted);
+    incomplete(&inventory.unlisted, &inventory.unreadable);
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use crate::output::{document, lines, result, say, width_for};
 /// Prints an inventory: each image, who uses it, and why it is included.
 pub fn inventory(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
     images_found(inventory, format)?;
-    incomplete(&inventory.unlisted);
+    incomplete(&inventory.unlisted, &inventory.unreadable);
     Ok(())
 }
 
@@ -55,13 +55,24 @@ pub(super) fn why(wanted: &WantedImage, used: &Use) -> String {
     }
 }
 
-/// Warns that a result is incomplete, and how to complete it.
-pub(super) fn incomplete(unlisted: &[String]) {
-    if !unlisted.is_empty() {
-        say(&format!("error: {}", incompleteness(unlisted)));
+/// Says that a result is incomplete, and how to complete it. It is the last line, so that it remains visible.
+pub fn incomplete(unlisted: &[String], unreadable: &[String]) {
+    if let Some(incompleteness) = incompleteness(unlisted, unreadable) {
+        say(&format!("error: {incompleteness}"));
     }
 }
 
-pub(super) fn incompleteness(unlisted: &[String]) -> String {
-    format!("incomplete: cannot list {}: allow it in Kubernetes RBAC and run again", unlisted.join(", "))
+/// What could not be looked at; `None` if there is nothing.
+pub(super) fn incompleteness(unlisted: &[String], unreadable: &[String]) -> Option<String> {
+    let (kinds, objects) = (unlisted.join(", "), unreadable.join(", "));
+    match (unlisted.is_empty(), unreadable.is_empty()) {
+        (true, true) => None,
+        (true, false) => Some(format!("incomplete: cannot read {objects}")),
+        (false, true) => {
+            Some(format!("incomplete: cannot list {kinds}: allow it in Kubernetes RBAC and run again"))
+        }
+        (false, false) => Some(format!(
+            "incomplete: cannot list {kinds}: allow it in Kubernetes RBAC and run again; cannot read {objects}"
+        )),
+    }
 }

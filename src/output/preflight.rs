@@ -2,14 +2,15 @@
 //! where it remains visible on a terminal.
 
 mod problems;
+mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+pub use self::verdict::verdict;
 use crate::output::table::Column;
 use crate::output::{style, table};
-use crate::preflight::check::{Judge, Step};
-use crate::preflight::checks::host_known;
+use crate::preflight::check::Step;
 use crate::preflight::finding::Finding;
 use crate::preflight::judgement::Outcome;
 use crate::preflight::report::Report;
@@ -33,7 +34,7 @@ pub fn text(report: &Report, wide: bool, width: Option<usize>) -> String {
     let tables =
         if wide { vec![every_finding(report)] } else { vec![facts(report, width), hosts(report, width)] };
     let mut parts: Vec<_> = tables.iter().map(|table| style::results(table)).collect();
-    parts.extend([problems::text(report, width), summary(report)]);
+    parts.extend([problems::text(report, width), summary(report, width)]);
     parts.retain(|part| !part.is_empty());
     parts.join("\n")
 }
@@ -57,18 +58,10 @@ fn observation(finding: &Finding) -> String {
     }
 }
 
-/// The step of a finding about a host on the network.
-const fn step_of(finding: &Finding) -> Option<Step> {
-    match finding.check.judge {
-        Judge::Network { step, .. } => Some(step),
-        _ => None,
-    }
-}
-
 /// One line per check that is not a step: the worst result, and the observation or the number of passes.
 fn facts(report: &Report, width: Option<usize>) -> String {
     let mut checks: Vec<Vec<&Finding>> = Vec::new();
-    for finding in report.findings.iter().filter(|finding| step_of(finding).is_none()) {
+    for finding in report.findings.iter().filter(|finding| finding.step().is_none()) {
         match checks.last_mut() {
             Some(same) if same[0].check.code == finding.check.code => same.push(finding),
             _ => checks.push(vec![finding]),
@@ -77,7 +70,7 @@ fn facts(report: &Report, width: Option<usize>) -> String {
     let rows: Vec<_> = checks
         .iter()
         .filter_map(|findings| {
-            let worst = findings.iter().max_by_key(|finding| urgency(&finding.outcome))?;
+            let worst = findings.iter().max_by_key(|finding| finding.outcome.urgency())?;
             let passed = findings.iter().filter(|finding| finding.outcome == Outcome::Pass).count();
             let seen = match findings.as_slice() {
                 [only] => observation(only),
@@ -101,7 +94,7 @@ fn facts(report: &Report, width: Option<usize>) -> String {
 fn hosts(report: &Report, width: Option<usize>) -> String {
     let mut order: Vec<&str> = Vec::new();
     let mut findings: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
-    for finding in report.findings.iter().filter(|finding| step_of(finding).is_some()) {
+    for finding in report.findings.iter().filter(|finding| finding.step().is_some()) {
         let host = finding.subject.name.as_str();
         if !order.contains(&host) {
             order.push(host);
@@ -114,8 +107,8 @@ fn hosts(report: &Report, width: Option<usize>) -> String {
             let of_host = &findings[host];
             let step = |index: usize| {
                 let (_, step) = STEPS[index];
-                let results = of_host.iter().filter(|finding| step_of(finding) == Some(step));
-                results.max_by_key(|finding| urgency(&finding.outcome)).map_or("-", |finding| {
+                let results = of_host.iter().filter(|finding| finding.step() == Some(step));
+                results.max_by_key(|finding| finding.outcome.urgency()).map_or("-", |finding| {
                     match finding.outcome {
                         // Steps after a failed one: the table shows where the chain ends.
                         Outcome::Skipped { .. } => "-",
@@ -169,18 +162,7 @@ fn every_finding(report: &Report) -> String {
     table::render(["RESULT", "CODE", "SUBJECT", "CHECK", "PLACE", "TIME", "OBSERVED"], &rows)
 }
 
-/// How urgent a result is.
-const fn urgency(outcome: &Outcome) -> u8 {
-    match outcome {
-        Outcome::Pass => 0,
-        Outcome::Skipped { .. } => 1,
-        Outcome::Unknown { .. } => 2,
-        Outcome::Warn => 3,
-        Outcome::Fail => 4,
-    }
-}
-
-fn summary(report: &Report) -> String {
+fn summary(report: &Report, width: Option<usize>) -> String {
     let counts = report.counts();
     let mut parts = vec![format!("{} passed", counts.pass)];
     for (count, word) in [
@@ -193,45 +175,9 @@ fn summary(report: &Report) -> String {
             parts.push(format!("{count} {word}"));
         }
     }
-    format!("{}\n{}\n", parts.join(", "), verdict(report))
-}
-
-/// The conclusion, in one sentence.
-fn verdict(report: &Report) -> String {
-    let failed: Vec<_> = report.findings.iter().filter(|finding| finding.outcome == Outcome::Fail).collect();
-    if !failed.is_empty() {
-        const NAMED: usize = 4;
-        let names = failed.iter().take(NAMED).map(|finding| {
-            format!("{} ({})", one_line(&finding.subject.name, NAME_LIMIT), finding.check.code)
-        });
-        let mut names = names.collect::<Vec<_>>().join(", ");
-        if failed.len() > NAMED {
-            // Writing to a string cannot fail.
-            let _ = write!(names, " and {} more", failed.len() - NAMED);
-        }
-        return format!("Not ready for PrivateLink: {names}");
-    }
-    let is_unknown = |finding: &Finding| matches!(finding.outcome, Outcome::Unknown { .. });
-    let network = |finding: &&Finding| step_of(finding).is_some();
-    if report.findings.iter().filter(network).any(is_unknown) {
-        return "Nothing failed, but the network checks did not run: run again from inside the VPC"
-            .to_owned();
-    }
-    // Host names that Cast AI does not publish are no gap in the report.
-    let gap = |finding: &Finding| is_unknown(finding) && finding.check.code != host_known::CHECK.code;
-    if report.findings.iter().any(gap) {
-        return "Nothing failed, but some checks could not run: see Unknown above".to_owned();
-    }
-    if report.narrowed && report.findings.is_empty() {
-        return "None of the selected checks applies to this cluster".to_owned();
-    }
-    if report.narrowed {
-        return "Nothing failed among the selected checks".to_owned();
-    }
-    if report.findings.iter().any(|finding| finding.outcome == Outcome::Warn) {
-        return "This cluster reaches Cast AI privately; see the warnings above".to_owned();
-    }
-    "This cluster reaches Cast AI privately".to_owned()
+    let verdict = verdict(report);
+    let verdict = width.map_or_else(|| verdict.clone(), |width| style::wrap(&verdict, width, 0));
+    format!("{}\n{verdict}\n", parts.join(", "))
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ pub fn done(report: &RollbackReport, format: OutputFormat) -> io::Result<()> {
         }
     }
     problems(report);
+    incomplete(&report.unlisted, &report.unreadable);
     Ok(())
 }
 
@@ -89,7 +90,6 @@ fn changes(report: &RollbackReport, planned: &'static str, width: Option<usize>)
 
 /// Prints problems and notes to stderr, one line each.
 fn problems(report: &RollbackReport) {
-    incomplete(&report.unlisted);
     for name in &report.not_found {
         say(&format!("error: {name} not found: check the name and -n, or list all with rollback --dry-run"));
     }

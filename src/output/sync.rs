@@ -42,9 +42,9 @@ pub fn planned(
     format: OutputFormat,
 ) -> io::Result<()> {
     match (format, plan) {
-        (OutputFormat::Json | OutputFormat::Yaml, Some(plan)) => document(plan, format),
-        (OutputFormat::Json | OutputFormat::Yaml, None) => document(report, format),
-        (OutputFormat::Name, _) => names(report, rewriting),
+        (OutputFormat::Json | OutputFormat::Yaml, Some(plan)) => document(plan, format)?,
+        (OutputFormat::Json | OutputFormat::Yaml, None) => document(report, format)?,
+        (OutputFormat::Name, _) => names(report, rewriting)?,
         (OutputFormat::Table | OutputFormat::Wide, _) => {
             let wide = format == OutputFormat::Wide;
             result(&if report.is_unchanged() && !report.images.is_empty() && !wide {
@@ -55,9 +55,10 @@ pub fn planned(
             problems(report);
             owner_notes(&report.workloads);
             relinquish_notes(&report.workloads);
-            Ok(())
         }
     }
+    incomplete(&report.unlisted, &report.unreadable);
+    Ok(())
 }
 
 /// Shows the planned changes before the confirmation prompt.
@@ -106,8 +107,8 @@ fn planned_text(
 /// Prints what a run did. `rewriting`: whether workloads were to be changed.
 pub fn done(report: &SyncReport, rewriting: bool, format: OutputFormat) -> io::Result<()> {
     match format {
-        OutputFormat::Json | OutputFormat::Yaml => document(report, format),
-        OutputFormat::Name => names(report, rewriting),
+        OutputFormat::Json | OutputFormat::Yaml => document(report, format)?,
+        OutputFormat::Name => names(report, rewriting)?,
         OutputFormat::Table | OutputFormat::Wide => {
             if !report.images.is_empty() || !report.workloads.is_empty() {
                 let (wide, width) = (format == OutputFormat::Wide, width_for(format));
@@ -123,9 +124,10 @@ pub fn done(report: &SyncReport, rewriting: bool, format: OutputFormat) -> io::R
             if !report.is_unchanged() && !report.found_nothing() {
                 say(&conclusion(report));
             }
-            Ok(())
         }
     }
+    incomplete(&report.unlisted, &report.unreadable);
+    Ok(())
 }
 
 /// Where a run mirrors to, for a sentence.
@@ -327,7 +329,6 @@ fn outcome(workload: &WorkloadReport, planned: &'static str) -> &'static str {
 
 /// Prints problems and notes to stderr, one line each.
 fn problems(report: &SyncReport) {
-    incomplete(&report.unlisted);
     // One cause often fails many images: it is printed once, with all of them.
     let mut failures: BTreeMap<&str, Vec<&ImageReport>> = BTreeMap::new();
     for image in &report.images {

@@ -25,7 +25,7 @@ pub(super) fn verdict(report: &StatusReport, has_flags: bool) -> Option<String> 
         other_registries(report),
         not_checked(report, Subject::Registry),
         not_checked(report, Subject::PublicTags),
-        (!report.unlisted.is_empty()).then(|| incompleteness(&report.unlisted)),
+        incompleteness(&report.unlisted, &report.unreadable),
     ];
     let mut parts: Vec<String> = findings.into_iter().flatten().collect();
     let is_skipped = |subject| report.skipped.contains(&subject);

@@ -23,8 +23,9 @@ pub struct NamedImages {
     pub maps: Vec<NameMap>,
     pub knowledge: Knowledge,
     pub assignments: Vec<Assignment>,
-    /// Whether some kind of workload could not be listed.
-    pub is_partial: bool,
+    /// Kinds and objects that could not be read, as in the inventory.
+    pub unlisted: Vec<String>,
+    pub unreadable: Vec<String>,
 }
 
 /// Reads the cluster, and assigns a name to every image. Warns about everything that could not be read.
@@ -40,7 +41,7 @@ pub async fn read(
     observer: Observer<'_>,
 ) -> Result<NamedImages, CommandError> {
     let filter = ImageFilter::default().with(knowledge.clone()).mapped(settings.maps.clone());
-    let snapshot = ClusterSnapshot::read(connection, scope, &filter).await?;
+    let snapshot = Box::pin(ClusterSnapshot::read(connection, scope, &filter)).await?;
     let region = settings.region.as_deref();
     let described = snapshot.environment.cluster(region);
     let mirror = target::chosen(network, settings, Some(&described)).await?;
@@ -58,14 +59,19 @@ pub async fn read(
     let region = settings.region_of(Some(&described), &mirror);
     let assignments = assign_all(&inventory, &mirror, &settings.maps, region.as_deref(), observer);
     let maps = settings.maps.clone();
-    let is_partial = !inventory.unlisted.is_empty();
-    Ok(NamedImages { snapshot, mirror, maps, knowledge, assignments, is_partial })
+    let (unlisted, unreadable) = (inventory.unlisted, inventory.unreadable);
+    Ok(NamedImages { snapshot, mirror, maps, knowledge, assignments, unlisted, unreadable })
 }
 
 impl NamedImages {
     /// What names were given by.
     pub fn naming(&self) -> Naming<'_> {
         Naming { mirror: &self.mirror, maps: &self.maps, knowledge: &self.knowledge }
+    }
+
+    /// Whether something that Cast AI needs could not be looked at.
+    pub const fn is_incomplete(&self) -> bool {
+        !self.unlisted.is_empty() || !self.unreadable.is_empty()
     }
 
     /// # Errors

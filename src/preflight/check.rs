@@ -4,7 +4,7 @@ use probe::Layer;
 use serde::Serialize;
 
 use super::component::Component;
-use super::facts::{ClusterFacts, ProbedTarget, RegistryFacts, ServiceFacts};
+use super::facts::{ClusterFacts, ProbedTarget, RegionFacts, RegistryFacts};
 use super::judgement::Judgement;
 use super::machine::MachineFacts;
 use super::target::Target;
@@ -43,8 +43,7 @@ impl Check {
     pub const fn needs(&self) -> &'static [Need] {
         match self.judge {
             Judge::Cluster(_) | Judge::Region(_) => &[],
-            // The services depend on the installation that components are configured with.
-            Judge::Component(_) | Judge::Target { .. } | Judge::Service(_) => &[Need::Configuration],
+            Judge::Component(_) | Judge::Target { .. } => &[Need::Configuration],
             Judge::Machine(_) => &[Need::Metadata],
             Judge::Network { .. } => &[Need::Configuration, Need::Metadata],
             Judge::Registry { needs, .. } => needs,
@@ -87,6 +86,8 @@ pub enum Requires {
     Same(&'static str),
     /// For the cluster, unless components were found: then the cluster has been read.
     Cluster(&'static str),
+    /// For the cluster's region.
+    Region(&'static str),
     /// For a component that is configured with this host. One of them is enough.
     AnyComponent(&'static str),
 }
@@ -94,7 +95,7 @@ pub enum Requires {
 impl Requires {
     pub const fn code(self) -> &'static str {
         match self {
-            Self::Same(code) | Self::Cluster(code) | Self::AnyComponent(code) => code,
+            Self::Same(code) | Self::Cluster(code) | Self::Region(code) | Self::AnyComponent(code) => code,
         }
     }
 }
@@ -115,10 +116,8 @@ pub enum Need {
 pub enum Judge {
     Cluster(fn(&ClusterFacts) -> Judgement),
     Component(fn(&Component) -> Judgement),
-    Region(fn(Option<&str>) -> Judgement),
+    Region(fn(&RegionFacts) -> Judgement),
     Machine(fn(&MachineFacts) -> Judgement),
-    /// Endpoint services whose host is not published.
-    Service(fn(&ServiceFacts) -> Judgement),
     /// Facts about a host that need no network.
     Target {
         applies: fn(&Target) -> bool,

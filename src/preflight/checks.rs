@@ -2,7 +2,8 @@
 //!
 //! 1xx: cluster and location; 2xx: connection to Cast AI; 3xx: connection to ECR. Within 2xx and 3xx, the last two
 //! digits have the same meaning: x10 DNS, x20 TCP, x30 TLS, x40 the protocol on top. 4xx is reserved for AWS
-//! configuration.
+//! configuration. CPL202 (the host name of an endpoint service is known) returns with the code that can look it up in
+//! EC2: until then nothing could answer it.
 
 pub mod cluster_answers;
 pub mod components_found;
@@ -23,7 +24,6 @@ pub mod endpoint_tcp;
 pub mod endpoint_tls;
 pub mod here_inside;
 pub mod host_covered;
-pub mod host_known;
 pub mod region_known;
 pub mod region_offered;
 
@@ -37,7 +37,6 @@ pub static CHECKS: &[&Check] = &[
     &region_offered::CHECK,
     &here_inside::CHECK,
     &host_covered::CHECK,
-    &host_known::CHECK,
     &endpoint_resolves::CHECK,
     &endpoint_private::CHECK,
     &endpoint_tcp::CHECK,

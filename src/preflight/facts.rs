@@ -8,16 +8,13 @@ use super::machine::MachineFacts;
 use super::subject::{Subject, SubjectKind, VantagePoint};
 use super::target::Target;
 use crate::aws::error::Error;
-use crate::castai::endpoints::Service;
 use crate::cluster::{self, ErrorKind};
 
 /// All gathered facts.
 pub struct Facts {
     pub cluster: ClusterFacts,
-    pub region: Option<String>,
+    pub region: RegionFacts,
     pub machine: MachineFacts,
-    /// Endpoint services of the region whose host is not published.
-    pub services: Vec<ServiceFacts>,
     pub targets: Vec<Target>,
     /// The network facts, by vantage point.
     pub views: Vec<View>,
@@ -40,11 +37,26 @@ impl ClusterFacts {
     }
 }
 
+/// The cluster's region.
+pub struct RegionFacts {
+    pub name: Option<String>,
+    /// Why nodes, which have it in their labels, could not be listed.
+    pub forbidden: Option<String>,
+}
+
+impl RegionFacts {
+    pub fn subject(&self) -> Subject {
+        Subject::new(SubjectKind::Region, self.name.as_deref().unwrap_or("region"))
+    }
+}
+
 /// A read that failed, with the server's message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unread {
     /// A permission is missing, so the result is unknown.
     Forbidden(String),
+    /// An object of Cast AI is malformed.
+    Malformed(String),
     /// The cluster is unreachable or rejects our credentials; with a hint if there is one.
     Failed(String, Option<String>),
 }
@@ -56,12 +68,6 @@ impl Unread {
         }
         Self::Failed(error.to_string(), error.hint().map(ToOwned::to_owned))
     }
-}
-
-/// An endpoint service of a region.
-pub struct ServiceFacts {
-    pub service: &'static Service,
-    pub region: Option<String>,
 }
 
 /// The network facts from one vantage point.
@@ -90,7 +96,8 @@ impl ProbedTarget<'_> {
 /// AWS's responses about the destination registry.
 pub struct RegistryFacts {
     pub region: Option<String>,
-    pub account: Option<String>,
+    /// The account, or why it is unknown.
+    pub account: Result<String, String>,
     pub token: ApiResponse,
     pub repository: ApiResponse,
 }
@@ -98,7 +105,7 @@ pub struct RegistryFacts {
 impl RegistryFacts {
     pub fn subject(&self) -> Subject {
         let name =
-            self.account.as_ref().map_or_else(|| "ECR".to_owned(), |account| format!("ECR of {account}"));
+            self.account.as_ref().map_or_else(|_| "ECR".to_owned(), |account| format!("ECR of {account}"));
         Subject::new(SubjectKind::Registry, name)
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::check::{Check, Severity, Source};
+use super::check::{Check, Judge, Severity, Source, Step};
 use super::judgement::{Fix, Judgement, Outcome};
 use super::subject::{Subject, VantagePoint};
 
@@ -52,6 +52,29 @@ impl Finding {
             evidence: judgement.evidence,
             fixes,
             milliseconds: judgement.milliseconds,
+        }
+    }
+
+    /// The step of a host's check chain, if it is about one.
+    pub const fn step(&self) -> Option<Step> {
+        match self.check.judge {
+            Judge::Network { step, .. } => Some(step),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing in this cluster is known to use the subject.
+    pub fn is_optional(&self) -> bool {
+        self.severity == Severity::Warning && self.check.severity == Severity::Error
+    }
+
+    /// Whether it makes the exit code 1: it failed, or it was asked for and could not be looked at.
+    pub fn needs_attention(&self) -> bool {
+        match self.outcome {
+            Outcome::Pass | Outcome::Warn => false,
+            Outcome::Fail | Outcome::Unknown { .. } => true,
+            // Its cause may not be among the selected checks.
+            Outcome::Skipped { .. } => self.severity == Severity::Error,
         }
     }
 

@@ -12,20 +12,18 @@ pub(super) fn private_dns(target: &Target) -> Vec<Fix> {
         )],
         Kind::CastAi { service: Some(service), .. } => {
             let name = target.region.as_deref().and_then(|region| service.service_name(region));
-            endpoint(service.name, name.as_deref().unwrap_or("SERVICE_NAME"), region)
+            endpoint(name.as_deref().unwrap_or("SERVICE_NAME"), region)
         }
-        Kind::Aws { service } => endpoint(service, &format!("com.amazonaws.{region}.{service}"), region),
+        Kind::Aws { service } => endpoint(&format!("com.amazonaws.{region}.{service}"), region),
     }
 }
 
 /// How to find, fix and create the interface endpoint of a service. Placeholders are words in capitals: in angle
 /// brackets, a shell would treat them as redirections.
-fn endpoint(called: &str, service: &str, region: &str) -> Vec<Fix> {
+fn endpoint(service: &str, region: &str) -> Vec<Fix> {
     vec![
         Fix::command(
-            format!(
-                "find the endpoint of {called} in the cluster's VPC, and check that private DNS is enabled"
-            ),
+            "find the endpoint in the cluster's VPC, and check that private DNS is enabled",
             format!(
                 "aws ec2 describe-vpc-endpoints --region {region} --filters Name=service-name,Values={service} --query 'VpcEndpoints[].[VpcId,VpcEndpointId,State,PrivateDnsEnabled]' --output text"
             ),
@@ -54,6 +52,14 @@ pub(super) fn run_from_inside() -> Fix {
     Fix::command(
         "run from a machine in the VPC; if this machine uses the VPC's DNS and routes, pass --here=inside",
         "kubectl castai-privatelink preflight --here=inside",
+    )
+}
+
+/// How to get missing permissions in the cluster.
+pub(super) fn grant() -> Fix {
+    Fix::command(
+        "allow it: an administrator applies the role that `permissions rbac` prints",
+        "kubectl castai-privatelink permissions rbac --read-only --subject=user:NAME | kubectl apply -f -",
     )
 }
 

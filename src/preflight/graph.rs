@@ -102,6 +102,9 @@ impl Graph<'_> {
                 self.standing(code, &self.facts.cluster.subject().name, node.vantage_point)?.root()
             }
             Requires::Cluster(_) => None,
+            Requires::Region(code) => {
+                self.standing(code, &self.facts.region.subject().name, node.vantage_point)?.root()
+            }
             Requires::AnyComponent(code) => {
                 let workloads = node.configured_in.into_iter().flatten();
                 let standings =

@@ -31,6 +31,17 @@ impl Outcome {
         }
     }
 
+    /// How urgent it is; the greatest is the worst.
+    pub const fn urgency(&self) -> u8 {
+        match self {
+            Self::Pass => 0,
+            Self::Skipped { .. } => 1,
+            Self::Unknown { .. } => 2,
+            Self::Warn => 3,
+            Self::Fail => 4,
+        }
+    }
+
     /// Why there is no observation, if there is none.
     pub fn reason(&self) -> Option<String> {
         match self {

@@ -60,8 +60,8 @@ pub struct MachineFacts {
     /// The location according to the user.
     pub declared: Option<Here>,
     pub metadata: Metadata,
-    /// Internal addresses of the nodes.
-    pub nodes: Vec<IpAddr>,
+    /// Internal addresses of the nodes, or why they could not be listed.
+    pub nodes: Result<Vec<IpAddr>, String>,
 }
 
 /// This machine's location, and the evidence for it.
@@ -70,6 +70,8 @@ pub enum Position<'a> {
     Declared(Here),
     MetadataDisabled,
     MetadataSilent(&'a str),
+    /// Listing nodes is forbidden, with the server's message.
+    NodesForbidden(&'a str),
     NodesUnknown,
     /// The number of nodes in this machine's VPC: at least one.
     SameVpc(usize),
@@ -86,11 +88,13 @@ impl MachineFacts {
             Metadata::Silent(why) => return Position::MetadataSilent(why),
             Metadata::Ranges(ranges) => ranges,
         };
-        if self.nodes.is_empty() {
-            return Position::NodesUnknown;
-        }
+        let nodes = match &self.nodes {
+            Err(why) => return Position::NodesForbidden(why),
+            Ok(nodes) if nodes.is_empty() => return Position::NodesUnknown,
+            Ok(nodes) => nodes,
+        };
         // Some nodes may be in a peered VPC or be hybrid nodes: one node in this machine's VPC is enough.
-        match self.nodes.iter().filter(|node| ranges.iter().any(|range| range.contains(*node))).count() {
+        match nodes.iter().filter(|node| ranges.iter().any(|range| range.contains(*node))).count() {
             0 => Position::OtherVpc,
             count => Position::SameVpc(count),
         }
@@ -102,6 +106,7 @@ impl MachineFacts {
             Position::SameVpc(_) => Here::Inside,
             Position::MetadataDisabled
             | Position::MetadataSilent(_)
+            | Position::NodesForbidden(_)
             | Position::NodesUnknown
             | Position::OtherVpc => Here::Outside,
         }
@@ -131,7 +136,7 @@ mod tests {
             (Some(Here::Outside), &ranges, nodes(&["10.0.1.5"]), Here::Outside),
         ];
         for (declared, metadata, nodes, expected) in cases {
-            let machine = MachineFacts { declared, metadata: metadata.clone(), nodes };
+            let machine = MachineFacts { declared, metadata: metadata.clone(), nodes: Ok(nodes) };
             assert_eq!(machine.here(), expected, "{machine:?}");
         }
     }

@@ -6,6 +6,7 @@ use super::check::{Check, Judge};
 use super::facts::{Facts, ProbedTarget, View};
 use super::fixes;
 use super::judgement::Judgement;
+use super::machine::Position;
 use super::subject::{Subject, SubjectKind, VantagePoint};
 use super::target::Target;
 
@@ -38,7 +39,6 @@ impl Node<'_> {
 
 /// The nodes of a check.
 pub(super) fn nodes_of<'a>(check: &Check, facts: &'a Facts) -> Vec<Node<'a>> {
-    let region = facts.region.as_deref();
     match check.judge {
         Judge::Cluster(judge) => {
             let cluster = &facts.cluster;
@@ -61,24 +61,11 @@ pub(super) fn nodes_of<'a>(check: &Check, facts: &'a Facts) -> Vec<Node<'a>> {
                 .collect()
         }
         Judge::Region(judge) => {
-            let subject = Subject::new(SubjectKind::Region, region.unwrap_or("region"));
-            vec![Node::judged(subject, judge(region))]
+            vec![Node::judged(facts.region.subject(), judge(&facts.region))]
         }
         Judge::Machine(judge) => {
             vec![Node::judged(Subject::new(SubjectKind::Machine, "this machine"), judge(&facts.machine))]
         }
-        Judge::Service(judge) => facts
-            .services
-            .iter()
-            .map(|facts| {
-                let purposes = facts.service.needed_by.split(';');
-                let subject = Subject {
-                    needed_by: purposes.map(|purpose| purpose.trim().to_owned()).collect(),
-                    ..Subject::new(SubjectKind::Service, facts.service.name)
-                };
-                Node::judged(subject, judge(facts))
-            })
-            .collect(),
         Judge::Target { applies, judge } => {
             let targets = facts.targets.iter().filter(|target| applies(target));
             targets
@@ -90,8 +77,9 @@ pub(super) fn nodes_of<'a>(check: &Check, facts: &'a Facts) -> Vec<Node<'a>> {
             .iter()
             .flat_map(|view| {
                 let targets = facts.targets.iter().filter(|target| applies(target));
-                targets
-                    .map(move |target| of_target(target, view.vantage_point, judge_view(view, target, judge)))
+                targets.map(move |target| {
+                    of_target(target, view.vantage_point, judge_view(facts, view, target, judge))
+                })
             })
             .collect(),
         Judge::Registry { judge, .. } => {
@@ -110,10 +98,19 @@ fn of_target(target: &Target, vantage_point: VantagePoint, verdict: Verdict) -> 
     }
 }
 
-fn judge_view(view: &View, target: &Target, judge: fn(&ProbedTarget<'_>) -> Judgement) -> Verdict {
+fn judge_view(
+    facts: &Facts,
+    view: &View,
+    target: &Target,
+    judge: fn(&ProbedTarget<'_>) -> Judgement,
+) -> Verdict {
     let Some(hosts) = &view.hosts else {
-        let judgement = Judgement::unknown(fixes::OUTSIDE).fix(fixes::run_from_inside());
-        return Verdict::NotSeen(judgement);
+        // The fix is that of the check of the machine, so that both are one problem.
+        let fix = match facts.machine.position() {
+            Position::NodesForbidden(_) => fixes::grant(),
+            _ => fixes::run_from_inside(),
+        };
+        return Verdict::NotSeen(Judgement::unknown(fixes::OUTSIDE).fix(fix));
     };
     match hosts.iter().find(|facts| target.is_seen_by(&facts.target)) {
         Some(facts) => Verdict::Judged(judge(&ProbedTarget { target, facts })),

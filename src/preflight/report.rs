@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::causes::{Cause, causes};
 use super::check::{Category, Severity, Source};
 use super::checks;
 use super::finding::Finding;
@@ -25,15 +26,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
-/// The mildest result that leads to exit code 1. Each includes the ones before it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FailOn {
-    #[default]
-    Fail,
-    Warn,
-    /// Also unknown and skipped: only a pass is good enough.
-    Unknown,
-}
+/// What no check of this version looks at. A run from one machine proves nothing about it.
+pub const NOT_COVERED: [&str; 3] = ["pods", "AWS settings", "S3"];
 
 /// The number of findings by result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -76,14 +70,9 @@ impl Report {
         counts
     }
 
-    /// Whether the exit code is 1.
-    pub fn needs_attention(&self, fail_on: FailOn) -> bool {
-        self.findings.iter().any(|finding| match finding.outcome {
-            Outcome::Pass => false,
-            Outcome::Fail => true,
-            Outcome::Warn => fail_on >= FailOn::Warn,
-            Outcome::Skipped { .. } | Outcome::Unknown { .. } => fail_on >= FailOn::Unknown,
-        })
+    /// Whether the exit code is 1: something failed, or was asked for and not looked at.
+    pub fn needs_attention(&self) -> bool {
+        self.findings.is_empty() || self.findings.iter().any(Finding::needs_attention)
     }
 
     /// The document for machines. Within one `apiVersion`, fields are only added.
@@ -95,6 +84,8 @@ impl Report {
             cluster: self.cluster.as_deref(),
             region: self.region.as_deref(),
             counts: self.counts(),
+            not_checked: causes(&self.findings).iter().filter_map(NotChecked::new).collect(),
+            not_covered: NOT_COVERED,
             findings: self.findings.iter().map(FindingDocument::new).collect(),
         }
     }
@@ -113,7 +104,30 @@ pub struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     region: Option<&'a str>,
     counts: Counts,
+    /// What was asked for and could not be looked at, by cause.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_checked: Vec<NotChecked<'a>>,
+    /// What no check of this version looks at.
+    not_covered: [&'static str; 3],
     findings: Vec<FindingDocument<'a>>,
+}
+
+/// Checks that could not run, with their cause.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "NotChecked"))]
+#[serde(rename_all = "camelCase")]
+struct NotChecked<'a> {
+    codes: Vec<&'static str>,
+    subjects: Vec<&'a str>,
+    cause: String,
+}
+
+impl<'a> NotChecked<'a> {
+    fn new(cause: &Cause<'a>) -> Option<Self> {
+        let Outcome::Unknown { why } = &cause.first.outcome else { return None };
+        Some(Self { codes: cause.codes(), subjects: cause.subjects(), cause: why.clone() })
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -225,21 +239,42 @@ mod tests {
     }
 
     #[test]
-    fn the_exit_code_follows_fail_on() {
-        use FailOn::{Fail, Unknown, Warn};
-        let skipped = Judgement::skipped("CPL210");
+    fn everything_that_did_not_pass_and_is_needed_gives_exit_code_1() {
         let cases = [
-            (Judgement::pass(""), [false, false, false]),
-            (Judgement::fail(""), [true, true, true]),
-            (Judgement::warn(""), [false, true, true]),
-            (Judgement::unknown("no route"), [false, false, true]),
-            (skipped, [false, false, true]),
+            (Severity::Error, Judgement::pass(""), false),
+            (Severity::Error, Judgement::fail(""), true),
+            (Severity::Warning, Judgement::fail(""), false),
+            (Severity::Error, Judgement::warn(""), false),
+            (Severity::Error, Judgement::unknown("no route"), true),
+            (Severity::Warning, Judgement::unknown("no route"), true),
+            // With --only, the check that blocks it is not among the findings.
+            (Severity::Error, Judgement::skipped("CPL210"), true),
+            // A host that no component uses.
+            (Severity::Warning, Judgement::skipped("CPL210"), false),
         ];
-        for (judgement, expected) in cases {
-            let report = report(vec![finding("CPL210", "x", judgement.clone())]);
-            let seen = [Fail, Warn, Unknown].map(|fail_on| report.needs_attention(fail_on));
-            assert_eq!(seen, expected, "{judgement:?}");
+        for (severity, judgement, expected) in cases {
+            let check = checks::find("CPL220").unwrap();
+            let subject = Subject::new(SubjectKind::Host, "x");
+            let finding = Finding::new(check, severity, subject, VantagePoint::Here, judgement.clone());
+            assert_eq!(report(vec![finding]).needs_attention(), expected, "{severity:?} {judgement:?}");
         }
+        assert!(report(Vec::new()).needs_attention(), "nothing was looked at");
+    }
+
+    #[test]
+    fn what_was_not_checked_is_in_the_document_by_cause() {
+        let outside = || Judgement::unknown("outside").fix(Fix::text("run inside"));
+        let findings = vec![
+            finding("CPL210", "a", outside()),
+            finding("CPL211", "a", outside()),
+            finding("CPL210", "b", outside()),
+        ];
+        let json = serde_json::to_value(report(findings).document()).unwrap();
+        assert_valid(&json);
+        let expected = serde_json::json!([
+            {"codes": ["CPL210", "CPL211"], "subjects": ["a", "b"], "cause": "outside"},
+        ]);
+        assert_eq!(json["notChecked"], expected);
     }
 
     #[test]
@@ -263,6 +298,7 @@ mod tests {
                 "cluster": "prod",
                 "region": "us-east-1",
                 "counts": {"pass": 0, "warn": 0, "fail": 1, "skipped": 0, "unknown": 0},
+                "notCovered": ["pods", "AWS settings", "S3"],
                 "findings": [{
                     "code": "CPL211",
                     "title": "the host resolves to private addresses only",

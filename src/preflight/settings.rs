@@ -31,11 +31,11 @@ pub struct Inputs {
     pub unread: Vec<Unread>,
     /// For reading the `ConfigMap`s and Secrets that components refer to.
     pub client: Option<Client>,
-    /// Internal addresses of the nodes.
-    pub nodes: Vec<IpAddr>,
+    /// Internal addresses of the nodes, or why they could not be listed.
+    pub nodes: Result<Vec<IpAddr>, String>,
     pub region: Option<String>,
-    /// AWS account of the registry.
-    pub account: Option<String>,
+    /// AWS account of the registry, or why it is unknown.
+    pub account: Result<String, String>,
     /// Region of the registry, which may differ from the cluster's.
     pub registry_region: Option<String>,
     /// Path in the registry below which images are mirrored; `None` for its root.

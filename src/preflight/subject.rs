@@ -24,8 +24,6 @@ pub enum SubjectKind {
     Machine,
     Workload,
     Region,
-    /// A Cast AI endpoint service without a known host.
-    Service,
     /// A host, with its port unless it is 443.
     Host,
     /// An AWS account's ECR.
@@ -40,7 +38,6 @@ impl SubjectKind {
             Self::Machine => "machines",
             Self::Workload => "workloads",
             Self::Region => "regions",
-            Self::Service => "services",
             Self::Host => "hosts",
             Self::Registry => "registries",
         }

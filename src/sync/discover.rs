@@ -72,8 +72,13 @@ pub fn discover(
         });
         wanted.used_by.push(used_by);
     };
-    for (uses, unreadable) in found.iter().flat_map(|found| found_uses(found, filter)) {
-        notes.extend(unreadable);
+    let mut unreadable = Vec::new();
+    for (is_needed, (uses, unread)) in found.iter().flat_map(|found| found_uses(found, filter)) {
+        if is_needed {
+            unreadable.extend(unread);
+        } else {
+            notes.extend(unread);
+        }
         for (image, used_by) in uses {
             take(image, used_by);
         }
@@ -110,6 +115,7 @@ pub fn discover(
         images: images.into_values().collect(),
         notes,
         unlisted: Vec::new(),
+        unreadable,
         knowledge: filter.knowledge.clone(),
         explanation: None,
     }
@@ -125,20 +131,30 @@ fn named() -> Use {
     }
 }
 
-/// What each object holds that is taken, and what of it cannot be read.
+/// The included images of an object, and notes on those that are not valid references.
+pub type Uses = (Vec<(Image, Use)>, Vec<String>);
+
+/// The images of all objects, each with whether Cast AI or the user needs the object: Helm releases are an optional
+/// source, and objects in other namespaces may be anyone's.
 fn found_uses<'f>(
     found: &'f Found<'_>,
     filter: &'f ImageFilter,
-) -> impl Iterator<Item = (Vec<(Image, Use)>, Vec<String>)> + use<'f> {
-    let workloads = found.workloads.iter().map(|workload| uses(workload, filter));
+) -> impl Iterator<Item = (bool, Uses)> + use<'f> {
+    let is_castai = |namespace: &str| filter.knowledge.is_namespace(namespace);
+    let workloads = found.workloads.iter();
+    let workloads =
+        workloads.map(move |workload| (is_castai(&workload.name.namespace), uses(workload, filter)));
+    let resources = found.resources.iter();
+    let resources =
+        resources.map(move |resource| (is_castai(&resource.namespace), resource_uses(resource, filter)));
     workloads
-        .chain(found.releases.iter().map(|release| releases::uses(release, filter)))
-        .chain(found.resources.iter().map(|resource| resource_uses(resource, filter)))
-        .chain(found.manifests.iter().map(|manifest| file_uses(manifest, filter)))
+        .chain(found.releases.iter().map(|release| (false, releases::uses(release, filter))))
+        .chain(resources)
+        .chain(found.manifests.iter().map(|manifest| (true, file_uses(manifest, filter))))
 }
 
 /// The included images of a workload, and notes on those that are not valid references.
-pub fn uses(workload: &Workload, filter: &ImageFilter) -> (Vec<(Image, Use)>, Vec<String>) {
+pub fn uses(workload: &Workload, filter: &ImageFilter) -> Uses {
     if workload.is_covered_by_its_owner() {
         return (Vec::new(), Vec::new());
     }
@@ -154,7 +170,7 @@ pub fn uses(workload: &Workload, filter: &ImageFilter) -> (Vec<(Image, Use)>, Ve
     collect(&workload.pod, &records, &place, &described, filter, reason, not_rewritable)
 }
 
-fn file_uses(manifest: &Manifest, filter: &ImageFilter) -> (Vec<(Image, Use)>, Vec<String>) {
+fn file_uses(manifest: &Manifest, filter: &ImageFilter) -> Uses {
     let records = Records::read(&manifest.annotations);
     let place = Place::File { path: manifest.path.clone(), manifest: manifest.name.clone() };
     let described = format!("{} in {}", manifest.name, manifest.path);
@@ -164,7 +180,7 @@ fn file_uses(manifest: &Manifest, filter: &ImageFilter) -> (Vec<(Image, Use)>, V
 }
 
 /// All images of a Cast AI custom resource are included if they may be mirrored.
-fn resource_uses(resource: &Resource, filter: &ImageFilter) -> (Vec<(Image, Use)>, Vec<String>) {
+fn resource_uses(resource: &Resource, filter: &ImageFilter) -> Uses {
     let definition = &resource.definition;
     let kind = definition.singular();
     let place = Place::Resource {
@@ -238,7 +254,7 @@ fn collect(
     filter: &ImageFilter,
     reason_of: impl Fn(&LocatedField) -> Option<Reason>,
     not_rewritable: impl Fn(&ImageField) -> Option<String>,
-) -> (Vec<(Image, Use)>, Vec<String>) {
+) -> Uses {
     let (mut uses, mut notes) = (Vec::new(), Vec::new());
     let fields = locate_image_fields(pod, &filter.knowledge.image_variables());
     let (dependent, independent): (Vec<_>, Vec<_>) =

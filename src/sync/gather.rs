@@ -5,6 +5,7 @@ use crate::event::{Event, Observer};
 use crate::model::inventory::Inventory;
 use crate::sync::discover::ImageFilter;
 use crate::sync::discover::snapshot::{self, ClusterSnapshot};
+use crate::sync::earlier_run;
 use crate::sync::settings::{Ports, Settings};
 
 /// Reads the clusters, where a stage needs them.
@@ -18,7 +19,7 @@ pub(super) async fn read_clusters(
     let mut clusters = Vec::new();
     for connection in &ports.clusters {
         let scope = &settings.scope;
-        let cluster = ClusterSnapshot::read(connection, scope, &settings.filter).await?;
+        let cluster = Box::pin(ClusterSnapshot::read(connection, scope, &settings.filter)).await?;
         clusters.push(if settings.stages.discover {
             cluster.with_waiting_pods(scope).await?
         } else {
@@ -46,6 +47,21 @@ pub(super) fn inventory(
         observer(Event::Warning(note.clone()));
     }
     inventory
+}
+
+/// Names the flags of an earlier run with other names, which annotations record.
+pub(super) fn hint_at_earlier_runs(
+    settings: &Settings,
+    filter: &ImageFilter,
+    clusters: &[ClusterSnapshot],
+    observer: Observer<'_>,
+) {
+    let hint = |cluster: &ClusterSnapshot| {
+        earlier_run::hint(&cluster.workloads, &filter.knowledge, &settings.mirror, &filter.mirrors)
+    };
+    for hint in clusters.iter().filter_map(hint) {
+        observer(Event::Note(hint));
+    }
 }
 
 /// The part of an inventory from another machine that matches `filter`.

@@ -41,7 +41,7 @@ pub async fn run(
         check_maps(&inventory, settings, &filter, observer)?;
         return Ok(explained(inventory, found, settings, &filter));
     };
-    let snapshot = ClusterSnapshot::read(connection, &settings.scope, &settings.filter).await?;
+    let snapshot = Box::pin(ClusterSnapshot::read(connection, &settings.scope, &settings.filter)).await?;
     let snapshot = snapshot.with_waiting_pods(&settings.scope).await?;
     let region = settings.mirror.region.as_deref();
     let filter = settings.filter.clone().below(target::known_to_cluster(&settings.mirror, &snapshot));
@@ -49,7 +49,9 @@ pub async fn run(
     let inventory = snapshot.inventory(region, &filter);
     let knowledge = &settings.filter.knowledge;
     let hint = earlier_run::hint(&snapshot.workloads, knowledge, &settings.mirror, &filter.mirrors);
-    hint.into_iter().for_each(|hint| observer(Event::Note(hint)));
+    if let Some(hint) = hint {
+        observer(Event::Note(hint));
+    }
     check_maps(&inventory, settings, &filter, observer)?;
     Ok(explained(inventory, snapshot.found(), settings, &filter))
 }

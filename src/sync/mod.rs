@@ -47,12 +47,7 @@ pub async fn run(
     let filter = settings.filter.clone().below(target::known_mirrors(settings, &clusters));
     let filter = clusters.iter().fold(filter, |filter, cluster| beside(filter, &cluster.workloads));
     let inventory = gather::inventory(settings, &filter, &clusters, observer);
-    for cluster in &clusters {
-        let known = target::known_mirrors(settings, &clusters);
-        let hint =
-            earlier_run::hint(&cluster.workloads, &settings.filter.knowledge, &settings.mirror, &known);
-        hint.into_iter().for_each(|hint| observer(Event::Note(hint)));
-    }
+    gather::hint_at_earlier_runs(settings, &filter, &clusters, observer);
     settings.artifacts.inventory.write(&inventory)?;
     if (inventory.images.is_empty() && settings.artifacts.plan.given().is_none())
         || !(stages.mirror || stages.rewrite)

@@ -23,9 +23,12 @@ pub struct SyncReport {
     pub workloads: Vec<WorkloadReport>,
     /// What could not be read, one sentence each.
     pub notes: Vec<String>,
-    /// Kinds of workloads that could not be listed, so that their images are unknown.
+    /// Kinds of workloads and of Cast AI's custom resources that could not be listed, so that their images are unknown.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unlisted: Vec<String>,
+    /// Objects of Cast AI and of the user's files that could not be read, one sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
     #[serde(skip)]
     pub end: RunOutcome,
     /// The images, and where they are used.
@@ -147,6 +150,7 @@ impl SyncReport {
             workloads: Vec::new(),
             notes: inventory.notes.clone(),
             unlisted: inventory.unlisted.clone(),
+            unreadable: inventory.unreadable.clone(),
             end: RunOutcome::Done,
             inventory: inventory.clone(),
             unreachable_sources: BTreeSet::new(),
@@ -180,6 +184,7 @@ impl SyncReport {
         matches!(self.end, RunOutcome::Declined)
             || self.found_nothing()
             || !self.unlisted.is_empty()
+            || !self.unreadable.is_empty()
             || self
                 .images
                 .iter()

@@ -68,7 +68,8 @@ impl<'r> Rewriting<'r> {
         let mut reports = Vec::new();
         for (cluster, changes) in self.clusters {
             let Some(rewriter) = self.rules.rewriter(&cluster, self.expected) else { continue };
-            reports.extend(changes.dry_run(&cluster, rewriter, self.rules.settings, dry_run, observer).await);
+            let dry_run = changes.dry_run(&cluster, rewriter, self.rules.settings, dry_run, observer);
+            reports.extend(Box::pin(dry_run).await);
         }
         reports
     }

@@ -40,6 +40,9 @@ pub struct RollbackReport {
     /// Kinds of workloads that could not be listed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unlisted: Vec<String>,
+    /// Objects and records of Cast AI that could not be read, one sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
     /// The changes were not approved, and nothing was changed.
     #[serde(skip)]
     pub is_declined: bool,
@@ -56,6 +59,7 @@ impl RollbackReport {
             not_recorded: Vec::new(),
             notes,
             unlisted,
+            unreadable: Vec::new(),
             is_declined: false,
         }
     }
@@ -88,6 +92,7 @@ impl RollbackReport {
     pub fn needs_attention(&self) -> bool {
         self.is_declined
             || !self.unlisted.is_empty()
+            || !self.unreadable.is_empty()
             || !self.not_found.is_empty()
             || self.skipped.iter().any(|left| left.public.is_some())
             || self.workloads.iter().any(|workload| workload.outcome.needs_attention())

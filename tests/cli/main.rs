@@ -9,6 +9,7 @@ mod completion;
 mod environment_failures;
 mod filter;
 mod first_install;
+mod green;
 mod harness;
 mod health;
 mod helm;

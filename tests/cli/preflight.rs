@@ -117,27 +117,23 @@ fn shows_exactly(report: &Value, expected: &[Expected]) {
 }
 
 #[test]
-fn a_healthy_cluster_passes_and_only_the_unpublished_host_is_unknown() {
+fn a_healthy_cluster_passes_all_checks() {
     let lab = shared_lab();
     let report = preflight(lab, 0, &[]);
-    assert_eq!(with_result(&report, &["Fail", "Warn", "Skipped"]), Vec::<String>::new());
-    assert_eq!(with_result(&report, &["Unknown"]), ["CPL202 files"]);
+    assert_eq!(with_result(&report, &["Fail", "Warn", "Skipped", "Unknown"]), Vec::<String>::new());
     assert_eq!(text(finding(&report, "CPL240", API), "observed"), "HTTP 401");
     assert_eq!(text(finding(&report, "CPL241", KVISOR), "observed"), "grpc-status 12 (UNIMPLEMENTED)");
     assert_eq!(report["region"], address::REGION);
-    let services = finding(&report, "CPL202", "files")["fixes"].to_string();
-    assert!(services.contains("describe-vpc-endpoint-services --region us-east-1"), "{services}");
 
-    assert!(plugin(lab, 0, &["preflight"]).stdout.ends_with("\nThis cluster reaches Cast AI privately\n"));
+    let good = "Cast AI is privately reachable from this machine; not checked: pods, AWS settings, S3\n";
+    assert!(plugin(lab, 0, &["preflight"]).stdout.ends_with(good));
+    let names = plugin(lab, 0, &["preflight", "-o", "name"]);
+    assert_eq!(names.stderr, good);
     // Before Cast AI is installed, all of its services are checked as needed.
     let report = preflight(lab, 0, &["-n", "default"]);
     let found = finding(&report, "CPL102", text(&report, "cluster"));
     assert_eq!(text(found, "result"), "Warn", "{found:#}");
     assert_eq!(finding(&report, "CPL241", UNUSED)["severity"], "Error");
-
-    // A flag makes Unknown a failure.
-    plugin(lab, 1, &["preflight", "--fail-on=unknown"]);
-    plugin(lab, 0, &["preflight", "--fail-on=warn"]);
 }
 
 #[test]
@@ -175,7 +171,7 @@ fn outside_the_vpc_network_checks_are_unknown_with_a_fix() {
     dns(&lab, API, &Behaviour::public());
     let instance = |instance: Instance| lab.control().put("/metadata/instance", &instance).unwrap();
     let outside = |arguments: &[&str], why: &str| {
-        let report = preflight(&lab, 0, arguments);
+        let report = preflight(&lab, 1, arguments);
         let place = finding(&report, "CPL110", "this machine");
         assert_eq!(text(place, "result"), "Unknown");
         assert!(text(place, "reason").contains(why), "{place:#}");
@@ -194,12 +190,9 @@ fn outside_the_vpc_network_checks_are_unknown_with_a_fix() {
     instance(Instance { mode: Mode::Off, ..Instance::default() });
     outside(&[], "no instance metadata");
 
-    let table = plugin(&lab, 0, &["preflight"]).stdout;
-    assert!(
-        table
-            .ends_with("Nothing failed, but the network checks did not run: run again from inside the VPC\n"),
-        "{table}"
-    );
+    let table = plugin(&lab, 1, &["preflight"]).stdout;
+    let last = table.lines().last().unwrap();
+    assert!(last.starts_with("Not proven: ") && last.contains("run from a machine in the VPC"), "{table}");
     assert_eq!(table.matches("preflight --here=inside").count(), 1, "{table}");
     // A flag overrides this.
     let report = preflight(&lab, 1, &["--here=inside"]);
@@ -212,7 +205,7 @@ fn facts_without_permission_are_unknown_and_named() {
     let workloads = "deployments.apps,daemonsets.apps,statefulsets.apps,replicasets.apps,cronjobs.batch,jobs.batch,\
                      pods,replicationcontrollers";
     let without_objects = grant_access(&lab, "without-objects", "get,list", &format!("{workloads},nodes"));
-    let report = preflight(&lab, 0, &[&without_objects]);
+    let report = preflight(&lab, 1, &[&without_objects]);
     for (name, object) in [
         ("hibernate-pause", "configmap/castai-agent-metadata in castai-agent"),
         ("hibernate-resume", "secret/castai-hibernate in castai-agent"),
@@ -228,16 +221,23 @@ fn facts_without_permission_are_unknown_and_named() {
 
     let without_nodes =
         grant_access(&lab, "without-nodes", "get,list", &format!("{workloads},configmaps,secrets"));
-    let report = preflight(&lab, 0, &[&without_nodes]);
+    let report = preflight(&lab, 1, &[&without_nodes]);
     let cluster = findings(&report).iter().find(|finding| finding["code"] == "CPL101").unwrap();
-    assert_eq!(text(cluster, "result"), "Unknown");
-    assert!(text(cluster, "reason").contains("cannot list nodes"), "{cluster:#}");
-    assert!(cluster["fixes"].to_string().contains("permissions"), "{cluster:#}");
+    assert_eq!(text(cluster, "result"), "Pass");
     let place = finding(&report, "CPL110", "this machine");
-    assert!(text(place, "reason").contains("unknown node addresses"), "{place:#}");
+    assert!(text(place, "reason").contains("cannot list nodes: "), "{place:#}");
+    assert!(place["fixes"].to_string().contains("permissions rbac"), "{place:#}");
+    let [cause] = &report["notChecked"].as_array().unwrap()[..] else { panic!("{}", report["notChecked"]) };
+    assert!(cause["cause"].as_str().unwrap().contains("cannot list nodes: "), "{cause:#}");
+    let table = plugin(&lab, 1, &["preflight", &without_nodes]).stdout;
+    let last = table.lines().last().unwrap();
+    assert!(last.contains("cannot list nodes: ") && last.contains("permissions rbac"), "{table}");
+    assert!(!table.contains("inside the VPC") && !table.contains("--here=inside"), "{table}");
+    // Where the user says where the machine is, nodes are only needed for the region.
+    preflight(&lab, 0, &[&without_nodes, "--here=inside", "--region=us-east-1"]);
 
     let without_rights = kubeconfig_flag(&lab, "nobody");
-    let report = preflight(&lab, 0, &[&without_rights]);
+    let report = preflight(&lab, 1, &[&without_rights]);
     assert_eq!(with_result(&report, &["Fail"]), Vec::<String>::new());
     assert!(with_result(&report, &["Skipped"]).iter().any(|finding| finding.starts_with("CPL102")));
 }

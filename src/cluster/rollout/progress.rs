@@ -141,7 +141,7 @@ fn deployment_progress(deployment: &Deployment) -> Progress {
     }
 }
 
-/// The Deployment controller copies the condition from its ReplicaSets (Kubernetes
+/// The Deployment controller copies the condition from its `ReplicaSet`s (Kubernetes
 /// `pkg/controller/deployment/progress.go`).
 fn replica_failure(deployment: &Deployment) -> Option<Refusal> {
     let mut conditions = deployment.status.iter().flat_map(|status| status.conditions.iter().flatten());

@@ -58,7 +58,7 @@ fn refused_by(message: &str) -> RefusedBy {
 }
 
 /// The last refusal that the controller of a workload reported since `since` in an event: the only place where the
-/// controllers of DaemonSets, StatefulSets and Jobs report it.
+/// controllers of daemon sets, stateful sets and jobs report it.
 ///
 /// # Errors
 /// Listing events is forbidden, or the server cannot be reached.

@@ -23,6 +23,7 @@ pub(super) async fn kustomize(
     let comment =
         "# Part of a kustomization.yaml. Mirror new versions with sync-images before the rollout.\n";
     print(comment, &kustomize::images(&images.assignments))?;
+    output::inventory::incomplete(&images.unlisted, &images.unreadable);
     Ok(exit_status)
 }
 
@@ -34,6 +35,7 @@ pub(super) async fn patches(
     let comment = "# Part of a kustomization.yaml. These patches include tags: create them again for each \
                    version, or use\n# `values kustomize`, which includes none.\n";
     print(comment, &kustomize::patches(&images.snapshot.workloads, &images.assignments, &images.knowledge))?;
+    output::inventory::incomplete(&images.unlisted, &images.unreadable);
     Ok(exit_status)
 }
 

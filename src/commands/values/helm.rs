@@ -37,7 +37,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
     if decided.is_empty() {
         return Err(no_release(not_stored));
     }
-    let mut exit_status = if images.is_partial { ExitStatus::Attention } else { ExitStatus::Done };
+    let mut exit_status = if images.is_incomplete() { ExitStatus::Attention } else { ExitStatus::Done };
     if !not_stored.is_empty() {
         exit_status = ExitStatus::Attention;
         output::warning(&format!("{}; {GET_MANIFEST}", not_in_cluster(not_stored)));
@@ -46,6 +46,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
     let mut documents: Vec<_> = decided.values().map(|values| document(values, Occasion::Upgrade)).collect();
     exit_status = add_components(&images, &decided, &mut documents, exit_status);
     print(&documents, wanted)?;
+    output::inventory::incomplete(&images.unlisted, &images.unreadable);
     Ok(exit_status)
 }
 

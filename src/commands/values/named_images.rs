@@ -36,5 +36,5 @@ pub(super) fn leave_out(images: &mut NamedImages, is_by_prefix: bool) -> ExitSta
         };
         output::warning(&format!("{image} of {}{more} {what}: {why}", output::described(place)));
     }
-    if images.is_partial || !not_renamed.is_empty() { ExitStatus::Attention } else { ExitStatus::Done }
+    if images.is_incomplete() || !not_renamed.is_empty() { ExitStatus::Attention } else { ExitStatus::Done }
 }

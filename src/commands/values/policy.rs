@@ -66,12 +66,15 @@ pub(super) async fn run(arguments: &Arguments, wanted: &PolicyArguments) -> Resu
     }
     let manifests = engine::manifests(&names, version);
     if wanted.apply {
-        return apply::carry_out(connection, &manifests, &names, wanted, exit_status).await;
+        let exit_status = apply::carry_out(connection, &manifests, &names, wanted, exit_status).await?;
+        output::inventory::incomplete(&images.unlisted, &images.unreadable);
+        return Ok(exit_status);
     }
     let manifests: String = manifests
         .iter()
         .map(|one| Ok(format!("---\n{}", output::yaml(one)?)))
         .collect::<std::io::Result<_>>()?;
     output::result(&(policy::comment(is_by_prefix) + &manifests))?;
+    output::inventory::incomplete(&images.unlisted, &images.unreadable);
     Ok(exit_status)
 }

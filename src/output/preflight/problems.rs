@@ -1,11 +1,9 @@
 //! The problems: one block each, the worst first, with the observation and the fix.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::urgency;
 use crate::output::style;
-use crate::preflight::check::Severity;
+use crate::preflight::causes::{Cause, causes, distinct};
 use crate::preflight::finding::Finding;
 use crate::preflight::judgement::{Fix, Outcome};
 use crate::preflight::report::Report;
@@ -17,58 +15,18 @@ const LIMIT: usize = 2000;
 /// Width of the labels before sentences, with the spaces around them.
 const INDENTATION: usize = 13;
 
-/// All problems as text; empty if there are none. Skipped checks are consequences, and are listed with their cause.
-/// Sentences are wrapped at `width` on a terminal; commands never are.
+/// All problems as text; empty if there are none. Skipped checks are listed with their cause. Sentences are wrapped at
+/// `width` on a terminal; commands never are.
 pub(super) fn text(report: &Report, width: Option<usize>) -> String {
-    let mut groups: Vec<Vec<&Finding>> = Vec::new();
-    for finding in &report.findings {
-        if matches!(finding.outcome, Outcome::Pass | Outcome::Skipped { .. }) {
-            continue;
-        }
-        match groups.iter_mut().find(|others| says_the_same(others[0], finding)) {
-            Some(others) => others.push(finding),
-            None => groups.push(vec![finding]),
-        }
-    }
-    groups.sort_by_key(|same| std::cmp::Reverse(urgency(&same[0].outcome)));
-    groups.iter().map(|same| problem(report, same, width)).collect::<Vec<_>>().join("\n")
+    let causes = causes(&report.findings);
+    causes.iter().map(|cause| problem(report, cause, width)).collect::<Vec<_>>().join("\n")
 }
 
-/// Whether one block covers both: the same check with the same observation, or everything that is blocked by the same
-/// fix.
-fn says_the_same(first: &Finding, other: &Finding) -> bool {
-    if first.fixes != other.fixes {
-        return false;
-    }
-    match (&first.outcome, &other.outcome) {
-        (Outcome::Unknown { why }, Outcome::Unknown { why: other_why }) => {
-            why == other_why || !first.fixes.is_empty()
-        }
-        (outcome, other_outcome) => {
-            outcome == other_outcome
-                && first.check.code == other.check.code
-                && first.observed == other.observed
-                && is_optional(first) == is_optional(other)
-        }
-    }
-}
-
-fn is_optional(finding: &Finding) -> bool {
-    finding.severity == Severity::Warning && finding.check.severity == Severity::Error
-}
-
-fn problem(report: &Report, same: &[&Finding], width: Option<usize>) -> String {
-    let first = same[0];
-    let codes = distinct(same.iter().map(|finding| finding.check.code));
-    let subjects = distinct(same.iter().map(|finding| finding.subject.name.as_str()));
-    let about = match (subjects.as_slice(), first.subject.kind.plural()) {
-        ([only], _) => one_line(only, LIMIT),
-        (several, plural) => {
-            let same_kind = same.iter().all(|finding| finding.subject.kind == first.subject.kind);
-            format!("{} {}", several.len(), if same_kind { plural } else { "subjects" })
-        }
-    };
-    let codes = match codes.as_slice() {
+fn problem(report: &Report, cause: &Cause<'_>, width: Option<usize>) -> String {
+    let Cause { first, findings: same } = cause;
+    let subjects = cause.subjects();
+    let about = one_line(&cause.about(), LIMIT);
+    let codes = match cause.codes().as_slice() {
         [only] => (*only).to_owned(),
         [first, others @ ..] => format!("{first} and {} more:", others.len()),
         [] => String::new(),
@@ -82,8 +40,8 @@ fn problem(report: &Report, same: &[&Finding], width: Option<usize>) -> String {
     if titles.len() == 1 {
         block.line("check", titles[0]);
     }
-    for observed in distinct(same.iter().map(|finding| finding.observed.as_str())) {
-        block.line("observed", observed);
+    for (index, observed) in observations(same).iter().enumerate() {
+        block.line(if index == 0 { "observed" } else { "" }, observed);
     }
     if !matches!(first.outcome, Outcome::Unknown { .. }) {
         block.line("expected", &first.expected);
@@ -95,7 +53,7 @@ fn problem(report: &Report, same: &[&Finding], width: Option<usize>) -> String {
     }
     let users = same.iter().flat_map(|finding| &finding.subject.needed_by);
     let users = distinct(users.map(String::as_str)).join(", ");
-    if is_optional(first) {
+    if first.is_optional() {
         block.line(
             "needed by",
             &format!("only a warning: no installed component needs it; it serves {users}"),
@@ -111,19 +69,46 @@ fn problem(report: &Report, same: &[&Finding], width: Option<usize>) -> String {
     if !skipped.is_empty() {
         block.line("skipped", &format!("{skipped} until this passes"));
     }
-    for (index, Fix { text, command }) in first.fixes.iter().enumerate() {
+    for (index, Fix { text, .. }) in first.fixes.iter().enumerate() {
         block.line(if index == 0 { "to do" } else { "" }, text);
-        if let Some(command) = command {
-            block.command(command);
+        let commands = same.iter().filter_map(|finding| finding.fixes.get(index)?.command.as_deref());
+        for command in with_all_values(&distinct(commands)) {
+            block.command(&command);
         }
     }
     block.text
 }
 
-/// The distinct non-empty texts, in the order of their first appearance.
-fn distinct<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut seen = BTreeSet::new();
-    texts.filter(|text| !text.is_empty() && seen.insert(*text)).collect()
+/// What was observed: with the subject, if that differs.
+fn observations(same: &[&Finding]) -> Vec<String> {
+    match distinct(same.iter().map(|finding| finding.observed.as_str())).as_slice() {
+        [] => Vec::new(),
+        [only] => vec![(*only).to_owned()],
+        _ => {
+            let each = same.iter().filter(|finding| !finding.observed.is_empty());
+            each.map(|finding| format!("{}: {}", finding.subject.name, finding.observed)).collect()
+        }
+    }
+}
+
+/// Commands that differ only in the values of a filter (`Values=a`) as one command (`Values=a,b`).
+fn with_all_values(commands: &[&str]) -> Vec<String> {
+    const VALUES: &str = "Values=";
+    let parts = |command: &str| {
+        let (before, rest) = command.split_once(VALUES)?;
+        let (value, after) = rest.split_once(' ')?;
+        Some((before.to_owned(), value.to_owned(), after.to_owned()))
+    };
+    let parsed: Option<Vec<_>> = commands.iter().map(|command| parts(command)).collect();
+    match parsed.as_deref() {
+        Some([first, others @ ..])
+            if others.iter().all(|other| (&other.0, &other.2) == (&first.0, &first.2)) =>
+        {
+            let values: Vec<_> = parsed.iter().flatten().map(|(_, value, _)| value.as_str()).collect();
+            vec![format!("{}{VALUES}{} {}", first.0, values.join(","), first.2)]
+        }
+        _ => commands.iter().map(ToString::to_string).collect(),
+    }
 }
 
 struct Block {

@@ -89,27 +89,27 @@ fn one_cause_on_many_hosts_is_reported_once() {
     let problems = problems_of(&report);
     assert!(problems.starts_with("Fail CPL210 3 hosts\n  of         a.cast.ai, b.cast.ai, c.cast.ai\n"));
     assert_eq!(problems.matches("to do").count(), 1, "{problems}");
-    assert!(problems.ends_with("a.cast.ai (CPL210), b.cast.ai (CPL210), c.cast.ai (CPL210)\n"));
+    assert!(problems.ends_with("\nNot ready for PrivateLink: 3 hosts (CPL210)\n"));
 }
 
 #[test]
-fn different_observations_stay_separate_worst_first() {
+fn different_failures_stay_separate_worst_first() {
     let report = report(vec![
-        finding("CPL202", SubjectKind::Service, "files", Judgement::unknown("nobody publishes it")),
+        finding("CPL105", SubjectKind::Region, "eu-west-1", Judgement::unknown("no known service")),
         host("CPL211", "x.amazonaws.com", Judgement::warn("203.0.113.1: public")),
-        host("CPL220", "a.cast.ai", Judgement::fail("10.0.0.1:443 timed out")),
-        host("CPL220", "b.cast.ai", Judgement::fail("10.0.0.2:443 timed out")),
+        host("CPL220", "a.cast.ai", Judgement::fail("10.0.0.1:443 timed out").fix(Fix::text("allow it"))),
+        host("CPL220", "b.cast.ai", Judgement::fail("10.0.0.2:443 refused").fix(Fix::text("start it"))),
     ]);
     let problems = problems_of(&report);
     let order: Vec<_> =
-        problems.lines().filter(|line| line.contains(" CPL2") && !line.starts_with(' ')).collect();
+        problems.lines().filter(|line| line.contains(" CPL") && !line.starts_with(' ')).collect();
     assert_eq!(
         order[..4],
         [
             "Fail CPL220 a.cast.ai",
             "Fail CPL220 b.cast.ai",
             "Warn CPL211 x.amazonaws.com",
-            "Unknown CPL202 files"
+            "Unknown CPL105 eu-west-1"
         ]
     );
 }
@@ -137,7 +137,7 @@ Unknown CPL110 and 2 more: 2 subjects
   to do      look from inside
 
 0 passed, 3 unknown
-Nothing failed, but the network checks did not run: run again from inside the VPC
+Not proven: 3 checks could not run: assumed to be outside; look from inside
 "
     );
 }
@@ -155,7 +155,10 @@ fn an_unused_endpoint_only_warns_and_explains_why() {
     let problems = problems_of(&report(vec![inside(), unused]));
     assert!(problems.starts_with("Warn CPL210 grpc.cast.ai\n"), "{problems}");
     assert!(problems.contains("only a warning: no installed component needs it"), "{problems}");
-    assert!(problems.ends_with("This cluster reaches Cast AI privately; see the warnings above\n"));
+    assert!(problems.ends_with(
+        "\nCast AI is privately reachable from this machine; see the warnings above; not checked: pods, AWS \
+         settings, S3\n"
+    ));
 }
 
 #[test]
@@ -224,22 +227,98 @@ fn external_text_cannot_control_the_terminal() {
 }
 
 #[test]
+fn unreachable_hosts_are_one_problem_with_their_count() {
+    let dns = |name: &str| {
+        Judgement::fail(format!("{name}: NXDOMAIN"))
+            .fix(Fix::command("find it", format!("aws find --filters Name=x,Values={name} --output text")))
+            .fix(Fix::command("create it", format!("aws create --service-name {name}")))
+    };
+    let mut findings = Vec::new();
+    for name in ["a", "b", "c"] {
+        findings.push(host("CPL210", name, dns(name)));
+        findings.push(skipped("CPL220", name, "CPL210"));
+    }
+    findings.push(host("CPL310", "ecr", dns("ecr")));
+    assert_eq!(
+        problems_of(&report(findings)),
+        "\
+Fail CPL210 and 1 more: 4 hosts
+  of         a, b, c, ecr
+  observed   a: a: NXDOMAIN
+             b: b: NXDOMAIN
+             c: c: NXDOMAIN
+             ecr: ecr: NXDOMAIN
+  needed by  castai-agent, hibernate
+  skipped    CPL220 until this passes
+  to do      find it
+             aws find --filters Name=x,Values=a,b,c,ecr --output text
+             create it
+             aws create --service-name a
+             aws create --service-name b
+             aws create --service-name c
+             aws create --service-name ecr
+
+0 passed, 4 failed, 3 skipped
+Not ready for PrivateLink: 4 hosts (CPL210 and 1 more)
+"
+    );
+}
+
+#[test]
 fn the_verdict_covers_only_what_was_checked() {
     let pass = || host("CPL210", "api.cast.ai", Judgement::pass("10.0.0.1"));
-    let unpublished = || finding("CPL202", SubjectKind::Service, "files", Judgement::unknown("nobody knows"));
+    let denied = || {
+        let judgement = Judgement::unknown("no permission").fix(Fix::text("allow it"));
+        finding("CPL303", SubjectKind::Registry, "ECR", judgement)
+    };
+    let hosts = |number: usize| -> Vec<Finding> {
+        (0..number)
+            .map(|index| {
+                let fix = Fix::text(format!("fix {index}"));
+                host("CPL210", &format!("{index}.cast.ai"), Judgement::fail("no").fix(fix))
+            })
+            .collect()
+    };
+    let narrowed = |findings| Report { narrowed: true, ..report(findings) };
     let cases = [
-        (vec![inside(), pass(), unpublished()], "This cluster reaches Cast AI privately"),
         (
-            vec![inside(), pass(), finding("CPL302", SubjectKind::Registry, "ECR", Judgement::unknown("no"))],
-            "Nothing failed, but some checks could not run: see Unknown above",
+            report(vec![inside(), pass()]),
+            "Cast AI is privately reachable from this machine; not checked: pods, AWS settings, S3",
         ),
         (
-            (0..6).map(|index| host("CPL210", &format!("{index}.cast.ai"), Judgement::fail("no"))).collect(),
+            report(vec![inside(), pass(), denied()]),
+            "Not proven: 1 check could not run: no permission; allow it",
+        ),
+        (
+            report(vec![
+                denied(),
+                finding("CPL101", SubjectKind::Cluster, "c", Judgement::unknown("no API")),
+            ]),
+            "Not proven: 2 checks could not run: no API; and another cause, see Unknown above",
+        ),
+        (
+            report(hosts(6)),
             "Not ready for PrivateLink: 0.cast.ai (CPL210), 1.cast.ai (CPL210), 2.cast.ai (CPL210), 3.cast.ai (CPL210) and 2 more",
         ),
+        (
+            report([hosts(1), vec![denied()]].concat()),
+            "Not ready for PrivateLink: 0.cast.ai (CPL210); not checked: ECR (CPL303)",
+        ),
+        (narrowed(vec![pass()]), "The selected checks passed"),
+        (
+            narrowed(vec![pass(), host("CPL211", "x", Judgement::warn("public"))]),
+            "The selected checks passed; see the warnings above",
+        ),
+        (
+            narrowed(vec![skipped("CPL240", "a", "CPL211"), skipped("CPL240", "b", "CPL211")]),
+            "Not proven: 2 checks could not run: CPL211 did not pass",
+        ),
+        (narrowed(Vec::new()), "Not proven: none of the selected checks applies to this cluster"),
     ];
-    for (findings, expected) in cases {
-        let text = plain(&report(findings), false, None);
+    for (report, expected) in cases {
+        let text = plain(&report, false, None);
         assert_eq!(text.lines().last(), Some(expected), "{text}");
+        let is_good = !expected.starts_with("Not ");
+        assert_eq!(report.needs_attention(), !is_good, "{expected}");
     }
 }

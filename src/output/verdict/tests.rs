@@ -61,6 +61,7 @@ fn report(images: Vec<ImageStatus>) -> StatusReport {
         skipped: vec![Subject::PublicTags],
         notes: Vec::new(),
         unlisted: Vec::new(),
+        unreadable: Vec::new(),
     }
 }
 
@@ -179,6 +180,22 @@ fn unchecked_images_are_reported_with_the_cause() {
     let both = report(vec![unread(registry, &long), unread(tags, &long), elsewhere()]);
     let text = verdict(&both, false).unwrap();
     assert!(text.len() < 1_500 && text.contains("; public tags not checked: 1 image"), "{text}");
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let unlisted = vec!["daemonsets.apps".to_owned(), "pods".to_owned()];
+    let unreadable = vec!["pod/a in namespace castai-agent: container/a: invalid".to_owned()];
+    let good = || report(vec![image(State::Mirrored, &[])]);
+    assert_verdict(
+        &StatusReport { unlisted: unlisted.clone(), ..good() },
+        "incomplete: cannot list daemonsets.apps, pods: allow it in Kubernetes RBAC and run again",
+    );
+    assert_verdict(
+        &StatusReport { unlisted, unreadable, ..good() },
+        "incomplete: cannot list daemonsets.apps, pods: allow it in Kubernetes RBAC and run again; cannot read \
+         pod/a in namespace castai-agent: container/a: invalid",
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::preflight::check::{Category, Check, Judge, Severity, Source};
 use crate::preflight::facts::{ClusterFacts, Unread};
+use crate::preflight::fixes;
 use crate::preflight::judgement::{Fix, Judgement};
 
 pub static CHECK: Check = Check {
@@ -21,10 +22,11 @@ pub static CHECK: Check = Check {
 
 /// An unreadable cluster is unknown, not failed; the exit code of the command shows the problem.
 fn judge(cluster: &ClusterFacts) -> Judgement {
-    let mut forbidden = Vec::new();
+    let (mut forbidden, mut malformed) = (Vec::new(), Vec::new());
     for unread in &cluster.unread {
         match unread {
             Unread::Forbidden(why) => forbidden.push(why.as_str()),
+            Unread::Malformed(why) => malformed.push(why.as_str()),
             Unread::Failed(what, hint) => {
                 let judgement = Judgement::unknown(what.clone());
                 return match hint {
@@ -34,11 +36,11 @@ fn judge(cluster: &ClusterFacts) -> Judgement {
             }
         }
     }
+    if let (true, Some(why)) = (forbidden.is_empty(), malformed.first()) {
+        return Judgement::unknown(*why).fix(Fix::text("fix or delete the object"));
+    }
     if forbidden.is_empty() {
         return Judgement::pass(format!("{} workloads", cluster.workloads));
     }
-    Judgement::unknown(forbidden.join("; ")).evidence(json!({ "unread": forbidden })).fix(Fix::command(
-        "grant this user the permissions in docs/permissions.md; show its permissions",
-        "kubectl auth can-i --list",
-    ))
+    Judgement::unknown(forbidden.join("; ")).evidence(json!({ "unread": forbidden })).fix(fixes::grant())
 }

@@ -4,7 +4,9 @@ use serde_json::json;
 
 use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source};
 use crate::preflight::component::Component;
-use crate::preflight::judgement::Judgement;
+use crate::preflight::fixes;
+use crate::preflight::judgement::{Fix, Judgement};
+use crate::preflight::references::Unreadable;
 
 pub static CHECK: Check = Check {
     code: "CPL103",
@@ -29,7 +31,14 @@ fn judge(component: &Component) -> Judgement {
     let judgement = if component.unreadable.is_empty() {
         Judgement::pass(seen.join(", "))
     } else {
-        Judgement { observed: seen.join(", "), ..Judgement::unknown(component.unreadable.join("; ")) }
+        let judgement = Judgement::unknown(component.unreadable.join("; "));
+        let is_forbidden = |why: &String| why.contains(&Unreadable::Forbidden.to_string());
+        let judgement = if component.unreadable.iter().any(is_forbidden) {
+            judgement.fix(fixes::grant())
+        } else {
+            judgement.fix(Fix::text(CHECK.remediation))
+        };
+        Judgement { observed: seen.join(", "), ..judgement }
     };
     judgement
         .evidence(json!({ "endpoints": seen, "unreadable": component.unreadable, "notes": component.notes }))

@@ -1,7 +1,7 @@
 //! CPL301: the cluster's ECR registry is known.
 
 use crate::model::image::ecr::PATH;
-use crate::preflight::check::{Category, Check, Judge, Severity, Source};
+use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source};
 use crate::preflight::facts::RegistryFacts;
 use crate::preflight::judgement::{Fix, Judgement};
 
@@ -10,7 +10,7 @@ pub static CHECK: Check = Check {
     title: "the cluster's ECR registry is known",
     category: Category::Ecr,
     severity: Severity::Error,
-    requires: &[],
+    requires: &[Requires::Region("CPL104")],
     source: Source::KubernetesApi,
     permissions: &[],
     explanation: "Nodes pull Cast AI's images from the account's ECR registry in the cluster's region.",
@@ -20,12 +20,11 @@ pub static CHECK: Check = Check {
 
 fn judge(registry: &RegistryFacts) -> Judgement {
     let why = match (&registry.region, &registry.account) {
-        (Some(region), Some(account)) => {
+        (Some(region), Ok(account)) => {
             return Judgement::pass(format!("account {account} in {region}"));
         }
-        (None, Some(_)) => "unknown region",
-        (Some(_), None) => "unknown account",
-        (None, None) => "unknown account and region",
+        (None, _) => "unknown region".to_owned(),
+        (Some(_), Err(why)) => format!("unknown account: {why}"),
     };
     Judgement::unknown(why).fix(Fix::command(
         "give the registry",

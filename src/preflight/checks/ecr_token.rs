@@ -1,7 +1,7 @@
 //! CPL302: ECR issues a token for these AWS credentials.
 
 use crate::aws::error::Error;
-use crate::preflight::check::{Category, Check, Judge, Need, Severity, Source};
+use crate::preflight::check::{Category, Check, Judge, Need, Requires, Severity, Source};
 use crate::preflight::facts::{ApiResponse, RegistryFacts};
 use crate::preflight::fixes;
 use crate::preflight::judgement::{Fix, Judgement};
@@ -11,7 +11,7 @@ pub static CHECK: Check = Check {
     title: "ECR issues a token for these AWS credentials",
     category: Category::Ecr,
     severity: Severity::Error,
-    requires: &[],
+    requires: &[Requires::Region("CPL104")],
     source: Source::AwsApi,
     permissions: &["ecr:GetAuthorizationToken"],
     explanation: "Mirroring logs in to the registry with it.",
@@ -27,9 +27,7 @@ fn judge(registry: &RegistryFacts) -> Judgement {
 pub(super) fn judge_response(answer: &ApiResponse) -> Judgement {
     match answer {
         ApiResponse::Received { milliseconds, result } => judge_result(result).took(*milliseconds),
-        ApiResponse::NotRequested(why) => {
-            Judgement::unknown(format!("cannot reach AWS: {why}")).fix(fixes::no_credentials())
-        }
+        ApiResponse::NotRequested(why) => Judgement::unknown(why.clone()),
     }
 }
 

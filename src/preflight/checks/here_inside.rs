@@ -30,18 +30,20 @@ fn judge(machine: &MachineFacts) -> Judgement {
         Position::Declared(Here::Outside) => outside("--here=outside says so"),
         Position::MetadataDisabled => outside("AWS_EC2_METADATA_DISABLED is set"),
         Position::MetadataSilent(why) => outside(&format!("no instance metadata ({why})")),
+        Position::NodesForbidden(why) => {
+            Judgement::unknown(format!("unknown whether it is inside: {why}")).fix(fixes::grant())
+        }
         Position::NodesUnknown => outside("unknown node addresses"),
         Position::SameVpc(count) => {
-            let nodes = machine.nodes.len();
+            let nodes = machine.nodes.iter().flatten().count();
             Judgement::pass(format!("{count} of {nodes} nodes are in this machine's VPC ({ranges})"))
         }
         Position::OtherVpc => outside(&format!("no node is in this machine's VPC ({ranges})")),
     };
     match (position, &machine.metadata) {
         (Position::Declared(_), _) | (_, Metadata::Disabled | Metadata::Silent(_)) => judgement,
-        (_, Metadata::Ranges(ranges)) => {
-            judgement.evidence(json!({ "vpcRanges": ranges, "nodes": machine.nodes }))
-        }
+        (_, Metadata::Ranges(ranges)) => judgement
+            .evidence(json!({ "vpcRanges": ranges, "nodes": machine.nodes.as_deref().unwrap_or_default() })),
     }
 }
 
@@ -68,10 +70,25 @@ mod tests {
         ];
         for (declared, metadata, node, result, expected) in cases {
             let nodes = node.parse().into_iter().collect();
-            let judgement = judge(&MachineFacts { declared, metadata, nodes });
+            let judgement = judge(&MachineFacts { declared, metadata, nodes: Ok(nodes) });
             assert_eq!(judgement.outcome.name(), result, "{expected}");
             let seen = judgement.outcome.reason().unwrap_or(judgement.observed);
             assert!(seen.ends_with(expected), "{seen}");
         }
+    }
+
+    #[test]
+    fn without_the_permission_to_list_nodes_the_permission_is_the_cause() {
+        let ranges = || Metadata::Ranges(vec!["10.0.0.0/16".parse().unwrap()]);
+        let machine = |declared| MachineFacts {
+            declared,
+            metadata: ranges(),
+            nodes: Err("cannot list nodes: nodes is forbidden".to_owned()),
+        };
+        let judgement = judge(&machine(None));
+        let reason = judgement.outcome.reason().unwrap();
+        assert_eq!(reason, "unknown whether it is inside: cannot list nodes: nodes is forbidden");
+        assert!(judgement.fixes[0].text.contains("permissions rbac"), "{:?}", judgement.fixes);
+        assert_eq!(judge(&machine(Some(Here::Inside))).outcome.name(), "Pass");
     }
 }

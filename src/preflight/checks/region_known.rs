@@ -1,6 +1,8 @@
 //! CPL104: the cluster's region is known.
 
 use crate::preflight::check::{Category, Check, Judge, Severity, Source};
+use crate::preflight::facts::RegionFacts;
+use crate::preflight::fixes;
 use crate::preflight::judgement::{Fix, Judgement};
 
 pub static CHECK: Check = Check {
@@ -16,10 +18,13 @@ pub static CHECK: Check = Check {
     judge: Judge::Region(judge),
 };
 
-fn judge(region: Option<&str>) -> Judgement {
-    match region {
-        Some(region) => Judgement::pass(region),
-        None => Judgement::unknown("no region found in the nodes or the kubeconfig")
+fn judge(region: &RegionFacts) -> Judgement {
+    match (&region.name, &region.forbidden) {
+        (Some(region), _) => Judgement::pass(region),
+        (None, Some(why)) => {
+            Judgement::unknown(format!("no region found in the kubeconfig: {why}")).fix(fixes::grant())
+        }
+        (None, None) => Judgement::unknown("no region found in the nodes or the kubeconfig")
             .fix(Fix::command("give the region", "kubectl castai-privatelink preflight --region REGION")),
     }
 }

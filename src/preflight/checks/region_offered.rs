@@ -2,6 +2,7 @@
 
 use crate::castai::endpoints;
 use crate::preflight::check::{Category, Check, Judge, Requires, Severity, Source};
+use crate::preflight::facts::RegionFacts;
 use crate::preflight::judgement::{Fix, Judgement};
 
 pub static CHECK: Check = Check {
@@ -13,13 +14,14 @@ pub static CHECK: Check = Check {
     source: Source::VantagePoint,
     permissions: &[],
     explanation: "An interface endpoint connects to a service in its own region. The built-in table may be \
-                  older than Cast AI's offer.",
+                  older than Cast AI's offer. The host name of the service `files` is not published: look it up \
+                  with `aws ec2 describe-vpc-endpoint-services` and check it with `--https`.",
     remediation: "ask Cast AI for the endpoint services of this region",
     judge: Judge::Region(judge),
 };
 
-fn judge(region: Option<&str>) -> Judgement {
-    let Some(region) = region else {
+fn judge(region: &RegionFacts) -> Judgement {
+    let Some(region) = region.name.as_deref() else {
         return Judgement::unknown("unknown region");
     };
     let known: Vec<_> = endpoints::regions().collect();

@@ -5,7 +5,7 @@ use super::*;
 use crate::castai::endpoints::Protocol;
 use crate::preflight::checks::CHECKS;
 use crate::preflight::component::{Component, Configured};
-use crate::preflight::facts::{ApiResponse, ClusterFacts, RegistryFacts, Unread, View};
+use crate::preflight::facts::{ApiResponse, ClusterFacts, RegionFacts, RegistryFacts, Unread, View};
 use crate::preflight::machine::{Here, MachineFacts, Metadata};
 use crate::preflight::target;
 
@@ -41,17 +41,16 @@ fn facts(components: Vec<Component>, unread: Vec<Unread>, hosts: Option<Vec<Host
     Facts {
         targets: target::cast_ai(&components, Some("eu-west-1"), &[]),
         cluster: ClusterFacts { name: Some("prod".to_owned()), workloads: 7, unread, components },
-        region: Some("eu-west-1".to_owned()),
+        region: RegionFacts { name: Some("eu-west-1".to_owned()), forbidden: None },
         machine: MachineFacts {
             declared: Some(Here::Inside),
             metadata: Metadata::Disabled,
-            nodes: Vec::new(),
+            nodes: Ok(Vec::new()),
         },
-        services: Vec::new(),
         views: vec![View { vantage_point: VantagePoint::Here, hosts }],
         registry: RegistryFacts {
             region: None,
-            account: None,
+            account: Err("no credentials".to_owned()),
             token: not_requested(),
             repository: not_requested(),
         },
@@ -89,8 +88,8 @@ fn outcomes(findings: &[Finding], wanted: &[&str]) -> Vec<(String, Outcome)> {
 fn selected_checks_need_their_prerequisites() {
     let cases: [(&[&str], &[&str], &[&str]); 4] = [
         (&["CPL240"], &[], &["CPL210", "CPL211", "CPL220", "CPL230", "CPL240"]),
-        (&["CPL302"], &[], &["CPL302"]),
-        (&["CPL303"], &[], &["CPL301", "CPL302", "CPL303"]),
+        (&["CPL302"], &[], &["CPL104", "CPL302"]),
+        (&["CPL303"], &[], &["CPL104", "CPL301", "CPL302", "CPL303"]),
         (&["CPL102", "CPL320"], &["CPL320"], &["CPL101", "CPL102"]),
     ];
     for (only, exclude, expected) in cases {
@@ -111,11 +110,10 @@ fn only_what_the_checks_need_is_gathered() {
     let host = |host: &str| targets.iter().find(|target| target.endpoint.host == host).unwrap();
     let hosts = [host("api.cast.ai"), host("grpc.cast.ai"), host("api.ecr.us-east-1.amazonaws.com")];
     let network = [Need::Configuration, Need::Metadata];
-    let cases: [Case<'_>; 8] = [
+    let cases: [Case<'_>; 7] = [
         ("CPL101", &[], [None; 3]),
         ("CPL103", &[Need::Configuration], [None; 3]),
         ("CPL110", &[Need::Metadata], [None; 3]),
-        ("CPL202", &[Need::Configuration], [None; 3]),
         ("CPL211", &network, [Some(Layer::Dns), Some(Layer::Dns), None]),
         ("CPL240", &network, [Some(Layer::Https), Some(Layer::Tls), None]),
         ("CPL320", &network, [None, None, Some(Layer::Tcp)]),

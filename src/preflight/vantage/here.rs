@@ -6,12 +6,11 @@ use std::time::Duration;
 use kube::Client;
 
 use super::{ecr, metadata, objects};
-use crate::castai::endpoints;
 use crate::model::workload::Workload;
 use crate::preflight::check::{Check, Need};
 use crate::preflight::component::Component;
 use crate::preflight::configured;
-use crate::preflight::facts::{ApiResponse, ClusterFacts, Facts, RegistryFacts, ServiceFacts, View};
+use crate::preflight::facts::{ApiResponse, ClusterFacts, Facts, RegionFacts, RegistryFacts, View};
 use crate::preflight::graph;
 use crate::preflight::machine::{Here, MachineFacts, Metadata};
 use crate::preflight::references::Objects;
@@ -32,20 +31,20 @@ pub async fn gather(inputs: &Inputs, settings: &Settings, checks: &[&'static Che
 
     let region = inputs.region.as_deref();
     let mut targets = target::cast_ai(&components, region, &inputs.extra);
-    targets.extend(target::ecr(inputs.registry_region.as_deref(), inputs.account.as_deref()));
+    let account = inputs.account.as_deref().ok();
+    targets.extend(target::ecr(inputs.registry_region.as_deref(), account));
     let (view, registry) = tokio::join!(
         probe_targets(&targets, &machine, settings, checks),
         ask_registry(&needs, inputs, settings.timeout),
     );
     Facts {
-        services: unpublished_services(region, &components),
         cluster: ClusterFacts {
             name: inputs.cluster.clone(),
             workloads: inputs.workloads.len(),
             unread: inputs.unread.clone(),
             components,
         },
-        region: inputs.region.clone(),
+        region: RegionFacts { name: inputs.region.clone(), forbidden: inputs.nodes.clone().err() },
         machine,
         targets,
         views: vec![view],
@@ -75,15 +74,6 @@ async fn read_objects(
         Some(client) => objects::read(client, wanted, timeout).await,
         None => Objects::unreadable(wanted, "cannot reach the cluster"),
     }
-}
-
-fn unpublished_services(region: Option<&str>, components: &[Component]) -> Vec<ServiceFacts> {
-    if !target::are_services_offered(region) {
-        return Vec::new();
-    }
-    let installation = target::installation(components);
-    let services = endpoints::services().iter().filter(|service| service.host(installation).is_none());
-    services.map(|service| ServiceFacts { service, region: region.map(ToOwned::to_owned) }).collect()
 }
 
 /// The network facts of the targets, if this machine is inside the VPC.
@@ -132,7 +122,7 @@ async fn ask_registry(needs: &BTreeSet<Need>, inputs: &Inputs, timeout: Duration
     let (milliseconds, result) = Box::pin(probe::timed(ecr::fetch_token(&client, timeout))).await;
     let has_token = result.is_ok();
     facts.token = ApiResponse::Received { milliseconds, result };
-    if let (true, true, Some(account)) =
+    if let (true, true, Ok(account)) =
         (needs.contains(&Need::EcrRepository), has_token, facts.account.as_deref())
     {
         let path = inputs.registry_path.as_deref();

@@ -43,12 +43,14 @@ pub async fn read(
         }
     };
     let mut workloads = Vec::new();
-    if let Some(environment) = &environment {
-        unread.extend(environment.nodes.notes.iter().cloned().map(Unread::Forbidden));
+    if environment.is_some() {
         match cluster::list_workloads(connection, wanted.namespace.as_deref(), None).await {
             Ok(listed) => {
                 workloads = listed.workloads;
                 unread.extend(listed.notes.into_iter().map(Unread::Forbidden));
+                let own = listed.malformed.into_iter();
+                let own = own.filter(|malformed| wanted.knowledge.is_namespace(&malformed.namespace));
+                unread.extend(own.map(|malformed| Unread::Malformed(malformed.why)));
             }
             Err(error) => unread.push(Unread::from_error(&error)),
         }
@@ -63,16 +65,25 @@ pub async fn read(
             _ => None,
         });
     let (account, aws) = match (&registry, &region) {
-        (Some(None), _) => (None, Err("--registry is not an ECR registry".to_owned())),
-        (_, None) => (None, Err("unknown region: set --region".to_owned())),
+        (Some(None), _) => {
+            let why = "--registry is not an ECR registry".to_owned();
+            (Err(why.clone()), Err(why))
+        }
+        (_, None) => {
+            let why = "unknown region: set --region".to_owned();
+            (Err(why.clone()), Err(why))
+        }
         (Some(Some(ecr)), _) => {
-            (Some(ecr.account.clone()), Ok(identity::configuration(&ecr.region, network).await?))
+            (Ok(ecr.account.clone()), Ok(identity::configuration(&ecr.region, network).await?))
         }
         (None, Some(region)) => {
             let aws = identity::configuration(region, network).await?;
             let account = match environment.as_ref().and_then(Environment::account) {
-                Some(account) => Some(account),
-                None => identity::identity(&aws).await.ok().map(|identity| identity.account),
+                Some(account) => Ok(account),
+                None => match identity::identity(&aws).await {
+                    Ok(identity) => Ok(identity.account),
+                    Err(error) => Err(error.to_string()),
+                },
             };
             (account, Ok(aws))
         }
@@ -84,7 +95,10 @@ pub async fn read(
         maps: wanted.maps,
         unread,
         client: environment.is_some().then(|| connection.client.clone()),
-        nodes: environment.iter().flat_map(|environment| environment.nodes.internal_addresses()).collect(),
+        nodes: environment.as_ref().map_or(Ok(Vec::new()), |environment| {
+            let nodes = &environment.nodes;
+            nodes.forbidden.clone().map_or_else(|| Ok(nodes.internal_addresses().collect()), Err)
+        }),
         registry_region: registry.flatten().map(|ecr| ecr.region).or_else(|| region.clone()),
         registry_path: wanted
             .registry

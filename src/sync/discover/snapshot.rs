@@ -7,11 +7,11 @@ use jiff::Timestamp;
 
 use super::manifests::Manifest;
 use super::{Found, ImageFilter, beside, discover, is_release_wanted, release_namespaces, releases_of};
-use crate::cluster::custom::Resource;
+use crate::cluster::custom::{ListedResources, Resource};
 use crate::cluster::environment::Environment;
 use crate::cluster::release::{Release, Releases, Search};
 use crate::cluster::waiting::WaitingPod;
-use crate::cluster::{self, Connection, Listed, Scope};
+use crate::cluster::{self, Connection, Listed, Malformed, Scope};
 use crate::error::CommandError;
 use crate::model::inventory::Inventory;
 use crate::model::knowledge::Knowledge;
@@ -41,8 +41,10 @@ pub struct ClusterSnapshot {
     pub pods: Vec<WaitingPod>,
     pub ownership_context: OwnershipContext,
     notes: Vec<String>,
-    /// Kinds of workloads that could not be listed (forbidden).
+    /// Kinds of workloads and of custom resources that could not be listed.
     unlisted: Vec<String>,
+    /// Objects of Cast AI that could not be parsed, one sentence each.
+    unreadable: Vec<String>,
 }
 
 impl ClusterSnapshot {
@@ -63,11 +65,20 @@ impl ClusterSnapshot {
             resources(connection, namespace, selector, knowledge),
         );
         let environment = environment?;
-        let Listed { workloads, mut notes, unlisted } = workloads?;
-        let (resources, unread) = resources?;
+        let Listed { workloads, mut notes, mut unlisted, mut malformed } = workloads?;
+        let ListedResources { resources, notes: unread, unlisted: others, malformed: broken } = resources?;
+        unlisted.extend(others);
+        malformed.extend(broken);
+        // Another tenant's malformed object does not make the result incomplete.
+        let (own, foreign): (Vec<_>, Vec<_>) =
+            malformed.into_iter().partition(|one: &Malformed| knowledge.is_namespace(&one.namespace));
+        let unreadable: Vec<_> = own.into_iter().map(|malformed| malformed.why).collect();
+        notes.extend(foreign.into_iter().map(|malformed| malformed.why));
         let Releases { releases, notes: unopened, not_stored: releases_not_stored } =
             releases(connection, namespace, selector, filter, &workloads).await?;
-        notes.extend(unread.into_iter().chain(unopened).chain(environment.nodes.notes.iter().cloned()));
+        notes.extend(unread.into_iter().chain(unopened));
+        let no_nodes = environment.nodes.forbidden.iter();
+        notes.extend(no_nodes.map(|why| format!("{why}; platforms and region are unknown")));
         let ownership_context = ownership_context(connection, &workloads, &resources, knowledge).await;
         let pods = Vec::new();
         Ok(Self {
@@ -80,6 +91,7 @@ impl ClusterSnapshot {
             ownership_context,
             notes,
             unlisted,
+            unreadable,
         })
     }
 
@@ -143,10 +155,10 @@ pub fn inventory(
     let described = clusters.iter().map(|cluster| cluster.environment.cluster(region)).collect();
     let unlisted: BTreeSet<_> =
         clusters.iter().flat_map(|cluster| cluster.unlisted.iter().cloned()).collect();
-    Inventory {
-        unlisted: unlisted.into_iter().collect(),
-        ..discover(described, &found, filter, notes, Timestamp::now())
-    }
+    let mut inventory = discover(described, &found, filter, notes, Timestamp::now());
+    inventory.unlisted = unlisted.into_iter().collect();
+    inventory.unreadable.extend(clusters.iter().flat_map(|cluster| cluster.unreadable.iter().cloned()));
+    inventory
 }
 
 /// Objects that identify the owners of workloads. Argo CD and Flux are only queried if a workload indicates that they
@@ -196,9 +208,9 @@ async fn resources(
     namespace: Option<&str>,
     selector: Option<&str>,
     knowledge: &Knowledge,
-) -> Result<(Vec<Resource>, Vec<String>), cluster::Error> {
+) -> Result<ListedResources, cluster::Error> {
     match selector {
-        Some(_) => Ok((Vec::new(), Vec::new())),
+        Some(_) => Ok(ListedResources::default()),
         None => cluster::list_custom_resources(connection, &knowledge.custom_resources(), namespace).await,
     }
 }

@@ -281,11 +281,12 @@ fn the_inventory_is_sorted_and_lists_what_could_not_be_read() {
         inventory.images.iter().map(|wanted| (wanted.image.as_written(), wanted.used_by.len())).collect();
     assert_eq!(names, [("a:1", 2), ("z:1", 1)]);
     assert!(
-        inventory.notes[0]
+        inventory.unreadable[0]
             .starts_with("cronjob.batch/w in namespace castai-agent: container/x: invalid image"),
         "{:?}",
-        inventory.notes
+        inventory.unreadable
     );
+    assert!(inventory.is_incomplete() && inventory.notes.is_empty(), "{:?}", inventory.notes);
 }
 
 #[test]

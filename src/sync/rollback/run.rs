@@ -6,6 +6,7 @@ use crate::cluster::{self, Connection, Listed, PatchMode, Scope};
 use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
 use crate::model::knowledge::Knowledge;
+use crate::model::record::{ANNOTATION, Records};
 use crate::sync::rollout;
 use crate::sync::settings::DryRun;
 use crate::sync::settings::RolloutOptions;
@@ -34,7 +35,17 @@ pub async fn run(
     observer(Event::Stage(Stage::Discover));
     let Scope { namespace, selector } = &settings.scope;
     let listed = cluster::list_workloads(connection, namespace.as_deref(), selector.as_deref()).await?;
-    let Listed { mut workloads, notes, unlisted } = listed;
+    let Listed { mut workloads, mut notes, unlisted, malformed } = listed;
+    let is_castai = |namespace: &str| settings.knowledge.is_namespace(namespace);
+    let (own, foreign): (Vec<_>, Vec<_>) =
+        malformed.into_iter().partition(|malformed| is_castai(&malformed.namespace));
+    let mut unreadable: Vec<_> = own.into_iter().map(|malformed| malformed.why).collect();
+    notes.extend(foreign.into_iter().map(|malformed| malformed.why));
+    for workload in workloads.iter().filter(|workload| !Records::are_readable(&workload.annotations)) {
+        let name = format!("{} in namespace {}", workload.name, workload.name.namespace);
+        let why = format!("the annotation {ANNOTATION} of {name}: not valid JSON");
+        if is_castai(&workload.name.namespace) { unreadable.push(why) } else { notes.push(why) }
+    }
     for note in &notes {
         observer(Event::Warning(note.clone()));
     }
@@ -45,7 +56,7 @@ pub async fn run(
     let left: Vec<_> = workloads.iter().flat_map(skipped).collect();
     let decisions = rollout::decide_all(&workloads, &decide);
     let decisions = renaming::hold_back(connection, decisions, observer).await?;
-    let mut report = RollbackReport::new(left, notes, unlisted);
+    let mut report = RollbackReport { unreadable, ..RollbackReport::new(left, notes, unlisted) };
     report.workloads = rollout::preview(&decisions);
     report.add_unmatched(&settings.workloads, &workloads);
     if !approve(&report).await? {
@@ -55,8 +66,15 @@ pub async fn run(
         observer(Event::Stage(Stage::Rewrite));
         let mode = if settings.dry_run.is_some() { PatchMode::DryRun } else { PatchMode::Apply };
         let options = RolloutOptions { mode, restore_renamed: true, ..settings.rollout };
-        report.workloads =
-            rollout::roll_out(connection, decisions, &decide, &settings.knowledge, options, observer).await;
+        report.workloads = Box::pin(rollout::roll_out(
+            connection,
+            decisions,
+            &decide,
+            &settings.knowledge,
+            options,
+            observer,
+        ))
+        .await;
     }
     Ok(report)
 }

@@ -152,14 +152,14 @@ impl Changes {
         observer(Event::Stage(Stage::Rewrite));
         let connection = &cluster.environment.connection;
         let decide = decide(cluster, rewriter, settings);
-        let reports = super::roll_out(
+        let reports = Box::pin(super::roll_out(
             connection,
             self.decisions,
             &decide,
             &rewriter.filter.knowledge,
             options,
             observer,
-        )
+        ))
         .await;
         with_owners(cluster, reports)
     }

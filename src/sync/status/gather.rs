@@ -48,7 +48,7 @@ pub async fn run(
     observer: Observer<'_>,
 ) -> Result<StatusReport, CommandError> {
     observer(Event::Stage(Stage::Discover));
-    let snapshot = ClusterSnapshot::read(connection, &settings.scope, &settings.filter).await?;
+    let snapshot = Box::pin(ClusterSnapshot::read(connection, &settings.scope, &settings.filter)).await?;
     let mut snapshot = snapshot.with_waiting_pods(&settings.scope).await?;
     snapshot.pods = without_outdated(snapshot.pods, &snapshot.workloads);
     let region = settings.mirror.region.as_deref();

@@ -34,9 +34,12 @@ pub struct StatusReport {
     pub skipped: Vec<Subject>,
     /// What could not be read, one sentence each.
     pub notes: Vec<String>,
-    /// Kinds of workloads that could not be listed, pods included.
+    /// Kinds of workloads and of Cast AI's custom resources that could not be listed, pods included.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unlisted: Vec<String>,
+    /// Objects of Cast AI that could not be read, one sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
 }
 
 /// One use of an image.
@@ -166,12 +169,14 @@ impl StatusReport {
             skipped: Vec::new(),
             notes: inventory.notes.clone(),
             unlisted: inventory.unlisted.clone(),
+            unreadable: inventory.unreadable.clone(),
         }
     }
 
     /// Whether something needs attention: exit code 1.
     pub fn needs_attention(&self) -> bool {
         !self.unlisted.is_empty()
+            || !self.unreadable.is_empty()
             || !self.pull_failures.is_empty()
             || !self.older_digests.is_empty()
             || self.images.iter().any(ImageStatus::needs_attention)

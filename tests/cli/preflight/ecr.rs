@@ -29,20 +29,22 @@ fn ecr_failures_are_reported_and_a_missing_permission_is_unknown() {
     assert!(token["fixes"].to_string().contains("aws sts get-caller-identity"), "{token:#}");
 
     access(json!({ "denied": ["DescribeRepositories"] }));
-    let report = preflight(&lab, 0, &[]);
+    let report = preflight(&lab, 1, &[]);
     let listing = finding(&report, "CPL303", &registry);
     assert_eq!(text(listing, "result"), "Unknown");
     assert_eq!(text(listing, "reason"), "no permission for ecr:DescribeRepositories");
-    let table = plugin(&lab, 0, &["preflight"]).stdout;
-    assert!(table.ends_with("Nothing failed, but some checks could not run: see Unknown above\n"), "{table}");
+    let table = plugin(&lab, 1, &["preflight"]).stdout;
+    let last = "Not proven: 1 check could not run: no permission for ecr:DescribeRepositories; allow \
+                ecr:DescribeRepositories to these AWS credentials\n";
+    assert!(table.ends_with(last), "{table}");
 
     access(json!({ "denied": ["GetAuthorizationToken"] }));
-    let report = preflight(&lab, 0, &[]);
+    let report = preflight(&lab, 1, &[]);
     assert_eq!(text(finding(&report, "CPL302", &registry), "result"), "Unknown");
     assert_eq!(text(finding(&report, "CPL303", &registry), "blockedBy"), "CPL302");
 
     reset_lab(&lab);
-    let report = parse_json(&plugin_without_aws(&lab, 0, &["preflight", "-o", "json"]));
+    let report = parse_json(&plugin_without_aws(&lab, 1, &["preflight", "-o", "json"]));
     let token = finding(&report, "CPL302", &registry);
     assert_eq!(text(token, "result"), "Unknown");
     assert_eq!(text(token, "reason"), "no AWS credentials found on this machine");

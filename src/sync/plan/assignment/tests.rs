@@ -33,6 +33,7 @@ fn inventory(images: &[(&str, Option<&str>)]) -> Inventory {
             .collect(),
         notes: Vec::new(),
         unlisted: Vec::new(),
+        unreadable: Vec::new(),
         knowledge: Knowledge::default(),
         explanation: None,
     }

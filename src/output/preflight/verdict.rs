@@ -1,0 +1,82 @@
+//! The last line of `preflight`. It claims no more than was checked.
+
+use super::NAME_LIMIT;
+use crate::preflight::causes::{Cause, causes};
+use crate::preflight::judgement::Outcome;
+use crate::preflight::report::{NOT_COVERED, Report};
+use crate::printable::one_line;
+
+/// Maximum number of named causes; the blocks above list all.
+const NAMED: usize = 4;
+
+/// Maximum length of a cause, in characters.
+const CAUSE_LIMIT: usize = 400;
+
+/// The conclusion, in one sentence.
+pub fn verdict(report: &Report) -> String {
+    let causes = causes(&report.findings);
+    let of =
+        |name: &str| -> Vec<_> { causes.iter().filter(|cause| cause.first.outcome.name() == name).collect() };
+    let (failed, unknown) = (of("Fail"), of("Unknown"));
+    if !failed.is_empty() {
+        let failed = format!("Not ready for PrivateLink: {}", names(&failed));
+        return if unknown.is_empty() {
+            failed
+        } else {
+            format!("{failed}; not checked: {}", names(&unknown))
+        };
+    }
+    if let [first, others @ ..] = unknown.as_slice() {
+        return not_proven(report, first, others);
+    }
+    let mut blocked = report.findings.iter().filter(|finding| finding.needs_attention());
+    if let Some(reason) = blocked.next().and_then(|finding| finding.outcome.reason()) {
+        return format!("Not proven: {}: {reason}", could_not_run(1 + blocked.count()));
+    }
+    let warnings = if of("Warn").is_empty() { "" } else { "; see the warnings above" };
+    match (report.findings.is_empty(), report.narrowed) {
+        (true, _) => "Not proven: none of the selected checks applies to this cluster".to_owned(),
+        (false, true) => format!("The selected checks passed{warnings}"),
+        (false, false) => format!(
+            "Cast AI is privately reachable from this machine{warnings}; not checked: {}",
+            NOT_COVERED.join(", ")
+        ),
+    }
+}
+
+/// Nothing failed, but not everything was looked at: the first cause, and its fix.
+fn not_proven(report: &Report, first: &Cause<'_>, others: &[&Cause<'_>]) -> String {
+    let unknown = |outcome: &Outcome| matches!(outcome, Outcome::Unknown { .. });
+    let number = report.findings.iter().filter(|finding| unknown(&finding.outcome)).count();
+    let reason = first.first.outcome.reason().unwrap_or_default();
+    let mut text = format!("Not proven: {}: {}", could_not_run(number), one_line(&reason, CAUSE_LIMIT));
+    if let Some(fix) = first.first.fixes.first() {
+        text = format!("{text}; {}", fix.text);
+    }
+    match others.len() {
+        0 => text,
+        1 => format!("{text}; and another cause, see Unknown above"),
+        more => format!("{text}; and {more} other causes, see Unknown above"),
+    }
+}
+
+fn could_not_run(number: usize) -> String {
+    if number == 1 { "1 check could not run".to_owned() } else { format!("{number} checks could not run") }
+}
+
+/// `5 hosts (CPL210 and 1 more), grpc.cast.ai (CPL220)`.
+fn names(causes: &[&Cause<'_>]) -> String {
+    let name = |cause: &&Cause<'_>| {
+        let codes = cause.codes();
+        let more = match codes.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("{} ({}{more})", one_line(&cause.about(), NAME_LIMIT), codes[0])
+    };
+    let named = causes.iter().take(NAMED).map(name).collect::<Vec<_>>().join(", ");
+    match causes.len().checked_sub(NAMED) {
+        None | Some(0) => named,
+        Some(more) => format!("{named} and {more} more"),
+    }
+}
