@@ -16,7 +16,7 @@ type Source =
     for<'c> fn(&'c Credentials, &'c str) -> BoxFuture<'c, Result<Option<Credential>, CredentialError>>;
 
 /// The first source that knows a host is used. If none does, requests are anonymous.
-const SOURCES: [Source; 1] = [ecr::find];
+const SOURCES: &[Source] = &[ecr::find];
 
 /// The data that sources use.
 #[derive(Clone, Debug, Default)]

@@ -2,32 +2,32 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
-mod additions;
 mod admission;
+mod artifacts;
 mod budget;
 mod completion;
+mod derived_images;
 mod environment_failures;
-mod filter;
 mod first_install;
 mod green;
 mod harness;
 mod health;
 mod helm;
-mod hidden;
+mod hooks_and_custom_resources;
 mod images;
 mod install;
 mod interruption;
+mod knowledge_and_maps;
 mod kubectl_habits;
 mod laws;
-mod machines;
 mod nesting;
 mod not_checked;
 mod ownership;
 mod permissions;
 mod preflight;
 mod requests;
+mod rewrite;
 mod rollback;
-mod scanners;
 mod screens;
 mod secrets;
 mod silence;

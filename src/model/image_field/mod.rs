@@ -47,7 +47,7 @@ pub enum ImageField {
 }
 
 /// Every kind, in the order in which the fields of one list item are found.
-const KINDS: [&Kind; 8] = [
+const KINDS: &[&Kind] = &[
     &container::KIND,
     &init_container::KIND,
     &ephemeral_container::KIND,
@@ -59,7 +59,7 @@ const KINDS: [&Kind; 8] = [
 ];
 
 /// The lists of a pod spec, in the order in which their fields are found.
-const LISTS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
+const LISTS: &[&str] = &["initContainers", "containers", "ephemeralContainers"];
 
 impl ImageField {
     const fn kind(&self) -> &'static Kind {
@@ -303,7 +303,7 @@ pub struct InvalidImageField(String);
 
 /// The valid forms, such as `container/NAME, init/NAME or named`.
 fn forms() -> String {
-    let forms = KINDS.map(|kind| kind.form);
+    let forms: Vec<_> = KINDS.iter().map(|kind| kind.form).collect();
     match forms.split_last() {
         Some((last, forms)) => format!("{} or {last}", forms.join(", ")),
         None => String::new(),
@@ -315,7 +315,7 @@ impl FromStr for ImageField {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut parts = text.split('/');
-        let kind = parts.next().and_then(|word| KINDS.into_iter().find(|kind| kind.word() == word));
+        let kind = parts.next().and_then(|word| KINDS.iter().find(|kind| kind.word() == word));
         let names: Vec<_> = parts.collect();
         kind.and_then(|kind| (kind.with_names)(&names)).ok_or_else(|| InvalidImageField(text.to_owned()))
     }

@@ -12,10 +12,11 @@ impl JsonSchema for ImageField {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let patterns = KINDS.map(|kind| match kind.form.split_once('/') {
+        let patterns = KINDS.iter().map(|kind| match kind.form.split_once('/') {
             Some((word, _)) => format!("{word}/.+"),
             None => kind.form.to_owned(),
         });
+        let patterns: Vec<_> = patterns.collect();
         json_schema!({
             "type": "string",
             "description": format!("The field that holds an image: {}.", forms()),

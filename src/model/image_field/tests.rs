@@ -35,7 +35,10 @@ fn every_kind_is_parsed_from_its_written_form() {
         assert!(KINDS.iter().any(|kind| kind.form == image_field.kind().form), "{image_field} is registered");
     }
     let error = "agent".parse::<ImageField>().unwrap_err().to_string();
-    assert!(error.starts_with("unknown image field \"agent\": expected container/NAME, init/NAME, "), "{error}");
+    assert!(
+        error.starts_with("unknown image field \"agent\": expected container/NAME, init/NAME, "),
+        "{error}"
+    );
     assert!(error.ends_with(", field/POINTER or named"), "{error}");
 }
 

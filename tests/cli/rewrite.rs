@@ -11,7 +11,7 @@ use crate::harness::{
 };
 
 /// Input as for the console's onboarding command: everything in one file, written by hand and by templates.
-const ONBOARDING: &str = include_str!("filter/agent.yaml");
+const ONBOARDING: &str = include_str!("rewrite/agent.yaml");
 const FILTER: [&str; 1] = ["rewrite"];
 
 /// The expected output for `ONBOARDING`: only the names of images differ.
