@@ -64,7 +64,7 @@ fn kubectl_completes_commands_flags_values_and_names() {
         (&["sync-images", "--lock", ""], &[], ":0"),
         (&["sync-images", "-f", "x"], &[], ":0"),
         (&["completion", "z"], &["zsh"], ":4"),
-        (&["nothing-like-it", "--no"], &[], ":4"),
+        (&["nothing-like-it", "--wai"], &[], ":4"),
     ];
     for (line, values, directive) in cases {
         let (found, told) = offered(lab, line);
