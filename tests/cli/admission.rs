@@ -45,7 +45,10 @@ fn the_policy_renames_the_same_images_as_rewriting_and_no_others() {
     let dry = plugin(&lab, 0, &["values", "policy", "--apply", "--dry-run"]);
     assert!(dry.stdout.contains(&format!("{POLICY} applied (server dry run)")), "{}", dry.stdout);
     let refused = plugin(&lab, 2, &["values", "policy", "--apply"]);
-    assert_stderr_contains(&refused, &["error: stdin is not a terminal: pass --yes to confirm", "this would apply"]);
+    assert_stderr_contains(
+        &refused,
+        &["error: stdin is not a terminal: pass --yes to confirm", "this would apply"],
+    );
     let absent = lab.kubectl(&["get", POLICY]).unwrap();
     assert_eq!(absent.code, Some(1), "{}", absent.stdout);
 

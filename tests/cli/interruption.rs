@@ -17,6 +17,9 @@ use serde_json::{Value, json};
 
 pub(crate) use self::setup::Random;
 use self::setup::{RUN, RepeatableLab};
+
+/// The last line of an interrupted command that may have changed something.
+const CHANGING: &str = "Interrupted. No partial changes; run again to resume.";
 use crate::harness::{
     MIRROR, add_fault, apply, assert_stderr_contains, clear_faults, clear_traffic, container_image,
     eventually, kubectl, own_lab, plugin, publish_to, recorded_images, traffic,
@@ -30,9 +33,9 @@ fn a_run_killed_at_any_point_is_completed_by_the_next_one() {
 #[test]
 fn a_run_interrupted_at_any_point_reports_it_and_is_completed_by_the_next_one() {
     interrupt_everywhere(|random, run| match random.below(4) {
-        0 => end(run, &["-TERM"]),
-        1 => end(run, &["-INT", "-INT"]),
-        _ => end(run, &["-INT"]),
+        0 => end(run, &["-TERM"], CHANGING),
+        1 => end(run, &["-INT", "-INT"], CHANGING),
+        _ => end(run, &["-INT"], CHANGING),
     });
 }
 
@@ -47,7 +50,7 @@ fn ctrl_c_works_while_output_is_blocked() {
     eventually("sources are read", || read() > 0);
     // The plan is written after everything is read.
     setup::settle(read);
-    end(run, &["-INT"]);
+    end(run, &["-INT"], "Interrupted. Nothing was changed.");
 }
 
 /// A healthy workload that the change breaks is restored, either by the same run or by the next one.
@@ -104,7 +107,7 @@ fn a_run_killed_while_it_restores_is_completed_by_the_next_one() {
         });
         match random.below(2) {
             0 => run.kill().unwrap(),
-            _ => end(run, &["-INT"]),
+            _ => end(run, &["-INT"], CHANGING),
         }
         clear_faults(&lab);
         let is_restored = !lost.contains("silence");
@@ -257,7 +260,7 @@ fn stop_at(repeatable: &RepeatableLab, point: &Point, skip: usize) -> Option<Run
 
 /// Sends signals immediately, and asserts the output.
 #[track_caller]
-fn end(mut run: RunningPlugin, signals: &[&str]) {
+fn end(mut run: RunningPlugin, signals: &[&str], last_line: &str) {
     for signal in signals {
         let sent = Command::new("kill").args([*signal, &run.process().to_string()]).output().unwrap();
         assert!(sent.status.success() || *signal == signals[signals.len() - 1]);
@@ -265,6 +268,6 @@ fn end(mut run: RunningPlugin, signals: &[&str]) {
     eventually("it exits", || run.try_wait().unwrap().is_some());
     let output = run.wait().unwrap();
     assert_eq!(output.code, Some(130), "{}", output.stderr);
-    assert_stderr_contains(&output, &["Interrupted. No partial changes; run again to resume."]);
+    assert_stderr_contains(&output, &[last_line]);
     assert_eq!(output.stdout, "");
 }

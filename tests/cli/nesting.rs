@@ -140,7 +140,7 @@ fn a_deeply_nested_custom_resource_affects_no_other_object() {
     {
         create(name, depth);
     }
-    let output = plugin(&lab, 0, &["sync-images", "--no-mirror", "--no-rewrite", "-o", "json"]);
+    let output = plugin(&lab, 1, &["sync-images", "--no-mirror", "--no-rewrite", "-o", "json"]);
     let inventory = parse_json(&output);
     let images = inventory["images"].as_array().expect("images");
     let names: Vec<_> = images.iter().filter_map(|image| image["image"].as_str()).collect();

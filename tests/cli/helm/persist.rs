@@ -83,7 +83,10 @@ fn upgrades_with_our_values(program: &'static str) {
     // Without the values.
     helm.upgrade(0, &next[0], &["--reset-values"]);
     let reverted = plugin(lab, 1, &["status"]);
-    assert_stderr_contains(&reverted, &["3 reverted", "note: Helm release castai-agent reverts the image"]);
+    assert_stderr_contains(
+        &reverted,
+        &["1 reverted, 2 upgraded", "note: Helm release castai-agent reverts the image"],
+    );
     assert!(reverted.stdout.contains("by Helm (field manager \"helm\") at 20"), "{}", reverted.stdout);
 }
 
