@@ -49,7 +49,8 @@ fn rollback_restores_everything_and_contacts_only_the_cluster() {
         assert_eq!(dry.stdout.matches(words).count(), 7, "{}", dry.stdout);
     }
     let refused = plugin(lab, 2, &["rollback"]);
-    assert_stderr_contains(&refused, &["cannot restore the original images of 5 workloads without --yes"]);
+    let would = "this would restore the original images of 5 workloads";
+    assert_stderr_contains(&refused, &["error: stdin is not a terminal: pass --yes to confirm", would]);
     assert_eq!(workload_specs(lab), rewritten, "nothing was changed");
 
     let output = plugin(lab, 0, &["rollback", "--yes", "--wait=false"]);
