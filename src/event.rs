@@ -50,6 +50,8 @@ pub enum Event {
     RolloutProgress {
         workload: WorkloadName,
         message: String,
+        /// Whether the rollout cannot go on without help.
+        is_blocked: bool,
     },
     RolloutFinished {
         workload: WorkloadName,

@@ -92,10 +92,10 @@ impl Progress {
                     state.rollouts.insert(name, bar);
                 }
             }
-            Event::RolloutProgress { workload, message } => {
+            Event::RolloutProgress { workload, message, is_blocked } => {
                 if let Some(bar) = state.rollouts.get(&workload.to_string()) {
                     bar.set_message(one_line(&format!("{workload}: {message}"), LINE_LIMIT));
-                } else if self.verbose {
+                } else if self.verbose || is_blocked {
                     self.line(&format!("{workload}: {message}"));
                 }
             }

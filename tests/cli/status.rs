@@ -159,7 +159,7 @@ fn upgrades_older_digests_and_newer_versions_are_told_apart() {
     assert_stderr_contains(
         &output,
         &[
-            "1 pod runs an older digest of the image's tag: restart deployment.apps/castai-agent with kubectl \
+            "2 pods run an older digest of the image's tag: restart deployment.apps/castai-agent with kubectl \
              rollout restart",
         ],
     );

@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 
 use self::private_names::{flat_names_need_a_map, upgrade_by_private_name};
 use crate::harness::{
-    AGENT, CONTROLLER, ECR, HIBERNATE, KVISOR, MIRROR, PATH, SCANNERS, apply, castai_images,
-    castai_workloads, clear_traffic, container_image, ecr_state, ecr_writes, empty_lab, first_images,
-    kubectl, kubectl_json, mirrored_digest, mirrored_tags, other_workloads, our_writes, own_lab, parse_json,
-    plugin, publish, recorded_images, run_with_input, shared_lab, traffic, wait_until_ready, write_file,
+    AGENT, CONTROLLER, ECR, HIBERNATE, KVISOR, MIRROR, PATH, SCANNERS, apply, assert_stderr_contains,
+    castai_images, castai_workloads, clear_traffic, container_image, ecr_state, ecr_writes, empty_lab,
+    first_images, kubectl, kubectl_json, mirrored_digest, mirrored_tags, other_workloads, our_writes,
+    own_lab, parse_json, plugin, publish, recorded_images, run_with_input, shared_lab, traffic,
+    wait_until_ready, write_file,
 };
 
 const SYNC: &str = "sync-images";
@@ -72,8 +73,8 @@ fn a_dry_run_shows_the_plan_and_changes_nothing() {
 
     // There is no terminal for a confirmation, so nothing happens without --yes.
     let refused = plugin(lab, 2, &[SYNC]);
-    assert!(refused.stderr.contains("cannot copy 5 images"), "{}", refused.stderr);
-    assert!(refused.stderr.contains("--yes"), "{}", refused.stderr);
+    let would = "hint: this would copy 5 images (82.06 MB)";
+    assert_stderr_contains(&refused, &["error: stdin is not a terminal: pass --yes to confirm", would]);
 
     assert_eq!(castai_workloads(lab), castai);
     assert_eq!(other_workloads(lab), others);

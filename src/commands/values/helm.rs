@@ -135,7 +135,9 @@ fn not_in_cluster(releases: &[(String, String)]) -> String {
 fn no_release(not_stored: &[(String, String)]) -> CommandError {
     let message = "error: no Helm release of Cast AI found";
     if !not_stored.is_empty() {
-        return CommandError::with_hint(message, format!("{}; {GET_MANIFEST}", not_in_cluster(not_stored)));
+        let hint =
+            format!("{}; {GET_MANIFEST}; without Helm use `values kustomize`", not_in_cluster(not_stored));
+        return CommandError::with_hint(message, hint);
     }
     CommandError::with_hint(
         message,

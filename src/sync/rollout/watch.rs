@@ -126,11 +126,13 @@ impl Run<'_> {
                 Err(error) => Verdict::by_change(error.to_string(), Vec::new()),
             };
             match verdict {
-                Verdict::Waiting(message) | Verdict::Blocked(message) if !is_late => {
+                verdict @ (Verdict::Waiting(_) | Verdict::Blocked(_)) if !is_late => {
+                    let is_blocked = matches!(verdict, Verdict::Blocked(_));
+                    let (Verdict::Waiting(message) | Verdict::Blocked(message)) = verdict else { continue };
                     if message != shown {
                         let workload = workload.clone();
                         shown.clone_from(&message);
-                        (self.observer)(Event::RolloutProgress { workload, message });
+                        (self.observer)(Event::RolloutProgress { workload, message, is_blocked });
                     }
                     tokio::time::sleep(self.options.poll).await;
                 }
@@ -196,7 +198,11 @@ impl Run<'_> {
             }
         }
         let message = "restoring its previous images".to_owned();
-        (self.observer)(Event::RolloutProgress { workload: applied.workload.clone(), message });
+        (self.observer)(Event::RolloutProgress {
+            workload: applied.workload.clone(),
+            message,
+            is_blocked: false,
+        });
         let deadline = Instant::now() + self.options.timeout;
         while Instant::now() < deadline {
             if observe(self.connection, &applied.workload)
