@@ -94,18 +94,22 @@ fn cannot_pull(report: &StatusReport) -> Option<String> {
         pods.extend(failure.pods.iter().map(|pod| (namespace.clone(), pod)));
         workloads.entry((namespace, name)).or_insert(&failure.reason);
     }
-    let named: Vec<_> =
-        workloads.iter().take(NAMED).map(|((_, name), reason)| format!("{name} ({reason})")).collect();
-    let more = match workloads.len().checked_sub(NAMED) {
-        None | Some(0) => String::new(),
-        Some(more) => format!(" and {more} more"),
-    };
+    let named = first_names(workloads.iter().map(|((_, name), reason)| format!("{name} ({reason})")));
     let verb = match pods.len() {
         0 => return None,
         1 => "cannot pull its image",
         _ => "cannot pull their images",
     };
-    Some(format!("{} {verb}: {}{more}", count(pods.len(), "pod"), named.join(", ")))
+    Some(format!("{} {verb}: {named}", count(pods.len(), "pod")))
+}
+
+/// The first names, and the number of others.
+fn first_names(names: impl ExactSizeIterator<Item = String>) -> String {
+    let more = match names.len().checked_sub(NAMED) {
+        None | Some(0) => String::new(),
+        Some(more) => format!(" and {more} more"),
+    };
+    names.take(NAMED).collect::<Vec<_>>().join(", ") + &more
 }
 
 /// Pods run what their tag named when they were started.
@@ -116,11 +120,7 @@ fn older_digests(report: &StatusReport) -> Option<String> {
         .iter()
         .flat_map(|older| older.pods.iter().map(|pod| (place(&older.place).0, pod)))
         .collect();
-    let named: Vec<_> = places.iter().take(NAMED).map(|(_, name)| name.as_str()).collect();
-    let more = match places.len().checked_sub(NAMED) {
-        None | Some(0) => String::new(),
-        Some(more) => format!(" and {more} more"),
-    };
+    let named = first_names(places.iter().map(|(_, name)| name.clone()));
     let verb = match pods.len() {
         0 => return None,
         1 => "runs",
@@ -128,8 +128,7 @@ fn older_digests(report: &StatusReport) -> Option<String> {
     };
     let pods = count(pods.len(), "pod");
     Some(format!(
-        "{pods} {verb} an older digest of the image's tag: restart {}{more} with kubectl rollout restart",
-        named.join(", ")
+        "{pods} {verb} an older digest of the image's tag: restart {named} with kubectl rollout restart"
     ))
 }
 

@@ -105,5 +105,23 @@ async fn renamed_images(
 
 /// An added tag or digest is no other image.
 fn is_renamed(image: &str, admitted: &str) -> bool {
-    !admitted.starts_with(image)
+    admitted.strip_prefix(image).is_none_or(|added| !added.is_empty() && !added.starts_with([':', '@']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_renamed;
+
+    #[test]
+    fn only_an_added_tag_or_digest_leaves_the_image() {
+        for (admitted, expected) in [
+            ("castai/x:v1", false),
+            ("castai/x:v1@sha256:0", false),
+            ("castai/x:v10", true),
+            ("e.example/castai/x:v1", true),
+        ] {
+            assert_eq!(is_renamed("castai/x:v1", admitted), expected, "{admitted}");
+        }
+        assert!(!is_renamed("castai/x", "castai/x:latest"));
+    }
 }

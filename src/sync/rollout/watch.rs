@@ -126,12 +126,12 @@ impl Run<'_> {
                 Err(error) => Verdict::by_change(error.to_string(), Vec::new()),
             };
             match verdict {
-                verdict @ (Verdict::Waiting(_) | Verdict::Blocked(_)) if !is_late => {
-                    let is_blocked = matches!(verdict, Verdict::Blocked(_));
-                    let (Verdict::Waiting(message) | Verdict::Blocked(message)) = verdict else { continue };
-                    if message != shown {
+                Verdict::Waiting(ref message) | Verdict::Blocked(ref message) if !is_late => {
+                    if *message != shown {
+                        let is_blocked = matches!(verdict, Verdict::Blocked(_));
                         let workload = workload.clone();
-                        shown.clone_from(&message);
+                        shown.clone_from(message);
+                        let message = message.clone();
                         (self.observer)(Event::RolloutProgress { workload, message, is_blocked });
                     }
                     tokio::time::sleep(self.options.poll).await;
