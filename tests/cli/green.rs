@@ -288,7 +288,7 @@ fn commands_on_a_synced_cluster_are_green_only_if_everything_was_looked_at() {
         ),
         (
             Fault::Silent("ghcr.io"),
-            "status --upstream --idle-timeout=2s",
+            "status --upstream --idle-timeout=5s",
             1,
             &["public tags not checked: "],
             ("/images", "publicTags"),

@@ -24,16 +24,17 @@ fn status(status: u16) -> Action {
 fn nothing_in_the_cluster_changes_before_every_image_is_verified() {
     let lab = own_lab();
     let castai = castai_workloads(&lab);
-    // The last manifest that is missing in the registry gets no response.
+    // The last manifest that is missing in the registry waits until the rules are removed.
     let manifests = "castai/hibernate/manifests/v0.14";
-    let rule = Rule { path: Some(manifests.to_owned()), ..Rule::always(Action::Silence) };
+    let rule = Rule { path: Some(manifests.to_owned()), ..Rule::always(Action::Hold) };
     add_fault(&lab, "ecr", &Rule { operation: Some("PutImage".to_owned()), ..rule });
-    let patient = ["--idle-timeout", "2s", "--retries", "1000", "--retry-delay", "10ms"];
-    let mut running =
-        lab.spawn_plugin(&[&[SYNC, "--yes"], &patient[..]].concat()).expect("the plugin starts");
+    let mut running = lab.spawn_plugin(&[SYNC, "--yes", "--idle-timeout", "10m"]).expect("the plugin starts");
     let [_, rest @ ..] = first_images();
     eventually("everything else is mirrored", || {
-        assert!(running.try_wait().expect("its state").is_none(), "the plugin is still running");
+        assert!(
+            running.try_wait().expect("its state").is_none(),
+            "the plugin does not wait for the manifest"
+        );
         let waits = |record: &lab::registry::traffic::Record| {
             record.path.contains(manifests) && record.method == "PUT"
         };

@@ -73,7 +73,7 @@ fn status_fails_if_a_registry_was_not_read() {
         rule["service"] = json!("sts");
         control.put("/aws/faults", &json!([rule])).unwrap();
         let last = format!("not checked: 5 images in {MIRROR}: {words}");
-        let (table, document) = status(lab, 1, &["--idle-timeout=1s"], &[&last]);
+        let (table, document) = status(lab, 1, &["--idle-timeout=5s"], &[&last]);
         assert_eq!(table.stdout.matches("not checked").count(), 8, "{}", table.stdout);
         let unread = not_checked(&document);
         assert_eq!(unread.len(), 1, "{unread:?}");
@@ -114,7 +114,7 @@ fn status_fails_if_a_registry_was_not_read() {
         (json!({"kind": "silence"}), "got no response from AWS"),
     ] {
         add_fault(lab, "ecr", &json!({"operation": "ListImages", "action": action}));
-        status(lab, 1, &["--idle-timeout=2s"], &["not checked: 5 images", words]);
+        status(lab, 1, &["--idle-timeout=5s"], &["not checked: 5 images", words]);
         clear_faults(lab);
     }
 
@@ -189,7 +189,7 @@ fn status_fails_if_workloads_use_another_registry() {
         (json!({"kind": "status", "status": 403}), &denied),
     ] {
         add_fault(lab, "oci", &json!({"action": action}));
-        status(lab, 1, &[&registry, "--idle-timeout=2s"], &[words]);
+        status(lab, 1, &[&registry, "--idle-timeout=5s"], &[words]);
         clear_faults(lab);
     }
     // The registry cannot be reached: no server has this address.
@@ -220,7 +220,7 @@ fn status_with_upstream_fails_if_a_source_does_not_respond() {
     ] {
         add_fault(lab, "source", &json!({"host": "ghcr.io", "action": action}));
         let last = ["public tags not checked: ", words];
-        let (table, document) = status(lab, 1, &["--upstream", "--idle-timeout=3s"], &last);
+        let (table, document) = status(lab, 1, &["--upstream", "--idle-timeout=5s"], &last);
         assert!(!table.stderr.contains("nothing to do"), "{}", table.stderr);
         let kvisor = state(&document, "castai-kvisor-agent", "container/kvisor");
         assert_eq!(kvisor["type"], "unchecked", "{action}");
