@@ -116,9 +116,9 @@ mod tests {
             &serde_json::json!({"container/x": {"from": "ghcr.io/castai/x:v1", "to": "e.example/flat:v1"}}),
         );
         for (written, expected) in cases {
-            let source = records.source(&ImageField::Container("x".to_owned()), written);
+            let source = records.source(&ImageField::of_container("x"), written);
             assert_eq!(source.as_ref().map(Image::as_written), expected, "{written}");
-            assert_eq!(records.source(&ImageField::Container("y".to_owned()), written), None, "{written}");
+            assert_eq!(records.source(&ImageField::of_container("y"), written), None, "{written}");
         }
     }
 
@@ -128,7 +128,7 @@ mod tests {
             "container/x": {"from": "a:1", "to": "b:1", "since": "later"},
             "volume/y": ["another", "form"],
         }));
-        let (x, z) = (ImageField::Container("x".to_owned()), ImageField::Container("z".to_owned()));
+        let (x, z) = (ImageField::of_container("x"), ImageField::of_container("z"));
         assert_eq!(records.get(&x), Some(Record { from: Some("a:1".to_owned()), to: "b:1".to_owned() }));
         records.set(&z, Some(Record { from: None, to: "d:1".to_owned() }));
         let annotation: Value = serde_json::from_str(&records.to_annotation().unwrap()).unwrap();

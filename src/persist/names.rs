@@ -256,9 +256,8 @@ mod tests {
                 not_rewritable: None,
             },
         };
-        let container = || ImageField::Container("c".to_owned());
-        let variable =
-            ImageField::Environment { container: "c".to_owned(), variable: "SCANNERS_IMAGE".to_owned() };
+        let container = || ImageField::of_container("c");
+        let variable = ImageField::of_variable("c", "SCANNERS_IMAGE");
         let (cpvpa, private) = ("registry.k8s.io/cpa/cpvpa:v1", "e.example/registry.k8s.io/cpa/cpvpa:v1");
         let assignments = [
             Assignment {

@@ -270,7 +270,7 @@ fn every_optional_field_is_valid_as_it_is_written() {
     let text = || "x".to_owned();
     let some_text = || Some("x".to_owned());
     let image: Image = "castai/hibernate:v1".parse().unwrap();
-    let image_field = ImageField::Container(text());
+    let image_field = ImageField::of_container(&text());
     let workload = WorkloadName { cluster: text(), namespace: text(), kind: WorkloadKind::Job, name: text() };
     let place = || Place::Workload(workload.clone());
     assert_all_valid([
@@ -332,10 +332,10 @@ fn every_optional_field_is_valid_as_it_is_written() {
 fn the_annotation_is_valid_as_it_is_written() {
     let mut records = Records::default();
     records.set(
-        &ImageField::Container("x".to_owned()),
+        &ImageField::of_container("x"),
         Some(Record { from: Some("a:1".to_owned()), to: "b:1".to_owned() }),
     );
-    records.set(&ImageField::Volume("x".to_owned()), Some(Record { from: None, to: "b:1".to_owned() }));
+    records.set(&ImageField::of_volume("x"), Some(Record { from: None, to: "b:1".to_owned() }));
     let annotation: Value = serde_json::from_str(&records.to_annotation().unwrap()).unwrap();
     let document = Document::named("images-annotation");
     assert_valid_as(document, &annotation);

@@ -124,7 +124,7 @@ pub fn discover(
 fn named() -> Use {
     Use {
         place: Place::Named,
-        image_field: ImageField::Named,
+        image_field: ImageField::of_named_image(),
         reason: Reason::Named,
         recorded_source: None,
         not_rewritable: None,
@@ -201,7 +201,7 @@ fn resource_uses(resource: &Resource, filter: &ImageFilter) -> Uses {
     let uses = found.images.into_iter().filter(|found| is_included(&found.image)).map(|found| {
         let used_by = Use {
             place: place.clone(),
-            image_field: ImageField::Field(found.pointer),
+            image_field: ImageField::of_resource(&found.pointer),
             reason: Reason::Resource { resource: kind.clone() },
             recorded_source: None,
             not_rewritable: Some(definition.why_not_rewritable().to_owned()),
@@ -297,8 +297,7 @@ fn collect(
         };
         let derived = container.and_then(|container| {
             let (rule, derived) = derivation::derive(&image, source.as_ref(), named.as_ref(), has_variable)?;
-            let (container, component) = (container.to_owned(), rule.name.clone());
-            Some((rule, ImageField::Derived { container, component }, derived))
+            Some((rule, ImageField::of_derived_image(container, &rule.name), derived))
         });
         if let Some((rule, image_field, derived)) = derived {
             let source = source.as_ref().and_then(|source| rule.beside(source).ok());

@@ -55,7 +55,7 @@ pub fn hint(
 fn pairs(workload: &Workload) -> Vec<(Image, Image)> {
     let parse = |text: &str| text.parse::<Image>().ok();
     let records = Records::read(&workload.annotations);
-    let pairs = records.all().filter(|(image_field, _)| image_field.is_field());
+    let pairs = records.all().filter(|(image_field, _)| image_field.is_in_object());
     pairs.filter_map(|(_, record)| Some((parse(record.from.as_deref()?)?, parse(&record.to)?))).collect()
 }
 

@@ -155,7 +155,7 @@ impl Rewriter<'_> {
                         relinquished.push(image_field.clone());
                     }
                 }
-                Some(Locked::Source(_)) if !image_field.is_field() => {}
+                Some(Locked::Source(_)) if !image_field.is_in_object() => {}
                 Some(Locked::Source(locked)) => {
                     if let Some(why) = &used_by.not_rewritable {
                         not_rewritable = Some(why.clone());

@@ -190,7 +190,7 @@ fn recorded(workload: &Workload, records: &Records) -> Vec<(ImageField, Record, 
     let current = |image_field: &ImageField| {
         fields.iter().find(|field| field.image_field == *image_field).map(|field| field.value.clone())
     };
-    let fields_only = records.all().filter(|(image_field, _)| image_field.is_field());
+    let fields_only = records.all().filter(|(image_field, _)| image_field.is_in_object());
     fields_only.map(|(image_field, record)| (image_field.clone(), record, current(&image_field))).collect()
 }
 

@@ -123,7 +123,7 @@ fn status(
     let image_field = &used.used_by.image_field;
     let record = workload.and_then(|workload| Records::read(&workload.annotations).get(image_field));
     let registry_digest = held_digest(assignment, seen);
-    let state = match workload.filter(|workload| !workload.has_ended && image_field.is_field()) {
+    let state = match workload.filter(|workload| !workload.has_ended && image_field.is_in_object()) {
         Some(_) => rewritable(assignment, used, record.as_ref(), &registry_digest, seen),
         None => None,
     };
@@ -147,7 +147,7 @@ fn status(
             .filter(|_| is_private)
             .and_then(|workload| fields::field_ownership(workload, image_field)),
         owners: workload
-            .filter(|_| image_field.is_field())
+            .filter(|_| image_field.is_in_object())
             .map(|workload| owners(workload, around))
             .unwrap_or_default(),
         not_checked: not_checked(assignment, &registry_digest, seen),

@@ -161,10 +161,10 @@ fn rewritten(pod: &Value, maps: &[NameMap], is_covered: &impl Fn(&Image, &Image)
             }
         }
     }
-    let image_fields: [fn(String) -> ImageField; 3] =
-        [ImageField::InitContainer, ImageField::Container, ImageField::Volume];
+    let image_fields: [fn(&str) -> ImageField; 3] =
+        [ImageField::of_init_container, ImageField::of_container, ImageField::of_volume];
     let renamed = |(list, name, image): (usize, String, String)| {
-        let renamed = names.get(&image_fields[list](name)).cloned();
+        let renamed = names.get(&image_fields[list](&name)).cloned();
         renamed.unwrap_or(image)
     };
     items(pod).into_iter().map(renamed).collect()

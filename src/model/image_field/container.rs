@@ -2,25 +2,24 @@
 
 use super::ImageField;
 use super::kind::{Kind, Kustomize, Location, Relation};
-use super::list_field::{Item, ListField, only_name};
+use super::list_field::{Item, ListField};
 use crate::model::pod_spec::PodSpec;
 
 pub(super) const KIND: Kind = Kind {
     form: "container/NAME",
-    with_names: |names| only_name(names, ImageField::Container),
-    location: Location::Item(ListField {
-        list: "containers",
-        image: &["image"],
-        items,
-        field: ImageField::Container,
-        is_managed: true,
-    }),
+    location: Location::Item(ListField { list: "containers", image: &["image"], items, is_managed: true }),
     relation: Relation::OwnImage,
     restarts_container: true,
     immutable_in: |_| None,
     is_renamed_at_admission: true,
     kustomize: Kustomize::RENAMES,
 };
+
+impl ImageField {
+    pub fn of_container(name: &str) -> Self {
+        Self::new(&KIND, &[name])
+    }
+}
 
 fn items(pod: &PodSpec) -> Vec<Item<'_>> {
     pod.containers

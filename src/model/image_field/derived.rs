@@ -5,13 +5,6 @@ use super::kind::{Kind, Kustomize, Location, Relation};
 
 pub(super) const KIND: Kind = Kind {
     form: "derived/CONTAINER/COMPONENT",
-    with_names: |names| match names {
-        [container, component] => Some(ImageField::Derived {
-            container: (*container).to_owned(),
-            component: (*component).to_owned(),
-        }),
-        _ => None,
-    },
     location: Location::Nowhere,
     relation: Relation::DerivedFrom,
     restarts_container: false,
@@ -19,3 +12,14 @@ pub(super) const KIND: Kind = Kind {
     is_renamed_at_admission: false,
     kustomize: Kustomize::DOES_NOT_APPLY,
 };
+
+impl ImageField {
+    pub fn of_derived_image(container: &str, component: &str) -> Self {
+        Self::new(&KIND, &[container, component])
+    }
+
+    /// The name of the derived image, if it is one.
+    pub fn derived(&self) -> Option<&str> {
+        self.names_of(&KIND)?.last().map(|name| &**name)
+    }
+}

@@ -2,17 +2,15 @@
 
 use super::ImageField;
 use super::kind::{Kind, Kustomize, Location, Relation};
-use super::list_field::{Item, ListField, only_name};
+use super::list_field::{Item, ListField};
 use crate::model::pod_spec::PodSpec;
 
 pub(super) const KIND: Kind = Kind {
     form: "ephemeral/NAME",
-    with_names: |names| only_name(names, ImageField::EphemeralContainer),
     location: Location::Item(ListField {
         list: "ephemeralContainers",
         image: &["image"],
         items,
-        field: ImageField::EphemeralContainer,
         is_managed: false,
     }),
     relation: Relation::OwnImage,
@@ -21,6 +19,12 @@ pub(super) const KIND: Kind = Kind {
     is_renamed_at_admission: false,
     kustomize: Kustomize::DOES_NOT_APPLY,
 };
+
+impl ImageField {
+    pub fn of_ephemeral_container(name: &str) -> Self {
+        Self::new(&KIND, &[name])
+    }
+}
 
 fn items(pod: &PodSpec) -> Vec<Item<'_>> {
     pod.ephemeral_containers

@@ -2,17 +2,15 @@
 
 use super::ImageField;
 use super::kind::{Kind, Kustomize, Location, Relation};
-use super::list_field::{Item, ListField, only_name};
+use super::list_field::{Item, ListField};
 use crate::model::pod_spec::PodSpec;
 
 pub(super) const KIND: Kind = Kind {
     form: "init/NAME",
-    with_names: |names| only_name(names, ImageField::InitContainer),
     location: Location::Item(ListField {
         list: "initContainers",
         image: &["image"],
         items,
-        field: ImageField::InitContainer,
         is_managed: true,
     }),
     relation: Relation::OwnImage,
@@ -21,6 +19,12 @@ pub(super) const KIND: Kind = Kind {
     is_renamed_at_admission: true,
     kustomize: Kustomize::RENAMES,
 };
+
+impl ImageField {
+    pub fn of_init_container(name: &str) -> Self {
+        Self::new(&KIND, &[name])
+    }
+}
 
 fn items(pod: &PodSpec) -> Vec<Item<'_>> {
     pod.init_containers

@@ -11,8 +11,6 @@ use crate::model::workload_kind::WorkloadKind;
 pub(super) struct Kind {
     /// Its written form, such as `container/NAME`: a word, followed by names.
     pub(super) form: &'static str,
-    /// The field with these names; `None` if their number is wrong.
-    pub(super) with_names: fn(&[&str]) -> Option<ImageField>,
     pub(super) location: Location,
     pub(super) relation: Relation,
     /// Whether its container restarts when the field of a running pod changes.
@@ -28,6 +26,11 @@ impl Kind {
     /// The first part of its written form.
     pub(super) fn word(&self) -> &'static str {
         self.form.split('/').next().unwrap_or_default()
+    }
+
+    /// The number of names that follow.
+    pub(super) fn names(&self) -> usize {
+        self.form.split('/').count() - 1
     }
 }
 

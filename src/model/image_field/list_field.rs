@@ -11,8 +11,6 @@ pub(super) struct ListField {
     pub(super) image: &'static [&'static str],
     /// All items, in order.
     pub(super) items: fn(&PodSpec) -> Vec<Item<'_>>,
-    /// The field of the item with this name.
-    pub(super) field: fn(String) -> ImageField,
     /// Whether field managers own it: parts of an object that are written through a subresource are not tracked.
     pub(super) is_managed: bool,
 }
@@ -24,12 +22,13 @@ pub(super) struct Item<'p> {
 }
 
 impl ListField {
-    pub(super) fn find(&self, pod: &PodSpec) -> Vec<LocatedField> {
+    /// `field` makes the field of the item with a name.
+    pub(super) fn find(&self, pod: &PodSpec, field: impl Fn(&str) -> ImageField) -> Vec<LocatedField> {
         let items = (self.items)(pod).into_iter().enumerate();
         let found = items.filter_map(|(index, Item { name, image })| {
             let image = image.filter(|image| !image.is_empty())?;
             Some(LocatedField {
-                image_field: (self.field)(name.to_owned()),
+                image_field: field(name),
                 value: image.to_owned(),
                 text: image.to_owned(),
                 path: path(self.list, index, self.image),
@@ -44,14 +43,6 @@ impl ListField {
         let image = self.image.iter().map(|member| format!("f:{member}"));
         let path: Vec<_> = [format!("f:{}", self.list), key(name)].into_iter().chain(image).collect();
         Some(Managed { whole: path.len(), path })
-    }
-}
-
-/// The field of a kind whose written form has exactly one name.
-pub(super) fn only_name(names: &[&str], field: fn(String) -> ImageField) -> Option<ImageField> {
-    match names {
-        [name] => Some(field((*name).to_owned())),
-        _ => None,
     }
 }
 

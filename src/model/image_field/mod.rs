@@ -13,7 +13,9 @@ mod resource_field;
 mod variable;
 mod volume;
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -22,28 +24,13 @@ use self::kind::{Kind, Location, Relation};
 use crate::model::pod_spec::PodSpec;
 use crate::model::workload_kind::WorkloadKind;
 
-/// The field of an object that holds an image. Keyed by names, never by an index, because indices change.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ImageField {
-    Container(String),
-    InitContainer(String),
-    EphemeralContainer(String),
-    /// A variable of a container whose value is an image.
-    Environment {
-        container: String,
-        variable: String,
-    },
-    /// The image of a volume.
-    Volume(String),
-    /// No field of its own: the component derives it from the image of `container`.
-    Derived {
-        container: String,
-        component: String,
-    },
-    /// A field of a custom resource, or an object with `repository` and `tag`, as a JSON pointer.
-    Field(String),
-    /// None: the user named the image.
-    Named,
+/// The field of an object that holds an image. Keyed by names, never by an index, because indices change. Each kind's
+/// file has its constructor.
+#[derive(Clone)]
+pub struct ImageField {
+    kind: &'static Kind,
+    /// As in the kind's written form. Boxed, because large clusters have thousands of them.
+    names: Box<[Box<str>]>,
 }
 
 /// Every kind, in the order in which the fields of one list item are found.
@@ -62,110 +49,113 @@ const KINDS: &[&Kind] = &[
 const LISTS: &[&str] = &["initContainers", "containers", "ephemeralContainers"];
 
 impl ImageField {
-    const fn kind(&self) -> &'static Kind {
-        match self {
-            Self::Container(_) => &container::KIND,
-            Self::InitContainer(_) => &init_container::KIND,
-            Self::EphemeralContainer(_) => &ephemeral_container::KIND,
-            Self::Environment { .. } => &variable::KIND,
-            Self::Volume(_) => &volume::KIND,
-            Self::Derived { .. } => &derived::KIND,
-            Self::Field(_) => &resource_field::KIND,
-            Self::Named => &named::KIND,
-        }
+    fn new(kind: &'static Kind, names: &[&str]) -> Self {
+        Self { kind, names: names.iter().map(|name| Box::from(*name)).collect() }
     }
 
-    /// The names after the kind's word in the written form.
-    fn names(&self) -> Vec<&str> {
-        match self {
-            Self::Container(name)
-            | Self::InitContainer(name)
-            | Self::EphemeralContainer(name)
-            | Self::Volume(name) => vec![name],
-            Self::Environment { container, variable: name }
-            | Self::Derived { container, component: name } => {
-                vec![container, name]
-            }
-            Self::Field(pointer) => pointer.strip_prefix('/').into_iter().collect(),
-            Self::Named => Vec::new(),
-        }
+    /// The names if it is of `kind`.
+    fn names_of(&self, kind: &Kind) -> Option<&[Box<str>]> {
+        (self.kind.form == kind.form).then_some(&*self.names)
+    }
+
+    /// Kinds are sorted as they are registered.
+    fn key(&self) -> (Option<usize>, &[Box<str>]) {
+        (KINDS.iter().position(|kind| kind.form == self.kind.form), &self.names)
+    }
+}
+
+impl PartialEq for ImageField {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for ImageField {}
+
+impl PartialOrd for ImageField {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ImageField {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl Hash for ImageField {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
+
+impl fmt::Debug for ImageField {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:?}", self.to_string())
     }
 }
 
 /// Properties of a field.
 impl ImageField {
-    /// Whether it is a field that can be patched.
-    pub const fn is_field(&self) -> bool {
-        !matches!(self.kind().location, Location::Nowhere)
+    /// Whether an object has this field, so that it can be patched.
+    pub const fn is_in_object(&self) -> bool {
+        !matches!(self.kind.location, Location::Nowhere)
     }
 
     /// The container that the field belongs to.
     pub fn container(&self) -> Option<&str> {
-        match self.kind().relation {
+        match self.kind.relation {
             Relation::None => None,
-            Relation::OwnImage | Relation::ComesWith | Relation::DerivedFrom => self.names().first().copied(),
+            Relation::OwnImage | Relation::ComesWith | Relation::DerivedFrom => {
+                self.names.first().map(|name| &**name)
+            }
         }
     }
 
     /// Whether it is the image that its container runs.
     pub fn is_container_image(&self) -> bool {
-        self.kind().relation == Relation::OwnImage
+        self.kind.relation == Relation::OwnImage
     }
 
     /// Whether it is included because its container's image is included, and the container needs it.
     pub fn comes_with_container(&self) -> bool {
-        self.kind().relation == Relation::ComesWith
+        self.kind.relation == Relation::ComesWith
     }
 
     /// Whether a component derives the image's name from its container's image.
     pub fn is_derived(&self) -> bool {
-        self.kind().relation == Relation::DerivedFrom
-    }
-
-    /// The name of the derived image, if it is one.
-    pub fn derived(&self) -> Option<&str> {
-        match self {
-            Self::Derived { component, .. } => Some(component),
-            _ => None,
-        }
+        self.kind.relation == Relation::DerivedFrom
     }
 
     /// Whether it is in a custom resource.
     pub const fn is_of_resource(&self) -> bool {
-        matches!(self.kind().location, Location::Resource)
-    }
-
-    /// The variable whose value it is.
-    pub fn variable(&self) -> Option<&str> {
-        match self {
-            Self::Environment { variable, .. } => Some(variable),
-            _ => None,
-        }
+        matches!(self.kind.location, Location::Resource)
     }
 
     /// The container that restarts when the field of a running pod changes.
     pub fn restarted_container(&self) -> Option<&str> {
-        self.container().filter(|_| self.kind().restarts_container)
+        self.container().filter(|_| self.kind.restarts_container)
     }
 
     /// Why it is immutable in a workload of this kind, if other fields of that kind are not.
     pub fn immutable_in(&self, kind: WorkloadKind) -> Option<&'static str> {
-        (self.kind().immutable_in)(kind)
+        (self.kind.immutable_in)(kind)
     }
 
     /// Whether an admission policy can rename it when its pod is created.
     pub const fn is_renamed_at_admission(&self) -> bool {
-        self.kind().is_renamed_at_admission
+        self.kind.is_renamed_at_admission
     }
 
     /// Whether kustomize's `images:` can rename it.
     pub const fn is_renamed_by_kustomize(&self) -> bool {
-        self.kind().kustomize.renames
+        self.kind.kustomize.renames
     }
 
     /// The limitation of kustomize's `images:` for it in a workload of this kind, as a clause.
     pub fn kustomize_gap(&self, kind: WorkloadKind) -> Option<&'static str> {
-        (self.kind().kustomize.gap)(kind)
+        (self.kind.kustomize.gap)(kind)
     }
 }
 
@@ -216,7 +206,7 @@ impl LocatedField {
 
     /// Its path in a manager's fields (`metadata.managedFields`), below the pod spec; `None` if no manager can own it.
     pub(super) fn managed(&self) -> Option<Managed> {
-        match &self.image_field.kind().location {
+        match &self.image_field.kind.location {
             Location::Item(list) => list.managed(self),
             Location::Own(own) => (own.managed)(self),
             Location::Resource | Location::Nowhere => None,
@@ -265,7 +255,9 @@ pub fn locate_image_fields(pod: &PodSpec, variables: &Variables) -> Vec<LocatedF
     let mut found = Vec::new();
     for kind in KINDS {
         match &kind.location {
-            Location::Item(list) => found.extend(list.find(pod)),
+            Location::Item(list) => {
+                found.extend(list.find(pod, |name| ImageField::new(kind, &[name])));
+            }
             Location::Own(own) => found.extend((own.find)(pod, variables)),
             Location::Resource | Location::Nowhere => {}
         }
@@ -291,8 +283,8 @@ pub fn locate_fields<'c>(
 
 impl fmt::Display for ImageField {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.kind().word())?;
-        self.names().into_iter().try_for_each(|name| write!(formatter, "/{name}"))
+        formatter.write_str(self.kind.word())?;
+        self.names.iter().try_for_each(|name| write!(formatter, "/{name}"))
     }
 }
 
@@ -314,10 +306,15 @@ impl FromStr for ImageField {
     type Err = InvalidImageField;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut parts = text.split('/');
-        let kind = parts.next().and_then(|word| KINDS.iter().find(|kind| kind.word() == word));
-        let names: Vec<_> = parts.collect();
-        kind.and_then(|kind| (kind.with_names)(&names)).ok_or_else(|| InvalidImageField(text.to_owned()))
+        let (word, names) = text.split_once('/').map_or((text, None), |(word, names)| (word, Some(names)));
+        let kind = KINDS.iter().find(|kind| kind.word() == word);
+        // The last name may contain a slash.
+        kind.and_then(|kind| {
+            let names: Vec<_> = names.into_iter().flat_map(|names| names.splitn(kind.names(), '/')).collect();
+            let is_valid = names.len() == kind.names() && names.iter().all(|name| !name.is_empty());
+            is_valid.then(|| Self::new(kind, &names))
+        })
+        .ok_or_else(|| InvalidImageField(text.to_owned()))
     }
 }
 

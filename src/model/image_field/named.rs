@@ -5,10 +5,6 @@ use super::kind::{Kind, Kustomize, Location, Relation};
 
 pub(super) const KIND: Kind = Kind {
     form: "named",
-    with_names: |names| match names {
-        [] => Some(ImageField::Named),
-        _ => None,
-    },
     location: Location::Nowhere,
     relation: Relation::None,
     restarts_container: false,
@@ -16,3 +12,9 @@ pub(super) const KIND: Kind = Kind {
     is_renamed_at_admission: false,
     kustomize: Kustomize::DOES_NOT_APPLY,
 };
+
+impl ImageField {
+    pub fn of_named_image() -> Self {
+        Self::new(&KIND, &[])
+    }
+}

@@ -43,7 +43,7 @@ pub fn set_by_name(kind: WorkloadKind, field: &LocatedField, image: &str) -> Vec
 
 /// Adds a field that `pod` does not have; empty if the kind does not support this.
 pub fn add(kind: WorkloadKind, pod: &PodSpec, image_field: &ImageField, image: &str) -> Vec<PatchOperation> {
-    match &image_field.kind().location {
+    match &image_field.kind.location {
         Location::Own(own) => (own.add)(kind, pod, image_field, image),
         _ => Vec::new(),
     }
@@ -51,7 +51,7 @@ pub fn add(kind: WorkloadKind, pod: &PodSpec, image_field: &ImageField, image: &
 
 /// Removes a field that was added; empty if the kind does not support this.
 pub fn remove(kind: WorkloadKind, pod: &PodSpec, field: &LocatedField) -> Vec<PatchOperation> {
-    match &field.image_field.kind().location {
+    match &field.image_field.kind.location {
         Location::Own(own) => (own.remove)(kind, pod, field),
         _ => Vec::new(),
     }

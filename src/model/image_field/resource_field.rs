@@ -5,10 +5,6 @@ use super::kind::{Kind, Kustomize, Location, Relation};
 
 pub(super) const KIND: Kind = Kind {
     form: "field/POINTER",
-    with_names: |names| match names {
-        [] => None,
-        pointer => Some(ImageField::Field(format!("/{}", pointer.join("/")))),
-    },
     location: Location::Resource,
     relation: Relation::None,
     restarts_container: false,
@@ -16,3 +12,10 @@ pub(super) const KIND: Kind = Kind {
     is_renamed_at_admission: false,
     kustomize: Kustomize::DOES_NOT_APPLY,
 };
+
+impl ImageField {
+    /// The field at this JSON pointer, or the object with `repository` and `tag` there.
+    pub fn of_resource(pointer: &str) -> Self {
+        Self::new(&KIND, &[pointer.strip_prefix('/').unwrap_or(pointer)])
+    }
+}

@@ -13,13 +13,6 @@ use crate::model::workload_kind::WorkloadKind;
 
 pub(super) const KIND: Kind = Kind {
     form: "env/CONTAINER/VARIABLE",
-    with_names: |names| match names {
-        [container, variable] => Some(ImageField::Environment {
-            container: (*container).to_owned(),
-            variable: (*variable).to_owned(),
-        }),
-        _ => None,
-    },
     location: Location::Own(Own { find, managed, add, remove }),
     relation: Relation::ComesWith,
     restarts_container: false,
@@ -29,6 +22,17 @@ pub(super) const KIND: Kind = Kind {
     is_renamed_at_admission: false,
     kustomize: Kustomize { renames: false, gap: |_| Some("kustomize renames no image in a variable") },
 };
+
+impl ImageField {
+    pub fn of_variable(container: &str, variable: &str) -> Self {
+        Self::new(&KIND, &[container, variable])
+    }
+
+    /// The variable whose value it is.
+    pub fn variable(&self) -> Option<&str> {
+        self.names_of(&KIND)?.last().map(|name| &**name)
+    }
+}
 
 /// The containers that have variables, each with the name of its list and its index.
 fn containers(pod: &PodSpec) -> impl Iterator<Item = (&'static str, usize, &Container)> {
@@ -48,10 +52,7 @@ fn find(pod: &PodSpec, variables: &Variables) -> Vec<LocatedField> {
         let position = position.to_string();
         let value = variable.value.clone().filter(|value| !value.is_empty())?;
         Some(LocatedField {
-            image_field: ImageField::Environment {
-                container: container.name.clone(),
-                variable: name.to_owned(),
-            },
+            image_field: ImageField::of_variable(&container.name, name),
             text: value.clone(),
             value,
             path: path(list, index, &["env", &position, "value"]),

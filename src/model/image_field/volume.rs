@@ -3,18 +3,16 @@
 
 use super::ImageField;
 use super::kind::{Kind, Kustomize, Location, Relation};
-use super::list_field::{Item, ListField, only_name};
+use super::list_field::{Item, ListField};
 use crate::model::pod_spec::PodSpec;
 use crate::model::workload_kind::WorkloadKind;
 
 pub(super) const KIND: Kind = Kind {
     form: "volume/NAME",
-    with_names: |names| only_name(names, ImageField::Volume),
     location: Location::Item(ListField {
         list: "volumes",
         image: &["image", "reference"],
         items,
-        field: ImageField::Volume,
         is_managed: true,
     }),
     relation: Relation::None,
@@ -23,6 +21,12 @@ pub(super) const KIND: Kind = Kind {
     is_renamed_at_admission: true,
     kustomize: Kustomize { renames: true, gap: |kind| Some(kustomize_gap(kind)) },
 };
+
+impl ImageField {
+    pub fn of_volume(name: &str) -> Self {
+        Self::new(&KIND, &[name])
+    }
+}
 
 fn items(pod: &PodSpec) -> Vec<Item<'_>> {
     let volumes = pod.volumes.iter().flatten();
@@ -71,7 +75,6 @@ mod tests {
         assert_eq!(fields[1].path, ["volumes", "1", "image", "reference"]);
         assert_eq!(fields[1].image_field.container(), None);
         assert_eq!("volume/model".parse::<ImageField>().unwrap(), fields[1].image_field);
-        assert!("volume/a/b".parse::<ImageField>().is_err());
         let managed = fields[1].managed().unwrap();
         assert_eq!(managed.path, ["f:volumes", r#"k:{"name":"model"}"#, "f:image", "f:reference"]);
         assert_eq!(managed.whole, managed.path.len());
@@ -91,12 +94,14 @@ mod tests {
 
     #[test]
     fn a_volume_has_its_properties() {
-        let volume = ImageField::Volume("model".to_owned());
+        let volume = ImageField::of_volume("model");
         for kind in WorkloadKind::ALL {
             assert_eq!(volume.immutable_in(kind).is_some(), kind == WorkloadKind::Pod, "{kind:?}");
             assert!(volume.kustomize_gap(kind).is_some(), "{kind:?}");
         }
-        assert!(volume.is_field() && volume.is_renamed_at_admission() && volume.is_renamed_by_kustomize());
+        assert!(
+            volume.is_in_object() && volume.is_renamed_at_admission() && volume.is_renamed_by_kustomize()
+        );
         assert!(!volume.is_container_image() && !volume.comes_with_container() && !volume.is_derived());
         let lists: Vec<_> = admission_lists().iter().map(|list| list.list).collect();
         assert_eq!(lists, ["initContainers", "containers", "volumes"]);

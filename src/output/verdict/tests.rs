@@ -15,7 +15,7 @@ fn image(state: State, not_checked: &[(Subject, &str)]) -> ImageStatus {
         |(subject, cause): &(Subject, &str)| NotChecked { subject: *subject, cause: (*cause).to_owned() };
     ImageStatus {
         place: place("w"),
-        image_field: ImageField::Container("a".to_owned()),
+        image_field: ImageField::of_container("a"),
         image: "e.example/x:v1".parse().unwrap(),
         source: None,
         destination: None,
@@ -41,7 +41,7 @@ fn other(name: &str, status: ImageStatus) -> ImageStatus {
 fn failure(name: &str, pods: &[&str]) -> PullFailure {
     PullFailure {
         place: place(name),
-        image_field: ImageField::Container("a".to_owned()),
+        image_field: ImageField::of_container("a"),
         image: "e.example/x:v1".to_owned(),
         reason: "ErrImagePull".to_owned(),
         message: String::new(),
@@ -75,7 +75,7 @@ fn assert_verdict(report: &StatusReport, expected: &str) {
 fn pods_with_an_older_digest_are_counted_and_named() {
     let older = |name: &str, pods: &[&str]| crate::sync::status::OlderDigest {
         place: place(name),
-        image_field: ImageField::Container("a".to_owned()),
+        image_field: ImageField::of_container("a"),
         image: "e.example/x:v1".parse().unwrap(),
         running: "sha256:1".to_owned(),
         current: "sha256:2".to_owned(),

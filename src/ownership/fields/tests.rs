@@ -11,7 +11,7 @@ const PRIVATE: &str = "e.example/ghcr.io/castai/x:v1";
 const NEXT: &str = "e.example/ghcr.io/castai/x:v2";
 
 fn container(name: &str) -> ImageField {
-    ImageField::Container(name.to_owned())
+    ImageField::of_container(name)
 }
 
 /// Managers by name, whether they use server-side apply, and the containers whose image they own.

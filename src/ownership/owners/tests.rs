@@ -29,7 +29,7 @@ fn manager(name: &str, applies: bool, second: i64) -> FieldManager {
         name: name.to_owned(),
         applies,
         time: Some(Timestamp::from_second(second).unwrap()),
-        image_fields: vec![ImageField::Container("agent".to_owned())],
+        image_fields: vec![ImageField::of_container("agent")],
         index: 0,
         fields: None,
     }
@@ -130,7 +130,7 @@ fn helm_conflicts_only_while_an_image_is_owned() {
     let records = annotations(&json!({"container/agent": {"from": "a:1", "to": "b:1"}}));
     let of = |annotations: &Value, owns: bool| {
         let mut workload = workload(&json!({}), annotations, &[("helm", true)]);
-        let image_fields = if owns { vec![ImageField::Container("agent".to_owned())] } else { Vec::new() };
+        let image_fields = if owns { vec![ImageField::of_container("agent")] } else { Vec::new() };
         let name = crate::model::field_manager::FIELD_MANAGER;
         workload.managers.push(FieldManager { image_fields, ..manager(name, false, 0) });
         owners(&workload, &OwnershipContext::default()).remove(0).reverts
@@ -193,12 +193,12 @@ fn the_latest_manager_of_an_image_changed_it() {
         manager("terraform-provider-helm_v2", false, 9),
         FieldManager { image_fields: Vec::new(), ..manager("kubectl-annotate", false, 20) },
     ];
-    let by = changed_by(&changed, &ImageField::Container("agent".to_owned())).unwrap();
+    let by = changed_by(&changed, &ImageField::of_container("agent")).unwrap();
     assert_eq!(
         (by.manager.as_str(), by.who),
         ("terraform-provider-helm_v2", Some("Terraform's Helm provider"))
     );
-    assert_eq!(changed_by(&changed, &ImageField::Container("other".to_owned())), None);
+    assert_eq!(changed_by(&changed, &ImageField::of_container("other")), None);
     for (name, who) in [
         ("helm", Some("Helm")),
         ("helm-controller", Some("Flux")),

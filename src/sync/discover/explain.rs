@@ -201,8 +201,7 @@ fn variables<'c>(
             }
             _ => continue,
         };
-        let image_field =
-            ImageField::Environment { container: container.name.clone(), variable: name.to_owned() };
+        let image_field = ImageField::of_variable(&container.name, name);
         // A value that is not a reference may be secret.
         found.push((image_field, value.filter(|value| value.parse::<Image>().is_ok()), why));
     }

@@ -15,8 +15,8 @@ use crate::sync::plan::assignment::{Assignment, Source};
 /// The variable that sets the image of `derived`; `None` if it is not a derived image.
 pub fn variable(derived: &Use) -> Option<ImageField> {
     let rule = derived.image_field.derived().and_then(derivation::named)?;
-    let container = derived.image_field.container()?.to_owned();
-    Some(ImageField::Environment { container, variable: rule.variable.clone() })
+    let container = derived.image_field.container()?;
+    Some(ImageField::of_variable(container, &rule.variable))
 }
 
 /// The current image in a variable of `pod`.

@@ -287,7 +287,7 @@ fn ownership_is_relinquished_once_the_owner_names_the_verified_image() {
         name: name.to_owned(),
         applies,
         time: None,
-        image_fields: vec![ImageField::Container("agent".to_owned())],
+        image_fields: vec![ImageField::of_container("agent")],
         fields: Some(json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {
             "k:{\"name\":\"agent\"}": {"f:image": {}},
         }}}}})),
@@ -301,7 +301,7 @@ fn ownership_is_relinquished_once_the_owner_names_the_verified_image() {
         workload.managers = managers.to_vec();
         rewrite(&lock, &workload).unwrap()
     };
-    let relinquished = vec![ImageField::Container("agent".to_owned())];
+    let relinquished = vec![ImageField::of_container("agent")];
     let Rewrite::Patch(patch) = decide(&destination, None, &shared) else { panic!("no patch") };
     assert_eq!((&patch.relinquished, patch.changes.len()), (&relinquished, 0));
     // Together with another image that still has to be rewritten, in one step.

@@ -35,7 +35,7 @@ fn workload(image: &str, records: &Value, kind: WorkloadKind) -> Workload {
             name: "helm".to_owned(),
             applies: false,
             time: Some(Timestamp::UNIX_EPOCH),
-            image_fields: vec![ImageField::Container("a".to_owned())],
+            image_fields: vec![ImageField::of_container("a")],
             index: 0,
             fields: None,
         }],
@@ -310,7 +310,7 @@ fn a_derived_image_is_judged_by_its_container() {
             ..RegistrySnapshot::default()
         };
         let statuses = judged(&workload(image, records, WorkloadKind::Deployment), Some(&seen));
-        let derived = statuses.iter().find(|status| !status.image_field.is_field()).unwrap();
+        let derived = statuses.iter().find(|status| !status.image_field.is_in_object()).unwrap();
         derived.state.clone()
     };
     let private = format!("e.example/{controller}");
@@ -352,7 +352,7 @@ fn scanners_whose_variable_was_removed_count_as_reverted() {
         };
         let maps = ["e.example/kvisor=ghcr.io/castai/kvisor/kvisor-controller".parse().unwrap()];
         let statuses = judged_with(&maps, &workload, Some(&seen));
-        let found = statuses.iter().find(|status| !status.image_field.is_field()).unwrap();
+        let found = statuses.iter().find(|status| !status.image_field.is_in_object()).unwrap();
         assert_eq!(found.state, expected, "{image} {records} {variable:?}");
     }
 }

@@ -24,7 +24,7 @@ fn inventory(images: &[(&str, Option<&str>)]) -> Inventory {
                 image: image(name),
                 used_by: vec![Use {
                     place: Place::File { path: "x.yaml".to_owned(), manifest: "Deployment/x".to_owned() },
-                    image_field: ImageField::Container("x".to_owned()),
+                    image_field: ImageField::of_container("x"),
                     reason: Reason::File { path: "x.yaml".to_owned(), hook: false },
                     recorded_source: recorded.map(image),
                     not_rewritable: None,
@@ -148,7 +148,7 @@ fn scanners(controller: &str, recorded: Option<&str>, mirror: &str, maps: &[&str
     let from = inventory.images[0].image.clone();
     let (rule, derived) =
         derivation::derive(&from, container.recorded_source.as_ref(), None, |_| false).unwrap();
-    let image_field = ImageField::Derived { container: "x".to_owned(), component: rule.name.clone() };
+    let image_field = ImageField::of_derived_image("x", &rule.name);
     let reason = Reason::Derived { from };
     let used_by = Use { image_field, reason: reason.clone(), recorded_source: None, ..container };
     inventory.images.push(WantedImage {

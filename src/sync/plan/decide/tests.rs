@@ -23,7 +23,7 @@ fn used(name: &str) -> PlannedUse {
         image: image(name),
         used_by: Use {
             place: Place::File { path: path.clone(), manifest: "Deployment/x".to_owned() },
-            image_field: ImageField::Container("x".to_owned()),
+            image_field: ImageField::of_container("x"),
             reason: Reason::File { path, hook: false },
             recorded_source: None,
             not_rewritable: None,

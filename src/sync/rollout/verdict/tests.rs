@@ -110,7 +110,7 @@ fn a_stuck_ordered_stateful_set_is_reported() {
 fn a_bare_pod_is_judged_by_its_new_image_only() {
     let change = |to: &str| {
         vec![Change {
-            image_field: ImageField::Container("a".to_owned()),
+            image_field: ImageField::of_container("a"),
             from: Some("public/a:1".to_owned()),
             to: Some(to.to_owned()),
         }]

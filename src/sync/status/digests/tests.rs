@@ -41,7 +41,7 @@ fn pod(pod: &str, image: &str, digest: &Digest) -> WaitingPod {
         }),
         images: Vec::new(),
         running: vec![RunningImage {
-            image_field: ImageField::Container("a".to_owned()),
+            image_field: ImageField::of_container("a"),
             image: image.to_owned(),
             digest: digest.clone(),
         }],
