@@ -361,8 +361,10 @@ mod tests {
             let router = Router::new().fallback(answer_with_pods).with_state(Arc::clone(&server));
             let (connection, _tasks) = serve(router).await;
             let listed = list_workloads(&connection, None, None).await.unwrap();
-            let images =
-                listed.workloads.iter().map(|workload| workload.pod.containers[0].image.clone().unwrap());
+            let images = listed
+                .workloads
+                .iter()
+                .map(|workload| workload.pod.spec.containers[0].image.clone().unwrap());
             let names: Vec<_> = (0..lone).map(|number| format!("lone-{number:02}")).collect();
             assert_eq!(images.collect::<Vec<_>>(), names);
             let mut requests = server.requests.lock().unwrap().clone();

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::model::field_manager::field_managers;
 use crate::model::image_field::Variables;
 use crate::model::inventory::{WorkloadKind, WorkloadName};
-use crate::model::pod_spec::PodSpec;
+use crate::model::pod_template::PodTemplate;
 use crate::model::workload::{Owner, Workload};
 
 /// One page of a list of workloads or pods. kube's own type would hold the whole response in several copies.
@@ -92,7 +92,7 @@ impl Object<'_> {
                 kind: owner.kind,
                 name: owner.name,
             }),
-            pod: PodSpec::default(),
+            pod: PodTemplate::default(),
             has_ended: kind == WorkloadKind::Pod && has_ended,
             managers: Vec::new(),
         }
@@ -116,9 +116,12 @@ impl Object<'_> {
         Ok(outline)
     }
 
-    fn pod(&self, kind: WorkloadKind) -> Result<PodSpec, serde_json::Error> {
+    fn pod(&self, kind: WorkloadKind) -> Result<PodTemplate, serde_json::Error> {
         let mut value = self.spec.unwrap_or(RawValue::NULL);
-        for name in kind.pod_spec_pointer().split('/').skip(2) {
+        if kind == WorkloadKind::Pod {
+            return Ok(PodTemplate { spec: serde_json::from_str(value.get())? });
+        }
+        for name in kind.pod_template_pointer().split('/').skip(2) {
             let mut members: BTreeMap<String, &RawValue> = serde_json::from_str(value.get())?;
             value = members.remove(name).unwrap_or(RawValue::NULL);
         }
@@ -157,9 +160,9 @@ mod tests {
             ]},
         }));
         let mut object: DynamicObject = object.unwrap();
-        let pod = serde_json::json!({"containers": [{"name": "c", "image": "i"}]});
+        let pod = serde_json::json!({"spec": {"containers": [{"name": "c", "image": "i"}]}});
         let wrapped = kind
-            .pod_spec_pointer()
+            .pod_template_pointer()
             .rsplit('/')
             .filter(|part| !part.is_empty())
             .fold(pod, |inner, part| serde_json::json!({part: inner}));
@@ -191,7 +194,11 @@ mod tests {
     #[test]
     fn the_pod_spec_is_found_in_every_kind() {
         for kind in WorkloadKind::ALL {
-            assert_eq!(owned(kind, "x/v1", "X").pod.containers[0].image.as_deref(), Some("i"), "{kind:?}");
+            assert_eq!(
+                owned(kind, "x/v1", "X").pod.spec.containers[0].image.as_deref(),
+                Some("i"),
+                "{kind:?}"
+            );
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodSpec};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::Api;
 use kube::api::LogParams;
 use serde::Serialize;
@@ -11,6 +11,7 @@ use super::connect::Connection;
 use super::error::plain;
 use crate::model::image::Image;
 use crate::model::image_field::{Variables, locate_image_fields};
+use crate::model::pod_template::PodTemplate;
 
 /// Number of lines shown from a crashed container's log.
 const LOG_LINES: i64 = 5;
@@ -142,23 +143,22 @@ fn is_crashing(status: &ContainerStatus) -> bool {
 }
 
 /// Whether `pod` was created from `template`, judged by images only: changes by admission are ignored.
-pub fn is_made_from(pod: &Pod, template: &PodSpec, variables: &Variables) -> bool {
-    let Some(spec) = &pod.spec else { return false };
-    let current: BTreeMap<_, _> = locate_image_fields(&spec.into(), variables)
+pub fn is_made_from(pod: &Pod, template: &PodTemplate, variables: &Variables) -> bool {
+    let current: BTreeMap<_, _> = locate_image_fields(&pod.into(), variables)
         .into_iter()
         .map(|field| (field.image_field, field.value))
         .collect();
-    locate_image_fields(&template.into(), variables)
+    locate_image_fields(template, variables)
         .iter()
         .all(|field| current.get(&field.image_field) == Some(&field.value))
 }
 
 /// The first image of `pod` in another repository than that of `template`, if any. Admission may complete a name or add a
 /// digest, and the image remains the same.
-pub fn renamed(pod: &Pod, template: &PodSpec) -> Option<PodProblem> {
+pub fn renamed(pod: &Pod, template: &PodTemplate) -> Option<PodProblem> {
     // Only images that a kubelet pulls.
-    let locate = |spec: &PodSpec| locate_image_fields(&spec.into(), &Variables::default());
-    let current = locate(pod.spec.as_ref()?);
+    let locate = |pod: &PodTemplate| locate_image_fields(pod, &Variables::default());
+    let current = locate(&pod.into());
     let is_other = |wanted: &str, found: &str| match (wanted.parse::<Image>(), found.parse::<Image>()) {
         (Ok(wanted), Ok(found)) => (wanted.host(), wanted.path()) != (found.host(), found.path()),
         _ => wanted != found,
@@ -291,9 +291,11 @@ mod tests {
 
     #[test]
     fn pods_of_the_new_template_are_recognised_by_their_images() {
-        let template = |image: &str| -> PodSpec {
-            serde_json::from_value(serde_json::json!({"containers": [{"name": "a", "image": image}]}))
-                .unwrap()
+        let template = |image: &str| -> PodTemplate {
+            serde_json::from_value(
+                serde_json::json!({"spec": {"containers": [{"name": "a", "image": image}]}}),
+            )
+            .unwrap()
         };
         let mut pod = pod(&serde_json::json!({}));
         let injected = serde_json::from_value(serde_json::json!({"name": "mesh", "image": "m:1"})).unwrap();
@@ -321,8 +323,9 @@ mod tests {
         for (wanted, found, expected) in cases {
             let mut pod = pod(&serde_json::json!({}));
             pod.spec.as_mut().unwrap().containers[0].image = Some(found.to_owned());
-            let template =
-                serde_json::from_value(serde_json::json!({"containers": [{"name": "a", "image": wanted}]}));
+            let template = serde_json::from_value(
+                serde_json::json!({"spec": {"containers": [{"name": "a", "image": wanted}]}}),
+            );
             let problem = renamed(&pod, &template.unwrap());
             assert_eq!(problem.is_some(), expected.is_some(), "{found}");
             let message = problem.map(|problem| problem.message).unwrap_or_default();

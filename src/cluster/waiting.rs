@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Pod, PodSpec, PodStatus};
+use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Pod, PodStatus};
 use kube::Api;
 use kube::api::ListParams;
 
@@ -136,12 +136,12 @@ async fn list(
 }
 
 fn waiting_pod(cluster: &str, pod: Pod) -> Option<WaitingPod> {
-    let metadata = pod.metadata;
-    if metadata.deletion_timestamp.is_some() {
+    if pod.metadata.deletion_timestamp.is_some() {
         return None;
     }
-    let (spec, status) = (pod.spec?, pod.status?);
-    let (images, running) = (waiting_images(&spec, &status), running_images(&spec, &status));
+    let fields = locate_image_fields(&(&pod).into(), &Variables::default());
+    let (metadata, status) = (pod.metadata, pod.status?);
+    let (images, running) = (waiting_images(&fields, &status), running_images(&fields, &status));
     if images.is_empty() && running.is_empty() {
         return None;
     }
@@ -165,24 +165,25 @@ fn waiting_pod(cluster: &str, pod: Pod) -> Option<WaitingPod> {
 }
 
 /// The kubelet reports what it pulled as `repository@digest` (`imageID` in Kubernetes `pkg/kubelet/kuberuntime`).
-fn running_images(spec: &PodSpec, status: &PodStatus) -> Vec<RunningImage> {
+fn running_images(fields: &[LocatedField], status: &PodStatus) -> Vec<RunningImage> {
     let lists = [&status.init_container_statuses, &status.container_statuses];
     let statuses: Vec<_> = lists.into_iter().flatten().flatten().collect();
-    let fields = locate_image_fields(&spec.into(), &Variables::default()).into_iter();
     fields
+        .iter()
         .filter(|field| field.image_field.is_container_image())
         .filter_map(|field| {
             let name = field.image_field.container()?;
             let status = statuses.iter().find(|status| status.name == name)?;
             status.state.as_ref()?.running.as_ref()?;
             let digest = status.image_id.rsplit_once('@')?.1.parse().ok()?;
-            Some(RunningImage { image_field: field.image_field, image: field.value, digest })
+            let (image_field, image) = (field.image_field.clone(), field.value.clone());
+            Some(RunningImage { image_field, image, digest })
         })
         .collect()
 }
 
 /// The status may spell an image differently than the spec; the spec counts.
-fn waiting_images(spec: &PodSpec, status: &PodStatus) -> Vec<WaitingImage> {
+fn waiting_images(fields: &[LocatedField], status: &PodStatus) -> Vec<WaitingImage> {
     let waiting = |name: &str| {
         let lists = [
             &status.init_container_statuses,
@@ -193,15 +194,14 @@ fn waiting_images(spec: &PodSpec, status: &PodStatus) -> Vec<WaitingImage> {
     };
     // The kubelet pulls no image of a variable. If it cannot pull the image of another field, the containers that need
     // it wait, and only the message names the image (Kubernetes `pkg/kubelet/kuberuntime/kuberuntime_manager.go`).
-    let fields = locate_image_fields(&spec.into(), &Variables::default());
     let (own, others): (Vec<_>, Vec<_>) =
-        fields.into_iter().partition(|field| field.image_field.is_container_image());
+        fields.iter().partition(|field| field.image_field.is_container_image());
     own.into_iter()
         .filter_map(|field| {
             let waiting = waiting(field.image_field.container()?)?;
             let message = plain(waiting.message.as_deref().unwrap_or_default());
             let names = |field: &LocatedField| message.contains(&field.value);
-            let other = others.iter().find(|other| names(other) && !names(&field));
+            let other = others.iter().find(|other| names(other) && !names(field));
             let field = other.unwrap_or(&field);
             let (image_field, image) = (field.image_field.clone(), field.value.clone());
             Some(WaitingImage { image_field, image, reason: waiting.reason.clone()?, message })

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
 
 use crate::model::image_field::{self, ImageField, LocatedField, Managed, Variables};
-use crate::model::pod_spec::PodSpec;
+use crate::model::pod_template::PodTemplate;
 use crate::model::workload_kind::WorkloadKind;
 
 /// The field manager name of our patches.
@@ -30,12 +30,12 @@ pub struct FieldManager {
     pub fields: Option<Value>,
 }
 
-/// The field managers of an object of this kind with this pod spec, without those of its status and scale subresources.
+/// The field managers of an object of this kind with this pod template, without those of its status and scale subresources.
 /// Variables count if they are known to hold images, or if we set them.
 pub fn field_managers(
     kind: WorkloadKind,
     entries: Vec<ManagedFieldsEntry>,
-    pod: &PodSpec,
+    pod: &PodTemplate,
     variables: &Variables,
 ) -> Vec<FieldManager> {
     let is_ours = |entry: &&ManagedFieldsEntry| entry.manager.as_deref() == Some(FIELD_MANAGER);
@@ -73,8 +73,8 @@ pub fn field_managers(
     .collect()
 }
 
-fn all_variables(pod: &PodSpec) -> Variables {
-    let containers = pod.init_containers.iter().flatten().chain(&pod.containers);
+fn all_variables(pod: &PodTemplate) -> Variables {
+    let containers = pod.spec.init_containers.iter().flatten().chain(&pod.spec.containers);
     let all = containers.flat_map(|container| container.env.iter().flatten());
     all.map(|variable| variable.name.as_str()).collect()
 }
@@ -94,9 +94,9 @@ fn is_in(fields: &Value, kind: WorkloadKind, field: &LocatedField) -> bool {
 /// The path of `field` in a manager's fields, from the root of the object; `None` if no manager can own it.
 pub fn field_path(kind: WorkloadKind, field: &LocatedField) -> Option<Managed> {
     let managed = field.managed()?;
-    let pod: Vec<_> =
-        kind.pod_spec_pointer().split('/').skip(1).map(|member| format!("f:{member}")).collect();
-    Some(Managed { whole: pod.len() + managed.whole, path: [pod, managed.path].concat() })
+    let template: Vec<_> =
+        kind.pod_template_pointer().split('/').skip(1).map(|member| format!("f:{member}")).collect();
+    Some(Managed { whole: template.len() + managed.whole, path: [template, managed.path].concat() })
 }
 
 #[cfg(test)]
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn images_are_found_in_the_fields_of_each_manager() {
-        let spec: PodSpec = serde_json::from_value(json!({
+        let template: PodTemplate = serde_json::from_value(json!({"spec": {
             "initContainers": [{"name": "gpu", "image": "g:1"}],
             "containers": [
                 {"name": "agent", "image": "a:1", "env": [
@@ -115,7 +115,7 @@ mod tests {
                 ]},
                 {"name": "claimed-for-another-field", "image": "b:1"},
             ],
-        }))
+        }}))
         .unwrap();
         let variables = ["SCANNERS_IMAGE"].into_iter().collect();
         let pod = json!({
@@ -142,7 +142,7 @@ mod tests {
             entry("kube-controller-manager", "Update", "status", &json!({"f:status": {}})),
             entry("kubectl-annotate", "Update", "", &json!({"f:metadata": {}})),
         ];
-        let managers = field_managers(WorkloadKind::Deployment, entries, &spec, &variables);
+        let managers = field_managers(WorkloadKind::Deployment, entries, &template, &variables);
         let names: Vec<_> = managers.iter().map(|manager| (manager.name.as_str(), manager.applies)).collect();
         assert_eq!(names, [("helm", true), ("kubectl-annotate", false)]);
         let image_fields: Vec<_> = managers[0].image_fields.iter().map(ToString::to_string).collect();
@@ -155,14 +155,18 @@ mod tests {
         }}}}}});
         let with_ours =
             vec![entry("helm", "Apply", "", &deployment), entry(FIELD_MANAGER, "Update", "", &other)];
-        let managers = field_managers(WorkloadKind::Deployment, with_ours, &spec, &variables);
+        let managers = field_managers(WorkloadKind::Deployment, with_ours, &template, &variables);
         let names =
             |manager: &FieldManager| manager.image_fields.iter().map(ToString::to_string).collect::<Vec<_>>();
         assert!(names(&managers[0]).contains(&"env/agent/OTHER".to_owned()));
         assert_eq!(names(&managers[1]), ["env/agent/OTHER"]);
         let cron = json!({"f:spec": {"f:jobTemplate": {"f:spec": {"f:template": {"f:spec": pod}}}}});
-        let cron =
-            field_managers(WorkloadKind::CronJob, vec![entry("x", "Update", "", &cron)], &spec, &variables);
+        let cron = field_managers(
+            WorkloadKind::CronJob,
+            vec![entry("x", "Update", "", &cron)],
+            &template,
+            &variables,
+        );
         assert_eq!(cron[0].image_fields.len(), 3);
     }
 }

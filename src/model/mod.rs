@@ -11,7 +11,7 @@ pub mod lock;
 pub mod name_map;
 pub mod owner;
 pub mod plan;
-pub mod pod_spec;
+pub mod pod_template;
 pub mod provenance;
 pub mod record;
 pub mod traffic;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::field_manager::FieldManager;
-use super::pod_spec::PodSpec;
+use super::pod_template::PodTemplate;
 use crate::model::inventory::WorkloadName;
 use crate::model::workload_kind::WorkloadKind;
 
@@ -15,8 +15,7 @@ pub struct Workload {
     pub annotations: BTreeMap<String, String>,
     /// The controller that created this object, if any.
     pub owner: Option<Owner>,
-    /// The pod template's spec, or a pod's own.
-    pub pod: PodSpec,
+    pub pod: PodTemplate,
     /// Whether it is a pod that has finished or is being deleted: it will not run another image.
     pub has_ended: bool,
     /// The field managers of its images; empty if its owner has the same images, because then it is not processed.

@@ -55,12 +55,12 @@ impl WorkloadKind {
         }
     }
 
-    /// JSON pointer to the pod spec in an object of this kind.
-    pub const fn pod_spec_pointer(self) -> &'static str {
+    /// JSON pointer to the pod template in an object of this kind. A pod is its own template.
+    pub const fn pod_template_pointer(self) -> &'static str {
         match self {
-            Self::Pod => "/spec",
-            Self::CronJob => "/spec/jobTemplate/spec/template/spec",
-            _ => "/spec/template/spec",
+            Self::Pod => "",
+            Self::CronJob => "/spec/jobTemplate/spec/template",
+            _ => "/spec/template",
         }
     }
 

@@ -115,7 +115,7 @@ mod tests {
             annotations: std::collections::BTreeMap::new(),
             managers: Vec::new(),
             owner: None,
-            pod: serde_json::from_value(json!({"containers": containers})).unwrap(),
+            pod: serde_json::from_value(json!({"spec": {"containers": containers}})).unwrap(),
             has_ended: false,
         };
         let found = Found { workloads: &[workload], ..Found::default() };

@@ -6,7 +6,7 @@ use crate::castai::endpoints::Protocol;
 use crate::model::image::Image;
 use crate::model::knowledge::Knowledge;
 use crate::model::name_map::NameMap;
-use crate::model::pod_spec::Container;
+use crate::model::pod_template::Container;
 use crate::model::workload::Workload;
 
 /// A component and the endpoints that it calls.
@@ -34,8 +34,8 @@ pub struct Configured {
 
 /// Containers and init containers of a workload.
 pub(super) fn containers(workload: &Workload) -> impl Iterator<Item = &Container> {
-    let init = workload.pod.init_containers.iter().flatten();
-    workload.pod.containers.iter().chain(init)
+    let init = workload.pod.spec.init_containers.iter().flatten();
+    workload.pod.spec.containers.iter().chain(init)
 }
 
 /// What components are recognised by.

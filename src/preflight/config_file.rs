@@ -14,10 +14,10 @@ fn files<'a>(
     workload: &'a Workload,
     known: Known<'a>,
 ) -> impl Iterator<Item = (ObjectReference, bool, &'a EndpointFile)> {
-    let reads = move |file: &EndpointFile| known.runs(workload.pod.containers.iter(), &file.image);
+    let reads = move |file: &EndpointFile| known.runs(workload.pod.spec.containers.iter(), &file.image);
     let namespace = workload.name.namespace.as_str();
     known.knowledge.all_endpoint_files().filter(move |file| reads(file)).flat_map(move |file| {
-        let volumes = workload.pod.volumes.iter().flatten();
+        let volumes = workload.pod.spec.volumes.iter().flatten();
         volumes
             .filter_map(move |volume| ObjectReference::of_volume(volume, namespace))
             .map(move |(reference, optional)| (reference, optional, file))

@@ -10,7 +10,7 @@ use super::component::{Component, Configured, Known, containers};
 use super::config_file;
 use super::references::{ObjectReference, Objects};
 use crate::castai::endpoints::Protocol;
-use crate::model::pod_spec::{Container, EnvVar};
+use crate::model::pod_template::{Container, EnvVar};
 use crate::model::workload::Workload;
 
 /// Cast AI's workloads, without those that another workload created.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use k8s_openapi::api::core::v1::EnvFromSource;
 
-use crate::model::pod_spec::{EnvVar, Volume};
+use crate::model::pod_template::{EnvVar, Volume};
 
 /// A `ConfigMap` or a Secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -146,7 +146,8 @@ fn inputs(variables: &[(&str, String)]) -> Inputs {
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         owner: None,
-        pod: serde_json::from_value(json!({"containers": [{"name": "agent", "env": env}]})).unwrap(),
+        pod: serde_json::from_value(json!({"spec": {"containers": [{"name": "agent", "env": env}]}}))
+            .unwrap(),
     };
     Inputs {
         cluster: Some("prod".to_owned()),

@@ -34,7 +34,7 @@ use crate::model::image_field::{LocatedField, locate_image_fields};
 use crate::model::inventory::{
     API_VERSION, Cluster, ImageField, Inventory, InventoryKind, Place, Reason, Use, WantedImage, WorkloadKind,
 };
-use crate::model::pod_spec::PodSpec;
+use crate::model::pod_template::PodTemplate;
 use crate::model::record::Records;
 use crate::model::workload::Workload;
 use crate::sync::discover::manifests::Manifest;
@@ -247,7 +247,7 @@ fn not_rewritable(workload: &Workload, image_field: &ImageField, filter: &ImageF
 /// Includes the fields that have a reason, may be mirrored and match the filter, with the fields and the derived image
 /// that belong to their container: without them a rewritten container would not work.
 fn collect(
-    pod: &PodSpec,
+    pod: &PodTemplate,
     records: &Records,
     place: &Place,
     described: &str,

@@ -87,7 +87,8 @@ mod tests {
             )]
             .into(),
             owner: None,
-            pod: serde_json::from_value(json!({"containers": [{"name": "a", "image": to}]})).unwrap(),
+            pod: serde_json::from_value(json!({"spec": {"containers": [{"name": "a", "image": to}]}}))
+                .unwrap(),
             has_ended: false,
             managers: Vec::new(),
         }

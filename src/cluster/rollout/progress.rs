@@ -1,13 +1,14 @@
 //! The rules of `kubectl rollout status` (kubectl `pkg/polymorphichelpers/rollout_status.go`), and its messages.
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet, StatefulSetSpec};
-use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::DynamicObject;
 
 use super::{Progress, Refusal};
 use crate::cluster::pods;
 use crate::model::inventory::WorkloadKind;
+use crate::model::pod_template::PodTemplate;
 
 /// One object's rollout status, and the selector of its pods.
 pub(super) struct Status {
@@ -17,7 +18,7 @@ pub(super) struct Status {
     /// A complete rollout leaves pods of the former template.
     pub(super) keeps_old_pods: bool,
     pub(super) refusal: Option<Refusal>,
-    pub(super) selector: Option<(LabelSelector, PodSpec)>,
+    pub(super) selector: Option<(LabelSelector, PodTemplate)>,
 }
 
 impl Status {
@@ -48,7 +49,7 @@ pub(super) fn judge(
                 ordered: false,
                 keeps_old_pods: false,
                 refusal: replica_failure(&deployment),
-                selector: spec.template.spec.map(|pod| (spec.selector, pod)),
+                selector: pods_of(spec.selector, &spec.template),
             }
         }
         WorkloadKind::DaemonSet => {
@@ -61,7 +62,7 @@ pub(super) fn judge(
                 ordered: false,
                 keeps_old_pods: false,
                 refusal: None,
-                selector: spec.template.spec.map(|pod| (spec.selector, pod)),
+                selector: pods_of(spec.selector, &spec.template),
             }
         }
         WorkloadKind::StatefulSet => {
@@ -77,7 +78,7 @@ pub(super) fn judge(
                 ordered: seen && spec.pod_management_policy.as_deref() != Some("Parallel"),
                 keeps_old_pods: partition(&spec) > 0,
                 refusal: None,
-                selector: spec.template.spec.map(|pod| (spec.selector, pod)),
+                selector: pods_of(spec.selector, &spec.template),
             }
         }
         WorkloadKind::Pod => {
@@ -105,6 +106,10 @@ pub(super) fn judge(
             Status::unwatched("its pods keep their images until you delete them")
         }
     })
+}
+
+fn pods_of(selector: LabelSelector, template: &PodTemplateSpec) -> Option<(LabelSelector, PodTemplate)> {
+    template.spec.is_some().then(|| (selector, template.into()))
 }
 
 fn deployment_progress(deployment: &Deployment) -> Progress {

@@ -3,7 +3,7 @@
 use super::ImageField;
 use super::kind::{Kind, Kustomize, Location, Relation};
 use super::list_field::{Item, ListField};
-use crate::model::pod_spec::PodSpec;
+use crate::model::pod_template::PodSpec;
 
 pub(super) const KIND: Kind = Kind {
     form: "init/NAME",

@@ -4,7 +4,7 @@ use json_patch::PatchOperation;
 
 use super::list_field::ListField;
 use super::{ImageField, LocatedField, Managed, Variables};
-use crate::model::pod_spec::PodSpec;
+use crate::model::pod_template::PodTemplate;
 use crate::model::workload_kind::WorkloadKind;
 
 /// One kind of image field.
@@ -38,7 +38,7 @@ impl Kind {
 pub(super) enum Location {
     /// In a named item of a list in the pod spec.
     Item(ListField),
-    /// In the pod spec, found by the kind's own functions.
+    /// In the pod template, found by the kind's own functions.
     Own(Own),
     /// In a custom resource.
     Resource,
@@ -48,12 +48,12 @@ pub(super) enum Location {
 
 /// Functions of a kind with its own location.
 pub(super) struct Own {
-    pub(super) find: fn(&PodSpec, &Variables) -> Vec<LocatedField>,
+    pub(super) find: fn(&PodTemplate, &Variables) -> Vec<LocatedField>,
     pub(super) managed: fn(&LocatedField) -> Option<Managed>,
-    /// Adds the field to a pod spec that does not have it.
-    pub(super) add: fn(WorkloadKind, &PodSpec, &ImageField, &str) -> Vec<PatchOperation>,
+    /// Adds the field to a pod template that does not have it.
+    pub(super) add: fn(WorkloadKind, &PodTemplate, &ImageField, &str) -> Vec<PatchOperation>,
     /// Removes a field that was added.
-    pub(super) remove: fn(WorkloadKind, &PodSpec, &LocatedField) -> Vec<PatchOperation>,
+    pub(super) remove: fn(WorkloadKind, &PodTemplate, &LocatedField) -> Vec<PatchOperation>,
 }
 
 /// How a field relates to the container that its first name refers to.

@@ -1,7 +1,7 @@
 //! Fields that are the image of a named item in a list of the pod spec.
 
 use super::{ImageField, LocatedField, Managed};
-use crate::model::pod_spec::PodSpec;
+use crate::model::pod_template::{PodSpec, PodTemplate};
 
 /// The differences between such fields.
 pub(super) struct ListField {
@@ -23,8 +23,8 @@ pub(super) struct Item<'p> {
 
 impl ListField {
     /// `field` makes the field of the item with a name.
-    pub(super) fn find(&self, pod: &PodSpec, field: impl Fn(&str) -> ImageField) -> Vec<LocatedField> {
-        let items = (self.items)(pod).into_iter().enumerate();
+    pub(super) fn find(&self, pod: &PodTemplate, field: impl Fn(&str) -> ImageField) -> Vec<LocatedField> {
+        let items = (self.items)(&pod.spec).into_iter().enumerate();
         let found = items.filter_map(|(index, Item { name, image })| {
             let image = image.filter(|image| !image.is_empty())?;
             Some(LocatedField {
@@ -41,15 +41,16 @@ impl ListField {
     pub(super) fn managed(&self, field: &LocatedField) -> Option<Managed> {
         let (_, name) = field.names.first().filter(|_| self.is_managed)?;
         let image = self.image.iter().map(|member| format!("f:{member}"));
-        let path: Vec<_> = [format!("f:{}", self.list), key(name)].into_iter().chain(image).collect();
+        let path: Vec<_> =
+            ["f:spec".to_owned(), format!("f:{}", self.list), key(name)].into_iter().chain(image).collect();
         Some(Managed { whole: path.len(), path })
     }
 }
 
-/// The tokens of a JSON pointer into an item of a list.
+/// The tokens of a JSON pointer from the pod template into an item of a list.
 pub(super) fn path(list: &str, index: usize, rest: &[&str]) -> Vec<String> {
     let index = index.to_string();
-    [list, &index].into_iter().chain(rest.iter().copied()).map(str::to_owned).collect()
+    ["spec", list, &index].into_iter().chain(rest.iter().copied()).map(str::to_owned).collect()
 }
 
 /// The key of a list item with this name, as in managed fields.

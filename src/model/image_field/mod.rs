@@ -21,7 +21,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use self::kind::{Kind, Location, Relation};
-use crate::model::pod_spec::PodSpec;
+use crate::model::pod_template::PodTemplate;
 use crate::model::workload_kind::WorkloadKind;
 
 /// The field of an object that holds an image. Keyed by names, never by an index, because indices change. Each kind's
@@ -192,7 +192,7 @@ pub struct LocatedField {
     pub value: String,
     /// The whole text of the field, which contains the image.
     pub text: String,
-    /// Path of the text in the pod spec, as tokens of a JSON pointer.
+    /// Path of the text in the pod template, as tokens of a JSON pointer.
     pub path: Vec<String>,
     /// Names with their paths; patches test them to ensure that `path` still belongs to this image field.
     pub names: Vec<(Vec<String>, String)>,
@@ -204,7 +204,7 @@ impl LocatedField {
         self.text.replacen(&self.value, image, 1)
     }
 
-    /// Its path in a manager's fields (`metadata.managedFields`), below the pod spec; `None` if no manager can own it.
+    /// Its path in a manager's fields (`metadata.managedFields`), below the pod template; `None` if no manager can own it.
     pub(super) fn managed(&self) -> Option<Managed> {
         match &self.image_field.kind.location {
             Location::Item(list) => list.managed(self),
@@ -251,7 +251,7 @@ impl<T: Into<String>> FromIterator<T> for Variables {
 
 /// All image fields of `pod`, including literal values of `variables`. In the order of its lists, and the item's own
 /// image first.
-pub fn locate_image_fields(pod: &PodSpec, variables: &Variables) -> Vec<LocatedField> {
+pub fn locate_image_fields(pod: &PodTemplate, variables: &Variables) -> Vec<LocatedField> {
     let mut found = Vec::new();
     for kind in KINDS {
         match &kind.location {
@@ -264,14 +264,14 @@ pub fn locate_image_fields(pod: &PodSpec, variables: &Variables) -> Vec<LocatedF
     }
     found.sort_by_key(|field: &LocatedField| {
         let token = |index: usize| field.path.get(index).map(String::as_str).unwrap_or_default();
-        (rank(token(0)), token(1).parse::<usize>().unwrap_or_default())
+        (rank(token(1)), token(2).parse::<usize>().unwrap_or_default())
     });
     found
 }
 
 /// The fields of `pod` that are in `image_fields`, whatever variables are known to hold images.
 pub fn locate_fields<'c>(
-    pod: &PodSpec,
+    pod: &PodTemplate,
     image_fields: impl IntoIterator<Item = &'c ImageField>,
 ) -> Vec<LocatedField> {
     let image_fields: Vec<_> = image_fields.into_iter().collect();

@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use super::kind::Location;
 use super::{ImageField, LocatedField};
-use crate::model::pod_spec::PodSpec;
+use crate::model::pod_template::PodTemplate;
 use crate::model::workload_kind::WorkloadKind;
 
-/// Converts a path in the pod spec to a path in the workload.
+/// Converts a path in the pod template to a path in the workload.
 pub fn absolute(kind: WorkloadKind, path: &[String]) -> PointerBuf {
-    let prefix = kind.pod_spec_pointer().split('/').skip(1);
+    let prefix = kind.pod_template_pointer().split('/').skip(1);
     PointerBuf::from_tokens(prefix.chain(path.iter().map(String::as_str)))
 }
 
@@ -42,7 +42,12 @@ pub fn set_by_name(kind: WorkloadKind, field: &LocatedField, image: &str) -> Vec
 }
 
 /// Adds a field that `pod` does not have; empty if the kind does not support this.
-pub fn add(kind: WorkloadKind, pod: &PodSpec, image_field: &ImageField, image: &str) -> Vec<PatchOperation> {
+pub fn add(
+    kind: WorkloadKind,
+    pod: &PodTemplate,
+    image_field: &ImageField,
+    image: &str,
+) -> Vec<PatchOperation> {
     match &image_field.kind.location {
         Location::Own(own) => (own.add)(kind, pod, image_field, image),
         _ => Vec::new(),
@@ -50,7 +55,7 @@ pub fn add(kind: WorkloadKind, pod: &PodSpec, image_field: &ImageField, image: &
 }
 
 /// Removes a field that was added; empty if the kind does not support this.
-pub fn remove(kind: WorkloadKind, pod: &PodSpec, field: &LocatedField) -> Vec<PatchOperation> {
+pub fn remove(kind: WorkloadKind, pod: &PodTemplate, field: &LocatedField) -> Vec<PatchOperation> {
     match &field.image_field.kind.location {
         Location::Own(own) => (own.remove)(kind, pod, field),
         _ => Vec::new(),

@@ -70,8 +70,8 @@ fn each_kind_of_field_has_its_properties() {
     }
 }
 
-fn pod() -> PodSpec {
-    serde_json::from_value(serde_json::json!({
+fn pod() -> PodTemplate {
+    serde_json::from_value(serde_json::json!({"spec": {
         "containers": [
             {"name": "a", "image": "a:1", "env": [{"name": "V", "value": "v:1"}, {"name": "W", "value": "w:1"}]},
             {"name": "b", "env": [{"name": "V", "value": ""}, {"name": "V", "value": "v:2"}]},
@@ -79,7 +79,7 @@ fn pod() -> PodSpec {
         "initContainers": [{"name": "i", "image": "i:1"}, {"name": "j", "image": "",
             "env": [{"name": "V", "value": "old:1"}, {"name": "V", "value": "v:3"}]}],
         "ephemeralContainers": [{"name": "e", "image": "e:1"}],
-    }))
+    }}))
     .unwrap()
 }
 
@@ -93,12 +93,12 @@ fn fields_are_found_in_order_with_their_paths() {
             .collect()
     };
     let expected = [
-        "init/i i:1 initContainers/0/image",
-        "env/j/V v:3 initContainers/1/env/1/value",
-        "container/a a:1 containers/0/image",
-        "env/a/V v:1 containers/0/env/0/value",
-        "env/b/V v:2 containers/1/env/1/value",
-        "ephemeral/e e:1 ephemeralContainers/0/image",
+        "init/i i:1 spec/initContainers/0/image",
+        "env/j/V v:3 spec/initContainers/1/env/1/value",
+        "container/a a:1 spec/containers/0/image",
+        "env/a/V v:1 spec/containers/0/env/0/value",
+        "env/b/V v:2 spec/containers/1/env/1/value",
+        "ephemeral/e e:1 spec/ephemeralContainers/0/image",
     ];
     assert_eq!(found(&["V", "V"]), expected);
     assert_eq!(found(&[]).len(), 3, "no variable is known");
@@ -119,4 +119,13 @@ fn text_around_an_image_is_unchanged() {
     assert_eq!(field.text_with("e.example/i:1"), "e.example/i:1");
     field.text = "--image=i:1".to_owned();
     assert_eq!(field.text_with("e.example/i:1"), "--image=e.example/i:1");
+}
+
+#[test]
+fn every_kind_is_documented() {
+    let page = include_str!("../../../docs/images.md");
+    for kind in KINDS {
+        let is_row = |line: &str| line.starts_with("| `") && line.contains(&format!("`{}`", kind.form));
+        assert!(page.lines().any(is_row), "docs/images.md has no row for {}", kind.form);
+    }
 }

@@ -8,7 +8,7 @@ use super::kind::{Kind, Kustomize, Location, Own, Relation};
 use super::list_field::{key, path};
 use super::patch::{absolute, test, unchanged};
 use super::{ImageField, LocatedField, Managed, Variables};
-use crate::model::pod_spec::{Container, PodSpec};
+use crate::model::pod_template::{Container, PodTemplate};
 use crate::model::workload_kind::WorkloadKind;
 
 pub(super) const KIND: Kind = Kind {
@@ -35,14 +35,14 @@ impl ImageField {
 }
 
 /// The containers that have variables, each with the name of its list and its index.
-fn containers(pod: &PodSpec) -> impl Iterator<Item = (&'static str, usize, &Container)> {
-    let init = pod.init_containers.iter().flatten().enumerate();
+fn containers(pod: &PodTemplate) -> impl Iterator<Item = (&'static str, usize, &Container)> {
+    let init = pod.spec.init_containers.iter().flatten().enumerate();
     let init = init.map(|(index, container)| ("initContainers", index, container));
-    let main = pod.containers.iter().enumerate();
+    let main = pod.spec.containers.iter().enumerate();
     init.chain(main.map(|(index, container)| ("containers", index, container)))
 }
 
-fn find(pod: &PodSpec, variables: &Variables) -> Vec<LocatedField> {
+fn find(pod: &PodTemplate, variables: &Variables) -> Vec<LocatedField> {
     let all = containers(pod).flat_map(|container| variables.names().map(move |name| (container, name)));
     all.filter_map(|((list, index, container), name)| {
         // If a name occurs repeatedly, the last one is effective.
@@ -67,15 +67,22 @@ fn find(pod: &PodSpec, variables: &Variables) -> Vec<LocatedField> {
 
 /// The manager that adds a variable also owns its entry and name, and would otherwise keep it without a value.
 fn managed(field: &LocatedField) -> Option<Managed> {
-    let list = format!("f:{}", field.path.first()?);
+    let list = format!("f:{}", field.path.get(1)?);
     let (container, variable) = (field.image_field.container()?, field.image_field.variable()?);
-    let path = vec![list, key(container), "f:env".to_owned(), key(variable), "f:value".to_owned()];
+    let path = vec![
+        "f:spec".to_owned(),
+        list,
+        key(container),
+        "f:env".to_owned(),
+        key(variable),
+        "f:value".to_owned(),
+    ];
     Some(Managed { whole: path.len() - 1, path })
 }
 
 /// Appends a variable to its container, which must have the name and image that were read. If another client appends
 /// the same variable in the meantime, theirs comes later and is effective.
-fn add(kind: WorkloadKind, pod: &PodSpec, image_field: &ImageField, value: &str) -> Vec<PatchOperation> {
+fn add(kind: WorkloadKind, pod: &PodTemplate, image_field: &ImageField, value: &str) -> Vec<PatchOperation> {
     let (Some(name), Some(variable)) = (image_field.container(), image_field.variable()) else {
         return Vec::new();
     };
@@ -101,7 +108,7 @@ fn add(kind: WorkloadKind, pod: &PodSpec, image_field: &ImageField, value: &str)
 }
 
 /// Removes a variable, and the list if it becomes empty.
-fn remove(kind: WorkloadKind, pod: &PodSpec, field: &LocatedField) -> Vec<PatchOperation> {
+fn remove(kind: WorkloadKind, pod: &PodTemplate, field: &LocatedField) -> Vec<PatchOperation> {
     let mut operations = unchanged(kind, field);
     // The path ends with `env`, the index and `value`.
     let Some((list, [position, _])) = field.path.split_last_chunk::<2>() else { return Vec::new() };

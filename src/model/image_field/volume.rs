@@ -4,7 +4,7 @@
 use super::ImageField;
 use super::kind::{Kind, Kustomize, Location, Relation};
 use super::list_field::{Item, ListField};
-use crate::model::pod_spec::PodSpec;
+use crate::model::pod_template::PodSpec;
 use crate::model::workload_kind::WorkloadKind;
 
 pub(super) const KIND: Kind = Kind {
@@ -52,9 +52,10 @@ mod tests {
     use super::super::patch::{set, set_by_name};
     use super::super::{Variables, admission_lists, locate_image_fields};
     use super::*;
+    use crate::model::pod_template::PodTemplate;
 
-    fn pod() -> PodSpec {
-        serde_json::from_value(json!({
+    fn pod() -> PodTemplate {
+        serde_json::from_value(json!({"spec": {
             "containers": [{"name": "a", "image": "i:1"}],
             "volumes": [
                 {"name": "config", "configMap": {"name": "c"}},
@@ -62,7 +63,7 @@ mod tests {
                 {"name": "empty", "image": {"reference": ""}},
                 {"name": "none", "image": {}},
             ],
-        }))
+        }}))
         .unwrap()
     }
 
@@ -72,11 +73,11 @@ mod tests {
         let found: Vec<_> =
             fields.iter().map(|field| (field.image_field.to_string(), &*field.value)).collect();
         assert_eq!(found, [("container/a".to_owned(), "i:1"), ("volume/model".to_owned(), "m:1")]);
-        assert_eq!(fields[1].path, ["volumes", "1", "image", "reference"]);
+        assert_eq!(fields[1].path, ["spec", "volumes", "1", "image", "reference"]);
         assert_eq!(fields[1].image_field.container(), None);
         assert_eq!("volume/model".parse::<ImageField>().unwrap(), fields[1].image_field);
         let managed = fields[1].managed().unwrap();
-        assert_eq!(managed.path, ["f:volumes", r#"k:{"name":"model"}"#, "f:image", "f:reference"]);
+        assert_eq!(managed.path, ["f:spec", "f:volumes", r#"k:{"name":"model"}"#, "f:image", "f:reference"]);
         assert_eq!(managed.whole, managed.path.len());
     }
 

@@ -7,7 +7,7 @@ use crate::model::inventory::WorkloadKind;
 use crate::sync::discover::{Found, ImageFilter, discover};
 use crate::sync::plan::assignment::assign;
 
-fn workload(kind: WorkloadKind, name: &str, pod: Value) -> Workload {
+fn workload(kind: WorkloadKind, name: &str, pod: &Value) -> Workload {
     Workload {
         name: WorkloadName {
             cluster: "demo".to_owned(),
@@ -19,7 +19,7 @@ fn workload(kind: WorkloadKind, name: &str, pod: Value) -> Workload {
         annotations: BTreeMap::new(),
         managers: Vec::new(),
         owner: None,
-        pod: serde_json::from_value(pod).unwrap(),
+        pod: serde_json::from_value(json!({"spec": pod})).unwrap(),
         has_ended: false,
     }
 }
@@ -29,7 +29,7 @@ fn fixture() -> (Vec<Workload>, Vec<Assignment>) {
         workload(
             WorkloadKind::Deployment,
             "woop",
-            json!({
+            &json!({
                 "initContainers": [{"name": "wait", "image": "castai/wait:v1"}],
                 "containers": [{"name": "woop", "image": "e.example/ghcr.io/castai/images/woop:v2",
                     "env": [{"name": "JMX_EXPORTER_INIT_IMAGE", "value": "ghcr.io/castai/images/jmx:v3"}]}],
@@ -38,12 +38,12 @@ fn fixture() -> (Vec<Workload>, Vec<Assignment>) {
         workload(
             WorkloadKind::CronJob,
             "pause",
-            json!({"containers": [{"name": "pauser", "image": "castai/hibernate"}]}),
+            &json!({"containers": [{"name": "pauser", "image": "castai/hibernate"}]}),
         ),
         workload(
             WorkloadKind::Job,
             "hook",
-            json!({"containers": [{"name": "k", "image": "rancher/kubectl:v1"}]}),
+            &json!({"containers": [{"name": "k", "image": "rancher/kubectl:v1"}]}),
         ),
     ];
     let found = Found { workloads: &workloads, ..Found::default() };
@@ -111,7 +111,7 @@ fn a_volume_is_patched_and_the_gap_of_older_kustomize_is_reported() {
         "volumes": [{"name": "c", "configMap": {"name": "c"}}, {"name": "m", "image": {"reference": "castai/model:v2"}}],
     });
     let workloads =
-        [WorkloadKind::Deployment, WorkloadKind::CronJob].map(|kind| workload(kind, "w", pod.clone()));
+        [WorkloadKind::Deployment, WorkloadKind::CronJob].map(|kind| workload(kind, "w", &pod.clone()));
     let found = Found { workloads: &workloads, ..Found::default() };
     let inventory =
         discover(Vec::new(), &[found], &ImageFilter::default(), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
@@ -134,7 +134,7 @@ fn a_volume_is_patched_and_the_gap_of_older_kustomize_is_reported() {
 fn a_variable_that_the_user_adds_is_patched() {
     let pod = json!({"containers": [{"name": "a", "image": "castai/hibernate:v1",
         "env": [{"name": "PROBE_IMAGE", "value": "castai/probe:v1"}]}]});
-    let workloads = [workload(WorkloadKind::Deployment, "w", pod)];
+    let workloads = [workload(WorkloadKind::Deployment, "w", &pod)];
     let found = Found { workloads: &workloads, ..Found::default() };
     let added = Knowledge { variables: vec!["PROBE_IMAGE".to_owned()], ..Knowledge::default() };
     let filter = ImageFilter::default().with(added.clone());

@@ -5,7 +5,7 @@ use crate::castai::built_in;
 use crate::model::inventory::WorkloadKind;
 use crate::model::inventory::WorkloadName;
 use crate::model::knowledge::{DerivedEndpoint, EndpointFile, Knowledge};
-use crate::model::pod_spec::PodSpec;
+use crate::model::pod_template::PodTemplate;
 use crate::model::workload::Owner;
 use crate::preflight::references::{ObjectKind, Unreadable};
 
@@ -22,7 +22,7 @@ fn workload(namespace: &str, name: &str, pod: Value) -> Workload {
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         owner: None,
-        pod: serde_json::from_value::<PodSpec>(pod).unwrap(),
+        pod: PodTemplate { spec: serde_json::from_value(pod).unwrap() },
     }
 }
 

@@ -42,7 +42,7 @@ fn evidence(workload: &Workload, filter: &ImageFilter) -> Option<String> {
     if let Some(owner) = workload.owner.as_ref().filter(|owner| owner.group().ends_with("cast.ai")) {
         return Some(format!("owned by {}", owners::described(owner)));
     }
-    if let Some(account) = workload.pod.service_account_name.as_ref().filter(|name| is_chart(name)) {
+    if let Some(account) = workload.pod.spec.service_account_name.as_ref().filter(|name| is_chart(name)) {
         return Some(format!("service account {account}"));
     }
     // The chart castai-agent sets the instance to the workload's own name.
@@ -66,7 +66,7 @@ pub fn beside(mut filter: ImageFilter, workloads: &[Workload]) -> ImageFilter {
 
 fn component_namespaces(workloads: &[Workload], filter: &ImageFilter) -> BTreeSet<(String, String)> {
     let has_own_image = |workload: &Workload| {
-        workload.pod.containers.iter().filter_map(|container| container.image.as_ref()).any(|image| {
+        workload.pod.spec.containers.iter().filter_map(|container| container.image.as_ref()).any(|image| {
             let Ok(image) = image.parse::<Image>() else { return false };
             let source = filter.source_of(&image);
             filter.knowledge.image_prefix(source.as_ref().unwrap_or(&image)).is_some()

@@ -8,7 +8,7 @@ use crate::model::image::Image;
 use crate::model::image_field::locate_image_fields;
 use crate::model::inventory::{ExcludedImage, Explanation, ImageField, Inventory, Place, WantedImage};
 use crate::model::knowledge::Knowledge;
-use crate::model::pod_spec::Container;
+use crate::model::pod_template::Container;
 use crate::model::workload::Workload;
 
 /// Spellings of Cast AI, in lower case.
@@ -119,7 +119,7 @@ fn of_workload(workload: &Workload, filter: &ImageFilter) -> Vec<ExcludedImage> 
         let why = if is_whole { NOT_KNOWN } else { "neither the workload nor the image belongs to Cast AI" };
         result.push(excluded(Some(&field.image_field), Some(&field.value), why.to_owned()));
     }
-    let containers = workload.pod.init_containers.iter().flatten().chain(&workload.pod.containers);
+    let containers = workload.pod.spec.init_containers.iter().flatten().chain(&workload.pod.spec.containers);
     for container in containers {
         let is_included =
             wanted.iter().any(|(_, used)| used.image_field.container() == Some(&container.name));
@@ -151,7 +151,8 @@ fn resemblance(workload: &Workload) -> Option<&'static str> {
         NAMES.iter().any(|name| text.contains(name))
     };
     let labels = || TELLING_LABELS.iter().filter_map(|name| workload.labels.get(*name));
-    let containers = || workload.pod.init_containers.iter().flatten().chain(&workload.pod.containers);
+    let containers =
+        || workload.pod.spec.init_containers.iter().flatten().chain(&workload.pod.spec.containers);
     if is_alike(&workload.name.name) {
         Some("name")
     } else if is_alike(&workload.name.namespace) {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::error::CommandError;
 use crate::model::inventory::WorkloadKind;
-use crate::model::pod_spec::PodSpec;
+use crate::model::pod_template::PodTemplate;
 use crate::parse::cause;
 use crate::parse::documents::{self, Document, DocumentError};
 use crate::parse::foreign::{self, Foreign};
@@ -17,8 +17,7 @@ use crate::parse::foreign::{self, Foreign};
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// Where unknown kinds have pod templates, such as `PodTemplate` and custom resources.
-const OTHER_TEMPLATES: [&str; 3] =
-    ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec", "/template/spec"];
+const OTHER_TEMPLATES: [&str; 3] = ["/spec/template", "/spec/jobTemplate/spec/template", "/template"];
 
 /// A manifest with a pod spec.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +27,7 @@ pub struct Manifest {
     /// `Kind/name`.
     pub name: String,
     pub annotations: BTreeMap<String, String>,
-    pub pod: PodSpec,
+    pub pod: PodTemplate,
     pub position: Position,
 }
 
@@ -66,22 +65,22 @@ impl From<Error> for CommandError {
     }
 }
 
-/// The position of a pod spec in its text.
+/// The position of a pod template in its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     /// Index of the document.
     pub document: usize,
     /// Index in each enclosing list of objects, outermost first.
     pub items: Vec<usize>,
-    /// From the object to the pod spec, as a JSON pointer.
-    pub pod_spec: &'static str,
+    /// From the object to the pod template, as a JSON pointer.
+    pub template: &'static str,
 }
 
 impl Position {
-    /// From the document's root to the pod spec, as tokens of a JSON pointer.
+    /// From the document's root to the pod template, as tokens of a JSON pointer.
     pub fn pointer(&self) -> Vec<String> {
         let items = self.items.iter().flat_map(|index| ["items".to_owned(), index.to_string()]);
-        items.chain(self.pod_spec.split('/').skip(1).map(str::to_owned)).collect()
+        items.chain(self.template.split('/').skip(1).map(str::to_owned)).collect()
     }
 }
 
@@ -199,7 +198,7 @@ fn collect(path: &str, document: usize, value: Value, manifests: &mut Vec<Manife
                     lists.push(list.into_iter().enumerate());
                     items.push(0);
                 }
-                None => take_pod_specs(path, document, &items, object, manifests)?,
+                None => take_templates(path, document, &items, object, manifests)?,
             }
         }
         match (lists.last_mut().map(Iterator::next), items.last_mut()) {
@@ -224,7 +223,7 @@ fn list_items(object: &mut Value) -> Option<Vec<Value>> {
     }
 }
 
-fn take_pod_specs(
+fn take_templates(
     path: &str,
     document: usize,
     items: &[usize],
@@ -240,28 +239,31 @@ fn take_pod_specs(
     let annotations = value.pointer("/metadata/annotations").cloned().unwrap_or_default();
     let annotations: Option<BTreeMap<String, String>> =
         serde_json::from_value(annotations).unwrap_or_default();
-    let mut push = |pod, pod_spec| {
+    let mut push = |pod, template| {
         manifests.push(Manifest {
             path: path.to_owned(),
             name: name.clone(),
             annotations: annotations.clone().unwrap_or_default(),
             pod,
-            position: Position { document, items: items.to_vec(), pod_spec },
+            position: Position { document, items: items.to_vec(), template },
         });
     };
     if let Some(kind) = WorkloadKind::ALL.into_iter().find(|known| known.as_str() == kind) {
+        let pointer = kind.pod_template_pointer();
         let pod = value
-            .pointer_mut(kind.pod_spec_pointer())
+            .pointer_mut(pointer)
+            .filter(|pod| pod.get("spec").is_some())
             .map(Value::take)
-            .ok_or_else(|| format!("{name} has no pod spec at {}", kind.pod_spec_pointer()))?;
+            .ok_or_else(|| format!("{name} has no pod spec at {pointer}/spec"))?;
         push(
             serde_json::from_value(pod).map_err(|error| format!("{name}: {}", cause::json(&error)))?,
-            kind.pod_spec_pointer(),
+            pointer,
         );
         return Ok(());
     }
     for pointer in OTHER_TEMPLATES {
-        let template = value.pointer_mut(pointer).filter(|template| template.get("containers").is_some());
+        let template =
+            value.pointer_mut(pointer).filter(|template| template.pointer("/spec/containers").is_some());
         // In other kinds, a field of that name may be something else.
         if let Some(pod) = template.and_then(|template| serde_json::from_value(template.take()).ok()) {
             push(pod, pointer);
@@ -278,7 +280,7 @@ mod tests {
         parse("x.yaml", text)
             .unwrap()
             .into_iter()
-            .map(|manifest| (manifest.name, manifest.pod.containers[0].image.clone()))
+            .map(|manifest| (manifest.name, manifest.pod.spec.containers[0].image.clone()))
             .collect()
     }
 
@@ -315,7 +317,7 @@ mod tests {
             found.iter().map(|found| (found.name.as_str(), found.position.pointer().join("/"))).collect();
         let expected =
             [("a", "items/0"), ("b", "items/1/items/0"), ("c", "items/1/items/3"), ("d", "items/2")];
-        let expected = expected.map(|(name, place)| (format!("Pod/{name}"), format!("{place}/spec")));
+        let expected = expected.map(|(name, place)| (format!("Pod/{name}"), place.to_owned()));
         assert_eq!(found, expected.each_ref().map(|(name, place)| (name.as_str(), place.clone())));
 
         let nested = |depth| (0..depth).fold(pod("a"), |inner, _| list(&[inner]));

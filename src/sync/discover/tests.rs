@@ -12,7 +12,7 @@ use crate::model::workload::Owner;
 
 const GAR: &str = "us-docker.pkg.dev/castai-hub/library";
 
-fn workload(kind: WorkloadKind, namespace: &str, pod: serde_json::Value) -> Workload {
+fn workload(kind: WorkloadKind, namespace: &str, pod: &serde_json::Value) -> Workload {
     Workload {
         has_ended: false,
         managers: Vec::new(),
@@ -25,7 +25,7 @@ fn workload(kind: WorkloadKind, namespace: &str, pod: serde_json::Value) -> Work
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         owner: None,
-        pod: serde_json::from_value(pod).unwrap(),
+        pod: serde_json::from_value(serde_json::json!({"spec": pod})).unwrap(),
     }
 }
 
@@ -56,7 +56,7 @@ fn a_namespace_of_cast_ai_is_included_as_a_whole() {
     });
     let reason = "in Cast AI namespace castai-agent".to_owned();
     assert_eq!(
-        seen(&workload(WorkloadKind::DaemonSet, "castai-agent", pod)),
+        seen(&workload(WorkloadKind::DaemonSet, "castai-agent", &pod)),
         [
             ("nvcr.io/x/y:1".to_owned(), "init/gpu".to_owned(), reason.clone(), None),
             (format!("{GAR}/agent:v1"), "container/agent".to_owned(), reason, None),
@@ -76,7 +76,7 @@ fn elsewhere_only_cast_ai_images_are_included() {
         container("mirrored", &behind(own)),
         container("tool", "alpine/k8s:1.33.12"),
     ]});
-    let mut workload = workload(WorkloadKind::Deployment, "shop", pod);
+    let mut workload = workload(WorkloadKind::Deployment, "shop", &pod);
     let mirror = format!("{own}/castai-privatelink").parse().unwrap();
     let filter = ImageFilter::default().below(vec![mirror]);
     let included = |workload: &Workload| -> Vec<String> {
@@ -101,7 +101,7 @@ fn a_record_counts_if_its_source_may_be_mirrored() {
         ("shop", "evil.example/x:1", "registry.example/flat:1", None),
         ("shop", "evil.example/castai/x:1", "registry.example/flat:1", None),
     ] {
-        let mut workload = workload(WorkloadKind::Deployment, namespace, pod.clone());
+        let mut workload = workload(WorkloadKind::Deployment, namespace, &pod.clone());
         let record = serde_json::json!({"container/app": {"from": from, "to": to}}).to_string();
         workload.annotations.insert(ANNOTATION.to_owned(), record);
         let (uses, _) = uses(&workload, &ImageFilter::default());
@@ -122,7 +122,7 @@ fn variables_and_derived_images_come_with_their_container() {
         ]},
         {"name": "other", "image": "shop/web:1", "env": [{"name": "SCANNERS_IMAGE", "value": "shop/scanner:1"}]},
     ]});
-    let image_fields: Vec<_> = seen(&workload(WorkloadKind::Deployment, "shop", pod))
+    let image_fields: Vec<_> = seen(&workload(WorkloadKind::Deployment, "shop", &pod))
         .into_iter()
         .map(|(image, image_field, ..)| (image, image_field))
         .collect();
@@ -155,7 +155,7 @@ fn our_variable_sets_the_scanners_repository_and_not_their_version() {
         ("e.example/kvisor:v1", "e.example/scan:v0", ("e.example/scan:v1", "env/controller/SCANNERS_IMAGE")),
     ] {
         let pod = serde_json::json!({"containers": [{"name": "controller", "image": image, "env": env}]});
-        let mut workload = workload(WorkloadKind::Deployment, "castai-agent", pod);
+        let mut workload = workload(WorkloadKind::Deployment, "castai-agent", &pod);
         let records = serde_json::json!({
             "container/controller": {"from": source, "to": "e.example/kvisor:v1"},
             "env/controller/SCANNERS_IMAGE": {"to": value},
@@ -176,7 +176,7 @@ fn fields_of_a_container_follow_its_filter_result() {
             {"name": "JMX_EXPORTER_INIT_IMAGE", "value": "ghcr.io/castai/jmx:1"},
         ]},
     ]});
-    let workload = workload(WorkloadKind::Deployment, "shop", pod);
+    let workload = workload(WorkloadKind::Deployment, "shop", &pod);
     let (controller, woop) = (
         ["derived/controller/kvisor-scanners", "container/controller"],
         ["env/woop/JMX_EXPORTER_INIT_IMAGE", "container/woop"],
@@ -218,7 +218,7 @@ fn fields_that_cannot_be_patched_have_a_reason() {
         (WorkloadKind::Pod, None, None),
     ];
     for (kind, owner, expected) in cases {
-        let mut workload = workload(kind, "castai-agent", pod());
+        let mut workload = workload(kind, "castai-agent", &pod());
         workload.owner = owner;
         assert_eq!(seen(&workload)[0].3.as_deref(), expected, "{kind:?}");
     }
@@ -250,7 +250,7 @@ fn a_pods_variable_is_not_rewritable_but_its_image_is() {
     let pod = serde_json::json!({"containers": [{"name": "a", "image": format!("{GAR}/workload-autoscaler:1"), "env": [
         {"name": "JMX_EXPORTER_INIT_IMAGE", "value": "ghcr.io/castai/jmx:1"},
     ]}]});
-    let not_rewritable: Vec<_> = seen(&workload(WorkloadKind::Pod, "shop", pod))
+    let not_rewritable: Vec<_> = seen(&workload(WorkloadKind::Pod, "shop", &pod))
         .into_iter()
         .map(|(_, image_field, _, not_rewritable)| (image_field, not_rewritable))
         .collect();
@@ -291,7 +291,7 @@ fn releases_of_cast_ais_charts_are_included_with_their_hooks() {
     ];
     // A record on a workload also applies to the same image in a release.
     let pod = serde_json::json!({"containers": [container("c", "e.example/flat:v1")]});
-    let mut rewritten = workload(WorkloadKind::Deployment, "castai-agent", pod);
+    let mut rewritten = workload(WorkloadKind::Deployment, "castai-agent", &pod);
     let record = serde_json::json!({"container/c": {"from": "castai/x:v1", "to": "e.example/flat:v1"}});
     rewritten.annotations.insert(ANNOTATION.to_owned(), record.to_string());
     let found = Found { workloads: &[rewritten], releases: &releases, ..Found::default() };
@@ -315,7 +315,7 @@ fn releases_of_cast_ais_charts_are_included_with_their_hooks() {
 fn only_possible_releases_of_cast_ai_are_read() {
     let pod = |image: &str| serde_json::json!({"containers": [container("c", image)]});
     let of_release = |image: &str, release: &str| {
-        let mut workload = workload(WorkloadKind::Deployment, "tools", pod(image));
+        let mut workload = workload(WorkloadKind::Deployment, "tools", &pod(image));
         for (name, value) in [("name", release), ("namespace", "tools")] {
             workload.annotations.insert(format!("meta.helm.sh/release-{name}"), value.to_owned());
         }

@@ -4,7 +4,7 @@
 //! If the image's name in the mirror differs from the derived name, we add the variable, and remove it once it is not
 //! needed. Only a variable that we added is ours; a variable from another client is an ordinary image field.
 
-use crate::model::pod_spec::PodSpec;
+use crate::model::pod_template::PodTemplate;
 
 use crate::castai::derivation;
 use crate::model::image::Image;
@@ -20,13 +20,13 @@ pub fn variable(derived: &Use) -> Option<ImageField> {
 }
 
 /// The current image in a variable of `pod`.
-pub fn value(pod: &PodSpec, variable: &ImageField) -> Option<String> {
+pub fn value(pod: &PodTemplate, variable: &ImageField) -> Option<String> {
     locate_fields(pod, [variable]).into_iter().map(|field| field.value).next()
 }
 
 /// Whether `variable` is set without a literal value.
-pub fn is_set_elsewhere(pod: &PodSpec, variable: &ImageField) -> bool {
-    let all = pod.init_containers.iter().flatten().chain(&pod.containers);
+pub fn is_set_elsewhere(pod: &PodTemplate, variable: &ImageField) -> bool {
+    let all = pod.spec.init_containers.iter().flatten().chain(&pod.spec.containers);
     let mut own = all.filter(|container| Some(container.name.as_str()) == variable.container());
     let is_name = |name: &str| Some(name) == variable.variable();
     let is_there = own.any(|container| container.env.iter().flatten().any(|one| is_name(&one.name)));
@@ -47,7 +47,7 @@ pub struct MissingDerivedImage<'a> {
 /// The assigned image, if its component would not find it under the derived name. `own` is the current or future name
 /// of the component's own image.
 pub fn missing<'a>(
-    pod: &PodSpec,
+    pod: &PodTemplate,
     derived: &Use,
     assigned: &Assignment,
     own: &'a Image,

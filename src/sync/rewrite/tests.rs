@@ -36,10 +36,10 @@ fn lock(images: &[(&str, &str)]) -> Lock {
 /// An object as in the API server, and its snapshot.
 fn workload(kind: WorkloadKind, annotations: &Value, pod: &Value) -> (Value, Workload) {
     let wrapped = kind
-        .pod_spec_pointer()
+        .pod_template_pointer()
         .rsplit('/')
         .filter(|part| !part.is_empty())
-        .fold(pod.clone(), |inner, part| json!({part: inner}));
+        .fold(json!({"spec": pod}), |inner, part| json!({part: inner}));
     let mut object = wrapped;
     object["metadata"] = json!({"name": "w", "namespace": "castai-agent"});
     if !annotations.is_null() {
@@ -57,7 +57,7 @@ fn workload(kind: WorkloadKind, annotations: &Value, pod: &Value) -> (Value, Wor
         labels: BTreeMap::new(),
         annotations: serde_json::from_value(annotations.clone()).unwrap_or_default(),
         owner: None,
-        pod: serde_json::from_value(pod.clone()).unwrap(),
+        pod: serde_json::from_value(json!({"spec": pod})).unwrap(),
     };
     (object, workload)
 }
@@ -126,7 +126,7 @@ fn each_kind_and_image_field_is_patched_and_recorded_by_name() {
                 let (object, workload) = workload(kind, &annotations, pod);
                 let patch = patched(&lock, &workload);
                 let after = apply(object, &patch.patch).unwrap();
-                let pointer = format!("{}{path}", kind.pod_spec_pointer());
+                let pointer = format!("{}/spec{path}", kind.pod_template_pointer());
                 assert_eq!(after.pointer(&pointer), Some(&json!(destination)), "{kind:?} {image_field}");
                 assert_eq!(recorded(&after), json!({*image_field: {"from": AGENT, "to": destination}}));
                 let stays = annotations.get("other/key");

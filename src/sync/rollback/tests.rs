@@ -29,7 +29,7 @@ fn snapshot(object: &Value) -> Workload {
         labels: std::collections::BTreeMap::new(),
         annotations: serde_json::from_value(object["metadata"]["annotations"].clone()).unwrap_or_default(),
         owner: None,
-        pod: serde_json::from_value(object["spec"]["template"]["spec"].clone()).unwrap(),
+        pod: serde_json::from_value(object["spec"]["template"].clone()).unwrap(),
     }
 }
 

@@ -138,8 +138,7 @@ impl Run<'_> {
 /// Whether a pod is ready with exactly the images that our changes replaced: then the workload was healthy before.
 fn was_healthy(seen: &Observation, changes: &[Change], variables: &Variables) -> bool {
     let runs_former = |pod: &Pod| {
-        let fields =
-            pod.spec.as_ref().map(|spec| locate_image_fields(&spec.into(), variables)).unwrap_or_default();
+        let fields = locate_image_fields(&pod.into(), variables);
         changes.iter().all(|change| {
             let field = fields.iter().find(|field| field.image_field == change.image_field);
             field.map(|field| &field.value) == change.from.as_ref()

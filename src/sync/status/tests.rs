@@ -29,7 +29,8 @@ fn workload(image: &str, records: &Value, kind: WorkloadKind) -> Workload {
         ]
         .into(),
         owner: None,
-        pod: serde_json::from_value(json!({"containers": [{"name": "a", "image": image}]})).unwrap(),
+        pod: serde_json::from_value(json!({"spec": {"containers": [{"name": "a", "image": image}]}}))
+            .unwrap(),
         has_ended: false,
         managers: vec![FieldManager {
             name: "helm".to_owned(),
@@ -340,7 +341,7 @@ fn scanners_whose_variable_was_removed_count_as_reverted() {
     for (image, records, variable, expected) in cases {
         let mut workload = workload(image, records, WorkloadKind::Deployment);
         let env = variable.map(|value| json!([{"name": "SCANNERS_IMAGE", "value": value}]));
-        let pod = json!({"containers": [{"name": "a", "image": image, "env": env}]});
+        let pod = json!({"spec": {"containers": [{"name": "a", "image": image, "env": env}]}});
         workload.pod = serde_json::from_value(pod).unwrap();
         let digests = |tag: &&str| ((*tag).to_owned(), digest(tag));
         let listing = Listing { tags: ["v1", "v2"].iter().map(digests).collect(), ..Listing::default() };

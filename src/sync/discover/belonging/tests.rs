@@ -21,7 +21,8 @@ fn workload(kind: WorkloadKind, namespace: &str, name: &str, image: &str) -> Wor
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         owner: None,
-        pod: serde_json::from_value(json!({"containers": [{"name": "c", "image": image}]})).unwrap(),
+        pod: serde_json::from_value(json!({"spec": {"containers": [{"name": "c", "image": image}]}}))
+            .unwrap(),
         has_ended: false,
         managers: Vec::new(),
     }
@@ -51,10 +52,10 @@ fn a_name_selects_a_workload_only_with_evidence() {
 
     let cases: [(Change, Option<&str>); 9] = [
         (
-            |one| one.pod.service_account_name = Some("castai-agent".to_owned()),
+            |one| one.pod.spec.service_account_name = Some("castai-agent".to_owned()),
             Some("part of castai-agent: service account castai-agent"),
         ),
-        (|one| one.pod.service_account_name = Some("default".to_owned()), None),
+        (|one| one.pod.spec.service_account_name = Some("default".to_owned()), None),
         (
             |one| {
                 one.annotations.insert("meta.helm.sh/release-name".to_owned(), "castai-agent".to_owned());
@@ -92,14 +93,14 @@ fn a_name_selects_a_workload_only_with_evidence() {
         (
             |one| {
                 one.name.name = "dns-autoscaler".to_owned();
-                one.pod.service_account_name = Some("castai-agent".to_owned());
+                one.pod.spec.service_account_name = Some("castai-agent".to_owned());
             },
             None,
         ),
         (
             |one| {
                 one.name.kind = WorkloadKind::StatefulSet;
-                one.pod.service_account_name = Some("castai-agent".to_owned());
+                one.pod.spec.service_account_name = Some("castai-agent".to_owned());
             },
             None,
         ),
@@ -141,7 +142,7 @@ fn a_component_beside_it_is_evidence() {
 fn hook_jobs_are_recognised_by_name_and_evidence() {
     let job = |name: &str, image: &str, account: &str| {
         let mut job = workload(WorkloadKind::Job, "cast", name, image);
-        job.pod.service_account_name = Some(account.to_owned());
+        job.pod.spec.service_account_name = Some(account.to_owned());
         reason(&job, &ImageFilter::default())
     };
     let evictor = "castai-evictor-crd-upgrade";

@@ -30,7 +30,7 @@ fn workload(image: &str) -> Workload {
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         owner: None,
-        pod: serde_json::from_value(pod).unwrap(),
+        pod: serde_json::from_value(json!({"spec": pod})).unwrap(),
     }
 }
 

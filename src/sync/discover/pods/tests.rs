@@ -20,7 +20,7 @@ fn workload(name: WorkloadName, container: &serde_json::Value) -> Workload {
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         owner: None,
-        pod: serde_json::from_value(json!({"containers": [container]})).unwrap(),
+        pod: serde_json::from_value(json!({"spec": {"containers": [container]}})).unwrap(),
         has_ended: false,
         managers: Vec::new(),
     }

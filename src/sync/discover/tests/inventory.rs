@@ -6,7 +6,7 @@ use super::*;
 fn clusters_share_the_images_that_both_use() {
     let pod = serde_json::json!({"containers": [container("x", "castai/a:v1")]});
     let clusters = ["east", "west"].map(|cluster| {
-        let mut workload = workload(WorkloadKind::Deployment, "castai-agent", pod.clone());
+        let mut workload = workload(WorkloadKind::Deployment, "castai-agent", &pod);
         workload.name.cluster = cluster.to_owned();
         [workload]
     });
@@ -24,10 +24,10 @@ fn clusters_share_the_images_that_both_use() {
 fn the_inventory_is_sorted_and_lists_what_could_not_be_read() {
     let pod = |image: &str| serde_json::json!({"containers": [container("x", image)]});
     let workloads = [
-        workload(WorkloadKind::Pod, "castai-agent", pod("z:1")),
-        workload(WorkloadKind::Deployment, "castai-agent", pod("a:1")),
-        workload(WorkloadKind::DaemonSet, "castai-agent", pod("a:1")),
-        workload(WorkloadKind::CronJob, "castai-agent", pod("NOT AN IMAGE")),
+        workload(WorkloadKind::Pod, "castai-agent", &pod("z:1")),
+        workload(WorkloadKind::Deployment, "castai-agent", &pod("a:1")),
+        workload(WorkloadKind::DaemonSet, "castai-agent", &pod("a:1")),
+        workload(WorkloadKind::CronJob, "castai-agent", &pod("NOT AN IMAGE")),
     ];
     let inventory = discover(
         Vec::new(),

@@ -50,7 +50,7 @@ fn object() -> Value {
 fn snapshot(object: &Value) -> Workload {
     let kind = WorkloadKind::CronJob;
     let managed = serde_json::from_value(object["metadata"]["managedFields"].clone()).unwrap();
-    let pod = serde_json::from_value(object.pointer(kind.pod_spec_pointer()).unwrap().clone()).unwrap();
+    let pod = serde_json::from_value(object.pointer(kind.pod_template_pointer()).unwrap().clone()).unwrap();
     Workload {
         name: WorkloadName {
             cluster: "c".to_owned(),
@@ -154,12 +154,12 @@ fn relinquishing_applies_only_to_the_object_that_was_read() {
             object.pointer_mut(OURS).unwrap()["f:status"] = json!({});
         }),
         ("the image moved on", &|object| {
-            let pod = object.pointer_mut(WorkloadKind::CronJob.pod_spec_pointer()).unwrap();
-            pod["containers"][0]["image"] = "e.example/x:v2".into();
+            let pod = object.pointer_mut(WorkloadKind::CronJob.pod_template_pointer()).unwrap();
+            pod["spec"]["containers"][0]["image"] = "e.example/x:v2".into();
         }),
         ("the container is another", &|object| {
-            let pod = object.pointer_mut(WorkloadKind::CronJob.pod_spec_pointer()).unwrap();
-            pod["containers"][0]["name"] = "z".into();
+            let pod = object.pointer_mut(WorkloadKind::CronJob.pod_template_pointer()).unwrap();
+            pod["spec"]["containers"][0]["name"] = "z".into();
         }),
     ];
     for (what, change) in changes {

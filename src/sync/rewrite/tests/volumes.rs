@@ -30,7 +30,8 @@ fn a_volume_is_rewritten_recorded_and_rolled_back_in_every_kind() {
         let patch = patched(&lock, &before);
         let changed: Vec<_> = patch.changes.iter().map(|change| change.image_field.to_string()).collect();
         let after = apply(object.clone(), &patch.patch).unwrap();
-        let spec = after.pointer(kind.pod_spec_pointer()).unwrap();
+        let pointer = format!("{}/spec", kind.pod_template_pointer());
+        let spec = after.pointer(&pointer).unwrap();
         if kind == WorkloadKind::Pod {
             assert_eq!(changed, ["container/agent"], "a pod's volumes are immutable");
             assert_eq!(*spec, pod(&agent, MODEL));
@@ -43,7 +44,7 @@ fn a_volume_is_rewritten_recorded_and_rolled_back_in_every_kind() {
         assert!(matches!(rewrite(&lock, &rewritten), Some(Rewrite::Unchanged)), "{kind:?}");
         let Some(Rewrite::Patch(back)) = rollback::decide(&rewritten) else { panic!("{kind:?}") };
         let back = apply(after, &back.patch).unwrap();
-        assert_eq!(back.pointer(kind.pod_spec_pointer()), object.pointer(kind.pod_spec_pointer()));
+        assert_eq!(back.pointer(&pointer), object.pointer(&pointer));
         assert!(rewrite(&lock, &workload(kind, &Value::Null, &pod(AGENT, MODEL)).1).is_some());
     }
 }

@@ -24,7 +24,8 @@ fn workload(image: &str) -> Workload {
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         owner: None,
-        pod: serde_json::from_value(json!({"containers": [{"name": "a", "image": image}]})).unwrap(),
+        pod: serde_json::from_value(json!({"spec": {"containers": [{"name": "a", "image": image}]}}))
+            .unwrap(),
         has_ended: false,
         managers: Vec::new(),
     }

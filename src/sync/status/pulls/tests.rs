@@ -19,7 +19,7 @@ fn workload(name: WorkloadName, containers: &Value) -> Workload {
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         owner: None,
-        pod: serde_json::from_value(json!({"containers": containers})).unwrap(),
+        pod: serde_json::from_value(json!({"spec": {"containers": containers}})).unwrap(),
         has_ended: false,
         managers: Vec::new(),
     }

@@ -1,10 +1,16 @@
-//! The parts of a pod spec that this program reads. Kubernetes' own type takes 25 kB for an ordinary pod, mostly for
+//! The parts of a pod template that this program reads. Kubernetes' own type takes 25 kB for an ordinary pod, mostly for
 //! unset fields, and thousands are in memory together.
 
 use k8s_openapi::api::core::v1::{
     self, ConfigMapVolumeSource, EnvFromSource, EnvVarSource, SecretVolumeSource,
 };
 use serde::{Deserialize, Deserializer};
+
+/// A pod template, or a pod. Paths of image fields start here.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct PodTemplate {
+    pub spec: PodSpec,
+}
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -56,6 +62,18 @@ pub struct VolumeImage {
 
 fn or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Container>, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+impl From<&v1::PodTemplateSpec> for PodTemplate {
+    fn from(template: &v1::PodTemplateSpec) -> Self {
+        Self { spec: template.spec.as_ref().map(PodSpec::from).unwrap_or_default() }
+    }
+}
+
+impl From<&v1::Pod> for PodTemplate {
+    fn from(pod: &v1::Pod) -> Self {
+        Self { spec: pod.spec.as_ref().map(PodSpec::from).unwrap_or_default() }
+    }
 }
 
 /// Only the images of its volumes, because other volumes are not needed of pods that were read individually.
