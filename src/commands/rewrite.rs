@@ -8,9 +8,9 @@ use crate::output;
 use crate::output::rewrite::{missing_images, public_images};
 use crate::parse::documents::Format;
 use crate::sync::artifact::file::read_lock;
-use crate::sync::rewrite::input;
-use crate::sync::rewrite::manifests::{Rewritten, Settings, run as rewrite};
-use crate::sync::rewrite::text::join;
+use crate::sync::rewrite_manifests::input;
+use crate::sync::rewrite_manifests::text::join;
+use crate::sync::rewrite_manifests::{Rewritten, Settings, run as rewrite};
 use crate::sync::settings::Ports;
 
 pub(super) async fn run(

@@ -7,7 +7,7 @@ use crate::model::inventory::Place;
 use crate::output::{error, say};
 use crate::sync::plan::targets::Target;
 use crate::sync::presence::{Missing, Why};
-use crate::sync::rewrite::public::PublicImage;
+use crate::sync::rewrite_manifests::public::PublicImage;
 
 /// Says which images the mirror lacks, and `way` to mirror them.
 pub fn missing_images(way: &str, mirror: &Mirror, missing: &[Missing]) {

@@ -11,10 +11,10 @@ use crate::model::name_map::NameMap;
 use crate::sync::discover::snapshot::ClusterSnapshot;
 use crate::sync::discover::{ImageFilter, beside};
 use crate::sync::earlier_run;
+use crate::sync::mirror_choice;
 use crate::sync::plan::assign_all;
 use crate::sync::plan::assignment::{Assignment, Naming, Source};
 use crate::sync::settings::MirrorSettings;
-use crate::sync::target;
 use crate::transport;
 
 pub struct NamedImages {
@@ -44,9 +44,9 @@ pub async fn read(
     let snapshot = Box::pin(ClusterSnapshot::read(connection, scope, &filter)).await?;
     let region = settings.region.as_deref();
     let described = snapshot.environment.cluster(region);
-    let mirror = target::chosen(network, settings, Some(&described)).await?;
-    target::refuse_path(&mirror)?;
-    target::refuse_maps(slice::from_ref(&mirror), &settings.maps)?;
+    let mirror = mirror_choice::chosen(network, settings, Some(&described)).await?;
+    mirror_choice::refuse_path(&mirror)?;
+    mirror_choice::refuse_maps(slice::from_ref(&mirror), &settings.maps)?;
     let filter = beside(filter.below(vec![mirror.clone()]), &snapshot.workloads);
     let inventory = snapshot.inventory(region, &filter);
     let known = slice::from_ref(&mirror);

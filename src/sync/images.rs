@@ -10,9 +10,9 @@ use crate::sync::discover::manifests::Manifest;
 use crate::sync::discover::snapshot::ClusterSnapshot;
 use crate::sync::discover::{Found, ImageFilter, beside, discover, explain};
 use crate::sync::earlier_run;
+use crate::sync::mirror_choice;
 use crate::sync::plan::assign_all;
 use crate::sync::settings::MirrorSettings;
-use crate::sync::target;
 
 /// The settings of `images`.
 pub struct Settings {
@@ -44,7 +44,7 @@ pub async fn run(
     let snapshot = Box::pin(ClusterSnapshot::read(connection, &settings.scope, &settings.filter)).await?;
     let snapshot = snapshot.with_waiting_pods(&settings.scope).await?;
     let region = settings.mirror.region.as_deref();
-    let filter = settings.filter.clone().below(target::known_to_cluster(&settings.mirror, &snapshot));
+    let filter = settings.filter.clone().below(mirror_choice::known_to_cluster(&settings.mirror, &snapshot));
     let filter = beside(filter, &snapshot.workloads);
     let inventory = snapshot.inventory(region, &filter);
     let knowledge = &settings.filter.knowledge;
@@ -66,7 +66,7 @@ fn check_maps(
     if filter.mirrors.is_empty() {
         return Ok(());
     }
-    target::refuse_maps(&filter.mirrors, &filter.maps)?;
+    mirror_choice::refuse_maps(&filter.mirrors, &filter.maps)?;
     for mirror in &filter.mirrors {
         let region = settings.mirror.region_of(inventory.clusters.first(), mirror);
         let maps = settings.mirror.maps_below(mirror);

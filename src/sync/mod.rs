@@ -1,29 +1,30 @@
 //! The main job: discover → plan → mirror → verify → rewrite → rollout.
 
 pub mod artifact;
+mod cluster_rewrites;
+mod destinations;
 pub mod discover;
 pub mod earlier_run;
 mod gather;
 pub mod images;
 pub mod mirror;
-mod mirroring;
+pub mod mirror_choice;
 pub mod plan;
 pub mod presence;
 pub mod provenance;
 pub mod report;
 pub mod rewrite;
-mod rewriting;
+pub mod rewrite_manifests;
 pub mod rollback;
 pub mod rollout;
 pub mod settings;
 pub mod status;
-pub mod target;
 pub mod verify;
 
+use self::cluster_rewrites::{ClusterRewrites, Rules};
+use self::destinations::Destinations;
 use self::discover::beside;
-use self::mirroring::Mirroring;
 use self::report::{Proposal, SyncReport};
-use self::rewriting::{Rewriting, Rules};
 use self::settings::{Ports, Settings};
 use crate::error::CommandError;
 use crate::event::{Event, Observer, Stage};
@@ -44,7 +45,7 @@ pub async fn run(
 
     observer(Event::Stage(Stage::Discover));
     let clusters = gather::read_clusters(settings, ports).await?;
-    let filter = settings.filter.clone().below(target::known_mirrors(settings, &clusters));
+    let filter = settings.filter.clone().below(mirror_choice::known_mirrors(settings, &clusters));
     let filter = clusters.iter().fold(filter, |filter, cluster| beside(filter, &cluster.workloads));
     let inventory = gather::inventory(settings, &filter, &clusters, observer);
     gather::hint_at_earlier_runs(settings, &filter, &clusters, observer);
@@ -56,43 +57,43 @@ pub async fn run(
     }
 
     // With a lock from another machine, the lock states what is verified; otherwise the registries do.
-    let mirroring = if let Some(lock) = settings.artifacts.lock.given() {
-        Mirroring::of_lock(lock.clone(), &inventory, settings, observer)?
+    let destinations = if let Some(lock) = settings.artifacts.lock.given() {
+        Destinations::of_lock(lock.clone(), &inventory, settings, observer)?
     } else {
         let region = settings.mirror.region.as_deref();
         let described: Vec<_> = clusters.iter().map(|cluster| cluster.environment.cluster(region)).collect();
         let described = if described.is_empty() { &inventory.clusters } else { &described };
-        Mirroring::plan(settings, &ports.network, &inventory, described, observer).await?
+        Destinations::plan(settings, &ports.network, &inventory, described, observer).await?
     };
-    let expected = mirroring.expected_lock(stages.mirror);
-    let rules = Rules { mirroring: &mirroring, filter: &filter, settings };
+    let expected = destinations.expected_lock(stages.mirror);
+    let rules = Rules { destinations: &destinations, filter: &filter, settings };
     let clusters = if stages.rewrite { clusters } else { Vec::new() };
-    let mut rewriting = Rewriting::decide(clusters, rules, &expected);
-    let plan = mirroring.plan_made();
-    let plan = plan.map(|plan| Plan { cluster_plans: rewriting.plans(), ..plan.clone() });
+    let mut rewrites = ClusterRewrites::decide(clusters, rules, &expected);
+    let plan = destinations.plan_made();
+    let plan = plan.map(|plan| Plan { cluster_plans: rewrites.plans(), ..plan.clone() });
     if let Some(plan) = &plan {
         settings.artifacts.plan.write(plan)?;
     }
-    let mut planned = mirroring.planned_report(&inventory, plan, stages.mirror);
+    let mut planned = destinations.planned_report(&inventory, plan, stages.mirror);
     if let Some(dry_run) = settings.dry_run {
-        planned.workloads = rewriting.dry_run(dry_run, observer).await;
-        return Ok(planned.with_traffic(mirroring.traffic()));
+        planned.workloads = rewrites.dry_run(dry_run, observer).await;
+        return Ok(planned.with_traffic(destinations.traffic()));
     }
-    planned.workloads = rewriting.preview();
-    let (copies, upload_bytes) = mirroring.copies();
-    let proposal = Proposal { planned: &planned, copies, upload_bytes, patches: rewriting.patches() };
+    planned.workloads = rewrites.preview();
+    let (copies, upload_bytes) = destinations.copies();
+    let proposal = Proposal { planned: &planned, copies, upload_bytes, patches: rewrites.patches() };
     if !approve(&proposal).await? {
         return Ok(planned.declined());
     }
 
-    // Only what the registry itself confirms is added to the lock, and only images in the lock are used for rewriting.
-    let (mut report, lock) = mirroring.carry_out(settings, &inventory, observer).await?;
+    // Only what the registry itself confirms is added to the lock, and only images in the lock are used for rewrites.
+    let (mut report, lock) = destinations.carry_out(settings, &inventory, observer).await?;
     settings.artifacts.lock.write(&lock)?;
     if report.has_copied() {
-        let unread = rewriting.read_workloads_again().await?;
+        let unread = rewrites.read_workloads_again().await?;
         report.notes.extend(unread.notes);
         report.unlisted.extend(unread.unlisted);
     }
-    report.workloads = rewriting.roll_out(&lock, observer).await;
-    Ok(report.with_traffic(mirroring.traffic()))
+    report.workloads = rewrites.roll_out(&lock, observer).await;
+    Ok(report.with_traffic(destinations.traffic()))
 }

@@ -1,12 +1,8 @@
 //! Decides on patches that switch workloads to verified images: pure, from a snapshot and a lock.
 
 pub mod derived_image;
-pub mod input;
-pub mod manifests;
 mod patch;
-pub mod public;
 mod scanner_variable;
-pub mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -19,10 +19,10 @@ use crate::store::{self, Limits, Reference, Repository, Store};
 use crate::sync::discover::snapshot::{ClusterSnapshot, PODS};
 use crate::sync::discover::{ImageFilter, beside};
 use crate::sync::earlier_run;
+use crate::sync::mirror_choice;
 use crate::sync::plan::assign_all;
 use crate::sync::plan::assignment::Assignment;
 use crate::sync::settings::MirrorSettings;
-use crate::sync::target;
 use crate::transport;
 
 /// The settings of `status`.
@@ -52,7 +52,7 @@ pub async fn run(
     let mut snapshot = snapshot.with_waiting_pods(&settings.scope).await?;
     snapshot.pods = without_outdated(snapshot.pods, &snapshot.workloads);
     let region = settings.mirror.region.as_deref();
-    let known = target::known_to_cluster(&settings.mirror, &snapshot);
+    let known = mirror_choice::known_to_cluster(&settings.mirror, &snapshot);
     let inventory =
         snapshot.inventory(region, &beside(settings.filter.clone().below(known), &snapshot.workloads));
     let mut report = StatusReport::new(Vec::new(), Vec::new(), &inventory);
@@ -60,7 +60,7 @@ pub async fn run(
     for note in &report.notes {
         observer(Event::Warning(note.clone()));
     }
-    let known = target::known_to_cluster(&settings.mirror, &snapshot);
+    let known = mirror_choice::known_to_cluster(&settings.mirror, &snapshot);
     let knowledge = &settings.filter.knowledge;
     if let Some(hint) = earlier_run::hint(&snapshot.workloads, knowledge, &settings.mirror, &known) {
         observer(Event::Note(hint));
@@ -144,7 +144,7 @@ async fn read_registries(
     let cluster = inventory.clusters.first();
     let region = settings.mirror.region.as_deref().or_else(|| cluster?.region.as_deref());
     let (mirror, refusal) = mirror(settings, network, inventory, cluster, region, observer).await?;
-    target::refuse_maps(slice::from_ref(&mirror), &settings.mirror.maps)?;
+    mirror_choice::refuse_maps(slice::from_ref(&mirror), &settings.mirror.maps)?;
     let region = settings.mirror.region_of(cluster, &mirror);
     let assignments = assign_all(inventory, &mirror, &settings.mirror.maps, region.as_deref(), observer);
     if settings.cluster_only {
@@ -198,11 +198,11 @@ async fn mirror(
     // Without AWS, the cluster's account may belong to someone else.
     let of_cluster = || choose::of_cluster(cluster, region);
     if settings.cluster_only {
-        let given = target::mirror_of_cluster(cluster, &settings.mirror.registries).cloned();
+        let given = mirror_choice::mirror_of_cluster(cluster, &settings.mirror.registries).cloned();
         let recorded = given.or_else(|| recorded_mirror(inventory));
         return Ok((recorded.map_or_else(of_cluster, Ok)?, None));
     }
-    let error = match target::identified(network, &settings.mirror, cluster).await? {
+    let error = match mirror_choice::identified(network, &settings.mirror, cluster).await? {
         Ok(mirror) => return Ok((mirror, None)),
         Err(error) => error,
     };

@@ -12,8 +12,8 @@ use crate::output;
 use crate::persist::helm::document::{Occasion, document};
 use crate::persist::helm::{rendered, values};
 use crate::sync::discover::manifests;
+use crate::sync::mirror_choice;
 use crate::sync::plan::assignment::Naming;
-use crate::sync::target;
 
 pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result<ExitStatus, CommandError> {
     let knowledge = discovery::knowledge(&wanted.naming.knowledge)?;
@@ -26,9 +26,9 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
     } else {
         None
     };
-    let mirror = target::chosen(&network, &settings, cluster.as_ref()).await?;
-    target::refuse_path(&mirror)?;
-    target::refuse_maps(std::slice::from_ref(&mirror), &settings.maps)?;
+    let mirror = mirror_choice::chosen(&network, &settings, cluster.as_ref()).await?;
+    mirror_choice::refuse_path(&mirror)?;
+    mirror_choice::refuse_maps(std::slice::from_ref(&mirror), &settings.maps)?;
     let naming = Naming { mirror: &mirror, maps: &settings.maps, knowledge: &knowledge };
     let region = settings.region_of(cluster.as_ref(), &mirror);
     let (assignments, notes) = rendered::assignments(&releases, naming, region.as_deref());

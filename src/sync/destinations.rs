@@ -14,22 +14,20 @@ use crate::model::lock::Lock;
 use crate::model::plan::{DestinationPlan, Plan, PlanKind, PlannedImage, Step};
 use crate::model::traffic::HostTraffic;
 use crate::store::{self, Error, Store, Stores};
-use crate::sync::discover::ImageFilter;
 use crate::sync::mirror::{self, Mirrored};
+use crate::sync::mirror_choice;
 use crate::sync::plan::assign_all;
 use crate::sync::plan::assignment::{Assignment, Source};
 use crate::sync::plan::prepare::{Prepared, Wanted, prepare, renew};
 use crate::sync::plan::tree::ManifestCache;
 use crate::sync::plan::uploads::join_uploads;
 use crate::sync::report::{ImageReport, ImageResult, RunOutcome, SyncReport};
-use crate::sync::rewrite::Rewriter;
 use crate::sync::settings::Settings;
-use crate::sync::target;
 use crate::sync::verify::{PlanAge, verify};
 use crate::transport;
 
 /// Where verified images come from: registries that are planned, or a lock that was made where they could be planned.
-pub(super) enum Mirroring<'o> {
+pub(super) enum Destinations<'o> {
     Planned(Box<Planned<'o>>),
     Locked {
         lock: Lock,
@@ -48,7 +46,7 @@ pub(super) struct Planned<'o> {
     cache: ManifestCache,
 }
 
-impl<'o> Mirroring<'o> {
+impl<'o> Destinations<'o> {
     /// Takes a lock's word for what is in its registries. Nothing but the cluster is needed then.
     pub(super) fn of_lock(
         lock: Lock,
@@ -56,9 +54,9 @@ impl<'o> Mirroring<'o> {
         settings: &Settings,
         observer: Observer<'_>,
     ) -> Result<Self, CommandError> {
-        target::locked_mirror(&lock, None)?;
+        mirror_choice::locked_mirror(&lock, None)?;
         let mirrors: Vec<_> = lock.destinations.iter().map(|locked| locked.mirror.clone()).collect();
-        target::refuse_maps(&mirrors, &settings.mirror.maps)?;
+        mirror_choice::refuse_maps(&mirrors, &settings.mirror.maps)?;
         let skipped_images = |mirror: &Mirror| {
             assigned(inventory, mirror, settings, observer)
                 .into_iter()
@@ -83,13 +81,13 @@ impl<'o> Mirroring<'o> {
         let given = settings.artifacts.plan.given();
         let mirrors = match given {
             Some(plan) => plan.destinations.iter().map(|planned| planned.mirror.clone()).collect(),
-            None => target::all_chosen(network, &settings.mirror, clusters).await?,
+            None => mirror_choice::all_chosen(network, &settings.mirror, clusters).await?,
         };
         if mirrors.is_empty() {
             return Err(CommandError::new("error: the plan has no destination"));
         }
-        mirrors.iter().try_for_each(target::refuse_path)?;
-        target::refuse_maps(&mirrors, &settings.mirror.maps)?;
+        mirrors.iter().try_for_each(mirror_choice::refuse_path)?;
+        mirror_choice::refuse_maps(&mirrors, &settings.mirror.maps)?;
         let stores = store::open(&mirrors, network, settings.limits, observer).await?;
         let cache = ManifestCache::default();
         let (plan, age) = if let Some(plan) = given {
@@ -129,21 +127,19 @@ impl<'o> Mirroring<'o> {
         }
     }
 
-    /// What decides on the patches of one cluster by `lock`, which has the destinations of this value.
-    pub(super) fn rewriter<'r>(
-        &'r self,
-        cluster: &Cluster,
-        lock: &'r Lock,
-        filter: &'r ImageFilter,
-    ) -> Option<Rewriter<'r>> {
-        let skipped_images = match self {
-            Self::Planned(planned) => &planned.skipped_images,
-            Self::Locked { skipped_images, .. } => skipped_images,
-        };
-        let mirror = target::locked_mirror(lock, Some(cluster)).ok()?;
-        let mut pairs = lock.destinations.iter().zip(skipped_images);
-        let (destination, skipped_images) = pairs.find(|(locked, _)| locked.mirror == *mirror)?;
-        Some(Rewriter { destination, filter, skipped_images })
+    /// Index of the destination whose names the workloads of `cluster` get. There is at least one destination.
+    pub(super) fn of_cluster(&self, cluster: &Cluster) -> usize {
+        let mirrors = self.mirrors();
+        let nearest = mirror_choice::mirror_of_cluster(Some(cluster), mirrors.iter().copied());
+        mirrors.iter().position(|mirror| Some(*mirror) == nearest).unwrap_or_default()
+    }
+
+    /// Images as written that the destination with this index does not need.
+    pub(super) fn skipped_images(&self, destination: usize) -> &BTreeSet<Image> {
+        match self {
+            Self::Planned(planned) => &planned.skipped_images[destination],
+            Self::Locked { skipped_images, .. } => &skipped_images[destination],
+        }
     }
 
     /// The number of images to copy, and the bytes to upload.
@@ -277,7 +273,7 @@ async fn renewed(plan: &Plan, settings: &Settings, stores: &Stores<'_>) -> Resul
     let mut prepared = Vec::new();
     for planned in &plan.destinations {
         let (mirror, registries) = (&planned.mirror, &settings.mirror.registries);
-        let movable = target::movable_tags(mirror, registries, &settings.replace);
+        let movable = mirror_choice::movable_tags(mirror, registries, &settings.replace);
         prepared.push(renew(&stores.destination(mirror), planned, movable).await.map_err(cannot_plan)?);
     }
     Ok(with_prepared(plan.clone(), prepared))
@@ -301,7 +297,7 @@ async fn fresh(
             assignments: assigned(inventory, mirror, settings, observer),
             node_platforms: node_platforms.clone(),
             detail: settings.detail,
-            movable: target::movable_tags(mirror, &settings.mirror.registries, &settings.replace),
+            movable: mirror_choice::movable_tags(mirror, &settings.mirror.registries, &settings.replace),
         };
         let (sources, destination) = (stores.sources(), stores.destination(mirror));
         prepared.push(prepare(&sources, &destination, mirror, wanted, cache).await.map_err(cannot_plan)?);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::error::CommandError;
 use crate::parse::documents::{self, Format};
 use crate::sync::discover::manifests;
-use crate::sync::rewrite::manifests::Part;
+use crate::sync::rewrite_manifests::Part;
 
 /// Reads the texts of `-f`.
 pub async fn read(files: &[PathBuf]) -> Result<Vec<Part>, CommandError> {

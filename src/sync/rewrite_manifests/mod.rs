@@ -1,12 +1,16 @@
 //! Rewrites manifests to private names, once the registry is known to have all the images.
 
+pub mod input;
+pub mod public;
+pub mod text;
+
 use std::collections::BTreeSet;
 use std::slice;
 
 use jiff::Timestamp;
 
-use super::public::{PublicImage, public_images};
-use super::text::{self, Edit};
+use self::public::{PublicImage, public_images};
+use self::text::Edit;
 use crate::cluster::environment::Environment;
 use crate::error::CommandError;
 use crate::event::{Event, Observer};
@@ -18,12 +22,12 @@ use crate::parse::documents::Format;
 use crate::store::{self, Limits};
 use crate::sync::discover::manifests::{Manifest, Text};
 use crate::sync::discover::{Found, ImageFilter, discover};
+use crate::sync::mirror_choice;
 use crate::sync::plan::assignment::{Assignment, Source, assign};
 use crate::sync::plan::targets::targets;
 use crate::sync::presence::{Missing, missing, unproven};
 use crate::sync::settings::MirrorSettings;
 use crate::sync::settings::Ports;
-use crate::sync::target;
 
 /// The settings of `rewrite`.
 pub struct Settings {
@@ -111,10 +115,10 @@ pub async fn run(
     }
     let cluster = inventory.clusters.first();
     let mirror = match lock {
-        Some(lock) => target::locked_mirror(lock, cluster)?.clone(),
-        None => target::chosen(&ports.network, wanted, cluster).await?,
+        Some(lock) => mirror_choice::locked_mirror(lock, cluster)?.clone(),
+        None => mirror_choice::chosen(&ports.network, wanted, cluster).await?,
     };
-    target::refuse_maps(slice::from_ref(&mirror), &wanted.maps)?;
+    mirror_choice::refuse_maps(slice::from_ref(&mirror), &wanted.maps)?;
     let filter = filter.clone().below(vec![mirror.clone()]);
 
     // Each manifest is decided separately: another one of the same name may have other records.
