@@ -178,7 +178,7 @@ impl Lists<'_> {
         let page: Page = serde_json::from_str(&text).map_err(kube::Error::SerdeError)?;
         let (objects, metadata) = page.into_parts();
         let outlines = objects.into_iter().map(|mut object| object.outline(self.kind, &self.connection.name));
-        let lone: Vec<_> = outlines.filter(|outline| !outline.is_covered_by_its_owner()).collect();
+        let lone: Vec<_> = outlines.filter(|outline| !outline.is_covered_by_its_controller()).collect();
         if lone.len() > FEW {
             return Ok(None);
         }
@@ -202,7 +202,7 @@ impl Lists<'_> {
     /// `None` if the object's owner has its images.
     fn read(&self, mut object: Object) -> Option<Found> {
         let outline = object.outline(self.kind, &self.connection.name);
-        if outline.is_covered_by_its_owner() {
+        if outline.is_covered_by_its_controller() {
             return None;
         }
         let (namespace, name) = (outline.name.namespace.clone(), outline.name.name.clone());

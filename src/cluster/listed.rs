@@ -12,7 +12,7 @@ use crate::model::field_manager::field_managers;
 use crate::model::image_field::Variables;
 use crate::model::inventory::{WorkloadKind, WorkloadName};
 use crate::model::pod_template::PodTemplate;
-use crate::model::workload::{Owner, Workload};
+use crate::model::workload::{ControllerReference, Workload};
 
 /// One page of a list of workloads or pods. kube's own type would hold the whole response in several copies.
 #[derive(Deserialize)]
@@ -87,10 +87,8 @@ impl Object<'_> {
             },
             labels: metadata.labels,
             annotations: metadata.annotations,
-            owner: metadata.owner_references.into_iter().find(|owner| owner.controller).map(|owner| Owner {
-                api_version: owner.api_version,
-                kind: owner.kind,
-                name: owner.name,
+            controller: metadata.owner_references.into_iter().find(|owner| owner.controller).map(|owner| {
+                ControllerReference { api_version: owner.api_version, kind: owner.kind, name: owner.name }
             }),
             pod: PodTemplate::default(),
             has_ended: kind == WorkloadKind::Pod && has_ended,
@@ -109,7 +107,8 @@ impl Object<'_> {
     ) -> Result<Workload, serde_json::Error> {
         let kind = outline.name.kind;
         outline.pod = self.pod(kind)?;
-        if let (Some(managed), false) = (self.metadata.managed_fields, outline.is_covered_by_its_owner()) {
+        if let (Some(managed), false) = (self.metadata.managed_fields, outline.is_covered_by_its_controller())
+        {
             let entries = serde_json::from_str(managed.get())?;
             outline.managers = field_managers(kind, entries, &outline.pod, variables);
         }
@@ -184,7 +183,7 @@ mod tests {
         ];
         for (kind, api_version, owner, expected) in cases {
             assert_eq!(
-                owned(kind, api_version, owner).is_covered_by_its_owner(),
+                owned(kind, api_version, owner).is_covered_by_its_controller(),
                 expected,
                 "{kind:?} of {owner}"
             );

@@ -13,7 +13,7 @@ use super::pages;
 use crate::model::image::Digest;
 use crate::model::image_field::{ImageField, LocatedField, Variables, locate_image_fields};
 use crate::model::inventory::{WorkloadKind, WorkloadName};
-use crate::model::workload::Owner;
+use crate::model::workload::ControllerReference;
 
 /// Waiting reasons of a container whose image cannot be pulled (Kubernetes `pkg/kubelet/images/types.go`, and
 /// `pkg/errors/errors.go` of `k8s.io/cri-api`).
@@ -39,7 +39,7 @@ pub struct WaitingPod {
     pub name: WorkloadName,
     pub labels: BTreeMap<String, String>,
     /// The controller that created it, if any.
-    pub owner: Option<Owner>,
+    pub controller: Option<ControllerReference>,
     pub images: Vec<WaitingImage>,
     pub running: Vec<RunningImage>,
 }
@@ -154,10 +154,8 @@ fn waiting_pod(cluster: &str, pod: Pod) -> Option<WaitingPod> {
             name: metadata.name.unwrap_or_default(),
         },
         labels: metadata.labels.unwrap_or_default(),
-        owner: owners.into_iter().find(|owner| owner.controller == Some(true)).map(|owner| Owner {
-            api_version: owner.api_version,
-            kind: owner.kind,
-            name: owner.name,
+        controller: owners.into_iter().find(|owner| owner.controller == Some(true)).map(|owner| {
+            ControllerReference { api_version: owner.api_version, kind: owner.kind, name: owner.name }
         }),
         images,
         running,
@@ -253,7 +251,7 @@ mod tests {
             ]
         );
         assert_eq!(seen.images[0].message, "403 Forbidden", "it is one line");
-        assert_eq!(seen.owner.unwrap().name, "web-1");
+        assert_eq!(seen.controller.unwrap().name, "web-1");
         assert_eq!(waiting_pod("c", pod(Some("2026-01-01T00:00:00Z"))), None, "it goes away");
     }
 

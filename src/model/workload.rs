@@ -14,7 +14,7 @@ pub struct Workload {
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
     /// The controller that created this object, if any.
-    pub owner: Option<Owner>,
+    pub controller: Option<ControllerReference>,
     pub pod: PodTemplate,
     /// Whether it is a pod that has finished or is being deleted: it will not run another image.
     pub has_ended: bool,
@@ -24,13 +24,13 @@ pub struct Workload {
 
 /// A controlling owner reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
+pub struct ControllerReference {
     pub api_version: String,
     pub kind: String,
     pub name: String,
 }
 
-impl Owner {
+impl ControllerReference {
     /// The API group of its kind; empty for the core group.
     pub fn group(&self) -> &str {
         self.api_version.split_once('/').map_or("", |(group, _)| group)
@@ -45,8 +45,8 @@ impl Owner {
 
 impl Workload {
     /// Whether its controller is a workload with the same images, so that this object can be ignored.
-    pub fn is_covered_by_its_owner(&self) -> bool {
-        let Some(owner) = &self.owner else { return false };
+    pub fn is_covered_by_its_controller(&self) -> bool {
+        let Some(owner) = &self.controller else { return false };
         match self.name.kind {
             WorkloadKind::Pod => owner.workload_kind().is_some(),
             WorkloadKind::ReplicaSet => owner.workload_kind() == Some(WorkloadKind::Deployment),

@@ -135,7 +135,7 @@ pub fn owners(workload: &Workload, context: &OwnershipContext) -> Vec<Owner> {
         let reverts = "reverts the image when the manifest is applied again";
         add("kubectl apply".to_owned(), reverts, false);
     }
-    if let Some(owner) = &workload.owner {
+    if let Some(owner) = &workload.controller {
         let name = format!("{}/{} ({})", owner.kind, owner.name, owner.api_version);
         add(name, "controls this object, and may revert the image at any time", false);
     }

@@ -114,7 +114,7 @@ mod tests {
             labels: std::collections::BTreeMap::new(),
             annotations: std::collections::BTreeMap::new(),
             managers: Vec::new(),
-            owner: None,
+            controller: None,
             pod: serde_json::from_value(json!({"spec": {"containers": containers}})).unwrap(),
             has_ended: false,
         };

@@ -32,7 +32,7 @@ fn is_cast_ai(workload: &Workload, known: Known<'_>) -> bool {
 }
 
 fn is_made_by_workload(workload: &Workload) -> bool {
-    workload.owner.as_ref().is_some_and(|owner| owner.workload_kind().is_some())
+    workload.controller.as_ref().is_some_and(|owner| owner.workload_kind().is_some())
 }
 
 /// The keys per object that may hold an endpoint of these workloads. Nothing else is kept, because Secrets also contain

@@ -145,7 +145,7 @@ fn inputs(variables: &[(&str, String)]) -> Inputs {
         },
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
-        owner: None,
+        controller: None,
         pod: serde_json::from_value(json!({"spec": {"containers": [{"name": "agent", "env": env}]}}))
             .unwrap(),
     };

@@ -155,7 +155,7 @@ fn found_uses<'f>(
 
 /// The included images of a workload, and notes on those that are not valid references.
 pub fn uses(workload: &Workload, filter: &ImageFilter) -> Uses {
-    if workload.is_covered_by_its_owner() {
+    if workload.is_covered_by_its_controller() {
         return (Vec::new(), Vec::new());
     }
     let whole = whole_workload(workload, filter);

@@ -86,7 +86,7 @@ mod tests {
                 json!({"container/a": {"from": from, "to": to}}).to_string(),
             )]
             .into(),
-            owner: None,
+            controller: None,
             pod: serde_json::from_value(json!({"spec": {"containers": [{"name": "a", "image": to}]}}))
                 .unwrap(),
             has_ended: false,

@@ -182,7 +182,7 @@ pub fn skipped(workload: &Workload) -> Vec<SkippedImage> {
 /// Each record with the current value of its image field; nothing if the workload's owner has the same images and is
 /// patched instead.
 fn recorded(workload: &Workload, records: &Records) -> Vec<(ImageField, Record, Option<String>)> {
-    if workload.is_covered_by_its_owner() {
+    if workload.is_covered_by_its_controller() {
         return Vec::new();
     }
     let image_fields: Vec<ImageField> = records.all().map(|(image_field, _)| image_field).collect();

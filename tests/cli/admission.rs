@@ -144,7 +144,7 @@ fn rewritten(pod: &Value, maps: &[NameMap], is_covered: &impl Fn(&Image, &Image)
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         managers: Vec::new(),
-        owner: None,
+        controller: None,
         pod: serde_json::from_value(pod["spec"].clone()).unwrap(),
         has_ended: false,
     };

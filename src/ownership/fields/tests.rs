@@ -41,7 +41,7 @@ fn workload(images: &[(&str, &str)], managers: Managers<'_>) -> Workload {
         },
         labels: BTreeMap::new(),
         annotations: [(ANNOTATION.to_owned(), json!(records).to_string())].into(),
-        owner: None,
+        controller: None,
         pod: serde_json::from_value(json!({"spec": {"containers": containers}})).unwrap(),
         has_ended: false,
         managers: managers.iter().enumerate().map(manager).collect(),

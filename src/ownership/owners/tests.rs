@@ -17,7 +17,7 @@ fn workload(labels: &Value, annotations: &Value, managers: &[(&str, bool)]) -> W
         },
         labels: serde_json::from_value(labels.clone()).unwrap(),
         annotations: serde_json::from_value(annotations.clone()).unwrap(),
-        owner: None,
+        controller: None,
         pod: serde_json::from_value(json!({"spec": {"containers": []}})).unwrap(),
         has_ended: false,
         managers: managers.iter().map(|(name, applies)| manager(name, *applies, 0)).collect(),

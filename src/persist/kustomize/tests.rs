@@ -18,7 +18,7 @@ fn workload(kind: WorkloadKind, name: &str, pod: &Value) -> Workload {
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         managers: Vec::new(),
-        owner: None,
+        controller: None,
         pod: serde_json::from_value(json!({"spec": pod})).unwrap(),
         has_ended: false,
     }

@@ -6,7 +6,7 @@ use crate::model::inventory::WorkloadKind;
 use crate::model::inventory::WorkloadName;
 use crate::model::knowledge::{DerivedEndpoint, EndpointFile, Knowledge};
 use crate::model::pod_template::PodTemplate;
-use crate::model::workload::Owner;
+use crate::model::workload::ControllerReference;
 use crate::preflight::references::{ObjectKind, Unreadable};
 
 fn workload(namespace: &str, name: &str, pod: Value) -> Workload {
@@ -21,7 +21,7 @@ fn workload(namespace: &str, name: &str, pod: Value) -> Workload {
         },
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
-        owner: None,
+        controller: None,
         pod: PodTemplate { spec: serde_json::from_value(pod).unwrap() },
     }
 }
@@ -179,7 +179,7 @@ fn telemetry_is_derived_as_the_components_derive_it() {
 fn only_cast_ais_workloads_are_queried() {
     let pod = |image: &str| json!({"containers": [{"name": "a", "image": image}]});
     let mut owned = workload("castai-agent", "castai-agent-7d9f", pod("nginx"));
-    owned.owner = Some(Owner {
+    owned.controller = Some(ControllerReference {
         api_version: "apps/v1".to_owned(),
         kind: "Deployment".to_owned(),
         name: "castai-agent".to_owned(),

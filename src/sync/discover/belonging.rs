@@ -39,7 +39,7 @@ fn labelled(workload: &Workload, knowledge: &Knowledge) -> Option<Reason> {
 /// What shows that a workload with the name of a component's workload is that one.
 fn evidence(workload: &Workload, filter: &ImageFilter) -> Option<String> {
     let is_chart = |name: &str| filter.knowledge.chart(&format!("{name}-")).is_some();
-    if let Some(owner) = workload.owner.as_ref().filter(|owner| owner.group().ends_with("cast.ai")) {
+    if let Some(owner) = workload.controller.as_ref().filter(|owner| owner.group().ends_with("cast.ai")) {
         return Some(format!("owned by {}", owners::described(owner)));
     }
     if let Some(account) = workload.pod.spec.service_account_name.as_ref().filter(|name| is_chart(name)) {

@@ -71,7 +71,7 @@ fn searched(inventory: &Inventory, found: Found<'_>) -> Vec<String> {
 }
 
 fn of_workload(workload: &Workload, filter: &ImageFilter) -> Vec<ExcludedImage> {
-    if workload.is_covered_by_its_owner() {
+    if workload.is_covered_by_its_controller() {
         return Vec::new();
     }
     let place = owners::place_of(workload);

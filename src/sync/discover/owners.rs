@@ -3,18 +3,18 @@
 
 use crate::cluster::waiting::WaitingPod;
 use crate::model::inventory::{Place, WorkloadKind, WorkloadName};
-use crate::model::workload::{Owner, Workload};
+use crate::model::workload::{ControllerReference, Workload};
 
 /// A controller of another kind, which would revert changes to the objects that it controls. A Deployment can be
 /// patched even if an operator controls it.
-pub(super) fn custom_owner(workload: &Workload) -> Option<&Owner> {
+pub(super) fn custom_owner(workload: &Workload) -> Option<&ControllerReference> {
     use WorkloadKind::{Job, Pod, ReplicaSet, ReplicationController};
     let is_part = matches!(workload.name.kind, Pod | ReplicaSet | ReplicationController | Job);
-    workload.owner.as_ref().filter(|_| is_part)
+    workload.controller.as_ref().filter(|_| is_part)
 }
 
 /// `Rollout checkout (argoproj.io)`.
-pub(super) fn described(owner: &Owner) -> String {
+pub(super) fn described(owner: &ControllerReference) -> String {
     match owner.group() {
         "" => format!("{} {}", owner.kind, owner.name),
         group => format!("{} {} ({group})", owner.kind, owner.name),
@@ -32,7 +32,7 @@ pub(super) fn place_of(workload: &Workload) -> Place {
 /// The top controller of a pod. A ReplicaSet or Job that is not in `workloads` was omitted because a Deployment or
 /// CronJob owns it; the owner's name is followed by a hash or a time in its name.
 pub(in crate::sync) fn top_controller(pod: &WaitingPod, workloads: &[Workload]) -> Place {
-    let Some(owner) = &pod.owner else { return Place::Workload(pod.name.clone()) };
+    let Some(owner) = &pod.controller else { return Place::Workload(pod.name.clone()) };
     let Some(kind) = owner.workload_kind() else { return place_of_owner(&pod.name, owner) };
     let named = |kind, name: &str| WorkloadName { kind, name: name.to_owned(), ..pod.name.clone() };
     let name = named(kind, &owner.name);
@@ -62,7 +62,7 @@ pub(in crate::sync) fn find<'w>(workloads: &'w [Workload], name: &WorkloadName) 
     workloads.binary_search_by(|workload| workload.name.cmp(name)).ok().map(|index| &workloads[index])
 }
 
-fn place_of_owner(below: &WorkloadName, owner: &Owner) -> Place {
+fn place_of_owner(below: &WorkloadName, owner: &ControllerReference) -> Place {
     let kind = owner.kind.to_lowercase();
     Place::Resource {
         cluster: below.cluster.clone(),

@@ -56,7 +56,7 @@ pub(super) fn excluded(
     filter: &ImageFilter,
 ) -> Vec<ExcludedImage> {
     let mut excluded = Vec::new();
-    for (pod, waiting) in added(found).filter(|(pod, _)| pod.owner.is_some()) {
+    for (pod, waiting) in added(found).filter(|(pod, _)| pod.controller.is_some()) {
         let image = waiting.image.parse::<Image>();
         let why = match &image {
             Err(error) => format!("pod {} cannot pull it ({}): {error}", pod.name.name, waiting.reason),
@@ -80,7 +80,7 @@ pub(super) fn excluded(
 /// Pods with images that they cannot pull, except images that their workload contains itself.
 fn added(found: Found<'_>) -> impl Iterator<Item = (&WaitingPod, &WaitingImage)> {
     found.pods.iter().flat_map(move |pod| {
-        let workload = workload_of(pod, found.workloads).filter(|_| pod.owner.is_some());
+        let workload = workload_of(pod, found.workloads).filter(|_| pod.controller.is_some());
         // No variable is waited for.
         let fields = workload
             .map(|workload| locate_image_fields(&workload.pod, &Variables::default()))
@@ -96,7 +96,7 @@ fn added(found: Found<'_>) -> impl Iterator<Item = (&WaitingPod, &WaitingImage)>
 }
 
 fn workload_of<'w>(pod: &WaitingPod, workloads: &'w [Workload]) -> Option<&'w Workload> {
-    let kind = pod.owner.as_ref().and_then(|owner| Some((owner.workload_kind()?, &owner.name)));
+    let kind = pod.controller.as_ref().and_then(|owner| Some((owner.workload_kind()?, &owner.name)));
     if let Some((kind, name)) = kind {
         let mut owner = pod.name.clone();
         owner.kind = kind;
@@ -113,7 +113,7 @@ fn workload_of<'w>(pod: &WaitingPod, workloads: &'w [Workload]) -> Option<&'w Wo
 
 /// Why the image is not rewritten in place.
 fn not_rewritable(pod: &WaitingPod, workloads: &[Workload]) -> &'static str {
-    let is_ours = pod.owner.as_ref().is_some_and(|owner| owner.workload_kind().is_some());
+    let is_ours = pod.controller.as_ref().is_some_and(|owner| owner.workload_kind().is_some());
     if is_ours && workload_of(pod, workloads).is_none() {
         return "its workload was not read";
     }
@@ -148,7 +148,7 @@ fn matched_by(
     if knowledge.adds_container(container) {
         return Some("Cast AI injects containers with this name".to_owned());
     }
-    if let Some(owner) = pod.owner.as_ref().filter(|owner| owner.group().ends_with("cast.ai")) {
+    if let Some(owner) = pod.controller.as_ref().filter(|owner| owner.group().ends_with("cast.ai")) {
         return Some(format!("owned by {}", owners::described(owner)));
     }
     if let Some(label) = knowledge.started_label(&pod.labels) {

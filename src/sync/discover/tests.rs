@@ -8,7 +8,7 @@ use crate::cluster::release::{Chart, Hook, ReleaseName};
 use crate::model::inventory::WorkloadName;
 use crate::model::knowledge::Knowledge;
 use crate::model::record::ANNOTATION;
-use crate::model::workload::Owner;
+use crate::model::workload::ControllerReference;
 
 const GAR: &str = "us-docker.pkg.dev/castai-hub/library";
 
@@ -24,7 +24,7 @@ fn workload(kind: WorkloadKind, namespace: &str, pod: &serde_json::Value) -> Wor
         },
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
-        owner: None,
+        controller: None,
         pod: serde_json::from_value(serde_json::json!({"spec": pod})).unwrap(),
     }
 }
@@ -202,7 +202,7 @@ fn fields_of_a_container_follow_its_filter_result() {
 #[test]
 fn fields_that_cannot_be_patched_have_a_reason() {
     let pod = || serde_json::json!({"containers": [container("x", &format!("{GAR}/x:1"))]});
-    let rollout = Some(Owner {
+    let rollout = Some(ControllerReference {
         api_version: "argoproj.io/v1alpha1".to_owned(),
         kind: "Rollout".to_owned(),
         name: "x".to_owned(),
@@ -219,7 +219,7 @@ fn fields_that_cannot_be_patched_have_a_reason() {
     ];
     for (kind, owner, expected) in cases {
         let mut workload = workload(kind, "castai-agent", &pod());
-        workload.owner = owner;
+        workload.controller = owner;
         assert_eq!(seen(&workload)[0].3.as_deref(), expected, "{kind:?}");
     }
 }

@@ -56,7 +56,7 @@ fn workload(kind: WorkloadKind, annotations: &Value, pod: &Value) -> (Value, Wor
         },
         labels: BTreeMap::new(),
         annotations: serde_json::from_value(annotations.clone()).unwrap_or_default(),
-        owner: None,
+        controller: None,
         pod: serde_json::from_value(json!({"spec": pod})).unwrap(),
     };
     (object, workload)

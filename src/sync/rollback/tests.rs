@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::model::inventory::WorkloadKind;
 use crate::model::record::ANNOTATION;
-use crate::model::workload::Owner;
+use crate::model::workload::ControllerReference;
 use crate::sync::rewrite::restoring;
 
 /// An object as in the API server, and its snapshot.
@@ -28,7 +28,7 @@ fn snapshot(object: &Value) -> Workload {
         },
         labels: std::collections::BTreeMap::new(),
         annotations: serde_json::from_value(object["metadata"]["annotations"].clone()).unwrap_or_default(),
-        owner: None,
+        controller: None,
         pod: serde_json::from_value(object["spec"]["template"].clone()).unwrap(),
     }
 }
@@ -102,7 +102,7 @@ fn nothing_is_decided_without_a_record() {
     // A Deployment's annotations are copied to its ReplicaSets.
     let (_, mut copied) = workload(&json!({"container/a": ours()}), &[("a", OURS)]);
     copied.name.kind = WorkloadKind::ReplicaSet;
-    copied.owner = Some(Owner {
+    copied.controller = Some(ControllerReference {
         api_version: "apps/v1".to_owned(),
         kind: "Deployment".to_owned(),
         name: "w".to_owned(),

@@ -28,7 +28,7 @@ fn workload(image: &str, records: &Value, kind: WorkloadKind) -> Workload {
             ("meta.helm.sh/release-name".to_owned(), "r".to_owned()),
         ]
         .into(),
-        owner: None,
+        controller: None,
         pod: serde_json::from_value(json!({"spec": {"containers": [{"name": "a", "image": image}]}}))
             .unwrap(),
         has_ended: false,

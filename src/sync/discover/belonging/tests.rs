@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::model::inventory::{WorkloadKind, WorkloadName};
-use crate::model::workload::Owner;
+use crate::model::workload::ControllerReference;
 use crate::sync::discover::uses;
 
 const CPVPA: &str = "registry.k8s.io/cpa/cpvpa:v0.8.4";
@@ -20,7 +20,7 @@ fn workload(kind: WorkloadKind, namespace: &str, name: &str, image: &str) -> Wor
         },
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
-        owner: None,
+        controller: None,
         pod: serde_json::from_value(json!({"spec": {"containers": [{"name": "c", "image": image}]}}))
             .unwrap(),
         has_ended: false,
@@ -82,7 +82,7 @@ fn a_name_selects_a_workload_only_with_evidence() {
         ),
         (
             |one| {
-                one.owner = Some(Owner {
+                one.controller = Some(ControllerReference {
                     api_version: "castware.cast.ai/v1alpha1".to_owned(),
                     kind: "Component".to_owned(),
                     name: "castai-agent".to_owned(),

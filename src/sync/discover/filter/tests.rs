@@ -29,7 +29,7 @@ fn workload(image: &str) -> Workload {
         },
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
-        owner: None,
+        controller: None,
         pod: serde_json::from_value(json!({"spec": pod})).unwrap(),
     }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::model::inventory::{Inventory, WorkloadKind, WorkloadName};
-use crate::model::workload::Owner;
+use crate::model::workload::ControllerReference;
 use crate::sync::discover::{discover, explain};
 
 const AUTOSCALER: &str = "us-docker.pkg.dev/castai-hub/library/workload-autoscaler:v1";
@@ -19,7 +19,7 @@ fn workload(name: WorkloadName, container: &serde_json::Value) -> Workload {
         name,
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
-        owner: None,
+        controller: None,
         pod: serde_json::from_value(json!({"spec": {"containers": [container]}})).unwrap(),
         has_ended: false,
         managers: Vec::new(),
@@ -33,7 +33,7 @@ fn pod(namespace: &str, pod: &str, owner: &str, image_field: &str, image: &str) 
     WaitingPod {
         name: name(namespace, WorkloadKind::Pod, pod),
         labels: BTreeMap::from([("pod-template-hash".to_owned(), "5d9f".to_owned())]),
-        owner: Some(Owner {
+        controller: Some(ControllerReference {
             api_version: api_version.to_owned(),
             kind: kind.to_owned(),
             name: owner.to_owned(),
@@ -55,7 +55,7 @@ fn workloads() -> Vec<Workload> {
         name("shop", WorkloadKind::ReplicaSet, "checkout-1"),
         &json!({"name": "checkout", "image": "shop/checkout:1"}),
     );
-    replica_set.owner = Some(Owner {
+    replica_set.controller = Some(ControllerReference {
         api_version: "argoproj.io/v1alpha1".to_owned(),
         kind: "Rollout".to_owned(),
         name: "checkout".to_owned(),

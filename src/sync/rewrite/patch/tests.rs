@@ -60,7 +60,7 @@ fn snapshot(object: &Value) -> Workload {
         },
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
-        owner: None,
+        controller: None,
         has_ended: false,
         managers: field_managers(kind, managed, &pod, &built_in().image_variables()),
         pod,

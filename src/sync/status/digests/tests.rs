@@ -23,7 +23,7 @@ fn workload(image: &str) -> Workload {
         name: name(WorkloadKind::DaemonSet, "w"),
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
-        owner: None,
+        controller: None,
         pod: serde_json::from_value(json!({"spec": {"containers": [{"name": "a", "image": image}]}}))
             .unwrap(),
         has_ended: false,
@@ -35,7 +35,7 @@ fn pod(pod: &str, image: &str, digest: &Digest) -> WaitingPod {
     WaitingPod {
         name: name(WorkloadKind::Pod, pod),
         labels: BTreeMap::new(),
-        owner: Some(crate::model::workload::Owner {
+        controller: Some(crate::model::workload::ControllerReference {
             api_version: "apps/v1".to_owned(),
             kind: "DaemonSet".to_owned(),
             name: "w".to_owned(),

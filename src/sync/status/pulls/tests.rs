@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::cluster::waiting::WaitingImage;
 use crate::model::inventory::{Cluster, WorkloadKind, WorkloadName};
-use crate::model::workload::Owner;
+use crate::model::workload::ControllerReference;
 use crate::sync::discover::{Found, ImageFilter, discover};
 
 const AGENT: &str = "e.example/us-docker.pkg.dev/castai-hub/library/agent:v1";
@@ -18,7 +18,7 @@ fn workload(name: WorkloadName, containers: &Value) -> Workload {
         name,
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
-        owner: None,
+        controller: None,
         pod: serde_json::from_value(json!({"spec": {"containers": containers}})).unwrap(),
         has_ended: false,
         managers: Vec::new(),
@@ -50,14 +50,14 @@ fn workloads() -> Vec<Workload> {
 
 /// A pod of `owner`, given as `version Kind/name` or empty, whose `image_field` waits for `image`.
 fn pod(namespace: &str, pod: &str, owner: &str, image_field: &str, image: &str) -> WaitingPod {
-    let owner = owner.split_once(' ').map(|(version, owner)| {
+    let controller = owner.split_once(' ').map(|(version, owner)| {
         let (kind, name) = owner.split_once('/').unwrap();
-        Owner { api_version: version.to_owned(), kind: kind.to_owned(), name: name.to_owned() }
+        ControllerReference { api_version: version.to_owned(), kind: kind.to_owned(), name: name.to_owned() }
     });
     WaitingPod {
         name: name(namespace, WorkloadKind::Pod, pod),
         labels: BTreeMap::from([("pod-template-hash".to_owned(), "5d9f".to_owned())]),
-        owner,
+        controller,
         running: Vec::new(),
         images: vec![WaitingImage {
             image_field: image_field.parse().unwrap(),
