@@ -67,7 +67,6 @@ pub enum Stage {
     Mirror,
     Verify,
     Rewrite,
-    Rollout,
     Preflight,
 }
 

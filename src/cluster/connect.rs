@@ -41,7 +41,6 @@ pub struct Connection {
     pub client: Client,
     /// The context, else the cluster's entry, else the server.
     pub name: String,
-    pub server: String,
     pub eks: Option<EksIdentity>,
     /// Container variables whose values are images.
     pub image_variables: Variables,
@@ -81,7 +80,6 @@ pub async fn connect(flags: &ConnectionFlags) -> Result<Connection, Error> {
         name: name.unwrap_or_else(|| server.clone()),
         eks: EksIdentity::read(&selection, &server),
         image_variables: flags.image_variables.clone(),
-        server,
         server_route,
         limit: RequestLimit::new(flags.request_timeout),
     })

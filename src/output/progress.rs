@@ -133,7 +133,7 @@ impl Progress {
             Stage::Rewrite => "checking patches with the API server",
             Stage::Preflight => "checking",
             // These two have their own bars.
-            Stage::Mirror | Stage::Rollout => return,
+            Stage::Mirror => return,
         };
         if let Some(bars) = &self.bars {
             let bar = bars.add(ProgressBar::new_spinner().with_style(spinner_style()));
