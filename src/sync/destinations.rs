@@ -198,7 +198,7 @@ impl<'o> Destinations<'o> {
         let mirrored = if settings.stages.mirror && self.copies().0 > 0 {
             observer(Event::Stage(Stage::Mirror));
             let pairs = planned.destinations.iter().zip(plans);
-            let targets: Vec<_> = pairs.map(|(store, plan)| mirror::Target { store, plan }).collect();
+            let targets: Vec<_> = pairs.map(|(store, plan)| mirror::Destination { store, plan }).collect();
             let uploads = &planned.plan.uploads;
             mirror::mirror(&planned.sources, &targets, uploads, &planned.cache, observer).await
         } else {

@@ -31,7 +31,7 @@ use crate::sync::plan::tree::{ManifestCache, manifest};
 pub type Mirrored = BTreeMap<Image, Result<bool, String>>;
 
 /// A destination with its plan.
-pub struct Target<'t> {
+pub struct Destination<'t> {
     pub store: &'t Store<'t>,
     pub plan: &'t DestinationPlan,
 }
@@ -39,7 +39,7 @@ pub struct Target<'t> {
 /// Carries out the plans of `targets`, within the limits of the sources.
 pub async fn mirror(
     sources: &Store<'_>,
-    targets: &[Target<'_>],
+    targets: &[Destination<'_>],
     uploads: &[Upload],
     cache: &ManifestCache,
     observer: Observer<'_>,
@@ -101,8 +101,8 @@ impl<'p> Copied<'p> {
     }
 }
 
-fn all_copies<'p>(targets: &'p [Target<'p>]) -> impl Iterator<Item = Copied<'p>> {
-    targets.iter().enumerate().flat_map(|(target, Target { plan, .. })| {
+fn all_copies<'p>(targets: &'p [Destination<'p>]) -> impl Iterator<Item = Copied<'p>> {
+    targets.iter().enumerate().flat_map(|(target, Destination { plan, .. })| {
         plan.images.iter().filter_map(move |image| {
             let (source, content) = (image.source.as_ref()?, image.step.to_write()?);
             Some(Copied { target, image: &image.destination, source, content })
@@ -126,7 +126,7 @@ struct BlobUpload<'p> {
 }
 
 impl<'p> BlobUpload<'p> {
-    fn new(upload: &'p Upload, targets: &[Target<'_>]) -> Self {
+    fn new(upload: &'p Upload, targets: &[Destination<'_>]) -> Self {
         let key = |to: &'p UploadTarget| {
             let target = targets.iter().position(|target| target.plan.mirror == to.destination)?;
             Some(RepositoryKey { target, path: &to.repository })
@@ -142,7 +142,7 @@ impl<'p> BlobUpload<'p> {
     }
 
     /// The repositories to upload the blob to: with mounting, only the first one of each destination.
-    fn uploaded(&self, targets: &[Target<'_>]) -> Vec<RepositoryKey<'p>> {
+    fn uploaded(&self, targets: &[Destination<'_>]) -> Vec<RepositoryKey<'p>> {
         let of_target = |keys: &[RepositoryKey<'p>]| {
             let is_mounting = keys.first().is_some_and(|key| targets[key.target].plan.mounting);
             keys[..if is_mounting { 1 } else { keys.len() }].to_vec()
@@ -151,7 +151,7 @@ impl<'p> BlobUpload<'p> {
     }
 
     /// For each destination with mounting, its repositories: the blob is mounted from the first one into the others.
-    fn mounted(&self, targets: &[Target<'_>]) -> impl Iterator<Item = &[RepositoryKey<'p>]> {
+    fn mounted(&self, targets: &[Destination<'_>]) -> impl Iterator<Item = &[RepositoryKey<'p>]> {
         self.by_target().filter(|keys| keys.len() > 1 && targets[keys[0].target].plan.mounting)
     }
 }
@@ -168,7 +168,7 @@ fn gates<'p>(places: impl Iterator<Item = ObjectKey<'p>>) -> HashMap<ObjectKey<'
 
 struct Run<'r> {
     sources: &'r Store<'r>,
-    targets: &'r [Target<'r>],
+    targets: &'r [Destination<'r>],
     cache: &'r ManifestCache,
     /// Blobs that repositories lack.
     blobs: HashMap<ObjectKey<'r>, Gate>,
@@ -200,7 +200,7 @@ impl<'r> Run<'r> {
     }
 
     async fn create_repositories(&self) {
-        let missing = self.targets.iter().enumerate().flat_map(|(target, Target { plan, .. })| {
+        let missing = self.targets.iter().enumerate().flat_map(|(target, Destination { plan, .. })| {
             plan.create_repositories.iter().map(move |path| RepositoryKey { target, path })
         });
         stream::iter(missing)

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::event::{Event, Observer};
 use crate::model::image::{Digest, Image};
-use crate::sync::mirror::{BlobUpload, ObjectKey, RepositoryKey, Target, all_copies};
+use crate::sync::mirror::{BlobUpload, Destination, ObjectKey, RepositoryKey, all_copies};
 
 pub(super) struct Progress<'p> {
     observer: Observer<'p>,
@@ -27,7 +27,11 @@ struct State<'p> {
 }
 
 impl<'p> Progress<'p> {
-    pub(super) fn new(targets: &'p [Target<'p>], uploads: &[BlobUpload<'p>], observer: Observer<'p>) -> Self {
+    pub(super) fn new(
+        targets: &'p [Destination<'p>],
+        uploads: &[BlobUpload<'p>],
+        observer: Observer<'p>,
+    ) -> Self {
         let mut owners: HashMap<ObjectKey<'p>, &'p Image> = HashMap::new();
         for copy in all_copies(targets) {
             for blob in copy.content.manifests.iter().flat_map(|manifest| &manifest.blobs) {
