@@ -89,6 +89,9 @@ pub struct PlannedImage {
     /// A remark that stops nothing, one sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Why the content in the destination could not be compared with the source, if it could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_compared: Option<String>,
     /// The uses of the image, each with its current reference, which may already be the destination.
     pub used_by: Vec<PlannedUse>,
 }

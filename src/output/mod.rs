@@ -14,6 +14,7 @@ pub mod status;
 pub mod style;
 pub mod sync;
 pub mod table;
+mod unchecked;
 mod verdict;
 mod workloads;
 

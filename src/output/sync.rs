@@ -11,12 +11,12 @@ use crate::model::plan::Plan;
 use crate::model::provenance::Provenance;
 use crate::model::traffic::HostTraffic;
 use crate::output::format::OutputFormat;
-use crate::output::inventory::incomplete;
 use crate::output::ownership::{
     image_fields, is_relinquishment, owner_table, ownership_notes, relinquish_notes, relinquish_status,
 };
 use crate::output::pull_hint::rollout_pull_hint;
 use crate::output::table::{Column, bytes, count};
+use crate::output::unchecked::{incomplete_run, not_compared_problems};
 use crate::output::workloads::{WorkloadWords, place, workload_problems};
 use crate::output::{document, lines, question_width, result, say, style, table, width_for};
 use crate::sync::report::{ImageReport, ImageResult, RunOutcome, SyncReport};
@@ -57,7 +57,7 @@ pub fn planned(
             relinquish_notes(&report.workloads);
         }
     }
-    incomplete(&report.unlisted, &report.unreadable);
+    incomplete_run(report);
     Ok(())
 }
 
@@ -126,7 +126,7 @@ pub fn done(report: &SyncReport, rewriting: bool, format: OutputFormat) -> io::R
             }
         }
     }
-    incomplete(&report.unlisted, &report.unreadable);
+    incomplete_run(report);
     Ok(())
 }
 
@@ -176,6 +176,10 @@ fn conclusion(report: &SyncReport) -> String {
     let failed = images(ImageResult::Failed) + images(ImageResult::Missing);
     if failed > 0 {
         parts.push(format!("{} failed", count(failed, "image")));
+    }
+    let not_compared = images(ImageResult::NotCompared);
+    if not_compared > 0 {
+        parts.push(format!("{} not compared with public tags", count(not_compared, "image")));
     }
     if waiting > 0 {
         parts.push(format!("{} not updated", count(waiting, "workload")));
@@ -336,6 +340,8 @@ fn problems(report: &SyncReport) {
             (Some(message), ImageResult::Failed | ImageResult::Missing) => {
                 failures.entry(message).or_default().push(image);
             }
+            // The last line has the cause, if it is the only one.
+            (Some(_), ImageResult::NotCompared) => {}
             (Some(message), _) => say(&format!("note: {}: {message}", image.image)),
             (None, _) => {}
         }
@@ -344,6 +350,7 @@ fn problems(report: &SyncReport) {
         let names = images.iter().map(|image| image.image.to_string()).collect::<Vec<_>>().join(", ");
         say(&format!("error: {names}: {message}"));
     }
+    not_compared_problems(report);
     if !report.unreachable_sources.is_empty() {
         say(&elsewhere(&report.unreachable_sources));
     }

@@ -5,12 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::output::inventory::incompleteness;
 use crate::output::sync::mirrors;
 use crate::output::table::count;
+use crate::output::unchecked::{Causes, PUBLIC_TAGS, unchecked};
 use crate::output::workloads::place;
-use crate::printable::one_line;
 use crate::sync::status::{ImageStatus, State, StatusReport, Subject};
-
-/// Maximum length of a cause, in characters, so that the text after it remains visible.
-const CAUSE_LIMIT: usize = 400;
 
 /// Maximum number of named workloads whose pods cannot pull; the table lists all.
 const NAMED: usize = 3;
@@ -157,25 +154,18 @@ fn other_registries(report: &StatusReport) -> Option<String> {
 
 /// The number of images whose state is unknown, and the most frequent cause.
 fn not_checked(report: &StatusReport, subject: Subject) -> Option<String> {
-    let mut causes: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut causes = Causes::new();
     for image in &report.images {
         for not_checked in image.not_checked.iter().filter(|not_checked| not_checked.subject == subject) {
             causes.entry(&not_checked.cause).or_default().insert(name(image));
         }
     }
-    let (cause, _) = causes.iter().max_by_key(|(_, images)| images.len())?;
-    let cause = one_line(cause, CAUSE_LIMIT);
-    let images: BTreeSet<_> = causes.values().flatten().collect();
-    let images = count(images.len(), "image");
-    let what = match (subject, &report.destinations[..]) {
-        (Subject::Registry, []) => format!("not checked: {images}"),
-        (Subject::Registry, destinations) => format!("not checked: {images} in {}", mirrors(destinations)),
-        (Subject::PublicTags, _) => format!("public tags not checked: {images}"),
+    let (what, place) = match (subject, &report.destinations[..]) {
+        (Subject::Registry, []) => ("not checked:", String::new()),
+        (Subject::Registry, destinations) => ("not checked:", format!(" in {}", mirrors(destinations))),
+        (Subject::PublicTags, _) => (PUBLIC_TAGS, String::new()),
     };
-    Some(match causes.len() {
-        1 => format!("{what}: {cause}"),
-        number => format!("{what}: {number} causes, such as: {cause}"),
-    })
+    unchecked(what, &place, &causes)
 }
 
 /// Images with newer versions at their source: this is news, and nothing to fix.
@@ -199,11 +189,6 @@ fn qualifiers(report: &StatusReport) -> Vec<String> {
     if !skipped_images.is_empty() {
         let images = count(skipped_images.len(), "image");
         parts.push(format!("{images} skipped, in registries that are not checked"));
-    }
-    let unknown = images(report, |state| matches!(state, State::SourceUnknown(_)));
-    if !unknown.is_empty() && !is_skipped(Subject::PublicTags) {
-        let images = count(unknown.len(), "image");
-        parts.push(format!("{images} with an unknown source (set it with --map)"));
     }
     parts
 }

@@ -33,6 +33,8 @@ pub(super) enum Destinations<'o> {
         lock: Lock,
         /// Of each destination in the lock's order.
         skipped_images: Vec<BTreeSet<Image>>,
+        /// Private images that the lock does not contain, and whose sources are unknown.
+        not_compared: Vec<ImageReport>,
     },
 }
 
@@ -57,16 +59,19 @@ impl<'o> Destinations<'o> {
         mirror_choice::locked_mirror(&lock, None)?;
         let mirrors: Vec<_> = lock.destinations.iter().map(|locked| locked.mirror.clone()).collect();
         mirror_choice::refuse_maps(&mirrors, &settings.mirror.maps)?;
-        let skipped_images = |mirror: &Mirror| {
-            assigned(inventory, mirror, settings, observer)
-                .into_iter()
-                .filter(|assignment| matches!(assignment.source, Source::Reachable(_)))
-                .flat_map(|assignment| assignment.used_by)
-                .map(|used| used.image)
-                .collect()
-        };
-        let skipped_images = mirrors.iter().map(skipped_images).collect();
-        Ok(Self::Locked { lock, skipped_images })
+        let (mut skipped_images, mut not_compared) = (Vec::new(), Vec::new());
+        for (locked, mirror) in lock.destinations.iter().zip(&mirrors) {
+            let mut skipped = BTreeSet::new();
+            for assignment in assigned(inventory, mirror, settings, observer) {
+                let unknown = lock::unknown_source(locked, &assignment);
+                if unknown.is_some() || matches!(assignment.source, Source::Reachable(_)) {
+                    skipped.extend(assignment.used_by.iter().map(|used| used.image.clone()));
+                }
+                not_compared.extend(unknown);
+            }
+            skipped_images.push(skipped);
+        }
+        Ok(Self::Locked { lock, skipped_images, not_compared })
     }
 
     /// Finds out which registries are meant, and what they lack.
@@ -172,7 +177,7 @@ impl<'o> Destinations<'o> {
         let report = self.report(inventory, |image| match (image.step.to_write(), copying) {
             (Some(_), false) => (ImageResult::Missing, Some(NOT_COPIED.to_owned())),
             (Some(_), true) => (ImageResult::written(&image.step), None),
-            (None, _) => settled(&image.step),
+            (None, _) => settled(image),
         });
         // Without copying, there is no plan to report.
         SyncReport { end: RunOutcome::Planned(plan.filter(|_| copying)), ..report }
@@ -222,7 +227,7 @@ impl<'o> Destinations<'o> {
                     (ImageResult::Missing, Some(NOT_COPIED.to_owned()))
                 }
                 (Some(_), None) => (ImageResult::written(&image.step), None),
-                (None, None) => settled(&image.step),
+                (None, None) => settled(image),
             }
         });
         Ok((report, lock::new(locked, Timestamp::now())))
@@ -252,6 +257,8 @@ impl<'o> Destinations<'o> {
                 })
                 .collect();
             report.unreachable_sources = unreachable_sources(&report.images, &planned.sources);
+        } else if let Self::Locked { not_compared, .. } = self {
+            report.images.clone_from(not_compared);
         }
         report
     }
@@ -372,8 +379,11 @@ const NOT_COPIED: &str = "not found in the registry, and --no-mirror skips copyi
                           --no-mirror first";
 
 /// The result of an image that needs no copy.
-fn settled(step: &Step) -> (ImageResult, Option<String>) {
-    match step {
+fn settled(image: &PlannedImage) -> (ImageResult, Option<String>) {
+    if let Some(cause) = &image.not_compared {
+        return (ImageResult::NotCompared, Some(cause.clone()));
+    }
+    match &image.step {
         Step::Skip { reason: why } => (ImageResult::Skipped, Some(why.clone())),
         Step::Failed { error } => (ImageResult::Failed, Some(error.clone())),
         Step::UpToDate { .. } | Step::Copy { .. } | Step::Replace { .. } => (ImageResult::UpToDate, None),

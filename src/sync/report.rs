@@ -96,6 +96,8 @@ pub enum ImageResult {
     /// Copied, and moved the tag, which had other content.
     Replaced,
     UpToDate,
+    /// The registry has it, but its source is unknown or could not be read.
+    NotCompared,
     Skipped,
     /// The registry does not have it, and copying was skipped.
     Missing,
@@ -116,12 +118,17 @@ impl ImageResult {
         matches!(self, Self::Copied | Self::Replaced)
     }
 
+    const fn needs_attention(self) -> bool {
+        matches!(self, Self::Failed | Self::Missing | Self::NotCompared)
+    }
+
     /// The word in tables.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Copied => "copied",
             Self::Replaced => "replaced",
             Self::UpToDate => "up to date",
+            Self::NotCompared => "not compared",
             Self::Skipped => "skipped",
             Self::Missing => "missing",
             Self::Failed => "failed",
@@ -185,10 +192,7 @@ impl SyncReport {
             || self.found_nothing()
             || !self.unlisted.is_empty()
             || !self.unreadable.is_empty()
-            || self
-                .images
-                .iter()
-                .any(|image| matches!(image.result, ImageResult::Failed | ImageResult::Missing))
+            || self.images.iter().any(|image| image.result.needs_attention())
             || self.workloads.iter().any(|workload| workload.outcome.needs_attention())
     }
 

@@ -34,9 +34,16 @@ use crate::sync::rewrite::derived_image::{self, MissingDerivedImage};
 pub struct RegistrySnapshot {
     /// By path in the destination: its listing, `None` if it does not exist, or the error.
     pub repositories: BTreeMap<String, Result<Option<Listing>, String>>,
-    /// The current digests of public tags; empty if sources were not read.
-    pub upstream: BTreeMap<Image, PublicTag>,
-    /// The tags of public repositories by host and path, or the error; empty if sources were not read.
+    /// `None` if sources were not read.
+    pub sources: Option<SourceSnapshot>,
+}
+
+/// The result of reading the sources.
+#[derive(Clone, Debug, Default)]
+pub struct SourceSnapshot {
+    /// The current digests of public tags.
+    pub tags: BTreeMap<Image, PublicTag>,
+    /// The tags of public repositories by host and path, or the error.
     pub versions: BTreeMap<(String, String), Result<Vec<String>, String>>,
 }
 
@@ -238,7 +245,7 @@ fn in_registry(
         Ok(None) => return State::Missing,
         Ok(Some(registry_digest)) => registry_digest,
     };
-    match seen.and_then(|seen| seen.upstream.get(source)) {
+    match sources(seen).and_then(|sources| sources.tags.get(source)) {
         Some(PublicTag::Names(upstream)) if upstream != *registry_digest => {
             State::Behind(upstream.to_string())
         }
@@ -248,13 +255,17 @@ fn in_registry(
     }
 }
 
+fn sources(seen: Option<&RegistrySnapshot>) -> Option<&SourceSnapshot> {
+    seen?.sources.as_ref()
+}
+
 /// The source of an image, and all its tags.
 fn versions<'s>(
     assignment: &'s Assignment,
     seen: Option<&'s RegistrySnapshot>,
 ) -> Option<(&'s Image, &'s Result<Vec<String>, String>)> {
     let Source::Known(source) = &assignment.source else { return None };
-    let tags = seen?.versions.get(&(source.host().to_owned(), source.path().to_owned()))?;
+    let tags = sources(seen)?.versions.get(&(source.host().to_owned(), source.path().to_owned()))?;
     Some((source, tags))
 }
 
@@ -267,17 +278,20 @@ fn not_checked(
     let (Source::Known(_) | Source::Unknown(_), Some(seen)) = (&assignment.source, seen) else {
         return Vec::new();
     };
-    let upstream = match &assignment.source {
-        Source::Known(source) => seen.upstream.get(source),
-        _ => None,
-    };
     let registry = registry_digest.as_ref().err().map(|cause| (Subject::Registry, cause));
-    let public = match (upstream, versions(assignment, Some(seen))) {
-        (Some(PublicTag::Unread(cause)), _) | (_, Some((_, Err(cause)))) => {
-            Some((Subject::PublicTags, cause))
+    let public = sources(Some(seen)).and_then(|sources| {
+        let tag = match &assignment.source {
+            Source::Known(source) => sources.tags.get(source),
+            Source::Unknown(why) => return Some((Subject::PublicTags, why)),
+            Source::Reachable(_) | Source::InvalidName(_) => None,
+        };
+        match (tag, versions(assignment, Some(seen))) {
+            (Some(PublicTag::Unread(cause)), _) | (_, Some((_, Err(cause)))) => {
+                Some((Subject::PublicTags, cause))
+            }
+            _ => None,
         }
-        _ => None,
-    };
+    });
     let unread = registry.into_iter().chain(public);
     unread.map(|(subject, cause)| NotChecked { subject, cause: cause.clone() }).collect()
 }

@@ -3,12 +3,14 @@
 use lab::address;
 use lab::dns::{Behaviour, EVERY_NAME};
 use lab::host::Lab;
+use lab::registry::image::Recipe;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    MIRROR, QUICK, assert_stderr_contains, castai_images, castai_workloads, clear_traffic, ecr_state,
-    first_images, mirrored_digest, our_writes, own_lab, parse_json, plugin, plugin_without_kubeconfig,
-    read_json_file, shared_lab, snapshot_value, traffic, wait_until_ready, write_file,
+    AGENT, MIRROR, QUICK, assert_stderr_contains, castai_images, castai_workloads, clear_traffic, ecr_state,
+    first_images, kubectl, mirrored_digest, our_writes, own_lab, parse_json, plugin,
+    plugin_without_kubeconfig, publish, read_json_file, shared_lab, snapshot_value, sync, traffic,
+    wait_until_ready, write_file,
 };
 
 const SYNC: &str = "sync-images";
@@ -110,6 +112,37 @@ fn three_machines_share_the_work() {
     assert!(castai_images(&lab).values().all(|image| image.starts_with(MIRROR)));
     let again = plugin(&lab, 0, &rewrite);
     assert!(again.stdout.starts_with("nothing to do"), "{}", again.stdout);
+}
+
+/// Without its source, an image in the registry cannot be compared. It holds nothing back, with and without a lock.
+#[test]
+fn an_image_of_unknown_source_is_named_and_its_workload_is_rewritten() {
+    let lab = own_lab();
+    sync(&lab, 0, &["--lock", "lock.json"]);
+    let flat = format!("{MIRROR}/castai-agent");
+    publish(&lab, &format!("{AGENT}:v1"), &Recipe::default());
+    let set = ["set", "image", "-n", "castai-agent", "deployment/castai-agent"];
+    let (agent, monitor) = (format!("agent={AGENT}:v0.161.1"), format!("monitor={flat}:v1"));
+    kubectl(&lab, &[&set[..], &[&monitor]].concat());
+    let map = format!("{flat}={AGENT}");
+    sync(&lab, 0, &["--map", &map]);
+    kubectl(&lab, &[&set[..], &[&agent]].concat());
+
+    let last = format!(
+        "error: incomplete: public tags not checked: 1 image: unknown source of {flat}:v1: add --map {map}"
+    );
+    for from in [&[][..], &["--no-mirror", "--lock", "lock.json"]] {
+        let output = plugin(&lab, 1, &[&[SYNC, "--dry-run"], from].concat());
+        assert!(output.stdout.contains("image updated (server dry run)"), "{from:?}: {}", output.stdout);
+        assert!(!output.stdout.contains("held back"), "{from:?}: {}", output.stdout);
+        assert_eq!(output.stderr.lines().last(), Some(last.as_str()), "{from:?}");
+    }
+    let upstream = plugin(&lab, 1, &["status", "--upstream"]);
+    let last = upstream.stderr.lines().last().unwrap();
+    assert!(last.contains("public tags not checked: 1 image: unknown source of "), "{last}");
+    let output = plugin(&lab, 0, &[SYNC, "--yes", "--map", &map]);
+    assert!(output.stderr.lines().last().unwrap().starts_with("done: "), "{}", output.stderr);
+    plugin(&lab, 0, &["status", "--upstream", "--map", &map]);
 }
 
 #[test]

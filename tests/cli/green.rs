@@ -140,6 +140,8 @@ const UNLISTED: &[&str] = &["incomplete: cannot list daemonsets.apps"];
 const NO_PODS: &[&str] = &["incomplete: cannot list pods"];
 const NO_COMPONENTS: &[&str] = &["incomplete: cannot list components.castware.cast.ai"];
 
+const SILENT: &[&str] = &["incomplete: public tags not checked: 3 images: ghcr.io cannot be reached"];
+
 /// Cast AI's operator is installed, so that its custom resources can be listed.
 fn add_operator(lab: &Lab) {
     define_custom_resource(lab, "castware.cast.ai", "components", "Component", "Namespaced");
@@ -311,6 +313,21 @@ fn commands_on_a_synced_cluster_are_green_only_if_everything_was_looked_at() {
             1,
             &["incomplete: ", "5 images failed"],
             ("/images/0/result", "failed"),
+        ),
+        // Nodes pull from the registry meanwhile, and nothing is held back.
+        (
+            Fault::Silent("ghcr.io"),
+            "sync-images --dry-run --idle-timeout=5s",
+            1,
+            SILENT,
+            ("/destinations/0/images", "notCompared"),
+        ),
+        (
+            Fault::Silent("ghcr.io"),
+            "sync-images --yes --idle-timeout=5s",
+            1,
+            SILENT,
+            ("/images", "notCompared"),
         ),
         // rollback
         (DAEMONSETS, "rollback --dry-run", 1, UNLISTED, unlisted),

@@ -134,13 +134,13 @@ fn the_verdict_nothing_to_do_covers_only_what_was_checked() {
     let unknown = image(State::SourceUnknown("add --map".to_owned()), &[]);
     let others = vec![image(State::Skipped("near".to_owned()), &[]), unknown];
     assert_verdict(
-        &report(others.clone()),
+        &report(others),
         &format!("nothing to do{UNKNOWN_TAGS}; 1 image skipped, in registries that are not checked"),
     );
+    let unknown = image(State::SourceUnknown("u".to_owned()), &[(Subject::PublicTags, "add --map")]);
     assert_verdict(
-        &StatusReport { skipped: Vec::new(), ..report(others) },
-        "nothing to do; 1 image skipped, in registries that are not checked; 1 image with an unknown \
-         source (set it with --map)",
+        &StatusReport { skipped: Vec::new(), ..report(vec![unknown]) },
+        "public tags not checked: 1 image: add --map",
     );
     let nothing_found = StatusReport { destinations: Vec::new(), ..report(Vec::new()) };
     assert_eq!(verdict(&nothing_found, false), None, "that no image was found is an error of its own");

@@ -1,10 +1,12 @@
-//! The locks that a plan would produce.
+//! The locks that a plan would produce, and images that a lock says nothing about.
 
 use jiff::Timestamp;
 
 use crate::model::inventory::API_VERSION;
 use crate::model::lock::{Lock, LockKind, LockedDestination, LockedImage};
-use crate::model::plan::{DestinationPlan, PlannedImage};
+use crate::model::plan::{DestinationPlan, PlannedImage, Step};
+use crate::sync::plan::assignment::{Assignment, Source};
+use crate::sync::report::{ImageReport, ImageResult};
 
 pub(super) fn new(destinations: Vec<LockedDestination>, created: Timestamp) -> Lock {
     Lock { api_version: API_VERSION.to_owned(), kind: LockKind::Lock, created, destinations }
@@ -21,4 +23,23 @@ pub(super) fn expected_destination(
         Some(LockedImage::new(image.source.as_ref()?, &image.destination, content, now))
     };
     LockedDestination { mirror: plan.mirror.clone(), images: plan.images.iter().filter_map(locked).collect() }
+}
+
+/// The report on a private image that a plan would only compare, if its source is unknown and `locked` does not contain
+/// it. Its workloads already have its name, so it holds nothing back.
+pub(super) fn unknown_source(locked: &LockedDestination, assignment: &Assignment) -> Option<ImageReport> {
+    let Source::Unknown(cause) = &assignment.source else { return None };
+    if locked.images.iter().any(|locked| locked.destination.is_same(&assignment.destination)) {
+        return None;
+    }
+    let image = PlannedImage {
+        destination: assignment.destination.clone(),
+        source: None,
+        provenance: assignment.provenance,
+        step: Step::Skip { reason: cause.clone() },
+        note: None,
+        not_compared: Some(cause.clone()),
+        used_by: assignment.used_by.clone(),
+    };
+    Some(ImageReport::from_planned(&image, ImageResult::NotCompared, Some(cause.clone())))
 }

@@ -69,7 +69,7 @@ pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> Decided {
     let mut images: Vec<PlannedImage> = targets
         .into_iter()
         .map(|target| {
-            let (step, note) = step(mirror, &target, facts);
+            let (step, not_compared) = step(mirror, &target, facts);
             let source = match target.source {
                 Source::Known(source) => Some(source),
                 Source::Reachable(_) => Some(target.destination.clone()),
@@ -81,7 +81,8 @@ pub fn decide(mirror: &Mirror, targets: Vec<Target>, facts: &Facts) -> Decided {
                 source,
                 provenance,
                 step,
-                note,
+                note: None,
+                not_compared,
                 used_by: target.used_by,
             }
         })
@@ -126,6 +127,7 @@ pub(in crate::sync) fn missing_manifests(content: &Content) -> impl Iterator<Ite
     content.manifests.iter().filter(|manifest| !manifest.present || manifest.digest == content.digest)
 }
 
+/// The step, and why the content in the destination could not be compared with the source, if it could not.
 fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String>) {
     let failed = |error: &str| (Step::Failed { error: error.to_owned() }, None);
     let source = match &target.source {
@@ -156,7 +158,7 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
             return failed("no source");
         };
         return match listing.digest(version) {
-            Some(_) => (Step::Skip { reason: hint.clone() }, None),
+            Some(_) => (Step::Skip { reason: hint.clone() }, Some(hint.clone())),
             None => failed(&format!("not found, and {hint}")),
         };
     };
@@ -194,10 +196,7 @@ fn step(mirror: &Mirror, target: &Target, facts: &Facts) -> (Step, Option<String
         }
         // Everything already uses the mirror: its content is accepted as long as the source cannot be compared.
         (Some(Err(error)), _) => match listing.digest(version).filter(|current| is_whole(current)) {
-            Some(current) if is_settled(target) => {
-                let note = format!("cannot compare it with its source: {error}");
-                (up_to_date(current, ""), Some(note))
-            }
+            Some(current) if is_settled(target) => (up_to_date(current, ""), Some(error.clone())),
             _ => failed(error),
         },
         (None, _) => failed("its source was not queried"),

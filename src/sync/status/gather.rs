@@ -4,8 +4,8 @@ use std::slice;
 
 use super::registries::{fetch_public_tags, fetch_versions, list_destination};
 use super::{
-    OlderDigest, PullFailure, RegistrySnapshot, StatusReport, Subject, digests, namespaces, pull_failures,
-    recorded_mirror, statuses, without_outdated,
+    OlderDigest, PullFailure, RegistrySnapshot, SourceSnapshot, StatusReport, Subject, digests, namespaces,
+    pull_failures, recorded_mirror, statuses, without_outdated,
 };
 use crate::cluster::waiting::WaitingPod;
 use crate::cluster::{self, Connection, Scope};
@@ -159,10 +159,10 @@ async fn read_registries(
         }
     };
     let seen = if settings.upstream {
-        let (seen, upstream) = tokio::join!(look_at_mirror, fetch_public_tags(&sources, &assignments));
+        let (seen, tags) = tokio::join!(look_at_mirror, fetch_public_tags(&sources, &assignments));
         // After the tags in use, which count more where a registry limits requests.
         let versions = fetch_versions(&sources, &assignments).await;
-        RegistrySnapshot { upstream, versions, ..seen }
+        RegistrySnapshot { sources: Some(SourceSnapshot { tags, versions }), ..seen }
     } else {
         look_at_mirror.await
     };

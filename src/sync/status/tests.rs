@@ -74,7 +74,8 @@ fn registry(tags: &[&str]) -> RegistrySnapshot {
 }
 
 fn with_source(registry: RegistrySnapshot, tag: PublicTag) -> RegistrySnapshot {
-    RegistrySnapshot { upstream: [(PUBLIC.parse().unwrap(), tag)].into(), ..registry }
+    let tags = [(PUBLIC.parse().unwrap(), tag)].into();
+    RegistrySnapshot { sources: Some(SourceSnapshot { tags, ..SourceSnapshot::default() }), ..registry }
 }
 
 fn silent() -> PublicTag {
@@ -217,7 +218,8 @@ fn newer_versions_at_the_source_are_counted_and_unread_ones_named() {
     let tags = |tags: Result<Vec<String>, String>| {
         let read = with_source(registry(&["v1.0.0"]), PublicTag::Names(digest("v1.0.0")));
         let versions = [(("ghcr.io".to_owned(), "castai/x".to_owned()), tags)].into();
-        RegistrySnapshot { versions, ..read }
+        let sources = read.sources.map(|sources| SourceSnapshot { versions, ..sources });
+        RegistrySnapshot { sources, ..read }
     };
     let judged = |tags: &RegistrySnapshot| {
         judged(
@@ -291,6 +293,21 @@ fn images_that_are_not_rewritable_only_have_to_be_mirrored() {
     let flat = workload("e.example/flat:v1", &json!({}), WorkloadKind::Deployment);
     let statuses = judged(&flat, None);
     assert!(matches!(&statuses[0].state, State::SourceUnknown(why) if why.contains("--map")), "{statuses:?}");
+}
+
+#[test]
+fn an_unknown_source_needs_attention_where_sources_are_to_be_compared() {
+    let flat = workload("e.example/flat:v1", &json!({}), WorkloadKind::Deployment);
+    let listing = Listing { tags: [("v1".to_owned(), digest("v1"))].into(), ..Listing::default() };
+    let repositories = [("flat".to_owned(), Ok(Some(listing)))].into();
+    let registry = RegistrySnapshot { repositories, ..RegistrySnapshot::default() };
+    let status = judged(&flat, Some(&registry)).remove(0);
+    assert!(matches!(status.state, State::SourceUnknown(_)) && !status.needs_attention(), "{status:?}");
+    let compared = RegistrySnapshot { sources: Some(SourceSnapshot::default()), ..registry };
+    let status = judged(&flat, Some(&compared)).remove(0);
+    assert!(matches!(status.state, State::SourceUnknown(_)) && status.needs_attention(), "{status:?}");
+    assert_eq!(status.not_checked[0].subject, Subject::PublicTags);
+    assert!(status.not_checked[0].cause.contains("--map"), "{status:?}");
 }
 
 #[test]

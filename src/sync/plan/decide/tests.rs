@@ -139,7 +139,7 @@ fn each_step_follows_from_the_content_of_source_and_destination() {
         let facts = facts(&[("a/b", held)], &[("ghcr.io/a/b:v1", source)]);
         let plan = planned(vec![known("ghcr.io/a/b:v1", mirrored, written)], &facts);
         assert_eq!(outcome(&plan), expected, "{written}");
-        let says_so = plan.images[0].note.is_some();
+        let says_so = plan.images[0].not_compared.is_some();
         assert_eq!(says_so, unreached && expected == "up to date", "{written}");
     }
 }
