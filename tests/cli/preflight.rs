@@ -4,7 +4,7 @@ mod connections;
 mod ecr;
 mod names;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use lab::address::{self, REFUSING};
 use lab::castai::Fault;
@@ -73,6 +73,24 @@ fn with_result(report: &Value, results: &[&str]) -> Vec<String> {
         .collect()
 }
 
+/// The page that lists the requirements of each check; a unit test compares it with the checks.
+const CHECKS: &str = include_str!("../../docs/checks.md");
+
+/// The checks that a failed check skips: all that require it, directly or not.
+fn skipped_by(code: &str) -> BTreeSet<&'static str> {
+    let mut skipped = BTreeSet::new();
+    // A check may only require checks with lower codes, which are earlier on the page.
+    for section in CHECKS.split("\n## ").skip(1) {
+        let name = section.lines().next().expect("a heading");
+        let requires = section.lines().find(|line| line.starts_with("| requires |")).expect("requirements");
+        let is_required = |other: &str| requires.contains(&format!("[{other}]"));
+        if is_required(code) || skipped.iter().copied().any(is_required) {
+            skipped.insert(name);
+        }
+    }
+    skipped
+}
+
 /// The expected report for a host with one fault.
 struct Expected {
     host: &'static str,
@@ -81,36 +99,32 @@ struct Expected {
     observed: &'static str,
     /// A word of the fixes, or of their commands.
     fix: &'static str,
-    skipped: &'static [&'static str],
+    /// Whether the checks that require this one are skipped.
+    skips: bool,
 }
 
-fn fails(
-    host: &'static str,
-    code: &'static str,
-    observed: &'static str,
-    fix: &'static str,
-    skipped: &'static [&'static str],
-) -> Expected {
-    Expected { host, code, result: "Fail", observed, fix, skipped }
+fn fails(host: &'static str, code: &'static str, observed: &'static str, fix: &'static str) -> Expected {
+    Expected { host, code, result: "Fail", observed, fix, skips: true }
 }
 
 /// Asserts that the fault is reported as this finding, that all checks that require it are skipped, and that all other
 /// findings of the host are Pass.
 #[track_caller]
 fn shows_exactly(report: &Value, expected: &[Expected]) {
-    for Expected { host, code, result, observed, fix, skipped } in expected {
+    for Expected { host, code, result, observed, fix, skips } in expected {
         let seen = finding(report, code, host);
         assert_eq!(text(seen, "result"), *result, "{seen:#}");
         assert!(text(seen, "observed").contains(observed), "{observed:?} in {seen:#}");
         assert!(seen["fixes"].to_string().contains(fix), "{fix:?} in {seen:#}");
-        let others: BTreeMap<_, _> = findings(report)
+        let skipped = if *skips { skipped_by(code) } else { BTreeSet::new() };
+        let others = findings(report)
             .iter()
-            .filter(|finding| finding["subject"]["name"] == *host && finding["code"] != *code)
-            .filter(|finding| finding["result"] != "Pass")
-            .map(|finding| (text(finding, "code"), (text(finding, "result"), text(finding, "blockedBy"))))
-            .collect();
-        let wanted: BTreeMap<_, _> = skipped.iter().map(|skip| (*skip, ("Skipped", *code))).collect();
-        assert_eq!(others, wanted, "{host}");
+            .filter(|finding| finding["subject"]["name"] == *host && finding["code"] != *code);
+        for other in others {
+            let wanted =
+                if skipped.contains(text(other, "code")) { ("Skipped", *code) } else { ("Pass", "") };
+            assert_eq!((text(other, "result"), text(other, "blockedBy")), wanted, "{other:#}");
+        }
     }
     let failed = with_result(report, &["Fail", "Warn"]);
     assert_eq!(failed.len(), expected.len(), "{failed:?}");

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use jiff::civil::Date;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, date_time_ymd,
 };
-use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, SupportedProtocolVersion};
 
 /// A certificate with its key, both as PEM.
 #[derive(Clone, Debug)]
@@ -62,6 +63,15 @@ impl Authority {
         self.sign(&parameters)
     }
 
+    /// A certificate for a server called `name` that is valid until the beginning of `day`.
+    pub fn issue_until(&self, name: &str, day: Date) -> anyhow::Result<Identity> {
+        let mut parameters = leaf_parameters(name, None, &[name])?;
+        let of = |part: i8| u8::try_from(part).context("a part of a date is positive");
+        parameters.not_before = date_time_ymd(2019, 1, 1);
+        parameters.not_after = date_time_ymd(day.year().into(), of(day.month())?, of(day.day())?);
+        self.sign(&parameters)
+    }
+
     /// A certificate for a server called `name` that is valid from the year 2100 on.
     pub fn issue_not_yet_valid(&self, name: &str) -> anyhow::Result<Identity> {
         let mut parameters = leaf_parameters(name, None, &[name])?;
@@ -85,10 +95,19 @@ impl Authority {
 impl Identity {
     /// TLS settings of a server with this certificate, over HTTP/2 and HTTP/1.1.
     pub fn server(&self) -> anyhow::Result<Arc<ServerConfig>> {
+        self.server_with(rustls::DEFAULT_VERSIONS)
+    }
+
+    /// The same with these versions of TLS only.
+    pub fn server_with(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> anyhow::Result<Arc<ServerConfig>> {
         let chain =
             CertificateDer::pem_slice_iter(self.certificate.as_bytes()).collect::<Result<Vec<_>, _>>()?;
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes())?;
-        let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
+        let builder = ServerConfig::builder_with_protocol_versions(versions);
+        let mut config = builder.with_no_client_auth().with_single_cert(chain, key)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }

@@ -64,6 +64,10 @@ pub enum Fault {
     Expired,
     /// The certificate is not valid yet.
     NotYetValid,
+    /// The certificate is valid for this number of days at most, and for one less at least.
+    Expiring { days: i32 },
+    /// TLS 1.3 is not offered.
+    Tls12Only,
     /// The certificate is signed by an unknown authority, as behind an intercepting proxy.
     UnknownAuthority,
     /// TCP connects, then the connection is reset during the handshake.

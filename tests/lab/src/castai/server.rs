@@ -9,7 +9,10 @@ use axum::routing::{any, get};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
 use rustls::ServerConfig;
+use rustls::version::TLS12;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -77,6 +80,14 @@ impl Server {
             Some(Fault::OtherName { name }) => self.authority.server(&[name]),
             Some(Fault::Expired) => self.authority.issue_expired(&self.host.name)?.server(),
             Some(Fault::NotYetValid) => self.authority.issue_not_yet_valid(&self.host.name)?.server(),
+            Some(Fault::Expiring { days }) => {
+                let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+                let end = today.checked_add(Span::new().try_days(*days)?)?;
+                self.authority.issue_until(&self.host.name, end)?.server()
+            }
+            Some(Fault::Tls12Only) => {
+                self.authority.issue(&self.host.name, None, &[&self.host.name])?.server_with(&[&TLS12])
+            }
             Some(Fault::UnknownAuthority) => issued_by_unknown_authority(&self.host.name)?.server(),
             Some(Fault::Http1Only) => {
                 let mut tls = ServerConfig::clone(&self.tls);

@@ -83,6 +83,9 @@ async fn faults_take_effect_and_can_be_removed() {
     let cases = [
         (r#"{"fault": "other-name", "name": "proxy.example"}"#, Err("not valid for name")),
         (r#"{"fault": "expired"}"#, Err("certificate expired")),
+        (r#"{"fault": "expiring", "days": 0}"#, Err("certificate expired")),
+        (r#"{"fault": "expiring", "days": 2}"#, Ok("200 grpc-status 12")),
+        (r#"{"fault": "tls12-only"}"#, Ok("200 grpc-status 12")),
         (r#"{"fault": "unknown-authority"}"#, Err("UnknownIssuer")),
         (r#"{"fault": "reset"}"#, Err("reset")),
         (r#"{"fault": "http1-only"}"#, Err("NoApplicationProtocol")),
