@@ -16,14 +16,14 @@ use serde::Serialize;
 #[serde(rename_all = "camelCase")]
 pub struct KubernetesRule {
     pub scope: Scope,
-    pub api_group: &'static str,
-    pub resources: &'static [&'static str],
+    pub api_group: String,
+    pub resources: Vec<String>,
     #[serde(skip_serializing_if = "<[&str]>::is_empty")]
     pub resource_names: &'static [&'static str],
     pub verbs: &'static [&'static str],
     pub access: Access,
     pub need: Need,
-    pub reason: &'static str,
+    pub reason: String,
 }
 
 /// The scope of a Kubernetes permission, which decides between `ClusterRole` and `Role`.

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::region;
+use super::{KnowledgeFileArguments, region};
 use crate::permissions::rbac::Subject;
 
 /// Print the permissions that the plugin needs, and what each is for
@@ -18,6 +18,9 @@ use crate::permissions::rbac::Subject;
   # Grant the Kubernetes permissions to a group
   kubectl castai-privatelink permissions rbac --subject group:platform |
     kubectl apply -f -
+
+  # The same with the custom resources that a knowledge file adds
+  kubectl castai-privatelink permissions rbac --knowledge knowledge.yaml
 
   # The IAM policy of one account's ECR
   kubectl castai-privatelink permissions iam --account 123456789012 \\
@@ -36,6 +39,9 @@ pub struct OverviewArguments {
     /// Only what `preflight`, `images`, `status`, `values` and runs with `--dry-run=client` need
     #[arg(long)]
     pub read_only: bool,
+
+    #[command(flatten)]
+    pub knowledge: KnowledgeFileArguments,
 
     /// Output format
     #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = PermissionsFormat::Table)]
@@ -69,6 +75,9 @@ pub struct BindingArguments {
         default_value = "group:castai-privatelink"
     )]
     pub subject: Subject,
+
+    #[command(flatten)]
+    pub knowledge: KnowledgeFileArguments,
 
     /// Output format
     #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = PermissionsFormat::Yaml)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Parser as _;
 
 use super::{discovery, images, rewrite, rollback, status, sync_images};
-use crate::cli::{Arguments, Command, NamingArguments, ValuesCommand};
+use crate::cli::{Arguments, Command, NamingArguments, PermissionsCommand, ValuesCommand};
 use crate::model::knowledge::Knowledge;
 use crate::model::name_map::NameMap;
 use crate::sync::settings::MirrorSettings;
@@ -29,8 +29,9 @@ const COMMANDS: [(&str, &[&str]); 21] = [
     ("preflight", &[KNOWLEDGE, MAP, REGISTRY]),
     // What images were and are is recorded on the workloads.
     ("rollback", &[KNOWLEDGE]),
-    ("permissions", &[]),
-    ("permissions rbac", &[]),
+    // Custom resources have to be listable; ECR has the same actions for all images.
+    ("permissions", &[KNOWLEDGE]),
+    ("permissions rbac", &[KNOWLEDGE]),
     ("permissions iam", &[]),
     ("completion install", &[]),
     ("completion uninstall", &[]),
@@ -98,11 +99,15 @@ async fn reached(line: &[String]) -> Reached {
             let knowledge = rollback::settings(&arguments, wanted).unwrap().knowledge;
             Reached { knowledge, ..Reached::default() }
         }
-        Command::Permissions(_)
-        | Command::Completion(_)
-        | Command::Options
-        | Command::Version(_)
-        | Command::Man => Reached::default(),
+        Command::Permissions(wanted) => {
+            let file = match &wanted.half {
+                None => &wanted.overview.knowledge,
+                Some(PermissionsCommand::Rbac(rbac)) => &rbac.knowledge,
+                Some(PermissionsCommand::Iam(_)) => return Reached::default(),
+            };
+            Reached { knowledge: discovery::knowledge_file(file).unwrap(), ..Reached::default() }
+        }
+        Command::Completion(_) | Command::Options | Command::Version(_) | Command::Man => Reached::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{CommandError, ExitStatus};
+use super::{CommandError, ExitStatus, discovery};
 use crate::cli::{Arguments, OutputFormat, PermissionsArguments, PermissionsCommand, PermissionsFormat};
 use crate::output::{self, permissions as text};
 use crate::permissions::iam::{self, Registry};
@@ -14,7 +14,7 @@ const COMPONENTS: &str = "castai-agent";
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct All {
-    kubernetes: Vec<&'static KubernetesRule>,
+    kubernetes: Vec<KubernetesRule>,
     aws: Vec<&'static AwsAction>,
 }
 
@@ -25,8 +25,9 @@ pub(super) fn run(
     match &permissions.half {
         None => {
             let overview = &permissions.overview;
+            let knowledge = discovery::knowledge_file(&overview.knowledge)?;
             let all = All {
-                kubernetes: kubernetes::rules(overview.read_only).collect(),
+                kubernetes: kubernetes::rules(overview.read_only, &knowledge),
                 aws: aws::actions(overview.read_only).collect(),
             };
             match overview.output {
@@ -40,17 +41,17 @@ pub(super) fn run(
         }
         Some(PermissionsCommand::Rbac(rbac)) => {
             let namespace = arguments.connection.namespace.as_deref().unwrap_or(COMPONENTS);
+            let knowledge = discovery::knowledge_file(&rbac.knowledge)?;
             match rbac.output {
                 PermissionsFormat::Table => {
-                    let rules: Vec<_> = kubernetes::rules(rbac.read_only).collect();
-                    output::result(&text::kubernetes(&rules))?;
+                    output::result(&text::kubernetes(&kubernetes::rules(rbac.read_only, &knowledge)))?;
                 }
                 PermissionsFormat::Json => {
-                    let list = rbac::list(rbac.read_only, namespace, &rbac.subject);
+                    let list = rbac::list(rbac.read_only, namespace, &rbac.subject, &knowledge);
                     output::document(&list, OutputFormat::Json)?;
                 }
                 PermissionsFormat::Yaml => {
-                    output::result(&rbac::yaml(rbac.read_only, namespace, &rbac.subject))?;
+                    output::result(&rbac::yaml(rbac.read_only, namespace, &rbac.subject, &knowledge))?;
                 }
             }
         }

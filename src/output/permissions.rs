@@ -4,7 +4,7 @@ use super::table;
 use crate::permissions::kubernetes::resources;
 use crate::permissions::{AwsAction, KubernetesRule};
 
-pub fn kubernetes(rules: &[&KubernetesRule]) -> String {
+pub fn kubernetes(rules: &[KubernetesRule]) -> String {
     let rows: Vec<_> = rules
         .iter()
         .map(|rule| {
@@ -13,7 +13,7 @@ pub fn kubernetes(rules: &[&KubernetesRule]) -> String {
                 rule.verbs.join(","),
                 rule.scope.as_str().to_owned(),
                 rule.need.as_str().to_owned(),
-                rule.reason.to_owned(),
+                rule.reason.clone(),
             ]
         })
         .collect();

@@ -1,36 +1,55 @@
 //! Every right in Kubernetes.
 
-use std::sync::LazyLock;
-
 use super::{Access, KubernetesRule, Need, Scope};
-use crate::castai::built_in;
+use crate::model::knowledge::Knowledge;
 
-/// Every Kubernetes permission, in the order of use.
-pub static KUBERNETES: LazyLock<Vec<KubernetesRule>> = LazyLock::new(|| {
-    WORKLOADS.iter().cloned().chain(custom_resources()).chain(OWNERS_AND_CHANGES.iter().cloned()).collect()
-});
+/// A permission that depends on no knowledge file.
+struct Rule {
+    scope: Scope,
+    api_group: &'static str,
+    resources: &'static [&'static str],
+    resource_names: &'static [&'static str],
+    verbs: &'static [&'static str],
+    access: Access,
+    need: Need,
+    reason: &'static str,
+}
 
-/// The permissions to list the custom resources of Cast AI's components.
-fn custom_resources() -> impl Iterator<Item = KubernetesRule> {
-    static NAMES: LazyLock<Vec<String>> =
-        LazyLock::new(|| built_in().custom_resources().iter().map(|resource| resource.name()).collect());
-    static LISTS: LazyLock<Vec<[&'static str; 1]>> =
-        LazyLock::new(|| NAMES.iter().map(|name| [name.as_str()]).collect());
-    built_in().custom_resources().into_iter().zip(&*LISTS).map(|(resource, names)| KubernetesRule {
+impl From<&Rule> for KubernetesRule {
+    fn from(rule: &Rule) -> Self {
+        Self {
+            scope: rule.scope,
+            api_group: rule.api_group.to_owned(),
+            resources: rule.resources.iter().map(ToString::to_string).collect(),
+            resource_names: rule.resource_names,
+            verbs: rule.verbs,
+            access: rule.access,
+            need: rule.need,
+            reason: rule.reason.to_owned(),
+        }
+    }
+}
+
+/// The permissions to list the custom resources of Cast AI's components, with those of a `--knowledge` file.
+fn custom_resources(knowledge: &Knowledge) -> impl Iterator<Item = KubernetesRule> {
+    knowledge.custom_resources().into_iter().map(|resource| KubernetesRule {
         scope: Scope::Cluster,
-        api_group: &resource.group,
-        resources: names,
+        api_group: resource.group.clone(),
+        resources: vec![resource.name()],
         resource_names: &[],
         verbs: &["list"],
         access: Access::Read,
         need: Need::Optional,
-        reason: resource.purpose.as_deref().unwrap_or("images in custom resources of Cast AI's"),
+        reason: resource
+            .purpose
+            .clone()
+            .unwrap_or_else(|| "images in custom resources of Cast AI's".to_owned()),
     })
 }
 
 /// The rights for finding workloads and their images.
-const WORKLOADS: &[KubernetesRule] = &[
-    KubernetesRule {
+const WORKLOADS: &[Rule] = &[
+    Rule {
         scope: Scope::Cluster,
         api_group: "apps",
         resources: &["deployments", "daemonsets", "statefulsets", "replicasets"],
@@ -40,7 +59,7 @@ const WORKLOADS: &[KubernetesRule] = &[
         need: Need::Required,
         reason: "finding Cast AI's workloads and their images",
     },
-    KubernetesRule {
+    Rule {
         scope: Scope::Cluster,
         api_group: "batch",
         resources: &["cronjobs", "jobs"],
@@ -50,7 +69,7 @@ const WORKLOADS: &[KubernetesRule] = &[
         need: Need::Required,
         reason: "finding images of jobs",
     },
-    KubernetesRule {
+    Rule {
         scope: Scope::Cluster,
         api_group: "",
         resources: &["pods", "replicationcontrollers"],
@@ -60,7 +79,7 @@ const WORKLOADS: &[KubernetesRule] = &[
         need: Need::Required,
         reason: "finding images, watching rollouts, and reporting why pods do not start",
     },
-    KubernetesRule {
+    Rule {
         scope: Scope::Cluster,
         api_group: "",
         resources: &["nodes"],
@@ -70,7 +89,7 @@ const WORKLOADS: &[KubernetesRule] = &[
         need: Need::Required,
         reason: "platforms, region and account; whether this machine is in the VPC",
     },
-    KubernetesRule {
+    Rule {
         scope: Scope::Cluster,
         api_group: "",
         resources: &["namespaces"],
@@ -83,8 +102,8 @@ const WORKLOADS: &[KubernetesRule] = &[
 ];
 
 /// The permissions to find the owners of workloads, and to change workloads.
-const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
-    KubernetesRule {
+const OWNERS_AND_CHANGES: &[Rule] = &[
+    Rule {
         scope: Scope::Cluster,
         api_group: "argoproj.io",
         resources: &["applications"],
@@ -94,7 +113,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
         need: Need::Optional,
         reason: "whether an Argo CD application that owns a workload self-heals",
     },
-    KubernetesRule {
+    Rule {
         scope: Scope::Cluster,
         api_group: "helm.toolkit.fluxcd.io",
         resources: &["helmreleases"],
@@ -104,7 +123,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
         need: Need::Optional,
         reason: "whether a Flux HelmRelease that owns a workload corrects drift",
     },
-    KubernetesRule {
+    Rule {
         scope: Scope::Components,
         api_group: "",
         resources: &["configmaps", "secrets"],
@@ -114,7 +133,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
         need: Need::Optional,
         reason: "images of Cast AI's Helm releases and their hooks, in Helm's Secrets or ConfigMaps",
     },
-    KubernetesRule {
+    Rule {
         scope: Scope::KubeSystem,
         api_group: "",
         resources: &["configmaps"],
@@ -124,7 +143,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
         need: Need::Optional,
         reason: "the account of the nodes, if the kubeconfig has no EKS ARN",
     },
-    KubernetesRule {
+    Rule {
         scope: Scope::Components,
         api_group: "",
         resources: &["configmaps", "secrets"],
@@ -134,7 +153,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
         need: Need::Optional,
         reason: "preflight: endpoints that components read from them; Unknown without it",
     },
-    KubernetesRule {
+    Rule {
         scope: Scope::Components,
         api_group: "",
         resources: &["pods/log"],
@@ -144,7 +163,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
         need: Need::Optional,
         reason: "showing the log of a container that crashes after its image was changed",
     },
-    KubernetesRule {
+    Rule {
         scope: Scope::Cluster,
         api_group: "apps",
         resources: &["deployments", "daemonsets", "statefulsets", "replicasets"],
@@ -154,7 +173,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
         need: Need::Required,
         reason: "rewriting images and watching rollouts",
     },
-    KubernetesRule {
+    Rule {
         scope: Scope::Cluster,
         api_group: "batch",
         resources: &["cronjobs"],
@@ -164,7 +183,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
         need: Need::Required,
         reason: "rewriting images of cron jobs; images of jobs are immutable",
     },
-    KubernetesRule {
+    Rule {
         scope: Scope::Cluster,
         api_group: "",
         resources: &["pods", "replicationcontrollers"],
@@ -174,7 +193,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
         need: Need::Required,
         reason: "rewriting images of pods without a controller",
     },
-    KubernetesRule {
+    Rule {
         scope: Scope::Cluster,
         api_group: "",
         resources: &["events"],
@@ -184,7 +203,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
         need: Need::Optional,
         reason: "why new pods of DaemonSets and StatefulSets are refused",
     },
-    KubernetesRule {
+    Rule {
         scope: Scope::Cluster,
         api_group: "admissionregistration.k8s.io",
         resources: &["mutatingadmissionpolicies", "mutatingadmissionpolicybindings"],
@@ -194,7 +213,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
         need: Need::Optional,
         reason: "rollback: whether the policy of values policy renames restored images",
     },
-    KubernetesRule {
+    Rule {
         scope: Scope::Cluster,
         api_group: "kyverno.io",
         resources: &["clusterpolicies"],
@@ -204,7 +223,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
         need: Need::Optional,
         reason: "the same with Kyverno",
     },
-    KubernetesRule {
+    Rule {
         scope: Scope::Cluster,
         api_group: "admissionregistration.k8s.io",
         resources: &["mutatingadmissionpolicies", "mutatingadmissionpolicybindings"],
@@ -214,7 +233,7 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
         need: Need::Optional,
         reason: "values policy --apply: renaming images when pods are created",
     },
-    KubernetesRule {
+    Rule {
         scope: Scope::Cluster,
         api_group: "kyverno.io",
         resources: &["clusterpolicies"],
@@ -226,15 +245,17 @@ const OWNERS_AND_CHANGES: &[KubernetesRule] = &[
     },
 ];
 
-/// The Kubernetes permissions; with `read_only` without those for changes.
-pub fn rules(read_only: bool) -> impl Iterator<Item = &'static KubernetesRule> {
-    KUBERNETES.iter().filter(move |rule| !read_only || rule.access == Access::Read)
+/// The Kubernetes permissions in the order of use; with `read_only` without those for changes.
+pub fn rules(read_only: bool, knowledge: &Knowledge) -> Vec<KubernetesRule> {
+    let all = WORKLOADS.iter().map(KubernetesRule::from).chain(custom_resources(knowledge));
+    let all = all.chain(OWNERS_AND_CHANGES.iter().map(KubernetesRule::from));
+    all.filter(|rule| !read_only || rule.access == Access::Read).collect()
 }
 
 /// The resources of a rule, as in `kubectl auth can-i`: `deployments.apps`, `configmaps/aws-auth`.
 pub fn resources(rule: &KubernetesRule) -> String {
-    let named = rule.resources.iter().map(|resource| match (rule.api_group, rule.resource_names) {
-        ("", []) => (*resource).to_owned(),
+    let named = rule.resources.iter().map(|resource| match (rule.api_group.as_str(), rule.resource_names) {
+        ("", []) => resource.clone(),
         ("", names) => format!("{resource}/{}", names.join("+")),
         (group, _) => format!("{resource}.{group}"),
     });

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::kubernetes::rules;
 use super::{KubernetesRule, Need, Scope};
+use crate::model::knowledge::Knowledge;
 
 /// The name of all roles and bindings.
 const NAME: &str = "castai-privatelink";
@@ -59,7 +60,7 @@ impl Subject {
 /// A role with its namespace (`None` for a `ClusterRole`) and rules.
 struct Role<'a> {
     namespace: Option<&'a str>,
-    rules: Vec<&'static KubernetesRule>,
+    rules: Vec<KubernetesRule>,
 }
 
 impl Role<'_> {
@@ -69,8 +70,9 @@ impl Role<'_> {
 }
 
 /// The roles; `namespace` is the one of Cast AI's components.
-fn roles(read_only: bool, namespace: &str) -> Vec<Role<'_>> {
-    let of = |scope| rules(read_only).filter(|rule| rule.scope == scope).collect();
+fn roles<'n>(read_only: bool, namespace: &'n str, knowledge: &Knowledge) -> Vec<Role<'n>> {
+    let all = rules(read_only, knowledge);
+    let of = |scope| all.iter().filter(|rule| rule.scope == scope).cloned().collect();
     let mut roles = vec![Role { namespace: None, rules: of(Scope::Cluster) }];
     let (components, system): (Vec<_>, Vec<_>) = (of(Scope::Components), of(Scope::KubeSystem));
     if namespace == KUBE_SYSTEM {
@@ -86,9 +88,9 @@ fn roles(read_only: bool, namespace: &str) -> Vec<Role<'_>> {
 const KUBE_SYSTEM: &str = "kube-system";
 
 /// The manifests as YAML, each rule with its purpose.
-pub fn yaml(read_only: bool, namespace: &str, subject: &Subject) -> String {
+pub fn yaml(read_only: bool, namespace: &str, subject: &Subject, knowledge: &Knowledge) -> String {
     let mut text = String::new();
-    for role in roles(read_only, namespace) {
+    for role in roles(read_only, namespace, knowledge) {
         let kind = role.kind();
         // Writing to a string cannot fail, here and below. JSON strings are YAML strings.
         let metadata = |text: &mut String| {
@@ -119,15 +121,15 @@ pub fn yaml(read_only: bool, namespace: &str, subject: &Subject) -> String {
 }
 
 /// The manifests as a `List`, which `kubectl apply -f -` accepts too.
-pub fn list(read_only: bool, namespace: &str, subject: &Subject) -> Value {
+pub fn list(read_only: bool, namespace: &str, subject: &Subject, knowledge: &Knowledge) -> Value {
     let mut items = Vec::new();
-    for role in roles(read_only, namespace) {
+    for role in roles(read_only, namespace, knowledge) {
         let kind = role.kind();
         let mut metadata = json!({"name": NAME});
         if let Some(namespace) = role.namespace {
             metadata["namespace"] = namespace.into();
         }
-        let rules: Vec<_> = role.rules.iter().map(|rule| manifest(rule)).collect();
+        let rules: Vec<_> = role.rules.iter().map(manifest).collect();
         items.push(
             json!({"apiVersion": format!("{RBAC}/v1"), "kind": kind, "metadata": metadata, "rules": rules}),
         );

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::aws::AWS;
 use super::iam::{Registry, policy};
-use super::kubernetes::KUBERNETES;
+use super::kubernetes::rules;
 use super::rbac::{Subject, list, yaml};
 use super::*;
+use crate::castai::built_in;
+use crate::model::knowledge::Knowledge;
 
 fn subject() -> Subject {
     "group:castai-privatelink".parse().unwrap()
@@ -66,15 +68,18 @@ fn a_policy_allows_repository_actions_only_below_our_path() {
 
 #[test]
 fn yaml_and_json_give_the_same_roles() {
+    let widgets = json!({"resources": [{"group": "castai.example", "kind": "Widget", "fields": ["/spec"]}]});
+    let knowledge = Knowledge::read(widgets).unwrap();
     for (read_only, namespace, subject) in [
         (false, "castai-agent", subject()),
         (true, "castai-agent", "user:a: \"b\"".parse().unwrap()),
         (false, "kube-system", "serviceaccount:ci:deployer".parse().unwrap()),
     ] {
-        let yaml = yaml(read_only, namespace, &subject);
+        let yaml = yaml(read_only, namespace, &subject, &knowledge);
         let documents: Vec<Value> = serde_saphyr::from_multiple(&yaml).unwrap();
-        let list = list(read_only, namespace, &subject);
+        let list = list(read_only, namespace, &subject, &knowledge);
         assert_eq!(Value::Array(documents), list["items"], "{yaml}");
+        assert!(yaml.contains("- apiGroups: [\"castai.example\"]\n    resources: [\"widgets\"]"), "{yaml}");
         assert!(!read_only || !yaml.contains("patch"), "{yaml}");
         let names: BTreeSet<_> = list["items"]
             .as_array()
@@ -116,9 +121,9 @@ This page is generated from the sources: `UPDATE_DOCS=1 cargo test --workspace -
 "
     .to_owned();
     let code = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    for rule in &*KUBERNETES {
-        let group = if rule.api_group.is_empty() { "core".to_owned() } else { code(&[rule.api_group]) };
-        let mut resources = code(rule.resources);
+    for rule in rules(false, built_in()) {
+        let group = if rule.api_group.is_empty() { "core".to_owned() } else { code(&[&rule.api_group]) };
+        let mut resources = code(&rule.resources.iter().map(String::as_str).collect::<Vec<_>>());
         if !rule.resource_names.is_empty() {
             // Writing to a string cannot fail, here and below.
             let _ = write!(resources, " named {}", code(rule.resource_names));

@@ -7,9 +7,9 @@ use lab::host::Lab;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    AGENT, ECR, PATH, apply, assert_stderr_contains, clear_traffic, ecr_digest, ecr_state, first_images,
-    kubeconfig_flag, mirrored_tags, own_lab, parse_json, plugin, shared_lab, sync, traffic, wait_until_ready,
-    write_file,
+    AGENT, ECR, PATH, apply, assert_stderr_contains, clear_traffic, define_custom_resource, ecr_digest,
+    ecr_state, first_images, kubeconfig_flag, mirrored_tags, own_lab, parse_json, plugin, shared_lab, sync,
+    traffic, wait_until_ready, write_file,
 };
 
 /// Applies the output of `permissions rbac` without the rules for which `is_left_out` is true.
@@ -192,6 +192,24 @@ fn without_each_required_rule_a_command_fails() {
         &plugin(&lab, 1, &["sync-images", "--dry-run", &looker]),
         &["cannot patch resource"],
     );
+}
+
+#[test]
+fn the_custom_resources_of_a_knowledge_file_are_in_the_printed_roles() {
+    let lab = own_lab();
+    define_custom_resource(&lab, "castai.example", "widgets", "Widget", "Namespaced");
+    let resources =
+        json!([{"group": "castai.example", "kind": "Widget", "fields": ["/spec"], "purpose": "ours"}]);
+    write_file(&lab, "knowledge.yaml", &json!({"resources": resources}).to_string());
+    let knowledge = "--knowledge=knowledge.yaml";
+    grant(&lab, "without", &["--read-only"], |_| false);
+    grant(&lab, "with", &["--read-only", knowledge], |_| false);
+    let unlisted = plugin(&lab, 1, &["images", knowledge, &kubeconfig_flag(&lab, "without")]);
+    assert_stderr_contains(&unlisted, &["incomplete: cannot list widgets.castai.example"]);
+    plugin(&lab, 0, &["images", knowledge, &kubeconfig_flag(&lab, "with")]);
+    let table = plugin(&lab, 0, &["permissions", knowledge]).stdout;
+    assert!(table.lines().any(|line| line.starts_with("widgets.castai.example ")), "{table}");
+    plugin(&lab, 2, &["permissions", "rbac", "--knowledge=nowhere.yaml"]);
 }
 
 #[test]
