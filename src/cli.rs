@@ -1,6 +1,7 @@
 //! The command line: clap types and nothing else.
 
 pub mod candidates;
+mod command_line;
 mod completion;
 mod connection;
 mod display;

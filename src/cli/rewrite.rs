@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::command_line::{flag, naming_flags};
 use super::{FilterArguments, MirrorArguments};
 
 /// Print manifests with private images, and every other byte unchanged
@@ -48,12 +49,12 @@ impl RewriteArguments {
     /// The command that mirrors what is missing.
     pub fn way_to_mirror(&self) -> String {
         let mut words = vec!["mirror first: kubectl castai-privatelink sync-images".to_owned()];
-        words.extend(self.files.iter().map(|file| format!("-f {}", file.display())));
-        words.extend(
-            self.mirror.registry.iter().map(|registry| format!("--registry {registry} --no-discover")),
-        );
+        words.extend(self.files.iter().map(|file| flag("-f", file.display())));
+        words.extend(naming_flags(&self.mirror, &self.filter.knowledge));
+        // Without it, the cluster is read to find the registry.
+        words.extend(self.mirror.registry.iter().map(|_| "--no-discover".to_owned()));
         words.push("--no-rewrite".to_owned());
-        words.extend(self.lock.iter().map(|lock| format!("--lock {}", lock.display())));
+        words.extend(self.lock.iter().map(|lock| flag("--lock", lock.display())));
         words.join(" ")
     }
 }

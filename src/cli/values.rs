@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::command_line::{flag, naming_flags};
 use super::{DryRunArguments, KnowledgeArguments, MirrorArguments};
 use crate::persist::engine;
 
@@ -89,11 +90,19 @@ impl HelmArguments {
         let is_piped = self.files.iter().any(|file| file.as_os_str() == "-");
         let pipe = if is_piped { "helm template … | " } else { "" };
         let mut words = vec![format!("{pipe}kubectl castai-privatelink sync-images")];
-        words.extend(self.files.iter().map(|file| format!("-f {}", file.display())));
-        let registry = self.naming.mirror.registry.iter();
-        words.extend(registry.map(|registry| format!("--registry {registry} --no-discover")));
+        words.extend(self.files.iter().map(|file| flag("-f", file.display())));
+        words.extend(self.naming.flags());
+        // Without it, the cluster is read to find the registry.
+        words.extend(self.naming.mirror.registry.iter().map(|_| "--no-discover".to_owned()));
         words.push("--no-rewrite".to_owned());
         words.join(" ")
+    }
+}
+
+impl NamingArguments {
+    /// The flags, for a command that is printed.
+    pub fn flags(&self) -> Vec<String> {
+        naming_flags(&self.mirror, &self.knowledge)
     }
 }
 

@@ -61,6 +61,22 @@ fn values_are_printed_before_a_release_exists() {
     assert!(!covered.stderr.contains("values policy"), "{}", covered.stderr);
     assert!(covered.stdout.contains("registry.corp.example/cast/rancher/kubectl"), "{}", covered.stdout);
 
+    // The printed commands use the same names.
+    write_file(lab, "our knowledge.yaml", "charts: [acme]\n");
+    let map = "registry.corp.example/cast/pinner=us-docker.pkg.dev/castai-hub/library/pod-pinner";
+    let naming = ["--map", map, "--image-prefix", "quay.io/acme/", "--knowledge", "our knowledge.yaml"];
+    let named = plugin_without_kubeconfig(lab, &[&flags[..], &naming].concat(), RENDERED);
+    let same = format!(
+        "--registry registry.corp.example/cast --map {map} --image-prefix quay.io/acme/ --knowledge 'our knowledge.yaml'"
+    );
+    assert_stderr_contains(
+        &named,
+        &[
+            &format!("kubectl castai-privatelink sync-images -f - {same} --no-discover --no-rewrite\n"),
+            &format!("kubectl castai-privatelink values policy --extent=prefixes --apply {same}\n"),
+        ],
+    );
+
     let unusable = plugin_without_kubeconfig(lab, &flags, "kind: Pod\nspec: {containers: []}\n");
     assert_eq!((unusable.code, &*unusable.stdout), (Some(2), ""));
     assert_stderr_contains(&unusable, &["pass the unchanged output of helm template"]);

@@ -118,12 +118,13 @@ pub fn assignments(
     (assign_all(&inventory, naming.mirror, naming.maps, region, &|_| {}), notes)
 }
 
-/// What to run for the first installation, in this order. `mirror` is the command that mirrors the images, and
-/// `registry` the flag that names it, if the user named it.
-pub fn steps(decided: &[ReleaseValues], mirror: &str, registry: &str) -> Vec<String> {
+/// What to run for the first installation, in this order. `mirror` is the command that mirrors the images, and `flags`
+/// are those that name them.
+pub fn steps(decided: &[ReleaseValues], mirror: &str, flags: &[String]) -> Vec<String> {
     let mut steps = vec![mirror.to_owned()];
     if decided.iter().any(|values| !values.blocking_hooks.is_empty()) {
-        steps.push(format!("kubectl castai-privatelink values policy --extent=prefixes --apply{registry}"));
+        let policy = "kubectl castai-privatelink values policy --extent=prefixes --apply".to_owned();
+        steps.push([&[policy], flags].concat().join(" "));
     }
     steps.extend(decided.iter().map(install_command));
     steps

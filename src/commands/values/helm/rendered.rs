@@ -53,9 +53,7 @@ pub(super) async fn run(arguments: &Arguments, wanted: &HelmArguments) -> Result
     } else {
         output::say(&format!("install in this order (the policy is for the hooks {}):", hooks.join(", ")));
     }
-    let registry = wanted.naming.mirror.registry.iter().map(|registry| format!(" --registry {registry}"));
-    let registry: String = registry.collect();
-    for step in rendered::steps(&decided, &wanted.way_to_mirror(), &registry) {
+    for step in rendered::steps(&decided, &wanted.way_to_mirror(), &wanted.naming.flags()) {
         output::say(&format!("  {step}"));
     }
     Ok(exit_status)
