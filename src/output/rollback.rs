@@ -16,7 +16,7 @@ use crate::sync::rollout::{Outcome, WorkloadReport};
 /// Prints what a run did or would do.
 pub fn done(report: &RollbackReport, format: OutputFormat) -> io::Result<()> {
     match format {
-        OutputFormat::Json | OutputFormat::Yaml => return document(report, format),
+        OutputFormat::Json | OutputFormat::Yaml => document(report, format)?,
         OutputFormat::Name => {
             let changed = |workload: &&WorkloadReport| {
                 matches!(workload.outcome, Outcome::Updated | Outcome::DryRunOk | Outcome::Planned)
@@ -33,7 +33,9 @@ pub fn done(report: &RollbackReport, format: OutputFormat) -> io::Result<()> {
             }
         }
     }
-    problems(report);
+    if !matches!(format, OutputFormat::Json | OutputFormat::Yaml) {
+        problems(report);
+    }
     incomplete(&report.unlisted, &report.unreadable);
     Ok(())
 }

@@ -18,8 +18,8 @@ use lab::{address, injector};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    MIRROR, add_fault, assert_stderr_contains, ecr_tags, eventually, grant_access, kubectl, kubectl_json,
-    own_lab, plugin, sync, wait_until_ready, workload_specs, write_file,
+    MIRROR, add_fault, assert_stderr_contains, define_custom_resource_version, ecr_tags, eventually,
+    grant_access, kubectl, kubectl_json, own_lab, plugin, sync, wait_until_ready, workload_specs, write_file,
 };
 use crate::interruption::Random;
 
@@ -331,9 +331,53 @@ fn a_rollback_that_the_policy_would_undo_changes_nothing() {
     );
     assert_eq!(workload_specs(lab), before);
 
+    // Nor can such a user learn it before. Who may create pods asks admission instead.
+    let output = plugin(lab, 1, &["rollback", "--dry-run", &blind]);
+    assert_eq!(output.stderr.lines().last(), Some("error: incomplete: cannot read admission policies"));
+    let creator = grant_access(lab, "creator", "get,list,patch", kinds);
+    grant_access(lab, "creator", "create", "pods");
+    let output = plugin(lab, 1, &["rollback", "--dry-run", &creator]);
+    assert_stderr_contains(
+        &output,
+        &[
+            "error: 5 workloads held back (",
+            "because an admission policy renames them; remove it first, if it is the one of `values policy`: ",
+            delete,
+        ],
+    );
+    assert_eq!(workload_specs(lab), before);
+
     // As the message says.
     kubectl(lab, &delete.split(' ').skip(1).collect::<Vec<_>>());
     eventually("the policy is gone", || !is_active());
     let output = plugin(lab, 0, &["rollback", "--yes", "--wait=false"]);
     assert!(output.stdout.contains("image rolled back"), "{}", output.stdout);
+}
+
+/// Kyverno's policy is noticed as an object. Whether it renames anything is what new pods show, where they may be created.
+#[test]
+fn a_rollback_notices_the_policy_of_kyverno() {
+    let lab = &own_lab();
+    sync(lab, 0, &[]);
+    wait_until_ready(lab);
+    define_custom_resource_version(lab, "kyverno.io", "v1", ("clusterpolicies", "ClusterPolicy"), "Cluster");
+    let applied = plugin(lab, 0, &["values", "policy", "--engine=kyverno", "--apply", "--yes"]);
+    let object = "clusterpolicy.kyverno.io/castai-privatelink";
+    assert_stderr_contains(&applied, &[&format!("to undo: kubectl delete {object}")]);
+    let before = workload_specs(lab);
+    let kinds = "deployments.apps,daemonsets.apps,statefulsets.apps,replicasets.apps,cronjobs.batch,\
+                 jobs.batch,replicationcontrollers,nodes,pods";
+    grant_access(lab, "operator", "get,list,patch", kinds);
+    let policies = "clusterpolicies.kyverno.io,mutatingadmissionpolicies.admissionregistration.k8s.io,\
+                    mutatingadmissionpolicybindings.admissionregistration.k8s.io";
+    let operator = grant_access(lab, "operator", "get", policies);
+    for flags in [&["--yes"][..], &["--dry-run=server"]] {
+        let output = plugin(lab, 1, &[&["rollback", &operator], flags].concat());
+        let cause = format!("because {object} renames them; remove it first: kubectl delete {object}");
+        assert_stderr_contains(&output, &["error: 5 workloads held back (", &cause]);
+        assert_eq!(workload_specs(lab), before, "nothing was changed");
+    }
+    // Kyverno does not run here, so new pods get what their workloads say.
+    let output = plugin(lab, 0, &["rollback", "--dry-run=server"]);
+    assert!(output.stdout.contains("image rolled back (server dry run)"), "{}", output.stdout);
 }

@@ -12,7 +12,8 @@ mod traffic;
 mod workloads;
 
 pub(crate) use self::cluster::{
-    apply, define_custom_resource, eventually, grant_access, kubeconfig_flag, kubectl, kubectl_json,
+    apply, define_custom_resource, define_custom_resource_version, eventually, grant_access, kubeconfig_flag,
+    kubectl, kubectl_json,
 };
 pub(crate) use self::files::{read_json_file, write_file};
 pub(crate) use self::helm_release::{HelmRelease, pack_release, release_secret};

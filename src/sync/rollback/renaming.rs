@@ -5,12 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::cluster::policy::{admitted_images, is_installed};
 use crate::cluster::{Connection, Error, ErrorKind};
 use crate::event::{Event, Observer};
-use crate::model::admission_policy::{AdmissionPolicy, KYVERNO, MUTATING};
+use crate::model::admission_policy::{KYVERNO, MUTATING};
 use crate::model::cluster_plan::Change;
 use crate::sync::rewrite::Rewrite;
 use crate::sync::rollout::Decision;
 
-/// Holds back the workloads of `decisions` whose restored images our policies would rename in new pods.
+/// The decisions, after policies were looked at.
+pub(super) struct Checked {
+    pub decisions: Vec<Decision>,
+    /// What could not be looked at, if neither policies nor the images of a new pod could be read.
+    pub unreadable: Vec<String>,
+}
+
+/// Holds back the workloads of `decisions` whose restored images admission would rename in new pods.
 ///
 /// # Errors
 /// The server cannot be reached.
@@ -18,29 +25,31 @@ pub(super) async fn hold_back(
     connection: &Connection,
     decisions: Vec<Decision>,
     observer: Observer<'_>,
-) -> Result<Vec<Decision>, Error> {
+) -> Result<Checked, Error> {
     let restored = restored(&decisions);
-    if restored.is_empty() {
-        return Ok(decisions);
+    let policies = if restored.is_empty() { Policies::default() } else { Policies::read(connection).await? };
+    if policies.installed.is_empty() && policies.forbidden.is_empty() {
+        return Ok(Checked { decisions, unreadable: Vec::new() });
     }
-    let mut objects = Vec::new();
-    for policy in [MUTATING, KYVERNO] {
-        if is_present(connection, &policy, observer).await? {
-            objects.extend(policy.objects());
-        }
-    }
-    if objects.is_empty() {
-        return Ok(decisions);
-    }
-    let mut renamed = BTreeMap::new();
+    let (mut renamed, mut is_unknown) = (BTreeMap::new(), false);
     for (namespace, images) in restored {
-        renamed.insert(namespace.clone(), renamed_images(connection, &namespace, images).await);
+        let found = match renamed_images(connection, &namespace, &images).await {
+            Some(found) => found,
+            // A policy of ours is made for these images.
+            None if !policies.installed.is_empty() => images,
+            None => {
+                is_unknown = true;
+                BTreeSet::new()
+            }
+        };
+        renamed.insert(namespace, found);
     }
-    let why = format!(
-        "its new pods would keep private images, because {} renames them; remove it first: kubectl delete {}",
-        objects.first().map_or("", String::as_str),
-        objects.join(" ")
-    );
+    let mut unreadable = Vec::new();
+    if is_unknown {
+        policies.forbidden.iter().for_each(|(_, note)| observer(Event::Note(note.clone())));
+        unreadable.push("admission policies".to_owned());
+    }
+    let why = policies.why_held_back();
     let judge = |mut decision: Decision| {
         let images = renamed.get(&decision.workload.name.namespace);
         let is_renamed = |change: &Change| {
@@ -53,7 +62,7 @@ pub(super) async fn hold_back(
         }
         decision
     };
-    Ok(decisions.into_iter().map(judge).collect())
+    Ok(Checked { decisions: decisions.into_iter().map(judge).collect(), unreadable })
 }
 
 /// The images to restore, by namespace.
@@ -68,39 +77,66 @@ fn restored(decisions: &[Decision]) -> BTreeMap<String, BTreeSet<String>> {
     images
 }
 
-/// A policy that cannot be read shows after the rollout, in the images of new pods.
-async fn is_present(
-    connection: &Connection,
-    policy: &AdmissionPolicy,
-    observer: Observer<'_>,
-) -> Result<bool, Error> {
-    match is_installed(connection, policy).await {
-        Err(error) if error.kind() == ErrorKind::Forbidden => {
-            let objects = policy.objects().join(" ");
-            observer(Event::Note(format!(
-                "note: cannot read admission policies: {error}; if `values policy --apply` was used, first \
-                 run: kubectl delete {objects}"
-            )));
-            Ok(false)
+/// Our policies in the cluster.
+#[derive(Default)]
+struct Policies {
+    /// The objects of those that exist.
+    installed: Vec<String>,
+    /// The objects of those that may not be read, and what to know about it.
+    forbidden: Vec<(Vec<String>, String)>,
+}
+
+impl Policies {
+    async fn read(connection: &Connection) -> Result<Self, Error> {
+        let mut policies = Self::default();
+        for policy in [MUTATING, KYVERNO] {
+            match is_installed(connection, &policy).await {
+                Ok(true) => policies.installed.extend(policy.objects()),
+                Ok(false) => {}
+                Err(error) if error.kind() == ErrorKind::Forbidden => {
+                    let objects = policy.objects();
+                    let note = format!(
+                        "note: cannot read admission policies: {error}; if `values policy --apply` was used, first \
+                         run: kubectl delete {}",
+                        objects.join(" ")
+                    );
+                    policies.forbidden.push((objects, note));
+                }
+                Err(error) => return Err(error),
+            }
         }
-        result => result,
+        Ok(policies)
+    }
+
+    fn why_held_back(&self) -> String {
+        let forbidden: Vec<_> = self.forbidden.iter().flat_map(|(objects, _)| objects.clone()).collect();
+        let (cause, condition, objects) = match self.installed.first() {
+            Some(first) => (first.as_str(), "", &self.installed),
+            None => ("an admission policy", ", if it is the one of `values policy`", &forbidden),
+        };
+        format!(
+            "its new pods would keep private images, because {cause} renames them; remove it first{condition}: \
+             kubectl delete {}",
+            objects.join(" ")
+        )
     }
 }
 
-/// The ones of `images` that admission renames. Without an answer, all count, because our policy is made for them.
+/// The ones of `images` that admission renames; `None` if it gives no answer.
 async fn renamed_images(
     connection: &Connection,
     namespace: &str,
-    images: BTreeSet<String>,
-) -> BTreeSet<String> {
+    images: &BTreeSet<String>,
+) -> Option<BTreeSet<String>> {
     let written: Vec<_> = images.iter().map(String::as_str).collect();
-    match admitted_images(connection, namespace, &written).await {
-        Ok(admitted) => {
-            let pairs = images.into_iter().zip(admitted);
-            pairs.filter(|(image, admitted)| is_renamed(image, admitted)).map(|(image, _)| image).collect()
-        }
-        Err(_) => images,
-    }
+    let admitted = admitted_images(connection, namespace, &written).await.ok()?;
+    let pairs = images.iter().zip(admitted);
+    Some(
+        pairs
+            .filter(|(image, admitted)| is_renamed(image, admitted))
+            .map(|(image, _)| image.clone())
+            .collect(),
+    )
 }
 
 /// An added tag or digest is no other image.

@@ -55,7 +55,9 @@ pub async fn run(
     });
     let left: Vec<_> = workloads.iter().flat_map(skipped).collect();
     let decisions = rollout::decide_all(&workloads, &decide);
-    let decisions = renaming::hold_back(connection, decisions, observer).await?;
+    let checked = renaming::hold_back(connection, decisions, observer).await?;
+    let decisions = checked.decisions;
+    unreadable.extend(checked.unreadable);
     let mut report = RollbackReport { unreadable, ..RollbackReport::new(left, notes, unlisted) };
     report.workloads = rollout::preview(&decisions);
     report.add_unmatched(&settings.workloads, &workloads);

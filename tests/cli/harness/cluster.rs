@@ -37,6 +37,18 @@ pub(crate) fn apply(lab: &Lab, object: &Value) {
 /// `Namespaced` or `Cluster`.
 #[track_caller]
 pub(crate) fn define_custom_resource(lab: &Lab, group: &str, plural: &str, kind: &str, scope: &str) {
+    define_custom_resource_version(lab, group, "v1alpha1", (plural, kind), scope);
+}
+
+/// The same in another version than `v1alpha1`.
+#[track_caller]
+pub(crate) fn define_custom_resource_version(
+    lab: &Lab,
+    group: &str,
+    version: &str,
+    (plural, kind): (&str, &str),
+    scope: &str,
+) {
     let name = format!("{plural}.{group}");
     let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     let definition = json!({
@@ -44,7 +56,7 @@ pub(crate) fn define_custom_resource(lab: &Lab, group: &str, plural: &str, kind:
         "metadata": {"name": name},
         "spec": {
             "group": group, "scope": scope, "names": {"plural": plural, "kind": kind},
-            "versions": [{"name": "v1alpha1", "served": true, "storage": true,
+            "versions": [{"name": version, "served": true, "storage": true,
                 "schema": {"openAPIV3Schema": schema}}],
         },
     });
