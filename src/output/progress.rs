@@ -1,6 +1,7 @@
 //! Renders events: progress bars on a terminal, plain lines elsewhere, both on stderr.
 
 mod bar;
+mod rows;
 
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 
 use self::bar::{LINE_LIMIT, bar_style, spinner_style};
+use self::rows::Rows;
 use crate::event::{Event, Stage};
 use crate::output::format::ProgressMode;
 use crate::output::table::{bytes, count};
@@ -38,8 +40,10 @@ impl Progress {
     pub fn new(mode: Option<ProgressMode>, verbose: bool) -> Self {
         let dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
         let wants_bars = matches!(mode, None | Some(ProgressMode::Bar));
-        let bars = (wants_bars && std::io::stderr().is_terminal() && !dumb)
-            .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)));
+        let bars = (wants_bars && std::io::stderr().is_terminal() && !dumb).then(|| {
+            let rows = Box::new(Rows::on_stderr());
+            MultiProgress::with_draw_target(ProgressDrawTarget::term_like_with_hz(rows, 10))
+        });
         Self { bars, plain: mode != Some(ProgressMode::None), verbose, state: Mutex::default() }
     }
 

@@ -29,6 +29,7 @@ pub(crate) use self::snapshot::{
     snapshot_document, snapshot_in_pipe, snapshot_on_terminals, snapshot_output, snapshot_text,
     snapshot_value,
 };
+pub(crate) use self::terminal::show_resized;
 pub(crate) use self::traffic::{
     add_fault, clear_faults, clear_traffic, count_ecr_requests, ecr_writes, traffic, uploaded_blobs,
 };

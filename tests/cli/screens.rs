@@ -2,6 +2,8 @@
 //! and 120 columns, and the documents. Other tests take snapshots if their lab is in a state that is worth one.
 //! `INSTA_UPDATE=always cargo test --test cli` updates them: read the diff before you commit it.
 
+mod resize;
+
 use crate::harness::{
     QUICK, empty_lab, kubectl, own_lab, shared_lab, snapshot_document, snapshot_in_pipe,
     snapshot_on_terminals,
