@@ -341,9 +341,8 @@ fn problems(report: &SyncReport) {
                 failures.entry(message).or_default().push(image);
             }
             // The last line has the cause, if it is the only one.
-            (Some(_), ImageResult::NotCompared) => {}
+            (Some(_), ImageResult::NotCompared) | (None, _) => {}
             (Some(message), _) => say(&format!("note: {}: {message}", image.image)),
-            (None, _) => {}
         }
     }
     for (message, images) in failures {
