@@ -1,13 +1,16 @@
 //! Exit code 0 and a good last line mean that everything that was asked for was looked at and found good. Each row is
 //! something that cannot be looked at, with the exit code, the last line and the field of the JSON document that say so.
 
+mod malformed;
+mod releases_and_files;
+
 use lab::address;
 use lab::dns::Behaviour;
 use lab::host::{Lab, Output};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    QUICK, add_fault, apply, clear_faults, define_custom_resource, kubectl, own_lab, sync, wait_until_ready,
+    QUICK, add_fault, clear_faults, define_custom_resource, own_lab, sync, wait_until_ready,
 };
 
 /// Sends requests to the API server through a front that can refuse them.
@@ -349,56 +352,4 @@ fn commands_on_a_synced_cluster_are_green_only_if_everything_was_looked_at() {
         .map(|(row, command)| (row.0, command.as_str(), row.2, row.3, row.4))
         .collect();
     assert_all(&lab, &rows);
-}
-
-#[test]
-fn malformed_objects_of_cast_ai_need_attention_and_those_of_others_do_not() {
-    let lab = own_lab();
-    let pod = |namespace: &str| {
-        let labels = json!({"helm.sh/chart": "castai-agent-0.161.1"});
-        json!({"apiVersion": "v1", "kind": "Pod",
-            "metadata": {"name": "broken", "namespace": namespace, "labels": labels},
-            "spec": {"containers": [{"name": "main", "image": "Not/A:Name"}]}})
-    };
-    sync(&lab, 0, &[]);
-    wait_until_ready(&lab);
-    let manifest = lab.folder().home().join("broken.json");
-    std::fs::write(&manifest, pod("anywhere").to_string()).unwrap();
-    let path = manifest.display();
-    let of_file = format!("images -f {path}");
-    let sync_file = format!("sync-images --dry-run --no-rewrite --no-discover -f {path}");
-    let words: &[&str] = &["incomplete: cannot read pod/broken", "container/main"];
-    let field = ("/unreadable", "pod/broken");
-
-    apply(&lab, &pod("shop"));
-    let named = ("/notes", "pod/broken");
-    let good: &[Row<'_>] = &[
-        (Fault::Nothing, "images", 0, &[], named),
-        (Fault::Nothing, "sync-images --yes", 0, &[], named),
-        (Fault::Nothing, "status", 0, &["nothing to do"], named),
-        (Fault::Nothing, "values kustomize", 0, &[], NONE),
-    ];
-    assert_all(&lab, good);
-    apply(&lab, &pod("castai-agent"));
-    let bad: &[Row<'_>] = &[
-        (Fault::Nothing, "images", 1, words, field),
-        (Fault::Nothing, &of_file, 1, &["hint: "], ("/unreadable", "Pod/broken")),
-        (Fault::Nothing, &sync_file, 1, &["incomplete: cannot read Pod/broken"], NONE),
-        (Fault::Nothing, "sync-images --yes", 1, words, field),
-        (Fault::Nothing, "status", 1, words, field),
-        (Fault::Nothing, "values kustomize", 1, words, NONE),
-        (Fault::Nothing, "values patches", 1, words, NONE),
-        (Fault::Nothing, "values policy", 1, words, NONE),
-    ];
-    assert_all(&lab, bad);
-    kubectl(&lab, &["delete", "pod", "broken", "-n", "castai-agent", "--wait=true"]);
-
-    // Without its record, a workload cannot be rolled back.
-    let annotation = "privatelink.cast.ai/images=not JSON";
-    let annotate = ["annotate", "--overwrite", "deployment/castai-agent", "-n", "castai-agent", annotation];
-    kubectl(&lab, &annotate);
-    let words: &[&str] = &["incomplete: cannot read the annotation", "deployment.apps/castai-agent"];
-    let rows: &[Row<'_>] =
-        &[(Fault::Nothing, "rollback --dry-run", 1, words, ("/unreadable", "deployment.apps/castai-agent"))];
-    assert_all(&lab, rows);
 }
