@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use super::inventory::{incomplete, why};
+use super::common_registry::CommonRegistry;
+use super::inventory::{USES, incomplete, why};
 use super::table::{self, Column};
 use super::workloads::place;
-use super::{document, lines, result, terminal_width};
+use super::{document, lines, result, width_for};
 use crate::model::image::Image;
 use crate::model::inventory::{Explanation, Inventory, WantedImage};
 use crate::output::format::OutputFormat;
@@ -23,7 +24,7 @@ pub fn images(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
                 inventory.images.iter().map(|wanted| name(wanted).as_written()).collect();
             lines(names.into_iter().map(str::to_owned))?;
         }
-        OutputFormat::Table | OutputFormat::Wide => result(&tables(inventory, format == OutputFormat::Wide))?,
+        OutputFormat::Table | OutputFormat::Wide => result(&tables(inventory, format))?,
     }
     incomplete(&inventory.unlisted, &inventory.unreadable);
     Ok(())
@@ -39,8 +40,9 @@ fn is_private(wanted: &WantedImage) -> bool {
     wanted.source.as_ref().is_some_and(|source| *source != wanted.image)
 }
 
-fn tables(inventory: &Inventory, wide: bool) -> String {
-    let width = terminal_width().filter(|_| !wide);
+fn tables(inventory: &Inventory, format: OutputFormat) -> String {
+    let (width, wide) = (width_for(format), format == OutputFormat::Wide);
+    let registry = CommonRegistry::of_images(inventory.images.iter().map(name), width);
     let mut images: Vec<&WantedImage> = inventory.images.iter().collect();
     images.sort_by_key(|wanted| name(wanted).as_written());
     let mut rows = Vec::new();
@@ -48,7 +50,7 @@ fn tables(inventory: &Inventory, wide: bool) -> String {
         for used in &wanted.used_by {
             let (namespace, object) = place(&used.place);
             let cells = [
-                name(wanted).to_string(),
+                registry.relative(name(wanted).as_written()),
                 namespace,
                 object,
                 used.image_field.to_string(),
@@ -60,15 +62,8 @@ fn tables(inventory: &Inventory, wide: bool) -> String {
     let mut text = match (rows.is_empty(), wide) {
         (true, _) => String::new(),
         (false, false) => {
-            let columns = [
-                Column::keeping_end("IMAGE", 20),
-                Column::whole("NAMESPACE").dispensable(0),
-                Column::keeping_end("USED BY", 16),
-                Column::keeping_start("AS", 12).dispensable(1),
-                Column::keeping_start("WHY", 16).dispensable(2),
-            ];
             let rows: Vec<_> = rows.into_iter().map(|(cells, _)| cells).collect();
-            table::fitted(columns, &rows, width)
+            registry.line() + &table::fitted(USES, &rows, width)
         }
         (false, true) => {
             let rows: Vec<_> = rows
@@ -89,7 +84,7 @@ fn tables(inventory: &Inventory, wide: bool) -> String {
 fn explained(explanation: &Explanation, width: Option<usize>, is_first: bool) -> String {
     let mut text = if is_first { String::new() } else { "\n".to_owned() };
     let searched: Vec<_> = explanation.searched.iter().map(|line| [line.clone()]).collect();
-    text.push_str(&table::fitted([Column::keeping_start("LOOKED AT", 20)], &searched, width));
+    text.push_str(&table::fitted([Column::wrapped("LOOKED AT", 20)], &searched, width));
     if explanation.excluded.is_empty() {
         return text + "\nno other object looks like Cast AI's\n";
     }
@@ -109,11 +104,11 @@ fn explained(explanation: &Explanation, width: Option<usize>, is_first: bool) ->
         })
         .collect();
     let columns = [
-        Column::keeping_end("LEFT OUT", 16),
-        Column::whole("NAMESPACE").dispensable(0),
-        Column::keeping_start("AS", 12).dispensable(1),
-        Column::keeping_end("IMAGE", 16).dispensable(2),
-        Column::keeping_start("WHY", 16),
+        Column::wrapped("LEFT OUT", 20),
+        Column::wrapped("NAMESPACE", 12).yielding(1).shared(),
+        Column::wrapped("AS", 12).yielding(0).shared(),
+        Column::wrapped("IMAGE", 20).yielding(2).shared(),
+        Column::wrapped("WHY", 20).repeated(),
     ];
     text + "\n" + &table::fitted(columns, &rows, width)
 }

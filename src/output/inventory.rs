@@ -4,10 +4,20 @@ use std::io;
 
 use crate::model::inventory::{Inventory, Use, WantedImage};
 use crate::model::provenance::Provenance;
+use crate::output::common_registry::CommonRegistry;
 use crate::output::format::OutputFormat;
 use crate::output::table::{self, Column};
 use crate::output::workloads::place;
 use crate::output::{document, lines, result, say, width_for};
+
+/// Images and where they are used.
+pub(super) const USES: [Column; 5] = [
+    Column::wrapped("IMAGE", 24),
+    Column::wrapped("NAMESPACE", 12).yielding(2).shared(),
+    Column::wrapped("USED BY", 24),
+    Column::wrapped("AS", 28).yielding(1).joined(),
+    Column::wrapped("WHY", 20).yielding(0).repeated(),
+];
 
 /// Prints an inventory: each image, who uses it, and why it is included.
 pub fn inventory(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
@@ -21,12 +31,15 @@ fn images_found(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
         OutputFormat::Json | OutputFormat::Yaml => document(inventory, format),
         OutputFormat::Name => lines(inventory.images.iter().map(|wanted| wanted.image.to_string())),
         OutputFormat::Table | OutputFormat::Wide => {
+            let width = width_for(format);
+            let images = inventory.images.iter().map(|wanted| &wanted.image);
+            let registry = CommonRegistry::of_images(images, width);
             let mut rows = Vec::new();
             for wanted in &inventory.images {
                 for used in &wanted.used_by {
                     let (namespace, place) = place(&used.place);
                     rows.push([
-                        wanted.image.to_string(),
+                        registry.relative(wanted.image.as_written()),
                         namespace,
                         place,
                         used.image_field.to_string(),
@@ -34,14 +47,7 @@ fn images_found(inventory: &Inventory, format: OutputFormat) -> io::Result<()> {
                     ]);
                 }
             }
-            let columns = [
-                Column::keeping_end("IMAGE", 20),
-                Column::whole("NAMESPACE").dispensable(0),
-                Column::keeping_end("USED BY", 16),
-                Column::keeping_start("AS", 12).dispensable(1),
-                Column::keeping_start("WHY", 16).dispensable(2),
-            ];
-            result(&table::fitted(columns, &rows, width_for(format)))
+            result(&(registry.line() + &table::fitted(USES, &rows, width)))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Permissions as tables.
 
-use super::table;
+use super::table::{self, Column};
+use super::terminal_width;
 use crate::permissions::kubernetes::resources;
 use crate::permissions::{AwsAction, KubernetesRule};
 
@@ -17,7 +18,14 @@ pub fn kubernetes(rules: &[KubernetesRule]) -> String {
             ]
         })
         .collect();
-    table::render(["RESOURCES", "VERBS", "WHERE", "NEED", "FOR"], &rows)
+    let columns = [
+        Column::wrapped("RESOURCES", 24),
+        Column::wrapped("VERBS", 7),
+        Column::wrapped("WHERE", 12),
+        Column::whole("NEED"),
+        Column::wrapped("FOR", 17),
+    ];
+    table::fitted(columns, &rows, terminal_width())
 }
 
 pub fn aws(actions: &[&AwsAction]) -> String {
@@ -25,5 +33,6 @@ pub fn aws(actions: &[&AwsAction]) -> String {
         .iter()
         .map(|action| [action.action.to_owned(), action.need.as_str().to_owned(), action.reason.to_owned()])
         .collect();
-    table::render(["ACTION", "NEED", "FOR"], &rows)
+    let columns = [Column::wrapped("ACTION", 20), Column::whole("NEED"), Column::wrapped("FOR", 17)];
+    table::fitted(columns, &rows, terminal_width())
 }

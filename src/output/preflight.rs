@@ -83,9 +83,9 @@ fn facts(report: &Report, width: Option<usize>) -> String {
     let columns = [
         Column::whole("RESULT"),
         Column::whole("CODE"),
-        Column::keeping_start("CHECK", 20),
+        Column::wrapped("CHECK", 20),
         // Problems are printed in full below.
-        Column::keeping_start("OBSERVED", 16).dispensable(0),
+        Column::wrapped("OBSERVED", 28).yielding(0),
     ];
     table::fitted(columns, &rows, width)
 }
@@ -138,8 +138,8 @@ fn hosts(report: &Report, width: Option<usize>) -> String {
         return String::new();
     }
     let [dns, private, tcp, tls, answer] = STEPS.map(|(name, _)| Column::whole(name));
-    let host = Column::keeping_start("HOST", 20);
-    let needed_by = Column::keeping_start("NEEDED BY", 24).dispensable(0);
+    let host = Column::wrapped("HOST", 20);
+    let needed_by = Column::wrapped("NEEDED BY", 24).yielding(0);
     table::fitted([host, dns, private, tcp, tls, answer, needed_by], &rows, width)
 }
 

@@ -9,7 +9,7 @@ use crate::output::ownership::{is_relinquishment, relinquish_status};
 use crate::output::pull_hint::rollout_pull_hint;
 use crate::output::table::{Column, count};
 use crate::output::workloads::{WorkloadWords, workload_problems};
-use crate::output::{document, lines, question_width, result, say, table, terminal_width};
+use crate::output::{document, lines, question_width, result, say, table, width_for};
 use crate::sync::rollback::{RollbackReport, SkippedImage};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
@@ -24,8 +24,7 @@ pub fn done(report: &RollbackReport, format: OutputFormat) -> io::Result<()> {
             lines(report.workloads.iter().filter(changed).map(|workload| workload.workload.to_string()))?;
         }
         OutputFormat::Table | OutputFormat::Wide => {
-            let width = terminal_width().filter(|_| format != OutputFormat::Wide);
-            let text = changes(report, "image rolled back (dry run)", width);
+            let text = changes(report, "image rolled back (dry run)", width_for(format));
             match text.is_empty() {
                 true if !report.skipped.is_empty() || !report.not_found.is_empty() => {}
                 true => result("nothing to do: no images were replaced by sync-images\n")?,
@@ -81,11 +80,11 @@ fn changes(report: &RollbackReport, planned: &'static str, width: Option<usize>)
         return String::new();
     }
     let columns = [
-        Column::whole("NAMESPACE").dispensable(1),
-        Column::keeping_end("WORKLOAD", 20),
-        Column::keeping_start("AS", 10).dispensable(0),
-        Column::keeping_end("FORMER IMAGE", 16).dispensable(2),
-        Column::keeping_start("RESULT", 13),
+        Column::wrapped("NAMESPACE", 12).yielding(1).shared(),
+        Column::wrapped("WORKLOAD", 20),
+        Column::wrapped("AS", 28).yielding(0).joined(),
+        Column::wrapped("FORMER IMAGE", 20),
+        Column::wrapped("RESULT", 13).shared(),
     ];
     table::fitted(columns, &rows, width)
 }

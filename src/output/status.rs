@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::io;
 
 use crate::model::inventory::Place;
+use crate::output::common_registry::CommonRegistry;
 use crate::output::format::OutputFormat;
 use crate::output::ownership::{describe_ownership, owner_table};
 use crate::output::pull_hint::pull_hint;
 use crate::output::table::Column;
 use crate::output::verdict::verdict;
 use crate::output::workloads::place;
-use crate::output::{document, lines, result, say, table, terminal_width};
+use crate::output::{document, lines, result, say, table, width_for};
 use crate::ownership::owners::ChangedBy;
 use crate::sync::status::{ImageStatus, NotChecked, OlderDigest, PullFailure, State, StatusReport, Subject};
 
@@ -21,14 +22,19 @@ pub fn status(report: &StatusReport, has_flags: bool, format: OutputFormat) -> i
         OutputFormat::Name => lines(names(report).into_iter().map(|of| place(of).1))?,
         OutputFormat::Table | OutputFormat::Wide => {
             let wide = format == OutputFormat::Wide;
-            let width = terminal_width().filter(|_| !wide);
-            let mut tables =
-                vec![images(report, width), pull_failures(report, width), older_digests(report, width)];
+            let width = width_for(format);
+            let registry = CommonRegistry::of_mirrors(&report.destinations, width);
+            let mut tables = vec![
+                images(report, &registry, width),
+                pull_failures(report, &registry, width),
+                older_digests(report, &registry, width),
+            ];
             if wide {
                 tables.push(owners(report));
             }
             tables.retain(|table| !table.is_empty());
-            result(&tables.join("\n"))?;
+            let heading = if tables.is_empty() { String::new() } else { registry.line() };
+            result(&(heading + &tables.join("\n")))?;
         }
     }
     if !matches!(format, OutputFormat::Json | OutputFormat::Yaml) {
@@ -55,7 +61,7 @@ fn names(report: &StatusReport) -> BTreeSet<&Place> {
     images.chain(failures).chain(older).collect()
 }
 
-fn images(report: &StatusReport, width: Option<usize>) -> String {
+fn images(report: &StatusReport, registry: &CommonRegistry, width: Option<usize>) -> String {
     if report.images.is_empty() {
         return String::new();
     }
@@ -65,67 +71,74 @@ fn images(report: &StatusReport, width: Option<usize>) -> String {
         .map(|image| {
             let (namespace, place) = place(&image.place);
             let image_field = image.image_field.to_string();
-            [namespace, place, image_field, image.image.to_string(), word(image).to_owned(), detail(image)]
+            let name = registry.relative(image.image.as_written());
+            [namespace, place, image_field, name, word(image).to_owned(), detail(image, registry)]
         })
         .collect();
     let columns = [
-        Column::whole("NAMESPACE").dispensable(0),
-        Column::keeping_end("USED BY", 20),
-        Column::keeping_start("AS", 10).dispensable(1),
-        Column::keeping_end("IMAGE", 16).dispensable(2),
-        Column::whole("STATUS"),
-        Column::keeping_start("DETAIL", 12).dispensable(3),
+        Column::wrapped("NAMESPACE", 12).yielding(1).shared(),
+        Column::wrapped("USED BY", 18),
+        Column::wrapped("AS", 28).yielding(0).joined(),
+        Column::wrapped("IMAGE", 18),
+        Column::wrapped("STATUS", 11),
+        // A time is not broken.
+        Column::wrapped("DETAIL", 24).repeated(),
     ];
     table::fitted(columns, &rows, width)
 }
 
 /// The images that cannot be pulled, and where.
-fn pull_failures(report: &StatusReport, width: Option<usize>) -> String {
+fn pull_failures(report: &StatusReport, registry: &CommonRegistry, width: Option<usize>) -> String {
     if report.pull_failures.is_empty() {
         return String::new();
     }
     let row = |failure: &PullFailure| {
         let (namespace, place) = place(&failure.place);
-        let (image_field, image) = (failure.image_field.to_string(), failure.image.clone());
+        let (image_field, image) = (failure.image_field.to_string(), registry.relative(&failure.image));
         let pods = failure.pods.len().to_string();
         [namespace, place, image_field, image, pods, failure.reason.clone(), pull_detail(failure)]
     };
     let rows: Vec<_> = report.pull_failures.iter().map(row).collect();
     let columns = [
-        Column::whole("NAMESPACE").dispensable(0),
-        Column::keeping_end("PODS OF", 20),
-        Column::keeping_start("AS", 10).dispensable(1),
-        Column::keeping_end("IMAGE", 16).dispensable(3),
-        Column::whole("PODS").dispensable(2),
-        Column::whole("CANNOT PULL"),
-        Column::keeping_start("DETAIL", 12).dispensable(4),
+        Column::wrapped("NAMESPACE", 12).yielding(1).shared(),
+        Column::wrapped("PODS OF", 20),
+        Column::wrapped("AS", 28).yielding(0).joined(),
+        Column::wrapped("IMAGE", 20),
+        Column::whole("PODS").yielding(2),
+        Column::wrapped("CANNOT PULL", 11).shared(),
+        Column::wrapped("DETAIL", 20).yielding(3).repeated(),
     ];
     table::fitted(columns, &rows, width)
 }
 
 /// The pods that run an older digest of their image's tag.
-fn older_digests(report: &StatusReport, width: Option<usize>) -> String {
+fn older_digests(report: &StatusReport, registry: &CommonRegistry, width: Option<usize>) -> String {
     if report.older_digests.is_empty() {
         return String::new();
     }
-    let short = |digest: &str| digest.trim_start_matches("sha256:").chars().take(12).collect::<String>();
     let row = |older: &OlderDigest| {
         let (namespace, place) = place(&older.place);
-        let (image_field, image) = (older.image_field.to_string(), older.image.to_string());
+        let (image_field, image) =
+            (older.image_field.to_string(), registry.relative(older.image.as_written()));
         let pods = older.pods.len().to_string();
         [namespace, place, image_field, image, pods, short(&older.running), short(&older.current)]
     };
     let rows: Vec<_> = report.older_digests.iter().map(row).collect();
     let columns = [
-        Column::whole("NAMESPACE").dispensable(0),
-        Column::keeping_end("PODS OF", 20),
-        Column::keeping_start("AS", 10).dispensable(1),
-        Column::keeping_end("IMAGE", 16).dispensable(3),
-        Column::whole("PODS").dispensable(2),
+        Column::wrapped("NAMESPACE", 12).yielding(1).shared(),
+        Column::wrapped("PODS OF", 20),
+        Column::wrapped("AS", 28).yielding(0).joined(),
+        Column::wrapped("IMAGE", 20),
+        Column::whole("PODS").yielding(2),
         Column::whole("RUN DIGEST"),
         Column::whole("REGISTRY HAS"),
     ];
     table::fitted(columns, &rows, width)
+}
+
+/// The first twelve hex digits of a digest.
+fn short(digest: &str) -> String {
+    digest.trim_start_matches("sha256:").chars().take(12).collect()
 }
 
 fn pull_detail(failure: &PullFailure) -> String {
@@ -178,14 +191,14 @@ const fn word(image: &ImageStatus) -> &'static str {
 }
 
 /// The details of the state, or why it is unknown.
-fn detail(image: &ImageStatus) -> String {
+fn detail(image: &ImageStatus, registry: &CommonRegistry) -> String {
     let unread = image.not_checked.iter().map(|NotChecked { subject, cause }| match subject {
         Subject::Registry => format!("cannot read the registry: {cause}"),
         Subject::PublicTags => format!("cannot read the public tag: {cause}"),
     });
     let state = match &image.state {
         State::Unchecked(_) if !image.not_checked.is_empty() => None,
-        _ => Some(state_detail(image)).filter(|detail| detail != "-"),
+        _ => Some(state_detail(image, registry)).filter(|detail| detail != "-"),
     };
     let newer = image.newer.as_ref().map(|newer| match newer.count {
         1 => format!("newer at the source: {}", newer.latest),
@@ -195,7 +208,7 @@ fn detail(image: &ImageStatus) -> String {
     if parts.is_empty() { "-".to_owned() } else { parts.join("; ") }
 }
 
-fn state_detail(image: &ImageStatus) -> String {
+fn state_detail(image: &ImageStatus, registry: &CommonRegistry) -> String {
     match &image.state {
         State::Mirrored => image.ownership.as_ref().map_or_else(|| "-".to_owned(), describe_ownership),
         State::Unchecked(why)
@@ -224,10 +237,12 @@ fn state_detail(image: &ImageStatus) -> String {
             None => "-".to_owned(),
         },
         State::Missing => match &image.destination {
-            Some(destination) => format!("{destination} not found in the registry"),
+            Some(destination) => {
+                format!("{} not found in the registry", registry.relative(destination.as_written()))
+            }
             None => "tag not found in the registry".to_owned(),
         },
-        State::Behind(digest) => format!("the public tag is now {digest}"),
+        State::Behind(digest) => format!("the public tag is now {}", short(digest)),
     }
 }
 

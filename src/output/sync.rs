@@ -10,6 +10,7 @@ use crate::model::owner::Owner;
 use crate::model::plan::Plan;
 use crate::model::provenance::Provenance;
 use crate::model::traffic::HostTraffic;
+use crate::output::common_registry::CommonRegistry;
 use crate::output::format::OutputFormat;
 use crate::output::ownership::{
     image_fields, is_relinquishment, owner_table, ownership_notes, relinquish_notes, relinquish_status,
@@ -221,13 +222,14 @@ fn images(report: &SyncReport, planned: bool, wide: bool, width: Option<usize>) 
         return String::new();
     }
     let columns = [
-        Column::keeping_end("IMAGE", 22),
-        Column::whole("DIGEST").dispensable(0),
-        Column::keeping_start("PLATFORMS", 9).dispensable(1),
-        Column::whole("SIZE").dispensable(2),
-        Column::whole("RESULT"),
+        Column::wrapped("IMAGE", 30),
+        Column::whole("DIGEST").yielding(0),
+        Column::wrapped("PLATFORMS", 9).yielding(1).shared(),
+        Column::whole("SIZE").yielding(2),
+        Column::wrapped("RESULT", 10),
     ];
-    let mut text = table::fitted(columns, &rows, width);
+    let registry = CommonRegistry::of_mirrors(&report.destinations, width);
+    let mut text = registry.line() + &table::fitted(columns, &rows, width);
     if wide {
         let rows: Vec<_> = report
             .images
@@ -283,10 +285,10 @@ fn workloads(report: &SyncReport, wide: bool, planned: &'static str, width: Opti
         return String::new();
     }
     let columns = [
-        Column::whole("NAMESPACE").dispensable(0),
-        Column::keeping_end("WORKLOAD", 20),
-        Column::keeping_start("IMAGES", 10).dispensable(1),
-        Column::keeping_start("RESULT", 13),
+        Column::wrapped("NAMESPACE", 12).yielding(1).shared(),
+        Column::wrapped("WORKLOAD", 20),
+        Column::wrapped("IMAGES", 24).yielding(0),
+        Column::wrapped("RESULT", 13).shared(),
     ];
     let text = "\n".to_owned() + &table::fitted(columns, &rows, width);
     if wide { text + &owners(report) } else { text }

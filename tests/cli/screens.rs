@@ -1,5 +1,5 @@
-//! The output that users see, as snapshots: tables, plans, prompts, progress and errors, in a pipe and on terminals of 80
-//! and 120 columns, and the documents. Other tests take snapshots if their lab is in a state that is worth one.
+//! The output that users see, as snapshots: tables, plans, prompts, progress and errors, in a pipe and on terminals of
+//! 80, 120 and 200 columns, and the documents. Other tests take snapshots if their lab is in a state that is worth one.
 //! `INSTA_UPDATE=always cargo test --test cli` updates them: read the diff before you commit it.
 
 mod resize;

@@ -162,12 +162,13 @@ fn an_unused_endpoint_only_warns_and_explains_why() {
 }
 
 #[test]
-fn terminal_tables_truncate_and_pipes_do_not() {
+fn terminal_tables_wrap_and_pipes_do_not() {
     let long = "word ".repeat(60);
     let report = report(vec![finding("CPL101", SubjectKind::Cluster, "prod", Judgement::fail(long.trim()))]);
     let table = plain(&report, false, Some(120));
     let longest = table.lines().take_while(|line| !line.is_empty()).map(|line| line.chars().count()).max();
     assert_eq!(longest, Some(120), "{table}");
+    assert_eq!(table.split("\n\n").next().unwrap().matches("word").count(), 60, "{table}");
     let piped = plain(&report, false, None);
     assert!(piped.contains(&format!("  {}\n", long.trim())), "{piped}");
     assert!(piped.contains(&format!("observed   {}\n", long.trim())), "{piped}");
@@ -194,7 +195,9 @@ fn tables_fit_the_terminal() {
     let tables = text.split_once("\nUnknown").unwrap().0;
     assert!(tables.lines().all(|line| line.chars().count() <= 40), "{tables}");
     assert!(
-        tables.contains("\n123456789012.dkr.ecr.us-east-1.amazonaw…\n  DNS Unknown, PRIVATE Unknown, TCP"),
+        tables.contains(
+            "\n123456789012.dkr.ecr.us-east-1.\n  amazonaws.com\n  DNS Unknown, PRIVATE Unknown, TCP"
+        ),
         "{tables}"
     );
     assert!(plain(&report, false, None).contains("a long sight a long sight"));

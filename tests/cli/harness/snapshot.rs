@@ -1,4 +1,4 @@
-//! Snapshots of the output that users see: in a pipe, on terminals of 80 and 120 columns, and as documents. Values that
+//! Snapshots of the output that users see: in a pipe, on terminals of 80, 120 and 200 columns, and as documents. Values that
 //! differ between runs are replaced.
 
 use lab::host::{Lab, Output};

@@ -10,7 +10,7 @@ use lab::host::Lab;
 use super::cluster::eventually;
 
 /// Widths of the terminals of snapshots.
-pub(super) const COLUMNS: [u16; 2] = [80, 120];
+pub(super) const COLUMNS: [u16; 3] = [80, 120, 200];
 
 /// Enough lines for every screen, so that nothing scrolls away.
 const LINES: u16 = 400;

@@ -1,0 +1,102 @@
+//! The registry that most names in a table have in common: it is printed once above the table, and the names in it are
+//! relative to it and start with `/`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::table::is_folded;
+use crate::model::image::{Image, Mirror};
+
+/// Empty in a pipe, where all names are printed in full.
+pub(super) struct CommonRegistry(Option<String>);
+
+impl CommonRegistry {
+    /// The mirror of a run; the first if there are several.
+    pub(super) fn of_mirrors(mirrors: &[Mirror], width: Option<usize>) -> Self {
+        Self(mirrors.first().filter(|_| is_folded(width)).map(ToString::to_string))
+    }
+
+    /// The registry, with the path, of most of `images`; none if no two are in the same one.
+    pub(super) fn of_images<'i>(images: impl Iterator<Item = &'i Image>, width: Option<usize>) -> Self {
+        if !is_folded(width) {
+            return Self(None);
+        }
+        let mut by_host: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for image in images {
+            // Short names of Docker Hub are written without a registry.
+            if image.repository().strip_prefix(image.host()).is_some_and(|path| path.starts_with('/')) {
+                by_host.entry(image.host()).or_default().insert(image.repository());
+            }
+        }
+        let most = by_host.into_values().max_by_key(BTreeSet::len).filter(|names| names.len() > 1);
+        Self(most.map(|names| common_folder(&names)))
+    }
+
+    /// The line above the table.
+    pub(super) fn line(&self) -> String {
+        self.0.as_ref().map_or_else(String::new, |registry| format!("registry: {registry}\n"))
+    }
+
+    /// `name` relative to the registry, or in full if it is in another one.
+    pub(super) fn relative(&self, name: &str) -> String {
+        let path = self.0.as_ref().and_then(|registry| name.strip_prefix(registry.as_str()));
+        path.filter(|path| path.starts_with('/')).unwrap_or(name).to_owned()
+    }
+}
+
+/// The folders that all repositories have in common: their host at least.
+fn common_folder(repositories: &BTreeSet<&str>) -> String {
+    let folders = |repository: &str| {
+        let folder = repository.rsplit_once('/').map_or(repository, |(folder, _)| folder);
+        folder.split('/').map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut all = repositories.iter().map(|repository| folders(repository));
+    let first = all.next().unwrap_or_default();
+    let common = all.fold(first, |common, other| {
+        let same = common.into_iter().zip(other).take_while(|(left, right)| left == right);
+        same.map(|(folder, _)| folder).collect()
+    });
+    common.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_registry_of_most_names_is_printed_once() {
+        let hub = "us-docker.pkg.dev/castai-hub/library/";
+        let agent = format!("{hub}agent:v1");
+        let cases: [(&[&str], &str, &str); 5] = [
+            (
+                &["ghcr.io/castai/a:v1", "ghcr.io/castai/kvisor/b:v1", &agent],
+                "registry: ghcr.io/castai\n",
+                "/a:v1",
+            ),
+            (&["ghcr.io/castai/a:v1", "ghcr.io/other/b:v1"], "registry: ghcr.io\n", "/castai/a:v1"),
+            (&["ghcr.io/castai/a:v1", "ghcr.io/castai/a:v2"], "", "ghcr.io/castai/a:v1"),
+            (&["castai/hibernate:v1", "castai/other:v1", "docker.io/castai/x:v1"], "", "castai/hibernate:v1"),
+            (&[], "", ""),
+        ];
+        for (images, line, first) in cases {
+            let images: Vec<Image> = images.iter().map(|image| image.parse().unwrap()).collect();
+            let registry = CommonRegistry::of_images(images.iter(), Some(80));
+            assert_eq!(registry.line(), line, "{images:?}");
+            let name = images.first().map(Image::as_written).unwrap_or_default();
+            assert_eq!(registry.relative(name), first);
+            let in_pipe = CommonRegistry::of_images(images.iter(), None);
+            assert_eq!((in_pipe.line().as_str(), in_pipe.relative(name).as_str()), ("", name));
+        }
+    }
+
+    #[test]
+    fn names_in_a_mirror_are_relative_and_others_in_full() {
+        let mirror: Mirror =
+            "123456789012.dkr.ecr.us-east-1.amazonaws.com/castai-privatelink".parse().unwrap();
+        let registry = CommonRegistry::of_mirrors(std::slice::from_ref(&mirror), Some(80));
+        assert_eq!(registry.line(), format!("registry: {mirror}\n"));
+        assert_eq!(registry.relative(&format!("{mirror}/castai/hibernate:v1")), "/castai/hibernate:v1");
+        for other in ["castai/hibernate:v1".to_owned(), format!("{mirror}-old/castai/hibernate:v1")] {
+            assert_eq!(registry.relative(&other), other);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Wraps one cell: a name is broken after its separators, so that all of it remains readable.
+
+/// Spaces before the second and later lines of a cell, which tell them from the next row.
+const INDENTATION: usize = 2;
+
+/// `cell` in lines of at most `width` characters.
+pub(super) fn wrap(cell: &str, width: usize) -> String {
+    let mut rest: Vec<char> = cell.chars().collect();
+    let (mut lines, mut indentation) = (Vec::new(), 0);
+    while rest.len() + indentation > width {
+        let room = width.saturating_sub(indentation).max(1);
+        let after = rest.split_off(break_point(&rest, room));
+        lines.push(format!("{:indentation$}{}", "", text(&rest).trim_end()));
+        rest = after.into_iter().skip_while(|&next| next == ' ').collect();
+        indentation = INDENTATION;
+    }
+    if !rest.is_empty() || lines.is_empty() {
+        lines.push(format!("{:indentation$}{}", "", text(&rest)));
+    }
+    lines.join("\n")
+}
+
+/// The number of characters on the first of several lines with `room` characters.
+fn break_point(cell: &[char], room: usize) -> usize {
+    let last = |is_end: fn(char, char) -> bool| {
+        let mut ends = ((room / 5).max(1)..=room).rev();
+        ends.find(|&end| is_end(cell[end - 1], cell[end]))
+    };
+    // A space at the end of the line is not printed.
+    last(|end, next| matches!(end, ' ' | '/' | ',') || next == ' ')
+        // Numbers such as versions stay whole if possible.
+        .or_else(|| last(|end, next| matches!(end, '-' | '.' | ':' | '@' | '=') && !next.is_ascii_digit()))
+        .or_else(|| last(|end, _| matches!(end, '-' | '.' | ':' | '@' | '=')))
+        .unwrap_or(room)
+}
+
+fn text(characters: &[char]) -> String {
+    characters.iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_broken_after_separators_and_lose_nothing() {
+        let cases = [
+            ("agent:v1", 8, "agent:v1"),
+            ("", 5, ""),
+            ("ghcr.io/castai/kvisor/kvisor-agent:v1", 24, "ghcr.io/castai/kvisor/\n  kvisor-agent:v1"),
+            ("deployment.apps/castai-agent", 16, "deployment.apps/\n  castai-agent"),
+            ("in Cast AI namespace castai-agent", 20, "in Cast AI namespace\n  castai-agent"),
+            ("container/agent, container/monitor", 18, "container/agent,\n  container/\n  monitor"),
+            ("castai-kvisor-controller", 14, "castai-kvisor-\n  controller"),
+            ("abcdefghij", 6, "abcdef\n  ghij"),
+        ];
+        for (cell, width, expected) in cases {
+            let wrapped = wrap(cell, width);
+            assert_eq!(wrapped, expected);
+            assert!(wrapped.lines().all(|line| line.chars().count() <= width), "{wrapped}");
+            let joined: String = wrapped.chars().filter(|character| !character.is_whitespace()).collect();
+            assert_eq!(joined, cell.replace(' ', ""));
+        }
+    }
+}
