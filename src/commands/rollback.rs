@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::{CommandError, ExitStatus, discovery, question};
 use crate::cli::{Arguments, DryRun, RollbackArguments};
-use crate::cluster;
+use crate::cluster::{self, Connection};
 use crate::output::progress::Progress;
 use crate::output::table::count;
 use crate::output::{self, rollback as text};
@@ -22,7 +22,7 @@ pub(super) async fn run(
     let unwatched = WatchGuard { progress: &progress, is_begun: Cell::new(false) };
     let approve = async |report: &RollbackReport| {
         progress.clear();
-        let is_approved = approve(wanted, report).await?;
+        let is_approved = approve(wanted, &connection, report).await?;
         unwatched.is_begun.set(is_approved && dry_run == DryRun::None && wanted.rollout.wait);
         Ok(is_approved)
     };
@@ -53,23 +53,32 @@ pub(super) fn settings(arguments: &Arguments, wanted: &RollbackArguments) -> Res
 }
 
 /// Prints the registries that nodes will need again, and asks for confirmation.
-async fn approve(wanted: &RollbackArguments, report: &RollbackReport) -> Result<bool, CommandError> {
+async fn approve(
+    wanted: &RollbackArguments,
+    connection: &Connection,
+    report: &RollbackReport,
+) -> Result<bool, CommandError> {
     let (dry_run, changed) = (wanted.dry_run.dry_run, report.planned_changes());
     if changed > 0 && dry_run != DryRun::Client {
         output::warning(&public_again(report, wanted.rollout.wait));
     }
-    if dry_run != DryRun::None || !report.is_anything_planned() || wanted.yes {
+    if dry_run != DryRun::None || !report.is_anything_planned() {
+        return Ok(true);
+    }
+    let (name, account) = (&connection.name, connection.eks.as_ref().and_then(|eks| eks.account.as_deref()));
+    if wanted.yes {
+        text::show_cluster(name, account);
         return Ok(true);
     }
     let work = if changed > 0 {
-        format!("restore the original images of {}", count(changed, "workload"))
+        format!("restore the original images of {} in cluster {name}", count(changed, "workload"))
     } else {
         format!(
-            "remove the outdated record or field ownership of {}",
+            "remove the outdated record or field ownership of {} in cluster {name}",
             count(report.workloads.len(), "workload")
         )
     };
-    question::confirm(work, || text::show_planned(report)).await
+    question::confirm(work, || text::show_planned(report, name, account)).await
 }
 
 /// Warns, if the run is interrupted, about restored workloads that no later rollback will watch: the record of an image

@@ -31,6 +31,11 @@ impl CommonRegistry {
         Self(most.map(|names| common_folder(&names)))
     }
 
+    /// Whether this is `mirror`.
+    pub(super) fn is_mirror(&self, mirror: &Mirror) -> bool {
+        self.0.as_ref().is_some_and(|registry| *registry == mirror.to_string())
+    }
+
     /// The line above the table.
     pub(super) fn line(&self) -> String {
         self.0.as_ref().map_or_else(String::new, |registry| format!("registry: {registry}\n"))

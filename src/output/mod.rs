@@ -1,5 +1,6 @@
 //! All printing is done here: results on stdout, everything else on stderr.
 
+mod changes;
 mod common_registry;
 pub mod format;
 pub mod images;

@@ -1,10 +1,11 @@
 //! Messages about field ownership.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::owner::Owner;
 use crate::output::{say, table};
 use crate::ownership::fields::{FieldOwnership, OwnedBy};
-use crate::ownership::owners::known_manager;
+use crate::ownership::owners::{kind_and_name, known_manager};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
 /// What happens to a private image at its owner's next upgrade.
@@ -28,6 +29,50 @@ pub(super) fn ownership_notes(workloads: &[WorkloadReport]) {
 /// Notes on the ownership that a run would relinquish; conflicts are reported with the owners.
 pub(super) fn relinquish_notes(workloads: &[WorkloadReport]) {
     notes(workloads, true);
+}
+
+/// The owners that will revert images: one note for all owners of a kind that do the same.
+pub(super) fn revert_notes<'o>(owners: impl Iterator<Item = &'o Owner>) -> Vec<String> {
+    let owners: BTreeSet<&Owner> = owners.collect();
+    let mut groups: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for owner in &owners {
+        let (kind, name) = kind_and_name(owner).unwrap_or((&owner.name, ""));
+        groups.entry((kind, &owner.reverts)).or_default().push(name);
+    }
+    let note = |((kind, reverts), names): ((&str, &str), Vec<&str>)| {
+        let persist = match kind {
+            "Helm release" => "; run `kubectl castai-privatelink values helm` to persist them",
+            _ => "",
+        };
+        match names[..] {
+            [name] => {
+                let persist = persist.replace("them", "the private images");
+                format!("note: {} {reverts}{persist}", format!("{kind} {name}").trim_end())
+            }
+            _ => {
+                let (number, names) = (names.len(), names.join(", "));
+                format!("note: {number} {kind}s {} ({names}){persist}", plural(reverts))
+            }
+        }
+    };
+    let mut notes: Vec<String> = groups.into_iter().map(note).collect();
+    if owners.iter().any(|owner| !owner.name.starts_with("Helm release ")) {
+        notes.push(
+            "hint: run `kubectl castai-privatelink values --help` to persist the private images".to_owned(),
+        );
+    }
+    notes
+}
+
+/// What several owners do, by what one of them does.
+fn plural(reverts: &str) -> String {
+    let several = [
+        ("reverts the image", "will revert these images"),
+        ("fails at", "will fail at"),
+        (" its ", " their "),
+        ("the same image", "the same images"),
+    ];
+    several.iter().fold(reverts.to_owned(), |text, (one, several)| text.replace(one, several))
 }
 
 /// One note for all workloads with the same state.
@@ -92,4 +137,46 @@ pub(super) fn image_fields(workload: &WorkloadReport) -> String {
 /// Namespace, workload, its owner, and what that does.
 pub(super) fn owner_table(rows: &[[String; 4]]) -> String {
     table::render(["NAMESPACE", "WORKLOAD", "OWNER", "EFFECT ON IMAGES"], rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owners_that_do_the_same_are_one_note() {
+        let helm = "reverts the image at its next upgrade, unless its values set the same image";
+        let owner = |name: &str, reverts: &str| Owner {
+            name: name.to_owned(),
+            reverts: reverts.to_owned(),
+            self_heals: false,
+        };
+        let releases: Vec<_> =
+            ["a", "b", "c"].map(|name| owner(&format!("Helm release {name}"), helm)).into();
+        let persist = "run `kubectl castai-privatelink values helm` to persist";
+        assert_eq!(
+            revert_notes(releases.iter().chain(&releases)),
+            [format!(
+                "note: 3 Helm releases will revert these images at their next upgrade, unless their values \
+                 set the same images (a, b, c); {persist} them"
+            )]
+        );
+        assert_eq!(
+            revert_notes(releases[..1].iter()),
+            [format!("note: Helm release a {helm}; {persist} the private images")]
+        );
+        let others = [
+            owner("Argo CD application x", "reverts the image at its next sync"),
+            owner("Terraform", "reverts the image when it is applied"),
+        ];
+        assert_eq!(
+            revert_notes(others.iter()),
+            [
+                "note: Argo CD application x reverts the image at its next sync",
+                "note: Terraform reverts the image when it is applied",
+                "hint: run `kubectl castai-privatelink values --help` to persist the private images",
+            ]
+        );
+        assert_eq!(revert_notes([].into_iter()), [String::new(); 0]);
+    }
 }

@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 use std::io;
 
+use crate::model::image::Image;
+use crate::output::changes::{change_table, cluster_lines};
+use crate::output::common_registry::CommonRegistry;
 use crate::output::format::OutputFormat;
 use crate::output::inventory::incomplete;
 use crate::output::ownership::{is_relinquishment, relinquish_status};
 use crate::output::pull_hint::rollout_pull_hint;
-use crate::output::table::{Column, count};
+use crate::output::table::count;
 use crate::output::workloads::{WorkloadWords, workload_problems};
-use crate::output::{document, lines, question_width, result, say, table, width_for};
+use crate::output::{document, lines, question_width, result, say, width_for};
 use crate::sync::rollback::{RollbackReport, SkippedImage};
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
@@ -39,9 +42,15 @@ pub fn done(report: &RollbackReport, format: OutputFormat) -> io::Result<()> {
     Ok(())
 }
 
+/// Names the cluster that is changed without a prompt.
+pub fn show_cluster(context: &str, account: Option<&str>) {
+    cluster_lines(context, account).lines().for_each(say);
+}
+
 /// Shows the planned changes before the confirmation prompt.
-pub fn show_planned(report: &RollbackReport) {
-    for line in changes(report, "to roll back", question_width()).lines() {
+pub fn show_planned(report: &RollbackReport, context: &str, account: Option<&str>) {
+    let planned = cluster_lines(context, account) + &changes(report, "to roll back", question_width());
+    for line in planned.lines() {
         say(line);
     }
     report.skipped.iter().for_each(|left| say(&described(left)));
@@ -50,43 +59,26 @@ pub fn show_planned(report: &RollbackReport) {
 
 /// One row per image, with its new state.
 fn changes(report: &RollbackReport, planned: &'static str, width: Option<usize>) -> String {
-    let mut rows = Vec::new();
-    for workload in &report.workloads {
-        let outcome = match &workload.outcome {
-            outcome if is_relinquishment(workload) => relinquish_status(outcome),
-            Outcome::Updated => "image rolled back",
-            Outcome::DryRunOk => "image rolled back (server dry run)",
-            Outcome::Planned => planned,
-            Outcome::Unchanged => "unchanged",
-            Outcome::HeldBack(_) => "held back",
-            Outcome::NotRewritable(_) => "not changeable",
-            Outcome::Failed(_) => "failed",
-            Outcome::Restored(_) => "kept private",
-            Outcome::NotStarted => "not started",
-        };
-        let row = |image_field: String, image: String| {
-            let name = workload.workload.to_string();
-            [workload.workload.namespace.clone(), name, image_field, image, outcome.to_owned()]
-        };
-        let changed = workload.changes.iter();
-        rows.extend(changed.map(|change| {
-            row(change.image_field.to_string(), change.to.clone().unwrap_or_else(|| "<none>".to_owned()))
-        }));
-        if workload.changes.is_empty() && workload.outcome != Outcome::Unchanged {
-            rows.push(row("-".to_owned(), "-".to_owned()));
-        }
-    }
-    if rows.is_empty() {
-        return String::new();
-    }
-    let columns = [
-        Column::wrapped("NAMESPACE", 12).yielding(1).shared(),
-        Column::wrapped("WORKLOAD", 20),
-        Column::wrapped("AS", 28).yielding(0).joined(),
-        Column::wrapped("FORMER IMAGE", 20),
-        Column::wrapped("RESULT", 13).shared(),
-    ];
-    table::fitted(columns, &rows, width)
+    let outcome = |workload: &WorkloadReport| match &workload.outcome {
+        outcome if is_relinquishment(workload) => relinquish_status(outcome),
+        Outcome::Updated => "image rolled back",
+        Outcome::DryRunOk => "image rolled back (server dry run)",
+        Outcome::Planned => planned,
+        Outcome::Unchanged => "unchanged",
+        Outcome::HeldBack(_) => "held back",
+        Outcome::NotRewritable(_) => "not changeable",
+        Outcome::Failed(_) => "failed",
+        Outcome::Restored(_) => "kept private",
+        Outcome::NotStarted => "not started",
+    };
+    let is_shown =
+        |workload: &&WorkloadReport| !workload.changes.is_empty() || workload.outcome != Outcome::Unchanged;
+    let shown: Vec<_> = report.workloads.iter().filter(is_shown).collect();
+    let private = shown.iter().flat_map(|workload| &workload.changes);
+    let private: Vec<Image> = private.filter_map(|change| change.from.as_ref()?.parse().ok()).collect();
+    let registry = CommonRegistry::of_images(private.iter(), width);
+    let table = change_table(&shown, "ORIGINAL IMAGE", outcome, &registry, width);
+    if table.is_empty() { table } else { registry.line() + &table }
 }
 
 /// Prints problems and notes to stderr, one line each.

@@ -6,7 +6,7 @@ use std::io;
 use crate::model::inventory::Place;
 use crate::output::common_registry::CommonRegistry;
 use crate::output::format::OutputFormat;
-use crate::output::ownership::{describe_ownership, owner_table};
+use crate::output::ownership::{describe_ownership, owner_table, revert_notes};
 use crate::output::pull_hint::pull_hint;
 use crate::output::table::Column;
 use crate::output::verdict::verdict;
@@ -38,9 +38,7 @@ pub fn status(report: &StatusReport, has_flags: bool, format: OutputFormat) -> i
         }
     }
     if !matches!(format, OutputFormat::Json | OutputFormat::Yaml) {
-        for owner in report.reverters() {
-            say(&format!("note: {} {}", owner.name, owner.reverts));
-        }
+        revert_notes(report.reverters().into_iter()).iter().for_each(|note| say(note));
     }
     let failures = report.pull_failures.iter();
     let hint = pull_hint(failures.map(|failure| (failure.image.as_str(), failure.message.as_str())));

@@ -10,10 +10,12 @@ use crate::model::owner::Owner;
 use crate::model::plan::Plan;
 use crate::model::provenance::Provenance;
 use crate::model::traffic::HostTraffic;
+use crate::output::changes::{change_table, cluster_lines};
 use crate::output::common_registry::CommonRegistry;
 use crate::output::format::OutputFormat;
 use crate::output::ownership::{
     image_fields, is_relinquishment, owner_table, ownership_notes, relinquish_notes, relinquish_status,
+    revert_notes,
 };
 use crate::output::pull_hint::rollout_pull_hint;
 use crate::output::table::{Column, bytes, count};
@@ -68,12 +70,23 @@ pub fn show_planned(report: &SyncReport) {
         RunOutcome::Planned(plan) => plan.as_ref(),
         RunOutcome::Discovered | RunOutcome::Declined | RunOutcome::Done => None,
     };
-    for line in planned_text(plan, report, false, "to update", question_width()).lines() {
+    let is_changed =
+        |image: &ImageReport| !matches!(image.result, ImageResult::UpToDate | ImageResult::Skipped);
+    let images = report.images.iter().filter(|image| is_changed(image)).cloned().collect();
+    let changed = SyncReport { images, ..report.clone() };
+    let planned = planned_text(plan, &changed, false, "to update", question_width());
+    for line in (clusters(report) + &planned).lines() {
         say(line);
     }
     owner_notes(&report.workloads);
     relinquish_notes(&report.workloads);
     say("");
+}
+
+/// The clusters of a run, before anything is changed.
+pub fn clusters(report: &SyncReport) -> String {
+    let clusters = report.inventory.clusters.iter();
+    clusters.map(|cluster| cluster_lines(&cluster.name, cluster.account.as_deref())).collect()
 }
 
 fn planned_text(
@@ -83,26 +96,32 @@ fn planned_text(
     planned: &'static str,
     width: Option<usize>,
 ) -> String {
-    let mut text = images(report, true, wide, width);
+    let registry = CommonRegistry::of_mirrors(&report.destinations, width);
+    let mut text = registry.line() + &images(report, true, wide, width);
     for planned in plan.iter().flat_map(|plan| &plan.destinations) {
         let estimate = planned.estimate;
         let requests = estimate.source_requests + estimate.destination_requests;
         if estimate.upload_bytes > 0 || estimate.download_bytes > 0 {
             // Writing to a string cannot fail.
-            // A registry's name cannot be wrapped on narrow terminals.
-            let destination = format!(" to {}", planned.mirror);
-            let is_narrow = width.is_some_and(|width| destination.len() + 10 >= width);
+            let is_named_above = registry.is_mirror(&planned.mirror);
+            let destination = if is_named_above { String::new() } else { format!(" to {}", planned.mirror) };
             let estimate = format!(
-                "to read: {}, to upload{}: {}, about {requests} requests",
+                "to read: {}, to upload{destination}: {}, about {requests} requests",
                 bytes(estimate.download_bytes),
-                if is_narrow { "" } else { &destination },
                 bytes(estimate.upload_bytes),
             );
             let _ = writeln!(text, "\n{}", style::wrap(&estimate, width.unwrap_or(usize::MAX), 0));
         }
     }
-    text.push_str(&workloads(report, wide, planned, width));
-    text
+    let shown = |workload: &&WorkloadReport| wide || workload.outcome != Outcome::Unchanged;
+    let changed: Vec<_> = report.workloads.iter().filter(shown).collect();
+    let outcome = |workload: &WorkloadReport| outcome(workload, planned);
+    let changes = change_table(&changed, "NEW IMAGE", outcome, &registry, width);
+    if !changes.is_empty() {
+        text.push_str(if report.images.is_empty() { "" } else { "\n" });
+        text.push_str(&changes);
+    }
+    if wide { text + &owners(report) } else { text }
 }
 
 /// Prints what a run did. `rewriting`: whether workloads were to be changed.
@@ -116,7 +135,8 @@ pub fn done(report: &SyncReport, rewriting: bool, format: OutputFormat) -> io::R
                 let text = if report.is_unchanged() && !wide {
                     nothing_to_do(report, rewriting)
                 } else {
-                    images(report, false, wide, width) + &workloads(report, wide, DRY_RUN, width)
+                    let registry = CommonRegistry::of_mirrors(&report.destinations, width);
+                    registry.line() + &images(report, false, wide, width) + &workloads(report, wide, width)
                 };
                 result(&text)?;
             }
@@ -228,8 +248,7 @@ fn images(report: &SyncReport, planned: bool, wide: bool, width: Option<usize>) 
         Column::whole("SIZE").yielding(2),
         Column::wrapped("RESULT", 10),
     ];
-    let registry = CommonRegistry::of_mirrors(&report.destinations, width);
-    let mut text = registry.line() + &table::fitted(columns, &rows, width);
+    let mut text = table::fitted(columns, &rows, width);
     if wide {
         let rows: Vec<_> = report
             .images
@@ -266,7 +285,7 @@ fn image_result(image: &ImageReport, planned: bool) -> String {
     }
 }
 
-fn workloads(report: &SyncReport, wide: bool, planned: &'static str, width: Option<usize>) -> String {
+fn workloads(report: &SyncReport, wide: bool, width: Option<usize>) -> String {
     let is_shown = |workload: &&WorkloadReport| wide || workload.outcome != Outcome::Unchanged;
     let rows: Vec<_> = report
         .workloads
@@ -277,7 +296,7 @@ fn workloads(report: &SyncReport, wide: bool, planned: &'static str, width: Opti
                 workload.workload.namespace.clone(),
                 workload.workload.to_string(),
                 image_fields(workload),
-                outcome(workload, planned).to_owned(),
+                outcome(workload, DRY_RUN).to_owned(),
             ]
         })
         .collect();
@@ -306,15 +325,9 @@ fn owners(report: &SyncReport) -> String {
     if rows.is_empty() { String::new() } else { "\n".to_owned() + &owner_table(&rows) }
 }
 
-/// The same for workloads whose images are about to be changed, once per owner.
+/// The same for workloads whose images are about to be changed, once per kind of owner.
 pub fn owner_notes(workloads: &[WorkloadReport]) {
-    let owners: BTreeSet<_> = workloads.iter().flat_map(|workload| &workload.owners).collect();
-    for owner in &owners {
-        say(&format!("note: {} {}", owner.name, owner.reverts));
-    }
-    if !owners.is_empty() {
-        say("hint: run `kubectl castai-privatelink values --help` to persist the private images");
-    }
+    revert_notes(workloads.iter().flat_map(|workload| &workload.owners)).iter().for_each(|note| say(note));
 }
 
 /// In kubectl's words where kubectl has some.

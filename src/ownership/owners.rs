@@ -1,6 +1,6 @@
 //! Which owners revert images, and when: pure, from labels, annotations and field managers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -9,7 +9,7 @@ use crate::castai::built_in;
 use crate::castai::components::chart_name;
 use crate::cluster::custom::Resource;
 use crate::model::field_manager::FieldManager;
-use crate::model::inventory::ImageField;
+use crate::model::inventory::{ImageField, WorkloadName};
 use crate::model::knowledge::{Knowledge, Upgrader};
 use crate::model::owner::Owner;
 use crate::model::record::Records;
@@ -29,6 +29,8 @@ pub struct OwnershipContext {
     pub applications: BTreeMap<String, bool>,
     /// Flux's Helm releases by namespace and name, and whether each corrects drift. Unknown if missing.
     pub releases: BTreeMap<String, bool>,
+    /// Workloads whose Helm release sets their private images, so that its next upgrade keeps them.
+    pub persisted: BTreeSet<WorkloadName>,
 }
 
 /// A controller of Cast AI that installs charts for its custom resources.
@@ -58,6 +60,7 @@ impl OwnershipContext {
             upgraders: workloads.iter().filter_map(upgrader).collect(),
             applications: BTreeMap::new(),
             releases: BTreeMap::new(),
+            persisted: BTreeSet::new(),
         }
     }
 }
@@ -166,6 +169,9 @@ fn helm(
         add(format!("Terraform's Helm release {release}"), reverts, false);
         return;
     }
+    if context.persisted.contains(&workload.name) {
+        return;
+    }
     // Helm 4 uses server-side apply and does not force conflicts; Helm 3 merges without regard to ownership. Once our
     // ownership is relinquished, Helm 4 gets no conflict either.
     let applies = workload.managers.iter().any(|manager| manager.name == "helm" && manager.applies);
@@ -178,6 +184,23 @@ fn helm(
         "reverts the image at its next upgrade, unless its values set the same image"
     };
     add(format!("Helm release {release}"), reverts, false);
+}
+
+/// Kinds of owners of which a cluster often has several.
+const KINDS: [&str; 5] = [
+    "Argo CD application",
+    "Flux HelmRelease",
+    "Flux Kustomization",
+    "Helm release",
+    "Terraform's Helm release",
+];
+
+/// The kind and the name of an owner, if there may be several of its kind.
+pub fn kind_and_name(owner: &Owner) -> Option<(&'static str, &str)> {
+    KINDS.into_iter().find_map(|kind| {
+        let name = owner.name.strip_prefix(kind)?.strip_prefix(' ')?;
+        Some((kind, name))
+    })
 }
 
 /// Whether an entry of ours owns an image, and not only the annotation.

@@ -105,7 +105,7 @@ fn three_machines_share_the_work() {
     assert!(our_writes(&lab).is_empty(), "the cluster has got no requests");
     let rewrite = [SYNC, "--no-mirror", "--lock", "lock.json"];
     let dry = plugin(&lab, 0, &[&rewrite[..], &["--dry-run"]].concat());
-    assert_eq!(dry.stdout.matches("image updated (server dry run)").count(), 5, "{}", dry.stdout);
+    assert_eq!(dry.stdout.matches("image updated (server dry run)").count(), 7, "{}", dry.stdout);
     let rewritten = plugin(&lab, 0, &[&rewrite[..], &["--yes"]].concat());
     assert_eq!(rewritten.stdout.matches("image updated").count(), 5, "{}", rewritten.stdout);
     wait_until_ready(&lab);

@@ -94,7 +94,7 @@ fn reverted_missing_and_outdated_images_are_reported_with_the_owner() {
     let output = snapshot_in_pipe(lab, "status-drift", 1, &["status", "--upstream"]);
     snapshot_on_terminals(lab, "status-drift", &["status", "--upstream"], "");
     snapshot_document(lab, "status-drift", 1, &["status", "--upstream"]);
-    assert_stderr_contains(&output, &["3 reverted", "1 missing", "1 behind", "Helm release castai-kvisor "]);
+    assert_stderr_contains(&output, &["3 reverted", "1 missing", "1 behind", "3 Helm releases will revert"]);
     for manager in ["helm", "helm-controller", "kubectl-set"] {
         let words = format!("(field manager {manager:?})");
         assert!(output.stdout.contains(&words), "{words}: {}", output.stdout);

@@ -161,6 +161,15 @@ fn the_upgrader_of_a_release_is_an_owner() {
 }
 
 #[test]
+fn a_release_that_sets_the_private_images_is_no_owner_that_reverts_them() {
+    let owned = workload(&json!({}), &json!({"meta.helm.sh/release-name": "agent"}), &[("helm", false)]);
+    let mut context = OwnershipContext::default();
+    assert_eq!(owners(&owned, &context).len(), 1);
+    context.persisted.insert(owned.name.clone());
+    assert_eq!(owners(&owned, &context), []);
+}
+
+#[test]
 fn drift_correcting_releases_of_flux_are_recognised() {
     for (corrects, words) in
         [(true, "within minutes (driftDetection is enabled)"), (false, "at its next upgrade")]

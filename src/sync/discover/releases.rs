@@ -6,8 +6,8 @@ use std::iter;
 use super::ImageFilter;
 use crate::cluster::release::{Release, ReleaseName};
 use crate::model::image::Image;
-use crate::model::image_field::LocatedField;
-use crate::model::inventory::{ExcludedImage, Place, Reason, Use, WantedImage};
+use crate::model::image_field::{LocatedField, locate_fields};
+use crate::model::inventory::{ExcludedImage, ImageField, Place, Reason, Use, WantedImage, WorkloadName};
 use crate::model::knowledge::Knowledge;
 use crate::model::record::Records;
 use crate::model::workload::Workload;
@@ -90,6 +90,35 @@ pub(super) fn uses(release: &Release, filter: &ImageFilter) -> (Vec<(Image, Use)
     (included, notes)
 }
 
+/// The workloads whose Helm release sets the private images that we recorded, in this or another version: its next
+/// upgrade with the same values keeps them.
+pub(super) fn persisted_workloads(workloads: &[Workload], releases: &[Release]) -> BTreeSet<WorkloadName> {
+    let recorded = workloads.iter().filter(|workload| !Records::read(&workload.annotations).is_empty());
+    let is_persisted = |workload: &&Workload| {
+        let annotation = |name| workload.annotations.get(name).map(String::as_str);
+        let (namespace, name) =
+            (annotation("meta.helm.sh/release-namespace"), annotation("meta.helm.sh/release-name"));
+        let is_own = |release: &&Release| {
+            (Some(release.name.namespace.as_str()), Some(release.name.name.as_str())) == (namespace, name)
+        };
+        releases.iter().find(is_own).is_some_and(|release| sets_private_images(release, workload))
+    };
+    recorded.filter(is_persisted).map(|workload| workload.name.clone()).collect()
+}
+
+/// Whether `release` sets a private image for each recorded field that it sets.
+fn sets_private_images(release: &Release, workload: &Workload) -> bool {
+    let object = format!("{}/{}", workload.name.kind.as_str(), workload.name.name);
+    // A manifest that cannot be parsed is reported with the images of the release.
+    let manifests = manifests::parse("", &release.manifest).unwrap_or_default();
+    let Some(manifest) = manifests.iter().find(|manifest| manifest.name == object) else { return false };
+    let records = Records::read(&workload.annotations);
+    let recorded: Vec<ImageField> = records.all().map(|(image_field, _)| image_field).collect();
+    let fields = locate_fields(&manifest.pod, &recorded);
+    !fields.is_empty()
+        && fields.iter().all(|field| records.source(&field.image_field, &field.value).is_some())
+}
+
 /// A release that was read and is not Cast AI's.
 pub(super) fn excluded(release: &Release, filter: &ImageFilter) -> Option<ExcludedImage> {
     let ReleaseName { cluster, namespace, name } = &release.name;
@@ -117,3 +146,6 @@ pub(super) fn recorded_in_castai(wanted: &WantedImage, knowledge: &Knowledge) ->
     let mut own = wanted.used_by.iter().filter(|used_by| is_castai(&used_by.place, knowledge));
     own.find_map(|used_by| used_by.recorded_source.clone())
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use std::slice;
 use jiff::Timestamp;
 
 use super::manifests::Manifest;
+use super::releases::persisted_workloads;
 use super::{Found, ImageFilter, beside, discover, is_release_wanted, release_namespaces, releases_of};
 use crate::cluster::custom::{ListedResources, Resource};
 use crate::cluster::environment::Environment;
@@ -79,7 +80,8 @@ impl ClusterSnapshot {
         notes.extend(unread.into_iter().chain(unopened));
         let no_nodes = environment.nodes.forbidden.iter();
         notes.extend(no_nodes.map(|why| format!("{why}; platforms and region are unknown")));
-        let ownership_context = ownership_context(connection, &workloads, &resources, knowledge).await;
+        let mut ownership_context = ownership_context(connection, &workloads, &resources, knowledge).await;
+        ownership_context.persisted = persisted_workloads(&workloads, &releases);
         let pods = Vec::new();
         Ok(Self {
             environment,

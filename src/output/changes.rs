@@ -1,0 +1,57 @@
+//! What is changed in a cluster, before and after: each image with its old and its new name.
+
+use super::common_registry::CommonRegistry;
+use super::ownership::image_fields;
+use super::table::{self, Column};
+use crate::sync::rollout::WorkloadReport;
+
+/// The cluster that is changed: lines above a plan.
+pub(super) fn cluster_lines(context: &str, account: Option<&str>) -> String {
+    let account = account.map_or_else(String::new, |account| format!("account: {account}\n"));
+    format!("context: {context}\n{account}")
+}
+
+/// One row per image with its new name, in a column called `new`; `result` is the outcome of a workload.
+pub(super) fn change_table(
+    workloads: &[&WorkloadReport],
+    new: &'static str,
+    result: impl Fn(&WorkloadReport) -> &'static str,
+    registry: &CommonRegistry,
+    width: Option<usize>,
+) -> String {
+    let dash = || "-".to_owned();
+    let mut rows = Vec::new();
+    for workload in workloads {
+        let row = |image_field: String, image: String, new: String| {
+            let name = workload.workload.to_string();
+            let result = result(workload).to_owned();
+            [workload.workload.namespace.clone(), name, image_field, image, new, result]
+        };
+        let shown = |image: &Option<String>| {
+            image.as_ref().map_or_else(|| "<none>".to_owned(), |image| registry.relative(image))
+        };
+        rows.extend(
+            workload
+                .changes
+                .iter()
+                .map(|change| row(change.image_field.to_string(), shown(&change.from), shown(&change.to))),
+        );
+        if workload.changes.is_empty() {
+            // Only its field ownership changes, or it cannot be changed.
+            let fields = Some(image_fields(workload)).filter(|fields| !fields.is_empty());
+            rows.push(row(fields.unwrap_or_else(dash), dash(), dash()));
+        }
+    }
+    if rows.is_empty() {
+        return String::new();
+    }
+    let columns = [
+        Column::wrapped("NAMESPACE", 12).yielding(1).shared(),
+        Column::wrapped("WORKLOAD", 18),
+        Column::wrapped("AS", 28).yielding(0).joined(),
+        Column::wrapped("IMAGE", 18),
+        Column::wrapped(new, 18),
+        Column::wrapped("RESULT", 13).shared(),
+    ];
+    table::fitted(columns, &rows, width)
+}
