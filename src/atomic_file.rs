@@ -27,7 +27,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.is_file() => replace_file(path, bytes, Some(found.permissions())),
         Ok(found) if !found.is_symlink() => {
-            Err(io::Error::new(io::ErrorKind::AlreadyExists, "something that is no file has this name"))
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "it exists and is not a regular file"))
         }
         Ok(_) | Err(_) => replace_file(path, bytes, None),
     }

@@ -72,7 +72,7 @@ impl<T> Fact<T> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "camelCase")]
 pub enum Reason {
-    #[error("not asked for")]
+    #[error("not requested")]
     NotWanted,
     /// The system's settings have none, or cannot be read.
     #[error("cannot read this machine's DNS servers: {0}")]

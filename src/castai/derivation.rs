@@ -126,7 +126,7 @@ impl DerivedImage {
 
 /// Why the component cannot use `derived`; `why` says why its variables cannot be set.
 pub fn variable_required(derived: &Image, why: &str) -> String {
-    format!("kvisor would have to be told by a variable that its scanners are {derived}, and {why}")
+    format!("kvisor requires a variable that sets its scanners to {derived}, and {why}")
 }
 
 /// What to do if the variable takes its value from another object. `field` is the variable's field.

@@ -21,7 +21,7 @@ use crate::transport;
 /// Prove that this cluster can reach Cast AI privately
 ///
 /// Checks, for each Cast AI endpoint that the cluster's components are configured with and each PrivateLink service
-/// of the region, that its name resolves to private addresses and that TCP, TLS and HTTP or gRPC answer; and that
+/// of the region, that its name resolves to private addresses and that TCP, TLS and HTTP or gRPC work; and that
 /// ECR can be used. Network facts count only from inside the VPC: elsewhere they are Unknown. The exit code is 1 if a
 /// check fails or could not run.
 #[derive(Debug, Args)]
@@ -85,7 +85,7 @@ fn codes() -> PossibleValuesParser {
 }
 
 impl PreflightArguments {
-    /// How to look.
+    /// The flags as settings.
     ///
     /// # Errors
     /// TLS cannot be set up.
@@ -106,7 +106,7 @@ impl PreflightArguments {
         Ok(settings)
     }
 
-    /// What is read of cluster and account.
+    /// The flags for what is read from cluster and account.
     pub fn wanted(&self, namespace: Option<String>, knowledge: Knowledge) -> Wanted {
         let of = |endpoints: &[Endpoint], protocol: Protocol| {
             endpoints.iter().map(move |endpoint| (endpoint.clone(), protocol)).collect::<Vec<_>>()

@@ -10,7 +10,7 @@ use super::{FilterArguments, MirrorArguments};
 /// Print manifests with private images, and every other byte unchanged
 ///
 /// A filter for manifests that are not in the cluster yet, and a post-renderer for Helm. Nothing is printed unless the
-/// registry holds every image that the output would name. Manifests without images of Cast AI pass unchanged. The
+/// registry has every image that the output would name. Manifests without images of Cast AI pass unchanged. The
 /// cluster is not changed; it is read only where neither --registry nor --lock names the registry.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -23,11 +23,11 @@ use super::{FilterArguments, MirrorArguments};
     --post-renderer kubectl-castai_privatelink \\
     --post-renderer-args rewrite --post-renderer-args -f --post-renderer-args -
 
-  # Of Helm 4, where a post-renderer is a plugin of Helm's: docs/persist.md
+  # As a post-renderer of Helm 4, which must be a plugin of Helm: docs/persist.md
   helm upgrade castai-agent castai-helm/castai-agent --namespace castai-agent \\
     --post-renderer castai-privatelink
 
-  # Without registry and cluster: by what another machine verified
+  # Without registry and cluster, with the images that another machine verified
   kubectl castai-privatelink rewrite -f agent.yaml --lock lock.json")]
 pub struct RewriteArguments {
     /// Manifests: a file, a directory, or - for standard input; may be repeated
@@ -40,7 +40,7 @@ pub struct RewriteArguments {
     #[command(flatten)]
     pub filter: FilterArguments,
 
-    /// File of what another machine verified in the registry; the registry is not asked then
+    /// File with the images that another machine verified; the registry is not read
     #[arg(long, value_name = "FILE", conflicts_with = "registry")]
     pub lock: Option<PathBuf>,
 }

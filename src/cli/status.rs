@@ -27,11 +27,11 @@ pub struct StatusArguments {
     #[command(flatten)]
     pub selection: SelectionArguments,
 
-    /// Ask the public registries too, once for each image: tells what is behind
+    /// Also compare each image with the public registry, with one request for each image
     #[arg(long)]
     pub upstream: bool,
 
-    /// Do not read any registry; whether images are mirrored is then unknown, which does not fail
+    /// Do not read any registry; that it is unknown whether images are mirrored is no failure
     #[arg(long, conflicts_with = "upstream")]
     pub cluster_only: bool,
 

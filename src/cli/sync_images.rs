@@ -22,7 +22,7 @@ use crate::store::limits::JOBS;
   # See what would be copied and rewritten
   kubectl castai-privatelink sync-images --dry-run
 
-  # Do it
+  # Copy the images and rewrite the workloads
   kubectl castai-privatelink sync-images
 
   # Mirror the images of manifests that are not in the cluster yet
@@ -34,7 +34,8 @@ use crate::store::limits::JOBS;
   kubectl castai-privatelink sync-images -f agent.yaml --no-rewrite
   kubectl castai-privatelink rewrite -f agent.yaml | kubectl apply -f -
 
-  # If no machine reaches everything: cluster, registries, cluster
+  # If no machine reaches everything: on one that reaches the cluster, on one
+  # that reaches the registries, and on the first again
   kubectl castai-privatelink sync-images --no-mirror --no-rewrite \\
     --inventory inventory.json
   kubectl castai-privatelink sync-images --no-discover --no-rewrite \\
@@ -45,7 +46,7 @@ pub struct SyncArguments {
     #[command(flatten)]
     pub mirror: MirrorArguments,
 
-    /// Repository of --registry whose tags may be moved where they name other content than the source's; may be repeated
+    /// Repository of --registry whose tags may be moved if their content differs from the source; may be repeated
     #[arg(long, value_name = "REPOSITORY", value_parser = repository)]
     pub replace: Vec<String>,
 
@@ -63,7 +64,7 @@ pub struct SyncArguments {
     #[arg(long)]
     pub no_discover: bool,
 
-    /// Do not copy: rewrite only what --lock holds or what is found verified in the registry
+    /// Do not copy; rewrite only images that are in --lock or verified in the registry
     #[arg(long)]
     pub no_mirror: bool,
 
@@ -71,27 +72,27 @@ pub struct SyncArguments {
     #[arg(long)]
     pub no_rewrite: bool,
 
-    /// File for the images found
+    /// File of the images that were found
     #[arg(long, value_name = "FILE")]
     pub inventory: Option<PathBuf>,
 
-    /// File for the steps planned
+    /// File of the plan
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
 
-    /// File for what is verified in the registry
+    /// File of the images that are verified in the registry
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
 
-    /// Rewrite workloads, too, whose owner (Argo CD or Flux) reverts the image within minutes
+    /// Also rewrite workloads whose owner (Argo CD or Flux) reverts the image within minutes
     #[arg(long)]
     pub force: bool,
 
-    /// Rewrite aws-node (the VPC CNI), too, where Cast AI has patched it; it is rolled out last
+    /// Also rewrite aws-node (the VPC CNI) if Cast AI has patched it; it is rolled out last
     #[arg(long)]
     pub include_cni: bool,
 
-    /// How many blobs are copied at a time
+    /// Number of blobs that are copied concurrently
     #[arg(long, short, value_name = "COUNT", default_value_t = JOBS, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
 

@@ -39,23 +39,23 @@ pub struct ValuesArguments {
 
 #[derive(Debug, Subcommand)]
 pub enum ValuesCommand {
-    /// Print a values file for each Helm release of Cast AI's
+    /// Print a values file for each Helm release of Cast AI
     ///
-    /// With them Helm writes the names in the mirror itself. They hold repositories and no tags, so that charts go on
-    /// choosing their versions. Components of Cast AI's operator get the same as merge patches.
+    /// With these values, Helm itself sets the private names. They contain repositories and no tags, so that charts still
+    /// set their versions. For components of Cast AI's operator, it prints merge patches with the same values.
     Helm(HelmArguments),
     /// Print the images: of a kustomization
     ///
-    /// Repositories get other names, and tags stay as they are.
+    /// It renames repositories and keeps tags.
     Kustomize(NamingArguments),
     /// Print a patch for each workload, as the patches: of a kustomization
     ///
-    /// These are the changes of sync-images, tags included: they hold for the versions that run now.
+    /// The patches make the same changes as sync-images, tags included, so they apply to the versions that run now.
     Patches(NamingArguments),
-    /// Print a policy that renames Cast AI's images as pods are created
+    /// Print a policy that renames Cast AI's images when pods are created
     ///
-    /// As Kubernetes' own mutating admission policy with its binding where the API server serves that, else the same for
-    /// Kyverno. Init containers that webhooks inject are renamed too; pods of others are left alone. It never stops a pod.
+    /// Prints Kubernetes' mutating admission policy and its binding if the API server supports them, otherwise a policy for
+    /// Kyverno. It also renames init containers that webhooks inject. It does not change other pods, and never rejects one.
     Policy(PolicyArguments),
 }
 
@@ -112,11 +112,11 @@ pub struct PolicyArguments {
     #[command(flatten)]
     pub naming: NamingArguments,
 
-    /// What is renamed: the repositories that the registry is seen to hold, or all that begin like Cast AI's
+    /// What is renamed: the repositories that the registry has, or all with a prefix of Cast AI
     #[arg(long, value_enum, value_name = "EXTENT", default_value_t = Extent::Mirrored)]
     pub extent: Extent,
 
-    /// Which engine the policy is for; without it, the one that the API server serves
+    /// Engine of the policy (default: the one that the API server supports)
     #[arg(long, value_enum, value_name = "ENGINE")]
     pub engine: Option<Engine>,
 

@@ -48,7 +48,7 @@ pub(super) fn change_table(
     let columns = [
         Column::wrapped("NAMESPACE", 12).yielding(1).shared(),
         Column::wrapped("WORKLOAD", 18),
-        Column::wrapped("AS", 28).yielding(0).joined(),
+        Column::wrapped("FIELD", 28).yielding(0).joined(),
         Column::wrapped("IMAGE", 18),
         Column::wrapped(new, 18),
         Column::wrapped("RESULT", 13).shared(),

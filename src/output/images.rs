@@ -72,7 +72,7 @@ fn tables(inventory: &Inventory, format: OutputFormat) -> String {
                     [image, namespace, object, image_field, why, written]
                 })
                 .collect();
-            table::render(["IMAGE", "NAMESPACE", "USED BY", "AS", "WHY", "WRITTEN AS"], &rows)
+            table::render(["IMAGE", "NAMESPACE", "USED BY", "FIELD", "WHY", "WRITTEN AS"], &rows)
         }
     };
     if let Some(explanation) = &inventory.explanation {
@@ -84,7 +84,7 @@ fn tables(inventory: &Inventory, format: OutputFormat) -> String {
 fn explained(explanation: &Explanation, width: Option<usize>, is_first: bool) -> String {
     let mut text = if is_first { String::new() } else { "\n".to_owned() };
     let searched: Vec<_> = explanation.searched.iter().map(|line| [line.clone()]).collect();
-    text.push_str(&table::fitted([Column::wrapped("LOOKED AT", 20)], &searched, width));
+    text.push_str(&table::fitted([Column::wrapped("SEARCHED", 20)], &searched, width));
     if explanation.excluded.is_empty() {
         return text + "\nno other object looks like Cast AI's\n";
     }
@@ -104,9 +104,9 @@ fn explained(explanation: &Explanation, width: Option<usize>, is_first: bool) ->
         })
         .collect();
     let columns = [
-        Column::wrapped("LEFT OUT", 20),
+        Column::wrapped("EXCLUDED", 20),
         Column::wrapped("NAMESPACE", 12).yielding(1).shared(),
-        Column::wrapped("AS", 12).yielding(0).shared(),
+        Column::wrapped("FIELD", 12).yielding(0).shared(),
         Column::wrapped("IMAGE", 20).yielding(2).shared(),
         Column::wrapped("WHY", 20).repeated(),
     ];

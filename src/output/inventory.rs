@@ -15,7 +15,7 @@ pub(super) const USES: [Column; 5] = [
     Column::wrapped("IMAGE", 24),
     Column::wrapped("NAMESPACE", 12).yielding(2).shared(),
     Column::wrapped("USED BY", 24),
-    Column::wrapped("AS", 28).yielding(1).joined(),
+    Column::wrapped("FIELD", 28).yielding(1).joined(),
     Column::wrapped("WHY", 20).yielding(0).repeated(),
 ];
 
@@ -73,12 +73,12 @@ pub(super) fn incompleteness(unlisted: &[String], unreadable: &[String]) -> Opti
     let (kinds, objects) = (unlisted.join(", "), unreadable.join(", "));
     match (unlisted.is_empty(), unreadable.is_empty()) {
         (true, true) => None,
-        (true, false) => Some(format!("incomplete: cannot read {objects}")),
+        (true, false) => Some(format!("incomplete: {objects}")),
         (false, true) => {
             Some(format!("incomplete: cannot list {kinds}: allow it in Kubernetes RBAC and run again"))
         }
         (false, false) => Some(format!(
-            "incomplete: cannot list {kinds}: allow it in Kubernetes RBAC and run again; cannot read {objects}"
+            "incomplete: cannot list {kinds}: allow it in Kubernetes RBAC and run again; {objects}"
         )),
     }
 }

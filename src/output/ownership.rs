@@ -44,16 +44,12 @@ pub(super) fn revert_notes<'o>(owners: impl Iterator<Item = &'o Owner>) -> Vec<S
             "Helm release" => "; run `kubectl castai-privatelink values helm` to persist them",
             _ => "",
         };
-        match names[..] {
-            [name] => {
-                let persist = persist.replace("them", "the private images");
-                format!("note: {} {reverts}{persist}", format!("{kind} {name}").trim_end())
-            }
-            _ => {
-                let (number, names) = (names.len(), names.join(", "));
-                format!("note: {number} {kind}s {} ({names}){persist}", plural(reverts))
-            }
+        if let [name] = names[..] {
+            let persist = persist.replace("them", "the private images");
+            return format!("note: {} {reverts}{persist}", format!("{kind} {name}").trim_end());
         }
+        let (number, names) = (names.len(), names.join(", "));
+        format!("note: {number} {kind}s {} ({names}){persist}", plural(reverts))
     };
     let mut notes: Vec<String> = groups.into_iter().map(note).collect();
     if owners.iter().any(|owner| !owner.name.starts_with("Helm release ")) {
@@ -177,6 +173,6 @@ mod tests {
                 "hint: run `kubectl castai-privatelink values --help` to persist the private images",
             ]
         );
-        assert_eq!(revert_notes([].into_iter()), [String::new(); 0]);
+        assert!(revert_notes([].into_iter()).is_empty());
     }
 }

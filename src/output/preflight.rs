@@ -22,7 +22,7 @@ const STEPS: [(&str, Step); 5] = [
     ("PRIVATE", Step::Private),
     ("TCP", Step::Tcp),
     ("TLS", Step::Tls),
-    ("ANSWER", Step::Answer),
+    ("RESPONSE", Step::Answer),
 ];
 
 /// Maximum length of a subject's name, in characters. A host name has at most 253.
@@ -159,7 +159,7 @@ fn every_finding(report: &Report) -> String {
             ]
         })
         .collect();
-    table::render(["RESULT", "CODE", "SUBJECT", "CHECK", "PLACE", "TIME", "OBSERVED"], &rows)
+    table::render(["RESULT", "CODE", "SUBJECT", "CHECK", "VANTAGE POINT", "TIME", "OBSERVED"], &rows)
 }
 
 fn summary(report: &Report, width: Option<usize>) -> String {

@@ -100,7 +100,10 @@ fn problems(report: &RollbackReport) {
     if let Some((workloads, why)) = report.held_back() {
         let names: BTreeSet<_> = workloads.iter().map(ToString::to_string).collect();
         let names = names.into_iter().collect::<Vec<_>>().join(", ");
-        say(&format!("error: {} held back ({names}): {why}", count(workloads.len(), "workload")));
+        say(&format!(
+            "error: {} not changed, held back ({names}): {why}",
+            count(workloads.len(), "workload")
+        ));
     }
     if let Some(hint) = rollout_pull_hint(&report.workloads) {
         say(&hint);

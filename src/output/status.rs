@@ -38,7 +38,9 @@ pub fn status(report: &StatusReport, has_flags: bool, format: OutputFormat) -> i
         }
     }
     if !matches!(format, OutputFormat::Json | OutputFormat::Yaml) {
-        revert_notes(report.reverters().into_iter()).iter().for_each(|note| say(note));
+        for note in revert_notes(report.reverters().into_iter()) {
+            say(&note);
+        }
     }
     let failures = report.pull_failures.iter();
     let hint = pull_hint(failures.map(|failure| (failure.image.as_str(), failure.message.as_str())));
@@ -76,7 +78,7 @@ fn images(report: &StatusReport, registry: &CommonRegistry, width: Option<usize>
     let columns = [
         Column::wrapped("NAMESPACE", 12).yielding(1).shared(),
         Column::wrapped("USED BY", 18),
-        Column::wrapped("AS", 28).yielding(0).joined(),
+        Column::wrapped("FIELD", 28).yielding(0).joined(),
         Column::wrapped("IMAGE", 18),
         Column::wrapped("STATUS", 11),
         // A time is not broken.
@@ -100,7 +102,7 @@ fn pull_failures(report: &StatusReport, registry: &CommonRegistry, width: Option
     let columns = [
         Column::wrapped("NAMESPACE", 12).yielding(1).shared(),
         Column::wrapped("PODS OF", 20),
-        Column::wrapped("AS", 28).yielding(0).joined(),
+        Column::wrapped("FIELD", 28).yielding(0).joined(),
         Column::wrapped("IMAGE", 20),
         Column::whole("PODS").yielding(2),
         Column::wrapped("CANNOT PULL", 11).shared(),
@@ -125,7 +127,7 @@ fn older_digests(report: &StatusReport, registry: &CommonRegistry, width: Option
     let columns = [
         Column::wrapped("NAMESPACE", 12).yielding(1).shared(),
         Column::wrapped("PODS OF", 20),
-        Column::wrapped("AS", 28).yielding(0).joined(),
+        Column::wrapped("FIELD", 28).yielding(0).joined(),
         Column::wrapped("IMAGE", 20),
         Column::whole("PODS").yielding(2),
         Column::whole("RUN DIGEST"),

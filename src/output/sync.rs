@@ -267,7 +267,7 @@ fn images(report: &SyncReport, planned: bool, wide: bool, width: Option<usize>) 
             })
             .collect();
         text.push('\n');
-        text.push_str(&table::render(["DESTINATION", "NAMESPACE", "USED BY", "AS", "WHY"], &rows));
+        text.push_str(&table::render(["DESTINATION", "NAMESPACE", "USED BY", "FIELD", "WHY"], &rows));
     }
     text
 }
@@ -306,7 +306,7 @@ fn workloads(report: &SyncReport, wide: bool, width: Option<usize>) -> String {
     let columns = [
         Column::wrapped("NAMESPACE", 12).yielding(1).shared(),
         Column::wrapped("WORKLOAD", 20),
-        Column::wrapped("IMAGES", 24).yielding(0),
+        Column::wrapped("FIELD", 24).yielding(0),
         Column::wrapped("RESULT", 13).shared(),
     ];
     let text = "\n".to_owned() + &table::fitted(columns, &rows, width);
@@ -327,7 +327,9 @@ fn owners(report: &SyncReport) -> String {
 
 /// The same for workloads whose images are about to be changed, once per kind of owner.
 pub fn owner_notes(workloads: &[WorkloadReport]) {
-    revert_notes(workloads.iter().flat_map(|workload| &workload.owners)).iter().for_each(|note| say(note));
+    for note in revert_notes(workloads.iter().flat_map(|workload| &workload.owners)) {
+        say(&note);
+    }
 }
 
 /// In kubectl's words where kubectl has some.

@@ -39,7 +39,7 @@ pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWor
     for workload in workloads {
         let name = format!("{} in namespace {}", workload.workload, workload.workload.namespace);
         match &workload.outcome {
-            Outcome::HeldBack(why) => say(&format!("error: {name} held back: {why}")),
+            Outcome::HeldBack(why) => say(&format!("error: {name} not changed, held back: {why}")),
             Outcome::Failed(why) => say(&format!("error: {name}: {why}")),
             Outcome::Restored(why) => say(&format!("error: {name} {restored} {why}")),
             Outcome::NotStarted => {

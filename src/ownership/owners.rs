@@ -157,7 +157,7 @@ fn helm(
     let is_of = |component: &str| names.iter().any(|name| context.knowledge.installs(component, name));
     if let Some((name, installer)) = context.installed.iter().find(|(name, _)| is_of(name)) {
         let Installer { component, kind } = installer;
-        let reverts = format!("puts its own image back when the {kind}'s version or values change");
+        let reverts = format!("reverts the image when the {kind}'s version or values change");
         add(format!("{component} component {name}"), &reverts, false);
     }
     for (component, upgrader) in context.upgraders.iter().filter(|(_, upgrader)| upgrader.upgrades(chart)) {

@@ -31,7 +31,7 @@ impl Client<'_> {
             let (host, reason, delay) = match &result {
                 Ok(response) => (
                     host_of(&response.url),
-                    format!("it answered {}", response.status.as_u16()),
+                    format!("status {}", response.status.as_u16()),
                     retries.after_status(response.status, &response.headers),
                 ),
                 Err(Error::Unreachable { host, cause, .. }) => {

@@ -307,7 +307,11 @@ fn a_rollback_that_the_policy_would_undo_changes_nothing() {
         let output = plugin(lab, 1, &[&["rollback"], flags].concat());
         assert_stderr_contains(
             &output,
-            &["error: 5 workloads held back (", "its new pods would keep private images, because ", delete],
+            &[
+                "error: 5 workloads not changed, held back (",
+                "its new pods would keep private images, because ",
+                delete,
+            ],
         );
         assert!(!output.stderr.contains("warning: nodes will pull"), "{}", output.stderr);
         assert!(!output.stdout.contains("rolled back"), "{}", output.stdout);

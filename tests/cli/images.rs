@@ -151,7 +151,7 @@ fn every_image_has_a_reason_and_excluded_images_are_explained() {
         "owned by Rollout checkout (argoproj.io): change it there",
         "patched by castai-live: Cast AI image prefix ghcr.io/castai/",
         "hook of castai-live-0.35.143",
-        "LEFT OUT",
+        "EXCLUDED",
         "deployment.apps/castai-cost-report",
         "its name looks like Cast AI's",
     ] {

@@ -178,7 +178,10 @@ fn mirroring_and_rewriting_work_separately() {
     let castai = castai_workloads(&lab);
     let held = plugin(&lab, 1, &[SYNC, "--no-mirror", "--yes"]);
     assert_eq!(held.stdout.matches("held back").count(), 5, "{}", held.stdout);
-    assert!(held.stderr.contains("deployment.apps/castai-agent in namespace castai-agent held back: "));
+    assert!(
+        held.stderr
+            .contains("deployment.apps/castai-agent in namespace castai-agent not changed, held back: ")
+    );
     assert!(held.stderr.contains(&format!("{AGENT}:v0.161.1")), "{}", held.stderr);
     assert!(ecr_state(&lab).repositories.keys().all(|name| !name.contains("castai/")));
 

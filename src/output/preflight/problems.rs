@@ -70,7 +70,7 @@ fn problem(report: &Report, cause: &Cause<'_>, width: Option<usize>) -> String {
         block.line("skipped", &format!("{skipped} until this passes"));
     }
     for (index, Fix { text, .. }) in first.fixes.iter().enumerate() {
-        block.line(if index == 0 { "to do" } else { "" }, text);
+        block.line(if index == 0 { "fix" } else { "" }, text);
         let commands = same.iter().filter_map(|finding| finding.fixes.get(index)?.command.as_deref());
         for command in with_all_values(&distinct(commands)) {
             block.command(&command);

@@ -62,8 +62,8 @@ fn a_failure_shows_its_consequences_and_its_fix() {
 RESULT   CODE     CHECK                                      OBSERVED
 Pass     CPL110   this machine is inside the cluster's VPC   2 of 2 nodes
 
-HOST          DNS    PRIVATE   TCP   TLS   ANSWER   NEEDED BY
-api.cast.ai   Pass   Fail      -     -     -        castai-agent +1
+HOST          DNS    PRIVATE   TCP   TLS   RESPONSE   NEEDED BY
+api.cast.ai   Pass   Fail      -     -     -          castai-agent +1
 
 Fail CPL211 api.cast.ai
   check      the host resolves to private addresses only
@@ -71,7 +71,7 @@ Fail CPL211 api.cast.ai
   expected   private addresses
   needed by  castai-agent, hibernate
   skipped    CPL220, CPL230 until this passes
-  to do      enable private DNS
+  fix        enable private DNS
              aws ec2 modify-vpc-endpoint
              or create the endpoint
 
@@ -88,7 +88,7 @@ fn one_cause_on_many_hosts_is_reported_once() {
     let report = report(hosts.iter().map(|name| host("CPL210", name, silence())).collect());
     let problems = problems_of(&report);
     assert!(problems.starts_with("Fail CPL210 3 hosts\n  of         a.cast.ai, b.cast.ai, c.cast.ai\n"));
-    assert_eq!(problems.matches("to do").count(), 1, "{problems}");
+    assert_eq!(problems.matches("  fix  ").count(), 1, "{problems}");
     assert!(problems.ends_with("\nNot ready for PrivateLink: 3 hosts (CPL210)\n"));
 }
 
@@ -134,7 +134,7 @@ Unknown CPL110 and 2 more: 2 subjects
   of         this machine, api.cast.ai
   reason     assumed to be outside
              it proves nothing
-  to do      look from inside
+  fix        look from inside
 
 0 passed, 3 unknown
 Not proven: 3 checks could not run: assumed to be outside; look from inside
@@ -253,7 +253,7 @@ Fail CPL210 and 1 more: 4 hosts
              ecr: ecr: NXDOMAIN
   needed by  castai-agent, hibernate
   skipped    CPL220 until this passes
-  to do      find it
+  fix        find it
              aws find --filters Name=x,Values=a,b,c,ecr --output text
              create it
              aws create --service-name a

@@ -193,7 +193,7 @@ fn what_cannot_be_read_is_named() {
     );
     assert_verdict(
         &StatusReport { unlisted, unreadable, ..good() },
-        "incomplete: cannot list daemonsets.apps, pods: allow it in Kubernetes RBAC and run again; cannot read \
+        "incomplete: cannot list daemonsets.apps, pods: allow it in Kubernetes RBAC and run again; \
          pod/a in namespace castai-agent: container/a: invalid",
     );
 }

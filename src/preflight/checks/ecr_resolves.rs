@@ -15,7 +15,7 @@ pub static CHECK: Check = Check {
     source: Source::VantagePoint,
     permissions: &[],
     explanation: "Nodes pull images by this name.",
-    remediation: "create the ECR endpoint with private DNS enabled enabled",
+    remediation: "create the ECR endpoint with private DNS enabled",
     judge: Judge::Network {
         layer: Layer::Dns,
         step: Step::Dns,

@@ -186,7 +186,7 @@ fn without_facts_nothing_passes_or_fails() {
     let components = vec![component("castai-agent", &["api.cast.ai"], &[])];
     let findings = judge(CHECKS, &facts(components, Vec::new(), Some(vec![shallow])));
     let tcp = outcomes(&findings, &["CPL220", "CPL230"]);
-    assert!(matches!(&tcp[0].1, Outcome::Unknown { why } if why == "not asked for"), "{tcp:?}");
+    assert!(matches!(&tcp[0].1, Outcome::Unknown { why } if why == "not requested"), "{tcp:?}");
     assert_eq!(tcp[1].1, Outcome::Skipped { blocked_by: "CPL220" });
 }
 

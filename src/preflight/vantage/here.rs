@@ -54,7 +54,7 @@ pub async fn gather(inputs: &Inputs, settings: &Settings, checks: &[&'static Che
 
 async fn read_metadata(needs: &BTreeSet<Need>, settings: &Settings) -> Metadata {
     if !needs.contains(&Need::Metadata) {
-        return Metadata::Silent("not asked for".to_owned());
+        return Metadata::Silent("not requested".to_owned());
     }
     metadata::fetch(&settings.metadata, &settings.tls, settings.metadata_timeout).await
 }
@@ -98,7 +98,7 @@ async fn probe_targets(
 }
 
 async fn ask_registry(needs: &BTreeSet<Need>, inputs: &Inputs, timeout: Duration) -> RegistryFacts {
-    let not_requested = || ApiResponse::NotRequested("not asked for".to_owned());
+    let not_requested = || ApiResponse::NotRequested("not requested".to_owned());
     let mut facts = RegistryFacts {
         region: inputs.registry_region.clone(),
         account: inputs.account.clone(),

@@ -36,12 +36,12 @@ fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, CommandError>
     let value: Value = parse::json::from_str(&text).map_err(|error| match error {
         parse::json::Error::TooDeep { .. } => CommandError::new(format!("error: {shown} is {error}")),
         parse::json::Error::Invalid(error) => {
-            CommandError::new(format!("error: {shown} is not JSON: {error}"))
+            CommandError::new(format!("error: {shown} is not valid JSON: {error}"))
         }
     })?;
     let (found_kind, found_version) = (value["kind"].as_str(), value["apiVersion"].as_str());
     if found_kind != Some(kind) {
-        let found = found_kind.unwrap_or("no document of this plugin");
+        let found = found_kind.unwrap_or("another kind of document");
         return Err(CommandError::new(format!(
             "error: invalid file {shown}: expected {kind}, found {found}"
         )));

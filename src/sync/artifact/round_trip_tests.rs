@@ -71,7 +71,7 @@ const PLAN: &str = r#"{
             {"op": "test", "path": "/spec/template/spec/containers/0/name", "value": "x"},
             {"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "e.example/x:1"}
           ]},
-        "owners": [{"name": "Helm release x", "reverts": "puts its own image back at the next upgrade", "selfHeals": false}]
+        "owners": [{"name": "Helm release x", "reverts": "reverts the image at its next upgrade", "selfHeals": false}]
       },
       {
         "workload": {"cluster": "prod", "namespace": "castai-agent", "kind": "Job", "name": "y"},

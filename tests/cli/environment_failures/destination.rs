@@ -152,7 +152,7 @@ fn a_full_or_throttling_destination_is_reported_and_the_next_run_completes() {
             &[
                 "error: ",
                 "castai/hibernate:v0.14",
-                "cronjob.batch/hibernate-pause in namespace castai-agent held back",
+                "cronjob.batch/hibernate-pause in namespace castai-agent not changed, held back",
             ],
         );
         assert_eq!(ecr_tags(&lab), tags, "{rule}");
@@ -203,7 +203,10 @@ fn a_full_in_house_registry_is_reported_and_the_next_run_completes() {
         &output,
         &["registry.corp.example/castai/hibernate", "no space left in the registry; free some and run again"],
     );
-    assert_stderr_contains(&output, &["cronjob.batch/hibernate-pause in namespace castai-agent held back"]);
+    assert_stderr_contains(
+        &output,
+        &["cronjob.batch/hibernate-pause in namespace castai-agent not changed, held back"],
+    );
     assert_rewritten(&before, &lab, &[]);
     let unmount = lab.run("umount", &["--lazy", storage]).unwrap();
     assert_eq!(unmount.code, Some(0), "{}", unmount.stderr);

@@ -46,7 +46,10 @@ fn names_that_ecr_rejects_are_reported_with_rule_and_hint() {
         );
     }
     assert_stderr_contains(&output, &["GHCR.io/castai/agent:v1", "only a-z", "/<NAME>=GHCR.io/castai/agent"]);
-    assert_stderr_contains(&output, &["deployment.apps/double in namespace castai-agent held back"]);
+    assert_stderr_contains(
+        &output,
+        &["deployment.apps/double in namespace castai-agent not changed, held back"],
+    );
     // The other images are mirrored.
     let rewritten = [&ALL[..], &[]].concat();
     let mut expected = before.clone();

@@ -21,7 +21,7 @@ fn malformed_objects_of_cast_ai_need_attention_and_those_of_others_do_not() {
     let path = manifest.display();
     let of_file = format!("images -f {path}");
     let sync_file = format!("sync-images --dry-run --no-rewrite --no-discover -f {path}");
-    let words: &[&str] = &["incomplete: cannot read pod/broken", "container/main"];
+    let words: &[&str] = &["incomplete: pod/broken", "container/main"];
     let field = ("/unreadable", "pod/broken");
 
     apply(&lab, &pod("shop"));
@@ -37,7 +37,7 @@ fn malformed_objects_of_cast_ai_need_attention_and_those_of_others_do_not() {
     let bad: &[Row<'_>] = &[
         (Fault::Nothing, "images", 1, words, field),
         (Fault::Nothing, &of_file, 1, &["hint: "], ("/unreadable", "Pod/broken")),
-        (Fault::Nothing, &sync_file, 1, &["incomplete: cannot read Pod/broken"], NONE),
+        (Fault::Nothing, &sync_file, 1, &["incomplete: Pod/broken"], NONE),
         (Fault::Nothing, "sync-images --yes", 1, words, field),
         (Fault::Nothing, "status", 1, words, field),
         (Fault::Nothing, "values kustomize", 1, words, NONE),
@@ -51,7 +51,7 @@ fn malformed_objects_of_cast_ai_need_attention_and_those_of_others_do_not() {
     let annotation = "privatelink.cast.ai/images=not JSON";
     let annotate = ["annotate", "--overwrite", "deployment/castai-agent", "-n", "castai-agent", annotation];
     kubectl(&lab, &annotate);
-    let words: &[&str] = &["incomplete: cannot read the annotation", "deployment.apps/castai-agent"];
+    let words: &[&str] = &["incomplete: the annotation", "deployment.apps/castai-agent"];
     let rows: &[Row<'_>] =
         &[(Fault::Nothing, "rollback --dry-run", 1, words, ("/unreadable", "deployment.apps/castai-agent"))];
     assert_all(&lab, rows);

@@ -63,7 +63,7 @@ fn a_release_persists_private_images_if_it_sets_all_of_them() {
         (Release { manifest: String::new(), ..release(private, private) }, false),
     ];
     for (release, expected) in cases {
-        let persisted = persisted_workloads(std::slice::from_ref(&workload), &[release.clone()]);
+        let persisted = persisted_workloads(std::slice::from_ref(&workload), std::slice::from_ref(&release));
         assert_eq!(!persisted.is_empty(), expected, "{}", release.manifest);
     }
     assert!(persisted_workloads(&[workload], &[]).is_empty());
