@@ -35,7 +35,7 @@ pub struct Certificate {
 #[serde(rename_all = "camelCase")]
 pub struct Session {
     pub address: SocketAddr,
-    /// Such as `TLSv1_3`.
+    /// Such as `TLS 1.3`.
     pub version: String,
     /// The protocol agreed on, such as `h2`.
     pub alpn: Option<String>,
@@ -143,8 +143,7 @@ fn describe(stream: &TlsStream<TcpStream>, address: SocketAddr) -> Session {
         version: connection
             .protocol_version()
             .and_then(|version| version.as_str())
-            .unwrap_or("unknown")
-            .to_owned(),
+            .map_or_else(|| "unknown".to_owned(), |name| name.replace("TLSv1_", "TLS 1.")),
         alpn: connection.alpn_protocol().map(|protocol| String::from_utf8_lossy(protocol).into_owned()),
         certificate: connection
             .peer_certificates()

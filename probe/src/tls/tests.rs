@@ -80,7 +80,7 @@ async fn a_trusted_server_is_described() {
     let address = server(&mut tasks, Behaviour::Tls(server_config(&authority, "api.cast.ai"))).await;
     let session = probe(address, &trusting(&authority), TIMEOUT).await.unwrap();
     assert_eq!(session.alpn.as_deref(), Some("h2"));
-    assert_eq!(session.version, "TLSv1_3");
+    assert_eq!(session.version, "TLS 1.3");
     let certificate = session.certificate.clone().unwrap();
     assert_eq!(certificate.names, ["api.cast.ai"]);
     assert_eq!(certificate.issuer, "CN=lab CA");

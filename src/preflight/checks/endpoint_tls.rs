@@ -99,7 +99,7 @@ mod tests {
         let trusted = session(Some(certificate("CN=lab CA", "api.cast.ai", 1_800_000_000)));
         let judgement = judge_handshake("api.cast.ai", Ok(&trusted));
         assert_eq!(judgement.outcome.name(), "Pass");
-        assert_eq!(judgement.observed, "TLSv1_3, h2, issued by CN=lab CA");
+        assert_eq!(judgement.observed, "TLS 1.3, h2, issued by CN=lab CA");
     }
 
     #[test]

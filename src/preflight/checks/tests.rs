@@ -124,7 +124,7 @@ pub(super) fn certificate(issuer: &str, name: &str, not_after: i64) -> Certifica
 pub(super) fn session(certificate: Option<Certificate>) -> Session {
     Session {
         address: "127.0.0.1:443".parse().unwrap(),
-        version: "TLSv1_3".to_owned(),
+        version: "TLS 1.3".to_owned(),
         alpn: Some("h2".to_owned()),
         certificate,
     }

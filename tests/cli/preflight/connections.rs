@@ -56,8 +56,8 @@ fn each_connection_failure_is_reported() {
     let ends = Expected { result: "Warn", ..fails(API, "CPL231", "valid until 20", "renewed") };
     shows_exactly(&report, &[ends]);
     let version = |host| text(finding(&report, "CPL230", host), "observed");
-    assert!(version(KVISOR).starts_with("TLSv1_2, h2"), "{}", version(KVISOR));
-    assert!(version(GRPC).starts_with("TLSv1_3, h2"), "{}", version(GRPC));
+    assert!(version(KVISOR).starts_with("TLS 1.2, h2"), "{}", version(KVISOR));
+    assert!(version(GRPC).starts_with("TLS 1.3, h2"), "{}", version(GRPC));
 
     // All silent hosts in one run, because each of them waits for a timeout.
     reset_lab(&lab);
