@@ -1,9 +1,10 @@
-//! The registry that most names in a table have in common: it is printed once above the table, and the names in it are
+//! The registry that the names in a table have in common: it is printed once above the table, and the names in it are
 //! relative to it and start with `/`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::table::is_folded;
+use crate::model::image::ecr::EcrRegistry;
 use crate::model::image::{Image, Mirror};
 
 /// Empty in a pipe, where all names are printed in full.
@@ -15,20 +16,23 @@ impl CommonRegistry {
         Self(mirrors.first().filter(|_| is_folded(width)).map(ToString::to_string))
     }
 
-    /// The registry, with the path, of most of `images`; none if no two are in the same one.
+    /// The registry, with the path, of all `images`, or else that of those in ECR, whose names are long. None if no two
+    /// are in it.
     pub(super) fn of_images<'i>(images: impl Iterator<Item = &'i Image>, width: Option<usize>) -> Self {
         if !is_folded(width) {
             return Self(None);
         }
         let mut by_host: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for image in images {
-            // Short names of Docker Hub are written without a registry.
-            if image.repository().strip_prefix(image.host()).is_some_and(|path| path.starts_with('/')) {
-                by_host.entry(image.host()).or_default().insert(image.repository());
-            }
+            by_host.entry(image.host()).or_default().insert(image.repository());
         }
-        let most = by_host.into_values().max_by_key(BTreeSet::len).filter(|names| names.len() > 1);
-        Self(most.map(|names| common_folder(&names)))
+        let is_only = by_host.len() == 1;
+        let registries = by_host.into_iter().filter(|(host, names)| {
+            // Short names of Docker Hub are written without a registry.
+            let is_written = names.iter().all(|name| name.starts_with(host));
+            names.len() > 1 && is_written && (is_only || EcrRegistry::of_host(host).is_some())
+        });
+        Self(registries.max_by_key(|(_, names)| names.len()).map(|(_, names)| common_folder(&names)))
     }
 
     /// Whether this is `mirror`.
@@ -68,16 +72,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_registry_of_most_names_is_printed_once() {
+    fn the_registry_of_all_names_or_of_those_in_ecr_is_printed_once() {
         let hub = "us-docker.pkg.dev/castai-hub/library/";
         let agent = format!("{hub}agent:v1");
-        let cases: [(&[&str], &str, &str); 5] = [
+        let ecr = "123456789012.dkr.ecr.us-east-1.amazonaws.com/mirror/";
+        let (first, second) = (format!("{ecr}a:v1"), format!("{ecr}x/b:v1"));
+        let cases: [(&[&str], &str, &str); 7] = [
+            (&["ghcr.io/castai/a:v1", "ghcr.io/castai/kvisor/b:v1"], "registry: ghcr.io/castai\n", "/a:v1"),
+            (&["ghcr.io/castai/a:v1", "ghcr.io/other/b:v1"], "registry: ghcr.io\n", "/castai/a:v1"),
+            // A public registry of some of the images shortens little, and hides where the others are from.
+            (&["ghcr.io/castai/a:v1", "ghcr.io/castai/kvisor/b:v1", &agent], "", "ghcr.io/castai/a:v1"),
             (
-                &["ghcr.io/castai/a:v1", "ghcr.io/castai/kvisor/b:v1", &agent],
-                "registry: ghcr.io/castai\n",
+                &[&first, &second, &agent],
+                "registry: 123456789012.dkr.ecr.us-east-1.amazonaws.com/mirror\n",
                 "/a:v1",
             ),
-            (&["ghcr.io/castai/a:v1", "ghcr.io/other/b:v1"], "registry: ghcr.io\n", "/castai/a:v1"),
             (&["ghcr.io/castai/a:v1", "ghcr.io/castai/a:v2"], "", "ghcr.io/castai/a:v1"),
             (&["castai/hibernate:v1", "castai/other:v1", "docker.io/castai/x:v1"], "", "castai/hibernate:v1"),
             (&[], "", ""),
