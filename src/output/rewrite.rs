@@ -16,15 +16,19 @@ pub fn missing_images(way: &str, mirror: &Mirror, missing: &[Missing]) {
         let (Why::Absent(why) | Why::Unknown(why)) = why;
         say(&format!("error: image {image} of {}: {why}", needing(target)));
     }
-    let message = format!("error: nothing printed: some images were not found in {mirror}");
     let is_absent = missing.iter().any(|missing| matches!(missing.why, Why::Absent(_)));
+    let message = if is_absent {
+        format!("error: nothing printed: some images were not found in {mirror}")
+    } else {
+        format!("error: nothing printed: cannot look up images in {mirror}")
+    };
     error(&message, is_absent.then_some(way));
 }
 
 /// Says which images of Cast AI stay public, and what to do.
 pub fn public_images(public: &[PublicImage]) {
-    for PublicImage { path, manifest, field, image } in public {
-        say(&format!("error: image {image} of {} stays public at {field}", in_file(manifest, path)));
+    for PublicImage { path, manifest, field, written, .. } in public {
+        say(&format!("error: image {written} of {} stays public at {field}", in_file(manifest, path)));
     }
     error(
         "error: nothing printed: images of Cast AI stay public, because rewrite only changes images of pods",

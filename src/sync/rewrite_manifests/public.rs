@@ -16,6 +16,8 @@ pub struct PublicImage {
     pub manifest: String,
     /// `.spec.values.image.repository`.
     pub field: String,
+    /// As in the text. In upper case, it is an image that cannot be pulled, which nobody meant to stay.
+    pub written: String,
     pub image: Image,
 }
 
@@ -55,9 +57,9 @@ pub fn public_images(path: &str, text: &str, knowledge: &Knowledge) -> Vec<Publi
         let manifest = format!("{kind}/{}", text_at(&object, "/metadata/name"));
         search(
             &object,
-            &mut |field, image| {
+            &mut |field, (written, image)| {
                 let (path, manifest) = (path.to_owned(), manifest.clone());
-                found.push(PublicImage { path, manifest, field, image });
+                found.push(PublicImage { path, manifest, field, written, image });
             },
             knowledge,
         );
@@ -70,7 +72,7 @@ fn text_at(object: &Value, pointer: &str) -> String {
 }
 
 /// Calls `found` for each image in `root`. The stack is on the heap: users' documents may be nested deep.
-fn search(root: &Value, found: &mut impl FnMut(String, Image), knowledge: &Knowledge) {
+fn search(root: &Value, found: &mut impl FnMut(String, (String, Image)), knowledge: &Knowledge) {
     let mut values = vec![(String::new(), root)];
     while let Some((field, value)) = values.pop() {
         match value {
@@ -94,15 +96,16 @@ fn search(root: &Value, found: &mut impl FnMut(String, Image), knowledge: &Knowl
 }
 
 /// The images of Cast AI that a text names, alone or among others.
-fn names<'t>(text: &'t str, knowledge: &'t Knowledge) -> impl Iterator<Item = Image> + 't {
+fn names<'t>(text: &'t str, knowledge: &'t Knowledge) -> impl Iterator<Item = (String, Image)> + 't {
     let is_of_a_name = |character: char| character.is_ascii_alphanumeric() || "-._/:@+".contains(character);
     let words = text.split(move |character| !is_of_a_name(character)).filter(|word| word.contains('/'));
     words.filter_map(|word| {
-        let image: Image = word.trim_end_matches(['.', ':']).parse().ok()?;
+        let word = word.trim_end_matches(['.', ':']);
+        let image: Image = word.parse().or_else(|_| word.to_ascii_lowercase().parse()).ok()?;
         // `castai/x` may be anything, such as a path; with a registry or a tag it is an image.
         let is_image = image.as_written() != image.repository()
             || image.as_written().split('/').next().is_some_and(|host| host.contains('.'));
-        (is_image && knowledge.image_prefix(&image).is_some()).then_some(image)
+        (is_image && knowledge.image_prefix(&image).is_some()).then(|| (word.to_owned(), image))
     })
 }
 
@@ -113,7 +116,7 @@ mod tests {
 
     fn found(text: &str) -> Vec<String> {
         let found = public_images("-", text, built_in()).into_iter();
-        found.map(|one| format!("{} {} {}", one.manifest, one.field, one.image)).collect()
+        found.map(|one| format!("{} {} {}", one.manifest, one.field, one.written)).collect()
     }
 
     #[test]
@@ -130,6 +133,9 @@ mod tests {
         let pod =
             "kind: Pod\nmetadata: {name: p}\nspec: {containers: [{args: ['--image=castai/hibernate:v1']}]}";
         assert_eq!(found(pod), ["Pod/p .spec.containers[0].args[0] castai/hibernate:v1"]);
+        let misspelt =
+            format!("kind: Pod\nmetadata: {{name: p}}\nspec: {{containers: [{{image: '{AGENT}-X:v1'}}]}}");
+        assert_eq!(found(&misspelt), [format!("Pod/p .spec.containers[0].image {AGENT}-X:v1")]);
     }
 
     #[test]
