@@ -2,6 +2,7 @@
 
 mod changes;
 mod common_registry;
+mod failures;
 pub mod format;
 pub mod images;
 pub mod inventory;

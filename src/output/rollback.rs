@@ -1,6 +1,5 @@
 //! Renders what `rollback` would do or did.
 
-use std::collections::BTreeSet;
 use std::io;
 
 use crate::model::image::Image;
@@ -10,7 +9,6 @@ use crate::output::format::OutputFormat;
 use crate::output::inventory::incomplete;
 use crate::output::ownership::{is_relinquishment, relinquish_status};
 use crate::output::pull_hint::rollout_pull_hint;
-use crate::output::table::count;
 use crate::output::workloads::{WorkloadWords, workload_problems};
 use crate::output::{document, lines, question_width, result, say, width_for};
 use crate::sync::rollback::{RollbackReport, SkippedImage};
@@ -89,26 +87,17 @@ fn problems(report: &RollbackReport) {
     for name in &report.not_recorded {
         say(&format!("note: {name}: no images were replaced by sync-images"));
     }
-    let others: Vec<_> =
-        report.workloads.iter().filter(|workload| !is_held_back(workload)).cloned().collect();
-    workload_problems(&others, WorkloadWords::ROLLBACK);
+    workload_problems(&report.workloads, WorkloadWords::ROLLBACK);
     report.skipped.iter().for_each(|left| say(&described(left)));
     for workload in report.workloads.iter().filter(|workload| workload.outcome == Outcome::Unchanged) {
         let name = format!("{} in namespace {}", workload.workload, workload.workload.namespace);
         say(&format!("note: {name}: only an outdated record of its images is left"));
     }
-    if let Some((workloads, why)) = report.held_back() {
-        let names: BTreeSet<_> = workloads.iter().map(ToString::to_string).collect();
-        let names = names.into_iter().collect::<Vec<_>>().join(", ");
-        say(&format!(
-            "error: {} not changed, held back ({names}): {why}",
-            count(workloads.len(), "workload")
-        ));
-    }
     if let Some(hint) = rollout_pull_hint(&report.workloads) {
         say(&hint);
     }
-    if others.iter().any(|workload| workload.outcome.needs_attention()) {
+    let mut others = report.workloads.iter().filter(|workload| !is_held_back(workload));
+    if others.any(|workload| workload.outcome.needs_attention()) {
         say("hint: make the original registries reachable from the nodes and roll back again, or restore \
              the private images with `kubectl castai-privatelink sync-images`");
     }

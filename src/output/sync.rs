@@ -1,6 +1,6 @@
 //! What `sync-images` would do and did, for people and for machines.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io;
 
@@ -12,6 +12,7 @@ use crate::model::provenance::Provenance;
 use crate::model::traffic::HostTraffic;
 use crate::output::changes::{change_table, cluster_lines};
 use crate::output::common_registry::CommonRegistry;
+use crate::output::failures::image_failures;
 use crate::output::format::OutputFormat;
 use crate::output::ownership::{
     image_fields, is_relinquishment, owner_table, ownership_notes, relinquish_notes, relinquish_status,
@@ -191,16 +192,13 @@ fn conclusion(report: &SyncReport) -> String {
     if !relinquished.is_empty() {
         parts.push(format!("ownership relinquished on {}", count(relinquished.len(), "workload")));
     }
-    if !report.needs_attention() {
+    let failed = images(ImageResult::Failed) + images(ImageResult::Missing);
+    // What could not be looked at is named in a line of its own.
+    if failed == 0 && waiting == 0 {
         return format!("done: {}", parts.join("; "));
     }
-    let failed = images(ImageResult::Failed) + images(ImageResult::Missing);
     if failed > 0 {
         parts.push(format!("{} failed", count(failed, "image")));
-    }
-    let not_compared = images(ImageResult::NotCompared);
-    if not_compared > 0 {
-        parts.push(format!("{} not compared with public tags", count(not_compared, "image")));
     }
     if waiting > 0 {
         parts.push(format!("{} not updated", count(waiting, "workload")));
@@ -350,21 +348,15 @@ fn outcome(workload: &WorkloadReport, planned: &'static str) -> &'static str {
 
 /// Prints problems and notes to stderr, one line each.
 fn problems(report: &SyncReport) {
-    // One cause often fails many images: it is printed once, with all of them.
-    let mut failures: BTreeMap<&str, Vec<&ImageReport>> = BTreeMap::new();
     for image in &report.images {
         match (&image.message, image.result) {
-            (Some(message), ImageResult::Failed | ImageResult::Missing) => {
-                failures.entry(message).or_default().push(image);
-            }
-            // The last line has the cause, if it is the only one.
-            (Some(_), ImageResult::NotCompared) | (None, _) => {}
+            // The last lines name them.
+            (_, ImageResult::Failed | ImageResult::Missing | ImageResult::NotCompared) | (None, _) => {}
             (Some(message), _) => say(&format!("note: {}: {message}", image.image)),
         }
     }
-    for (message, images) in failures {
-        let names = images.iter().map(|image| image.image.to_string()).collect::<Vec<_>>().join(", ");
-        say(&format!("error: {names}: {message}"));
+    for line in image_failures(&report.images) {
+        say(&line);
     }
     not_compared_problems(report);
     if !report.unreachable_sources.is_empty() {

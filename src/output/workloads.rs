@@ -1,7 +1,11 @@
 //! Renders workloads and other places of images, with their outcome.
 
-use crate::model::inventory::{Place, WorkloadKind};
+use std::collections::BTreeSet;
+
+use crate::model::inventory::{Place, WorkloadKind, WorkloadName};
 use crate::output::say;
+use crate::output::table::count;
+use crate::sync::rewrite::HeldBack;
 use crate::sync::rollout::{Outcome, WorkloadReport};
 
 /// Words that differ between a change and its rollback.
@@ -33,13 +37,16 @@ impl WorkloadWords {
     }
 }
 
-/// Prints problems and notes of workloads to stderr, one line each.
+/// Prints problems and notes of workloads to stderr, one line each. Workloads that are held back for the same cause
+/// share one.
 pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWords) {
+    for line in held_back(workloads) {
+        say(&line);
+    }
     let WorkloadWords { restored, not_rewritable, .. } = words;
     for workload in workloads {
         let name = format!("{} in namespace {}", workload.workload, workload.workload.namespace);
         match &workload.outcome {
-            Outcome::HeldBack(why) => say(&format!("error: {name} not changed, held back: {why}")),
             Outcome::Failed(why) => say(&format!("error: {name}: {why}")),
             Outcome::Restored(why) => say(&format!("error: {name} {restored} {why}")),
             Outcome::NotStarted => {
@@ -48,7 +55,11 @@ pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWor
             Outcome::NotRewritable(why) => {
                 say(&format!("note: {name} {not_rewritable} {why}{}", words.next(workload.workload.kind)));
             }
-            Outcome::Updated | Outcome::Unchanged | Outcome::Planned | Outcome::DryRunOk => {}
+            Outcome::HeldBack(_)
+            | Outcome::Updated
+            | Outcome::Unchanged
+            | Outcome::Planned
+            | Outcome::DryRunOk => {}
         }
         let message = match &workload.outcome {
             Outcome::Failed(why) | Outcome::Restored(why) => why.as_str(),
@@ -65,6 +76,29 @@ pub(super) fn workload_problems(workloads: &[WorkloadReport], words: WorkloadWor
             problem.log.iter().for_each(|line| say(&format!("    {line}")));
         }
     }
+}
+
+/// One line for each cause.
+fn held_back(workloads: &[WorkloadReport]) -> Vec<String> {
+    let mut causes: Vec<(HeldBack, Vec<&WorkloadName>)> = Vec::new();
+    for report in workloads {
+        let Outcome::HeldBack(why) = &report.outcome else { continue };
+        match causes.iter_mut().find_map(|(cause, names)| cause.join(why).then_some(names)) {
+            Some(names) => names.push(&report.workload),
+            None => causes.push((why.clone(), vec![&report.workload])),
+        }
+    }
+    let line = |(why, names): &(HeldBack, Vec<&WorkloadName>)| match &names[..] {
+        [name] => format!("error: {name} in namespace {} not changed, held back: {why}", name.namespace),
+        names => {
+            let namespaces: BTreeSet<_> = names.iter().map(|name| name.namespace.as_str()).collect();
+            let namespaces = namespaces.into_iter().collect::<Vec<_>>().join(", ");
+            let workloads = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let number = count(names.len(), "workload");
+            format!("error: {number} in namespace {namespaces} not changed, held back ({workloads}): {why}")
+        }
+    };
+    causes.iter().map(line).collect()
 }
 
 /// A place within a sentence: `deployment.apps/castai-agent in namespace castai-agent`.

@@ -15,6 +15,7 @@ use crate::model::record::Records;
 use crate::ownership::fields::{FieldOwnership, OwnedBy};
 use crate::preflight::judgement::Outcome as CheckOutcome;
 use crate::sync::report::ImageResult;
+use crate::sync::rewrite::HeldBack;
 use crate::sync::rollback::SkippedImage;
 use crate::sync::rollout::{Outcome, WorkloadReport};
 use crate::sync::status::{NotChecked, PullFailure, State, Subject};
@@ -232,7 +233,7 @@ fn every_result_is_valid_as_it_is_written() {
         Outcome::Unchanged,
         Outcome::Planned,
         Outcome::DryRunOk,
-        Outcome::HeldBack(text()),
+        Outcome::HeldBack(HeldBack::Other(text())),
         Outcome::NotRewritable(text()),
         Outcome::Failed(text()),
         Outcome::Restored(text()),

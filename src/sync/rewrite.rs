@@ -1,6 +1,7 @@
 //! Decides on patches that switch workloads to verified images: pure, from a snapshot and a lock.
 
 pub mod derived_image;
+mod held_back;
 mod patch;
 mod scanner_variable;
 
@@ -8,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use json_patch::Patch;
 
+pub use self::held_back::HeldBack;
 pub use self::patch::restoring;
 use self::scanner_variable::ScannersNotFound;
 use crate::castai::derivation;
@@ -36,8 +38,7 @@ pub enum Rewrite {
     Patch(WorkloadPatch),
     /// It already uses the verified images.
     Unchanged,
-    /// A required image is not verified; the text names it.
-    HeldBack(String),
+    HeldBack(HeldBack),
     /// None of its images can be changed in place; the text says why.
     NotRewritable(String),
 }
@@ -127,7 +128,9 @@ impl Rewriter<'_> {
                     Err(ScannersNotFound::Missing(image)) => {
                         missing.insert(image);
                     }
-                    Err(ScannersNotFound::InvalidName(why)) => return Some(Rewrite::HeldBack(why)),
+                    Err(ScannersNotFound::InvalidName(why)) => {
+                        return Some(Rewrite::HeldBack(HeldBack::Other(why)));
+                    }
                 }
                 continue;
             }
@@ -169,11 +172,7 @@ impl Rewriter<'_> {
             }
         }
         if !missing.is_empty() {
-            let missing: Vec<_> = missing.into_iter().collect();
-            return Some(Rewrite::HeldBack(format!(
-                "image not verified in the destination: {}",
-                missing.join(", ")
-            )));
+            return Some(Rewrite::HeldBack(HeldBack::NotVerified(missing)));
         }
         changes.sort_by(|left, right| left.image_field.cmp(&right.image_field));
         relinquished.sort();

@@ -98,16 +98,6 @@ impl RollbackReport {
             || self.workloads.iter().any(|workload| workload.outcome.needs_attention())
     }
 
-    /// The workloads that keep their private images, and why: the reason is the same for all.
-    pub fn held_back(&self) -> Option<(Vec<&WorkloadName>, &str)> {
-        let mut held_back = self.workloads.iter().filter_map(|planned| match &planned.outcome {
-            Outcome::HeldBack(why) => Some((&planned.workload, why.as_str())),
-            _ => None,
-        });
-        let (first, why) = held_back.next()?;
-        Some((std::iter::once(first).chain(held_back.map(|(workload, _)| workload)).collect(), why))
-    }
-
     /// Whether anything would be written.
     pub fn is_anything_planned(&self) -> bool {
         self.workloads.iter().any(|planned| !matches!(planned.outcome, Outcome::HeldBack(_)))

@@ -145,7 +145,7 @@ fn rewritten(pod: &Value, maps: &[NameMap], is_covered: &impl Fn(&Image, &Image)
         annotations: BTreeMap::new(),
         managers: Vec::new(),
         controller: None,
-        pod: serde_json::from_value(pod["spec"].clone()).unwrap(),
+        pod: serde_json::from_value(pod.clone()).unwrap(),
         has_ended: false,
     };
     let found = Found { workloads: &[workload], ..Found::default() };
@@ -308,7 +308,7 @@ fn a_rollback_that_the_policy_would_undo_changes_nothing() {
         assert_stderr_contains(
             &output,
             &[
-                "error: 5 workloads not changed, held back (",
+                "error: 5 workloads in namespace castai-agent not changed, held back (",
                 "its new pods would keep private images, because ",
                 delete,
             ],
@@ -344,7 +344,7 @@ fn a_rollback_that_the_policy_would_undo_changes_nothing() {
     assert_stderr_contains(
         &output,
         &[
-            "error: 5 workloads held back (",
+            "error: 5 workloads in namespace castai-agent not changed, held back (",
             "because an admission policy renames them; remove it first, if it is the one of `values policy`: ",
             delete,
         ],
@@ -378,7 +378,10 @@ fn a_rollback_notices_the_policy_of_kyverno() {
     for flags in [&["--yes"][..], &["--dry-run=server"]] {
         let output = plugin(lab, 1, &[&["rollback", &operator], flags].concat());
         let cause = format!("because {object} renames them; remove it first: kubectl delete {object}");
-        assert_stderr_contains(&output, &["error: 5 workloads held back (", &cause]);
+        assert_stderr_contains(
+            &output,
+            &["error: 5 workloads in namespace castai-agent not changed, held back (", &cause],
+        );
         assert_eq!(workload_specs(lab), before, "nothing was changed");
     }
     // Kyverno does not run here, so new pods get what their workloads say.

@@ -197,7 +197,7 @@ fn invalid_files_are_rejected_before_any_change() {
         (&["--no-mirror", "--lock", "empty-lock.json"], "the lock has no destination"),
         (
             &["--no-mirror", "--lock", "foreign.json"],
-            "invalid file foreign.json: expected Lock, found no document of this plugin",
+            "invalid file foreign.json: expected Lock, found a document without kind",
         ),
         (&["--no-mirror", "--lock", "nowhere.json"], "nowhere.json: No such file"),
         (
@@ -205,7 +205,7 @@ fn invalid_files_are_rejected_before_any_change() {
             "invalid file lock.json: expected Inventory, found Lock",
         ),
         (&["--no-discover", "--inventory", "inventory-of-another.json"], "found privatelink.cast.ai/v99"),
-        (&["--no-discover", "--plan", "cut.json"], "cut.json is not JSON"),
+        (&["--no-discover", "--plan", "cut.json"], "cut.json is not valid JSON"),
         (
             &["--no-discover", "--plan", "inventory.json"],
             "invalid file inventory.json: expected Plan, found Inventory",

@@ -180,7 +180,7 @@ fn mirroring_and_rewriting_work_separately() {
     assert_eq!(held.stdout.matches("held back").count(), 5, "{}", held.stdout);
     assert!(
         held.stderr
-            .contains("deployment.apps/castai-agent in namespace castai-agent not changed, held back: ")
+            .contains("in namespace castai-agent not changed, held back (deployment.apps/castai-agent, ")
     );
     assert!(held.stderr.contains(&format!("{AGENT}:v0.161.1")), "{}", held.stderr);
     assert!(ecr_state(&lab).repositories.keys().all(|name| !name.contains("castai/")));

@@ -41,7 +41,7 @@ fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, CommandError>
     })?;
     let (found_kind, found_version) = (value["kind"].as_str(), value["apiVersion"].as_str());
     if found_kind != Some(kind) {
-        let found = found_kind.unwrap_or("another kind of document");
+        let found = found_kind.unwrap_or("a document without kind");
         return Err(CommandError::new(format!(
             "error: invalid file {shown}: expected {kind}, found {found}"
         )));

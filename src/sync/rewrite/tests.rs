@@ -229,7 +229,7 @@ fn other_outcomes() {
         (
             WorkloadKind::Deployment,
             two,
-            Rewrite::HeldBack("image not verified in the destination: public/b:1".to_owned()),
+            Rewrite::HeldBack(HeldBack::NotVerified(["public/b:1".to_owned()].into())),
         ),
         (WorkloadKind::Deployment, pod(destination), Rewrite::Unchanged),
         (WorkloadKind::Deployment, reached, Rewrite::Unchanged),
@@ -256,7 +256,7 @@ fn a_derived_image_holds_its_workload_back_until_it_is_verified() {
     let (_, workload) = workload(WorkloadKind::Deployment, &Value::Null, &pod(controller));
     let without = lock(&[(controller, &destination)]);
     assert!(
-        matches!(rewrite(&without, &workload), Some(Rewrite::HeldBack(why)) if why.contains("kvisor-scanners:v1"))
+        matches!(rewrite(&without, &workload), Some(Rewrite::HeldBack(why)) if why.to_string().contains("kvisor-scanners:v1"))
     );
     let scanners = controller.replace("-controller", "-scanners");
     let with = lock(&[(controller, &destination), (&scanners, &format!("{MIRROR}/{scanners}"))]);
@@ -266,7 +266,9 @@ fn a_derived_image_holds_its_workload_back_until_it_is_verified() {
     let flat = format!("{MIRROR}/kvisor-controller:v1");
     let beside = format!("{MIRROR}/kvisor-scanners:v1");
     let unmirrored = lock(&[(controller, &flat)]);
-    assert!(matches!(rewrite(&unmirrored, &workload), Some(Rewrite::HeldBack(why)) if why.contains(&beside)));
+    assert!(
+        matches!(rewrite(&unmirrored, &workload), Some(Rewrite::HeldBack(why)) if why.to_string().contains(&beside))
+    );
     let together = lock(&[(controller, &flat), (&scanners, &beside)]);
     assert_eq!(patched(&together, &workload).changes[0].to.as_deref(), Some(flat.as_str()));
     let pinned = format!("{controller}@{}", Digest::compute(b"x"));
@@ -274,7 +276,7 @@ fn a_derived_image_holds_its_workload_back_until_it_is_verified() {
     let (_, workload) = self::workload(WorkloadKind::Deployment, &Value::Null, &pod(&untagged));
     let lock = lock(&[(&untagged, &format!("{MIRROR}/{untagged}"))]);
     assert!(
-        matches!(rewrite(&lock, &workload), Some(Rewrite::HeldBack(why)) if why.contains("name the controller by tag"))
+        matches!(rewrite(&lock, &workload), Some(Rewrite::HeldBack(why)) if why.to_string().contains("name the controller by tag"))
     );
 }
 

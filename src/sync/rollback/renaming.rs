@@ -7,7 +7,7 @@ use crate::cluster::{Connection, Error, ErrorKind};
 use crate::event::{Event, Observer};
 use crate::model::admission_policy::{KYVERNO, MUTATING};
 use crate::model::cluster_plan::Change;
-use crate::sync::rewrite::Rewrite;
+use crate::sync::rewrite::{HeldBack, Rewrite};
 use crate::sync::rollout::Decision;
 
 /// The decisions, after policies were looked at.
@@ -47,7 +47,7 @@ pub(super) async fn hold_back(
     let mut unreadable = Vec::new();
     if is_unknown {
         policies.forbidden.iter().for_each(|(_, note)| observer(Event::Note(note.clone())));
-        unreadable.push("admission policies".to_owned());
+        unreadable.push("cannot read admission policies".to_owned());
     }
     let why = policies.why_held_back();
     let judge = |mut decision: Decision| {
@@ -58,7 +58,7 @@ pub(super) async fn hold_back(
         if let Rewrite::Patch(patch) = &decision.rewrite
             && patch.changes.iter().any(is_renamed)
         {
-            decision.rewrite = Rewrite::HeldBack(why.clone());
+            decision.rewrite = Rewrite::HeldBack(HeldBack::Other(why.clone()));
         }
         decision
     };

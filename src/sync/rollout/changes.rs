@@ -14,7 +14,7 @@ use crate::model::workload::Workload;
 use crate::ownership::fields;
 use crate::ownership::owners;
 use crate::sync::discover::snapshot::ClusterSnapshot;
-use crate::sync::rewrite::{Rewrite, Rewriter};
+use crate::sync::rewrite::{HeldBack, Rewrite, Rewriter};
 use crate::sync::settings::{DryRun, RolloutOptions, Settings};
 
 /// Decides by the lock, and holds back changes that an owner would revert immediately.
@@ -28,9 +28,9 @@ fn decide<'r>(
         Rewrite::Patch(patch) if !force && !patch.changes.is_empty() => {
             let owners = owners::owners(workload, &cluster.ownership_context);
             Some(match owners.iter().find(|owner| owner.self_heals) {
-                Some(Owner { name, reverts, .. }) => Rewrite::HeldBack(format!(
+                Some(Owner { name, reverts, .. }) => Rewrite::HeldBack(HeldBack::Other(format!(
                     "{name} {reverts}: change the image at its source, or use --force"
-                )),
+                ))),
                 None => Rewrite::Patch(patch),
             })
         }
@@ -173,7 +173,7 @@ fn step(rewrite: &Rewrite) -> WorkloadStep {
             patch: patch.patch.clone(),
         },
         Rewrite::Unchanged => WorkloadStep::Unchanged,
-        Rewrite::HeldBack(why) => WorkloadStep::HeldBack { reason: why.clone() },
+        Rewrite::HeldBack(why) => WorkloadStep::HeldBack { reason: why.to_string() },
         Rewrite::NotRewritable(why) => WorkloadStep::NotRewritable { reason: why.clone() },
     }
 }

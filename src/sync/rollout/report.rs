@@ -7,7 +7,7 @@ use crate::model::cluster_plan::Change;
 use crate::model::inventory::{ImageField, WorkloadName};
 use crate::model::owner::Owner;
 use crate::ownership::fields::FieldOwnership;
-use crate::sync::rewrite::WorkloadPatch;
+use crate::sync::rewrite::{HeldBack, WorkloadPatch};
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -43,8 +43,8 @@ pub enum Outcome {
     Planned,
     /// The server would accept the patch.
     DryRunOk,
-    /// A required image is not verified.
-    HeldBack(String),
+    /// Not changed for now, for example because an image that it needs is not verified.
+    HeldBack(#[cfg_attr(test, schemars(with = "String"))] HeldBack),
     /// None of its images can be changed in place.
     NotRewritable(String),
     Failed(String),

@@ -48,7 +48,9 @@ fn names_that_ecr_rejects_are_reported_with_rule_and_hint() {
     assert_stderr_contains(&output, &["GHCR.io/castai/agent:v1", "only a-z", "/<NAME>=GHCR.io/castai/agent"]);
     assert_stderr_contains(
         &output,
-        &["deployment.apps/double in namespace castai-agent not changed, held back"],
+        &[
+            "3 workloads in namespace castai-agent not changed, held back (deployment.apps/dashes, deployment.apps/double,",
+        ],
     );
     // The other images are mirrored.
     let rewritten = [&ALL[..], &[]].concat();
@@ -67,8 +69,15 @@ fn names_that_ecr_rejects_are_reported_with_rule_and_hint() {
     sync(&lab, 0, &[&maps[0], &maps[1], exclude]);
     assert_eq!(container_image(&lab, "double", "main"), format!("{MIRROR}/castai/spot-handler:v1"));
     assert_eq!(container_image(&lab, "dashes", "main"), format!("{MIRROR}/castai/spot-handler-2:v1"));
-    // The next run reads the original names from the annotation.
-    assert!(sync(&lab, 0, &[exclude]).stdout.starts_with("nothing to do"));
+    assert!(sync(&lab, 0, &[&maps[0], &maps[1], exclude]).stdout.starts_with("nothing to do"));
+    // Without the maps, the images cannot be compared. The annotation offers them as a hint, and changes nothing.
+    let output = sync(&lab, 1, &[exclude]);
+    let map = maps[0].replacen('=', " ", 1);
+    assert_stderr_contains(
+        &output,
+        &["hint: an earlier run used ", &map, "incomplete: public tags not checked: 2 "],
+    );
+    assert_eq!(container_image(&lab, "double", "main"), format!("{MIRROR}/castai/spot-handler:v1"));
 }
 
 #[test]

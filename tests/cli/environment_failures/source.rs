@@ -105,11 +105,7 @@ fn a_source_that_fails_during_a_copy_fails_only_its_images() {
     let output = sync(&lab, 1, &[]);
     assert_stderr_contains(
         &output,
-        &[
-            blobs,
-            "cannot be reached",
-            "deployment.apps/castai-kvisor-controller in namespace castai-agent held",
-        ],
+        &[blobs, "cannot be reached", "not changed, held back (deployment.apps/castai-kvisor-controller, "],
     );
     assert_rewritten(&before, &lab, &[AGENT, PAUSE, RESUME]);
     clear_faults(&lab);

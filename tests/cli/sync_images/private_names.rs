@@ -51,8 +51,12 @@ pub(super) fn flat_names_need_a_map(lab: &Lab) {
     assert_eq!(container_image(lab, "castai-agent", "agent"), format!("{flat}:v1"));
     let entry = json!({"from": format!("{AGENT}:v1"), "to": format!("{flat}:v1")});
     assert_eq!(recorded_images(lab, "deployment/castai-agent")["container/agent"], entry);
+    assert!(plugin(lab, 0, &[SYNC, "--map", &map]).stdout.starts_with("nothing to do"));
     // Every user who can edit the workload can edit the record: it is a hint, and the user's flag decides.
-    assert!(plugin(lab, 0, &[SYNC]).stdout.starts_with("nothing to do"));
+    let output = plugin(lab, 1, &[SYNC]);
+    let last = output.stderr.lines().last().unwrap_or_default();
+    assert!(last.starts_with("error: incomplete: public tags not checked: 1 image: "), "{last}");
+    assert!(last.ends_with(&format!("add --map {map}")), "{last}");
     let digest = publish(lab, &format!("{AGENT}:v9"), &Recipe::default());
     kubectl(lab, &[&set[..], &["deployment/castai-agent", &format!("*={flat}:v9")]].concat());
     let output = plugin(lab, 1, &[SYNC, "--yes"]);
@@ -67,7 +71,7 @@ pub(super) fn flat_names_need_a_map(lab: &Lab) {
 
     let own = format!("{ECR}/shop/web:1.0");
     kubectl(lab, &[&set[..], &["cronjob/hibernate-pause", &format!("pauser={own}")]].concat());
-    let output = plugin(lab, 0, &[SYNC]);
+    let output = plugin(lab, 0, &[SYNC, "--map", &map]);
     assert!(output.stdout.starts_with("nothing to do"), "{}", output.stdout);
     assert!(output.stderr.contains(&format!("note: {own}: ")), "{}", output.stderr);
     assert_eq!(container_image(lab, "hibernate-pause", "pauser"), own);

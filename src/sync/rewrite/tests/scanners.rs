@@ -156,7 +156,7 @@ fn a_workload_is_skipped_when_the_scanner_variable_cannot_be_set() {
     let assert_held_back = |kind, env: &Value, words: &str| {
         let (_, workload) = workload(kind, &Value::Null, &controller(CONTROLLER, env));
         match rewrite(&lock, &workload) {
-            Some(Rewrite::HeldBack(why)) => assert!(why.contains(words), "{why}"),
+            Some(Rewrite::HeldBack(why)) => assert!(why.to_string().contains(words), "{why}"),
             other => panic!("{words}: {other:?}"),
         }
     };
