@@ -3,12 +3,16 @@
 use super::common_registry::CommonRegistry;
 use super::ownership::image_fields;
 use super::table::{self, Column};
+use crate::printable::one_line;
 use crate::sync::rollout::WorkloadReport;
+
+/// Characters of a name, which may come from another machine's file.
+const NAME_LIMIT: usize = 300;
 
 /// The cluster that is changed: lines above a plan.
 pub(super) fn cluster_lines(context: &str, account: Option<&str>) -> String {
-    let account = account.map_or_else(String::new, |account| format!("account: {account}\n"));
-    format!("context: {context}\n{account}")
+    let line = |label: &str, value: &str| format!("{label}: {}\n", one_line(value, NAME_LIMIT));
+    line("context", context) + &account.map_or_else(String::new, |account| line("account", account))
 }
 
 /// One row per image with its new name, in a column called `new`; `result` is the outcome of a workload.

@@ -105,7 +105,6 @@ pub fn fitted<const COLUMNS: usize>(
     if is_folded(Some(width)) {
         fold::join(&columns, &mut rows);
         above = fold::share(&mut columns, &mut rows);
-        fold::mark_repeated(&columns, &mut rows);
     }
     above + &fit::fit(&columns, rows, width)
 }

@@ -8,8 +8,12 @@ use serde_json::{Value, json};
 use super::kubernetes::rules;
 use super::{KubernetesRule, Need, Scope};
 use crate::model::knowledge::Knowledge;
+use crate::printable::one_line;
 
 /// The name of all roles and bindings.
+/// Characters of a reason, which may come from a user's file.
+const REASON_LIMIT: usize = 200;
+
 const NAME: &str = "castai-privatelink";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
@@ -104,7 +108,7 @@ pub fn yaml(read_only: bool, namespace: &str, subject: &Subject, knowledge: &Kno
         text.push_str("rules:\n");
         for rule in &role.rules {
             let optional = if rule.need == Need::Optional { "optional: " } else { "" };
-            let _ = writeln!(text, "  # {optional}{}", rule.reason);
+            let _ = writeln!(text, "  # {optional}{}", one_line(&rule.reason, REASON_LIMIT));
             let _ = writeln!(text, "  - apiGroups: {}", json!([rule.api_group]));
             let _ = writeln!(text, "    resources: {}", json!(rule.resources));
             if !rule.resource_names.is_empty() {

@@ -310,8 +310,10 @@ impl FromStr for ImageField {
         let kind = KINDS.iter().find(|kind| kind.word() == word);
         // The last name may contain a slash.
         kind.and_then(|kind| {
+            let has_names = names.is_some();
             let names: Vec<_> = names.into_iter().flat_map(|names| names.splitn(kind.names(), '/')).collect();
-            let is_valid = names.len() == kind.names() && names.iter().all(|name| !name.is_empty());
+            let is_complete = names.len() == kind.names() && has_names == (kind.names() > 0);
+            let is_valid = is_complete && names.iter().all(|name| !name.is_empty());
             is_valid.then(|| Self::new(kind, &names))
         })
         .ok_or_else(|| InvalidImageField(text.to_owned()))

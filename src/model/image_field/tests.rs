@@ -14,7 +14,9 @@ fn image_fields_round_trip_by_name() {
     ] {
         assert_eq!(text.parse::<ImageField>().unwrap().to_string(), text);
     }
-    for text in ["agent", "container", "container/", "env/x", "env/x/", "field", "fieldx/y", ""] {
+    for text in
+        ["agent", "container", "container/", "env/x", "env/x/", "named/x", "named/", "field", "fieldx/y", ""]
+    {
         assert!(text.parse::<ImageField>().is_err(), "{text}");
     }
 }

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
+use super::fold::mark_repeated;
 use super::wrap::wrap;
-use super::{Column, GAP, lines};
+use super::{Column, GAP, is_folded, lines};
 use crate::output::style;
 
 /// Wraps cells, drops columns that yield, and at last prints paragraphs.
-pub(super) fn fit(columns: &[Column], rows: Vec<Vec<String>>, width: usize) -> String {
+pub(super) fn fit(columns: &[Column], mut rows: Vec<Vec<String>>, width: usize) -> String {
     let natural: Vec<usize> = (0..columns.len())
         .map(|index| {
             let cells = rows.iter().map(|row| row[index].chars().count());
@@ -31,6 +32,10 @@ pub(super) fn fit(columns: &[Column], rows: Vec<Vec<String>>, width: usize) -> S
         let order = |index: usize| (columns[index].yields.unwrap_or(u8::MAX), usize::MAX - widths[index]);
         let Some(&narrowed) = spare.min_by_key(|&&index| order(index)) else { break };
         widths[narrowed] -= 1;
+    }
+    // In paragraphs, no value is above another.
+    if is_folded(Some(width)) {
+        mark_repeated(columns, &mut rows);
     }
     let columns: Vec<Column> = shown.iter().map(|&index| columns[index]).collect();
     let rows = rows.into_iter();

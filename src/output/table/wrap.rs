@@ -7,12 +7,14 @@ const INDENTATION: usize = 2;
 pub(super) fn wrap(cell: &str, width: usize) -> String {
     let mut rest: Vec<char> = cell.chars().collect();
     let (mut lines, mut indentation) = (Vec::new(), 0);
-    while rest.len() + indentation > width {
+    // Nothing is indented where there is no room.
+    let next_indentation = if width > INDENTATION { INDENTATION } else { 0 };
+    while rest.len() > width.saturating_sub(indentation).max(1) {
         let room = width.saturating_sub(indentation).max(1);
         let after = rest.split_off(break_point(&rest, room));
         lines.push(format!("{:indentation$}{}", "", text(&rest).trim_end()));
         rest = after.into_iter().skip_while(|&next| next == ' ').collect();
-        indentation = INDENTATION;
+        indentation = next_indentation;
     }
     if !rest.is_empty() || lines.is_empty() {
         lines.push(format!("{:indentation$}{}", "", text(&rest)));
@@ -53,6 +55,9 @@ mod tests {
             ("container/agent, container/monitor", 18, "container/agent,\n  container/\n  monitor"),
             ("castai-kvisor-controller", 14, "castai-kvisor-\n  controller"),
             ("abcdefghij", 6, "abcdef\n  ghij"),
+            ("abcd", 3, "abc\n  d"),
+            ("abc", 2, "ab\nc"),
+            ("abc", 1, "a\nb\nc"),
         ];
         for (cell, width, expected) in cases {
             let wrapped = wrap(cell, width);

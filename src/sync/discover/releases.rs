@@ -1,6 +1,6 @@
 //! Images in Helm releases: which releases are read, and which of their images are included.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 
 use super::ImageFilter;
@@ -11,7 +11,7 @@ use crate::model::inventory::{ExcludedImage, ImageField, Place, Reason, Use, Wan
 use crate::model::knowledge::Knowledge;
 use crate::model::record::Records;
 use crate::model::workload::Workload;
-use crate::sync::discover::manifests;
+use crate::sync::discover::manifests::{self, Manifest};
 use crate::sync::provenance::is_castai;
 
 /// Namespace and name of the Helm releases of those `workloads` that are included.
@@ -94,23 +94,28 @@ pub(super) fn uses(release: &Release, filter: &ImageFilter) -> (Vec<(Image, Use)
 /// upgrade with the same values keeps them.
 pub(super) fn persisted_workloads(workloads: &[Workload], releases: &[Release]) -> BTreeSet<WorkloadName> {
     let recorded = workloads.iter().filter(|workload| !Records::read(&workload.annotations).is_empty());
+    // Many workloads may name one release, so each is parsed once.
+    let mut parsed: BTreeMap<usize, Vec<Manifest>> = BTreeMap::new();
     let is_persisted = |workload: &&Workload| {
         let annotation = |name| workload.annotations.get(name).map(String::as_str);
         let (namespace, name) =
             (annotation("meta.helm.sh/release-namespace"), annotation("meta.helm.sh/release-name"));
-        let is_own = |release: &&Release| {
+        let is_own = |release: &Release| {
             (Some(release.name.namespace.as_str()), Some(release.name.name.as_str())) == (namespace, name)
         };
-        releases.iter().find(is_own).is_some_and(|release| sets_private_images(release, workload))
+        let Some(release) = releases.iter().position(is_own) else { return false };
+        // A manifest that cannot be parsed is reported with the images of the release.
+        let manifests = parsed
+            .entry(release)
+            .or_insert_with(|| manifests::parse("", &releases[release].manifest).unwrap_or_default());
+        set_private_images(manifests, workload)
     };
     recorded.filter(is_persisted).map(|workload| workload.name.clone()).collect()
 }
 
-/// Whether `release` sets a private image for each recorded field that it sets.
-fn sets_private_images(release: &Release, workload: &Workload) -> bool {
+/// Whether a release's manifests set a private image for each recorded field that they set.
+fn set_private_images(manifests: &[Manifest], workload: &Workload) -> bool {
     let object = format!("{}/{}", workload.name.kind.as_str(), workload.name.name);
-    // A manifest that cannot be parsed is reported with the images of the release.
-    let manifests = manifests::parse("", &release.manifest).unwrap_or_default();
     let Some(manifest) = manifests.iter().find(|manifest| manifest.name == object) else { return false };
     let records = Records::read(&workload.annotations);
     let recorded: Vec<ImageField> = records.all().map(|(image_field, _)| image_field).collect();

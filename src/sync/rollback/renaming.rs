@@ -7,6 +7,7 @@ use crate::cluster::{Connection, Error, ErrorKind};
 use crate::event::{Event, Observer};
 use crate::model::admission_policy::{KYVERNO, MUTATING};
 use crate::model::cluster_plan::Change;
+use crate::model::image::Image;
 use crate::sync::rewrite::{HeldBack, Rewrite};
 use crate::sync::rollout::Decision;
 
@@ -36,7 +37,7 @@ pub(super) async fn hold_back(
         let found = match renamed_images(connection, &namespace, &images).await {
             Some(found) => found,
             // A policy of ours is made for these images.
-            None if !policies.installed.is_empty() => images,
+            None if !policies.installed.is_empty() => images.into_keys().collect(),
             None => {
                 is_unknown = true;
                 BTreeSet::new()
@@ -65,13 +66,15 @@ pub(super) async fn hold_back(
     Ok(Checked { decisions: decisions.into_iter().map(judge).collect(), unreadable })
 }
 
-/// The images to restore, by namespace.
-fn restored(decisions: &[Decision]) -> BTreeMap<String, BTreeSet<String>> {
-    let mut images: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+/// The images to restore with the private ones, by namespace.
+fn restored(decisions: &[Decision]) -> BTreeMap<String, BTreeMap<String, BTreeSet<String>>> {
+    let mut images: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
     for Decision { workload, rewrite } in decisions {
         let Rewrite::Patch(patch) = rewrite else { continue };
-        for image in patch.changes.iter().filter_map(|change| change.to.clone()) {
-            images.entry(workload.name.namespace.clone()).or_default().insert(image);
+        for change in &patch.changes {
+            let Some(image) = change.to.clone() else { continue };
+            let namespace = images.entry(workload.name.namespace.clone()).or_default();
+            namespace.entry(image).or_default().extend(change.from.clone());
         }
     }
     images
@@ -122,42 +125,44 @@ impl Policies {
     }
 }
 
-/// The ones of `images` that admission renames; `None` if it gives no answer.
+/// The ones of `images` that new pods get as private images; `None` if admission gives no answer.
 async fn renamed_images(
     connection: &Connection,
     namespace: &str,
-    images: &BTreeSet<String>,
+    images: &BTreeMap<String, BTreeSet<String>>,
 ) -> Option<BTreeSet<String>> {
-    let written: Vec<_> = images.iter().map(String::as_str).collect();
+    let written: Vec<_> = images.keys().map(String::as_str).collect();
     let admitted = admitted_images(connection, namespace, &written).await.ok()?;
     let pairs = images.iter().zip(admitted);
-    Some(
-        pairs
-            .filter(|(image, admitted)| is_renamed(image, admitted))
-            .map(|(image, _)| image.clone())
-            .collect(),
-    )
+    let kept = pairs.filter(|((_, private), admitted)| private.iter().any(|image| is_same(image, admitted)));
+    Some(kept.map(|((image, _), _)| image.clone()).collect())
 }
 
-/// An added tag or digest is no other image.
-fn is_renamed(image: &str, admitted: &str) -> bool {
-    admitted.strip_prefix(image).is_none_or(|added| !added.is_empty() && !added.starts_with([':', '@']))
+/// Whether admission gives pods an image of the same repository as the `private` one. Others rename images for their own
+/// purposes, such as a pull-through cache.
+fn is_same(private: &str, admitted: &str) -> bool {
+    match (private.parse::<Image>(), admitted.parse::<Image>()) {
+        (Ok(private), Ok(admitted)) => private.repository() == admitted.repository(),
+        _ => private == admitted,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_renamed;
+    use super::is_same;
 
     #[test]
-    fn only_an_added_tag_or_digest_leaves_the_image() {
+    fn only_the_repository_of_the_private_image_is_a_renaming_of_ours() {
+        let private = "registry.example/mirror/castai/x:v1";
         for (admitted, expected) in [
+            ("registry.example/mirror/castai/x:v1", true),
+            ("registry.example/mirror/castai/x:v2", true),
+            ("registry.example/mirror/castai/xy:v1", false),
+            ("harbor.example/proxy/castai/x:v1", false),
             ("castai/x:v1", false),
-            ("castai/x:v1@sha256:0", false),
-            ("castai/x:v10", true),
-            ("e.example/castai/x:v1", true),
+            ("", false),
         ] {
-            assert_eq!(is_renamed("castai/x:v1", admitted), expected, "{admitted}");
+            assert_eq!(is_same(private, admitted), expected, "{admitted}");
         }
-        assert!(!is_renamed("castai/x", "castai/x:latest"));
     }
 }
